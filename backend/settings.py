@@ -140,7 +140,7 @@ def new_id() -> str:
 
 
 def on_zero_gpu() -> bool:
-    """Whether this is a Space on ZeroGPU, whose GPU none of our processes can use, whatever the driver says."""
+    """Whether this is a Space on ZeroGPU, whose GPU no process of its own can use, whatever the driver says."""
     return os.environ.get(_ZERO_GPU, "").lower() in ("1", "t", "true")  # the way the package `spaces` reads it
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import threading
 import time
@@ -29,9 +30,10 @@ class Context:
     folder: the job's folder. spec: as submitted. attempt: 1, then one more for each resume.
     short_of_memory: the last attempt ran out of memory, so this one must use less.
     The work calls `should_stop` at every step; when it returns True, the work saves and returns.
+    until: the monotonic time at which this attempt has to stop; another one goes on.
     """
 
-    def __init__(self, folder: JobFolder, workspace: Workspace, status: Status) -> None:
+    def __init__(self, folder: JobFolder, workspace: Workspace, status: Status, until: float = math.inf) -> None:
         self.folder = folder.path
         self.workspace = workspace
         self.spec: dict[str, Any] = folder.spec()
@@ -39,7 +41,7 @@ class Context:
         self.short_of_memory = status.short_of_memory
         self.stopping = False  # whether should_stop has returned True
         self.status = status
-        self._job = folder
+        self._job, self._until = folder, until
         self._log = EventLog(folder.events, status.attempt)
         self._lock = threading.Lock()
         self._written = 0.0
@@ -88,9 +90,14 @@ class Context:
         self._written = time.monotonic()
 
     def should_stop(self) -> bool:
-        """Whether a stop was requested. Takes microseconds; once True, always True."""
-        self.stopping = self.stopping or self._job.stop_requested
+        """Whether a stop was requested, or the time is up. Takes microseconds; once True, always True."""
+        self.stopping = self.stopping or self._job.stop_requested or time.monotonic() > self._until
         return self.stopping
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether this attempt stopped only because its time was up."""
+        return self.stopping and not self._job.stop_requested
 
     def fail(self, error: Exception) -> None:
         """End this process as if the work had raised `error`, for work that can't be interrupted.

@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 import psutil
@@ -15,6 +15,7 @@ from backend.settings import HOME_VARIABLE, PROJECT_ROOT, Workspace, child_envir
 from jobs.folder import JobFolder
 from jobs.registry import JOB_TYPES
 
+Spawn = Callable[[JobFolder, int, Workspace], None]
 WORKER = (sys.executable, "-m", "jobs.worker")
 _CREATION_TOLERANCE = 1.0  # seconds
 

@@ -11,6 +11,7 @@ from backend.files.disk_errors import disk_words
 from backend.settings import Workspace
 from jobs import oom_detection, process
 from jobs.folder import JobFolder
+from jobs.process import Spawn
 from jobs.records import Failure, State
 from jobs.registry import JOB_TYPES
 from jobs.status import Status
@@ -67,8 +68,10 @@ NEVER_STARTED = Failure(
 class Supervisor:
     """Call its methods only under the runner's lock. They raise OSError when a folder can't be read or written."""
 
-    def __init__(self, workspace: Workspace, stop_deadline: float, start_deadline: float) -> None:
-        self._workspace = workspace
+    def __init__(
+        self, workspace: Workspace, stop_deadline: float, start_deadline: float, spawn: Spawn | None = None
+    ) -> None:
+        self._workspace, self._spawn = workspace, spawn
         self._deadlines = {"stop": stop_deadline, "start": start_deadline}
         self._since: dict[tuple[str, int, str], tuple[object, float]] = {}
         self._killed: set[tuple[str, int]] = set()
@@ -115,7 +118,7 @@ class Supervisor:
             status = status.changed(state=State.STARTING, started=time.time())
             folder.write_status(status)
         try:
-            process.spawn(folder, status.attempt, self._workspace)
+            (self._spawn or process.spawn)(folder, status.attempt, self._workspace)
         except OSError as error:
             log.error("%s could not be started: %s", folder.id, error)
             failure = NEVER_STARTED.model_copy(update={"why": disk_words(error)[0]})

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import logging
+import math
 import sys
 import time
 from collections.abc import Callable
@@ -65,8 +66,12 @@ def set_up_logging() -> None:
     logging.getLogger("httpx").setLevel(logging.WARNING)
 
 
-def attempt(folder: JobFolder, workspace: Workspace) -> int:
-    """Do one attempt of a starting job whose lock this process holds; returns the exit code."""
+def attempt(folder: JobFolder, workspace: Workspace, work: str = "", until: float = math.inf) -> int:
+    """Do one attempt of a starting job whose lock this process holds; returns the exit code.
+
+    work: "package.module:function" instead of the usual one. until: the monotonic time at which the attempt has to
+    stop; the job is then queued again.
+    """
     status = folder.status()
     if status.state is not State.STARTING or status.pid is not None:
         log.info("nothing to do: the job is %s", status.state)
@@ -78,8 +83,8 @@ def attempt(folder: JobFolder, workspace: Workspace) -> int:
     try:
         folder.write_status(status)
         folder.reserve_disk_space()
-        context = Context(folder, workspace, status)
-        ending = _work(folder, context)
+        context = Context(folder, workspace, status, until)
+        ending = _work(folder, context, work)
     except (Exception, SystemExit) as error:
         log.exception("attempt %s failed", status.attempt)
         ending = status_after_error(
@@ -101,12 +106,12 @@ def _write_final_status(folder: JobFolder, ending: Status) -> bool:
     return False
 
 
-def _work(folder: JobFolder, context: Context) -> Status:
+def _work(folder: JobFolder, context: Context, instead: str = "") -> Status:
     """Load and do the work; returns the last status. Raises whatever the work raises."""
     result = None
     try:
         if not context.should_stop():
-            work = load(folder.identity().kind)
+            work = _function(instead) if instead else load(folder.identity().kind)
             context.begin()
             result = work(context)
             to_json(result or {})  # raises TypeError if the result is not JSON
@@ -115,6 +120,8 @@ def _work(folder: JobFolder, context: Context) -> Status:
             context.close()
         raise
     context.close()
+    if context.goes_on:
+        return context.status.next_attempt(store.last_place(context.workspace))
     state = State.STOPPED if context.stopping else State.COMPLETED
     if state is State.COMPLETED:
         queue_follow_up(folder, context, result or {})

@@ -116,7 +116,7 @@ def _why_this_size(entry: Entry, hardware: Hardware) -> str:
     if hardware.unified_memory:
         return f"It fits well in the {format_gb(hardware.memory_total_mib)} of memory on this computer."
     if hardware.hosted == "zero_gpu":
-        return "The graphics card of this Space can't be used for training, and the processor needs a small model."
+        return "The graphics card of this Space is lent for about a minute at a time, enough for a small model."
     return "Without a graphics card, only a small model trains in a reasonable time."
 
 

@@ -152,12 +152,12 @@ def load_hardware(path: Path) -> Hardware:
 _USE_DOCTOR = f"Use the output of `{PROGRAM} doctor --json`."
 _ZERO_GPU = MachineProblem(
     what="This is a ZeroGPU Space.",
-    why="Its graphics card is available for short calls only, not for training.",
-    next="Train on the processor here, or on your own computer.",
+    why="Its graphics card is available for short calls only.",
+    next="Train a small model here, or a larger one on your own computer.",
 )
 _HOSTED_SENTENCES = {
     "space": "This is a hosted Space: everything stored here is lost when it restarts.",
-    "zero_gpu": "This is a hosted Space with a shared graphics card, which can't be used for training.",
+    "zero_gpu": "This is a hosted Space with a shared graphics card, lent for about a minute at a time.",
     "colab": "This is a Colab notebook: everything stored here is lost when it ends.",
 }
 

@@ -74,6 +74,11 @@ def run(context: Work) -> dict[str, Any]:
         return _measure_and_train(context)
 
 
+def run_in_call(context: Work) -> dict[str, Any]:
+    """The same without measuring, where the GPU belongs to this process only and for a short time."""
+    return {**training.run(context), "measured": None}
+
+
 def _measure_and_train(context: Work) -> dict[str, Any]:
     measured = measurements.read(context.folder / FOLDER / _MEASURED)
     spec = RunSpec.model_validate(context.spec)

@@ -30,6 +30,7 @@ from ui.records import (
     Shortening,
 )
 from ui.services import losses
+from ui.services.gpu_calls import GpuTime
 from ui.services.selection import Choice
 
 
@@ -52,6 +53,9 @@ class FakeRuns:
 
     def is_training(self) -> bool:
         return any(one.state.is_active for one in self.known.values())
+
+    def gpu_time(self) -> GpuTime | None:
+        return None
 
     def unfinished(self) -> list[Job]:
         return [one for one in self.known.values() if not one.state.is_terminal]

@@ -42,6 +42,7 @@ from ui.services.datasets import DatasetService
 from ui.services.documents import DocumentService
 from ui.services.endpoints import EndpointService
 from ui.services.evaluations import EvaluationService
+from ui.services.gpu_calls import WAITING
 from ui.services.hf_jobs import HfJobsService
 from ui.services.hub_data import HubDataService
 from ui.services.hub_pushes import HubPushService
@@ -77,7 +78,13 @@ class App:
     ) -> None:
         self.workspace, self.policy, self._shared = workspace, policy, shared
         admission = Admission(policy.limits, shared.queue, shared.require_disk) if shared else None
-        self.runner = Runner(workspace, admit=admission.place if admission else None)
+        gpu = shared.gpu if shared else None
+        admit = admission.place if admission else None
+        self.runner = (
+            Runner(workspace, admit=admit, start_deadline=WAITING, spawn=gpu.spawn)
+            if gpu
+            else Runner(workspace, admit=admit)
+        )
         self.dataset_store = DatasetStore(workspace.datasets, read_limits(policy.limits))
         self._imports = DatasetImports(self.dataset_store, self._require_import, policy.limits.imports)
         self.models = (
@@ -87,7 +94,7 @@ class App:
         self.datasets = DatasetService(workspace.exports, self._imports, self.models, self.advice)
         self.hub_data = HubDataService(self._imports, self.models, workspace.cache, policy)
         queue = shared.queue if shared else None
-        self.runs = RunService(workspace, self.runner, self.models, self.datasets, policy, queue)
+        self.runs = RunService(workspace, self.runner, self.models, self.datasets, policy, queue, gpu)
         self.retries = RetryService(self.runner, self.runs)
         chat = ChatSession(workspace, self.runs.is_training, shared.seats if shared else None)
         self.results = ResultService(workspace, self.runner, self.runs, chat)

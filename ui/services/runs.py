@@ -30,6 +30,7 @@ from ui.records import Curve, Losses, Plan, RunDetails, RunInfo, RunSummary
 from ui.services import losses, samples, training_plan
 from ui.services.admission import require_rows
 from ui.services.datasets import DatasetService
+from ui.services.gpu_calls import GpuTime, VisitorsGpu
 from ui.services.models import SIMULATED, ModelService
 
 OPEN_HERE = "Open the page without --hardware to train."
@@ -37,7 +38,8 @@ STOPPING = 1.0  # seconds that a deletion waits for an evaluation to stop
 
 
 class RunService:
-    """The training runs of a workspace. queue: of a visitor of a demo, the queue that all visitors share."""
+    """The training runs of a workspace. queue: of a visitor of a demo, the queue that all visitors share. gpu:
+    of such a visitor, where trainings run in calls of a GPU."""
 
     def __init__(
         self,
@@ -47,8 +49,9 @@ class RunService:
         datasets: DatasetService,
         policy: Policy = HOME,
         queue: FairQueue | None = None,
+        gpu: VisitorsGpu | None = None,
     ) -> None:
-        self._policy, self._queue = policy, queue
+        self._policy, self._queue, self._gpu = policy, queue, gpu
         self._workspace, self._runner, self._models, self._datasets = workspace, runner, models, datasets
         self._curves: dict[str, Curve] = {}
         self._speeds: dict[str, float | None] = {}
@@ -207,6 +210,10 @@ class RunService:
         """Seconds until this run starts if those before it take as long as they may; None without a limit."""
         longest = self._policy.limits.training
         return self.queue_position(run_id) * longest if math.isfinite(longest) else None
+
+    def gpu_time(self) -> GpuTime | None:
+        """What this visitor used of the GPU; None where trainings don't run in calls of one."""
+        return self._gpu.time() if self._gpu else None
 
     def folder(self, run_id: str) -> Path:
         return self._runner.folder(run_id)

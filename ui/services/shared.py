@@ -9,15 +9,20 @@ from backend.advice.recommend import Recommendation
 from jobs.fair_queue import FairQueue
 from ui.services.background_cache import BackgroundCache
 from ui.services.chat_seats import ChatSeats
+from ui.services.gpu_calls import VisitorsGpu
 from ui.services.models import ModelService
 
 
 @dataclass(frozen=True)
 class Shared:
-    """require_disk: raises NotInDemo when this visitor, or all together, have used up their disk space."""
+    """require_disk: raises NotInDemo when this visitor, or all together, have used up their disk space.
+
+    gpu: on which this visitor's trainings run, None for the processor.
+    """
 
     models: ModelService
     recommended: BackgroundCache[Recommendation]
     queue: FairQueue
     seats: ChatSeats
     require_disk: Callable[[], None]
+    gpu: VisitorsGpu | None = None

@@ -17,6 +17,7 @@ from backend.settings import Workspace
 from jobs.fair_queue import FairQueue
 from ui.services.app import App
 from ui.services.chat_seats import ChatSeats
+from ui.services.gpu_calls import GpuCalls, VisitorsGpu
 from ui.services.shared import Shared
 
 log = logging.getLogger(__name__)
@@ -27,12 +28,18 @@ PURGE = 60.0  # seconds between checks for expired visitors
 
 class VisitorApps:
     """base: the app over what no visitor made, the machine and its models. No visitor ever gets it. uploads: where
-    uploaded files lie until they are read; gradio forgets them after a broken upload and at a restart."""
+    uploaded files lie until they are read; gradio forgets them after a broken upload and at a restart. gpu: for
+    trainings, where there is one."""
 
     def __init__(
-        self, workspace: Workspace, policy: Policy, simulated: Hardware | None = None, uploads: Path | None = None
+        self,
+        workspace: Workspace,
+        policy: Policy,
+        simulated: Hardware | None = None,
+        uploads: Path | None = None,
+        gpu: GpuCalls | None = None,
     ) -> None:
-        self.policy, self._uploads = policy, uploads
+        self.policy, self._uploads, self._gpu = policy, uploads, gpu
         self.base = App(workspace, simulated, open_to_network=True, policy=policy)
         self.visitors = Visitors(workspace.root / "visitors", policy.limits)
         self._queue = FairQueue(policy.limits.training)
@@ -85,7 +92,8 @@ class VisitorApps:
 
     def _shared(self, visitor: str) -> Shared:
         require_disk = partial(self.visitors.require_disk, visitor)
-        return Shared(self.base.models, self.base.advice.recommended, self._queue, self._seats, require_disk)
+        gpu = VisitorsGpu(self._gpu, visitor) if self._gpu else None
+        return Shared(self.base.models, self.base.advice.recommended, self._queue, self._seats, require_disk, gpu)
 
     def _workspace(self, folder: Path) -> Workspace:
         """The workspace in a visitor's folder. The models and files made from them are links to the shared ones."""

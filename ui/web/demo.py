@@ -10,12 +10,14 @@ import gradio as gr
 
 from backend.hosting.policy import Policy
 from backend.records.specs import Hardware
-from backend.settings import Workspace
+from backend.settings import Workspace, on_zero_gpu
+from ui.services.gpu_calls import GpuCalls
 from ui.services.visitor_apps import VisitorApps
 from ui.web import page as web_page
 from ui.web.demo_notice import can_sign_in
 from ui.web.gate import Door
 from ui.web.per_visitor import PerVisitor
+from ui.web.zero_gpu import Requests
 
 _OWNER_ONLY = 0o077  # umask: what is written is readable by its owner only
 
@@ -28,8 +30,9 @@ def demo_page(
     uploads = workspace.root / "uploads"
     shutil.rmtree(uploads, ignore_errors=True)  # from before a restart
     os.environ["GRADIO_TEMP_DIR"] = str(uploads)
-    apps = VisitorApps(workspace, policy, simulated, uploads)
-    blocks = web_page.build_demo(PerVisitor(apps))
+    requests = Requests() if on_zero_gpu() else None
+    apps = VisitorApps(workspace, policy, simulated, uploads, GpuCalls(requests.call) if requests else None)
+    blocks = web_page.build_demo(PerVisitor(apps, requests))
     space = os.environ.get("SPACE_HOST", "")
     events = QueuedEvents(blocks)
     door = Door(apps.visitors, policy.limits, uploads, events, https=bool(space), accounts=can_sign_in())

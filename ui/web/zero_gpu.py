@@ -1,21 +1,66 @@
-"""ZeroGPU of Hugging Face Spaces: a GPU that exists only inside decorated calls of the page's own process."""
+"""ZeroGPU of Hugging Face Spaces: a GPU that exists only inside decorated calls of the page's own process.
+
+Whose quota a call uses is in a header of the visitor's request, which the page's frame on huggingface.co adds to
+every event. An event comes each second, so the latest request has a header that is still valid.
+"""
 
 from __future__ import annotations
 
+import re
+from collections import OrderedDict
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
 from backend.settings import on_zero_gpu
+from ui.services.gpu_calls import NoGpu, learn
+
+HEADER = "x-ip-token"
+_MOST_VISITORS = 1000  # whose request is remembered
+_QUOTA = re.compile(r"\((\d+)s requested vs\. (\d+)s left\)")  # in the message of spaces 0.51
+
+_decorated: list[Callable[[str, str, float], float]] = []
 
 
 def register() -> None:
-    """Lets a Space on ZeroGPU start; nothing elsewhere. To be called before gradio is imported.
-
-    ZeroGPU ends a Space that has registered no function for its GPU. Nothing here uses that GPU yet, because training
-    and chat run in processes of their own, which don't get it; so the registered function is never called.
-    """
+    """Decorates the function that trains, on ZeroGPU; nothing elsewhere. To be called before gradio is imported:
+    ZeroGPU ends a Space that has registered no function for its GPU by the time it is launched."""
     if on_zero_gpu():
         import spaces
 
-        spaces.GPU(_unused)
+        _decorated[:] = [spaces.GPU(duration=_duration)(learn)]
 
 
-def _unused() -> None:
-    """The function that ZeroGPU requires; never called."""
+def _duration(root: str, job_id: str, seconds: float) -> float:
+    return seconds
+
+
+class Requests:
+    """The latest request of each visitor that says whose quota it uses."""
+
+    def __init__(self) -> None:
+        self._latest: OrderedDict[str, Any] = OrderedDict()
+
+    def remember(self, visitor: str, request: Any) -> None:
+        if _decorated and request.headers.get(HEADER):
+            self._latest[visitor] = request
+            self._latest.move_to_end(visitor)
+            while len(self._latest) > _MOST_VISITORS:
+                self._latest.popitem(last=False)
+
+    def call(self, visitor: str, workspace: Path, job_id: str, seconds: float) -> float:
+        """Trains inside a call with this visitor's quota: see `GpuCall`. Runs in a thread of its own."""
+        import gradio as gr
+        from gradio.context import LocalContext
+
+        LocalContext.request.set(self._latest.get(visitor))  # without one, the Space's own quota counts
+        try:
+            return _decorated[0](str(workspace), job_id, seconds)
+        except gr.Error as error:
+            raise NoGpu(str(error.message), _left(str(error.message), seconds)) from error
+
+
+def _left(message: str, seconds: float) -> float | None:
+    """How many seconds could have been asked for. The message counts in seconds of another card, by a factor."""
+    found = _QUOTA.search(message)
+    return seconds * int(found[2]) / int(found[1]) if found and int(found[1]) else None

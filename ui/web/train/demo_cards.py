@@ -1,0 +1,56 @@
+"""What only a shared demo shows on Train: the GPU time of a visitor, and a recorded training.
+
+static/recorded_run.jsonl is the record of a training on the sample by `./start.sh train`: its first line is the job,
+the others are those of its events.jsonl.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from functools import cache
+
+from markupsafe import Markup
+
+from backend.records.events import parse
+from backend.settings import PROJECT_ROOT
+from jobs.records import Job
+from ui.records import Curve, RunInfo
+from ui.services.gpu_calls import GpuTime
+from ui.text import format as fmt
+from ui.web.html import components
+from ui.web.train import run_view, sample_answers
+
+RECORDED = "A recorded training of the sample"
+RECORDING = PROJECT_ROOT / "static" / "recorded_run.jsonl"
+# https://huggingface.co/docs/hub/spaces-zerogpu
+ALLOWANCE = (
+    "Hugging Face gives everybody 2 minutes of GPU time a day, 5 minutes with a free account and 40 with PRO, for "
+    "all Spaces together: sign in at huggingface.co for more. Without any left, your training uses the processor."
+)
+
+
+def gpu_time(known: GpuTime) -> Markup:
+    """How much GPU time the visitor used, and how much is left if that is known."""
+    facts = [("GPU time you used here", fmt.duration(known.used) if known.used else "none yet")]
+    if known.left is not None:
+        facts.append(("left today, as Hugging Face last reported", fmt.duration(known.left)))
+    return components.facts(facts) + components.text(ALLOWANCE, "small")
+
+
+@cache
+def recorded() -> Markup:
+    """The recorded training: its curve, its numbers and its answers before and after."""
+    job_line, *lines = RECORDING.read_bytes().splitlines()
+    job, curve = Job.model_validate(json.loads(job_line)), Curve()
+    for logged in filter(None, map(parse, lines)):
+        curve.add(logged.event)
+    day = time.strftime("%d %B %Y", time.gmtime(job.created)).lstrip("0")
+    note = (
+        f"This is not your training: it was recorded on {day}. The bundled model learned the sample from start to "
+        f"end in {fmt.took(job)}, on two processor cores that other programs used too."
+    )
+    shown = run_view.Watched(job, curve, None, 0, True, RunInfo(job.id, job.name, "", "", 0))
+    numbers = components.facts(run_view.numbers(shown))
+    alert = components.alert("calm", "Recorded", note)
+    return alert + numbers + run_view.loss_card(shown) + sample_answers.card(curve.samples)
