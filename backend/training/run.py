@@ -161,6 +161,7 @@ def _train(session: TrainingSession, engine: Any, net: Any) -> int:
     else:
         found = checkpoints.find(session.checkpoints).newest
     if found:
+        session.checkpoint = found
         session.metrics = saved_state.read_metrics(found)
         step = checkpoints.step_of(found)
         resume.report_versions(session.work, session.spec.versions)
@@ -175,15 +176,16 @@ def _train(session: TrainingSession, engine: Any, net: Any) -> int:
     if session.should_stop() and not found:
         session.stopping = True
         return 0
-    engine.train(resume_from_checkpoint=str(found) if found else None)
-    if session.out_of_patience and engine.state.global_step < session.schedule.total:
+    engine.train()
+    last = session.steps_before + int(engine.state.global_step)
+    if session.out_of_patience and last < session.schedule.total:
         add_note(
             session.work,
             "Stopped early",
             f"The validation loss has not improved since step {session.metrics.best_step}, so training ended at step "
-            f"{engine.state.global_step}. The model of step {session.metrics.best_step} is saved.",
+            f"{last}. The model of step {session.metrics.best_step} is saved.",
         )
-    return int(engine.state.global_step)
+    return last
 
 
 def _restore_best(session: TrainingSession, net: Any, step: int) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Sequence
+from itertools import groupby
 
 _POOL = 50  # batches whose rows are sorted together: enough for similar lengths, few enough to stay random
 
@@ -53,23 +54,17 @@ def packs(rows: Sequence[int], lengths: Sequence[int], limit: int) -> list[list[
     return parts
 
 
-class EpochBatches:
-    """The batch sampler that the trainer's DataLoader draws from; `set_epoch` chooses the epoch."""
+class StepBatches:
+    """The batch sampler of a run: the row numbers of each of its `steps` (counted from 0), epoch after epoch."""
 
-    def __init__(self, lengths: Sequence[int], batch: int, seed: int) -> None:
-        self._lengths, self._batch, self._seed = lengths, batch, seed
-        self._epoch = 0
-
-    @property
-    def batch_sampler(self) -> EpochBatches:
-        """Itself: transformers looks for `set_epoch` on the sampler inside the loader's sampler."""
-        return self
-
-    def set_epoch(self, epoch: int) -> None:
-        self._epoch = epoch
+    def __init__(self, lengths: Sequence[int], batch: int, seed: int, steps: range) -> None:
+        self._lengths, self._batch, self._seed, self._steps = lengths, batch, seed, steps
 
     def __iter__(self) -> Iterator[list[int]]:
-        return iter(epoch_batches(self._lengths, self._batch, self._seed, self._epoch))
+        per_epoch = -(-len(self._lengths) // self._batch)
+        for epoch, steps in groupby(self._steps, lambda step: step // per_epoch):
+            batches = epoch_batches(self._lengths, self._batch, self._seed, epoch)
+            yield from (batches[step % per_epoch] for step in steps)
 
     def __len__(self) -> int:
-        return -(-len(self._lengths) // self._batch)
+        return len(self._steps)

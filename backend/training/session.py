@@ -18,7 +18,7 @@ from backend.tokens.tokenizer import ChatTokenizer
 from backend.training.device import Device
 from backend.training.distributed.sharding import reshard
 from backend.training.oom import is_out_of_memory
-from backend.training.sampler import EpochBatches
+from backend.training.sampler import StepBatches
 from backend.training.samples import has_time_for_samples, sample_answers
 from backend.training.schedule import Schedule
 from backend.training.state import checkpoints
@@ -42,7 +42,8 @@ _MAX_OVERFLOWS = 20  # fp16 steps in a row with an infinite gradient; the scaler
 
 @dataclass
 class TrainingSession:
-    """The parts of a run and its state. validation: the rows for evaluation, at most VALIDATION_ROWS."""
+    """The parts of a run and its state. validation: the rows for evaluation, at most VALIDATION_ROWS.
+    checkpoint: where this attempt starts from, None at the start of the run."""
 
     work: Work
     spec: RunSpec
@@ -53,7 +54,9 @@ class TrainingSession:
     schedule: Schedule
     train_step: TrainStep
     metrics: Metrics = field(default_factory=Metrics)
+    checkpoint: Path | None = None
     stopping: bool = False
+    _random_state: Path | None = None  # the checkpoint whose random state the next step begins with
     _step_tokens: tuple[int, int] = (0, 0)
     _step_began: float = 0.0
     _free_since: float | None = None  # when the work after a step ended, so that the next one could begin
@@ -66,6 +69,11 @@ class TrainingSession:
     @property
     def checkpoints(self) -> Path:
         return self.work.folder / "checkpoints"
+
+    @property
+    def steps_before(self) -> int:
+        """Steps of the run before this attempt; the trainer counts its own from 0."""
+        return checkpoints.step_of(self.checkpoint) if self.checkpoint else 0
 
     @property
     def out_of_patience(self) -> bool:
@@ -83,45 +91,60 @@ class TrainingSession:
         return self.train_step.group.any_true(self.work.should_stop())
 
     def loader(self) -> Any:
-        """The DataLoader of row numbers, one list for each optimizer step."""
+        """The DataLoader of row numbers, one list for each optimizer step that is left."""
         from torch.utils.data import DataLoader
 
         settings = self.spec.settings
-        batches = EpochBatches([row.longest for row in self.train], settings.effective_batch, settings.seed)
+        lengths = [row.longest for row in self.train]
+        steps = range(self.steps_before, self.schedule.total)
+        batches = StepBatches(lengths, settings.effective_batch, settings.seed, steps)
         return DataLoader(range(len(self.train)), batch_sampler=batches, collate_fn=list)  # type: ignore[arg-type]
 
     def compute_gradients(
-        self, model: Any, numbers: Sequence[int], backward: Callable[[torch.Tensor], None]
+        self, model: Any, numbers: Sequence[int], learn: Callable[[list[TokenRow], float], torch.Tensor]
     ) -> torch.Tensor:
-        """Computes the gradients of one optimizer step; returns its loss."""
+        """Computes the gradients of one optimizer step; returns its loss. learn: see `TrainStep`."""
         rows = [self.train[number] for number in numbers]
         sequences = sides(rows)
         self._step_tokens = (sum(row.tokens for row in sequences), sum(row.learned for row in sequences))
-        return self.train_step.compute_gradients(model, rows, backward)
+        return self.train_step.compute_gradients(model, rows, learn)
+
+    def restore(self, trainer: Any) -> None:
+        """Loads the optimizer's and the schedule's state of the checkpoint, if there is one."""
+        if self.checkpoint:
+            saved_state.load_optimizer(self.checkpoint, trainer)
+            self._random_state = self.checkpoint
 
     def before_step(self) -> None:
+        if self._random_state:  # only now: starting an epoch draws a random number too
+            saved_state.load_random_state(self._random_state, self.train_step.group.rank)
+            self._random_state = None
         self._step_began = time.perf_counter()
         self._waited = self._step_began - (self._free_since or self._step_began)
 
     def after_step(self, step: int, control: Any) -> None:
-        """Decides what the trainer does after `step`. When stopping, it saves and ends without an evaluation."""
+        """Decides whether the trainer ends after `step`."""
         self.stopping = self.should_stop()
         control.should_log = True
-        control.should_evaluate = step in self.schedule.evaluations and not self.stopping
-        due = (
-            self.train_step.group.any_true(time.monotonic() - self._saved > SAVE_EVERY) or step == self.schedule.total
-        )
-        control.should_save = control.should_evaluate or self.stopping or due
-        control.should_training_stop = control.should_training_stop or self.stopping
+        control.should_training_stop |= self.stopping or step >= self.schedule.total
 
-    def report_step(self, step: int, epoch: float, loss: float, grad_norm: float, learning_rate: float) -> None:
+    def evaluate_and_save(self, step: int, trainer: Any) -> None:
+        """Evaluates and saves where that is due after `step`. When stopping, it saves without an evaluation."""
+        evaluates = step in self.schedule.evaluations and not self.stopping
+        if evaluates:
+            self.evaluate(trainer.model, step)
+        waited = self.train_step.group.any_true(time.monotonic() - self._saved > SAVE_EVERY)
+        if evaluates or waited or self.stopping or step == self.schedule.total:
+            self.save(trainer, step)
+
+    def report_step(self, step: int, loss: float, grad_norm: float, learning_rate: float) -> None:
         """Reports and checks a step. Raises TrainingFailed when its loss or gradient norm is not finite."""
         seconds = time.perf_counter() - self._step_began
         tokens, learned = self._step_tokens
         self.work.emit(
             StepEvent(
                 step=step,
-                epoch=round(epoch, 4),
+                epoch=round(step / self.schedule.steps_per_epoch, 4),
                 loss=loss,
                 learning_rate=learning_rate,
                 grad_norm=grad_norm,
@@ -146,7 +169,7 @@ class TrainingSession:
         left = (self.schedule.total - step) * (self.elapsed / step) if step else None
         self.work.progress(TRAINING, step, self.schedule.total, left)
 
-    def evaluate(self, model: Any, step: int) -> float:
+    def evaluate(self, model: Any, step: int) -> None:
         """Computes and reports the validation loss after `step`; generates samples too."""
         self.work.progress(VALIDATING, step, self.schedule.total)
         loss = self.validation_loss(model)
@@ -162,18 +185,16 @@ class TrainingSession:
             self._sample(model, step)
         self.report_progress(step)
         self._free_since = time.perf_counter()
-        return loss
 
     def validation_loss(self, model: Any) -> float:
         """The mean loss of the validation rows, per learned token (DPO: per pair)."""
         return self.train_step.mean_loss(model, self.validation)
 
-    def save(self, trainer: Any) -> None:
+    def save(self, trainer: Any, step: int) -> None:
         """Writes a checkpoint and deletes those no longer needed; called by all processes together.
 
         Raises OSError.
         """
-        step = trainer.state.global_step
         self._saved = time.monotonic()
         group = self.train_step.group
         if not group.is_main:

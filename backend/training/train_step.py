@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+import math
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from backend.records.specs import TrainSettings
@@ -57,14 +59,15 @@ class TrainStep:
         self.rewards: dict[str, float] = {}
 
     def compute_gradients(
-        self, model: Any, rows: Sequence[TokenRow], backward: Callable[[torch.Tensor], None]
+        self, model: Any, rows: Sequence[TokenRow], learn: Callable[[list[TokenRow], float], torch.Tensor]
     ) -> torch.Tensor:
         """Adds the gradients of `rows`, all rows of one optimizer step; returns their mean loss per learned token
         (DPO: per pair).
 
+        learn(part, count): the gradients of a micro batch, added to those before; returns `loss(model, part, count)`.
         Raises OutOfMemory when even the smallest micro batch does not fit.
         """
-        total = self._retry_on_oom(model, lambda: self._backward(model, rows, backward))
+        total = self._retry_on_oom(model, lambda: self._sum(rows, learn))
         self.group.reduce_gradients(trainable(model).values())
         self.group.all_reduce(total)
         return total
@@ -75,7 +78,7 @@ class TrainStep:
 
         model.eval()
         with torch.no_grad():
-            total = self._retry_on_oom(model, lambda: self._mean_loss(model, rows))
+            total = self._retry_on_oom(model, lambda: self._sum(rows, partial(self.loss, model)))
             reshard(model)
             self.group.all_reduce(total)
             return float(total)
@@ -100,43 +103,29 @@ class TrainStep:
         with torch.no_grad():
             return self._retry_on_oom(model, work)
 
-    def _backward(
-        self, model: Any, rows: Sequence[TokenRow], backward: Callable[[torch.Tensor], None]
-    ) -> torch.Tensor:
+    def loss(self, model: Any, part: Sequence[TokenRow], count: float) -> torch.Tensor:
+        """The share of a micro batch in the mean loss over `count` learned tokens (DPO: pairs), differentiable."""
+        with self._device.autocast():
+            if self._beta is None:
+                return summed_loss(model, self.collator(part)) / count
+            loss, rewards = preference_loss(model, self.collator(sides(part)), part, self._beta)
+        for name, value in rewards.items():
+            self.rewards[name] = self.rewards.get(name, 0.0) + value / count
+        return loss / count
+
+    def _sum(self, rows: Sequence[TokenRow], loss: Callable[[list[TokenRow], float], torch.Tensor]) -> torch.Tensor:
+        """The sum of `loss` over the micro batches of this process's share of `rows`."""
         import torch
 
-        total = torch.zeros((), device=self._device.kind)
-        for loss in self._losses(model, rows):
-            backward(loss)
-            total += loss.detach()
-            self._alive()
-        return total
-
-    def _mean_loss(self, model: Any, rows: Sequence[TokenRow]) -> torch.Tensor:
-        import torch
-
-        total = torch.zeros((), device=self._device.kind)
-        for loss in self._losses(model, rows):
-            total += loss
-            self._alive()
-        return total
-
-    def _losses(self, model: Any, rows: Sequence[TokenRow]) -> Iterator[torch.Tensor]:
-        """The losses of the micro batches, which add up to the mean over `rows`."""
         count = max(1, sum(row.learned for row in rows) if self._beta is None else len(rows))
         self.rewards = {}
-        parts = self._parts(rows)
-        for index in range(self.group.passes(len(parts))):
-            is_own = index < len(parts)  # otherwise a pass that only helps the others of a sharded model
-            part = parts[index] if is_own else rows[:1]
-            with self._device.autocast():
-                if self._beta is None:
-                    loss = summed_loss(model, self.collator(part))
-                else:
-                    loss, rewards = preference_loss(model, self.collator(sides(part)), part, self._beta)
-                    for name, value in rewards.items():
-                        self.rewards[name] = self.rewards.get(name, 0.0) + value / count
-            yield loss / count if is_own else loss * 0
+        total = torch.zeros((), device=self._device.kind)
+        parts = [(part, float(count)) for part in self._parts(rows)]
+        more = self.group.passes(len(parts)) - len(parts)  # those only help the others of a sharded model
+        for part, over in [*parts, *[([rows[0]], math.inf)] * more]:
+            total += loss(part, over)
+            self._alive()
+        return total
 
     def _parts(self, rows: Sequence[TokenRow]) -> list[list[TokenRow]]:
         """This process's share of `rows` as micro batches."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from backend.runs.token_rows import TokenRow
 from backend.training.session import TrainingSession
-from backend.training.state import save as saved_state
 
 if TYPE_CHECKING:
     import torch
@@ -22,43 +23,21 @@ def build(model: Any, session: TrainingSession) -> Any:
     from trl import SFTTrainer
 
     class SessionTrainer(SFTTrainer):  # type: ignore[misc]
-        loss_is_scaled_for_ga = True
+        loss_is_scaled_for_ga = True  # `compute_loss` divides by what the whole step learns
 
         def get_train_dataloader(self) -> Any:
             return session.loader()
 
         def training_step(self, model: Any, inputs: list[int], num_items_in_batch: Any = None) -> torch.Tensor:
-            self.model.train()
-            return session.compute_gradients(self.model, inputs, self.accelerator.backward)
+            """The gradients of a whole optimizer step: TRL's own step for each micro batch, so that one that runs
+            out of memory can be repeated in halves."""
+            learn = partial(super().training_step, self.model)
+            return session.compute_gradients(self.model, inputs, learn)
 
-        def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
-            if "grad_norm" in logs:  # not the summary after training
-                session.report_step(
-                    self.state.global_step, self.state.epoch, logs["loss"], logs["grad_norm"], logs["learning_rate"]
-                )
-
-        def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
-            self.control.should_evaluate = False  # otherwise the end of an epoch evaluates once more
-            loss = session.evaluate(self.model, self.state.global_step)
-            self.control.should_training_stop = self.control.should_training_stop or session.out_of_patience
-            return {"eval_loss": loss}
-
-        def _save_checkpoint(self, model: Any, trial: Any) -> None:
-            session.save(self)
-
-        def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
-            saved_state.load_weights(Path(resume_from_checkpoint), self.model)
-
-        def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
-            if checkpoint:
-                saved_state.load_optimizer(Path(checkpoint), self)
-
-        def _load_scaler(self, checkpoint: str | None) -> None:
-            pass  # loaded with the optimizer
-
-        def _load_rng_state(self, checkpoint: str | None) -> None:
-            if checkpoint:
-                saved_state.load_random_state(Path(checkpoint), session.train_step.group.rank)
+        def compute_loss(
+            self, model: Any, inputs: Sequence[TokenRow], return_outputs: bool = False, num_items_in_batch: Any = None
+        ) -> torch.Tensor:
+            return session.train_step.loss(model, inputs, num_items_in_batch)
 
     trainer = SessionTrainer(
         model=model,
@@ -66,8 +45,8 @@ def build(model: Any, session: TrainingSession) -> Any:
         train_dataset=_dataset(session),
         data_collator=list,
         processing_class=_tokenizer(session),
-        callbacks=[_callback(session)],
     )
+    trainer.add_callback(_callback(session, trainer))
     for callback in (PrinterCallback, ProgressCallback):
         trainer.remove_callback(callback)
     return trainer
@@ -125,14 +104,25 @@ def _tokenizer(session: TrainingSession) -> Any:
     return AutoTokenizer.from_pretrained(session.spec.model.path, local_files_only=True)
 
 
-def _callback(session: TrainingSession) -> Any:
+def _callback(session: TrainingSession, trainer: Any) -> Any:
     from transformers import TrainerCallback
 
     class EachStep(TrainerCallback):  # type: ignore[misc]
+        def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            session.restore(trainer)
+
         def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
             session.before_step()
 
         def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-            session.after_step(state.global_step, control)
+            session.after_step(session.steps_before + state.global_step, control)
+
+        def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float], **_: Any) -> None:
+            if "grad_norm" in logs:  # not the summary after training
+                step = session.steps_before + state.global_step
+                session.report_step(step, logs["loss"], logs["grad_norm"], logs["learning_rate"])
+                session.evaluate_and_save(step, trainer)
+                control.should_training_stop = control.should_training_stop or session.out_of_patience
+                state.log_history.clear()  # events.jsonl has it
 
     return EachStep()

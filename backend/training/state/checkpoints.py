@@ -1,6 +1,6 @@
 """Checkpoints, saved so that a crash, a full disk or a clock set back never costs more than the newest one.
 
-    checkpoints/step-N/   weights.safetensors optimizer.safetensors rng.safetensors state.json trainer_state.json
+    checkpoints/step-N/   weights.safetensors optimizer.safetensors rng.safetensors state.json
                           MANIFEST.json (sizes and SHA-256 of all the others)
 
 Files are written under a temporary name and synced, then the manifest, then the folder is renamed. A folder without a

@@ -24,7 +24,6 @@ WEIGHTS = "weights.safetensors"
 OPTIMIZER = "optimizer.safetensors"
 RNG = "rng.safetensors"
 STATE = "state.json"
-TRAINER_STATE = "trainer_state.json"  # the name that transformers reads
 
 
 def write(folder: Path | None, trainer: Any, metrics: Metrics, group: ProcessGroup) -> None:
@@ -50,7 +49,6 @@ def write(folder: Path | None, trainer: Any, metrics: Metrics, group: ProcessGro
     _save(folder / OPTIMIZER, moments)
     _save(folder / RNG, random)
     (folder / STATE).write_text(json.dumps(state), "utf-8")
-    trainer.state.save_to_json(str(folder / TRAINER_STATE))
 
 
 def read_metrics(checkpoint: Path) -> Metrics:
