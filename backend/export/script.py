@@ -48,8 +48,8 @@ def write(request: ExportRequest) -> Path:
             "It continues an earlier version, and a script starts from the base model.",
             "Train again from the base model, then make the script of that version.",
         )
-    train, validation = read_rows(request.run_folder)
-    validation = spread(validation, VALIDATION_ROWS)
+    train, held_out = read_rows(request.run_folder)
+    validation = spread(held_out, VALIDATION_ROWS)
     tokenizer = ChatTokenizer.load(request.run.model.path)
     folder = request.out / f"{request.name}-script"
     (folder / "data").mkdir(parents=True)

@@ -1,6 +1,6 @@
 """A run's rows in one safetensors file, for another computer: what it holds can't be larger than the file itself.
 
-A Parquet file, as runs have it, is compressed: a small one from a stranger may fill the memory.
+An Arrow file, as runs have it, has offsets, and a stranger's may point outside of it.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
-"""The rows of a run on disk: data/train.parquet and data/validation.parquet, tokenized, as the trainer reads them.
+"""The rows of a run on disk: data/train.arrow and data/validation.arrow, tokenized, as the trainer reads them.
 
+They are Arrow streams, the format that `datasets` maps into memory: rows are read from the disk when they are used.
 Each has the columns `input_ids` and `labels` (lists of int32; -100 where a token is not learned), and for preference
 pairs the same for the worse answer (`rejected_…`). data/MANIFEST.json holds their SHA-256, so that a damaged file is
 noticed before training.
@@ -7,11 +8,10 @@ noticed before training.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from itertools import pairwise
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, overload
 
 from backend.errors import TrainingFailed
 from backend.files import manifest
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-TRAIN = "train.parquet"
-VALIDATION = "validation.parquet"
+TRAIN = "train.arrow"
+VALIDATION = "validation.arrow"
 
 
 class Tokens(Protocol):
@@ -68,6 +68,51 @@ class TokenRow:
         return max(side.tokens for side in sides([self]))
 
 
+@dataclass(frozen=True)
+class TokenRows(Sequence[TokenRow]):
+    """The rows of an Arrow table, each made when it is asked for; a slice is a list."""
+
+    table: Any
+
+    @classmethod
+    def of(cls, rows: Sequence[Tokens]) -> TokenRows:
+        """`rows` as a table in memory."""
+        return cls(_table(rows))
+
+    def __len__(self) -> int:
+        return int(self.table.num_rows)
+
+    @overload
+    def __getitem__(self, index: int) -> TokenRow: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[TokenRow]: ...
+    def __getitem__(self, index: int | slice) -> TokenRow | list[TokenRow]:
+        if isinstance(index, slice):
+            return [self[number] for number in range(len(self))[index]]
+        return token_row({name: _value(self.table[name][index]) for name in self.table.column_names})
+
+    def with_reference(self, logprobs: Sequence[Sequence[float]]) -> TokenRows:
+        """The same pairs, with the reference log-probabilities of their better and worse answers."""
+        import pyarrow as pa
+
+        table = self.table
+        for name, side in zip(("reference_logprob", "rejected_reference_logprob"), (0, 1), strict=True):
+            table = table.append_column(name, pa.array([pair[side] for pair in logprobs], pa.float32()))
+        return TokenRows(table)
+
+
+def token_row(columns: Mapping[str, Any], prefix: str = "") -> TokenRow:
+    """The row with these columns, each a numpy array or a number."""
+    labels = columns[f"{prefix}labels"]
+    return TokenRow(
+        input_ids=columns[f"{prefix}input_ids"],
+        labels=labels,
+        learned=int((labels != IGNORED).sum()),
+        rejected=token_row(columns, "rejected_") if not prefix and "rejected_labels" in columns else None,
+        reference_logprob=float(columns.get(f"{prefix}reference_logprob", 0.0)),
+    )
+
+
 def sides(rows: Sequence[TokenRow]) -> list[TokenRow]:
     """All sequences of `rows`: the rows and then, if they are pairs, their rejected sides in the same order."""
     return [*rows, *(row.rejected for row in rows if row.rejected is not None)]
@@ -91,19 +136,13 @@ def sizes(train: Sequence[Tokens], validation: Sequence[Tokens]) -> dict[str, in
 def write_rows(run_folder: Path, train: Sequence[Tokens], validation: Sequence[Tokens]) -> None:
     """Writes both files and their manifest into `run_folder`/data, creating it if absent. Raises OSError."""
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     folder = run_folder / "data"
     folder.mkdir(parents=True, exist_ok=True)
-    ids = pa.list_(pa.int32())
     for name, rows in ((TRAIN, train), (VALIDATION, validation)):
-        columns = {"input_ids": [row.input_ids for row in rows], "labels": [row.labels for row in rows]}
-        worse = [row.rejected for row in rows if row.rejected is not None]
-        if worse:
-            columns |= {"rejected_input_ids": [row.input_ids for row in worse]}
-            columns |= {"rejected_labels": [row.labels for row in worse]}
-        table = pa.table(columns, schema=pa.schema([(name, ids) for name in columns]))
-        pq.write_table(table, folder / name, compression="zstd")
+        table = _table(rows)
+        with pa.OSFile(str(folder / name), "wb") as file, pa.ipc.new_stream(file, table.schema) as stream:
+            stream.write_table(table)
     list_files(run_folder)
 
 
@@ -114,7 +153,7 @@ def list_files(run_folder: Path) -> None:
     manifest.write(folder, {})
 
 
-def read_rows(run_folder: Path) -> tuple[list[TokenRow], list[TokenRow]]:
+def read_rows(run_folder: Path) -> tuple[TokenRows, TokenRows]:
     """The training rows and the validation rows of a run.
 
     Raises TrainingFailed when a file is missing or differs from the one that `write_rows` wrote.
@@ -124,33 +163,32 @@ def read_rows(run_folder: Path) -> tuple[list[TokenRow], list[TokenRow]]:
         raise _damaged("A file in the run's data folder is missing or has changed since the run was created.")
     try:
         return _read(folder / TRAIN), _read(folder / VALIDATION)
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError) as error:
         raise _damaged("A file in the run's data folder can't be read.") from error
 
 
-def _read(path: Path) -> list[TokenRow]:
+def _read(path: Path) -> TokenRows:
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    table = pq.read_table(path)
-    rows = _rows(table, "")
-    if "rejected_input_ids" not in table.column_names:
-        return rows
-    return [replace(row, rejected=worse) for row, worse in zip(rows, _rows(table, "rejected_"), strict=True)]
+    if not path.exists():  # written by version 0.1
+        return TokenRows(pq.read_table(path.with_suffix(".parquet")))
+    return TokenRows(pa.ipc.open_stream(pa.memory_map(str(path))).read_all())
 
 
-def _rows(table: Any, prefix: str) -> list[TokenRow]:
-    columns = zip(_arrays(table[f"{prefix}input_ids"]), _arrays(table[f"{prefix}labels"]), strict=True)
-    return [TokenRow(ids, labels, int((labels != IGNORED).sum())) for ids, labels in columns]
+def _table(rows: Sequence[Tokens]) -> Any:
+    import pyarrow as pa
+
+    columns = {"input_ids": [row.input_ids for row in rows], "labels": [row.labels for row in rows]}
+    worse = [row.rejected for row in rows if row.rejected is not None]
+    if worse:
+        columns |= {"rejected_input_ids": [row.input_ids for row in worse]}
+        columns |= {"rejected_labels": [row.labels for row in worse]}
+    return pa.table(columns, schema=pa.schema([(name, pa.list_(pa.int32())) for name in columns]))
 
 
-def _arrays(column: Any) -> list[npt.NDArray[np.int32]]:
-    """Each list of a pyarrow list column as a view into one array."""
-    return [
-        values[start:end]
-        for chunk in column.chunks
-        for values, offsets in [(chunk.values.to_numpy().copy(), chunk.offsets.to_numpy())]
-        for start, end in pairwise(offsets)
-    ]
+def _value(scalar: Any) -> Any:
+    return scalar.values.to_numpy() if hasattr(scalar, "values") else scalar.as_py()
 
 
 def _damaged(why: str) -> TrainingFailed:

@@ -64,19 +64,19 @@ class Collator:
         ids, labels = torch.full(shape, self.pad_id), torch.full(shape, IGNORED)
         mask = torch.zeros(shape, dtype=torch.long)
         for index, row in enumerate(rows):
-            ids[index, : row.tokens] = torch.as_tensor(row.input_ids)
-            labels[index, : row.tokens] = torch.as_tensor(row.labels)
+            ids[index, : row.tokens] = torch.tensor(row.input_ids)
+            labels[index, : row.tokens] = torch.tensor(row.labels)
             mask[index, : row.tokens] = 1
-        first = None if prefix is None else torch.as_tensor(prefix)[None].long()
+        first = None if prefix is None else torch.tensor(prefix)[None].long()
         inputs = {"input_ids": ids, **({"attention_mask": mask} if self.masked else {})}
         return self._batch(len(rows), inputs, labels, torch.arange(len(rows))[:, None].expand(shape), first)
 
     def _joined(self, rows: Sequence[TokenRow]) -> Batch:
         import torch
 
-        ids = torch.cat([torch.as_tensor(row.input_ids) for row in rows])[None].long()
+        ids = torch.cat([torch.tensor(row.input_ids) for row in rows])[None].long()
         positions = torch.cat([torch.arange(row.tokens) for row in rows])[None]
-        labels = torch.cat([torch.as_tensor(row.labels) for row in rows])[None].long()
+        labels = torch.cat([torch.tensor(row.labels) for row in rows])[None].long()
         labels[positions == 0] = IGNORED  # the first token of a row follows nothing
         owners = torch.repeat_interleave(torch.tensor([row.tokens for row in rows]))[None]
         return self._batch(len(rows), {"input_ids": ids, "position_ids": positions}, labels, owners)

@@ -9,12 +9,11 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from backend.files.disk_errors import disk_errors
-from backend.runs.token_rows import TokenRow
+from backend.runs.token_rows import TokenRow, TokenRows
 from backend.training.dpo_loss import reference_model
 
 if TYPE_CHECKING:
@@ -38,13 +37,9 @@ def compute_reference_logprobs(session: TrainingSession, model: Any) -> bool:
             return False
         logprobs = computed
         _write(session.work.folder / REFERENCE, logprobs)
-    rows = [
-        replace(
-            row, reference_logprob=better, rejected=row.rejected and replace(row.rejected, reference_logprob=worse)
-        )
-        for row, (better, worse) in zip(rows, logprobs, strict=True)
-    ]
-    session.train, session.validation = rows[: len(session.train)], rows[len(session.train) :]
+    count = len(session.train)
+    session.train = session.train.with_reference(logprobs[:count])
+    session.validation = TokenRows.of(session.validation).with_reference(logprobs[count:])
     return True
 
 

@@ -15,7 +15,7 @@ import math
 import shutil
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ from backend.hardware.child_process import end_with_parent
 from backend.hardware.process import prepare_process
 from backend.records.specs import RunSpec, TrainSettings
 from backend.records.units import MIB
-from backend.runs.token_rows import TokenRow, read_rows, sides
+from backend.runs.token_rows import TokenRow, TokenRows, read_rows, sides
 from backend.runs.truncate import truncate
 from backend.training import dpo_loss
 from backend.training.distributed.process_group import SilentWork
@@ -59,10 +59,8 @@ class DryRun(TrainingSession):
         self.schedule = Schedule(len(self.batches), len(self.batches), frozenset())
         self.timed: list[tuple[int, float]] = []
 
-    def loader(self) -> Any:
-        from torch.utils.data import DataLoader
-
-        return DataLoader(range(len(self.train)), batch_sampler=self.batches, collate_fn=list)  # type: ignore[arg-type]
+    def step_batches(self) -> Iterable[list[int]]:
+        return self.batches
 
     def before_step(self) -> None:
         self.device.wait()
@@ -122,7 +120,7 @@ def run_steps(
     if on_processor and math.isfinite(limit_mib):
         _limit_memory(limit_mib)
     whole = read_rows(folder)
-    train, validation = (truncate(rows, spec.settings.max_length) for rows in whole)
+    train, validation = (TokenRows.of(truncate(rows, spec.settings.max_length)) for rows in whole)
     if not train and any(row.learned for row in whole[0]):
         raise NotEnough("There is not enough memory.", f"At {spec.settings.max_length} tokens no answer is left.")
     context = SilentWork(folder, spec.model_dump(mode="json"))

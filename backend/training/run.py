@@ -9,7 +9,7 @@ from backend.hardware.process import prepare_process
 from backend.models.local import learned, relocate
 from backend.models.model_folder import context_length
 from backend.records.specs import RunSpec, TrainSettings
-from backend.runs.token_rows import TokenRow, read_rows
+from backend.runs.token_rows import TokenRow, TokenRows, read_rows
 from backend.tokens.tokenizer import ChatTokenizer
 from backend.training import device, dpo_reference, fused_lora, model, oom, start, trainer
 from backend.training.collate import Collator, needs_mask
@@ -72,11 +72,12 @@ def _settings(context: Work, planned: TrainSettings, rows: Sequence[TokenRow]) -
 
 
 def _run(
-    context: Work, spec: RunSpec, train: Sequence[TokenRow], validation: Sequence[TokenRow], group: ProcessGroup
+    context: Work, spec: RunSpec, train: TokenRows, validation: TokenRows, group: ProcessGroup
 ) -> dict[str, Any]:
     session, engine, net = set_up(context, spec, train, validation, group=group)
     before = verify.fingerprint(net, spec.model.path)
     ready = spec.settings.trainer == "sft" or dpo_reference.compute_reference_logprobs(session, net)
+    engine.train_dataset = trainer.dataset(session.train)
     step = _train(session, engine, net) if ready else 0
     if not group.sharded:  # rank 0 does the rest alone
         session.train_step.group = SINGLE_PROCESS
@@ -101,8 +102,8 @@ def _run(
 def set_up(
     context: Work,
     spec: RunSpec,
-    train: Sequence[TokenRow],
-    validation: Sequence[TokenRow],
+    train: TokenRows,
+    validation: TokenRows,
     session_of: Callable[..., TrainingSession] = TrainingSession,
     oom_retries: int = OOM_RETRIES,
     group: ProcessGroup = SINGLE_PROCESS,

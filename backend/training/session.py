@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,7 @@ from backend.advice import not_finite
 from backend.errors import TrainingFailed
 from backend.records.events import CheckpointEvent, EvalEvent, NoteEvent, StepEvent
 from backend.records.specs import RunSpec
-from backend.runs.token_rows import TokenRow, sides
+from backend.runs.token_rows import TokenRow, TokenRows, sides
 from backend.tokens.tokenizer import ChatTokenizer
 from backend.training.device import Device
 from backend.training.distributed.sharding import reshard
@@ -49,7 +49,7 @@ class TrainingSession:
     spec: RunSpec
     device: Device
     tokenizer: ChatTokenizer
-    train: Sequence[TokenRow]
+    train: TokenRows
     validation: Sequence[TokenRow]
     schedule: Schedule
     train_step: TrainStep
@@ -90,21 +90,17 @@ class TrainingSession:
         """Whether a stop is requested; the same answer in every process of the group."""
         return self.train_step.group.any_true(self.work.should_stop())
 
-    def loader(self) -> Any:
-        """The DataLoader of row numbers, one list for each optimizer step that is left."""
-        from torch.utils.data import DataLoader
-
+    def step_batches(self) -> Iterable[list[int]]:
+        """The row numbers of each optimizer step that is left."""
         settings = self.spec.settings
         lengths = [row.longest for row in self.train]
         steps = range(self.steps_before, self.schedule.total)
-        batches = StepBatches(lengths, settings.effective_batch, settings.seed, steps)
-        return DataLoader(range(len(self.train)), batch_sampler=batches, collate_fn=list)  # type: ignore[arg-type]
+        return StepBatches(lengths, settings.effective_batch, settings.seed, steps)
 
     def compute_gradients(
-        self, model: Any, numbers: Sequence[int], learn: Callable[[list[TokenRow], float], torch.Tensor]
+        self, model: Any, rows: Sequence[TokenRow], learn: Callable[[list[TokenRow], float], torch.Tensor]
     ) -> torch.Tensor:
         """Computes the gradients of one optimizer step; returns its loss. learn: see `TrainStep`."""
-        rows = [self.train[number] for number in numbers]
         sequences = sides(rows)
         self._step_tokens = (sum(row.tokens for row in sequences), sum(row.learned for row in sequences))
         return self.train_step.compute_gradients(model, rows, learn)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from backend.runs.token_rows import TokenRow
+from backend.runs.token_rows import TokenRow, TokenRows, token_row
 from backend.training.session import TrainingSession
 
 if TYPE_CHECKING:
@@ -26,9 +26,12 @@ def build(model: Any, session: TrainingSession) -> Any:
         loss_is_scaled_for_ga = True  # `compute_loss` divides by what the whole step learns
 
         def get_train_dataloader(self) -> Any:
-            return session.loader()
+            from torch.utils.data import DataLoader
 
-        def training_step(self, model: Any, inputs: list[int], num_items_in_batch: Any = None) -> torch.Tensor:
+            rows, steps = self.train_dataset.with_format("numpy"), session.step_batches()
+            return DataLoader(rows, batch_sampler=steps, collate_fn=_token_rows)
+
+        def training_step(self, model: Any, inputs: list[TokenRow], num_items_in_batch: Any = None) -> torch.Tensor:
             """The gradients of a whole optimizer step: TRL's own step for each micro batch, so that one that runs
             out of memory can be repeated in halves."""
             learn = partial(super().training_step, self.model)
@@ -42,8 +45,8 @@ def build(model: Any, session: TrainingSession) -> Any:
     trainer = SessionTrainer(
         model=model,
         args=_arguments(session),
-        train_dataset=_dataset(session),
-        data_collator=list,
+        train_dataset=dataset(session.train),
+        data_collator=_token_rows,
         processing_class=_tokenizer(session),
     )
     trainer.add_callback(_callback(session, trainer))
@@ -90,11 +93,16 @@ def _arguments(session: TrainingSession) -> Any:
     )
 
 
-def _dataset(session: TrainingSession) -> Any:
-    """The trainer only counts its rows: they reach the model through `TrainingSession.compute_gradients`."""
+def dataset(rows: TokenRows) -> Any:
+    """`rows` as the trainer's `Dataset`, as little in memory as they are."""
     from datasets import Dataset
+    from datasets.table import InMemoryTable
 
-    return Dataset.from_dict({"input_ids": [[0]] * len(session.train), "labels": [[0]] * len(session.train)})
+    return Dataset(InMemoryTable(rows.table))
+
+
+def _token_rows(examples: Sequence[Mapping[str, Any]]) -> list[TokenRow]:
+    return [token_row(example) for example in examples]
 
 
 def _tokenizer(session: TrainingSession) -> Any:

@@ -129,9 +129,9 @@ def ours(model: Path, rows: list[Row], steps: int, folder: Path) -> dict[str, An
     times: list[Step] = []
     compute_gradients = TrainingSession.compute_gradients
 
-    def timed(self: Any, net: Any, numbers: list[int], learn: Any) -> Any:
-        times.append((time.perf_counter(), time.process_time(), sum(self.train[n].learned for n in numbers)))
-        return compute_gradients(self, net, numbers, learn)
+    def timed(self: Any, net: Any, rows: Any, learn: Any) -> Any:
+        times.append((time.perf_counter(), time.process_time(), sum(row.learned for row in rows)))
+        return compute_gradients(self, net, rows, learn)
 
     TrainingSession.compute_gradients = timed  # type: ignore[method-assign]
     training.run(work)

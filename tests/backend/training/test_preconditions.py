@@ -139,7 +139,7 @@ def test_a_run_without_its_model_is_not_resumed(stopped: FakeWork) -> None:
 
 
 def test_a_run_with_damaged_rows_is_not_resumed(stopped: FakeWork) -> None:
-    rows = stopped.folder / "data" / "train.parquet"
+    rows = stopped.folder / "data" / "train.arrow"
     rows.write_bytes(rows.read_bytes()[:-1])
     error = rejection(stopped)
     assert isinstance(error, TrainingFailed)

@@ -427,7 +427,7 @@ def test_a_loss_that_is_not_finite_fails_the_run(
 
 def test_a_changed_data_file_is_rejected(model: Path, tmp_path: Path) -> None:
     work = make_run(tmp_path, model)
-    file = tmp_path / "data" / "train.parquet"
+    file = tmp_path / "data" / "train.arrow"
     file.write_bytes(file.read_bytes()[:-8] + b"corrupt!")
     with pytest.raises(TrainingFailed, match="damaged"):
         training.run(work)

@@ -12,7 +12,7 @@ from backend.errors import BadSetting
 from backend.models import model_folder
 from backend.records.encoded import Encoded
 from backend.records.specs import TrainSettings
-from backend.runs.token_rows import TokenRow, read_rows, write_rows
+from backend.runs.token_rows import TokenRow, list_files, read_rows, write_rows
 from backend.training import device, fused_lora, model, sampler
 from backend.training.collate import MIN_SHARED_PREFIX, Collator, common_prefix
 from backend.training.device import Device, choose
@@ -245,4 +245,30 @@ def test_rows_survive_a_round_trip(tmp_path: Path) -> None:
         ([1, 2, 3], [-100, 2, 3], 2),
         ([70_000], [-100], 0),
     ]
-    assert validation == []
+    assert not validation
+
+
+def test_rows_are_mapped_from_the_file_also_as_the_trainers_dataset(tmp_path: Path) -> None:
+    import pyarrow as pa
+
+    from backend.training import trainer
+
+    write_rows(tmp_path, [Encoded([number] * 5000, [-100, *[number] * 4999]) for number in range(200)], [])
+    before = pa.total_allocated_bytes()
+    train, _ = read_rows(tmp_path)
+    dataset = trainer.dataset(train)
+    assert pa.total_allocated_bytes() - before < 200 * 5000
+    assert train[7].tokens == len(dataset[7]["labels"]) == 5000
+    assert (train[-1].input_ids[9], dataset[-1]["input_ids"][9]) == (199, 199)
+
+
+def test_rows_that_an_earlier_version_wrote_are_read(tmp_path: Path) -> None:
+    import pyarrow.parquet as pq
+
+    write_rows(tmp_path, [Encoded([1, 2, 3], [-100, 2, 3])], [])
+    for rows, name in zip(read_rows(tmp_path), ("train", "validation"), strict=True):
+        pq.write_table(rows.table, tmp_path / "data" / f"{name}.parquet")
+        (tmp_path / "data" / f"{name}.arrow").unlink()
+    list_files(tmp_path)
+    train, validation = read_rows(tmp_path)
+    assert ([row.input_ids.tolist() for row in train], len(validation)) == ([[1, 2, 3]], 0)

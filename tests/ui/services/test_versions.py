@@ -93,7 +93,7 @@ def test_training_on_keeps_rows_and_settings(app: App, tmp_path: Path) -> None:
     one, other = app.runs.spec(first), app.runs.spec(second)
     assert other.settings == one.settings.changed(num_train_epochs=2, max_steps=-1)
     assert other.data == one.data
-    for file in ("train.parquet", "held_out.jsonl", "division.jsonl"):
+    for file in ("train.arrow", "held_out.jsonl", "division.jsonl"):
         paths = [app.runner.folder(run_id) / "data" / file for run_id in (first, second)]
         assert paths[0].read_bytes() == paths[1].read_bytes()
     assert manifest.holds(app.runner.folder(second) / "data", content=True)
@@ -115,7 +115,7 @@ def test_training_on_is_checked_before_it_starts(app: App, tmp_path: Path) -> No
     other_machine = App(app.workspace, simulated=app.models.hardware())
     with pytest.raises(BadInput):
         other_machine.versions.train_on(first, 1)
-    (app.runner.folder(first) / "data" / "train.parquet").unlink()
+    (app.runner.folder(first) / "data" / "train.arrow").unlink()
     with pytest.raises(TrainingFailed):
         app.versions.train_on(first, 1)
     assert [run.id for run in app.runs.jobs()] == [first]

@@ -87,7 +87,7 @@ def test_a_retry_takes_the_same_rows_and_changes_one_number(app: App, tmp_path: 
     assert new.settings == old.settings.changed(learning_rate=1e-3)
     assert new.name == "toy (learning rate 0.001)"
     assert app.retries.first_run(again) == first
-    rows = [(app.runner.folder(run) / "data" / "train.parquet").read_bytes() for run in (first, again)]
+    rows = [(app.runner.folder(run) / "data" / "train.arrow").read_bytes() for run in (first, again)]
     assert rows[0] == rows[1]
     assert 'class="compared"' in tabs(app)["train"].running._comparison(again)
     app.runner.stop(first)
