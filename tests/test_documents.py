@@ -21,6 +21,7 @@ DOCUMENTS = (
     "CHANGELOG.md",
     "docs/your-first-change.md",
     "docs/formats.md",
+    "docs/hardware.md",
 )
 EXAMPLES = {"adam_beta2", "test_the_log_is_exported_as_it_is"}  # what docs/your-first-change.md adds to the code
 SOURCES = ("app.py", "start.py", "backend", "jobs", "ui", "static", "tests")

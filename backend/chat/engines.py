@@ -8,7 +8,7 @@ from pathlib import Path
 
 from backend.chat.engine import Engine
 from backend.gguf.requirement import has_llama_cpp
-from backend.hardware.gpus import read_nvidia
+from backend.hardware.gpu_choice import read_choice
 from backend.models import bundled
 from backend.models.bundled import ReportProgress
 from backend.settings import Workspace
@@ -52,7 +52,7 @@ def fits_llama_cpp(tuned: Path | None) -> bool:
         return False
     import llama_cpp
 
-    return bool(llama_cpp.llama_supports_gpu_offload()) or not read_nvidia().gpus
+    return bool(llama_cpp.llama_supports_gpu_offload()) or not read_choice()[1].devices
 
 
 def on_llama_cpp(workspace: Workspace, model: Path, tuned: Path | None, progress: ReportProgress) -> Engine:

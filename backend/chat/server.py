@@ -23,6 +23,7 @@ from backend.chat import engines
 from backend.chat.engine import Engine, Sampling, Tokens
 from backend.errors import ApprenticeError, ChatFailed
 from backend.hardware.child_process import end_with_parent
+from backend.hardware.process import show_one_gpu
 from backend.settings import Workspace
 
 log = logging.getLogger(__name__)
@@ -155,6 +156,7 @@ def main() -> None:
         out.write(json.dumps(message, ensure_ascii=False) + "\n")
         out.flush()
 
+    show_one_gpu()
     requests: queue.Queue[dict[str, Any]] = queue.Queue()
     process = ChatProcess(send)
 

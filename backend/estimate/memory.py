@@ -14,7 +14,7 @@ from typing import Any, Literal
 from backend.estimate import step
 from backend.estimate.architecture import Architecture
 from backend.estimate.plan import EAGER_ATTENTION_LIMIT, Plan
-from backend.records.specs import Gpu, Hardware, Record
+from backend.records.specs import Gpu, Hardware, Record, best_first
 from backend.records.units import MIB
 
 Device = Literal["cuda", "mps", "cpu"]
@@ -62,9 +62,8 @@ class Fit(Record):
 
 
 def nvidia_gpu(hardware: Hardware) -> Gpu | None:
-    """The NVIDIA GPU with the most free memory, which training uses; None if there is none."""
-    gpus = [gpu for gpu in hardware.gpus if gpu.vendor == "nvidia"]
-    return max(gpus, key=lambda gpu: gpu.memory_free_mib, default=None)
+    """The NVIDIA GPU that training uses; None if there is none."""
+    return next(iter(best_first(hardware.gpus)), None)
 
 
 def device_for(hardware: Hardware, plan: Plan) -> Device:

@@ -7,6 +7,7 @@ import os
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from backend.hardware.memory import memory_mib
 from backend.records.specs import Gpu, MachineProblem
 from backend.records.units import MIB
 from backend.settings import on_zero_gpu
@@ -24,14 +25,26 @@ class MemoryUser(NamedTuple):
     mib: int
 
 
+class Device(NamedTuple):
+    """A GPU, or a slice of one (MIG), and what CUDA_VISIBLE_DEVICES calls it."""
+
+    gpu: Gpu
+    uuid: str
+
+
 @dataclass
 class NvidiaGpus:
-    """The GPUs, the other programs that use their memory, and problems with the driver."""
+    """The GPUs, the other programs that use their memory, and problems with the driver.
 
-    gpus: tuple[Gpu, ...] = ()
+    driver: its version, "" if unknown. cuda: the newest CUDA that it supports, in thousands (13020 is 13.2), 0 if
+    unknown.
+    """
+
+    devices: tuple[Device, ...] = ()
     users: list[MemoryUser] = field(default_factory=list)
     problems: list[MachineProblem] = field(default_factory=list)
     driver: str = ""
+    cuda: int = 0
 
 
 def read_nvidia() -> NvidiaGpus:
@@ -59,15 +72,6 @@ def read_nvidia() -> NvidiaGpus:
             log.warning("nvmlShutdown failed", exc_info=True)
 
 
-def most_free_first() -> list[str]:
-    """The indices of the NVIDIA GPUs, the one with the most free memory (which estimates are for) first.
-
-    In CUDA_VISIBLE_DEVICES they are valid with CUDA_DEVICE_ORDER=PCI_BUS_ID, which is NVML's order.
-    """
-    gpus = read_nvidia().gpus
-    return [str(index) for index in sorted(range(len(gpus)), key=lambda index: -gpus[index].memory_free_mib)]
-
-
 def _no_gpus(error: Exception) -> NvidiaGpus:
     if any(kind in type(error).__name__ for kind in _NO_DRIVER):
         log.info("no NVIDIA driver: %s", error)
@@ -76,48 +80,91 @@ def _no_gpus(error: Exception) -> NvidiaGpus:
     return NvidiaGpus(problems=[_driver_problem(error)])
 
 
-def _driver_problem(error: Exception) -> MachineProblem:
+def _driver_problem(error: Exception, index: int | None = None) -> MachineProblem:
+    source = "It" if index is None else f"Card number {index}"
     return MachineProblem(
         what="The driver of the graphics card does not work properly.",
-        why=f"It reports: {str(error)[:200] or type(error).__name__}.",
+        why=f"{source} reports: {str(error)[:200] or type(error).__name__}.",
         next="Restart the computer. If that does not help, reinstall the NVIDIA driver.",
     )
 
 
 def _read(pynvml: Any) -> NvidiaGpus:
-    found = NvidiaGpus(driver=_text(_try(pynvml.nvmlSystemGetDriverVersion, default="")))
-    gpus = []
+    found = NvidiaGpus(
+        driver=_text(_try(pynvml, "nvmlSystemGetDriverVersion", default="")),
+        cuda=int(_try(pynvml, "nvmlSystemGetCudaDriverVersion_v2", default=0)),
+    )
+    devices: list[Device] = []
     for index in range(pynvml.nvmlDeviceGetCount()):
         try:
             handle = pynvml.nvmlDeviceGetHandleByIndex(index)
-            gpu, used_by = _gpu(pynvml, handle), _used_by(pynvml, handle)
+            slices = _slices(pynvml, handle)
+            own = [_device(pynvml, one, index, handle) for one in (slices if slices is not None else [handle])]
+            used_by = _used_by(pynvml, handle)
         except Exception as error:
             log.warning("GPU %d can't be read", index, exc_info=True)
-            found.problems.append(_driver_problem(error))
+            found.problems.append(_driver_problem(error, index))
             continue
-        gpus.append(gpu)
-        found.users += [MemoryUser(gpu.name, _program(pid), mib) for pid, mib in used_by.items()]
-    found.gpus = tuple(gpus)
+        devices += own
+        if not own:
+            found.problems.append(_no_slices(_text(_try(pynvml, "nvmlDeviceGetName", handle, default="GPU"))))
+        else:
+            found.users += [MemoryUser(own[0].gpu.name, _program(pid), mib) for pid, mib in used_by.items()]
+    found.devices = tuple(devices)
     return found
 
 
-def _gpu(pynvml: Any, handle: Any) -> Gpu:
-    memory = pynvml.nvmlDeviceGetMemoryInfo(handle)
-    capability = _try(pynvml.nvmlDeviceGetCudaComputeCapability, handle, default=None)
-    return Gpu(
-        name=_text(_try(pynvml.nvmlDeviceGetName, handle, default="NVIDIA graphics card")),
+def _slices(pynvml: Any, handle: Any) -> list[Any] | None:
+    """The slices of a GPU that is divided (MIG), of which a process can use one; None if it is not divided."""
+    mode = _try(pynvml, "nvmlDeviceGetMigMode", handle, default=(0, 0))
+    if not mode[0]:
+        return None
+    count = int(_try(pynvml, "nvmlDeviceGetMaxMigDeviceCount", handle, default=0))
+    found = [_try(pynvml, "nvmlDeviceGetMigDeviceHandleByIndex", handle, one, default=None) for one in range(count)]
+    return [one for one in found if one is not None]
+
+
+def _device(pynvml: Any, handle: Any, index: int, whole: Any) -> Device:
+    """whole: the GPU that `handle` is a slice of, or `handle` itself."""
+    capability = _try(pynvml, "nvmlDeviceGetCudaComputeCapability", whole, default=None)
+    total, free, shared = _memory(pynvml, handle)
+    gpu = Gpu(
+        name=_text(_try(pynvml, "nvmlDeviceGetName", handle, default="NVIDIA graphics card")),
         vendor="nvidia",
-        memory_total_mib=memory.total // MIB,
-        memory_free_mib=memory.free // MIB,
+        memory_total_mib=total,
+        memory_free_mib=free,
         compute_capability=(int(capability[0]), int(capability[1])) if capability else None,
+        index=index,
+        shares_memory=shared,
+    )
+    return Device(gpu, _text(_try(pynvml, "nvmlDeviceGetUUID", handle, default=str(index))))
+
+
+def _memory(pynvml: Any, handle: Any) -> tuple[int, int, bool]:
+    """MiB in total and free, and whether it is the computer's: then NVML knows no memory of the GPU."""
+    try:
+        memory = pynvml.nvmlDeviceGetMemoryInfo(handle)
+        if memory.total:
+            return memory.total // MIB, memory.free // MIB, False
+    except Exception as error:
+        if "NotSupported" not in type(error).__name__:
+            raise
+    return *memory_mib(), True
+
+
+def _no_slices(name: str) -> MachineProblem:
+    return MachineProblem(
+        what=f"{name} is divided (MIG) and has no part to train on.",
+        why="Its MIG mode is on, and no instance was made.",
+        next="Make an instance with `nvidia-smi mig -cgi`, or turn MIG off with `nvidia-smi -mig 0`.",
     )
 
 
 def _used_by(pynvml: Any, handle: Any) -> dict[int, int]:
     """MiB by the id of each other process; 0 if the driver does not know."""
     processes = [
-        *_try(pynvml.nvmlDeviceGetComputeRunningProcesses, handle, default=[]),
-        *_try(pynvml.nvmlDeviceGetGraphicsRunningProcesses, handle, default=[]),
+        *_try(pynvml, "nvmlDeviceGetComputeRunningProcesses", handle, default=[]),
+        *_try(pynvml, "nvmlDeviceGetGraphicsRunningProcesses", handle, default=[]),
     ]
     return {one.pid: (one.usedGpuMemory or 0) // MIB for one in processes if one.pid != os.getpid()}
 
@@ -133,11 +180,12 @@ def _program(pid: int) -> str:
         return f"a program (process {pid})"
 
 
-def _try(function: Any, *arguments: Any, default: Any) -> Any:
+def _try(pynvml: Any, name: str, *arguments: Any, default: Any) -> Any:
+    """What a call of NVML answers; `default` where the driver, or this version of pynvml, does not know it."""
     try:
-        return function(*arguments)
+        return getattr(pynvml, name)(*arguments)
     except Exception:
-        log.warning("%s failed", getattr(function, "__name__", function), exc_info=True)
+        log.info("%s failed", name, exc_info=True)
         return default
 
 

@@ -17,10 +17,15 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from backend.errors import BadInput
+from backend.errors import BadInput, UnusableGpu
 from backend.hardware import container, torch_build
-from backend.hardware.gpus import MemoryUser, read_nvidia
-from backend.records.specs import Cpu, Gpu, Hardware, MachineProblem, Record
+from backend.hardware.gpu_choice import read_choice
+from backend.hardware.gpus import MemoryUser
+from backend.hardware.memory import memory_mib
+from backend.install import builds
+from backend.install.builds import Machine
+from backend.install.machine import this_machine
+from backend.records.specs import Cpu, Gpu, Hardware, MachineProblem, Record, best_first
 from backend.records.units import MIB
 from backend.settings import PROGRAM
 
@@ -36,23 +41,39 @@ class Probe(Record):
     sentences: tuple[str, ...] = ()
     problems: tuple[MachineProblem, ...] = ()
 
+    def require_training(self) -> None:
+        """Raises UnusableGpu when training is refused on this machine."""
+        for problem in self.problems:
+            if problem.blocks_training:
+                raise UnusableGpu(problem.what, problem.why, problem.next)
+
+    @property
+    def blocked(self) -> str:
+        """Why training is refused on this machine, "" when it is not."""
+        try:
+            self.require_training()
+        except UnusableGpu as error:
+            return str(error)
+        return ""
+
     @classmethod
     def of(cls, hardware: Hardware) -> Probe:
         """A described machine instead of this one."""
         return cls(hardware=hardware, sentences=tuple(describe(hardware)))
 
     def to_json(self) -> dict[str, Any]:
-        """{"hardware", "sentences", "problems": [{"what", "why", "next"}]}."""
+        """{"hardware", "sentences", "problems": [{"what", "why", "next", "blocks_training"}]}."""
         return self.model_dump(mode="json")
 
 
 def probe(workspace_root: Path) -> Probe:
     """This machine, and the disk of `workspace_root`."""
-    found = read_nvidia()
-    problems = list(found.problems)
-    gpus = found.gpus
+    found, choice = read_choice()
+    problems = list(choice.problems)
+    gpus = tuple(one.gpu for one in choice.devices)
     total, free = memory_mib()
-    apple = _is_apple()
+    machine = this_machine() if not found.devices else None
+    apple = machine is not None and _trains_on_apple(machine)
     if apple:
         gpus = (
             Gpu(name=_processor_name() or "Apple GPU", vendor="apple", memory_total_mib=total, memory_free_mib=free),
@@ -61,7 +82,9 @@ def probe(workspace_root: Path) -> Probe:
     if hosted == "zero_gpu":
         gpus = ()
         problems.append(_ZERO_GPU)
-    build = torch_build.problem(has_nvidia_gpu=bool(gpus) and not apple)
+    elif machine is not None and not problems:
+        problems += _without_gpu(machine)
+    build = torch_build.problem()
     hardware = Hardware(
         platform=platform.system().lower() or "unknown",
         gpus=gpus,
@@ -80,6 +103,10 @@ def probe(workspace_root: Path) -> Probe:
 def describe(hardware: Hardware) -> list[str]:
     """The machine in plain words, the most important part first."""
     lines = [_gpu_sentence(gpu) for gpu in hardware.gpus]
+    nvidia = best_first(hardware.gpus)
+    if len(nvidia) > 1:
+        number = "" if nvidia[0].index is None else f" (number {nvidia[0].index})"
+        lines.append(f"Training uses the {nvidia[0].name}{number}.")
     if not lines:
         lines.append("No graphics card for training was found: the processor does the work.")
     cores = "1 processor core" if hardware.cpu.cores == 1 else f"{hardware.cpu.cores} processor cores"
@@ -97,19 +124,6 @@ def describe(hardware: Hardware) -> list[str]:
 def format_gb(mib: float) -> str:
     """MiB for people: "11.6 GB" (of 1024 MiB each, as operating systems count)."""
     return f"{mib / 1024:.0f} GB" if mib >= 100 * 1024 else f"{mib / 1024:.1f} GB"
-
-
-def memory_mib() -> tuple[int, int]:
-    """Total and available memory in MiB, within the limits of a container."""
-    import psutil
-
-    now = psutil.virtual_memory()
-    total, free = now.total, now.available
-    limit = container.memory()
-    if limit is not None:
-        total = min(total, limit.total)
-        free = min(free, max(0, limit.total - limit.used))
-    return total // MIB, free // MIB
 
 
 def disk_free_mib(folder: Path) -> int:
@@ -164,7 +178,7 @@ _HOSTED_SENTENCES = {
 
 def _gpu_sentence(gpu: Gpu) -> str:
     free, total = format_gb(gpu.memory_free_mib), format_gb(gpu.memory_total_mib)
-    if gpu.vendor == "apple":
+    if gpu.vendor == "apple" or gpu.shares_memory:
         return f"{gpu.name} can train with the memory that it shares with the processor."
     old = gpu.compute_capability is not None and gpu.compute_capability < (8, 0)
     precision = " It trains in fp16, because it does not support bf16." if old else ""
@@ -198,8 +212,18 @@ def _hosted() -> Any:
     return "colab" if any(name.startswith("COLAB_") for name in os.environ) else None
 
 
-def _is_apple() -> bool:
-    return platform.system() == "Darwin" and platform.machine() == "arm64"
+def _trains_on_apple(machine: Machine) -> bool:
+    """Whether this is a Mac whose GPU PyTorch can use; PyTorch on a Mac has no builds without it."""
+    return machine.system == "Darwin" and machine.processor == "arm64" and not builds.row_for(machine).falls_back
+
+
+def _without_gpu(machine: Machine) -> list[MachineProblem]:
+    """The problem with a GPU that PyTorch can't use and NVML does not know: AMD's, or a Mac's with an old macOS."""
+    try:
+        row = builds.row_for(machine)
+    except LookupError:
+        return []
+    return [MachineProblem(what=row.advice, why=row.why)] if row.falls_back else []
 
 
 def _processor_name() -> str:

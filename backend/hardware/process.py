@@ -5,27 +5,37 @@ from __future__ import annotations
 import os
 import sys
 
-from backend.hardware.gpus import most_free_first
+from backend.hardware.gpu_choice import HIDDEN, VARIABLE, usable_gpus
+from backend.settings import on_zero_gpu
 
 _NICENESS = 10  # the page and other programs come first
 
 
-def prepare_process(gpu: str = "") -> None:
+def prepare_process() -> tuple[str, ...]:
     """Before torch is imported: no network, one GPU, idle threads that sleep, nothing compiled, and a low priority.
 
-    gpu: its index in PCI bus order, "" for the one with the most free memory. A CUDA_VISIBLE_DEVICES that is already
-    set is left alone. OpenMP's default (idle threads spin) made a step over ten times slower when other processes
-    were busy. Importing bitsandbytes otherwise loads torch's compiler, which takes a second and is not used here.
+    Returns the names of the GPUs that this process could use, for CUDA_VISIBLE_DEVICES, the best first. OpenMP's
+    default (idle threads spin) made a step over ten times slower when other processes were busy. Importing
+    bitsandbytes otherwise loads torch's compiler, which takes a second and is not used here.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ.setdefault("TORCHDYNAMO_DISABLE", "1")
-    if "CUDA_VISIBLE_DEVICES" not in os.environ:
-        chosen = gpu or next(iter(most_free_first()), "0")
-        os.environ.update(CUDA_DEVICE_ORDER="PCI_BUS_ID", CUDA_VISIBLE_DEVICES=chosen)
+    gpus = show_one_gpu()
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     for name in ("HF_HUB_OFFLINE", "HF_HUB_DISABLE_TELEMETRY", "DO_NOT_TRACK"):
         os.environ[name] = "1"
     _lower_priority()
+    return gpus
+
+
+def show_one_gpu() -> tuple[str, ...]:
+    """Before torch is imported: hides all GPUs but the one that trains, or all if there is none. Returns as
+    `prepare_process`. What the other GPUs lack (another generation, no code for it in torch) can't hurt then."""
+    if on_zero_gpu():  # its package says which GPU is this process's, if any
+        return ()
+    gpus = usable_gpus()
+    os.environ.update({"CUDA_DEVICE_ORDER": "PCI_BUS_ID", VARIABLE: gpus[0] if gpus else HIDDEN})
+    return gpus
 
 
 def _lower_priority() -> None:

@@ -64,6 +64,7 @@ class Row(NamedTuple):
     os_version: tuple[Version, Version] = ((), ())
     needs: str = ""  # a field of `Machine` that must be true
     keep: bool = False
+    falls_back: bool = False
     why: str = ""
     advice: str = ""
     source: str = ""
@@ -93,7 +94,7 @@ TABLE = (
     ),
     Row(
         "Mac with macOS 13 or older", "PyPI", "torch>=2.10,<2.12", system="Darwin", os_version=((), (14,)),
-        source=_RELEASE,
+        falls_back=True, source=_RELEASE,
         why="Newer builds need macOS 14, and so does the graphics chip (MPS).",
         advice="Training uses the processor only. Update to macOS 14 or newer to train on the graphics chip.",
     ),
@@ -102,12 +103,14 @@ TABLE = (
         why="PyPI's build for macOS uses the graphics chip (MPS).",
     ),
     Row(
-        "AMD GPU, Linux", "cpu", system="Linux", nvidia=False, needs="amd", keep=True, source="not tried",
+        "AMD GPU, Linux", "cpu", system="Linux", nvidia=False, needs="amd", keep=True, falls_back=True,
+        source="not tried",
         why="PyTorch has builds for AMD (ROCm), but Apprentice has never been tried with one.",
         advice="Training uses the processor, because Apprentice can't use graphics cards from AMD.",
     ),
     Row(
-        "AMD GPU, Windows", "PyPI", system="Windows", nvidia=False, needs="amd", keep=True, source="not tried",
+        "AMD GPU, Windows", "PyPI", system="Windows", nvidia=False, needs="amd", keep=True, falls_back=True,
+        source="not tried",
         why="PyTorch has no builds for AMD on Windows; AMD offers its own, which Apprentice was never tried with.",
         advice="Training uses the processor, because Apprentice can't use graphics cards from AMD.",
     ),
@@ -120,7 +123,8 @@ TABLE = (
         why="PyPI's build for Windows has no CUDA.",
     ),
     Row(
-        "Jetson with JetPack 6 or older", "cpu", needs="jetson", driver=((), (580,)), keep=True, source=_DRIVERS,
+        "Jetson with JetPack 6 or older", "cpu", needs="jetson", driver=((), (580,)),
+        keep=True, falls_back=True, source=_DRIVERS,
         why="PyTorch's builds with CUDA work on a Jetson from JetPack 7 on.",
         advice="Training uses the processor only. Install JetPack 7, then start again.",
     ),
@@ -137,7 +141,8 @@ TABLE = (
         "does not help, install the driver from https://www.nvidia.com/drivers.",
     ),
     Row(
-        "NVIDIA GPU before Maxwell (below 5.0)", "cpu", capability=((), (5, 0)), keep=True, source=_RELEASE,
+        "NVIDIA GPU before Maxwell (below 5.0)", "cpu", capability=((), (5, 0)),
+        keep=True, falls_back=True, source=_RELEASE,
         why="No current PyTorch has code for it.",
         advice="The graphics card is too old for PyTorch, so training uses the processor.",
     ),

@@ -23,21 +23,31 @@ _DISPLAYS = r"SYSTEM\CurrentControlSet\Control\Class\{4d36e968-e325-11ce-bfc1-08
 
 def this_machine() -> Machine:
     """By the standard library and `nvidia-smi`."""
-    system = platform.system()
-    processor = platform.machine().lower()
+    system, architecture = platform.system(), processor()
     capability, driver = _nvidia_smi() if system != "Darwin" else (None, None)
     return Machine(
         system,
-        {"amd64": "x86_64", "aarch64": "arm64"}.get(processor, processor),
+        architecture,
         driver is not None,
         capability,
         driver or (),
-        _version(platform.mac_ver()[0]),
+        version_of(platform.mac_ver()[0]),
         "" if driver is not None else _amd(),
-        _TEGRA.exists(),
-        system == "Darwin" and processor == "x86_64" and _translated(),
+        is_jetson(),
+        system == "Darwin" and architecture == "x86_64" and _translated(),
         sys.maxsize < 1 << 32,
     )
+
+
+def processor() -> str:
+    """ "x86_64" or "arm64", whatever the system calls it."""
+    name = platform.machine().lower()
+    return {"amd64": "x86_64", "aarch64": "arm64"}.get(name, name)
+
+
+def is_jetson() -> bool:
+    """Whether this is a Jetson board of NVIDIA's."""
+    return _TEGRA.exists()
 
 
 def _nvidia_smi() -> tuple[Version | None, Version | None]:
@@ -51,12 +61,12 @@ def _nvidia_smi() -> tuple[Version | None, Version | None]:
         text, ran = _run([program, f"--query-gpu={fields}", "--format=csv,noheader"]) if program else ("", False)
         if "no devices" in text.lower():
             return None, None
-        lines = [line.split(",") for line in text.splitlines() if ran and _version(line.split(",")[-1])]
+        lines = [line.split(",") for line in text.splitlines() if ran and version_of(line.split(",")[-1])]
         if lines:
-            known = [_version(line[0]) for line in lines if len(line) == 2]
-            return max(filter(None, known), default=None), _version(lines[0][-1])
+            known = [version_of(line[0]) for line in lines if len(line) == 2]
+            return max(filter(None, known), default=None), version_of(lines[0][-1])
     found = re.search(r"\s(\d{3}(?:\.\d+)+)\s", kernel)
-    return None, _version(found.group(1)) if found else ()
+    return None, version_of(found.group(1)) if found else ()
 
 
 def _run(command: list[str]) -> tuple[str, bool]:
@@ -111,7 +121,7 @@ def _read(path: Path) -> str:
         return ""
 
 
-def _version(text: str) -> Version:
+def version_of(text: str) -> Version:
     """ "580.65.06" as (580, 65, 6); () for a text that is no version."""
     parts = text.strip().split(".")
     return tuple(map(int, parts)) if all(part.isdigit() for part in parts) else ()

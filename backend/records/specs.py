@@ -6,6 +6,7 @@ Every record rejects unknown keys, so that a misspelled setting is an error and 
 from __future__ import annotations
 
 import difflib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -30,13 +31,16 @@ class Record(BaseModel):
 
 
 class Gpu(Record):
-    """A graphics card. Memory in MiB; compute_capability as defined by NVIDIA, None for other vendors."""
+    """A graphics card that training can use. Memory in MiB; compute_capability as defined by NVIDIA, None for other
+    vendors. index: its number in `nvidia-smi`. shares_memory: its memory is the computer's (DGX Spark, Jetson)."""
 
     name: str
     vendor: Literal["nvidia", "apple", "amd", "other"] = "nvidia"
     memory_total_mib: int
     memory_free_mib: int
     compute_capability: tuple[int, int] | None = None
+    index: int | None = None
+    shares_memory: bool = False
 
 
 class Cpu(Record):
@@ -60,11 +64,24 @@ class Hardware(Record):
 
 
 class MachineProblem(Record):
-    """A problem with a machine, its cause, and what to do about it, in plain words."""
+    """A problem with a machine, its cause, and what to do about it, in plain words.
+
+    blocks_training: training would not use what the person expects, so it is refused until the problem is solved.
+    """
 
     what: str
     why: str = ""
     next: str = ""
+    blocks_training: bool = False
+
+
+def best_first(gpus: Iterable[Gpu]) -> list[Gpu]:
+    """The NVIDIA GPUs, the one that training uses first: those with tensor cores (capability 7.0), then the one with
+    the most free memory, in GiB so that equal cards keep their order."""
+    return sorted(
+        (gpu for gpu in gpus if gpu.vendor == "nvidia"),
+        key=lambda gpu: ((gpu.compute_capability or (7, 0)) < (7, 0), -(gpu.memory_free_mib // 1024)),
+    )
 
 
 class TrainSettings(Record):

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from backend.errors import BadSetting
+from backend.errors import BadSetting, UnusableGpu
 from backend.estimate.memory import cuda_context_mib
 from backend.hardware import gpu_memory
+from backend.hardware.gpu_choice import HIDDEN, VARIABLE, read_choice
 from backend.records.specs import Precision, TrainSettings
 from backend.records.units import MIB
+from backend.settings import PROGRAM
 
 if TYPE_CHECKING:
     import torch
@@ -131,15 +135,23 @@ def choose(settings: TrainSettings) -> Device:
 
     bf16 on GPUs of compute capability 8 and newer (older ones only emulate it), else fp16; on a processor bf16 if a
     measurement of under a second shows that it is faster, else fp32. Raises BadSetting when the settings ask for a
-    precision that the device lacks.
+    precision that the device lacks, UnusableGpu when there is a GPU that torch can't use.
     """
     import torch
 
     if torch.cuda.is_available():
+        _require_code(torch.cuda.get_device_capability(), torch.cuda.get_arch_list())
         capable = torch.cuda.get_device_capability()[0] >= 8
         return Device("cuda", _precision(settings, "bf16" if capable else "fp16"))
     if torch.backends.mps.is_available():
         return Device("mps", _precision(settings, "bf16" if torch.backends.mps.is_macos_or_newer(14, 0) else "fp32"))
+    if gpus := read_choice()[1].devices:
+        raise UnusableGpu(
+            f"PyTorch can't use {gpus[0].gpu.name}.",
+            "It finds no graphics card, although the driver and this PyTorch should fit.",
+            f"Restart the computer. If that does not help, set the environment variable {VARIABLE} to {HIDDEN} to "
+            "train on the processor.",
+        )
     if settings.precision == "fp16":
         raise BadSetting(
             "This computer can't train in fp16.",
@@ -149,6 +161,24 @@ def choose(settings: TrainSettings) -> Device:
     chosen = settings.precision
     precision: Precision = ("bf16" if bf16_speedup() > _MIN_SPEEDUP else "fp32") if chosen == "auto" else chosen
     return Device("cpu", precision, _four_bit(precision) if settings.method == "qlora" else "")
+
+
+def _require_code(capability: tuple[int, int], built_for: Sequence[str]) -> None:
+    """Raises UnusableGpu unless torch has code for the GPU. built_for: as torch names it, "sm_86" or "compute_90".
+
+    Code for one capability runs on newer ones of the same generation; "compute" is compiled for any newer one
+    (https://docs.nvidia.com/cuda/cuda-c-programming-guide, binary and PTX compatibility).
+    """
+    for name in built_for:
+        kind, _, digits = name.partition("_")
+        least = divmod(int(re.sub(r"\D", "", digits)), 10)
+        if least <= capability and (kind == "compute" or least[0] == capability[0]):
+            return
+    raise UnusableGpu(
+        "The installed PyTorch has no code for this graphics card.",
+        f"The card has capability {capability[0]}.{capability[1]}; this PyTorch has code for {', '.join(built_for)}.",
+        f"Start Apprentice again with {PROGRAM}: it installs the PyTorch that fits.",
+    )
 
 
 def bf16_speedup() -> float:

@@ -24,7 +24,9 @@ from backend import errors, hardware, training
 from backend.errors import ApprenticeError, DoesNotFit, NotEnough
 from backend.estimate.memory import available, nvidia_gpu
 from backend.hardware import child_process, format_gb
+from backend.hardware.gpu_choice import require_usable_gpu
 from backend.hardware.keep_awake import keep_awake
+from backend.hardware.process import show_one_gpu
 from backend.models.local import relocate
 from backend.records.events import AwakeEvent, NoteEvent
 from backend.records.specs import RunSpec, TrainSettings
@@ -80,9 +82,11 @@ def run_in_call(context: Work) -> dict[str, Any]:
 
 
 def _measure_and_train(context: Work) -> dict[str, Any]:
+    require_usable_gpu()
     measured = measurements.read(context.folder / FOLDER / _MEASURED)
     spec = RunSpec.model_validate(context.spec)
     if measured is None and _needs_dry_run(context, spec):
+        show_one_gpu()  # the dry run and the run use the same one, whatever becomes free meanwhile
         measured = measure(context, relocate(spec, context.folder))
         if context.should_stop():
             return {"state": "stopped", "steps": 0, "weights_changed": False}

@@ -13,7 +13,8 @@ from backend.estimate.plan import adapted
 from backend.estimate.reading import SUPPORTED
 from backend.files import manifest
 from backend.files.listing import files_in
-from backend.hardware.probe import memory_mib
+from backend.hardware.gpu_choice import usable_gpus
+from backend.hardware.memory import memory_mib
 from backend.models import model_folder
 from backend.records.specs import RunSpec, TrainSettings
 from backend.records.units import MIB
@@ -48,7 +49,7 @@ def before_start(run: PreparedRun, folder: Path, shape: Architecture) -> None:
     """
     check_packing(run.spec.model.path, run.spec.settings)
     require_four_bit(run.spec.settings)
-    process_group.check(run.spec.settings, process_group.visible_gpus())
+    process_group.check(run.spec.settings, usable_gpus())
     check_load_memory(shape, run.spec.settings)
     check_rows(run.train, run.spec.data.longest, model_folder.context_length(run.spec.model.path))
     schedule(len(run.train), len(run.validation), run.spec.settings)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
+from backend.hardware.gpu_choice import require_usable_gpu
 from backend.hardware.process import prepare_process
 from backend.models.local import learned, relocate
 from backend.models.model_folder import context_length
@@ -40,10 +41,10 @@ def run(context: Work) -> dict[str, Any]:
     learned_tokens_per_second (of the training steps, without padding), peak_memory_mib, seconds, weights_changed,
     base_unchanged, precision, trainable_parameters, and settings_changed (those that differ from the plan because
     memory ran out).
-    Raises TrainingFailed, OutOfMemory, NotEnough, MissingPart, BadSetting, OSError (a full disk).
+    Raises UnusableGpu, TrainingFailed, OutOfMemory, NotEnough, MissingPart, BadSetting, OSError (a full disk).
     """
-    gpus = process_group.visible_gpus()
-    prepare_process(*gpus[:1])
+    require_usable_gpu()
+    gpus = prepare_process()
     spec = relocate(RunSpec.model_validate(context.spec), context.folder)
     with oom.memory_errors():
         context.progress("Preparing")

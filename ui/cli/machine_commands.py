@@ -30,7 +30,10 @@ def doctor(options: argparse.Namespace, workspace: Workspace) -> Answer:
         "workspace": str(workspace.root),
     }
     lines = [*found.sentences, "", *(f"{name} {version or 'is not installed'}" for name, version in packages.items())]
-    lines += ["", *(" ".join(filter(None, problem.values())) for problem in problems)]
+    lines += [
+        "",
+        *(" ".join(filter(None, (problem["what"], problem["why"], problem["next"]))) for problem in problems),
+    ]
     return Answer(document, "\n".join(lines).strip())
 
 

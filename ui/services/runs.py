@@ -66,6 +66,7 @@ class RunService:
         checked = self._datasets.checked(data_id, model_id, LengthLimits.from_settings(settings))
         entry = self._models.entry(model_id)
         why_not = SIMULATED if self._models.simulated else self._models.why_not_ready(model_id)
+        why_not = why_not or self._models.probe().blocked
         hardware, rates = self._models.hardware(), self._models.rates()
         split = checked.split_at(settings.validation_fraction, settings.seed, self._roles(checked, version))
         plan = training_plan.plan(checked, split, entry, why_not, settings, hardware, rates)
@@ -99,11 +100,12 @@ class RunService:
         """Queues a run and returns its id. evaluate: its evaluation follows automatically, if that is quick.
 
         version: the run is the next version of another one; see `VersionService.why_not_continue`.
-        Raises MissingPart without the model, BadInput naming the first faulty row, TrainingFailed or NotEnough; then
-        nothing starts.
+        Raises MissingPart without the model, UnusableGpu, BadInput naming the first faulty row, TrainingFailed or
+        NotEnough; then nothing starts.
         """
         if self._models.simulated:
             raise BadInput(SIMULATED, "", OPEN_HERE)
+        self._models.probe().require_training()
         model_id = self._models.resolve(model_id)
         model = self._models.reference(model_id)
         tokenizer = local.tokenizer(self._workspace, model_id)

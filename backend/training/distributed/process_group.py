@@ -24,7 +24,6 @@ from typing import Any, NoReturn, Protocol
 
 from backend.errors import BadSetting, OutOfMemory, TrainingFailed
 from backend.hardware import child_process, container
-from backend.hardware.gpus import most_free_first
 from backend.records.events import Event
 from backend.records.specs import RunSpec, TrainSettings
 from backend.training.distributed import sharding
@@ -107,16 +106,6 @@ def _failure(codes: Sequence[int]) -> OutOfMemory | TrainingFailed:
     return out_of_memory() if EXIT_OUT_OF_MEMORY in codes else TrainingFailed(*_FAILED)
 
 
-def visible_gpus() -> list[str]:
-    """The NVIDIA GPUs that this process may use: those in CUDA_VISIBLE_DEVICES, else all, most free memory first.
-    Does not import torch."""
-    installed = most_free_first()
-    named = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if named is None or not installed:
-        return installed
-    return [gpu.strip() for gpu in named.split(",") if gpu.strip()]
-
-
 def check(settings: TrainSettings, gpus: Sequence[str]) -> None:
     """Raises BadSetting unless each process has a GPU (or core) and rows of its own. Only rank 0 checks this."""
     sharding.check(settings)
@@ -129,6 +118,12 @@ def check(settings: TrainSettings, gpus: Sequence[str]) -> None:
             f"{count} processes can't train together here.",
             f"There are {places} {'GPUs' if gpus else 'cores'} and {settings.effective_batch} examples per step.",
             "Set num_processes to 1.",
+        )
+    if gpus and sys.platform == "win32":
+        raise BadSetting(
+            "Several graphics cards can't train together on Windows.",
+            "PyTorch for Windows lacks the library (NCCL) with which they exchange what they learned.",
+            "Set num_processes to 1, or use Linux.",
         )
     if settings.trainer == "dpo":
         raise BadSetting(
@@ -161,7 +156,8 @@ def _connect(rank: int, size: int) -> None:
 
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
     host, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
-    store = dist.TCPStore(host, port, size, rank == 0, timeout=_START_TIMEOUT)  # type: ignore[attr-defined]
+    libuv = sys.platform != "win32"  # PyTorch for Windows is built without it
+    store = dist.TCPStore(host, port, size, rank == 0, timeout=_START_TIMEOUT, use_libuv=libuv)  # type: ignore[attr-defined]
     dist.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=_COLLECTIVE_TIMEOUT)
     _clear_variables()  # otherwise the trainer would add up the gradients a second time
 

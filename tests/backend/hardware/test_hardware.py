@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,72 +17,26 @@ from backend.hardware import container, load_hardware, probe, torch_build
 from backend.records.specs import Hardware
 from backend.records.units import MIB
 from backend.settings import PROJECT_ROOT
+from tests.backend.hardware.simulated import CALLS, T4, Card, NVMLErrorLibraryNotFound, ampere, nvml
 
 UNKNOWN_PID = 2**22 + 1  # above the system's highest process id
-T4 = {"name": "Tesla T4", "total": 15360, "free": 15000, "capability": (7, 5), "users": {}}
-AMPERE = {"name": b"NVIDIA GeForce RTX 3090", "total": 24576, "free": 24000, "capability": (8, 6), "users": {}}
-
-
-class NVMLError(Exception):
-    pass
-
-
-class NVMLErrorLibraryNotFound(NVMLError):
-    pass
-
-
-CALLS = (
-    "nvmlInit",
-    "nvmlShutdown",
-    "nvmlSystemGetDriverVersion",
-    "nvmlDeviceGetCount",
-    "nvmlDeviceGetHandleByIndex",
-    "nvmlDeviceGetMemoryInfo",
-    "nvmlDeviceGetCudaComputeCapability",
-    "nvmlDeviceGetName",
-    "nvmlDeviceGetComputeRunningProcesses",
-    "nvmlDeviceGetGraphicsRunningProcesses",
-)
-
-
-def driver(gpus: list[dict[str, Any]], broken: str = "", error: type[Exception] = NVMLError) -> ModuleType:
-    """A pynvml with these GPUs, in which the call `broken` raises."""
-    answers: dict[str, Any] = {
-        "nvmlInit": lambda: None,
-        "nvmlShutdown": lambda: None,
-        "nvmlSystemGetDriverVersion": lambda: "580.65",
-        "nvmlDeviceGetCount": lambda: len(gpus),
-        "nvmlDeviceGetHandleByIndex": lambda index: gpus[index],
-        "nvmlDeviceGetMemoryInfo": lambda c: SimpleNamespace(total=c["total"] * MIB, free=c["free"] * MIB),
-        "nvmlDeviceGetCudaComputeCapability": lambda c: c["capability"],
-        "nvmlDeviceGetName": lambda c: c["name"],
-        "nvmlDeviceGetComputeRunningProcesses": lambda c: [
-            SimpleNamespace(pid=pid, usedGpuMemory=mib * MIB if mib else None) for pid, mib in c["users"].items()
-        ],
-        "nvmlDeviceGetGraphicsRunningProcesses": lambda c: [],
-    }
-
-    def fail(*_: Any) -> None:
-        raise error("Unknown Error")
-
-    module = ModuleType("pynvml")
-    for name in CALLS:
-        setattr(module, name, fail if name == broken else answers[name])
-    return module
+LOSE_THE_CARD = ("nvmlInit", "nvmlDeviceGetCount", "nvmlDeviceGetHandleByIndex", "nvmlDeviceGetMemoryInfo")
 
 
 @pytest.fixture
-def with_gpus(monkeypatch: pytest.MonkeyPatch) -> Any:
+def with_gpus(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
+    """Installs a driver with these GPUs."""
     monkeypatch.setattr(torch_build, "built_for", lambda: "13.0")
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
 
-    def install(gpus: list[dict[str, Any]], **options: Any) -> None:
-        monkeypatch.setitem(sys.modules, "pynvml", driver(gpus, **options))
+    def install(*cards: Card, **options: Any) -> None:
+        monkeypatch.setitem(sys.modules, "pynvml", nvml(cards, **options))
 
     return install
 
 
 def test_a_machine_without_a_driver_has_no_gpu_and_no_problem(with_gpus: Any, tmp_path: Path) -> None:
-    with_gpus([], broken="nvmlInit", error=NVMLErrorLibraryNotFound)
+    with_gpus(broken="nvmlInit", error=NVMLErrorLibraryNotFound)
     found = probe(tmp_path)
     assert found.hardware.gpus == ()
     assert found.problems == ()
@@ -90,27 +45,28 @@ def test_a_machine_without_a_driver_has_no_gpu_and_no_problem(with_gpus: Any, tm
 
 @pytest.mark.parametrize("call", CALLS)
 def test_a_driver_that_fails_at_any_call_is_reported(with_gpus: Any, tmp_path: Path, call: str) -> None:
-    with_gpus([AMPERE], broken=call)
+    with_gpus(ampere(), broken=call)
     found = probe(tmp_path)
-    lost = call in CALLS[:1] + CALLS[3:6]
+    lost = call in LOSE_THE_CARD
     assert len(found.hardware.gpus) == (0 if lost else 1)
     assert bool(found.problems) == lost
     if lost:
         assert "driver" in found.problems[0].what
-        assert found.problems[0].next
+        assert found.problems[0].blocks_training
 
 
-def test_two_gpus_are_both_found(with_gpus: Any, tmp_path: Path) -> None:
-    with_gpus([T4, AMPERE])
-    gpus = probe(tmp_path).hardware.gpus
-    assert [(gpu.name, gpu.memory_total_mib, gpu.compute_capability) for gpu in gpus] == [
-        ("Tesla T4", 15360, (7, 5)),
-        ("NVIDIA GeForce RTX 3090", 24576, (8, 6)),
+def test_two_gpus_are_both_found_the_one_that_trains_first(with_gpus: Any, tmp_path: Path) -> None:
+    with_gpus(T4(), ampere())
+    found = probe(tmp_path)
+    assert [(gpu.name, gpu.memory_total_mib, gpu.compute_capability, gpu.index) for gpu in found.hardware.gpus] == [
+        ("NVIDIA GeForce RTX 3090", 24576, (8, 6), 1),
+        ("Tesla T4", 15360, (7, 5), 0),
     ]
+    assert "Training uses the NVIDIA GeForce RTX 3090 (number 1)." in found.sentences
 
 
 def test_gpu_memory_used_by_another_program_is_reported(with_gpus: Any, tmp_path: Path) -> None:
-    with_gpus([{**AMPERE, "free": 4000, "users": {UNKNOWN_PID: 20000, UNKNOWN_PID + 1: None}}])
+    with_gpus(replace(ampere(), free=4000, users={UNKNOWN_PID: 20000, UNKNOWN_PID + 1: None}))
     found = probe(tmp_path)
     assert found.hardware.gpus[0].memory_free_mib == 4000
     (problem,) = found.problems
@@ -126,49 +82,29 @@ def test_programs_that_use_a_gpu_are_named_largest_first(
         "psutil.Process",
         lambda pid: SimpleNamespace(name=lambda: programs[pid][0], cmdline=lambda: programs[pid][1]),
     )
-    with_gpus([{**AMPERE, "users": {8: 2048, 7: 9216}}, {**T4, "users": {7: 100}}])
+    with_gpus(replace(ampere(), users={8: 2048, 7: 9216}), replace(T4(), users={7: 100}))
     problems = probe(tmp_path).problems
     assert len(problems) == 1, "a little on the second GPU is not worth reporting"
     assert problems[0].what.endswith(": ollama 9.0 GB, a training run of this app 2.0 GB.")
 
 
 def test_turing_trains_in_fp16_and_ampere_does_not(with_gpus: Any, tmp_path: Path) -> None:
-    with_gpus([T4])
+    with_gpus(T4())
     assert "fp16" in probe(tmp_path).sentences[0]
-    with_gpus([AMPERE])
+    with_gpus(ampere())
     assert "fp16" not in probe(tmp_path).sentences[0]
 
 
-def test_torch_without_cuda_is_reported_with_the_command_that_fixes_it(
-    with_gpus: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with_gpus([AMPERE])
-    monkeypatch.setattr(torch_build, "built_for", lambda: "")
-    problems = probe(tmp_path).problems
-    assert len(problems) == 1
-    assert "can't use it" in problems[0].what
-    assert "pip install --force-reinstall torch" in problems[0].next
-
-
-@pytest.mark.parametrize(
-    ("text", "build"),
-    [
-        ("__version__ = '2.13.0+cpu'\ncuda: str | None = None\n", ""),
-        ("__version__ = '2.13.0'\ncuda: str | None = '13.0'\nhip = None\n", "13.0"),
-        ("cuda = '12.8'\n", "12.8"),
-    ],
-)
-def test_the_build_of_torch_is_read_from_its_files(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, build: str
-) -> None:
-    (tmp_path / "version.py").write_text(text)
-    spec = SimpleNamespace(origin=str(tmp_path / "__init__.py"))
-    monkeypatch.setattr(torch_build.importlib.util, "find_spec", lambda name: spec)
-    assert torch_build.built_for() == build
+def test_missing_torch_is_reported(with_gpus: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with_gpus(ampere())
+    monkeypatch.setattr(torch_build, "built_for", lambda: None)
+    (problem,) = probe(tmp_path).problems
+    assert problem.blocks_training
+    assert sys.executable in problem.next
 
 
 def test_zero_gpu_has_no_usable_gpu(with_gpus: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with_gpus([AMPERE])
+    with_gpus(ampere())
     monkeypatch.setenv("SPACES_ZERO_GPU", "true")
     monkeypatch.setenv("SPACE_ID", "someone/demo")
     found = probe(tmp_path)
@@ -181,7 +117,7 @@ def test_zero_gpu_has_no_usable_gpu(with_gpus: Any, tmp_path: Path, monkeypatch:
 def test_hosts_are_recognized(
     with_gpus: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, hosted: str
 ) -> None:
-    with_gpus([])
+    with_gpus()
     monkeypatch.setenv(name, "x")
     assert probe(tmp_path).hardware.hosted == hosted
 
@@ -239,7 +175,7 @@ def test_the_core_quota_of_a_container_counts(
 
 
 def test_a_probe_can_be_read_back_from_a_file(with_gpus: Any, tmp_path: Path) -> None:
-    with_gpus([T4])
+    with_gpus(T4())
     found = probe(tmp_path)
     path = tmp_path / "machine.json"
     path.write_text(json.dumps(found.to_json()))

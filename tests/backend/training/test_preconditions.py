@@ -20,7 +20,6 @@ from backend.records.specs import RunSpec, TrainSettings, parse_settings
 from backend.runs.prepare import PreparedRun
 from backend.tokens.tokenizer import ChatTokenizer
 from backend.training import preconditions
-from backend.training.distributed import process_group
 from tests.backend.tiny_run import FakeWork, conversations, make_run, run_of
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")
@@ -112,7 +111,7 @@ def test_impossible_settings_for_several_processes_are_rejected(
     free: int,
     why: str,
 ) -> None:
-    monkeypatch.setattr(process_group, "visible_gpus", lambda: [str(gpu) for gpu in range(gpus)])
+    monkeypatch.setattr(preconditions, "usable_gpus", lambda: tuple(map(str, range(gpus))))
     disk(10_000)
     monkeypatch.setattr(preconditions, "memory_mib", lambda: (free, free))
     data = [ChatTokenizer.load(tiny_model).encode(messages) for messages in conversations(12)]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from backend.errors import BadSetting
+from backend.errors import BadSetting, UnusableGpu
 from backend.models import model_folder
 from backend.records.encoded import Encoded
 from backend.records.specs import TrainSettings
@@ -21,6 +22,7 @@ from backend.training.prefix_sharing import with_prefix_sharing
 from backend.training.samples import has_time_for_samples
 from backend.training.schedule import schedule
 from backend.training.state.metrics import Metrics
+from tests.backend.hardware.simulated import T4, Simulated
 from tests.backend.tiny_run import make_model
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")
@@ -167,8 +169,39 @@ def test_a_gpu_trains_in_bf16_only_if_its_hardware_supports_it(
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: True)
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: capability)
+    monkeypatch.setattr(torch.cuda, "get_arch_list", lambda: ["sm_75", "sm_80", "sm_90", "sm_120"])
     assert choose(TrainSettings()) == Device("cuda", precision)  # type: ignore[arg-type]
     assert choose(TrainSettings(precision="fp32")) == Device("cuda", "fp32")
+
+
+@pytest.mark.parametrize(
+    ("capability", "built_for", "runs"),
+    [
+        ((8, 9), ["sm_75", "sm_80", "sm_86"], True),  # code of its generation
+        ((6, 1), ["sm_75", "sm_80"], False),
+        ((12, 0), ["sm_50", "sm_90"], False),
+        ((12, 1), ["sm_90", "compute_120"], True),  # compiled when it is loaded
+        ((10, 3), ["sm_90a", "sm_100"], True),
+    ],
+)
+def test_a_gpu_without_code_in_torch_is_refused(
+    monkeypatch: pytest.MonkeyPatch, capability: tuple[int, int], built_for: list[str], runs: bool
+) -> None:
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: capability)
+    monkeypatch.setattr(torch.cuda, "get_arch_list", lambda: built_for)
+    with nullcontext() if runs else pytest.raises(UnusableGpu):
+        choose(TrainSettings())
+
+
+def test_training_does_not_fall_back_to_the_processor_when_torch_finds_no_gpu(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    Simulated([T4()], "580.65").install(monkeypatch, tmp_path)
+    with pytest.raises(UnusableGpu, match="T4"):
+        choose(TrainSettings())
 
 
 @pytest.mark.parametrize(("speed", "precision"), [(4.0, "bf16"), (1.1, "fp32"), (0.2, "fp32")])

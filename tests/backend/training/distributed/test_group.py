@@ -12,9 +12,6 @@ from typing import Any
 import pytest
 
 from backend.errors import BadSetting, OutOfMemory, TrainingFailed
-from backend.hardware import gpus as nvidia
-from backend.hardware import process
-from backend.hardware.gpus import NvidiaGpus
 from backend.records.specs import Gpu, TrainSettings
 from backend.settings import PROJECT_ROOT
 from backend.training.distributed import process_group
@@ -199,26 +196,21 @@ def test_more_processes_than_gpus_cores_or_rows_are_rejected(
     assert why in refused.value.why
 
 
-def test_visible_gpus_respect_cuda_visible_devices(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(nvidia, "read_nvidia", lambda: NvidiaGpus(gpus=(GPU, GPU, GPU)))
-    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    assert process_group.visible_gpus() == ["0", "1", "2"]
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3, 5")
-    assert process_group.visible_gpus() == ["3", "5"]
-    process_group.check(TrainSettings(num_processes=2), process_group.visible_gpus())
+def test_on_windows_several_gpus_are_refused_and_processors_connect_without_libuv(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sys, "platform", "win32")
+    with pytest.raises(BadSetting) as refused:
+        process_group.check(TrainSettings(num_processes=2), ["GPU-a", "GPU-b"])
+    assert "NCCL" in refused.value.why
+    import torch.distributed as dist
 
-
-def test_the_gpu_with_the_most_free_memory_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    full = GPU.model_copy(update={"memory_free_mib": 900})
-    monkeypatch.setattr(nvidia, "read_nvidia", lambda: NvidiaGpus(gpus=(full, GPU)))
-    monkeypatch.setattr(process, "_lower_priority", lambda: None)
-    monkeypatch.setattr(os, "environ", {})
-    process.prepare_process()
-    assert (os.environ["CUDA_DEVICE_ORDER"], os.environ["CUDA_VISIBLE_DEVICES"]) == ("PCI_BUS_ID", "1")
-    monkeypatch.setattr(os, "environ", {"CUDA_VISIBLE_DEVICES": "0"})  # the person's own choice
-    process.prepare_process()
-    assert os.environ["CUDA_VISIBLE_DEVICES"] == "0"
-    assert "CUDA_DEVICE_ORDER" not in os.environ
+    options: dict[str, Any] = {}
+    monkeypatch.setattr(dist, "TCPStore", lambda *_, **named: options.update(named))
+    monkeypatch.setattr(dist, "init_process_group", lambda *_, **__: None)
+    monkeypatch.setattr(os, "environ", {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "1"})
+    process_group._connect(0, 2)
+    assert options["use_libuv"] is False
 
 
 def test_each_row_goes_to_one_process() -> None:

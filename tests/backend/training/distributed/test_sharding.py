@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from backend.errors import BadSetting
+from backend.hardware.gpu_choice import usable_gpus
 from backend.records.specs import TrainSettings
 from backend.settings import PROJECT_ROOT, child_environment
 from backend.training import oom
@@ -154,7 +155,7 @@ def test_uneven_packs_and_gradient_checkpointing_do_not_hang(tiny_model: Path, t
 @pytest.mark.gpu
 @pytest.mark.parametrize(("method", "kind"), WAYS)
 def test_two_gpus_share_a_model(tiny_model: Path, tmp_path: Path, method: str, kind: str) -> None:
-    if len(process_group.visible_gpus()) < 2:
+    if len(usable_gpus()) < 2:
         pytest.skip("needs two cards")
     both: dict[str, Any] = {"method": method, "learning_rate": 1e-3}
     one = trained(tmp_path / "one", tiny_model, per_device_train_batch_size=4, gradient_accumulation_steps=2, **both)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from backend.hardware import Probe, container, load_hardware, probe, torch_build
 from backend.models import catalogue
 from backend.records.specs import Gpu, Hardware, MachineProblem
 from backend.settings import PROJECT_ROOT
-from tests.backend.hardware.test_hardware import AMPERE, T4, NVMLErrorLibraryNotFound, driver
+from tests.backend.hardware.simulated import T4, NVMLErrorLibraryNotFound, ampere, nvml
 from ui.text import format as fmt
 from ui.web.start import views as start_views
 
@@ -110,10 +111,10 @@ class TestProbe:
         monkeypatch.setattr(torch_build, "built_for", lambda: "13.0")
 
     def install(self, monkeypatch: pytest.MonkeyPatch, *cards: Any, **options: Any) -> None:
-        monkeypatch.setitem(sys.modules, "pynvml", driver(list(cards), **options))
+        monkeypatch.setitem(sys.modules, "pynvml", nvml(cards, **options))
 
     def test_broken_driver(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-        self.install(monkeypatch, AMPERE, broken="nvmlInit")
+        self.install(monkeypatch, ampere(), broken="nvmlInit")
         html = drawn(tmp_path)
         assert "driver of the graphics card" in html
         assert "Restart the computer" in html
@@ -125,23 +126,23 @@ class TestProbe:
         assert "alert" not in drawn(tmp_path)
 
     def test_two_gpus(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-        self.install(monkeypatch, T4, AMPERE)
+        self.install(monkeypatch, T4(), ampere())
         html = drawn(tmp_path)
         assert "15.0 GB" in html
         assert "24.0 GB" in html
         assert "Tesla T4" in html
 
     def test_gpu_in_use_by_another_program(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-        self.install(monkeypatch, {**AMPERE, "free": 4000, "users": {os.getppid(): 20000}})
+        self.install(monkeypatch, replace(ampere(), free=4000, users={os.getppid(): 20000}))
         html = drawn(tmp_path)
         assert "Other programs use 19.5 GB of the memory of NVIDIA GeForce RTX 3090" in html
         assert psutil.Process(os.getppid()).name() in html
         assert 'data-do="probe"' in html
 
     def test_torch_without_cuda(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-        self.install(monkeypatch, AMPERE)
+        self.install(monkeypatch, ampere())
         monkeypatch.setattr(torch_build, "built_for", lambda: "")
-        assert "pip install --force-reinstall torch" in drawn(tmp_path)
+        assert "pip install --force-reinstall &#34;torch&gt;=2.10" in drawn(tmp_path)
 
     def test_limits_of_a_container(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         self.install(monkeypatch, broken="nvmlInit", error=NVMLErrorLibraryNotFound)

@@ -1,0 +1,139 @@
+"""Thirty machines that people have, for docs/hardware.md: what start.py installs, what trains, and what is said.
+
+python -m tests.backend.hardware.machines      writes the page
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from backend.advice.recommend import recommend
+from backend.advice.settings import precision_for
+from backend.hardware import probe
+from backend.install.builds import Row
+from backend.settings import PROJECT_ROOT
+from tests.backend.hardware.simulated import T4, Card, Simulated, ampere
+
+DOCUMENT = PROJECT_ROOT / "docs" / "hardware.md"
+
+RTX5090 = Card("NVIDIA GeForce RTX 5090", (12, 0), 32607, 31900)
+RTX4090 = Card("NVIDIA GeForce RTX 4090", (8, 9), 24564, 23900)
+RTX3060 = Card("NVIDIA GeForce RTX 3060", (8, 6), 12288, 11700)
+LAPTOP = Card("NVIDIA GeForce RTX 4060 Laptop GPU", (8, 9), 8188, 7700)
+GTX1080 = Card("NVIDIA GeForce GTX 1080 Ti", (6, 1), 11264, 10900)
+V100 = Card("Tesla V100-SXM2-16GB", (7, 0), 16384, 16100)
+P40 = Card("Tesla P40", (6, 1), 24576, 24200)
+H100 = Card("NVIDIA H100 80GB HBM3", (9, 0), 81559, 80900)
+A100_PARTS = Card("NVIDIA A100-SXM4-40GB", (8, 0), 40960, 40000, slices=(4864, 19968))
+K80 = Card("Tesla K80", (3, 7), 11441, 11400)
+DEAD = Card("NVIDIA GeForce RTX 3090", (8, 6), 24576, 24000, lost=True)
+
+MACHINES: dict[str, Simulated] = {
+    "No GPU, 8 GB": Simulated(memory=8192),
+    "No GPU, 16 GB, Windows": Simulated(system="Windows", memory=16384),
+    "RTX 5090, driver 581, Windows": Simulated([RTX5090], "581.15", system="Windows"),
+    "RTX 5090, driver 576, Windows": Simulated([RTX5090], "576.02", system="Windows"),
+    "RTX 5090, driver 566, Windows": Simulated([RTX5090], "566.36", system="Windows"),
+    "RTX 5090, driver 580, Linux": Simulated([RTX5090], "580.65.06"),
+    "RTX 4090, driver 580, Linux": Simulated([RTX4090], "580.65.06"),
+    "RTX 4090, driver 550, WSL": Simulated([RTX4090], "551.23"),
+    "RTX 4090 added, PyTorch without CUDA": Simulated([RTX4090], "580.65.06", cuda=""),
+    "RTX 3060, driver 531, Windows": Simulated([RTX3060], "531.14", system="Windows"),
+    "RTX 4060 Laptop, driver 580, Windows": Simulated([LAPTOP], "580.88", system="Windows", memory=16384),
+    "GTX 1080 Ti, driver 580, Windows": Simulated([GTX1080], "580.88", system="Windows"),
+    "GTX 1080 Ti, PyTorch of PyPI": Simulated([GTX1080], "580.65.06", cuda="13.2"),
+    "Tesla V100, driver 570": Simulated([V100], "570.133.07"),
+    "Tesla T4, driver 535": Simulated([T4()], "535.104.05"),
+    "Tesla T4, driver 535, PyTorch of PyPI": Simulated([T4()], "535.104.05", cuda="13.2"),
+    "Tesla T4, driver 470": Simulated([T4()], "470.256.02"),
+    "Tesla K80, driver 470": Simulated([K80], "470.256.02"),
+    "H100, driver 580": Simulated([H100], "580.65.06", memory=131_072),
+    "Two RTX 3090, the first dead": Simulated([DEAD, ampere()], "580.65.06"),
+    "Tesla P40 and RTX 3060, driver 560": Simulated([P40, RTX3060], "560.35.03"),
+    "Tesla P40 and RTX 3060, driver 580": Simulated([P40, RTX3060], "580.65.06"),
+    "A100 in two parts (MIG)": Simulated([A100_PARTS], "580.65.06"),
+    "T4 and RTX 3090, CUDA_VISIBLE_DEVICES=0": Simulated([T4(), ampere()], "580.65.06", visible="0"),
+    "T4 and RTX 3090, CUDA_VISIBLE_DEVICES=0,1": Simulated([T4(), ampere()], "580.65.06", visible="0,1"),
+    "RTX 3090, CUDA_VISIBLE_DEVICES=-1": Simulated([ampere()], "580.65.06", visible="-1"),
+    "RTX 3090, CUDA_VISIBLE_DEVICES=3": Simulated([ampere()], "580.65.06", visible="3"),
+    "RTX 3090, driver that does not answer": Simulated([ampere()], "580.65.06", broken="nvmlInit"),
+    "DGX Spark": Simulated([Card("NVIDIA GB10", (12, 1), None)], "580.95.05", processor="arm64", memory=122_880),
+    "Jetson Thor, JetPack 7": Simulated(
+        [Card("NVIDIA Thor", (11, 0), None)], "580.00", processor="arm64", jetson=True, memory=125_952
+    ),
+    "Jetson Orin, JetPack 6": Simulated(
+        [Card("Orin (nvgpu)", (8, 7), None)], "540.4.0", processor="arm64", jetson=True, memory=63_488
+    ),
+    "Mac, M1, 8 GB, macOS 14": Simulated(
+        system="Darwin", processor="arm64", macos="14.6", chip="Apple M1", memory=8192
+    ),
+    "Mac, M1, 16 GB, macOS 13": Simulated(
+        system="Darwin", processor="arm64", macos="13.6", chip="Apple M1", memory=16384
+    ),
+    "Mac with an Intel processor": Simulated(system="Darwin", macos="14.6", chip="i386"),
+    "Radeon RX 7900 XTX, Linux": Simulated(amd=True),
+    "Windows on Arm": Simulated(system="Windows", processor="arm64"),
+}
+
+_INTRODUCTION = """# Hardware
+
+What Apprentice does on the computers that people have. **None of this has run on a real one of these machines.** The
+driver, the system and the installed PyTorch are made up by the tests; what is shown is what the program decides when
+they answer so. This page is written by `python -m tests.backend.hardware.machines`, and a test compares it.
+
+- **PyTorch** is what the start script installs, by the table of `backend/install/builds.py`: from PyPI, or from an
+  index of download.pytorch.org (`cpu`; `cu126`, `cu128` and `cu130` for CUDA 12.6, 12.8 and 13.0). That table follows
+  PyTorch's published support matrix. What lies on download.pytorch.org could not be looked at; what PyPI has for each
+  system was.
+- **Trains on** is the device that `doctor`, Start, the plan and training agree on. Of several cards the best is used:
+  those with tensor cores (compute capability 7.0) first, then the one with the most free memory. A training in one
+  process sees no other.
+- **Refused** means that a card could train but for something that you can change. Training then does not fall back
+  to the processor. To choose the processor, set the environment variable `CUDA_VISIBLE_DEVICES` to -1.
+- `CUDA_VISIBLE_DEVICES` chooses among cards. Numbers are those of `nvidia-smi`; ids work too.
+- **Precision** is that of the plan; on a processor, training measures which is faster. **Model** is the one
+  recommended without examples, with its method.
+- AMD's and Intel's cards are not used. On Windows several cards can't train together: PyTorch has no NCCL there.
+
+| Machine | PyTorch | Trains on | Precision | Model | What is said |
+|---|---|---|---|---|---|
+"""
+
+
+def line(name: str, machine: Simulated) -> str:
+    """A line of the table."""
+    with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as folder:
+        row = machine.install(patch, Path(folder))
+        installed = {"": "none"}.get(row.build, row.build)
+        if not row.build:
+            return f"| {name} | {installed} | - | - | - | {row.why} {row.advice} |"
+        found = probe(Path(folder))
+        hardware = found.hardware
+        chosen = recommend(hardware, compare=False)
+        device = hardware.gpus[0].name if hardware.gpus else "processor"
+        if len(hardware.gpus) > 1:
+            device += f" (number {hardware.gpus[0].index})"
+        told = " ".join(" ".join(filter(None, (one.what, one.why))) for one in found.problems)
+        cells = (device, precision_for(hardware), f"{chosen.model.name}, {chosen.settings.method}")
+        if found.blocked:
+            cells = ("refused", "-", "-")
+        return f"| {name} | {_installed(row, machine)} | {' | '.join(cells)} | {told or '-'} |"
+
+
+def _installed(row: Row, machine: Simulated) -> str:
+    versions = row.torch.removeprefix("torch>=2.10,").removeprefix("<3")
+    if machine.cuda == "fits":
+        return row.build + (f", {versions}" if versions else "")
+    return f"here: CUDA {machine.cuda or '-'}; fits: {row.build}"
+
+
+def document() -> str:
+    """docs/hardware.md."""
+    return _INTRODUCTION + "\n".join(line(name, machine) for name, machine in MACHINES.items()) + "\n"
+
+
+if __name__ == "__main__":
+    DOCUMENT.write_text(document(), "utf-8", newline="\n")

@@ -1,0 +1,9 @@
+"""docs/hardware.md tells what the program decides."""
+
+from __future__ import annotations
+
+from tests.backend.hardware.machines import DOCUMENT, document
+
+
+def test_the_page_is_up_to_date() -> None:
+    assert document() == DOCUMENT.read_text("utf-8"), "run: python -m tests.backend.hardware.machines"
