@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from backend.errors import ApprenticeError
-from backend.files.atomic import fsync, fsync_names, retry_while_in_use
+from backend.files.atomic import fsync, fsync_names, replace_file
 from backend.files.json_file import write_json
 from backend.files.listing import files_in
 from backend.settings import Workspace, new_id
@@ -74,7 +74,7 @@ def create(
         write_json(staging / "job.json", identity.model_dump(mode="json"))
         write_json(staging / "spec.json", spec)
         write_json(staging / "status.json", status.model_dump(mode="json"))
-        retry_while_in_use(lambda: os.replace(staging, folder))
+        replace_file(staging, folder)
         fsync_names(workspace.runs)
     except BaseException:
         for path in (staging, folder):
@@ -97,7 +97,7 @@ def last_place(workspace: Workspace) -> float:
 def hide(folder: JobFolder) -> Path:
     """Make a folder disappear in one step; the caller then deletes the returned path. Raises OSError."""
     hidden = folder.path.with_name(DELETED + folder.id)
-    retry_while_in_use(lambda: os.replace(folder.path, hidden))
+    replace_file(folder.path, hidden)
     return hidden
 
 

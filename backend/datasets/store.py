@@ -7,7 +7,6 @@ it, how it was edited, which fixes are accepted or refused), so undoing a choice
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import threading
 import time
@@ -32,7 +31,7 @@ from backend.datasets.stored_edits import StoredEdits
 from backend.datasets.stored_files import USUAL, Options, StoredFiles, options_key
 from backend.datasets.token_counts import TargetModel, TokenCounter
 from backend.errors import ApprenticeError, BadInput, WorkspaceProblem
-from backend.files.atomic import fsync, fsync_names, retry_while_in_use, write_text
+from backend.files.atomic import fsync, fsync_names, replace_file, write_text
 from backend.files.disk_errors import disk_words
 from backend.files.manifest import digest
 from backend.records.lengths import UNLIMITED, LengthLimits
@@ -167,7 +166,7 @@ class DatasetStore:
         hidden = self._root / f"{_DELETED}{data_id}"
         with self._lock:
             try:  # in one step; what is left of the files after a crash is deleted later
-                retry_while_in_use(lambda: os.replace(child_path(self._root, data_id), hidden))
+                replace_file(child_path(self._root, data_id), hidden)
             except OSError as error:
                 raise WorkspaceProblem("The examples could not be deleted.", *disk_words(error)) from error
             shutil.rmtree(hidden, ignore_errors=True)

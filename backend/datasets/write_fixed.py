@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from backend.datasets.checks.fix import FixedDataset
 from backend.errors import WorkspaceProblem
+from backend.files.atomic import replace_file
 from backend.records.rows import Row
 
 
@@ -24,7 +24,7 @@ def write_fixed(fixed: FixedDataset, path: Path) -> Path:
             unfinished = target.with_name(target.name + ".part")
             with unfinished.open("w", encoding="utf-8", newline="\n") as file:
                 file.writelines(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
-            os.replace(unfinished, target)
+            replace_file(unfinished, target)
     except OSError as error:
         raise WorkspaceProblem(
             f"{path.name} could not be written.",

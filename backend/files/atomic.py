@@ -34,7 +34,7 @@ def write_bytes(path: Path, data: bytes) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
-        retry_while_in_use(lambda: os.replace(temporary, path))
+        replace_file(temporary, path)
     except BaseException:
         with suppress(OSError):
             temporary.unlink()
@@ -57,6 +57,11 @@ def retry_while_in_use(action: Callable[[], T], tries: int = 50) -> T:
         except PermissionError:
             time.sleep(0.02)
     return action()
+
+
+def replace_file(source: Path, target: Path) -> None:
+    """os.replace, retried on Windows while another process has a file open. Raises OSError."""
+    retry_while_in_use(lambda: os.replace(source, target))
 
 
 def fsync_names(folder: Path) -> None:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Literal
 
 from backend.errors import NotInDemo, WorkspaceProblem
+from backend.files.atomic import replace_file
 from backend.hosting.policy import Limits
 from backend.records.units import MIB
 
@@ -116,7 +117,7 @@ class Visitors:
     def set_aside(self, visitor: str) -> None:
         """Takes a visitor's folder away, for `delete_set_aside`; the next visit makes a new one. Raises OSError."""
         with self._lock:
-            self.folder(visitor).rename(self.root / f"{_LEAVING}{secrets.token_hex(8)}")
+            replace_file(self.folder(visitor), self.root / f"{_LEAVING}{secrets.token_hex(8)}")
             self._touched.pop(visitor, None)
         self.note_loss(visitor, "expired")
 

@@ -23,6 +23,7 @@ import httpx
 
 from backend.errors import MissingPart
 from backend.files import manifest
+from backend.files.atomic import replace_file
 from backend.models import hub_token
 from backend.models.catalogue import Entry
 from backend.settings import PROGRAM
@@ -135,7 +136,7 @@ class Repository:
                 f"The content of {file.name} is not what the hub announced.",
                 "Download again: only this file starts over.",
             )
-        part.replace(path)
+        replace_file(part, path)
 
     def _stream(self, commit: str, file: RemoteFile, part: Path, progress: Progress) -> None:
         """Append what is missing to `part`. Raises httpx.HTTPError when the connection breaks."""

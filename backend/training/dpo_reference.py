@@ -6,12 +6,12 @@ with the adapter off or, where all weights are trained or the run continues anot
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from backend.files.atomic import replace_file
 from backend.files.disk_errors import disk_errors
 from backend.runs.token_rows import TokenRow, TokenRows
 from backend.training.dpo_loss import reference_model
@@ -79,4 +79,4 @@ def _write(path: Path, logprobs: list[list[float]]) -> None:
     unfinished = path.with_name(f".unfinished-{path.name}")
     with disk_errors():
         save_file({"logprobs": torch.tensor(logprobs)}, unfinished)
-    os.replace(unfinished, path)
+    replace_file(unfinished, path)

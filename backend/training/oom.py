@@ -31,7 +31,13 @@ log = logging.getLogger(__name__)
 NAME = "used.json"
 MIN_LENGTH = 256  # tokens; shorter examples are not offered
 _OUT_OF_MEMORY = (
-    "out of memory",
+    "out of memory",  # CUDA, MPS ("MPS backend out of memory"), Windows
+    "alloc_failed",  # CUBLAS_STATUS_ALLOC_FAILED, CUDNN_STATUS_ALLOC_FAILED, CUSOLVER_..., CUSPARSE_...
+    "cublas_status_not_initialized",  # its handle needs memory: the usual first words of a full card
+    "cudnn_status_not_initialized",
+    "insufficient memory",  # Metal: kIOGPUCommandBufferCallbackErrorOutOfMemory (Insufficient Memory)
+    "outofmemory",  # cudaErrorOutOfMemory
+    "error_out_of_memory",  # CUDA_ERROR_OUT_OF_MEMORY
     "not enough memory",
     "can't allocate memory",
     "cannot allocate memory",

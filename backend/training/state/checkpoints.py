@@ -10,7 +10,6 @@ valid manifest is not a checkpoint. Newest means the highest step; file times ar
 from __future__ import annotations
 
 import logging
-import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -20,7 +19,7 @@ from typing import NamedTuple
 
 from backend.errors import TrainingFailed
 from backend.files import manifest
-from backend.files.atomic import fsync
+from backend.files.atomic import fsync, replace_file
 from backend.files.listing import files_in
 
 log = logging.getLogger(__name__)
@@ -105,7 +104,7 @@ def writing(parent: Path, step: int) -> Iterator[Path]:
         fsync(unfinished)
         if target.exists():  # from an earlier attempt, and not the one resumed from
             _remove(target)
-        os.replace(unfinished, target)
+        replace_file(unfinished, target)
         fsync(parent)
     except BaseException:
         shutil.rmtree(unfinished, ignore_errors=True)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from backend.files.atomic import fsync, fsync_names
+from backend.files.atomic import fsync, fsync_names, replace_file
 from backend.files.disk_errors import disk_errors
 from backend.files.listing import files_in
 from backend.models.model_folder import TOKENIZER_FILES
@@ -43,7 +42,7 @@ def saved(model: Any, base_folder: Path, target: Path, group: ProcessGroup) -> I
         for file in files_in(unfinished):
             fsync(file)
         shutil.rmtree(target, ignore_errors=True)
-        os.replace(unfinished, target)
+        replace_file(unfinished, target)
         fsync_names(target.parent)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)

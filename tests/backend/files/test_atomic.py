@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import runpy
 import stat
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from backend.files import atomic
+from backend.settings import PROJECT_ROOT
 
 
 def test_two_writers_may_replace_the_same_file_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,3 +75,30 @@ def test_a_folder_that_can_not_be_flushed_does_not_undo_a_change_that_others_see
     monkeypatch.setattr(os, "fsync", broken)
     atomic.write_text(tmp_path / "info.json", "new")
     assert (tmp_path / "info.json").read_text() == "new"
+
+
+def test_on_windows_a_file_in_use_is_replaced_once_it_is_free(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "new").write_text("new")
+    tries = []
+
+    def busy(source: Path, target: Path) -> None:
+        tries.append(source)
+        if len(tries) < 3:
+            raise PermissionError(13, "The process cannot access the file")
+        source.rename(target)
+
+    monkeypatch.setattr(atomic, "os", SimpleNamespace(name="nt", replace=busy))
+    monkeypatch.setattr(atomic, "time", SimpleNamespace(sleep=lambda _: None))
+    atomic.replace_file(tmp_path / "new", tmp_path / "old")
+    assert (tmp_path / "old").read_text() == "new"
+    assert len(tries) == 3
+
+
+def test_files_are_replaced_in_one_way_only() -> None:
+    """On Windows a bare os.replace fails while a virus scanner or the search index has the file open."""
+    for package in ("backend", "jobs", "ui"):
+        for file in (PROJECT_ROOT / package).rglob("*.py"):
+            bare = re.findall(r"\bos\.(?:replace|rename)\(|\.rename\(self\.", file.read_text("utf-8"))
+            assert not bare or file.name == "atomic.py", file

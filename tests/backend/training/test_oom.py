@@ -58,6 +58,32 @@ def notes(work: FakeWork) -> list[str]:
     return [note["title"] for note in work.events_of("note")]
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        GPU,
+        APPLE,
+        PROCESSOR,
+        "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`",
+        "CUDA error: CUBLAS_STATUS_NOT_INITIALIZED when calling `cublasCreate(handle)`",
+        "cuDNN error: CUDNN_STATUS_ALLOC_FAILED",
+        "cudaErrorMemoryAllocation: out of memory",
+        "CUDA driver error: CUDA_ERROR_OUT_OF_MEMORY",
+        "Insufficient Memory (00000008:kIOGPUCommandBufferCallbackErrorOutOfMemory)",
+        "The paging file is too small for this operation to complete",
+    ],
+)
+def test_memory_that_ran_out_is_recognized_in_all_its_words(words: str) -> None:
+    assert oom.is_out_of_memory(RuntimeError(words))
+
+
+@pytest.mark.parametrize(
+    "words", ["CUDA error: no kernel image is available", "CUBLAS_STATUS_EXECUTION_FAILED", "shape mismatch"]
+)
+def test_other_errors_are_not_taken_for_it(words: str) -> None:
+    assert not oom.is_out_of_memory(RuntimeError(words))
+
+
 def test_a_step_that_never_fits_is_retried_with_gradient_checkpointing(
     whole: FakeWork, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
