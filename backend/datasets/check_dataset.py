@@ -16,9 +16,9 @@ from backend.datasets.checks.issues import problem
 from backend.datasets.checks.report import DuplicateRows, Report, SplitRows, ValidationFile
 from backend.datasets.checks.tokens import TokenTotals
 from backend.datasets.options import Cancelled
-from backend.datasets.read.gc_pause import without_gc
 from backend.datasets.split import Split, split, split_with
 from backend.datasets.token_counts import TokenCounter
+from backend.gc_pause import without_gc
 from backend.records.lengths import UNLIMITED, LengthLimits
 from backend.records.rows import Dataset, Problem, Row
 

@@ -17,6 +17,7 @@ from backend.estimate.architecture import Architecture
 from backend.estimate.memory import Fit, Memory, fit, memory
 from backend.estimate.plan import Plan, plan_from
 from backend.estimate.speed import Rates, Time, time
+from backend.gc_pause import without_gc
 from backend.records.specs import Hardware, Record
 
 __all__ = ["Architecture", "Estimate", "Fit", "Memory", "Plan", "Rates", "Time", "estimate", "plan_from"]
@@ -57,6 +58,7 @@ def estimate(
     tokens: in the training data over all epochs; if None, the time is for one million tokens.
     rates: this machine's measured speed (`backend.hardware.benchmark.load_rates`), if any. quick: see `step.peak`.
     """
-    peak = memory(architecture, plan, hardware, quick)
-    duration = time(architecture, plan, hardware, 1e6 if tokens is None else tokens, rates)
+    with without_gc():
+        peak = memory(architecture, plan, hardware, quick)
+        duration = time(architecture, plan, hardware, 1e6 if tokens is None else tokens, rates)
     return Estimate(model=architecture.name, memory=peak, fit=fit(peak, hardware), time=duration)

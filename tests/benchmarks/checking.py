@@ -32,8 +32,8 @@ from backend.datasets.checks import answers as answer_checks
 from backend.datasets.checks import content as content_checks
 from backend.datasets.checks import dataset as dataset_checks
 from backend.datasets.checks import structure as structure_checks
-from backend.datasets.read.gc_pause import without_gc
 from backend.datasets.read.load import load
+from backend.gc_pause import without_gc
 from backend.records.rows import Problem, Row
 from tests.benchmarks import chat_corpus
 from tests.benchmarks.ways import Found, Way, command_line, measured

@@ -19,12 +19,12 @@ from backend.datasets.convert.shapes import plain_name
 from backend.datasets.options import Cancelled, Limits, ReadOptions
 from backend.datasets.read.annotations import with_annotations
 from backend.datasets.read.encoding import Encoding, NotUtf8, detect_encoding, initial_encoding
-from backend.datasets.read.gc_pause import without_gc
 from backend.datasets.read.open import OpenSource, open_source
 from backend.datasets.read.records import RecordCollector
 from backend.datasets.read.source import ByteSource, Digest, open_path, open_text
 from backend.datasets.read.together import ManyFiles, read_together
 from backend.errors import BadInput
+from backend.gc_pause import without_gc
 from backend.records.rows import Dataset, Source
 
 __all__ = ["Cancelled", "Limits", "ReadOptions", "load", "load_text"]

@@ -88,7 +88,7 @@ def test_conflicting_answers_name_the_other_line() -> None:
     rows.append(chat(21, S, ("user", rows[4].messages[1]["content"].upper()), A))
     (problem,) = [p for p in check(dataset(rows)).problems if p.row]
     assert (problem.row, problem.kind) == (21, "conflicting_answers")
-    assert "Line 5 " in problem.message
+    assert "line 5" in problem.message
 
 
 def test_the_same_question_everywhere_is_reported_once() -> None:

@@ -12,7 +12,7 @@ def without_gc() -> Iterator[None]:
     """Pauses garbage collection, which would walk millions of new objects again and again.
 
     At the end, freezing and unfreezing moves them to the oldest generation; otherwise the collector would walk them
-    all as young objects once it is back on.
+    all as young objects once it is back on. Whoever has frozen objects before keeps them frozen.
     """
     was_enabled = gc.isenabled()
     gc.disable()
@@ -20,6 +20,7 @@ def without_gc() -> Iterator[None]:
         yield
     finally:
         if was_enabled:
-            gc.freeze()
-            gc.unfreeze()
+            if not gc.get_freeze_count():
+                gc.freeze()
+                gc.unfreeze()
             gc.enable()
