@@ -45,9 +45,10 @@ class Evaluation:
         asking, prefers = self.asking, self.asking.measure.name == "preference"
         known = {} if prefers else known or {}
         systems = {BASE: known.get(BASE) or asking.base(), TUNED: asking.tuned()}
+        systems |= {name: known[name] for name in (PROMPT, FEW_SHOT) if name in known}
         if baselines and asking.train and not prefers:
-            systems[PROMPT] = known.get(PROMPT) or asking.best_prompt()
-            systems[FEW_SHOT] = known.get(FEW_SHOT) or asking.few_shot()
+            systems[PROMPT] = systems.get(PROMPT) or asking.best_prompt()
+            systems[FEW_SHOT] = systems.get(FEW_SHOT) or asking.few_shot()
         if facts and not prefers:
             systems[FACTS] = asking.facts(facts)
         phase = "Asking both models general questions"

@@ -8,13 +8,12 @@ from typing import Any, Protocol
 from pydantic import ValidationError
 
 from backend.errors import BadSetting
-from backend.evaluation import against_parent, diagnosis, general
+from backend.evaluation import against_parent, diagnosis, general, prompt_trial
 from backend.evaluation.asking import TUNED
 from backend.evaluation.evaluate import Evaluation
-from backend.evaluation.examples import judging_items, judging_texts, training_items
+from backend.evaluation.examples import judging_items, judging_texts, stored_fingerprint, training_items
 from backend.evaluation.facts import read_facts
 from backend.evaluation.models import choose_engine, load
-from backend.evaluation.prompt_trial import stored_systems
 from backend.evaluation.texts import TextEvaluation
 from backend.evaluation.work import REPORT, Stopped, Work, reporting
 from backend.files.json_file import write_json
@@ -86,7 +85,7 @@ def _evaluate(context: Work, spec: EvaluationSpec, folder: Path, trained: RunSpe
         lengths = LengthLimits.from_settings(trained.settings)
         texts_report = TextEvaluation(models, texts, lengths.size, lengths.overlap, progress).run()
         return {**texts_report, "against_parent": against_parent.NOT_MEASURED, "parent": None}
-    known = stored_systems(workspace.run_folder(spec.trial), models.precision) if spec.trial else {}
+    known = prompt_trial.stored_systems(workspace.run_folder(spec.trial), models.precision) if spec.trial else {}
     evaluation = Evaluation(models, items, training_items(folder), progress)
     report = evaluation.run(baselines=spec.baselines, known=known, facts=read_facts(context.folder))
     asking, tuned = evaluation.asking, evaluation.systems[TUNED]
@@ -122,7 +121,8 @@ def after_training(context: Trained, result: dict[str, Any]) -> dict[str, Any] |
     answering = seconds(tokens, result["tokens_per_second"], models=3 if spec.descent else 2)
     if answering + base_file.seconds_to_make(context.workspace, base) > QUICK:
         return None
-    return EvaluationSpec(run=context.folder.name).model_dump()
+    trial = prompt_trial.find(context.workspace, spec.model.id, stored_fingerprint(context.folder))
+    return EvaluationSpec(run=context.folder.name, trial=trial).model_dump()
 
 
 def seconds(tokens: int, speed: float, models: int = 2) -> float:

@@ -39,7 +39,7 @@ def next_step(report: Mapping[str, Any], measure: Measure) -> dict[str, str]:
     if "fields" in tuned:
         name, share = min(tuned["fields"].items(), key=lambda field: field[1])
         return _step("add_examples", f"Most mistakes are in “{name}” ({share:.0%} right): add examples that show it.")
-    return _step("add_examples", "Look at the worst answers below, and add examples like those questions.")
+    return _step("add_examples", "Look at its worst answers, and add examples like those questions.")
 
 
 def _unproved(report: Mapping[str, Any], measure: Measure) -> dict[str, str]:

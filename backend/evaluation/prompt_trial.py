@@ -7,6 +7,7 @@ each system into SYSTEMS_FILE, where an evaluation on the same examples finds th
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from backend.files.json_file import read_json, write_json
 from backend.hardware.process import prepare_process
 from backend.models import bundled
 from backend.records.specs import ModelRef, Record
+from backend.settings import Workspace
 
 SYSTEMS_FILE = "systems.json"
 GOOD = 0.8  # the share of right answers from which on a prompt may do without any training
@@ -100,6 +102,16 @@ def trial_report(asking: Asking, systems: Mapping[str, System]) -> dict[str, Any
         "next_kind": kind,
         "answers": all_answers(asking, systems, best),
     }
+
+
+def find(workspace: Workspace, model_id: str, examples: str) -> str | None:
+    """The id of the newest completed trial of this model on all questions of the examples with this fingerprint."""
+    for file in sorted(workspace.runs.glob(f"*/{SYSTEMS_FILE}"), reverse=True):
+        with suppress(OSError, ValueError):
+            spec = PromptTrialSpec.model_validate(read_json(file.with_name("spec.json")))
+            if (spec.model.id, spec.examples, spec.items) == (model_id, examples, None):
+                return file.parent.name
+    return None
 
 
 def stored_systems(job_folder: Path, precision: str) -> dict[str, System]:

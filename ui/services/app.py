@@ -101,7 +101,7 @@ class App:
         self.documents = DocumentService(self.runs, self.results)
         self.prompt_trials = PromptTrialService(self.runner, self.datasets, self.models)
         self.versions = VersionService(self.runner, self.models, self.datasets, self.runs, self.results)
-        self.evaluations = EvaluationService(self.runner, self.results, self.prompt_trials)
+        self.evaluations = EvaluationService(self.runner, self.results)
         self.blind_tests = BlindTestService(self.runner, self.evaluations)
         self.corrections = CorrectionService(self.dataset_store, self.runs)
         self.model_imports = ModelImportService(workspace, self.runner, policy)

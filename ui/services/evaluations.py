@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from backend.errors import RunProblem
+from backend.evaluation import prompt_trial
 from backend.evaluation.examples import judging_items, judging_texts, stored_fingerprint
 from backend.evaluation.facts import write_facts
 from backend.evaluation.work import REPORT
@@ -18,7 +19,6 @@ from backend.models.local import read_run
 from backend.settings import child_path
 from jobs.records import Job, State
 from jobs.runner import Runner
-from ui.services.prompt_trials import PromptTrialService
 from ui.services.results import ResultService
 
 _WITHOUT_ANSWERS = {
@@ -34,8 +34,8 @@ log = logging.getLogger(__name__)
 class EvaluationService:
     """Is a trained model any good, on the examples that it has not seen?"""
 
-    def __init__(self, runner: Runner, results: ResultService, trials: PromptTrialService) -> None:
-        self._runner, self._results, self._trials = runner, results, trials
+    def __init__(self, runner: Runner, results: ResultService) -> None:
+        self._runner, self._results = runner, results
         self._questions: dict[str, tuple[int, bool]] = {}
 
     def questions(self, run_id: str) -> int:
@@ -64,7 +64,8 @@ class EvaluationService:
         self._results.model_folder(run_id)
         folder = self._runner.folder(run_id)
         examples = stored_fingerprint(folder) if items is None else ""
-        trial = self._trials.find(read_run(folder).model.id, examples) if examples else None
+        model = read_run(folder).model.id
+        trial = prompt_trial.find(self._runner.workspace, model, examples) if examples else None
         spec = {"run": run_id, "baselines": baselines, "items": items, "trial": trial}
         prepare = partial(write_facts, text=facts) if facts.strip() else None
         return self._runner.submit("evaluate", spec, "Evaluate", parent=run_id, prepare=prepare)

@@ -125,17 +125,6 @@ class PromptTrialService:
             raise RunProblem("This result is of an older version.", "", "Try the prompts again.")
         return report
 
-    def find(self, model_id: str, examples: str) -> str | None:
-        """The id of a completed trial of all questions of these examples with this model, to reuse its answers."""
-        for job in self._runner.jobs(kind=KIND):
-            with suppress(ApprenticeError, OSError, ValueError):
-                spec = self._spec(job)
-                if job.state is State.COMPLETED and (spec.model.id, spec.examples, spec.items) == (
-                    model_id, examples, None,
-                ):  # fmt: skip
-                    return job.id
-        return None
-
     def _examples(self, choice: Choice) -> tuple[CheckedDataset, Split]:
         """The selected examples, and their split in the planned run."""
         settings = self._datasets.settings(choice)

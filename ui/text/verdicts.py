@@ -34,7 +34,7 @@ _WORDING = {  # of answers that are neither right nor wrong
     "worse": "Worded less like your answers than the base model",
 }
 _ONLY_WORDING = (
-    "This measures wording, not whether what they say is true: read the answers below before you rely on it."
+    "This measures wording, not whether what they say is true: read all its answers before you rely on it."
 )
 _AGAINST = {
     "better": "Better than",
@@ -72,12 +72,13 @@ def title(report: Mapping[str, Any]) -> str:
 
 def sentence(report: Mapping[str, Any]) -> str:
     """The verdict with its numbers."""
-    return f"{title(report)}: {detail(report)}"
+    return f"{title(report)}. {detail(report)}"
 
 
 def detail(report: Mapping[str, Any]) -> str:
     """The numbers of the verdict, and what they do not show."""
-    found = f"{score('tuned', report)}, the base model {score('base', report)}."
+    found = f"{score('tuned', report)}; the base model: {score('base', report)}."
+    found = found[:1].upper() + found[1:]
     if report["main_measure"] == "perplexity":
         return f"{found} The lower, the better it predicts texts it has not seen."
     if report["verdict"] == "no_difference_shown" and not graded(report):

@@ -115,10 +115,11 @@ def test_a_wrong_spec_is_refused(trial: Context, spec: dict[str, Any]) -> None:
 
 
 def test_an_evaluation_reuses_the_answers_of_a_trial(monkeypatch: pytest.MonkeyPatch) -> None:
-    report = job.Evaluation(Spoken(needs_json), HELD_OUT, TRAIN).run(
-        baselines=False, known={"base": System([Answer("Known.", True)] * 16, [0.0] * 16, [2.0] * 16)}
-    )
-    assert {one["base"] for one in report["answers"]} == {"Known."}
+    known = System([Answer("Known.", True)] * 16, [0.0] * 16, [2.0] * 16)
+    evaluation = job.Evaluation(Spoken(needs_json), HELD_OUT, TRAIN)
+    report = evaluation.run(baselines=False, known={"base": known, "few_shot": known})
+    assert {(one["base"], one["few_shot"]) for one in report["answers"]} == {("Known.", "Known.")}
+    assert report["against_prompt"] != "not_measured"
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"precision": "fp32", "systems": {"base": {"wrong": 1}}}'])

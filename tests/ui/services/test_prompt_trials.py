@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from backend.errors import BadInput, RunProblem
+from backend.evaluation import prompt_trial
 from backend.evaluation.examples import judging_items, stored_fingerprint, training_items
 from backend.evaluation.work import REPORT
 from backend.files.json_file import write_json
@@ -34,6 +35,7 @@ def choice(app: App) -> Choice:
 def completed(app: App, job_id: str) -> None:
     """As its worker leaves a completed trial."""
     folder = JobFolder(app.runner.folder(job_id))
+    write_json(folder.path / prompt_trial.SYSTEMS_FILE, {})
     write_json(folder.path / REPORT, trial_report())
     folder.write_status(folder.status().ended_as(State.COMPLETED))
 
@@ -70,12 +72,12 @@ def test_a_result_knows_whether_the_examples_have_changed(app: App, choice: Choi
 def test_a_later_evaluation_finds_its_answers(app: App, choice: Choice) -> None:
     trial = app.prompt_trials.start(choice)
     examples = stored_fingerprint(app.runner.folder(trial))
-    assert app.prompt_trials.find(local.DEFAULT, examples) is None, "it is not completed"
+    assert prompt_trial.find(app.runner.workspace, local.DEFAULT, examples) is None, "it is not completed"
     completed(app, trial)
-    assert app.prompt_trials.find(local.DEFAULT, examples) == trial
-    assert app.prompt_trials.find("another/model", examples) is None
+    assert prompt_trial.find(app.runner.workspace, local.DEFAULT, examples) == trial
+    assert prompt_trial.find(app.runner.workspace, "another/model", examples) is None
     run = app.runner.folder(app.runs.start(choice.data_id, "", TrainSettings(seed=7)))
-    assert app.prompt_trials.find(local.DEFAULT, stored_fingerprint(run)) is None
+    assert prompt_trial.find(app.runner.workspace, local.DEFAULT, stored_fingerprint(run)) is None
 
 
 def test_plain_texts_have_no_questions(app: App, tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ def test_right_answers_are_counted() -> None:
 
 def test_likeness_is_a_number_and_no_count() -> None:
     graded = report("better", measure="chrf")
-    assert "similarity 0.88" in verdicts.sentence(graded)
+    assert "Similarity 0.88" in verdicts.sentence(graded)
     assert "0.69 to 0.96" in verdicts.system_line("tuned", graded)
 
 
