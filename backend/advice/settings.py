@@ -84,7 +84,7 @@ def choose_settings(entry: Entry, hardware: Hardware, data: Data, rates: Rates |
             continue
         for settings in _from_largest(largest, entry, hardware, data, rates):
             chosen, found = settings, _needs(entry, settings, hardware, data, rates)
-            if found.fit.badge == "yes":
+            if found.fit.badge in ("yes", "unknown"):
                 return ChosenSettings(settings=chosen, estimate=found, why=_explain(why, chosen, found, hardware))
     assert found is not None
     return ChosenSettings(settings=chosen, estimate=found, why=_explain(why, chosen, found, hardware))
@@ -203,7 +203,7 @@ def _from_largest(
     short = smallest.changed(max_length=min(1024, smallest.max_length))
     if data.documents:
         short = short.changed(window_overlap=_overlap(short.max_length))
-    if _needs(entry, smallest, hardware, data, rates).fit.badge != "yes":
+    if _needs(entry, smallest, hardware, data, rates).fit.badge not in ("yes", "unknown"):
         yield smallest
         if short != smallest:
             yield short
@@ -250,7 +250,10 @@ def _explain(why: dict[str, str], settings: TrainSettings, found: Estimate, hard
     needs, has = format_gb(found.fit.needs_mib), format_gb(found.fit.has_mib)
     where = "the graphics card" if found.memory.device == "cuda" else "this computer"
     if settings.method == "qlora":
-        why["method"] = f"QLoRA: the model is loaded in 4-bit, so that training fits {where} ({needs} of {has})."
+        least = "at least " if found.fit.badge == "unknown" else ""
+        why["method"] = (
+            f"QLoRA: the model is loaded in 4-bit, so that training fits {where} ({least}{needs} of {has})."
+        )
     else:
         why["method"] = "LoRA: small adapters are trained; the model itself does not change."
     micro, steps = settings.per_device_train_batch_size, settings.gradient_accumulation_steps
@@ -258,6 +261,8 @@ def _explain(why: dict[str, str], settings: TrainSettings, found: Estimate, hard
         why["gradient_accumulation_steps"] = f"{micro} at a time, {steps} times per step: what fits in memory."
     if settings.gradient_checkpointing:
         why["gradient_checkpointing"] = "On: it saves memory, but makes training about a fifth slower."
+    elif found.fit.badge == "unknown":
+        why["gradient_checkpointing"] = "Off, unless a dry run finds too little memory."
     else:
         why["gradient_checkpointing"] = "Off: there is enough memory, and training is faster without it."
     why["precision"] = {

@@ -61,4 +61,5 @@ def estimate(
     with without_gc():
         peak = memory(architecture, plan, hardware, quick)
         duration = time(architecture, plan, hardware, 1e6 if tokens is None else tokens, rates)
-    return Estimate(model=architecture.name, memory=peak, fit=fit(peak, hardware), time=duration)
+    found = fit(peak, hardware, architecture.is_modeled)
+    return Estimate(model=architecture.name, memory=peak, fit=found, time=duration)

@@ -15,8 +15,9 @@ class Architecture(Record):
     num_params counts tied embeddings once; 0 if unknown. attention_layers: the blocks with attention; None for all.
     The others are gated short convolutions over conv_kernel tokens (LFM2) or, if delta_heads gives their numbers of
     key and value heads of size delta_dim, gated delta nets (Qwen3.5, whose attention is gated too). post_norm: the
-    norms come after attention and MLP only. The defaults of the last fields follow from the family in the name
-    (Gemma's wide norms, capped logits and score matrices, Qwen3's norms of queries and keys).
+    norms come after attention and MLP only. linear_layers: of a block of which nothing else is known: path, outputs
+    and inputs. The defaults of the fields before it follow from the family in the name (Gemma's wide norms, capped
+    logits and score matrices, Qwen3's norms of queries and keys).
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -42,6 +43,12 @@ class Architecture(Record):
     norms_per_layer: int | None = None
     capped_logits: bool | None = None
     eager_only: bool | None = None
+    linear_layers: tuple[tuple[str, int, int], ...] | None = None
+
+    @property
+    def is_modeled(self) -> bool:
+        """Whether the memory of its training can be computed; if not, only parameters and `matrices` are known."""
+        return self.linear_layers is None
 
     @property
     def is_eager_only(self) -> bool:
@@ -97,7 +104,9 @@ class Architecture(Record):
         return (2 * keys + values) * self.delta_dim or self.hidden_size
 
     def matrices(self, index: int) -> dict[str, tuple[int, int]]:
-        """The linear layers of block `index`: name to (outputs, inputs)."""
+        """The linear layers of block `index`: name, or path in the block, to (outputs, inputs)."""
+        if self.linear_layers is not None:
+            return {name: (outputs, inputs) for name, outputs, inputs in self.linear_layers}
         hidden, inner = self.hidden_size, self.intermediate_size
         wide, narrow = self.num_attention_heads * self.head_dim, self.num_kv_heads * self.head_dim
         if self.attends(index):

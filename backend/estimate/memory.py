@@ -13,12 +13,13 @@ from typing import Any, Literal
 
 from backend.estimate import step
 from backend.estimate.architecture import Architecture
+from backend.estimate.operations import FLOAT
 from backend.estimate.plan import EAGER_ATTENTION_LIMIT, Plan
 from backend.records.specs import Gpu, Hardware, Record, best_first
 from backend.records.units import MIB
 
 Device = Literal["cuda", "mps", "cpu"]
-Badge = Literal["yes", "tight", "no"]
+Badge = Literal["yes", "tight", "no", "unknown"]
 
 # Measured: 140.9 MiB in every one of the 49 runs on a Tesla T4 (tests/data/measured_vram_t4.json). Newer GPUs have
 # more multiprocessors and larger contexts; their value is an allowance, not a measurement.
@@ -50,7 +51,8 @@ class Memory(Record):
 
 
 class Fit(Record):
-    """Whether it fits; "tight" if only the safety margin is missing."""
+    """Whether it fits; "tight" if only the safety margin is missing, "unknown" if the model is not modeled: then it
+    needs at least `needs_mib`, and a dry run decides."""
 
     badge: Badge
     needs_mib: float
@@ -87,6 +89,8 @@ def memory(architecture: Architecture, plan: Plan, hardware: Hardware, quick: bo
     device = device_for(hardware, plan)
     gpu = nvidia_gpu(hardware)
     capability = gpu.compute_capability if gpu else None
+    if not architecture.is_modeled:
+        return _weights_alone(architecture, plan, device)
     if architecture.is_eager_only:
         plan = plan.model_copy(update={"attention": "eager"})
     elif device == "cpu":
@@ -109,6 +113,14 @@ def memory(architecture: Architecture, plan: Plan, hardware: Hardware, quick: bo
     return Memory(device=device, total_mib=sum(parts.values()), parts=parts)
 
 
+def _weights_alone(architecture: Architecture, plan: Plan, device: Device) -> Memory:
+    """A lower limit: the weights. linear layers take half a byte a parameter for QLoRA."""
+    linear = architecture.linear_params if plan.method == "qlora" else 0
+    width = FLOAT if plan.method == "full" else plan.width
+    weights = (linear // 2 + (architecture.params - linear) * width) / MIB
+    return Memory(device=device, total_mib=weights, parts={"weights": weights})
+
+
 def cuda_context_mib(capability: tuple[int, int] | None) -> float:
     """MiB that CUDA itself takes of a GPU of this compute capability."""
     return _CONTEXT_OTHER if capability is not None and capability[0] >= 8 else CONTEXT_T4
@@ -129,9 +141,11 @@ def available(hardware: Hardware) -> float:
     return max(0.0, hardware.memory_available_mib - _SYSTEM_RESERVE_MIB)
 
 
-def fit(peak: Memory, hardware: Hardware) -> Fit:
-    """Whether `peak` fits on `hardware`; never if it needs a GPU and there is none."""
+def fit(peak: Memory, hardware: Hardware, modeled: bool = True) -> Fit:
+    """Whether `peak` fits on `hardware`; never if it needs a GPU and there is none. modeled: see `Fit`."""
     has = available(hardware)
+    if not modeled:
+        return Fit(badge="unknown", needs_mib=peak.total_mib, has_mib=has)
     if peak.device == "cuda" and nvidia_gpu(hardware) is None:
         has = 0.0
     badge: Badge = "yes" if peak.total_mib * MARGIN <= has else "tight" if peak.total_mib <= has else "no"

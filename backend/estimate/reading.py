@@ -68,7 +68,8 @@ def from_values(values: dict[str, Any], source: str) -> Architecture:
 
 
 def _from_config(config: dict[str, Any]) -> dict[str, Any]:
-    _check_supported(config)
+    if why := why_not_modeled(config):
+        raise BadInput("The memory of this model can't be computed.", why, "A dry run measures it before training.")
     config = {**config, **_text_part(config)}
     heads = config.get("num_attention_heads")
     head_dim = config.get("head_dim")
@@ -98,8 +99,8 @@ def _from_config(config: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _check_supported(config: dict[str, Any]) -> None:
-    """Raises BadInput for a model_type, or a type of layers, whose memory is not modeled."""
+def why_not_modeled(config: dict[str, Any]) -> str:
+    """Why the memory of a model with this config.json can't be computed; "" if it can."""
     other_parts = bool(_text_part(config)) and str(config.get("model_type", "")) not in _MULTIMODAL
     config = {**config, **_text_part(config)}
     model_type = str(config.get("model_type", ""))
@@ -107,13 +108,34 @@ def _check_supported(config: dict[str, Any]) -> None:
     unknown = sorted({str(layer_type) for layer_type in config.get("layer_types") or []} - known)
     unknown += ["experts"] if config.get("num_local_experts") or config.get("num_experts") else []
     unknown += ["parts for pictures or sound"] if other_parts else []
-    if unknown or model_type not in SUPPORTED:
-        parts = ", ".join(unknown).replace("_", " ")
-        raise BadInput(
-            "This model is not supported yet.",
-            f"It contains {parts}." if unknown else f"Its model type is {model_type or 'missing'}.",
-            "Choose a model of another family, such as one from the catalogue.",
-        )
+    if unknown:
+        return f"It contains {', '.join(unknown).replace('_', ' ')}."
+    return "" if model_type in SUPPORTED else f"Its model type is {model_type or 'missing'}."
+
+
+def unmodeled(
+    config: dict[str, Any], parameters: int, blocks: int, layers: dict[str, tuple[int, int]]
+) -> Architecture:
+    """What is known of a model whose memory can't be computed. layers: the linear layers of one of its `blocks`."""
+    config = {**config, **_text_part(config)}
+
+    def number(*names: str) -> int:
+        return next((value for name in names if isinstance(value := config.get(name), int) and value > 0), 1)
+
+    heads, width = number("num_attention_heads", "n_head"), number("hidden_size", "n_embd", "d_model")
+    return Architecture(
+        name=str(config.get("_name_or_path") or config.get("model_type") or ""),
+        num_params=parameters,
+        hidden_size=width,
+        num_layers=blocks,
+        num_attention_heads=heads,
+        num_kv_heads=number("num_key_value_heads", "num_attention_heads", "n_head"),
+        head_dim=max(1, width // heads),
+        intermediate_size=number("intermediate_size", "n_inner"),
+        vocab_size=number("vocab_size"),
+        tie_word_embeddings=True,
+        linear_layers=tuple((path, *shape) for path, shape in layers.items()),
+    )
 
 
 def _text_part(config: dict[str, Any]) -> dict[str, Any]:

@@ -135,12 +135,12 @@ def time(
     """Seconds to train on `tokens` tokens in total (over all epochs, without padding).
 
     rates: measured on this machine (see backend/hardware/benchmark.py), else from the GPU's data sheet. None if
-    neither is known, and for gated delta nets, whose work is not modeled.
+    neither is known, and for gated delta nets and other models whose work is not modeled.
     """
     device = device_for(hardware, plan)
     plan = on_processor(plan) if device == "cpu" else plan
     rates = rates or (published(hardware) if device == "cuda" else None)
-    if rates is None or architecture.delta_heads:
+    if rates is None or architecture.delta_heads or not architecture.is_modeled:
         return None
     per_second = plan.tokens / step_seconds(architecture, plan, rates)
     return from_speed(per_second, tokens, rates.spread, rates.basis)

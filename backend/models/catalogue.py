@@ -9,8 +9,9 @@ Popular models that are missing, and why:
   example is what the model has to produce (tests/backend/tokens/test_tokenizer.py).
 - GLM-4 9B and Apertus 8B: their templates write no end token after the last answer, so it could not be learned.
 - Gemma 3 from 4B up, Gemma 3n, Gemma 4, Ministral 3: transformers does not load their text part alone
-  (AutoModelForCausalLM), and the memory of the other parts is not modeled.
-- Falcon-H1, Nemotron-H, Granite 4.0: state-space layers or experts, which are not modeled.
+  (AutoModelForCausalLM).
+- Falcon-H1, Nemotron-H, Granite 4.0: their memory is not modeled, so that they can't be recommended by it. They
+  can be trained from a folder (causal_lm.py): a dry run measures.
 - MiniCPM4 needs its own code; ERNIE 4.5 0.3B has no tokenizer.json; Hunyuan's instruct models: no template at hand.
 """
 
@@ -26,7 +27,7 @@ from pydantic import Field, TypeAdapter
 from backend.errors import BadInput, MissingPart
 from backend.estimate import reading
 from backend.estimate.architecture import Architecture
-from backend.models import bundled, evidence, local, model_folder
+from backend.models import bundled, causal_lm, evidence, local, model_folder
 from backend.models.evidence import Evidence
 from backend.records.specs import ALL_LINEAR, ATTENTION, Record
 from backend.records.units import MIB
@@ -52,7 +53,7 @@ class Entry(Record):
     id: str = Field(pattern=r"^[\w.-]+/[\w.-]+$")
     name: str
     family: str
-    parameters: int = Field(gt=0, lt=10_000_000_000)
+    parameters: int = Field(gt=0)
     architecture: Architecture
     licence: str
     commercial_use: bool
@@ -123,26 +124,34 @@ def find_or_read(workspace: Workspace, model_id: str) -> Entry:
 def from_folder(folder: Path, model_id: str = "") -> Entry:
     """An entry for the model in `folder`, read from its config.json.
 
-    Raises MissingPart when there is no model, WorkspaceProblem when it needs its own code, BadInput when its
-    architecture is not supported.
+    Raises MissingPart when there is no model, WorkspaceProblem when it needs its own code, BadInput when transformers
+    does not load it as a language model.
     """
     model_folder.check(folder)
-    architecture = reading.read(folder / "config.json")
+    attention, every_linear = targets_of(model_folder.model_type(folder))
+    config = json.loads(_text(folder / "config.json") or "{}")
+    if reading.why_not_modeled(config):
+        causal_lm.check(config, folder.name)
+        parameters, count, layers = causal_lm.blocks(folder)
+        architecture = reading.unmodeled(config, parameters, count, layers)
+        attention, every_linear = causal_lm.targets(layers)
+    else:
+        architecture = reading.read(folder / "config.json")
     full_id = model_id or f"local/{local.safe_name(folder.name)}"
     architecture = architecture.model_copy(
         update={"name": f"{architecture.name} {full_id.partition('/')[2]}".strip()}
     )
-    attention, every_linear = targets_of(model_folder.model_type(folder))
     return Entry(
         id=full_id,
         name=folder.name if not model_id else model_id.partition("/")[2],
         family="from a folder",
-        parameters=architecture.counted_params,
+        parameters=architecture.params,
         architecture=architecture,
         licence="unknown: check where you got the model",
         commercial_use=False,
         context_length=max(512, model_folder.context_length(folder)),
-        chat_template=(folder / "chat_template.jinja").is_file() or "chat_template" in _text(folder),
+        chat_template=(folder / "chat_template.jinja").is_file()
+        or "chat_template" in _text(folder / "tokenizer_config.json"),
         lora_targets=attention,
         all_linear_targets=every_linear,
         download_mib=model_folder.weight_bytes(folder) // MIB,
@@ -185,8 +194,8 @@ def _has_bundled() -> bool:
     return True
 
 
-def _text(folder: Path) -> str:
+def _text(file: Path) -> str:
     try:
-        return (folder / "tokenizer_config.json").read_text("utf-8")
+        return file.read_text("utf-8")
     except OSError:
         return ""

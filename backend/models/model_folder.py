@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import torch
 
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
+_LENGTHS = ("max_position_embeddings", "n_positions", "max_seq_len", "seq_length")  # as families name it
 _INSTALLATION_KEYS = ("is_local", "local_files_only", "backend")  # written by transformers 5, true for it alone
 
 
@@ -90,7 +91,8 @@ def architectures(folder: Path) -> set[str]:
 
 def context_length(folder: Path) -> int:
     """Tokens that the model can attend to; 2048 if its config does not say."""
-    return int(_config(folder).get("max_position_embeddings") or 2048)
+    config = _config(folder)
+    return next((int(config[name]) for name in _LENGTHS if config.get(name)), 2048)
 
 
 def saved_dtype(folder: Path) -> str:

@@ -121,6 +121,7 @@ def attach(model: Any, settings: TrainSettings) -> Any:
         target_modules=list(settings.target_modules),
         use_rslora=settings.use_rslora,
         use_dora=settings.use_dora,
+        fan_in_fan_out=any(type(module).__name__ == "Conv1D" for module in model.modules()),  # GPT-2
         bias="none",
     )
     return get_peft_model(model, config)

@@ -99,7 +99,7 @@ def trainable_parameters(shape: Architecture, settings: TrainSettings) -> int:
         return shape.params
     named = adapted(settings.target_modules)
     blocks = [shape.matrices(index) for index in range(shape.num_layers)]
-    sizes = [size for block in blocks for name, size in block.items() if name in named]
+    sizes = [size for block in blocks for name, size in block.items() if name.rpartition(".")[2] in named]
     lora = sum(settings.lora_rank * (outputs + inputs) for outputs, inputs in sizes)
     return lora + sum(outputs for outputs, _ in sizes if settings.use_dora)
 

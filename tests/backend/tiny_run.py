@@ -26,22 +26,41 @@ TEMPLATE = (
 WORDS = [f"w{i}" for i in range(40)]
 SPECIALS = ["<pad>", "<|user|>", "<|assistant|>", "<|end|>"]
 
+_SHAPE = {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 4}
+_GROUPED = {**_SHAPE, "num_key_value_heads": 2}
+_SHAPES: dict[str, dict[str, Any]] = {
+    "llama": {**_GROUPED, "tie_word_embeddings": True},
+    "gpt2": {
+        "n_embd": 64,
+        "n_layer": 2,
+        "n_head": 4,
+        "n_positions": 512,
+        "embd_pdrop": 0,
+        "attn_pdrop": 0,
+        "resid_pdrop": 0,
+    },
+    "gemma3_text": {**_GROUPED, "head_dim": 16, "sliding_window": 64, "pad_token_id": 0},
+    "phi": {**_SHAPE, "pad_token_id": 0},
+    "mixtral": {**_GROUPED, "num_local_experts": 4, "num_experts_per_tok": 2, "pad_token_id": 0},
+}
 
-def make_model(folder: Path, **config: Any) -> Path:
-    """A Llama of 2 layers and width 64 with random weights (seed 0), saved as safetensors with its tokenizer."""
+
+def make_model(folder: Path, kind: str = "llama", **config: Any) -> Path:
+    """A model of 2 layers and width 64 with random weights (seed 0), saved as safetensors with its tokenizer.
+
+    kind: its model_type, one of _SHAPES. config: values of its configuration.
+    """
     import torch
     from tokenizers import Tokenizer, models, pre_tokenizers
-    from transformers import LlamaConfig, LlamaForCausalLM
+    from transformers import AutoConfig, AutoModelForCausalLM
 
     words = [*SPECIALS, *WORDS]
     tokenizer = Tokenizer(models.WordLevel({word: i for i, word in enumerate(words)}, unk_token="<pad>"))
     tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     tokenizer.add_special_tokens(SPECIALS)
     torch.manual_seed(0)
-    shape = {"num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2, "tie_word_embeddings": True}
-    model = LlamaForCausalLM(
-        LlamaConfig(vocab_size=len(words), hidden_size=64, intermediate_size=128, **{**shape, **config})
-    )
+    shape = {"vocab_size": len(words), **_SHAPES[kind], **config}
+    model = AutoModelForCausalLM.from_config(AutoConfig.for_model(kind, **shape), dtype=torch.float32)
     model.save_pretrained(folder)
     tokenizer.save(str(folder / "tokenizer.json"))
     about = {

@@ -30,6 +30,14 @@ _SHARDED = (
     "The memory is computed for one GPU that holds the whole model. Divided over several, each needs less; how much "
     "is not computed. For each GPU the whole model is first loaded into the computer's memory."
 )
+_NOT_MODELED = (
+    "How much memory this kind of model needs can't be computed. It is measured on your longest examples before "
+    "training starts."
+)
+_MAY_NOT_FIT = (
+    "By the estimate this needs more memory than is free. It is measured before training starts, with settings that "
+    "need less if necessary."
+)
 _NO_GGUF = (
     "No GGUF file can be made of the result: llama.cpp's converter does not know this kind of model, so that LM "
     "Studio and Ollama can't run it. The adapter and the whole model can be exported."
@@ -58,7 +66,13 @@ def plan(
     if settings.trainer == "dpo":
         read += total / 2  # the reference log probabilities: one pass without the backward half
     needed = estimate(entry.architecture, step, hardware, tokens=read, rates=rates)
-    notes = (checked.too_few, tokens.sentence if tokens else "", _SHARDED if _is_sharded(settings, hardware) else "")
+    known = needed.fit.badge != "unknown"
+    notes = (
+        checked.too_few,
+        tokens.sentence if tokens else "",
+        _SHARDED if _is_sharded(settings, hardware) else "" if known else _NOT_MODELED,
+        "" if needed.fit.fits or _is_sharded(settings, hardware) else _MAY_NOT_FIT,
+    )
     return Plan(
         settings=settings,
         model_name=entry.name,
@@ -74,8 +88,8 @@ def plan(
         evaluations=len(steps.evaluations),
         seconds=(needed.time.low, needed.time.high) if needed.time and tokens else None,
         time_measured=bool(needed.time and needed.time.basis == "measured"),
-        memory_mib=needed.memory.total_mib,
-        memory_parts=needed.memory.parts,
+        memory_mib=needed.memory.total_mib if known else 0.0,
+        memory_parts=needed.memory.parts if known else {},
         available_mib=needed.fit.has_mib,
         notes=tuple(filter(None, notes)),
         has_pairs=has_pairs(checked),
@@ -146,10 +160,11 @@ def _blocked(
         require_four_bit(settings)
     except (BadSetting, MissingPart) as error:
         return f"{error.what} {error.why} {error.next}"
-    if not needed.fit.fits and not _is_sharded(settings, hardware):
+    weights = needed.memory.parts.get("weights", 0.0)
+    if weights > needed.fit.has_mib and not _is_sharded(settings, hardware):
         return (
-            "This needs more memory than is free. Choose a smaller model, or close other programs and click Check "
-            "again in step 1."
+            f"The model's weights alone need {fmt.size(weights)}, and {fmt.size(needed.fit.has_mib)} are free. "
+            "Choose a smaller model, or close other programs and click Check again in step 1."
         )
     return ""
 

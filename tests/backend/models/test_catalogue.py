@@ -172,9 +172,43 @@ def test_a_model_with_its_own_code_is_rejected(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "more", [{"layer_types": ["full_attention", "mamba"]}, {"num_local_experts": 4}, {"model_type": "falcon_h1"}]
 )
-def test_a_model_with_unsupported_parts_is_rejected(tmp_path: Path, more: dict[str, Any]) -> None:
-    with pytest.raises(BadInput, match="not supported"):
+def test_a_model_whose_memory_is_not_modeled_is_read_from_its_tensors(tmp_path: Path, more: dict[str, Any]) -> None:
+    import numpy
+    from safetensors.numpy import save_file
+
+    folder = folder_with(tmp_path, **more)
+    shapes = {
+        "model.embed_tokens.weight": (256, 64), "model.layers.0.self_attn.q_proj.weight": (64, 64),
+        "model.layers.1.self_attn.q_proj.weight": (64, 64), "model.layers.1.mlp.up_proj.weight": (128, 64),
+        "model.layers.1.mlp.gate.weight": (4, 64), "model.layers.1.mlp.experts.0.w1.weight": (128, 64),
+        "model.layers.1.norm.weight": (64,),
+    }  # fmt: skip
+    save_file(
+        {name: numpy.zeros(shape, numpy.float16) for name, shape in shapes.items()}, folder / "model.safetensors"
+    )
+    entry = catalogue.from_folder(folder)
+    assert (entry.lora_targets, entry.all_linear_targets) == (("q_proj",), ("q_proj", "up_proj"))
+    assert not entry.architecture.is_modeled
+    assert entry.architecture.num_layers == 2
+    assert entry.parameters == 256 * 64 + 2 * 64 * 64 + 2 * 128 * 64 + 5 * 64
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"model_type": "never_heard_of"},
+        {"model_type": "t5", "is_encoder_decoder": True},
+        {"model_type": "bert"},
+        {"model_type": "gemma3", "text_config": {"model_type": "gemma3_text"}},
+        {"model_type": "falcon_h1"},  # its file is damaged
+    ],
+    ids=str,
+)
+def test_what_cannot_be_loaded_as_a_language_model_is_rejected(tmp_path: Path, more: dict[str, Any]) -> None:
+    with pytest.raises(BadInput) as rejected:
         catalogue.from_folder(folder_with(tmp_path, **more))
+    assert rejected.value.why
+    assert rejected.value.next
 
 
 def test_a_folder_without_a_model_is_rejected(tmp_path: Path) -> None:

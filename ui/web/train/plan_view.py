@@ -37,6 +37,8 @@ def plan(ahead: Plan, why: Mapping[str, str], by_hand: Collection[str]) -> Marku
     if ahead.memory_mib:
         numbers.append((fmt.size(ahead.memory_mib), of_memory))
         bar = memory_bar(ahead)
+    else:
+        numbers.append(("will be measured", "memory"))
     return components.card(
         PLAN,
         components.facts(numbers),
@@ -114,7 +116,7 @@ def _plan_lines(ahead: Plan) -> list[tuple[str, str, str]]:
     rate = fmt.setting(settings.learning_rate)
     best = "the best version is saved (early stopping)" if settings.early_stopping and ahead.chooses else ""
     measured = []
-    if ahead.memory_measured_mib:
+    if ahead.memory_measured_mib and ahead.memory_computed_mib:
         off = 100 * (ahead.memory_measured_mib / ahead.memory_computed_mib - 1)
         estimate = f"estimate: {fmt.size(ahead.memory_computed_mib)}, {off:+.0f}%; the larger one counts"
         measured = [("Memory measured on your longest examples", fmt.size(ahead.memory_measured_mib), estimate)]
