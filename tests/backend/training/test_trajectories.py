@@ -1,0 +1,92 @@
+"""Settings that must train alike share one stored loss curve, each trained through the command line.
+
+The rounding of processors differs, so curves are compared with a tolerance, which a planted fault exceeds.
+`python -m tests.backend.training.test_trajectories` writes the curve again.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backend import training
+from backend.settings import PROJECT_ROOT
+from backend.training.train_step import TrainStep
+from tests.backend.tiny_run import FakeWork, conversations, make_model
+
+pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")  # peft and trl use names that transformers renames
+
+CURVE = PROJECT_ROOT / "tests" / "data" / "loss_curve.json"
+TOLERANCE = 2e-3  # nats; two processes differ from one by 1e-6, the planted fault by 3e-2
+COMMON = {
+    "precision": "fp32", "lora_dropout": 0, "learning_rate": 0.01, "max_steps": 10, "early_stopping": "false",
+    "per_device_train_batch_size": 8, "gradient_accumulation_steps": 1, "max_length": 64, "num_processes": 1,
+    "packing": "false", "gradient_checkpointing": "false", "method": "lora", "seed": 0,
+}  # fmt: skip
+IN_PARTS = {"per_device_train_batch_size": 2, "gradient_accumulation_steps": 4}
+ALIKE: dict[str, dict[str, Any]] = {
+    "whole": {},
+    "packed": {"packing": "true"},
+    "packed in parts": {"packing": "true", **IN_PARTS},
+    "checkpointed": {"gradient_checkpointing": "true"},
+    "two processes": {"num_processes": 2},
+}
+
+
+def train(folder: Path, **settings: Any) -> Path:
+    """Trains on the toy task through the command line; returns the run's folder."""
+    model, data = make_model(folder / "model"), folder / "toy.jsonl"
+    data.write_text("\n".join(json.dumps({"messages": messages}) for messages in conversations(48)), "utf-8")
+    chosen = [f"{name}={value}" for name, value in {**COMMON, **settings}.items()]
+    command = [sys.executable, "app.py", "train", "--data", str(data), "--model", str(model), "--set", *chosen]
+    command += ["--no-evaluation", "--json", "--workspace", str(folder / "workspace")]
+    done = subprocess.run(command, cwd=PROJECT_ROOT, capture_output=True, text=True, timeout=500, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    (run,) = (folder / "workspace" / "runs").iterdir()
+    return run
+
+
+def losses(run: Path) -> list[float]:
+    events = [json.loads(line) for line in (run / "events.jsonl").read_text("utf-8").splitlines()]
+    return [event["data"]["loss"] for event in events if event["kind"] in ("step", "eval")]
+
+
+def stored() -> Any:
+    return pytest.approx(json.loads(CURVE.read_text("utf-8")), abs=TOLERANCE)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ALIKE)
+def test_settings_that_must_train_alike_share_one_curve(tmp_path: Path, name: str) -> None:
+    assert losses(train(tmp_path, **ALIKE[name])) == stored()
+
+
+def test_parts_of_a_batch_share_the_curve_unless_each_is_averaged_by_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The fault is a well-known one: the loss of a step as the mean over its micro batches."""
+    run = train(tmp_path, **IN_PARTS)
+    assert losses(run) == stored()
+
+    loss = TrainStep.loss
+    monkeypatch.setattr(
+        TrainStep, "loss", lambda self, net, part, _: loss(self, net, part, 4 * sum(row.learned for row in part))
+    )
+    again = FakeWork(tmp_path / "again", json.loads((run / "spec.json").read_text("utf-8")))
+    shutil.copytree(run / "data", again.folder / "data")
+    training.run(again)
+    faulty = [event["loss"] for kind, event in again.events if kind in ("step", "eval")]
+    assert len(faulty) == len(losses(run))
+    assert faulty != stored()
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as place:
+        CURVE.write_text(json.dumps(losses(train(Path(place)))), "utf-8")
