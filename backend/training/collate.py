@@ -19,13 +19,13 @@ MIN_SHARED_PREFIX = 64
 
 @dataclass(frozen=True)
 class Batch:
-    """inputs: arguments of the model's forward pass, each (rows, length). scored: bool, same shape, true where the
-    next token is learned. targets: those next tokens, in the order in which `scored` is true. owners: the number of
-    the row, of `rows` rows, that each target belongs to. prefix: (1, length), tokens that come before every row of
-    `inputs`; None if there are none."""
+    """inputs: arguments of the model's forward pass, each (rows, length). scored: row and column of each position in
+    them whose next token is learned; as numbers, since a GPU must be waited for to count what a mask selects.
+    targets: those next tokens. owners: the number of the row, of `rows` rows, that each target belongs to.
+    prefix: (1, length), tokens that come before every row of `inputs`; None if there are none."""
 
     inputs: dict[str, torch.Tensor]
-    scored: torch.Tensor
+    scored: tuple[torch.Tensor, ...]
     targets: torch.Tensor
     owners: torch.Tensor
     rows: int
@@ -94,10 +94,19 @@ class Collator:
         following = torch.full_like(labels, IGNORED)
         following[:, :-1] = labels[:, 1:]
         scored = following != IGNORED
-        on_device = {name: tensor.to(self.device) for name, tensor in inputs.items()}
-        first = None if prefix is None else prefix.to(self.device)
-        scored, targets, owners = (x.to(self.device) for x in (scored, following[scored], owners[scored]))
-        return Batch(on_device, scored, targets, owners, rows, first)
+        return Batch(
+            {name: to_device(tensor, self.device) for name, tensor in inputs.items()},
+            tuple(to_device(numbers, self.device) for numbers in scored.nonzero(as_tuple=True)),
+            to_device(following[scored], self.device),
+            to_device(owners[scored], self.device),
+            rows,
+            None if prefix is None else to_device(prefix, self.device),
+        )
+
+
+def to_device(tensor: torch.Tensor, device: str) -> torch.Tensor:
+    """A copy on `device`, without waiting for a GPU to finish what it is doing."""
+    return tensor.pin_memory().to(device, non_blocking=True) if device == "cuda" else tensor.to(device)
 
 
 def common_prefix(rows: Sequence[TokenRow]) -> int:

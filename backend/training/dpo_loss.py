@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from backend.runs.token_rows import TokenRow
-from backend.training.collate import Batch
+from backend.training.collate import Batch, to_device
 from backend.training.loss import token_losses
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def preference_loss(
     model: Any, batch: Batch, rows: Sequence[TokenRow], beta: float
-) -> tuple[torch.Tensor, dict[str, float]]:
+) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
     """The sum of the losses of the pairs `rows`, and the sums of two reward metrics.
 
     batch: the better sides of `rows`, then the worse ones. `reward_accuracy`: pairs whose better answer has gained
@@ -33,9 +33,9 @@ def preference_loss(
     reference = [row.reference_logprob for row in rows] + [
         row.rejected.reference_logprob for row in rows if row.rejected
     ]
-    better, worse = (logprobs - torch.tensor(reference, device=logprobs.device)).chunk(2)
+    better, worse = (logprobs - to_device(torch.tensor(reference), logprobs.device.type)).chunk(2)
     margins = beta * (better - worse)
-    rewards = {"reward_accuracy": float((margins > 0).sum()), "reward_margin": float(margins.detach().sum())}
+    rewards = {"reward_accuracy": (margins > 0).sum(), "reward_margin": margins.detach().sum()}
     return -torch.nn.functional.logsigmoid(margins).sum(), rewards
 
 

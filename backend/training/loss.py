@@ -41,13 +41,13 @@ def learned_logits(model: Any, batch: Batch) -> torch.Tensor:
     from transformers import DynamicCache
 
     cache = DynamicCache(config=model.config)
-    none_scored = batch.scored.new_zeros(batch.prefix.shape)
-    _logits(model, none_scored, input_ids=batch.prefix, cache=cache, use_cache=True)
-    cache.batch_repeat_interleave(len(batch.scored))
+    nothing = batch.targets[:0]
+    _logits(model, (nothing, nothing), input_ids=batch.prefix, cache=cache, use_cache=True)
+    cache.batch_repeat_interleave(batch.rows)
     return _logits(model, batch.scored, **batch.inputs, cache=cache, use_cache=True)
 
 
-def _logits(model: Any, scored: torch.Tensor, **inputs: Any) -> torch.Tensor:
+def _logits(model: Any, scored: tuple[torch.Tensor, ...], **inputs: Any) -> torch.Tensor:
     hook = model.get_output_embeddings().register_forward_pre_hook(lambda _, inputs: (inputs[0][scored][None],))
     try:
         logits: torch.Tensor = model(**inputs).logits

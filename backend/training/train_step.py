@@ -57,6 +57,7 @@ class TrainStep:
         )  # left; with a sharded model the other processes would wait forever
         self.group = group
         self.rewards: dict[str, float] = {}
+        self._rewards: list[dict[str, torch.Tensor]] = []  # of each micro batch
 
     def compute_gradients(
         self, model: Any, rows: Sequence[TokenRow], learn: Callable[[list[TokenRow], float], torch.Tensor]
@@ -109,8 +110,7 @@ class TrainStep:
             if self._beta is None:
                 return summed_loss(model, self.collator(part)) / count
             loss, rewards = preference_loss(model, self.collator(sides(part)), part, self._beta)
-        for name, value in rewards.items():
-            self.rewards[name] = self.rewards.get(name, 0.0) + value / count
+        self._rewards.append(rewards)
         return loss / count
 
     def _sum(self, rows: Sequence[TokenRow], loss: Callable[[list[TokenRow], float], torch.Tensor]) -> torch.Tensor:
@@ -118,13 +118,15 @@ class TrainStep:
         import torch
 
         count = max(1, sum(row.learned for row in rows) if self._beta is None else len(rows))
-        self.rewards = {}
+        self._rewards.clear()
         total = torch.zeros((), device=self._device.kind)
         parts = [(part, float(count)) for part in self._parts(rows)]
         more = self.group.passes(len(parts)) - len(parts)  # those only help the others of a sharded model
         for part, over in [*parts, *[([rows[0]], math.inf)] * more]:
             total += loss(part, over)
             self._alive()
+        names = self._rewards[0] if self._rewards else ()
+        self.rewards = {name: sum(float(part[name]) for part in self._rewards) / count for name in names}
         return total
 
     def _parts(self, rows: Sequence[TokenRow]) -> list[list[TokenRow]]:

@@ -16,7 +16,7 @@ from backend.records.encoded import Encoded
 from backend.records.specs import Gpu, Hardware, Precision, TrainSettings
 from backend.training.collate import Collator
 from backend.training.device import Device
-from backend.training.loss import token_losses
+from backend.training.loss import summed_loss, token_losses
 from backend.training.model import load
 from tests.backend.tiny_run import make_model, make_pairs_run, make_run, run_of
 from tests.backend.training.test_packing import rows_of
@@ -27,6 +27,21 @@ pytestmark = [pytest.mark.gpu, pytest.mark.filterwarnings("ignore::FutureWarning
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_model(tmp_path_factory.mktemp("model"))
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_micro_batch_does_not_wait_for_the_gpu(model: Path, packed: bool) -> None:
+    import torch
+
+    device = Device("cuda", "bf16")
+    net, collator = load(model, TrainSettings(), device).to("cuda"), Collator(0, "cuda", packed=packed)
+    with device.autocast():
+        summed_loss(net, collator(rows_of())).backward()  # the first one allocates and waits
+        torch.cuda.set_sync_debug_mode("error")
+        try:
+            summed_loss(net, collator(rows_of())).backward()
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
 
 
 @pytest.mark.parametrize(
