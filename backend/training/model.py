@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,6 +55,15 @@ def widen_residuals(model: Any) -> None:
 
 def _has_delta_nets(model: Any) -> bool:
     return "linear_attention" in (getattr(model.config, "layer_types", None) or ())
+
+
+def missing_kernels(model: Any, device: Device) -> list[str]:
+    """Packages that are not installed and would make `model` faster on this NVIDIA GPU: without them transformers
+    computes gated delta nets (Qwen3.5) in plain PyTorch."""
+    packages = {"fla": "flash-linear-attention", "causal_conv1d": "causal-conv1d"}
+    if device.kind != "cuda" or not _has_delta_nets(model):
+        return []
+    return [package for module, package in packages.items() if importlib.util.find_spec(module) is None]
 
 
 def load(folder: Path, settings: TrainSettings, device: Device) -> Any:

@@ -125,6 +125,13 @@ def set_up(
     place = resume.choose_device(context.folder, settings)
     place.stay_in_memory()
     net = model.build(spec.model.path, spec.model.id, settings, place, longest)
+    if missing := " ".join(model.missing_kernels(net, place)):
+        add_note(
+            context,
+            "This model can be trained faster",
+            f"Its kernels for NVIDIA GPUs are not installed: {missing}. The result is the same without them.",
+            f"On Linux, install them with: pip install {missing}",
+        )
     start.load_weights(net, spec, context.folder)
     collator = Collator(tokenizer.pad_id, place.kind, settings.packing, needs_mask(net.config))
 

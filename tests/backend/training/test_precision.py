@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -78,6 +79,23 @@ def test_four_bit_weights_are_refused_on_a_mac(tiny_model: Path, monkeypatch: py
     monkeypatch.setattr(oom.sys, "platform", "darwin")
     with pytest.raises(MissingPart, match="QLoRA"):
         model.load(tiny_model, TrainSettings(method="qlora"), Device("mps", "bf16"))
+
+
+@pytest.mark.parametrize(
+    ("layers", "kind", "installed", "missing"),
+    [
+        (["linear_attention", "full_attention"], "cuda", "fla", ["causal-conv1d"]),
+        (["linear_attention"], "cuda", "", ["flash-linear-attention", "causal-conv1d"]),
+        (["linear_attention"], "cpu", "", []),
+        (["full_attention"], "cuda", "", []),
+    ],
+)
+def test_packages_that_make_delta_nets_faster_on_a_gpu_are_named(
+    monkeypatch: pytest.MonkeyPatch, layers: list[str], kind: str, installed: str, missing: list[str]
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: name == installed or None)
+    net = SimpleNamespace(config=SimpleNamespace(layer_types=layers))
+    assert model.missing_kernels(net, Device(kind, "bf16")) == missing
 
 
 def test_gemma_2_is_computed_with_score_matrices() -> None:
