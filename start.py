@@ -262,6 +262,7 @@ def main(arguments: list[str]) -> int:
         install_tests()
         return run_tests(arguments[1:])
     command = [str(PYTHON), str(ROOT / "app.py"), *arguments]
+    os.environ.setdefault("PYTHONUTF8", "1")  # Windows would write redirected output in its own code page
     if os.name == "posix":
         os.execv(command[0], command)  # noqa: S606 (replaces this process, so that signals reach the app)
     return run_and_wait(command)

@@ -19,9 +19,9 @@ Spawn = Callable[[JobFolder, int, Workspace], None]
 WORKER = (sys.executable, "-m", "jobs.worker")
 _CREATION_TOLERANCE = 1.0  # seconds
 
-_DETACHED = 0
-if sys.platform == "win32":
-    _DETACHED = subprocess.DETACHED_PROCESS | subprocess.CREATE_NEW_PROCESS_GROUP
+# On Windows: a console of its own, so that neither Ctrl-C nor closing the window reaches it, but an invisible one.
+# Without any (DETACHED_PROCESS) its children would open windows.
+_OWN_CONSOLE = getattr(subprocess, "CREATE_NO_WINDOW", 0) | getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
 
 # By job and attempt: the workers that this process started, for any Runner.
 _children: dict[tuple[str, int], subprocess.Popen[bytes]] = {}
@@ -50,7 +50,7 @@ def spawn(folder: JobFolder, attempt: int, workspace: Workspace) -> None:
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,  # ignored on Windows
-            creationflags=_DETACHED,
+            creationflags=_OWN_CONSOLE,
         )
 
 

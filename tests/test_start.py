@@ -342,7 +342,7 @@ def test_ctrl_c_gives_the_app_time_to_save() -> None:
 
 @ON_POSIX
 def test_start_sh_runs_in_the_folder_that_it_was_called_from(tmp_path: Path) -> None:
-    place = tmp_path / "a place"
+    place = tmp_path / "ein Plätzchen"
     elsewhere = tmp_path / "elsewhere"
     place.mkdir()
     elsewhere.mkdir()
@@ -350,7 +350,7 @@ def test_start_sh_runs_in_the_folder_that_it_was_called_from(tmp_path: Path) -> 
     (place / "start.py").write_text("import os, sys; print(os.getcwd(), *sys.argv[1:], sep='|')", "utf-8")
     (elsewhere / "venv.py").write_text("raise SystemExit('imported from the current folder')", "utf-8")
     done = subprocess.run(
-        ["sh", "../a place/start.sh", "check", "my file.jsonl"], cwd=elsewhere, capture_output=True, text=True
+        ["sh", "../ein Plätzchen/start.sh", "check", "my file.jsonl"], cwd=elsewhere, capture_output=True, text=True
     )
     assert done.stdout == f"{elsewhere}|check|my file.jsonl\n"
     assert done.returncode == 0

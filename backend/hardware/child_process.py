@@ -24,6 +24,7 @@ from typing import Any
 from backend.settings import PROJECT_ROOT, child_environment
 
 _POLL = 0.5  # seconds
+_NO_WINDOW = getattr(subprocess, "CREATE_NO_WINDOW", 0)  # Windows; Ctrl-C is for the parent, whose end ends the child
 
 
 def start(
@@ -38,6 +39,7 @@ def start(
         stdin=subprocess.PIPE,
         cwd=PROJECT_ROOT,
         env={**child_environment(), **(environment or {})},
+        creationflags=_NO_WINDOW,
         **options,
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import runpy
 import subprocess
 import sys
 import time
@@ -13,6 +14,7 @@ import pytest
 
 from backend.hardware import child_process
 from backend.settings import PROJECT_ROOT
+from jobs import process
 
 PARENT = """
 import sys
@@ -28,6 +30,7 @@ BUSY = {
 }
 BEGINNING = """
 import os
+import runpy
 from backend.hardware.child_process import end_with_parent
 end_with_parent()
 def report(): print(os.getpid(), flush=True)
@@ -108,3 +111,11 @@ time.sleep(600)
     child.stdin.close()
     assert child.wait(5) == 0
     child.stdout.close()
+
+
+def test_on_windows_no_child_opens_a_window_nor_gets_ctrl_c(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python has these flags on Windows only; 0 elsewhere."""
+    monkeypatch.setattr(subprocess, "CREATE_NO_WINDOW", 0x08000000, raising=False)
+    monkeypatch.setattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0x200, raising=False)
+    assert runpy.run_path(child_process.__file__)["_NO_WINDOW"] == 0x08000000
+    assert runpy.run_path(process.__file__)["_OWN_CONSOLE"] == 0x08000200
