@@ -20,12 +20,14 @@ import os
 import platform
 import time
 from collections.abc import Callable, Sequence
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from backend.estimate import Rates
 from backend.files.json_file import read_json, write_json
+from backend.hardware.gpu_choice import read_choice
 from backend.records.specs import Record
 from backend.settings import Workspace
 
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_VERSION = 3  # of the measurement; raise it when that changes, and stored rates are measured again
+_VERSION = 4  # of the measurement; raise it when that changes, and stored rates are measured again
 _KEPT = 5  # measurements
 _FRESH = 3600.0  # seconds for which a measurement is not repeated
 _BUDGET = 0.3  # seconds per measurement
@@ -121,14 +123,23 @@ def _fastest(found: Sequence[_Measurement]) -> Rates:
 
 
 def fingerprint() -> str:
-    """Identifies what the measurement depends on: the computer, its usable cores and the version of torch."""
+    """Identifies what a measurement depends on: the computer, its usable cores, the GPU that trains, its driver, and
+    the version of torch."""
     from backend.hardware import container
 
     try:
         version = metadata.version("torch")
     except metadata.PackageNotFoundError:
         version = ""
-    return f"{_VERSION} {platform.node()} {platform.machine()} {container.cores()} {os.cpu_count()} {version}"
+    computer = f"{platform.node()} {platform.machine()} {container.cores()} {os.cpu_count()}"
+    return f"{_VERSION} {computer} {version} {_gpu_and_driver()}".strip()
+
+
+@cache
+def _gpu_and_driver() -> str:
+    """ "" without an NVIDIA GPU. Asked once, since the question can wake a sleeping GPU."""
+    found, choice = read_choice()
+    return f"{choice.devices[0].gpu.name} {found.driver}" if choice.devices else ""
 
 
 def measure() -> Rates:
@@ -138,7 +149,7 @@ def measure() -> Rates:
     device = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     efficiency = _EFFICIENCY[device]
     rate32 = _product_rate(device, torch.float32)
-    rate16 = max(_product_rate(device, torch.bfloat16), rate32)
+    rate16 = max(_product_rate(device, _sixteen_bits(device)), rate32)
     return Rates(
         rate16=rate16 * efficiency.products,
         rate32=rate32 * efficiency.products,
@@ -147,6 +158,14 @@ def measure() -> Rates:
         spread=efficiency.spread,
         basis="measured",
     )
+
+
+def _sixteen_bits(device: str) -> torch.dtype:
+    """The 16-bit precision that training uses, see backend/training/device.py: older GPUs only emulate bf16."""
+    import torch
+
+    old = device == "cuda" and torch.cuda.get_device_capability() < (8, 0)
+    return torch.float16 if old else torch.bfloat16
 
 
 def _product_rate(device: str, dtype: torch.dtype) -> float:
@@ -162,7 +181,7 @@ def _bandwidth(device: str) -> float:
     """Bytes per second that the element-wise product of two tensors as large as a layer's writes."""
     import torch
 
-    left, right = (torch.ones(4 * _ROWS, 1536, dtype=torch.bfloat16, device=device) for _ in range(2))
+    left, right = (torch.ones(4 * _ROWS, 1536, dtype=_sixteen_bits(device), device=device) for _ in range(2))
     return left.nbytes / _seconds(device, lambda: left * right)
 
 

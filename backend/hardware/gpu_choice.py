@@ -110,11 +110,11 @@ def _unusable(devices: Sequence[Device], found: NvidiaGpus, cuda: str) -> Machin
     else:
         why = f"It was built for CUDA {cuda}, which needs a newer driver than this one ({found.driver})."
     again = f"Start Apprentice again with {PROGRAM}: it installs the PyTorch that fits."
-    or_type = f"Or type: {builds.command(row, sys.executable)}"
+    by_hand = f"To install it by hand, type: {builds.command(row, sys.executable)}"
     return MachineProblem(
         what=f"The installed PyTorch can't use {newest.name}.",
         why=why,
-        next=f"{again} {or_type} {_USE_PROCESSOR}",
+        next=f"{again} {_USE_PROCESSOR} {by_hand}",
         blocks_training=True,
     )
 

@@ -49,11 +49,11 @@ class Probe(Record):
 
     @property
     def blocked(self) -> str:
-        """Why training is refused on this machine, "" when it is not."""
+        """Why training is refused on this machine, in short; "" when it is not."""
         try:
             self.require_training()
         except UnusableGpu as error:
-            return str(error)
+            return f"{error.what} {error.why} Step 1 says what to do."
         return ""
 
     @classmethod
@@ -97,17 +97,22 @@ def probe(workspace_root: Path) -> Probe:
     )
     problems += _memory_problems(found.users)
     problems += [build] if build else []
-    return Probe(hardware=hardware, sentences=tuple(describe(hardware)), problems=tuple(problems))
+    blocked = any(one.blocks_training for one in problems)
+    return Probe(hardware=hardware, sentences=tuple(describe(hardware, blocked)), problems=tuple(problems))
 
 
-def describe(hardware: Hardware) -> list[str]:
-    """The machine in plain words, the most important part first."""
+def describe(hardware: Hardware, blocked: bool = False) -> list[str]:
+    """The machine in plain words, the most important part first. blocked: whether a GPU should train and can't."""
     lines = [_gpu_sentence(gpu) for gpu in hardware.gpus]
     nvidia = best_first(hardware.gpus)
     if len(nvidia) > 1:
         number = "" if nvidia[0].index is None else f" (number {nvidia[0].index})"
         lines.append(f"Training uses the {nvidia[0].name}{number}.")
-    if not lines:
+    if blocked:
+        lines.append(
+            "Training can't start: something has to be changed first, so that the graphics card can be used."
+        )
+    elif not lines:
         lines.append("No graphics card for training was found: the processor does the work.")
     cores = "1 processor core" if hardware.cpu.cores == 1 else f"{hardware.cpu.cores} processor cores"
     fast = ", with fast 16-bit arithmetic" if hardware.cpu.bf16 else ""

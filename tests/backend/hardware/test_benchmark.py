@@ -12,6 +12,7 @@ import pytest
 from backend.estimate import Rates
 from backend.hardware import benchmark
 from backend.settings import Workspace
+from tests.backend.hardware.simulated import T4, Simulated, ampere
 
 RATES = Rates(rate16=4e11, rate32=2e11, bandwidth=1e10, launch=0.001, spread=1.25, basis="measured")
 
@@ -68,6 +69,33 @@ def test_an_old_measurement_is_repeated(workspace: Workspace, monkeypatch: pytes
     now = time.time()
     monkeypatch.setattr(benchmark.time, "time", lambda: now + 2 * 3600)
     assert benchmark.needs_measuring(workspace)
+
+
+def test_another_gpu_or_driver_is_another_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    names = set()
+    for machine in (
+        Simulated(),
+        Simulated([T4()], "580.65"),
+        Simulated([T4()], "590.10"),
+        Simulated([ampere()], "590.10"),
+    ):
+        benchmark._gpu_and_driver.cache_clear()
+        with monkeypatch.context() as patch:
+            machine.install(patch, tmp_path)
+            names.add(benchmark._gpu_and_driver())
+    benchmark._gpu_and_driver.cache_clear()
+    assert len(names) == 4
+    assert "" in names
+
+
+@pytest.mark.parametrize(("capability", "dtype"), [((7, 5), "float16"), ((8, 6), "bfloat16")])
+def test_a_gpu_is_measured_in_the_precision_that_trains(
+    monkeypatch: pytest.MonkeyPatch, capability: tuple[int, int], dtype: str
+) -> None:
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: capability)
+    assert benchmark._sixteen_bits("cuda") == getattr(torch, dtype)
 
 
 def test_measuring_this_machine_gives_plausible_rates(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -57,6 +57,7 @@ def test_a_gpu_that_could_train_and_does_not_blocks_training(
     assert why in problem.why
     assert "CUDA_VISIBLE_DEVICES to -1" in problem.next, "the way to the processor"
     assert found.blocked
+    assert not any("processor does" in sentence for sentence in found.sentences)
     with pytest.raises(UnusableGpu):
         gpu_choice.require_usable_gpu()
     process.show_one_gpu()

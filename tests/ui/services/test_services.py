@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from backend.errors import ApprenticeError, BadInput, RunProblem
+from backend.errors import ApprenticeError, BadInput, RunProblem, UnusableGpu
 from backend.evaluation.work import REPORT
 from backend.files.json_file import write_json
 from backend.gguf.base_file import _key
 from backend.hardware import Probe
 from backend.models import local
-from backend.records.specs import Gpu, Hardware, TrainSettings
+from backend.records.specs import Gpu, Hardware, MachineProblem, TrainSettings
 from backend.runs.conversations import read_conversations
 from backend.runs.token_rows import read_rows
 from backend.settings import SAMPLES, Workspace
@@ -107,6 +107,15 @@ def test_a_run_does_what_its_plan_said(app: App) -> None:
     spec = app.runs.spec(app.runs.start(data_id, "", settings))
     assert (spec.settings, spec.data.train_rows, spec.data.longest) == (settings, plan.train_rows, plan.longest)
     assert (plan.steps, plan.blocked) == (7, "")
+
+
+def test_nothing_trains_while_the_graphics_card_that_should_cannot(app: App) -> None:
+    data_id = app.datasets.add(SAMPLES / "orders.jsonl", "orders.jsonl")
+    problem = MachineProblem(what="The card has no driver.", next="Install it.", blocks_training=True)
+    app.models._probe = app.models.probe().model_copy(update={"problems": (problem,)})
+    assert problem.what in app.runs.plan(data_id, "", TrainSettings()).blocked
+    with pytest.raises(UnusableGpu, match="no driver"):
+        app.runs.start(data_id, "", TrainSettings())
 
 
 def test_a_plan_shows_measured_and_computed_memory(app: App) -> None:
