@@ -46,6 +46,7 @@ _END_TIMEOUT = 60.0  # seconds for the others to end after the last step
 _EXIT_TIMEOUT = 5.0  # seconds for another process to exit once its connection is closed
 _FAILURE_TIMEOUT = 60.0  # seconds for this process to fail by itself when another has: on GPUs it waits forever
 EXIT_OUT_OF_MEMORY = 77  # exit code of another process
+_KILLED = -9  # SIGKILL, by a system without memory
 _VARIABLES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
 _FAILED = (
     "One of the processes that trained together has failed.",
@@ -103,7 +104,7 @@ def _watch(other: subprocess.Popen[bytes], group: ProcessGroup, context: JobCont
 
 def _failure(codes: Sequence[int]) -> OutOfMemory | TrainingFailed:
     """The error that the exit codes of the others stand for."""
-    return out_of_memory() if EXIT_OUT_OF_MEMORY in codes else TrainingFailed(*_FAILED)
+    return TrainingFailed(*_FAILED) if {EXIT_OUT_OF_MEMORY, _KILLED}.isdisjoint(codes) else out_of_memory()
 
 
 def check(settings: TrainSettings, gpus: Sequence[str]) -> None:

@@ -118,20 +118,21 @@ except ApprenticeError as error:
 @pytest.mark.parametrize(
     ("code", "waiting", "ends"),
     [
-        (3, True, [TrainingFailed]),
-        (process_group.EXIT_OUT_OF_MEMORY, True, [OutOfMemory]),
-        (process_group.EXIT_OUT_OF_MEMORY, False, []),
-        (0, True, []),
+        ("sys.exit(3)", True, [TrainingFailed]),
+        (f"sys.exit({process_group.EXIT_OUT_OF_MEMORY})", True, [OutOfMemory]),
+        (f"sys.exit({process_group.EXIT_OUT_OF_MEMORY})", False, []),
+        ("os.kill(os.getpid(), 9)", True, [OutOfMemory]),  # as a system without memory does
+        ("sys.exit(0)", True, []),
     ],
 )
 def test_a_failed_process_ends_the_attempt_unless_the_group_is_finished(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, waiting: bool, ends: list[type[Exception]]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str, waiting: bool, ends: list[type[Exception]]
 ) -> None:
     monkeypatch.setattr(process_group, "_FAILURE_TIMEOUT", 0.0)
     group, work = process_group.ProcessGroup(0, 2), FakeWork(tmp_path, {})
     if not waiting:
         group.finished.set()
-    with subprocess.Popen([sys.executable, "-c", f"raise SystemExit({code})"]) as other:
+    with subprocess.Popen([sys.executable, "-c", f"import os, sys; {code}"]) as other:
         process_group._watch(other, group, work)
     assert [type(error) for error in work.failed] == ends
 
@@ -199,12 +200,12 @@ def test_more_processes_than_gpus_cores_or_rows_are_rejected(
 def test_on_windows_several_gpus_are_refused_and_processors_connect_without_libuv(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    import torch.distributed as dist  # before the system changes
+
     monkeypatch.setattr(sys, "platform", "win32")
     with pytest.raises(BadSetting) as refused:
         process_group.check(TrainSettings(num_processes=2), ["GPU-a", "GPU-b"])
     assert "NCCL" in refused.value.why
-    import torch.distributed as dist
-
     options: dict[str, Any] = {}
     monkeypatch.setattr(dist, "TCPStore", lambda *_, **named: options.update(named))
     monkeypatch.setattr(dist, "init_process_group", lambda *_, **__: None)
