@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import platform
 import sys
 
+from backend.hardware import gpu_memory
 from backend.hardware.gpu_choice import HIDDEN, VARIABLE, usable_gpus
 from backend.settings import on_zero_gpu
 
@@ -21,6 +23,7 @@ def prepare_process() -> tuple[str, ...]:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ.setdefault("TORCHDYNAMO_DISABLE", "1")
     gpus = show_one_gpu()
+    _let_segments_grow()
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     for name in ("HF_HUB_OFFLINE", "HF_HUB_DISABLE_TELEMETRY", "DO_NOT_TRACK"):
         os.environ[name] = "1"
@@ -36,6 +39,16 @@ def show_one_gpu() -> tuple[str, ...]:
     gpus = usable_gpus()
     os.environ.update({"CUDA_DEVICE_ORDER": "PCI_BUS_ID", VARIABLE: gpus[0] if gpus else HIDDEN})
     return gpus
+
+
+def _let_segments_grow() -> None:
+    """Lets torch's memory on a GPU grow in place, since batches vary in length and what was freed would not fit.
+
+    Only where the driver is known to support it, and never against the person's own setting.
+    """
+    supported = sys.platform == "linux" and platform.machine() == "x86_64" and not gpu_memory.spills()
+    if supported and "PYTORCH_CUDA_ALLOC_CONF" not in os.environ:
+        os.environ.setdefault("PYTORCH_ALLOC_CONF", "expandable_segments:True")
 
 
 def _lower_priority() -> None:

@@ -159,3 +159,25 @@ def test_a_gpu_without_memory_of_its_own_has_the_computers(
     (gpu,) = found.hardware.gpus
     assert (gpu.memory_total_mib, gpu.memory_free_mib, gpu.shares_memory) == (122_880, 107_520, True)
     assert found.problems == ()
+
+
+@pytest.mark.parametrize(
+    ("system", "release", "machine", "variables", "grows"),
+    [
+        ("linux", "6.8.0", "x86_64", {}, True),
+        ("linux", "6.8.0", "x86_64", {"PYTORCH_CUDA_ALLOC_CONF": "max_split_size_mb:64"}, False),
+        ("linux", "6.8.0", "x86_64", {"PYTORCH_ALLOC_CONF": "max_split_size_mb:64"}, False),
+        ("linux", "5.15.0-microsoft-standard-WSL2", "x86_64", {}, False),
+        ("linux", "5.15.0-tegra", "aarch64", {}, False),
+        ("win32", "10", "AMD64", {}, False),
+    ],
+)
+def test_segments_grow_where_the_driver_supports_it(
+    monkeypatch: pytest.MonkeyPatch, system: str, release: str, machine: str, variables: dict[str, str], grows: bool
+) -> None:
+    monkeypatch.setattr("sys.platform", system)
+    monkeypatch.setattr("platform.release", lambda: release)
+    monkeypatch.setattr("platform.machine", lambda: machine)
+    monkeypatch.setattr(os, "environ", dict(variables))
+    process._let_segments_grow()
+    assert (os.environ.get("PYTORCH_ALLOC_CONF") == "expandable_segments:True") is grows
