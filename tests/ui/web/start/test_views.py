@@ -109,6 +109,7 @@ class TestProbe:
     @pytest.fixture(autouse=True)
     def plain(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(torch_build, "built_for", lambda: "13.0")
+        monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)  # a training in this process may have set it
 
     def install(self, monkeypatch: pytest.MonkeyPatch, *cards: Any, **options: Any) -> None:
         monkeypatch.setitem(sys.modules, "pynvml", nvml(cards, **options))
