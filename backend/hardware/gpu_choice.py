@@ -38,8 +38,9 @@ class GpuChoice(NamedTuple):
 def choose_gpu(found: NvidiaGpus, cuda: str | None, visible: str | None) -> GpuChoice:
     """The GPUs to use. cuda: the CUDA version of the installed torch, "" for none, None without torch. visible: the
     value of CUDA_VISIBLE_DEVICES, None if it is not set."""
+    hidden = visible is not None and visible.strip() in _NONE
     if not found.devices:
-        return GpuChoice(problems=tuple(_blocking(one) for one in found.problems))
+        return GpuChoice(problems=tuple(one if hidden else _blocking(one) for one in found.problems))
     devices, problems = found.devices, list(found.problems)
     if visible is not None:
         devices = visible_devices(devices, visible)

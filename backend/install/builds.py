@@ -44,12 +44,11 @@ class Machine(NamedTuple):
 class Row(NamedTuple):
     """A kind of machine and the build for it.
 
-    From `system` to `below`: what must hold; "" and () stand for anything. nvidia: None for either. capability,
-    driver and os_version are [least, below).
-    build: the name of an index of PyTorch's, "PyPI", or "" if there is no build and the app can't run.
-    cuda: how the CUDA version of a fitting build begins, "" for one without CUDA. keep: whether any installed build
-    is as good. torch: the requirement. why: the reason. advice: what the person should know or do. source: of the
-    fact.
+    build: the name of an index of PyTorch's, "PyPI", or "" if there is no build and the app can't run. torch: the
+    requirement. cuda: how the CUDA version of a fitting build begins, "" for one without CUDA. From `system` to
+    `needs`: what must hold; "", () and None stand for anything, and versions are [least, below). keep: whether any
+    installed build is as good. falls_back: whether the processor trains in place of a GPU; else training waits until
+    the advice was followed. why: the reason. advice: what the person should know or do. source: of the fact.
     """
 
     what: str
