@@ -112,6 +112,19 @@ class DatasetState:
 
 
 @dataclass(frozen=True)
+class Writing:
+    """A passage of a text. written: number and question of each example about it. examples: about all passages;
+    covered: how many passages have some."""
+
+    number: int
+    passages: int
+    text: str
+    written: list[tuple[int, str]]
+    examples: int
+    covered: int
+
+
+@dataclass(frozen=True)
 class Preview:
     """One row: its conversation, and its tokens in pieces by their role in training.
 

@@ -43,6 +43,7 @@ class Edit:
         one = self.example
         example = one and {
             "messages": one.messages, "rejected": one.rejected, "tools": one.tools, "text": one.text,
+            "passage": one.passage,
         }  # fmt: skip
         names = ("kind", "row", "instruction", "run_id", "origin")
         return {**{name: getattr(self, name) for name in names}, "example": example}

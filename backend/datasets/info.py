@@ -16,7 +16,8 @@ RowsByKind = dict[str, RowChoice]  # kind of problem -> rows
 class DatasetInfo:
     """name: of the uploaded file. read_options: fields of ReadOptions. accepted, refused: fixes, by kind of problem.
     validation: the "name" and the stored "file" of the validation file, {} without one. edits: ids of the edits, in
-    order; undone: of those undone, the last one first to be redone."""
+    order; undone: of those undone, the last one first to be redone. written: the file is a text, and the examples are
+    only those that a person writes about it."""
 
     name: str
     read_options: dict[str, Any] = field(default_factory=dict)
@@ -25,6 +26,7 @@ class DatasetInfo:
     validation: dict[str, str] = field(default_factory=dict)
     edits: list[str] = field(default_factory=list)
     undone: list[str] = field(default_factory=list)
+    written: bool = False
 
     def is_accepted(self, problem: Problem) -> bool:
         """Whether the user accepted the fix of this problem."""

@@ -142,6 +142,35 @@ class DatasetStore:
                 return stored.id
         return ""
 
+    def add_written(self, data_id: str) -> str:
+        """The id of a dataset for examples written about the text of this one; made if there is none yet. Raises
+        BadInput when this one is no text."""
+        info = self.info(data_id)
+        if not any(row.text for row in self._files.source(data_id, info.name, info.read_options, NO_PROGRESS).rows):
+            raise BadInput("This is no text.", "It holds examples already.", "")
+        source = self._root / data_id / "source"
+        mine, sha256 = replace(DatasetInfo(info.name, info.read_options), written=True), digest(source)
+        for stored in self.all():
+            if self.info(stored.id).written and digest(self._root / stored.id / "source") == sha256:
+                return stored.id
+        new = new_id()
+        folder = child_path(self._root, new)
+        try:
+            folder.mkdir()
+            shutil.copyfile(source, folder / "source")
+            fsync(folder / "source")
+            self._write_info(new, mine)
+        except OSError as error:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise not_saved("The examples", error) from error
+        return new
+
+    def texts(self, data_id: str) -> list[str]:
+        """The texts in the file of a dataset."""
+        info = self.info(data_id)
+        rows = self._files.source(data_id, info.name, info.read_options, NO_PROGRESS).rows
+        return [row.text for row in rows if row.text]
+
     def all(self) -> list[StoredDataset]:
         """The datasets, newest first, without damaged folders."""
         found = []
@@ -228,6 +257,8 @@ class DatasetStore:
         """The rows before any fix, with the person's edits."""
         info = self.info(data_id)
         dataset = self._files.source(data_id, info.name, info.read_options, listener)
+        if info.written:
+            dataset = replace(dataset, rows=[], problems=[], total_rows=0, originals={})
         if not info.edits:
             return dataset
         key = (data_id, options_key(info.read_options), info.edits[-1])

@@ -23,6 +23,7 @@ class Row:
     line: line in the source file, from 1 (for binary tables the row). row: number among the rows, from 1.
     messages: the conversation. For a preference pair `messages` ends with the chosen answer and `rejected` holds the
     rejected one. text: a plain document instead of a conversation. file: its name where several were read together.
+    passage: number of the passage of a text that a person wrote it about, from 1; rows of one passage stay together.
     Lines and numbers of added rows count on after the
     last one of the file.
     """
@@ -35,6 +36,7 @@ class Row:
     text: str | None = None
     origin: Origin = "file"
     file: str = ""
+    passage: int = 0
 
     @property
     def place(self) -> str:

@@ -34,6 +34,13 @@ apprentice.onRedraw(() => {
   if (button) { button.focus({ preventScroll: true }); last = ''; }
 });
 
+// Ctrl and Enter send the form of a longer text.
+document.addEventListener('keydown', (event) => {
+  if (event.key !== 'Enter' || !(event.ctrlKey || event.metaKey) || !event.target.matches('form.write textarea')) return;
+  event.preventDefault();
+  event.target.form.requestSubmit();
+});
+
 // A fold with a key stays as a person left it, also when it is drawn again; gradio's say whether they are open.
 const folds = {};
 document.addEventListener('click', (event) => {

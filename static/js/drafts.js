@@ -24,9 +24,28 @@ const forgetSaved = () => {
   save();
 };
 
+// gradio reuses a field for another text. It then begins anew, and if its form was saved, that has the keyboard.
+const names = new WeakMap();
+const isAnother = (field) => {
+  const before = names.get(field), now = field.dataset.draft;
+  names.set(field, now);
+  if (!before || before === now) return false;
+  field.value = field.defaultValue;
+  if (field.form === sent) {
+    delete drafts[before];
+    field.form.elements[0].focus();
+  }
+  return true;
+};
+
 apprentice.onRedraw(() => {
   forgetSaved();
-  for (const field of document.querySelectorAll('[data-draft]')) {
+  const fields = [...document.querySelectorAll('[data-draft]')];
+  if (fields.filter(isAnother).length) {
+    sent = null;
+    save();
+  }
+  for (const field of fields) {
     const draft = drafts[field.dataset.draft];
     if (draft?.from === field.defaultValue && field.value === field.defaultValue) field.value = draft.typed;
   }

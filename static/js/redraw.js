@@ -7,5 +7,5 @@ apprentice.setAttribute = (element, name, value) => {
 };
 
 new MutationObserver(() => listeners.forEach((listener) => listener())).observe(document.documentElement, {
-  childList: true, subtree: true, attributeFilter: ['class', 'open', 'aria-selected'],
+  childList: true, subtree: true, attributeFilter: ['class', 'open', 'aria-selected', 'data-draft'],
 });

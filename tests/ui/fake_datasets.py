@@ -30,6 +30,7 @@ from ui.records import (
     Matches,
     Preview,
     Sample,
+    Writing,
 )
 from ui.services.selection import Choice
 
@@ -180,3 +181,20 @@ class FakeHubData:
 
     def start(self, name: str, commit: str, split: str, rows: int, model_id: str = "") -> str:
         return DATA
+
+
+class FakeWriting:
+    def is_text(self, data_id: str) -> bool:
+        return False
+
+    def is_written(self, data_id: str) -> bool:
+        return False
+
+    def start(self, data_id: str) -> str:
+        return DATA
+
+    def at(self, data_id: str, number: int) -> Writing:
+        return Writing(1, 2, "We bake at night.", [(1, "When do you bake?")], 1, 1)
+
+    def save(self, data_id: str, number: int, question: str, answer: str) -> int:
+        return 1

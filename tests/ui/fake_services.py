@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from backend.hosting.policy import HOME
-from tests.ui.fake_datasets import FakeDatasets, FakeHubData
+from tests.ui.fake_datasets import FakeDatasets, FakeHubData, FakeWriting
 from tests.ui.fake_evaluations import FakeBlindTests, FakeEvaluations, FakePromptTrials
 from tests.ui.fake_models import FakeAdvice, FakeHfJobs, FakeHubPushes, FakeModelImports, FakeModels
 from tests.ui.fake_records import (
@@ -23,6 +23,7 @@ class FakeApp:
         self.models = FakeModels()
         self.advice = FakeAdvice(self.models)
         self.datasets = FakeDatasets()
+        self.writing = FakeWriting()
         self.hub_data = FakeHubData()
         self.runs = FakeRuns(self.datasets)
         self.retries = FakeRetries(self.runs)

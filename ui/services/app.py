@@ -3,6 +3,7 @@
     models.py     the machine and the models on it
     advice.py     which model and settings suit the machine, the task and the data
     datasets.py   datasets: imported, checked, fixed, previewed
+    writing.py    examples written about a text
     hub_data.py   examples from the Hugging Face hub
     runs.py       training runs: planned, started, followed
     results.py    trying and exporting trained models
@@ -56,6 +57,7 @@ from ui.services.runs import RunService
 from ui.services.selection import Choice
 from ui.services.shared import Shared
 from ui.services.versions import VersionService
+from ui.services.writing import WritingService
 
 
 class App:
@@ -92,6 +94,7 @@ class App:
         )
         self.advice = AdviceService(self.models, self._imports, shared.recommended if shared else None)
         self.datasets = DatasetService(workspace.exports, self._imports, self.models, self.advice)
+        self.writing = WritingService(self.dataset_store)
         self.hub_data = HubDataService(self._imports, self.models, workspace.cache, policy)
         queue = shared.queue if shared else None
         self.runs = RunService(workspace, self.runner, self.models, self.datasets, policy, queue, gpu)

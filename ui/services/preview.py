@@ -66,6 +66,8 @@ def _shortened(preview: Preview) -> Preview:
 
 def _not_there(checked: CheckedDataset, row: int) -> BadInput:
     last = checked.original.highest
+    if not last:
+        return BadInput("There is no example yet.", "", "Write the first one.")
     if not 1 <= row <= last:
         return BadInput(f"There is no example {row:,}.", f"The last one is {last:,}.", "Choose another number.")
     known = {one.row for one in checked.original.rows}.union(problem.row for problem in checked.unread)

@@ -18,7 +18,7 @@ class Choice:
     compared_run: the run to compare the selected run with. parent: the run of which the next version is planned, from
     the base model again with from_base. opponent: the run or export that answers beside the selected run's model, ""
     for the base model. import_id: the import in progress, which will become the selected dataset. row: the example to
-    preview. settings: only those that the person changed.
+    preview. passage: of the text about which examples are written. settings: only those that the person changed.
     """
 
     task: str = ""
@@ -32,25 +32,31 @@ class Choice:
     opponent: str = ""
     import_id: str = ""
     row: int = 1
+    passage: int = 1
     settings: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
     def from_browser(cls, stored: object) -> Choice:
         """The selection that the browser stored; an invalid value counts as not selected."""
         values = stored if isinstance(stored, Mapping) else {}
-        task, settings, row = values.get("task"), values.get("settings"), values.get("row")
+        task, settings = values.get("task"), values.get("settings")
         return cls(
             task=task if task in TASKS else "",
             facts_change=values.get("facts_change") is True,
             from_base=values.get("from_base") is True,
             **{name: _valid_id(values.get(name)) for name in IDS},
-            row=row if isinstance(row, int) and row > 0 else 1,
+            row=_number(values.get("row")),
+            passage=_number(values.get("passage")),
             settings={str(k): v for k, v in settings.items()} if isinstance(settings, Mapping) else {},
         )
 
     def replace(self, **changes: Any) -> Choice:
         """A copy with changes."""
         return replace(self, **changes)
+
+
+def _number(value: object) -> int:
+    return value if isinstance(value, int) and value > 0 else 1
 
 
 def _valid_id(value: object) -> str:

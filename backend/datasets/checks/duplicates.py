@@ -29,7 +29,7 @@ _MIN_BOILERPLATE_ROWS = 10
 @dataclass(frozen=True, slots=True)
 class Duplicates:
     """exact: groups of identical rows. groups: identical or almost identical rows. together: groups that stay on one
-    side of a split: those, and rows with the same or almost the same question."""
+    side of a split: those, rows with the same or almost the same question, and rows written about one passage."""
 
     exact: Groups = field(default_factory=list)
     groups: Groups = field(default_factory=list)
@@ -54,7 +54,7 @@ def find(rows: Sequence[Row]) -> Duplicates:
     near, related = _near([rows[i] for i in distinct])
     groups = connected([*exact, *([distinct[a], distinct[b]] for a, b in near)])
     asking = [[distinct[a], distinct[b]] for a, b in related]
-    return Duplicates(exact, groups, connected([*groups, *asking, *_same_question(rows)]))
+    return Duplicates(exact, groups, connected([*groups, *asking, *_same_question(rows), *_same_passage(rows)]))
 
 
 def problems(rows: Sequence[Row], found: Duplicates | None = None) -> Iterator[Problem]:
@@ -112,6 +112,14 @@ def _same_question(rows: Sequence[Row]) -> Groups:
     groups = same_rows(rows, lambda row, of_text: of_text(question(row)) or None)
     boilerplate = max(_MIN_BOILERPLATE_ROWS, BOILERPLATE * len(rows))  # so common a question is the data's form
     return [group for group in groups if len(group) <= boilerplate]
+
+
+def _same_passage(rows: Sequence[Row]) -> Groups:
+    found: dict[int, list[int]] = defaultdict(list)
+    for position, row in enumerate(rows):
+        if row.passage:
+            found[row.passage].append(position)
+    return list(found.values())
 
 
 def _whole_row(row: Row, of_text: Callable[[str], Hashable]) -> Hashable:

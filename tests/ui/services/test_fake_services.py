@@ -14,7 +14,7 @@ from tests.ui.fake_services import FakeApp
 from ui.services.app import App
 
 SERVICES = (
-    "models", "advice", "datasets", "hub_data", "runs", "retries", "versions", "results", "documents",
+    "models", "advice", "datasets", "hub_data", "writing", "runs", "retries", "versions", "results", "documents",
     "prompt_trials", "evaluations", "blind_tests", "corrections", "endpoints", "hf_jobs",
     "hub_pushes", "model_imports",
 )  # fmt: skip

@@ -11,7 +11,7 @@ from ui.services.selection import Choice
 
 def test_a_selection_survives_the_browser() -> None:
     choice = Choice(
-        "extract", True, "model", "data", "run", "other", "parent", True, "export", "import", 7, {"lora_rank": 16}
+        "extract", True, "model", "data", "run", "other", "parent", True, "export", "import", 7, 3, {"lora_rank": 16}
     )
     assert Choice.from_browser(asdict(choice)) == choice
 

@@ -47,7 +47,7 @@ class Preview:
 
     def show(self, choice: Choice) -> Updates:
         data = self.app.datasets.state(choice)
-        label = data_views.example_label(data.rows, max(1, data.original.highest))
+        label = data_views.example_label(data.rows, data.original.highest)
         shown: Updates = {self.row: gr.update(label=label), **self.editing.show(choice)}
         try:
             preview = self.app.datasets.preview(choice)

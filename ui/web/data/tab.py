@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
+from markupsafe import Markup
 
 from ui.records import DatasetState
 from ui.services.app import App
 from ui.services.selection import Choice
 from ui.web.browser_state import BrowserState, Inputs, Updates
 from ui.web.components import clickable, clicked, html, primary, sent_file
-from ui.web.data import edit_views, import_panel, people, read_options
+from ui.web.data import edit_views, import_panel, people, read_options, writing_views
 from ui.web.data import issues as issues_panel
 from ui.web.data import preview as preview_panel
 from ui.web.data import views as data_views
@@ -34,6 +35,7 @@ class DataTab:
     importing: ImportPanel
     reading: gr.HTML
     found: gr.Column
+    writing: gr.HTML
     summary: gr.HTML
     own_test: gr.UploadButton
     tested: gr.HTML
@@ -49,7 +51,16 @@ class DataTab:
 
     @property
     def outputs(self) -> list[Any]:
-        drawings = [self.line, self.reading, self.found, self.summary, self.tested, self.how, self.problems]
+        drawings = [
+            self.line,
+            self.reading,
+            self.found,
+            self.writing,
+            self.summary,
+            self.tested,
+            self.how,
+            self.problems,
+        ]
         return [
             *drawings,
             self.instruction,
@@ -97,6 +108,7 @@ class DataTab:
         return {
             self.line: data_views.guide(data),
             self.found: gr.update(visible=True),
+            self.writing: self._writing(choice),
             self.summary: data_views.summary(data, self.app.datasets.lengths(choice).max_length),
             self.own_test: None,
             self.tested: data_views.tested(data),
@@ -109,6 +121,13 @@ class DataTab:
             self.forward: gr.update(interactive=not data.blocked),
             self.reason: data.blocked,
         }
+
+    def _writing(self, choice: Choice) -> Markup:
+        """A text offers to write examples about it, and then its passages."""
+        writing = self.app.writing
+        if writing.is_written(choice.data_id):
+            return writing_views.passage(writing.at(choice.data_id, choice.passage), choice.data_id)
+        return writing_views.offer() if writing.is_text(choice.data_id) else components.EMPTY
 
     def signature(self, choice: Choice) -> Hashable:
         now = self.app.datasets.progress(choice)
@@ -123,6 +142,7 @@ def build(app: App, state: BrowserState) -> DataTab:
     importing = import_panel.build(app, state)
     reading = clickable(elem_id="reading")
     with gr.Column(visible=False) as found:
+        writing = clickable(elem_id="writing")
         summary = html()
         with gr.Row(elem_classes="actions"):
             own_test = gr.UploadButton("Use my validation file", size="md", min_width=0, scale=0, elem_id="own-test")
@@ -137,7 +157,7 @@ def build(app: App, state: BrowserState) -> DataTab:
         forward = primary("Continue to training", interactive=False, elem_id="to-train")
         reason = html(elem_classes="reason")
 
-    checked = (summary, own_test, tested, how, problems, instruction, preview, download, prompts)
+    checked = (writing, summary, own_test, tested, how, problems, instruction, preview, download, prompts)
     tab = DataTab(app, line, importing, reading, found, *checked, forward, reason)
 
     def imported(inputs: Inputs, import_id: str) -> Updates:
@@ -178,7 +198,7 @@ def build(app: App, state: BrowserState) -> DataTab:
 
     tab.continued = state.listen(forward.click, leave, [])
     state.listen(own_test.upload, take_test, tab.outputs, own_test)
-    for part in (importing.earlier, reading, tested, how, problems, instruction, download):
+    for part in (importing.earlier, reading, writing, tested, how, problems, instruction, download):
         state.listen(part.click, act, tab.outputs, trigger_mode="multiple")  # no click is lost
     return tab
 
@@ -225,6 +245,12 @@ def apply_action(app: App, choice: Choice, action: str, value: str) -> Choice:
     elif action == "remove-instruction":
         require_open(choice, value)
         app.datasets.set_instruction(data_id, "")
+    elif action == "write-examples":
+        return choice.replace(data_id=app.writing.start(data_id), row=1, passage=1)
+    elif action == "go-passage" and value.isdecimal():
+        return choice.replace(passage=int(value[:9]))
+    elif action.startswith("save-passage:"):
+        return _save_passage(app, choice, action.removeprefix("save-passage:"), components.fields(value))
     elif action == "clear-test":
         app.datasets.clear_validation(data_id)
     elif action == "cancel":
@@ -233,3 +259,12 @@ def apply_action(app: App, choice: Choice, action: str, value: str) -> Choice:
     elif action == "dismiss":
         return choice.replace(import_id="")
     return choice
+
+
+def _save_passage(app: App, choice: Choice, place: str, form: dict[str, str]) -> Choice:
+    """Adds what was written about a passage. place: the dataset and the passage of the form."""
+    data_id, _, number = place.partition(":")
+    require_open(choice, data_id)
+    at = int(number) if number.isdecimal() else 0
+    row = app.writing.save(data_id, at, form.get("question", ""), form.get("answer", ""))
+    return choice.replace(row=row, passage=at)

@@ -162,8 +162,8 @@ def download(data: DatasetState, files: DatasetFiles | None) -> Markup:
 
 def example_label(rows: int, highest: int) -> str:
     """The label of the field for an example's number. rows: how many of the examples 1 to `highest` are left."""
-    if rows == highest:
-        return f"Example, of {highest:,}"
+    if rows == highest or not highest:
+        return f"Example, of {rows:,}"
     return f"Example, {rows:,} of {highest:,} left"
 
 
