@@ -1,4 +1,4 @@
-"""Recognizes plain texts that are probably not meant for training: a few words, a configuration file, a log."""
+"""Recognizes plain texts that are probably not meant for training: a few words, settings, a log, a copied chat."""
 
 from __future__ import annotations
 
@@ -17,11 +17,18 @@ _LOG = re.compile(
     r"|[A-Z][a-z]{2} +\d{1,2} \d\d:\d\d"
     r"|(\d{1,3}\.){3}\d{1,3} |(DEBUG|INFO|WARN(ING)?|ERROR|FATAL|TRACE)\b)",
 )
+_CHAT = re.compile(r"\s*\[[^\]\n]{0,40}\d{1,2}:\d\d[^\]\n]{0,12}\]")  # [03/01/2026 10:00 AM] ann
 _SETTING = re.compile(
     r"\s*(\[[^\]]+\]\s*$"  # [section]
     r"|(export +)?[\w.$@/-]+ *[=:]>? *(\S+ ){0,2}\S*\s*$"  # name = value, name: value
     r"|[^\s:]*(:[^:]*){4,}$"  # fields between colons, as in /etc/passwd
     r"|[{}\[\]],?\s*$|</?\w[^>]*>\s*$)"  # only brackets, only a tag
+)
+
+_KINDS = (
+    (_CHAT, "a copied chat", 0.25),  # a line for the name and time, and then what is said
+    (_LOG, "a log", _MIN_SHARE),
+    (_SETTING, "a configuration file", _MIN_SHARE),
 )
 
 
@@ -37,10 +44,10 @@ def require_document(text: str) -> None:
 
 
 def looks_like(text: str) -> str:
-    """What the text looks like: "a log", "a configuration file", or "" for prose."""
+    """What the text looks like: "a log", "a configuration file", "a copied chat", or "" for prose."""
     lines = [line for line in text.split("\n", _MAX_LINES)[:_MAX_LINES] if line.strip() and not _COMMENT.match(line)]
     if len(lines) >= _MIN_LINES:
-        for pattern, name in ((_LOG, "a log"), (_SETTING, "a configuration file")):
-            if sum(bool(pattern.match(line)) for line in lines) >= _MIN_SHARE * len(lines):
+        for pattern, name, share in _KINDS:
+            if sum(bool(pattern.match(line)) for line in lines) >= share * len(lines):
                 return name
     return ""

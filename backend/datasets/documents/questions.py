@@ -23,6 +23,8 @@ _ON_ONE_LINE = re.compile(
     r"\s*(?P<question>[^\n?？؟]{4,300}[?？؟])\s*(?P<sign>[|:;=→–—>-]*)\s*(?P<answer>[^\s|:;=→–—>-][^\n]*)"
 )
 _NUMBER = re.compile(r"\s*\(?\d{1,4}[.):]\s+")
+_BULLET = re.compile(r"\s*[-*+•‣▪◦○●■·–—]\s+")
+_BOLD = re.compile(r"(\*\*|__)(.+)\1")
 
 
 @dataclass(frozen=True)
@@ -109,14 +111,25 @@ def _pairs(
         used.update(range(start, end))
         if len(answer) > 1 and _may_be_title(answer[-1]) and end < len(blocks):
             sure = False
-        question = _NUMBER.sub("", blocks[start].text, count=1).strip()
-        records.append((blocks[start].line, {"question": question, "answer": joined(answer)}))
+        records.append((blocks[start].line, _without_marks(blocks[start].text, joined(answer))))
     missing = sum(not record["answer"] for _, record in records)
     if missing > 0.3 * len(records):
         return None
     outside = [block for place, block in enumerate(blocks) if place not in used]
     sure = sure and characters(outside) <= _OUTSIDE * characters(blocks) and missing <= 0.1 * len(records)
     return Pairs(records, sure, _worth_telling(outside))
+
+
+def _without_marks(question: str, answer: str) -> dict[str, Any]:
+    """The pair without the number or the list sign of its question, and without that of an answer of one item."""
+    text, marked = _BULLET.subn("", question, count=1)
+    text = _NUMBER.sub("", text, count=1).strip()
+    if bold := _BOLD.fullmatch(text):
+        text = bold[2].strip()
+    first, *others = answer.split("\n")
+    if marked and not any(map(_BULLET.match, others)):
+        answer = "\n".join([_BULLET.sub("", first, count=1), *others])
+    return {"question": text, "answer": answer}
 
 
 def _worth_telling(outside: Sequence[Block]) -> str:
@@ -127,7 +140,7 @@ def _worth_telling(outside: Sequence[Block]) -> str:
 def _by_line(blocks: Sequence[Block]) -> Pairs | None:
     """A question and its answer on each line, perhaps with a sign between them."""
     found = [(block.line, _ON_ONE_LINE.fullmatch(block.text)) for block in blocks]
-    records = [(line, {"question": one["question"], "answer": one["answer"]}) for line, one in found if one]
+    records = [(line, _without_marks(one["question"], one["answer"])) for line, one in found if one]
     if len(records) < 3 or len(records) < _SURE * len(blocks):
         return None
     signs = sum(bool(one and one["sign"]) for _, one in found)

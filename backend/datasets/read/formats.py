@@ -121,7 +121,7 @@ def declared_delimiter(text: str) -> str:
 def _json_like(text: str) -> bool:
     if text[0] == "{":
         return text[1:].lstrip()[:1] in ('"', "}", "'", "")
-    return re.match(r"\[\s*([{\[\"'\]]|-?\d|null|true|false|$)", text) is not None
+    return re.match(r"\[\s*([{\[\"'\]]|-?\d[\d.eE+-]*\s*([,\]]|$)|null|true|false|$)", text) is not None
 
 
 def _parses(lines: list[str]) -> int:

@@ -263,3 +263,10 @@ def test_repeated_keys_are_always_found(pairs: list[tuple[str, int]], space: str
         assert fault_of(text).kind == "duplicate_key"
     else:
         assert parse(text.encode(), Limits()) == dict(pairs)
+
+
+def test_a_copied_chat_is_no_json_and_is_noticed() -> None:
+    copied = "".join(f"[03/0{n}/2026 10:00 AM] ann\nHello number {n}\n\n" for n in range(1, 9))
+    data = load_text(copied)
+    assert [(p.kind, p.row) for p in data.problems] == [("not_prose", 0)]
+    assert "chat" in data.problems[0].message
