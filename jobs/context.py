@@ -56,11 +56,13 @@ class Context:
         with self._lock:
             self._log.append(event)
 
-    def progress(self, phase: str, done: int = 0, total: int = 0, seconds_left: float | None = None) -> None:
+    def progress(
+        self, phase: str, done: int = 0, total: int = 0, seconds_left: float | None = None, detail: str = ""
+    ) -> None:
         """Report progress; written when the phase changes, else at most twice a second. Raises OSError."""
         with self._lock:
             before = self.status.progress
-            progress = Progress(phase=phase, done=done, total=total, seconds_left=seconds_left)
+            progress = Progress(phase=phase, done=done, total=total, seconds_left=seconds_left, detail=detail)
             self.status = self.status.changed(progress=progress)
             due = time.monotonic() - self._written >= _SECONDS_BETWEEN_WRITES
             if before is None or before.phase != phase or due:

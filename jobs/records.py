@@ -50,12 +50,13 @@ class Record(BaseModel):
 
 
 class Progress(Record):
-    """phase: in plain words. done, total: steps, MiB and the like; total is 0 if unknown."""
+    """phase: in plain words. done, total: steps, MiB and the like; total is 0 if unknown. detail: more about it."""
 
     phase: str
     done: int = 0
     total: int = 0
     seconds_left: float | None = None
+    detail: str = ""
 
 
 class Failure(Record):

@@ -1,6 +1,7 @@
 """`python -m backend.training.dry_run RUN_FOLDER`: measures the memory and time of a few steps; saves nothing.
 
-The steps run through the same code as training: a short row to warm up, the longest rows (after the optimizer has its
+Where rows are long, parts of them first show what they will need (growth.py). The steps run through the same code as
+training: a short row to warm up, the longest rows (after the optimizer has its
 state, so that memory is at its peak), and rows of usual length until there is enough to time. Then it saves a
 checkpoint, evaluates one batch, computes one batch of reference log-probabilities for DPO, and answers the sample
 prompts. job.py starts it in a process of its own, so that its memory is that of the run, and so that a system without
@@ -22,14 +23,16 @@ from typing import Any
 import psutil
 
 from backend.errors import ApprenticeError, NotEnough
+from backend.files.atomic import write_text
 from backend.hardware.child_process import end_with_parent
 from backend.hardware.process import prepare_process
 from backend.records.specs import RunSpec, TrainSettings
 from backend.records.units import MIB
 from backend.runs.token_rows import TokenRow, TokenRows, read_rows, sides
 from backend.runs.truncate import truncate
-from backend.training import dpo_loss
+from backend.training import dpo_loss, growth
 from backend.training.distributed.process_group import SilentWork
+from backend.training.growth import Expected
 from backend.training.oom import is_out_of_memory
 from backend.training.run import set_up, spread, verification_rows
 from backend.training.sampler import epoch_batches, packs
@@ -41,7 +44,7 @@ from backend.training.state import save as saved_state
 
 log = logging.getLogger(__name__)
 
-FOLDER, ORDER, OUTCOME = "dry_run", "order.json", "outcome.json"
+FOLDER, ORDER, OUTCOME, TRYING = "dry_run", "order.json", "outcome.json", "trying.json"
 CHECKPOINTS = "checkpoints"  # in FOLDER, while saving is timed
 LONGEST = 2  # the step on the longest rows; the first one warms up
 _TIMED_STEPS = 4  # at most so many usual steps ...
@@ -51,18 +54,35 @@ _NO_SAMPLES_AFTER = 20.0  # seconds of steps and evaluation
 
 
 class DryRun(TrainingSession):
-    """A session of a few chosen steps that saves nothing. timed: (tokens, seconds) of each step but the first."""
+    """A session of a few chosen steps that saves nothing. timed: (tokens, seconds) of each step but the first.
+
+    expected: what the longest rows will need, where that was found out on parts of them.
+    """
 
     def __init__(self, *parts: Any) -> None:
         super().__init__(*parts)
         self.batches = choose_batches([row.longest for row in self.train], self.spec.settings)
         self.schedule = Schedule(len(self.batches), len(self.batches), frozenset())
         self.timed: list[tuple[int, float]] = []
+        self.expected: Expected | None = None
+        self._tried = 0
 
     def step_batches(self) -> Iterable[list[int]]:
         return self.batches
 
+    def tell(self, rows: Sequence[TokenRow]) -> None:
+        """Tells the run's process which rows are tried next, what they may need, and the peak so far."""
+        tried = {
+            "examples": len(rows),
+            "tokens": max(row.longest for row in rows),
+            "peak_mib": self.device.peak_memory_mib(),
+            "expected_mib": self.expected,
+        }
+        write_text(self.work.folder / FOLDER / TRYING, json.dumps(tried))
+
     def before_step(self) -> None:
+        self.tell([self.train[row] for row in self.batches[self._tried]])
+        self._tried += 1
         self.device.wait()
         super().before_step()
 
@@ -119,6 +139,7 @@ def run_steps(
     process's. Raises NotEnough when that is too little."""
     if on_processor and math.isfinite(limit_mib):
         _limit_memory(limit_mib)
+    (folder / FOLDER).mkdir(exist_ok=True)
     whole = read_rows(folder)
     train, validation = (TokenRows.of(truncate(rows, spec.settings.max_length)) for rows in whole)
     if not train and any(row.learned for row in whole[0]):
@@ -129,6 +150,7 @@ def run_steps(
     # part of the startup time and memory
     fingerprinting = _seconds(dry_run, lambda: verify.fingerprint(net, spec.model.path))
     startup = time.time() - began
+    _expect(dry_run, net, limit_mib)
     engine.train()
     speed = dry_run.seconds_per_token()
     saving = _saving_seconds(dry_run, engine)
@@ -150,6 +172,17 @@ def run_steps(
         "save_seconds": saving,
         "verification_seconds": fingerprinting + 2 * test_speed * _tokens(verification_rows(train, validation)),
     }
+
+
+def _expect(dry_run: DryRun, net: Any, limit_mib: float) -> None:
+    """Finds out what long rows will need before they are tried. Raises NotEnough when even the least is too much."""
+    rows = [dry_run.train[row] for row in dry_run.batches[LONGEST - 1]][: dry_run.train_step.micro]
+    if dry_run.spec.settings.packing or rows[0].longest < growth.LONG:
+        return
+    dry_run.tell([dry_run.train[dry_run.batches[0][0]]])
+    dry_run.expected = growth.expected(dry_run.train_step, dry_run.device, net, rows)
+    if dry_run.expected.least > limit_mib:
+        raise NotEnough("There is not enough memory.", f"At least {dry_run.expected.least:.0f} MiB are needed.")
 
 
 def _seconds(dry_run: DryRun, work: Callable[[], object]) -> float:

@@ -34,7 +34,7 @@ from backend.records.units import MIB
 from backend.settings import Workspace
 from backend.training import measured as measurements
 from backend.training import oom
-from backend.training.dry_run import CHECKPOINTS, FOLDER, ORDER, OUTCOME
+from backend.training.dry_run import CHECKPOINTS, FOLDER, ORDER, OUTCOME, TRYING
 from backend.training.measured import Measured
 from backend.training.state import checkpoints
 from backend.training.work import Work as TrainingWork
@@ -175,28 +175,44 @@ def _dry_run(context: Work, spec: RunSpec) -> dict[str, Any] | None:
     """The outcome of a dry run; None if it was stopped, timed out, or failed for another reason than memory."""
     folder = context.folder / FOLDER
     folder.mkdir(exist_ok=True)
-    (folder / OUTCOME).unlink(missing_ok=True)
+    for name in (OUTCOME, TRYING):
+        (folder / name).unlink(missing_ok=True)
     machine = hardware.probe(context.workspace.root).hardware
     limit, on_processor = available(machine), nvidia_gpu(machine) is None and not machine.unified_memory
     order = {"spec": spec.model_dump(mode="json"), "limit_mib": limit, "on_processor": on_processor}
     (folder / ORDER).write_text(json.dumps(order), "utf-8")
-    until = time.monotonic() + _TIMEOUT
+    began = time.monotonic()
     child = child_process.start(["-m", "backend.training.dry_run", str(context.folder)])
     try:
         while child.poll() is None:
             if context.should_stop():
                 return None
-            if time.monotonic() > until:
+            if time.monotonic() > began + _TIMEOUT:
                 log.warning("the dry run took more than %s seconds", _TIMEOUT)
                 return None
             if nvidia_gpu(machine) is None and _resident_mib(child) > limit:
                 return {"fits": False}
             context.alive()
+            context.progress(PHASE, detail=_tried(folder / TRYING, time.monotonic() - began))
             time.sleep(_POLL)
     finally:
         child_process.kill(child)
         shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)  # left behind if it was killed while saving
     return _outcome(folder / OUTCOME, child.returncode)
+
+
+def _tried(file: Path, seconds: float) -> str:
+    """What the dry run tries, for how long it has run, and what it has found so far."""
+    try:
+        now = json.loads(file.read_text("utf-8"))
+        examples, tokens, peak, ahead = (now[name] for name in ("examples", "tokens", "peak_mib", "expected_mib"))
+    except (OSError, ValueError, KeyError):
+        return f"The model is being loaded ({seconds:.0f} s so far)."
+    many = f"{examples} examples" if examples > 1 else "an example"
+    found = f"{format_gb(peak)} of memory used at the peak."
+    if ahead:
+        found += f" The longest will need {format_gb(ahead[0])} to {format_gb(ahead[1])}."
+    return f"Trying {many} of up to {tokens:,} tokens ({seconds:.0f} s so far). {found}"
 
 
 def _resident_mib(child: subprocess.Popen[bytes]) -> float:

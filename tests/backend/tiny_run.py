@@ -95,6 +95,7 @@ class FakeWork:
     stop_at: int | None = None
     events: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     phases: list[str] = field(default_factory=list)
+    details: list[str] = field(default_factory=list)
     heartbeats: int = 0
     failed: list[Exception] = field(default_factory=list)
     _steps: int = 0
@@ -103,8 +104,11 @@ class FakeWork:
         json.dumps(event.data())  # must be JSON
         self.events.append((event.kind, event.data()))
 
-    def progress(self, phase: str, done: int = 0, total: int = 0, seconds_left: float | None = None) -> None:
+    def progress(
+        self, phase: str, done: int = 0, total: int = 0, seconds_left: float | None = None, detail: str = ""
+    ) -> None:
         self.phases.append(phase)
+        self.details += [detail] if detail else []
         self._steps = done if phase in STEP_PHASES else self._steps
 
     def alive(self) -> None:

@@ -108,7 +108,8 @@ class _Printer:
         if progress.phase in STEP_PHASES:
             return ", ".join(filter(None, (self._counted(progress.done), self._loss))) + self._time_left()
         counted = f": {progress.done:,} of {progress.total:,}" if progress.total else ""
-        return f"{progress.phase}{counted}{self._time_left()}"
+        detail = f": {progress.detail}" if progress.detail else ""
+        return f"{progress.phase}{counted}{detail}{self._time_left()}"
 
     def _counted(self, step: int) -> str:
         return f"step {step:,} of {self._steps:,}" if self._steps else f"step {step:,}"

@@ -13,6 +13,7 @@ import pytest
 
 from backend import training
 from backend.errors import BadSetting, DoesNotFit, NotEnough
+from backend.records.encoded import Encoded
 from backend.records.specs import RunSpec, TrainSettings
 from backend.runs.truncate import truncate
 from backend.settings import Workspace
@@ -26,7 +27,7 @@ from backend.training.measured import Measured
 from backend.training.sampler import epoch_batches, packs
 from backend.training.state import checkpoints
 from tests.backend.hardware.test_child_process import gone, killed_parent
-from tests.backend.tiny_run import FakeWork, make_pairs_run, make_run
+from tests.backend.tiny_run import FakeWork, make_model, make_pairs_run, make_run, run_of
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")  # peft and trl use names that transformers renames
 
@@ -83,6 +84,7 @@ def test_a_run_is_measured_in_its_own_process_then_trained(work: MeasuredWork) -
     assert event["save_seconds"] > 0
     assert not (work.folder / "dry_run" / "checkpoints").exists()
     assert result["measured"]["memory_mib"] == event["memory_mib"]
+    assert "tokens" in work.details[-1], "what it tried"
     assert work.phases.index(training_job.PHASE) < work.phases.index("Training")
 
 
@@ -234,7 +236,7 @@ from backend.hardware import child_process
 from backend.records.specs import RunSpec
 from backend.settings import Workspace
 from backend.training import job
-from tests.backend.training.test_dry_run import IN_A_LONG_CALL, MeasuredWork
+from tests.backend.training.test_dry_run import IN_A_LONG_CALL, IN_A_STEP, MeasuredWork
 folder = Path(sys.argv[1])
 start = child_process.start
 child_process.start = lambda arguments: start(["-c", IN_A_LONG_CALL, *arguments[2:]], stdout=sys.stdout)
@@ -254,6 +256,62 @@ runpy.run_module("backend.training.dry_run", run_name="__main__")
 def test_a_dry_run_ends_within_seconds_of_its_killed_worker(work: MeasuredWork) -> None:
     (work.folder / "spec.json").write_text(json.dumps(work.spec))
     assert gone(killed_parent(WORKER, str(work.folder), str(work.workspace.root)))
+
+
+IN_A_STEP = """
+import os, sys
+from pathlib import Path
+from backend.training import dry_run
+before_step = dry_run.DryRun.before_step
+def tell(self):
+    before_step(self)
+    if self._tried == STEP:
+        print(os.getpid(), flush=True)
+dry_run.DryRun.before_step = tell
+dry_run.end_with_parent()
+dry_run.main(Path(sys.argv[1]))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("step", [1, 2, 3])
+def test_no_process_outlives_a_worker_killed_while_long_rows_are_tried(tmp_path: Path, step: int) -> None:
+    made = long_run(tmp_path, 4000)
+    (made.folder / "spec.json").write_text(json.dumps(made.spec))
+    program = WORKER.replace('"-c", IN_A_LONG_CALL', f'"-c", IN_A_STEP.replace("STEP", "{step}")')
+    assert gone(killed_parent(program, str(made.folder), str(tmp_path / "home")), seconds=10)
+
+
+def long_run(folder: Path, tokens: int) -> FakeWork:
+    """A run with rows of so many tokens, of which the last hundred are learned."""
+    model = make_model(folder / "model", max_position_embeddings=8192, num_hidden_layers=4)
+    ids = [4 + number % 40 for number in range(tokens)]
+    rows = [Encoded(ids, [-100] * (tokens - 100) + ids[-100:]) for _ in range(4)]
+    (folder / "home" / "runs").mkdir(parents=True)
+    return run_of(folder / "home" / "runs" / "one", model, rows, [], per_device_train_batch_size=2, max_length=tokens)
+
+
+def test_what_long_rows_need_is_known_before_they_are_tried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made, peaks = long_run(tmp_path, 1100), iter([100, 100, 110, 4000])
+    spec = RunSpec.model_validate(made.spec)
+    monkeypatch.setattr(Device, "peak_memory_mib", lambda self: next(peaks))
+    with pytest.raises(NotEnough, match="170 MiB") as refused:
+        run_steps(made.folder, spec, time.time(), 169, on_processor=False)
+    assert refused.value.why
+    assert next(peaks) == 4000, "no step was tried"
+
+
+def test_the_memory_of_long_rows_is_expected_between_linear_and_quadratic(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = long_run(tmp_path, 1100)
+    found: list[Any] = []
+    monkeypatch.setattr(dry_run, "write_text", lambda path, text: found.append(json.loads(text)))
+    run_steps(made.folder, RunSpec.model_validate(made.spec), time.time())
+    assert found[0]["expected_mib"] is None
+    least, most = found[-1]["expected_mib"]
+    assert found[-1]["tokens"] == 1100
+    assert least <= most
 
 
 def test_bad_settings_are_reported_before_training(work: MeasuredWork) -> None:

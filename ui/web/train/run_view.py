@@ -110,7 +110,7 @@ def time_left(progress: Progress | None) -> str:
     step = "Step " if progress.phase in STEP_PHASES else ""
     counted = f"{step}{fmt.number(progress.done)} of {fmt.number(progress.total)}. " if progress.total else ""
     left = f"About {fmt.duration(progress.seconds_left)} left." if progress.seconds_left else ""
-    return (counted + left).strip() or "This takes a moment."
+    return (counted + left).strip() or progress.detail or "This takes a moment."
 
 
 def numbers(watched: Watched) -> list[tuple[str, str]]:
