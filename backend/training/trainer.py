@@ -81,6 +81,7 @@ def _arguments(session: TrainingSession) -> Any:
         use_cpu=device.kind == "cpu",
         seed=settings.seed,
         max_length=None,
+        router_aux_loss_coef=0.0,  # of experts: our loss has no such part, and sampling several answers fails with it
         dataset_kwargs={"skip_prepare_dataset": True},
         remove_unused_columns=False,
         logging_strategy="no",

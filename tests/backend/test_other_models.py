@@ -50,9 +50,12 @@ def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 
 def run(folder: Path, model: Path, entry: Entry) -> FakeWork:
-    return make_run(
+    work = make_run(
         folder, model, rows=24, validation=4, max_steps=6, lora_dropout=0.0, target_modules=entry.all_linear_targets
     )
+    more = [[{"role": "user", "content": "w1 w2 w3 w4"}], [{"role": "user", "content": "w5"}]]
+    work.spec["data"]["held_out_prompts"] += more
+    return work
 
 
 def adapter(work: FakeWork) -> Path:

@@ -117,6 +117,7 @@ def with_measured(plan: Plan, measured: Measured | None) -> Plan:
         memory_measured_mib=measured.memory_mib,
         seconds=(seconds / SPREAD, seconds * SPREAD),
         time_measured=True,
+        notes=tuple(note for note in plan.notes if note not in (_NOT_MODELED, _MAY_NOT_FIT)),
     )
 
 

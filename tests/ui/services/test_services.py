@@ -27,6 +27,7 @@ from jobs.folder import JobFolder
 from jobs.records import Failure, State
 from tests.ui.fake_records import report
 from tests.ui.web.test_page import tabs
+from ui.records import Plan
 from ui.services import evaluations, runs, training_plan
 from ui.services.app import App
 from ui.services.selection import Choice
@@ -116,6 +117,20 @@ def test_nothing_trains_while_the_graphics_card_that_should_cannot(app: App) -> 
     assert problem.what in app.runs.plan(data_id, "", TrainSettings()).blocked
     with pytest.raises(UnusableGpu, match="no driver"):
         app.runs.start(data_id, "", TrainSettings())
+
+
+def test_an_estimate_advises_and_only_weights_that_do_not_fit_prevent_a_training(app: App) -> None:
+    data_id = app.datasets.add(SAMPLES / "orders.jsonl", "orders.jsonl")
+
+    def plan_with(free: int) -> Plan:
+        machine = Hardware(memory_total_mib=4096, memory_available_mib=free)
+        app.models._probe = app.models.probe().model_copy(update={"hardware": machine})
+        return app.runs.plan(data_id, "", TrainSettings())
+
+    ample, scarce, hopeless = plan_with(4000), plan_with(1300), plan_with(700)
+    assert [plan.blocked != "" for plan in (ample, scarce, hopeless)] == [False, False, True]
+    assert scarce.memory_mib > scarce.available_mib
+    assert len(scarce.notes) == len(ample.notes) + 1
 
 
 def test_a_plan_shows_measured_and_computed_memory(app: App) -> None:

@@ -8,7 +8,7 @@ from html import unescape
 import pytest
 
 from backend.records.specs import TrainSettings
-from jobs.records import State
+from jobs.records import Progress, State
 from tests.ui.fake_records import curve, job
 from tests.ui.fake_services import FakeApp
 from ui.text import format as fmt
@@ -31,6 +31,19 @@ def test_while_it_trains_it_says_whether_the_computer_stays_awake(awake: bool) -
 @pytest.mark.parametrize(("state", "awake"), [(State.COMPLETED, True), (State.RUNNING, None)])
 def test_otherwise_it_says_nothing_of_it(state: State, awake: bool | None) -> None:
     assert "awake" not in status(state, awake)
+
+
+def test_a_phase_may_say_more_than_its_name() -> None:
+    said = "Trying 2 examples of up to 4,096 tokens (12 s so far)."
+    assert run_view.time_left(Progress(phase="Measuring", detail=said)) == said
+    assert said not in run_view.time_left(Progress(phase="Training", done=1, total=2, detail=said))
+
+
+def test_memory_that_cannot_be_computed_will_be_measured() -> None:
+    ahead = FakeApp().runs.plan("data-1", "", TrainSettings())
+    shown = plan_view.plan(replace(ahead, memory_mib=0.0, memory_parts={}), {}, ())
+    assert "will be measured" in shown
+    assert "will be measured" not in plan_view.plan(ahead, {}, ())
 
 
 @pytest.mark.parametrize("early_stopping", [True, False])
