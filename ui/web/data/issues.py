@@ -110,6 +110,8 @@ def _badge(first: Problem, rows: int, waiting: int, fixed: int, left: str, done:
         must = first.severity == "error"
         words = f"{fmt.count(waiting, 'example')}, {'must be fixed' if must else 'worth a look'}"
         return components.badge(words, "bad" if must else "warn")
+    if fixed < rows and first.severity == "error":
+        return components.badge(left, "bad")  # which still keeps training from starting
     if fixed:
         return components.badge(f"{fmt.count(fixed, 'example')} {done}")
     return components.badge(left, "calm")
