@@ -24,7 +24,7 @@ from jobs.events import read_events, read_valid_events
 from jobs.folder import JobFolder, unreadable
 from jobs.process import Spawn
 from jobs.records import EventBatch, Job, State
-from jobs.registry import JOB_TYPES
+from jobs.registry import JOB_TYPES, Lane
 from jobs.scheduler import Scheduler, Unfinished
 from jobs.status import Identity, Status
 from jobs.supervisor import Supervisor
@@ -43,6 +43,7 @@ class Runner:
     admit: called with the kind and spec of a job about to be queued or resumed, and the jobs so far. The job
     is queued inside the context that it returns, one job at a time; entering that may refuse it.
     spawn: starts an attempt of a job; by default in a process of its own.
+    before_start: called with the lane of a job before its worker starts.
     Methods raise RunProblem for an unknown id or a wrong state, WorkspaceProblem for a malformed id and when the
     workspace can't be read or written.
     """
@@ -54,11 +55,12 @@ class Runner:
         start_deadline: float = 60.0,
         admit: Callable[[str, dict[str, Any], list[Job]], AbstractContextManager[None]] | None = None,
         spawn: Spawn | None = None,
+        before_start: Callable[[Lane], None] | None = None,
     ) -> None:
         self.workspace = workspace
         self._admit, self._admitting = admit, threading.Lock()
         self._supervisor = Supervisor(workspace, stop_deadline, start_deadline, spawn)
-        self._scheduler = Scheduler(workspace, self._supervisor)
+        self._scheduler = Scheduler(workspace, self._supervisor, before_start)
         self._thread: threading.Thread | None = None
         self._wake = threading.Event()
         self._closing = threading.Event()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
@@ -37,12 +37,15 @@ class Unfinished(NamedTuple):
 class Scheduler:
     """The queue of a workspace, in the order of submission; one job at a time runs in each lane.
 
-    problems: by job id, why its folder can't be read or written.
+    problems: by job id, why its folder can't be read or written. before_start: called with a job's lane before its
+    worker starts.
     """
 
-    def __init__(self, workspace: Workspace, supervisor: Supervisor) -> None:
+    def __init__(
+        self, workspace: Workspace, supervisor: Supervisor, before_start: Callable[[Lane], None] | None = None
+    ) -> None:
         self.problems: dict[str, WorkspaceProblem] = {}
-        self._workspace, self._supervisor = workspace, supervisor
+        self._workspace, self._supervisor, self._before_start = workspace, supervisor, before_start
         self._lock = FileLock(workspace.root / "jobs.lock")
         self._finished: dict[str, FileVersion | None] = {}  # by id, the status.json that said so
 
@@ -90,6 +93,8 @@ class Scheduler:
     def _start(self, job: Unfinished) -> bool:
         """Start a queued job; returns whether its lane is taken now."""
         state = State.FAILED
+        if self._before_start:
+            self._before_start(job.lane)
         with self._recording_problems(job.id):
             state = self._supervisor.launch(store.find(self._workspace, job.id))
         return state is not State.FAILED

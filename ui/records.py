@@ -207,7 +207,7 @@ class Plan:
     validation_rows: evaluated during training. set_aside: those, and the rows that only judge. proves: what the rows
     that judge can prove. chooses: the best of the evaluations decides which step is saved. memory_mib is the larger
     of the computed and the measured figure. has_pairs: every example has a good and a bad answer. blocked: why it
-    can't start, "" when it can.
+    can't start, "" when it can. export: what making files of the result takes, "" when the model is not here.
     """
 
     settings: TrainSettings
@@ -232,6 +232,7 @@ class Plan:
     time_measured: bool = False
     notes: tuple[str, ...] = ()
     blocked: str = ""
+    export: str = ""
 
     @property
     def memory_measured(self) -> bool:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from backend import errors
 from backend.chat.child import ChatChild
-from backend.chat.engine import Finish, Messages, Sampling
+from backend.chat.engine import Finish, Messages, Sampling, Tools
 from backend.errors import ApprenticeError, ChatFailed
 from backend.hardware import container
 from backend.models.bundled import ReportProgress
@@ -146,9 +146,10 @@ class Chat:
         }
         return self._stream(request)
 
-    def prompt_ids(self, messages: Messages) -> list[int]:
+    def prompt_ids(self, messages: Messages, tools: Tools = ()) -> list[int]:
         """The token ids that the open model reads for `messages`. Raises BadInput, ChatFailed."""
-        return list(self._value({"do": "prompt_ids", "messages": [dict(m) for m in messages]}))
+        request = {"do": "prompt_ids", "messages": [dict(m) for m in messages], "tools": list(tools)}
+        return list(self._value(request))
 
     def score(self, rows: list[dict[str, list[int]]]) -> list[dict[str, Any]]:
         """The model's probabilities of known answers, see `Engine.score`."""

@@ -14,6 +14,7 @@ BASE, TUNED = "base", "tuned"  # the two panes
 Finish = Literal["end", "length", "stopped"]  # ended by the model, cut at the limit, stopped by the person
 Tokens = Generator[int, None, Finish]
 Messages = Sequence[Mapping[str, Any]]
+Tools = Sequence[Mapping[str, Any]]  # descriptions of functions
 PROBE: Messages = ({"role": "user", "content": "What is the capital of France?"},)
 
 
@@ -54,8 +55,9 @@ class Engine(Protocol):
     report: dict[str, Any]  # how it was loaded: "engine" and "precision" in words, "dtype", "device", "end_ids" (that
     # end an answer), "pane_check"
 
-    def prompt_ids(self, messages: Messages) -> list[int]:
-        """The token ids of the conversation. Raises BadInput if the chat template rejects it."""
+    def prompt_ids(self, messages: Messages, tools: Tools = ()) -> list[int]:
+        """The token ids of the conversation; tools: that the model may call. Raises BadInput if the chat template
+        rejects it."""
         ...
 
     def tokens(self, pane: str, prompt_ids: list[int], sampling: Sampling) -> Tokens:

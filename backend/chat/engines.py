@@ -9,7 +9,7 @@ from pathlib import Path
 from backend.chat.engine import Engine
 from backend.gguf.requirement import has_llama_cpp
 from backend.hardware.gpu_choice import read_choice
-from backend.models import bundled
+from backend.models import bundled, four_bit
 from backend.models.bundled import ReportProgress
 from backend.settings import Workspace
 
@@ -47,12 +47,15 @@ def open_model(
 
 def fits_llama_cpp(tuned: Path | None) -> bool:
     """Whether to try llama.cpp: not where all weights were trained, nor where transformers has a GPU that this
-    llama.cpp can't use."""
+    llama.cpp can't use, or on which it answers with the 4-bit weights of the training."""
     if not has_llama_cpp() or (tuned and not (tuned / "adapter_config.json").is_file()):
         return False
     import llama_cpp
 
-    return bool(llama_cpp.llama_supports_gpu_offload()) or not read_choice()[1].devices
+    if not read_choice()[1].devices:
+        return True
+    packed = tuned is not None and four_bit.is_possible() and four_bit.trained_in_4_bit(tuned)
+    return bool(llama_cpp.llama_supports_gpu_offload()) and not packed
 
 
 def on_llama_cpp(workspace: Workspace, model: Path, tuned: Path | None, progress: ReportProgress) -> Engine:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from backend.chat.engine import Messages
+from backend.chat.engine import Messages, Tools
 from backend.chat.llama import Weights
 from backend.errors import BadInput
 from backend.tokens.chat_template import render
@@ -28,14 +28,14 @@ class GgufTokenizer:
         self._template = weights.metadata("tokenizer.chat_template")
         self._control = self._control_markers()
 
-    def prompt_ids(self, messages: Messages) -> list[int]:
+    def prompt_ids(self, messages: Messages, tools: Tools | None = None) -> list[int]:
         """The token ids of the conversation. Raises BadInput if there is no template, or if it rejects it."""
         if not self._template:
             raise BadInput("This GGUF file has no chat template.", "It was not made for chat.", "Choose another.")
         bos, eos = self._api.llama_vocab_bos(self._vocabulary), self._api.llama_vocab_eos(self._vocabulary)
         specials = {"bos_token": self._text(bos), "eos_token": self._text(eos)}
         clean = [self._without_markers(message) for message in messages]
-        text = render(self._template, clean, specials, add_generation_prompt=True)
+        text = render(self._template, clean, specials, tools, add_generation_prompt=True)
         return [token for part in text.split(_CUT) for token in self._encode(part.encode())]
 
     def decode(self, ids: Sequence[int]) -> str:

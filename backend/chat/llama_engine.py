@@ -19,6 +19,7 @@ from backend.chat.engine import (
     Sampling,
     TextStream,
     Tokens,
+    Tools,
     check_panes,
     score_row,
 )
@@ -34,7 +35,7 @@ _PRECISIONS = {"0": "32-bit", "1": "16-bit", "7": "8-bit", "18": "6-bit", "17": 
 
 
 class _Tokenizer(Protocol):
-    def prompt_ids(self, messages: Any) -> list[int]: ...
+    def prompt_ids(self, messages: Any, tools: Any = None) -> list[int]: ...
     def decode(self, ids: list[int]) -> str: ...
 
 
@@ -94,8 +95,8 @@ class LlamaEngine:
         context.forget()
         return logits
 
-    def prompt_ids(self, messages: Messages) -> list[int]:
-        return self._tokenizer.prompt_ids([dict(message) for message in messages])
+    def prompt_ids(self, messages: Messages, tools: Tools = ()) -> list[int]:
+        return self._tokenizer.prompt_ids([dict(message) for message in messages], tools)
 
     def text_stream(self) -> TextStream:
         return TextStream(self._tokenizer.decode)

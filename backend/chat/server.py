@@ -133,7 +133,7 @@ class ChatProcess:
             panes = [pane for pane in panes if not pane.finish]
 
     def _prompt_ids(self, request: dict[str, Any]) -> list[int]:
-        return self._ready.prompt_ids(request["messages"])
+        return self._ready.prompt_ids(request["messages"], request["tools"])
 
     def _score(self, request: dict[str, Any]) -> list[dict[str, Any]]:
         return self._ready.score(request["rows"])

@@ -6,13 +6,15 @@ The result of a check is a dict: `ok`, a `sentence` for people, and the numbers.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import exp, lgamma, log
 from pathlib import Path
 from typing import Any
 
 from backend.chat.client import Chat
-from backend.chat.engine import BASE, Messages, Sampling, common_prefix
+from backend.chat.engine import BASE, Messages, Sampling, Tools, common_prefix
 from backend.errors import BadInput
-from backend.export.merge import working_dtype
+from backend.export.conversations import FIXED, Conversation
+from backend.models import model_folder
 from backend.tokens.tokenizer import ChatTokenizer
 
 ANSWER_TOKENS = 128  # at most, per test answer
@@ -21,20 +23,14 @@ ROWS = 8  # examples to compare probabilities on
 # after 40 steps on the orders sample: F16 0.0000, Q8_0 -0.005, Q6_K 0.012, Q5_K_M 0.018, Q4_K_M 0.041. With weights
 # in the wrong places the difference is several nats.
 _ALLOWED = {"F16": 0.02, "Q8_0": 0.05, "Q6_K": 0.15, "Q5_K_M": 0.25, "Q4_K_M": 0.4}
+# The share of the positions in known answers at which a file must choose the merged model's next word. It fails where
+# so many others would come up in less than one of a hundred files that reach the share: few positions prove little.
+# The K types lose much of a small model that is unsure of its words: the bundled one with a random adapter
+# chose the same in 60 % of 48 positions in Q4_K_M. What they lose is shown; this finds files that are another model.
+SAME_CHOICE = {"F16": 0.99, "Q8_0": 0.98, "Q6_K": 0.9, "Q5_K_M": 0.8, "Q4_K_M": 0.7}
+_CHANCE = 0.01
 
-Prompt = Callable[[Messages], list[int]]
-
-_SYSTEM = {"role": "system", "content": "You are a helpful assistant. Today is 24 November 2026."}
-CHATS: tuple[Messages, ...] = (
-    ({"role": "user", "content": "What is the capital of France?"},),
-    (_SYSTEM, {"role": "user", "content": "Order 4711-23: 2 x lamp, 19.90 €.\n\n  Where is it?"}),
-    (
-        {"role": "user", "content": "Hi!"},
-        {"role": "assistant", "content": "Hello, how can I help you?"},
-        {"role": "user", "content": "def f(x):\n\treturn x ** 2 + 10  # naïve 日本語 🙂"},
-    ),
-    ({"role": "user", "content": 'It\'s {"id": 1234567, "ok": true} — isn\'t it?   1st, 22nd…'},),
-)
+Prompt = Callable[[Messages, Tools], list[int]]
 
 
 def check_tokens(
@@ -47,14 +43,14 @@ def check_tokens(
     texts of the tokens.
     """
     conversations = 0
-    for chat in (*CHATS, *held_out):
+    for messages, tools in (*FIXED, *map(Conversation, held_out)):
         try:
-            expected = tokenizer.prompt_ids([dict(m) for m in chat])
+            expected = tokenizer.prompt_ids([dict(m) for m in messages], tools)
         except BadInput:
             continue
         conversations += 1
         for where, prompt_ids in others.items():
-            difference = _difference(tokenizer, expected, prompt_ids(chat))
+            difference = _difference(tokenizer, expected, prompt_ids(messages, tools))
             if difference:
                 found = {"where": where, "conversation": conversations, **difference}
                 return {
@@ -74,19 +70,21 @@ def through_transformers(folder: Path) -> Prompt:
 
     tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
 
-    def prompt_ids(chat: Messages) -> list[int]:
-        messages = [dict(m) for m in chat]
-        return list(tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_dict=False))
+    def prompt_ids(messages: Messages, tools: Tools) -> list[int]:
+        chat = [dict(m) for m in messages]
+        options = {"add_generation_prompt": True, "return_dict": False}
+        return list(tokenizer.apply_chat_template(chat, tools=list(tools) or None, **options))
 
     return prompt_ids
 
 
 def reference(merged: Path, prompt: Messages, rows: list[dict[str, list[int]]]) -> dict[str, Any]:
     """The merged model's answer and its probabilities of known answers, for comparison with a GGUF file; in float32
-    if memory allows. Returns {ids, ends, scores, end_ids}."""
+    if memory allows. Returns {ids, ends, scores, end_ids, may_end}; `may_end` are the tokens at which a file may end
+    answers: also the other control tokens, since llama.cpp knows some by their names."""
     from backend.chat.torch_engine import TorchEngine
 
-    engine = TorchEngine(merged, dtype=working_dtype(merged))
+    engine = TorchEngine(merged, dtype=model_folder.working_dtype(merged))
     ids: list[int] = []
     tokens = engine.tokens(BASE, engine.prompt_ids(prompt), Sampling(max_new_tokens=ANSWER_TOKENS))
     try:
@@ -94,7 +92,9 @@ def reference(merged: Path, prompt: Messages, rows: list[dict[str, list[int]]]) 
             ids.append(next(tokens))
     except StopIteration as end:
         ends = end.value == "end"
-    return {"ids": ids, "ends": ends, "scores": engine.score(rows), "end_ids": engine.report["end_ids"]}
+    end_ids = engine.report["end_ids"]
+    may_end = [*end_ids, *ChatTokenizer.load(merged).control_ids]
+    return {"ids": ids, "ends": ends, "scores": engine.score(rows), "end_ids": end_ids, "may_end": may_end}
 
 
 def check_gguf(
@@ -104,15 +104,18 @@ def check_gguf(
 
     kind: one of `gguf.TYPES`. merged: the `reference` for the first of `prompts`, whose answer is `text`. Returns
     {ok, loads, stops, agrees, text, tokens, tokens_per_second, same_tokens, nll, merged_nll (nats per token),
-    same_choice, places, sentence}. An answer without an end is a failure only if the merged model ends it.
+    same_choice, needed (the share that same_choice must reach), places, sentence}. An answer without an end is a
+    failure only if the merged model ends it.
     """
     answers = [list(chat.ask(prompt, max_new_tokens=ANSWER_TOKENS)) for prompt in prompts]
     first, last = answers[0], answers[0][-1]
-    has_ends = set(merged["end_ids"]) <= set(chat.report["end_ids"])
+    has_ends = set(merged["end_ids"]) <= set(chat.report["end_ids"]) <= set(merged["may_end"])
     stops = has_ends and any(answer[-1].finish == "end" for answer in answers)
     stops_alike = stops or (has_ends and not merged["ends"])
     comparison = _compare(merged["scores"], chat.score(rows))
-    agrees = abs(comparison["nll"] - comparison["merged_nll"]) <= _ALLOWED[kind] and last.tokens > 0
+    close = abs(comparison["nll"] - comparison["merged_nll"]) <= _ALLOWED[kind]
+    others = round((1 - comparison["same_choice"]) * comparison["places"])
+    agrees = close and _is_chance(others, comparison["places"], 1 - SAME_CHOICE[kind]) and last.tokens > 0
     same = common_prefix(last.ids, merged["ids"])
     return {
         "ok": stops_alike and agrees,
@@ -124,8 +127,20 @@ def check_gguf(
         "tokens_per_second": last.tokens_per_second,
         "same_tokens": same,
         **comparison,
+        "needed": SAME_CHOICE[kind],
         "sentence": _sentence(stops_alike, stops, agrees, comparison, last.tokens_per_second),
     }
+
+
+def _is_chance(others: int, places: int, share: float) -> bool:
+    """Whether at least so many `others` of `places` come up in one of a hundred cases, at a true `share` of them
+    (binomial distribution)."""
+
+    def probability(count: int) -> float:
+        ways = lgamma(places + 1) - lgamma(count + 1) - lgamma(places - count + 1)
+        return exp(ways + count * log(share) + (places - count) * log(1 - share))
+
+    return 1 - sum(map(probability, range(others))) >= _CHANCE
 
 
 def _sentence(stops_alike: bool, stops: bool, agrees: bool, comparison: dict[str, float], speed: float) -> str:
@@ -133,7 +148,10 @@ def _sentence(stops_alike: bool, stops: bool, agrees: bool, comparison: dict[str
         return "The file does not end its answers where the trained model does."
     if not agrees:
         gap = abs(comparison["nll"] - comparison["merged_nll"])
-        return f"The file does not match the trained model (mean difference {gap:.2f} nats per token)."
+        return (
+            f"The file does not match the trained model (mean difference {gap:.2f} nats per token, the same next "
+            f"word in {comparison['same_choice']:.1%} of {comparison['places']} positions)."
+        )
     ends = "ends its answers" if stops else f"does not end them within {ANSWER_TOKENS} tokens, like the merged model"
     return (
         f"The file loads, answers at {speed:.0f} tokens a second, {ends}, and chooses the same next word "

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from backend.chat.client import Chat
-from backend.export import checks, divergence, modelfile, ollama_template, programs, steps
+from backend.export import checks, conversations, divergence, modelfile, ollama_template, programs, rendering, steps
 from backend.export.request import ExportRequest
 from backend.gguf import convert as gguf
 from backend.gguf import sizes
@@ -59,6 +59,7 @@ def make(request: ExportRequest) -> None:
         _write_modelfile(request, file)
     guides = programs.for_gguf(files[best].name, request.instruction)
     steps.write_guides(request, guides, request.out / f"{request.name}-{programs.FILE}")
+    steps.write_checks(request, request.out / f"{request.name}-{steps.CHECKS}")
 
 
 def recommended(found: list[dict[str, Any]], memory: int) -> str:
@@ -116,6 +117,9 @@ def _measure(request: ExportRequest, f16: Path, files: dict[str, Path]) -> dict[
 def _check(request: ExportRequest, merged: Path, files: dict[str, Path]) -> None:
     """Check each file in turn, in a chat process of its own. Raises ExportFailed."""
     tokenizer, prompts, rows = ChatTokenizer.load(request.trained_folder), request.prompts(), request.rows()
+    smallest = min(files.values(), key=lambda file: file.stat().st_size)  # all have the same template
+    template = rendering.check(smallest, tokenizer, prompts, request.work, request.raise_if_stopped)
+    request.record_check("template", template)
     reference = checks.reference(merged, prompts[0], rows)
     chat = Chat(request.context.workspace, log_file=request.context.folder / "gguf.log")
     passed: dict[str, Any] = {}
@@ -150,7 +154,7 @@ def _progress(request: ExportRequest, phase: str, file: Path, expected: int) -> 
 def _write_modelfile(request: ExportRequest, file: Path) -> None:
     """A Modelfile for a GGUF file, beside it. If the template can't be expressed, Ollama chooses one itself."""
     tokenizer = ChatTokenizer.load(request.trained_folder)
-    chats = (*checks.CHATS, *request.prompts())
+    chats = (*conversations.PLAIN, *request.prompts())
     template = ollama_template.derive(tokenizer, chats, adds_bos(file))
     request.result["ollama_template"] = template is not None
     prompting = modelfile.Prompting(

@@ -31,7 +31,7 @@ def run(context: Any) -> dict[str, Any]:
 
     Returns {to, files, folder, checks, ...}, or {} when stopped. `files` ({name, bytes, sha256}) and `folder` (its
     name, or "") are in WORKSPACE/exports/<job id>/. `checks` lists {ok, sentence}; the full result of each is under
-    its name: parity, merge, same, smoke (by type of GGUF file).
+    its name: `ExportRequest.CHECKS`, smoke by type of GGUF file.
 
     Raises BadSetting, RunProblem, MissingPart, NotEnough, ExportFailed.
     """
@@ -70,9 +70,8 @@ def _adapter(request: ExportRequest) -> None:
 
 def _merged(request: ExportRequest) -> None:
     folder = request.out / f"{request.name}-merged"
-    request.report_phase("Merging", 0, 3)
     steps.merge_model(request, folder)
-    request.report_phase("Checking", 2, 3)
+    request.report_phase("Checking", 0, 1)
     steps.check_tokens(request, folder)
     steps.write_guides(request, programs.for_merged(request.name, request.instruction), folder / programs.FILE)
     _pack(request, folder)
@@ -90,6 +89,7 @@ def _script(request: ExportRequest) -> None:
 def _pack(request: ExportRequest, folder: Path) -> None:
     """Add the card, and a zip file of the folder (uncompressed: weights hardly shrink)."""
     steps.write_card(request, folder, request.to)
+    steps.write_checks(request, folder / steps.CHECKS)
     _zip(folder)
 
 
@@ -110,10 +110,11 @@ def _publish(request: ExportRequest) -> dict[str, Any]:
         for path in paths
         if path.is_file()
     ]
-    found = [request.result[name] for name in ("parity", "merge", "same") if name in request.result]
+    found = [request.result[name] for name in request.CHECKS[:-1] if name in request.result]
     checks = [*found, *request.result.get("smoke", {}).values()]
     return {
         "to": request.to,
+        "base": request.base,
         "files": files,
         "folder": next((path.name for path in paths if path.is_dir()), ""),
         **request.result,

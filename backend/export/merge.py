@@ -1,23 +1,28 @@
 """Merges an adapter into its base model, and checks the saved files.
 
-The merge is computed in float32 if memory allows. An adapter that was trained on 4-bit weights (QLoRA) is merged into
-the unquantized base. The saved files are loaded again and compared with base and adapter: the check is about the
-files that people get.
+The files are rewritten tensor by tensor (weights.py), so that one tensor and the adapter are in memory, and each
+changed weight is rounded once, from float32 to the dtype that the base stores it in (lora_merge.py). All weights of a
+full fine-tuning are rounded likewise. The check compares the saved files with base and adapter, in float32 if memory
+allows; otherwise in the dtype on disk, in which PyTorch reads weights straight from the files, so that the system
+needs memory for those in use only.
 """
 
 from __future__ import annotations
 
-import json
 import logging
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from backend.errors import ExportFailed, NotEnough
-from backend.files.disk_errors import disk_errors
+from backend.export import weights
+from backend.export.lora_merge import Adapter
+from backend.export.weights import DTYPES, Edit, Stored
 from backend.models import model_folder
+from backend.records.units import MIB
 
 if TYPE_CHECKING:
     import torch
@@ -27,6 +32,10 @@ log = logging.getLogger(__name__)
 # The share of the adapter's effect that rounding the merged weights may lose. Measured on the bundled model after 40
 # steps on the orders sample: bf16 loses 0.024, fp16 0.001. An adapter with a smaller effect loses more.
 _MAX_LOST = 0.1
+_POSITIONS = 64  # of each text are compared, so that their logits fit in memory
+
+Report = Callable[[int, int], None]
+Change = Callable[["torch.Tensor", str], "torch.Tensor"]
 
 
 @dataclass(frozen=True)
@@ -57,25 +66,34 @@ class MergeCheck:
         return {"ok": self.ok, **asdict(self), "sentence": self.sentence}
 
 
-def merge(model: Path, adapter: Path, out: Path, texts: Sequence[list[int]], *, for_gguf: bool = False) -> MergeCheck:
-    """Merge `adapter` into the model in the folder `model`, and save it with its tokenizer in `out` (safetensors).
+def merge(
+    model: Path,
+    trained: Path,
+    out: Path,
+    texts: Sequence[list[int]],
+    report: Report = lambda done, total: None,
+    *,
+    for_gguf: bool = False,
+) -> MergeCheck:
+    """Merge what a run trained into the model in the folder `model`, and save it with its tokenizer in `out`.
 
-    texts: token ids to compare on. Weights are saved in the base model's dtype (fp16 for GGUF, the best that an F16
-    file can hold), or in float32 if that would lose too much of the adapter's effect.
-    Raises NotEnough, and ExportFailed if the merged model does not match base and adapter.
+    trained: the folder with the adapter, or with the complete model. texts: token ids to compare on. report: called
+    with the bytes written, and of all. Each weight is saved in the dtype that the base stores it in (fp16 for GGUF,
+    the best that an F16 file can hold), or in float32 if that would lose too much of what was learned.
+    Raises NotEnough, and ExportFailed if the merged model does not match the trained one.
     """
-    import torch
-
-    base = model_folder.load(model, working_dtype(model))
-    preferred = torch.float16 if for_gguf else getattr(torch, model_folder.saved_dtype(model), torch.bfloat16)
-    plain = _logits(base, texts)
-    tuned = model_folder.attach_adapter(base, adapter)
-    expected = _logits(tuned, texts)
-    merged = tuned.merge_and_unload()
-    for dtype in (preferred, torch.float32):
+    source = model if (trained / "adapter_config.json").is_file() else trained
+    require_memory(source)
+    plain, expected = _before(model, trained, texts)
+    stored = weights.stored(source)
+    changes = _changes(trained, stored)
+    for dtype in ("float16" if for_gguf else None, "float32"):
         shutil.rmtree(out, ignore_errors=True)
-        _save(merged, out, dtype, (adapter, model))
-        check = _compare(model_folder.load(out, base.dtype), str(dtype), texts, plain, expected)
+        out.mkdir(parents=True)
+        weights.rewrite(source, out, _edits(stored, changes, weights.stored(model), dtype), report)
+        _copy_other_files(model, trained, out, dtype)
+        saved = dtype or model_folder.saved_dtype(model) or "bfloat16"
+        check = _compare(model_folder.load(out, model_folder.working_dtype(out)), saved, texts, plain, expected)
         log.info("%s", check)
         if check.ok:
             return check
@@ -86,56 +104,100 @@ def merge(model: Path, adapter: Path, out: Path, texts: Sequence[list[int]], *, 
     )
 
 
-def working_dtype(model: Path) -> torch.dtype:
-    """float32 if the model fits in memory twice (loaded, and while it is saved), else bfloat16."""
+def memory_needed(model: Path) -> int:
+    """Bytes that merging into the model in a folder takes: its largest weight three times in float32 (the weight, the
+    change, their sum), and what the program itself takes. From the headers of the files."""
+    largest = max((one.numbers for one in weights.stored(model).values()), default=0)
+    return 3 * 4 * largest + (512 << 20)
+
+
+def require_memory(model: Path) -> None:
+    """Raises NotEnough where less memory is free than `memory_needed`."""
     import psutil
+
+    needed, available = memory_needed(model) // MIB, int(psutil.virtual_memory().available) // MIB
+    if available < needed:
+        raise NotEnough(
+            "There is not enough memory to merge the model now.",
+            f"It needs about {needed} MiB and {available} MiB are free.",
+            "Close other programs, or choose the adapter instead, which needs no merge.",
+        )
+
+
+def _before(model: Path, trained: Path, texts: Sequence[list[int]]) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+    """The logits of the base, and those of what was trained."""
+    base = model_folder.load(model, model_folder.working_dtype(model))
+    plain = [_logits(base, ids) for ids in texts]
+    if (trained / "adapter_config.json").is_file():
+        tuned = model_folder.attach_adapter(base, trained)
+    else:
+        del base
+        tuned = model_folder.load(trained, model_folder.working_dtype(trained))
+    return plain, [_logits(tuned, ids) for ids in texts]
+
+
+def _changes(trained: Path, stored: Mapping[str, Stored]) -> dict[str, Change]:
+    """How each weight that is not just copied is computed."""
+    if not (trained / "adapter_config.json").is_file():
+        return {}
+    return Adapter(trained).merged_into(stored)
+
+
+def _edits(
+    stored: Mapping[str, Stored], changes: Mapping[str, Change], base: Mapping[str, Stored], dtype: str | None
+) -> dict[str, Edit]:
+    """dtype: of all weights; None for that in which the base stores each."""
+    edits = {}
+    for name, one in stored.items():
+        if one.dtype not in DTYPES:
+            continue
+        wanted = dtype or DTYPES.get(base.get(name, one).dtype, DTYPES[one.dtype])
+        if name in changes:
+            edits[name] = Edit(wanted, partial(_changed, changes[name], wanted))
+        elif wanted != DTYPES[one.dtype]:
+            edits[name] = Edit(wanted, partial(_cast, dtype=wanted))
+    return edits
+
+
+def _changed(change: Change, dtype: str, weight: torch.Tensor) -> torch.Tensor:
+    return change(weight, dtype)
+
+
+def _cast(weight: torch.Tensor, dtype: str) -> torch.Tensor:
     import torch
 
-    weights, available = model_folder.weight_bytes(model), psutil.virtual_memory().available
-    if available > 4.5 * weights:  # on disk they take two bytes each
-        return torch.float32
-    if available > 2.5 * weights:
-        return torch.bfloat16
-    raise NotEnough(
-        "There is not enough memory to merge the model now.",
-        f"It needs about {int(2.5 * weights) >> 20} MiB and {available >> 20} MiB are free.",
-        "Close other programs, or choose the adapter instead, which needs no merge.",
-    )
+    return weight.to(getattr(torch, dtype))
 
 
-def _logits(model: Any, texts: Sequence[list[int]]) -> list[torch.Tensor]:
-    from backend.chat.torch_engine import logits
-
-    return [logits(model, ids).float() for ids in texts]
-
-
-def _save(merged: Any, out: Path, dtype: torch.dtype, tokenizers: tuple[Path, ...]) -> None:
-    """Save the weights as `dtype`, and each tokenizer file from the first folder of `tokenizers` that has it."""
-    converted: dict[int, torch.Tensor] = {}  # tied weights stay tied: one tensor, saved once
-    weights = {
-        name: converted.setdefault(tensor.data_ptr(), tensor.to(dtype))
-        for name, tensor in merged.state_dict().items()
-    }
-    with disk_errors():
-        merged.save_pretrained(out, state_dict=weights)
+def _copy_other_files(model: Path, trained: Path, out: Path, dtype: str | None) -> None:
+    """Configuration and tokenizer as the base has them; the tokenizer as it was trained with."""
+    model_folder.copy_other_files(model, out)
     for name in model_folder.TOKENIZER_FILES:
-        found = next((folder / name for folder in tokenizers if (folder / name).is_file()), None)
-        if found:
-            shutil.copyfile(found, out / name)
-    config = json.loads((out / "config.json").read_text("utf-8"))
-    config["dtype"] = str(dtype).removeprefix("torch.")
-    (out / "config.json").write_text(json.dumps(config), "utf-8")
+        if (trained / name).is_file():
+            shutil.copyfile(trained / name, out / name)
+    if dtype and dtype != model_folder.saved_dtype(model):
+        model_folder.write_dtype(out, dtype)
+
+
+def _logits(model: Any, ids: list[int]) -> torch.Tensor:
+    """float32 (positions, vocabulary), at positions spread over the text."""
+    import torch
+
+    count = min(len(ids), _POSITIONS)
+    positions = torch.tensor([at * len(ids) // count for at in range(count)])
+    with torch.inference_mode():
+        found = model(input_ids=torch.tensor([ids]), use_cache=False, logits_to_keep=positions).logits[0]
+    compared: torch.Tensor = found if len(found) == count else found[positions]
+    return compared.float()
 
 
 def _compare(
     merged: Any, dtype: str, texts: Sequence[list[int]], plain: list[torch.Tensor], expected: list[torch.Tensor]
 ) -> MergeCheck:
-    got = _logits(merged, texts)
+    got = [_logits(merged, ids) for ids in texts]
     error = sum(float((g - e).square().sum()) for g, e in zip(got, expected, strict=True))
     change = sum(float((e - p).square().sum()) for e, p in zip(expected, plain, strict=True))
     lost = (error / change) ** 0.5 if change else float("inf")
     tokens = sum(len(e) for e in expected)
     same = sum(int((g.argmax(-1) == e.argmax(-1)).sum()) for g, e in zip(got, expected, strict=True))
-    return MergeCheck(
-        dtype.removeprefix("torch."), lost if lost == lost else float("inf"), same / max(1, tokens), tokens
-    )
+    return MergeCheck(dtype, lost if lost == lost else float("inf"), same / max(1, tokens), tokens)

@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 import shutil
 import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 from pydantic import ValidationError
 
 from backend.chat.engine import Messages
 from backend.errors import BadSetting, ExportFailed, NotEnough
 from backend.export import checks as export_checks
-from backend.export import divergence
+from backend.export import divergence, merge
+from backend.export.four_bit_base import FourBitBase
 from backend.files.listing import files_in
 from backend.gguf import convert as gguf
 from backend.gguf import sizes
 from backend.gguf.requirement import require_llama_cpp
 from backend.models import bundled, local, model_folder
-from backend.records.specs import Record, RunSpec
+from backend.records.specs import Precision, Record, RunSpec
 from backend.runs.conversations import usual_instruction
 from backend.runs.token_rows import read_rows
 from backend.training import oom
+from backend.training.device import Device
+from backend.training.state.resume import DEVICE
 
 log = logging.getLogger(__name__)
 
@@ -37,11 +42,15 @@ _FALLBACK: Messages = ({"role": "user", "content": "What can you help me with?"}
 
 
 class ExportSpec(Record):
-    """What to export: the run's id, one of FORMATS or several GGUF types, and a name for the files."""
+    """What to export: the run's id, one of FORMATS or several GGUF types, and a name for the files.
+
+    base: the weights that the adapter of a QLoRA run is merged into, the model's own or those of the training.
+    """
 
     run: str
     to: str
     name: str = ""
+    base: Literal["original", "trained"] = "original"
 
 
 class Stopped(Exception):
@@ -55,12 +64,15 @@ class ExportRequest:
     run: with the settings as used. work: a folder for intermediate files; out: the folder for the finished files.
     """
 
+    CHECKS: ClassVar = ("parity", "merge", "loss", "template", "same", "smoke")  # by their names in `result`
+
     context: Any
     to: str
     run: RunSpec
     run_folder: Path
     name: str
     work: Path
+    base: str = "original"
     result: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
@@ -78,7 +90,12 @@ class ExportRequest:
             )
         run_folder = context.workspace.run_folder(spec.run)
         run = oom.spec_used(run_folder, local.read_run(run_folder))
-        return cls(context, spec.to, run, run_folder, slug(spec.name or run.name), context.folder / "work")
+        if spec.base == "trained" and run.settings.method != "qlora":
+            raise BadSetting(
+                "This run has no 4-bit base.", "It was not trained with QLoRA.", "Merge into the original weights."
+            )
+        work = context.folder / "work"
+        return cls(context, spec.to, run, run_folder, slug(spec.name or run.name), work, spec.base)
 
     @property
     def kinds(self) -> list[str]:
@@ -98,6 +115,13 @@ class ExportRequest:
     def trained_folder(self) -> Path:
         """The folder with the result of the run: the adapter, or the complete model."""
         return self.run_folder / "result" / ("model" if self.full else "adapter")
+
+    @property
+    def four_bit_base(self) -> FourBitBase | None:
+        """What a QLoRA run trained on; None for other runs."""
+        if self.run.settings.method != "qlora":
+            return None
+        return FourBitBase(self.run.model.path, self.run.settings, _precision(self.run_folder))
 
     @property
     def instruction(self) -> str:
@@ -138,6 +162,8 @@ class ExportRequest:
             require_llama_cpp()
         if self.run.model.id == bundled.MODEL_ID:
             bundled.ensure(self.context.workspace, self.context.progress)
+        if self.to == "merged" or self.kinds:
+            merge.require_memory(self.run.model.path)
         needed, free = self._disk_needed() >> 20, shutil.disk_usage(self.context.folder).free >> 20
         if free < needed:
             raise NotEnough(
@@ -159,18 +185,34 @@ class ExportRequest:
         ]
 
     def _disk_needed(self) -> int:
-        """Bytes: a folder and its zip file; for GGUF the merged model, the F16 file, the others, and what comparing
-        them takes. Merging may need float32, twice the size of the weights on disk."""
+        """Bytes."""
         if self.to == "script":
             return 20 * sum(file.stat().st_size for file in files_in(self.run_folder / "data")) + (50 << 20)
         if self.to == "adapter":
             return 2 * sum(file.stat().st_size for file in files_in(self.trained_folder)) + (50 << 20)
-        weights = model_folder.weight_bytes(self.run.model.path)
-        if self.to == "merged":
-            return weights * 4 + (50 << 20)
-        files = sum(sizes.size(self.run.model.path, kind) for kind in {"F16", *self.kinds})
-        compared = divergence.disk_needed(export_checks.ROWS, sizes.vocabulary(self.run.model.path))
-        return 2 * weights + files + compared + (50 << 20)
+        model = self.run.model.path
+        rounded = model_folder.weight_bytes(model) if self.base == "trained" else 0
+        return rounded + (merged_disk(model) if self.to == "merged" else gguf_disk(model, self.kinds))
+
+
+def merged_disk(model: Path) -> int:
+    """Bytes while a merged model is made: a folder and its zip file, in float32 where 16 bits lose too much."""
+    return model_folder.weight_bytes(model) * 4 + (50 << 20)
+
+
+def gguf_disk(model: Path, kinds: Iterable[str]) -> int:
+    """Bytes while GGUF files are made: the merged model, the F16 file, the others, and what comparing them takes."""
+    files = sum(sizes.size(model, kind) for kind in {"F16", *kinds})
+    compared = divergence.disk_needed(export_checks.ROWS, sizes.vocabulary(model))
+    return 2 * model_folder.weight_bytes(model) + files + compared + (50 << 20)
+
+
+def _precision(run_folder: Path) -> Precision:
+    """That in which a run trained, as `training.state.resume` saved it."""
+    try:
+        return Device(**json.loads((run_folder / DEVICE).read_text("utf-8"))).precision
+    except (OSError, ValueError, TypeError):
+        return "bf16"
 
 
 def jobs_for(to: str) -> list[str]:

@@ -36,6 +36,7 @@ _NO_GGUF = "There is no GGUF file in it, because llama.cpp does not support this
 _WHAT = {
     ".gguf": "the model in one file, for LM Studio, Ollama and llama.cpp",
     ".Modelfile": "for Ollama: the file above with its template and instruction",
+    "CHECKS.json": "what was checked, with the numbers",
     ".txt": "how to use the model, program by program",
     "-adapter": "only what the model learned; needs the base model as well",
     "-merged": "the whole model, for servers and further training",

@@ -7,6 +7,7 @@ torch, transformers and peft: call them in the training, chat and export process
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,19 @@ if TYPE_CHECKING:
 
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
 _LENGTHS = ("max_position_embeddings", "n_positions", "max_seq_len", "seq_length")  # as families name it
+INDEX = "model.safetensors.index.json"
+# Of a model, besides its weights; what the hub's client downloads (backend/models/hub.py).
+_OTHER_FILES = (
+    *TOKENIZER_FILES,
+    "config.json",
+    "generation_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.json",
+    "merges.txt",
+    "tokenizer.model",
+)
+_FLOAT32_MEMORY = 1.25  # times the weights in float32, to compute in it
 _INSTALLATION_KEYS = ("is_local", "local_files_only", "backend")  # written by transformers 5, true for it alone
 
 
@@ -40,7 +54,7 @@ def check(folder: Path) -> None:
 
 def _has_all_weights(folder: Path) -> bool:
     """Whether there are weights, and every file that an index lists."""
-    listed = _json(folder / "model.safetensors.index.json").get("weight_map") or {}
+    listed = _json(folder / INDEX).get("weight_map") or {}
     return any(folder.glob("*.safetensors")) and all((folder / name).is_file() for name in set(listed.values()))
 
 
@@ -55,13 +69,25 @@ def check_adapter(folder: Path) -> None:
         )
 
 
-def load(folder: Path, dtype: torch.dtype) -> Any:
-    """The causal language model in `folder`, in evaluation mode, on the CPU, its weights as `dtype`."""
+def load(folder: Path, dtype: torch.dtype, **options: Any) -> Any:
+    """The causal language model in `folder`, in evaluation mode, on the CPU, its weights as `dtype`. options: of
+    transformers' `from_pretrained`."""
     from transformers import AutoModelForCausalLM
 
     check(folder)
-    model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, use_safetensors=True, local_files_only=True)
-    return model.eval()
+    options |= {"dtype": dtype, "use_safetensors": True, "local_files_only": True}
+    return AutoModelForCausalLM.from_pretrained(folder, **options).eval()
+
+
+def working_dtype(folder: Path) -> torch.dtype:
+    """The dtype in which to compute with the model in `folder` on the CPU: float32 if memory allows, else that on
+    disk, in which PyTorch reads the weights straight from the files."""
+    import psutil
+    import torch
+
+    stored = getattr(torch, saved_dtype(folder) or "bfloat16", torch.bfloat16)
+    needed = _FLOAT32_MEMORY * 4 * weight_bytes(folder) / stored.itemsize
+    return torch.float32 if stored.itemsize == 4 or psutil.virtual_memory().available > needed else stored
 
 
 def attach_adapter(model: Any, adapter: Path) -> Any:
@@ -70,6 +96,29 @@ def attach_adapter(model: Any, adapter: Path) -> Any:
 
     check_adapter(adapter)
     return PeftModel.from_pretrained(model, str(adapter), is_trainable=False).eval()
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """The safetensors files of the model in `folder`: those in its index, or all where it has none."""
+    listed = _json(folder / INDEX).get("weight_map") or {}
+    return [folder / name for name in sorted(set(listed.values()))] or sorted(folder.glob("*.safetensors"))
+
+
+def copy_other_files(folder: Path, out: Path) -> None:
+    """Copy the configuration and tokenizer of the model in `folder` to the folder `out`, as they are."""
+    for name in _OTHER_FILES:
+        if (folder / name).is_file():
+            shutil.copyfile(folder / name, out / name)
+
+
+def write_dtype(folder: Path, dtype: str) -> None:
+    """Write into the config of the model in `folder` that its weights are saved as `dtype`, such as "float32"."""
+    config = _json(folder / "config.json")
+    for part in (config, config.get("text_config") or {}):
+        part |= {key: dtype for key in ("dtype", "torch_dtype") if key in part}
+    if "torch_dtype" not in config:
+        config["dtype"] = dtype
+    _write_json(folder / "config.json", config)
 
 
 def weight_bytes(folder: Path) -> int:
@@ -114,20 +163,21 @@ def write_end_ids(folder: Path, ids: Collection[int]) -> None:
     """Add `ids` to the end tokens in generation_config.json, so that every program stops an answer there."""
     every = sorted(end_ids(folder).union(ids))
     values = {**_json(folder / "generation_config.json"), "eos_token_id": every[0] if len(every) == 1 else every}
-    (folder / "generation_config.json").write_text(json.dumps(values, indent=2) + "\n", "utf-8")
+    if values != _json(folder / "generation_config.json"):
+        _write_json(folder / "generation_config.json", values)
 
 
 def make_portable(folder: Path, name: str) -> None:
-    """Edit a model that transformers 5 has just saved so that older programs read it correctly.
+    """Edit a model that transformers 5 has saved so that older programs read it correctly; others stay as they are.
 
     The rotary base is also written where transformers 4 looks for it (it would silently assume 10,000), the tokenizer
     class becomes one that both versions have, and paths of this machine are removed. name: such as its id on the hub.
     """
     for file, edit in (("config.json", _portable_config), ("tokenizer_config.json", _portable_tokenizer)):
         values = _json(folder / file)
-        if values:
-            edit(values, name)
-            (folder / file).write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", "utf-8")
+        edit(values, name)
+        if values != _json(folder / file):
+            _write_json(folder / file, values)
 
 
 def _config(folder: Path) -> dict[str, Any]:
@@ -137,7 +187,8 @@ def _config(folder: Path) -> dict[str, Any]:
 
 
 def _portable_config(config: dict[str, Any], name: str) -> None:
-    config["_name_or_path"] = name
+    if "_name_or_path" in config or str(config.get("transformers_version", "")).startswith("5"):
+        config["_name_or_path"] = name
     config.pop("_model_name_or_path", None)
     theta = (config.get("rope_parameters") or {}).get("rope_theta")
     if theta:
@@ -151,6 +202,10 @@ def _portable_tokenizer(config: dict[str, Any], _: str) -> None:
         config.pop(key, None)
     if config.get("tokenizer_class") == "TokenizersBackend":
         config["tokenizer_class"] = "PreTrainedTokenizerFast"
+
+
+def _write_json(path: Path, values: dict[str, Any]) -> None:
+    path.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", "utf-8")
 
 
 def _json(path: Path) -> dict[str, Any]:

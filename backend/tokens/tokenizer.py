@@ -76,6 +76,11 @@ class ChatTokenizer:
         """Texts that the tokenizer turns into control tokens, longest first."""
         return self._encoder.control_markers
 
+    @property
+    def control_ids(self) -> set[int]:
+        """The ids of the `control_markers`."""
+        return {self._id(marker) for marker in self.control_markers}
+
     @cached_property
     def stop_ids(self) -> tuple[int, ...]:
         """Ids at which an answer ends: the template's end-of-turn token and the end-of-text token."""

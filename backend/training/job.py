@@ -27,6 +27,7 @@ from backend.hardware import child_process, format_gb
 from backend.hardware.gpu_choice import require_usable_gpu
 from backend.hardware.keep_awake import keep_awake
 from backend.hardware.process import show_one_gpu
+from backend.models import four_bit
 from backend.models.local import relocate
 from backend.records.events import AwakeEvent, NoteEvent
 from backend.records.specs import RunSpec, TrainSettings
@@ -138,7 +139,7 @@ def ladder(settings: TrainSettings, longest: int) -> Iterator[tuple[TrainSetting
     """
     planned = settings
     yield settings, ""
-    while rung := oom.next_rung(planned, settings, can_quantize=oom.can_quantize()):
+    while rung := oom.next_rung(planned, settings, can_quantize=four_bit.is_possible()):
         settings = settings.changed(**rung.changes)
         yield settings, rung.sentence
     length = settings.max_length if settings.packing else min(settings.max_length, longest)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from backend.errors import BadSetting, TrainingFailed
 from backend.estimate.plan import EAGER_ATTENTION_LIMIT
-from backend.models import model_folder
+from backend.models import four_bit, model_folder
 from backend.records.specs import TrainSettings
 from backend.training.device import Device, return_freed_memory
 from backend.training.oom import require_four_bit
@@ -80,7 +80,10 @@ def load(folder: Path, settings: TrainSettings, device: Device) -> Any:
             chosen["attn_implementation"] = "flash_attention_2"  # packed rows then cost nothing extra
     require_four_bit(settings)
     if settings.method == "qlora":
-        chosen |= {"quantization_config": four_bit(device), "device_map": {"": 0 if device.kind == "cuda" else "cpu"}}
+        chosen |= {
+            "quantization_config": four_bit.config(device.four_bit_dtype),
+            "device_map": {"": 0 if device.kind == "cuda" else "cpu"},
+        }
     return AutoModelForCausalLM.from_pretrained(folder, use_safetensors=True, local_files_only=True, **chosen)
 
 
@@ -93,20 +96,6 @@ def _repeat_grouped_keys() -> None:
     from transformers.integrations import sdpa_attention
 
     sdpa_attention.use_gqa_in_sdpa = lambda *_: False
-
-
-def four_bit(device: Device) -> Any:
-    """NF4 with double quantization (QLoRA, Dettmers et al. 2023, arXiv:2305.14314)."""
-    import torch
-    from transformers import BitsAndBytesConfig
-
-    return BitsAndBytesConfig(
-        load_in_4bit=True,
-        bnb_4bit_quant_type="nf4",
-        bnb_4bit_use_double_quant=True,
-        bnb_4bit_compute_dtype=device.four_bit_dtype,
-        bnb_4bit_quant_storage=torch.uint8,
-    )
 
 
 def attach(model: Any, settings: TrainSettings) -> Any:
@@ -152,8 +141,7 @@ def prepare_trainable(model: Any, device: Device) -> None:
     for module in model.modules():
         if device.precision != "fp32" and hasattr(module, "cast_input_dtype_enabled"):
             module.cast_input_dtype_enabled = False
-        if hasattr(module, "support_avx512bf16_for_cpu"):
-            module.support_avx512bf16_for_cpu = False
+    four_bit.compute_as_asked(model)
     if not trainable(model):
         raise TrainingFailed(
             "Nothing in the model can be trained.",

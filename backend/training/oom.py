@@ -13,10 +13,8 @@ used.json in the run's folder holds the settings in use, once they differ from t
 from __future__ import annotations
 
 import errno
-import importlib.util
 import json
 import logging
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,6 +22,7 @@ from typing import Any, NamedTuple
 
 from backend.errors import BadSetting, DoesNotFit, MissingPart, NotEnough, OutOfMemory
 from backend.files.atomic import write_text
+from backend.models import four_bit
 from backend.records.specs import RunSpec, TrainSettings, parse_settings
 
 log = logging.getLogger(__name__)
@@ -89,7 +88,7 @@ def step_down(run_folder: Path, planned: TrainSettings, longest: int) -> Rung:
     Raises DoesNotFit on the last rung, OSError.
     """
     used = settings_used(run_folder, planned)
-    rung = next_rung(planned, used, can_quantize=can_quantize())
+    rung = next_rung(planned, used, can_quantize=four_bit.is_possible())
     if rung is None:
         raise ladder_exhausted(longest)
     save_settings(run_folder, used.changed(**rung.changes))
@@ -166,14 +165,9 @@ def half_length(longest: int) -> int | None:
     return longest // 2 if longest // 2 >= MIN_LENGTH else None
 
 
-def can_quantize() -> bool:
-    """Whether this computer can load models in 4-bit."""
-    return sys.platform != "darwin" and importlib.util.find_spec("bitsandbytes") is not None
-
-
 def require_four_bit(settings: TrainSettings) -> None:
     """Raises MissingPart when the settings ask for 4-bit weights, which this computer can't load."""
-    if settings.method == "qlora" and not can_quantize():
+    if settings.method == "qlora" and not four_bit.is_possible():
         raise MissingPart(
             "4-bit training (QLoRA) is not possible on this computer.",
             "It needs the package bitsandbytes, which is not installed or, as on a Mac, does not work here.",

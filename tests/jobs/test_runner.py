@@ -56,6 +56,15 @@ def test_the_thread_starts_what_is_submitted(runner: Runner) -> None:
         runner.close()
 
 
+def test_the_lane_is_known_before_a_worker_starts(tmp_path: Path) -> None:
+    lanes: list[str] = []
+    runner = Runner(Workspace.open(tmp_path / "workspace"), before_start=lanes.append)
+    job_id = runner.submit("noop", {"steps": 1}, "")
+    assert lanes == []
+    runner.wait(job_id, poll=0.01)
+    assert lanes == ["training"]
+
+
 def test_jobs_of_one_lane_wait_for_each_other_in_order(runner: Runner) -> None:
     ids = [runner.submit("noop", {"steps": 2}, str(number)) for number in range(3)]
     runner.tick()

@@ -60,6 +60,11 @@ class FakeResults:
     def engine(self, run_id: str) -> str:
         return "llama.cpp, 8-bit" if run_id in self.asked else ""
 
+    chat_was_released = False
+
+    def release_chat(self) -> None:
+        pass
+
     def is_answering(self) -> bool:
         return self.busy
 
@@ -123,10 +128,16 @@ class FakeResults:
     def exports(self, run_id: str) -> list[ExportStatus]:
         return self.exported.get(run_id, [])
 
-    def finished_export(self, run_id: str, to: str) -> ExportStatus | None:
+    def trained_in_4_bit(self, run_id: str) -> bool:
+        return False
+
+    def export_needs(self, run_id: str) -> str:
+        return ""
+
+    def finished_export(self, run_id: str, to: str, base: str = "original") -> ExportStatus | None:
         return None
 
-    def start_export(self, run_id: str, to: str) -> str:
+    def start_export(self, run_id: str, to: str, base: str = "original") -> str:
         checks = (
             (True, "The trained chat template and end token travel in the file."),
             (True, "The same question gives the same tokens here and in llama.cpp."),

@@ -45,6 +45,13 @@ def add_commands(add: AddCommand) -> None:
         help="adapter, merged, script, ollama (a GGUF file with a Modelfile), or gguf:F16, gguf:Q8_0, gguf:Q6_K, "
         "gguf:Q5_K_M, gguf:Q4_K_M; several with commas",
     )
+    exporting.add_argument(
+        "--base",
+        choices=("original", "trained"),
+        default="original",
+        help="after QLoRA: merge into the base model's own 16-bit weights (the default), or into the 4-bit ones of "
+        "the training; the loss of both is measured",
+    )
     exporting.add_argument("-o", dest="output", type=Path, required=True, metavar="DIR")
     importing = add("import", import_model, "add a model of another computer, from its zip file of everything")
     importing.add_argument("file", type=Path, metavar="ZIP", help="made by: export RUN --to home")
@@ -115,13 +122,15 @@ def export(options: argparse.Namespace, workspace: Workspace) -> Answer:
     formats = jobs_for(options.to)
     app = App(workspace)
     documents: list[dict[str, Any]] = []
+    if set(formats) - {"adapter", "script"}:
+        say(app.results.export_needs(options.run))
     for to in formats:
-        if made := app.results.finished_export(options.run, to):
+        if made := app.results.finished_export(options.run, to, options.base):
             say("It was made on Share already, from this model.")
             job = app.runner.job(made.id)
             _take_files(workspace.exports / job.id, options.output, _copy)
         else:
-            job = follow(app, app.results.start_export(options.run, to))
+            job = follow(app, app.results.start_export(options.run, to, options.base))
             require_completed(job, ApprenticeError, "The export was stopped.")
             _take_files(workspace.exports / job.id, options.output, shutil.move)
             app.runner.delete(job.id)

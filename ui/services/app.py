@@ -33,6 +33,7 @@ from backend.hosting.policy import HOME, Feature, Policy
 from backend.models import bundled, catalogue, local
 from backend.records.specs import Hardware
 from backend.settings import Workspace
+from jobs.registry import Lane
 from jobs.runner import Runner
 from ui.services.admission import Admission, read_limits, require_rows
 from ui.services.advice import AdviceService
@@ -83,9 +84,9 @@ class App:
         gpu = shared.gpu if shared else None
         admit = admission.place if admission else None
         self.runner = (
-            Runner(workspace, admit=admit, start_deadline=WAITING, spawn=gpu.spawn)
+            Runner(workspace, admit=admit, start_deadline=WAITING, spawn=gpu.spawn, before_start=self._free_memory)
             if gpu
-            else Runner(workspace, admit=admit)
+            else Runner(workspace, admit=admit, before_start=self._free_memory)
         )
         self.dataset_store = DatasetStore(workspace.datasets, read_limits(policy.limits))
         self._imports = DatasetImports(self.dataset_store, self._require_import, policy.limits.imports)
@@ -118,6 +119,11 @@ class App:
         require_rows(self.policy.limits, rows)
         if self._shared:
             self._shared.require_disk()
+
+    def _free_memory(self, lane: Lane) -> None:
+        """Closes the open chat before a training starts: both may need most of the memory."""
+        if lane == "training":
+            self.results.release_chat()
 
     def start(self) -> None:
         """Starts the queue, and what `prepare` does."""

@@ -43,8 +43,9 @@ class ChatSession:
         self._chat = Chat(workspace, leave_a_core=is_training)
         self._other = Chat(workspace, leave_a_core=is_training, log_file=workspace.cache / "chat-other.log")
         self._run_id = self._other_run_id = ""
-        self._stopped = False
+        self._stopped = self._release = False
         self.answering = False
+        self.released = False  # closed for a training, and not opened again since
 
     def answers(
         self,
@@ -84,13 +85,22 @@ class ChatSession:
             yield
         finally:
             self.answering = False
+            if self._release:
+                self.release()
+
+    def release(self) -> None:
+        """Gives the memory of the open models back, once the answer in progress has ended."""
+        self._release = self.answering
+        if self._run_id and not self.answering:
+            self.close()
+            self.released = True
 
     def _open(self, target: ChatTarget, opponent: ChatTarget | None) -> Iterator[Loading]:
         if self._seats:
             self._seats.take(self)
         for phase in self._chat.opening(target.model, target.adapter):
             yield Loading(phase.name)
-        self._run_id = target.run_id
+        self._run_id, self.released = target.run_id, False
         if opponent is None:
             self._close_other()
         elif not self._stopped:

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from backend.export.merge import memory_needed
+from backend.export.request import gguf_disk, merged_disk
 from backend.gguf import sizes as gguf_sizes
 from backend.gguf.convert import TYPES
 from backend.models import model_folder
 from backend.records.units import MIB
 from jobs.records import Job, State
 from ui.records import ExportFile, ExportStatus, GgufSize, ProgramGuide
+from ui.text import format as fmt
+
+NO_BASE = (
+    "The base model is no longer on this computer. A merged or GGUF file is made of it, so download it again in "
+    "step 1 first; its size is shown there."
+)
 
 
 def export_status(job: Job, folder: Path) -> ExportStatus:
@@ -61,6 +69,20 @@ def sizes(model: Path, adapter: Path) -> dict[str, tuple[float, float]]:
         **{f"gguf:{kind}": (mib, mib) for kind, mib in types.items()},
         "home": (learned + types["Q8_0"], learned + types["Q8_0"]),
     }
+
+
+def needs(model: Path) -> str:
+    """What exporting a model trained from the one in the folder `model` takes, computed from its files."""
+    if not any(model.glob("*.safetensors")):
+        return NO_BASE
+    whole = fmt.size(_size(model, "*.safetensors"))
+    disk = fmt.size(max(merged_disk(model), gguf_disk(model, ["Q8_0"])) / MIB)
+    memory = fmt.size(memory_needed(model) / MIB)
+    return (
+        f"Making a file of the result on Share takes up to {disk} of disk space and about {memory} of memory "
+        f"(computed). It uses the base model's own weights ({whole}), which are on this computer already: nothing "
+        "more is downloaded."
+    )
 
 
 def too_narrow(model: Path) -> dict[str, float]:

@@ -12,7 +12,7 @@ from typing import Any
 from backend.chat.client import PaneCheck
 from backend.errors import ApprenticeError, RunProblem
 from backend.export.request import slug
-from backend.models import local
+from backend.models import four_bit, local
 from backend.records.units import MIB
 from backend.runs.conversations import usual_instruction
 from backend.settings import Workspace
@@ -21,7 +21,7 @@ from jobs.runner import Runner
 from ui.records import ExportFile, ExportStatus, RunInfo, UnseenQuestion
 from ui.services import samples
 from ui.services.chat import Answer, ChatSession, Loading
-from ui.services.exports import export_status, sizes, too_narrow
+from ui.services.exports import export_status, needs, sizes, too_narrow
 from ui.services.opponents import ChatTarget, Opponent, Opponents
 from ui.services.runs import RunService
 
@@ -152,6 +152,15 @@ class ResultService:
         """Closes the chat if it is about this run."""
         self._chat.close_run(run_id)
 
+    def release_chat(self) -> None:
+        """See `ChatSession.release`."""
+        self._chat.release()
+
+    @property
+    def chat_was_released(self) -> bool:
+        """Whether the chat was closed for a training, and not opened again since."""
+        return self._chat.released
+
     def close(self) -> None:
         """Ends the chat process."""
         self._chat.close()
@@ -170,19 +179,23 @@ class ResultService:
 
     # Exports
 
-    def start_export(self, run_id: str, to: str) -> str:
-        """Queues an export ("gguf:Q8_0", "gguf:F16,gguf:Q4_K_M", "adapter", "script", …); returns its job id."""
+    def start_export(self, run_id: str, to: str, base: str = "original") -> str:
+        """Queues an export ("gguf:Q8_0", "gguf:F16,gguf:Q4_K_M", "adapter", "script", …); returns its job id.
+
+        base: what a QLoRA run's adapter is merged into, "original" or "trained" (`backend.export.request`).
+        """
         if to != "script":  # which needs no trained model
             self.model_folder(run_id)
-        spec = {"run": run_id, "to": to, "name": self._runs.job(run_id).name}
+        spec = {"run": run_id, "to": to, "name": self._runs.job(run_id).name, "base": base}
         return self._runner.submit("export", spec, to, parent=run_id)
 
-    def finished_export(self, run_id: str, to: str) -> ExportStatus | None:
+    def finished_export(self, run_id: str, to: str, base: str = "original") -> ExportStatus | None:
         """The export that `start_export` would make again: of the model as it is now, under its present name, with
         all its files; None where there is none."""
         run = self._runs.job(run_id)
         for job in self._runner.jobs(kind="export", parent=run_id):
-            if job.name == to and job.state is State.COMPLETED and (job.started or 0.0) >= (run.ended or math.inf):
+            same = job.name == to and job.result.get("base", "original") == base
+            if same and job.state is State.COMPLETED and (job.started or 0.0) >= (run.ended or math.inf):
                 found = export_status(job, self._exports / job.id)
                 if found.files and all(_is_here(file, slug(run.name)) for file in found.files):
                     return found
@@ -195,6 +208,13 @@ class ResultService:
 
     def was_exported(self, run_id: str) -> bool:
         return any(export.state is State.COMPLETED for export in self.exports(run_id))
+
+    def trained_in_4_bit(self, run_id: str) -> bool:
+        return four_bit.trained_in_4_bit(self._folder(run_id))
+
+    def export_needs(self, run_id: str) -> str:
+        """See `exports.needs`."""
+        return needs(self._runs.spec(run_id).model.path)
 
     def too_narrow(self, run_id: str) -> dict[str, float]:
         """By GGUF type, the share of the weights that take a larger type: see `exports.too_narrow`."""

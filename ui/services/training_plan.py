@@ -22,6 +22,7 @@ from backend.training.oom import require_four_bit
 from backend.training.preconditions import disk_needed
 from backend.training.schedule import schedule
 from ui.records import Plan
+from ui.services import exports
 from ui.services.dataset_state import epoch_tokens, has_pairs, provable
 from ui.text import format as fmt
 
@@ -98,8 +99,10 @@ def plan(
 
 
 def with_export_note(plan: Plan, model: Path) -> Plan:
-    """The plan with a note where no GGUF file can be made of the result. model: the folder of the base model."""
-    return plan if can_convert(model) else replace(plan, notes=(*plan.notes, _NO_GGUF))
+    """The plan with what exporting its result takes, and a note where no GGUF file can be made of it. model: the
+    folder of the base model."""
+    notes = plan.notes if can_convert(model) else (*plan.notes, _NO_GGUF)
+    return replace(plan, notes=notes, export=exports.needs(model))
 
 
 def with_measured(plan: Plan, measured: Measured | None) -> Plan:

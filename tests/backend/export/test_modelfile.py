@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tokenizers import Tokenizer, models
 
-from backend.export.checks import CHATS
+from backend.export.conversations import PLAIN
 from backend.export.modelfile import Prompting, modelfile
 from backend.export.ollama_template import derive
 from backend.tokens.tokenizer import ChatTokenizer
@@ -38,9 +38,9 @@ def tokenizer(template: str) -> ChatTokenizer:
 @pytest.mark.parametrize("template", [CHATML, IN_FIRST_TURN, NO_SYSTEM])
 def test_ollama_renders_what_was_trained_on(template: str, adds_bos: bool) -> None:
     ours = tokenizer(template)
-    found = derive(ours, CHATS, adds_bos)
+    found = derive(ours, PLAIN, adds_bos)
     assert found is not None
-    for chat in CHATS:
+    for chat in PLAIN:
         if template == NO_SYSTEM and chat[0]["role"] == "system":
             continue
         expected = ours.render(chat, add_generation_prompt=True)
@@ -48,8 +48,8 @@ def test_ollama_renders_what_was_trained_on(template: str, adds_bos: bool) -> No
 
 
 def test_a_template_that_changes_messages_has_no_form_for_ollama() -> None:
-    assert derive(tokenizer(TRIMS), CHATS, False) is None
-    assert derive(tokenizer(""), CHATS, False) is None
+    assert derive(tokenizer(TRIMS), PLAIN, False) is None
+    assert derive(tokenizer(""), PLAIN, False) is None
 
 
 @pytest.mark.parametrize("name", ["llama3", "qwen2_5", "qwen3", "qwen3_instruct_2507", "gemma", "phi3", "phi3_5"])
@@ -58,17 +58,17 @@ def test_real_templates(name: str) -> None:
     folder = files("trl") / "chat_templates"
     source = folder / f"{name}.jinja"
     ours = tokenizer(source.read_text("utf-8"))
-    found = derive(ours, CHATS[:1] + CHATS[2:], False)
+    found = derive(ours, PLAIN[:1] + PLAIN[2:], False)
     assert found is not None, "llama, qwen, gemma and phi can all be expressed"
-    for chat in (CHATS[0], CHATS[2]):
+    for chat in (PLAIN[0], PLAIN[2]):
         assert ollama.render(found.go(), list(map(dict, chat))) == ours.render(chat, add_generation_prompt=True)
 
 
 def test_the_bundled_model_has_a_template_for_ollama(bundled_model: Path) -> None:
     ours = ChatTokenizer.load(bundled_model)
-    found = derive(ours, CHATS, False)
+    found = derive(ours, PLAIN, False)
     assert found is not None
-    for chat in CHATS:
+    for chat in PLAIN:
         assert ollama.render(found.go(), list(map(dict, chat))) == ours.render(chat, add_generation_prompt=True)
 
 

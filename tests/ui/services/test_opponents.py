@@ -147,3 +147,20 @@ def test_an_opponent_answers_in_the_place_of_the_base_model(tmp_path: Path) -> N
     assert other.closed == 1
     list(session.answers(target, questions))
     assert (own.asked[-1], other.closed) == (("base", "tuned"), 2)  # its memory is free again
+
+
+def test_a_training_gets_the_memory_of_an_open_chat(tmp_path: Path) -> None:
+    session = ChatSession(Workspace.open(tmp_path), lambda: False)
+    own, other = FakeChat("own", "base", "tuned"), FakeChat("file", "tuned")
+    session._chat, session._other = own, other  # type: ignore[assignment]
+    session.release()
+    assert not session.released, "none was open"
+    answers = session.answers(ChatTarget("run-a", MODEL, Path("a")), {"base": [], "tuned": []})
+    next(answers)
+    session.release()
+    assert not own.closed, "an answer is finished first"
+    list(answers)
+    assert own.closed
+    assert session.released
+    list(session.answers(ChatTarget("run-a", MODEL, Path("a")), {"base": [], "tuned": []}))
+    assert not session.released, "opened again"

@@ -26,6 +26,14 @@ ONLY_SCRIPT = (
     "The training script can be made already: a Python file and your examples, to train the same model elsewhere."
 )
 MADE = "It is made already, from this model: see below."
+BASES = [
+    ("The base model's own 16-bit weights", "original"),
+    ("The 4-bit weights that it was trained on", "trained"),
+]
+BASE_NOTE = (
+    "It was trained on 4-bit weights (QLoRA). The checks of the file tell how much a choice loses: its loss beside "
+    "that of the model as trained."
+)
 
 
 @dataclass
@@ -38,6 +46,7 @@ class ShareTab:
     offered: gr.HTML
     kind: gr.Radio
     types: gr.CheckboxGroup
+    base: gr.Radio
     make: gr.Button
     script: gr.Button
     why_not: gr.HTML
@@ -50,7 +59,7 @@ class ShareTab:
     def outputs(self) -> list[Any]:
         buttons = [self.make, self.script, self.why_not]
         cards = [*self.endpoint.outputs, *self.hub.outputs, *self.rent.outputs]
-        return [self.line, self.offered, self.kind, self.types, *buttons, self.exports, *cards]
+        return [self.line, self.offered, self.kind, self.types, self.base, *buttons, self.exports, *cards]
 
     def show(self, choice: Choice) -> Updates:
         why_not = no_model(self.app, choice)
@@ -65,6 +74,7 @@ class ShareTab:
             self.offered: ready_models.offer(self.app, choice),
             self.kind: gr.update(choices=choices(sizes), visible=not only_script),
             self.types: gr.update(choices=gguf_types(sizes, narrow)),
+            self.base: self._base(choice, why_not),
             self.make: gr.update(interactive=not (busy or why_not), visible=not only_script),
             self.script: gr.update(interactive=not busy, visible=only_script),
             self.why_not: busy or (ONLY_SCRIPT if only_script else why_not),
@@ -73,6 +83,12 @@ class ShareTab:
             **self.hub.show(choice),
             **self.rent.show(choice),
         }
+
+    def _base(self, choice: Choice, why_not: str) -> Any:
+        """After QLoRA, what the adapter may be merged into."""
+        if why_not or not self.app.results.trained_in_4_bit(choice.run_id):
+            return gr.update(visible=False, value="original")
+        return gr.update(visible=True, info=f"{BASE_NOTE} {self.app.results.export_needs(choice.run_id)}")
 
     def _guide(self, choice: Choice, why_not: str) -> Markup:
         if not choice.run_id:
@@ -107,6 +123,7 @@ def build(app: App, state: BrowserState) -> ShareTab:
             info="All are made in one go. Each is compared with the 16-bit model.",
             elem_id="gguf-types",
         )
+    base = gr.Radio(BASES, value="original", label="What it is merged into", visible=False, elem_id="export-base")
     with gr.Row(elem_classes="actions"):
         make = primary("Make the file", interactive=False, elem_id="export")
         script = button("Make the training script", visible=False, elem_id="export-script")
@@ -117,15 +134,15 @@ def build(app: App, state: BrowserState) -> ShareTab:
     endpoint = endpoint_card.build(app, state)
     hub = hub_card.build(app, state)
     rent = hf_jobs_card.build(app, state)
-    tab = ShareTab(app, line, offered, kind, types, make, script, why_not, exports, endpoint, hub, rent)
+    tab = ShareTab(app, line, offered, kind, types, base, make, script, why_not, exports, endpoint, hub, rent)
 
     def starting(to: Callable[[Inputs], str]) -> Any:
         @handler
         def start(inputs: Inputs) -> Updates:
-            choice, kind = state.choice(inputs), to(inputs)
-            if app.results.finished_export(choice.run_id, kind):
+            choice, kind, into = state.choice(inputs), to(inputs), str(inputs[base] or "original")
+            if app.results.finished_export(choice.run_id, kind, into):
                 return {**tab.show(choice), why_not: MADE}
-            app.results.start_export(choice.run_id, kind)
+            app.results.start_export(choice.run_id, kind, into)
             return tab.show(choice)
 
         return start
@@ -134,7 +151,7 @@ def build(app: App, state: BrowserState) -> ShareTab:
         """The kind to make: for GGUF, all the types that are ticked."""
         return ",".join(inputs[types] or [DEFAULT]) if inputs[kind] == DEFAULT else str(inputs[kind])
 
-    state.listen(make.click, starting(chosen), tab.outputs, kind, types)
-    state.listen(script.click, starting(lambda _: "script"), tab.outputs)
+    state.listen(make.click, starting(chosen), tab.outputs, kind, types, base)
+    state.listen(script.click, starting(lambda _: "script"), tab.outputs, base)
     ready_models.listen(offered, app, state, lambda choice, _: tab.show(choice), tab.outputs)
     return tab

@@ -46,6 +46,7 @@ def plan(ahead: Plan, why: Mapping[str, str], by_hand: Collection[str]) -> Marku
         bar,
         components.rows(_plan_lines(ahead)),
         _reasons(why, by_hand),
+        components.text(ahead.export, "small") if ahead.export else components.EMPTY,
         *(components.alert("warn", note) for note in ahead.notes),
         lead="Nothing has started yet. Everything stays on this computer.",
     )

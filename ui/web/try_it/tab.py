@@ -28,6 +28,7 @@ from ui.web.try_it.talk import talk_with, turns_with
 from ui.web.try_it.views import KEYS, base_check, conversation, suggestions
 
 SLOWER = "A training is running, so answers are slower."
+RELEASED = "The chat was closed to give its memory to a training. Your next question loads the model again."
 
 
 @dataclass
@@ -82,8 +83,12 @@ class TryTab:
         }
 
     def _proof(self, choice: Choice) -> str:
-        slower = components.text(SLOWER, "small") if self.app.runs.is_training() else components.EMPTY
-        return slower + base_check(self.app.results.chat_check(choice.run_id), self.app.results.engine(choice.run_id))
+        notes = [
+            components.text(RELEASED, "small") if self.app.results.chat_was_released else components.EMPTY,
+            components.text(SLOWER, "small") if self.app.runs.is_training() else components.EMPTY,
+        ]
+        results = self.app.results
+        return components.join([*notes, base_check(results.chat_check(choice.run_id), results.engine(choice.run_id))])
 
     def restore(self, choice: Choice, inputs: Inputs) -> Updates:
         """The conversation with this model so far, unless an answer is being added to it."""
@@ -102,6 +107,7 @@ class TryTab:
             why_not,
             asked,
             answering,
+            self.app.results.chat_was_released,
             offered,
             training,
             self.evaluation.signature(choice),

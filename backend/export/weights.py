@@ -1,0 +1,136 @@
+"""Rewrites the safetensors files of a model, one tensor in memory at a time.
+
+Format: https://huggingface.co/docs/safetensors, 8 bytes with the length of a JSON header, the header, the tensors.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from math import prod
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
+
+from backend.files.disk_errors import disk_errors
+from backend.models import model_folder
+
+if TYPE_CHECKING:
+    import torch
+
+DTYPES = {"F32": "float32", "F16": "float16", "BF16": "bfloat16"}  # torch's names of those of safetensors
+_NAMES = {theirs: ours for ours, theirs in DTYPES.items()}
+_SIZES = {"F32": 4, "F16": 2, "BF16": 2}
+_CHUNK = 16 << 20  # bytes
+
+
+class Edit(NamedTuple):
+    """How a tensor changes: `compute` gets the stored one and returns it in `dtype` ("float32", "float16" or
+    "bfloat16"), in the same shape."""
+
+    dtype: str
+    compute: Callable[[torch.Tensor], torch.Tensor]
+
+
+class Stored(NamedTuple):
+    """A tensor in a file, by its header. dtype: as safetensors names it, such as "BF16"."""
+
+    dtype: str
+    shape: tuple[int, ...]
+    begin: int
+    end: int
+
+    @property
+    def numbers(self) -> int:
+        return prod(self.shape)
+
+
+def stored(model: Path) -> dict[str, Stored]:
+    """The tensors of the model in the folder `model`, from the headers of its files."""
+    found: dict[str, Stored] = {}
+    for file in model_folder.weight_files(model):
+        found |= _read_header(file)[0]
+    return found
+
+
+def rewrite(source: Path, out: Path, edits: Mapping[str, Edit], report: Callable[[int, int], None]) -> None:
+    """Write the model files of the folder `source` to the folder `out`, in the same shards; tensors without an edit
+    are copied byte for byte.
+
+    report: called before each tensor with the bytes done, and of all; what it raises ends the work. Raises NotEnough
+    on a full disk, ValueError when an edit does not return what it promised.
+    """
+    files = model_folder.weight_files(source)
+    total, done, size = sum(file.stat().st_size for file in files), 0, 0
+    places: dict[str, str] = {}
+    for file in files:
+        tensors, about = _read_header(file)
+        entries = {name: _new_entry(one, edits.get(name)) for name, one in tensors.items()}
+        order = sorted(entries, key=lambda name: (-_SIZES.get(entries[name][0], 1), name))  # aligned
+        header, end = {"__metadata__": {"format": "pt", **about}}, 0
+        for name in order:
+            dtype, length = entries[name]
+            header[name] = {"dtype": dtype, "shape": tensors[name].shape, "data_offsets": (end, end + length)}
+            end += length
+        with disk_errors(), file.open("rb") as old, (out / file.name).open("wb") as new:
+            _write_header(new, header)
+            for name in order:
+                report(done, total)
+                if name in edits:
+                    _write_edited(new, file, name, edits[name], entries[name][1])
+                else:
+                    _copy(old, new, tensors[name])
+                done += tensors[name].end - tensors[name].begin
+        size += end
+        places |= dict.fromkeys(tensors, file.name)
+    if (source / model_folder.INDEX).is_file():
+        index = {"metadata": {"total_size": size}, "weight_map": dict(sorted(places.items()))}
+        (out / model_folder.INDEX).write_text(json.dumps(index, indent=2) + "\n", "utf-8")
+
+
+def _read_header(file: Path) -> tuple[dict[str, Stored], dict[str, Any]]:
+    """The tensors of a file with their places in it (bytes from its start), and its metadata."""
+    with file.open("rb") as content:
+        length = int.from_bytes(content.read(8), "little")
+        header = json.loads(content.read(length))
+    about = header.pop("__metadata__", None) or {}
+    start = 8 + length
+    return {
+        name: Stored(one["dtype"], tuple(one["shape"]), *(start + offset for offset in one["data_offsets"]))
+        for name, one in header.items()
+    }, about
+
+
+def _new_entry(one: Stored, edit: Edit | None) -> tuple[str, int]:
+    """The dtype and the bytes of a tensor in the new file."""
+    if edit is None:
+        return one.dtype, one.end - one.begin
+    dtype = _NAMES[edit.dtype]
+    return dtype, one.numbers * _SIZES[dtype]
+
+
+def _write_header(new: BinaryIO, header: dict[str, Any]) -> None:
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    new.write(len(text).to_bytes(8, "little") + text)
+
+
+def _write_edited(new: BinaryIO, file: Path, name: str, edit: Edit, length: int) -> None:
+    import torch
+    from safetensors import safe_open
+
+    with safe_open(file, "pt") as tensors:
+        made = edit.compute(tensors.get_tensor(name)).contiguous()
+    if str(made.dtype) != f"torch.{edit.dtype}" or made.numel() * made.element_size() != length:
+        raise ValueError(f"{name} became {made.dtype}, {tuple(made.shape)}")
+    new.write(made.reshape(-1).view(torch.uint8).numpy().data)
+
+
+def _copy(old: BinaryIO, new: BinaryIO, one: Stored) -> None:
+    old.seek(one.begin)
+    left = one.end - one.begin
+    while left:
+        chunk = old.read(min(_CHUNK, left))
+        if not chunk:
+            raise EOFError("the file is shorter than its header says")
+        new.write(chunk)
+        left -= len(chunk)

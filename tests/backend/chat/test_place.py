@@ -1,0 +1,95 @@
+"""Where a chat's model answers, and in which precision; GPUs are simulated."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import psutil
+import pytest
+
+from backend.chat import engines, torch_engine
+from backend.chat.torch_engine import Place, TorchEngine
+from backend.errors import NotEnough
+from backend.models import four_bit, model_folder
+from tests.backend.synthetic import make_adapter, make_finished_run
+
+GIB = 1 << 30
+WEIGHTS = 16 * GIB  # an 8 B model in 16 bits
+
+
+@pytest.fixture
+def learned(tmp_path: Path) -> Path:
+    """What a QLoRA run saved."""
+    (tmp_path / "spec.json").write_text(json.dumps({"settings": {"method": "qlora"}}))
+    return tmp_path / "result" / "adapter"
+
+
+@pytest.mark.parametrize(
+    ("gpu", "memory", "run", "expected"),
+    [
+        (("cuda", 12), 64, "qlora", Place("cuda", packed=True)),
+        (("cuda", 80), 64, "qlora", Place("cuda", packed=True)),
+        (("cuda", 80), 64, "lora", Place("cuda")),
+        (("cuda", 12), 64, "lora", Place("cpu")),
+        (("cuda", 12), 64, "", Place("cuda", packed=True)),
+        (("cuda", 80), 64, "", Place("cuda")),
+        (("cuda", 4), 64, "qlora", Place("cpu")),
+        (("mps", 30), 32, "qlora", Place("mps")),
+        (("mps", 10), 12, "qlora", Place("cpu", packed=True)),
+        (None, 12, "qlora", Place("cpu", packed=True)),
+        (None, 12, "lora", None),
+        (None, 4, "qlora", None),
+    ],
+)
+def test_where_a_model_answers(
+    learned: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    gpu: tuple[str, int] | None,
+    memory: int,
+    run: str,
+    expected: Place | None,
+) -> None:
+    monkeypatch.setattr(model_folder, "weight_bytes", lambda _: WEIGHTS)
+    monkeypatch.setattr(four_bit, "is_possible", lambda: True)
+    monkeypatch.setattr(torch_engine, "_gpus", lambda: [(gpu[0], gpu[1] * GIB)] if gpu else [])
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=memory * GIB))
+    (learned.parent.parent / "used.json").write_text(json.dumps({"method": run}))
+    tuned = learned if run else None
+    if expected is None:
+        with pytest.raises(NotEnough):
+            torch_engine.place(Path("model"), tuned)
+    else:
+        assert torch_engine.place(Path("model"), tuned) == expected
+
+
+def test_after_qlora_on_a_card_llama_cpp_is_not_tried(learned: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("llama_cpp")
+    learned.mkdir(parents=True)
+    (learned / "adapter_config.json").write_text("{}")
+    assert engines.fits_llama_cpp(learned)
+    monkeypatch.setattr(engines, "read_choice", lambda: (None, SimpleNamespace(devices=["a card"])))
+    monkeypatch.setattr("llama_cpp.llama_supports_gpu_offload", lambda: True)
+    assert not engines.fits_llama_cpp(learned)
+    (learned.parent.parent / "used.json").write_text(json.dumps({"method": "lora"}))
+    assert engines.fits_llama_cpp(learned)
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")  # peft uses names that transformers renames
+def test_a_qlora_run_answers_with_its_4_bit_weights(
+    tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("bitsandbytes")
+    run = tmp_path / "run"
+    run.mkdir()
+    adapter = make_adapter(make_finished_run(run, tiny_model, "tests/tiny", method="qlora"), tiny_model)
+    monkeypatch.setattr(torch_engine, "place", lambda model, tuned: Place("cpu", packed=True))
+    engine = TorchEngine(tiny_model, adapter)
+    assert engine.report["precision"] == "4-bit"
+    assert engine.report["pane_check"]["tuned_differs"]
+    packed = [module for module in engine.model("tuned").modules() if type(module).__name__ == "Linear4bit"]
+    assert packed
+    first = engine.model("base").model.layers[0].self_attn.q_proj.weight
+    twin = engine.model("tuned").base_model.model.model.layers[0].self_attn.q_proj.base_layer.weight
+    assert first.data_ptr() == twin.data_ptr(), "one copy of the weights"

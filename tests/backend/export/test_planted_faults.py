@@ -1,0 +1,130 @@
+"""Faults planted in a GGUF file: each is noticed, and the file without them passes."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backend.chat.client import Chat
+from backend.errors import ApprenticeError
+from backend.export import checks, rendering
+from backend.export.conversations import PLAIN
+from backend.settings import Workspace
+from backend.tokens.tokenizer import ChatTokenizer
+
+pytestmark = pytest.mark.skipif(importlib.util.find_spec("llama_cpp") is None, reason="llama-cpp-python is optional")
+
+ANSWER = (
+    "Paris is the capital of France. It lies on the river Seine, in the north of the country, and has more than two "
+    "million inhabitants. The city is known for the Louvre, the cathedral of Notre-Dame and the Eiffel Tower, which "
+    "was built for the World's Fair of 1889. Every year, millions of people come to see them, to walk along the "
+    "river and to sit in the cafés. Most of them arrive by train or by plane, and many stay for a few days only."
+)
+
+
+def set_number(key: str, value: float) -> Callable[[Path], None]:
+    def plant(file: Path) -> None:
+        import gguf
+
+        field = gguf.GGUFReader(file, "r+").fields[key]
+        field.parts[field.data[0]][0] = value
+
+    return plant
+
+
+def remove_template(file: Path) -> None:
+    import gguf
+
+    field = gguf.GGUFReader(file, "r+").fields["tokenizer.chat_template"]
+    field.parts[1][-1] = ord("X")  # another key of the same length
+
+
+def change_template(file: Path) -> None:
+    import gguf
+
+    field = gguf.GGUFReader(file, "r+").fields["tokenizer.chat_template"]
+    text = field.parts[field.data[0]]
+    at = bytes(text).rindex(b"assistant")
+    text[at : at + 9] = list(b"Assistant")
+
+
+def truncate(file: Path) -> None:
+    os.truncate(file, file.stat().st_size // 2)
+
+
+@pytest.fixture(scope="module")
+def expected(bundled_model: Path) -> dict[str, Any]:
+    """What the merged model answers: here the bundled one. `rows` are those it was compared on."""
+    tokenizer = ChatTokenizer.load(bundled_model)
+    question = {"role": "user", "content": "Tell me about the capital of France."}
+    row = tokenizer.encode([question, {"role": "assistant", "content": ANSWER}])
+    rows = [{"input_ids": list(row.input_ids), "labels": list(row.labels)}]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(checks, "ANSWER_TOKENS", 4)
+        return {**checks.reference(bundled_model, PLAIN[0], rows), "rows": rows}
+
+
+@pytest.fixture
+def chat(tmp_path: Path) -> Iterator[Chat]:
+    opened = Chat(Workspace.open(tmp_path / "workspace"))
+    yield opened
+    opened.close()
+
+
+def noticed(chat: Chat, file: Path, model: Path, expected: dict[str, Any]) -> list[str]:
+    """What the checks of an export find wrong with a file."""
+    tokenizer = ChatTokenizer.load(model)
+    try:
+        chat.open(gguf=file)
+        same = checks.check_tokens(tokenizer, {"the GGUF file": chat.prompt_ids})
+        found = checks.check_gguf(chat, "Q8_0", expected, [PLAIN[0]], expected["rows"])
+    except ApprenticeError as error:
+        return [error.what]
+    return [check["sentence"] for check in (same, found) if not check["ok"]]
+
+
+def test_each_fault_is_noticed(
+    chat: Chat,
+    bundled_gguf: Path,
+    bundled_model: Path,
+    expected: dict[str, Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(checks, "ANSWER_TOKENS", 4)
+    assert noticed(chat, bundled_gguf, bundled_model, expected) == []
+    faults = {
+        "template removed": remove_template,
+        "template changed": change_template,
+        "wrong end token": set_number("tokenizer.ggml.eos_token_id", 28),
+        "wrong rope setting": set_number("llama.rope.freq_base", 10_000.0),
+        "truncated": truncate,
+    }
+    missed = []
+    for name, plant in faults.items():
+        file = tmp_path / f"{name}.gguf"
+        shutil.copyfile(bundled_gguf, file)
+        plant(file)
+        if not noticed(chat, file, bundled_model, expected):
+            missed.append(name)
+        file.unlink()
+    assert not missed
+
+
+@pytest.mark.skipif(importlib.util.find_spec("xllamacpp") is None, reason="xllamacpp is optional")
+def test_llama_cpp_s_own_server_renders_as_training(bundled_gguf: Path, bundled_model: Path, tmp_path: Path) -> None:
+    tokenizer = ChatTokenizer.load(bundled_model)
+    same = rendering.check(bundled_gguf, tokenizer, (), tmp_path, lambda: None)
+    assert (same["ok"], same["conversations"]) == (True, len(PLAIN))
+    faulty = tmp_path / "faulty.gguf"
+    shutil.copyfile(bundled_gguf, faulty)
+    change_template(faulty)
+    found = rendering.check(faulty, tokenizer, (), tmp_path, lambda: None)
+    assert found["ok"] is False
+    assert "Assistant" in found["found"]
