@@ -24,7 +24,8 @@ _ON_ONE_LINE = re.compile(
 )
 _NUMBER = re.compile(r"\s*\(?\d{1,4}[.):]\s+")
 _BULLET = re.compile(r"\s*[-*+•‣▪◦○●■·–—]\s+")
-_BOLD = re.compile(r"(\*\*|__)(.+)\1")
+_EMPHASIS = re.compile(r"(\*{1,3}|_{1,3})(.+)\1")
+_SIGN = re.compile(r"\s*([^\w\s¿¡\"'“„«‘(\[{$€£¥@#/\\&.,+<]{1,4})\s+")
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,31 @@ def find_pairs(blocks: Sequence[Block]) -> Pairs | None:
         return Pairs(records, sure, _worth_telling(outside))
     finders: list[Callable[[Sequence[Block]], Pairs | None]] = [_by_heading, _by_paragraph, _by_line]
     found = [pairs for find in finders if (pairs := find(blocks)) is not None]
-    return next((pairs for pairs in found if pairs.sure), found[0] if found else None)
+    best = next((pairs for pairs in found if pairs.sure), found[0] if found else None)
+    for name in ("question", "answer") if best else ():
+        _take_off_signs([record for _, record in best.records], name)  # type: ignore[union-attr]
+    return best
+
+
+def _take_off_signs(records: Sequence[dict[str, Any]], name: str) -> None:
+    """Takes off what most of the questions, or the answers, begin with and is no word: an emoji, a sign, a number
+    that counts on. An answer with further lines of that kind is a list, and stays."""
+    for sign in (_SIGN, _NUMBER):
+        found = [(record, start) for record in records if (start := sign.match(record[name]))]
+        most = Counter(start[1] for _, start in found if sign is _SIGN).most_common(1)
+        alike = most[0][1] if most else len(found) if sign is _NUMBER and _count_on(found) else 0
+        if alike < max(3, _SURE * len(records)):
+            continue
+        for record, start in found:
+            if not any(map(sign.match, record[name].split("\n")[1:])):
+                record[name] = record[name][start.end() :]
+
+
+def _count_on(found: Sequence[tuple[dict[str, Any], re.Match[str]]]) -> bool:
+    """Whether the numbers rise by the same step, as those of dates don't."""
+    numbers = [int(re.sub(r"\D", "", start[0])) for _, start in found]
+    steps = {b - a for a, b in pairwise(numbers)}
+    return len(steps) == 1 and min(steps) > 0
 
 
 def asks(text: str) -> bool:
@@ -124,8 +149,8 @@ def _without_marks(question: str, answer: str) -> dict[str, Any]:
     """The pair without the number or the list sign of its question, and without that of an answer of one item."""
     text, marked = _BULLET.subn("", question, count=1)
     text = _NUMBER.sub("", text, count=1).strip()
-    if bold := _BOLD.fullmatch(text):
-        text = bold[2].strip()
+    if emphasized := _EMPHASIS.fullmatch(text):
+        text = emphasized[2].strip()
     first, *others = answer.split("\n")
     if marked and not any(map(_BULLET.match, others)):
         answer = "\n".join([_BULLET.sub("", first, count=1), *others])

@@ -76,10 +76,8 @@ def check_text(text: str) -> None:
 def is_html(text: str) -> bool:
     """Whether a text is a web page, or begins as a part of one."""
     start = re.sub(r"^\s*(<\?xml[^>]*>\s*)?(<!--.*?-->\s*)*", "", text[:4000], flags=re.DOTALL)
-    return (
-        re.match(r"<(!doctype html|html|head|body|(table|dl|h[1-6]|div|section|article)\b[^>]*>)", start, re.I)
-        is not None
-    )
+    first = r"<(!doctype html|html|head|body|(table|dl|h[1-6]|div|section|article|details)\b[^>]*>)"
+    return re.match(first, start, re.IGNORECASE) is not None
 
 
 def text_format(text: str, whole: bool, name: str) -> tuple[str, str]:

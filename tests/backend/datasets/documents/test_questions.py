@@ -23,6 +23,11 @@ def found(text: str) -> tuple[list[tuple[str, str]], bool] | None:
     [
         ("Q: {q}\nA: {a}", "\n\n"),
         ("Q. {q}\nA. {a}", "\n\n"),
+        ("• {q}\n  {a}", "\n\n"),
+        ("- {q}\n- {a}", "\n\n"),
+        ("* *{q}*\n\n  {a}", "\n\n"),
+        ("❓ {q}\n✅ {a}", "\n\n"),
+        ("{q}\n> {a}", "\n\n"),
         ("Q{n}: {q}\nA{n}: {a}", "\n"),
         ("**Q:** {q}\n\n**A:** {a}", "\n\n"),
         ("**Q: {q}**\n\nA: {a}", "\n\n"),
@@ -73,3 +78,12 @@ def test_a_title_that_may_belong_to_an_answer_is_asked_about() -> None:
 )
 def test_other_texts_hold_none(text: str) -> None:
     assert found(text) is None
+
+
+def test_only_numbers_that_count_on_are_taken_off_answers() -> None:
+    asked = ("When is Easter?", "When is the fair?", "When do you close?", "When is the feast?")
+    for days, answers in (((2, 4, 6, 8), "May"), ((3, 14, 7, 20), "{n}. May")):
+        text = "\n\n".join(f"{n - 1}. {q}\n{n}. May" for q, n in zip(asked, days, strict=True))
+        pairs = found(text)
+        assert pairs is not None
+        assert [answer for _, answer in pairs[0]] == [answers.format(n=n) for n in days]
