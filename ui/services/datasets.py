@@ -139,9 +139,10 @@ class DatasetService:
 
     def is_ready(self, choice: Choice) -> bool:
         """Whether the selected dataset is known to be ready for training; reads nothing."""
+        if not choice.data_id:
+            return False
         with suppress(ApprenticeError):  # which Data shows
-            model = self._models.target_model(choice.model_id)
-            found = self._imports.cached(choice.data_id, model) if choice.data_id else None
+            found = self._imports.cached(choice.data_id, self._models.target_model(choice.model_id))
             return found is not None and not found.blocked
         return False
 

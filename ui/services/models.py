@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from pathlib import Path
 
 from backend import hardware
@@ -34,6 +35,7 @@ _OPEN = (
 )
 _NOT_HERE = "This model is not on this computer. Download it, or choose one that is ready."
 _DOWNLOADING = "This model is being downloaded."
+_STALE = 10.0  # seconds
 
 
 class ModelService:
@@ -56,6 +58,7 @@ class ModelService:
         self._workspace, self._runner, self.open_to_network = workspace, runner, open_to_network
         self._probe = hardware.Probe.of(simulated) if simulated else None
         self._lock = threading.Lock()
+        self._available: tuple[float, set[str]] = -_STALE, set()  # when, and what
 
     # The machine
 
@@ -104,10 +107,16 @@ class ModelService:
             return False
 
     def available(self) -> set[str]:
-        """The ids of the models that can be trained now."""
-        return {
-            entry.id for entry in catalogue.entries() if entry.bundled or local.is_ready(self._workspace, entry.id)
-        }
+        """The ids of the models that can be trained now. Nobody adds any in a demo, where many ask each second."""
+        at, found = self._available
+        if not self._policy.demo or time.monotonic() - at > _STALE:
+            found = {
+                entry.id
+                for entry in catalogue.entries()
+                if entry.bundled or local.is_ready(self._workspace, entry.id)
+            }
+            self._available = time.monotonic(), found
+        return found
 
     def resolve(self, model_id: str) -> str:
         """The model that the person chose, or the recommended one for ""."""

@@ -263,7 +263,7 @@ def launch_arguments(
             "redoc_url": None,
             "openapi_url": None,
         },
-        "state_session_capacity": session_memory.PAGES,
+        "state_session_capacity": session_memory.PAGES_OF_A_DEMO if door else session_memory.PAGES,
         "max_file_size": int((door.limits if door else HOME.limits).upload * MIB),
         "show_error": False,
         "strict_cors": True,
