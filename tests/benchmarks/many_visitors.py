@@ -1,0 +1,285 @@
+"""Whether a shared demo stays quick with sixty visitors: 58 that speak gradio's protocol, and two real browsers.
+
+The demo is a process of its own on two processor cores, and every visitor has a model that was trained for two
+steps. A visitor's page ticks each second, as an open page does. Now and then the visitor clicks: opens a tab, uploads
+a file, looks at another example, or asks the model a question, for which the chats wait for seats. A click is timed
+until its answer is here; a question only counts as answered or as refused. The two browsers go through the tabs. The
+peer is the same page with one visitor, measured first. The last line is JSON: ours is the 95th percentile of a click
+in milliseconds with sixty (goal: under 1,000), ratio is peer by ours; errors must be 0, and memory_growth is the
+demo's memory in the last fifth of the time by that in the second fifth (goal: 1.0; chats are processes of their own).
+
+    python -m tests.benchmarks.many_visitors [--smoke | --minutes N]
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import random
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+
+from backend.hosting.policy import DEMO
+from backend.hosting.visitors import Visitors
+from backend.records.units import MIB
+from backend.settings import SAMPLES, Workspace
+from tests.ui.page_client import PageClient
+from ui.services.app import App
+from ui.services.selection import Choice
+
+VISITORS, BROWSERS, MINUTES = 58, 2, 30.0
+PORT = 7963
+TABS = ("start", "data", "train", "try", "share", "runs")
+TICK, PAUSE = 1.0, 6.0  # seconds between two ticks, and between two clicks on average
+ROWS = "\n".join(json.dumps({"question": f"What is {n}?", "answer": f"Number {n}."}) for n in range(60))
+
+
+@dataclass(frozen=True)
+class Demo:
+    """seed: the run that every visitor has, if there is one."""
+
+    address: str
+    page: psutil.Process
+    visitors: Visitors
+    seed: Path | None = None
+
+
+@dataclass
+class Seen:
+    """seconds: of each click. memory: (time, MiB) of the demo. questions: how they ended."""
+
+    seconds: list[float] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+    memory: list[tuple[float, float]] = field(default_factory=list)
+    questions: Counter[str] = field(default_factory=Counter)
+    ticks: int = 0
+
+    def note(self, error: object) -> None:
+        self.errors.append(repr(error)[:300])
+        print(self.errors[-1], flush=True)
+
+
+def main(minutes: float, visitors: int = VISITORS, browsers: int = BROWSERS, smoke: bool = False) -> None:
+    with tempfile.TemporaryDirectory() as temporary:
+        workspace = Workspace.open(Path(temporary) / "workspace")
+        seed = prepare(workspace, train=not smoke)
+        with served(workspace) as demo:
+            alone = asyncio.run(load(replace(demo, seed=seed), 1, 0, min(minutes, 2.0)))
+            many = asyncio.run(load(replace(demo, seed=seed), visitors, browsers, minutes))
+    ours, peer = (1000 * percentile(seen.seconds) for seen in (many, alone))
+    print(f"{len(many.seconds)} clicks and {many.ticks} ticks; questions: {dict(many.questions)}", flush=True)
+    result: dict[str, Any] = {
+        "name": "many_visitors",
+        "ours": round(ours, 1),
+        "peer": round(peer, 1),
+        "ratio": round(peer / ours, 2),
+        "unit": "ms, 95th percentile",
+        "visitors": visitors + browsers,
+        "minutes": minutes,
+        "errors": len(alone.errors) + len(many.errors),
+        "memory_growth": growth(many.memory),
+        "memory_mib": round(max(mib for _, mib in many.memory)),
+    }
+    print(json.dumps({**result, "smoke": True} if smoke else result))
+
+
+def prepare(workspace: Workspace, train: bool) -> Path | None:
+    """Unpacks the model, and trains it for two steps; returns that run's folder."""
+    app = App(workspace)
+    app.runner.wait(app.runner.submit("prepare", {}, "Unpack the model"))
+    if train:
+        data = app.datasets.add(SAMPLES / "orders.jsonl", "orders.jsonl")
+        settings = app.advice.settings("", data, "").settings.changed(max_steps=2)
+        run = app.runs.start(data, "", settings, "Short", evaluate=False)
+        app.runner.wait(run)
+        for _ in app.results.answers(run, {"tuned": [{"role": "user", "content": "Hi"}]}, max_new_tokens=1):
+            pass  # converts the model for llama.cpp, once for all
+    app.close()
+    return workspace.run_folder(run) if train else None
+
+
+@contextmanager
+def served(workspace: Workspace) -> Iterator[Demo]:
+    """The demo in a process of its own, on two cores where the system can say so."""
+    command = [sys.executable, "app.py", "--workspace", str(workspace.root)]
+    if taskset := shutil.which("taskset"):
+        command = [taskset, "-c", "0,1", *command]
+    variables = {"APPRENTICE_DEMO": "1", "GRADIO_SERVER_PORT": str(PORT)}
+    page = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env={**os.environ, **variables})
+    assert page.stderr is not None
+    words = (word for line in page.stderr for word in line.split())
+    address = next((word for word in words if word.startswith("http://127.0.0.1")), "")
+    assert address, "the demo did not start"
+    drain = subprocess.Popen(["cat"], stdin=page.stderr, stdout=subprocess.DEVNULL)
+    try:
+        yield Demo(address, psutil.Process(page.pid), Visitors(workspace.root / "visitors", DEMO.limits))
+    finally:
+        page.terminate()
+        page.wait()
+        drain.wait()
+
+
+async def load(demo: Demo, visitors: int, browsers: int, minutes: float) -> Seen:
+    """What so many visitors see in this time."""
+    seen, until = Seen(), time.monotonic() + 60 * minutes
+    work = [watch(demo.page, seen, until)]
+    work += [visit(demo, seen, until, random.Random(n)) for n in range(visitors)]
+    work += [browse(demo.address, seen, until) for _ in range(browsers)]
+    await asyncio.gather(*work)
+    return seen
+
+
+async def watch(page: psutil.Process, seen: Seen, until: float) -> None:
+    while time.monotonic() < until:
+        seen.memory.append((time.monotonic(), page.memory_info().rss / MIB))
+        await asyncio.sleep(2)
+
+
+async def visit(demo: Demo, seen: Seen, until: float, chance: random.Random) -> None:
+    """One visitor: comes, uploads a file, and clicks until the time is up, while the page ticks."""
+    headers = {"origin": demo.address}
+    async with httpx.AsyncClient(base_url=demo.address, timeout=120, headers=headers) as http:
+        try:
+            await asyncio.sleep(chance.random() * min(20.0, (until - time.monotonic()) / 10))  # not all at once
+            (await http.get("/")).raise_for_status()
+            page = await PageClient.open(http, Choice(), "start")
+            await timed(seen, page.ask(page.listener("select", elem_id="tab-start")))
+            if demo.seed:
+                page.choice = replace(page.choice, run_id=give_run(demo, http.cookies["apprentice-visitor"]))
+            timer = await PageClient.open(http, Choice(), "start")
+            await asyncio.gather(tick(timer, page, seen, until), clicks(http, page, seen, until, chance))
+        except Exception as error:
+            seen.note(error)
+
+
+async def clicks(http: httpx.AsyncClient, page: PageClient, seen: Seen, until: float, chance: random.Random) -> None:
+    page.choice = replace(page.choice, data_id=await upload(http, page, seen))
+    while time.monotonic() < until:
+        await asyncio.sleep(chance.expovariate(1 / PAUSE))
+        await click(http, page, seen, chance)
+
+
+def give_run(demo: Demo, key: str) -> str:
+    """Puts a copy of the run into a visitor's folder, as if it had been trained there; returns its id."""
+    assert demo.seed
+    runs = demo.visitors.folder(demo.visitors.of_key(key) or "") / "runs"
+    staged = runs / f".copy-{demo.seed.name}"
+    shutil.copytree(demo.seed, staged, ignore=shutil.ignore_patterns("checkpoints", "dry_run"))
+    staged.rename(runs / demo.seed.name)
+    return demo.seed.name
+
+
+async def tick(timer: PageClient, page: PageClient, seen: Seen, until: float) -> None:
+    """timer: the same page in a session of its own, because a session's answers go to whoever listens first."""
+    listener = timer.listener("tick", type="timer")
+    while time.monotonic() < until:
+        started = time.monotonic()
+        timer.choice, timer.tab = page.choice, page.tab
+        await timer.ask(listener)
+        seen.ticks += 1
+        await asyncio.sleep(max(0.0, TICK - (time.monotonic() - started)))
+
+
+async def click(http: httpx.AsyncClient, page: PageClient, seen: Seen, chance: random.Random) -> None:
+    """One click: on a tab, on the next example, on another upload, or a question."""
+    kind = chance.choices(("tab", "row", "upload", "ask"), (6, 3, 1, 1))[0]
+    if kind == "tab":
+        page.tab = chance.choice(TABS)
+        await timed(seen, page.ask(page.listener("select", elem_id=f"tab-{page.tab}")))
+        await timed(seen, page.ask(page.listener("change", label=f"Signature of {page.tab}")))
+    elif kind == "row":
+        page.tab = "data"
+        number: dict[str, Any] = {"row-number": chance.randint(1, 60)}
+        await timed(seen, page.ask(page.listener("click", elem_id="row-on"), **number))
+    elif kind == "upload":
+        page.choice = replace(page.choice, data_id=await upload(http, page, seen))
+    elif page.choice.run_id:
+        page.tab = "try"
+        try:
+            await page.ask(page.listener("click", elem_id="ask"), question=f"Where is order {chance.randint(1, 99)}?")
+            seen.questions["answered"] += 1
+        except RuntimeError:  # all seats are taken
+            seen.questions["refused"] += 1
+
+
+async def timed(seen: Seen, answer: Any) -> Any:
+    start = time.perf_counter()
+    found = await answer
+    seen.seconds.append(time.perf_counter() - start)
+    return found
+
+
+async def upload(http: httpx.AsyncClient, page: PageClient, seen: Seen) -> str:
+    """Uploads a file, imports it, and waits until it is the dataset of the page."""
+
+    async def importing() -> list[Any]:
+        sent = await http.post("/gradio_api/upload", files={"files": ("mine.jsonl", ROWS)})
+        path = sent.raise_for_status().json()[0]
+        file = {"path": path, "meta": {"_type": "gradio.FileData"}, "orig_name": "mine.jsonl"}
+        return await page.ask(page.listener("upload", elem_id="upload"), upload=[file])
+
+    answer = await timed(seen, importing())
+    changes = (part["fields"] for part in answer if isinstance(part, dict) and "fields" in part)
+    fields: dict[str, Any] = next(changes, {})
+    return str(fields.get("data_id") or fields.get("import_id") or page.choice.data_id)
+
+
+async def browse(address: str, seen: Seen, until: float) -> None:
+    """A real browser that goes from tab to tab."""
+    from playwright.async_api import async_playwright
+
+    from tests.browser.conftest import FLAGS, chromium_path
+
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=chromium_path(), args=list(FLAGS))
+        try:
+            page = await browser.new_page()
+            page.on("pageerror", seen.note)
+            page.set_default_timeout(120_000)
+            await page.goto(address)
+            await page.wait_for_selector("#rail [role=tab]")
+            while time.monotonic() < until:
+                for name in TABS:
+                    await timed(seen, open_tab(page, name))
+                    await asyncio.sleep(PAUSE)
+        except Exception as error:
+            seen.note(error)
+        finally:
+            await browser.close()
+
+
+async def open_tab(page: Any, name: str) -> None:
+    await page.click(f"#tab-{name}-button")
+    await page.wait_for_selector(f"#tab-{name} .guide-line")
+
+
+def percentile(seconds: list[float]) -> float:
+    return statistics.quantiles(seconds, n=20)[-1] if len(seconds) > 1 else seconds[0]
+
+
+def growth(memory: list[tuple[float, float]]) -> float:
+    """The median of the last fifth by that of the second: in the first, the visitors come."""
+    fifth = max(1, len(memory) // 5)
+    mib = [value for _, value in memory]
+    return round(statistics.median(mib[-fifth:]) / statistics.median(mib[fifth : 2 * fifth] or mib), 3)
+
+
+if __name__ == "__main__":
+    if "--smoke" in sys.argv:
+        main(0.05, visitors=2, browsers=0, smoke=True)
+    else:
+        main(float(sys.argv[sys.argv.index("--minutes") + 1]) if "--minutes" in sys.argv else MINUTES)
