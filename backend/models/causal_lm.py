@@ -17,7 +17,8 @@ from backend.errors import BadInput
 
 _LISTS = {"causal": "MODEL_FOR_CAUSAL_LM_MAPPING_NAMES", "masked": "MODEL_FOR_MASKED_LM_MAPPING_NAMES"}
 _IN_A_BLOCK = re.compile(r"(?:.*?\.)?(\d+)\.(.+)\.weight")
-_NOT_LINEAR = re.compile(r"experts|embed|norm|(^|\.)(gate|router|shared_expert_gate)$")
+# Besides what is no linear layer, those that peft refuses because a state-space kernel reads their weights itself.
+_NOT_LINEAR = re.compile(r"experts|embed|norm|router|(^|\.)(gate|shared_expert_gate|(mamba|mixer)\.out_proj)$")
 _LONGEST_HEADER = 100_000_000  # bytes, as the safetensors package allows
 
 

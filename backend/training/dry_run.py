@@ -1,11 +1,11 @@
 """`python -m backend.training.dry_run RUN_FOLDER`: measures the memory and time of a few steps; saves nothing.
 
-Where rows are long, parts of them first show what they will need (growth.py). The steps run through the same code as
-training: a short row to warm up, the longest rows (after the optimizer has its
-state, so that memory is at its peak), and rows of usual length until there is enough to time. Then it saves a
-checkpoint, evaluates one batch, computes one batch of reference log-probabilities for DPO, and answers the sample
-prompts. job.py starts it in a process of its own, so that its memory is that of the run, and so that a system without
-memory kills only this process.
+Where rows are long, parts of them first show what they need at least (growth.py). The steps run through the same code
+as training: a short row to warm up, the longest rows (after the optimizer has its state, so that memory is at its
+peak), and rows of usual length until there is enough to time. Then it saves a checkpoint, evaluates one batch,
+computes one batch of reference log-probabilities for DPO, and answers the sample prompts. job.py starts it in a
+process of its own, so that its memory is that of the run, and so that a system without memory kills only this
+process.
 """
 
 from __future__ import annotations
@@ -32,7 +32,6 @@ from backend.runs.token_rows import TokenRow, TokenRows, read_rows, sides
 from backend.runs.truncate import truncate
 from backend.training import dpo_loss, growth
 from backend.training.distributed.process_group import SilentWork
-from backend.training.growth import Expected
 from backend.training.oom import is_out_of_memory
 from backend.training.run import set_up, spread, verification_rows
 from backend.training.sampler import epoch_batches, packs
@@ -56,7 +55,7 @@ _NO_SAMPLES_AFTER = 20.0  # seconds of steps and evaluation
 class DryRun(TrainingSession):
     """A session of a few chosen steps that saves nothing. timed: (tokens, seconds) of each step but the first.
 
-    expected: what the longest rows will need, where that was found out on parts of them.
+    least_mib: what the longest rows need at least, where that was found out on parts of them.
     """
 
     def __init__(self, *parts: Any) -> None:
@@ -64,19 +63,19 @@ class DryRun(TrainingSession):
         self.batches = choose_batches([row.longest for row in self.train], self.spec.settings)
         self.schedule = Schedule(len(self.batches), len(self.batches), frozenset())
         self.timed: list[tuple[int, float]] = []
-        self.expected: Expected | None = None
+        self.least_mib: float | None = None
         self._tried = 0
 
     def step_batches(self) -> Iterable[list[int]]:
         return self.batches
 
     def tell(self, rows: Sequence[TokenRow]) -> None:
-        """Tells the run's process which rows are tried next, what they may need, and the peak so far."""
+        """Tells the run's process which rows are tried next, what the longest need, and the peak so far."""
         tried = {
             "examples": len(rows),
             "tokens": max(row.longest for row in rows),
             "peak_mib": self.device.peak_memory_mib(),
-            "expected_mib": self.expected,
+            "least_mib": self.least_mib,
         }
         write_text(self.work.folder / FOLDER / TRYING, json.dumps(tried))
 
@@ -175,14 +174,14 @@ def run_steps(
 
 
 def _expect(dry_run: DryRun, net: Any, limit_mib: float) -> None:
-    """Finds out what long rows will need before they are tried. Raises NotEnough when even the least is too much."""
+    """Finds out what long rows need at least, before they are tried. Raises NotEnough when that is too much."""
     rows = [dry_run.train[row] for row in dry_run.batches[LONGEST - 1]][: dry_run.train_step.micro]
     if dry_run.spec.settings.packing or rows[0].longest < growth.LONG:
         return
     dry_run.tell([dry_run.train[dry_run.batches[0][0]]])
-    dry_run.expected = growth.expected(dry_run.train_step, dry_run.device, net, rows)
-    if dry_run.expected.least > limit_mib:
-        raise NotEnough("There is not enough memory.", f"At least {dry_run.expected.least:.0f} MiB are needed.")
+    dry_run.least_mib = growth.least_mib(dry_run.train_step, dry_run.device, net, rows)
+    if dry_run.least_mib > limit_mib:
+        raise NotEnough("There is not enough memory.", f"At least {dry_run.least_mib:.0f} MiB are needed.")
 
 
 def _seconds(dry_run: DryRun, work: Callable[[], object]) -> float:

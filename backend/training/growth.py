@@ -1,14 +1,14 @@
-"""What the longest rows will need, found on short parts of them, so that nobody's memory fills up without a word.
+"""What the longest rows need at least, found on short parts of them, so that nobody's memory fills up without a word.
 
-Memory grows at least in proportion to the length of the rows, and at most with its square (attention without a fused
-kernel).
+Memory grows at least in proportion to the length of the rows (attention without a fused kernel: with its square). The
+loading of the model may have taken more than a short part does: then the figure is too small.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any
 
 from backend.records.encoded import IGNORED
 from backend.runs.token_rows import TokenRow
@@ -16,21 +16,13 @@ from backend.training.device import Device
 from backend.training.train_step import TrainStep
 
 LONG = 1024  # tokens; below, the rows themselves are soon tried
-_LINEAR, _QUADRATIC = 6, 20  # from a quarter to all, in units of what the step from an eighth to a quarter took
+_REST = 6  # eighths from a quarter to the whole
 
 
-class Expected(NamedTuple):
-    """MiB at the peak: at the least and at the most."""
-
-    least: float
-    most: float
-
-
-def expected(train_step: TrainStep, device: Device, model: Any, rows: Sequence[TokenRow]) -> Expected:
-    """What a forward and backward pass over `rows` needs, from passes over the last eighth and quarter of each."""
+def least_mib(train_step: TrainStep, device: Device, model: Any, rows: Sequence[TokenRow]) -> float:
+    """MiB at the peak that `rows` need at least, forward and backward: from their last eighth and quarter."""
     eighth, quarter = (_peak(train_step, device, model, [_end(row, part) for row in rows]) for part in (8, 4))
-    grown = quarter - eighth
-    return Expected(quarter + _LINEAR * grown, quarter + _QUADRATIC * grown)
+    return quarter + _REST * (quarter - eighth)
 
 
 def _peak(train_step: TrainStep, device: Device, model: Any, rows: Sequence[TokenRow]) -> int:

@@ -206,13 +206,13 @@ def _tried(file: Path, seconds: float) -> str:
     """What the dry run tries, for how long it has run, and what it has found so far."""
     try:
         now = json.loads(file.read_text("utf-8"))
-        examples, tokens, peak, ahead = (now[name] for name in ("examples", "tokens", "peak_mib", "expected_mib"))
+        examples, tokens, peak, ahead = (now[name] for name in ("examples", "tokens", "peak_mib", "least_mib"))
     except (OSError, ValueError, KeyError):
         return f"The model is being loaded ({seconds:.0f} s so far)."
     many = f"{examples} examples" if examples > 1 else "an example"
     found = f"{format_gb(peak)} of memory used at the peak."
     if ahead:
-        found += f" The longest will need {format_gb(ahead[0])} to {format_gb(ahead[1])}."
+        found += f" The longest need at least {format_gb(ahead)}."
     return f"Trying {many} of up to {tokens:,} tokens ({seconds:.0f} s so far). {found}"
 
 

@@ -181,7 +181,8 @@ def test_a_model_whose_memory_is_not_modeled_is_read_from_its_tensors(tmp_path: 
         "model.embed_tokens.weight": (256, 64), "model.layers.0.self_attn.q_proj.weight": (64, 64),
         "model.layers.1.self_attn.q_proj.weight": (64, 64), "model.layers.1.mlp.up_proj.weight": (128, 64),
         "model.layers.1.mlp.gate.weight": (4, 64), "model.layers.1.mlp.experts.0.w1.weight": (128, 64),
-        "model.layers.1.norm.weight": (64,),
+        "model.layers.1.norm.weight": (64,), "model.layers.1.mamba.out_proj.weight": (64, 2),
+        "model.layers.1.moe.router.layer.weight": (4, 64),
     }  # fmt: skip
     save_file(
         {name: numpy.zeros(shape, numpy.float16) for name, shape in shapes.items()}, folder / "model.safetensors"
@@ -190,7 +191,7 @@ def test_a_model_whose_memory_is_not_modeled_is_read_from_its_tensors(tmp_path: 
     assert (entry.lora_targets, entry.all_linear_targets) == (("q_proj",), ("q_proj", "up_proj"))
     assert not entry.architecture.is_modeled
     assert entry.architecture.num_layers == 2
-    assert entry.parameters == 256 * 64 + 2 * 64 * 64 + 2 * 128 * 64 + 5 * 64
+    assert entry.parameters == 256 * 64 + 2 * 64 * 64 + 2 * 128 * 64 + 11 * 64
 
 
 @pytest.mark.parametrize(
