@@ -218,6 +218,10 @@ def _whole(answer: Answer, text: str, about: dict[str, Any]) -> Response:
     return JSONResponse({**about, "object": "chat.completion", "choices": [choice], "usage": answer.usage})
 
 
+_WRONG_KEY = (
+    "The key is missing or wrong. Send the one that was shown when the endpoint was started; to get another one, "
+    "stop it and start it again."
+)
 _TOO_LARGE = "The request is too large."
 
 
@@ -232,7 +236,7 @@ async def _body(request: Request) -> bytes:
 
 
 def _wrong_key() -> Response:
-    error = _error(401, "invalid_request_error", "The key is missing or wrong.", "invalid_api_key")
+    error = _error(401, "invalid_request_error", _WRONG_KEY, "invalid_api_key")
     error.headers["WWW-Authenticate"] = "Bearer"
     return error
 

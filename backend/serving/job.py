@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import socket
 import threading
@@ -93,9 +94,10 @@ def listen(host: str, port: int) -> socket.socket:
         try:
             return _bind(host, number)
         except (OSError, OverflowError) as error:
-            reason = getattr(error, "strerror", None) or str(error)
+            in_use = getattr(error, "errno", None) == errno.EADDRINUSE
+            reason = "Another program uses it" if in_use else getattr(error, "strerror", None) or str(error)
     where = f"Port {port} of {host[:60]}" if port else host[:60]
-    raise BadSetting(f"{where} can't be used.", f"The system reports: {reason}.", "Choose another port or host.")
+    raise BadSetting(f"{where} can't be used.", f"{reason}.", "Choose another port or host.")
 
 
 def _bind(host: str, port: int) -> socket.socket:

@@ -28,7 +28,7 @@ import threading
 from typing import Any
 
 from backend.datasets.store import DatasetStore
-from backend.errors import BadInput
+from backend.errors import BadInput, RunProblem
 from backend.hosting.policy import HOME, Feature, Policy
 from backend.models import bundled, catalogue, local
 from backend.records.specs import Hardware
@@ -59,6 +59,11 @@ from ui.services.selection import Choice
 from ui.services.shared import Shared
 from ui.services.versions import VersionService
 from ui.services.writing import WritingService
+
+_SERVED = "Its endpoint is open."
+_STOP_SERVING = (
+    "Stop it on Share (“Use it from other programs”), or with Ctrl-C where it was started; then delete it."
+)
 
 
 class App:
@@ -206,16 +211,23 @@ class App:
     def remove_model(self, model_id: str) -> float:
         """Deletes a downloaded model, or a partial download, and returns the MiB freed.
 
-        Raises BadInput while a run needs it, NotInDemo in a demo, and whatever `ModelService.remove` raises.
+        Raises BadInput while a run or an endpoint needs it, NotInDemo in a demo, and whatever `ModelService.remove`
+        raises.
         """
         self.policy.require(Feature.DELETE_MODEL)
         entry = catalogue.find(model_id)
         if self.runs.is_training_on(entry.id):
             raise BadInput(f"{entry.name} is being trained.", "", "Stop that training first.")
+        served = self.endpoints.current()
+        if served and self.runs.is_readable(served.run_id) and self.runs.spec(served.run_id).model.id == entry.id:
+            raise BadInput(f"{entry.name} is being used by other programs.", _SERVED, _STOP_SERVING)
         self.results.stop_chat()
         return self.models.remove(entry)
 
     def delete_run(self, run_id: str) -> None:
-        """Deletes a run, and closes the chat if it is about this run."""
+        """Deletes a run, and closes the chat if it is about this run. Raises RunProblem, also while it is served."""
+        served = self.endpoints.current()
+        if served and served.run_id == run_id:
+            raise RunProblem("This model is being used by other programs.", _SERVED, _STOP_SERVING)
         self.runs.delete(run_id)
         self.results.close_chat(run_id)

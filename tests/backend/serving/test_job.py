@@ -166,7 +166,7 @@ def test_a_port_in_use_is_named() -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
-        with pytest.raises(BadSetting, match=r"Port \d+"):
+        with pytest.raises(BadSetting, match=r"Port \d+ .* Another program"):
             job.listen("127.0.0.1", other.getsockname()[1])
 
 
