@@ -415,7 +415,7 @@ class HubPush:
 class GgufSize:
     """A GGUF file of an export. loss: mean divergence of its next words from the 16-bit model's (nats), same_choice:
     the share of `places` positions with the same word; None where it was not measured. too_narrow: the share of the
-    weights that take a larger type."""
+    weights that take a larger type. task: how it did on held-out examples, in words; "" where it was not tried."""
 
     kind: str
     size_mib: float
@@ -424,6 +424,7 @@ class GgufSize:
     places: int
     too_narrow: float
     recommended: bool
+    task: str = ""
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,17 @@ from pathlib import Path
 from typing import Any
 
 from backend.chat.client import Chat
-from backend.export import checks, conversations, divergence, modelfile, ollama_template, programs, rendering, steps
+from backend.export import (
+    checks,
+    conversations,
+    divergence,
+    modelfile,
+    ollama_template,
+    programs,
+    rendering,
+    steps,
+    task_score,
+)
 from backend.export.request import ExportRequest
 from backend.gguf import convert as gguf
 from backend.gguf import sizes
@@ -28,7 +38,7 @@ def make(request: ExportRequest) -> None:
     Raises MissingPart, NotEnough, ExportFailed.
 
     Puts into the result `sizes`, for each file {kind, file, bytes, kl (nats), same_choice, places, too_narrow,
-    recommended}, and `smoke`, the check of each by its type.
+    recommended, task}, and `smoke`, the check of each by its type.
     """
     merged, kinds = request.work / request.name, request.kinds
     steps.merge_model(request, merged, for_gguf=True)
@@ -54,6 +64,7 @@ def make(request: ExportRequest) -> None:
         _check(request, merged, files)
         lost = _measure(request, f16, files)
     request.result["sizes"] = _describe(merged, files, lost)
+    task_score.add(request, files)
     best = next((one["kind"] for one in request.result["sizes"] if one["recommended"]), kinds[0])
     for file in files.values():
         _write_modelfile(request, file)

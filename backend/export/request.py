@@ -158,8 +158,8 @@ class ExportRequest:
             (model_folder.check if self.full else model_folder.check_adapter)(self.trained_folder)
         if self.kinds:
             gguf.converter()
-        if set(self.kinds) - set(gguf.BY_CONVERTER):
-            require_llama_cpp()
+        if others := sorted(set(self.kinds) - set(gguf.BY_CONVERTER)):
+            require_llama_cpp(f"Files of the type {', '.join(others)} can't be made here yet.")
         if self.run.model.id == bundled.MODEL_ID:
             bundled.ensure(self.context.workspace, self.context.progress)
         if self.to == "merged" or self.kinds:

@@ -149,6 +149,8 @@ def _size_line(size: dict[str, Any]) -> str:
     if size["kl"] is not None and size["kind"] != "F16":
         parts.append(f"the same next word in {size['same_choice']:.1%} of {size['places']} positions")
         parts.append(f"loss {size['kl']:.4f} nats")
+    if size["task"]:
+        parts.append(fmt.task_score(size["task"]))
     if size["too_narrow"]:
         parts.append(f"{size['too_narrow']:.0%} of the weights in a larger type")
     return ", ".join(parts) + (" (recommended for this computer)" if size["recommended"] else "")

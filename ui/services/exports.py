@@ -44,6 +44,7 @@ def export_status(job: Job, folder: Path) -> ExportStatus:
                 one["places"],
                 one["too_narrow"],
                 one["recommended"],
+                fmt.task_score(one.get("task")),
             )
             for one in job.result.get("sizes", [])
         ),

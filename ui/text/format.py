@@ -210,3 +210,13 @@ def short_number(value: float) -> str:
     if value >= 1e6:
         return f"{value / 1e6:.0f} million"
     return number(value)
+
+
+def task_score(task: Mapping[str, Any] | None) -> str:
+    """How a file did on held-out examples: "14 of 16 held-out examples right"; "" where it was not tried."""
+    if not task:
+        return ""
+    score, items = task["score"], task["items"]
+    if task["measure"] == "chrf":
+        return f"similarity {score:.2f} to the expected answers of {items} held-out examples"
+    return f"{round(score * items)} of {items} held-out examples right"

@@ -99,6 +99,8 @@ def test_gguf_files_are_made_from_one_conversion_and_checked(
     convert = gguf_files.gguf.convert
     monkeypatch.setattr(gguf_files.gguf, "convert", lambda *given: (converted.append(given), convert(*given)))
     work = new_export("gguf:Q8_0,gguf:Q4_K_M", name="Shop: Bestellungen/../2")
+    asked = [{"role": "user", "content": "Where is order 4711?"}, {"role": "assistant", "content": "Zzz"}]
+    write_conversations(work.workspace.run_folder(work.spec["run"]), "held_out", [asked])
     result = export_job.run(work)
     assert len(converted) == 1
 
@@ -115,6 +117,7 @@ def test_gguf_files_are_made_from_one_conversion_and_checked(
     assert large["same_choice"] > 0.9
     assert large["places"] == small["places"] > 0
     assert (large["too_narrow"], small["too_narrow"] > 0.5) == (0.0, True), "rows of 576 don't fit K types"
+    assert large["task"] == small["task"] == {"measure": "exact", "score": 0.0, "items": 1}
     assert sum(one["recommended"] for one in result["sizes"]) == 1
     announced = exports.sizes(bundled.folder(work.workspace), adapter)
     for one in result["sizes"]:

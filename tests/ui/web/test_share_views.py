@@ -41,3 +41,8 @@ def test_the_types_say_which_weights_do_not_fit() -> None:
     assert "78%" in offered["gguf:Q6_K"]
     assert "%" not in offered["gguf:Q8_0"]
     assert set(offered) == {f"gguf:{kind}" for kind in ("F16", "Q8_0", "Q6_K", "Q5_K_M", "Q4_K_M")}
+
+
+def test_without_llama_cpp_it_says_how_to_get_the_other_types() -> None:
+    assert "compiler" in views.types_note(False)
+    assert "compiler" not in views.types_note(True)

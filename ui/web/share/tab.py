@@ -9,6 +9,7 @@ from typing import Any
 import gradio as gr
 from markupsafe import Markup
 
+from backend.gguf.requirement import has_llama_cpp
 from ui.services.app import App
 from ui.services.selection import Choice
 from ui.web.browser_state import BrowserState, Inputs, Updates
@@ -16,7 +17,7 @@ from ui.web.components import button, clickable, html, primary
 from ui.web.errors import handler
 from ui.web.html import components
 from ui.web.share import at_home, endpoint_card, hf_jobs_card, hub_card
-from ui.web.share.views import choices, gguf_types
+from ui.web.share.views import choices, gguf_types, types_note
 from ui.web.share.views import exports as exports_html
 from ui.web.try_it import ready_models
 from ui.web.try_it.ready_models import no_model
@@ -73,7 +74,7 @@ class ShareTab:
             self.line: self._guide(choice, why_not) + ready_models.run_line(self.app, choice),
             self.offered: ready_models.offer(self.app, choice),
             self.kind: gr.update(choices=choices(sizes), visible=not only_script),
-            self.types: gr.update(choices=gguf_types(sizes, narrow)),
+            self.types: gr.update(choices=gguf_types(sizes, narrow), info=types_note(has_llama_cpp())),
             self.base: self._base(choice, why_not),
             self.make: gr.update(interactive=not (busy or why_not), visible=not only_script),
             self.script: gr.update(interactive=not busy, visible=only_script),
@@ -120,7 +121,7 @@ def build(app: App, state: BrowserState) -> ShareTab:
             gguf_types({}, {}),
             value=[DEFAULT],
             label="GGUF types",
-            info="All are made in one go. Each is compared with the 16-bit model.",
+            info=types_note(True),
             elem_id="gguf-types",
         )
     base = gr.Radio(BASES, value="original", label="What it is merged into", visible=False, elem_id="export-base")

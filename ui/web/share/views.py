@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from markupsafe import Markup
 
+from backend.gguf.requirement import HOW_TO_GET_IT
 from ui.records import ExportFile, ExportStatus, GgufSize
 from ui.text import format as fmt
 from ui.web.html import components
@@ -61,6 +62,13 @@ def gguf_types(sizes: dict[str, tuple[float, float]], too_narrow: dict[str, floa
     return offered
 
 
+def types_note(can_make_all: bool) -> str:
+    """What to know about the types. can_make_all: llama-cpp-python is here."""
+    if can_make_all:
+        return "All are made in one go. Each is compared with the 16-bit model."
+    return f"Q6_K, Q5_K_M and Q4_K_M can't be made here yet, and no file is compared. {HOW_TO_GET_IT}"
+
+
 def exports(lines: Iterable[ExportStatus], instruction: str = "") -> Markup:
     """Every export of a run: how far it is, or its files and checks, and where to use it. instruction: of its
     examples."""
@@ -93,7 +101,7 @@ def _sizes(sizes: Sequence[GgufSize]) -> Markup:
 
 def _size(one: GgufSize) -> tuple[str, str]:
     """The size, and in small print what was lost and why a file may be larger than its type promises."""
-    parts = []
+    parts = [f"{one.task[:1].upper()}{one.task[1:]}."] if one.task else []
     if one.kind != "F16" and one.loss is not None and one.same_choice is not None:
         parts.append(
             f"The same next word as the 16-bit model in {one.same_choice:.1%} of {one.places} positions; "
