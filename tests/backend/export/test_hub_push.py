@@ -192,8 +192,11 @@ def test_the_page_lists_the_files_and_needs_consent(
             assert "only you" in listed
             with pytest.raises(RuntimeError):
                 await page.ask(send, **typed)
+            for seen in ("", f"{run_id} merged False", "another-run adapter False"):
+                with pytest.raises(RuntimeError):
+                    await page.ask(send, **typed, **{"hub-agree": True, "hub-seen": seen})
             assert not sent
-            await page.ask(send, **typed, **{"hub-agree": True})
+            await page.ask(send, **typed, **{"hub-agree": True, "hub-seen": f"{run_id} adapter False"})
 
     anyio.run(use_the_page)
     assert sent == [((run_id, "adapter", "orders"), {"private": True})]

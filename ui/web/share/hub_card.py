@@ -37,13 +37,14 @@ TITLES: dict[Form, str] = {
 
 @dataclass
 class HubCard:
-    """The components of the section."""
+    """The components of the section. seen: of which run, and as what, the files were listed."""
 
     app: App
     form: gr.Radio
     repo: gr.Textbox
     public: gr.Checkbox
     look: gr.Button
+    seen: gr.Textbox
     agreed: gr.Checkbox
     send: gr.Button
     stop: gr.Button
@@ -52,7 +53,7 @@ class HubCard:
 
     @property
     def outputs(self) -> list[Any]:
-        asked = [self.form, self.repo, self.public, self.look, self.agreed, self.send]
+        asked = [self.form, self.repo, self.public, self.look, self.seen, self.agreed, self.send]
         return [*asked, self.stop, self.offer, self.pushes]
 
     def show(self, choice: Choice) -> Updates:
@@ -96,12 +97,13 @@ def build(app: App, state: BrowserState) -> HubCard:
         public = gr.Checkbox(label="Everybody may see it (public)", elem_id="hub-public")
         look = button("See what is uploaded", interactive=False, elem_id="hub-look")
         offer_html = html()
+        seen = gr.Textbox("", label="Listed", visible=False, elem_id="hub-seen")
         agreed = gr.Checkbox(label="I agree to this upload", visible=False, elem_id="hub-agree")
         with gr.Row(elem_classes="actions"):
             send = button("Upload it", interactive=False, visible=False, elem_id="hub-send")
             stop = button("Stop the upload", visible=False, elem_id="hub-stop")
         sent = html()
-    card = HubCard(app, form, repo, public, look, agreed, send, stop, offer_html, sent)
+    card = HubCard(app, form, repo, public, look, seen, agreed, send, stop, offer_html, sent)
 
     def form_of(inputs: Inputs) -> Form:
         if inputs[form] not in FORMS:
@@ -109,11 +111,15 @@ def build(app: App, state: BrowserState) -> HubCard:
         chosen: Form = inputs[form]
         return chosen
 
+    def listing_of(inputs: Inputs) -> str:
+        return f"{state.choice(inputs).run_id} {inputs[form]} {bool(inputs[public])}"
+
     @handler
     def look_up(inputs: Inputs) -> Updates:
         found = app.hub_pushes.offer(state.choice(inputs).run_id, form_of(inputs))
         card_text = app.hub_pushes.card(state.choice(inputs).run_id, form_of(inputs))
         return {
+            seen: listing_of(inputs),
             offer_html: offer(found, card_text, public=bool(inputs[public])),
             agreed: gr.update(value=False, visible=True),
             send: gr.update(visible=True, interactive=False),
@@ -133,6 +139,8 @@ def build(app: App, state: BrowserState) -> HubCard:
         choice = state.choice(inputs)
         if not inputs[agreed]:
             raise BadInput("Nothing was uploaded.", "", "Agree to the upload first.")
+        if inputs[seen] != listing_of(inputs):  # another run was opened meanwhile
+            raise BadInput("Nothing was uploaded.", "The list above is of another model.", "Look at the list again.")
         app.hub_pushes.start(choice.run_id, form_of(inputs), str(inputs[repo] or ""), private=not inputs[public])
         return {**card.show(choice), **card._without_offer()}
 
@@ -148,7 +156,7 @@ def build(app: App, state: BrowserState) -> HubCard:
     for part in (form, public):
         state.listen(part.input, changed, card.outputs, part)
     state.listen(agreed.input, agree, card.outputs, agreed)
-    state.listen(send.click, upload, card.outputs, form, repo, public, agreed)
+    state.listen(send.click, upload, card.outputs, form, repo, public, seen, agreed)
     state.listen(stop.click, end, card.outputs)
     return card
 
