@@ -29,10 +29,11 @@ def add(request: ExportRequest, files: dict[str, Path]) -> None:
     sizes: list[dict[str, Any]] = request.result["sizes"]
     for one in sizes:
         one["task"] = None
+    if len(files) < 2 or request.run.settings.trainer != "sft" or not has_llama_cpp():
+        return
     items = judging_items(request.run_folder, ITEMS)
     measure = choose_measure([item.expected for item in (*training_items(request.run_folder), *items)])
-    plain = request.run.settings.trainer == "sft" and not any(item.tools for item in items)
-    if len(files) < 2 or not items or not plain or measure.name == "tool_call" or not has_llama_cpp():
+    if not items or measure.name == "tool_call" or any(item.tools for item in items):
         return
     chat = Chat(request.context.workspace, log_file=request.context.folder / "gguf.log")
     try:
