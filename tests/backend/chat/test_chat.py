@@ -283,28 +283,28 @@ def test_an_adapter_without_effect_is_rejected(tiny: Chat, tiny_model: Path, tmp
         tiny.ask(JAPAN)
 
 
-def test_a_missing_model_is_reported(tiny: Chat, tmp_path: Path) -> None:
+def test_a_missing_model_is_reported(tiny_chat: Chat, tmp_path: Path) -> None:
     with pytest.raises(MissingPart):
-        tiny.open(tmp_path / "nowhere")
+        tiny_chat.open(tmp_path / "nowhere")
 
 
-def test_a_pickle_is_never_opened(tiny: Chat, tiny_model: Path, tmp_path: Path) -> None:
+def test_a_pickle_is_never_opened(tiny_chat: Chat, tiny_model: Path, tmp_path: Path) -> None:
     canary = tmp_path / "canary"
     adapter = make_adapter(tmp_path / "adapter", tiny_model)
     (adapter / "adapter_model.safetensors").unlink()
     payload = f"cposix\nsystem\n(S'touch {canary}'\ntR.".encode()
     (adapter / "adapter_model.bin").write_bytes(payload)
     with pytest.raises(MissingPart, match="result of this run is missing"):
-        tiny.open(tiny_model, adapter)
+        tiny_chat.open(tiny_model, adapter)
     assert not canary.exists()
 
 
 @pytest.mark.parametrize("file", ["config.json", "tokenizer_config.json"])
-def test_a_model_with_its_own_code_is_rejected(tiny: Chat, tiny_model: Path, tmp_path: Path, file: str) -> None:
+def test_a_model_with_its_own_code_is_rejected(tiny_chat: Chat, tiny_model: Path, tmp_path: Path, file: str) -> None:
     import shutil
 
     foreign = shutil.copytree(tiny_model, tmp_path / "foreign")
     values = json.loads((foreign / file).read_text("utf-8"))
     (foreign / file).write_text(json.dumps({**values, "auto_map": {"AutoModelForCausalLM": "m.M"}}), "utf-8")
     with pytest.raises(WorkspaceProblem, match="program code"):
-        tiny.open(foreign)
+        tiny_chat.open(foreign)
