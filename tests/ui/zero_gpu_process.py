@@ -101,22 +101,15 @@ def serve() -> str:
 
 def train(requests: zero_gpu.Requests, root: Path, job_id: str) -> str:
     """Trains for real, on the processor that stands for the GPU."""
-    import spaces.zero.torch
-
-    spaces.zero.torch.init = lambda uuid: None
     requests.call("anna", root, job_id, 90)
     return Supervisor(Workspace(root), 10, 10).reconcile(store.find(Workspace(root), job_id)).state.value
 
 
 def main(root: Path, job_id: str = "") -> None:
-    if job_id:
-        import torch
-
-        torch.version.cuda = "13.0"  # as if this build had it
-    else:
-        sys.modules["torch"] = None  # type: ignore[assignment]  # without it, `spaces` asks no driver for a GPU
+    sys.modules["torch"] = None  # type: ignore[assignment]  # without it, `spaces` asks no driver for a GPU
     os.environ.update(SPACES_ZERO_GPU="true", SPACES_ZERO_DEVICE_API_URL=serve())
     zero_gpu.register()
+    del sys.modules["torch"]
     requests = zero_gpu.Requests()
     requests.remember("anna", SimpleNamespace(headers=Headers({zero_gpu.HEADER: TOKEN})))
     found = train(requests, root, job_id) if job_id else outcomes(requests.call, Workspace.open(root))
