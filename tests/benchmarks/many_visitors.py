@@ -1,7 +1,7 @@
 """Whether a shared demo stays quick with sixty visitors: 58 that speak gradio's protocol, and two real browsers.
 
 The demo is a process of its own on two processor cores, and every visitor has a model that was trained for two
-steps. A visitor's page ticks each second, as an open page does. Now and then the visitor clicks: opens a tab, uploads
+steps. A visitor's page ticks as an open page does. Now and then the visitor clicks: opens a tab, uploads
 a file, looks at another example, or asks the model a question, for which the chats wait for seats. A click is timed
 until its answer is here; a question only counts as answered or as refused. The two browsers go through the tabs. The
 peer is the same page with one visitor, measured first. The last line is JSON: ours is the 95th percentile of a click
@@ -40,11 +40,12 @@ from backend.settings import SAMPLES, Workspace
 from tests.ui.page_client import PageClient
 from ui.services.app import App
 from ui.services.selection import Choice
+from ui.web.page import DEMO_TICK
 
 VISITORS, BROWSERS, MINUTES = 58, 2, 30.0
 PORT = 7963
 TABS = ("start", "data", "train", "try", "share", "runs")
-TICK, PAUSE = 1.0, 6.0  # seconds between two ticks, and between two clicks on average
+PAUSE = 6.0  # seconds between two clicks, on average
 ROWS = "\n".join(json.dumps({"question": f"What is {n}?", "answer": f"Number {n}."}) for n in range(60))
 
 
@@ -191,7 +192,7 @@ async def tick(timer: PageClient, page: PageClient, seen: Seen, until: float) ->
         timer.choice, timer.tab = page.choice, page.tab
         await timer.ask(listener)
         seen.ticks += 1
-        await asyncio.sleep(max(0.0, TICK - (time.monotonic() - started)))
+        await asyncio.sleep(max(0.0, DEMO_TICK - (time.monotonic() - started)))
 
 
 async def click(http: httpx.AsyncClient, page: PageClient, seen: Seen, chance: random.Random) -> None:

@@ -35,6 +35,7 @@ from ui.web.theme import theme
 from ui.web.train import tab as train_tab
 from ui.web.try_it import tab as try_it_tab
 
+TICK, DEMO_TICK = 1.0, 2.0  # seconds between two looks whether the open tab has changed
 HANDLERS = 8  # calls of one handler at the same time, in a demo
 STATIC = PROJECT_ROOT / "static"
 TABS = {
@@ -135,7 +136,7 @@ def build_page(app: App, demo: PerVisitor | None = None) -> Page:
         state = BrowserState(blocks)
         signature = gr.Textbox("", label="Signature", visible=False)
         opened_run = gr.Textbox("", label="Opened run", visible=False)
-        timer = gr.Timer(1.0)
+        timer = gr.Timer(DEMO_TICK if demo else TICK)
         html(HEADER)
         if demo:
             demo_notice.build(demo, blocks)
