@@ -30,6 +30,7 @@ import httpx
 from backend.records.events import StepEvent
 from backend.settings import SAMPLES, Workspace
 from jobs.records import State
+from tests.linked_model import bundled_in
 from tests.ui.page_client import PageClient
 from ui.services.app import App
 from ui.services.selection import Choice
@@ -82,6 +83,7 @@ def smoke() -> None:
     """Asks every handler once, with nothing else going on and no training."""
     with tempfile.TemporaryDirectory() as temporary:
         workspace = Workspace.open(Path(temporary))
+        bundled_in(workspace)
         app = App(workspace)
         data = app.datasets.add(SAMPLES / "orders.jsonl", "orders.jsonl")
         app.close()
