@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from backend.settings import PROJECT_ROOT, Workspace
-from tests.browser.conftest import PATIENCE, free_port, served
+from tests.browser import space_front
+from tests.browser.conftest import FLAGS, PATIENCE, chromium_path, free_port, served
 from tests.browser.steps import go, take_sample
+from tests.browser.two_visitors import Visitor, reached, work_at_once
 
 pytestmark = pytest.mark.browser
 
@@ -51,6 +54,26 @@ def test_two_visitors_see_only_their_own_work_and_what_the_demo_is(chromium: Any
     assert not second.locator("[data-do=download]").count()
     for page in (first, second):
         page.context.close()
+
+
+@pytest.mark.slow
+def test_two_visitors_of_a_space_stay_apart(chromium: Any, workspace_with_model: Workspace, tmp_path: Path) -> None:
+    """As in test_space.py, but in this environment, without installing what a Space installs."""
+    port = free_port()
+    variables = {
+        "SYSTEM": "spaces",
+        "SPACE_ID": "owner/demo",
+        "SPACE_HOST": space_front.SPACE,
+        "GRADIO_SERVER_NAME": "127.0.0.1",
+        "GRADIO_SERVER_PORT": str(port),
+    }
+    command = [sys.executable, str(PROJECT_ROOT / "app.py"), "--workspace", str(workspace_with_model.root)]
+    with served(command, port, tmp_path / "log.txt", variables), space_front.web(port, tmp_path) as flags:
+        browser = chromium.browser_type.launch(executable_path=chromium_path(), args=[*FLAGS, *flags])
+        first, second = (Visitor(browser, name) for name in ("Zebra", "Walrus"))
+        work_at_once(first, second)
+        assert reached(first, second) == []
+        browser.close()
 
 
 def test_after_a_restart_without_its_disk_the_page_says_what_is_gone(chromium: Any, demo: str) -> None:

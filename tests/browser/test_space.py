@@ -20,6 +20,7 @@ from backend.export import space
 from tests.browser import space_front
 from tests.browser.conftest import FLAGS, PATIENCE, chromium_path, free_port, served
 from tests.browser.steps import go, take_sample
+from tests.browser.two_visitors import Visitor, reached, work_at_once
 
 pytestmark = [
     pytest.mark.browser,
@@ -147,6 +148,12 @@ def test_the_page_is_used_in_a_frame_of_the_hub(browser: Any) -> None:
     go(frame, "train")
     frame.wait_for_selector("#start-training:not([disabled])")
     go(frame, "runs")
+
+
+def test_two_visitors_train_chat_and_download_at_once_and_stay_apart(browser: Any) -> None:
+    first, second = (Visitor(browser, name) for name in ("Zebra", "Walrus"))
+    work_at_once(first, second)
+    assert reached(first, second) == []
 
 
 def test_no_other_site_can_frame_it(browser: Any) -> None:
