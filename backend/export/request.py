@@ -24,9 +24,10 @@ from backend.gguf import convert as gguf
 from backend.gguf import sizes
 from backend.gguf.requirement import require_llama_cpp
 from backend.models import bundled, local, model_folder
+from backend.records.encoded import IGNORED
 from backend.records.specs import Precision, Record, RunSpec
 from backend.runs.conversations import usual_instruction
-from backend.runs.token_rows import read_rows
+from backend.runs.token_rows import TokenRow, read_rows
 from backend.training import oom
 from backend.training.device import Device
 from backend.training.state.resume import DEVICE
@@ -179,10 +180,7 @@ class ExportRequest:
     def rows(self) -> list[dict[str, list[int]]]:
         """Rows to compare probabilities on, {input_ids, labels}: validation rows if there are any, shortened."""
         train, validation = read_rows(self.run_folder)
-        return [
-            {"input_ids": row.input_ids[:_LONGEST].tolist(), "labels": row.labels[:_LONGEST].tolist()}
-            for row in (validation or train)[: export_checks.ROWS]
-        ]
+        return [_shortened(row) for row in (validation or train)[: export_checks.ROWS]]
 
     def _disk_needed(self) -> int:
         """Bytes."""
@@ -193,6 +191,15 @@ class ExportRequest:
         model = self.run.model.path
         rounded = model_folder.weight_bytes(model) if self.base == "trained" else 0
         return rounded + (merged_disk(model) if self.to == "merged" else gguf_disk(model, self.kinds))
+
+
+def _shortened(row: TokenRow) -> dict[str, list[int]]:
+    """The start of a row; where nothing in it is learned, as after a long prompt, the first token and the end."""
+    ids, labels = row.input_ids.tolist(), row.labels.tolist()
+    if len(ids) > _LONGEST and all(label == IGNORED for label in labels[:_LONGEST]):
+        end = 1 - _LONGEST
+        return {"input_ids": [*ids[:1], *ids[end:]], "labels": [*labels[:1], *labels[end:]]}
+    return {"input_ids": ids[:_LONGEST], "labels": labels[:_LONGEST]}
 
 
 def merged_disk(model: Path) -> int:

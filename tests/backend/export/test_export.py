@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
@@ -24,7 +25,10 @@ from backend.export import gguf_files, merge
 from backend.export import job as export_job
 from backend.export import request as export_request
 from backend.models import bundled, local
+from backend.records.encoded import IGNORED
+from backend.runs import token_rows
 from backend.runs.conversations import write_conversations
+from backend.runs.token_rows import TokenRow
 from backend.settings import Workspace, new_id
 from backend.tokens.tokenizer import ChatTokenizer
 from backend.training import oom
@@ -109,6 +113,7 @@ def test_gguf_files_are_made_from_one_conversion_and_checked(
     assert [file["name"] for file in result["files"]] == [f"{name}-CHECKS.json", *made, f"{name}-how-to-use.txt"]
     written = json.loads((work.published / f"{name}-CHECKS.json").read_text("utf-8"))
     assert written["smoke"]["Q8_0"]["same_choice"] > written["smoke"]["Q4_K_M"]["same_choice"]
+    assert "text" not in written["smoke"]["Q8_0"], "an answer to an example is nothing for others"
     assert written["parity"]["conversations"] >= 8
     assert written["template"]["ok"] is (True if importlib.util.find_spec("xllamacpp") else None)
     large, small = result["sizes"]
@@ -244,6 +249,17 @@ def test_after_qlora_the_loss_is_measured_on_either_base(tiny_export: NewExport)
         assert written["loss"]["places"] > 0
         lost[base] = abs(result["loss"]["merged"] - result["loss"]["trained"])
     assert lost["trained"] < lost["original"]
+
+
+def test_the_checks_reach_the_answer_after_a_long_prompt(tiny_export: NewExport) -> None:
+    work = tiny_export("merged", adapter=False)
+    ids = np.arange(2000, dtype=np.int32)
+    labels = np.where(ids < 1990, IGNORED, ids)
+    token_rows.write_rows(work.workspace.run_folder(work.spec["run"]), [TokenRow(ids, labels, 10)], [])
+    [row] = export_request.ExportRequest.of(work).rows()
+    assert len(row["input_ids"]) == len(row["labels"]) == 512
+    assert row["input_ids"][0] == 0, "many models need their first token"
+    assert [label for label in row["labels"] if label != IGNORED] == list(range(1990, 2000))
 
 
 def test_only_qlora_has_a_4_bit_base(tiny_export: NewExport) -> None:
