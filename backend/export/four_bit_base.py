@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from backend.export import weights
 from backend.export.lora_merge import stored_name
-from backend.export.weights import DTYPES, Edit, Stored
+from backend.export.weights import DTYPES, Edit
 from backend.models import four_bit, model_folder
+from backend.models.safetensors_header import Stored
 from backend.records.specs import Precision, TrainSettings
 from backend.training import model as training_model
 from backend.training.device import Device

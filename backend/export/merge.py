@@ -20,8 +20,9 @@ from typing import TYPE_CHECKING, Any
 from backend.errors import ExportFailed, NotEnough
 from backend.export import weights
 from backend.export.lora_merge import Adapter
-from backend.export.weights import DTYPES, Edit, Stored
+from backend.export.weights import DTYPES, Edit
 from backend.models import model_folder
+from backend.models.safetensors_header import Stored
 from backend.records.units import MIB
 
 if TYPE_CHECKING:

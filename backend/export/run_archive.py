@@ -116,11 +116,11 @@ class RunArchive:
         try:
             if portable_rows.restore(rows, run_folder) != (self.spec.data.train_rows, self.spec.data.validation_rows):
                 _refuse("Its rows are not those of its training.")
-        except ValueError as error:
-            raise _refusal("Its rows can't be read.") from error
+            _check_learned(learned, full=self.spec.settings.method == "full")
+        except (ValueError, RecursionError) as error:
+            raise _refusal("Its rows or the files of its model can't be read.") from error
         rows.unlink()
         about.write(run_folder, self.name, self.note)
-        _check_learned(learned, full=self.spec.settings.method == "full")
 
     def _data(self, run_folder: Path) -> dict[str, Path]:
         """The files about the run in the zip file, and where each goes."""
@@ -182,7 +182,8 @@ def _run(text: bytes, workspace: Workspace, archive: zipfile.ZipFile, listed: di
 
 
 def _is_number(key: str, value: object) -> bool:
-    whole = isinstance(value, int) and not isinstance(value, bool)
+    """Whether a result is a number that can be shown: a step, or what fits into a float."""
+    whole = isinstance(value, int) and not isinstance(value, bool) and abs(value) < 1 << 53
     return whole or (isinstance(value, float) and math.isfinite(value) and not key.endswith("step"))
 
 
@@ -194,7 +195,7 @@ def _check_entries(archive: zipfile.ZipFile, size: int) -> str:
         _refuse(f"It holds {len(entries):,} files.")
     for entry, name in zip(entries, names, strict=True):
         kind = stat.S_IFMT(entry.external_attr >> 16)
-        if not all(map(_NAME.fullmatch, name.split("/"))):
+        if entry.filename != name or not all(map(_NAME.fullmatch, name.split("/"))):
             _refuse(f"It holds a file with a path that Apprentice does not write: {name[:80]!r}.")
         if kind not in (0, stat.S_IFREG):
             _refuse(f"{name} is not a plain file but a link or the like.")
@@ -236,7 +237,7 @@ def _read(archive: zipfile.ZipFile, name: str) -> bytes:
 def _check_learned(folder: Path, *, full: bool) -> None:
     """Check what was learned, and write the adapter's configuration anew.
 
-    Raises BadInput, MissingPart, WorkspaceProblem, ValueError for a file that is not JSON.
+    Raises BadInput, MissingPart, WorkspaceProblem; ValueError and RecursionError for a file that is not JSON.
     """
     if full:
         model_folder.check(folder)

@@ -1,18 +1,15 @@
-"""Rewrites the safetensors files of a model, one tensor in memory at a time.
-
-Format: https://huggingface.co/docs/safetensors, 8 bytes with the length of a JSON header, the header, the tensors.
-"""
+"""Rewrites the safetensors files of a model, one tensor in memory at a time."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 from backend.files.disk_errors import disk_errors
-from backend.models import model_folder
+from backend.models import model_folder, safetensors_header
+from backend.models.safetensors_header import Stored
 
 if TYPE_CHECKING:
     import torch
@@ -31,24 +28,11 @@ class Edit(NamedTuple):
     compute: Callable[[torch.Tensor], torch.Tensor]
 
 
-class Stored(NamedTuple):
-    """A tensor in a file, by its header. dtype: as safetensors names it, such as "BF16"."""
-
-    dtype: str
-    shape: tuple[int, ...]
-    begin: int
-    end: int
-
-    @property
-    def numbers(self) -> int:
-        return prod(self.shape)
-
-
 def stored(model: Path) -> dict[str, Stored]:
     """The tensors of the model in the folder `model`, from the headers of its files."""
     found: dict[str, Stored] = {}
     for file in model_folder.weight_files(model):
-        found |= _read_header(file)[0]
+        found |= safetensors_header.read(file)[0]
     return found
 
 
@@ -63,7 +47,7 @@ def rewrite(source: Path, out: Path, edits: Mapping[str, Edit], report: Callable
     total, done, size = sum(file.stat().st_size for file in files), 0, 0
     places: dict[str, str] = {}
     for file in files:
-        tensors, about = _read_header(file)
+        tensors, about = safetensors_header.read(file)
         entries = {name: _new_entry(one, edits.get(name)) for name, one in tensors.items()}
         order = sorted(entries, key=lambda name: (-_SIZES.get(entries[name][0], 1), name))  # aligned
         header, end = {"__metadata__": {"format": "pt", **about}}, 0
@@ -85,19 +69,6 @@ def rewrite(source: Path, out: Path, edits: Mapping[str, Edit], report: Callable
     if (source / model_folder.INDEX).is_file():
         index = {"metadata": {"total_size": size}, "weight_map": dict(sorted(places.items()))}
         (out / model_folder.INDEX).write_text(json.dumps(index, indent=2) + "\n", "utf-8")
-
-
-def _read_header(file: Path) -> tuple[dict[str, Stored], dict[str, Any]]:
-    """The tensors of a file with their places in it (bytes from its start), and its metadata."""
-    with file.open("rb") as content:
-        length = int.from_bytes(content.read(8), "little")
-        header = json.loads(content.read(length))
-    about = header.pop("__metadata__", None) or {}
-    start = 8 + length
-    return {
-        name: Stored(one["dtype"], tuple(one["shape"]), *(start + offset for offset in one["data_offsets"]))
-        for name, one in header.items()
-    }, about
 
 
 def _new_entry(one: Stored, edit: Edit | None) -> tuple[str, int]:

@@ -7,19 +7,19 @@ the names and shapes of the tensors in their files.
 from __future__ import annotations
 
 import importlib.util
-import json
 import re
 from functools import cache
+from math import prod
 from pathlib import Path
 from typing import Any
 
 from backend.errors import BadInput
+from backend.models import safetensors_header
 
 _LISTS = {"causal": "MODEL_FOR_CAUSAL_LM_MAPPING_NAMES", "masked": "MODEL_FOR_MASKED_LM_MAPPING_NAMES"}
 _IN_A_BLOCK = re.compile(r"(?:.*?\.)?(\d+)\.(.+)\.weight")
 # Besides what is no linear layer, those that peft refuses because a state-space kernel reads their weights itself.
 _NOT_LINEAR = re.compile(r"experts|embed|norm|router|(^|\.)(gate|shared_expert_gate|(mamba|mixer)\.out_proj)$")
-_LONGEST_HEADER = 100_000_000  # bytes, as the safetensors package allows
 
 
 def check(config: dict[str, Any], source: str) -> None:
@@ -48,10 +48,7 @@ def blocks(folder: Path) -> tuple[int, int, dict[str, tuple[int, int]]]:
     parameters, last, layers = 0, -1, dict[str, tuple[int, int]]()
     for file in sorted(folder.glob("*.safetensors")):
         for name, shape in _shapes(file).items():
-            size = 1
-            for length in shape:
-                size *= length
-            parameters += size
+            parameters += prod(shape)
             found = _IN_A_BLOCK.fullmatch(name)
             if found and "vision" not in name:
                 last = max(last, int(found[1]))
@@ -78,13 +75,10 @@ def _classes(which: str) -> dict[str, str]:
     return dict(re.findall(r'\(\s*"([^"]+)",\s*"([^"]+)"', listed[1])) if listed else {}
 
 
-def _shapes(file: Path) -> dict[str, list[int]]:
+def _shapes(file: Path) -> dict[str, tuple[int, ...]]:
     try:
-        with file.open("rb") as content:
-            size = int.from_bytes(content.read(8), "little")
-            header = json.loads(content.read(min(size, _LONGEST_HEADER)))
-        return {name: entry["shape"] for name, entry in header.items() if name != "__metadata__"}
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        return {name: one.shape for name, one in safetensors_header.read(file)[0].items()}
+    except ValueError as error:
         raise BadInput(
             f"The file {file.name} is damaged.", "It has no safetensors header.", "Download it again."
         ) from error

@@ -53,9 +53,17 @@ def check(folder: Path) -> None:
 
 
 def _has_all_weights(folder: Path) -> bool:
-    """Whether there are weights, and every file that an index lists."""
-    listed = _json(folder / INDEX).get("weight_map") or {}
-    return any(folder.glob("*.safetensors")) and all((folder / name).is_file() for name in set(listed.values()))
+    """Whether there are weights, and every file that an index lists, in the folder itself."""
+    names = _indexed(folder)
+    return any(folder.glob("*.safetensors")) and all(
+        Path(name).name == name and (folder / name).is_file() for name in names
+    )
+
+
+def _indexed(folder: Path) -> list[str]:
+    """The names of the weight files in the index of the model in `folder`; [] without one."""
+    listed = _json(folder / INDEX).get("weight_map")
+    return sorted({str(name) for name in listed.values()}) if isinstance(listed, dict) else []
 
 
 def check_adapter(folder: Path) -> None:
@@ -100,8 +108,7 @@ def attach_adapter(model: Any, adapter: Path) -> Any:
 
 def weight_files(folder: Path) -> list[Path]:
     """The safetensors files of the model in `folder`: those in its index, or all where it has none."""
-    listed = _json(folder / INDEX).get("weight_map") or {}
-    return [folder / name for name in sorted(set(listed.values()))] or sorted(folder.glob("*.safetensors"))
+    return [folder / name for name in _indexed(folder)] or sorted(folder.glob("*.safetensors"))
 
 
 def copy_other_files(folder: Path, out: Path) -> None:

@@ -46,7 +46,10 @@ def folder(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     with_examples(folder)
     about.write(folder, "Orders", "the good one")
     write_json(folder / "base.json", base_files(tiny_model))
-    write_json(folder / "status.json", {"state": "completed", "result": {"best_step": 3, "eval_loss": 0.5, "x": []}})
+    write_json(
+        folder / "status.json",
+        {"state": "completed", "result": {"best_step": 3, "eval_loss": 0.5, "x": [], "eval_step": 10**400}},
+    )
     event = {"time": 1.0, "attempt": 1, "kind": "eval", "data": {"step": 3, "loss": 0.5}}
     (folder / "events.jsonl").write_text(json.dumps(event) + "\n", "utf-8")
     return folder
@@ -87,6 +90,7 @@ def test_the_model_is_the_same_on_another_computer(folder: Path, archive: Path, 
     assert spec.settings == before.settings
     assert spec.data == before.data
     assert spec.model.path == here.models / "tests--tiny"
+    assert app.runs.job(found.run_id).result == {"best_step": 3, "eval_loss": 0.5}, "numbers that can be shown"
     assert app.results.has_model(found.run_id)
     assert digest(app.results.model_folder(found.run_id)) == digest(folder / "result" / "adapter")
     for old_rows, new_rows in zip(read_rows(folder), read_rows(new), strict=True):
@@ -176,6 +180,7 @@ HOSTILE: dict[str, Callable[[Files], Files]] = {
     "no rows": lambda files: listed(files, ROWS, b"PAR1"),
     "expression": lambda files: adapter_with(files, target_modules="(a+)+$"),
     "other adapter": lambda files: adapter_with(files, peft_type="VERA"),
+    "no JSON": lambda files: listed(files, "tiny/tiny-adapter/tokenizer_config.json", b"[" * 100_000),
     "code of its own": lambda files: listed(
         files, "tiny/tiny-adapter/tokenizer_config.json", b'{"auto_map": {"AutoTokenizer": "evil.py"}}'
     ),

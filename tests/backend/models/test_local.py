@@ -10,7 +10,7 @@ import pytest
 
 from backend import training
 from backend.errors import BadInput, MissingPart, RunProblem
-from backend.models import catalogue, local
+from backend.models import catalogue, local, model_folder
 from backend.records.specs import RunSpec
 from backend.settings import Workspace
 from tests.backend.tiny_run import make_run
@@ -68,6 +68,20 @@ def test_an_incomplete_model_in_the_cache_is_not_ready(
     assert not local.is_ready(workspace, "made/up")
     shutil.copyfile(snapshot / first, snapshot / second)
     assert local.is_ready(workspace, "made/up")
+
+
+@pytest.mark.parametrize("weight_map", [{"a": "../other/model.safetensors"}, {"a": "/other"}, {"a": 3}])
+def test_weights_are_never_read_from_outside_the_folder(tmp_path: Path, weight_map: object) -> None:
+    other = tmp_path / "other" / "model.safetensors"
+    model = tmp_path / "model"
+    other.parent.mkdir()
+    model.mkdir()
+    for file in (other, model / "model.safetensors", model / "config.json", model / "tokenizer.json"):
+        file.write_bytes(b"{}")
+    model_folder.check(model)
+    (model / "model.safetensors.index.json").write_text(json.dumps({"weight_map": weight_map}))
+    with pytest.raises(MissingPart):
+        model_folder.check(model)
 
 
 def test_a_folder_without_a_model_is_not_registered(tmp_path: Path) -> None:
