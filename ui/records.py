@@ -441,7 +441,7 @@ class ProgramGuide:
 
 @dataclass(frozen=True)
 class ExportStatus:
-    """An export: its progress, or its files, its checks as (passed or None for not run, sentence), and its guides."""
+    """An export: its progress, or its files, its checks as (passed, None without a verdict; sentence), its guides."""
 
     id: str
     to: str

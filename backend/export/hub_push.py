@@ -122,7 +122,8 @@ def run(context: Any) -> dict[str, Any]:
 
 
 def upload(folder: Path, spec: PushSpec) -> dict[str, Any]:
-    """Create the repository if it is missing, and upload a folder. Raises as `run`."""
+    """Create the repository if it is missing, and upload a folder. Returns and raises as `run`; private: as the hub
+    says of it, where it existed already."""
     hub = hf_jobs.api(token())
     kind = "space" if spec.form == "space" else "model"
     with hf_jobs.plain_errors(_WHAT):
@@ -130,14 +131,15 @@ def upload(folder: Path, spec: PushSpec) -> dict[str, Any]:
         repo = repo if "/" in repo else f"{hub.whoami()['name']}/{repo}"
         sdk = {"space_sdk": "gradio"} if kind == "space" else {}
         url = str(hub.create_repo(repo, private=spec.private, repo_type=kind, exist_ok=True, **sdk))
-        if spec.private and not hub.repo_info(repo, repo_type=kind).private:
+        private = bool(hub.repo_info(repo, repo_type=kind).private)
+        if spec.private and not private:
             raise RunProblem(
                 _WHAT,
                 f"{repo} exists already and is public: anyone could read it.",
                 "Choose another name, make it private there, or agree to a public model.",
             )
         hub.upload_folder(repo_id=repo, repo_type=kind, folder_path=folder, commit_message="Upload with Apprentice")
-    return {"url": url, "repo": repo, "private": spec.private}
+    return {"url": url, "repo": repo, "private": private}
 
 
 def token() -> str:

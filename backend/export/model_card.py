@@ -53,7 +53,7 @@ def card(
     Face Hub reads.
 
     name: a plain file name. The run's name, which a person typed, is escaped to a single line. instruction: that of
-    the examples, if any. checks: (passed, or None where it was not run; a sentence) of the export.
+    the examples, if any. checks: (passed, or None without a verdict; a sentence) of the export.
     """
     licence = _licence(run.model.id)
     header = {
@@ -141,7 +141,7 @@ def _scores(evaluation: Evaluation | None) -> str:
 def _checks(checks: Sequence[tuple[bool | None, str]]) -> str:
     if not checks:
         return ""
-    marks = {True: "passed", None: "not run", False: "failed"}
+    marks = {True: "passed", None: "no verdict", False: "failed"}
     lines = "".join(f"- {marks[passed]}: {_one_line(sentence, 400)}\n" for passed, sentence in checks)
     return f"## Checks of these files\n\n{lines}\n"
 

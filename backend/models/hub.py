@@ -163,6 +163,8 @@ class Repository:
                 for chunk in answer.iter_bytes(_CHUNK):
                     out.write(chunk)
                     progress.add(len(chunk))
+                    if out.tell() > file.size:  # which nobody announced
+                        break
         if part.stat().st_size != file.size:
             raise httpx.ReadError(f"{part.stat().st_size} of {file.size} bytes arrived")
 

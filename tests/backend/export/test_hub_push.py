@@ -71,6 +71,8 @@ def test_everything_arrives_in_a_private_repository(hub: Hub, folder: Path) -> N
     assert hub.repos == {"models/ana/orders": True}
     assert hub.files["models/ana/orders"] == {file.name: file.read_bytes() for file in folder.iterdir()}
     assert hub.tokens <= {f"Bearer {SECRET}", ""}, "the card is checked without one"
+    again = hub_push.upload(folder, PushSpec(form="adapter", repo="orders", private=False))
+    assert again["private"] is True, "what exists stays as private as it is, and is shown so"
     upload(folder, "ana/talk", "space", private=False)
     assert hub.repos["spaces/ana/talk"] is False
 
@@ -164,7 +166,7 @@ def test_the_command_lists_asks_and_uploads(
     sent = hub.files["models/ana/orders"]
     assert {"adapter_model.safetensors", "adapter_config.json", "README.md", "tokenizer.json"} <= sent.keys()
     card = sent["README.md"].decode()
-    for fact in ("apache-2.0", "6 of 8 right", "41% to 93%", "passed: The same tokens.", "not run: Not opened."):
+    for fact in ("apache-2.0", "6 of 8 right", "41% to 93%", "passed: The same tokens.", "no verdict: Not opened."):
         assert fact in card
     assert "4711" not in card, "no example is quoted"
     hub.status = 403

@@ -36,6 +36,7 @@ def folder(tmp_path: Path, bundled_model: Path) -> Path:
 def test_its_files_name_exact_versions_and_hold_no_example(folder: Path) -> None:
     readme = (folder / "README.md").read_text("utf-8")
     assert re.search(r"^sdk_version: \d+\.\d+\.\d+$", readme, re.MULTILINE)
+    assert 'title: "orders"' in readme, "a name such as 2026 has to stay a text"
     requirements = (folder / "requirements.txt").read_text("utf-8").splitlines()
     assert {re.split("[= ]", line)[0] for line in requirements} >= {"transformers", "torch", "safetensors"}
     assert all("==" in line or "sha256=" in line for line in requirements)

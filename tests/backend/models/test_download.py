@@ -249,6 +249,18 @@ def test_a_broken_connection_is_resumed(hub: Hub, work: FakeWork) -> None:
     assert (local.folder(work.workspace, MODEL) / "model.safetensors").read_bytes() == WEIGHTS
 
 
+def test_much_more_than_the_hub_announced_is_not_stored(
+    hub: Hub, work: FakeWork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    truth = hub.listing()
+    short = [{**one, "size": min(one["size"], 1000)} for one in truth["siblings"]]
+    monkeypatch.setattr(hub, "listing", lambda: {**truth, "siblings": short})
+    with pytest.raises(MissingPart):
+        download.run(work)
+    [part] = work.workspace.models.rglob("model.safetensors*")
+    assert part.stat().st_size <= 1 << 20
+
+
 def test_a_new_version_starts_over(hub: Hub, work: FakeWork) -> None:
     work.stop_at = 1
     download.run(work)
@@ -392,7 +404,7 @@ def test_a_missing_network_is_reported(work: FakeWork, monkeypatch: pytest.Monke
     assert not download.has_partial(work.workspace, MODEL)
 
 
-def test_only_the_worker_of_a_download_gets_the_token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_workers_that_use_the_hub_get_the_token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from jobs.process import environment
     from jobs.registry import JOB_TYPES
 
@@ -406,9 +418,9 @@ def test_only_the_worker_of_a_download_gets_the_token(tmp_path: Path, monkeypatc
     keyring_in_file.install(monkeypatch, tmp_path, NONE)
     assert tokens() == {}
     hub_token.save("hf_typed")
-    assert tokens() == {"download": "hf_typed"}
+    assert tokens() == {"download": "hf_typed", "push": "hf_typed"}
     monkeypatch.setenv("HF_TOKEN", "hf_secret")
-    assert tokens() == {"download": "hf_secret"}
+    assert tokens() == {"download": "hf_secret", "push": "hf_secret"}
     assert os.environ["HF_TOKEN"] == "hf_secret"
 
 

@@ -114,8 +114,8 @@ def rows(lines: Iterable[tuple[str, str, str]]) -> Markup:
 
 
 def checklist(lines: Iterable[tuple[bool | None, str]]) -> Markup:
-    """Sentences with a tick (True, passed), a cross (False, failed) or a dot (None, still to come)."""
-    marks = {True: ("good", TICK, "Passed: "), False: ("bad", "×", "Failed: "), None: ("calm", "·", "Not done yet: ")}
+    """Sentences with a tick (True, passed), a cross (False, failed) or a dot (None, no verdict)."""
+    marks = {True: ("good", TICK, "Passed: "), False: ("bad", "×", "Failed: "), None: ("calm", "·", "No verdict: ")}
     item = Markup(
         '<li class="{}"><span class="mark" aria-hidden="true">{}</span>'
         '<span><span class="unseen">{}</span>{}</span></li>'
