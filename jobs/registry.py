@@ -24,8 +24,8 @@ class JobType(NamedTuple):
     follow_up: tuple[str, str, str] | None = None
 
 
-# A proxy's address may hold a password, so only downloads get it.
-_DOWNLOAD_SECRETS = ("HF_TOKEN", *(name for proxy in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
+# A proxy's address may hold a password, so only jobs that use the network get it.
+_NETWORK_SECRETS = ("HF_TOKEN", *(name for proxy in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
                                    for name in (proxy, proxy.lower())))  # fmt: skip
 
 JOB_TYPES: dict[str, JobType] = {
@@ -40,8 +40,8 @@ JOB_TYPES: dict[str, JobType] = {
     "export": JobType("backend.export.job:run", "light"),
     "evaluate": JobType("backend.evaluation.job:run", "training"),
     "try_prompts": JobType("backend.evaluation.prompt_trial:run", "training"),
-    "download": JobType("backend.models.download:run", "network", secrets=_DOWNLOAD_SECRETS),
-    "push": JobType("backend.export.hub_push:run", "network", secrets=_DOWNLOAD_SECRETS),
+    "download": JobType("backend.models.download:run", "network", secrets=_NETWORK_SECRETS),
+    "push": JobType("backend.export.hub_push:run", "network", secrets=_NETWORK_SECRETS),
     "serve": JobType("backend.serving.job:run", "serving"),
     "prepare": JobType("backend.models.bundled:run", "training"),
 }

@@ -147,7 +147,7 @@ class DatasetStore:
         BadInput when this one is no text."""
         info = self.info(data_id)
         if not any(row.text for row in self._files.source(data_id, info.name, info.read_options, NO_PROGRESS).rows):
-            raise BadInput("This is no text.", "It holds examples already.", "")
+            raise BadInput("This is not a text.", "It already holds examples.", "Choose a text.")
         source = self._root / data_id / "source"
         mine, sha256 = replace(DatasetInfo(info.name, info.read_options), written=True), digest(source)
         for stored in self.all():

@@ -92,7 +92,7 @@ class Losses:
     places: int
 
     def to_dict(self, base: str) -> dict[str, Any]:
-        """base: what was merged into, "original" or "trained". Not ok, but None, where the merged model is worse."""
+        """base: what was merged into, "original" or "trained". ok is None where the merged model is worse."""
         worse = self.merged - self.trained > _WORSE
         into = "the 4-bit weights of the training" if base == "trained" else "the original weights"
         sentence = (

@@ -37,7 +37,7 @@ def push(options: argparse.Namespace, workspace: Workspace) -> Answer:
         say(f"{name}  {size:.1f} MiB")
     say(f"Written for it: {', '.join(offer.written)}")
     if not options.yes:
-        seen = "everybody can see it" if options.public else "only you can see it"
+        seen = "anyone can see it" if options.public else "only you can see it"
         quoted = " The card quotes the instruction of your examples." if offer.instruction else ""
         raise BadInput(
             "Nothing was uploaded.",

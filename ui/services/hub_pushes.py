@@ -80,7 +80,7 @@ class HubPushService:
         return self._runner.submit("push", spec, form, parent=run_id, prepare=prepare)
 
     def stop(self, push_id: str) -> None:
-        """Stops an upload; started again, it goes on where it was."""
+        """Stops an upload; started again, it continues where it stopped."""
         self._runner.stop(push_id)
 
     def all(self, run_id: str) -> list[HubPush]:
@@ -107,7 +107,7 @@ class HubPushService:
         if job is None:
             raise RunProblem(
                 "There is nothing to upload yet.",
-                f"This needs the export {hub_push.export_for(form)} of the model.",
+                f"This needs the export {hub_push.export_for(form).rstrip(':')} of the model.",
                 "Make that file first.",
             )
         return job

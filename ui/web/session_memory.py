@@ -15,7 +15,7 @@ from typing import Any
 from gradio.blocks import Block
 from gradio.state_holder import SessionState
 
-# That are open or were closed last; gradio keeps about 1 MB for each, and each event of one more costs 0.1 seconds.
+# That are open or were closed last; gradio keeps about 1 MB for each. Others wait 0.1 seconds more per event.
 PAGES, PAGES_OF_A_DEMO = 100, 500
 SWITCHES = {"GRADIO_ANALYTICS_MAX_EVENTS": "1", "GRADIO_ANALYTICS_CACHE_FREQUENCY": str(10**12)}
 _set = SessionState.__setitem__

@@ -44,7 +44,7 @@ class _Left:
     def require_some(self) -> None:
         """Raises BadInput when no row more may be read."""
         if not (self.limits.rows and self.limits.stored_bytes and self.limits.problems):
-            raise BadInput("The files before it hold as much as is read of one archive.", "", "Use a part of them.")
+            raise BadInput("The files before it already reach the limit for one archive.", "", "Use a part of them.")
 
 
 class ManyFiles(Exception):
@@ -86,7 +86,7 @@ def read_together(source: ByteSource, name: str, options: ReadOptions, load: Loa
         raise damaged() from error
     if asked and not (read and options.imitate):
         raise _ask_once([error for _, error in asked])
-    refused += [(file, BadInput("Nobody whom you chose answers in it.")) for file, _ in asked]
+    refused += [(file, BadInput("None of the people you chose answers in it.")) for file, _ in asked]
     if not any(data.rows for _, data in read):
         why = "; ".join(f"{file}: {error.what}" for file, error in refused[:3])
         raise BadInput("No file in this archive holds examples.", why, "Choose another file.")
@@ -181,7 +181,7 @@ def _require_alike(read: list[tuple[str, Dataset]]) -> None:
 
 
 def _shared(problem: Problem) -> str:
-    return " What is read counts for all files together." if problem.kind == "rows_left_out" else ""
+    return " The limit is for all files together." if problem.kind == "rows_left_out" else ""
 
 
 def _merged(name: str, read: list[tuple[str, Dataset]], refused: list[tuple[str, BadInput]]) -> Dataset:

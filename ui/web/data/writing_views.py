@@ -51,7 +51,8 @@ def passage(now: Writing, data_id: str) -> Markup:
 def _progress(now: Writing) -> str:
     if not now.examples:
         return (
-            "Write a question and its answer, then go on to the next passage. Passages with nothing to ask can stay."
+            "Write a question and its answer, then go on to the next passage. "
+            "Skip a passage if there is nothing to ask about it."
         )
     about = f"{fmt.count(now.examples, 'example')} about {fmt.count(now.covered, 'passage')} so far."
     return f"{about} The ones that check the result come from other passages than those the model learns from."

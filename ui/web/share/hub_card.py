@@ -94,7 +94,7 @@ def build(app: App, state: BrowserState) -> HubCard:
         repo = gr.Textbox(
             label="Its name there", placeholder="my-model", max_lines=1, max_length=200, elem_id="hub-repo"
         )
-        public = gr.Checkbox(label="Everybody may see it (public)", elem_id="hub-public")
+        public = gr.Checkbox(label="Anyone can see it (public)", elem_id="hub-public")
         look = button("See what is uploaded", interactive=False, elem_id="hub-look")
         offer_html = html()
         seen = gr.Textbox("", label="Listed", visible=False, elem_id="hub-seen")
@@ -164,12 +164,9 @@ def build(app: App, state: BrowserState) -> HubCard:
 def offer(found: HubUpload, card: str, *, public: bool) -> Markup:
     """Everything that leaves this computer, and who can see it there."""
     files = fmt.listed([f"{name} ({fmt.size(size)})" for name, size in found.sizes.items()])
-    quoted = (
-        "its card quotes the instruction of your examples, and no example"
-        if found.instruction
-        else ("its card quotes none of your examples")
-    )
-    seen = "everybody" if public else "only you, and whom you let in there"
+    instruction = "the instruction of your examples, and no example" if found.instruction else "none of your examples"
+    quoted = f"its card quotes {instruction}"
+    seen = "anyone" if public else "only you, and people to whom you give access there"
     return components.join(
         [
             components.rows(
@@ -194,6 +191,6 @@ def _push(one: HubPush) -> Markup:
     if one.active:
         return components.text(f"{one.phase}.")
     if not one.url:
-        return components.text("The upload was stopped. Upload it again to go on where it was.", "small")
+        return components.text("The upload was stopped. Upload it again to continue where it stopped.", "small")
     who = "private" if one.private else "public"
     return Markup("<p>{} ({}): {}</p>").format(one.repo, who, components.external_link(one.url, "open it"))
