@@ -1,8 +1,8 @@
 """`python -m backend.training.dry_run RUN_FOLDER`: measures the memory and time of a few steps; saves nothing.
 
-Where rows are long, parts of them first show what they need at least (growth.py). The steps run through the same code
-as training: a short row to warm up, the longest rows (after the optimizer has its state, so that memory is at its
-peak), and rows of usual length until there is enough to time. Then it saves a checkpoint, evaluates one batch,
+On a processor, parts of long rows first show what those need at least (growth.py). The steps run through the same
+code as training: a short row to warm up, the longest rows (after the optimizer has its state, so that memory is at
+its peak), and rows of usual length until there is enough to time. Then it saves a checkpoint, evaluates one batch,
 computes one batch of reference log-probabilities for DPO, and answers the sample prompts. job.py starts it in a
 process of its own, so that its memory is that of the run, and so that a system without memory kills only this
 process.
@@ -174,9 +174,14 @@ def run_steps(
 
 
 def _expect(dry_run: DryRun, net: Any, limit_mib: float) -> None:
-    """Finds out what long rows need at least, before they are tried. Raises NotEnough when that is too much."""
+    """Finds out what long rows need at least, before they are tried. Raises NotEnough when that is too much.
+
+    Not on a GPU, which fails in time by itself, and not for packed rows or a shared prefix, which is read once.
+    """
     rows = [dry_run.train[row] for row in dry_run.batches[LONGEST - 1]][: dry_run.train_step.micro]
-    if dry_run.spec.settings.packing or rows[0].longest < growth.LONG:
+    if dry_run.device.kind != "cpu" or dry_run.spec.settings.packing or rows[0].longest < growth.LONG:
+        return
+    if dry_run.train_step.collator(sides(rows)).prefix is not None:
         return
     dry_run.tell([dry_run.train[dry_run.batches[0][0]]])
     dry_run.least_mib = growth.least_mib(dry_run.train_step, dry_run.device, net, rows)
