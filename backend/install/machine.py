@@ -16,7 +16,8 @@ _AMD_GIB = 3  # an AMD GPU with less memory of its own is part of the processor
 _AMD_VENDOR = "0x1002"
 _DRM = Path("/sys/class/drm")
 _WSL_SMI = Path("/usr/lib/wsl/lib/nvidia-smi")
-_KERNEL_MODULE = Path("/proc/driver/nvidia/version")
+_KERNEL_MODULE = Path("/proc/driver/nvidia/version")  # also in a container that was given no GPU
+_KERNEL_DEVICE = Path("/dev/nvidiactl")
 _TEGRA = Path("/etc/nv_tegra_release")
 _DISPLAYS = r"SYSTEM\CurrentControlSet\Control\Class\{4d36e968-e325-11ce-bfc1-08002be10318}"  # in Windows' registry
 
@@ -54,7 +55,7 @@ def _nvidia_smi() -> tuple[Version | None, Version | None]:
     """The capability of the newest GPU (None if unknown) and the driver's version (() if it does not answer); the
     driver is None without an NVIDIA GPU. Drivers before 510 do not know the question for the capability."""
     program = shutil.which("nvidia-smi") or (str(_WSL_SMI) if _WSL_SMI.exists() else None)
-    kernel = _read(_KERNEL_MODULE)
+    kernel = _read(_KERNEL_MODULE) if _KERNEL_DEVICE.exists() else ""
     if program is None and not kernel:
         return None, None
     for fields in ("compute_cap,driver_version", "driver_version"):
@@ -81,7 +82,7 @@ def _run(command: list[str]) -> tuple[str, bool]:
 def _amd() -> str:
     """The name of an AMD GPU with memory of its own, "" if there is none."""
     cards = _cards_in_registry() if sys.platform == "win32" else _cards_in_sysfs()
-    return next((name for name, memory in cards if "AMD" in name and memory >= _AMD_GIB << 30), "")
+    return next((name for name, memory in cards if re.search("AMD|Radeon", name) and memory >= _AMD_GIB << 30), "")
 
 
 def _cards_in_sysfs() -> list[tuple[str, int]]:

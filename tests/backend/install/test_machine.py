@@ -21,7 +21,7 @@ def bare_linux(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     monkeypatch.setattr("platform.machine", lambda: "x86_64")
     monkeypatch.setattr("platform.mac_ver", lambda: ("", ("", "", ""), ""))
     monkeypatch.setattr("shutil.which", lambda name: None)
-    for name in ("_WSL_SMI", "_KERNEL_MODULE", "_TEGRA", "_DRM"):
+    for name in ("_WSL_SMI", "_KERNEL_MODULE", "_KERNEL_DEVICE", "_TEGRA", "_DRM"):
         monkeypatch.setattr(machine, name, tmp_path / name)
     return tmp_path
 
@@ -80,6 +80,8 @@ def test_the_kernel_module_names_the_driver_where_nvidia_smi_is_missing(bare_lin
     assert not this_machine().nvidia
     line = "NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  570.133.07  Release Build"
     (bare_linux / "_KERNEL_MODULE").write_text(line)
+    assert not this_machine().nvidia, "a container without a GPU sees this file too"
+    (bare_linux / "_KERNEL_DEVICE").touch()
     assert this_machine().driver == (570, 133, 7)
 
 
@@ -94,8 +96,9 @@ def test_an_amd_gpu_counts_if_it_has_memory_of_its_own(bare_linux: Path, vendor:
     assert bool(this_machine().amd) == found
 
 
-def test_windows_names_the_amd_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    values = {"DriverDesc": "AMD Radeon RX 7900 XTX", "HardwareInformation.qwMemorySize": 24 << 30}
+@pytest.mark.parametrize("name", ["AMD Radeon RX 7900 XTX", "Radeon RX 580 Series"])
+def test_windows_names_the_amd_gpu(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    values = {"DriverDesc": name, "HardwareInformation.qwMemorySize": 24 << 30}
 
     def open_key(_: Any, path: str) -> str:
         if path.endswith("0001"):
@@ -109,7 +112,7 @@ def test_windows_names_the_amd_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "win32")
     monkeypatch.setattr("platform.system", lambda: "Windows")
     monkeypatch.setattr("platform.machine", lambda: "AMD64")
-    assert (this_machine().amd, this_machine().processor) == ("AMD Radeon RX 7900 XTX", "x86_64")
+    assert (this_machine().amd, this_machine().processor) == (name, "x86_64")
 
 
 @pytest.mark.parametrize(
