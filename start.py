@@ -25,6 +25,7 @@ import tempfile
 import venv
 from collections.abc import Sequence
 from pathlib import Path
+from urllib.request import getproxies
 
 from backend.install import builds
 from backend.install.machine import this_machine
@@ -71,6 +72,9 @@ def pip(*arguments: str, check: bool = True) -> bool:
 
 
 def reachable(url: str) -> bool:
+    """Whether its server can be reached; behind a proxy, only pip can tell."""
+    if getproxies().get("https"):
+        return True
     host = url.split("/")[2]
     try:
         with socket.create_connection((host, 443), timeout=3):

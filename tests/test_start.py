@@ -50,6 +50,17 @@ NO_GPU = builds.Machine("Linux")
 LIKE_HERE = builds.row_for(NO_GPU)
 
 
+def test_behind_a_proxy_only_pip_can_tell_what_is_reachable(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError
+
+    monkeypatch.setattr("socket.create_connection", refuse)
+    monkeypatch.setattr(start, "getproxies", dict)
+    assert not start.reachable(builds.INDEX)
+    monkeypatch.setattr(start, "getproxies", lambda: {"https": "http://proxy:3128"})
+    assert start.reachable(builds.INDEX)
+
+
 @pytest.mark.parametrize(
     ("machine", "words"),
     [
