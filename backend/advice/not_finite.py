@@ -26,7 +26,7 @@ def cause(learned: bool, precision: str, rate: float) -> Cause:
         overflow = "This graphics card computes in fp16, in which a number above 65,504 overflows"
         other = "choose a model of another family, such as Qwen or Llama, or set precision to fp32, if memory allows."
         if not learned:
-            return Cause(f"{overflow}; this model's numbers grow larger.", f"C{other[1:]}", {"precision": "fp32"})
+            return Cause(f"{overflow}; this model's numbers grow larger.", f"Instead, {other}", {"precision": "fp32"})
         return Cause(
             f"{overflow}. A learning rate that is too high leads there too.",
             f"{half.next} If that fails too, {other}",
@@ -34,7 +34,7 @@ def cause(learned: bool, precision: str, rate: float) -> Cause:
         )
     if not learned:
         return Cause(
-            "It was none before anything was learned, so the model is at fault, not the learning rate.",
+            "It was not a number before anything was learned: the model is at fault, not the learning rate.",
             "Download the model again, or choose another one.",
             None,
         )

@@ -172,7 +172,7 @@ class TrainingSession:
         rewards = self.train_step.rewards
         self.work.emit(EvalEvent(step, loss, rewards.get("reward_accuracy"), rewards.get("reward_margin")))
         if not math.isfinite(loss):
-            raise self._not_finite(step)
+            raise self._not_finite(step, learned=step > self._overflows)
         self.metrics.add_evaluation(step, loss, rewards, chooses=self.spec.data.validation_chooses)
         group = self.train_step.group
         wanted = group.is_main and self._sampling and has_time_for_samples(self.metrics, step, self.schedule.total)
@@ -228,10 +228,10 @@ class TrainingSession:
         elif math.isfinite(loss) and math.isfinite(grad_norm):
             self._overflows = 0
             return
-        raise self._not_finite(step)
+        raise self._not_finite(step, learned=step > max(1, self._overflows))
 
-    def _not_finite(self, step: int) -> TrainingFailed:
-        learned = step > max(1, self._overflows)  # an fp16 step that overflows changes nothing
+    def _not_finite(self, step: int, learned: bool) -> TrainingFailed:
+        """learned: whether any weight has changed; an fp16 step that overflows changes nothing."""
         found = not_finite.cause(learned, self.device.precision, self.spec.settings.learning_rate)
         return TrainingFailed(
             f"Training failed at step {step}: the loss is no longer a finite number.", found.why, found.next

@@ -14,6 +14,7 @@ from backend import training
 from backend.errors import BadSetting, MissingPart, NotEnough, TrainingFailed
 from backend.records.encoded import Encoded
 from backend.runs.prepare import versions
+from backend.training.session import TrainingSession
 from tests.backend.tiny_run import FakeWork, make_model, make_run, run_of
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")  # peft and trl use names that transformers renames
@@ -423,6 +424,16 @@ def test_a_loss_that_is_not_finite_fails_the_run(
         training.run(make_run(tmp_path, model, validation=0))
     assert "not the learning rate" in caught.value.why
     assert not (tmp_path / "result").exists()
+
+
+def test_a_validation_loss_that_only_the_first_step_broke_is_not_the_models_fault(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    losses = iter([1.0, float("nan")])
+    monkeypatch.setattr(TrainingSession, "validation_loss", lambda self, net: next(losses))
+    with pytest.raises(TrainingFailed, match="step 1") as caught:
+        training.run(make_run(tmp_path, model, max_steps=1))
+    assert "learning rate of" in caught.value.why
 
 
 def test_a_changed_data_file_is_rejected(model: Path, tmp_path: Path) -> None:
