@@ -127,7 +127,7 @@ class VisitorsGpu:
 
 NO_GPU = (
     "Trained on the processor",
-    "Hugging Face had no GPU time for you now, so this takes longer.",
+    "Hugging Face has no GPU time left for you at the moment, so this takes longer.",
     "On Train there is a recorded training to look at meanwhile.",
 )
 
@@ -136,7 +136,8 @@ def seconds_needed(folder: Path, spec: RunSpec) -> float:
     """The most seconds that the rest of a training takes on ZeroGPU's card: the upper end of our estimate.
 
     The card is half an RTX PRO 6000 Blackwell (https://huggingface.co/docs/hub/spaces-zerogpu), so half of its
-    published peaks. Raises ApprenticeError for a model that is not in the catalogue, or whose work is not modeled.
+    published peaks. For a model whose work is not modeled, as long as a call may be. Raises ApprenticeError for one
+    that is not in the catalogue.
     """
     settings, data = spec.settings, spec.data
     whole = speed.published(_HALF)
@@ -149,9 +150,7 @@ def seconds_needed(folder: Path, spec: RunSpec) -> float:
     tokens = data.train_tokens / data.train_rows * settings.effective_batch * max(left, 1)
     plan = plan_from(settings, "bf16", longest=data.longest)
     time = speed.time(catalogue.find(spec.model.id).architecture, plan, _HALF, tokens, rates)
-    if time is None:
-        raise ApprenticeError("The time of this training can't be computed.")
-    return time.high
+    return time.high if time else LONGEST
 
 
 def learn(root: str, job_id: str, seconds: float) -> float:
