@@ -106,7 +106,7 @@ def trial_report(asking: Asking, systems: Mapping[str, System]) -> dict[str, Any
 
 def find(workspace: Workspace, model_id: str, examples: str) -> str | None:
     """The id of the newest completed trial of this model on all questions of the examples with this fingerprint."""
-    for file in sorted(workspace.runs.glob(f"*/{SYSTEMS_FILE}"), reverse=True):
+    for file in sorted(workspace.runs.glob(f"[!.]*/{SYSTEMS_FILE}"), reverse=True):
         with suppress(OSError, ValueError):
             spec = PromptTrialSpec.model_validate(read_json(file.with_name("spec.json")))
             if (spec.model.id, spec.examples, spec.items) == (model_id, examples, None):

@@ -27,7 +27,7 @@ from backend.install.builds import Machine
 from backend.install.machine import this_machine
 from backend.records.specs import Cpu, Gpu, Hardware, MachineProblem, Record, best_first
 from backend.records.units import MIB
-from backend.settings import PROGRAM
+from backend.settings import PROGRAM, on_zero_gpu
 
 log = logging.getLogger(__name__)
 
@@ -210,7 +210,7 @@ def _memory_problems(users: list[MemoryUser]) -> list[MachineProblem]:
 
 
 def _hosted() -> Any:
-    if os.environ.get("SPACES_ZERO_GPU", "").lower() in ("1", "true"):
+    if on_zero_gpu():
         return "zero_gpu"
     if os.environ.get("SPACE_ID"):
         return "space"

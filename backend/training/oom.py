@@ -41,9 +41,6 @@ _OUT_OF_MEMORY = (
     "can't allocate memory",
     "cannot allocate memory",
     "paging file is too small",  # Windows
-    "cublas_status_alloc_failed",
-    "cublas_status_not_initialized",  # cuBLAS found no memory for its workspace
-    "cudnn_status_alloc_failed",
     "could not create a primitive",  # oneDNN without memory (seen under a limit on the address space)
 )
 

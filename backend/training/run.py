@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -130,7 +131,7 @@ def set_up(
             context,
             "This model can be trained faster",
             f"Its kernels for NVIDIA GPUs are not installed: {missing}. The result is the same without them.",
-            f"On Linux, install them with: pip install {missing}",
+            f'On Linux, install them with: "{sys.executable}" -m pip install {missing}',
         )
     start.load_weights(net, spec, context.folder)
     collator = Collator(tokenizer.pad_id, place.kind, settings.packing, needs_mask(net.config))

@@ -29,6 +29,8 @@ def push(options: argparse.Namespace, workspace: Workspace) -> Answer:
     repo = hub_push.check_repo(options.repo)
     app = App(workspace)
     app.runs.spec(options.run)
+    if options.yes:
+        hub_push.token()  # a person without one should not wait for an export first
     if options.form not in app.hub_pushes.forms(options.run):
         job = follow(app, app.results.start_export(options.run, _DEFAULT.get(options.form, options.form)))
         require_completed(job, ApprenticeError, "The export was stopped.")
