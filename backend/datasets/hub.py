@@ -1,25 +1,26 @@
 """Data sets of the Hugging Face Hub: what there is to choose, and the files of a choice.
 
-Only tables are downloaded (Parquet, JSON, CSV), of one commit, and never any program code. Which file belongs to
-which split is read from the data set's card (https://huggingface.co/docs/hub/datasets-manual-configuration), else
-from the names of files and folders (https://huggingface.co/docs/hub/datasets-file-names-and-splits).
+Only tables are downloaded (Parquet, JSON, CSV), of one commit, and never any program code.
 """
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import re
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
 
+from backend.datasets import hub_splits
+from backend.datasets.hub_splits import HubSplit
 from backend.datasets.options import Cancelled, Limits
-from backend.datasets.read.source import too_large
+from backend.datasets.read.source import ByteSource, line_blocks, open_path, too_large
 from backend.errors import BadInput, NotEnough, WorkspaceProblem
 from backend.files.disk_errors import disk_words
 from backend.models.hub import RemoteFile, Repository
@@ -29,31 +30,7 @@ ROWS = 2_000  # that are read unless another number is chosen
 PREFIX = "hf:"
 _PAGES = "https://huggingface.co/datasets/"
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,95}(/[A-Za-z0-9][\w.-]{0,95})?", re.ASCII)
-_TABLE = re.compile(r"\.(parquet|jsonl|ndjson|json|csv|tsv)(\.(?:gz|bz2|xz|zst))?$")
-_FORMATS = ("parquet", "jsonl", "ndjson", "json", "csv", "tsv")  # where a split has several, the first one counts
-_NOT_DATA = re.compile(r"(^|/)(\.|dataset_infos?\.json|dataset_dict\.json|state\.json|package(-lock)?\.json)")
-_KEYWORDS = {
-    "train": ("train", "training"),
-    "validation": ("validation", "valid", "val", "dev"),
-    "test": ("test", "testing", "eval", "evaluation"),
-}
-_SPLIT_OF = {word: split for split, words in _KEYWORDS.items() for word in words}
-_KEYWORD = re.compile(rf"(?:^|[-._/ ])({'|'.join(sorted(_SPLIT_OF, key=len, reverse=True))})(?=[-._/ 0-9]|$)")
 _DISK_RESERVE = 500 * MIB  # stays free
-
-
-@dataclass(frozen=True)
-class HubSplit:
-    """A part of a data set that can be chosen. name: "train", or "configuration/train" where there are several
-    configurations. rows: as the card states them, None where it does not."""
-
-    name: str
-    files: tuple[RemoteFile, ...]
-    rows: int | None = None
-
-    @property
-    def bytes(self) -> int:
-        return sum(file.size for file in self.files)
 
 
 @dataclass(frozen=True)
@@ -103,15 +80,12 @@ def look_up(typed: str) -> HubDataset:
         commit, files, facts = hub.listing()
         card = facts.get("cardData")
         card = card if isinstance(card, dict) else {}
-        tables = [file for file in files if _TABLE.search(file.name) and not _NOT_DATA.search(file.name)]
-        splits = _configured(card, tables) or _by_names(tables)
+        splits = tuple(hub_splits.splits(card, files))
         if not splits:
             raise hub.unavailable(
                 "It has no tables in Parquet, JSON or CSV. Program code of a data set is never downloaded or run."
             )
-    counts = _counts(card)
-    splits = [HubSplit(one.name, one.files, counts.get(one.name)) for one in splits]
-    return HubDataset(name, commit, _licence(card, facts), bool(facts.get("gated")), tuple(splits))
+    return HubDataset(name, commit, _licence(card, facts), bool(facts.get("gated")), splits)
 
 
 def download(
@@ -151,7 +125,7 @@ def _downloaded(
         _require_room(found.id, file, path, size)
         hub.download(found.commit, file, path, bar)
         paths.append(path)
-        have += _rows_in(path)
+        have += _rows_in(path, rows - have)
     return paths
 
 
@@ -188,8 +162,8 @@ def _require_room(name: str, file: RemoteFile, path: Path, together: int) -> Non
         raise NotEnough("There is not enough disk space.", f"{file.size // MIB:,} MiB are needed.", "Free some.")
 
 
-def _rows_in(path: Path) -> int:
-    """How many rows a file holds; 0 where that is only known once it is read."""
+def _rows_in(path: Path, most: int) -> int:
+    """How many rows a file holds, or `most` if more; 0 where that is only known once it is read."""
     if path.suffix == ".parquet":
         import pyarrow as pa
         import pyarrow.parquet as pq
@@ -198,10 +172,21 @@ def _rows_in(path: Path) -> int:
             return int(pq.ParquetFile(path).metadata.num_rows)
         except (pa.ArrowException, OSError):
             return 0  # which reading it reports
-    if path.suffix in (".jsonl", ".ndjson"):
-        with path.open("rb") as file:
-            return sum(block.count(b"\n") for block in iter(lambda: file.read(MIB), b""))
-    return 0
+    try:
+        with open_path(path, Limits(), None, None) as source:
+            return sum(1 for _ in islice(_text_rows(path, source), most))
+    except (BadInput, csv.Error):
+        return 0  # likewise
+
+
+def _text_rows(path: Path, source: ByteSource) -> Iterator[object]:
+    """Something for each row of a CSV file or of JSON lines; nothing for other JSON."""
+    blocks = line_blocks(source.blocks(), source.limits.line_bytes)
+    lines = (line.decode("latin-1") for block in blocks for line in block if line)
+    if endings := re.search(r"\.(csv|tsv)\b", path.name):
+        rows = filter(None, csv.reader(lines, delimiter="," if endings[1] == "csv" else "\t"))
+        return islice(rows, 1, None)
+    return (line for line in lines if line.startswith("{") and line.rstrip().endswith("}"))
 
 
 def _licence(card: dict[str, Any], facts: dict[str, Any]) -> str:
@@ -211,75 +196,3 @@ def _licence(card: dict[str, Any], facts: dict[str, Any]) -> str:
     if not stated and isinstance(tags, list):
         names = [str(tag).removeprefix("license:") for tag in tags if str(tag).startswith("license:")]
     return ", ".join(str(name) for name in names if name)[:100]
-
-
-def _objects(stated: Any) -> list[dict[str, Any]]:
-    """The objects in what a card states: one, or a list of them."""
-    return [one for one in (stated if isinstance(stated, list) else [stated]) if isinstance(one, dict)]
-
-
-def _configured(card: dict[str, Any], tables: Sequence[RemoteFile]) -> list[HubSplit]:
-    """The splits that the card names."""
-    found: list[HubSplit] = []
-    configurations = _objects(card.get("configs"))
-    several = len(configurations) > 1
-    for one in configurations:
-        prefix = f"{one.get('config_name') or 'default'}/" if several else ""
-        folder = f"{one['data_dir'].strip('/')}/" if isinstance(one.get("data_dir"), str) else ""
-        inside = [file for file in tables if file.name.startswith(folder)]
-        if one.get("data_files") is None:
-            found += [HubSplit(prefix + split.name, split.files) for split in _by_names(inside)]
-            continue
-        for split, patterns in _data_files(one.get("data_files")):
-            files = [file for file in inside if any(_matches(file.name, folder + one) for one in patterns)]
-            found += [HubSplit(f"{prefix}{split}"[:100], _one_format(files))] if files else []
-    return found
-
-
-def _data_files(stated: Any) -> Iterator[tuple[str, list[str]]]:
-    """Each split of a configuration with its patterns: stated as a pattern, patterns, or {split, path}."""
-    entries = stated if isinstance(stated, list) else [stated]
-    whole = [one for one in entries if isinstance(one, str)]
-    if whole:
-        yield "train", whole
-    for one in _objects(stated):
-        paths = one.get("path")
-        yield str(one.get("split") or "train"), [str(p) for p in (paths if isinstance(paths, list) else [paths])]
-
-
-def _matches(name: str, pattern: str) -> bool:
-    """Whether a pattern of the card means this file: * stays in a folder, ** does not."""
-    if "**" in pattern:
-        return fnmatchcase(name, pattern) or fnmatchcase(name, pattern.replace("**/", ""))
-    return name.count("/") == pattern.count("/") and fnmatchcase(name, pattern)
-
-
-def _by_names(tables: Iterable[RemoteFile]) -> list[HubSplit]:
-    """The splits by the words in the names of files and folders; "train" where no name has one."""
-    tables = list(tables)
-    found: dict[str, list[RemoteFile]] = {}
-    for file in tables:
-        if words := _KEYWORD.findall(file.name.lower()):
-            found.setdefault(_SPLIT_OF[words[-1]], []).append(file)
-    if not found and tables:
-        found = {"train": tables}
-    return [HubSplit(split, _one_format(found[split])) for split in _KEYWORDS if split in found]
-
-
-def _one_format(files: Sequence[RemoteFile]) -> tuple[RemoteFile, ...]:
-    """The files of one format: the same rows are often there in several."""
-    formats = {file: ending.group(1) for file in files if (ending := _TABLE.search(file.name))}
-    first = min(formats.values(), key=_FORMATS.index)
-    return tuple(sorted((file for file in formats if formats[file] == first), key=lambda file: file.name))
-
-
-def _counts(card: dict[str, Any]) -> dict[str, int]:
-    """The rows of each split, as the card states them."""
-    infos = _objects(card.get("dataset_info"))
-    counts: dict[str, int] = {}
-    for info in infos:
-        prefix = f"{info.get('config_name') or 'default'}/" if len(infos) > 1 else ""
-        for split in _objects(info.get("splits")):
-            if isinstance(split.get("num_examples"), int):
-                counts[f"{prefix}{split.get('name')}"] = split["num_examples"]
-    return counts

@@ -7,7 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
-from backend.datasets.hub import HubDataset, HubSplit
+from backend.datasets.hub import HubDataset
+from backend.datasets.hub_splits import HubSplit
 from backend.datasets.info import DatasetInfo
 from backend.datasets.store import StoredDataset
 from backend.errors import BadInput

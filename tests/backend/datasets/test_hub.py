@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 from collections.abc import Iterator
 from pathlib import Path
@@ -77,6 +78,19 @@ def test_only_the_files_that_hold_the_rows_are_downloaded_and_only_once(served: 
     with as_one_file(hub.download(found, found.split("train"), 40, tmp_path)) as path:
         data = load(path, options=ReadOptions(rows=40))
     assert [len({row.file for row in data.rows}), len(data.rows)] == [2, 40]
+
+
+@pytest.mark.parametrize("form", ["csv", "csv.gz", "json.gz"])
+def test_rows_of_text_are_counted_before_another_file_is_downloaded(
+    form: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    table = b"question,answer\n" + b'"Is it\nopen?",yes\n' * 10
+    content = table if form.startswith("csv") else b'{"question": "Is it open?", "answer": "yes"}\n' * 10
+    packed = gzip.compress(content) if form.endswith("gz") else content
+    with hub_server(monkeypatch, {f"data/train-{number}.{form}": packed for number in range(4)}):
+        found = hub.look_up("shop/orders")
+        assert len(hub.download(found, found.split("train"), 10, tmp_path)) == 1
+        assert len(hub.download(found, found.split("train"), 11, tmp_path)) == 2
 
 
 def test_a_download_is_cancelled(served: HubServer, tmp_path: Path) -> None:

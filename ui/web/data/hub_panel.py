@@ -9,7 +9,8 @@ from typing import Any
 import gradio as gr
 from markupsafe import Markup
 
-from backend.datasets.hub import ROWS, HubDataset, HubSplit
+from backend.datasets.hub import ROWS, HubDataset
+from backend.datasets.hub_splits import HubSplit
 from backend.hosting.policy import Feature
 from ui.services.app import App
 from ui.text import format as fmt
