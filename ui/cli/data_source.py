@@ -26,7 +26,7 @@ def opened(
 ) -> Iterator[tuple[Path, str]]:
     """The examples as one file, and their name. split, rows: of a data set of the hub, for which `sources` is
     "hf:OWNER/NAME". Raises BadUsage, BadInput, MissingPart."""
-    typed = [str(one) for one in sources if str(one).startswith(hub.PREFIX)]
+    typed = [one.as_posix() for one in sources if str(one).startswith(hub.PREFIX)]  # Windows turns the slash around
     if not typed:
         with as_one_file(sources) as path:
             yield path, name_of(sources)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
 from threading import Event
 
 import pytest
@@ -63,9 +63,13 @@ def test_a_download_that_is_cancelled_stores_nothing(
     assert app.datasets.all() == []
 
 
-def test_the_command_line_names_it(app: App, served: HubServer, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("path_of", [PurePosixPath, PureWindowsPath])
+def test_the_command_line_names_it(
+    app: App, served: HubServer, capsys: pytest.CaptureFixture[str], path_of: type[PurePath]
+) -> None:
     served.card = {"license": "mit"}
     typed: argparse.Namespace = make_parser().parse_args(["train", "--data", "hf:shop/orders", "--rows", "30"])
+    typed.data = [path_of(one) for one in typed.data]
     data_id = imported_by_command(app, typed)
     assert len(app.dataset_store.original(data_id).rows) == 30
     told = capsys.readouterr().err
