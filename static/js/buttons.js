@@ -34,6 +34,12 @@ apprentice.onRedraw(() => {
   if (button) { button.focus({ preventScroll: true }); last = ''; }
 });
 
+// In a frame of another site, browsers leave the page's cookie out of what the attribute `download` asks for (seen in
+// Chromium 156). The server sends every file as an attachment, so the link alone downloads it as well.
+document.addEventListener('click', (event) => {
+  if (window.parent !== window) event.target.closest('a[href^="/gradio_api/file="]')?.removeAttribute('download');
+}, true);
+
 // Ctrl and Enter send the form of a longer text.
 document.addEventListener('keydown', (event) => {
   if (event.key !== 'Enter' || !(event.ctrlKey || event.metaKey) || !event.target.matches('form.write textarea')) return;
