@@ -361,7 +361,7 @@ class UnseenQuestion:
 
 @dataclass(frozen=True)
 class ExportFile:
-    """A file to download. sha256: its checksum, in hexadecimal."""
+    """A file to download. sha256: its checksum, in hexadecimal; "" in an export of an older version."""
 
     name: str
     path: Path

@@ -32,7 +32,8 @@ def export_status(job: Job, folder: Path) -> ExportStatus:
         progress=job.progress,
         failure=job.failure,
         files=tuple(
-            ExportFile(file["name"], folder / file["name"], file["bytes"] / MIB, file["sha256"]) for file in files
+            ExportFile(file["name"], folder / file["name"], file["bytes"] / MIB, file.get("sha256", ""))
+            for file in files
         ),
         checks=tuple((check["ok"], str(check["sentence"])) for check in job.result.get("checks", [])),
         sizes=tuple(

@@ -129,7 +129,7 @@ def test_texts_without_two_tokens_are_left_out() -> None:
 
 def test_the_page_knows_that_lower_is_better() -> None:
     report = report_of(lambda pane, text: 3.0 if pane == "base" else 2.0) | {"retry": {}}
-    assert "perplexity 7.4" in verdicts.sentence(report)
+    assert "Perplexity 7.4" in verdicts.sentence(report)
     html = verdict_card.verdict(report)
     assert 'class="alert good"' in html
     assert "lower is better" in html

@@ -14,7 +14,7 @@ from backend.estimate import Plan
 from backend.estimate.memory import memory
 from backend.models import catalogue
 from backend.records.specs import Gpu, Hardware, TrainSettings
-from backend.training import model, oom
+from backend.training import model
 from backend.training.device import Device
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")
@@ -76,7 +76,7 @@ def test_before_anything_was_learned_the_model_is_at_fault() -> None:
 
 
 def test_four_bit_weights_are_refused_on_a_mac(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(oom.sys, "platform", "darwin")
+    monkeypatch.setattr("backend.models.four_bit.sys.platform", "darwin")
     with pytest.raises(MissingPart, match="QLoRA"):
         model.load(tiny_model, TrainSettings(method="qlora"), Device("mps", "bf16"))
 

@@ -133,7 +133,7 @@ def build(app: App, state: BrowserState) -> ImportPanel:
     with gr.Accordion("Choose examples", open=False, elem_classes="fold-block") as chooser:
         samples = clickable()
         with gr.Tabs(elem_classes="ways"):
-            with gr.Tab("Upload files"):
+            with gr.Tab("Files"):
                 upload = gr.File(
                     label="Your examples as a file, or several",
                     file_count="multiple",
@@ -168,7 +168,7 @@ def build(app: App, state: BrowserState) -> ImportPanel:
                 with gr.Row(elem_classes="actions"):
                     add_row = button("Add a row", elem_id="add-row")
                     use_table = button("Read these")
-            with gr.Tab("From Hugging Face"):
+            with gr.Tab("Hugging Face"):
                 from_hub = hub_panel.build(app)
         earlier = clickable(elem_id="earlier")
     return ImportPanel(

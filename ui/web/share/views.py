@@ -142,7 +142,7 @@ def _guides(line: ExportStatus, instruction: str) -> Markup:
 
 def _checksums(files: Sequence[ExportFile]) -> Markup:
     """What a downloaded file is compared with, where in doubt."""
-    text = "".join(f"{file.sha256}  {file.name}\n" for file in files)
+    text = "".join(f"{file.sha256}  {file.name}\n" for file in files if file.sha256)
     return components.fold("Checksums (SHA-256)", components.code(text)) if text else components.EMPTY
 
 

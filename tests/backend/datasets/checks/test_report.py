@@ -18,7 +18,7 @@ def test_the_promised_json_keys_are_there() -> None:
     assert {"format", "encoding", "rows", "usable", "problems", "duplicates", "split", "tokens"} <= set(report)
     assert (report["format"], report["encoding"], report["rows"], report["usable"]) == ("jsonl", "utf-8", 22, 21)
     for problem in report["problems"]:
-        assert {"line", "row", "kind", "severity", "message", "fix", "quote"} == set(problem)
+        assert {"line", "row", "file", "kind", "severity", "message", "fix", "quote"} == set(problem)
         assert problem["severity"] in ("error", "warning")
     assert (report["duplicates"]["exact"], report["duplicates"]["near"]) == (1, 0)
     assert report["duplicates"]["groups"] == [[5, 21]]
