@@ -1,6 +1,6 @@
 """The job "push": an exported model in the person's own account at Hugging Face, private unless they say otherwise.
 
-What is uploaded lies in the job's data/upload since it was queued: the export's files (as links where the disk has
+What is uploaded lies in the job's data/upload until it has arrived: the export's files (as links where the disk has
 them) and a card. huggingface_hub resumes by itself: what the hub has already is not sent again.
 """
 
@@ -118,6 +118,7 @@ def run(context: Any) -> dict[str, Any]:
         thread.join(_POLL)
     if isinstance(ended[0], Exception):
         raise ended[0]
+    shutil.rmtree(folder, ignore_errors=True)  # links, which would keep a deleted export on the disk
     return ended[0]
 
 

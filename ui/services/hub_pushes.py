@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 from backend.errors import RunProblem
@@ -38,7 +39,7 @@ class HubPushService:
         self._runs, self._results, self._evaluations = runs, results, evaluations
 
     def forms(self, run_id: str) -> list[Form]:
-        """The forms whose export is here."""
+        """The forms whose export is here, of the model as it is now."""
         return [form for form in hub_push.FORMS if self._export(run_id, form)]
 
     def offer(self, run_id: str, form: Form) -> HubUpload:
@@ -95,10 +96,11 @@ class HubPushService:
         return hub_push.files(form, self._exports / job.id, str(job.result.get("folder") or ""))
 
     def _export(self, run_id: str, form: Form) -> Job | None:
-        """The newest finished export that this form is made of."""
-        wanted = hub_push.export_for(form)
+        """The newest finished export that this form is made of, unless the run was resumed since then."""
+        wanted, ended = hub_push.export_for(form), self._runs.job(run_id).ended or math.inf
         for job in self._runner.jobs(kind="export", parent=run_id):
-            if job.state is State.COMPLETED and job.name.startswith(wanted) and (self._exports / job.id).is_dir():
+            made = job.state is State.COMPLETED and (job.started or 0.0) >= ended
+            if made and job.name.startswith(wanted) and (self._exports / job.id).is_dir():
                 return job
         return None
 

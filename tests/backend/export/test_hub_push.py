@@ -146,7 +146,8 @@ def run(tmp_path: Path, bundled_model: Path) -> Iterator[tuple[Workspace, str]]:
         identity = {"kind": one["kind"], "name": one["name"], "parent": folder.name, "created": 3.0}
         write_json(Path(str(one["job"])) / "job.json", identity)
         write_json(Path(str(one["job"])) / "spec.json", {})
-        write_json(Path(str(one["job"])) / "status.json", {"state": "completed", "result": one["result"]})
+        status = {"state": "completed", "started": 3.0, "ended": 4.0, "result": one["result"]}
+        write_json(Path(str(one["job"])) / "status.json", status)
     yield workspace, folder.name
     end_workers(workspace)
 
@@ -173,6 +174,7 @@ def test_the_command_lists_asks_and_uploads(
     assert main([*options, "--yes"]) == 1
     [first, second] = App(workspace).hub_pushes.all(run_id)
     assert (first.state, second.state) == (State.FAILED, State.COMPLETED)
+    assert not (workspace.runs / second.id / "data" / "upload").exists(), "what was sent takes no room"
     assert SECRET not in "".join(file.read_text("utf-8", "replace") for file in workspace.runs.glob("*/*.*"))
 
 
@@ -215,3 +217,5 @@ def test_it_needs_the_export_first(run: tuple[Workspace, str], hub: Hub) -> None
     assert pushes.forms(run_id) == ["adapter"]
     with pytest.raises(ApprenticeError):
         pushes.start(run_id, "space", "talk")
+    write_json(workspace.runs / run_id / "status.json", {"state": "completed", "ended": 9.0})
+    assert App(workspace).hub_pushes.forms(run_id) == [], "the export is of the model before it was trained further"
