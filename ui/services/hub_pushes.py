@@ -97,12 +97,17 @@ class HubPushService:
 
     def _export(self, run_id: str, form: Form) -> Job | None:
         """The newest finished export that this form is made of, unless the run was resumed since then."""
-        wanted, ended = hub_push.export_for(form), self._runs.job(run_id).ended or math.inf
-        for job in self._runner.jobs(kind="export", parent=run_id):
-            made = job.state is State.COMPLETED and (job.started or 0.0) >= ended
-            if made and job.name.startswith(wanted) and (self._exports / job.id).is_dir():
+        wanted = hub_push.export_for(form)
+        for job in self._current(run_id, "export"):
+            if job.name.startswith(wanted) and (self._exports / job.id).is_dir():
                 return job
         return None
+
+    def _current(self, run_id: str, kind: str) -> list[Job]:
+        """The completed jobs of a kind that used the run's model as it is now, newest first."""
+        ended = self._runs.job(run_id).ended or math.inf
+        jobs = self._runner.jobs(kind=kind, parent=run_id)
+        return [job for job in jobs if job.state is State.COMPLETED and (job.started or 0.0) >= ended]
 
     def _required_export(self, run_id: str, form: Form) -> Job:
         job = self._export(run_id, form)
@@ -116,7 +121,7 @@ class HubPushService:
 
     def _evaluation(self, run_id: str) -> Evaluation | None:
         report = self._evaluations.summaries().get(run_id)
-        if report is None:
+        if report is None or not self._current(run_id, "evaluate"):
             return None
         systems = [
             (verdicts.SYSTEMS[name], verdicts.score(name, report), verdicts.interval(name, report))

@@ -219,3 +219,7 @@ def test_it_needs_the_export_first(run: tuple[Workspace, str], hub: Hub) -> None
         pushes.start(run_id, "space", "talk")
     write_json(workspace.runs / run_id / "status.json", {"state": "completed", "ended": 9.0})
     assert App(workspace).hub_pushes.forms(run_id) == [], "the export is of the model before it was trained further"
+    [export] = workspace.exports.iterdir()
+    status = workspace.runs / export.name / "status.json"
+    write_json(status, {**json.loads(status.read_text("utf-8")), "started": 10.0, "ended": 11.0})
+    assert "6 of 8" not in App(workspace).hub_pushes.card(run_id, "adapter"), "nor are the scores"
