@@ -32,6 +32,7 @@ LAYERS = (
     ("backend.datasets",),
     ("backend.advice", "backend.chat", "backend.runs"),
     ("backend.evaluation",),
+    ("backend.training.product_speed",),
     ("backend.training.device", "backend.training.work", "backend.training.oom"),
     ("backend.training.model",),
     ("backend.training.distributed",),

@@ -2,13 +2,15 @@
 
     job.py             the job: a dry run, then the run
     dry_run.py         measures a few steps of a run in a process of its own
+    growth.py          what the longest rows need at least, found on parts of them
     measured.py        what runs were measured to need on this machine
     preconditions.py   checks before a process starts
     run.py             a run from start to end: read, load, train, save, verify
     session.py         what happens in each step and after it: events, evaluations, checkpoints, early stopping
     train_step.py      the gradients of a step, and the validation loss
     trainer.py         TRL's SFTTrainer, driven by the session
-    device.py          the device and its precision
+    device.py          the device, its precision and its memory
+    product_speed.py   how fast this processor multiplies in each precision
     model.py           the base model with its trainable weights (LoRA, QLoRA or all)
     fused_lora.py      LoRA layers with fewer passes over memory
     schedule.py        the number of steps, and after which ones to evaluate

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import sys
-import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from backend.hardware.gpu_choice import HIDDEN, VARIABLE, read_choice
 from backend.records.specs import Precision, TrainSettings
 from backend.records.units import MIB
 from backend.settings import PROGRAM
+from backend.training.product_speed import bf16_speedup, seconds_of_four_bit
 
 if TYPE_CHECKING:
     import torch
@@ -179,44 +179,6 @@ def _require_code(capability: tuple[int, int], built_for: Sequence[str]) -> None
         f"The card has capability {capability[0]}.{capability[1]}; this PyTorch has code for {', '.join(built_for)}.",
         f"Start Apprentice again with {PROGRAM}: it installs the PyTorch that fits.",
     )
-
-
-def bf16_speedup() -> float:
-    """How many times faster this processor multiplies bf16 than float32 matrices, measured in under a second."""
-    import torch
-
-    return seconds_of_product(torch.float32) / seconds_of_product(torch.bfloat16)
-
-
-def seconds_of_product(dtype: torch.dtype, budget: float = 0.2) -> float:
-    """Seconds of one matrix product as in a small model's step (512 x 576 by 576 x 1536), the best in `budget`."""
-    import torch
-
-    left, right = torch.ones(512, 576, dtype=dtype), torch.ones(576, 1536, dtype=dtype)
-    best, until = float("inf"), time.perf_counter() + budget
-    while time.perf_counter() < until or best == float("inf"):
-        start = time.perf_counter()
-        left @ right
-        best = min(best, time.perf_counter() - start)
-    return best
-
-
-def seconds_of_four_bit(compute: torch.dtype) -> float:
-    """Seconds of one product with a 4-bit matrix and its gradient, computed in `compute`; the best of three.
-
-    Measured because some builds of bitsandbytes are ten times slower in bf16 on a processor.
-    """
-    import torch
-    from bitsandbytes.nn import Linear4bit
-
-    layer = Linear4bit(576, 1536, bias=False, compute_dtype=compute, quant_type="nf4").to("cpu")
-    best = float("inf")
-    for _ in range(3):
-        inputs = torch.ones(256, 576, dtype=compute, requires_grad=True)
-        start = time.perf_counter()
-        layer(inputs).sum().backward()
-        best = min(best, time.perf_counter() - start)
-    return best
 
 
 def _four_bit(precision: Precision) -> Precision:
