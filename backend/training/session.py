@@ -221,14 +221,15 @@ class TrainingSession:
         self.metrics.sample_seconds += self.metrics.last_sample_seconds
 
     def _check(self, step: int, loss: float, grad_norm: float) -> None:
-        if self.device.precision == "fp16" and math.isfinite(loss) and not math.isfinite(grad_norm):
+        overflowed = self.device.precision == "fp16" and math.isfinite(loss) and not math.isfinite(grad_norm)
+        if overflowed:
             self._overflows += 1  # the scaler skips such a step and tries a smaller scale
             if self._overflows < _MAX_OVERFLOWS:
                 return
         elif math.isfinite(loss) and math.isfinite(grad_norm):
             self._overflows = 0
             return
-        raise self._not_finite(step, learned=step > max(1, self._overflows))
+        raise self._not_finite(step, learned=step - (not overflowed) > self._overflows)
 
     def _not_finite(self, step: int, learned: bool) -> TrainingFailed:
         """learned: whether any weight has changed; an fp16 step that overflows changes nothing."""

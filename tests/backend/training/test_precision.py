@@ -9,16 +9,18 @@ from typing import Any
 import pytest
 
 from backend.advice import not_finite
-from backend.errors import MissingPart
+from backend.errors import MissingPart, TrainingFailed
 from backend.estimate import Plan
 from backend.estimate.memory import memory
 from backend.models import catalogue
 from backend.records.specs import Gpu, Hardware, TrainSettings
 from backend.training import model
 from backend.training.device import Device
+from backend.training.session import TrainingSession
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")
 FP16 = Device("cpu", "fp16")
+INF, NAN = float("inf"), float("nan")
 
 
 def loss_of(folder: Path) -> Any:
@@ -66,6 +68,20 @@ def test_in_fp16_the_learning_rate_is_not_blamed_alone() -> None:
     assert "learning rate" not in before.why + before.next
     assert "fp16" in after.why
     assert after.retry == {"learning_rate": 1e-4}
+
+
+@pytest.mark.parametrize(
+    ("norms", "learned"),
+    [([INF] * 20, False), ([1.0, *[INF] * 20], True), ([INF, INF, NAN], False), ([INF, 1.0, NAN], True)],
+)
+def test_a_step_that_overflows_in_fp16_teaches_nothing(norms: list[float], learned: bool) -> None:
+    run: Any = SimpleNamespace(device=FP16, _overflows=0)
+    run._not_finite = lambda step, learned: TrainingFailed(f"step {step}, learned {learned}")
+    *before, last = enumerate(norms, 1)
+    for step, norm in before:
+        TrainingSession._check(run, step, 1.0, norm)
+    with pytest.raises(TrainingFailed, match=f"step {len(norms)}, learned {learned}"):
+        TrainingSession._check(run, last[0], NAN if last[1] is NAN else 1.0, last[1])
 
 
 def test_before_anything_was_learned_the_model_is_at_fault() -> None:
