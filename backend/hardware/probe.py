@@ -102,16 +102,14 @@ def probe(workspace_root: Path) -> Probe:
 
 
 def describe(hardware: Hardware, blocked: bool = False) -> list[str]:
-    """The machine in plain words, the most important part first. blocked: whether a GPU should train and can't."""
+    """The machine in plain words, the most important part first. blocked: whether training is refused."""
     lines = [_gpu_sentence(gpu) for gpu in hardware.gpus]
     nvidia = best_first(hardware.gpus)
     if len(nvidia) > 1:
         number = "" if nvidia[0].index is None else f" (number {nvidia[0].index})"
         lines.append(f"Training uses the {nvidia[0].name}{number}.")
     if blocked:
-        lines.append(
-            "Training can't start: something has to be changed first, so that the graphics card can be used."
-        )
+        lines.append("Training can't start until the problem below is solved.")
     elif not lines:
         lines.append("No graphics card for training was found: the processor does the work.")
     cores = "1 processor core" if hardware.cpu.cores == 1 else f"{hardware.cpu.cores} processor cores"
