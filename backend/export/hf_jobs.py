@@ -14,9 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from backend.errors import BadSetting, MissingPart, RunProblem
+from backend.errors import BadSetting, RunProblem
 from backend.models import hub_token
-from backend.settings import PROGRAM
 
 MIN_HOURS = 0.1
 MAX_HOURS = 24.0  # limits the cost of a forgotten job
@@ -52,14 +51,9 @@ class SubmittedJob:
 
 def token() -> str:
     """The person's access token (see backend/models/hub_token.py). Raises MissingPart if there is none."""
-    found = hub_token.find()
-    if not found:
-        raise MissingPart(
-            "There is no access token for Hugging Face.",
-            "To rent a GPU there you need an account with a payment method, and a token with write permission.",
-            f"Create one at huggingface.co/settings/tokens, then save it with `{PROGRAM} models --token`.",
-        )
-    return found
+    return hub_token.require(
+        "To rent a GPU there you need an account with a payment method, and a token with write permission."
+    )
 
 
 def api(token: str | bool) -> Any:

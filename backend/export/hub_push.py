@@ -17,12 +17,11 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
-from backend.errors import BadInput, BadSetting, MissingPart, RunProblem
+from backend.errors import BadInput, BadSetting, RunProblem
 from backend.export import hf_jobs, model_space
 from backend.files.listing import files_in
 from backend.models import hub_token
 from backend.records.specs import Record
-from backend.settings import PROGRAM
 
 log = logging.getLogger(__name__)
 
@@ -145,14 +144,7 @@ def upload(folder: Path, spec: PushSpec) -> dict[str, Any]:
 
 def token() -> str:
     """The person's access token. Raises MissingPart if there is none."""
-    found = hub_token.find()
-    if not found:
-        raise MissingPart(
-            "There is no access token for Hugging Face.",
-            "To upload a model you need an account there, and a token with write access.",
-            f"Create one at huggingface.co/settings/tokens, then save it with {PROGRAM} models --token.",
-        )
-    return found
+    return hub_token.require("To upload a model you need an account there, and a token with write access.")
 
 
 def require_some(found: Iterable[str], form: Form) -> None:

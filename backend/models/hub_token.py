@@ -14,7 +14,7 @@ from threading import Lock
 from typing import Any, Literal
 
 from backend.errors import BadInput, MissingPart
-from backend.settings import secrets_in_memory
+from backend.settings import PROGRAM, secrets_in_memory
 
 TokenSource = Literal["environment", "memory", "keyring", "login", ""]
 
@@ -41,6 +41,17 @@ def find() -> str | None:
             f"Correct it where it is stored: {VARIABLE}, the keyring, or `hf auth login`.",
         )
     return token
+
+
+def require(needs: str) -> str:
+    """The token. needs: a sentence on what the person's wish takes. Raises as `find`, and MissingPart without one."""
+    if found := find():
+        return found
+    raise MissingPart(
+        "There is no access token for Hugging Face.",
+        needs,
+        f"Create one at huggingface.co/settings/tokens, then save it with `{PROGRAM} models --token`.",
+    )
 
 
 def source() -> TokenSource:
