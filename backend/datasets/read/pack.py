@@ -61,7 +61,8 @@ def _files(paths: Sequence[Path]) -> dict[str, Path]:
         if not path.is_dir():
             require_file(path)
         for name, file in _in_folder(path) if path.is_dir() else [(path.name, path)]:
-            found[_unused(name, found)] = file
+            readable = name.encode("utf-8", "replace").decode()  # Linux allows names that are not UTF-8
+            found[_unused(readable, found)] = file
             if len(found) > MOST_FILES:
                 raise BadInput(f"There are over {MOST_FILES} files.", "", "Use a part of them.")
     if not found:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import os
+import sys
 import zipfile
 from io import BytesIO
 from pathlib import Path
@@ -80,6 +82,14 @@ def test_chosen_columns_hold_for_the_files_that_have_them(tmp_path: Path) -> Non
     assert "form.csv" in str(asked.value)
     data = load(path, options=ReadOptions(mapping={"question": "message", "answer": "reply text"}))
     assert [row.file for row in data.rows] == ["faq.csv"] * 2 + ["form.csv"] * 8
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
+def test_a_file_with_a_name_that_is_not_utf8_is_read_too(tmp_path: Path) -> None:
+    for name in (b"caf\xe9.csv", b"caf\xe8.csv"):
+        (tmp_path / os.fsdecode(name)).write_text("question,answer\nOpen?,Yes.\n", "utf-8")
+    with as_one_file([tmp_path]) as path:
+        assert {row.file for row in load(path).rows} == {"caf?.csv", "caf? (2).csv"}
 
 
 def test_files_and_folders_are_put_together(tmp_path: Path) -> None:
