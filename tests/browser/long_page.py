@@ -60,8 +60,8 @@ class LongRuns(FakeRuns):
 
 
 class LongResults(FakeResults):
-    def start_export(self, run_id: str, to: str) -> str:
-        made = super().start_export(run_id, to)
+    def start_export(self, run_id: str, to: str, base: str = "original") -> str:
+        made = super().start_export(run_id, to, base)
         first = self.exported[run_id][0]
         self.exported[run_id][0] = replace(first, files=tuple(replace(one, name=FILE) for one in first.files))
         return made

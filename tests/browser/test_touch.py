@@ -19,7 +19,7 @@ def test_a_tap_opens_a_cell_of_the_table_and_the_next_tap_another(
 ) -> None:
     page = open_page(drawn_page, width=390, height=800, has_touch=True, is_mobile=True)
     go(page, "data")
-    page.get_by_role("tab", name="Type them in").tap()
+    page.get_by_role("tab", name="Type", exact=True).tap()
     for column, words in enumerate(SAID):
         page.get_by_test_id(f"cell-0-{column}").tap()
         page.wait_for_selector(f"[data-testid=cell-0-{column}] textarea:focus")

@@ -133,7 +133,7 @@ def build(app: App, state: BrowserState) -> ImportPanel:
     with gr.Accordion("Choose examples", open=False, elem_classes="fold-block") as chooser:
         samples = clickable()
         with gr.Tabs(elem_classes="ways"):
-            with gr.Tab("Files"):
+            with gr.Tab("Upload"):
                 upload = gr.File(
                     label="Your examples as a file, or several",
                     file_count="multiple",
@@ -152,7 +152,7 @@ def build(app: App, state: BrowserState) -> ImportPanel:
                     placeholder="Paste JSON lines or a table with a heading",
                 )
                 use_text = button("Read this")
-            with gr.Tab("Type them in"):
+            with gr.Tab("Type"):
                 typed = gr.Dataframe(
                     EMPTY_TABLE,
                     headers=TABLE_HEADERS,
