@@ -13,8 +13,9 @@ import json
 import secrets
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import anyio
@@ -25,6 +26,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from backend.chat.client import Chat, Chunk
 from backend.errors import ApprenticeError, BadInput
@@ -99,9 +101,7 @@ class Endpoint:
             about = {"id": f"chatcmpl-{secrets.token_hex(12)}", "created": int(time.time()), "model": self._name}
             if asked.stream:
                 streams = True
-                events = self._events(answer, first, about)
-                headers = {"Cache-Control": "no-cache"}
-                return StreamingResponse(events, media_type="text/event-stream", headers=headers)
+                return _Stream(self._events(answer, first, about), partial(self._leave, answer))
             text = first.text + "".join([chunk.text async for chunk in iterate_in_threadpool(answer.rest)])
             return _whole(answer, text, about)
         except ClientDisconnect:
@@ -131,8 +131,6 @@ class Endpoint:
             yield "data: [DONE]\n\n"
         except ApprenticeError as error:
             yield f"data: {json.dumps({'error': _about(error, 'server_error')})}\n\n"
-        finally:
-            await self._leave(answer)
 
     def _knows_key(self, request: Request) -> bool:
         scheme, _, key = request.headers.get("authorization", "").partition(" ")
@@ -210,6 +208,20 @@ class Answer:
         self._require_client()
         self.tokens, self.tokens_per_second, self._finish = chunk.tokens, chunk.tokens_per_second, chunk.finish
         return chunk
+
+
+class _Stream(StreamingResponse):
+    """Events as they come. leave: called however the response ends, also if no event was sent."""
+
+    def __init__(self, events: AsyncIterator[str], leave: Callable[[], Awaitable[None]]) -> None:
+        super().__init__(events, media_type="text/event-stream", headers={"Cache-Control": "no-cache"})
+        self._leave = leave
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            await self._leave()
 
 
 def _whole(answer: Answer, text: str, about: dict[str, Any]) -> Response:

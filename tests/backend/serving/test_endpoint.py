@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import threading
 from collections.abc import Iterator
@@ -186,6 +187,28 @@ def test_too_many_at_a_time_are_declined(client: TestClient, chat: FakeChat, end
     assert post(client).status_code == 200
 
 
+def scope() -> dict[str, Any]:
+    """Of a question."""
+    headers = [(name.lower().encode(), value.encode()) for name, value in HEADERS.items()]
+    path = {"path": "/v1/chat/completions", "query_string": b"", "headers": headers}
+    return {"type": "http", "method": "POST", "asgi": {"spec_version": "2.3"}, **path}
+
+
+def test_a_stream_that_never_begins_frees_its_place(endpoint: Endpoint) -> None:
+    messages = iter([{"type": "http.request", "body": json.dumps({**ASK, "stream": True}).encode()}])
+
+    async def receive() -> Any:
+        return next(messages, None) or await asyncio.Event().wait()
+
+    async def send(message: Any) -> None:
+        raise OSError("the client is gone")
+
+    with contextlib.suppress(OSError, ExceptionGroup):
+        asyncio.run(endpoint.app(scope(), receive, send))
+    assert endpoint.counts.requests == 1
+    assert endpoint.counts.open == 0
+
+
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("started", [False, True])
 def test_an_answer_ends_when_its_client_is_gone(
@@ -213,10 +236,7 @@ def test_an_answer_ends_when_its_client_is_gone(
         chat.gate.set()
 
     async def ask() -> None:
-        headers = [(name.lower().encode(), value.encode()) for name, value in HEADERS.items()]
-        path = {"path": "/v1/chat/completions", "query_string": b"", "headers": headers}
-        scope = {"type": "http", "method": "POST", "asgi": {"spec_version": "2.3"}, **path}
-        await asyncio.gather(endpoint.app(scope, receive, send), leave())
+        await asyncio.gather(endpoint.app(scope(), receive, send), leave())
 
     if not started:
         chat.gate.clear()
