@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from backend.chat import batch
 from backend.chat.engine import (
@@ -29,7 +29,8 @@ from backend.chat.engine import (
     common_prefix,
     score_row,
 )
-from backend.errors import ChatFailed, NotEnough
+from backend.chat.place import Place, gpu_dtype, place
+from backend.errors import ChatFailed
 from backend.models import four_bit, model_folder
 from backend.tokens.tokenizer import ChatTokenizer
 
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
 
 NAME = "transformers"
 _PRECISIONS = {"bfloat16": "16-bit", "float16": "16-bit", "float32": "32-bit"}
-_WITH_ANSWER = 1.3  # times the weights: a model and its answers
 _READ = 256  # tokens whose logits are in memory together
 _BF16_GAIN = 0.9  # on a processor bf16 is used if a token takes less than this share of its time in fp32
 
@@ -51,7 +51,6 @@ class TorchEngine:
     """
 
     def __init__(self, model: Path, tuned: Path | None = None, dtype: torch.dtype | None = None) -> None:
-
         model_folder.check(model)
         where = Place("cpu") if dtype else place(model, tuned)
         base = model_folder.load(model, dtype) if dtype else _load(model, where)
@@ -215,76 +214,18 @@ def _pick(last: torch.Tensor, sampling: Sampling, generator: torch.Generator) ->
     return int(ids[torch.multinomial(likely, 1, generator=generator)])
 
 
-class Place(NamedTuple):
-    """Where a model answers. device: "cuda", "mps" or "cpu". packed: with its linear weights in 4-bit."""
-
-    device: str
-    packed: bool = False
-
-
-def place(model: Path, tuned: Path | None) -> Place:
-    """Where the model in a folder answers, and the one in `tuned` beside it.
-
-    What was trained on 4-bit weights answers on them where there is a GPU of NVIDIA, and elsewhere where memory is
-    short; a base model alone where a GPU holds nothing more. Raises NotEnough.
-    """
-    import psutil
-
-    whole = model_folder.weight_bytes(model) * _WITH_ANSWER
-    packed = whole * four_bit.SHARE
-    can_pack, trained_packed = four_bit.is_possible(), bool(tuned and four_bit.trained_in_4_bit(tuned))
-    for device, free in _gpus():
-        packs = device == "cuda" and can_pack and free > packed
-        if packs and (trained_packed or (tuned is None and free <= whole)):
-            return Place(device, packed=True)
-        if free > whole:
-            return Place(device)
-    available = psutil.virtual_memory().available
-    if available >= whole:
-        return Place("cpu")
-    if trained_packed and can_pack and available >= packed:
-        return Place("cpu", packed=True)
-    raise NotEnough(
-        "There is not enough memory to chat with this model now.",
-        f"It needs about {int(whole) >> 20} MiB and {available >> 20} MiB are free.",
-        "Close other programs, or wait until the training has finished.",
-    )
-
-
-def _gpus() -> list[tuple[str, int]]:
-    """The GPU that PyTorch can use, if any, with its free memory in bytes."""
-    import psutil
-    import torch
-
-    if torch.cuda.is_available():
-        return [("cuda", int(torch.cuda.mem_get_info()[0]))]
-    if torch.backends.mps.is_available():
-        limit = int(torch.mps.recommended_max_memory()) - int(torch.mps.driver_allocated_memory())
-        return [("mps", min(limit, int(psutil.virtual_memory().available)))]  # it has no memory of its own
-    return []
-
-
-def _gpu_dtype(device: str) -> torch.dtype:
-    """bf16 where the GPU computes in it, as in training (backend/training/device.py), else fp16."""
-    import torch
-
-    if device == "mps":
-        return torch.bfloat16 if torch.backends.mps.is_macos_or_newer(14, 0) else torch.float16
-    return torch.bfloat16 if torch.cuda.get_device_capability() >= (8, 0) else torch.float16
-
-
 def _load(folder: Path, where: Place) -> Any:
     """The model in a folder, at its place and in its precision."""
     import torch
 
     if where.packed:
-        dtype = _gpu_dtype(where.device) if where.device != "cpu" else torch.bfloat16
+        dtype = gpu_dtype(where.device) if where.device != "cpu" else torch.bfloat16
         options = {"quantization_config": four_bit.config(dtype), "device_map": {"": where.device}}
         model = model_folder.load(folder, dtype, **options)
         four_bit.compute_as_asked(model)
         return model
     if where.device != "cpu":
-        return model_folder.load(folder, _gpu_dtype(where.device)).to(where.device)
+        return model_folder.load(folder, gpu_dtype(where.device)).to(where.device)
     return _load_fastest(folder)
 
 

@@ -9,8 +9,9 @@ from types import SimpleNamespace
 import psutil
 import pytest
 
-from backend.chat import engines, torch_engine
-from backend.chat.torch_engine import Place, TorchEngine
+from backend.chat import engines, place, torch_engine
+from backend.chat.place import Place
+from backend.chat.torch_engine import TorchEngine
 from backend.errors import NotEnough
 from backend.models import four_bit, model_folder
 from tests.backend.synthetic import make_adapter, make_finished_run
@@ -53,15 +54,15 @@ def test_where_a_model_answers(
 ) -> None:
     monkeypatch.setattr(model_folder, "weight_bytes", lambda _: WEIGHTS)
     monkeypatch.setattr(four_bit, "is_possible", lambda: True)
-    monkeypatch.setattr(torch_engine, "_gpus", lambda: [(gpu[0], gpu[1] * GIB)] if gpu else [])
+    monkeypatch.setattr(place, "_gpus", lambda: [(gpu[0], gpu[1] * GIB)] if gpu else [])
     monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=memory * GIB))
     (learned.parent.parent / "used.json").write_text(json.dumps({"method": run}))
     tuned = learned if run else None
     if expected is None:
         with pytest.raises(NotEnough):
-            torch_engine.place(Path("model"), tuned)
+            place.place(Path("model"), tuned)
     else:
-        assert torch_engine.place(Path("model"), tuned) == expected
+        assert place.place(Path("model"), tuned) == expected
 
 
 def test_after_qlora_on_a_card_llama_cpp_is_not_tried(learned: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from backend import training
-from backend.chat import torch_engine
+from backend.chat import place, torch_engine
 from backend.errors import BadInput, BadSetting, MissingPart, RunProblem
 from backend.evaluation import job
 from backend.evaluation.work import REPORT
@@ -181,12 +181,8 @@ def test_a_second_version_is_compared_with_the_first_without_asking_it_again(
     """In any precision, as long as it is the same: a busy processor may be faster in another one the next time."""
     import torch
 
-    exact = {
-        "_load_fastest": lambda model: model_folder.load(model, torch.float32),
-        "_gpus": list,
-    }
-    for name, function in exact.items():
-        monkeypatch.setattr(torch_engine, name, function)
+    monkeypatch.setattr(place, "_gpus", list)
+    monkeypatch.setattr(torch_engine, "_load_fastest", lambda model: model_folder.load(model, torch.float32))
     first = trained.workspace.run_folder(trained.spec["run"])
     job.run(trained)
     folder = trained.workspace.run_folder(new_id())
