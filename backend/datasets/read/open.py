@@ -104,7 +104,8 @@ def _document_file(source: ByteSource, kind: str, options: ReadOptions) -> OpenS
 def _found(kind: str, found: Examples) -> OpenSource:
     opened = OpenSource(kind, found.records, details=found.details)
     if found.outside:
-        message = f"Text that belongs to no question was passed over: {excerpt(found.outside, width=200)}"
+        outside = excerpt(" ".join(found.outside.split()), width=200)
+        message = f"Text that belongs to no question was passed over: {outside}"
         opened.notes.append(("text_passed_over", message, "Give it a question if the model should learn it."))
     return opened
 
