@@ -13,6 +13,7 @@ from typing import Any
 
 from backend.chat.documents import COMBINE, about, combine
 from backend.datasets.read.document import read_document
+from backend.datasets.read.source import require_file
 from backend.errors import ApprenticeError, BadInput, BadUsage, ExportFailed
 from backend.export.request import jobs_for
 from backend.records.units import MIB
@@ -177,6 +178,7 @@ def _copy(path: Path, target: Path) -> None:
 
 
 def import_model(options: argparse.Namespace, workspace: Workspace) -> Answer:
+    require_file(options.file)
     imported = App(workspace).model_imports.add(options.file)
     text = f"Imported as {imported.run_id}: {imported.name}."
     return Answer(asdict(imported), "\n".join(filter(None, (text, imported.note))))

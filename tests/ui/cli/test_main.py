@@ -456,3 +456,8 @@ def test_a_run_gets_a_name_and_a_note(app: Shell) -> None:
         )  # fmt: skip
     assert (shown["blind_test"], shown["against_parent"], shown["spec"]["descent"]) == (None, None, None)
     assert app("rename", "../runs", "x")["error"] in ("WorkspaceProblem", "RunProblem")
+
+
+def test_import_says_that_a_file_is_missing_or_a_folder(app: Shell, tmp_path: Path) -> None:
+    assert "no file nope.zip" in app("import", str(tmp_path / "nope.zip"))["what"]
+    assert "is a folder" in app("import", str(tmp_path))["what"]
