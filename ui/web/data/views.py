@@ -79,9 +79,11 @@ def reading(now: DatasetProgress | None, imports: bool) -> Markup:
     if now is None:
         return components.EMPTY
     if now.error is not None:
-        alert = web_errors.error_alert(now.error)
+        alert, name = web_errors.error_alert(now.error), fmt.shorten(now.name, 60)
+        title = f"{name} could not be read"
         if isinstance(now.error, NoExamples) and now.error.columns:
             alert += read_options.ask_columns(now.error.columns)
+            title = f"How should {name} be read?"
         close = components.button("Close", "dismiss", label="Close this message")
         if isinstance(now.error, SeveralReadings):
             choices = components.acts(*map(read_options.reading_button, now.error.shapes))
@@ -89,7 +91,7 @@ def reading(now: DatasetProgress | None, imports: bool) -> Markup:
         if isinstance(now.error, WhoToImitate):
             why = components.text(f"{now.error.why} {people.HINT}")
             return components.card(QUESTION, why, people.ask_people(now.error.people), aside=close)
-        return components.card(f"{fmt.shorten(now.name, 60)} could not be read", alert, aside=close)
+        return components.card(title, alert, aside=close)
     percent = fmt.percent(now.fraction, 1.0)
     bar = components.progress(percent, now.phase or "Starting")
     status = components.text(f"{now.phase or 'Starting'}: {percent}%", "status")

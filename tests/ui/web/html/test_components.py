@@ -10,6 +10,7 @@ import pytest
 
 from backend.datasets.checks.fix import Change
 from backend.datasets.checks.report import DuplicateRows
+from backend.datasets.convert.mapping import NoExamples
 from backend.errors import BadInput
 from backend.records.encoded import Piece
 from backend.records.events import NoteEvent, SampleEvent
@@ -109,6 +110,8 @@ def test_markup_in_texts_is_shown_not_run(piece: str) -> None:
 def test_an_import_is_called_reading_and_a_second_check_checking() -> None:
     now = DatasetProgress("orders.csv", "Reading", 0.5)
     assert "<h2>Reading orders.csv</h2>" in data_views.reading(now, True)
+    asks = replace(now, error=NoExamples("Which column is which?", "", "", ("a", "b")))
+    assert "<h2>How should orders.csv be read?</h2>" in data_views.reading(asks, True), "a question is no failure"
     assert "<h2>Checking orders.csv</h2>" in data_views.reading(now, False)
 
 
