@@ -75,7 +75,7 @@ def test_qlora_needs_the_estimated_memory(
     work = run_of(tmp_path, model, [Encoded(one, one) for one in ids], [], **settings)
     peak = training.run(work)["peak_memory_mib"]
     expected = estimated(place, model, settings, length, learned_share=1.0)
-    record("Peak memory", "qlora, bundled model", f"{peak} MiB", f"estimate {expected.total_mib:.0f}")
+    record("Peak memory", "qlora, every token learned", f"{peak} MiB", f"estimate {expected.total_mib:.0f}")
     assert not place.is_card or peak == pytest.approx(expected.total_mib, rel=MARGIN - 1)
 
 

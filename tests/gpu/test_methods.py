@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -49,13 +50,14 @@ def test_it_learns_and_resumes(
     through = make(tmp_path / "through", tiny, **chosen)
     training.run(through)
     work = make(tmp_path / "stopped", tiny, **chosen)
+    shutil.copy(through.folder / "device.json", work.folder)  # what the first one measured to be faster
     work.stop_at = 5
     assert training.run(work)["state"] == "stopped"
     work.stop_at = None
     result = training.run(work)
     losses, whole = work.losses(), through.losses()
     far = max(abs(losses[step] - loss) for step, loss in whole.items())
-    case = ", ".join(map(str, settings.values()))
+    case = ", ".join(name if value is True else str(value) for name, value in settings.items())
     fell = f"loss {result['first_eval_loss']:.3f} to {result['eval_loss']:.3f}"
     record("Trained, stopped, resumed", case, fell, f"resumed: {f'{far:.1e} nats off' if far else 'bit for bit'}")
     assert result["state"] == "completed"
