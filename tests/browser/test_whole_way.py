@@ -23,7 +23,7 @@ from tests.linked_model import link_gguf
 pytestmark = pytest.mark.browser
 
 LONG = 300_000  # milliseconds: a training step takes seconds on a busy computer
-STEPS = 8
+STEPS = 14  # so many that Stop comes before the last, also where the page is slow
 
 
 @pytest.fixture
