@@ -36,19 +36,17 @@ def measure(
     rows: {input_ids, labels}. work: a folder for what is needed meanwhile. poll: called while it runs; what it raises
     ends the measurement. Raises ExportFailed.
     """
-    request = work / "divergence.json"
     names = {kind: str(path) for kind, path in files.items()}
-    request.write_text(json.dumps({"reference": str(reference), "files": names, "rows": list(rows)}), "utf-8")
-    code, output = child_process.run(["-m", "backend.export.divergence", str(request)], poll=poll)
-    results = request.with_suffix(".results.json")
-    if code != 0 or not results.is_file():
+    asked = {"reference": str(reference), "files": names, "rows": list(rows)}
+    found, why = child_process.ask("backend.export.divergence", work / "divergence.json", asked, poll)
+    if found is None:
         raise ExportFailed(
             "The smaller files could not be compared with the 16-bit file.",
-            output.strip().splitlines()[-1][:200] if output.strip() else "",
+            why,
             "Close other programs to free memory, or choose one size.",
         )
-    found: dict[str, dict[str, Any]] = json.loads(results.read_text("utf-8"))
-    return found
+    by_type: dict[str, dict[str, Any]] = found
+    return by_type
 
 
 def compare(log_p: Any, log_q: Any) -> tuple[list[float], list[bool]]:
@@ -77,7 +75,7 @@ def _measure_here(request: Path) -> None:
             same += choices
         places = max(1, len(losses))
         results[kind] = {"kl": sum(losses) / places, "same_choice": sum(same) / places, "places": len(losses)}
-    request.with_suffix(".results.json").write_text(json.dumps(results), "utf-8")
+    child_process.answer(request, results)
 
 
 def _log_probabilities(file: str, rows: Sequence[Mapping[str, list[int]]]) -> Iterator[Any]:

@@ -61,19 +61,14 @@ def check(
 
 
 def _render(file: Path, chats: list[Any], work: Path, poll: Callable[[], None]) -> list[str]:
-    request = work / "rendering.json"
-    request.write_text(json.dumps({"file": str(file), "chats": chats}), "utf-8")
-    code, output = child_process.run(["-m", "backend.export.rendering", str(request)], poll=poll)
-    results = request.with_suffix(".results.json")
-    if code != 0 or not results.is_file():
+    asked = {"file": str(file), "chats": chats}
+    found, why = child_process.ask("backend.export.rendering", work / "rendering.json", asked, poll)
+    if found is None:
         raise ExportFailed(
-            "llama.cpp's server can't use the file.",
-            output.strip().splitlines()[-1][:200] if output.strip() else "",
-            "Choose the merged model or the adapter instead.",
+            "llama.cpp's server can't use the file.", why, "Choose the merged model or the adapter instead."
         )
-    found: list[str] = json.loads(results.read_text("utf-8"))
-    results.unlink()
-    return found
+    texts: list[str] = found
+    return texts
 
 
 def _render_here(request: Path) -> None:
@@ -86,7 +81,7 @@ def _render_here(request: Path) -> None:
     options.n_ctx, options.n_parallel, options.warmup = 512, 1, False
     server = xllamacpp.Server(options)
     texts = [_ask(server.listening_address, key, messages) for messages in asked["chats"]]
-    request.with_suffix(".results.json").write_text(json.dumps(texts), "utf-8")
+    child_process.answer(request, texts)
 
 
 def _ask(address: str, key: str, messages: Any) -> str:

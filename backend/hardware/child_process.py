@@ -5,11 +5,13 @@ SIGKILL, the system closes that pipe on every platform, and a thread of the chil
 
     start, run          in the parent, for a child that calls end_with_parent
     run_script          in the parent, for a script by others that does not
+    ask, answer         a question and its answer as JSON, in the parent and in the child
     end_with_parent     in the child, first thing
 """
 
 from __future__ import annotations
 
+import json
 import os
 import runpy
 import subprocess
@@ -85,6 +87,29 @@ def run_script(
 ) -> tuple[int, str]:
     """`run` for a Python file: `python -m backend.hardware.child_process SCRIPT ARGUMENTS` ends with its parent."""
     return run(["-m", "backend.hardware.child_process", str(script), *arguments], environment, timeout, poll)
+
+
+def ask(module: str, request: Path, asked: Any, poll: Callable[[], None] | None = None) -> tuple[Any, str]:
+    """Runs `python -m MODULE REQUEST` with `asked` as JSON in the file `request`. Returns what the child gave to
+    `answer`, None if it failed, and the last line that it printed. poll: as in `run`."""
+    request.write_text(json.dumps(asked), "utf-8")
+    code, output = run(["-m", module, str(request)], poll=poll)
+    answered = _answer_to(request)
+    last = (output.strip().splitlines() or [""])[-1][:200]
+    if code != 0 or not answered.is_file():
+        return None, last
+    found = json.loads(answered.read_text("utf-8"))
+    answered.unlink()
+    return found, last
+
+
+def answer(request: Path, value: Any) -> None:
+    """In the child of `ask`: returns a JSON value to the parent."""
+    _answer_to(request).write_text(json.dumps(value), "utf-8")
+
+
+def _answer_to(request: Path) -> Path:
+    return request.with_suffix(".answer.json")
 
 
 def kill(child: subprocess.Popen[bytes]) -> None:
