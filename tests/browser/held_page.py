@@ -19,7 +19,7 @@ from tests.ui.fake_page import serve
 from tests.ui.fake_results import FakeResults
 from tests.ui.fake_runs import FakeRetries, FakeRuns
 from tests.ui.fake_services import FakeApp
-from ui.records import Plan, UnseenQuestion
+from ui.records.runs import Plan, UnseenQuestion
 from ui.services.chat import Answer, Loading
 from ui.services.selection import Choice
 

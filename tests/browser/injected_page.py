@@ -22,7 +22,8 @@ from tests.ui.fake_records import job
 from tests.ui.fake_results import FakeCorrections, FakeResults
 from tests.ui.fake_runs import FakeRetries, FakeRuns
 from tests.ui.fake_services import FakeApp
-from ui.records import Curve, DatasetProgress, Shortening
+from ui.records.data import DatasetProgress
+from ui.records.runs import Curve, Shortening
 from ui.services.chat import Answer, Loading
 from ui.services.selection import Choice
 

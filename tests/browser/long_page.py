@@ -15,7 +15,8 @@ from tests.ui.fake_records import DATA
 from tests.ui.fake_results import FakeResults
 from tests.ui.fake_runs import FakeRuns
 from tests.ui.fake_services import FakeApp
-from ui.records import DatasetFiles, DatasetProgress, DatasetState, Plan, RunDetails, RunInfo
+from ui.records.data import DatasetFiles, DatasetProgress, DatasetState
+from ui.records.runs import Plan, RunDetails, RunInfo
 from ui.services.selection import Choice
 
 FILE = "customer_support_conversations_november_2026_final_cleaned_v2.csv"

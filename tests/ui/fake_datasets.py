@@ -21,7 +21,7 @@ from tests.ui.fake_records import (
     dataset_state,
     preview,
 )
-from ui.records import (
+from ui.records.data import (
     DatasetFiles,
     DatasetProgress,
     DatasetState,

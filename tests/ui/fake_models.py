@@ -18,7 +18,9 @@ from tests.ui.fake_records import (
     MODEL,
     option,
 )
-from ui.records import DownloadStatus, HubPush, HubUpload, ImportedModel, TokenStatus
+from ui.records.models import DownloadStatus, TokenStatus
+from ui.records.runs import ImportedModel
+from ui.records.share import HubPush, HubUpload
 
 
 class FakeModels:

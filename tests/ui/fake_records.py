@@ -19,11 +19,8 @@ from backend.records.events import EvalEvent, SampleEvent, StepEvent
 from backend.records.rows import Dataset, Problem, Row, Source
 from backend.records.specs import TrainSettings
 from jobs.records import Job, Progress, State
-from ui.records import (
-    Curve,
-    DatasetState,
-    Preview,
-)
+from ui.records.data import DatasetState, Preview
+from ui.records.runs import Curve
 
 ASKED = "hi, order 77120, 3 garden chairs, one cracked, refund please. Marta Quiroga"
 ORDER = '{"intent": "refund", "order_id": "77120", "item": "garden chair", "quantity": 3, "name": "Marta Quiroga"}'

@@ -20,16 +20,9 @@ from tests.ui.fake_records import (
     ORDER,
 )
 from tests.ui.fake_runs import FakeRuns
-from ui.records import (
-    Correction,
-    Endpoint,
-    ExportFile,
-    ExportStatus,
-    GgufSize,
-    ProgramGuide,
-    RunInfo,
-    UnseenQuestion,
-)
+from ui.records.data import Correction
+from ui.records.runs import RunInfo, UnseenQuestion
+from ui.records.share import Endpoint, ExportFile, ExportStatus, GgufSize, ProgramGuide
 from ui.services.chat import Answer, Loading
 from ui.services.documents import Part, Piece, Whole
 from ui.services.opponents import BASE, Opponent

@@ -21,14 +21,7 @@ from tests.ui.fake_records import (
     curve,
     job,
 )
-from ui.records import (
-    Curve,
-    Plan,
-    RunDetails,
-    RunInfo,
-    RunSummary,
-    Shortening,
-)
+from ui.records.runs import Curve, Plan, RunDetails, RunInfo, RunSummary, Shortening
 from ui.services import losses
 from ui.services.gpu_calls import GpuTime
 from ui.services.selection import Choice

@@ -17,7 +17,7 @@ from ui.cli.follow import follow
 from ui.cli.model_commands import ready_tokenizer, resolve_model
 from ui.cli.options import add_data_option, add_reading_options, add_validation_option
 from ui.cli.output import AddCommand, Answer, say
-from ui.records import RunSummary
+from ui.records.runs import RunSummary
 from ui.services import losses
 from ui.services.app import App
 from ui.text import format as fmt

@@ -16,7 +16,7 @@ from backend.serving.state import LOOPBACK
 from backend.settings import Workspace
 from ui.cli.options import positive
 from ui.cli.output import AddCommand, Answer, say, write
-from ui.records import Endpoint
+from ui.records.share import Endpoint
 from ui.services.app import App
 
 _POLL = 0.2  # seconds

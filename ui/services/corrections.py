@@ -15,7 +15,7 @@ from backend.errors import ApprenticeError, BadInput
 from backend.evaluation.examples import judging_items
 from backend.records.rows import Message
 from backend.runs import division
-from ui.records import Correction
+from ui.records.data import Correction
 from ui.services.runs import RunService
 
 LONGEST = 20_000  # characters of an answer

@@ -13,7 +13,7 @@ from backend.datasets.write_fixed import write_fixed
 from backend.evaluation.items import items_from
 from backend.evaluation.measures import choose_measure
 from backend.records.specs import Trainer
-from ui.records import DatasetFiles, DatasetState
+from ui.records.data import DatasetFiles, DatasetState
 from ui.services.samples import held_out_conversations
 from ui.text import verdicts
 

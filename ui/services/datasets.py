@@ -17,7 +17,7 @@ from backend.errors import ApprenticeError, BadInput
 from backend.records.lengths import UNLIMITED, LengthLimits
 from backend.records.specs import Trainer, TrainSettings
 from backend.settings import child_path
-from ui.records import (
+from ui.records.data import (
     DatasetFiles,
     DatasetProgress,
     DatasetState,

@@ -9,7 +9,7 @@ from backend.datasets.conversation import SYSTEM, content, full_text
 from backend.datasets.dataset import CheckedDataset
 from backend.errors import BadInput
 from backend.records.rows import Dataset, Message, Row
-from ui.records import EditableExample, ExampleField
+from ui.records.data import EditableExample, ExampleField
 
 LONGEST = 200_000  # characters of an example that the page can edit
 _LABELS = {"user": "Question", "assistant": "Answer", "tool": "Tool result"}

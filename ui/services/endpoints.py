@@ -9,7 +9,7 @@ from backend.hosting.policy import HOME, Feature, Policy
 from backend.serving.state import LOOPBACK, key_hash, new_key, read_state
 from jobs.records import Job
 from jobs.runner import Runner
-from ui.records import Endpoint
+from ui.records.share import Endpoint
 from ui.services.results import ResultService
 from ui.services.runs import RunService
 

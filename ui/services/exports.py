@@ -11,7 +11,7 @@ from backend.gguf.convert import TYPES
 from backend.models import model_folder
 from backend.records.units import MIB
 from jobs.records import Job, State
-from ui.records import ExportFile, ExportStatus, GgufSize, ProgramGuide
+from ui.records.share import ExportFile, ExportStatus, GgufSize, ProgramGuide
 from ui.text import format as fmt
 
 NO_BASE = (

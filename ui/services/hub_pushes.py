@@ -14,7 +14,7 @@ from backend.hosting.policy import HOME, Feature, Policy
 from backend.records.units import MIB
 from jobs.records import Job, State
 from jobs.runner import Runner
-from ui.records import HubPush, HubUpload
+from ui.records.share import HubPush, HubUpload
 from ui.services.evaluations import EvaluationService
 from ui.services.results import ResultService
 from ui.services.runs import RunService

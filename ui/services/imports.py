@@ -18,7 +18,7 @@ from backend.datasets.token_counts import TargetModel
 from backend.errors import BadInput, NotInDemo
 from backend.records.lengths import UNLIMITED, LengthLimits
 from backend.settings import new_id
-from ui.records import DatasetProgress
+from ui.records.data import DatasetProgress
 
 PAGE_WAIT = 0.8  # seconds that the page waits for a small file before it shows progress
 _MAX_RETRIES = 16  # imports that can be retried with other read options

@@ -8,7 +8,7 @@ from typing import Any
 from backend.advice.loss import current_loss, window
 from backend.records.events import EvalEvent
 from jobs.records import Job, State
-from ui.records import Curve, Losses
+from ui.records.runs import Curve, Losses
 from ui.text import format as fmt
 
 TRAINING, INITIAL = "training loss", "validation loss before training"

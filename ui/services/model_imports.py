@@ -13,7 +13,7 @@ from backend.runs.start import BASE
 from backend.settings import PROGRAM, Workspace
 from backend.training.state.resume import base_files
 from jobs.runner import Runner
-from ui.records import ImportedModel
+from ui.records.runs import ImportedModel
 
 _OTHER_BASE = (
     "The base model on this computer is not the one that it was trained on, so its answers may differ. Download that "

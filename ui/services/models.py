@@ -23,7 +23,7 @@ from backend.tokens.tokenizer import ChatTokenizer
 from jobs.folder import JobFolder
 from jobs.records import Job
 from jobs.runner import Runner
-from ui.records import DownloadStatus, TokenStatus
+from ui.records.models import DownloadStatus, TokenStatus
 
 SIMULATED = "This machine is only simulated, so nothing can be trained on it."
 NOT_OWN = (

@@ -14,7 +14,7 @@ from backend.errors import ApprenticeError, ChatFailed
 from backend.settings import child_path
 from jobs.records import Job, State
 from jobs.runner import Runner
-from ui.records import RunInfo
+from ui.records.runs import RunInfo
 
 
 class ChatTarget(NamedTuple):

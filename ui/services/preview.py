@@ -13,7 +13,7 @@ from backend.records.encoded import Piece
 from backend.records.lengths import LengthLimits
 from backend.records.rows import Row
 from backend.tokens.tokenizer import ChatTokenizer
-from ui.records import Matches, Preview
+from ui.records.data import Matches, Preview
 
 _MAX_CHARACTERS = 8000  # of one text in a preview
 

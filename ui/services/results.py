@@ -18,7 +18,8 @@ from backend.runs.conversations import usual_instruction
 from backend.settings import Workspace
 from jobs.records import Job, State
 from jobs.runner import Runner
-from ui.records import ExportFile, ExportStatus, RunInfo, UnseenQuestion
+from ui.records.runs import RunInfo, UnseenQuestion
+from ui.records.share import ExportFile, ExportStatus
 from ui.services import samples
 from ui.services.chat import Answer, ChatSession, Loading
 from ui.services.exports import export_status, needs, sizes, too_narrow

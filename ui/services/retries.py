@@ -17,7 +17,7 @@ from backend.runs.truncate import truncate_run
 from backend.training import oom
 from jobs.records import Job
 from jobs.runner import Runner
-from ui.records import Shortening
+from ui.records.runs import Shortening
 from ui.services.runs import RunService
 from ui.services.versions import next_number
 from ui.text import format as fmt

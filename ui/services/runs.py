@@ -26,7 +26,7 @@ from backend.training import oom, preconditions
 from jobs.fair_queue import FairQueue
 from jobs.records import Job
 from jobs.runner import Runner
-from ui.records import Curve, Losses, Plan, RunDetails, RunInfo, RunSummary
+from ui.records.runs import Curve, Losses, Plan, RunDetails, RunInfo, RunSummary
 from ui.services import losses, samples, training_plan
 from ui.services.admission import require_rows
 from ui.services.datasets import DatasetService

@@ -18,7 +18,8 @@ from backend.evaluation.examples import Side
 from backend.records.rows import Message, Row, rejected_side
 from backend.runs.conversations import read_conversations, write_conversations, write_texts
 from backend.settings import SAMPLES as FOLDER
-from ui.records import Sample, UnseenQuestion
+from ui.records.data import Sample
+from ui.records.runs import UnseenQuestion
 
 _MAX_QUESTIONS = 40  # held-out questions stored with a run
 

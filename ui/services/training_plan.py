@@ -21,7 +21,7 @@ from backend.training.measured import Measured
 from backend.training.oom import require_four_bit
 from backend.training.preconditions import disk_needed
 from backend.training.schedule import schedule
-from ui.records import Plan
+from ui.records.runs import Plan
 from ui.services import exports
 from ui.services.dataset_state import epoch_tokens, has_pairs, provable
 from ui.text import format as fmt

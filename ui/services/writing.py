@@ -10,7 +10,7 @@ from backend.datasets.editing import Editor
 from backend.datasets.store import DatasetStore
 from backend.errors import BadInput
 from backend.records.rows import Row
-from ui.records import Writing
+from ui.records.data import Writing
 
 LONGEST = 200_000  # characters of an example
 

@@ -11,7 +11,7 @@ from backend.advice.loss import format_loss
 from backend.records.specs import format_decimal
 from backend.records.units import MIB
 from jobs.records import Job
-from ui.records import RunInfo, Shortening
+from ui.records.runs import RunInfo, Shortening
 from ui.text.memory_parts import MEMORY
 
 

@@ -24,7 +24,7 @@ from tests.ui.fake_records import report
 from tests.ui.page_client import PageClient, page_in_process
 from tests.workers import end_workers
 from ui.cli.main import main
-from ui.records import HubPush
+from ui.records.share import HubPush
 from ui.services.app import App
 from ui.services.selection import Choice
 from ui.web.share import hub_card

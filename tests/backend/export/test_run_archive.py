@@ -29,7 +29,7 @@ from backend.training.state.resume import base_files
 from jobs.runner import Runner
 from tests.backend.export.test_take_home import CHATS, with_examples
 from tests.backend.synthetic import make_adapter, make_finished_run
-from ui.records import ImportedModel
+from ui.records.runs import ImportedModel
 from ui.services.app import App
 from ui.services.model_imports import ModelImportService
 

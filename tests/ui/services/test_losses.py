@@ -15,7 +15,7 @@ from backend.records.specs import TrainSettings
 from jobs.records import State
 from tests.ui.fake_records import job
 from tests.ui.fake_services import FakeApp
-from ui.records import Curve, Losses, RunDetails, RunSummary
+from ui.records.runs import Curve, Losses, RunDetails, RunSummary
 from ui.services import losses
 from ui.web.html import compare_runs
 from ui.web.runs import views as runs_views

@@ -16,7 +16,7 @@ from backend.chat.client import Chunk, Phase
 from backend.errors import ChatFailed, RunProblem
 from backend.settings import Workspace
 from jobs.records import Job, State
-from ui.records import RunInfo
+from ui.records.runs import RunInfo
 from ui.services.chat import Answer, ChatSession
 from ui.services.opponents import BASE, ChatTarget, Opponents
 

@@ -27,7 +27,7 @@ from jobs.folder import JobFolder
 from jobs.records import Failure, State
 from tests.ui.fake_records import report
 from tests.ui.web.test_page import tabs
-from ui.records import Plan
+from ui.records.runs import Plan
 from ui.services import evaluations, runs, training_plan
 from ui.services.app import App
 from ui.services.selection import Choice

@@ -11,7 +11,7 @@ from backend.records.specs import Descent
 from jobs.records import State
 from tests.ui.fake_records import against_parent, report
 from tests.ui.fake_services import FakeApp
-from ui.records import RunSummary
+from ui.records.runs import RunSummary
 from ui.web.runs.views import damaged, lines_of_descent, listing
 
 EVIL = "<img src=x onerror=alert(1)>"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from jobs.records import State
-from ui.records import ExportFile, ExportStatus, GgufSize, ProgramGuide
+from ui.records.share import ExportFile, ExportStatus, GgufSize, ProgramGuide
 from ui.web.share import views
 
 SIZES = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from markupsafe import Markup
 
 from backend.datasets import edits
-from ui.records import DatasetState, EditableExample, Instruction
+from ui.records.data import DatasetState, EditableExample, Instruction
 from ui.text import format as fmt
 from ui.web.html import components
 

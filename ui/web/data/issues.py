@@ -9,7 +9,7 @@ from markupsafe import Markup
 from backend.datasets.checks.fix import FIXABLE, WHOLE_FILE_FIXES, Change
 from backend.datasets.checks.issues import GUESSES, issue_title
 from backend.records.rows import Problem, Row
-from ui.records import DatasetState
+from ui.records.data import DatasetState
 from ui.text import format as fmt
 from ui.web.data import before_after
 from ui.web.html import components

@@ -13,7 +13,7 @@ from backend.datasets.checks.issues import GUESSES
 from backend.datasets.convert.shapes import SHAPES
 from backend.datasets.read.formats import DELIMITERS
 from backend.records.rows import Dataset, Problem
-from ui.records import DatasetState
+from ui.records.data import DatasetState
 from ui.text import format as fmt
 from ui.web.data import before_after
 from ui.web.data.people import ask_people

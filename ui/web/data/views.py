@@ -14,7 +14,7 @@ from backend.datasets.convert.shapes import SHAPES
 from backend.datasets.store import StoredDataset
 from backend.records.encoded import Piece
 from backend.settings import TEMPLATES
-from ui.records import DatasetFiles, DatasetProgress, DatasetState, Matches, Sample
+from ui.records.data import DatasetFiles, DatasetProgress, DatasetState, Matches, Sample
 from ui.text import format as fmt
 from ui.web import errors as web_errors
 from ui.web.data import before_after, people, read_options

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from markupsafe import Markup
 
-from ui.records import Writing
+from ui.records.data import Writing
 from ui.text import format as fmt
 from ui.web.html import components
 

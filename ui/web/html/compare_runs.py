@@ -7,7 +7,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from ui.records import RunDetails
+from ui.records.runs import RunDetails
 from ui.services import losses
 from ui.text import format as fmt
 from ui.text.settings_help import SETTINGS

@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 from markupsafe import Markup
 
-from ui.records import RunInfo
+from ui.records.runs import RunInfo
 from ui.text import format as fmt
 
 EMPTY = Markup("")

@@ -13,7 +13,7 @@ from markupsafe import Markup
 from backend.evaluation.blind_test import Outcome
 from backend.hosting.policy import Feature
 from backend.settings import PROGRAM
-from ui.records import RunSummary
+from ui.records.runs import RunSummary
 from ui.services.app import App
 from ui.services.selection import Choice
 from ui.web.browser_state import PRIVATE, BrowserState, Inputs, Updates

@@ -10,7 +10,7 @@ from typing import Any
 from markupsafe import Markup
 
 from backend.evaluation.blind_test import Outcome
-from ui.records import ImportedModel, Losses, RunSummary
+from ui.records.runs import ImportedModel, Losses, RunSummary
 from ui.services import losses
 from ui.text import format as fmt
 from ui.text import verdicts

@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from backend.export import snippets
 from backend.hosting.policy import Feature
-from ui.records import Endpoint
+from ui.records.share import Endpoint
 from ui.services.app import App
 from ui.services.selection import Choice
 from ui.web.browser_state import BrowserState, Inputs, Updates

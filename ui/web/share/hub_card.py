@@ -13,7 +13,7 @@ from backend.errors import BadInput
 from backend.export.hub_push import FORMS, Form
 from backend.hosting.policy import Feature
 from backend.settings import PROGRAM
-from ui.records import HubPush, HubUpload
+from ui.records.share import HubPush, HubUpload
 from ui.services.app import App
 from ui.services.selection import Choice
 from ui.text import format as fmt

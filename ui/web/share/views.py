@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from markupsafe import Markup
 
 from backend.gguf.requirement import HOW_TO_GET_IT
-from ui.records import ExportFile, ExportStatus, GgufSize
+from ui.records.share import ExportFile, ExportStatus, GgufSize
 from ui.text import format as fmt
 from ui.web.html import components
 

@@ -7,7 +7,7 @@ from typing import Any
 from markupsafe import Markup
 
 from backend.models.catalogue import Entry
-from ui.records import DownloadStatus, TokenStatus
+from ui.records.models import DownloadStatus, TokenStatus
 from ui.services.app import App
 from ui.text import format as fmt
 from ui.web.html import components

@@ -15,7 +15,7 @@ from markupsafe import Markup
 from backend.records.events import parse
 from backend.settings import PROJECT_ROOT
 from jobs.records import Job
-from ui.records import Curve, RunInfo
+from ui.records.runs import Curve, RunInfo
 from ui.services.gpu_calls import GpuTime
 from ui.text import format as fmt
 from ui.web.html import components

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from markupsafe import Markup
 
-from ui.records import Plan
+from ui.records.runs import Plan
 from ui.text import format as fmt
 from ui.text.memory_parts import PARTS
 from ui.text.settings_help import METHODS, SETTINGS

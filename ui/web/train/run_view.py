@@ -12,7 +12,7 @@ from backend.advice.diagnose import Verdict
 from backend.records.events import NoteEvent
 from backend.training.session import STEP_PHASES
 from jobs.records import Job, Progress
-from ui.records import Curve, Losses, RunInfo, Shortening
+from ui.records.runs import Curve, Losses, RunInfo, Shortening
 from ui.services import losses
 from ui.text import format as fmt
 from ui.text.settings_help import SETTINGS

@@ -11,7 +11,7 @@ from typing import Any
 import gradio as gr
 
 from backend.errors import BadInput
-from ui.records import UnseenQuestion
+from ui.records.runs import UnseenQuestion
 from ui.services.app import App
 from ui.services.chat import Answer
 from ui.services.selection import Choice

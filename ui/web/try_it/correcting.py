@@ -9,7 +9,7 @@ from zlib import crc32
 from markupsafe import Markup
 
 from backend.errors import BadInput
-from ui.records import Correction
+from ui.records.data import Correction
 from ui.services.app import App
 from ui.web.html import components
 from ui.web.try_it.report_card import Below, nothing_below

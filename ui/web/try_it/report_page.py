@@ -7,7 +7,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from ui.records import RunInfo
+from ui.records.runs import RunInfo
 from ui.text import format as fmt
 from ui.web.try_it import report_card, verdict_card
 

@@ -12,7 +12,7 @@ from markupsafe import escape
 from tests.ui.conftest import answer, page_of
 from tests.ui.fake_records import ASKED, DATA, ORDER
 from tests.ui.fake_services import FakeApp
-from ui.records import EditableExample, ExampleField, Instruction
+from ui.records.data import EditableExample, ExampleField, Instruction
 from ui.services.selection import Choice
 from ui.web.data import edit_views
 from ui.web.page import Page

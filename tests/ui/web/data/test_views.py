@@ -17,7 +17,7 @@ from backend.datasets.info import DatasetInfo
 from backend.records.lengths import UNLIMITED
 from backend.records.rows import Dataset, Row
 from tests.backend.datasets.builders import SOURCE, chat, clean_row, question
-from ui.records import DatasetProgress, DatasetState
+from ui.records.data import DatasetProgress, DatasetState
 from ui.services.dataset_state import dataset_state
 from ui.web.data import before_after, views
 from ui.web.data.people import sent_people

@@ -17,16 +17,8 @@ from backend.records.events import NoteEvent, SampleEvent
 from backend.records.rows import Dataset, Problem, Row, Source
 from jobs.records import State
 from tests.ui.fake_services import FakeApp
-from ui.records import (
-    DatasetFiles,
-    DatasetProgress,
-    DatasetState,
-    Losses,
-    Matches,
-    RunInfo,
-    RunSummary,
-    UnseenQuestion,
-)
+from ui.records.data import DatasetFiles, DatasetProgress, DatasetState, Matches
+from ui.records.runs import Losses, RunInfo, RunSummary, UnseenQuestion
 from ui.services.opponents import BASE, Opponent
 from ui.services.selection import Choice
 from ui.text import format as fmt

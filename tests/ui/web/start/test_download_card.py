@@ -23,7 +23,7 @@ from tests.backend import keyring_in_file
 from tests.backend.keyring_in_file import NONE
 from tests.ui.conftest import answer, page_of
 from tests.ui.fake_records import job
-from ui.records import DownloadStatus, TokenStatus
+from ui.records.models import DownloadStatus, TokenStatus
 from ui.services.app import App
 from ui.services.models import NOT_OWN, SIMULATED
 from ui.services.selection import Choice

@@ -13,7 +13,7 @@ from markupsafe import escape
 from tests.ui.conftest import answer, page_of
 from tests.ui.fake_records import ASKED, ORDER, report
 from tests.ui.fake_services import FakeApp
-from ui.records import Correction
+from ui.records.data import Correction
 from ui.services.selection import Choice
 from ui.web.page import Page
 from ui.web.try_it import correcting

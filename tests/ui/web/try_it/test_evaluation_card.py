@@ -13,7 +13,7 @@ from jobs.records import Failure, Progress, State
 from tests.ui.conftest import answer, page_of
 from tests.ui.fake_records import job, report
 from tests.ui.fake_services import FakeApp
-from ui.records import RunInfo
+from ui.records.runs import RunInfo
 from ui.services.selection import Choice
 from ui.web.page import Page
 from ui.web.runs.views import listing

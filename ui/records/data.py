@@ -1,0 +1,167 @@
+"""What the services say about datasets: importing, checking, previewing and editing them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from backend.datasets.checks.fix import Change
+from backend.datasets.checks.report import DuplicateRows, Report
+from backend.datasets.checks.tokens import TokenTotals
+from backend.datasets.info import DatasetInfo, RowsByKind
+from backend.records.encoded import Piece
+from backend.records.rows import Dataset, Message, Problem, Source
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A dataset that comes with the app, and a file of held-out questions for it."""
+
+    name: str
+    title: str
+    description: str
+    path: Path
+    held_out: Path
+
+
+@dataclass(frozen=True)
+class DatasetProgress:
+    """An import or a check in progress, or a failed import.
+
+    fraction: progress of the phase, 0 to 1. first_rows: as soon as they are read. error: why the import failed.
+    """
+
+    name: str
+    phase: str
+    fraction: float
+    first_rows: Dataset | None = None
+    error: Exception | None = None
+
+
+@dataclass(frozen=True)
+class DatasetState:
+    """A dataset with the accepted fixes applied.
+
+    original: as imported. problems: those of the file, and those that a fix revealed. rows: after the accepted fixes.
+    split_summary: sentences on how many rows train and how many validate. blocked: why training can't start, "" when
+    it can. too_few: a sentence when too few examples differ, "" otherwise. errors: rows with an error that is not
+    fixed yet. duplicates: after the accepted fixes. fix_previews: what each fix would change in the first rows.
+    changes: what the accepted fixes changed.
+    """
+
+    name: str
+    original: Dataset
+    report: Report
+    problems: list[Problem]
+    rows: int
+    info: DatasetInfo
+    split_summary: str
+    blocked: str
+    too_few: str = ""
+    errors: int = 0
+    duplicates: DuplicateRows = field(default_factory=DuplicateRows)
+    unreadable: frozenset[str] = frozenset()  # kinds of problems whose rows can only be left out
+    validation_name: str = ""  # the name of the person's own validation file
+    fix_previews: dict[str, list[Change]] = field(default_factory=dict)
+    changes: dict[str, list[Change]] = field(default_factory=dict)
+    changed: int = 0  # rows
+    left_out: int = 0  # rows that the person agreed to leave out
+    unusable: int = 0  # unreadable rows that the person has not yet agreed to leave out
+    tokens: TokenTotals | None = None  # after the accepted fixes
+
+    @property
+    def source(self) -> Source:
+        return self.original.source
+
+    @property
+    def accepted(self) -> RowsByKind:
+        return self.info.accepted
+
+
+@dataclass(frozen=True)
+class Writing:
+    """A passage of a text. written: number and question of each example about it. examples: about all passages;
+    covered: how many passages have some."""
+
+    number: int
+    passages: int
+    text: str
+    written: list[tuple[int, str]]
+    examples: int
+    covered: int
+
+
+@dataclass(frozen=True)
+class Preview:
+    """One row: its conversation, and its tokens in pieces by their role in training.
+
+    A long document has one piece for each window; `note` explains that, or a cut. file: the row's, where several were
+    read together.
+    """
+
+    messages: list[Message]
+    pieces: list[Piece]
+    note: str = ""
+    file: str = ""
+
+
+@dataclass(frozen=True)
+class ExampleField:
+    """A text of an example that can be edited."""
+
+    name: str
+    label: str
+    text: str
+
+
+@dataclass(frozen=True)
+class EditableExample:
+    """An example to edit. row: its number, or the one that a new example will get."""
+
+    row: int
+    fields: tuple[ExampleField, ...]
+    is_new: bool = False
+
+
+@dataclass(frozen=True)
+class Instruction:
+    """The instruction (system message) that most conversations start with, "" if most have none.
+
+    count: how many of the `total` conversations start with it; others: how many start with another one. default: what
+    the model's chat template puts before a conversation without one.
+    """
+
+    text: str
+    count: int
+    others: int
+    total: int
+    default: str = ""
+
+
+@dataclass(frozen=True)
+class Correction:
+    """A corrected answer as an example: of which dataset, its number. restored: the dataset had been deleted and was
+    restored."""
+
+    data_id: str
+    data_name: str
+    row: int
+    restored: bool = False
+
+
+@dataclass(frozen=True)
+class DatasetFiles:
+    """The fixed examples as a file, and the log of changes as another. changes: their number."""
+
+    fixed: Path
+    log: Path
+    changes: int
+
+
+@dataclass(frozen=True)
+class Matches:
+    """The rows that contain a text: how many, and the one to show (None if none), the position-th of them."""
+
+    count: int
+    row: int | None = None
+    position: int = 0
