@@ -22,6 +22,8 @@ from jobs.scheduler import Unfinished
 
 log = logging.getLogger(__name__)
 
+_LOOK_AT_ALL = 20  # in every so many ticks, workspaces without jobs are looked at too; each look takes a lock
+
 
 class _Entry(NamedTuple):
     """An unfinished job and the runner that owns it."""
@@ -36,6 +38,8 @@ class FairQueue:
     def __init__(self, longest: float = math.inf) -> None:
         self._longest = longest
         self._runners: list[Runner] = []
+        self._idle: set[Runner] = set()  # had no jobs at the last look
+        self._ticks = 0
         self._served: Counter[tuple[Runner, Lane]] = Counter()  # the number of a workspace's last turn
         self._turn = 0
         self._since: dict[str, float] = {}  # by active job, the monotonic time at which it was first seen
@@ -53,6 +57,7 @@ class FairQueue:
     def remove(self, runner: Runner) -> None:
         with self._lock:
             self._runners.remove(runner)
+            self._idle.discard(runner)
             self._served = Counter({key: turn for key, turn in self._served.items() if key[0] is not runner})
 
     def ahead(self, job_id: str) -> int:
@@ -85,7 +90,7 @@ class FairQueue:
         """Stop what has run too long, and start the next job of each free lane."""
         with self._lock:
             self._unseen.clear()
-            entries = [entry for runner in self._runners for entry in _unfinished(runner)]
+            entries = self._unfinished()
             active = [entry for entry in entries if entry.job.state.is_active]
             self._stop_overdue(active)
             busy = {entry.job.lane for entry in active}
@@ -97,6 +102,26 @@ class FairQueue:
                     active.append(entry)
             self._entries = [*active, *waiting]
         process.reap()
+
+    def _unfinished(self) -> list[_Entry]:
+        """The jobs of all workspaces, without those that can't be read now."""
+        self._ticks += 1
+        if self._ticks % _LOOK_AT_ALL == 0:
+            self._idle.clear()
+        self._idle -= {runner for runner in self._idle if runner.has_news()}
+        found = []
+        for runner in self._runners:
+            if runner in self._idle:
+                continue
+            try:
+                jobs = runner.unfinished()
+            except ApprenticeError as error:
+                log.warning("%s", error)
+                continue
+            found += [_Entry(runner, job) for job in jobs]
+            if not jobs:
+                self._idle.add(runner)
+        return found
 
     def _in_turn(self, waiting: list[_Entry]) -> list[_Entry]:
         """One job of each workspace, the longest wait for a turn first, then the second job of each, and so on."""
@@ -145,12 +170,3 @@ class FairQueue:
                 self.tick()
             except Exception:
                 log.exception("a tick of the shared queue failed")
-
-
-def _unfinished(runner: Runner) -> list[_Entry]:
-    """The jobs of one workspace; none where it can't be read now."""
-    try:
-        return [_Entry(runner, job) for job in runner.unfinished()]
-    except ApprenticeError as error:
-        log.warning("%s", error)
-        return []

@@ -284,6 +284,12 @@ class Runner:
         with self._scheduler.locked(timeout=0):
             return self._scheduler.reconcile()
 
+    def has_news(self) -> bool:
+        """Whether a job was submitted or resumed through this runner since the last call."""
+        news = self._wake.is_set()
+        self._wake.clear()
+        return news
+
     def start_queued(self, job: Unfinished) -> bool:
         """Start one job, if it still waits; returns whether its lane is taken now. Raises Busy."""
         return self._scheduler.start_queued(job)

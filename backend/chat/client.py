@@ -69,14 +69,14 @@ class Chunk:
 class Chat:
     """A chat process with one open model. Threads may share it; questions are answered one after another.
 
-    leave_a_core: called before each answer; true while a training run needs the processor. log_file: for the output
-    of the libraries (default: chat.log in the workspace's cache).
+    cores: called before each answer; how many cores it may use (default: all). log_file: for the output of the
+    libraries (default: chat.log in the workspace's cache).
     """
 
     def __init__(
         self,
         workspace: Workspace,
-        leave_a_core: Callable[[], bool] = lambda: False,
+        cores: Callable[[], int] = container.cores,
         idle_seconds: float = IDLE_SECONDS,
         log_file: Path | None = None,
     ) -> None:
@@ -84,7 +84,7 @@ class Chat:
         self.panes: tuple[str, ...] = ()
         self.pane_check: PaneCheck | None = None
         self.report: dict[str, Any] = {}  # how the open model was loaded, see `Engine`
-        self._leave_a_core = leave_a_core
+        self._cores = cores
         self._idle_seconds = idle_seconds
         self._log_file = log_file or workspace.cache / "chat.log"
         self._busy = threading.Lock()
@@ -221,7 +221,7 @@ class Chat:
     def _stream(self, request: dict[str, Any]) -> Iterator[Chunk]:
         with self._busy:
             process = self._ready_process()
-            request["threads"] = _threads(self._leave_a_core())
+            request["threads"] = self._cores()
             for message in self._exchange(process, request):
                 if message["type"] == "chunk":
                     fields = {name: message[name] for name in _CHUNK}
@@ -255,11 +255,6 @@ class Chat:
                 pass
         except (ChatFailed, queue.Empty):
             process.kill()
-
-
-def _threads(leave_a_core: bool) -> int:
-    cores = container.cores()
-    return max(1, cores - 1) if leave_a_core else cores
 
 
 def _error(message: dict[str, Any]) -> ApprenticeError:

@@ -23,10 +23,12 @@ from backend.chat import engines
 from backend.chat.engine import Engine, Sampling, Tokens
 from backend.errors import ApprenticeError, ChatFailed
 from backend.hardware.child_process import end_with_parent
-from backend.hardware.process import show_one_gpu
+from backend.hardware.process import lower_priority, show_one_gpu
 from backend.settings import Workspace
 
 log = logging.getLogger(__name__)
+
+_NICENESS = 5  # after the page, before a training
 
 
 class _Pane:
@@ -157,6 +159,7 @@ def main() -> None:
         out.flush()
 
     show_one_gpu()
+    lower_priority(_NICENESS)
     requests: queue.Queue[dict[str, Any]] = queue.Queue()
     process = ChatProcess(send)
 

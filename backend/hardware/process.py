@@ -27,7 +27,7 @@ def prepare_process() -> tuple[str, ...]:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     for name in ("HF_HUB_OFFLINE", "HF_HUB_DISABLE_TELEMETRY", "DO_NOT_TRACK"):
         os.environ[name] = "1"
-    _lower_priority()
+    lower_priority()
     return gpus
 
 
@@ -51,14 +51,15 @@ def _let_segments_grow() -> None:
         os.environ.setdefault("PYTORCH_ALLOC_CONF", "expandable_segments:True")
 
 
-def _lower_priority() -> None:
+def lower_priority(niceness: int = _NICENESS) -> None:
+    """Lets the page and other programs go first. niceness: of POSIX, 0 to 19; Windows has one level."""
     import psutil
 
     process = psutil.Process()
     try:
         if sys.platform == "win32":
             process.nice(psutil.BELOW_NORMAL_PRIORITY_CLASS)
-        elif process.nice() < _NICENESS:
-            process.nice(_NICENESS)
+        elif process.nice() < niceness:
+            process.nice(niceness)
     except psutil.Error:
-        pass  # not allowed: training then merely competes with the page
+        pass  # not allowed: the work then merely competes with the page

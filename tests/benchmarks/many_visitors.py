@@ -168,7 +168,7 @@ async def visit(demo: Demo, seen: Seen, until: float, chance: random.Random) -> 
 
 
 async def clicks(http: httpx.AsyncClient, page: PageClient, seen: Seen, until: float, chance: random.Random) -> None:
-    page.choice = replace(page.choice, data_id=await upload(http, page, seen))
+    await upload(http, page, seen)
     while time.monotonic() < until:
         await asyncio.sleep(chance.expovariate(1 / PAUSE))
         await click(http, page, seen, chance)
@@ -207,7 +207,7 @@ async def click(http: httpx.AsyncClient, page: PageClient, seen: Seen, chance: r
         number: dict[str, Any] = {"row-number": chance.randint(1, 60)}
         await timed(seen, page.ask(page.listener("click", elem_id="row-on"), **number))
     elif kind == "upload":
-        page.choice = replace(page.choice, data_id=await upload(http, page, seen))
+        await upload(http, page, seen)
     elif page.choice.run_id:
         page.tab = "try"
         try:
@@ -224,8 +224,8 @@ async def timed(seen: Seen, answer: Any) -> Any:
     return found
 
 
-async def upload(http: httpx.AsyncClient, page: PageClient, seen: Seen) -> str:
-    """Uploads a file, imports it, and waits until it is the dataset of the page."""
+async def upload(http: httpx.AsyncClient, page: PageClient, seen: Seen) -> None:
+    """Uploads a file, imports it, and selects it as the page does: the import for as long as it takes."""
 
     async def importing() -> list[Any]:
         sent = await http.post("/gradio_api/upload", files={"files": ("mine.jsonl", ROWS)})
@@ -236,7 +236,8 @@ async def upload(http: httpx.AsyncClient, page: PageClient, seen: Seen) -> str:
     answer = await timed(seen, importing())
     changes = (part["fields"] for part in answer if isinstance(part, dict) and "fields" in part)
     fields: dict[str, Any] = next(changes, {})
-    return str(fields.get("data_id") or fields.get("import_id") or page.choice.data_id)
+    ids = {name: str(fields[name]) for name in ("data_id", "import_id") if name in fields}
+    page.choice = replace(page.choice, **ids)
 
 
 async def browse(address: str, seen: Seen, until: float) -> None:

@@ -104,6 +104,21 @@ def test_a_job_is_asked_to_save_and_stop_when_its_time_is_up(runners: list[Runne
     until(stopped)
 
 
+def test_a_workspace_without_jobs_is_looked_at_only_when_it_gets_one(
+    runners: list[Runner], launched: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[Runner] = []
+    look = Runner.unfinished
+    monkeypatch.setattr(Runner, "unfinished", lambda self: looks.append(self) or look(self))
+    queue = shared(runners)
+    for _ in range(3):
+        queue.tick()
+    assert looks == runners
+    submit(runners[1], "now")
+    queue.tick()
+    assert (looks[3:], launched) == ([runners[1]], ["now"])
+
+
 def test_a_workspace_that_is_gone_is_forgotten(runners: list[Runner], launched: Callable[[], object]) -> None:
     queue = shared(runners)
     submit(runners[0], "gone")

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from backend.chat.client import Chat, Chunk, PaneCheck
 from backend.chat.engine import Messages
 from backend.errors import NotInDemo
+from backend.hardware import container
 from backend.settings import Workspace
 from ui.services.chat_seats import ChatSeats
 from ui.services.opponents import ChatTarget
@@ -36,12 +37,13 @@ def _ignore(text: str) -> None:
 
 class ChatSession:
     """is_training: whether a training run needs the processor; then answers leave it a core. seats: of a visitor of a
-    demo, shared with the other visitors."""
+    demo, shared with the other visitors, whose answers share the cores that the page leaves."""
 
     def __init__(self, workspace: Workspace, is_training: Callable[[], bool], seats: ChatSeats | None = None) -> None:
         self._seats = seats
-        self._chat = Chat(workspace, leave_a_core=is_training)
-        self._other = Chat(workspace, leave_a_core=is_training, log_file=workspace.cache / "chat-other.log")
+        self._is_training = is_training
+        self._chat = Chat(workspace, self.cores)
+        self._other = Chat(workspace, self.cores, log_file=workspace.cache / "chat-other.log")
         self._run_id = self._other_run_id = ""
         self._stopped = self._release = False
         self.answering = False
@@ -94,6 +96,12 @@ class ChatSession:
         if self._run_id and not self.answering:
             self.close()
             self.released = True
+
+    def cores(self) -> int:
+        """How many cores an answer may use. More threads than free cores wait for one another and answer slower."""
+        if self._seats:
+            return max(1, (container.cores() - 1) // max(1, self._seats.answering()))
+        return max(1, container.cores() - self._is_training())
 
     def _open(self, target: ChatTarget, opponent: ChatTarget | None) -> Iterator[Loading]:
         if self._seats:

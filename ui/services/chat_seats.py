@@ -42,6 +42,10 @@ class ChatSeats:
         if idle:
             idle.close()  # takes seconds, in which others take their seats
 
+    def answering(self) -> int:
+        """How many chats answer at this moment."""
+        return sum(one.answering for one in self._sessions)
+
     def leave(self, session: Session) -> None:
         with self._lock:
             if session in self._sessions:

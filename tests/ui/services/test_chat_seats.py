@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
 from backend.errors import NotInDemo
+from backend.hardware import container
+from backend.settings import Workspace
+from ui.services.chat import ChatSession
 from ui.services.chat_seats import ChatSeats
 
 
@@ -35,6 +39,21 @@ def test_an_answer_in_progress_is_never_ended() -> None:
     with pytest.raises(NotInDemo):
         seats.take(idle)
     assert (busy.closed, third.closed) == (0, 0)
+
+
+def test_answers_share_the_cores_that_the_page_leaves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(container, "cores", lambda: 8)
+    seats, workspace, training = ChatSeats(4), Workspace.open(tmp_path), [False]
+    visitor = ChatSession(workspace, lambda: False, seats)
+    seats.take(visitor)
+    for answering, cores in ((0, 7), (3, 2)):
+        for _ in range(answering):
+            seats.take(Chat(answering=True))
+        assert visitor.cores() == cores
+    at_home = ChatSession(workspace, lambda: training[0])
+    assert at_home.cores() == 8
+    training[0] = True
+    assert at_home.cores() == 7
 
 
 def test_a_chat_that_leaves_makes_room() -> None:
