@@ -131,16 +131,24 @@ class Runner:
         return folder.id
 
     def add_completed(
-        self, kind: str, spec: dict[str, Any], name: str, result: dict[str, Any], prepare: Callable[[Path], None]
+        self,
+        kind: str,
+        spec: dict[str, Any],
+        name: str,
+        result: dict[str, Any],
+        prepare: Callable[[Path], None],
+        parent: str | None = None,
     ) -> str:
         """Add a job that was completed elsewhere, with its result, and return its id. `prepare` fills its folder.
+        parent: the job that it belongs to.
 
         Raises WorkspaceProblem when the folder can't be written, and whatever else `prepare` raises; then nothing is
         left behind.
         """
         now = time.time()
-        identity = Identity(kind=kind, name=name, created=now)
-        status = Status(state=State.COMPLETED, queued=now, ended=now, result=result)
+        identity = Identity(kind=kind, name=name, created=now, parent=parent)
+        started = now if parent else None  # after its parent had ended
+        status = Status(state=State.COMPLETED, queued=now, started=started, ended=now, result=result)
         return self._create(identity, spec, prepare, status).id
 
     def _create(

@@ -115,6 +115,7 @@ def _publish(request: ExportRequest) -> dict[str, Any]:
     return {
         "to": request.to,
         "base": request.base,
+        "evaluation": request.evaluation,
         "files": files,
         "folder": next((path.name for path in paths if path.is_dir()), ""),
         **request.result,

@@ -94,7 +94,7 @@ def card(
 ## How to use it
 
 {note}{use}
-{_scores(evaluation)}{_checks(checks)}## Limits
+{scores(evaluation)}{_checks(checks)}## Limits
 
 - It is a small model. Its answers can be wrong or made up, also where they sound certain: check what matters.
 - It learned from these examples and was judged on others of the same kind, if at all. Nothing is known about other
@@ -127,7 +127,8 @@ def _use(run: RunSpec, form: str, instruction: str) -> str:
     )
 
 
-def _scores(evaluation: Evaluation | None) -> str:
+def scores(evaluation: Evaluation | None) -> str:
+    """What an evaluation found, as a section in Markdown; "" without one."""
     if evaluation is None:
         return ""
     rows = "\n".join(f"| {name} | {score} | {interval} |" for name, score, interval in evaluation.systems)

@@ -15,10 +15,14 @@ from typing import Any, ClassVar, Literal
 from pydantic import ValidationError
 
 from backend.chat.engine import Messages
-from backend.errors import BadSetting, ExportFailed, NotEnough
+from backend.errors import BadSetting, ExportFailed, NotEnough, RunProblem
+from backend.evaluation import portable
+from backend.evaluation.work import REPORT
 from backend.export import checks as export_checks
 from backend.export import divergence, merge
 from backend.export.four_bit_base import FourBitBase
+from backend.export.model_card import Evaluation
+from backend.files.json_file import read_json
 from backend.files.listing import files_in
 from backend.gguf import convert as gguf
 from backend.gguf import sizes
@@ -46,12 +50,15 @@ class ExportSpec(Record):
     """What to export: the run's id, one of FORMATS or several GGUF types, and a name for the files.
 
     base: the weights that the adapter of a QLoRA run is merged into, the model's own or those of the training.
+    evaluation: the job that evaluated the model, "" for none; scores: what it found, in words.
     """
 
     run: str
     to: str
     name: str = ""
     base: Literal["original", "trained"] = "original"
+    evaluation: str = ""
+    scores: Evaluation | None = None
 
 
 class Stopped(Exception):
@@ -74,6 +81,8 @@ class ExportRequest:
     name: str
     work: Path
     base: str = "original"
+    evaluation: str = ""
+    scores: Evaluation | None = None
     result: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
@@ -96,7 +105,8 @@ class ExportRequest:
                 "This run has no 4-bit base.", "It was not trained with QLoRA.", "Merge into the original weights."
             )
         work = context.folder / "work"
-        return cls(context, spec.to, run, run_folder, slug(spec.name or run.name), work, spec.base)
+        name = slug(spec.name or run.name)
+        return cls(context, spec.to, run, run_folder, name, work, spec.base, spec.evaluation, spec.scores)
 
     @property
     def kinds(self) -> list[str]:
@@ -128,6 +138,16 @@ class ExportRequest:
     def instruction(self) -> str:
         """The system message that most examples of the run carry, "" for none."""
         return usual_instruction(self.run_folder)
+
+    def report(self) -> dict[str, Any] | None:
+        """The report of the model's evaluation, for another computer; None without one that can be read."""
+        if not (self.evaluation and self.scores):
+            return None
+        try:
+            return portable.checked(read_json(self.context.workspace.run_folder(self.evaluation) / REPORT))
+        except (OSError, ValueError, RunProblem):
+            log.warning("the report of %s is left out", self.evaluation, exc_info=True)
+            return None
 
     def report_phase(self, name: str, done: int, total: int) -> None:
         """Report the progress. Raises Stopped when the person stopped the export."""

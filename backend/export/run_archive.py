@@ -1,6 +1,7 @@
 """A run inside the zip file "Everything in one file", and such a zip file as a run of another computer.
 
     NAME/MANIFEST.json              size and SHA-256 of every other file
+    NAME/apprentice/evaluation.json its evaluation's report, if there was one (backend.evaluation.portable)
     NAME/apprentice/run.json        the run's spec as used, its results, its name and note
     NAME/apprentice/rows.safetensors, *.jsonl, base.json    its rows, conversations, events and base model's files
     NAME/NAME-adapter/              what it learned (NAME-merged where all weights were trained)
@@ -29,6 +30,7 @@ from pydantic import ValidationError
 
 from backend.datasets.options import ZIP_ERRORS
 from backend.errors import BadInput, NotEnough
+from backend.evaluation import portable
 from backend.export.request import ExportRequest
 from backend.files import manifest
 from backend.files.json_file import read_json, write_json
@@ -40,6 +42,7 @@ from backend.runs.start import BASE
 from backend.settings import Workspace
 
 FOLDER, RUN, ROWS, EVENTS = "apprentice", "run.json", "rows.safetensors", "events.jsonl"
+EVALUATION = "evaluation.json"
 _DATA = ("train.jsonl", "held_out.jsonl", "rejected.jsonl", "held_out_texts.jsonl", "division.jsonl")
 _MOST_FILES = 1000
 _LARGEST_TEXT = 64 << 20  # bytes of a file that is read into memory
@@ -59,8 +62,9 @@ _ADAPTER = (  # what a LoRA adapter of ours has in its configuration
 )
 
 
-def write(request: ExportRequest) -> None:
-    """Add the folder `apprentice` to the files in `request.out`. Raises TrainingFailed for damaged rows, OSError."""
+def write(request: ExportRequest, report: dict[str, Any] | None) -> None:
+    """Add the folder `apprentice` to the files in `request.out`. report: of the latest evaluation, as
+    `portable.checked` returns it. Raises TrainingFailed for damaged rows, OSError."""
     folder = request.out / FOLDER
     folder.mkdir()
     portable_rows.save(request.run_folder, folder / ROWS)
@@ -68,6 +72,8 @@ def write(request: ExportRequest) -> None:
     for source in filter(Path.is_file, sources):
         shutil.copyfile(source, folder / source.name)
     status = request.run_folder / "status.json"
+    if report:
+        write_json(folder / EVALUATION, report)
     write_json(
         folder / RUN,
         {
@@ -85,10 +91,12 @@ def _beside(run_folder: Path) -> list[Path]:
 
 @dataclass(frozen=True)
 class RunArchive:
-    """An opened zip file, checked. spec: without the place of its base model. result: the numbers of its training."""
+    """An opened zip file, checked. spec: without the place of its base model. result: the numbers of its training.
+    report: of its evaluation, None without one."""
 
     spec: RunSpec
     result: dict[str, float]
+    report: dict[str, Any] | None
     name: str
     note: str
     _zip: zipfile.ZipFile
@@ -158,13 +166,19 @@ def opened(path: Path, workspace: Workspace) -> Iterator[RunArchive]:
     with archive:
         top = _check_entries(archive, path.stat().st_size)
         listed = _manifest(archive, top)
-        found = _read(archive, f"{top}/{FOLDER}/{RUN}")
-        if hashlib.sha256(found).hexdigest() != listed.get(f"{top}/{FOLDER}/{RUN}"):
-            _refuse(f"{RUN} is damaged.")
-        yield _run(found, workspace, archive, listed, top)
+        yield _run(workspace, archive, listed, top)
 
 
-def _run(text: bytes, workspace: Workspace, archive: zipfile.ZipFile, listed: dict[str, str], top: str) -> RunArchive:
+def _read_listed(archive: zipfile.ZipFile, listed: dict[str, str], name: str) -> bytes:
+    """A small file, which is compared with the manifest. Raises BadInput."""
+    found = _read(archive, name)
+    if hashlib.sha256(found).hexdigest() != listed.get(name):
+        _refuse(f"{name} is damaged.")
+    return found
+
+
+def _run(workspace: Workspace, archive: zipfile.ZipFile, listed: dict[str, str], top: str) -> RunArchive:
+    text, evaluation = _read_listed(archive, listed, f"{top}/{FOLDER}/{RUN}"), f"{top}/{FOLDER}/{EVALUATION}"
     try:
         values = json.loads(text)
         model = values["spec"]["model"]
@@ -176,9 +190,11 @@ def _run(text: bytes, workspace: Workspace, archive: zipfile.ZipFile, listed: di
             raise ValueError("not the ids of runs")
         result, name, note = values["result"], str(values["name"]), str(values["note"])
         numbers = {key: value for key, value in result.items() if _is_number(key, value)}
+        found = _read_listed(archive, listed, evaluation) if evaluation in listed else None
+        report = portable.checked(json.loads(found)) if found is not None else None
     except (ValueError, KeyError, TypeError, AttributeError, ValidationError, RecursionError) as error:
         raise _refusal("It was made by another version of Apprentice, or is damaged.") from error
-    return RunArchive(spec, numbers, name[:LONGEST_NAME], note, archive, listed, top)
+    return RunArchive(spec, numbers, report, name[:LONGEST_NAME], note, archive, listed, top)
 
 
 def _is_number(key: str, value: object) -> bool:

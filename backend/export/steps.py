@@ -59,7 +59,7 @@ def check_tokens(request: ExportRequest, folder: Path) -> None:
 
 
 def write_card(request: ExportRequest, folder: Path, form: str) -> None:
-    card = model_card.card(request.run, form, request.name, request.instruction)
+    card = model_card.card(request.run, form, request.name, request.instruction, request.scores)
     (folder / "README.md").write_text(card, "utf-8")
 
 

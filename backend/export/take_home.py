@@ -4,6 +4,7 @@
             NAME-Q8_0.gguf    with its Modelfile, as the export gguf:Q8_0 makes it
             NAME-adapter/     as the export makes it (NAME-merged where all weights were trained)
             NAME-script/      likewise; not for a version that continues another one
+            report.md         the scores and every answer of the latest evaluation, if there was one
             examples.jsonl    the conversations, to import in Apprentice; not of pairs, nor of plain texts
             apprentice/       the run itself, for My models on another computer (run_archive.py)
             MANIFEST.json     size and SHA-256 of every other file
@@ -21,7 +22,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from backend.export import run_archive, space
+from backend.export import report_text, run_archive, space
 from backend.export.request import ExportRequest
 from backend.files import manifest
 from backend.files.listing import files_in
@@ -41,6 +42,7 @@ _WHAT = {
     "-adapter": "only what the model learned; needs the base model as well",
     "-merged": "the whole model, for servers and further training",
     "-script": "trains the same model again, without Apprentice",
+    report_text.FILE: "how good the model is: its scores and answers on examples that it had not seen",
     EXAMPLES: "the examples; import them on Data to go on",
     run_archive.FOLDER: "the training itself; My models imports it from the zip file",
     manifest.NAME: "size and checksum (SHA-256) of every other file",
@@ -72,7 +74,10 @@ def make(request: ExportRequest, maker: Callable[[str], Maker]) -> None:
     for packed in request.out.glob("*.zip"):
         packed.unlink()
     _write_examples(request)
-    run_archive.write(request)
+    report = request.report()
+    if report and request.scores:
+        (request.out / report_text.FILE).write_text(report_text.text(report, request.scores), "utf-8", "replace")
+    run_archive.write(request, report)
     request.report_phase("Packing", 0, 1)
     names = sorted([*(path.name for path in request.out.iterdir()), manifest.NAME])
     (request.out / "README.md").write_text(readme(request.name, names, space.commands_at_home()), "utf-8")

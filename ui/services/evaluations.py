@@ -19,14 +19,10 @@ from backend.models.local import read_run
 from backend.settings import child_path
 from jobs.records import Job, State
 from jobs.runner import Runner
+from ui.services import evaluated
 from ui.services.results import ResultService
 
-_WITHOUT_ANSWERS = {
-    "verdict", "against_prompt", "main_measure", "items", "clusters", "least_provable_gain", "engine", "systems",
-    "findings", "general", "next", "retry",
-}  # fmt: skip
-_WHOLE = {*_WITHOUT_ANSWERS, "answers"}  # what the page needs of a report
-_GENERAL = {"base_right", "kept", "lost", "dropped", "loss"}  # and of its part "general"
+_WHOLE = {*evaluated.NEEDED, "answers"}  # what the page needs of a report
 
 log = logging.getLogger(__name__)
 
@@ -93,7 +89,7 @@ class EvaluationService:
         """By run, the report of its newest completed evaluation, without the answers. Older formats are left out."""
         oldest_first = reversed(self._runner.jobs(kind="evaluate"))
         completed = {job.parent: job.result for job in oldest_first if job.parent and job.state is State.COMPLETED}
-        return {run_id: report for run_id, report in completed.items() if _has(report, _WITHOUT_ANSWERS)}
+        return {run_id: report for run_id, report in completed.items() if evaluated.is_whole(report)}
 
     def page(self, run_id: str, draw: Callable[[Mapping[str, Any]], str]) -> Path | None:
         """The newest report of a run as an HTML file among its exports, drawn once for each evaluation.
@@ -121,11 +117,6 @@ class EvaluationService:
             report = read_json(self._runner.folder(job_id) / REPORT)
         except (OSError, ValueError) as error:
             raise RunProblem("The report of this evaluation can't be read.", str(error), "Check it again.") from error
-        if not _has(report, _WHOLE):
+        if not evaluated.is_whole(report, _WHOLE):
             raise RunProblem("This evaluation is of an older version.", "", "Check it again.")
         return report
-
-
-def _has(report: Mapping[str, Any], keys: set[str]) -> bool:
-    general = report.get("general")
-    return report.keys() >= keys and isinstance(general, dict) and general.keys() >= _GENERAL

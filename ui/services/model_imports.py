@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+from backend.evaluation.work import REPORT
 from backend.export import run_archive
-from backend.files.json_file import read_json
+from backend.files.json_file import read_json, write_json
 from backend.hosting.policy import HOME, Feature, Policy
 from backend.models import bundled, catalogue, local
 from backend.records.specs import RunSpec
@@ -37,7 +39,19 @@ class ModelImportService:
         with run_archive.opened(path, self._workspace) as archive:
             spec = archive.spec.model_dump(mode="json")
             run_id = self._runner.add_completed("train", spec, archive.name, archive.result, archive.write)
+            try:
+                self._add_evaluation(run_id, archive.report)
+            except BaseException:
+                self._runner.delete(run_id)
+                raise
         return ImportedModel(run_id, archive.name, self._base_note(archive.spec, self._runner.folder(run_id)))
+
+    def _add_evaluation(self, run_id: str, report: dict[str, Any] | None) -> None:
+        if report:
+            result = {name: value for name, value in report.items() if name != "answers"}
+            self._runner.add_completed(
+                "evaluate", {"run": run_id}, "Evaluate", result, lambda job: write_json(job / REPORT, report), run_id
+            )
 
     def _base_note(self, spec: RunSpec, run_folder: Path) -> str:
         """What the person should know about the base model here, "" for nothing."""

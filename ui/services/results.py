@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, suppress
+from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from backend.chat.client import PaneCheck
 from backend.errors import ApprenticeError, RunProblem
-from backend.export.request import slug
+from backend.export.request import HOME, slug
 from backend.models import four_bit, local
 from backend.records.units import MIB
 from backend.runs.conversations import usual_instruction
@@ -20,7 +20,7 @@ from jobs.records import Job, State
 from jobs.runner import Runner
 from ui.records.runs import RunInfo, UnseenQuestion
 from ui.records.share import ExportFile, ExportStatus
-from ui.services import samples
+from ui.services import evaluated, samples
 from ui.services.chat import Answer, ChatSession, Loading
 from ui.services.exports import export_status, needs, sizes, too_narrow
 from ui.services.opponents import ChatTarget, Opponent, Opponents
@@ -187,16 +187,21 @@ class ResultService:
         """
         if to != "script":  # which needs no trained model
             self.model_folder(run_id)
-        spec = {"run": run_id, "to": to, "name": self._runs.job(run_id).name, "base": base}
+        run = self._runs.job(run_id)
+        spec: dict[str, Any] = {"run": run_id, "to": to, "name": run.name, "base": base}
+        if found := evaluated.current(self._runner, run):
+            spec |= {"evaluation": found.id, "scores": asdict(evaluated.words(found.result))}
         return self._runner.submit("export", spec, to, parent=run_id)
 
     def finished_export(self, run_id: str, to: str, base: str = "original") -> ExportStatus | None:
         """The export that `start_export` would make again: of the model as it is now, under its present name, with
         all its files; None where there is none."""
         run = self._runs.job(run_id)
-        for job in self._runner.jobs(kind="export", parent=run_id):
+        judged = evaluated.current(self._runner, run)
+        evaluation = judged.id if judged and to == HOME else None  # the zip file holds its report
+        for job in evaluated.completed(self._runner, run, "export"):
             same = job.name == to and job.result.get("base", "original") == base
-            if same and job.state is State.COMPLETED and (job.started or 0.0) >= (run.ended or math.inf):
+            if same and (evaluation is None or job.result.get("evaluation") == evaluation):
                 found = export_status(job, self._exports / job.id)
                 if found.files and all(_is_here(file, slug(run.name)) for file in found.files):
                     return found

@@ -13,6 +13,7 @@ from typing import Any, cast
 import pytest
 
 from backend.errors import ApprenticeError, NotInDemo
+from backend.evaluation import portable
 from backend.export import run_archive, take_home
 from backend.export.request import ExportRequest
 from backend.files import manifest
@@ -29,9 +30,11 @@ from backend.training.state.resume import base_files
 from jobs.runner import Runner
 from tests.backend.export.test_take_home import CHATS, with_examples
 from tests.backend.synthetic import make_adapter, make_finished_run
+from tests.ui.fake_records import report
 from ui.records.runs import ImportedModel
 from ui.services.app import App
 from ui.services.model_imports import ModelImportService
+from ui.web.try_it import report_page
 
 MODEL = "tests/tiny"
 Files = dict[str, bytes]
@@ -63,7 +66,7 @@ def archive(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     make_portable(out / "tiny-adapter", MODEL)
     context = SimpleNamespace(spec={"name": "Orders"})
     request = SimpleNamespace(out=out, run_folder=folder, run=local.read_run(folder), context=context)
-    run_archive.write(cast(ExportRequest, request))
+    run_archive.write(cast(ExportRequest, request), portable.checked(report()))
     manifest.write(out, {})
     take_home._pack(out, "tiny")
     return out / "tiny-everything.zip"
@@ -103,6 +106,14 @@ def test_the_model_is_the_same_on_another_computer(folder: Path, archive: Path, 
     assert (shown.info.name, shown.note, shown.losses.saved_step) == ("Orders", "the good one", 3)
     assert shown.losses.best is not None
     assert shown.losses.best.loss == 0.5
+    assert app.evaluations.summaries()[found.run_id]["systems"]["tuned"]["score"] == 0.75
+    scores = app.evaluations.latest_report(found.run_id)
+    assert scores
+    assert scores["answers"] == report()["answers"]
+    for text in ("Your model is better than the base model", "6 of 8 right"):
+        assert text in report_page.page(scores, shown.info)
+    app.runner.delete(found.run_id)
+    assert list(here.runs.iterdir()) == []
 
 
 def test_it_says_that_the_base_model_is_missing_or_another_one(archive: Path, here: Workspace) -> None:
@@ -152,6 +163,10 @@ def rows_of(rows: int) -> bytes:
     return save({**empty, "train.chosen.lengths": np.full(rows, 2**31 - 1, np.int32)})
 
 
+def report_with(files: Files, **changes: Any) -> Files:
+    return listed(files, "tiny/apprentice/evaluation.json", json.dumps({**report(), **changes}).encode())
+
+
 ROWS = "tiny/apprentice/rows.safetensors"
 HOSTILE: dict[str, Callable[[Files], Files]] = {
     "parent": lambda files: {**files, "tiny/../../escaped": b""},
@@ -180,6 +195,10 @@ HOSTILE: dict[str, Callable[[Files], Files]] = {
     "no rows": lambda files: listed(files, ROWS, b"PAR1"),
     "expression": lambda files: adapter_with(files, target_modules="(a+)+$"),
     "other adapter": lambda files: adapter_with(files, peft_type="VERA"),
+    "no report": lambda files: listed(files, "tiny/apprentice/evaluation.json", b"[]"),
+    "report of another measure": lambda files: report_with(files, main_measure="beauty"),
+    "report without scores": lambda files: report_with(files, systems={}),
+    "report with a text for a number": lambda files: report_with(files, items="8"),
     "no JSON": lambda files: listed(files, "tiny/tiny-adapter/tokenizer_config.json", b"[" * 100_000),
     "code of its own": lambda files: listed(
         files, "tiny/tiny-adapter/tokenizer_config.json", b'{"auto_map": {"AutoTokenizer": "evil.py"}}'
