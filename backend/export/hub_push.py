@@ -1,6 +1,6 @@
 """The job "push": an exported model in the person's own account at Hugging Face, private unless they say otherwise.
 
-What is uploaded lies in the job's data/upload until it has arrived: the export's files (as links where the disk has
+What is uploaded lies in the job's data/upload until the job ends: the export's files (as links where the disk has
 them) and a card. huggingface_hub resumes by itself: what the hub has already is not sent again.
 """
 
@@ -79,6 +79,11 @@ def prepare(job_folder: Path, form: Form, found: dict[str, Path], card: str) -> 
     return upload
 
 
+def forget(job_folder: Path) -> None:
+    """Delete what `prepare` made: links, which would keep a deleted export on the disk."""
+    shutil.rmtree(job_folder / "data" / "upload", ignore_errors=True)
+
+
 def _link(file: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -90,14 +95,22 @@ def _link(file: Path, target: Path) -> None:
 def run(context: Any) -> dict[str, Any]:
     """Upload what lies in data/upload. Returns {url, repo, private}, or {} when stopped.
 
-    Raises BadSetting, MissingPart without a token, RunProblem with the hub's reason.
+    Raises BadSetting, MissingPart without a token, BadInput without files, RunProblem with the hub's reason.
     """
+    try:
+        return _run(context)
+    finally:
+        forget(context.folder)
+
+
+def _run(context: Any) -> dict[str, Any]:
     try:
         spec = PushSpec.model_validate(context.spec)
     except ValidationError as error:
         raise BadSetting("The model can't be uploaded.", f"{error.errors()[0]['msg']}.", "Try again.") from error
     folder = context.folder / "data" / "upload"
     sizes = [file.stat().st_size for file in files_in(folder)]
+    require_some(map(str, sizes), spec.form)
     context.progress(f"Uploading {len(sizes)} files, {sum(sizes) >> 20} MiB")
     ended: list[dict[str, Any] | Exception] = []
 
@@ -117,7 +130,6 @@ def run(context: Any) -> dict[str, Any]:
         thread.join(_POLL)
     if isinstance(ended[0], Exception):
         raise ended[0]
-    shutil.rmtree(folder, ignore_errors=True)  # links, which would keep a deleted export on the disk
     return ended[0]
 
 

@@ -147,13 +147,11 @@ class FakeHubPushes:
     def forms(self, run_id: str) -> list[Form]:
         return ["adapter", "gguf"]
 
-    def offer(self, run_id: str, form: Form) -> HubUpload:
-        return HubUpload(form, {"adapter_model.safetensors": 18.5, "tokenizer.json": 3.4}, ("README.md",), "")
+    def offer(self, run_id: str, form: Form, repo: str, *, private: bool = True) -> HubUpload:
+        files = {"adapter_model.safetensors": 18.5, "tokenizer.json": 3.4}
+        return HubUpload(form, repo, private, files, ("README.md",), "", "# orders\n\nA LoRA adapter.", "mark")
 
-    def card(self, run_id: str, form: Form) -> str:
-        return "# orders\n\nA LoRA adapter."
-
-    def start(self, run_id: str, form: Form, repo: str, *, private: bool = True) -> str:
+    def start(self, run_id: str, form: Form, repo: str, *, private: bool = True, agreed: str) -> str:
         where = "https://huggingface.co/ana/orders"
         self.pushed[run_id] = HubPush("push-1", form, State.COMPLETED, False, "", None, where, repo, private)
         return "push-1"

@@ -34,7 +34,7 @@ def push(options: argparse.Namespace, workspace: Workspace) -> Answer:
     if options.form not in app.hub_pushes.forms(options.run):
         job = follow(app, app.results.start_export(options.run, _DEFAULT.get(options.form, options.form)))
         require_completed(job, ApprenticeError, "The export was stopped.")
-    offer = app.hub_pushes.offer(options.run, options.form)
+    offer = app.hub_pushes.offer(options.run, options.form, repo, private=not options.public)
     for name, size in offer.sizes.items():
         say(f"{name}  {size:.1f} MiB")
     say(f"Written for it: {', '.join(offer.written)}")
@@ -46,7 +46,7 @@ def push(options: argparse.Namespace, workspace: Workspace) -> Answer:
             f"These files would go to {repo} at Hugging Face, where {seen}.{quoted}",
             "Agree to that with --yes.",
         )
-    push_id = app.hub_pushes.start(options.run, options.form, repo, private=not options.public)
+    push_id = app.hub_pushes.start(options.run, options.form, repo, private=not options.public, agreed=offer.mark)
     job = follow(app, push_id)
     require_completed(job, ApprenticeError, "The upload was stopped. Type the command again to go on.")
     document: dict[str, Any] = {**job.result, "files": list(offer.sizes)}

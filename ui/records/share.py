@@ -64,13 +64,20 @@ class ExportStatus:
 
 @dataclass(frozen=True)
 class HubUpload:
-    """What would be uploaded to Hugging Face: the size of each file (MiB), and the small files that are written for
-    it. instruction: of the examples, which the card quotes; "" for none."""
+    """What would be uploaded to Hugging Face, and where: the size of each file (MiB), and the small files that are
+    written for it. instruction: of the examples, which the card quotes; "" for none. card: Markdown.
+
+    mark: differs with anything of this, and with the content of the files; consent names it.
+    """
 
     form: str
+    repo: str
+    private: bool
     sizes: dict[str, float]
     written: tuple[str, ...]
     instruction: str
+    card: str
+    mark: str
 
 
 @dataclass(frozen=True)

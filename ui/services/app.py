@@ -115,8 +115,7 @@ class App:
         self.corrections = CorrectionService(self.dataset_store, self.runs)
         self.model_imports = ModelImportService(workspace, self.runner, policy)
         self.endpoints = EndpointService(self.runner, self.runs, self.results, policy)
-        services = self.runs, self.results, self.evaluations
-        self.hub_pushes = HubPushService(workspace.exports, self.runner, *services, policy)
+        self.hub_pushes = HubPushService(workspace.exports, self.runner, self.runs, self.results, policy)
         self.hf_jobs = HfJobsService(workspace.exports, self.runner, self.runs, policy)
 
     def _require_import(self, rows: int) -> None:

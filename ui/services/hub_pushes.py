@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import math
+import hashlib
+import json
 from pathlib import Path
 
 from backend.errors import RunProblem
 from backend.export import hub_push, model_card, model_space
 from backend.export.hub_push import Form
-from backend.export.model_card import Evaluation
 from backend.export.request import slug
 from backend.hosting.policy import HOME, Feature, Policy
 from backend.records.units import MIB
-from jobs.records import Job, State
+from jobs.records import Job
 from jobs.runner import Runner
 from ui.records.share import HubPush, HubUpload
-from ui.services.evaluations import EvaluationService
+from ui.services import evaluated
 from ui.services.results import ResultService
 from ui.services.runs import RunService
-from ui.text import verdicts
 
 _SPACE_FILES = ("app.py", "requirements.txt", "settings.json")
 
@@ -32,52 +31,67 @@ class HubPushService:
         runner: Runner,
         runs: RunService,
         results: ResultService,
-        evaluations: EvaluationService,
         policy: Policy = HOME,
     ) -> None:
         self._exports, self._runner, self._policy = exports, runner, policy
-        self._runs, self._results, self._evaluations = runs, results, evaluations
+        self._runs, self._results = runs, results
 
     def forms(self, run_id: str) -> list[Form]:
         """The forms whose export is here, of the model as it is now."""
         return [form for form in hub_push.FORMS if self._export(run_id, form)]
 
-    def offer(self, run_id: str, form: Form) -> HubUpload:
-        """What would be uploaded. Raises RunProblem before the export is made."""
-        found = self._files(run_id, form)
-        sizes = {name: file.stat().st_size / MIB for name, file in found.items()}
-        more = (hub_push.CARD, *(_SPACE_FILES if form == "space" else ()))
-        return HubUpload(form, sizes, more, self._results.instruction(run_id))
+    def offer(self, run_id: str, form: Form, repo: str, *, private: bool = True) -> HubUpload:
+        """What would be uploaded where. Raises BadSetting for an impossible name, RunProblem before the export is
+        made."""
+        repo, found = hub_push.check_repo(repo), self._files(run_id, form)
+        card, instruction = self._card(run_id, form), self._results.instruction(run_id)
+        files = {name: file.stat() for name, file in found.items()}
+        seen = [run_id, form, repo, private, card, instruction]
+        seen += [(name, one.st_size, one.st_mtime_ns) for name, one in files.items()]
+        return HubUpload(
+            form,
+            repo,
+            private,
+            {name: one.st_size / MIB for name, one in files.items()},
+            (hub_push.CARD, *(_SPACE_FILES if form == "space" else ())),
+            instruction,
+            card,
+            hashlib.sha256(json.dumps(seen).encode()).hexdigest(),
+        )
 
-    def card(self, run_id: str, form: Form) -> str:
+    def _card(self, run_id: str, form: Form) -> str:
         """The model card that goes with it: Markdown."""
         job = self._required_export(run_id, form)
         checks = [(check["ok"], str(check["sentence"])) for check in job.result.get("checks", [])]
         kind = "merged" if form == "space" else form
         name, instruction = self._name(run_id), self._results.instruction(run_id)
-        return model_card.card(
-            self._runs.details(run_id).spec, kind, name, instruction, self._evaluation(run_id), checks
-        )
+        found = evaluated.current(self._runner, self._runs.job(run_id))
+        scores = evaluated.words(found.result) if found else None
+        return model_card.card(self._runs.details(run_id).spec, kind, name, instruction, scores, checks)
 
-    def start(self, run_id: str, form: Form, repo: str, *, private: bool = True) -> str:
-        """Queues the upload and returns its id.
+    def start(self, run_id: str, form: Form, repo: str, *, private: bool = True, agreed: str) -> str:
+        """Queues the upload and returns its id. agreed: the `mark` of the offer to which the person agreed.
 
-        Raises BadSetting for an impossible name, MissingPart without a token, RunProblem before the export is made,
-        NotInDemo.
+        Raises BadSetting for an impossible name, MissingPart without a token, RunProblem before the export is made
+        and where what would be uploaded is no longer what was offered, NotInDemo.
         """
         self._policy.require(Feature.PUSH)
-        repo = hub_push.check_repo(repo)
+        offered, found = self.offer(run_id, form, repo, private=private), self._files(run_id, form)
         hub_push.token()
-        found, card = self._files(run_id, form), self.card(run_id, form)
         hub_push.require_some(found, form)
+        if agreed != offered.mark:
+            raise RunProblem("Nothing was uploaded.", "The list has changed since you saw it.", "Look at it again.")
+        for job in self._runner.jobs(kind="push", parent=run_id):
+            if job.state.is_terminal:  # of a worker that was killed
+                hub_push.forget(self._runner.folder(job.id))
 
         def prepare(folder: Path) -> None:
-            upload = hub_push.prepare(folder, form, found, card)
+            upload = hub_push.prepare(folder, form, found, offered.card)
             if form == "space":
                 spec, instruction = self._runs.spec(run_id), self._results.instruction(run_id)
                 model_space.write(upload, self._name(run_id), spec, instruction)
 
-        spec = {"form": form, "repo": repo, "private": private}
+        spec = {"form": form, "repo": offered.repo, "private": private}
         return self._runner.submit("push", spec, form, parent=run_id, prepare=prepare)
 
     def stop(self, push_id: str) -> None:
@@ -98,16 +112,10 @@ class HubPushService:
     def _export(self, run_id: str, form: Form) -> Job | None:
         """The newest finished export that this form is made of, unless the run was resumed since then."""
         wanted = hub_push.export_for(form)
-        for job in self._current(run_id, "export"):
+        for job in evaluated.completed(self._runner, self._runs.job(run_id), "export"):
             if job.name.startswith(wanted) and (self._exports / job.id).is_dir():
                 return job
         return None
-
-    def _current(self, run_id: str, kind: str) -> list[Job]:
-        """The completed jobs of a kind that used the run's model as it is now, newest first."""
-        ended = self._runs.job(run_id).ended or math.inf
-        jobs = self._runner.jobs(kind=kind, parent=run_id)
-        return [job for job in jobs if job.state is State.COMPLETED and (job.started or 0.0) >= ended]
 
     def _required_export(self, run_id: str, form: Form) -> Job:
         job = self._export(run_id, form)
@@ -118,17 +126,6 @@ class HubPushService:
                 "Make that file first.",
             )
         return job
-
-    def _evaluation(self, run_id: str) -> Evaluation | None:
-        report = self._evaluations.summaries().get(run_id)
-        if report is None or not self._current(run_id, "evaluate"):
-            return None
-        systems = [
-            (verdicts.SYSTEMS[name], verdicts.score(name, report), verdicts.interval(name, report))
-            for name in report["systems"]
-        ]
-        right = "" if verdicts.graded(report) else verdicts.MEASURES.get(report["main_measure"], "")
-        return Evaluation(verdicts.sentence(report), right, report["items"], systems)
 
 
 def _push(job: Job) -> HubPush:

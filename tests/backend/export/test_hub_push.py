@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -174,7 +175,7 @@ def test_the_command_lists_asks_and_uploads(
     assert main([*options, "--yes"]) == 1
     [first, second] = App(workspace).hub_pushes.all(run_id)
     assert (first.state, second.state) == (State.FAILED, State.COMPLETED)
-    assert not (workspace.runs / second.id / "data" / "upload").exists(), "what was sent takes no room"
+    assert not list(workspace.runs.glob("*/data/upload")), "neither what was sent nor what failed takes room"
     assert SECRET not in "".join(file.read_text("utf-8", "replace") for file in workspace.runs.glob("*/*.*"))
 
 
@@ -184,7 +185,7 @@ def test_the_page_lists_the_files_and_needs_consent(
     workspace, run_id = run
     app = App(workspace)
     sent: list[Any] = []
-    monkeypatch.setattr(app.hub_pushes, "start", lambda *args, **more: sent.append((args, more)))
+    monkeypatch.setattr(app.runner, "submit", lambda kind, spec, *_, **more: sent.append(spec) or "")
 
     async def use_the_page() -> None:
         async with page_in_process(app, tmp_path / "exports") as http:
@@ -192,18 +193,28 @@ def test_the_page_lists_the_files_and_needs_consent(
             look, send = (page.listener("click", elem_id=f"hub-{name}") for name in ("look", "send"))
             typed = {"hub-form": "adapter", "hub-repo": "orders"}
             listed = str(await page.ask(look, **typed))
-            assert "adapter_model.safetensors" in listed
-            assert "only you" in listed
-            with pytest.raises(RuntimeError):
-                await page.ask(send, **typed)
-            for seen in ("", f"{run_id} merged False", "another-run adapter False"):
+            for shown in ("adapter_model.safetensors", "only you", "orders, in your own account"):
+                assert shown in listed
+            mark = app.hub_pushes.offer(run_id, "adapter", "orders").mark
+            assert mark in listed
+
+            async def refused(**more: object) -> None:
                 with pytest.raises(RuntimeError):
-                    await page.ask(send, **typed, **{"hub-agree": True, "hub-seen": seen})
-            assert not sent
-            await page.ask(send, **typed, **{"hub-agree": True, "hub-seen": f"{run_id} adapter False"})
+                    await page.ask(send, **{**typed, "hub-agree": True, "hub-seen": mark, **more})
+                assert not sent
+
+            await refused(**{"hub-agree": False})
+            await refused(**{"hub-seen": ""})
+            await refused(**{"hub-repo": "another"})
+            await refused(**{"hub-public": True})
+            [weights] = workspace.exports.glob("*/*/adapter_model.safetensors")
+            os.utime(weights, (5, 5))  # made again meanwhile
+            await refused()
+            mark = app.hub_pushes.offer(run_id, "adapter", "orders").mark
+            await page.ask(send, **typed, **{"hub-agree": True, "hub-seen": mark})
 
     anyio.run(use_the_page)
-    assert sent == [((run_id, "adapter", "orders"), {"private": True})]
+    assert sent == [{"form": "adapter", "repo": "orders", "private": True}]
 
 
 def test_a_link_leads_only_to_the_hub() -> None:
@@ -216,10 +227,10 @@ def test_it_needs_the_export_first(run: tuple[Workspace, str], hub: Hub) -> None
     pushes = App(workspace).hub_pushes
     assert pushes.forms(run_id) == ["adapter"]
     with pytest.raises(ApprenticeError):
-        pushes.start(run_id, "space", "talk")
+        pushes.start(run_id, "space", "talk", agreed="")
     write_json(workspace.runs / run_id / "status.json", {"state": "completed", "ended": 9.0})
     assert App(workspace).hub_pushes.forms(run_id) == [], "the export is of the model before it was trained further"
     [export] = workspace.exports.iterdir()
     status = workspace.runs / export.name / "status.json"
     write_json(status, {**json.loads(status.read_text("utf-8")), "started": 10.0, "ended": 11.0})
-    assert "6 of 8" not in App(workspace).hub_pushes.card(run_id, "adapter"), "nor are the scores"
+    assert "6 of 8" not in App(workspace).hub_pushes.offer(run_id, "adapter", "orders").card, "nor are the scores"

@@ -37,7 +37,7 @@ TITLES: dict[Form, str] = {
 
 @dataclass
 class HubCard:
-    """The components of the section. seen: of which run, and as what, the files were listed."""
+    """The components of the section. seen: the mark of the list that is shown (`HubUpload.mark`)."""
 
     app: App
     form: gr.Radio
@@ -111,16 +111,13 @@ def build(app: App, state: BrowserState) -> HubCard:
         chosen: Form = inputs[form]
         return chosen
 
-    def listing_of(inputs: Inputs) -> str:
-        return f"{state.choice(inputs).run_id} {inputs[form]} {bool(inputs[public])}"
-
     @handler
     def look_up(inputs: Inputs) -> Updates:
-        found = app.hub_pushes.offer(state.choice(inputs).run_id, form_of(inputs))
-        card_text = app.hub_pushes.card(state.choice(inputs).run_id, form_of(inputs))
+        run_id, name = state.choice(inputs).run_id, str(inputs[repo] or "")
+        found = app.hub_pushes.offer(run_id, form_of(inputs), name, private=not inputs[public])
         return {
-            seen: listing_of(inputs),
-            offer_html: offer(found, card_text, public=bool(inputs[public])),
+            seen: found.mark,
+            offer_html: offer(found),
             agreed: gr.update(value=False, visible=True),
             send: gr.update(visible=True, interactive=False),
         }
@@ -139,9 +136,13 @@ def build(app: App, state: BrowserState) -> HubCard:
         choice = state.choice(inputs)
         if not inputs[agreed]:
             raise BadInput("Nothing was uploaded.", "", "Agree to the upload first.")
-        if inputs[seen] != listing_of(inputs):  # another run was opened meanwhile
-            raise BadInput("Nothing was uploaded.", "The list above is of another model.", "Look at the list again.")
-        app.hub_pushes.start(choice.run_id, form_of(inputs), str(inputs[repo] or ""), private=not inputs[public])
+        app.hub_pushes.start(
+            choice.run_id,
+            form_of(inputs),
+            str(inputs[repo] or ""),
+            private=not inputs[public],
+            agreed=str(inputs[seen] or ""),
+        )
         return {**card.show(choice), **card._without_offer()}
 
     @handler
@@ -152,8 +153,8 @@ def build(app: App, state: BrowserState) -> HubCard:
                 app.hub_pushes.stop(one.id)
         return card.show(choice)
 
-    state.listen(look.click, look_up, card.outputs, form, public)
-    for part in (form, public):
+    state.listen(look.click, look_up, card.outputs, form, repo, public)
+    for part in (form, repo, public):
         state.listen(part.input, changed, card.outputs, part)
     state.listen(agreed.input, agree, card.outputs, agreed)
     state.listen(send.click, upload, card.outputs, form, repo, public, seen, agreed)
@@ -161,21 +162,23 @@ def build(app: App, state: BrowserState) -> HubCard:
     return card
 
 
-def offer(found: HubUpload, card: str, *, public: bool) -> Markup:
+def offer(found: HubUpload) -> Markup:
     """Everything that leaves this computer, and who can see it there."""
     files = fmt.listed([f"{name} ({fmt.size(size)})" for name, size in found.sizes.items()])
     instruction = "the instruction of your examples, and no example" if found.instruction else "none of your examples"
     quoted = f"its card quotes {instruction}"
-    seen = "anyone" if public else "only you, and people to whom you give access there"
+    seen = "only you, and people to whom you give access there" if found.private else "anyone"
+    where = found.repo if "/" in found.repo else f"{found.repo}, in your own account"
     return components.join(
         [
             components.rows(
                 [
+                    ("Where", where, "a repository that exists already gets a new version"),
                     ("What is uploaded", files, f"and {fmt.listed(list(found.written))}, written for it"),
                     ("Who can see it", seen, quoted),
                 ]
             ),
-            components.fold("The card", components.code(card), key="hub-card"),
+            components.fold("The card", components.code(found.card), key="hub-card"),
         ]
     )
 
