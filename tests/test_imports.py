@@ -44,7 +44,7 @@ LAYERS = (
     ("ui", "ui.records"),
     ("ui.text",),
     ("ui.services",),
-    ("ui.web.html", "ui.web.browser_state"),
+    ("ui.web.html", "ui.web.browser_state", "ui.web.visitor_files", "ui.web.visitor_identity"),
     (
         "ui.web.components",
         "ui.web.errors",

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from backend.settings import PROJECT_ROOT
-from ui.web.page import SCRIPTS
+from ui.web.launch import SCRIPTS
 
 FOLDER = PROJECT_ROOT / "static" / "js"
 

@@ -7,7 +7,8 @@ import tempfile
 from pathlib import Path
 
 from tests.ui.fake_services import FakeApp
-from ui.web.page import build, launch_arguments
+from ui.web.launch import launch_arguments
+from ui.web.page import build
 
 
 def serve(app: FakeApp, port: int) -> None:

@@ -16,6 +16,7 @@ from gradio.routes import App
 
 from ui.services.selection import Choice
 from ui.web import page as web_page
+from ui.web.launch import launch_arguments
 
 ADDRESS = "http://127.0.0.1:7860"
 
@@ -119,7 +120,7 @@ class PageClient:
 @asynccontextmanager
 async def page_in_process(app: Any, exports: Path) -> AsyncIterator[httpx.AsyncClient]:
     """The page over `app`, all of gradio included, served without a socket in this process."""
-    blocks, arguments = web_page.build(app), web_page.launch_arguments(exports)
+    blocks, arguments = web_page.build(app), launch_arguments(exports)
     async with served(blocks, arguments) as transport, client(transport) as http:
         yield http
 

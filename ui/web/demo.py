@@ -16,6 +16,7 @@ from ui.services.visitor_apps import VisitorApps
 from ui.web import page as web_page
 from ui.web.demo_notice import can_sign_in
 from ui.web.gate import Door
+from ui.web.launch import launch_arguments
 from ui.web.per_visitor import PerVisitor
 from ui.web.zero_gpu import Requests
 
@@ -36,7 +37,7 @@ def demo_page(
     space = os.environ.get("SPACE_HOST", "")
     events = QueuedEvents(blocks)
     door = Door(apps.visitors, policy.limits, uploads, events, https=bool(space), accounts=can_sign_in())
-    return apps, blocks, web_page.launch_arguments(apps.visitors.root, hosts, space, door)
+    return apps, blocks, launch_arguments(apps.visitors.root, hosts, space, door)
 
 
 class QueuedEvents:

@@ -1,19 +1,15 @@
 """What a visitor of a shared demo may reach: only their own files, events and uploads, by any URL.
 
-A visitor is known by a cookie that this server made, or by the account they signed in to. Every request of gradio's
-that the page needs is listed here; all others are refused. The visitor is added to the page's own session names
-before gradio sees them, so that another visitor's session can't be named.
+Every request of gradio's that the page needs is listed here; all others are refused. The visitor is added to the
+page's own session names before gradio sees them, so that another visitor's session can't be named.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import re
-import time
-from collections import Counter, OrderedDict
+from collections import Counter
 from dataclasses import dataclass
-from http.cookies import CookieError, SimpleCookie
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import parse_qsl, urlencode
@@ -25,11 +21,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from backend.hosting.policy import Limits
 from backend.hosting.visitors import Visitors, disk_mib
 from backend.records.units import MIB
+from ui.web.visitor_files import VisitorFiles
+from ui.web.visitor_identity import new_cookie, visitor_of
 
-COOKIE = "apprentice-visitor"
 VISITOR, WHY_NONE = "apprentice.visitor", "apprentice.why_none"  # in the scope of a request
-_COOKIE_AGE = 30 * 24 * 3600  # seconds; what a visitor made is deleted long before
 _API = "/gradio_api"
+_FILE = f"{_API}/file="  # before the path of a file
 _OPEN = re.compile(  # the page itself; the same for all visitors
     r"/|/config/?|/theme\.css|/favicon\.ico|/robots\.txt|/manifest\.json|/(assets|static|svelte)/.*"
     r"|/login/?|/login/(huggingface|callback)|/logout|/login_check/?|/gradio_api/(startup-events|app_id|login_check|info)/?"
@@ -39,7 +36,6 @@ _EVENT_FIELDS = ("data", "event_data", "fn_index", "trigger_id", "session_hash")
 _FORM = 64 * 1024  # bytes of an upload around its file
 _LONGEST_EVENT = 4 * MIB
 _MOST_EVENTS = 60  # unanswered, of one visitor; a page has up to five
-_MOST_UPLOADS, _MOST_VISITORS = 50, 1000  # remembered; an upload that is forgotten can't be used any more
 
 
 class Events(Protocol):
@@ -75,10 +71,10 @@ class Gate:
     def __init__(self, app: ASGIApp, door: Door) -> None:
         self.app = app
         self._visitors, self._limits, self._uploads = door.visitors, door.limits, door.uploads
+        self._files = VisitorFiles(door.visitors)
         self._events, self._https, self._accounts = door.events, door.https, door.accounts
         self._passing: Counter[str] = Counter()  # by visitor, events that gradio has not put into its queue yet
         self._uploading: set[str] = set()
-        self._uploaded: OrderedDict[str, OrderedDict[str, None]] = OrderedDict()  # by visitor, the paths
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -91,7 +87,7 @@ class Gate:
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         scope, path = dict(scope), scope["path"]
         reading = scope["method"] in ("GET", "HEAD")
-        visitor, scope[WHY_NONE] = self._visitor(scope)
+        visitor, scope[WHY_NONE] = visitor_of(scope, self._visitors, self._accounts)
         if reading and path == "/":
             send = self._welcome(visitor, scope[WHY_NONE], send)
         scope[VISITOR] = visitor
@@ -112,22 +108,10 @@ class Gate:
             await self.app(scope, receive, send)
         elif path == f"{_API}/upload" and scope["method"] == "POST" and visitor:
             await self._upload(_renamed(scope, whose), receive, send, visitor)
-        elif reading and visitor and self._may_read(visitor, path):
+        elif reading and visitor and self._files.may_read(visitor, _file(path)):
             await self.app(scope, receive, send)
         else:
             await _refuse(scope, receive, send)
-
-    # Identity
-
-    def _visitor(self, scope: Scope) -> tuple[str | None, str]:
-        """The visitor who sent a request, and ""; or None and the reason, "restarted" or "no cookie"."""
-        if self._accounts and (account := _account(scope.get("session") or {})):
-            return self._visitors.of_account(account), ""
-        key = _cookie(Headers(scope=scope).get("cookie", ""))
-        if not key:
-            return None, "no cookie"
-        visitor = self._visitors.of_key(key)
-        return visitor, "" if visitor else "restarted"
 
     def _welcome(self, visitor: str | None, why_none: str, send: Send) -> Send:
         """Gives a browser that has no valid key a new one, as the page is loaded."""
@@ -136,9 +120,7 @@ class Gate:
         key = self._visitors.new_key()
         if why_none == "restarted" and (new := self._visitors.of_key(key)):
             self._visitors.note_loss(new, "restarted")
-        # Inside a frame of another site, a browser takes a cookie only with these three.
-        across = "SameSite=None; Secure; Partitioned" if self._https else "SameSite=Lax"
-        cookie = f"{COOKIE}={key}; HttpOnly; Path=/; Max-Age={_COOKIE_AGE}; {across}"
+        cookie = new_cookie(key, self._https)
 
         async def sending(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -162,7 +144,7 @@ class Gate:
     async def _checked_event(self, scope: Scope, receive: Receive, send: Send, whose: str) -> None:
         body = await _json_body(receive)
         session = body.get("session_hash") if body else None
-        if not body or not isinstance(session, str) or not self._owns_files(whose, body):
+        if not body or not isinstance(session, str) or not self._files.may_name(whose, body):
             await _refuse(scope, receive, send)
             return
         event = {name: body[name] for name in _EVENT_FIELDS if name in body}
@@ -220,7 +202,7 @@ class Gate:
             else:
                 answer += message.get("body", b"")
                 if status == 200 and not message.get("more_body"):
-                    self._note_uploads(visitor, json.loads(answer))
+                    self._files.note_uploads(visitor, json.loads(answer))
             await send(message)
 
         self._uploading.add(visitor)
@@ -229,40 +211,14 @@ class Gate:
         finally:
             self._uploading.discard(visitor)
 
-    def _note_uploads(self, visitor: str, paths: list[str]) -> None:
-        own = self._uploaded.setdefault(visitor, OrderedDict())
-        own.update(dict.fromkeys(paths))
-        self._uploaded.move_to_end(visitor)
-        while len(own) > _MOST_UPLOADS:
-            own.popitem(last=False)
-        while len(self._uploaded) > _MOST_VISITORS:
-            self._uploaded.popitem(last=False)
-
-    def _owns_files(self, visitor: str, value: Any) -> bool:
-        """Whether every file that an event names was uploaded by this visitor."""
-        if isinstance(value, dict):
-            named = [value["path"]] if "path" in value else []
-            own = self._uploaded.get(visitor, OrderedDict())
-            return all(isinstance(path, str) and path in own for path in named) and all(
-                self._owns_files(visitor, one) for one in value.values()
-            )
-        return not isinstance(value, list) or all(self._owns_files(visitor, one) for one in value)
-
-    def _may_read(self, visitor: str, path: str) -> bool:
-        """Whether this is the URL of a file that the visitor exported or uploaded."""
-        start, named = f"{_API}/file=", ""
-        if path.startswith(start):
-            named = path.removeprefix(start)
-        if not named or "\0" in named:
-            return False
-        if named in self._uploaded.get(visitor, {}):
-            return True
-        exports = self._visitors.folder(visitor).resolve() / "exports"
-        return Path(os.path.realpath(named)).is_relative_to(exports)
-
 
 async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:
     await PlainTextResponse("There is nothing at this address.", 404)(scope, receive, send)
+
+
+def _file(path: str) -> str:
+    """The file that an URL names, "" for none."""
+    return path.removeprefix(_FILE) if path.startswith(_FILE) else ""
 
 
 def _joined(session: str, visitor: str) -> str:
@@ -295,19 +251,3 @@ async def _json_body(receive: Receive) -> dict[str, Any] | None:
     except (ValueError, RecursionError):
         return None
     return body if isinstance(body, dict) else None
-
-
-def _cookie(header: str) -> str:
-    try:
-        found = SimpleCookie(header).get(COOKIE)
-    except CookieError:
-        return ""
-    return found.value if found else ""
-
-
-def _account(session: dict[str, Any]) -> str:
-    """The id of the Hugging Face account that the visitor signed in to, from gradio's signed session; "" if none."""
-    info = session.get("oauth_info") or {}
-    if info.get("expires_at", 0) <= time.time():
-        return ""
-    return str((info.get("userinfo") or {}).get("sub") or "")

@@ -6,38 +6,29 @@ import hashlib
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
 from markupsafe import Markup
-from starlette.middleware import Middleware
 
-from backend.hosting.policy import HOME
-from backend.records.units import MIB
-from backend.settings import PROJECT_ROOT
 from ui.services.app import App
 from ui.services.selection import Choice
-from ui.web import demo_notice, guard, session_memory
+from ui.web import demo_notice, session_memory
 from ui.web import errors as web_errors
 from ui.web.browser_state import PRIVATE, BrowserState, Inputs, Updates
 from ui.web.components import Tab, clicked, html
 from ui.web.data import tab as data_tab
 from ui.web.errors import handler
-from ui.web.gate import Door, Gate
-from ui.web.login_limit import LoginLimit
 from ui.web.per_visitor import PerVisitor
 from ui.web.run_news import news
 from ui.web.runs import tab as runs_tab
 from ui.web.share import tab as share_tab
 from ui.web.start import tab as start_tab
-from ui.web.theme import theme
 from ui.web.train import tab as train_tab
 from ui.web.try_it import tab as try_it_tab
 
 TICK, DEMO_TICK = 1.0, 2.0  # seconds between two looks whether the open tab has changed
 HANDLERS = 8  # calls of one handler at the same time, in a demo
-STATIC = PROJECT_ROOT / "static"
 TABS = {
     "start": ("Start", start_tab),
     "data": ("Data", data_tab),
@@ -48,11 +39,6 @@ TABS = {
 }
 STEPS = {name: label for name, (label, _) in TABS.items() if name != "runs"}
 HEADER = Markup('<header class="top"><h1>Apprentice</h1><span>Teach a small language model your way</span></header>')
-LOGO = STATIC / "icon.svg"
-SCRIPTS = (  # in this order
-    "store", "redraw", "address", "buttons", "tables", "typed_table", "question", "drafts", "settings", "run_end",
-    "blind_test",
-)  # fmt: skip
 
 
 @dataclass
@@ -239,47 +225,3 @@ def finished_steps(app: App, choice: Choice) -> Markup:
     done = _finished(app, choice)
     text = f"Done: {', '.join(STEPS[name] for name in done)}." if done else ""
     return Markup('<p class="unseen" data-done="{}">{}</p>').format(" ".join(done), text)
-
-
-def launch_arguments(
-    exports: Path, hosts: tuple[str, ...] = (), space: str = "", door: Door | None = None
-) -> dict[str, Any]:
-    """For `build(...).launch(...)`: our look, no telemetry, no file served but exports and our own icon.
-
-    exports: the only folder of the workspace that is served; in a demo the folder of all visitors, where the gate
-    lets each read their own exports. hosts: further names by which the page is reached. space: the name of the Space
-    that it is on. door: of a demo.
-    """
-    gate = [Middleware(Gate, door=door)] if door else []
-    limit = [Middleware(LoginLimit)] if hosts or space else []  # where there may be a password
-    return {
-        "theme": theme(),
-        "css_paths": [STATIC / "style.css"],
-        "head": "".join(_script(name) for name in SCRIPTS),
-        "favicon_path": LOGO,
-        "allowed_paths": [str(exports)],
-        "app_kwargs": {
-            "middleware": [*guard.middleware(hosts, space), *limit, *gate],
-            "docs_url": None,
-            "redoc_url": None,
-            "openapi_url": None,
-        },
-        "state_session_capacity": session_memory.PAGES_OF_A_DEMO if door else session_memory.PAGES,
-        "max_file_size": int((door.limits if door else HOME.limits).upload * MIB),
-        "show_error": False,
-        "strict_cors": True,
-        "share": False,
-        "enable_monitoring": False,
-        "run_history": False,
-        "mcp_server": False,
-        "pwa": False,
-        "ssr_mode": False,
-        "footer_links": [],
-        "quiet": True,
-    }
-
-
-def _script(name: str) -> str:
-    """A file of static/js in a scope of its own. It runs before gradio draws the page, which a module would not."""
-    code = (STATIC / "js" / f"{name}.js").read_text("utf-8")
-    return f"<script>(() => {{ 'use strict';\n{code}}})();</script>"

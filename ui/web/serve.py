@@ -86,6 +86,7 @@ def run(
     from ui.services.visitor_apps import VisitorApps
     from ui.web import page as web_page
     from ui.web.demo import demo_page
+    from ui.web.launch import launch_arguments
 
     hosts = () if is_loopback(host) else (in_url(host),)
     app: App | VisitorApps
@@ -93,7 +94,7 @@ def run(
         app, page, arguments = demo_page(workspace, policy, hosts, simulated)
     else:
         app = App(workspace, simulated, open_to_network=not is_loopback(host))
-        page, arguments = web_page.build(app), web_page.launch_arguments(workspace.exports, hosts)
+        page, arguments = web_page.build(app), launch_arguments(workspace.exports, hosts)
     ended = threading.Event()
     for name in ("SIGTERM", "SIGINT"):
         signal.signal(getattr(signal, name), lambda *_: ended.set())

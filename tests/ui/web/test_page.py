@@ -24,6 +24,7 @@ from ui.services.selection import Choice
 from ui.text.memory_parts import PARTS
 from ui.web import errors as web_errors
 from ui.web import page as web_page
+from ui.web.launch import STATIC, launch_arguments
 from ui.web.page import Page, finished_steps
 from ui.web.train import plan_view
 
@@ -37,7 +38,7 @@ def page() -> gr.Blocks:
 
 @pytest.fixture(scope="module")
 def client(page: gr.Blocks, tmp_path_factory: pytest.TempPathFactory) -> TestClient:
-    arguments = web_page.launch_arguments(tmp_path_factory.mktemp("exports"))
+    arguments = launch_arguments(tmp_path_factory.mktemp("exports"))
     page.allowed_paths, page.blocked_paths, page.favicon_path = (
         arguments["allowed_paths"],
         [],
@@ -111,7 +112,7 @@ def test_a_broken_download_is_resumed(client: TestClient, page: gr.Blocks) -> No
 
 
 def test_launching_turns_off_telemetry_and_sharing() -> None:
-    arguments = web_page.launch_arguments(Path("/exports"))
+    arguments = launch_arguments(Path("/exports"))
     off = ("share", "enable_monitoring", "run_history", "mcp_server", "show_error", "pwa", "ssr_mode")
     assert [arguments[name] for name in off] == [False] * len(off)
     assert arguments["strict_cors"] is True
@@ -120,10 +121,10 @@ def test_launching_turns_off_telemetry_and_sharing() -> None:
 
 
 def test_only_system_fonts_are_used(page: gr.Blocks) -> None:
-    look = web_page.launch_arguments(Path("/exports"))["theme"]
+    look = launch_arguments(Path("/exports"))["theme"]
     assert not look._stylesheets
     assert "http" not in look._get_theme_css().replace("http://www.w3.org/2000/svg", "")
-    assert "http" not in (web_page.STATIC / "style.css").read_text("utf-8")
+    assert "http" not in (STATIC / "style.css").read_text("utf-8")
 
 
 def test_the_page_opens_without_the_training_libraries() -> None:

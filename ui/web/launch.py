@@ -1,0 +1,66 @@
+"""How the page is served by gradio: our look and scripts, who may reach it, and all that stays off."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from starlette.middleware import Middleware
+
+from backend.hosting.policy import HOME
+from backend.records.units import MIB
+from backend.settings import PROJECT_ROOT
+from ui.web import guard, session_memory
+from ui.web.gate import Door, Gate
+from ui.web.login_limit import LoginLimit
+from ui.web.theme import theme
+
+STATIC = PROJECT_ROOT / "static"
+SCRIPTS = (  # in this order
+    "store", "redraw", "address", "buttons", "tables", "typed_table", "question", "drafts", "settings", "run_end",
+    "blind_test",
+)  # fmt: skip
+
+
+def launch_arguments(
+    exports: Path, hosts: tuple[str, ...] = (), space: str = "", door: Door | None = None
+) -> dict[str, Any]:
+    """For `page.build(...).launch(...)`: our look, no telemetry, no file served but exports and our own icon.
+
+    exports: the only folder of the workspace that is served; in a demo the folder of all visitors, where the gate
+    lets each read their own exports. hosts: further names by which the page is reached. space: the name of the Space
+    that it is on. door: of a demo.
+    """
+    gate = [Middleware(Gate, door=door)] if door else []
+    limit = [Middleware(LoginLimit)] if hosts or space else []  # where there may be a password
+    return {
+        "theme": theme(),
+        "css_paths": [STATIC / "style.css"],
+        "head": "".join(_script(name) for name in SCRIPTS),
+        "favicon_path": STATIC / "icon.svg",
+        "allowed_paths": [str(exports)],
+        "app_kwargs": {
+            "middleware": [*guard.middleware(hosts, space), *limit, *gate],
+            "docs_url": None,
+            "redoc_url": None,
+            "openapi_url": None,
+        },
+        "state_session_capacity": session_memory.PAGES_OF_A_DEMO if door else session_memory.PAGES,
+        "max_file_size": int((door.limits if door else HOME.limits).upload * MIB),
+        "show_error": False,
+        "strict_cors": True,
+        "share": False,
+        "enable_monitoring": False,
+        "run_history": False,
+        "mcp_server": False,
+        "pwa": False,
+        "ssr_mode": False,
+        "footer_links": [],
+        "quiet": True,
+    }
+
+
+def _script(name: str) -> str:
+    """A file of static/js in a scope of its own. It runs before gradio draws the page, which a module would not."""
+    code = (STATIC / "js" / f"{name}.js").read_text("utf-8")
+    return f"<script>(() => {{ 'use strict';\n{code}}})();</script>"
