@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
+from typing import Any
+
 from backend.records.rows import Message, Row
 
 SYSTEM = ("system", "developer")
@@ -18,6 +22,19 @@ def content(message: Message) -> str:
     """The text of a message, "" if it has none."""
     text = message.get("content")
     return text if isinstance(text, str) else ""
+
+
+def said(message: Message) -> str:
+    """The text of a message, and the names and arguments of its tool calls as JSON."""
+    calls = message.get("tool_calls")
+    return "\n".join(filter(None, (content(message), calls_text(calls) if calls else "")))
+
+
+def calls_text(calls: Sequence[dict[str, Any]], indent: int | None = None) -> str:
+    """The calls of a message as a JSON text: their names and arguments (convert/tool_calls.py reads it)."""
+    functions = [call.get("function", call) for call in calls]
+    found = [{"name": one.get("name"), "arguments": one.get("arguments")} for one in functions]
+    return json.dumps(found[0] if len(found) == 1 else found, ensure_ascii=False, indent=indent)
 
 
 def answers(row: Row) -> list[str]:

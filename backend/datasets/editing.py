@@ -9,7 +9,7 @@ from itertools import chain
 from backend.datasets.check_dataset import row_problems
 from backend.datasets.checks.dataset import most_common_instruction
 from backend.datasets.checks.normalize import normalize
-from backend.datasets.conversation import SYSTEM, content, last_answer, question
+from backend.datasets.conversation import SYSTEM, content, question, said
 from backend.datasets.convert.convert import check_size
 from backend.datasets.edits import Edit, with_instruction
 from backend.datasets.info import DatasetInfo
@@ -74,7 +74,7 @@ class Editor:
         if any(with_instruction(row, text).messages != row.messages for row in rows):
             self._save(data_id, Edit("instruction", instruction=text))
 
-    def correct(self, data_id: str, messages: Sequence[Message], answer: str, wrong: str, run_id: str) -> int:
+    def correct(self, data_id: str, messages: Sequence[Message], answer: Message, wrong: str, run_id: str) -> int:
         """Adds the right answer to a question that a run answered wrongly, and returns the row's number.
 
         messages: the conversation up to the answer. Without a system message it gets that of most rows. wrong: the
@@ -84,7 +84,7 @@ class Editor:
         dataset = self._store.original(data_id)
         pairs = any(row.rejected for row in dataset.rows)
         rejected = [{"role": "assistant", "content": wrong}] if pairs else None
-        example = Row(0, 0, [*map(dict, messages), {"role": "assistant", "content": answer.strip()}], rejected)
+        example = Row(0, 0, [*map(dict, messages), answer], rejected)
         example = _usable(_instructed(example, most_common_instruction(dataset.rows)), _kinds(dataset.rows))
         earlier = (row for row in dataset.rows if row.origin == "corrected" and _same_question(row, example))
         asking = (row for row in dataset.rows if _same_conversation(row, example))
@@ -123,7 +123,7 @@ class Editor:
         if not any(edit.run_id for edit in stored):  # nothing of the file needs to be read
             return {}
         corrected = (row for row in self._store.original(data_id).rows if row.origin == "corrected")
-        return {content(row.messages[-2]): last_answer(row) for row in corrected}
+        return {content(row.messages[-2]): said(row.messages[-1]) for row in corrected}
 
     def _save(self, data_id: str, *edits: Edit) -> None:
         """Adds the edits, all of them or none, and deletes those that were undone."""

@@ -160,8 +160,7 @@ def _answers_of(
         settings = _settings(parent.learned, asking, getattr(asking.models, "precision", ""))
         known = stored_answers.stored(parent.folder, items, **settings)
     missing = [number for number, answer in enumerate(known) if answer is None]
-    scores = [asking.measure.score(item.expected, one.text) if one else 0.0
-              for item, one in zip(items, known, strict=True)]  # fmt: skip
+    scores = [asking.score(item, one.text) if one else 0.0 for item, one in zip(items, known, strict=True)]
     if missing:
         answered = _ask(parent, asking, [items[number] for number in missing], load)
         for number, answer, score in zip(missing, answered.answers, answered.scores, strict=True):

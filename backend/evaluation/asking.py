@@ -8,7 +8,7 @@ from functools import partial
 from statistics import fmean
 from typing import Any, Self
 
-from backend.datasets.conversation import content
+from backend.datasets.conversation import said
 from backend.errors import BadInput
 from backend.evaluation.facts import Facts
 from backend.evaluation.items import Item
@@ -121,7 +121,7 @@ class Asking:
 
     def _can_read(self, item: Item) -> bool:
         prompt = accepted(list(item.messages), partial(self.models.prompt_ids, tools=item.tools))
-        answers = [self.models.tokens(content(one)) for one in (item.expected, item.rejected) if one]
+        answers = [self.models.tokens(said(one)) for one in (item.expected, item.rejected) if one]
         return len(prompt) + max(answers) < self.models.context_length
 
     def _system(
@@ -153,4 +153,11 @@ class Asking:
         return [answers.get(number, Answer("", False)) for number in range(len(items))]
 
     def _scores(self, items: Sequence[Item], answers: Sequence[Answer]) -> list[float]:
-        return [self.measure.score(item.expected, answer.text) for item, answer in zip(items, answers, strict=True)]
+        return [self.score(item, answer.text) for item, answer in zip(items, answers, strict=True)]
+
+    def score(self, item: Item, answer: str) -> float:
+        """The main measure's score of an answer. Tool calls may also stand in it exactly as the model's chat template
+        writes them, which not every template does in JSON."""
+        if item.expected.get("tool_calls") and answer.split() == self.models.written(item).split():
+            return 1.0
+        return self.measure.score(item.expected, answer)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from backend.datasets.checks import duplicates
-from backend.datasets.conversation import content
+from backend.datasets.conversation import content, said
 from backend.records.rows import Message, Row, is_learned
 
 
@@ -34,8 +34,8 @@ class Item:
 
     @property
     def answer(self) -> str:
-        """The text that is expected."""
-        return content(self.expected)
+        """The text that is expected; tool calls as JSON."""
+        return said(self.expected)
 
 
 def items_from(

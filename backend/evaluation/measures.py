@@ -1,12 +1,14 @@
 """How an answer is scored against the expected one. The main measure is chosen from the data, before any answer.
 
 preference  of a pair, the better answer likelier than the worse  right or wrong
-tool_call   the right tool with the right arguments          right or wrong
+tool_call   the right tool with the right arguments, or none where none is expected  right or wrong
 json        the same JSON value, whatever its layout         right or wrong; `fields` says which fields differ
 label       one of a few fixed answers                       right or wrong
 exact       the same short text                              right or wrong
 chrf        how alike two longer texts are, 0 to 1           graded (Popović 2015, by sacrebleu)
 perplexity  of plain texts, e to the nats per token; lower is better: see texts.py
+
+Where only some answers call tools, those that do are right or wrong too, under any measure of the others.
 """
 
 from __future__ import annotations
@@ -44,7 +46,7 @@ class Measure:
 
     def score(self, expected: Message, answer: str) -> float:
         """From 0 to 1, of the text that a model answered."""
-        if self.name == "tool_call":
+        if self.name == "tool_call" or expected.get("tool_calls"):
             return float(_calls(expected) == _calls_in(answer))
         if self.name == "json":
             return float(_same(parse_json(content(expected)), parse_json(answer)))
@@ -57,10 +59,10 @@ def choose_measure(expected: Sequence[Message]) -> Measure:
     """The measure that fits these answers: those of the training rows and the held-out ones together."""
     if not expected:
         return Measure("chrf")
-    texts = [content(message) for message in expected]
-    enough = _MOST * len(texts)
-    if sum(bool(message.get("tool_calls")) for message in expected) >= enough:
+    texts = [content(message) for message in expected if not message.get("tool_calls")]
+    if len(expected) - len(texts) >= _MOST * len(expected):
         return Measure("tool_call")
+    enough = _MOST * len(texts)
     if sum(isinstance(parse_json(text), (dict, list)) for text in texts) >= enough:
         return Measure("json")
     counts = Counter(map(normalize, texts))
@@ -134,7 +136,7 @@ def _call(function: Any) -> tuple[str, Any]:
     return str(function.get("name")), parse_json(arguments) if isinstance(arguments, str) else arguments
 
 
-def _calls_in(answer: str) -> list[tuple[str, Any]] | None:
+def _calls_in(answer: str) -> list[tuple[str, Any]]:
     """The tool calls that a model wrote as JSON objects with name and arguments, each on a line or in tags."""
     calls, decoder, at = [], json.JSONDecoder(), 0
     while (start := answer.find("{", at)) >= 0:
@@ -145,4 +147,4 @@ def _calls_in(answer: str) -> list[tuple[str, Any]] | None:
             continue
         if isinstance(value, dict) and "name" in value:
             calls.append(_call({"arguments": value.get("parameters"), **value}))
-    return calls or None
+    return calls

@@ -45,6 +45,10 @@ class Models(Protocol):
         self, pane: str, prompts: Sequence[list[int]], limit: int, each: Callable[[int], None]
     ) -> list[Answer]: ...
 
+    def written(self, item: Item) -> str:
+        """The expected answer as the model's chat template writes it."""
+        ...
+
     def loss(self, pane: str, item: Item) -> float:
         """Mean nats a token of the expected answer, after the item's true history."""
         ...
@@ -88,12 +92,19 @@ class EngineModels:
         found = self._engine.answer_all(pane, prompts, room, each)
         return [Answer(self._tokenizer.decode(list(one.ids)), one.ended) for one in found]
 
+    def written(self, item: Item) -> str:
+        return self.decode([label for label in self._encoded(item)[1] if label >= 0])
+
     def loss(self, pane: str, item: Item) -> float:
+        ids, labels = self._encoded(item)
+        learned = sum(label >= 0 for label in labels)
+        return self._engine.nats(pane, ids, labels) / learned if learned else 0.0
+
+    def _encoded(self, item: Item) -> tuple[Sequence[int], list[int]]:
+        """The token ids of the item with its expected answer, and their labels: -100 for all but the answer."""
         encoded = self._tokenizer.encode([*map(dict, item.messages), item.expected], list(item.tools) or None)
         first = max(1, min(len(self.prompt_ids(item.messages, item.tools)), encoded.tokens - 1)) - 1
-        labels = [-100] * (first + 1) + list(encoded.labels[first + 1 :])
-        learned = sum(label >= 0 for label in labels)
-        return self._engine.nats(pane, encoded.input_ids, labels) / learned if learned else 0.0
+        return encoded.input_ids, [-100] * (first + 1) + list(encoded.labels[first + 1 :])
 
     def text_ids(self, text: str) -> list[int]:
         (encoded,) = self._tokenizer.encode_rows([Row(1, 1, text=text)])

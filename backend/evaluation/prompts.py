@@ -52,6 +52,9 @@ def _of_the_form(texts: Sequence[str], measure: Measure) -> list[str]:
         ]
     if measure.name == "label":
         return [f"Answer with exactly one of these, and nothing else: {', '.join(measure.labels)}."]
+    if measure.name == "tool_call":
+        names = ", ".join(dict.fromkeys(name for text in texts if (name := _name(text))))
+        return [f'Answer with one JSON object with the keys "name" and "arguments". The names are: {names}.']
     phrases = own_phrases(texts)
     return [f"Write as we do. We often say: {'; '.join(phrases)}."] if phrases else []
 
@@ -59,6 +62,11 @@ def _of_the_form(texts: Sequence[str], measure: Measure) -> list[str]:
 def _keys(text: str) -> list[str]:
     value = parse_json(text)
     return list(value) if isinstance(value, dict) else []
+
+
+def _name(text: str) -> str:
+    value = parse_json(text)
+    return str(value.get("name", "")) if isinstance(value, dict) else ""
 
 
 def with_instruction(item: Item, instruction: str) -> Conversation:

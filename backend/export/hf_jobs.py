@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +91,8 @@ def max_cost(computer: Computer, hours: float) -> float:
 
 def uploads(folder: Path) -> dict[str, int]:
     """All files that leave this computer, from an exported script, with their sizes in bytes."""
-    files = [folder / "train.py", *sorted(folder.glob("data/*.jsonl")), *sorted(folder.glob("tokenizer/*"))]
+    parts = (sorted(folder.glob(part)) for part in ("data/*.jsonl", "tokenizer/*", "start/*"))
+    files = [folder / "train.py", *chain.from_iterable(parts)]
     return {str(file): file.stat().st_size for file in files}
 
 
@@ -103,8 +105,10 @@ def submit(folder: Path, computer: Computer, hours: float, name: str, *, gated: 
     cost, secret = max_cost(computer, hours), token()
     hub = api(secret)
     train, validation = (str(folder / "data" / f"{name}.jsonl") for name in ("train", "validation"))
-    tokenizer = [path for path in uploads(folder) if Path(path).parent.name == "tokenizer"]
-    arguments = ["--train", train, "--validation", validation, "--out", "/data/out", "--tokenizer", *tokenizer]
+    arguments = ["--train", train, "--validation", validation, "--out", "/data/out"]
+    for part in ("tokenizer", "start"):
+        if paths := [path for path in uploads(folder) if Path(path).parent.name == part]:
+            arguments += [f"--{part}", *paths]
     with (
         plain_errors("The run could not be started on Hugging Face."),
         redirect_stdout(sys.stderr),

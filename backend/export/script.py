@@ -3,6 +3,7 @@
     NAME-script/   train.py              the settings at the top, the packages in the header (PEP 723)
                    data/*.jsonl          each row's text, its tokens, and the learned spans of them (DPO: twice)
                    tokenizer/            saved with the result
+                   start/                the weights that it starts from, of a version that continues another one
                    instruction.txt       the one that most examples start with, if any
 
 The file is static/script/train.py with the settings of the run. script_check.py checks it.
@@ -25,6 +26,7 @@ from backend.models.local import is_local
 from backend.models.model_folder import TOKENIZER_FILES
 from backend.records.encoded import IGNORED
 from backend.records.specs import RunSpec
+from backend.runs import start
 from backend.runs.token_rows import TokenRow, read_rows
 from backend.settings import PROJECT_ROOT
 from backend.tokens.tokenizer import ChatTokenizer
@@ -40,13 +42,14 @@ _SETTINGS = re.compile(r"(?<=^# settings\n).*?(?=^# end of settings$)", re.DOTAL
 def write(request: ExportRequest) -> Path:
     """Writes the script's folder into `request.out` and returns it.
 
-    Raises TrainingFailed for damaged rows, ExportFailed for a run that continues another one.
+    Raises TrainingFailed for damaged rows, ExportFailed without the weights that the run started from.
     """
-    if request.run.descent and request.run.descent.weights:
+    continues = start.continues(request.run)
+    if continues and not start.is_intact(request.run, request.run_folder):
         raise ExportFailed(
             "This version has no training script.",
-            "It continues an earlier version, and a script starts from the base model.",
-            "Train again from the base model, then make the script of that version.",
+            "Its copy of the version that it continues is missing, as in every model from another computer.",
+            "Make the script on the computer that trained it, or train again from the base model.",
         )
     train, held_out = read_rows(request.run_folder)
     validation = spread(held_out, VALIDATION_ROWS)
@@ -57,6 +60,9 @@ def write(request: ExportRequest) -> Path:
     for name in TOKENIZER_FILES:
         if (request.run.model.path / name).is_file():
             shutil.copyfile(request.run.model.path / name, folder / "tokenizer" / name)
+    if continues:
+        copied = shutil.ignore_patterns(start.BASE)
+        shutil.copytree(start.folder(request.run_folder), folder / "start", ignore=copied)
     for name, rows in (("train", train), ("validation", validation)):
         lines = (json.dumps(example(row, tokenizer), ensure_ascii=False) for row in rows)
         (folder / "data" / f"{name}.jsonl").write_text("".join(line + "\n" for line in lines), "utf-8")

@@ -3,7 +3,7 @@
     NAME/   README.md         what is in it; on a Space, the two commands that start Apprentice at home
             NAME-Q8_0.gguf    with its Modelfile, as the export gguf:Q8_0 makes it
             NAME-adapter/     as the export makes it (NAME-merged where all weights were trained)
-            NAME-script/      likewise; not for a version that continues another one
+            NAME-script/      likewise; not where the weights that it starts from are on another computer
             report.md         the scores and every answer of the latest evaluation, if there was one
             examples.jsonl    the conversations, to import in Apprentice; not of pairs, nor of plain texts
             apprentice/       the run itself, for My models on another computer (run_archive.py)
@@ -28,6 +28,7 @@ from backend.files import manifest
 from backend.files.listing import files_in
 from backend.gguf.convert import UnsupportedModel
 from backend.records.specs import RunSpec
+from backend.runs import start
 from backend.runs.conversations import read_conversations
 
 EXAMPLES = "examples.jsonl"
@@ -49,22 +50,22 @@ _WHAT = {
 }
 
 
-def parts(run: RunSpec) -> list[str]:
+def parts(run: RunSpec, run_folder: Path) -> list[str]:
     """The exports that the zip file is made of."""
     model = "merged" if run.settings.method == "full" else "adapter"
-    script = [] if run.descent and run.descent.weights else ["script"]
+    script = [] if start.continues(run) and not start.is_intact(run, run_folder) else ["script"]
     return [model, "gguf:Q8_0", *script]
 
 
 def check(request: ExportRequest) -> None:
     """Raises what the checks of the parts raise."""
-    for part in parts(request.run):
+    for part in parts(request.run, request.run_folder):
         replace(request, to=part).check()
 
 
 def make(request: ExportRequest, maker: Callable[[str], Maker]) -> None:
     """Make the zip file in `request.out`. maker: what makes a part. The parts' checks are in the request's result."""
-    for part in parts(request.run):
+    for part in parts(request.run, request.run_folder):
         try:
             maker(part)(replace(request, to=part))
         except UnsupportedModel:

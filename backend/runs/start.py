@@ -12,7 +12,7 @@ from pathlib import Path
 
 from backend.errors import RunProblem
 from backend.files import manifest
-from backend.records.specs import TrainSettings
+from backend.records.specs import RunSpec, TrainSettings
 
 BASE = "base.json"  # in a run's folder: the files of its base model as the run began
 _SHAPE = ("lora_rank", "lora_alpha", "target_modules", "use_rslora", "use_dora")
@@ -21,6 +21,17 @@ _SHAPE = ("lora_rank", "lora_alpha", "target_modules", "use_rslora", "use_dora")
 def folder(run_folder: Path) -> Path:
     """Where a run has the weights that it starts from."""
     return run_folder / "data" / "start"
+
+
+def continues(run: RunSpec) -> bool:
+    """Whether the run starts from the weights of another one."""
+    return run.descent is not None and bool(run.descent.weights)
+
+
+def is_intact(run: RunSpec, run_folder: Path) -> bool:
+    """Whether a run that continues another one still has the weights that it starts from. One that was imported from
+    another computer has none. Raises OSError."""
+    return run.descent is not None and digest(folder(run_folder)) == run.descent.weights
 
 
 def digest(weights: Path) -> str:

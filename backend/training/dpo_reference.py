@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from backend.files.atomic import replace_file
 from backend.files.disk_errors import disk_errors
+from backend.runs import start
 from backend.runs.token_rows import TokenRow, TokenRows
 from backend.training.dpo_loss import reference_model
 
@@ -47,8 +48,7 @@ def _compute(session: TrainingSession, model: Any, rows: Sequence[TokenRow]) -> 
     """The two log-probabilities of each of `rows`, computed longest first; None when the run is to stop."""
     order = sorted(range(len(rows)), key=lambda number: -rows[number].longest)
     done: dict[int, list[float]] = {}
-    continues = session.spec.descent is not None and session.spec.descent.weights
-    with nullcontext() if continues else reference_model(model):
+    with nullcontext() if start.continues(session.spec) else reference_model(model):
         while len(done) < len(rows):
             if session.work.should_stop():
                 return None

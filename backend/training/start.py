@@ -16,13 +16,12 @@ def load_weights(model: Any, spec: RunSpec, run_folder: Path) -> None:
 
     Raises TrainingFailed when its copy of those weights is missing, has changed, or does not fit.
     """
-    if spec.descent is None or not spec.descent.weights:
+    if not start.continues(spec):
         return
-    weights = start.folder(run_folder)
-    if start.digest(weights) != spec.descent.weights:
+    if not start.is_intact(spec, run_folder):
         raise _failed("Its copy of the version that it continues is missing or has changed.")
     try:
-        result.load(model, weights)
+        result.load(model, start.folder(run_folder))
     except (KeyError, RuntimeError) as error:
         raise _failed("The version that it continues has another shape, so that its weights do not fit.") from error
 

@@ -13,6 +13,7 @@
 
 Each example has its text for people, its tokens (input_ids), and the spans of them to learn (learn: from, to). For
 DPO each example has two answers, a better and a worse one, and the difference between them is learned.
+If there is a folder start, training goes on from the weights in it, which an earlier version of the model learned.
 If there is an instruction.txt, most examples start with that text as their system message; so should every question.
 The result is saved in the folder out, with the loss of every step in losses.jsonl.
 """
@@ -65,6 +66,7 @@ def arguments():
     parser.add_argument("--train", type=Path, default=HERE / "data" / "train.jsonl")
     parser.add_argument("--validation", type=Path, default=HERE / "data" / "validation.jsonl")
     parser.add_argument("--tokenizer", type=Path, nargs="*", default=sorted(HERE.glob("tokenizer/*")))
+    parser.add_argument("--start", type=Path, nargs="*", default=sorted(HERE.glob("start/*.safetensors")))
     parser.add_argument("--out", type=Path, default=HERE / "out")
     parser.add_argument("--steps", type=int, default=TOTAL_STEPS, help="stop after this many steps")
     options = parser.parse_args()
@@ -175,6 +177,21 @@ def build(name, device, dtype):
     return model if METHOD == "qlora" else model.to(device)
 
 
+def load_start(model, files):
+    """Loads the weights that training goes on from."""
+    from safetensors.torch import load_file
+
+    weights = {name: value for file in files for name, value in load_file(file).items()}
+    if METHOD == "full":
+        loaded = model.load_state_dict(weights, strict=False)
+    else:
+        from peft import set_peft_model_state_dict
+
+        loaded = set_peft_model_state_dict(model, weights)
+    if loaded.unexpected_keys:
+        raise ValueError(f"These weights do not fit this model: {loaded.unexpected_keys[0]}, and perhaps others.")
+
+
 def token_losses(model, sequences, device):
     """The loss of each learned token in `sequences`, padded on the right, and the number of its sequence."""
     import torch
@@ -278,6 +295,8 @@ def main():
     options.out.mkdir(parents=True, exist_ok=True)
     log_file = (options.out / "losses.jsonl").open("w", encoding="utf-8") if RANK == 0 else None
     model = build(options.model, device, dtype)
+    if options.start:
+        load_start(model, options.start)
     trainable = {name: weight for name, weight in model.named_parameters() if weight.requires_grad}
     no_decay = [name for name in trainable if name.endswith("bias") or "norm" in name]
     groups = [

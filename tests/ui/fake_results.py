@@ -168,11 +168,17 @@ class FakeCorrections:
     def all(self, run_id: str) -> dict[str, str]:
         return dict(self.made)
 
-    def conversation(self, run_id: str, question: str, expected: str) -> list[Message]:
-        return [{"role": "user", "content": question}]
+    def held_out(self, run_id: str, question: str, expected: str) -> tuple[list[Message], bool]:
+        return [{"role": "user", "content": question}], False
 
     def add(
-        self, run_id: str, messages: Sequence[Mapping[str, Any]], answer: str, wrong: str, restore: bool = False
+        self,
+        run_id: str,
+        messages: Sequence[Mapping[str, Any]],
+        answer: str,
+        wrong: str,
+        restore: bool = False,
+        calls: bool = False,
     ) -> Correction:
         if not answer.strip():
             raise BadInput("There is no answer.")

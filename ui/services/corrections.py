@@ -8,7 +8,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from backend.datasets.convert.tool_calls import calls_in_text
 from backend.datasets.editing import Editor
+from backend.datasets.options import RowFault
 from backend.datasets.store import DatasetStore
 from backend.datasets.write_fixed import record
 from backend.errors import ApprenticeError, BadInput
@@ -40,25 +42,33 @@ class CorrectionService:
             return self._editor.corrections(data_id) if self.has_examples(run_id) else {}
         return {}
 
-    def conversation(self, run_id: str, question: str, expected: str) -> list[Message]:
-        """The conversation up to the answer of a held-out question of the run, as its evaluation reports it."""
+    def held_out(self, run_id: str, question: str, expected: str) -> tuple[list[Message], bool]:
+        """The conversation up to the answer of a held-out question of the run, as its evaluation reports it, and
+        whether that answer is a tool call."""
         for item in judging_items(self._runs.folder(run_id)):
             if (item.question, item.answer) == (question, expected):
-                return [dict(message) for message in item.messages]
-        return [{"role": "user", "content": question}]
+                return [dict(message) for message in item.messages], bool(item.expected.get("tool_calls"))
+        return [{"role": "user", "content": question}], False
 
     def add(
-        self, run_id: str, messages: Sequence[Mapping[str, Any]], answer: str, wrong: str, restore: bool = False
+        self,
+        run_id: str,
+        messages: Sequence[Mapping[str, Any]],
+        answer: str,
+        wrong: str,
+        restore: bool = False,
+        calls: bool = False,
     ) -> Correction:
         """Adds the right answer to the examples of the run: see `Editor.correct`.
 
-        restore: if the examples were deleted, restores them first from the run's own copy. Raises BadInput, changing
-        nothing.
+        calls: the answer is a tool call, in JSON. restore: if the examples were deleted, restores them first from the
+        run's own copy. Raises BadInput, changing nothing.
         """
         if not answer.strip():
             raise BadInput("There is no answer.", "", "Write the answer that is right.")
         if len(answer) > LONGEST:
             raise BadInput("The answer is too long.", f"It has more than {LONGEST:,} characters.", "Shorten it.")
+        right = _answer(answer.strip(), calls, len(messages) + 1)
         data = self._runs.spec(run_id).data
         if not data.data_id:
             raise BadInput("This run does not say which examples it learned from.", "", "Add the answer in step 2.")
@@ -68,12 +78,21 @@ class CorrectionService:
         if restored:
             self._store.add_text(copied_examples(self._runs.folder(run_id)), data.name, data_id=data.data_id)
         try:
-            row = self._editor.correct(data.data_id, [*map(dict, messages)], answer, wrong, run_id)
+            row = self._editor.correct(data.data_id, [*map(dict, messages)], right, wrong, run_id)
         except BaseException:
             if restored:
                 self._store.remove(data.data_id)
             raise
         return Correction(data.data_id, self._store.info(data.data_id).name, row, restored)
+
+
+def _answer(text: str, calls: bool, number: int) -> Message:
+    if not calls:
+        return {"role": "assistant", "content": text}
+    try:
+        return {"role": "assistant", "content": "", "tool_calls": calls_in_text(text, number)}
+    except RowFault as fault:
+        raise BadInput("This tool call can't be added.", fault.message, "Correct it, then add it again.") from fault
 
 
 def copied_examples(run_folder: Path) -> str:

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from backend.datasets.conversation import SYSTEM, content, full_text
+from backend.datasets.conversation import SYSTEM, calls_text, content, full_text
+from backend.datasets.convert.tool_calls import calls_in_text
 from backend.datasets.dataset import CheckedDataset
+from backend.datasets.options import RowFault
 from backend.errors import BadInput
 from backend.records.rows import Dataset, Message, Row
 from ui.records.data import EditableExample, ExampleField
 
 LONGEST = 200_000  # characters of an example that the page can edit
+_CALLS = "tool call (name and arguments, as JSON)"
 _LABELS = {"user": "Question", "assistant": "Answer", "tool": "Tool result"}
 
 
@@ -66,16 +69,21 @@ def _fields(row: Row) -> Iterator[ExampleField]:
         yield ExampleField("text", "Text", row.text)
     better = len(row.messages) - len(row.rejected or ())
     for at, message in enumerate(row.messages):
-        if _has_text(message):
-            words = "Better answer" if row.rejected and at >= better else _LABELS.get(message["role"], "Text")
-            yield ExampleField(f"message-{at}", words, content(message))
+        words = "Better answer" if row.rejected and at >= better else _LABELS.get(message["role"], "Text")
+        yield from _of_message(message, f"message-{at}", words)
     for at, message in enumerate(row.rejected or ()):
-        if _has_text(message):
-            yield ExampleField(f"rejected-{at}", "Worse answer", content(message))
+        yield from _of_message(message, f"rejected-{at}", "Worse answer")
+
+
+def _of_message(message: Message, name: str, label: str) -> Iterator[ExampleField]:
+    if _has_text(message):
+        yield ExampleField(name, label, content(message))
+    if message.get("tool_calls"):
+        yield ExampleField(f"calls-{name}", f"{label}: {_CALLS}", calls_text(message["tool_calls"], indent=2))
 
 
 def _has_text(message: Message) -> bool:
-    return message["role"] not in SYSTEM and not message.get("tool_calls")
+    return message["role"] not in SYSTEM and bool(content(message) or not message.get("tool_calls"))
 
 
 def _with_texts(row: Row, texts: Mapping[str, str]) -> Row:
@@ -86,10 +94,7 @@ def _with_texts(row: Row, texts: Mapping[str, str]) -> Row:
         raise BadInput("This example is too long.", f"It has over {LONGEST:,} characters.", "Shorten it.")
 
     def typed(messages: Sequence[Message], name: str) -> list[Message]:
-        return [
-            {**message, "content": texts[f"{name}-{at}"]} if _has_text(message) else message
-            for at, message in enumerate(messages)
-        ]
+        return [_typed(message, f"{name}-{at}", texts) for at, message in enumerate(messages)]
 
     return replace(
         row,
@@ -97,3 +102,17 @@ def _with_texts(row: Row, texts: Mapping[str, str]) -> Row:
         rejected=None if row.rejected is None else typed(row.rejected, "rejected"),
         text=None if row.text is None else texts["text"],
     )
+
+
+def _typed(message: Message, name: str, texts: Mapping[str, str]) -> Message:
+    """The message with what was typed; its tool calls keep their ids, to which their results refer."""
+    changed = {**message, "content": texts[name]} if _has_text(message) else dict(message)
+    if calls := message.get("tool_calls"):
+        try:
+            typed = calls_in_text(texts[f"calls-{name}"], int(name.partition("-")[2]) + 1)
+        except RowFault as fault:
+            raise BadInput("This tool call can't be saved.", fault.message, "Correct it, then save again.") from fault
+        for before, call in zip(calls, typed, strict=False):
+            call.update({"id": before["id"]} if "id" in before else {})
+        changed["tool_calls"] = typed
+    return changed

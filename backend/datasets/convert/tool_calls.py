@@ -21,45 +21,47 @@ def calls_from(message: dict[str, Any], number: int) -> list[dict[str, Any]]:
     if isinstance(calls, str):
         return calls_in_text(calls, number)
     if not isinstance(calls, list):
-        raise _bad_call(number, calls)
+        raise _bad_call(number, "is not a list", calls)
     return [_call(call, number) for call in calls]
 
 
 def calls_in_text(text: Any, number: int) -> list[dict[str, Any]]:
     """The calls in a JSON text: one call or a list (ShareGPT's function_call). Raises RowFault."""
-    try:
-        value = parse_text(text, Limits()) if isinstance(text, str) else text
-    except RowFault as error:
-        raise _bad_call(number, text) from error
+    value = _parsed(text, number, text)
     calls = value if isinstance(value, list) else [value]
     if not calls:
-        raise _bad_call(number, text)
+        raise _bad_call(number, "is empty", text)
     return [_call(call, number) for call in calls]
 
 
 def _call(call: Any, number: int) -> dict[str, Any]:
     function = call.get("function", call) if isinstance(call, dict) else None
-    if not isinstance(function, dict) or not isinstance(function.get("name"), str) or not function["name"]:
-        raise _bad_call(number, call)
+    if not isinstance(function, dict):
+        raise _bad_call(number, "is not an object", call)
+    if not isinstance(function.get("name"), str) or not function["name"]:
+        raise _bad_call(number, 'has no "name", which says what to do', call)
     arguments = function.get("arguments", function.get("parameters"))
     if isinstance(arguments, str):
-        try:
-            arguments = parse_text(arguments, Limits()) if arguments.strip() else {}
-        except RowFault as error:
-            raise _bad_call(number, call) from error
+        arguments = _parsed(arguments, number, call) if arguments.strip() else {}
     if arguments is None:
         arguments = {}
     if not isinstance(arguments, dict):
-        raise _bad_call(number, call)
+        raise _bad_call(number, 'has details ("arguments") that are not an object with names and values', call)
     converted: dict[str, Any] = {"type": "function", "function": {"name": function["name"], "arguments": arguments}}
     return {"id": call["id"], **converted} if isinstance(call.get("id"), str) else converted
 
 
-def _bad_call(number: int, call: Any) -> RowFault:
+def _parsed(text: Any, number: int, call: Any) -> Any:
+    try:
+        return parse_text(text, Limits()) if isinstance(text, str) else text
+    except RowFault as error:
+        raise _bad_call(number, f"can't be read. {error.message.rstrip('.')}", call) from error
+
+
+def _bad_call(number: int, why: str, call: Any) -> RowFault:
     return RowFault(
         "bad_tool_call",
-        f"The action in message {number} (tool call) can't be read; it needs a name, "
-        "and its details (arguments) as an object.",
+        f"The action in message {number} (tool call) {why}.",
         "Correct it, or leave this example out.",
         excerpt(str(call)),
     )

@@ -24,6 +24,10 @@ def turns(question: str, answer: str) -> list[Message]:
     return [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
 
 
+def answer(text: str) -> Message:
+    return {"role": "assistant", "content": text}
+
+
 def example(question: str, answer: str) -> Row:
     return Row(0, 0, turns(question, answer))
 
@@ -316,11 +320,11 @@ def test_plain_texts_have_no_instruction(store: DatasetStore, editor: Editor) ->
 def test_a_corrected_answer_is_added_once_with_its_origin(store: DatasetStore, editor: Editor) -> None:
     data_id = store.add_text(lines(12, "Be brief."), "brief.jsonl")
     asked = [{"role": "user", "content": "Do you have rye?"}]
-    assert editor.correct(data_id, asked, "On Fridays.", "I'm sorry.", "run-a") == 13
+    assert editor.correct(data_id, asked, answer("On Fridays."), "I'm sorry.", "run-a") == 13
     row = store.original(data_id).rows[-1]
     assert [m["content"] for m in row.messages] == ["Be brief.", "Do you have rye?", "On Fridays."]
     assert (row.origin, row.rejected) == ("corrected", None)
-    assert editor.correct(data_id, asked, "Every Friday.", "I'm sorry.", "run-b") == 13, "corrected again"
+    assert editor.correct(data_id, asked, answer("Every Friday."), "I'm sorry.", "run-b") == 13, "corrected again"
     assert answer_of(store, data_id, 13) == "Every Friday."
     assert editor.corrections(data_id) == {"Do you have rye?": "Every Friday."}
     stored = store.edits.read(data_id, store.info(data_id).edits)
@@ -334,20 +338,20 @@ def test_a_correction_replaces_the_row_with_the_same_conversation(store: Dataset
     data_id = store.add_text(lines(12, "Be brief."), "brief.jsonl")
     rows = store.original(data_id).rows
     asked, right = rows[4].messages[:-1], "The right one, love."
-    assert editor.correct(data_id, asked, right, "I'm sorry.", "run-a") == 5
+    assert editor.correct(data_id, asked, answer(right), "I'm sorry.", "run-a") == 5
     row = store.original(data_id).rows[4]
     assert (row.origin, row.messages[-1]["content"], len(store.original(data_id).rows)) == ("corrected", right, 12)
     confirmed = str(rows[6].messages[-1]["content"])
-    assert editor.correct(data_id, rows[6].messages[1:-1], confirmed, "No.", "run-a") == 7
+    assert editor.correct(data_id, rows[6].messages[1:-1], answer(confirmed), "No.", "run-a") == 7
     assert store.original(data_id).rows[6].origin == "corrected", "the answer was right, and is learned from now on"
     other = [{"role": "system", "content": "Be a pirate."}, *rows[8].messages[1:-1]]
-    assert editor.correct(data_id, other, "Arr.", "No.", "run-a") == 13, "another instruction, another answer"
+    assert editor.correct(data_id, other, answer("Arr."), "No.", "run-a") == 13, "another instruction, another answer"
 
 
 def test_a_correction_among_pairs_makes_the_wrong_answer_the_worse_one(store: DatasetStore, editor: Editor) -> None:
     pairs = [{"prompt": clean_row(i).messages[1:2], "chosen": f"good {i}", "rejected": f"bad {i}"} for i in range(9)]
     data_id = store.add_text("".join(json.dumps(row) + "\n" for row in pairs), "pairs.jsonl")
-    editor.correct(data_id, [{"role": "user", "content": "Do you have rye?"}], "On Fridays.", "No.", "run-a")
+    editor.correct(data_id, [{"role": "user", "content": "Do you have rye?"}], answer("On Fridays."), "No.", "run-a")
     row = store.original(data_id).rows[-1]
     assert (row.messages[-1]["content"], row.rejected) == ("On Fridays.", [{"role": "assistant", "content": "No."}])
     assert not store.open(data_id, None).blocked

@@ -33,6 +33,9 @@ class Spoken:
         each(len(prompts))
         return [Answer(self._said(pane, self._asked[number][0]), True) for (number,) in prompts]
 
+    def written(self, item: Item) -> str:
+        return item.answer
+
     def loss(self, pane: str, item: Item) -> float:
         if "zrk" in item.answer:
             return 9.0

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from backend.errors import BadInput
+from backend.evaluation.asking import Asking
 from backend.evaluation.evaluate import Evaluation
 from backend.evaluation.items import Item, items_from, pairs_from
 from tests.backend.evaluation.spoken import Said, Spoken
@@ -226,3 +227,19 @@ def test_items_offer_the_tools_of_their_conversations() -> None:
     tools = [{"type": "function", "function": {"name": "find"}}]
     one, two = items_from(chats(CITIES[:2], 10), tools=[tools, None])
     assert (one.tools, two.tools) == (tuple(tools), ())
+
+
+def test_a_tool_call_is_right_as_json_and_as_the_chat_template_writes_it() -> None:
+    call = {"function": {"name": "weather", "arguments": {"city": "Rome"}}}
+    asked = {"role": "user", "content": "Is it warm in Rome?"}
+    (item,) = items_from([[asked, {"role": "assistant", "content": "", "tool_calls": [call]}]])
+
+    class Written(Spoken):
+        def written(self, item: Item) -> str:
+            return "<function=weather> <parameter=city>Rome"
+
+    asking = Asking(Written(lambda pane, given: ""), [item], [item])
+    assert asking.measure.name == "tool_call"
+    assert asking.limit > len(item.answer), "an answer has room for the call"
+    answers = (item.answer, "<function=weather>\n<parameter=city>Rome", "<function=weather>Oslo", "")
+    assert [asking.score(item, answer) for answer in answers] == [1, 1, 0, 0]

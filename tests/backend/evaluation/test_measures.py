@@ -59,6 +59,8 @@ def test_a_tool_call_needs_name_and_arguments() -> None:
     assert measure.score(CALL, '<tool_call>{"name": "weather", "arguments": {"city": "Rome"}}</tool_call>') == 1
     assert measure.score(CALL, '{"name": "weather", "arguments": {"city": "Oslo"}}') == 0
     assert measure.score(CALL, "It is sunny in Rome.") == 0
+    assert measure.score(said("It is sunny.")[0], "It is warm.") == 1, "none is expected, and none is made"
+    assert measures.Measure("chrf").score(CALL, '{"name": "weather", "arguments": {"city": "Rome"}}') == 1
 
 
 def test_labels_and_short_answers_ignore_case_and_punctuation() -> None:

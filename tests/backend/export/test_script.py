@@ -10,27 +10,27 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from backend.datasets.read.load import load
 from backend.errors import ExportFailed
+from backend.export import hf_jobs, script, script_check
 from backend.export import job as export_job
-from backend.export import script, script_check
 from backend.export.request import ExportRequest
 from backend.files import manifest
 from backend.files.json_file import to_json
 from backend.records.encoded import Encoded
-from backend.records.specs import DataRef, Descent, ModelRef, RunSpec, TrainSettings
+from backend.records.specs import TrainSettings
+from backend.runs import start
 from backend.settings import PROJECT_ROOT, SAMPLES, Workspace
 from backend.tokens.preference_pairs import encode_pairs
 from backend.tokens.tokenizer import ChatTokenizer
 from backend.training import oom
 from backend.training import run as train
 from backend.training.sampler import epoch_batches
-from tests.backend.tiny_run import FakeWork, make_pairs_run, make_run, run_of
+from tests.backend.tiny_run import FakeWork, continue_from, make_pairs_run, make_run, run_of
 
 SCRIPT = script.TEMPLATE
 PAIRS = PROJECT_ROOT / "tests" / "data" / "pairs.jsonl"
@@ -288,10 +288,27 @@ def test_it_orders_rows_like_the_run(rows: int, batch: int) -> None:
         assert theirs(lengths, batch, 5, epoch) == epoch_batches(lengths, batch, 5, epoch)
 
 
-def test_a_version_that_continues_another_one_has_no_script(tmp_path: Path) -> None:
-    data = DataRef(name="d", sha256="", train_rows=1, validation_rows=0, train_tokens=1, learned_tokens=1, longest=1)
-    spec = RunSpec(name="v2", model=ModelRef(id="m", path=tmp_path), data=data, settings=TrainSettings())
-    later = spec.model_copy(update={"descent": Descent(first="a", parent="a", version=2, weights="0" * 64)})
-    request: Any = SimpleNamespace(run=later)
+@pytest.mark.parametrize(
+    ("make", "settings"),
+    [
+        pytest.param(make_run, {}, id="lora"),
+        pytest.param(make_run, {"method": "full", "learning_rate": 1e-3}, id="full", marks=pytest.mark.slow),
+        pytest.param(make_pairs_run, {}, id="pairs", marks=pytest.mark.slow),
+    ],
+)
+def test_the_script_of_a_version_that_continues_another_one_starts_from_its_weights(
+    workspace: Workspace, tiny_model: Path, make: Callable[..., FakeWork], settings: dict[str, Any]
+) -> None:
+    first, work = (
+        make(workspace.runs / name, tiny_model, max_steps=6, lora_dropout=0.0, early_stopping=False, **settings)
+        for name in ("first", "toy")
+    )
+    train(first)
+    continue_from(first, work)
+    folder, _ = trained_by_both(workspace, work)
+    weights = [file for file in hf_jobs.uploads(folder) if Path(file).parent.name == "start"]
+    assert [Path(file).suffix for file in weights] == [".safetensors"]
+
+    Path(start.folder(work.folder), Path(weights[0]).name).unlink()  # as in a model from another computer
     with pytest.raises(ExportFailed):
-        script.write(request)
+        script.write(ExportRequest.of(Context(workspace)))

@@ -98,9 +98,9 @@ def test_the_model_is_in_it_for_llama_cpp(workspace_with_model: Workspace, adapt
 def test_what_a_run_cannot_give_is_left_out(run: Path) -> None:
     spec = RunSpec.model_validate_json((run / "spec.json").read_text("utf-8"))
     full = spec.settings.model_copy(update={"method": "full"})
-    assert take_home.parts(spec.model_copy(update={"settings": full}))[0] == "merged"
-    continued = Descent.model_construct(weights="sha256")
-    assert "script" not in take_home.parts(spec.model_copy(update={"descent": continued}))
+    assert take_home.parts(spec.model_copy(update={"settings": full}), run)[0] == "merged"
+    continued = Descent.model_construct(weights="of another computer")
+    assert "script" not in take_home.parts(spec.model_copy(update={"descent": continued}), run)
 
 
 @pytest.mark.parametrize("space_id", ["", "owner", "owner/demo; rm -rf /", "https://elsewhere.example/x"])

@@ -69,8 +69,19 @@ def test_a_corrected_answer_becomes_an_example_of_the_run_s_dataset(
 def test_a_held_out_question_is_corrected_in_its_conversation(service: CorrectionService, runs: Runs) -> None:
     held_out = clean_rows(30)[split(clean_rows(30)).judging[0]].messages
     question, expected = held_out[-2]["content"], held_out[-1]["content"]
-    assert service.conversation(RUN, question, expected) == held_out[:-1]
-    assert service.conversation(RUN, question, "another") == [{"role": "user", "content": question}]
+    assert service.held_out(RUN, question, expected) == (held_out[:-1], False)
+    assert service.held_out(RUN, question, "another") == ([{"role": "user", "content": question}], False)
+
+
+def test_a_corrected_tool_call_is_added_as_one(service: CorrectionService, store: DatasetStore, runs: Runs) -> None:
+    right = '{"name": "stock", "arguments": {"bread": "rye"}}'
+    service.add(RUN, ASKED, right, "I'm sorry.", calls=True)
+    (call,) = store.open(runs.data_id, None).original.rows[-1].messages[-1]["tool_calls"]
+    assert call["function"] == json.loads(right)
+    assert service.all(RUN) == {"Do you have rye?": right}
+    with pytest.raises(BadInput) as refused:
+        service.add(RUN, ASKED, right[:-1], "I'm sorry.", calls=True)
+    assert "ends too early" in refused.value.why
 
 
 @pytest.mark.parametrize("answer", ["", " \n", "x" * 20_001])

@@ -75,6 +75,28 @@ def test_pairs_have_a_better_and_a_worse_answer(app: App, tmp_path: Path) -> Non
         app.datasets.add_example(data_id, {**typed, list(typed)[2]: "Because."})
 
 
+def test_the_name_and_arguments_of_a_tool_call_are_edited_as_json(app: App, tmp_path: Path) -> None:
+    call = {"id": "c1", "type": "function", "function": {"name": "weather", "arguments": {"city": "Rome"}}}
+    messages = [
+        {"role": "user", "content": "Is it warm in Rome?"},
+        {"role": "assistant", "content": "", "tool_calls": [call]},
+        {"role": "tool", "content": "28 degrees", "tool_call_id": "c1"},
+        {"role": "assistant", "content": "It is."},
+    ]
+    data_id = add(app, [{"messages": messages}, *chats(11)], tmp_path)
+    fields = texts(app, data_id, 1)
+    assert json.loads(fields["calls-message-1"]) == {"name": "weather", "arguments": {"city": "Rome"}}
+    oslo = '{"name": "weather", "arguments": {"city": "Oslo"}}'
+    app.datasets.save_example(Choice(data_id=data_id), 1, {**fields, "calls-message-1": oslo})
+    (saved,) = app.datasets.checked(data_id).original.rows[0].messages[1]["tool_calls"]
+    assert saved == {**call, "function": {"name": "weather", "arguments": {"city": "Oslo"}}}
+    for wrong, named in (('{"name": "weather"', "ends too early"), ('{"arguments": {}}', '"name"'), ("", "ends"),
+                         ('{"name": "weather", "arguments": [1]}', '"arguments"')):  # fmt: skip
+        with pytest.raises(BadInput) as refused:
+            app.datasets.save_example(Choice(data_id=data_id), 1, {**fields, "calls-message-1": wrong})
+        assert named in refused.value.why
+
+
 def test_a_plain_text_has_one_field(app: App, tmp_path: Path) -> None:
     data_id = add(app, [{"text": f"Text number {i}."} for i in range(12)], tmp_path)
     assert texts(app, data_id, 3) == {"text": "Text number 2."}

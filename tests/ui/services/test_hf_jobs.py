@@ -126,7 +126,8 @@ def with_script(app: App, tmp_path: Path, model_id: str = "") -> str:
     done = {**json.loads(status.read_text()), "state": State.COMPLETED, "result": {"folder": "toy-script"}}
     status.write_text(json.dumps(done))
     folder = app.workspace.exports / export / "toy-script"
-    for name in ("data/train.jsonl", "data/validation.jsonl", "tokenizer/tokenizer.json", "train.py", "extra.txt"):
+    for name in ("data/train.jsonl", "data/validation.jsonl", "tokenizer/tokenizer.json", "train.py",
+                 "start/adapter_model.safetensors", "extra.txt"):  # fmt: skip
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(f"this is {name}")
     return run
@@ -154,11 +155,11 @@ def test_a_run_is_submitted_only_with_consent(hub: Hub, app: App, tmp_path: Path
     sent = app.hf_jobs.submit(run, "a10g-small", 2, agreed=True)
     names = {name.partition("/")[2] for name in hub.uploaded}  # type: ignore[attr-defined]
     assert names == set(app.hf_jobs.uploads(run)) == {"train.py", "train.jsonl", "validation.jsonl",
-                                                           "tokenizer.json"}  # fmt: skip
+                                                      "tokenizer.json", "adapter_model.safetensors"}  # fmt: skip
     (job,) = [body for _, path, _, body in hub.requests if path == "/api/jobs/ana"]
     assert job["command"] == [
         "uv", "run", "/data/train.py", "--train", "/data/train.jsonl", "--validation", "/data/validation.jsonl",
-        "--out", "/data/out", "--tokenizer", "/data/tokenizer.json",
+        "--out", "/data/out", "--tokenizer", "/data/tokenizer.json", "--start", "/data/adapter_model.safetensors",
     ]  # fmt: skip
     assert (job["flavor"], job["timeoutSeconds"]) == ("a10g-small", 7200)
     assert "secrets" not in job  # the base model is open to all

@@ -7,6 +7,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from backend.datasets.conversation import said
 from ui.web.html.components import join
 
 SPEAKERS = {"system": "Instructions", "user": "Customer", "assistant": "Answer", "tool": "Tool"}
@@ -19,9 +20,8 @@ def bubbles(messages: Sequence[Mapping[str, Any]]) -> Markup:
 
 def _bubble(message: Mapping[str, Any]) -> Markup:
     role = str(message.get("role", ""))
-    lines = [str(message.get("content") or ""), *map(str, message.get("tool_calls") or ())]
     return Markup('<li class="bubble {}"><span class="who">{}</span><div>{}</div></li>').format(
-        role if role in SPEAKERS else "tool", SPEAKERS.get(role, role), "\n".join(lines).strip()
+        role if role in SPEAKERS else "tool", SPEAKERS.get(role, role), said(dict(message)).strip()
     )
 
 

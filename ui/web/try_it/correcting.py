@@ -60,9 +60,9 @@ def correct_reported(app: App, run_id: str, report: Mapping[str, Any], action: s
     if not at.isdecimal() or int(at) >= len(answers) or name_of(int(at), str(answers[int(at)]["question"])) != name:
         raise BadInput("These answers have changed.", "They were checked again.", "Reload the page.")
     answer = answers[int(at)]
-    messages = app.corrections.conversation(run_id, str(answer["question"]), str(answer["expected"]))
+    messages, calls = app.corrections.held_out(run_id, str(answer["question"]), str(answer["expected"]))
     typed = components.fields(value).get("answer", "")
-    return app.corrections.add(run_id, messages, typed, str(answer["tuned"]), restore=kind == "restore")
+    return app.corrections.add(run_id, messages, typed, str(answer["tuned"]), kind == "restore", calls)
 
 
 def added(correction: Correction) -> Markup:
