@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from backend.errors import BadInput, BadSetting
-from backend.evaluation.asking import BASE, FACTS, FEW_SHOT, PROMPT, Asking, System
+from backend.evaluation.asking import BASE, CHOSEN_ON, FACTS, FEW_SHOT, PROMPT, Asking, System
 from backend.evaluation.examples import judging_items, training_items
 from backend.evaluation.facts import Facts, read_facts
 from backend.evaluation.models import choose_engine, load
@@ -74,6 +74,16 @@ def run(context: Work) -> dict[str, Any]:
     write_json(context.folder / SYSTEMS_FILE, {"precision": models.precision, "systems": stored})
     write_json(context.folder / REPORT, report)
     return {name: value for name, value in report.items() if name != "answers"}
+
+
+def examples_read(questions: int) -> float:
+    """How many average examples a trial with so many questions reads and answers, at most.
+
+    Each question is answered and its expected answer read by the base as it is (2 examples), answered with the best
+    instruction, which shows up to 3 examples (4), and with up to 8 examples (9); each of about 7 instructions is
+    tried on up to 8 training rows.
+    """
+    return 15.0 * questions + 4 * 7 * CHOSEN_ON
 
 
 def try_prompts(asking: Asking, facts: Facts | None = None) -> dict[str, System]:

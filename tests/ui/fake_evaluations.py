@@ -82,6 +82,9 @@ class FakePromptTrials:
     def questions(self, choice: Choice) -> int:
         return 8
 
+    def expected_seconds(self, choice: Choice) -> tuple[float, float] | None:
+        return (60.0, 120.0) if choice.data_id else None
+
     def start(self, choice: Choice, items: int | None = None, facts: str = "") -> str:
         far = Progress(phase="Trying instructions", done=3, total=8)
         self.job = job("prompts-1", State.RUNNING, kind="try_prompts", created=time.time(), progress=far)

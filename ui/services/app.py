@@ -108,7 +108,7 @@ class App:
         chat = ChatSession(workspace, self.runs.is_training, shared.seats if shared else None)
         self.results = ResultService(workspace, self.runner, self.runs, chat)
         self.documents = DocumentService(self.runs, self.results)
-        self.prompt_trials = PromptTrialService(self.runner, self.datasets, self.models)
+        self.prompt_trials = PromptTrialService(workspace, self.runner, self.datasets, self.models)
         self.versions = VersionService(self.runner, self.models, self.datasets, self.runs, self.results)
         self.evaluations = EvaluationService(self.runner, self.results)
         self.blind_tests = BlindTestService(self.runner, self.evaluations)

@@ -9,15 +9,18 @@ from typing import Any
 from backend.datasets.dataset import CheckedDataset
 from backend.datasets.split import Split
 from backend.errors import ApprenticeError, BadInput, RunProblem
+from backend.evaluation import prompt_trial
 from backend.evaluation.examples import fingerprint
 from backend.evaluation.facts import write_facts
 from backend.evaluation.items import items_from
 from backend.evaluation.prompt_trial import PromptTrialSpec
 from backend.evaluation.work import REPORT
 from backend.files.json_file import read_json
+from backend.gguf import base_file
+from backend.settings import Workspace
 from jobs.records import Job, State
 from jobs.runner import Runner
-from ui.services import samples
+from ui.services import samples, training_plan
 from ui.services.datasets import DatasetService
 from ui.services.models import SIMULATED, ModelService
 from ui.services.selection import Choice
@@ -30,8 +33,8 @@ _PARTS = {"main_measure", "items", "clusters", "engine", "systems", "best", "nex
 class PromptTrialService:
     """How far the base model gets with a prompt, on the examples that a training would set aside."""
 
-    def __init__(self, runner: Runner, datasets: DatasetService, models: ModelService) -> None:
-        self._runner, self._datasets, self._models = runner, datasets, models
+    def __init__(self, workspace: Workspace, runner: Runner, datasets: DatasetService, models: ModelService) -> None:
+        self._workspace, self._runner, self._datasets, self._models = workspace, runner, datasets, models
         self._specs: dict[str, PromptTrialSpec] = {}
 
     def why_not(self, choice: Choice) -> str:
@@ -48,6 +51,18 @@ class PromptTrialService:
     def questions(self, choice: Choice) -> int:
         """How many questions it would ask; waits until the examples are checked."""
         return self._questions(*self._examples(choice))
+
+    def expected_seconds(self, choice: Choice) -> tuple[float, float] | None:
+        """The least and the most seconds that it would take, computed; None where this computer's speed with the
+        model is not known. Waits until the examples are checked."""
+        checked, split = self._examples(choice)
+        settings, entry = self._datasets.settings(choice), self._models.entry(choice.model_id)
+        examples = prompt_trial.examples_read(self._questions(checked, split))
+        found = training_plan.seconds_for(
+            examples, checked, entry, settings, self._models.hardware(), self._models.rates()
+        )
+        first = base_file.seconds_to_make(self._workspace, self._models.reference(choice.model_id).path)
+        return (found[0] + first, found[1] + first) if found else None
 
     @staticmethod
     def _questions(checked: CheckedDataset, split: Split) -> int:

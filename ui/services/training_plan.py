@@ -124,6 +124,28 @@ def with_measured(plan: Plan, measured: Measured | None) -> Plan:
     )
 
 
+def seconds_for(
+    examples: float,
+    checked: CheckedDataset,
+    entry: Entry,
+    settings: TrainSettings,
+    hardware: Hardware,
+    rates: Rates | None,
+) -> tuple[float, float] | None:
+    """The least and the most seconds to read and answer so many average examples with `entry`; None where unknown.
+
+    Reading and answering are counted at the speed of a training, which is slower than reading and faster than
+    answering one token at a time.
+    """
+    tokens = checked.fixed_report.tokens
+    if not tokens:
+        return None
+    total, _ = epoch_tokens(tokens, settings.trainer)
+    step = plan_from(settings, _precision(settings, hardware), longest=checked.longest or None)
+    found = time(entry.architecture, step, hardware, examples * total / max(1, tokens.pieces), rates)
+    return (found.low, found.high) if found else None
+
+
 def expected_speed(spec: RunSpec, hardware: Hardware, rates: Rates) -> float | None:
     """The least tokens per second to expect of a run, computed from this machine's measured `rates`.
 

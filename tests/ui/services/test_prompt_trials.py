@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from backend.errors import BadInput, RunProblem
+from backend.estimate import Rates
 from backend.evaluation import prompt_trial
 from backend.evaluation.examples import judging_items, stored_fingerprint, training_items
 from backend.evaluation.work import REPORT
@@ -48,6 +49,18 @@ def test_it_asks_the_questions_that_a_training_would_set_aside(app: App, choice:
     assert len(judging_items(trial)) == app.prompt_trials.questions(choice)
     assert (judging_items(trial), training_items(trial)) == (judging_items(run), training_items(run))
     assert stored_fingerprint(trial) == stored_fingerprint(run)
+
+
+def test_its_time_follows_from_the_measured_speed(app: App, choice: Choice, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert app.prompt_trials.expected_seconds(choice) is None, "nothing was measured yet"
+    slow, fast = (
+        Rates(rate16=rate, rate32=rate, bandwidth=1e11, launch=0.0, spread=1.25, basis="measured")
+        for rate in (1e11, 1e12)
+    )
+    monkeypatch.setattr(app.models, "rates", lambda: slow)
+    least, most = app.prompt_trials.expected_seconds(choice) or (0, 0)
+    monkeypatch.setattr(app.models, "rates", lambda: fast)
+    assert 0 < (app.prompt_trials.expected_seconds(choice) or (0, 0))[1] < least < most
 
 
 def test_a_second_trial_replaces_the_first(app: App, choice: Choice) -> None:

@@ -50,8 +50,9 @@ class PromptCard:
             why_not = trials.why_not(choice)
             if job is None or job.state.value != "completed":
                 questions = 0 if why_not else trials.questions(choice)
+                seconds = None if why_not else trials.expected_seconds(choice)
                 problem = evaluation_card.failure(job, "The trial", "Try the prompts again.")
-                return self._shown(before(questions, problem), why_not)
+                return self._shown(before(questions, problem, seconds), why_not)
             report, current = trials.report(job.id), trials.is_current(job, choice)
         except ApprenticeError as error:
             return self._shown(before(0, components.problem_alert(error)), error.what)
@@ -103,14 +104,16 @@ def build(app: App, state: BrowserState, place: str) -> PromptCard:
     return card
 
 
-def before(questions: int, problem: Markup = components.EMPTY) -> Markup:
-    """What trying prompts does. questions: how many there are, 0 where that is not known."""
+def before(questions: int, problem: Markup = components.EMPTY, seconds: tuple[float, float] | None = None) -> Markup:
+    """What trying prompts does. questions: how many there are, 0 where that is not known. seconds: the least and the
+    most that it takes, None where that is not known."""
     many = f"the {fmt.count(questions, 'question')}" if questions else "the questions"
     lead = (
         f"You may not need any training. The base model answers {many} of the examples that are set aside: as it is, "
         "with the best of several instructions, and with some of your examples in its prompt. (prompt baselines)"
     )
-    return components.card(TITLE, problem, lead=lead)
+    takes = f"It takes {fmt.span(*seconds)}. (computed from the speed of this computer)" if seconds else ""
+    return components.card(TITLE, problem, components.text(takes, "small"), lead=lead)
 
 
 def running(job: Job) -> Markup:

@@ -33,6 +33,7 @@ def test_a_click_tries_prompts_and_the_tick_shows_the_result(page: Page, tab: st
     card, trials = card_on(page, tab), page.app.prompt_trials
     shown = page.tabs[tab].show(CHOICE)
     assert "8 questions" in shown[card.card]
+    assert "1 to 2 min" in shown[card.card]
     assert shown[card.begin]["interactive"]
     before = page.signature_of(tab, CHOICE)
     trials.seconds = 1000  # type: ignore[attr-defined]
