@@ -16,119 +16,32 @@ import math
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import psutil
 
 from backend.errors import ApprenticeError, NotEnough
-from backend.files.atomic import write_text
 from backend.hardware.child_process import end_with_parent
 from backend.hardware.process import prepare_process
-from backend.records.specs import RunSpec, TrainSettings
+from backend.records.specs import RunSpec
 from backend.records.units import MIB
 from backend.runs.token_rows import TokenRow, TokenRows, read_rows, sides
 from backend.runs.truncate import truncate
 from backend.training import dpo_loss, growth
 from backend.training.distributed.process_group import SilentWork
+from backend.training.dry_run_session import FOLDER, LONGEST, DryRun
 from backend.training.oom import is_out_of_memory
-from backend.training.run import set_up, spread, verification_rows
-from backend.training.sampler import epoch_batches, packs
+from backend.training.run import set_up, verification_rows
 from backend.training.samples import NEW_TOKENS, sample_answers
-from backend.training.schedule import Schedule
-from backend.training.session import TrainingSession
 from backend.training.state import checkpoints, verify
 from backend.training.state import save as saved_state
 
-log = logging.getLogger(__name__)
-
-FOLDER, ORDER, OUTCOME, TRYING = "dry_run", "order.json", "outcome.json", "trying.json"
+ORDER, OUTCOME = "order.json", "outcome.json"
 CHECKPOINTS = "checkpoints"  # in FOLDER, while saving is timed
-LONGEST = 2  # the step on the longest rows; the first one warms up
-_TIMED_STEPS = 4  # at most so many usual steps ...
-_ENOUGH = 8.0  # ... until they, or the longest one, took so many seconds
 _SAMPLED_TOKENS = 16  # of the NEW_TOKENS of an answer
 _NO_SAMPLES_AFTER = 20.0  # seconds of steps and evaluation
-
-
-class DryRun(TrainingSession):
-    """A session of a few chosen steps that saves nothing. timed: (tokens, seconds) of each step but the first.
-
-    least_mib: what the longest rows need at least, where that was found out on parts of them.
-    """
-
-    def __init__(self, *parts: Any) -> None:
-        super().__init__(*parts)
-        self.batches = choose_batches([row.longest for row in self.train], self.spec.settings)
-        self.schedule = Schedule(len(self.batches), len(self.batches), frozenset())
-        self.timed: list[tuple[int, float]] = []
-        self.least_mib: float | None = None
-        self._tried = 0
-
-    def step_batches(self) -> Iterable[list[int]]:
-        return self.batches
-
-    def tell(self, rows: Sequence[TokenRow]) -> None:
-        """Tells the run's process which rows are tried next, what the longest need, and the peak so far."""
-        tried = {
-            "examples": len(rows),
-            "tokens": max(row.longest for row in rows),
-            "peak_mib": self.device.peak_memory_mib(),
-            "least_mib": self.least_mib,
-        }
-        write_text(self.work.folder / FOLDER / TRYING, json.dumps(tried))
-
-    def before_step(self) -> None:
-        self.tell([self.train[row] for row in self.batches[self._tried]])
-        self._tried += 1
-        self.device.wait()
-        super().before_step()
-
-    def after_step(self, step: int, control: Any) -> None:
-        control.should_log = True
-        self.device.wait()
-        seconds = time.perf_counter() - self._step_began
-        if step >= LONGEST:
-            self.timed.append((self._step_tokens[0], seconds))
-        control.should_training_stop = control.should_training_stop or self._is_enough()
-
-    def _is_enough(self) -> bool:
-        usual = sum(seconds for _, seconds in self.timed[1:])
-        return bool(self.timed) and (self.timed[0][1] > _ENOUGH or usual > _ENOUGH)
-
-    def report_step(self, step: int, loss: float, grad_norm: float, learning_rate: float) -> None: ...
-
-    def save(self, trainer: Any, step: int) -> None: ...
-
-    def seconds_per_token(self) -> float:
-        """Over the usual steps; over the longest one if it took so long that there were none."""
-        steps = self.timed[1:] or self.timed
-        return sum(seconds for _, seconds in steps) / sum(tokens for tokens, _ in steps)
-
-
-def choose_batches(lengths: Sequence[int], settings: TrainSettings) -> list[list[int]]:
-    """The rows of each step: the shortest row, the longest rows, then those of the batches nearest to the mean size,
-    each once, because a batch of a known shape is faster.
-
-    Only two micro batches of a step are used: from the second on, memory stays the same. Packed, whole steps are
-    used, and the step with the fullest pack instead of the longest rows.
-    """
-    parts = settings.gradient_accumulation_steps if settings.packing else min(2, settings.gradient_accumulation_steps)
-    count = settings.per_device_train_batch_size * parts
-    longest = sorted(range(len(lengths)), key=lambda row: -lengths[row])[:count]
-    shortest = min(range(len(lengths)), key=lambda row: lengths[row])
-    batches = epoch_batches(lengths, settings.effective_batch, settings.seed, 0)
-    mean = sum(lengths) / len(batches)
-    nearest = sorted(batches, key=lambda rows: abs(sum(lengths[row] for row in rows) - mean))[:_TIMED_STEPS]
-    usual = [spread(nearest[step % len(nearest)], count) for step in range(_TIMED_STEPS)]
-    if settings.packing:
-        longest = max(batches, key=lambda rows: _fullest_pack(rows, lengths, settings.max_length))
-    return [[shortest], longest, *usual]
-
-
-def _fullest_pack(rows: Sequence[int], lengths: Sequence[int], limit: int) -> int:
-    return max(sum(lengths[row] for row in part) for part in packs(rows, lengths, limit))
 
 
 def run_steps(

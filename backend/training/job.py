@@ -35,7 +35,8 @@ from backend.records.units import MIB
 from backend.settings import Workspace
 from backend.training import measured as measurements
 from backend.training import oom
-from backend.training.dry_run import CHECKPOINTS, FOLDER, ORDER, OUTCOME, TRYING
+from backend.training.dry_run import CHECKPOINTS, ORDER, OUTCOME
+from backend.training.dry_run_session import FOLDER, TRYING
 from backend.training.measured import Measured
 from backend.training.state import checkpoints
 from backend.training.work import Work as TrainingWork

@@ -23,7 +23,8 @@ from backend.training import dry_run, growth, oom, session
 from backend.training import job as training_job
 from backend.training import measured as measurements
 from backend.training.device import Device
-from backend.training.dry_run import choose_batches, run_steps
+from backend.training.dry_run import run_steps
+from backend.training.dry_run_session import choose_batches
 from backend.training.job import ladder
 from backend.training.measured import Measured
 from backend.training.sampler import epoch_batches, packs
