@@ -30,8 +30,9 @@ TOPICS = ("a lighthouse", "a baker", "the sea", "a train", "a garden")
 
 
 def main(rounds: int, limit: int) -> None:
-    from backend.chat.client import Chat, _threads
+    from backend.chat.client import Chat
     from backend.gguf.base_file import base_file
+    from backend.hardware import container
     from tests.backend.synthetic import make_adapter
     from tests.linked_model import bundled_in
 
@@ -41,7 +42,7 @@ def main(rounds: int, limit: int) -> None:
         file = base_file(workspace, model, lambda *step: None)
         chat = Chat(workspace)
         chat.open(model, make_adapter(Path(folder) / "adapter", model))
-        peer = Peer(file, _threads(False))
+        peer = Peer(file, container.cores())
         try:
             speeds: dict[str, list[float]] = {"base": [], "tuned": [], "peer": []}
             same = 0

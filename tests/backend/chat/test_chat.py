@@ -14,7 +14,6 @@ from pathlib import Path
 import psutil
 import pytest
 
-from backend.chat import client as chat_module
 from backend.chat.child import ChatChild
 from backend.chat.client import Chat, Chunk
 from backend.errors import BadInput, ChatFailed, MissingPart, WorkspaceProblem
@@ -253,14 +252,6 @@ def test_questions_without_an_open_model_are_rejected(tmp_path: Path) -> None:
         chat.ask(JAPAN)
     with pytest.raises(ChatFailed, match="open"):
         chat.prompt_ids(JAPAN)
-
-
-def test_a_core_is_left_for_training(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2, 3}, raising=False)
-    assert chat_module._threads(False) == 4
-    assert chat_module._threads(True) == 3
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0}, raising=False)
-    assert chat_module._threads(True) == 1
 
 
 def test_the_hub_token_is_not_passed_to_the_chat_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

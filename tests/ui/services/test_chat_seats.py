@@ -54,6 +54,8 @@ def test_answers_share_the_cores_that_the_page_leaves(tmp_path: Path, monkeypatc
     assert at_home.cores() == 8
     training[0] = True
     assert at_home.cores() == 7
+    monkeypatch.setattr(container, "cores", lambda: 1)
+    assert at_home.cores() == 1
 
 
 def test_a_chat_that_leaves_makes_room() -> None:
