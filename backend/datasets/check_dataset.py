@@ -22,7 +22,7 @@ from backend.gc_pause import without_gc
 from backend.records.lengths import UNLIMITED, LengthLimits
 from backend.records.rows import Dataset, Problem, Row
 
-_SLICE = 4096  # rows checked between two looks at `cancelled`
+_SLICE = 512  # rows checked between two looks at `cancelled`
 _MAX_LINES = 8  # line numbers listed in one message
 
 

@@ -39,7 +39,7 @@ def calls_text(calls: Sequence[dict[str, Any]], indent: int | None = None) -> st
 
 def answers(row: Row) -> list[str]:
     """The text of each assistant turn."""
-    return [content(m) for m in row.messages if m["role"] == "assistant"]
+    return [m["content"] or "" for m in row.messages if m["role"] == "assistant"]
 
 
 def last_answer(row: Row) -> str:

@@ -32,6 +32,8 @@ from backend.datasets.checks import answers as answer_checks
 from backend.datasets.checks import content as content_checks
 from backend.datasets.checks import dataset as dataset_checks
 from backend.datasets.checks import structure as structure_checks
+from backend.datasets.checks.repetition import repeated
+from backend.datasets.conversation import answers
 from backend.datasets.read.load import load
 from backend.gc_pause import without_gc
 from backend.records.rows import Problem, Row
@@ -197,7 +199,7 @@ def with_datasets(path: Path) -> tuple[float, Found]:
 def kinds_in_texts(messages: list[dict[str, Any]]) -> list[str]:
     """The kinds of faults in the texts of one row, searched one by one."""
     kinds = [fault.kind for message in messages for fault in FAULTS if fault.find(message["content"])]
-    return kinds + [problem.kind for problem in answer_checks.repetitions([Row(1, 1, messages)])]
+    return kinds + ["repetition" for answer in answers(Row(1, 1, messages)) if repeated(answer)]
 
 
 def over_rows(rows: list[Row]) -> Iterator[Problem]:

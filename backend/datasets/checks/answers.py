@@ -7,12 +7,13 @@ from statistics import median
 
 from backend.datasets.checks.issues import problem
 from backend.datasets.checks.normalize import normalize, same_rows
-from backend.datasets.checks.repetition import repeated
+from backend.datasets.checks.repetition import repeated, suspects
 from backend.datasets.conversation import answers, content, last_answer, question
 from backend.datasets.excerpt import excerpt
 from backend.records.rows import Problem, Row
 
 SAME_EVERYWHERE = 5  # rows; from here on, the same question in all of them is a fault of the file
+_BLOCK = 512  # rows whose texts are looked at together, while the processor has them at hand
 _TYPICAL = 30  # characters; with a median below it, short answers are the task (labels, numbers)
 
 
@@ -25,24 +26,26 @@ def find(rows: Sequence[Row]) -> Iterator[Problem]:
 
 def repetitions(rows: Sequence[Row]) -> Iterator[Problem]:
     """Answers that repeat one sentence five times or more."""
-    for row in rows:
-        for answer in answers(row):
-            found = repeated(answer)
-            if found:
-                sentence, times = found
+    for start in range(0, len(rows), _BLOCK):
+        said = [(row, answer) for row in rows[start : start + _BLOCK] for answer in answers(row)]
+        told = None
+        for i in suspects([answer for _, answer in said]):
+            row, answer = said[i]
+            if row is not told and (found := repeated(answer)):
+                told, (sentence, times) = row, found
                 message = f"The answer repeats one sentence {times} times; the model would learn to repeat itself."
                 yield problem(row, "repetition", message, excerpt(sentence))
-                break
 
 
 def short_answers(rows: Sequence[Row]) -> Iterator[Problem]:
     """Answers far shorter than usual in this file: a tenth of the median, at most ten characters."""
-    lengths = [(row, len(last_answer(row).strip())) for row in rows if row.messages]
-    middle = median([length for _, length in lengths if length] or [0])
+    chats = [row for row in rows if row.messages]
+    lengths = [len(last_answer(row).strip()) for row in chats]
+    middle = median(list(filter(None, lengths)) or [0])
     if middle < _TYPICAL:
         return
     limit = min(10, int(middle) // 10)
-    for row, length in lengths:
+    for row, length in zip(chats, lengths, strict=True):
         if 0 < length <= limit and not row.messages[-1].get("tool_calls"):
             units = "character" if length == 1 else "characters"
             message = f"The answer has {length} {units}; answers in this file usually have about {int(middle)}."
@@ -54,7 +57,11 @@ def conflicts(rows: Sequence[Row]) -> Iterator[Problem]:
     ending = [
         row for row in rows if row.messages and row.messages[-1]["role"] == "assistant" and row.rejected is None
     ]
-    groups = same_rows(ending, lambda row, of_text: tuple([of_text(content(m)) for m in row.messages[:-1]]))
+    groups = same_rows(
+        ending,
+        lambda row, of_text: tuple([of_text(content(m)) for m in row.messages[:-1]]),
+        lambda row, of_text: of_text(content(row.messages[-2])) if len(row.messages) > 1 else "",
+    )
     if groups and len(groups[0]) == len(ending) >= SAME_EVERYWHERE:
         return  # `dataset.same_input` reports this once
     for group in groups:

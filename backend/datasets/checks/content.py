@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from functools import reduce
-from itertools import accumulate, islice
+from itertools import chain, islice
 from operator import or_
 
 from backend.datasets.checks.characters import CHARACTER_FAULTS
@@ -14,11 +13,11 @@ from backend.datasets.checks.leftovers import LEFTOVERS
 from backend.datasets.checks.patterns import TextFault, classes
 from backend.datasets.checks.personal_data import PERSONAL_FAULTS
 from backend.datasets.checks.template_markers import marker_fault
-from backend.datasets.conversation import ROLE_NAMES, content
+from backend.datasets.conversation import ROLE_NAMES
 from backend.datasets.excerpt import excerpt
 from backend.records.rows import Problem, Row
 
-_BLOCK = 4096  # rows checked together: a few MiB of text
+_BLOCK = 512  # rows checked together, while the processor has their texts at hand
 
 
 def text_faults(control_markers: Iterable[str] = ()) -> tuple[TextFault, ...]:
@@ -28,21 +27,24 @@ def text_faults(control_markers: Iterable[str] = ()) -> tuple[TextFault, ...]:
 
 def find(rows: Iterable[Row], faults: Sequence[TextFault]) -> Iterator[Problem]:
     """At most one problem of each kind per row, at its first occurrence."""
+    import numpy as np
+
     rows = iter(rows)
     needed = reduce(or_, (fault.needs for fault in faults), 0)
     while block := list(islice(rows, _BLOCK)):
         by_row = [_texts(row) for row in block]
-        ends = list(accumulate(map(len, by_row)))
-        flags = classes([text for texts in by_row for text in texts])
-        suspects = {bisect_right(ends, i) for i, flag in enumerate(flags) if flag & needed}
-        for i in sorted(suspects):
-            yield from _in_row(block[i], by_row[i], flags[ends[i] - len(by_row[i]) : ends[i]], faults)
+        ends = np.cumsum(list(map(len, by_row)))
+        flags = classes(list(chain.from_iterable(by_row)))
+        suspects = np.unique(np.searchsorted(ends, np.flatnonzero(flags & needed), "right"))
+        for i in suspects.tolist():
+            own = flags[ends[i] - len(by_row[i]) : ends[i]].tolist()
+            yield from _in_row(block[i], by_row[i], own, faults)
 
 
 def _texts(row: Row) -> list[str]:
-    texts = [content(message) for message in row.messages]
+    texts = [message["content"] or "" for message in row.messages]
     if row.rejected:
-        texts += [content(message) for message in row.rejected]
+        texts += [message["content"] or "" for message in row.rejected]
     return texts if row.text is None else [*texts, row.text]
 
 

@@ -48,7 +48,7 @@ class Duplicates:
 
 def find(rows: Sequence[Row]) -> Duplicates:
     """The duplicates among `rows`."""
-    exact = same_rows(rows, _whole_row)
+    exact = same_rows(rows, _whole_row, lambda row, of_text: of_text(row.text or last_answer(row)))
     repeated = {i for group in exact for i in group[1:]}
     distinct = [i for i in range(len(rows)) if i not in repeated]
     near, related = _near([rows[i] for i in distinct])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import re
 
-from backend.datasets.checks.patterns import BRACES, BRACKET, ENDING, WORDS, TextFault
+from backend.datasets.checks.patterns import BRACKET, ENDING, WORDS, TextFault
 
 _SEVERAL = 3  # examples
 _BLANK = (  # what a person is meant to fill in: a word that stands for something else
@@ -47,7 +47,7 @@ def _outside_code(match: re.Match[str]) -> str | None:
 
 PLACEHOLDER = TextFault(
     "placeholder",
-    BRACES | BRACKET | WORDS,
+    BRACKET | WORDS,
     _PLACEHOLDER,
     _outside_code,
     "an unfilled placeholder",
@@ -56,7 +56,7 @@ PLACEHOLDER = TextFault(
 )
 HTML = TextFault(
     "html",
-    BRACES | BRACKET,
+    BRACKET,
     _HTML,
     _outside_code,
     "web page markup (HTML)",

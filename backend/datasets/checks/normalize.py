@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 
 from backend.records.rows import Row
 
@@ -18,6 +17,7 @@ Key = Callable[[Row, "Callable[[str], Hashable]"], Hashable]  # the part of a ro
 _QUOTES = "\"'‘’‚‛“”„‟«»‹›「」『』"
 _EDGES = re.compile(f"^[\\s{_QUOTES}¿¡]+|[\\s{_QUOTES}.,;:?!¿¡…。．、，！？；：｡､؟؛،।॥]+$")  # marks of a sentence
 _RAISED = re.compile("([²³¹⁰-⁹₀-₉]+)")
+_LOWER = bytes(range(256)).lower()
 _NO_WORD = bytes(b for b in range(128) if not chr(b).isalnum())
 
 
@@ -41,28 +41,30 @@ def fingerprint(text: str) -> bytes:
     """Equal for texts that `normalize` makes equal, and much faster; occasionally equal for others too."""
     if not text.isascii():
         text = normalize(text)
-    return text.encode("utf-8", "surrogatepass").lower().translate(None, _NO_WORD)
+    return text.encode("utf-8", "surrogatepass").translate(_LOWER, _NO_WORD)
 
 
-def same_rows(rows: Sequence[Row], key: Key) -> Groups:
+def same_rows(rows: Sequence[Row], key: Key, part: Key | None = None) -> Groups:
     """Groups of two or more rows with an equal `key`.
 
-    The key applies the given function to the texts it compares: first `fingerprint`, then, within the groups that
-    this finds, `normalize`.
+    A key applies the given function to the texts it compares: first `fingerprint`, then, within the groups that
+    this finds, `normalize`. part: a key of less text, equal where `key` is; it spares most rows the whole one.
     """
-    groups: Groups = []
-    for rough in _grouped((i, _short(key(row, fingerprint))) for i, row in enumerate(rows)):
-        groups += _grouped((i, key(rows[i], normalize)) for i in rough)
-    return sorted(groups)
+    groups = [list(range(len(rows)))]
+    for rough in filter(None, (part, key)):
+        groups = [found for group in groups for found in _grouped(group, rows, rough, fingerprint)]
+    return sorted(found for group in groups for found in _grouped(group, rows, key, normalize))
 
 
-def _grouped(keys: Iterable[tuple[int, Hashable]]) -> Groups:
-    by_key: dict[Hashable, list[int]] = defaultdict(list)
-    for i, key in keys:
-        if key is not None:
-            by_key[key].append(i)
-    return [group for group in by_key.values() if len(group) > 1]
-
-
-def _short(key: Hashable) -> int | None:
-    return None if key is None else hash(key)  # the keys themselves would take as much memory as the file
+def _grouped(group: Sequence[int], rows: Sequence[Row], key: Key, of_text: Callable[[str], Hashable]) -> Groups:
+    """The members of `group` with an equal key. Of fingerprints only hashes are compared: these themselves would take
+    as much memory as the file."""
+    first: dict[Hashable, int] = {}
+    found: dict[int, list[int]] = {}
+    for i in group:
+        value = key(rows[i], of_text)
+        if value is not None:
+            leader = first.setdefault(hash(value) if of_text is fingerprint else value, i)
+            if leader != i:
+                found.setdefault(leader, [leader]).append(i)
+    return list(found.values())

@@ -10,20 +10,24 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 # Classes of bytes in UTF-8 text. A text has a class when one of its bytes does.
 CONTROL = 1  # C0 except tab and line ends, DEL; 0xC2 starts C1
-BRACKET = 2  # < or [
+BRACKET = 2  # < [ { or &
 AT = 4  # @
 DIGIT = 8
 INVISIBLE_BYTES = 16  # first bytes of the invisible characters
 LATIN = 32  # 0xC2, 0xC3: UTF-8 read as Latin-1
 DASH = 64  # - or _ (in keys)
-BRACES = 128  # { or &
+_CAPITAL = 128  # that one of the words begins with
 
 WORDS = 256  # no byte: one of these words
-_WORDS = (b"TODO", b"Lorem ipsum", b"AI", b"KI", b"IA")  # each begins with a rare byte
+_WORDS = (b"TODO", b"Lorem ipsum", b"AI", b"KI", b"IA")
 ENDING = 512  # the last byte is one of these
 _ENDINGS = b"#>DP \n\t"
 
@@ -68,26 +72,27 @@ class TextFault:
         return match.group() if replacement is None else replacement
 
 
-def classes(texts: Sequence[str]) -> list[int]:
+def classes(texts: Sequence[str]) -> npt.NDArray[np.uint16]:
     """The byte classes of each text, combined by bitwise or."""
     import numpy as np
 
+    if not texts:
+        return np.empty(0, np.uint16)
     encoded = [text.encode("utf-8", "surrogatepass") for text in texts]
     lengths = np.fromiter(map(len, encoded), np.int64, len(encoded)) + 1
     starts = np.concatenate(([0], np.cumsum(lengths)[:-1]))
     joined = b"\n".join(encoded) + b"\n"
     flags = np.frombuffer(joined.translate(_table()), np.uint8)
-    found: list[int] = np.bitwise_or.reduceat(flags, starts).tolist() if len(encoded) else []
+    found = np.bitwise_or.reduceat(flags, starts).astype(np.uint16)
     data = np.frombuffer(joined, np.uint8)
+    capitals = np.flatnonzero(flags >= _CAPITAL)
     for word in _WORDS:
-        at = np.flatnonzero(data[: -len(word)] == word[0])
+        at = capitals[capitals <= len(data) - len(word)]
         for number, byte in enumerate(word):
             at = at[data[at + number] == byte]
-        for i in np.unique(np.searchsorted(starts, at, "right")).tolist():
-            found[i - 1] |= WORDS
+        found[np.searchsorted(starts, at, "right") - 1] |= WORDS
     last = data[starts + lengths - 2]  # of an empty text, what is before it: at most one more to look at
-    for i in np.flatnonzero(np.isin(last, np.frombuffer(_ENDINGS, np.uint8))).tolist():
-        found[i] |= ENDING
+    found[np.isin(last, np.frombuffer(_ENDINGS, np.uint8))] |= ENDING
     return found
 
 
@@ -95,13 +100,13 @@ def classes(texts: Sequence[str]) -> list[int]:
 def _table() -> bytes:
     members: dict[int, Any] = {
         CONTROL: [*range(9), 11, 12, *range(14, 32), 127, 0xC2],
-        BRACKET: b"<[",
+        BRACKET: b"<[{&",
         AT: b"@",
         DIGIT: b"0123456789",
         INVISIBLE_BYTES: [0xC2, 0xCD, 0xD8, 0xE1, 0xE2, 0xEF, 0xF3],
         LATIN: [0xC2, 0xC3],
         DASH: b"-_",
-        BRACES: b"{&",
+        _CAPITAL: {word[0] for word in _WORDS},
     }
     table = [0] * 256
     for flag, values in members.items():

@@ -65,33 +65,37 @@ class _Fields:
         return messages_from(self[field], self.plan.lenient, self.plan.unused_keys)
 
 
-def convert(record: dict[str, Any], mapping: Mapping[str, str], plan: Plan, limits: Limits) -> Row:
+def convert(record: dict[str, Any], mapping: Mapping[str, str], plan: Plan) -> Row:
     """The Row of `record`; its line and number are set later. Raises RowFault when it can't be used."""
-    if not any(value is not None and value != "" for value in record.values()):
+    if not any(record.values()) and all(value is None or value == "" for value in record.values()):
         raise RowFault("empty_row", "This example is empty.", "Leave this example out.")
     fields = _Fields(record, mapping, plan)
     row = _CONVERTERS[plan.shape](fields)
-    system = fields.optional("system") if plan.shape != "text" else ""
+    system = fields.optional("system") if "system" in mapping and plan.shape != "text" else ""
     if system.strip() and row.messages and row.messages[0]["role"] != "system":
         row.messages.insert(0, {"role": "system", "content": system})
-    row.tools = row.tools or tools_from(fields["tools"])
-    check_size(row, limits)
+    if "tools" in mapping:
+        row.tools = row.tools or tools_from(fields["tools"])
     return row
 
 
-def check_size(row: Row, limits: Limits) -> None:
-    """Raises RowFault when the row has more text than the limits allow."""
+def check_size(row: Row, limits: Limits) -> int:
+    """The characters of the row. Raises RowFault when they are more than the limits allow."""
     sizes = [len(m["content"]) for m in row.messages]
-    sizes += [len(m["content"]) for m in row.rejected or ()]
-    sizes.append(len(row.text or ""))
-    if row.text is None and max(sizes) > limits.field_chars:
+    if row.rejected:
+        sizes += [len(m["content"]) for m in row.rejected]
+    if row.text is not None:
+        sizes.append(len(row.text))
+    size = sum(sizes)
+    if row.text is None and size > limits.field_chars < max(sizes):
         raise RowFault(
             "field_too_large",
             f"One text in this example has more than {limits.field_chars:,} characters.",
             "Split it, or leave this example out.",
         )
-    if sum(sizes) > limits.row_chars:
+    if size > limits.row_chars:
         raise row_too_large(limits.row_chars, "characters")
+    return size
 
 
 def _user(text: str) -> Message:

@@ -11,8 +11,7 @@ from backend.datasets.options import Limits, RowFault
 from backend.datasets.strict_json import parse_text
 from backend.records.rows import Message
 
-ROLES = frozenset({"system", "user", "assistant", "tool"})
-_ROLE_LIST = tuple(ROLES)  # a role in a file may be any value, even an unhashable one
+ROLES = ("user", "assistant", "system", "tool")  # no set: a role in a file may be any value, even an unhashable one
 _SYNONYMS = {"developer": "system", "function": "tool"}  # OpenAI's newer and older names
 _ALIASES = {
     **dict.fromkeys(("human", "person", "customer", "prompter", "question", "usr"), "user"),
@@ -41,7 +40,12 @@ def messages_from(value: Any, lenient: bool, unused_keys: set[str]) -> list[Mess
         raise RowFault("empty_messages", "The conversation is empty.", "Leave this example out.")
     if not isinstance(value, list):
         raise RowFault("messages_not_a_list", "The conversation (messages) is not a list.", "", excerpt(str(value)))
-    return [_message(item, number, lenient, unused_keys) for number, item in enumerate(value, 1)]
+    return [
+        item  # already canonical, as nearly always
+        if type(item) is dict and len(item) == 2 and type(item.get("content")) is str and item.get("role") in ROLES
+        else _message(item, number, lenient, unused_keys)
+        for number, item in enumerate(value, 1)
+    ]
 
 
 def from_json(text: str, what: str) -> Any:
@@ -62,8 +66,6 @@ def _message(item: Any, number: int, lenient: bool, unused_keys: set[str]) -> Me
             "",
             excerpt(str(item)),
         )
-    if len(item) == 2 and isinstance(item.get("content"), str) and item.get("role") in _ROLE_LIST:
-        return item  # already canonical, as nearly always
     keys = {key for key, value in item.items() if value is not None}
     role_key = next((key for key in (ROLE_KEYS if lenient else ROLE_KEYS[:1]) if key in keys), None)
     content_key = next((key for key in (_CONTENT_KEYS if lenient else _CONTENT_KEYS[:1]) if key in keys), None)

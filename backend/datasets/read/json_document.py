@@ -60,8 +60,7 @@ def json_lines(blocks: Iterable[list[bytes | None]], limits: Limits) -> Iterator
     """Batches of records, one per line that is not blank. blocks: lines in UTF-8, None for one over the limit."""
     first = 1
     for lines in blocks:
-        filled = [(n, line) for n, line in enumerate(lines, first) if line is None or line.strip()]
-        yield [(n, _parse_line(line, limits)) for n, line in filled]
+        yield [(n, _parse_line(line, limits)) for n, line in enumerate(lines, first) if line is None or line.strip()]
         first += len(lines)
 
 

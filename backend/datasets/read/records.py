@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from backend.datasets.convert.convert import convert
+from backend.datasets.convert.convert import check_size, convert
 from backend.datasets.convert.detect import Record
 from backend.datasets.convert.mapping import Plan
 from backend.datasets.excerpt import excerpt
@@ -50,26 +50,22 @@ class RecordCollector:
         for line, value in records:
             if self.full:
                 self._left_out += 1
+                continue
+            self.total_rows += 1
+            if self.total_rows <= _ORIGINALS and not isinstance(value, RowFault):
+                self.originals[self.total_rows] = value
+            try:
+                row = self._row(line, value)
+                self._stored += check_size(row, self._limits)
+            except RowFault as fault:
+                self._add_fault(line, fault)
             else:
-                self._add(line, value)
-
-    def _add(self, line: int, value: Any) -> None:
-        self.total_rows += 1
-        if isinstance(value, RowFault):
-            self._add_fault(line, value)
-            return
-        if self.total_rows <= _ORIGINALS:
-            self.originals[self.total_rows] = value
-        try:
-            row = self._row(line, value)
-        except RowFault as fault:
-            self._add_fault(line, fault)
-        else:
-            row.line, row.row = line, self.total_rows
-            self.rows.append(row)
-            self._stored += sum([len(m["content"]) for m in row.messages]) + len(row.text or "")
+                row.line, row.row = line, self.total_rows
+                self.rows.append(row)
 
     def _row(self, line: int, value: Any) -> Row:
+        if isinstance(value, RowFault):
+            raise value
         if not isinstance(value, dict):
             raise RowFault(
                 "not_an_object",
@@ -79,7 +75,7 @@ class RecordCollector:
             )
         if not value:
             raise RowFault("empty_row", "This example is empty.", "Leave this example out.")
-        return convert(value, self._plan.mapping_for(value, line), self._plan, self._limits)
+        return convert(value, self._plan.mapping_for(value, line), self._plan)
 
     def _add_fault(self, line: int, fault: RowFault) -> None:
         if fault.kind == "bad_encoding" and not self._settled:

@@ -7,7 +7,7 @@ import pytest
 from backend.datasets.check_dataset import row_problems
 from backend.datasets.checks.content import text_faults
 from backend.datasets.checks.language import detect
-from backend.datasets.checks.repetition import fix, repeated
+from backend.datasets.checks.repetition import fix, repeated, suspects
 from tests.backend.datasets.builders import answer, chat, question
 
 FAULTS = {fault.kind: fault for fault in text_faults()}
@@ -128,6 +128,13 @@ def test_repetition_counts_sentences_and_leaves_code_alone() -> None:
     assert repeated("I can help you. " * 4) is None
     assert repeated("    return false;\n" * 9) is None
     assert repeated("1. Yes.\n" * 9) is None
+
+
+def test_no_answer_that_repeats_a_sentence_is_filtered_out() -> None:
+    told = "I can help you. " * 2 + "i CAN\thelp you!\n" * 3
+    good = "I can help you. " * 4 + "You can help me then, too."
+    assert suspects([]) == []
+    assert suspects(["", good, told, "", "…" + good, told[:-2]]) == [2, 4, 5]
 
 
 @pytest.mark.parametrize(
