@@ -6,8 +6,10 @@ earlier one, so that no version is judged by rows that another one learned from.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
+from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -47,6 +49,31 @@ def divided(
     known = {_text(one.row) for one in own}
     gone = [one for one in before if _text(one.row) not in known]
     return [*own, *(replace(one, gone=True) for one in gone if continues or one.side != "train")]
+
+
+@dataclass(frozen=True)
+class Changes:
+    """How examples differ from those of the version before: how many are new (or edited) or gone (or edited), and how
+    many are set aside because they, or near-copies of them, judged that version."""
+
+    new: int
+    gone: int
+    judging: int
+
+
+def changes(rows: Sequence[Row], before: Sequence[Divided], judging: int) -> Changes:
+    """judging: as in `Changes`, from `roles`."""
+    now, then = Counter(map(_text, rows)), Counter(_text(one.row) for one in before if not one.gone)
+    return Changes((now - then).total(), (then - now).total(), judging)
+
+
+def held_out_digest(run_folder: Path) -> str:
+    """The same for runs that set the same rows aside; "" where that is not known."""
+    try:
+        aside = sorted(_text(one.row) for one in read(run_folder) if one.side != "train" and not one.gone)
+    except (OSError, ValueError):
+        return ""
+    return hashlib.sha256("\n".join(aside).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def write(run_folder: Path, rows: Iterable[Divided]) -> None:

@@ -20,7 +20,7 @@ from typing import Any
 
 from backend.settings import SAMPLES, Workspace
 
-QUESTIONS, LIMIT = 40, 64
+QUESTIONS, LIMIT = 24, 32  # about two minutes
 SMOKE = (3, 4)
 
 

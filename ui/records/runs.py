@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from backend.records.events import AwakeEvent, DryRunEvent, EvalEvent, Event, NoteEvent, SampleEvent, StepEvent
 from backend.records.rows import Message
 from backend.records.specs import Descent, RunSpec, TrainSettings
+from backend.runs.division import Changes
 from jobs.records import Job, State
 
 
@@ -18,6 +19,7 @@ class Plan:
     that judge can prove. chooses: the best of the evaluations decides which step is saved. memory_mib is the larger
     of the computed and the measured figure. has_pairs: every example has a good and a bad answer. blocked: why it
     can't start, "" when it can. export: what making files of the result takes, "" when the model is not here.
+    changes: of the examples since the version before, None for a first version.
     """
 
     settings: TrainSettings
@@ -43,6 +45,7 @@ class Plan:
     notes: tuple[str, ...] = ()
     blocked: str = ""
     export: str = ""
+    changes: Changes | None = None
 
     @property
     def memory_measured(self) -> bool:
@@ -82,11 +85,12 @@ class Curve:
 
 @dataclass(frozen=True)
 class RunDetails:
-    """A run with the settings it actually used, and its curve."""
+    """A run with the settings it actually used, and its curve. held_out: see `division.held_out_digest`."""
 
     spec: RunSpec
     job: Job
     curve: Curve
+    held_out: str = ""
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import math
 import threading
 import time
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from backend.advice import diagnose
@@ -55,6 +56,7 @@ class RunService:
         self._workspace, self._runner, self._models, self._datasets = workspace, runner, models, datasets
         self._curves: dict[str, Curve] = {}
         self._speeds: dict[str, float | None] = {}
+        self._held_out: dict[str, str] = {}
         self._sides: tuple[str, CheckedDataset, Roles] | None = None  # the last computed, with what it is for
         self._lock = threading.Lock()
 
@@ -70,6 +72,9 @@ class RunService:
         hardware, rates = self._models.hardware(), self._models.rates()
         split = checked.split_at(settings.validation_fraction, settings.seed, self._roles(checked, version))
         plan = training_plan.plan(checked, split, entry, why_not, settings, hardware, rates)
+        if version:
+            judging = len(self._roles(checked, version).judging)
+            plan = replace(plan, changes=division.changes(checked.rows, version.before, judging))
         if why_not:
             return plan
         rows = plan.train_rows, plan.validation_rows, plan.longest
@@ -247,7 +252,9 @@ class RunService:
     def details(self, run_id: str) -> RunDetails:
         """A run with the settings it actually used, which may need less memory than the planned ones."""
         spec = oom.spec_used(self.folder(run_id), self.spec(run_id))
-        return RunDetails(spec, self.job(run_id), self.curve(run_id))
+        if run_id not in self._held_out:
+            self._held_out[run_id] = division.held_out_digest(self.folder(run_id))
+        return RunDetails(spec, self.job(run_id), self.curve(run_id), self._held_out[run_id])
 
     def all(self) -> list[RunSummary]:
         """Every run, newest first. A damaged one has only a name."""

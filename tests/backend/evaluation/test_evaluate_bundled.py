@@ -6,11 +6,14 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import pytest
 
+from backend.evaluation.measures import chrf
 from backend.settings import PROJECT_ROOT, SAMPLES, Workspace
+from tests.benchmarks.recipe_tasks import conversations
 
 pytestmark = pytest.mark.slow
 
@@ -39,3 +42,21 @@ def test_orders_are_learned_and_a_run_of_two_steps_is_not(workspace_with_model: 
     two_steps = ("--set", "max_steps=2", "--no-evaluation")
     short = command(workspace_with_model, "train", "--data", data, *two_steps)["run_id"]
     assert command(workspace_with_model, "evaluate", short, "--items", "16")["verdict"] == "no_difference_shown"
+
+
+def test_57_examples_of_a_voice_are_enough_to_answer_in_it(workspace_with_model: Workspace, tmp_path: Path) -> None:
+    """Not by one answer to everything: that would be as much like the answers to other questions as like its own."""
+    rows, _ = conversations("voice", 57, 0, 0)
+    data = tmp_path / "voice.jsonl"
+    data.write_text("".join(json.dumps({"messages": row}) + "\n" for row in rows), "utf-8")
+    run = command(workspace_with_model, "train", "--data", str(data), "--no-evaluation")["run_id"]
+    report = command(workspace_with_model, "evaluate", run)
+    answers, phrases = report["answers"], report["systems"]["tuned"]["phrases"]
+    assert len(answers) >= 12
+    in_the_voice = [any(phrase in one["tuned"] for phrase in phrases) for one in answers]
+    assert fmean(in_the_voice) >= 2 / 3
+    own = fmean(chrf(one["expected"], one["tuned"]) for one in answers)
+    of_others = fmean(
+        chrf(other["expected"], one["tuned"]) for one in answers for other in answers if other is not one
+    )
+    assert own > of_others + 0.1

@@ -35,6 +35,21 @@ def test_the_sides_are_stored_and_copied(tmp_path: Path) -> None:
     assert division.exists(tmp_path / "other")
 
 
+def test_two_runs_with_the_same_rows_aside_are_recognized(tmp_path: Path) -> None:
+    rows = clean_rows(120)
+    before = saved(tmp_path, rows)
+    same = division.held_out_digest(tmp_path)
+    later = [*rows[1:], clean_row(200), clean_row(201)]
+    judging = len(roles(later, before).judging)
+    found = division.changes(later, before, judging)
+    assert (found.new, found.gone, found.judging > 0) == (2, 1, True)
+    saved(tmp_path, rows)
+    assert division.held_out_digest(tmp_path) == same
+    saved(tmp_path, [clean_row(n) for n in range(300, 420)])
+    assert division.held_out_digest(tmp_path) != same
+    assert division.held_out_digest(tmp_path / "none") == ""
+
+
 def test_a_run_without_a_division_is_copied_without_one(tmp_path: Path) -> None:
     division.copy(tmp_path / "old", tmp_path / "new")
     assert not division.exists(tmp_path / "new")

@@ -32,7 +32,7 @@ def card(a: RunDetails, b: RunDetails) -> Markup:
 
 
 def _caution(a: RunDetails, b: RunDetails) -> Markup:
-    if _validation_examples(a) != _validation_examples(b) and not _versions(a, b):
+    if not _same_validation(a, b):
         return components.alert("calm", "They were checked on different examples, so their losses can't be compared.")
     if a.spec.model.id != b.spec.model.id:
         return components.alert(
@@ -41,10 +41,11 @@ def _caution(a: RunDetails, b: RunDetails) -> Markup:
     return components.EMPTY
 
 
-def _versions(a: RunDetails, b: RunDetails) -> bool:
-    """Whether one is a later version of the other's model, with as many validation examples: those stay the same."""
-    first = {run.spec.descent.first if run.spec.descent else run.job.id for run in (a, b)}
-    return len(first) == 1 and a.job.id != b.job.id and a.spec.data.validation_rows == b.spec.data.validation_rows
+def _same_validation(a: RunDetails, b: RunDetails) -> bool:
+    """Whether both were checked on the same examples: of the same data, or the same set aside by two versions."""
+    same_aside = bool(a.held_out) and a.held_out == b.held_out
+    as_many = a.spec.data.validation_rows == b.spec.data.validation_rows
+    return (same_aside and as_many) or _validation_examples(a) == _validation_examples(b)
 
 
 def _name(run: RunDetails) -> str:

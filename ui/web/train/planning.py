@@ -10,6 +10,7 @@ import gradio as gr
 from markupsafe import Markup
 
 from backend.records.specs import TrainSettings
+from backend.runs.division import Changes
 from backend.runs.next_version import NextVersion
 from ui.services.app import App
 from ui.services.overrides import apply_overrides
@@ -65,7 +66,7 @@ class Planning:
                 why_not = next((f"{fault.what} {fault.why}" for fault in read.faults.values()), ahead.blocked)
                 memory, unnamed = plan_view.memory(ahead), default_name(ahead.data_name)
                 if version:
-                    start, unnamed, cant = self._start(choice, version, read.settings)
+                    start, unnamed, cant = self._start(choice, version, read.settings, ahead.changes)
                     why_not = cant or why_not
                 plan += self._fetching(choice)
             except Exception as error:
@@ -91,12 +92,14 @@ class Planning:
     def _version(self, choice: Choice) -> NextVersion | None:
         return self.app.versions.next(choice.parent, from_base=choice.from_base) if choice.parent else None
 
-    def _start(self, choice: Choice, version: NextVersion, settings: TrainSettings) -> tuple[Markup, str, str]:
+    def _start(
+        self, choice: Choice, version: NextVersion, settings: TrainSettings, changes: Changes | None
+    ) -> tuple[Markup, str, str]:
         """The card about where the planned version starts, its name, and why it can't start there."""
         name = self.app.runs.info(choice.parent).name
         why_not = self.app.versions.why_not_continue(choice.parent, choice.model_id, settings)
         number = self.app.versions.number(choice.parent)
-        card = version_cards.before(name, version.number, number, choice.from_base, why_not)
+        card = version_cards.before(name, version.number, number, choice.from_base, why_not, changes)
         return card, name, "" if choice.from_base or not why_not else f"{why_not} Or start from the base model again."
 
     def _first(self) -> str:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from markupsafe import Markup
 
 from backend.errors import BadInput
+from backend.runs.division import Changes
 from jobs.records import State
+from ui.text import format as fmt
 from ui.web.html import components
 
 EPOCHS = 3  # offered for more training
@@ -44,9 +46,11 @@ def epochs(sent: str) -> float:
         raise BadInput("That is not a number of passes.", "", "Enter a number from 1 to 100.") from error
 
 
-def before(name: str, number: int, before_it: int, from_base: bool, why_not: str) -> Markup:
+def before(
+    name: str, number: int, before_it: int, from_base: bool, why_not: str, changes: Changes | None = None
+) -> Markup:
     """Where the planned version starts. before_it: the number of the version before. why_not: why this one can't
-    continue it, "" when it can."""
+    continue it, "" when it can. changes: of the examples since then, None where they are not known."""
     start = (
         (
             "continue",
@@ -68,8 +72,29 @@ def before(name: str, number: int, before_it: int, from_base: bool, why_not: str
         f"Version {number} of {name}",
         Markup('<ul class="ready">{}</ul>').format(components.join(lines)),
         components.acts(components.button("Train a new model instead", "no-version")),
-        lead=f"The examples that judged version {before_it} stay set aside, so that the two can be compared.",
+        lead=compared(changes, before_it) if changes else "",
     )
+
+
+def compared(changes: Changes, before_it: int) -> str:
+    """How the examples differ from those of version `before_it`, and on which the two versions can be compared."""
+    parts = []
+    if changes.new:
+        parts.append(f"{fmt.number(changes.new)} of your examples {_are(changes.new)} new or changed")
+    if changes.gone:
+        parts.append(f"{fmt.number(changes.gone)} of its examples {_are(changes.gone)} gone or changed")
+    since = f"Since version {before_it}, {fmt.listed(parts)}." if parts else "It learned from these same examples."
+    if changes.judging:
+        some = fmt.count(changes.judging, "example that judged", "examples that judged")
+        return f"{since} The {some} version {before_it} stay set aside, so that the two can be compared."
+    return (
+        f"{since} None of your examples judged version {before_it}: the two are compared on those that are set aside "
+        f"now and that version {before_it} has not learned from."
+    )
+
+
+def _are(count: int) -> str:
+    return "is" if count == 1 else "are"
 
 
 def _start(do: str, title: str, words: str, why_not: str, *, chosen: bool) -> Markup:

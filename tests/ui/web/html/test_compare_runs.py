@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -75,9 +76,11 @@ def test_a_caution_warns_of_different_validation_examples() -> None:
     assert "different examples" in compare_runs.card(one, type(one)(other, one.job, one.curve))
     descent = Descent(first="run-a", parent="run-a", version=2, weights="0" * 64)
     later = other.model_copy(update={"descent": descent})
-    html = compare_runs.card(one, type(one)(later, one.job.model_copy(update={"id": "run-c"}), one.curve))
+    first, second = replace(one, held_out="a"), replace(one, spec=later, held_out="a")
+    html = compare_runs.card(first, second)
     assert "different examples" not in html  # those set aside stay the same
     assert "version 2" in html
+    assert "different examples" in compare_runs.card(first, replace(second, held_out="b")), "trained on other data"
 
 
 def test_a_retry_takes_the_same_rows_and_changes_one_number(app: App, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import gradio as gr
 import pytest
 
+from backend.runs.division import Changes
 from backend.runs.next_version import NextVersion
 from jobs.records import State
 from tests.ui.conftest import answer, page_of
@@ -87,6 +88,19 @@ def test_the_plan_says_where_it_starts_and_why_it_can_not(page: Page, app: FakeA
     assert not shown[tab.planning.start]["interactive"]
     assert tab.show(choice.replace(from_base=True))[tab.planning.start]["interactive"]
     assert not tab.show(Choice(data_id="data-1"))[tab.planning.version]
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        (Changes(0, 0, 12), ["same examples", "12 examples that judged"]),
+        (Changes(3, 1, 12), ["3 of your examples are new", "1 of its examples is gone", "12"]),
+        (Changes(57, 240, 0), ["57 of your examples", "240 of its examples", "None of your examples judged"]),
+    ],
+)
+def test_the_plan_says_which_examples_the_version_before_knows(changes: Changes, named: list[str]) -> None:
+    words = version_cards.compared(changes, 1)
+    assert [part for part in named if part not in words] == []
 
 
 def test_training_on_opens_the_new_version(page: Page) -> None:
