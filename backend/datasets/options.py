@@ -55,8 +55,8 @@ class ReadOptions:
 
     encoding: a codec name such as "cp1252". delimiter: one character. sheet: the name of an Excel sheet. shape: a key
     of `shapes.SHAPES`. mapping: from the fields of that shape to columns of the file, such as {"question": "Frage",
-    "answer": "Antwort"}. imitate: the people in a chat whom the model learns to write like. rows: read only so
-    many.
+    "answer": "Antwort"}. imitate: the people in a chat whom the model learns to write like. join_cells: join
+    texts of a table that a comma without quotes divides. rows: read only so many.
     """
 
     encoding: str | None = None
@@ -65,6 +65,7 @@ class ReadOptions:
     shape: str | None = None
     mapping: Mapping[str, str] | None = None
     imitate: Sequence[str] = ()
+    join_cells: bool = False
     rows: int | None = None
     limits: Limits = field(default_factory=Limits)
 

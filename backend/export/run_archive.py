@@ -34,6 +34,7 @@ from backend.evaluation import portable
 from backend.export.request import ExportRequest
 from backend.files import manifest
 from backend.files.json_file import read_json, write_json
+from backend.files.listing import of_system
 from backend.models import local, model_folder
 from backend.records.specs import ModelRef, RunSpec
 from backend.runs import about, portable_rows
@@ -205,8 +206,11 @@ def _is_number(key: str, value: object) -> bool:
 
 def _check_entries(archive: zipfile.ZipFile, size: int) -> str:
     """The name of the only folder at the top. Raises BadInput for what Apprentice would not have written."""
-    entries = archive.infolist()
+    entries = [entry for entry in archive.infolist() if not of_system(entry.filename)]
     names = [entry.orig_filename for entry in entries]
+    tops = {name.partition("/")[0] for name in names}
+    if len(tops) != 1 or f"{next(iter(tops))}/{FOLDER}/{RUN}" not in names:
+        _refuse("It is not a file “Everything in one file” made by this version of Apprentice.")
     if not 0 < len(entries) <= _MOST_FILES:
         _refuse(f"It holds {len(entries):,} files.")
     for entry, name in zip(entries, names, strict=True):
@@ -223,9 +227,6 @@ def _check_entries(archive: zipfile.ZipFile, size: int) -> str:
         _refuse("It holds two files with the same name.")
     if sum(entry.file_size for entry in entries) > size:
         _refuse("Its files claim to be larger than the zip file.")
-    tops = {name.partition("/")[0] for name in names}
-    if len(tops) != 1 or f"{next(iter(tops))}/{FOLDER}/{RUN}" not in names:
-        _refuse("It is not a file “Everything in one file” made by this version of Apprentice.")
     return tops.pop()
 
 

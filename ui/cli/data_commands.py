@@ -61,6 +61,8 @@ def check(options: argparse.Namespace, workspace: Workspace) -> Answer:
     lines = [
         f"{p.severity}: " + (f"{p.place}, row {p.row}: " if p.row else "") + p.message for p in found.report.problems
     ]
+    if not options.join_cells and any(p.kind == "split_texts" for p in found.report.problems):
+        lines.append("Add --join-cells to join these texts.")
     text = "\n".join([*_questions(found), *lines, *summary(found.report)])
     document = {**found.report.to_json(), "questions": [asdict(one) for one in found.questions]}
     return Answer(document, text, exit_code=1 if found.blocked else 0)

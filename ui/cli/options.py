@@ -12,7 +12,7 @@ from backend.datasets.convert.mapping import NoExamples, SeveralReadings
 from backend.datasets.hub import ROWS
 from backend.errors import BadInput, BadUsage
 
-_READING = ("sheet", "encoding", "shape", "imitate", "rows")
+_READING = ("sheet", "encoding", "shape", "imitate", "join_cells", "rows")
 _HUB = f"(default with hf:OWNER/NAME: {ROWS:,})"
 
 
@@ -62,6 +62,9 @@ def add_reading_options(command: argparse.ArgumentParser) -> None:
         default=None,
         metavar="NAME",
         help="in a chat: learn to write like this person; repeat it for several; '*' for whoever answers",
+    )
+    command.add_argument(
+        "--join-cells", action="store_true", default=None, help="join texts that a comma without quotes divides"
     )
     command.add_argument(
         "--rows", type=positive, default=None, metavar="N", help=f"read only the first N rows {_HUB}"

@@ -20,6 +20,7 @@ from backend.datasets.documents.archive import damaged
 from backend.datasets.options import ZIP_ERRORS, Limits, RowFault
 from backend.datasets.read.json_document import document
 from backend.datasets.read.source import BLOCK, ByteSource, line_blocks
+from backend.files.listing import is_hidden
 
 _MOST_FILES = 100_000
 Reader = Callable[[Iterator[bytes], Limits], Iterator[list[Record]]]
@@ -69,7 +70,11 @@ def archive_records(source: ByteSource) -> tuple[Iterator[list[Record]], ChatFor
     Raises zipfile.BadZipFile and the like for a damaged file, BadInput when it unpacks to too much.
     """
     archive = zipfile.ZipFile(source.seekable())
-    files = {info.filename: info for info in archive.infolist()[:_MOST_FILES] if not info.is_dir()}
+    files = {
+        info.filename: info
+        for info in archive.infolist()[:_MOST_FILES]
+        if not info.is_dir() and not is_hidden(info.filename)
+    }
     for content in _CONTENTS:
         found = [info for name, info in sorted(files.items()) if content.files.fullmatch(name)]
         if found and (not content.beside or content.beside in files):

@@ -156,8 +156,10 @@ def sniff_delimiter(text: str, whole: bool, suffixes: list[str]) -> str:
         if len(first) < 2:
             continue
         width, agreeing = Counter(widths).most_common(1)[0]
-        share = agreeing / len(widths)
         known = sum(any(plain_name(cell) in names for names in NAMES.values()) for cell in first)
+        if known > 1:  # the header counts, even if most texts contain the delimiter
+            width, agreeing = len(first), max(agreeing, sum(cells >= len(first) for cells in widths))
+        share = agreeing / len(widths)
         orderly = len(widths) >= 3 and share > 0.9 and is_header(first) and (not prose or delimiter == "\t")
         score = share + min(known, 2) / 4 + min(width, 10) / 100
         if width >= 2 and share >= 0.5 and (table or known > prose or orderly) and score > best_score:

@@ -27,6 +27,7 @@ from backend.datasets.read.json_document import document, json_lines
 from backend.datasets.read.leftovers import Passed, without_leftovers
 from backend.datasets.read.parse import Parser
 from backend.datasets.read.source import ByteSource, line_blocks
+from backend.datasets.read.split_texts import SplitTexts
 from backend.datasets.read.spreadsheet import TOGETHER, choose, look_at, sheet_records
 from backend.datasets.read.together import ManyFiles
 from backend.datasets.read.values import with_columns, yaml_records
@@ -183,7 +184,7 @@ def _text(source: ByteSource, encoding: Encoding, name: str, options: ReadOption
         records, found = document(blocks, limits)
         return OpenSource("json", with_columns(records), details={"list": found} if found else {})
     if kind == "csv":
-        return _table(blocks, text, delimiter, limits)
+        return _table(blocks, text, delimiter, options)
     return _plain(_whole_text(blocks, encoding, limits), "markdown" if is_markdown(name) else "text")
 
 
@@ -226,16 +227,18 @@ def _plain(record: dict[str, str] | RowFault, kind: str) -> OpenSource:
     return opened
 
 
-def _table(blocks: Iterator[bytes], text: str, delimiter: str, limits: Limits) -> OpenSource:
+def _table(blocks: Iterator[bytes], text: str, delimiter: str, options: ReadOptions) -> OpenSource:
+    limits = options.limits
     found = read_cells(line_blocks(blocks, limits.line_bytes), delimiter, limits)
     if declared_delimiter(text):
         next(found)
     header, found, _ = split_header(found)
     details = {"delimiter": delimiter} if header else {"delimiter": delimiter, "header": "none"}
     passed = Passed()
-    rows = without_leftovers(found, len(header), passed) if header else found
+    split = SplitTexts(len(header or ()), delimiter, options.join_cells)
+    rows = split.rows(without_leftovers(found, len(header), passed)) if header else found
     opened = OpenSource("csv" if delimiter != "\t" else "tsv", as_records(rows, header), details=details)
-    opened.late_notes = passed.notes
+    opened.late_notes = lambda: [*passed.notes(), *split.notes()]
     return opened
 
 

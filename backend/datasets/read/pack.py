@@ -10,9 +10,10 @@ from pathlib import Path
 
 from backend.datasets.options import Limits
 from backend.datasets.read.source import require_file, too_large
-from backend.datasets.read.together import MOST_FILES, is_hidden
+from backend.datasets.read.together import MOST_FILES
 from backend.errors import BadInput, WorkspaceProblem
 from backend.files.disk_errors import disk_words
+from backend.files.listing import is_hidden
 from backend.records.units import MIB
 
 _SAME_TIME = (1980, 1, 1, 0, 0, 0)  # so that the same files make the same archive

@@ -16,6 +16,7 @@ from backend.datasets.excerpt import excerpt
 from backend.datasets.options import ZIP_ERRORS, Cancelled, Limits, ReadOptions, check_expansion
 from backend.datasets.read.source import BLOCK, ByteSource
 from backend.errors import BadInput
+from backend.files.listing import is_hidden
 from backend.records.rows import Dataset, Problem, Row
 
 MOST_FILES = 200
@@ -134,11 +135,6 @@ def _files(archive: zipfile.ZipFile, source: ByteSource) -> list[zipfile.ZipInfo
         )
     check_expansion(sum(part.file_size for part in parts), sum(part.compress_size for part in parts), source.limits)
     return sorted(parts, key=lambda part: part.filename)
-
-
-def is_hidden(name: str) -> bool:
-    """Whether a system made the file for itself, such as __MACOSX/._faq.csv."""
-    return any(part.startswith((".", "__MACOSX")) or part == "Thumbs.db" for part in name.split("/"))
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from typing import Any, cast
 
 import pytest
 
-from backend.errors import ApprenticeError, NotInDemo
+from backend.errors import ApprenticeError, BadInput, NotInDemo
 from backend.evaluation import portable
 from backend.export import run_archive, take_home
 from backend.export.request import ExportRequest
@@ -124,6 +124,16 @@ def test_it_says_that_the_base_model_is_missing_or_another_one(archive: Path, he
     missing = add(here, archive).note
     assert other != missing
     assert MODEL in missing
+
+
+def test_what_macos_adds_to_a_zip_file_is_passed_over(archive: Path, here: Workspace) -> None:
+    of_a_mac = Path(shutil.copy(archive, here.root / "mac.zip"))
+    with zipfile.ZipFile(of_a_mac, "a", zipfile.ZIP_DEFLATED) as target:
+        target.writestr("__MACOSX/tiny/._MANIFEST.json", b"\x00\x05\x16\x07" * 50)
+    assert add(here, of_a_mac).name == "Orders"
+    other = packed({"photos/a.txt": b"a", "__MACOSX/._a.txt": b"\x00"}, here.root / "other.zip", zipfile.ZIP_DEFLATED)
+    with pytest.raises(BadInput, match="Everything in one file"):
+        add(here, other)
 
 
 def test_a_demo_imports_nothing(archive: Path, here: Workspace) -> None:

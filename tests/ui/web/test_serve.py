@@ -65,6 +65,8 @@ def test_a_second_start_opens_the_page_of_the_first(
     (workspace.root / "app.json").write_text(json.dumps({"url": "http://127.0.0.1:7999"}), "utf-8")
     with FileLock(workspace.root / "app.lock"):
         serve.serve(workspace)
+        with pytest.raises(BadSetting, match="99999999"):
+            serve.serve(workspace, port=99999999)
     assert opened == ["http://127.0.0.1:7999"]
     assert "already open" in capsys.readouterr().err
 

@@ -76,6 +76,8 @@ def _kind(found: Sequence[Problem], data: DatasetState, groups: Markup) -> Marku
         actions.append(
             components.button("Leave as is", "refuse", first.kind, label=f"Leave as is: {issue_title(first.kind)}")
         )
+    if first.kind == "split_texts" and not data.info.read_options.get("join_cells"):
+        actions.append(components.button("Join them", "join-cells", "", "firm"))
     if fixed or left:
         actions.append(components.button("Undo", "undo", first.kind, label=f"Undo: {issue_title(first.kind)}"))
     notes = []

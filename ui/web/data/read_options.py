@@ -231,6 +231,8 @@ def sent(value: str, data: DatasetState) -> dict[str, Any]:
         how["delimiter"] = form["delimiter"]
     if form.get("sheet") and (form["sheet"] != data.source.details.get("sheet") or "sheet" in data.info.read_options):
         how["sheet"] = form["sheet"]
+    if data.info.read_options.get("join_cells"):
+        how["join_cells"] = True
     chosen, source = sent_columns(value), data.source
     if "shape" in data.info.read_options or (chosen.get("shape"), chosen.get("mapping", {})) != (
         source.shape,

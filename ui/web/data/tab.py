@@ -222,8 +222,10 @@ def apply_action(app: App, choice: Choice, action: str, value: str) -> Choice:
         app.datasets.undo(data_id, kind)
     elif action == "look" and value.isdecimal():
         return choice.replace(row=int(value))
-    elif action in ("how", "as-found"):
+    elif action in ("how", "as-found", "join-cells"):
         how = read_options.sent(value, app.datasets.state(choice)) if action == "how" else {}
+        if action == "join-cells":
+            how = {**app.datasets.state(choice).info.read_options, "join_cells": True}
         app.datasets.read_again(data_id, how, choice.model_id)
         return choice.replace(import_id=data_id)
     elif action == "columns":

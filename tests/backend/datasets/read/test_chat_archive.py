@@ -38,6 +38,7 @@ def test_an_export_in_several_files_is_read_whole(tmp_path: Path) -> None:
         return {"uuid": str(number), "chat_messages": [{"sender": who, "text": text} for who, text in said]}
 
     files = {f"conversations-{n:03}.json": [conversation(2 * n), conversation(2 * n + 1)] for n in range(3)}
+    files["__MACOSX/conversations.json"] = b"\x00\x05\x16\x07"  # type: ignore[assignment]
     assert texts(packed(tmp_path / "export.zip", **files, **{"user.json": {}})) == [
         [f"Open {n}?", "Yes"] for n in range(6)
     ]

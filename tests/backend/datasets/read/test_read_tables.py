@@ -61,6 +61,19 @@ def test_ragged_rows_are_reported_and_nothing_is_shifted() -> None:
     assert data.source.ignored == ("note",)
 
 
+def test_texts_that_a_comma_divides_are_joined_only_when_that_is_wanted() -> None:
+    text = "question,answer\nHello, do you open?,Yes, at nine.\nAnd when?,At 5, or 6, it depends.\na,b,c\nd,e\n"
+    data = load_text(text)
+    assert pairs(data) == [("d", "e")]
+    [offer] = [p.message for p in data.problems if p.kind == "split_texts"]
+    assert "Hello, do you open? | Yes, at nine." in offer
+    joined = load_text(text, options=ReadOptions(join_cells=True))
+    assert pairs(joined)[:2] == [("Hello, do you open?", "Yes, at nine."), ("And when?", "At 5, or 6, it depends.")]
+    assert found(joined) == [(4, 3, "ragged_row")]
+    assert [p.kind for p in joined.problems] == ["ragged_row", "split_texts"]
+    assert "split_texts" not in {p.kind for p in load_text("q?, answer\na?, b, c\nd?, e\n").problems}
+
+
 def test_an_unclosed_quote_loses_only_its_row() -> None:
     rows = "".join(f"q{n},a{n}\n" for n in range(3000))
     data = load_text('question,answer\nfirst,"opened\n' + rows)
