@@ -140,10 +140,15 @@ def _parse(line: int, data: bytes) -> _Mail:
             _time(message),
             str(message.get("message-id", "")).strip(),
             tuple(references),
-            str(message.get("x-gm-thrid", "")).strip() or _SUBJECT.sub("", subject).strip(),
+            str(message.get("x-gm-thrid", "")).strip() or without_prefix(subject),
         )
     except _BROKEN:
         return _Mail(line, "", "", "", "", "", None, "", (), "")
+
+
+def without_prefix(subject: str) -> str:
+    """A subject without "Re:" and the like."""
+    return _SUBJECT.sub("", subject).strip()
 
 
 def _addresses(message: EmailMessage, field: str) -> list[str]:

@@ -104,6 +104,14 @@ def _paragraph(lines: list[str], at: int) -> list[str]:
     return lines[at:end]
 
 
+def begins_headers(lines: list[str], at: int) -> bool:
+    """Whether the headers of a mail begin on this line, below a blank one or a line of signs."""
+    above = lines[at - 1].strip() if at else ""
+    if not _FROM.match(lines[at]) or (above and not _SEPARATOR.fullmatch(above) and not set(above) <= set("-_=*~ ")):
+        return False
+    return _is_header_block(_paragraph(lines, at))
+
+
 def _is_header_block(paragraph: Sequence[str]) -> bool:
     if not paragraph or not _FROM.match(paragraph[0]):
         return False

@@ -63,6 +63,7 @@ ISSUE_TYPES: dict[str, IssueType] = {
     "other_sheets": IssueType("warning", "Other sheets"),
     "text_passed_over": IssueType("warning", "Text outside the examples"),
     "file_left_out": IssueType("warning", "Files that were not read"),
+    "closing_line": IssueType("warning", "The end of the last answer"),
     "split_texts": IssueType("warning", "Texts that a comma divides"),
     "leftovers": IssueType("warning", "Rows that are not examples"),
     "rows_left_out": IssueType("warning", "Examples left out"),

@@ -7,7 +7,7 @@ the columns do not allow one, the user is asked.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import mean
 from typing import Any
@@ -52,22 +52,23 @@ def guess(records: Sequence[dict[str, Any]]) -> Guess | None:
     holding = {c.name: what_it_holds(c.name, [record.get(c.name) for record in records]) for c in texts}
     columns = [column for column in texts if not holding[column.name]]
     if not columns:
-        return None if len(texts) < 2 else _guess_pair(texts, _held_by(holding))
+        return None if len(texts) < 2 else _guess_pair(texts, _held_by(holding), names)
     if len(columns) == 1 and len(texts) == 1:
         only = columns[0]
         half = _name_score(only.name, "question") or _name_score(only.name, "answer")
         return Guess("text", {"text": only.name}) if len(names) == 1 or (only.length >= 20 and not half) else None
     if len(columns) == 1:
-        return _guess_pair(texts, _held_by(holding))
-    return _guess_pair(columns)
+        return _guess_pair(texts, _held_by(holding), names)
+    return _guess_pair(columns, "", names)
 
 
-def _guess_pair(columns: list[_Column], doubt: str = "") -> Guess:
+def _guess_pair(columns: list[_Column], doubt: str, names: Iterable[str]) -> Guess:
+    """names: of all columns, for the doubt."""
     pairs = [(_score(q, a, columns), q, a) for q in columns for a in columns if q is not a]
     best, question, answer = max(pairs, key=lambda pair: pair[0])
     others = [score for score, q, a in pairs if (q, a) != (question, answer)]
     if not doubt and best < max(others) + (_MARGIN if len(columns) > 2 or columns[0] is answer else 0):
-        doubt = "Its columns are: " + excerpt(", ".join(column.name for column in columns), width=300) + "."
+        doubt = "Its columns are: " + excerpt(", ".join(names), width=300) + "."
     return Guess("question_answer", {"question": question.name, "answer": answer.name}, doubt)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -18,15 +19,28 @@ from backend.datasets.read.header import find_header, known_columns
 
 _TABLE_ROWS = 3  # that a table without usual column names has at least
 _MOSTLY = 0.6  # share of the text that is in tables
+_LONGEST_CLOSING = 200  # characters
+_CLOSING = re.compile(  # what people write below a list of questions, in the languages that most write in
+    r"\W*(last (updated?|revised|reviewed|modified|changed)|updated?( on|:)|revised|version \d|(as )?of:? \w+ \d{4}"
+    r"|(©|\(c\)|copyright)|all rights reserved|page \d+|contact( us|:)|(still )?(have |any )?(more |other |further )?"
+    r"questions\?|for (more|further|other|any)\b[^.]{0,40}(information|question|help)|(please )?(call|write) us"
+    r"|stand:|letzte (änderung|aktualisierung)|zuletzt (geändert|aktualisiert)|aktualisiert am|kontakt|weitere fragen"
+    r"|alle rechte|dernière mise à jour|mis à jour|contactez|contact :|última (actualización|atualização)|actualizado"
+    r"|atualizado|contacto|contáctenos|contato|fale conosco|ultimo aggiornamento|aggiornato|contatti|contattaci"
+    r"|laatst (bijgewerkt|gewijzigd)|最終更新|更新日|お問い合わせ|最后更新|联系我们|최종 수정|문의)",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True)
 class Examples:
-    """Records found in a text. details: how, for `Source.details`. outside: text that belongs to no example."""
+    """Records found in a text. details: how, for `Source.details`. outside: text that belongs to no example. closing:
+    the end of the last answer, where it seems to belong to the whole text."""
 
     records: Iterator[list[Record]]
     details: dict[str, str] = field(default_factory=dict)
     outside: str = ""
+    closing: str = ""
 
 
 def is_markdown(name: str) -> bool:
@@ -88,4 +102,11 @@ def _from_pairs(pairs: Pairs, options: ReadOptions) -> Examples:
     if not pairs.sure and options.shape is None and not options.mapping:
         raise SeveralReadings(len(pairs.records), ("messages" if conversations else "question_answer", "text"))
     records: list[Record] = [(line, record) for line, record in pairs.records]
-    return Examples(iter([records]), {"found": "conversations" if conversations else "questions"}, pairs.outside)
+    found = {"found": "conversations" if conversations else "questions"}
+    return Examples(iter([records]), found, pairs.outside, "" if conversations else _closing(records))
+
+
+def _closing(records: list[Record]) -> str:
+    """The last paragraph of the last answer, where it is a line such as "Last updated in May"."""
+    said, gap, end = records[-1][1]["answer"].rpartition("\n\n") if records else ("", "", "")
+    return end if gap and said.strip() and len(end) <= _LONGEST_CLOSING and _CLOSING.match(end) else ""

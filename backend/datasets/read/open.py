@@ -9,6 +9,7 @@ from itertools import chain, islice
 
 from backend.datasets.chats.format import ChatFormat
 from backend.datasets.chats.mail import MAIL, is_mail, mail_messages
+from backend.datasets.chats.pasted_mail import is_pasted_mail, pasted_mails
 from backend.datasets.chats.whatsapp import WHATSAPP, is_whatsapp, whatsapp_messages
 from backend.datasets.convert.detect import Record
 from backend.datasets.convert.not_examples import looks_like, require_document
@@ -65,13 +66,17 @@ def open_source(source: ByteSource, encoding: Encoding, name: str, options: Read
         opened = _document_file(source, "pdf", options)
     elif binary == "zip":
         opened = _office(source, options)
-    elif options.delimiter is None and options.shape is None and is_mail(source.head):
+    elif options.delimiter is None and options.shape is None and is_mail(source.head) and not _pasted(source.head):
         opened = OpenSource("mail", mail_messages(_lines(source)), chat=MAIL)
     else:
         opened = _text(source, encoding, name, options)
     if source.packed:
         opened.details["packed"] = source.packed
     return opened
+
+
+def _pasted(head: bytes) -> bool:
+    return is_pasted_mail(head.decode("utf-8", "replace"))
 
 
 def _lines(source: ByteSource) -> Iterator[bytes]:
@@ -108,6 +113,9 @@ def _found(kind: str, found: Examples) -> OpenSource:
         outside = excerpt(" ".join(found.outside.split()), width=200)
         message = f"Text that belongs to no question was passed over: {outside}"
         opened.notes.append(("text_passed_over", message, "Give it a question if the model should learn it."))
+    if found.closing:
+        message = f"The last answer ends with what may belong to the whole text: {excerpt(found.closing, width=120)}"
+        opened.notes.append(("closing_line", message, "Edit the last example if so."))
     return opened
 
 
@@ -166,7 +174,9 @@ def _text(source: ByteSource, encoding: Encoding, name: str, options: ReadOption
         notes = anki_records(read_cells([list(lines)], anki.delimiter, limits), anki)
         return OpenSource("csv", notes, details={"delimiter": anki.delimiter, "found": "Anki notes"})
     if options.delimiter is None and options.shape is None and is_whatsapp(text):
-        return _whatsapp(_whole_text(blocks, encoding, limits))
+        return _chat(_whole_text(blocks, encoding, limits), whatsapp_messages, WHATSAPP)
+    if options.delimiter is None and options.shape is None and is_pasted_mail(text):
+        return _chat(_whole_text(blocks, encoding, limits), pasted_mails, MAIL)
     kind, delimiter = text_format(text, source.whole, name)
     if options.delimiter is not None:
         kind, delimiter = "csv", options.delimiter
@@ -206,10 +216,12 @@ def _examples(record: dict[str, str] | RowFault, html: bool, name: str, options:
     return _found(kind, found)
 
 
-def _whatsapp(record: dict[str, str] | RowFault) -> OpenSource:
+def _chat(
+    record: dict[str, str] | RowFault, read: Callable[[str], Iterator[list[Record]]], chat: ChatFormat
+) -> OpenSource:
     if isinstance(record, RowFault):
         return OpenSource("text", iter([[(1, record)]]))
-    return OpenSource("text", whatsapp_messages(record["text"]), chat=WHATSAPP)
+    return OpenSource("text", read(record["text"]), chat=chat)
 
 
 def _plain(record: dict[str, str] | RowFault, kind: str) -> OpenSource:

@@ -28,6 +28,34 @@ def texts(data: Dataset) -> list[list[str]]:
     return [[message["content"] for message in row.messages] for row in data.rows]
 
 
+MAILS = """Von: Empfang <empfang@praxis.example>
+Gesendet: Montag, 3. November 2025 11:02
+An: Maria Lopez
+Betreff: AW: Termin
+
+Freitag um zehn ist frei.
+
+Von: Maria Lopez <maria@mail.example>
+Gesendet: Montag, 3. November 2025 10:00
+An: Empfang
+Betreff: Termin
+
+Kann ich auf Freitag verschieben?
+"""
+
+
+def test_mails_copied_into_a_text_are_a_conversation() -> None:
+    with pytest.raises(WhoToImitate) as asked:
+        load_text(MAILS, name="thread.txt")
+    assert {name for name, _ in asked.value.people} == {"empfang@praxis.example", "maria@mail.example"}
+    said = [["Kann ich auf Freitag verschieben?", "Freitag um zehn ist frei."]]
+    above, below = MAILS.split("\n\nVon: Maria")
+    oldest_first = f"Von: Maria{below}\n{above}\n".replace("Montag, 3. November", "Mon, 3 Nov")
+    oldest_first = oldest_first.replace("Von:", "From:").replace("An:", "To:").replace("Betreff:", "Subject:")
+    for text in (MAILS, "\n\n" + MAILS.replace("\n", "\r\n"), oldest_first):
+        assert texts(load_text(text, options=ReadOptions(imitate=("empfang@praxis.example",)))) == said
+
+
 @pytest.mark.parametrize(
     ("path", "expected"),
     [

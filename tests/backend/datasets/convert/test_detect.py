@@ -198,8 +198,10 @@ def test_clear_columns_are_not_asked_about(columns: dict[str, list[str]]) -> Non
 
 
 def test_three_columns_that_could_all_be_it_are_asked_about() -> None:
-    with pytest.raises(NoExamples):
-        load_text(_table(Betreff=[text.rstrip("?") for text in _ASKED], Notiz=_REPLIES, Zusatz=_REPLIES[::-1]))
+    columns = {"Betreff": [text.rstrip("?") for text in _ASKED], "Notiz": _REPLIES, "Zusatz": _REPLIES[::-1]}
+    with pytest.raises(NoExamples, match="Betreff, Notiz, Zusatz, Nr") as asked:
+        load_text(_table(**columns, Nr=list(map(str, range(len(_ASKED))))))
+    assert asked.value.columns == ("Betreff", "Notiz", "Zusatz", "Nr")
 
 
 def test_the_columns_can_be_chosen() -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from backend.datasets.documents.markdown import read_markdown
 from backend.datasets.documents.questions import find_pairs
+from backend.datasets.read.load import load_text
 
 PAIRS = [("How do I pay?", "By card."), ("Where are you?", "On Mill Street."), ("When do you open?", "At ten.")]
 
@@ -87,3 +88,11 @@ def test_only_numbers_that_count_on_are_taken_off_answers() -> None:
         pairs = found(text)
         assert pairs is not None
         assert [answer for _, answer in pairs[0]] == [answers.format(n=n) for n in days]
+
+
+@pytest.mark.parametrize("end", ["Last updated: May 2025", "© 2025 Mill Street Dental", "Kontakt: Tel. 555-0100"])
+def test_a_line_below_the_last_answer_is_pointed_out(end: str) -> None:
+    text = "\n\n".join(f"Q: {q}\nA: {a}" for q, a in PAIRS)
+    assert "closing_line" not in {p.kind for p in load_text(f"{text}\n\nAnd at noon.").problems}
+    [note] = [p for p in load_text(f"{text}\n\n{end}").problems if p.kind == "closing_line"]
+    assert end in note.message
