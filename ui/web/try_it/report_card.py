@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
+from difflib import SequenceMatcher
 from typing import Any
 
 from markupsafe import Markup
@@ -14,6 +16,8 @@ from ui.text import verdicts
 from ui.web.html import components
 
 SHOWN = 300  # answers; more would slow the page down
+_ALIKE = 0.5  # of two answers, from which on single words are marked and not nearly all
+_MOST_WORDS = 400  # of two answers together
 _HEADS = {
     "tuned": "Your model",
     "base": "The base model",
@@ -88,7 +92,7 @@ def _article(answer: Mapping[str, Any], report: Mapping[str, Any], below: Markup
             _pane(
                 _HEADS[name],
                 _mark(answer["scores"][name], report),
-                _given(answer["expected"], answer[name], as_json),
+                _given(answer["expected"], answer[name], as_json, texts),
                 name,
             )
             for name in systems
@@ -118,16 +122,31 @@ def _expected(expected: str, as_json: bool) -> Markup:
     return _fields((name, part, "") for name, part in value.items())
 
 
-def _given(expected: str, given: str, as_json: bool) -> Markup:
-    """An answer; one in JSON field by field, with those marked that are wrong, missing or not expected."""
+def _given(expected: str, given: str, as_json: bool, texts: bool) -> Markup:
+    """An answer with the words marked that differ; one in JSON field by field, with those marked that are wrong,
+    missing or not expected. texts: it continues a plain text, of which no continuation is expected."""
     wanted, found = (parse_json(expected), parse_json(given)) if as_json else (None, None)
     if not given.strip():
         return components.text("No answer.", "small")
     if not isinstance(wanted, dict) or not isinstance(found, dict):
-        return Markup("<p>{}</p>").format(given)
+        return Markup("<p>{}</p>").format(given if texts else _marked(expected, given))
     right = fields(expected, given)
     lines = [(name, found.get(name), "" if ok else _fault(name, found)) for name, ok in right.items()]
     return _fields([*lines, *((name, part, "not expected") for name, part in found.items() if name not in right)])
+
+
+def _marked(expected: str, given: str) -> Markup:
+    """A given answer with its words marked that are not in the expected one, where the two are mostly alike."""
+    wanted, words = expected.split(), re.findall(r"\s*\S+", given)
+    matcher = SequenceMatcher(None, wanted, [word.lstrip() for word in words], autojunk=False)
+    if len(wanted) + len(words) > _MOST_WORDS or matcher.ratio() < _ALIKE:
+        return Markup("{}").format(given)
+    plain, marked = Markup("{}"), Markup("<mark>{}</mark>")
+    return components.join(
+        (plain if kind == "equal" else marked).format("".join(words[start:end]))
+        for kind, _, _, start, end in matcher.get_opcodes()
+        if end > start
+    )
 
 
 def _fault(name: str, found: Mapping[str, Any]) -> str:

@@ -18,7 +18,8 @@ article { border-top: 1px solid #ddd; padding: 1rem 0; } .asked { color: #555; }
 .versus { display: grid; grid-template-columns: repeat(auto-fit, minmax(240px, 1fr)); gap: .7rem; }
 .versus > div { background: #f4f4f2; border-radius: 8px; padding: .6rem .8rem; overflow-wrap: anywhere; }
 .versus p, dl { margin: 0; white-space: pre-wrap; } .cells > div { display: grid; grid-template-columns: 1fr 2fr; }
-dd { margin: 0; } .fault dd { color: #a02020; } .badge { font-size: .8rem; margin-left: .4rem; font-weight: 600; }
+dd { margin: 0; } mark { background: #fbe3d6; color: inherit; }
+.fault dd { color: #a02020; } .badge { font-size: .8rem; margin-left: .4rem; font-weight: 600; }
 .small { color: #555; font-size: .9rem; } .only-mistakes, summary svg { display: none; }
 table { border-collapse: collapse; } th, td { text-align: left; padding: .2rem .8rem .2rem 0; }
 """)

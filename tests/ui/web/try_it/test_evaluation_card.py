@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from pathlib import Path
 from typing import Any
@@ -179,6 +180,12 @@ class TestReportCard:
         html = report_card.answers(report() | {"answers": [extra]})
         assert html.count('class="fault"') == 3  # quantity, the missing name, and color
         assert html.count("<dt>quantity</dt>") == 2
+
+    def test_differing_words_are_marked_where_answers_are_mostly_alike(self) -> None:
+        one = {"question": "Open?", "expected": "We do, love. At six. Rosie x", "cluster": 0,
+               "tuned": "We do, love. At seven. Rosie x", "base": "Yes. I am an assistant."}  # fmt: skip
+        found = report() | {"main_measure": "chrf", "answers": [{**one, "scores": {"tuned": 0.8, "base": 0.1}}]}
+        assert re.findall("<mark>(.*?)</mark>", report_card.answers(found)) == [" seven."]
 
     def test_likeness_is_a_number_and_has_no_mistakes_to_filter(self) -> None:
         html = report_card.answers(report() | {"main_measure": "chrf"})
