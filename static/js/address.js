@@ -26,13 +26,15 @@ const lead = (from, to) => { if (openTab() === from) buttonOf(to).click(); };
 const toTop = (tab) => { if (openTab() === tab) window.scrollTo({ top: 0 }); };
 
 // A new signature of the open tab, for the one component that fetches that tab; the time, so that it differs from the
-// last. What follows its second word is about trainings (run_end.js).
+// last. After "shown:" it stands for what the page has just been given. What follows its second word is about trainings
+// (run_end.js).
 let fetched = '';
-const toItsTab = (tabs, signature) => {
-  const [name, shown] = signature.split(' ');
+const toItsTab = (tabs, answer) => {
+  const given = answer.startsWith('shown:');
+  const [name, shown] = answer.slice(given ? 6 : 0).split(' ');
   const before = fetched;
   fetched = `${name} ${shown}`;
-  if (fetched === before) return tabs.map(() => undefined);
+  if (given || fetched === before) return tabs.map(() => undefined);
   return tabs.map((tab) => (tab === name ? `${fetched} ${performance.now()}` : undefined));
 };
 

@@ -26,7 +26,7 @@ const end = (run, [title, words]) => {
 
 const follow = (signature) => {
   const [, , ...words] = signature.split(' ');
-  if (!words.length) return; // a tab was opened, or could not be shown
+  if (!words.length) return; // the tab could not be shown
   const runs = new Map(words.filter(Boolean).map((word) => word.split(':')));
   for (const run of watched) {
     const ended = runs.has(run) ? ENDS[runs.get(run)] : UNKNOWN;

@@ -201,7 +201,6 @@ async def click(http: httpx.AsyncClient, page: PageClient, seen: Seen, chance: r
     if kind == "tab":
         page.tab = chance.choice(TABS)
         await timed(seen, page.ask(page.listener("select", elem_id=f"tab-{page.tab}")))
-        await timed(seen, page.ask(page.listener("change", label=f"Signature of {page.tab}")))
     elif kind == "row":
         page.tab = "data"
         number: dict[str, Any] = {"row-number": chance.randint(1, 60)}

@@ -37,6 +37,7 @@ TABS = {
     "share": ("Share", share_tab),
     "runs": ("My models", runs_tab),
 }
+SHOWN = "shown:"  # before the signature of a tab that has just been shown (static/js/address.js)
 STEPS = {name: label for name, (label, _) in TABS.items() if name != "runs"}
 HEADER = Markup('<header class="top"><h1>Apprentice</h1><span>Teach a small language model your way</span></header>')
 
@@ -58,10 +59,12 @@ class Page:
     def open(self, name: str, inputs: Inputs) -> Updates:
         """A tab as it is opened: besides `show`, also the typed table, the changed settings or the conversation.
 
-        The browser may hold a newer choice by now, so no signature stands for this answer, and the next tick shows
-        the tab again.
+        Its signature goes along, so that the next tick shows the tab again only if something differs by then, such
+        as a newer choice in the browser.
         """
-        choice = self.app.validated(self.state.choice(inputs))
+        before = self.state.choice(inputs)
+        signature = f"{SHOWN}{self.signature_of(name, before)}"  # before the tab is read: a change meanwhile is seen
+        choice = self.app.validated(before)
         more: Updates = {}
         if name == "train":
             more = self.tabs["train"].form.restore(choice)
@@ -69,7 +72,7 @@ class Page:
             more = self.tabs["data"].importing.restore(inputs)
         elif name == "try":
             more = self.tabs["try"].restore(choice, inputs)
-        return {self.signature: "", **self.show(name, inputs), **more}
+        return {self.signature: signature, **self.show(name, inputs), **more}
 
     def show(self, name: str, inputs: Inputs) -> Updates:
         """The tab as it stands, without ids that no longer exist. An error takes the place of the guide line."""

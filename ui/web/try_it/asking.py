@@ -14,6 +14,7 @@ from backend.errors import BadInput
 from ui.records.runs import UnseenQuestion
 from ui.services.app import App
 from ui.services.chat import Answer
+from ui.services.documents import Part
 from ui.services.selection import Choice
 from ui.web.browser_state import PRIVATE, BrowserState, Inputs, Updates
 from ui.web.components import clicked
@@ -25,7 +26,24 @@ from ui.web.try_it.talk import LONGEST_QUESTION, PANES, Turn, messages, stored_t
 from ui.web.try_it.views import conversation
 
 ALONE, CONVERSATION = "alone", "conversation"
-_REDRAW = 0.2  # seconds: at least so long between two drawings of a document's growing answers
+_REDRAW = 0.2  # seconds: at least so long between two drawings of the growing answers
+
+
+class _Redraws:
+    """Whether a part of the answers is drawn at once: a few times a second while they grow, else always.
+
+    Each drawing costs the page about as much as a click, and a model writes up to a hundred words a second.
+    """
+
+    def __init__(self) -> None:
+        self._next = 0.0
+
+    def __call__(self, part: Part) -> bool:
+        now = monotonic()
+        if isinstance(part, Answer) and not part.finish and now < self._next:
+            return False
+        self._next = now + _REDRAW if isinstance(part, Answer) else 0.0
+        return True
 
 
 @dataclass
@@ -130,12 +148,14 @@ class Asking:
         busy = {self.send: gr.update(interactive=False), self.stop: gr.update(visible=True)}
         opponent = self.app.results.opponent(choice.run_id, choice.opponent)
         yield {self.shown: conversation(turns, opponent, True), **busy}
+        due = _Redraws()
         for part in self.app.results.answers(choice.run_id, asked, **sampling, opponent=opponent.id):
             if isinstance(part, Answer):
                 turn.add(part.pane, part.text, part.finish)
             else:
                 turn.loading = part.phase
-            yield {self.shown: conversation(turns, opponent, True)}
+            if due(part):
+                yield {self.shown: conversation(turns, opponent, True)}
         yield {self.state.talk: stored_talk(talk_with(choice), turns)}
 
     def _answer_document(
@@ -153,16 +173,11 @@ class Asking:
         parts = self.app.documents.answers(
             choice.run_id, document.text, turn.question, instruction, document.how, opponent.id, **sampling
         )
-        drawn = 0.0
+        due = _Redraws()
         for part in parts:
             turn.add_part(part)
-            if isinstance(part, Answer):
-                if monotonic() - drawn < _REDRAW:
-                    continue
-                drawn = monotonic()
-            else:
-                drawn = 0.0
-            yield {self.shown: conversation(turns, opponent, True)}
+            if due(part):
+                yield {self.shown: conversation(turns, opponent, True)}
         turn.piece = ""
         yield {self.state.talk: stored_talk(talk_with(choice), turns)}
 
