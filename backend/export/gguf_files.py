@@ -41,20 +41,14 @@ def make(request: ExportRequest) -> None:
     recommended, task}, and `smoke`, the check of each by its type.
     """
     merged, kinds = request.work / request.name, request.kinds
-    steps.merge_model(request, merged, for_gguf=True)
     f16 = (request.out if "F16" in kinds else request.work) / f"{request.name}-F16.gguf"
-    if "F16" in kinds or has_llama_cpp():  # which makes the others of it, and compares them with it
-        gguf.convert(merged, f16, _progress(request, "Converting", f16, sizes.size(merged, "F16")))
-    files = {"F16": f16} if "F16" in kinds else {}
-    for kind in kinds:
-        if kind != "F16":
-            file = files[kind] = request.out / f"{request.name}-{kind}.gguf"
-            poll = _progress(request, f"Making {kind}", file, sizes.size(merged, kind))
-            if has_llama_cpp():
-                gguf.quantize(f16, file, kind, poll)
-            else:
-                gguf.convert(merged, file, poll, kind)
-    request.report_phase("Checking", 0, 2 + len(files))
+    files = {kind: request.out / f"{request.name}-{kind}.gguf" for kind in kinds}
+
+    def written() -> None:
+        _write_files(request, merged, f16, files)
+        request.report_phase("Checking", 0, 2 + len(files))
+
+    steps.merge_model(request, merged, for_gguf=True, written=written)
     if not has_llama_cpp():
         steps.check_tokens(request, merged)
         untried = {"ok": None, "loads": None, "stops": None, "agrees": None, "sentence": _UNTRIED}
@@ -71,6 +65,18 @@ def make(request: ExportRequest) -> None:
     guides = programs.for_gguf(files[best].name, request.instruction)
     steps.write_guides(request, guides, request.out / f"{request.name}-{programs.FILE}")
     steps.write_checks(request, request.out / f"{request.name}-{steps.CHECKS}")
+
+
+def _write_files(request: ExportRequest, merged: Path, f16: Path, files: dict[str, Path]) -> None:
+    if "F16" in files or has_llama_cpp():  # which makes the others of it, and compares them with it
+        gguf.convert(merged, f16, _progress(request, "Converting", f16, sizes.size(merged, "F16")))
+    for kind, file in files.items():
+        if kind != "F16":
+            poll = _progress(request, f"Making {kind}", file, sizes.size(merged, kind))
+            if has_llama_cpp():
+                gguf.quantize(f16, file, kind, poll)
+            else:
+                gguf.convert(merged, file, poll, kind)
 
 
 def recommended(found: list[dict[str, Any]], memory: int) -> str:

@@ -75,26 +75,30 @@ def merge(
     report: Report = lambda done, total: None,
     *,
     for_gguf: bool = False,
+    written: Callable[[], None] = lambda: None,
 ) -> MergeCheck:
     """Merge what a run trained into the model in the folder `model`, and save it with its tokenizer in `out`.
 
     trained: the folder with the adapter, or with the complete model. texts: token ids to compare on. report: called
     with the bytes written, and of all. Each weight is saved in the dtype that the base stores it in (fp16 for GGUF,
-    the best that an F16 file can hold), or in float32 if that would lose too much of what was learned.
+    the best that an F16 file can hold), or in float32 if that would lose too much of what was learned. written:
+    called when the files are there, before they are checked; so twice, if float32 was needed.
     Raises NotEnough, and ExportFailed if the merged model does not match the trained one.
     """
     source = model if (trained / "adapter_config.json").is_file() else trained
     require_memory(source)
-    plain, expected = _before(model, trained, texts)
     stored = weights.stored(source)
     changes = _changes(trained, stored)
+    before: tuple[list[torch.Tensor], list[torch.Tensor]] | None = None
     for dtype in ("float16" if for_gguf else None, "float32"):
         shutil.rmtree(out, ignore_errors=True)
         out.mkdir(parents=True)
         weights.rewrite(source, out, _edits(stored, changes, weights.stored(model), dtype), report)
         _copy_other_files(model, trained, out, dtype)
+        written()
+        before = before or _before(model, trained, texts)
         saved = dtype or model_folder.saved_dtype(model) or "bfloat16"
-        check = _compare(model_folder.load(out, model_folder.working_dtype(out)), saved, texts, plain, expected)
+        check = _compare(model_folder.load(out, model_folder.working_dtype(out)), saved, texts, *before)
         log.info("%s", check)
         if check.ok:
             return check

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -20,11 +20,21 @@ CHECKS = "CHECKS.json"  # beside the files, or in their folder
 _TEXTS = 4  # rows to compare the merged model on
 
 
-def merge_model(request: ExportRequest, folder: Path, *, for_gguf: bool = False) -> None:
-    """Save the merged model in `folder`, with its tokenizer and card. Raises NotEnough, ExportFailed."""
+def merge_model(
+    request: ExportRequest, folder: Path, *, for_gguf: bool = False, written: Callable[[], None] = lambda: None
+) -> None:
+    """Save the merged model in `folder`, with its tokenizer and card. written: called before it is checked; see
+    `merge`. Raises NotEnough, ExportFailed."""
 
     def report(done: int, total: int) -> None:
         request.report_phase("Merging", done // MIB, total // MIB)
+
+    def complete() -> None:
+        model_folder.make_portable(folder, request.run.model.id)
+        model_folder.write_end_ids(folder, ChatTokenizer.load(request.trained_folder).stop_ids)
+        write_card(request, folder, "merged")
+        written()
+        request.raise_if_stopped()
 
     rows, four_bit = request.rows(), request.four_bit_base
     model = request.run.model.path
@@ -38,6 +48,7 @@ def merge_model(request: ExportRequest, folder: Path, *, for_gguf: bool = False)
         [row["input_ids"] for row in rows[:_TEXTS]],
         report,
         for_gguf=for_gguf,
+        written=complete,
     )
     if model != request.run.model.path:
         shutil.rmtree(model)
@@ -46,9 +57,6 @@ def merge_model(request: ExportRequest, folder: Path, *, for_gguf: bool = False)
         request.raise_if_stopped()
         found = four_bit_base.losses(four_bit, request.trained_folder, folder, rows)
         request.record_check("loss", found.to_dict(request.base))
-    model_folder.make_portable(folder, request.run.model.id)
-    model_folder.write_end_ids(folder, ChatTokenizer.load(request.trained_folder).stop_ids)
-    write_card(request, folder, "merged")
 
 
 def check_tokens(request: ExportRequest, folder: Path) -> None:

@@ -1,13 +1,15 @@
 """How long the way from an adapter to a Q8_0 GGUF file takes, against the same steps by hand.
 
-Ours: the export job, up to its checks. Peer: peft's merge_and_unload and save_pretrained, llama.cpp's converter to
-F16 and llama.cpp's quantizer, each in a process of its own as one would type them, without checks. They take turns,
-so that other work on the computer disturbs both alike; the figures are medians in seconds.
+Ours: the export job in a process of its own, from the start of that process to the files, before their checks. Peer:
+peft's merge_and_unload and save_pretrained, llama.cpp's converter to F16 and llama.cpp's quantizer, each in a process
+of its own as one would type them, without checks. They take turns, so that other work on the computer disturbs both
+alike; the figures are medians in seconds, `ours` and `peer` also step by step. `checks`: what our checks take
+afterwards (of the merge, the tokens, the template, the answers, the loss of the file), once.
 
     python -m tests.benchmarks.export_speed [--smoke]
 
-Goal: at most 1.1 times the peer, and checks under a minute (`checks`, seconds). A smoke run uses a model of two
-narrow layers and no checks. The last line is JSON.
+Goal: at most 1.1 times the peer, and checks under a minute. A smoke run uses a model of two narrow layers and no
+checks. The last line is JSON.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -50,18 +53,22 @@ class Work:
     workspace: Workspace
     spec: dict[str, Any]
     stops: bool
-    checking: list[float] = field(default_factory=list)  # when each phase "Checking" began
+    phases: list[tuple[str, float]] = field(default_factory=list)  # each with the time when it began
 
     def __post_init__(self) -> None:
         self.folder = self.workspace.runs / new_id()
         self.folder.mkdir()
 
     def progress(self, phase: str, done: int = 0, total: int = 0, seconds_left: float | None = None) -> None:
-        if phase == "Checking":
-            self.checking.append(time.perf_counter())
+        if not self.phases or self.phases[-1][0] != phase:
+            self.phases.append((phase, time.time()))
+
+    @property
+    def made(self) -> bool:
+        return [phase for phase, _ in self.phases].count("Checking") == 2  # the first one looks at disk and parts
 
     def should_stop(self) -> bool:
-        return self.stops and len(self.checking) == 2  # the first one looks at disk and parts
+        return self.stops and self.made
 
 
 def main(rounds: int, smoke: bool) -> None:
@@ -75,50 +82,77 @@ def main(rounds: int, smoke: bool) -> None:
             model = _narrow(model, Path(folder) / "narrow")
         run = workspace.runs / new_id()
         adapter = make_adapter(make_finished_run(run, model, "tests/model"), model)
-        spec = {"run": run.name, "to": "gguf:Q8_0", "name": "model"}
         times = [
-            (_ours(Work(workspace, spec, stops=True)), _by_hand(model, adapter, Path(folder) / str(number)))
+            (_ours(workspace, run.name), _by_hand(model, adapter, Path(folder) / str(number)))
             for number in range(rounds)
         ]
-        ours, peer = (statistics.median(one) for one in zip(*times, strict=True))
-        checks = None if smoke else _checks(Work(workspace, spec, stops=False))
-    figures = {"ours": round(ours, 2), "peer": round(peer, 2), "ratio": round(ours / peer, 2), "checks": checks}
-    print(json.dumps({"name": "export_speed", **figures, "unit": "s"}))
+        ours, peer = (_medians(one) for one in zip(*times, strict=True))
+        checks = None if smoke else round(_ours(workspace, run.name, stops=False)["checks"], 1)
+    ratio = round(sum(ours.values()) / sum(peer.values()), 2)
+    print(
+        json.dumps(
+            {"name": "export_speed", "ratio": ratio, "ours": ours, "peer": peer, "checks": checks, "unit": "s"}
+        )
+    )
 
 
-def _ours(work: Work) -> float:
+def _medians(rounds: Sequence[dict[str, float]]) -> dict[str, float]:
+    return {step: round(statistics.median(one[step] for one in rounds), 2) for step in rounds[0]}
+
+
+def _ours(workspace: Workspace, run: str, stops: bool = True) -> dict[str, float]:
+    """Seconds of each step of the job, in a process of its own; with its checks unless it `stops` before them."""
+    arguments = [
+        "-m",
+        "tests.benchmarks.export_speed",
+        "--job",
+        str(workspace.root),
+        run,
+        "stop" if stops else "check",
+    ]
+    began = time.time()
+    phases = json.loads(_run(arguments).splitlines()[-1])
+    made = [phase for phase, _ in phases].index("Checking", 1)
+    ends = [at for _, at in phases[1 : made + 1]]
+    steps = {"start": phases[0][1] - began}
+    steps |= {phase: end - at for (phase, at), end in zip(phases[:made], ends, strict=True)}
+    return steps if stops else {"checks": phases[-1][1] - phases[made][1]}
+
+
+def _job(root: str, run: str, until: str) -> None:
     from backend.export import job
 
-    began = time.perf_counter()
+    work = Work(Workspace.open(Path(root)), {"run": run, "to": "gguf:Q8_0", "name": "model"}, until == "stop")
     job.run(work)
-    return work.checking[1] - began
+    print(json.dumps([*work.phases, ("end", time.time())]))
 
 
-def _checks(work: Work) -> float:
-    from backend.export import job
-
-    job.run(work)
-    return round(time.perf_counter() - work.checking[1], 2)
-
-
-def _by_hand(model: Path, adapter: Path, folder: Path) -> float:
+def _by_hand(model: Path, adapter: Path, folder: Path) -> dict[str, float]:
     from backend.gguf.convert import converter
 
     folder.mkdir()
     merged, f16, q8 = folder / "merged", folder / "model-F16.gguf", folder / "model-Q8_0.gguf"
-    began = time.perf_counter()
-    for arguments in (
-        ["-c", _MERGE, str(model), str(adapter), str(merged)],
-        [str(converter()), str(merged), "--outfile", str(f16), "--outtype", "f16"],
-        ["-c", _QUANTIZE, str(f16), str(q8)],
-    ):
-        environment = {**child_environment(), "HF_HUB_OFFLINE": "1"}
-        done = subprocess.run(
-            [sys.executable, *arguments], cwd=PROJECT_ROOT, env=environment, capture_output=True, check=False
-        )
-        assert done.returncode == 0, done.stderr.decode()[-2000:]
+    steps = {
+        "merge": ["-c", _MERGE, str(model), str(adapter), str(merged)],
+        "convert": [str(converter()), str(merged), "--outfile", str(f16), "--outtype", "f16"],
+        "quantize": ["-c", _QUANTIZE, str(f16), str(q8)],
+    }
+    seconds = {}
+    for name, arguments in steps.items():
+        began = time.time()
+        _run(arguments)
+        seconds[name] = time.time() - began
     assert q8.stat().st_size > 0
-    return time.perf_counter() - began
+    return seconds
+
+
+def _run(arguments: Sequence[str]) -> str:
+    environment = {**child_environment(), "HF_HUB_OFFLINE": "1"}
+    done = subprocess.run(
+        [sys.executable, *arguments], cwd=PROJECT_ROOT, env=environment, capture_output=True, check=False
+    )
+    assert done.returncode == 0, done.stderr.decode()[-2000:]
+    return done.stdout.decode()
 
 
 def _narrow(model: Path, folder: Path) -> Path:
@@ -140,5 +174,8 @@ def _narrow(model: Path, folder: Path) -> Path:
 
 
 if __name__ == "__main__":
-    smoke_run = "--smoke" in sys.argv
-    main(1 if smoke_run else ROUNDS, smoke_run)
+    if "--job" in sys.argv:
+        _job(*sys.argv[2:])
+    else:
+        smoke_run = "--smoke" in sys.argv
+        main(1 if smoke_run else ROUNDS, smoke_run)
