@@ -34,8 +34,8 @@ _MODEL_TYPES: dict[str, dict[str, Any]] = {
 }
 SUPPORTED = frozenset(_MODEL_TYPES)
 _OTHER_LAYERS = {"lfm2": "conv", "qwen3_5_text": "linear_attention"}
-# Multimodal types of which transformers loads the text part alone (AutoModelForCausalLM).
-_MULTIMODAL = frozenset({"qwen3_5"})
+# Multimodal types of which the text part is loaded alone (`models.causal_lm.load`).
+_MULTIMODAL = frozenset({"qwen3_5", "gemma3", "mistral3"})
 
 
 def read(path: Path) -> Architecture:

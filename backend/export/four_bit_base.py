@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from backend.export import weights
 from backend.export.lora_merge import stored_name
 from backend.export.weights import DTYPES, Edit
-from backend.models import four_bit, model_folder
+from backend.models import causal_lm, four_bit, model_folder
 from backend.models.safetensors_header import Stored
 from backend.records.specs import Precision, TrainSettings
 from backend.training import model as training_model
@@ -73,11 +73,11 @@ class FourBitBase:
         """The modules whose weights are in 4-bit; builds the model without weights."""
         import torch
         from bitsandbytes.nn import Linear4bit
-        from transformers import AutoConfig, AutoModelForCausalLM
+        from transformers import AutoModelForCausalLM
         from transformers.quantizers import AutoHfQuantizer
 
         with torch.device("meta"):
-            empty = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(self.model, local_files_only=True))
+            empty = AutoModelForCausalLM.from_config(causal_lm.config_of(self.model))
         quantizer = AutoHfQuantizer.from_config(four_bit.config(self.device.four_bit_dtype), pre_quantized=False)
         quantizer.preprocess_model(empty, device_map={"": "cpu"})
         return [name for name, module in empty.named_modules() if isinstance(module, Linear4bit)]

@@ -23,7 +23,7 @@ from backend.export.request import HOME, ExportRequest, Stopped
 from backend.export.take_home import Maker
 from backend.files import manifest
 from backend.files.listing import files_in
-from backend.models import model_folder
+from backend.models import causal_lm, model_folder
 
 
 def run(context: Any) -> dict[str, Any]:
@@ -63,7 +63,9 @@ def _adapter(request: ExportRequest) -> None:
     model_folder.make_portable(folder, request.run.model.id)
     request.report_phase("Checking", 1, 2)
     steps.check_tokens(request, folder)
-    guides = programs.for_adapter(request.name, request.run.model.id, request.instruction)
+    guides = programs.for_adapter(
+        request.name, request.run.model.id, request.instruction, causal_lm.key_mapping(request.run.model.path)
+    )
     steps.write_guides(request, guides, folder / programs.FILE)
     _pack(request, folder)
 
@@ -73,7 +75,8 @@ def _merged(request: ExportRequest) -> None:
     steps.merge_model(request, folder)
     request.report_phase("Checking", 0, 1)
     steps.check_tokens(request, folder)
-    steps.write_guides(request, programs.for_merged(request.name, request.instruction), folder / programs.FILE)
+    guides = programs.for_merged(request.name, request.instruction, causal_lm.key_mapping(folder))
+    steps.write_guides(request, guides, folder / programs.FILE)
     _pack(request, folder)
 
 

@@ -94,7 +94,8 @@ def stored_name(module: str, names: set[str]) -> str | None:
     """
     weight = f"{module}.weight"
     inner = weight.partition(".")[2]
-    inside = [f"{prefix}.{inner}" for prefix in ("language_model.model", "model.language_model", "language_model")]
+    prefixes = ("language_model.model", "model.language_model", "language_model", "model.text_model", "text_model")
+    inside = [f"{prefix}.{inner}" for prefix in prefixes]
     return next((name for name in (weight, inner, *inside, f"language_model.{weight}") if name in names), None)
 
 

@@ -21,7 +21,7 @@ from backend.errors import ExportFailed, NotEnough
 from backend.export import weights
 from backend.export.lora_merge import Adapter
 from backend.export.weights import DTYPES, Edit
-from backend.models import model_folder
+from backend.models import causal_lm, model_folder
 from backend.models.safetensors_header import Stored
 from backend.records.units import MIB
 
@@ -87,13 +87,15 @@ def merge(
     """
     source = model if (trained / "adapter_config.json").is_file() else trained
     require_memory(source)
-    stored = weights.stored(source)
+    stored, base = weights.stored(source), weights.stored(model)
+    if source == trained and (mapping := causal_lm.key_mapping(model)):
+        base = {causal_lm.own_name(name, mapping): one for name, one in base.items()}
     changes = _changes(trained, stored)
     before: tuple[list[torch.Tensor], list[torch.Tensor]] | None = None
     for dtype in ("float16" if for_gguf else None, "float32"):
         shutil.rmtree(out, ignore_errors=True)
         out.mkdir(parents=True)
-        weights.rewrite(source, out, _edits(stored, changes, weights.stored(model), dtype), report)
+        weights.rewrite(source, out, _edits(stored, changes, base, dtype), report)
         _copy_other_files(model, trained, out, dtype)
         written()
         before = before or _before(model, trained, texts)
@@ -177,7 +179,9 @@ def _cast(weight: torch.Tensor, dtype: str) -> torch.Tensor:
 def _copy_other_files(model: Path, trained: Path, out: Path, dtype: str | None) -> None:
     """Configuration and tokenizer as the base has them; the tokenizer as it was trained with."""
     model_folder.copy_other_files(model, out)
-    for name in model_folder.TOKENIZER_FILES:
+    is_full = not (trained / "adapter_config.json").is_file()
+    own = ("config.json",) if is_full and causal_lm.key_mapping(model) else ()  # a language part has left the others
+    for name in (*model_folder.TOKENIZER_FILES, *own):
         if (trained / name).is_file():
             shutil.copyfile(trained / name, out / name)
     if dtype and dtype != model_folder.saved_dtype(model):

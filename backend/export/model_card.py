@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from backend.errors import BadInput
 from backend.export import snippets
-from backend.models import catalogue
+from backend.models import catalogue, causal_lm
 from backend.records.specs import RunSpec, TrainSettings, format_decimal
 
 _NOTE = """\
@@ -120,7 +120,8 @@ def _use(run: RunSpec, form: str, instruction: str) -> str:
     if form == "gguf":
         shown = textwrap.indent(f"{instruction}\n", "    ") if instruction else ""
         return f"{shown}The steps for LM Studio, Ollama, llama.cpp and Jan are in the text file next to the model.\n"
-    code = textwrap.indent(snippets.with_transformers(form, run.model.id, instruction), "    ")
+    renamed = {} if run.settings.method == "full" else causal_lm.key_mapping(run.model.path)
+    code = textwrap.indent(snippets.with_transformers(form, run.model.id, instruction, renamed=renamed), "    ")
     return (
         f"{code}\nThe tokenizer files in this folder contain the chat template and the end token that the model was "
         "trained with.\n"

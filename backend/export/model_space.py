@@ -12,6 +12,7 @@ from string import Template
 
 from backend.export.space import ON_A_PROCESSOR, TEMPLATES
 from backend.files.json_file import write_json
+from backend.models import causal_lm
 from backend.records.specs import RunSpec
 from backend.settings import PROJECT_ROOT
 
@@ -36,6 +37,7 @@ def write(folder: Path, name: str, run: RunSpec, instruction: str) -> None:
         "requirements.txt": "\n".join([*pinned, ON_A_PROCESSOR]) + "\n",
         "app.py": (_APP / "app.py").read_text("utf-8"),
     }
+    renamed = {} if run.settings.method == "full" else causal_lm.key_mapping(run.model.path)
     for file, text in texts.items():
         (folder / file).write_text(text, "utf-8", newline="\n")
-    write_json(folder / "settings.json", {"name": name, "instruction": instruction})
+    write_json(folder / "settings.json", {"name": name, "instruction": instruction, "renamed": renamed})

@@ -7,7 +7,7 @@ a real export is in docs/using-exports.md.
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from backend.export import snippets
@@ -80,8 +80,8 @@ def for_gguf(file: str, instruction: str = "") -> list[Program]:
     ]
 
 
-def for_merged(name: str, instruction: str = "") -> list[Program]:
-    """The programs for the folder NAME-merged."""
+def for_merged(name: str, instruction: str = "", renamed: Mapping[str, str] | None = None) -> list[Program]:
+    """The programs for the folder NAME-merged. renamed: as for `snippets.with_transformers`."""
     folder = f"{name}-merged"
     ask = snippets.with_openai("http://127.0.0.1:8000/v1", "unused", name, instruction)
     return [
@@ -116,14 +116,16 @@ def for_merged(name: str, instruction: str = "") -> list[Program]:
                 "Save the text below as ask.py, next to that folder.",
                 "Run it: python ask.py",
             ),
-            snippets.with_transformers("merged", "", instruction, folder),
+            snippets.with_transformers("merged", "", instruction, folder, renamed),
             "https://huggingface.co/docs/transformers/llm_tutorial",
         ),
     ]
 
 
-def for_adapter(name: str, base: str, instruction: str = "") -> list[Program]:
-    """The program for the folder NAME-adapter. base: the id of the base model."""
+def for_adapter(
+    name: str, base: str, instruction: str = "", renamed: Mapping[str, str] | None = None
+) -> list[Program]:
+    """The program for the folder NAME-adapter. base: the id of the base model. renamed: as for `for_merged`."""
     folder = f"{name}-adapter"
     return [
         Program(
@@ -134,7 +136,7 @@ def for_adapter(name: str, base: str, instruction: str = "") -> list[Program]:
                 "Save the text below as ask.py, next to that folder.",
                 "Run it: python ask.py",
             ),
-            snippets.with_transformers("adapter", base, instruction, folder),
+            snippets.with_transformers("adapter", base, instruction, folder, renamed),
             "https://huggingface.co/docs/peft/quicktour",
         )
     ]

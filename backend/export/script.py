@@ -22,6 +22,7 @@ from typing import Any
 
 from backend.errors import ExportFailed
 from backend.export.request import ExportRequest
+from backend.models import causal_lm
 from backend.models.local import is_local
 from backend.models.model_folder import TOKENIZER_FILES
 from backend.records.encoded import IGNORED
@@ -80,6 +81,7 @@ def settings(run: RunSpec, rows: int, validation_rows: int, precision: str, pad_
     return {
         "MODEL": "" if is_local(run.model.id) else run.model.id,
         "REVISION": run.model.revision,
+        "RENAMED": causal_lm.key_mapping(run.model.path),
         "TRAINER": chosen.trainer,
         "BETA": chosen.beta,
         "METHOD": chosen.method,
@@ -110,6 +112,7 @@ def settings(run: RunSpec, rows: int, validation_rows: int, precision: str, pad_
 _COMMENTS = {
     "MODEL": "its name on the Hugging Face hub; --model takes a folder",
     "REVISION": "its commit there; if empty, the newest one is used",
+    "RENAMED": "weights of the language part, where the model has others: their names there, and alone",
     "TRAINER": "sft learns the answers; dpo the difference between a better and a worse answer",
     "BETA": "dpo only: how closely it stays to the base model",
     "METHOD": "lora, qlora (4-bit) or full",

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 
 _ADAPTER = """\
 from peft import PeftModel
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import {names}
 
 folder = {folder}
 tokenizer = AutoTokenizer.from_pretrained(folder)
-base = AutoModelForCausalLM.from_pretrained({base})
+base = AutoModelForCausalLM.from_pretrained({loaded})
 model = PeftModel.from_pretrained(base, folder)
 """
 _MERGED = """\
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import {names}
 
 folder = {folder}
 tokenizer = AutoTokenizer.from_pretrained(folder)
-model = AutoModelForCausalLM.from_pretrained(folder)
+model = AutoModelForCausalLM.from_pretrained({loaded})
 """
 _ANSWER = """\
 prompt = tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
@@ -40,6 +41,7 @@ curl {url}/chat/completions -H "Authorization: Bearer {key}" -H "Content-Type: a
 _SPREADSHEET = """\
 import csv
 import json
+from collections.abc import Mapping
 from urllib.request import Request, urlopen
 
 def ask(question):
@@ -78,11 +80,19 @@ document.querySelector("form").onsubmit = async (event) => {{
 """
 
 
-def with_transformers(form: str, base: str, instruction: str = "", folder: str = ".") -> str:
-    """Answers one question with the "merged" model in `folder`, or with the "adapter" there on its base model."""
-    start = _ADAPTER.format(base=json.dumps(base), folder=json.dumps(folder))
-    if form != "adapter":
-        start = _MERGED.format(folder=json.dumps(folder))
+def with_transformers(
+    form: str, base: str, instruction: str = "", folder: str = ".", renamed: Mapping[str, str] | None = None
+) -> str:
+    """Answers one question with the "merged" model in `folder`, or with the "adapter" there on its base model.
+
+    renamed: the `key_mapping` of a model of which only the language part is loaded (models/causal_lm.py).
+    """
+    names, loaded = "AutoModelForCausalLM, AutoTokenizer", json.dumps(base) if form == "adapter" else "folder"
+    if renamed:  # the language part alone
+        names = f"AutoConfig, {names}"
+        part = f"config=AutoConfig.from_pretrained({loaded}).get_text_config()"
+        loaded += f",\n    {part},\n    key_mapping={json.dumps(dict(renamed))},\n"
+    start = (_ADAPTER if form == "adapter" else _MERGED).format(folder=json.dumps(folder), names=names, loaded=loaded)
     return f"{start}\n{_messages(instruction)}{_ANSWER}"
 
 

@@ -7,6 +7,7 @@ the names and shapes of the tensors in their files.
 from __future__ import annotations
 
 import importlib.util
+import json
 import re
 from functools import cache
 from math import prod
@@ -17,6 +18,8 @@ from backend.errors import BadInput
 from backend.models import safetensors_header
 
 _LISTS = {"causal": "MODEL_FOR_CAUSAL_LM_MAPPING_NAMES", "masked": "MODEL_FOR_MASKED_LM_MAPPING_NAMES"}
+# Of a language part among others: "model.language_model." as transformers 5 names it, or as older versions did.
+_EMBEDDINGS = re.compile(r"((?:\w+\.)*(?:language|text)_model\.(?:\w+\.)*)embed_tokens\.weight")
 _IN_A_BLOCK = re.compile(r"(?:.*?\.)?(\d+)\.(.+)\.weight")
 # Besides what is no linear layer, those that peft refuses because a state-space kernel reads their weights itself.
 _NOT_LINEAR = re.compile(r"experts|embed|norm|router|(^|\.)(gate|shared_expert_gate|(mamba|mixer)\.out_proj)$")
@@ -24,33 +27,111 @@ _NOT_LINEAR = re.compile(r"experts|embed|norm|router|(^|\.)(gate|shared_expert_g
 
 def check(config: dict[str, Any], source: str) -> None:
     """Raises BadInput when transformers does not load the model with this `config` as a causal language model."""
+    if is_divided(config):
+        return
     kind = str(config.get("model_type", ""))
-    loaded_as = _classes("causal").get(kind, "")
+    loaded_as = classes().get(kind, "")
     if not loaded_as:
         why = f"transformers knows no language model of its type, {kind or 'which is missing'}."
     elif "ConditionalGeneration" in loaded_as or config.get("is_encoder_decoder"):
         why = "Its language part can't be loaded without the parts for pictures, sound or reading."
-    elif kind in _classes("masked") and not config.get("is_decoder"):
+    elif kind in classes("masked") and not config.get("is_decoder"):
         why = "It fills gaps in a text instead of continuing it."
     else:
         return
-    raise BadInput(
+    raise rejected(source, why)
+
+
+def rejected(source: str, why: str) -> BadInput:
+    return BadInput(
         f"The model {source} can't be trained.", why, "Choose a language model, such as one from the catalogue."
     )
 
 
+def is_divided(config: dict[str, Any]) -> bool:
+    """Whether `load` loads the language part of the model with this config.json alone."""
+    part = config.get("text_config")
+    whole = classes().get(str(config.get("model_type", "")), "ConditionalGeneration")
+    return (
+        isinstance(part, dict)
+        and "ConditionalGeneration" in whole
+        and classes().get(str(part.get("model_type", "")), "").endswith("ForCausalLM")
+    )
+
+
+def key_mapping(folder: Path) -> dict[str, str]:
+    """transformers' `key_mapping`, which names the weights of the language part of the model in `folder` as those of
+    a model without other parts; {} for a model that has none, or that transformers divides by itself.
+
+    Raises BadInput where the names of its weights don't show which are the language part's.
+    """
+    try:
+        config = json.loads((folder / "config.json").read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    if not isinstance(config, dict) or not is_divided(config):
+        return {}
+    names = [name for file in sorted(folder.glob("*.safetensors")) for name in _shapes(file)]
+    inside = next((found[1] for name in names if (found := _EMBEDDINGS.fullmatch(name))), None)
+    if inside is None:
+        raise rejected(folder.name, "The names of its weights don't show which are its language part's.")
+    output = next((name for name in names if name.endswith("lm_head.weight")), "lm_head.weight")
+    renamed = {} if output == "lm_head.weight" else {f"^{re.escape(output)}": "lm_head.weight"}
+    return {**renamed, f"^{re.escape(inside)}": "model."}
+
+
+def own_name(name: str, mapping: dict[str, str]) -> str:
+    """The name of a weight in the language part alone. mapping: the model's `key_mapping`."""
+    return next((re.sub(old, new, name) for old, new in mapping.items() if re.match(old, name)), name)
+
+
+def load(folder: Path, **options: Any) -> Any:
+    """The language model in `folder` as transformers loads it, without other parts. options: of `from_pretrained`.
+
+    transformers has a class for the language part of many models, but loads the whole of some, unless it is given
+    that part's config and the names of its weights (5.24, `auto_factory.py` and `modeling_utils.py`).
+    Raises BadInput as `key_mapping`, and where weights are missing.
+    """
+    from transformers import AutoModelForCausalLM
+
+    if mapping := key_mapping(folder):
+        options |= {"config": config_of(folder), "key_mapping": mapping}
+    options |= {"use_safetensors": True, "local_files_only": True, "output_loading_info": True}
+    model, found = AutoModelForCausalLM.from_pretrained(folder, **options)
+    if missing := sorted(found["missing_keys"]):  # transformers would start with random ones
+        raise rejected(folder.name, f"{len(missing)} of its weights are missing, such as {missing[0]}.")
+    return model
+
+
+def config_of(folder: Path) -> Any:
+    """transformers' config of the model in `folder`, of the language part where that is loaded alone."""
+    from transformers import AutoConfig
+
+    whole = AutoConfig.from_pretrained(folder, local_files_only=True)
+    if not key_mapping(folder):
+        return whole
+    part = whole.get_text_config()
+    names = (name for file in folder.glob("*.safetensors") for name in _shapes(file))
+    part.tie_word_embeddings = not any(name.endswith("lm_head.weight") for name in names)
+    return part
+
+
 def blocks(folder: Path) -> tuple[int, int, dict[str, tuple[int, int]]]:
     """The parameters of the model in `folder`, the number of its blocks, and the linear layers of a block: their path
-    in it, such as "self_attn.q_proj", and their shape. Experts, which transformers joins in one tensor, are left out.
+    in it, such as "self_attn.q_proj", and their shape. Experts, which transformers joins in one tensor, are left out,
+    and so is whatever is not the language part.
 
     Raises BadInput for a damaged file.
     """
+    ours = re.compile("|".join(key_mapping(folder)) or "(?!.*vision)")
     parameters, last, layers = 0, -1, dict[str, tuple[int, int]]()
     for file in sorted(folder.glob("*.safetensors")):
         for name, shape in _shapes(file).items():
+            if not ours.match(name):
+                continue
             parameters += prod(shape)
             found = _IN_A_BLOCK.fullmatch(name)
-            if found and "vision" not in name:
+            if found:
                 last = max(last, int(found[1]))
                 if len(shape) == 2 and not _NOT_LINEAR.search(found[2]):
                     layers.setdefault(found[2], (shape[0], shape[1]))
@@ -65,7 +146,7 @@ def targets(layers: dict[str, tuple[int, int]]) -> tuple[tuple[str, ...], tuple[
 
 
 @cache
-def _classes(which: str) -> dict[str, str]:
+def classes(which: str = "causal") -> dict[str, str]:
     """transformers' class for each model_type in one of its lists."""
     spec = importlib.util.find_spec("transformers")
     if spec is None or not spec.origin:

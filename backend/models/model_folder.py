@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from backend.errors import MissingPart, WorkspaceProblem
+from backend.models import causal_lm
 
 if TYPE_CHECKING:
     import torch
@@ -80,11 +81,8 @@ def check_adapter(folder: Path) -> None:
 def load(folder: Path, dtype: torch.dtype, **options: Any) -> Any:
     """The causal language model in `folder`, in evaluation mode, on the CPU, its weights as `dtype`. options: of
     transformers' `from_pretrained`."""
-    from transformers import AutoModelForCausalLM
-
     check(folder)
-    options |= {"dtype": dtype, "use_safetensors": True, "local_files_only": True}
-    return AutoModelForCausalLM.from_pretrained(folder, **options).eval()
+    return causal_lm.load(folder, dtype=dtype, **options).eval()
 
 
 def working_dtype(folder: Path) -> torch.dtype:

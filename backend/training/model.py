@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from backend.errors import BadSetting, TrainingFailed
 from backend.estimate.plan import EAGER_ATTENTION_LIMIT
-from backend.models import four_bit, model_folder
+from backend.models import causal_lm, four_bit, model_folder
 from backend.records.specs import TrainSettings
 from backend.training.device import Device, return_freed_memory
 from backend.training.oom import require_four_bit
@@ -69,7 +69,6 @@ def missing_kernels(model: Any, device: Device) -> list[str]:
 def load(folder: Path, settings: TrainSettings, device: Device) -> Any:
     """The base model: in 4-bit for QLoRA, in float32 where all of it is trained, else in the device's precision."""
     import torch
-    from transformers import AutoModelForCausalLM
     from transformers.utils import is_flash_attn_2_available
 
     chosen: dict[str, Any] = {"dtype": torch.float32 if settings.method == "full" else device.dtype}
@@ -84,7 +83,7 @@ def load(folder: Path, settings: TrainSettings, device: Device) -> Any:
             "quantization_config": four_bit.config(device.four_bit_dtype),
             "device_map": {"": 0 if device.kind == "cuda" else "cpu"},
         }
-    return AutoModelForCausalLM.from_pretrained(folder, use_safetensors=True, local_files_only=True, **chosen)
+    return causal_lm.load(folder, **chosen)
 
 
 def _repeat_grouped_keys() -> None:

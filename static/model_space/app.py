@@ -5,14 +5,18 @@ import threading
 from pathlib import Path
 
 import gradio as gr
-from transformers import AutoModelForCausalLM, AutoTokenizer, TextIteratorStreamer
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, TextIteratorStreamer
 
 HERE = Path(__file__).parent
 SETTINGS = json.loads((HERE / "settings.json").read_text("utf-8"))
 LONGEST_ANSWER = 512  # tokens
 
 tokenizer = AutoTokenizer.from_pretrained(HERE / "model")
-model = AutoModelForCausalLM.from_pretrained(HERE / "model", dtype="auto")
+options = {}
+if SETTINGS["renamed"]:  # a model that also sees: its language part alone
+    part = AutoConfig.from_pretrained(HERE / "model").get_text_config()
+    options = {"config": part, "key_mapping": SETTINGS["renamed"]}
+model = AutoModelForCausalLM.from_pretrained(HERE / "model", dtype="auto", **options)
 
 
 def text_of(content):

@@ -30,6 +30,7 @@ from pathlib import Path
 # settings
 MODEL = ""
 REVISION = ""
+RENAMED = {}
 TRAINER = "sft"
 BETA = 0.1
 METHOD = "lora"
@@ -133,6 +134,13 @@ def micro_batches(rows):
     return [ordered[i : i + MICRO_BATCH] for i in range(0, len(ordered), MICRO_BATCH)]
 
 
+def language_part(name, revision):
+    """The configuration of the language part of a model that also sees or hears."""
+    from transformers import AutoConfig
+
+    return AutoConfig.from_pretrained(name, revision=revision).get_text_config()
+
+
 def build(name, device, dtype):
     """The model with its trainable weights in float32: an adapter (on a 4-bit base for QLoRA), or all of it."""
     import torch
@@ -149,6 +157,8 @@ def build(name, device, dtype):
             bnb_4bit_compute_dtype=dtype,
         )
         options |= {"quantization_config": four_bit, "device_map": {"": device}}
+    if RENAMED:
+        options |= {"config": language_part(name, options.get("revision")), "key_mapping": RENAMED}
     model = AutoModelForCausalLM.from_pretrained(name, use_safetensors=True, **options)
     model.config.use_cache = False
     torch.manual_seed(SEED)

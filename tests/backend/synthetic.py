@@ -21,6 +21,7 @@ ANSWER = '{"intent":"track","order_id":"4711"}'
 def make_adapter(folder: Path, model: Path, strength: float = 0.05, rank: int = 4, seed: int = 0) -> Path:
     """An adapter on q_proj and v_proj of `model`. strength: standard deviation of B (0: no effect)."""
     config = json.loads((model / "config.json").read_text("utf-8"))
+    config = config.get("text_config", config)
     width, heads = config["hidden_size"], config["num_attention_heads"]
     out = {"q_proj": width, "v_proj": width // heads * config["num_key_value_heads"]}
     draw = np.random.default_rng(seed)

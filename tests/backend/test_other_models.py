@@ -10,9 +10,10 @@ import pytest
 from backend import training
 from backend.chat.engine import Sampling
 from backend.chat.torch_engine import TorchEngine
+from backend.errors import BadInput
 from backend.estimate import estimate, plan_from
 from backend.export.merge import merge
-from backend.models import catalogue
+from backend.models import catalogue, model_folder
 from backend.models.catalogue import Entry
 from backend.models.local import learned
 from backend.records.specs import Hardware
@@ -22,7 +23,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")  # peft and trl
 
 LAYERS = {
     "gpt2": {"c_attn", "c_proj", "c_fc"},
-    "gemma3_text": {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"},
+    "gemma3": {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"},
     "phi": {"q_proj", "k_proj", "v_proj", "dense", "fc1", "fc2"},
     "mixtral": {"q_proj", "k_proj", "v_proj", "o_proj"},
 }
@@ -58,6 +59,47 @@ def run(folder: Path, model: Path, entry: Entry) -> FakeWork:
     return work
 
 
+@pytest.mark.parametrize("kind", ["gemma3", "gemma4", "mistral3"])
+def test_a_language_part_alone_answers_as_in_the_whole_model(kind: str, tmp_path: Path) -> None:
+    import torch
+    from transformers import AutoModelForImageTextToText
+
+    model = make_model(tmp_path / "model", kind)
+    ids = torch.tensor([[5, 6, 7, 8, 9]])
+    pictures = {"token_type_ids": torch.zeros_like(ids)} if kind == "gemma3" else {}
+    whole = AutoModelForImageTextToText.from_pretrained(model, dtype=torch.float32, local_files_only=True).eval()
+    alone = model_folder.load(model, torch.float32)
+    assert not [name for name, _ in alone.named_modules() if "vision" in name]
+    with torch.inference_mode():
+        assert torch.equal(alone(input_ids=ids).logits, whole(input_ids=ids, **pictures).logits)
+
+
+def test_missing_weights_are_noticed(tmp_path: Path, tiny_model: Path) -> None:
+    import shutil
+
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    shutil.copytree(tiny_model, tmp_path / "model")
+    weights = load_file(tiny_model / "model.safetensors")
+    del weights["model.layers.1.mlp.up_proj.weight"]
+    save_file(weights, tmp_path / "model" / "model.safetensors", {"format": "pt"})
+    with pytest.raises(BadInput, match=r"up_proj"):
+        model_folder.load(tmp_path / "model", torch.float32)
+
+
+def test_all_weights_of_a_language_part_become_a_model_of_its_own(tmp_path: Path) -> None:
+    """Stored with the names of one: transformers would give them those in the whole model."""
+    import torch
+
+    model = make_model(tmp_path / "model", "mistral3")
+    work = make_run(tmp_path / "run", model, rows=8, validation=2, max_steps=2, method="full")
+    assert training.run(work)["state"] == "completed"
+    assert merge(model, learned(work.folder, "full"), tmp_path / "merged", [[4, 5, 6, 7]]).ok
+    merged = model_folder.load(tmp_path / "merged", torch.float32)
+    assert type(merged).__name__ == "Ministral3ForCausalLM"
+
+
 def adapter(work: FakeWork) -> Path:
     return learned(work.folder, "lora")
 
@@ -70,9 +112,9 @@ def test_its_linear_layers_are_found_and_its_size(trained: Trained) -> None:
 def test_its_memory_is_computed_only_where_its_structure_is_known(trained: Trained) -> None:
     settings = training_settings(trained.work)
     found = estimate(trained.entry.architecture, plan_from(settings, "fp32"), Hardware())
-    assert (found.fit.badge == "unknown") == (trained.kind != "gemma3_text")
+    assert (found.fit.badge == "unknown") == (trained.kind != "gemma3")
     assert found.fit.fits
-    assert (found.memory.parts.keys() == {"weights"}) == (trained.kind != "gemma3_text")
+    assert (found.memory.parts.keys() == {"weights"}) == (trained.kind != "gemma3")
 
 
 def training_settings(work: FakeWork) -> Any:

@@ -28,6 +28,7 @@ SPECIALS = ["<pad>", "<|user|>", "<|assistant|>", "<|end|>"]
 
 _SHAPE = {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 4}
 _GROUPED = {**_SHAPE, "num_key_value_heads": 2}
+_EYES = {**_SHAPE, "num_hidden_layers": 1, "image_size": 28}
 _SHAPES: dict[str, dict[str, Any]] = {
     "llama": {**_GROUPED, "tie_word_embeddings": True},
     "gpt2": {
@@ -39,7 +40,16 @@ _SHAPES: dict[str, dict[str, Any]] = {
         "attn_pdrop": 0,
         "resid_pdrop": 0,
     },
-    "gemma3_text": {**_GROUPED, "head_dim": 16, "sliding_window": 64, "pad_token_id": 0},
+    "gemma3": {"text_config": {**_GROUPED, "head_dim": 16, "sliding_window": 64, "pad_token_id": 0}},
+    "gemma4": {
+        "text_config": {
+            **_GROUPED,
+            "head_dim": 16,
+            "hidden_size_per_layer_input": 16,
+            "vocab_size_per_layer_input": 44,
+        }
+    },
+    "mistral3": {"text_config": {**_GROUPED, "model_type": "ministral3", "head_dim": 16}},
     "phi": {**_SHAPE, "pad_token_id": 0},
     "mixtral": {**_GROUPED, "num_local_experts": 4, "num_experts_per_tok": 2, "pad_token_id": 0},
 }
@@ -48,11 +58,12 @@ _SHAPES: dict[str, dict[str, Any]] = {
 def make_model(folder: Path, kind: str = "llama", **config: Any) -> Path:
     """A model of 2 layers and width 64 with random weights (seed 0), saved as safetensors with its tokenizer.
 
-    kind: its model_type, one of _SHAPES. config: values of its configuration.
+    kind: its model_type, one of _SHAPES. config: values of its configuration. Models with a `text_config` also have
+    eyes: they are saved whole.
     """
     import torch
     from tokenizers import Tokenizer, models, pre_tokenizers
-    from transformers import AutoConfig, AutoModelForCausalLM
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageTextToText
 
     words = [*SPECIALS, *WORDS]
     tokenizer = Tokenizer(models.WordLevel({word: i for i, word in enumerate(words)}, unk_token="<pad>"))
@@ -60,7 +71,11 @@ def make_model(folder: Path, kind: str = "llama", **config: Any) -> Path:
     tokenizer.add_special_tokens(SPECIALS)
     torch.manual_seed(0)
     shape = {"vocab_size": len(words), **_SHAPES[kind], **config}
-    model = AutoModelForCausalLM.from_config(AutoConfig.for_model(kind, **shape), dtype=torch.float32)
+    classes: Any = AutoModelForCausalLM
+    if "text_config" in shape:
+        classes = AutoModelForImageTextToText
+        shape = {"text_config": {"vocab_size": len(words), **shape["text_config"]}, "vision_config": _EYES}
+    model = classes.from_config(AutoConfig.for_model(kind, **shape), dtype=torch.float32)
     model.save_pretrained(folder)
     tokenizer.save(str(folder / "tokenizer.json"))
     about = {

@@ -11,6 +11,7 @@ from typing import Any
 from backend.files.atomic import fsync, fsync_names, replace_file
 from backend.files.disk_errors import disk_errors
 from backend.files.listing import files_in
+from backend.models import causal_lm
 from backend.models.model_folder import TOKENIZER_FILES
 from backend.training.distributed.collective import ProcessGroup
 from backend.training.distributed.sharding import copy_into, gather
@@ -33,7 +34,7 @@ def saved(model: Any, base_folder: Path, target: Path, group: ProcessGroup) -> I
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True)
     try:
-        _save(model, unfinished, weights)
+        _save(model, unfinished, weights, base_folder)
         for name in TOKENIZER_FILES:
             if (base_folder / name).is_file():
                 shutil.copyfile(base_folder / name, unfinished / name)
@@ -67,10 +68,12 @@ def load(model: Any, folder: Path) -> None:
         raise KeyError(f"{len(needed)} weights are missing")
 
 
-def _save(model: Any, folder: Path, weights: dict[str, Any] | None) -> None:
+def _save(model: Any, folder: Path, weights: dict[str, Any] | None, base_folder: Path) -> None:
     with disk_errors():
         if hasattr(model, "peft_config"):
             model.save_pretrained(folder, state_dict=weights, save_embedding_layers=False)
             (folder / "README.md").unlink(missing_ok=True)  # peft's blank model card
         else:
-            model.save_pretrained(folder, state_dict=weights)
+            # A language part that was loaded alone is a model of its own, and its weights get the names of one.
+            alone = bool(causal_lm.key_mapping(base_folder))
+            model.save_pretrained(folder, state_dict=weights, save_original_format=not alone)

@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 
 from backend.export import programs
+from backend.models import causal_lm
 from backend.tokens.tokenizer import ChatTokenizer
 from tests.backend.synthetic import make_adapter
+from tests.backend.tiny_run import make_model
 
 GUIDES = {
     "gguf": programs.for_gguf("bakery-Q8_0.gguf", "Be warm."),
@@ -40,15 +42,24 @@ def test_the_text_file_has_all_steps_and_the_instruction(kind: str) -> None:
 
 
 @pytest.mark.filterwarnings("ignore::FutureWarning")  # peft uses names that transformers renames
+@pytest.mark.parametrize("family", ["llama", "mistral3"])
 @pytest.mark.parametrize("kind", ["merged", "adapter"])
 def test_the_python_asks_with_the_tokens_of_training(
-    kind: str, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    kind: str, family: str, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Also of a model that sees, of which the language part alone was trained."""
     monkeypatch.chdir(tmp_path)
     folder = tmp_path / f"bakery-{kind}"
-    make_adapter(folder, tiny_model) if kind == "adapter" else folder.symlink_to(tiny_model)
-    guides = programs.for_merged("bakery") if kind == "merged" else programs.for_adapter("bakery", str(tiny_model))
+    model = tiny_model if family == "llama" else make_model(tmp_path / "model", family)
+    make_adapter(folder, model) if kind == "adapter" else folder.symlink_to(model)
+    renamed = causal_lm.key_mapping(model)
+    merged, adapter = (
+        programs.for_merged("bakery", "", renamed),
+        programs.for_adapter("bakery", str(model), "", renamed),
+    )
+    guides = merged if kind == "merged" else adapter
     variables: dict[str, Any] = {}
     exec(guides[-1].code, variables)
-    expected = ChatTokenizer.load(tiny_model).prompt_ids([{"role": "user", "content": "Hello"}])
+    assert "vision" not in str(variables["model"])
+    expected = ChatTokenizer.load(model).prompt_ids([{"role": "user", "content": "Hello"}])
     assert variables["answer"][0, : len(expected)].tolist() == expected

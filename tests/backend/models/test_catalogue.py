@@ -200,7 +200,8 @@ def test_a_model_whose_memory_is_not_modeled_is_read_from_its_tensors(tmp_path: 
         {"model_type": "never_heard_of"},
         {"model_type": "t5", "is_encoder_decoder": True},
         {"model_type": "bert"},
-        {"model_type": "gemma3", "text_config": {"model_type": "gemma3_text"}},
+        {"model_type": "qwen2_5_vl", "text_config": {"model_type": "qwen2_5_vl_text"}},
+        {"model_type": "gemma4", "text_config": {"model_type": "gemma4_text"}},  # without weights
         {"model_type": "falcon_h1"},  # its file is damaged
     ],
     ids=str,
