@@ -40,4 +40,7 @@ def write(folder: Path, name: str, run: RunSpec, instruction: str) -> None:
     renamed = {} if run.settings.method == "full" else causal_lm.key_mapping(run.model.path)
     for file, text in texts.items():
         (folder / file).write_text(text, "utf-8", newline="\n")
-    write_json(folder / "settings.json", {"name": name, "instruction": instruction, "renamed": renamed})
+    write_json(
+        folder / "settings.json",
+        {"name": name, "instruction": instruction, **({"renamed": renamed} if renamed else {})},
+    )

@@ -11,7 +11,7 @@ from transformers import {names}
 
 folder = {folder}
 tokenizer = AutoTokenizer.from_pretrained(folder)
-base = AutoModelForCausalLM.from_pretrained({loaded})
+{first}base = AutoModelForCausalLM.from_pretrained({loaded})
 model = PeftModel.from_pretrained(base, folder)
 """
 _MERGED = """\
@@ -19,7 +19,12 @@ from transformers import {names}
 
 folder = {folder}
 tokenizer = AutoTokenizer.from_pretrained(folder)
-model = AutoModelForCausalLM.from_pretrained({loaded})
+{first}model = AutoModelForCausalLM.from_pretrained({loaded})
+"""
+_PART = """\
+whole = AutoConfig.from_pretrained({base})  # the model also has parts for pictures, which are left out
+part = whole.get_text_config()
+part.tie_word_embeddings = whole.tie_word_embeddings
 """
 _ANSWER = """\
 prompt = tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
@@ -87,12 +92,16 @@ def with_transformers(
 
     renamed: the `key_mapping` of a model of which only the language part is loaded (models/causal_lm.py).
     """
-    names, loaded = "AutoModelForCausalLM, AutoTokenizer", json.dumps(base) if form == "adapter" else "folder"
-    if renamed:  # the language part alone
-        names = f"AutoConfig, {names}"
-        part = f"config=AutoConfig.from_pretrained({loaded}).get_text_config()"
-        loaded += f",\n    {part},\n    key_mapping={json.dumps(dict(renamed))},\n"
-    start = (_ADAPTER if form == "adapter" else _MERGED).format(folder=json.dumps(folder), names=names, loaded=loaded)
+    names, first, loaded = (
+        "AutoModelForCausalLM, AutoTokenizer",
+        "",
+        json.dumps(base) if form == "adapter" else "folder",
+    )
+    if renamed:
+        names, first = f"AutoConfig, {names}", _PART.format(base=loaded)
+        loaded += f", config=part, key_mapping={json.dumps(dict(renamed))}"
+    template = _ADAPTER if form == "adapter" else _MERGED
+    start = template.format(folder=json.dumps(folder), names=names, first=first, loaded=loaded)
     return f"{start}\n{_messages(instruction)}{_ANSWER}"
 
 

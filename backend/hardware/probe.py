@@ -17,7 +17,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from backend.errors import BadInput, UnusableGpu
+from backend.errors import BadInput, MissingPart, UnusableGpu
 from backend.hardware import container, torch_build
 from backend.hardware.gpu_choice import read_choice
 from backend.hardware.gpus import MemoryUser
@@ -42,17 +42,17 @@ class Probe(Record):
     problems: tuple[MachineProblem, ...] = ()
 
     def require_training(self) -> None:
-        """Raises UnusableGpu when training is refused on this machine."""
+        """Raises UnusableGpu when training is refused on this machine, MissingPart where PyTorch is not installed."""
         for problem in self.problems:
             if problem.blocks_training:
-                raise UnusableGpu(problem.what, problem.why, problem.next)
+                raise (MissingPart if problem.missing_part else UnusableGpu)(problem.what, problem.why, problem.next)
 
     @property
     def blocked(self) -> str:
         """Why training is refused on this machine, in short; "" when it is not."""
         try:
             self.require_training()
-        except UnusableGpu as error:
+        except (UnusableGpu, MissingPart) as error:
             return f"{error.what} {error.why} Step 1 says what to do."
         return ""
 
@@ -84,6 +84,8 @@ def probe(workspace_root: Path) -> Probe:
         problems.append(_ZERO_GPU)
     elif machine is not None and not problems:
         problems += _without_gpu(machine)
+    elif hosted == "space":
+        problems = [one.model_copy(update={"next": _OF_A_SPACE}) if one.blocks_training else one for one in problems]
     build = torch_build.problem()
     hardware = Hardware(
         platform=platform.system().lower() or "unknown",
@@ -171,6 +173,10 @@ _ZERO_GPU = MachineProblem(
     what="This is a ZeroGPU Space.",
     why="Its graphics card is available for short calls only.",
     next="Train a small model here, or a larger one on your own computer.",
+)
+_OF_A_SPACE = (
+    "Nothing can be installed in a Space. Its owner can choose other hardware in its settings: another graphics "
+    "card, or “CPU basic”, where the processor trains small models."
 )
 _HOSTED_SENTENCES = {
     "space": "This is a hosted Space: everything stored here is lost when it restarts.",

@@ -30,4 +30,5 @@ def problem() -> MachineProblem | None:
         next=f'Start it with {PROGRAM}, which installs them. Or type: "{sys.executable}" -m pip install -r '
         "requirements.txt",
         blocks_training=True,
+        missing_part=True,
     )

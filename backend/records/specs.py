@@ -67,12 +67,14 @@ class MachineProblem(Record):
     """A problem with a machine, its cause, and what to do about it, in plain words.
 
     blocks_training: training would not use what the person expects, so it is refused until the problem is solved.
+    missing_part: something is not installed.
     """
 
     what: str
     why: str = ""
     next: str = ""
     blocks_training: bool = False
+    missing_part: bool = False
 
 
 def best_first(gpus: Iterable[Gpu]) -> list[Gpu]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from itertools import chain
 from typing import Any, TypeVar
 
 from backend.hardware.gpu_choice import require_usable_gpu
@@ -117,7 +118,7 @@ def set_up(
     """
     settings = spec.settings
     check_packing(spec.model.path, settings)
-    longest = max((row.longest for row in [*train, *validation]), default=0)
+    longest = max((row.longest for row in chain(train, validation)), default=0)
     check_rows(train, longest, context_length(spec.model.path))
     plan = schedule(len(train), len(validation), settings)
     tokenizer = ChatTokenizer.load(spec.model.path)

@@ -13,8 +13,10 @@ LONGEST_ANSWER = 512  # tokens
 
 tokenizer = AutoTokenizer.from_pretrained(HERE / "model")
 options = {}
-if SETTINGS["renamed"]:  # a model that also sees: its language part alone
-    part = AutoConfig.from_pretrained(HERE / "model").get_text_config()
+if "renamed" in SETTINGS:  # a model that also sees: its language part alone
+    whole = AutoConfig.from_pretrained(HERE / "model")
+    part = whole.get_text_config()
+    part.tie_word_embeddings = whole.tie_word_embeddings
     options = {"config": part, "key_mapping": SETTINGS["renamed"]}
 model = AutoModelForCausalLM.from_pretrained(HERE / "model", dtype="auto", **options)
 

@@ -138,7 +138,10 @@ def language_part(name, revision):
     """The configuration of the language part of a model that also sees or hears."""
     from transformers import AutoConfig
 
-    return AutoConfig.from_pretrained(name, revision=revision).get_text_config()
+    whole = AutoConfig.from_pretrained(name, revision=revision)
+    part = whole.get_text_config()
+    part.tie_word_embeddings = whole.tie_word_embeddings
+    return part
 
 
 def build(name, device, dtype):

@@ -13,7 +13,13 @@ from backend.settings import Workspace
 from ui.cli.data_source import imported
 from ui.cli.follow import follow, require_completed
 from ui.cli.model_commands import ready_tokenizer, resolve_model
-from ui.cli.options import add_data_option, add_reading_options, add_validation_option, positive
+from ui.cli.options import (
+    add_data_option,
+    add_reading_options,
+    add_validation_option,
+    positive,
+    reading_options_typed,
+)
 from ui.cli.output import AddCommand, Answer
 from ui.services.app import App
 from ui.services.selection import Choice
@@ -40,6 +46,9 @@ def evaluate(options: argparse.Namespace, workspace: Workspace) -> Answer:
         raise BadUsage("Name a RUN, or a file with --data.", "", "See: app.py evaluate --help")
     if options.run and (options.model or options.validation):
         raise BadUsage("--model and --validation are for --data only.", "A run has its own.", "Leave them out.")
+    if options.run and (typed := reading_options_typed(options)):
+        why = "A run keeps its examples as they were read when it was trained."
+        raise BadUsage(f"{', '.join(typed)} can't be used with a RUN.", why, "Leave it out, or use --data.")
     if options.data and options.baselines:
         raise BadUsage("--baselines is for a RUN only.", "With --data, prompts are always tried.", "Leave it out.")
     facts = read_document(options.facts) if options.facts else ""

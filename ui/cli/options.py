@@ -75,6 +75,15 @@ def add_reading_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--shape", default=None, metavar="SHAPE", help="what each row is, such as text or messages")
 
 
+def reading_options_typed(options: argparse.Namespace) -> list[str]:
+    """The options of `add_reading_options` that were typed, such as "--rows"."""
+    names = {
+        "columns": "--column",
+        **{name: f"--{name}" for name in ("sheet", "encoding", "imitate", "rows", "split", "shape")},
+    }
+    return [option for name, option in names.items() if getattr(options, name)]
+
+
 def reading_options(options: argparse.Namespace) -> dict[str, Any]:
     """The fields of ReadOptions that were typed. Raises BadUsage for a column without a field."""
     if wrong := [pair for pair in options.columns if not all(pair.partition("="))]:

@@ -46,8 +46,13 @@ class ChatSession:
         self._other = Chat(workspace, self.cores, log_file=workspace.cache / "chat-other.log")
         self._run_id = self._other_run_id = ""
         self._stopped = self._release = False
-        self.answering = False
+        self._questions: list[object] = []  # being answered
         self.released = False  # closed for a training, and not opened again since
+
+    @property
+    def answering(self) -> bool:
+        """Whether a question is being answered: two may be, asked in two windows."""
+        return bool(self._questions)
 
     def answers(
         self,
@@ -82,12 +87,14 @@ class ChatSession:
         """
         if self._seats and self.answering:
             raise NotInDemo("You already have a question open.", "It is being answered.", "Wait for the answer.")
-        self.answering, self._stopped = True, False
+        this = object()
+        self._questions.append(this)
+        self._stopped = False
         try:
             yield
         finally:
-            self.answering = False
-            if self._release:
+            self._questions.remove(this)
+            if self._release and not self.answering:
                 self.release()
 
     def release(self) -> None:

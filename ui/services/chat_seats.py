@@ -11,7 +11,8 @@ from backend.errors import NotInDemo
 class Session(Protocol):
     """A chat that may have a model open."""
 
-    answering: bool
+    @property
+    def answering(self) -> bool: ...
 
     def close(self) -> None: ...
 

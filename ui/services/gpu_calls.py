@@ -11,7 +11,6 @@ import logging
 import math
 import threading
 import time
-from collections import defaultdict
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -38,6 +37,7 @@ LONGEST = 60.0  # seconds of one call
 SHORTEST = 25.0  # seconds of a call in which something is learned: loading and saving take up to 20
 WAITING = 180.0  # seconds that a call may wait for the GPU
 SAVING = 10.0  # seconds before the end of a call at which training stops, to save and verify
+VISITORS = 1000  # whose time is remembered
 MOST_CALLS = 5  # attempts of one training; later ones use the processor
 WORK = "backend.training.job:run_in_call"
 
@@ -67,12 +67,20 @@ class GpuTime:
 class GpuCalls:
     def __init__(self, call: GpuCall) -> None:
         self._call = call
-        self._used: defaultdict[str, float] = defaultdict(float)  # by visitor
+        self._used: dict[str, float] = {}  # by visitor, the one whose training ended last comes last
         self._left: dict[str, float] = {}
         self._lock = threading.Lock()
 
     def time(self, visitor: str) -> GpuTime:
-        return GpuTime(self._used[visitor], self._left.get(visitor))
+        return GpuTime(self._used.get(visitor, 0.0), self._left.get(visitor))
+
+    def add(self, visitor: str, seconds: float) -> None:
+        """Counts the seconds of a visitor's call, and forgets whose last one is longest ago."""
+        with self._lock:  # the next call may have begun already
+            self._used[visitor] = self._used.pop(visitor, 0.0) + seconds
+            for one in list(self._used)[:-VISITORS]:
+                del self._used[one]
+                self._left.pop(one, None)
 
     def spawn(self, visitor: str, folder: JobFolder, attempt: int, workspace: Workspace) -> None:
         """Starts an attempt of a visitor's job: of a training in a call, of another one in a process of its own."""
@@ -84,9 +92,7 @@ class GpuCalls:
 
     def _train(self, visitor: str, folder: JobFolder, attempt: int, workspace: Workspace) -> None:
         try:
-            seconds = self._in_a_call(visitor, folder, workspace)
-            with self._lock:  # the next call may have begun already
-                self._used[visitor] += seconds
+            self.add(visitor, self._in_a_call(visitor, folder, workspace))
         except Exception as error:
             log.warning("no call of the GPU for %s: %s", folder.id, error)
             with suppress(ApprenticeError, OSError):
@@ -100,6 +106,7 @@ class GpuCalls:
             return self._call(visitor, workspace.root, folder.id, seconds)
         except NoGpu as refused:
             if refused.left is not None:
+                self.add(visitor, 0.0)
                 self._left[visitor] = refused.left
             if refused.left is None or not SHORTEST <= refused.left < seconds:
                 raise

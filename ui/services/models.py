@@ -36,6 +36,7 @@ _OPEN = (
 _NOT_HERE = "This model is not on this computer. Download it, or choose one that is ready."
 _DOWNLOADING = "This model is being downloaded."
 _STALE = 10.0  # seconds
+_REFUSED = 60.0  # seconds
 
 
 class ModelService:
@@ -57,16 +58,19 @@ class ModelService:
         self.simulated, self._policy = simulated, policy
         self._workspace, self._runner, self.open_to_network = workspace, runner, open_to_network
         self._probe = hardware.Probe.of(simulated) if simulated else None
+        self._probed = 0.0  # when
         self._lock = threading.Lock()
         self._available: tuple[float, set[str]] = -_STALE, set()  # when, and what
 
     # The machine
 
     def probe(self) -> hardware.Probe:
-        """This machine's hardware, probed once, and again after `probe_again`."""
+        """This machine's hardware, probed once, and again after `probe_again`, or after a minute where training is
+        refused: a driver may answer again, and visitors of a demo can't ask for a new look."""
         with self._lock:
-            if self._probe is None:
-                self._probe = hardware.probe(self._workspace.root)
+            now = time.monotonic()
+            if self._probe is None or (self._probe.blocked and not self.simulated and now - self._probed > _REFUSED):
+                self._probe, self._probed = hardware.probe(self._workspace.root), now
             return self._probe
 
     def probe_again(self) -> None:

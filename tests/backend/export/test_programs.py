@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from backend.export import programs
-from backend.models import causal_lm
+from backend.models import causal_lm, model_folder
 from backend.tokens.tokenizer import ChatTokenizer
 from tests.backend.synthetic import make_adapter
 from tests.backend.tiny_run import make_model
@@ -48,6 +48,8 @@ def test_the_python_asks_with_the_tokens_of_training(
     kind: str, family: str, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also of a model that sees, of which the language part alone was trained."""
+    import torch
+
     monkeypatch.chdir(tmp_path)
     folder = tmp_path / f"bakery-{kind}"
     model = tiny_model if family == "llama" else make_model(tmp_path / "model", family)
@@ -61,5 +63,7 @@ def test_the_python_asks_with_the_tokens_of_training(
     variables: dict[str, Any] = {}
     exec(guides[-1].code, variables)
     assert "vision" not in str(variables["model"])
-    expected = ChatTokenizer.load(model).prompt_ids([{"role": "user", "content": "Hello"}])
-    assert variables["answer"][0, : len(expected)].tolist() == expected
+    loaded, expected = variables.get("base", variables["model"]), model_folder.load(model, torch.float32)
+    assert torch.equal(loaded.get_output_embeddings().weight.float(), expected.get_output_embeddings().weight)
+    tokens = ChatTokenizer.load(model).prompt_ids([{"role": "user", "content": "Hello"}])
+    assert variables["answer"][0, : len(tokens)].tolist() == tokens

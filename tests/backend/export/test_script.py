@@ -21,6 +21,7 @@ from backend.export import job as export_job
 from backend.export.request import ExportRequest
 from backend.files import manifest
 from backend.files.json_file import to_json
+from backend.models import causal_lm, model_folder
 from backend.records.encoded import Encoded
 from backend.records.specs import TrainSettings
 from backend.runs import start
@@ -30,7 +31,7 @@ from backend.tokens.tokenizer import ChatTokenizer
 from backend.training import oom
 from backend.training import run as train
 from backend.training.sampler import epoch_batches
-from tests.backend.tiny_run import FakeWork, continue_from, make_pairs_run, make_run, run_of
+from tests.backend.tiny_run import FakeWork, continue_from, make_model, make_pairs_run, make_run, run_of
 
 SCRIPT = script.TEMPLATE
 PAIRS = PROJECT_ROOT / "tests" / "data" / "pairs.jsonl"
@@ -269,6 +270,16 @@ def test_it_names_the_base_model_and_its_commit(
     with pytest.raises(InterruptedError if name else SystemExit):
         names["build"](names["arguments"]().model, "cpu", None)
     assert (requested.get("model", ""), requested.get("revision", "")) == (name, commit)
+
+
+def test_it_loads_the_language_part_of_a_model_that_also_sees(tmp_path: Path) -> None:
+    import torch
+
+    model = make_model(tmp_path / "model", "mistral3")
+    names = runpy.run_path(str(SCRIPT))
+    names["build"].__globals__.update(METHOD="full", RENAMED=causal_lm.key_mapping(model))
+    built, expected = names["build"](str(model), "cpu", torch.float32), model_folder.load(model, torch.float32)
+    assert all(torch.equal(weight, built.state_dict()[name]) for name, weight in expected.state_dict().items())
 
 
 def test_it_imports_nothing_from_this_project() -> None:

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from backend.errors import UnusableGpu
+from backend.errors import MissingPart, UnusableGpu
 from backend.hardware import Probe, gpu_choice, probe, process
-from tests.backend.hardware.simulated import CALLS, T4, Card, Simulated, ampere, nvml
+from tests.backend.hardware.simulated import CALLS, PROBE, T4, Card, Simulated, ampere, nvml
 
 PASCAL = Card("NVIDIA GeForce GTX 1080 Ti", (6, 1), 11264, 11000)
 BLACKWELL = Card("NVIDIA GeForce RTX 5090", (12, 0), 32607, 32000)
@@ -31,6 +31,22 @@ def test_the_simulated_driver_has_the_calls_of_the_real_one() -> None:
         inspect.signature(getattr(pynvml, name)).bind(*arguments)
     for name in ("NVMLError_NotSupported", "NVMLError_LibraryNotFound", "NVMLError_GpuIsLost"):
         assert issubclass(getattr(pynvml, name), pynvml.NVMLError)
+
+
+def test_in_a_space_nobody_is_told_to_install_a_driver(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    Simulated([ampere()], "535.104", cuda="13.2").install(monkeypatch, tmp_path)
+    monkeypatch.setattr(PROBE, "_hosted", lambda: "space")
+    (problem,) = probe(tmp_path).problems
+    assert problem.blocks_training
+    assert "settings" in problem.next
+    assert "install it" not in problem.next.lower()
+
+
+def test_without_pytorch_a_part_is_missing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    found = on(Simulated([ampere()], "580.65", cuda=None), monkeypatch, tmp_path)
+    assert found.blocked
+    with pytest.raises(MissingPart):
+        found.require_training()
 
 
 @pytest.mark.parametrize(

@@ -110,6 +110,8 @@ def test_a_missing_file_is_named(written: list[str], tmp_path: Path, capsys: pyt
         ["run-1", "--data", "x.jsonl"],
         ["run-1", "--model", "some/model"],
         ["run-1", "--validation", "x.jsonl"],
+        ["run-1", "--rows", "5"],
+        ["run-1", "--split", "test"],
         ["--data", "x.jsonl", "--baselines"],
     ],
 )

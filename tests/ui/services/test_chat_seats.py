@@ -58,6 +58,15 @@ def test_answers_share_the_cores_that_the_page_leaves(tmp_path: Path, monkeypatc
     assert at_home.cores() == 1
 
 
+def test_two_questions_may_be_answered_at_the_same_time(tmp_path: Path) -> None:
+    session = ChatSession(Workspace.open(tmp_path), lambda: False)
+    with session.question():
+        with session.question():
+            pass
+        assert session.answering, "the first one goes on"
+    assert not session.answering
+
+
 def test_a_chat_that_leaves_makes_room() -> None:
     seats, (first, second) = ChatSeats(1), (Chat(answering=True), Chat())
     seats.take(first)

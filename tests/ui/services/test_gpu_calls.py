@@ -91,6 +91,14 @@ def test_a_small_quota_is_used_up_before_the_processor_takes_over(
     assert known.left < 1
 
 
+def test_the_time_of_a_limited_number_of_visitors_is_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gpu_calls, "VISITORS", 2)
+    calls = gpu_calls.GpuCalls(lambda *given: 1.0)
+    for visitor in "abcb":
+        calls.add(visitor, 1.5)
+    assert [calls.time(visitor).used for visitor in "abc"] == [0.0, 3.0, 1.5]
+
+
 def test_other_jobs_use_no_gpu(make: Made, monkeypatch: pytest.MonkeyPatch) -> None:
     spawned: list[str] = []
     monkeypatch.setattr(process, "spawn", lambda folder, attempt, workspace: spawned.append(folder.id))

@@ -117,6 +117,8 @@ def test_nothing_trains_while_the_graphics_card_that_should_cannot(app: App) -> 
     assert problem.what in app.runs.plan(data_id, "", TrainSettings()).blocked
     with pytest.raises(UnusableGpu, match="no driver"):
         app.runs.start(data_id, "", TrainSettings())
+    app.models._probed -= 61
+    assert not app.models.probe().blocked, "looked at again after a minute: the driver may work by now"
 
 
 def test_an_estimate_advises_and_only_weights_that_do_not_fit_prevent_a_training(app: App) -> None:
