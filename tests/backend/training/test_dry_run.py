@@ -19,7 +19,7 @@ from backend.records.specs import RunSpec, TrainSettings
 from backend.runs.token_rows import TokenRow
 from backend.runs.truncate import truncate
 from backend.settings import Workspace
-from backend.training import dry_run, growth, oom, session
+from backend.training import dry_run, dry_run_session, growth, oom, session
 from backend.training import job as training_job
 from backend.training import measured as measurements
 from backend.training.device import Device
@@ -310,7 +310,7 @@ def test_it_tells_which_rows_it_tries_and_what_long_ones_need(
 ) -> None:
     made = long_run(tmp_path, 1100)
     found: list[Any] = []
-    monkeypatch.setattr(dry_run, "write_text", lambda path, text: found.append(json.loads(text)))
+    monkeypatch.setattr(dry_run_session, "write_text", lambda path, text: found.append(json.loads(text)))
     run_steps(made.folder, RunSpec.model_validate(made.spec), time.time())
     assert found[0]["least_mib"] is None
     assert found[-1]["least_mib"] > 0
@@ -432,7 +432,7 @@ def test_the_clock_is_read_when_the_device_is_done(work: MeasuredWork, monkeypat
     """A GPU that takes a second to finish what it was given, each time that it is waited for."""
     clock = SimpleNamespace(now=0.0, time=time.time, monotonic=time.monotonic, perf_counter=lambda: clock.now)
     monkeypatch.setattr(Device, "wait", lambda self: setattr(clock, "now", clock.now + 1))
-    for module in (dry_run, session):
+    for module in (dry_run, dry_run_session, session):
         monkeypatch.setattr(module, "time", clock)
     found = run_steps(work.folder, RunSpec.model_validate(work.spec), time.time())
     assert found["seconds_per_step"] == pytest.approx(1, rel=0.3)
