@@ -19,6 +19,7 @@ _OTHERS = (
     (lambda name: name.startswith("ppt/"), "a presentation"),
     (lambda name: name.endswith("data.pkl"), "a PyTorch file, which can run code and is never opened here"),
     (lambda name: name == "content.xml", "an OpenDocument file"),
+    (lambda name: name.endswith(".iwa"), "a document of Apple's Numbers, Pages or Keynote"),
 )
 
 

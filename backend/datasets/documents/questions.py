@@ -147,13 +147,14 @@ def _pairs(
 
 def _without_marks(question: str, answer: str) -> dict[str, Any]:
     """The pair without the number or the list sign of its question, and without that of an answer of one item."""
-    text, marked = _BULLET.subn("", question, count=1)
-    text = _NUMBER.sub("", text, count=1).strip()
+    marked = _BULLET.match(question)
+    text = question[marked.end() :] if marked else question
+    text = (text[number.end() :] if (number := _NUMBER.match(text)) else text).strip()
     if emphasized := _EMPHASIS.fullmatch(text):
         text = emphasized[2].strip()
     first, *others = answer.split("\n")
-    if marked and not any(map(_BULLET.match, others)):
-        answer = "\n".join([_BULLET.sub("", first, count=1), *others])
+    if marked and (sign := _BULLET.match(first)) and not any(map(_BULLET.match, others)):
+        answer = "\n".join([first[sign.end() :], *others])
     return {"question": text, "answer": answer}
 
 

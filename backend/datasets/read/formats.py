@@ -39,6 +39,13 @@ _NOT_DATA: tuple[tuple[bytes, str, str], ...] = (
     (b"\x93NUMPY", "an array of numbers", _UPLOAD_TEXT),
     (b"\x89HDF", "an array of numbers", _UPLOAD_TEXT),
 )
+_OF_PROGRAMS = (
+    (re.compile(r"BEGIN:VCALENDAR"), "a calendar"),
+    (re.compile(r"BEGIN:VCARD"), "an address book"),
+    (re.compile(r"(WEBVTT\b|\d+\r?\n\d\d:\d\d:\d\d[,.]\d{3} --> )"), "a file of subtitles"),
+    (re.compile(r"(--[^\n]*\n|/\*.*?\*/;?|\s+)*(CREATE TABLE|INSERT INTO)\s", re.IGNORECASE), "a dump of a database"),
+)
+_KNOWN = frozenset(name for names in NAMES.values() for name in names)
 _CONTROL = [chr(code) for code in range(32) if chr(code) not in "\t\n\r\f\x1b"]
 _TITLES, _UNDER_TITLES = 5, 3  # lines above a table at most, and in it at least
 DELIMITERS = (",", ";", "\t", "|")
@@ -67,6 +74,9 @@ def check_text(text: str) -> None:
     control = sum(map(text.count, _CONTROL))
     if control > 20 and control > 0.03 * len(text):
         raise BadInput("This file is not text.", "A model can only learn from text.", _SAVE_TEXT)
+    for begins, what in _OF_PROGRAMS:
+        if begins.match(text[:4000].lstrip("\ufeff\r\n ")):
+            raise BadInput(f"This file is {what}.", "It is written for a program, not for reading.", _SAVE_TEXT)
     if re.match(r"\s*<\?xml", text[:1000], re.IGNORECASE) and not is_html(text):
         raise BadInput(
             "This file is XML.", "Its text is mixed with markup that a model should not learn.", _SAVE_TEXT
@@ -108,6 +118,12 @@ def text_format(text: str, whole: bool, name: str) -> tuple[str, str]:
     if not {"jsonl", "ndjson"}.isdisjoint(suffixes):
         return "jsonl", ""
     return "text", ""
+
+
+def is_table(text: str, delimiter: str) -> bool:
+    """Whether a text with this delimiter is a table, whatever its cells are: by its header, or by its tabs."""
+    header = text.lstrip("\ufeff\r\n").partition("\n")[0].split(delimiter) if delimiter in (",", ";") else []
+    return delimiter == "\t" or (len(header) > 1 and all(plain_name(cell) in _KNOWN for cell in header))
 
 
 def declared_delimiter(text: str) -> str:
@@ -156,12 +172,13 @@ def sniff_delimiter(text: str, whole: bool, suffixes: list[str]) -> str:
         if len(first) < 2:
             continue
         width, agreeing = Counter(widths).most_common(1)[0]
-        known = sum(any(plain_name(cell) in names for names in NAMES.values()) for cell in first)
+        known = sum(plain_name(cell) in _KNOWN for cell in first)
         if known > 1:  # the header counts, even if most texts contain the delimiter
             width, agreeing = len(first), max(agreeing, sum(cells >= len(first) for cells in widths))
         share = agreeing / len(widths)
-        orderly = len(widths) >= 3 and share > 0.9 and is_header(first) and (not prose or delimiter == "\t")
+        orderly = len(widths) >= 3 and share > 0.9 and (delimiter == "\t" or (is_header(first) and not prose))
         score = share + min(known, 2) / 4 + min(width, 10) / 100
+        score -= text.count(f"{delimiter} ") / max(text.count(delimiter), 1) / 5  # as in sentences
         if width >= 2 and share >= 0.5 and (table or known > prose or orderly) and score > best_score:
             best, best_score = delimiter, score
     return best or ("," if table else "")

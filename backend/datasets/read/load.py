@@ -16,7 +16,7 @@ from backend.datasets.convert.detect import Record
 from backend.datasets.convert.mapping import Plan, make_plan
 from backend.datasets.convert.messages import WEIGHT_KEYS
 from backend.datasets.convert.shapes import plain_name
-from backend.datasets.options import Cancelled, Limits, ReadOptions
+from backend.datasets.options import Cancelled, Limits, ReadOptions, RowFault
 from backend.datasets.read.annotations import with_annotations
 from backend.datasets.read.encoding import Encoding, NotUtf8, detect_encoding, initial_encoding
 from backend.datasets.read.open import OpenSource, open_source
@@ -115,6 +115,8 @@ def _collect(
     records = [record for batch in sample for record in batch]
     if not records:
         raise BadInput("This file is empty.", "It has no rows.", "Choose another file.")
+    if not encoding.settled and any(isinstance(v, RowFault) and v.kind == "bad_encoding" for _, v in records):
+        raise NotUtf8  # before the few rows in plain letters are judged
     if options.shape is None and not options.mapping and (chat := opened.chat or chat_format(records)):
         rest = (record for batch in opened.records for record in batch)
         found = read_chat(chain(records, rest), chat, options.imitate)

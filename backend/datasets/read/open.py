@@ -10,6 +10,7 @@ from itertools import chain, islice
 from backend.datasets.chats.format import ChatFormat
 from backend.datasets.chats.mail import MAIL, is_mail, mail_messages
 from backend.datasets.chats.pasted_mail import is_pasted_mail, pasted_mails
+from backend.datasets.chats.transcript import TRANSCRIPT, is_transcript, transcript_messages
 from backend.datasets.chats.whatsapp import WHATSAPP, is_whatsapp, whatsapp_messages
 from backend.datasets.convert.detect import Record
 from backend.datasets.convert.not_examples import looks_like, require_document
@@ -23,7 +24,7 @@ from backend.datasets.read.chat_archive import archive_records
 from backend.datasets.read.delimited import as_records, read_cells, split_header
 from backend.datasets.read.documents import Examples, find_examples, holds_examples, is_markdown
 from backend.datasets.read.encoding import Encoding, NotUtf8, utf8_blocks
-from backend.datasets.read.formats import binary_format, check_text, declared_delimiter, text_format
+from backend.datasets.read.formats import binary_format, check_text, declared_delimiter, is_table, text_format
 from backend.datasets.read.json_document import document, json_lines
 from backend.datasets.read.leftovers import Passed, without_leftovers
 from backend.datasets.read.parse import Parser
@@ -177,12 +178,15 @@ def _text(source: ByteSource, encoding: Encoding, name: str, options: ReadOption
         return _chat(_whole_text(blocks, encoding, limits), whatsapp_messages, WHATSAPP)
     if options.delimiter is None and options.shape is None and is_pasted_mail(text):
         return _chat(_whole_text(blocks, encoding, limits), pasted_mails, MAIL)
+    if options.delimiter is None and options.shape is None and is_transcript(text):
+        return _chat(_whole_text(blocks, encoding, limits), transcript_messages, TRANSCRIPT)
     kind, delimiter = text_format(text, source.whole, name)
     if options.delimiter is not None:
         kind, delimiter = "csv", options.delimiter
     if "\r" in text and "\n" not in text and kind != "json":
         blocks = (block.replace(b"\r", b"\n") for block in blocks)  # line ends of classic Mac OS
-    if kind == "html" or (kind in ("csv", "text") and options.delimiter is None and holds_examples(text, name)):
+    may_hold = kind == "text" or (kind == "csv" and options.delimiter is None and not is_table(text, delimiter))
+    if kind == "html" or (may_hold and holds_examples(text, name)):
         return _examples(_whole_text(blocks, encoding, limits), kind == "html", name, options)
     if kind == "yaml":
         whole = _whole_text(blocks, encoding, limits)

@@ -57,6 +57,20 @@ def test_mails_copied_into_a_text_are_a_conversation() -> None:
 
 
 @pytest.mark.parametrize(
+    "line", ["[10:0{n}:11] {who}: {said}", "10:0{n} AM - {who}: {said}", "{who} (10:0{n}): {said}"]
+)
+def test_a_chat_with_times_only_is_divided_by_blank_lines(line: str) -> None:
+    said = [(f"Are you open on day {n}?", "Yes, from nine.\nAt ten on Sundays.") for n in range(3)]
+    text = "\n\n".join(
+        line.format(n=n, who=f"Visitor {n}", said=q) + "\n" + line.format(n=n, who="Sue", said=a)
+        for n, (q, a) in enumerate(said)
+    )
+    with pytest.raises(WhoToImitate):
+        load_text(text)
+    assert texts(load_text(text, options=ReadOptions(imitate=("Sue",)))) == [list(pair) for pair in said]
+
+
+@pytest.mark.parametrize(
     ("path", "expected"),
     [
         ("a.b", [1]),

@@ -96,3 +96,16 @@ def test_a_line_below_the_last_answer_is_pointed_out(end: str) -> None:
     assert "closing_line" not in {p.kind for p in load_text(f"{text}\n\nAnd at noon.").problems}
     [note] = [p for p in load_text(f"{text}\n\n{end}").problems if p.kind == "closing_line"]
     assert end in note.message
+
+
+def test_signs_inside_a_question_or_an_answer_stay() -> None:
+    pairs = [
+        (f"What does it cost - about 12) - in week {n}?", f"About ${n}0 - at most 3. Or less.") for n in range(1, 5)
+    ]
+    assert (
+        find_pairs(read_markdown("\n\n".join(f"## {q}\n\n{a}" for q, a in pairs), headings=True).blocks) is not None
+    )
+    text = "\n\n".join(f"## {n}. {q}\n\n{a}" for n, (q, a) in enumerate(pairs, 1))
+    found = find_pairs(read_markdown(text, headings=True).blocks)
+    assert found is not None
+    assert [(record["question"], record["answer"]) for _, record in found.records] == pairs

@@ -274,3 +274,27 @@ def test_code_pages_are_told_apart_by_the_letters_of_languages(
     path = tmp_path / "d.csv"
     path.write_bytes(b"question,answer\n" + f'{ask},"{reply}"\n'.encode(codec) * 9)
     assert [message["content"] for message in load(path).rows[0].messages] == [ask, reply]
+
+
+@pytest.mark.parametrize(("delimiter", "encoding", "name"), [(";", "cp1252", "a.csv"), ("\t", "utf-16", "a.txt")])
+def test_a_table_without_a_header_is_read_in_any_encoding(
+    tmp_path: Path, delimiter: str, encoding: str, name: str
+) -> None:
+    rows = [(f"Vocês têm a peça número {n}?", f"Temos, até sábado às {n} h.") for n in range(8)]
+    (tmp_path / name).write_bytes("\r\n".join(map(delimiter.join, rows)).encode(encoding))
+    data = load(tmp_path / name)
+    assert pairs(data) == rows
+    assert "mapping_guessed" in {p.kind for p in data.problems}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "BEGIN:VCALENDAR\nVERSION:2.0\nSUMMARY:Is it open?\n",
+        "1\n00:00:01,000 --> 00:00:02,000\nAre you there?\n",
+        "-- of March\nCREATE TABLE faq (question text);\nINSERT INTO faq VALUES ('Open?');\n",
+    ],
+)
+def test_what_is_written_for_a_program_is_refused(text: str) -> None:
+    with pytest.raises(BadInput, match="program"):
+        load_text(text * 5)
