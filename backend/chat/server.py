@@ -28,7 +28,7 @@ from backend.settings import Workspace
 
 log = logging.getLogger(__name__)
 
-_NICENESS = 5  # after the page, before a training
+_NICENESS = 9  # after the page, before a training
 
 
 class _Pane:
