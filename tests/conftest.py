@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from backend.gguf import base_file
+from backend.gguf.requirement import has_llama_cpp
 from backend.models import bundled
 from backend.settings import HOME_VARIABLE, PROJECT_ROOT, Workspace
 from tests.linked_model import link_model
@@ -33,7 +34,17 @@ os.environ["PYTHON_KEYRING_BACKEND"] = "keyring.backends.fail.Keyring"
 BROWSER_TESTS = "tests/browser/"
 SLOW_MARKERS = {"slow", "gpu", "browser"}
 SLOW_FIXTURES = {"bundled_model", "tiny_model", "chromium"}
-SLOW_PACKAGES = {"torch", "transformers", "trl", "peft", "accelerate", "datasets", "llama_cpp", "playwright"}
+SLOW_PACKAGES = {
+    "torch",
+    "transformers",
+    "trl",
+    "peft",
+    "accelerate",
+    "datasets",
+    "llama_cpp",
+    "xllamacpp",
+    "playwright",
+}
 
 
 @pytest.hookimpl(wrapper=True)
@@ -111,8 +122,8 @@ def bundled_model(request: pytest.FixtureRequest) -> Path:
 
 @pytest.fixture(scope="session")
 def bundled_gguf(bundled_model: Path) -> Path | None:
-    """The bundled model as llama.cpp answers from it, for `link_gguf`; None without llama-cpp-python."""
-    if importlib.util.find_spec("llama_cpp") is None:
+    """The bundled model as llama.cpp answers from it, for `link_gguf`; None without llama.cpp."""
+    if not has_llama_cpp():
         return None
     return base_file.base_file(Workspace.open(bundled_model.parent.parent), bundled_model, lambda *step: None)
 

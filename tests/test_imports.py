@@ -73,6 +73,7 @@ HEAVY = {
     "peft",
     "datasets",
     "llama_cpp",
+    "xllamacpp",
     "bitsandbytes",
     "pyarrow",
     "pandas",

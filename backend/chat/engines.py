@@ -5,22 +5,38 @@ from __future__ import annotations
 import logging
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from backend.chat import xllama
 from backend.chat.engine import Engine
-from backend.gguf.requirement import has_llama_cpp
+from backend.gguf.requirement import has_llama_cpp, has_llama_cpp_python
 from backend.hardware.gpu_choice import read_choice
 from backend.models import bundled, four_bit
 from backend.models.bundled import ReportProgress
 from backend.settings import Workspace
+
+if TYPE_CHECKING:
+    from backend.chat.llama_engine import LlamaEngine
+    from backend.chat.xllama_engine import XllamaEngine
 
 log = logging.getLogger(__name__)
 
 
 def open_file(gguf: Path) -> Engine:
     """The model in a GGUF file. Raises MissingPart, ChatFailed."""
-    from backend.chat.llama_engine import LlamaEngine
+    return llama_engine()(gguf)
 
-    return LlamaEngine(gguf)
+
+def llama_engine() -> type[LlamaEngine] | type[XllamaEngine]:
+    """The engine on llama-cpp-python where it is installed, which knows all probabilities at once, or else on
+    xllamacpp. Never both in one process."""
+    if has_llama_cpp_python():
+        from backend.chat.llama_engine import LlamaEngine
+
+        return LlamaEngine
+    from backend.chat.xllama_engine import XllamaEngine
+
+    return XllamaEngine
 
 
 def open_model(
@@ -50,27 +66,33 @@ def fits_llama_cpp(tuned: Path | None) -> bool:
     llama.cpp can't use, or on which it answers with the 4-bit weights of the training."""
     if not has_llama_cpp() or (tuned and not (tuned / "adapter_config.json").is_file()):
         return False
-    import llama_cpp
-
     if not read_choice()[1].devices:
         return True
     packed = tuned is not None and four_bit.is_possible() and four_bit.trained_in_4_bit(tuned)
-    return bool(llama_cpp.llama_supports_gpu_offload()) and not packed
+    return not packed and _uses_gpu()
+
+
+def _uses_gpu() -> bool:
+    if not has_llama_cpp_python():
+        return xllama.on_gpu()
+    import llama_cpp
+
+    return bool(llama_cpp.llama_supports_gpu_offload())
 
 
 def on_llama_cpp(workspace: Workspace, model: Path, tuned: Path | None, progress: ReportProgress) -> Engine:
     """As `open_model`, in llama.cpp only. Raises also Unsupported, UnsupportedModel, BadModel, ExportFailed."""
-    from backend.chat.llama_engine import LlamaEngine
     from backend.gguf.base_file import base_file
     from backend.gguf.lora import convert_adapter
     from backend.models import model_folder
 
     model_folder.check(model)
+    engine = llama_engine()
     file = base_file(workspace, model, progress)
     progress("Loading the model")
     if tuned is None:
-        return LlamaEngine.with_adapter(file, model)
-    with tempfile.TemporaryDirectory(dir=workspace.cache) as work:  # llama.cpp reads the adapter into memory
+        return engine.with_adapter(file, model)
+    with tempfile.TemporaryDirectory(dir=workspace.cache) as work:
         adapter = Path(work) / "adapter.gguf"
         convert_adapter(tuned, model, file, adapter)
-        return LlamaEngine.with_adapter(file, model, tuned, adapter)
+        return engine.with_adapter(file, model, tuned, adapter)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ctypes
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from backend.chat.engine import Messages, Tools
 from backend.chat.llama import Weights
@@ -20,32 +20,72 @@ _CUT = "\uf8f0"  # a private-use character: the text is tokenized in parts aroun
 _PIECE = 64  # bytes of a token's text; longer ones get a larger buffer
 
 
-class GgufTokenizer:
-    """What `ChatTokenizer` does for a model folder, for the GGUF file behind `weights`."""
+class Vocabulary(Protocol):
+    """What llama.cpp knows of a file's tokens. template: "" without one. bos, eos: the texts of these tokens.
+    markers: the texts that become one token wherever they stand."""
 
-    def __init__(self, weights: Weights) -> None:
-        self._api, self._vocabulary, self._tokens = weights.api, weights.vocabulary, weights.tokens
-        self._template = weights.metadata("tokenizer.chat_template")
-        self._control = self._control_markers()
+    template: str
+    bos: str
+    eos: str
+    markers: list[str]
+
+    def encode(self, text: str) -> list[int]: ...
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Without control tokens, with U+FFFD for an incomplete character."""
+        ...
+
+
+class GgufTokenizer:
+    """What `ChatTokenizer` does for a model folder, for a GGUF file."""
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        self._vocabulary = vocabulary
+        longest_first = sorted(filter(str.strip, vocabulary.markers), key=len, reverse=True)
+        self._markers = re.compile("|".join(map(re.escape, longest_first)) or "(?!)")
 
     def prompt_ids(self, messages: Messages, tools: Tools | None = None) -> list[int]:
         """The token ids of the conversation. Raises BadInput if there is no template, or if it rejects it."""
-        if not self._template:
+        template = self._vocabulary.template
+        if not template:
             raise BadInput("This GGUF file has no chat template.", "It was not made for chat.", "Choose another.")
-        bos, eos = self._api.llama_vocab_bos(self._vocabulary), self._api.llama_vocab_eos(self._vocabulary)
-        specials = {"bos_token": self._text(bos), "eos_token": self._text(eos)}
+        specials = {"bos_token": self._vocabulary.bos, "eos_token": self._vocabulary.eos}
         clean = [self._without_markers(message) for message in messages]
-        text = render(self._template, clean, specials, tools, add_generation_prompt=True)
-        return [token for part in text.split(_CUT) for token in self._encode(part.encode())]
+        text = render(template, clean, specials, tools, add_generation_prompt=True)
+        return [token for part in text.split(_CUT) for token in self._vocabulary.encode(part)]
+
+    def decode(self, ids: Sequence[int]) -> str:
+        return self._vocabulary.decode(ids)
+
+    def _without_markers(self, message: Any) -> dict[str, Any]:
+        content = message.get("content")
+        if not isinstance(content, str):
+            return dict(message)
+        clean = content.replace(_CUT, "")
+        return {**message, "content": self._markers.sub(lambda m: m.group()[0] + _CUT + m.group()[1:], clean)}
+
+
+class LlamaVocabulary:
+    """The `Vocabulary` of a file that llama-cpp-python has open."""
+
+    def __init__(self, weights: Weights) -> None:
+        self._api, self._vocabulary = weights.api, weights.vocabulary
+        api, vocabulary = self._api, self._vocabulary
+        self.template = weights.metadata("tokenizer.chat_template")
+        self.bos, self.eos = self._text(api.llama_vocab_bos(vocabulary)), self._text(api.llama_vocab_eos(vocabulary))
+        special = api.LLAMA_TOKEN_ATTR_CONTROL | api.LLAMA_TOKEN_ATTR_USER_DEFINED | api.LLAMA_TOKEN_ATTR_UNKNOWN
+        tokens = range(weights.tokens)
+        self.markers = [self._text(t) for t in tokens if api.llama_vocab_get_attr(vocabulary, t) & special]
+
+    def encode(self, text: str) -> list[int]:
+        content = text.encode()
+        most = len(content) + 2
+        ids = (self._api.llama_token * most)()
+        count = self._api.llama_tokenize(self._vocabulary, content, len(content), ids, most, False, True)
+        return list(ids[:count])
 
     def decode(self, ids: Sequence[int]) -> str:
         return b"".join(map(self._piece, ids)).decode("utf-8", "replace")
-
-    def _encode(self, text: bytes) -> list[int]:
-        most = len(text) + 2
-        ids = (self._api.llama_token * most)()
-        count = self._api.llama_tokenize(self._vocabulary, text, len(text), ids, most, False, True)
-        return list(ids[:count])
 
     def _piece(self, token: int) -> bytes:
         size = _PIECE
@@ -55,20 +95,6 @@ class GgufTokenizer:
             if length >= 0:
                 return buffer.raw[:length]
             size = -length
-
-    def _without_markers(self, message: Any) -> dict[str, Any]:
-        content = message.get("content")
-        if not isinstance(content, str):
-            return dict(message)
-        clean = content.replace(_CUT, "")
-        return {**message, "content": self._control.sub(lambda m: m.group()[0] + _CUT + m.group()[1:], clean)}
-
-    def _control_markers(self) -> re.Pattern[str]:
-        api, vocabulary = self._api, self._vocabulary
-        special = api.LLAMA_TOKEN_ATTR_CONTROL | api.LLAMA_TOKEN_ATTR_USER_DEFINED | api.LLAMA_TOKEN_ATTR_UNKNOWN
-        texts = [self._text(t) for t in range(self._tokens) if api.llama_vocab_get_attr(vocabulary, t) & special]
-        longest_first = sorted((text for text in texts if text.strip()), key=len, reverse=True)
-        return re.compile("|".join(map(re.escape, longest_first)) or "(?!)")
 
     def _text(self, token: int) -> str:
         if token < 0:

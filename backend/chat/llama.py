@@ -13,14 +13,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from backend.chat.engine import Sampling, common_prefix
+from backend.chat import context_size
+from backend.chat.engine import Sampling, common_prefix, require_number
 from backend.errors import ChatFailed
-from backend.gguf.requirement import require_llama_cpp
+from backend.gguf.facts import Facts
+from backend.gguf.requirement import require_llama_cpp_python
 from backend.hardware import container
 
 BATCH = 512  # tokens that are read at once
-_KV_SHARE = 0.25  # of the free memory, for what the contexts remember
-_LEAST_CONTEXT = 2048
 _ALL_LAYERS = 999
 
 
@@ -28,7 +28,7 @@ class Weights:
     """The model in a GGUF file. Raises MissingPart without llama-cpp-python, ChatFailed for a file it can't open."""
 
     def __init__(self, file: Path) -> None:
-        require_llama_cpp()
+        require_llama_cpp_python()
         import llama_cpp
 
         self.api: Any = llama_cpp
@@ -68,17 +68,13 @@ class Weights:
         return buffer.value.decode("utf-8", "replace")
 
     def context_length(self, contexts: int) -> int:
-        """Tokens for each of `contexts`: what the model was trained on, or what fits into memory."""
-        fits = self.tokens_that_fit() // contexts
-        trained: int = self.api.llama_model_n_ctx_train(self.pointer) or _LEAST_CONTEXT
-        return min(trained, max(_LEAST_CONTEXT, fits - fits % 256))
+        """Tokens for each of `contexts`."""
+        trained: int = self.api.llama_model_n_ctx_train(self.pointer)
+        return context_size.context_length(trained, self.bytes_per_token(), contexts)
 
     def tokens_that_fit(self) -> int:
         """How many tokens contexts can remember in the memory that they may take; 0 if unknown."""
-        import psutil
-
-        needed = self.bytes_per_token()
-        return int(psutil.virtual_memory().available * _KV_SHARE / needed) if needed else 0
+        return context_size.tokens_that_fit(self.bytes_per_token())
 
     def bytes_per_token(self) -> int:
         """At most so many bytes of a context for each token: its keys and values, two bytes each; 0 if unknown."""
@@ -90,19 +86,14 @@ class Weights:
 
     def _key_heads(self) -> int:
         """The heads with keys and values, in the layer with the most: some layers of a hybrid model have none."""
-        import gguf
-
         if one := self._attention("head_count_kv"):
             return int(one)
         # llama.cpp gives no list of a file as text.
-        field = gguf.GGUFReader(self._file).fields.get(self._attention_key("head_count_kv"))
-        return max(field.contents()) if field else int(self.api.llama_model_n_head_kv(self.pointer))
+        stated = Facts(self._file).key_heads_stated
+        return int(self.api.llama_model_n_head_kv(self.pointer)) if stated is None else stated
 
     def _attention(self, name: str) -> str:
-        return self.metadata(self._attention_key(name))
-
-    def _attention_key(self, name: str) -> str:
-        return f"{self.metadata('general.architecture')}.attention.{name}"
+        return self.metadata(f"{self.metadata('general.architecture')}.attention.{name}")
 
 
 class Token(NamedTuple):
@@ -214,20 +205,8 @@ class Context:
 
     def pick(self, sampler: Sampler) -> int:
         """The next token. Raises ChatFailed for an invalid number."""
-        self.check(self.logits())
+        require_number(self.logits().max())
         return int(self._api.llama_sampler_sample(sampler.pointer, self._pointer, -1))
-
-    @staticmethod
-    def check(logits: Any) -> None:
-        """Raises ChatFailed for an invalid number among them."""
-        import numpy
-
-        if not numpy.isfinite(logits.max()):
-            raise ChatFailed(
-                "The model computed an invalid number.",
-                "Its weights are damaged, or the training diverged.",
-                "Check the run's loss curve, and train again with a lower learning rate.",
-            )
 
 
 class Sampler:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
-from backend.chat.engine import Answered
+from backend.chat.engine import Answered, require_number
 from backend.chat.llama import BATCH, Context, Token, Weights
 from backend.errors import ChatFailed
 
@@ -88,7 +88,7 @@ class _Talks:
             for at, token in enumerate(piece):
                 if token.wanted:
                     logits = self._context.logits(at)
-                    self._context.check(logits)
+                    require_number(logits.max())
                     likeliest[token.sequence] = int(logits.argmax())
         return likeliest
 

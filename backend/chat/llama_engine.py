@@ -1,4 +1,4 @@
-"""The engine on llama.cpp: a base model with a trained adapter from one copy of the weights, or one GGUF file.
+"""The engine on llama-cpp-python: a base model with a trained adapter on one copy of the weights, or a GGUF file.
 
 It runs in the chat process only, isolated from the bugs of llama.cpp's file parser. Base and tuned model are two
 contexts on the same weights; the adapter belongs to the tuned one alone.
@@ -23,7 +23,7 @@ from backend.chat.engine import (
     check_panes,
     score_row,
 )
-from backend.chat.gguf_tokenizer import GgufTokenizer
+from backend.chat.gguf_tokenizer import GgufTokenizer, LlamaVocabulary
 from backend.chat.llama import Context, Sampler, Weights
 from backend.chat.llama_batch import answer_all
 from backend.models import model_folder
@@ -31,12 +31,19 @@ from backend.tokens.tokenizer import ChatTokenizer
 
 NAME = "llama.cpp"
 # llama.cpp's number of a file's type (enum llama_ftype) in words.
-_PRECISIONS = {"0": "32-bit", "1": "16-bit", "7": "8-bit", "18": "6-bit", "17": "5-bit", "15": "4-bit", "3": "4-bit"}
+PRECISIONS = {"0": "32-bit", "1": "16-bit", "7": "8-bit", "18": "6-bit", "17": "5-bit", "15": "4-bit", "3": "4-bit"}
 
 
-class _Tokenizer(Protocol):
+class Tokenizer(Protocol):
     def prompt_ids(self, messages: Any, tools: Any = None) -> list[int]: ...
     def decode(self, ids: list[int]) -> str: ...
+
+
+def trained_tokenizer(model: Path, tuned: Path | None) -> tuple[ChatTokenizer, set[int]]:
+    """The tokenizer of the training in the folder `tuned`, or else of the model in the folder `model`; and the tokens
+    that end an answer."""
+    tokenizer = ChatTokenizer.load(tuned if tuned and (tuned / "tokenizer.json").is_file() else model)
+    return tokenizer, model_folder.end_ids(model) | set(tokenizer.stop_ids)
 
 
 class LlamaEngine:
@@ -44,7 +51,7 @@ class LlamaEngine:
 
     def __init__(self, file: Path) -> None:
         weights = Weights(file)
-        self._set_up(weights, GgufTokenizer(weights), weights.end_ids, (TUNED,))
+        self._set_up(weights, GgufTokenizer(LlamaVocabulary(weights)), weights.end_ids, (TUNED,))
 
     @classmethod
     def with_adapter(
@@ -54,21 +61,20 @@ class LlamaEngine:
         that was trained, in the folder `tuned`, its adapter as a GGUF LoRA. `report["pane_check"]` has the fields of
         `client.PaneCheck`. Raises MissingPart, and ChatFailed if the check fails."""
         engine = cls.__new__(cls)
-        tokenizer = ChatTokenizer.load(tuned if tuned and (tuned / "tokenizer.json").is_file() else model)
-        ends = model_folder.end_ids(model) | set(tokenizer.stop_ids)
+        tokenizer, ends = trained_tokenizer(model, tuned)
         engine._set_up(Weights(file), tokenizer, ends, (BASE, TUNED) if adapter else (BASE,))
         if adapter:
             engine.report["pane_check"] = engine._attach(adapter)
         return engine
 
-    def _set_up(self, weights: Weights, tokenizer: _Tokenizer, end_ids: set[int], panes: tuple[str, ...]) -> None:
+    def _set_up(self, weights: Weights, tokenizer: Tokenizer, end_ids: set[int], panes: tuple[str, ...]) -> None:
         self.panes = panes
         self.context_length = weights.context_length(len(panes))
         self._weights, self._tokenizer, self._end_ids = weights, tokenizer, end_ids
         self._contexts = {pane: Context(weights, self.context_length) for pane in panes}
         self.report: dict[str, Any] = {
             "engine": NAME,
-            "precision": _PRECISIONS.get(weights.metadata("general.file_type"), ""),
+            "precision": PRECISIONS.get(weights.metadata("general.file_type"), ""),
             "dtype": "gguf",
             "device": "gpu" if weights.on_gpu else "cpu",
             "end_ids": sorted(end_ids),

@@ -76,12 +76,14 @@ def _evaluate(context: Work, spec: EvaluationSpec, folder: Path, trained: RunSpe
     """The report on the run in `folder`: of its questions, or of plain texts where it has none."""
     progress, workspace, base = reporting(context), context.workspace, trained.model.path
     learned = local.learned(folder, trained.settings.method)
-    engine = choose_engine(workspace, base, [learned, *against_parent.learned_before(workspace, trained)], progress)
+    items = judging_items(folder, spec.items)
+    texts = [] if items else judging_texts(folder, spec.items)
+    versions = [learned, *against_parent.learned_before(workspace, trained)]
+    engine = choose_engine(workspace, base, versions, progress, texts=bool(texts))
     if trained.model.id == bundled.MODEL_ID:
         bundled.ensure(workspace, context.progress)
     models = load(workspace, engine, base, learned)
-    items = judging_items(folder, spec.items)
-    if not items and (texts := judging_texts(folder, spec.items)):
+    if texts:
         lengths = LengthLimits.from_settings(trained.settings)
         texts_report = TextEvaluation(models, texts, lengths.size, lengths.overlap, progress).run()
         return {**texts_report, "against_parent": against_parent.NOT_MEASURED, "parent": None}

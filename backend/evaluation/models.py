@@ -12,6 +12,7 @@ from backend.chat.llama_engine import NAME as LLAMA
 from backend.chat.torch_engine import NAME as TORCH
 from backend.errors import ApprenticeError
 from backend.evaluation.items import Item
+from backend.gguf.requirement import has_llama_cpp_python
 from backend.models import model_folder
 from backend.models.bundled import silent
 from backend.records.rows import Row
@@ -120,10 +121,20 @@ class EngineModels:
 
 
 def choose_engine(
-    workspace: Workspace, model: Path, tuned: Sequence[Path], progress: Callable[[str, int, int], None]
+    workspace: Workspace,
+    model: Path,
+    tuned: Sequence[Path],
+    progress: Callable[[str, int, int], None],
+    *,
+    texts: bool = False,
 ) -> str:
     """The engine that the chat would use for the model in the folder `model` and for all that was trained on it, in
-    the folders `tuned`: those that are compared answer in the same one. What `progress` raises ends the work."""
+    the folders `tuned`: those that are compared answer in the same one. What `progress` raises ends the work.
+
+    texts: the probability of every word is wanted, for which xllamacpp takes a step each.
+    """
+    if texts and not has_llama_cpp_python():
+        return TORCH
     return LLAMA if llama_probe.holds(workspace, model, tuned, progress) else TORCH
 
 

@@ -21,13 +21,13 @@ from backend.export import (
 from backend.export.request import ExportRequest
 from backend.gguf import convert as gguf
 from backend.gguf import sizes
-from backend.gguf.facts import adds_bos
-from backend.gguf.requirement import has_llama_cpp
+from backend.gguf.facts import Facts
+from backend.gguf.requirement import has_llama_cpp, has_llama_cpp_python
 from backend.hardware import container
 from backend.models import model_folder
 from backend.tokens.tokenizer import ChatTokenizer
 
-_UNTRIED = "The file was not tested here, because llama-cpp-python is not installed."
+_UNTRIED = "The file was not tested here, because there is no llama.cpp for this computer."
 _SAME_ENOUGH = 0.98  # of the positions at which a file must choose the 16-bit file's word to be recommended
 _SHARE_OF_MEMORY = 0.5  # of the computer's, that a recommended file may take
 
@@ -56,7 +56,7 @@ def make(request: ExportRequest) -> None:
         lost: dict[str, dict[str, Any]] = {}
     else:
         _check(request, merged, files)
-        lost = _measure(request, f16, files)
+        lost = _measure(request, f16, files) if has_llama_cpp_python() else {}
     request.result["sizes"] = _describe(merged, files, lost)
     task_score.add(request, files)
     best = next((one["kind"] for one in request.result["sizes"] if one["recommended"]), kinds[0])
@@ -68,12 +68,12 @@ def make(request: ExportRequest) -> None:
 
 
 def _write_files(request: ExportRequest, merged: Path, f16: Path, files: dict[str, Path]) -> None:
-    if "F16" in files or has_llama_cpp():  # which makes the others of it, and compares them with it
+    if "F16" in files or has_llama_cpp_python():  # which makes the others of it, and compares them with it
         gguf.convert(merged, f16, _progress(request, "Converting", f16, sizes.size(merged, "F16")))
     for kind, file in files.items():
         if kind != "F16":
             poll = _progress(request, f"Making {kind}", file, sizes.size(merged, kind))
-            if has_llama_cpp():
+            if has_llama_cpp_python():
                 gguf.quantize(f16, file, kind, poll)
             else:
                 gguf.convert(merged, file, poll, kind)
@@ -172,7 +172,7 @@ def _write_modelfile(request: ExportRequest, file: Path) -> None:
     """A Modelfile for a GGUF file, beside it. If the template can't be expressed, Ollama chooses one itself."""
     tokenizer = ChatTokenizer.load(request.trained_folder)
     chats = (*conversations.PLAIN, *request.prompts())
-    template = ollama_template.derive(tokenizer, chats, adds_bos(file))
+    template = ollama_template.derive(tokenizer, chats, Facts(file).adds_bos)
     request.result["ollama_template"] = template is not None
     prompting = modelfile.Prompting(
         template.go() if template else "",

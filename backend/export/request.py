@@ -26,7 +26,7 @@ from backend.files.json_file import read_json
 from backend.files.listing import files_in
 from backend.gguf import convert as gguf
 from backend.gguf import sizes
-from backend.gguf.requirement import require_llama_cpp
+from backend.gguf.requirement import require_llama_cpp_python
 from backend.models import bundled, local, model_folder
 from backend.records.encoded import IGNORED
 from backend.records.specs import Precision, Record, RunSpec
@@ -180,7 +180,7 @@ class ExportRequest:
         if self.kinds:
             gguf.converter()
         if others := sorted(set(self.kinds) - set(gguf.BY_CONVERTER)):
-            require_llama_cpp(f"Files of the type {', '.join(others)} can't be made here yet.")
+            require_llama_cpp_python(f"Files of the type {', '.join(others)} can't be made here yet.")
         if self.run.model.id == bundled.MODEL_ID:
             bundled.ensure(self.context.workspace, self.context.progress)
         if self.to == "merged" or self.kinds:

@@ -12,6 +12,7 @@ from filelock import FileLock, Timeout
 from backend.errors import BadInput, NotEnough
 from backend.gguf import convert
 from backend.gguf.convert import UnsupportedModel
+from backend.gguf.requirement import has_llama_cpp_python
 from backend.hardware.probe import disk_free_mib
 from backend.models import model_folder
 from backend.models.bundled import ReportProgress
@@ -83,9 +84,12 @@ def delete(workspace: Workspace, model: Path) -> float:
 def _make(model: Path, file: Path, progress: ReportProgress) -> None:
     with tempfile.TemporaryDirectory(prefix=f"{_key(model)}-making-", dir=file.parent) as work:
         f16, made = Path(work) / "f16.gguf", Path(work) / file.name
-        convert.convert(model, f16)
-        progress(PHASE, 1, 2)
-        convert.quantize(f16, made, KIND)
+        if has_llama_cpp_python():
+            convert.convert(model, f16)
+            progress(PHASE, 1, 2)
+            convert.quantize(f16, made, KIND)
+        else:
+            convert.convert(model, made, kind=KIND)
         made.replace(file)
 
 

@@ -15,7 +15,7 @@ from functools import cache
 from pathlib import Path
 
 from backend.errors import ExportFailed, MissingPart
-from backend.gguf.requirement import require_llama_cpp
+from backend.gguf.requirement import require_llama_cpp_python
 from backend.hardware import child_process
 from backend.models import model_folder
 
@@ -101,7 +101,7 @@ def quantize(f16: Path, out: Path, kind: str, poll: Callable[[], None] | None = 
     llama.cpp uses a larger type for weights whose width is not a multiple of 256, which the K types need.
     Raises MissingPart without llama-cpp-python, ExportFailed.
     """
-    require_llama_cpp()
+    require_llama_cpp_python()
     arguments = ["-m", "backend.gguf.convert", str(f16), str(out), str(TYPES[kind])]
     _check(child_process.run(arguments, _OFFLINE, poll=poll), out, f"The GGUF file could not be quantized ({kind}).")
 

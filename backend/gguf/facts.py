@@ -2,24 +2,102 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 # Tokenizers before which llama.cpp puts a start token unless the file says otherwise: `add_bos` in llama-vocab.cpp.
 _BOS_MODELS, _BOS_PRE = {"llama"}, {"llama3", "llama-v3", "llama-bpe", "falcon3", "falcon-h1", "pixtral", "tekken"}
+_UNKNOWN, _CONTROL, _USER_DEFINED = 2, 3, 4  # types of tokens: `TokenType` of the package gguf
+_KEY_OR_VALUE = 2  # bytes of one number that a context remembers
 
 
-def adds_bos(file: Path) -> bool:
-    """Whether llama.cpp itself puts the start token before every text."""
-    import gguf
+@dataclass(frozen=True)
+class Facts:
+    """The metadata of a GGUF file. Reading a large vocabulary takes seconds. Raises ValueError for a damaged file."""
 
-    fields = gguf.GGUFReader(file).fields
+    file: Path
 
-    def value(name: str) -> Any:
-        field = fields.get(f"tokenizer.ggml.{name}")
+    @cached_property
+    def _fields(self) -> dict[str, Any]:
+        import gguf
+
+        return dict(gguf.GGUFReader(self.file).fields)
+
+    def value(self, key: str) -> Any:
+        """The value of a key, None without it."""
+        field = self._fields.get(key)
         return field.contents() if field else None
 
-    stated = value("add_bos_token")
-    if stated is not None:
-        return bool(stated)
-    return value("model") in _BOS_MODELS or value("pre") in _BOS_PRE
+    @property
+    def file_type(self) -> str:
+        """llama.cpp's number of the file's type (enum llama_ftype)."""
+        return str(self.value("general.file_type"))
+
+    @property
+    def trained_context(self) -> int:
+        """Tokens that the model was trained to read; 0 if unknown."""
+        return int(self._of_model("context_length") or 0)
+
+    @property
+    def bytes_per_token(self) -> int:
+        """At most so many bytes of a context for each token: its keys and values; 0 if unknown."""
+        heads = _most(self._of_model("attention.head_count"))
+        usual = int(self._of_model("embedding_length") or 0) // heads if heads else 0
+        lengths = (self._of_model(f"attention.{name}_length") or usual for name in ("key", "value"))
+        layers, stated = int(self._of_model("block_count") or 0), self.key_heads_stated
+        return _KEY_OR_VALUE * sum(map(int, lengths)) * (heads if stated is None else stated) * layers
+
+    @property
+    def key_heads_stated(self) -> int | None:
+        """The heads with keys and values, in the layer with the most: some layers of a hybrid model have none. None
+        if the file doesn't tell."""
+        stated = self._of_model("attention.head_count_kv")
+        return None if stated is None else _most(stated)
+
+    @property
+    def adds_bos(self) -> bool:
+        """Whether llama.cpp itself puts the start token before every text."""
+        stated = self.value("tokenizer.ggml.add_bos_token")
+        if stated is not None:
+            return bool(stated)
+        return self.value("tokenizer.ggml.model") in _BOS_MODELS or self.value("tokenizer.ggml.pre") in _BOS_PRE
+
+    @property
+    def template(self) -> str:
+        return str(self.value("tokenizer.chat_template") or "")
+
+    def special_token(self, name: str) -> str:
+        """The text of the token "bos", "eos" or the like, "" without one."""
+        number = self.value(f"tokenizer.ggml.{name}_token_id")
+        tokens = self.value("tokenizer.ggml.tokens") if number is not None else []
+        return str(tokens[number]) if tokens and number < len(tokens) else ""
+
+    @property
+    def tokens(self) -> int:
+        """How many tokens the vocabulary has."""
+        return len(self._tokens())
+
+    @property
+    def markers(self) -> list[str]:
+        """The texts that become one token wherever they stand."""
+        return [text for text, kind in self._tokens() if kind in (_UNKNOWN, _CONTROL, _USER_DEFINED)]
+
+    @property
+    def silent_ids(self) -> set[int]:
+        """The tokens that have no text in an answer."""
+        return {number for number, (_, kind) in enumerate(self._tokens()) if kind in (_UNKNOWN, _CONTROL)}
+
+    def _tokens(self) -> list[tuple[str, int]]:
+        names = ("tokens", "token_type")
+        texts, kinds = (self.value(f"tokenizer.ggml.{name}") or [] for name in names)
+        return list(zip(texts, kinds, strict=False))
+
+    def _of_model(self, name: str) -> Any:
+        return self.value(f"{self.value('general.architecture')}.{name}")
+
+
+def _most(value: Any) -> int:
+    """A number, or the largest of a list of one for each layer."""
+    return max(map(int, value), default=0) if isinstance(value, list) else int(value or 0)

@@ -1,4 +1,8 @@
-"""The optional package llama-cpp-python. Importing this module does not import it."""
+"""The two packages with llama.cpp in them. Importing this module imports neither.
+
+xllamacpp           its server, ready-made for nearly every system: answers
+llama-cpp-python    its C interface: also K types, and what a file lost; source only, for some systems a wheel
+"""
 
 from __future__ import annotations
 
@@ -7,22 +11,31 @@ import importlib.util
 from backend.errors import MissingPart
 from backend.settings import PROGRAM
 
-HOW_TO_GET_IT = (
-    "Install a C++ compiler (Debian and Ubuntu: sudo apt install build-essential; macOS: xcode-select --install; "
-    f"Windows: Visual Studio Build Tools), then start Apprentice again with {PROGRAM}: it installs the rest."
+HOW_TO_COMPILE = (
+    f"To get it, run {PROGRAM} compile once: it compiles llama.cpp, which takes about four minutes. That needs a C++ "
+    "compiler (Debian and Ubuntu: sudo apt install build-essential; macOS: xcode-select --install; Windows: Visual "
+    "Studio Build Tools)."
 )
 
 
 def has_llama_cpp() -> bool:
+    """Whether llama.cpp can answer from GGUF files."""
+    return has_llama_cpp_python() or has_xllamacpp()
+
+
+def has_llama_cpp_python() -> bool:
     return importlib.util.find_spec("llama_cpp") is not None
 
 
-def require_llama_cpp(what: str = "GGUF files can't be used here yet.") -> None:
+def has_xllamacpp() -> bool:
+    return importlib.util.find_spec("xllamacpp") is not None
+
+
+def require_llama_cpp_python(what: str = "GGUF files can't be used here yet.") -> None:
     """Raises MissingPart, with instructions, if llama-cpp-python is not installed. what: can't be done without it."""
-    if not has_llama_cpp():
+    if not has_llama_cpp_python():
         raise MissingPart(
             what,
-            "The package llama-cpp-python is not installed: there is no ready-made build for this computer, and no "
-            "compiler to make one.",
-            HOW_TO_GET_IT,
+            "This needs llama-cpp-python, for which there was no ready-made build for this computer.",
+            HOW_TO_COMPILE,
         )

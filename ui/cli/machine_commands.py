@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 import platform
-import shutil
 import sys
 
+from backend.gguf.requirement import HOW_TO_COMPILE
 from backend.hardware import probe
 from backend.runs.prepare import VERSIONED, versions
 from backend.settings import Workspace
@@ -50,14 +50,11 @@ def _missing(packages: dict[str, str]) -> list[dict[str, str]]:
         if not version and name not in optional
     ]
     if not packages["llama-cpp-python"]:
-        compiler = any(shutil.which(name) for name in ("c++", "g++", "clang++", "cl"))
         problems.append(
             {
-                "what": "llama-cpp-python is not installed, so GGUF files can't be quantized or tried.",
-                "why": "It is compiled during the installation, and "
-                + ("that failed." if compiler else "there is no C++ compiler."),
-                "next": "Install a C++ compiler (Debian: build-essential; macOS: xcode-select --install; Windows: "
-                "Visual Studio Build Tools), then run the start script again.",
+                "what": "GGUF files smaller than Q8_0 can't be made, nor is measured what a file lost.",
+                "why": "llama-cpp-python is not installed: there was no ready-made build for this computer.",
+                "next": HOW_TO_COMPILE,
             }
         )
     return problems

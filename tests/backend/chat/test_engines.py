@@ -15,6 +15,8 @@ from backend.chat.client import Chat
 from backend.chat.engine import Engine, Sampling
 from backend.chat.llama import BATCH, Context, Weights
 from backend.chat.torch_engine import TorchEngine
+from backend.chat.xllama import LlamaServer
+from backend.chat.xllama_engine import XllamaEngine
 from backend.errors import ChatFailed
 from backend.gguf.base_file import PHASE, base_file
 from backend.gguf.lora import Unsupported
@@ -27,6 +29,10 @@ needs_llama_cpp = pytest.mark.skipif(
     importlib.util.find_spec("llama_cpp") is None, reason="llama-cpp-python is optional"
 )
 
+needs_xllamacpp = pytest.mark.skipif(
+    importlib.util.find_spec("xllamacpp") is None, reason="there is no build for some systems"
+)
+
 JAPAN = [{"role": "user", "content": "What is the capital of Japan?"}]
 STORY = [{"role": "user", "content": "Write a long story about a lighthouse."}]
 ANSWER = [{"role": "assistant", "content": "The capital of Japan is Tokyo."}]
@@ -37,10 +43,19 @@ def open_engine(name: str, workspace: Workspace, model: Path, tuned: Path | None
         import torch
 
         return TorchEngine(model, tuned, dtype=torch.float32)
-    return engines.on_llama_cpp(workspace, model, tuned, lambda *step: None)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(engines, "has_llama_cpp_python", lambda: name == "llama.cpp")
+        return engines.on_llama_cpp(workspace, model, tuned, lambda *step: None)
 
 
-@pytest.fixture(scope="module", params=["transformers", pytest.param("llama.cpp", marks=needs_llama_cpp)])
+@pytest.fixture(
+    scope="module",
+    params=[
+        "transformers",
+        pytest.param("llama.cpp", marks=needs_llama_cpp),
+        pytest.param("xllamacpp", marks=needs_xllamacpp),
+    ],
+)
 def name(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
@@ -62,8 +77,8 @@ def answered(engine: Engine, pane: str, messages: list[dict[str, str]], **sampli
 
 
 def test_it_names_itself_and_its_precision(engine: Engine, name: str) -> None:
-    assert engine.report["engine"] == name
-    assert engine.report["precision"] == {"transformers": "32-bit", "llama.cpp": "8-bit"}[name]
+    assert engine.report["engine"] == ("transformers" if name == "transformers" else "llama.cpp")
+    assert engine.report["precision"] == ("32-bit" if name == "transformers" else "8-bit")
     assert engine.panes == ("base", "tuned")
 
 
@@ -165,11 +180,12 @@ def test_many_questions_are_answered_as_each_alone(engine: Engine) -> None:
     assert engine.answer_all("base", [], [], finished.append) == []
 
 
-def test_the_probability_of_a_text_does_not_depend_on_how_it_is_cut(engine: Engine) -> None:
-    ids = engine.prompt_ids([*STORY, {"role": "assistant", "content": "Once upon a time. " * 110}])
-    assert len(ids) > BATCH  # read in several pieces
+def test_the_probability_of_a_text_does_not_depend_on_how_it_is_cut(engine: Engine, name: str) -> None:
+    size = 32 if name == "xllamacpp" else BATCH  # which asks for one word after another
+    ids = engine.prompt_ids([*STORY, {"role": "assistant", "content": "Once upon a time. " * (size // 5 + 8)}])
+    assert len(ids) > size  # read in several pieces
     first, rest = [-100] * len(ids), [-100] * len(ids)
-    first[: BATCH + 3], rest[BATCH + 3 :] = ids[: BATCH + 3], ids[BATCH + 3 :]
+    first[: size + 3], rest[size + 3 :] = ids[: size + 3], ids[size + 3 :]
     parts = engine.nats("tuned", ids, first) + engine.nats("tuned", ids, rest)
     assert parts == pytest.approx(engine.nats("tuned", ids, ids), rel=0.02)
     row = {"input_ids": ids[:40], "labels": [-100, *ids[1:40]]}
@@ -205,6 +221,38 @@ def test_an_adapter_without_effect_is_rejected(
 
 
 # llama.cpp only
+
+
+@needs_xllamacpp
+def test_an_adapter_that_stays_on_in_the_server_is_noticed(
+    workspace: Workspace, bundled_model: Path, adapter: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    honest = LlamaServer.next
+    monkeypatch.setattr(LlamaServer, "next", lambda *args, **more: honest(*args, **{**more, "tuned": True}))
+    with pytest.raises(ChatFailed, match="can't be compared"):
+        open_engine("xllamacpp", workspace, bundled_model, adapter)
+
+
+@needs_xllamacpp
+def test_the_server_answers_from_a_file_as_from_the_folder(
+    workspace: Workspace, bundled_model: Path, bundled_gguf: Path, tmp_path: Path
+) -> None:
+    """The file's own tokenizer and end tokens; and the probability of a token that begins a character."""
+    engine = XllamaEngine(bundled_gguf)
+    tokenizer = ChatTokenizer.load(bundled_model)
+    chat = [{"role": "user", "content": "Hi <|im_end|> Grüße 🦊"}, {"role": "assistant", "content": "Yes"}, *JAPAN]
+    assert engine.prompt_ids(chat) == tokenizer.prompt_ids(chat)
+    assert engine.report["end_ids"] == [0, 2, 4]
+    ids, _ = answered(engine, "tuned", JAPAN, max_new_tokens=40)
+    assert engine._tokenizer.decode([*ids, 2]) == tokenizer.decode(ids) == "The capital of Japan is Tokyo."
+    encoded = tokenizer.encode([*JAPAN, {"role": "assistant", "content": "🦊"}])
+    row = {"input_ids": list(encoded.input_ids), "labels": list(encoded.labels)}
+    [found], [exact] = engine.score([row]), open_engine("transformers", workspace, bundled_model).score([row])
+    assert found["nll"] == pytest.approx(exact["nll"], rel=0.05)
+    broken = tmp_path / "broken.gguf"
+    broken.write_bytes(bundled_gguf.read_bytes()[:10_000_000])
+    with pytest.raises(ChatFailed, match="can't be opened"):
+        XllamaEngine(broken)
 
 
 @needs_llama_cpp
@@ -290,7 +338,7 @@ def test_the_engine_is_chosen_by_what_it_can_hold(
     assert opened(bundled_model, adapter) == "llama.cpp"
     assert opened(tiny_model, None) == "transformers", "its tokenizer is unknown to llama.cpp"
     monkeypatch.setattr(engines, "has_llama_cpp", lambda: False)
-    assert opened(bundled_model, adapter) == "transformers"
+    assert opened(bundled_model, adapter) == "transformers", "there is no llama.cpp for this computer"
 
 
 @needs_llama_cpp

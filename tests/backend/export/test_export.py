@@ -34,6 +34,7 @@ from backend.tokens.tokenizer import ChatTokenizer
 from backend.training import oom
 from tests.backend.export import ollama
 from tests.backend.synthetic import make_adapter, make_finished_run
+from tests.only_xllamacpp import hide_llama_cpp_python
 from ui.services import exports
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")  # peft uses names that transformers renames
@@ -333,12 +334,12 @@ def test_a_full_disk_is_reported_before_the_export(tiny_export: NewExport, monke
     assert_nothing_offered(work)
 
 
-def test_without_llama_cpp_two_types_are_made_untested_and_the_others_are_not(
-    new_export: NewExport, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.skipif(importlib.util.find_spec("xllamacpp") is None, reason="there is no build for some systems")
+def test_without_llama_cpp_python_two_types_are_made_and_checked_and_the_others_are_not(
+    new_export: NewExport, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    find = importlib.util.find_spec
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *a: None if name == "llama_cpp" else find(name, *a))
-    with pytest.raises(MissingPart, match="compiler"):
+    hide_llama_cpp_python(monkeypatch, tmp_path)
+    with pytest.raises(MissingPart, match="compile"):
         export_job.run(new_export("gguf:Q4_K_M"))
     work = new_export("gguf:Q8_0")
     carry_instruction(work)
@@ -346,8 +347,9 @@ def test_without_llama_cpp_two_types_are_made_untested_and_the_others_are_not(
     _, modelfile, gguf, _ = (file["name"] for file in result["files"])
     found = dict(ollama.parse((work.published / modelfile).read_text("utf-8")))
     assert (found["FROM"], found["SYSTEM"]) == (f"./{gguf}", "Be warm.")
-    assert result["smoke"]["Q8_0"]["ok"] is None
-    assert "not tested" in result["checks"][-1]["sentence"]
+    assert result["smoke"]["Q8_0"]["ok"] is True
+    assert result["smoke"]["Q8_0"]["same_choice"] >= 0.9
+    assert result["sizes"][0]["kl"] is None, "what it lost is not measured"
     assert (work.published / gguf).read_bytes()[:4] == b"GGUF"
 
 

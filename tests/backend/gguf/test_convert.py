@@ -168,7 +168,7 @@ def test_a_missing_converter_is_reported_with_instructions(monkeypatch: pytest.M
 def test_missing_llama_cpp_is_reported_with_instructions(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(MissingPart, match="compiler"):
-        requirement.require_llama_cpp()
+        requirement.require_llama_cpp_python()
 
 
 def test_no_secret_reaches_the_conversion_tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from markupsafe import Markup
 
-from backend.gguf.requirement import HOW_TO_GET_IT
+from backend.gguf.requirement import HOW_TO_COMPILE
 from ui.records.share import ExportFile, ExportStatus, GgufSize
 from ui.text import format as fmt
 from ui.web.html import components
@@ -66,7 +66,10 @@ def types_note(can_make_all: bool) -> str:
     """What to know about the types. can_make_all: llama-cpp-python is here."""
     if can_make_all:
         return "All are made in one go. Each is compared with the 16-bit model."
-    return f"Q6_K, Q5_K_M and Q4_K_M can't be made here yet, and no file is compared. {HOW_TO_GET_IT}"
+    return (
+        "Q6_K, Q5_K_M and Q4_K_M can't be made here yet, and what a file lost is not measured: both need "
+        f"llama-cpp-python. {HOW_TO_COMPILE}"
+    )
 
 
 def exports(lines: Iterable[ExportStatus], instruction: str = "") -> Markup:

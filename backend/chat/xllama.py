@@ -1,0 +1,187 @@
+"""llama.cpp's own server, as the package xllamacpp brings it for every system: in this process, on loopback, with a
+key that nobody else has. Only the chat process imports this.
+
+It has no call for one step of a model. So it is asked for one token after the tokens so far, which it has in memory;
+that costs a millisecond a token, and its own stream would leave out the ids of tokens that are parts of a character.
+"""
+
+from __future__ import annotations
+
+import secrets
+import weakref
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import httpx
+
+from backend.chat.engine import Sampling
+from backend.errors import ChatFailed, MissingPart
+from backend.gguf.requirement import HOW_TO_COMPILE, has_xllamacpp
+from backend.hardware import container
+
+_PATIENCE = 600.0  # seconds for an answer
+_GREEDY = Sampling()
+_FORCED = 1000.0  # added to a token's logit, after which it is chosen; its probability is the one before
+
+
+class Next(NamedTuple):
+    """token: the one that was chosen. log_p: its log-probability, None where the server gives none: for tokens that
+    begin a character and don't end it. likeliest: the ids of the likeliest tokens with their log-probabilities.
+    read: tokens of the prompt that were not in memory."""
+
+    token: int
+    log_p: float | None
+    likeliest: list[tuple[int, float]]
+    read: int
+
+
+def on_gpu() -> bool:
+    """Whether the build uses a GPU of this computer."""
+    import xllamacpp
+
+    processor = xllamacpp.ggml_backend_dev_type.GGML_BACKEND_DEVICE_TYPE_CPU
+    return any(device["type"] != processor for device in xllamacpp.get_device_info())
+
+
+def cannot_open(file: Path) -> ChatFailed:
+    return ChatFailed(
+        f"{file.name} can't be opened as a model.",
+        "It is not a GGUF file, it is damaged, llama.cpp does not support the model, or memory is short.",
+        "Export it again, choose another file, or close other programs.",
+    )
+
+
+class LlamaServer:
+    """A running server. slots: conversations that it remembers, of `tokens` each. adapter: a GGUF LoRA, which a
+    request switches on or off; read into memory. Raises MissingPart without xllamacpp, ChatFailed for a file that
+    can't be opened."""
+
+    def __init__(
+        self, file: Path, slots: int, tokens: int, adapter: Path | None = None, threads: int | None = None
+    ) -> None:
+        if not has_xllamacpp():
+            raise MissingPart(
+                "GGUF files can't be used here.", "There is no build of llama.cpp for this computer.", HOW_TO_COMPILE
+            )
+        import xllamacpp
+
+        self.slots, self.tokens, self.adapter = slots, tokens, adapter
+        self.threads = threads or container.cores()
+        key = secrets.token_urlsafe()
+        options = xllamacpp.CommonParams()
+        options.model.path, options.api_keys = str(file), [key]
+        options.n_parallel, options.n_ctx, options.kv_unified = slots, slots * tokens, False
+        options.cpuparams.n_threads = options.cpuparams_batch.n_threads = self.threads
+        options.warmup = options.ui = options.ctx_shift = options.cache_idle_slots = False
+        options.cache_ram_mib, options.slot_prompt_similarity = 0, 0.0  # a slot holds what it was asked, nothing else
+        options.verbosity = 0
+        if adapter:
+            lora = xllamacpp.CommonAdapterLoraInfo()
+            lora.path, lora.scale = str(adapter), 0.0
+            options.lora_adapters = [lora]
+        try:
+            self._server: Any = xllamacpp.Server(options)
+        except (RuntimeError, ValueError) as error:
+            raise cannot_open(file) from error
+        headers = {"Authorization": f"Bearer {key}"}
+        address = self._server.listening_address
+        self._client = httpx.Client(base_url=address, headers=headers, trust_env=False, timeout=_PATIENCE)
+        weakref.finalize(self, self._client.close)
+
+    def close(self) -> None:
+        """Frees the model."""
+        self._client.close()
+        self._server = None
+
+    def end_ids(self) -> set[int]:
+        """The tokens that end an answer according to the file: those that it avoids when asked to go on."""
+        found = self._complete([0], n_predict=1, ignore_eos=True)
+        return {bias["token"] for bias in found["generation_settings"]["logit_bias"]}
+
+    def encode(self, text: str) -> list[int]:
+        """The token ids of a text in which markers are control tokens."""
+        asked = {"content": text, "add_special": False, "parse_special": True}
+        return list(self._post("/tokenize", asked)["tokens"])
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text of tokens, with U+FFFD for an incomplete character."""
+        return str(self._post("/detokenize", {"tokens": list(ids)})["content"])
+
+    def next(
+        self,
+        ids: Sequence[int],
+        slot: int,
+        *,
+        tuned: bool = False,
+        sampling: Sampling = _GREEDY,
+        remembered: bool = False,
+        likeliest: int = 1,
+        forced: int | None = None,
+    ) -> Next:
+        """One token after `ids`. remembered: only what the slot does not hold yet is read. likeliest: how many tokens
+        to return. forced: the token to choose, whatever its probability."""
+        found = self._complete(
+            ids,
+            slot,
+            tuned,
+            sampling,
+            n_predict=1,
+            n_probs=likeliest,
+            cache_prompt=remembered,
+            logit_bias=[] if forced is None else [[forced, _FORCED]],
+        )
+        (token,) = found["tokens"]
+        said = found.get("completion_probabilities") or [None]
+        read = int(found["timings"]["prompt_n"])
+        if said[0] is None:
+            return Next(token, None, [], read)
+        top = [(int(one["id"]), _number(one["logprob"])) for one in said[0]["top_logprobs"]]
+        return Next(token, _number(said[0]["logprob"]), top, read)
+
+    def answer(self, ids: Sequence[int], limit: int, tuned: bool) -> list[int]:
+        """The greedy answer's tokens, up to `limit` or with the token that ended it. Threads may call this."""
+        return list(self._complete(ids, None, tuned, n_predict=limit)["tokens"])
+
+    def _complete(
+        self,
+        ids: Sequence[int],
+        slot: int | None = None,
+        tuned: bool = False,
+        sampling: Sampling = _GREEDY,
+        **more: Any,
+    ) -> dict[str, Any]:
+        asked = {
+            "prompt": list(ids),
+            "return_tokens": True,
+            "cache_prompt": False,
+            "temperature": max(0.0, sampling.temperature),
+            "top_p": sampling.top_p,
+            "seed": sampling.seed,
+            "samplers": ["temperature", "top_p"] if sampling.temperature > 0 else ["temperature"],
+            **({} if slot is None else {"id_slot": slot}),
+            **({"lora": [{"id": 0, "scale": float(tuned)}]} if self.adapter else {}),
+            **more,
+        }
+        return self._post("/completion", asked)
+
+    def _post(self, path: str, asked: dict[str, Any]) -> dict[str, Any]:
+        with _plain_errors():
+            reply = self._client.post(path, json=asked)
+            reply.raise_for_status()
+            found: dict[str, Any] = reply.json()
+        return found
+
+
+def _number(value: float | None) -> float:
+    """JSON has no invalid number."""
+    return float("nan") if value is None else value
+
+
+@contextmanager
+def _plain_errors() -> Iterator[None]:
+    try:
+        yield
+    except (httpx.HTTPError, ValueError) as error:
+        raise ChatFailed("The model failed.", "llama.cpp could not read the text.", "Ask again.") from error

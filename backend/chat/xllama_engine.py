@@ -1,0 +1,251 @@
+"""The engine on llama.cpp's own server (xllamacpp), where llama-cpp-python is not installed.
+
+Base and tuned model are two slots of one server; the adapter is switched on for the questions to the tuned one. The
+server is opened as it is needed: with a slot for each pane, with more to answer many questions at once, or with a
+longer one to read a long text.
+"""
+
+from __future__ import annotations
+
+import random
+import tempfile
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from dataclasses import replace
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from backend.chat import context_size
+from backend.chat.engine import (
+    BASE,
+    PROBE,
+    TUNED,
+    Answered,
+    Messages,
+    Sampling,
+    TextStream,
+    Tokens,
+    Tools,
+    check_panes,
+    common_prefix,
+    require_number,
+)
+from backend.chat.gguf_tokenizer import GgufTokenizer
+from backend.chat.llama_engine import NAME, PRECISIONS, Tokenizer, trained_tokenizer
+from backend.chat.xllama import LlamaServer, Next, cannot_open, on_gpu
+from backend.errors import ChatFailed
+from backend.gguf.facts import Facts
+from backend.hardware import container
+
+_COMPARED = 1000  # probabilities of the check of the panes
+_TOGETHER = 8  # conversations; more gain little on a processor
+_ROUND = 256  # tokens
+_LOOK = 0.2  # seconds between looks at answers in progress
+
+
+class XllamaEngine:
+    """The model in a GGUF file, in the pane "tuned"; see `with_adapter` for two panes."""
+
+    def __init__(self, file: Path) -> None:
+        self._set_up(file, (TUNED,))
+        vocabulary = _ServerVocabulary(self, self._facts)
+        self._use(GgufTokenizer(vocabulary), self.server().end_ids())
+
+    @classmethod
+    def with_adapter(
+        cls, file: Path, model: Path, tuned: Path | None = None, adapter: Path | None = None
+    ) -> XllamaEngine:
+        """As `LlamaEngine.with_adapter`."""
+        engine = cls.__new__(cls)
+        engine._set_up(file, (BASE, TUNED) if adapter else (BASE,))
+        engine._use(*trained_tokenizer(model, tuned))
+        if adapter:
+            engine.report["pane_check"] = engine._attach(adapter)
+        else:
+            engine.server()
+        return engine
+
+    def _set_up(self, file: Path, panes: tuple[str, ...]) -> None:
+        self.panes = panes
+        self._file, self._facts = file, Facts(file)
+        try:
+            trained, self._per_token = self._facts.trained_context, self._facts.bytes_per_token
+        except (OSError, ValueError, IndexError, KeyError) as error:
+            raise cannot_open(file) from error
+        self.context_length = context_size.context_length(trained, self._per_token, len(panes))
+        self._threads = container.cores()
+        self._adapter = b""  # a GGUF file, which every new server reads
+        self._open: LlamaServer | None = None
+        self._held: dict[str, tuple[int, list[int]]] = {}  # by pane: of the latest prompt the length, and all tokens
+        self._read: dict[str, int] = {}
+
+    def _use(self, tokenizer: Tokenizer, end_ids: set[int]) -> None:
+        self._tokenizer, self._end_ids = tokenizer, end_ids
+        self.report: dict[str, Any] = {
+            "engine": NAME,
+            "precision": PRECISIONS.get(self._facts.file_type, ""),
+            "dtype": "gguf",
+            "device": "gpu" if on_gpu() else "cpu",
+            "end_ids": sorted(end_ids),
+        }
+
+    def server(self, slots: int = 0, tokens: int = 0) -> LlamaServer:
+        """The open server with at least so many slots and tokens in each; the default: those of the panes."""
+        slots, tokens = slots or len(self.panes), tokens or self.context_length
+        found = self._open
+        if found is None or found.slots < slots or found.tokens < tokens or found.threads != self._threads:
+            self.close()
+            found = self._open = self._new_server(slots, tokens)
+        return found
+
+    def _new_server(self, slots: int, tokens: int) -> LlamaServer:
+        if not self._adapter:
+            return LlamaServer(self._file, slots, tokens, None, self._threads)
+        with tempfile.TemporaryDirectory() as work:
+            adapter = Path(work) / "adapter.gguf"
+            adapter.write_bytes(self._adapter)
+            return LlamaServer(self._file, slots, tokens, adapter, self._threads)
+
+    def close(self) -> None:
+        """Frees the model until it is needed again."""
+        self._held = {}
+        if self._open is not None:
+            self._open.close()
+            self._open = None
+
+    def _attach(self, adapter: Path) -> dict[str, Any]:
+        """From now on the tuned pane answers with the adapter. Returns the check that the base is unchanged."""
+        probe = self.prompt_ids(PROBE)
+        before = _probabilities(self.server(1).next(probe, 0, likeliest=_COMPARED))
+        self.close()
+        self._adapter = adapter.read_bytes()
+
+        def asked(pane: str, *, tuned: bool) -> Any:
+            slot = self.panes.index(pane)
+            return _probabilities(self.server().next(probe, slot, tuned=tuned, likeliest=_COMPARED))
+
+        with_adapter, without = asked(TUNED, tuned=True), asked(TUNED, tuned=False)
+        compared = f"the {_COMPARED:,} largest probabilities"
+        return check_panes(before, (without, asked(BASE, tuned=False)), with_adapter, compared)
+
+    def prompt_ids(self, messages: Messages, tools: Tools = ()) -> list[int]:
+        return self._tokenizer.prompt_ids([dict(message) for message in messages], tools)
+
+    def text_stream(self) -> TextStream:
+        return TextStream(self._tokenizer.decode)
+
+    def use_threads(self, threads: int) -> None:
+        self._threads = threads
+
+    def tokens_read(self, pane: str) -> int:
+        return self._read[pane]
+
+    def tokens(self, pane: str, prompt_ids: list[int], sampling: Sampling) -> Tokens:
+        server, draw, ids = self.server(), random.Random(sampling.seed), list(prompt_ids)  # noqa: S311 (not a secret)
+        prompt, held = self._held.get(pane, (0, []))
+        continues = 0 < prompt <= common_prefix(held, ids) < len(ids)  # see `Context.read_prompt`
+        self._held[pane] = len(ids), ids
+        for done in range(sampling.max_new_tokens):
+            step = replace(sampling, seed=draw.getrandbits(31))
+            found = self._next(server, pane, ids, sampling=step, remembered=continues or done > 0)
+            if done == 0:
+                self._read[pane] = found.read
+            if found.token in self._end_ids:
+                return "end"
+            yield found.token
+            ids.append(found.token)
+        return "length"
+
+    def _next(self, server: LlamaServer, pane: str, ids: Sequence[int], **more: Any) -> Next:
+        return server.next(ids, self.panes.index(pane), tuned=self._tuned(pane), **more)
+
+    def _tuned(self, pane: str) -> bool:
+        return pane == TUNED and bool(self._adapter)
+
+    def score(self, rows: list[dict[str, list[int]]]) -> list[dict[str, Any]]:
+        found = [self._known(self.panes[-1], row["input_ids"], row["labels"]) for row in rows]
+        nll = [-fmean(log_p for log_p, _ in row) if row else 0.0 for row in found]
+        return [{"nll": mean, "top": [top for _, top in row]} for mean, row in zip(nll, found, strict=True)]
+
+    def nats(self, pane: str, ids: Sequence[int], labels: Sequence[int]) -> float:
+        return -sum(log_p for log_p, _ in self._known(pane, ids, labels))
+
+    def _known(self, pane: str, ids: Sequence[int], labels: Sequence[int]) -> list[tuple[float, int]]:
+        """For each label its log-probability after the ids before it, and the likeliest token there."""
+        self._held.pop(pane, None)
+        server, found = self.server(tokens=max(len(ids), self.context_length)), list[tuple[float, int]]()
+        for at, label in enumerate(labels):
+            if at and label >= 0:
+                one = self._next(server, pane, ids[:at], forced=label, remembered=bool(found))
+                if one.log_p is None:  # all of them, with another token chosen, whose text is complete
+                    every = {"likeliest": self._facts.tokens, "forced": min(self._end_ids)}
+                    one = self._next(server, pane, ids[:at], remembered=True, **every)
+                    one = one._replace(log_p=dict(one.likeliest)[label])
+                require_number(one.likeliest[0][1])
+                found.append((one.log_p or 0.0, one.likeliest[0][0]))
+        return found
+
+    def answer_all(
+        self, pane: str, prompts: Sequence[list[int]], limits: Sequence[int], each: Callable[[int], None]
+    ) -> list[Answered]:
+        if not prompts:
+            return []
+        longest = max(len(prompt) + limit for prompt, limit in zip(prompts, limits, strict=True)) + 1
+        fit = context_size.tokens_that_fit(self._per_token) // longest
+        self._held = {}
+        server = self._server_for(max(1, min(_TOGETHER, len(prompts), fit)), -(-longest // _ROUND) * _ROUND)
+        with ThreadPoolExecutor(server.slots) as threads:
+            asked = [
+                threads.submit(self._answer, server, pane, prompt, limit)
+                for prompt, limit in zip(prompts, limits, strict=True)
+            ]
+            try:
+                while wait(asked, _LOOK).not_done:
+                    each(sum(one.done() for one in asked))
+                each(len(asked))
+            except BaseException:
+                threads.shutdown(wait=False, cancel_futures=True)
+                self.close()  # which ends the answers in progress
+                raise
+            return [one.result() for one in asked]
+
+    def _server_for(self, slots: int, tokens: int) -> LlamaServer:
+        """With as many slots as memory allows, `slots` at most. Raises ChatFailed if not even one fits."""
+        while True:
+            try:
+                return self.server(slots, tokens)
+            except ChatFailed:
+                if slots == 1:
+                    raise
+                slots //= 2
+
+    def _answer(self, server: LlamaServer, pane: str, prompt: list[int], limit: int) -> Answered:
+        ids: list[int] = []
+        while len(ids) < limit:  # the server ends at tokens that may not end an answer here
+            ids += server.answer([*prompt, *ids], limit - len(ids), tuned=self._tuned(pane))
+            ended = next((at for at, token in enumerate(ids) if token in self._end_ids), None)
+            if ended is not None:
+                return Answered(tuple(ids[:ended]), ended=True)
+        return Answered(tuple(ids), ended=False)
+
+
+class _ServerVocabulary:
+    """The `Vocabulary` of the file that an engine has open."""
+
+    def __init__(self, engine: XllamaEngine, facts: Facts) -> None:
+        self._engine = engine
+        self.template, self.markers, self._silent = facts.template, facts.markers, facts.silent_ids
+        self.bos, self.eos = facts.special_token("bos"), facts.special_token("eos")
+
+    def encode(self, text: str) -> list[int]:
+        return self._engine.server(1).encode(text)
+
+    def decode(self, ids: Sequence[int]) -> str:
+        return self._engine.server(1).decode([token for token in ids if token not in self._silent])
+
+
+def _probabilities(found: Next) -> Any:
+    import numpy
+
+    return numpy.array(found.likeliest)
