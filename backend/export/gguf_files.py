@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from backend.chat.client import Chat
+from backend.errors import BadInput, ChatFailed, ExportFailed
 from backend.export import (
     checks,
     conversations,
@@ -54,11 +55,13 @@ def make(request: ExportRequest) -> None:
         untried = {"ok": None, "loads": None, "stops": None, "agrees": None, "sentence": _UNTRIED}
         request.result["smoke"] = dict.fromkeys(files, untried)
         lost: dict[str, dict[str, Any]] = {}
+        usable: dict[str, Path] = {}
     else:
         _check(request, merged, files)
-        lost = _measure(request, f16, files) if has_llama_cpp_python() else {}
+        usable = {kind: file for kind, file in files.items() if request.result["smoke"][kind]["loads"]}
+        lost = _measure(request, f16, usable) if has_llama_cpp_python() else {}
     request.result["sizes"] = _describe(merged, files, lost)
-    task_score.add(request, files)
+    task_score.add(request, usable)
     best = next((one["kind"] for one in request.result["sizes"] if one["recommended"]), kinds[0])
     for file in files.values():
         _write_modelfile(request, file)
@@ -132,28 +135,33 @@ def _measure(request: ExportRequest, f16: Path, files: dict[str, Path]) -> dict[
 
 
 def _check(request: ExportRequest, merged: Path, files: dict[str, Path]) -> None:
-    """Check each file in turn, in a chat process of its own. Raises ExportFailed."""
+    """Check each file in turn, in a chat process of its own."""
     tokenizer, prompts, rows = ChatTokenizer.load(request.trained_folder), request.prompts(), request.rows()
     smallest = min(files.values(), key=lambda file: file.stat().st_size)  # all have the same template
-    template = rendering.check(smallest, tokenizer, prompts, request.work, request.raise_if_stopped)
+    try:
+        template = rendering.check(smallest, tokenizer, prompts, request.work, request.raise_if_stopped)
+    except ExportFailed as error:
+        template = {"ok": False, "conversations": 0, "sentence": f"{error.what} {error.why}"}
     request.record_check("template", template)
     reference = checks.reference(merged, prompts[0], rows)
     chat = Chat(request.context.workspace, log_file=request.context.folder / "gguf.log")
-    passed: dict[str, Any] = {}
+    done: dict[str, Any] = {}
     try:
         for number, (kind, file) in enumerate(files.items(), 1):
             request.report_phase("Checking", number, 2 + len(files))
-            chat.open(gguf=file)
-            others = {"transformers": checks.through_transformers(merged), "the GGUF file": chat.prompt_ids}
-            request.record_check("parity", checks.check_tokens(tokenizer, others, prompts))
-            found = checks.check_gguf(chat, kind, reference, prompts, rows)
+            try:
+                chat.open(gguf=file)
+                others = {"transformers": checks.through_transformers(merged), "the GGUF file": chat.prompt_ids}
+                request.record_check("parity", checks.check_tokens(tokenizer, others, prompts))
+                found = checks.check_gguf(chat, kind, reference, prompts, rows)
+            except (ChatFailed, BadInput) as error:  # a file that can't be opened, or has no template
+                found = {"ok": False, "loads": False, "sentence": f"{error.what} {error.why}"}
             if len(files) > 1:
                 found["sentence"] = f"{kind}: {found['sentence']}"
-            request.record_check("smoke", found)
-            passed[kind] = found
+            done[kind] = found
     finally:
         chat.close()
-    request.result["smoke"] = passed
+    request.result["smoke"] = done
 
 
 def _progress(request: ExportRequest, phase: str, file: Path, expected: int) -> Callable[[], None]:

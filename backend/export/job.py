@@ -8,7 +8,7 @@
     home         all of these but the merged model, and the examples, in one zip file (take_home.py)
 
 With each model goes a text file that says where to use it and how (programs.py). Everything is made in the job's own
-folder and moves to WORKSPACE/exports/<job id>/ only when all checks have passed.
+folder and moves to WORKSPACE/exports/<job id>/ once all checks are done; the result says which failed.
 """
 
 from __future__ import annotations

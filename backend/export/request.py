@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import ValidationError
 
 from backend.chat.engine import Messages
-from backend.errors import BadSetting, ExportFailed, NotEnough, RunProblem
+from backend.errors import BadSetting, NotEnough, RunProblem
 from backend.evaluation import portable
 from backend.evaluation.work import REPORT
 from backend.export import checks as export_checks
@@ -72,7 +72,7 @@ class ExportRequest:
     run: with the settings as used. work: a folder for intermediate files; out: the folder for the finished files.
     """
 
-    CHECKS: ClassVar = ("parity", "merge", "loss", "template", "same", "smoke")  # by their names in `result`
+    CHECKS: ClassVar = ("parity", "merge", "loss", "template", "same", "task", "smoke")  # by their names in `result`
 
     context: Any
     to: str
@@ -160,15 +160,11 @@ class ExportRequest:
             raise Stopped
 
     def record_check(self, name: str, check: dict[str, Any]) -> None:
-        """Add the result of a check to the result of the job. Raises ExportFailed if it failed."""
-        self.result[name] = check
+        """Add the result of a check to the result of the job; one that has failed once stays so."""
         if check["ok"] is False:
             log.error("%s failed: %s", name, check)
-            raise ExportFailed(
-                "The exported files do not match the trained model, so they are not offered.",
-                check["sentence"],
-                "Choose another format, such as the adapter or gguf:F16.",
-            )
+        if self.result.get(name, {}).get("ok") is not False:
+            self.result[name] = check
 
     def check(self) -> None:
         """Check that the run has a result and everything needed is here. Raises MissingPart, BadSetting,

@@ -24,7 +24,7 @@ def merge_model(
     request: ExportRequest, folder: Path, *, for_gguf: bool = False, written: Callable[[], None] = lambda: None
 ) -> None:
     """Save the merged model in `folder`, with its tokenizer and card. written: called before it is checked; see
-    `merge`. Raises NotEnough, ExportFailed."""
+    `merge`. Raises NotEnough."""
 
     def report(done: int, total: int) -> None:
         request.report_phase("Merging", done // MIB, total // MIB)
@@ -60,7 +60,7 @@ def merge_model(
 
 
 def check_tokens(request: ExportRequest, folder: Path) -> None:
-    """Check that transformers reads the folder's prompts as training did. Raises ExportFailed."""
+    """Check that transformers reads the folder's prompts as training did."""
     others = {"transformers": checks.through_transformers(folder)}
     tokenizer = ChatTokenizer.load(request.trained_folder)
     request.record_check("parity", checks.check_tokens(tokenizer, others, request.prompts()))

@@ -18,10 +18,12 @@ from backend.errors import ApprenticeError, BadInput, BadUsage, ExportFailed
 from backend.export.request import jobs_for
 from backend.records.units import MIB
 from backend.settings import Workspace
+from jobs.records import Job
 from ui.cli.follow import follow, require_completed
 from ui.cli.output import AddCommand, Answer, say, write
 from ui.services.app import App
 from ui.services.documents import SUMMARIZED, TOO_LONG, sentence
+from ui.services.exports import passed
 from ui.services.hf_jobs import ACCESS_NOTE
 from ui.text import format as fmt
 
@@ -52,6 +54,9 @@ def add_commands(add: AddCommand) -> None:
         default="original",
         help="after QLoRA: merge into the base model's own 16-bit weights (the default), or into the 4-bit ones of "
         "the training; the loss of both is measured",
+    )
+    exporting.add_argument(
+        "--anyway", action="store_true", default=False, help="take the files also where one of their checks failed"
     )
     exporting.add_argument("-o", dest="output", type=Path, required=True, metavar="DIR")
     importing = add("import", import_model, "add a model of another computer, from its zip file of everything")
@@ -133,6 +138,8 @@ def export(options: argparse.Namespace, workspace: Workspace) -> Answer:
         else:
             job = follow(app, app.results.start_export(options.run, to, options.base))
             require_completed(job, ApprenticeError, "The export was stopped.")
+            if not (passed(job) or options.anyway):
+                raise _failed(job, workspace.exports / job.id)
             _take_files(workspace.exports / job.id, options.output, shutil.move)
             app.runner.delete(job.id)
         files = [{**file, "path": str(options.output / file["name"])} for file in job.result["files"]]
@@ -142,6 +149,15 @@ def export(options: argparse.Namespace, workspace: Workspace) -> Answer:
     paths = [file["path"] for document in documents for file in document["files"]]
     document = documents[0] if len(documents) == 1 else {"exports": documents}
     return Answer(document, "\n".join(paths))
+
+
+def _failed(job: Job, folder: Path) -> ExportFailed:
+    failed = " ".join(check["sentence"] for check in job.result["checks"] if check["ok"] is False)
+    return ExportFailed(
+        "A check failed, so the files are not taken: they may not be the model that you trained.",
+        failed,
+        f"Choose another format, or take them all the same with --anyway. They are in {folder}.",
+    )
 
 
 def _size_line(size: dict[str, Any]) -> str:

@@ -61,6 +61,11 @@ class ExportStatus:
     guides: tuple[ProgramGuide, ...] = ()
     sizes: tuple[GgufSize, ...] = ()
 
+    @property
+    def failed(self) -> bool:
+        """Whether one of its checks failed."""
+        return any(ok is False for ok, _ in self.checks)
+
 
 @dataclass(frozen=True)
 class HubUpload:

@@ -20,6 +20,12 @@ NO_BASE = (
 )
 
 
+def passed(job: Job) -> bool:
+    """Whether an export completed and none of its checks failed."""
+    checks = job.result.get("checks", [])
+    return job.state is State.COMPLETED and all(check["ok"] is not False for check in checks)
+
+
 def export_status(job: Job, folder: Path) -> ExportStatus:
     """An export (its job is named after what it makes) with its checks, and its files in `folder`."""
     files = job.result.get("files", []) if job.state is State.COMPLETED else []

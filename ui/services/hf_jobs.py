@@ -11,8 +11,8 @@ from backend.export.hf_jobs import Computer, SubmittedJob
 from backend.files.json_file import read_json, write_json
 from backend.hosting.policy import HOME, Feature, Policy
 from backend.models import catalogue, local
-from jobs.records import State
 from jobs.runner import Runner
+from ui.services.exports import passed
 from ui.services.runs import RunService
 
 ACCESS_NOTE = "as a secret of the job: the base model can be downloaded only by people who accepted its terms"
@@ -41,9 +41,9 @@ class HfJobsService:
         raise BadInput(f"There is no computer {flavor[:40]!r} to rent.", "", f"Choose one of: {names}.")
 
     def script_folder(self, run_id: str) -> Path | None:
-        """The folder of the run's newest exported training script."""
+        """The folder of the run's newest exported training script that passed its checks."""
         for job in self._runner.jobs(kind="export", parent=run_id):
-            if job.name == "script" and job.state is State.COMPLETED:
+            if job.name == "script" and passed(job):
                 return self._exports / job.id / str(job.result["folder"])
         return None
 

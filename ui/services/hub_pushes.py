@@ -16,6 +16,7 @@ from jobs.records import Job
 from jobs.runner import Runner
 from ui.records.share import HubPush, HubUpload
 from ui.services import evaluated
+from ui.services.exports import passed
 from ui.services.results import ResultService
 from ui.services.runs import RunService
 
@@ -110,10 +111,10 @@ class HubPushService:
         return hub_push.files(form, self._exports / job.id, str(job.result.get("folder") or ""))
 
     def _export(self, run_id: str, form: Form) -> Job | None:
-        """The newest finished export that this form is made of, unless the run was resumed since then."""
+        """The newest export that this form is made of and that passed its checks, of the model as it is now."""
         wanted = hub_push.export_for(form)
         for job in evaluated.completed(self._runner, self._runs.job(run_id), "export"):
-            if job.name.startswith(wanted) and (self._exports / job.id).is_dir():
+            if job.name.startswith(wanted) and passed(job) and (self._exports / job.id).is_dir():
                 return job
         return None
 
@@ -122,7 +123,7 @@ class HubPushService:
         if job is None:
             raise RunProblem(
                 "There is nothing to upload yet.",
-                f"This needs the export {hub_push.export_for(form).rstrip(':')} of the model.",
+                f"This needs the export {hub_push.export_for(form).rstrip(':')} of the model, with no failed check.",
                 "Make that file first.",
             )
         return job

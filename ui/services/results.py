@@ -22,7 +22,7 @@ from ui.records.runs import RunInfo, UnseenQuestion
 from ui.records.share import ExportFile, ExportStatus
 from ui.services import evaluated, samples
 from ui.services.chat import Answer, ChatSession, Loading
-from ui.services.exports import export_status, needs, sizes, too_narrow
+from ui.services.exports import export_status, needs, passed, sizes, too_narrow
 from ui.services.opponents import ChatTarget, Opponent, Opponents
 from ui.services.runs import RunService
 
@@ -195,12 +195,12 @@ class ResultService:
 
     def finished_export(self, run_id: str, to: str, base: str = "original") -> ExportStatus | None:
         """The export that `start_export` would make again: of the model as it is now, under its present name, with
-        all its files; None where there is none."""
+        all its files and no failed check; None where there is none."""
         run = self._runs.job(run_id)
         judged = evaluated.current(self._runner, run)
         evaluation = judged.id if judged and to == HOME else None  # the zip file holds its report
         for job in evaluated.completed(self._runner, run, "export"):
-            same = job.name == to and job.result.get("base", "original") == base
+            same = job.name == to and job.result.get("base", "original") == base and passed(job)
             if same and (evaluation is None or job.result.get("evaluation") == evaluation):
                 found = export_status(job, self._exports / job.id)
                 if found.files and all(_is_here(file, slug(run.name)) for file in found.files):

@@ -19,7 +19,7 @@ from safetensors.numpy import load_file, save_file
 
 from backend.chat.client import Chat, Chunk
 from backend.chat.engine import Messages, Tools
-from backend.errors import BadSetting, ExportFailed, MissingPart, NotEnough, RunProblem, WorkspaceProblem
+from backend.errors import BadSetting, MissingPart, NotEnough, RunProblem, WorkspaceProblem
 from backend.export import checks as export_checks
 from backend.export import gguf_files, merge
 from backend.export import job as export_job
@@ -278,7 +278,17 @@ def assert_nothing_offered(work: Work) -> None:
     assert not (work.folder / "work").exists()
 
 
-def test_different_tokens_in_the_saved_model_stop_the_export(
+def assert_failed(work: Work, name: str, sentence: str) -> None:
+    """The files are there, and the failed check with its numbers beside them."""
+    result = export_job.run(work)
+    assert result["files"]
+    assert sentence in " ".join(check["sentence"] for check in result["checks"] if check["ok"] is False)
+    [written] = work.published.rglob("*CHECKS.json")
+    found = json.loads(written.read_text("utf-8"))[name]
+    assert next(iter(found.values()))["ok"] is False if name == "smoke" else found["ok"] is False
+
+
+def test_different_tokens_in_the_saved_model_fail_its_check(
     tiny_export: NewExport, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     honest = export_checks.through_transformers
@@ -288,33 +298,26 @@ def test_different_tokens_in_the_saved_model_stop_the_export(
         return lambda chat, tools: [*prompt_ids(chat, tools)[:3], 7, *prompt_ids(chat, tools)[3:]]
 
     monkeypatch.setattr(export_checks, "through_transformers", with_one_more)
-    work = tiny_export("adapter")
-    with pytest.raises(ExportFailed, match="not offered"):
-        export_job.run(work)
-    assert_nothing_offered(work)
+    assert_failed(tiny_export("adapter"), "parity", "transformers reads")
 
 
-def test_a_merge_that_lost_the_adapter_stops_the_export(
+def test_a_merge_that_lost_the_adapter_fails_its_check(
     tiny_export: NewExport, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(merge, "_changes", lambda *given: {})
-    work = tiny_export("merged")
-    with pytest.raises(ExportFailed, match="0% of what the training changed"):
-        export_job.run(work)
-    assert_nothing_offered(work)
+    assert_failed(tiny_export("merged"), "merge", "keep 0.0% of what the training changed")
 
 
-def test_a_file_that_answers_differently_stops_the_export(
+def test_a_file_that_answers_differently_or_not_at_all_fails_its_check(
     new_export: NewExport, monkeypatch: pytest.MonkeyPatch, f16: Path
 ) -> None:
     from backend.gguf import convert as gguf
 
     monkeypatch.setattr(gguf, "convert", lambda model, out, poll: shutil.copyfile(f16, out))  # the base instead
     monkeypatch.setattr(export_checks, "ANSWER_TOKENS", 4)
-    work = new_export("gguf:F16")
-    with pytest.raises(ExportFailed, match="does not match the trained model"):
-        export_job.run(work)
-    assert_nothing_offered(work)
+    assert_failed(new_export("gguf:F16"), "smoke", "does not match the trained model")
+    monkeypatch.setattr(gguf, "convert", lambda model, out, poll: out.write_bytes(f16.read_bytes()[: 10 << 20]))
+    assert_failed(new_export("gguf:F16"), "smoke", "can't be opened")
 
 
 @pytest.mark.parametrize("phase", ["Checking", "Merging"])

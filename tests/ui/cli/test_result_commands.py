@@ -1,4 +1,4 @@
-"""`chat` as typed: its text while it is written, or one JSON document."""
+"""`chat` as typed: its text while it is written, or one JSON document; `export` after a failed check."""
 
 from __future__ import annotations
 
@@ -9,6 +9,10 @@ from typing import Any
 
 import pytest
 
+from backend.settings import Workspace
+from jobs.records import Job, State
+from jobs.runner import Runner
+from ui.cli import result_commands
 from ui.cli.main import main
 from ui.services.documents import DocumentService
 from ui.services.results import ResultService
@@ -118,3 +122,26 @@ def test_a_missing_file_is_named(written: list[str], tmp_path: Path, capsys: pyt
 def test_evaluate_takes_a_run_or_data(tmp_path: Path, capsys: pytest.CaptureFixture[str], options: list[str]) -> None:
     assert main(["evaluate", *options, "--workspace", str(tmp_path), "--json"]) == 2
     assert json.loads(capsys.readouterr().out)["error"] == "BadUsage"
+
+
+def test_files_with_a_failed_check_are_taken_only_when_asked_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    workspace, out = Workspace.open(tmp_path / "workspace"), tmp_path / "out"
+    result: dict[str, Any] = {"files": [{"name": "a.gguf"}], "checks": [{"ok": True, "sentence": "It loads."}]}
+    result["checks"].append({"ok": False, "sentence": "It never ends."})
+    job = Job(id="e", kind="export", name="gguf:Q8_0", state=State.COMPLETED, attempt=1, created=1.0, result=result)
+    (workspace.exports / "e").mkdir(parents=True)
+    (workspace.exports / "e" / "a.gguf").touch()
+    monkeypatch.setattr(result_commands, "follow", lambda *_: job)
+    for name in ("start_export", "finished_export", "export_needs"):
+        monkeypatch.setattr(ResultService, name, lambda *_: "")
+    monkeypatch.setattr(Runner, "delete", lambda *_: None)
+    command = ["export", "run-1", "--to", "gguf:Q8_0", "-o", str(out), "--workspace", str(workspace.root), "--json"]
+    assert main(command) == 1
+    said = json.loads(capsys.readouterr().out)
+    assert said["error"] == "ExportFailed"
+    assert said["why"] == "It never ends."
+    assert not out.exists()
+    assert main([*command, "--anyway"]) == 0
+    assert [file.name for file in out.iterdir()] == ["a.gguf"]

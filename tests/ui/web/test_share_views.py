@@ -46,3 +46,14 @@ def test_the_types_say_which_weights_do_not_fit() -> None:
 def test_without_llama_cpp_it_says_how_to_get_the_other_types() -> None:
     assert "compiler" in views.types_note(False)
     assert "compiler" not in views.types_note(True)
+
+
+def test_a_failed_check_hides_the_download_behind_a_warning() -> None:
+    checks = ((True, "It loads."), (False, "It never ends its answers."))
+    failed = views.exports([status(checks=checks, sizes=SIZES, guides=(GUIDE,))])
+    warning, _, hidden = failed.partition("<details")
+    assert 'role="alert"' in warning
+    assert "It never ends its answers." in warning
+    assert "a-Q8_0.gguf" not in warning
+    assert "a-Q8_0.gguf" in hidden, "one press away"
+    assert "<details" not in views.exports([status(checks=checks[:1])]).partition("a-Q8_0.gguf")[0]

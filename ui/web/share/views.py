@@ -23,6 +23,12 @@ KINDS = {
 }
 
 
+FAILED = "A check of this file failed"
+FAILED_MEANS = (
+    "It may not be the model that you trained: in another program it could give other answers, or never end them. "
+    "Below is which check failed, with its numbers.",
+    "Make the file again, or choose another size or kind.",
+)
 _WORTH_SAYING = 0.05  # the share of weights
 
 
@@ -91,8 +97,12 @@ def _export(line: ExportStatus, instruction: str) -> Markup:
     files = Markup('<div class="files">{}</div>').format(components.join(map(_file, line.files)))
     guides = _guides(line, instruction) if line.guides else components.EMPTY
     sizes = _sizes(line.sizes) if line.sizes else components.EMPTY
-    sums = _checksums(line.files)
-    return components.card(title, components.checklist(line.checks), sizes, files, sums, guides, badges=badge)
+    checks, download = components.checklist(line.checks), (files, _checksums(line.files), guides)
+    if not line.failed:
+        return components.card(title, checks, sizes, *download, badges=badge)
+    warning = components.alert("bad", FAILED, *FAILED_MEANS)
+    hidden = components.fold("Show the download all the same", *download, kind="failed-download")
+    return components.card(title, warning, checks, sizes, hidden, badges=components.badge("Check failed", "bad"))
 
 
 def _sizes(sizes: Sequence[GgufSize]) -> Markup:
