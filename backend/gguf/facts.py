@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +19,9 @@ class Facts:
 
     file: Path
 
-    @cached_property
-    def _fields(self) -> dict[str, Any]:
-        import gguf
-
-        return dict(gguf.GGUFReader(self.file).fields)
-
     def value(self, key: str) -> Any:
         """The value of a key, None without it."""
-        field = self._fields.get(key)
+        field = _fields(self.file, self.file.stat().st_mtime_ns).get(key)
         return field.contents() if field else None
 
     @property
@@ -96,6 +90,13 @@ class Facts:
 
     def _of_model(self, name: str) -> Any:
         return self.value(f"{self.value('general.architecture')}.{name}")
+
+
+@lru_cache(maxsize=1)
+def _fields(file: Path, changed: int) -> dict[str, Any]:
+    import gguf
+
+    return dict(gguf.GGUFReader(file).fields)
 
 
 def _most(value: Any) -> int:
