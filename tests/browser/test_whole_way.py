@@ -3,7 +3,6 @@ talking to both models, and a GGUF file that answers outside the page."""
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import subprocess
 import sys
@@ -109,8 +108,6 @@ def test_from_a_sample_to_a_file_that_answers_anywhere(
     page.click("#tab-try-button")
     page.wait_for_function("document.querySelectorAll('#talk .answer').length === 2")  # the talk is still there
 
-    if importlib.util.find_spec("llama_cpp") is None:
-        pytest.skip("llama-cpp-python is not installed; all but the GGUF file was tried")
     page.click("#tab-share-button")
     page.click("#export:not([disabled])")
     with page.expect_download(timeout=LONG) as download:

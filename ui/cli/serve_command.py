@@ -20,6 +20,7 @@ from ui.records.share import Endpoint
 from ui.services.app import App
 
 _POLL = 0.2  # seconds
+_ENDING = (signal.SIGINT, signal.SIGTERM)
 _STOPPED_WITHIN = 20.0  # seconds
 
 
@@ -35,7 +36,7 @@ def add_commands(add: AddCommand) -> None:
 def serve_model(options: argparse.Namespace, workspace: Workspace) -> Answer:
     """Prints address and key once they are ready, with --json as one line, and serves until it is stopped."""
     app = App(workspace)
-    signal.signal(signal.SIGTERM, _interrupt)
+    before = [signal.signal(one, _interrupt) for one in _ENDING]
     opened, key = app.endpoints.start(options.run, options.host, options.port)
     try:
         ready = _wait(app, opened.id, until_ready=True)
@@ -46,6 +47,8 @@ def serve_model(options: argparse.Namespace, workspace: Workspace) -> Answer:
             raise ApprenticeError(ready.failure.what, ready.failure.why, ready.failure.next)
     finally:
         _stop(app, opened.id)
+        for one, handler in zip(_ENDING, before, strict=True):
+            signal.signal(one, handler)
     return Answer(None, "")
 
 
@@ -80,4 +83,7 @@ def _stop(app: App, job_id: str) -> None:
 
 
 def _interrupt(*_: Any) -> None:
+    """Once: a second Ctrl-C would end this process before it has stopped the endpoint."""
+    for one in _ENDING:
+        signal.signal(one, signal.SIG_IGN)
     raise KeyboardInterrupt

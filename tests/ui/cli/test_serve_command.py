@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -41,6 +42,8 @@ def test_a_model_is_served_until_it_is_stopped(workspace_with_model: Workspace, 
         listed = httpx.get(f"{ready['url']}/models", headers={"Authorization": f"Bearer {ready['key']}"})
         assert [one["id"] for one in listed.json()["data"]] == [ready["model"]]
         assert httpx.get(f"{ready['url']}/models").status_code == 401
+        for _ in range(2):  # an impatient person
+            serving.send_signal(signal.SIGINT)
         serving.terminate()
         assert serving.stdout.read() == ""
     (job,) = [folder.job() for folder in store.folders(workspace_with_model) if folder.identity().kind == "serve"]

@@ -17,7 +17,7 @@ from ui.web.components import button, clickable, html, primary
 from ui.web.errors import handler
 from ui.web.html import components
 from ui.web.share import at_home, endpoint_card, hf_jobs_card, hub_card
-from ui.web.share.views import choices, gguf_types, types_note
+from ui.web.share.views import NOT_OFFERED, choices, gguf_types, types_note
 from ui.web.share.views import exports as exports_html
 from ui.web.try_it import ready_models
 from ui.web.try_it.ready_models import no_model
@@ -124,6 +124,7 @@ def build(app: App, state: BrowserState) -> ShareTab:
             info=types_note(True),
             elem_id="gguf-types",
         )
+        html(components.text(NOT_OFFERED, "small"))
     base = gr.Radio(BASES, value="original", label="What it is merged into", visible=False, elem_id="export-base")
     with gr.Row(elem_classes="actions"):
         make = primary("Make the file", interactive=False, elem_id="export")

@@ -68,6 +68,12 @@ def gguf_types(sizes: dict[str, tuple[float, float]], too_narrow: dict[str, floa
     return offered
 
 
+NOT_OFFERED = (
+    "GPTQ and AWQ files (for servers with graphics cards) are not offered: making one for the bundled model took 40 "
+    "to 60 seconds for each of its 30 layers when it was tried on two processor cores."
+)
+
+
 def types_note(can_make_all: bool) -> str:
     """What to know about the types. can_make_all: llama-cpp-python is here."""
     if can_make_all:
