@@ -55,15 +55,15 @@ def make(request: ExportRequest) -> None:
         untried = {"ok": None, "loads": None, "stops": None, "agrees": None, "sentence": _UNTRIED}
         request.result["smoke"] = dict.fromkeys(files, untried)
         lost: dict[str, dict[str, Any]] = {}
-        usable: dict[str, Path] = {}
+        usable = files
     else:
         _check(request, merged, files)
         usable = {kind: file for kind, file in files.items() if request.result["smoke"][kind]["loads"]}
         lost = _measure(request, f16, usable) if has_llama_cpp_python() else {}
     request.result["sizes"] = _describe(merged, files, lost)
-    task_score.add(request, usable)
+    task_score.add(request, usable if has_llama_cpp() else {})
     best = next((one["kind"] for one in request.result["sizes"] if one["recommended"]), kinds[0])
-    for file in files.values():
+    for file in usable.values():
         _write_modelfile(request, file)
     guides = programs.for_gguf(files[best].name, request.instruction)
     steps.write_guides(request, guides, request.out / f"{request.name}-{programs.FILE}")
