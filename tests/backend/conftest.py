@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from backend.gguf import convert as gguf
+from tests.backend.shallow import make_shallow
 from tests.backend.synthetic import make_adapter
 from tests.backend.tiny_run import make_model
 
@@ -16,6 +17,12 @@ from tests.backend.tiny_run import make_model
 def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A random two-layer Llama, which loads fast and answers nonsense."""
     return make_model(tmp_path_factory.mktemp("tiny") / "model")
+
+
+@pytest.fixture(scope="session")
+def shallow_model(bundled_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The bundled model's first layers, for what must be converted."""
+    return make_shallow(tmp_path_factory.mktemp("shallow") / "model", bundled_model)
 
 
 @pytest.fixture(scope="session")

@@ -78,6 +78,15 @@ def new_export(workspace_with_model: Workspace, adapter: Path) -> NewExport:
 
 
 @pytest.fixture
+def shallow_export(tmp_path: Path, shallow_model: Path) -> NewExport:
+    """The same of the bundled model's first layers, for GGUF files."""
+    workspace = Workspace.open(tmp_path / "workspace")
+    run = workspace.runs / new_id()
+    make_adapter(make_finished_run(run, shallow_model, "tests/shallow"), shallow_model)
+    return lambda to, **more: Work(workspace, {"run": run.name, "to": to, "name": "Shallow", **more})
+
+
+@pytest.fixture
 def tiny_export(tmp_path: Path, tiny_model: Path) -> NewExport:
     """The same with the tiny random model. adapter=False: no result. settings: of the run."""
     workspace = Workspace.open(tmp_path / "workspace")
@@ -98,12 +107,12 @@ def tensors(file: Path) -> dict[str, str]:
 
 
 def test_gguf_files_are_made_from_one_conversion_and_checked(
-    new_export: NewExport, adapter: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    shallow_export: NewExport, shallow_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     converted = []
     convert = gguf_files.gguf.convert
     monkeypatch.setattr(gguf_files.gguf, "convert", lambda *given: (converted.append(given), convert(*given)))
-    work = new_export("gguf:Q8_0,gguf:Q4_K_M", name="Shop: Bestellungen/../2")
+    work = shallow_export("gguf:Q8_0,gguf:Q4_K_M", name="Shop: Bestellungen/../2")
     asked = [{"role": "user", "content": "Where is order 4711?"}, {"role": "assistant", "content": "Zzz"}]
     write_conversations(work.workspace.run_folder(work.spec["run"]), "held_out", [asked])
     result = export_job.run(work)
@@ -125,7 +134,8 @@ def test_gguf_files_are_made_from_one_conversion_and_checked(
     assert (large["too_narrow"], small["too_narrow"] > 0.5) == (0.0, True), "rows of 576 don't fit K types"
     assert large["task"] == small["task"] == {"measure": "exact", "score": 0.0, "items": 1}
     assert sum(one["recommended"] for one in result["sizes"]) == 1
-    announced = exports.sizes(bundled.folder(work.workspace), adapter)
+    learned = work.workspace.run_folder(work.spec["run"]) / "result" / "adapter"
+    announced = exports.sizes(shallow_model, learned)
     for one in result["sizes"]:
         assert one["bytes"] / 2**20 == pytest.approx(announced[f"gguf:{one['kind']}"][0], rel=0.05)
     result["files"] = [file for file in result["files"] if file["name"].endswith("Q8_0.gguf")]
@@ -309,15 +319,17 @@ def test_a_merge_that_lost_the_adapter_fails_its_check(
 
 
 def test_a_file_that_answers_differently_or_not_at_all_fails_its_check(
-    new_export: NewExport, monkeypatch: pytest.MonkeyPatch, f16: Path
+    shallow_export: NewExport, shallow_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from backend.gguf import convert as gguf
 
-    monkeypatch.setattr(gguf, "convert", lambda model, out, poll: shutil.copyfile(f16, out))  # the base instead
+    base = tmp_path / "base.gguf"
+    gguf.convert(shallow_model, base)
+    monkeypatch.setattr(gguf, "convert", lambda model, out, poll: shutil.copyfile(base, out))
     monkeypatch.setattr(export_checks, "ANSWER_TOKENS", 4)
-    assert_failed(new_export("gguf:F16"), "smoke", "does not match the trained model")
-    monkeypatch.setattr(gguf, "convert", lambda model, out, poll: out.write_bytes(f16.read_bytes()[: 10 << 20]))
-    assert_failed(new_export("gguf:F16"), "smoke", "can't be opened")
+    assert_failed(shallow_export("gguf:F16"), "smoke", "does not match the trained model")
+    monkeypatch.setattr(gguf, "convert", lambda model, out, poll: out.write_bytes(base.read_bytes()[: 10 << 20]))
+    assert_failed(shallow_export("gguf:F16"), "smoke", "can't be opened")
 
 
 @pytest.mark.parametrize("phase", ["Checking", "Merging"])
@@ -339,12 +351,12 @@ def test_a_full_disk_is_reported_before_the_export(tiny_export: NewExport, monke
 
 @pytest.mark.skipif(importlib.util.find_spec("xllamacpp") is None, reason="there is no build for some systems")
 def test_without_llama_cpp_python_two_types_are_made_and_checked_and_the_others_are_not(
-    new_export: NewExport, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    shallow_export: NewExport, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     hide_llama_cpp_python(monkeypatch, tmp_path)
     with pytest.raises(MissingPart, match="compile"):
-        export_job.run(new_export("gguf:Q4_K_M"))
-    work = new_export("gguf:Q8_0")
+        export_job.run(shallow_export("gguf:Q4_K_M"))
+    work = shallow_export("gguf:Q8_0")
     carry_instruction(work)
     result = export_job.run(work)
     _, modelfile, gguf, _ = (file["name"] for file in result["files"])
