@@ -23,7 +23,11 @@ def next_step(report: Mapping[str, Any], measure: Measure) -> dict[str, str]:
             "worse", "It became worse than the base model: train with a lower learning rate or fewer epochs."
         )
     if report["against_prompt"] == "as_good":
-        return _step("prompt_does_it", "A good prompt does the same: use the base model with that prompt.")
+        return _step(
+            "prompt_does_it",
+            "The base model does at least as well with a prompt or with examples in it, as the scores show: use "
+            "that, or train longer and check again.",
+        )
     if report.get("against_facts") == "as_good":
         return _step(
             "facts_do_it",

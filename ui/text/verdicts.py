@@ -43,7 +43,7 @@ _AGAINST = {
 }
 _PROMPTS = {
     "better": "It is also better than the base model with the best prompt that was found.",
-    "as_good": "A good prompt does as well without any training.",
+    "as_good": "With a good prompt, or examples in it, the base model does at least as well without training.",
     "not_shown": "It is not clear whether it beats the base model with a good prompt.",
     "not_measured": "",
 }
