@@ -64,14 +64,12 @@ class HubCard:
         found = self.app.hub_pushes.all(choice.run_id) if choice.run_id else []
         active = any(one.active for one in found)
         updates: Updates = {
-            self.form: gr.update(choices=[(TITLES[form], form) for form in forms]),
+            self.form: gr.update(choices=[(TITLES[form], form) for form in forms], visible=bool(forms)),
             self.look: gr.update(interactive=bool(forms) and not active),
             self.stop: gr.update(visible=active),
-            self.pushes: pushes(found),
+            self.pushes: pushes(found) + (components.EMPTY if forms else components.text(NO_EXPORT, "small")),
         }
-        if not forms:
-            updates |= self._without_offer() | {self.offer: components.text(NO_EXPORT, "small")}
-        return updates
+        return updates if forms else updates | self._without_offer()
 
     def _without_offer(self) -> Updates:
         return {
