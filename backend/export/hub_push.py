@@ -60,22 +60,27 @@ def export_for(form: Form) -> str:
 
 
 def files(form: Form, exported: Path, folder: str) -> dict[str, Path]:
-    """What of an export is uploaded, by its name there. folder: the export's folder in `exported`, "" for GGUF."""
+    """What of an export is uploaded, by its name there, without its card. folder: the export's folder in `exported`,
+    "" for GGUF."""
     if form == "gguf":
         return {file.name: file for file in sorted(exported.iterdir()) if file.suffix in _GGUF_FILES}
     inside = exported / folder
     prefix = f"{model_space.MODEL}/" if form == "space" else ""
-    return {f"{prefix}{file.relative_to(inside).as_posix()}": file for file in files_in(inside)}
+    found = {f"{prefix}{file.relative_to(inside).as_posix()}": file for file in files_in(inside)}
+    return {name: file for name, file in found.items() if name != _card_of(form)}
+
+
+def _card_of(form: Form) -> str:
+    """Where the model's card is; the export's own is replaced."""
+    return f"{model_space.MODEL}/{CARD}" if form == "space" else CARD
 
 
 def prepare(job_folder: Path, form: Form, found: dict[str, Path], card: str) -> Path:
     """Put the files into the folder of a job, with the model's card; returns their folder. Raises OSError."""
     upload = job_folder / "data" / "upload"
-    about = f"{model_space.MODEL}/{CARD}" if form == "space" else CARD
     for name, file in found.items():
-        if name != about:
-            _link(file, upload / name)
-    (upload / about).write_text(card, "utf-8", "replace")
+        _link(file, upload / name)
+    (upload / _card_of(form)).write_text(card, "utf-8", "replace")
     return upload
 
 

@@ -7,10 +7,12 @@ from typing import Any
 
 from backend.errors import ApprenticeError, BadInput
 from backend.export import hub_push
+from backend.records.units import MIB
 from backend.settings import Workspace
 from ui.cli.follow import follow, require_completed
 from ui.cli.output import AddCommand, Answer, say
 from ui.services.app import App
+from ui.text import format as fmt
 
 _DEFAULT = {"gguf": "gguf:Q8_0", "space": "merged"}  # the export that is made where there is none
 
@@ -36,7 +38,7 @@ def push(options: argparse.Namespace, workspace: Workspace) -> Answer:
         require_completed(job, ApprenticeError, "The export was stopped.")
     offer = app.hub_pushes.offer(options.run, options.form, repo, private=not options.public)
     for name, size in offer.sizes.items():
-        say(f"{name}  {size:.1f} MiB")
+        say(f"{name}  {fmt.bytes_of(round(size * MIB))}")
     say(f"Written for it: {', '.join(offer.written)}")
     if not options.yes:
         seen = "anyone can see it" if options.public else "only you can see it"

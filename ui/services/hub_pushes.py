@@ -20,7 +20,7 @@ from ui.services.exports import passed
 from ui.services.results import ResultService
 from ui.services.runs import RunService
 
-_SPACE_FILES = ("app.py", "requirements.txt", "settings.json")
+_SPACE_FILES = ("app.py", "requirements.txt", "settings.json", f"{model_space.MODEL}/{hub_push.CARD}")
 
 
 class HubPushService:

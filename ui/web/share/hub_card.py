@@ -12,6 +12,7 @@ from markupsafe import Markup
 from backend.errors import BadInput
 from backend.export.hub_push import FORMS, Form
 from backend.hosting.policy import Feature
+from backend.records.units import MIB
 from backend.settings import PROGRAM
 from ui.records.share import HubPush, HubUpload
 from ui.services.app import App
@@ -162,7 +163,7 @@ def build(app: App, state: BrowserState) -> HubCard:
 
 def offer(found: HubUpload) -> Markup:
     """Everything that leaves this computer, and who can see it there."""
-    files = fmt.listed([f"{name} ({fmt.size(size)})" for name, size in found.sizes.items()])
+    files = fmt.listed([f"{name} ({fmt.bytes_of(round(size * MIB))})" for name, size in found.sizes.items()])
     instruction = "the instruction of your examples, and no example" if found.instruction else "none of your examples"
     quoted = f"its card quotes {instruction}"
     seen = "only you, and people to whom you give access there" if found.private else "anyone"
