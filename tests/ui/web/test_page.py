@@ -131,7 +131,7 @@ def test_the_page_opens_without_the_training_libraries() -> None:
     code = (
         "import sys; from ui.web import page as layout; from tests.ui.fake_services import FakeApp\n"
         "layout.build(FakeApp())\n"
-        "heavy = ('torch', 'transformers', 'trl', 'peft', 'datasets', 'llama_cpp')\n"
+        "heavy = ('torch', 'transformers', 'trl', 'peft', 'datasets', 'llama_cpp', 'xllamacpp')\n"
         "print([name for name in heavy if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=PROJECT_ROOT, capture_output=True, text=True, check=True)
