@@ -19,7 +19,7 @@ from tests.ui.web.test_page import tabs
 from ui.services import imports as dataset_imports
 from ui.services.app import App
 from ui.services.selection import Choice
-from ui.web.data import read_options
+from ui.web.data import issues, read_options
 from ui.web.data.tab import apply_action
 from ui.web.page import Page
 
@@ -58,6 +58,18 @@ def test_a_finished_import_becomes_the_selected_dataset(app: App, file: Path) ->
     choice = imported(app, before.replace(import_id=app.datasets.import_file(file, "mine.jsonl")))
     assert (choice.import_id, choice.row) == ("", 1)
     assert app.datasets.state(choice).rows == 30
+
+
+def test_texts_that_a_comma_divides_are_joined_by_a_button_and_stay_so(app: App, tmp_path: Path) -> None:
+    table = tmp_path / "table.csv"
+    table.write_text("question,answer\nOpen?,Yes, always.\n" + "".join(f"Is {i} right?,Yes {i}.\n" for i in range(9)))
+    choice = Choice(data_id=app.datasets.add(table, "table.csv"))
+    assert "join-cells" in issues.card(app.datasets.state(choice))
+    choice = imported(app, apply_action(app, choice, "join-cells", ""))
+    joined = app.datasets.state(choice)
+    assert joined.original.rows[0].messages[-1]["content"] == "Yes, always."
+    assert "join-cells" not in issues.card(joined)
+    assert read_options.sent('{"encoding": "cp1252"}', joined) == {"encoding": "cp1252", "join_cells": True}
 
 
 def test_an_unreadable_file_is_reported_and_the_old_dataset_stays(app: App, file: Path) -> None:
