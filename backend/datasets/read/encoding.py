@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -60,6 +61,9 @@ class Encoding:
         return self.damaged or self.codec != "utf-8"
 
 
+_SIGNS_ONLY = re.compile(r"(?:[\x00-\x7f‘’“”–—…•€©®™°\xa0]|£(?=\d))*")  # Word's quotes and the like, and prices
+
+
 class NotUtf8(Exception):
     """The text turned out not to be UTF-8."""
 
@@ -110,6 +114,8 @@ def detect_encoding(source: ByteSource) -> Encoding:
 def _guess(sample: bytes) -> str:
     from charset_normalizer import from_bytes
 
+    if _SIGNS_ONLY.fullmatch(sample.decode("cp1252", "replace")):
+        return "cp1252"
     matches = list(from_bytes(sample, cp_isolation=_CANDIDATES))
     windows = next((m for m in matches if m.encoding == "cp1252" or "cp1252" in m.could_be_from_charset), None)
     if not matches:

@@ -264,6 +264,7 @@ def test_parquet_is_measured_before_it_is_read(tmp_path: Path) -> None:
         ("cp1250", "Mikor érkezik meg a rendelésem?", "Jövő héten érkezik, köszönjük türelmét, őszi űrlap."),
         ("iso8859_2", "Kdy dorazí moje objednávka?", "Dobrý den, zásilka dorazí příští týden, přejeme hezký den."),
         ("cp1254", "Siparişim ne zaman gelir?", "Kargonuz önümüzdeki hafta ulaşır, teşekkür ederiz, iyi günler."),
+        ("cp1252", "What’s a “deep” cleaning?", "It’s £450 – or two visits."),
         ("cp1252", "Où est ma commande?", "Votre colis arrivera bientôt, désolé, ça coûte 5 €."),
         ("cp1252", "Hvor er bestillingen?", "Pakken kommer på lørdag, så hav det godt."),
     ],
