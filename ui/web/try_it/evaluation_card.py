@@ -203,8 +203,9 @@ def failure(job: Job | None, what: str = "The check", retry: str = "Check it aga
     """How `what` failed or was cancelled; empty for a completed job, and without one. retry: what to do then."""
     if job is None or job.state.value == "completed":
         return components.EMPTY
-    if job.failure:
+    if job.failure and job.state is not State.INTERRUPTED:
         return components.problem_alert(job.failure)
     if job.state.value == "stopped":
         return components.alert("calm", f"{what} was cancelled", "It left no result.")
-    return components.alert("bad", f"{what} did not finish", "Its process ended.", retry)
+    why = job.failure.why if job.failure else "Its process ended."
+    return components.alert("bad", f"{what} did not finish", why, retry)

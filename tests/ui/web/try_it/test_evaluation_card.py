@@ -140,7 +140,12 @@ class TestViews:
         assert all(part in html for part in (failure.what, failure.why, failure.next))
 
     def test_a_process_that_died_is_reported(self) -> None:
-        assert 'class="alert bad"' in evaluation_card.ended(evaluated(State.INTERRUPTED), None, 24)
+        died = evaluated(State.INTERRUPTED)
+        killed = died.model_copy(update={"failure": Failure(what="Killed.", next="Resume the training.")})
+        for one in (died, killed):
+            html = evaluation_card.ended(one, None, 24)
+            assert 'class="alert bad"' in html
+            assert "Resume the training" not in html, "a check has no checkpoints"
 
     @pytest.mark.parametrize(
         ("verdict", "tone"), [("better", "good"), ("no_difference_shown", "calm"), ("worse", "bad")]
