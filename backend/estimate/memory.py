@@ -69,12 +69,12 @@ def nvidia_gpu(hardware: Hardware) -> Gpu | None:
 
 
 def device_for(hardware: Hardware, plan: Plan) -> Device:
-    """Where `plan` would run. fp16, 8-bit AdamW and FlashAttention need a GPU, so they imply one."""
+    """Where `plan` would run. fp16 and FlashAttention need a GPU, so they imply one."""
     if nvidia_gpu(hardware) is not None:
         return "cuda"
     if hardware.unified_memory:
         return "mps"
-    needs_gpu = plan.precision == "fp16" or plan.optimizer == "adamw_8bit" or plan.attention == "flash_attention_2"
+    needs_gpu = plan.precision == "fp16" or plan.attention == "flash_attention_2"
     return "cuda" if needs_gpu else "cpu"
 
 

@@ -90,4 +90,5 @@ def plan_from(settings: TrainSettings, precision: Precision, *, longest: int | N
         max_tokens=settings.max_length if full_length else max(1, min(longest or 1, settings.max_length)),
         precision=precision,
         checkpointing=settings.gradient_checkpointing,
+        optimizer="adamw" if settings.optim == "adamw" else "adamw_8bit",
     )

@@ -91,16 +91,19 @@ def peak(architecture: Architecture, plan: Plan, *, target: Target = "gpu", quic
 
 
 def _state(decoder: Decoder) -> list[Tensor]:
-    return [moment for tensor in decoder.weights.learning for moment in _moments(decoder, tensor)]
+    full = decoder.plan.method == "full"  # then the embeddings come first
+    learning = enumerate(decoder.weights.learning)
+    return [moment for at, tensor in learning for moment in _moments(decoder, tensor, full and at == 0)]
 
 
-def _moments(decoder: Decoder, tensor: Tensor) -> list[Tensor]:
-    """AdamW's two moments of a parameter: of the same width, or in 8 bits with a scale per block (bitsandbytes)."""
+def _moments(decoder: Decoder, tensor: Tensor, embeddings: bool) -> list[Tensor]:
+    """AdamW's two moments of a parameter: of the same width, or in 8 bits with a scale per block (bitsandbytes), but
+    for embeddings, of which transformers keeps them in 32 bits."""
     tape, count = decoder.tape, tensor.count
     with tape.meter.purpose("optimizer"):
         if decoder.plan.optimizer == "adamw":
             return [tape.new(count, tensor.width) for _ in range(2)]
-        if count < _EIGHT_BIT_FROM:
+        if count < _EIGHT_BIT_FROM or embeddings:
             return [tape.new(count, FLOAT) for _ in range(2)]
         scales = -(-count // _EIGHT_BIT_BLOCK)
         return [tape.new(*size) for _ in range(2) for size in ((count, 1), (scales, FLOAT))]

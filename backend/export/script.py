@@ -95,6 +95,7 @@ def settings(run: RunSpec, rows: int, validation_rows: int, precision: str, pad_
         "LEARNING_RATE": chosen.learning_rate,
         "LR_SCHEDULER_TYPE": chosen.lr_scheduler_type,
         "WARMUP_STEPS": plan.warmup(chosen),
+        "OPTIM": chosen.optim,
         "WEIGHT_DECAY": chosen.weight_decay,
         "MAX_GRAD_NORM": chosen.max_grad_norm,
         "TOTAL_STEPS": plan.total,
@@ -131,7 +132,9 @@ def fill_template(values: dict[str, Any], run: RunSpec) -> str:
         for name, value in values.items()
     ]
     text = _SETTINGS.sub(lambda _: "\n".join(lines) + "\n", TEMPLATE.read_text("utf-8"))
-    needed = (*PACKAGES, "bitsandbytes") if run.settings.method == "qlora" else PACKAGES
+    needed = (
+        (*PACKAGES, "bitsandbytes") if run.settings.method == "qlora" or run.settings.optim != "adamw" else PACKAGES
+    )
     packages = "".join(f'#     "{requirement}",\n' for requirement in requirements(needed))
     return text.replace("# dependencies = []\n", f"# dependencies = [\n{packages}# ]\n", 1)
 

@@ -86,6 +86,9 @@ def best_first(gpus: Iterable[Gpu]) -> list[Gpu]:
     )
 
 
+Optim = Literal["adamw", "adamw_8bit", "paged_adamw_8bit"]
+
+
 class TrainSettings(Record):
     """All settings of a training run, under the names of transformers, trl and peft.
 
@@ -104,6 +107,7 @@ class TrainSettings(Record):
     learning_rate: float = Field(2e-4, gt=0, le=0.1)
     lr_scheduler_type: Literal["cosine", "linear", "constant"] = "cosine"
     warmup_ratio: float = Field(0.1, ge=0, le=0.5)
+    optim: Optim = "adamw"  # in 8 bits: bitsandbytes (Dettmers et al. 2022, arXiv:2110.02861)
     weight_decay: float = Field(0.0, ge=0, le=1)
     max_grad_norm: float = Field(1.0, gt=0, le=100)
     num_train_epochs: float = Field(3.0, gt=0, le=100)

@@ -11,7 +11,7 @@ from backend.estimate.plan import EAGER_ATTENTION_LIMIT
 from backend.models import causal_lm, four_bit, model_folder
 from backend.records.specs import TrainSettings
 from backend.training.device import Device, return_freed_memory
-from backend.training.oom import require_four_bit
+from backend.training.oom import require_bitsandbytes
 
 if TYPE_CHECKING:
     import torch
@@ -77,7 +77,7 @@ def load(folder: Path, settings: TrainSettings, device: Device) -> Any:
             _repeat_grouped_keys()
         elif device.precision != "fp32" and is_flash_attn_2_available():
             chosen["attn_implementation"] = "flash_attention_2"  # packed rows then cost nothing extra
-    require_four_bit(settings)
+    require_bitsandbytes(settings)
     if settings.method == "qlora":
         chosen |= {
             "quantization_config": four_bit.config(device.four_bit_dtype),

@@ -162,11 +162,17 @@ def half_length(longest: int) -> int | None:
     return longest // 2 if longest // 2 >= MIN_LENGTH else None
 
 
-def require_four_bit(settings: TrainSettings) -> None:
-    """Raises MissingPart when the settings ask for 4-bit weights, which this computer can't load."""
+def require_bitsandbytes(settings: TrainSettings) -> None:
+    """Raises MissingPart when the settings ask for 4-bit weights or 8-bit AdamW, and this computer has neither."""
     if settings.method == "qlora" and not four_bit.is_possible():
         raise MissingPart(
             "4-bit training (QLoRA) is not possible on this computer.",
             "It needs the package bitsandbytes, which is not installed or, as on a Mac, does not work here.",
             "Choose the method lora.",
+        )
+    if settings.optim != "adamw" and not four_bit.is_possible():
+        raise MissingPart(
+            "AdamW in 8 bits is not possible on this computer.",
+            "It needs the package bitsandbytes, which is not installed or, as on a Mac, does not work here.",
+            "Set optim to adamw.",
         )

@@ -21,7 +21,7 @@ from backend.records.units import MIB
 from backend.runs.prepare import PreparedRun
 from backend.tokens.tokenizer import ChatTokenizer
 from backend.training.distributed import process_group
-from backend.training.oom import require_four_bit
+from backend.training.oom import require_bitsandbytes
 from backend.training.schedule import schedule
 from backend.training.state import checkpoints
 
@@ -48,7 +48,7 @@ def before_start(run: PreparedRun, folder: Path, shape: Architecture) -> None:
     Raises BadInput, BadSetting, MissingPart, TrainingFailed, NotEnough.
     """
     check_packing(run.spec.model.path, run.spec.settings)
-    require_four_bit(run.spec.settings)
+    require_bitsandbytes(run.spec.settings)
     process_group.check(run.spec.settings, usable_gpus())
     check_load_memory(shape, run.spec.settings)
     check_rows(run.train, run.spec.data.longest, model_folder.context_length(run.spec.model.path))

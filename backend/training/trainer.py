@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from backend.records.specs import TrainSettings
 from backend.runs.token_rows import TokenRow, TokenRows, token_row
+from backend.training.device import Device
 from backend.training.session import TrainingSession
 
 if TYPE_CHECKING:
@@ -75,7 +77,7 @@ def _arguments(session: TrainingSession) -> Any:
         gradient_accumulation_steps=1,
         activation_checkpointing=settings.gradient_checkpointing,
         gradient_checkpointing=None,
-        optim="adamw_torch_fused",
+        optim=_optimizer(settings, device),
         bf16=False,  # autocast is ours: see Device.autocast
         fp16=device.precision == "fp16",  # for its scaler
         use_cpu=device.kind == "cpu",
@@ -92,6 +94,14 @@ def _arguments(session: TrainingSession) -> Any:
         disable_tqdm=True,
         dataloader_pin_memory=False,
     )
+
+
+def _optimizer(settings: TrainSettings, device: Device) -> str:
+    """transformers' name of the optimizer. Its 8-bit ones keep the state of embeddings in 32 bits; without an NVIDIA
+    GPU there is nothing to page."""
+    if settings.optim == "adamw":
+        return "adamw_torch_fused"
+    return "paged_adamw_8bit" if settings.optim == "paged_adamw_8bit" and device.kind == "cuda" else "adamw_bnb_8bit"
 
 
 def dataset(rows: TokenRows) -> Any:

@@ -10,6 +10,9 @@
     accelerate launch --multi_gpu --num_processes 2 train.py
                                          on two GPUs: they share the examples of each step, so the result is the same
                                          (several machines: copy this folder to each, and see its --num_machines)
+    deepspeed --no_local_rank --num_gpus 2 train.py
+                                         the same, started by DeepSpeed's launcher (not tried); its ZeRO is not used,
+                                         which needs an engine of its own: each GPU holds the whole model
 
 Each example has its text for people, its tokens (input_ids), and the spans of them to learn (learn: from, to). For
 DPO each example has two answers, a better and a worse one, and the difference between them is learned.
@@ -44,6 +47,7 @@ USE_DORA = False
 LEARNING_RATE = 2e-4
 LR_SCHEDULER_TYPE = "cosine"
 WARMUP_STEPS = 0
+OPTIM = "adamw"
 WEIGHT_DECAY = 0.0
 MAX_GRAD_NORM = 1.0
 TOTAL_STEPS = 1
@@ -132,6 +136,22 @@ def micro_batches(rows):
     """A step's rows in parts that fit into memory, the longest first."""
     ordered = sorted(rows, key=lambda row: -longest(row))
     return [ordered[i : i + MICRO_BATCH] for i in range(0, len(ordered), MICRO_BATCH)]
+
+
+def adamw(model, groups):
+    import torch
+
+    if OPTIM == "adamw":
+        return torch.optim.AdamW(groups, lr=LEARNING_RATE)
+    import bitsandbytes
+
+    for module in model.modules():  # embeddings keep their state in 32 bits
+        if isinstance(module, torch.nn.Embedding):
+            bitsandbytes.optim.GlobalOptimManager.get_instance().register_module_override(
+                module, "weight", {"optim_bits": 32}
+            )
+    paged = OPTIM == "paged_adamw_8bit" and torch.cuda.is_available()
+    return bitsandbytes.optim.AdamW(groups, lr=LEARNING_RATE, optim_bits=8, is_paged=paged)
 
 
 def language_part(name, revision):
@@ -316,7 +336,7 @@ def main():
         {"params": [trainable[name] for name in trainable if name not in no_decay], "weight_decay": WEIGHT_DECAY},
         {"params": [trainable[name] for name in no_decay], "weight_decay": 0.0},
     ]
-    optimizer = torch.optim.AdamW(groups, lr=LEARNING_RATE)
+    optimizer = adamw(model, groups)
     kind = "constant_with_warmup" if LR_SCHEDULER_TYPE == "constant" else LR_SCHEDULER_TYPE
     schedule = get_scheduler(kind, optimizer, WARMUP_STEPS, TOTAL_STEPS)
     scaler = torch.amp.GradScaler(device, enabled=PRECISION == "fp16")

@@ -28,14 +28,27 @@ WARM_UP = 4  # steps that are not timed
 
 
 @pytest.mark.parametrize(
-    ("method", "checkpointing"), [("lora", False), ("lora", True), ("qlora", True), ("full", True)]
+    ("method", "checkpointing", "optim"),
+    [
+        ("lora", False, "adamw"),
+        ("lora", True, "adamw"),
+        ("qlora", True, "adamw"),
+        ("full", True, "adamw"),
+        ("full", True, "adamw_8bit"),
+    ],
 )
 def test_the_dry_run_and_the_estimate_foretell_the_run(
-    place: Place, middle: Path, tmp_path: Path, method: str, checkpointing: bool, record: Callable[..., None]
+    place: Place,
+    middle: Path,
+    tmp_path: Path,
+    method: str,
+    checkpointing: bool,
+    optim: str,
+    record: Callable[..., None],
 ) -> None:
     settings: dict[str, Any] = {
         "method": method, "gradient_checkpointing": checkpointing, "per_device_train_batch_size": place.micro,
-        "max_length": place.tokens, "max_steps": 16, "learning_rate": 1e-4, "lora_dropout": 0.0,
+        "max_length": place.tokens, "max_steps": 16, "optim": optim, "learning_rate": 1e-4, "lora_dropout": 0.0,
         "precision": place.precision(),
     }  # fmt: skip
     rows = place.rows(16 * place.micro)
@@ -48,7 +61,7 @@ def test_the_dry_run_and_the_estimate_foretell_the_run(
     work = run_of(tmp_path / "real", middle, rows, rows[:4], **settings)
     peak = training.run(work)["peak_memory_mib"]
     speed = tokens_per_second(work)
-    case = f"{method}{', checkpointing' if checkpointing else ''}"
+    case = f"{method}{', checkpointing' if checkpointing else ''}{', 8-bit AdamW' if optim != 'adamw' else ''}"
     record("Peak memory", case, f"{peak} MiB", f"estimate {expected.total_mib:.0f}, dry run {dry['memory_mib']}")
     record("Tokens per second", case, f"{speed:.0f}", f"dry run {dry['tokens_per_second']:.0f}")
     assert len(work.losses()) == 16

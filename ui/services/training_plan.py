@@ -18,7 +18,7 @@ from backend.records.specs import Hardware, Precision, RunSpec, TrainSettings
 from backend.records.units import MIB
 from backend.training.distributed import sharding
 from backend.training.measured import Measured
-from backend.training.oom import require_four_bit
+from backend.training.oom import require_bitsandbytes
 from backend.training.preconditions import disk_needed
 from backend.training.schedule import schedule
 from ui.records.runs import Plan
@@ -183,7 +183,7 @@ def _blocked(
         return why_not
     try:
         sharding.check(settings)
-        require_four_bit(settings)
+        require_bitsandbytes(settings)
     except (BadSetting, MissingPart) as error:
         return f"{error.what} {error.why} {error.next}"
     weights = needed.memory.parts.get("weights", 0.0)

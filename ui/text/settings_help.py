@@ -59,6 +59,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "gradient_checkpointing",
         "num_processes",
         "sharding",
+        "optim",
         "weight_decay",
         "max_grad_norm",
         "beta",
@@ -139,6 +140,12 @@ SETTINGS: dict[str, Help] = {
         "card holds the whole model and the optimizer's state stays in the computer's memory. The result is the "
         "same. At the start, the computer's memory holds the whole model once per card. Tested with two processes on "
         "a processor, not yet on graphics cards.",
+    ),
+    "optim": Help(
+        "Optimizer",
+        "AdamW keeps two more numbers for every trained one. In 8 bits these take a quarter of the memory, which "
+        "counts when all weights are trained; paged, they can move to the computer's memory while a graphics card is "
+        "short of its own. Needs the package bitsandbytes. Tested on a processor, not yet on a graphics card.",
     ),
     "weight_decay": Help(
         "Weight decay",

@@ -32,10 +32,13 @@ def check(settings: TrainSettings) -> None:
         why = "There is only one process to hold it."
     elif settings.method == "qlora":
         why = "4-bit weights can't be divided."
+    elif settings.optim != "adamw":
+        why = "The state of AdamW in 8 bits can't be divided."
     elif sharding == "zero2" and settings.method != "full":
         why = "zero2 divides the trained weights, and a LoRA adapter has few of them."
     if why:
-        better = "fsdp" if settings.num_processes > 1 and settings.method != "qlora" else "none"
+        divisible = settings.num_processes > 1 and settings.method != "qlora" and settings.optim == "adamw"
+        better = "fsdp" if divisible else "none"
         more = "num_processes to the number of graphics cards, or " if settings.num_processes == 1 else ""
         raise BadSetting(
             f"The model can't be divided over graphics cards ({sharding}).", why, f"Set {more}sharding to {better}."

@@ -6,7 +6,7 @@ The position in the data is not saved: the rows of a step follow from the seed a
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +31,7 @@ def write(folder: Path | None, trainer: Any, metrics: Metrics, group: ProcessGro
     that only pass their part to rank 0. Called by all of `group` together. Raises OSError."""
     optimizer = trainer.optimizer.state_dict()
     moments = {
-        f"{index}.{name}": value for index, values in optimizer["state"].items() for name, value in values.items()
+        f"{index}.{name}": value for index, values in optimizer["state"].items() for name, value in _flat(values)
     }
     weights = sharding.gather(trainable(trainer.model), keep=folder is not None)
     moments = sharding.gather(moments, keep=folder is not None)
@@ -49,6 +49,19 @@ def write(folder: Path | None, trainer: Any, metrics: Metrics, group: ProcessGro
     _save(folder / OPTIMIZER, moments)
     _save(folder / RNG, random)
     (folder / STATE).write_text(json.dumps(state), "utf-8")
+
+
+def _flat(values: Mapping[str, Any]) -> Iterator[tuple[str, torch.Tensor]]:
+    """The optimizer's state of a weight as tensors by name; bitsandbytes has numbers and a dict of tensors in it."""
+    import torch
+
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value)
+        elif isinstance(value, torch.Tensor):
+            yield name, value.clone() if name.startswith("qmap") else value  # which all weights share
+        else:
+            yield name, torch.tensor(value, dtype=torch.int64)
 
 
 def read_metrics(checkpoint: Path) -> Metrics:
@@ -69,14 +82,18 @@ def load_weights(checkpoint: Path, model: Any) -> None:
 
 def load_optimizer(checkpoint: Path, trainer: Any) -> None:
     """Loads the states of the optimizer, the schedule and (in fp16) the scaler of `checkpoint` into `trainer`."""
+    import torch
     from safetensors.torch import load_file
 
     state = _state(checkpoint)
     weights = [weight for group in trainer.optimizer.param_groups for weight in group["params"]]
-    moments: dict[int, dict[str, torch.Tensor]] = {}
+    moments: dict[int, dict[str, torch.Tensor | int]] = {}
     for name, value in load_file(checkpoint / OPTIMIZER).items():
         index, _, field = name.partition(".")
-        moments.setdefault(int(index), {})[field] = sharding.shard_like(value, weights[int(index)])
+        whole = value.dtype is torch.int64  # a number of bitsandbytes
+        moments.setdefault(int(index), {})[field] = (
+            int(value) if whole else sharding.shard_like(value, weights[int(index)])
+        )
     trainer.optimizer.load_state_dict({"state": moments, "param_groups": state["groups"]})
     trainer.lr_scheduler.load_state_dict(state["scheduler"])
     if state["scaler"]:

@@ -96,6 +96,7 @@ def test_weights_take_the_memory_of_their_format() -> None:
         (Plan(attention="eager", max_tokens=2048), Plan(attention="sdpa", max_tokens=2048)),
         (Plan(precision="fp32"), Plan(precision="bf16")),
         (Plan(optimizer="adamw", rank=64), Plan(optimizer="adamw_8bit", rank=64)),
+        (Plan(method="full"), Plan(method="full", optimizer="adamw_8bit")),
         (Plan(method="qlora", double_quant=False), Plan(method="qlora", double_quant=True)),
         (Plan(method="qlora", fp32_norms=True), Plan(method="qlora")),
         (Plan(full_logits=True), Plan()),

@@ -32,6 +32,7 @@ CHOICES = {
         ("ZeRO-2: only the optimizer's state is split", "zero2"),
     ],
     "precision": [("Auto", "auto"), ("bf16", "bf16"), ("fp16", "fp16"), ("fp32", "fp32")],
+    "optim": [("AdamW", "adamw"), ("AdamW in 8 bits", "adamw_8bit"), ("AdamW in 8 bits, paged", "paged_adamw_8bit")],
     "lr_scheduler_type": [("Cosine", "cosine"), ("Linear", "linear"), ("Constant", "constant")],
 }
 

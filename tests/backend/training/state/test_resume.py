@@ -27,6 +27,7 @@ QUICK: dict[str, dict[str, Any]] = {
     "continued": {"continued": True},
     "qlora": {"method": "qlora"},
     "full": {"method": "full", "learning_rate": 1e-3},
+    "full, 8-bit": {"method": "full", "learning_rate": 1e-3, "optim": "adamw_8bit"},
     "packing": {"packing": True, "per_device_train_batch_size": 4, "gradient_accumulation_steps": 2},
 }
 SLOW: dict[str, dict[str, Any]] = {
