@@ -73,7 +73,7 @@ class RunService:
         split = checked.split_at(settings.validation_fraction, settings.seed, self._roles(checked, version))
         plan = training_plan.plan(checked, split, entry, why_not, settings, hardware, rates)
         if version:
-            judging = len(self._roles(checked, version).judging)
+            judging = len(self._roles(checked, version).judging.intersection(split.judging))  # corrected rows train
             plan = replace(plan, changes=division.changes(checked.rows, version.before, judging))
         if why_not:
             return plan
