@@ -37,6 +37,7 @@ from backend.hosting.policy import DEMO
 from backend.hosting.visitors import Visitors
 from backend.records.units import MIB
 from backend.settings import SAMPLES, Workspace
+from tests.linked_model import bundled_in
 from tests.ui.page_client import PageClient
 from ui.services.app import App
 from ui.services.selection import Choice
@@ -99,18 +100,19 @@ def main(minutes: float, visitors: int = VISITORS, browsers: int = BROWSERS, smo
 
 
 def prepare(workspace: Workspace, train: bool) -> Path | None:
-    """Unpacks the model, and trains it for two steps; returns that run's folder."""
+    """Puts the model into the workspace, and trains it for two steps; returns that run's folder."""
+    bundled_in(workspace)
+    if not train:
+        return None
     app = App(workspace)
-    app.runner.wait(app.runner.submit("prepare", {}, "Unpack the model"))
-    if train:
-        data = app.datasets.add(SAMPLES / "orders.jsonl", "orders.jsonl")
-        settings = app.advice.settings("", data, "").settings.changed(max_steps=2)
-        run = app.runs.start(data, "", settings, "Short", evaluate=False)
-        app.runner.wait(run)
-        for _ in app.results.answers(run, {"tuned": [{"role": "user", "content": "Hi"}]}, max_new_tokens=1):
-            pass  # converts the model for llama.cpp, once for all
+    data = app.datasets.add(SAMPLES / "orders.jsonl", "orders.jsonl")
+    settings = app.advice.settings("", data, "").settings.changed(max_steps=2)
+    run = app.runs.start(data, "", settings, "Short", evaluate=False)
+    app.runner.wait(run)
+    for _ in app.results.answers(run, {"tuned": [{"role": "user", "content": "Hi"}]}, max_new_tokens=1):
+        pass  # converts the model for llama.cpp, once for all
     app.close()
-    return workspace.run_folder(run) if train else None
+    return workspace.run_folder(run)
 
 
 @contextmanager

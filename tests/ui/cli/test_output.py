@@ -35,7 +35,7 @@ def into_a_closed_pipe(arguments: list[str], workspace: Path, both: bool = False
 
 @pytest.mark.parametrize(
     "arguments",
-    [["models"], ["models", "--json"], ["runs", "--json"], ["runs"], ["datasets"], ["--help"]],
+    [["models"], ["runs", "--json"], ["--help"]],
     ids=" ".join,
 )
 def test_an_answer_into_a_closed_pipe_ends_quietly(arguments: list[str], tmp_path: Path) -> None:
