@@ -22,7 +22,7 @@ _FROM = re.compile(
     re.IGNORECASE,
 )
 _DATE = re.compile(r"\d{1,2}[:.h]\d{2}|\d{4}|\d{1,2}[./]\d{1,2}")
-_SEPARATOR = re.compile(r"\s*(-{3,}\s*[^-\s][^-]{2,40}-{3,}|_{20,})\s*")
+SEPARATOR = re.compile(r"\s*(-{3,}\s*[^-\s][^-]{2,40}-{3,}|_{20,})\s*")
 # "Sent from my iPhone", as phones write it in the languages that most write in
 _SENT_FROM = re.compile(
     r"(sent from (my|outlook|mail|yahoo)|get outlook for|von meinem .* gesendet|gesendet (von|mit)"
@@ -79,7 +79,7 @@ def _begins_quote(lines: list[str], at: int, last: int, tail: int) -> bool:
     line = lines[at]
     if len(line) > _LONGEST_LINE or not line.strip():
         return False
-    if _SEPARATOR.fullmatch(line):
+    if SEPARATOR.fullmatch(line):
         return at + 1 < len(lines) and _is_header_block(_paragraph(lines, at + 1))
     if at and lines[at - 1].strip() and not lines[at - 1].rstrip().endswith(":"):
         return False  # in the middle of a paragraph
@@ -105,9 +105,9 @@ def _paragraph(lines: list[str], at: int) -> list[str]:
 
 
 def begins_headers(lines: list[str], at: int) -> bool:
-    """Whether the headers of a mail begin on this line, below a blank one or a line of signs."""
+    """Whether the headers of a mail begin on this line, below a blank one or a separator line."""
     above = lines[at - 1].strip() if at else ""
-    if not _FROM.match(lines[at]) or (above and not _SEPARATOR.fullmatch(above) and not set(above) <= set("-_=*~ ")):
+    if not _FROM.match(lines[at]) or (above and not SEPARATOR.fullmatch(above) and not set(above) <= set("-_=*~ ")):
         return False
     return _is_header_block(_paragraph(lines, at))
 
@@ -125,7 +125,7 @@ def _is_header_block(paragraph: Sequence[str]) -> bool:
 
 
 def _header_and_rest(below: list[str]) -> tuple[str, list[str]]:
-    start = next((at for at, line in enumerate(below) if line.strip() and not _SEPARATOR.fullmatch(line)), len(below))
+    start = next((at for at, line in enumerate(below) if line.strip() and not SEPARATOR.fullmatch(line)), len(below))
     end = start
     while end < len(below) and below[end].strip() and not below[end].startswith(">"):
         end += 1

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from email.utils import parsedate_to_datetime
 
 from backend.datasets.chats.mail import without_prefix
-from backend.datasets.chats.mail_text import ADDRESS, begins_headers, own_words
+from backend.datasets.chats.mail_text import ADDRESS, SEPARATOR, begins_headers, own_words
 from backend.datasets.convert.detect import Record
 
 _OWN = re.compile(r"^(message-id|mime-version|received|content-type):", re.IGNORECASE | re.MULTILINE)
@@ -22,7 +22,8 @@ _SUBJECT = re.compile(
     r"|θέμα|件名|主题|主旨|제목|נושא|الموضوع",
     re.IGNORECASE,
 )
-_HEADER = re.compile(r"[*\s]*([^:：]{1,30}?)[*\s]*[:：][*\s]*(.*)")
+_HEADER = re.compile(r"[*\s]*([^:：*\s][^:：]{0,40}?)[*\s]{0,9}[:：][*\s]*(.*)")
+_CLOCK12 = re.compile(r"\b(\d{1,2})(:\d{2}(?::\d{2})?) ?([AaPp])\.?[Mm]\b\.?")  # email.utils ignores AM and PM
 
 
 def is_pasted_mail(text: str) -> bool:
@@ -38,9 +39,9 @@ def pasted_mails(text: str) -> Iterator[list[Record]]:
     above, lines = text.count("\n", 0, blank), text[blank:].replace("\r\n", "\n").split("\n")
     starts = _starts(lines)
     mails = [_mail(lines[start:end]) for start, end in zip(starts, [*starts[1:], len(lines)], strict=True)]
-    newest_first = _newest_first([(headers, subject) for headers, subject, _ in mails])
+    places = _places([(headers, subject) for headers, subject, _ in mails])
     records: list[Record] = []
-    for place, (start, (headers, subject, said)) in enumerate(zip(starts, mails, strict=True)):
+    for place, start, (headers, subject, said) in zip(places, starts, mails, strict=True):
         author = headers[0]
         address = ADDRESS.search(author)
         records.append(
@@ -50,7 +51,7 @@ def pasted_mails(text: str) -> Iterator[list[Record]]:
                     "thread": without_prefix(subject),
                     "author": address[0].lower() if address else author,
                     "text": said,
-                    "time": str(len(mails) - place if newest_first else place + 1),
+                    "time": str(place),
                 },
             )
         )
@@ -63,25 +64,43 @@ def _starts(lines: list[str]) -> list[int]:
 
 def _mail(lines: list[str]) -> tuple[list[str], str, str]:
     """The values of its headers, its subject, and what its author wrote."""
-    end = next((at for at, line in enumerate(lines) if not line.strip()), len(lines))
+    end = next((at for at, line in enumerate(lines) if not _in_headers(line)), len(lines))
     headers = [found for line in lines[:end] if (found := _HEADER.fullmatch(line))]
     subject = next((found[2].strip() for found in headers if _SUBJECT.fullmatch(found[1])), "")
-    return [found[2].strip() for found in headers], subject, own_words("\n".join(lines[end:]))[0]
+    below = lines[end:]
+    while below and (set(below[-1]) <= set("-_=*~ \t") or SEPARATOR.fullmatch(below[-1])):
+        below.pop()  # "-----Original Message-----", above the next mail
+    return [found[2].strip() for found in headers], subject, own_words("\n".join(below))[0]
 
 
-def _newest_first(mails: list[tuple[list[str], str]]) -> bool:
-    """Whether the order is that of a mail program: by the dates, or else by who answers (Re:) whom."""
-    times = [time for headers, _ in mails if (time := _time(headers)) is not None]
-    if len(times) == len(mails) and times[0] != times[-1]:
-        return times[0] > times[-1]
-    answers = [without_prefix(subject) != subject for _, subject in mails]
-    return answers[0] and not answers[-1]
+def _in_headers(line: str) -> bool:
+    """Whether it is a header, or continues the one above."""
+    return bool(line.strip()) and (line[0] in " \t" or _HEADER.fullmatch(line) is not None)
+
+
+def _places(mails: list[tuple[list[str], str]]) -> list[int]:
+    """Of each mail its place in time, from 1: by the dates where all are readable. Otherwise the newest is first, as
+    in a mail program, if the first mail is an answer (Re:)."""
+    times = [_time(headers) for headers, _ in mails]
+    subject = mails[0][1]
+    newest_first = without_prefix(subject) != subject
+    order = list(range(len(mails)))
+    if newest_first:
+        order.reverse()
+    if None not in times:
+        order.sort(key=lambda at: times[at] or 0.0)
+    places = {at: place for place, at in enumerate(order, 1)}
+    return [places[at] for at in range(len(mails))]
 
 
 def _time(headers: list[str]) -> float | None:
     for value in headers[1:]:
         try:
-            return parsedate_to_datetime(value).timestamp()
+            return parsedate_to_datetime(_CLOCK12.sub(_in_24_hours, value)).timestamp()
         except (ValueError, TypeError, IndexError, OverflowError):
             continue
     return None
+
+
+def _in_24_hours(found: re.Match[str]) -> str:
+    return f"{int(found[1]) % 12 + 12 * (found[3] in 'pP')}{found[2]}"

@@ -11,12 +11,12 @@ from collections.abc import Iterator
 from backend.datasets.chats.format import ChatFormat
 from backend.datasets.convert.detect import Record
 
-TRANSCRIPT = ChatFormat("a chat with times", thread="thread", author=("author",), text=("text",), time=("time",))
+TRANSCRIPT = ChatFormat("a chat transcript", thread="thread", author=("author",), text=("text",), time=("time",))
 _TIME = r"\d{1,2}[:.]\d{2}(?:[:.]\d{2})?(?: ?[AaPp]\.?[Mm]\.?)?"
 _NAME = r"[^\s:：\[(][^:：\n\[(]{0,50}?"
 _LINE = re.compile(
-    rf"(?:[\[(]{_TIME}[\])]\s*[-–|]?|{_TIME}\s*[-–|]?)\s*(?P<name>{_NAME})\s*[:：]\s+(?P<text>\S.*)"
-    rf"|(?P<before>{_NAME})\s*[\[(]{_TIME}[\])]\s*[:：]\s*(?P<said>\S.*)"
+    rf"(?:[\[(]{_TIME}[\])]|{_TIME})\s{{0,9}}(?:[-–|]\s{{0,9}})?(?P<name>{_NAME})\s{{0,9}}[:：]\s+(?P<text>\S.*)"
+    rf"|(?P<before>{_NAME})\s{{0,9}}[\[(]{_TIME}[\])]\s{{0,9}}[:：]\s*(?P<said>\S.*)"
 )
 _LEVELS = frozenset(("debug", "info", "warn", "warning", "error", "critical", "fatal", "trace", "notice"))
 _LOOKED_AT, _FEWEST, _SHARE = 200, 4, 0.5  # lines; messages; of the lines
@@ -54,6 +54,16 @@ def transcript_messages(text: str) -> Iterator[list[Record]]:
         for number, part in enumerate(parts)
         for line, message in part
     ]
+
+
+def outside(text: str) -> str:
+    """The lines that belong to no message: above the first one, or below a blank line."""
+    inside, found = False, []
+    for line in text.lstrip("\ufeff").split("\n"):
+        inside = bool(_parts(line)[0]) or (inside and bool(line.strip()))
+        if line.strip() and not inside:
+            found.append(line.strip())
+    return "\n".join(found)
 
 
 def _parts(line: str) -> tuple[str, str]:

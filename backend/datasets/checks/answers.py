@@ -13,7 +13,7 @@ from backend.datasets.excerpt import excerpt
 from backend.records.rows import Problem, Row
 
 SAME_EVERYWHERE = 5  # rows; from here on, the same question in all of them is a fault of the file
-_BLOCK = 512  # rows whose texts are looked at together, while the processor has them at hand
+_BLOCK = 512  # rows checked together, so that their texts stay in the processor's cache
 _TYPICAL = 30  # characters; with a median below it, short answers are the task (labels, numbers)
 
 

@@ -17,7 +17,7 @@ from backend.datasets.conversation import ROLE_NAMES
 from backend.datasets.excerpt import excerpt
 from backend.records.rows import Problem, Row
 
-_BLOCK = 512  # rows checked together, while the processor has their texts at hand
+_BLOCK = 512  # rows checked together, so that their texts stay in the processor's cache
 
 
 def text_faults(control_markers: Iterable[str] = ()) -> tuple[TextFault, ...]:

@@ -64,7 +64,7 @@ ISSUE_TYPES: dict[str, IssueType] = {
     "text_passed_over": IssueType("warning", "Text outside the examples"),
     "file_left_out": IssueType("warning", "Files that were not read"),
     "closing_line": IssueType("warning", "The end of the last answer"),
-    "split_texts": IssueType("warning", "Texts that a comma divides"),
+    "split_texts": IssueType("warning", "Commas without quotes"),
     "leftovers": IssueType("warning", "Rows that are not examples"),
     "rows_left_out": IssueType("warning", "Examples left out"),
     # characters

@@ -48,7 +48,8 @@ def same_rows(rows: Sequence[Row], key: Key, part: Key | None = None) -> Groups:
     """Groups of two or more rows with an equal `key`.
 
     A key applies the given function to the texts it compares: first `fingerprint`, then, within the groups that
-    this finds, `normalize`. part: a key of less text, equal where `key` is; it spares most rows the whole one.
+    this finds, `normalize`. part: a key of less text, equal where `key` is; most rows differ in it, so the
+    whole key is computed for few.
     """
     groups = [list(range(len(rows)))]
     for rough in filter(None, (part, key)):
@@ -57,7 +58,7 @@ def same_rows(rows: Sequence[Row], key: Key, part: Key | None = None) -> Groups:
 
 
 def _grouped(group: Sequence[int], rows: Sequence[Row], key: Key, of_text: Callable[[str], Hashable]) -> Groups:
-    """The members of `group` with an equal key. Of fingerprints only hashes are compared: these themselves would take
+    """The members of `group` with an equal key. Fingerprints are compared by their hashes, because they would take
     as much memory as the file."""
     first: dict[Hashable, int] = {}
     found: dict[int, list[int]] = {}

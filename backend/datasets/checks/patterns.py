@@ -24,7 +24,7 @@ DIGIT = 8
 INVISIBLE_BYTES = 16  # first bytes of the invisible characters
 LATIN = 32  # 0xC2, 0xC3: UTF-8 read as Latin-1
 DASH = 64  # - or _ (in keys)
-_CAPITAL = 128  # that one of the words begins with
+_CAPITAL = 128  # the first letter of one of _WORDS
 
 WORDS = 256  # no byte: one of these words
 _WORDS = (b"TODO", b"Lorem ipsum", b"AI", b"KI", b"IA")

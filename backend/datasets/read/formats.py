@@ -43,7 +43,14 @@ _OF_PROGRAMS = (
     (re.compile(r"BEGIN:VCALENDAR"), "a calendar"),
     (re.compile(r"BEGIN:VCARD"), "an address book"),
     (re.compile(r"(WEBVTT\b|\d+\r?\n\d\d:\d\d:\d\d[,.]\d{3} --> )"), "a file of subtitles"),
-    (re.compile(r"(--[^\n]*\n|/\*.*?\*/;?|\s+)*(CREATE TABLE|INSERT INTO)\s", re.IGNORECASE), "a dump of a database"),
+    (
+        re.compile(
+            r"(?:--[^\n]*\n|/\*(?:(?!\*/).)*\*/;?|\s)*"
+            r"(?:CREATE TABLE\s+(?:IF NOT EXISTS\s+)?\S+\s*\(|INSERT INTO\s+\S+\s*(?:\(|VALUES\b))",
+            re.IGNORECASE,
+        ),
+        "a dump of a database",
+    ),
 )
 _KNOWN = frozenset(name for names in NAMES.values() for name in names)
 _CONTROL = [chr(code) for code in range(32) if chr(code) not in "\t\n\r\f\x1b"]
@@ -76,7 +83,7 @@ def check_text(text: str) -> None:
         raise BadInput("This file is not text.", "A model can only learn from text.", _SAVE_TEXT)
     for begins, what in _OF_PROGRAMS:
         if begins.match(text[:4000].lstrip("\ufeff\r\n ")):
-            raise BadInput(f"This file is {what}.", "It is written for a program, not for reading.", _SAVE_TEXT)
+            raise BadInput(f"This file is {what}.", "It is meant for a program, not for people to read.", _SAVE_TEXT)
     if re.match(r"\s*<\?xml", text[:1000], re.IGNORECASE) and not is_html(text):
         raise BadInput(
             "This file is XML.", "Its text is mixed with markup that a model should not learn.", _SAVE_TEXT
@@ -122,8 +129,13 @@ def text_format(text: str, whole: bool, name: str) -> tuple[str, str]:
 
 def is_table(text: str, delimiter: str) -> bool:
     """Whether a text with this delimiter is a table, whatever its cells are: by its header, or by its tabs."""
-    header = text.lstrip("\ufeff\r\n").partition("\n")[0].split(delimiter) if delimiter in (",", ";") else []
-    return delimiter == "\t" or (len(header) > 1 and all(plain_name(cell) in _KNOWN for cell in header))
+    lines = [line for line in text.lstrip("\ufeff\r\n").split("\n") if line.strip()]
+    if delimiter == "\t":
+        first = [line.partition("\t")[0].strip() for line in lines]
+        marks = sum(not cell or (len(cell) <= 12 and cell[-1] in ":：.)") for cell in first)
+        return 5 * marks < len(first)  # otherwise a list: indented, or with marks such as "Q:" and "1."
+    header = lines[0].split(delimiter) if lines and delimiter in (",", ";") else []
+    return len(header) > 1 and all(plain_name(cell) in _KNOWN for cell in header)
 
 
 def declared_delimiter(text: str) -> str:
@@ -176,7 +188,8 @@ def sniff_delimiter(text: str, whole: bool, suffixes: list[str]) -> str:
         if known > 1:  # the header counts, even if most texts contain the delimiter
             width, agreeing = len(first), max(agreeing, sum(cells >= len(first) for cells in widths))
         share = agreeing / len(widths)
-        orderly = len(widths) >= 3 and share > 0.9 and (delimiter == "\t" or (is_header(first) and not prose))
+        by_tabs = delimiter == "\t" and bool(first[0].strip())  # no indented text
+        orderly = len(widths) >= 3 and share > 0.9 and (by_tabs or (is_header(first) and not prose))
         score = share + min(known, 2) / 4 + min(width, 10) / 100
         score -= text.count(f"{delimiter} ") / max(text.count(delimiter), 1) / 5  # as in sentences
         if width >= 2 and share >= 0.5 and (table or known > prose or orderly) and score > best_score:

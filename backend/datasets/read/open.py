@@ -10,7 +10,7 @@ from itertools import chain, islice
 from backend.datasets.chats.format import ChatFormat
 from backend.datasets.chats.mail import MAIL, is_mail, mail_messages
 from backend.datasets.chats.pasted_mail import is_pasted_mail, pasted_mails
-from backend.datasets.chats.transcript import TRANSCRIPT, is_transcript, transcript_messages
+from backend.datasets.chats.transcript import TRANSCRIPT, is_transcript, outside, transcript_messages
 from backend.datasets.chats.whatsapp import WHATSAPP, is_whatsapp, whatsapp_messages
 from backend.datasets.convert.detect import Record
 from backend.datasets.convert.not_examples import looks_like, require_document
@@ -115,8 +115,9 @@ def _found(kind: str, found: Examples) -> OpenSource:
         message = f"Text that belongs to no question was passed over: {outside}"
         opened.notes.append(("text_passed_over", message, "Give it a question if the model should learn it."))
     if found.closing:
-        message = f"The last answer ends with what may belong to the whole text: {excerpt(found.closing, width=120)}"
-        opened.notes.append(("closing_line", message, "Edit the last example if so."))
+        closing = excerpt(found.closing, width=120)
+        message = f"The last answer ends with a line that may not belong to it: {closing}"
+        opened.notes.append(("closing_line", message, "If it doesn't, remove it from the last example."))
     return opened
 
 
@@ -179,7 +180,12 @@ def _text(source: ByteSource, encoding: Encoding, name: str, options: ReadOption
     if options.delimiter is None and options.shape is None and is_pasted_mail(text):
         return _chat(_whole_text(blocks, encoding, limits), pasted_mails, MAIL)
     if options.delimiter is None and options.shape is None and is_transcript(text):
-        return _chat(_whole_text(blocks, encoding, limits), transcript_messages, TRANSCRIPT)
+        record = _whole_text(blocks, encoding, limits)
+        opened = _chat(record, transcript_messages, TRANSCRIPT)
+        if isinstance(record, dict) and (left := outside(record["text"])):
+            message = f"Text that belongs to no message was passed over: {excerpt(' '.join(left.split()), width=200)}"
+            opened.notes.append(("text_passed_over", message, "Add it to a message if the model should learn it."))
+        return opened
     kind, delimiter = text_format(text, source.whole, name)
     if options.delimiter is not None:
         kind, delimiter = "csv", options.delimiter

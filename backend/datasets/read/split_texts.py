@@ -50,7 +50,12 @@ class SplitTexts:
         where = f"line {self.lines[0]}" + (f" and {len(self.lines) - 1:,} more" if len(self.lines) > 1 else "")
         sign = "comma" if self.delimiter == "," else "semicolon"
         if self.join:
-            message = f"Texts that a {sign} divided were joined: {where}. The first is now: {self.first}"
-            return [("split_texts", message, "Look whether that is right.")]
-        message = f"A {sign} without quotes seems to divide a text: {where}. Joined, the first would be: {self.first}"
-        return [("split_texts", message, "Join them, or leave these rows out.")]
+            message = (
+                f"Texts that had been split at a {sign} were joined: {where}. The first row is now: {self.first}"
+            )
+            return [("split_texts", message, "Check that the joined rows are right.")]
+        message = (
+            f"A {sign} without quotes seems to have split a text into several cells: {where}. "
+            f"Joined, the first row would be: {self.first}"
+        )
+        return [("split_texts", message, "Join the cells, or leave these rows out.")]

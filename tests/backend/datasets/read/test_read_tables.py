@@ -299,3 +299,27 @@ def test_a_table_without_a_header_is_read_in_any_encoding(
 def test_what_is_written_for_a_program_is_refused(text: str) -> None:
     with pytest.raises(BadInput, match="program"):
         load_text(text * 5)
+
+
+@pytest.mark.parametrize("text", ["\t" * 60 + "What is a bevel?", "---\n" + "\n" * 60 + "What is a bevel?"])
+def test_blank_space_at_the_start_is_read_at_once(text: str) -> None:
+    assert load_text(text + " It is an edge that is not square." * 9).rows[0].text  # a slow pattern would never end
+
+
+def test_a_text_about_inserting_is_no_dump_of_a_database() -> None:
+    assert load_text("Insert into the slot A the tab B. Then fold the lid over it. " * 9).rows[0].text
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Q:\tHow do I pay{n}?\nA:\tBy card {n}.\n", "{n}.\tHow do I pay{n}?\n\tBy card {n}.\n"],
+    ids=["marks", "numbers"],
+)
+def test_marks_before_a_tab_are_no_answers(text: str) -> None:
+    data = load_text("".join(text.format(n=n) for n in range(6)), name="faq.txt")
+    assert pairs(data) == [(f"How do I pay{n}?", f"By card {n}.") for n in range(6)]
+
+
+def test_paragraphs_indented_by_tabs_stay_one_text() -> None:
+    story = "".join(f"\tOn day {n} the baker rose early, lit the oven and sang.\n" for n in range(6))
+    assert [row.text for row in load_text(story, name="story.txt").rows] == [story]
