@@ -294,9 +294,10 @@ class Runner:
 
     def has_news(self) -> bool:
         """Whether a job was submitted or resumed through this runner since the last call."""
-        news = self._wake.is_set()
-        self._wake.clear()
-        return news
+        if not self._wake.is_set():
+            return False
+        self._wake.clear()  # what is submitted from here on is seen by the look that follows, or is news again
+        return True
 
     def start_queued(self, job: Unfinished) -> bool:
         """Start one job, if it still waits; returns whether its lane is taken now. Raises Busy."""

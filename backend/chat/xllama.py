@@ -1,5 +1,6 @@
 """llama.cpp's own server, as the package xllamacpp brings it for every system: in this process, on loopback, with a
-key that nobody else has. Only the chat process imports this.
+key that nobody else has. The page never imports xllamacpp: only the processes of a chat, an evaluation or an export
+check do.
 
 It has no call for one step of a model. So it is asked for one token after the tokens so far, which it has in memory;
 that costs a millisecond a token, and its own stream would leave out the ids of tokens that are parts of a character.

@@ -149,6 +149,8 @@ class XllamaEngine:
         for done in range(sampling.max_new_tokens):
             step = replace(sampling, seed=draw.getrandbits(31))
             found = self._next(server, pane, ids, sampling=step, remembered=continues or done > 0)
+            if found.likeliest:  # none for a token that is only part of a character
+                require_number(found.likeliest[0][1])
             if done == 0:
                 self._read[pane] = found.read
             if found.token in self._end_ids:

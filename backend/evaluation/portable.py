@@ -14,7 +14,7 @@ from backend.evaluation.verdict import AgainstPrompt, Verdict
 
 _Name = Literal["base", "tuned", "prompt", "few_shot", "facts"]
 _Count = Annotated[int, Field(ge=0, lt=1 << 31)]
-_Value = Annotated[float, Field(ge=0)]
+_Value = Annotated[float, Field(ge=0, le=1e100, allow_inf_nan=False)]  # finite also when multiplied by a count
 _Share = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -82,6 +82,10 @@ def checked(report: object) -> dict[str, Any]:
     """
     found = _Report.model_validate(report)
     names = set(found.systems)
-    if not {"base", "tuned"} <= names or any(not names <= set(one.scores) for one in found.answers):
-        raise ValueError("a system without scores")
+    if not {"base", "tuned"} <= names:
+        raise ValueError("a system is missing")
+    if any(not names <= set(one.scores) or not names <= one.model_fields_set for one in found.answers):
+        raise ValueError("a system without answers or scores")
+    if any(one.kind == "memorized" and not one.example for one in found.findings):
+        raise ValueError("a finding without its example")
     return {**found.model_dump(exclude_unset=True), "against_parent": NOT_MEASURED, "parent": None, "retry": {}}

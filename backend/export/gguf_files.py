@@ -62,10 +62,10 @@ def make(request: ExportRequest) -> None:
         lost = _measure(request, f16, usable) if has_llama_cpp_python() else {}
     request.result["sizes"] = _describe(merged, files, lost)
     task_score.add(request, usable if has_llama_cpp() else {})
-    best = next((one["kind"] for one in request.result["sizes"] if one["recommended"]), kinds[0])
+    best = _recommend(request)
     for file in usable.values():
         _write_modelfile(request, file)
-    guides = programs.for_gguf(files[best].name, request.instruction)
+    guides = programs.for_gguf(files[best or next(iter(usable), kinds[0])].name, request.instruction)
     steps.write_guides(request, guides, request.out / f"{request.name}-{programs.FILE}")
     steps.write_checks(request, request.out / f"{request.name}-{steps.CHECKS}")
 
@@ -96,6 +96,16 @@ def recommended(found: list[dict[str, Any]], memory: int) -> str:
     return str(min(fit, key=lambda one: one["kl"])["kind"]) if fit else ""
 
 
+def _recommend(request: ExportRequest) -> str:
+    """Marks one of `sizes` as recommended, of those that failed no check. Returns its type, or ""."""
+    failed = {kind for kind, one in request.result["smoke"].items() if one["ok"] is False}
+    failed |= set(request.result.get("task", {}).get("worse", ()))
+    best = recommended([one for one in request.result["sizes"] if one["kind"] not in failed], _memory())
+    for one in request.result["sizes"]:
+        one["recommended"] = one["kind"] == best
+    return best
+
+
 def _describe(merged: Path, files: dict[str, Path], lost: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
     nothing = {"kl": None, "same_choice": None, "places": 0}
     found: list[dict[str, Any]] = [
@@ -108,8 +118,7 @@ def _describe(merged: Path, files: dict[str, Path], lost: dict[str, dict[str, An
         }
         for kind, file in files.items()
     ]
-    best = recommended(found, _memory())
-    return [{**one, "recommended": one["kind"] == best} for one in sorted(found, key=lambda one: -one["bytes"])]
+    return sorted(found, key=lambda one: -one["bytes"])
 
 
 def _memory() -> int:

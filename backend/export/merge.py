@@ -176,7 +176,7 @@ def _copy_other_files(model: Path, trained: Path, out: Path, dtype: str | None) 
     """Configuration and tokenizer as the base has them; the tokenizer as it was trained with."""
     model_folder.copy_other_files(model, out)
     is_full = not (trained / "adapter_config.json").is_file()
-    own = ("config.json",) if is_full and causal_lm.key_mapping(model) else ()  # a language part has left the others
+    own = ("config.json",) if is_full and causal_lm.key_mapping(model) else ()  # a language part is saved alone
     for name in (*model_folder.TOKENIZER_FILES, *own):
         if (trained / name).is_file():
             shutil.copyfile(trained / name, out / name)

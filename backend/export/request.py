@@ -30,6 +30,7 @@ from backend.gguf.requirement import require_llama_cpp_python
 from backend.models import bundled, local, model_folder
 from backend.records.encoded import IGNORED
 from backend.records.specs import Precision, Record, RunSpec
+from backend.runs import start
 from backend.runs.conversations import usual_instruction
 from backend.runs.token_rows import TokenRow, read_rows
 from backend.training import oom
@@ -201,7 +202,9 @@ class ExportRequest:
     def _disk_needed(self) -> int:
         """Bytes."""
         if self.to == "script":
-            return 20 * sum(file.stat().st_size for file in files_in(self.run_folder / "data")) + (50 << 20)
+            weights = sum(file.stat().st_size for file in files_in(start.folder(self.run_folder)))
+            data = sum(file.stat().st_size for file in files_in(self.run_folder / "data")) - weights
+            return 20 * data + 4 * weights + (50 << 20)  # the weights: a copy, the zip file, and the trial's result
         if self.to == "adapter":
             return 2 * sum(file.stat().st_size for file in files_in(self.trained_folder)) + (50 << 20)
         model = self.run.model.path

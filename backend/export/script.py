@@ -49,7 +49,7 @@ def write(request: ExportRequest) -> Path:
     if continues and not start.is_intact(request.run, request.run_folder):
         raise ExportFailed(
             "This version has no training script.",
-            "Its copy of the version that it continues is missing, as in every model from another computer.",
+            "The weights of the version that it continues are missing, as they always are in an imported model.",
             "Make the script on the computer that trained it, or train again from the base model.",
         )
     train, held_out = read_rows(request.run_folder)
@@ -113,7 +113,7 @@ def settings(run: RunSpec, rows: int, validation_rows: int, precision: str, pad_
 _COMMENTS = {
     "MODEL": "its name on the Hugging Face hub; --model takes a folder",
     "REVISION": "its commit there; if empty, the newest one is used",
-    "RENAMED": "weights of the language part, where the model has others: their names there, and alone",
+    "RENAMED": "if the model also reads pictures or sound: its language weights' names in the whole model, and alone",
     "TRAINER": "sft learns the answers; dpo the difference between a better and a worse answer",
     "BETA": "dpo only: how closely it stays to the base model",
     "METHOD": "lora, qlora (4-bit) or full",

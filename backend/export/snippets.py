@@ -46,7 +46,6 @@ curl {url}/chat/completions -H "Authorization: Bearer {key}" -H "Content-Type: a
 _SPREADSHEET = """\
 import csv
 import json
-from collections.abc import Mapping
 from urllib.request import Request, urlopen
 
 def ask(question):

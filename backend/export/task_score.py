@@ -56,8 +56,8 @@ def compare(scores: Mapping[str, Mapping[int, float]]) -> dict[str, Any]:
     """Whether a size does the task worse than the largest, the first, by more than chance.
 
     scores: by type and the example's number. Decided by the exact McNemar test over the examples on which the one
-    scores more or less than the other, at the usual level shared among the sizes (Bonferroni). Returns {ok, items,
-    scores (the mean of each type), sentence}.
+    scores more or less than the other, at the usual level shared among the sizes (Bonferroni). Returns {ok, worse
+    (types), items, scores (the mean of each type), sentence}.
     """
     (largest, best), *others = scores.items()
     means = {kind: fmean(one.values()) for kind, one in scores.items()}
@@ -71,7 +71,7 @@ def compare(scores: Mapping[str, Mapping[int, float]]) -> dict[str, Any]:
     numbers = ", ".join(f"{kind} {mean:.2f}" for kind, mean in means.items())
     found = f"{' and '.join(worse)} clearly worse than {largest}" if worse else f"none clearly worse than {largest}"
     sentence = f"The sizes on {len(best)} held-out examples (mean score, 0 to 1): {numbers}; {found}."
-    return {"ok": not worse, "items": len(best), "scores": means, "sentence": sentence}
+    return {"ok": not worse, "worse": worse, "items": len(best), "scores": means, "sentence": sentence}
 
 
 def _scores(request: ExportRequest, chat: Chat, items: Sequence[Item], measure: Measure) -> dict[int, float]:

@@ -36,6 +36,6 @@ def require_llama_cpp_python(what: str = "GGUF files can't be used here yet.") -
     if not has_llama_cpp_python():
         raise MissingPart(
             what,
-            "This needs llama-cpp-python, for which there was no ready-made build for this computer.",
+            "This needs llama-cpp-python, which is not installed: there was no ready-made build for this computer.",
             HOW_TO_COMPILE,
         )

@@ -11,12 +11,12 @@
                                          on two GPUs: they share the examples of each step, so the result is the same
                                          (several machines: copy this folder to each, and see its --num_machines)
     deepspeed --no_local_rank --num_gpus 2 train.py
-                                         the same, started by DeepSpeed's launcher (not tried); its ZeRO is not used,
-                                         which needs an engine of its own: each GPU holds the whole model
+                                         the same, started by DeepSpeed's launcher (not tried); without ZeRO,
+                                         which needs DeepSpeed's own engine: each GPU holds the whole model
 
 Each example has its text for people, its tokens (input_ids), and the spans of them to learn (learn: from, to). For
 DPO each example has two answers, a better and a worse one, and the difference between them is learned.
-If there is a folder start, training goes on from the weights in it, which an earlier version of the model learned.
+If there is a folder start, training continues from the weights of the earlier version in it.
 If there is an instruction.txt, most examples start with that text as their system message; so should every question.
 The result is saved in the folder out, with the loss of every step in losses.jsonl.
 """

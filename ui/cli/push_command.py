@@ -40,6 +40,7 @@ def push(options: argparse.Namespace, workspace: Workspace) -> Answer:
     for name, size in offer.sizes.items():
         say(f"{name}  {fmt.bytes_of(round(size * MIB))}")
     say(f"Written for it: {', '.join(offer.written)}")
+    say(f"The card:\n\n{offer.card}")
     if not options.yes:
         seen = "anyone can see it" if options.public else "only you can see it"
         quoted = " The card quotes the instruction of your examples." if offer.instruction else ""

@@ -45,7 +45,8 @@ class ChatSeats:
 
     def answering(self) -> int:
         """How many chats answer at this moment."""
-        return sum(one.answering for one in self._sessions)
+        with self._lock:
+            return sum(one.answering for one in self._sessions)
 
     def leave(self, session: Session) -> None:
         with self._lock:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 import zipfile
 from collections.abc import Callable
@@ -209,6 +210,15 @@ HOSTILE: dict[str, Callable[[Files], Files]] = {
     "report of another measure": lambda files: report_with(files, main_measure="beauty"),
     "report without scores": lambda files: report_with(files, systems={}),
     "report with a text for a number": lambda files: report_with(files, items="8"),
+    "report with an endless score": lambda files: report_with(
+        files, systems={**report()["systems"], "tuned": {"score": math.inf, "interval": [0.0, 1.0]}}
+    ),
+    "report with a finding without its example": lambda files: report_with(files, findings=[{"kind": "memorized"}]),
+    "report without the answers of a system": lambda files: report_with(
+        files,
+        systems={**report()["systems"], "prompt": report()["systems"]["base"]},
+        answers=[{**one, "scores": {**one["scores"], "prompt": 0.0}} for one in report()["answers"]],
+    ),
     "no JSON": lambda files: listed(files, "tiny/tiny-adapter/tokenizer_config.json", b"[" * 100_000),
     "code of its own": lambda files: listed(
         files, "tiny/tiny-adapter/tokenizer_config.json", b'{"auto_map": {"AutoTokenizer": "evil.py"}}'
