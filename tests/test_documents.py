@@ -134,4 +134,5 @@ def test_the_readme_lists_every_command_and_no_other() -> None:
         for line in re.findall(r"^\./start\.sh (.*)$", text_of("README.md"), re.MULTILINE)
         for word in [line.split()[0], *re.findall(r"\| (\w+)", line)]
     }
-    assert used == set(known) - {"serve"}  # which is what opening the page runs
+    # "serve" is what opening the page runs, and "compile" a word of start.py itself
+    assert used == set(known) - {"serve"} | {"compile"}

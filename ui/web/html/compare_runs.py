@@ -42,10 +42,12 @@ def _caution(a: RunDetails, b: RunDetails) -> Markup:
 
 
 def _same_validation(a: RunDetails, b: RunDetails) -> bool:
-    """Whether both were checked on the same examples: of the same data, or the same set aside by two versions."""
+    """Whether both were checked on the same examples: of the same data, or the same set aside by two versions and cut
+    to the same length."""
     same_aside = bool(a.held_out) and a.held_out == b.held_out
     as_many = a.spec.data.validation_rows == b.spec.data.validation_rows
-    return (same_aside and as_many) or _validation_examples(a) == _validation_examples(b)
+    as_long = a.spec.settings.max_length == b.spec.settings.max_length
+    return (same_aside and as_many and as_long) or _validation_examples(a) == _validation_examples(b)
 
 
 def _name(run: RunDetails) -> str:
