@@ -79,7 +79,7 @@ def test_the_model_is_in_it_for_llama_cpp(workspace_with_model: Workspace, adapt
     shutil.copytree(adapter, result)
     files, checks = content(with_examples(folder))
     assert {"tiny/tiny-Q8_0.gguf", "tiny/tiny-Q8_0.Modelfile"} <= files.keys()
-    assert checks.count(True) == 3, "the script has nothing to compare with: this run is made up"
+    assert checks.count(None) == 1, "the script has nothing to compare with: this run is made up"
     [zipped] = workspace_with_model.exports.rglob("*.zip")
     app = App(workspace_with_model)
     try:
