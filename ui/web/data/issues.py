@@ -30,7 +30,8 @@ def card(data: DatasetState) -> Markup:
         if problem.kind not in GUESSES:
             kinds.setdefault(problem.kind, []).append(problem)
     words = "Fix everything that blocks training"
-    fix_all = components.button(words, "accept-all", "", "firm") if must_fix(data) else ""
+    joins = any(_offers_to_join(kind, data) for kind in kinds)  # which keeps rows that the fix would leave out
+    fix_all = components.button(words, "accept-all", "", "firm") if must_fix(data) and not joins else ""
     ordered = sorted(kinds.values(), key=lambda found: (*_rank(found, data), -len(found)))
     first_copies = next((found[0].kind for found in ordered if found[0].kind in COPIES), "")
     parts = [
@@ -53,8 +54,16 @@ def _settled(problem: Problem, data: DatasetState) -> bool:
     return data.info.is_accepted(problem) or data.info.is_refused(problem)
 
 
-def _rank(found: Sequence[Problem], data: DatasetState) -> tuple[bool, bool]:
-    return all(_settled(p, data) for p in found), found[0].severity != "error"
+def _offers_to_join(kind: str, data: DatasetState) -> bool:
+    return kind == "split_texts" and not data.info.read_options.get("join_cells")
+
+
+def _rank(found: Sequence[Problem], data: DatasetState) -> tuple[bool, bool, bool]:
+    return (
+        not _offers_to_join(found[0].kind, data),
+        all(_settled(p, data) for p in found),
+        found[0].severity != "error",
+    )
 
 
 def _kind(found: Sequence[Problem], data: DatasetState, groups: Markup) -> Markup:
@@ -76,7 +85,7 @@ def _kind(found: Sequence[Problem], data: DatasetState, groups: Markup) -> Marku
         actions.append(
             components.button("Leave as is", "refuse", first.kind, label=f"Leave as is: {issue_title(first.kind)}")
         )
-    if first.kind == "split_texts" and not data.info.read_options.get("join_cells"):
+    if _offers_to_join(first.kind, data):
         actions.append(components.button("Join them", "join-cells", "", "firm"))
     if fixed or left:
         actions.append(components.button("Undo", "undo", first.kind, label=f"Undo: {issue_title(first.kind)}"))

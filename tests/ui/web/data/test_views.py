@@ -14,12 +14,13 @@ from backend.datasets.checks.fix import Change
 from backend.datasets.convert.mapping import SeveralReadings
 from backend.datasets.dataset import check_and_fix
 from backend.datasets.info import DatasetInfo
+from backend.datasets.read.load import load_text
 from backend.records.lengths import UNLIMITED
 from backend.records.rows import Dataset, Row
 from tests.backend.datasets.builders import SOURCE, chat, clean_row, question
 from ui.records.data import DatasetProgress, DatasetState
 from ui.services.dataset_state import dataset_state
-from ui.web.data import before_after, views
+from ui.web.data import before_after, issues, views
 from ui.web.data.people import sent_people
 from ui.web.data.read_options import sent_columns
 
@@ -118,3 +119,12 @@ def test_ticked_people_as_the_browser_sends_them(value: str, expected: dict[str,
 def test_the_field_for_a_number_agrees_with_the_count_of_examples() -> None:
     assert "25" in views.example_label(25, 25)
     assert {"20", "25"} <= {*re.findall(r"\d+", views.example_label(20, 25))}
+
+
+def test_joining_cells_comes_before_leaving_their_rows_out() -> None:
+    rows = "".join(f"Where is number {n}?,In row {n}.\n" for n in range(20))
+    data = load_text("question,answer\nWhat costs it?,It costs 5 euros, with tax.\n" + rows)
+    shown = issues.card(dataset_state(check_and_fix("", DatasetInfo("rows.csv"), data, None, UNLIMITED)))
+    assert re.search('data-kind="([^"]+)"', shown)[1] == "split_texts"  # type: ignore[index]
+    assert 'data-do="join-cells"' in shown
+    assert "accept-all" not in shown
