@@ -168,8 +168,7 @@ def install_app(row: builds.Row) -> None:
 
 
 def install_llama(requirement: str) -> None:
-    """Installs llama-cpp-python where its author has a ready-made build; tried until its
-    server was reached. Compiles it only where the
+    """Installs llama-cpp-python where its author has a ready-made build; tried once. Compiles it only where the
     person has asked for that once."""
     if installed().get("llama"):
         return
@@ -177,23 +176,29 @@ def install_llama(requirement: str) -> None:
         compile_llama(requirement)
         return
     say("Step 4 of 4: llama-cpp-python, for the smaller GGUF files, if there is a ready-made build.")
-    if not reachable(LLAMA_INDEX):
-        say("The server with the ready-made builds can't be reached; the next start tries again. Until then GGUF")
-        say("files smaller than Q8_0 can't be made. To build it now, run the same command with the word `compile`.")
-        return
-    # Nothing but this wheel may come from there.
-    wheel = ("--no-deps", "--only-binary=:all:", "--index-url", LLAMA_INDEX, requirement)
-    if pip(*wheel, check=False) and pip("--only-binary=:all:", requirement, check=False):
-        record(llama="installed")
+    if install_ready_made(requirement):
         return
     record(llama="no wheel")
-    say("There is none for this computer. Without it, GGUF files smaller than Q8_0 can't be made, what a file lost")
-    say("is not measured, and an Intel Mac can't answer from GGUF files. To get it, run the same command with the")
-    say("word `compile`.")
+    say("There is none for this computer, or its server can't be reached. Without it, GGUF files smaller than Q8_0")
+    say("can't be made, what a file lost is not measured, and an Intel Mac can't answer from GGUF files. To get it,")
+    say("run the same command with the word `compile`.")
+
+
+def install_ready_made(requirement: str) -> bool:
+    """Installs the build of llama-cpp-python's author; returns whether there is one. Nothing but this wheel may come
+    from its server."""
+    wheel = ("--no-deps", "--only-binary=:all:", "--index-url", LLAMA_INDEX, requirement)
+    if reachable(LLAMA_INDEX) and pip(*wheel, check=False) and pip("--only-binary=:all:", requirement, check=False):
+        record(llama="installed")
+        return True
+    return False
 
 
 def compile_llama(requirement: str) -> int:
-    """Compiles llama-cpp-python, unless it is installed; returns an exit code."""
+    """Installs llama-cpp-python, compiled where there is no ready-made build by now; returns an exit code."""
+    if install_ready_made(requirement):
+        say("llama-cpp-python is installed, ready-made.")
+        return 0
     say("Compiling llama.cpp, which takes about four minutes.")
     if pip(requirement, check=False):
         record(llama="installed", compiled=True)

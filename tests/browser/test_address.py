@@ -47,6 +47,18 @@ def test_back_and_forward_go_from_step_to_step_and_not_out_of_the_page(open_page
     assert page.evaluate("history.length") == begun + 3, "going back notes nothing"
 
 
+def test_a_tab_is_fetched_again_only_when_something_has_changed(open_page: Opens, drawn_page: str) -> None:
+    page = open_page(drawn_page)
+
+    def fetched(signature: str) -> bool:
+        return bool(page.evaluate(f"apprentice.address.toItsTab(['data'], {signature!r}).some(Boolean)"))
+
+    assert not fetched("shown:data abc run-a:40"), "it came with the answer that opened the tab"
+    assert not fetched("data abc run-a:41"), "only the news of a training differs"
+    assert fetched("data def run-a:41")
+    assert not fetched("data def run-a:42")
+
+
 def test_going_back_does_not_scroll_and_keeps_what_else_the_address_says(open_page: Opens, drawn_page: str) -> None:
     page = open_page(f"{drawn_page}/?__theme=dark", width=1000, height=500)
     for step in ("start", "data", "train", "try", "share", "runs"):

@@ -77,10 +77,7 @@ def add_reading_options(command: argparse.ArgumentParser) -> None:
 
 def reading_options_typed(options: argparse.Namespace) -> list[str]:
     """The options of `add_reading_options` that were typed, such as "--rows"."""
-    names = {
-        "columns": "--column",
-        **{name: f"--{name}" for name in ("sheet", "encoding", "imitate", "rows", "split", "shape")},
-    }
+    names = {"columns": "--column", **{name: f"--{name.replace('_', '-')}" for name in (*_READING, "split")}}
     return [option for name, option in names.items() if getattr(options, name)]
 
 

@@ -116,6 +116,7 @@ def test_a_missing_file_is_named(written: list[str], tmp_path: Path, capsys: pyt
         ["run-1", "--validation", "x.jsonl"],
         ["run-1", "--rows", "5"],
         ["run-1", "--split", "test"],
+        ["run-1", "--join-cells"],
         ["--data", "x.jsonl", "--baselines"],
     ],
 )

@@ -265,6 +265,11 @@ class TestTimer:
         assert page.show("start", page.state.inputs(old))[advice] == ""
         assert "looking them up works better" in page.show("start", page.state.inputs(new))[advice]
 
+    def test_an_opened_tab_says_what_the_next_tick_would(self) -> None:
+        page = page_of(FakeApp())
+        opened = page.open("data", page.state.inputs(Choice()))
+        assert opened[page.signature] == f"shown:{page.signature_of('data', Choice())}"
+
     def test_a_run_that_moves_on_changes_the_signature(self) -> None:
         app = FakeApp()
         page = page_of(app)
