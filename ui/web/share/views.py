@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from markupsafe import Markup
 
 from backend.gguf.requirement import HOW_TO_COMPILE
+from backend.records.units import MIB
 from ui.records.share import ExportFile, ExportStatus, GgufSize
 from ui.text import format as fmt
 from ui.web.html import components
@@ -169,4 +170,5 @@ def _checksums(files: Sequence[ExportFile]) -> Markup:
 
 
 def _file(file: ExportFile) -> Markup:
-    return components.download_link(file.path, file.name, f"Download {file.name}", fmt.size(file.size_mib))
+    size = fmt.bytes_of(round(file.size_mib * MIB))
+    return components.download_link(file.path, file.name, f"Download {file.name}", size)
