@@ -127,12 +127,17 @@ def fingerprint() -> str:
     the version of torch."""
     from backend.hardware import container
 
-    try:
-        version = metadata.version("torch")
-    except metadata.PackageNotFoundError:
-        version = ""
     computer = f"{platform.node()} {platform.machine()} {container.cores()} {os.cpu_count()}"
-    return f"{_VERSION} {computer} {version} {_gpu_and_driver()}".strip()
+    return f"{_VERSION} {computer} {_torch_version()} {_gpu_and_driver()}".strip()
+
+
+@cache
+def _torch_version() -> str:
+    """ "" where it is not installed."""
+    try:
+        return metadata.version("torch")
+    except metadata.PackageNotFoundError:
+        return ""
 
 
 @cache

@@ -26,7 +26,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +47,7 @@ VISITORS, BROWSERS, MINUTES = 58, 2, 30.0
 PORT = 7963
 TABS = ("start", "data", "train", "try", "share", "runs")
 PAUSE = 6.0  # seconds between two clicks, on average
+COMING = 60.0  # seconds within which the visitors come, or a tenth of a short time
 ROWS = "\n".join(json.dumps({"question": f"What is {n}?", "answer": f"Number {n}."}) for n in range(60))
 
 
@@ -167,14 +168,13 @@ async def visit(demo: Demo, seen: Seen, until: float, chance: random.Random) -> 
     headers = {"origin": demo.address}
     async with httpx.AsyncClient(base_url=demo.address, timeout=120, headers=headers) as http:
         try:
-            await asyncio.sleep(chance.random() * min(20.0, (until - time.monotonic()) / 10))  # not all at once
+            await asyncio.sleep(chance.random() * min(COMING, (until - time.monotonic()) / 10))  # not all at once
             (await http.get("/")).raise_for_status()
             page = await PageClient.open(http, Choice(), "start")
             await timed(seen, page.ask(page.listener("select", elem_id="tab-start")))
             if demo.seed:
                 page.choice = replace(page.choice, run_id=give_run(demo, http.cookies["apprentice-visitor"]))
-            timer = await PageClient.open(http, Choice(), "start")
-            await asyncio.gather(tick(timer, page, seen, until), clicks(http, page, seen, until, chance))
+            await asyncio.gather(tick(page, seen, until), clicks(http, page, seen, until, chance))
         except Exception as error:
             seen.note(error)
 
@@ -196,14 +196,16 @@ def give_run(demo: Demo, key: str) -> str:
     return demo.seed.name
 
 
-async def tick(timer: PageClient, page: PageClient, seen: Seen, until: float) -> None:
-    """timer: the same page in a session of its own, because a session's answers go to whoever listens first."""
-    listener = timer.listener("tick", type="timer")
+async def tick(page: PageClient, seen: Seen, until: float) -> None:
+    """Asks again and again whether the open tab has changed, and fetches it if so, as static/js/address.js does."""
+    listener, shown = page.listener("tick", type="timer"), ""
     while time.monotonic() < until:
         started = time.monotonic()
-        timer.choice, timer.tab = page.choice, page.tab
-        await timer.ask(listener)
+        signature = (await page.ask(listener))[0]
         seen.ticks += 1
+        if signature != shown and signature.startswith(f"{page.tab} "):
+            shown = signature
+            take(page, await page.ask(page.listener("change", label=f"Signature of {page.tab}")))
         await asyncio.sleep(max(0.0, DEMO_TICK - (time.monotonic() - started)))
 
 
@@ -212,8 +214,8 @@ async def click(http: httpx.AsyncClient, page: PageClient, seen: Seen, chance: r
     kind = chance.choices(("tab", "row", "upload", "ask"), (6, 3, 1, 1))[0]
     if kind == "tab":
         page.tab = chance.choice(TABS)
-        await timed(seen, page.ask(page.listener("select", elem_id=f"tab-{page.tab}")))
-    elif kind == "row":
+        take(page, await timed(seen, page.ask(page.listener("select", elem_id=f"tab-{page.tab}"))))
+    elif kind == "row" and page.choice.data_id:
         page.tab = "data"
         number: dict[str, Any] = {"row-number": chance.randint(1, 60)}
         await timed(seen, page.ask(page.listener("click", elem_id="row-on"), **number))
@@ -236,7 +238,7 @@ async def timed(seen: Seen, answer: Any) -> Any:
 
 
 async def upload(http: httpx.AsyncClient, page: PageClient, seen: Seen) -> None:
-    """Uploads a file, imports it, and selects it as the page does: the import for as long as it takes."""
+    """Uploads a file and sends it; a tick takes the examples when they have been read."""
 
     async def importing() -> list[Any]:
         sent = await http.post("/gradio_api/upload", files={"files": ("mine.jsonl", ROWS)})
@@ -244,11 +246,14 @@ async def upload(http: httpx.AsyncClient, page: PageClient, seen: Seen) -> None:
         file = {"path": path, "meta": {"_type": "gradio.FileData"}, "orig_name": "mine.jsonl"}
         return await page.ask(page.listener("upload", elem_id="upload"), upload=[file])
 
-    answer = await timed(seen, importing())
-    changes = (part["fields"] for part in answer if isinstance(part, dict) and "fields" in part)
-    fields: dict[str, Any] = next(changes, {})
-    ids = {name: str(fields[name]) for name in ("data_id", "import_id") if name in fields}
-    page.choice = replace(page.choice, **ids)
+    take(page, await timed(seen, importing()))
+
+
+def take(page: PageClient, answer: list[Any]) -> None:
+    """Changes what the page's browser holds as an answer says."""
+    for part in answer:
+        changed = part.get("fields", {}) if isinstance(part, dict) else {}
+        page.choice = replace(page.choice, **{name: changed[name] for name in changed.keys() & asdict(page.choice)})
 
 
 async def browse(address: str, seen: Seen, until: float) -> None:

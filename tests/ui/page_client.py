@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -31,6 +32,8 @@ class PageClient:
         self.session = uuid.uuid4().hex
         self.choice = choice
         self.tab = tab
+        self._messages: dict[str, asyncio.Future[dict[str, Any]]] = {}
+        self._reader: asyncio.Task[None] | None = None
 
     @classmethod
     async def open(cls, http: httpx.AsyncClient, choice: Choice, tab: str) -> PageClient:
@@ -105,16 +108,42 @@ class PageClient:
         return str(response.raise_for_status().json()["event_id"])
 
     async def _message(self, event: str) -> dict[str, Any]:
-        """The last message about an event."""
+        """The last message about an event. One stream brings those of all events that are under way."""
+        message = self._future(event)
+        if self._reader is None or self._reader.done():
+            self._reader = asyncio.create_task(self._read())
+        try:
+            return await message
+        finally:
+            del self._messages[event]
+
+    def _future(self, event: str) -> asyncio.Future[dict[str, Any]]:
+        return self._messages.setdefault(event, asyncio.get_running_loop().create_future())
+
+    async def _read(self) -> None:
+        """Reads streams until every event that is waited for has its message. A stream ends when none is left."""
+        while waiting := [message for message in self._messages.values() if not message.done()]:
+            try:
+                await self._read_stream()
+            except Exception as error:
+                _fail(self._messages.values(), error)
+            _fail(waiting, RuntimeError("The page gave no answer."))
+
+    async def _read_stream(self) -> None:
         async with self._http.stream("GET", "/gradio_api/queue/data", params={"session_hash": self.session}) as lines:
             async for line in lines.aiter_lines():
                 message = json.loads(line.removeprefix("data:")) if line.startswith("data:") else {}
-                if message.get("event_id") == event and message["msg"] == "process_completed":
-                    return dict(message)
-        raise RuntimeError("The page gave no answer.")
+                if message.get("msg") == "process_completed" and not self._future(message["event_id"]).done():
+                    self._future(message["event_id"]).set_result(message)
 
     def _value(self, props: dict[str, Any], inputs: dict[str, Any]) -> Any:
         return inputs.get(props.get("elem_id") or props.get("label") or "", props.get("value"))
+
+
+def _fail(messages: Iterable[asyncio.Future[dict[str, Any]]], error: Exception) -> None:
+    for message in messages:
+        if not message.done():
+            message.set_exception(error)
 
 
 @asynccontextmanager

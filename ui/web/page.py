@@ -27,7 +27,7 @@ from ui.web.start import tab as start_tab
 from ui.web.train import tab as train_tab
 from ui.web.try_it import tab as try_it_tab
 
-TICK, DEMO_TICK = 1.0, 2.0  # seconds between two looks whether the open tab has changed
+TICK, DEMO_TICK = 1.0, 3.0  # seconds between two looks whether the open tab has changed
 HANDLERS = 8  # calls of one handler at the same time, in a demo
 TABS = {
     "start": ("Start", start_tab),
