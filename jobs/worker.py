@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -33,6 +34,7 @@ log = logging.getLogger("jobs.worker")
 LOCK_TIMEOUT = 10.0  # seconds; a runner holds the lock for a moment when it checks the job
 FINAL_WRITE_TRIES, FINAL_WRITE_PAUSE = 5, 1.0  # seconds
 DONE, FAILED, USAGE, NOTHING_TO_DO = 0, 1, 2, 3
+_NICENESS = 10  # of this session, against those of the page and other programs
 
 Work = Callable[[Context], dict[str, Any] | None]
 
@@ -157,5 +159,13 @@ def _function(name: str) -> Any:
     return getattr(importlib.import_module(module), function)
 
 
+def _let_others_go_first() -> None:
+    """Gives this session a low priority, for Linux shares the processor out between sessions before it looks at the
+    niceness of their processes (sched(7), "autogroup")."""
+    with suppress(OSError):  # no such system, or it is off
+        Path("/proc/self/autogroup").write_text(str(_NICENESS), "ascii")
+
+
 if __name__ == "__main__":
+    _let_others_go_first()
     sys.exit(main(sys.argv[1:]))

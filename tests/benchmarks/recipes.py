@@ -2,8 +2,10 @@
 
 Four tasks (recipe_tasks.py), 30 to 240 examples and three seeds, on the bundled model with the settings that the
 app recommends for it, without early stopping. Each model answers HELD_OUT questions that it has not seen; a score is
-the share of right answers (classification, extraction) or the mean chrF (voice, rewriting). The peer is the guide's
-recipe (3 epochs, batch 8); `ratio` is ours over the guide's, as mean scores over everything measured.
+the share of right answers (classification, extraction) or the mean chrF (voice, rewriting). It also answers the
+general questions of backend/evaluation/general.py: `kept` is the share that it answers rightly of those that the base
+model does. The peer is the guide's recipe (3 epochs, batch 8); `ratio` is ours over the guide's, as mean scores over
+everything measured.
 
 Every result is one line of FILE, and what FILE already has is not measured again; the table of docs/recipes.md is
 printed from it.
@@ -58,7 +60,7 @@ def main(file: Path, seeds: int) -> None:
                 with file.open("a", encoding="utf-8") as out:
                     out.write(json.dumps(done[-1]) + "\n")
                 print(done[-1], flush=True)
-    print(table(done))
+    print(table(done), table(done, "kept"), sep="\n\n")
     print(json.dumps(summary(done)))
 
 
@@ -92,27 +94,26 @@ def summary(results: Sequence[Result], guide: int | None = None) -> Result:
     }
 
 
-def table(results: Sequence[Result]) -> str:
-    """Markdown: the mean score of each task and size after the guide's steps, and after more."""
+def table(results: Sequence[Result], value: str = "score") -> str:
+    """Markdown: the mean value of each task and size after the guide's steps, and after more."""
     lines = ["| Task | Examples | " + " | ".join(["3 epochs", *(f"{steps} steps" for steps in STEPS)]) + " |"]
     lines.append("|---" * (3 + len(STEPS)) + "|")
     for task in TASKS:
         for rows in sorted(SIZES):
             cells = []
             for steps in (guide_steps(rows), *STEPS):
-                found = [r for r in results if (r["task"], r["rows"], r["steps"]) == (task, rows, steps)]
-                cells.append(_cell(found) if steps >= guide_steps(rows) else "")
+                same = (r for r in results if (r["task"], r["rows"], r["steps"]) == (task, rows, steps))
+                cells.append(_cell([r[value] for r in same if value in r]) if steps >= guide_steps(rows) else "")
             if any(cells):
                 lines.append(f"| {task} | {rows} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
-def _cell(found: Sequence[Result]) -> str:
+def _cell(found: Sequence[float]) -> str:
     if not found:
         return ""
-    scores = [one["score"] for one in found]
-    spread = f" ({min(scores):.2f} to {max(scores):.2f})" if len(scores) > 1 else ""
-    return f"{fmean(scores):.2f}{spread}"
+    spread = f" ({min(found):.2f} to {max(found):.2f})" if len(found) > 1 else ""
+    return f"{fmean(found):.2f}{spread}"
 
 
 def one(plan: Result, model: Path) -> Result:
@@ -126,7 +127,7 @@ def train_and_ask(
 ) -> Result:
     """Trains for so many steps, without choosing a checkpoint, and scores the answers to the held-out questions."""
     from backend import training
-    from backend.evaluation import signs
+    from backend.evaluation import general, signs
     from backend.evaluation.items import items_from
     from backend.evaluation.measures import choose_measure
     from backend.evaluation.models import on_transformers
@@ -150,12 +151,14 @@ def train_and_ask(
     prompts = [models.prompt_ids(item.messages, item.tools) for item in items]
     texts = [found.text for found in models.answer("tuned", prompts, limit, lambda done: None)]
     scores = [measure.score(item.expected, text) for item, text in zip(items, texts, strict=True)]
+    known = general.check(models, lambda done, total: None)
     return {
         "steps": steps,
         "measure": measure.name,
         "score": round(fmean(scores), 4),
         "loops": round(fmean(map(signs.repeats, texts)), 3),
         "phrases": {phrase: round(signs.share_with(phrase, texts), 3) for phrase in _PHRASES},
+        "kept": round(known["kept"] / known["base_right"], 3) if known["base_right"] else 0.0,
         "seconds": round(seconds, 1),
     }
 

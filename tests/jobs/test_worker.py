@@ -22,6 +22,7 @@ from jobs.runner import Runner
 from jobs.supervisor import KILLED, NEVER_STARTED
 from tests.jobs.conftest import FOREVER, counting, finish, folder_of, is_free, steps, until
 
+AUTOGROUP = Path("/proc/self/autogroup")
 SECRETS = [
     "HF_TOKEN",
     "HUGGING_FACE_HUB_TOKEN",
@@ -62,6 +63,13 @@ def test_the_worker_has_its_own_session(runner: Runner) -> None:
     job_id = runner.submit("noop", FOREVER, "")
     worker_process = counting(runner, job_id)
     assert os.getsid(worker_process.pid) == worker_process.pid
+
+
+@pytest.mark.skipif(not AUTOGROUP.exists(), reason="Linux only, and not in every container")
+def test_the_workers_session_comes_after_others(runner: Runner) -> None:
+    worker_process = counting(runner, runner.submit("noop", FOREVER, ""))
+    nice = int(Path(f"/proc/{worker_process.pid}/autogroup").read_text("ascii").split()[-1])
+    assert nice > int(AUTOGROUP.read_text("ascii").split()[-1])
 
 
 @pytest.mark.parametrize("arguments", [[], ["a", "b"], [".."], ["--flag"], ["20260101-000000-aaaaaaaa"]])
