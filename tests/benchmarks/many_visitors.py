@@ -8,11 +8,12 @@ peer is the same page with one visitor, measured first. The last line is JSON: o
 in milliseconds with sixty (goal: under 1,000), ratio is peer by ours; errors must be 0, and memory_growth is the
 demo's memory in the last fifth of the time by that in the second fifth (goal: 1.0; chats are processes of their own).
 
-    python -m tests.benchmarks.many_visitors [--smoke | --minutes N]
+    python -m tests.benchmarks.many_visitors [--smoke] [--minutes N] [--seed N]
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import json
 import os
@@ -24,7 +25,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -76,13 +77,14 @@ class Seen:
         print(self.errors[-1], flush=True)
 
 
-def main(minutes: float, visitors: int = VISITORS, browsers: int = BROWSERS, smoke: bool = False) -> None:
+def main(minutes: float, first: int, visitors: int = VISITORS, browsers: int = BROWSERS, smoke: bool = False) -> None:
+    """first: the seed of the first visitor; the next has the next."""
     with tempfile.TemporaryDirectory() as temporary:
         workspace = Workspace.open(Path(temporary) / "workspace")
         seed = prepare(workspace, train=not smoke)
         with served(workspace) as demo:
-            alone = asyncio.run(load(replace(demo, seed=seed), 1, 0, min(minutes, 2.0)))
-            many = asyncio.run(load(replace(demo, seed=seed), visitors, browsers, minutes))
+            alone = asyncio.run(load(replace(demo, seed=seed), range(first, first + 1), 0, min(minutes, 2.0)))
+            many = asyncio.run(load(replace(demo, seed=seed), range(first, first + visitors), browsers, minutes))
     ours, peer = (1000 * percentile(seen.seconds) for seen in (many, alone))
     print(f"{len(many.seconds)} clicks and {many.ticks} ticks; questions: {dict(many.questions)}", flush=True)
     result: dict[str, Any] = {
@@ -137,11 +139,11 @@ def served(workspace: Workspace) -> Iterator[Demo]:
         drain.wait()
 
 
-async def load(demo: Demo, visitors: int, browsers: int, minutes: float) -> Seen:
-    """What so many visitors see in this time."""
+async def load(demo: Demo, seeds: Sequence[int], browsers: int, minutes: float) -> Seen:
+    """What visitors with these seeds see in this time."""
     seen, until = Seen(), time.monotonic() + 60 * minutes
     work = [watch(demo.page, seen, until)]
-    work += [visit(demo, seen, until, random.Random(n)) for n in range(visitors)]
+    work += [visit(demo, seen, until, random.Random(n)) for n in seeds]
     work += [browse(demo.address, seen, until) for _ in range(browsers)]
     await asyncio.gather(*work)
     return seen
@@ -297,7 +299,12 @@ def growth(memory: list[tuple[float, float]]) -> float:
 
 
 if __name__ == "__main__":
-    if "--smoke" in sys.argv:
-        main(0.05, visitors=2, browsers=0, smoke=True)
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--minutes", type=float, default=MINUTES)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--smoke", action="store_true")
+    options = parser.parse_args()
+    if options.smoke:
+        main(0.05, 0, visitors=2, browsers=0, smoke=True)
     else:
-        main(float(sys.argv[sys.argv.index("--minutes") + 1]) if "--minutes" in sys.argv else MINUTES)
+        main(options.minutes, 1000 * options.seed)
