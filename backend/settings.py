@@ -169,6 +169,7 @@ def child_path(parent: Path, name: str) -> Path:
     """
     plain = bool(name) and all(c.isascii() and (c.isalnum() or c in "-_.") for c in name) and name[0] != "."
     path = parent / name
-    if not plain or not path.resolve().is_relative_to(parent.resolve()):
+    outside = path.is_symlink() and not path.resolve().is_relative_to(parent.resolve())
+    if not plain or outside:
         raise WorkspaceProblem(f"Nothing here has the id {name[:80]!r}.", "", "Look at the list of your models.")
     return path

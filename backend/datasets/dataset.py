@@ -25,9 +25,12 @@ from backend.records.lengths import LengthLimits
 from backend.records.rows import Dataset, Problem, Row
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class CheckedDataset:
-    """A dataset checked for one model. fix_previews: what each fix would change in its first few rows."""
+    """A dataset checked for one model. fix_previews: what each fix would change in its first few rows.
+
+    Equal only to itself, so that what is computed from it can be stored beside it.
+    """
 
     id: str
     info: DatasetInfo

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -32,12 +33,20 @@ def write(folder: Path, about: dict[str, Any], each: Callable[[], None] = lambda
     (folder / NAME).write_text(json.dumps({**about, "files": files}, indent=2) + "\n", "utf-8")
 
 
-def read(folder: Path) -> dict[str, Any] | None:
+def read(folder: Path) -> Mapping[str, Any] | None:
     """The manifest; None if there is no readable one."""
+    path = folder / NAME
     try:
-        manifest = json.loads((folder / NAME).read_text("utf-8"))
+        facts = path.stat()
+        return _parsed(path, facts.st_mtime_ns, facts.st_size)
     except (OSError, ValueError):
         return None
+
+
+@lru_cache(maxsize=64)
+def _parsed(path: Path, _modified: int, _size: int) -> Mapping[str, Any] | None:
+    """Pages ask for the same manifest many times a second."""
+    manifest = json.loads(path.read_text("utf-8"))
     return manifest if isinstance(manifest, dict) and isinstance(manifest.get("files"), dict) else None
 
 

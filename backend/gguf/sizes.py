@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from math import prod
 from pathlib import Path
 
@@ -29,12 +30,12 @@ _LAYER = re.compile(r"\.layers\.(\d+)\.")
 
 def size(model: Path, kind: str) -> int:
     """Bytes of the weights in the GGUF file of `kind` (one of `convert.TYPES`), for the model in a folder."""
-    return int(sum(count * _BITS[stored] / 8 for count, _, stored in _weights(Tensors(model), kind)))
+    return int(sum(count * _BITS[stored] / 8 for count, _, stored in _weights(model, kind)))
 
 
 def too_narrow(model: Path, kind: str) -> float:
     """The share of the weights that take a larger type than `kind` names, because their width does not fit it."""
-    found = [(count, wanted != stored) for count, wanted, stored in _weights(Tensors(model), kind) if wanted != "F32"]
+    found = [(count, wanted != stored) for count, wanted, stored in _weights(model, kind) if wanted != "F32"]
     return sum(count for count, replaced in found if replaced) / max(1, sum(count for count, _ in found))
 
 
@@ -44,8 +45,19 @@ def vocabulary(model: Path) -> int:
     return max((tensors.shape(name)[0] for name in tensors.names if "embed_tokens" in name), default=0)
 
 
-def _weights(tensors: Tensors, kind: str) -> Iterator[tuple[int, str, str]]:
+def _weights(model: Path, kind: str) -> tuple[tuple[int, str, str], ...]:
     """Of each weight: how many numbers, the type that `kind` asks for, and the one that is stored."""
+    files = ((file, file.stat()) for file in sorted(model.glob("*.safetensors")))
+    return _weights_of(model, kind, tuple((file.name, facts.st_size, facts.st_mtime_ns) for file, facts in files))
+
+
+@lru_cache(maxsize=128)
+def _weights_of(model: Path, kind: str, files: tuple[tuple[str, int, int], ...]) -> tuple[tuple[int, str, str], ...]:
+    """As `_weights`; files: a change of these asks again."""
+    return tuple(_read_weights(Tensors(model), kind))
+
+
+def _read_weights(tensors: Tensors, kind: str) -> Iterator[tuple[int, str, str]]:
     layers = 1 + max((int(match[1]) for name in tensors.names if (match := _LAYER.search(name))), default=0)
     tied = not any(name.endswith("lm_head.weight") for name in tensors.names)
     for name in tensors.names:

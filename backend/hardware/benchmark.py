@@ -20,7 +20,7 @@ import os
 import platform
 import time
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
@@ -101,14 +101,21 @@ class _Measurement(Record):
     rates: Rates
 
 
-def _stored(workspace: Workspace) -> list[_Measurement]:
+def _stored(workspace: Workspace) -> Sequence[_Measurement]:
     """The measurements of this machine, oldest first."""
+    path = _file(workspace)
     try:
-        stored = read_json(_file(workspace))
-        found = [_Measurement.model_validate(one) for one in stored["measurements"]]
-        return found if stored["machine"] == fingerprint() else []
+        facts = path.stat()
+        return _read(path, facts.st_mtime_ns, facts.st_size, fingerprint())
     except (OSError, ValueError, KeyError, TypeError):
-        return []
+        return ()
+
+
+@lru_cache(maxsize=8)
+def _read(path: Path, _modified: int, _size: int, machine: str) -> Sequence[_Measurement]:
+    stored = read_json(path)
+    found = tuple(_Measurement.model_validate(one) for one in stored["measurements"])
+    return found if stored["machine"] == machine else ()
 
 
 def _fastest(found: Sequence[_Measurement]) -> Rates:
@@ -122,27 +129,22 @@ def _fastest(found: Sequence[_Measurement]) -> Rates:
     )
 
 
+@cache
 def fingerprint() -> str:
     """Identifies what a measurement depends on: the computer, its usable cores, the GPU that trains, its driver, and
-    the version of torch."""
+    the version of torch. Found out once: the question can wake a sleeping GPU."""
     from backend.hardware import container
 
-    computer = f"{platform.node()} {platform.machine()} {container.cores()} {os.cpu_count()}"
-    return f"{_VERSION} {computer} {_torch_version()} {_gpu_and_driver()}".strip()
-
-
-@cache
-def _torch_version() -> str:
-    """ "" where it is not installed."""
     try:
-        return metadata.version("torch")
+        version = metadata.version("torch")
     except metadata.PackageNotFoundError:
-        return ""
+        version = ""
+    computer = f"{platform.node()} {platform.machine()} {container.cores()} {os.cpu_count()}"
+    return f"{_VERSION} {computer} {version} {_gpu_and_driver()}".strip()
 
 
-@cache
 def _gpu_and_driver() -> str:
-    """ "" without an NVIDIA GPU. Asked once, since the question can wake a sleeping GPU."""
+    """ "" without an NVIDIA GPU."""
     found, choice = read_choice()
     return f"{choice.devices[0].gpu.name} {found.driver}" if choice.devices else ""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 from backend.advice.recommend import Option, Recommendation, recommend
@@ -13,6 +14,8 @@ from ui.services.background_cache import BackgroundCache
 from ui.services.dataset_state import data_facts
 from ui.services.imports import DatasetImports
 from ui.services.models import ModelService
+
+_choose_settings = lru_cache(maxsize=64)(choose_settings)  # a tab asks several times for the same
 
 
 class AdviceService:
@@ -58,7 +61,7 @@ class AdviceService:
         """The same for examples that need not be stored, checked without a limit on their length."""
         facts = data_facts(checked, trainer)
         data = Data(task=_task(task), trainer=trainer, **facts)
-        return choose_settings(self._models.entry(model_id), self._models.hardware(), data, self._models.rates())
+        return _choose_settings(self._models.entry(model_id), self._models.hardware(), data, self._models.rates())
 
     def _in_background(self, inputs: dict[str, Any]) -> Recommendation | None:
         return self.recommended.get(tuple(inputs.items()), lambda: recommend(**inputs))

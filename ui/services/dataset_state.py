@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from backend.datasets.checks.fix import Change
 from backend.datasets.checks.tokens import TokenTotals
@@ -20,7 +21,17 @@ from ui.text import verdicts
 _ENOUGH = 500  # training answers to know their form by
 
 
+_states: WeakKeyDictionary[CheckedDataset, DatasetState] = WeakKeyDictionary()
+
+
 def dataset_state(checked: CheckedDataset) -> DatasetState:
+    """What the page shows of a checked dataset; computed once, for a tab asks several times."""
+    if (state := _states.get(checked)) is None:
+        state = _states[checked] = _dataset_state(checked)
+    return state
+
+
+def _dataset_state(checked: CheckedDataset) -> DatasetState:
     changes: dict[str, list[Change]] = {}
     for change in checked.fixed.changes:
         changes.setdefault(change.kind, []).append(change)

@@ -157,17 +157,21 @@ class ModelService:
 
     def reference(self, model_id: str) -> ModelRef:
         """Raises MissingPart when the model is not here, in a demo also for one that is not in the catalogue."""
-        if self._policy.demo and not self.exists(self.resolve(model_id)):
-            raise MissingPart("This model is not in the demo.", "", "Choose one from the list on Start.")
-        return local.reference(self._workspace, self.resolve(model_id))
+        return local.reference(self._workspace, self._offered(model_id))
 
     def tokenizer(self, model_id: str) -> ChatTokenizer | None:
         """The model's tokenizer; None when the model is not here yet."""
         try:
-            self.reference(model_id)
-            return local.tokenizer(self._workspace, self.resolve(model_id))
+            return local.tokenizer(self._workspace, self._offered(model_id))
         except MissingPart:
             return None
+
+    def _offered(self, model_id: str) -> str:
+        """The id of the model. Raises MissingPart in a demo for one that is not in the catalogue."""
+        found = self.resolve(model_id)
+        if self._policy.demo and not self.exists(found):
+            raise MissingPart("This model is not in the demo.", "", "Choose one from the list on Start.")
+        return found
 
     def target_model(self, model_id: str) -> TargetModel | None:
         """What the dataset checks need of the model; None when it is not here yet."""

@@ -12,7 +12,7 @@ from backend.errors import ApprenticeError, BadInput, RunProblem
 from backend.evaluation import prompt_trial
 from backend.evaluation.examples import fingerprint
 from backend.evaluation.facts import write_facts
-from backend.evaluation.items import items_from
+from backend.evaluation.items import count_items
 from backend.evaluation.prompt_trial import PromptTrialSpec
 from backend.evaluation.work import REPORT
 from backend.files.json_file import read_json
@@ -66,7 +66,7 @@ class PromptTrialService:
 
     @staticmethod
     def _questions(checked: CheckedDataset, split: Split) -> int:
-        return len(items_from(samples.held_out_conversations(checked, split)))
+        return count_items(samples.held_out_conversations(checked, split))
 
     def start(self, choice: Choice, items: int | None = None, facts: str = "") -> str:
         """Queues a trial and returns the job's id; an earlier one of the same examples and model is deleted.
