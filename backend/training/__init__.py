@@ -17,6 +17,7 @@
     schedule.py        the number of steps, and after which ones to evaluate
     sampler.py         batches of rows
     collate.py         rows as tensors
+    batch_questions.py what transformers would wait for a GPU to find out
     prefix_sharing.py  reads a system message that all rows share once per batch
     loss.py            the loss on learned positions
     dpo_loss.py        the loss on preference pairs; dpo_reference.py: their log-probabilities before training

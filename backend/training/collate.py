@@ -22,7 +22,8 @@ class Batch:
     """inputs: arguments of the model's forward pass, each (rows, length). scored: row and column of each position in
     them whose next token is learned; as numbers, since a GPU must be waited for to count what a mask selects.
     targets: those next tokens. owners: the number of the row, of `rows` rows, that each target belongs to.
-    prefix: (1, length), tokens that come before every row of `inputs`; None if there are none."""
+    prefix: (1, length), tokens that come before every row of `inputs`; None if there are none.
+    padded: whether `inputs` are padded."""
 
     inputs: dict[str, torch.Tensor]
     scored: tuple[torch.Tensor, ...]
@@ -30,6 +31,7 @@ class Batch:
     owners: torch.Tensor
     rows: int
     prefix: torch.Tensor | None = None
+    padded: bool = False
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,8 @@ class Collator:
             mask[index, : row.tokens] = 1
         first = None if prefix is None else torch.tensor(prefix)[None].long()
         inputs = {"input_ids": ids, **({"attention_mask": mask} if self.masked else {})}
-        return self._batch(len(rows), inputs, labels, torch.arange(len(rows))[:, None].expand(shape), first)
+        owners = torch.arange(len(rows))[:, None].expand(shape)
+        return self._batch(len(rows), inputs, labels, owners, first, padded=not bool(mask.all()))
 
     def _joined(self, rows: Sequence[TokenRow]) -> Batch:
         import torch
@@ -88,6 +91,7 @@ class Collator:
         labels: torch.Tensor,
         owners: torch.Tensor,
         prefix: torch.Tensor | None = None,
+        padded: bool = False,
     ) -> Batch:
         import torch
 
@@ -101,6 +105,7 @@ class Collator:
             to_device(owners[scored], self.device),
             rows,
             None if prefix is None else to_device(prefix, self.device),
+            padded,
         )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from backend.training.batch_questions import answered
 from backend.training.collate import Batch
 
 if TYPE_CHECKING:
@@ -37,7 +38,8 @@ def learned_logits(model: Any, batch: Batch) -> torch.Tensor:
     gradient is the sum of theirs, as if each had read it.
     """
     if batch.prefix is None:
-        return _logits(model, batch.scored, **batch.inputs, use_cache=False)
+        with answered(batch):
+            return _logits(model, batch.scored, **batch.inputs, use_cache=False)
     from transformers import DynamicCache
 
     cache = DynamicCache(config=model.config)
