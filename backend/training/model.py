@@ -72,18 +72,20 @@ def load(folder: Path, settings: TrainSettings, device: Device) -> Any:
     from transformers.utils import is_flash_attn_2_available
 
     chosen: dict[str, Any] = {"dtype": torch.float32 if settings.method == "full" else device.dtype}
-    if device.kind == "cuda":
-        if torch.cuda.get_device_capability() < (8, 0):
-            _repeat_grouped_keys()
-        elif device.precision != "fp32" and is_flash_attn_2_available():
-            chosen["attn_implementation"] = "flash_attention_2"  # packed rows then cost nothing extra
+    old = device.kind == "cuda" and torch.cuda.get_device_capability() < (8, 0)
+    if old:
+        _repeat_grouped_keys()
     require_bitsandbytes(settings)
     if settings.method == "qlora":
         chosen |= {
             "quantization_config": four_bit.config(device.four_bit_dtype),
             "device_map": {"": 0 if device.kind == "cuda" else "cpu"},
         }
-    return causal_lm.load(folder, **chosen)
+    model = causal_lm.load(folder, **chosen)
+    flash = device.kind == "cuda" and not old and device.precision != "fp32" and is_flash_attn_2_available()
+    if flash and model._supports_flash_attn:
+        model.set_attn_implementation("flash_attention_2")  # packed rows then cost nothing extra
+    return model
 
 
 def _repeat_grouped_keys() -> None:

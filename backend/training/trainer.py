@@ -123,11 +123,20 @@ def _tokenizer(session: TrainingSession) -> Any:
     return AutoTokenizer.from_pretrained(session.spec.model.path, local_files_only=True)
 
 
+def keep_precision_of_output(model: Any) -> None:
+    """Undoes the conversion of a model's output to float32 that comes with accelerate's scaler for fp16: our loss
+    converts a part of the logits at a time."""
+    forward = model.__dict__.pop("_original_forward", None)
+    if forward is not None:
+        model.forward = forward
+
+
 def _callback(session: TrainingSession, trainer: Any) -> Any:
     from transformers import TrainerCallback
 
     class EachStep(TrainerCallback):  # type: ignore[misc]
         def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            keep_precision_of_output(trainer.model)
             session.restore(trainer)
 
         def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:

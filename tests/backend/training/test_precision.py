@@ -14,7 +14,7 @@ from backend.estimate import Plan
 from backend.estimate.memory import memory
 from backend.models import catalogue
 from backend.records.specs import Gpu, Hardware, TrainSettings
-from backend.training import model
+from backend.training import model, trainer
 from backend.training.device import Device
 from backend.training.session import TrainingSession
 
@@ -122,6 +122,31 @@ def test_gemma_2_is_computed_with_score_matrices() -> None:
     assert memory(shape, plan, card).total_mib > 1.1 * memory(fused, plan, card).total_mib
 
 
+@pytest.mark.parametrize(
+    ("capability", "precision", "supported", "used"),
+    [
+        ((8, 6), "bf16", True, ["flash_attention_2"]),
+        ((8, 6), "bf16", False, []),  # BLOOM and others
+        ((8, 6), "fp32", True, []),
+        ((7, 5), "fp16", True, []),
+    ],
+)
+def test_flash_attn_is_used_where_card_precision_and_model_allow_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capability: Any, precision: Any, supported: bool, used: list[str]
+) -> None:
+    import torch
+    from transformers.integrations import sdpa_attention
+
+    chosen: list[str] = []
+    loaded = SimpleNamespace(_supports_flash_attn=supported, set_attn_implementation=chosen.append)
+    monkeypatch.setattr(sdpa_attention, "use_gqa_in_sdpa", sdpa_attention.use_gqa_in_sdpa)  # restored afterwards
+    monkeypatch.setattr("transformers.utils.is_flash_attn_2_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: capability)
+    monkeypatch.setattr(model.causal_lm, "load", lambda folder, **_: loaded)
+    assert model.load(tmp_path, TrainSettings(), Device("cuda", precision)) is loaded
+    assert chosen == used
+
+
 @pytest.mark.parametrize(("capability", "shared"), [((7, 5), False), ((8, 6), True)])
 def test_cards_before_ampere_get_keys_and_values_repeated(
     tiny_model: Path, monkeypatch: pytest.MonkeyPatch, capability: tuple[int, int], shared: bool
@@ -134,3 +159,21 @@ def test_cards_before_ampere_get_keys_and_values_repeated(
     model.load(tiny_model, TrainSettings(), Device("cuda", "fp16"))
     keys = torch.zeros(1, 1, 4, 8)
     assert sdpa_attention.use_gqa_in_sdpa(None, keys, keys) is shared
+
+
+def test_logits_are_not_copied_in_float32(tiny_model: Path) -> None:
+    """As accelerate has it with fp16, for which its scaler needs a GPU; with bf16 it wraps a model alike anywhere."""
+    import torch
+    from accelerate import Accelerator
+    from accelerate.state import AcceleratorState
+
+    net, ids = model.load(tiny_model, TrainSettings(), Device("cpu", "bf16")), torch.arange(4, 9)[None]
+    AcceleratorState._reset_state(True)
+    try:
+        Accelerator(mixed_precision="bf16", cpu=True).prepare_model(net)
+    finally:
+        AcceleratorState._reset_state(True)
+    assert net(input_ids=ids).logits.dtype is torch.float32
+    trainer.keep_precision_of_output(net)
+    assert net(input_ids=ids).logits.dtype is torch.bfloat16
+    trainer.keep_precision_of_output(net)  # nothing is left to undo
