@@ -3,6 +3,7 @@
     python start.py [COMMAND ...]       app.py with the same arguments (none: opens the page)
     python start.py test [...]          every check and test; further arguments go to pytest
     python start.py test quick [...]    the checks, and the tests that need neither torch nor a browser
+    python start.py test -m MARKER      the slow or the GPU tests alone, without the checks
     python start.py compile             compiles llama-cpp-python, where there is no ready-made build
     python start.py lock                refreshes constraints.txt: the newest versions that the requirements allow
 
@@ -222,14 +223,14 @@ def install_tests() -> None:
 def run_tests(arguments: Sequence[str]) -> int:
     quick = arguments[:1] == ["quick"]
     selection = ["-m", "quick", *arguments[1:]] if quick else list(arguments)
-    # Two processes (see tests/conftest.py), except for slow and GPU tests, which need the machine to themselves.
-    processes = [] if "-m" in arguments else ["-n", "2"]
     checks = [
         ["ruff", "check", "."],
         ["ruff", "format", "--check", "."],
         ["mypy"],
-        ["pytest", *processes, *selection],
+        ["pytest", "-n", "2", *selection],  # two processes: see tests/conftest.py
     ]
+    if "-m" in arguments:  # slow and GPU tests need the machine, and their ten minutes, to themselves
+        checks = [["pytest", *selection]]
     failed = []
     for check in checks:
         say(f"Running {' '.join(check)}")

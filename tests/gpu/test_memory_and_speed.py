@@ -20,6 +20,7 @@ from backend.records.specs import Gpu, Hardware, RunSpec, TrainSettings
 from backend.records.units import MIB
 from backend.training.dry_run import run_steps
 from tests.backend.tiny_run import FakeWork, run_of
+from tests.benchmarks.fresh_process import in_fresh_process
 from tests.gpu.place import Place
 
 pytestmark = [pytest.mark.gpu, pytest.mark.filterwarnings("ignore::FutureWarning")]
@@ -90,6 +91,28 @@ def test_qlora_needs_the_estimated_memory(
     expected = estimated(place, model, settings, length, learned_share=1.0)
     record("Peak memory", "qlora, every token learned", f"{peak} MiB", f"estimate {expected.total_mib:.0f}")
     assert not place.is_card or peak == pytest.approx(expected.total_mib, rel=MARGIN - 1)
+
+
+def test_growing_segments_need_no_more_than_estimated(
+    place: Place, middle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, record: Callable[..., None]
+) -> None:
+    """In a process of its own, as a training runs: on Linux torch's segments grow there, which is not estimated."""
+    monkeypatch.delenv("PYTORCH_ALLOC_CONF", raising=False)
+    settings: dict[str, Any] = {
+        "method": "lora", "gradient_checkpointing": True, "per_device_train_batch_size": place.micro,
+        "max_length": place.tokens, "max_steps": 16, "learning_rate": 1e-4, "lora_dropout": 0.0,
+        "precision": place.precision(),
+    }  # fmt: skip
+    rows = place.rows(16 * place.micro)
+    expected = estimated(place, middle, settings, max(row.tokens for row in rows))
+    peak = in_fresh_process(peak_of_a_run, tmp_path, middle, rows, settings)
+    record("Peak memory", "lora, checkpointing, own process", f"{peak} MiB", f"estimate {expected.total_mib:.0f}")
+    assert peak > 0
+    assert not place.is_card or peak < expected.total_mib * MARGIN
+
+
+def peak_of_a_run(folder: Path, model: Path, rows: list[Encoded], settings: dict[str, Any]) -> int:
+    return int(training.run(run_of(folder, model, rows, rows[:4], **settings))["peak_memory_mib"])
 
 
 def estimated(

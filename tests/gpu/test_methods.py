@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from backend import training
-from tests.backend.tiny_run import make_pairs_run, make_run
+from tests.backend.tiny_run import make_model, make_pairs_run, make_run
 from tests.gpu.place import Place
 
 pytestmark = [pytest.mark.gpu, pytest.mark.filterwarnings("ignore::FutureWarning")]
@@ -49,6 +49,8 @@ def test_it_learns_and_resumes(
         pytest.skip("accelerate's scaler for fp16 needs a card")
     chosen = {"lora_dropout": 0.0, **{name: value for name, value in settings.items() if name != "trainer"}}
     make = make_pairs_run if settings.get("trainer") == "dpo" else make_run
+    if settings.get("optim") == "paged_adamw_8bit":  # bitsandbytes pages the state of 100,000 weights and more
+        tiny = make_model(tmp_path / "wide", hidden_size=320, intermediate_size=640)
     through = make(tmp_path / "through", tiny, **chosen)
     training.run(through)
     work = make(tmp_path / "stopped", tiny, **chosen)
