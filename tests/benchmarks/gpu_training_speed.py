@@ -1,14 +1,17 @@
 """On an NVIDIA card: tokens per second and peak memory, against a plain TRL script in the same run.
 
+Unsloth and LLaMA-Factory are two more peers where they are installed (gpu_peers.py, which starts unsloth_peer.py and
+llamafactory_peer.py).
+
 The models have the shapes of Llama-3.2-1B and 3B and random weights, so that nothing is downloaded; how fast a model
-trains does not depend on its weights. Both train LoRA and QLoRA (r 16, all linear layers) in the card's 16-bit
+trains does not depend on its weights. All train LoRA and QLoRA (r 16, all linear layers) in the card's 16-bit
 precision with gradient checkpointing, which is TRL's default, on the same rows of 200 to 1,024 random tokens with the
 same batch of 8. Each run has a process of its own; the clock waits for the card; the first steps and padding do not
-count; the memory is what torch reserves, with the CUDA context. The loss of both is printed: other work for the same
-tokens would show there. What does not fit is printed and left out. The last line is JSON, with the tokens per second
-of 1B with QLoRA as `ours` and `peer`.
+count; the memory is what torch reserves, with the CUDA context (Unsloth and LLaMA-Factory: without). The losses are
+printed: other work for the same tokens would show there. What does not fit is printed and left out. The last line is
+JSON, with the tokens per second of 1B with QLoRA as `ours` and `peer`, which is TRL.
 
-It has not run on a card yet. Unsloth and LLaMA-Factory are not among its peers.
+It has not run on a card yet.
 
     python -m tests.benchmarks.gpu_training_speed [--smoke]       smoke: tiny, on the processor
 """
@@ -19,12 +22,13 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from backend.records.encoded import Encoded
-from backend.records.specs import ALL_LINEAR
+from backend.records.specs import ALL_LINEAR, Precision
+from tests.benchmarks import gpu_peers
 from tests.benchmarks.fresh_process import in_fresh_process
 from tests.gpu.place import TINY, random_llama, random_rows
 
@@ -35,20 +39,26 @@ SHAPES = {  # the config.json of meta-llama/Llama-3.2-1B and -3B
 }
 BATCH, LENGTHS, STEPS, WARM_UP = 8, (200, 1024), 20, 4
 RATE, RANK, ALPHA, SEED = 1e-4, 16, 32, 0
+FAILED: dict[str, Any] = {"tokens_per_second": None}
 Step = tuple[float, int]  # its start, and its tokens
 
 
 def main(*, smoke: bool) -> None:
     shapes = {"tiny": TINY.shape} if smoke else SHAPES
     results: dict[str, dict[str, Any]] = {}
+    others = gpu_peers.available()
     with tempfile.TemporaryDirectory() as temporary:
         for size, shape in shapes.items():
-            model = in_fresh_process(random_llama, Path(temporary) / size, kind(smoke), shape)
+            try:
+                model = in_fresh_process(random_llama, Path(temporary) / size, kind(smoke), shape)
+            except Exception as error:
+                print(f"{size} is left out: {error}", flush=True)
+                continue
             for method in ("lora",) if smoke else ("qlora", "lora"):
                 name = f"{size} {method}"
                 folder = Path(temporary) / f"{size}-{method}"
-                results[name] = compared(name, model, shape["vocab_size"], method, folder, smoke)
-    first = next(iter(results.values()))
+                results[name] = compared(name, model, shape["vocab_size"], method, folder, others, smoke)
+    first = next(iter(results.values()), dict.fromkeys(("ours", "peer"), FAILED))
     both = {who: first[who]["tokens_per_second"] for who in ("ours", "peer")}
     print(
         json.dumps(
@@ -74,16 +84,41 @@ def device_name(smoke: bool) -> str:
     return "processor" if smoke else torch.cuda.get_device_name()
 
 
-def compared(name: str, model: Path, vocabulary: int, method: str, folder: Path, smoke: bool) -> dict[str, Any]:
-    """The result of `ours` and `peer`; nothing but "failed" in it for the one that did not end."""
+def compared(
+    name: str, model: Path, vocabulary: int, method: str, folder: Path, others: Sequence[str], smoke: bool
+) -> dict[str, Any]:
+    """The result of `ours`, `peer` and `others`; nothing but "failed" in it for one that did not end."""
     found = {}
-    for who, train in (("ours", ours), ("peer", peer)):
+    for who in ("ours", "peer", *others):
         try:
-            found[who] = in_fresh_process(train, model, vocabulary, method, folder / who, smoke)
+            if who in others:
+                found[who] = other(who, model, vocabulary, method, folder / who, smoke)
+            else:
+                train = ours if who == "ours" else peer
+                found[who] = in_fresh_process(train, model, vocabulary, method, folder / who, smoke)
         except Exception as error:  # above all a card that is too small
-            found[who] = {"tokens_per_second": None, "failed": f"{type(error).__name__}: {str(error)[:200]}"}
+            found[who] = {**FAILED, "failed": f"{type(error).__name__}: {str(error)[-200:]}"}
         print(f"{name}, {who}: {found[who]}", flush=True)
     return found
+
+
+def other(who: str, model: Path, vocabulary: int, method: str, folder: Path, smoke: bool) -> dict[str, Any]:
+    """The result of a peer of gpu_peers.py."""
+    made, steps = rows(vocabulary, smoke)
+    chosen = {
+        "steps": steps, "rank": RANK, "alpha": ALPHA, "rate": RATE, "batch": BATCH, "length": LENGTHS[1],
+        "seed": SEED, "use_cpu": smoke,
+    }  # fmt: skip
+    settings = gpu_peers.SETTINGS[who](method, in_fresh_process(half_precision, smoke), chosen)
+    done = gpu_peers.run(who, model, made, settings, folder)
+    return summary([(step[0], step[-1]) for step in done["steps"]], done["losses"], done["peak_mib"])
+
+
+def half_precision(smoke: bool) -> Precision:
+    """The 16-bit precision of this card; older ones only emulate bf16."""
+    import torch
+
+    return "fp16" if not smoke and torch.cuda.get_device_capability() < (8, 0) else "bf16"
 
 
 def rows(vocabulary: int, smoke: bool) -> tuple[list[Encoded], int]:
@@ -119,7 +154,6 @@ def ours(model: Path, vocabulary: int, method: str, folder: Path, smoke: bool) -
 
 def peer(model: Path, vocabulary: int, method: str, folder: Path, smoke: bool) -> dict[str, Any]:
     """TRL's SFTTrainer with a PEFT config, as its documentation has it."""
-    import torch
     from datasets import Dataset
     from peft import LoraConfig
     from trl import SFTConfig, SFTTrainer
@@ -127,7 +161,7 @@ def peer(model: Path, vocabulary: int, method: str, folder: Path, smoke: bool) -
     from backend.training.device import Device
 
     made, steps = rows(vocabulary, smoke)
-    half = "fp16" if not smoke and torch.cuda.get_device_capability() < (8, 0) else "bf16"
+    half = half_precision(smoke)
     times: list[Step] = []
 
     class Timed(SFTTrainer):  # type: ignore[misc]

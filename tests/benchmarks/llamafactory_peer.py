@@ -1,9 +1,11 @@
-"""One timed run of LLaMA-Factory's command line, for training_speed.py. Run by the Python that it is installed in.
+"""One timed run of LLaMA-Factory's command line, for training_speed.py and gpu_training_speed.py. Run by the Python
+that it is installed in.
 
     python llamafactory_peer.py MODEL DATA.jsonl STEPS FOLDER SETTINGS
 
-The last line is JSON: `steps`, a list of (wall clock, processor time, learned tokens) at the start of each step, and
-`losses`. Imports nothing from this project.
+With `tokenized_path` in the settings, DATA.jsonl has `input_ids`, `attention_mask` and `labels`, else `messages`. The
+last line is JSON: `steps`, a list of (wall clock, processor time, learned tokens, tokens) at the start of each step,
+`losses`, and `peak_mib` as torch reserves them on a GPU. Imports nothing from this project.
 """
 
 import importlib.machinery
@@ -24,13 +26,25 @@ def replace_torchaudio() -> None:
         sys.modules["torchaudio"] = stand_in
 
 
-def main(model: str, data: str, steps: int, folder: Path) -> None:
+def save_tokens(data: Path, target: str) -> None:
+    """As LLaMA-Factory stores rows that are tokenized already."""
+    from datasets import Dataset, DatasetDict
+
+    rows = Dataset.from_list([json.loads(line) for line in data.read_text("utf-8").splitlines()])
+    DatasetDict({"train": rows}).save_to_disk(target)
+
+
+def main(model: str, data: str, steps: int, folder: Path, settings: dict) -> None:
     replace_torchaudio()
+    import torch
     from llamafactory.train.sft.trainer import CustomSeq2SeqTrainer
     from llamafactory.train.tuner import run_exp
     from transformers import TrainerCallback
 
     folder.mkdir(parents=True)
+    on_gpu = torch.cuda.is_available()
+    if "tokenized_path" in settings:
+        save_tokens(Path(data), settings["tokenized_path"])
     tags = {"role_tag": "role", "content_tag": "content", "user_tag": "user", "assistant_tag": "assistant"}
     dataset = {
         "file_name": data,
@@ -43,7 +57,10 @@ def main(model: str, data: str, steps: int, folder: Path) -> None:
     training_step = CustomSeq2SeqTrainer.training_step
 
     def timed(self, net, inputs, *args, **options):
-        times.append((time.perf_counter(), time.process_time(), int((inputs["labels"] != -100).sum())))
+        counts = int((inputs["labels"] != -100).sum()), int(inputs["attention_mask"].sum())
+        if on_gpu:
+            torch.cuda.synchronize()
+        times.append((time.perf_counter(), time.process_time(), *counts))
         return training_step(self, net, inputs, *args, **options)
 
     class Losses(TrainerCallback):
@@ -69,14 +86,15 @@ def main(model: str, data: str, steps: int, folder: Path) -> None:
         "max_steps": steps + 1,
         "bf16": True,
         "use_cpu": True,
-        **json.loads(sys.argv[5]),
+        **settings,
     }
     run_exp(chosen, callbacks=[Losses()])
-    print(json.dumps({"steps": times, "losses": losses}))
+    peak = torch.cuda.max_memory_reserved() >> 20 if on_gpu else 0
+    print(json.dumps({"steps": times, "losses": losses, "peak_mib": peak}))
 
 
 if __name__ == "__main__":
     if sys.argv[1:] == ["--smoke"]:
         print(json.dumps({"name": "llamafactory_peer", "skipped": "needs LLaMA-Factory; started by training_speed"}))
     else:
-        main(sys.argv[1], sys.argv[2], int(sys.argv[3]), Path(sys.argv[4]))
+        main(sys.argv[1], sys.argv[2], int(sys.argv[3]), Path(sys.argv[4]), json.loads(sys.argv[5]))

@@ -94,8 +94,8 @@ def random_llama(folder: Path, kind: str, shape: dict[str, int]) -> Path:
 
     make_model(folder)  # for its tokenizer
     torch.manual_seed(0)
-    with torch.device(kind):
-        net = LlamaForCausalLM(LlamaConfig(**shape, tie_word_embeddings=True)).to(torch.bfloat16)
+    with torch.device(kind):  # in bf16 from the start: in float32 a model of 3B would not fit into 12 GB
+        net = LlamaForCausalLM._from_config(LlamaConfig(**shape, tie_word_embeddings=True), dtype=torch.bfloat16)
     net.save_pretrained(folder)
     return folder
 

@@ -1,0 +1,103 @@
+"""The programs that time Unsloth and LLaMA-Factory, against stand-ins with the calls that those two document."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backend.settings import PROJECT_ROOT
+from tests.backend.tiny_run import make_model
+from tests.benchmarks import gpu_peers, gpu_training_speed
+from tests.gpu.place import TINY
+
+UNSLOTH = """
+from peft import LoraConfig, get_peft_model
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+class FastLanguageModel:
+    @staticmethod
+    def from_pretrained(model_name, max_seq_length, dtype, load_in_4bit):
+        assert not load_in_4bit
+        return AutoModelForCausalLM.from_pretrained(model_name), AutoTokenizer.from_pretrained(model_name)
+
+    @staticmethod
+    def get_peft_model(
+        model, r, target_modules, lora_alpha, lora_dropout, bias, use_gradient_checkpointing, random_state
+    ):
+        return get_peft_model(model, LoraConfig(r=r, lora_alpha=lora_alpha, target_modules=target_modules))
+"""
+TRAINER = """
+from transformers import Seq2SeqTrainer
+
+class CustomSeq2SeqTrainer(Seq2SeqTrainer): ...
+"""
+TUNER = """
+from dataclasses import fields
+from datasets import load_from_disk
+from transformers import AutoModelForCausalLM, AutoTokenizer, DataCollatorForSeq2Seq, Seq2SeqTrainingArguments
+from llamafactory.train.sft.trainer import CustomSeq2SeqTrainer
+
+def run_exp(args, callbacks):
+    known = {field.name for field in fields(Seq2SeqTrainingArguments)}
+    tokenizer = AutoTokenizer.from_pretrained(args["model_name_or_path"])
+    CustomSeq2SeqTrainer(
+        AutoModelForCausalLM.from_pretrained(args["model_name_or_path"]),
+        Seq2SeqTrainingArguments(**{name: value for name, value in args.items() if name in known}),
+        DataCollatorForSeq2Seq(tokenizer),
+        load_from_disk(args["tokenized_path"])["train"],
+        callbacks=callbacks,
+    ).train()
+"""
+STAND_INS = {
+    "unsloth/__init__.py": UNSLOTH,
+    "llamafactory/__init__.py": "",
+    "llamafactory/train/__init__.py": "",
+    "llamafactory/train/sft/__init__.py": "",
+    "llamafactory/train/sft/trainer.py": TRAINER,
+    "llamafactory/train/tuner.py": TUNER,
+}
+
+
+@pytest.mark.parametrize("who", gpu_peers.PYTHONS)
+def test_its_steps_tokens_and_losses_come_back(who: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, text in STAND_INS.items():
+        file = tmp_path / "packages" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "packages"))
+    monkeypatch.setenv(gpu_peers.PYTHONS[who], sys.executable)
+    monkeypatch.setattr(gpu_training_speed, "in_fresh_process", lambda call, *arguments: call(*arguments))
+    model = make_model(tmp_path / "model", vocab_size=TINY.shape["vocab_size"])
+    found = gpu_training_speed.other(who, model, 44, "lora", tmp_path / "run", smoke=True)
+    assert found["tokens_per_second"] > 0
+    assert found["peak_mib"] == 0
+    assert 0 < found["last_loss"] < found["first_loss"] + 1
+
+
+def test_a_peer_that_is_not_installed_is_left_out_and_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for variable in gpu_peers.PYTHONS.values():
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert gpu_peers.available() == []
+    assert len(capsys.readouterr().out.splitlines()) == len(gpu_peers.PYTHONS)
+    monkeypatch.setenv("UNSLOTH_PYTHON", "/elsewhere/python")
+    assert gpu_peers.available() == ["unsloth"]
+    assert gpu_peers.python_of("unsloth") == "/elsewhere/python"
+
+
+def test_one_that_fails_does_not_end_the_benchmark(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def trained(call: Any, *arguments: Any) -> Any:
+        return "bf16" if call is gpu_training_speed.half_precision else {"tokens_per_second": 1.0}
+
+    monkeypatch.setenv("UNSLOTH_PYTHON", sys.executable)
+    monkeypatch.setenv("PYTHONPATH", str(PROJECT_ROOT))
+    monkeypatch.setattr(gpu_training_speed, "in_fresh_process", trained)
+    found = gpu_training_speed.compared("tiny lora", tmp_path, 44, "lora", tmp_path / "run", ["unsloth"], smoke=True)
+    assert found["ours"]["tokens_per_second"] == found["peer"]["tokens_per_second"] == 1.0
+    assert found["unsloth"]["tokens_per_second"] is None
+    assert "unsloth" in found["unsloth"]["failed"]
