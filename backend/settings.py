@@ -144,6 +144,11 @@ def on_zero_gpu() -> bool:
     return os.environ.get(_ZERO_GPU, "").lower() in ("1", "t", "true")  # the way the package `spaces` reads it
 
 
+def on_colab() -> bool:
+    """Whether this is a Colab notebook, whose computer no browser can reach."""
+    return any(name.startswith("COLAB_") for name in os.environ)
+
+
 def child_environment() -> dict[str, str]:
     """What a child process gets of this one's environment, and how it imports our packages.
 

@@ -27,7 +27,7 @@ from backend.install.builds import Machine
 from backend.install.machine import this_machine
 from backend.records.specs import Cpu, Gpu, Hardware, MachineProblem, Record, best_first
 from backend.records.units import MIB
-from backend.settings import PROGRAM, on_zero_gpu
+from backend.settings import PROGRAM, on_colab, on_zero_gpu
 
 log = logging.getLogger(__name__)
 
@@ -181,7 +181,8 @@ _OF_A_SPACE = (
 _HOSTED_SENTENCES = {
     "space": "This is a hosted Space: everything stored here is lost when it restarts.",
     "zero_gpu": "This is a hosted Space with a shared graphics card, lent for about a minute at a time.",
-    "colab": "This is a Colab notebook: everything stored here is lost when it ends.",
+    "colab": "This is a Colab notebook: everything stored here is lost when it ends. No browser can open the page: "
+    f"use the commands, such as `{PROGRAM} train`.",
 }
 
 
@@ -218,7 +219,7 @@ def _hosted() -> Any:
         return "zero_gpu"
     if os.environ.get("SPACE_ID"):
         return "space"
-    return "colab" if any(name.startswith("COLAB_") for name in os.environ) else None
+    return "colab" if on_colab() else None
 
 
 def _trains_on_apple(machine: Machine) -> bool:

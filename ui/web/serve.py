@@ -21,11 +21,15 @@ from backend.files.json_file import read_json, write_json
 from backend.hosting import policy as hosting
 from backend.hosting.policy import Policy
 from backend.records.specs import Hardware
-from backend.settings import Workspace
+from backend.settings import PROGRAM, Workspace, on_colab
 from ui.web import zero_gpu
 
 LOOPBACK = "127.0.0.1"
 FIRST_PORT, PORTS = 7860, 100
+_NO_PAGE_ON_COLAB = (
+    "This is a Colab notebook: your browser can't reach the page. Interrupt this, and use the commands instead: "
+    f"`{PROGRAM} --help` lists them."
+)
 PASSWORD = "APPRENTICE_PASSWORD"  # noqa: S105 (the name of a variable, not a password)
 
 
@@ -60,6 +64,8 @@ def serve(
         chosen = free_port(host, port)
         url = f"http://{in_url(reachable_at(host))}:{chosen}"
         logs_to(workspace)
+        if on_colab():
+            print(_NO_PAGE_ON_COLAB, file=sys.stderr, flush=True)
         run(workspace, host, chosen, credentials, url, browser, simulated, policy)
 
 

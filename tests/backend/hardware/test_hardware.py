@@ -119,7 +119,9 @@ def test_hosts_are_recognized(
 ) -> None:
     with_gpus()
     monkeypatch.setenv(name, "x")
-    assert probe(tmp_path).hardware.hosted == hosted
+    found = probe(tmp_path)
+    assert found.hardware.hosted == hosted
+    assert any("commands" in sentence for sentence in found.sentences) == (hosted == "colab")
 
 
 def control_group(folder: Path, files: dict[str, str]) -> None:

@@ -150,3 +150,15 @@ def test_host_and_port_of_the_environment_hold_in_a_demo_only(
     monkeypatch.setattr(serve, "logs_to", lambda _: None)
     serve.serve(Workspace.open(tmp_path), browser=False)
     assert asked == [bound]
+
+
+def test_in_a_colab_notebook_the_commands_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(serve, "run", lambda *_: None)
+    monkeypatch.setattr(serve, "logs_to", lambda _: None)
+    serve.serve(Workspace.open(tmp_path), browser=False)
+    assert "Colab" not in capsys.readouterr().err
+    monkeypatch.setenv("COLAB_RELEASE_TAG", "x")
+    serve.serve(Workspace.open(tmp_path), browser=False)
+    assert "--help" in capsys.readouterr().err
