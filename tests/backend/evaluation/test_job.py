@@ -43,18 +43,25 @@ class Context:
         return bool(self.stop_in) and self.stop_in in " ".join(self.phases)
 
 
-@pytest.fixture
-def trained(tmp_path: Path, tiny_model: Path) -> Context:
-    """A run of two steps with 16 held-out conversations, and the context of its evaluation."""
-    workspace, run_id = Workspace.open(tmp_path / "workspace"), new_id()
-    folder = workspace.run_folder(run_id)
+@pytest.fixture(scope="module")
+def run_folder(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Path:
+    """A run of two steps with 16 held-out conversations; tests get a copy."""
+    folder = tmp_path_factory.mktemp("trained") / new_id()
     work = make_run(folder, tiny_model, max_steps=2)
     (folder / "spec.json").write_text(json.dumps(work.spec))
     training.run(work)
     write_conversations(folder, "train", conversations(40))
     write_conversations(folder, "held_out", conversations(16, seed=1))
+    return folder
+
+
+@pytest.fixture
+def trained(tmp_path: Path, run_folder: Path) -> Context:
+    """The run in a workspace of its own, and the context of its evaluation."""
+    workspace = Workspace.open(tmp_path / "workspace")
+    shutil.copytree(run_folder, workspace.run_folder(run_folder.name))
     (tmp_path / "evaluation").mkdir()
-    return Context(workspace, tmp_path / "evaluation", {"run": run_id})
+    return Context(workspace, tmp_path / "evaluation", {"run": run_folder.name})
 
 
 def test_a_run_of_two_steps_shows_no_difference(trained: Context) -> None:

@@ -1,4 +1,4 @@
-"""Settings that must train alike share one stored loss curve, each trained through the command line.
+"""Settings that must train alike share one stored loss curve, each trained by the command and its worker.
 
 The rounding of processors differs, so curves are compared with a tolerance, which a planted fault exceeds.
 `python -m tests.backend.training.test_trajectories` writes the curve again.
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -17,9 +16,11 @@ from typing import Any
 import pytest
 
 from backend import training
-from backend.settings import PROJECT_ROOT
+from backend.settings import HOME_VARIABLE, PROJECT_ROOT
 from backend.training.train_step import TrainStep
+from jobs import process
 from tests.backend.tiny_run import FakeWork, conversations, make_model
+from ui.cli.main import main
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")  # peft and trl use names that transformers renames
 
@@ -30,6 +31,13 @@ COMMON = {
     "per_device_train_batch_size": 8, "gradient_accumulation_steps": 1, "max_length": 64, "num_processes": 1,
     "packing": "false", "gradient_checkpointing": "false", "method": "lora", "seed": 0,
 }  # fmt: skip
+WITHOUT_DRY_RUN = """
+import sys
+from jobs import worker
+from jobs.registry import JOB_TYPES
+JOB_TYPES["train"] = JOB_TYPES["train"]._replace(work="backend.training.job:run_in_call")
+sys.exit(worker.main(sys.argv[1:]))
+"""
 IN_PARTS = {"per_device_train_batch_size": 2, "gradient_accumulation_steps": 4}
 ALIKE: dict[str, dict[str, Any]] = {
     "whole": {},
@@ -45,10 +53,11 @@ def train(folder: Path, **settings: Any) -> Path:
     model, data = make_model(folder / "model"), folder / "toy.jsonl"
     data.write_text("\n".join(json.dumps({"messages": messages}) for messages in conversations(48)), "utf-8")
     chosen = [f"{name}={value}" for name, value in {**COMMON, **settings}.items()]
-    command = [sys.executable, "app.py", "train", "--data", str(data), "--model", str(model), "--set", *chosen]
-    command += ["--no-evaluation", "--json", "--workspace", str(folder / "workspace")]
-    done = subprocess.run(command, cwd=PROJECT_ROOT, capture_output=True, text=True, timeout=500, check=False)
-    assert done.returncode == 0, done.stderr[-3000:]
+    command = ["train", "--data", str(data), "--model", str(model), "--set", *chosen]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(HOME_VARIABLE, "")  # which the command sets
+        patch.setattr(process, "WORKER", (sys.executable, "-c", WITHOUT_DRY_RUN))
+        assert main([*command, "--no-evaluation", "--json", "--workspace", str(folder / "workspace")]) == 0
     (run,) = (folder / "workspace" / "runs").iterdir()
     return run
 
