@@ -18,6 +18,7 @@ from backend.training import oom
 from backend.training.distributed import process_group, sharding
 from tests.backend.training.distributed.test_group import trained
 
+KINDS = ("fsdp", "zero2")
 # Two processes without a trainer: one pass through a sharded model and through a whole one.
 PAIR = """
 import json, sys
@@ -29,45 +30,49 @@ from backend.records.specs import TrainSettings
 from backend.training import samples
 from backend.training.distributed import sharding, process_group
 from backend.training.device import Device
-rank, model, folder, kind = int(sys.argv[1]), sys.argv[2], Path(sys.argv[3]), sys.argv[4]
-dist.init_process_group("gloo", init_method=f"file://{folder}/{kind}", rank=rank, world_size=2)
-settings = TrainSettings(method="full", num_processes=2, sharding=kind)
-net, alone = (AutoModelForCausalLM.from_pretrained(model) for _ in range(2))
-everything = sharding.local_bytes(net.parameters())
-sharding.shard(net, settings, "cpu")
-ids = torch.tensor([[5, 6, 7, 8], [9, 8, 7, 6]])
-net(ids[rank : rank + 1], labels=ids[rank : rank + 1]).loss.backward()
-sum(alone(row[None], labels=row[None]).loss for row in ids).backward()
-whole = dict(alone.named_parameters())
-far = max(float((sharding.full_tensor(p.grad) - whole[n].grad).abs().max()) for n, p in net.named_parameters())
-never, at_once = [10**6], range(len(whole["model.embed_tokens.weight"]))
-words = SimpleNamespace(pad_id=0, stop_ids=never if rank else at_once, decode=lambda ids: str(len(ids)))
-(answer,) = samples.generate(net, words, Device("cpu", "fp32"), [[5, 6]], 4)
-sharding.reshard(net)
-tensors = net.parameters(), (p.grad for p in net.parameters())
-shares = [sharding.local_bytes(some) / everything for some in tensors]
-kept = sharding.gather(dict(net.named_parameters()), keep=True)
-same = all(torch.equal(kept[n], p) for n, p in whole.items())
-for parameter in net.parameters():
-    sharding.copy_into(torch.full(parameter.shape, 2.0), parameter)
-    assert sharding.shard_like(torch.ones(3, 3, 3), parameter).shape == (3, 3, 3)
-    numbers = torch.arange(parameter.numel()).float().view(parameter.shape)
-    assert torch.equal(sharding.full_tensor(sharding.shard_like(numbers, parameter)), numbers)
-twos = all((sharding.full_tensor(p) == 2).all() for p in net.parameters())
-print(json.dumps({"far": far, "shares": shares, "same": bool(same), "twos": bool(twos), "answer": answer}))
+rank, model, folder = int(sys.argv[1]), sys.argv[2], Path(sys.argv[3])
+dist.init_process_group("gloo", init_method=f"file://{folder}/group", rank=rank, world_size=2)
+
+def compared(kind):
+    settings = TrainSettings(method="full", num_processes=2, sharding=kind)
+    net, alone = (AutoModelForCausalLM.from_pretrained(model) for _ in range(2))
+    everything = sharding.local_bytes(net.parameters())
+    sharding.shard(net, settings, "cpu")
+    ids = torch.tensor([[5, 6, 7, 8], [9, 8, 7, 6]])
+    net(ids[rank : rank + 1], labels=ids[rank : rank + 1]).loss.backward()
+    sum(alone(row[None], labels=row[None]).loss for row in ids).backward()
+    whole = dict(alone.named_parameters())
+    far = max(float((sharding.full_tensor(p.grad) - whole[n].grad).abs().max()) for n, p in net.named_parameters())
+    never, at_once = [10**6], range(len(whole["model.embed_tokens.weight"]))
+    words = SimpleNamespace(pad_id=0, stop_ids=never if rank else at_once, decode=lambda ids: str(len(ids)))
+    (answer,) = samples.generate(net, words, Device("cpu", "fp32"), [[5, 6]], 4)
+    sharding.reshard(net)
+    tensors = net.parameters(), (p.grad for p in net.parameters())
+    shares = [sharding.local_bytes(some) / everything for some in tensors]
+    kept = sharding.gather(dict(net.named_parameters()), keep=True)
+    same = all(torch.equal(kept[n], p) for n, p in whole.items())
+    for parameter in net.parameters():
+        sharding.copy_into(torch.full(parameter.shape, 2.0), parameter)
+        assert sharding.shard_like(torch.ones(3, 3, 3), parameter).shape == (3, 3, 3)
+        numbers = torch.arange(parameter.numel()).float().view(parameter.shape)
+        assert torch.equal(sharding.full_tensor(sharding.shard_like(numbers, parameter)), numbers)
+    twos = all((sharding.full_tensor(p) == 2).all() for p in net.parameters())
+    return {"far": far, "shares": shares, "same": bool(same), "twos": bool(twos), "answer": answer}
+
+print(json.dumps({kind: compared(kind) for kind in sys.argv[4:]}))
 dist.barrier()
 process_group.exit_now(0)
 """
 
 
-@pytest.mark.parametrize("kind", ["fsdp", "zero2"])
-def test_each_process_holds_half_and_gradients_are_those_of_the_whole(
-    tiny_model: Path, tmp_path: Path, kind: str
-) -> None:
+@pytest.fixture(scope="module")
+def reports(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    """What both processes found, by kind of sharding."""
     environment = {**child_environment(), "PYTHONPATH": str(PROJECT_ROOT), "OMP_NUM_THREADS": "1"}
+    arguments = [str(tiny_model), str(tmp_path_factory.mktemp("group")), *KINDS]
     both = [
         subprocess.Popen(
-            [sys.executable, "-c", PAIR, str(rank), str(tiny_model), str(tmp_path), kind],
+            [sys.executable, "-c", PAIR, str(rank), *arguments],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -75,10 +80,19 @@ def test_each_process_holds_half_and_gradients_are_those_of_the_whole(
         )
         for rank in range(2)
     ]
-    for answer, process in zip(("1", "4"), both, strict=True):  # tokens: one process finishes early
+    found = []
+    for process in both:
         printed, errors = process.communicate(timeout=120)
         assert process.returncode == 0, errors[-3000:]
-        report = json.loads(printed.splitlines()[-1])
+        found.append(json.loads(printed.splitlines()[-1]))
+    return found
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_process_holds_half_and_gradients_are_those_of_the_whole(
+    reports: list[dict[str, Any]], kind: str
+) -> None:
+    for answer, report in zip(("1", "4"), (one[kind] for one in reports), strict=True):  # one process finishes early
         assert report["far"] < 1e-6
         assert report["shares"] == pytest.approx([0.5, 0.5], abs=0.05)
         assert report["same"]
