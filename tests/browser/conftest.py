@@ -16,7 +16,9 @@ from typing import Any
 
 import pytest
 
-from backend.settings import PROJECT_ROOT
+from backend.settings import HOME_VARIABLE, PROJECT_ROOT, Workspace
+from tests.linked_model import link_model
+from tests.measured_speed import store_speed
 
 FLAGS = (
     "--no-sandbox",
@@ -138,4 +140,16 @@ def drawn_page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     port = free_port()
     log = tmp_path_factory.mktemp("page") / "log.txt"
     with served([sys.executable, "-m", "tests.ui.fake_page", str(port)], port, log) as url:
+        yield url
+
+
+@pytest.fixture(scope="package")
+def real_page(bundled_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The page over the real services and the bundled model. What a test imports stays in its workspace."""
+    folder, port = tmp_path_factory.mktemp("real"), free_port()
+    workspace = Workspace.open(folder / "workspace")
+    link_model(bundled_model, workspace)
+    store_speed(workspace)
+    command = [sys.executable, "app.py", "serve", "--no-browser", "--port", str(port)]
+    with served(command, port, folder / "serve.txt", {HOME_VARIABLE: str(workspace.root)}) as url:
         yield url

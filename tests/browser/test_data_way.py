@@ -4,26 +4,15 @@ are downloaded, and training can begin."""
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from backend.settings import HOME_VARIABLE, Workspace
-from tests.browser.conftest import free_port, served
 from tests.browser.steps import stored, ticked
 
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture
-def page_of(workspace_with_model: Workspace, tmp_path: Path) -> Iterator[str]:
-    port = free_port()
-    command = [sys.executable, "app.py", "serve", "--no-browser", "--port", str(port)]
-    with served(command, port, tmp_path / "serve.txt", {HOME_VARIABLE: str(workspace_with_model.root)}) as url:
-        yield url
 
 
 @pytest.fixture
@@ -44,9 +33,9 @@ def table(tmp_path: Path) -> Path:
 
 
 def test_a_faulty_table_is_fixed_downloaded_and_trained_on(
-    open_page: Callable[..., Any], page_of: str, table: Path
+    open_page: Callable[..., Any], real_page: str, table: Path
 ) -> None:
-    page = open_page(page_of)
+    page = open_page(real_page)
     page.click("#tab-data-button")
     page.set_input_files("#upload input[type=file]", table)
 
@@ -94,14 +83,14 @@ def test_a_faulty_table_is_fixed_downloaded_and_trained_on(
 
 
 def test_a_chat_asks_whom_to_imitate_and_can_be_turned_round(
-    open_page: Callable[..., Any], page_of: str, tmp_path: Path
+    open_page: Callable[..., Any], real_page: str, tmp_path: Path
 ) -> None:
     said = [
         f"31.12.23, 21:{minute:02} - {'Anna' if minute % 2 else 'Ben'}: Words {minute}." for minute in range(10, 50)
     ]
     chat = tmp_path / "chat.txt"
     chat.write_text("\n".join(said), "utf-8")
-    page = open_page(page_of)
+    page = open_page(real_page)
     page.click("#tab-data-button")
     page.set_input_files("#upload input[type=file]", chat)
 
@@ -117,8 +106,8 @@ def test_a_chat_asks_whom_to_imitate_and_can_be_turned_round(
     page.locator("#preview .tokens .l", has_text="Words 12").wait_for()
 
 
-def test_what_is_taken_back_does_not_return_with_a_reload(open_page: Callable[..., Any], page_of: str) -> None:
-    page = open_page(page_of)
+def test_what_is_taken_back_does_not_return_with_a_reload(open_page: Callable[..., Any], real_page: str) -> None:
+    page = open_page(real_page)
     begun = page.locator("#reached [data-done~=start]")
     advice = page.locator("#tab-start .alert.warn")
     page.locator("input[value=extract]").check()
@@ -134,8 +123,8 @@ def test_what_is_taken_back_does_not_return_with_a_reload(open_page: Callable[..
     assert page.get_by_label("No, or hardly ever").is_checked()
 
 
-def test_what_is_typed_into_the_table_is_learned(open_page: Callable[..., Any], page_of: str) -> None:
-    page = open_page(page_of)
+def test_what_is_typed_into_the_table_is_learned(open_page: Callable[..., Any], real_page: str) -> None:
+    page = open_page(real_page)
     page.click("#tab-data-button")
     page.get_by_role("tab", name="Type", exact=True).click()
     keys = page.keyboard

@@ -14,16 +14,21 @@ from tests.browser import space_front
 from tests.browser.conftest import FLAGS, PATIENCE, chromium_path, free_port, served
 from tests.browser.steps import go, take_sample
 from tests.browser.two_visitors import Visitor, reached, work_at_once
+from tests.linked_model import link_model
+from tests.measured_speed import store_speed
 
 pytestmark = pytest.mark.browser
 
 
-@pytest.fixture
-def demo(workspace_with_model: Workspace) -> Iterator[str]:
-    port = free_port()
-    command = [sys.executable, str(PROJECT_ROOT / "app.py"), "--workspace", str(workspace_with_model.root)]
+@pytest.fixture(scope="module")
+def demo(bundled_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    folder, port = tmp_path_factory.mktemp("demo"), free_port()
+    workspace = Workspace.open(folder / "workspace")
+    link_model(bundled_model, workspace)
+    store_speed(workspace)
+    command = [sys.executable, str(PROJECT_ROOT / "app.py"), "--workspace", str(workspace.root)]
     variables = {"APPRENTICE_DEMO": "1", "GRADIO_SERVER_NAME": "127.0.0.1", "GRADIO_SERVER_PORT": str(port)}
-    with served(command, port, workspace_with_model.root.parent / "log.txt", variables) as url:
+    with served(command, port, folder / "log.txt", variables) as url:
         yield url
 
 

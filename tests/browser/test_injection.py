@@ -13,11 +13,9 @@ from typing import Any
 import openpyxl
 import pytest
 
-from backend.settings import HOME_VARIABLE, Workspace
 from tests.browser.conftest import free_port, served
 from tests.browser.injected_page import FAILS, PAYLOAD
 from tests.browser.steps import TABS, go
-from tests.linked_model import link_model
 
 pytestmark = pytest.mark.browser
 
@@ -35,16 +33,6 @@ Opens = Callable[..., Any]
 def injected_page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     port, log = free_port(), tmp_path_factory.mktemp("injected") / "log.txt"
     with served([sys.executable, "-m", "tests.browser.injected_page", str(port)], port, log) as url:
-        yield url
-
-
-@pytest.fixture(scope="module")
-def real_page(bundled_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The real page, on a workspace to which each test adds a file."""
-    folder, port = tmp_path_factory.mktemp("real"), free_port()
-    link_model(bundled_model, Workspace.open(folder / "workspace"))
-    command = [sys.executable, "app.py", "serve", "--no-browser", "--port", str(port)]
-    with served(command, port, folder / "serve.txt", {HOME_VARIABLE: str(folder / "workspace")}) as url:
         yield url
 
 
