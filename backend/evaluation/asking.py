@@ -10,6 +10,7 @@ from typing import Any, Self
 
 from backend.datasets.conversation import said
 from backend.errors import BadInput
+from backend.evaluation.answers_so_far import AnswersSoFar
 from backend.evaluation.facts import Facts
 from backend.evaluation.items import Item
 from backend.evaluation.measures import Measure, choose_measure
@@ -45,14 +46,15 @@ class System:
 class Asking:
     """The questions of one evaluation: `items`, without those that are too long for the model to read and answer.
 
-    train: items of the training rows, from which prompts are made. skipped: how many items were too long. Raises
-    BadInput when there are no items.
+    train: items of the training rows, from which prompts are made. so_far: answers that need not be asked again.
+    skipped: how many items were too long. Raises BadInput when there are no items.
     """
 
     models: Models
     items: Sequence[Item]
     train: Sequence[Item]
     progress: Progress = lambda phase, done, total: None
+    so_far: AnswersSoFar = field(default_factory=AnswersSoFar)
 
     def __post_init__(self) -> None:
         if not self.items:
@@ -145,12 +147,17 @@ class Asking:
             accepted(conversation, partial(self.models.prompt_ids, tools=item.tools))
             for item, conversation in zip(items, conversations, strict=True)
         ]
-        fits = [number for number, prompt in enumerate(prompts) if len(prompt) < self.models.context_length]
-        found = self.models.answer(
-            pane, [prompts[n] for n in fits], self.limit, lambda done: self.progress(phase, done, len(items))
-        )
-        answers = dict(zip(fits, found, strict=True))
-        return [answers.get(number, Answer("", False)) for number in range(len(items))]
+        known = [self.so_far.get(pane, prompt, self.limit) for prompt in prompts]
+        missing = [n for n, one in enumerate(known) if one is None and len(prompts[n]) < self.models.context_length]
+        if missing:
+            before, asked = len(prompts) - len(missing), [prompts[n] for n in missing]
+            found = self.models.answer(
+                pane, asked, self.limit, lambda done: self.progress(phase, before + done, len(prompts))
+            )
+            self.so_far.add(pane, asked, self.limit, found)
+            for number, answer in zip(missing, found, strict=True):
+                known[number] = answer
+        return [answer or Answer("", False) for answer in known]
 
     def _scores(self, items: Sequence[Item], answers: Sequence[Answer]) -> list[float]:
         return [self.score(item, answer.text) for item, answer in zip(items, answers, strict=True)]

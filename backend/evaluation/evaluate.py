@@ -9,6 +9,7 @@ from typing import Any
 
 from backend.datasets.checks.normalize import normalize
 from backend.evaluation import general
+from backend.evaluation.answers_so_far import AnswersSoFar
 from backend.evaluation.asking import BASE, FACTS, FEW_SHOT, PROMPT, TUNED, Asking, Progress, System
 from backend.evaluation.diagnosis import GIBBERISH, LONG_ENOUGH, UNUSUAL, Finding, findings
 from backend.evaluation.facts import Facts
@@ -22,7 +23,7 @@ _ALIKE = 0.5  # chrF from which on an answer is not called wrong
 
 
 class Evaluation:
-    """One evaluation of the models "base" and "tuned" on `items`. train: see `Asking`, which raises BadInput."""
+    """One evaluation of the models "base" and "tuned" on `items`. The rest: see `Asking`, which raises BadInput."""
 
     def __init__(
         self,
@@ -30,8 +31,9 @@ class Evaluation:
         items: Sequence[Item],
         train: Sequence[Item],
         progress: Progress = lambda phase, done, total: None,
+        so_far: AnswersSoFar | None = None,
     ) -> None:
-        self.asking = Asking(models, items, train, progress)
+        self.asking = Asking(models, items, train, progress, so_far or AnswersSoFar())
         self.systems: dict[str, System] = {}  # what each answered, after `run`
 
     def run(

@@ -8,7 +8,8 @@ from typing import Any, Protocol
 from pydantic import ValidationError
 
 from backend.errors import BadSetting
-from backend.evaluation import against_parent, diagnosis, general, prompt_trial
+from backend.evaluation import against_parent, answers_so_far, diagnosis, general, prompt_trial
+from backend.evaluation.answers_so_far import AnswersSoFar
 from backend.evaluation.asking import TUNED
 from backend.evaluation.evaluate import Evaluation
 from backend.evaluation.examples import judging_items, judging_texts, stored_fingerprint, training_items
@@ -23,6 +24,7 @@ from backend.models import bundled, local
 from backend.models.local import relocate
 from backend.records.lengths import LengthLimits
 from backend.records.specs import Record, RunSpec
+from backend.runs import start
 from backend.settings import Workspace
 from backend.tokens.tokenizer import ChatTokenizer
 
@@ -69,6 +71,7 @@ def run(context: Work) -> dict[str, Any]:
         return {}
     report["retry"] = diagnosis.change(report["next_kind"], trained.settings)
     write_json(context.folder / REPORT, report)
+    (folder / answers_so_far.FILE).unlink(missing_ok=True)
     return {name: value for name, value in report.items() if name != "answers"}
 
 
@@ -88,7 +91,9 @@ def _evaluate(context: Work, spec: EvaluationSpec, folder: Path, trained: RunSpe
         texts_report = TextEvaluation(models, texts, lengths.size, lengths.overlap, progress).run()
         return {**texts_report, "against_parent": against_parent.NOT_MEASURED, "parent": None}
     known = prompt_trial.stored_systems(workspace.run_folder(spec.trial), models.precision) if spec.trial else {}
-    evaluation = Evaluation(models, items, training_items(folder), progress)
+    decides = {"weights": start.digest(learned), "engine": engine, "precision": models.precision}
+    so_far = AnswersSoFar(folder / answers_so_far.FILE, **decides)
+    evaluation = Evaluation(models, items, training_items(folder), progress, so_far)
     report = evaluation.run(baselines=spec.baselines, known=known, facts=read_facts(context.folder))
     asking, tuned = evaluation.asking, evaluation.systems[TUNED]
     if spec.items is None:

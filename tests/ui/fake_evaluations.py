@@ -28,6 +28,7 @@ class FakeEvaluations:
         self.baselines: dict[str, bool] = {}
         self.facts = ""
         self.held_out = 8
+        self.answered = False
         self.seconds = 1.5
 
     def questions(self, run_id: str) -> int:
@@ -49,6 +50,9 @@ class FakeEvaluations:
     def stop(self, run_id: str) -> None:
         if (found := self.latest(run_id)) and not found.state.is_terminal:
             self.jobs[run_id] = found.model_copy(update={"state": State.STOPPED})
+
+    def has_answers(self, run_id: str) -> bool:
+        return self.answered
 
     def latest(self, run_id: str) -> Job | None:
         found = self.jobs.get(run_id)

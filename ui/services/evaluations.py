@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from backend.errors import RunProblem
-from backend.evaluation import prompt_trial
+from backend.evaluation import answers_so_far, prompt_trial
 from backend.evaluation.examples import judging_items, judging_texts, stored_fingerprint
 from backend.evaluation.facts import write_facts
 from backend.evaluation.work import REPORT
@@ -71,6 +71,10 @@ class EvaluationService:
         job = self.latest(run_id)
         if job and not job.state.is_terminal:
             self._runner.stop(job.id)
+
+    def has_answers(self, run_id: str) -> bool:
+        """Whether an evaluation of a run that did not end left answers, which the next one does not ask for again."""
+        return (self._runner.folder(run_id) / answers_so_far.FILE).is_file()
 
     def latest(self, run_id: str) -> Job | None:
         """The newest evaluation of a run, however it stands."""

@@ -13,7 +13,9 @@ import pytest
 from backend import training
 from backend.chat import place, torch_engine
 from backend.errors import BadInput, BadSetting, MissingPart, RunProblem
-from backend.evaluation import job
+from backend.evaluation import answers_so_far, job
+from backend.evaluation.asking import BASE, TUNED
+from backend.evaluation.models import EngineModels
 from backend.evaluation.work import REPORT
 from backend.models import model_folder
 from backend.records.rows import Row
@@ -86,6 +88,34 @@ def test_a_stop_ends_it_without_a_report(trained: Context) -> None:
     trained.stop_in = "Asking"
     assert job.run(trained) == {}
     assert not (trained.folder / REPORT).exists()
+
+
+def test_a_stopped_evaluation_asks_only_for_the_rest_the_next_time(
+    trained: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    monkeypatch.setattr(place, "_gpus", list)
+    monkeypatch.setattr(torch_engine, "_load_fastest", lambda model: model_folder.load(model, torch.float32))
+    asked: list[tuple[str, int]] = []
+    answer = EngineModels.answer
+
+    def counted(self: EngineModels, pane: str, prompts: Any, *rest: Any) -> Any:
+        asked.append((pane, len(prompts)))
+        return answer(self, pane, prompts, *rest)
+
+    monkeypatch.setattr(EngineModels, "answer", counted)
+    saved = trained.workspace.run_folder(trained.spec["run"]) / answers_so_far.FILE
+    trained.stop_in = "Asking the base model"
+    assert job.run(trained) == {}
+    assert saved.is_file()
+    trained.stop_in, asked[:] = "", []
+    report = job.run(trained)
+    assert asked[0] == (TUNED, 16), "the base model is not asked again"
+    assert not saved.exists()
+    asked.clear()
+    assert job.run(trained)["systems"] == report["systems"]
+    assert asked[:2] == [(BASE, 16), (TUNED, 16)]
 
 
 def test_a_run_without_held_out_examples_is_rejected(trained: Context) -> None:

@@ -24,6 +24,7 @@ from ui.web.try_it.ready_models import no_model
 
 TITLE = "Is it better?"
 HIDDEN = "The answers are hidden here until you have chosen between them below."
+SAVED = "The answers so far are saved: the next check asks only for the rest."
 EARLIER = components.text("The result below is from an earlier check.", "small")
 NO_QUESTIONS = (
     "No examples were set aside to check it with. Set some aside in step 3, or add a file for it in step 2, and "
@@ -69,7 +70,8 @@ class EvaluationCard:
             link = self._link(choice.run_id) if report else components.EMPTY
         except RunProblem as error:
             return self._shown(_unreadable(error), "", False, again=True)
-        shown = self._shown(ended(job, report, questions, link), "", False, again=bool(report))
+        problem = failure(job, saved=self.app.evaluations.has_answers(choice.run_id))
+        shown = self._shown(ended(problem, report, questions, link), "", False, again=bool(report))
         if texts:
             shown |= {self.compare: gr.update(visible=False), self.facts.fold: gr.update(visible=False)}
         return {**shown, self.answers: self._answers(choice, report)}
@@ -185,11 +187,10 @@ def _phase(job: Job) -> str:
 
 
 def ended(
-    job: Job | None, report: Mapping[str, Any] | None, questions: int, link: Markup = components.EMPTY
+    problem: Markup, report: Mapping[str, Any] | None, questions: int, link: Markup = components.EMPTY
 ) -> Markup:
-    """The newest report with the `link` to its file, under how the latest evaluation failed or stopped, if it did;
+    """The newest report with the `link` to its file, under the `problem` of the latest evaluation, if it had one;
     without both, what it does."""
-    problem = failure(job)
     if report is None:
         return components.card(TITLE, problem) if problem else before(questions)
     return components.card(TITLE, problem, EARLIER if problem else "", verdict_card.verdict(report), link)
@@ -199,13 +200,16 @@ def _unreadable(error: RunProblem) -> Markup:
     return components.card(TITLE, components.problem_alert(error))
 
 
-def failure(job: Job | None, what: str = "The check", retry: str = "Check it again.") -> Markup:
-    """How `what` failed or was cancelled; empty for a completed job, and without one. retry: what to do then."""
+def failure(
+    job: Job | None, what: str = "The check", retry: str = "Check it again.", *, saved: bool = False
+) -> Markup:
+    """How `what` failed or was cancelled; empty for a completed job, and without one. retry: what to do then.
+    saved: the answers that it got before are."""
     if job is None or job.state.value == "completed":
         return components.EMPTY
     if job.failure and job.state is not State.INTERRUPTED:
         return components.problem_alert(job.failure)
     if job.state.value == "stopped":
-        return components.alert("calm", f"{what} was cancelled", "It left no result.")
+        return components.alert("calm", f"{what} was cancelled", SAVED if saved else "It left no result.")
     why = job.failure.why if job.failure else "Its process ended."
-    return components.alert("bad", f"{what} did not finish", why, retry)
+    return components.alert("bad", f"{what} did not finish", why, SAVED if saved else retry)

@@ -111,6 +111,9 @@ class TestTab:
         shown = answer(page, card.cancel, "click", DONE)
         assert shown[card.check]["interactive"]
         assert 'class="alert calm"' in shown[card.card]
+        assert evaluation_card.SAVED not in shown[card.card]
+        page.app.evaluations.answered = True  # type: ignore[attr-defined]
+        assert evaluation_card.SAVED in card.show(DONE)[card.card]
 
     def test_a_check_that_fails_does_not_hide_an_earlier_result(self, page: Page) -> None:
         card, evaluations = self.card(page), page.app.evaluations
@@ -136,14 +139,14 @@ class TestViews:
 
     def test_a_failure_says_what_why_and_what_next(self) -> None:
         failure = Failure(what="It failed.", why="There is no memory.", next="Close other programs.")
-        html = evaluation_card.ended(evaluated(State.FAILED, failure=failure), None, 24)
+        html = evaluation_card.failure(evaluated(State.FAILED, failure=failure))
         assert all(part in html for part in (failure.what, failure.why, failure.next))
 
     def test_a_process_that_died_is_reported(self) -> None:
         died = evaluated(State.INTERRUPTED)
         killed = died.model_copy(update={"failure": Failure(what="Killed.", next="Resume the training.")})
         for one in (died, killed):
-            html = evaluation_card.ended(one, None, 24)
+            html = evaluation_card.failure(one)
             assert 'class="alert bad"' in html
             assert "Resume the training" not in html, "a check has no checkpoints"
 

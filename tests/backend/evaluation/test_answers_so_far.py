@@ -1,0 +1,43 @@
+"""Answers of an evaluation that did not end, on disk."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from backend.evaluation.answers_so_far import AnswersSoFar
+from backend.evaluation.models import Answer
+
+YES = Answer("Yes", True)
+
+
+def test_an_answer_holds_only_for_what_decides_it(tmp_path: Path) -> None:
+    file = tmp_path / "answers.json"
+    AnswersSoFar(file, weights="a").add("base", [[1, 2]], 8, [YES])
+    again = AnswersSoFar(file, weights="a")
+    assert again.get("base", [1, 2], 8) == YES
+    others = [("tuned", [1, 2], 8), ("base", [1, 3], 8), ("base", [1, 2], 9)]
+    assert [again.get(*other) for other in others] == [None, None, None]
+    assert AnswersSoFar(file, weights="b").get("base", [1, 2], 8) is None
+
+
+def test_answers_add_up(tmp_path: Path) -> None:
+    file = tmp_path / "answers.json"
+    for number in range(3):
+        AnswersSoFar(file).add("base", [[number]], 8, [YES])
+    assert [AnswersSoFar(file).get("base", [number], 8) for number in range(4)] == [YES, YES, YES, None]
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"a": 1}', '{"a": ["Yes"]}', '{"a": '])
+def test_a_damaged_file_has_no_answers_and_is_replaced(tmp_path: Path, content: str) -> None:
+    file = tmp_path / "answers.json"
+    file.write_text(content)
+    AnswersSoFar(file).add("base", [[1]], 8, [YES])
+    assert AnswersSoFar(file).get("base", [1], 8) == YES
+
+
+def test_a_disk_that_is_full_costs_no_evaluation(tmp_path: Path) -> None:
+    answers = AnswersSoFar(tmp_path / "none" / "answers.json")
+    answers.add("base", [[1]], 8, [YES])
+    assert answers.get("base", [1], 8) == YES
