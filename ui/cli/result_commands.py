@@ -100,7 +100,8 @@ def _work_through(app: App, options: argparse.Namespace, document: str, gguf: Pa
             say("")
         return found
 
-    pieces = app.documents.pieces(options.run, document, options.prompt)
+    instruction = app.results.instruction(options.run)
+    pieces = app.documents.pieces(options.run, document, options.prompt, instruction)
     answers: list[dict[str, Any]] = []
     for number, piece in enumerate(pieces, 1):
         say(f"Piece {number} of {len(pieces)}:")
@@ -110,7 +111,7 @@ def _work_through(app: App, options: argparse.Namespace, document: str, gguf: Pa
     tokens = sum(one["tokens"] for one in answers)
     finish = "length" if any(one["finish"] == "length" for one in answers) else "end"
     if options.combine == "summarize" and len(pieces) > 1:
-        again = app.documents.pieces(options.run, text, options.prompt)
+        again = app.documents.pieces(options.run, text, options.prompt, instruction)
         if len(again) == 1:
             say("Summary of the answers:")
             last = ask(about(again[0], options.prompt))

@@ -141,27 +141,32 @@ class ChatSession:
                 stream.close()
 
     def answer_once(
-        self, target: ChatTarget, pane: str, prompt: str, each: Callable[[str], None] = _ignore, **sampling: Any
+        self,
+        target: ChatTarget,
+        pane: str,
+        messages: Messages,
+        each: Callable[[str], None] = _ignore,
+        **sampling: Any,
     ) -> dict[str, Any]:
-        """One complete answer in one pane. each: called with every piece of its text.
+        """One complete answer in one pane to a conversation. each: called with every piece of its text.
 
         Returns {text, tokens, tokens_per_second, engine, finish}.
         """
         self._chat.open(target.model, target.adapter)
-        return self._complete(pane, prompt, each, sampling)
+        return self._complete(pane, messages, each, sampling)
 
     def answer_from_file(
-        self, gguf: Path, prompt: str, each: Callable[[str], None] = _ignore, **sampling: Any
+        self, gguf: Path, messages: Messages, each: Callable[[str], None] = _ignore, **sampling: Any
     ) -> dict[str, Any]:
         """One complete answer of a GGUF file. Raises MissingPart without llama-cpp-python."""
         self._chat.open(gguf=gguf)
-        return self._complete(self._chat.panes[0], prompt, each, sampling)
+        return self._complete(self._chat.panes[0], messages, each, sampling)
 
     def _complete(
-        self, pane: str, prompt: str, each: Callable[[str], None], sampling: dict[str, Any]
+        self, pane: str, messages: Messages, each: Callable[[str], None], sampling: dict[str, Any]
     ) -> dict[str, Any]:
         text = ""
-        for chunk in self._chat.ask_each({pane: [{"role": "user", "content": prompt}]}, **sampling):
+        for chunk in self._chat.ask_each({pane: messages}, **sampling):
             text += chunk.text
             each(chunk.text)
         return {

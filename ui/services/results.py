@@ -26,6 +26,7 @@ from ui.services.exports import export_status, needs, passed, sizes, too_narrow
 from ui.services.opponents import ChatTarget, Opponent, Opponents
 from ui.services.runs import RunService
 
+DELETED = "The files of this model were deleted from this computer."
 _MAX_READY = 3  # models offered to try
 
 
@@ -65,10 +66,13 @@ class ResultService:
         return None
 
     def model_folder(self, run_id: str) -> Path:
-        """The folder of the adapter or model that a run saved. Raises RunProblem before there is one."""
-        folder = self._folder(run_id)
-        if self._runs.job(run_id).state in (State.COMPLETED, State.STOPPED, State.INTERRUPTED) and folder.is_dir():
+        """The folder of the adapter or model that a run saved. Raises RunProblem before there is one, and once it was
+        deleted."""
+        folder, state = self._folder(run_id), self._runs.job(run_id).state
+        if state in (State.COMPLETED, State.STOPPED, State.INTERRUPTED) and folder.is_dir():
             return folder
+        if state is State.COMPLETED:
+            raise RunProblem("This model is no longer here.", DELETED, "Train it again from your examples.")
         raise RunProblem("This run has nothing to try yet.", "It has not saved a model.", "Wait until it ends.")
 
     def _folder(self, run_id: str) -> Path:
@@ -120,13 +124,17 @@ class ResultService:
         seed: int | None = None,
         each: Callable[[str], None] = lambda text: None,
     ) -> dict[str, Any]:
-        """One answer of the trained model, its base or an exported file: see `ChatSession.answer_once`."""
+        """One answer of the trained model, its base or an exported file, after the instruction that most examples
+        carry, as on Try: see `ChatSession.answer_once`."""
         sampling = {} if seed is None else {"temperature": 0.8, "seed": seed}
+        self._runs.job(run_id)
+        instruction = self.instruction(run_id)
+        system = [{"role": "system", "content": instruction}] if instruction else []
+        messages = [*system, {"role": "user", "content": prompt}]
         if gguf is None:
             pane = "base" if base else "tuned"
-            return self._chat.answer_once(self._target(run_id), pane, prompt, each, **sampling)
-        self._runs.job(run_id)
-        return self._chat.answer_from_file(gguf, prompt, each, **sampling)
+            return self._chat.answer_once(self._target(run_id), pane, messages, each, **sampling)
+        return self._chat.answer_from_file(gguf, messages, each, **sampling)
 
     def _target(self, run_id: str) -> ChatTarget:
         return ChatTarget(run_id, self._runs.spec(run_id).model.path, self.model_folder(run_id))

@@ -65,6 +65,7 @@ def test_json_is_one_document_that_names_the_engine(
 @pytest.fixture
 def document(written: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A text file of three pieces."""
+    monkeypatch.setattr(ResultService, "instruction", lambda service, run_id: "")
     monkeypatch.setattr(DocumentService, "pieces", lambda service, run_id, text, *rest: text.split("|"))
     path = tmp_path / "letters.txt"
     path.write_text("one|two|three")

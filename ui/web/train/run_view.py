@@ -14,6 +14,7 @@ from backend.training.session import STEP_PHASES
 from jobs.records import Job, Progress
 from ui.records.runs import Curve, Losses, RunInfo, Shortening
 from ui.services import losses
+from ui.services.results import DELETED
 from ui.text import format as fmt
 from ui.text.settings_help import SETTINGS
 from ui.web.html import components, loss_curve
@@ -64,6 +65,8 @@ def guide(watched: Watched) -> Markup:
     }
     if watched.state == "stopped" and not watched.has_model:
         words["stopped"] = ("Training was stopped.", "It had not learned anything yet. You can continue training.")
+    if watched.state == "completed" and not watched.has_model:
+        words["completed"] = ("Training is done.", DELETED)
     return components.guide(3, *words.get(watched.state, ("", ""))) + components.run_line(watched.origin)
 
 

@@ -12,6 +12,7 @@ import gradio as gr
 from markupsafe import Markup
 
 from ui.services.app import App
+from ui.services.results import DELETED
 from ui.services.selection import Choice
 from ui.web.browser_state import BrowserState, Inputs, Updates
 from ui.web.components import clicked
@@ -29,6 +30,8 @@ def no_model(app: App, choice: Choice) -> str:
     if state not in ("completed", "stopped"):
         return "Wait until its training is done, or stop it."
     if not app.results.has_model(choice.run_id):
+        if state == "completed":
+            return f"{DELETED} Train it again from your examples."
         return "Its training was stopped before it learned anything. Continue it in step 3."
     return ""
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from backend.errors import RunProblem
 from backend.records.specs import TrainSettings
 from backend.settings import SAMPLES, Workspace
 from jobs.folder import JobFolder
@@ -18,6 +19,7 @@ from tests.ui.fake_services import FakeApp
 from tests.ui.web.test_page import tabs
 from ui.cli import run_commands
 from ui.services.app import App
+from ui.services.results import DELETED
 from ui.services.selection import Choice
 from ui.web.runs import tab as runs_tab
 from ui.web.train import plan_view
@@ -122,6 +124,16 @@ class TestRealServices:
         opened = app.with_run(waiting, app.results.ready_to_try()[0].id)
         assert tab.show(opened)[tab.offered] == ""
         assert tab.show(opened)[tab.ask]["interactive"] is True
+
+    def test_a_model_whose_files_were_deleted_is_named(self, app: App) -> None:
+        data_id = app.datasets.add(SAMPLES / "orders.jsonl", "orders.jsonl")
+        run_id = self.train(app, data_id, "Done", ended=1.0)
+        (app.workspace.run_folder(run_id) / "result" / "adapter").rmdir()
+        made, choice = tabs(app), Choice(data_id=data_id, run_id=run_id)
+        assert DELETED in made["try"].show(choice)[made["try"].why_not]
+        assert DELETED in made["train"].show(choice)[made["train"].line]
+        with pytest.raises(RunProblem, match="deleted"):
+            app.evaluations.start(run_id)
 
     def test_a_damaged_run_does_not_affect_the_others(self, app: App) -> None:
         data_id = app.datasets.add(SAMPLES / "orders.jsonl", "orders.jsonl")
