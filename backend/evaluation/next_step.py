@@ -34,6 +34,8 @@ def next_step(report: Mapping[str, Any], measure: Measure) -> dict[str, str]:
             "The base model does the same with your facts in its prompt: look them up for each question (retrieval), "
             "and you can change them without training again.",
         )
+    if verdict == "no_difference_shown" and report["systems"]["base"]["score"] >= _GOOD and not measure.graded:
+        return _step("base_does_it", "The base model already answers these: you may not need any training.")
     if verdict == "no_difference_shown":
         return _unproved(report, measure)
     if measure.name == "perplexity":

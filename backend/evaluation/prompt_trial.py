@@ -28,9 +28,11 @@ from backend.records.specs import ModelRef, Record
 from backend.settings import Workspace
 
 SYSTEMS_FILE = "systems.json"
-GOOD = 0.8  # the share of right answers from which on a prompt may do without any training
+GOOD = 0.8  # the score from which on a prompt may do without any training
 _NEXT = {
     "prompt_may_do": "You may not need any training.",
+    "read_answers": "Its wording is already close to your answers, which does not show that what it says is true: "
+    "read all its answers below. If they are good, you may not need any training.",
     "train": "No prompt has been shown to do this well enough: train the model.",
 }
 
@@ -102,8 +104,8 @@ def trial_report(asking: Asking, systems: Mapping[str, System]) -> dict[str, Any
     comparisons = [compare(name, BASE, scores, asking.clusters, graded=graded) for name in systems if name != BASE]
     report = describe(asking, systems)
     best = max(systems, key=lambda name: report["systems"][name]["score"])
-    shown = not graded and report["systems"][best]["interval"][0] >= GOOD
-    kind = "prompt_may_do" if shown else "train"
+    reached = report["systems"][best]["interval"][0] >= GOOD
+    kind = "train" if not reached else "read_answers" if graded else "prompt_may_do"
     return {
         **report,
         "comparisons": [one.to_json() for one in comparisons],

@@ -56,6 +56,7 @@ def test_a_model_that_has_learned_the_task_is_better() -> None:
     assert report["least_provable_gain"] == 6 / 16
     assert report["systems"]["tuned"]["score"] == 1
     assert report["systems"]["tuned"]["fields"] == {"city": 1, "pieces": 1}
+    assert report["systems"]["tuned"]["copied"] == 0
     assert report["systems"]["base"]["score"] == 0
     assert (report["verdict"], report["against_prompt"], report["next_kind"]) == ("better", "better", "use_it")
     assert {(one["a"], one["b"]) for one in report["comparisons"]} == {
@@ -115,6 +116,11 @@ def test_a_prompt_that_does_as_well_is_found_and_reported() -> None:
     assert report["against_prompt"] == "as_good"
     assert report["next_kind"] == "prompt_does_it"
     assert "JSON" in report["systems"]["prompt"]["instruction"]
+
+
+def test_a_task_that_the_base_model_can_do_needs_no_longer_training() -> None:
+    report = report_of(lambda pane, given: EXPECTED.get(last(given), "Hm."), baselines=False)
+    assert (report["verdict"], report["next_kind"]) == ("no_difference_shown", "base_does_it")
 
 
 def test_few_items_prove_nothing() -> None:

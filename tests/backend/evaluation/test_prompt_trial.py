@@ -58,12 +58,12 @@ def test_a_high_score_on_few_questions_does_not_advise_against_training() -> Non
     assert (report["systems"]["prompt"]["score"], report["next_kind"]) == (1, "train")
 
 
-def test_likeness_to_the_expected_answers_does_not_advise_against_training() -> None:
+def test_likeness_to_the_expected_answers_is_a_reason_to_read_them_and_not_against_training() -> None:
     asking = Asking(Spoken(lambda pane, given: EXPECTED.get(last(given), "Hm.")), HELD_OUT, TRAIN)
     asking.measure = Measure("chrf")
     report = trial_report(asking, try_prompts(asking))
     assert report["systems"][report["best"]]["interval"][0] >= prompt_trial.GOOD
-    assert report["next_kind"] == "train"
+    assert report["next_kind"] == "read_answers"
 
 
 def test_prompts_that_do_not_help_lead_to_training() -> None:
