@@ -19,11 +19,13 @@ GOALS = {
 }
 
 
-def plan(ahead: Plan, why: Mapping[str, str], by_hand: Collection[str]) -> Markup:
+def plan(ahead: Plan, why: Mapping[str, str], by_hand: Collection[str], demo: bool = False) -> Markup:
     """The plan, where each number says whether it was computed or measured.
 
-    why: the reason for each recommended setting. by_hand: the settings that the person changed.
+    why: the reason for each recommended setting. by_hand: the settings that the person changed. demo: the computer is
+    not the person's own.
     """
+    stays = "Your examples stay in this demo." if demo else "Everything stays on this computer."
     set_aside = fmt.number(ahead.set_aside)
     time_how = "from this computer's measured speed" if ahead.time_measured else "estimated"
     memory_how = "measured on your longest examples" if ahead.memory_measured else "estimated"
@@ -48,7 +50,7 @@ def plan(ahead: Plan, why: Mapping[str, str], by_hand: Collection[str]) -> Marku
         _reasons(why, by_hand),
         components.text(ahead.export, "small") if ahead.export else components.EMPTY,
         *(components.alert("warn", note) for note in ahead.notes),
-        lead="Nothing has started yet. Everything stays on this computer.",
+        lead=f"Nothing has started yet. {stays}",
     )
 
 

@@ -62,7 +62,7 @@ class Planning:
                 version = self._version(choice)
                 ahead = self.app.runs.plan(choice.data_id, choice.model_id, read.settings, version)
                 asks = ahead.has_pairs or ahead.settings.trainer == "dpo"
-                plan = plan_view.plan(ahead, advice.why, read.changed)
+                plan = plan_view.plan(ahead, advice.why, read.changed, self.app.policy.demo)
                 why_not = next((f"{fault.what} {fault.why}" for fault in read.faults.values()), ahead.blocked)
                 memory, unnamed = plan_view.memory(ahead), default_name(ahead.data_name)
                 if version:

@@ -46,6 +46,12 @@ def test_memory_that_cannot_be_computed_will_be_measured() -> None:
     assert "will be measured" not in plan_view.plan(ahead, {}, ())
 
 
+def test_a_demo_does_not_say_that_the_examples_stay_on_the_visitors_computer() -> None:
+    ahead = FakeApp().runs.plan("data-1", "", TrainSettings())
+    assert "stays on this computer" in plan_view.plan(ahead, {}, ())
+    assert "this computer." not in plan_view.plan(ahead, {}, (), demo=True)
+
+
 @pytest.mark.parametrize("early_stopping", [True, False])
 @pytest.mark.parametrize("chooses", [True, False])
 def test_the_best_version_is_saved_only_where_something_chooses(early_stopping: bool, chooses: bool) -> None:
