@@ -1,4 +1,4 @@
-"""Loads a file or pasted text as rows, with a problem for each row that can't be used.
+"""Loads a file as rows, with a problem for each row that can't be used.
 
 data = load(Path("chats.jsonl"))
 data.rows, data.problems, data.source.shape, data.total_rows
@@ -21,13 +21,13 @@ from backend.datasets.read.annotations import with_annotations
 from backend.datasets.read.encoding import Encoding, NotUtf8, detect_encoding, initial_encoding
 from backend.datasets.read.open import OpenSource, open_source
 from backend.datasets.read.records import RecordCollector
-from backend.datasets.read.source import ByteSource, Digest, open_path, open_text
+from backend.datasets.read.source import ByteSource, Digest, open_path
 from backend.datasets.read.together import ManyFiles, read_together
 from backend.errors import BadInput
 from backend.gc_pause import without_gc
 from backend.records.rows import Dataset, Source
 
-__all__ = ["Cancelled", "Limits", "ReadOptions", "load", "load_text"]
+__all__ = ["Cancelled", "Limits", "ReadOptions", "load"]
 
 FIRST_ROWS = 20  # passed to `on_first_rows`
 _SAMPLE_RECORDS = 200  # readable records, enough to detect the shape
@@ -62,23 +62,6 @@ def load(
         data.source = replace(data.source, sha256=digest.result())
     if progress is not None:
         progress(1.0)
-    return data
-
-
-def load_text(
-    text: str,
-    *,
-    name: str = "pasted text",
-    progress: Callable[[float], None] | None = None,
-    cancelled: Callable[[], bool] | None = None,
-    options: ReadOptions | None = None,
-) -> Dataset:
-    """Reads pasted text in any of the formats. Arguments and errors as for `load`."""
-    options = _limited(replace(options or ReadOptions(), encoding="utf-8"))
-    source, sha256 = open_text(text, options.limits, progress, cancelled)
-    with source:
-        data = _load(source, name, options)
-    data.source = replace(data.source, sha256=sha256)
     return data
 
 

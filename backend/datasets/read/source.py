@@ -6,7 +6,6 @@ Memory stays bounded whatever the file contains. Each block reports progress and
 from __future__ import annotations
 
 import hashlib
-import io
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
@@ -167,24 +166,6 @@ def open_path(
     if size > limits.file_bytes:
         file.close()
         raise too_large(f"The file {path.name}", size, limits)
-    return _open(file, size, limits, progress, cancelled)
-
-
-def open_text(
-    text: str, limits: Limits, progress: Callable[[float], None] | None, cancelled: Callable[[], bool] | None
-) -> tuple[ByteSource, str]:
-    """Opens a pasted text; also returns the SHA-256 of it in UTF-8. Raises BadInput when it is empty."""
-    data = text.encode("utf-8", "surrogatepass")
-    return _open(io.BytesIO(data), len(data), limits, progress, cancelled), hashlib.sha256(data).hexdigest()
-
-
-def _open(
-    file: BinaryIO,
-    size: int,
-    limits: Limits,
-    progress: Callable[[float], None] | None,
-    cancelled: Callable[[], bool] | None,
-) -> ByteSource:
     try:
         source = ByteSource(file, size, limits, progress, cancelled)
         if source.whole and not source.head.strip():

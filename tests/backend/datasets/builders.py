@@ -1,10 +1,15 @@
-"""Small datasets for the tests of backend.datasets: clean rows, and a tokenizer of words."""
+"""Small datasets for the tests of backend.datasets: clean rows, texts as files, and a tokenizer of words."""
 
 from __future__ import annotations
 
 import random
+import tempfile
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
 
+from backend.datasets.options import ReadOptions
+from backend.datasets.read.load import load
 from backend.errors import ApprenticeError, BadInput
 from backend.records.encoded import Encoded
 from backend.records.rows import Dataset, Row, Source
@@ -56,6 +61,14 @@ def dataset(rows: Iterable[Row]) -> Dataset:
     """`rows` as if read from a file."""
     rows = list(rows)
     return Dataset(SOURCE, rows, [], len(rows))
+
+
+def load_text(text: str, name: str = "pasted text", options: ReadOptions | None = None) -> Dataset:
+    """What `load` makes of a file with this text, in UTF-8."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "source"
+        path.write_bytes(text.encode("utf-8", "surrogatepass"))
+        return load(path, name=name, options=replace(options or ReadOptions(), encoding="utf-8"))
 
 
 class WordTokenizer:

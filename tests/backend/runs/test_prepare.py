@@ -12,7 +12,7 @@ from tokenizers import Tokenizer
 
 from backend.datasets.dataset import CheckedDataset, check_and_fix
 from backend.datasets.info import DatasetInfo
-from backend.datasets.read.load import load, load_text
+from backend.datasets.read.load import load
 from backend.datasets.token_counts import TokenCounter
 from backend.records.encoded import IGNORED
 from backend.records.lengths import LengthLimits
@@ -22,6 +22,7 @@ from backend.runs.prepare import prepare_run
 from backend.runs.token_rows import read_rows
 from backend.settings import SAMPLES
 from backend.tokens.tokenizer import ChatTokenizer
+from tests.backend.datasets.builders import load_text
 from tests.backend.families import BUNDLED, CATALOGUE, OWN, tokenizer_for
 
 SETTINGS = TrainSettings(max_length=64, window_overlap=10, validation_fraction=0.3, seed=4)

@@ -12,10 +12,11 @@ from backend.datasets.chats.formats import FORMATS
 from backend.datasets.chats.paths import find
 from backend.datasets.chats.people import WhoToImitate
 from backend.datasets.chats.whatsapp import is_whatsapp
-from backend.datasets.read.load import ReadOptions, load_text
+from backend.datasets.read.load import ReadOptions
 from backend.datasets.store import DatasetStore
 from backend.errors import BadInput
 from backend.records.rows import Dataset
+from tests.backend.datasets.builders import load_text
 
 CHAT = "31.12.23, 21:15 - Anna: Open?\n31.12.23, 21:16 - Ben: Yes\n"
 

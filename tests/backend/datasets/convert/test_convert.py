@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from backend.datasets.checks.issues import ISSUE_TYPES
-from backend.datasets.read.load import Limits, ReadOptions, load_text
+from backend.datasets.read.load import Limits, ReadOptions
 from backend.records.rows import Dataset, Message, Row, is_learned
 from backend.settings import PROJECT_ROOT
+from tests.backend.datasets.builders import load_text
 
 Q, A = {"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}
 B = {"role": "assistant", "content": "b"}

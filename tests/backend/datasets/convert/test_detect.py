@@ -9,9 +9,10 @@ import pytest
 
 from backend.datasets.convert.mapping import NoExamples
 from backend.datasets.convert.shapes import SHAPES
-from backend.datasets.read.load import ReadOptions, load_text
+from backend.datasets.read.load import ReadOptions
 from backend.errors import BadInput
 from backend.records.rows import Dataset
+from tests.backend.datasets.builders import load_text
 
 USER, ASSISTANT = {"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}
 HUMAN, GPT = {"from": "human", "value": "q"}, {"from": "gpt", "value": "a"}

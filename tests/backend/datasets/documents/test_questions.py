@@ -6,7 +6,7 @@ import pytest
 
 from backend.datasets.documents.markdown import read_markdown
 from backend.datasets.documents.questions import find_pairs
-from backend.datasets.read.load import load_text
+from tests.backend.datasets.builders import load_text
 
 PAIRS = [("How do I pay?", "By card."), ("Where are you?", "On Mill Street."), ("When do you open?", "At ten.")]
 

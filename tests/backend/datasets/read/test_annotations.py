@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from backend.datasets.read.load import load_text
 from backend.records.rows import Dataset
+from tests.backend.datasets.builders import load_text
 
 
 def rows(*records: dict[str, Any]) -> Dataset:

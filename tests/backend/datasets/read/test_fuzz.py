@@ -16,9 +16,10 @@ import pytest
 
 from backend.datasets.check_dataset import check
 from backend.datasets.read.document import read_document
-from backend.datasets.read.load import load, load_text
+from backend.datasets.read.load import load
 from backend.errors import BadInput
 from backend.settings import PROJECT_ROOT
+from tests.backend.datasets.builders import load_text
 
 ODD = [
     b"\0", b"\xff\xfe", b"\xef\xbb\xbf", b"\r", b"\r\n", b'"', b"\\", b"{", b"}", b"[", b"]", b",", b"\t", b";", b":",

@@ -15,9 +15,10 @@ from typing import Any
 
 import pytest
 
-from backend.datasets.read.load import Cancelled, Limits, ReadOptions, load, load_text
+from backend.datasets.read.load import Cancelled, Limits, ReadOptions, load
 from backend.errors import BadInput
 from backend.records.rows import Dataset
+from tests.backend.datasets.builders import load_text
 
 CHAT = {"messages": [{"role": "user", "content": "Grüße?"}, {"role": "assistant", "content": "Schöne Grüße!"}]}
 CHAT_LINE = json.dumps(CHAT, ensure_ascii=False)

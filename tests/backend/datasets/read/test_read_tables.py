@@ -15,9 +15,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from backend.datasets.read.load import Limits, ReadOptions, load, load_text
+from backend.datasets.read.load import Limits, ReadOptions, load
 from backend.errors import BadInput
 from backend.records.rows import Dataset
+from tests.backend.datasets.builders import load_text
 
 
 def pairs(data: Dataset) -> list[tuple[str, str]]:

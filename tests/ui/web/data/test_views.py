@@ -14,10 +14,9 @@ from backend.datasets.checks.fix import Change
 from backend.datasets.convert.mapping import SeveralReadings
 from backend.datasets.dataset import check_and_fix
 from backend.datasets.info import DatasetInfo
-from backend.datasets.read.load import load_text
 from backend.records.lengths import UNLIMITED
 from backend.records.rows import Dataset, Row
-from tests.backend.datasets.builders import SOURCE, chat, clean_row, question
+from tests.backend.datasets.builders import SOURCE, chat, clean_row, load_text, question
 from ui.records.data import DatasetProgress, DatasetState
 from ui.services.dataset_state import dataset_state
 from ui.web.data import before_after, issues, views
