@@ -244,11 +244,11 @@ def _load_fastest(folder: Path) -> Any:
     return model_folder.load(folder, torch.bfloat16)  # .to() would also round the rotary frequencies
 
 
-def _seconds_per_token(model: Any, steps: int = 3) -> float:
-    """The fastest of a few steps, which other work on the machine disturbs least."""
+def _seconds_per_token(model: Any) -> float:
+    """The fastest of three steps, which other work on the machine disturbs least."""
     _, cache = _step(model, [0] * 8, None)
     times = []
-    for _ in range(steps):
+    for _ in range(3):
         start = time.perf_counter()
         _, cache = _step(model, [0], cache)
         times.append(time.perf_counter() - start)

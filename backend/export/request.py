@@ -256,7 +256,7 @@ def jobs_for(to: str) -> list[str]:
     return [*others, *([",".join(types)] if types else [])]
 
 
-def slug(name: str, fallback: str = "model") -> str:
-    """A file name made from `name`: lowercase ASCII letters, digits and single dashes, at most 40."""
+def slug(name: str) -> str:
+    """A file name of at most 40 lowercase ASCII letters, digits and single dashes; "model" if none are left."""
     plain = unicodedata.normalize("NFKD", name.replace("ß", "ss")).encode("ascii", "ignore").decode().lower()
-    return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:40].strip("-") or fallback
+    return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:40].strip("-") or "model"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -86,6 +87,11 @@ def make_model(folder: Path, kind: str = "llama", **config: Any) -> Path:
     }
     (folder / "tokenizer_config.json").write_text(json.dumps(about), "utf-8")
     return folder
+
+
+def local_bytes(tensors: Iterable[Any]) -> int:
+    """Bytes of `tensors`, which may be sharded, in this process's memory."""
+    return sum(int((one.to_local() if hasattr(one, "full_tensor") else one).nbytes) for one in tensors)
 
 
 def conversations(count: int, seed: int = 0) -> list[list[dict[str, str]]]:

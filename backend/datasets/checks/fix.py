@@ -46,6 +46,7 @@ _FROM_REPORT = (
     "leak",
     "other_language",
 )  # a fix can't look for these itself
+_PREVIEWED = 3  # rows whose changes are shown for each fix
 _MAX_PASSES = 50  # one fix can uncover a problem for the next; a loop would be a bug
 
 
@@ -117,13 +118,13 @@ def apply(
 
 
 def preview_fixes(
-    dataset: Dataset, problems: Iterable[Problem], counter: TokenCounter | None = None, each: int = 3
+    dataset: Dataset, problems: Iterable[Problem], counter: TokenCounter | None = None
 ) -> dict[str, list[Change]]:
-    """What each fix alone would change in its first `each` rows, including the fixes for the whole file."""
+    """What each fix alone would change in its first rows, including the fixes for the whole file."""
     fixing = _Fixing(dataset, dict.fromkeys(WHOLE_FILE_FIXES, "all"), counter, UNLIMITED)
     wanted: dict[str, dict[int, None]] = {}
     for problem in chain(problems, fixing.whole_file_problems()):
-        if problem.kind in FIXABLE and len(rows := wanted.setdefault(problem.kind, {})) < each:
+        if problem.kind in FIXABLE and len(rows := wanted.setdefault(problem.kind, {})) < _PREVIEWED:
             rows[problem.row] = None
     numbers = {number for rows in wanted.values() for number in rows}
     by_number = {row.row: row for row in dataset.rows if row.row in numbers}

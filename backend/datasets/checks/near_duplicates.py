@@ -59,13 +59,13 @@ _NUMBER = re.compile(rf"[-+\d\u2212{_MONEY}]")  # what must agree
 Hashes = npt.NDArray[np.uint64]
 
 
-def similar_pairs(texts: Sequence[str], threshold: float = THRESHOLD) -> list[tuple[int, int]]:
+def similar_pairs(texts: Sequence[str]) -> list[tuple[int, int]]:
     """All pairs (i, j), i < j, of positions whose texts are almost the same. Empty texts match none."""
     words = [_words(text) for text in texts]
     numbers = [hash(tuple(sorted(filter(_NUMBER.search, found)))) for found in words]
     sets = _rarest_first([_shingles(found) for found in words])
-    candidates = ((i, j) for i, j in _candidates(sets, threshold) if numbers[i] == numbers[j])
-    similar = [(i, j) for i, j in candidates if _similarity(sets[i], sets[j]) >= threshold]
+    candidates = ((i, j) for i, j in _candidates(sets) if numbers[i] == numbers[j])
+    similar = [(i, j) for i, j in candidates if _similarity(sets[i], sets[j]) >= THRESHOLD]
     return list(_without_forms(similar, sets))
 
 
@@ -111,9 +111,9 @@ def _rarest_first(sets: list[Hashes]) -> list[Hashes]:
     return result
 
 
-def _candidates(sets: Sequence[Hashes], threshold: float) -> Iterator[tuple[int, int]]:
+def _candidates(sets: Sequence[Hashes]) -> Iterator[tuple[int, int]]:
     """Pairs of texts that share two of their rarest shingles (one, if a text has only one)."""
-    prefixes = [members[: len(members) - int(np.ceil(threshold * len(members))) + 2] for members in sets]
+    prefixes = [members[: len(members) - int(np.ceil(THRESHOLD * len(members))) + 2] for members in sets]
     if not any(map(len, prefixes)):
         return
     owners = np.repeat(np.arange(len(sets)), list(map(len, prefixes)))

@@ -15,12 +15,12 @@ SUFFIXES = (".txt", ".md", ".markdown", ".text")
 LARGEST = 2 * MIB  # bytes
 
 
-def read_document(path: Path, name: str = "") -> str:
-    """The text of a .txt or .md file, its line ends as "\\n". name: of the file, for messages.
+def read_document(path: Path) -> str:
+    """The text of a .txt or .md file, its line ends as "\\n".
 
     Raises BadInput, naming the file, when it is missing, too large, empty, or no text.
     """
-    name = (name or path.name)[:100]
+    name = path.name[:100]
     if not name.lower().endswith(SUFFIXES):
         raise BadInput(f"{name} can't be read.", "Only text files can: .txt or .md.", "Save its text as a .txt file.")
     try:

@@ -13,7 +13,7 @@ function here does nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from backend.errors import BadSetting
@@ -127,11 +127,6 @@ def shard_like(value: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
     sharded = torch.empty_like(other, requires_grad=False)
     copy_into(value, sharded)
     return sharded
-
-
-def local_bytes(tensors: Iterable[Any]) -> int:
-    """Bytes of `tensors` in this process's memory."""
-    return sum(int((tensor.to_local() if _is_sharded(tensor) else tensor).nbytes) for tensor in tensors)
 
 
 def _is_sharded(tensor: Any) -> bool:

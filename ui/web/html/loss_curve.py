@@ -120,11 +120,11 @@ def sentence(lines: Mapping[str, Sequence[Point]], now: Sequence[float | None], 
     return " ".join(sentences)
 
 
-def down_sample(points: Sequence[Point], limit: int = LIMIT) -> list[Point]:
-    """At most `limit` points that look the same: both ends, and the lowest and highest of each bucket between."""
-    if len(points) <= limit:
+def down_sample(points: Sequence[Point]) -> list[Point]:
+    """At most LIMIT points that look the same: both ends, and the lowest and highest of each bucket between."""
+    if len(points) <= LIMIT:
         return list(points)
-    inner, buckets = points[1:-1], (limit - 2) // 2
+    inner, buckets = points[1:-1], (LIMIT - 2) // 2
     sample = [points[0]]
     for bucket in range(buckets):
         part = inner[bucket * len(inner) // buckets : (bucket + 1) * len(inner) // buckets]

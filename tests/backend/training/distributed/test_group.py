@@ -27,7 +27,7 @@ from backend import training
 from backend.errors import ApprenticeError
 from backend.training.distributed import sharding
 from backend.training.state import save
-from tests.backend.tiny_run import FakeWork, make_run
+from tests.backend.tiny_run import FakeWork, local_bytes, make_run
 folder, model = map(Path, sys.argv[1:3])
 chosen, stop_at = map(json.loads, sys.argv[3:])
 spec = folder / "spec.json"
@@ -40,13 +40,13 @@ work.stop_at = stop_at
 shares, shard, write = [], sharding.shard, save.write  # shares of the weights and the optimizer's state in rank 0
 
 def sharded(net, *options):
-    whole = sharding.local_bytes(net.parameters())
+    whole = local_bytes(net.parameters())
     shard(net, *options)
-    shares[:] = [sharding.local_bytes(net.parameters()) / whole]
+    shares[:] = [local_bytes(net.parameters()) / whole]
 
 def written(folder, trainer, *more):
     moments = [m for state in trainer.optimizer.state.values() for m in state.values() if m.dim()]
-    shares[1:] = [sharding.local_bytes(moments) / sum(m.nbytes for m in moments)] if shares else []
+    shares[1:] = [local_bytes(moments) / sum(m.nbytes for m in moments)] if shares else []
     write(folder, trainer, *more)
 
 sharding.shard, save.write = sharded, written
