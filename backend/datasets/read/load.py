@@ -90,7 +90,7 @@ def _collect(
     name: str,
     encoding: Encoding,
     options: ReadOptions,
-    on_first_rows: Callable[[Dataset], None] | None = None,
+    on_first_rows: Callable[[Dataset], None] | None,
 ) -> Dataset:
     if options.shape is None and not options.mapping:
         opened.records = with_annotations(opened.records)
