@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from backend.hosting.policy import HOME
-from tests.ui.fake_datasets import FakeDatasets, FakeHubData, FakeWriting
+from tests.ui.fake_datasets import FakeDatasets, FakeEdits, FakeFixes, FakeHubData, FakeValidationFiles, FakeWriting
 from tests.ui.fake_evaluations import FakeBlindTests, FakeEvaluations, FakePromptTrials
 from tests.ui.fake_models import FakeAdvice, FakeHfJobs, FakeHubPushes, FakeModelImports, FakeModels
-from tests.ui.fake_records import (
-    DATA,
-)
+from tests.ui.fake_records import DATA
 from tests.ui.fake_results import FakeCorrections, FakeDocuments, FakeEndpoints, FakeResults
 from tests.ui.fake_runs import FakeRetries, FakeRuns, FakeVersions
 from ui.services.selection import Choice
@@ -23,6 +21,8 @@ class FakeApp:
         self.models = FakeModels()
         self.advice = FakeAdvice(self.models)
         self.datasets = FakeDatasets()
+        self.fixes, self.validation_files = FakeFixes(self.datasets), FakeValidationFiles()
+        self.edits = FakeEdits(self.datasets)
         self.writing = FakeWriting()
         self.hub_data = FakeHubData()
         self.runs = FakeRuns(self.datasets)

@@ -2,7 +2,8 @@
 
     models.py     the machine and the models on it
     advice.py     which model and settings suit the machine, the task and the data
-    datasets.py   datasets: imported, checked, fixed, previewed
+    datasets.py   datasets: imported, checked, previewed
+    edits.py      examples edited as forms
     writing.py    examples written about a text
     hub_data.py   examples from the Hugging Face hub
     runs.py       training runs: planned, started, followed
@@ -27,7 +28,9 @@ from __future__ import annotations
 import threading
 from typing import Any
 
+from backend.datasets.fix_choices import FixChoices
 from backend.datasets.store import DatasetStore
+from backend.datasets.validation_files import ValidationFiles
 from backend.errors import BadInput, RunProblem
 from backend.hosting.policy import HOME, Feature, Policy
 from backend.models import bundled, catalogue, local
@@ -42,6 +45,7 @@ from ui.services.chat import ChatSession
 from ui.services.corrections import CorrectionService
 from ui.services.datasets import DatasetService
 from ui.services.documents import DocumentService
+from ui.services.edits import EditService
 from ui.services.endpoints import EndpointService
 from ui.services.evaluations import EvaluationService
 from ui.services.gpu_calls import WAITING
@@ -100,6 +104,8 @@ class App:
         )
         self.advice = AdviceService(self.models, self._imports, shared.recommended if shared else None)
         self.datasets = DatasetService(workspace.exports, self._imports, self.models, self.advice)
+        self.fixes, self.validation_files = FixChoices(self.dataset_store), ValidationFiles(self.dataset_store)
+        self.edits = EditService(self.dataset_store, self.datasets, self.models)
         self.writing = WritingService(self.dataset_store)
         self.hub_data = HubDataService(self._imports, self.models, workspace.cache, policy)
         queue = shared.queue if shared else None

@@ -108,7 +108,7 @@ def test_a_new_edit_ends_redoing_and_deletes_the_undone_file(
 def test_saving_what_is_there_already_is_no_edit(store: DatasetStore, editor: Editor, data_id: str) -> None:
     row = store.original(data_id).rows[2]
     editor.replace(data_id, 3, Row(0, 0, [dict(message) for message in row.messages]))
-    assert store.info(data_id).edits == []
+    assert store.info.read(data_id).edits == []
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ def test_an_edit_that_makes_a_bad_row_is_refused(
         editor.add(data_id, example(question, answer))
     with pytest.raises(BadInput):
         editor.replace(data_id, 3, example(question, answer))
-    assert store.info(data_id).edits == []
+    assert store.info.read(data_id).edits == []
 
 
 def test_a_row_of_another_kind_or_number_is_refused(store: DatasetStore, editor: Editor, data_id: str) -> None:
@@ -136,7 +136,7 @@ def test_a_row_of_another_kind_or_number_is_refused(store: DatasetStore, editor:
     editor.delete(data_id, 4)
     with pytest.raises(BadInput):
         editor.delete(data_id, 4)
-    assert len(store.info(data_id).edits) == 1
+    assert len(store.info.read(data_id).edits) == 1
 
 
 def test_a_row_that_could_not_be_read_can_be_replaced_or_deleted(store: DatasetStore, editor: Editor) -> None:
@@ -169,18 +169,18 @@ def test_an_undone_edit_is_not_redone_on_a_file_that_was_read_another_way(
 def test_an_edit_while_the_file_is_read_again_is_not_lost(
     store: DatasetStore, editor: Editor, data_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before, read = store.info(data_id), store._files.source
+    before, read = store.info.read(data_id), store.files.source
 
     def edited_meanwhile(*args: Any) -> Any:
-        monkeypatch.setattr(store._files, "source", read)
+        monkeypatch.setattr(store.files, "source", read)
         editor.delete(data_id, 2)
         return read(*args)
 
-    monkeypatch.setattr(store._files, "source", edited_meanwhile)
+    monkeypatch.setattr(store.files, "source", edited_meanwhile)
     with pytest.raises(BadInput):
         store.read_again(data_id, {"encoding": "cp1252"})
-    store.restore(data_id, before)
-    assert (store.info(data_id).read_options, numbers(store, data_id)) == ({}, [1, *range(3, 31)])
+    store.info.restore(data_id, before)
+    assert (store.info.read(data_id).read_options, numbers(store, data_id)) == ({}, [1, *range(3, 31)])
 
 
 def test_edits_of_two_processes_are_all_saved(store: DatasetStore, data_id: str, tmp_path: Path) -> None:
@@ -197,14 +197,14 @@ def test_a_redo_right_before_a_new_edit_leaves_its_file(
 ) -> None:
     editor.delete(data_id, 1)
     editor.undo(data_id)
-    update = store.update
+    update = store.info.update
 
     def redone_first(*args: Any) -> None:
-        monkeypatch.setattr(store, "update", update)
+        monkeypatch.setattr(store.info, "update", update)
         editor.redo(data_id)
         update(*args)
 
-    monkeypatch.setattr(store, "update", redone_first)
+    monkeypatch.setattr(store.info, "update", redone_first)
     editor.delete(data_id, 2)
     assert numbers(store, data_id) == [*range(3, 31)]
 
@@ -216,10 +216,12 @@ def test_several_rows_are_added_together_or_not_at_all(
     with pytest.raises(BadInput):
         editor.add_all(data_id, [*rows, example("Spelt?", " ")])
     with monkeypatch.context() as patching:
-        patching.setattr(store, "update", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+        patching.setattr(
+            store.info, "update", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device"))
+        )
         with pytest.raises(WorkspaceProblem):
             editor.add_all(data_id, rows)
-    assert (store.info(data_id).edits, [*(tmp_path / "datasets" / data_id / "edits").iterdir()]) == ([], [])
+    assert (store.info.read(data_id).edits, [*(tmp_path / "datasets" / data_id / "edits").iterdir()]) == ([], [])
     assert editor.add_all(data_id, rows) == [31, 32]
     assert answer_of(store, data_id, 32) == "Never."
 
@@ -247,7 +249,7 @@ def test_nothing_is_half_saved_on_a_full_disk(
             patching.setattr(place, full)
             with pytest.raises(WorkspaceProblem):
                 editor.delete(data_id, 1)
-    assert store.info(data_id).edits == []
+    assert store.info.read(data_id).edits == []
     assert numbers(store, data_id) == [*range(1, 31)]
 
 
@@ -299,7 +301,7 @@ def test_the_instruction_is_set_changed_and_removed_everywhere(store: DatasetSto
     editor.undo(data_id)
     assert found() == {"Be warm."}
     editor.set_instruction(data_id, "Be warm.")
-    assert len(store.info(data_id).edits) == 2, "nothing changed"
+    assert len(store.info.read(data_id).edits) == 2, "nothing changed"
     with pytest.raises(BadInput):
         editor.set_instruction(data_id, "x" * 20_001)
 
@@ -327,7 +329,7 @@ def test_a_corrected_answer_is_added_once_with_its_origin(store: DatasetStore, e
     assert editor.correct(data_id, asked, answer("Every Friday."), "I'm sorry.", "run-b") == 13, "corrected again"
     assert answer_of(store, data_id, 13) == "Every Friday."
     assert editor.corrections(data_id) == {"Do you have rye?": "Every Friday."}
-    stored = store.edits.read(data_id, store.info(data_id).edits)
+    stored = store.edits.read(data_id, store.info.read(data_id).edits)
     assert [(edit.kind, edit.run_id) for edit in stored] == [("add", "run-a"), ("replace", "run-b")]
     editor.undo(data_id)
     editor.undo(data_id)

@@ -88,9 +88,9 @@ def test_every_count_agrees_at_every_step(app: App, tmp_path: Path) -> None:
     ):
         choice = apply_action(app, choice, action, value)
         assert walk(app, tab, choice) == expected, (action, value)
-    app.datasets.delete_example(choice.data_id, 3)
+    app.edits.delete(choice.data_id, 3)
     assert walk(app, tab, choice) == (19, 0)
-    row = app.datasets.add_example(choice.data_id, {"message-0": "Do you sell tea?", "message-1": "Yes, green tea."})
+    row = app.edits.add(choice.data_id, {"message-0": "Do you sell tea?", "message-1": "Yes, green tea."})
     assert walk(app, tab, choice.replace(row=row)) == (20, 0)
 
 

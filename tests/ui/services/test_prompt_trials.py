@@ -78,7 +78,7 @@ def test_a_result_knows_whether_the_examples_have_changed(app: App, choice: Choi
     assert app.prompt_trials.report(job.id)["best"] == "few_shot"
     assert app.prompt_trials.is_current(job, choice)
     assert not app.prompt_trials.is_current(job, choice.replace(settings={"seed": 7}))
-    app.datasets.set_validation(choice.data_id, SAMPLES / "orders.held_out.jsonl", "mine.jsonl")
+    app.validation_files.set(choice.data_id, SAMPLES / "orders.held_out.jsonl", "mine.jsonl")
     assert not app.prompt_trials.is_current(job, choice)
 
 

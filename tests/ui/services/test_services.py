@@ -66,7 +66,7 @@ def test_the_bundled_model_is_not_recommended_over_itself(tmp_path: Path) -> Non
 
 def test_a_persons_own_validation_file_is_used(app: App) -> None:
     data_id = app.datasets.add(SAMPLES / "orders.jsonl", "orders.jsonl")
-    app.datasets.set_validation(data_id, SAMPLES / "orders.held_out.jsonl", "mine.jsonl")
+    app.validation_files.set(data_id, SAMPLES / "orders.held_out.jsonl", "mine.jsonl")
     own = [json.loads(line) for line in (SAMPLES / "orders.held_out.jsonl").read_text("utf-8").splitlines()]
     state, plan = app.datasets.state(Choice(data_id=data_id)), app.runs.plan(data_id, "", TrainSettings(seed=5))
     assert (state.validation_name, state.report.split.validation) == ("mine.jsonl", len(own))
@@ -83,7 +83,7 @@ def test_a_persons_own_validation_file_is_used(app: App) -> None:
     judging = read_conversations(app.runner.folder(run_id), "held_out")
     assert all(ids in own_ids for ids in choosing)
     assert sorted([*choosing, *(tokenizer.encode(one).input_ids for one in judging)]) == sorted(own_ids)
-    app.datasets.clear_validation(data_id)
+    app.validation_files.clear(data_id)
     assert (
         app.datasets.state(Choice(data_id=data_id)).validation_name,
         app.runs.plan(data_id, "", TrainSettings()).set_aside,
@@ -97,7 +97,7 @@ def test_the_questions_that_a_sample_adds_are_counted(app: App) -> None:
     assert "40 extra" in proves
     assert "of the 52" in proves
     assert proves in app.datasets.state(Choice(data_id=data_id)).split_summary
-    app.datasets.set_validation(data_id, SAMPLES / "orders.held_out.jsonl", "mine.jsonl")
+    app.validation_files.set(data_id, SAMPLES / "orders.held_out.jsonl", "mine.jsonl")
     assert "extra" not in app.runs.plan(data_id, "", TrainSettings()).proves
 
 
@@ -170,7 +170,7 @@ def test_the_longest_validation_row_counts_in_plan_and_measurement(app: App) -> 
     own = app.workspace.root / "own.jsonl"
     turns = [{"role": "user", "content": "and " * 400}, {"role": "assistant", "content": "so"}]
     own.write_text(json.dumps({"messages": turns}))
-    app.datasets.set_validation(data_id, own, "own.jsonl")
+    app.validation_files.set(data_id, own, "own.jsonl")
     settings = TrainSettings(max_length=1024)
     plan, run_id = app.runs.plan(data_id, "", settings), app.runs.start(data_id, "", settings)
     assert [one.expected for one in app.results.unseen_questions(run_id)] == ["so"], "not the sample's own questions"
@@ -280,7 +280,7 @@ def test_checks_and_preview_use_the_planned_length(app: App) -> None:
     assert sum(piece.tokens for piece in shown.pieces) == 128
     assert not [piece for piece in shown.pieces if piece.kind == "learned"]
     assert "128 tokens" in shown.note
-    app.datasets.accept(choice.data_id, "answer_vanishes", "all")
+    app.fixes.accept(choice.data_id, "answer_vanishes", "all")
     assert (app.datasets.state(choice).blocked, app.datasets.write_files(choice).changes) == ("", 1)
     story = Choice(data_id=app.dataset_store.add_text("Once there was a lamp. " * 2000), settings={"max_length": 512})
     pieces = app.runs.plan(story.data_id, "", TrainSettings(max_length=512)).train_rows
@@ -304,10 +304,10 @@ def test_unreadable_rows_block_until_the_person_leaves_them_out(app: App) -> Non
     state = app.datasets.state(Choice(data_id=data_id))
     assert "Example 21 (line 21)" in state.blocked
     for kind in state.unreadable:
-        app.datasets.accept(data_id, kind, "all")
+        app.fixes.accept(data_id, kind, "all")
     assert app.datasets.state(Choice(data_id=data_id)).blocked == ""
     for kind in state.unreadable:
-        app.datasets.undo(data_id, kind)
+        app.fixes.undo(data_id, kind)
     assert app.datasets.state(Choice(data_id=data_id)).blocked
 
 

@@ -114,7 +114,7 @@ class DataTab:
             self.tested: data_views.tested(data),
             self.how: read_options.card(data),
             self.problems: issues_panel.card(data),
-            self.instruction: edit_views.instruction(self.app.datasets.instruction(choice), choice.data_id),
+            self.instruction: edit_views.instruction(self.app.edits.instruction(choice), choice.data_id),
             self.download: data_views.download(data, self.app.datasets.written_files(choice)),
             **self.preview.show(choice),
             **self.prompts.show(choice),
@@ -187,7 +187,7 @@ def build(app: App, state: BrowserState) -> DataTab:
     @handler
     def take_test(inputs: Inputs) -> Updates:
         choice, path = state.choice(inputs), sent_file(inputs[own_test])
-        app.datasets.set_validation(choice.data_id, path, path.name)
+        app.validation_files.set(choice.data_id, path, path.name)
         return tab.show(choice)
 
     @handler
@@ -212,14 +212,14 @@ def apply_action(app: App, choice: Choice, action: str, value: str) -> Choice:
     rows: Any = [int(at)] if at.isdecimal() else "all"
     data_id = choice.data_id
     if action == "accept":
-        app.datasets.accept(data_id, kind, rows)
+        app.fixes.accept(data_id, kind, rows)
     elif action == "accept-all":
         for wrong in issues_panel.must_fix(app.datasets.state(choice)):
-            app.datasets.accept(data_id, wrong, "all")
+            app.fixes.accept(data_id, wrong, "all")
     elif action == "refuse":
-        app.datasets.refuse(data_id, kind, rows)
+        app.fixes.refuse(data_id, kind, rows)
     elif action == "undo":
-        app.datasets.undo(data_id, kind)
+        app.fixes.undo(data_id, kind)
     elif action == "look" and value.isdecimal():
         return choice.replace(row=int(value))
     elif action in ("how", "as-found", "join-cells"):
@@ -243,10 +243,10 @@ def apply_action(app: App, choice: Choice, action: str, value: str) -> Choice:
         app.datasets.delete(value)
     elif action.startswith("set-instruction:") and "instruction" in (form := components.fields(value)):
         require_open(choice, action.partition(":")[2])
-        app.datasets.set_instruction(data_id, form["instruction"])
+        app.edits.set_instruction(data_id, form["instruction"])
     elif action == "remove-instruction":
         require_open(choice, value)
-        app.datasets.set_instruction(data_id, "")
+        app.edits.set_instruction(data_id, "")
     elif action == "write-examples":
         return choice.replace(data_id=app.writing.start(data_id), row=1, passage=1)
     elif action == "go-passage" and value.isdecimal():
@@ -254,7 +254,7 @@ def apply_action(app: App, choice: Choice, action: str, value: str) -> Choice:
     elif action.startswith("save-passage:"):
         return _save_passage(app, choice, action.removeprefix("save-passage:"), components.fields(value))
     elif action == "clear-test":
-        app.datasets.clear_validation(data_id)
+        app.validation_files.clear(data_id)
     elif action == "cancel":
         app.datasets.cancel_import(choice)
         return choice.replace(import_id="")
