@@ -8,7 +8,7 @@ from tests.ui.fake_evaluations import FakeBlindTests, FakeEvaluations, FakePromp
 from tests.ui.fake_models import FakeAdvice, FakeHfJobs, FakeHubPushes, FakeModelImports, FakeModels
 from tests.ui.fake_records import DATA
 from tests.ui.fake_results import FakeCorrections, FakeDocuments, FakeEndpoints, FakeResults
-from tests.ui.fake_runs import FakeRetries, FakeRuns, FakeVersions
+from tests.ui.fake_runs import FakePlanning, FakeRetries, FakeRuns, FakeVersions
 from ui.services.selection import Choice
 
 
@@ -25,7 +25,8 @@ class FakeApp:
         self.edits = FakeEdits(self.datasets)
         self.writing = FakeWriting()
         self.hub_data = FakeHubData()
-        self.runs = FakeRuns(self.datasets)
+        self.runs = FakeRuns()
+        self.planning = FakePlanning(self.runs, self.datasets)
         self.retries = FakeRetries(self.runs)
         self.versions = FakeVersions(self.runs)
         self.results = FakeResults(self.runs)

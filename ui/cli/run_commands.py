@@ -115,7 +115,7 @@ def _start(app: App, options: argparse.Namespace) -> str:
     for warning in warnings(checked.fixed_report):
         say(warning)
     evaluate = not options.no_evaluation
-    return app.runs.start(data_id, model_id, settings, options.name or "", evaluate=evaluate, version=version)
+    return app.planning.start(data_id, model_id, settings, options.name or "", evaluate=evaluate, version=version)
 
 
 def runs(options: argparse.Namespace, workspace: Workspace) -> Answer:

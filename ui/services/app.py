@@ -6,7 +6,8 @@
     edits.py      examples edited as forms
     writing.py    examples written about a text
     hub_data.py   examples from the Hugging Face hub
-    runs.py       training runs: planned, started, followed
+    planning.py   what a training would do, and its start
+    runs.py       training runs: followed, listed, deleted
     results.py    trying and exporting trained models
     documents.py  long documents, answered piece by piece
     retries.py    runs again with one change
@@ -55,6 +56,7 @@ from ui.services.hub_pushes import HubPushService
 from ui.services.imports import DatasetImports
 from ui.services.model_imports import ModelImportService
 from ui.services.models import ModelService
+from ui.services.planning import PlanningService
 from ui.services.prompt_trials import PromptTrialService
 from ui.services.results import ResultService
 from ui.services.retries import RetryService
@@ -109,7 +111,8 @@ class App:
         self.writing = WritingService(self.dataset_store)
         self.hub_data = HubDataService(self._imports, self.models, workspace.cache, policy)
         queue = shared.queue if shared else None
-        self.runs = RunService(workspace, self.runner, self.models, self.datasets, policy, queue, gpu)
+        self.runs = RunService(workspace, self.runner, self.models, policy, queue, gpu)
+        self.planning = PlanningService(workspace, self.runner, self.models, self.datasets, self.runs, policy.limits)
         self.retries = RetryService(self.runner, self.runs)
         chat = ChatSession(workspace, self.runs.is_training, shared.seats if shared else None)
         self.results = ResultService(workspace, self.runner, self.runs, chat)

@@ -77,7 +77,9 @@ def test_check_has_the_promised_keys(app: Shell) -> None:
 
 def test_runs_are_listed_with_their_model_data_and_losses(app: Shell) -> None:
     services = App(app.workspace)
-    run_id = services.runs.start(services.datasets.add(SAMPLES / "orders.jsonl", "orders.jsonl"), "", TrainSettings())
+    run_id = services.planning.start(
+        services.datasets.add(SAMPLES / "orders.jsonl", "orders.jsonl"), "", TrainSettings()
+    )
     folder = JobFolder(app.workspace.run_folder(run_id))
     result = {"first_eval_loss": 3.1, "eval_loss": 1.2, "eval_step": 20, "best_step": 20}
     folder.write_status(folder.status().ended_as(State.COMPLETED, result=result))
@@ -445,7 +447,9 @@ def test_a_run_that_does_not_exist_can_not_be_continued(app: Shell) -> None:
 
 def test_a_run_gets_a_name_and_a_note(app: Shell) -> None:
     services = App(app.workspace)
-    run_id = services.runs.start(services.datasets.add(SAMPLES / "orders.jsonl", "orders.jsonl"), "", TrainSettings())
+    run_id = services.planning.start(
+        services.datasets.add(SAMPLES / "orders.jsonl", "orders.jsonl"), "", TrainSettings()
+    )
     assert app("rename", run_id, "Rosie")["name"] == "Rosie"
     assert app("note", run_id, "Knows the shop.")["note"] == "Knows the shop."
     (listed,) = app("runs")["runs"]

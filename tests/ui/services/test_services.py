@@ -42,7 +42,7 @@ def app(workspace_with_model: Workspace) -> App:
 def test_the_validation_share_is_the_one_in_the_settings(app: App) -> None:
     data_id = app.datasets.add(SAMPLES / "orders.jsonl", "orders.jsonl")
     for fraction, rows in ((0.0, 0), (0.1, 24), (0.5, 120)):
-        plan = app.runs.plan(data_id, "", TrainSettings(validation_fraction=fraction))
+        plan = app.planning.plan(data_id, "", TrainSettings(validation_fraction=fraction))
         assert (plan.train_rows, plan.set_aside, plan.validation_rows) == (240 - rows, rows, rows // 2)
         assert plan.chooses is (rows > 0)
         assert str(rows // 2 + 40) in plan.proves, "those of the sample, too"
@@ -68,12 +68,12 @@ def test_a_persons_own_validation_file_is_used(app: App) -> None:
     data_id = app.datasets.add(SAMPLES / "orders.jsonl", "orders.jsonl")
     app.validation_files.set(data_id, SAMPLES / "orders.held_out.jsonl", "mine.jsonl")
     own = [json.loads(line) for line in (SAMPLES / "orders.held_out.jsonl").read_text("utf-8").splitlines()]
-    state, plan = app.datasets.state(Choice(data_id=data_id)), app.runs.plan(data_id, "", TrainSettings(seed=5))
+    state, plan = app.datasets.state(Choice(data_id=data_id)), app.planning.plan(data_id, "", TrainSettings(seed=5))
     assert (state.validation_name, state.report.split.validation) == ("mine.jsonl", len(own))
     assert (plan.train_rows, plan.set_aside) == (state.report.split.train, len(own))
     assert plan.validation_rows == 20
     assert "6 of the 20" in plan.proves
-    run_id = app.runs.start(data_id, "", TrainSettings(seed=5))
+    run_id = app.planning.start(data_id, "", TrainSettings(seed=5))
     assert app.runs.spec(run_id).data.validation_rows == len(own) // 2
     _, validation = read_rows(app.runner.folder(run_id))
     tokenizer = app.models.tokenizer("")
@@ -86,26 +86,26 @@ def test_a_persons_own_validation_file_is_used(app: App) -> None:
     app.validation_files.clear(data_id)
     assert (
         app.datasets.state(Choice(data_id=data_id)).validation_name,
-        app.runs.plan(data_id, "", TrainSettings()).set_aside,
+        app.planning.plan(data_id, "", TrainSettings()).set_aside,
     ) == ("", 24)
 
 
 def test_the_questions_that_a_sample_adds_are_counted(app: App) -> None:
     """The orders sample sets 12 rows aside to judge and adds 40 questions; a person's own file replaces these."""
     data_id = app.datasets.add(SAMPLES / "orders.jsonl", "orders.jsonl")
-    proves = app.runs.plan(data_id, "", TrainSettings()).proves
+    proves = app.planning.plan(data_id, "", TrainSettings()).proves
     assert "40 extra" in proves
     assert "of the 52" in proves
     assert proves in app.datasets.state(Choice(data_id=data_id)).split_summary
     app.validation_files.set(data_id, SAMPLES / "orders.held_out.jsonl", "mine.jsonl")
-    assert "extra" not in app.runs.plan(data_id, "", TrainSettings()).proves
+    assert "extra" not in app.planning.plan(data_id, "", TrainSettings()).proves
 
 
 def test_a_run_does_what_its_plan_said(app: App) -> None:
     data_id = app.datasets.add(SAMPLES / "orders.jsonl", "orders.jsonl")
     settings = app.advice.settings("extract", data_id).settings.changed(max_steps=7)
-    plan = app.runs.plan(data_id, "", settings)
-    spec = app.runs.spec(app.runs.start(data_id, "", settings))
+    plan = app.planning.plan(data_id, "", settings)
+    spec = app.runs.spec(app.planning.start(data_id, "", settings))
     assert (spec.settings, spec.data.train_rows, spec.data.longest) == (settings, plan.train_rows, plan.longest)
     assert (plan.steps, plan.blocked) == (7, "")
 
@@ -114,9 +114,9 @@ def test_nothing_trains_while_the_graphics_card_that_should_cannot(app: App) -> 
     data_id = app.datasets.add(SAMPLES / "orders.jsonl", "orders.jsonl")
     problem = MachineProblem(what="The card has no driver.", next="Install it.", blocks_training=True)
     app.models._probe = app.models.probe().model_copy(update={"problems": (problem,)})
-    assert problem.what in app.runs.plan(data_id, "", TrainSettings()).blocked
+    assert problem.what in app.planning.plan(data_id, "", TrainSettings()).blocked
     with pytest.raises(UnusableGpu, match="no driver"):
-        app.runs.start(data_id, "", TrainSettings())
+        app.planning.start(data_id, "", TrainSettings())
     app.models._probed -= 61
     assert not app.models.probe().blocked, "looked at again after a minute: the driver may work by now"
 
@@ -127,7 +127,7 @@ def test_an_estimate_advises_and_only_weights_that_do_not_fit_prevent_a_training
     def plan_with(free: int) -> Plan:
         machine = Hardware(memory_total_mib=4096, memory_available_mib=free)
         app.models._probe = app.models.probe().model_copy(update={"hardware": machine})
-        return app.runs.plan(data_id, "", TrainSettings())
+        return app.planning.plan(data_id, "", TrainSettings())
 
     ample, scarce, hopeless = plan_with(4000), plan_with(1300), plan_with(700)
     assert [plan.blocked != "" for plan in (ample, scarce, hopeless)] == [False, False, True]
@@ -138,25 +138,25 @@ def test_an_estimate_advises_and_only_weights_that_do_not_fit_prevent_a_training
 def test_a_plan_shows_measured_and_computed_memory(app: App) -> None:
     data_id = app.datasets.add(SAMPLES / "orders.jsonl", "orders.jsonl")
     settings = app.advice.settings("extract", data_id).settings
-    computed = app.runs.plan(data_id, "", settings)
-    spec = app.runs.spec(app.runs.start(data_id, "", settings))
+    computed = app.planning.plan(data_id, "", settings)
+    spec = app.runs.spec(app.planning.start(data_id, "", settings))
     measured = Measured(
         settings=settings, memory_mib=2000, startup=10, seconds_per_step=2, tokens_per_second=400,
         evaluation_seconds=0, sample_seconds=0,
     )  # fmt: skip
     measurements.store(app.workspace, spec, measured)
-    plan = app.runs.plan(data_id, "", settings)
+    plan = app.planning.plan(data_id, "", settings)
     assert (plan.memory_measured, plan.memory_mib) == (True, 2000)
     assert plan.memory_computed_mib == computed.memory_mib
     assert plan.seconds is not None
     assert plan.seconds[0] < 10 + 2 * plan.steps < plan.seconds[1]
-    other = app.runs.plan(data_id, "", settings.changed(lora_rank=64))
+    other = app.planning.plan(data_id, "", settings.changed(lora_rank=64))
     assert not other.memory_measured
 
 
 def test_the_larger_of_measured_and_computed_memory_counts(app: App) -> None:
     data_id = app.datasets.add(SAMPLES / "orders.jsonl", "orders.jsonl")
-    computed = app.runs.plan(data_id, "", app.advice.settings("extract", data_id).settings)
+    computed = app.planning.plan(data_id, "", app.advice.settings("extract", data_id).settings)
     few_steps = Measured(
         settings=computed.settings, memory_mib=700, startup=10, seconds_per_step=2, tokens_per_second=400,
         evaluation_seconds=0, sample_seconds=0,
@@ -172,7 +172,7 @@ def test_the_longest_validation_row_counts_in_plan_and_measurement(app: App) -> 
     own.write_text(json.dumps({"messages": turns}))
     app.validation_files.set(data_id, own, "own.jsonl")
     settings = TrainSettings(max_length=1024)
-    plan, run_id = app.runs.plan(data_id, "", settings), app.runs.start(data_id, "", settings)
+    plan, run_id = app.planning.plan(data_id, "", settings), app.planning.start(data_id, "", settings)
     assert [one.expected for one in app.results.unseen_questions(run_id)] == ["so"], "not the sample's own questions"
     spec = app.runs.spec(run_id)
     assert plan.longest == spec.data.longest > 400
@@ -181,12 +181,12 @@ def test_the_longest_validation_row_counts_in_plan_and_measurement(app: App) -> 
         evaluation_seconds=0, sample_seconds=0,
     )  # fmt: skip
     measurements.store(app.workspace, spec, measured)
-    assert app.runs.plan(data_id, "", settings).memory_measured_mib == 2000
+    assert app.planning.plan(data_id, "", settings).memory_measured_mib == 2000
 
 
 def test_a_failed_run_cannot_be_tried_or_exported(app: App) -> None:
     data_id = app.datasets.add(SAMPLES / "orders.jsonl", "orders.jsonl")
-    run_id = app.runs.start(data_id, "", TrainSettings())
+    run_id = app.planning.start(data_id, "", TrainSettings())
     folder = JobFolder(app.workspace.run_folder(run_id))
     (folder.path / "result" / "adapter").mkdir(parents=True)
     folder.write_status(folder.status().ended_as(State.FAILED))
@@ -198,7 +198,7 @@ def test_a_failed_run_cannot_be_tried_or_exported(app: App) -> None:
 
 def test_a_run_stopped_before_its_first_step_breaks_no_tab(app: App) -> None:
     data_id = app.datasets.add(SAMPLES / "orders.jsonl", "orders.jsonl")
-    run_id = app.runs.start(data_id, "", TrainSettings())
+    run_id = app.planning.start(data_id, "", TrainSettings())
     folder = JobFolder(app.workspace.run_folder(run_id))
     folder.write_status(folder.status().ended_as(State.STOPPED, result={"state": "stopped", "steps": 0}))
     drawn, choice = tabs(app), Choice(data_id=data_id, run_id=run_id)
@@ -274,7 +274,7 @@ def test_checks_and_preview_use_the_planned_length(app: App) -> None:
     rows = [*(good % (i, i) for i in range(20)), good % ("this " * 300, 7)]
     choice = Choice(data_id=app.dataset_store.add_text("\n".join(rows)), settings={"max_length": 128}, row=21)
     state = app.datasets.state(choice)
-    assert state.blocked == app.runs.plan(choice.data_id, "", TrainSettings(max_length=128)).blocked != ""
+    assert state.blocked == app.planning.plan(choice.data_id, "", TrainSettings(max_length=128)).blocked != ""
     assert app.datasets.state(choice.replace(settings={})).blocked == ""
     shown = app.datasets.preview(choice)
     assert sum(piece.tokens for piece in shown.pieces) == 128
@@ -283,7 +283,7 @@ def test_checks_and_preview_use_the_planned_length(app: App) -> None:
     app.fixes.accept(choice.data_id, "answer_vanishes", "all")
     assert (app.datasets.state(choice).blocked, app.datasets.write_files(choice).changes) == ("", 1)
     story = Choice(data_id=app.dataset_store.add_text("Once there was a lamp. " * 2000), settings={"max_length": 512})
-    pieces = app.runs.plan(story.data_id, "", TrainSettings(max_length=512)).train_rows
+    pieces = app.planning.plan(story.data_id, "", TrainSettings(max_length=512)).train_rows
     assert len(app.datasets.preview(story).pieces) == pieces > 10
     assert f"{pieces} pieces of at most 512 tokens" in app.datasets.state(story).split_summary
 
@@ -318,9 +318,9 @@ def test_a_simulated_machine_shows_everything_and_trains_nothing(app: App) -> No
     assert found.model.parameters > 7e9
     assert simulated.models.probe().sentences[0].startswith("RTX 4090")
     data_id = simulated.datasets.add(SAMPLES / "orders.jsonl", "orders.jsonl")
-    assert "only simulated" in simulated.runs.plan(data_id, "", TrainSettings()).blocked
+    assert "only simulated" in simulated.planning.plan(data_id, "", TrainSettings()).blocked
     with pytest.raises(BadInput, match="only simulated"):
-        simulated.runs.start(data_id, "", TrainSettings())
+        simulated.planning.start(data_id, "", TrainSettings())
 
 
 @pytest.mark.parametrize(
@@ -343,22 +343,22 @@ def test_an_impossible_run_is_rejected_and_leaves_nothing(
         data_id = app.datasets.add(SAMPLES / "orders.jsonl", "orders.jsonl")
         monkeypatch.setattr(preconditions.shutil, "disk_usage", lambda _: SimpleNamespace(free=65 << 20))
     with pytest.raises(ApprenticeError, match=words):
-        app.runs.start(data_id, "", TrainSettings(**settings, validation_fraction=0))
+        app.planning.start(data_id, "", TrainSettings(**settings, validation_fraction=0))
     assert app.runner.jobs() == []
     assert list(app.workspace.runs.iterdir()) == []
 
 
 def test_a_full_disk_blocks_the_plan(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
     data_id = app.datasets.add(SAMPLES / "orders.jsonl", "orders.jsonl")
-    assert app.runs.plan(data_id, "", TrainSettings()).blocked == ""
+    assert app.planning.plan(data_id, "", TrainSettings()).blocked == ""
     full = app.models.hardware().model_copy(update={"disk_free_mib": 65})
     monkeypatch.setattr(app.models, "probe", lambda: Probe.of(full))
-    assert "disk space (computed)" in app.runs.plan(data_id, "", TrainSettings()).blocked
+    assert "disk space (computed)" in app.planning.plan(data_id, "", TrainSettings()).blocked
 
 
 def test_an_evaluation_is_counted_cancelled_and_deleted_with_its_run(app: App) -> None:
     data_id = app.datasets.add(SAMPLES / "orders.jsonl", "orders.jsonl")
-    run_id = app.runs.start(data_id, "", TrainSettings(validation_fraction=0.5))
+    run_id = app.planning.start(data_id, "", TrainSettings(validation_fraction=0.5))
     folder = JobFolder(app.workspace.run_folder(run_id))
     folder.write_status(folder.status().ended_as(State.STOPPED))
     (folder.path / "result" / "adapter").mkdir(parents=True)
@@ -383,7 +383,7 @@ def test_an_evaluation_is_counted_cancelled_and_deleted_with_its_run(app: App) -
 def trained(app: App) -> tuple[str, JobFolder]:
     """A run that completed with a model, and its folder."""
     data_id = app.datasets.add(SAMPLES / "orders.jsonl", "orders.jsonl")
-    run_id = app.runs.start(data_id, "", TrainSettings())
+    run_id = app.planning.start(data_id, "", TrainSettings())
     folder = JobFolder(app.workspace.run_folder(run_id))
     (folder.path / "result" / "adapter").mkdir(parents=True)
     folder.write_status(folder.status().ended_as(State.COMPLETED))
@@ -478,7 +478,7 @@ def test_check_again_measures_the_speed_and_keeps_one_job(app: App) -> None:
 
 def test_an_import_keeps_the_open_run_until_the_new_examples_go_to_training(app: App) -> None:
     orders = app.datasets.add(SAMPLES / "orders.jsonl", "orders.jsonl")
-    run_id = app.runs.start(orders, "", TrainSettings())
+    run_id = app.planning.start(orders, "", TrainSettings())
     imported = app.datasets.import_file(SAMPLES / "support.jsonl", "support.jsonl")
     choice = Choice(data_id=orders, run_id=run_id, import_id=imported)
     assert app.for_training(choice) == choice
