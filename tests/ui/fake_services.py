@@ -5,7 +5,7 @@ from __future__ import annotations
 from backend.hosting.policy import HOME
 from tests.ui.fake_datasets import FakeDatasets, FakeEdits, FakeFixes, FakeHubData, FakeValidationFiles, FakeWriting
 from tests.ui.fake_evaluations import FakeBlindTests, FakeEvaluations, FakePromptTrials
-from tests.ui.fake_models import FakeAdvice, FakeHfJobs, FakeHubPushes, FakeModelImports, FakeModels
+from tests.ui.fake_models import FakeAdvice, FakeDownloads, FakeHfJobs, FakeHubPushes, FakeModelImports, FakeModels
 from tests.ui.fake_records import DATA
 from tests.ui.fake_results import FakeCorrections, FakeDocuments, FakeEndpoints, FakeResults
 from tests.ui.fake_runs import FakePlanning, FakeRetries, FakeRuns, FakeVersions
@@ -19,6 +19,7 @@ class FakeApp:
 
     def __init__(self) -> None:
         self.models = FakeModels()
+        self.downloads = FakeDownloads()
         self.advice = FakeAdvice(self.models)
         self.datasets = FakeDatasets()
         self.fixes, self.validation_files = FakeFixes(self.datasets), FakeValidationFiles()

@@ -1,6 +1,7 @@
 """The application behind the page and the command line: its services, composed for one workspace.
 
     models.py     the machine and the models on it
+    downloads.py  models from the hub, and the access token
     advice.py     which model and settings suit the machine, the task and the data
     datasets.py   datasets: imported, checked, previewed
     edits.py      examples edited as forms
@@ -46,6 +47,7 @@ from ui.services.chat import ChatSession
 from ui.services.corrections import CorrectionService
 from ui.services.datasets import DatasetService
 from ui.services.documents import DocumentService
+from ui.services.downloads import DownloadService
 from ui.services.edits import EditService
 from ui.services.endpoints import EndpointService
 from ui.services.evaluations import EvaluationService
@@ -104,6 +106,7 @@ class App:
         self.models = (
             shared.models if shared else ModelService(workspace, self.runner, simulated, open_to_network, policy)
         )
+        self.downloads = DownloadService(workspace, self.runner, self.models, policy)
         self.advice = AdviceService(self.models, self._imports, shared.recommended if shared else None)
         self.datasets = DatasetService(workspace.exports, self._imports, self.models, self.advice)
         self.fixes, self.validation_files = FixChoices(self.dataset_store), ValidationFiles(self.dataset_store)
@@ -219,8 +222,8 @@ class App:
     def remove_model(self, model_id: str) -> float:
         """Deletes a downloaded model, or a partial download, and returns the MiB freed.
 
-        Raises BadInput while a run or an endpoint needs it, NotInDemo in a demo, and whatever `ModelService.remove`
-        raises.
+        Raises BadInput while a run or an endpoint needs it, NotInDemo in a demo, and whatever
+        `DownloadService.remove` raises.
         """
         self.policy.require(Feature.DELETE_MODEL)
         entry = catalogue.find(model_id)
@@ -230,7 +233,7 @@ class App:
         if served and self.runs.is_readable(served.run_id) and self.runs.spec(served.run_id).model.id == entry.id:
             raise BadInput(f"{entry.name} is being used by other programs.", _SERVED, _STOP_SERVING)
         self.results.stop_chat()
-        return self.models.remove(entry)
+        return self.downloads.remove(entry)
 
     def delete_run(self, run_id: str) -> None:
         """Deletes a run, and closes the chat if it is about this run. Raises RunProblem, also while it is served."""

@@ -14,10 +14,9 @@ from tests.ui.fake_services import FakeApp
 from ui.services.app import App
 
 SERVICES = (
-    "models", "advice", "datasets", "fixes", "validation_files", "edits", "hub_data", "writing", "planning", "runs",
-    "retries", "versions", "results", "documents",
-    "prompt_trials", "evaluations", "blind_tests", "corrections", "endpoints", "hf_jobs",
-    "hub_pushes", "model_imports",
+    "models", "downloads", "advice", "datasets", "fixes", "validation_files", "edits", "hub_data", "writing",
+    "planning", "runs", "retries", "versions", "results", "documents", "prompt_trials", "evaluations",
+    "blind_tests", "corrections", "endpoints", "hf_jobs", "hub_pushes", "model_imports",
 )  # fmt: skip
 
 

@@ -215,7 +215,7 @@ def test_a_run_stopped_before_its_first_step_breaks_no_tab(app: App) -> None:
 
 def test_a_partial_download_can_be_deleted(app: App) -> None:
     model_id = "HuggingFaceTB/SmolLM2-360M-Instruct"
-    job = app.models.download(model_id)
+    job = app.downloads.start(model_id)
     app.runner.stop(job)
     part = app.workspace.models / ".HuggingFaceTB--SmolLM2-360M-Instruct.part"
     part.mkdir()
@@ -233,8 +233,8 @@ def test_a_partial_download_can_be_deleted(app: App) -> None:
 
 
 def test_a_damaged_download_is_skipped(app: App) -> None:
-    sound = app.models.download("HuggingFaceTB/SmolLM2-360M-Instruct")
-    damaged = app.models.download("Qwen/Qwen2.5-0.5B-Instruct")
+    sound = app.downloads.start("HuggingFaceTB/SmolLM2-360M-Instruct")
+    damaged = app.downloads.start("Qwen/Qwen2.5-0.5B-Instruct")
     (app.workspace.run_folder(damaged) / "spec.json").write_text("{")
     assert [(model, job.id) for model, job in app.models.downloads().items()] == [
         ("HuggingFaceTB/SmolLM2-360M-Instruct", sound)

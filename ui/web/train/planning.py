@@ -117,7 +117,7 @@ class Planning:
         """How to get the chosen model, if it is not on this computer yet."""
         if not choice.model_id or self.app.models.simulated or self.app.models.is_ready(choice.model_id):
             return components.EMPTY
-        found = self.app.models.download_status(choice.model_id)
+        found = self.app.downloads.status(choice.model_id)
         if found.model.bundled:
             return components.EMPTY
         return components.card(f"{found.model.name} is not on this computer yet", download_card.fetching(found))
