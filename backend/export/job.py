@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from backend.export import gguf_files, programs, script, script_check, steps, take_home
-from backend.export.request import HOME, ExportRequest, Stopped
+from backend.export.formats import HOME
+from backend.export.request import ExportRequest, Stopped
 from backend.export.take_home import Maker
 from backend.files import manifest
 from backend.files.listing import files_in

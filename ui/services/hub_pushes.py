@@ -8,8 +8,8 @@ from pathlib import Path
 
 from backend.errors import RunProblem
 from backend.export import hub_push, model_card, model_space
+from backend.export.formats import slug
 from backend.export.hub_push import Form
-from backend.export.request import slug
 from backend.hosting.policy import HOME, Feature, Policy
 from backend.records.units import MIB
 from jobs.records import Job

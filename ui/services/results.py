@@ -11,7 +11,7 @@ from typing import Any
 
 from backend.chat.client import PaneCheck
 from backend.errors import ApprenticeError, RunProblem
-from backend.export.request import HOME, slug
+from backend.export.formats import HOME, slug
 from backend.models import four_bit, local
 from backend.records.units import MIB
 from backend.runs.conversations import usual_instruction
