@@ -13,7 +13,8 @@ from backend.settings import Workspace
 from tests.ui.web.test_page import tabs
 from ui.services.app import App
 from ui.services.selection import Choice
-from ui.web.data.tab import DataTab, apply_action
+from ui.web.data.actions import apply_action
+from ui.web.data.tab import DataTab
 
 GOOD = "".join(
     f'{{"question": "Where is shop number {n * 7919}?", "answer": "On {n * 613} Elm."}}\n' for n in range(20)

@@ -20,7 +20,7 @@ from ui.services import imports as dataset_imports
 from ui.services.app import App
 from ui.services.selection import Choice
 from ui.web.data import issues, read_options
-from ui.web.data.tab import apply_action
+from ui.web.data.actions import apply_action
 from ui.web.page import Page
 
 ROW = '{"messages": [{"role": "user", "content": "what is %d?"}, {"role": "assistant", "content": "number %d"}]}\n'

@@ -12,7 +12,7 @@ from backend.settings import Workspace
 from tests.ui.web.test_page import tabs
 from ui.services.app import App
 from ui.services.selection import Choice
-from ui.web.data.tab import apply_action
+from ui.web.data.actions import apply_action
 
 TEXT = "\n\n".join(f"Part {n}. " + f"In town {n} we bake bread and rolls at night. " * 16 for n in range(1, 21))
 
