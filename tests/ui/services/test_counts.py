@@ -4,12 +4,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
-from backend.settings import Workspace
 from tests.ui.web.test_page import tabs
 from ui.services.app import App
 from ui.services.selection import Choice
@@ -25,13 +21,6 @@ FAULTY = (
     '{"question": "Who owns the bakery at the corner?", "answer": ""}\n'
     '{"question": "What is it call'  # can't be read
 )
-
-
-@pytest.fixture
-def app(tmp_path: Path) -> Iterator[App]:
-    made = App(Workspace.open(tmp_path / "workspace"))
-    yield made
-    made.close()
 
 
 def number(pattern: str, shown: object) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,18 +10,10 @@ import pytest
 
 from backend.errors import ApprenticeError, BadInput
 from backend.records.rows import Row
-from backend.settings import Workspace
 from tests.backend.datasets.builders import clean_row
 from ui.services.app import App
 from ui.services.edited_examples import LONGEST
 from ui.services.selection import Choice
-
-
-@pytest.fixture
-def app(tmp_path: Path) -> Iterator[App]:
-    made = App(Workspace.open(tmp_path / "workspace"))
-    yield made
-    made.close()
 
 
 def add(app: App, rows: list[Any], tmp_path: Path) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,6 @@ import pytest
 
 from backend.datasets.options import Cancelled
 from backend.errors import BadInput
-from backend.settings import Workspace
 from tests.ui.conftest import page_of
 from tests.ui.web.test_page import tabs
 from ui.services import imports as dataset_imports
@@ -25,13 +23,6 @@ from ui.web.page import Page
 
 ROW = '{"messages": [{"role": "user", "content": "what is %d?"}, {"role": "assistant", "content": "number %d"}]}\n'
 PATIENCE = 60.0  # seconds, for a busy computer
-
-
-@pytest.fixture
-def app(tmp_path: Path) -> Iterator[App]:
-    made = App(Workspace.open(tmp_path / "workspace"))
-    yield made
-    made.close()
 
 
 @pytest.fixture
