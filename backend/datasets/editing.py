@@ -15,8 +15,8 @@ from backend.datasets.edits import Edit, with_instruction
 from backend.datasets.info import DatasetInfo
 from backend.datasets.options import Limits, RowFault
 from backend.datasets.store import DatasetStore
+from backend.datasets.stored_info import not_saved
 from backend.errors import BadInput
-from backend.files.disk_errors import not_saved
 from backend.records.rows import Dataset, Message, Row
 
 LONGEST_INSTRUCTION = 20_000  # characters

@@ -21,8 +21,8 @@ from backend.datasets import hub_splits
 from backend.datasets.hub_splits import HubSplit
 from backend.datasets.options import Cancelled, Limits
 from backend.datasets.read.source import ByteSource, line_blocks, open_path, too_large
-from backend.errors import BadInput, NotEnough
-from backend.files.disk_errors import not_saved
+from backend.errors import BadInput, NotEnough, WorkspaceProblem
+from backend.files.disk_errors import disk_words
 from backend.models.hub import RemoteFile, Repository
 from backend.records.units import MIB
 
@@ -108,7 +108,7 @@ def download(
         with Repository(found.id, found.id, found.gated, "data set") as hub, FileLock(folder / ".lock"):
             return _downloaded(hub, found, split, rows, folder, bar)
     except OSError as error:
-        raise not_saved("The data set", error) from error
+        raise WorkspaceProblem("The data set could not be saved.", *disk_words(error)) from error
 
 
 def _downloaded(

@@ -24,11 +24,11 @@ from backend.datasets.options import Limits
 from backend.datasets.read.source import require_file
 from backend.datasets.stored_edits import StoredEdits
 from backend.datasets.stored_files import USUAL, Options, StoredFiles, options_key
-from backend.datasets.stored_info import StoredInfo
+from backend.datasets.stored_info import StoredInfo, not_saved
 from backend.datasets.token_counts import TargetModel, TokenCounter
 from backend.errors import ApprenticeError, BadInput, WorkspaceProblem
 from backend.files.atomic import fsync, fsync_names, replace_file
-from backend.files.disk_errors import disk_words, not_saved
+from backend.files.disk_errors import disk_words
 from backend.files.manifest import digest
 from backend.records.lengths import UNLIMITED, LengthLimits
 from backend.records.rows import Dataset

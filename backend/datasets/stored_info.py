@@ -11,9 +11,9 @@ from pathlib import Path
 from filelock import FileLock
 
 from backend.datasets.info import DatasetInfo
-from backend.errors import BadInput
+from backend.errors import BadInput, WorkspaceProblem
 from backend.files.atomic import write_text
-from backend.files.disk_errors import not_saved
+from backend.files.disk_errors import disk_words
 from backend.settings import child_path
 
 
@@ -54,3 +54,8 @@ class StoredInfo:
     def write(self, data_id: str, info: DatasetInfo) -> None:
         """Stores the facts of a new dataset. Raises OSError."""
         write_text(child_path(self._root, data_id) / "info.json", json.dumps(asdict(info), ensure_ascii=False))
+
+
+def not_saved(what: str, error: OSError) -> WorkspaceProblem:
+    """The error when `what` could not be written."""
+    return WorkspaceProblem(f"{what} could not be saved.", *disk_words(error))

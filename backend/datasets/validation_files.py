@@ -10,8 +10,8 @@ from pathlib import Path
 from backend.datasets.dataset import require_compatible
 from backend.datasets.info import DatasetInfo
 from backend.datasets.store import DatasetStore
+from backend.datasets.stored_info import not_saved
 from backend.files.atomic import fsync
-from backend.files.disk_errors import not_saved
 from backend.settings import child_path, new_id
 
 

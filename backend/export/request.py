@@ -35,6 +35,7 @@ from backend.runs.token_rows import TokenRow, read_rows
 from backend.training import oom
 from backend.training.device import Device
 from backend.training.state.resume import DEVICE
+from backend.work import JobContext
 
 log = logging.getLogger(__name__)
 
@@ -71,7 +72,7 @@ class ExportRequest:
 
     CHECKS: ClassVar = ("parity", "merge", "loss", "template", "same", "task", "smoke")  # by their names in `result`
 
-    context: Any
+    context: JobContext
     to: str
     run: RunSpec
     run_folder: Path
@@ -83,7 +84,7 @@ class ExportRequest:
     result: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, context: Any) -> ExportRequest:
+    def of(cls, context: JobContext) -> ExportRequest:
         """The request in `context.spec`. Raises BadSetting if it is invalid, RunProblem if there is no such run."""
         try:
             spec = ExportSpec.model_validate(context.spec)

@@ -8,8 +8,6 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from backend.errors import WorkspaceProblem
-
 FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}  # no space left, or over a quota
 _WRITE_PROTECTED = 19  # Windows
 
@@ -25,11 +23,6 @@ def disk_words(error: OSError) -> tuple[str, str]:
     if error.errno == errno.EIO:
         return "The disk reported an error; it may be damaged.", "Check the disk, then try again."
     return f"The system reports: {error.strerror or error}.", "Check the disk, then try again."
-
-
-def not_saved(what: str, error: OSError) -> WorkspaceProblem:
-    """The error when `what` could not be written."""
-    return WorkspaceProblem(f"{what} could not be saved.", *disk_words(error))
 
 
 @contextmanager
