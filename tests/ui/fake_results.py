@@ -8,8 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from backend.chat.client import PaneCheck
 from backend.chat.documents import Combine
+from backend.chat.replies import PaneCheck
 from backend.errors import BadInput
 from backend.records.rows import Message
 from jobs.records import State

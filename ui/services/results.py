@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from backend.chat.client import PaneCheck
+from backend.chat.replies import PaneCheck
 from backend.errors import ApprenticeError, RunProblem
 from backend.export.formats import HOME, slug
 from backend.models import four_bit, local

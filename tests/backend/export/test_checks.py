@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from backend.chat.client import Chunk
 from backend.chat.engine import Messages, Tools
+from backend.chat.replies import Chunk
 from backend.export import checks as export_checks
 from backend.tokens.tokenizer import ChatTokenizer
 
