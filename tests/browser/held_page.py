@@ -15,7 +15,7 @@ from backend.records.specs import TrainSettings
 from tests.ui.fake_datasets import FakeDatasets
 from tests.ui.fake_models import FakeAdvice
 from tests.ui.fake_page import serve
-from tests.ui.fake_results import FakeResults
+from tests.ui.fake_results import FakeChat, FakeResults
 from tests.ui.fake_runs import FakePlanning, FakeRuns
 from tests.ui.fake_services import FakeApp
 from ui.records.runs import Plan, UnseenQuestion
@@ -79,6 +79,7 @@ class HeldApp(FakeApp):
         self.advice = HeldAdvice(self.models)
         self.planning = HeldPlanning(self.runs, self.datasets, self._wait)
         self.results = HeldResults(self.runs, self._wait)
+        self.chat = FakeChat(self.results)
 
     def _wait(self) -> None:
         wait_while(self.file)

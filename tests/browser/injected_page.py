@@ -19,7 +19,7 @@ from tests.ui.fake_datasets import FakeDatasets, FakeEdits, FakeFixes
 from tests.ui.fake_evaluations import FakeBlindTests, FakeEvaluations
 from tests.ui.fake_page import serve
 from tests.ui.fake_records import job
-from tests.ui.fake_results import FakeCorrections, FakeResults
+from tests.ui.fake_results import FakeChat, FakeCorrections, FakeResults
 from tests.ui.fake_runs import FakePlanning, FakeRetries, FakeRuns
 from tests.ui.fake_services import FakeApp
 from ui.records.data import DatasetProgress
@@ -144,7 +144,9 @@ class InjectedApp(FakeApp):
         self.planning: Any = Injecting(FakePlanning(runs, datasets))
         self.runs: Any = Injecting(runs)
         self.retries: Any = Injecting(Retries(runs))
-        self.results: Any = Injecting(Results(runs))
+        results = Results(runs)
+        self.results: Any = Injecting(results)
+        self.chat: Any = Injecting(FakeChat(results))
         self.models: Any = Injecting(self.models)
         self.advice: Any = Injecting(self.advice)
         self.evaluations: Any = Evaluations(runs)

@@ -12,7 +12,7 @@ from backend.records.specs import TrainSettings
 from tests.ui.fake_datasets import FakeDatasets
 from tests.ui.fake_page import serve
 from tests.ui.fake_records import DATA
-from tests.ui.fake_results import FakeResults
+from tests.ui.fake_results import FakeChat, FakeResults
 from tests.ui.fake_runs import FakePlanning, FakeRuns
 from tests.ui.fake_services import FakeApp
 from ui.records.data import DatasetFiles, DatasetProgress, DatasetState
@@ -77,6 +77,7 @@ class LongApp(FakeApp):
         self.runs = LongRuns()
         self.planning = LongPlanning(self.runs, self.datasets)
         self.results = LongResults(self.runs)
+        self.chat = FakeChat(self.results)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from tests.ui.fake_datasets import FakeDatasets, FakeEdits, FakeFixes, FakeHubDa
 from tests.ui.fake_evaluations import FakeBlindTests, FakeEvaluations, FakePromptTrials
 from tests.ui.fake_models import FakeAdvice, FakeDownloads, FakeHfJobs, FakeHubPushes, FakeModelImports, FakeModels
 from tests.ui.fake_records import DATA
-from tests.ui.fake_results import FakeCorrections, FakeDocuments, FakeEndpoints, FakeResults
+from tests.ui.fake_results import FakeChat, FakeCorrections, FakeDocuments, FakeEndpoints, FakeResults
 from tests.ui.fake_runs import FakePlanning, FakeRetries, FakeRuns, FakeVersions
 from ui.services.selection import Choice
 
@@ -31,6 +31,7 @@ class FakeApp:
         self.retries = FakeRetries(self.runs)
         self.versions = FakeVersions(self.runs)
         self.results = FakeResults(self.runs)
+        self.chat = FakeChat(self.results)
         self.documents = FakeDocuments(self.results)
         self.prompt_trials = FakePromptTrials()
         self.evaluations = FakeEvaluations(self.runs)

@@ -9,6 +9,7 @@
     hub_data.py   examples from the Hugging Face hub
     planning.py   what a training would do, and its start
     runs.py       training runs: followed, listed, deleted
+    chat.py       the open chat
     results.py    trying and exporting trained models
     documents.py  long documents, answered piece by piece
     retries.py    runs again with one change
@@ -117,9 +118,9 @@ class App:
         self.runs = RunService(workspace, self.runner, self.models, policy, queue, gpu)
         self.planning = PlanningService(workspace, self.runner, self.models, self.datasets, self.runs, policy.limits)
         self.retries = RetryService(self.runner, self.runs)
-        chat = ChatSession(workspace, self.runs.is_training, shared.seats if shared else None)
-        self.results = ResultService(workspace, self.runner, self.runs, chat)
-        self.documents = DocumentService(self.runs, self.results)
+        self.chat = ChatSession(workspace, self.runs.is_training, shared.seats if shared else None)
+        self.results = ResultService(workspace, self.runner, self.runs, self.chat)
+        self.documents = DocumentService(self.runs, self.results, self.chat)
         self.prompt_trials = PromptTrialService(workspace, self.runner, self.datasets, self.models)
         self.versions = VersionService(self.runner, self.models, self.datasets, self.runs, self.results)
         self.evaluations = EvaluationService(self.runner, self.results)
@@ -139,7 +140,7 @@ class App:
     def _free_memory(self, lane: Lane) -> None:
         """Closes the open chat before a training starts: both may need most of the memory."""
         if lane == "training":
-            self.results.release_chat()
+            self.chat.release()
 
     def start(self) -> None:
         """Starts the queue, and what `prepare` does."""
@@ -161,7 +162,7 @@ class App:
     def close(self) -> None:
         """Ends the chat process and the runner's thread; jobs continue."""
         self._imports.close()
-        self.results.close()
+        self.chat.close()
         self.runner.close()
 
     def validated(self, choice: Choice) -> Choice:
@@ -232,7 +233,7 @@ class App:
         served = self.endpoints.current()
         if served and self.runs.is_readable(served.run_id) and self.runs.spec(served.run_id).model.id == entry.id:
             raise BadInput(f"{entry.name} is being used by other programs.", _SERVED, _STOP_SERVING)
-        self.results.stop_chat()
+        self.chat.stop()
         return self.downloads.remove(entry)
 
     def delete_run(self, run_id: str) -> None:
@@ -241,4 +242,4 @@ class App:
         if served and served.run_id == run_id:
             raise RunProblem("This model is being used by other programs.", _SERVED, _STOP_SERVING)
         self.runs.delete(run_id)
-        self.results.close_chat(run_id)
+        self.chat.close_run(run_id)

@@ -15,7 +15,7 @@ from ui.services.app import App
 
 SERVICES = (
     "models", "downloads", "advice", "datasets", "fixes", "validation_files", "edits", "hub_data", "writing",
-    "planning", "runs", "retries", "versions", "results", "documents", "prompt_trials", "evaluations",
+    "planning", "runs", "retries", "versions", "results", "chat", "documents", "prompt_trials", "evaluations",
     "blind_tests", "corrections", "endpoints", "hf_jobs", "hub_pushes", "model_imports",
 )  # fmt: skip
 
@@ -186,12 +186,12 @@ def test_names_are_found_however_the_page_reaches_them() -> None:
         "    jobs = self.app.hf_jobs\n"
         "    jobs.computer('')\n"
         "    page.app.validated(choice)\n"
-        "    handler(app.results.stop_chat)\n"
+        "    handler(app.chat.stop)\n"
         "    other.runs.start()\n"
     )
     assert set(used_names(source)) == {
         ("planning", "plan"),
         ("hf_jobs", "computer"),
         ("", "validated"),
-        ("results", "stop_chat"),
+        ("chat", "stop"),
     }
