@@ -61,7 +61,7 @@ def lock() -> Iterator[tuple[Path, int]]:
 
 def _resolve(uv: Path, lines: Sequence[str], *options: str) -> list[str]:
     """The exact version of each of these requirements and of all that they need, except the `UNPINNED`."""
-    command = [uv, "pip", "compile", "--quiet", "--no-header", "--no-annotate", *options, "-"]
+    command = [str(uv), "pip", "compile", "--quiet", "--no-header", "--no-annotate", *options, "-"]
     found = subprocess.run(command, input="\n".join(lines), stdout=subprocess.PIPE, text=True, check=True).stdout
     return [line for line in found.splitlines() if not UNPINNED.match(line)]
 

@@ -19,7 +19,8 @@ from backend.datasets.convert.shapes import plain_name
 from backend.datasets.options import Cancelled, Limits, ReadOptions, RowFault
 from backend.datasets.read.annotations import with_annotations
 from backend.datasets.read.encoding import Encoding, NotUtf8, detect_encoding, initial_encoding
-from backend.datasets.read.open import OpenSource, open_source
+from backend.datasets.read.open import open_source
+from backend.datasets.read.opened import OpenSource
 from backend.datasets.read.records import RecordCollector
 from backend.datasets.read.source import ByteSource, Digest, open_path
 from backend.datasets.read.together import ManyFiles, read_together
