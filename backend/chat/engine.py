@@ -147,7 +147,7 @@ def score_row(logits: Any, labels: Sequence[int]) -> dict[str, Any]:
 
 
 def check_panes(before: Any, unchanged: Sequence[Any], tuned: Any, compared: str = "") -> dict[str, Any]:
-    """The check that the base pane is the base model and the tuned one is not: the fields of `client.PaneCheck`.
+    """The check that the base pane is the base model and the tuned one is not: the fields of `replies.PaneCheck`.
 
     Logits for `PROBE`, as numpy arrays. before: of the base alone. unchanged: with the adapter loaded, of what must
     still be the base. tuned: of the tuned model. compared: what they are, if not all logits. Raises ChatFailed.

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import ctypes
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from backend.chat.engine import Messages, Tools
 from backend.chat.llama import Weights
+from backend.chat.xllama import LlamaServer
 from backend.errors import BadInput
+from backend.gguf.facts import Facts
 from backend.tokens.chat_template import render
 
 _CUT = "\uf8f0"  # a private-use character: the text is tokenized in parts around it
@@ -100,3 +102,18 @@ class LlamaVocabulary:
         if token < 0:
             return ""
         return str(self._api.llama_vocab_get_text(self._vocabulary, token).decode("utf-8", "replace"))
+
+
+class ServerVocabulary:
+    """The `Vocabulary` of a file that llama.cpp's server has open."""
+
+    def __init__(self, server: Callable[[], LlamaServer], facts: Facts) -> None:
+        self._server = server
+        self.template, self.markers, self._silent = facts.template, facts.markers, facts.silent_ids
+        self.bos, self.eos = facts.special_token("bos"), facts.special_token("eos")
+
+    def encode(self, text: str) -> list[int]:
+        return self._server().encode(text)
+
+    def decode(self, ids: Sequence[int]) -> str:
+        return self._server().decode([token for token in ids if token not in self._silent])

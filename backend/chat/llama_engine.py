@@ -59,7 +59,7 @@ class LlamaEngine:
     ) -> LlamaEngine:
         """The base model of the folder `model` as a GGUF file, with the tokenizer it was trained with; and the one
         that was trained, in the folder `tuned`, its adapter as a GGUF LoRA. `report["pane_check"]` has the fields of
-        `client.PaneCheck`. Raises MissingPart, and ChatFailed if the check fails."""
+        `replies.PaneCheck`. Raises MissingPart, and ChatFailed if the check fails."""
         engine = cls.__new__(cls)
         tokenizer, ends = trained_tokenizer(model, tuned)
         engine._set_up(Weights(file), tokenizer, ends, (BASE, TUNED) if adapter else (BASE,))

@@ -47,7 +47,7 @@ class TorchEngine:
     """The model in `model`, and the tuned one in `tuned` (a folder with an adapter or a complete model).
 
     dtype: run on the processor in this precision, instead of wherever it is fastest. `report["pane_check"]` has the
-    fields of `client.PaneCheck`. Raises MissingPart, NotEnough, and ChatFailed if the check fails.
+    fields of `replies.PaneCheck`. Raises MissingPart, NotEnough, and ChatFailed if the check fails.
     """
 
     def __init__(self, model: Path, tuned: Path | None = None, dtype: torch.dtype | None = None) -> None:

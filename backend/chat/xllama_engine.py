@@ -31,7 +31,7 @@ from backend.chat.engine import (
     common_prefix,
     require_number,
 )
-from backend.chat.gguf_tokenizer import GgufTokenizer
+from backend.chat.gguf_tokenizer import GgufTokenizer, ServerVocabulary
 from backend.chat.llama_engine import NAME, PRECISIONS, Tokenizer, trained_tokenizer
 from backend.chat.xllama import LlamaServer, Next, cannot_open, on_gpu
 from backend.errors import ChatFailed
@@ -49,7 +49,7 @@ class XllamaEngine:
 
     def __init__(self, file: Path) -> None:
         self._set_up(file, (TUNED,))
-        vocabulary = _ServerVocabulary(self, self._facts)
+        vocabulary = ServerVocabulary(self.server, self._facts)
         self._use(GgufTokenizer(vocabulary), self.server().end_ids())
 
     @classmethod
@@ -230,21 +230,6 @@ class XllamaEngine:
             if ended is not None:
                 return Answered(tuple(ids[:ended]), ended=True)
         return Answered(tuple(ids), ended=False)
-
-
-class _ServerVocabulary:
-    """The `Vocabulary` of the file that an engine has open."""
-
-    def __init__(self, engine: XllamaEngine, facts: Facts) -> None:
-        self._engine = engine
-        self.template, self.markers, self._silent = facts.template, facts.markers, facts.silent_ids
-        self.bos, self.eos = facts.special_token("bos"), facts.special_token("eos")
-
-    def encode(self, text: str) -> list[int]:
-        return self._engine.server(1).encode(text)
-
-    def decode(self, ids: Sequence[int]) -> str:
-        return self._engine.server(1).decode([token for token in ids if token not in self._silent])
 
 
 def _probabilities(found: Next) -> Any:

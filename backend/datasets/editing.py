@@ -14,7 +14,8 @@ from backend.datasets.convert.convert import check_size
 from backend.datasets.edits import Edit, with_instruction
 from backend.datasets.info import DatasetInfo
 from backend.datasets.options import Limits, RowFault
-from backend.datasets.store import DatasetStore, not_saved
+from backend.datasets.store import DatasetStore
+from backend.datasets.stored_info import not_saved
 from backend.errors import BadInput
 from backend.records.rows import Dataset, Message, Row
 
@@ -65,7 +66,7 @@ class Editor:
         if len(text) > LONGEST_INSTRUCTION:
             most = f"It has over {LONGEST_INSTRUCTION:,} characters."
             raise BadInput("The instruction is too long.", most, "Shorten it.")
-        if text and "remove_system" in self._store.info(data_id).accepted:
+        if text and "remove_system" in self._store.info.read(data_id).accepted:
             why = "You chose to remove the instructions from every example."
             raise BadInput("The instruction would be removed again.", why, "Undo that first.")
         rows = [row for row in self._store.original(data_id).rows if row.text is None]
@@ -105,7 +106,7 @@ class Editor:
                 raise BadInput("There is nothing to undo.")
             return replace(info, edits=info.edits[:-1], undone=[*info.undone, info.edits[-1]])
 
-        self._store.update(data_id, change)
+        self._store.info.update(data_id, change)
 
     def redo(self, data_id: str) -> None:
         """Redoes the edit that was undone last."""
@@ -115,11 +116,11 @@ class Editor:
                 raise BadInput("There is nothing to redo.")
             return replace(info, edits=[*info.edits, info.undone[-1]], undone=info.undone[:-1])
 
-        self._store.update(data_id, change)
+        self._store.info.update(data_id, change)
 
     def corrections(self, data_id: str) -> dict[str, str]:
         """The corrected answers, by the question right before each."""
-        stored = self._store.edits.read(data_id, self._store.info(data_id).edits)
+        stored = self._store.edits.read(data_id, self._store.info.read(data_id).edits)
         if not any(edit.run_id for edit in stored):  # nothing of the file needs to be read
             return {}
         corrected = (row for row in self._store.original(data_id).rows if row.origin == "corrected")
@@ -137,7 +138,7 @@ class Editor:
         try:
             for edit in edits:
                 ids.append(self._store.edits.write(data_id, edit))
-            self._store.update(data_id, change)
+            self._store.info.update(data_id, change)
         except BaseException as error:
             self._store.edits.delete(data_id, ids)
             if isinstance(error, OSError):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -16,7 +16,7 @@ from backend.evaluation.examples import judging_items, judging_texts, stored_fin
 from backend.evaluation.facts import read_facts
 from backend.evaluation.models import choose_engine, load
 from backend.evaluation.texts import TextEvaluation
-from backend.evaluation.work import REPORT, Stopped, Work, reporting
+from backend.evaluation.work import REPORT, Stopped, reporting
 from backend.files.json_file import write_json
 from backend.gguf import base_file
 from backend.hardware.process import prepare_process
@@ -25,8 +25,8 @@ from backend.models.local import relocate
 from backend.records.lengths import LengthLimits
 from backend.records.specs import Record, RunSpec
 from backend.runs import start
-from backend.settings import Workspace
 from backend.tokens.tokenizer import ChatTokenizer
+from backend.work import JobContext
 
 QUICK = 120.0  # seconds that an evaluation may take to start automatically
 _GENERAL_TOKENS = 2 * len(general.QUESTIONS) * (general.LIMIT + 32)
@@ -45,15 +45,7 @@ class EvaluationSpec(Record):
     trial: str | None = None
 
 
-class Trained(Protocol):
-    """What `after_training` needs of the worker that trained."""
-
-    workspace: Workspace
-    folder: Path
-    spec: dict[str, Any]
-
-
-def run(context: Work) -> dict[str, Any]:
+def run(context: JobContext) -> dict[str, Any]:
     """Evaluates the run that `context.spec` names, and returns the report without its answers; {} when stopped.
 
     Raises BadSetting for a wrong spec, RunProblem, MissingPart, BadInput without held-out examples, ChatFailed.
@@ -75,7 +67,7 @@ def run(context: Work) -> dict[str, Any]:
     return {name: value for name, value in report.items() if name != "answers"}
 
 
-def _evaluate(context: Work, spec: EvaluationSpec, folder: Path, trained: RunSpec) -> dict[str, Any]:
+def _evaluate(context: JobContext, spec: EvaluationSpec, folder: Path, trained: RunSpec) -> dict[str, Any]:
     """The report on the run in `folder`: of its questions, or of plain texts where it has none."""
     progress, workspace, base = reporting(context), context.workspace, trained.model.path
     learned = local.learned(folder, trained.settings.method)
@@ -110,7 +102,7 @@ def _evaluate(context: Work, spec: EvaluationSpec, folder: Path, trained: RunSpe
     )
 
 
-def after_training(context: Trained, result: dict[str, Any]) -> dict[str, Any] | None:
+def after_training(context: JobContext, result: dict[str, Any]) -> dict[str, Any] | None:
     """The spec of the evaluation that follows a completed training; None where it would take longer than QUICK, or
     nothing was held out, or the run's spec declines it."""
     spec = RunSpec.model_validate(context.spec)

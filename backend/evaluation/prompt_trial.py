@@ -20,12 +20,13 @@ from backend.evaluation.facts import Facts, read_facts
 from backend.evaluation.models import choose_engine, load
 from backend.evaluation.report import all_answers, describe
 from backend.evaluation.verdict import compare
-from backend.evaluation.work import REPORT, Stopped, Work, reporting
+from backend.evaluation.work import REPORT, Stopped, reporting
 from backend.files.json_file import read_json, write_json
 from backend.hardware.process import prepare_process
 from backend.models import bundled
 from backend.records.specs import ModelRef, Record
 from backend.settings import Workspace
+from backend.work import JobContext
 
 SYSTEMS_FILE = "systems.json"
 GOOD = 0.8  # the score from which on a prompt may do without any training
@@ -50,7 +51,7 @@ class PromptTrialSpec(Record):
     items: int | None = None
 
 
-def run(context: Work) -> dict[str, Any]:
+def run(context: JobContext) -> dict[str, Any]:
     """Tries prompts, and returns the report without its answers; {} when stopped.
 
     Raises BadSetting for a wrong spec, RunProblem, MissingPart, BadInput without examples, ChatFailed.

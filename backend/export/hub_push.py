@@ -22,6 +22,7 @@ from backend.export import hf_jobs, model_space
 from backend.files.listing import files_in
 from backend.models import hub_token
 from backend.records.specs import Record
+from backend.work import JobContext
 
 log = logging.getLogger(__name__)
 
@@ -97,7 +98,7 @@ def _link(file: Path, target: Path) -> None:
         shutil.copyfile(file, target)
 
 
-def run(context: Any) -> dict[str, Any]:
+def run(context: JobContext) -> dict[str, Any]:
     """Upload what lies in data/upload. Returns {url, repo, private}, or {} when stopped.
 
     Raises BadSetting, MissingPart without a token, BadInput without files, RunProblem with the hub's reason.
@@ -108,7 +109,7 @@ def run(context: Any) -> dict[str, Any]:
         forget(context.folder)
 
 
-def _run(context: Any) -> dict[str, Any]:
+def _run(context: JobContext) -> dict[str, Any]:
     try:
         spec = PushSpec.model_validate(context.spec)
     except ValidationError as error:

@@ -19,14 +19,16 @@ from pathlib import Path
 from typing import Any
 
 from backend.export import gguf_files, programs, script, script_check, steps, take_home
-from backend.export.request import HOME, ExportRequest, Stopped
+from backend.export.formats import HOME
+from backend.export.request import ExportRequest, Stopped
 from backend.export.take_home import Maker
 from backend.files import manifest
 from backend.files.listing import files_in
 from backend.models import causal_lm, model_folder
+from backend.work import JobContext
 
 
-def run(context: Any) -> dict[str, Any]:
+def run(context: JobContext) -> dict[str, Any]:
     """Make the export that `context.spec` (an `ExportSpec`) describes.
 
     Returns {to, files, folder, checks, ...}, or {} when stopped. `files` ({name, bytes, sha256}) and `folder` (its

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-import re
 import shutil
-import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +18,7 @@ from backend.evaluation import portable
 from backend.evaluation.work import REPORT
 from backend.export import checks as export_checks
 from backend.export import divergence, merge
+from backend.export.formats import jobs_for, slug
 from backend.export.four_bit_base import FourBitBase
 from backend.export.model_card import Evaluation
 from backend.files.json_file import read_json
@@ -36,12 +35,10 @@ from backend.runs.token_rows import TokenRow, read_rows
 from backend.training import oom
 from backend.training.device import Device
 from backend.training.state.resume import DEVICE
+from backend.work import JobContext
 
 log = logging.getLogger(__name__)
 
-HOME = "home"  # everything in one zip file (take_home.py)
-FORMATS = ("adapter", "merged", "script", HOME, *(f"gguf:{kind}" for kind in gguf.TYPES))
-OLLAMA = "ollama"
 _PROMPTS = 3  # validation conversations to answer
 _LONGEST = 512  # tokens of an example that the checks use
 _FALLBACK: Messages = ({"role": "user", "content": "What can you help me with?"},)
@@ -75,7 +72,7 @@ class ExportRequest:
 
     CHECKS: ClassVar = ("parity", "merge", "loss", "template", "same", "task", "smoke")  # by their names in `result`
 
-    context: Any
+    context: JobContext
     to: str
     run: RunSpec
     run_folder: Path
@@ -87,7 +84,7 @@ class ExportRequest:
     result: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, context: Any) -> ExportRequest:
+    def of(cls, context: JobContext) -> ExportRequest:
         """The request in `context.spec`. Raises BadSetting if it is invalid, RunProblem if there is no such run."""
         try:
             spec = ExportSpec.model_validate(context.spec)
@@ -239,24 +236,3 @@ def _precision(run_folder: Path) -> Precision:
         return Device(**json.loads((run_folder / DEVICE).read_text("utf-8"))).precision
     except (OSError, ValueError, TypeError):
         return "bf16"
-
-
-def jobs_for(to: str) -> list[str]:
-    """Formats separated by commas, as those that one job each makes: all GGUF types together, any other alone.
-
-    "ollama" stands for a GGUF file with its Modelfile: Q8_0 unless GGUF types are named. Raises BadSetting.
-    """
-    asked = list(dict.fromkeys(part.strip() for part in to.split(",")))
-    unknown = [one for one in asked if one not in (*FORMATS, OLLAMA)]
-    if unknown:
-        known = ", ".join((*FORMATS, OLLAMA))
-        raise BadSetting(f"There is no format {unknown[0][:40]!r}.", "", f"Choose one or more of: {known}.")
-    others = [one for one in asked if one in FORMATS and ":" not in one]
-    types = [one for one in asked if ":" in one] or (["gguf:Q8_0"] if OLLAMA in asked else [])
-    return [*others, *([",".join(types)] if types else [])]
-
-
-def slug(name: str) -> str:
-    """A file name of at most 40 lowercase ASCII letters, digits and single dashes; "model" if none are left."""
-    plain = unicodedata.normalize("NFKD", name.replace("ß", "ss")).encode("ascii", "ignore").decode().lower()
-    return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:40].strip("-") or "model"

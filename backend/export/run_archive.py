@@ -6,35 +6,30 @@
     NAME/apprentice/rows.safetensors, *.jsonl, base.json    its rows, conversations, events and base model's files
     NAME/NAME-adapter/              what it learned (NAME-merged where all weights were trained)
 
-A zip file may come from anybody. Only the files above are taken from it, under names made here; the adapter's
-configuration is written anew from what may be in one. Nothing in it is compressed, so that nothing in it is larger
-than the zip file, and whatever is read is compared with the manifest.
+A zip file may come from anybody (checked_zip.py). Only the files above are taken from it, under names made here; the
+adapter's configuration is written anew from what may be in one.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import re
 import shutil
-import stat
-import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
-from typing import Any, NoReturn
+from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
-from backend.datasets.options import ZIP_ERRORS
-from backend.errors import BadInput, NotEnough
+from backend.errors import NotEnough
 from backend.evaluation import portable
+from backend.export import checked_zip
+from backend.export.checked_zip import CheckedZip, refusal, refuse
 from backend.export.request import ExportRequest
-from backend.files import manifest
 from backend.files.json_file import read_json, write_json
-from backend.files.listing import of_system
 from backend.models import local, model_folder
 from backend.records.specs import ModelRef, RunSpec
 from backend.runs import about, portable_rows
@@ -45,13 +40,9 @@ from backend.settings import Workspace
 FOLDER, RUN, ROWS, EVENTS = "apprentice", "run.json", "rows.safetensors", "events.jsonl"
 EVALUATION = "evaluation.json"
 _DATA = ("train.jsonl", "held_out.jsonl", "rejected.jsonl", "held_out_texts.jsonl", "division.jsonl")
-_MOST_FILES = 1000
-_LARGEST_TEXT = 64 << 20  # bytes of a file that is read into memory
 _SPARE = 50 << 20  # bytes that stay free on the disk
-_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,99}")
 _MODEL_ID = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?", re.ASCII)
 _RUN_ID = re.compile(r"\d{8}-\d{6}-[a-z0-9]{8}")
-_MAY_RUN_CODE = {".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib", ".dill", ".npy", ".npz"}
 _LEARNED = re.compile(
     r"adapter_model\.safetensors|adapter_config\.json|model(-\d+-of-\d+)?\.safetensors"
     r"|model\.safetensors\.index\.json|(generation_)?config\.json|tokenizer(_config)?\.json|special_tokens_map\.json"
@@ -100,9 +91,7 @@ class RunArchive:
     report: dict[str, Any] | None
     name: str
     note: str
-    _zip: zipfile.ZipFile
-    _listed: dict[str, Any]
-    _top: str
+    _zip: CheckedZip
 
     def write(self, run_folder: Path) -> None:
         """Write the run into its new folder.
@@ -112,7 +101,7 @@ class RunArchive:
         learned = local.learned(run_folder, self.spec.settings.method)
         learned.mkdir(parents=True)
         wanted = {**self._data(run_folder), **self._weights(learned)}
-        needed = sum(self._zip.getinfo(name).file_size for name in wanted) + _SPARE
+        needed = sum(map(self._zip.size, wanted)) + _SPARE
         if needed > (free := shutil.disk_usage(run_folder).free):
             raise NotEnough(
                 "There is not enough disk space for this model.",
@@ -120,14 +109,14 @@ class RunArchive:
                 "Free some disk space, then try again.",
             )
         for name, target in wanted.items():
-            self._extract(name, target)
+            self._zip.extract(name, target)
         rows = run_folder / ROWS
         try:
             if portable_rows.restore(rows, run_folder) != (self.spec.data.train_rows, self.spec.data.validation_rows):
-                _refuse("Its rows are not those of its training.")
+                refuse("Its rows are not those of its training.")
             _check_learned(learned, full=self.spec.settings.method == "full")
         except (ValueError, RecursionError) as error:
-            raise _refusal("Its rows or the files of its model can't be read.") from error
+            raise refusal("Its rows or the files of its model can't be read.") from error
         rows.unlink()
         about.write(run_folder, self.name, self.note)
 
@@ -135,51 +124,25 @@ class RunArchive:
         """The files about the run in the zip file, and where each goes."""
         targets = {name: run_folder / "data" / name for name in _DATA}
         targets |= {ROWS: run_folder / ROWS, EVENTS: run_folder / EVENTS, BASE: run_folder / BASE}
-        found = {f"{self._top}/{FOLDER}/{name}": target for name, target in targets.items()}
-        return {name: target for name, target in found.items() if name in self._listed}
+        found = {f"{FOLDER}/{name}": target for name, target in targets.items()}
+        return {name: target for name, target in found.items() if name in self._zip.listed}
 
     def _weights(self, learned: Path) -> dict[str, Path]:
         form = "merged" if self.spec.settings.method == "full" else "adapter"
-        prefix = f"{self._top}/{self._top}-{form}/"
-        names = [name for name in self._listed if name.startswith(prefix)]
+        prefix = f"{self._zip.top}-{form}/"
+        names = [name for name in self._zip.listed if name.startswith(prefix)]
         return {name: learned / name[len(prefix) :] for name in names if _LEARNED.fullmatch(name[len(prefix) :])}
-
-    def _extract(self, name: str, target: Path) -> None:
-        sha = hashlib.sha256()
-        try:
-            with self._zip.open(name) as source, target.open("xb") as file:
-                while block := source.read(1 << 20):
-                    sha.update(block)
-                    file.write(block)
-        except ZIP_ERRORS as error:
-            raise _refusal(f"{name} is damaged.") from error
-        if sha.hexdigest() != self._listed[name]:
-            _refuse(f"{name} is damaged: its checksum (SHA-256) is not the one in {manifest.NAME}.")
 
 
 @contextmanager
 def opened(path: Path, workspace: Workspace) -> Iterator[RunArchive]:
     """The run in a zip file, its base model where this workspace has or would have it. Raises BadInput."""
-    try:
-        archive = zipfile.ZipFile(path)
-    except (*ZIP_ERRORS, OSError) as error:
-        raise _refusal("It is not a complete zip file.") from error
-    with archive:
-        top = _check_entries(archive, path.stat().st_size)
-        listed = _manifest(archive, top)
-        yield _run(workspace, archive, listed, top)
+    with checked_zip.opened(path, f"{FOLDER}/{RUN}") as archive:
+        yield _run(workspace, archive)
 
 
-def _read_listed(archive: zipfile.ZipFile, listed: dict[str, str], name: str) -> bytes:
-    """A small file, which is compared with the manifest. Raises BadInput."""
-    found = _read(archive, name)
-    if hashlib.sha256(found).hexdigest() != listed.get(name):
-        _refuse(f"{name} is damaged.")
-    return found
-
-
-def _run(workspace: Workspace, archive: zipfile.ZipFile, listed: dict[str, str], top: str) -> RunArchive:
-    text, evaluation = _read_listed(archive, listed, f"{top}/{FOLDER}/{RUN}"), f"{top}/{FOLDER}/{EVALUATION}"
+def _run(workspace: Workspace, archive: CheckedZip) -> RunArchive:
+    text = archive.read(f"{FOLDER}/{RUN}")
     try:
         values = json.loads(text)
         model = values["spec"]["model"]
@@ -191,64 +154,17 @@ def _run(workspace: Workspace, archive: zipfile.ZipFile, listed: dict[str, str],
             raise ValueError("not the ids of runs")
         result, name, note = values["result"], str(values["name"]), str(values["note"])
         numbers = {key: value for key, value in result.items() if _is_number(key, value)}
-        found = _read_listed(archive, listed, evaluation) if evaluation in listed else None
-        report = portable.checked(json.loads(found)) if found is not None else None
+        evaluation = f"{FOLDER}/{EVALUATION}"
+        report = portable.checked(json.loads(archive.read(evaluation))) if evaluation in archive.listed else None
     except (ValueError, KeyError, TypeError, AttributeError, ValidationError, RecursionError) as error:
-        raise _refusal("It was made by another version of Apprentice, or is damaged.") from error
-    return RunArchive(spec, numbers, report, name[:LONGEST_NAME], note, archive, listed, top)
+        raise refusal("It was made by another version of Apprentice, or is damaged.") from error
+    return RunArchive(spec, numbers, report, name[:LONGEST_NAME], note, archive)
 
 
 def _is_number(key: str, value: object) -> bool:
     """Whether a result is a number that can be shown: a step, or what fits into a float."""
     whole = isinstance(value, int) and not isinstance(value, bool) and abs(value) < 1 << 53
     return whole or (isinstance(value, float) and math.isfinite(value) and not key.endswith("step"))
-
-
-def _check_entries(archive: zipfile.ZipFile, size: int) -> str:
-    """The name of the only folder at the top. Raises BadInput for what Apprentice would not have written."""
-    entries = [entry for entry in archive.infolist() if not of_system(entry.filename)]
-    names = [entry.orig_filename for entry in entries]
-    tops = {name.partition("/")[0] for name in names}
-    if len(tops) != 1 or f"{next(iter(tops))}/{FOLDER}/{RUN}" not in names:
-        _refuse("It is not a file “Everything in one file” made by this version of Apprentice.")
-    if not 0 < len(entries) <= _MOST_FILES:
-        _refuse(f"It holds {len(entries):,} files.")
-    for entry, name in zip(entries, names, strict=True):
-        kind = stat.S_IFMT(entry.external_attr >> 16)
-        if entry.filename != name or not all(map(_NAME.fullmatch, name.split("/"))):
-            _refuse(f"It holds a file with a path that Apprentice does not write: {name[:80]!r}.")
-        if kind not in (0, stat.S_IFREG):
-            _refuse(f"{name} is not a plain file but a link or the like.")
-        if PurePosixPath(name).suffix.lower() in _MAY_RUN_CODE:
-            _refuse(f"{name} is of a kind that may run program code when it is read.")
-        if entry.compress_type != zipfile.ZIP_STORED or entry.flag_bits & 1:
-            _refuse(f"{name} is compressed or encrypted.")
-    if len({name.lower() for name in names}) != len(names):
-        _refuse("It holds two files with the same name.")
-    if sum(entry.file_size for entry in entries) > size:
-        _refuse("Its files claim to be larger than the zip file.")
-    return tops.pop()
-
-
-def _manifest(archive: zipfile.ZipFile, top: str) -> dict[str, str]:
-    """The SHA-256 of each file by its name in the zip file. Raises BadInput if one that is listed is missing."""
-    try:
-        files = json.loads(_read(archive, f"{top}/{manifest.NAME}"))["files"]
-        listed = {f"{top}/{name}": str(values["sha256"]) for name, values in files.items()}
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise _refusal(f"Its {manifest.NAME} is missing or damaged.") from error
-    if missing := sorted(set(listed) - set(archive.namelist())):
-        _refuse(f"{missing[0][:100]} is missing.")
-    return listed
-
-
-def _read(archive: zipfile.ZipFile, name: str) -> bytes:
-    if archive.getinfo(name).file_size > _LARGEST_TEXT:
-        _refuse(f"{name} is too large.")
-    try:
-        return archive.read(name)
-    except ZIP_ERRORS as error:
-        raise _refusal(f"{name} is damaged.") from error
 
 
 def _check_learned(folder: Path, *, full: bool) -> None:
@@ -261,22 +177,10 @@ def _check_learned(folder: Path, *, full: bool) -> None:
         return
     model_folder.check_adapter(folder)
     if any("auto_map" in read_json(file) for file in folder.glob("tokenizer_config.json")):
-        _refuse("Its tokenizer asks to run program code that comes with it.")
+        refuse("Its tokenizer asks to run program code that comes with it.")
     config = read_json(folder / "adapter_config.json")
     targets = config.get("target_modules")
     if not isinstance(targets, list) or not all(isinstance(one, str) and one.isidentifier() for one in targets):
-        _refuse("The configuration of its adapter is not one that Apprentice writes.")
+        refuse("The configuration of its adapter is not one that Apprentice writes.")
     plain = {name: config[name] for name in _ADAPTER if isinstance(config.get(name), str | int | float)}
     write_json(folder / "adapter_config.json", {**plain, "target_modules": targets})
-
-
-def _refusal(why: str) -> BadInput:
-    return BadInput(
-        "This file was not imported.",
-        why,
-        "Use the zip file as Share made it (“Everything in one file”), or make it again.",
-    )
-
-
-def _refuse(why: str) -> NoReturn:
-    raise _refusal(why)

@@ -23,13 +23,14 @@ from collections.abc import Callable, Sequence
 from functools import cache, lru_cache
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from backend.estimate import Rates
 from backend.files.json_file import read_json, write_json
 from backend.hardware.gpu_choice import read_choice
 from backend.records.specs import Record
 from backend.settings import Workspace
+from backend.work import JobContext
 
 if TYPE_CHECKING:
     import torch
@@ -61,15 +62,7 @@ _EFFICIENCY = {
 }
 
 
-class Context(Protocol):
-    """What the job needs from its worker."""
-
-    workspace: Workspace
-
-    def progress(self, phase: str, done: int = 0, total: int = 0, seconds_left: float | None = None) -> None: ...
-
-
-def run(context: Context) -> dict[str, Any]:
+def run(context: JobContext) -> dict[str, Any]:
     """The job "calibrate": measure the rates, store them, and return the ones that now count."""
     from backend.hardware.process import prepare_process
 

@@ -21,6 +21,7 @@ from backend.files import manifest
 from backend.files.disk_errors import disk_errors
 from backend.models import model_folder
 from backend.settings import Workspace
+from backend.work import JobContext
 
 log = logging.getLogger(__name__)
 
@@ -103,7 +104,7 @@ def ensure(workspace: Workspace, progress: ReportProgress = silent) -> Path:
     return target
 
 
-def run(context: Any) -> dict[str, Any]:
+def run(context: JobContext) -> dict[str, Any]:
     """The job "prepare": unpack the model. Returns {"model": id, "path": folder, "bytes": size of its weights}."""
     path = ensure(context.workspace, context.progress)
     return {"model": MODEL_ID, "path": str(path), "bytes": model_folder.weight_bytes(path)}

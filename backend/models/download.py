@@ -12,7 +12,7 @@ import json
 import shutil
 import time
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from filelock import FileLock, Timeout
 
@@ -24,29 +24,19 @@ from backend.files.listing import files_in
 from backend.models import catalogue, local
 from backend.models.catalogue import Entry
 from backend.models.hub import Hub, RemoteFile
-from backend.records.events import DownloadedEvent, Event
+from backend.records.events import DownloadedEvent
 from backend.records.units import MIB
 from backend.settings import Workspace
+from backend.work import JobContext
 
 _DISK_RESERVE_MIB = 500  # stays free
-
-
-class Context(Protocol):
-    """What the job needs from its worker."""
-
-    workspace: Workspace
-    spec: dict[str, Any]
-
-    def progress(self, phase: str, done: int = 0, total: int = 0, seconds_left: float | None = None) -> None: ...
-    def emit(self, event: Event) -> None: ...
-    def should_stop(self) -> bool: ...
 
 
 class Stopped(Exception):
     """The person stopped the download."""
 
 
-def run(context: Context) -> dict[str, Any]:
+def run(context: JobContext) -> dict[str, Any]:
     """Download the model `context.spec["model"]`. Returns {"model", "path", "revision", "bytes"}; {} when stopped.
 
     Raises MissingPart when the hub can't be reached or does not provide the model, NotEnough when the disk is too
@@ -114,7 +104,7 @@ def _lock(target: Path) -> Path:
     return target.with_name(f".{target.name}.lock")
 
 
-def _download(context: Context, hub: Hub, entry: Entry, target: Path) -> None:
+def _download(context: JobContext, hub: Hub, entry: Entry, target: Path) -> None:
     commit, files = hub.list_files()
     staging, commit_file = _partial(target)
     if _text(commit_file) != commit:
@@ -138,7 +128,7 @@ def _download(context: Context, hub: Hub, entry: Entry, target: Path) -> None:
 class _Meter:
     """Reports the bytes and the time left at the average speed; raises Stopped."""
 
-    def __init__(self, context: Context, name: str, total: int) -> None:
+    def __init__(self, context: JobContext, name: str, total: int) -> None:
         self._context, self._phase, self._total = context, f"Downloading {name}", total
         self._have, self._new, self._start = 0, 0, time.monotonic()
         self._tenths = 0  # of the total, as last emitted

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from starlette.requests import ClientDisconnect, Request
 
-from backend.chat.client import Chat, Chunk
+from backend.chat.client import Chat
+from backend.chat.replies import Chunk
 from backend.serving.requests import CompletionRequest
 
 

@@ -28,7 +28,8 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from backend.chat.client import Chat, Chunk
+from backend.chat.client import Chat
+from backend.chat.replies import Chunk
 from backend.errors import ApprenticeError, BadInput
 from backend.serving import requests
 from backend.serving.answer import Answer

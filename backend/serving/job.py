@@ -19,6 +19,7 @@ from backend.records.specs import Record
 from backend.runs.conversations import usual_instruction
 from backend.serving.endpoint import Counts, Endpoint
 from backend.serving.state import LOOPBACK, write_state
+from backend.work import JobContext
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +38,7 @@ class ServeSpec(Record):
     port: int = 0
 
 
-def run(context: Any) -> dict[str, Any]:
+def run(context: JobContext) -> dict[str, Any]:
     """Serve until the job is stopped. Raises BadSetting, RunProblem, MissingPart, ChatFailed."""
     import uvicorn
 
@@ -72,7 +73,7 @@ def run(context: Any) -> dict[str, Any]:
         bound.close()
 
 
-def _watch(context: Any, thread: threading.Thread, server: Any, endpoint: Endpoint, url: str) -> None:
+def _watch(context: JobContext, thread: threading.Thread, server: Any, endpoint: Endpoint, url: str) -> None:
     """Writes the state while the server runs, and ends it when the job is stopped."""
     written: dict[str, Any] = {}
     while thread.is_alive():

@@ -16,7 +16,7 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import psutil
 
@@ -32,14 +32,13 @@ from backend.models.local import relocate
 from backend.records.events import AwakeEvent, NoteEvent
 from backend.records.specs import RunSpec, TrainSettings
 from backend.records.units import MIB
-from backend.settings import Workspace
 from backend.training import measured as measurements
 from backend.training import oom
 from backend.training.dry_run import CHECKPOINTS, ORDER, OUTCOME
 from backend.training.dry_run_session import FOLDER, TRYING
 from backend.training.measured import Measured
 from backend.training.state import checkpoints
-from backend.training.work import Work as TrainingWork
+from backend.work import JobContext
 
 log = logging.getLogger(__name__)
 
@@ -58,15 +57,7 @@ _DOES_NOT_FIT = (
 )
 
 
-class Work(TrainingWork, Protocol):
-    """The parts of a job's context that this job uses."""
-
-    workspace: Workspace
-
-    def reset_oom_count(self) -> None: ...
-
-
-def run(context: Work) -> dict[str, Any]:
+def run(context: JobContext) -> dict[str, Any]:
     """The job "train": measures, then trains, while the computer is kept awake.
 
     Returns the result of `backend.training.run`, and `measured`.
@@ -78,12 +69,12 @@ def run(context: Work) -> dict[str, Any]:
         return _measure_and_train(context)
 
 
-def run_in_call(context: Work) -> dict[str, Any]:
+def run_in_call(context: JobContext) -> dict[str, Any]:
     """The same without measuring, where the GPU belongs to this process only and for a short time."""
     return {**training.run(context), "measured": None}
 
 
-def _measure_and_train(context: Work) -> dict[str, Any]:
+def _measure_and_train(context: JobContext) -> dict[str, Any]:
     require_usable_gpu()
     measured = measurements.read(context.folder / FOLDER / _MEASURED)
     spec = RunSpec.model_validate(context.spec)
@@ -98,12 +89,12 @@ def _measure_and_train(context: Work) -> dict[str, Any]:
     return {**result, "measured": measured.model_dump(mode="json", exclude={"settings"}) if measured else None}
 
 
-def _needs_dry_run(context: Work, spec: RunSpec) -> bool:
+def _needs_dry_run(context: JobContext, spec: RunSpec) -> bool:
     checkpoint = checkpoints.find(context.folder / "checkpoints", content=False).newest
     return not context.short_of_memory and spec.settings.num_processes == 1 and checkpoint is None
 
 
-def measure(context: Work, spec: RunSpec) -> Measured | None:
+def measure(context: JobContext, spec: RunSpec) -> Measured | None:
     """Measures the run with the first settings on the ladder that fit, and makes the run use them.
 
     None if the dry run was stopped or failed. Raises DoesNotFit if only a shorter max_length (in the event) fits, and
@@ -148,7 +139,7 @@ def ladder(settings: TrainSettings, longest: int) -> Iterator[tuple[TrainSetting
         yield settings.changed(max_length=length), ""
 
 
-def _store_peak(context: Work, measured: Measured, result: dict[str, Any]) -> None:
+def _store_peak(context: JobContext, measured: Measured, result: dict[str, Any]) -> None:
     """Stores the peak of the whole run, which the dry run may not have reached."""
     spec = RunSpec.model_validate(context.spec)
     peak = result["peak_memory_mib"]
@@ -156,7 +147,7 @@ def _store_peak(context: Work, measured: Measured, result: dict[str, Any]) -> No
         measurements.store(context.workspace, spec, measured.model_copy(update={"memory_mib": peak}))
 
 
-def _first_that_fits(context: Work, spec: RunSpec) -> Measured | None:
+def _first_that_fits(context: JobContext, spec: RunSpec) -> Measured | None:
     for settings, sentence in ladder(spec.settings, spec.data.longest):
         context.progress(PHASE)
         if sentence:
@@ -173,7 +164,7 @@ def _first_that_fits(context: Work, spec: RunSpec) -> Measured | None:
     raise NotEnough(*_DOES_NOT_FIT, "Choose a smaller model, or close other programs.")
 
 
-def _dry_run(context: Work, spec: RunSpec) -> dict[str, Any] | None:
+def _dry_run(context: JobContext, spec: RunSpec) -> dict[str, Any] | None:
     """The outcome of a dry run; None if it was stopped, timed out, or failed for another reason than memory."""
     folder = context.folder / FOLDER
     folder.mkdir(exist_ok=True)

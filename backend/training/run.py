@@ -26,7 +26,7 @@ from backend.training.state import checkpoints, result, resume, verify
 from backend.training.state import save as saved_state
 from backend.training.state.resume import add_note
 from backend.training.train_step import OOM_RETRIES, TrainStep
-from backend.training.work import Work
+from backend.work import Work
 
 T = TypeVar("T")
 

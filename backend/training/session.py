@@ -25,7 +25,7 @@ from backend.training.state import checkpoints
 from backend.training.state import save as saved_state
 from backend.training.state.metrics import Metrics
 from backend.training.train_step import TrainStep
-from backend.training.work import Work
+from backend.work import Work
 
 if TYPE_CHECKING:
     import torch

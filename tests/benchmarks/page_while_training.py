@@ -50,11 +50,11 @@ def main() -> None:
         app.runner.wait(app.runner.submit("calibrate", {}, "Measure this computer"))
         data = app.datasets.add(SAMPLES / "orders.jsonl", "orders.jsonl")
         base = app.advice.settings("", data, "").settings
-        trained = app.runs.start(data, "", base.changed(max_steps=2), "Short", evaluate=False)
+        trained = app.planning.start(data, "", base.changed(max_steps=2), "Short", evaluate=False)
         app.runner.wait(trained)
         with served(workspace) as address:
             idle = asyncio.run(times(address, Choice(data_id=data, run_id=trained), ROUNDS))
-            run = app.runs.start(data, "", base.changed(**_SETTINGS), "Long", evaluate=False)
+            run = app.planning.start(data, "", base.changed(**_SETTINGS), "Long", evaluate=False)
             speed(app, run, STEPS)  # until it is under way
             alone = speed(app, run, STEPS)
             busy = asyncio.run(times(address, Choice(data_id=data, run_id=run), ROUNDS))

@@ -44,7 +44,7 @@ def timed(app: App, model_id: str, sample: str, changes: dict[str, Any], steps: 
     settings = app.advice.settings(model_id, data_id).settings.changed(
         max_steps=steps, early_stopping=False, **changes
     )
-    before = app.runs.plan(data_id, model_id, settings)
+    before = app.planning.plan(data_id, model_id, settings)
     assert before.seconds is not None
     dry_runs: list[tuple[float, DryRunEvent]] = []
 
@@ -52,11 +52,11 @@ def timed(app: App, model_id: str, sample: str, changes: dict[str, Any], steps: 
         if isinstance(logged.event, DryRunEvent):
             dry_runs.append((logged.time, logged.event))
 
-    run_id = app.runs.start(data_id, model_id, settings, evaluate=False)
+    run_id = app.planning.start(data_id, model_id, settings, evaluate=False)
     job = app.runner.wait(run_id, on_event=note_dry_run)
     assert job.state is State.COMPLETED, job.failure
     assert job.ended is not None
-    after = app.runs.plan(data_id, model_id, settings)
+    after = app.planning.plan(data_id, model_id, settings)
     assert after.time_measured
     assert after.seconds is not None
     return {

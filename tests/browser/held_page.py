@@ -13,11 +13,10 @@ from backend.advice.recommend import Recommendation
 from backend.errors import ChatFailed
 from backend.records.specs import TrainSettings
 from tests.ui.fake_datasets import FakeDatasets
-from tests.ui.fake_evaluations import FakeEvaluations
 from tests.ui.fake_models import FakeAdvice
 from tests.ui.fake_page import serve
-from tests.ui.fake_results import FakeResults
-from tests.ui.fake_runs import FakeRetries, FakeRuns
+from tests.ui.fake_results import FakeChat, FakeResults
+from tests.ui.fake_runs import FakePlanning, FakeRuns
 from tests.ui.fake_services import FakeApp
 from ui.records.runs import Plan, UnseenQuestion
 from ui.services.chat import Answer, Loading
@@ -32,9 +31,9 @@ class HeldAdvice(FakeAdvice):
         return super().recommendation(task, data_id, model_id).model_copy(update={"settings": RECOMMENDED})
 
 
-class HeldRuns(FakeRuns):
-    def __init__(self, datasets: FakeDatasets, wait: Callable[[], None]) -> None:
-        super().__init__(datasets)
+class HeldPlanning(FakePlanning):
+    def __init__(self, runs: FakeRuns, datasets: FakeDatasets, wait: Callable[[], None]) -> None:
+        super().__init__(runs, datasets)
         self._wait = wait
 
     def plan(self, *planned: Any) -> Plan:
@@ -78,10 +77,9 @@ class HeldApp(FakeApp):
         super().__init__()
         self.file = file
         self.advice = HeldAdvice(self.models)
-        self.runs = HeldRuns(self.datasets, self._wait)
-        self.retries = FakeRetries(self.runs)
+        self.planning = HeldPlanning(self.runs, self.datasets, self._wait)
         self.results = HeldResults(self.runs, self._wait)
-        self.evaluations = FakeEvaluations(self.runs)
+        self.chat = FakeChat(self.results)
 
     def _wait(self) -> None:
         wait_while(self.file)

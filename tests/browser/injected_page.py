@@ -15,12 +15,12 @@ from backend.datasets.convert.mapping import NoExamples
 from backend.errors import ApprenticeError, ChatFailed
 from backend.records.events import NoteEvent
 from jobs.records import Failure, State
-from tests.ui.fake_datasets import FakeDatasets
+from tests.ui.fake_datasets import FakeDatasets, FakeEdits, FakeFixes
 from tests.ui.fake_evaluations import FakeBlindTests, FakeEvaluations
 from tests.ui.fake_page import serve
 from tests.ui.fake_records import job
-from tests.ui.fake_results import FakeCorrections, FakeResults
-from tests.ui.fake_runs import FakeRetries, FakeRuns
+from tests.ui.fake_results import FakeChat, FakeCorrections, FakeResults
+from tests.ui.fake_runs import FakePlanning, FakeRetries, FakeRuns
 from tests.ui.fake_services import FakeApp
 from ui.records.data import DatasetProgress
 from ui.records.runs import Curve, Shortening
@@ -94,8 +94,8 @@ class Datasets(FakeDatasets):
 
 
 class Runs(FakeRuns):
-    def __init__(self, datasets: FakeDatasets) -> None:
-        super().__init__(datasets)
+    def __init__(self) -> None:
+        super().__init__()
         failure = Failure(what="It failed.", why="It is broken.", next="Try again.")
         self.known["run-d"] = job("run-d", State.FAILED, failure=failure)
 
@@ -137,11 +137,16 @@ class InjectedApp(FakeApp):
     def __init__(self) -> None:
         super().__init__()
         datasets = Datasets()
-        runs = Runs(datasets)
+        runs = Runs()
         self.datasets: Any = Injecting(datasets)
+        self.fixes = FakeFixes(datasets)
+        self.edits: Any = Injecting(FakeEdits(datasets))
+        self.planning: Any = Injecting(FakePlanning(runs, datasets))
         self.runs: Any = Injecting(runs)
         self.retries: Any = Injecting(Retries(runs))
-        self.results: Any = Injecting(Results(runs))
+        results = Results(runs)
+        self.results: Any = Injecting(results)
+        self.chat: Any = Injecting(FakeChat(results))
         self.models: Any = Injecting(self.models)
         self.advice: Any = Injecting(self.advice)
         self.evaluations: Any = Evaluations(runs)

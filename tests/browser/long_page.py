@@ -12,8 +12,8 @@ from backend.records.specs import TrainSettings
 from tests.ui.fake_datasets import FakeDatasets
 from tests.ui.fake_page import serve
 from tests.ui.fake_records import DATA
-from tests.ui.fake_results import FakeResults
-from tests.ui.fake_runs import FakeRuns
+from tests.ui.fake_results import FakeChat, FakeResults
+from tests.ui.fake_runs import FakePlanning, FakeRuns
 from tests.ui.fake_services import FakeApp
 from ui.records.data import DatasetFiles, DatasetProgress, DatasetState
 from ui.records.runs import Plan, RunDetails, RunInfo
@@ -45,10 +45,12 @@ class LongDatasets(FakeDatasets):
         return DatasetFiles(Path(FILE), Path(FILE), 3)
 
 
-class LongRuns(FakeRuns):
+class LongPlanning(FakePlanning):
     def plan(self, data_id: str, model_id: str, settings: TrainSettings) -> Plan:
         return replace(super().plan(data_id, model_id, settings), model_name=MODEL, data_name=FILE)
 
+
+class LongRuns(FakeRuns):
     def details(self, run_id: str) -> RunDetails:
         """Each of its own model and file, so that the names stand side by side."""
         details = super().details(run_id)
@@ -72,8 +74,10 @@ class LongApp(FakeApp):
     def __init__(self) -> None:
         super().__init__()
         self.datasets = LongDatasets()
-        self.runs = LongRuns(self.datasets)
+        self.runs = LongRuns()
+        self.planning = LongPlanning(self.runs, self.datasets)
         self.results = LongResults(self.runs)
+        self.chat = FakeChat(self.results)
 
 
 if __name__ == "__main__":

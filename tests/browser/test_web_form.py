@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import uvicorn
 
-from backend.chat.client import Chunk
+from backend.chat.replies import Chunk
 from backend.export import snippets
 from backend.serving.endpoint import Endpoint
 from backend.serving.job import listen

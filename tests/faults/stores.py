@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from backend.datasets.editing import Editor
+from backend.datasets.fix_choices import FixChoices
 from backend.datasets.store import DatasetStore
+from backend.datasets.validation_files import ValidationFiles
 from backend.errors import ApprenticeError, RunProblem
 from backend.files.disk_errors import disk_words
 from backend.records.rows import Row
@@ -67,10 +69,10 @@ class Person:
         Editor(self.store).replace(self.id_of("first.jsonl"), 3, Row(0, 0, messages))
 
     def validate(self) -> None:
-        self.store.set_validation(self.id_of("first.jsonl"), self._folder / "other.jsonl", "other.jsonl")
+        ValidationFiles(self.store).set(self.id_of("first.jsonl"), self._folder / "other.jsonl", "other.jsonl")
 
     def accept(self) -> None:
-        self.store.accept(self.id_of("first.jsonl"), "empty_answer", "all")
+        FixChoices(self.store).accept(self.id_of("first.jsonl"), "empty_answer", "all")
 
     def note(self) -> None:
         try:
@@ -79,7 +81,7 @@ class Person:
             raise RunProblem("This could not be saved.", *disk_words(error)) from error
 
     def clear(self) -> None:
-        self.store.clear_validation(self.id_of("first.jsonl"))
+        ValidationFiles(self.store).clear(self.id_of("first.jsonl"))
 
     def remove(self) -> None:
         self.store.remove(self.id_of("second.jsonl"))
@@ -90,7 +92,7 @@ class Person:
         assert all(len(one.original.rows) == ROWS for one in checked), "examples are missing"
         if not checked:
             return State(names, note=about.read(self._run).note)
-        info = self.store.info(self.id_of(names[0]))
+        info = self.store.info.read(self.id_of(names[0]))
         edited = any(row.messages[-1]["content"] == "At seven." for row in checked[0].original.rows)
         validation = len(checked[0].validation.rows) if checked[0].validation else 0
         return State(names, edited, validation, bool(info.accepted), about.read(self._run).note)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from backend.settings import Workspace
 from jobs.fair_queue import FairQueue
 from jobs.records import State
 from jobs.runner import Runner
+from jobs.scheduler import Scheduler, Unfinished
 from tests.jobs.conftest import FOREVER, until
 from tests.workers import end_workers
 
@@ -24,16 +26,17 @@ def runners(tmp_path: Path) -> Iterator[list[Runner]]:
 
 
 @pytest.fixture
-def launched(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def launched(runners: list[Runner], monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of the jobs that were started, in this order; their work is done at once."""
     names: list[str] = []
 
-    def done(self: Runner, job: object) -> bool:
-        names.append(self.job(job.id).name)  # type: ignore[attr-defined]
-        self.stop(job.id)  # type: ignore[attr-defined]
+    def done(runner: Runner, job: Unfinished) -> bool:
+        names.append(runner.job(job.id).name)
+        runner.stop(job.id)
         return True
 
-    monkeypatch.setattr(Runner, "start_queued", done)
+    for runner in runners:
+        monkeypatch.setattr(runner.scheduler, "start_queued", partial(done, runner))
     return names
 
 
@@ -107,16 +110,16 @@ def test_a_job_is_asked_to_save_and_stop_when_its_time_is_up(runners: list[Runne
 def test_a_workspace_without_jobs_is_looked_at_only_when_it_gets_one(
     runners: list[Runner], launched: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    looks: list[Runner] = []
-    look = Runner.unfinished
-    monkeypatch.setattr(Runner, "unfinished", lambda self: looks.append(self) or look(self))
+    looks: list[Scheduler] = []
+    look = Scheduler.unfinished
+    monkeypatch.setattr(Scheduler, "unfinished", lambda self: looks.append(self) or look(self))
     queue = shared(runners)
     for _ in range(3):
         queue.tick()
-    assert looks == runners
+    assert looks == [runner.scheduler for runner in runners]
     submit(runners[1], "now")
     queue.tick()
-    assert (looks[3:], launched) == ([runners[1]], ["now"])
+    assert (looks[3:], launched) == ([runners[1].scheduler], ["now"])
 
 
 def test_a_workspace_that_is_gone_is_forgotten(runners: list[Runner], launched: Callable[[], object]) -> None:

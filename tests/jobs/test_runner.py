@@ -114,7 +114,7 @@ def test_jobs_start_in_the_order_of_submission_also_when_the_clock_steps_back(
         ids = [runner.submit("noop", {"steps": 0}, "") for _ in range(4)]
         runner.stop(ids[0])
         runner.resume(ids[0])
-        queue = [job.id for job in runner._scheduler.reconcile()]
+        queue = [job.id for job in runner.scheduler.reconcile()]
     assert queue == [*ids[1:], ids[0]]
 
 

@@ -120,10 +120,10 @@ def test_a_job_that_cannot_be_published_leaves_nothing(runner: Runner, monkeypat
 def test_while_another_runner_holds_the_lock_a_tick_does_nothing_and_a_change_raises_busy(runner: Runner) -> None:
     other = Runner(runner.workspace)
     job_id = runner.submit("noop", {}, "")
-    with other._scheduler.locked():
+    with other.scheduler.locked():
         runner.tick()
         assert runner.job(job_id).state is State.QUEUED
-        with pytest.raises(Busy), runner._scheduler.locked(timeout=0):
+        with pytest.raises(Busy), runner.scheduler.locked(timeout=0):
             pass
 
 

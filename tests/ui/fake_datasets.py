@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from backend.datasets.hub import HubDataset
 from backend.datasets.hub_splits import HubSplit
-from backend.datasets.info import DatasetInfo
+from backend.datasets.info import DatasetInfo, RowChoice
 from backend.datasets.store import StoredDataset
 from backend.errors import BadInput
 from backend.models.hub import RemoteFile
@@ -100,17 +100,6 @@ class FakeDatasets:
     def lengths(self, choice: Choice) -> LengthLimits:
         return LengthLimits(200)
 
-    def accept(self, data_id: str, kind: str, rows: Literal["all"] | list[int]) -> None:
-        self.accepted[kind] = rows
-
-    def refuse(self, data_id: str, kind: str, rows: Literal["all"] | list[int] = "all") -> None:
-        self.accepted.pop(kind, None)
-        self.refused[kind] = rows
-
-    def undo(self, data_id: str, kind: str) -> None:
-        self.accepted.pop(kind, None)
-        self.refused.pop(kind, None)
-
     def write_files(self, choice: Choice) -> DatasetFiles:
         here = Path("/tmp/examples.jsonl")
         return DatasetFiles(here, here, 3)
@@ -127,51 +116,74 @@ class FakeDatasets:
     def find(self, choice: Choice, text: str, direction: int) -> Matches:
         return Matches(3, choice.row + direction, 1)
 
-    def example_to_edit(self, choice: Choice) -> EditableExample:
+
+class FakeFixes:
+    def __init__(self, datasets: FakeDatasets) -> None:
+        self._of = datasets
+
+    def accept(self, data_id: str, kind: str, rows: RowChoice) -> None:
+        self._of.accepted[kind] = rows
+
+    def refuse(self, data_id: str, kind: str, rows: RowChoice = "all") -> None:
+        self._of.accepted.pop(kind, None)
+        self._of.refused[kind] = rows
+
+    def undo(self, data_id: str, kind: str) -> None:
+        self._of.accepted.pop(kind, None)
+        self._of.refused.pop(kind, None)
+
+
+class FakeEdits:
+    def __init__(self, datasets: FakeDatasets) -> None:
+        self._of = datasets
+
+    def editable(self, choice: Choice) -> EditableExample:
         fields = ExampleField("message-0", "Question", ASKED), ExampleField("message-1", "Answer", ORDER)
         return EditableExample(choice.row, fields)
 
-    def new_example(self, choice: Choice) -> EditableExample:
+    def new(self, choice: Choice) -> EditableExample:
         fields = ExampleField("message-0", "Question", ""), ExampleField("message-1", "Answer", "")
         return EditableExample(241, fields, is_new=True)
 
     def _edit(self, kind: str) -> None:
-        self.edits.append(kind)
-        self.undone.clear()
+        self._of.edits.append(kind)
+        self._of.undone.clear()
 
-    def save_example(self, choice: Choice, row: int, texts: dict[str, str]) -> None:
+    def save(self, choice: Choice, row: int, texts: dict[str, str]) -> None:
         if not all(text.strip() for text in texts.values()):
             raise BadInput("This example can't be learned as it is.", "Message 2, an answer, is empty.")
         self._edit("replace")
 
-    def add_example(self, data_id: str, texts: dict[str, str]) -> int:
-        self.save_example(Choice(), 241, texts)
-        self.edits[-1] = "add"
+    def add(self, data_id: str, texts: dict[str, str]) -> int:
+        self.save(Choice(), 241, texts)
+        self._of.edits[-1] = "add"
         return 241
 
-    def delete_example(self, data_id: str, row: int) -> None:
+    def delete(self, data_id: str, row: int) -> None:
         self._edit("delete")
 
-    def undo_edit(self, data_id: str) -> None:
-        self.undone.append(self.edits.pop())
+    def undo(self, data_id: str) -> None:
+        self._of.undone.append(self._of.edits.pop())
 
-    def redo_edit(self, data_id: str) -> None:
-        self.edits.append(self.undone.pop())
+    def redo(self, data_id: str) -> None:
+        self._of.edits.append(self._of.undone.pop())
 
     def nearest(self, data_id: str, row: int) -> int:
         return min(row, 240)
 
     def instruction(self, choice: Choice) -> Instruction:
-        return Instruction(self.system, 240 if self.system else 0, 0, 240, "You are a helpful AI assistant.")
+        return Instruction(self._of.system, 240 if self._of.system else 0, 0, 240, "You are a helpful AI assistant.")
 
     def set_instruction(self, data_id: str, text: str) -> None:
         self._edit("instruction")
-        self.system = text
+        self._of.system = text
 
-    def set_validation(self, data_id: str, path: Path, name: str) -> None:
+
+class FakeValidationFiles:
+    def set(self, data_id: str, path: Path, name: str) -> None:
         pass
 
-    def clear_validation(self, data_id: str) -> None:
+    def clear(self, data_id: str) -> None:
         pass
 
 

@@ -27,7 +27,6 @@ class FakeModels:
     def __init__(self) -> None:
         self.simulated: Hardware | None = None
         self.open_to_network = False
-        self.token: TokenSource = ""
 
     def probe(self) -> Probe:
         gpu = Gpu(name="NVIDIA GeForce RTX 3060", memory_total_mib=12288, memory_free_mib=11878)
@@ -44,25 +43,6 @@ class FakeModels:
     def downloads(self) -> dict[str, Job]:
         return {}
 
-    def cancel_download(self, model_id: str) -> None:
-        pass
-
-    def download(self, model_id: str) -> str:
-        return "download-1"
-
-    def download_status(self, model_id: str) -> DownloadStatus:
-        entry = catalogue.find(model_id)
-        return DownloadStatus(entry, None, False, TokenStatus(self.token, "keyring") if entry.gated else None)
-
-    def save_token(self, typed: str) -> TokenSource:
-        if not typed.startswith("hf_"):
-            raise BadInput("This is not an access token of Hugging Face.")
-        self.token = "keyring"
-        return self.token
-
-    def delete_token(self) -> None:
-        self.token = ""
-
     def size_mib(self, model_id: str) -> float | None:
         return 258.0 if self.is_ready(model_id) else None
 
@@ -74,6 +54,30 @@ class FakeModels:
 
     def unpacking(self) -> Job | None:
         return None
+
+
+class FakeDownloads:
+    def __init__(self) -> None:
+        self.token: TokenSource = ""
+
+    def cancel(self, model_id: str) -> None:
+        pass
+
+    def start(self, model_id: str) -> str:
+        return "download-1"
+
+    def status(self, model_id: str) -> DownloadStatus:
+        entry = catalogue.find(model_id)
+        return DownloadStatus(entry, None, False, TokenStatus(self.token, "keyring") if entry.gated else None)
+
+    def save_token(self, typed: str) -> TokenSource:
+        if not typed.startswith("hf_"):
+            raise BadInput("This is not an access token of Hugging Face.")
+        self.token = "keyring"
+        return self.token
+
+    def delete_token(self) -> None:
+        self.token = ""
 
 
 class FakeAdvice:

@@ -8,8 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from backend.chat.client import PaneCheck
 from backend.chat.documents import Combine
+from backend.chat.replies import PaneCheck
 from backend.errors import BadInput
 from backend.records.rows import Message
 from jobs.records import State
@@ -42,28 +42,6 @@ class FakeResults:
 
     def ready_to_try(self) -> list[RunInfo]:
         return [self._runs.info(run_id) for run_id in self._runs.known if self.has_model(run_id)][:3]
-
-    def chat_check(self, run_id: str) -> PaneCheck | None:
-        said = (
-            "Checked: with the training switched off, all 49,152 numbers that the model computes for a test question "
-            "are exactly those of the base model; with it on, they differ."
-        )
-        return PaneCheck(True, True, said) if run_id in self.asked else None
-
-    def engine(self, run_id: str) -> str:
-        return "llama.cpp, 8-bit" if run_id in self.asked else ""
-
-    chat_was_released = False
-
-    def release_chat(self) -> None:
-        pass
-
-    def is_answering(self) -> bool:
-        return self.busy
-
-    def was_tried(self, run_id: str) -> bool:
-        self._runs.job(run_id)
-        return run_id in self.asked
 
     def unseen_questions(self, run_id: str) -> list[UnseenQuestion]:
         asked = (ASKED, "Where is my parcel 88-1203? It was meant to come on Tuesday. Jo", "cancel the two lamps pls")
@@ -106,9 +84,6 @@ class FakeResults:
 
     def opponent(self, run_id: str, opponent_id: str) -> Opponent:
         return next((one for one in self.opponents(run_id) if one.id == opponent_id), BASE)
-
-    def stop_chat(self) -> None:
-        pass
 
     def too_narrow(self, run_id: str) -> dict[str, float]:
         return {"F16": 0.0, "Q8_0": 0.0, "Q6_K": 0.78, "Q5_K_M": 0.78, "Q4_K_M": 0.78}
@@ -153,6 +128,30 @@ class FakeResults:
     def was_exported(self, run_id: str) -> bool:
         self._runs.job(run_id)
         return bool(self.exports(run_id))
+
+
+class FakeChat:
+    def __init__(self, results: FakeResults) -> None:
+        self._results = results
+
+    released = False
+
+    @property
+    def answering(self) -> bool:
+        return self._results.busy
+
+    def check(self, run_id: str) -> PaneCheck | None:
+        said = (
+            "Checked: with the training switched off, all 49,152 numbers that the model computes for a test question "
+            "are exactly those of the base model; with it on, they differ."
+        )
+        return PaneCheck(True, True, said) if run_id in self._results.asked else None
+
+    def engine(self, run_id: str) -> str:
+        return "llama.cpp, 8-bit" if run_id in self._results.asked else ""
+
+    def stop(self) -> None:
+        pass
 
 
 class FakeCorrections:

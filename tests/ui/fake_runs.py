@@ -28,8 +28,7 @@ from ui.services.selection import Choice
 
 
 class FakeRuns:
-    def __init__(self, datasets: FakeDatasets) -> None:
-        self._datasets = datasets
+    def __init__(self) -> None:
         states = {"run-a": State.COMPLETED, "run-b": State.RUNNING, "run-c": State.INTERRUPTED}
         self.known = {run_id: job(run_id, state) for run_id, state in states.items()}
         self.notes: dict[str, str] = {}
@@ -69,39 +68,6 @@ class FakeRuns:
             )
             for one in sorted(self.known.values(), key=lambda one: one.created, reverse=True)
         ]
-
-    def plan(self, data_id: str, model_id: str, settings: TrainSettings, version: NextVersion | None = None) -> Plan:
-        return Plan(
-            settings=settings,
-            model_name=NAME,
-            data_name="orders.jsonl",
-            train_rows=216,
-            validation_rows=24,
-            learned_tokens=12400,
-            longest=212,
-            steps=81,
-            evaluations=9,
-            seconds=(170.0, 230.0),
-            memory_mib=1740.0,
-            memory_parts={"weights": 257.0, "adapter": 30.0, "activations": 753.0, "programs": 700.0},
-            available_mib=11600.0,
-            blocked=self._datasets.state(Choice(data_id=data_id)).blocked,
-        )
-
-    def start(
-        self,
-        data_id: str,
-        model_id: str,
-        settings: TrainSettings,
-        name: str = "",
-        *,
-        evaluate: bool = True,
-        version: NextVersion | None = None,
-    ) -> str:
-        far = Progress(phase="Training", done=30, total=81, seconds_left=170.0)
-        now = time.time()
-        self.known["run-new"] = job("run-new", State.RUNNING, name=name or "Orders", created=now, progress=far)
-        return "run-new"
 
     def note(self, run_id: str) -> str:
         return self.notes.get(run_id, "")
@@ -148,6 +114,44 @@ class FakeRuns:
         model = ModelRef(id=MODEL, path=Path("models/bundled"))
         spec = RunSpec(name=one.name, model=model, data=data, settings=TrainSettings(**halved))
         return RunDetails(spec, one, self.curve(run_id))
+
+
+class FakePlanning:
+    def __init__(self, runs: FakeRuns, datasets: FakeDatasets) -> None:
+        self._runs, self._datasets = runs, datasets
+
+    def plan(self, data_id: str, model_id: str, settings: TrainSettings, version: NextVersion | None = None) -> Plan:
+        return Plan(
+            settings=settings,
+            model_name=NAME,
+            data_name="orders.jsonl",
+            train_rows=216,
+            validation_rows=24,
+            learned_tokens=12400,
+            longest=212,
+            steps=81,
+            evaluations=9,
+            seconds=(170.0, 230.0),
+            memory_mib=1740.0,
+            memory_parts={"weights": 257.0, "adapter": 30.0, "activations": 753.0, "programs": 700.0},
+            available_mib=11600.0,
+            blocked=self._datasets.state(Choice(data_id=data_id)).blocked,
+        )
+
+    def start(
+        self,
+        data_id: str,
+        model_id: str,
+        settings: TrainSettings,
+        name: str = "",
+        *,
+        evaluate: bool = True,
+        version: NextVersion | None = None,
+    ) -> str:
+        far = Progress(phase="Training", done=30, total=81, seconds_left=170.0)
+        now = time.time()
+        self._runs.known["run-new"] = job("run-new", State.RUNNING, name=name or "Orders", created=now, progress=far)
+        return "run-new"
 
 
 class FakeVersions:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from backend.hosting.policy import HOME
-from tests.ui.fake_datasets import FakeDatasets, FakeHubData, FakeWriting
+from tests.ui.fake_datasets import FakeDatasets, FakeEdits, FakeFixes, FakeHubData, FakeValidationFiles, FakeWriting
 from tests.ui.fake_evaluations import FakeBlindTests, FakeEvaluations, FakePromptTrials
-from tests.ui.fake_models import FakeAdvice, FakeHfJobs, FakeHubPushes, FakeModelImports, FakeModels
-from tests.ui.fake_records import (
-    DATA,
-)
-from tests.ui.fake_results import FakeCorrections, FakeDocuments, FakeEndpoints, FakeResults
-from tests.ui.fake_runs import FakeRetries, FakeRuns, FakeVersions
+from tests.ui.fake_models import FakeAdvice, FakeDownloads, FakeHfJobs, FakeHubPushes, FakeModelImports, FakeModels
+from tests.ui.fake_records import DATA
+from tests.ui.fake_results import FakeChat, FakeCorrections, FakeDocuments, FakeEndpoints, FakeResults
+from tests.ui.fake_runs import FakePlanning, FakeRetries, FakeRuns, FakeVersions
 from ui.services.selection import Choice
 
 
@@ -21,14 +19,19 @@ class FakeApp:
 
     def __init__(self) -> None:
         self.models = FakeModels()
+        self.downloads = FakeDownloads()
         self.advice = FakeAdvice(self.models)
         self.datasets = FakeDatasets()
+        self.fixes, self.validation_files = FakeFixes(self.datasets), FakeValidationFiles()
+        self.edits = FakeEdits(self.datasets)
         self.writing = FakeWriting()
         self.hub_data = FakeHubData()
-        self.runs = FakeRuns(self.datasets)
+        self.runs = FakeRuns()
+        self.planning = FakePlanning(self.runs, self.datasets)
         self.retries = FakeRetries(self.runs)
         self.versions = FakeVersions(self.runs)
         self.results = FakeResults(self.runs)
+        self.chat = FakeChat(self.results)
         self.documents = FakeDocuments(self.results)
         self.prompt_trials = FakePromptTrials()
         self.evaluations = FakeEvaluations(self.runs)

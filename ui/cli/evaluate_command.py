@@ -68,7 +68,7 @@ def _try_prompts(app: App, options: argparse.Namespace, facts: str) -> Answer:
     data_id = imported(app, options)
     choice = Choice(data_id=data_id, model_id=model_id)
     if options.validation:
-        app.datasets.set_validation(choice.data_id, options.validation, options.validation.name)
+        app.validation_files.set(choice.data_id, options.validation, options.validation.name)
     job = follow(app, app.prompt_trials.start(choice, options.items, facts))
     require_completed(job, ChatFailed, "The trial of prompts was stopped.")
     report = app.prompt_trials.report(job.id)

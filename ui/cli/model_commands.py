@@ -66,7 +66,7 @@ def _published(entry: catalogue.Entry) -> str:
 
 def _download(app: App, model_id: str) -> Answer:
     """Download a model, printing the progress; after Ctrl-C the next download continues."""
-    job = follow(app, app.models.download(model_id))
+    job = follow(app, app.downloads.start(model_id))
     if job.failure:
         raise MissingPart(job.failure.what, job.failure.why, job.failure.next)
     text = job.result["path"] if job.result else "Stopped. Run the command again to continue."
@@ -76,8 +76,8 @@ def _download(app: App, model_id: str) -> Answer:
 def _token(app: App, forget: bool) -> Answer:
     """Save or delete the access token, and show where there is one now."""
     if forget:
-        app.models.delete_token()
-    elif (typed := _read_secret()) and app.models.save_token(typed) != "keyring":
+        app.downloads.delete_token()
+    elif (typed := _read_secret()) and app.downloads.save_token(typed) != "keyring":
         raise MissingPart(
             "The token was not saved.",
             "This computer has no keyring that can be used.",

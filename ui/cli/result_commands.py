@@ -15,7 +15,7 @@ from backend.chat.documents import COMBINE, about, combine
 from backend.datasets.read.document import read_document
 from backend.datasets.read.source import require_file
 from backend.errors import ApprenticeError, BadInput, BadUsage, ExportFailed
-from backend.export.request import jobs_for
+from backend.export.formats import jobs_for
 from backend.records.units import MIB
 from backend.settings import Workspace
 from jobs.records import Job

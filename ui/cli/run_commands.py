@@ -104,7 +104,7 @@ def _start(app: App, options: argparse.Namespace) -> str:
     ready_tokenizer(app, model_id)
     data_id = imported(app, options) if options.data else app.versions.data_id(options.parent)
     if options.validation:
-        app.datasets.set_validation(data_id, options.validation, options.validation.name)
+        app.validation_files.set(data_id, options.validation, options.validation.name)
     advice = app.advice.settings("", data_id, model_id, trainer)
     if version and version.continues:
         advice = app.versions.settings(options.parent, advice)
@@ -115,7 +115,7 @@ def _start(app: App, options: argparse.Namespace) -> str:
     for warning in warnings(checked.fixed_report):
         say(warning)
     evaluate = not options.no_evaluation
-    return app.runs.start(data_id, model_id, settings, options.name or "", evaluate=evaluate, version=version)
+    return app.planning.start(data_id, model_id, settings, options.name or "", evaluate=evaluate, version=version)
 
 
 def runs(options: argparse.Namespace, workspace: Workspace) -> Answer:

@@ -1,11 +1,15 @@
 """The application behind the page and the command line: its services, composed for one workspace.
 
     models.py     the machine and the models on it
+    downloads.py  models from the hub, and the access token
     advice.py     which model and settings suit the machine, the task and the data
-    datasets.py   datasets: imported, checked, fixed, previewed
+    datasets.py   datasets: imported, checked, previewed
+    edits.py      examples edited as forms
     writing.py    examples written about a text
     hub_data.py   examples from the Hugging Face hub
-    runs.py       training runs: planned, started, followed
+    planning.py   what a training would do, and its start
+    runs.py       training runs: followed, listed, deleted
+    chat.py       the open chat
     results.py    trying and exporting trained models
     documents.py  long documents, answered piece by piece
     retries.py    runs again with one change
@@ -27,7 +31,9 @@ from __future__ import annotations
 import threading
 from typing import Any
 
+from backend.datasets.fix_choices import FixChoices
 from backend.datasets.store import DatasetStore
+from backend.datasets.validation_files import ValidationFiles
 from backend.errors import BadInput, RunProblem
 from backend.hosting.policy import HOME, Feature, Policy
 from backend.models import bundled, catalogue, local
@@ -42,6 +48,8 @@ from ui.services.chat import ChatSession
 from ui.services.corrections import CorrectionService
 from ui.services.datasets import DatasetService
 from ui.services.documents import DocumentService
+from ui.services.downloads import DownloadService
+from ui.services.edits import EditService
 from ui.services.endpoints import EndpointService
 from ui.services.evaluations import EvaluationService
 from ui.services.gpu_calls import WAITING
@@ -51,6 +59,7 @@ from ui.services.hub_pushes import HubPushService
 from ui.services.imports import DatasetImports
 from ui.services.model_imports import ModelImportService
 from ui.services.models import ModelService
+from ui.services.planning import PlanningService
 from ui.services.prompt_trials import PromptTrialService
 from ui.services.results import ResultService
 from ui.services.retries import RetryService
@@ -98,16 +107,20 @@ class App:
         self.models = (
             shared.models if shared else ModelService(workspace, self.runner, simulated, open_to_network, policy)
         )
+        self.downloads = DownloadService(workspace, self.runner, self.models, policy)
         self.advice = AdviceService(self.models, self._imports, shared.recommended if shared else None)
         self.datasets = DatasetService(workspace.exports, self._imports, self.models, self.advice)
+        self.fixes, self.validation_files = FixChoices(self.dataset_store), ValidationFiles(self.dataset_store)
+        self.edits = EditService(self.dataset_store, self.datasets, self.models)
         self.writing = WritingService(self.dataset_store)
         self.hub_data = HubDataService(self._imports, self.models, workspace.cache, policy)
         queue = shared.queue if shared else None
-        self.runs = RunService(workspace, self.runner, self.models, self.datasets, policy, queue, gpu)
+        self.runs = RunService(workspace, self.runner, self.models, policy, queue, gpu)
+        self.planning = PlanningService(workspace, self.runner, self.models, self.datasets, self.runs, policy.limits)
         self.retries = RetryService(self.runner, self.runs)
-        chat = ChatSession(workspace, self.runs.is_training, shared.seats if shared else None)
-        self.results = ResultService(workspace, self.runner, self.runs, chat)
-        self.documents = DocumentService(self.runs, self.results)
+        self.chat = ChatSession(workspace, self.runs.is_training, shared.seats if shared else None)
+        self.results = ResultService(workspace, self.runner, self.runs, self.chat)
+        self.documents = DocumentService(self.runs, self.results, self.chat)
         self.prompt_trials = PromptTrialService(workspace, self.runner, self.datasets, self.models)
         self.versions = VersionService(self.runner, self.models, self.datasets, self.runs, self.results)
         self.evaluations = EvaluationService(self.runner, self.results)
@@ -127,7 +140,7 @@ class App:
     def _free_memory(self, lane: Lane) -> None:
         """Closes the open chat before a training starts: both may need most of the memory."""
         if lane == "training":
-            self.results.release_chat()
+            self.chat.release()
 
     def start(self) -> None:
         """Starts the queue, and what `prepare` does."""
@@ -149,7 +162,7 @@ class App:
     def close(self) -> None:
         """Ends the chat process and the runner's thread; jobs continue."""
         self._imports.close()
-        self.results.close()
+        self.chat.close()
         self.runner.close()
 
     def validated(self, choice: Choice) -> Choice:
@@ -210,8 +223,8 @@ class App:
     def remove_model(self, model_id: str) -> float:
         """Deletes a downloaded model, or a partial download, and returns the MiB freed.
 
-        Raises BadInput while a run or an endpoint needs it, NotInDemo in a demo, and whatever `ModelService.remove`
-        raises.
+        Raises BadInput while a run or an endpoint needs it, NotInDemo in a demo, and whatever
+        `DownloadService.remove` raises.
         """
         self.policy.require(Feature.DELETE_MODEL)
         entry = catalogue.find(model_id)
@@ -220,8 +233,8 @@ class App:
         served = self.endpoints.current()
         if served and self.runs.is_readable(served.run_id) and self.runs.spec(served.run_id).model.id == entry.id:
             raise BadInput(f"{entry.name} is being used by other programs.", _SERVED, _STOP_SERVING)
-        self.results.stop_chat()
-        return self.models.remove(entry)
+        self.chat.stop()
+        return self.downloads.remove(entry)
 
     def delete_run(self, run_id: str) -> None:
         """Deletes a run, and closes the chat if it is about this run. Raises RunProblem, also while it is served."""
@@ -229,4 +242,4 @@ class App:
         if served and served.run_id == run_id:
             raise RunProblem("This model is being used by other programs.", _SERVED, _STOP_SERVING)
         self.runs.delete(run_id)
-        self.results.close_chat(run_id)
+        self.chat.close_run(run_id)

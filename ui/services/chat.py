@@ -8,8 +8,9 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from backend.chat.client import Chat, Chunk, PaneCheck
+from backend.chat.client import Chat
 from backend.chat.engine import Messages
+from backend.chat.replies import Chunk, PaneCheck
 from backend.errors import NotInDemo
 from backend.hardware import container
 from backend.settings import Workspace

@@ -83,7 +83,7 @@ class CorrectionService:
             if restored:
                 self._store.remove(data.data_id)
             raise
-        return Correction(data.data_id, self._store.info(data.data_id).name, row, restored)
+        return Correction(data.data_id, self._store.info.read(data.data_id).name, row, restored)
 
 
 def _answer(text: str, calls: bool, number: int) -> Message:

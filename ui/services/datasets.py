@@ -1,4 +1,4 @@
-"""Datasets: imported, checked, fixed, previewed, deleted."""
+"""Datasets: imported, checked, previewed, deleted."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ import shutil
 from collections.abc import Hashable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from backend.datasets.dataset import CheckedDataset
-from backend.datasets.editing import Editor
 from backend.datasets.info import DatasetInfo
 from backend.datasets.read.pack import name_of
 from backend.datasets.store import StoredDataset
@@ -21,13 +20,11 @@ from ui.records.data import (
     DatasetFiles,
     DatasetProgress,
     DatasetState,
-    EditableExample,
-    Instruction,
     Matches,
     Preview,
     Sample,
 )
-from ui.services import dataset_state, edited_examples, preview, samples
+from ui.services import dataset_state, preview, samples
 from ui.services import imports as dataset_imports
 from ui.services.advice import AdviceService
 from ui.services.imports import DatasetImports
@@ -45,7 +42,6 @@ class DatasetService:
     def __init__(self, exports: Path, imports: DatasetImports, models: ModelService, advice: AdviceService) -> None:
         self._exports, self._imports, self._models, self._advice = exports, imports, models, advice
         self._store = imports.store
-        self._editor = Editor(self._store)
         self._files: dict[str, tuple[DatasetInfo, DatasetFiles]] = {}
 
     # Import
@@ -173,19 +169,7 @@ class DatasetService:
             return whole  # nothing is cut or divided
         return self._imports.check(choice.data_id, model, lengths, seconds)
 
-    # Fixes
-
-    def accept(self, data_id: str, kind: str, rows: Literal["all"] | list[int]) -> None:
-        """Accepts the fix of this kind of problem."""
-        self._store.accept(data_id, kind, rows)
-
-    def refuse(self, data_id: str, kind: str, rows: Literal["all"] | list[int] = "all") -> None:
-        """Leaves rows with this kind of problem as they are."""
-        self._store.refuse(data_id, kind, rows)
-
-    def undo(self, data_id: str, kind: str) -> None:
-        """Takes back what was accepted or refused for a kind of problem."""
-        self._store.undo(data_id, kind)
+    # The fixed examples as files
 
     def write_files(self, choice: Choice) -> DatasetFiles:
         """Writes the fixed examples and the list of changes into a folder that the page serves."""
@@ -197,69 +181,10 @@ class DatasetService:
     def written_files(self, choice: Choice) -> DatasetFiles | None:
         """What `write_files` wrote, unless the fixes have changed since."""
         about, files = self._files.get(choice.data_id, (None, None))
-        return files if files and about == self._store.info(choice.data_id) else None
+        return files if files and about == self._store.info.read(choice.data_id) else None
 
     def _files_folder(self, data_id: str) -> Path:
         return child_path(self._exports, f"data-{data_id}")
-
-    # Edits
-
-    def example_to_edit(self, choice: Choice) -> EditableExample:
-        """The selected example as fields. Raises BadInput when there is none, or it is too long for the page."""
-        return edited_examples.editable(self._whole(choice), choice.row)
-
-    def new_example(self, choice: Choice) -> EditableExample:
-        """An empty example of the same kind as the others."""
-        return edited_examples.new(self._store.original(choice.data_id))
-
-    def save_example(self, choice: Choice, row: int, texts: dict[str, str]) -> None:
-        """Replaces an example by one with these texts, by field. Raises BadInput, changing nothing."""
-        example = edited_examples.edited(self._whole(choice), row, texts)
-        self._editor.replace(choice.data_id, row, example)
-
-    def add_example(self, data_id: str, texts: dict[str, str]) -> int:
-        """Adds an example with these texts and returns its number. Raises BadInput, changing nothing."""
-        return self._editor.add(data_id, edited_examples.added(self._store.original(data_id), texts))
-
-    def delete_example(self, data_id: str, row: int) -> None:
-        self._editor.delete(data_id, row)
-
-    def nearest(self, data_id: str, row: int) -> int:
-        """The number of the example itself, else of the next one, else of the last one that is left."""
-        numbers = [one.row for one in self._store.original(data_id).rows]
-        return next((number for number in numbers if number >= row), numbers[-1] if numbers else 1)
-
-    def undo_edit(self, data_id: str) -> None:
-        """Undoes the last edit."""
-        self._editor.undo(data_id)
-
-    def redo_edit(self, data_id: str) -> None:
-        """Redoes the edit that was undone last."""
-        self._editor.redo(data_id)
-
-    def instruction(self, choice: Choice) -> Instruction:
-        """The instruction that most examples carry. Waits until the dataset is checked."""
-        found, tokenizer = self._whole(choice).instructions, self._models.tokenizer(choice.model_id)
-        text = max(found, key=lambda one: found[one], default="")
-        others = sum(count for one, count in found.items() if one not in ("", text))
-        default = tokenizer.default_instruction if tokenizer else ""
-        return Instruction(text, found[text] if text else 0, others, found.total(), default)
-
-    def set_instruction(self, data_id: str, text: str) -> None:
-        """Gives every example this instruction; "" removes it. Raises BadInput."""
-        self._editor.set_instruction(data_id, text)
-
-    def _whole(self, choice: Choice) -> CheckedDataset:
-        return self.checked(choice.data_id, choice.model_id)
-
-    # Validation file
-
-    def set_validation(self, data_id: str, path: Path, name: str) -> None:
-        """Validates on this file instead of a part of the examples. Raises BadInput when it is not suitable."""
-        self._store.set_validation(data_id, path, name)
-
-    def clear_validation(self, data_id: str) -> None:
-        self._store.clear_validation(data_id)
 
     # Preview
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from backend.chat.documents import Combine, Combined, about, combine, split
 from backend.models import model_folder
 from backend.tokens.tokenizer import ChatTokenizer
-from ui.services.chat import Answer, Loading
+from ui.services.chat import Answer, ChatSession, Loading
 from ui.services.results import ResultService
 from ui.services.runs import RunService
 
@@ -47,8 +47,8 @@ Part = Loading | Piece | Answer | Whole
 class DocumentService:
     """Long documents answered by the models of a run."""
 
-    def __init__(self, runs: RunService, results: ResultService) -> None:
-        self._runs, self._results = runs, results
+    def __init__(self, runs: RunService, results: ResultService, chat: ChatSession) -> None:
+        self._runs, self._results, self._chat = runs, results, chat
 
     def pieces(self, run_id: str, text: str, words: str, instruction: str = "", answer: int = 256) -> list[str]:
         """The document in pieces as long as the run's examples. words: the question about each piece. answer: tokens.
@@ -79,7 +79,7 @@ class DocumentService:
         pieces = self.pieces(run_id, text, words, instruction, longest)
         done: dict[str, list[Answer]] = {pane: [] for pane in PANES}
         sampling["opponent"] = opponent
-        with self._results.question():
+        with self._chat.question():
             for number, piece in enumerate(pieces, 1):
                 yield Piece(number, len(pieces))
                 asked = dict.fromkeys(PANES, _messages(about(piece, words), instruction))

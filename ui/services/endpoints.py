@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from backend.errors import RunProblem
-from backend.hosting.policy import HOME, Feature, Policy
+from backend.hosting.policy import Feature, Policy
 from backend.serving.state import LOOPBACK, key_hash, new_key, read_state
 from jobs.records import Job
 from jobs.runner import Runner
@@ -17,7 +17,7 @@ from ui.services.runs import RunService
 class EndpointService:
     """At most one endpoint of a workspace is open at a time."""
 
-    def __init__(self, runner: Runner, runs: RunService, results: ResultService, policy: Policy = HOME) -> None:
+    def __init__(self, runner: Runner, runs: RunService, results: ResultService, policy: Policy) -> None:
         self._runner, self._runs, self._results, self._policy = runner, runs, results, policy
 
     def start(self, run_id: str, host: str = LOOPBACK, port: int = 0) -> tuple[Endpoint, str]:

@@ -9,7 +9,7 @@ from backend.errors import BadInput, RunProblem
 from backend.export import hf_jobs
 from backend.export.hf_jobs import Computer, SubmittedJob
 from backend.files.json_file import read_json, write_json
-from backend.hosting.policy import HOME, Feature, Policy
+from backend.hosting.policy import Feature, Policy
 from backend.models import catalogue, local
 from jobs.runner import Runner
 from ui.services.exports import passed
@@ -21,7 +21,7 @@ ACCESS_NOTE = "as a secret of the job: the base model can be downloaded only by 
 class HfJobsService:
     """Remembers the prices it looked up, so that a job costs what the person agreed to."""
 
-    def __init__(self, exports: Path, runner: Runner, runs: RunService, policy: Policy = HOME) -> None:
+    def __init__(self, exports: Path, runner: Runner, runs: RunService, policy: Policy) -> None:
         self._policy = policy
         self._exports, self._runner, self._runs = exports, runner, runs
         self._computers: list[Computer] = []

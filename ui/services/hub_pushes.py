@@ -8,9 +8,9 @@ from pathlib import Path
 
 from backend.errors import RunProblem
 from backend.export import hub_push, model_card, model_space
+from backend.export.formats import slug
 from backend.export.hub_push import Form
-from backend.export.request import slug
-from backend.hosting.policy import HOME, Feature, Policy
+from backend.hosting.policy import Feature, Policy
 from backend.records.units import MIB
 from jobs.records import Job
 from jobs.runner import Runner
@@ -32,7 +32,7 @@ class HubPushService:
         runner: Runner,
         runs: RunService,
         results: ResultService,
-        policy: Policy = HOME,
+        policy: Policy,
     ) -> None:
         self._exports, self._runner, self._policy = exports, runner, policy
         self._runs, self._results = runs, results

@@ -90,7 +90,7 @@ class DatasetImports:
     def read_again(self, data_id: str, options: Mapping[str, Any], model: TargetModel | None) -> None:
         """Starts to read a stored dataset with other read options. If that fails or is cancelled, the old ones
         stay."""
-        before = self.store.info(data_id)
+        before = self.store.info.read(data_id)
         options = {**({"rows": rows} if (rows := before.read_options.get("rows")) else {}), **options}
         if options == before.read_options:
             return
@@ -101,7 +101,7 @@ class DatasetImports:
                 self._require(len(self.store.original(data_id).rows))
                 self.store.open(data_id, model, listener=task)
             except BaseException:
-                self.store.restore(data_id, before)
+                self.store.info.restore(data_id, before)
                 raise
 
         self._import(data_id, before.name, work)
@@ -143,7 +143,7 @@ class DatasetImports:
         def work(task: BackgroundTask) -> CheckedDataset:
             return self.store.open(data_id, model, lengths, task)
 
-        task = self._tasks.start((data_id, model, lengths), self.store.info(data_id).name, work)
+        task = self._tasks.start((data_id, model, lengths), self.store.info.read(data_id).name, work)
         if not task.wait(seconds):
             return None
         if task.error is not None:
@@ -168,7 +168,7 @@ class DatasetImports:
     def change_token(self, data_id: str) -> Hashable:
         """Differs whenever the dataset's fixes or options change, or an import or check of it starts or ends."""
         tasks = tuple((id(task), task.ended) for task in self._tasks.of(data_id))
-        return repr(self.store.info(data_id)), tasks
+        return repr(self.store.info.read(data_id)), tasks
 
 
 def _progress(task: BackgroundTask) -> DatasetProgress:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, suppress
+from contextlib import suppress
 from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from backend.chat.client import PaneCheck
 from backend.errors import ApprenticeError, RunProblem
-from backend.export.request import HOME, slug
+from backend.export.formats import HOME, slug
 from backend.models import four_bit, local
 from backend.records.units import MIB
 from backend.runs.conversations import usual_instruction
@@ -93,14 +92,10 @@ class ResultService:
         ongoing: bool = False,
     ) -> Iterator[Loading | Answer]:
         """The growing answers of the base, or of an opponent, and the trained model. conversations: by pane, "base"
-        and "tuned". opponent: the id of one of `opponents`. ongoing: inside `question`."""
+        and "tuned". opponent: the id of one of `opponents`. ongoing: inside `ChatSession.question`."""
         sampling = {"temperature": temperature, "max_new_tokens": max_new_tokens, "seed": seed, "top_p": top_p}
         other = self._opponents.target(opponent) if opponent else None
         return self._chat.answers(self._target(run_id), conversations, other, ongoing=ongoing, **sampling)
-
-    def question(self) -> AbstractContextManager[None]:
-        """See `ChatSession.question`."""
-        return self._chat.question()
 
     def opponents(self, run_id: str) -> list[Opponent]:
         """The models that can answer beside the run's own, the base model first."""
@@ -138,41 +133,6 @@ class ResultService:
 
     def _target(self, run_id: str) -> ChatTarget:
         return ChatTarget(run_id, self._runs.spec(run_id).model.path, self.model_folder(run_id))
-
-    def chat_check(self, run_id: str) -> PaneCheck | None:
-        """The check of the open chat; None until the run answered a question."""
-        return self._chat.check(run_id)
-
-    def engine(self, run_id: str) -> str:
-        """What answers in the open chat: "llama.cpp, 8-bit"; "" until the run answered a question."""
-        return self._chat.engine(run_id)
-
-    def was_tried(self, run_id: str) -> bool:
-        return self.chat_check(run_id) is not None
-
-    def is_answering(self) -> bool:
-        return self._chat.answering
-
-    def stop_chat(self) -> None:
-        """Ends the answer in progress."""
-        self._chat.stop()
-
-    def close_chat(self, run_id: str) -> None:
-        """Closes the chat if it is about this run."""
-        self._chat.close_run(run_id)
-
-    def release_chat(self) -> None:
-        """See `ChatSession.release`."""
-        self._chat.release()
-
-    @property
-    def chat_was_released(self) -> bool:
-        """Whether the chat was closed for a training, and not opened again since."""
-        return self._chat.released
-
-    def close(self) -> None:
-        """Ends the chat process."""
-        self._chat.close()
 
     def unseen_questions(self, run_id: str) -> list[UnseenQuestion]:
         """See `samples.unseen_questions`; [] for a damaged file, which `EvaluationService.questions` reports."""

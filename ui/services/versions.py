@@ -16,8 +16,9 @@ from backend.training import preconditions
 from jobs.runner import Runner
 from ui.services.datasets import DatasetService
 from ui.services.models import SIMULATED, ModelService
+from ui.services.planning import OPEN_HERE
 from ui.services.results import ResultService
-from ui.services.runs import OPEN_HERE, RunService
+from ui.services.runs import RunService
 from ui.text.settings_help import METHODS, SETTINGS
 
 CONTINUED_EPOCHS = 3  # at most, recommended for a run that continues another one

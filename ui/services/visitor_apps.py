@@ -15,6 +15,7 @@ from backend.hosting.visitors import Visitors
 from backend.records.specs import Hardware
 from backend.settings import Workspace
 from jobs.fair_queue import FairQueue
+from jobs.repeating import RepeatingThread
 from ui.services.app import App
 from ui.services.chat_seats import ChatSeats
 from ui.services.gpu_calls import GpuCalls, VisitorsGpu
@@ -47,14 +48,13 @@ class VisitorApps:
         self._queue.add(self.base.runner)
         self._apps: dict[str, App] = {}
         self._lock = threading.RLock()
-        self._closing = threading.Event()
-        self._thread = threading.Thread(target=self._purge_again_and_again, name="purge", daemon=True)
+        self._purging = RepeatingThread("purge", self.purge, PURGE)
 
     def start(self) -> None:
         """Starts the queue and the purge, and prepares the model."""
         self.adopt()
         self._queue.start()
-        self._thread.start()
+        self._purging.start()
         self.base.prepare()
 
     def adopt(self) -> None:
@@ -65,10 +65,8 @@ class VisitorApps:
 
     def close(self) -> None:
         """Ends the threads and all chats; jobs continue."""
-        self._closing.set()
         self._queue.close()
-        if self._thread.is_alive():
-            self._thread.join()
+        self._purging.close()
         with self._lock:
             for app in self._apps.values():
                 app.close()
@@ -132,13 +130,6 @@ class VisitorApps:
             del self._apps[visitor]
         self._queue.remove(app.runner)
         app.close()
-
-    def _purge_again_and_again(self) -> None:
-        while not self._closing.wait(PURGE):
-            try:
-                self.purge()
-            except Exception:
-                log.exception("a purge failed")
 
 
 def _delete_old(folder: Path | None) -> None:

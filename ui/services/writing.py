@@ -29,7 +29,7 @@ class WritingService:
 
     def is_written(self, data_id: str) -> bool:
         """Whether its examples are written about a text."""
-        return self._store.info(data_id).written
+        return self._store.info.read(data_id).written
 
     def start(self, data_id: str) -> str:
         """The id of the dataset for examples about this text. Raises BadInput for one that is no text."""

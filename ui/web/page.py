@@ -196,7 +196,7 @@ def _open_runs(page: Page) -> None:
         opens = page.app.with_run if action == "open" else page.app.for_next_version
         choice = opens(before, run_id or before.run_id)
         if choice.run_id != before.run_id:
-            page.app.results.stop_chat()  # the rest of its answer would appear under another model's name
+            page.app.chat.stop()  # the rest of its answer would appear under another model's name
         return {**page.state.change(before, choice), page.opened_run: run_id or before.run_id}
 
     tried = page.tabs["try"]
@@ -218,7 +218,7 @@ def _finished(app: App, choice: Choice) -> list[str]:
         "data": bool(state) or app.datasets.is_ready(choice),
     }
     if state in ("completed", "stopped") and app.results.has_model(choice.run_id):
-        tried, taken = app.results.was_tried(choice.run_id), app.results.was_exported(choice.run_id)
+        tried, taken = app.chat.check(choice.run_id) is not None, app.results.was_exported(choice.run_id)
         steps |= {"train": True, "try": tried, "share": taken}
     return [name for name, done in steps.items() if done]
 

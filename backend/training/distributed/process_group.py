@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, NoReturn, Protocol
+from typing import Any, NoReturn
 
 from backend.errors import BadSetting, OutOfMemory, TrainingFailed
 from backend.hardware import child_process, container
@@ -29,15 +29,7 @@ from backend.records.specs import RunSpec, TrainSettings
 from backend.training.distributed import sharding
 from backend.training.distributed.collective import SINGLE_PROCESS, ProcessGroup
 from backend.training.oom import out_of_memory
-
-
-class JobContext(Protocol):
-    """The parts of a job's context that a process group uses."""
-
-    folder: Path
-
-    def fail(self, error: Exception) -> None: ...
-
+from backend.work import Work
 
 _WORKER = ("-m", "backend.training.distributed.worker")
 _START_TIMEOUT = timedelta(minutes=3)  # until all have loaded torch
@@ -56,7 +48,7 @@ _FAILED = (
 
 
 @contextmanager
-def running(context: JobContext, spec: RunSpec, gpus: Sequence[str]) -> Iterator[ProcessGroup]:
+def running(context: Work, spec: RunSpec, gpus: Sequence[str]) -> Iterator[ProcessGroup]:
     """The process group of a run. Rank 0 starts the other processes, watches them, and waits for them at the end.
 
     Raises TrainingFailed when another process failed, OutOfMemory when it ran out of memory. If this process hangs
@@ -96,7 +88,7 @@ def _exit_code(other: subprocess.Popen[bytes]) -> int:
         return 0
 
 
-def _watch(other: subprocess.Popen[bytes], group: ProcessGroup, context: JobContext) -> None:
+def _watch(other: subprocess.Popen[bytes], group: ProcessGroup, context: Work) -> None:
     """Ends the attempt and this process when `other` has failed and the group still waits for it."""
     if other.wait() and not group.finished.wait(_FAILURE_TIMEOUT):
         context.fail(_failure([other.returncode]))

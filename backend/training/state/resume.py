@@ -21,7 +21,7 @@ from backend.training.device import Device
 from backend.training.state import checkpoints
 
 if TYPE_CHECKING:
-    from backend.training.work import Work
+    from backend.work import Work
 
 
 DEVICE = "device.json"  # in the run's folder: the device and precision it trains with

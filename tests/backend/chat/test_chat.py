@@ -15,7 +15,8 @@ import psutil
 import pytest
 
 from backend.chat.child import ChatChild
-from backend.chat.client import Chat, Chunk
+from backend.chat.client import Chat
+from backend.chat.replies import Chunk
 from backend.errors import BadInput, ChatFailed, MissingPart, WorkspaceProblem
 from backend.gguf import base_file
 from backend.settings import PROJECT_ROOT, Workspace

@@ -15,6 +15,7 @@ from backend.records.encoded import Encoded
 from backend.records.rows import Dataset, Row, Source
 
 SOURCE = Source("rows.jsonl", "jsonl", "messages", "utf-8", "0" * 64)
+ROW = '{"messages": [{"role": "user", "content": "%s?"}, {"role": "assistant", "content": "%s"}]}\n'  # of a file
 SYSTEM = "You answer for a shop."
 _WORDS = (
     *("order", "parcel", "window", "garden", "bicycle", "invoice", "refund", "yellow", "morning", "carpet"),

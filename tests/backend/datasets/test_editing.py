@@ -9,15 +9,11 @@ from typing import Any
 
 import pytest
 
-from backend.datasets import edits
-from backend.datasets.corrected import corrected_among
 from backend.datasets.editing import Editor
-from backend.datasets.edits import Edit
-from backend.datasets.split import split, split_with
 from backend.datasets.store import DatasetStore
 from backend.errors import BadInput, WorkspaceProblem
-from backend.records.rows import Message, Problem, Row
-from tests.backend.datasets.builders import chat, clean_row, clean_rows, dataset
+from backend.records.rows import Message, Row
+from tests.backend.datasets.builders import clean_row
 
 
 def turns(question: str, answer: str) -> list[Message]:
@@ -108,7 +104,7 @@ def test_a_new_edit_ends_redoing_and_deletes_the_undone_file(
 def test_saving_what_is_there_already_is_no_edit(store: DatasetStore, editor: Editor, data_id: str) -> None:
     row = store.original(data_id).rows[2]
     editor.replace(data_id, 3, Row(0, 0, [dict(message) for message in row.messages]))
-    assert store.info(data_id).edits == []
+    assert store.info.read(data_id).edits == []
 
 
 @pytest.mark.parametrize(
@@ -121,7 +117,7 @@ def test_an_edit_that_makes_a_bad_row_is_refused(
         editor.add(data_id, example(question, answer))
     with pytest.raises(BadInput):
         editor.replace(data_id, 3, example(question, answer))
-    assert store.info(data_id).edits == []
+    assert store.info.read(data_id).edits == []
 
 
 def test_a_row_of_another_kind_or_number_is_refused(store: DatasetStore, editor: Editor, data_id: str) -> None:
@@ -136,7 +132,7 @@ def test_a_row_of_another_kind_or_number_is_refused(store: DatasetStore, editor:
     editor.delete(data_id, 4)
     with pytest.raises(BadInput):
         editor.delete(data_id, 4)
-    assert len(store.info(data_id).edits) == 1
+    assert len(store.info.read(data_id).edits) == 1
 
 
 def test_a_row_that_could_not_be_read_can_be_replaced_or_deleted(store: DatasetStore, editor: Editor) -> None:
@@ -169,18 +165,18 @@ def test_an_undone_edit_is_not_redone_on_a_file_that_was_read_another_way(
 def test_an_edit_while_the_file_is_read_again_is_not_lost(
     store: DatasetStore, editor: Editor, data_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before, read = store.info(data_id), store._files.source
+    before, read = store.info.read(data_id), store.files.source
 
     def edited_meanwhile(*args: Any) -> Any:
-        monkeypatch.setattr(store._files, "source", read)
+        monkeypatch.setattr(store.files, "source", read)
         editor.delete(data_id, 2)
         return read(*args)
 
-    monkeypatch.setattr(store._files, "source", edited_meanwhile)
+    monkeypatch.setattr(store.files, "source", edited_meanwhile)
     with pytest.raises(BadInput):
         store.read_again(data_id, {"encoding": "cp1252"})
-    store.restore(data_id, before)
-    assert (store.info(data_id).read_options, numbers(store, data_id)) == ({}, [1, *range(3, 31)])
+    store.info.restore(data_id, before)
+    assert (store.info.read(data_id).read_options, numbers(store, data_id)) == ({}, [1, *range(3, 31)])
 
 
 def test_edits_of_two_processes_are_all_saved(store: DatasetStore, data_id: str, tmp_path: Path) -> None:
@@ -197,14 +193,14 @@ def test_a_redo_right_before_a_new_edit_leaves_its_file(
 ) -> None:
     editor.delete(data_id, 1)
     editor.undo(data_id)
-    update = store.update
+    update = store.info.update
 
     def redone_first(*args: Any) -> None:
-        monkeypatch.setattr(store, "update", update)
+        monkeypatch.setattr(store.info, "update", update)
         editor.redo(data_id)
         update(*args)
 
-    monkeypatch.setattr(store, "update", redone_first)
+    monkeypatch.setattr(store.info, "update", redone_first)
     editor.delete(data_id, 2)
     assert numbers(store, data_id) == [*range(3, 31)]
 
@@ -216,10 +212,12 @@ def test_several_rows_are_added_together_or_not_at_all(
     with pytest.raises(BadInput):
         editor.add_all(data_id, [*rows, example("Spelt?", " ")])
     with monkeypatch.context() as patching:
-        patching.setattr(store, "update", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+        patching.setattr(
+            store.info, "update", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device"))
+        )
         with pytest.raises(WorkspaceProblem):
             editor.add_all(data_id, rows)
-    assert (store.info(data_id).edits, [*(tmp_path / "datasets" / data_id / "edits").iterdir()]) == ([], [])
+    assert (store.info.read(data_id).edits, [*(tmp_path / "datasets" / data_id / "edits").iterdir()]) == ([], [])
     assert editor.add_all(data_id, rows) == [31, 32]
     assert answer_of(store, data_id, 32) == "Never."
 
@@ -242,41 +240,13 @@ def test_nothing_is_half_saved_on_a_full_disk(
     def full(*args: object) -> None:
         raise OSError(28, "No space left on device")
 
-    for place in ("backend.datasets.stored_edits.write_json", "backend.datasets.store.write_text"):
+    for place in ("backend.datasets.stored_edits.write_json", "backend.datasets.stored_info.write_text"):
         with monkeypatch.context() as patching:
             patching.setattr(place, full)
             with pytest.raises(WorkspaceProblem):
                 editor.delete(data_id, 1)
-    assert store.info(data_id).edits == []
+    assert store.info.read(data_id).edits == []
     assert numbers(store, data_id) == [*range(1, 31)]
-
-
-def test_every_kind_of_edit_survives_being_stored() -> None:
-    pair = Row(0, 0, turns("a?", "b"), [{"role": "assistant", "content": "c\ud800"}], [{"name": "t"}])
-    for edit in (
-        Edit("add", example=pair, run_id="run-a"),
-        Edit("replace", 3, Row(0, 0, text="Ein Text.")),
-        Edit("delete", 4),
-        Edit("instruction", instruction="Be brief."),
-    ):
-        assert Edit.from_json(json.loads(json.dumps(edit.to_json()))) == edit
-    assert "run-a" in Edit("add", example=pair, run_id="run-a").origin
-    for damaged in (
-        {**Edit("delete", 4).to_json(), "kind": "explode"},
-        {**Edit("add", example=pair).to_json(), "example": None},
-    ):
-        with pytest.raises(ValueError, match="not an edit"):
-            Edit.from_json(damaged)
-
-
-def test_the_version_counts_the_edits() -> None:
-    assert edits.summary(()) == ""
-    assert edits.summary(("add", "replace", "add")) == "Version 3: 2 examples added, 1 changed."
-    assert "deleted" in edits.summary(("delete",))
-    assert [edits.summary(("instruction",) * times).split()[-1] for times in (1, 2)] == ["once.", "twice."]
-
-
-# The instruction
 
 
 def test_the_instruction_is_set_changed_and_removed_everywhere(store: DatasetStore, editor: Editor) -> None:
@@ -299,7 +269,7 @@ def test_the_instruction_is_set_changed_and_removed_everywhere(store: DatasetSto
     editor.undo(data_id)
     assert found() == {"Be warm."}
     editor.set_instruction(data_id, "Be warm.")
-    assert len(store.info(data_id).edits) == 2, "nothing changed"
+    assert len(store.info.read(data_id).edits) == 2, "nothing changed"
     with pytest.raises(BadInput):
         editor.set_instruction(data_id, "x" * 20_001)
 
@@ -327,7 +297,7 @@ def test_a_corrected_answer_is_added_once_with_its_origin(store: DatasetStore, e
     assert editor.correct(data_id, asked, answer("Every Friday."), "I'm sorry.", "run-b") == 13, "corrected again"
     assert answer_of(store, data_id, 13) == "Every Friday."
     assert editor.corrections(data_id) == {"Do you have rye?": "Every Friday."}
-    stored = store.edits.read(data_id, store.info(data_id).edits)
+    stored = store.edits.read(data_id, store.info.read(data_id).edits)
     assert [(edit.kind, edit.run_id) for edit in stored] == [("add", "run-a"), ("replace", "run-b")]
     editor.undo(data_id)
     editor.undo(data_id)
@@ -355,60 +325,3 @@ def test_a_correction_among_pairs_makes_the_wrong_answer_the_worse_one(store: Da
     row = store.original(data_id).rows[-1]
     assert (row.messages[-1]["content"], row.rejected) == ("On Fridays.", [{"role": "assistant", "content": "No."}])
     assert not store.open(data_id, None).blocked
-
-
-def test_conversations_that_ask_a_corrected_question_are_found() -> None:
-    long = "Could you please tell me whether the bakery in town sells rye bread with seeds on every Friday morning"
-    conversations = [
-        turns("do you have RYE", "no"),
-        turns(f"{long}?", "yes"),
-        turns(f"{long} too?", "yes"),
-        turns("Where are you?", "Here."),
-        [*turns("Hello, I am new in town", "Hi"), *turns("Do you have rye?", "no")],
-    ]
-    assert corrected_among(conversations, ["Do you have rye?", long]) == {0, 1, 2}
-    assert corrected_among(conversations, ["Hello, I am new in town\nDo you have rye?"]) == {4}
-    assert corrected_among(conversations, []) == set()
-
-
-# The split
-
-
-def test_an_edit_leaves_the_rows_set_aside_where_they_are() -> None:
-    rows = clean_rows(60)
-    before = {rows[i].row for i in (*split(rows).judging, *split(rows).validation)}
-    added = [Row(row.row, row.row, row.messages, origin="added") for row in map(clean_row, range(61, 69))]
-    for changed in (
-        [*rows, *added],
-        [chat(7, ("user", "New?"), ("assistant", "Yes.")) if r.row == 7 else r for r in rows],
-    ):
-        parts = split(changed)
-        assert before <= {changed[i].row for i in (*parts.judging, *parts.validation)}
-    gone = next(iter(before))
-    left = [row for row in rows if row.row != gone]
-    parts = split(left)
-    assert before - {gone} <= {left[i].row for i in (*parts.judging, *parts.validation)}
-    parts = split([*rows, *added])
-    assert not {61, *range(62, 69)} & {[*rows, *added][i].row for i in parts.judging}
-
-
-def test_a_corrected_answer_is_learned_and_its_question_judges_nothing() -> None:
-    rows = clean_rows(60)
-    held_out = rows[split(rows).judging[0]]
-    corrected = Row(
-        61, 61, [held_out.messages[1], {"role": "assistant", "content": "The right one."}], origin="corrected"
-    )
-    parts = split([*rows, corrected])
-    assert {60, held_out.row - 1} <= {*parts.train}
-    own = [Row(100 + i, i, clean_row(70 + i).messages) for i in range(8)]
-    asks = Row(61, 61, [own[2].messages[1], {"role": "assistant", "content": "The right one."}], origin="corrected")
-    parts = split_with([*rows, asks], own)
-    assert (60 in parts.train, parts.leaked, 61 + 2 in parts.judging, len(parts.judging)) == (True, {}, False, 7)
-
-
-def test_problems_of_untouched_rows_stay() -> None:
-    faulty = dataset(clean_rows(3))
-    faulty.problems = [Problem(n, n, "kind", "warning", "") for n in (0, 1, 2)]
-    edited = edits.apply(faulty, [Edit("delete", 2)], "newest")
-    assert [p.row for p in edited.problems] == [0, 1]
-    assert edits.apply(faulty, [], "") is faulty

@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from backend.datasets.fix_choices import FixChoices
 from backend.datasets.store import DatasetStore
+from backend.datasets.validation_files import ValidationFiles
 from backend.errors import BadInput, WorkspaceProblem
-
-ROW = '{"messages": [{"role": "user", "content": "%s?"}, {"role": "assistant", "content": "%s"}]}\n'
-
-
-@pytest.fixture
-def file(tmp_path: Path) -> Path:
-    path = tmp_path / "orders.jsonl"
-    path.write_text("".join(ROW % (word, word * 2) for word in ("one", "two", "three")) + ROW % ("four", ""))
-    return path
 
 
 def folders(tmp_path: Path) -> set[str]:
@@ -42,7 +35,7 @@ def test_another_name_or_another_text_of_the_same_length_is_another_dataset(stor
 
 def test_a_fixed_dataset_is_not_reused_for_the_same_file(store: DatasetStore, file: Path) -> None:
     fixed = store.add(file, "orders.jsonl")
-    store.accept(fixed, "empty_answer", "all")
+    FixChoices(store).accept(fixed, "empty_answer", "all")
     fresh = store.add(file, "orders.jsonl")
     assert fresh != fixed
     assert store.open(fresh, None).info.accepted == {}
@@ -72,18 +65,6 @@ def test_adding_under_an_existing_id_changes_nothing(store: DatasetStore, file: 
     assert store.open(data_id, None).dataset.rows
 
 
-def test_one_row_can_be_fixed_after_all_were_refused(store: DatasetStore) -> None:
-    rows = [{"question": f"What is {i}?", "answer": "" if i % 10 == 0 else f"It is {i}."} for i in range(1, 41)]
-    data_id = store.add_text("".join(json.dumps(row) + "\n" for row in rows), "faults.jsonl")
-    store.refuse(data_id, "empty_answer")
-    store.accept(data_id, "empty_answer", [20])
-    checked = store.open(data_id, None)
-    at_fault = [problem for problem in checked.report.problems if problem.kind == "empty_answer"]
-    assert [problem.row for problem in at_fault if checked.info.is_accepted(problem)] == [20]
-    assert [problem.row for problem in at_fault if checked.info.is_refused(problem)] == [10, 30, 40]
-    assert 20 not in [row.row for row in checked.dataset.rows]
-
-
 TABLE = "Frage;Antwort\n" + "".join(f"Wie groß ist {i}?;Größe Nummer {i}.\n" for i in range(30))
 
 
@@ -92,7 +73,7 @@ def test_read_options_can_be_changed_and_reset(store: DatasetStore, tmp_path: Pa
     file.write_bytes(TABLE.encode("cp1252"))
     data_id = store.add(file, "table.csv")
     found = store.original(data_id)
-    store.accept(data_id, "duplicate", "all")
+    FixChoices(store).accept(data_id, "duplicate", "all")
     options = {
         "encoding": "mac-roman",
         "shape": "question_answer",
@@ -116,51 +97,6 @@ def test_read_options_that_fail_change_nothing(store: DatasetStore, file: Path) 
     assert store.open(data_id, None) is before
 
 
-def test_a_refused_row_stays_when_the_fix_is_accepted_for_all(store: DatasetStore, tmp_path: Path) -> None:
-    file = tmp_path / "copies.jsonl"
-    file.write_text("".join(ROW % (f"where is {word}", f"{word} is here") for word in ("a", "a", "a", "b")))
-    data_id = store.add(file, "copies.jsonl")
-    store.refuse(data_id, "duplicate", [3])
-    store.accept(data_id, "duplicate", "all")
-    assert [row.row for row in store.open(data_id, None).dataset.rows] == [1, 3, 4]
-    store.accept(data_id, "duplicate", [3])
-    assert [row.row for row in store.open(data_id, None).dataset.rows] == [1, 4]
-    store.refuse(data_id, "duplicate")
-    assert len(store.open(data_id, None).dataset.rows) == 4
-    store.accept(data_id, "duplicate", "all")
-    assert [row.row for row in store.open(data_id, None).dataset.rows] == [1, 4]
-    store.undo(data_id, "duplicate")
-    assert len(store.open(data_id, None).dataset.rows) == 4
-
-
-def test_leaving_out_one_unreadable_row_does_not_accept_the_others(store: DatasetStore, tmp_path: Path) -> None:
-    file = tmp_path / "broken.jsonl"
-    file.write_text("".join(ROW % (f"what is {i}", f"it is {i}") for i in range(12)) + "{broken\n{broken too\n")
-    data_id = store.add(file, "broken.jsonl")
-    store.accept(data_id, "bad_json", [13])
-    assert "Example 14" in store.open(data_id, None).blocked
-    store.accept(data_id, "bad_json", [14])
-    assert store.open(data_id, None).blocked == ""
-
-
-def test_accepting_a_system_message_fix_replaces_the_other(store: DatasetStore, file: Path) -> None:
-    data_id = store.add(file, "orders.jsonl")
-    store.accept(data_id, "remove_system", "all")
-    store.accept(data_id, "add_system", "all")
-    assert store.open(data_id, None).info.accepted == {"add_system": "all"}
-
-
-def test_each_fix_has_a_preview(store: DatasetStore, tmp_path: Path) -> None:
-    file = tmp_path / "faults.jsonl"
-    faulty = ROW % ("may I call +49 170 5551234 then", "yes you may") + ROW % ("empty one", "")
-    file.write_text("".join(ROW % (f"what is {i}", f"it is {i}") for i in range(12)) + faulty)
-    fix_previews = store.open(store.add(file, "faults.jsonl"), None).fix_previews
-    (phone,) = fix_previews["personal_phone"]
-    assert (phone.row, phone.after) == (13, "user: may I call [phone] then?")
-    (empty,) = fix_previews["empty_answer"]
-    assert (empty.row, empty.after) == (14, "")
-
-
 def fail(*_: object) -> None:
     raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -177,25 +113,32 @@ def test_a_file_is_on_the_disk_before_it_counts_as_added(
     monkeypatch.setattr(os, "fsync", flush)
     data_id = store.add(file, "orders.jsonl")
     assert ((tmp_path / "datasets" / data_id / "source").stat().st_ino, 0) in flushed
-    store.set_validation(data_id, file, "other.jsonl")
+    ValidationFiles(store).set(data_id, file, "other.jsonl")
     (copy,) = (tmp_path / "datasets" / data_id).glob("validation-*")
     assert copy.stat().st_ino in [number for number, _ in flushed]
 
 
-@pytest.mark.parametrize("change", ["accept", "refuse", "undo", "set_validation", "clear_validation"])
+CHANGES: dict[str, Callable[[DatasetStore, str, Path], None]] = {
+    "accept": lambda store, data_id, file: FixChoices(store).accept(data_id, "empty_answer", "all"),
+    "refuse": lambda store, data_id, file: FixChoices(store).refuse(data_id, "empty_answer"),
+    "undo": lambda store, data_id, file: FixChoices(store).undo(data_id, "empty_answer"),
+    "set": lambda store, data_id, file: ValidationFiles(store).set(data_id, file, "other.jsonl"),
+    "clear": lambda store, data_id, file: ValidationFiles(store).clear(data_id),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
 def test_a_full_disk_is_said_to_be_full_and_changes_nothing(
     store: DatasetStore, file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str
 ) -> None:
     data_id = store.add(file, "orders.jsonl")
-    before, files = store.info(data_id), sorted((tmp_path / "datasets" / data_id).iterdir())
-    arguments = {"accept": ("empty_answer", "all"), "refuse": ("empty_answer",), "undo": ("empty_answer",)}
-    arguments |= {"set_validation": (file, "other.jsonl")}
+    before, files = store.info.read(data_id), sorted((tmp_path / "datasets" / data_id).iterdir())
     with monkeypatch.context() as patch:
         patch.setattr(os, "replace", fail)
         with pytest.raises(WorkspaceProblem) as problem:
-            getattr(store, change)(data_id, *arguments.get(change, ()))
+            CHANGES[change](store, data_id, file)
     assert problem.value.why == "The disk is full."
-    assert store.info(data_id) == before
+    assert store.info.read(data_id) == before
     assert [one for one in sorted((tmp_path / "datasets" / data_id).iterdir()) if one.name != ".lock"] == files
 
 

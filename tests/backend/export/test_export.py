@@ -17,8 +17,7 @@ import pytest
 from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
-from backend.chat.client import Chat, Chunk
-from backend.chat.engine import Messages, Tools
+from backend.chat.client import Chat
 from backend.errors import BadSetting, MissingPart, NotEnough, RunProblem, WorkspaceProblem
 from backend.export import checks as export_checks
 from backend.export import gguf_files, merge
@@ -395,19 +394,6 @@ def test_formats_for_several_jobs_are_not_one_export(tiny_export: NewExport) -> 
 
 
 @pytest.mark.parametrize(
-    ("to", "jobs"),
-    [
-        ("gguf:Q4_K_M,gguf:Q8_0,ollama", ["gguf:Q4_K_M,gguf:Q8_0"]),
-        ("ollama", ["gguf:Q8_0"]),
-        ("gguf:F16, adapter,gguf:F16", ["adapter", "gguf:F16"]),
-        ("merged,script", ["merged", "script"]),
-    ],
-)
-def test_which_formats_one_job_makes(to: str, jobs: list[str]) -> None:
-    assert export_request.jobs_for(to) == jobs
-
-
-@pytest.mark.parametrize(
     ("memory", "best"),
     [(8000, "Q6_K"), (2200, "Q6_K"), (1500, "Q4_K_M"), (100, "")],
 )
@@ -451,98 +437,3 @@ def test_only_training_runs_can_be_exported(tiny_export: NewExport) -> None:
     work.spec["run"] = work.folder.name
     with pytest.raises(RunProblem):
         export_job.run(work)
-
-
-# The checks themselves
-
-
-def test_the_first_differing_token_is_named(bundled_model: Path) -> None:
-    tokenizer = ChatTokenizer.load(bundled_model)
-
-    def other(chat: Messages, tools: Tools) -> list[int]:
-        return tokenizer.prompt_ids([{**m, "content": m["content"].replace("France", "Spain")} for m in chat])
-
-    same = export_checks.check_tokens(tokenizer, {"it": lambda chat, tools: tokenizer.prompt_ids(chat, tools)})
-    assert same["ok"]
-    assert same["conversations"] >= 4
-    found = export_checks.check_tokens(tokenizer, {"it": other})
-    assert not found["ok"]
-    difference = found["first_difference"]
-    assert (difference["conversation"], difference["training"], difference["other"]) == (1, " France", " Spain")
-
-
-def test_a_missing_end_is_a_difference(bundled_model: Path) -> None:
-    tokenizer = ChatTokenizer.load(bundled_model)
-    cut = export_checks.check_tokens(tokenizer, {"it": lambda chat, tools: tokenizer.prompt_ids(chat, tools)[:-1]})
-    assert not cut["ok"]
-    assert cut["first_difference"]["other"] == ""
-
-
-@dataclass
-class Answering:
-    """Replaces an open GGUF file."""
-
-    finish: str = "end"
-    nll: float = 0.5
-    end_ids: tuple[int, ...] = (0, 2)
-    ids: tuple[int, ...] = (5, 6)
-    tops: tuple[int, ...] = (5, 6)
-
-    @property
-    def report(self) -> dict[str, Any]:
-        return {"end_ids": list(self.end_ids)}
-
-    def ask(self, messages: Messages, max_new_tokens: int) -> list[Chunk]:
-        return [Chunk("tuned", "Hi", len(self.ids), 9.0, self.finish, self.ids)]
-
-    def score(self, rows: list[dict[str, list[int]]]) -> list[dict[str, Any]]:
-        return [{"nll": self.nll, "top": list(self.tops)}]
-
-
-@pytest.mark.parametrize(
-    ("answering", "merged_ends", "ok", "stops"),
-    [
-        (Answering(), True, True, True),
-        (Answering(finish="length"), True, False, False),
-        (Answering(finish="length"), False, True, False),
-        (Answering(end_ids=(0,)), True, False, False),
-        (Answering(end_ids=(0, 2, 28)), True, False, False),
-        (Answering(tops=(6, 6)), True, False, True),
-        (Answering(nll=0.56), True, False, True),
-        (Answering(nll=0.44), True, False, True),
-        (Answering(nll=0.54), True, True, True),
-        (Answering(ids=()), True, False, True),
-    ],
-)
-def test_a_file_passes_if_it_ends_answers_and_agrees(
-    answering: Any, merged_ends: bool, ok: bool, stops: bool
-) -> None:
-    merged = {
-        "ids": [5, 7],
-        "ends": merged_ends,
-        "scores": [{"nll": 0.5, "top": [5, 9]}],
-        "end_ids": [2],
-        "may_end": [0, 2],
-    }
-    result = export_checks.check_gguf(answering, "Q8_0", merged, [[{"role": "user", "content": "Hi"}]], [])
-    assert (result["ok"], result["stops"]) == (ok, stops)
-    assert result["same_choice"] == (0.0 if answering.tops[0] == 6 else 0.5)
-    assert result["same_tokens"] == min(1, len(answering.ids))
-    assert ("ends its answers" in result["sentence"]) == (ok and stops)
-
-
-@pytest.mark.parametrize(
-    ("name", "slug"),
-    [
-        ("My Model", "my-model"),
-        ("../../etc/passwd", "etc-passwd"),
-        ("日本語", "model"),
-        ("", "model"),
-        ("a" * 100, "a" * 40),
-        ("Über; rm -rf $(x)", "uber-rm-rf-x"),
-        ("--help", "help"),
-        ("Größte Liste", "grosste-liste"),
-    ],
-)
-def test_a_name_becomes_a_plain_file_name(name: str, slug: str) -> None:
-    assert export_request.slug(name) == slug

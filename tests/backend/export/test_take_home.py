@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from backend.export import formats, space, take_home
 from backend.export import job as export_job
-from backend.export import request, space, take_home
 from backend.files.json_file import write_json
 from backend.models import bundled
 from backend.records.specs import Descent, RunSpec
@@ -44,7 +44,7 @@ def with_examples(folder: Path) -> Path:
 
 def content(run: Path) -> tuple[dict[str, bytes], list[bool | None]]:
     """The files in the zip file by their paths, and how the checks ended."""
-    work = Work(Workspace(run.parent.parent), {"run": run.name, "to": request.HOME, "name": "Tiny"})
+    work = Work(Workspace(run.parent.parent), {"run": run.name, "to": formats.HOME, "name": "Tiny"})
     result = export_job.run(work)
     assert [file["name"] for file in result["files"]] == ["tiny-everything.zip"]
     assert all(check["sentence"] for check in result["checks"])

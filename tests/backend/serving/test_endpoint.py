@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from backend.chat.client import Chunk
+from backend.chat.replies import Chunk
 from backend.errors import BadInput, ChatFailed
 from backend.serving import endpoint as serving
 from backend.serving.endpoint import Endpoint

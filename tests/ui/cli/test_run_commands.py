@@ -1,16 +1,108 @@
-"""The command train, once its training has ended."""
+"""The commands for runs."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from backend.records.specs import TrainSettings
+from backend.settings import SAMPLES
+from jobs.folder import JobFolder
 from jobs.records import Failure, State
+from tests.ui.cli.shell import ORDERS, Shell, chat, write_lines
 from tests.ui.fake_records import job
 from ui.cli import run_commands
 from ui.cli.output import Answer
+from ui.cli.run_commands import run_answer
+from ui.services.app import App
+
+
+def test_runs_are_listed_with_their_model_data_and_losses(app: Shell) -> None:
+    services = App(app.workspace)
+    run_id = services.planning.start(
+        services.datasets.add(SAMPLES / "orders.jsonl", "orders.jsonl"), "", TrainSettings()
+    )
+    folder = JobFolder(app.workspace.run_folder(run_id))
+    result = {"first_eval_loss": 3.1, "eval_loss": 1.2, "eval_step": 20, "best_step": 20}
+    folder.write_status(folder.status().ended_as(State.COMPLETED, result=result))
+    (listed,) = app("runs")["runs"]
+    assert (listed["id"], listed["name"], listed["state"]) == (run_id, "Orders", "completed")
+    assert (listed["model_name"], listed["data_name"], listed["examples"]) == ("SmolLM2 135M", "orders.jsonl", 216)
+    assert (listed["first_eval_loss"], listed["eval_loss"], listed["eval_step"]) == (3.1, 1.2, 20)
+    job = services.runner.job(run_id)
+    assert "this step" in run_answer(services, job).text
+    stopped = job.model_copy(update={"state": State.STOPPED, "result": {**result, "best_step": 23}})
+    assert "step 20" in (text := run_answer(services, stopped).text)
+    assert "last step, 23" in text
+
+
+def test_train_names_the_row_without_an_answer_and_starts_nothing(app: Shell, tmp_path: Path) -> None:
+    rows = [chat(f"question number {i}?", f"answer to {i}, in some words") for i in range(12)]
+    error = app("train", "--data", write_lines(tmp_path / "d.jsonl", *rows, chat("alone", None)))
+    assert app.code == 1
+    assert "Example 13 (line 13)" in error["why"]
+    assert app("runs") == {"runs": []}
+
+
+def test_a_misspelled_setting_names_the_nearest(app: Shell) -> None:
+    answer = app("train", "--data", ORDERS, "--set", "learnin_rate=1e-4")
+    assert (app.code, answer["error"]) == (1, "BadSetting")
+    assert "'learning_rate'" in answer["why"]
+
+
+@pytest.mark.parametrize("command", ["show", "stop", "resume", "delete"])
+@pytest.mark.parametrize("run", ["nosuch", "../../etc", "; touch x", "$(x)", "/etc/passwd"])
+def test_an_unknown_run_is_rejected(app: Shell, command: str, run: str) -> None:
+    app(command, run)
+    assert app.code == 1
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        [],
+        ["--data", ORDERS, "--from-base"],
+        ["--data", ORDERS, "--more-epochs", "2"],
+        ["--continue", "x", "--more-epochs", "2", "--data", ORDERS],
+        ["--continue", "x", "--more-epochs", "2", "--set", "seed=1"],
+        ["--continue", "x", "--more-epochs", "2", "--from-base"],
+        ["--continue", "x", "--more-epochs", "many"],
+    ],
+    ids=" ".join,
+)
+def test_options_of_train_that_do_not_go_together(app: Shell, options: list[str]) -> None:
+    assert app("train", *options)["error"] == "BadUsage"
+    assert app.code == 2
+
+
+def test_a_run_that_does_not_exist_can_not_be_continued(app: Shell) -> None:
+    assert app("train", "--continue", "20200101-000000-abcdefgh")["error"] == "RunProblem"
+    assert app.code == 1
+
+
+def test_a_run_gets_a_name_and_a_note(app: Shell) -> None:
+    services = App(app.workspace)
+    run_id = services.planning.start(
+        services.datasets.add(SAMPLES / "orders.jsonl", "orders.jsonl"), "", TrainSettings()
+    )
+    assert app("rename", run_id, "Rosie")["name"] == "Rosie"
+    assert app("note", run_id, "Knows the shop.")["note"] == "Knows the shop."
+    (listed,) = app("runs")["runs"]
+    shown = app("show", run_id)
+    for found in (listed, shown):
+        assert (found["name"], found["note"], found["version"], found["parent"]) == (
+            "Rosie", "Knows the shop.", 1, None,
+        )  # fmt: skip
+    assert (shown["blind_test"], shown["against_parent"], shown["spec"]["descent"]) == (None, None, None)
+    assert app("rename", "../runs", "x")["error"] in ("WorkspaceProblem", "RunProblem")
+
+
+def test_import_says_that_a_file_is_missing_or_a_folder(app: Shell, tmp_path: Path) -> None:
+    assert "no file nope.zip" in app("import", str(tmp_path / "nope.zip"))["what"]
+    assert "is a folder" in app("import", str(tmp_path))["what"]
 
 
 def test_it_says_why_the_evaluation_failed(

@@ -4,16 +4,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
-from backend.settings import Workspace
 from tests.ui.web.test_page import tabs
 from ui.services.app import App
 from ui.services.selection import Choice
-from ui.web.data.tab import DataTab, apply_action
+from ui.web.data.actions import apply_action
+from ui.web.data.tab import DataTab
 
 GOOD = "".join(
     f'{{"question": "Where is shop number {n * 7919}?", "answer": "On {n * 613} Elm."}}\n' for n in range(20)
@@ -24,13 +21,6 @@ FAULTY = (
     '{"question": "Who owns the bakery at the corner?", "answer": ""}\n'
     '{"question": "What is it call'  # can't be read
 )
-
-
-@pytest.fixture
-def app(tmp_path: Path) -> Iterator[App]:
-    made = App(Workspace.open(tmp_path / "workspace"))
-    yield made
-    made.close()
 
 
 def number(pattern: str, shown: object) -> int:
@@ -88,9 +78,9 @@ def test_every_count_agrees_at_every_step(app: App, tmp_path: Path) -> None:
     ):
         choice = apply_action(app, choice, action, value)
         assert walk(app, tab, choice) == expected, (action, value)
-    app.datasets.delete_example(choice.data_id, 3)
+    app.edits.delete(choice.data_id, 3)
     assert walk(app, tab, choice) == (19, 0)
-    row = app.datasets.add_example(choice.data_id, {"message-0": "Do you sell tea?", "message-1": "Yes, green tea."})
+    row = app.edits.add(choice.data_id, {"message-0": "Do you sell tea?", "message-1": "Yes, green tea."})
     assert walk(app, tab, choice.replace(row=row)) == (20, 0)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -20,6 +20,7 @@ from ui.services.results import ResultService
 from ui.services.runs import RunService
 
 TEXT = "one|two|three"
+NO_CHAT = SimpleNamespace(question=nullcontext)
 
 
 class Models:
@@ -28,9 +29,6 @@ class Models:
     def __init__(self, stop_at: int = 0) -> None:
         self.asked: list[dict[str, Any]] = []
         self.stop_at = stop_at
-
-    def question(self) -> AbstractContextManager[None]:
-        return nullcontext()
 
     def answers(self, run_id: str, conversations: dict[str, Any], **sampling: Any) -> Iterator[Loading | Answer]:
         self.asked.append(conversations)
@@ -48,8 +46,8 @@ def models() -> Models:
     return Models()
 
 
-def service(models: Models | ResultService) -> DocumentService:
-    found = DocumentService(cast("RunService", SimpleNamespace()), cast("ResultService", models))
+def service(models: Models | ResultService, chat: Any = NO_CHAT) -> DocumentService:
+    found = DocumentService(cast("RunService", SimpleNamespace()), cast("ResultService", models), chat)
     found.pieces = lambda run_id, text, *rest: text.split("|")  # type: ignore[method-assign]
     return found
 
@@ -96,12 +94,12 @@ def test_a_stop_between_two_pieces_ends_it(tmp_path: Path) -> None:
     results = ResultService(Workspace.open(tmp_path), cast("Runner", None), runs, session)
     results._target = lambda run_id: ChatTarget(run_id, MODEL, Path("a"))  # type: ignore[method-assign]
     found: list[Part] = []
-    for part in service(results).answers("run-1", TEXT, "Say it", "", "merge"):
+    for part in service(results, session).answers("run-1", TEXT, "Say it", "", "merge"):
         found.append(part)
-        assert results.is_answering()
+        assert session.answering
         if part == Piece(2, 3):
-            results.stop_chat()
-    assert not results.is_answering()
+            session.stop()
+    assert not session.answering
     assert [part for part in found if isinstance(part, Piece)] == [Piece(1, 3), Piece(2, 3)]
     assert found[-1] == Whole("tuned", "own", "stopped", "")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,18 +10,10 @@ import pytest
 
 from backend.errors import ApprenticeError, BadInput
 from backend.records.rows import Row
-from backend.settings import Workspace
 from tests.backend.datasets.builders import clean_row
 from ui.services.app import App
 from ui.services.edited_examples import LONGEST
 from ui.services.selection import Choice
-
-
-@pytest.fixture
-def app(tmp_path: Path) -> Iterator[App]:
-    made = App(Workspace.open(tmp_path / "workspace"))
-    yield made
-    made.close()
 
 
 def add(app: App, rows: list[Any], tmp_path: Path) -> str:
@@ -40,7 +31,7 @@ def rows(app: App, data_id: str) -> dict[int, Row]:
 
 
 def texts(app: App, data_id: str, row: int) -> dict[str, str]:
-    return {field.name: field.text for field in app.datasets.example_to_edit(Choice(data_id=data_id, row=row)).fields}
+    return {field.name: field.text for field in app.edits.editable(Choice(data_id=data_id, row=row)).fields}
 
 
 def test_every_turn_but_the_instruction_is_a_field(app: App, tmp_path: Path) -> None:
@@ -53,7 +44,7 @@ def test_every_turn_but_the_instruction_is_a_field(app: App, tmp_path: Path) -> 
     fields = texts(app, data_id, 1)
     assert [*fields.values()] == [message["content"] for message in messages[1:]]
     last = list(fields)[-1]
-    app.datasets.save_example(Choice(data_id=data_id), 1, {**fields, last: "Then you stay."})
+    app.edits.save(Choice(data_id=data_id), 1, {**fields, last: "Then you stay."})
     saved = rows(app, data_id)[1].messages
     assert (saved[:-1], saved[-1]["content"]) == (messages[:-1], "Then you stay.")
 
@@ -61,18 +52,18 @@ def test_every_turn_but_the_instruction_is_a_field(app: App, tmp_path: Path) -> 
 def test_pairs_have_a_better_and_a_worse_answer(app: App, tmp_path: Path) -> None:
     pairs = [{"prompt": f"What is {i}?", "chosen": f"It is {i}.", "rejected": f"No {i}."} for i in range(12)]
     data_id = add(app, pairs, tmp_path)
-    example = app.datasets.example_to_edit(Choice(data_id=data_id, row=2))
+    example = app.edits.editable(Choice(data_id=data_id, row=2))
     assert [(field.label.split()[0], field.text) for field in example.fields] == [
         ("Question", "What is 1?"),
         ("Better", "It is 1."),
         ("Worse", "No 1."),
     ]
-    new = app.datasets.new_example(Choice(data_id=data_id))
+    new = app.edits.new(Choice(data_id=data_id))
     typed = dict(zip((field.name for field in new.fields), ("Why?", "Because.", "No."), strict=True))
-    assert app.datasets.add_example(data_id, typed) == new.row == 13
+    assert app.edits.add(data_id, typed) == new.row == 13
     assert [m["content"] for m in rows(app, data_id)[13].rejected or ()] == ["No."]
     with pytest.raises(BadInput):
-        app.datasets.add_example(data_id, {**typed, list(typed)[2]: "Because."})
+        app.edits.add(data_id, {**typed, list(typed)[2]: "Because."})
 
 
 def test_the_name_and_arguments_of_a_tool_call_are_edited_as_json(app: App, tmp_path: Path) -> None:
@@ -87,30 +78,30 @@ def test_the_name_and_arguments_of_a_tool_call_are_edited_as_json(app: App, tmp_
     fields = texts(app, data_id, 1)
     assert json.loads(fields["calls-message-1"]) == {"name": "weather", "arguments": {"city": "Rome"}}
     oslo = '{"name": "weather", "arguments": {"city": "Oslo"}}'
-    app.datasets.save_example(Choice(data_id=data_id), 1, {**fields, "calls-message-1": oslo})
+    app.edits.save(Choice(data_id=data_id), 1, {**fields, "calls-message-1": oslo})
     (saved,) = app.datasets.checked(data_id).original.rows[0].messages[1]["tool_calls"]
     assert saved == {**call, "function": {"name": "weather", "arguments": {"city": "Oslo"}}}
     for wrong, named in (('{"name": "weather"', "ends too early"), ('{"arguments": {}}', '"name"'), ("", "ends"),
                          ('{"name": "weather", "arguments": [1]}', '"arguments"')):  # fmt: skip
         with pytest.raises(BadInput) as refused:
-            app.datasets.save_example(Choice(data_id=data_id), 1, {**fields, "calls-message-1": wrong})
+            app.edits.save(Choice(data_id=data_id), 1, {**fields, "calls-message-1": wrong})
         assert named in refused.value.why
 
 
 def test_a_plain_text_has_one_field(app: App, tmp_path: Path) -> None:
     data_id = add(app, [{"text": f"Text number {i}."} for i in range(12)], tmp_path)
     assert texts(app, data_id, 3) == {"text": "Text number 2."}
-    app.datasets.save_example(Choice(data_id=data_id), 3, {"text": "Another one.\n\nIt is longer."})
+    app.edits.save(Choice(data_id=data_id), 3, {"text": "Another one.\n\nIt is longer."})
     assert rows(app, data_id)[3].text == "Another one.\n\nIt is longer."
-    assert app.datasets.instruction(Choice(data_id=data_id)).total == 0
+    assert app.edits.instruction(Choice(data_id=data_id)).total == 0
 
 
 def test_what_a_fix_added_stays_a_fix(app: App, tmp_path: Path) -> None:
     bare = [{"messages": clean_row(20).messages[1:]}]
     data_id = add(app, [*chats(11), *bare], tmp_path)
-    app.datasets.accept(data_id, "add_system", "all")
-    app.datasets.save_example(Choice(data_id=data_id), 12, {**texts(app, data_id, 12), "message-1": "Changed."})
-    app.datasets.undo(data_id, "add_system")
+    app.fixes.accept(data_id, "add_system", "all")
+    app.edits.save(Choice(data_id=data_id), 12, {**texts(app, data_id, 12), "message-1": "Changed."})
+    app.fixes.undo(data_id, "add_system")
     assert [message["content"] for message in rows(app, data_id)[12].messages][1:] == ["Changed."]
 
 
@@ -119,7 +110,7 @@ def test_an_example_that_could_not_be_read_can_be_written_anew(app: App, tmp_pat
     file.write_text("".join(json.dumps(row) + "\n" for row in chats(11)) + "{broken\n")
     data_id = app.datasets.add(file, file.name)
     assert set(texts(app, data_id, 12).values()) == {""}
-    app.datasets.save_example(Choice(data_id=data_id), 12, {"message-0": "Was it broken?", "message-1": "It was."})
+    app.edits.save(Choice(data_id=data_id), 12, {"message-0": "Was it broken?", "message-1": "It was."})
     assert app.datasets.checked(data_id).blocked == ""
 
 
@@ -127,22 +118,22 @@ def test_an_example_that_could_not_be_read_can_be_written_anew(app: App, tmp_pat
 def test_an_incomplete_or_too_long_form_changes_nothing(app: App, tmp_path: Path, typed: dict[str, str]) -> None:
     data_id = add(app, chats(12), tmp_path)
     with pytest.raises(BadInput):
-        app.datasets.save_example(Choice(data_id=data_id), 1, typed)
+        app.edits.save(Choice(data_id=data_id), 1, typed)
     assert app.datasets.checked(data_id).original.source.edits == ()
 
 
 def test_an_example_too_long_for_the_page_is_not_offered(app: App, tmp_path: Path) -> None:
     data_id = add(app, [{"text": "word " * (LONGEST // 5 + 1)}, {"text": "short"}], tmp_path)
     with pytest.raises(BadInput, match="too long"):
-        app.datasets.example_to_edit(Choice(data_id=data_id))
+        app.edits.editable(Choice(data_id=data_id))
 
 
 def test_a_deleted_example_is_named_and_the_next_one_is_nearest(app: App, tmp_path: Path) -> None:
     data_id = add(app, chats(12), tmp_path)
-    app.datasets.delete_example(data_id, 5)
-    app.datasets.delete_example(data_id, 12)
-    assert [app.datasets.nearest(data_id, row) for row in (4, 5, 12)] == [4, 6, 11]
-    for shows in (app.datasets.preview, app.datasets.example_to_edit):
+    app.edits.delete(data_id, 5)
+    app.edits.delete(data_id, 12)
+    assert [app.edits.nearest(data_id, row) for row in (4, 5, 12)] == [4, 6, 11]
+    for shows in (app.datasets.preview, app.edits.editable):
         with pytest.raises(ApprenticeError, match=r"deleted|no example"):
             shows(Choice(data_id=data_id, row=5))
 
@@ -150,13 +141,13 @@ def test_a_deleted_example_is_named_and_the_next_one_is_nearest(app: App, tmp_pa
 def test_the_instruction_is_counted(app: App, tmp_path: Path) -> None:
     other = [{"role": "system", "content": "Be brief."}, *clean_row(20).messages[1:]]
     data_id = add(app, [*chats(10), {"messages": other}, {"messages": clean_row(30).messages[1:]}], tmp_path)
-    found = app.datasets.instruction(Choice(data_id=data_id))
+    found = app.edits.instruction(Choice(data_id=data_id))
     assert (found.text, found.count, found.others, found.total) == (clean_row(1).messages[0]["content"], 10, 1, 12)
-    app.datasets.set_instruction(data_id, "Be warm.")
-    assert app.datasets.instruction(Choice(data_id=data_id)).count == 12
-    app.datasets.set_instruction(data_id, "")
-    found = app.datasets.instruction(Choice(data_id=data_id))
+    app.edits.set_instruction(data_id, "Be warm.")
+    assert app.edits.instruction(Choice(data_id=data_id)).count == 12
+    app.edits.set_instruction(data_id, "")
+    found = app.edits.instruction(Choice(data_id=data_id))
     assert (found.text, found.count, found.others) == ("", 0, 0)
-    app.datasets.accept(data_id, "remove_system", "all")
+    app.fixes.accept(data_id, "remove_system", "all")
     with pytest.raises(BadInput):
-        app.datasets.set_instruction(data_id, "Be warm.")
+        app.edits.set_instruction(data_id, "Be warm.")

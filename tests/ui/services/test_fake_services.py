@@ -14,9 +14,9 @@ from tests.ui.fake_services import FakeApp
 from ui.services.app import App
 
 SERVICES = (
-    "models", "advice", "datasets", "hub_data", "writing", "runs", "retries", "versions", "results", "documents",
-    "prompt_trials", "evaluations", "blind_tests", "corrections", "endpoints", "hf_jobs",
-    "hub_pushes", "model_imports",
+    "models", "downloads", "advice", "datasets", "fixes", "validation_files", "edits", "hub_data", "writing",
+    "planning", "runs", "retries", "versions", "results", "chat", "documents", "prompt_trials", "evaluations",
+    "blind_tests", "corrections", "endpoints", "hf_jobs", "hub_pushes", "model_imports",
 )  # fmt: skip
 
 
@@ -43,7 +43,7 @@ def _parameters(method: Any) -> list[tuple[str, str, Any]]:
 
 
 def used_names(source: str) -> Iterator[tuple[str, str]]:
-    """The names that a module of the page uses, as ("runs", "plan") for app.runs.plan, and ("", "validated")."""
+    """The names that a module of the page uses: ("runs", "job") for app.runs.job, ("", "validated") for its own."""
     tree = ast.parse(source)
     aliases = {
         node.targets[0].id: node.value.attr
@@ -182,16 +182,16 @@ def test_a_renamed_method_of_each_real_service_is_found(app: App, monkeypatch: p
 def test_names_are_found_however_the_page_reaches_them() -> None:
     source = (
         "def build(app):\n"
-        "    app.runs.plan('')\n"
+        "    app.planning.plan('')\n"
         "    jobs = self.app.hf_jobs\n"
         "    jobs.computer('')\n"
         "    page.app.validated(choice)\n"
-        "    handler(app.results.stop_chat)\n"
+        "    handler(app.chat.stop)\n"
         "    other.runs.start()\n"
     )
     assert set(used_names(source)) == {
-        ("runs", "plan"),
+        ("planning", "plan"),
         ("hf_jobs", "computer"),
         ("", "validated"),
-        ("results", "stop_chat"),
+        ("chat", "stop"),
     }

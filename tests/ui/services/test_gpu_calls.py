@@ -52,7 +52,7 @@ def start(apps: VisitorApps) -> tuple[App, str]:
     """A visitor, and the training of the sample that they started."""
     app = apps.app(apps.visitors.of_key(apps.visitors.new_key()) or "")
     data = app.datasets.add(SAMPLES / "orders.jsonl", "orders.jsonl")
-    return app, app.runs.start(data, "", TrainSettings(), evaluate=False)
+    return app, app.planning.start(data, "", TrainSettings(), evaluate=False)
 
 
 def wait(apps: VisitorApps, app: App, run: str, condition: Callable[[Job], Any]) -> None:

@@ -17,7 +17,6 @@ import pytest
 
 from backend.errors import ApprenticeError, BadInput, BadSetting, MissingPart, RunProblem
 from backend.export import hf_jobs
-from backend.settings import Workspace
 from jobs.records import State
 from tests.backend.tiny_run import run_of
 from tests.ui.web.html.test_compare_runs import ROW
@@ -104,13 +103,6 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
     yield server
     server.shutdown()
     server.server_close()
-
-
-@pytest.fixture
-def app(tmp_path: Path) -> Iterator[App]:
-    made = App(Workspace.open(tmp_path / "workspace"))
-    yield made
-    made.close()
 
 
 def with_script(app: App, tmp_path: Path, model_id: str = "") -> str:

@@ -29,13 +29,6 @@ def served(monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
         yield server
 
 
-@pytest.fixture
-def app(tmp_path: Path) -> Iterator[App]:
-    made = App(Workspace.open(tmp_path / "workspace"))
-    yield made
-    made.close()
-
-
 def test_the_rows_that_were_chosen_are_imported_and_stay_chosen(app: App, served: HubServer) -> None:
     found = app.hub_data.look_up("shop/orders")
     import_id = app.hub_data.start(found.id, found.commit, "test", 25)

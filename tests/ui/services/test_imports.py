@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,25 +12,17 @@ import pytest
 
 from backend.datasets.options import Cancelled
 from backend.errors import BadInput
-from backend.settings import Workspace
 from tests.ui.conftest import page_of
 from tests.ui.web.test_page import tabs
 from ui.services import imports as dataset_imports
 from ui.services.app import App
 from ui.services.selection import Choice
 from ui.web.data import issues, read_options
-from ui.web.data.tab import apply_action
+from ui.web.data.actions import apply_action
 from ui.web.page import Page
 
 ROW = '{"messages": [{"role": "user", "content": "what is %d?"}, {"role": "assistant", "content": "number %d"}]}\n'
 PATIENCE = 60.0  # seconds, for a busy computer
-
-
-@pytest.fixture
-def app(tmp_path: Path) -> Iterator[App]:
-    made = App(Workspace.open(tmp_path / "workspace"))
-    yield made
-    made.close()
 
 
 @pytest.fixture
@@ -104,7 +95,7 @@ def test_two_visitors_with_the_same_file_each_fix_their_own(app: App, file: Path
         more.write(ROW.replace("number %d", "") % 31)
     one, other = (imported(app, Choice(import_id=app.datasets.import_file(file, "mine.jsonl"))) for _ in range(2))
     assert one.data_id != other.data_id
-    app.datasets.accept(one.data_id, "empty_answer", "all")
+    app.fixes.accept(one.data_id, "empty_answer", "all")
     assert app.datasets.state(one).blocked == ""
     assert app.datasets.state(other).blocked
 
@@ -119,7 +110,7 @@ def test_unclear_columns_are_chosen_in_a_form(app: App, tmp_path: Path) -> None:
     form = {"shape": "question_answer", "question_answer.question": "x1", "question_answer.answer": "x2"}
     choice = imported(app, apply_action(app, choice, "columns", json.dumps(form)))
     assert app.datasets.state(choice).rows == 40
-    assert app.dataset_store.info(choice.data_id).read_options["mapping"] == {"question": "x1", "answer": "x2"}
+    assert app.dataset_store.info.read(choice.data_id).read_options["mapping"] == {"question": "x1", "answer": "x2"}
 
 
 def test_other_read_options_are_applied_and_undone(app: App, tmp_path: Path) -> None:
@@ -169,14 +160,14 @@ def test_the_downloads_contain_what_is_shown(app: App, file: Path) -> None:
     with file.open("a") as more:
         more.write(ROW.replace("number %d", "") % 31)
     data_id = app.datasets.add(file, "mine.jsonl")
-    app.datasets.accept(data_id, "empty_answer", "all")
+    app.fixes.accept(data_id, "empty_answer", "all")
     files = app.datasets.write_files(Choice(data_id=data_id))
     assert len(files.fixed.read_text().splitlines()) == app.datasets.state(Choice(data_id=data_id)).rows == 30
     (change,) = [json.loads(line) for line in files.log.read_text().splitlines()]
     assert (change["row"], change["kind"], files.changes) == (31, "empty_answer", 1)
     assert files.fixed.is_relative_to(app.workspace.exports)
     assert app.datasets.written_files(Choice(data_id=data_id)) == files, "they stay available"
-    app.datasets.undo(data_id, "empty_answer")
+    app.fixes.undo(data_id, "empty_answer")
     assert app.datasets.written_files(Choice(data_id=data_id)) is None
     app.datasets.delete(data_id)
     assert not files.fixed.exists()
@@ -195,7 +186,7 @@ def test_the_tab_names_the_validation_file(app: App, file: Path) -> None:
     data_id = app.datasets.add(file, "mine.jsonl")
     own = file.with_name("own.jsonl")
     own.write_text("".join(ROW % (i, i) for i in range(500, 510)))
-    app.datasets.set_validation(data_id, own, "own.jsonl")
+    app.validation_files.set(data_id, own, "own.jsonl")
     tab = tabs(app)["data"]
     assert "own.jsonl" in tab.show(Choice(data_id=data_id))[tab.tested]
     choice = apply_action(app, Choice(data_id=data_id), "clear-test", "")
@@ -320,7 +311,7 @@ class TestReadAgain:
         with file.open("a") as more:
             more.write(ROW.replace("number %d", "") % 31)
         choice = Choice(data_id=app.datasets.add(file, "mine.jsonl"))
-        app.datasets.accept(choice.data_id, "empty_answer", "all")
+        app.fixes.accept(choice.data_id, "empty_answer", "all")
         return choice
 
     def test_the_same_options_keep_the_fixes_and_others_warn(self, app: App, file: Path) -> None:
@@ -329,22 +320,22 @@ class TestReadAgain:
         imported(app, apply_action(app, choice, "how", json.dumps(form)))
         assert app.datasets.state(choice).blocked == ""
         assert read_options.DISCARDS in read_options.card(app.datasets.state(choice))
-        app.datasets.undo(choice.data_id, "empty_answer")
+        app.fixes.undo(choice.data_id, "empty_answer")
         assert read_options.DISCARDS not in read_options.card(app.datasets.state(choice))
 
     def test_a_cancelled_check_changes_nothing(self, app: App, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         choice, store = self.fixed(app, file), app.dataset_store
-        before = store.info(choice.data_id)
+        before = store.info.read(choice.data_id)
 
         def cancelled(*_: Any, **__: Any) -> None:
-            assert store.info(choice.data_id).read_options == {"encoding": "cp1252"}, "read, not yet checked"
+            assert store.info.read(choice.data_id).read_options == {"encoding": "cp1252"}, "read, not yet checked"
             raise Cancelled
 
         with monkeypatch.context() as checking:
             checking.setattr(store, "open", cancelled)
             app.datasets.read_again(choice.data_id, {"encoding": "cp1252"})
             imported(app, choice.replace(import_id=choice.data_id))
-        assert store.info(choice.data_id) == before
+        assert store.info.read(choice.data_id) == before
         assert app.datasets.state(choice).blocked == ""
 
     def test_options_that_do_not_fit_the_validation_file_are_rejected(self, app: App, tmp_path: Path) -> None:
@@ -353,26 +344,26 @@ class TestReadAgain:
             path.write_text("a1,b2\n" + "".join(f"what is {i}?,number {i}\n" for i in range(first, first + 20)))
         options = {"shape": "question_answer", "mapping": {"question": "a1", "answer": "b2"}}
         data_id = app.dataset_store.add(table, "table.csv", options=options)
-        app.datasets.set_validation(data_id, own, "own.csv")
+        app.validation_files.set(data_id, own, "own.csv")
         validation = app.datasets.checked(data_id).validation
         assert validation is not None
         assert [m["content"] for m in validation.rows[0].messages] == ["what is 50?", "number 50"]
         talks = tmp_path / "talks.jsonl"
         talks.write_text("".join(ROW % (i, i) for i in range(50, 60)))
-        app.datasets.set_validation(data_id, talks, "talks.jsonl")
-        before, choice = app.dataset_store.info(data_id), Choice(data_id=data_id, import_id=data_id)
+        app.validation_files.set(data_id, talks, "talks.jsonl")
+        before, choice = app.dataset_store.info.read(data_id), Choice(data_id=data_id, import_id=data_id)
         app.datasets.read_again(data_id, {"shape": "text", "mapping": {"text": "a1"}})
         now = app.datasets.progress(imported(app, choice))
         assert now is not None
         assert isinstance(now.error, BadInput)
-        assert app.dataset_store.info(data_id) == before
+        assert app.dataset_store.info.read(data_id) == before
 
 
 def test_a_browser_cannot_store_fixes_of_problems_that_do_not_exist(app: App, file: Path) -> None:
     data_id = app.datasets.add(file, "mine.jsonl")
-    before = app.dataset_store.info(data_id)
+    before = app.dataset_store.info.read(data_id)
     for kind, rows in (("x" * 9000, "all"), ("duplicate", [10**9]), ("duplicate", [0])):
-        for act in (app.datasets.accept, app.datasets.refuse):
+        for act in (app.fixes.accept, app.fixes.refuse):
             with pytest.raises(BadInput):
                 act(data_id, kind, rows)
-    assert app.dataset_store.info(data_id) == before
+    assert app.dataset_store.info.read(data_id) == before

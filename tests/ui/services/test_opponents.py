@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from backend.chat.client import Chunk, Phase
+from backend.chat.replies import Chunk, Phase
 from backend.errors import ChatFailed, RunProblem
 from backend.settings import Workspace
 from jobs.records import Job, State

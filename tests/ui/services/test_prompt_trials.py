@@ -45,7 +45,7 @@ def test_it_asks_the_questions_that_a_training_would_set_aside(app: App, choice:
     assert app.prompt_trials.why_not(choice) == ""
     trial = app.runner.folder(app.prompt_trials.start(choice))
     settings = app.datasets.settings(choice)
-    run = app.runner.folder(app.runs.start(choice.data_id, "", settings))
+    run = app.runner.folder(app.planning.start(choice.data_id, "", settings))
     assert len(judging_items(trial)) == app.prompt_trials.questions(choice)
     assert (judging_items(trial), training_items(trial)) == (judging_items(run), training_items(run))
     assert stored_fingerprint(trial) == stored_fingerprint(run)
@@ -78,7 +78,7 @@ def test_a_result_knows_whether_the_examples_have_changed(app: App, choice: Choi
     assert app.prompt_trials.report(job.id)["best"] == "few_shot"
     assert app.prompt_trials.is_current(job, choice)
     assert not app.prompt_trials.is_current(job, choice.replace(settings={"seed": 7}))
-    app.datasets.set_validation(choice.data_id, SAMPLES / "orders.held_out.jsonl", "mine.jsonl")
+    app.validation_files.set(choice.data_id, SAMPLES / "orders.held_out.jsonl", "mine.jsonl")
     assert not app.prompt_trials.is_current(job, choice)
 
 
@@ -89,7 +89,7 @@ def test_a_later_evaluation_finds_its_answers(app: App, choice: Choice) -> None:
     completed(app, trial)
     assert prompt_trial.find(app.runner.workspace, local.DEFAULT, examples) == trial
     assert prompt_trial.find(app.runner.workspace, "another/model", examples) is None
-    run = app.runner.folder(app.runs.start(choice.data_id, "", TrainSettings(seed=7)))
+    run = app.runner.folder(app.planning.start(choice.data_id, "", TrainSettings(seed=7)))
     assert prompt_trial.find(app.runner.workspace, local.DEFAULT, stored_fingerprint(run)) is None
 
 

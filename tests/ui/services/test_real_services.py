@@ -61,12 +61,12 @@ def test_a_fix_unblocks_training_and_can_be_undone(app: App, tmp_path: Path) -> 
     assert 'data-kind="empty_answer"' in before["problems"]
     assert "Example 13 (line 13)" in before["reason"]
     assert before["forward"]["interactive"] is False
-    app.datasets.accept(choice.data_id, "empty_answer", "all")
+    app.fixes.accept(choice.data_id, "empty_answer", "all")
     after = shown(app, "data", choice)
     assert after["reason"] == ""
     assert "13 examples, 1 left out" in after["summary"]
     assert 'data-done="start data"' in finished_steps(app, choice)
-    app.datasets.undo(choice.data_id, "empty_answer")
+    app.fixes.undo(choice.data_id, "empty_answer")
     assert shown(app, "data", choice)["reason"] == before["reason"]
 
 

@@ -45,7 +45,7 @@ def dataset(app: App, tmp_path: Path, count: int = 48) -> str:
 def trained(app: App, data_id: str, version: Any = None, **settings: Any) -> str:
     """A run that has completed, with an adapter."""
     chosen = TrainSettings().changed(**settings)
-    run_id = app.runs.start(data_id, "", chosen, version=version)
+    run_id = app.planning.start(data_id, "", chosen, version=version)
     job, spec = JobFolder(app.workspace.run_folder(run_id)), app.runs.spec(run_id)
     make_adapter(learned(job.path, chosen.method), spec.model.path, seed=len(app.runs.jobs()))
     job.write_status(job.status().ended_as(State.COMPLETED, result={"weights_changed": True, "best_step": 3}))
@@ -83,7 +83,7 @@ def test_rows_stay_on_their_sides_in_examples_that_grew(app: App, tmp_path: Path
     held_out = {str(chat) for chat in read_conversations(app.runner.folder(second), "held_out")}
     assert held_out == side(app, second, "judging")
     settings = app.runs.spec(second).settings
-    plan = app.runs.plan(app.versions.data_id(second), "", settings, app.versions.next(first))
+    plan = app.planning.plan(app.versions.data_id(second), "", settings, app.versions.next(first))
     assert plan.train_rows == app.runs.spec(second).data.train_rows
 
 
@@ -159,7 +159,7 @@ def test_why_a_version_can_not_be_continued(app: App, tmp_path: Path) -> None:
 
 def test_without_a_model_or_examples_there_is_no_next_version(app: App, tmp_path: Path) -> None:
     data_id = dataset(app, tmp_path)
-    waiting = app.runs.start(data_id, "", TrainSettings())
+    waiting = app.planning.start(data_id, "", TrainSettings())
     first = trained(app, data_id)
     for run_id in (waiting, "20200101-000000-0000"):
         with pytest.raises(RunProblem):

@@ -68,10 +68,10 @@ def test_what_one_visitor_has_does_not_exist_for_another(make: Made) -> None:
 def test_what_is_off_is_refused_by_the_services_themselves(make: Made) -> None:
     app = visit(make())
     uses: tuple[Callable[[], object], ...] = (
-        lambda: app.models.download("HuggingFaceTB/SmolLM2-135M-Instruct"),
-        lambda: app.models.cancel_download("HuggingFaceTB/SmolLM2-135M-Instruct"),
-        lambda: app.models.save_token("hf_x"),
-        app.models.delete_token,
+        lambda: app.downloads.start("HuggingFaceTB/SmolLM2-135M-Instruct"),
+        lambda: app.downloads.cancel("HuggingFaceTB/SmolLM2-135M-Instruct"),
+        lambda: app.downloads.save_token("hf_x"),
+        app.downloads.delete_token,
         app.models.probe_again,
         lambda: app.remove_model("HuggingFaceTB/SmolLM2-135M-Instruct"),
         app.hf_jobs.look_up_computers,

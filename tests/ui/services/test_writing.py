@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from backend.errors import BadInput
-from backend.settings import Workspace
 from tests.ui.web.test_page import tabs
 from ui.services.app import App
 from ui.services.selection import Choice
-from ui.web.data.tab import apply_action
+from ui.web.data.actions import apply_action
 
 TEXT = "\n\n".join(f"Part {n}. " + f"In town {n} we bake bread and rolls at night. " * 16 for n in range(1, 21))
-
-
-@pytest.fixture
-def app(tmp_path: Path) -> Iterator[App]:
-    made = App(Workspace.open(tmp_path / "workspace"))
-    yield made
-    made.close()
 
 
 @pytest.fixture

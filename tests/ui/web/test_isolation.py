@@ -113,7 +113,7 @@ async def make_work(demo: Demo) -> Work:
     (dataset,) = app.datasets.all()
     choice = Choice(data_id=dataset.id)
     settings = app.datasets.settings(choice)
-    runs = [app.runs.start(dataset.id, "", settings, f"The {SECRET} {name}") for name in ("done", "waiting")]
+    runs = [app.planning.start(dataset.id, "", settings, f"The {SECRET} {name}") for name in ("done", "waiting")]
     run = JobFolder(app.runner.folder(runs[0]))
     result = run.path / "result" / "adapter"
     result.mkdir(parents=True)

@@ -418,7 +418,7 @@ class TestTrain:
             raise OSError("/secret/place")
 
         app = FakeApp()
-        monkeypatch.setattr(app.runs, "plan", broken)
+        monkeypatch.setattr(app.planning, "plan", broken)
         tab = tabs(app)["train"]
         shown = tab.show(Choice(data_id="data-1"))
         assert web_errors.OURS.what in shown[tab.planning.plan]

@@ -64,7 +64,7 @@ def test_a_training_learns_inside_the_real_decorator(workspace_with_model: Works
     app = App(workspace_with_model)
     data = app.datasets.add(SAMPLES / "orders.jsonl", "orders.jsonl")
     settings = app.advice.settings("", data, "").settings.changed(max_steps=2)
-    run = app.runs.start(data, "", settings, evaluate=False)
+    run = app.planning.start(data, "", settings, evaluate=False)
     Supervisor(app.workspace, 10, 60, lambda *_: None).launch(store.find(app.workspace, run))
     assert in_spaces(app.workspace.root, run) == "completed"
     result = app.runner.job(run).result

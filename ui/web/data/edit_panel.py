@@ -53,8 +53,7 @@ class EditPanel:
         state.listen(self.form.click, act, outputs)  # a double click adds one example
 
     def _opened(self, choice: Choice, action: str) -> Any:
-        datasets = self.app.datasets
-        return datasets.new_example(choice) if action == "new-row" else datasets.example_to_edit(choice)
+        return self.app.edits.new(choice) if action == "new-row" else self.app.edits.editable(choice)
 
 
 def apply_edit(app: App, choice: Choice, action: str, value: str) -> Choice:
@@ -63,20 +62,20 @@ def apply_edit(app: App, choice: Choice, action: str, value: str) -> Choice:
     form_of, _, at = sent.partition(":")
     if kind == "save-row" and at.isdecimal():
         require_open(choice, form_of)
-        app.datasets.save_example(choice, int(at), components.fields(value))
+        app.edits.save(choice, int(at), components.fields(value))
         return choice
     if kind == "add-row":
         require_open(choice, form_of)
-        return choice.replace(row=app.datasets.add_example(data_id, components.fields(value)))
+        return choice.replace(row=app.edits.add(data_id, components.fields(value)))
     if kind == "delete-row":
-        app.datasets.delete_example(data_id, choice.row)
+        app.edits.delete(data_id, choice.row)
     elif kind == "undo-edit":
-        app.datasets.undo_edit(data_id)
+        app.edits.undo(data_id)
     elif kind == "redo-edit":
-        app.datasets.redo_edit(data_id)
+        app.edits.redo(data_id)
     else:
         return choice
-    return choice.replace(row=app.datasets.nearest(data_id, choice.row))
+    return choice.replace(row=app.edits.nearest(data_id, choice.row))
 
 
 def require_open(choice: Choice, data_id: str) -> None:

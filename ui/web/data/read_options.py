@@ -14,76 +14,13 @@ from backend.datasets.convert.shapes import SHAPES
 from backend.datasets.read.formats import DELIMITERS
 from backend.records.rows import Dataset, Problem
 from ui.records.data import DatasetState
+from ui.text import files
 from ui.text import format as fmt
 from ui.web.data import before_after
 from ui.web.data.people import ask_people
 from ui.web.html import components, tables
 
-FORMATS = {
-    "jsonl": "JSON lines",
-    "json": "JSON",
-    "csv": "a table (CSV)",
-    "tsv": "a table (TSV)",
-    "xlsx": "an Excel file",
-    "ods": "an OpenDocument spreadsheet",
-    "docx": "a Word document",
-    "odt": "an OpenDocument text",
-    "pdf": "a PDF",
-    "parquet": "a Parquet file",
-    "text": "plain text",
-    "mail": "e-mail",
-    "zip": "an archive of files",
-    "markdown": "Markdown text",
-    "html": "a web page",
-    "yaml": "YAML",
-}
 BINARY = ("zip", "xlsx", "ods", "docx", "odt", "pdf", "parquet", "mail")
-ENCODINGS = {
-    "utf-8": "UTF-8",
-    "utf-16": "UTF-16",
-    "cp1252": "Windows-1252 (Western Europe)",
-    "cp1250": "Windows-1250 (Central Europe)",
-    "cp1251": "Windows-1251 (Cyrillic)",
-    "cp1253": "Windows-1253 (Greek)",
-    "cp1254": "Windows-1254 (Turkish)",
-    "cp1255": "Windows-1255 (Hebrew)",
-    "cp1256": "Windows-1256 (Arabic)",
-    "cp1257": "Windows-1257 (Baltic)",
-    "iso8859-15": "ISO 8859-15 (Western Europe)",
-    "koi8-r": "KOI8-R (Cyrillic)",
-    "mac-roman": "Mac Roman",
-    "cp437": "DOS 437",
-    "cp850": "DOS 850",
-    "shift-jis": "Shift JIS (Japanese)",
-    "euc-jp": "EUC-JP (Japanese)",
-    "gb18030": "GB 18030 (Chinese)",
-    "big5": "Big5 (Chinese)",
-    "euc-kr": "EUC-KR (Korean)",
-}
-SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
-FIELDS = {
-    "messages": "Conversation",
-    "question": "Question",
-    "answer": "Answer",
-    "context": "Text it is about",
-    "system": "Instructions",
-    "tools": "Tools",
-    "instruction": "Task",
-    "input": "Text it is about",
-    "output": "Answer",
-    "history": "Earlier turns",
-    "prompt": "Question",
-    "completion": "Answer",
-    "chosen": "Better answer",
-    "rejected": "Worse answer",
-    "label": "Good or bad",
-    "text": "Text",
-}
-READINGS = {
-    "question_answer": "Examples: questions with answers",
-    "messages": "Examples: conversations",
-    "text": "A text: learn how it is written",
-}
 DISCARDS = "If you read the file another way, your fixes are discarded."
 EDITED = "You edited these examples. To read the file another way, undo your edits first, or add the file again."
 COLUMNS = 60  # to choose from
@@ -92,13 +29,13 @@ COLUMNS = 60  # to choose from
 def described(data: Dataset) -> str:
     """The file's format, encoding and shape in a sentence."""
     source = data.source
-    parts = [source.details.get("chat") or FORMATS.get(source.format, source.format)]
+    parts = [source.details.get("chat") or files.FORMATS.get(source.format, source.format)]
     if separator := source.details.get("delimiter"):
-        parts.append(f"separated by {SEPARATORS.get(separator, separator)}")
+        parts.append(f"separated by {files.SEPARATORS.get(separator, separator)}")
     if sheet := source.details.get("sheet"):
         parts.append(f"the sheet “{sheet}”")
     if source.format not in BINARY:
-        parts.append(f"in {ENCODINGS.get(source.encoding, source.encoding)}")
+        parts.append(f"in {files.ENCODINGS.get(source.encoding, source.encoding)}")
     shape = SHAPES[source.shape].title if source.shape in SHAPES else source.shape
     return f"{source.name} is {', '.join(parts)}, read as {shape}."
 
@@ -157,12 +94,12 @@ def _form(data: DatasetState) -> Markup:
     source, how = data.source, data.info.read_options
     parts = []
     if source.format not in BINARY:
-        found = ENCODINGS.get(source.encoding, source.encoding)
-        choices = [("", found if not how.get("encoding") else "Detected automatically"), *ENCODINGS.items()]
+        found = files.ENCODINGS.get(source.encoding, source.encoding)
+        choices = [("", found if not how.get("encoding") else "Detected automatically"), *files.ENCODINGS.items()]
         parts.append(_select("Text encoding", "encoding", choices, how.get("encoding", "")))
     if source.format in ("csv", "tsv", "text"):
-        found = SEPARATORS.get(source.details.get("delimiter", ""), "none (plain text)")
-        choices = [("", found if not how.get("delimiter") else "Detected automatically"), *SEPARATORS.items()]
+        found = files.SEPARATORS.get(source.details.get("delimiter", ""), "none (plain text)")
+        choices = [("", found if not how.get("delimiter") else "Detected automatically"), *files.SEPARATORS.items()]
         parts.append(_select("Column separator (delimiter)", "delimiter", choices, how.get("delimiter", "")))
     sheets = source.details.get("sheets", "").split("/")
     if len(sheets) > 1:
@@ -183,7 +120,7 @@ def ask_columns(columns: Sequence[str]) -> Markup:
 
 def reading_button(shape: str) -> Markup:
     """A button that reads a text as this shape."""
-    words = READINGS.get(shape, SHAPES[shape].title)
+    words = files.READINGS.get(shape, SHAPES[shape].title)
     return components.button(words, "columns", json.dumps({"shape": shape}), "quiet" if shape == "text" else "firm")
 
 
@@ -201,7 +138,7 @@ def _fields(shape: str, columns: Sequence[str], mapping: dict[str, str]) -> Mark
     needed = {group[0] for group in SHAPES[shape].required}
     parts = [
         _select(
-            f"{FIELDS.get(field, field)} ({field})",
+            f"{files.FIELDS.get(field, field)} ({field})",
             f"{shape}.{field}",
             [("", "—" if field not in needed else "choose a column"), *((c, c) for c in columns)],
             mapping.get(field, ""),
@@ -225,7 +162,7 @@ def sent(value: str, data: DatasetState) -> dict[str, Any]:
     and columns."""
     form = components.fields(value)
     how: dict[str, Any] = {}
-    if form.get("encoding") in ENCODINGS:
+    if form.get("encoding") in files.ENCODINGS:
         how["encoding"] = form["encoding"]
     if form.get("delimiter") in DELIMITERS:
         how["delimiter"] = form["delimiter"]

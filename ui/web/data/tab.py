@@ -14,11 +14,11 @@ from ui.services.app import App
 from ui.services.selection import Choice
 from ui.web.browser_state import BrowserState, Inputs, Updates
 from ui.web.components import clickable, clicked, html, primary, sent_file
-from ui.web.data import edit_views, import_panel, people, read_options, writing_views
+from ui.web.data import edit_views, import_panel, read_options, writing_views
 from ui.web.data import issues as issues_panel
 from ui.web.data import preview as preview_panel
 from ui.web.data import views as data_views
-from ui.web.data.edit_panel import require_open
+from ui.web.data.actions import apply_action
 from ui.web.data.import_panel import ImportPanel
 from ui.web.data.preview import Preview
 from ui.web.errors import handler
@@ -114,7 +114,7 @@ class DataTab:
             self.tested: data_views.tested(data),
             self.how: read_options.card(data),
             self.problems: issues_panel.card(data),
-            self.instruction: edit_views.instruction(self.app.datasets.instruction(choice), choice.data_id),
+            self.instruction: edit_views.instruction(self.app.edits.instruction(choice), choice.data_id),
             self.download: data_views.download(data, self.app.datasets.written_files(choice)),
             **self.preview.show(choice),
             **self.prompts.show(choice),
@@ -187,7 +187,7 @@ def build(app: App, state: BrowserState) -> DataTab:
     @handler
     def take_test(inputs: Inputs) -> Updates:
         choice, path = state.choice(inputs), sent_file(inputs[own_test])
-        app.datasets.set_validation(choice.data_id, path, path.name)
+        app.validation_files.set(choice.data_id, path, path.name)
         return tab.show(choice)
 
     @handler
@@ -201,72 +201,3 @@ def build(app: App, state: BrowserState) -> DataTab:
     for part in (importing.earlier, reading, writing, tested, how, problems, instruction, download):
         state.listen(part.click, act, tab.outputs, trigger_mode="multiple")  # no click is lost
     return tab
-
-
-def apply_action(app: App, choice: Choice, action: str, value: str) -> Choice:
-    """Does what a button stands for, and returns the choice after it.
-
-    value: from the browser: a row, an issue type (perhaps with a row after a colon), or the form of the read options.
-    """
-    kind, _, at = value.partition(":")
-    rows: Any = [int(at)] if at.isdecimal() else "all"
-    data_id = choice.data_id
-    if action == "accept":
-        app.datasets.accept(data_id, kind, rows)
-    elif action == "accept-all":
-        for wrong in issues_panel.must_fix(app.datasets.state(choice)):
-            app.datasets.accept(data_id, wrong, "all")
-    elif action == "refuse":
-        app.datasets.refuse(data_id, kind, rows)
-    elif action == "undo":
-        app.datasets.undo(data_id, kind)
-    elif action == "look" and value.isdecimal():
-        return choice.replace(row=int(value))
-    elif action in ("how", "as-found", "join-cells"):
-        how = read_options.sent(value, app.datasets.state(choice)) if action == "how" else {}
-        if action == "join-cells":
-            how = {**app.datasets.state(choice).info.read_options, "join_cells": True}
-        app.datasets.read_again(data_id, how, choice.model_id)
-        return choice.replace(import_id=data_id)
-    elif action == "columns":
-        app.datasets.import_again(choice.import_id, read_options.sent_columns(value), choice.model_id)
-    elif action == "people":
-        how = people.sent_people(value)
-        if choice.import_id:
-            app.datasets.import_again(choice.import_id, how, choice.model_id)
-        else:
-            app.datasets.read_again(data_id, how, choice.model_id)
-            return choice.replace(import_id=data_id)
-    elif action == "open":
-        return choice.replace(data_id=value, import_id="", row=1)
-    elif action == "delete":
-        app.datasets.delete(value)
-    elif action.startswith("set-instruction:") and "instruction" in (form := components.fields(value)):
-        require_open(choice, action.partition(":")[2])
-        app.datasets.set_instruction(data_id, form["instruction"])
-    elif action == "remove-instruction":
-        require_open(choice, value)
-        app.datasets.set_instruction(data_id, "")
-    elif action == "write-examples":
-        return choice.replace(data_id=app.writing.start(data_id), row=1, passage=1)
-    elif action == "go-passage" and value.isdecimal():
-        return choice.replace(passage=int(value[:9]))
-    elif action.startswith("save-passage:"):
-        return _save_passage(app, choice, action.removeprefix("save-passage:"), components.fields(value))
-    elif action == "clear-test":
-        app.datasets.clear_validation(data_id)
-    elif action == "cancel":
-        app.datasets.cancel_import(choice)
-        return choice.replace(import_id="")
-    elif action == "dismiss":
-        return choice.replace(import_id="")
-    return choice
-
-
-def _save_passage(app: App, choice: Choice, place: str, form: dict[str, str]) -> Choice:
-    """Adds what was written about a passage. place: the dataset and the passage of the form."""
-    data_id, _, number = place.partition(":")
-    require_open(choice, data_id)
-    at = int(number) if number.isdecimal() else 0
-    row = app.writing.save(data_id, at, form.get("question", ""), form.get("answer", ""))
-    return choice.replace(row=row, passage=at)

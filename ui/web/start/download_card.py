@@ -124,12 +124,12 @@ def act(app: App, do: str, value: str) -> None:
     value: comes from the browser. Raises what the services raise.
     """
     if do == "download":
-        app.models.download(value)
+        app.downloads.start(value)
     elif do == "cancel":
-        app.models.cancel_download(value)
+        app.downloads.cancel(value)
     elif do == "discard":
         app.remove_model(value)
     elif do == "token":
-        app.models.save_token(components.fields(value).get("token", ""))
+        app.downloads.save_token(components.fields(value).get("token", ""))
     elif do == "forget-token":
-        app.models.delete_token()
+        app.downloads.delete_token()

@@ -54,7 +54,7 @@ class StartTab:
         downloads = self.app.models.downloads()
         better, more = None, ""
         if size is None and not chosen.model.bundled and not simulated:
-            more = download_card.fetching(self.app.models.download_status(chosen.model.id))
+            more = download_card.fetching(self.app.downloads.status(chosen.model.id))
         elif recommended and (better := self.app.advice.better(choice.task, choice.data_id)):
             more = start_views.suggestion(better, chosen)
         return {

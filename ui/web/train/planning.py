@@ -14,7 +14,7 @@ from backend.runs.division import Changes
 from backend.runs.next_version import NextVersion
 from ui.services.app import App
 from ui.services.overrides import apply_overrides
-from ui.services.runs import default_name
+from ui.services.planning import default_name
 from ui.services.selection import Choice
 from ui.text import format as fmt
 from ui.web import errors as web_errors
@@ -60,7 +60,7 @@ class Planning:
                 advice = self.form.recommended(choice)
                 read = apply_overrides(choice.settings, advice.settings)
                 version = self._version(choice)
-                ahead = self.app.runs.plan(choice.data_id, choice.model_id, read.settings, version)
+                ahead = self.app.planning.plan(choice.data_id, choice.model_id, read.settings, version)
                 asks = ahead.has_pairs or ahead.settings.trainer == "dpo"
                 plan = plan_view.plan(ahead, advice.why, read.changed, self.app.policy.demo)
                 why_not = next((f"{fault.what} {fault.why}" for fault in read.faults.values()), ahead.blocked)
@@ -117,7 +117,7 @@ class Planning:
         """How to get the chosen model, if it is not on this computer yet."""
         if not choice.model_id or self.app.models.simulated or self.app.models.is_ready(choice.model_id):
             return components.EMPTY
-        found = self.app.models.download_status(choice.model_id)
+        found = self.app.downloads.status(choice.model_id)
         if found.model.bundled:
             return components.EMPTY
         return components.card(f"{found.model.name} is not on this computer yet", download_card.fetching(found))
@@ -161,7 +161,7 @@ class Planning:
             name = (inputs[self.called] or "").strip()
             settings, version = self.form.settings(choice), self._version(choice)
             self.app.versions.check(version, choice.model_id, settings)
-            run_id = self.app.runs.start(choice.data_id, choice.model_id, settings, name, version=version)
+            run_id = self.app.planning.start(choice.data_id, choice.model_id, settings, name, version=version)
             started = choice.replace(run_id=run_id, parent="", from_base=False)
             return {**changed(inputs, started), self.called: ""}  # the name is for this run only
 

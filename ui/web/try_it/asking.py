@@ -87,7 +87,7 @@ class Asking:
         for event in (asking, again):
             for ended in (event.success, event.failure):
                 state.listen(ended, handler(self.settle), [self.stop, *self.outputs], state.talk)
-        self.stop.click(handler(lambda: self.app.results.stop_chat()), None, None, queue=False, **PRIVATE)
+        self.stop.click(handler(lambda: self.app.chat.stop()), None, None, queue=False, **PRIVATE)
         everything = [state.talk, self.stop, *self.outputs]
         state.listen(clear.click, handler(self.start_over), everything, state.talk, cancels=[asking, again])
         state.listen(suggested.click, handler(self.suggest), [self.question])
@@ -186,7 +186,7 @@ class Asking:
         return {**self.show(self.state.choice(inputs), inputs), self.stop: gr.update(visible=False)}
 
     def start_over(self, inputs: Inputs) -> Updates:
-        self.app.results.stop_chat()
+        self.app.chat.stop()
         empty = {self.state.talk: stored_talk("", [])}
         return {**empty, **self.settle({**inputs, **empty})}
 

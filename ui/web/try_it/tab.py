@@ -75,7 +75,7 @@ class TryTab:
             **self.opponent.show(choice),
             self.suggested: "" if why_not else suggestions(self.app.results.unseen_questions(choice.run_id)),
             self.settings.carried: "" if why_not else self.app.results.instruction(choice.run_id),
-            self.ask: gr.update(interactive=not why_not and not self.app.results.is_answering()),
+            self.ask: gr.update(interactive=not why_not and not self.app.chat.answering),
             self.why_not: why_not,
             **self.evaluation.show(choice),
             **self.blind.show(choice),
@@ -84,30 +84,30 @@ class TryTab:
 
     def _proof(self, choice: Choice) -> str:
         notes = [
-            components.text(RELEASED, "small") if self.app.results.chat_was_released else components.EMPTY,
+            components.text(RELEASED, "small") if self.app.chat.released else components.EMPTY,
             components.text(SLOWER, "small") if self.app.runs.is_training() else components.EMPTY,
         ]
-        results = self.app.results
-        return components.join([*notes, base_check(results.chat_check(choice.run_id), results.engine(choice.run_id))])
+        chat = self.app.chat
+        return components.join([*notes, base_check(chat.check(choice.run_id), chat.engine(choice.run_id))])
 
     def restore(self, choice: Choice, inputs: Inputs) -> Updates:
         """The conversation with this model so far, unless an answer is being added to it."""
         turns = turns_with(talk_with(choice), inputs[self.talk])
-        if turns and self.app.results.is_answering():
+        if turns and self.app.chat.answering:
             return {}
         opponent = self.app.results.opponent(choice.run_id, choice.opponent)
         return {self.shown: conversation(turns, opponent), **self.correction.show(choice, turns)}
 
     def signature(self, choice: Choice) -> Hashable:
         why_not = no_model(self.app, choice)
-        asked = not why_not and self.app.results.was_tried(choice.run_id)
-        answering, offered = self.app.results.is_answering(), repr(ready_models.offered(self.app, choice))
+        asked = not why_not and self.app.chat.check(choice.run_id) is not None
+        answering, offered = self.app.chat.answering, repr(ready_models.offered(self.app, choice))
         training = self.app.runs.is_training()
         return (
             why_not,
             asked,
             answering,
-            self.app.results.chat_was_released,
+            self.app.chat.released,
             offered,
             training,
             self.evaluation.signature(choice),

@@ -25,7 +25,8 @@ from tests.ui.conftest import answer, page_of
 from tests.ui.fake_records import job
 from ui.records.models import DownloadStatus, TokenStatus
 from ui.services.app import App
-from ui.services.models import NOT_OWN, SIMULATED
+from ui.services.downloads import NOT_OWN
+from ui.services.models import SIMULATED
 from ui.services.selection import Choice
 from ui.web.start import download_card
 
@@ -145,7 +146,7 @@ class TestPage:
         page = page_of(app)
         every = {name: repr(tab.show(choice)) + repr(tab.signature(choice)) for name, tab in page.tabs.items()}
         assert 'data-do="forget-token"' in every["train"]
-        app.models.download(GATED.id)
+        app.downloads.start(GATED.id)
         assert SECRET not in repr([shown, every, page.blocks.get_config_file()]) + caplog.text
         files = [path for path in app.workspace.root.rglob("*") if path.is_file()]
         assert [path for path in files if SECRET.encode() in path.read_bytes()] == []
@@ -168,51 +169,51 @@ class TestPage:
     def test_a_hosted_or_simulated_page_neither_saves_nor_deletes_a_token(
         self, app: App, monkeypatch: pytest.MonkeyPatch, machine: str, why_not: str
     ) -> None:
-        app.models.save_token(SECRET)
+        app.downloads.save_token(SECRET)
         if machine == "hosted":
             monkeypatch.setenv("SPACE_ID", "somebody/something")
             other = App(app.workspace)
         else:
             other = App(app.workspace, Hardware(memory_total_mib=8000, memory_available_mib=6000))
         with pytest.raises(BadInput, match="saved or deleted"):
-            other.models.save_token("hf_another")
+            other.downloads.save_token("hf_another")
         with pytest.raises(BadInput, match="saved or deleted"):
-            other.models.delete_token()
+            other.downloads.delete_token()
         assert hub_token.find() == SECRET
-        assert other.models.download_status(GATED.id).token == TokenStatus("", "", why_not)
-        assert 'data-do="download"' not in download_card.fetching(other.models.download_status(GATED.id))
+        assert other.downloads.status(GATED.id).token == TokenStatus("", "", why_not)
+        assert 'data-do="download"' not in download_card.fetching(other.downloads.status(GATED.id))
         with pytest.raises(BadInput):
-            other.models.download(GATED.id)
+            other.downloads.start(GATED.id)
 
     def test_a_page_open_to_the_network_asks_for_no_token(self, app: App) -> None:
         app = App(app.workspace, open_to_network=True)
-        html = download_card.fetching(app.models.download_status(GATED.id))
+        html = download_card.fetching(app.downloads.status(GATED.id))
         assert "models --token" in html
         assert FIELD not in html
         with pytest.raises(BadInput, match="saved or deleted"):
-            app.models.save_token(SECRET)
+            app.downloads.save_token(SECRET)
 
     def test_a_failure_for_lack_of_a_token_goes_once_it_is_saved(self, app: App) -> None:
-        folder = JobFolder(app.workspace.run_folder(app.models.download(GATED.id)))
+        folder = JobFolder(app.workspace.run_folder(app.downloads.start(GATED.id)))
         refused = Failure(what="Llama 3.2 1B is not given to everybody.")
         folder.write_status(folder.status().ended_as(State.FAILED, failure=refused))
-        assert refused.what in download_card.fetching(app.models.download_status(GATED.id))
-        app.models.save_token(SECRET)
-        assert refused.what not in download_card.fetching(app.models.download_status(GATED.id))
+        assert refused.what in download_card.fetching(app.downloads.status(GATED.id))
+        app.downloads.save_token(SECRET)
+        assert refused.what not in download_card.fetching(app.downloads.status(GATED.id))
 
     def test_resuming_needs_files_that_arrived(self, app: App) -> None:
         def failed() -> None:
-            folder = JobFolder(app.workspace.run_folder(app.models.download(GATED.id)))
+            folder = JobFolder(app.workspace.run_folder(app.downloads.start(GATED.id)))
             ended = folder.status().ended_as(State.FAILED, failure=Failure(what="There is no network."))
             folder.write_status(ended)
 
         failed()
-        assert f">{download_card.words(GATED)}<" in download_card.fetching(app.models.download_status(GATED.id))
+        assert f">{download_card.words(GATED)}<" in download_card.fetching(app.downloads.status(GATED.id))
         part = app.workspace.models / ".meta-llama--Llama-3.2-1B-Instruct.part"
         part.mkdir()
         (part / "config.json.part").touch()
-        assert f">{download_card.words(GATED)}<" in download_card.fetching(app.models.download_status(GATED.id))
+        assert f">{download_card.words(GATED)}<" in download_card.fetching(app.downloads.status(GATED.id))
         (part / "config.json.part").write_text("{")
-        assert 'data-do="discard"' in download_card.fetching(app.models.download_status(GATED.id))
+        assert 'data-do="discard"' in download_card.fetching(app.downloads.status(GATED.id))
         failed()  # a later attempt that downloaded nothing does not hide the earlier files
-        assert 'data-do="discard"' in download_card.fetching(app.models.download_status(GATED.id))
+        assert 'data-do="discard"' in download_card.fetching(app.downloads.status(GATED.id))

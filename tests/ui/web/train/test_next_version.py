@@ -62,13 +62,13 @@ def test_it_continues_unless_the_person_chooses_the_base(page: Page, app: FakeAp
     _, fresh = click(page, tab.planning.version, "click", again, "no-version")
     assert (based.from_base, again.from_base, fresh.parent) == (True, False, "")
     started: list[NextVersion | None] = []
-    start = app.runs.start
+    start = app.planning.start
 
     def spy(*arguments: Any, version: NextVersion | None = None, **more: Any) -> str:
         started.append(version)
         return start(*arguments, **more)
 
-    app.runs.start = spy  # type: ignore[method-assign]
+    app.planning.start = spy  # type: ignore[method-assign]
     for chosen in (based, again, fresh):
         _, after = click(page, tab.planning.start, "click", chosen)
         assert (after.run_id, after.parent, after.from_base) == ("run-new", "", False)

@@ -40,7 +40,7 @@ def test_a_phase_may_say_more_than_its_name() -> None:
 
 
 def test_memory_that_cannot_be_computed_will_be_measured() -> None:
-    ahead = FakeApp().runs.plan("data-1", "", TrainSettings())
+    ahead = FakeApp().planning.plan("data-1", "", TrainSettings())
     shown = plan_view.plan(replace(ahead, memory_mib=0.0, memory_parts={}), {}, ())
     assert "will be measured" in shown
     assert "will be measured" not in plan_view.plan(ahead, {}, ())
@@ -55,6 +55,6 @@ def test_a_demo_does_not_say_that_the_examples_stay_on_the_visitors_computer() -
 @pytest.mark.parametrize("early_stopping", [True, False])
 @pytest.mark.parametrize("chooses", [True, False])
 def test_the_best_version_is_saved_only_where_something_chooses(early_stopping: bool, chooses: bool) -> None:
-    ahead = FakeApp().runs.plan("data-1", "", TrainSettings(early_stopping=early_stopping))
+    ahead = FakeApp().planning.plan("data-1", "", TrainSettings(early_stopping=early_stopping))
     shown = plan_view.plan(replace(ahead, chooses=chooses), {}, ())
     assert ("best version" in shown) is (early_stopping and chooses)

@@ -99,7 +99,7 @@ class TestRealServices:
 
     def train(self, app: App, data_id: str, name: str, ended: float | None = None) -> str:
         """A run; a completed one has a saved adapter."""
-        run_id = app.runs.start(data_id, "", TrainSettings(), name)
+        run_id = app.planning.start(data_id, "", TrainSettings(), name)
         folder = JobFolder(app.workspace.run_folder(run_id))
         if ended is not None:
             (folder.path / "result" / "adapter").mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""The parts of a job's context that training uses."""
+"""A job as its work sees it."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from backend.records.events import Event
+from backend.settings import Workspace
 
 
 class Work(Protocol):
-    """See `jobs.context.Context`."""
+    """What a training needs of `jobs.context.Context`, in whichever process."""
 
     folder: Path
     spec: dict[str, Any]
@@ -23,3 +24,11 @@ class Work(Protocol):
     def alive(self) -> None: ...
     def should_stop(self) -> bool: ...
     def fail(self, error: Exception) -> None: ...
+
+
+class JobContext(Work, Protocol):
+    """`jobs.context.Context`."""
+
+    workspace: Workspace
+
+    def reset_oom_count(self) -> None: ...

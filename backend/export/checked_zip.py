@@ -1,0 +1,135 @@
+"""A zip file that may come from anybody, and is taken only as Apprentice writes one.
+
+It holds plain files with plain names in one folder. Nothing in it is compressed, so that nothing in it is larger than
+the zip file, and whatever is read is compared with the manifest. Raises BadInput for anything else.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import stat
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import NoReturn
+
+from backend.datasets.options import ZIP_ERRORS
+from backend.errors import BadInput
+from backend.files import manifest
+from backend.files.listing import of_system
+
+_MOST_FILES = 1000
+_LARGEST_TEXT = 64 << 20  # bytes of a file that is read into memory
+_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,99}")
+_MAY_RUN_CODE = {".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib", ".dill", ".npy", ".npz"}
+
+
+class CheckedZip:
+    """An opened zip file. top: the name of the folder at its top; listed: the SHA-256 of each file in its manifest.
+
+    Files are named by their paths below the folder at the top.
+    """
+
+    def __init__(self, archive: zipfile.ZipFile, size: int, holds: str) -> None:
+        self._archive = archive
+        self.top = _check_entries(archive, size, holds)
+        self.listed = _manifest(archive, self.top)
+
+    def size(self, name: str) -> int:
+        """The bytes of a file."""
+        return self._archive.getinfo(f"{self.top}/{name}").file_size
+
+    def read(self, name: str) -> bytes:
+        """A small file."""
+        found = _read(self._archive, f"{self.top}/{name}")
+        if hashlib.sha256(found).hexdigest() != self.listed.get(name):
+            refuse(f"{self.top}/{name} is damaged.")
+        return found
+
+    def extract(self, name: str, target: Path) -> None:
+        """Writes a file to `target`, which must not exist."""
+        sha = hashlib.sha256()
+        try:
+            with self._archive.open(f"{self.top}/{name}") as source, target.open("xb") as file:
+                while block := source.read(1 << 20):
+                    sha.update(block)
+                    file.write(block)
+        except ZIP_ERRORS as error:
+            raise refusal(f"{self.top}/{name} is damaged.") from error
+        if sha.hexdigest() != self.listed[name]:
+            refuse(f"{self.top}/{name} is damaged: its checksum (SHA-256) is not the one in {manifest.NAME}.")
+
+
+@contextmanager
+def opened(path: Path, holds: str) -> Iterator[CheckedZip]:
+    """The zip file at `path`, which must hold the file `holds`."""
+    try:
+        archive = zipfile.ZipFile(path)
+    except (*ZIP_ERRORS, OSError) as error:
+        raise refusal("It is not a complete zip file.") from error
+    with archive:
+        yield CheckedZip(archive, path.stat().st_size, holds)
+
+
+def _check_entries(archive: zipfile.ZipFile, size: int, holds: str) -> str:
+    """The name of the only folder at the top. Raises BadInput for what Apprentice would not have written."""
+    entries = [entry for entry in archive.infolist() if not of_system(entry.filename)]
+    names = [entry.orig_filename for entry in entries]
+    tops = {name.partition("/")[0] for name in names}
+    if len(tops) != 1 or f"{next(iter(tops))}/{holds}" not in names:
+        refuse("It is not a file “Everything in one file” made by this version of Apprentice.")
+    if not 0 < len(entries) <= _MOST_FILES:
+        refuse(f"It holds {len(entries):,} files.")
+    for entry, name in zip(entries, names, strict=True):
+        kind = stat.S_IFMT(entry.external_attr >> 16)
+        if entry.filename != name or not all(map(_NAME.fullmatch, name.split("/"))):
+            refuse(f"It holds a file with a path that Apprentice does not write: {name[:80]!r}.")
+        if kind not in (0, stat.S_IFREG):
+            refuse(f"{name} is not a plain file but a link or the like.")
+        if PurePosixPath(name).suffix.lower() in _MAY_RUN_CODE:
+            refuse(f"{name} is of a kind that may run program code when it is read.")
+        if entry.compress_type != zipfile.ZIP_STORED or entry.flag_bits & 1:
+            refuse(f"{name} is compressed or encrypted.")
+    if len({name.lower() for name in names}) != len(names):
+        refuse("It holds two files with the same name.")
+    if sum(entry.file_size for entry in entries) > size:
+        refuse("Its files claim to be larger than the zip file.")
+    return tops.pop()
+
+
+def _manifest(archive: zipfile.ZipFile, top: str) -> dict[str, str]:
+    """The SHA-256 of each file, by its name below the folder at the top. Raises BadInput if one is missing."""
+    try:
+        files = json.loads(_read(archive, f"{top}/{manifest.NAME}"))["files"]
+        listed = {str(name): str(values["sha256"]) for name, values in files.items()}
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise refusal(f"Its {manifest.NAME} is missing or damaged.") from error
+    if missing := sorted({f"{top}/{name}" for name in listed}.difference(archive.namelist())):
+        refuse(f"{missing[0][:100]} is missing.")
+    return listed
+
+
+def _read(archive: zipfile.ZipFile, name: str) -> bytes:
+    if archive.getinfo(name).file_size > _LARGEST_TEXT:
+        refuse(f"{name} is too large.")
+    try:
+        return archive.read(name)
+    except ZIP_ERRORS as error:
+        raise refusal(f"{name} is damaged.") from error
+
+
+def refusal(why: str) -> BadInput:
+    """The error of a file that is not taken."""
+    return BadInput(
+        "This file was not imported.",
+        why,
+        "Use the zip file as Share made it (“Everything in one file”), or make it again.",
+    )
+
+
+def refuse(why: str) -> NoReturn:
+    """Raises it."""
+    raise refusal(why)

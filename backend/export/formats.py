@@ -1,0 +1,34 @@
+"""What a trained model can be exported as, and under what name."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+from backend.errors import BadSetting
+from backend.gguf import convert as gguf
+
+HOME = "home"  # everything in one zip file (take_home.py)
+FORMATS = ("adapter", "merged", "script", HOME, *(f"gguf:{kind}" for kind in gguf.TYPES))
+OLLAMA = "ollama"
+
+
+def jobs_for(to: str) -> list[str]:
+    """Formats separated by commas, as those that one job each makes: all GGUF types together, any other alone.
+
+    "ollama" stands for a GGUF file with its Modelfile: Q8_0 unless GGUF types are named. Raises BadSetting.
+    """
+    asked = list(dict.fromkeys(part.strip() for part in to.split(",")))
+    unknown = [one for one in asked if one not in (*FORMATS, OLLAMA)]
+    if unknown:
+        known = ", ".join((*FORMATS, OLLAMA))
+        raise BadSetting(f"There is no format {unknown[0][:40]!r}.", "", f"Choose one or more of: {known}.")
+    others = [one for one in asked if one in FORMATS and ":" not in one]
+    types = [one for one in asked if ":" in one] or (["gguf:Q8_0"] if OLLAMA in asked else [])
+    return [*others, *([",".join(types)] if types else [])]
+
+
+def slug(name: str) -> str:
+    """A file name of at most 40 lowercase ASCII letters, digits and single dashes; "model" if none are left."""
+    plain = unicodedata.normalize("NFKD", name.replace("ß", "ss")).encode("ascii", "ignore").decode().lower()
+    return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:40].strip("-") or "model"
