@@ -14,18 +14,23 @@ checks. The last line is JSON.
 
 from __future__ import annotations
 
+import io
 import json
+import multiprocessing
+import runpy
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from backend.settings import PROJECT_ROOT, Workspace, child_environment, new_id
+from tests.benchmarks.fresh_process import in_fresh_process
 
 ROUNDS = 3
 _MERGE = """
@@ -155,12 +160,31 @@ def _by_hand(model: Path, adapter: Path, folder: Path) -> dict[str, float]:
 
 
 def _run(arguments: Sequence[str]) -> str:
+    """What Python prints in a process of its own. In a smoke run that is a fork, which has imported torch already."""
+    if multiprocessing.parent_process() and arguments[1] != _QUANTIZE:  # llama.cpp needs a process without torch
+        return in_fresh_process(_interpret, arguments)
     environment = {**child_environment(), "HF_HUB_OFFLINE": "1"}
     done = subprocess.run(
         [sys.executable, *arguments], cwd=PROJECT_ROOT, env=environment, capture_output=True, check=False
     )
     assert done.returncode == 0, done.stderr.decode()[-2000:]
     return done.stdout.decode()
+
+
+def _interpret(arguments: Sequence[str]) -> str:
+    """What the interpreter prints with these arguments."""
+    option, program = arguments[0], arguments[1]
+    with redirect_stdout(io.StringIO()) as printed:
+        if option == "-c":
+            sys.argv = ["-c", *arguments[2:]]
+            exec(program, {"__name__": "__main__"})
+        elif option == "-m":
+            sys.argv = [program, *arguments[2:]]
+            runpy.run_module(program, run_name="__main__", alter_sys=True)
+        else:
+            sys.argv = list(arguments)
+            runpy.run_path(option, run_name="__main__")
+    return printed.getvalue()
 
 
 def _narrow(model: Path, folder: Path) -> Path:

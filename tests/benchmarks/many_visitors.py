@@ -39,6 +39,7 @@ from backend.hosting.visitors import Visitors
 from backend.records.units import MIB
 from backend.settings import SAMPLES, Workspace
 from tests.linked_model import bundled_in
+from tests.measured_speed import store_speed
 from tests.ui.page_client import PageClient
 from ui.services.app import App
 from ui.services.selection import Choice
@@ -47,7 +48,7 @@ from ui.web.page import DEMO_TICK
 VISITORS, BROWSERS, MINUTES = 58, 2, 30.0
 PORT = 7963
 TABS = ("start", "data", "train", "try", "share", "runs")
-PAUSE = 6.0  # seconds between two clicks, on average
+PAUSE = 6.0  # seconds between two clicks, on average, or a tenth of a short time
 COMING = 60.0  # seconds within which the visitors come, or a tenth of a short time
 ROWS = "\n".join(json.dumps({"question": f"What is {n}?", "answer": f"Number {n}."}) for n in range(60))
 
@@ -106,6 +107,7 @@ def prepare(workspace: Workspace, train: bool) -> Path | None:
     """Puts the model into the workspace, and trains it for two steps; returns that run's folder."""
     bundled_in(workspace)
     if not train:
+        store_speed(workspace)
         return None
     app = App(workspace)
     data = app.datasets.add(SAMPLES / "orders.jsonl", "orders.jsonl")
@@ -182,9 +184,10 @@ async def visit(demo: Demo, seen: Seen, until: float, chance: random.Random) -> 
 
 
 async def clicks(http: httpx.AsyncClient, page: PageClient, seen: Seen, until: float, chance: random.Random) -> None:
+    pause = min(PAUSE, max(0.1, (until - time.monotonic()) / 10))
     await upload(http, page, seen)
     while time.monotonic() < until:
-        await asyncio.sleep(chance.expovariate(1 / PAUSE))
+        await asyncio.sleep(chance.expovariate(1 / pause))
         await click(http, page, seen, chance)
 
 
@@ -305,6 +308,6 @@ if __name__ == "__main__":
     parser.add_argument("--smoke", action="store_true")
     options = parser.parse_args()
     if options.smoke:
-        main(0.05, 0, visitors=2, browsers=0, smoke=True)
+        main(0.03, 0, visitors=2, browsers=0, smoke=True)
     else:
         main(options.minutes, 1000 * options.seed)

@@ -31,6 +31,7 @@ from backend.records.events import StepEvent
 from backend.settings import SAMPLES, Workspace
 from jobs.records import State
 from tests.linked_model import bundled_in
+from tests.measured_speed import store_speed
 from tests.ui.page_client import PageClient
 from ui.services.app import App
 from ui.services.selection import Choice
@@ -84,6 +85,7 @@ def smoke() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         workspace = Workspace.open(Path(temporary))
         bundled_in(workspace)
+        store_speed(workspace)
         app = App(workspace)
         data = app.datasets.add(SAMPLES / "orders.jsonl", "orders.jsonl")
         app.close()
