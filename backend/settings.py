@@ -18,6 +18,7 @@ SAMPLES = PROJECT_ROOT / "static" / "samples"
 TEMPLATES = PROJECT_ROOT / "static" / "templates"
 PROGRAM = "start.bat" if os.name == "nt" else "./start.sh"  # what people type before a command
 
+_LONGEST_NAME = 255  # of a file, on every usual file system
 # The environment variables that child processes get, by full names and by prefixes: where things are, languages, and
 # settings of Python, of the libraries that compute, and of their drivers.
 _CHILDREN_GET = {
@@ -172,9 +173,8 @@ def child_path(parent: Path, name: str) -> Path:
 
     Raises WorkspaceProblem unless `name` is a single plain path component that stays inside `parent`, links included.
     """
-    plain = bool(name) and all(c.isascii() and (c.isalnum() or c in "-_.") for c in name) and name[0] != "."
+    plain = 0 < len(name) <= _LONGEST_NAME and all(c.isascii() and (c.isalnum() or c in "-_.") for c in name)
     path = parent / name
-    outside = path.is_symlink() and not path.resolve().is_relative_to(parent.resolve())
-    if not plain or outside:
+    if not plain or name[0] == "." or (path.is_symlink() and not path.resolve().is_relative_to(parent.resolve())):
         raise WorkspaceProblem(f"Nothing here has the id {name[:80]!r}.", "", "Look at the list of your models.")
     return path

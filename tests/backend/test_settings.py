@@ -9,7 +9,8 @@ import psutil
 import pytest
 
 from backend.chat.child import ChatChild
-from backend.settings import HOME_VARIABLE, Workspace, default_root, is_secret
+from backend.errors import WorkspaceProblem
+from backend.settings import HOME_VARIABLE, Workspace, child_path, default_root, is_secret
 
 SECRETS = [
     "HF_TOKEN",
@@ -60,3 +61,9 @@ def test_on_a_space_the_workspace_is_neither_in_the_home_nor_in_the_temporary_fo
     assert not any(on_a_space.is_relative_to(folder) for folder in (tmp_path, tempfile.gettempdir()))
     monkeypatch.setenv(HOME_VARIABLE, str(tmp_path / "bucket"))
     assert default_root() == tmp_path / "bucket"
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", ".hidden", "a/b", "a\\b", "a\0b", "ä", "x" * 256, "x" * 100_000])
+def test_only_a_plain_short_name_is_a_path(tmp_path: Path, name: str) -> None:
+    with pytest.raises(WorkspaceProblem):
+        child_path(tmp_path, name)

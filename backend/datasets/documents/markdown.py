@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from markdown_it import MarkdownIt
 
 _BOLD_LINE = re.compile(r"(\*\*|__)(?P<bold>\S.*?)\1(?P<rest>.*)")
+_LINE_END = re.compile(r"\r\n?|\n")
 _STRUCTURED = 4_000_000  # characters; longer texts are only divided into lines
 _TABLE_RULE = re.compile(
     r"^[ ]{0,3}\|?[ ]{0,99}:?-+:?[ ]{0,99}(\|[ ]{0,99}:?-+:?[ ]{0,99})+(\|[ ]{0,99})?$", re.MULTILINE
@@ -34,9 +35,9 @@ def has_table(text: str) -> bool:
 
 def read_markdown(text: str, headings: bool = True) -> Document:
     """The lines of a text as blocks, and its tables. headings: lines that are underlined count, too."""
+    lines = _LINE_END.split(text)  # as the parser does, which counts them
     if len(text) > _STRUCTURED:
-        return _blocks(text.split("\n"), {}, set(), {})
-    lines = text.split("\n")
+        return _blocks(lines, {}, set(), {})
     levels: dict[int, tuple[int, int]] = {}  # line: level of the heading, and where it ends
     plain: set[int] = set()  # lines of code
     tables: dict[int, int] = {}

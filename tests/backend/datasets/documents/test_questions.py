@@ -109,3 +109,8 @@ def test_signs_inside_a_question_or_an_answer_stay() -> None:
     found = find_pairs(read_markdown(text, headings=True).blocks)
     assert found is not None
     assert [(record["question"], record["answer"]) for _, record in found.records] == pairs
+
+
+def test_lines_that_end_as_on_old_macs_count_like_any_others() -> None:
+    tables = [block for block in read_markdown("One\rTwo\r\n\n| a | b |\n|---|---|\n| 1 | 2 |").blocks if block.rows]
+    assert [table.rows for table in tables] == [[(4, ["a", "b"]), (6, ["1", "2"])]]
