@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,6 +19,7 @@ from backend.models import catalogue, model_folder
 from backend.models.catalogue import Entry
 from backend.models.local import learned
 from backend.records.specs import Hardware
+from backend.settings import PROJECT_ROOT, SAMPLES
 from tests.backend.tiny_run import FakeWork, make_model, make_run
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")  # peft and trl use names that transformers renames
@@ -121,6 +124,17 @@ def training_settings(work: FakeWork) -> Any:
     from backend.records.specs import RunSpec
 
     return RunSpec.model_validate(work.spec).settings
+
+
+@pytest.mark.slow
+def test_the_command_line_trains_it_on_the_sample(trained: Trained, tmp_path: Path) -> None:
+    data, model = SAMPLES / "orders.jsonl", trained.model
+    command = [sys.executable, "app.py", "train", "--data", str(data), "--model", str(model), "--set", "max_steps=3"]
+    command += ["--no-evaluation", "--json", "--workspace", str(tmp_path)]
+    done = subprocess.run(command, cwd=PROJECT_ROOT, capture_output=True, text=True, timeout=500, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    (folder,) = (tmp_path / "runs").iterdir()
+    assert (learned(folder, "lora") / "adapter_model.safetensors").is_file()
 
 
 def test_a_resumed_run_is_the_same_as_an_uninterrupted_one(trained: Trained, tmp_path: Path) -> None:

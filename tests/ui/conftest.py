@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from functools import cache
+from typing import Any, TypeVar, cast
 
 import gradio as gr
 
+from tests.ui.fake_services import FakeApp
+from ui.services.app import App
 from ui.services.selection import Choice
 from ui.web.page import Page, build_page
 
@@ -28,9 +31,41 @@ def in_loop(make: Callable[[], Made]) -> Made:
         return thread.submit(lambda: asyncio.run(making())).result()
 
 
+class Newest:
+    """Stands for the newest FakeApp, whose services are looked up at every use, as in ui/web/per_visitor.py."""
+
+    app = FakeApp()
+
+    def __getattr__(self, name: str) -> Any:
+        return Service(name) if name in vars(self.app) else getattr(self.app, name)
+
+
+class Service:
+    """A service of the newest FakeApp."""
+
+    def __init__(self, name: str) -> None:
+        vars(self)["_name"] = name
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(vars(Newest.app)[vars(self)["_name"]], name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        setattr(vars(Newest.app)[vars(self)["_name"]], name, value)
+
+
+@cache
+def _page_of_the_newest() -> Page:
+    return in_loop(lambda: build_page(cast(App, Newest())))
+
+
 def page_of(app: Any) -> Page:
-    """The page over `app`."""
-    return in_loop(lambda: build_page(app))
+    """The page over `app`. For all FakeApps it is the same one, built over an unchanged one, since a page stores
+    nothing and takes part of a second to build. Only the app passed last answers in it."""
+    if type(app) is not FakeApp:
+        return in_loop(lambda: build_page(app))
+    page = _page_of_the_newest()
+    Newest.app = app
+    return page
 
 
 def answer(

@@ -25,6 +25,7 @@ from ui.cli.main import main
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")  # peft and trl use names that transformers renames
 
 CURVE = PROJECT_ROOT / "tests" / "data" / "loss_curve.json"
+WORKSPACE = "Jürgens Übungen für 東京"  # a name as people give to folders
 TOLERANCE = 2e-3  # nats; two processes differ from one by 1e-6, the planted fault by 3e-2
 COMMON = {
     "precision": "fp32", "lora_dropout": 0, "learning_rate": 0.01, "max_steps": 10, "early_stopping": "false",
@@ -57,8 +58,9 @@ def train(folder: Path, **settings: Any) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(HOME_VARIABLE, "")  # which the command sets
         patch.setattr(process, "WORKER", (sys.executable, "-c", WITHOUT_DRY_RUN))
-        assert main([*command, "--no-evaluation", "--json", "--workspace", str(folder / "workspace")]) == 0
-    (run,) = (folder / "workspace" / "runs").iterdir()
+        assert main([*command, "--no-evaluation", "--json", "--workspace", str(folder / WORKSPACE)]) == 0
+    (run,) = (folder / WORKSPACE / "runs").iterdir()
+    assert not process.exit_code(run.name, attempt=1, timeout=60)  # None if the runner has forgotten it
     return run
 
 

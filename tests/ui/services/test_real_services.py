@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +23,12 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
     made.close()
 
 
+tabs_of = cache(tabs)
+
+
 def shown(app: App, name: str, choice: Choice) -> dict[str, Any]:
     """A tab's updates, by field."""
-    tab = tabs(app)[name]
+    tab = tabs_of(app)[name]
     updates = tab.show(choice)
     assert set(updates) <= set(tab.outputs)
     hash(tab.signature(choice))

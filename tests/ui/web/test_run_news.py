@@ -44,8 +44,9 @@ def test_without_any_training_there_is_no_word(opened: str) -> None:
 
 
 def test_the_signature_ends_with_them_unless_the_tab_fails(monkeypatch: pytest.MonkeyPatch) -> None:
-    page = page_of(app_with(State.RUNNING))
+    app = app_with(State.RUNNING)
+    page = page_of(app)
     choice = Choice(data_id="data-1", run_id="run-0")
     assert page.signature_of("data", choice).split(" ")[2] == "run-0:91"
-    monkeypatch.setattr(page.app.runs, "curve_position", None)
+    monkeypatch.setattr(app.runs, "curve_position", None)
     assert len(page.signature_of("train", choice).split(" ")) == 2
