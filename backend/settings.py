@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import string
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -175,6 +176,8 @@ def child_path(parent: Path, name: str) -> Path:
     """
     plain = 0 < len(name) <= _LONGEST_NAME and all(c.isascii() and (c.isalnum() or c in "-_.") for c in name)
     path = parent / name
-    if not plain or name[0] == "." or (path.is_symlink() and not path.resolve().is_relative_to(parent.resolve())):
+    may_lead_outside = plain and (sys.platform == "win32" or path.is_symlink())  # a junction of Windows is no symlink
+    outside = may_lead_outside and not path.resolve().is_relative_to(parent.resolve())
+    if not plain or name[0] == "." or outside:
         raise WorkspaceProblem(f"Nothing here has the id {name[:80]!r}.", "", "Look at the list of your models.")
     return path

@@ -1,4 +1,4 @@
-"""A job as its work sees it."""
+"""The protocols through which the code of a job uses the runner."""
 
 from __future__ import annotations
 

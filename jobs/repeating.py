@@ -1,4 +1,4 @@
-"""A thread that does the same again and again."""
+"""A thread that repeats an action."""
 
 from __future__ import annotations
 

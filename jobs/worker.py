@@ -160,8 +160,8 @@ def _function(name: str) -> Any:
 
 
 def _let_others_go_first() -> None:
-    """Gives this session a low priority, for Linux shares the processor out between sessions before it looks at the
-    niceness of their processes (sched(7), "autogroup")."""
+    """Gives this session a low priority, because Linux shares the processor out between sessions before it looks at
+    the niceness of their processes (sched(7), "autogroup")."""
     with suppress(OSError):  # no such system, or it is off
         Path("/proc/self/autogroup").write_text(str(_NICENESS), "ascii")
 

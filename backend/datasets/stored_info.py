@@ -43,7 +43,7 @@ class StoredInfo:
             raise not_saved("This", error) from error
 
     def restore(self, data_id: str, before: DatasetInfo) -> None:
-        """The file is read again as `before` says, with the fixes accepted and refused then."""
+        """Restores the read options and the accepted and refused fixes of `before`."""
 
         def change(info: DatasetInfo) -> DatasetInfo:
             read = before.read_options

@@ -1,4 +1,4 @@
-"""The file that a person brings to validate on, instead of a part of the examples."""
+"""A validation file that a person adds, used instead of a part of the examples."""
 
 from __future__ import annotations
 

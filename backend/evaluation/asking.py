@@ -20,6 +20,7 @@ from backend.evaluation.prompts import Conversation, NearestExamples, accepted, 
 SYSTEMS = BASE, PROMPT, FEW_SHOT, FACTS, TUNED = "base", "prompt", "few_shot", "facts", "tuned"
 CHOSEN_ON = 8  # training items on which the best instruction is chosen
 _LONGEST = 384  # tokens of an answer
+_SAVED_AT_ONCE = 64  # answers
 
 Progress = Callable[[str, int, int], None]  # phase, done, total; what it raises ends the evaluation
 
@@ -149,15 +150,17 @@ class Asking:
         ]
         known = [self.so_far.get(pane, prompt, self.limit) for prompt in prompts]
         missing = [n for n, one in enumerate(known) if one is None and len(prompts[n]) < self.models.context_length]
-        if missing:
-            before, asked = len(prompts) - len(missing), [prompts[n] for n in missing]
-            found = self.models.answer(
-                pane, asked, self.limit, lambda done: self.progress(phase, before + done, len(prompts))
-            )
+        for start in range(0, len(missing), _SAVED_AT_ONCE):
+            numbers, before = missing[start : start + _SAVED_AT_ONCE], len(prompts) - len(missing) + start
+            asked = [prompts[n] for n in numbers]
+            found = self.models.answer(pane, asked, self.limit, partial(self._answered, phase, before, len(prompts)))
             self.so_far.add(pane, asked, self.limit, found)
-            for number, answer in zip(missing, found, strict=True):
+            for number, answer in zip(numbers, found, strict=True):
                 known[number] = answer
         return [answer or Answer("", False) for answer in known]
+
+    def _answered(self, phase: str, before: int, total: int, done: int) -> None:
+        self.progress(phase, before + done, total)
 
     def _scores(self, items: Sequence[Item], answers: Sequence[Answer]) -> list[float]:
         return [self.score(item, answer.text) for item, answer in zip(items, answers, strict=True)]

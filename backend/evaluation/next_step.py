@@ -10,6 +10,7 @@ from backend.evaluation.measures import Measure
 from backend.evaluation.verdict import FEWEST
 
 _GOOD = 0.9  # a score from which on a model is simply used
+_SURELY = 0.7  # the least that its interval reaches down to: nine right answers of nine
 
 
 def next_step(report: Mapping[str, Any], measure: Measure) -> dict[str, str]:
@@ -34,7 +35,7 @@ def next_step(report: Mapping[str, Any], measure: Measure) -> dict[str, str]:
             "The base model does the same with your facts in its prompt: look them up for each question (retrieval), "
             "and you can change them without training again.",
         )
-    if verdict == "no_difference_shown" and report["systems"]["base"]["score"] >= _GOOD and not measure.graded:
+    if verdict == "no_difference_shown" and _is_right_already(report["systems"]["base"], measure):
         return _step("base_does_it", "The base model already answers these: you may not need any training.")
     if verdict == "no_difference_shown":
         return _unproved(report, measure)
@@ -46,6 +47,12 @@ def next_step(report: Mapping[str, Any], measure: Measure) -> dict[str, str]:
         name, share = min(tuned["fields"].items(), key=lambda field: field[1])
         return _step("add_examples", f"Most mistakes are in “{name}” ({share:.0%} right): add examples that show it.")
     return _step("add_examples", "Look at its worst answers, and add examples like those questions.")
+
+
+def _is_right_already(base: Mapping[str, Any], measure: Measure) -> bool:
+    """Whether the base model answers nearly all, which a few right answers do not show."""
+    judged = not measure.graded and measure.name != "preference"
+    return judged and base["score"] >= _GOOD and base["interval"][0] >= _SURELY
 
 
 def _unproved(report: Mapping[str, Any], measure: Measure) -> dict[str, str]:

@@ -32,8 +32,8 @@ SYSTEMS_FILE = "systems.json"
 GOOD = 0.8  # the score from which on a prompt may do without any training
 _NEXT = {
     "prompt_may_do": "You may not need any training.",
-    "read_answers": "Its wording is already close to your answers, which does not show that what it says is true: "
-    "read all its answers below. If they are good, you may not need any training.",
+    "read_answers": "The wording is already close to your answers, but that does not show that the facts are right. "
+    "Read the answers: if they are good, you may not need any training.",
     "train": "No prompt has been shown to do this well enough: train the model.",
 }
 

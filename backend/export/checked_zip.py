@@ -1,4 +1,4 @@
-"""A zip file that may come from anybody, and is taken only as Apprentice writes one.
+"""A zip file from an untrusted source, accepted only as Apprentice writes it.
 
 It holds plain files with plain names in one folder. Nothing in it is compressed, so that nothing in it is larger than
 the zip file, and whatever is read is compared with the manifest. Raises BadInput for anything else.
@@ -122,7 +122,7 @@ def _read(archive: zipfile.ZipFile, name: str) -> bytes:
 
 
 def refusal(why: str) -> BadInput:
-    """The error of a file that is not taken."""
+    """The error for a rejected file."""
     return BadInput(
         "This file was not imported.",
         why,
@@ -131,5 +131,5 @@ def refusal(why: str) -> BadInput:
 
 
 def refuse(why: str) -> NoReturn:
-    """Raises it."""
+    """Raises that error."""
     raise refusal(why)

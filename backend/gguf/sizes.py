@@ -53,7 +53,7 @@ def _weights(model: Path, kind: str) -> tuple[tuple[int, str, str], ...]:
 
 @lru_cache(maxsize=128)
 def _weights_of(model: Path, kind: str, files: tuple[tuple[str, int, int], ...]) -> tuple[tuple[int, str, str], ...]:
-    """As `_weights`; files: a change of these asks again."""
+    """Cached `_read_weights`; `files` makes a changed file be read again."""
     return tuple(_read_weights(Tensors(model), kind))
 
 

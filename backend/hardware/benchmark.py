@@ -125,7 +125,7 @@ def _fastest(found: Sequence[_Measurement]) -> Rates:
 @cache
 def fingerprint() -> str:
     """Identifies what a measurement depends on: the computer, its usable cores, the GPU that trains, its driver, and
-    the version of torch. Found out once: the question can wake a sleeping GPU."""
+    the version of torch. Determined once, because asking can wake a sleeping GPU."""
     from backend.hardware import container
 
     try:

@@ -79,7 +79,7 @@ class Seen:
 
 
 def main(minutes: float, first: int, visitors: int = VISITORS, browsers: int = BROWSERS, smoke: bool = False) -> None:
-    """first: the seed of the first visitor; the next has the next."""
+    """first: the first visitor's seed; the others count up from it."""
     with tempfile.TemporaryDirectory() as temporary:
         workspace = Workspace.open(Path(temporary) / "workspace")
         seed = prepare(workspace, train=not smoke)

@@ -3,9 +3,9 @@
 Four tasks (recipe_tasks.py), 30 to 240 examples and three seeds, on the bundled model with the settings that the
 app recommends for it, without early stopping. Each model answers HELD_OUT questions that it has not seen; a score is
 the share of right answers (classification, extraction) or the mean chrF (voice, rewriting). It also answers the
-general questions of backend/evaluation/general.py: `kept` is the share that it answers rightly of those that the base
-model does. The peer is the guide's recipe (3 epochs, batch 8); `ratio` is ours over the guide's, as mean scores over
-everything measured.
+general questions of backend/evaluation/general.py: `kept` is the share that it still answers correctly of those that
+the base model does. The peer is the guide's recipe (3 epochs, batch 8); `ratio` is ours over the guide's, as mean
+scores over everything measured.
 
 Every result is one line of FILE, and what FILE already has is not measured again; the table of docs/recipes.md is
 printed from it.

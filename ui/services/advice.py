@@ -15,7 +15,7 @@ from ui.services.dataset_state import data_facts
 from ui.services.imports import DatasetImports
 from ui.services.models import ModelService
 
-_choose_settings = lru_cache(maxsize=64)(choose_settings)  # a tab asks several times for the same
+_choose_settings = lru_cache(maxsize=64)(choose_settings)  # one tab asks for the same settings several times
 
 
 class AdviceService:

@@ -25,7 +25,7 @@ _states: WeakKeyDictionary[CheckedDataset, DatasetState] = WeakKeyDictionary()
 
 
 def dataset_state(checked: CheckedDataset) -> DatasetState:
-    """What the page shows of a checked dataset; computed once, for a tab asks several times."""
+    """What the page shows of a checked dataset; computed once, because a tab asks several times."""
     if (state := _states.get(checked)) is None:
         state = _states[checked] = _dataset_state(checked)
     return state

@@ -27,7 +27,7 @@ from ui.web import zero_gpu
 LOOPBACK = "127.0.0.1"
 FIRST_PORT, PORTS = 7860, 100
 _NO_PAGE_ON_COLAB = (
-    "This is a Colab notebook: your browser can't reach the page. Interrupt this, and use the commands instead: "
+    "This is a Colab notebook, so your browser can't reach the page. Stop this cell and use the commands instead: "
     f"`{PROGRAM} --help` lists them."
 )
 PASSWORD = "APPRENTICE_PASSWORD"  # noqa: S105 (the name of a variable, not a password)

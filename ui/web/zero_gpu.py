@@ -1,7 +1,7 @@
 """ZeroGPU of Hugging Face Spaces: a GPU that exists only inside decorated calls of the page's own process.
 
 Whose quota a call uses is in a header of the visitor's request, which the page's frame on huggingface.co adds to
-every event. A page sends an event every two seconds, so the latest request has a header that is still valid.
+every event. A page sends an event every three seconds, so the latest request has a header that is still valid.
 """
 
 from __future__ import annotations

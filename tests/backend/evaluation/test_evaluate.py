@@ -123,6 +123,12 @@ def test_a_task_that_the_base_model_can_do_needs_no_longer_training() -> None:
     assert (report["verdict"], report["next_kind"]) == ("no_difference_shown", "base_does_it")
 
 
+def test_a_few_right_answers_of_the_base_model_do_not_advise_against_training() -> None:
+    report = report_of(lambda pane, given: EXPECTED.get(last(given), "Hm."), HELD_OUT[:5], baselines=False)
+    assert report["systems"]["base"]["score"] == 1
+    assert report["next_kind"] == "set_more_aside"
+
+
 def test_few_items_prove_nothing() -> None:
     report = report_of(knows, HELD_OUT[:5], baselines=False)
     assert report["systems"]["tuned"]["score"] == 1

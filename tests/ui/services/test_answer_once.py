@@ -1,4 +1,4 @@
-"""One answer on the command line reads what it would read on Try."""
+"""`chat` sends the model the same prompt as Try does."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def test_the_instruction_of_the_examples_comes_first(
     workspace_with_model: Workspace, monkeypatch: pytest.MonkeyPatch, instruction: str, from_file: bool
 ) -> None:
     app = App(workspace_with_model)
-    run_id = app.runs.start(app.datasets.add(SAMPLES / "orders.jsonl", "orders.jsonl"), "", TrainSettings())
+    run_id = app.planning.start(app.datasets.add(SAMPLES / "orders.jsonl", "orders.jsonl"), "", TrainSettings())
     folder = app.runner.folder(run_id)
     chat = [{"role": "user", "content": "Open?"}, {"role": "assistant", "content": "Yes."}]
     system = [{"role": "system", "content": instruction}] if instruction else []

@@ -204,7 +204,7 @@ def failure(
     job: Job | None, what: str = "The check", retry: str = "Check it again.", *, saved: bool = False
 ) -> Markup:
     """How `what` failed or was cancelled; empty for a completed job, and without one. retry: what to do then.
-    saved: the answers that it got before are."""
+    saved: whether its answers so far are saved."""
     if job is None or job.state.value == "completed":
         return components.EMPTY
     if job.failure and job.state is not State.INTERRUPTED:

@@ -47,7 +47,7 @@ def test_memory_that_cannot_be_computed_will_be_measured() -> None:
 
 
 def test_a_demo_does_not_say_that_the_examples_stay_on_the_visitors_computer() -> None:
-    ahead = FakeApp().runs.plan("data-1", "", TrainSettings())
+    ahead = FakeApp().planning.plan("data-1", "", TrainSettings())
     assert "stays on this computer" in plan_view.plan(ahead, {}, ())
     assert "this computer." not in plan_view.plan(ahead, {}, (), demo=True)
 
