@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +64,8 @@ def run(context: JobContext) -> dict[str, Any]:
         return {}
     report["retry"] = diagnosis.change(report["next_kind"], trained.settings)
     write_json(context.folder / REPORT, report)
-    (folder / answers_so_far.FILE).unlink(missing_ok=True)
+    with suppress(OSError):  # a virus scanner may hold it
+        (folder / answers_so_far.FILE).unlink(missing_ok=True)
     return {name: value for name, value in report.items() if name != "answers"}
 
 
@@ -83,8 +85,8 @@ def _evaluate(context: JobContext, spec: EvaluationSpec, folder: Path, trained: 
         texts_report = TextEvaluation(models, texts, lengths.size, lengths.overlap, progress).run()
         return {**texts_report, "against_parent": against_parent.NOT_MEASURED, "parent": None}
     known = prompt_trial.stored_systems(workspace.run_folder(spec.trial), models.precision) if spec.trial else {}
-    decides = {"weights": start.digest(learned), "engine": engine, "precision": models.precision}
-    so_far = AnswersSoFar(folder / answers_so_far.FILE, **decides)
+    decides = {"engine": engine, "precision": models.precision, "loaded": models.loaded}
+    so_far = AnswersSoFar(folder / answers_so_far.FILE, weights=start.digest(learned), **decides)
     evaluation = Evaluation(models, items, training_items(folder), progress, so_far)
     report = evaluation.run(baselines=spec.baselines, known=known, facts=read_facts(context.folder))
     asking, tuned = evaluation.asking, evaluation.systems[TUNED]

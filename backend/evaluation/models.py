@@ -66,7 +66,8 @@ class Models(Protocol):
 
 
 class EngineModels:
-    """Base and tuned in an engine of the chat. precision: such as "bfloat16", or "gguf" in llama.cpp.
+    """Base and tuned in an engine of the chat. precision: such as "bfloat16", or "gguf" in llama.cpp. loaded: how and
+    where its weights are, in words: a 4-bit base computes in the same precision as one in 16 bits.
 
     folder: of the base model. tuned: the folder of what was trained, None for the base alone.
     """
@@ -78,6 +79,7 @@ class EngineModels:
         self.context_length = model_folder.context_length(folder)  # not the engine's, which depends on free memory
         self.name: str = engine.report["engine"]
         self.precision: str = engine.report["dtype"]
+        self.loaded = f"{engine.report['precision']} on {engine.report['device']}"
         self.on_processor = engine.report["device"] == "cpu"
 
     def prompt_ids(self, conversation: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]]) -> list[int]:
