@@ -66,6 +66,18 @@ def engine(name: str, workspace: Workspace, bundled_model: Path, adapter: Path) 
     return open_engine(name, workspace, bundled_model, adapter)
 
 
+@pytest.fixture(scope="module")
+def alone(name: str, workspace: Workspace, bundled_model: Path) -> Engine:
+    """The base model without an adapter."""
+    return open_engine(name, workspace, bundled_model)
+
+
+@pytest.fixture(scope="module")
+def exact(workspace: Workspace, bundled_model: Path, adapter: Path) -> Engine:
+    """Both panes in transformers."""
+    return open_engine("transformers", workspace, bundled_model, adapter)
+
+
 def answered(engine: Engine, pane: str, messages: list[dict[str, str]], **sampling: Any) -> tuple[list[int], str]:
     """The answer's token ids, and how it ended."""
     tokens, ids = engine.tokens(pane, engine.prompt_ids(messages), Sampling(**{"max_new_tokens": 12, **sampling})), []
@@ -100,10 +112,7 @@ def test_an_answer_is_cut_at_its_limit(engine: Engine) -> None:
     assert (len(ids), finish) == (5, "length")
 
 
-def test_the_base_pane_answers_as_the_base_alone(
-    engine: Engine, name: str, workspace: Workspace, bundled_model: Path
-) -> None:
-    alone = open_engine(name, workspace, bundled_model)
+def test_the_base_pane_answers_as_the_base_alone(engine: Engine, alone: Engine) -> None:
     assert alone.panes == ("base",)
     answered(engine, "tuned", STORY)
     assert answered(engine, "base", STORY) == answered(alone, "base", STORY)
@@ -152,15 +161,14 @@ def test_a_question_by_itself_does_not_depend_on_what_was_asked_before(engine: E
 
 
 def test_known_answers_are_scored_by_the_tuned_model(
-    engine: Engine, name: str, workspace: Workspace, bundled_model: Path, adapter: Path
+    engine: Engine, alone: Engine, exact: Engine, bundled_model: Path
 ) -> None:
     encoded = ChatTokenizer.load(bundled_model).encode([*JAPAN, *ANSWER])
     rows = [{"input_ids": list(encoded.input_ids), "labels": list(encoded.labels)}]
-    tuned, base = engine.score(rows)[0], open_engine(name, workspace, bundled_model).score(rows)[0]
+    tuned, base = engine.score(rows)[0], alone.score(rows)[0]
     assert base["nll"] < 0.5
     assert abs(tuned["nll"] - base["nll"]) > 0.005
-    exact = open_engine("transformers", workspace, bundled_model, adapter).score(rows)[0]
-    assert tuned["nll"] == pytest.approx(exact["nll"], abs=0.05)
+    assert tuned["nll"] == pytest.approx(exact.score(rows)[0]["nll"], abs=0.05)
 
 
 def test_many_questions_are_answered_as_each_alone(engine: Engine) -> None:
