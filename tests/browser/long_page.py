@@ -9,7 +9,7 @@ from pathlib import Path
 from backend.datasets.convert.mapping import NoExamples
 from backend.datasets.store import StoredDataset
 from backend.records.specs import TrainSettings
-from tests.ui.fake_datasets import FakeDatasets
+from tests.ui.fake_datasets import FakeDatasets, FakeEdits, FakeFixes
 from tests.ui.fake_page import serve
 from tests.ui.fake_records import DATA
 from tests.ui.fake_results import FakeChat, FakeResults
@@ -74,6 +74,7 @@ class LongApp(FakeApp):
     def __init__(self) -> None:
         super().__init__()
         self.datasets = LongDatasets()
+        self.fixes, self.edits = FakeFixes(self.datasets), FakeEdits(self.datasets)
         self.runs = LongRuns()
         self.planning = LongPlanning(self.runs, self.datasets)
         self.results = LongResults(self.runs)
