@@ -168,7 +168,7 @@ async def served(blocks: gr.Blocks, arguments: dict[str, Any]) -> AsyncIterator[
     blocks.theme = arguments["theme"]
     blocks.config = blocks.get_config_file()
     app = App.create_app(blocks, app_kwargs=arguments["app_kwargs"])
-    blocks.is_running = True
+    blocks.is_running = blocks.has_launched = True  # only then does gradio ask whether a sent file was uploaded
     blocks.run_startup_events()
     try:
         yield httpx.ASGITransport(app=app, client=("127.0.0.1", 1))
