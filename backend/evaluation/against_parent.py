@@ -119,10 +119,13 @@ def learned_before(workspace: Workspace, trained: RunSpec) -> list[Path]:
         return []
 
 
-def store_answers(run_folder: Path, learned: Path, asking: Asking, tuned: System, precision: str) -> None:
-    """Stores what a model answered, for its next version. A full disk costs only the time to ask it again."""
+def store_answers(run_folder: Path, weights: str, asking: Asking, tuned: System, precision: str) -> None:
+    """Stores what a model answered, for its next version. A full disk costs only the time to ask it again.
+
+    weights: the digest of what was trained, see `runs.start.digest`.
+    """
     try:
-        settings = _settings(learned, asking, precision)
+        settings = _settings(weights, asking, precision)
         stored_answers.store(run_folder, asking.items, tuned.answers, **settings)
     except OSError:
         log.warning("the answers could not be stored", exc_info=True)
@@ -157,7 +160,7 @@ def _answers_of(
     """What the previous version answers, and how many of the answers were not known from its own evaluation."""
     known: list[Answer | None] = [None] * len(items)
     if asking.measure.name != "preference":  # which needs no answers but probabilities
-        settings = _settings(parent.learned, asking, getattr(asking.models, "precision", ""))
+        settings = _settings(start.digest(parent.learned), asking, getattr(asking.models, "precision", ""))
         known = stored_answers.stored(parent.folder, items, **settings)
     missing = [number for number, answer in enumerate(known) if answer is None]
     scores = [asking.score(item, one.text) if one else 0.0 for item, one in zip(items, known, strict=True)]
@@ -176,9 +179,9 @@ def _ask(parent: Parent, asking: Asking, items: Sequence[Item], load: Callable[[
     return again.tuned()
 
 
-def _settings(learned: Path, asking: Asking, precision: str) -> dict[str, object]:
+def _settings(weights: str, asking: Asking, precision: str) -> dict[str, object]:
     return {
-        "weights": start.digest(learned),
+        "weights": weights,
         "engine": asking.models.name,
         "precision": precision,
         "limit": asking.limit,

@@ -85,13 +85,15 @@ def _evaluate(context: JobContext, spec: EvaluationSpec, folder: Path, trained: 
         texts_report = TextEvaluation(models, texts, lengths.size, lengths.overlap, progress).run()
         return {**texts_report, "against_parent": against_parent.NOT_MEASURED, "parent": None}
     known = prompt_trial.stored_systems(workspace.run_folder(spec.trial), models.precision) if spec.trial else {}
-    decides = {"engine": engine, "precision": models.precision, "loaded": models.loaded}
-    so_far = AnswersSoFar(folder / answers_so_far.FILE, weights=start.digest(learned), **decides)
+    progress("Reading the trained weights", 0, 1)
+    weights = start.digest(learned)
+    decides = {"weights": weights, "engine": engine, "precision": models.precision, "loaded": models.loaded}
+    so_far = AnswersSoFar(folder / answers_so_far.FILE, **decides)
     evaluation = Evaluation(models, items, training_items(folder), progress, so_far)
     report = evaluation.run(baselines=spec.baselines, known=known, facts=read_facts(context.folder))
     asking, tuned = evaluation.asking, evaluation.systems[TUNED]
     if spec.items is None:
-        against_parent.store_answers(folder, learned, asking, tuned, models.precision)
+        against_parent.store_answers(folder, weights, asking, tuned, models.precision)
     precision = models.precision if models.on_processor else ""  # both versions answer in the same one
     del models  # so that they are gone when those of the previous version are loaded
     return against_parent.add_parent(

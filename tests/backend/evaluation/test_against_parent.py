@@ -24,6 +24,7 @@ from backend.records.specs import DataRef, Descent, ModelRef, RunSpec, TrainSett
 from backend.runs import division
 from backend.runs.conversations import write_conversations
 from backend.runs.division import Divided
+from backend.runs.start import digest
 from backend.settings import Workspace, new_id
 from tests.backend.evaluation.spoken import Spoken
 
@@ -94,7 +95,8 @@ class Versions:
         asking = Asking(speaking(answers), judging_items(self.old), training_items(self.old))
         again = Asking(asking.models, judging_items(self.new), training_items(self.new))
         asking.limit = changes.get("limit", again.limit)
-        store_answers(self.old, self.old / "result" / "adapter", asking, asking.tuned(), changes.get("precision", ""))
+        weights = digest(self.old / "result" / "adapter")
+        store_answers(self.old, weights, asking, asking.tuned(), changes.get("precision", ""))
 
 
 @pytest.fixture
