@@ -23,6 +23,7 @@ from jobs.supervisor import KILLED, NEVER_STARTED
 from tests.jobs.conftest import FOREVER, counting, finish, folder_of, is_free, steps, until
 
 AUTOGROUP = Path("/proc/self/autogroup")
+HAS_AUTOGROUPS = AUTOGROUP.exists() and bool(AUTOGROUP.read_text("ascii").strip())
 SECRETS = [
     "HF_TOKEN",
     "HUGGING_FACE_HUB_TOKEN",
@@ -65,7 +66,7 @@ def test_the_worker_has_its_own_session(runner: Runner) -> None:
     assert os.getsid(worker_process.pid) == worker_process.pid
 
 
-@pytest.mark.skipif(not AUTOGROUP.exists(), reason="Linux only, and not in every container")
+@pytest.mark.skipif(not HAS_AUTOGROUPS, reason="Linux only, and not in every container")
 def test_the_workers_session_comes_after_others(runner: Runner) -> None:
     worker_process = counting(runner, runner.submit("noop", FOREVER, ""))
     nice = int(Path(f"/proc/{worker_process.pid}/autogroup").read_text("ascii").split()[-1])
