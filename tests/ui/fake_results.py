@@ -25,7 +25,8 @@ from ui.records.runs import RunInfo, UnseenQuestion
 from ui.records.share import Endpoint, ExportFile, ExportStatus, GgufSize, ProgramGuide
 from ui.services.chat import Answer, Loading
 from ui.services.documents import Part, Piece, Whole
-from ui.services.opponents import BASE, Opponent
+from ui.services.opponents import BASE, OWN, Opponent, Pair
+from ui.services.selection import Choice
 
 INSTRUCTION = "Answer with one JSON object."  # in the examples of run-a
 
@@ -58,7 +59,7 @@ class FakeResults:
         max_new_tokens: int = 256,
         seed: int = 0,
         top_p: float = 0.95,
-        opponent: str = "",
+        others: Mapping[str, str] | None = None,
         *,
         ongoing: bool = False,
     ) -> Iterator[Loading | Answer]:
@@ -80,10 +81,11 @@ class FakeResults:
 
     def opponents(self, run_id: str) -> list[Opponent]:
         runs = [Opponent(one, self._runs.job(one).name, "another trained model") for one in self._runs.known]
-        return [BASE, *(one for one in runs if one.id != run_id and self.has_model(one.id))]
+        return [one for one in runs if one.id != run_id and self.has_model(one.id)]
 
-    def opponent(self, run_id: str, opponent_id: str) -> Opponent:
-        return next((one for one in self.opponents(run_id) if one.id == opponent_id), BASE)
+    def pair(self, choice: Choice) -> Pair:
+        found = {one.id: one for one in self.opponents(choice.run_id)} if choice.run_id else {}
+        return Pair(found.get(choice.opponent, BASE), found.get(choice.right, OWN))
 
     def too_narrow(self, run_id: str) -> dict[str, float]:
         return {"F16": 0.0, "Q8_0": 0.0, "Q6_K": 0.78, "Q5_K_M": 0.78, "Q4_K_M": 0.78}
@@ -224,7 +226,7 @@ class FakeDocuments:
         words: str,
         instruction: str,
         how: Combine,
-        opponent: str = "",
+        others: Mapping[str, str] | None = None,
         **sampling: Any,
     ) -> Iterator[Part]:
         self._results.asked.add(run_id)

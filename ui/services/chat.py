@@ -1,15 +1,15 @@
-"""The one open chat: a trained model next to its base model, loaded once for many questions."""
+"""The one open chat: two models side by side, such as a trained one and its base, loaded once for many questions."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from backend.chat.client import Chat
-from backend.chat.engine import Messages
+from backend.chat.engine import BASE, TUNED, Messages
 from backend.chat.replies import Chunk, PaneCheck
 from backend.errors import NotInDemo
 from backend.hardware import container
@@ -44,8 +44,11 @@ class ChatSession:
         self._seats = seats
         self._is_training = is_training
         self._chat = Chat(workspace, self.cores)
-        self._other = Chat(workspace, self.cores, log_file=workspace.cache / "chat-other.log")
-        self._run_id = self._other_run_id = ""
+        self._others = {
+            pane: Chat(workspace, self.cores, log_file=workspace.cache / f"chat-{pane}.log") for pane in (BASE, TUNED)
+        }
+        self._run_id = ""
+        self._loaded: dict[Chat, str] = {}  # those with a model, and the run that this model is of
         self._stopped = self._release = False
         self._questions: list[object] = []  # being answered
         self.released = False  # closed for a training, and not opened again since
@@ -59,24 +62,24 @@ class ChatSession:
         self,
         target: ChatTarget,
         conversations: Mapping[str, Messages],
-        opponent: ChatTarget | None = None,
+        others: Mapping[str, ChatTarget],
         *,
         ongoing: bool = False,
         **sampling: Any,
     ) -> Iterator[Loading | Answer]:
         """The growing answers in the panes "base" and "tuned", once the models are loaded.
 
-        opponent: the model that answers in the pane "base", instead of the base model. ongoing: inside `question`.
-        Raises ChatFailed, BadInput, MissingPart.
+        target: a trained model, which answers in "tuned", and its base in "base". others: by pane, models that answer
+        instead. ongoing: inside `question`. Raises ChatFailed, BadInput, MissingPart.
         """
         with nullcontext() if ongoing else self.question():
             if not self._stopped:
-                yield from self._open(target, opponent)
+                yield from self._open(target, others)
             if self._stopped:
                 yield from (Answer(pane, "", "stopped") for pane in conversations)
                 return
             texts = dict.fromkeys(conversations, "")
-            for pane, chunk in self._chunks(conversations, opponent is not None, sampling):
+            for pane, chunk in self._chunks(conversations, others, sampling):
                 texts[pane] += chunk.text
                 yield Answer(pane, texts[pane], chunk.finish)
 
@@ -101,7 +104,7 @@ class ChatSession:
     def release(self) -> None:
         """Gives the memory of the open models back, once the answer in progress has ended."""
         self._release = self.answering
-        if self._run_id and not self.answering:
+        if self._loaded and not self.answering:
             self.close()
             self.released = True
 
@@ -111,35 +114,41 @@ class ChatSession:
             return max(1, (container.cores() - 1) // max(1, self._seats.answering()))
         return max(1, container.cores() - self._is_training())
 
-    def _open(self, target: ChatTarget, opponent: ChatTarget | None) -> Iterator[Loading]:
+    def _open(self, target: ChatTarget, others: Mapping[str, ChatTarget]) -> Iterator[Loading]:
         if self._seats:
             self._seats.take(self)
-        for phase in self._chat.opening(target.model, target.adapter):
-            yield Loading(phase.name)
-        self._run_id, self.released = target.run_id, False
-        if opponent is None:
-            self._close_other()
-        elif not self._stopped:
-            self._other_run_id = opponent.run_id
-            for phase in self._other.opening(opponent.model, opponent.adapter, gguf=opponent.gguf):
+        wanted = {self._others[pane]: other for pane, other in others.items()}
+        if len(others) < len(self._others):
+            wanted = {self._chat: target, **wanted}
+        for chat in [one for one in self._loaded if one not in wanted]:
+            self._unload(chat)
+        for chat, model in wanted.items():
+            if self._stopped:
+                break
+            self._loaded[chat] = model.run_id
+            for phase in chat.opening(model.model, model.adapter, gguf=model.gguf):
                 yield Loading(phase.name)
+        self._run_id, self.released = target.run_id, False
 
     def _chunks(
-        self, conversations: Mapping[str, Messages], with_other: bool, sampling: dict[str, Any]
+        self, conversations: Mapping[str, Messages], others: Collection[str], sampling: dict[str, Any]
     ) -> Iterator[tuple[str, Chunk]]:
-        """The chunks of both answers with their panes, in turn."""
-        own = dict(conversations)
-        streams = []
-        if with_other:
-            others = {self._other.panes[-1]: own.pop("base")}
-            streams.append(("base", chunk) for chunk in self._other.ask_each(others, **sampling))
-        streams.append((chunk.pane, chunk) for chunk in self._chat.ask_each(own, **sampling))
+        """The chunks of both answers with their panes, in turn. others: the panes of other models."""
+        streams = [self._other_chunks(pane, conversations[pane], sampling) for pane in others]
+        own = {pane: messages for pane, messages in conversations.items() if pane not in others}
+        if own:
+            streams.append((chunk.pane, chunk) for chunk in self._chat.ask_each(own, **sampling))
         try:
             for pair in zip_longest(*streams):
                 yield from filter(None, pair)
         finally:
             for stream in streams:
                 stream.close()
+
+    def _other_chunks(self, pane: str, messages: Messages, sampling: dict[str, Any]) -> Generator[tuple[str, Chunk]]:
+        chat = self._others[pane]
+        for chunk in chat.ask_each({chat.panes[-1]: messages}, **sampling):
+            yield pane, chunk
 
     def answer_once(
         self,
@@ -179,31 +188,37 @@ class ChatSession:
         }
 
     def engine(self, run_id: str) -> str:
-        """What answers for this run: "llama.cpp, 8-bit"; "" when another chat, or none, is open."""
-        return self._chat.engine if run_id == self._run_id else ""
+        """What answers for this run: "llama.cpp, 8-bit", or two such; "" when another chat, or none, is open."""
+        if run_id != self._run_id:
+            return ""
+        return " and ".join(filter(None, dict.fromkeys(chat.engine for chat in list(self._loaded))))
 
     def check(self, run_id: str) -> PaneCheck | None:
-        """The check made when the run's chat was opened; None when another chat, or none, is open."""
-        return self._chat.pane_check if run_id == self._run_id else None
+        """The check made when the run's model was opened; None where it, or its base, does not answer."""
+        return self._chat.pane_check if run_id == self._run_id and self._chat in self._loaded else None
 
     def close_run(self, run_id: str) -> None:
-        """Closes the chat if it is about this run or compares another one with it."""
-        if run_id in (self._run_id, self._other_run_id):
+        """Closes the chat if one of its models is of this run."""
+        if run_id in list(self._loaded.values()):
             self.close()
 
     def stop(self) -> None:
         """Ends the answer in progress; where the model is still loading, none begins."""
         self._stopped = True
-        self._chat.stop()
-        self._other.stop()
+        for chat in self._chats:
+            chat.stop()
 
     def close(self) -> None:
         self._run_id = ""
-        self._chat.close()
-        self._close_other()
+        for chat in self._chats:
+            self._unload(chat)
         if self._seats:
             self._seats.leave(self)
 
-    def _close_other(self) -> None:
-        self._other_run_id = ""
-        self._other.close()
+    @property
+    def _chats(self) -> list[Chat]:
+        return [self._chat, *self._others.values()]
+
+    def _unload(self, chat: Chat) -> None:
+        self._loaded.pop(chat, None)
+        chat.close()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from backend.chat.documents import Combine, Combined, about, combine, split
@@ -67,18 +67,18 @@ class DocumentService:
         words: str,
         instruction: str,
         how: Combine,
-        opponent: str = "",
+        others: Mapping[str, str] | None = None,
         **sampling: Any,
     ) -> Iterator[Part]:
         """The growing answers in both panes, to one piece after another, then put together.
 
-        words: the question about each piece. A stop leaves the answers so far. Raises what `pieces` and
-        `ResultService.answers` raise.
+        words: the question about each piece. others: as for `ResultService.answers`. A stop leaves the answers so
+        far. Raises what `pieces` and `ResultService.answers` raise.
         """
         longest = int(sampling.get("max_new_tokens", 256))
         pieces = self.pieces(run_id, text, words, instruction, longest)
         done: dict[str, list[Answer]] = {pane: [] for pane in PANES}
-        sampling["opponent"] = opponent
+        sampling["others"] = others
         with self._chat.question():
             for number, piece in enumerate(pieces, 1):
                 yield Piece(number, len(pieces))

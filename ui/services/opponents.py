@@ -1,4 +1,4 @@
-"""The models that can answer beside a trained model: its base, other runs' models, exported and other GGUF files."""
+"""The two models that answer on Try: a run's own and its base, other runs' models, exported and other GGUF files."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class ChatTarget(NamedTuple):
 
 
 class Opponent(NamedTuple):
-    """A model that can answer beside the trained one. id: of its run, export or file; "" for the base model."""
+    """A model that can answer. id: of its run, export or file; "" for the base model and the open run's own."""
 
     id: str
     name: str
@@ -38,6 +38,22 @@ class Opponent(NamedTuple):
 _MOST = 10  # of each kind
 _PART = re.compile(r"-(\d{5})-of-\d{5}\.gguf$", re.IGNORECASE)
 BASE = Opponent("", "Before", "the base model")
+OWN = Opponent("", "Yours", "your trained model")
+
+
+class Pair(NamedTuple):
+    """The two models that answer, named after their panes: "base" on the left, "tuned" on the right."""
+
+    base: Opponent = BASE
+    tuned: Opponent = OWN
+
+    @property
+    def others(self) -> dict[str, str]:
+        """By pane, the ids of those that are neither the base model nor the open run's own."""
+        return {pane: one.id for pane, one in self._asdict().items() if one.id}
+
+
+BASE_AND_OWN = Pair()
 
 
 class Opponents:
@@ -56,19 +72,23 @@ class Opponents:
         self._exports, self._runner, self._runs, self._target = exports, runner, runs, target
 
     def all(self, run_id: str) -> list[Opponent]:
-        """The base model, then the latest exported files, files from elsewhere and models of other runs."""
+        """The latest exported files, then files from elsewhere and models of other runs."""
         others = (Opponent(run.id, run.name, "another trained model") for run in self._runs() if run.id != run_id)
         files = starmap(_from_elsewhere, self._ggufs().items())
         kinds: list[Iterator[Opponent]] = [self._exported(), files, others]
-        return [BASE, *(one for kind in kinds for one in islice(kind, _MOST))]
+        return [one for kind in kinds for one in islice(kind, _MOST)]
 
-    def get(self, run_id: str, opponent_id: str) -> Opponent:
-        """The base model where there is no such opponent any more."""
+    def pair(self, run_id: str, left: str, right: str) -> Pair:
+        """The models with these ids: the base model and the run's own in place of "", of one that is no longer there,
+        and, on the left, of the same model twice."""
+        return Pair(self._get(run_id, left if left != right else "", BASE), self._get(run_id, right, OWN))
+
+    def _get(self, run_id: str, opponent_id: str, default: Opponent) -> Opponent:
         if not opponent_id:
-            return BASE
+            return default
         if (file := self._ggufs().get(opponent_id)) is not None:
             return _from_elsewhere(opponent_id, file)
-        return next((one for one in self.all(run_id) if one.id == opponent_id), BASE)
+        return next((one for one in self.all(run_id) if one.id == opponent_id), default)
 
     def target(self, opponent_id: str) -> ChatTarget:
         """Raises ChatFailed for an opponent that is no longer there."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict
 from itertools import islice
@@ -22,8 +22,9 @@ from ui.records.share import ExportFile, ExportStatus
 from ui.services import evaluated, samples
 from ui.services.chat import Answer, ChatSession, Loading
 from ui.services.exports import export_status, needs, passed, sizes, too_narrow
-from ui.services.opponents import ChatTarget, Opponent, Opponents
+from ui.services.opponents import ChatTarget, Opponent, Opponents, Pair
 from ui.services.runs import RunService
+from ui.services.selection import Choice
 
 DELETED = "The files of this model were deleted from this computer."
 _MAX_READY = 3  # models offered to try
@@ -87,18 +88,18 @@ class ResultService:
         max_new_tokens: int = 256,
         seed: int = 0,
         top_p: float = 0.95,
-        opponent: str = "",
+        others: Mapping[str, str] | None = None,
         *,
         ongoing: bool = False,
     ) -> Iterator[Loading | Answer]:
-        """The growing answers of the base, or of an opponent, and the trained model. conversations: by pane, "base"
-        and "tuned". opponent: the id of one of `opponents`. ongoing: inside `ChatSession.question`."""
+        """The growing answers of the base and the trained model. conversations: by pane, "base" and "tuned". others:
+        by pane, the id of one of `opponents` that answers there instead. ongoing: inside `ChatSession.question`."""
         sampling = {"temperature": temperature, "max_new_tokens": max_new_tokens, "seed": seed, "top_p": top_p}
-        other = self._opponents.target(opponent) if opponent else None
-        return self._chat.answers(self._target(run_id), conversations, other, ongoing=ongoing, **sampling)
+        found = {pane: self._opponents.target(one) for pane, one in (others or {}).items()}
+        return self._chat.answers(self._target(run_id), conversations, found, ongoing=ongoing, **sampling)
 
     def opponents(self, run_id: str) -> list[Opponent]:
-        """The models that can answer beside the run's own, the base model first."""
+        """The models that can answer instead of the base model or the run's own."""
         return self._opponents.all(run_id)
 
     @property
@@ -106,9 +107,9 @@ class ResultService:
         """Where the person puts GGUF files from elsewhere, which then are opponents too."""
         return self._opponents.files
 
-    def opponent(self, run_id: str, opponent_id: str) -> Opponent:
-        """One of `opponents`: the base model where there is no such one any more."""
-        return self._opponents.get(run_id, opponent_id)
+    def pair(self, choice: Choice) -> Pair:
+        """The two models that answer on Try, see `Opponents.pair`."""
+        return self._opponents.pair(choice.run_id, choice.opponent, choice.right)
 
     def answer_once(
         self,

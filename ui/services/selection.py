@@ -8,7 +8,7 @@ from typing import Any
 
 from backend.models.catalogue import TASKS
 
-IDS = ("model_id", "data_id", "run_id", "compared_run", "parent", "opponent", "import_id")
+IDS = ("model_id", "data_id", "run_id", "compared_run", "parent", "opponent", "right", "import_id")
 
 
 @dataclass(frozen=True)
@@ -16,9 +16,10 @@ class Choice:
     """The selected ids, "" for none.
 
     compared_run: the run to compare the selected run with. parent: the run of which the next version is planned, from
-    the base model again with from_base. opponent: the run or export that answers beside the selected run's model, ""
-    for the base model. import_id: the import in progress, which will become the selected dataset. row: the example to
-    preview. passage: of the text about which examples are written. settings: only those that the person changed.
+    the base model again with from_base. opponent: the run, export or file that answers on the left of Try, "" for the
+    base model. right: the one that answers on the right, "" for the selected run's model. import_id: the import in
+    progress, which will become the selected dataset. row: the example to preview. passage: of the text about which
+    examples are written. settings: only those that the person changed.
     """
 
     task: str = ""
@@ -30,6 +31,7 @@ class Choice:
     parent: str = ""
     from_base: bool = False
     opponent: str = ""
+    right: str = ""
     import_id: str = ""
     row: int = 1
     passage: int = 1
@@ -51,7 +53,9 @@ class Choice:
         )
 
     def replace(self, **changes: Any) -> Choice:
-        """A copy with changes."""
+        """A copy with changes. With another run, that run's own model answers on the right again."""
+        if changes.get("run_id", self.run_id) != self.run_id:
+            changes.setdefault("right", "")
         return replace(self, **changes)
 
 

@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 
-from backend.chat.replies import Chunk, Phase
+from backend.chat.replies import Chunk, PaneCheck, Phase
 from backend.errors import ChatFailed, RunProblem
 from backend.settings import Workspace
 from jobs.records import Job, State
 from ui.records.runs import RunInfo
 from ui.services.chat import Answer, ChatSession
-from ui.services.opponents import BASE, ChatTarget, Opponents
+from ui.services.opponents import BASE, OWN, ChatTarget, Opponents, Pair
 
 MODEL = Path("model")
 
@@ -60,10 +60,18 @@ def opponents(tmp_path: Path, exported: list[Job]) -> Opponents:
     )
 
 
-def test_the_base_finished_exports_and_other_runs_can_answer(opponents: Opponents, exported: list[Job]) -> None:
-    assert [one.id for one in opponents.all("run-a")] == ["", exported[0].id, exported[1].id, "run-b"]
-    assert opponents.get("run-a", "run-b").name == "B"
-    assert opponents.get("run-a", "run-a") is BASE
+def test_finished_exports_and_other_runs_can_answer(opponents: Opponents, exported: list[Job]) -> None:
+    assert [one.id for one in opponents.all("run-a")] == [exported[0].id, exported[1].id, "run-b"]
+
+
+def test_any_two_models_can_answer(opponents: Opponents, exported: list[Job]) -> None:
+    file, merged, other = opponents.all("run-a")
+    pairs = {("", ""): (BASE, OWN), (other.id, ""): (other, OWN), ("", file.id): (BASE, file)}
+    pairs[file.id, merged.id] = (file, merged)
+    assert {ids: opponents.pair("run-a", *ids) for ids in pairs} == pairs
+    assert opponents.pair("run-a", file.id, "").others == {"base": file.id}
+    assert opponents.pair("run-a", file.id, file.id) == (BASE, file), "one model does not answer twice"
+    assert opponents.pair("run-a", "run-a", "run-c") == Pair(), "its own run, and one that is gone"
 
 
 def test_each_opponent_has_what_the_chat_opens(opponents: Opponents, exported: list[Job], tmp_path: Path) -> None:
@@ -98,19 +106,23 @@ def test_a_gguf_file_from_elsewhere_can_answer_but_no_link_out_of_its_folder(
         (folder / f"a{number}.gguf").unlink()
     (opponent,) = (one for one in opponents.all("run-a") if one.what == "a GGUF file")
     assert opponent.name == file.name
-    assert opponents.get("run-a", opponent.id) == opponent
+    assert opponents.pair("run-a", "", opponent.id).tuned == opponent
     assert opponents.target(opponent.id) == ChatTarget("", gguf=file)
     file.unlink()
-    assert opponents.get("run-a", opponent.id) is BASE
+    assert opponents.pair("run-a", opponent.id, "") == Pair()
     with pytest.raises(ChatFailed):
         opponents.target(opponent.id)
+
+
+CHECK = PaneCheck(True, True, "Checked.")
 
 
 class FakeChat:
     """A chat process that answers with its own name, letter by letter."""
 
     def __init__(self, name: str, *panes: str) -> None:
-        self.name, self.panes = name, panes
+        self.name, self.panes = name, panes or ("only",)
+        self.engine, self.pane_check = f"engine of {name}", CHECK
         self.opened: list[Any] = []
         self.asked: list[tuple[str, ...]] = []
         self.closed = 0
@@ -128,39 +140,100 @@ class FakeChat:
     def close(self) -> None:
         self.closed += 1
 
-    stop = close
+    def stop(self) -> None: ...
 
 
-def test_an_opponent_answers_in_the_place_of_the_base_model(tmp_path: Path) -> None:
-    session = ChatSession(Workspace.open(tmp_path), lambda: False)
-    own, other = FakeChat("own", "base", "tuned"), FakeChat("file", "tuned")
-    session._chat, session._other = own, other  # type: ignore[assignment]
-    target, questions = ChatTarget("run-a", MODEL, Path("a")), {"base": [], "tuned": []}
-    parts = list(session.answers(target, questions, ChatTarget("x", gguf=Path("f.gguf"))))
-    ends = {part.pane: part.text for part in parts if isinstance(part, Answer) and part.finish}
-    assert ends == {"base": "file", "tuned": "own"}
-    assert (own.asked, other.asked) == ([("tuned",)], [("tuned",)])
-    assert other.opened == [(None, None, Path("f.gguf"))]
+TARGET, QUESTIONS = ChatTarget("run-a", MODEL, Path("a")), {"base": [], "tuned": []}
+
+
+class Session(ChatSession):
+    """With stand-ins for the chat processes: of the run's own model and base, and of a file on the left or right."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(Workspace.open(folder), lambda: False)
+        self.own, self.left, self.right = FakeChat("own", "base", "tuned"), FakeChat("left"), FakeChat("right")
+        self._chat, self._others = self.own, {"base": self.left, "tuned": self.right}  # type: ignore[assignment,dict-item]
+
+    def ends(self, **others: ChatTarget) -> dict[str, str]:
+        """The answers by pane."""
+        parts = list(self.answers(TARGET, QUESTIONS, others))
+        return {part.pane: part.text for part in parts if isinstance(part, Answer) and part.finish}
+
+
+@pytest.fixture
+def session(tmp_path: Path) -> Session:
+    return Session(tmp_path)
+
+
+FILE, SECOND = ChatTarget("x", gguf=Path("f.gguf")), ChatTarget("", gguf=Path("second.gguf"))
+
+
+def test_an_opponent_answers_in_the_place_of_the_base_model(session: Session) -> None:
+    assert session.ends(base=FILE) == {"base": "left", "tuned": "own"}
+    assert (session.own.asked, session.left.asked) == ([("tuned",)], [("only",)])
+    assert session.left.opened == [(None, None, Path("f.gguf"))]
     session.close_run("y")
-    assert other.closed == 0
+    assert session.left.closed == 0
     session.close_run("x")  # the run of the exported file is deleted
-    assert other.closed == 1
-    list(session.answers(target, questions))
-    assert (own.asked[-1], other.closed) == (("base", "tuned"), 2)  # its memory is free again
+    assert session.left.closed == 1
+    session.ends(base=FILE)
+    session.ends()
+    assert (session.own.asked[-1], session.left.closed) == (("base", "tuned"), 2)  # its memory is free again
 
 
-def test_a_training_gets_the_memory_of_an_open_chat(tmp_path: Path) -> None:
+def test_another_model_answers_in_the_place_of_the_trained_one(session: Session) -> None:
+    assert session.ends(tuned=FILE) == {"base": "own", "tuned": "right"}
+    assert (session.own.asked, session.left.opened) == ([("base",)], [])
+    assert session.check("run-a") is CHECK, "the base model answers"
+    assert session.engine("run-a") == "engine of own and engine of right"
+
+
+def test_two_other_models_answer_and_the_runs_own_gives_its_memory_back(session: Session) -> None:
+    session.ends()
+    assert session.ends(base=FILE, tuned=SECOND) == {"base": "left", "tuned": "right"}
+    assert (len(session.own.opened), session.own.closed) == (1, 1)
+    assert session.check("run-a") is None, "neither is the base model"
+    session.release()  # also where no run made them
+    assert (session.left.closed, session.right.closed) == (1, 1)
+    assert session.released
+
+
+def test_a_stop_reaches_both(session: Session) -> None:
+    answers = session.answers(TARGET, QUESTIONS, {"base": FILE, "tuned": SECOND})
+    next(answers)
+    session.stop()
+    ended = [part for part in answers if isinstance(part, Answer)]
+    assert ended == [Answer("base", "", "stopped"), Answer("tuned", "", "stopped")]
+    assert session.right.opened == [], "the second is not loaded any more"
+
+
+def test_two_files_answer_with_llama_cpp(
+    tmp_path: Path, bundled_gguf: Path | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if bundled_gguf is None:
+        pytest.skip("llama.cpp is not installed")
     session = ChatSession(Workspace.open(tmp_path), lambda: False)
-    own, other = FakeChat("own", "base", "tuned"), FakeChat("file", "tuned")
-    session._chat, session._other = own, other  # type: ignore[assignment]
+    monkeypatch.setattr(session._chat, "opening", None)  # the run's own model is not loaded
+    file, japan = ChatTarget("", gguf=bundled_gguf), [{"role": "user", "content": "What is the capital of Japan?"}]
+    try:
+        parts = session.answers(TARGET, dict.fromkeys(("base", "tuned"), japan), {"base": file, "tuned": file})
+        ended = {part.pane: (part.text, part.finish) for part in parts if isinstance(part, Answer) and part.finish}
+        assert ended == dict.fromkeys(("base", "tuned"), ("The capital of Japan is Tokyo.", "end"))
+        assert session.engine("run-a") == "llama.cpp, 8-bit"
+        assert session.check("run-a") is None
+    finally:
+        session.close()
+
+
+def test_a_training_gets_the_memory_of_an_open_chat(session: Session) -> None:
     session.release()
     assert not session.released, "none was open"
-    answers = session.answers(ChatTarget("run-a", MODEL, Path("a")), {"base": [], "tuned": []})
+    answers = session.answers(TARGET, QUESTIONS, {})
     next(answers)
     session.release()
-    assert not own.closed, "an answer is finished first"
+    assert not session.own.closed, "an answer is finished first"
     list(answers)
-    assert own.closed
+    assert session.own.closed
     assert session.released
-    list(session.answers(ChatTarget("run-a", MODEL, Path("a")), {"base": [], "tuned": []}))
+    session.ends()
     assert not session.released, "opened again"

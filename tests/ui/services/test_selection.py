@@ -11,9 +11,28 @@ from ui.services.selection import Choice
 
 def test_a_selection_survives_the_browser() -> None:
     choice = Choice(
-        "extract", True, "model", "data", "run", "other", "parent", True, "export", "import", 7, 3, {"lora_rank": 16}
+        "extract",
+        True,
+        "model",
+        "data",
+        "run",
+        "other",
+        "parent",
+        True,
+        "export",
+        "file",
+        "import",
+        7,
+        3,
+        {"lora_rank": 16},
     )
     assert Choice.from_browser(asdict(choice)) == choice
+
+
+def test_another_runs_own_model_answers_first() -> None:
+    choice = Choice(run_id="run", opponent="export", right="file")
+    assert choice.replace(row=2).right == "file"
+    assert choice.replace(run_id="other") == Choice(run_id="other", opponent="export")
 
 
 @pytest.mark.parametrize(

@@ -146,16 +146,16 @@ class Asking:
         asked = {pane: messages(pane, before, turn, instruction, history) for pane in PANES}
         turns = [*before, turn]
         busy = {self.send: gr.update(interactive=False), self.stop: gr.update(visible=True)}
-        opponent = self.app.results.opponent(choice.run_id, choice.opponent)
-        yield {self.shown: conversation(turns, opponent, True), **busy}
+        pair = self.app.results.pair(choice)
+        yield {self.shown: conversation(turns, pair, True), **busy}
         due = _Redraws()
-        for part in self.app.results.answers(choice.run_id, asked, **sampling, opponent=opponent.id):
+        for part in self.app.results.answers(choice.run_id, asked, **sampling, others=pair.others):
             if isinstance(part, Answer):
                 turn.add(part.pane, part.text, part.finish)
             else:
                 turn.loading = part.phase
             if due(part):
-                yield {self.shown: conversation(turns, opponent, True)}
+                yield {self.shown: conversation(turns, pair, True)}
         yield {self.state.talk: stored_talk(talk_with(choice), turns)}
 
     def _answer_document(
@@ -164,20 +164,20 @@ class Asking:
         """Both models answer the pieces of a file one after another."""
         instruction, sampling = self.settings.instruction(inputs), self.settings.sampling(inputs)
         turns = [*before, turn]
-        opponent = self.app.results.opponent(choice.run_id, choice.opponent)
+        pair = self.app.results.pair(choice)
         yield {
-            self.shown: conversation(turns, opponent, True),
+            self.shown: conversation(turns, pair, True),
             self.send: gr.update(interactive=False),
             self.stop: gr.update(visible=True),
         }
         parts = self.app.documents.answers(
-            choice.run_id, document.text, turn.question, instruction, document.how, opponent.id, **sampling
+            choice.run_id, document.text, turn.question, instruction, document.how, pair.others, **sampling
         )
         due = _Redraws()
         for part in parts:
             turn.add_part(part)
             if due(part):
-                yield {self.shown: conversation(turns, opponent, True)}
+                yield {self.shown: conversation(turns, pair, True)}
         turn.piece = ""
         yield {self.state.talk: stored_talk(talk_with(choice), turns)}
 

@@ -96,7 +96,7 @@ def _start(systems: Sequence[str], words: str) -> Markup:
         select.format("Compare", "first", components.options(names, "tuned")),
         select.format("with", "second", components.options(names, "base")),
         Markup('<button type="submit" class="btn firm">{}</button>').format(words),
-        kind="blind-start",
+        kind="choose-two",
     )
 
 

@@ -28,7 +28,7 @@ class ChatCorrection:
 
     def show(self, choice: Choice, turns: Sequence[Turn]) -> Updates:
         """The form for the last answer of the trained model, if there is one to a question without a document."""
-        if not turns or not turns[-1].tuned.strip() or turns[-1].document:
+        if self._is_another(choice) or not turns or not turns[-1].tuned.strip() or turns[-1].document:
             return {self.card: components.EMPTY}
         last, name = turns[-1], _name(turns)
         corrected = self.app.corrections.all(choice.run_id).get(last.question)
@@ -42,7 +42,7 @@ class ChatCorrection:
             choice, (action, value) = state.choice(inputs), clicked(event)
             kind, _, name = action.partition(":")
             turns = turns_with(talk_with(choice), inputs[state.talk])
-            if kind not in ("correct", "restore") or not turns:
+            if kind not in ("correct", "restore") or self._is_another(choice) or not turns:
                 return {}
             if name != _name(turns):
                 raise BadInput("This is no longer the last answer.", "", "Ask that question again, then correct it.")
@@ -57,6 +57,10 @@ class ChatCorrection:
             return {self.card: correcting.added(found) + shown}
 
         state.listen(self.card.click, save, [self.card], state.talk)
+
+    def _is_another(self, choice: Choice) -> bool:
+        """Whether another model answers in the trained one's place: nothing is learned from its mistakes."""
+        return bool(self.app.results.pair(choice).tuned.id)
 
     def _asked(self, choice: Choice, turns: Sequence[Turn]) -> Any:
         """The conversation up to the last answer; of a validation example the example's own."""

@@ -1,4 +1,4 @@
-"""The fold on Try that chooses which model answers next to the trained one."""
+"""The fold on Try that chooses the two models that answer."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from typing import Any
 import gradio as gr
 from markupsafe import Markup
 
+from backend.errors import BadInput
 from backend.hosting.policy import Feature
 from ui.services.app import App
-from ui.services.opponents import Opponent
+from ui.services.opponents import BASE, OWN, Opponent, Pair
 from ui.services.selection import Choice
 from ui.text import format as fmt
 from ui.web.browser_state import BrowserState, Inputs, Updates
@@ -20,8 +21,9 @@ from ui.web.errors import handler
 from ui.web.html import components
 from ui.web.try_it.ready_models import no_model
 
-NOTE = "A second model is loaded next to yours. This takes more memory and slows both down."
+NOTE = "Every other model is loaded separately. This takes more memory and slows both answers down."
 ELSEWHERE = "To compare with a model from elsewhere, put its GGUF file in this folder and reload this page:"
+NOT_YOURS = "Your model does not answer here now. The check and the blind test below are still about your model."
 
 
 @dataclass
@@ -35,19 +37,23 @@ class OpponentCard:
         found = self.app.results.opponents(choice.run_id)
         away = self.app.models.open_to_network or self.app.policy.why_not(Feature.FOREIGN_FILE)
         folder = "" if away else str(self.app.results.gguf_folder)
-        has_choice = folder or len(found) > 1
-        return {self.fold: opponents(found, choice.opponent, folder) if has_choice else components.EMPTY}
+        pair = self.app.results.pair(choice)
+        return {self.fold: opponents(found, pair, folder) if folder or found else components.EMPTY}
 
     def listen(
         self, state: BrowserState, show: Callable[[Choice, Inputs], Updates], outputs: list[Any], talk: Any
     ) -> None:
         @handler
         def choose(event: gr.EventData, inputs: Inputs) -> Any:
-            action, opponent_id = clicked(event)
-            if action != "against":
+            action, value = clicked(event)
+            if action != "compare":
                 return gr.skip()
-            before = state.choice(inputs)
-            choice = before.replace(opponent=self.app.results.opponent(before.run_id, opponent_id).id)
+            before, chosen = state.choice(inputs), components.fields(value)
+            left, right = chosen.get("left", ""), chosen.get("right", "")
+            if left and left == right:
+                raise BadInput("These are the same model.", "", "Choose two different ones.")
+            pair = self.app.results.pair(before.replace(opponent=left, right=right))
+            choice = before.replace(opponent=pair.base.id, right=pair.tuned.id)
             return {**state.change(before, choice), **show(choice, inputs)}
 
         state.listen(self.fold.click, choose, outputs, talk)
@@ -58,22 +64,29 @@ def build(app: App) -> OpponentCard:
     return OpponentCard(app, clickable(elem_id="opponent"))
 
 
-def opponents(found: Sequence[Opponent], chosen: str, folder: str) -> Markup:
-    """The models that can answer next to the trained one, each with a button. folder: of GGUF files, "" to
-    leave it out."""
-    now = next((one for one in found if one.id == chosen), found[0])
-    lines = (Markup("<li><p>{}</p>{}</li>").format(_words(one), _choose(one, one is now)) for one in found)
-    listed = Markup('<ul class="ready">{}</ul>').format(components.join(lines))
+def opponents(found: Sequence[Opponent], pair: Pair, folder: str) -> Markup:
+    """Two lists of the models that can answer. found: besides the base model and the trained one. folder: of GGUF
+    files, "" to leave it out."""
+    form = components.form(
+        "compare",
+        _select("Compare", "left", [BASE, *found], pair.base),
+        _select("with", "right", [OWN, *found], pair.tuned),
+        Markup('<button type="submit" class="btn firm">Compare</button>'),
+        kind="choose-two",
+    )
     elsewhere = Markup("<p>{}<br><code>{}</code></p>").format(ELSEWHERE, folder) if folder else components.EMPTY
-    note = components.text(NOTE, "small")
-    return components.fold(f"Compared with: {_words(now)}", note, listed, elsewhere, key="opponent")
+    choose = components.text(NOTE, "small") + form if found else components.EMPTY
+    return components.fold(
+        f"Compared: {_words(pair.base)} with {_words(pair.tuned)}", choose, elsewhere, key="opponent"
+    )
+
+
+def _select(label: str, name: str, models: Sequence[Opponent], chosen: Opponent) -> Markup:
+    listed = components.options([(one.id, _words(one)) for one in models], chosen.id)
+    return Markup('<label><span>{0}</span><select name="{1}" aria-label="{0}">{2}</select></label>').format(
+        label, name, listed
+    )
 
 
 def _words(one: Opponent) -> str:
-    return f"{fmt.shorten(one.name, 60)} ({one.what})" if one.id else "the base model"
-
-
-def _choose(one: Opponent, chosen: bool) -> Markup:
-    if chosen:
-        return components.badge("chosen", "calm")
-    return components.button("Choose", "against", one.id, "quiet", f"Choose {_words(one)}")
+    return f"{fmt.shorten(one.name, 60)} ({one.what})" if one.id else one.what

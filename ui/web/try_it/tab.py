@@ -83,7 +83,9 @@ class TryTab:
         }
 
     def _proof(self, choice: Choice) -> str:
+        pair = self.app.results.pair(choice)
         notes = [
+            components.text(opponent_card.NOT_YOURS, "small") if pair.tuned.id else components.EMPTY,
             components.text(RELEASED, "small") if self.app.chat.released else components.EMPTY,
             components.text(SLOWER, "small") if self.app.runs.is_training() else components.EMPTY,
         ]
@@ -95,8 +97,8 @@ class TryTab:
         turns = turns_with(talk_with(choice), inputs[self.talk])
         if turns and self.app.chat.answering:
             return {}
-        opponent = self.app.results.opponent(choice.run_id, choice.opponent)
-        return {self.shown: conversation(turns, opponent), **self.correction.show(choice, turns)}
+        pair = self.app.results.pair(choice)
+        return {self.shown: conversation(turns, pair), **self.correction.show(choice, turns)}
 
     def signature(self, choice: Choice) -> Hashable:
         why_not = no_model(self.app, choice)

@@ -10,7 +10,7 @@ from ui.services.chat import Answer, Loading
 from ui.services.documents import Part, Piece, Whole
 from ui.services.selection import Choice
 
-PANES = {"base": "Before", "tuned": "Yours"}
+PANES = ("base", "tuned")
 TURNS_STORED = 40  # by the browser
 LONGEST_QUESTION, LONGEST_ANSWER = 20_000, 100_000  # characters
 _LONGEST_NOTE = 1_000
@@ -66,7 +66,7 @@ class Turn:
 
 def talk_with(choice: Choice) -> str:
     """Names the two models of a conversation."""
-    return f"{choice.run_id} {choice.opponent}".strip()
+    return f"{choice.run_id} {choice.opponent} {choice.right}".rstrip()
 
 
 def stored_talk(models: str, turns: Sequence[Turn]) -> dict[str, Any]:

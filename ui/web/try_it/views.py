@@ -8,7 +8,7 @@ from typing import Any
 from markupsafe import Markup, escape
 
 from backend.evaluation.signs import repeats
-from ui.services.opponents import BASE, Opponent
+from ui.services.opponents import BASE_AND_OWN, Pair
 from ui.text import format as fmt
 from ui.web.html import components
 from ui.web.try_it.talk import PANES, Turn
@@ -19,10 +19,9 @@ KEYS = "Enter asks, Shift+Enter starts a new line."
 _CARET = Markup('<i class="caret" aria-hidden="true"></i>')
 
 
-def conversation(turns: Sequence[Turn], opponent: Opponent = BASE, answering: bool = False) -> Markup:
-    """Each question with both answers. The last one can be edited or asked again. opponent: who answers on the
-    left."""
-    names = {**PANES, "base": fmt.shorten(opponent.name, 60)}
+def conversation(turns: Sequence[Turn], pair: Pair = BASE_AND_OWN, answering: bool = False) -> Markup:
+    """Each question with both answers, of the models in `pair`. The last one can be edited or asked again."""
+    names = {pane: fmt.shorten(one.name, 60) for pane, one in pair._asdict().items()}
     if turns:
         body = components.join(
             _turn(turns, at, names, answering and turn is turns[-1]) for at, turn in enumerate(turns)
@@ -35,12 +34,13 @@ def conversation(turns: Sequence[Turn], opponent: Opponent = BASE, answering: bo
     return Markup(
         '<div class="panes">'
         '<div class="pane-head base"><strong>{}</strong><span>{}</span></div>'
-        '<div class="pane-head tuned"><strong>{}</strong><span>your trained model</span></div></div>'
+        '<div class="pane-head tuned"><strong>{}</strong><span>{}</span></div></div>'
         '<div role="log" aria-label="Questions and answers" aria-busy="{}">{}</div>{}'
     ).format(
         names["base"],
-        opponent.what,
+        pair.base.what,
         names["tuned"],
+        pair.tuned.what,
         str(answering).lower(),
         body,
         again if turns and not answering else components.EMPTY,
@@ -103,9 +103,9 @@ def suggestions(examples: list[Any]) -> Markup:
 
 
 def base_check(proof: Any, engine: str = "") -> Markup:
-    """Whether the left model really is the base model, and which engine answers."""
-    if proof is None:
-        return components.EMPTY
-    if not proof.ok:
+    """Whether the base model really is the base model, and which engine answers."""
+    if proof and not proof.ok:
         return components.alert("bad", proof.sentence)
-    return components.checklist([(True, proof.sentence), *([(True, f"Answered by {engine}.")] if engine else [])])
+    said = [proof.sentence if proof else "", f"Answered by {engine}." if engine else ""]
+    lines = [(True, sentence) for sentence in said if sentence]
+    return components.checklist(lines) if lines else components.EMPTY

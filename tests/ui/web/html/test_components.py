@@ -19,7 +19,7 @@ from jobs.records import State
 from tests.ui.fake_services import FakeApp
 from ui.records.data import DatasetFiles, DatasetProgress, DatasetState, Matches
 from ui.records.runs import Losses, RunInfo, RunSummary, UnseenQuestion
-from ui.services.opponents import BASE, Opponent
+from ui.services.opponents import Opponent, Pair
 from ui.services.selection import Choice
 from ui.text import format as fmt
 from ui.web.data import before_after, read_options
@@ -40,6 +40,7 @@ def problem() -> Problem:
 
 
 TURN = Turn(EVIL, EVIL, EVIL, EVIL, loading=EVIL)
+OTHER = Opponent(EVIL, EVIL, EVIL)
 
 DRAWN = {
     "card": lambda: components.card(EVIL, lead=EVIL),
@@ -72,8 +73,8 @@ DRAWN = {
         [SampleEvent(1, [{"role": "user", "content": EVIL}], EVIL, EVIL)] * 2
     ),
     "conversation": lambda: try_it_views.conversation([TURN])
-    + try_it_views.conversation([TURN], Opponent(EVIL, EVIL, EVIL), True)
-    + opponent_card.opponents([BASE, Opponent(EVIL, EVIL, EVIL)], EVIL, EVIL),
+    + try_it_views.conversation([TURN], Pair(OTHER, OTHER), True)
+    + opponent_card.opponents([OTHER], Pair(OTHER, OTHER), EVIL),
     "suggestions": lambda: try_it_views.suggestions([UnseenQuestion(EVIL, [], EVIL)]),
     "runs": lambda: runs_views.listing(
         [RunSummary(RunInfo(EVIL, EVIL, EVIL, EVIL, 1), State.STOPPED, 1.0, Losses())], "", 2.0

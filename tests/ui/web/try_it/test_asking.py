@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,13 @@ from tests.ui.fake_records import ASKED, ORDER
 from tests.ui.fake_results import INSTRUCTION
 from tests.ui.fake_services import FakeApp
 from ui.services.chat import Answer, Loading
+from ui.services.opponents import OWN
 from ui.services.selection import Choice
 from ui.web.page import Page
+from ui.web.try_it import correcting
 from ui.web.try_it.asking import ALONE, CONVERSATION
-from ui.web.try_it.talk import Turn, stored_talk, turns_with
+from ui.web.try_it.opponent_card import NOT_YOURS
+from ui.web.try_it.talk import Turn, stored_talk, talk_with, turns_with
 from ui.web.try_it.views import LOOP, NOTES, conversation
 
 DONE = Choice(data_id="data-1", run_id="run-a")
@@ -166,20 +170,70 @@ class TestConversation:
         assert 'data-do="again"' not in conversation([])
 
 
-def test_another_model_answers_on_the_left_in_a_conversation_of_its_own(page: Page, models: Models) -> None:
+@pytest.fixture
+def other(page: Page) -> str:
+    """Another run with a model, named Second."""
     app: Any = page.app
-    other, first = "run-z", app.runs.job("run-a")
-    app.runs.known[other] = first.model_copy(update={"id": other, "name": "Second"})
+    app.runs.known["run-z"] = app.runs.job("run-a").model_copy(update={"id": "run-z", "name": "Second"})
+    return "run-z"
+
+
+def compare(page: Page, **sides: str) -> dict[Any, Any]:
+    """The page's answer to the two models that were chosen."""
+    sent = ("compare", json.dumps(sides))
+    return dict(answer(page, page.tabs["try"].opponent.fold, "click", DONE, {page.state.talk: {}}, clicked=sent))
+
+
+def test_another_model_answers_on_the_left_in_a_conversation_of_its_own(
+    page: Page, models: Models, other: str
+) -> None:
     tab = page.tabs["try"]
-    shown = answer(page, tab.opponent.fold, "click", DONE, {page.state.talk: {}}, clicked=("against", other))
+    shown = compare(page, left=other)
     assert page.state.changed(shown) == {"opponent": other}
     choice = DONE.replace(opponent=other)
     inputs = {page.state.talk: stored_talk("run-a", [TURN]), part(page, "question"): "Where?"}
     updates = list(answer(page, tab.ask, "click", choice, inputs))
-    assert models.asked[-1][1]["opponent"] == other
+    assert models.asked[-1][1]["others"] == {"base": other}
     talk = updates[-1][page.state.talk]
     assert [turn.question for turn in turns_with(f"run-a {other}", talk)] == ["Where?"]
     assert "Second" in updates[0][tab.shown]
+
+
+def test_another_model_answers_on_the_right_and_nothing_passes_for_the_trained_one(
+    page: Page, models: Models, other: str
+) -> None:
+    tab = page.tabs["try"]
+    shown = compare(page, left="", right=other)
+    assert page.state.changed(shown) == {"right": other}
+    assert NOT_YOURS in shown[tab.proof]
+    choice = DONE.replace(right=other)
+    inputs = {page.state.talk: stored_talk("run-a", [TURN]), part(page, "question"): "Where?"}
+    updates = list(answer(page, tab.ask, "click", choice, inputs))
+    assert models.asked[-1][1]["others"] == {"tuned": other}
+    assert ("Second" in updates[0][tab.shown], OWN.what in updates[0][tab.shown]) == (True, False)
+    (turn,) = turns_with(talk_with(choice), updates[-1][page.state.talk])
+    assert talk_with(choice) != talk_with(DONE.replace(opponent=other))
+    assert tab.correction.show(DONE, [turn])[tab.correction.card]
+    assert not tab.correction.show(choice, [turn])[tab.correction.card], "its mistakes are not the trained model's"
+    assert NOT_YOURS not in tab.show(DONE)[tab.proof]
+
+
+def test_one_model_is_not_compared_with_itself(page: Page, other: str) -> None:
+    with pytest.raises(gr.Error, match="same model"):
+        compare(page, left=other, right=other)
+
+
+def test_an_answer_of_another_model_is_never_corrected(page: Page, other: str) -> None:
+    """Its form was still open when the other model was chosen."""
+    choice, app = DONE.replace(right=other), page.app
+    inputs = {page.state.talk: stored_talk(talk_with(choice), [TURN])}
+    sent = (f"correct:{correcting.name_of(1, TURN.question)}", json.dumps({"answer": "Here."}))
+    card = page.tabs["try"].correction.card
+    assert answer(page, card, "click", choice, inputs, clicked=sent) == {}
+    assert app.corrections.all("run-a") == {}
+    inputs = {page.state.talk: stored_talk(talk_with(DONE), [TURN])}
+    assert answer(page, card, "click", DONE, inputs, clicked=sent)
+    assert app.corrections.all("run-a") == {TURN.question: "Here."}
 
 
 def test_a_file_is_worked_through_piece_by_piece(page: Page, tmp_path: Path) -> None:
