@@ -103,6 +103,11 @@ class Workspace:
         return self.root / "gguf"
 
     @property
+    def uploads(self) -> Path:
+        """Files that the page was sent, until it has read them; emptied when the page is opened."""
+        return self.root / "uploads"
+
+    @property
     def cache(self) -> Path:
         """Files that can be deleted at any time: measurements of this computer, compiled code."""
         return self.root / "cache"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from typing import Any
 
 import gradio as gr
@@ -28,15 +27,12 @@ def demo_page(
 ) -> tuple[VisitorApps, gr.Blocks, dict[str, Any]]:
     """The visitors' services, the page, and the arguments to launch it with."""
     os.umask(_OWNER_ONLY)
-    uploads = workspace.root / "uploads"
-    shutil.rmtree(uploads, ignore_errors=True)  # from before a restart
-    os.environ["GRADIO_TEMP_DIR"] = str(uploads)
     requests = Requests() if on_zero_gpu() else None
-    apps = VisitorApps(workspace, policy, simulated, uploads, GpuCalls(requests.call) if requests else None)
+    apps = VisitorApps(workspace, policy, simulated, workspace.uploads, GpuCalls(requests.call) if requests else None)
     blocks = web_page.build_demo(PerVisitor(apps, requests))
     space = os.environ.get("SPACE_HOST", "")
     events = QueuedEvents(blocks)
-    door = Door(apps.visitors, policy.limits, uploads, events, https=bool(space), accounts=can_sign_in())
+    door = Door(apps.visitors, policy.limits, workspace.uploads, events, https=bool(space), accounts=can_sign_in())
     return apps, blocks, launch_arguments(apps.visitors.root, hosts, space, door)
 
 

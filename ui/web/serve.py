@@ -22,7 +22,7 @@ from backend.hosting import policy as hosting
 from backend.hosting.policy import Policy
 from backend.records.specs import Hardware
 from backend.settings import PROGRAM, Workspace, on_colab
-from ui.web import zero_gpu
+from ui.web import uploads, zero_gpu
 
 LOOPBACK = "127.0.0.1"
 FIRST_PORT, PORTS = 7860, 100
@@ -88,6 +88,7 @@ def run(
     policy: Policy = hosting.HOME,
 ) -> None:
     """Builds the page and serves it until the process gets SIGTERM or SIGINT."""
+    uploads.receive_in(workspace)
     zero_gpu.register()
     from ui.services.app import App
     from ui.services.visitor_apps import VisitorApps

@@ -24,6 +24,7 @@ from tests.ui.page_client import PageClient, client, served
 from ui.services.app import App
 from ui.services.selection import Choice
 from ui.services.visitor_apps import VisitorApps
+from ui.web import uploads
 from ui.web.demo import QueuedEvents, demo_page
 
 SECRET = "zebra"  # in everything that the first visitor makes
@@ -57,6 +58,7 @@ class Demo:
 
 @asynccontextmanager
 async def two_visitors(workspace: Workspace) -> AsyncIterator[Demo]:
+    uploads.receive_in(workspace)
     apps, blocks, arguments = demo_page(workspace, DEMO)
     try:
         async with served(blocks, arguments) as transport, client(transport) as first, client(transport) as second:
@@ -78,8 +80,8 @@ def in_demo(workspace: Workspace, work: Callable[[Demo], Awaitable[None]]) -> No
 @pytest.fixture(autouse=True)
 def own_umask(monkeypatch: pytest.MonkeyPatch) -> None:
     """The page sets them for the whole process."""
-    monkeypatch.setattr("ui.web.demo.os.umask", lambda _: 0)
     monkeypatch.setenv("GRADIO_TEMP_DIR", "unset")
+    monkeypatch.setattr("ui.web.demo.os.umask", lambda _: 0)
 
 
 async def upload(browser: httpx.AsyncClient, name: str = f"{SECRET}.jsonl", content: str = ROWS) -> str:

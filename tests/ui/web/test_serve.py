@@ -104,8 +104,10 @@ def test_a_single_address_is_shown_as_it_is(host: str) -> None:
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows has no SIGTERM to catch")
 def test_the_app_listens_on_loopback_starts_once_and_stops_on_sigterm(tmp_path: Path) -> None:
+    (tmp_path / "gradio").write_bytes(b"in the way, as the folder of another user of this computer is")
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
     command = [sys.executable, str(PROJECT_ROOT / "app.py"), "serve", "--no-browser", "--workspace", str(tmp_path)]
-    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.DEVNULL) as app:
+    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.DEVNULL, env=environment) as app:
         try:
             until = time.monotonic() + 90
             while not (tmp_path / "app.json").exists():

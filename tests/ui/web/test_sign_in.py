@@ -96,7 +96,6 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         monkeypatch.setattr(f"gradio.oauth.{name}", value)
     for name, value in {"SYSTEM": "spaces", "SPACE_ID": "owner/demo", "SPACE_HOST": SPACE}.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setenv("GRADIO_TEMP_DIR", "unset")
     monkeypatch.setattr("ui.web.demo.os.umask", lambda _: 0)
     yield address
     server.shutdown()
