@@ -30,11 +30,11 @@ from ui.cli import (
     serve_command,
     space_command,
 )
-from ui.cli.output import Answer, Command, OutputClosed, print_answer, print_error, say, write
+from ui.cli.output import INTERRUPTED, Answer, Command, OutputClosed, print_answer, print_error, say, write
 
 log = logging.getLogger(__name__)
 
-SUCCESS, FAILURE, USAGE, INTERRUPTED = 0, 1, 2, 130
+SUCCESS, FAILURE, USAGE = 0, 1, 2
 OUTPUT_CLOSED = 141  # what a shell reports for a program that SIGPIPE ended
 
 

@@ -14,11 +14,13 @@ from typing import Any, TextIO
 from backend.errors import ApprenticeError
 from backend.settings import Workspace
 
+INTERRUPTED = 130  # the exit code after Ctrl-C
+
 
 @dataclass(frozen=True)
 class Answer:
     """document: for --json, None where the command has printed it already. text: the same for people. exit_code: 0,
-    or 1 when the input is at fault."""
+    1 when the input is at fault, or INTERRUPTED."""
 
     document: Any
     text: str = ""

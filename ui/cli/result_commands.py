@@ -6,6 +6,7 @@ import argparse
 import shutil
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -20,7 +21,7 @@ from backend.records.units import MIB
 from backend.settings import Workspace
 from jobs.records import Job
 from ui.cli.follow import follow, require_completed
-from ui.cli.output import AddCommand, Answer, say, write
+from ui.cli.output import INTERRUPTED, AddCommand, Answer, say, write
 from ui.services.app import App
 from ui.services.documents import SUMMARIZED, TOO_LONG, sentence
 from ui.services.exports import passed
@@ -91,7 +92,10 @@ def chat(options: argparse.Namespace, workspace: Workspace) -> Answer:
 
 
 def _work_through(app: App, options: argparse.Namespace, document: str, gguf: Path | None) -> Answer:
-    """The answers to the pieces of a document, put together. The pieces' answers are printed as they come."""
+    """The answers to the pieces of a document, put together. The pieces' answers are printed as they come.
+
+    Ctrl-C leaves the answers that are complete.
+    """
 
     def ask(words: str) -> dict[str, Any]:
         each = (lambda text: None) if options.json else partial(write, sys.stderr)
@@ -103,26 +107,36 @@ def _work_through(app: App, options: argparse.Namespace, document: str, gguf: Pa
     instruction = app.results.instruction(options.run)
     pieces = app.documents.pieces(options.run, document, options.prompt, instruction)
     answers: list[dict[str, Any]] = []
-    for number, piece in enumerate(pieces, 1):
-        say(f"Piece {number} of {len(pieces)}:")
-        answers.append(ask(about(piece, options.prompt)))
+    with suppress(KeyboardInterrupt):
+        for number, piece in enumerate(pieces, 1):
+            say(f"Piece {number} of {len(pieces)}:")
+            answers.append(ask(about(piece, options.prompt)))
+    if not answers:
+        raise KeyboardInterrupt
+    stopped = len(answers) < len(pieces)
     combined = combine([one["text"] for one in answers], options.combine)
     text, how, last = combined.text, sentence(combined), answers[-1]
     tokens = sum(one["tokens"] for one in answers)
     finish = "length" if any(one["finish"] == "length" for one in answers) else "end"
-    if options.combine == "summarize" and len(pieces) > 1:
+    if stopped:
+        say(f"Stopped after piece {len(answers)} of {len(pieces)}.")
+        finish = "stopped"
+    elif options.combine == "summarize" and len(pieces) > 1:
         again = app.documents.pieces(options.run, text, options.prompt, instruction)
         if len(again) == 1:
             say("Summary of the answers:")
-            last = ask(about(again[0], options.prompt))
-            text, how, finish = last["text"], SUMMARIZED, last["finish"]
-            tokens += last["tokens"]
+            stopped, finish = True, "stopped"
+            with suppress(KeyboardInterrupt):
+                last = ask(about(again[0], options.prompt))
+                text, how, finish, stopped = last["text"], SUMMARIZED, last["finish"], False
+                tokens += last["tokens"]
         else:
             how = TOO_LONG
     say(how)
     answered = [{name: one[name] for name in ("text", "tokens", "finish")} for one in answers]
     parts = {"pieces": answered, "combined": combined.how, "left_out": list(combined.left_out)}
-    return Answer({**last, "text": text, "tokens": tokens, "finish": finish, **parts}, text)
+    found = {**last, "text": text, "tokens": tokens, "finish": finish, **parts}
+    return Answer(found, text, INTERRUPTED if stopped else 0)
 
 
 def export(options: argparse.Namespace, workspace: Workspace) -> Answer:

@@ -14,6 +14,7 @@ from jobs.records import Job, State
 from jobs.runner import Runner
 from ui.cli import result_commands
 from ui.cli.main import main
+from ui.cli.output import INTERRUPTED
 from ui.services.documents import DocumentService
 from ui.services.results import ResultService
 
@@ -91,6 +92,33 @@ def test_a_summary_gives_its_own_end_and_adds_its_tokens(
     assert chat(tmp_path, "--file", str(document), "--combine", "summarize", "--json") == 0
     found = json.loads(capsys.readouterr().out)
     assert (found["text"], found["tokens"], found["finish"]) == ("In short", 11, "end")
+
+
+@pytest.mark.parametrize(
+    ("complete", "text"), [(2, "Hello there\n\nHello there"), (3, "Hello there\n\nHello there\n\nHello there")]
+)
+def test_ctrl_c_leaves_the_complete_answers(
+    document: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    complete: int,
+    text: str,
+) -> None:
+    """In the third piece, and in the summary of all three."""
+    answers = [ANSWER] * complete
+
+    def answer_once(*given: Any) -> dict[str, Any]:
+        if not answers:
+            raise KeyboardInterrupt
+        return answers.pop()
+
+    monkeypatch.setattr(ResultService, "answer_once", answer_once)
+    assert chat(tmp_path, "--file", str(document), "--combine", "summarize", "--json") == INTERRUPTED
+    found = json.loads(capsys.readouterr().out)
+    assert (found["text"], found["finish"], len(found["pieces"])) == (text, "stopped", complete)
+    assert chat(tmp_path, "--file", str(document), "--json") == INTERRUPTED
+    assert capsys.readouterr().out == "", "there is none"
 
 
 def test_it_says_which_piece_it_is_at(document: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
