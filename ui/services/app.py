@@ -70,6 +70,7 @@ from ui.services.versions import VersionService
 from ui.services.writing import WritingService
 
 _SERVED = "Its endpoint is open."
+_CHECKED = "A model that was trained on it is being checked or exported, or prompts are being tried on it."
 _STOP_SERVING = (
     "Stop it on Share (“Use it from other programs”), or with Ctrl-C where it was started; then delete it."
 )
@@ -224,13 +225,15 @@ class App:
     def remove_model(self, model_id: str) -> float:
         """Deletes a downloaded model, or a partial download, and returns the MiB freed.
 
-        Raises BadInput while a run or an endpoint needs it, NotInDemo in a demo, and whatever
+        Raises BadInput while a run, a check, an export or an endpoint needs it, NotInDemo in a demo, and whatever
         `DownloadService.remove` raises.
         """
         self.policy.require(Feature.DELETE_MODEL)
         entry = catalogue.find(model_id)
         if self.runs.is_training_on(entry.id):
             raise BadInput(f"{entry.name} is being trained.", "", "Stop that training first.")
+        if self.results.is_used(entry.id) or self.prompt_trials.is_used(entry.id):
+            raise BadInput(f"{entry.name} is being used.", _CHECKED, "Cancel that first, or wait until it has ended.")
         served = self.endpoints.current()
         if served and self.runs.is_readable(served.run_id) and self.runs.spec(served.run_id).model.id == entry.id:
             raise BadInput(f"{entry.name} is being used by other programs.", _SERVED, _STOP_SERVING)

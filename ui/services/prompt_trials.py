@@ -124,6 +124,11 @@ class PromptTrialService:
         if job and not job.state.is_terminal:
             self._runner.stop(job.id)
 
+    def is_used(self, model_id: str) -> bool:
+        """Whether a trial that waits or runs needs this model."""
+        jobs = self._runner.jobs(kind=KIND)
+        return any(not job.state.is_terminal and self._about(job)[1] == model_id for job in jobs)
+
     def is_current(self, job: Job, choice: Choice) -> bool:
         """Whether a trial asked the examples as they would be set aside now; waits until these are checked."""
         return self._spec(job).examples == fingerprint(*samples.sides(*self._examples(choice)))

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from backend.errors import RunProblem
+from backend.errors import BadInput, RunProblem
 from backend.evaluation.work import REPORT
 from backend.files.json_file import write_json
 from backend.records.specs import TrainSettings
@@ -133,3 +133,24 @@ def test_a_run_whose_evaluation_does_not_stop_is_not_deleted(app: App, monkeypat
     with pytest.raises(RunProblem):
         app.delete_run(run_id)
     assert folder.path.exists()
+
+
+@pytest.mark.parametrize("work", ["check", "export", "prompts"])
+def test_a_base_model_is_not_deleted_while_something_needs_it(
+    app: App, monkeypatch: pytest.MonkeyPatch, work: str
+) -> None:
+    run_id, _ = trained(app)
+    base = app.runs.spec(run_id).model.id
+    start = {
+        "check": lambda: app.evaluations.start(run_id),
+        "export": lambda: app.results.start_export(run_id, "adapter"),
+        "prompts": lambda: app.prompt_trials.start(Choice(data_id=app.runs.spec(run_id).data.data_id)),
+    }
+    job_id = start[work]()
+    removed: list[str] = []
+    monkeypatch.setattr(app.downloads, "remove", lambda entry: removed.append(entry.id))
+    with pytest.raises(BadInput, match="being used"):
+        app.remove_model(base)
+    app.runner.stop(job_id)
+    app.remove_model(base)
+    assert removed == [base]
