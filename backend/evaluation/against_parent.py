@@ -29,6 +29,7 @@ from backend.settings import Workspace
 
 PARENT, NEW = "parent", "tuned"
 NOT_MEASURED = "not_measured"
+_DELETED = "The previous version was deleted."
 
 log = logging.getLogger(__name__)
 
@@ -71,10 +72,12 @@ def add_parent(
         about |= {"version": parent.version, "items": len(numbers), "left_out": len(asking.items) - len(numbers)}
         if not numbers:
             raise RunProblem("One of the two versions learned from every question.")
-    except ApprenticeError as error:
-        return {**report, "against_parent": NOT_MEASURED, "parent": {**about, "why_not": error.what}}
-    items = [asking.items[number] for number in numbers]
-    before, asked = _answers_of(parent, asking, items, load)
+        items = [asking.items[number] for number in numbers]
+        before, asked = _answers_of(parent, asking, items, load)
+    except (ApprenticeError, OSError) as error:
+        log.warning("not compared with %s", spec.descent.parent, exc_info=True)
+        why_not = _why_not(error, workspace.run_folder(spec.descent.parent))
+        return {**report, "against_parent": NOT_MEASURED, "parent": {**about, "why_not": why_not}}
     scores = {PARENT: before.scores, NEW: [tuned.scores[number] for number in numbers]}
     clusters, graded = [item.cluster for item in items], asking.measure.graded
     count = len(set(clusters))
@@ -131,11 +134,18 @@ def store_answers(run_folder: Path, weights: str, asking: Asking, tuned: System,
         log.warning("the answers could not be stored", exc_info=True)
 
 
+def _why_not(error: ApprenticeError | OSError, parent: Path) -> str:
+    """Why two versions were not compared. parent: the folder of the previous one, which may just be gone."""
+    if not parent.is_dir():
+        return _DELETED
+    return error.what if isinstance(error, ApprenticeError) else "The files of the previous version can't be read."
+
+
 def _find(workspace: Workspace, run_id: str) -> Parent:
     """Raises RunProblem when the previous version is no longer there."""
     folder = workspace.run_folder(run_id)
     if not folder.is_dir():
-        raise RunProblem("The previous version was deleted.")
+        raise RunProblem(_DELETED)
     spec = local.read_run(folder)
     learned = local.learned(folder, spec.settings.method)
     if not learned.is_dir():

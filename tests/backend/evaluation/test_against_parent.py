@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from backend.datasets.split import Role
-from backend.evaluation import stored_answers
+from backend.evaluation import against_parent, stored_answers
 from backend.evaluation.against_parent import Parent, add_parent, store_answers
 from backend.evaluation.asking import Asking
 from backend.evaluation.evaluate import Evaluation
@@ -163,6 +163,24 @@ def test_rows_that_either_version_learned_from_are_left_out(versions: Versions) 
     assert (report["parent"]["items"], report["parent"]["left_out"], report["items"]) == (COUNT - 4, 4, COUNT)
     compared = {int(one["question"].split()[4]) for one in report["answers"] if "parent" in one}
     assert compared == set(range(104, 116))
+
+
+@pytest.mark.parametrize("gone", [True, False])
+def test_a_version_that_can_t_answer_any_more_costs_only_the_comparison(
+    versions: Versions, monkeypatch: pytest.MonkeyPatch, gone: bool
+) -> None:
+    """It may be deleted while it is asked."""
+
+    def fails(parent: Parent, *rest: Any) -> Any:
+        if gone:
+            shutil.rmtree(parent.folder)
+        raise FileNotFoundError(parent.learned)
+
+    monkeypatch.setattr(against_parent, "_answers_of", fails)
+    report = versions.report(wrong)
+    assert (report["against_parent"], report["items"], report["verdict"]) == ("not_measured", COUNT, "better")
+    why_not = "The previous version was deleted." if gone else "The files of the previous version can't be read."
+    assert report["parent"]["why_not"] == why_not
 
 
 def test_near_copies_of_a_corrected_question_are_left_out(versions: Versions) -> None:
