@@ -20,6 +20,7 @@ _ALIKE = 0.5  # of two answers, from which on single words are marked and not ne
 _MOST_WORDS = 400  # of two answers together
 _HEADS = {
     "tuned": "Your model",
+    "parent": "The previous version",
     "base": "The base model",
     "prompt": "The base model, best prompt",
     "few_shot": "The base model, examples in the prompt",
@@ -77,7 +78,7 @@ def opened(report: Mapping[str, Any], most: int | None = None, below: Below = no
 
 
 def _article(answer: Mapping[str, Any], report: Mapping[str, Any], below: Markup) -> Markup:
-    systems = [name for name in _HEADS if name in report["systems"]]
+    systems = [name for name in _HEADS if name in answer["scores"]]  # not all questions compare two versions
     as_json, texts = report["main_measure"] == "json", report["main_measure"] == "perplexity"
     return Markup('<article class="{}"><p class="asked">{}</p><div class="versus">{}{}</div>{}</article>').format(
         "right" if answer["scores"][judged(report)] >= 1 else "mistake",

@@ -252,6 +252,14 @@ def test_the_report_is_one_page_without_scripts_that_has_every_answer() -> None:
     assert html.count("<article") == len(found["answers"])
 
 
+def test_what_the_previous_version_answered_is_shown_where_both_were_asked() -> None:
+    found = report()
+    asked = found["answers"][0]
+    found["answers"][0] = {**asked, "parent": "An old answer.", "scores": {**asked["scores"], "parent": 0.0}}
+    html = report_card.answers(found)
+    assert html.count('class="parent"') == html.count("An old answer.") == 1
+
+
 def test_labels_are_shown_in_a_table_of_expected_and_answered() -> None:
     found = report()
     found["systems"]["tuned"]["confusion"] = {"late": {"late": 3, "broken": 1}, "broken": {"broken": 4}}
