@@ -124,13 +124,15 @@ class Shortening:
 
 @dataclass(frozen=True)
 class RunInfo:
-    """What identifies a run: its name, its base model, and its dataset with the number of training examples."""
+    """What identifies a run: its name, its base model, its dataset with the number of training examples, and which
+    version of its model it is."""
 
     id: str
     name: str
     model_name: str
     data_name: str
     examples: int
+    version: int = 1
 
 
 @dataclass(frozen=True)

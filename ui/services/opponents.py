@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from itertools import islice, starmap
@@ -15,6 +16,7 @@ from backend.settings import child_path
 from jobs.records import Job, State
 from jobs.runner import Runner
 from ui.records.runs import RunInfo
+from ui.text import format as fmt
 
 
 class ChatTarget(NamedTuple):
@@ -28,11 +30,18 @@ class ChatTarget(NamedTuple):
 
 
 class Opponent(NamedTuple):
-    """A model that can answer. id: of its run, export or file; "" for the base model and the open run's own."""
+    """A model that can answer. id: of its run, export or file; "" for the base model and the open run's own. is_run:
+    whether it is what another run learned."""
 
     id: str
     name: str
     what: str
+    is_run: bool = False
+
+    @property
+    def words(self) -> str:
+        """Its name, and what it is."""
+        return f"{fmt.shorten(self.name, 60)} ({self.what})" if self.id else self.what
 
 
 _MOST = 10  # of each kind
@@ -73,7 +82,9 @@ class Opponents:
 
     def all(self, run_id: str) -> list[Opponent]:
         """The latest exported files, then files from elsewhere and models of other runs."""
-        others = (Opponent(run.id, run.name, "another trained model") for run in self._runs() if run.id != run_id)
+        runs = list(islice(self._runs(), _MOST + 1))  # one of them may be the run itself
+        names = Counter(run.name for run in runs)
+        others = (_trained(run, names[run.name] > 1) for run in runs if run.id != run_id)
         files = starmap(_from_elsewhere, self._ggufs().items())
         kinds: list[Iterator[Opponent]] = [self._exported(), files, others]
         return [one for kind in kinds for one in islice(kind, _MOST)]
@@ -129,6 +140,12 @@ class Opponents:
             found = folder / str(job.result.get("folder") or "-")
             return found if (found / "config.json").is_file() else None
         return next(iter(sorted(folder.glob("*.gguf"))), None)
+
+
+def _trained(run: RunInfo, shares_name: bool) -> Opponent:
+    """The model of another run, with its version where the name does not tell it apart."""
+    version = f", version {run.version}" if shares_name or run.version > 1 else ""
+    return Opponent(run.id, run.name, f"another trained model{version}", is_run=True)
 
 
 def _from_elsewhere(file_id: str, file: Path) -> Opponent:

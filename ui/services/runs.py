@@ -161,7 +161,8 @@ class RunService:
 
     def info(self, run_id: str) -> RunInfo:
         job, spec = self.job(run_id), self.spec(run_id)
-        return RunInfo(job.id, job.name, _model_name(spec.model.id), spec.data.name, spec.data.train_rows)
+        version = spec.descent.version if spec.descent else 1
+        return RunInfo(job.id, job.name, _model_name(spec.model.id), spec.data.name, spec.data.train_rows, version)
 
     def details(self, run_id: str) -> RunDetails:
         """A run with the settings it actually used, which may need less memory than the planned ones."""

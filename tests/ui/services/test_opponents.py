@@ -74,6 +74,21 @@ def test_any_two_models_can_answer(opponents: Opponents, exported: list[Job]) ->
     assert opponents.pair("run-a", "run-a", "run-c") == Pair(), "its own run, and one that is gone"
 
 
+def test_versions_of_a_model_are_told_apart(tmp_path: Path) -> None:
+    def info(run_id: str, name: str, version: int) -> RunInfo:
+        return RunInfo(run_id, name, "SmolLM2", "orders", 3, version)
+
+    runs = [info("v3", "Voice", 3), info("v2", "Orders", 2), info("v1", "Orders", 1), info("x", "Support", 1)]
+    runner: Any = SimpleNamespace(jobs=lambda kind: [])
+    found = Opponents(tmp_path, tmp_path / "gguf", runner, lambda: iter(runs), lambda run: ChatTarget(run))
+    assert [one.words for one in found.all("v2")] == [
+        "Voice (another trained model, version 3)",
+        "Orders (another trained model, version 1)",
+        "Support (another trained model)",
+    ]
+    assert all(one.is_run for one in found.all("v2"))
+
+
 def test_each_opponent_has_what_the_chat_opens(opponents: Opponents, exported: list[Job], tmp_path: Path) -> None:
     file, merged = (opponents.target(job.id) for job in exported[:2])
     assert file.gguf == tmp_path / exported[0].id / "orders-Q8_0.gguf"

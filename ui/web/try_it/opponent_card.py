@@ -14,7 +14,6 @@ from backend.hosting.policy import Feature
 from ui.services.app import App
 from ui.services.opponents import BASE, OWN, Opponent, Pair
 from ui.services.selection import Choice
-from ui.text import format as fmt
 from ui.web.browser_state import BrowserState, Inputs, Updates
 from ui.web.components import clickable, clicked
 from ui.web.errors import handler
@@ -76,17 +75,11 @@ def opponents(found: Sequence[Opponent], pair: Pair, folder: str) -> Markup:
     )
     elsewhere = Markup("<p>{}<br><code>{}</code></p>").format(ELSEWHERE, folder) if folder else components.EMPTY
     choose = components.text(NOTE, "small") + form if found else components.EMPTY
-    return components.fold(
-        f"Compared: {_words(pair.base)} with {_words(pair.tuned)}", choose, elsewhere, key="opponent"
-    )
+    return components.fold(f"Compared: {pair.base.words} with {pair.tuned.words}", choose, elsewhere, key="opponent")
 
 
 def _select(label: str, name: str, models: Sequence[Opponent], chosen: Opponent) -> Markup:
-    listed = components.options([(one.id, _words(one)) for one in models], chosen.id)
+    listed = components.options([(one.id, one.words) for one in models], chosen.id)
     return Markup('<label><span>{0}</span><select name="{1}" aria-label="{0}">{2}</select></label>').format(
         label, name, listed
     )
-
-
-def _words(one: Opponent) -> str:
-    return f"{fmt.shorten(one.name, 60)} ({one.what})" if one.id else one.what

@@ -100,6 +100,13 @@ def test_markup_in_texts_is_shown_not_run(piece: str) -> None:
     assert "<script" not in html
 
 
+@pytest.mark.parametrize(
+    ("version", "words"), [(1, "<strong>Orders</strong>"), (2, "<strong>Orders, version 2</strong>")]
+)
+def test_a_later_version_of_a_model_is_named_as_such(version: int, words: str) -> None:
+    assert words in components.run_line(RunInfo("run-a", "Orders", "SmolLM2", "orders.jsonl", 216, version))
+
+
 def test_an_import_is_called_reading_and_a_second_check_checking() -> None:
     now = DatasetProgress("orders.csv", "Reading", 0.5)
     assert "<h2>Reading orders.csv</h2>" in data_views.reading(now, True)
