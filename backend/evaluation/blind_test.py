@@ -8,6 +8,7 @@ its last question, or by `ended`.
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Self
@@ -22,6 +23,7 @@ from backend.records.specs import Record
 Vote = Literal["left", "right", "same"]
 VOTES: tuple[Vote, ...] = ("left", "right", "same")
 
+OTHER = "other"  # the model of another run, in place of a system
 _LONGEST = 40  # questions
 _REPEATED_FROM = 6  # only so many of the first are repeated, since a clear test may end after eight votes
 _APART = 3, 5  # questions from one to its repetition
@@ -70,8 +72,9 @@ class Revealed:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a test ended. systems: their names. wins: of each. better: the system that is shown to be better, 0 or 1.
-    repeated: questions that were asked twice; consistent: how many of them were answered the same way."""
+    """How a test ended. systems, other: as in `BlindTest`. wins: of each. better: the system that is shown to be
+    better, 0 or 1. repeated: questions that were asked twice; consistent: how many of them were answered the same
+    way."""
 
     systems: tuple[str, str]
     wins: tuple[int, int]
@@ -81,26 +84,29 @@ class Outcome:
     repeated: int
     consistent: int
     questions: tuple[Revealed, ...]
+    other: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """The verdict without the answers; `better` is the name of a system, None where no difference is shown."""
         better = None if self.better is None else self.systems[self.better]
-        names = ("systems", "wins", "same", "e_value")
+        names = ("systems", "other", "wins", "same", "e_value")
         return {**{name: getattr(self, name) for name in names}, "better": better}
 
 
 class BlindTest(Record):
-    """systems: their names in the report. votes: one for each of the first pairs. stopped: ended before its end."""
+    """systems: their names in the report. votes: one for each of the first pairs. stopped: ended before its end.
+    other: what the person calls the model OTHER."""
 
     systems: tuple[str, str]
     pairs: tuple[Pair, ...]
     votes: tuple[Vote, ...] = ()
     stopped: bool = False
+    other: str = ""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
         """A file may be damaged."""
-        if not set(self.systems) <= set(SYSTEMS):
+        if not set(self.systems) <= {*SYSTEMS, OTHER}:
             raise ValueError("unknown systems")
         for at, pair in enumerate(self.pairs):
             if pair.repeats is not None and not 0 <= pair.repeats < at:
@@ -165,10 +171,27 @@ class BlindTest(Record):
             repeated=len(again),
             consistent=sum(again),
             questions=tuple(Revealed(pair.question, pair.answers, choice) for pair, choice in first),
+            other=self.other,
         )
 
 
-def new_test(answers: Sequence[Mapping[str, Any]], systems: tuple[str, str], seed: int) -> BlindTest:
+def with_other(answers: Sequence[Mapping[str, Any]], others: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Those of `answers`, of a run's report, whose question also judged another run, each with that run's answer.
+
+    others: the answers of the other run's report. Neither run has learned from a question that judged it. A question
+    that was asked twice is left out, since a report does not tell which of two conversations it stands in.
+    """
+    theirs, ours = Counter(map(_asked, others)), Counter(map(_asked, answers))
+    found = {_asked(one): one["tuned"] for one in others}
+    once = {asked for asked, count in theirs.items() if count == ours[asked] == 1}
+    return [{**one, OTHER: found[_asked(one)]} for one in answers if _asked(one) in once]
+
+
+def _asked(answer: Mapping[str, Any]) -> tuple[str, str]:
+    return str(answer["question"]), str(answer["expected"])
+
+
+def new_test(answers: Sequence[Mapping[str, Any]], systems: tuple[str, str], seed: int, other: str = "") -> BlindTest:
     """A test of two systems with the answers of an evaluation's report; `seed` decides the order and the sides.
 
     One question of each cluster, since answers that depend on each other would count twice; none where both systems
@@ -177,16 +200,16 @@ def new_test(answers: Sequence[Mapping[str, Any]], systems: tuple[str, str], see
     draw = random.Random(seed)  # noqa: S311 (a person is to be kept from guessing, not an attacker)
     by_cluster: dict[object, Pair] = {}
     for answer in draw.sample(answers, len(answers)):
-        one, other = (str(answer[name]).strip() for name in systems)
-        if one.split() != other.split():
-            pair = Pair(question=answer["question"], answers=(one, other), swapped=draw.random() < 0.5)
+        first, second = (str(answer[name]).strip() for name in systems)
+        if first.split() != second.split():
+            pair = Pair(question=answer["question"], answers=(first, second), swapped=draw.random() < 0.5)
             by_cluster.setdefault(answer["cluster"], pair)
     pairs = list(by_cluster.values())[:_LONGEST]
     if not pairs:
         raise BadInput(
             "There is nothing to choose between.", "Both answered every question the same way.", "Choose two others."
         )
-    return BlindTest(systems=systems, pairs=tuple(_with_repetitions(pairs, draw)))
+    return BlindTest(systems=systems, pairs=tuple(_with_repetitions(pairs, draw)), other=other)
 
 
 def _with_repetitions(pairs: Sequence[Pair], draw: random.Random) -> list[Pair]:

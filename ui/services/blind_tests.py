@@ -5,17 +5,19 @@ from __future__ import annotations
 import logging
 import secrets
 import threading
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
-from backend.errors import BadInput, RunProblem
-from backend.evaluation.blind_test import VOTES, BlindTest, Outcome, Question, new_test
+from backend.errors import ApprenticeError, BadInput, RunProblem
+from backend.evaluation.blind_test import OTHER, VOTES, BlindTest, Outcome, Question, new_test, with_other
 from backend.files.json_file import read_json, write_json
 from jobs.runner import Runner
 from ui.services.evaluations import EvaluationService
+from ui.services.opponents import BASE, Opponent
 
 FILE = "blind_test.json"  # in the run's folder
 
@@ -30,15 +32,26 @@ class BlindTestService:
         self._lock = threading.Lock()
         self._outcomes: dict[str, tuple[Hashable, Outcome | None]] = {}  # by run, with the file's change token
 
-    def systems(self, run_id: str) -> list[str]:
-        """The systems that answered the questions of the run's latest evaluation; none without a readable one."""
+    def systems(self, run_id: str, other: Opponent = BASE) -> list[str]:
+        """The systems that answered the questions of the run's latest evaluation; none without a readable one.
+
+        other: another run, which is among them as OTHER if it was evaluated on some of the same questions.
+        """
         with suppress(RunProblem):  # the evaluation's own card reports it
             report = self._evaluations.latest_report(run_id)
-            return list(report["systems"]) if report else []
+            if report:
+                return [*report["systems"], *([OTHER] if self._with_other(report, other) else [])]
         return []
 
-    def start(self, run_id: str, first: str, second: str) -> None:
-        """Starts a test between two systems, in place of the one before.
+    def _with_other(self, report: Mapping[str, Any], other: Opponent) -> list[Mapping[str, Any]]:
+        """The answers of a report that also stand in that of another run; none for anything but a run."""
+        with suppress(ApprenticeError):
+            theirs = self._evaluations.latest_report(other.id) if other.is_run else None
+            return with_other(report["answers"], theirs["answers"]) if theirs else []
+        return []
+
+    def start(self, run_id: str, first: str, second: str, other: Opponent = BASE) -> None:
+        """Starts a test between two systems, in place of the one before. other: as for `systems`.
 
         Raises BadInput unless both answered in the latest evaluation, differ, and differed in an answer.
         """
@@ -47,9 +60,14 @@ class BlindTestService:
             raise BadInput(
                 "There are no answers to choose between.", "This model was not checked.", "Check it first."
             )
-        if first == second or not {first, second} <= set(report["systems"]):
+        answers, known = report["answers"], set(report["systems"])
+        if with_their_run := OTHER in (first, second):
+            answers = self._with_other(report, other)
+            known |= {OTHER} if answers else set()
+        if first == second or not {first, second} <= known:
             raise BadInput("Choose two different ones to compare.")
-        test = new_test(report["answers"], (first, second), secrets.randbits(64))
+        name = other.words if with_their_run else ""
+        test = new_test(answers, (first, second), secrets.randbits(64), name)
         with self._lock:
             self._write(run_id, test)
 

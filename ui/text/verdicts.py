@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from backend.evaluation.blind_test import Outcome
+from backend.evaluation.blind_test import OTHER, Outcome
 from backend.evaluation.statistics import least_provable_gain
 
 SYSTEMS = {
@@ -118,12 +118,20 @@ def trial_title(report: Mapping[str, Any]) -> str:
     return f"{SYSTEMS[report['best']]}: {score(report['best'], report)}, without training"
 
 
+def voted_on(ended: Outcome) -> tuple[str, str]:
+    """The two that a blind test compared."""
+    first, second = (ended.other if name == OTHER else SYSTEMS[name] for name in ended.systems)
+    return first, second
+
+
 def blind_test(ended: Outcome) -> str:
     """The verdict of a blind test in a sentence."""
     if ended.better is None:
         return f"Blind test: no difference shown, after {sum(ended.wins) + ended.same} choices."
     wins = f"{ended.wins[ended.better]} to {ended.wins[1 - ended.better]}"
-    return f"Blind test: {SYSTEMS[ended.systems[ended.better]].lower()} is better, by your choices ({wins})."
+    name = voted_on(ended)[ended.better]
+    name = name if ended.systems[ended.better] == OTHER else name.lower()
+    return f"Blind test: {name} is better, by your choices ({wins})."
 
 
 def forgetting(report: Mapping[str, Any]) -> str:

@@ -11,7 +11,17 @@ import pytest
 from pydantic import ValidationError
 
 from backend.errors import BadInput
-from backend.evaluation.blind_test import VOTES, BlindTest, Outcome, Pair, Question, Vote, new_test
+from backend.evaluation.blind_test import (
+    OTHER,
+    VOTES,
+    BlindTest,
+    Outcome,
+    Pair,
+    Question,
+    Vote,
+    new_test,
+    with_other,
+)
 from backend.evaluation.statistics import e_value
 
 SYSTEMS = ("tuned", "base")
@@ -59,6 +69,19 @@ class TestNewTest:
         assert {pair.question for pair in test.pairs} == {"Q3", "Q4", "Q5"}
         with pytest.raises(BadInput):
             new_test(same, SYSTEMS, 1)
+
+    def test_another_run_s_answers_are_those_to_questions_that_judged_both(self) -> None:
+        ours = [{**one, "expected": "A"} for one in answers(8)]
+        theirs = [{"question": f"Q{n}", "expected": "A", "tuned": f"theirs {n}"} for n in range(3, 11)]
+        theirs[0]["expected"] = "B"  # another example with the same question
+        theirs.append(theirs[1])  # nobody can tell which of the two it is
+        found = with_other(ours, theirs)
+        assert {one["question"]: one[OTHER] for one in found} == {f"Q{n}": f"theirs {n}" for n in (5, 6, 7)}
+        test = new_test(found, ("tuned", OTHER), 1, "Orders, version 1")
+        assert all(pair.answers[1] == f"theirs {pair.question[1:]}" for pair in test.pairs)
+        ended = outcome(voted(test, prefers("theirs")))
+        assert (ended.systems, ended.other, ended.wins) == (("tuned", OTHER), "Orders, version 1", (0, 3))
+        assert BlindTest.model_validate_json(test.model_dump_json()) == test
 
     def test_near_copies_are_asked_once(self) -> None:
         assert len(new_test(answers(8, cluster=1), SYSTEMS, 1).pairs) == 1

@@ -9,14 +9,19 @@ from typing import Any
 import pytest
 
 from backend.errors import BadInput, RunProblem
-from backend.evaluation.blind_test import Outcome, Question
+from backend.evaluation.blind_test import OTHER, Outcome, Question
 from tests.ui.fake_records import report
 from ui.services.blind_tests import FILE, BlindTestService
+from ui.services.opponents import BASE, Opponent
+from ui.text import verdicts
+
+OTHER_RUN = Opponent("run-b", "Orders", "another trained model, version 1", is_run=True)
 
 
-def service(folder: Path, found: dict[str, Any] | None = None) -> BlindTestService:
+def service(folder: Path, found: dict[str, Any] | None = None, **others: dict[str, Any]) -> BlindTestService:
+    """others: by run, its latest report; of every other run it is `found`."""
     runner: Any = SimpleNamespace(folder=lambda run_id: folder)
-    evaluations: Any = SimpleNamespace(latest_report=lambda run_id: found)
+    evaluations: Any = SimpleNamespace(latest_report=lambda run_id: others.get(run_id.replace("-", "_"), found))
     return BlindTestService(runner, evaluations)
 
 
@@ -71,6 +76,33 @@ def test_each_start_draws_sides_anew(tmp_path: Path) -> None:
 def test_only_two_systems_that_answered_can_be_compared(tmp_path: Path, first: str, second: str) -> None:
     with pytest.raises(BadInput):
         service(tmp_path, report()).start("run", first, second)
+
+
+def test_another_run_can_be_compared_where_the_same_questions_judged_both(tmp_path: Path) -> None:
+    theirs = report()
+    theirs["answers"] = [{**one, "tuned": "theirs"} for one in theirs["answers"][:3]]
+    tests = service(tmp_path, report(), run_b=theirs)
+    assert tests.systems("run", OTHER_RUN) == ["base", "tuned", OTHER]
+    tests.start("run", OTHER, "tuned", OTHER_RUN)
+    state = tests.state("run")
+    assert isinstance(state, Question)
+    assert state.total == 3
+    assert [state.left, state.right].count("theirs") == 1
+    tests.end("run")
+    ended = tests.outcome("run")
+    assert ended
+    assert (ended.systems, ended.other) == ((OTHER, "tuned"), OTHER_RUN.words)
+    assert verdicts.voted_on(ended) == ("Orders (another trained model, version 1)", "Your model")
+
+
+def test_a_model_that_was_not_checked_on_the_same_questions_can_t_be_compared(tmp_path: Path) -> None:
+    elsewhere = report()
+    elsewhere["answers"] = [{**one, "question": "Another one?"} for one in elsewhere["answers"]]
+    tests = service(tmp_path, report(), run_b=elsewhere)
+    for other in (OTHER_RUN, BASE, Opponent("file-1", "a.gguf", "a GGUF file")):
+        assert OTHER not in tests.systems("run", other)
+        with pytest.raises(BadInput):
+            tests.start("run", "tuned", OTHER, other)
 
 
 def test_without_an_evaluation_there_is_nothing_to_start(tmp_path: Path) -> None:

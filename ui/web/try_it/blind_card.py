@@ -9,9 +9,10 @@ from typing import Any
 import gradio as gr
 from markupsafe import Markup
 
-from backend.evaluation.blind_test import Outcome, Question, Revealed
+from backend.evaluation.blind_test import OTHER, Outcome, Question, Revealed
 from backend.evaluation.statistics import VERDICT_AT
 from ui.services.app import App
+from ui.services.opponents import BASE, Opponent
 from ui.services.selection import Choice
 from ui.text import format as fmt
 from ui.text import verdicts
@@ -28,6 +29,7 @@ LEAD = (
 )
 NO_ANSWERS = "Check your model first (above). Its answers are then shown here."
 SEEN = "Start before you read the answers above, which carry names. They are hidden while you choose."
+NOT_CHECKED = "{} was not checked on the same questions, so it is not among them."
 KEYS = "On the keyboard: 1 for the left one, 2 for the right one, 3 for no difference, U to undo."
 _CHOICES = (("left", "1 · Left is better"), ("right", "2 · Right is better"), ("same", "3 · No difference"))
 
@@ -47,8 +49,13 @@ class BlindCard:
         state = self.app.blind_tests.state(choice.run_id)
         if isinstance(state, Question):
             return {self.card: question(state)}
-        systems = self.app.blind_tests.systems(choice.run_id)
-        return {self.card: outcome(state, systems) if state else before(systems)}
+        other = self.other(choice)
+        systems = self.app.blind_tests.systems(choice.run_id, other)
+        return {self.card: outcome(state, systems, other) if state else before(systems, other)}
+
+    def other(self, choice: Choice) -> Opponent:
+        """The other run whose model was chosen to answer above; the base model where there is none."""
+        return next((one for one in self.app.results.pair(choice) if one.is_run), BASE)
 
     def signature(self, choice: Choice) -> Hashable:
         return self.app.blind_tests.change_token(choice.run_id) if choice.run_id else None
@@ -64,7 +71,8 @@ def build(app: App, state: BrowserState) -> BlindCard:
         do, value = clicked(event)
         if do == "start-blind":
             chosen = components.fields(value)
-            app.blind_tests.start(choice.run_id, chosen.get("first", ""), chosen.get("second", ""))
+            first, second = chosen.get("first", ""), chosen.get("second", "")
+            app.blind_tests.start(choice.run_id, first, second, card.other(choice))
         elif do == "end-blind":
             app.blind_tests.end(choice.run_id)
         elif do in ("vote", "undo-vote"):
@@ -81,23 +89,26 @@ def build(app: App, state: BrowserState) -> BlindCard:
     return card
 
 
-def before(systems: Sequence[str]) -> Markup:
-    """What a blind test is, and the two to choose. systems: those that answered the questions."""
+def before(systems: Sequence[str], other: Opponent = BASE) -> Markup:
+    """What a blind test is, and the two to choose. systems: those that answered the questions. other: the model that
+    was chosen to compare with."""
     if not systems:
         return components.card(TITLE, components.text(NO_ANSWERS, "small"), lead=LEAD)
-    return components.card(TITLE, components.text(SEEN, "small"), _start(systems, "Start"), lead=LEAD)
+    return components.card(TITLE, components.text(SEEN, "small"), _start(systems, other, "Start"), lead=LEAD)
 
 
-def _start(systems: Sequence[str], words: str) -> Markup:
+def _start(systems: Sequence[str], other: Opponent, words: str) -> Markup:
     names = [(name, verdicts.SYSTEMS[name]) for name in verdicts.SYSTEMS if name in systems]
+    names += [(OTHER, other.words)] if OTHER in systems else []
+    missing = NOT_CHECKED.format(other.words) if other.is_run and OTHER not in systems else ""
     select = Markup('<label><span>{0}</span><select name="{1}" aria-label="{0}">{2}</select></label>')
     return components.form(
         "start-blind",
         select.format("Compare", "first", components.options(names, "tuned")),
-        select.format("with", "second", components.options(names, "base")),
+        select.format("with", "second", components.options(names, OTHER if OTHER in systems else "base")),
         Markup('<button type="submit" class="btn firm">{}</button>').format(words),
         kind="choose-two",
-    )
+    ) + components.text(missing, "small")
 
 
 def question(shown: Question) -> Markup:
@@ -123,30 +134,30 @@ def question(shown: Question) -> Markup:
     )
 
 
-def outcome(ended: Outcome, systems: Sequence[str]) -> Markup:
-    """The verdict, the counts, and every answer with its name. systems: those that a new test can compare."""
-    one, other = (verdicts.SYSTEMS[name] for name in ended.systems)
+def outcome(ended: Outcome, systems: Sequence[str], other: Opponent = BASE) -> Markup:
+    """The verdict, the counts, and every answer with its name. systems, other: what a new test can compare."""
+    first, second = verdicts.voted_on(ended)
     lines = [
-        (one, f"preferred {fmt.count(ended.wins[0], 'time')}", ""),
-        (other, f"preferred {fmt.count(ended.wins[1], 'time')}", ""),
+        (first, f"preferred {fmt.count(ended.wins[0], 'time')}", ""),
+        (second, f"preferred {fmt.count(ended.wins[1], 'time')}", ""),
         ("No difference", fmt.count(ended.same, "time"), ""),
         ("Evidence", f"{ended.e_value:.1f}", f"e-value; {VERDICT_AT:.0f} or more shows a difference"),
     ]
     if ended.repeated:
         consistent = f"{ended.consistent} of {ended.repeated}"
         lines.append(("Questions asked twice", consistent, "answered the same way, with the sides swapped"))
-    answers = components.join(_revealed(shown, (one, other)) for shown in ended.questions)
+    answers = components.join(_revealed(shown, (first, second)) for shown in ended.questions)
     fold = components.fold(
         f"Who wrote which, {fmt.count(len(ended.questions), 'question')}",
         Markup('<div class="samples report">{}</div>').format(answers),
         key="blind-answers",
     )
-    again = _start(systems, "Start another") if systems else components.EMPTY
+    again = _start(systems, other, "Start another") if systems else components.EMPTY
     return components.card(TITLE, _verdict(ended), components.rows(lines), fold, again)
 
 
 def _verdict(ended: Outcome) -> Markup:
-    names = [verdicts.SYSTEMS[name] for name in ended.systems]
+    names = verdicts.voted_on(ended)
     if ended.better is None:
         more = "Your choices may still be chance. With more examples set aside, a test has more questions."
         return components.alert("calm", "No difference shown", more)

@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
-from backend.evaluation.blind_test import Outcome, Question, Revealed
+from backend.evaluation.blind_test import OTHER, Outcome, Question, Revealed
 from jobs.records import State
 from tests.ui.conftest import answer, page_of
 from tests.ui.fake_records import job
 from tests.ui.fake_services import FakeApp
+from ui.services.opponents import Opponent
 from ui.services.selection import Choice
 from ui.text import verdicts
 from ui.web.page import Page
@@ -131,8 +132,27 @@ def test_the_counts_and_the_choices_are_shown() -> None:
     assert "<form" in html
 
 
+def test_the_model_that_was_chosen_to_compare_with_is_chosen_here_too() -> None:
+    other = Opponent("run-b", "Orders", "another trained model, version 1", is_run=True)
+    html = blind_card.before(["base", "tuned", OTHER], other)
+    assert f'value="{OTHER}" selected>{other.words}' in html
+    assert 'value="tuned" selected' in html
+    html = blind_card.before(["base", "tuned"], other)
+    assert blind_card.NOT_CHECKED.format(other.words) in html
+    assert 'value="base" selected' in html
+    assert "not checked" not in blind_card.before(["base", "tuned"])
+
+
+def test_the_verdict_on_another_run_has_its_name() -> None:
+    found = ended(systems=("tuned", OTHER), other="Orders (version 1)", better=1, wins=(0, 8))
+    assert "Orders (version 1) is better" in blind_card.outcome(found, [])
+    assert verdicts.blind_test(found) == "Blind test: Orders (version 1) is better, by your choices (8 to 0)."
+
+
 def test_text_from_people_and_models_is_escaped() -> None:
     shown = blind_card.question(Question(1, 3, EVIL, EVIL, EVIL, True))
     shown += blind_card.outcome(ended(questions=(Revealed(EVIL, (EVIL, EVIL), 1),)), ["tuned"])
+    other = Opponent("run-b", EVIL, EVIL, is_run=True)
+    shown += blind_card.before(["base", OTHER], other) + blind_card.before(["base"], other)
     assert "<img" not in shown
-    assert shown.count("&lt;img") == 6
+    assert shown.count("&lt;img") == 12
