@@ -15,7 +15,7 @@ from backend.evaluation.items import items_from
 from backend.evaluation.measures import choose_measure
 from backend.records.specs import Trainer
 from ui.records.data import DatasetFiles, DatasetState
-from ui.services.samples import held_out_conversations
+from ui.services.samples import held_out_conversations, sample_questions
 from ui.text import verdicts
 
 _ENOUGH = 500  # training answers to know their form by
@@ -104,6 +104,6 @@ def provable(checked: CheckedDataset, split: Split) -> str:
     learned = [rows[i].messages[-1] for i in split.train[:_ENOUGH] if rows[i].messages]
     if not items or choose_measure([*learned, *(item.expected for item in items)]).graded:
         return ""
-    added = len(judging) - sum(bool(rows[i].messages) for i in split.judging)
+    added = len(sample_questions(checked))
     sample = f"The sample's {added} extra questions judge the result too." if added else ""
     return " ".join(filter(None, (sample, verdicts.provable(len({item.cluster for item in items})))))

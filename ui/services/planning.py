@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -57,6 +58,8 @@ class PlanningService:
         plan = training_plan.plan(checked, split, entry, why_not, settings, hardware, rates)
         if version:
             judging = len(self._roles(checked, version).judging.intersection(split.judging))  # corrected rows train
+            with suppress(OSError, ValueError):  # the check of the next version says what is damaged
+                judging += samples.judged_before(checked, version.folder)
             plan = replace(plan, changes=division.changes(checked.rows, version.before, judging))
         if why_not:
             return plan

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from backend.datasets.conversation import question
+from backend.datasets.conversation import SYSTEM, question
 from backend.datasets.corrected import corrected_among
 from backend.datasets.dataset import CheckedDataset
 from backend.datasets.edits import with_instruction
@@ -77,13 +77,28 @@ def held_out_conversations(checked: CheckedDataset, split: Split) -> list[list[M
 
     A person's own validation file takes precedence over a sample's.
     """
-    rows, source = checked.rows, checked.original.source
-    found = [rows[i].messages for i in split.judging if rows[i].messages]
+    rows = checked.rows
+    return [*sample_questions(checked), *(rows[i].messages for i in split.judging if rows[i].messages)]
+
+
+def sample_questions(checked: CheckedDataset) -> list[list[Message]]:
+    """The held-out conversations of the sample that these examples are; none for other examples."""
+    source = checked.original.source
     for sample in SAMPLES if checked.validation is None else ():
         if (source.file_sha256 or source.sha256) == hashlib.sha256(sample.path.read_bytes()).hexdigest():
-            own = _not_corrected(_instructed(_read(sample.held_out), checked), rows)
-            found = [*own, *found]
-    return found
+            return _not_corrected(_instructed(_read(sample.held_out), checked), checked.rows)
+    return []
+
+
+def judged_before(checked: CheckedDataset, run_folder: Path) -> int:
+    """How many of the sample's questions also judged an earlier run. Raises OSError, ValueError for damaged files."""
+    own = sample_questions(checked)
+    before = [_without_instruction(one) for one in read_conversations(run_folder, "held_out")] if own else []
+    return sum(_without_instruction(one) in before for one in own)
+
+
+def _without_instruction(messages: Sequence[Message]) -> list[Message]:
+    return [message for message in messages if message["role"] not in SYSTEM]
 
 
 def _instructed(conversations: list[list[Message]], checked: CheckedDataset) -> list[list[Message]]:

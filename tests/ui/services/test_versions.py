@@ -14,7 +14,7 @@ from backend.models.local import learned
 from backend.records.specs import TrainSettings
 from backend.runs import division, start
 from backend.runs.conversations import read_conversations
-from backend.settings import Workspace
+from backend.settings import SAMPLES, Workspace
 from jobs.folder import JobFolder
 from jobs.records import State
 from tests.backend.synthetic import make_adapter
@@ -227,3 +227,14 @@ def test_only_a_number_of_passes_is_accepted(app: App) -> None:
     for sent in ('{"epochs": "many"}', "{}", "x"):
         with pytest.raises(BadInput):
             epochs(sent)
+
+
+def test_a_sample_s_own_questions_judge_both_versions(app: App) -> None:
+    data_id = app.datasets.add(SAMPLES / "orders.jsonl", "orders.jsonl")
+    version = app.versions.next(trained(app, data_id))
+    corrected = read_conversations(version.folder, "held_out")[0]
+    app.corrections.add(version.parent, corrected[:-1], '{"intent": "other"}', "{}")
+    changes = app.planning.plan(data_id, "", TrainSettings(), version).changes
+    assert changes is not None
+    assert (changes.new, changes.gone) == (1, 0)
+    assert changes.judging == app.evaluations.questions(version.parent) - 1

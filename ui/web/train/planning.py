@@ -12,6 +12,7 @@ from markupsafe import Markup
 from backend.records.specs import TrainSettings
 from backend.runs.division import Changes
 from backend.runs.next_version import NextVersion
+from jobs.records import Job
 from ui.services.app import App
 from ui.services.overrides import apply_overrides
 from ui.services.planning import default_name
@@ -104,14 +105,18 @@ class Planning:
 
     def _first(self) -> str:
         """What is trained before a run that begins now."""
-        first = [job.name for job in self.app.runs.unfinished()]
+        first = [job.name for job in self._before()]
         if len(first) > 1:
             return f"{len(first)} other runs go first, one at a time."
         return f"{fmt.shorten(first[0], 40)} is trained first; this one begins after it." if first else ""
 
     def _going(self) -> Markup:
         """The runs that go before this one, each with a button that opens it."""
-        return plan_view.going([(job.id, job.name) for job in self.app.runs.unfinished()])
+        return plan_view.going([(job.id, job.name) for job in self._before()])
+
+    def _before(self) -> list[Job]:
+        """The runs that go before one that begins now, in their order."""
+        return sorted(self.app.runs.unfinished(), key=lambda job: (job.queued, job.id))
 
     def _fetching(self, choice: Choice) -> Markup:
         """How to get the chosen model, if it is not on this computer yet."""
