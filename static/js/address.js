@@ -21,8 +21,12 @@ window.addEventListener('popstate', () => {
   follow();
 });
 
-// A button leads to another tab, unless a quick person has left its own by then.
-const lead = (from, to) => { if (openTab() === from) buttonOf(to).click(); };
+// A button leads to the beginning of another tab, unless a quick person has left its own by then.
+const lead = (from, to) => {
+  if (openTab() !== from) return;
+  buttonOf(to).click();
+  window.scrollTo({ top: 0 });
+};
 const toTop = (tab) => { if (openTab() === tab) window.scrollTo({ top: 0 }); };
 
 // A new signature of the open tab, for the one component that fetches that tab; the time, so that it differs from the

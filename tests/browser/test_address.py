@@ -79,10 +79,14 @@ def test_going_back_does_not_scroll_and_keeps_what_else_the_address_says(open_pa
 
 
 def test_a_button_that_leads_on_is_a_step_too(open_page: Opens, drawn_page: str) -> None:
-    page = open_page(drawn_page)
+    page = open_page(drawn_page, height=500)
     take_sample(page)
+    go(page, "train")
+    go(page, "data")
+    page.evaluate("window.scrollTo(0, document.body.scrollHeight)")
     page.click("#to-train")
     is_open(page, "train")
+    assert heading(page) >= 0, "a step begins at its top"
     page.go_back()
     is_open(page, "data")
 

@@ -180,7 +180,8 @@ class Running:
             state.listen(part.click, retry, outputs)
         state.listen(self.again.click, another, outputs)
         one_by_one: dict[str, Any] = {"concurrency_id": "settings", "concurrency_limit": 1}
-        state.listen(self.onward.click, follow_up, outputs, **one_by_one)
+        led_on = state.listen(self.onward.click, follow_up, outputs, **one_by_one)
+        led_on.success(None, None, None, js="() => apprentice.address.toTop('train')", **PRIVATE)
 
 
 def build(app: App, line: gr.HTML) -> Running:
