@@ -98,6 +98,7 @@ def against_parent(report: Mapping[str, Any]) -> tuple[str, str] | None:
     one = {**report, **parent}  # the same measure, on fewer questions
     version = f"version {parent['version']}"
     found = f"{score('tuned', one)}, {version} {score('parent', one)}, on the same questions."
+    found = found[:1].upper() + found[1:]
     if parent["left_out"]:
         were, them = ("was", "it") if parent["left_out"] == 1 else ("were", "them")
         found += f" {parent['left_out']} of the questions {were} left out because one of the two learned from {them}."

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from tests.ui.fake_records import against_parent
 from ui.text import verdicts
 from ui.web.try_it import verdict_card
 
@@ -59,3 +60,12 @@ def test_the_prompt_is_mentioned_once_it_was_measured(against: str) -> None:
 def test_every_verdict_and_measure_has_words() -> None:
     assert len({verdicts.title(report(one)) for one in ("better", "no_difference_shown", "worse")}) == 3
     assert set(verdicts.MEASURES) == {"preference", "tool_call", "json", "label", "exact", "chrf"}
+
+
+@pytest.mark.parametrize(
+    ("measure", "words"), [("json", "6 of 7 right, version 1 4 of 7"), ("chrf", "Similarity 0.86, ")]
+)
+def test_the_comparison_of_two_versions_is_a_sentence(measure: str, words: str) -> None:
+    found = verdicts.against_parent({**report("better", measure=measure), **against_parent("better")})
+    assert found is not None
+    assert found[1].startswith(words)
