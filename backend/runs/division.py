@@ -53,18 +53,22 @@ def divided(
 
 @dataclass(frozen=True)
 class Changes:
-    """How examples differ from those of the version before: how many are new (or edited) or gone (or edited), and how
-    many are set aside because they, or near-copies of them, judged that version."""
+    """How examples differ from those of the version before: how many are new (or edited) or gone (or edited), how
+    many are set aside because they, or near-copies of them, judged that version, and how many were set aside, and are
+    learned now because the answer to their question was corrected."""
 
     new: int
     gone: int
     judging: int
+    moved: int = 0
 
 
-def changes(rows: Sequence[Row], before: Sequence[Divided], judging: int) -> Changes:
-    """judging: as in `Changes`, from `roles`."""
+def changes(rows: Sequence[Row], before: Sequence[Divided], judging: int, train: Sequence[int] = ()) -> Changes:
+    """judging: as in `Changes`, from `roles`. train: the positions of `rows` that are learned."""
     now, then = Counter(map(_text, rows)), Counter(_text(one.row) for one in before if not one.gone)
-    return Changes((now - then).total(), (then - now).total(), judging)
+    aside = {_text(one.row) for one in before if one.side != "train" and not one.gone}
+    moved = sum(_text(rows[i]) in aside for i in train)
+    return Changes((now - then).total(), (then - now).total(), judging, moved)
 
 
 def held_out_digest(run_folder: Path) -> str:

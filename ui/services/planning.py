@@ -60,7 +60,8 @@ class PlanningService:
             judging = len(self._roles(checked, version).judging.intersection(split.judging))  # corrected rows train
             with suppress(OSError, ValueError):  # the check of the next version says what is damaged
                 judging += samples.judged_before(checked, version.folder)
-            plan = replace(plan, changes=division.changes(checked.rows, version.before, judging))
+            found = division.changes(checked.rows, version.before, judging, split.train)
+            plan = replace(plan, changes=found)
         if why_not:
             return plan
         rows = plan.train_rows, plan.validation_rows, plan.longest

@@ -13,7 +13,7 @@ from backend.advice.diagnose import Verdict
 from backend.errors import ApprenticeError, RunProblem, WorkspaceProblem
 from backend.hosting.policy import HOME, Policy
 from backend.models import catalogue, local
-from backend.records.specs import RunSpec
+from backend.records.specs import ModelRef, RunSpec
 from backend.runs import about, division
 from backend.runs.about import About
 from backend.settings import Workspace
@@ -162,7 +162,7 @@ class RunService:
     def info(self, run_id: str) -> RunInfo:
         job, spec = self.job(run_id), self.spec(run_id)
         version = spec.descent.version if spec.descent else 1
-        return RunInfo(job.id, job.name, _model_name(spec.model.id), spec.data.name, spec.data.train_rows, version)
+        return RunInfo(job.id, job.name, _model_name(spec.model), spec.data.name, spec.data.train_rows, version)
 
     def details(self, run_id: str) -> RunDetails:
         """A run with the settings it actually used, which may need less memory than the planned ones."""
@@ -238,9 +238,9 @@ class RunService:
         return self._speeds[run_id]
 
 
-def _model_name(model_id: str) -> str:
-    """The model's display name; its id when the catalogue does not have it."""
+def _model_name(model: ModelRef) -> str:
+    """The model's display name: of one that the catalogue does not have its id, or the name of its folder."""
     try:
-        return catalogue.find(model_id).name
+        return catalogue.find(model.id).name
     except ApprenticeError:
-        return model_id
+        return model.path.name if local.is_local(model.id) else model.id

@@ -238,3 +238,26 @@ def test_a_sample_s_own_questions_judge_both_versions(app: App) -> None:
     assert changes is not None
     assert (changes.new, changes.gone) == (1, 0)
     assert changes.judging == app.evaluations.questions(version.parent) - 1
+
+
+def test_a_corrected_example_that_was_set_aside_is_named(app: App, tmp_path: Path) -> None:
+    """Also where the answer that was expected is accepted as it is."""
+    data_id = dataset(app, tmp_path)
+    version = app.versions.next(trained(app, data_id))
+    *asked, expected = read_conversations(version.folder, "held_out")[0]
+    before = app.planning.plan(data_id, "", TrainSettings(), version).changes
+    app.corrections.add(version.parent, asked, str(expected["content"]), "I don't know.")
+    after = app.planning.plan(data_id, "", TrainSettings(), version).changes
+    assert before is not None
+    assert after is not None
+    assert (before.moved, after.moved, after.new, after.gone) == (0, 1, 0, 0)
+    assert after.judging == before.judging - 1
+
+
+def test_a_model_from_a_folder_is_named_after_it(app: App, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run_id = trained(app, dataset(app, tmp_path))
+    spec = app.runs.spec(run_id)
+    for model_id, name in (("local/gemma-3f2a1c", "gemma"), ("someone/gemma", "someone/gemma")):
+        model = spec.model.model_copy(update={"id": model_id, "path": tmp_path / "gemma"})
+        monkeypatch.setattr(app.runs, "spec", lambda _, model=model: spec.model_copy(update={"model": model}))
+        assert app.runs.info(run_id).model_name == name

@@ -83,6 +83,9 @@ def compared(changes: Changes, before_it: int) -> str:
         parts.append(f"{fmt.number(changes.new)} of your examples {_are(changes.new)} new or changed")
     if changes.gone:
         parts.append(f"{fmt.number(changes.gone)} of its examples {_are(changes.gone)} gone or changed")
+    if changes.moved:
+        was = "was" if changes.moved == 1 else "were"
+        parts.append(f"{fmt.count(changes.moved, 'example')} that {was} set aside {_are(changes.moved)} now learned")
     since = f"Since version {before_it}, {fmt.listed(parts)}." if parts else "It learned from these same examples."
     if changes.judging:
         some = fmt.count(changes.judging, "example that judged", "examples that judged")
