@@ -39,6 +39,15 @@ def test_versions_are_listed_together_with_their_scores() -> None:
     assert "Continues v1." in shown
 
 
+def test_the_buttons_of_each_version_name_it() -> None:
+    runs = versions()
+    same = [replace(run, info=replace(run.info, name="Orders")) for run in runs if run.info.id != "run-c"]
+    html = listing(same, "run-b", 0.0)
+    assert 'aria-label="Open Orders, version 1"' in html
+    assert 'aria-label="Open Orders, version 2"' in html
+    assert 'aria-label="Compare Orders, version 1 with Orders, version 2"' in html
+
+
 def test_a_single_version_has_no_number() -> None:
     runs = [run for run in versions() if run.info.id == "run-c"]
     assert "v1" not in text_of(listing(runs, "", 0.0))
@@ -72,7 +81,8 @@ def test_the_verdict_of_a_blind_test_is_shown() -> None:
     )
     assert "no difference" in text_of(listing(versions(), "", 0.0, votes={"run-a": same}))
     assert won.to_json() == {
-        "systems": ("tuned", "base"), "wins": (8, 0), "same": 0, "e_value": won.e_value, "better": "tuned",
+        "systems": ("tuned", "base"), "other": "", "wins": (8, 0), "same": 0, "e_value": won.e_value,
+        "better": "tuned",
     }  # fmt: skip
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from typing import Any
 
 from markupsafe import Markup
@@ -33,7 +32,7 @@ def listing(
     evaluation; votes: how its blind test ended.
     """
     lines = lines_of_descent(runs)
-    opened = next((run.info.name for run in chain(*lines) if run.info.id == open_id), "")
+    opened = next((_name(run, line) for line in lines for run in line if run.info.id == open_id), "")
     context = _Context(open_id, opened, compared_id, now, evaluations or {}, votes or {})
     cells = [_line(run, line, context) for line in lines for run in line]
     if not cells:
@@ -72,6 +71,11 @@ def lines_of_descent(runs: Iterable[RunSummary]) -> list[list[RunSummary]]:
     return list(found.values())
 
 
+def _name(run: RunSummary, line: Sequence[RunSummary]) -> str:
+    """The name of a run, with its version where there is more than one."""
+    return f"{run.info.name}, version {run.version}" if len(line) > 1 else run.info.name
+
+
 @dataclass(frozen=True)
 class _Context:
     """opened: the name of the open run, "" without one."""
@@ -105,7 +109,7 @@ def _line(run: RunSummary, line: Sequence[RunSummary], context: _Context) -> tup
         components.badge(*fmt.state(run.state.value)),
         _losses(run.losses),
         fmt.when(run.created, context.now),
-        components.acts(*_acts(run, context)),
+        components.acts(*_acts(run, line, context)),
     )
 
 
@@ -135,8 +139,9 @@ def _descent(run: RunSummary, line: Sequence[RunSummary]) -> str:
     return f"Continues {before}." if run.descent.weights else f"Follows {before}, from the base model again."
 
 
-def _acts(run: RunSummary, context: _Context) -> Iterator[Markup]:
-    state, run_id, name = str(run.state.value), run.info.id, run.info.name
+def _acts(run: RunSummary, line: Sequence[RunSummary], context: _Context) -> Iterator[Markup]:
+    state, run_id = str(run.state.value), run.info.id
+    name = _name(run, line)
     yield components.button("Open", "open", run_id, "firm", f"Open {name}")
     if context.opened and run_id != context.open_id:
         words = "Stop comparing" if run_id == context.compared_id else "Compare"
