@@ -41,6 +41,7 @@ _AGAINST = {
     "no_difference_shown": "No clear difference from",
     "worse": "Worse than",
 }
+_WORDED = {**_AGAINST, "better": "Worded more like your answers than", "worse": "Worded less like your answers than"}
 _PROMPTS = {
     "better": "It is also better than the base model with the best prompt that was found.",
     "as_good": "With a good prompt, or examples in it, the base model does at least as well without training.",
@@ -104,7 +105,8 @@ def against_parent(report: Mapping[str, Any]) -> tuple[str, str] | None:
         found += f" {parent['left_out']} of the questions {were} left out because one of the two learned from {them}."
     if report["against_parent"] == "no_difference_shown" and not graded(report):
         found += _provable(parent)
-    return f"{_AGAINST[report['against_parent']]} {version}", found
+    against = _WORDED if report["main_measure"] == "chrf" else _AGAINST
+    return f"{against[report['against_parent']]} {version}", found
 
 
 def _provable(report: Mapping[str, Any]) -> str:

@@ -43,6 +43,12 @@ def test_wording_that_is_alike_is_not_called_good() -> None:
     assert "wording" in verdicts.detail(graded)
     assert verdicts.title(graded) != verdicts.title(report("better"))
     assert (verdict_card.tone(graded), verdict_card.tone(report("better"))) == ("calm", "good")
+    version = {**graded, **against_parent("better")}
+    assert verdict_card.tone(version, "against_parent") == "calm"
+    assert "Worded more like your answers than version 1" in verdict_card.against_parent(version)
+    right = {**report("better"), **against_parent("better")}
+    assert verdict_card.tone(right, "against_parent") == "good"
+    assert "Better than version 1" in verdict_card.against_parent(right)
 
 
 def test_what_so_few_examples_can_prove_is_said_where_nothing_is_shown() -> None:

@@ -19,9 +19,10 @@ def alert(report: Mapping[str, Any]) -> Markup:
     return components.alert(tone(report), verdicts.title(report), verdicts.detail(report), report["next"])
 
 
-def tone(report: Mapping[str, Any]) -> str:
-    """Green only for answers that are right: wording that is alike may say something false."""
-    found = TONES[report["verdict"]]
+def tone(report: Mapping[str, Any], verdict: str = "verdict") -> str:
+    """Green only for answers that are right: wording that is alike may say something false. verdict: which one of the
+    report."""
+    found = TONES.get(report[verdict], "calm")
     return "calm" if found == "good" and report["main_measure"] == "chrf" else found
 
 
@@ -44,7 +45,7 @@ def verdict(report: Mapping[str, Any]) -> Markup:
 def against_parent(report: Mapping[str, Any]) -> Markup:
     """How the model compares with the previous version; empty for a first version."""
     found = verdicts.against_parent(report)
-    return components.alert(TONES.get(report["against_parent"], "calm"), *found) if found else components.EMPTY
+    return components.alert(tone(report, "against_parent"), *found) if found else components.EMPTY
 
 
 def systems(report: Mapping[str, Any]) -> Markup:
