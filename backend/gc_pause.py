@@ -6,6 +6,8 @@ import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+_found_frozen = False
+
 
 @contextmanager
 def without_gc() -> Iterator[None]:
@@ -20,7 +22,15 @@ def without_gc() -> Iterator[None]:
         yield
     finally:
         if was_enabled:
-            if not gc.get_freeze_count():
+            if not _frozen_by_others():
                 gc.freeze()
                 gc.unfreeze()
             gc.enable()
+
+
+def _frozen_by_others() -> bool:
+    """Whether somebody froze objects. Counting them takes long where they are millions, so once they are known to be
+    there, they are not counted again."""
+    global _found_frozen
+    _found_frozen = _found_frozen or gc.get_freeze_count() > 0
+    return _found_frozen
