@@ -130,7 +130,7 @@ def _work_through(app: App, options: argparse.Namespace, document: str, gguf: Pa
                 last = ask(about(again[0], options.prompt))
                 text, how, finish, stopped = last["text"], SUMMARIZED, last["finish"], False
                 tokens += last["tokens"]
-        else:
+        elif again:
             how = TOO_LONG
     say(how)
     answered = [{name: one[name] for name in ("text", "tokens", "finish")} for one in answers]

@@ -134,7 +134,9 @@ class ChatSession:
         self, conversations: Mapping[str, Messages], others: Collection[str], sampling: dict[str, Any]
     ) -> Iterator[tuple[str, Chunk]]:
         """The chunks of both answers with their panes, in turn. others: the panes of other models."""
-        streams = [self._other_chunks(pane, conversations[pane], sampling) for pane in others]
+        streams = [
+            self._other_chunks(pane, asked, sampling) for pane, asked in conversations.items() if pane in others
+        ]
         own = {pane: messages for pane, messages in conversations.items() if pane not in others}
         if own:
             streams.append((chunk.pane, chunk) for chunk in self._chat.ask_each(own, **sampling))

@@ -91,22 +91,23 @@ class DocumentService:
             wholes = {pane: _whole(pane, done[pane], how) for pane in PANES}
             if how == "summarize" and len(pieces) > 1 and not _stopped(wholes.values()):
                 again = {pane: self.pieces(run_id, wholes[pane].text, words, instruction, longest) for pane in PANES}
-                if all(len(parts) == 1 for parts in again.values()):
-                    asked = {pane: _messages(about(again[pane][0], words), instruction) for pane in PANES}
-                    wholes = yield from self._summary(run_id, asked, sampling, wholes)
-                else:
-                    wholes = {pane: whole._replace(how=TOO_LONG) for pane, whole in wholes.items()}
+                wholes |= {pane: wholes[pane]._replace(how=TOO_LONG) for pane in PANES if len(again[pane]) > 1}
+                short = {pane: parts[0] for pane, parts in again.items() if len(parts) == 1}
+                if short:
+                    asked = {pane: _messages(about(text, words), instruction) for pane, text in short.items()}
+                    summaries = yield from self._summary(run_id, asked, sampling, {p: wholes[p] for p in short})
+                    wholes |= summaries
             yield from wholes.values()
 
     def _summary(
         self, run_id: str, asked: dict[str, Any], sampling: dict[str, Any], wholes: dict[str, Whole]
     ) -> Generator[Part, None, dict[str, Whole]]:
-        """Yields the growing summaries; returns them, or the answers to the pieces after a stop."""
+        """Yields the growing summaries of `wholes`; returns them, or `wholes` after a stop."""
         yield Piece(1, 0)
-        last = yield from self._ask(run_id, asked, sampling, {pane: [] for pane in PANES})
+        last = yield from self._ask(run_id, asked, sampling, {pane: [] for pane in wholes})
         if _stopped(last.values()):
             return {pane: whole._replace(finish="stopped") for pane, whole in wholes.items()}
-        return {pane: Whole(pane, last[pane].text, last[pane].finish, SUMMARIZED) for pane in PANES}
+        return {pane: Whole(pane, last[pane].text, last[pane].finish, SUMMARIZED) for pane in wholes}
 
     def _ask(
         self, run_id: str, asked: dict[str, Any], sampling: dict[str, Any], done: dict[str, list[Answer]]

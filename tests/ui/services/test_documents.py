@@ -128,6 +128,30 @@ def test_answers_too_long_for_a_summary_follow_each_other(models: Models) -> Non
     assert (tuned.how, tuned.text.count("SAY IT")) == (TOO_LONG, 3)
 
 
+def summarized(models: Models) -> list[Whole]:
+    """Of a document where the answers of the base model together are too long, those of the trained one not."""
+
+    def pieces(run_id: str, text: str, *rest: Any) -> list[str]:
+        return text.split("|") if text == TEXT else ["a", "b"] if "BASE" in text else [text]
+
+    documents = service(models)
+    documents.pieces = pieces  # type: ignore[method-assign]
+    found = documents.answers("run-1", TEXT, "Say it", "", "summarize")
+    return [part for part in found if isinstance(part, Whole)]
+
+
+def test_a_model_whose_answers_are_too_long_keeps_no_other_from_its_summary(models: Models) -> None:
+    base, tuned = summarized(models)
+    assert [list(asked) for asked in models.asked] == [["base", "tuned"]] * 3 + [["tuned"]]
+    assert (base.how, base.text.count("SAY IT"), base.finish) == (TOO_LONG, 3, "end")
+    assert (tuned.how, tuned.finish) == (SUMMARIZED, "end")
+
+
+def test_a_stop_during_one_summary_leaves_the_other_models_answers_complete() -> None:
+    base, tuned = summarized(Models(stop_at=4))
+    assert (base.how, base.finish, tuned.finish) == (TOO_LONG, "end", "stopped")
+
+
 def test_one_piece_needs_no_combining(models: Models) -> None:
     tuned = parts(models, "summarize", "one")[-1]
     assert len(models.asked) == 1

@@ -203,6 +203,12 @@ def test_another_model_answers_in_the_place_of_the_trained_one(session: Session)
     assert session.engine("run-a") == "engine of own and engine of right"
 
 
+def test_one_pane_can_be_asked_alone(session: Session) -> None:
+    parts = list(session.answers(TARGET, {"base": []}, {"tuned": FILE}))
+    assert {part.pane: part.text for part in parts if isinstance(part, Answer)} == {"base": "own"}
+    assert session.right.asked == []
+
+
 def test_two_other_models_answer_and_the_runs_own_gives_its_memory_back(session: Session) -> None:
     session.ends()
     assert session.ends(base=FILE, tuned=SECOND) == {"base": "left", "tuned": "right"}
