@@ -15,7 +15,10 @@ from ui.web.components import html
 from ui.web.html import components
 
 TITLE = "Ask about a long text"
-HOW = "It is split into pieces as long as your examples; your question is asked about each piece."
+HOW = (
+    "It is split into pieces as long as your longest examples; your question is asked about each piece. A model that "
+    "learned to answer one message at a time gives one answer to a piece that holds several."
+)
 _WAYS = {
     "auto": "Automatic: JSON answers become one list",
     "join": "One after another",
