@@ -34,6 +34,20 @@ apprentice.onRedraw(() => {
   if (button) { button.focus({ preventScroll: true }); last = ''; }
 });
 
+// The fields for the name of a model open above the list, which may be far up: they come into view, ready to type.
+let naming = false;
+document.addEventListener('click', (event) => {
+  const button = event.target.closest('button[data-do]');
+  if (button) naming = button.dataset.do === 'name';
+});
+apprentice.onRedraw(() => {
+  const name = naming && document.querySelector('#run-names :is(input, textarea)');
+  if (!name?.offsetParent) return;
+  naming = false;
+  document.getElementById('run-names').scrollIntoView({ block: 'center' });
+  name.focus({ preventScroll: true });
+});
+
 // In a frame of another site, browsers leave the page's cookie out of what the attribute `download` asks for (seen in
 // Chromium 156). The server sends every file as an attachment, so the link alone downloads it as well.
 document.addEventListener('click', (event) => {

@@ -109,3 +109,14 @@ def test_an_address_that_names_no_step_opens_the_first(open_page: Opens, drawn_p
         assert page.locator("#tab-start-button").get_attribute("aria-selected") == "true"
         go(page, "data")
         assert re.search(r"#data$", page.url)
+
+
+def test_the_fields_to_rename_a_model_come_into_view(open_page: Opens, drawn_page: str) -> None:
+    page = open_page(drawn_page, width=390, height=500)
+    go(page, "runs")
+    page.locator("#run-list button[data-do=name]").last.click()
+    page.wait_for_function("document.querySelector('#run-names')?.contains(document.activeElement)")
+    top, bottom = page.evaluate(
+        "(({ top, bottom }) => [top, bottom])(document.activeElement.getBoundingClientRect())"
+    )
+    assert 0 <= top < bottom <= 500
