@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
+import shutil
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
+from backend.gguf import base_file
 from backend.gguf import convert as gguf
 from tests.backend.shallow import make_shallow
 from tests.backend.synthetic import make_adapter
@@ -31,10 +35,21 @@ def adapter(bundled_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
 
 
 @pytest.fixture(scope="session")
-def f16(bundled_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The bundled model as an F16 GGUF file."""
+def f16(request: pytest.FixtureRequest, bundled_model: Path) -> Path:
+    """The bundled model as an F16 GGUF file. It is stored between runs until the model or the conversion changes."""
     if importlib.util.find_spec("llama_cpp") is None:
         pytest.skip("llama-cpp-python is optional")
-    file = tmp_path_factory.mktemp("gguf") / "bundled-F16.gguf"
-    gguf.convert(bundled_model, file)
+    assert request.config.cache is not None
+    folder = request.config.cache.mkdir("apprentice-f16")
+    ours = hashlib.sha256(Path(str(gguf.__file__)).read_bytes() + gguf.CONVERTER_SHA256.encode()).hexdigest()[:12]
+    file = folder / f"{base_file._version(bundled_model)}-{ours}.gguf"
+    with FileLock(folder / ".lock"):  # other test processes want it too
+        if not file.is_file():
+            shutil.rmtree(folder / "made", ignore_errors=True)
+            for old in folder.glob("*.gguf"):
+                old.unlink()
+            made = folder / "made" / file.name
+            made.parent.mkdir()
+            gguf.convert(bundled_model, made)
+            made.replace(file)
     return file

@@ -26,7 +26,7 @@ def engine(bundled_model: Path) -> TorchEngine:
 
 def test_answers_equal_those_made_one_by_one(engine: TorchEngine) -> None:
     prompts = [engine.prompt_ids([{"role": "user", "content": question}]) for question in QUESTIONS]
-    limits = [12, 24, 30, 20, 1]
+    limits = [12, 6, 14, 8, 1]
     alone = []
     for prompt, limit in zip(prompts, limits, strict=True):
         tokens, ids = engine.tokens("base", prompt, Sampling(max_new_tokens=limit)), []

@@ -103,9 +103,11 @@ def test_the_base_pane_is_checked_to_be_the_base_model(chat: Chat) -> None:
     assert "exactly those of the base model" in chat.pane_check.sentence
 
 
-def test_the_base_pane_answers_like_the_base_model_alone(chat: Chat, bundled_model: Path, tmp_path: Path) -> None:
+def test_the_base_pane_answers_like_the_base_model_alone(
+    chat: Chat, workspace: Workspace, bundled_model: Path, tmp_path: Path
+) -> None:
     beside = ids(list(chat.ask(HELLO, max_new_tokens=15)), "base")
-    alone = Chat(Workspace.open(tmp_path))
+    alone = Chat(workspace, log_file=tmp_path / "chat.log")
     assert alone.open(bundled_model) is None
     assert alone.panes == ("base",)
     try:

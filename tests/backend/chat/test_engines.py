@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from backend.chat import engines, llama_engine
+from backend.chat import engines, llama_engine, torch_engine
 from backend.chat.client import Chat
 from backend.chat.engine import Engine, Sampling
 from backend.chat.llama import BATCH, Context, Weights
@@ -116,8 +116,9 @@ def test_the_base_pane_answers_as_the_base_alone(engine: Engine, alone: Engine) 
     assert alone.panes == ("base",)
     answered(engine, "tuned", STORY)
     assert answered(engine, "base", STORY) == answered(alone, "base", STORY)
-    base, tuned = (answered(engine, pane, STORY, max_new_tokens=60) for pane in engine.panes)
-    assert base != tuned
+    sampling = Sampling(max_new_tokens=60)
+    words = (engine.tokens(pane, engine.prompt_ids(STORY), sampling) for pane in engine.panes)
+    assert any(base != tuned for base, tuned in zip(*words, strict=True)), "read only as far as they are the same"
 
 
 def test_both_panes_may_answer_at_once(engine: Engine) -> None:
@@ -176,20 +177,24 @@ def test_many_questions_are_answered_as_each_alone(engine: Engine) -> None:
     texts = ["Hi", "Is water wet?", "Name a color.", *(f"What is {n} plus {n}? " * n for n in range(1, 7))]
     questions = [JAPAN, *([{"role": "user", "content": text}] for text in texts)]
     prompts, finished = [engine.prompt_ids(question) for question in questions], list[int]()
-    limits = [10 - number % 3 for number in range(len(prompts))]
-    for pane in engine.panes:
-        found = engine.answer_all(pane, prompts, limits, finished.append)
-        alone = [answered(engine, pane, one, max_new_tokens=n) for one, n in zip(questions, limits, strict=True)]
+    limits = [10, *(4 - number % 3 for number in range(1, len(prompts)))]
+    for pane, count in (("base", 4), ("tuned", len(prompts))):
+        found = engine.answer_all(pane, prompts[:count], limits[:count], finished.append)
+        chosen = zip(questions[:count], limits[:count], strict=True)
+        alone = [answered(engine, pane, one, max_new_tokens=limit) for one, limit in chosen]
         same = sum(list(one.ids) == ids for one, (ids, _) in zip(found, alone, strict=True))
-        assert same >= len(questions) - 2
+        assert same >= count - count // 4
         assert found[0].ended
         assert alone[0][1] == "end"
-    assert finished[-1] == len(questions)
+        assert finished[-1] == count
     assert engine.answer_all("base", [], [], finished.append) == []
 
 
-def test_the_probability_of_a_text_does_not_depend_on_how_it_is_cut(engine: Engine, name: str) -> None:
-    size = 32 if name == "xllamacpp" else BATCH  # which asks for one word after another
+def test_the_probability_of_a_text_does_not_depend_on_how_it_is_cut(
+    engine: Engine, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch_engine, "_READ", 32)
+    size = BATCH if name == "llama.cpp" else 32  # xllamacpp asks for one word after another
     ids = engine.prompt_ids([*STORY, {"role": "assistant", "content": "Once upon a time. " * (size // 5 + 8)}])
     assert len(ids) > size  # read in several pieces
     first, rest = [-100] * len(ids), [-100] * len(ids)
@@ -406,17 +411,17 @@ def stub_weights(folder: Path, metadata: dict[str, Any]) -> Weights:
 
 
 @needs_llama_cpp
-def test_the_base_is_converted_once(bundled_model: Path, tmp_path: Path) -> None:
+def test_the_base_is_converted_once(shallow_model: Path, tmp_path: Path) -> None:
     workspace = Workspace.open(tmp_path)
     phases: list[str] = []
 
     def progress(phase: str, done: int = 0, total: int = 0) -> None:
         phases.append(phase)
 
-    first = base_file(workspace, bundled_model, progress)
+    first = base_file(workspace, shallow_model, progress)
     assert PHASE in phases
     phases.clear()
-    assert base_file(workspace, bundled_model, progress) == first
+    assert base_file(workspace, shallow_model, progress) == first
     assert PHASE not in phases
 
 

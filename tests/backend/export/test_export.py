@@ -77,8 +77,9 @@ def new_export(workspace_with_model: Workspace, adapter: Path) -> NewExport:
 
 
 @pytest.fixture
-def shallow_export(tmp_path: Path, shallow_model: Path) -> NewExport:
-    """The same of the bundled model's first layers, for GGUF files."""
+def shallow_export(tmp_path: Path, shallow_model: Path, monkeypatch: pytest.MonkeyPatch) -> NewExport:
+    """The same of the bundled model's first layers, for GGUF files, which are asked for short answers."""
+    monkeypatch.setattr(export_checks, "ANSWER_TOKENS", 8)
     workspace = Workspace.open(tmp_path / "workspace")
     run = workspace.runs / new_id()
     make_adapter(make_finished_run(run, shallow_model, "tests/shallow"), shallow_model)
@@ -325,7 +326,6 @@ def test_a_file_that_answers_differently_or_not_at_all_fails_its_check(
     base = tmp_path / "base.gguf"
     gguf.convert(shallow_model, base)
     monkeypatch.setattr(gguf, "convert", lambda model, out, poll: shutil.copyfile(base, out))
-    monkeypatch.setattr(export_checks, "ANSWER_TOKENS", 4)
     assert_failed(shallow_export("gguf:F16"), "smoke", "does not match the trained model")
     monkeypatch.setattr(gguf, "convert", lambda model, out, poll: out.write_bytes(base.read_bytes()[: 10 << 20]))
     assert_failed(shallow_export("gguf:F16"), "smoke", "can't be opened")
