@@ -87,7 +87,8 @@ def test_from_a_sample_to_a_file_that_answers_anywhere(
     page.wait_for_selector("#rail [role=tab]")
     page.click("#tab-train-button")
     page.locator("#to-try").wait_for()
-    events = (workspace_with_model.runs / the_run(workspace_with_model) / "events.jsonl").read_text("utf-8")
+    run = the_run(workspace_with_model)
+    events = (workspace_with_model.runs / run / "events.jsonl").read_text("utf-8")
     assert '"resumed"' in events
     assert points(page, "training") == STEPS
 
@@ -114,14 +115,6 @@ def test_from_a_sample_to_a_file_that_answers_anywhere(
         page.get_by_role("link", name=".gguf").click()
     file = tmp_path / "model.gguf"
     download.value.save_as(file)
-    answer = app(
-        workspace_with_model,
-        "chat",
-        the_run(workspace_with_model),
-        "--gguf",
-        str(file),
-        "--prompt",
-        "two lamps please",
-    )
+    answer = app(workspace_with_model, "chat", run, "--gguf", str(file), "--prompt", "two lamps please")
     assert answer["text"].strip()
     assert answer["tokens"] > 0
