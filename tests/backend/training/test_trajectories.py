@@ -19,7 +19,9 @@ from backend import training
 from backend.settings import HOME_VARIABLE, PROJECT_ROOT
 from backend.training.train_step import TrainStep
 from jobs import process
+from jobs.folder import JobFolder
 from tests.backend.tiny_run import FakeWork, conversations, make_model
+from tests.jobs.conftest import is_free
 from ui.cli.main import main
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")  # peft and trl use names that transformers renames
@@ -60,7 +62,8 @@ def train(folder: Path, **settings: Any) -> Path:
         patch.setattr(process, "WORKER", (sys.executable, "-c", WITHOUT_DRY_RUN))
         assert main([*command, "--no-evaluation", "--json", "--workspace", str(folder / WORKSPACE)]) == 0
     (run,) = (folder / WORKSPACE / "runs").iterdir()
-    assert not process.exit_code(run.name, attempt=1, timeout=60)  # None if the runner has forgotten it
+    process.exit_code(run.name, attempt=1, timeout=60)  # waits for the worker, unless the runner has done so
+    assert is_free(JobFolder(run))
     return run
 
 
