@@ -94,7 +94,7 @@ class Workspace:
 
     @property
     def exports(self) -> Path:
-        """Finished exports; the only folder that the page may serve files from."""
+        """Finished exports, which the page may serve."""
         return self.root / "exports"
 
     @property
@@ -104,8 +104,8 @@ class Workspace:
 
     @property
     def uploads(self) -> Path:
-        """Files that the page was sent, until it has read them; emptied when the page is opened."""
-        return self.root / "uploads"
+        """Uploaded files, until the page has read them; emptied when the app starts."""
+        return self.cache / "uploads"
 
     @property
     def cache(self) -> Path:

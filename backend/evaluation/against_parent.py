@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
@@ -20,6 +21,7 @@ from backend.evaluation.items import Item
 from backend.evaluation.models import Answer, Models
 from backend.evaluation.statistics import least_provable_gain
 from backend.evaluation.verdict import compare, score_interval
+from backend.files.disk_errors import disk_words
 from backend.models import local
 from backend.records.rows import Row
 from backend.records.specs import RunSpec
@@ -76,8 +78,8 @@ def add_parent(
         before, asked = _answers_of(parent, asking, items, load)
     except (ApprenticeError, OSError) as error:
         log.warning("not compared with %s", spec.descent.parent, exc_info=True)
-        why_not = _why_not(error, workspace.run_folder(spec.descent.parent))
-        return {**report, "against_parent": NOT_MEASURED, "parent": {**about, "why_not": why_not}}
+        about["why_not"] = _why_not(error, workspace, spec.descent.parent)
+        return {**report, "against_parent": NOT_MEASURED, "parent": about}
     scores = {PARENT: before.scores, NEW: [tuned.scores[number] for number in numbers]}
     clusters, graded = [item.cluster for item in items], asking.measure.graded
     count = len(set(clusters))
@@ -134,11 +136,14 @@ def store_answers(run_folder: Path, weights: str, asking: Asking, tuned: System,
         log.warning("the answers could not be stored", exc_info=True)
 
 
-def _why_not(error: ApprenticeError | OSError, parent: Path) -> str:
-    """Why two versions were not compared. parent: the folder of the previous one, which may just be gone."""
-    if not parent.is_dir():
-        return _DELETED
-    return error.what if isinstance(error, ApprenticeError) else "The files of the previous version can't be read."
+def _why_not(error: ApprenticeError | OSError, workspace: Workspace, parent: str) -> str:
+    """Why two versions were not compared. parent: the id of the previous one, which may just be gone."""
+    with suppress(ApprenticeError):
+        if not workspace.run_folder(parent).is_dir():
+            return _DELETED
+    if isinstance(error, ApprenticeError):
+        return error.what
+    return f"The previous version could not be asked: {disk_words(error)[0]}"
 
 
 def _find(workspace: Workspace, run_id: str) -> Parent:

@@ -54,16 +54,16 @@ def divided(
 @dataclass(frozen=True)
 class Changes:
     """How examples differ from those of the version before: how many are new (or edited) or gone (or edited), how
-    many are set aside because they, or near-copies of them, judged that version, and how many were set aside, and are
-    learned now because the answer to their question was corrected."""
+    many are set aside because they, or near-copies of them, judged that version, and how many were set aside and are
+    learned now: the answer to their question was corrected, or they are near-copies of one that is learned."""
 
     new: int
     gone: int
     judging: int
-    moved: int = 0
+    moved: int
 
 
-def changes(rows: Sequence[Row], before: Sequence[Divided], judging: int, train: Sequence[int] = ()) -> Changes:
+def changes(rows: Sequence[Row], before: Sequence[Divided], judging: int, train: Sequence[int]) -> Changes:
     """judging: as in `Changes`, from `roles`. train: the positions of `rows` that are learned."""
     now, then = Counter(map(_text, rows)), Counter(_text(one.row) for one in before if not one.gone)
     aside = {_text(one.row) for one in before if one.side != "train" and not one.gone}

@@ -70,7 +70,9 @@ from ui.services.versions import VersionService
 from ui.services.writing import WritingService
 
 _SERVED = "Its endpoint is open."
-_CHECKED = "A model that was trained on it is being checked or exported, or prompts are being tried on it."
+_CHECKED = (
+    "A model that was trained on it is being checked or exported, or waits for that, or prompts are tried on it."
+)
 _STOP_SERVING = (
     "Stop it on Share (“Use it from other programs”), or with Ctrl-C where it was started; then delete it."
 )
@@ -225,8 +227,8 @@ class App:
     def remove_model(self, model_id: str) -> float:
         """Deletes a downloaded model, or a partial download, and returns the MiB freed.
 
-        Raises BadInput while a run, a check, an export or an endpoint needs it, NotInDemo in a demo, and whatever
-        `DownloadService.remove` raises.
+        Raises BadInput while a run, a check, an export, a trial of prompts or an endpoint needs it, NotInDemo in a
+        demo, and whatever `DownloadService.remove` raises.
         """
         self.policy.require(Feature.DELETE_MODEL)
         entry = catalogue.find(model_id)

@@ -117,10 +117,11 @@ class ChatSession:
     def _open(self, target: ChatTarget, others: Mapping[str, ChatTarget]) -> Iterator[Loading]:
         if self._seats:
             self._seats.take(self)
+        self._run_id = ""  # until its models are open
         wanted = {self._others[pane]: other for pane, other in others.items()}
         if len(others) < len(self._others):
             wanted = {self._chat: target, **wanted}
-        for chat in [one for one in self._loaded if one not in wanted]:
+        for chat in [one for one in list(self._loaded) if one not in wanted]:
             self._unload(chat)
         for chat, model in wanted.items():
             if self._stopped:

@@ -25,9 +25,9 @@ SCRIPTS = (  # in this order
 def launch_arguments(
     exports: Path, hosts: tuple[str, ...] = (), space: str = "", door: Door | None = None
 ) -> dict[str, Any]:
-    """For `page.build(...).launch(...)`: our look, no telemetry, no file served but exports and our own icon.
+    """For `page.build(...).launch(...)`: our look, no telemetry, no file served but exports, uploads and our icon.
 
-    exports: the only folder of the workspace that is served; in a demo the folder of all visitors, where the gate
+    exports: the folder of the workspace that is served; in a demo the folder of all visitors, where the gate
     lets each read their own exports. hosts: further names by which the page is reached. space: the name of the Space
     that it is on. door: of a demo.
     """

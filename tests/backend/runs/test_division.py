@@ -41,8 +41,8 @@ def test_two_runs_with_the_same_rows_aside_are_recognized(tmp_path: Path) -> Non
     same = division.held_out_digest(tmp_path)
     later = [*rows[1:], clean_row(200), clean_row(201)]
     judging = len(roles(later, before).judging)
-    found = division.changes(later, before, judging)
-    assert (found.new, found.gone, found.judging > 0) == (2, 1, True)
+    found = division.changes(later, before, judging, [0, 1])
+    assert (found.new, found.gone, found.judging > 0, found.moved) == (2, 1, True, 0)
     saved(tmp_path, rows)
     assert division.held_out_digest(tmp_path) == same
     saved(tmp_path, [clean_row(n) for n in range(300, 420)])

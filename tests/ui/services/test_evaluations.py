@@ -151,6 +151,8 @@ def test_a_base_model_is_not_deleted_while_something_needs_it(
     monkeypatch.setattr(app.downloads, "remove", lambda entry: removed.append(entry.id))
     with pytest.raises(BadInput, match="being used"):
         app.remove_model(base)
+    another = "Qwen/Qwen3-0.6B"
+    app.remove_model(another)
     app.runner.stop(job_id)
     app.remove_model(base)
-    assert removed == [base]
+    assert removed == [another, base]

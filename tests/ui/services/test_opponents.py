@@ -228,6 +228,22 @@ def test_a_stop_reaches_both(session: Session) -> None:
     assert session.right.opened == [], "the second is not loaded any more"
 
 
+def test_a_file_that_can_t_be_opened_shows_no_check_of_another_run(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session.ends()
+    assert session.check("run-a") == CHECK
+
+    def fails(*paths: Any, gguf: Path | None) -> Iterator[Phase]:
+        raise ChatFailed("broken")
+
+    monkeypatch.setattr(session.left, "opening", fails)
+    with pytest.raises(ChatFailed):
+        list(session.answers(ChatTarget("run-b", MODEL, Path("b")), QUESTIONS, {"base": FILE}))
+    assert session.check("run-a") is None
+    assert session.engine("run-a") == ""
+
+
 def test_two_files_answer_with_llama_cpp(
     tmp_path: Path, bundled_gguf: Path | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -93,14 +93,14 @@ def test_the_plan_says_where_it_starts_and_why_it_can_not(page: Page, app: FakeA
 @pytest.mark.parametrize(
     ("changes", "named"),
     [
-        (Changes(0, 0, 12), ["same examples", "12 examples that judged"]),
-        (Changes(3, 1, 12), ["3 of your examples are new", "1 of its examples is gone", "12"]),
+        (Changes(0, 0, 12, 0), ["same examples", "12 examples that judged"]),
+        (Changes(3, 1, 12, 0), ["3 of your examples are new", "1 of its examples is gone", "12"]),
         (Changes(0, 0, 11, 1), ["Since version 1, 1 example that was set aside is now learned.", "11"]),
         (
             Changes(2, 0, 9, 3),
             ["2 of your examples are new or changed and 3 examples that were set aside are now learned."],
         ),
-        (Changes(57, 240, 0), ["57 of your examples", "240 of its examples", "None of your examples judged"]),
+        (Changes(57, 240, 0, 0), ["57 of your examples", "240 of its examples", "None of your examples judged"]),
     ],
 )
 def test_the_plan_says_which_examples_the_version_before_knows(changes: Changes, named: list[str]) -> None:
