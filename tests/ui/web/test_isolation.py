@@ -33,7 +33,7 @@ ROWS = "\n".join(
 )
 ACTIONS = (
     *("open", "delete", "resume", "compare", "name", "train-again", "again", "edit", "retry", "retry-evaluated"),
-    *("shorter", "train-on", "start-blind", "vote", "undo-vote", "end-blind", "try", "against", "answer", "restore"),
+    *("shorter", "train-on", "start-blind", "vote", "undo-vote", "end-blind", "try", "answer", "restore"),
     *("look", "how", "as-found", "columns", "accept", "accept-all", "refuse", "undo", "delete-row", "save-row"),
     *("add-row", "new-row", "edit-row", "undo-edit", "redo-edit", "remove-instruction", "clear-test", "cancel"),
     *("dismiss", "files", "download", "discard", "token", "forget-token", "probe"),
@@ -108,29 +108,35 @@ class Work:
 
 
 async def make_work(demo: Demo) -> Work:
-    """A dataset, a run with a model, a queued run, and an export of the first visitor."""
+    """A dataset, two runs with a model, a queued run, and an export of the first visitor."""
     page = await PageClient.open(demo.first, Choice(), "data")
     await import_file(page, await upload(demo.first))
     app = demo.app(demo.first)
     (dataset,) = app.datasets.all()
     choice = Choice(data_id=dataset.id)
     settings = app.datasets.settings(choice)
-    runs = [app.planning.start(dataset.id, "", settings, f"The {SECRET} {name}") for name in ("done", "waiting")]
-    run = JobFolder(app.runner.folder(runs[0]))
-    result = run.path / "result" / "adapter"
-    result.mkdir(parents=True)
-    (result / "adapter_model.safetensors").write_text(SECRET)
-    run.write_status(run.status().ended_as(State.COMPLETED))
+    runs = []
+    for name in ("done", "other", "waiting"):
+        runs.append(app.planning.start(dataset.id, "", settings, f"The {SECRET} {name}"))
+        if name != "waiting":
+            run = JobFolder(app.runner.folder(runs[-1]))
+            result = run.path / "result" / "adapter"
+            result.mkdir(parents=True)
+            (result / "adapter_model.safetensors").write_text(SECRET)
+            run.write_status(run.status().ended_as(State.COMPLETED))
     export = app.runner.submit("export", {"run": runs[0], "to": "adapter", "name": SECRET}, "adapter", parent=runs[0])
     exported = app.workspace.exports / export / f"{SECRET}.zip"
     exported.parent.mkdir()
     exported.write_text(SECRET)
+    exported.with_suffix(".gguf").write_text(SECRET)  # so that it can answer on Try
     job = JobFolder(app.runner.folder(export))
     files = [{"name": exported.name, "bytes": 5}]
     job.write_status(job.status().ended_as(State.COMPLETED, result={"files": files, "checks": []}))
     written = app.datasets.write_files(choice)
+    selected = Choice(data_id=dataset.id, run_id=runs[0], compared_run=runs[2], opponent=export, right=runs[1], row=1)
+    assert app.validated(selected) == selected
     return Work(
-        Choice(data_id=dataset.id, run_id=runs[0], compared_run=runs[1], row=1),
+        selected,
         [dataset.id, *runs, export],
         [exported, next(path for path in vars(written).values() if isinstance(path, Path))],
     )
@@ -192,8 +198,10 @@ def test_no_button_shows_or_changes_anything_of_another_visitor(workspace_with_m
         for one in clickable:
             package = package_of(demo, one)
             known = made.ids[0] if package.name == "data" else made.ids[1]
+            sides = json.dumps({"left": made.choice.opponent, "right": made.choice.right})
             for action in actions_of(package):
-                assert SECRET not in await answer(page, one, (action, known)), (action, one["targets"])
+                sent = sides if (package.name, action) == ("try_it", "compare") else known
+                assert SECRET not in await answer(page, one, (action, sent)), (action, one["targets"])
         assert everything_in(folder) == before
 
     in_demo(workspace_with_model, work)
