@@ -59,8 +59,9 @@ class ChatCorrection:
         state.listen(self.card.click, save, [self.card], state.talk)
 
     def _is_another(self, choice: Choice) -> bool:
-        """Whether another model answers in the trained one's place: nothing is learned from its mistakes."""
-        return bool(self.app.results.pair(choice).tuned.id)
+        """Whether another model answered in the trained one's place, though it may be deleted by now: nothing is
+        learned from its mistakes."""
+        return bool(choice.right)
 
     def _asked(self, choice: Choice, turns: Sequence[Turn]) -> Any:
         """The conversation up to the last answer; of a validation example the example's own."""

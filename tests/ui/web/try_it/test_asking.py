@@ -224,11 +224,13 @@ def test_one_model_is_not_compared_with_itself(page: Page, other: str) -> None:
 
 
 def test_an_answer_of_another_model_is_never_corrected(page: Page, other: str) -> None:
-    """Its form was still open when the other model was chosen."""
+    """Its form was still open when the other model was chosen, which another window deletes then."""
     choice, app = DONE.replace(right=other), page.app
     inputs = {page.state.talk: stored_talk(talk_with(choice), [TURN])}
     sent = (f"correct:{correcting.name_of(1, TURN.question)}", json.dumps({"answer": "Here."}))
     card = page.tabs["try"].correction.card
+    assert answer(page, card, "click", choice, inputs, clicked=sent) == {}
+    app.delete_run(other)
     assert answer(page, card, "click", choice, inputs, clicked=sent) == {}
     assert app.corrections.all("run-a") == {}
     inputs = {page.state.talk: stored_talk(talk_with(DONE), [TURN])}
