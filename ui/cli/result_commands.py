@@ -28,6 +28,8 @@ from ui.services.exports import passed
 from ui.services.hf_jobs import ACCESS_NOTE
 from ui.text import format as fmt
 
+SUMMARY_STOPPED = "The summary was stopped. These are the answers to the pieces."
+
 
 def add_commands(add: AddCommand) -> None:
     asking = add("chat", chat, "get one answer")
@@ -125,11 +127,13 @@ def _work_through(app: App, options: argparse.Namespace, document: str, gguf: Pa
         again = app.documents.pieces(options.run, text, options.prompt, instruction)
         if len(again) == 1:
             say("Summary of the answers:")
-            stopped, finish = True, "stopped"
-            with suppress(KeyboardInterrupt):
+            try:
                 last = ask(about(again[0], options.prompt))
-                text, how, finish, stopped = last["text"], SUMMARIZED, last["finish"], False
+                text, how, finish = last["text"], SUMMARIZED, last["finish"]
                 tokens += last["tokens"]
+            except KeyboardInterrupt:
+                say(SUMMARY_STOPPED)
+                stopped, finish = True, "stopped"
         elif again:
             how = TOO_LONG
     say(how)

@@ -115,8 +115,13 @@ def test_ctrl_c_leaves_the_complete_answers(
 
     monkeypatch.setattr(ResultService, "answer_once", answer_once)
     assert chat(tmp_path, "--file", str(document), "--combine", "summarize", "--json") == INTERRUPTED
-    found = json.loads(capsys.readouterr().out)
+    printed = capsys.readouterr()
+    found = json.loads(printed.out)
     assert (found["text"], found["finish"], len(found["pieces"])) == (text, "stopped", complete)
+    assert (result_commands.SUMMARY_STOPPED in printed.err, "Stopped after piece 2 of 3" in printed.err) == (
+        complete == 3,
+        complete == 2,
+    )
     assert chat(tmp_path, "--file", str(document), "--json") == INTERRUPTED
     assert capsys.readouterr().out == "", "there is none"
 
