@@ -29,8 +29,7 @@ def without_gc() -> Iterator[None]:
 
 
 def _frozen_by_others() -> bool:
-    """Whether somebody froze objects. Counting them takes long where they are millions, so once they are known to be
-    there, they are not counted again."""
+    """Whether other code has frozen objects. Counting millions is slow, so the answer is remembered."""
     global _found_frozen
     _found_frozen = _found_frozen or gc.get_freeze_count() > 0
     return _found_frozen

@@ -16,7 +16,7 @@ from tests.ui.fake_records import (
     trial_report,
 )
 from tests.ui.fake_runs import FakeRuns
-from ui.services.opponents import BASE, Opponent
+from ui.services.opponents import BASE_MODEL, Opponent
 from ui.services.selection import Choice
 
 
@@ -116,11 +116,11 @@ class FakeBlindTests:
         self._evaluations = evaluations
         self.tests: dict[str, BlindTest] = {}
 
-    def systems(self, run_id: str, other: Opponent = BASE) -> list[str]:
+    def systems(self, run_id: str, other: Opponent = BASE_MODEL) -> list[str]:
         found = self._evaluations.latest_report(run_id)
         return list(found["systems"]) if found else []
 
-    def start(self, run_id: str, first: str, second: str, other: Opponent = BASE) -> None:
+    def start(self, run_id: str, first: str, second: str, other: Opponent = BASE_MODEL) -> None:
         found = self._evaluations.latest_report(run_id)
         if not found or first == second or not {first, second} <= set(found["systems"]):
             raise BadInput("Choose two different ones to compare.")

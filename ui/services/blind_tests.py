@@ -17,7 +17,7 @@ from backend.evaluation.blind_test import OTHER, VOTES, BlindTest, Outcome, Ques
 from backend.files.json_file import read_json, write_json
 from jobs.runner import Runner
 from ui.services.evaluations import EvaluationService
-from ui.services.opponents import BASE, Opponent
+from ui.services.opponents import BASE_MODEL, Opponent
 
 FILE = "blind_test.json"  # in the run's folder
 
@@ -32,7 +32,7 @@ class BlindTestService:
         self._lock = threading.Lock()
         self._outcomes: dict[str, tuple[Hashable, Outcome | None]] = {}  # by run, with the file's change token
 
-    def systems(self, run_id: str, other: Opponent = BASE) -> list[str]:
+    def systems(self, run_id: str, other: Opponent = BASE_MODEL) -> list[str]:
         """The systems that answered the questions of the run's latest evaluation; none without a readable one.
 
         other: another run, which is among them as OTHER if it was evaluated on some of the same questions.
@@ -50,7 +50,7 @@ class BlindTestService:
             return with_other(report["answers"], theirs["answers"]) if theirs else []
         return []
 
-    def start(self, run_id: str, first: str, second: str, other: Opponent = BASE) -> None:
+    def start(self, run_id: str, first: str, second: str, other: Opponent = BASE_MODEL) -> None:
         """Starts a test between two systems, in place of the one before. other: as for `systems`.
 
         Raises BadInput unless both answered in the latest evaluation, differ, and differed in an answer.

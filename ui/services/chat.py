@@ -48,7 +48,7 @@ class ChatSession:
             pane: Chat(workspace, self.cores, log_file=workspace.cache / f"chat-{pane}.log") for pane in (BASE, TUNED)
         }
         self._run_id = ""
-        self._loaded: dict[Chat, str] = {}  # those with a model, and the run that this model is of
+        self._loaded: dict[Chat, str] = {}  # open chats, each with its model's run id
         self._stopped = self._release = False
         self._questions: list[object] = []  # being answered
         self.released = False  # closed for a training, and not opened again since
@@ -197,7 +197,7 @@ class ChatSession:
         return " and ".join(filter(None, dict.fromkeys(chat.engine for chat in list(self._loaded))))
 
     def check(self, run_id: str) -> PaneCheck | None:
-        """The check made when the run's model was opened; None where it, or its base, does not answer."""
+        """The check made when the run's model was opened; None where neither it nor its base answers."""
         return self._chat.pane_check if run_id == self._run_id and self._chat in self._loaded else None
 
     def close_run(self, run_id: str) -> None:

@@ -46,14 +46,14 @@ class Opponent(NamedTuple):
 
 _MOST = 10  # of each kind
 _PART = re.compile(r"-(\d{5})-of-\d{5}\.gguf$", re.IGNORECASE)
-BASE = Opponent("", "Before", "the base model")
+BASE_MODEL = Opponent("", "Before", "the base model")
 OWN = Opponent("", "Yours", "your trained model")
 
 
 class Pair(NamedTuple):
     """The two models that answer, named after their panes: "base" on the left, "tuned" on the right."""
 
-    base: Opponent = BASE
+    base: Opponent = BASE_MODEL
     tuned: Opponent = OWN
 
     @property
@@ -92,7 +92,7 @@ class Opponents:
     def pair(self, run_id: str, left: str, right: str) -> Pair:
         """The models with these ids: the base model and the run's own in place of "", of one that is no longer there,
         and, on the left, of the same model twice."""
-        return Pair(self._get(run_id, left if left != right else "", BASE), self._get(run_id, right, OWN))
+        return Pair(self._get(run_id, left if left != right else "", BASE_MODEL), self._get(run_id, right, OWN))
 
     def _get(self, run_id: str, opponent_id: str, default: Opponent) -> Opponent:
         if not opponent_id:

@@ -12,7 +12,7 @@ from backend.errors import BadInput, RunProblem
 from backend.evaluation.blind_test import OTHER, Outcome, Question
 from tests.ui.fake_records import report
 from ui.services.blind_tests import FILE, BlindTestService
-from ui.services.opponents import BASE, Opponent
+from ui.services.opponents import BASE_MODEL, Opponent
 from ui.text import verdicts
 
 OTHER_RUN = Opponent("run-b", "Orders", "another trained model, version 1", is_run=True)
@@ -99,7 +99,7 @@ def test_a_model_that_was_not_checked_on_the_same_questions_can_t_be_compared(tm
     elsewhere = report()
     elsewhere["answers"] = [{**one, "question": "Another one?"} for one in elsewhere["answers"]]
     tests = service(tmp_path, report(), run_b=elsewhere)
-    for other in (OTHER_RUN, BASE, Opponent("file-1", "a.gguf", "a GGUF file")):
+    for other in (OTHER_RUN, BASE_MODEL, Opponent("file-1", "a.gguf", "a GGUF file")):
         assert OTHER not in tests.systems("run", other)
         with pytest.raises(BadInput):
             tests.start("run", "tuned", OTHER, other)

@@ -18,7 +18,7 @@ from backend.settings import Workspace
 from jobs.records import Job, State
 from ui.records.runs import RunInfo
 from ui.services.chat import Answer, ChatSession
-from ui.services.opponents import BASE, OWN, ChatTarget, Opponents, Pair
+from ui.services.opponents import BASE_MODEL, OWN, ChatTarget, Opponents, Pair
 
 MODEL = Path("model")
 
@@ -66,11 +66,11 @@ def test_finished_exports_and_other_runs_can_answer(opponents: Opponents, export
 
 def test_any_two_models_can_answer(opponents: Opponents, exported: list[Job]) -> None:
     file, merged, other = opponents.all("run-a")
-    pairs = {("", ""): (BASE, OWN), (other.id, ""): (other, OWN), ("", file.id): (BASE, file)}
+    pairs = {("", ""): (BASE_MODEL, OWN), (other.id, ""): (other, OWN), ("", file.id): (BASE_MODEL, file)}
     pairs[file.id, merged.id] = (file, merged)
     assert {ids: opponents.pair("run-a", *ids) for ids in pairs} == pairs
     assert opponents.pair("run-a", file.id, "").others == {"base": file.id}
-    assert opponents.pair("run-a", file.id, file.id) == (BASE, file), "one model does not answer twice"
+    assert opponents.pair("run-a", file.id, file.id) == (BASE_MODEL, file), "one model does not answer twice"
     assert opponents.pair("run-a", "run-a", "run-c") == Pair(), "its own run, and one that is gone"
 
 
@@ -140,7 +140,7 @@ class FakeChat:
         self.engine, self.pane_check = f"engine of {name}", CHECK
         self.opened: list[Any] = []
         self.asked: list[tuple[str, ...]] = []
-        self.closed = 0
+        self.closed = self.stopped = 0
 
     def opening(self, *paths: Any, gguf: Path | None = None) -> Iterator[Phase]:
         self.opened.append((*paths, gguf))
@@ -155,7 +155,8 @@ class FakeChat:
     def close(self) -> None:
         self.closed += 1
 
-    def stop(self) -> None: ...
+    def stop(self) -> None:
+        self.stopped += 1
 
 
 TARGET, QUESTIONS = ChatTarget("run-a", MODEL, Path("a")), {"base": [], "tuned": []}
@@ -219,13 +220,14 @@ def test_two_other_models_answer_and_the_runs_own_gives_its_memory_back(session:
     assert session.released
 
 
-def test_a_stop_reaches_both(session: Session) -> None:
+def test_a_stop_reaches_every_model(session: Session) -> None:
     answers = session.answers(TARGET, QUESTIONS, {"base": FILE, "tuned": SECOND})
     next(answers)
     session.stop()
     ended = [part for part in answers if isinstance(part, Answer)]
     assert ended == [Answer("base", "", "stopped"), Answer("tuned", "", "stopped")]
     assert session.right.opened == [], "the second is not loaded any more"
+    assert [chat.stopped for chat in (session.own, session.left, session.right)] == [1, 1, 1]
 
 
 def test_a_file_that_can_t_be_opened_shows_no_check_of_another_run(

@@ -12,7 +12,7 @@ from markupsafe import Markup
 from backend.evaluation.blind_test import OTHER, Outcome, Question, Revealed
 from backend.evaluation.statistics import VERDICT_AT
 from ui.services.app import App
-from ui.services.opponents import BASE, Opponent
+from ui.services.opponents import BASE_MODEL, Opponent
 from ui.services.selection import Choice
 from ui.text import format as fmt
 from ui.text import verdicts
@@ -29,7 +29,7 @@ LEAD = (
 )
 NO_ANSWERS = "Check your model first (above). Its answers are then shown here."
 SEEN = "Start before you read the answers above, which carry names. They are hidden while you choose."
-NOT_CHECKED = "{} was not checked on the same questions, so it is not among them."
+NOT_CHECKED = "{} can't be compared here: there is no readable check of it on the same questions."
 KEYS = "On the keyboard: 1 for the left one, 2 for the right one, 3 for no difference, U to undo."
 _CHOICES = (("left", "1 · Left is better"), ("right", "2 · Right is better"), ("same", "3 · No difference"))
 
@@ -55,7 +55,7 @@ class BlindCard:
 
     def other(self, choice: Choice) -> Opponent:
         """The other run whose model was chosen to answer above; the base model where there is none."""
-        return next((one for one in self.app.results.pair(choice) if one.is_run), BASE)
+        return next((one for one in self.app.results.pair(choice) if one.is_run), BASE_MODEL)
 
     def signature(self, choice: Choice) -> Hashable:
         return self.app.blind_tests.change_token(choice.run_id) if choice.run_id else None
@@ -89,7 +89,7 @@ def build(app: App, state: BrowserState) -> BlindCard:
     return card
 
 
-def before(systems: Sequence[str], other: Opponent = BASE) -> Markup:
+def before(systems: Sequence[str], other: Opponent = BASE_MODEL) -> Markup:
     """What a blind test is, and the two to choose. systems: those that answered the questions. other: the model that
     was chosen to compare with."""
     if not systems:
@@ -134,7 +134,7 @@ def question(shown: Question) -> Markup:
     )
 
 
-def outcome(ended: Outcome, systems: Sequence[str], other: Opponent = BASE) -> Markup:
+def outcome(ended: Outcome, systems: Sequence[str], other: Opponent = BASE_MODEL) -> Markup:
     """The verdict, the counts, and every answer with its name. systems, other: what a new test can compare."""
     first, second = verdicts.voted_on(ended)
     lines = [

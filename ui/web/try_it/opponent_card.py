@@ -12,7 +12,7 @@ from markupsafe import Markup
 from backend.errors import BadInput
 from backend.hosting.policy import Feature
 from ui.services.app import App
-from ui.services.opponents import BASE, OWN, Opponent, Pair
+from ui.services.opponents import BASE_MODEL, OWN, Opponent, Pair
 from ui.services.selection import Choice
 from ui.web.browser_state import BrowserState, Inputs, Updates
 from ui.web.components import clickable, clicked
@@ -22,7 +22,10 @@ from ui.web.try_it.ready_models import no_model
 
 NOTE = "Every other model is loaded separately. This takes more memory and slows both answers down."
 ELSEWHERE = "To compare with a model from elsewhere, put its GGUF file in this folder and reload this page:"
-NOT_YOURS = "Your model does not answer here now. The check and the blind test below are still about your model."
+NOT_YOURS = (
+    "Your model is not answering right now. The check below is still about your model, and the blind test about the "
+    "two that you choose there."
+)
 
 
 @dataclass
@@ -68,14 +71,14 @@ def opponents(found: Sequence[Opponent], pair: Pair, folder: str) -> Markup:
     files, "" to leave it out."""
     form = components.form(
         "compare",
-        _select("Compare", "left", [BASE, *found], pair.base),
+        _select("Compare", "left", [BASE_MODEL, *found], pair.base),
         _select("with", "right", [OWN, *found], pair.tuned),
         Markup('<button type="submit" class="btn firm">Compare</button>'),
         kind="choose-two",
     )
     elsewhere = Markup("<p>{}<br><code>{}</code></p>").format(ELSEWHERE, folder) if folder else components.EMPTY
     choose = components.text(NOTE, "small") + form if found else components.EMPTY
-    return components.fold(f"Compared: {pair.base.words} with {pair.tuned.words}", choose, elsewhere, key="opponent")
+    return components.fold(f"Comparing {pair.base.words} with {pair.tuned.words}", choose, elsewhere, key="opponent")
 
 
 def _select(label: str, name: str, models: Sequence[Opponent], chosen: Opponent) -> Markup:
