@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from backend.errors import BadInput
-from backend.evaluation.blind_test import BlindTest, Outcome, Question, Vote, new_test
+from backend.evaluation.blind_test import OTHER, BlindTest, Outcome, Question, Vote, new_test, with_other
 from jobs.records import Job, Progress, State
 from tests.ui.fake_records import (
     job,
@@ -118,13 +118,16 @@ class FakeBlindTests:
 
     def systems(self, run_id: str, other: Opponent = BASE_MODEL) -> list[str]:
         found = self._evaluations.latest_report(run_id)
-        return list(found["systems"]) if found else []
+        theirs = self._evaluations.latest_report(other.id) if other.is_run else None
+        return [*found["systems"], *([OTHER] if theirs else [])] if found else []
 
     def start(self, run_id: str, first: str, second: str, other: Opponent = BASE_MODEL) -> None:
         found = self._evaluations.latest_report(run_id)
-        if not found or first == second or not {first, second} <= set(found["systems"]):
+        if not found or first == second or not {first, second} <= set(self.systems(run_id, other)):
             raise BadInput("Choose two different ones to compare.")
-        self.tests[run_id] = new_test(found["answers"], (first, second), 1)
+        theirs = self._evaluations.latest_report(other.id) if OTHER in (first, second) else None
+        answers = with_other(found["answers"], theirs["answers"]) if theirs else found["answers"]
+        self.tests[run_id] = new_test(answers, (first, second), 1, other.words if theirs else "")
 
     def state(self, run_id: str) -> Question | Outcome | None:
         return self.tests[run_id].state if run_id in self.tests else None

@@ -25,7 +25,7 @@ from ui.records.runs import RunInfo, UnseenQuestion
 from ui.records.share import Endpoint, ExportFile, ExportStatus, GgufSize, ProgramGuide
 from ui.services.chat import Answer, Loading
 from ui.services.documents import Part, Piece, Whole
-from ui.services.opponents import BASE_MODEL, OWN, Opponent, Pair
+from ui.services.opponents import BASE_MODEL, OWN, Listed, Opponent, Pair
 from ui.services.selection import Choice
 
 INSTRUCTION = "Answer with one JSON object."  # in the examples of run-a
@@ -79,12 +79,12 @@ class FakeResults:
     def gguf_folder(self) -> Path:
         return Path("/home/you/apprentice/gguf")
 
-    def opponents(self, run_id: str) -> list[Opponent]:
-        runs = [Opponent(one, self._runs.job(one).name, "another trained model") for one in self._runs.known]
-        return [one for one in runs if one.id != run_id and self.has_model(one.id)]
+    def opponents(self, run_id: str) -> Listed:
+        others = [one for one in self._runs.known if one != run_id and self.has_model(one)]
+        return Listed([Opponent(one, self._runs.job(one).name, "another trained model", True) for one in others])
 
     def pair(self, choice: Choice) -> Pair:
-        found = {one.id: one for one in self.opponents(choice.run_id)} if choice.run_id else {}
+        found = {one.id: one for one in self.opponents(choice.run_id).models} if choice.run_id else {}
         return Pair(found.get(choice.opponent, BASE_MODEL), found.get(choice.right, OWN))
 
     def too_narrow(self, run_id: str) -> dict[str, float]:

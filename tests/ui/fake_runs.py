@@ -83,7 +83,9 @@ class FakeRuns:
         return job(run_id, state, name=before.name, created=before.created, progress=before.progress, **changes)
 
     def info(self, run_id: str) -> RunInfo:
-        return RunInfo(run_id, self.job(run_id).name, NAME, "orders.jsonl", 216)
+        descent = self.descents.get(run_id)
+        version, first = (descent.version, descent.first) if descent else (1, "")
+        return RunInfo(run_id, self.job(run_id).name, NAME, "orders.jsonl", 216, version, first)
 
     def state(self, run_id: str) -> str:
         return self.known[run_id].state.value if run_id in self.known else ""
@@ -155,7 +157,7 @@ class FakePlanning:
 
 
 class FakeVersions:
-    """run-a is version 1 of a model; the next one is version 2."""
+    """The next version of run-a is version 2."""
 
     def __init__(self, runs: FakeRuns) -> None:
         self._runs = runs
@@ -166,7 +168,7 @@ class FakeVersions:
         return NextVersion(run_id, run_id, 2, Path("run"), None if from_base else Path("run/result/adapter"), ())
 
     def number(self, run_id: str) -> int:
-        return 1
+        return self._runs.info(run_id).version
 
     def next_number(self, run_id: str) -> int:
         return 2

@@ -125,7 +125,7 @@ class Shortening:
 @dataclass(frozen=True)
 class RunInfo:
     """What identifies a run: its name, its base model, its dataset with the number of training examples, and which
-    version of its model it is."""
+    version of its model it is. first: the id of the first version, "" for that one. ended: 0 until it has."""
 
     id: str
     name: str
@@ -133,6 +133,8 @@ class RunInfo:
     data_name: str
     examples: int
     version: int = 1
+    first: str = ""
+    ended: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from itertools import islice, starmap
 from pathlib import Path
@@ -44,7 +44,7 @@ class Opponent(NamedTuple):
         return f"{fmt.shorten(self.name, 60)} ({self.what})" if self.id else self.what
 
 
-_MOST = 10  # of each kind
+MOST = 10  # of each kind
 _PART = re.compile(r"-(\d{5})-of-\d{5}\.gguf$", re.IGNORECASE)
 BASE_MODEL = Opponent("", "Before", "the base model")
 OWN = Opponent("", "Yours", "your trained model")
@@ -65,9 +65,16 @@ class Pair(NamedTuple):
 BASE_AND_OWN = Pair()
 
 
+class Listed(NamedTuple):
+    """Models to choose from. is_cut: whether there are more than these, the latest."""
+
+    models: list[Opponent]
+    is_cut: bool = False
+
+
 class Opponents:
-    """runs: those that saved a model, last ended first. target: the chat target of such a run. files: the folder of
-    GGUF files from elsewhere."""
+    """runs: those that saved a model, last ended first. run: one of them by its id, or None. target: its chat target.
+    files: the folder of GGUF files from elsewhere."""
 
     def __init__(
         self,
@@ -75,19 +82,30 @@ class Opponents:
         files: Path,
         runner: Runner,
         runs: Callable[[], Iterator[RunInfo]],
+        run: Callable[[str], RunInfo | None],
         target: Callable[[str], ChatTarget],
     ) -> None:
         self.files = files
-        self._exports, self._runner, self._runs, self._target = exports, runner, runs, target
+        self._exports, self._runner, self._runs, self._run, self._target = exports, runner, runs, run, target
 
-    def all(self, run_id: str) -> list[Opponent]:
+    def all(self, run_id: str) -> Listed:
         """The latest exported files, then files from elsewhere and models of other runs."""
-        runs = list(islice(self._runs(), _MOST + 1))  # one of them may be the run itself
-        names = Counter(run.name for run in runs)
-        others = (_trained(run, names[run.name] > 1) for run in runs if run.id != run_id)
         files = starmap(_from_elsewhere, self._ggufs().items())
-        kinds: list[Iterator[Opponent]] = [self._exported(), files, others]
-        return [one for kind in kinds for one in islice(kind, _MOST)]
+        kinds = [list(islice(kind, MOST + 1)) for kind in (self._exported(), files, self._trained(run_id))]
+        return Listed([one for kind in kinds for one in kind[:MOST]], any(len(kind) > MOST for kind in kinds))
+
+    def _trained(self, run_id: str, chosen: str = "") -> Iterator[Opponent]:
+        """The latest models of runs other than `run_id`, and that of the run `chosen`, told apart in words."""
+        found = [*islice(self._runs(), MOST + 2), *(self._run(one) for one in (run_id, chosen) if one)]
+        runs = {run.id: run for run in found if run}
+        versions = Counter(run.first or run.id for run in runs.values())
+        names = Counter((run.name, run.version) for run in runs.values())
+        for run in runs.values():
+            what = f"another trained model{fmt.version(run.version, versions[run.first or run.id] > 1)}"
+            if names[run.name, run.version] > 1:
+                what += f", finished {fmt.moment(run.ended)}"
+            if run.id != run_id:
+                yield Opponent(run.id, run.name, what, is_run=True)
 
     def pair(self, run_id: str, left: str, right: str) -> Pair:
         """The models with these ids: the base model and the run's own in place of "", of one that is no longer there,
@@ -99,7 +117,13 @@ class Opponents:
             return default
         if (file := self._ggufs().get(opponent_id)) is not None:
             return _from_elsewhere(opponent_id, file)
-        return next((one for one in self.all(run_id) if one.id == opponent_id), default)
+        with suppress(ApprenticeError):
+            job = self._runner.job(opponent_id)
+            found: Iterable[Opponent | None] = (
+                [self._export(job)] if job.kind == "export" else self._trained(run_id, opponent_id)
+            )
+            return next((one for one in found if one and one.id == opponent_id), default)
+        return default
 
     def target(self, opponent_id: str) -> ChatTarget:
         """Raises ChatFailed for an opponent that is no longer there."""
@@ -125,11 +149,14 @@ class Opponents:
         return {f"file-{hashlib.sha256(file.name.encode()).hexdigest()[:12]}": file for file in newest_first}
 
     def _exported(self) -> Iterator[Opponent]:
-        for job in self._runner.jobs(kind="export"):
-            with suppress(ApprenticeError):
-                if (found := self._file(job)) is not None:
-                    what = "an exported file (GGUF)" if found.is_file() else "an exported model (merged)"
-                    yield Opponent(job.id, found.name, what)
+        return filter(None, map(self._export, self._runner.jobs(kind="export")))
+
+    def _export(self, job: Job) -> Opponent | None:
+        with suppress(ApprenticeError):
+            if (found := self._file(job)) is not None:
+                what = "an exported file (GGUF)" if found.is_file() else "an exported model (merged)"
+                return Opponent(job.id, found.name, what)
+        return None
 
     def _file(self, job: Job) -> Path | None:
         """The GGUF file or the folder of the merged model that an export made."""
@@ -140,12 +167,6 @@ class Opponents:
             found = folder / str(job.result.get("folder") or "-")
             return found if (found / "config.json").is_file() else None
         return next(iter(sorted(folder.glob("*.gguf"))), None)
-
-
-def _trained(run: RunInfo, shares_name: bool) -> Opponent:
-    """The model of another run, with its version where the name does not tell it apart."""
-    version = f", version {run.version}" if shares_name or run.version > 1 else ""
-    return Opponent(run.id, run.name, f"another trained model{version}", is_run=True)
 
 
 def _from_elsewhere(file_id: str, file: Path) -> Opponent:

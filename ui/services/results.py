@@ -15,14 +15,14 @@ from backend.models import four_bit, local
 from backend.records.units import MIB
 from backend.runs.conversations import usual_instruction
 from backend.settings import Workspace
-from jobs.records import Job, State
+from jobs.records import State
 from jobs.runner import Runner
 from ui.records.runs import RunInfo, UnseenQuestion
 from ui.records.share import ExportFile, ExportStatus
 from ui.services import evaluated, samples
 from ui.services.chat import Answer, ChatSession, Loading
 from ui.services.exports import export_status, needs, passed, sizes, too_narrow
-from ui.services.opponents import ChatTarget, Opponent, Opponents, Pair
+from ui.services.opponents import ChatTarget, Listed, Opponents, Pair
 from ui.services.runs import RunService
 from ui.services.selection import Choice
 
@@ -35,7 +35,9 @@ class ResultService:
 
     def __init__(self, workspace: Workspace, runner: Runner, runs: RunService, chat: ChatSession) -> None:
         self._exports, self._runner, self._runs, self._chat = workspace.exports, runner, runs, chat
-        self._opponents = Opponents(workspace.exports, workspace.gguf, runner, self._with_models, self._target)
+        self._opponents = Opponents(
+            workspace.exports, workspace.gguf, runner, self._with_models, self._with_model, self._target
+        )
         self._instructions: dict[str, str] = {}  # by run; its examples never change
 
     # Models
@@ -58,11 +60,12 @@ class ResultService:
     def _with_models(self) -> Iterator[RunInfo]:
         """The runs with a model, last ended first."""
         jobs = sorted(self._runs.jobs(), key=lambda job: job.ended or 0.0, reverse=True)
-        return filter(None, map(self._with_model, jobs))
+        return filter(None, (self._with_model(job.id) for job in jobs))
 
-    def _with_model(self, job: Job) -> RunInfo | None:
-        with suppress(ApprenticeError):  # a damaged run is skipped
-            return self._runs.info(job.id) if self.has_model(job.id) else None
+    def _with_model(self, run_id: str) -> RunInfo | None:
+        """None for a run without a model, and for one that is damaged or no longer there."""
+        with suppress(ApprenticeError):
+            return self._runs.info(run_id) if self.has_model(run_id) else None
         return None
 
     def model_folder(self, run_id: str) -> Path:
@@ -104,7 +107,7 @@ class ResultService:
         found = {pane: self._opponents.target(one) for pane, one in (others or {}).items()}
         return self._chat.answers(self._target(run_id), conversations, found, ongoing=ongoing, **sampling)
 
-    def opponents(self, run_id: str) -> list[Opponent]:
+    def opponents(self, run_id: str) -> Listed:
         """The models that can answer instead of the base model or the run's own."""
         return self._opponents.all(run_id)
 

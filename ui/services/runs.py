@@ -161,8 +161,9 @@ class RunService:
 
     def info(self, run_id: str) -> RunInfo:
         job, spec = self.job(run_id), self.spec(run_id)
-        version = spec.descent.version if spec.descent else 1
-        return RunInfo(job.id, job.name, _model_name(spec.model), spec.data.name, spec.data.train_rows, version)
+        version, first = (spec.descent.version, spec.descent.first) if spec.descent else (1, "")
+        known = job.id, job.name, _model_name(spec.model), spec.data.name, spec.data.train_rows
+        return RunInfo(*known, version, first, job.ended or 0.0)
 
     def details(self, run_id: str) -> RunDetails:
         """A run with the settings it actually used, which may need less memory than the planned ones."""

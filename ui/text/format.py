@@ -145,6 +145,17 @@ def when(time: float, now: float) -> str:
     return f"{moment.day} {moment:%b} {clock}" if moment.year == today.year else f"{moment.day} {moment:%b %Y}"
 
 
+def moment(time: float) -> str:
+    """A time in epoch seconds, for texts that last: "24 Nov 2026 14:05"."""
+    found = datetime.fromtimestamp(time)
+    return f"{found.day} {found:%b %Y %H:%M}"
+
+
+def version(number: int, one_of_several: bool = False) -> str:
+    """What follows the name of a model: ", version 2"; "" for a first version, except as `one_of_several`."""
+    return f", version {number}" if number > 1 or one_of_several else ""
+
+
 def origin(run: RunInfo) -> str:
     """The base model and examples of a run: "based on SmolLM2 135M · 216 examples from orders.jsonl"."""
     if not run.model_name:

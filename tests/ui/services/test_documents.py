@@ -12,7 +12,7 @@ import pytest
 
 from backend.settings import Workspace
 from jobs.runner import Runner
-from tests.ui.services.test_opponents import MODEL, FakeChat
+from tests.ui.services.test_chat_session import MODEL, FakeChat
 from ui.services.chat import Answer, ChatSession, Loading
 from ui.services.documents import SUMMARIZED, TOO_LONG, DocumentService, Part, Piece, Whole
 from ui.services.opponents import ChatTarget

@@ -1,23 +1,20 @@
-"""Any two models side by side: which ones can answer beside a run's model, and how their answers come."""
+"""Which models can answer beside a run's own, and what they are called."""
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from backend.chat.replies import Chunk, PaneCheck, Phase
 from backend.errors import ChatFailed, RunProblem
-from backend.settings import Workspace
 from jobs.records import Job, State
 from ui.records.runs import RunInfo
-from ui.services.chat import Answer, ChatSession
 from ui.services.opponents import BASE_MODEL, OWN, ChatTarget, Opponents, Pair
 
 MODEL = Path("model")
@@ -43,6 +40,13 @@ def exported(tmp_path: Path) -> list[Job]:
     return [export(tmp_path, 1, "gguf:Q8_0"), export(tmp_path, 2, "merged"), unfinished]
 
 
+def with_runs(folder: Path, runner: Any, runs: list[RunInfo]) -> Opponents:
+    by_id = {run.id: run for run in runs}
+    return Opponents(
+        folder, folder / "gguf", runner, lambda: iter(runs), by_id.get, lambda run: ChatTarget(run, MODEL, Path(run))
+    )
+
+
 @pytest.fixture
 def opponents(tmp_path: Path, exported: list[Job]) -> Opponents:
     def job(job_id: str) -> Job:
@@ -54,18 +58,26 @@ def opponents(tmp_path: Path, exported: list[Job]) -> Opponents:
         raise RunProblem("There is no such run.")
 
     runner: Any = SimpleNamespace(job=job, jobs=lambda kind: exported)
-    runs = [RunInfo(f"run-{name}", name.upper(), "SmolLM2", "orders", 3) for name in "ab"]
-    return Opponents(
-        tmp_path, tmp_path / "gguf", runner, lambda: iter(runs), lambda run: ChatTarget(run, MODEL, Path(run))
+    return with_runs(
+        tmp_path, runner, [RunInfo(f"run-{name}", name.upper(), "SmolLM2", "orders", 3) for name in "ab"]
     )
 
 
 def test_finished_exports_and_other_runs_can_answer(opponents: Opponents, exported: list[Job]) -> None:
-    assert [one.id for one in opponents.all("run-a")] == [exported[0].id, exported[1].id, "run-b"]
+    assert [one.id for one in opponents.all("run-a").models] == [exported[0].id, exported[1].id, "run-b"]
+
+
+def test_an_export_that_is_no_longer_listed_still_answers(
+    opponents: Opponents, exported: list[Job], tmp_path: Path
+) -> None:
+    first = exported[0]
+    exported[:0] = [export(tmp_path, number, "gguf:F16") for number in range(10, 20)]
+    assert first.id not in [one.id for one in opponents.all("run-a").models]
+    assert opponents.pair("run-a", first.id, "").others == {"base": first.id}
 
 
 def test_any_two_models_can_answer(opponents: Opponents, exported: list[Job]) -> None:
-    file, merged, other = opponents.all("run-a")
+    file, merged, other = opponents.all("run-a").models
     pairs = {("", ""): (BASE_MODEL, OWN), (other.id, ""): (other, OWN), ("", file.id): (BASE_MODEL, file)}
     pairs[file.id, merged.id] = (file, merged)
     assert {ids: opponents.pair("run-a", *ids) for ids in pairs} == pairs
@@ -74,19 +86,47 @@ def test_any_two_models_can_answer(opponents: Opponents, exported: list[Job]) ->
     assert opponents.pair("run-a", "run-a", "run-c") == Pair(), "its own run, and one that is gone"
 
 
-def test_versions_of_a_model_are_told_apart(tmp_path: Path) -> None:
-    def info(run_id: str, name: str, version: int) -> RunInfo:
-        return RunInfo(run_id, name, "SmolLM2", "orders", 3, version)
+def info(run_id: str, name: str, version: int = 1, first: str = "", ended: float = 0.0) -> RunInfo:
+    return RunInfo(run_id, name, "SmolLM2", "orders", 3, version, first, ended)
 
-    runs = [info("v3", "Voice", 3), info("v2", "Orders", 2), info("v1", "Orders", 1), info("x", "Support", 1)]
-    runner: Any = SimpleNamespace(jobs=lambda kind: [])
-    found = Opponents(tmp_path, tmp_path / "gguf", runner, lambda: iter(runs), lambda run: ChatTarget(run))
-    assert [one.words for one in found.all("v2")] == [
+
+def found_runs(folder: Path, *runs: RunInfo) -> Opponents:
+    """runs: as their models are found, last ended first."""
+    job = Job(id="x", kind="train", name="x", state=State.COMPLETED, attempt=1, created=0.0)
+    return with_runs(folder, SimpleNamespace(jobs=lambda kind: [], job=lambda run_id: job), list(runs))
+
+
+def test_versions_of_a_model_are_told_apart(tmp_path: Path) -> None:
+    runs = info("v3", "Voice", 3, "gone"), info("v2", "Renamed", 2, "v1"), info("v1", "Orders"), info("x", "Support")
+    found = found_runs(tmp_path, *runs).all("v2").models
+    assert [one.words for one in found] == [
         "Voice (another trained model, version 3)",
         "Orders (another trained model, version 1)",
         "Support (another trained model)",
     ]
-    assert all(one.is_run for one in found.all("v2"))
+    assert all(one.is_run for one in found)
+
+
+def test_two_trainings_of_the_same_examples_are_told_apart(tmp_path: Path) -> None:
+    noon, morning = (datetime(2026, 11, 24, hour).timestamp() for hour in (12, 9))
+    runs = info("c", "Voice"), info("b", "Orders", ended=noon), info("a", "Orders", ended=morning)
+    found = found_runs(tmp_path, *runs)
+    of_a = "Orders (another trained model, finished 24 Nov 2026 09:00)"
+    assert [one.words for one in found.all("c").models] == [of_a.replace("09:00", "12:00"), of_a]
+    assert found.pair("b", "a", "").base.words == of_a, "unlike the open run too"
+    assert [one.words for one in found_runs(tmp_path, runs[1], runs[0]).all("c").models] == [
+        "Orders (another trained model)"
+    ]
+
+
+def test_a_run_that_is_no_longer_listed_still_answers(tmp_path: Path) -> None:
+    runs = [info(f"run-{number}", f"Run {number}") for number in range(13)]
+    found = found_runs(tmp_path, *runs)
+    assert [one.id for one in found.all("run-3").models] == [f"run-{number}" for number in range(11) if number != 3]
+    assert found.all("run-3").is_cut
+    assert not found_runs(tmp_path, *runs[:11]).all("run-3").is_cut
+    assert found.pair("run-3", "run-12", "run-11").others == {"base": "run-12", "tuned": "run-11"}
+    assert found.pair("run-3", "run-13", "run-3") == Pair()
 
 
 def test_each_opponent_has_what_the_chat_opens(opponents: Opponents, exported: list[Job], tmp_path: Path) -> None:
@@ -114,12 +154,13 @@ def test_a_gguf_file_from_elsewhere_can_answer_but_no_link_out_of_its_folder(
     (folder / "link.gguf").symlink_to(elsewhere)
     with suppress(OSError):  # not every file system takes such names
         Path(os.fsdecode(os.fsencode(folder) + b"/caf\xe9.gguf")).write_bytes(b"GGUF")
-    listed = [one.name for one in opponents.all("run-a") if one.what == "a GGUF file"]
-    assert len(listed) == 10
+    listed = [one.name for one in opponents.all("run-a").models if one.what == "a GGUF file"]
+    assert (len(listed), opponents.all("run-a").is_cut) == (10, True)
     assert set(listed) <= {f"a{number}.gguf" for number in range(12)}
     for number in range(12):
         (folder / f"a{number}.gguf").unlink()
-    (opponent,) = (one for one in opponents.all("run-a") if one.what == "a GGUF file")
+    assert not opponents.all("run-a").is_cut
+    (opponent,) = (one for one in opponents.all("run-a").models if one.what == "a GGUF file")
     assert opponent.name == file.name
     assert opponents.pair("run-a", "", opponent.id).tuned == opponent
     assert opponents.target(opponent.id) == ChatTarget("", gguf=file)
@@ -127,152 +168,3 @@ def test_a_gguf_file_from_elsewhere_can_answer_but_no_link_out_of_its_folder(
     assert opponents.pair("run-a", opponent.id, "") == Pair()
     with pytest.raises(ChatFailed):
         opponents.target(opponent.id)
-
-
-CHECK = PaneCheck(True, True, "Checked.")
-
-
-class FakeChat:
-    """A chat process that answers with its own name, letter by letter."""
-
-    def __init__(self, name: str, *panes: str) -> None:
-        self.name, self.panes = name, panes or ("only",)
-        self.engine, self.pane_check = f"engine of {name}", CHECK
-        self.opened: list[Any] = []
-        self.asked: list[tuple[str, ...]] = []
-        self.closed = self.stopped = 0
-
-    def opening(self, *paths: Any, gguf: Path | None = None) -> Iterator[Phase]:
-        self.opened.append((*paths, gguf))
-        yield Phase(f"Loading {self.name}")
-
-    def ask_each(self, histories: dict[str, Any], **sampling: Any) -> Iterator[Chunk]:
-        self.asked.append(tuple(histories))
-        for pane in histories:
-            for at, letter in enumerate(self.name):
-                yield Chunk(pane, letter, at + 1, 1.0, "end" if at == len(self.name) - 1 else "")
-
-    def close(self) -> None:
-        self.closed += 1
-
-    def stop(self) -> None:
-        self.stopped += 1
-
-
-TARGET, QUESTIONS = ChatTarget("run-a", MODEL, Path("a")), {"base": [], "tuned": []}
-
-
-class Session(ChatSession):
-    """With stand-ins for the chat processes: of the run's own model and base, and of a file on the left or right."""
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__(Workspace.open(folder), lambda: False)
-        self.own, self.left, self.right = FakeChat("own", "base", "tuned"), FakeChat("left"), FakeChat("right")
-        self._chat, self._others = self.own, {"base": self.left, "tuned": self.right}  # type: ignore[assignment,dict-item]
-
-    def ends(self, **others: ChatTarget) -> dict[str, str]:
-        """The answers by pane."""
-        parts = list(self.answers(TARGET, QUESTIONS, others))
-        return {part.pane: part.text for part in parts if isinstance(part, Answer) and part.finish}
-
-
-@pytest.fixture
-def session(tmp_path: Path) -> Session:
-    return Session(tmp_path)
-
-
-FILE, SECOND = ChatTarget("x", gguf=Path("f.gguf")), ChatTarget("", gguf=Path("second.gguf"))
-
-
-def test_an_opponent_answers_in_the_place_of_the_base_model(session: Session) -> None:
-    assert session.ends(base=FILE) == {"base": "left", "tuned": "own"}
-    assert (session.own.asked, session.left.asked) == ([("tuned",)], [("only",)])
-    assert session.left.opened == [(None, None, Path("f.gguf"))]
-    session.close_run("y")
-    assert session.left.closed == 0
-    session.close_run("x")  # the run of the exported file is deleted
-    assert session.left.closed == 1
-    session.ends(base=FILE)
-    session.ends()
-    assert (session.own.asked[-1], session.left.closed) == (("base", "tuned"), 2)  # its memory is free again
-
-
-def test_another_model_answers_in_the_place_of_the_trained_one(session: Session) -> None:
-    assert session.ends(tuned=FILE) == {"base": "own", "tuned": "right"}
-    assert (session.own.asked, session.left.opened) == ([("base",)], [])
-    assert session.check("run-a") is CHECK, "the base model answers"
-    assert session.engine("run-a") == "engine of own and engine of right"
-
-
-def test_one_pane_can_be_asked_alone(session: Session) -> None:
-    parts = list(session.answers(TARGET, {"base": []}, {"tuned": FILE}))
-    assert {part.pane: part.text for part in parts if isinstance(part, Answer)} == {"base": "own"}
-    assert session.right.asked == []
-
-
-def test_two_other_models_answer_and_the_runs_own_gives_its_memory_back(session: Session) -> None:
-    session.ends()
-    assert session.ends(base=FILE, tuned=SECOND) == {"base": "left", "tuned": "right"}
-    assert (len(session.own.opened), session.own.closed) == (1, 1)
-    assert session.check("run-a") is None, "neither is the base model"
-    session.release()  # also where no run made them
-    assert (session.left.closed, session.right.closed) == (1, 1)
-    assert session.released
-
-
-def test_a_stop_reaches_every_model(session: Session) -> None:
-    answers = session.answers(TARGET, QUESTIONS, {"base": FILE, "tuned": SECOND})
-    next(answers)
-    session.stop()
-    ended = [part for part in answers if isinstance(part, Answer)]
-    assert ended == [Answer("base", "", "stopped"), Answer("tuned", "", "stopped")]
-    assert session.right.opened == [], "the second is not loaded any more"
-    assert [chat.stopped for chat in (session.own, session.left, session.right)] == [1, 1, 1]
-
-
-def test_a_file_that_can_t_be_opened_shows_no_check_of_another_run(
-    session: Session, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    session.ends()
-    assert session.check("run-a") == CHECK
-
-    def fails(*paths: Any, gguf: Path | None) -> Iterator[Phase]:
-        raise ChatFailed("broken")
-
-    monkeypatch.setattr(session.left, "opening", fails)
-    with pytest.raises(ChatFailed):
-        list(session.answers(ChatTarget("run-b", MODEL, Path("b")), QUESTIONS, {"base": FILE}))
-    assert session.check("run-a") is None
-    assert session.engine("run-a") == ""
-
-
-def test_two_files_answer_with_llama_cpp(
-    tmp_path: Path, bundled_gguf: Path | None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    if bundled_gguf is None:
-        pytest.skip("llama.cpp is not installed")
-    session = ChatSession(Workspace.open(tmp_path), lambda: False)
-    monkeypatch.setattr(session._chat, "opening", None)  # the run's own model is not loaded
-    file, japan = ChatTarget("", gguf=bundled_gguf), [{"role": "user", "content": "What is the capital of Japan?"}]
-    try:
-        parts = session.answers(TARGET, dict.fromkeys(("base", "tuned"), japan), {"base": file, "tuned": file})
-        ended = {part.pane: (part.text, part.finish) for part in parts if isinstance(part, Answer) and part.finish}
-        assert ended == dict.fromkeys(("base", "tuned"), ("The capital of Japan is Tokyo.", "end"))
-        assert session.engine("run-a") == "llama.cpp, 8-bit"
-        assert session.check("run-a") is None
-    finally:
-        session.close()
-
-
-def test_a_training_gets_the_memory_of_an_open_chat(session: Session) -> None:
-    session.release()
-    assert not session.released, "none was open"
-    answers = session.answers(TARGET, QUESTIONS, {})
-    next(answers)
-    session.release()
-    assert not session.own.closed, "an answer is finished first"
-    list(answers)
-    assert session.own.closed
-    assert session.released
-    session.ends()
-    assert not session.released, "opened again"

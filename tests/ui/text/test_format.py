@@ -50,6 +50,13 @@ def test_duration(seconds: float, shown: str) -> None:
     assert fmt.duration(seconds) == shown
 
 
+@pytest.mark.parametrize(
+    ("number", "one_of_several", "shown"), [(1, False, ""), (1, True, ", version 1"), (2, False, ", version 2")]
+)
+def test_a_version_follows_the_name_where_there_may_be_others(number: int, one_of_several: bool, shown: str) -> None:
+    assert fmt.version(number, one_of_several) == shown
+
+
 def test_all_attempts_of_a_training_count_unless_one_died_unseen() -> None:
     def took(before: State) -> str:
         status = Status(state=before, started=1000.0, ended=1090.0).next_attempt(0.0)

@@ -15,6 +15,7 @@ from starlette.testclient import TestClient
 
 from backend.errors import RunProblem
 from backend.hardware import Probe
+from backend.records.specs import Descent
 from backend.settings import PROJECT_ROOT
 from jobs.records import State
 from tests.ui.conftest import answer, in_loop, page_of
@@ -374,6 +375,10 @@ class TestTrain:
         tab, known = page.tabs["train"], page.app.runs.known
         assert "is trained first; this one begins after it." in tab.show(Choice(data_id="data-1"))[tab.line]
         assert "first" not in tab.show(Choice())[tab.line], "there is no this one yet"
+        page.app.runs.descents["run-b"] = Descent(first="run-a", parent="run-a", version=2, weights="")
+        shown = tab.show(Choice(data_id="data-1"))
+        assert "Orders to fields, version 2 is trained first" in shown[tab.line]
+        assert "<strong>Orders to fields, version 2</strong>" in shown[tab.planning.plan]
         before = tab.signature(Choice(data_id="data-1"))
         known["run-d"] = job("run-d", State.QUEUED)
         assert "2 other runs go first" in tab.show(Choice(data_id="data-1"))[tab.line]

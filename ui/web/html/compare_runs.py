@@ -51,9 +51,8 @@ def _same_validation(a: RunDetails, b: RunDetails) -> bool:
 
 
 def _name(run: RunDetails) -> str:
-    """The run's name, with its version where there is more than one."""
-    descent = run.spec.descent
-    return f"{run.job.name}, version {descent.version}" if descent else str(run.job.name)
+    """The run's name, with its version."""
+    return f"{run.job.name}{fmt.version(run.spec.descent.version if run.spec.descent else 1)}"
 
 
 def _validation_examples(run: RunDetails) -> tuple[str, int, int]:

@@ -52,8 +52,8 @@ def guide(step: int, now: str, then: str) -> Markup:
 
 def run_line(run: RunInfo) -> Markup:
     """The model that a tab is about: its name, its version after the first, the base model and the examples."""
-    version = f", version {run.version}" if run.version > 1 else ""
-    return Markup('<p class="which"><strong>{}{}</strong> · {}</p>').format(run.name, version, fmt.origin(run))
+    name = f"{run.name}{fmt.version(run.version)}"
+    return Markup('<p class="which"><strong>{}</strong> · {}</p>').format(name, fmt.origin(run))
 
 
 class Problem(Protocol):

@@ -72,8 +72,8 @@ def lines_of_descent(runs: Iterable[RunSummary]) -> list[list[RunSummary]]:
 
 
 def _name(run: RunSummary, line: Sequence[RunSummary]) -> str:
-    """The name of a run, with its version where there is more than one."""
-    return f"{run.info.name}, version {run.version}" if len(line) > 1 else run.info.name
+    """The name of a run, with its version."""
+    return f"{run.info.name}{fmt.version(run.version, len(line) > 1)}"
 
 
 @dataclass(frozen=True)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
 from markupsafe import Markup
 
+from backend.errors import ApprenticeError
 from backend.records.specs import TrainSettings
 from backend.runs.division import Changes
 from backend.runs.next_version import NextVersion
-from jobs.records import Job
 from ui.services.app import App
 from ui.services.overrides import apply_overrides
 from ui.services.planning import default_name
@@ -105,18 +106,24 @@ class Planning:
 
     def _first(self) -> str:
         """What is trained before a run that begins now."""
-        first = [job.name for job in self._before()]
+        first = [name for _, name in self._before()]
         if len(first) > 1:
             return f"{len(first)} other runs go first, one at a time."
-        return f"{fmt.shorten(first[0], 40)} is trained first; this one begins after it." if first else ""
+        return f"{first[0]} is trained first; this one begins after it." if first else ""
 
     def _going(self) -> Markup:
         """The runs that go before this one, each with a button that opens it."""
-        return plan_view.going([(job.id, job.name) for job in self._before()])
+        return plan_view.going(self._before())
 
-    def _before(self) -> list[Job]:
-        """The runs that go before one that begins now, in their order."""
-        return sorted(self.app.runs.unfinished(), key=lambda job: (job.queued, job.id))
+    def _before(self) -> list[tuple[str, str]]:
+        """The runs that go before one that begins now, in their order: (id, name with its version)."""
+        jobs = sorted(self.app.runs.unfinished(), key=lambda job: (job.queued, job.id))
+        return [(job.id, f"{fmt.shorten(job.name, 40)}{self._version_of(job.id)}") for job in jobs]
+
+    def _version_of(self, run_id: str) -> str:
+        with suppress(ApprenticeError):  # a damaged run goes by its name
+            return fmt.version(self.app.versions.number(run_id))
+        return ""
 
     def _fetching(self, choice: Choice) -> Markup:
         """How to get the chosen model, if it is not on this computer yet."""

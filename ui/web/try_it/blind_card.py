@@ -12,7 +12,7 @@ from markupsafe import Markup
 from backend.evaluation.blind_test import OTHER, Outcome, Question, Revealed
 from backend.evaluation.statistics import VERDICT_AT
 from ui.services.app import App
-from ui.services.opponents import BASE_MODEL, Opponent
+from ui.services.opponents import Opponent
 from ui.services.selection import Choice
 from ui.text import format as fmt
 from ui.text import verdicts
@@ -20,6 +20,7 @@ from ui.web.browser_state import BrowserState, Inputs, Updates
 from ui.web.components import clickable, clicked
 from ui.web.errors import handler
 from ui.web.html import components
+from ui.web.try_it.evaluation_card import EvaluationCard
 from ui.web.try_it.ready_models import no_model
 
 TITLE = "Which answer do you like better?"
@@ -30,6 +31,7 @@ LEAD = (
 NO_ANSWERS = "Check your model first (above). Its answers are then shown here."
 SEEN = "Start before you read the answers above, which carry names. They are hidden while you choose."
 NOT_CHECKED = "{} can't be compared here: there is no readable check of it on the same questions."
+ONE_OTHER = "{} can't be chosen here: of two other models above, this test takes the left one."
 KEYS = "On the keyboard: 1 for the left one, 2 for the right one, 3 for no difference, U to undo."
 _CHOICES = (("left", "1 · Left is better"), ("right", "2 · Right is better"), ("same", "3 · No difference"))
 
@@ -49,20 +51,24 @@ class BlindCard:
         state = self.app.blind_tests.state(choice.run_id)
         if isinstance(state, Question):
             return {self.card: question(state)}
-        other = self.other(choice)
-        systems = self.app.blind_tests.systems(choice.run_id, other)
-        return {self.card: outcome(state, systems, other) if state else before(systems, other)}
+        others = self.others(choice)
+        systems = self.app.blind_tests.systems(choice.run_id, *others[:1])
+        return {self.card: outcome(state, systems, others) if state else before(systems, others)}
 
-    def other(self, choice: Choice) -> Opponent:
-        """The other run whose model was chosen to answer above; the base model where there is none."""
-        return next((one for one in self.app.results.pair(choice) if one.is_run), BASE_MODEL)
+    def others(self, choice: Choice) -> list[Opponent]:
+        """The other runs whose models were chosen to answer above. The first one can be compared here."""
+        return [one for one in self.app.results.pair(choice) if one.is_run]
 
     def signature(self, choice: Choice) -> Hashable:
-        return self.app.blind_tests.change_token(choice.run_id) if choice.run_id else None
+        if not choice.run_id:
+            return None
+        checks = [self.app.evaluations.latest(one.id) for one in self.others(choice)]
+        checked = tuple((check.id, check.state) for check in checks if check)
+        return self.app.blind_tests.change_token(choice.run_id), checked
 
 
-def build(app: App, state: BrowserState) -> BlindCard:
-    """Draws the card inside the current tab."""
+def build(app: App, state: BrowserState, evaluation: EvaluationCard) -> BlindCard:
+    """Draws the card inside the current tab. evaluation: the card whose answers are hidden during a test."""
     card = BlindCard(app, clickable(elem_id="blind-test"))
 
     @handler
@@ -72,7 +78,7 @@ def build(app: App, state: BrowserState) -> BlindCard:
         if do == "start-blind":
             chosen = components.fields(value)
             first, second = chosen.get("first", ""), chosen.get("second", "")
-            app.blind_tests.start(choice.run_id, first, second, card.other(choice))
+            app.blind_tests.start(choice.run_id, first, second, *card.others(choice)[:1])
         elif do == "end-blind":
             app.blind_tests.end(choice.run_id)
         elif do in ("vote", "undo-vote"):
@@ -82,25 +88,26 @@ def build(app: App, state: BrowserState) -> BlindCard:
                 app.blind_tests.vote(choice.run_id, number, vote)
             else:
                 app.blind_tests.undo(choice.run_id, number)
-        return card.show(choice)
+        return {**card.show(choice), evaluation.answers: evaluation.show(choice)[evaluation.answers]}
 
     # A quick voter's next click is not dropped while the one before is answered; both carry their question's number.
-    state.listen(card.card.click, act, card.outputs, trigger_mode="multiple")
+    state.listen(card.card.click, act, [*card.outputs, evaluation.answers], trigger_mode="multiple")
     return card
 
 
-def before(systems: Sequence[str], other: Opponent = BASE_MODEL) -> Markup:
-    """What a blind test is, and the two to choose. systems: those that answered the questions. other: the model that
-    was chosen to compare with."""
+def before(systems: Sequence[str], others: Sequence[Opponent] = ()) -> Markup:
+    """What a blind test is, and the two to choose. systems: those that answered the questions. others: the runs that
+    were chosen to compare with."""
     if not systems:
         return components.card(TITLE, components.text(NO_ANSWERS, "small"), lead=LEAD)
-    return components.card(TITLE, components.text(SEEN, "small"), _start(systems, other, "Start"), lead=LEAD)
+    return components.card(TITLE, components.text(SEEN, "small"), _start(systems, others, "Start"), lead=LEAD)
 
 
-def _start(systems: Sequence[str], other: Opponent, words: str) -> Markup:
+def _start(systems: Sequence[str], others: Sequence[Opponent], words: str) -> Markup:
     names = [(name, verdicts.SYSTEMS[name]) for name in verdicts.SYSTEMS if name in systems]
-    names += [(OTHER, other.words)] if OTHER in systems else []
-    missing = NOT_CHECKED.format(other.words) if other.is_run and OTHER not in systems else ""
+    names += [(OTHER, one.words) for one in others[:1] if OTHER in systems]
+    missing = [NOT_CHECKED.format(one.words) for one in others[:1] if OTHER not in systems]
+    missing += [ONE_OTHER.format(one.words) for one in others[1:]]
     select = Markup('<label><span>{0}</span><select name="{1}" aria-label="{0}">{2}</select></label>')
     return components.form(
         "start-blind",
@@ -108,7 +115,7 @@ def _start(systems: Sequence[str], other: Opponent, words: str) -> Markup:
         select.format("with", "second", components.options(names, OTHER if OTHER in systems else "base")),
         Markup('<button type="submit" class="btn firm">{}</button>').format(words),
         kind="choose-two",
-    ) + components.text(missing, "small")
+    ) + components.join(components.text(one, "small") for one in missing)
 
 
 def question(shown: Question) -> Markup:
@@ -134,8 +141,8 @@ def question(shown: Question) -> Markup:
     )
 
 
-def outcome(ended: Outcome, systems: Sequence[str], other: Opponent = BASE_MODEL) -> Markup:
-    """The verdict, the counts, and every answer with its name. systems, other: what a new test can compare."""
+def outcome(ended: Outcome, systems: Sequence[str], others: Sequence[Opponent] = ()) -> Markup:
+    """The verdict, the counts, and every answer with its name. systems, others: as in `before`, for a new test."""
     first, second = verdicts.voted_on(ended)
     lines = [
         (first, f"preferred {fmt.count(ended.wins[0], 'time')}", ""),
@@ -152,7 +159,7 @@ def outcome(ended: Outcome, systems: Sequence[str], other: Opponent = BASE_MODEL
         Markup('<div class="samples report">{}</div>').format(answers),
         key="blind-answers",
     )
-    again = _start(systems, other, "Start another") if systems else components.EMPTY
+    again = _start(systems, others, "Start another") if systems else components.EMPTY
     return components.card(TITLE, _verdict(ended), components.rows(lines), fold, again)
 
 

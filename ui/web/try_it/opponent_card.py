@@ -12,7 +12,7 @@ from markupsafe import Markup
 from backend.errors import BadInput
 from backend.hosting.policy import Feature
 from ui.services.app import App
-from ui.services.opponents import BASE_MODEL, OWN, Opponent, Pair
+from ui.services.opponents import BASE_MODEL, MOST, OWN, Listed, Opponent, Pair
 from ui.services.selection import Choice
 from ui.web.browser_state import BrowserState, Inputs, Updates
 from ui.web.components import clickable, clicked
@@ -21,6 +21,7 @@ from ui.web.html import components
 from ui.web.try_it.ready_models import no_model
 
 NOTE = "Every other model is loaded separately. This takes more memory and slows both answers down."
+LATEST = f"This lists only the latest {MOST} exports, GGUF files and trained models."
 ELSEWHERE = "To compare with a model from elsewhere, put its GGUF file in this folder and reload this page:"
 NOT_YOURS = (
     "Your model is not answering right now. The check below is still about your model, and the blind test about the "
@@ -40,7 +41,7 @@ class OpponentCard:
         away = self.app.models.open_to_network or self.app.policy.why_not(Feature.FOREIGN_FILE)
         folder = "" if away else str(self.app.results.gguf_folder)
         pair = self.app.results.pair(choice)
-        return {self.fold: opponents(found, pair, folder) if folder or found else components.EMPTY}
+        return {self.fold: opponents(found, pair, folder) if folder or found.models else components.EMPTY}
 
     def listen(
         self, state: BrowserState, show: Callable[[Choice, Inputs], Updates], outputs: list[Any], talk: Any
@@ -66,23 +67,26 @@ def build(app: App) -> OpponentCard:
     return OpponentCard(app, clickable(elem_id="opponent"))
 
 
-def opponents(found: Sequence[Opponent], pair: Pair, folder: str) -> Markup:
+def opponents(found: Listed, pair: Pair, folder: str) -> Markup:
     """Two lists of the models that can answer. found: besides the base model and the trained one. folder: of GGUF
     files, "" to leave it out."""
     form = components.form(
         "compare",
-        _select("Compare", "left", [BASE_MODEL, *found], pair.base),
-        _select("with", "right", [OWN, *found], pair.tuned),
+        _select("Compare", "left", [BASE_MODEL, *found.models], pair.base),
+        _select("with", "right", [OWN, *found.models], pair.tuned),
         Markup('<button type="submit" class="btn firm">Compare</button>'),
         kind="choose-two",
     )
     elsewhere = Markup("<p>{}<br><code>{}</code></p>").format(ELSEWHERE, folder) if folder else components.EMPTY
-    choose = components.text(NOTE, "small") + form if found else components.EMPTY
+    latest = components.text(LATEST if found.is_cut else "", "small")
+    choose = components.text(NOTE, "small") + form + latest if found.models else components.EMPTY
     return components.fold(f"Comparing {pair.base.words} with {pair.tuned.words}", choose, elsewhere, key="opponent")
 
 
 def _select(label: str, name: str, models: Sequence[Opponent], chosen: Opponent) -> Markup:
-    listed = components.options([(one.id, one.words) for one in models], chosen.id)
+    """chosen: one of the models, or one that is older than those listed."""
+    words = {one.id: one.words for one in (*models, chosen)}
+    listed = components.options(words.items(), chosen.id)
     return Markup('<label><span>{0}</span><select name="{1}" aria-label="{0}">{2}</select></label>').format(
         label, name, listed
     )

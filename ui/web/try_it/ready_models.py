@@ -14,6 +14,7 @@ from markupsafe import Markup
 from ui.services.app import App
 from ui.services.results import DELETED
 from ui.services.selection import Choice
+from ui.text import format as fmt
 from ui.web.browser_state import BrowserState, Inputs, Updates
 from ui.web.components import clicked
 from ui.web.errors import handler
@@ -48,7 +49,8 @@ def offer(app: App, choice: Choice) -> Markup:
         return components.EMPTY
     lines = (
         Markup("<li>{}{}</li>").format(
-            components.run_line(one), components.button("Open", "open", one.id, "firm", f"Open {one.name}")
+            components.run_line(one),
+            components.button("Open", "open", one.id, "firm", f"Open {one.name}{fmt.version(one.version)}"),
         )
         for one in ready
     )

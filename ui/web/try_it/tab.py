@@ -150,7 +150,7 @@ def build(app: App, state: BrowserState) -> TryTab:
         document = document_fields.build()
         settings = answer_settings.build()
     evaluation = evaluation_card.build(app, state)
-    blind = blind_card.build(app, state)
+    blind = blind_card.build(app, state, evaluation)
     with gr.Row(elem_classes="actions end"):
         forward = button("Continue to sharing", interactive=False, elem_id="to-share")
 

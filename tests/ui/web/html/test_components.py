@@ -19,7 +19,7 @@ from jobs.records import State
 from tests.ui.fake_services import FakeApp
 from ui.records.data import DatasetFiles, DatasetProgress, DatasetState, Matches
 from ui.records.runs import Losses, RunInfo, RunSummary, UnseenQuestion
-from ui.services.opponents import Opponent, Pair
+from ui.services.opponents import Listed, Opponent, Pair
 from ui.services.selection import Choice
 from ui.text import format as fmt
 from ui.web.data import before_after, read_options
@@ -74,7 +74,7 @@ DRAWN = {
     ),
     "conversation": lambda: try_it_views.conversation([TURN])
     + try_it_views.conversation([TURN], Pair(OTHER, OTHER), True)
-    + opponent_card.opponents([OTHER], Pair(OTHER, OTHER), EVIL),
+    + opponent_card.opponents(Listed([OTHER], True), Pair(OTHER, OTHER), EVIL),
     "suggestions": lambda: try_it_views.suggestions([UnseenQuestion(EVIL, [], EVIL)]),
     "runs": lambda: runs_views.listing(
         [RunSummary(RunInfo(EVIL, EVIL, EVIL, EVIL, 1), State.STOPPED, 1.0, Losses())], "", 2.0

@@ -31,9 +31,12 @@ def page() -> Page:
     return page_of(app)
 
 
-def clicked(page: Page, do: str, value: str = "") -> str:
-    card = page.tabs["try"].blind
-    shown: str = answer(page, card.card, "click", DONE, clicked=(do, value))[card.card]
+def updates(page: Page, do: str, value: str = "", choice: Choice = DONE) -> dict[Any, Any]:
+    return answer(page, page.tabs["try"].blind.card, "click", choice, clicked=(do, value))
+
+
+def clicked(page: Page, do: str, value: str = "", choice: Choice = DONE) -> str:
+    shown: str = updates(page, do, value, choice)[page.tabs["try"].blind.card]
     return shown
 
 
@@ -79,11 +82,29 @@ class TestTab:
     def test_while_a_person_chooses_the_report_shows_no_answers(self, page: Page) -> None:
         card = page.tabs["try"].evaluation
         assert "<article" in card.show(DONE)[card.answers]
-        clicked(page, "start-blind", PANES)
-        assert evaluation_card.HIDDEN in card.show(DONE)[card.answers]
-        assert "<article" not in card.show(DONE)[card.answers]
-        clicked(page, "end-blind")
-        assert "<article" in card.show(DONE)[card.answers]
+        for hidden in (updates(page, "start-blind", PANES), card.show(DONE)):
+            assert evaluation_card.HIDDEN in hidden[card.answers]
+            assert "<article" not in hidden[card.answers]
+        for again in (updates(page, "end-blind"), card.show(DONE)):
+            assert "<article" in again[card.answers]
+
+    def test_another_run_that_answers_above_is_compared_once_it_is_checked(self, page: Page) -> None:
+        app: Any = page.app
+        for run_id, name in (("run-y", "Second"), ("run-z", "Third")):
+            app.runs.known[run_id] = app.runs.job("run-a").model_copy(update={"id": run_id, "name": name})
+        both = DONE.replace(opponent="run-y", right="run-z")
+        second, third = (f"{name} (another trained model)" for name in ("Second", "Third"))
+        assert escape(blind_card.NOT_CHECKED.format(second)) in self.card(page, both)
+        assert escape(blind_card.ONE_OTHER.format(third)) in self.card(page, both)
+        before = page.signature_of("try", both)
+        app.evaluations.jobs["run-y"] = job("evaluate-2", State.COMPLETED, kind="evaluate", parent="run-y")
+        app.evaluations.baselines["run-y"] = False
+        assert page.signature_of("try", both) != before
+        assert f'value="{OTHER}" selected>{second}' in self.card(page, both)
+        clicked(page, "start-blind", f'{{"first": "{OTHER}", "second": "base"}}', both)
+        assert f"<dt>{second}" in clicked(page, "end-blind", choice=both)
+        outcome = app.blind_tests.outcome("run-a")
+        assert (outcome.systems, outcome.other) == ((OTHER, "base"), second)
 
     def test_undo_goes_back_and_an_early_end_reveals(self, page: Page) -> None:
         shown = clicked(page, "start-blind", PANES)
@@ -135,10 +156,10 @@ def test_the_counts_and_the_choices_are_shown() -> None:
 
 def test_the_model_that_was_chosen_to_compare_with_is_chosen_here_too() -> None:
     other = Opponent("run-b", "Orders", "another trained model, version 1", is_run=True)
-    html = blind_card.before(["base", "tuned", OTHER], other)
+    html = blind_card.before(["base", "tuned", OTHER], [other])
     assert f'value="{OTHER}" selected>{other.words}' in html
     assert 'value="tuned" selected' in html
-    html = blind_card.before(["base", "tuned"], other)
+    html = blind_card.before(["base", "tuned"], [other])
     assert escape(blind_card.NOT_CHECKED.format(other.words)) in html
     assert 'value="base" selected' in html
     assert "no readable check" not in blind_card.before(["base", "tuned"])
@@ -154,6 +175,6 @@ def test_text_from_people_and_models_is_escaped() -> None:
     shown = blind_card.question(Question(1, 3, EVIL, EVIL, EVIL, True))
     shown += blind_card.outcome(ended(questions=(Revealed(EVIL, (EVIL, EVIL), 1),)), ["tuned"])
     other = Opponent("run-b", EVIL, EVIL, is_run=True)
-    shown += blind_card.before(["base", OTHER], other) + blind_card.before(["base"], other)
+    shown += blind_card.before(["base", OTHER], [other]) + blind_card.before(["base"], [other, other])
     assert "<img" not in shown
-    assert shown.count("&lt;img") == 12
+    assert shown.count("&lt;img") == 14

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from backend.errors import RunProblem
-from backend.records.specs import TrainSettings
+from backend.records.specs import Descent, TrainSettings
 from backend.settings import SAMPLES, Workspace
 from jobs.folder import JobFolder
 from jobs.records import State
@@ -55,6 +55,16 @@ def test_a_run_that_finishes_is_offered() -> None:
     for name, seen in before.items():
         assert made[name].signature(RUNNING) != seen, name
         assert "Another" in made[name].show(RUNNING)[made[name].offered], name
+
+
+def test_the_button_of_a_later_version_names_it() -> None:
+    app = FakeApp()
+    app.runs.known["run-d"] = job("run-d", State.COMPLETED)
+    app.runs.descents["run-d"] = Descent(first="run-a", parent="run-a", version=2, weights="")
+    tab = tabs(app)["try"]
+    offered = tab.show(RUNNING)[tab.offered]
+    assert 'aria-label="Open Orders to fields"' in offered
+    assert 'aria-label="Open Orders to fields, version 2"' in offered
 
 
 @pytest.mark.parametrize("name", ["try", "share"])
