@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import fmean
 from typing import Any
 
 from backend.errors import ApprenticeError, RunProblem
@@ -20,7 +19,7 @@ from backend.evaluation.asking import Asking, System
 from backend.evaluation.items import Item
 from backend.evaluation.models import Answer, Models
 from backend.evaluation.statistics import least_provable_gain
-from backend.evaluation.verdict import compare, score_interval
+from backend.evaluation.verdict import compare, mean_score
 from backend.files.disk_errors import disk_words
 from backend.models import local
 from backend.records.rows import Row
@@ -94,8 +93,9 @@ def add_parent(
             "clusters": count,
             "least_provable_gain": None if graded else least_provable_gain(count),
             "systems": {
-                name: {"score": fmean(found), "interval": list(score_interval(found, clusters, graded=graded))}
+                name: {"score": mean, "interval": [low, high]}
                 for name, found in scores.items()
+                for mean, low, high in [mean_score(found, clusters, graded=graded)]
             },
         },
         "answers": _with_answers(report["answers"], tuned.scores, answered),

@@ -11,7 +11,7 @@ from backend.evaluation import measures, signs
 from backend.evaluation.asking import Asking, System
 from backend.evaluation.items import Item
 from backend.evaluation.statistics import detectable_gain, least_provable_gain
-from backend.evaluation.verdict import score_interval
+from backend.evaluation.verdict import mean_score
 
 
 def describe(asking: Asking, systems: Mapping[str, System]) -> dict[str, Any]:
@@ -32,9 +32,9 @@ def describe(asking: Asking, systems: Mapping[str, System]) -> dict[str, Any]:
 def _summary(asking: Asking, system: System) -> dict[str, Any]:
     texts = [answer.text for answer in system.answers]
     known = {normalize(item.answer) for item in asking.train}
-    low, high = score_interval(system.scores, asking.clusters, graded=asking.measure.graded)
+    mean, low, high = mean_score(system.scores, asking.clusters, graded=asking.measure.graded)
     found: dict[str, Any] = {
-        "score": fmean(system.scores),
+        "score": mean,
         "interval": [low, high],
         "ended": fmean(answer.ended for answer in system.answers),
         "loops": fmean(map(signs.repeats, texts)),

@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from statistics import fmean
 from typing import Any
 
 from backend.datasets.checks import duplicates
@@ -20,7 +19,7 @@ from backend.evaluation.asking import BASE, TUNED, Progress
 from backend.evaluation.measures import Measure
 from backend.evaluation.models import Models
 from backend.evaluation.next_step import next_step
-from backend.evaluation.verdict import compare, score_interval
+from backend.evaluation.verdict import compare, mean_score
 from backend.records.lengths import spans
 from backend.records.rows import Row
 
@@ -118,11 +117,7 @@ class TextEvaluation:
         return [answer.text for answer in answers]
 
     def _summary(self, losses: Sequence[float]) -> dict[str, Any]:
-        low, high = score_interval(losses, self._clusters, graded=True)
-        grouped: dict[int, list[float]] = {}
-        for cluster, loss in zip(self._clusters, losses, strict=True):
-            grouped.setdefault(cluster, []).append(loss)
-        mean = fmean(map(fmean, grouped.values()))
+        mean, low, high = mean_score(losses, self._clusters, graded=True)
         return {"score": _perplexity(mean), "interval": [_perplexity(low), _perplexity(high)], "loss": mean}
 
     def _answers(

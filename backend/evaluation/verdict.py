@@ -74,12 +74,16 @@ def against_prompt(comparisons: Sequence[Comparison]) -> AgainstPrompt:
     return "as_good" if within or hardest.verdict == "worse" else "not_shown"
 
 
-def score_interval(scores: Sequence[float], clusters: Sequence[int], *, graded: bool) -> tuple[float, float]:
-    """The 95 % interval of a system's own mean score."""
+def mean_score(scores: Sequence[float], clusters: Sequence[int], *, graded: bool) -> tuple[float, float, float]:
+    """A system's score and its 95 % interval: (score, low, high).
+
+    Graded: the mean of clusters, as in `Comparison`. Right or wrong: the share of right items, which people can
+    count; its interval is as wide as for as many items as there are clusters, since items of one cluster are alike.
+    """
     if graded:
-        return cluster_bootstrap(scores, [0.0] * len(scores), clusters)[1:]
-    means = _by_cluster(scores, clusters)
-    return wilson_interval(round(sum(means.values())), len(means))
+        return cluster_bootstrap(scores, [0.0] * len(scores), clusters)
+    share, count = fmean(scores), len(set(clusters))
+    return (share, *wilson_interval(round(share * count), count))
 
 
 def _by_cluster(scores: Sequence[float], clusters: Sequence[int]) -> dict[int, float]:
