@@ -204,7 +204,7 @@ def run_tests(arguments: Sequence[str]) -> int:
         ["ruff", "check", "."],
         ["ruff", "format", "--check", "."],
         ["mypy"],
-        ["pytest", "-n", "3", *selection],  # three processes keep two cores busy: see tests/conftest.py
+        ["pytest", "-n", "2", *selection],  # two processes: see tests/conftest.py
     ]
     if "-m" in arguments:  # slow and GPU tests need the machine, and their ten minutes, to themselves
         checks = [["pytest", *selection]]

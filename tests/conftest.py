@@ -8,7 +8,6 @@ import importlib.util
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Generator, Iterator, Sequence
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
@@ -33,8 +32,6 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["PYTHON_KEYRING_BACKEND"] = "keyring.backends.fail.Keyring"
 
 BROWSER_TESTS = "tests/browser/"
-WHOLE_WAY = "tests/browser/test_whole_way.py"  # takes minutes, in which its browser mostly waits
-AUTOGROUP = Path("/proc/self/autogroup")
 SLOW_MARKERS = {"slow", "gpu", "browser"}
 SLOW_FIXTURES = {"bundled_model", "tiny_model", "chromium"}
 SLOW_PACKAGES = {
@@ -71,25 +68,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         fixtures = set(getattr(item, "fixturenames", ()))
         if not fixtures & SLOW_FIXTURES and not any(item.get_closest_marker(name) for name in SLOW_MARKERS):
             item.add_marker("quick")
-    items.sort(
-        key=lambda item: (
-            not item.nodeid.startswith(WHOLE_WAY),
-            not item.nodeid.startswith(BROWSER_TESTS),
-            bool(item.get_closest_marker("quick")),
-        )
-    )
+    items.sort(key=lambda item: (not item.nodeid.startswith(BROWSER_TESTS), bool(item.get_closest_marker("quick"))))
 
 
 @pytest.hookimpl(optionalhook=True)  # of pytest-xdist
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Gives each file to one process, and all browser tests but the longest to the same one, so that no two busy
-    browsers compete."""
+    """Gives each file to one process, and all browser tests to the same one, so that no two browsers compete."""
     from xdist.scheduler import LoadScopeScheduling
 
     class ByFile(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            file = nodeid.partition("::")[0]
-            return BROWSER_TESTS if file.startswith(BROWSER_TESTS) and file != WHOLE_WAY else file
+            return BROWSER_TESTS if nodeid.startswith(BROWSER_TESTS) else nodeid.partition("::")[0]
 
     config.option.loadscopereorder = False
     return ByFile(config, log)
@@ -98,27 +87,6 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 def pytest_configure(config: pytest.Config) -> None:
     if config.option.markexpr == "quick":
         sys.meta_path.insert(0, SkipSlowImports())
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        become_a_session()
-
-
-def become_a_session() -> None:
-    """Gives each test process hardly more of the processor than a worker of the app, for which another test may wait.
-
-    Linux shares the processor out between sessions first, and a worker's session steps back (jobs/worker.py): it got
-    a tenth beside the one busy session of all test processes.
-    """
-    if sys.platform != "linux":
-        return
-    os.setsid()
-    for _ in range(10):
-        try:
-            AUTOGROUP.write_text("9", "ascii")  # a worker has 10
-            return
-        except BlockingIOError:  # another process has just written to its own
-            time.sleep(0.2)
-        except OSError:  # there is no such sharing here
-            return
 
 
 class SkipSlowImports(importlib.abc.MetaPathFinder, importlib.abc.Loader):
