@@ -273,7 +273,7 @@ def test_a_question_that_was_being_answered_is_there_again_after_a_reload(at_try
     at_try.wait_for_selector("#ask:not([disabled])")
     at_try.click("#ask")
     at_try.locator(".answer.tuned", has_text='"quantity": 3').wait_for()
-    at_try.wait_for_selector("#stop-answer", state="hidden")
+    at_try.wait_for_function("JSON.parse(localStorage['apprentice-talk'] ?? '{}').turns?.length === 1")
     at_try.reload()
     at_try.locator(".answer.tuned", has_text='"quantity": 3').wait_for()
     painted(at_try)
