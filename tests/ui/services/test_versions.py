@@ -20,6 +20,7 @@ from jobs.records import State
 from tests.backend.synthetic import make_adapter
 from ui.services.app import App
 from ui.services.selection import Choice
+from ui.text import format as fmt
 from ui.web.runs.views import lines_of_descent, listing
 from ui.web.train.version_cards import epochs
 
@@ -220,6 +221,14 @@ def test_a_next_version_takes_the_name_of_the_one_before(app: App, tmp_path: Pat
     assert app.runs.info(second).name == "Rosie"
     lines = [[run.info.id for run in line] for line in lines_of_descent(app.runs.all())]
     assert lines == [[other], [second, first]]
+    later = app.results.pair(Choice(run_id=other, opponent=second, right=first))
+    assert [one.words for one in later] == [
+        "Rosie (another trained model, version 2)",
+        "Rosie (another trained model, version 1)",
+    ]
+    app.versions.rename(other, "Rosie")
+    finished = fmt.moment(app.runs.job(first).ended or 0.0)
+    assert app.results.pair(Choice(run_id=other, opponent=first)).base.what.endswith(f"1, finished {finished}")
 
 
 def test_only_a_number_of_passes_is_accepted(app: App) -> None:
