@@ -43,10 +43,6 @@ class Parent:
     spec: RunSpec
     learned: Path
 
-    @property
-    def version(self) -> int:
-        return self.spec.descent.version if self.spec.descent else 1
-
 
 def add_parent(
     report: dict[str, Any],
@@ -70,7 +66,7 @@ def add_parent(
     try:
         parent = _find(workspace, spec.descent.parent)
         numbers = _fair(run_folder, parent.folder, asking.items)
-        about |= {"version": parent.version, "items": len(numbers), "left_out": len(asking.items) - len(numbers)}
+        about |= {"version": parent.spec.version, "items": len(numbers), "left_out": len(asking.items) - len(numbers)}
         if not numbers:
             raise RunProblem("One of the two versions learned from every question.")
         items = [asking.items[number] for number in numbers]

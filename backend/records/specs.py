@@ -255,3 +255,8 @@ class RunSpec(Record):
     retry_of: str = ""  # the run that this one repeats with other settings
     descent: Descent | None = None  # None for the first version of a model
     evaluate: bool = True  # evaluate it automatically when it has completed, if that is quick
+
+    @property
+    def version(self) -> int:
+        """Which version of its model this is, from 1."""
+        return self.descent.version if self.descent else 1

@@ -85,7 +85,7 @@ class FakeResults:
 
     def pair(self, choice: Choice) -> Pair:
         found = {one.id: one for one in self.opponents(choice.run_id).models} if choice.run_id else {}
-        return Pair(found.get(choice.opponent, BASE_MODEL), found.get(choice.right, OWN))
+        return Pair(found.get(choice.left, BASE_MODEL), found.get(choice.right, OWN))
 
     def too_narrow(self, run_id: str) -> dict[str, float]:
         return {"F16": 0.0, "Q8_0": 0.0, "Q6_K": 0.78, "Q5_K_M": 0.78, "Q4_K_M": 0.78}

@@ -62,7 +62,6 @@ class FakeRuns:
                 one.state,
                 one.created,
                 losses.compute(one, self.curve(one.id)),
-                self.descents.get(one.id),
                 self.note(one.id),
                 self.is_divided(one.id),
             )
@@ -83,9 +82,7 @@ class FakeRuns:
         return job(run_id, state, name=before.name, created=before.created, progress=before.progress, **changes)
 
     def info(self, run_id: str) -> RunInfo:
-        descent = self.descents.get(run_id)
-        version, first = (descent.version, descent.first) if descent else (1, "")
-        return RunInfo(run_id, self.job(run_id).name, NAME, "orders.jsonl", 216, version, first)
+        return RunInfo(run_id, self.job(run_id).name, NAME, "orders.jsonl", 216, self.descents.get(run_id))
 
     def state(self, run_id: str) -> str:
         return self.known[run_id].state.value if run_id in self.known else ""

@@ -122,13 +122,15 @@ def runs(options: argparse.Namespace, workspace: Workspace) -> Answer:
     app = App(workspace)
     app.runner.tick()
     summaries = app.runs.all()
-    text = "\n".join(f"{run.info.id}  {run.state.value:11}  {run.info.name}, v{run.version}" for run in summaries)
-    return Answer({"runs": [_listed(run) for run in summaries]}, text or "There are no runs yet.")
+    lines = (f"{run.info.id}  {run.state.value:11}  {run.info.name}, v{run.info.version}" for run in summaries)
+    return Answer({"runs": [_listed(run) for run in summaries]}, "\n".join(lines) or "There are no runs yet.")
 
 
 def _listed(run: RunSummary) -> dict[str, Any]:
-    place = {"version": run.version, "parent": run.descent.parent if run.descent else None, "note": run.note}
-    return {**asdict(run.info), **place, "state": run.state, "created": run.created, **losses.as_json(run.losses)}
+    info, descent = run.info, run.info.descent
+    known = {name: getattr(info, name) for name in ("id", "name", "model_name", "data_name", "examples", "version")}
+    place = {"parent": descent.parent if descent else None, "note": run.note}
+    return {**known, **place, "state": run.state, "created": run.created, **losses.as_json(run.losses)}
 
 
 def show(options: argparse.Namespace, workspace: Workspace) -> Answer:
@@ -205,7 +207,7 @@ def run_answer(app: App, job: Job, detailed: bool = False) -> Answer:
             text += [verdicts.sentence(report), ": ".join(parent or ()), report["next"]]
     if detailed and job.kind == "train":
         spec, blind_test = app.runs.spec(job.id), app.blind_tests.outcome(job.id)
-        document |= {"version": spec.descent.version if spec.descent else 1, "note": app.runs.note(job.id)}
+        document |= {"version": spec.version, "note": app.runs.note(job.id)}
         document["parent"] = spec.descent.parent if spec.descent else None
         document["blind_test"] = blind_test.to_json() if blind_test else None
         document["spec"] = spec.model_dump(mode="json")

@@ -124,17 +124,25 @@ class Shortening:
 
 @dataclass(frozen=True)
 class RunInfo:
-    """What identifies a run: its name, its base model, its dataset with the number of training examples, and which
-    version of its model it is. first: the id of the first version, "" for that one. ended: 0 until it has."""
+    """What identifies a run: its name, its base model, its dataset with the number of training examples, and its
+    place among the versions of its model. descent: None for the first version. ended: 0 until it has."""
 
     id: str
     name: str
     model_name: str
     data_name: str
     examples: int
-    version: int = 1
-    first: str = ""
+    descent: Descent | None = None
     ended: float = 0.0
+
+    @property
+    def first(self) -> str:
+        """The id of the first version of this model."""
+        return self.descent.first if self.descent else self.id
+
+    @property
+    def version(self) -> int:
+        return self.descent.version if self.descent else 1
 
 
 @dataclass(frozen=True)
@@ -154,18 +162,8 @@ class RunSummary:
     state: State
     created: float
     losses: Losses
-    descent: Descent | None = None
     note: str = ""
     is_divided: bool = True
-
-    @property
-    def first(self) -> str:
-        """The id of the first version of this model."""
-        return self.descent.first if self.descent else self.info.id
-
-    @property
-    def version(self) -> int:
-        return self.descent.version if self.descent else 1
 
 
 @dataclass(frozen=True)

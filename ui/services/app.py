@@ -178,7 +178,7 @@ class App:
             choice = choice.replace(parent="", from_base=False)
         if choice.run_id:
             left, right = self.results.pair(choice)
-            choice = choice.replace(opponent=left.id, right=right.id)
+            choice = choice.replace(left=left.id, right=right.id)
         if choice.model_id and not self.models.exists(choice.model_id):
             choice = choice.replace(model_id="")
         if choice.import_id and self.datasets.progress(choice) is None:

@@ -98,10 +98,10 @@ class Opponents:
         """The latest models of runs other than `run_id`, and that of the run `chosen`, told apart in words."""
         found = [*islice(self._runs(), MOST + 2), *(self._run(one) for one in (run_id, chosen) if one)]
         runs = {run.id: run for run in found if run}
-        versions = Counter(run.first or run.id for run in runs.values())
+        versions = Counter(run.first for run in runs.values())
         names = Counter((run.name, run.version) for run in runs.values())
         for run in runs.values():
-            what = f"another trained model{fmt.version(run.version, versions[run.first or run.id] > 1)}"
+            what = f"another trained model{fmt.version(run.version, versions[run.first] > 1)}"
             if names[run.name, run.version] > 1:
                 what += f", finished {fmt.moment(run.ended)}"
             if run.id != run_id:

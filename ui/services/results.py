@@ -118,7 +118,7 @@ class ResultService:
 
     def pair(self, choice: Choice) -> Pair:
         """The two models that answer on Try, see `Opponents.pair`."""
-        return self._opponents.pair(choice.run_id, choice.opponent, choice.right)
+        return self._opponents.pair(choice.run_id, choice.left, choice.right)
 
     def answer_once(
         self,

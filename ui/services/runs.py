@@ -161,9 +161,8 @@ class RunService:
 
     def info(self, run_id: str) -> RunInfo:
         job, spec = self.job(run_id), self.spec(run_id)
-        version, first = (spec.descent.version, spec.descent.first) if spec.descent else (1, "")
         known = job.id, job.name, _model_name(spec.model), spec.data.name, spec.data.train_rows
-        return RunInfo(*known, version, first, job.ended or 0.0)
+        return RunInfo(*known, spec.descent, job.ended or 0.0)
 
     def details(self, run_id: str) -> RunDetails:
         """A run with the settings it actually used, which may need less memory than the planned ones."""
@@ -181,13 +180,12 @@ class RunService:
         return self._runner.damaged()
 
     def _summary(self, job: Job) -> RunSummary:
-        descent = None
         try:
-            info, descent = self.info(job.id), self.spec(job.id).descent
+            info = self.info(job.id)
         except ApprenticeError:
             info = RunInfo(job.id, job.name, "", "", 0)
         note, divided = self._about(job.id).note, self.is_divided(job.id)
-        return RunSummary(info, job.state, job.created, self.losses(job), descent, note, divided)
+        return RunSummary(info, job.state, job.created, self.losses(job), note, divided)
 
     def is_divided(self, run_id: str) -> bool:
         """Whether the run recorded how its rows were divided, without which it can have no next version."""

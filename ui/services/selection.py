@@ -8,7 +8,7 @@ from typing import Any
 
 from backend.models.catalogue import TASKS
 
-IDS = ("model_id", "data_id", "run_id", "compared_run", "parent", "opponent", "right", "import_id")
+IDS = ("model_id", "data_id", "run_id", "compared_run", "parent", "left", "right", "import_id")
 
 
 @dataclass(frozen=True)
@@ -16,7 +16,7 @@ class Choice:
     """The selected ids, "" for none.
 
     compared_run: the run to compare the selected run with. parent: the run of which the next version is planned, from
-    the base model again with from_base. opponent: the run, export or file that answers on the left of Try, "" for the
+    the base model again with from_base. left: the run, export or file that answers on the left of Try, "" for the
     base model. right: the one that answers on the right, "" for the selected run's model. import_id: the import in
     progress, which will become the selected dataset. row: the example to preview. passage: of the text about which
     examples are written. settings: only those that the person changed.
@@ -30,7 +30,7 @@ class Choice:
     compared_run: str = ""
     parent: str = ""
     from_base: bool = False
-    opponent: str = ""
+    left: str = ""
     right: str = ""
     import_id: str = ""
     row: int = 1

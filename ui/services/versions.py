@@ -56,8 +56,7 @@ class VersionService:
 
     def number(self, run_id: str) -> int:
         """Which version of its model a run is, from 1."""
-        descent = self._runs.spec(run_id).descent
-        return descent.version if descent else 1
+        return self._runs.spec(run_id).version
 
     def next_number(self, run_id: str) -> int:
         """The number that the next version of this run's model gets."""

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from backend.errors import ChatFailed, RunProblem
+from backend.records.specs import Descent
 from jobs.records import Job, State
 from ui.records.runs import RunInfo
 from ui.services.opponents import BASE_MODEL, OWN, ChatTarget, Opponents, Pair
@@ -87,7 +88,8 @@ def test_any_two_models_can_answer(opponents: Opponents, exported: list[Job]) ->
 
 
 def info(run_id: str, name: str, version: int = 1, first: str = "", ended: float = 0.0) -> RunInfo:
-    return RunInfo(run_id, name, "SmolLM2", "orders", 3, version, first, ended)
+    descent = Descent(first=first, parent=first, version=version) if first else None
+    return RunInfo(run_id, name, "SmolLM2", "orders", 3, descent, ended)
 
 
 def found_runs(folder: Path, *runs: RunInfo) -> Opponents:

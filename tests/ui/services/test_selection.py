@@ -30,9 +30,9 @@ def test_a_selection_survives_the_browser() -> None:
 
 
 def test_another_runs_own_model_answers_first() -> None:
-    choice = Choice(run_id="run", opponent="export", right="file")
+    choice = Choice(run_id="run", left="export", right="file")
     assert choice.replace(row=2).right == "file"
-    assert choice.replace(run_id="other") == Choice(run_id="other", opponent="export")
+    assert choice.replace(run_id="other") == Choice(run_id="other", left="export")
 
 
 @pytest.mark.parametrize(

@@ -221,14 +221,14 @@ def test_a_next_version_takes_the_name_of_the_one_before(app: App, tmp_path: Pat
     assert app.runs.info(second).name == "Rosie"
     lines = [[run.info.id for run in line] for line in lines_of_descent(app.runs.all())]
     assert lines == [[other], [second, first]]
-    later = app.results.pair(Choice(run_id=other, opponent=second, right=first))
+    later = app.results.pair(Choice(run_id=other, left=second, right=first))
     assert [one.words for one in later] == [
         "Rosie (another trained model, version 2)",
         "Rosie (another trained model, version 1)",
     ]
     app.versions.rename(other, "Rosie")
     finished = fmt.moment(app.runs.job(first).ended or 0.0)
-    assert app.results.pair(Choice(run_id=other, opponent=first)).base.what.endswith(f"1, finished {finished}")
+    assert app.results.pair(Choice(run_id=other, left=first)).base.what.endswith(f"1, finished {finished}")
 
 
 def test_only_a_number_of_passes_is_accepted(app: App) -> None:

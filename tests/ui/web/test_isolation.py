@@ -133,7 +133,7 @@ async def make_work(demo: Demo) -> Work:
     files = [{"name": exported.name, "bytes": 5}]
     job.write_status(job.status().ended_as(State.COMPLETED, result={"files": files, "checks": []}))
     written = app.datasets.write_files(choice)
-    selected = Choice(data_id=dataset.id, run_id=runs[0], compared_run=runs[2], opponent=export, right=runs[1], row=1)
+    selected = Choice(data_id=dataset.id, run_id=runs[0], compared_run=runs[2], left=export, right=runs[1], row=1)
     assert app.validated(selected) == selected
     return Work(
         selected,
@@ -198,7 +198,7 @@ def test_no_button_shows_or_changes_anything_of_another_visitor(workspace_with_m
         for one in clickable:
             package = package_of(demo, one)
             known = made.ids[0] if package.name == "data" else made.ids[1]
-            sides = json.dumps({"left": made.choice.opponent, "right": made.choice.right})
+            sides = json.dumps({"left": made.choice.left, "right": made.choice.right})
             for action in actions_of(package):
                 sent = sides if (package.name, action) == ("try_it", "compare") else known
                 assert SECRET not in await answer(page, one, (action, sent)), (action, one["targets"])

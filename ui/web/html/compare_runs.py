@@ -52,7 +52,7 @@ def _same_validation(a: RunDetails, b: RunDetails) -> bool:
 
 def _name(run: RunDetails) -> str:
     """The run's name, with its version."""
-    return f"{run.job.name}{fmt.version(run.spec.descent.version if run.spec.descent else 1)}"
+    return f"{run.job.name}{fmt.version(run.spec.version)}"
 
 
 def _validation_examples(run: RunDetails) -> tuple[str, int, int]:

@@ -67,13 +67,13 @@ def lines_of_descent(runs: Iterable[RunSummary]) -> list[list[RunSummary]]:
     """The versions of each model, newest first; the model with the newest version first."""
     found: dict[str, list[RunSummary]] = {}
     for run in sorted(runs, key=lambda run: run.created, reverse=True):
-        found.setdefault(run.first, []).append(run)
+        found.setdefault(run.info.first, []).append(run)
     return list(found.values())
 
 
 def _name(run: RunSummary, line: Sequence[RunSummary]) -> str:
     """The name of a run, with its version."""
-    return f"{run.info.name}{fmt.version(run.version, len(line) > 1)}"
+    return f"{run.info.name}{fmt.version(run.info.version, len(line) > 1)}"
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ def _line(run: RunSummary, line: Sequence[RunSummary], context: _Context) -> tup
     return (
         Markup("<strong>{}</strong>{}{}{}{}{}").format(
             run.info.name,
-            components.badge(f"v{run.version}", "calm") if len(line) > 1 else "",
+            components.badge(f"v{run.info.version}", "calm") if len(line) > 1 else "",
             components.badge("Open now", "calm") if run_id == context.open_id else "",
             _line_of_descent(line, context.reports) if run is line[0] and len(line) > 1 else "",
             components.join(components.text(words, "small") for words in about),
@@ -124,7 +124,7 @@ def _line_of_descent(line: Sequence[RunSummary], reports: Mapping[str, Mapping[s
     for run in reversed(line):
         report = reports.get(run.info.id)
         score = verdicts.score("tuned", report) if report else "not checked"
-        found.append(Markup("<li><strong>v{}</strong> {}</li>").format(run.version, score))
+        found.append(Markup("<li><strong>v{}</strong> {}</li>").format(run.info.version, score))
     return Markup('<ol class="versions" aria-label="Versions and their scores">{}</ol>').format(
         components.join(found)
     )
@@ -132,11 +132,11 @@ def _line_of_descent(line: Sequence[RunSummary], reports: Mapping[str, Mapping[s
 
 def _descent(run: RunSummary, line: Sequence[RunSummary]) -> str:
     """Where a later version starts."""
-    if run.descent is None:
+    if run.info.descent is None:
         return ""
-    parent = next((one for one in line if one.info.id == run.descent.parent), None)
-    before = f"v{parent.version}" if parent else "a version that was deleted"
-    return f"Continues {before}." if run.descent.weights else f"Follows {before}, from the base model again."
+    parent = next((one for one in line if one.info.id == run.info.descent.parent), None)
+    before = f"v{parent.info.version}" if parent else "a version that was deleted"
+    return f"Continues {before}." if run.info.descent.weights else f"Follows {before}, from the base model again."
 
 
 def _acts(run: RunSummary, line: Sequence[RunSummary], context: _Context) -> Iterator[Markup]:

@@ -55,8 +55,8 @@ class OpponentCard:
             left, right = chosen.get("left", ""), chosen.get("right", "")
             if left and left == right:
                 raise BadInput("These are the same model.", "", "Choose two different ones.")
-            pair = self.app.results.pair(before.replace(opponent=left, right=right))
-            choice = before.replace(opponent=pair.base.id, right=pair.tuned.id)
+            pair = self.app.results.pair(before.replace(left=left, right=right))
+            choice = before.replace(left=pair.base.id, right=pair.tuned.id)
             return {**state.change(before, choice), **show(choice, inputs)}
 
         state.listen(self.fold.click, choose, outputs, talk)

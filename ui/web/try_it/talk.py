@@ -66,7 +66,7 @@ class Turn:
 
 def talk_with(choice: Choice) -> str:
     """Names the two models of a conversation."""
-    return f"{choice.run_id} {choice.opponent} {choice.right}".rstrip()
+    return f"{choice.run_id} {choice.left} {choice.right}".rstrip()
 
 
 def stored_talk(models: str, turns: Sequence[Turn]) -> dict[str, Any]:

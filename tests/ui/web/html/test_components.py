@@ -15,6 +15,7 @@ from backend.errors import BadInput
 from backend.records.encoded import Piece
 from backend.records.events import NoteEvent, SampleEvent
 from backend.records.rows import Dataset, Problem, Row, Source
+from backend.records.specs import Descent
 from jobs.records import State
 from tests.ui.fake_services import FakeApp
 from ui.records.data import DatasetFiles, DatasetProgress, DatasetState, Matches
@@ -104,7 +105,8 @@ def test_markup_in_texts_is_shown_not_run(piece: str) -> None:
     ("version", "words"), [(1, "<strong>Orders</strong>"), (2, "<strong>Orders, version 2</strong>")]
 )
 def test_a_later_version_of_a_model_is_named_as_such(version: int, words: str) -> None:
-    assert words in components.run_line(RunInfo("run-a", "Orders", "SmolLM2", "orders.jsonl", 216, version))
+    descent = Descent(first="run-0", parent="run-0", version=version) if version > 1 else None
+    assert words in components.run_line(RunInfo("run-a", "Orders", "SmolLM2", "orders.jsonl", 216, descent))
 
 
 def test_an_import_is_called_reading_and_a_second_check_checking() -> None:

@@ -189,8 +189,8 @@ def test_another_model_answers_on_the_left_in_a_conversation_of_its_own(
 ) -> None:
     tab = page.tabs["try"]
     shown = compare(page, left=other)
-    assert page.state.changed(shown) == {"opponent": other}
-    choice = DONE.replace(opponent=other)
+    assert page.state.changed(shown) == {"left": other}
+    choice = DONE.replace(left=other)
     inputs = {page.state.talk: stored_talk("run-a", [TURN]), part(page, "question"): "Where?"}
     updates = list(answer(page, tab.ask, "click", choice, inputs))
     assert models.asked[-1][1]["others"] == {"base": other}
@@ -212,7 +212,7 @@ def test_another_model_answers_on_the_right_and_nothing_passes_for_the_trained_o
     assert models.asked[-1][1]["others"] == {"tuned": other}
     assert ("Second" in updates[0][tab.shown], OWN.what in updates[0][tab.shown]) == (True, False)
     (turn,) = turns_with(talk_with(choice), updates[-1][page.state.talk])
-    assert talk_with(choice) != talk_with(DONE.replace(opponent=other))
+    assert talk_with(choice) != talk_with(DONE.replace(left=other))
     assert tab.correction.show(DONE, [turn])[tab.correction.card]
     assert not tab.correction.show(choice, [turn])[tab.correction.card], "its mistakes are not the trained model's"
     assert NOT_YOURS not in tab.show(DONE)[tab.proof]

@@ -92,7 +92,7 @@ class TestTab:
         app: Any = page.app
         for run_id, name in (("run-y", "Second"), ("run-z", "Third")):
             app.runs.known[run_id] = app.runs.job("run-a").model_copy(update={"id": run_id, "name": name})
-        both = DONE.replace(opponent="run-y", right="run-z")
+        both = DONE.replace(left="run-y", right="run-z")
         second, third = (f"{name} (another trained model)" for name in ("Second", "Third"))
         assert escape(blind_card.NOT_CHECKED.format(second)) in self.card(page, both)
         assert escape(blind_card.ONE_OTHER.format(third)) in self.card(page, both)
