@@ -166,7 +166,8 @@ def health(watched: Watched) -> Markup:
         return components.EMPTY
     if verdict is None:
         return components.alert("calm", "Too few steps to judge", "The curve needs a few more.")
-    light = components.alert(TONES[verdict.light], verdict.title, verdict.what, verdict.next)
+    tone = "calm" if verdict.kind == "early" else TONES[verdict.light]  # nothing is known to be good yet
+    light = components.alert(tone, verdict.title, verdict.what, verdict.next)
     return light + retry_button(verdict.retry, "retry")
 
 

@@ -7,6 +7,7 @@ from html import unescape
 
 import pytest
 
+from backend.advice.diagnose import EARLY, diagnose
 from backend.records.specs import TrainSettings
 from jobs.records import Progress, State
 from tests.ui.fake_records import curve, job
@@ -31,6 +32,14 @@ def test_while_it_trains_it_says_whether_the_computer_stays_awake(awake: bool) -
 @pytest.mark.parametrize(("state", "awake"), [(State.COMPLETED, True), (State.RUNNING, None)])
 def test_otherwise_it_says_nothing_of_it(state: State, awake: bool | None) -> None:
     assert "awake" not in status(state, awake)
+
+
+@pytest.mark.parametrize(("steps", "tone"), [(EARLY - 1, "calm"), (60, "good")])
+def test_too_few_steps_to_judge_are_not_shown_as_good(steps: int, tone: str) -> None:
+    shown, origin = curve(steps), FakeApp().runs.info("run-a")
+    verdict = diagnose(shown.steps, shown.evals, TrainSettings())
+    watched = run_view.Watched(job("run-a", State.RUNNING), shown, verdict, 0, False, origin)
+    assert f'class="alert {tone}"' in run_view.health(watched)
 
 
 def test_a_phase_may_say_more_than_its_name() -> None:
