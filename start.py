@@ -23,6 +23,7 @@ import subprocess
 import sys
 import venv
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.request import getproxies
 
@@ -203,16 +204,20 @@ def run_tests(arguments: Sequence[str]) -> int:
     checks = [
         ["ruff", "check", "."],
         ["ruff", "format", "--check", "."],
-        ["mypy"],
         ["pytest", "-n", "2", *selection],  # two processes: see tests/conftest.py
     ]
+    beside = [["mypy"]]  # the tests leave the processor enough time for it
     if "-m" in arguments:  # slow and GPU tests need the machine, and their ten minutes, to themselves
-        checks = [["pytest", *selection]]
-    failed = []
-    for check in checks:
+        checks, beside = [["pytest", *selection]], []
+
+    def passes(check: list[str]) -> bool:
         say(f"Running {' '.join(check)}")
-        if subprocess.run([str(PYTHON), "-m", *check], cwd=ROOT).returncode:
-            failed.append(check[0])
+        return subprocess.run([str(PYTHON), "-m", *check], cwd=ROOT).returncode == 0
+
+    with ThreadPoolExecutor() as threads:
+        found = [(check[0], threads.submit(passes, check)) for check in beside]
+        failed = [check[0] for check in checks if not passes(check)]
+        failed += [name for name, passed in found if not passed.result()]
     if failed:
         say(f"Failed: {', '.join(failed)}.")
     return 1 if failed else 0
