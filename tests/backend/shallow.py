@@ -8,6 +8,8 @@ import re
 import shutil
 from pathlib import Path
 
+from backend.files import manifest
+
 LAYERS = 3
 
 
@@ -15,7 +17,7 @@ def make_shallow(folder: Path, model: Path) -> Path:
     """Writes the first LAYERS layers of the Llama in `model` into `folder`, which is returned."""
     from safetensors.torch import load_file, save_file
 
-    shutil.copytree(model, folder, ignore=shutil.ignore_patterns("*.safetensors", "*.json.lock"))
+    shutil.copytree(model, folder, ignore=shutil.ignore_patterns("*.safetensors", manifest.NAME))
     weights = load_file(model / "model.safetensors")
     layer = {name: int(found[1]) for name in weights if (found := re.search(r"\.layers\.(\d+)\.", name))}
     kept = {name: tensor for name, tensor in weights.items() if layer.get(name, 0) < LAYERS}

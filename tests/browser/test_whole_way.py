@@ -1,5 +1,5 @@
-"""The whole way in a real browser with the real model: sample, plan, training with a stop, a resume and a reload,
-talking to both models, and a GGUF file that answers outside the page."""
+"""The whole way in a real browser: sample, plan, training with a stop, a resume and a reload, talking to both models,
+and a GGUF file that answers outside the page."""
 
 from __future__ import annotations
 
@@ -12,12 +12,15 @@ from typing import Any
 
 import pytest
 
+from backend.files import manifest
 from backend.models import bundled
 from backend.settings import HOME_VARIABLE, PROJECT_ROOT, Workspace
 from jobs.runner import Runner
+from tests.backend.shallow import make_shallow
 from tests.browser.conftest import free_port, served
 from tests.browser.steps import unfold
-from tests.linked_model import link_gguf
+from tests.linked_model import link_gguf, link_model
+from tests.workers import end_workers
 
 pytestmark = pytest.mark.browser
 
@@ -25,13 +28,28 @@ LONG = 300_000  # milliseconds: a training step takes seconds on a busy computer
 STEPS = 14  # so many that Stop comes before the last, also where the page is slow
 
 
+@pytest.fixture(params=["first layers", pytest.param("whole model", marks=pytest.mark.slow)])
+def workspace(
+    request: pytest.FixtureRequest, bundled_model: Path, bundled_gguf: Path | None, tmp_path: Path
+) -> Iterator[Workspace]:
+    """With the bundled model, or its first layers in its place, which take a fraction of the time."""
+    made = Workspace.open(tmp_path / "workspace")
+    if request.param == "whole model":
+        link_model(bundled_model, made)
+        if bundled_gguf:
+            link_gguf(bundled_gguf, bundled_model, made)
+    else:
+        folder = make_shallow(bundled.folder(made), bundled_model)
+        manifest.write(folder, dict(manifest.read(bundled_model) or {}))
+    yield made
+    end_workers(made)
+
+
 @pytest.fixture
-def page_of(workspace_with_model: Workspace, bundled_gguf: Path | None, tmp_path: Path) -> Iterator[str]:
-    if bundled_gguf:
-        link_gguf(bundled_gguf, bundled.folder(workspace_with_model), workspace_with_model)
+def page_of(workspace: Workspace, tmp_path: Path) -> Iterator[str]:
     port = free_port()
     command = [sys.executable, "app.py", "serve", "--no-browser", "--port", str(port)]
-    environment = {HOME_VARIABLE: str(workspace_with_model.root)}
+    environment = {HOME_VARIABLE: str(workspace.root)}
     with served(command, port, tmp_path / "serve.txt", environment) as url:
         yield url
 
@@ -57,7 +75,7 @@ def points(page: Any, kind: str) -> int:
 
 
 def test_from_a_sample_to_a_file_that_answers_anywhere(
-    open_page: Callable[..., Any], page_of: str, workspace_with_model: Workspace, tmp_path: Path
+    open_page: Callable[..., Any], page_of: str, workspace: Workspace, tmp_path: Path
 ) -> None:
     page = open_page(page_of)
     page.set_default_timeout(LONG)
@@ -87,13 +105,13 @@ def test_from_a_sample_to_a_file_that_answers_anywhere(
     page.wait_for_selector("#rail [role=tab]")
     page.click("#tab-train-button")
     page.locator("#to-try").wait_for()
-    run = the_run(workspace_with_model)
-    events = (workspace_with_model.runs / run / "events.jsonl").read_text("utf-8")
+    run = the_run(workspace)
+    events = (workspace.runs / run / "events.jsonl").read_text("utf-8")
     assert '"resumed"' in events
     assert points(page, "training") == STEPS
 
     page.click("#to-try")
-    runner = Runner(workspace_with_model)
+    runner = Runner(workspace)
     for evaluation in runner.jobs(kind="evaluate"):  # it began by itself, and would slow down the rest
         runner.stop(evaluation.id)
     page.locator("#question").locator("textarea").fill("two lamps from order 5512 came broken, money back please. jo")
@@ -115,6 +133,6 @@ def test_from_a_sample_to_a_file_that_answers_anywhere(
         page.get_by_role("link", name=".gguf").click()
     file = tmp_path / "model.gguf"
     download.value.save_as(file)
-    answer = app(workspace_with_model, "chat", run, "--gguf", str(file), "--prompt", "two lamps please")
+    answer = app(workspace, "chat", run, "--gguf", str(file), "--prompt", "two lamps please")
     assert answer["text"].strip()
     assert answer["tokens"] > 0
