@@ -25,6 +25,7 @@ from backend.records.specs import ATTENTION
 from backend.settings import SAMPLES, Workspace
 from jobs.records import State
 from tests.backend.tiny_run import make_model
+from tests.measured_speed import store_speed
 from ui.cli.model_commands import unpack_bundled_model
 from ui.services.app import App
 
@@ -75,9 +76,10 @@ def main(steps: int, *, smoke: bool = False) -> None:
         model_id = ""
         if smoke:
             model_id = local.register_folder(app.workspace, make_model(Path(folder) / "tiny"))
+            store_speed(app.workspace)
         else:
             unpack_bundled_model(app)
-        app.runner.wait(app.runner.submit("calibrate", {}, "Measure this computer"))
+            app.runner.wait(app.runner.submit("calibrate", {}, "Measure this computer"))
         for sample, changes in RUNS[:1] if smoke else RUNS:
             one = timed(app, model_id, sample, changes, steps)
             found.append(one)

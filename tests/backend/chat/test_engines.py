@@ -78,6 +78,12 @@ def exact(workspace: Workspace, bundled_model: Path, adapter: Path) -> Engine:
     return open_engine("transformers", workspace, bundled_model, adapter)
 
 
+@pytest.fixture(scope="module")
+def shallow_adapter(shallow_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random adapter of the bundled model's first layers, for tests of opening a model."""
+    return make_adapter(tmp_path_factory.mktemp("shallow") / "adapter", shallow_model)
+
+
 def answered(engine: Engine, pane: str, messages: list[dict[str, str]], **sampling: Any) -> tuple[list[int], str]:
     """The answer's token ids, and how it ended."""
     tokens, ids = engine.tokens(pane, engine.prompt_ids(messages), Sampling(**{"max_new_tokens": 12, **sampling})), []
@@ -226,11 +232,11 @@ def test_where_memory_is_short_fewer_questions_are_answered_at_once(
 
 
 def test_an_adapter_without_effect_is_rejected(
-    name: str, workspace: Workspace, bundled_model: Path, tmp_path: Path
+    name: str, workspace: Workspace, shallow_model: Path, tmp_path: Path
 ) -> None:
-    idle = make_adapter(tmp_path / "idle", bundled_model, strength=0.0)
+    idle = make_adapter(tmp_path / "idle", shallow_model, strength=0.0)
     with pytest.raises(ChatFailed, match="same as the base model"):
-        open_engine(name, workspace, bundled_model, idle)
+        open_engine(name, workspace, shallow_model, idle)
 
 
 # llama.cpp only
@@ -238,12 +244,12 @@ def test_an_adapter_without_effect_is_rejected(
 
 @needs_xllamacpp
 def test_an_adapter_that_stays_on_in_the_server_is_noticed(
-    workspace: Workspace, bundled_model: Path, adapter: Path, monkeypatch: pytest.MonkeyPatch
+    workspace: Workspace, shallow_model: Path, shallow_adapter: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     honest = LlamaServer.next
     monkeypatch.setattr(LlamaServer, "next", lambda *args, **more: honest(*args, **{**more, "tuned": True}))
     with pytest.raises(ChatFailed, match="can't be compared"):
-        open_engine("xllamacpp", workspace, bundled_model, adapter)
+        open_engine("xllamacpp", workspace, shallow_model, shallow_adapter)
 
 
 @needs_xllamacpp
@@ -270,12 +276,12 @@ def test_the_server_answers_from_a_file_as_from_the_folder(
 
 @needs_llama_cpp
 def test_an_adapter_that_stays_on_is_noticed(
-    workspace: Workspace, bundled_model: Path, adapter: Path, monkeypatch: pytest.MonkeyPatch
+    workspace: Workspace, shallow_model: Path, shallow_adapter: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     honest = Context.switch_adapter
     monkeypatch.setattr(Context, "switch_adapter", lambda context, on: honest(context, True))
     with pytest.raises(ChatFailed, match="can't be compared"):
-        open_engine("llama.cpp", workspace, bundled_model, adapter)
+        open_engine("llama.cpp", workspace, shallow_model, shallow_adapter)
 
 
 @needs_llama_cpp
@@ -330,39 +336,43 @@ def exact_logits(engine: TorchEngine, pane: str, prompt: list[int]) -> Any:
     [{"use_dora": True}, {"modules_to_save": ["lm_head"]}, {"bias": "all"}, {"rank_pattern": {"q_proj": 2}}],
 )
 def test_what_llama_cpp_cannot_hold_is_answered_by_transformers(
-    workspace: Workspace, bundled_model: Path, tmp_path: Path, change: dict[str, Any]
+    workspace: Workspace, shallow_model: Path, tmp_path: Path, change: dict[str, Any]
 ) -> None:
     import json
 
-    folder = make_adapter(tmp_path / "adapter", bundled_model)
+    folder = make_adapter(tmp_path / "adapter", shallow_model)
     config = json.loads((folder / "adapter_config.json").read_text("utf-8"))
     (folder / "adapter_config.json").write_text(json.dumps({**config, **change}), "utf-8")
     with pytest.raises(Unsupported):
-        open_engine("llama.cpp", workspace, bundled_model, folder)
+        open_engine("llama.cpp", workspace, shallow_model, folder)
 
 
 @needs_llama_cpp
 def test_the_engine_is_chosen_by_what_it_can_hold(
-    workspace: Workspace, bundled_model: Path, tiny_model: Path, adapter: Path, monkeypatch: pytest.MonkeyPatch
+    workspace: Workspace,
+    shallow_model: Path,
+    shallow_adapter: Path,
+    tiny_model: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def opened(model: Path, tuned: Path | None) -> str:
         return str(engines.open_model(workspace, model, tuned, lambda *step: None).report["engine"])
 
-    assert opened(bundled_model, adapter) == "llama.cpp"
+    assert opened(shallow_model, shallow_adapter) == "llama.cpp"
     assert opened(tiny_model, None) == "transformers", "its tokenizer is unknown to llama.cpp"
     monkeypatch.setattr(engines, "has_llama_cpp", lambda: False)
-    assert opened(bundled_model, adapter) == "transformers", "there is no llama.cpp for this computer"
+    assert opened(shallow_model, shallow_adapter) == "transformers", "there is no llama.cpp for this computer"
 
 
 @needs_llama_cpp
 def test_whatever_fails_in_llama_cpp_transformers_answers(
-    workspace: Workspace, bundled_model: Path, monkeypatch: pytest.MonkeyPatch
+    workspace: Workspace, shallow_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fails(*_: object) -> Engine:
         raise RuntimeError("a bug")
 
     monkeypatch.setattr(engines, "on_llama_cpp", fails)
-    engine = engines.open_model(workspace, bundled_model, None, lambda *step: None)
+    engine = engines.open_model(workspace, shallow_model, None, lambda *step: None)
     assert engine.report["engine"] == "transformers"
 
 
@@ -426,12 +436,14 @@ def test_the_base_is_converted_once(shallow_model: Path, tmp_path: Path) -> None
 
 
 @needs_llama_cpp
-def test_where_llama_cpp_crashes_transformers_answers(bundled_model: Path, adapter: Path, tmp_path: Path) -> None:
+def test_where_llama_cpp_crashes_transformers_answers(
+    shallow_model: Path, shallow_adapter: Path, tmp_path: Path
+) -> None:
     """The process is killed as it begins to convert the base, and a second one loads the model in transformers."""
     chat = Chat(Workspace.open(tmp_path))
     try:
         killed = 0
-        for phase in chat.opening(bundled_model, adapter):
+        for phase in chat.opening(shallow_model, shallow_adapter):
             if phase.name == PHASE and not killed:
                 assert chat._process is not None
                 killed = chat._process._child.pid
