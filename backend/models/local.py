@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 
@@ -33,9 +34,11 @@ def folder(workspace: Workspace, model_id: str) -> Path:
 
 def workspace_folder(workspace: Workspace, model_id: str) -> Path:
     """The model's folder in the workspace, where this app unpacks or downloads it."""
-    if model_id == bundled.MODEL_ID:
-        return bundled.folder(workspace)
-    return child_path(workspace.models, model_id.replace("/", "--"))
+    return child_path(workspace.models, _folder_name(model_id))
+
+
+def _folder_name(model_id: str) -> str:
+    return bundled.FOLDER if model_id == bundled.MODEL_ID else model_id.replace("/", "--")
 
 
 def is_ready(workspace: Workspace, model_id: str) -> bool:
@@ -43,6 +46,22 @@ def is_ready(workspace: Workspace, model_id: str) -> bool:
     if model_id == bundled.MODEL_ID:
         return bundled.is_ready(workspace)
     return _is_usable(folder(workspace, model_id))
+
+
+def installed(workspace: Workspace, model_ids: Iterable[str]) -> set[str]:
+    """Those of the hub's ids whose model is installed.
+
+    Only folders that exist are looked into: a page asks for the whole catalogue many times a second.
+    """
+    present = _names_in(workspace.models) | {name.removeprefix("models--") for name in _names_in(hub_cache())}
+    return {model_id for model_id in model_ids if _folder_name(model_id) in present and is_ready(workspace, model_id)}
+
+
+def _names_in(folder: Path) -> set[str]:
+    try:
+        return set(os.listdir(folder))
+    except OSError:
+        return set()
 
 
 def register_folder(workspace: Workspace, path: Path) -> str:

@@ -104,11 +104,9 @@ class ModelService:
         """The ids of the models that can be trained now. Nobody adds any in a demo, where many ask each second."""
         at, found = self._available
         if not self._policy.demo or time.monotonic() - at > _STALE:
-            found = {
-                entry.id
-                for entry in catalogue.entries()
-                if entry.bundled or local.is_ready(self._workspace, entry.id)
-            }
+            entries = catalogue.entries()
+            found = local.installed(self._workspace, [entry.id for entry in entries])
+            found |= {entry.id for entry in entries if entry.bundled}
             self._available = time.monotonic(), found
         return found
 

@@ -30,6 +30,9 @@ _NO_PAGE_ON_COLAB = (
     "This is a Colab notebook, so your browser can't reach the page. Stop this cell and use the commands instead: "
     f"`{PROGRAM} --help` lists them."
 )
+# Python's threads take turns, and a page gives up its turn with every file that it looks at. While another thread
+# compares models, each such look takes up to this long (by default 5 ms, which made the first click take seconds).
+_TURN = 0.001  # seconds
 PASSWORD = "APPRENTICE_PASSWORD"  # noqa: S105 (the name of a variable, not a password)
 
 
@@ -88,6 +91,7 @@ def run(
     policy: Policy = hosting.HOME,
 ) -> None:
     """Builds the page and serves it until the process gets SIGTERM or SIGINT."""
+    sys.setswitchinterval(_TURN)
     uploads.receive_in(workspace)
     zero_gpu.register()
     from ui.services.app import App

@@ -70,6 +70,20 @@ def test_an_incomplete_model_in_the_cache_is_not_ready(
     assert local.is_ready(workspace, "made/up")
 
 
+def test_models_of_the_workspace_and_of_the_cache_are_installed_and_broken_ones_are_not(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "cache"))
+    workspace = Workspace.open(tmp_path / "home")
+    ids = ["a/ours", "a/cached", "a/broken", "a/absent", local.DEFAULT]
+    assert local.installed(workspace, ids) == set()
+    shutil.copytree(tiny_model, workspace.models / "a--ours")
+    shutil.copytree(tiny_model, tmp_path / "cache" / "models--a--cached" / "snapshots" / "1")
+    shutil.copytree(tiny_model, workspace.models / "a--broken", ignore=shutil.ignore_patterns("*.safetensors"))
+    assert local.installed(workspace, ids) == {"a/ours", "a/cached"}
+    assert all(local.is_ready(workspace, one) == (one in ("a/ours", "a/cached")) for one in ids)
+
+
 @pytest.mark.parametrize("weight_map", [{"a": "../other/model.safetensors"}, {"a": "/other"}, {"a": 3}])
 def test_weights_are_never_read_from_outside_the_folder(tmp_path: Path, weight_map: object) -> None:
     other = tmp_path / "other" / "model.safetensors"
