@@ -30,6 +30,14 @@ def shallow_model(bundled_model: Path, tmp_path_factory: pytest.TempPathFactory)
 
 
 @pytest.fixture(scope="session")
+def shallow_f16(shallow_model: Path) -> Path:
+    """Those layers as an F16 GGUF file."""
+    file = shallow_model.with_name("shallow-F16.gguf")
+    gguf.convert(shallow_model, file)
+    return file
+
+
+@pytest.fixture(scope="session")
 def adapter(bundled_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_adapter(tmp_path_factory.mktemp("adapter") / "adapter", bundled_model)
 

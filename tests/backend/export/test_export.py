@@ -319,15 +319,15 @@ def test_a_merge_that_lost_the_adapter_fails_its_check(
 
 
 def test_a_file_that_answers_differently_or_not_at_all_fails_its_check(
-    shallow_export: NewExport, shallow_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    shallow_export: NewExport, shallow_f16: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from backend.gguf import convert as gguf
 
-    base = tmp_path / "base.gguf"
-    gguf.convert(shallow_model, base)
-    monkeypatch.setattr(gguf, "convert", lambda model, out, poll: shutil.copyfile(base, out))
+    monkeypatch.setattr(gguf, "convert", lambda model, out, poll: shutil.copyfile(shallow_f16, out))
     assert_failed(shallow_export("gguf:F16"), "smoke", "does not match the trained model")
-    monkeypatch.setattr(gguf, "convert", lambda model, out, poll: out.write_bytes(base.read_bytes()[: 10 << 20]))
+    monkeypatch.setattr(
+        gguf, "convert", lambda model, out, poll: out.write_bytes(shallow_f16.read_bytes()[: 10 << 20])
+    )
     assert_failed(shallow_export("gguf:F16"), "smoke", "can't be opened")
 
 
