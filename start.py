@@ -23,7 +23,6 @@ import subprocess
 import sys
 import venv
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.request import getproxies
 
@@ -206,18 +205,24 @@ def run_tests(arguments: Sequence[str]) -> int:
         ["ruff", "format", "--check", "."],
         ["pytest", "-n", "2", *selection],  # two processes: see tests/conftest.py
     ]
-    beside = [["mypy"]]  # the tests leave the processor enough time for it
     if "-m" in arguments:  # slow and GPU tests need the machine, and their ten minutes, to themselves
-        checks, beside = [["pytest", *selection]], []
-
-    def passes(check: list[str]) -> bool:
-        say(f"Running {' '.join(check)}")
-        return subprocess.run([str(PYTHON), "-m", *check], cwd=ROOT).returncode == 0
-
-    with ThreadPoolExecutor() as threads:
-        found = [(check[0], threads.submit(passes, check)) for check in beside]
+        return report([] if passes(["pytest", *selection]) else ["pytest"])
+    say("Running mypy meanwhile; what it finds is printed at the end.")
+    types = subprocess.Popen([str(PYTHON), "-m", "mypy"], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    try:
         failed = [check[0] for check in checks if not passes(check)]
-        failed += [name for name, passed in found if not passed.result()]
+        print(types.communicate()[0], flush=True)
+        return report([*failed, *(["mypy"] if types.returncode else [])])
+    finally:
+        types.kill()
+
+
+def passes(check: Sequence[str]) -> bool:
+    say(f"Running {' '.join(check)}")
+    return subprocess.run([str(PYTHON), "-m", *check], cwd=ROOT).returncode == 0
+
+
+def report(failed: Sequence[str]) -> int:
     if failed:
         say(f"Failed: {', '.join(failed)}.")
     return 1 if failed else 0
