@@ -34,11 +34,13 @@ def folder(workspace: Workspace, model_id: str) -> Path:
 
 def workspace_folder(workspace: Workspace, model_id: str) -> Path:
     """The model's folder in the workspace, where this app unpacks or downloads it."""
+    if model_id == bundled.MODEL_ID:
+        return bundled.folder(workspace)
     return child_path(workspace.models, _folder_name(model_id))
 
 
 def _folder_name(model_id: str) -> str:
-    return bundled.FOLDER if model_id == bundled.MODEL_ID else model_id.replace("/", "--")
+    return model_id.replace("/", "--")
 
 
 def is_ready(workspace: Workspace, model_id: str) -> bool:
@@ -48,20 +50,22 @@ def is_ready(workspace: Workspace, model_id: str) -> bool:
     return _is_usable(folder(workspace, model_id))
 
 
-def installed(workspace: Workspace, model_ids: Iterable[str]) -> set[str]:
-    """Those of the hub's ids whose model is installed.
+def downloaded(workspace: Workspace, model_ids: Iterable[str]) -> set[str]:
+    """The ids of the models that were downloaded, into the workspace or the Hugging Face cache.
 
-    Only folders that exist are looked into: a page asks for the whole catalogue many times a second.
+    Only folders that exist are looked into: the page asks for the whole catalogue many times a second.
     """
-    present = _names_in(workspace.models) | {name.removeprefix("models--") for name in _names_in(hub_cache())}
-    return {model_id for model_id in model_ids if _folder_name(model_id) in present and is_ready(workspace, model_id)}
+    present = {name.removeprefix("models--") for path in (workspace.models, hub_cache()) for name in _names_in(path)}
+    named = [model_id for model_id in model_ids if _folder_name(model_id).casefold() in present]
+    return {model_id for model_id in named if is_ready(workspace, model_id)}
 
 
-def _names_in(folder: Path) -> set[str]:
+def _names_in(path: Path) -> list[str]:
+    """The names in a folder in lower case, since some systems find a file by any case; none without the folder."""
     try:
-        return set(os.listdir(folder))
+        return [name.casefold() for name in os.listdir(path)]
     except OSError:
-        return set()
+        return []
 
 
 def register_folder(workspace: Workspace, path: Path) -> str:

@@ -104,9 +104,8 @@ class ModelService:
         """The ids of the models that can be trained now. Nobody adds any in a demo, where many ask each second."""
         at, found = self._available
         if not self._policy.demo or time.monotonic() - at > _STALE:
-            entries = catalogue.entries()
-            found = local.installed(self._workspace, [entry.id for entry in entries])
-            found |= {entry.id for entry in entries if entry.bundled}
+            others = [entry.id for entry in catalogue.entries() if not entry.bundled]
+            found = {local.DEFAULT} | local.downloaded(self._workspace, others)
             self._available = time.monotonic(), found
         return found
 

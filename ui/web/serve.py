@@ -30,8 +30,8 @@ _NO_PAGE_ON_COLAB = (
     "This is a Colab notebook, so your browser can't reach the page. Stop this cell and use the commands instead: "
     f"`{PROGRAM} --help` lists them."
 )
-# Python's threads take turns, and a page gives up its turn with every file that it looks at. While another thread
-# compares models, each such look takes up to this long (by default 5 ms, which made the first click take seconds).
+# Python's threads take turns (the GIL), and a handler loses its turn each time it reads a file. While another thread
+# compares models, it then waits this long; with the default of 5 ms, the first click took seconds.
 _TURN = 0.001  # seconds
 PASSWORD = "APPRENTICE_PASSWORD"  # noqa: S105 (the name of a variable, not a password)
 

@@ -10,7 +10,7 @@ import pytest
 
 from backend import training
 from backend.errors import BadInput, MissingPart, RunProblem
-from backend.models import catalogue, local, model_folder
+from backend.models import bundled, catalogue, local, model_folder
 from backend.records.specs import RunSpec
 from backend.settings import Workspace
 from tests.backend.tiny_run import make_run
@@ -70,18 +70,29 @@ def test_an_incomplete_model_in_the_cache_is_not_ready(
     assert local.is_ready(workspace, "made/up")
 
 
-def test_models_of_the_workspace_and_of_the_cache_are_installed_and_broken_ones_are_not(
+def test_a_symlinked_bundled_model_is_found(tiny_model: Path, tmp_path: Path) -> None:
+    """Such as one on a larger disk."""
+    workspace = Workspace.open(tmp_path / "home")
+    elsewhere = shutil.copytree(tiny_model, tmp_path / "elsewhere")
+    try:
+        bundled.folder(workspace).symlink_to(elsewhere, target_is_directory=True)
+    except OSError:
+        pytest.skip("this system or user has no symbolic links")
+    assert local.folder(workspace, local.DEFAULT) == bundled.folder(workspace)
+
+
+def test_models_in_the_workspace_and_the_cache_are_downloaded_ones_and_broken_models_are_not(
     tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "cache"))
     workspace = Workspace.open(tmp_path / "home")
-    ids = ["a/ours", "a/cached", "a/broken", "a/absent", local.DEFAULT]
-    assert local.installed(workspace, ids) == set()
-    shutil.copytree(tiny_model, workspace.models / "a--ours")
+    ids = ["a/Ours", "a/cached", "a/broken", "a/absent"]
+    assert local.downloaded(workspace, ids) == set()
+    shutil.copytree(tiny_model, workspace.models / "a--Ours")
     shutil.copytree(tiny_model, tmp_path / "cache" / "models--a--cached" / "snapshots" / "1")
     shutil.copytree(tiny_model, workspace.models / "a--broken", ignore=shutil.ignore_patterns("*.safetensors"))
-    assert local.installed(workspace, ids) == {"a/ours", "a/cached"}
-    assert all(local.is_ready(workspace, one) == (one in ("a/ours", "a/cached")) for one in ids)
+    assert local.downloaded(workspace, ids) == {"a/Ours", "a/cached"}
+    assert [one for one in ids if local.is_ready(workspace, one)] == ["a/Ours", "a/cached"]
 
 
 @pytest.mark.parametrize("weight_map", [{"a": "../other/model.safetensors"}, {"a": "/other"}, {"a": 3}])
