@@ -29,18 +29,18 @@ STEPS = 14  # so many that Stop comes before the last, also where the page is sl
 
 
 @pytest.fixture(params=["first layers", pytest.param("whole model", marks=pytest.mark.slow)])
-def workspace(
-    request: pytest.FixtureRequest, bundled_model: Path, bundled_gguf: Path | None, tmp_path: Path
-) -> Iterator[Workspace]:
+def workspace(request: pytest.FixtureRequest, bundled_model: Path, tmp_path: Path) -> Iterator[Workspace]:
     """With the bundled model, or its first layers in its place, which take a fraction of the time."""
     made = Workspace.open(tmp_path / "workspace")
     if request.param == "whole model":
         link_model(bundled_model, made)
-        if bundled_gguf:
-            link_gguf(bundled_gguf, bundled_model, made)
+        if file := request.getfixturevalue("bundled_gguf"):
+            link_gguf(file, bundled_model, made)
     else:
-        folder = make_shallow(bundled.folder(made), bundled_model)
-        manifest.write(folder, dict(manifest.read(bundled_model) or {}))
+        facts = manifest.read(bundled_model)
+        assert facts
+        manifest.write(make_shallow(bundled.folder(made), bundled_model), dict(facts))
+        assert bundled.is_ready(made)
     yield made
     end_workers(made)
 

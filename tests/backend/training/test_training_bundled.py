@@ -19,7 +19,6 @@ PAIRS = PROJECT_ROOT / "tests" / "data" / "pairs.jsonl"
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")
 
 
-@pytest.mark.slow  # tests/browser/test_whole_way.py trains it in the test command
 def test_a_few_steps_on_the_orders_sample(bundled_model: Path, tmp_path: Path) -> None:
     tokenizer = ChatTokenizer.load(bundled_model)
     lines = (SAMPLES / "orders.jsonl").read_text("utf-8").splitlines()[:22]
