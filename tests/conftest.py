@@ -26,6 +26,8 @@ from tests.workers import end_workers
 # Before anything imports torch: as in backend/hardware/process.py, and no test may use the network or this
 # computer's keyring.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+if "PYTEST_XDIST_WORKER" in os.environ:  # each process, and what it starts, has a core of its own
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("TORCHDYNAMO_DISABLE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ["HF_HUB_OFFLINE"] = "1"
