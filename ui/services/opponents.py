@@ -154,7 +154,7 @@ class Opponents:
     def _export(self, job: Job) -> Opponent | None:
         with suppress(ApprenticeError):
             if (found := self._file(job)) is not None:
-                what = "an exported file (GGUF)" if found.is_file() else "an exported model (merged)"
+                what = "an exported GGUF file" if found.is_file() else "an exported merged model"
                 return Opponent(job.id, found.name, what)
         return None
 
