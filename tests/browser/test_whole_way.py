@@ -4,6 +4,7 @@ and a GGUF file that answers outside the page."""
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -19,8 +20,7 @@ from jobs.runner import Runner
 from tests.backend.shallow import make_shallow
 from tests.browser.conftest import free_port, served
 from tests.browser.steps import unfold
-from tests.linked_model import link_gguf, link_model
-from tests.workers import end_workers
+from tests.linked_model import link_gguf
 
 pytestmark = pytest.mark.browser
 
@@ -29,20 +29,19 @@ STEPS = 14  # so many that Stop comes before the last, also where the page is sl
 
 
 @pytest.fixture(params=["first layers", pytest.param("whole model", marks=pytest.mark.slow)])
-def workspace(request: pytest.FixtureRequest, bundled_model: Path, tmp_path: Path) -> Iterator[Workspace]:
+def workspace(request: pytest.FixtureRequest, bundled_model: Path, workspace_with_model: Workspace) -> Workspace:
     """With the bundled model, or its first layers in its place, which take a fraction of the time."""
-    made = Workspace.open(tmp_path / "workspace")
+    folder = bundled.folder(workspace_with_model)
     if request.param == "whole model":
-        link_model(bundled_model, made)
         if file := request.getfixturevalue("bundled_gguf"):
-            link_gguf(file, bundled_model, made)
-    else:
-        facts = manifest.read(bundled_model)
-        assert facts
-        manifest.write(make_shallow(bundled.folder(made), bundled_model), dict(facts))
-        assert bundled.is_ready(made)
-    yield made
-    end_workers(made)
+            link_gguf(file, folder, workspace_with_model)
+        return workspace_with_model
+    facts = manifest.read(folder)
+    assert facts
+    shutil.rmtree(folder)
+    manifest.write(make_shallow(folder, bundled_model), dict(facts))
+    assert bundled.is_ready(workspace_with_model)
+    return workspace_with_model
 
 
 @pytest.fixture
