@@ -32,7 +32,7 @@ LAYERS = (
     ("backend.datasets",),
     ("backend.advice", "backend.chat", "backend.runs"),
     ("backend.evaluation",),
-    ("backend.training.product_speed",),
+    ("backend.training.matmul_speed",),
     ("backend.training.device", "backend.training.oom"),
     ("backend.training.model",),
     ("backend.training.distributed",),

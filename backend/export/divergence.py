@@ -38,7 +38,7 @@ def measure(
     """
     names = {kind: str(path) for kind, path in files.items()}
     asked = {"reference": str(reference), "files": names, "rows": list(rows)}
-    found, why = child_process.ask("backend.export.divergence", work / "divergence.json", asked, poll)
+    found, why = child_process.run_request("backend.export.divergence", work / "divergence.json", asked, poll)
     if found is None:
         raise ExportFailed(
             "The smaller files could not be compared with the 16-bit file.",
@@ -75,7 +75,7 @@ def _measure_here(request: Path) -> None:
             same += choices
         places = max(1, len(losses))
         results[kind] = {"kl": sum(losses) / places, "same_choice": sum(same) / places, "places": len(losses)}
-    child_process.answer(request, results)
+    child_process.return_value(request, results)
 
 
 def _log_probabilities(file: str, rows: Sequence[Mapping[str, list[int]]]) -> Iterator[Any]:

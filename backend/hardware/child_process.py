@@ -3,10 +3,10 @@
 The parent holds a child's standard input open and writes nothing, or requests, to it. When the parent ends, even by
 SIGKILL, the system closes that pipe on every platform, and a thread of the child that waits for it ends the child.
 
-    start, run          in the parent, for a child that calls end_with_parent
-    run_script          in the parent, for a script by others that does not
-    ask, answer         a question and its answer as JSON, in the parent and in the child
-    end_with_parent     in the child, first thing
+    start, run      in the parent, for a child that calls end_with_parent
+    run_script      in the parent, for a script by others that does not
+    run_request     in the parent: a request and its answer as JSON, which the child gives to return_value
+    end_with_parent in the child, first thing
 """
 
 from __future__ import annotations
@@ -89,9 +89,9 @@ def run_script(
     return run(["-m", "backend.hardware.child_process", str(script), *arguments], environment, timeout, poll)
 
 
-def ask(module: str, request: Path, asked: Any, poll: Callable[[], None] | None = None) -> tuple[Any, str]:
+def run_request(module: str, request: Path, asked: Any, poll: Callable[[], None] | None = None) -> tuple[Any, str]:
     """Runs `python -m MODULE REQUEST` with `asked` as JSON in the file `request`. Returns what the child gave to
-    `answer`, None if it failed, and the last line that it printed. poll: as in `run`."""
+    `return_value`, None if it failed, and the last line that it printed. poll: as in `run`."""
     request.write_text(json.dumps(asked), "utf-8")
     code, output = run(["-m", module, str(request)], poll=poll)
     answered = _answer_to(request)
@@ -103,8 +103,8 @@ def ask(module: str, request: Path, asked: Any, poll: Callable[[], None] | None 
     return found, last
 
 
-def answer(request: Path, value: Any) -> None:
-    """In the child of `ask`: returns a JSON value to the parent."""
+def return_value(request: Path, value: Any) -> None:
+    """In the child of `run_request`: returns a JSON value to the parent."""
     _answer_to(request).write_text(json.dumps(value), "utf-8")
 
 

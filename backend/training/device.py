@@ -18,7 +18,7 @@ from backend.hardware.gpu_choice import HIDDEN, VARIABLE, read_choice
 from backend.records.specs import Precision, TrainSettings
 from backend.records.units import MIB
 from backend.settings import PROGRAM
-from backend.training.product_speed import bf16_speedup, seconds_of_four_bit
+from backend.training.matmul_speed import bf16_speedup, seconds_of_four_bit
 
 if TYPE_CHECKING:
     import torch

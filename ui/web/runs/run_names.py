@@ -33,7 +33,7 @@ class RunNames:
     def outputs(self) -> list[Any]:
         return [self.panel, *self.inputs]
 
-    def ask(self, app: App, run_id: str) -> Updates:
+    def open(self, app: App, run_id: str) -> Updates:
         """Shows the name and the note of a run. Raises RunProblem when it does not exist."""
         name, note = app.runs.info(run_id).name, app.runs.note(run_id)
         return {self.panel: gr.update(visible=True), self.run: run_id, self.name: name, self.note: note}

@@ -1,4 +1,4 @@
-"""My models: every run, to open, resume, compare, rename, train again or delete; and models of other computers."""
+"""My models: every run, to open, resume, compare, rename, train again or delete; and models from other computers."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class RunsTab:
         }
 
     def _refused(self) -> Updates:
-        """Why no model of another computer can be added here; nothing where one can."""
+        """Why no model from another computer can be added here; empty where one can."""
         why_not = self.app.policy.why_not(Feature.IMPORT_MODEL)
         return {self.archive: gr.update(interactive=False), self.imported: why_not} if why_not else {}
 
@@ -119,7 +119,7 @@ def build(app: App, state: BrowserState) -> RunsTab:
             app.runs.resume(run_id)
         elif action == "compare":
             choice = choice.replace(compared_run="" if choice.compared_run == run_id else run_id)
-        asked = names.ask(app, run_id) if action == "name" else {}
+        asked = names.open(app, run_id) if action == "name" else {}
         return {**state.change(before, choice), **tab.show(choice), **asked}
 
     @handler

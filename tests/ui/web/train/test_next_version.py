@@ -135,7 +135,7 @@ def test_my_models_lead_to_the_next_version(page: Page) -> None:
 def test_a_run_is_renamed_in_fields_that_stay_while_the_list_changes(page: Page, app: FakeApp) -> None:
     tab = page.tabs["runs"]
     app.runs.known["run-a"] = job("run-a", State.COMPLETED, name=EVIL)
-    asked = tab.names.ask(app, "run-a")
+    asked = tab.names.open(app, "run-a")
     assert (asked[tab.names.run], asked[tab.names.name]) == ("run-a", EVIL)
     assert not {tab.names.name, tab.names.note} & {*tab.outputs}, "a tick leaves what is being typed alone"
     typed = {tab.names.run: "run-a", tab.names.name: "Rosie", tab.names.note: EVIL}
