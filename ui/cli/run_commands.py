@@ -15,7 +15,7 @@ from ui.cli.data_commands import warnings
 from ui.cli.data_source import imported, require_answers
 from ui.cli.follow import follow
 from ui.cli.model_commands import ready_tokenizer, resolve_model
-from ui.cli.options import add_data_option, add_reading_options, add_validation_option
+from ui.cli.options import add_data_option, add_reading_options, add_validation_option, reading_options_typed
 from ui.cli.output import AddCommand, Answer, say
 from ui.records.runs import RunSummary
 from ui.services import losses
@@ -85,7 +85,11 @@ def _check_options(options: argparse.Namespace) -> None:
             raise BadUsage("Train needs --data FILE, or --continue RUN.", "", HELP)
         if options.from_base or options.more_epochs is not None:
             raise BadUsage("--from-base and --more-epochs need --continue RUN.", "", HELP)
-    elif options.more_epochs is not None:
+        return
+    if not options.data and (typed := reading_options_typed(options)):
+        why = "RUN has its own examples, which stay as they were read."
+        raise BadUsage(f"{', '.join(typed)} can't be used without --data.", why, "Leave it out, or add --data FILE.")
+    if options.more_epochs is not None:
         others = (options.data, options.validation, options.model, options.settings, options.name, options.from_base)
         if any(others):
             raise BadUsage("--more-epochs keeps the rows and settings; use it with --continue only.", "", HELP)

@@ -70,6 +70,8 @@ def test_an_unknown_run_is_rejected(app: Shell, command: str, run: str) -> None:
         ["--continue", "x", "--more-epochs", "2", "--set", "seed=1"],
         ["--continue", "x", "--more-epochs", "2", "--from-base"],
         ["--continue", "x", "--more-epochs", "many"],
+        ["--continue", "x", "--more-epochs", "2", "--rows", "50"],
+        ["--continue", "x", "--column", "question=Subject"],
     ],
     ids=" ".join,
 )
