@@ -90,15 +90,15 @@ def _unexpected(workspace: Path | None) -> ApprenticeError:
     """The error for an exception that nobody expected; its traceback goes to WORKSPACE/error.log if possible."""
     import traceback
 
-    where = "It was not recorded."
+    where, then = "It was not recorded.", "Please report it, and what you did before."
     try:
         path = Workspace.open(workspace).root / "error.log"
         with path.open("a", encoding="utf-8") as file:
             file.write(traceback.format_exc() + "\n")
-        where = f"The technical details are in {path}."
+        where, then = f"The technical details are in {path}.", "Please report it with that file."
     except (ApprenticeError, OSError):
         log.debug("no error log", exc_info=True)
-    return ApprenticeError("Something unexpected went wrong.", where, "Please report it with that file.")
+    return ApprenticeError("Something unexpected went wrong.", where, then)
 
 
 def make_parser() -> argparse.ArgumentParser:

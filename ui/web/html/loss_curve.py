@@ -111,8 +111,10 @@ def sentence(lines: Mapping[str, Sequence[Point]], now: Sequence[float | None], 
             continue
         (_, first), (step, _) = points[0], points[-1]
         if len(points) > 1 and math.isfinite(latest):
-            change = "fell" if latest < first else "rose" if latest > first else "stayed"
-            sentences.append(f"{name} {change} from {fmt.loss(first)} to {fmt.loss(latest)} by step {step:.0f}.")
+            begun, ended = fmt.loss(first), fmt.loss(latest)
+            change = "fell" if latest < first else "rose"
+            moved = f"stayed at {ended} until" if begun == ended else f"{change} from {begun} to {ended} by"
+            sentences.append(f"{name} {moved} step {step:.0f}.")
         else:
             sentences.append(f"{name} is {fmt.loss(latest)} at step {step:.0f}.")
     if best:

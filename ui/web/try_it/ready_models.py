@@ -26,8 +26,10 @@ def no_model(app: App, choice: Choice) -> str:
     if not choice.run_id:
         return "Train a model first, in step 3, or open one of your models."
     state = app.runs.state(choice.run_id)
-    if state in ("failed", "interrupted"):
+    if state == "failed":
         return "Its training failed. Step 3 shows why and how to continue."
+    if state == "interrupted":
+        return "Its training was interrupted. Continue it in step 3."
     if state not in ("completed", "stopped"):
         return "Wait until its training is done, or stop it."
     if not app.results.has_model(choice.run_id):

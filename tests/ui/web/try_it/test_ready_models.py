@@ -23,6 +23,7 @@ from ui.services.results import DELETED
 from ui.services.selection import Choice
 from ui.web.runs import tab as runs_tab
 from ui.web.train import plan_view
+from ui.web.try_it.ready_models import no_model
 
 RUNNING, DONE = Choice(data_id="data-1", run_id="run-b"), Choice(data_id="data-1", run_id="run-a")
 
@@ -43,6 +44,13 @@ def test_ready_models_are_offered_until_the_open_run_has_one() -> None:
         assert 'data-do="open" data-value="run-a"' in tab.show(RUNNING)[tab.offered], name
         assert 'data-do="open" data-value="run-a"' in tab.show(Choice())[tab.offered], name
         assert tab.show(DONE)[tab.offered] == "", name
+
+
+def test_an_interrupted_training_did_not_fail() -> None:
+    app = FakeApp()
+    assert "interrupted" in no_model(app, Choice(run_id="run-c"))
+    app.runs.known["run-c"] = job("run-c", State.FAILED)
+    assert "failed" in no_model(app, Choice(run_id="run-c"))
 
 
 def test_a_run_that_finishes_is_offered() -> None:
