@@ -18,7 +18,7 @@
     evaluations.py  whether a trained model is any good
     blind_tests.py  which of two answers a person prefers
     corrections.py  wrong answers, corrected and added to the examples
-    model_imports.py  models of another computer
+    model_imports.py  models from another computer
     endpoints.py  trained models that other programs use
     hub_pushes.py  exported models, uploaded to Hugging Face
     hf_jobs.py    training a run on a rented GPU
@@ -100,11 +100,8 @@ class App:
         admission = Admission(policy.limits, shared.queue, shared.require_disk) if shared else None
         gpu = shared.gpu if shared else None
         admit = admission.place if admission else None
-        self.runner = (
-            Runner(workspace, admit=admit, start_deadline=WAITING, spawn=gpu.spawn, before_start=self._free_memory)
-            if gpu
-            else Runner(workspace, admit=admit, before_start=self._free_memory)
-        )
+        calls: dict[str, Any] = {"start_deadline": WAITING, "spawn": gpu.spawn} if gpu else {}
+        self.runner = Runner(workspace, admit=admit, before_start=self._free_memory, **calls)
         self.dataset_store = DatasetStore(workspace.datasets, read_limits(policy.limits))
         self._imports = DatasetImports(self.dataset_store, self._require_import, policy.limits.imports)
         self.models = (
