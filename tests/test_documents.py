@@ -22,6 +22,8 @@ DOCUMENTS = (
     "docs/your-first-change.md",
     "docs/formats.md",
     "docs/hardware.md",
+    "docs/recipes.md",
+    "docs/using-exports.md",
 )
 EXAMPLES = {"adam_beta2", "test_the_log_is_exported_as_it_is"}  # what docs/your-first-change.md adds to the code
 SOURCES = ("app.py", "start.py", "backend", "jobs", "ui", "static", "tests")
