@@ -35,8 +35,8 @@ _DISK_RESERVE = 500 * MIB  # stays free
 
 @dataclass(frozen=True)
 class HubDataset:
-    """A data set at one commit. licence: as the card states it, "" where it does not. gated: its makers approve each
-    download."""
+    """A dataset at one commit. licence: the license as the card states it, "" where it does not. gated: its makers
+    approve each download."""
 
     id: str
     commit: str
@@ -61,29 +61,29 @@ class HubDataset:
 
 
 def valid_name(typed: str) -> str:
-    """The name of a data set as typed, or as copied from its page's address. Raises BadInput."""
+    """The name of a dataset as typed, or as copied from its page's address. Raises BadInput."""
     name = typed.strip().removeprefix(PREFIX).removeprefix(_PAGES).rstrip("/")
     if not _NAME.fullmatch(name) or ".." in name or "--" in name:
         raise BadInput(
-            "This is not the name of a data set.",
+            "This is not the name of a dataset.",
             "A name has an owner and a title, such as databricks/databricks-dolly-15k.",
-            "Copy it from the data set's page on huggingface.co/datasets.",
+            "Copy it from the dataset's page on huggingface.co/datasets.",
         )
     return name
 
 
 def look_up(typed: str) -> HubDataset:
     """What there is to choose. Raises BadInput for a malformed name, MissingPart when the hub can't be reached, does
-    not have the data set, or it has no tables."""
+    not have the dataset, or it has no tables."""
     name = valid_name(typed)
-    with Repository(name, name, gated=False, noun="data set") as hub:
+    with Repository(name, name, gated=False, noun="dataset") as hub:
         commit, files, facts = hub.listing()
         card = facts.get("cardData")
         card = card if isinstance(card, dict) else {}
         splits = tuple(hub_splits.splits(card, files))
         if not splits:
             raise hub.unavailable(
-                "It has no tables in Parquet, JSON or CSV. Program code of a data set is never downloaded or run."
+                "It has no tables in Parquet, JSON or CSV. Program code of a dataset is never downloaded or run."
             )
     return HubDataset(name, commit, _licence(card, facts), bool(facts.get("gated")), splits)
 
@@ -105,10 +105,10 @@ def download(
     bar = _Bar(split.bytes, progress, cancelled)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with Repository(found.id, found.id, found.gated, "data set") as hub, FileLock(folder / ".lock"):
+        with Repository(found.id, found.id, found.gated, "dataset") as hub, FileLock(folder / ".lock"):
             return _downloaded(hub, found, split, rows, folder, bar)
     except OSError as error:
-        raise WorkspaceProblem("The data set could not be saved.", *disk_words(error)) from error
+        raise WorkspaceProblem("The dataset could not be saved.", *disk_words(error)) from error
 
 
 def _downloaded(

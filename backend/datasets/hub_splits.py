@@ -1,4 +1,4 @@
-"""The splits of a data set of the Hugging Face Hub: which of its tables belong to which.
+"""The splits of a dataset from the Hugging Face Hub: which of its tables belong to which.
 
 From its card (https://huggingface.co/docs/hub/datasets-manual-configuration), else from the names of files and
 folders (https://huggingface.co/docs/hub/datasets-file-names-and-splits).
@@ -28,7 +28,7 @@ _KEYWORD = re.compile(rf"(?:^|[-._/ ])({'|'.join(sorted(_SPLIT_OF, key=len, reve
 
 @dataclass(frozen=True)
 class HubSplit:
-    """A part of a data set that can be chosen. name: "train", or "configuration/train" where there are several
+    """A part of a dataset that can be chosen. name: "train", or "configuration/train" where there are several
     configurations. rows: as the card states them, None where it does not."""
 
     name: str

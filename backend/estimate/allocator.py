@@ -7,8 +7,8 @@ their own segment, rounded up to 2 MiB; a request gets the smallest free block t
 the lowest address) and leaves the rest as a free block; adjacent free blocks are merged; segments are never freed.
 
 Addresses: the driver places each new segment below the earlier ones. With this order the simulation reproduces the
-reserved memory of the unquantized runs in tests/data/measured_vram_t4.json within 0.2 %; the other order is off by up
-to 9 %.
+reserved memory of the unquantized runs in tests/data/measured_vram_t4.json within 0.2%; the other order is off by up
+to 9%.
 """
 
 from __future__ import annotations

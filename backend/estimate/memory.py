@@ -28,7 +28,7 @@ _CONTEXT_OTHER = 450.0
 # MiB: Python with torch, transformers, peft and trl, and their own memory while they run (from the runs of
 # tests/benchmarks/memory_on_processor.py).
 PROGRAMS_MIB = 740.0
-# The worst measured runs needed 7.4 % more than predicted on a GPU and 9.1 % on a processor
+# The worst measured runs needed 7.4% more than predicted on a GPU and 9.1% on a processor
 # (tests/benchmarks/memory_estimate.py and memory_on_processor.py).
 MARGIN = 1.1
 # On a processor 16-bit weights are memory-mapped from the file; weights in another format come on top of it.

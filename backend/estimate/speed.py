@@ -8,9 +8,9 @@ FLOPs per token: 2 per parameter in the forward pass and 2 for the gradient of i
 trained weights, 2 more if checkpointing repeats the forward pass (Kaplan et al., Scaling Laws, 2020, section 2.1),
 and 4 * length * width per layer for attention scores. The bytes written come from the simulated step.
 
-Fitted on the step times of the 49 runs on a Tesla T4 in tests/data/measured_vram_t4.json (mean error 9 %, worst
-21 %): 37 % of the GPU's 16-bit peak, 51 % of its 32-bit peak, 2.6 bytes moved per byte written, 4.7 ms per layer.
-The T4 reaches so little of its peak because it is limited to 70 W. Other GPUs are assumed to reach 60 %, which the
+Fitted on the step times of the 49 runs on a Tesla T4 in tests/data/measured_vram_t4.json (mean error 9%, worst
+21%): 37% of the GPU's 16-bit peak, 51% of its 32-bit peak, 2.6 bytes moved per byte written, 4.7 ms per layer.
+The T4 reaches so little of its peak because it is limited to 70 W. Other GPUs are assumed to reach 60%, which the
 wide range reflects; a measurement on the machine replaces it.
 """
 

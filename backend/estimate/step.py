@@ -72,7 +72,7 @@ def peak(architecture: Architecture, plan: Plan, *, target: Target = "gpu", quic
     """The peak memory of training on `target`, without the CUDA context.
 
     quick: one step, with the optimizer's state present from the start. `allocated` and `parts` are the same, and
-    `reserved` is mostly within 1 %.
+    `reserved` is mostly within 1%.
     """
     meter = Meter(Heap() if target == "processor" else Allocator())
     decoder = Decoder(architecture, plan, meter, _LOSS_VALUES[target])

@@ -18,7 +18,7 @@ from backend.estimate.plan import Plan
 from backend.estimate.tape import Meter, Tape, Tensor
 
 # Weights that a plain script with an older transformers has loaded ahead of packing. It depends on which is faster,
-# disk or card; with 40, none of the rows in tests/data/measured_vram_t4*.json is more than 8 % under.
+# disk or card; with 40, none of the rows in tests/data/measured_vram_t4*.json is more than 8% under.
 _LOADED_AHEAD = 40
 _NF4_BLOCK = 64
 _SCALE_BLOCK = 256

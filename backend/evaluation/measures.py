@@ -34,7 +34,7 @@ _MISSING = object()
 
 @dataclass(frozen=True)
 class Measure:
-    """The main measure of a data set. labels: the answers that there are, where they are labels."""
+    """The main measure of a dataset. labels: the answers that there are, where they are labels."""
 
     name: MeasureName
     labels: tuple[str, ...] = ()

@@ -17,7 +17,7 @@ FEWEST = 6  # clusters; with fewer no result could be proved (see statistics.lea
 
 @dataclass(frozen=True)
 class Comparison:
-    """System `a` against `b` on the same items. difference: of the mean scores of clusters, with its 95 % interval.
+    """System `a` against `b` on the same items. difference: of the mean scores of clusters, with its 95% interval.
 
     p: of the test that decides (exact McNemar over clusters won and lost), None for graded scores, where the interval
     decides.
@@ -75,7 +75,7 @@ def against_prompt(comparisons: Sequence[Comparison]) -> AgainstPrompt:
 
 
 def mean_score(scores: Sequence[float], clusters: Sequence[int], *, graded: bool) -> tuple[float, float, float]:
-    """A system's score and its 95 % interval: (score, low, high).
+    """A system's score and its 95% interval: (score, low, high).
 
     Graded: the mean of clusters, as in `Comparison`. Right or wrong: the share of right items, which people can
     count; its interval is as wide as for as many items as there are clusters, since items of one cluster are alike.

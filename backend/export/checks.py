@@ -26,7 +26,7 @@ _ALLOWED = {"F16": 0.02, "Q8_0": 0.05, "Q6_K": 0.15, "Q5_K_M": 0.25, "Q4_K_M": 0
 # The share of the positions in known answers at which a file must choose the merged model's next word. It fails where
 # so many others would come up in less than one of a hundred files that reach the share: few positions prove little.
 # The K types lose much of a small model that is unsure of its words: the bundled one with a random adapter
-# chose the same in 60 % of 48 positions in Q4_K_M. What they lose is shown; this finds files that are another model.
+# chose the same in 60% of 48 positions in Q4_K_M. What they lose is shown; this finds files that are another model.
 SAME_CHOICE = {"F16": 0.99, "Q8_0": 0.98, "Q6_K": 0.9, "Q5_K_M": 0.8, "Q4_K_M": 0.7}
 _CHANCE = 0.01
 

@@ -84,7 +84,7 @@ def _write_files(request: ExportRequest, merged: Path, f16: Path, files: dict[st
 
 def recommended(found: list[dict[str, Any]], memory: int) -> str:
     """The type to use on a computer with `memory` bytes: of the files that fit into half of it, the smallest that
-    chooses the 16-bit file's word in 98 % of the positions, or else the one that lost least. "" if none fits or
+    chooses the 16-bit file's word in 98% of the positions, or else the one that lost least. "" if none fits or
     nothing was measured.
 
     found: {kind, bytes, kl, same_choice} of each file.

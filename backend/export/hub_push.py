@@ -1,4 +1,4 @@
-"""The job "push": an exported model in the person's own account at Hugging Face, private unless they say otherwise.
+"""The job "push": an exported model in the person's own Hugging Face account, private unless they say otherwise.
 
 What is uploaded lies in the job's data/upload until the job ends: the export's files (as links where the disk has
 them) and a card. huggingface_hub resumes by itself: what the hub has already is not sent again.

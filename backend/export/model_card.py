@@ -28,7 +28,7 @@ _WHAT = {
     "merged": "A fine-tuned copy of",
     "gguf": "GGUF files of a fine-tuned copy of",
 }
-_ON_HUB = {"Apache-2.0": "apache-2.0", "MIT": "mit"}  # licences that the hub knows by name
+_ON_HUB = {"Apache-2.0": "apache-2.0", "MIT": "mit"}  # licenses that the hub knows by name
 
 
 @dataclass(frozen=True)
@@ -101,14 +101,14 @@ def card(
   tasks and languages, nor about what people could make it say.
 - It may repeat what is in its training examples.
 
-## Licence
+## License
 
 That of the base model: {licensed}.
 """
 
 
 def _licence(model_id: str) -> str:
-    """The licence of the base model in words, "" if it is not known."""
+    """The license of the base model in words, "" if it is not known."""
     try:
         found = catalogue.find(model_id).licence
     except BadInput:

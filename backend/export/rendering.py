@@ -54,15 +54,15 @@ def check(
                 "conversations": number + 1,
                 "expected": expected[number],
                 "found": found,
-                "sentence": f"llama.cpp's template engine writes conversation {number + 1} unlike training.",
+                "sentence": f"llama.cpp's template engine renders conversation {number + 1} differently.",
             }
-    sentence = f"llama.cpp's own template engine writes {len(asked)} conversations exactly as in training."
+    sentence = f"llama.cpp's own template engine renders {len(asked)} conversations exactly as in training."
     return {"ok": True, "conversations": len(asked), "sentence": sentence}
 
 
 def _render(file: Path, chats: list[Any], work: Path, poll: Callable[[], None]) -> list[str]:
     asked = {"file": str(file), "chats": chats}
-    found, why = child_process.ask("backend.export.rendering", work / "rendering.json", asked, poll)
+    found, why = child_process.run_request("backend.export.rendering", work / "rendering.json", asked, poll)
     if found is None:
         raise ExportFailed(
             "llama.cpp's server can't use the file.", why, "Choose the merged model or the adapter instead."
@@ -81,7 +81,7 @@ def _render_here(request: Path) -> None:
     options.n_ctx, options.n_parallel, options.warmup = 512, 1, False
     server = xllamacpp.Server(options)
     texts = [_ask(server.listening_address, key, messages) for messages in asked["chats"]]
-    child_process.answer(request, texts)
+    child_process.return_value(request, texts)
 
 
 def _ask(address: str, key: str, messages: Any) -> str:

@@ -66,7 +66,7 @@ def _rounding_of_pairs(request: ExportRequest) -> float:
     """How far rounding can move a DPO loss near ln 2; 0 for other losses.
 
     The loss moves by beta/2 for each nat between the two answers, and in 16 bits rounding moves the log-probability
-    of an answer by about one unit of its 8 (bf16) or 11 bits: by up to 0.5 % where bf16 was measured.
+    of an answer by about one unit of its 8 (bf16) or 11 bits: by up to 0.5% where bf16 was measured.
     """
     if request.run.settings.trainer != "dpo" or not (bits := {"bf16": 8, "fp16": 11}.get(precision(request))):
         return 0.0

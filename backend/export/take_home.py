@@ -44,7 +44,7 @@ _WHAT = {
     "-merged": "the whole model, for servers and further training",
     "-script": "trains the same model again, without Apprentice",
     report_text.FILE: "how good the model is: its scores and answers on examples that it had not seen",
-    EXAMPLES: "the examples; import them on Data to go on",
+    EXAMPLES: "the examples; import them on Data to continue",
     run_archive.FOLDER: "the training itself; My models imports it from the zip file",
     manifest.NAME: "size and checksum (SHA-256) of every other file",
 }

@@ -7,7 +7,7 @@ Other programs can only slow a measurement down, so the fastest of the last few 
 measurement is repeated: one slow measurement does not spoil the estimate for good.
 
 How much of these rates a training step reaches was fitted on six runs of the bundled model on two cores (rows of 64
-to 2,048 tokens, batches of 1 to 16, with and without checkpointing, LoRA and QLoRA; worst error 8 %): 37 % of the
+to 2,048 tokens, batches of 1 to 16, with and without checkpointing, LoRA and QLoRA; worst error 8%): 37% of the
 product rate, 1.5 times the time of a memory pass, and 19,600 launches per layer, which stand for everything that does
 not grow with the rows. The GPU values follow from the T4's step times (backend/estimate/speed.py) and are less
 certain.

@@ -24,7 +24,7 @@ class Evidence(Record):
 
     source: its title. date: year and month, "" where they are not known. models, tasks: how many it compared. places:
     how many of the best models it names. place: 1 is the best; None for a model that came after those. rank: the mean
-    of the model's ranks on the tasks, lower is better; None where it was not published. interval: the 95 % interval
+    of the model's ranks on the tasks, lower is better; None where it was not published. interval: the 95% interval
     of `rank`.
     """
 

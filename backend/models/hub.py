@@ -74,7 +74,7 @@ class Repository:
     name: in sentences. gated: its makers approve each download. noun: what it is.
     """
 
-    def __init__(self, repo_id: str, name: str, gated: bool, noun: Literal["model", "data set"] = "model") -> None:
+    def __init__(self, repo_id: str, name: str, gated: bool, noun: Literal["model", "dataset"] = "model") -> None:
         self.id, self._name, self._gated, self._noun = repo_id, name, gated, noun
         self._kind = "models" if noun == "model" else "datasets"
         self._page = repo_id if noun == "model" else f"datasets/{repo_id}"

@@ -11,7 +11,7 @@ from backend.records.specs import TrainSettings
 # Evaluations in a run, not counting the one before the first step; more if there are more epochs.
 MIN_EVALUATIONS, MAX_EVALUATIONS = 5, 20
 # Training rows between two evaluations, within those limits. Evaluating 200 rows costs a third of training on them,
-# so it then takes about 3 % of the time.
+# so it then takes about 3% of the time.
 ROWS_PER_EVALUATION = 2000
 
 

@@ -140,7 +140,7 @@ def checked_files(
     split: str = "",
 ) -> CheckedDataset:
     """Files checked for a model, with the accepted fixes applied; nothing is stored. reading: of ReadOptions;
-    split: of a data set of the hub."""
+    split: of a dataset of the hub."""
     reading = dict(reading or {})
     reading |= rows_to_read(paths, reading.get("rows"))
     with asking_for_columns(), opened(paths, workspace, split, reading.get("rows", 0)) as (path, name):

@@ -1,4 +1,4 @@
-"""Where a command takes its examples from: a file, several, a folder, or a data set of the Hugging Face hub."""
+"""Where a command takes its examples from: a file, several, a folder, or a dataset from the Hugging Face hub."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from ui.text import format as fmt
 def opened(
     sources: Sequence[Path], workspace: Workspace, split: str = "", rows: int = 0
 ) -> Iterator[tuple[Path, str]]:
-    """The examples as one file, and their name. split, rows: of a data set of the hub, for which `sources` is
+    """The examples as one file, and their name. split, rows: of a dataset of the hub, for which `sources` is
     "hf:OWNER/NAME". Raises BadUsage, BadInput, MissingPart."""
     typed = [one.as_posix() for one in sources if str(one).startswith(hub.PREFIX)]  # Windows turns the slash around
     if not typed:
@@ -32,18 +32,18 @@ def opened(
             yield path, name_of(sources)
         return
     if len(sources) > 1:
-        raise BadUsage("A data set of the hub can't be read together with other examples.", "", "Name it alone.")
+        raise BadUsage("A dataset of the hub can't be read together with other examples.", "", "Name it alone.")
     found = hub.look_up(typed[0])
     part = found.split(split)
     count = f"{fmt.count(part.rows, 'row')}, " if part.rows else ""
-    licence = f"licence: {found.licence}" if found.licence else "its card states no licence"
+    licence = f"license: {found.licence}" if found.licence else "its card states no license"
     say(f"{found.id}, commit {found.commit[:8]}, {part.name}: {count}{fmt.bytes_of(part.bytes)}; {licence}.")
     with as_one_file(hub.download(found, part, rows or hub.ROWS, workspace.cache)) as path:
         yield path, found.name_of(part)
 
 
 def rows_to_read(sources: Sequence[Path], rows: int | None) -> dict[str, int]:
-    """The option `rows` where it was typed, or where a data set of the hub needs one."""
+    """The option `rows` where it was typed, or where a dataset of the hub needs one."""
     from_hub = any(str(one).startswith(hub.PREFIX) for one in sources)
     return {"rows": rows or hub.ROWS} if rows or from_hub else {}
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from backend.datasets.read.document import read_document
 from backend.errors import BadUsage, ChatFailed
-from backend.settings import Workspace
+from backend.settings import PROGRAM, Workspace
 from ui.cli.data_source import imported
 from ui.cli.follow import follow, require_completed
 from ui.cli.model_commands import ready_tokenizer, resolve_model
@@ -27,7 +27,7 @@ from ui.text import verdicts
 
 
 def add_commands(add: AddCommand) -> None:
-    evaluating = add("evaluate", evaluate, "is a model any good, on examples it has not seen?")
+    evaluating = add("evaluate", evaluate, "evaluate a model on examples it has not seen")
     evaluating.add_argument("run", metavar="RUN", nargs="?", help="a trained model")
     evaluating.add_argument("--baselines", action="store_true", help="also try prompts and examples with the base")
     evaluating.add_argument(
@@ -43,7 +43,7 @@ def add_commands(add: AddCommand) -> None:
 def evaluate(options: argparse.Namespace, workspace: Workspace) -> Answer:
     """Evaluates a run, or tries prompts, and prints the report. Raises what the job failed with."""
     if bool(options.run) == bool(options.data):
-        raise BadUsage("Name a RUN, or a file with --data.", "", "See: app.py evaluate --help")
+        raise BadUsage("Name a RUN, or a file with --data.", "", f"See: {PROGRAM} evaluate --help")
     if options.run and (options.model or options.validation):
         raise BadUsage("--model and --validation are for --data only.", "A run has its own.", "Leave them out.")
     if options.run and (typed := reading_options_typed(options)):

@@ -18,7 +18,7 @@ _DEFAULT = {"gguf": "gguf:Q8_0", "space": "merged"}  # the export that is made w
 
 
 def add_commands(add: AddCommand) -> None:
-    command = add("push", push, "upload a model to your account at Hugging Face; shows first what is uploaded")
+    command = add("push", push, "upload a model to your Hugging Face account; lists the files first")
     command.add_argument("run", metavar="RUN")
     command.add_argument("--as", dest="form", choices=hub_push.FORMS, default="adapter", help="default: adapter")
     command.add_argument("--repo", required=True, metavar="NAME", help="its name there, or OWNER/NAME")
@@ -39,18 +39,18 @@ def push(options: argparse.Namespace, workspace: Workspace) -> Answer:
     offer = app.hub_pushes.offer(options.run, options.form, repo, private=not options.public)
     for name, size in offer.sizes.items():
         say(f"{name}  {fmt.bytes_of(round(size * MIB))}")
-    say(f"Written for it: {', '.join(offer.written)}")
+    say(f"Also uploaded, written by Apprentice: {', '.join(offer.written)}")
     say(f"The card:\n\n{offer.card}")
     if not options.yes:
         seen = "anyone can see it" if options.public else "only you can see it"
         quoted = " The card quotes the instruction of your examples." if offer.instruction else ""
         raise BadInput(
             "Nothing was uploaded.",
-            f"These files would go to {repo} at Hugging Face, where {seen}.{quoted}",
+            f"These files would go to {repo} on Hugging Face, where {seen}.{quoted}",
             "Agree to that with --yes.",
         )
     push_id = app.hub_pushes.start(options.run, options.form, repo, private=not options.public, agreed=offer.mark)
     job = follow(app, push_id)
-    require_completed(job, ApprenticeError, "The upload was stopped. Type the command again to go on.")
+    require_completed(job, ApprenticeError, "The upload was stopped. Run the command again to continue.")
     document: dict[str, Any] = {**job.result, "files": list(offer.sizes)}
     return Answer(document, f"Uploaded: {job.result['url']}")

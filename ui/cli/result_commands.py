@@ -48,8 +48,8 @@ def add_commands(add: AddCommand) -> None:
         "--to",
         required=True,
         metavar="KINDS",
-        help="adapter, merged, script, ollama (a GGUF file with a Modelfile), or gguf:F16, gguf:Q8_0, gguf:Q6_K, "
-        "gguf:Q5_K_M, gguf:Q4_K_M; several with commas",
+        help="adapter, merged, script, home (everything in one zip file), ollama (a GGUF file with a Modelfile), or "
+        "gguf:F16, gguf:Q8_0, gguf:Q6_K, gguf:Q5_K_M, gguf:Q4_K_M; separate several with commas",
     )
     exporting.add_argument(
         "--base",
@@ -62,7 +62,7 @@ def add_commands(add: AddCommand) -> None:
         "--anyway", action="store_true", default=False, help="take the files also where one of their checks failed"
     )
     exporting.add_argument("-o", dest="output", type=Path, required=True, metavar="DIR")
-    importing = add("import", import_model, "add a model of another computer, from its zip file of everything")
+    importing = add("import", import_model, "add a model that was trained on another computer, from its zip file")
     importing.add_argument("file", type=Path, metavar="ZIP", help="made by: export RUN --to home")
     remote = add("rent", rent, "train a run on a GPU rented from Hugging Face; shows the cost first")
     remote.add_argument("run", metavar="RUN")
@@ -151,7 +151,7 @@ def export(options: argparse.Namespace, workspace: Workspace) -> Answer:
         say(app.results.export_needs(options.run))
     for to in formats:
         if made := app.results.finished_export(options.run, to, options.base):
-            say("It was made on Share already, from this model.")
+            say("This export of this model exists already; its files are copied.")
             job = app.runner.job(made.id)
             _take_files(workspace.exports / job.id, options.output, _copy)
         else:

@@ -122,5 +122,5 @@ class EvaluationService:
         except (OSError, ValueError) as error:
             raise RunProblem("The report of this evaluation can't be read.", str(error), "Check it again.") from error
         if not evaluated.is_whole(report, _WHOLE):
-            raise RunProblem("This evaluation is of an older version.", "", "Check it again.")
+            raise RunProblem("This evaluation was made by an older version of Apprentice.", "", "Check it again.")
         return report

@@ -87,7 +87,7 @@ def needs(model: Path) -> str:
     disk = fmt.size(max(merged_disk(model), gguf_disk(model, ["Q8_0"])) / MIB)
     memory = fmt.size(memory_needed(model) / MIB)
     return (
-        f"Making a file of the result on Share takes up to {disk} of disk space and about {memory} of memory "
+        f"Making a file of the result takes up to {disk} of disk space and about {memory} of memory "
         f"(computed). It uses the base model's own weights ({whole}), which are on this computer already: nothing "
         "more is downloaded."
     )

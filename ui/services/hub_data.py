@@ -1,4 +1,4 @@
-"""Examples from a data set of the Hugging Face Hub: looked up by its name, then downloaded and imported."""
+"""Examples from a dataset from the Hugging Face Hub: looked up by its name, then downloaded and imported."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from backend.hosting.policy import Feature, Policy
 from ui.services.imports import DatasetImports
 from ui.services.models import ModelService
 
-_REMEMBERED = 16  # data sets that were looked up
+_REMEMBERED = 16  # datasets that were looked up
 
 
 class HubDataService:
@@ -40,7 +40,7 @@ class HubDataService:
         self._policy.require(Feature.HUB_DATA)
         found = self._found.get((name, commit))
         if found is None:
-            raise BadInput("This data set is no longer in memory.", "It was looked up long ago.", "Look it up again.")
+            raise BadInput("This dataset is no longer in memory.", "It was looked up long ago.", "Look it up again.")
         if rows < 1:
             raise BadInput("At least one example is needed.", "", "Type how many examples to read.")
         part = found.split(split)

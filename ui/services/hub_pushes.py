@@ -1,4 +1,4 @@
-"""Exported models in the person's own account at Hugging Face: listed, uploaded, followed."""
+"""Exported models in the person's own Hugging Face account: listed, uploaded, followed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Models of another computer: a zip file "Everything in one file" becomes a run of this workspace."""
+"""Models from another computer: a zip file "Everything in one file" becomes a run of this workspace."""
 
 from __future__ import annotations
 

@@ -142,7 +142,7 @@ class PromptTrialService:
         except (OSError, ValueError) as error:
             raise RunProblem("The result of trying prompts can't be read.", str(error), "Try them again.") from error
         if not report.keys() >= _PARTS:
-            raise RunProblem("This result is of an older version.", "", "Try the prompts again.")
+            raise RunProblem("This result was made by an older version of Apprentice.", "", "Try the prompts again.")
         return report
 
     def _examples(self, choice: Choice) -> tuple[CheckedDataset, Split]:

@@ -36,8 +36,8 @@ _NOT_MODELED = (
     "training starts."
 )
 _MAY_NOT_FIT = (
-    "By the estimate this needs more memory than is free. It is measured before training starts, with settings that "
-    "need less if necessary."
+    "The estimate says that this needs more memory than is free. It is measured before training starts, with "
+    "settings that need less if necessary."
 )
 _NO_GGUF = (
     "No GGUF file can be made of the result: llama.cpp's converter does not know this kind of model, so that LM "

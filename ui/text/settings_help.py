@@ -219,7 +219,7 @@ SETTINGS: dict[str, Help] = {
     ),
     "early_stopping_patience": Help(
         "Early stopping patience",
-        "How many checks in a row may bring no improvement before training stops. Raise it when the curve is bumpy.",
+        "How many checks in a row may pass without improvement before training stops. Raise it for a bumpy curve.",
     ),
     "validation_fraction": Help(
         "Validation fraction",

@@ -61,8 +61,8 @@ def provable(judging: int) -> str:
     if least is None:
         return ""
     return (
-        f"To prove that the trained model is better, at least {round(least * judging)} of the {judging} must get "
-        "better and none worse. Set more aside to prove a smaller gain."
+        f"To prove that the trained model is better, at least {round(least * judging)} of the {judging} answers must "
+        "get better, and none worse. Set more aside to prove a smaller gain."
     )
 
 

@@ -17,13 +17,13 @@ from ui.web.html import components
 from ui.web.per_visitor import PerVisitor
 
 LOST: dict[Loss, str] = {
-    "restarted": "This demo was restarted since you were here, and what you made then is gone.",
-    "expired": "You were away for longer than things are stored here, and what you made then is gone.",
+    "restarted": "This demo was restarted, and your earlier work was deleted.",
+    "expired": "You were away for too long, and your earlier work was deleted.",
 }
 
 
 def can_sign_in() -> bool:
-    """Whether this Space offers to sign in with an account at Hugging Face (`hf_oauth` in its README)."""
+    """Whether this Space offers to sign in with a Hugging Face account (`hf_oauth` in its README)."""
     return bool(os.environ.get("SPACE_ID") and os.environ.get("OAUTH_CLIENT_SECRET"))
 
 
@@ -46,8 +46,8 @@ def notice(limits: Limits, loss: Loss | None) -> Markup:
     lost = components.alert("warn", "Your earlier work is gone.", LOST[loss]) if loss else components.EMPTY
     own = (
         "This is a shared demo. Nobody else sees what you make here. It is deleted "
-        f"{fmt.duration(limits.lifetime)} after your last visit, and when the demo restarts. A training has at most "
-        f"{fmt.number(limits.rows)} examples and {fmt.duration(limits.training)}. "
+        f"{fmt.duration(limits.lifetime)} after your last visit, and when the demo restarts. A training run can use "
+        f"at most {fmt.number(limits.rows)} examples and take at most {fmt.duration(limits.training)}. "
         "On your own computer, Apprentice has no such limits."
     )
     return lost + components.text(own, "small")

@@ -52,7 +52,7 @@ ISSUE_TYPES: dict[str, IssueType] = {
     "bad_tools": IssueType("error", "Unreadable lists of actions (tools)"),
     "kto_label": IssueType("error", "Answers marked as bad (label)"),
     # reading: the whole file
-    "encoding": IssueType("warning", "Guessed how the letters are stored (encoding)"),
+    "encoding": IssueType("warning", "Guessed text encoding (encoding)"),
     "mapping_guessed": IssueType("warning", "Guessed columns"),
     "chat": IssueType("warning", "Conversations"),
     "not_prose": IssueType("warning", "Probably not meant for training"),
@@ -72,7 +72,7 @@ ISSUE_TYPES: dict[str, IssueType] = {
     "control_characters": IssueType("warning", "Characters meant for machines (control characters)", "Remove them."),
     "invisible_characters": IssueType("warning", "Invisible characters", "Remove the invisible characters."),
     "mojibake": IssueType("warning", "Garbled letters (wrong encoding)", "Restore the correct letters."),
-    "control_marker": IssueType("warning", "Marks of a chat format in the text (template markers)", "Remove them."),
+    "control_marker": IssueType("warning", "Chat format markers in the text (template markers)", "Remove them."),
     "placeholder": IssueType("warning", "Unfilled placeholders", _LEAVE_OUT),
     "html": IssueType("warning", "Web page markup in answers (HTML)", "Turn it into plain text."),
     "media_marker": IssueType("warning", "References to missing pictures, videos or sound", _LEAVE_OUT),

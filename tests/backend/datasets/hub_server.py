@@ -1,4 +1,4 @@
-"""A stand-in for the data sets of the Hugging Face hub, on loopback.
+"""A stand-in for the datasets from the Hugging Face hub, on loopback.
 
 It answers as https://huggingface.co/docs/hub/api describes and as the models' stand-in does. The real hub was not
 asked: no test has a network.
@@ -45,7 +45,7 @@ class HubServer:
 
 @contextmanager
 def hub_server(monkeypatch: pytest.MonkeyPatch, files: dict[str, bytes]) -> Iterator[HubServer]:
-    """Serves one data set, "shop/orders"; every other name does not exist."""
+    """Serves one dataset, "shop/orders"; every other name does not exist."""
     served = HubServer(files)
 
     class Handler(BaseHTTPRequestHandler):

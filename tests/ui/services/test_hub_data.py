@@ -1,4 +1,4 @@
-"""A data set of the hub becomes examples, on the page and on the command line; a demo does without."""
+"""A dataset of the hub becomes examples, on the page and on the command line; a demo does without."""
 
 from __future__ import annotations
 

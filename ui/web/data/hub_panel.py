@@ -1,4 +1,4 @@
-"""Adding a data set of the Hugging Face hub: its name, what there is to choose, and the choice."""
+"""Adding a dataset from the Hugging Face hub: its name, what there is to choose, and the choice."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from ui.web.errors import handler
 from ui.web.html import components
 
 ABOUT = (
-    "Only tables are downloaded, never program code. Look at the data set's page first: what it holds, who made it, "
-    "and what its licence allows."
+    "Only tables are downloaded, never program code. Look at the dataset's page first: what it holds, who made it, "
+    "and what its license allows."
 )
 
 
@@ -56,10 +56,10 @@ class HubPanel:
 
 
 def choices(found: HubDataset) -> Markup:
-    """What a data set holds and under which licence, and a form to choose a split and a number of rows."""
+    """What a dataset holds and under which license, and a form to choose a split and a number of rows."""
     licence = found.licence or "its card states none: ask its makers before you use it"
     lines = [
-        ("Licence", licence, ""),
+        ("License", licence, ""),
         ("Version", found.commit[:8], "Exactly this commit is downloaded."),
         ("Access", "its makers approve each download" if found.gated else "public", ""),
     ]
@@ -92,7 +92,7 @@ def build(app: App) -> HubPanel | None:
         return None
     with gr.Row(elem_classes="actions"):
         name = gr.Textbox(
-            label="Name of the data set", placeholder="owner/name", max_lines=1, elem_id="hub-name", scale=1
+            label="Name of the dataset", placeholder="owner/name", max_lines=1, elem_id="hub-name", scale=1
         )
         look = button("Look it up")
     html(components.text(ABOUT, "small"))

@@ -30,7 +30,7 @@ SWATCHES = Markup(  # the legend of the token colors
 
 
 def samples(offered: Iterable[Sample]) -> Markup:
-    """The sample data sets as tiles."""
+    """The sample datasets as tiles."""
     return Markup('<div class="tiles">{}</div>').format(components.join(map(_sample, offered)))
 
 
@@ -40,7 +40,7 @@ def _sample(sample: Sample) -> Markup:
 
 
 def earlier(stored: Sequence[StoredDataset], data_id: str) -> Markup:
-    """The stored data sets, newest first, to open again or delete. data_id: the open one."""
+    """The stored datasets, newest first, to open again or delete. data_id: the open one."""
     now = time.time()
     lines = [_earlier(one, one.id == data_id, now) for one in stored]
     table = tables.table(("Name", "Size", "Added", ""), lines, "Earlier examples")

@@ -14,11 +14,11 @@ def card() -> Markup:
     if not address:
         return components.EMPTY
     return components.card(
-        "Go on at home",
+        "Continue at home",
         components.text("These two commands start Apprentice on your own computer (it needs Python and git):"),
         components.code("\n".join(space.commands_at_home())),
         Markup('<p class="small">{}</p>').format(
             components.external_link(f"{address}?duplicate=true", "Or make your own copy: duplicate this Space")
         ),
-        lead="Nothing stays here. “Everything in one file” contains all that you made.",
+        lead="Nothing stays here. “Everything in one file” contains everything that you made.",
     )

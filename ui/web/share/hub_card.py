@@ -24,7 +24,7 @@ from ui.web.errors import handler
 from ui.web.html import components
 
 LEAD = (
-    "Puts the model into your own account at Hugging Face, private unless you say otherwise. You need an access "
+    "Puts the model into your own Hugging Face account, private unless you say otherwise. You need an access "
     f"token with write access, saved with {PROGRAM} models --token."
 )
 NO_EXPORT = "First make a file above: what it learned, the whole model, or one file for any computer."

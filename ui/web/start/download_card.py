@@ -1,4 +1,4 @@
-"""Getting a model that is not on this computer: its licence and access token, its download, and its errors."""
+"""Getting a model that is not on this computer: its license and access token, its download, and its errors."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def words(model: Entry) -> str:
 
 
 def access(model: Entry, has: TokenStatus) -> Markup:
-    """The steps to a gated model: its licence, then an access token."""
+    """The steps to a gated model: its license, then an access token."""
     if has.why_not:
         return components.text(f"{GATED} {PLACES[has.source] if has.source else has.why_not}", "small")
     page = components.external_link(f"https://huggingface.co/{model.id}", f"the page of {model.name}")

@@ -93,7 +93,7 @@ def model_card(
     more: str = "",
     outdone: bool = False,
 ) -> Markup:
-    """The chosen model: why it was chosen, the memory that it needs, its licence and size.
+    """The chosen model: why it was chosen, the memory that it needs, its license and size.
 
     on_disk: its measured size on this computer in MiB, None while it is not here. more: HTML below it.
     outdone: whether a model that is not on this computer would be better.

@@ -84,7 +84,7 @@ DRAWN = {
 
 
 def evil_data() -> DatasetState:
-    """A data set in which every name and text is markup."""
+    """A dataset in which every name and text is markup."""
     source = Source(EVIL, EVIL, EVIL, EVIL, "", {"question": EVIL}, (EVIL,), {"delimiter": EVIL, "sheet": EVIL})
     rows = [Row(1, 1, [{"role": EVIL, "content": EVIL}]), Row(2, 2, text=EVIL)]
     original = Dataset(source, rows, [problem()], 2, {1: {EVIL: EVIL}, 2: EVIL})
