@@ -98,7 +98,8 @@ def fix(options: argparse.Namespace, workspace: Workspace) -> Answer:
         )
     log = write_fixed(fixed, options.output)
     document = {"changed": fixed.changed, "dropped": fixed.dropped, "rows": len(fixed.dataset.rows), "log": str(log)}
-    return Answer(document, f"{fixed.changed} rows changed, {fixed.dropped} left out. Change log: {log}")
+    changed = fmt.count(fixed.changed, "row")
+    return Answer(document, f"{changed} changed, {fixed.dropped:,} left out. Change log: {log}")
 
 
 def datasets(options: argparse.Namespace, workspace: Workspace) -> Answer:
