@@ -20,9 +20,10 @@ from backend.datasets.options import ZIP_ERRORS
 from backend.errors import BadInput
 from backend.files import manifest
 from backend.files.listing import of_system
+from backend.records.units import MIB
 
 _MOST_FILES = 1000
-_LARGEST_TEXT = 64 << 20  # bytes of a file that is read into memory
+_LARGEST_TEXT = 64 * MIB  # bytes of a file that is read into memory
 _NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,99}")
 _MAY_RUN_CODE = {".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib", ".dill", ".npy", ".npz"}
 
@@ -54,7 +55,7 @@ class CheckedZip:
         sha = hashlib.sha256()
         try:
             with self._archive.open(f"{self.top}/{name}") as source, target.open("xb") as file:
-                while block := source.read(1 << 20):
+                while block := source.read(MIB):
                     sha.update(block)
                     file.write(block)
         except ZIP_ERRORS as error:

@@ -26,6 +26,7 @@ from backend.gguf.facts import Facts
 from backend.gguf.requirement import has_llama_cpp, has_llama_cpp_python
 from backend.hardware import container
 from backend.models import model_folder
+from backend.records.units import MIB
 from backend.tokens.tokenizer import ChatTokenizer
 
 _UNTRIED = "The file was not tested here, because there is no llama.cpp for this computer."
@@ -175,11 +176,11 @@ def _check(request: ExportRequest, merged: Path, files: dict[str, Path]) -> None
 
 def _progress(request: ExportRequest, phase: str, file: Path, expected: int) -> Callable[[], None]:
     """Reports how much of a file is written, in MiB, of about `expected` bytes."""
-    total = max(1, expected >> 20)
+    total = max(1, expected // MIB)
     request.report_phase(phase, 0, total)
 
     def report() -> None:
-        written = file.stat().st_size >> 20 if file.is_file() else 0
+        written = file.stat().st_size // MIB if file.is_file() else 0
         request.report_phase(phase, min(written, total), total)
 
     return report

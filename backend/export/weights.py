@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 from backend.files.disk_errors import disk_errors
 from backend.models import model_folder, safetensors_header
 from backend.models.safetensors_header import Stored
+from backend.records.units import MIB
 
 if TYPE_CHECKING:
     import torch
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 DTYPES = {"F32": "float32", "F16": "float16", "BF16": "bfloat16"}  # torch's names of those of safetensors
 _NAMES = {theirs: ours for ours, theirs in DTYPES.items()}
 _SIZES = {"F32": 4, "F16": 2, "BF16": 2}
-_CHUNK = 16 << 20  # bytes
+_CHUNK = 16 * MIB  # bytes
 
 
 class Edit(NamedTuple):

@@ -26,6 +26,7 @@ from backend.files import manifest
 from backend.files.atomic import replace_file
 from backend.models import hub_token
 from backend.models.catalogue import Entry
+from backend.records.units import MIB
 from backend.settings import PROGRAM
 
 log = logging.getLogger(__name__)
@@ -38,7 +39,7 @@ _WANTED = re.compile(
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _TRIES = 4
 _PAUSE = 2.0  # seconds between tries
-_CHUNK = 1 << 20
+_CHUNK = MIB
 
 
 @dataclass(frozen=True)

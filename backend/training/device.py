@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import torch
 
 _MIN_SPEEDUP = 1.2  # how much faster bf16 must be on a processor to be worth its rounding
-_RETURNED_FROM = 8 << 20  # bytes
+_RETURNED_FROM = 8 * MIB  # bytes
 _M_MMAP_THRESHOLD = -3  # in malloc.h
 
 

@@ -13,6 +13,7 @@ from backend.files.atomic import write_text
 from backend.models.model_folder import TOKENIZER_FILES
 from backend.records.events import NoteEvent
 from backend.records.specs import TrainSettings
+from backend.records.units import GIB, MIB
 from backend.runs import start
 from backend.runs.prepare import versions
 from backend.runs.start import BASE
@@ -26,8 +27,7 @@ if TYPE_CHECKING:
 
 DEVICE = "device.json"  # in the run's folder: the device and precision it trains with
 _TRAINING = ("torch", "transformers", "trl", "peft")  # packages whose version may change the result
-_HASHED_AT_MOST = 1 << 30  # bytes of a file; of a larger one as many are hashed, evenly spread
-_PART = 1 << 20
+_HASHED_AT_MOST = GIB  # bytes of a file; of a larger one as many are hashed, evenly spread
 
 
 def find_checkpoint(work: Work, base: Path) -> Path | None:
@@ -107,11 +107,11 @@ def _check_base(saved: Path, now: dict[str, dict[str, Any]], since: str) -> None
 
 def _digest(path: Path) -> str:
     size = path.stat().st_size
-    parts = -(-size // _PART)
-    step = max(1, parts * _PART // _HASHED_AT_MOST)
+    parts = -(-size // MIB)
+    step = max(1, parts * MIB // _HASHED_AT_MOST)
     sha = hashlib.sha256()
     with path.open("rb") as file:
         for part in [*range(0, parts, step), *([parts - 1] if step > 1 else [])]:
-            file.seek(part * _PART)
-            sha.update(file.read(_PART))
+            file.seek(part * MIB)
+            sha.update(file.read(MIB))
     return sha.hexdigest()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from backend.errors import TrainingFailed
 from backend.files import manifest
 from backend.records.events import VerificationEvent
+from backend.records.units import GIB, MIB
 from backend.training.distributed.sharding import full_tensor
 from backend.training.model import frozen, trainable
 from backend.training.state import result
@@ -18,8 +19,7 @@ from backend.training.state import result
 if TYPE_CHECKING:
     import torch
 
-_HASHED_WHOLE_UP_TO = 2 << 30  # bytes of all base weights; above that, only the ends of each tensor are hashed
-_PART = 1 << 20  # bytes at either end of a tensor
+_HASHED_WHOLE_UP_TO = 2 * GIB  # bytes of all base weights; above that, only the ends of each tensor are hashed
 _TOLERANCE = 1e-4  # relative difference of two equal losses: GPUs add in varying order
 
 
@@ -46,11 +46,11 @@ def fingerprint(model: Any, base_folder: Path) -> Fingerprint:
 
 
 def digest(tensor: torch.Tensor, *, entire: bool = True) -> str:
-    """The SHA-256 of a tensor's bytes, or of _PART bytes at either end."""
+    """The SHA-256 of a tensor's bytes, or of 1 MiB at either end."""
     import torch
 
     flat = full_tensor(tensor).reshape(-1)
-    part = _PART // tensor.element_size()
+    part = MIB // tensor.element_size()
     parts = [flat] if entire or len(flat) <= 2 * part else [flat[:part], flat[-part:]]
     sha = hashlib.sha256()
     for piece in parts:
