@@ -7,10 +7,10 @@ from collections.abc import Collection
 from backend.advice.model_size import largest_sensible
 from backend.advice.settings import ChosenSettings, Data
 from backend.estimate.memory import nvidia_gpu
-from backend.hardware import format_gb
 from backend.models import catalogue
 from backend.models.catalogue import Entry, Task
 from backend.records.specs import Hardware
+from backend.records.units import format_size, format_sizes
 
 _DISK_RESERVE = 1.2
 _MOSTLY_FREE = 0.7  # of a GPU's memory; with less free, the reason names the free memory instead of the total
@@ -25,8 +25,10 @@ def obstacle(entry: Entry, hardware: Hardware, available: Collection[str] | None
     """Why `entry` can't be trained now, regardless of memory; "" if it can."""
     if available is not None and entry.id not in available:
         return "It needs to be downloaded first."
-    if available is None and not entry.bundled and entry.download_mib * _DISK_RESERVE > hardware.disk_free_mib:
-        return f"It needs {format_gb(entry.download_mib)} of disk space; {format_gb(hardware.disk_free_mib)} is free."
+    needed = entry.download_mib * _DISK_RESERVE
+    if available is None and not entry.bundled and needed > hardware.disk_free_mib:
+        needs, has = format_sizes(needed, hardware.disk_free_mib)
+        return f"It needs {needs} of disk space; {has} is free."
     return ""
 
 
@@ -107,14 +109,14 @@ def _slower_but_better(slower: Entry, entry: Entry) -> str:
 def _why_this_size(entry: Entry, hardware: Hardware) -> str:
     gpu = nvidia_gpu(hardware)
     if gpu is not None:
-        size = format_gb(gpu.memory_total_mib)
+        size = format_size(gpu.memory_total_mib)
         if gpu.memory_free_mib < _MOSTLY_FREE * gpu.memory_total_mib:
-            free_now = format_gb(gpu.memory_free_mib)
+            free_now = format_size(gpu.memory_free_mib)
             return f"Only {free_now} of the graphics card's {size} is free; this model fits."
         billions = f"{entry.parameters / 1e9:.1f} billion parameters"
         return f"A graphics card with {size} trains a model of this size well ({billions})."
     if hardware.unified_memory:
-        return f"It fits well in the {format_gb(hardware.memory_total_mib)} of memory on this computer."
+        return f"It fits well in the {format_size(hardware.memory_total_mib)} of memory on this computer."
     if hardware.hosted == "zero_gpu":
         return "The graphics card of this Space is lent for about a minute at a time, enough for a small model."
     return "Without a graphics card, only a small model trains in a reasonable time."
@@ -124,13 +126,12 @@ def _nothing_fits(entry: Entry, chosen: ChosenSettings, hardware: Hardware) -> t
     needs, has = chosen.estimate.fit.needs_mib, chosen.estimate.fit.has_mib
     gpu = nvidia_gpu(hardware)
     total = gpu.memory_total_mib if gpu else hardware.memory_total_mib
-    lines = [
-        f"No model fits now. The smallest, {entry.name}, needs {format_gb(needs)}; {format_gb(has)} can be used."
-    ]
+    required, usable = format_sizes(needs, has)
+    lines = [f"No model fits now. The smallest, {entry.name}, needs {required}; {usable} can be used."]
     if needs <= total:
-        lines.append(f"Close other programs to free {format_gb(needs - has)} more.")
+        lines.append(f"Close other programs to free {format_size(needs - has)} more.")
     else:
-        lines.append(f"It would fit on a computer with {format_gb(needs * 1.3)} of memory or more.")
+        lines.append(f"It would fit on a computer with {format_size(needs * 1.3)} of memory or more.")
     if chosen.settings.max_length > 256:
         lines.append("Shorter examples also need less memory.")
     return tuple(lines)

@@ -27,10 +27,10 @@ from backend.advice.training_time import expected_time
 from backend.estimate import Estimate, Memory, Rates, Time
 from backend.estimate.memory import Badge
 from backend.estimate.memory import available as free
-from backend.hardware import format_gb
 from backend.models import catalogue
 from backend.models.catalogue import Entry, Task
 from backend.records.specs import Hardware, Record, TrainSettings
+from backend.records.units import format_sizes
 
 
 class Option(Record):
@@ -193,7 +193,8 @@ def _option(
     fit = smallest.estimate.fit
     reasons = [missing] if missing else []
     if fit.badge == "no":
-        reasons.append(f"It needs at least {format_gb(fit.needs_mib)}; {format_gb(fit.has_mib)} can be used.")
+        needs, has = format_sizes(fit.needs_mib, fit.has_mib)
+        reasons.append(f"It needs at least {needs}; {has} can be used.")
     elif entry.parameters > largest_sensible(hardware):
         reasons.append(too_large(hardware))
     reasons += traits(entry, data)

@@ -13,10 +13,9 @@ from backend.advice import training_length
 from backend.datasets.split import AT_LEAST, FRACTION
 from backend.estimate import Estimate, Rates, estimate, plan_from
 from backend.estimate.memory import nvidia_gpu
-from backend.hardware import format_gb
 from backend.models.catalogue import Entry, Task
 from backend.records.specs import Hardware, Method, Precision, Record, Trainer, TrainSettings, format_decimal
-from backend.records.units import MIB
+from backend.records.units import MIB, format_sizes
 
 SMALL_MODEL = 500_000_000  # parameters; below it adapters on all linear layers and a higher learning rate
 MANY_ROWS = 1000
@@ -115,7 +114,7 @@ def full_fine_tuning(entry: Entry, hardware: Hardware, data: Data) -> Estimate |
     gpu = nvidia_gpu(hardware)
     if gpu is None or gpu.memory_total_mib < FULL_TUNING_MIB:
         return None
-    if entry.parameters * _FULL_BYTES > gpu.memory_total_mib << 20:
+    if entry.parameters * _FULL_BYTES > gpu.memory_total_mib * MIB:
         return None
     settings = _smallest(_base(entry, hardware, data, {}).changed(method="full"))
     return _needs(entry, settings, hardware, data, None, quick=True)
@@ -247,7 +246,7 @@ def _leaves_half(smallest: Estimate, hardware: Hardware) -> bool:
 
 def _explain(why: dict[str, str], settings: TrainSettings, found: Estimate, hardware: Hardware) -> dict[str, str]:
     why = dict(why)
-    needs, has = format_gb(found.fit.needs_mib), format_gb(found.fit.has_mib)
+    needs, has = format_sizes(found.fit.needs_mib, found.fit.has_mib)
     where = "the graphics card" if found.memory.device == "cuda" else "this computer"
     if settings.method == "qlora":
         least = "at least " if found.fit.badge == "unknown" else ""

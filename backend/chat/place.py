@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from backend.errors import NotEnough
 from backend.models import four_bit, model_folder
+from backend.records.units import MIB, format_sizes
 
 if TYPE_CHECKING:
     import torch
@@ -43,9 +44,10 @@ def place(model: Path, tuned: Path | None) -> Place:
         return Place("cpu")
     if trained_packed and can_pack and available >= packed:
         return Place("cpu", packed=True)
+    needs, has = format_sizes(whole / MIB, available / MIB)
     raise NotEnough(
         "There is not enough memory to chat with this model now.",
-        f"It needs about {int(whole) >> 20} MiB and {available >> 20} MiB are free.",
+        f"It needs about {needs} and {has} are free.",
         "Close other programs, or wait until the training has finished.",
     )
 

@@ -24,7 +24,7 @@ from backend.datasets.read.source import ByteSource, line_blocks, open_path, too
 from backend.errors import BadInput, NotEnough, WorkspaceProblem
 from backend.files.disk_errors import disk_words
 from backend.models.hub import RemoteFile, Repository
-from backend.records.units import MIB
+from backend.records.units import MIB, format_size
 
 ROWS = 2_000  # that are read unless another number is chosen
 PREFIX = "hf:"
@@ -159,7 +159,8 @@ def _require_room(name: str, file: RemoteFile, path: Path, together: int) -> Non
     if together > Limits().file_bytes:
         raise too_large(f"This part of {name}", together, Limits())
     if not path.exists() and shutil.disk_usage(path.parent).free < file.size + _DISK_RESERVE:
-        raise NotEnough("There is not enough disk space.", f"{file.size // MIB:,} MiB are needed.", "Free some.")
+        needs = format_size(file.size / MIB)
+        raise NotEnough("There is not enough disk space.", f"{needs} are needed.", "Free some.")
 
 
 def _rows_in(path: Path, most: int) -> int:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from backend.errors import BadInput
-from backend.records.units import GIB, MIB
+from backend.records.units import GIB, MIB, format_size
 
 # What reading a damaged zip archive raises.
 ZIP_ERRORS = (
@@ -95,6 +95,6 @@ def check_expansion(expanded: int, packed: int, limits: Limits) -> None:
     if bomb or expanded > limits.expanded_bytes:
         raise BadInput(
             "This file unpacks to far more than is allowed.",
-            f"It contains more than {max(expanded // MIB, 1):,} MiB in {max(packed // MIB, 1):,} MiB.",
+            f"It contains more than {format_size(expanded / MIB)} in {format_size(max(packed / MIB, 0.1))}.",
             "Unpack it yourself and upload the part that you need.",
         )

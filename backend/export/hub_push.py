@@ -22,6 +22,7 @@ from backend.export import hf_jobs, model_space
 from backend.files.listing import files_in
 from backend.models import hub_token
 from backend.records.specs import Record
+from backend.records.units import MIB, format_size
 from backend.work import JobContext
 
 log = logging.getLogger(__name__)
@@ -117,7 +118,8 @@ def _run(context: JobContext) -> dict[str, Any]:
     folder = context.folder / "data" / "upload"
     sizes = [file.stat().st_size for file in files_in(folder)]
     require_some(map(str, sizes), spec.form)
-    context.progress(f"Uploading {len(sizes)} files, {sum(sizes) >> 20} MiB")
+    many = "1 file" if len(sizes) == 1 else f"{len(sizes):,} files"
+    context.progress(f"Uploading {many}, {format_size(sum(sizes) / MIB)}")
     ended: list[dict[str, Any] | Exception] = []
 
     def work() -> None:

@@ -23,7 +23,7 @@ from backend.export.lora_merge import Adapter
 from backend.export.weights import DTYPES, Edit
 from backend.models import causal_lm, model_folder
 from backend.models.safetensors_header import Stored
-from backend.records.units import MIB
+from backend.records.units import MIB, format_sizes
 
 if TYPE_CHECKING:
     import torch
@@ -111,7 +111,7 @@ def memory_needed(model: Path) -> int:
     """Bytes that merging into the model in a folder takes: its largest weight three times in float32 (the weight, the
     change, their sum), and what the program itself takes. From the headers of the files."""
     largest = max((one.numbers for one in weights.stored(model).values()), default=0)
-    return 3 * 4 * largest + (512 << 20)
+    return 3 * 4 * largest + 512 * MIB
 
 
 def require_memory(model: Path) -> None:
@@ -120,9 +120,10 @@ def require_memory(model: Path) -> None:
 
     needed, available = memory_needed(model) // MIB, int(psutil.virtual_memory().available) // MIB
     if available < needed:
+        needs, has = format_sizes(needed, available)
         raise NotEnough(
             "There is not enough memory to merge the model now.",
-            f"It needs about {needed} MiB and {available} MiB are free.",
+            f"It needs about {needs} and {has} are free.",
             "Close other programs, or choose the adapter instead, which needs no merge.",
         )
 

@@ -29,6 +29,7 @@ from backend.gguf.requirement import require_llama_cpp_python
 from backend.models import bundled, local, model_folder
 from backend.records.encoded import IGNORED
 from backend.records.specs import Precision, Record, RunSpec
+from backend.records.units import MIB, format_sizes
 from backend.runs import start
 from backend.runs.conversations import usual_instruction
 from backend.runs.token_rows import TokenRow, read_rows
@@ -179,11 +180,12 @@ class ExportRequest:
             bundled.ensure(self.context.workspace, self.context.progress)
         if self.to == "merged" or self.kinds:
             merge.require_memory(self.run.model.path)
-        needed, free = self._disk_needed() >> 20, shutil.disk_usage(self.context.folder).free >> 20
+        needed, free = self._disk_needed() // MIB, shutil.disk_usage(self.context.folder).free // MIB
         if free < needed:
+            needs, has = format_sizes(needed, free)
             raise NotEnough(
                 "There is not enough disk space for this export.",
-                f"It needs {needed} MiB while it is made, and {free} MiB are free.",
+                f"It needs {needs} while it is made, and {has} are free.",
                 "Free some disk space, or choose a smaller format.",
             )
 
@@ -201,9 +203,9 @@ class ExportRequest:
         if self.to == "script":
             weights = sum(file.stat().st_size for file in files_in(start.folder(self.run_folder)))
             data = sum(file.stat().st_size for file in files_in(self.run_folder / "data")) - weights
-            return 20 * data + 4 * weights + (50 << 20)  # the weights: a copy, the zip file, and the trial's result
+            return 20 * data + 4 * weights + 50 * MIB  # the weights: a copy, the zip file, and the trial's result
         if self.to == "adapter":
-            return 2 * sum(file.stat().st_size for file in files_in(self.trained_folder)) + (50 << 20)
+            return 2 * sum(file.stat().st_size for file in files_in(self.trained_folder)) + 50 * MIB
         model = self.run.model.path
         rounded = model_folder.weight_bytes(model) if self.base == "trained" else 0
         return rounded + (merged_disk(model) if self.to == "merged" else gguf_disk(model, self.kinds))
@@ -220,14 +222,14 @@ def _shortened(row: TokenRow) -> dict[str, list[int]]:
 
 def merged_disk(model: Path) -> int:
     """Bytes while a merged model is made: a folder and its zip file, in float32 where 16 bits lose too much."""
-    return model_folder.weight_bytes(model) * 4 + (50 << 20)
+    return model_folder.weight_bytes(model) * 4 + 50 * MIB
 
 
 def gguf_disk(model: Path, kinds: Iterable[str]) -> int:
     """Bytes while GGUF files are made: the merged model, the F16 file, the others, and what comparing them takes."""
     files = sum(sizes.size(model, kind) for kind in {"F16", *kinds})
     compared = divergence.disk_needed(export_checks.ROWS, sizes.vocabulary(model))
-    return 2 * model_folder.weight_bytes(model) + files + compared + (50 << 20)
+    return 2 * model_folder.weight_bytes(model) + files + compared + 50 * MIB
 
 
 def _precision(run_folder: Path) -> Precision:

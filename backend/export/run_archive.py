@@ -32,6 +32,7 @@ from backend.export.request import ExportRequest
 from backend.files.json_file import read_json, write_json
 from backend.models import local, model_folder
 from backend.records.specs import ModelRef, RunSpec
+from backend.records.units import MIB, format_sizes
 from backend.runs import about, portable_rows
 from backend.runs.about import LONGEST_NAME
 from backend.runs.start import BASE
@@ -40,7 +41,7 @@ from backend.settings import Workspace
 FOLDER, RUN, ROWS, EVENTS = "apprentice", "run.json", "rows.safetensors", "events.jsonl"
 EVALUATION = "evaluation.json"
 _DATA = ("train.jsonl", "held_out.jsonl", "rejected.jsonl", "held_out_texts.jsonl", "division.jsonl")
-_SPARE = 50 << 20  # bytes that stay free on the disk
+_SPARE = 50 * MIB  # bytes that stay free on the disk
 _MODEL_ID = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?", re.ASCII)
 _RUN_ID = re.compile(r"\d{8}-\d{6}-[a-z0-9]{8}")
 _LEARNED = re.compile(
@@ -103,9 +104,10 @@ class RunArchive:
         wanted = {**self._data(run_folder), **self._weights(learned)}
         needed = sum(map(self._zip.size, wanted)) + _SPARE
         if needed > (free := shutil.disk_usage(run_folder).free):
+            needs, has = format_sizes(needed / MIB, free / MIB)
             raise NotEnough(
                 "There is not enough disk space for this model.",
-                f"It needs {needed >> 20} MiB, and {free >> 20} MiB are free.",
+                f"It needs {needs}, and {has} are free.",
                 "Free some disk space, then try again.",
             )
         for name, target in wanted.items():

@@ -16,7 +16,7 @@ from backend.gguf.requirement import has_llama_cpp_python
 from backend.hardware.probe import disk_free_mib
 from backend.models import model_folder
 from backend.models.bundled import ReportProgress
-from backend.records.units import MIB
+from backend.records.units import MIB, format_sizes
 from backend.settings import Workspace
 
 KIND = "Q8_0"
@@ -43,7 +43,8 @@ def base_file(workspace: Workspace, model: Path, progress: ReportProgress) -> Pa
         _delete(folder, model)  # of an earlier version of the model, or left over from a conversion that was killed
         needed, free = int(_DISK * model_folder.weight_bytes(model)) // MIB, disk_free_mib(folder)
         if free < needed:
-            raise NotEnough("There is not enough disk space.", f"{needed} MiB are needed, {free} MiB are free.", "")
+            needs, has = format_sizes(needed, free)
+            raise NotEnough("There is not enough disk space.", f"{needs} are needed, {has} are free.", "")
         progress(PHASE, 0, 2)
         try:
             _make(model, file, progress)

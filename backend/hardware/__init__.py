@@ -13,6 +13,6 @@ process.py      the environment of a process that computes
 """
 
 from backend.hardware.memory import memory_mib
-from backend.hardware.probe import Probe, describe, disk_free_mib, format_gb, load_hardware, probe
+from backend.hardware.probe import Probe, describe, disk_free_mib, load_hardware, probe
 
-__all__ = ["Probe", "describe", "disk_free_mib", "format_gb", "load_hardware", "memory_mib", "probe"]
+__all__ = ["Probe", "describe", "disk_free_mib", "load_hardware", "memory_mib", "probe"]

@@ -26,7 +26,7 @@ from backend.install import builds
 from backend.install.builds import Machine
 from backend.install.machine import this_machine
 from backend.records.specs import Cpu, Gpu, Hardware, MachineProblem, Record, best_first
-from backend.records.units import MIB
+from backend.records.units import MIB, format_size
 from backend.settings import PROGRAM, on_colab, on_zero_gpu
 
 log = logging.getLogger(__name__)
@@ -117,18 +117,13 @@ def describe(hardware: Hardware, blocked: bool = False) -> list[str]:
     cores = "1 processor core" if hardware.cpu.cores == 1 else f"{hardware.cpu.cores} processor cores"
     fast = ", with fast 16-bit arithmetic" if hardware.cpu.bf16 else ""
     lines.append(f"{cores} can be used{fast}.")
-    free, total = format_gb(hardware.memory_available_mib), format_gb(hardware.memory_total_mib)
+    free, total = format_size(hardware.memory_available_mib), format_size(hardware.memory_total_mib)
     shared = ", shared by processor and graphics" if hardware.unified_memory else ""
     lines.append(f"{free} of {total} memory is free{shared}.")
-    lines.append(f"{format_gb(hardware.disk_free_mib)} of disk space is free.")
+    lines.append(f"{format_size(hardware.disk_free_mib)} of disk space is free.")
     if hardware.hosted:
         lines.append(_HOSTED_SENTENCES[hardware.hosted])
     return lines
-
-
-def format_gb(mib: float) -> str:
-    """MiB for people: "11.6 GB" (of 1024 MiB each, as operating systems count)."""
-    return f"{mib / 1024:.0f} GB" if mib >= 100 * 1024 else f"{mib / 1024:.1f} GB"
 
 
 def disk_free_mib(folder: Path) -> int:
@@ -187,7 +182,7 @@ _HOSTED_SENTENCES = {
 
 
 def _gpu_sentence(gpu: Gpu) -> str:
-    free, total = format_gb(gpu.memory_free_mib), format_gb(gpu.memory_total_mib)
+    free, total = format_size(gpu.memory_free_mib), format_size(gpu.memory_total_mib)
     if gpu.vendor == "apple" or gpu.shares_memory:
         return f"{gpu.name} can train with the memory that it shares with the processor."
     old = gpu.compute_capability is not None and gpu.compute_capability < (8, 0)
@@ -203,10 +198,10 @@ def _memory_problems(users: list[MemoryUser]) -> list[MachineProblem]:
         total = sum(user.mib for user in largest)
         if total < _REPORTED_MIB:
             continue
-        programs = ", ".join(f"{user.program} {format_gb(user.mib)}" for user in largest[:3])
+        programs = ", ".join(f"{user.program} {format_size(user.mib)}" for user in largest[:3])
         problems.append(
             MachineProblem(
-                what=f"Other programs use {format_gb(total)} of the memory of {gpu}: {programs}.",
+                what=f"Other programs use {format_size(total)} of the memory of {gpu}: {programs}.",
                 why="Training can use only the free memory.",
                 next="Close programs that you don't need, such as games, notebooks or chat models, then check again.",
             )

@@ -21,7 +21,7 @@ from typing import Literal
 from backend.errors import NotInDemo, WorkspaceProblem
 from backend.files.atomic import replace_file
 from backend.hosting.policy import Limits
-from backend.records.units import MIB
+from backend.records.units import MIB, format_size
 
 Loss = Literal["restarted", "expired"]
 
@@ -133,13 +133,13 @@ class Visitors:
         if disk_mib(self.root / visitor) >= self._limits.visitor_disk:
             raise NotInDemo(
                 "There is no room left for you in this demo.",
-                f"Your examples and models take {self._limits.visitor_disk:g} MiB, which is the limit here.",
+                f"Your examples and models take {format_size(self._limits.visitor_disk)}, which is the limit here.",
                 f"Delete a run under My models, or some examples. {_AGAIN}",
             )
         if self._disk_of_all() >= self._limits.disk:
             raise NotInDemo(
                 "This demo is out of disk space.",
-                f"Everybody's work together takes {self._limits.disk:g} MiB, which is the limit here.",
+                f"Everybody's work together takes {format_size(self._limits.disk)}, which is the limit here.",
                 f"Come back later: what others made is deleted some time after they leave. {_AGAIN}",
             )
 

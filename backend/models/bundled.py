@@ -20,6 +20,7 @@ from backend.errors import MissingPart, NotEnough, WorkspaceProblem
 from backend.files import manifest
 from backend.files.disk_errors import disk_errors
 from backend.models import model_folder
+from backend.records.units import MIB, format_sizes
 from backend.settings import Workspace
 from backend.work import JobContext
 
@@ -121,11 +122,12 @@ def check_file(gguf: Path) -> None:
 
 
 def _check_disk(workspace: Workspace) -> None:
-    free = shutil.disk_usage(workspace.models).free >> 20
+    free = shutil.disk_usage(workspace.models).free // MIB
     if free < _DISK_MIB:
+        needs, has = format_sizes(_DISK_MIB, free)
         raise NotEnough(
             "There is not enough disk space to unpack the model.",
-            f"Unpacking needs {_DISK_MIB} MiB, and {free} MiB are free.",
+            f"Unpacking needs {needs}, and {has} are free.",
             "Free some disk space, or choose another folder with --workspace DIR.",
         )
 

@@ -25,7 +25,7 @@ from backend.models import catalogue, local
 from backend.models.catalogue import Entry
 from backend.models.hub import Hub, RemoteFile
 from backend.records.events import DownloadedEvent
-from backend.records.units import MIB
+from backend.records.units import MIB, format_sizes
 from backend.settings import Workspace
 from backend.work import JobContext
 
@@ -181,9 +181,10 @@ def _check_disk(staging: Path, files: list[RemoteFile], entry: Entry) -> None:
     needed = max(0, sum(file.size for file in files) - have) // MIB + _DISK_RESERVE_MIB
     free = shutil.disk_usage(staging).free // MIB
     if needed > free:
+        needs, has = format_sizes(needed, free)
         raise NotEnough(
             f"There is not enough disk space for {entry.name}.",
-            f"It needs {needed:,} MiB, and {free:,} MiB are free.",
+            f"It needs {needs}, and {has} are free.",
             "Free some disk space, or choose another folder with --workspace DIR.",
         )
 

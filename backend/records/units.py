@@ -1,3 +1,24 @@
-"""Sizes in bytes."""
+"""Sizes in bytes, and in the words of messages and of the page."""
 
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
+
+
+def format_size(mib: float) -> str:
+    """MiB of memory or disk: 320 -> "320 MB", 5222 -> "5.1 GB" (of 1024 MB each, as operating systems count)."""
+    return _format(mib, 0)
+
+
+def format_sizes(one: float, other: float) -> tuple[str, str]:
+    """Two sizes (MiB) that a sentence compares, with as many digits as tell them apart: ("1.18 GB", "1.21 GB")."""
+    more = next((digits for digits in range(10) if _format(one, digits) != _format(other, digits)), 0)
+    return _format(one, more), _format(other, more)
+
+
+def _format(mib: float, more: int) -> str:
+    """more: digits besides the usual ones."""
+    if mib < 0.1 and not more:
+        return "0 MB"
+    if mib < 999.5:
+        return f"{mib:.{more + (mib < 10)}f} MB"
+    gib = mib / 1024
+    return f"{gib:,.{more + (gib < 99.95)}f} GB"

@@ -31,11 +31,12 @@ from starlette.types import Receive, Scope, Send
 from backend.chat.client import Chat
 from backend.chat.replies import Chunk
 from backend.errors import ApprenticeError, BadInput
+from backend.records.units import MIB, format_size
 from backend.serving import requests
 from backend.serving.answer import Answer
 from backend.serving.state import key_hash
 
-MAX_BODY = 1 << 20  # bytes
+MAX_BODY = MIB  # bytes
 MAX_OPEN = 4  # requests that are answered or wait
 
 
@@ -187,7 +188,7 @@ async def _body(request: Request) -> bytes:
     async for part in request.stream():
         body += part
         if len(body) > MAX_BODY:
-            raise BadInput(_TOO_LARGE, f"It is larger than {MAX_BODY >> 20} MiB.", "Send a shorter text.")
+            raise BadInput(_TOO_LARGE, f"It is larger than {format_size(MAX_BODY / MIB)}.", "Send a shorter text.")
     return body
 
 

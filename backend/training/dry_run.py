@@ -26,7 +26,7 @@ from backend.errors import ApprenticeError, NotEnough
 from backend.hardware.child_process import end_with_parent
 from backend.hardware.process import prepare_process
 from backend.records.specs import RunSpec
-from backend.records.units import MIB
+from backend.records.units import MIB, format_size
 from backend.runs.token_rows import TokenRow, TokenRows, read_rows, sides
 from backend.runs.truncate import truncate
 from backend.training import dpo_loss, growth
@@ -72,7 +72,7 @@ def run_steps(
     sampling = _sample_seconds(dry_run, net) if wanted else 0.0
     peak = dry_run.device.peak_memory_mib()
     if peak > limit_mib:
-        raise NotEnough("There is not enough memory.", f"{peak} MiB were used at the peak.")
+        raise NotEnough("There is not enough memory.", f"{format_size(peak)} were used at the peak.")
     return {
         "memory_mib": peak,
         "startup": startup,
@@ -99,7 +99,7 @@ def _expect(dry_run: DryRun, net: Any, limit_mib: float) -> None:
     dry_run.tell([dry_run.train[dry_run.batches[0][0]]])
     dry_run.least_mib = growth.least_mib(dry_run.train_step, dry_run.device, net, rows)
     if dry_run.least_mib > limit_mib:
-        raise NotEnough("There is not enough memory.", f"At least {dry_run.least_mib:.0f} MiB are needed.")
+        raise NotEnough("There is not enough memory.", f"At least {format_size(dry_run.least_mib)} are needed.")
 
 
 def _seconds(dry_run: DryRun, work: Callable[[], object]) -> float:

@@ -23,7 +23,7 @@ import psutil
 from backend import errors, hardware, training
 from backend.errors import ApprenticeError, DoesNotFit, NotEnough
 from backend.estimate.memory import available, nvidia_gpu
-from backend.hardware import child_process, format_gb
+from backend.hardware import child_process
 from backend.hardware.gpu_choice import require_usable_gpu
 from backend.hardware.keep_awake import keep_awake
 from backend.hardware.process import show_one_gpu
@@ -31,7 +31,7 @@ from backend.models import four_bit
 from backend.models.local import relocate
 from backend.records.events import AwakeEvent, NoteEvent
 from backend.records.specs import RunSpec, TrainSettings
-from backend.records.units import MIB
+from backend.records.units import MIB, format_size
 from backend.training import measured as measurements
 from backend.training import oom
 from backend.training.dry_run import CHECKPOINTS, ORDER, OUTCOME
@@ -114,7 +114,7 @@ def measure(context: JobContext, spec: RunSpec) -> Measured | None:
     if length != spec.settings.max_length:
         raise DoesNotFit(
             *_DOES_NOT_FIT,
-            f"Examples cut at {length} tokens (max_length) fit, with {format_gb(measured.memory_mib)} measured. "
+            f"Examples cut at {length} tokens (max_length) fit, with {format_size(measured.memory_mib)} measured. "
             "Or choose a smaller model, or close other programs.",
         )
     if measured.settings != spec.settings:
@@ -202,9 +202,9 @@ def _tried(file: Path, seconds: float) -> str:
     except (OSError, ValueError, KeyError):
         return f"The model is being loaded ({seconds:.0f} s so far)."
     many = f"{examples} examples" if examples > 1 else "an example"
-    found = f"{format_gb(peak)} of memory used at the peak."
+    found = f"{format_size(peak)} of memory used at the peak."
     if ahead:
-        found += f" The longest need at least {format_gb(ahead)}."
+        found += f" The longest need at least {format_size(ahead)}."
     return f"Trying {many} of up to {tokens:,} tokens ({seconds:.0f} s so far). {found}"
 
 

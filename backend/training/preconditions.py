@@ -17,7 +17,7 @@ from backend.hardware.gpu_choice import usable_gpus
 from backend.hardware.memory import memory_mib
 from backend.models import model_folder
 from backend.records.specs import RunSpec, TrainSettings
-from backend.records.units import MIB
+from backend.records.units import MIB, format_sizes
 from backend.runs.prepare import PreparedRun
 from backend.tokens.tokenizer import ChatTokenizer
 from backend.training.distributed import process_group
@@ -113,9 +113,10 @@ def check_disk(folder: Path, needed: int) -> None:
     """Raises NotEnough if the disk of `folder` has less than `needed` bytes free."""
     free = shutil.disk_usage(folder).free
     if free < needed:
+        needs, has = format_sizes(needed / MIB, free / MIB)
         raise NotEnough(
             "There is not enough disk space for this run.",
-            f"Its checkpoints and its result need up to {-(-needed // MIB)} MiB, and {free // MIB} MiB are free.",
+            f"Its checkpoints and its result need up to {needs}, and {has} are free.",
             "Delete runs or files that you no longer need, or choose another folder with --workspace DIR.",
         )
 
@@ -128,9 +129,10 @@ def check_load_memory(shape: Architecture, settings: TrainSettings) -> None:
         return
     needed, (_, free) = settings.num_processes * shape.params * 4 // MIB, memory_mib()
     if needed > free:
+        needs, has = format_sizes(needed, free)
         raise NotEnough(
             "There is not enough memory to load the model in every process.",
-            f"Each first loads all of it into the computer's memory: {needed} MiB in all, and {free} MiB are free.",
+            f"Each first loads all of it into the computer's memory: {needs} in all, and {has} are free.",
             "Choose a smaller model, or close other programs.",
         )
 

@@ -12,7 +12,7 @@ from backend.advice.recommend import recommend as make_recommendation
 from backend.errors import BadSetting
 from backend.estimate import Plan, reading
 from backend.estimate import estimate as make_estimate
-from backend.hardware import format_gb, load_hardware, probe
+from backend.hardware import load_hardware, probe
 from backend.models import catalogue
 from backend.records.specs import ALL_LINEAR, Hardware
 from backend.settings import Workspace
@@ -20,6 +20,7 @@ from ui.cli.data_commands import checked_files
 from ui.cli.options import add_data_option, add_reading_options, reading_options
 from ui.cli.output import AddCommand, Answer
 from ui.services.dataset_state import data_facts
+from ui.text import format as fmt
 
 
 def add_commands(add: AddCommand) -> None:
@@ -83,8 +84,9 @@ def estimate(options: argparse.Namespace, workspace: Workspace) -> Answer:
         reading.read(options.architecture) if options.architecture else catalogue.find(options.model).architecture
     )
     found = make_estimate(architecture, plan, _hardware(options, workspace))
-    text = [f"{format_gb(found.memory.total_mib)} at the peak, computed; {format_gb(found.fit.has_mib)} free."]
-    text += [f"  {name}: {format_gb(size)}" for name, size in found.memory.parts.items()]
+    needs, has = fmt.sizes(found.memory.total_mib, found.fit.has_mib)
+    text = [f"{needs} at the peak, computed; {has} free."]
+    text += [f"  {name}: {fmt.size(size)}" for name, size in found.memory.parts.items()]
     return Answer(found.to_json(), "\n".join(text))
 
 

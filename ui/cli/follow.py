@@ -81,7 +81,7 @@ class _Printer:
                 memory, speed = fmt.size(measured.memory_mib), measured.tokens_per_second
                 self.say(f"Measured on your longest examples: {memory} of memory at the peak, {speed:.0f} tokens/s.")
             case DownloadedEvent() as download if not self._terminal:
-                self.say(f"{download.mib:,} of {download.of:,} MiB")
+                self.say(f"{fmt.size(download.mib)} of {fmt.size(download.of)}")
             case AwakeEvent() as event:
                 self.say(fmt.awake(event.awake))
             case NoteEvent() as note:

@@ -11,12 +11,12 @@ from typing import Any
 
 from backend.advice.reasons import ordinal
 from backend.errors import BadInput, MissingPart
-from backend.hardware import format_gb
 from backend.models import catalogue, hub_token, local
 from backend.settings import Workspace
 from ui.cli.follow import follow
 from ui.cli.output import AddCommand, Answer, say
 from ui.services.app import App
+from ui.text import format as fmt
 
 _TOKEN_FOUND = {
     "environment": "The access token is in the environment variable HF_TOKEN.",
@@ -48,7 +48,7 @@ def models(options: argparse.Namespace, workspace: Workspace) -> Answer:
         return _download(App(workspace), options.download)
     if options.remove:
         freed = App(workspace).remove_model(options.remove)
-        return Answer({"freed_mib": freed}, f"Deleted. {format_gb(freed)} freed.")
+        return Answer({"freed_mib": freed}, f"Deleted. {fmt.size(freed)} freed.")
     entries = catalogue.entries()
     lines = [
         f"{entry.id:45} {entry.parameters / 1e9:5.2f} B  {_published(entry):15}  {entry.licence}" for entry in entries

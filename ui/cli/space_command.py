@@ -6,10 +6,12 @@ import argparse
 from pathlib import Path
 
 from backend.export import space
+from backend.records.units import MIB
 from backend.settings import Workspace
 from ui.cli.output import AddCommand, Answer
+from ui.text import format as fmt
 
-_NEXT = """Written to {folder}: {files} files, {size:.0f} MB. To put them online as YOU/NAME, with your account:
+_NEXT = """Written to {folder}: {files} files, {size}. To put them online as YOU/NAME, with your account:
   hf repos create YOU/NAME --repo-type space --space-sdk gradio --flavor {hardware}
   hf upload YOU/NAME {folder} . --repo-type space"""
 
@@ -28,5 +30,6 @@ def add_commands(add: AddCommand) -> None:
 def write(options: argparse.Namespace, _: Workspace) -> Answer:
     made = space.write(options.output, options.flavor)
     document = {"folder": str(made.folder), "hardware": made.hardware, "files": made.files, "bytes": made.bytes}
-    text = _NEXT.format(folder=options.output, files=made.files, size=made.bytes / 1e6, hardware=made.hardware)
+    size = fmt.size(made.bytes / MIB)
+    text = _NEXT.format(folder=options.output, files=made.files, size=size, hardware=made.hardware)
     return Answer(document, text)

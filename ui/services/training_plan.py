@@ -188,8 +188,9 @@ def _blocked(
         return f"{error.what} {error.why} {error.next}"
     weights = needed.memory.parts.get("weights", 0.0)
     if weights > needed.fit.has_mib and not _is_sharded(settings, hardware):
+        needs, has = fmt.sizes(weights, needed.fit.has_mib)
         return (
-            f"The model's weights alone need {fmt.size(weights)}, and {fmt.size(needed.fit.has_mib)} are free. "
+            f"The model's weights alone need {needs}, and {has} are free. "
             "Choose a smaller model, or close other programs and click Check again in step 1."
         )
     return ""
@@ -200,7 +201,8 @@ def _disk_too_small(entry: Entry, settings: TrainSettings, hardware: Hardware) -
     needed = disk_needed(entry.architecture, settings) / MIB
     if needed <= hardware.disk_free_mib:
         return ""
+    needs, has = fmt.sizes(needed, hardware.disk_free_mib)
     return (
-        f"Its checkpoints and its result need up to {fmt.size(needed)} of disk space (computed), and only "
-        f"{fmt.size(hardware.disk_free_mib)} are free. Delete what you no longer need."
+        f"Its checkpoints and its result need up to {needs} of disk space (computed), and only "
+        f"{has} are free. Delete what you no longer need."
     )

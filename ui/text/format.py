@@ -9,20 +9,12 @@ from typing import Any
 
 from backend.advice.loss import format_loss
 from backend.records.specs import format_decimal
-from backend.records.units import MIB
+from backend.records.units import MIB, format_size, format_sizes
 from jobs.records import Job
 from ui.records.runs import RunInfo, Shortening
 from ui.text.memory_parts import MEMORY
 
-
-def size(mib: float) -> str:
-    """MiB of memory or disk: 320 -> "320 MB", 5222 -> "5.1 GB"."""
-    if mib < 0.1:
-        return "0 MB"
-    if mib < 1000:
-        return f"{mib:.0f} MB" if mib >= 10 else f"{mib:.1f} MB"
-    gib = mib / 1024
-    return f"{gib:.1f} GB" if gib < 99.95 else f"{gib:,.0f} GB"
+size, sizes = format_size, format_sizes  # of memory or disk, in MiB
 
 
 def bytes_of(count: int) -> str:

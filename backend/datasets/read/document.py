@@ -9,7 +9,7 @@ from backend.datasets.read.encoding import detect_encoding, initial_encoding, ut
 from backend.datasets.read.formats import binary_format, check_text, is_html
 from backend.datasets.read.source import ByteSource
 from backend.errors import BadInput
-from backend.records.units import MIB
+from backend.records.units import MIB, format_sizes
 
 SUFFIXES = (".txt", ".md", ".markdown", ".text")
 LARGEST = 2 * MIB  # bytes
@@ -26,8 +26,8 @@ def read_document(path: Path) -> str:
     try:
         size = path.stat().st_size
         if size > LARGEST:
-            most = f"It has {size / MIB:.1f} MiB; {LARGEST // MIB} MiB are the most."
-            raise BadInput(f"{name} is too large.", most, "Use a part of it.")
+            has, most = format_sizes(size / MIB, LARGEST / MIB)
+            raise BadInput(f"{name} is too large.", f"It has {has}; the limit is {most}.", "Use a part of it.")
         text = _decoded(path, size)
     except OSError as error:
         raise BadInput(f"{name} can't be read.", f"The system reports: {error.strerror or error}.", "") from error

@@ -17,7 +17,7 @@ from backend.datasets.convert.shapes import NAMES, plain_name
 from backend.datasets.options import Limits, RowFault, row_too_large
 from backend.datasets.strict_json import parse
 from backend.errors import BadInput
-from backend.records.units import KIB, MIB
+from backend.records.units import KIB, MIB, format_size
 
 _TEXT = rb'"[^"\\]*(?:\\.[^"\\]*)*"'
 _WHOLE_TEXT = re.compile(_TEXT, re.DOTALL)
@@ -138,9 +138,10 @@ class _Scanner:
             self._begin = self._at
         if not self.ended and len(self._buffer) - self._begin > self._limits.line_bytes:
             self._count_lines(self._begin)
+            most = format_size(self._limits.line_bytes / MIB)
             raise BadInput(
                 f"The example on line {self.line} is too large.",
-                f"The limit is {self._limits.line_bytes // MIB:,} MiB. Perhaps a bracket or a quote is never closed.",
+                f"The limit is {most}. Perhaps a bracket or a quote is never closed.",
                 "Correct it, or leave it out.",
             )
         return found

@@ -20,7 +20,7 @@ from backend.datasets.options import Cancelled
 from backend.datasets.read.source import ByteSource
 from backend.errors import BadInput
 from backend.hardware import child_process
-from backend.records.units import MIB
+from backend.records.units import MIB, format_size
 
 SECONDS = 180.0  # until a document is parsed
 _CHECK = 0.05  # seconds between checks of the child
@@ -117,7 +117,7 @@ class Parser:
             process = psutil.Process(self._child.pid)
             while not self._ended.wait(_CHECK):
                 if process.memory_info().rss > most:
-                    self._stopped = f"Reading it takes more than {most // MIB:,} MiB of memory."
+                    self._stopped = f"Reading it takes more than {format_size(most / MIB)} of memory."
                 elif time.monotonic() > deadline:
                     self._stopped = f"Reading it takes more than {SECONDS:.0f} seconds."
                 elif self._cancelled():

@@ -12,7 +12,7 @@ from backend.datasets.excerpt import excerpt
 from backend.datasets.options import Limits, RowFault
 from backend.datasets.read.encoding import NotUtf8
 from backend.records.rows import Problem, Row
-from backend.records.units import MIB
+from backend.records.units import MIB, format_size
 
 _ORIGINALS = 20  # rows also stored as they were read, to be shown next to the result
 
@@ -92,7 +92,7 @@ class RecordCollector:
             if self.total_rows >= self._limits.rows:
                 why = f"at most {self._limits.rows:,} rows are read"
             elif self._stored > self._limits.stored_bytes:
-                why = f"at most {self._limits.stored_bytes // MIB:,} MiB of text are read"
+                why = f"at most {format_size(self._limits.stored_bytes / MIB)} of text are read"
             else:
                 why = f"there are already {len(self.problems):,} problems"
             self.note(

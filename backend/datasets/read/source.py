@@ -15,7 +15,7 @@ from typing import BinaryIO
 from backend.datasets.options import Cancelled, Limits, check_expansion
 from backend.datasets.read.compression import DAMAGED, packed_with, unpack
 from backend.errors import BadInput
-from backend.records.units import KIB, MIB
+from backend.records.units import KIB, MIB, format_sizes
 
 BLOCK = 256 * KIB
 HEAD = 64 * KIB  # enough to detect the format
@@ -141,10 +141,10 @@ def require_file(path: Path) -> None:
 
 def too_large(name: str, size: int, limits: Limits) -> BadInput:
     """The error of a file, or of several together, that has too many bytes."""
+    has, most = format_sizes(size / MIB, limits.file_bytes / MIB)
     return BadInput(
-        f"{name} is too large: {size // MIB:,} MiB.",
-        f"The limit is {limits.file_bytes // MIB:,} MiB, and training needs far less: "
-        "200 to 2,000 good examples are plenty.",
+        f"{name} is too large: {has}.",
+        f"The limit is {most}, and training needs far less: 200 to 2,000 good examples are plenty.",
         "Use a part of it.",
     )
 

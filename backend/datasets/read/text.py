@@ -28,7 +28,7 @@ from backend.datasets.read.source import ByteSource, line_blocks
 from backend.datasets.read.split_texts import SplitTexts
 from backend.datasets.read.values import with_columns, yaml_records
 from backend.errors import BadInput
-from backend.records.units import MIB
+from backend.records.units import MIB, format_size
 
 _CHATS: list[tuple[Callable[[str], bool], Callable[[str], Iterator[list[Record]]], ChatFormat]] = [
     (is_whatsapp, whatsapp_messages, WHATSAPP),
@@ -123,7 +123,7 @@ def _whole_text(blocks: Iterable[bytes], encoding: Encoding, limits: Limits) -> 
         if size > 4 * limits.row_chars:
             raise BadInput(
                 "This text is too large for one document.",
-                f"It has more than {size // MIB} MiB.",
+                f"It has more than {format_size(size / MIB)}.",
                 "Split it into several files, by chapter for example.",
             )
         parts.append(block)

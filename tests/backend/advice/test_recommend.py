@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from functools import partial
 
 import pytest
 
+from backend.advice.reasons import obstacle
 from backend.advice.recommend import Recommendation
 from backend.advice.recommend import recommend as recommend_and_compare
 from backend.hardware import load_hardware
@@ -134,6 +136,15 @@ def test_a_download_needs_enough_disk_space() -> None:
     large = next(other for other in found.others if other.model.id == "Qwen/Qwen3-8B")
     assert not large.startable
     assert "disk" in large.reasons[0]
+
+
+@pytest.mark.parametrize("share", [0.5, 1.1, 1.1999])
+def test_more_disk_space_is_needed_than_is_free(share: float) -> None:
+    """Some stays free, so a disk that just holds the download is too small."""
+    entry = catalogue.find("Qwen/Qwen3-8B")
+    small = machine("rtx4090").model_copy(update={"disk_free_mib": int(share * entry.download_mib)})
+    needs, has = (float(size) for size in re.findall(r"([\d.]+) GB", obstacle(entry, small, None)))
+    assert needs > has
 
 
 def test_task_language_and_length_matter() -> None:

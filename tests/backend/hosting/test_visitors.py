@@ -110,7 +110,7 @@ def test_disk_space_is_limited_for_each_and_for_all(tmp_path: Path, limits: dict
     visitors.require_disk(other)
     (visitors.folder(full) / "big").write_bytes(bytes(1 << 20))
     visitors = make(tmp_path, **limits)
-    with pytest.raises(NotInDemo):
+    with pytest.raises(NotInDemo, match=r"1\.0 MB"):
         visitors.require_disk(full)
     if "disk" in limits:
         with pytest.raises(NotInDemo):

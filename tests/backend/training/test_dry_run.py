@@ -299,7 +299,7 @@ def test_what_long_rows_need_is_known_before_they_are_tried(tmp_path: Path, monk
     made, peaks = long_run(tmp_path, 1100), iter([100, 100, 110, 4000])
     spec = RunSpec.model_validate(made.spec)
     monkeypatch.setattr(Device, "peak_memory_mib", lambda self: next(peaks))
-    with pytest.raises(NotEnough, match="150 MiB") as refused:
+    with pytest.raises(NotEnough, match="150 MB") as refused:
         run_steps(made.folder, spec, time.time(), 149, on_processor=False)
     assert refused.value.why
     assert next(peaks) == 4000, "no step was tried"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from backend.records.events import AwakeEvent, EvalEvent, Event, LoggedEvent, StepEvent
+from backend.records.events import AwakeEvent, DownloadedEvent, EvalEvent, Event, LoggedEvent, StepEvent
 from jobs.records import Job, Progress, State
 from ui.cli.follow import _Printer
 
@@ -59,6 +59,11 @@ def test_a_long_line_does_not_wrap(capsys: pytest.CaptureFixture[str], monkeypat
     monkeypatch.setenv("COLUMNS", "20")
     _Printer(terminal=True).job(training(3))
     assert max(map(len, capsys.readouterr().err.split("\r"))) < 20
+
+
+def test_a_pipe_gets_the_size_of_what_is_downloaded(capsys: pytest.CaptureFixture[str]) -> None:
+    _Printer(terminal=False).event(logged(DownloadedEvent(700, 1536)))
+    assert "700 MB of 1.5 GB" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("awake", [True, False])

@@ -29,6 +29,7 @@ def test_the_next_commands_are_printed(
     out = tmp_path / "demo"
     assert main(["space", "-o", str(out), "--workspace", str(tmp_path)]) == 0
     text = capsys.readouterr().out
+    assert "3 files, 4.8 MB" in text
     assert "--flavor zero-a10g" in text
     assert f"hf upload YOU/NAME {out} . --repo-type space" in text
     assert asked == [(out, "zero-a10g")]

@@ -11,22 +11,6 @@ from ui.text import format as fmt
 
 
 @pytest.mark.parametrize(
-    ("mib", "shown"),
-    [
-        (0, "0 MB"),
-        (0.4, "0.4 MB"),
-        (18.6, "19 MB"),
-        (320, "320 MB"),
-        (1024, "1.0 GB"),
-        (5222, "5.1 GB"),
-        (200_000, "195 GB"),
-    ],
-)
-def test_size(mib: float, shown: str) -> None:
-    assert fmt.size(mib) == shown
-
-
-@pytest.mark.parametrize(
     ("count", "shown"),
     [(0, "0 bytes"), (1, "1 byte"), (96, "96 bytes"), (2048, "2.0 KB"), (150_000, "0.1 MB"), (90_000_000, "86 MB")],
 )

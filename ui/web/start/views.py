@@ -104,7 +104,7 @@ def model_card(
     badges = components.badge(word, "good" if recommended and fit.fits else "calm")
     badges += components.badge(*FITS[fit.badge])
     badges += components.badge("Ready on this computer") if on_disk is not None else ""
-    needs, have = fmt.size(fit.needs_mib), fmt.size(fit.has_mib)
+    needs, have = fmt.sizes(fit.needs_mib, fit.has_mib)
     needed = _needed(option)
     where = "memory of the graphics card" if option.memory.device == "cuda" else "memory"
     numbers = [(needed, f"{where} needed (estimate); {have} can be used"), _size(model, on_disk), _licence(model)]
