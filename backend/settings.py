@@ -157,7 +157,7 @@ def on_colab() -> bool:
 
 
 def child_environment() -> dict[str, str]:
-    """What a child process gets of this one's environment, and how it imports our packages.
+    """The environment for a child process: part of this one's, and the path to our packages.
 
     A secret may have any name, so only variables that are known to be needed go along, and of these none that is
     named like a secret. On ZeroGPU no GPU is visible to it.

@@ -10,7 +10,7 @@ from backend.settings import Workspace
 
 
 class Work(Protocol):
-    """What a training needs of `jobs.context.Context`, in whichever process."""
+    """The part of `jobs.context.Context` that training needs, in any process."""
 
     folder: Path
     spec: dict[str, Any]

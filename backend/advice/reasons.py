@@ -33,7 +33,7 @@ def obstacle(entry: Entry, hardware: Hardware, available: Collection[str] | None
 
 
 def traits(entry: Entry, data: Data) -> list[str]:
-    """What to know about a model before choosing it for this data."""
+    """Notes on a model, to read before choosing it for this data."""
     lines = [entry.note] if entry.note else []
     if data.language and data.language not in entry.languages:
         lines.append("It does not know the language of the examples well, so it needs many more of them.")
@@ -49,7 +49,7 @@ def traits(entry: Entry, data: Data) -> list[str]:
 
 
 def published_results(entry: Entry) -> str:
-    """What the newest published comparison says about a model, or that there is none."""
+    """The result of a model in the newest published comparison, in words, or that there is none."""
     if not entry.evidence:
         return "We know of no published comparison of how well it does after training."
     found = entry.evidence[0]

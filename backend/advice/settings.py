@@ -110,7 +110,7 @@ def weights_mib(entry: Entry, hardware: Hardware) -> float:
 
 
 def full_fine_tuning(entry: Entry, hardware: Hardware, data: Data) -> Estimate | None:
-    """What full fine-tuning needs; None unless there is a GPU with 48 GB or more that can hold it (the guide)."""
+    """An estimate of full fine-tuning; None unless there is a GPU with 48 GB or more that can hold it (the guide)."""
     gpu = nvidia_gpu(hardware)
     if gpu is None or gpu.memory_total_mib < FULL_TUNING_MIB:
         return None

@@ -84,7 +84,7 @@ class Chat:
 
     @property
     def engine(self) -> str:
-        """What answers, and in which precision: "llama.cpp, 8-bit"; "" before a model was open."""
+        """The engine and its precision: "llama.cpp, 8-bit"; "" before a model is open."""
         return ", ".join(filter(None, (self.report.get("engine"), self.report.get("precision"))))
 
     def ask(self, messages: Messages, *, panes: Sequence[str] | None = None, **sampling: Any) -> Iterator[Chunk]:

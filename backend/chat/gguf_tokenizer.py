@@ -23,7 +23,7 @@ _PIECE = 64  # bytes of a token's text; longer ones get a larger buffer
 
 
 class Vocabulary(Protocol):
-    """What llama.cpp knows of a file's tokens. template: "" without one. bos, eos: the texts of these tokens.
+    """The tokens of a file, as llama.cpp knows them. template: "" without one. bos, eos: the texts of these tokens.
     markers: the texts that become one token wherever they stand."""
 
     template: str
@@ -39,7 +39,7 @@ class Vocabulary(Protocol):
 
 
 class GgufTokenizer:
-    """What `ChatTokenizer` does for a model folder, for a GGUF file."""
+    """Does for a GGUF file what `ChatTokenizer` does for a model folder."""
 
     def __init__(self, vocabulary: Vocabulary) -> None:
         self._vocabulary = vocabulary

@@ -77,7 +77,7 @@ class Weights:
         return context_size.tokens_that_fit(self.bytes_per_token())
 
     def bytes_per_token(self) -> int:
-        """At most so many bytes of a context for each token: its keys and values, two bytes each; 0 if unknown."""
+        """An upper bound for the bytes of context per token (keys and values, two bytes each); 0 if unknown."""
         api, model = self.api, self.pointer
         heads = api.llama_model_n_head(model)
         usual = api.llama_model_n_embd(model) // heads if heads else 0
@@ -135,7 +135,7 @@ class Context:
             raise ChatFailed("The result of this run could not be opened.", "llama.cpp rejected it.", "Train again.")
 
     def switch_adapter(self, on: bool) -> None:
-        """What was read under another adapter is forgotten."""
+        """Turn the adapter on or off, and forget what was read before."""
         adapters = (self._api.llama_adapter_lora_p_ctypes * 1)(self.adapter) if on else None
         scales = (ctypes.c_float * 1)(1.0) if on else None
         if self._api.llama_set_adapters_lora(self._pointer, adapters, int(on), scales):

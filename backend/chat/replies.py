@@ -1,4 +1,4 @@
-"""What the chat process replies: the phases of opening a model, its check, and pieces of answers."""
+"""The replies of the chat process: the phases of opening a model, its check, and pieces of answers."""
 
 from __future__ import annotations
 

@@ -73,8 +73,8 @@ def valid_name(typed: str) -> str:
 
 
 def look_up(typed: str) -> HubDataset:
-    """What there is to choose. Raises BadInput for a malformed name, MissingPart when the hub can't be reached, does
-    not have the dataset, or it has no tables."""
+    """The dataset with its splits. Raises BadInput for a malformed name, MissingPart when the hub can't be reached,
+    does not have the dataset, or it has no tables."""
     name = valid_name(typed)
     with Repository(name, name, gated=False, noun="dataset") as hub:
         commit, files, facts = hub.listing()

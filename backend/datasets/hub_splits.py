@@ -41,7 +41,7 @@ class HubSplit:
 
 
 def splits(card: dict[str, Any], files: Iterable[RemoteFile]) -> list[HubSplit]:
-    """What can be chosen; [] without tables."""
+    """The splits to choose from; [] without tables."""
     tables = [file for file in files if _TABLE.search(file.name) and not _NOT_DATA.search(file.name)]
     counts = _counts(card)
     return [replace(one, rows=counts.get(one.name)) for one in _configured(card, tables) or _by_names(tables)]

@@ -53,7 +53,7 @@ def estimate(
     rates: Rates | None = None,
     quick: bool = False,
 ) -> Estimate:
-    """What training `architecture` by `plan` needs on `hardware`.
+    """The memory and time that training `architecture` by `plan` needs on `hardware`, and whether it fits.
 
     tokens: in the training data over all epochs; if None, the time is for one million tokens.
     rates: this machine's measured speed (`backend.hardware.benchmark.load_rates`), if any. quick: see `step.peak`.

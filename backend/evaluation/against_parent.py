@@ -168,7 +168,7 @@ def _fair(run_folder: Path, parent: Path, items: Sequence[Item]) -> list[int]:
 def _answers_of(
     parent: Parent, asking: Asking, items: Sequence[Item], load: Callable[[Parent], Models]
 ) -> tuple[System, int]:
-    """What the previous version answers, and how many of the answers were not known from its own evaluation."""
+    """The answers of the previous version, and how many of them could not be taken from its own evaluation."""
     known: list[Answer | None] = [None] * len(items)
     if asking.measure.name != "preference":  # which needs no answers but probabilities
         settings = _settings(start.digest(parent.learned), asking, getattr(asking.models, "precision", ""))

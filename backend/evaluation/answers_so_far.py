@@ -28,7 +28,7 @@ class AnswersSoFar:
         self._known = dict(_read(file)) if file else {}
 
     def get(self, pane: str, prompt: Sequence[int], limit: int) -> Answer | None:
-        """What the model in `pane` answered; None where that is not known."""
+        """The answer of the model in `pane`; None if it is not known."""
         return self._known.get(self._key(pane, prompt, limit))
 
     def add(self, pane: str, prompts: Sequence[Sequence[int]], limit: int, answers: Sequence[Answer]) -> None:

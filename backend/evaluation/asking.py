@@ -27,7 +27,7 @@ Progress = Callable[[str, int, int], None]  # phase, done, total; what it raises
 
 @dataclass(frozen=True)
 class System:
-    """What one system answered, with the score of the main measure for each item."""
+    """The answers of one system, with each item's score on the main measure."""
 
     answers: list[Answer]
     scores: list[float]

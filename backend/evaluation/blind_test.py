@@ -51,7 +51,7 @@ class Pair(Record):
 
 @dataclass(frozen=True)
 class Question:
-    """What a voter sees. at: its number, from 1. can_undo: whether there is a vote before it."""
+    """A question as a voter sees it. at: its number, from 1. can_undo: whether there is a vote before it."""
 
     at: int
     total: int

@@ -1,4 +1,4 @@
-"""What is wrong with a model's answers, recognized by measurement, with the likely cause and the change to try."""
+"""Faults in a model's answers, recognized by measurement, with the likely cause and the change to try."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from backend.runs.conversations import Conversation, Tools, read_conversations, 
 
 
 def judging_items(folder: Path, limit: int | None = None) -> list[Item]:
-    """What judges the run in `folder`. Raises RunProblem for damaged files."""
+    """The held-out items that the run in `folder` is judged on. Raises RunProblem for damaged files."""
     try:
         held_out, rejected = (read_conversations(folder, part) for part in ("held_out", "rejected"))
         if rejected:
@@ -32,7 +32,7 @@ def judging_texts(folder: Path, limit: int | None = None) -> list[str]:
 
 
 def training_items(folder: Path) -> list[Item]:
-    """What the run learned from. Raises RunProblem for damaged files."""
+    """The items that the run was trained on. Raises RunProblem for damaged files."""
     try:
         return items_from(read_conversations(folder, "train"), tools=read_tools(folder, "train"))
     except (OSError, ValueError) as error:
@@ -49,7 +49,7 @@ def fingerprint(train: Side, held_out: Side) -> str:
 
 
 def stored_fingerprint(folder: Path) -> str:
-    """That of the examples in a run's folder; "" when they can't be read."""
+    """The fingerprint of the examples in a run's folder; "" when they can't be read."""
     try:
         train, held_out = (
             (read_conversations(folder, part), read_tools(folder, part)) for part in ("train", "held_out")

@@ -1,6 +1,6 @@
-"""What a model still knows of other things after its training: general questions with short, checkable answers.
+"""Forgetting, measured after training with general questions that have short, checkable answers.
 
-What was lost counts against what was gained, as between any two models, and the loss of a general text is compared.
+Questions lost count against questions gained, as between any two models, and the loss of a general text is compared.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def items() -> list[Item]:
 
 
 def check(models: Models, progress: Callable[[int, int], None]) -> dict[str, Any]:
-    """What the tuned model still knows. progress: gets done and total.
+    """Compare the general knowledge of the tuned and the base model. progress: gets done and total.
 
     {"asked", "base_right", "tuned_right", "kept": correct from both, "lost": the questions that only the base answers
     correctly, "dropped": whether so many more were lost than gained that it can't be chance, "loss": of TEXT by pane}

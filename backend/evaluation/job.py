@@ -34,7 +34,7 @@ _GENERAL_TOKENS = 2 * len(general.QUESTIONS) * (general.LIMIT + 32)
 
 
 class EvaluationSpec(Record):
-    """What to evaluate: the run's id. items: how many questions at most. baselines: try prompts on the base too.
+    """An evaluation of a run (by its id). items: how many questions at most. baselines: try prompts on the base too.
 
     trial: a job that has tried prompts on the same examples with the same base model; its answers are reused. A text
     of facts to compare with lies in the job's folder (facts.py).

@@ -45,7 +45,7 @@ class Measure:
         return self.name in ("chrf", "perplexity")
 
     def score(self, expected: Message, answer: str) -> float:
-        """From 0 to 1, of the text that a model answered."""
+        """The score of an answer, from 0 to 1."""
         if self.name == "tool_call" or expected.get("tool_calls"):
             return float(_calls(expected) == _calls_in(answer))
         if self.name == "json":
@@ -99,7 +99,7 @@ def is_json(text: str) -> bool:
 
 
 def _same(one: Any, other: Any) -> bool:
-    """Equal, where numbers are compared as numbers and true is not 1."""
+    """Whether two JSON values are equal: numbers by value, and true is not 1."""
     if isinstance(one, bool) or isinstance(other, bool):
         return one is other
     if isinstance(one, dict) and isinstance(other, dict):

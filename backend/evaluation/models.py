@@ -28,14 +28,14 @@ class Answer(NamedTuple):
 
 
 class Models(Protocol):
-    """What an evaluation needs of an engine. Panes are "base" and "tuned"."""
+    """The interface that an evaluation needs from an engine. Panes are "base" and "tuned"."""
 
     name: str
     panes: tuple[str, ...]
     context_length: int
 
     def prompt_ids(self, conversation: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]]) -> list[int]:
-        """What the model reads. Raises BadInput when its chat template does not accept the conversation."""
+        """The token ids the model reads. Raises BadInput when its chat template does not accept the conversation."""
         ...
 
     def tokens(self, text: str) -> int:

@@ -1,4 +1,4 @@
-"""What to do next, by what was measured."""
+"""The recommended next step, chosen from the measurements."""
 
 from __future__ import annotations
 

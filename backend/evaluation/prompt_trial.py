@@ -39,8 +39,7 @@ _NEXT = {
 
 
 class PromptTrialSpec(Record):
-    """What to try: a base model on the examples, and perhaps facts, in the job's folder. items: at most so many
-    questions.
+    """A base model to try on the examples, and perhaps facts, in the job's folder. items: how many questions at most.
 
     data: the id of their dataset. examples: their fingerprint.
     """

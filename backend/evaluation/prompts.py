@@ -1,4 +1,4 @@
-"""What the base model is given to do the task without training: instructions, and examples in the prompt."""
+"""Prompts that let the base model do the task without training: instructions, and examples in the prompt."""
 
 from __future__ import annotations
 

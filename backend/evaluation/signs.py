@@ -1,4 +1,4 @@
-"""What shows in answers besides being right: loops, copies, and the person's own phrases. Pure text."""
+"""Signs in answers besides correctness: loops, copies, and the person's own phrases. Pure text."""
 
 from __future__ import annotations
 

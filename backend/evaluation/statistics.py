@@ -1,4 +1,4 @@
-"""What a comparison of two models on the same few examples may claim. Standard library only.
+"""Statistics for comparing two models on the same few examples. Standard library only.
 
     wilson_interval       a share of right answers
     mcnemar_exact         right or wrong, two models on the same items

@@ -1,4 +1,4 @@
-"""What a trained model can be exported as, and under what name."""
+"""The formats that a trained model can be exported in, and its file name."""
 
 from __future__ import annotations
 

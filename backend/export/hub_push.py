@@ -37,7 +37,7 @@ _POLL = 0.2  # seconds
 
 
 class PushSpec(Record):
-    """What is uploaded where. repo: NAME in the person's own account, or OWNER/NAME."""
+    """An upload to Hugging Face. repo: NAME in the person's own account, or OWNER/NAME."""
 
     form: Form
     repo: str
@@ -62,8 +62,8 @@ def export_for(form: Form) -> str:
 
 
 def files(form: Form, exported: Path, folder: str) -> dict[str, Path]:
-    """What of an export is uploaded, by its name there, without its card. folder: the export's folder in `exported`,
-    "" for GGUF."""
+    """The files of an export to upload, by their names there, without the card. folder: the export's folder in
+    `exported`, "" for GGUF."""
     if form == "gguf":
         return {file.name: file for file in sorted(exported.iterdir()) if file.suffix in _GGUF_FILES}
     inside = exported / folder

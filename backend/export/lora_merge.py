@@ -1,4 +1,4 @@
-"""What a LoRA adapter makes of the weights of its base model: the same bits as peft's `merge_and_unload`.
+"""Merging a LoRA adapter into the weights of its base model: the same bits as peft's `merge_and_unload`.
 
 peft's order: the product B A in float32, turned over for layers that store their weights the other way round (GPT-2's
 Conv1D), times the scale, plus the weight, rounded once to the dtype of the result. DoRA multiplies that sum by

@@ -33,7 +33,7 @@ _ON_HUB = {"Apache-2.0": "apache-2.0", "MIT": "mit"}  # licenses that the hub kn
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What an evaluation on `items` held-out examples found, in words. systems: (name, score, its 95% interval)."""
+    """An evaluation's result on `items` held-out examples, in words. systems: (name, score, its 95% interval)."""
 
     verdict: str
     measure: str
@@ -129,7 +129,7 @@ def _use(run: RunSpec, form: str, instruction: str) -> str:
 
 
 def scores(evaluation: Evaluation | None) -> str:
-    """What an evaluation found, as a section in Markdown; "" without one."""
+    """The result of an evaluation as a section in Markdown; "" without one."""
     if evaluation is None:
         return ""
     rows = "\n".join(f"| {name} | {score} | {interval} |" for name, score, interval in evaluation.systems)

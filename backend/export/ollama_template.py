@@ -45,7 +45,7 @@ class OllamaTemplate:
         return start + "{{ range .Messages }}" + turn + "{{ end }}" + self.answer
 
     def render(self, messages: Messages) -> str:
-        """What Ollama makes of a conversation with this template."""
+        """A conversation as Ollama renders it with this template."""
         system = "\n\n".join(message["content"] for message in messages if message["role"] == "system")
         text = system.join(self.system) if system and self.system else self.bare
         around = {"user": self.user, "assistant": self.assistant}

@@ -1,4 +1,4 @@
-"""What an export needs: the run and its result, file names, folders, and the examples to check it with."""
+"""The inputs of an export: the run and its result, file names, folders, and the examples to check it with."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _FALLBACK: Messages = ({"role": "user", "content": "What can you help me with?"}
 
 
 class ExportSpec(Record):
-    """What to export: the run's id, one of FORMATS or several GGUF types, and a name for the files.
+    """An export as requested: the run's id, one of FORMATS or several GGUF types, and a name for the files.
 
     base: the weights that the adapter of a QLoRA run is merged into, the model's own or those of the training.
     evaluation: the job that evaluated the model, "" for none; scores: what it found, in words.
@@ -128,7 +128,7 @@ class ExportRequest:
 
     @property
     def four_bit_base(self) -> FourBitBase | None:
-        """What a QLoRA run trained on; None for other runs."""
+        """The 4-bit base that a QLoRA run trained on; None for other runs."""
         if self.run.settings.method != "qlora":
             return None
         return FourBitBase(self.run.model.path, self.run.settings, _precision(self.run_folder))
@@ -233,7 +233,7 @@ def gguf_disk(model: Path, kinds: Iterable[str]) -> int:
 
 
 def _precision(run_folder: Path) -> Precision:
-    """That in which a run trained, as `training.state.resume` saved it."""
+    """The precision that the run trained in, from device.json."""
     try:
         return Device(**json.loads((run_folder / DEVICE).read_text("utf-8"))).precision
     except (OSError, ValueError, TypeError):

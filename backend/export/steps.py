@@ -1,4 +1,4 @@
-"""What several kinds of export do: merge, compare, write the card and the text about programs."""
+"""Steps that several kinds of export share: merge, compare, write the card and the text about programs."""
 
 from __future__ import annotations
 

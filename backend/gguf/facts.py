@@ -1,4 +1,4 @@
-"""What a GGUF file says about itself, read without llama.cpp."""
+"""The metadata of a GGUF file, read without llama.cpp."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Facts:
 
     @property
     def bytes_per_token(self) -> int:
-        """At most so many bytes of a context for each token: its keys and values; 0 if unknown."""
+        """An upper bound for the bytes of context per token (keys and values); 0 if unknown."""
         heads = _most(self._of_model("attention.head_count"))
         usual = int(self._of_model("embedding_length") or 0) // heads if heads else 0
         lengths = (self._of_model(f"attention.{name}_length") or usual for name in ("key", "value"))

@@ -63,7 +63,7 @@ def convert_adapter(adapter: Path, model: Path, base: Path, out: Path) -> None:
 
 
 def _scale(config: dict[str, Any]) -> tuple[float, int]:
-    """What the adapter's product is multiplied with, and its rank."""
+    """The factor that the adapter's product is multiplied by, and its rank."""
     plain = ("use_dora", "modules_to_save", "rank_pattern", "alpha_pattern", "trainable_token_indices", "lora_bias")
     if any(config.get(name) for name in plain) or config.get("bias", "none") != "none":
         raise _unsupported("it is more than a LoRA")

@@ -46,7 +46,7 @@ def vocabulary(model: Path) -> int:
 
 
 def _weights(model: Path, kind: str) -> tuple[tuple[int, str, str], ...]:
-    """Of each weight: how many numbers, the type that `kind` asks for, and the one that is stored."""
+    """For each weight: the number of values, the type that `kind` asks for, and the stored type."""
     files = ((file, file.stat()) for file in sorted(model.glob("*.safetensors")))
     return _weights_of(model, kind, tuple((file.name, facts.st_size, facts.st_mtime_ns) for file, facts in files))
 

@@ -181,7 +181,7 @@ def _program(pid: int) -> str:
 
 
 def _try(pynvml: Any, name: str, *arguments: Any, default: Any) -> Any:
-    """What a call of NVML answers; `default` where the driver, or this version of pynvml, does not know it."""
+    """The result of an NVML call; `default` where the driver, or this version of pynvml, does not support it."""
     try:
         return getattr(pynvml, name)(*arguments)
     except Exception:

@@ -1,4 +1,4 @@
-"""What a visitor of the page may do, how much, and for how long: everything at home, little in a shared demo.
+"""Permissions and limits for visitors of the page: everything at home, little in a shared demo.
 
 The command line always has the policy for home. On a Hugging Face Space the demo policy applies automatically and
 can't be switched off.
@@ -20,7 +20,7 @@ DEMO_VARIABLE = "APPRENTICE_DEMO"
 
 
 class Feature(Enum):
-    """What a policy can switch off: a sentence that says so, and how to do it at home."""
+    """A feature that a policy can switch off: a sentence that says so, and how to do it at home."""
 
     DOWNLOAD = "Other models can't be downloaded in this demo.", "choose the model on Start and download it"
     DELETE_MODEL = "Models can't be deleted in this demo.", "delete it on Start"

@@ -1,4 +1,4 @@
-"""What start.py must know before anything is installed: this machine, and which PyTorch fits it.
+"""Facts that start.py needs before anything is installed: this machine, and which PyTorch fits it.
 
 It uses the standard library only.
 

@@ -23,7 +23,7 @@ _UPDATE = "Install the newest driver from https://www.nvidia.com/drivers, restar
 
 
 class Machine(NamedTuple):
-    """What the choice depends on. capability: of the newest NVIDIA GPU. driver: its version, () if unknown.
+    """Facts that the choice depends on. capability: of the newest NVIDIA GPU. driver: its version, () if unknown.
 
     os_version: of macOS. amd: the name of an AMD GPU with memory of its own. jetson: an NVIDIA Jetson board. rosetta:
     a Python for Intel processors on a Mac with an Apple processor.
@@ -233,7 +233,7 @@ def pip_arguments(row: Row) -> list[str]:
 
 
 def command(row: Row, python: str) -> str:
-    """What to type to get the row's build with this Python."""
+    """The command that installs the row's build with this Python."""
     return f'"{python}" -m pip install --force-reinstall ' + " ".join(
         f'"{word}"' if "<" in word else word for word in pip_arguments(row)
     )

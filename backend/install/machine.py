@@ -71,7 +71,7 @@ def _nvidia_smi() -> tuple[Version | None, Version | None]:
 
 
 def _run(command: list[str]) -> tuple[str, bool]:
-    """What a program prints, and whether it succeeded."""
+    """A program's standard output, and whether it succeeded."""
     try:
         done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=30)
     except (OSError, subprocess.SubprocessError):

@@ -24,7 +24,7 @@ class Event:
     kind: ClassVar[str]
 
     def data(self) -> dict[str, Any]:
-        """What events.jsonl holds of it."""
+        """The fields that events.jsonl stores: those that are not None."""
         values = {one.name: getattr(self, one.name) for one in fields(self)}
         return {name: value for name, value in values.items() if value is not None}
 
@@ -101,7 +101,7 @@ class AwakeEvent(Event):
 
 @dataclass(frozen=True, slots=True)
 class DryRunEvent(Event):
-    """What a few steps on the longest examples took. max_length: tokens of each example with which they fit.
+    """Measurements from a few steps on the longest examples. max_length: tokens of each example with which they fit.
 
     Memory in MiB at the peak, times in seconds: see `backend.training.measured.Measured`.
     """

@@ -1,4 +1,4 @@
-"""What a person calls a run and notes about it: about.json in its folder. Unlike the run's spec, it may change."""
+"""A run's name and the person's note about it: about.json in its folder. Unlike the run's spec, it may change."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class About(Record):
 
 
 def read(run_folder: Path) -> About:
-    """What was noted; nothing where the file is missing or damaged."""
+    """The stored name and note; empty where the file is missing or damaged."""
     path = run_folder / _FILE
     try:
         stat = os.stat(path)

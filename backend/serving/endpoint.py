@@ -42,7 +42,7 @@ MAX_OPEN = 4  # requests that are answered or wait
 
 @dataclass
 class Counts:
-    """What an endpoint did since it started. tokens_per_second: of the latest answer. open: requests under way."""
+    """An endpoint's counts since it started. tokens_per_second: of the latest answer. open: requests under way."""
 
     requests: int = 0
     tokens: int = 0

@@ -1,4 +1,4 @@
-"""What a client of the endpoint asks for, checked: the part of OpenAI's chat completions that one model can do.
+"""Validated requests to the endpoint: the part of OpenAI's chat completions that one model can do.
 
 Format: https://platform.openai.com/docs/api-reference/chat/create
 """

@@ -1,4 +1,4 @@
-"""What both sides of an endpoint know: its address, its counts, and the hash of its key. No heavy imports."""
+"""State that both sides of an endpoint share: its address, its counts, and the hash of its key. No heavy imports."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def write_state(folder: Path, state: dict[str, Any]) -> None:
 
 
 def read_state(folder: Path) -> dict[str, Any]:
-    """What the endpoint in the job's `folder` last wrote; {} before it is ready."""
+    """The state that the endpoint in the job's `folder` last wrote; {} before it is ready."""
     try:
         return read_json(folder / _STATE)
     except (OSError, ValueError):

@@ -111,7 +111,8 @@ def _seconds(dry_run: DryRun, work: Callable[[], object]) -> float:
 
 
 def _saving_seconds(dry_run: DryRun, engine: Any) -> float:
-    """Of one checkpoint, which is then deleted: with all weights trained it is six times the model's size."""
+    """Seconds to write one checkpoint, which is then deleted. With all weights trained it is six times the model's
+    size."""
     place = dry_run.work.folder / FOLDER / CHECKPOINTS
 
     def save() -> None:
@@ -131,8 +132,8 @@ def _test_speed(dry_run: DryRun, net: Any) -> float:
 
 
 def _sample_seconds(dry_run: DryRun, net: Any) -> float:
-    """Of answering the sample prompts once with NEW_TOKENS tokens each, extrapolated from fewer tokens; the time for
-    the first one includes reading the prompts."""
+    """Seconds to answer the sample prompts once with NEW_TOKENS tokens each, extrapolated from fewer tokens; the time
+    for the first one includes reading the prompts."""
 
     def answer(tokens: int) -> float:
         parts = net, dry_run.tokenizer, dry_run.device, dry_run.spec.data
@@ -143,7 +144,8 @@ def _sample_seconds(dry_run: DryRun, net: Any) -> float:
 
 
 def _reference_seconds(dry_run: DryRun, net: Any) -> float:
-    """Of computing DPO's reference log-probabilities for all pairs, from one batch of usual length; 0 without DPO."""
+    """Seconds to compute DPO's reference log-probabilities for all pairs, measured on one batch of usual length; 0
+    without DPO."""
     if dry_run.spec.settings.trainer != "dpo":
         return 0.0
     rows = sorted([*dry_run.train, *dry_run.validation], key=lambda row: -row.longest)

@@ -71,7 +71,7 @@ class DryRun(TrainingSession):
     def save(self, trainer: Any, step: int) -> None: ...
 
     def seconds_per_token(self) -> float:
-        """Over the usual steps; over the longest one if it took so long that there were none."""
+        """Seconds per token over the usual steps, or over the longest step if there was no time for others."""
         steps = self.timed[1:] or self.timed
         return sum(seconds for _, seconds in steps) / sum(tokens for tokens, _ in steps)
 

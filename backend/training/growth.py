@@ -1,4 +1,5 @@
-"""What the longest rows need at least, found on short parts of them, so that nobody's memory fills up without a word.
+"""Lower bound for the memory of the longest rows, measured on short parts of them, so that memory never fills up
+unannounced.
 
 For processors. Memory grows at least in proportion to the length of the rows (attention without a fused kernel: with
 its square) and to the number of learned tokens, so a part has its share of both. Loading the model may have taken

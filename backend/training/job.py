@@ -195,7 +195,7 @@ def _dry_run(context: JobContext, spec: RunSpec) -> dict[str, Any] | None:
 
 
 def _tried(file: Path, seconds: float) -> str:
-    """What the dry run tries, for how long it has run, and what it has found so far."""
+    """The dry run's progress in words: what it is trying, for how long it has run, and the memory measured so far."""
     try:
         now = json.loads(file.read_text("utf-8"))
         examples, tokens, peak, ahead = (now[name] for name in ("examples", "tokens", "peak_mib", "least_mib"))

@@ -141,7 +141,7 @@ def _can_be_names(column: str, records: Sequence[Mapping[str, Any]]) -> bool:
 
 
 def _role_values(column: str, records: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """What each value of the column means, where all of them are roles and both sides are there; else {}."""
+    """The role of each value of the column, if all of them are roles and both sides occur; else {}."""
     values = {value.lower() for value in _values(column, records)}
     roles = {value: _ROLES[plain_name(value)] for value in values if plain_name(value) in _ROLES}
     both = {"user", "assistant"}.issubset(roles.values())

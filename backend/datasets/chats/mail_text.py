@@ -37,7 +37,7 @@ _LONGEST_LINE = 2_000  # characters; a longer one is no header and names nobody
 
 
 def own_words(text: str) -> tuple[str, str, str]:
-    """What the author wrote, the mail that is quoted, and the lines that say whose it is; "" for what is missing."""
+    """The author's own words, the quoted mail, and the lines that say whose it is; "" for each that is missing."""
     lines = [line.rstrip() for line in text.replace("\r\n", "\n").split("\n")]
     written, below = _divide(lines)
     quoted = [line for line in written if line.startswith(">")]

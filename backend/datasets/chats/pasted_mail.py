@@ -79,8 +79,8 @@ def _in_headers(line: str) -> bool:
 
 
 def _places(mails: list[tuple[list[str], str]]) -> list[int]:
-    """Of each mail its place in time, from 1: by the dates where all are readable. Otherwise the newest is first, as
-    in a mail program, if the first mail is an answer (Re:)."""
+    """The position of each mail in time, from 1: by the dates where all are readable. Otherwise the newest is first,
+    as in a mail program, if the first mail is an answer (Re:)."""
     times = [_time(headers) for headers, _ in mails]
     subject = mails[0][1]
     newest_first = without_prefix(subject) != subject

@@ -142,7 +142,7 @@ def _author(found: re.Match[str]) -> tuple[str, str]:
 
 
 def _said(text: str) -> str:
-    """What the person wrote, "" if nothing: without the first line where that only names a picture or a notice."""
+    """The person's own words, "" if there are none: without a first line that only names a picture or a notice."""
     first, _, rest = text.partition("\n")
     marked, first = first.startswith(_MARK), first.lstrip(_MARK).strip()
     if _NOTICE.fullmatch(first):

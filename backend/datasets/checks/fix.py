@@ -120,7 +120,7 @@ def apply(
 def preview_fixes(
     dataset: Dataset, problems: Iterable[Problem], counter: TokenCounter | None = None
 ) -> dict[str, list[Change]]:
-    """What each fix alone would change in its first rows, including the fixes for the whole file."""
+    """The changes that each fix alone would make in its first rows, including the fixes for the whole file."""
     fixing = _Fixing(dataset, dict.fromkeys(WHOLE_FILE_FIXES, "all"), counter, UNLIMITED)
     wanted: dict[str, dict[int, None]] = {}
     for problem in chain(problems, fixing.whole_file_problems()):

@@ -1,4 +1,4 @@
-"""What was left in a text by mistake: placeholders, HTML, image references, separators, an AI's disclaimers."""
+"""Parts left in a text by mistake: placeholders, HTML, image references, separators, an AI's disclaimers."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ def in_doubt(records: Sequence[Mapping[str, Any]], mapping: Mapping[str, str]) -
 
 
 def what_it_holds(column: str, values: Sequence[Any]) -> str:
-    """What a column holds that can't be questions or answers, such as "a name in most rows"; "" where it can be."""
+    """The content of a column that can't be questions or answers, such as "a name in most rows"; "" if it can be."""
     texts = [text for value in values if value is not None and (text := str(value).strip())]
     if len(texts) < _FEWEST:
         return ""

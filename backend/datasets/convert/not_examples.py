@@ -44,7 +44,7 @@ def require_document(text: str) -> None:
 
 
 def looks_like(text: str) -> str:
-    """What the text looks like: "a log", "a configuration file", "a copied chat", or "" for prose."""
+    """The kind of text that this looks like: "a log", "a configuration file", "a copied chat", or "" for prose."""
     lines = [line for line in text.split("\n", _MAX_LINES)[:_MAX_LINES] if line.strip() and not _COMMENT.match(line)]
     if len(lines) >= _MIN_LINES:
         for pattern, name, share in _KINDS:

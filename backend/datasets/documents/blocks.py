@@ -1,4 +1,4 @@
-"""What is read from a text or a document before anyone knows whether it holds examples: its blocks and its tables."""
+"""The blocks and tables of a text or a document, before anyone knows whether it holds examples."""
 
 from __future__ import annotations
 

@@ -89,7 +89,7 @@ def _examples(family: Family, blocks: Sequence[Block]) -> tuple[Records, bool, l
 
 
 def _parts(family: Family, blocks: Sequence[Block]) -> tuple[list[Block], list[_Part]]:
-    """What belongs to no label, and the labelled pieces."""
+    """The blocks that belong to no label, and the labelled pieces."""
     parts: list[_Part] = []
     outside: list[Block] = []
     for block in blocks:

@@ -95,7 +95,7 @@ CONTEXT = _pattern(_CONTEXT, _LETTER_MARK)
 
 
 def after_label(pattern: re.Pattern[str], text: str) -> str | None:
-    """What follows the label at the start of `text`; None without one."""
+    """The rest of `text` after the label at its start; None without one."""
     found = pattern.match(text)
     if found is None:
         return None

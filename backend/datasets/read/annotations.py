@@ -134,7 +134,7 @@ def _first(row: Any, group: Any, paths: Sequence[str]) -> Any:
 
 
 def _label_studio(record: Mapping[str, Any]) -> dict[str, str]:
-    """What the first person who did not skip the task wrote or chose, by the name of the control."""
+    """The answers, written or chosen, of the first person who did not skip the task, by the name of the control."""
     for annotation in find(record, "annotations[]"):
         if isinstance(annotation, dict) and not annotation.get("was_cancelled"):
             answers: dict[str, str] = {}
@@ -147,7 +147,7 @@ def _label_studio(record: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _argilla(record: Mapping[str, Any]) -> dict[str, str]:
-    """What the first person who submitted it answered, by question: in the forms of Argilla 2 and Argilla 1."""
+    """The first submitted answers, by question, in the forms of Argilla 2 and Argilla 1."""
     responses = record.get("responses")
     answers: dict[str, str] = {}
     if isinstance(responses, dict):

@@ -1,4 +1,4 @@
-"""What a table contains besides its examples: blank rows, totals and remarks. They are skipped with a note."""
+"""Rows of a table that are not examples: blank rows, totals and remarks. They are skipped with a note."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ _LISTED = 8
 
 @dataclass
 class Passed:
-    """What was passed over: rows and blank rows by their numbers. formulas: cells whose result is not stored."""
+    """The skipped rows and blank rows, by their numbers. formulas: cells whose result is not stored."""
 
     rows: list[int] = field(default_factory=list)
     blank: list[int] = field(default_factory=list)
     formulas: int = 0
 
     def notes(self) -> list[tuple[str, str, str]]:
-        """(kind, message, fix) of what was passed over."""
+        """(kind, message, fix) for the skipped rows."""
         found = (("Totals and remarks below the table", self.rows), ("Blank rows", self.blank))
         return [
             ("leftovers", f"{what} were passed over: row {_listed(rows)}.", "Nothing is missing.")

@@ -25,7 +25,7 @@ Load = Callable[[ByteSource, str, ReadOptions], Dataset]
 
 
 class _Left:
-    """What the files read so far have left of the limits, which hold for an archive as a whole."""
+    """The limits that remain after the files read so far: they hold for an archive as a whole."""
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits

@@ -1,4 +1,4 @@
-"""What the processes of a group do together; all of them call it in the same order. process_group.py starts them."""
+"""Collective operations: all processes of a group call them in the same order. process_group.py starts a group."""
 
 from __future__ import annotations
 
