@@ -96,7 +96,7 @@ class JobFolder:
             ) from error
 
     def status(self) -> Status:
-        """What status.json says; a damaged file reads as interrupted."""
+        """The job's status from status.json; a damaged file reads as interrupted."""
         try:
             return _read(Status, self.path / "status.json")
         except (FileNotFoundError, ValueError):

@@ -72,7 +72,7 @@ class Failure(Record):
 
 
 class EventBatch(NamedTuple):
-    """What `Runner.events` returns.
+    """The result of `Runner.events`.
 
     position: pass it as `after` next time. reset: `events` starts from the beginning, so it replaces the events you
     have; otherwise append them.

@@ -83,7 +83,7 @@ class Scheduler:
         return sorted(found)
 
     def unfinished(self) -> list[Unfinished]:
-        """What `reconcile` returns. Raises Busy while another runner holds the lock."""
+        """The result of `reconcile`. Raises Busy while another runner holds the lock."""
         with self.locked(timeout=0):
             return self.reconcile()
 

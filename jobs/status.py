@@ -1,4 +1,4 @@
-"""What job.json and status.json in a job's folder hold."""
+"""The contents of job.json and status.json in a job's folder."""
 
 from __future__ import annotations
 

@@ -77,7 +77,7 @@ def _questions(checked: CheckedDataset) -> list[str]:
 
 
 def warnings(report: Report) -> list[str]:
-    """What the checks warn of, each kind of problem in one line."""
+    """The warnings of the checks, each kind of problem in one line."""
     about_rows = Counter(p.kind for p in report.problems if p.row and p.severity == "warning")
     return [
         *(f"warning: {p.message}" for p in report.problems if not p.row),

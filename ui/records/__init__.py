@@ -1,1 +1,1 @@
-"""What the services return to the page and the command line: records to show, with no behaviour of their own."""
+"""Records that the services return for the page and the command line to show, with no behaviour of their own."""

@@ -1,4 +1,4 @@
-"""What the services say about datasets: importing, checking, previewing and editing them."""
+"""Records about datasets: importing, checking, previewing and editing them."""
 
 from __future__ import annotations
 

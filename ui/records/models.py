@@ -1,4 +1,4 @@
-"""What the services say about models and the access token."""
+"""Records about models and the access token."""
 
 from __future__ import annotations
 

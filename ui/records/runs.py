@@ -1,4 +1,4 @@
-"""What the services say about training runs: their plan, their curve and losses, and the list of them."""
+"""Records about training runs: their plan, their curve and losses, and the list of them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from jobs.records import Job, State
 
 @dataclass(frozen=True)
 class Plan:
-    """What a training run would do. Memory in MiB; seconds as (from, to), None when unknown.
+    """The plan of a training run. Memory in MiB; seconds as (from, to), None when unknown.
 
     validation_rows: evaluated during training. set_aside: those, and the rows that only judge. proves: what the rows
     that judge can prove. chooses: the best of the evaluations decides which step is saved. memory_mib is the larger
@@ -113,7 +113,7 @@ class Losses:
 
 @dataclass(frozen=True)
 class Shortening:
-    """What a run with at most max_length tokens per example would do: see `backend.runs.truncate.TruncatedRun`."""
+    """The effect of at most max_length tokens per example on a run: see `backend.runs.truncate.TruncatedRun`."""
 
     max_length: int
     examples: int
@@ -124,7 +124,7 @@ class Shortening:
 
 @dataclass(frozen=True)
 class RunInfo:
-    """What identifies a run: its name, its base model, its dataset with the number of training examples, and its
+    """The identity of a run: its name, its base model, its dataset with the number of training examples, and its
     place among the versions of its model. descent: None for the first version. ended: 0 until it has."""
 
     id: str

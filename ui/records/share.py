@@ -1,4 +1,4 @@
-"""What the services say about a model on its way out: exports, uploads and endpoints."""
+"""Records about sharing a model: exports, uploads and endpoints."""
 
 from __future__ import annotations
 
@@ -69,8 +69,8 @@ class ExportStatus:
 
 @dataclass(frozen=True)
 class HubUpload:
-    """What would be uploaded to Hugging Face, and where: the size of each file (MiB), and the small files that are
-    written for it. instruction: of the examples, which the card quotes; "" for none. card: Markdown.
+    """An upload to Hugging Face before it starts: the size of each file (MiB), and the small files that are written
+    for it. instruction: of the examples, which the card quotes; "" for none. card: Markdown.
 
     mark: differs with anything of this, and with the content of the files; consent names it.
     """

@@ -67,7 +67,7 @@ class AdviceService:
         return self.recommended.get(tuple(inputs.items()), lambda: recommend(**inputs))
 
     def _inputs(self, task: str, data_id: str, model_id: str = "") -> dict[str, Any]:
-        """What a recommendation depends on."""
+        """The inputs of a recommendation."""
         return {
             "hardware": self._models.hardware(),
             "task": _task(task),

@@ -19,7 +19,7 @@ from ui.services.opponents import ChatTarget
 
 
 class Loading(NamedTuple):
-    """What happens before the first word of an answer, such as "Loading the model"."""
+    """A phase before the first word of an answer, such as "Loading the model"."""
 
     phase: str
 
@@ -191,7 +191,7 @@ class ChatSession:
         }
 
     def engine(self, run_id: str) -> str:
-        """What answers for this run: "llama.cpp, 8-bit", or two such; "" when another chat, or none, is open."""
+        """The engine of this run's chat: "llama.cpp, 8-bit", or two such; "" when another chat, or none, is open."""
         if run_id != self._run_id:
             return ""
         return " and ".join(filter(None, dict.fromkeys(chat.engine for chat in list(self._loaded))))

@@ -25,7 +25,7 @@ _states: WeakKeyDictionary[CheckedDataset, DatasetState] = WeakKeyDictionary()
 
 
 def dataset_state(checked: CheckedDataset) -> DatasetState:
-    """What the page shows of a checked dataset; computed once, because a tab asks several times."""
+    """A checked dataset as the page shows it; computed once, because a tab asks several times."""
     if (state := _states.get(checked)) is None:
         state = _states[checked] = _dataset_state(checked)
     return state
@@ -98,7 +98,7 @@ def has_pairs(checked: CheckedDataset) -> bool:
 
 
 def provable(checked: CheckedDataset, split: Split) -> str:
-    """What the rows that judge can prove, before anything is trained; "" where answers are not right or wrong."""
+    """The smallest gain that the held-out rows can prove, in words; "" where answers are not right or wrong."""
     judging = held_out_conversations(checked, split)
     items, rows = items_from(judging), checked.rows
     learned = [rows[i].messages[-1] for i in split.train[:_ENOUGH] if rows[i].messages]

@@ -104,7 +104,7 @@ class DatasetService:
         return rows[0].row if rows else 1
 
     def sha256(self, data_id: str) -> str:
-        """What stands for the dataset's examples: see `Source.sha256`."""
+        """The fingerprint of the dataset's examples: see `Source.sha256`."""
         return self._store.original(data_id).source.sha256
 
     def delete(self, data_id: str) -> None:
@@ -179,7 +179,7 @@ class DatasetService:
         return files
 
     def written_files(self, choice: Choice) -> DatasetFiles | None:
-        """What `write_files` wrote, unless the fixes have changed since."""
+        """The files that `write_files` wrote; None if there are none or the fixes have changed since."""
         about, files = self._files.get(choice.data_id, (None, None))
         return files if files and about == self._store.info.read(choice.data_id) else None
 

@@ -80,7 +80,7 @@ def sizes(model: Path, adapter: Path) -> dict[str, tuple[float, float]]:
 
 
 def needs(model: Path) -> str:
-    """What exporting a model trained from the one in the folder `model` takes, computed from its files."""
+    """The disk space and memory for exporting a model trained from the one in `model`, computed from its files."""
     if not any(model.glob("*.safetensors")):
         return NO_BASE
     whole = fmt.size(_size(model, "*.safetensors"))

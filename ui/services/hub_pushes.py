@@ -42,8 +42,7 @@ class HubPushService:
         return [form for form in hub_push.FORMS if self._export(run_id, form)]
 
     def offer(self, run_id: str, form: Form, repo: str, *, private: bool = True) -> HubUpload:
-        """What would be uploaded where. Raises BadSetting for an impossible name, RunProblem before the export is
-        made."""
+        """The upload to confirm. Raises BadSetting for an impossible name, RunProblem before the export is made."""
         repo, found = hub_push.check_repo(repo), self._files(run_id, form)
         card, instruction = self._card(run_id, form), self._results.instruction(run_id)
         files = {name: file.stat() for name, file in found.items()}

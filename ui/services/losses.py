@@ -55,7 +55,7 @@ def as_json(losses: Losses) -> dict[str, Any]:
 
 
 def legend(validated: bool) -> str:
-    """What the curves show. validated: whether there is a validation loss."""
+    """The legend of the curves. validated: whether there is a validation loss."""
     training = "Training loss: on the examples it learns from (each step pale, the median as a line)"
     if not validated:
         return f"{training}."

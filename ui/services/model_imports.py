@@ -54,7 +54,7 @@ class ModelImportService:
             )
 
     def _base_note(self, spec: RunSpec, run_folder: Path) -> str:
-        """What the person should know about the base model here, "" for nothing."""
+        """A note on the base model on this computer, "" if none is needed."""
         if not local.is_ready(self._workspace, spec.model.id):
             return "" if spec.model.id == bundled.MODEL_ID else _how_to_get(spec.model.id)
         try:

@@ -161,7 +161,7 @@ class ModelService:
         return found
 
     def target_model(self, model_id: str) -> TargetModel | None:
-        """What the dataset checks need of the model; None when it is not here yet."""
+        """The model as the dataset checks use it; None when it is not here yet."""
         tokenizer = self.tokenizer(model_id)
         return TargetModel(tokenizer, self.entry(model_id).languages) if tokenizer else None
 

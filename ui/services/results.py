@@ -31,7 +31,7 @@ _MAX_READY = 3  # models offered to try
 
 
 class ResultService:
-    """What the runs of a workspace learned."""
+    """The trained models of a workspace: the chat with them, and their exports."""
 
     def __init__(self, workspace: Workspace, runner: Runner, runs: RunService, chat: ChatSession) -> None:
         self._exports, self._runner, self._runs, self._chat = workspace.exports, runner, runs, chat

@@ -71,7 +71,7 @@ class RetryService:
         return spec.model_copy(update={"descent": spec.descent.model_copy(update={"version": number})})
 
     def shortening(self, run_id: str) -> Shortening | None:
-        """What shorter examples would mean for a run that ran out of memory.
+        """The effect of shorter examples on a run that ran out of memory.
 
         None when they can't help: it ended for another reason, they were tried, or no example would be left.
         """

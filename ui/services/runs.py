@@ -133,7 +133,7 @@ class RunService:
         return self.queue_position(run_id) * longest if math.isfinite(longest) else None
 
     def gpu_time(self) -> GpuTime | None:
-        """What this visitor used of the GPU; None where trainings don't run in calls of one."""
+        """The GPU time of this visitor; None where training does not run in GPU calls."""
         return self._gpu.time() if self._gpu else None
 
     def folder(self, run_id: str) -> Path:
@@ -221,7 +221,7 @@ class RunService:
         return losses.compute(job, curve, chooses)
 
     def verdict(self, run_id: str) -> Verdict | None:
-        """What the curve says about the run; None while it says nothing yet."""
+        """The verdict on the run from its curve; None while there is none yet."""
         curve, spec = self.curve(run_id), self.spec(run_id)
         return diagnose.diagnose(curve.steps, curve.evals, spec.settings, self._expected_speed(run_id, spec))
 

@@ -1,4 +1,4 @@
-"""What this browser has selected. The browser stores it, so each value is checked before it is used."""
+"""The selection in this browser, which stores it; so each value is checked before it is used."""
 
 from __future__ import annotations
 

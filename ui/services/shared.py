@@ -1,4 +1,4 @@
-"""What the visitors of a demo share: the machine with its models, one queue, and the seats for chats."""
+"""Resources that the visitors of a demo share: the machine with its models, one queue, and the seats for chats."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a training run would do, computed before it starts: steps, memory, time, and what blocks it."""
+"""The plan of a training run, computed before it starts: steps, memory, time, and what blocks it."""
 
 from __future__ import annotations
 

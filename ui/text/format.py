@@ -144,7 +144,7 @@ def moment(time: float) -> str:
 
 
 def version(number: int, one_of_several: bool = False) -> str:
-    """What follows the name of a model: ", version 2"; "" for a first version, except as `one_of_several`."""
+    """The suffix of a model's name: ", version 2"; "" for a first version, except as `one_of_several`."""
     return f", version {number}" if number > 1 or one_of_several else ""
 
 

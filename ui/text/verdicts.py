@@ -56,7 +56,7 @@ _FACTS = {
 
 
 def provable(judging: int) -> str:
-    """What so many answers can prove, before anything is trained; "" where the split says that they are too few."""
+    """The smallest gain that so many answers can prove, in words; "" where the split says that they are too few."""
     least = least_provable_gain(judging)
     if least is None:
         return ""
@@ -138,7 +138,7 @@ def blind_test(ended: Outcome) -> str:
 
 
 def forgetting(report: Mapping[str, Any]) -> str:
-    """What is left of what the base model knows about other things."""
+    """How much general knowledge of the base model is left, in words."""
     found = report["general"]
     if not found["base_right"]:
         return "The base model answers none of our general questions correctly, so there was nothing to forget."

@@ -1,8 +1,8 @@
-"""What an open page has chosen is held by its browser, not by the server (static/js/store.js).
+"""The choices made on an open page are held by its browser, not by the server (static/js/store.js).
 
-The browser fills it in the moment an event leaves, so a handler sees what the person sees. A handler answers with the
-fields that change; the browser applies them one by one, so two answers that cross never undo each other. A `gr.State`
-would keep a connection open for every page, and a browser has six of them for all its pages here.
+The browser fills them in the moment an event leaves, so a handler sees what the person sees. A handler answers with
+the fields that change; the browser applies them one by one, so two answers that cross never undo each other. A
+`gr.State` would keep a connection open for every page, and a browser has six of them for all its pages here.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class BrowserState:
         return fields
 
     def inputs(self, choice: Choice, **values: Any) -> Inputs:
-        """What a browser with this choice sends. values: of `talk`, `table` and `open_tab`."""
+        """The inputs that a browser with this choice sends. values: of `talk`, `table` and `open_tab`."""
         named = {getattr(self, name): value for name, value in values.items()}
         return {self._choice: asdict(choice), self.talk: None, self.table: None, self.open_tab: None, **named}
 

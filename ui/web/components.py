@@ -16,7 +16,7 @@ from ui.web.browser_state import Updates
 
 
 class Tab(Protocol):
-    """What the page needs of a tab, a dataclass of its components."""
+    """The interface that the page needs from a tab, a dataclass of its components."""
 
     line: gr.HTML  # where the person is and what comes next
 

@@ -37,7 +37,7 @@ def demo_page(
 
 
 class QueuedEvents:
-    """What the gate needs to know about gradio's queue (gradio 6.31)."""
+    """The gate's view of gradio's queue (gradio 6.31)."""
 
     def __init__(self, blocks: gr.Blocks) -> None:
         self._blocks = blocks

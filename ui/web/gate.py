@@ -1,4 +1,4 @@
-"""What a visitor of a shared demo may reach: only their own files, events and uploads, by any URL.
+"""Limits each visitor of a shared demo to their own files, events and uploads, by any URL.
 
 Every request of gradio's that the page needs is listed here; all others are refused. The visitor is added to the
 page's own session names before gradio sees them, so that another visitor's session can't be named.
@@ -50,7 +50,7 @@ class Events(Protocol):
 
 @dataclass(frozen=True)
 class Door:
-    """What the gate needs to know.
+    """The configuration of the gate.
 
     uploads: gradio's folder for uploaded files.
     https: whether the page is reached by https, as on a Space, where a page of huggingface.co frames it. accounts:

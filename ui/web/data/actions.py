@@ -1,4 +1,4 @@
-"""What each button of Data does."""
+"""The actions of the buttons on Data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a person can change in the examples, as HTML: an example's form, its buttons, and the instruction of all."""
+"""Editing the examples, as HTML: an example's form, its buttons, and the instruction of all."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SAVED = "Your file stays as it is. Each change can be undone."
 
 
 def buttons(data: DatasetState) -> Markup:
-    """What can be done with the example that is shown, and with the last edit."""
+    """The buttons for the example that is shown, and for the last edit."""
     acts = [
         components.button("Edit", "edit-row", label="Edit this example"),
         components.button("Delete", "delete-row", label="Delete this example"),

@@ -1,4 +1,4 @@
-"""What the model will learn: one example as bubbles and as tokens, found by its number or by a word in it."""
+"""The preview of the training data: one example as bubbles and as tokens, found by its number or by a word in it."""
 
 from __future__ import annotations
 

@@ -137,7 +137,7 @@ def tested(data: DatasetState) -> Markup:
 
 
 def templates() -> Markup:
-    """What a table of examples needs, and files to fill in."""
+    """The columns that a table of examples needs, and templates to fill in."""
     links = components.join(
         components.inline_file((TEMPLATES / name).read_bytes(), name, words)
         for name, words in (("examples.xlsx", "Template for Excel"), ("examples.csv", "Template as CSV"))

@@ -125,7 +125,7 @@ def checklist(lines: Iterable[tuple[bool | None, str]]) -> Markup:
 
 
 def steps(lines: Iterable[str]) -> Markup:
-    """What to do, in numbered sentences."""
+    """Numbered instructions."""
     return Markup('<ol class="steps">{}</ol>').format(join(Markup("<li>{}</li>").format(line) for line in lines))
 
 
@@ -144,7 +144,7 @@ def progress(percent: int | None, label: str) -> Markup:
 
 
 def memory_bar(parts: Sequence[tuple[str, float]], have: float, label: str) -> Markup:
-    """What something needs, by part (name, amount), against what the computer has, with a key. All in one unit."""
+    """A bar of amounts needed, by part (name, amount), against what the computer has, with a key. All in one unit."""
     need = sum(amount for _, amount in parts)
     whole = max(have, need, 1e-9)
     pieces = (

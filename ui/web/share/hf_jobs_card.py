@@ -103,7 +103,7 @@ def build(app: App, state: BrowserState) -> HfJobsCard:
 
     @handler
     def chosen(inputs: Inputs) -> Any:
-        """Another computer or other hours make a new offer, which needs a new agreement."""
+        """A changed choice withdraws the agreement: the person must agree to the new offer."""
         if not inputs[computer]:
             return gr.skip()
         return {**card.offered(state.choice(inputs), inputs[computer], inputs[hours], False), agreed: False}

@@ -123,7 +123,7 @@ def build(app: App, state: BrowserState) -> HubCard:
 
     @handler
     def changed(_: Inputs) -> Updates:
-        """Another choice needs another look and a new agreement."""
+        """A changed choice withdraws the agreement: the person must look and agree again."""
         return card._without_offer()
 
     @handler

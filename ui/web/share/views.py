@@ -79,7 +79,7 @@ NOT_OFFERED = (
 
 
 def types_note(can_make_all: bool) -> str:
-    """What to know about the types. can_make_all: llama-cpp-python is here."""
+    """A note on the types. can_make_all: llama-cpp-python is here."""
     if can_make_all:
         return "All are made in one go. Each is compared with the 16-bit model."
     return (
@@ -116,7 +116,7 @@ def _export(line: ExportStatus, instruction: str) -> Markup:
 
 
 def _sizes(sizes: Sequence[GgufSize]) -> Markup:
-    """What each GGUF file takes and what it lost, and which one to use."""
+    """The size and the loss of each GGUF file, and which one to use."""
     return components.rows(
         (f"{one.kind} (recommended)" if one.recommended else one.kind, *_size(one)) for one in sizes
     )
@@ -164,7 +164,7 @@ def _guides(line: ExportStatus, instruction: str) -> Markup:
 
 
 def _checksums(files: Sequence[ExportFile]) -> Markup:
-    """What a downloaded file is compared with, where in doubt."""
+    """The checksums of the files, to verify a download with."""
     text = "".join(f"{file.sha256}  {file.name}\n" for file in files if file.sha256)
     return components.fold("Checksums (SHA-256)", components.code(text)) if text else components.EMPTY
 

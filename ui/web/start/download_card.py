@@ -98,7 +98,7 @@ def access(model: Entry, has: TokenStatus) -> Markup:
 
 
 def _other_token(has: TokenStatus) -> Markup:
-    """What a person can do about the token: delete one that we store, or use another instead of a login's."""
+    """The actions for the token: delete one that we store, or use another instead of a login's."""
     if has.source == "login":
         return components.fold("Use another token", _paste(has), key="token")
     if has.source not in ("memory", "keyring"):

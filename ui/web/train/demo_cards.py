@@ -1,4 +1,4 @@
-"""What only a shared demo shows on Train: the GPU time of a visitor, and a recorded training.
+"""Cards that only a shared demo shows on Train: the GPU time of a visitor, and a recorded training.
 
 static/recorded_run.jsonl is the record of a training on the sample by `./start.sh train`: its first line is the job,
 the others are those of its events.jsonl.

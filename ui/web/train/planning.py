@@ -105,7 +105,7 @@ class Planning:
         return card, name, "" if choice.from_base or not why_not else f"{why_not} Or start from the base model again."
 
     def _first(self) -> str:
-        """What is trained before a run that begins now."""
+        """The runs that are trained before one that begins now, in words; "" if there are none."""
         first = [name for _, name in self._before()]
         if len(first) > 1:
             return f"{len(first)} other runs go first, one at a time."

@@ -181,7 +181,7 @@ def retry_button(change: Mapping[str, Any] | None, do: str) -> Markup:
 
 
 def what_follows(watched: Watched) -> str:
-    """What the buttons below the status do."""
+    """The effect of the buttons below the status, in words."""
     if watched.job.state.can_resume:
         return "“Continue training” resumes where it stopped, up to the planned number of passes."
     if not watched.can_stop:

@@ -1,4 +1,4 @@
-"""The second half of Train: a run while it goes on, how it ended, and what can follow it."""
+"""The second half of Train: a run in progress, how it ended, and the next steps."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ TOGETHER = ("num_processes", "sharding")  # shown with several GPUs
 
 
 def goal() -> gr.Radio:
-    """What to learn from preference pairs; shown with the plan."""
+    """The choice of what to learn from preference pairs; shown with the plan."""
     words = SETTINGS["trainer"]
     return gr.Radio(CHOICES["trainer"], value="sft", label=words.label, info=words.says, elem_id="set-trainer")
 

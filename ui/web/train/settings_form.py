@@ -31,7 +31,7 @@ class SettingsForm:
 
     @property
     def outputs(self) -> list[Any]:
-        """What the server fills; the browser fills the rest of the fields."""
+        """The components that the server fills; the browser fills the other fields."""
         return [self.answer, *(self.fields[name] for name in settings_fields.TOGETHER)]
 
     def recommended(self, choice: Choice) -> Any:

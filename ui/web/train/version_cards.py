@@ -14,7 +14,7 @@ EPOCHS = 3  # offered for more training
 
 
 def after(number: int, state: State = State.COMPLETED) -> Markup:
-    """What can follow a trained model. number: of its next version. state: of its training, which is continued first
+    """Ways to train a model further. number: of its next version. state: of its training, which is continued first
     where that is possible, before more passes are offered."""
     again = Markup("<li><div><strong>{}</strong>{}</div>{}</li>").format(
         "Train the next version",

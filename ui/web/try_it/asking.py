@@ -48,7 +48,7 @@ class _Redraws:
 
 @dataclass
 class Asking:
-    """What the question box and the conversation do.
+    """The behaviour of the question box and the conversation.
 
     mode: ALONE or CONVERSATION. document: a file to ask about. shown: the conversation. show: the whole tab, whose
     components are `outputs`.

@@ -96,8 +96,8 @@ def build(app: App, state: BrowserState, evaluation: EvaluationCard) -> BlindCar
 
 
 def before(systems: Sequence[str], others: Sequence[Opponent] = ()) -> Markup:
-    """What a blind test is, and the two to choose. systems: those that answered the questions. others: the runs that
-    were chosen to compare with."""
+    """The card before a blind test, with the two to choose. systems: those that answered the questions. others: the
+    runs that were chosen to compare with."""
     if not systems:
         return components.card(TITLE, components.text(NO_ANSWERS, "small"), lead=LEAD)
     return components.card(TITLE, components.text(SEEN, "small"), _start(systems, others, "Start"), lead=LEAD)

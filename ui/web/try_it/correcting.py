@@ -66,7 +66,7 @@ def correct_reported(app: App, run_id: str, report: Mapping[str, Any], action: s
 
 
 def added(correction: Correction) -> Markup:
-    """What became of a corrected answer."""
+    """The confirmation that a corrected answer was added, and where."""
     where = f"It is example {correction.row} of {correction.data_name}."
     if correction.restored:
         where += " The other examples are back as well."

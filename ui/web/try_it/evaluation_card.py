@@ -157,7 +157,7 @@ def build(app: App, state: BrowserState) -> EvaluationCard:
 
 
 def before(examples: int) -> Markup:
-    """What checking a model does. examples: how many there are, 0 where that is not known."""
+    """The card before a model is checked. examples: how many there are, 0 where that is not known."""
     many = f"the {fmt.count(examples, 'example')}" if examples else "the examples"
     checks = f"This tries your model and the base model on {many} that were set aside, and scores both"
     return components.card(TITLE, lead=f"{checks}. (evaluation on held-out examples)")

@@ -105,8 +105,8 @@ def build(app: App, state: BrowserState, place: str) -> PromptCard:
 
 
 def before(questions: int, problem: Markup = components.EMPTY, seconds: tuple[float, float] | None = None) -> Markup:
-    """What trying prompts does. questions: how many there are, 0 where that is not known. seconds: the least and the
-    most that it takes, None where that is not known."""
+    """The card before prompts are tried. questions: how many there are, 0 where that is not known. seconds: the least
+    and the most that it takes, None where that is not known."""
     many = f"the {fmt.count(questions, 'question')}" if questions else "the questions"
     lead = (
         f"You may not need any training. The base model answers {many} of the examples that are set aside: as it is, "

@@ -49,7 +49,7 @@ class Turn:
             self.finish[pane] = finish
 
     def add_part(self, part: Part) -> None:
-        """What happened next while both models answer a document."""
+        """Apply the next part while both models answer a question about a document."""
         match part:
             case Loading():
                 self.loading = part.phase
@@ -100,7 +100,7 @@ def _turn(value: object) -> Turn | None:
 def messages(
     pane: str, before: Sequence[Turn], turn: Turn, instruction: str, history: Sequence[Mapping[str, Any]] = ()
 ) -> list[dict[str, Any]]:
-    """What the model in `pane` reads: the instruction, the conversation so far and the new question.
+    """The messages that the model in `pane` reads: the instruction, the conversation so far and the new question.
 
     history: what precedes the question in its example, for one that is asked by itself.
     """

@@ -58,7 +58,7 @@ def systems(report: Mapping[str, Any]) -> Markup:
 
 
 def _phrases(report: Mapping[str, Any]) -> Markup:
-    """How often the person's own phrases stand in the answers of the trained model."""
+    """How often the person's own phrases occur in the trained model's answers."""
     phrases = report["systems"]["tuned"].get("phrases")
     if not phrases:
         return components.EMPTY
@@ -69,7 +69,7 @@ def _phrases(report: Mapping[str, Any]) -> Markup:
 
 
 def _forgetting(report: Mapping[str, Any]) -> Markup:
-    """What it still knows of other things, with the questions that it lost."""
+    """How much general knowledge is left, with the questions that the model lost."""
     words = verdicts.forgetting(report)
     lost = report["general"]["lost"]
     said = components.alert("warn", words) if report["general"]["dropped"] else components.text(words, "small")
