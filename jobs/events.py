@@ -20,7 +20,7 @@ _SECONDS_BETWEEN_SYNCS = 1.0
 
 
 class EventLog:
-    """For writing, by the process that holds the job's lock. Methods raise OSError."""
+    """Writes events.jsonl, in the process that holds the job's lock. Methods raise OSError."""
 
     def __init__(self, path: Path, attempt: int) -> None:
         self._attempt = attempt

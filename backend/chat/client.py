@@ -73,7 +73,7 @@ class Chat:
     def opening(
         self, model_path: Path | None = None, adapter_path: Path | None = None, *, gguf: Path | None = None
     ) -> Iterator[Phase]:
-        """Like `open`, as the phases it goes through; none if the model is open already."""
+        """Like `open`, but yields its phases; none if the model is open already."""
         paths = {"model": model_path, "adapter": adapter_path, "gguf": gguf}
         given = {name: str(path) for name, path in paths.items() if path}
         with self._busy:

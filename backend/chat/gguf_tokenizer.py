@@ -34,7 +34,7 @@ class Vocabulary(Protocol):
     def encode(self, text: str) -> list[int]: ...
 
     def decode(self, ids: Sequence[int]) -> str:
-        """Without control tokens, with U+FFFD for an incomplete character."""
+        """The text without control tokens, with U+FFFD for an incomplete character."""
         ...
 
 

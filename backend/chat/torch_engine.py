@@ -245,7 +245,7 @@ def _load_fastest(folder: Path) -> Any:
 
 
 def _seconds_per_token(model: Any) -> float:
-    """The fastest of three steps, which other work on the machine disturbs least."""
+    """Seconds for the fastest of three one-token steps, which other work on the machine disturbs least."""
     _, cache = _step(model, [0] * 8, None)
     times = []
     for _ in range(3):

@@ -115,7 +115,7 @@ class XllamaEngine:
             self._open = None
 
     def _attach(self, adapter: Path) -> dict[str, Any]:
-        """From now on the tuned pane answers with the adapter. Returns the check that the base is unchanged."""
+        """Let the tuned pane answer with the adapter from now on. Returns the check that the base is unchanged."""
         probe = self.prompt_ids(PROBE)
         before = _probabilities(self.server(1).next(probe, 0, likeliest=_COMPARED))
         self.close()
@@ -174,7 +174,7 @@ class XllamaEngine:
         return -sum(log_p for log_p, _ in self._known(pane, ids, labels))
 
     def _known(self, pane: str, ids: Sequence[int], labels: Sequence[int]) -> list[tuple[float, int]]:
-        """For each label its log-probability after the ids before it, and the likeliest token there."""
+        """The log-probability of each label after the ids before it, and the likeliest token there."""
         self._held.pop(pane, None)
         server, found = self.server(tokens=max(len(ids), self.context_length)), list[tuple[float, int]]()
         for at, label in enumerate(labels):
@@ -213,7 +213,7 @@ class XllamaEngine:
             return [one.result() for one in asked]
 
     def _server_for(self, slots: int, tokens: int) -> LlamaServer:
-        """With as many slots as memory allows, `slots` at most. Raises ChatFailed if not even one fits."""
+        """The server with as many slots as memory allows, `slots` at most. Raises ChatFailed if not even one fits."""
         while True:
             try:
                 return self.server(slots, tokens)

@@ -57,7 +57,7 @@ class CheckedDataset:
 
     @cached_property
     def split(self) -> Split:
-        """The split by the default fraction and seed."""
+        """The split with the default fraction and seed."""
         return self.split_at(FRACTION, 0)
 
     def split_at(self, fraction: float, seed: int, roles: Roles = NO_ROLES) -> Split:

@@ -41,7 +41,7 @@ class DatasetInfo:
         return (refused == "all" or problem.row in refused) and not self.is_accepted(problem)
 
     def accept(self, kind: str, rows: RowChoice) -> DatasetInfo:
-        """With the fix of `kind` accepted for more rows; "all" keeps single refused rows refused."""
+        """A copy with the fix of `kind` accepted for more rows; "all" keeps single refused rows refused."""
         accepted = _with(self.accepted, kind, rows)
         if kind in SYSTEM_FIXES:  # they exclude each other
             accepted = {k: v for k, v in accepted.items() if k == kind or k not in SYSTEM_FIXES}
@@ -50,11 +50,11 @@ class DatasetInfo:
         return replace(self, accepted=accepted, refused=refused)
 
     def refuse(self, kind: str, rows: RowChoice) -> DatasetInfo:
-        """With the fix of `kind` refused for more rows."""
+        """A copy with the fix of `kind` refused for more rows."""
         return replace(self, refused=_with(self.refused, kind, rows), accepted=_without(self.accepted, kind, rows))
 
     def undo(self, kind: str) -> DatasetInfo:
-        """With neither an accepted nor a refused fix of `kind`."""
+        """A copy with neither an accepted nor a refused fix of `kind`."""
         return replace(
             self, accepted=_without(self.accepted, kind, "all"), refused=_without(self.refused, kind, "all")
         )

@@ -70,5 +70,5 @@ def load_validation(path: Path, name: str, options: Options, limits: Limits = US
 
 
 def options_key(options: Options) -> str:
-    """The same for equal options."""
+    """A key that is the same for equal options."""
     return json.dumps(options, sort_keys=True)

@@ -29,7 +29,7 @@ def eager(tape: Tape, q: Tensor, k: Tensor, v: Tensor, groups: int, batch: int, 
 
 
 def fused(tape: Tape, q: Tensor, k: Tensor, v: Tensor, groups: int, flash: bool) -> Tensor:
-    """Without score matrices: the memory-efficient kernel of `sdpa`, or FlashAttention-2 (which supports groups)."""
+    """Attention without score matrices: `sdpa`'s memory-efficient kernel or FlashAttention-2 (it supports groups)."""
     if groups > 1 and not flash:
         k, v = repeat(tape, k, groups), repeat(tape, v, groups)
     out = tape.new(q.count, q.width)

@@ -129,13 +129,13 @@ class BlindTest(Record):
         return found.count(0), found.count(1)
 
     def voted(self, at: int, vote: Vote) -> BlindTest:
-        """With a vote on the question with this number; unchanged if that is not the current one."""
+        """The test with a vote on the question with this number; unchanged if that is not the current one."""
         if self.has_ended or at != len(self.votes) + 1:
             return self
         return self.model_copy(update={"votes": (*self.votes, vote)})
 
     def undone(self, at: int) -> BlindTest:
-        """Without the last vote; unchanged if `at` is not the current question, and once the names are known."""
+        """The test without the last vote; unchanged if `at` is not the current question, or the names are known."""
         if self.has_ended or at != len(self.votes) + 1:
             return self
         return self.model_copy(update={"votes": self.votes[:-1]})
@@ -176,7 +176,7 @@ class BlindTest(Record):
 
 
 def with_other(answers: Sequence[Mapping[str, Any]], others: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Those of `answers`, of a run's report, whose question also judged another run, each with that run's answer.
+    """The entries of a report's `answers` whose question also judged another run, each with that run's answer.
 
     others: the answers of the other run's report. Neither run has learned from a question that judged it. A question
     that was asked twice is left out, since a report does not tell which of two conversations it stands in.

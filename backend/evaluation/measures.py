@@ -117,7 +117,7 @@ def chrf(expected: str, answer: str) -> float:
 
 
 def confusion(pairs: Sequence[tuple[str, str]], labels: Sequence[str]) -> dict[str, dict[str, int]]:
-    """For each expected label how often each label was answered; what is no label counts as NO_LABEL."""
+    """How often each label was answered, by expected label; an answer that is no label counts as NO_LABEL."""
     table: dict[str, dict[str, int]] = {}
     for expected, answer in pairs:
         given = normalize(answer)

@@ -50,7 +50,7 @@ def next_step(report: Mapping[str, Any], measure: Measure) -> dict[str, str]:
 
 
 def _is_right_already(base: Mapping[str, Any], measure: Measure) -> bool:
-    """Whether the base model answers nearly all, which a few right answers do not show."""
+    """Whether the base model surely answers nearly all questions correctly; a few right answers do not show that."""
     judged = not measure.graded and measure.name != "preference"
     return judged and base["score"] >= _GOOD and base["interval"][0] >= _SURELY
 

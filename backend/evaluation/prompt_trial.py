@@ -98,7 +98,7 @@ def try_prompts(asking: Asking, facts: Facts | None = None) -> dict[str, System]
 
 
 def trial_report(asking: Asking, systems: Mapping[str, System]) -> dict[str, Any]:
-    """All that `evaluate --data --json` prints. best: the system with the highest score."""
+    """The report that `evaluate --data --json` prints. best: the system with the highest score."""
     scores = {name: system.scores for name, system in systems.items()}
     graded = asking.measure.graded
     comparisons = [compare(name, BASE, scores, asking.clusters, graded=graded) for name in systems if name != BASE]

@@ -75,7 +75,7 @@ def with_instruction(item: Item, instruction: str) -> Conversation:
 
 
 def without_system(conversation: Sequence[Mapping[str, Any]]) -> Conversation:
-    """The same for a template that knows no system message: its text goes before the first question."""
+    """The conversation for a template that knows no system message: its text goes before the first question."""
     system = "\n\n".join(content(dict(m)) for m in conversation if m["role"] == "system")
     rest = [dict(m) for m in conversation if m["role"] != "system"]
     if system and rest:

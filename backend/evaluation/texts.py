@@ -144,7 +144,7 @@ def _perplexity(nats: float) -> float:
 
 
 def _clusters(texts: Sequence[str]) -> list[int]:
-    """The same number for texts that are the same, or almost."""
+    """The cluster of each text: one number for texts that are the same, or almost."""
     rows = [Row(line=i + 1, row=i + 1, text=text) for i, text in enumerate(texts)]
     cluster = {row: row for row in range(len(rows))}
     for group in duplicates.find(rows).together:

@@ -132,5 +132,5 @@ def refusal(why: str) -> BadInput:
 
 
 def refuse(why: str) -> NoReturn:
-    """Raises that error."""
+    """Raises the error of `refusal`."""
     raise refusal(why)

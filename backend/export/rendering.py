@@ -85,7 +85,7 @@ def _render_here(request: Path) -> None:
 
 
 def _ask(address: str, key: str, messages: Any) -> str:
-    """The text, or why the server has none, which then differs from what is expected."""
+    """The rendered text, or the server's error message, which differs from the expected text."""
     headers = {"Authorization": f"Bearer {key}"}
     with httpx.Client(trust_env=False, timeout=60) as client:  # no proxy
         reply = client.post(f"{address}/apply-template", json={"messages": messages}, headers=headers)

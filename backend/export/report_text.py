@@ -24,5 +24,5 @@ def _answer(number: int, one: Mapping[str, Any]) -> str:
 
 
 def _quoted(words: str) -> str:
-    """As a block of code, whatever it contains."""
+    """The words as a block of code, whatever they contain."""
     return "\n".join(f"    {line}" for line in words.splitlines() or [""])

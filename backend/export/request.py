@@ -221,12 +221,12 @@ def _shortened(row: TokenRow) -> dict[str, list[int]]:
 
 
 def merged_disk(model: Path) -> int:
-    """Bytes while a merged model is made: a folder and its zip file, in float32 where 16 bits lose too much."""
+    """Bytes of disk to make a merged model: a folder and its zip file, in float32 where 16 bits lose too much."""
     return model_folder.weight_bytes(model) * 4 + 50 * MIB
 
 
 def gguf_disk(model: Path, kinds: Iterable[str]) -> int:
-    """Bytes while GGUF files are made: the merged model, the F16 file, the others, and what comparing them takes."""
+    """Bytes of disk to make GGUF files: the merged model, the F16 file, the others, and the comparison."""
     files = sum(sizes.size(model, kind) for kind in {"F16", *kinds})
     compared = divergence.disk_needed(export_checks.ROWS, sizes.vocabulary(model))
     return 2 * model_folder.weight_bytes(model) + files + compared + 50 * MIB

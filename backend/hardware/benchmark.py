@@ -46,8 +46,8 @@ _SHAPES = {"cpu": (_ROWS, 576, 1536), "cuda": (4096, 4096, 4096), "mps": (2048, 
 
 
 class _Efficiency(NamedTuple):
-    """Of a training step. products: share of the measured rate. passes: multiple of the measured time. launches: per
-    layer. spread: factor by which the time may be off."""
+    """The efficiency of a training step. products: share of the measured rate. passes: multiple of the measured time.
+    launches: per layer. spread: factor by which the time may be off."""
 
     products: float
     passes: float

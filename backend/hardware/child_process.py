@@ -104,7 +104,7 @@ def run_request(module: str, request: Path, asked: Any, poll: Callable[[], None]
 
 
 def return_value(request: Path, value: Any) -> None:
-    """In the child of `run_request`: returns a JSON value to the parent."""
+    """Return a JSON value to the parent, in the child of `run_request`."""
     _answer_to(request).write_text(json.dumps(value), "utf-8")
 
 
@@ -121,7 +121,7 @@ def kill(child: subprocess.Popen[bytes]) -> None:
 
 
 def end_with_parent(received: Callable[[bytes], None] = lambda line: None) -> None:
-    """From now on a thread waits for the end of standard input, and then ends this process at once.
+    """Start a thread that waits for the end of standard input, and then ends this process at once.
 
     received: called in that thread with each line that the parent writes.
     """

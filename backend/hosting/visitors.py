@@ -144,7 +144,7 @@ class Visitors:
             )
 
     def _disk_of_all(self) -> float:
-        """In MiB, measured at most twice a minute."""
+        """The disk space of all visitors in MiB, measured at most twice a minute."""
         at, used = self._measured
         if time.monotonic() - at > _MEASURE:
             used = disk_mib(self.root)

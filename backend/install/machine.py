@@ -23,7 +23,7 @@ _DISPLAYS = r"SYSTEM\CurrentControlSet\Control\Class\{4d36e968-e325-11ce-bfc1-08
 
 
 def this_machine() -> Machine:
-    """By the standard library and `nvidia-smi`."""
+    """This machine, as the standard library and `nvidia-smi` describe it."""
     system, architecture = platform.system(), processor()
     capability, driver = _nvidia_smi() if system != "Darwin" else (None, None)
     return Machine(

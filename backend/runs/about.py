@@ -46,5 +46,5 @@ def write(run_folder: Path, name: str | None = None, note: str | None = None) ->
 
 
 def _printable(text: str, also: str = "") -> str:
-    """Without control characters, invisible ones that change how text is read, and half surrogates."""
+    """The text with spaces for control characters, invisible ones that change how it is read, and half surrogates."""
     return "".join(sign if sign.isprintable() or sign in also else " " for sign in text)

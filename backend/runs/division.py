@@ -64,7 +64,7 @@ class Changes:
 
 
 def changes(rows: Sequence[Row], before: Sequence[Divided], judging: int, train: Sequence[int]) -> Changes:
-    """judging: as in `Changes`, from `roles`. train: the positions of `rows` that are learned."""
+    """Changes from `before`. judging: as in `Changes`, from `roles`. train: positions of `rows` that are learned."""
     now, then = Counter(map(_text, rows)), Counter(_text(one.row) for one in before if not one.gone)
     aside = {_text(one.row) for one in before if one.side != "train" and not one.gone}
     moved = sum(_text(rows[i]) in aside for i in train)
@@ -72,7 +72,7 @@ def changes(rows: Sequence[Row], before: Sequence[Divided], judging: int, train:
 
 
 def held_out_digest(run_folder: Path) -> str:
-    """The same for runs that set the same rows aside; "" where that is not known."""
+    """A digest of the rows that the run set aside; "" where they are not known."""
     try:
         aside = sorted(_text(one.row) for one in read(run_folder) if one.side != "train" and not one.gone)
     except (OSError, ValueError):

@@ -48,7 +48,7 @@ _budget = _Budget()
 
 @contextmanager
 def limits() -> Iterator[None]:
-    """For the time of one render in this thread."""
+    """Set the limits of one render in this thread."""
     _budget.until, _budget.characters = time.thread_time() + SECONDS, CHARACTERS
     yield
 

@@ -87,7 +87,7 @@ def run_steps(
 
 
 def _expect(dry_run: DryRun, net: Any, limit_mib: float) -> None:
-    """Finds out what long rows need at least, before they are tried. Raises NotEnough when that is too much.
+    """Estimates the least memory for long rows before they are tried. Raises NotEnough when that is too much.
 
     Not on a GPU, which fails in time by itself, and not for packed rows or a shared prefix, which is read once.
     """

@@ -25,7 +25,7 @@ _REST = 4
 
 
 def least_mib(train_step: TrainStep, device: Device, model: Any, rows: Sequence[TokenRow]) -> float:
-    """MiB at the peak that `rows` need at least, forward and backward: from their last eighth and quarter."""
+    """Lower bound for the peak of `rows` in MiB, forward and backward: from their last eighth and quarter."""
     eighth, quarter = (_peak(train_step, device, model, [_end(row, part) for row in rows]) for part in (8, 4))
     return quarter + _REST * (quarter - eighth)
 

@@ -70,7 +70,7 @@ def run(context: JobContext) -> dict[str, Any]:
 
 
 def run_in_call(context: JobContext) -> dict[str, Any]:
-    """The same without measuring, where the GPU belongs to this process only and for a short time."""
+    """The job "train" without measuring, where the GPU belongs to this process only and for a short time."""
     return {**training.run(context), "measured": None}
 
 

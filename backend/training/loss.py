@@ -63,8 +63,8 @@ def _cross_entropy() -> Any:
     import torch
 
     class CrossEntropy(torch.autograd.Function):
-        """In float32, a chunk of rows at a time: stores the logits as they are and one number per row, instead of
-        three float32 copies."""
+        """Cross-entropy in float32, a chunk of rows at a time: stores the logits as they are and one number per row,
+        instead of three float32 copies."""
 
         @staticmethod
         def forward(ctx: Any, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:

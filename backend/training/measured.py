@@ -63,7 +63,7 @@ class Measured(Record):
         )
 
     def seconds(self, steps: int, evaluations: int) -> float:
-        """Of a whole run that does not stop early. evaluations: without the one before the first step."""
+        """Seconds for a whole run that does not stop early. evaluations: without the one before the first step."""
         training = steps * self.seconds_per_step
         evaluated = evaluations + bool(evaluations)
         sampled = min(evaluated, max(2.0, SHARE * training / max(0.01, self.sample_seconds)))

@@ -121,7 +121,7 @@ def resolve_model(app: App, model: str | None) -> str:
 
 
 def unpack_bundled_model(app: App) -> None:
-    """Raises MissingPart."""
+    """Unpack the bundled model. Raises MissingPart."""
     say("Unpacking the bundled model, once.")
     job = follow(app, app.runner.submit("prepare", {}, "Unpack the model"))
     if job.failure:

@@ -46,7 +46,7 @@ def positive(typed: str) -> int:
 
 
 def add_reading_options(command: argparse.ArgumentParser) -> None:
-    """How the file is read, where its content does not decide that or decides it wrongly."""
+    """Add options for how the file is read, where its content does not decide that or decides it wrongly."""
     command.add_argument(
         "--column",
         dest="columns",

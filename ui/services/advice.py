@@ -58,7 +58,7 @@ class AdviceService:
     def settings_for(
         self, checked: CheckedDataset | None, task: str = "", model_id: str = "", trainer: Trainer = "sft"
     ) -> ChosenSettings:
-        """The same for examples that need not be stored, checked without a limit on their length."""
+        """As `settings`, for examples that need not be stored, checked without a limit on their length."""
         facts = data_facts(checked, trainer)
         data = Data(task=_task(task), trainer=trainer, **facts)
         return _choose_settings(self._models.entry(model_id), self._models.hardware(), data, self._models.rates())

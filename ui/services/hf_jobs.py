@@ -33,7 +33,7 @@ class HfJobsService:
         return self._computers
 
     def find_computer(self, flavor: str) -> Computer:
-        """Raises BadInput for one that is not on offer."""
+        """The computer named `flavor`. Raises BadInput for one that is not on offer."""
         for one in self._computers:
             if one.flavor == flavor:
                 return one

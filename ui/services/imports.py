@@ -107,7 +107,7 @@ class DatasetImports:
         self._import(data_id, before.name, work)
 
     def _import(self, data_id: str, name: str, work: Callable[[BackgroundTask], None]) -> None:
-        """Raises NotInDemo when others run, and no more may."""
+        """Starts an import in the background. Raises NotInDemo when no more may run at the same time."""
         with self._starting:
             others = [key for key in self._tasks.running() if isinstance(key, str) and key != data_id]
             if len(others) >= self._at_once:

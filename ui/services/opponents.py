@@ -58,7 +58,7 @@ class Pair(NamedTuple):
 
     @property
     def others(self) -> dict[str, str]:
-        """By pane, the ids of those that are neither the base model nor the open run's own."""
+        """The ids, by pane, of the models that are neither the base model nor the open run's own."""
         return {pane: one.id for pane, one in self._asdict().items() if one.id}
 
 
@@ -139,7 +139,7 @@ class Opponents:
         raise ChatFailed("The model to compare with is no longer here.", "It was deleted.", "Choose another one.")
 
     def _ggufs(self) -> dict[str, Path]:
-        """By id, the newest first. Links are left out: what lies in the folder is what answers."""
+        """The GGUF files by id, newest first. Links are left out, so that only files in the folder itself answer."""
         found: list[tuple[float, Path]] = []
         for file in self.files.glob("*"):
             with suppress(OSError):  # just deleted

@@ -48,7 +48,7 @@ def _cut_note(pieces: list[Piece], lengths: LengthLimits) -> str:
 
 
 def _shortened(preview: Preview) -> Preview:
-    """The same with long texts cut in the middle: a page can't show millions of characters."""
+    """The preview with long texts cut in the middle: a page can't show millions of characters."""
 
     def cut(text: str) -> str:
         half = _MAX_CHARACTERS // 2

@@ -47,7 +47,7 @@ class RetryService:
         return self._again(run_id, verdict.retry)
 
     def retry_evaluated(self, run_id: str, report: Mapping[str, Any] | None) -> str:
-        """The same with the change that the report of its evaluation suggests. Raises RunProblem without one."""
+        """As `retry`, with the change that the report of its evaluation suggests. Raises RunProblem without one."""
         change = report["retry"] if report else {}
         if not change:
             raise RunProblem("There is nothing to change in this run.", "Its answers show no problem.", "")
@@ -89,7 +89,7 @@ class RetryService:
         return self._shortenings[run_id, length]
 
     def _shorter_length(self, run_id: str) -> int | None:
-        """In tokens: the length measured to fit, else half of the longest; None when memory was not the problem."""
+        """The tokens that were measured to fit, else half of the longest; None when memory was not the problem."""
         failure = self._runs.job(run_id).failure
         if failure is None or failure.error not in (OutOfMemory.__name__, DoesNotFit.__name__):
             return None

@@ -102,7 +102,7 @@ def _without_instruction(messages: Sequence[Message]) -> list[Message]:
 
 
 def _instructed(conversations: list[list[Message]], checked: CheckedDataset) -> list[list[Message]]:
-    """With the instruction that the person gave to all examples, if any."""
+    """The conversations with the instruction that the person gave to all examples, if any."""
     if "instruction" not in checked.original.source.edits:
         return conversations
     [(text, _)] = checked.instructions.most_common(1) or [("", 0)]
@@ -110,7 +110,7 @@ def _instructed(conversations: list[list[Message]], checked: CheckedDataset) -> 
 
 
 def _not_corrected(conversations: list[list[Message]], rows: Sequence[Row]) -> list[list[Message]]:
-    """Without the conversations whose questions were corrected: their answers are learned now."""
+    """The conversations without those whose questions were corrected: their answers are learned now."""
     corrected = [question(row) for row in rows if row.origin == "corrected"]
     learned = corrected_among(conversations, corrected) if corrected else set()
     return [one for i, one in enumerate(conversations) if i not in learned]

@@ -122,7 +122,7 @@ def trial_title(report: Mapping[str, Any]) -> str:
 
 
 def voted_on(ended: Outcome) -> tuple[str, str]:
-    """The two that a blind test compared."""
+    """The names of the two systems that a blind test compared."""
     first, second = (ended.other if name == OTHER else SYSTEMS[name] for name in ended.systems)
     return first, second
 

@@ -135,5 +135,5 @@ def literals(address: str) -> set[str]:
 
 
 def middleware(hosts: Iterable[str] = (), space: str = "") -> list[Middleware]:
-    """For `launch(app_kwargs={"middleware": ...})`."""
+    """The middleware for `launch(app_kwargs={"middleware": ...})`."""
     return [Middleware(Guard, hosts=tuple(hosts), space=space)]

@@ -25,7 +25,7 @@ SCRIPTS = (  # in this order
 def launch_arguments(
     exports: Path, hosts: tuple[str, ...] = (), space: str = "", door: Door | None = None
 ) -> dict[str, Any]:
-    """For `page.build(...).launch(...)`: our look, no telemetry, no file served but exports, uploads and our icon.
+    """The arguments of gradio's `launch`: our look, no telemetry, no file served but exports, uploads and our icon.
 
     exports: the folder of the workspace that is served; in a demo the folder of all visitors, where the gate
     lets each read their own exports. hosts: further names by which the page is reached. space: the name of the Space

@@ -96,7 +96,7 @@ def _is_bold(text: Any, index: int) -> bool:
 
 
 def _without_margins(lines: list[_Line], pages: int) -> list[_Line]:
-    """Without headers, footers and page numbers: lines at the edges that most pages have."""
+    """The lines without headers, footers and page numbers, which stand at the edges of most pages."""
     if pages < 3:
         return lines
     edges = []

@@ -26,7 +26,7 @@ def read_odt(path: Path) -> Document:
 
 
 def numbered(document: Document) -> Document:
-    """With the number of the paragraph as the line of each block; a table's rows count as paragraphs."""
+    """The document with each block's paragraph number as its line; a table's rows count as paragraphs."""
     blocks, line = [], 1
     for block in document.blocks:
         rows = [(line + n, cells) for n, (_, cells) in enumerate(block.rows)] if block.rows else None

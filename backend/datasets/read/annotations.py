@@ -165,7 +165,7 @@ def _argilla(record: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _argilla_columns(record: Mapping[str, Any]) -> dict[str, str]:
-    """The same of a dataset on the hub, where each question is a column of its own."""
+    """As `_argilla`, for a dataset on the hub, where each question is a column of its own."""
     return _argilla({"responses": {name: value for name, value in record.items() if _is_answers(value)}})
 
 

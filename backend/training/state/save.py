@@ -114,7 +114,7 @@ def load_random_state(checkpoint: Path, rank: int) -> None:
 
 
 def _random_states(group: ProcessGroup) -> dict[str, torch.Tensor]:
-    """Of each process in `group`, by device and rank: each draws its own dropout."""
+    """The random states of all processes in `group`, by device and rank: each process draws its own dropout."""
     import torch
 
     own = {"cpu": torch.get_rng_state()}

@@ -39,7 +39,7 @@ class RunNames:
         return {self.panel: gr.update(visible=True), self.run: run_id, self.name: name, self.note: note}
 
     def save(self, app: App, inputs: Inputs) -> Updates:
-        """Raises RunProblem, and BadInput without a name."""
+        """Saves the name and the note. Raises RunProblem, and BadInput without a name."""
         run_id, name, note = (str(inputs[part] or "") for part in self.inputs)
         if not name.strip():
             raise BadInput("A model needs a name.", "The field is empty.", "Enter a name, or cancel.")

@@ -131,7 +131,7 @@ def _line_of_descent(line: Sequence[RunSummary], reports: Mapping[str, Mapping[s
 
 
 def _descent(run: RunSummary, line: Sequence[RunSummary]) -> str:
-    """Where a later version starts."""
+    """How a later version follows the one before, in words; "" for a first version."""
     if run.info.descent is None:
         return ""
     parent = next((one for one in line if one.info.id == run.info.descent.parent), None)

@@ -138,7 +138,7 @@ def numbers(watched: Watched) -> list[tuple[str, str]]:
 
 
 def _spoken(title: str, done: int, watched: Watched) -> str:
-    """For screen readers, which read it at each tenth only."""
+    """The text for screen readers, which read it at each tenth only."""
     word, _ = fmt.state(watched.state)
     return f"{title}, {done // 10 * 10} percent." if watched.can_stop else f"{word}."
 

@@ -75,7 +75,7 @@ class SettingsForm:
 
 
 def _sendable(value: Any) -> Any:
-    """As gradio can send it: no whole numbers of more than 64 bits, which a browser doesn't know either."""
+    """The value as gradio can send it: no whole numbers of more than 64 bits, which a browser doesn't know either."""
     if isinstance(value, dict):
         return {name: _sendable(part) for name, part in value.items()}
     return float(value) if isinstance(value, int) and abs(value) >= 2**53 else value

@@ -33,7 +33,7 @@ class AnswerSettings:
         return [self.system, self.temperature, self.top_p, self.longest, self.seed]
 
     def instruction(self, inputs: Inputs) -> str:
-        """Raises BadInput for one that is too long."""
+        """The system prompt. Raises BadInput for one that is too long."""
         words = str(inputs[self.system] or "").strip()
         if len(words) > LONGEST_INSTRUCTION:
             raise BadInput(
@@ -42,7 +42,7 @@ class AnswerSettings:
         return words
 
     def sampling(self, inputs: Inputs) -> dict[str, Any]:
-        """Raises BadInput for an invalid seed."""
+        """The sampling settings. Raises BadInput for an invalid seed."""
         number = inputs[self.seed] or 0
         if not (isinstance(number, (int, float)) and number in _SEEDS):
             whole = f"Enter a whole number from 0 to {_SEEDS[-1]:,}, under “{TITLE}”."

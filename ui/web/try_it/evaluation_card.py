@@ -190,7 +190,7 @@ def ended(
     problem: Markup, report: Mapping[str, Any] | None, questions: int, link: Markup = components.EMPTY
 ) -> Markup:
     """The newest report with the `link` to its file, under the `problem` of the latest evaluation, if it had one;
-    without both, what it does."""
+    without both, the card before a check."""
     if report is None:
         return components.card(TITLE, problem) if problem else before(questions)
     return components.card(TITLE, problem, EARLIER if problem else "", verdict_card.verdict(report), link)
