@@ -27,7 +27,7 @@ class HubDataService:
         self._found: OrderedDict[tuple[str, str], HubDataset] = OrderedDict()
 
     def look_up(self, name: str) -> HubDataset:
-        """The data set with its splits. Raises BadInput for a malformed name, MissingPart."""
+        """The dataset with its splits. Raises BadInput for a malformed name, MissingPart."""
         self._policy.require(Feature.HUB_DATA)
         found = hub.look_up(name)
         self._found[found.id, found.commit] = found

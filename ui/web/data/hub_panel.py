@@ -56,7 +56,7 @@ class HubPanel:
 
 
 def choices(found: HubDataset) -> Markup:
-    """A dataset's licence, version and access, and a form to choose a split and a number of rows."""
+    """A dataset's license, version and access, and a form to choose a split and a number of rows."""
     licence = found.licence or "its card states none: ask its makers before you use it"
     lines = [
         ("License", licence, ""),
