@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 TABS = ("start", "data", "train", "try", "share", "runs")
@@ -43,6 +44,11 @@ def take_sample(page: Any, patience: float | None = None) -> None:
     if fix.is_visible():
         fix.click()
         page.wait_for_selector(ready)
+
+
+def coming_back(page: Any) -> str:
+    """A script for `open_page`: another page of the same server then has the examples and the run of this one."""
+    return f"sessionStorage.apprentice ??= {json.dumps(page.evaluate('sessionStorage.apprentice'))};"
 
 
 def start_training(page: Any) -> None:

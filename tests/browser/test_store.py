@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -47,9 +48,8 @@ def test_pages_patch_single_fields_and_keep_their_own_choice(open_page: Opens, d
 
 @pytest.mark.parametrize("stored", ["", "{", "[1]", "null", '"text"', '{"task": 7, "row": -1, "settings": "x"}'])
 def test_a_damaged_store_counts_as_empty(open_page: Opens, drawn_page: str, stored: str) -> None:
-    page = open_page(drawn_page)
-    page.evaluate("(stored) => { localStorage.apprentice = sessionStorage.apprentice = stored; }", stored)
-    page.reload()
+    script = f"localStorage.apprentice = sessionStorage.apprentice = {json.dumps(stored)};"
+    page = open_page(drawn_page, script=script)
     go(page, "data")
     page.wait_for_selector("#reached [data-done='']", state="attached")
 

@@ -11,7 +11,7 @@ import pytest
 
 from tests.browser.conftest import free_port, served
 from tests.browser.held_page import BREAKS_OFF, opening
-from tests.browser.steps import go, painted, start_training, stored, take_sample, ticked, unfold
+from tests.browser.steps import coming_back, go, painted, start_training, stored, take_sample, ticked, unfold
 
 pytestmark = pytest.mark.browser
 
@@ -47,10 +47,19 @@ def held_page(held: tuple[str, Path]) -> str:
     return held[0]
 
 
-def at_the_settings(open_page: Opens, held_page: str) -> Any:
+@pytest.fixture(scope="module")
+def reached() -> dict[str, str]:
+    """By step, the script with which a page comes back to it: it is walked to once."""
+    return {}
+
+
+@pytest.fixture
+def at_the_settings(open_page: Opens, held_page: str, reached: dict[str, str]) -> Any:
     """A page on Train, with all settings unfolded."""
-    page = open_page(held_page)
-    take_sample(page)
+    page = open_page(held_page, script=reached.get("train", ""))
+    if "train" not in reached:
+        take_sample(page)
+        reached["train"] = coming_back(page)
     go(page, "train")
     unfold(page)
     page.wait_for_function("document.querySelector('#set-seed input')?.value === '7'")
@@ -85,8 +94,8 @@ def test_numbers_typed_while_train_opens_stay(open_page: Opens, held_page: str, 
     assert (rank.input_value(), seed.input_value()) == ("64", "7")
 
 
-def test_a_number_typed_again_before_the_first_is_taken_stays(open_page: Opens, held_page: str, hold: Path) -> None:
-    page = at_the_settings(open_page, held_page)
+def test_a_number_typed_again_before_the_first_is_taken_stays(at_the_settings: Any, hold: Path) -> None:
+    page = at_the_settings
     seed = field(page, "seed")
     seed.fill("5.5")
     seed.press("Tab")
@@ -103,10 +112,8 @@ def test_a_number_typed_again_before_the_first_is_taken_stays(open_page: Opens, 
     assert seed.input_value() == "6"
 
 
-def test_an_invalid_value_stays_with_its_reason_until_the_settings_are_reset(
-    open_page: Opens, held_page: str
-) -> None:
-    page = at_the_settings(open_page, held_page)
+def test_an_invalid_value_stays_with_its_reason_until_the_settings_are_reset(at_the_settings: Any) -> None:
+    page = at_the_settings
     rank, seed = field(page, "lora_rank"), field(page, "seed")
     rank.fill("48")
     rank.press("Tab")
@@ -125,8 +132,8 @@ def test_an_invalid_value_stays_with_its_reason_until_the_settings_are_reset(
     assert page.locator("#start-training").is_enabled()
 
 
-def test_the_last_of_two_quick_edits_counts(open_page: Opens, held_page: str, hold: Path) -> None:
-    page = at_the_settings(open_page, held_page)
+def test_the_last_of_two_quick_edits_counts(at_the_settings: Any, hold: Path) -> None:
+    page = at_the_settings
     hold.touch()
     leave(page, "lora_rank", "16")
     leave(page, "lora_rank", "48")
@@ -135,8 +142,8 @@ def test_the_last_of_two_quick_edits_counts(open_page: Opens, held_page: str, ho
     assert field(page, "lora_rank").input_value() == "48"
 
 
-def test_quick_edits_of_two_fields_both_count(open_page: Opens, held_page: str, hold: Path) -> None:
-    page = at_the_settings(open_page, held_page)
+def test_quick_edits_of_two_fields_both_count(at_the_settings: Any, hold: Path) -> None:
+    page = at_the_settings
     hold.touch()
     leave(page, "lora_rank", "16")
     leave(page, "lora_alpha", "48")
@@ -145,15 +152,15 @@ def test_quick_edits_of_two_fields_both_count(open_page: Opens, held_page: str, 
     assert (field(page, "lora_rank").input_value(), field(page, "lora_alpha").input_value()) == ("16", "48")
 
 
-def test_a_number_being_typed_when_start_is_clicked_is_used_by_the_run(open_page: Opens, held_page: str) -> None:
-    page = at_the_settings(open_page, held_page)
+def test_a_number_being_typed_when_start_is_clicked_is_used_by_the_run(at_the_settings: Any) -> None:
+    page = at_the_settings
     field(page, "lora_rank").fill("16")
     page.click("#start-training")
     page.locator("#tab-train").get_by_text("A model of rank 16", exact=True).wait_for()
 
 
-def test_a_reset_also_discards_a_number_that_is_being_typed(open_page: Opens, held_page: str) -> None:
-    page = at_the_settings(open_page, held_page)
+def test_a_reset_also_discards_a_number_that_is_being_typed(at_the_settings: Any) -> None:
+    page = at_the_settings
     field(page, "lora_rank").fill("16")
     page.click("#reset-settings")
     page.wait_for_function("document.querySelector('#set-lora_rank input').value === '32'")
@@ -163,8 +170,8 @@ def test_a_reset_also_discards_a_number_that_is_being_typed(open_page: Opens, he
     page.get_by_text("rank 32, alpha 64").wait_for()
 
 
-def test_an_emptied_number_is_filled_with_the_recommended_one(open_page: Opens, held_page: str) -> None:
-    page = at_the_settings(open_page, held_page)
+def test_an_emptied_number_is_filled_with_the_recommended_one(at_the_settings: Any) -> None:
+    page = at_the_settings
     leave(page, "lora_rank", "16")
     page.get_by_text("rank 16, alpha 64").wait_for()
     leave(page, "lora_rank", "")
@@ -174,8 +181,8 @@ def test_an_emptied_number_is_filled_with_the_recommended_one(open_page: Opens, 
     page.wait_for_function("document.querySelector('#set-lora_rank input').value === '32'")
 
 
-def test_a_field_that_is_only_tabbed_through_does_not_count_as_changed(open_page: Opens, held_page: str) -> None:
-    page = at_the_settings(open_page, held_page)
+def test_a_field_that_is_only_tabbed_through_does_not_count_as_changed(at_the_settings: Any) -> None:
+    page = at_the_settings
     field(page, "lora_rank").focus()
     field(page, "lora_rank").press("Tab")
     leave(page, "seed", "9")
@@ -184,13 +191,17 @@ def test_a_field_that_is_only_tabbed_through_does_not_count_as_changed(open_page
 
 
 @pytest.fixture
-def at_try(open_page: Opens, held_page: str) -> Any:
+def at_try(open_page: Opens, held_page: str, reached: dict[str, str]) -> Any:
     """A page on Try, with a model to ask."""
-    page = open_page(held_page)
-    take_sample(page)
-    start_training(page)
-    page.click("#stop")
-    page.click("#to-try")
+    page = open_page(held_page, script=reached.get("try", ""))
+    if "try" in reached:
+        go(page, "try")
+    else:
+        take_sample(page)
+        start_training(page)
+        page.click("#stop")
+        page.click("#to-try")
+        reached["try"] = coming_back(page)
     page.wait_for_selector("#ask:not([disabled])")
     return page
 
