@@ -28,6 +28,7 @@ from jobs.scheduler import Scheduler
 from jobs.status import Identity, Status
 from jobs.supervisor import EXIT_TIMEOUT, Supervisor
 
+START_DEADLINE = 60.0  # seconds that a worker may take to acquire its lock
 TICK = 0.5  # seconds between two ticks of the thread
 
 
@@ -48,7 +49,7 @@ class Runner:
         self,
         workspace: Workspace,
         stop_deadline: float = 300.0,
-        start_deadline: float = 60.0,
+        start_deadline: float = START_DEADLINE,
         admit: Callable[[str, dict[str, Any], list[Job]], AbstractContextManager[None]] | None = None,
         spawn: Spawn | None = None,
         before_start: Callable[[Lane], None] | None = None,

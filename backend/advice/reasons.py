@@ -49,7 +49,7 @@ def traits(entry: Entry, data: Data) -> list[str]:
 
 
 def published_results(entry: Entry) -> str:
-    """The result of a model in the newest published comparison, in words, or that there is none."""
+    """A sentence with the model's result in the newest published comparison, or one that says there is none."""
     if not entry.evidence:
         return "We know of no published comparison of how well it does after training."
     found = entry.evidence[0]

@@ -190,7 +190,7 @@ def _overlap(window: int) -> int:
 
 
 def _methods(hardware: Hardware) -> tuple[Method, ...]:
-    """The methods, largest memory first. 4-bit weights need bitsandbytes, which does not support Apple GPUs."""
+    """The methods, most memory first. 4-bit weights need bitsandbytes, which does not support Apple GPUs."""
     return ("lora",) if hardware.unified_memory else ("lora", "qlora")
 
 

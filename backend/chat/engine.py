@@ -29,7 +29,7 @@ class Sampling:
     seed: int = 0
 
     def within(self, prompt_tokens: int, context_length: int) -> Sampling:
-        """The same, limited to the tokens that the context has left. Raises BadInput if none are left."""
+        """These settings, limited to the tokens that the context has left. Raises BadInput if none are left."""
         left = context_length - prompt_tokens
         if left < 1:
             raise BadInput(

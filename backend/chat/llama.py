@@ -135,7 +135,7 @@ class Context:
             raise ChatFailed("The result of this run could not be opened.", "llama.cpp rejected it.", "Train again.")
 
     def switch_adapter(self, on: bool) -> None:
-        """Turn the adapter on or off, and forget what was read before."""
+        """Turns the adapter on or off, and forgets what was read before."""
         adapters = (self._api.llama_adapter_lora_p_ctypes * 1)(self.adapter) if on else None
         scales = (ctypes.c_float * 1)(1.0) if on else None
         if self._api.llama_set_adapters_lora(self._pointer, adapters, int(on), scales):

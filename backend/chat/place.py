@@ -47,7 +47,7 @@ def place(model: Path, tuned: Path | None) -> Place:
     needs, has = format_sizes(whole / MIB, available / MIB)
     raise NotEnough(
         "There is not enough memory to chat with this model now.",
-        f"It needs about {needs} and {has} are free.",
+        f"It needs about {needs} and {has} is free.",
         "Close other programs, or wait until the training has finished.",
     )
 

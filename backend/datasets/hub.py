@@ -1,4 +1,4 @@
-"""Data sets of the Hugging Face Hub: what there is to choose, and the files of a choice.
+"""Datasets on the Hugging Face Hub: what there is to choose, and the files of a choice.
 
 Only tables are downloaded (Parquet, JSON, CSV), of one commit, and never any program code.
 """
@@ -24,7 +24,7 @@ from backend.datasets.read.source import ByteSource, line_blocks, open_path, too
 from backend.errors import BadInput, NotEnough, WorkspaceProblem
 from backend.files.disk_errors import disk_words
 from backend.models.hub import RemoteFile, Repository
-from backend.records.units import MIB, format_size
+from backend.records.units import MIB, format_sizes
 
 ROWS = 2_000  # that are read unless another number is chosen
 PREFIX = "hf:"
@@ -158,9 +158,10 @@ def _require_room(name: str, file: RemoteFile, path: Path, together: int) -> Non
     """together: bytes of this file and those before it."""
     if together > Limits().file_bytes:
         raise too_large(f"This part of {name}", together, Limits())
-    if not path.exists() and shutil.disk_usage(path.parent).free < file.size + _DISK_RESERVE:
-        needs = format_size(file.size / MIB)
-        raise NotEnough("There is not enough disk space.", f"{needs} are needed.", "Free some.")
+    needed, free = file.size + _DISK_RESERVE, shutil.disk_usage(path.parent).free
+    if not path.exists() and free < needed:
+        needs, has = format_sizes(needed / MIB, free / MIB)
+        raise NotEnough("There is not enough disk space.", f"It needs {needs}, and {has} is free.", "Free some.")
 
 
 def _rows_in(path: Path, most: int) -> int:

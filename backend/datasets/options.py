@@ -95,6 +95,6 @@ def check_expansion(expanded: int, packed: int, limits: Limits) -> None:
     if bomb or expanded > limits.expanded_bytes:
         raise BadInput(
             "This file unpacks to far more than is allowed.",
-            f"It contains more than {format_size(expanded / MIB)} in {format_size(max(packed / MIB, 0.1))}.",
+            f"It is {format_size(max(packed / MIB, 0.1))} and unpacks to {format_size(expanded / MIB)} or more.",
             "Unpack it yourself and upload the part that you need.",
         )

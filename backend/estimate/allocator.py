@@ -134,7 +134,7 @@ class Allocator:
 
 
 class Heap:
-    """Counts for main memory, by the rules of glibc's malloc (mallopt(3), M_MMAP_THRESHOLD).
+    """Counts what `Allocator` counts for main memory, by the rules of glibc's malloc (mallopt(3), M_MMAP_THRESHOLD).
 
     Blocks over 32 MiB go back to the system when they are freed; smaller ones stay with the process.
     """

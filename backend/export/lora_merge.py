@@ -44,7 +44,7 @@ class Adapter:
             self._parts.setdefault(module, {})[part] = tensor.float()
 
     def merged_into(self, names: Iterable[str]) -> dict[str, Callable[[torch.Tensor, str], torch.Tensor]]:
-        """For each stored weight that changes, the function that merges into it, in a dtype such as "bfloat16".
+        """For each stored weight that changes, a function of it and a dtype such as "bfloat16": the merged weight.
 
         names: of the base model's stored weights. Raises ExportFailed when one that was trained is not among them.
         """

@@ -123,7 +123,7 @@ def require_memory(model: Path) -> None:
         needs, has = format_sizes(needed, available)
         raise NotEnough(
             "There is not enough memory to merge the model now.",
-            f"It needs about {needs} and {has} are free.",
+            f"It needs about {needs} and {has} is free.",
             "Close other programs, or choose the adapter instead, which needs no merge.",
         )
 

@@ -54,7 +54,7 @@ def check(
                 "conversations": number + 1,
                 "expected": expected[number],
                 "found": found,
-                "sentence": f"llama.cpp's template engine renders conversation {number + 1} differently.",
+                "sentence": f"llama.cpp's template engine renders conversation {number + 1} otherwise than training.",
             }
     sentence = f"llama.cpp's own template engine renders {len(asked)} conversations exactly as in training."
     return {"ok": True, "conversations": len(asked), "sentence": sentence}

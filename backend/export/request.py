@@ -185,7 +185,7 @@ class ExportRequest:
             needs, has = format_sizes(needed, free)
             raise NotEnough(
                 "There is not enough disk space for this export.",
-                f"It needs {needs} while it is made, and {has} are free.",
+                f"It needs {needs} while it is made, and {has} is free.",
                 "Free some disk space, or choose a smaller format.",
             )
 

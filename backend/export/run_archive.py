@@ -1,4 +1,4 @@
-"""A run inside the zip file "Everything in one file", and such a zip file as a run of another computer.
+"""A run inside the zip file "Everything in one file", and such a zip file as a run from another computer.
 
     NAME/MANIFEST.json              size and SHA-256 of every other file
     NAME/apprentice/evaluation.json its evaluation's report, if there was one (backend.evaluation.portable)
@@ -107,7 +107,7 @@ class RunArchive:
             needs, has = format_sizes(needed / MIB, free / MIB)
             raise NotEnough(
                 "There is not enough disk space for this model.",
-                f"It needs {needs}, and {has} are free.",
+                f"It needs {needs}, and {has} is free.",
                 "Free some disk space, then try again.",
             )
         for name, target in wanted.items():

@@ -44,7 +44,7 @@ def base_file(workspace: Workspace, model: Path, progress: ReportProgress) -> Pa
         needed, free = int(_DISK * model_folder.weight_bytes(model)) // MIB, disk_free_mib(folder)
         if free < needed:
             needs, has = format_sizes(needed, free)
-            raise NotEnough("There is not enough disk space.", f"{needs} are needed, {has} are free.", "")
+            raise NotEnough("There is not enough disk space.", f"It needs {needs}, and {has} is free.", "")
         progress(PHASE, 0, 2)
         try:
             _make(model, file, progress)

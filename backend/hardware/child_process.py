@@ -5,7 +5,8 @@ SIGKILL, the system closes that pipe on every platform, and a thread of the chil
 
     start, run      in the parent, for a child that calls end_with_parent
     run_script      in the parent, for a script by others that does not
-    run_request     in the parent: a request and its answer as JSON, which the child gives to return_value
+    run_request     in the parent: sends a request as JSON and returns the child's answer
+    return_value    in the child of run_request: its answer
     end_with_parent in the child, first thing
 """
 
@@ -104,7 +105,7 @@ def run_request(module: str, request: Path, asked: Any, poll: Callable[[], None]
 
 
 def return_value(request: Path, value: Any) -> None:
-    """Return a JSON value to the parent, in the child of `run_request`."""
+    """Returns a JSON value to the parent, in the child of `run_request`."""
     _answer_to(request).write_text(json.dumps(value), "utf-8")
 
 
@@ -121,7 +122,7 @@ def kill(child: subprocess.Popen[bytes]) -> None:
 
 
 def end_with_parent(received: Callable[[bytes], None] = lambda line: None) -> None:
-    """Start a thread that waits for the end of standard input, and then ends this process at once.
+    """Starts a thread that waits for the end of standard input, and then ends this process at once.
 
     received: called in that thread with each line that the parent writes.
     """

@@ -127,7 +127,7 @@ def _check_disk(workspace: Workspace) -> None:
         needs, has = format_sizes(_DISK_MIB, free)
         raise NotEnough(
             "There is not enough disk space to unpack the model.",
-            f"Unpacking needs {needs}, and {has} are free.",
+            f"Unpacking needs {needs}, and {has} is free.",
             "Free some disk space, or choose another folder with --workspace DIR.",
         )
 

@@ -184,7 +184,7 @@ def _check_disk(staging: Path, files: list[RemoteFile], entry: Entry) -> None:
         needs, has = format_sizes(needed, free)
         raise NotEnough(
             f"There is not enough disk space for {entry.name}.",
-            f"It needs {needs}, and {has} are free.",
+            f"It needs {needs}, and {has} is free.",
             "Free some disk space, or choose another folder with --workspace DIR.",
         )
 

@@ -19,6 +19,6 @@ def _format(mib: float, more: int) -> str:
     if mib < 0.1 and not more:
         return "0 MB"
     if mib < 999.5:
-        return f"{mib:.{more + (mib < 10)}f} MB"
+        return f"{mib:.{more + (mib < 9.95)}f} MB"
     gib = mib / 1024
     return f"{gib:,.{more + (gib < 99.95)}f} GB"

@@ -11,7 +11,7 @@
     train_step.py      the gradients of a step, and the validation loss
     trainer.py         TRL's SFTTrainer, driven by the session
     device.py          the device, its precision and its memory
-    matmul_speed.py   how fast this processor multiplies in each precision
+    matmul_speed.py    how fast this processor multiplies in each precision
     model.py           the base model with its trainable weights (LoRA, QLoRA or all)
     fused_lora.py      LoRA layers with fewer passes over memory
     schedule.py        the number of steps, and after which ones to evaluate

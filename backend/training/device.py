@@ -89,7 +89,7 @@ class Device:
         return int(psutil.Process().memory_info().rss) // MIB + self._metal_mib()
 
     def peak_memory_mib(self) -> int:
-        """Peak memory in use so far. Metal does not record its peak, but keeps what was freed until it is short."""
+        """The peak of `memory_mib` so far. Metal records none, but keeps what was freed until memory is short."""
         import torch
 
         if self.kind == "cuda":
@@ -102,7 +102,7 @@ class Device:
         return int(torch.mps.driver_allocated_memory()) // MIB if self.kind == "mps" else 0
 
     def stay_in_memory(self) -> None:
-        """Make torch run out of memory where otherwise the computer would become slow: see
+        """Makes torch run out of memory where otherwise the computer would become slow: see
         `backend.hardware.gpu_memory`, and on a Mac, which would write memory to the disk."""
         import psutil
         import torch

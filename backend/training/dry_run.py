@@ -72,7 +72,7 @@ def run_steps(
     sampling = _sample_seconds(dry_run, net) if wanted else 0.0
     peak = dry_run.device.peak_memory_mib()
     if peak > limit_mib:
-        raise NotEnough("There is not enough memory.", f"{format_size(peak)} were used at the peak.")
+        raise NotEnough("There is not enough memory.", f"{format_size(peak)} was used at the peak.")
     return {
         "memory_mib": peak,
         "startup": startup,
@@ -87,7 +87,7 @@ def run_steps(
 
 
 def _expect(dry_run: DryRun, net: Any, limit_mib: float) -> None:
-    """Estimates the least memory for long rows before they are tried. Raises NotEnough when that is too much.
+    """Estimates how much memory long rows need at least, before any is tried. Raises NotEnough if that is too much.
 
     Not on a GPU, which fails in time by itself, and not for packed rows or a shared prefix, which is read once.
     """
@@ -99,7 +99,7 @@ def _expect(dry_run: DryRun, net: Any, limit_mib: float) -> None:
     dry_run.tell([dry_run.train[dry_run.batches[0][0]]])
     dry_run.least_mib = growth.least_mib(dry_run.train_step, dry_run.device, net, rows)
     if dry_run.least_mib > limit_mib:
-        raise NotEnough("There is not enough memory.", f"At least {format_size(dry_run.least_mib)} are needed.")
+        raise NotEnough("There is not enough memory.", f"At least {format_size(dry_run.least_mib)} is needed.")
 
 
 def _seconds(dry_run: DryRun, work: Callable[[], object]) -> float:

@@ -1,5 +1,4 @@
-"""Lower bound for the memory of the longest rows, measured on short parts of them, so that memory never fills up
-unannounced.
+"""A lower bound for the memory of the longest rows, measured on short parts, so that they never fill the memory.
 
 For processors. Memory grows at least in proportion to the length of the rows (attention without a fused kernel: with
 its square) and to the number of learned tokens, so a part has its share of both. Loading the model may have taken
@@ -25,7 +24,7 @@ _REST = 4
 
 
 def least_mib(train_step: TrainStep, device: Device, model: Any, rows: Sequence[TokenRow]) -> float:
-    """Lower bound for the peak of `rows` in MiB, forward and backward: from their last eighth and quarter."""
+    """A lower bound for the peak of `rows` in MiB, forward and backward: from their last eighth and quarter."""
     eighth, quarter = (_peak(train_step, device, model, [_end(row, part) for row in rows]) for part in (8, 4))
     return quarter + _REST * (quarter - eighth)
 

@@ -116,7 +116,7 @@ def check_disk(folder: Path, needed: int) -> None:
         needs, has = format_sizes(needed / MIB, free / MIB)
         raise NotEnough(
             "There is not enough disk space for this run.",
-            f"Its checkpoints and its result need up to {needs}, and {has} are free.",
+            f"Its checkpoints and its result need up to {needs}, and {has} is free.",
             "Delete runs or files that you no longer need, or choose another folder with --workspace DIR.",
         )
 
@@ -132,7 +132,7 @@ def check_load_memory(shape: Architecture, settings: TrainSettings) -> None:
         needs, has = format_sizes(needed, free)
         raise NotEnough(
             "There is not enough memory to load the model in every process.",
-            f"Each first loads all of it into the computer's memory: {needs} in all, and {has} are free.",
+            f"Each first loads all of it into the computer's memory: {needs} in all, and {has} is free.",
             "Choose a smaller model, or close other programs.",
         )
 

@@ -253,7 +253,7 @@ def test_models_are_found_by_typing(open_page: Opens, drawn_page: str) -> None:
     page = open_page(drawn_page)
     page.get_by_role("button", name="Other models").click()
     search = page.get_by_label("Search by name, family or license")
-    search.press_sequentially("llama COMMUNITY")  # a name and a licence
+    search.press_sequentially("llama COMMUNITY")  # a name and a license
     page.get_by_text("2 of 4 models are shown.").wait_for()
     for width in (390, 1280):
         page.set_viewport_size({"width": width, "height": 900})

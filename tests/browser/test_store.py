@@ -48,8 +48,9 @@ def test_pages_patch_single_fields_and_keep_their_own_choice(open_page: Opens, d
 
 @pytest.mark.parametrize("stored", ["", "{", "[1]", "null", '"text"', '{"task": 7, "row": -1, "settings": "x"}'])
 def test_a_damaged_store_counts_as_empty(open_page: Opens, drawn_page: str, stored: str) -> None:
-    script = f"localStorage.apprentice = sessionStorage.apprentice = {json.dumps(stored)};"
+    script = f"window.stored = localStorage.apprentice = sessionStorage.apprentice = {json.dumps(stored)};"
     page = open_page(drawn_page, script=script)
+    assert page.evaluate("window.stored") == stored
     go(page, "data")
     page.wait_for_selector("#reached [data-done='']", state="attached")
 

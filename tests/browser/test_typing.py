@@ -157,6 +157,8 @@ def test_a_number_being_typed_when_start_is_clicked_is_used_by_the_run(at_the_se
     field(page, "lora_rank").fill("16")
     page.click("#start-training")
     page.locator("#tab-train").get_by_text("A model of rank 16", exact=True).wait_for()
+    page.click("#stop")
+    page.locator("#resume").wait_for()
 
 
 def test_a_reset_also_discards_a_number_that_is_being_typed(at_the_settings: Any) -> None:

@@ -90,7 +90,7 @@ def _unexpected(workspace: Path | None) -> ApprenticeError:
     """The error for an exception that nobody expected; its traceback goes to WORKSPACE/error.log if possible."""
     import traceback
 
-    where, then = "It was not recorded.", "Please report it, and what you did before."
+    where, then = "It was not recorded.", "Please report it, and say what you did before it happened."
     try:
         path = Workspace.open(workspace).root / "error.log"
         with path.open("a", encoding="utf-8") as file:

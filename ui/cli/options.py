@@ -22,8 +22,8 @@ def add_validation_option(command: argparse.ArgumentParser) -> None:
         type=Path,
         default=None,
         metavar="FILE",
-        help="validate with these examples (default: a tenth of the data, or up to 24 examples if that is more, but "
-        "then at most a quarter of the data)",
+        help="validate with these examples (default: a tenth of the data, but at least 24 examples, or a quarter of "
+        "the data if it has fewer than 96)",
     )
 
 

@@ -86,13 +86,14 @@ def _check_options(options: argparse.Namespace) -> None:
         if options.from_base or options.more_epochs is not None:
             raise BadUsage("--from-base and --more-epochs need --continue RUN.", "", HELP)
         return
-    if not options.data and (typed := reading_options_typed(options)):
-        why = "RUN has its own examples, which stay as they were read."
-        raise BadUsage(f"{', '.join(typed)} can't be used without --data.", why, "Leave it out, or add --data FILE.")
+    typed = reading_options_typed(options)
     if options.more_epochs is not None:
         others = (options.data, options.validation, options.model, options.settings, options.name, options.from_base)
-        if any(others):
+        if any(others) or typed:
             raise BadUsage("--more-epochs keeps the rows and settings; use it with --continue only.", "", HELP)
+    elif typed and not options.data:
+        why = "A run keeps its examples as they were read when it was trained."
+        raise BadUsage(f"{', '.join(typed)} can't be used without --data.", why, "Leave it out, or add --data FILE.")
 
 
 def _start(app: App, options: argparse.Namespace) -> str:

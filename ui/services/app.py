@@ -40,7 +40,7 @@ from backend.models import bundled, catalogue, local
 from backend.records.specs import Hardware
 from backend.settings import Workspace
 from jobs.registry import Lane
-from jobs.runner import Runner
+from jobs.runner import START_DEADLINE, Runner
 from ui.services.admission import Admission, read_limits, require_rows
 from ui.services.advice import AdviceService
 from ui.services.blind_tests import BlindTestService
@@ -100,8 +100,13 @@ class App:
         admission = Admission(policy.limits, shared.queue, shared.require_disk) if shared else None
         gpu = shared.gpu if shared else None
         admit = admission.place if admission else None
-        calls: dict[str, Any] = {"start_deadline": WAITING, "spawn": gpu.spawn} if gpu else {}
-        self.runner = Runner(workspace, admit=admit, before_start=self._free_memory, **calls)
+        self.runner = Runner(
+            workspace,
+            admit=admit,
+            start_deadline=WAITING if gpu else START_DEADLINE,
+            spawn=gpu.spawn if gpu else None,
+            before_start=self._free_memory,
+        )
         self.dataset_store = DatasetStore(workspace.datasets, read_limits(policy.limits))
         self._imports = DatasetImports(self.dataset_store, self._require_import, policy.limits.imports)
         self.models = (

@@ -129,7 +129,7 @@ class DatasetService:
         return dataset_state.dataset_state(self._for_run(choice))
 
     def state_soon(self, choice: Choice) -> DatasetState | None:
-        """The same, or None when it takes longer than a moment; `progress` then reports the progress."""
+        """`state`, or None when it takes longer than a moment; `progress` then reports the progress."""
         found = self._for_run_soon(choice, dataset_imports.PAGE_WAIT)
         return dataset_state.dataset_state(found) if found else None
 

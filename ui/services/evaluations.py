@@ -90,7 +90,7 @@ class EvaluationService:
         return next((job for job in jobs if job.state is State.COMPLETED), None)
 
     def summaries(self) -> dict[str, dict[str, Any]]:
-        """By run, the report of its newest completed evaluation, without the answers. Older formats are left out."""
+        """The reports of each run's newest completed evaluation, without the answers and older formats, by run."""
         oldest_first = reversed(self._runner.jobs(kind="evaluate"))
         completed = {job.parent: job.result for job in oldest_first if job.parent and job.state is State.COMPLETED}
         return {run_id: report for run_id, report in completed.items() if evaluated.is_whole(report)}

@@ -94,7 +94,7 @@ def needs(model: Path) -> str:
 
 
 def too_narrow(model: Path) -> dict[str, float]:
-    """By GGUF type, the share of a model's weights that take a larger type, because their width does not fit it."""
+    """The share of a model's weights that take a larger GGUF type, because their width does not fit it, by type."""
     return {kind: gguf_sizes.too_narrow(model, kind) for kind in TYPES}
 
 

@@ -1,4 +1,4 @@
-"""Examples from a dataset from the Hugging Face Hub: looked up by its name, then downloaded and imported."""
+"""Examples from a dataset on the Hugging Face Hub: looked up by its name, then downloaded and imported."""
 
 from __future__ import annotations
 

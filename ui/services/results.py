@@ -201,7 +201,7 @@ class ResultService:
         return needs(self._runs.spec(run_id).model.path)
 
     def too_narrow(self, run_id: str) -> dict[str, float]:
-        """By GGUF type, the share of the weights that take a larger type: see `exports.too_narrow`."""
+        """See `exports.too_narrow`."""
         return too_narrow(self._runs.spec(run_id).model.path)
 
     def export_sizes(self, run_id: str) -> dict[str, tuple[float, float]]:

@@ -1,4 +1,4 @@
-"""The selection in this browser, which stores it; so each value is checked before it is used."""
+"""The selection, which the browser stores, so each value is checked before it is used."""
 
 from __future__ import annotations
 

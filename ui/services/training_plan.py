@@ -190,7 +190,7 @@ def _blocked(
     if weights > needed.fit.has_mib and not _is_sharded(settings, hardware):
         needs, has = fmt.sizes(weights, needed.fit.has_mib)
         return (
-            f"The model's weights alone need {needs}, and {has} are free. "
+            f"The model's weights alone need {needs}, and {has} is free. "
             "Choose a smaller model, or close other programs and click Check again in step 1."
         )
     return ""
@@ -204,5 +204,5 @@ def _disk_too_small(entry: Entry, settings: TrainSettings, hardware: Hardware) -
     needs, has = fmt.sizes(needed, hardware.disk_free_mib)
     return (
         f"Its checkpoints and its result need up to {needs} of disk space (computed), and only "
-        f"{has} are free. Delete what you no longer need."
+        f"{has} is free. Delete what you no longer need."
     )

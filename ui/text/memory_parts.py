@@ -52,12 +52,12 @@ PARTS: dict[str, Part] = {
     "CUDA context": Part(
         PROGRAMS,
         "The graphics card's own programs",
-        "141 MiB measured on a T4 in 49 runs; 450 MiB allowed for newer cards.",
+        "141 MB measured on a T4 in 49 runs; 450 MB allowed for newer cards.",
     ),
     "cuBLAS workspace": Part(
         PROGRAMS,
         "Workspace for matrix multiplication",
-        "8 MiB per direction, 32 MiB on Hopper (ATen, CublasHandlePool.cpp).",
+        "8 MB per direction, 32 MB on Hopper (ATen, CublasHandlePool.cpp).",
     ),
     "fragmentation": Part(
         PROGRAMS,

@@ -17,8 +17,8 @@ from ui.web.html import components
 from ui.web.per_visitor import PerVisitor
 
 LOST: dict[Loss, str] = {
-    "restarted": "This demo was restarted, and your earlier work was deleted.",
-    "expired": "You were away for too long, and your earlier work was deleted.",
+    "restarted": "This demo was restarted, which deletes everything made before.",
+    "expired": "Work is deleted here some time after the last visit.",
 }
 
 

@@ -1,4 +1,4 @@
-"""Limits each visitor of a shared demo to their own files, events and uploads, by any URL.
+"""Limits each visitor of a shared demo to their own files, events and uploads, whatever URL they request.
 
 Every request of gradio's that the page needs is listed here; all others are refused. The visitor is added to the
 page's own session names before gradio sees them, so that another visitor's session can't be named.

@@ -52,7 +52,7 @@ ISSUE_TYPES: dict[str, IssueType] = {
     "bad_tools": IssueType("error", "Unreadable lists of actions (tools)"),
     "kto_label": IssueType("error", "Answers marked as bad (label)"),
     # reading: the whole file
-    "encoding": IssueType("warning", "Guessed text encoding (encoding)"),
+    "encoding": IssueType("warning", "Guessed text encoding"),
     "mapping_guessed": IssueType("warning", "Guessed columns"),
     "chat": IssueType("warning", "Conversations"),
     "not_prose": IssueType("warning", "Probably not meant for training"),

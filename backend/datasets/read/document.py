@@ -27,7 +27,7 @@ def read_document(path: Path) -> str:
         size = path.stat().st_size
         if size > LARGEST:
             has, most = format_sizes(size / MIB, LARGEST / MIB)
-            raise BadInput(f"{name} is too large.", f"It has {has}; the limit is {most}.", "Use a part of it.")
+            raise BadInput(f"{name} is too large.", f"It is {has}; the limit is {most}.", "Use a part of it.")
         text = _decoded(path, size)
     except OSError as error:
         raise BadInput(f"{name} can't be read.", f"The system reports: {error.strerror or error}.", "") from error

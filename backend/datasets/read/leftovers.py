@@ -20,17 +20,17 @@ _LISTED = 8
 
 @dataclass
 class Passed:
-    """The skipped rows and blank rows, by their numbers. formulas: cells whose result is not stored."""
+    """Skipped rows by their numbers. rows: totals and remarks. formulas: cells whose result is not stored."""
 
     rows: list[int] = field(default_factory=list)
     blank: list[int] = field(default_factory=list)
     formulas: int = 0
 
     def notes(self) -> list[tuple[str, str, str]]:
-        """(kind, message, fix) for the skipped rows."""
+        """(kind, message, fix) for totals and remarks, and for blank rows."""
         found = (("Totals and remarks below the table", self.rows), ("Blank rows", self.blank))
         return [
-            ("leftovers", f"{what} were passed over: row {_listed(rows)}.", "Nothing is missing.")
+            ("leftovers", f"{what} were skipped: row {_listed(rows)}.", "Nothing is missing.")
             for what, rows in found
             if rows
         ]

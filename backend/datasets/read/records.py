@@ -92,7 +92,7 @@ class RecordCollector:
             if self.total_rows >= self._limits.rows:
                 why = f"at most {self._limits.rows:,} rows are read"
             elif self._stored > self._limits.stored_bytes:
-                why = f"at most {format_size(self._limits.stored_bytes / MIB)} of text are read"
+                why = f"at most {format_size(self._limits.stored_bytes / MIB)} of text is read"
             else:
                 why = f"there are already {len(self.problems):,} problems"
             self.note(

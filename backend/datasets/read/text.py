@@ -123,7 +123,7 @@ def _whole_text(blocks: Iterable[bytes], encoding: Encoding, limits: Limits) -> 
         if size > 4 * limits.row_chars:
             raise BadInput(
                 "This text is too large for one document.",
-                f"It has more than {format_size(size / MIB)}.",
+                f"The limit is {format_size(4 * limits.row_chars / MIB)}.",
                 "Split it into several files, by chapter for example.",
             )
         parts.append(block)

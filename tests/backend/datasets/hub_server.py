@@ -1,4 +1,4 @@
-"""A stand-in for the datasets from the Hugging Face hub, on loopback.
+"""A stand-in for the datasets on the Hugging Face hub, on loopback.
 
 It answers as https://huggingface.co/docs/hub/api describes and as the models' stand-in does. The real hub was not
 asked: no test has a network.

@@ -40,6 +40,7 @@ def test_size(mib: float, shown: str) -> None:
         (0.05, 0, ("0.05 MB", "0.00 MB")),
         (200_100, 200_000, ("195.4 GB", "195.3 GB")),
         (2048, 2048, ("2.0 GB", "2.0 GB")),
+        (10, 9.97, ("10.00 MB", "9.97 MB")),
     ],
 )
 def test_sizes_that_differ_look_different(one: float, other: float, shown: tuple[str, str]) -> None:

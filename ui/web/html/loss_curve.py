@@ -110,7 +110,7 @@ def sentence(lines: Mapping[str, Sequence[Point]], now: Sequence[float | None], 
         if not points or latest is None:
             continue
         (_, first), (step, _) = points[0], points[-1]
-        if len(points) > 1 and math.isfinite(latest):
+        if len(points) > 1 and math.isfinite(first) and math.isfinite(latest):
             begun, ended = fmt.loss(first), fmt.loss(latest)
             change = "fell" if latest < first else "rose"
             moved = f"stayed at {ended} until" if begun == ended else f"{change} from {begun} to {ended} by"

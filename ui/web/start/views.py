@@ -105,7 +105,7 @@ def model_card(
     badges += components.badge(*FITS[fit.badge])
     badges += components.badge("Ready on this computer") if on_disk is not None else ""
     needs, have = fmt.sizes(fit.needs_mib, fit.has_mib)
-    needed = _needed(option)
+    needed = _needed(option, needs)
     where = "memory of the graphics card" if option.memory.device == "cuda" else "memory"
     numbers = [(needed, f"{where} needed (estimate); {have} can be used"), _size(model, on_disk), _licence(model)]
     bar = components.memory_bar(
@@ -139,9 +139,9 @@ def _published(model: Entry) -> Markup:
     return components.text(Markup("The comparison: {}.").format(source(model.evidence[0])), "small")
 
 
-def _needed(option: Recommendation) -> str:
-    """The memory that it needs, as a range while the examples are unknown."""
-    needs, least = fmt.size(option.estimate.fit.needs_mib), fmt.size(option.least_mib)
+def _needed(option: Recommendation, needs: str) -> str:
+    """The memory that it needs, as a range while the examples are unknown. needs: the larger end, in words."""
+    least = fmt.size(option.least_mib)
     return f"{least.removesuffix(needs[-3:])} to {needs}" if option.assumed and least != needs else needs
 
 
@@ -151,7 +151,8 @@ def suggestion(better: Recommendation, chosen: Recommendation) -> Markup:
     see = components.button("View", "model", model.id, label=f"View {model.name}")
     why = next((reason for reason in better.reasons if reason not in chosen.reasons), model.note)
     words = f"{model.name} would suit this computer and task better. {why}"
-    small = f"{download_card.words(model)}. It needs about {_needed(better)} of memory."
+    needed = _needed(better, fmt.size(better.estimate.fit.needs_mib))
+    small = f"{download_card.words(model)}. It needs about {needed} of memory."
     return Markup('<div class="better">{}{}{}</div>').format(
         components.text(words), components.text(small, "small"), see
     )

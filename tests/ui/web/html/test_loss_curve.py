@@ -41,8 +41,9 @@ def test_it_is_one_well_formed_image_with_a_sentence() -> None:
 
 
 def test_a_loss_that_did_not_change_is_named_once() -> None:
-    words = loss_curve.sentence({"training loss": [(1.0, 1.2001), (9.0, 1.2)]}, [1.2], None)
-    assert re.findall(r"[\d.]*\d", words) == ["1.20", "9"]
+    for first in (1.2001, math.nan):
+        words = loss_curve.sentence({"training loss": [(1.0, first), (9.0, 1.2)]}, [1.2], None)
+        assert re.findall(r"[\d.]*\d", words) == ["1.20", "9"]
 
 
 def test_points_are_where_the_numbers_put_them() -> None:
