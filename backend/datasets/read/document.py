@@ -25,14 +25,14 @@ def read_document(path: Path) -> str:
         raise BadInput(f"{name} can't be read.", "Only text files can: .txt or .md.", "Save its text as a .txt file.")
     try:
         size = path.stat().st_size
-        if size > LARGEST:
-            has, most = format_sizes(size / MIB, LARGEST / MIB)
-            raise BadInput(f"{name} is too large.", f"It is {has}; the limit is {most}.", "Use a part of it.")
-        text = _decoded(path, size)
+        text = _decoded(path, size) if size <= LARGEST else ""
     except OSError as error:
         raise BadInput(f"{name} can't be read.", f"The system reports: {error.strerror or error}.", "") from error
     except BadInput as error:
         raise BadInput(f"{name} can't be read.", f"{error.what} {error.why}".strip(), error.next) from error
+    if size > LARGEST:
+        has, most = format_sizes(size / MIB, LARGEST / MIB)
+        raise BadInput(f"{name} is too large.", f"It is {has}; the limit is {most}.", "Use a part of it.")
     if not text.strip():
         raise BadInput(f"{name} is empty.", "", "Choose another file.")
     return text

@@ -343,7 +343,7 @@ def test_a_full_disk_is_reported_before_the_export(tiny_export: NewExport, monke
     work = tiny_export("merged")
     usage = shutil.disk_usage(work.folder)._replace(free=5 << 20)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
-    with pytest.raises(NotEnough, match=r"\b5\.0 MB"):
+    with pytest.raises(NotEnough, match=r"\b5\.0 MB is free"):
         export_job.run(work)
     assert_nothing_offered(work)
 

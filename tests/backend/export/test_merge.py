@@ -170,7 +170,7 @@ def test_memory_is_needed_for_the_largest_weight_only(tmp_path: Path, monkeypatc
     needed = merge.memory_needed(folder)
     assert needed == 3 * 4 * 14336 * 4096 + (512 << 20)
     monkeypatch.setattr(psutil, "virtual_memory", lambda: type("Memory", (), {"available": needed - (1 << 20)}))
-    with pytest.raises(NotEnough, match=r"1\.156 GB and 1\.155 GB"):
+    with pytest.raises(NotEnough, match=r"1\.156 GB and 1\.155 GB is free"):
         merge.merge(folder, folder, tmp_path / "out", TEXTS)
 
 

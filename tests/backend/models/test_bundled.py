@@ -130,7 +130,7 @@ def test_a_failure_leaves_nothing_behind(workspace: Workspace, monkeypatch: pyte
 def test_a_full_disk_is_reported_before_unpacking(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     usage = shutil.disk_usage(workspace.root)._replace(free=100 << 20)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
-    with pytest.raises(NotEnough, match="600 MB, and 100 MB"):
+    with pytest.raises(NotEnough, match="600 MB, and 100 MB is free"):
         bundled.ensure(workspace)
 
 

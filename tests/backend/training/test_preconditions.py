@@ -99,7 +99,7 @@ def test_a_model_without_a_template_is_rejected_for_conversations_only(tiny_mode
     [
         ({"num_processes": 2, "trainer": "dpo"}, 2, 1000, "single answers"),
         ({"num_processes": 2}, 1, 1000, "There are 1 GPUs"),
-        ({"num_processes": 2, "sharding": "fsdp", "method": "full"}, 2, 700, "762 MB in all, and 700 MB"),
+        ({"num_processes": 2, "sharding": "fsdp", "method": "full"}, 2, 700, "762 MB in all, and 700 MB is free"),
         ({"num_processes": 2, "sharding": "fsdp", "method": "full"}, 2, 800, ""),
         ({"num_processes": 2, "sharding": "fsdp"}, 2, 700, ""),
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 from pathlib import Path
 
 import pytest
@@ -53,3 +54,11 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(BadInput) as caught:
         read_document(tmp_path / "gone.txt")
     assert "gone.txt" in caught.value.what
+
+
+def test_a_file_that_is_too_large_is_not_called_unreadable(tmp_path: Path) -> None:
+    (tmp_path / "a.md").write_bytes(b"x" * (2 * LARGEST))
+    with pytest.raises(BadInput) as refused:
+        read_document(tmp_path / "a.md")
+    assert "too large" in refused.value.what
+    assert re.findall(r"[\d.]+ MB", refused.value.why) == ["4.0 MB", "2.0 MB"]
