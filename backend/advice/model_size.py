@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from backend.estimate.memory import nvidia_gpu
-from backend.records.specs import Hardware
+from backend.records.machine import Hardware, nvidia_gpu
 
 # (memory in MiB, smallest and largest model in parameters), for a GPU with at least this much memory. 16 GB (T4): the
 # guide's 2 to 3.8 B. The others have no lower limit.

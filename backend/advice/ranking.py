@@ -18,10 +18,9 @@ from collections.abc import Collection
 
 from backend.advice.model_size import smallest_sensible
 from backend.advice.settings import Data
-from backend.estimate.memory import nvidia_gpu
 from backend.models import catalogue
 from backend.models.catalogue import Entry
-from backend.records.specs import Hardware
+from backend.records.machine import Hardware, nvidia_gpu
 
 
 def sort_key(

@@ -6,10 +6,9 @@ from collections.abc import Collection
 
 from backend.advice.model_size import largest_sensible
 from backend.advice.settings import ChosenSettings, Data
-from backend.estimate.memory import nvidia_gpu
 from backend.models import catalogue
 from backend.models.catalogue import Entry, Task
-from backend.records.specs import Hardware
+from backend.records.machine import Hardware, nvidia_gpu
 from backend.records.units import format_size, format_sizes
 
 _DISK_RESERVE = 1.2

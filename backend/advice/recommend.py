@@ -26,10 +26,12 @@ from backend.advice.settings import (
 from backend.advice.training_time import expected_time
 from backend.estimate import Estimate, Memory, Rates, Time
 from backend.estimate.memory import Badge
-from backend.estimate.memory import available as free
 from backend.models import catalogue
 from backend.models.catalogue import Entry, Task
-from backend.records.specs import Hardware, Record, TrainSettings
+from backend.records.base import Record
+from backend.records.machine import Hardware
+from backend.records.machine import available as free
+from backend.records.specs import TrainSettings
 from backend.records.units import format_sizes
 
 

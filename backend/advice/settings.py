@@ -12,9 +12,10 @@ from typing import Any
 from backend.advice import training_length
 from backend.datasets.split import AT_LEAST, FRACTION
 from backend.estimate import Estimate, Rates, estimate, plan_from
-from backend.estimate.memory import nvidia_gpu
 from backend.models.catalogue import Entry, Task
-from backend.records.specs import Hardware, Method, Precision, Record, Trainer, TrainSettings, format_decimal
+from backend.records.base import Record
+from backend.records.machine import Hardware, nvidia_gpu
+from backend.records.specs import Method, Precision, Trainer, TrainSettings, format_decimal
 from backend.records.units import MIB, format_sizes
 
 SMALL_MODEL = 500_000_000  # parameters; below it adapters on all linear layers and a higher learning rate

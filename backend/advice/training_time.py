@@ -6,10 +6,9 @@ from typing import Any
 
 from backend.advice.settings import ChosenSettings, Data, precision_for
 from backend.estimate import Rates, Time, plan_from
-from backend.estimate.memory import nvidia_gpu
 from backend.estimate.speed import time
 from backend.models.catalogue import Entry
-from backend.records.specs import Hardware
+from backend.records.machine import Hardware, nvidia_gpu
 
 
 def expected_time(

@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import Any
 
-from backend.datasets.options import Cancelled
+from backend.records.reading import Cancelled
 from backend.records.rows import Dataset
 
 _MAX_ENDED = 32  # tasks remembered after they ended

@@ -15,12 +15,12 @@ from backend.datasets.checks.duplicates import Duplicates
 from backend.datasets.checks.issues import problem
 from backend.datasets.checks.report import DuplicateRows, Report, SplitRows, ValidationFile
 from backend.datasets.checks.tokens import TokenTotals
-from backend.datasets.options import Cancelled
 from backend.datasets.split import Split, split, split_with
-from backend.datasets.token_counts import TokenCounter
 from backend.gc_pause import without_gc
 from backend.records.lengths import UNLIMITED, LengthLimits
+from backend.records.reading import Cancelled
 from backend.records.rows import Dataset, Problem, Row
+from backend.tokens.token_counts import TokenCounter
 
 _SLICE = 512  # rows checked between two looks at `cancelled`
 _MAX_LINES = 8  # line numbers listed in one message

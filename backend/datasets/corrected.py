@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from backend.datasets.checks.near_duplicates import similar_pairs
-from backend.datasets.checks.normalize import normalize
-from backend.datasets.conversation import question
 from backend.records.rows import Message, Row
+from backend.text.conversation import question
+from backend.text.normalize import normalize
 
 
 def corrected_among(conversations: Sequence[Sequence[Message]], corrected: Sequence[str]) -> set[int]:

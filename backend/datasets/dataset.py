@@ -16,13 +16,13 @@ from backend.datasets.checks.issues import ISSUE_TYPES, QUESTIONS
 from backend.datasets.checks.languages import usual_language
 from backend.datasets.checks.report import Report, ValidationFile
 from backend.datasets.checks.tokens import TokenTotals
-from backend.datasets.conversation import SYSTEM, content
 from backend.datasets.info import DatasetInfo
 from backend.datasets.split import FRACTION, NO_ROLES, Roles, Split, split, split_with
-from backend.datasets.token_counts import TokenCounter
 from backend.errors import BadInput
 from backend.records.lengths import LengthLimits
 from backend.records.rows import Dataset, Problem, Row
+from backend.text.conversation import SYSTEM, content
+from backend.tokens.token_counts import TokenCounter
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,16 +8,16 @@ from itertools import chain
 
 from backend.datasets.check_dataset import row_problems
 from backend.datasets.checks.dataset import most_common_instruction
-from backend.datasets.checks.normalize import normalize
-from backend.datasets.conversation import SYSTEM, content, question, said
 from backend.datasets.convert.convert import check_size
 from backend.datasets.edits import Edit, with_instruction
 from backend.datasets.info import DatasetInfo
-from backend.datasets.options import Limits, RowFault
 from backend.datasets.store import DatasetStore
 from backend.datasets.stored_info import not_saved
 from backend.errors import BadInput
+from backend.records.reading import Limits, RowFault
 from backend.records.rows import Dataset, Message, Row
+from backend.text.conversation import SYSTEM, content, question, said
+from backend.text.normalize import normalize
 
 LONGEST_INSTRUCTION = 20_000  # characters
 _ALSO_REFUSED = ("no_question", "empty_question")  # only a warning in a file

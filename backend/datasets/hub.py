@@ -19,11 +19,11 @@ from filelock import FileLock
 
 from backend.datasets import hub_splits
 from backend.datasets.hub_splits import HubSplit
-from backend.datasets.options import Cancelled, Limits
 from backend.datasets.read.source import ByteSource, line_blocks, open_path, too_large
 from backend.errors import BadInput, NotEnough, WorkspaceProblem
 from backend.files.disk_errors import disk_words
 from backend.models.hub import RemoteFile, Repository
+from backend.records.reading import Cancelled, Limits
 from backend.records.units import MIB, format_sizes
 
 ROWS = 2_000  # that are read unless another number is chosen

@@ -19,9 +19,9 @@ from hashlib import blake2b
 from typing import Literal
 
 from backend.datasets.checks import duplicates
-from backend.datasets.checks.normalize import Groups
 from backend.errors import BadSetting
 from backend.records.rows import Row
+from backend.text.normalize import Groups
 
 FRACTION = 0.1  # of the rows set aside (the guide's number)
 AT_LEAST = 24  # rows set aside, but of few rows at most a quarter

@@ -20,19 +20,19 @@ from backend.datasets.background import NO_PROGRESS, ProgressListener
 from backend.datasets.cache import Key, RecentCache
 from backend.datasets.dataset import CheckedDataset, check_and_fix, require_compatible
 from backend.datasets.info import DatasetInfo
-from backend.datasets.options import Limits
 from backend.datasets.read.source import require_file
 from backend.datasets.stored_edits import StoredEdits
 from backend.datasets.stored_files import USUAL, Options, StoredFiles, options_key
 from backend.datasets.stored_info import StoredInfo, not_saved
-from backend.datasets.token_counts import TargetModel, TokenCounter
 from backend.errors import ApprenticeError, BadInput, WorkspaceProblem
 from backend.files.atomic import fsync, fsync_names, replace_file
 from backend.files.disk_errors import disk_words
 from backend.files.manifest import digest
 from backend.records.lengths import UNLIMITED, LengthLimits
+from backend.records.reading import Limits
 from backend.records.rows import Dataset
 from backend.settings import child_path, new_id
+from backend.tokens.token_counts import TargetModel, TokenCounter
 
 _AS_DETECTED: Options = {}
 _DELETED = ".deleted-"  # folders being deleted; no id starts with a dot

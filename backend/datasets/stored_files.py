@@ -10,9 +10,9 @@ from typing import Any
 
 from backend.datasets.background import ProgressListener
 from backend.datasets.cache import RecentCache
-from backend.datasets.options import Limits, ReadOptions
 from backend.datasets.read.load import load
 from backend.errors import BadInput
+from backend.records.reading import Limits, ReadOptions
 from backend.records.rows import Dataset
 from backend.settings import child_path
 

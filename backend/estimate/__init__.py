@@ -18,7 +18,8 @@ from backend.estimate.memory import Fit, Memory, fit, memory
 from backend.estimate.plan import Plan, plan_from
 from backend.estimate.speed import Rates, Time, time
 from backend.gc_pause import without_gc
-from backend.records.specs import Hardware, Record
+from backend.records.base import Record
+from backend.records.machine import Hardware
 
 __all__ = ["Architecture", "Estimate", "Fit", "Memory", "Plan", "Rates", "Time", "estimate", "plan_from"]
 

@@ -6,7 +6,7 @@ import re
 
 from pydantic import ConfigDict
 
-from backend.records.specs import Record
+from backend.records.base import Record
 
 
 class Architecture(Record):

@@ -15,16 +15,13 @@ from backend.estimate import step
 from backend.estimate.architecture import Architecture
 from backend.estimate.operations import FLOAT
 from backend.estimate.plan import EAGER_ATTENTION_LIMIT, Plan
-from backend.records.specs import Gpu, Hardware, Record, best_first
+from backend.records.base import Record
+from backend.records.machine import Hardware, available, cuda_context_mib, nvidia_gpu
 from backend.records.units import MIB
 
 Device = Literal["cuda", "mps", "cpu"]
 Badge = Literal["yes", "tight", "no", "unknown"]
 
-# Measured: 140.9 MiB in every one of the 49 runs on a Tesla T4 (tests/data/measured_vram_t4.json). Newer GPUs have
-# more multiprocessors and larger contexts; their value is an allowance, not a measurement.
-CONTEXT_T4 = 140.9
-_CONTEXT_OTHER = 450.0
 # MiB: Python with torch, transformers, peft and trl, and their own memory while they run (from the runs of
 # tests/benchmarks/memory_on_processor.py).
 PROGRAMS_MIB = 740.0
@@ -33,8 +30,6 @@ PROGRAMS_MIB = 740.0
 MARGIN = 1.1
 # On a processor 16-bit weights are memory-mapped from the file; weights in another format come on top of it.
 _FILE_WIDTH = 2
-_UNIFIED_SHARE = 0.75  # of an Apple machine's memory, for its GPU (Metal's recommendedMaxWorkingSetSize)
-_SYSTEM_RESERVE_MIB = 500  # for the system and the page on a computer without a GPU
 
 
 class Memory(Record):
@@ -61,11 +56,6 @@ class Fit(Record):
     @property
     def fits(self) -> bool:
         return self.badge != "no"
-
-
-def nvidia_gpu(hardware: Hardware) -> Gpu | None:
-    """The NVIDIA GPU that training uses; None if there is none."""
-    return next(iter(best_first(hardware.gpus)), None)
 
 
 def device_for(hardware: Hardware, plan: Plan) -> Device:
@@ -121,24 +111,9 @@ def _weights_alone(architecture: Architecture, plan: Plan, device: Device) -> Me
     return Memory(device=device, total_mib=weights, parts={"weights": weights})
 
 
-def cuda_context_mib(capability: tuple[int, int] | None) -> float:
-    """MiB that CUDA itself takes of a GPU of this compute capability."""
-    return _CONTEXT_OTHER if capability is not None and capability[0] >= 8 else CONTEXT_T4
-
-
 def on_processor(plan: Plan) -> Plan:
     """`plan` as backend/training runs it on a processor: eager attention for short rows."""
     return plan.model_copy(update={"attention": "eager" if plan.max_tokens <= EAGER_ATTENTION_LIMIT else "sdpa"})
-
-
-def available(hardware: Hardware) -> float:
-    """MiB that training can use on `hardware`."""
-    gpu = nvidia_gpu(hardware)
-    if gpu is not None:
-        return float(gpu.memory_free_mib)
-    if hardware.unified_memory:
-        return min(hardware.memory_available_mib, hardware.memory_total_mib * _UNIFIED_SHARE)
-    return max(0.0, hardware.memory_available_mib - _SYSTEM_RESERVE_MIB)
 
 
 def fit(peak: Memory, hardware: Hardware, modeled: bool = True) -> Fit:

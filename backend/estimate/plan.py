@@ -6,7 +6,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from backend.records.specs import ALL_LINEAR, Method, Precision, Record, TrainSettings
+from backend.records.base import Record
+from backend.records.specs import ALL_LINEAR, Method, Precision, TrainSettings
 
 Attention = Literal["eager", "sdpa", "flash_attention_2"]
 Optimizer = Literal["adamw", "adamw_8bit"]

@@ -21,9 +21,10 @@ from typing import Any, Literal
 
 from backend.estimate import step
 from backend.estimate.architecture import Architecture
-from backend.estimate.memory import device_for, nvidia_gpu, on_processor
+from backend.estimate.memory import device_for, on_processor
 from backend.estimate.plan import Plan
-from backend.records.specs import Hardware, Record
+from backend.records.base import Record
+from backend.records.machine import Hardware, nvidia_gpu
 
 _SHARE_T4, _SHARE_16, _SHARE_32, _TRAFFIC, _LAUNCH = 0.37, 0.6, 0.51, 2.6, 0.0047
 _STARTUP = 20.0  # seconds: importing, loading the model, saving

@@ -18,7 +18,6 @@ from backend.evaluation import stored_answers
 from backend.evaluation.asking import Asking, System
 from backend.evaluation.items import Item
 from backend.evaluation.models import Answer, Models
-from backend.evaluation.statistics import least_provable_gain
 from backend.evaluation.verdict import compare, mean_score
 from backend.files.disk_errors import disk_words
 from backend.models import local
@@ -27,6 +26,7 @@ from backend.records.specs import RunSpec
 from backend.runs import division, start
 from backend.runs.conversations import read_conversations
 from backend.settings import Workspace
+from backend.statistics import least_provable_gain
 
 PARENT, NEW = "parent", "tuned"
 NOT_MEASURED = "not_measured"

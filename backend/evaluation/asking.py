@@ -8,7 +8,6 @@ from functools import partial
 from statistics import fmean
 from typing import Any, Self
 
-from backend.datasets.conversation import said
 from backend.errors import BadInput
 from backend.evaluation.answers_so_far import AnswersSoFar
 from backend.evaluation.facts import Facts
@@ -16,6 +15,7 @@ from backend.evaluation.items import Item
 from backend.evaluation.measures import Measure, choose_measure
 from backend.evaluation.models import Answer, Models
 from backend.evaluation.prompts import Conversation, NearestExamples, accepted, instructions, with_instruction
+from backend.text.conversation import said
 
 SYSTEMS = BASE, PROMPT, FEW_SHOT, FACTS, TUNED = "base", "prompt", "few_shot", "facts", "tuned"
 CHOSEN_ON = 8  # training items on which the best instruction is chosen

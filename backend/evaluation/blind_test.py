@@ -17,8 +17,8 @@ from pydantic import model_validator
 
 from backend.errors import BadInput
 from backend.evaluation.asking import SYSTEMS
-from backend.evaluation.statistics import VERDICT_AT, e_value
-from backend.records.specs import Record
+from backend.records.base import Record
+from backend.statistics import VERDICT_AT, e_value
 
 Vote = Literal["left", "right", "same"]
 VOTES: tuple[Vote, ...] = ("left", "right", "same")

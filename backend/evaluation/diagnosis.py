@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
-from backend.datasets.checks.normalize import normalize
 from backend.evaluation import signs
 from backend.evaluation.items import Item
 from backend.records.specs import TrainSettings
+from backend.text.normalize import normalize
 
 Kind = Literal["loops", "gibberish", "same_answer", "repeats_question", "never_ends", "memorized"]
 OFTEN, FEWEST = 0.2, 3  # a fault in so large a share of the clusters, and in so many, is reported

@@ -7,7 +7,6 @@ from dataclasses import replace
 from statistics import fmean
 from typing import Any
 
-from backend.datasets.checks.normalize import normalize
 from backend.evaluation import general
 from backend.evaluation.answers_so_far import AnswersSoFar
 from backend.evaluation.asking import BASE, FACTS, FEW_SHOT, PROMPT, TUNED, Asking, Progress, System
@@ -18,6 +17,7 @@ from backend.evaluation.models import Models
 from backend.evaluation.next_step import next_step
 from backend.evaluation.report import all_answers, describe
 from backend.evaluation.verdict import against_prompt, compare
+from backend.text.normalize import normalize
 
 _ALIKE = 0.5  # chrF from which on an answer is not called wrong
 

@@ -12,10 +12,10 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-from backend.datasets.conversation import content
 from backend.errors import BadInput
 from backend.evaluation.items import Item
 from backend.evaluation.prompts import Conversation
+from backend.text.conversation import content
 
 FILE = "facts.txt"  # in the data folder of a job
 LONGEST = 2_000_000  # characters

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from backend.datasets.checks.normalize import normalize
 from backend.evaluation.items import Item
 from backend.evaluation.models import Answer, Models
-from backend.evaluation.statistics import SIGNIFICANT, mcnemar_exact
+from backend.statistics import SIGNIFICANT, mcnemar_exact
+from backend.text.normalize import normalize
 
 LIMIT = 32  # tokens of an answer
 _LOST_MUCH = 0.2  # of what the base model knows

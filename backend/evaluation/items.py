@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from backend.datasets.checks import duplicates
-from backend.datasets.conversation import content, said
 from backend.records.rows import Message, Row, is_learned
+from backend.text.conversation import content, said
 
 
 @dataclass(frozen=True)

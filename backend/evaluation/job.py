@@ -23,8 +23,9 @@ from backend.gguf import base_file
 from backend.hardware.process import prepare_process
 from backend.models import bundled, local
 from backend.models.local import relocate
+from backend.records.base import Record
 from backend.records.lengths import LengthLimits
-from backend.records.specs import Record, RunSpec
+from backend.records.specs import RunSpec
 from backend.runs import start
 from backend.tokens.tokenizer import ChatTokenizer
 from backend.work import JobContext

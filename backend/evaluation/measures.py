@@ -19,9 +19,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from backend.datasets.checks.normalize import normalize
-from backend.datasets.conversation import content
 from backend.records.rows import Message
+from backend.text.conversation import content
+from backend.text.normalize import normalize
 
 MeasureName = Literal["preference", "tool_call", "json", "label", "exact", "chrf", "perplexity"]
 _MOST = 0.9  # of the expected answers must have a form for it to be the form of the task

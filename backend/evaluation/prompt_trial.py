@@ -24,7 +24,8 @@ from backend.evaluation.work import REPORT, Stopped, reporting
 from backend.files.json_file import read_json, write_json
 from backend.hardware.process import prepare_process
 from backend.models import bundled
-from backend.records.specs import ModelRef, Record
+from backend.records.base import Record
+from backend.records.specs import ModelRef
 from backend.settings import Workspace
 from backend.work import JobContext
 

@@ -9,11 +9,11 @@ from collections.abc import Callable, Mapping, Sequence
 from statistics import median
 from typing import Any
 
-from backend.datasets.conversation import content
 from backend.errors import BadInput
 from backend.evaluation.items import Item
 from backend.evaluation.measures import Measure, parse_json
 from backend.evaluation.signs import own_phrases
+from backend.text.conversation import content
 
 Conversation = list[Mapping[str, Any]]
 _SHOWN = 3  # examples inside an instruction

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
-from backend.datasets.checks.normalize import normalize
 from backend.evaluation import measures, signs
 from backend.evaluation.asking import Asking, System
 from backend.evaluation.items import Item
-from backend.evaluation.statistics import detectable_gain, least_provable_gain
 from backend.evaluation.verdict import mean_score
+from backend.statistics import detectable_gain, least_provable_gain
+from backend.text.normalize import normalize
 
 
 def describe(asking: Asking, systems: Mapping[str, System]) -> dict[str, Any]:

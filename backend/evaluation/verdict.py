@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from statistics import fmean
 from typing import Any, Literal
 
-from backend.evaluation.statistics import SIGNIFICANT, cluster_bootstrap, mcnemar_exact, wilson_interval
+from backend.statistics import SIGNIFICANT, cluster_bootstrap, mcnemar_exact, wilson_interval
 
 Verdict = Literal["better", "no_difference_shown", "worse"]
 AgainstPrompt = Literal["better", "as_good", "not_shown", "not_measured"]

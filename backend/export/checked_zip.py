@@ -16,10 +16,10 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import NoReturn
 
-from backend.datasets.options import ZIP_ERRORS
 from backend.errors import BadInput
 from backend.files import manifest
 from backend.files.listing import of_system
+from backend.records.reading import ZIP_ERRORS
 from backend.records.units import MIB
 
 _MOST_FILES = 1000

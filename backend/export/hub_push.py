@@ -21,7 +21,7 @@ from backend.errors import BadInput, BadSetting, RunProblem
 from backend.export import hf_jobs, model_space
 from backend.files.listing import files_in
 from backend.models import hub_token
-from backend.records.specs import Record
+from backend.records.base import Record
 from backend.records.units import MIB, format_size
 from backend.work import JobContext
 

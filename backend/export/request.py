@@ -27,8 +27,9 @@ from backend.gguf import convert as gguf
 from backend.gguf import sizes
 from backend.gguf.requirement import require_llama_cpp_python
 from backend.models import bundled, local, model_folder
+from backend.records.base import Record
 from backend.records.encoded import IGNORED
-from backend.records.specs import Precision, Record, RunSpec
+from backend.records.specs import Precision, RunSpec
 from backend.records.units import MIB, format_sizes
 from backend.runs import start
 from backend.runs.conversations import usual_instruction

@@ -12,9 +12,9 @@ from backend.errors import BadInput
 from backend.evaluation.examples import judging_items, training_items
 from backend.evaluation.items import Item
 from backend.evaluation.measures import Measure, choose_measure
-from backend.evaluation.statistics import SIGNIFICANT, mcnemar_exact
 from backend.export.request import ExportRequest
 from backend.records.encoded import IGNORED
+from backend.statistics import SIGNIFICANT, mcnemar_exact
 
 ITEMS = 16  # held-out examples that are asked at most: a file of 135 million parameters answers them in seconds
 _LONGEST = 256  # tokens of an answer

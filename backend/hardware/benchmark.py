@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from backend.estimate import Rates
 from backend.files.json_file import read_json, write_json
 from backend.hardware.gpu_choice import read_choice
-from backend.records.specs import Record
+from backend.records.base import Record
 from backend.settings import Workspace
 from backend.work import JobContext
 

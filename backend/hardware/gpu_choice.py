@@ -19,7 +19,7 @@ from backend.hardware import torch_build
 from backend.hardware.gpus import Device, NvidiaGpus, read_nvidia
 from backend.install import builds
 from backend.install.machine import is_jetson, processor, version_of
-from backend.records.specs import MachineProblem, best_first
+from backend.records.machine import MachineProblem, best_first
 from backend.settings import PROGRAM
 
 VARIABLE = "CUDA_VISIBLE_DEVICES"

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from backend.hardware.memory import memory_mib
-from backend.records.specs import Gpu, MachineProblem
+from backend.records.machine import Gpu, MachineProblem
 from backend.records.units import MIB
 from backend.settings import on_zero_gpu
 

@@ -25,7 +25,8 @@ from backend.hardware.memory import memory_mib
 from backend.install import builds
 from backend.install.builds import Machine
 from backend.install.machine import this_machine
-from backend.records.specs import Cpu, Gpu, Hardware, MachineProblem, Record, best_first
+from backend.records.base import Record
+from backend.records.machine import Cpu, Gpu, Hardware, MachineProblem, best_first
 from backend.records.units import MIB, format_size
 from backend.settings import PROGRAM, on_colab, on_zero_gpu
 

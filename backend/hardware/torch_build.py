@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from backend.install import builds
-from backend.records.specs import MachineProblem
+from backend.records.machine import MachineProblem
 from backend.settings import PROGRAM
 
 

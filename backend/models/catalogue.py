@@ -29,7 +29,8 @@ from backend.estimate import reading
 from backend.estimate.architecture import Architecture
 from backend.models import bundled, causal_lm, evidence, local, model_folder
 from backend.models.evidence import Evidence
-from backend.records.specs import ALL_LINEAR, ATTENTION, Record
+from backend.records.base import Record
+from backend.records.specs import ALL_LINEAR, ATTENTION
 from backend.records.units import MIB
 from backend.settings import PROGRAM, Workspace
 

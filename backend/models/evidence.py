@@ -14,7 +14,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from backend.records.specs import Record
+from backend.records.base import Record
 
 _FILE = Path(__file__).with_name("evidence.json")
 

@@ -1,92 +1,25 @@
-"""Frozen records that the packages share: what defines a run, and what a machine has.
-
-Every record rejects unknown keys, so that a misspelled setting is an error and never a silent default.
-"""
+"""What defines a training run: its settings, its model, its data, and its place among the versions of a model."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from backend.errors import BadSetting
+from backend.records.base import Record
 
 Method = Literal["lora", "qlora", "full"]
 Trainer = Literal["sft", "dpo"]
 Precision = Literal["bf16", "fp16", "fp32"]
 LongDocuments = Literal["windows", "truncate"]
 Sharding = Literal["none", "fsdp", "zero2"]
+Optim = Literal["adamw", "adamw_8bit", "paged_adamw_8bit"]
 
 ATTENTION = ("q_proj", "k_proj", "v_proj", "o_proj")
 ALL_LINEAR = (*ATTENTION, "gate_proj", "up_proj", "down_proj")
-
-
-class Record(BaseModel):
-    """A frozen pydantic record that rejects unknown keys."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Gpu(Record):
-    """A graphics card that training can use. Memory in MiB; compute_capability as defined by NVIDIA, None for other
-    vendors. index: its number in `nvidia-smi`. shares_memory: its memory is the computer's (DGX Spark, Jetson)."""
-
-    name: str
-    vendor: Literal["nvidia", "apple", "amd", "other"] = "nvidia"
-    memory_total_mib: int
-    memory_free_mib: int
-    compute_capability: tuple[int, int] | None = None
-    index: int | None = None
-    shares_memory: bool = False
-
-
-class Cpu(Record):
-    """The processor: cores that this process may use; whether its bf16 arithmetic is native (not emulated)."""
-
-    cores: int = 1
-    bf16: bool = False
-
-
-class Hardware(Record):
-    """A machine as `doctor --json` prints it and `--hardware FILE` reads it. Memory and disk in MiB."""
-
-    platform: str = "linux"
-    gpus: tuple[Gpu, ...] = ()
-    cpu: Cpu = Cpu()
-    memory_total_mib: int = 8192
-    memory_available_mib: int = 6144
-    unified_memory: bool = False
-    disk_free_mib: int = 50_000
-    hosted: Literal["space", "zero_gpu", "colab"] | None = None
-
-
-class MachineProblem(Record):
-    """A problem with a machine, its cause, and what to do about it, in plain words.
-
-    blocks_training: training would not use what the person expects, so it is refused until the problem is solved.
-    missing_part: something is not installed.
-    """
-
-    what: str
-    why: str = ""
-    next: str = ""
-    blocks_training: bool = False
-    missing_part: bool = False
-
-
-def best_first(gpus: Iterable[Gpu]) -> list[Gpu]:
-    """The NVIDIA GPUs, the one that training uses first: those with tensor cores (capability 7.0), then the one with
-    the most free memory, in GiB so that equal cards keep their order."""
-    return sorted(
-        (gpu for gpu in gpus if gpu.vendor == "nvidia"),
-        key=lambda gpu: ((gpu.compute_capability or (7, 0)) < (7, 0), -(gpu.memory_free_mib // 1024)),
-    )
-
-
-Optim = Literal["adamw", "adamw_8bit", "paged_adamw_8bit"]
 
 
 class TrainSettings(Record):
@@ -251,7 +184,7 @@ class RunSpec(Record):
     model: ModelRef
     data: DataRef
     settings: TrainSettings
-    versions: dict[str, str] = {}
+    versions: dict[str, str] = Field(default_factory=dict)
     retry_of: str = ""  # the run that this one repeats with other settings
     descent: Descent | None = None  # None for the first version of a model
     evaluate: bool = True  # evaluate it automatically when it has completed, if that is quick

@@ -9,7 +9,7 @@ from pathlib import Path
 from pydantic import Field
 
 from backend.files.json_file import read_json, write_json
-from backend.records.specs import Record
+from backend.records.base import Record
 
 LONGEST_NAME, LONGEST_NOTE = 100, 2000  # characters
 _FILE = "about.json"

@@ -11,8 +11,8 @@ from itertools import chain, repeat
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from backend.datasets.conversation import SYSTEM, content
 from backend.records.rows import Message
+from backend.text.conversation import SYSTEM, content
 
 Part = Literal["train", "held_out", "rejected"]  # rejected: of pairs, those held out with their worse answers
 TEXTS = "held_out_texts"

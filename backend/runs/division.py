@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from backend.datasets.checks import duplicates
-from backend.datasets.conversation import question
 from backend.datasets.corrected import corrected_among
 from backend.datasets.split import ROLES, Role, Roles, Split
 from backend.records.rows import Origin, Row
+from backend.text.conversation import question
 
 _PARTS = ("messages", "rejected", "tools", "text")  # of a row
 _SEEN: tuple[Role, ...] = ("train", "choosing")

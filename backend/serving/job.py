@@ -15,7 +15,7 @@ from backend.chat.client import Chat
 from backend.chat.engine import BASE, TUNED
 from backend.errors import BadSetting
 from backend.models import local, model_folder
-from backend.records.specs import Record
+from backend.records.base import Record
 from backend.runs.conversations import usual_instruction
 from backend.serving.endpoint import Counts, Endpoint
 from backend.serving.state import LOOPBACK, write_state

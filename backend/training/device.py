@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from backend.errors import BadSetting, UnusableGpu
-from backend.estimate.memory import cuda_context_mib
 from backend.hardware import gpu_memory
 from backend.hardware.gpu_choice import HIDDEN, VARIABLE, read_choice
+from backend.hardware.matmul_speed import bf16_speedup, seconds_of_four_bit
+from backend.records.machine import cuda_context_mib
 from backend.records.specs import Precision, TrainSettings
 from backend.records.units import MIB
 from backend.settings import PROGRAM
-from backend.training.matmul_speed import bf16_speedup, seconds_of_four_bit
 
 if TYPE_CHECKING:
     import torch

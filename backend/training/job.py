@@ -22,7 +22,6 @@ import psutil
 
 from backend import errors, hardware, training
 from backend.errors import ApprenticeError, DoesNotFit, NotEnough
-from backend.estimate.memory import available, nvidia_gpu
 from backend.hardware import child_process
 from backend.hardware.gpu_choice import require_usable_gpu
 from backend.hardware.keep_awake import keep_awake
@@ -30,6 +29,7 @@ from backend.hardware.process import show_one_gpu
 from backend.models import four_bit
 from backend.models.local import relocate
 from backend.records.events import AwakeEvent, NoteEvent
+from backend.records.machine import available, nvidia_gpu
 from backend.records.specs import RunSpec, TrainSettings
 from backend.records.units import MIB, format_size
 from backend.training import measured as measurements

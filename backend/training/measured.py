@@ -14,8 +14,9 @@ from pydantic import ValidationError
 
 from backend.files.atomic import write_text
 from backend.hardware import benchmark
+from backend.records.base import Record
 from backend.records.events import DryRunEvent
-from backend.records.specs import ModelRef, Record, RunSpec, TrainSettings
+from backend.records.specs import ModelRef, RunSpec, TrainSettings
 from backend.settings import Workspace
 from backend.training.samples import SHARE
 from backend.training.session import SAVE_EVERY

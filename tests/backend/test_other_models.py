@@ -18,7 +18,7 @@ from backend.export.merge import merge
 from backend.models import catalogue, model_folder
 from backend.models.catalogue import Entry
 from backend.models.local import learned
-from backend.records.specs import Hardware
+from backend.records.machine import Hardware
 from backend.settings import PROJECT_ROOT, SAMPLES
 from tests.backend.tiny_run import FakeWork, make_model, make_run
 

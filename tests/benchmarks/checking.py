@@ -33,10 +33,10 @@ from backend.datasets.checks import content as content_checks
 from backend.datasets.checks import dataset as dataset_checks
 from backend.datasets.checks import structure as structure_checks
 from backend.datasets.checks.repetition import repeated
-from backend.datasets.conversation import answers
 from backend.datasets.read.load import load
 from backend.gc_pause import without_gc
 from backend.records.rows import Problem, Row
+from backend.text.conversation import answers
 from tests.benchmarks import chat_corpus
 from tests.benchmarks.ways import Found, Way, command_line, measured
 

@@ -26,9 +26,10 @@ from statistics import mean
 from typing import Any
 
 from backend.estimate import Architecture, Plan
-from backend.estimate.memory import CONTEXT_T4, memory
+from backend.estimate.memory import memory
 from backend.models import catalogue
-from backend.records.specs import ATTENTION, Gpu, Hardware
+from backend.records.machine import CONTEXT_T4, Gpu, Hardware
+from backend.records.specs import ATTENTION
 
 T4 = Hardware(gpus=(Gpu(name="Tesla T4", memory_total_mib=15360, memory_free_mib=14912, compute_capability=(7, 5)),))
 MEASURED = Path(__file__).parents[1] / "data" / "measured_vram_t4.json"

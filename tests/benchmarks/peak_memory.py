@@ -11,7 +11,8 @@ from typing import Any
 
 from backend.estimate import Architecture, plan_from
 from backend.estimate.memory import PROGRAMS_MIB, memory
-from backend.records.specs import Hardware, TrainSettings
+from backend.records.machine import Hardware
+from backend.records.specs import TrainSettings
 from tests.benchmarks.fresh_process import in_fresh_process
 
 STEPS = 3

@@ -19,7 +19,7 @@ from tests.ui.fake_results import FakeChat, FakeResults
 from tests.ui.fake_runs import FakePlanning, FakeRuns
 from tests.ui.fake_services import FakeApp
 from ui.records.runs import Plan, UnseenQuestion
-from ui.services.chat import Answer, Loading
+from ui.services.results.chat import Answer, Loading
 from ui.services.selection import Choice
 
 BREAKS_OFF = "Where does it break off?"  # a question whose answer fails after its first words

@@ -24,7 +24,7 @@ from tests.ui.fake_runs import FakePlanning, FakeRetries, FakeRuns
 from tests.ui.fake_services import FakeApp
 from ui.records.data import DatasetProgress
 from ui.records.runs import Curve, Shortening
-from ui.services.chat import Answer, Loading
+from ui.services.results.chat import Answer, Loading
 from ui.services.selection import Choice
 
 RUN = "window.injected='yes'"

@@ -16,7 +16,8 @@ from backend.estimate import plan_from
 from backend.estimate.memory import MARGIN, Memory, memory
 from backend.models import catalogue
 from backend.records.encoded import Encoded
-from backend.records.specs import Gpu, Hardware, RunSpec, TrainSettings
+from backend.records.machine import Gpu, Hardware
+from backend.records.specs import RunSpec, TrainSettings
 from backend.records.units import MIB
 from backend.training.dry_run import run_steps
 from tests.backend.tiny_run import FakeWork, run_of

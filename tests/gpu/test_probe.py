@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 
 from backend import hardware
-from backend.estimate.memory import cuda_context_mib
 from backend.hardware import gpu_memory
-from backend.records.specs import Gpu
+from backend.records.machine import Gpu, cuda_context_mib
 from backend.records.units import MIB
 from tests.gpu.place import Place
 

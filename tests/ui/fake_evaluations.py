@@ -16,7 +16,7 @@ from tests.ui.fake_records import (
     trial_report,
 )
 from tests.ui.fake_runs import FakeRuns
-from ui.services.opponents import BASE_MODEL, Opponent
+from ui.services.results.opponents import BASE_MODEL, Opponent
 from ui.services.selection import Choice
 
 

@@ -12,7 +12,8 @@ from backend.export.hub_push import Form
 from backend.hardware import Probe, describe
 from backend.models import catalogue
 from backend.models.hub_token import TokenSource
-from backend.records.specs import Cpu, Gpu, Hardware, Trainer
+from backend.records.machine import Cpu, Gpu, Hardware
+from backend.records.specs import Trainer
 from jobs.records import Job, State
 from tests.ui.fake_records import (
     MODEL,

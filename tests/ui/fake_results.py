@@ -23,9 +23,9 @@ from tests.ui.fake_runs import FakeRuns
 from ui.records.data import Correction
 from ui.records.runs import RunInfo, UnseenQuestion
 from ui.records.share import Endpoint, ExportFile, ExportStatus, GgufSize, ProgramGuide
-from ui.services.chat import Answer, Loading
-from ui.services.documents import Part, Piece, Whole
-from ui.services.opponents import BASE_MODEL, OWN, Listed, Opponent, Pair
+from ui.services.results.chat import Answer, Loading
+from ui.services.results.documents import Part, Piece, Whole
+from ui.services.results.opponents import BASE_MODEL, OWN, Listed, Opponent, Pair
 from ui.services.selection import Choice
 
 INSTRUCTION = "Answer with one JSON object."  # in the examples of run-a

@@ -22,9 +22,9 @@ from tests.ui.fake_records import (
     job,
 )
 from ui.records.runs import Curve, Plan, RunDetails, RunInfo, RunSummary, Shortening
-from ui.services import losses
-from ui.services.gpu_calls import GpuTime
+from ui.services.demo.gpu_calls import GpuTime
 from ui.services.selection import Choice
+from ui.services.training import losses
 
 
 class FakeRuns:

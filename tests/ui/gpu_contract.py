@@ -15,8 +15,8 @@ from jobs.context import Context
 from jobs.folder import JobFolder
 from jobs.status import Identity
 from jobs.supervisor import Supervisor
-from ui.services import gpu_calls
-from ui.services.gpu_calls import GpuCall, NoGpu, learn
+from ui.services.demo import gpu_calls
+from ui.services.demo.gpu_calls import GpuCall, NoGpu, learn
 
 QUOTA = 100.0  # seconds of each visitor
 

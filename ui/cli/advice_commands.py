@@ -14,12 +14,13 @@ from backend.estimate import Plan, reading
 from backend.estimate import estimate as make_estimate
 from backend.hardware import load_hardware, probe
 from backend.models import catalogue
-from backend.records.specs import ALL_LINEAR, Hardware
+from backend.records.machine import Hardware
+from backend.records.specs import ALL_LINEAR
 from backend.settings import Workspace
 from ui.cli.data_commands import checked_files
 from ui.cli.options import add_data_option, add_reading_options, reading_options
 from ui.cli.output import AddCommand, Answer
-from ui.services.dataset_state import data_facts
+from ui.services.data.dataset_state import data_facts
 from ui.text import format as fmt
 
 

@@ -17,11 +17,11 @@ from backend.datasets.info import DatasetInfo, RowsByKind
 from backend.datasets.read.load import ReadOptions, load
 from backend.datasets.read.pack import name_of
 from backend.datasets.stored_files import load_validation
-from backend.datasets.token_counts import TokenCounter
 from backend.datasets.write_fixed import write_fixed
 from backend.errors import BadInput
 from backend.records.lengths import UNLIMITED, LengthLimits
 from backend.settings import PROGRAM, Workspace
+from backend.tokens.token_counts import TokenCounter
 from ui.cli.data_source import opened, require_answers, rows_to_read
 from ui.cli.model_commands import ready_tokenizer
 from ui.cli.options import add_reading_options, add_validation_option, asking_for_columns, positive, reading_options

@@ -23,9 +23,9 @@ from jobs.records import Job
 from ui.cli.follow import follow, require_completed
 from ui.cli.output import INTERRUPTED, AddCommand, Answer, say, write
 from ui.services.app import App
-from ui.services.documents import SUMMARIZED, TOO_LONG, sentence
-from ui.services.exports import passed
-from ui.services.hf_jobs import ACCESS_NOTE
+from ui.services.results.documents import SUMMARIZED, TOO_LONG, sentence
+from ui.services.results.exports import passed
+from ui.services.results.hf_jobs import ACCESS_NOTE
 from ui.text import format as fmt
 
 SUMMARY_STOPPED = "The summary was stopped. These are the answers to the pieces."

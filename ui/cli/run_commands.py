@@ -18,8 +18,8 @@ from ui.cli.model_commands import ready_tokenizer, resolve_model
 from ui.cli.options import add_data_option, add_reading_options, add_validation_option, reading_options_typed
 from ui.cli.output import AddCommand, Answer, say
 from ui.records.runs import RunSummary
-from ui.services import losses
 from ui.services.app import App
+from ui.services.training import losses
 from ui.text import format as fmt
 from ui.text import verdicts
 

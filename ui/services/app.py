@@ -37,37 +37,37 @@ from backend.datasets.validation_files import ValidationFiles
 from backend.errors import BadInput, RunProblem
 from backend.hosting.policy import HOME, Feature, Policy
 from backend.models import bundled, catalogue, local
-from backend.records.specs import Hardware
+from backend.records.machine import Hardware
 from backend.settings import Workspace
 from jobs.registry import Lane
 from jobs.runner import START_DEADLINE, Runner
-from ui.services.admission import Admission, read_limits, require_rows
-from ui.services.advice import AdviceService
-from ui.services.blind_tests import BlindTestService
-from ui.services.chat import ChatSession
-from ui.services.corrections import CorrectionService
-from ui.services.datasets import DatasetService
-from ui.services.documents import DocumentService
-from ui.services.downloads import DownloadService
-from ui.services.edits import EditService
-from ui.services.endpoints import EndpointService
-from ui.services.evaluations import EvaluationService
-from ui.services.gpu_calls import WAITING
-from ui.services.hf_jobs import HfJobsService
-from ui.services.hub_data import HubDataService
-from ui.services.hub_pushes import HubPushService
-from ui.services.imports import DatasetImports
-from ui.services.model_imports import ModelImportService
-from ui.services.models import ModelService
-from ui.services.planning import PlanningService
-from ui.services.prompt_trials import PromptTrialService
-from ui.services.results import ResultService
-from ui.services.retries import RetryService
-from ui.services.runs import RunService
+from ui.services.data.datasets import DatasetService
+from ui.services.data.edits import EditService
+from ui.services.data.hub_data import HubDataService
+from ui.services.data.imports import DatasetImports
+from ui.services.data.writing import WritingService
+from ui.services.demo.admission import Admission, read_limits, require_rows
+from ui.services.demo.gpu_calls import WAITING
+from ui.services.demo.shared import Shared
+from ui.services.machine.advice import AdviceService
+from ui.services.machine.downloads import DownloadService
+from ui.services.machine.model_imports import ModelImportService
+from ui.services.machine.models import ModelService
+from ui.services.results.blind_tests import BlindTestService
+from ui.services.results.chat import ChatSession
+from ui.services.results.corrections import CorrectionService
+from ui.services.results.documents import DocumentService
+from ui.services.results.endpoints import EndpointService
+from ui.services.results.evaluations import EvaluationService
+from ui.services.results.hf_jobs import HfJobsService
+from ui.services.results.hub_pushes import HubPushService
+from ui.services.results.trained_models import ResultService
 from ui.services.selection import Choice
-from ui.services.shared import Shared
-from ui.services.versions import VersionService
-from ui.services.writing import WritingService
+from ui.services.training.planning import PlanningService
+from ui.services.training.prompt_trials import PromptTrialService
+from ui.services.training.retries import RetryService
+from ui.services.training.runs import RunService
+from ui.services.training.versions import VersionService
 
 _SERVED = "Its endpoint is open."
 _CHECKED = (

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from backend.evaluation.blind_test import OTHER, Outcome
-from backend.evaluation.statistics import least_provable_gain
+from backend.statistics import least_provable_gain
 
 SYSTEMS = {
     "base": "The base model",

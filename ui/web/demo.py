@@ -8,10 +8,10 @@ from typing import Any
 import gradio as gr
 
 from backend.hosting.policy import Policy
-from backend.records.specs import Hardware
+from backend.records.machine import Hardware
 from backend.settings import Workspace, on_zero_gpu
-from ui.services.gpu_calls import GpuCalls
-from ui.services.visitor_apps import VisitorApps
+from ui.services.demo.gpu_calls import GpuCalls
+from ui.services.demo.visitor_apps import VisitorApps
 from ui.web import page as web_page
 from ui.web.demo_notice import can_sign_in
 from ui.web.gate import Door

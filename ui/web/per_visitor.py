@@ -10,7 +10,7 @@ from gradio.context import LocalContext
 from backend.errors import NotInDemo
 from backend.hosting.visitors import Loss
 from ui.services.app import App
-from ui.services.visitor_apps import VisitorApps
+from ui.services.demo.visitor_apps import VisitorApps
 from ui.web.gate import VISITOR, WHY_NONE
 from ui.web.zero_gpu import Requests
 

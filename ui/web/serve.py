@@ -20,7 +20,7 @@ from backend.errors import BadSetting, WorkspaceProblem
 from backend.files.json_file import read_json, write_json
 from backend.hosting import policy as hosting
 from backend.hosting.policy import Policy
-from backend.records.specs import Hardware
+from backend.records.machine import Hardware
 from backend.settings import PROGRAM, Workspace, on_colab
 from ui.web import uploads, zero_gpu
 
@@ -95,7 +95,7 @@ def run(
     uploads.receive_in(workspace)
     zero_gpu.register()
     from ui.services.app import App
-    from ui.services.visitor_apps import VisitorApps
+    from ui.services.demo.visitor_apps import VisitorApps
     from ui.web import page as web_page
     from ui.web.demo import demo_page
     from ui.web.launch import launch_arguments

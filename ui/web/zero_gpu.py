@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from backend.settings import on_zero_gpu
-from ui.services.gpu_calls import NoGpu, learn
+from ui.services.demo.gpu_calls import NoGpu, learn
 
 HEADER = "x-ip-token"
 _MOST_VISITORS = 1000  # whose request is remembered

@@ -12,7 +12,7 @@ from backend.datasets.chats.formats import FORMATS
 from backend.datasets.chats.people import WHOEVER_ANSWERS, WhoToImitate, count_people, who_to_imitate
 from backend.datasets.chats.threads import Post, Threads, read_threads
 from backend.datasets.convert.detect import Record
-from backend.datasets.options import RowFault
+from backend.records.reading import RowFault
 
 _LISTED = 200  # people to choose from on the page
 

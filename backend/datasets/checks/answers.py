@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 from statistics import median
 
 from backend.datasets.checks.issues import problem
-from backend.datasets.checks.normalize import normalize, same_rows
 from backend.datasets.checks.repetition import repeated, suspects
-from backend.datasets.conversation import answers, content, last_answer, question
-from backend.datasets.excerpt import excerpt
 from backend.records.rows import Problem, Row
+from backend.text.conversation import answers, content, last_answer, question
+from backend.text.excerpt import excerpt
+from backend.text.normalize import normalize, same_rows
 
 SAME_EVERYWHERE = 5  # rows; from here on, the same question in all of them is a fault of the file
 _BLOCK = 512  # rows checked together, so that their texts stay in the processor's cache

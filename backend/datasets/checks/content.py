@@ -13,9 +13,9 @@ from backend.datasets.checks.leftovers import LEFTOVERS
 from backend.datasets.checks.patterns import TextFault, classes
 from backend.datasets.checks.personal_data import PERSONAL_FAULTS
 from backend.datasets.checks.template_markers import marker_fault
-from backend.datasets.conversation import ROLE_NAMES
-from backend.datasets.excerpt import excerpt
 from backend.records.rows import Problem, Row
+from backend.text.conversation import ROLE_NAMES
+from backend.text.excerpt import excerpt
 
 _BLOCK = 512  # rows checked together, so that their texts stay in the processor's cache
 

@@ -8,10 +8,10 @@ from collections.abc import Iterator, Sequence
 from backend.datasets.checks import languages
 from backend.datasets.checks.answers import SAME_EVERYWHERE
 from backend.datasets.checks.issues import problem
-from backend.datasets.checks.normalize import normalize
-from backend.datasets.conversation import SYSTEM, content, last_answer, question
-from backend.datasets.excerpt import excerpt
 from backend.records.rows import Problem, Row
+from backend.text.conversation import SYSTEM, content, last_answer, question
+from backend.text.excerpt import excerpt
+from backend.text.normalize import normalize
 
 FEWEST = 2  # different examples; a single one would only be memorized
 FEW = 50  # different examples; with fewer, a model may learn nothing (the guide)

@@ -16,9 +16,9 @@ from itertools import compress
 
 from backend.datasets.checks.issues import problem
 from backend.datasets.checks.near_duplicates import BOILERPLATE, are_similar, similar_pairs
-from backend.datasets.checks.normalize import Groups, normalize, same_rows
-from backend.datasets.conversation import content, full_text, instruction, last_answer, question
 from backend.records.rows import Message, Problem, Row
+from backend.text.conversation import content, full_text, instruction, last_answer, question
+from backend.text.normalize import Groups, normalize, same_rows
 
 Pairs = list[tuple[int, int]]
 _HALF = 0.5

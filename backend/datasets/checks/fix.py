@@ -21,11 +21,11 @@ from backend.datasets.checks.fixers import Fixer, fixers_for, with_system, witho
 from backend.datasets.checks.issues import ISSUE_TYPES
 from backend.datasets.checks.report import Report
 from backend.datasets.checks.tokens import TokenTotals
-from backend.datasets.conversation import content
-from backend.datasets.token_counts import TokenCounter
 from backend.errors import BadSetting
 from backend.records.lengths import UNLIMITED, LengthLimits
 from backend.records.rows import Dataset, Problem, Row, place
+from backend.text.conversation import content
+from backend.tokens.token_counts import TokenCounter
 
 Accepted = Mapping[str, "Literal['all'] | Set[int]"]  # kind -> "all", or row numbers
 

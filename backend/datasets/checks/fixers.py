@@ -8,8 +8,8 @@ from dataclasses import replace
 from backend.datasets.checks import repetition
 from backend.datasets.checks.patterns import TextFault
 from backend.datasets.checks.structure import joinable
-from backend.datasets.conversation import SYSTEM, content
 from backend.records.rows import Message, Row
+from backend.text.conversation import SYSTEM, content
 
 Fixer = Callable[[Row], Row]
 

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from backend.datasets.conversation import opening
-from backend.datasets.excerpt import excerpt
 from backend.records.rows import Problem, Row, Severity
+from backend.text.conversation import opening
+from backend.text.excerpt import excerpt
 
 _LEAVE_OUT = "Leave this example out."
 

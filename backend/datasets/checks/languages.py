@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator, Sequence
 
 from backend.datasets.checks.issues import problem
 from backend.datasets.checks.language import LANGUAGE_NAMES, count_languages, is_another
-from backend.datasets.conversation import full_text, last_answer, question
-from backend.datasets.excerpt import excerpt
 from backend.records.rows import Problem, Row
+from backend.text.conversation import full_text, last_answer, question
+from backend.text.excerpt import excerpt
 
 _SAMPLE = 400  # rows, spread over the file
 _SHARE = 0.3  # of the rows with a known language; below it there is no warning

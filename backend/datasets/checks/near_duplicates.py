@@ -27,7 +27,7 @@ from zlib import crc32
 import numpy as np
 import numpy.typing as npt
 
-from backend.datasets.checks.normalize import compatible
+from backend.text.normalize import compatible
 
 THRESHOLD = 0.75  # one word in fifteen, two in twenty-nine
 BOILERPLATE = 0.15  # of the texts, and more than _MIN_BOILERPLATE of them

@@ -8,9 +8,9 @@ from itertools import pairwise
 from operator import itemgetter
 
 from backend.datasets.checks.issues import problem
-from backend.datasets.conversation import SYSTEM, content
-from backend.datasets.excerpt import excerpt
 from backend.records.rows import Message, Problem, Row, is_learned
+from backend.text.conversation import SYSTEM, content
+from backend.text.excerpt import excerpt
 
 _ROLE, _CONTENT = itemgetter("role"), itemgetter("content")
 _MESSAGES = {

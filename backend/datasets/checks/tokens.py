@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from backend.datasets.checks.issues import problem
-from backend.datasets.token_counts import TokenCount, TokenCounter
 from backend.errors import ApprenticeError
 from backend.records.lengths import UNLIMITED, LengthLimits
 from backend.records.rows import Problem, Row, is_learned
+from backend.tokens.token_counts import TokenCount, TokenCounter
 
 VERY_LONG = 8192  # tokens (the guide's number)
 _BATCH = 512  # rows tokenized at a time

@@ -9,9 +9,9 @@ from typing import Any
 from backend.datasets.convert.mapping import Plan
 from backend.datasets.convert.messages import from_json, messages_from, system_text
 from backend.datasets.convert.tool_calls import tools_from
-from backend.datasets.excerpt import excerpt
-from backend.datasets.options import Limits, RowFault, row_too_large
+from backend.records.reading import Limits, RowFault, row_too_large
 from backend.records.rows import Message, Row
+from backend.text.excerpt import excerpt
 
 _SPEAKER = re.compile(r"\n\n(Human|Assistant): ?")  # the format of Anthropic's helpful-harmless pairs
 

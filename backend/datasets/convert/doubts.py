@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from backend.datasets.convert.shapes import plain_name
-from backend.datasets.excerpt import excerpt
+from backend.text.excerpt import excerpt
 
 _MOST = 0.8  # of the filled cells
 _LONG = 80  # characters; a longer text is none of these

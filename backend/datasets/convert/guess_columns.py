@@ -14,7 +14,7 @@ from typing import Any
 
 from backend.datasets.convert.doubts import what_it_holds
 from backend.datasets.convert.shapes import NAMES, plain_name
-from backend.datasets.excerpt import excerpt
+from backend.text.excerpt import excerpt
 
 _MARKS = ("?", "？", "؟", ";")  # the last one is the Greek question mark
 _NOT_TEXT = ("id", "uuid", "index", "date", "time", "timestamp", "url", "link", "split", "lang", "language", "source")

@@ -11,9 +11,9 @@ from backend.datasets.convert.detect import Match, Record, match
 from backend.datasets.convert.doubts import Doubt, in_doubt
 from backend.datasets.convert.guess_columns import guess
 from backend.datasets.convert.shapes import SHAPES, Columns, complete
-from backend.datasets.excerpt import excerpt
-from backend.datasets.options import ReadOptions, RowFault
 from backend.errors import BadInput
+from backend.records.reading import ReadOptions, RowFault
+from backend.text.excerpt import excerpt
 
 _MAX_SIGNATURES = 1_000  # sets of columns with a remembered mapping
 

@@ -6,10 +6,10 @@ from typing import Any
 
 from backend.datasets.convert.detect import ROLE_KEYS
 from backend.datasets.convert.tool_calls import calls_from, calls_in_text
-from backend.datasets.excerpt import excerpt
-from backend.datasets.options import Limits, RowFault
-from backend.datasets.strict_json import parse_text
+from backend.records.reading import Limits, RowFault
 from backend.records.rows import Message
+from backend.text.excerpt import excerpt
+from backend.text.strict_json import parse_text
 
 ROLES = ("user", "assistant", "system", "tool")  # no set: a role in a file may be any value, even an unhashable one
 _SYNONYMS = {"developer": "system", "function": "tool"}  # OpenAI's newer and older names

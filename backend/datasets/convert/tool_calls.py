@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from backend.datasets.excerpt import excerpt
-from backend.datasets.options import Limits, RowFault
-from backend.datasets.strict_json import parse_text
+from backend.records.reading import Limits, RowFault
+from backend.text.excerpt import excerpt
+from backend.text.strict_json import parse_text
 
 
 def calls_from(message: dict[str, Any], number: int) -> list[dict[str, Any]]:

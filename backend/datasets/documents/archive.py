@@ -7,8 +7,8 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from xml.parsers import expat
 
-from backend.datasets.options import ZIP_ERRORS
 from backend.errors import BadInput
+from backend.records.reading import ZIP_ERRORS
 from backend.records.units import KIB
 
 _MACROS = ("vbaproject.bin", "basic/script-lc.xml")

@@ -24,9 +24,9 @@ from backend.datasets.documents.odf import OdsSheets
 from backend.datasets.documents.pdf import read_pdf
 from backend.datasets.documents.word import read_docx, read_odt
 from backend.datasets.documents.workbook import ExcelSheets, all_rows
-from backend.datasets.options import Limits, check_expansion
 from backend.errors import BadInput
 from backend.hardware.child_process import end_with_parent
+from backend.records.reading import Limits, check_expansion
 
 OUTLINE = 200  # rows of each sheet that are sent before one is chosen
 _BATCH = 200

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from backend.datasets.convert.detect import Record
 from backend.datasets.documents.markup import read_html
-from backend.datasets.options import RowFault
 from backend.datasets.read.delimited import Cells, as_records, unique_names
+from backend.records.reading import RowFault
 
 _SEPARATORS = {
     "tab": "\t",

@@ -14,8 +14,8 @@ from backend.datasets.chats import clean
 from backend.datasets.chats.paths import find
 from backend.datasets.convert.detect import ROLE_KEYS, Record
 from backend.datasets.convert.shapes import NAMES, plain_name
-from backend.datasets.excerpt import excerpt
-from backend.datasets.options import RowFault
+from backend.records.reading import RowFault
+from backend.text.excerpt import excerpt
 
 _SUBMITTED = (None, "submitted")
 _ANSWER_NAMES = frozenset((*NAMES["answer"], *NAMES["output"]))

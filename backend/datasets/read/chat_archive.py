@@ -17,10 +17,10 @@ from backend.datasets.chats.paths import first
 from backend.datasets.chats.whatsapp import WHATSAPP, whatsapp_messages
 from backend.datasets.convert.detect import Record
 from backend.datasets.documents.archive import damaged
-from backend.datasets.options import ZIP_ERRORS, Limits, RowFault
 from backend.datasets.read.json_document import document
 from backend.datasets.read.source import BLOCK, ByteSource, line_blocks
 from backend.files.listing import is_hidden
+from backend.records.reading import ZIP_ERRORS, Limits, RowFault
 
 _MOST_FILES = 100_000
 Reader = Callable[[Iterator[bytes], Limits], Iterator[list[Record]]]

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
 
 from backend.datasets.convert.detect import Record
-from backend.datasets.excerpt import excerpt
-from backend.datasets.options import Limits, RowFault, row_too_large
 from backend.datasets.read.header import LOOKED_AT, find_header
 from backend.errors import BadInput
+from backend.records.reading import Limits, RowFault, row_too_large
+from backend.text.excerpt import excerpt
 
 Cells = tuple[int, list[str] | RowFault]  # line, and the cells or the fault
 _BATCH = 500

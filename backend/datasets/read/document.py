@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from backend.datasets.options import Limits
 from backend.datasets.read.encoding import detect_encoding, initial_encoding, utf8_blocks
 from backend.datasets.read.formats import binary_format, check_text, is_html
 from backend.datasets.read.source import ByteSource
 from backend.errors import BadInput
+from backend.records.reading import Limits
 from backend.records.units import MIB, format_sizes
 
 SUFFIXES = (".txt", ".md", ".markdown", ".text")

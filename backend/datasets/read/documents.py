@@ -11,11 +11,11 @@ from backend.datasets.convert.mapping import SeveralReadings
 from backend.datasets.documents.blocks import Document, Rows
 from backend.datasets.documents.markdown import has_table, read_markdown
 from backend.datasets.documents.questions import Pairs, find_pairs
-from backend.datasets.options import ReadOptions
 from backend.datasets.read.compression import plain_file_name
 from backend.datasets.read.delimited import as_records, split_header, unique_names
 from backend.datasets.read.formats import is_header
 from backend.datasets.read.header import find_header, known_columns
+from backend.records.reading import ReadOptions
 
 _TABLE_ROWS = 3  # that a table without usual column names has at least
 _MOSTLY = 0.6  # share of the text that is in tables

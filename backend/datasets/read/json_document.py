@@ -14,10 +14,10 @@ from typing import Any
 from backend.datasets.chats.formats import IN_CONVERSATIONS
 from backend.datasets.convert.detect import Record
 from backend.datasets.convert.shapes import NAMES, plain_name
-from backend.datasets.options import Limits, RowFault, row_too_large
-from backend.datasets.strict_json import parse
 from backend.errors import BadInput
+from backend.records.reading import Limits, RowFault, row_too_large
 from backend.records.units import KIB, MIB, format_size
+from backend.text.strict_json import parse
 
 _TEXT = rb'"[^"\\]*(?:\\.[^"\\]*)*"'
 _WHOLE_TEXT = re.compile(_TEXT, re.DOTALL)

@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from backend.datasets.options import RowFault
 from backend.datasets.read.delimited import Cells
+from backend.records.reading import RowFault
 
 _TOTALS = re.compile(
     r"(grand |sub)?totals?|sum|summe|gesamt(summe)?|insgesamt|total général|totale|somma|suma|soma|totaal|razem|итого"

@@ -16,7 +16,6 @@ from backend.datasets.convert.detect import Record
 from backend.datasets.convert.mapping import Plan, make_plan
 from backend.datasets.convert.messages import WEIGHT_KEYS
 from backend.datasets.convert.shapes import plain_name
-from backend.datasets.options import Cancelled, Limits, ReadOptions, RowFault
 from backend.datasets.read.annotations import with_annotations
 from backend.datasets.read.encoding import Encoding, NotUtf8, detect_encoding, initial_encoding
 from backend.datasets.read.open import open_source
@@ -26,6 +25,7 @@ from backend.datasets.read.source import ByteSource, Digest, open_path
 from backend.datasets.read.together import ManyFiles, read_together
 from backend.errors import BadInput
 from backend.gc_pause import without_gc
+from backend.records.reading import Cancelled, Limits, ReadOptions, RowFault
 from backend.records.rows import Dataset, Source
 
 __all__ = ["Cancelled", "Limits", "ReadOptions", "load"]

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from backend.datasets.chats.mail import MAIL, is_mail, mail_messages
 from backend.datasets.chats.pasted_mail import is_pasted_mail
 from backend.datasets.documents.archive import damaged, document_kind
-from backend.datasets.options import ZIP_ERRORS, ReadOptions
 from backend.datasets.read.chat_archive import archive_records
 from backend.datasets.read.documents import find_examples
 from backend.datasets.read.encoding import Encoding
@@ -21,6 +20,7 @@ from backend.datasets.read.spreadsheet import TOGETHER, choose, look_at, sheet_r
 from backend.datasets.read.text import open_text
 from backend.datasets.read.together import ManyFiles
 from backend.errors import BadInput
+from backend.records.reading import ZIP_ERRORS, ReadOptions
 
 
 def open_source(source: ByteSource, encoding: Encoding, name: str, options: ReadOptions) -> OpenSource:

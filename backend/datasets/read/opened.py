@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from backend.datasets.chats.format import ChatFormat
 from backend.datasets.convert.detect import Record
 from backend.datasets.convert.not_examples import looks_like, require_document
-from backend.datasets.excerpt import excerpt
 from backend.datasets.read.documents import Examples
+from backend.text.excerpt import excerpt
 
 Note = tuple[str, str, str]  # kind, message, fix
 

@@ -8,12 +8,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from backend.datasets.options import Limits
 from backend.datasets.read.source import require_file, too_large
 from backend.datasets.read.together import MOST_FILES
 from backend.errors import BadInput, WorkspaceProblem
 from backend.files.disk_errors import disk_words
 from backend.files.listing import is_hidden
+from backend.records.reading import Limits
 from backend.records.units import MIB
 
 _SAME_TIME = (1980, 1, 1, 0, 0, 0)  # so that the same files make the same archive

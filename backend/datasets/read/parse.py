@@ -16,10 +16,10 @@ from typing import Any
 import psutil
 
 from backend.datasets.documents.blocks import Block, Document, Rows
-from backend.datasets.options import Cancelled
 from backend.datasets.read.source import ByteSource
 from backend.errors import BadInput
 from backend.hardware import child_process
+from backend.records.reading import Cancelled
 from backend.records.units import MIB, format_size
 
 SECONDS = 180.0  # until a document is parsed

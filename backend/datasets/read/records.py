@@ -8,11 +8,11 @@ from typing import Any
 from backend.datasets.convert.convert import check_size, convert
 from backend.datasets.convert.detect import Record
 from backend.datasets.convert.mapping import Plan
-from backend.datasets.excerpt import excerpt
-from backend.datasets.options import Limits, RowFault
 from backend.datasets.read.encoding import NotUtf8
+from backend.records.reading import Limits, RowFault
 from backend.records.rows import Problem, Row
 from backend.records.units import MIB, format_size
+from backend.text.excerpt import excerpt
 
 _ORIGINALS = 20  # rows also stored as they were read, to be shown next to the result
 

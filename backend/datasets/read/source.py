@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from backend.datasets.options import Cancelled, Limits, check_expansion
 from backend.datasets.read.compression import DAMAGED, packed_with, unpack
 from backend.errors import BadInput
+from backend.records.reading import Cancelled, Limits, check_expansion
 from backend.records.units import KIB, MIB, format_sizes
 
 BLOCK = 256 * KIB

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from backend.datasets.excerpt import excerpt
-from backend.datasets.options import RowFault
 from backend.datasets.read.delimited import Cells
+from backend.records.reading import RowFault
+from backend.text.excerpt import excerpt
 
 DIVIDERS = (",", ";")
 

@@ -9,13 +9,13 @@ from backend.datasets.convert.detect import Record, match
 from backend.datasets.convert.guess_columns import guess
 from backend.datasets.documents.blocks import Rows
 from backend.datasets.documents.workbook import FORMULA
-from backend.datasets.excerpt import excerpt
-from backend.datasets.options import RowFault
 from backend.datasets.read.delimited import Cells, as_records, unique_names
 from backend.datasets.read.header import find_header, known_columns
 from backend.datasets.read.leftovers import Passed, is_leftover
 from backend.datasets.read.parse import Parser
 from backend.errors import BadInput
+from backend.records.reading import RowFault
+from backend.text.excerpt import excerpt
 
 TOGETHER = "/"  # separates the names of sheets that are read together; no name can contain it
 _SURE, _MAYBE = 2, 1  # how likely a sheet holds examples

@@ -14,8 +14,6 @@ from backend.datasets.chats.whatsapp import WHATSAPP, is_whatsapp, whatsapp_mess
 from backend.datasets.convert.detect import Record
 from backend.datasets.documents.markdown import read_markdown
 from backend.datasets.documents.markup import read_html
-from backend.datasets.excerpt import excerpt
-from backend.datasets.options import Limits, ReadOptions, RowFault
 from backend.datasets.read.anki import anki_file, anki_records
 from backend.datasets.read.delimited import as_records, read_cells, split_header
 from backend.datasets.read.documents import find_examples, holds_examples, is_markdown
@@ -28,7 +26,9 @@ from backend.datasets.read.source import ByteSource, line_blocks
 from backend.datasets.read.split_texts import SplitTexts
 from backend.datasets.read.values import with_columns, yaml_records
 from backend.errors import BadInput
+from backend.records.reading import Limits, ReadOptions, RowFault
 from backend.records.units import MIB, format_size
+from backend.text.excerpt import excerpt
 
 _CHATS: list[tuple[Callable[[str], bool], Callable[[str], Iterator[list[Record]]], ChatFormat]] = [
     (is_whatsapp, whatsapp_messages, WHATSAPP),

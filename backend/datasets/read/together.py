@@ -12,12 +12,12 @@ from pathlib import PurePosixPath
 
 from backend.datasets.chats.people import WhoToImitate
 from backend.datasets.documents.archive import damaged
-from backend.datasets.excerpt import excerpt
-from backend.datasets.options import ZIP_ERRORS, Cancelled, Limits, ReadOptions, check_expansion
 from backend.datasets.read.source import BLOCK, ByteSource
 from backend.errors import BadInput
 from backend.files.listing import is_hidden
+from backend.records.reading import ZIP_ERRORS, Cancelled, Limits, ReadOptions, check_expansion
 from backend.records.rows import Dataset, Problem, Row
+from backend.text.excerpt import excerpt
 
 MOST_FILES = 200
 

@@ -7,9 +7,9 @@ from itertools import chain
 from typing import Any
 
 from backend.datasets.convert.detect import Record, match
-from backend.datasets.options import Limits, RowFault
 from backend.datasets.read.delimited import Cells, as_records, split_header
 from backend.errors import BadInput
+from backend.records.reading import Limits, RowFault
 
 _LARGEST = 32_000_000  # characters of YAML
 

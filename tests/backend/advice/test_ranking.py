@@ -13,7 +13,7 @@ from backend.advice.settings import Data
 from backend.estimate import Rates
 from backend.hardware import load_hardware
 from backend.models import catalogue
-from backend.records.specs import Hardware
+from backend.records.machine import Hardware
 from backend.settings import PROJECT_ROOT
 
 MACHINES = PROJECT_ROOT / "tests" / "backend" / "machines"

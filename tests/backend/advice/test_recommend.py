@@ -13,7 +13,8 @@ from backend.advice.recommend import Recommendation
 from backend.advice.recommend import recommend as recommend_and_compare
 from backend.hardware import load_hardware
 from backend.models import catalogue
-from backend.records.specs import ALL_LINEAR, Hardware
+from backend.records.machine import Hardware
+from backend.records.specs import ALL_LINEAR
 from backend.settings import PROJECT_ROOT
 
 # Comparing the other models takes most of the time, so tests that don't look at them leave it out.

@@ -8,10 +8,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from backend.datasets.options import ReadOptions
 from backend.datasets.read.load import load
 from backend.errors import ApprenticeError, BadInput
 from backend.records.encoded import Encoded
+from backend.records.reading import ReadOptions
 from backend.records.rows import Dataset, Row, Source
 
 SOURCE = Source("rows.jsonl", "jsonl", "messages", "utf-8", "0" * 64)

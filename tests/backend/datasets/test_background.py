@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from backend.datasets.background import BackgroundTask, BackgroundTasks, ProgressListener
-from backend.datasets.options import Cancelled
 from backend.datasets.store import DatasetStore
 from backend.errors import BadInput
+from backend.records.reading import Cancelled
 from backend.records.rows import Dataset
 
 ROW = '{"messages": [{"role": "user", "content": "what is %d?"}, {"role": "assistant", "content": "number %d"}]}\n'

@@ -17,11 +17,11 @@ from typing import Any
 import pytest
 
 from backend.datasets.check_dataset import check
-from backend.datasets.options import Limits, ReadOptions
 from backend.datasets.read.load import load
-from backend.datasets.token_counts import TokenCounter
 from backend.errors import BadInput
 from backend.records.lengths import LengthLimits
+from backend.records.reading import Limits, ReadOptions
+from backend.tokens.token_counts import TokenCounter
 from tests.backend.datasets.builders import WordTokenizer, clean_row
 
 Found = set[tuple[int, str]]  # line, kind; line 0: the file as a whole

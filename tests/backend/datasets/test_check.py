@@ -10,10 +10,10 @@ from backend.datasets.check_dataset import check, row_problems
 from backend.datasets.checks.issues import ISSUE_TYPES
 from backend.datasets.checks.languages import usual_language
 from backend.datasets.checks.report import summary
-from backend.datasets.options import Cancelled
-from backend.datasets.token_counts import TokenCounter
 from backend.records.lengths import LengthLimits
+from backend.records.reading import Cancelled
 from backend.records.rows import Dataset, Message, Problem, Row
+from backend.tokens.token_counts import TokenCounter
 from tests.backend.datasets.builders import SYSTEM, WordTokenizer, answer, chat, clean_rows, dataset, question
 
 LONG = "This answer is as long as the answers in this file usually are, so that its length is no matter at all."

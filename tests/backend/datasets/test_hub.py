@@ -13,10 +13,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from backend.datasets import hub
-from backend.datasets.options import Cancelled, ReadOptions
 from backend.datasets.read.load import load
 from backend.datasets.read.pack import as_one_file
 from backend.errors import BadInput, MissingPart
+from backend.records.reading import Cancelled, ReadOptions
 from tests.backend.datasets.hub_server import COMMIT, HubServer, hub_server
 
 

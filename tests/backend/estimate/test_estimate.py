@@ -15,7 +15,8 @@ from backend.estimate.allocator import Allocator
 from backend.estimate.memory import memory
 from backend.estimate.speed import from_speed, published, step_seconds
 from backend.models import catalogue
-from backend.records.specs import ALL_LINEAR, Gpu, Hardware
+from backend.records.machine import Gpu, Hardware
+from backend.records.specs import ALL_LINEAR
 from backend.records.units import MIB
 from tests.benchmarks.memory_estimate import HELD_OUT, T4, error, family, measured_rows, plan_of, published_errors
 

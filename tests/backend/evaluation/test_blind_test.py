@@ -22,7 +22,7 @@ from backend.evaluation.blind_test import (
     new_test,
     with_other,
 )
-from backend.evaluation.statistics import e_value
+from backend.statistics import e_value
 
 SYSTEMS = ("tuned", "base")
 

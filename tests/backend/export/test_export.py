@@ -34,7 +34,7 @@ from backend.training import oom
 from tests.backend.export import ollama
 from tests.backend.synthetic import make_adapter, make_finished_run
 from tests.only_xllamacpp import hide_llama_cpp_python
-from ui.services import exports
+from ui.services.results import exports
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")  # peft uses names that transformers renames
 

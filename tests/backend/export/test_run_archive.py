@@ -34,7 +34,7 @@ from tests.backend.synthetic import make_adapter, make_finished_run
 from tests.ui.fake_records import report
 from ui.records.runs import ImportedModel
 from ui.services.app import App
-from ui.services.model_imports import ModelImportService
+from ui.services.machine.model_imports import ModelImportService
 from ui.web.try_it import report_page
 
 MODEL = "tests/tiny"

@@ -14,7 +14,7 @@ import pytest
 
 from backend.errors import BadInput
 from backend.hardware import container, load_hardware, probe, torch_build
-from backend.records.specs import Hardware
+from backend.records.machine import Hardware
 from backend.records.units import MIB
 from backend.settings import PROJECT_ROOT
 from tests.backend.hardware.simulated import CALLS, T4, Card, NVMLErrorLibraryNotFound, ampere, nvml

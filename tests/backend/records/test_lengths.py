@@ -11,12 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backend.datasets.checks.tokens import TokenTotals
-from backend.datasets.token_counts import TokenCount
 from backend.errors import BadSetting
 from backend.records.encoded import Encoded
 from backend.records.lengths import LengthLimits, spans
 from backend.records.rows import Row
 from backend.records.specs import TrainSettings
+from backend.tokens.token_counts import TokenCount
 
 
 @given(st.integers(0, 400), st.integers(1, 60), st.data())

@@ -13,7 +13,6 @@ from tokenizers import Tokenizer
 from backend.datasets.dataset import CheckedDataset, check_and_fix
 from backend.datasets.info import DatasetInfo
 from backend.datasets.read.load import load
-from backend.datasets.token_counts import TokenCounter
 from backend.records.encoded import IGNORED
 from backend.records.lengths import LengthLimits
 from backend.records.rows import Dataset, Row
@@ -21,6 +20,7 @@ from backend.records.specs import ModelRef, TrainSettings
 from backend.runs.prepare import prepare_run
 from backend.runs.token_rows import read_rows
 from backend.settings import SAMPLES
+from backend.tokens.token_counts import TokenCounter
 from backend.tokens.tokenizer import ChatTokenizer
 from tests.backend.datasets.builders import load_text
 from tests.backend.families import BUNDLED, CATALOGUE, OWN, tokenizer_for

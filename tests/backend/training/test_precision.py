@@ -13,7 +13,8 @@ from backend.errors import MissingPart, TrainingFailed
 from backend.estimate import Plan
 from backend.estimate.memory import memory
 from backend.models import catalogue
-from backend.records.specs import Gpu, Hardware, TrainSettings
+from backend.records.machine import Gpu, Hardware
+from backend.records.specs import TrainSettings
 from backend.training import model, trainer
 from backend.training.device import Device
 from backend.training.session import TrainingSession

@@ -15,8 +15,8 @@ from jobs.runner import Runner
 from ui.cli import result_commands
 from ui.cli.main import main
 from ui.cli.output import INTERRUPTED
-from ui.services.documents import DocumentService
-from ui.services.results import ResultService
+from ui.services.results.documents import DocumentService
+from ui.services.results.trained_models import ResultService
 
 ANSWER = {
     "text": "Hello there",

@@ -11,7 +11,7 @@ from backend.records.specs import TrainSettings
 from backend.runs.conversations import write_conversations
 from backend.settings import SAMPLES, Workspace
 from ui.services.app import App
-from ui.services.chat import ChatSession
+from ui.services.results.chat import ChatSession
 
 
 @pytest.mark.parametrize("instruction", ["Answer as Rosie.", ""])

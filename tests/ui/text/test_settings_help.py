@@ -10,9 +10,10 @@ import pytest
 from backend.estimate import Plan
 from backend.estimate.memory import memory
 from backend.models import catalogue
-from backend.records.specs import Gpu, Hardware, TrainSettings, allowed_values, parse_settings
+from backend.records.machine import Gpu, Hardware
+from backend.records.specs import TrainSettings, allowed_values, parse_settings
 from tests.ui.conftest import in_loop
-from ui.services.overrides import apply_overrides, as_input
+from ui.services.training.overrides import apply_overrides, as_input
 from ui.text.memory_parts import PARTS
 from ui.text.settings_help import GROUPS, SETTINGS
 from ui.web.train import settings_fields

@@ -22,8 +22,8 @@ from jobs.folder import JobFolder
 from jobs.records import State
 from tests.ui.page_client import PageClient, client, served
 from ui.services.app import App
+from ui.services.demo.visitor_apps import VisitorApps
 from ui.services.selection import Choice
-from ui.services.visitor_apps import VisitorApps
 from ui.web import uploads
 from ui.web.demo import QueuedEvents, demo_page
 

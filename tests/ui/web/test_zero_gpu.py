@@ -16,8 +16,8 @@ from backend.settings import PROJECT_ROOT, SAMPLES, Workspace, child_environment
 from jobs import store
 from jobs.supervisor import Supervisor
 from tests.ui.gpu_contract import EXPECTED, FakeGpu, outcomes
-from ui.services import gpu_calls
 from ui.services.app import App
+from ui.services.demo import gpu_calls
 from ui.web import zero_gpu
 
 VARIABLE = "SPACES_ZERO_GPU"

@@ -8,7 +8,7 @@ from typing import Any
 from markupsafe import Markup
 
 from ui.records.runs import RunDetails
-from ui.services import losses
+from ui.services.training import losses
 from ui.text import format as fmt
 from ui.text.settings_help import SETTINGS
 from ui.web.html import components, loss_curve, tables

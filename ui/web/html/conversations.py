@@ -7,7 +7,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from backend.datasets.conversation import said
+from backend.text.conversation import said
 from ui.web.html.components import join
 
 SPEAKERS = {"system": "Instructions", "user": "Customer", "assistant": "Answer", "tool": "Tool"}

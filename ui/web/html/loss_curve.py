@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from backend.advice.loss import current_loss
 from backend.records.events import EvalEvent, StepEvent
-from ui.services import losses
+from ui.services.training import losses
 from ui.text import format as fmt
 from ui.web.html.components import EMPTY, join
 

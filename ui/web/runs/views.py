@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from backend.evaluation.blind_test import Outcome
 from ui.records.runs import ImportedModel, Losses, RunSummary
-from ui.services import losses
+from ui.services.training import losses
 from ui.text import format as fmt
 from ui.text import verdicts
 from ui.web.html import components, tables

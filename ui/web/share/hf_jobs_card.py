@@ -13,7 +13,7 @@ from backend.export.hf_jobs import MAX_HOURS, MIN_HOURS, Computer, SubmittedJob,
 from backend.hosting.policy import Feature
 from backend.records.units import MIB
 from ui.services.app import App
-from ui.services.hf_jobs import ACCESS_NOTE
+from ui.services.results.hf_jobs import ACCESS_NOTE
 from ui.services.selection import Choice
 from ui.text import format as fmt
 from ui.web.browser_state import BrowserState, Inputs, Updates

@@ -6,10 +6,9 @@ from markupsafe import Markup
 
 from backend.advice.recommend import Option, Recommendation
 from backend.advice.settings import words_in
-from backend.estimate.memory import available, nvidia_gpu
 from backend.hardware import Probe
 from backend.models.catalogue import Entry
-from backend.records.specs import Gpu, Hardware
+from backend.records.machine import Gpu, Hardware, available, nvidia_gpu
 from backend.records.units import MIB
 from jobs.records import Job
 from ui.services.selection import Choice

@@ -16,7 +16,7 @@ from backend.records.events import parse
 from backend.settings import PROJECT_ROOT
 from jobs.records import Job
 from ui.records.runs import Curve, RunInfo
-from ui.services.gpu_calls import GpuTime
+from ui.services.demo.gpu_calls import GpuTime
 from ui.text import format as fmt
 from ui.web.html import components
 from ui.web.train import run_view, sample_answers

@@ -15,9 +15,9 @@ from backend.records.specs import TrainSettings
 from backend.runs.division import Changes
 from backend.runs.next_version import NextVersion
 from ui.services.app import App
-from ui.services.overrides import apply_overrides
-from ui.services.planning import default_name
 from ui.services.selection import Choice
+from ui.services.training.overrides import apply_overrides
+from ui.services.training.planning import default_name
 from ui.text import format as fmt
 from ui.web import errors as web_errors
 from ui.web.browser_state import PRIVATE, BrowserState, Inputs, Updates

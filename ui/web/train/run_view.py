@@ -13,8 +13,8 @@ from backend.records.events import NoteEvent
 from backend.training.session import STEP_PHASES
 from jobs.records import Job, Progress
 from ui.records.runs import Curve, Losses, RunInfo, Shortening
-from ui.services import losses
-from ui.services.results import DELETED
+from ui.services.results.trained_models import DELETED
+from ui.services.training import losses
 from ui.text import format as fmt
 from ui.text.settings_help import SETTINGS
 from ui.web.html import components, loss_curve

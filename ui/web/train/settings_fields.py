@@ -10,7 +10,7 @@ from pydantic.fields import FieldInfo
 
 from backend.errors import BadSetting
 from backend.records.specs import TrainSettings
-from ui.services.overrides import NEEDED, as_input
+from ui.services.training.overrides import NEEDED, as_input
 from ui.text.settings_help import GOAL, GROUPS, SETTINGS
 from ui.web.components import html
 

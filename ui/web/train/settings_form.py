@@ -15,8 +15,8 @@ import gradio as gr
 
 from backend.records.specs import Trainer, TrainSettings
 from ui.services.app import App
-from ui.services.overrides import apply_overrides, as_input
 from ui.services.selection import Choice
+from ui.services.training.overrides import apply_overrides, as_input
 from ui.web.browser_state import PRIVATE, BrowserState, Updates
 from ui.web.train import settings_fields
 

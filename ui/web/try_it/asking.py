@@ -13,8 +13,8 @@ import gradio as gr
 from backend.errors import BadInput
 from ui.records.runs import UnseenQuestion
 from ui.services.app import App
-from ui.services.chat import Answer
-from ui.services.documents import Part
+from ui.services.results.chat import Answer
+from ui.services.results.documents import Part
 from ui.services.selection import Choice
 from ui.web.browser_state import PRIVATE, BrowserState, Inputs, Updates
 from ui.web.components import clicked

@@ -10,9 +10,9 @@ import gradio as gr
 from markupsafe import Markup
 
 from backend.evaluation.blind_test import OTHER, Outcome, Question, Revealed
-from backend.evaluation.statistics import VERDICT_AT
+from backend.statistics import VERDICT_AT
 from ui.services.app import App
-from ui.services.opponents import Opponent
+from ui.services.results.opponents import Opponent
 from ui.services.selection import Choice
 from ui.text import format as fmt
 from ui.text import verdicts

@@ -12,7 +12,7 @@ from markupsafe import Markup
 from backend.errors import BadInput
 from backend.hosting.policy import Feature
 from ui.services.app import App
-from ui.services.opponents import BASE_MODEL, MOST, OWN, Listed, Opponent, Pair
+from ui.services.results.opponents import BASE_MODEL, MOST, OWN, Listed, Opponent, Pair
 from ui.services.selection import Choice
 from ui.web.browser_state import BrowserState, Inputs, Updates
 from ui.web.components import clickable, clicked

@@ -12,7 +12,7 @@ import gradio as gr
 from markupsafe import Markup
 
 from ui.services.app import App
-from ui.services.results import DELETED
+from ui.services.results.trained_models import DELETED
 from ui.services.selection import Choice
 from ui.text import format as fmt
 from ui.web.browser_state import BrowserState, Inputs, Updates

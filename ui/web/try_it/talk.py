@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from ui.services.chat import Answer, Loading
-from ui.services.documents import Part, Piece, Whole
+from ui.services.results.chat import Answer, Loading
+from ui.services.results.documents import Part, Piece, Whole
 from ui.services.selection import Choice
 
 PANES = ("base", "tuned")

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from backend.datasets.check_dataset import check
 from backend.datasets.checks import fix
 from backend.datasets.checks.fix import FIXABLE, FixedDataset
-from backend.datasets.token_counts import TokenCounter
 from backend.datasets.write_fixed import write_fixed
 from backend.errors import BadSetting, WorkspaceProblem
 from backend.records.rows import Dataset, Problem, Row
+from backend.tokens.token_counts import TokenCounter
 from tests.backend.datasets.builders import SYSTEM, WordTokenizer, chat, clean_row, clean_rows, dataset
 from tests.backend.datasets.test_check import PLANTED
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 
 from backend.datasets.check_dataset import check
-from backend.datasets.token_counts import TokenCounter
 from backend.records.lengths import LengthLimits
+from backend.tokens.token_counts import TokenCounter
 from tests.backend.datasets.builders import WordTokenizer, chat, clean_row, clean_rows, dataset
 
 

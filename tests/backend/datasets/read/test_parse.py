@@ -12,10 +12,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from backend.datasets.options import Limits, ReadOptions
 from backend.datasets.read import parse
 from backend.datasets.read.load import Cancelled, load
 from backend.errors import BadInput
+from backend.records.reading import Limits, ReadOptions
 from tests.backend.datasets.sources import FOLDER
 
 STORY = FOLDER / "documents" / "story.pdf"

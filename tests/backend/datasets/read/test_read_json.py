@@ -11,11 +11,11 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from backend.datasets.options import RowFault
 from backend.datasets.read.load import Limits, ReadOptions, load
-from backend.datasets.strict_json import parse
 from backend.errors import BadInput
+from backend.records.reading import RowFault
 from backend.records.rows import Dataset
+from backend.text.strict_json import parse
 from tests.backend.datasets.builders import load_text
 
 GOOD = '{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}'

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from backend.errors import BadSetting, OutOfMemory, TrainingFailed
-from backend.records.specs import Gpu, TrainSettings
+from backend.records.machine import Gpu
+from backend.records.specs import TrainSettings
 from backend.settings import PROJECT_ROOT
 from backend.training.distributed import process_group
 from tests.backend.tiny_run import FakeWork

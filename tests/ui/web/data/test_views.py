@@ -18,7 +18,7 @@ from backend.records.lengths import UNLIMITED
 from backend.records.rows import Dataset, Row
 from tests.backend.datasets.builders import SOURCE, chat, clean_row, load_text, question
 from ui.records.data import DatasetProgress, DatasetState
-from ui.services.dataset_state import dataset_state
+from ui.services.data.dataset_state import dataset_state
 from ui.web.data import before_after, issues, views
 from ui.web.data.people import sent_people
 from ui.web.data.read_options import sent_columns

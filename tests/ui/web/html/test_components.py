@@ -20,7 +20,7 @@ from jobs.records import State
 from tests.ui.fake_services import FakeApp
 from ui.records.data import DatasetFiles, DatasetProgress, DatasetState, Matches
 from ui.records.runs import Losses, RunInfo, RunSummary, UnseenQuestion
-from ui.services.opponents import Listed, Opponent, Pair
+from ui.services.results.opponents import Listed, Opponent, Pair
 from ui.services.selection import Choice
 from ui.text import format as fmt
 from ui.web.data import before_after, read_options

@@ -15,7 +15,7 @@ from markupsafe import escape
 from backend.errors import BadInput
 from backend.models import catalogue, hub_token
 from backend.models.hub_token import TokenSource
-from backend.records.specs import Hardware
+from backend.records.machine import Hardware
 from backend.settings import SAMPLES, Workspace
 from jobs.folder import JobFolder
 from jobs.records import Failure, Progress, State
@@ -25,8 +25,8 @@ from tests.ui.conftest import answer, page_of
 from tests.ui.fake_records import job
 from ui.records.models import DownloadStatus, TokenStatus
 from ui.services.app import App
-from ui.services.downloads import NOT_OWN
-from ui.services.models import SIMULATED
+from ui.services.machine.downloads import NOT_OWN
+from ui.services.machine.models import SIMULATED
 from ui.services.selection import Choice
 from ui.web.start import download_card
 

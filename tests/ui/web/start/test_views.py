@@ -13,10 +13,9 @@ import psutil
 import pytest
 
 from backend.advice.recommend import recommend
-from backend.estimate.memory import available
 from backend.hardware import Probe, container, load_hardware, probe, torch_build
 from backend.models import catalogue
-from backend.records.specs import Gpu, Hardware, MachineProblem
+from backend.records.machine import Gpu, Hardware, MachineProblem, available
 from backend.settings import PROJECT_ROOT
 from tests.backend.hardware.simulated import T4, NVMLErrorLibraryNotFound, ampere, nvml
 from ui.text import format as fmt

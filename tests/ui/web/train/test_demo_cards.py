@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ui.services.gpu_calls import GpuTime
+from ui.services.demo.gpu_calls import GpuTime
 from ui.web.train import demo_cards
 
 

@@ -14,8 +14,8 @@ from tests.ui.conftest import answer, page_of
 from tests.ui.fake_records import ASKED, ORDER
 from tests.ui.fake_results import INSTRUCTION
 from tests.ui.fake_services import FakeApp
-from ui.services.chat import Answer, Loading
-from ui.services.opponents import OWN
+from ui.services.results.chat import Answer, Loading
+from ui.services.results.opponents import OWN
 from ui.services.selection import Choice
 from ui.web.page import Page
 from ui.web.try_it import correcting

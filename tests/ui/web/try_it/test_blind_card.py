@@ -12,7 +12,7 @@ from jobs.records import State
 from tests.ui.conftest import answer, page_of
 from tests.ui.fake_records import job
 from tests.ui.fake_services import FakeApp
-from ui.services.opponents import Opponent
+from ui.services.results.opponents import Opponent
 from ui.services.selection import Choice
 from ui.text import verdicts
 from ui.web.page import Page

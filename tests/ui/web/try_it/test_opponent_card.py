@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ui.services.opponents import BASE_MODEL, OWN, Listed, Opponent, Pair
+from ui.services.results.opponents import BASE_MODEL, OWN, Listed, Opponent, Pair
 from ui.web.try_it.opponent_card import LATEST, opponents
 
 LATE, EARLY = (Opponent(name.lower(), name, "another trained model", True) for name in ("Late", "Early"))

@@ -19,7 +19,7 @@ from tests.ui.fake_services import FakeApp
 from tests.ui.web.test_page import tabs
 from ui.cli import run_commands
 from ui.services.app import App
-from ui.services.results import DELETED
+from ui.services.results.trained_models import DELETED
 from ui.services.selection import Choice
 from ui.web.runs import tab as runs_tab
 from ui.web.train import plan_view

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ui.services.documents import Whole
+from ui.services.results.documents import Whole
 from ui.web.try_it.talk import LONGEST_ANSWER, LONGEST_QUESTION, TURNS_STORED, Turn, messages, stored_talk, turns_with
 
 

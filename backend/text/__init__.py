@@ -1,0 +1,1 @@
+"""Text as the datasets and the evaluation compare, shorten and read it."""

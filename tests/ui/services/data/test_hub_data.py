@@ -1,0 +1,79 @@
+"""A dataset of the hub becomes examples, on the page and on the command line; a demo does without."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
+from threading import Event
+
+import pytest
+
+from backend.errors import BadInput, NotInDemo
+from backend.hosting.policy import DEMO
+from backend.settings import Workspace
+from tests.backend.datasets.hub_server import COMMIT, HubServer, hub_server
+from tests.ui.services.data.test_imports import imported
+from ui.cli.data_source import imported as imported_by_command
+from ui.cli.main import make_parser
+from ui.services.app import App
+from ui.services.data import imports as dataset_imports
+from ui.services.selection import Choice
+
+LINES = "".join(f'{{"question": "What is {n}?", "answer": "Number {n}."}}\n' for n in range(40)).encode()
+
+
+@pytest.fixture
+def served(monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
+    with hub_server(monkeypatch, {"train.jsonl": LINES, "test.jsonl": LINES}) as server:
+        yield server
+
+
+def test_the_rows_that_were_chosen_are_imported_and_stay_chosen(app: App, served: HubServer) -> None:
+    found = app.hub_data.look_up("shop/orders")
+    import_id = app.hub_data.start(found.id, found.commit, "test", 25)
+    choice = imported(app, Choice(import_id=import_id))
+    state = app.datasets.state(choice)
+    assert (state.rows, state.name) == (25, f"shop/orders@{COMMIT[:8]}/test.jsonl")
+    app.datasets.read_again(choice.data_id, {"shape": "question_answer"})
+    choice = imported(app, choice.replace(import_id=choice.data_id))
+    assert app.datasets.state(choice).rows == 25
+    with pytest.raises(BadInput):
+        app.hub_data.start(found.id, "0" * 40, "test", 25)
+
+
+def test_a_download_that_is_cancelled_stores_nothing(
+    app: App, served: HubServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dataset_imports, "PAGE_WAIT", 0.0)
+    found, served.gate = app.hub_data.look_up("shop/orders"), Event()
+    choice = Choice(import_id=app.hub_data.start(found.id, found.commit, "", 25))
+    now = app.datasets.progress(choice)
+    app.datasets.cancel_import(choice)
+    served.gate.set()
+    assert now is not None
+    assert imported(app, choice).data_id == ""
+    assert app.datasets.all() == []
+
+
+@pytest.mark.parametrize("path_of", [PurePosixPath, PureWindowsPath])
+def test_the_command_line_names_it(
+    app: App, served: HubServer, capsys: pytest.CaptureFixture[str], path_of: type[PurePath]
+) -> None:
+    served.card = {"license": "mit"}
+    typed: argparse.Namespace = make_parser().parse_args(["train", "--data", "hf:shop/orders", "--rows", "30"])
+    typed.data = [path_of(one) for one in typed.data]
+    data_id = imported_by_command(app, typed)
+    assert len(app.dataset_store.original(data_id).rows) == 30
+    told = capsys.readouterr().err
+    assert all(fact in told for fact in ("mit", COMMIT[:8], "train"))
+
+
+def test_a_demo_asks_the_hub_nothing(tmp_path: Path, served: HubServer) -> None:
+    app = App(Workspace.open(tmp_path / "workspace"), policy=DEMO)
+    with pytest.raises(NotInDemo):
+        app.hub_data.look_up("shop/orders")
+    with pytest.raises(NotInDemo):
+        app.hub_data.start("shop/orders", COMMIT, "", 5)
+    assert served.asked == []
+    app.close()

@@ -1,0 +1,369 @@
+"""Imports and checks in the background, as the page starts them, without one visitor disturbing another."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backend.errors import BadInput
+from backend.records.reading import Cancelled
+from tests.ui.conftest import page_of
+from tests.ui.web.test_page import tabs
+from ui.services.app import App
+from ui.services.data import imports as dataset_imports
+from ui.services.selection import Choice
+from ui.web.data import issues, read_options
+from ui.web.data.actions import apply_action
+from ui.web.page import Page
+
+ROW = '{"messages": [{"role": "user", "content": "what is %d?"}, {"role": "assistant", "content": "number %d"}]}\n'
+PATIENCE = 60.0  # seconds, for a busy computer
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "mine.jsonl"
+    path.write_text("".join(ROW % (i, i) for i in range(30)))
+    return path
+
+
+def imported(app: App, choice: Choice) -> Choice:
+    """The selection once its import has ended."""
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
+        known = app.validated(choice)
+        now = app.datasets.progress(known)
+        if not known.import_id or (now and now.error):
+            return known
+        time.sleep(0.02)
+    raise AssertionError("the import never ended")
+
+
+def test_a_finished_import_becomes_the_selected_dataset(app: App, file: Path) -> None:
+    before = Choice(run_id="", row=9)
+    choice = imported(app, before.replace(import_id=app.datasets.import_file(file, "mine.jsonl")))
+    assert (choice.import_id, choice.row) == ("", 1)
+    assert app.datasets.state(choice).rows == 30
+
+
+def test_texts_that_a_comma_divides_are_joined_by_a_button_and_stay_so(app: App, tmp_path: Path) -> None:
+    table = tmp_path / "table.csv"
+    table.write_text("question,answer\nOpen?,Yes, always.\n" + "".join(f"Is {i} right?,Yes {i}.\n" for i in range(9)))
+    choice = Choice(data_id=app.datasets.add(table, "table.csv"))
+    assert "join-cells" in issues.card(app.datasets.state(choice))
+    choice = imported(app, apply_action(app, choice, "join-cells", ""))
+    joined = app.datasets.state(choice)
+    assert joined.original.rows[0].messages[-1]["content"] == "Yes, always."
+    assert "join-cells" not in issues.card(joined)
+    assert read_options.sent('{"encoding": "cp1252"}', joined) == {"encoding": "cp1252", "join_cells": True}
+
+
+def test_an_unreadable_file_is_reported_and_the_old_dataset_stays(app: App, file: Path) -> None:
+    old = app.datasets.add(file, "mine.jsonl")
+    photo = file.with_name("photo.png")
+    photo.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(500))
+    choice = imported(app, Choice(data_id=old, import_id=app.datasets.import_file(photo, "photo.png")))
+    assert app.datasets.state(choice).rows == 30, "waits for the check"
+    tab = tabs(app)["data"]
+    shown = tab.show(choice)
+    assert "photo.png" in shown[tab.reading]
+    assert "image" in shown[tab.reading]
+    assert "30 examples, ready" in shown[tab.summary]
+    closed = apply_action(app, choice, "dismiss", "")
+    assert tab.show(closed)[tab.reading] == ""
+    assert {folder.name for folder in app.workspace.datasets.iterdir()} == {old}
+
+
+def test_a_cancelled_import_stores_nothing(app: App, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dataset_imports, "PAGE_WAIT", 0.0)
+    old = app.datasets.add(file, "mine.jsonl")
+    big = file.with_name("big.jsonl")
+    big.write_text("".join(ROW % (i, i) for i in range(60_000)))
+    choice = Choice(data_id=old, import_id=app.datasets.import_file(big, "big.jsonl"))
+    app.datasets.cancel_import(choice)
+    assert imported(app, choice).data_id == old
+    assert {folder.name for folder in app.workspace.datasets.iterdir()} == {old}
+
+
+def test_two_visitors_with_the_same_file_each_fix_their_own(app: App, file: Path) -> None:
+    with file.open("a") as more:
+        more.write(ROW.replace("number %d", "") % 31)
+    one, other = (imported(app, Choice(import_id=app.datasets.import_file(file, "mine.jsonl"))) for _ in range(2))
+    assert one.data_id != other.data_id
+    app.fixes.accept(one.data_id, "empty_answer", "all")
+    assert app.datasets.state(one).blocked == ""
+    assert app.datasets.state(other).blocked
+
+
+def test_unclear_columns_are_chosen_in_a_form(app: App, tmp_path: Path) -> None:
+    table = tmp_path / "table.csv"
+    table.write_text("x1,x2,x3\n" + "".join(f"{i},{i * 3},{i % 4}\n" for i in range(40)))
+    choice = imported(app, Choice(import_id=app.datasets.import_file(table, "table.csv")))
+    tab = tabs(app)["data"]
+    asked = tab.show(choice)[tab.reading]
+    assert '<option value="x2"' in asked
+    form = {"shape": "question_answer", "question_answer.question": "x1", "question_answer.answer": "x2"}
+    choice = imported(app, apply_action(app, choice, "columns", json.dumps(form)))
+    assert app.datasets.state(choice).rows == 40
+    assert app.dataset_store.info.read(choice.data_id).read_options["mapping"] == {"question": "x1", "answer": "x2"}
+
+
+def test_other_read_options_are_applied_and_undone(app: App, tmp_path: Path) -> None:
+    table = tmp_path / "table.csv"
+    table.write_text("question,answer,note\n" + "".join(f"what is {i}?,number {i},note {i}\n" for i in range(20)))
+    choice = imported(app, Choice(import_id=app.datasets.import_file(table, "table.csv")))
+    form = {
+        "encoding": "",
+        "delimiter": "no such",
+        "shape": "question_answer",
+        "question_answer.question": "question",
+        "question_answer.answer": "note",
+    }
+    changed = imported(app, apply_action(app, choice, "how", json.dumps(form)))
+    assert changed.data_id == choice.data_id
+    assert app.datasets.checked(choice.data_id).dataset.rows[0].messages[1]["content"] == "note 0"
+    assert 'data-do="as-found"' in read_options.card(app.datasets.state(choice))
+    imported(app, apply_action(app, changed, "as-found", ""))
+    assert app.datasets.checked(choice.data_id).dataset.rows[0].messages[1]["content"] == "number 0"
+
+
+def test_an_unchanged_form_sends_no_read_options(app: App, file: Path) -> None:
+    data = app.datasets.state(Choice(data_id=app.datasets.add(file, "mine.jsonl")))
+    form = {"encoding": "", "shape": "messages", "messages.messages": "messages"}
+    assert read_options.sent(json.dumps(form), data) == {}
+    assert read_options.sent("not json", data) == {}
+    assert read_options.sent(json.dumps({**form, "encoding": "utf-16"}), data) == {"encoding": "utf-16"}
+
+
+def test_examples_are_found_by_number_and_by_text(app: App, file: Path) -> None:
+    with file.open("a") as more:
+        more.write("{broken\n" + ROW % (99, 99))
+    data_id = app.datasets.add(file, "mine.jsonl")
+    assert app.datasets.step(Choice(data_id=data_id, row=30), 1) == 32
+    assert app.datasets.step(Choice(data_id=data_id, row=32), -1) == 30
+    assert app.datasets.step(Choice(data_id=data_id, row=32), 1) == 32
+    with pytest.raises(BadInput, match="left out"):
+        app.datasets.preview(Choice(data_id=data_id, row=31))
+    found = app.datasets.find(Choice(data_id=data_id, row=1), "NUMBER 2", 1)  # 2 and 20 to 29
+    assert (found.count, found.row, found.position) == (11, 3, 1)
+    assert app.datasets.find(Choice(data_id=data_id, row=3), "number 2", 1).row == 21
+    assert app.datasets.find(Choice(data_id=data_id, row=3), "number 2", -1).row == 30, "the search wraps"
+    assert app.datasets.find(Choice(data_id=data_id, row=1), "no such words", 1).row is None
+
+
+def test_the_downloads_contain_what_is_shown(app: App, file: Path) -> None:
+    with file.open("a") as more:
+        more.write(ROW.replace("number %d", "") % 31)
+    data_id = app.datasets.add(file, "mine.jsonl")
+    app.fixes.accept(data_id, "empty_answer", "all")
+    files = app.datasets.write_files(Choice(data_id=data_id))
+    assert len(files.fixed.read_text().splitlines()) == app.datasets.state(Choice(data_id=data_id)).rows == 30
+    (change,) = [json.loads(line) for line in files.log.read_text().splitlines()]
+    assert (change["row"], change["kind"], files.changes) == (31, "empty_answer", 1)
+    assert files.fixed.is_relative_to(app.workspace.exports)
+    assert app.datasets.written_files(Choice(data_id=data_id)) == files, "they stay available"
+    app.fixes.undo(data_id, "empty_answer")
+    assert app.datasets.written_files(Choice(data_id=data_id)) is None
+    app.datasets.delete(data_id)
+    assert not files.fixed.exists()
+
+
+def test_a_typed_table_is_restored_and_junk_is_not(app: App) -> None:
+    importing = tabs(app)["data"].importing
+    assert importing.restore({importing.stored: [["Where is it?", "Here."]]}) == {
+        importing.typed: [["Where is it?", "Here."]]
+    }
+    for junk in (None, [], "x", {"a": 1}, [1, 2], [["a", 3]]):
+        assert importing.restore({importing.stored: junk}) == {}
+
+
+def test_the_tab_names_the_validation_file(app: App, file: Path) -> None:
+    data_id = app.datasets.add(file, "mine.jsonl")
+    own = file.with_name("own.jsonl")
+    own.write_text("".join(ROW % (i, i) for i in range(500, 510)))
+    app.validation_files.set(data_id, own, "own.jsonl")
+    tab = tabs(app)["data"]
+    assert "own.jsonl" in tab.show(Choice(data_id=data_id))[tab.tested]
+    choice = apply_action(app, Choice(data_id=data_id), "clear-test", "")
+    assert "own.jsonl" not in tab.show(choice)[tab.tested]
+
+
+class TestNoTickBetween:
+    """A check that takes longer than the page waits, and ends before the next tick."""
+
+    @pytest.fixture
+    def page(self, app: App, monkeypatch: pytest.MonkeyPatch) -> Page:
+        """Each check waits for `ticked`."""
+        monkeypatch.setattr(dataset_imports, "PAGE_WAIT", 0.0)
+        self.go_on, check = threading.Event(), app.dataset_store.open
+
+        def slow(*inputs: Any, **named: Any) -> Any:
+            assert self.go_on.wait(30)
+            return check(*inputs, **named)
+
+        monkeypatch.setattr(app.dataset_store, "open", slow)
+        return page_of(app)
+
+    def ticked(self, page: Page, choice: Choice, signature: str) -> dict[Any, Any]:
+        """What the browser fetches once the check has ended and the signature has changed."""
+        self.go_on.set()
+        page.app.datasets.state(choice)  # waits
+        self.go_on.clear()
+        assert page.signature_of("data", choice) != signature
+        return page.show("data", page.state.inputs(choice))
+
+    def test_the_first_check_is_shown(self, page: Page, file: Path) -> None:
+        tab, choice = page.tabs["data"], Choice(data_id=page.app.datasets.add(file, "mine.jsonl"))
+        signature = page.signature_of("data", choice)
+        first = page.show("data", page.state.inputs(choice))
+        assert first[tab.reason]
+        assert not first[tab.forward]["interactive"]
+        shown = self.ticked(page, choice, signature)
+        assert "30 examples, ready" in shown[tab.summary]
+        assert shown[tab.forward]["interactive"]
+
+    def test_a_fix_made_in_any_window_is_shown(self, page: Page, file: Path) -> None:
+        with file.open("a") as more:
+            more.write(ROW.replace("number %d", "") % 31)
+        tab, choice = page.tabs["data"], Choice(data_id=page.app.datasets.add(file, "mine.jsonl"))
+        drawn = self.ticked(page, choice, page.signature_of("data", choice))
+        assert not drawn[tab.forward]["interactive"]
+        signature = page.signature_of("data", choice)
+        apply_action(page.app, choice, "accept", "empty_answer")
+        assert not tab.show(choice)[tab.forward]["interactive"]
+        assert self.ticked(page, choice, signature)[tab.forward]["interactive"]
+
+    def test_a_finished_import_is_no_longer_waited_for(self, page: Page, file: Path) -> None:
+        data_id = page.app.datasets.add(file, "mine.jsonl")
+        signature = page.signature_of("data", Choice(data_id=data_id))
+        shown = self.ticked(page, Choice(data_id=data_id, import_id=data_id), signature)
+        assert page.state.changed(shown)["import_id"] == ""
+        assert shown[page.tabs["data"].found]["visible"]
+
+
+def test_a_problem_revealed_by_a_fix_is_listed_and_fixed(app: App, file: Path) -> None:
+    with file.open("a") as more:
+        more.write(ROW.replace("number %d", "\\u0000") % 31)
+    tab, choice = tabs(app)["data"], Choice(data_id=app.datasets.add(file, "mine.jsonl"))
+    apply_action(app, choice, "accept", "nul_character")
+    shown = tab.show(choice)
+    assert "Example 31" in shown[tab.reason]
+    assert 'data-kind="empty_answer"' in shown[tab.problems]
+    apply_action(app, choice, "accept-all", "")
+    shown = tab.show(choice)
+    assert (shown[tab.reason], app.datasets.state(choice).rows) == ("", 30)
+    assert 'data-do="undo" data-value="empty_answer"' in shown[tab.problems], "it can be undone"
+    apply_action(app, choice, "undo", "empty_answer")
+    assert "Example 31" in tab.show(choice)[tab.reason]
+
+
+def test_an_unreadable_row_is_left_out_once_the_person_agrees(app: App, file: Path) -> None:
+    with file.open("a") as more:
+        more.write("{broken\n")
+    tab, choice = tabs(app)["data"], Choice(data_id=app.datasets.add(file, "mine.jsonl"))
+    shown = tab.show(choice)
+    assert "0 left out. Not included: 1 example that can&#39;t be read." in shown[tab.download]
+    assert "Leave as is" not in shown[tab.problems], "it blocks training until it is left out"
+    apply_action(app, choice, "accept-all", "")
+    assert "1 left out." in tab.show(choice)[tab.download]
+    with pytest.raises(BadInput) as caught:
+        app.datasets.preview(choice.replace(row=31))
+    assert "not valid JSON" in caught.value.why, "why it was left out, not what the fix does"
+
+
+def test_an_example_with_two_problems_of_a_kind_counts_once(app: App, file: Path) -> None:
+    turns = [{"role": role, "content": "" if role == "assistant" else "so?"} for role in ("user", "assistant") * 2]
+    with file.open("a") as more:
+        more.write(json.dumps({"messages": turns}) + "\n")
+    tab, choice = tabs(app)["data"], Choice(data_id=app.datasets.add(file, "mine.jsonl"))
+    shown = tab.show(choice)[tab.problems]
+    assert "1 example," in shown
+    assert "Leave as is" not in shown, "it blocks training"
+
+
+def test_an_earlier_dataset_can_be_opened_and_deleted(app: App, file: Path) -> None:
+    old, new = app.datasets.add(file, "old.jsonl"), app.datasets.add(file, "new.jsonl")
+    tab, choice = tabs(app)["data"], Choice(data_id=new, run_id="run-a", row=7)
+    listed = tab.show(choice)[tab.importing.earlier]
+    assert listed.count("old.jsonl") == 2, "its name, and its button"
+    assert f">{file.stat().st_size / 1024:.1f} KB<" in listed
+    assert "just now" in listed
+    assert f'data-do="open" data-value="{new}"' not in listed, "it is open"
+    opened = apply_action(app, choice, "open", old)
+    assert (opened.data_id, opened.run_id, opened.row) == (old, "run-a", 1)
+    after = app.validated(apply_action(app, opened, "delete", old))
+    shown = tab.show(after)
+    assert after.data_id == ""
+    assert "old.jsonl" not in shown[tab.importing.earlier]
+    assert not shown[tab.forward]["interactive"]
+    assert {folder.name for folder in app.workspace.datasets.iterdir()} == {new}
+
+
+class TestReadAgain:
+    """Reading a fixed dataset again with other read options."""
+
+    def fixed(self, app: App, file: Path) -> Choice:
+        with file.open("a") as more:
+            more.write(ROW.replace("number %d", "") % 31)
+        choice = Choice(data_id=app.datasets.add(file, "mine.jsonl"))
+        app.fixes.accept(choice.data_id, "empty_answer", "all")
+        return choice
+
+    def test_the_same_options_keep_the_fixes_and_others_warn(self, app: App, file: Path) -> None:
+        choice = self.fixed(app, file)
+        form = {"shape": "messages", "messages.messages": "messages"}
+        imported(app, apply_action(app, choice, "how", json.dumps(form)))
+        assert app.datasets.state(choice).blocked == ""
+        assert read_options.DISCARDS in read_options.card(app.datasets.state(choice))
+        app.fixes.undo(choice.data_id, "empty_answer")
+        assert read_options.DISCARDS not in read_options.card(app.datasets.state(choice))
+
+    def test_a_cancelled_check_changes_nothing(self, app: App, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        choice, store = self.fixed(app, file), app.dataset_store
+        before = store.info.read(choice.data_id)
+
+        def cancelled(*_: Any, **__: Any) -> None:
+            assert store.info.read(choice.data_id).read_options == {"encoding": "cp1252"}, "read, not yet checked"
+            raise Cancelled
+
+        with monkeypatch.context() as checking:
+            checking.setattr(store, "open", cancelled)
+            app.datasets.read_again(choice.data_id, {"encoding": "cp1252"})
+            imported(app, choice.replace(import_id=choice.data_id))
+        assert store.info.read(choice.data_id) == before
+        assert app.datasets.state(choice).blocked == ""
+
+    def test_options_that_do_not_fit_the_validation_file_are_rejected(self, app: App, tmp_path: Path) -> None:
+        table, own = tmp_path / "table.csv", tmp_path / "own.csv"
+        for path, first in ((table, 0), (own, 50)):
+            path.write_text("a1,b2\n" + "".join(f"what is {i}?,number {i}\n" for i in range(first, first + 20)))
+        options = {"shape": "question_answer", "mapping": {"question": "a1", "answer": "b2"}}
+        data_id = app.dataset_store.add(table, "table.csv", options=options)
+        app.validation_files.set(data_id, own, "own.csv")
+        validation = app.datasets.checked(data_id).validation
+        assert validation is not None
+        assert [m["content"] for m in validation.rows[0].messages] == ["what is 50?", "number 50"]
+        talks = tmp_path / "talks.jsonl"
+        talks.write_text("".join(ROW % (i, i) for i in range(50, 60)))
+        app.validation_files.set(data_id, talks, "talks.jsonl")
+        before, choice = app.dataset_store.info.read(data_id), Choice(data_id=data_id, import_id=data_id)
+        app.datasets.read_again(data_id, {"shape": "text", "mapping": {"text": "a1"}})
+        now = app.datasets.progress(imported(app, choice))
+        assert now is not None
+        assert isinstance(now.error, BadInput)
+        assert app.dataset_store.info.read(data_id) == before
+
+
+def test_a_browser_cannot_store_fixes_of_problems_that_do_not_exist(app: App, file: Path) -> None:
+    data_id = app.datasets.add(file, "mine.jsonl")
+    before = app.dataset_store.info.read(data_id)
+    for kind, rows in (("x" * 9000, "all"), ("duplicate", [10**9]), ("duplicate", [0])):
+        for act in (app.fixes.accept, app.fixes.refuse):
+            with pytest.raises(BadInput):
+                act(data_id, kind, rows)
+    assert app.dataset_store.info.read(data_id) == before

@@ -1,0 +1,247 @@
+"""The services of a demo's visitors: apart from each other, limited, and deleted when they expire."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from backend.errors import ApprenticeError, NotInDemo
+from backend.hosting.policy import DEMO, Limits, Policy
+from backend.settings import Workspace
+from jobs.records import State
+from tests.jobs.conftest import FOREVER, until
+from tests.workers import end_workers
+from ui.services.app import App
+from ui.services.demo.visitor_apps import VisitorApps
+
+Made = Callable[..., VisitorApps]
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Iterator[Made]:
+    """A demo with these limits instead of the usual ones."""
+    found: list[VisitorApps] = []
+
+    def making(**limits: float) -> VisitorApps:
+        policy = Policy(True, DEMO.off, Limits(**limits)) if limits else DEMO  # type: ignore[arg-type]
+        found.append(VisitorApps(Workspace.open(tmp_path / "workspace"), policy))
+        return found[-1]
+
+    yield making
+    for apps in found:
+        for visitor in apps.visitors.all():
+            end_workers(Workspace(apps.visitors.folder(visitor)))
+        apps.close()
+
+
+def visitor_of(apps: VisitorApps) -> str:
+    visitor = apps.visitors.of_key(apps.visitors.new_key())
+    assert visitor
+    return visitor
+
+
+def visit(apps: VisitorApps) -> App:
+    return apps.app(visitor_of(apps))
+
+
+def submit(app: App, steps: int = 3000) -> str:
+    return app.runner.submit("noop", {**FOREVER, "steps": steps}, "")
+
+
+def test_what_one_visitor_has_does_not_exist_for_another(make: Made) -> None:
+    apps = make()
+    first, second = visit(apps), visit(apps)
+    job = submit(first)
+    for use in (second.runner.job, second.runner.stop, second.runner.resume, second.runner.delete):
+        with pytest.raises(ApprenticeError, match="no run"):
+            use(job)
+    assert first.runner.job(job).state is State.QUEUED
+    assert second.runner.jobs() == []
+
+
+def test_what_is_off_is_refused_by_the_services_themselves(make: Made) -> None:
+    app = visit(make())
+    uses: tuple[Callable[[], object], ...] = (
+        lambda: app.downloads.start("HuggingFaceTB/SmolLM2-135M-Instruct"),
+        lambda: app.downloads.cancel("HuggingFaceTB/SmolLM2-135M-Instruct"),
+        lambda: app.downloads.save_token("hf_x"),
+        app.downloads.delete_token,
+        app.models.probe_again,
+        lambda: app.remove_model("HuggingFaceTB/SmolLM2-135M-Instruct"),
+        app.hf_jobs.look_up_computers,
+        lambda: app.hf_jobs.submit("x", "cpu-basic", 1.0, True),
+    )
+    for use in uses:
+        with pytest.raises(NotInDemo) as refused:
+            use()
+        assert "own computer" in refused.value.next
+
+
+def test_a_model_outside_the_list_is_not_in_the_demo(make: Made, tmp_path: Path) -> None:
+    app = visit(make())
+    for model_id in ("../../etc", "somebody/model", "local/here"):
+        with pytest.raises(ApprenticeError):
+            app.models.reference(model_id)
+
+
+def test_a_visitor_waits_with_few_jobs_and_the_queue_is_bounded(make: Made) -> None:
+    apps = make(waiting=2, queue=3)
+    first, second = visit(apps), visit(apps)
+    jobs = [submit(first), submit(first)]
+    with pytest.raises(NotInDemo):
+        submit(first)
+    first.runner.stop(jobs[1])
+    with pytest.raises(NotInDemo):
+        [submit(first), first.runner.resume(jobs[1])]
+    apps._queue.tick()
+    submit(second)
+    apps._queue.tick()
+    with pytest.raises(NotInDemo):
+        submit(second)
+
+
+def test_too_many_examples_are_refused_and_nothing_of_them_is_stored(make: Made) -> None:
+    app = visit(make(rows=3))
+    rows = "question,answer\n" + "".join(f"q{n},a{n}\n" for n in range(4))
+    data_id = app.datasets.import_text(rows)
+
+    def error() -> ApprenticeError | None:
+        progress = app._imports.import_progress(data_id)
+        return progress.error if progress else None
+
+    until(error)
+    assert isinstance(error(), NotInDemo)
+    assert app.datasets.all() == []
+
+
+def test_many_at_once_get_no_more_places_than_there_are(make: Made) -> None:
+    apps = make(waiting=2, queue=3)
+    visitors = [visit(apps) for _ in range(4)]
+    at_once = threading.Barrier(12)
+
+    def try_to(app: App) -> None:
+        at_once.wait(20)
+        with suppress(NotInDemo):
+            submit(app)
+
+    threads = [threading.Thread(target=try_to, args=(app,)) for app in visitors * 3]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    jobs = [len(app.runner.jobs()) for app in visitors]
+    assert sum(jobs) == 3, jobs
+    assert max(jobs) <= 2, jobs
+
+
+def test_a_visitor_has_one_file_read_at_a_time(make: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    app, ended = visit(make()), threading.Event()
+    read = app.dataset_store.open
+    monkeypatch.setattr(app.dataset_store, "open", lambda *a, **k: [ended.wait(20), read(*a, **k)][1])
+    app.datasets.import_text("question,answer\nq,a\n")
+    with pytest.raises(NotInDemo):
+        app.datasets.import_text("question,answer\nx,y\n")
+    ended.set()
+    until(lambda: not app._imports._tasks.running())
+    app.datasets.import_text("question,answer\nx,y\n")
+    until(lambda: len(app.datasets.all()) == 2)
+
+
+def test_a_packed_file_may_unpack_to_less_than_at_home(make: Made) -> None:
+    content = gzip.compress(b"question,answer\n" + 3_000 * (b"q" * 10_000 + b",a\n"))
+    assert len(content) < DEMO.limits.upload * 2**20
+    app = visit(make(unpacked=20))
+    path = app.workspace.root / "big.csv.gz"
+    path.write_bytes(content)
+    data_id = app.datasets.import_file(path, "big.csv.gz")
+    until(lambda: app._imports.import_progress(data_id) is not None)
+    progress = app._imports.import_progress(data_id)
+    until(lambda: bool(progress and progress.error) or not app._imports._tasks.running())
+    assert app.datasets.all() == []
+
+
+def test_everything_of_an_expired_visitor_is_deleted_once_its_job_has_stopped(make: Made) -> None:
+    apps = make(lifetime=3600)
+    gone, here = visitor_of(apps), visitor_of(apps)
+    app = apps.app(gone)
+    apps.app(here)
+    job = submit(app)
+
+    def running() -> bool:
+        apps._queue.tick()
+        return app.runner.job(job).state is State.RUNNING
+
+    until(running)
+    os.utime(apps.visitors.folder(gone), (1, 1))
+    apps.purge()
+    assert apps.visitors.folder(gone).is_dir(), "its job saves first"
+
+    def deleted() -> bool:
+        apps._queue.tick()
+        os.utime(apps.visitors.folder(gone), (1, 1)) if apps.visitors.folder(gone).is_dir() else None
+        apps.purge()
+        return not apps.visitors.folder(gone).exists()
+
+    until(deleted)
+    assert apps.visitors.all() == [here]
+
+
+def test_one_damaged_folder_does_not_keep_the_others(make: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    apps = make(lifetime=3600)
+    damaged, gone = sorted((visitor_of(apps), visitor_of(apps)))
+    for visitor in (damaged, gone):
+        apps.app(visitor)
+        os.utime(apps.visitors.folder(visitor), (1, 1))
+    forget = apps._forget
+
+    def fails(visitor: str) -> None:
+        if visitor == damaged:
+            raise FileNotFoundError("runs")
+        forget(visitor)
+
+    monkeypatch.setattr(apps, "_forget", fails)
+    apps.purge()
+    assert apps.visitors.all() == [damaged]
+
+
+def test_who_comes_back_in_time_is_not_forgotten(make: Made) -> None:
+    apps = make(lifetime=3600)
+    visitor = visitor_of(apps)
+    app = apps.app(visitor)
+    apps._forget(visitor)
+    assert apps.app(visitor) is app
+
+
+def test_old_uploads_are_deleted(make: Made, tmp_path: Path) -> None:
+    apps, (old, new) = make(), (tmp_path / "uploads" / name for name in ("old", "new"))
+    old.parent.mkdir()
+    for path in (old, new):
+        path.write_text("{}")
+    os.utime(old, (1, 1))
+    apps._uploads = old.parent
+    apps.purge()
+    assert [path.name for path in old.parent.iterdir()] == ["new"]
+
+
+def test_after_a_restart_what_waits_is_queued_again(make: Made) -> None:
+    before = make()
+    visitor = visitor_of(before)
+    job = submit(before.app(visitor))
+    before.close()
+    after = make()
+    after.adopt()
+    after._queue.tick()
+    assert after.app(visitor).runner.job(job).state.is_active
+
+
+def test_visitors_share_the_models_but_not_their_log_of_the_chat(make: Made) -> None:
+    apps = make()
+    first, second = visit(apps), visit(apps)
+    assert first.workspace.models.resolve() == second.workspace.models.resolve() == apps.base.workspace.models
+    assert first.workspace.cache.resolve() != second.workspace.cache.resolve()

@@ -1,0 +1,159 @@
+"""Evaluations are counted, reported, cancelled and deleted with their run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from backend.errors import BadInput, RunProblem
+from backend.evaluation.work import REPORT
+from backend.files.json_file import write_json
+from backend.records.specs import TrainSettings
+from backend.settings import SAMPLES, Workspace
+from jobs.folder import JobFolder
+from jobs.records import State
+from tests.ui.fake_records import report
+from tests.ui.web.test_page import tabs
+from ui.services.app import App
+from ui.services.results import evaluations
+from ui.services.selection import Choice
+from ui.services.training import runs
+
+
+@pytest.fixture
+def app(workspace_with_model: Workspace) -> App:
+    return App(workspace_with_model)
+
+
+def test_an_evaluation_is_counted_cancelled_and_deleted_with_its_run(app: App) -> None:
+    data_id = app.datasets.add(SAMPLES / "orders.jsonl", "orders.jsonl")
+    run_id = app.planning.start(data_id, "", TrainSettings(validation_fraction=0.5))
+    folder = JobFolder(app.workspace.run_folder(run_id))
+    folder.write_status(folder.status().ended_as(State.STOPPED))
+    (folder.path / "result" / "adapter").mkdir(parents=True)
+    assert app.evaluations.questions(run_id) > 0
+    job_id = app.evaluations.start(run_id)
+    app.evaluations.stop(run_id)
+    latest = app.evaluations.latest(run_id)
+    assert latest is not None
+    assert (latest.id, latest.state) == (job_id, State.STOPPED)
+    assert app.evaluations.latest_report(run_id) is None
+    evaluation = JobFolder(app.workspace.run_folder(job_id))
+    found = report()
+    evaluation.write_status(evaluation.status().ended_as(State.COMPLETED, result=found))
+    write_json(evaluation.path / REPORT, found)
+    assert app.evaluations.latest_report(run_id) == found
+    assert set(app.evaluations.summaries()) == {run_id}
+    app.delete_run(run_id)
+    assert not evaluation.path.exists()
+    assert app.evaluations.summaries() == {}
+
+
+def trained(app: App) -> tuple[str, JobFolder]:
+    """A run that completed with a model, and its folder."""
+    data_id = app.datasets.add(SAMPLES / "orders.jsonl", "orders.jsonl")
+    run_id = app.planning.start(data_id, "", TrainSettings())
+    folder = JobFolder(app.workspace.run_folder(run_id))
+    (folder.path / "result" / "adapter").mkdir(parents=True)
+    folder.write_status(folder.status().ended_as(State.COMPLETED))
+    return run_id, folder
+
+
+def evaluated(app: App, run_id: str, found: dict[str, Any]) -> JobFolder:
+    evaluation = JobFolder(app.workspace.run_folder(app.evaluations.start(run_id)))
+    write_json(evaluation.path / REPORT, found)
+    evaluation.write_status(evaluation.status().ended_as(State.COMPLETED, result=found))
+    return evaluation
+
+
+@pytest.mark.parametrize("damage", ["questions", "report", "older report"])
+def test_a_damaged_file_is_reported_in_its_card_and_the_tabs_still_show(app: App, damage: str) -> None:
+    run_id, folder = trained(app)
+    if damage == "questions":
+        (folder.path / "data" / "held_out.jsonl").write_text("[]\n")
+    else:
+        older = report()
+        del older["general"]["kept"]
+        evaluation = evaluated(app, run_id, older)
+        assert app.evaluations.summaries() == {}
+        if damage == "report":
+            (evaluation.path / REPORT).write_text("[]")
+    drawn, choice = tabs(app), Choice(data_id="", run_id=run_id)
+    train, trying = drawn["train"], drawn["try"]
+    assert 'class="alert bad"' in train.show(choice)[train.running.outcome]
+    shown = trying.show(choice)
+    assert 'class="alert bad"' in shown[trying.evaluation.card]
+    assert shown[trying.evaluation.check]["interactive"] is (damage != "questions")
+    assert app.results.unseen_questions(run_id) == [] or damage != "questions"
+
+
+def test_the_report_is_written_once_for_each_evaluation(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    run_id, _ = trained(app)
+    evaluated(app, run_id, report())
+    drawn: list[str] = []
+
+    def draw(found: Any) -> str:
+        drawn.append(found["verdict"])
+        return "a page"
+
+    first = app.evaluations.page(run_id, draw)
+    assert first == app.evaluations.page(run_id, draw)
+    assert first is not None
+    assert first.read_text() == "a page"
+    assert drawn == ["better"]
+    evaluated(app, run_id, report() | {"verdict": "worse"})
+
+    def full(*args: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(evaluations, "write_text", full)
+    assert app.evaluations.page(run_id, draw) is None
+    trying = tabs(app)["try"]
+    shown = trying.show(Choice(run_id=run_id))[trying.evaluation.card]
+    assert 'class="alert bad"' in shown, "the verdict"
+    assert "download" not in shown
+    monkeypatch.undo()
+    assert app.evaluations.page(run_id, draw) != first
+    assert drawn[-1] == "worse"
+
+
+def test_deleting_a_run_stops_its_evaluation(app: App) -> None:
+    run_id, folder = trained(app)
+    app.evaluations.start(run_id)
+    app.delete_run(run_id)
+    assert not folder.path.exists()
+    assert app.runner.jobs() == []
+
+
+def test_a_run_whose_evaluation_does_not_stop_is_not_deleted(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    run_id, folder = trained(app)
+    app.evaluations.start(run_id)
+    monkeypatch.setattr(runs, "STOPPING", 0.1)
+    monkeypatch.setattr(app.runner, "stop", lambda job_id: None)
+    with pytest.raises(RunProblem):
+        app.delete_run(run_id)
+    assert folder.path.exists()
+
+
+@pytest.mark.parametrize("work", ["check", "export", "prompts"])
+def test_a_base_model_is_not_deleted_while_something_needs_it(
+    app: App, monkeypatch: pytest.MonkeyPatch, work: str
+) -> None:
+    run_id, _ = trained(app)
+    base = app.runs.spec(run_id).model.id
+    start = {
+        "check": lambda: app.evaluations.start(run_id),
+        "export": lambda: app.results.start_export(run_id, "adapter"),
+        "prompts": lambda: app.prompt_trials.start(Choice(data_id=app.runs.spec(run_id).data.data_id)),
+    }
+    job_id = start[work]()
+    removed: list[str] = []
+    monkeypatch.setattr(app.downloads, "remove", lambda entry: removed.append(entry.id))
+    with pytest.raises(BadInput, match="being used"):
+        app.remove_model(base)
+    another = "Qwen/Qwen3-0.6B"
+    app.remove_model(another)
+    app.runner.stop(job_id)
+    app.remove_model(base)
+    assert removed == [another, base]

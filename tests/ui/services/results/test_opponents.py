@@ -1,0 +1,172 @@
+"""Which models can answer beside a run's own, and what they are called."""
+
+from __future__ import annotations
+
+import json
+import os
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from backend.errors import ChatFailed, RunProblem
+from backend.records.specs import Descent
+from jobs.records import Job, State
+from ui.records.runs import RunInfo
+from ui.services.results.opponents import BASE_MODEL, OWN, ChatTarget, Opponents, Pair
+
+MODEL = Path("model")
+
+
+def export(folder: Path, number: int, to: str, state: State = State.COMPLETED) -> Job:
+    """A finished export, with its files on disk."""
+    made = folder / f"20261126-0000{number:02}-aaaaaaaa"
+    (made / "orders").mkdir(parents=True)
+    if to == "merged":
+        (made / "orders" / "config.json").write_text(json.dumps({}))
+    else:
+        (made / f"orders-{to[5:]}.gguf").write_bytes(b"GGUF")
+    result = {"folder": "orders"} if to == "merged" else {}
+    return Job(
+        id=made.name, kind="export", name=to, parent="run-x", state=state, attempt=1, created=0.0, result=result
+    )
+
+
+@pytest.fixture
+def exported(tmp_path: Path) -> list[Job]:
+    unfinished = export(tmp_path, 3, "gguf:F16", State.RUNNING)
+    return [export(tmp_path, 1, "gguf:Q8_0"), export(tmp_path, 2, "merged"), unfinished]
+
+
+def with_runs(folder: Path, runner: Any, runs: list[RunInfo]) -> Opponents:
+    by_id = {run.id: run for run in runs}
+    return Opponents(
+        folder, folder / "gguf", runner, lambda: iter(runs), by_id.get, lambda run: ChatTarget(run, MODEL, Path(run))
+    )
+
+
+@pytest.fixture
+def opponents(tmp_path: Path, exported: list[Job]) -> Opponents:
+    def job(job_id: str) -> Job:
+        found = {one.id: one for one in exported}
+        if job_id in found:
+            return found[job_id]
+        if job_id in ("run-a", "run-b"):
+            return Job(id=job_id, kind="train", name=job_id, state=State.COMPLETED, attempt=1, created=0.0)
+        raise RunProblem("There is no such run.")
+
+    runner: Any = SimpleNamespace(job=job, jobs=lambda kind: exported)
+    return with_runs(
+        tmp_path, runner, [RunInfo(f"run-{name}", name.upper(), "SmolLM2", "orders", 3) for name in "ab"]
+    )
+
+
+def test_finished_exports_and_other_runs_can_answer(opponents: Opponents, exported: list[Job]) -> None:
+    assert [one.id for one in opponents.all("run-a").models] == [exported[0].id, exported[1].id, "run-b"]
+
+
+def test_an_export_that_is_no_longer_listed_still_answers(
+    opponents: Opponents, exported: list[Job], tmp_path: Path
+) -> None:
+    first = exported[0]
+    exported[:0] = [export(tmp_path, number, "gguf:F16") for number in range(10, 20)]
+    assert first.id not in [one.id for one in opponents.all("run-a").models]
+    assert opponents.pair("run-a", first.id, "").others == {"base": first.id}
+
+
+def test_any_two_models_can_answer(opponents: Opponents, exported: list[Job]) -> None:
+    file, merged, other = opponents.all("run-a").models
+    pairs = {("", ""): (BASE_MODEL, OWN), (other.id, ""): (other, OWN), ("", file.id): (BASE_MODEL, file)}
+    pairs[file.id, merged.id] = (file, merged)
+    assert {ids: opponents.pair("run-a", *ids) for ids in pairs} == pairs
+    assert opponents.pair("run-a", file.id, "").others == {"base": file.id}
+    assert opponents.pair("run-a", file.id, file.id) == (BASE_MODEL, file), "one model does not answer twice"
+    assert opponents.pair("run-a", "run-a", "run-c") == Pair(), "its own run, and one that is gone"
+
+
+def info(run_id: str, name: str, version: int = 1, first: str = "", ended: float = 0.0) -> RunInfo:
+    descent = Descent(first=first, parent=first, version=version) if first else None
+    return RunInfo(run_id, name, "SmolLM2", "orders", 3, descent, ended)
+
+
+def found_runs(folder: Path, *runs: RunInfo) -> Opponents:
+    """runs: as their models are found, last ended first."""
+    job = Job(id="x", kind="train", name="x", state=State.COMPLETED, attempt=1, created=0.0)
+    return with_runs(folder, SimpleNamespace(jobs=lambda kind: [], job=lambda run_id: job), list(runs))
+
+
+def test_versions_of_a_model_are_told_apart(tmp_path: Path) -> None:
+    runs = info("v3", "Voice", 3, "gone"), info("v2", "Renamed", 2, "v1"), info("v1", "Orders"), info("x", "Support")
+    found = found_runs(tmp_path, *runs).all("v2").models
+    assert [one.words for one in found] == [
+        "Voice (another trained model, version 3)",
+        "Orders (another trained model, version 1)",
+        "Support (another trained model)",
+    ]
+    assert all(one.is_run for one in found)
+
+
+def test_two_trainings_of_the_same_examples_are_told_apart(tmp_path: Path) -> None:
+    noon, morning = (datetime(2026, 11, 24, hour).timestamp() for hour in (12, 9))
+    runs = info("c", "Voice"), info("b", "Orders", ended=noon), info("a", "Orders", ended=morning)
+    found = found_runs(tmp_path, *runs)
+    of_a = "Orders (another trained model, finished 24 Nov 2026 09:00)"
+    assert [one.words for one in found.all("c").models] == [of_a.replace("09:00", "12:00"), of_a]
+    assert found.pair("b", "a", "").base.words == of_a, "unlike the open run too"
+    assert [one.words for one in found_runs(tmp_path, runs[1], runs[0]).all("c").models] == [
+        "Orders (another trained model)"
+    ]
+
+
+def test_a_run_that_is_no_longer_listed_still_answers(tmp_path: Path) -> None:
+    runs = [info(f"run-{number}", f"Run {number}") for number in range(13)]
+    found = found_runs(tmp_path, *runs)
+    assert [one.id for one in found.all("run-3").models] == [f"run-{number}" for number in range(11) if number != 3]
+    assert found.all("run-3").is_cut
+    assert not found_runs(tmp_path, *runs[:11]).all("run-3").is_cut
+    assert found.pair("run-3", "run-12", "run-11").others == {"base": "run-12", "tuned": "run-11"}
+    assert found.pair("run-3", "run-13", "run-3") == Pair()
+
+
+def test_each_opponent_has_what_the_chat_opens(opponents: Opponents, exported: list[Job], tmp_path: Path) -> None:
+    file, merged = (opponents.target(job.id) for job in exported[:2])
+    assert file.gguf == tmp_path / exported[0].id / "orders-Q8_0.gguf"
+    assert (merged.model, merged.adapter) == (tmp_path / exported[1].id / "orders", None)
+    assert file.run_id == merged.run_id == "run-x"
+    assert opponents.target("run-b") == ChatTarget("run-b", MODEL, Path("run-b"))
+    for gone in (exported[2].id, "run-c"):
+        with pytest.raises(ChatFailed):
+            opponents.target(gone)
+
+
+def test_a_gguf_file_from_elsewhere_can_answer_but_no_link_out_of_its_folder(
+    opponents: Opponents, tmp_path: Path
+) -> None:
+    folder = tmp_path / "gguf"
+    folder.mkdir()
+    for number in range(12):
+        (folder / f"a{number}.gguf").write_bytes(b"GGUF")
+    file, elsewhere = folder / "Mistral 7B-00001-of-00002.GGUF", tmp_path / "elsewhere.gguf"
+    for path in (file, folder / "Mistral 7B-00002-of-00002.GGUF", folder / "notes.txt", elsewhere):
+        path.write_bytes(b"GGUF")
+    os.utime(file, (1, 1))  # older than more files than are listed
+    (folder / "link.gguf").symlink_to(elsewhere)
+    with suppress(OSError):  # not every file system takes such names
+        Path(os.fsdecode(os.fsencode(folder) + b"/caf\xe9.gguf")).write_bytes(b"GGUF")
+    listed = [one.name for one in opponents.all("run-a").models if one.what == "a GGUF file"]
+    assert (len(listed), opponents.all("run-a").is_cut) == (10, True)
+    assert set(listed) <= {f"a{number}.gguf" for number in range(12)}
+    for number in range(12):
+        (folder / f"a{number}.gguf").unlink()
+    assert not opponents.all("run-a").is_cut
+    (opponent,) = (one for one in opponents.all("run-a").models if one.what == "a GGUF file")
+    assert opponent.name == file.name
+    assert opponents.pair("run-a", "", opponent.id).tuned == opponent
+    assert opponents.target(opponent.id) == ChatTarget("", gguf=file)
+    file.unlink()
+    assert opponents.pair("run-a", opponent.id, "") == Pair()
+    with pytest.raises(ChatFailed):
+        opponents.target(opponent.id)

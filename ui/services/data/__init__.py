@@ -1,0 +1,1 @@
+"""Services for examples: imported, checked, edited, written, previewed."""

@@ -1,0 +1,118 @@
+"""An example as fields to edit, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from backend.datasets.convert.tool_calls import calls_in_text
+from backend.datasets.dataset import CheckedDataset
+from backend.errors import BadInput
+from backend.records.reading import RowFault
+from backend.records.rows import Dataset, Message, Row
+from backend.text.conversation import SYSTEM, calls_text, content, full_text
+from ui.records.data import EditableExample, ExampleField
+
+LONGEST = 200_000  # characters of an example that the page can edit
+_CALLS = "tool call (name and arguments, as JSON)"
+_LABELS = {"user": "Question", "assistant": "Answer", "tool": "Tool result"}
+
+
+def editable(checked: CheckedDataset, number: int) -> EditableExample:
+    """The example with this number. Raises BadInput when there is none, or it is too long for the page."""
+    return EditableExample(number, tuple(_fields(_to_edit(checked, number))))
+
+
+def new(dataset: Dataset) -> EditableExample:
+    """An empty example of the same kind as the others."""
+    return EditableExample(dataset.highest + 1, tuple(_fields(_blank(dataset))), is_new=True)
+
+
+def edited(checked: CheckedDataset, number: int, texts: Mapping[str, str]) -> Row:
+    """The example with this number and these texts, by field. Raises BadInput when a field is missing."""
+    return _with_texts(_to_edit(checked, number), texts)
+
+
+def added(dataset: Dataset, texts: Mapping[str, str]) -> Row:
+    """A new example with these texts, by field. Raises BadInput when a field is missing."""
+    return _with_texts(_blank(dataset), texts)
+
+
+def _to_edit(checked: CheckedDataset, number: int) -> Row:
+    """The example after the fixes, but with the instruction of the file: what fixes do to those stays a fix."""
+    rows = {row.row: row for row in checked.original.rows}
+    if number not in rows:
+        if number in {problem.row for problem in checked.unread}:
+            return _blank(checked.original)
+        raise BadInput(f"There is no example {number:,}.", "It was deleted.", "Choose another number.")
+    original = rows[number]
+    if len(full_text(original)) > LONGEST:
+        raise BadInput("This example is too long to edit here.", "", "Change it in your file, and add it again.")
+    fixed = next((row for row in checked.dataset.rows if row.row == number), original)
+    return replace(fixed, messages=[*_only(original.messages, True), *_only(fixed.messages, False)])
+
+
+def _blank(dataset: Dataset) -> Row:
+    first = dataset.rows[0] if dataset.rows else None
+    if first is not None and first.text is not None:
+        return Row(0, 0, text="")
+    empty = [{"role": "user", "content": ""}, {"role": "assistant", "content": ""}]
+    return Row(0, 0, empty, [dict(empty[-1])] if first is not None and first.rejected is not None else None)
+
+
+def _only(messages: Sequence[Message], instruction: bool) -> list[Message]:
+    return [message for message in messages if (message["role"] in SYSTEM) == instruction]
+
+
+def _fields(row: Row) -> Iterator[ExampleField]:
+    if row.text is not None:
+        yield ExampleField("text", "Text", row.text)
+    better = len(row.messages) - len(row.rejected or ())
+    for at, message in enumerate(row.messages):
+        words = "Better answer" if row.rejected and at >= better else _LABELS.get(message["role"], "Text")
+        yield from _of_message(message, f"message-{at}", words)
+    for at, message in enumerate(row.rejected or ()):
+        yield from _of_message(message, f"rejected-{at}", "Worse answer")
+
+
+def _of_message(message: Message, name: str, label: str) -> Iterator[ExampleField]:
+    if _has_text(message):
+        yield ExampleField(name, label, content(message))
+    if message.get("tool_calls"):
+        yield ExampleField(f"calls-{name}", f"{label}: {_CALLS}", calls_text(message["tool_calls"], indent=2))
+
+
+def _has_text(message: Message) -> bool:
+    return message["role"] not in SYSTEM and bool(content(message) or not message.get("tool_calls"))
+
+
+def _with_texts(row: Row, texts: Mapping[str, str]) -> Row:
+    if {field.name for field in _fields(row)} - texts.keys():  # also of a form too long to be sent
+        why = "It is too long, or the example has changed meanwhile."
+        raise BadInput("This change can't be saved.", why, "Shorten it, or reload the page.")
+    if sum(map(len, texts.values())) > LONGEST:
+        raise BadInput("This example is too long.", f"It has over {LONGEST:,} characters.", "Shorten it.")
+
+    def typed(messages: Sequence[Message], name: str) -> list[Message]:
+        return [_typed(message, f"{name}-{at}", texts) for at, message in enumerate(messages)]
+
+    return replace(
+        row,
+        messages=typed(row.messages, "message"),
+        rejected=None if row.rejected is None else typed(row.rejected, "rejected"),
+        text=None if row.text is None else texts["text"],
+    )
+
+
+def _typed(message: Message, name: str, texts: Mapping[str, str]) -> Message:
+    """The message with what was typed; its tool calls keep their ids, to which their results refer."""
+    changed = {**message, "content": texts[name]} if _has_text(message) else dict(message)
+    if calls := message.get("tool_calls"):
+        try:
+            typed = calls_in_text(texts[f"calls-{name}"], int(name.partition("-")[2]) + 1)
+        except RowFault as fault:
+            raise BadInput("This tool call can't be saved.", fault.message, "Correct it, then save again.") from fault
+        for before, call in zip(calls, typed, strict=False):
+            call.update({"id": before["id"]} if "id" in before else {})
+        changed["tool_calls"] = typed
+    return changed

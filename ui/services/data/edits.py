@@ -1,0 +1,68 @@
+"""Examples edited as forms: replaced, added, deleted, given an instruction; each edit can be undone."""
+
+from __future__ import annotations
+
+from backend.datasets.dataset import CheckedDataset
+from backend.datasets.editing import Editor
+from backend.datasets.store import DatasetStore
+from ui.records.data import EditableExample, Instruction
+from ui.services.data import edited_examples
+from ui.services.data.datasets import DatasetService
+from ui.services.machine.models import ModelService
+from ui.services.selection import Choice
+
+
+class EditService:
+    """The edits of the datasets of a workspace."""
+
+    def __init__(self, store: DatasetStore, datasets: DatasetService, models: ModelService) -> None:
+        self._store, self._datasets, self._models = store, datasets, models
+        self._editor = Editor(store)
+
+    def editable(self, choice: Choice) -> EditableExample:
+        """The selected example as fields. Raises BadInput when there is none, or it is too long for the page."""
+        return edited_examples.editable(self._whole(choice), choice.row)
+
+    def new(self, choice: Choice) -> EditableExample:
+        """An empty example of the same kind as the others."""
+        return edited_examples.new(self._store.original(choice.data_id))
+
+    def save(self, choice: Choice, row: int, texts: dict[str, str]) -> None:
+        """Replaces an example by one with these texts, by field. Raises BadInput, changing nothing."""
+        example = edited_examples.edited(self._whole(choice), row, texts)
+        self._editor.replace(choice.data_id, row, example)
+
+    def add(self, data_id: str, texts: dict[str, str]) -> int:
+        """Adds an example with these texts and returns its number. Raises BadInput, changing nothing."""
+        return self._editor.add(data_id, edited_examples.added(self._store.original(data_id), texts))
+
+    def delete(self, data_id: str, row: int) -> None:
+        self._editor.delete(data_id, row)
+
+    def nearest(self, data_id: str, row: int) -> int:
+        """The number of the example itself, else of the next one, else of the last one that is left."""
+        numbers = [one.row for one in self._store.original(data_id).rows]
+        return next((number for number in numbers if number >= row), numbers[-1] if numbers else 1)
+
+    def undo(self, data_id: str) -> None:
+        """Undoes the last edit."""
+        self._editor.undo(data_id)
+
+    def redo(self, data_id: str) -> None:
+        """Redoes the edit that was undone last."""
+        self._editor.redo(data_id)
+
+    def instruction(self, choice: Choice) -> Instruction:
+        """The instruction that most examples carry. Waits until the dataset is checked."""
+        found, tokenizer = self._whole(choice).instructions, self._models.tokenizer(choice.model_id)
+        text = max(found, key=lambda one: found[one], default="")
+        others = sum(count for one, count in found.items() if one not in ("", text))
+        default = tokenizer.default_instruction if tokenizer else ""
+        return Instruction(text, found[text] if text else 0, others, found.total(), default)
+
+    def set_instruction(self, data_id: str, text: str) -> None:
+        """Gives every example this instruction; "" removes it. Raises BadInput."""
+        self._editor.set_instruction(data_id, text)
+
+    def _whole(self, choice: Choice) -> CheckedDataset:
+        return self._datasets.checked(choice.data_id, choice.model_id)

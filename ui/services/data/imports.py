@@ -1,0 +1,175 @@
+"""Imports and checks of datasets in the background, so that the page never waits for a file."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from backend.datasets.background import BackgroundTask, BackgroundTasks
+from backend.datasets.dataset import CheckedDataset
+from backend.datasets.read.pack import as_one_file
+from backend.datasets.store import DatasetStore
+from backend.errors import BadInput, NotInDemo
+from backend.records.lengths import UNLIMITED, LengthLimits
+from backend.settings import new_id
+from backend.tokens.token_counts import TargetModel
+from ui.records.data import DatasetProgress
+
+PAGE_WAIT = 0.8  # seconds that the page waits for a small file before it shows progress
+_MAX_RETRIES = 16  # imports that can be retried with other read options
+
+
+class DatasetImports:
+    """Imports files into the store, reads them again with other options, and checks them, each in a thread.
+
+    require: raises when a dataset with so many rows can't be imported here; called with 0 before they are read.
+    at_once: how many imports may run at the same time.
+    """
+
+    def __init__(
+        self, store: DatasetStore, require: Callable[[int], None] = lambda rows: None, at_once: float = math.inf
+    ) -> None:
+        self.store, self._require, self._at_once = store, require, at_once
+        self._starting = threading.Lock()
+        self._tasks = BackgroundTasks()
+        self._imports: OrderedDict[str, tuple[str, Callable[..., str]]] = OrderedDict()
+
+    def close(self) -> None:
+        self._tasks.cancel_all()
+
+    # Imports
+
+    def add_files(self, paths: Sequence[Path], name: str, model: TargetModel | None) -> str:
+        """Starts to import a file, or several as one dataset, and returns the future data id."""
+
+        def add(*more: Any) -> str:
+            with as_one_file(paths) as path:
+                return self.store.add(path, name, *more)
+
+        return self.add(name, model, add)
+
+    def add_text(self, text: str, name: str, model: TargetModel | None) -> str:
+        """Starts to import pasted or typed text."""
+        return self.add(name, model, partial(self.store.add_text, text, name))
+
+    def add(self, name: str, model: TargetModel | None, add: Callable[..., str]) -> str:
+        """Starts an import: `add` is called with a listener, the future data id, which this returns, and options."""
+        self._require(0)
+        data_id = new_id()
+        self._imports[data_id] = name, add
+        while len(self._imports) > _MAX_RETRIES:
+            self._imports.popitem(last=False)
+        self.retry(data_id, {}, model)
+        return data_id
+
+    def retry(self, data_id: str, options: Mapping[str, Any], model: TargetModel | None) -> None:
+        """Starts an import again with these read options. Raises BadInput when it is no longer remembered."""
+        if self.store.has(data_id):  # a form that was sent twice
+            self.read_again(data_id, options, model)
+            return
+        if data_id not in self._imports:
+            raise BadInput("This file is no longer in memory.", "It was added too long ago.", "Add it again.")
+        name, add = self._imports[data_id]
+
+        def work(task: BackgroundTask) -> None:
+            add(task, data_id, options)
+            try:
+                self._require(len(self.store.original(data_id).rows))
+                self.store.open(data_id, model, listener=task)
+            except BaseException:
+                self.store.remove(data_id)
+                raise
+
+        self._import(data_id, name, work)
+
+    def read_again(self, data_id: str, options: Mapping[str, Any], model: TargetModel | None) -> None:
+        """Starts to read a stored dataset with other read options. If that fails or is cancelled, the old ones
+        stay."""
+        before = self.store.info.read(data_id)
+        options = {**({"rows": rows} if (rows := before.read_options.get("rows")) else {}), **options}
+        if options == before.read_options:
+            return
+
+        def work(task: BackgroundTask) -> None:
+            self.store.read_again(data_id, options, task)
+            try:
+                self._require(len(self.store.original(data_id).rows))
+                self.store.open(data_id, model, listener=task)
+            except BaseException:
+                self.store.info.restore(data_id, before)
+                raise
+
+        self._import(data_id, before.name, work)
+
+    def _import(self, data_id: str, name: str, work: Callable[[BackgroundTask], None]) -> None:
+        """Starts an import in the background. Raises NotInDemo when no more may run at the same time."""
+        with self._starting:
+            others = [key for key in self._tasks.running() if isinstance(key, str) and key != data_id]
+            if len(others) >= self._at_once:
+                raise NotInDemo(
+                    "Another file of yours is still being read.",
+                    f"In this demo each visitor can have {self._at_once:g} read at a time.",
+                    "Wait until it is done, or cancel it.",
+                )
+            task = self._tasks.start(data_id, name, work)
+        task.wait(PAGE_WAIT)
+
+    def import_progress(self, data_id: str) -> DatasetProgress | None:
+        """The progress or the error of an import; None when it succeeded, was cancelled, or is unknown."""
+        task = self._tasks.get(data_id)
+        return None if task is None or (task.ended and task.error is None) else _progress(task)
+
+    def cancel(self, data_id: str) -> None:
+        """Cancels an import; nothing of it is stored."""
+        task = self._tasks.get(data_id)
+        if task is not None:
+            task.cancel()
+
+    # Checks
+
+    def check(
+        self, data_id: str, model: TargetModel | None, lengths: LengthLimits, seconds: float | None
+    ) -> CheckedDataset | None:
+        """The checked dataset for a model; None when checking takes longer than `seconds` (None: no limit)."""
+        found = self.store.cached(data_id, model, lengths)
+        if found is not None:
+            return found
+
+        def work(task: BackgroundTask) -> CheckedDataset:
+            return self.store.open(data_id, model, lengths, task)
+
+        task = self._tasks.start((data_id, model, lengths), self.store.info.read(data_id).name, work)
+        if not task.wait(seconds):
+            return None
+        if task.error is not None:
+            raise task.error
+        return self.store.open(data_id, model, lengths)
+
+    def checked(self, data_id: str, model: TargetModel | None, lengths: LengthLimits = UNLIMITED) -> CheckedDataset:
+        """The checked dataset for a model; waits until it is checked."""
+        found = self.check(data_id, model, lengths, None)
+        assert found is not None  # without a limit it waits
+        return found
+
+    def cached(self, data_id: str, model: TargetModel | None) -> CheckedDataset | None:
+        """The checked dataset for a model; None when it was not checked recently."""
+        return self.store.cached(data_id, model, UNLIMITED)
+
+    def check_progress(self, data_id: str) -> DatasetProgress | None:
+        """The progress of a running check of the dataset; None when none runs."""
+        task = next((task for task in self._tasks.of(data_id) if not task.ended), None)
+        return None if task is None else _progress(task)
+
+    def change_token(self, data_id: str) -> Hashable:
+        """Differs whenever the dataset's fixes or options change, or an import or check of it starts or ends."""
+        tasks = tuple((id(task), task.ended) for task in self._tasks.of(data_id))
+        return repr(self.store.info.read(data_id)), tasks
+
+
+def _progress(task: BackgroundTask) -> DatasetProgress:
+    return DatasetProgress(task.name, task.phase, task.fraction, task.first, task.error)

@@ -1,0 +1,111 @@
+"""One example to look at: by its row number, the next or previous one, or the next that contains a text."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator
+from dataclasses import replace
+
+from backend.datasets.dataset import CheckedDataset
+from backend.errors import BadInput
+from backend.records.encoded import Piece
+from backend.records.lengths import LengthLimits
+from backend.records.rows import Row
+from backend.text.conversation import content
+from backend.tokens.tokenizer import ChatTokenizer
+from ui.records.data import Matches, Preview
+
+_MAX_CHARACTERS = 8000  # of one text in a preview
+
+
+def preview(
+    checked: CheckedDataset, row: int, tokenizer: ChatTokenizer | None, lengths: LengthLimits, why_not: str
+) -> Preview:
+    """The example with this row number, within the length limits.
+
+    Raises BadInput when there is none, when it is left out, and, with `why_not`, when there is no tokenizer.
+    """
+    rows = checked.dataset.rows
+    at = bisect_left(rows, row, key=_number)
+    if at == len(rows) or rows[at].row != row:
+        raise _not_there(checked, row)
+    if tokenizer is None:
+        raise BadInput("The tokens can't be shown yet.", why_not)
+    one = rows[at]
+    if one.text is not None:
+        pieces = tokenizer.document_pieces(one, lengths)
+        note = lengths.sentence(1, len(pieces)) or _cut_note(pieces, lengths)
+        return _shortened(Preview([], pieces, note, one.file))
+    pieces = tokenizer.pieces(one.messages, one.tools, lengths.max_length)
+    return _shortened(Preview(one.messages, pieces, _cut_note(pieces, lengths), one.file))
+
+
+def _cut_note(pieces: list[Piece], lengths: LengthLimits) -> str:
+    most = lengths.max_length
+    if most is None or sum(piece.tokens for piece in pieces) < most:
+        return ""
+    return f"The model reads at most {most:,} tokens of an example; anything after that is cut off."
+
+
+def _shortened(preview: Preview) -> Preview:
+    """The preview with long texts cut in the middle: a page can't show millions of characters."""
+
+    def cut(text: str) -> str:
+        half = _MAX_CHARACTERS // 2
+        return text if len(text) <= _MAX_CHARACTERS else f"{text[:half]} … {text[-half:]}"
+
+    messages = [
+        {**m, "content": cut(m["content"])} if isinstance(m.get("content"), str) else m for m in preview.messages
+    ]
+    return replace(
+        preview,
+        messages=messages,
+        pieces=[Piece(cut(piece.text), piece.kind, piece.tokens) for piece in preview.pieces],
+    )
+
+
+def _not_there(checked: CheckedDataset, row: int) -> BadInput:
+    last = checked.original.highest
+    if not last:
+        return BadInput("There is no example yet.", "", "Write the first one.")
+    if not 1 <= row <= last:
+        return BadInput(f"There is no example {row:,}.", f"The last one is {last:,}.", "Choose another number.")
+    known = {one.row for one in checked.original.rows}.union(problem.row for problem in checked.unread)
+    if row not in known:
+        return BadInput(f"You deleted example {row:,}.", "", "Choose another number, or undo your edits.")
+    dropped = {change.kind for change in checked.fixed.changes if change.row == row and not change.after}
+    why = [problem.message for problem in checked.report.problems if problem.row == row and problem.kind in dropped]
+    return BadInput(f"Example {row:,} is left out.", why[-1] if why else "", "Choose another number.")
+
+
+def step(checked: CheckedDataset, row: int, direction: int) -> int:
+    """The number of the next example (direction 1), the previous one (-1), or the nearest (0)."""
+    rows = checked.dataset.rows
+    if not rows:
+        return 1
+    if direction > 0:
+        at = bisect_right(rows, row, key=_number)
+    else:
+        at = bisect_left(rows, row, key=_number) - (direction < 0)
+    return rows[min(max(at, 0), len(rows) - 1)].row
+
+
+def find(checked: CheckedDataset, text: str, row: int, direction: int) -> Matches:
+    """The examples that contain `text`, ignoring case, and the next one from `row` on, wrapping at the end."""
+    wanted = text.casefold().strip()
+    rows = [one.row for one in checked.dataset.rows if wanted and any(wanted in t.casefold() for t in _texts(one))]
+    if not rows:
+        return Matches(0)
+    at = (bisect_right(rows, row) if direction > 0 else bisect_left(rows, row) - 1) % len(rows)
+    return Matches(len(rows), rows[at], at + 1)
+
+
+def _texts(row: Row) -> Iterator[str]:
+    yield from map(content, row.messages)
+    yield from map(content, row.rejected or ())
+    if row.text is not None:
+        yield row.text
+
+
+def _number(row: Row) -> int:
+    return row.row

@@ -1,0 +1,145 @@
+"""The sample datasets, examples typed into a table, and the held-out questions of a run."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from backend.datasets.corrected import corrected_among
+from backend.datasets.dataset import CheckedDataset
+from backend.datasets.edits import with_instruction
+from backend.datasets.split import Split
+from backend.errors import BadInput
+from backend.evaluation.examples import Side
+from backend.records.rows import Message, Row, rejected_side
+from backend.runs.conversations import read_conversations, write_conversations, write_texts
+from backend.settings import SAMPLES as FOLDER
+from backend.text.conversation import SYSTEM, question
+from ui.records.data import Sample
+from ui.records.runs import UnseenQuestion
+
+_MAX_QUESTIONS = 40  # held-out questions stored with a run
+
+
+def _sample(name: str, title: str, description: str) -> Sample:
+    return Sample(name, title, description, FOLDER / f"{name}.jsonl", FOLDER / f"{name}.held_out.jsonl")
+
+
+SAMPLES = (
+    _sample("orders", "Orders into fields", "Turns messy customer messages into the same tidy fields every time."),
+    _sample("support", "A support voice", "A telecom company's chat support that answers in one warm, brief voice."),
+)
+
+
+def table_as_lines(rows: Sequence[Sequence[str]]) -> str:
+    """Typed rows of (question, answer) as JSON lines. Raises BadInput when the table is empty."""
+    filled = [(row[0], row[1] if len(row) > 1 else "") for row in rows if any(cell.strip() for cell in row)]
+    if not filled:
+        raise BadInput("The table is empty.", "", "Type a question and its answer into a row.")
+    conversations = (
+        [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
+        for question, answer in filled
+    )
+    return "\n".join(json.dumps({"messages": messages}, ensure_ascii=False) for messages in conversations)
+
+
+def write_examples(folder: Path, checked: CheckedDataset, split: Split, *, pairs: bool = False) -> None:
+    """Writes the conversations of a split into a job's folder: those to learn from, and those that judge, which may
+    be plain texts.
+
+    pairs: also the worse answers of those that judge. Raises OSError.
+    """
+    train, held_out = sides(checked, split)
+    write_conversations(folder, "train", *train)
+    write_conversations(folder, "held_out", *held_out)
+    if pairs:
+        write_conversations(folder, "rejected", rejected_conversations(checked, split))
+    judging = [checked.rows[i].text for i in split.judging]
+    if texts := [text for text in judging if text is not None]:
+        write_texts(folder, texts)
+
+
+def sides(checked: CheckedDataset, split: Split) -> tuple[Side, Side]:
+    """The conversations of a split to learn from, and those that judge, each with the tools that they offer."""
+    train = [checked.rows[i] for i in split.train]
+    held_out, tools = held_out_conversations(checked, split), held_out_tools(checked, split)
+    return (
+        ([row.messages for row in train], [row.tools for row in train]),
+        (held_out, [*[None] * (len(held_out) - len(tools)), *tools]),
+    )
+
+
+def held_out_conversations(checked: CheckedDataset, split: Split) -> list[list[Message]]:
+    """The conversations that judge a run: the rows of its split that judge, and with a sample its held-out ones too.
+
+    A person's own validation file takes precedence over a sample's.
+    """
+    rows = checked.rows
+    return [*sample_questions(checked), *(rows[i].messages for i in split.judging if rows[i].messages)]
+
+
+def sample_questions(checked: CheckedDataset) -> list[list[Message]]:
+    """The held-out conversations of the sample that these examples are; none for other examples."""
+    source = checked.original.source
+    for sample in SAMPLES if checked.validation is None else ():
+        if (source.file_sha256 or source.sha256) == hashlib.sha256(sample.path.read_bytes()).hexdigest():
+            return _not_corrected(_instructed(_read(sample.held_out), checked), checked.rows)
+    return []
+
+
+def judged_before(checked: CheckedDataset, run_folder: Path) -> int:
+    """How many of the sample's questions also judged an earlier run. Raises OSError, ValueError for damaged files."""
+    own = sample_questions(checked)
+    before = [_without_instruction(one) for one in read_conversations(run_folder, "held_out")] if own else []
+    return sum(_without_instruction(one) in before for one in own)
+
+
+def _without_instruction(messages: Sequence[Message]) -> list[Message]:
+    return [message for message in messages if message["role"] not in SYSTEM]
+
+
+def _instructed(conversations: list[list[Message]], checked: CheckedDataset) -> list[list[Message]]:
+    """The conversations with the instruction that the person gave to all examples, if any."""
+    if "instruction" not in checked.original.source.edits:
+        return conversations
+    [(text, _)] = checked.instructions.most_common(1) or [("", 0)]
+    return [with_instruction(Row(0, 0, messages), text).messages for messages in conversations]
+
+
+def _not_corrected(conversations: list[list[Message]], rows: Sequence[Row]) -> list[list[Message]]:
+    """The conversations without those whose questions were corrected: their answers are learned now."""
+    corrected = [question(row) for row in rows if row.origin == "corrected"]
+    learned = corrected_among(conversations, corrected) if corrected else set()
+    return [one for i, one in enumerate(conversations) if i not in learned]
+
+
+def held_out_tools(checked: CheckedDataset, split: Split) -> list[Any]:
+    """The tools that the last of `held_out_conversations` offer, those of the split; a sample offers none."""
+    rows = checked.rows
+    return [rows[i].tools for i in split.judging if rows[i].messages]
+
+
+def rejected_conversations(checked: CheckedDataset, split: Split) -> list[list[Message]]:
+    """The pairs that judge a run, with their worse answers, in the order of `held_out_conversations`."""
+    rows = checked.rows
+    return [rejected_side(rows[i]).messages for i in split.judging if rows[i].messages]
+
+
+def unseen_questions(run_folder: Path) -> list[UnseenQuestion]:
+    """The run's held-out conversations as questions with expected answers, single questions first."""
+    found = [_question(messages) for messages in read_conversations(run_folder, "held_out")[:_MAX_QUESTIONS]]
+    return sorted((one for one in found if one), key=lambda one: len(one.messages) > 2)
+
+
+def _question(messages: list[Any]) -> UnseenQuestion | None:
+    *before, last = messages or [{}]
+    if not before or last.get("role") != "assistant" or before[-1].get("role") != "user":
+        return None
+    return UnseenQuestion(str(before[-1].get("content") or ""), before, str(last.get("content") or ""))
+
+
+def _read(path: Path) -> list[list[Message]]:
+    return [json.loads(line)["messages"] for line in path.read_text("utf-8").split("\n") if line.strip()]

@@ -1,0 +1,80 @@
+"""Whether a visitor of a demo may queue a job: how many, how large, and whether there is disk space."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from backend.errors import NotInDemo
+from backend.hosting.policy import Limits
+from backend.records import reading as options
+from backend.records.specs import RunSpec
+from backend.records.units import MIB
+from backend.training.schedule import schedule
+from jobs.fair_queue import FairQueue
+from jobs.records import Job
+from jobs.registry import JOB_TYPES
+from ui.text import format as fmt
+
+AT_HOME = "On your own computer there is no such limit."
+
+
+class Admission:
+    """require_disk: raises NotInDemo when there is no disk space."""
+
+    def __init__(self, limits: Limits, queue: FairQueue, require_disk: Callable[[], None]) -> None:
+        self._limits, self._queue, self._require_disk = limits, queue, require_disk
+
+    @contextmanager
+    def place(self, kind: str, spec: dict[str, Any], jobs: list[Job]) -> Iterator[None]:
+        """Holds a place in the queue while a job is created. Raises NotInDemo unless the visitor, who has these jobs,
+        may have this one too."""
+        lane = JOB_TYPES[kind].lane
+        kinds = [kind for kind, job_type in JOB_TYPES.items() if job_type.lane == lane]
+        own = sum(job.kind in kinds for job in jobs if not job.state.is_terminal)
+        if own >= self._limits.waiting:
+            raise NotInDemo(
+                "You already have something in the queue.",
+                f"In this demo each visitor can have {self._limits.waiting:g} at a time.",
+                f"Wait until it is done, or stop it. {AT_HOME}",
+            )
+        self._require_disk()
+        if kind == "train":
+            self._check_size(RunSpec.model_validate(spec))
+        with self._queue.place(lane, self._limits.queue) as free:
+            if not free:
+                raise NotInDemo(
+                    "The queue of this demo is full.",
+                    f"{self._limits.queue:g} people are already waiting.",
+                    f"Try again in a few minutes. {AT_HOME}",
+                )
+            yield
+
+    def _check_size(self, spec: RunSpec) -> None:
+        rows = spec.data.train_rows
+        require_rows(self._limits, rows)
+        steps = schedule(rows, spec.data.validation_rows, spec.settings)
+        tokens = spec.data.train_tokens * steps.epochs
+        if tokens > self._limits.tokens:
+            raise NotInDemo(
+                "This training is too long for the demo.",
+                f"It would read {fmt.number(tokens)} tokens in {steps.epochs:.1f} epochs, and "
+                f"{fmt.number(self._limits.tokens)} is the limit here.",
+                f"Train for fewer epochs, or with fewer examples. {AT_HOME}",
+            )
+
+
+def read_limits(limits: Limits) -> options.Limits:
+    """The limits for reading a file."""
+    return options.Limits(expanded_bytes=int(limits.unpacked * MIB), parser_bytes=int(limits.parsing * MIB))
+
+
+def require_rows(limits: Limits, rows: int) -> None:
+    """Raises NotInDemo for a dataset with too many rows."""
+    if rows > limits.rows:
+        raise NotInDemo(
+            "That is more examples than the demo allows.",
+            f"There are {fmt.number(rows)} of them, and {fmt.number(limits.rows)} is the limit here.",
+            f"Use a smaller file. {AT_HOME}",
+        )

@@ -1,0 +1,1 @@
+"""Services for this computer and the models on it."""

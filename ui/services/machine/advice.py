@@ -1,0 +1,86 @@
+"""Advice: which model and which settings suit the machine, the task and the data."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+from backend.advice.recommend import Option, Recommendation, recommend
+from backend.advice.settings import ChosenSettings, Data, choose_settings
+from backend.datasets.dataset import CheckedDataset
+from backend.models.catalogue import TASKS, Task
+from backend.records.specs import Trainer
+from ui.services.data.dataset_state import data_facts
+from ui.services.data.imports import DatasetImports
+from ui.services.machine.background_cache import BackgroundCache
+from ui.services.machine.models import ModelService
+
+_choose_settings = lru_cache(maxsize=64)(choose_settings)  # one tab asks for the same settings several times
+
+
+class AdviceService:
+    """Recommends models and settings. A data_id of "", or of a deleted dataset, means that there is no data yet.
+
+    recommended: what was computed before; visitors of a demo share it.
+    """
+
+    def __init__(
+        self,
+        models: ModelService,
+        imports: DatasetImports,
+        recommended: BackgroundCache[Recommendation] | None = None,
+    ) -> None:
+        self._models, self._imports = models, imports
+        self.recommended: BackgroundCache[Recommendation] = recommended or BackgroundCache()
+
+    def recommendation(self, task: str = "", data_id: str = "", model_id: str = "") -> Recommendation:
+        """The model and settings for this machine, task and data; for one model when `model_id` is not ""."""
+        return recommend(**self._inputs(task, data_id, model_id), model_id=model_id or None, compare=False)
+
+    def options(self, task: str = "", data_id: str = "") -> tuple[Option, ...] | None:
+        """All models for this machine, task and data, the recommended one first; None while they are compared."""
+        found = self._in_background(self._inputs(task, data_id))
+        return (found, *found.others) if found else None
+
+    def better(self, task: str = "", data_id: str = "") -> Recommendation | None:
+        """The model to recommend if every model were here; None while it is computed, and when it is here."""
+        found = self._in_background(self._inputs(task, data_id) | {"available": None, "compare": False})
+        return (
+            found if found and found.model.id not in self._models.available() and not self._models.simulated else None
+        )
+
+    def settings(
+        self, task: str = "", data_id: str = "", model_id: str = "", trainer: Trainer = "sft"
+    ) -> ChosenSettings:
+        """The settings for one model ("": the recommended one), what they need, and the reason for each."""
+        return self.settings_for(self._checked(data_id, model_id), task, model_id, trainer)
+
+    def settings_for(
+        self, checked: CheckedDataset | None, task: str = "", model_id: str = "", trainer: Trainer = "sft"
+    ) -> ChosenSettings:
+        """As `settings`, for examples that need not be stored, checked without a limit on their length."""
+        facts = data_facts(checked, trainer)
+        data = Data(task=_task(task), trainer=trainer, **facts)
+        return _choose_settings(self._models.entry(model_id), self._models.hardware(), data, self._models.rates())
+
+    def _in_background(self, inputs: dict[str, Any]) -> Recommendation | None:
+        return self.recommended.get(tuple(inputs.items()), lambda: recommend(**inputs))
+
+    def _inputs(self, task: str, data_id: str, model_id: str = "") -> dict[str, Any]:
+        """The inputs of a recommendation."""
+        return {
+            "hardware": self._models.hardware(),
+            "task": _task(task),
+            "available": None if self._models.simulated else tuple(sorted(self._models.available())),
+            "rates": self._models.rates(),
+            **data_facts(self._checked(data_id, model_id)),
+        }
+
+    def _checked(self, data_id: str, model_id: str) -> CheckedDataset | None:
+        if not self._imports.store.has(data_id):
+            return None
+        return self._imports.checked(data_id, self._models.target_model(model_id))
+
+
+def _task(task: str) -> Task | None:
+    return task if task in TASKS else None

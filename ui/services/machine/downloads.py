@@ -1,0 +1,115 @@
+"""Models from the Hugging Face hub: downloaded, removed, and the access token that some of them need."""
+
+from __future__ import annotations
+
+from backend.errors import BadInput
+from backend.gguf import base_file
+from backend.hosting.policy import Feature, Policy
+from backend.models import catalogue, download, hub_token, local
+from backend.models.catalogue import Entry
+from backend.models.hub_token import TokenSource
+from backend.settings import PROGRAM, Workspace
+from jobs.runner import Runner
+from ui.records.models import DownloadStatus, TokenStatus
+from ui.services.machine.models import SIMULATED, ModelService
+
+NOT_OWN = (
+    "This page runs on a shared server, so it asks for no token. Use Apprentice on your own computer for this model."
+)
+_OPEN = (
+    "This page is open to the network, where a token would travel unprotected. On the computer that runs this page, "
+    f"type `{PROGRAM} models --token`."
+)
+
+
+class DownloadService:
+    """The downloaded models of a workspace. policy: what may be done here."""
+
+    def __init__(self, workspace: Workspace, runner: Runner, models: ModelService, policy: Policy) -> None:
+        self._workspace, self._runner, self._models, self._policy = workspace, runner, models, policy
+
+    def start(self, model_id: str) -> str:
+        """Queues the download of a model of the catalogue and returns the job's id.
+
+        An interrupted download continues where it stopped. The job's `progress` counts MiB; its `failure` says in
+        plain words what to do about a gated model, no network or a full disk. Raises BadInput for another model.
+        """
+        if self._models.simulated:
+            raise BadInput(SIMULATED, "", "Open the page without --hardware to download a model.")
+        self._policy.require(Feature.DOWNLOAD)
+        entry = catalogue.find(model_id)
+        if entry.gated and self._is_public():
+            raise BadInput(f"{entry.name} can't be downloaded here.", "It needs an access token.", NOT_OWN)
+        if running := self._models.downloading(entry.id):
+            return running.id
+        return self._runner.submit("download", {"model": entry.id}, f"Download {entry.name}")
+
+    def cancel(self, model_id: str) -> None:
+        """Stops the model's download, if there is one."""
+        self._policy.require(Feature.DOWNLOAD)
+        if job := self._models.downloading(model_id):
+            self._runner.stop(job.id)
+
+    def status(self, model_id: str) -> DownloadStatus:
+        """The state of a catalogue model that is not here."""
+        entry, job = catalogue.find(model_id), self._models.downloads().get(model_id)
+        if why_not := self._policy.why_not(Feature.DOWNLOAD):
+            return DownloadStatus(entry, job, False, None, why_not)
+        if job and not job.state.is_terminal:
+            return DownloadStatus(entry, job, True, None)
+        token = self._token_status() if entry.gated else None
+        return DownloadStatus(entry, job, download.has_partial(self._workspace, entry.id), token)
+
+    def remove(self, entry: Entry) -> float:
+        """Deletes a downloaded model, or a partial download, and what was made of it. Returns the MiB freed.
+
+        See `App.remove_model`. Raises what `base_file.delete` and `download.delete` raise.
+        """
+        self._policy.require(Feature.DELETE_MODEL)
+        freed = base_file.delete(self._workspace, local.workspace_folder(self._workspace, entry.id))
+        freed += download.delete(self._workspace, entry.id)
+        if latest := self._models.downloads().get(entry.id):
+            self._runner.delete(latest.id)  # or its failure or result would still be shown
+        return freed
+
+    # The access token for gated models
+
+    def save_token(self, typed: str) -> TokenSource:
+        """Saves the access token for the hub that a person typed, and returns where.
+
+        Raises BadInput on a hosted page, and whatever `hub_token.save` raises.
+        """
+        self._require_own_computer()
+        place = hub_token.save(typed)
+        for model_id, job in self._models.downloads().items():
+            if job.failure and self._models.exists(model_id) and catalogue.find(model_id).gated:
+                self._runner.delete(job.id)  # it failed for lack of this token
+        return place
+
+    def delete_token(self) -> None:
+        """Deletes the saved access token. Raises BadInput on a hosted page, and as `hub_token.delete` does."""
+        self._require_own_computer()
+        hub_token.delete()
+
+    def _token_status(self) -> TokenStatus:
+        why_not = self._why_no_token()
+        if self._is_public():
+            return TokenStatus("", "", why_not)
+        return TokenStatus(hub_token.source(), hub_token.storage(), why_not)
+
+    def _is_public(self) -> bool:
+        """Whether strangers may use this page, or it shows a simulated machine."""
+        return bool(self._models.simulated or self._policy.demo or self._models.hardware().hosted)
+
+    def _why_no_token(self) -> str:
+        """Why this page does not ask for an access token; "" when it may."""
+        if self._models.simulated:
+            return SIMULATED
+        if self._is_public():
+            return NOT_OWN
+        return _OPEN if self._models.open_to_network else ""
+
+    def _require_own_computer(self) -> None:
+        self._policy.require(Feature.TOKEN)
+        if why_not := self._why_no_token():
+            raise BadInput("Access tokens can't be saved or deleted here.", why_not, "")

@@ -1,0 +1,1 @@
+"""Services for trained models: chat, evaluation, exports, endpoints."""

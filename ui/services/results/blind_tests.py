@@ -1,0 +1,140 @@
+"""Blind tests of trained models: made from the latest evaluation, stored in the run's folder, voted on."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import threading
+from collections.abc import Callable, Hashable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from backend.errors import ApprenticeError, BadInput, RunProblem
+from backend.evaluation.blind_test import OTHER, VOTES, BlindTest, Outcome, Question, new_test, with_other
+from backend.files.json_file import read_json, write_json
+from jobs.runner import Runner
+from ui.services.results.evaluations import EvaluationService
+from ui.services.results.opponents import BASE_MODEL, Opponent
+
+FILE = "blind_test.json"  # in the run's folder
+
+log = logging.getLogger(__name__)
+
+
+class BlindTestService:
+    """Each run has one blind test at a time. Which side is whose stays here until the test has ended."""
+
+    def __init__(self, runner: Runner, evaluations: EvaluationService) -> None:
+        self._runner, self._evaluations = runner, evaluations
+        self._lock = threading.Lock()
+        self._outcomes: dict[str, tuple[Hashable, Outcome | None]] = {}  # by run, with the file's change token
+
+    def systems(self, run_id: str, other: Opponent = BASE_MODEL) -> list[str]:
+        """The systems that answered the questions of the run's latest evaluation; none without a readable one.
+
+        other: another run, which is among them as OTHER if it was evaluated on some of the same questions.
+        """
+        with suppress(RunProblem):  # the evaluation's own card reports it
+            report = self._evaluations.latest_report(run_id)
+            if report:
+                return [*report["systems"], *([OTHER] if self._with_other(report, other) else [])]
+        return []
+
+    def _with_other(self, report: Mapping[str, Any], other: Opponent) -> list[Mapping[str, Any]]:
+        """The answers of a report that also stand in that of another run; none for anything but a run."""
+        with suppress(ApprenticeError):
+            theirs = self._evaluations.latest_report(other.id) if other.is_run else None
+            return with_other(report["answers"], theirs["answers"]) if theirs else []
+        return []
+
+    def start(self, run_id: str, first: str, second: str, other: Opponent = BASE_MODEL) -> None:
+        """Starts a test between two systems, in place of the one before. other: as for `systems`.
+
+        Raises BadInput unless both answered in the latest evaluation, differ, and differed in an answer.
+        """
+        report = self._evaluations.latest_report(run_id)
+        if report is None:
+            raise BadInput(
+                "There are no answers to choose between.", "This model was not checked.", "Check it first."
+            )
+        answers, known = report["answers"], set(report["systems"])
+        if with_their_run := OTHER in (first, second):
+            answers = self._with_other(report, other)
+            known |= {OTHER} if answers else set()
+        if first == second or not {first, second} <= known:
+            raise BadInput("Choose two different ones to compare.")
+        name = other.words if with_their_run else ""
+        test = new_test(answers, (first, second), secrets.randbits(64), name)
+        with self._lock:
+            self._write(run_id, test)
+
+    def state(self, run_id: str) -> Question | Outcome | None:
+        """The question to answer, or how the test ended; None without a test."""
+        test = self._read(run_id)
+        return test.state if test else None
+
+    def outcome(self, run_id: str) -> Outcome | None:
+        """How the run's test ended; None without a test, and while it goes on."""
+        token = self.change_token(run_id)
+        if token is None:
+            return None
+        if self._outcomes.get(run_id, (None, None))[0] != token:
+            state = self.state(run_id)
+            self._outcomes[run_id] = token, state if isinstance(state, Outcome) else None
+        return self._outcomes[run_id][1]
+
+    def change_token(self, run_id: str) -> Hashable:
+        """Differs whenever the test has changed."""
+        with suppress(OSError):
+            status = self._path(run_id).stat()
+            return status.st_mtime_ns, status.st_ino
+        return None
+
+    def vote(self, run_id: str, at: int, vote: str) -> None:
+        """Answers the question with number `at`; nothing happens if it is not the current one (a second click).
+
+        Raises BadInput for another vote than "left", "right" and "same".
+        """
+        found = next((one for one in VOTES if one == vote), None)
+        if found is None:
+            raise BadInput("That is not one of the choices.")
+        self._change(run_id, lambda test: test.voted(at, found))
+
+    def undo(self, run_id: str, at: int) -> None:
+        """Takes back the vote before question `at`, if that is the current one."""
+        self._change(run_id, lambda test: test.undone(at))
+
+    def end(self, run_id: str) -> None:
+        """Ends the test before its last question."""
+        self._change(run_id, BlindTest.ended)
+
+    def _change(self, run_id: str, change: Callable[[BlindTest], BlindTest]) -> None:
+        with self._lock:
+            test = self._read(run_id)
+            if test is not None and (changed := change(test)) is not test:
+                self._write(run_id, changed)
+
+    def _path(self, run_id: str) -> Path:
+        return self._runner.folder(run_id) / FILE
+
+    def _read(self, run_id: str) -> BlindTest | None:
+        """The stored test; None without one, and for a damaged one, which the next one replaces."""
+        path = self._path(run_id)
+        try:
+            return BlindTest.model_validate(read_json(path))
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, ValidationError):
+            log.exception("%s can't be read", path)
+            return None
+
+    def _write(self, run_id: str, test: BlindTest) -> None:
+        try:
+            write_json(self._path(run_id), test.model_dump(mode="json"))
+        except OSError as error:
+            raise RunProblem(
+                "Your choice could not be saved.", f"The system reports: {error}.", "Try again."
+            ) from error

@@ -1,0 +1,104 @@
+"""Wrong answers of a trained model, corrected and added to the examples that it learned from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from backend.datasets.convert.tool_calls import calls_in_text
+from backend.datasets.editing import Editor
+from backend.datasets.store import DatasetStore
+from backend.datasets.write_fixed import record
+from backend.errors import ApprenticeError, BadInput
+from backend.evaluation.examples import judging_items
+from backend.records.reading import RowFault
+from backend.records.rows import Message
+from backend.runs import division
+from ui.records.data import Correction
+from ui.services.training.runs import RunService
+
+LONGEST = 20_000  # characters of an answer
+
+
+class CorrectionService:
+    """Corrections of the answers of a workspace's runs."""
+
+    def __init__(self, store: DatasetStore, runs: RunService) -> None:
+        self._store, self._runs = store, runs
+        self._editor = Editor(store)
+
+    def has_examples(self, run_id: str) -> bool:
+        """Whether the examples that the run learned from are still here."""
+        data_id = self._runs.spec(run_id).data.data_id
+        return bool(data_id) and self._store.has(data_id)
+
+    def all(self, run_id: str) -> dict[str, str]:
+        """The corrected answers among the run's examples, of any run, by the last question before them."""
+        with suppress(ApprenticeError):  # what is wrong with the examples shows on Data
+            data_id = self._runs.spec(run_id).data.data_id
+            return self._editor.corrections(data_id) if self.has_examples(run_id) else {}
+        return {}
+
+    def held_out(self, run_id: str, question: str, expected: str) -> tuple[list[Message], bool]:
+        """The conversation up to the answer of a held-out question of the run, as its evaluation reports it, and
+        whether that answer is a tool call."""
+        for item in judging_items(self._runs.folder(run_id)):
+            if (item.question, item.answer) == (question, expected):
+                return [dict(message) for message in item.messages], bool(item.expected.get("tool_calls"))
+        return [{"role": "user", "content": question}], False
+
+    def add(
+        self,
+        run_id: str,
+        messages: Sequence[Mapping[str, Any]],
+        answer: str,
+        wrong: str,
+        restore: bool = False,
+        calls: bool = False,
+    ) -> Correction:
+        """Adds the right answer to the examples of the run: see `Editor.correct`.
+
+        calls: the answer is a tool call, in JSON. restore: if the examples were deleted, restores them first from the
+        run's own copy. Raises BadInput, changing nothing.
+        """
+        if not answer.strip():
+            raise BadInput("There is no answer.", "", "Write the answer that is right.")
+        if len(answer) > LONGEST:
+            raise BadInput("The answer is too long.", f"It has more than {LONGEST:,} characters.", "Shorten it.")
+        right = _answer(answer.strip(), calls, len(messages) + 1)
+        data = self._runs.spec(run_id).data
+        if not data.data_id:
+            raise BadInput("This run does not say which examples it learned from.", "", "Add the answer in step 2.")
+        restored = not self._store.has(data.data_id)
+        if restored and not restore:
+            raise BadInput("The examples of this run were deleted.", "", "Save the answer as new examples.")
+        if restored:
+            self._store.add_text(copied_examples(self._runs.folder(run_id)), data.name, data_id=data.data_id)
+        try:
+            row = self._editor.correct(data.data_id, [*map(dict, messages)], right, wrong, run_id)
+        except BaseException:
+            if restored:
+                self._store.remove(data.data_id)
+            raise
+        return Correction(data.data_id, self._store.info.read(data.data_id).name, row, restored)
+
+
+def _answer(text: str, calls: bool, number: int) -> Message:
+    if not calls:
+        return {"role": "assistant", "content": text}
+    try:
+        return {"role": "assistant", "content": "", "tool_calls": calls_in_text(text, number)}
+    except RowFault as fault:
+        raise BadInput("This tool call can't be added.", fault.message, "Correct it, then add it again.") from fault
+
+
+def copied_examples(run_folder: Path) -> str:
+    """The examples of a run, from its own copy, as JSON Lines. Raises BadInput when they can't be read."""
+    try:
+        rows = [one.row for one in division.read(run_folder) if not one.gone]
+    except (OSError, ValueError) as error:
+        raise BadInput("The run's own copy of its examples can't be read.", str(error)) from error
+    return "".join(json.dumps(record(row)) + "\n" for row in rows)

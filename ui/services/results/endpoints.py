@@ -1,0 +1,76 @@
+"""Endpoints: a trained model that other programs use, until it is stopped."""
+
+from __future__ import annotations
+
+import re
+
+from backend.errors import RunProblem
+from backend.hosting.policy import Feature, Policy
+from backend.serving.state import LOOPBACK, key_hash, new_key, read_state
+from jobs.records import Job
+from jobs.runner import Runner
+from ui.records.share import Endpoint
+from ui.services.results.trained_models import ResultService
+from ui.services.training.runs import RunService
+
+
+class EndpointService:
+    """At most one endpoint of a workspace is open at a time."""
+
+    def __init__(self, runner: Runner, runs: RunService, results: ResultService, policy: Policy) -> None:
+        self._runner, self._runs, self._results, self._policy = runner, runs, results, policy
+
+    def start(self, run_id: str, host: str = LOOPBACK, port: int = 0) -> tuple[Endpoint, str]:
+        """Opens an endpoint for a run; port 0: a free one. Returns it and its key, which can't be read again.
+
+        Raises RunProblem before the run has a model, and while another endpoint is open; NotInDemo.
+        """
+        self._policy.require(Feature.SERVE)
+        self._results.model_folder(run_id)
+        if other := self.current():
+            raise RunProblem(
+                "Another endpoint is open.",
+                f"It serves “{self._runs.job(other.run_id).name}”.",
+                "Stop it first.",
+            )
+        key = new_key()
+        spec = {"run": run_id, "name": self.name(run_id), "key_sha256": key_hash(key), "host": host, "port": port}
+        job_id = self._runner.submit("serve", spec, "Serve", parent=run_id)
+        return self._endpoint(self._runner.job(job_id)), key
+
+    def name(self, run_id: str) -> str:
+        """The name under which programs ask for a run's model."""
+        plain = re.sub(r"[^a-z0-9]+", "-", self._runs.job(run_id).name.lower()).strip("-")
+        return plain[:40] or "model"
+
+    def current(self) -> Endpoint | None:
+        """The endpoint that is open or about to open."""
+        open_ones = (job for job in self._runner.jobs(kind="serve") if not job.state.is_terminal)
+        return next(map(self._endpoint, open_ones), None)
+
+    def latest(self, run_id: str) -> Endpoint | None:
+        """The run's newest endpoint, open or not."""
+        return next(map(self._endpoint, self._runner.jobs(kind="serve", parent=run_id)), None)
+
+    def find(self, job_id: str) -> Endpoint:
+        """An endpoint as it is now. Raises RunProblem for an unknown one."""
+        return self._endpoint(self._runner.job(job_id))
+
+    def stop(self, job_id: str) -> None:
+        """Closes an endpoint. Raises RunProblem where it has ended already."""
+        self._runner.stop(job_id)
+
+    def _endpoint(self, job: Job) -> Endpoint:
+        state = read_state(self._runner.folder(job.id)) if job.state.is_active else {}
+        return Endpoint(
+            id=job.id,
+            run_id=job.parent or "",
+            state=job.state,
+            active=not job.state.is_terminal,
+            phase=job.progress.phase if job.progress else "Waiting its turn",
+            failure=job.failure,
+            url=str(state.get("url", "")),
+            requests=int(state.get("requests", 0)),
+            tokens=int(state.get("tokens", 0)),
+            tokens_per_second=float(state.get("tokens_per_second", 0.0)),
+        )

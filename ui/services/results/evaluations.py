@@ -1,0 +1,126 @@
+"""Evaluations of trained models: started, followed, read."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from backend.errors import RunProblem
+from backend.evaluation import answers_so_far, prompt_trial
+from backend.evaluation.examples import judging_items, judging_texts, stored_fingerprint
+from backend.evaluation.facts import write_facts
+from backend.evaluation.work import REPORT
+from backend.files.atomic import write_text
+from backend.files.json_file import read_json
+from backend.models.local import read_run
+from backend.settings import child_path
+from jobs.records import Job, State
+from jobs.runner import Runner
+from ui.services.results import evaluated
+from ui.services.results.trained_models import ResultService
+
+_WHOLE = {*evaluated.NEEDED, "answers"}  # what the page needs of a report
+
+log = logging.getLogger(__name__)
+
+
+class EvaluationService:
+    """Is a trained model any good, on the examples that it has not seen?"""
+
+    def __init__(self, runner: Runner, results: ResultService) -> None:
+        self._runner, self._results = runner, results
+        self._questions: dict[str, tuple[int, bool]] = {}
+
+    def questions(self, run_id: str) -> int:
+        """How many held-out questions, or else texts, there are to evaluate a run with; they never change.
+
+        Raises RunProblem for damaged files.
+        """
+        return self._judging(run_id)[0]
+
+    def has_texts(self, run_id: str) -> bool:
+        """Whether plain texts judge a run, for which there are no prompts. Raises RunProblem for damaged files."""
+        return self._judging(run_id)[1]
+
+    def _judging(self, run_id: str) -> tuple[int, bool]:
+        if run_id not in self._questions:
+            folder = self._runner.folder(run_id)
+            items, texts = judging_items(folder), judging_texts(folder)
+            self._questions[run_id] = len(items or texts), bool(texts and not items)
+        return self._questions[run_id]
+
+    def start(self, run_id: str, *, baselines: bool = False, items: int | None = None, facts: str = "") -> str:
+        """Queues the evaluation of a run and returns the job's id. facts: a text to compare with, "" for none.
+
+        Raises RunProblem when the run has no model yet, BadInput for facts that can't be used.
+        """
+        self._results.model_folder(run_id)
+        folder = self._runner.folder(run_id)
+        examples = stored_fingerprint(folder) if items is None else ""
+        model = read_run(folder).model.id
+        trial = prompt_trial.find(self._runner.workspace, model, examples) if examples else None
+        spec = {"run": run_id, "baselines": baselines, "items": items, "trial": trial}
+        prepare = partial(write_facts, text=facts) if facts.strip() else None
+        return self._runner.submit("evaluate", spec, "Evaluate", parent=run_id, prepare=prepare)
+
+    def stop(self, run_id: str) -> None:
+        """Stops the newest evaluation of a run, if it has not ended."""
+        job = self.latest(run_id)
+        if job and not job.state.is_terminal:
+            self._runner.stop(job.id)
+
+    def has_answers(self, run_id: str) -> bool:
+        """Whether an evaluation of a run that did not end left answers, which the next one does not ask for again."""
+        return (self._runner.folder(run_id) / answers_so_far.FILE).is_file()
+
+    def latest(self, run_id: str) -> Job | None:
+        """The newest evaluation of a run, however it stands."""
+        return next(iter(self._runner.jobs(kind="evaluate", parent=run_id)), None)
+
+    def latest_report(self, run_id: str) -> dict[str, Any] | None:
+        """The report of the newest completed evaluation of a run. Raises RunProblem when it can't be read."""
+        job = self._latest_completed(run_id)
+        return self.report(job.id) if job else None
+
+    def _latest_completed(self, run_id: str) -> Job | None:
+        jobs = self._runner.jobs(kind="evaluate", parent=run_id)
+        return next((job for job in jobs if job.state is State.COMPLETED), None)
+
+    def summaries(self) -> dict[str, dict[str, Any]]:
+        """The reports of each run's newest completed evaluation, without the answers and older formats, by run."""
+        oldest_first = reversed(self._runner.jobs(kind="evaluate"))
+        completed = {job.parent: job.result for job in oldest_first if job.parent and job.state is State.COMPLETED}
+        return {run_id: report for run_id, report in completed.items() if evaluated.is_whole(report)}
+
+    def page(self, run_id: str, draw: Callable[[Mapping[str, Any]], str]) -> Path | None:
+        """The newest report of a run as an HTML file among its exports, drawn once for each evaluation.
+
+        None without a report, and when the file can't be written. Raises RunProblem when the report can't be read.
+        """
+        job = self._latest_completed(run_id)
+        if job is None:
+            return None
+        file = child_path(self._runner.workspace.exports, run_id) / f"report-{job.id}.html"
+        try:
+            if not file.is_file():
+                file.parent.mkdir(parents=True, exist_ok=True)
+                write_text(file, draw(self.report(job.id)))
+        except OSError:
+            log.warning("%s can't be written", file, exc_info=True)
+            return None
+        return file
+
+    def report(self, job_id: str) -> dict[str, Any]:
+        """The report of a completed evaluation, with its answers. Raises RunProblem when there is none."""
+        try:
+            if self._runner.job(job_id).state is not State.COMPLETED:
+                raise RunProblem("This evaluation has no report.", "It is not completed.", "Check it again.")
+            report = read_json(self._runner.folder(job_id) / REPORT)
+        except (OSError, ValueError) as error:
+            raise RunProblem("The report of this evaluation can't be read.", str(error), "Check it again.") from error
+        if not evaluated.is_whole(report, _WHOLE):
+            raise RunProblem("This evaluation was made by an older version of Apprentice.", "", "Check it again.")
+        return report

@@ -1,0 +1,143 @@
+"""Exported models in the person's own Hugging Face account: listed, uploaded, followed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+from backend.errors import RunProblem
+from backend.export import hub_push, model_card, model_space
+from backend.export.formats import slug
+from backend.export.hub_push import Form
+from backend.hosting.policy import Feature, Policy
+from backend.records.units import MIB
+from jobs.records import Job
+from jobs.runner import Runner
+from ui.records.share import HubPush, HubUpload
+from ui.services.results import evaluated
+from ui.services.results.exports import passed
+from ui.services.results.trained_models import ResultService
+from ui.services.training.runs import RunService
+
+_SPACE_FILES = ("app.py", "requirements.txt", "settings.json", f"{model_space.MODEL}/{hub_push.CARD}")
+
+
+class HubPushService:
+    """Nothing is sent before `start`, and then only what `offer` lists."""
+
+    def __init__(
+        self,
+        exports: Path,
+        runner: Runner,
+        runs: RunService,
+        results: ResultService,
+        policy: Policy,
+    ) -> None:
+        self._exports, self._runner, self._policy = exports, runner, policy
+        self._runs, self._results = runs, results
+
+    def forms(self, run_id: str) -> list[Form]:
+        """The forms whose export is here, of the model as it is now."""
+        return [form for form in hub_push.FORMS if self._export(run_id, form)]
+
+    def offer(self, run_id: str, form: Form, repo: str, *, private: bool = True) -> HubUpload:
+        """The upload to confirm. Raises BadSetting for an impossible name, RunProblem before the export is made."""
+        repo, found = hub_push.check_repo(repo), self._files(run_id, form)
+        card, instruction = self._card(run_id, form), self._results.instruction(run_id)
+        files = {name: file.stat() for name, file in found.items()}
+        seen = [run_id, form, repo, private, card, instruction]
+        seen += [(name, one.st_size, one.st_mtime_ns) for name, one in files.items()]
+        return HubUpload(
+            form,
+            repo,
+            private,
+            {name: one.st_size / MIB for name, one in files.items()},
+            (hub_push.CARD, *(_SPACE_FILES if form == "space" else ())),
+            instruction,
+            card,
+            hashlib.sha256(json.dumps(seen).encode()).hexdigest(),
+        )
+
+    def _card(self, run_id: str, form: Form) -> str:
+        """The model card that goes with it: Markdown."""
+        job = self._required_export(run_id, form)
+        checks = [(check["ok"], str(check["sentence"])) for check in job.result.get("checks", [])]
+        kind = "merged" if form == "space" else form
+        name, instruction = self._name(run_id), self._results.instruction(run_id)
+        found = evaluated.current(self._runner, self._runs.job(run_id))
+        scores = evaluated.words(found.result) if found else None
+        return model_card.card(self._runs.details(run_id).spec, kind, name, instruction, scores, checks)
+
+    def start(self, run_id: str, form: Form, repo: str, *, private: bool = True, agreed: str) -> str:
+        """Queues the upload and returns its id. agreed: the `mark` of the offer to which the person agreed.
+
+        Raises BadSetting for an impossible name, MissingPart without a token, RunProblem before the export is made
+        and where what would be uploaded is no longer what was offered, NotInDemo.
+        """
+        self._policy.require(Feature.PUSH)
+        offered, found = self.offer(run_id, form, repo, private=private), self._files(run_id, form)
+        hub_push.token()
+        hub_push.require_some(found, form)
+        if agreed != offered.mark:
+            raise RunProblem("Nothing was uploaded.", "The list has changed since you saw it.", "Look at it again.")
+        for job in self._runner.jobs(kind="push", parent=run_id):
+            if job.state.is_terminal:  # of a worker that was killed
+                hub_push.forget(self._runner.folder(job.id))
+
+        def prepare(folder: Path) -> None:
+            upload = hub_push.prepare(folder, form, found, offered.card)
+            if form == "space":
+                spec, instruction = self._runs.spec(run_id), self._results.instruction(run_id)
+                model_space.write(upload, self._name(run_id), spec, instruction)
+
+        spec = {"form": form, "repo": offered.repo, "private": private}
+        return self._runner.submit("push", spec, form, parent=run_id, prepare=prepare)
+
+    def stop(self, push_id: str) -> None:
+        """Stops an upload; started again, it continues where it stopped."""
+        self._runner.stop(push_id)
+
+    def all(self, run_id: str) -> list[HubPush]:
+        """The uploads of a run, newest first."""
+        return [_push(job) for job in self._runner.jobs(kind="push", parent=run_id)]
+
+    def _name(self, run_id: str) -> str:
+        return slug(self._runs.job(run_id).name)
+
+    def _files(self, run_id: str, form: Form) -> dict[str, Path]:
+        job = self._required_export(run_id, form)
+        return hub_push.files(form, self._exports / job.id, str(job.result.get("folder") or ""))
+
+    def _export(self, run_id: str, form: Form) -> Job | None:
+        """The newest export that this form is made of and that passed its checks, of the model as it is now."""
+        wanted = hub_push.export_for(form)
+        for job in evaluated.completed(self._runner, self._runs.job(run_id), "export"):
+            if job.name.startswith(wanted) and passed(job) and (self._exports / job.id).is_dir():
+                return job
+        return None
+
+    def _required_export(self, run_id: str, form: Form) -> Job:
+        job = self._export(run_id, form)
+        if job is None:
+            raise RunProblem(
+                "There is nothing to upload yet.",
+                f"This needs the export {hub_push.export_for(form).rstrip(':')} of the model, with no failed check.",
+                "Make that file first.",
+            )
+        return job
+
+
+def _push(job: Job) -> HubPush:
+    url = str(job.result.get("url", ""))
+    return HubPush(
+        id=job.id,
+        form=job.name,
+        state=job.state,
+        active=not job.state.is_terminal,
+        phase=job.progress.phase if job.progress else "Waiting for its turn",
+        failure=job.failure,
+        url=url if url.startswith("https://") else "",
+        repo=str(job.result.get("repo", "")),
+        private=job.result.get("private") is True,
+    )

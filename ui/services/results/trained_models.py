@@ -1,0 +1,218 @@
+"""Trained models: tried next to their base model, and exported."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import asdict
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from backend.errors import ApprenticeError, RunProblem
+from backend.export.formats import HOME, slug
+from backend.models import four_bit, local
+from backend.records.units import MIB
+from backend.runs.conversations import usual_instruction
+from backend.settings import Workspace
+from jobs.records import State
+from jobs.runner import Runner
+from ui.records.runs import RunInfo, UnseenQuestion
+from ui.records.share import ExportFile, ExportStatus
+from ui.services.data import samples
+from ui.services.results import evaluated
+from ui.services.results.chat import Answer, ChatSession, Loading
+from ui.services.results.exports import export_status, needs, passed, sizes, too_narrow
+from ui.services.results.opponents import ChatTarget, Listed, Opponents, Pair
+from ui.services.selection import Choice
+from ui.services.training.runs import RunService
+
+DELETED = "The files of this model were deleted from this computer."
+_MAX_READY = 3  # models offered to try
+
+
+class ResultService:
+    """The trained models of a workspace: the chat with them, and their exports."""
+
+    def __init__(self, workspace: Workspace, runner: Runner, runs: RunService, chat: ChatSession) -> None:
+        self._exports, self._runner, self._runs, self._chat = workspace.exports, runner, runs, chat
+        self._opponents = Opponents(
+            workspace.exports, workspace.gguf, runner, self._with_models, self._with_model, self._target
+        )
+        self._instructions: dict[str, str] = {}  # by run; its examples never change
+
+    # Models
+
+    def has_model(self, run_id: str) -> bool:
+        """Whether a run completed or was stopped, and saved its model."""
+        ended = self._runs.job(run_id).state in (State.COMPLETED, State.STOPPED)
+        return ended and self._folder(run_id).is_dir()
+
+    def has_model_now(self, run_id: str) -> bool:
+        """As `has_model`; False also for a run that does not exist or is damaged."""
+        with suppress(ApprenticeError):
+            return self.has_model(run_id)
+        return False
+
+    def ready_to_try(self) -> list[RunInfo]:
+        """The runs with a model, the latest three, last ended first."""
+        return list(islice(self._with_models(), _MAX_READY))
+
+    def _with_models(self) -> Iterator[RunInfo]:
+        """The runs with a model, last ended first."""
+        jobs = sorted(self._runs.jobs(), key=lambda job: job.ended or 0.0, reverse=True)
+        return filter(None, (self._with_model(job.id) for job in jobs))
+
+    def _with_model(self, run_id: str) -> RunInfo | None:
+        """None for a run without a model, and for one that is damaged or no longer there."""
+        with suppress(ApprenticeError):
+            return self._runs.info(run_id) if self.has_model(run_id) else None
+        return None
+
+    def model_folder(self, run_id: str) -> Path:
+        """The folder of the adapter or model that a run saved. Raises RunProblem before there is one, and once it was
+        deleted."""
+        folder, state = self._folder(run_id), self._runs.job(run_id).state
+        if state in (State.COMPLETED, State.STOPPED, State.INTERRUPTED) and folder.is_dir():
+            return folder
+        if state is State.COMPLETED:
+            raise RunProblem("This model is no longer here.", DELETED, "Train it again from your examples.")
+        raise RunProblem("This run has nothing to try yet.", "It has not saved a model.", "Wait until it ends.")
+
+    def _folder(self, run_id: str) -> Path:
+        return local.learned(self._runs.folder(run_id), self._runs.spec(run_id).settings.method)
+
+    def is_used(self, model_id: str) -> bool:
+        """Whether a check or an export that waits or runs needs this base model."""
+        jobs = (job for kind in ("evaluate", "export") for job in self._runner.jobs(kind=kind))
+        runs = (job.parent or "" for job in jobs if not job.state.is_terminal)
+        return any(self._runs.is_readable(run) and self._runs.spec(run).model.id == model_id for run in runs)
+
+    # The chat
+
+    def answers(
+        self,
+        run_id: str,
+        conversations: dict[str, Any],
+        temperature: float = 0.0,
+        max_new_tokens: int = 256,
+        seed: int = 0,
+        top_p: float = 0.95,
+        others: Mapping[str, str] | None = None,
+        *,
+        ongoing: bool = False,
+    ) -> Iterator[Loading | Answer]:
+        """The growing answers of the base and the trained model. conversations: by pane, "base" and "tuned". others:
+        by pane, the id of one of `opponents` that answers there instead. ongoing: inside `ChatSession.question`."""
+        sampling = {"temperature": temperature, "max_new_tokens": max_new_tokens, "seed": seed, "top_p": top_p}
+        found = {pane: self._opponents.target(one) for pane, one in (others or {}).items()}
+        return self._chat.answers(self._target(run_id), conversations, found, ongoing=ongoing, **sampling)
+
+    def opponents(self, run_id: str) -> Listed:
+        """The models that can answer instead of the base model or the run's own."""
+        return self._opponents.all(run_id)
+
+    @property
+    def gguf_folder(self) -> Path:
+        """Where the person puts GGUF files from elsewhere, which then are opponents too."""
+        return self._opponents.files
+
+    def pair(self, choice: Choice) -> Pair:
+        """The two models that answer on Try, see `Opponents.pair`."""
+        return self._opponents.pair(choice.run_id, choice.left, choice.right)
+
+    def answer_once(
+        self,
+        run_id: str,
+        prompt: str,
+        base: bool = False,
+        gguf: Path | None = None,
+        seed: int | None = None,
+        each: Callable[[str], None] = lambda text: None,
+    ) -> dict[str, Any]:
+        """One answer of the trained model, its base or an exported file, after the instruction that most examples
+        carry, as on Try: see `ChatSession.answer_once`."""
+        sampling = {} if seed is None else {"temperature": 0.8, "seed": seed}
+        self._runs.job(run_id)
+        instruction = self.instruction(run_id)
+        system = [{"role": "system", "content": instruction}] if instruction else []
+        messages = [*system, {"role": "user", "content": prompt}]
+        if gguf is None:
+            pane = "base" if base else "tuned"
+            return self._chat.answer_once(self._target(run_id), pane, messages, each, **sampling)
+        return self._chat.answer_from_file(gguf, messages, each, **sampling)
+
+    def _target(self, run_id: str) -> ChatTarget:
+        return ChatTarget(run_id, self._runs.spec(run_id).model.path, self.model_folder(run_id))
+
+    def unseen_questions(self, run_id: str) -> list[UnseenQuestion]:
+        """See `samples.unseen_questions`; [] for a damaged file, which `EvaluationService.questions` reports."""
+        with suppress(OSError, ValueError):
+            return samples.unseen_questions(self._runs.folder(run_id))
+        return []
+
+    def instruction(self, run_id: str) -> str:
+        """The system message that most of the run's examples carry; "" if most have none, or none can be read."""
+        if run_id not in self._instructions:
+            self._instructions[run_id] = usual_instruction(self._runs.folder(run_id))
+        return self._instructions[run_id]
+
+    # Exports
+
+    def start_export(self, run_id: str, to: str, base: str = "original") -> str:
+        """Queues an export ("gguf:Q8_0", "gguf:F16,gguf:Q4_K_M", "adapter", "script", …); returns its job id.
+
+        base: what a QLoRA run's adapter is merged into, "original" or "trained" (`backend.export.request`).
+        """
+        if to != "script":  # which needs no trained model
+            self.model_folder(run_id)
+        run = self._runs.job(run_id)
+        spec: dict[str, Any] = {"run": run_id, "to": to, "name": run.name, "base": base}
+        if found := evaluated.current(self._runner, run):
+            spec |= {"evaluation": found.id, "scores": asdict(evaluated.words(found.result))}
+        return self._runner.submit("export", spec, to, parent=run_id)
+
+    def finished_export(self, run_id: str, to: str, base: str = "original") -> ExportStatus | None:
+        """The export that `start_export` would make again: of the model as it is now, under its present name, with
+        all its files and no failed check; None where there is none."""
+        run = self._runs.job(run_id)
+        judged = evaluated.current(self._runner, run)
+        evaluation = judged.id if judged and to == HOME else None  # the zip file holds its report
+        for job in evaluated.completed(self._runner, run, "export"):
+            same = job.name == to and job.result.get("base", "original") == base and passed(job)
+            if same and (evaluation is None or job.result.get("evaluation") == evaluation):
+                found = export_status(job, self._exports / job.id)
+                if found.files and all(_is_here(file, slug(run.name)) for file in found.files):
+                    return found
+        return None
+
+    def exports(self, run_id: str) -> list[ExportStatus]:
+        """The exports of a run, newest first."""
+        jobs = self._runner.jobs(kind="export", parent=run_id)
+        return [export_status(job, self._exports / job.id) for job in jobs]
+
+    def was_exported(self, run_id: str) -> bool:
+        return any(export.state is State.COMPLETED for export in self.exports(run_id))
+
+    def trained_in_4_bit(self, run_id: str) -> bool:
+        return four_bit.trained_in_4_bit(self._folder(run_id))
+
+    def export_needs(self, run_id: str) -> str:
+        """See `exports.needs`."""
+        return needs(self._runs.spec(run_id).model.path)
+
+    def too_narrow(self, run_id: str) -> dict[str, float]:
+        """See `exports.too_narrow`."""
+        return too_narrow(self._runs.spec(run_id).model.path)
+
+    def export_sizes(self, run_id: str) -> dict[str, tuple[float, float]]:
+        """The size of each kind of export, from and to (MiB)."""
+        return sizes(self._runs.spec(run_id).model.path, self.model_folder(run_id))
+
+
+def _is_here(file: ExportFile, name: str) -> bool:
+    """Whether a file of an export is still whole, and named after the run's present name."""
+    try:
+        return file.name.startswith(name) and file.path.stat().st_size == file.size_mib * MIB
+    except OSError:
+        return False

@@ -1,0 +1,1 @@
+"""Services for training runs: planned, started, followed, compared, repeated."""

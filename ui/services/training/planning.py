@@ -1,0 +1,130 @@
+"""A training: what it would do with these settings, and its start."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+from backend.datasets.dataset import CheckedDataset
+from backend.datasets.split import NO_ROLES, Roles
+from backend.errors import BadInput
+from backend.hosting.policy import Limits
+from backend.models import local
+from backend.records.lengths import LengthLimits
+from backend.records.specs import TrainSettings
+from backend.runs import division, prepare
+from backend.runs.about import LONGEST_NAME
+from backend.runs.next_version import NextVersion
+from backend.settings import Workspace
+from backend.training import measured as measurements
+from backend.training import preconditions
+from jobs.runner import Runner
+from ui.records.runs import Plan
+from ui.services.data import samples
+from ui.services.data.datasets import DatasetService
+from ui.services.demo.admission import require_rows
+from ui.services.machine.models import SIMULATED, ModelService
+from ui.services.training import training_plan
+from ui.services.training.runs import RunService
+
+OPEN_HERE = "Open the page without --hardware to train."
+
+
+class PlanningService:
+    """Plans and starts the training runs of a workspace."""
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        runner: Runner,
+        models: ModelService,
+        datasets: DatasetService,
+        runs: RunService,
+        limits: Limits,
+    ) -> None:
+        self._workspace, self._runner, self._limits = workspace, runner, limits
+        self._models, self._datasets, self._runs = models, datasets, runs
+        self._sides: tuple[str, CheckedDataset, Roles] | None = None  # the last computed, with what it is for
+
+    def plan(self, data_id: str, model_id: str, settings: TrainSettings, version: NextVersion | None = None) -> Plan:
+        """The plan of a run with these settings; waits until the dataset is checked. version: as for `start`."""
+        checked = self._datasets.checked(data_id, model_id, LengthLimits.from_settings(settings))
+        entry = self._models.entry(model_id)
+        why_not = SIMULATED if self._models.simulated else self._models.why_not_ready(model_id)
+        why_not = why_not or self._models.probe().blocked
+        hardware, rates = self._models.hardware(), self._models.rates()
+        split = checked.split_at(settings.validation_fraction, settings.seed, self._roles(checked, version))
+        plan = training_plan.plan(checked, split, entry, why_not, settings, hardware, rates)
+        if version:
+            judging = len(self._roles(checked, version).judging.intersection(split.judging))  # corrected rows train
+            with suppress(OSError, ValueError):  # the check of the next version says what is damaged
+                judging += samples.judged_before(checked, version.folder)
+            found = division.changes(checked.rows, version.before, judging, split.train)
+            plan = replace(plan, changes=found)
+        if why_not:
+            return plan
+        rows = plan.train_rows, plan.validation_rows, plan.longest
+        model = self._models.reference(entry.id)
+        plan = training_plan.with_export_note(plan, model.path)
+        key = measurements.key(model, settings, checked.original.source.sha256, *rows)
+        return training_plan.with_measured(plan, measurements.find(self._workspace, key))
+
+    def _roles(self, checked: CheckedDataset, version: NextVersion | None) -> Roles:
+        """The sides that rows of the version before keep; the last are not computed again."""
+        if version is None:
+            return NO_ROLES
+        known = self._sides
+        if known is None or known[0] != version.parent or known[1] is not checked:
+            known = self._sides = version.parent, checked, version.roles(checked.rows)
+        return known[2]
+
+    def start(
+        self,
+        data_id: str,
+        model_id: str,
+        settings: TrainSettings,
+        name: str = "",
+        *,
+        evaluate: bool = True,
+        version: NextVersion | None = None,
+    ) -> str:
+        """Queues a run and returns its id. evaluate: its evaluation follows automatically, if that is quick.
+
+        version: the run is the next version of another one; see `VersionService.why_not_continue`.
+        Raises MissingPart without the model, UnusableGpu, BadInput naming the first faulty row, TrainingFailed or
+        NotEnough; then nothing starts.
+        """
+        if self._models.simulated:
+            raise BadInput(SIMULATED, "", OPEN_HERE)
+        self._models.probe().require_training()
+        model_id = self._models.resolve(model_id)
+        model = self._models.reference(model_id)
+        tokenizer = local.tokenizer(self._workspace, model_id)
+        require_rows(self._limits, len(self._datasets.checked(data_id, model_id).rows))
+        checked = self._datasets.checked(data_id, model_id, LengthLimits.from_settings(settings))
+        if checked.blocked:
+            raise BadInput("Training can't start with these examples.", checked.blocked, "Fix this first.")
+        name = name[:LONGEST_NAME] or (self._runs.job(version.parent).name if version else default_name(checked.name))
+        split = checked.split_at(settings.validation_fraction, settings.seed, self._roles(checked, version))
+        descent = version.descent() if version else None
+        preconditions.check_chat_template(tokenizer, any(row.messages for row in checked.rows))
+        source = checked.original.source
+        prepared = prepare.prepare_run(checked.rows, source, split, tokenizer, model, settings, name, data_id)
+        preconditions.before_start(prepared, self._workspace.runs, self._models.entry(model_id).architecture)
+
+        def write(folder: Path) -> None:
+            samples.write_examples(folder, checked, split, pairs=settings.trainer == "dpo")
+            if version and descent:
+                version.write(folder, descent, checked.rows, split)
+            else:
+                division.write(folder, division.divided(checked.rows, split))
+            prepared.write(folder)
+
+        spec = prepared.spec.model_copy(update={"evaluate": evaluate, "descent": descent})
+        return self._runner.submit("train", spec.model_dump(mode="json"), name, prepare=write)
+
+
+def default_name(data_name: str) -> str:
+    """The name of a run that the person did not name."""
+    return Path(data_name).stem.replace("_", " ").capitalize()[:60] or "My model"

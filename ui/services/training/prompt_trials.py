@@ -1,0 +1,153 @@
+"""Trying prompts on the base model before anything is trained: started, followed, read."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from backend.datasets.dataset import CheckedDataset
+from backend.datasets.split import Split
+from backend.errors import ApprenticeError, BadInput, RunProblem
+from backend.evaluation import prompt_trial
+from backend.evaluation.examples import fingerprint
+from backend.evaluation.facts import write_facts
+from backend.evaluation.items import count_items
+from backend.evaluation.prompt_trial import PromptTrialSpec
+from backend.evaluation.work import REPORT
+from backend.files.json_file import read_json
+from backend.gguf import base_file
+from backend.settings import Workspace
+from jobs.records import Job, State
+from jobs.runner import Runner
+from ui.services.data import samples
+from ui.services.data.datasets import DatasetService
+from ui.services.machine.models import SIMULATED, ModelService
+from ui.services.selection import Choice
+from ui.services.training import training_plan
+
+KIND = "try_prompts"
+NO_QUESTIONS = "No examples with questions are set aside to try prompts on."
+_PARTS = {"main_measure", "items", "clusters", "engine", "systems", "best", "next", "next_kind", "answers"}
+
+
+class PromptTrialService:
+    """How far the base model gets with a prompt, on the examples that a training would set aside."""
+
+    def __init__(self, workspace: Workspace, runner: Runner, datasets: DatasetService, models: ModelService) -> None:
+        self._workspace, self._runner, self._datasets, self._models = workspace, runner, datasets, models
+        self._specs: dict[str, PromptTrialSpec] = {}
+
+    def why_not(self, choice: Choice) -> str:
+        """Why no prompts can be tried on the selected examples, "" when they can; waits until these are checked."""
+        if self._models.simulated:
+            return SIMULATED
+        if not choice.data_id:
+            return "Add examples first, in step 2."
+        if words := self._models.why_not_ready(choice.model_id):
+            return words
+        checked, split = self._examples(choice)
+        return checked.blocked or ("" if self._questions(checked, split) else NO_QUESTIONS)
+
+    def questions(self, choice: Choice) -> int:
+        """How many questions it would ask; waits until the examples are checked."""
+        return self._questions(*self._examples(choice))
+
+    def expected_seconds(self, choice: Choice) -> tuple[float, float] | None:
+        """The least and the most seconds that it would take, computed; None where this computer's speed with the
+        model is not known. Waits until the examples are checked."""
+        checked, split = self._examples(choice)
+        settings, entry = self._datasets.settings(choice), self._models.entry(choice.model_id)
+        examples = prompt_trial.examples_read(self._questions(checked, split))
+        found = training_plan.seconds_for(
+            examples, checked, entry, settings, self._models.hardware(), self._models.rates()
+        )
+        first = base_file.seconds_to_make(self._workspace, self._models.reference(choice.model_id).path)
+        return (found[0] + first, found[1] + first) if found else None
+
+    @staticmethod
+    def _questions(checked: CheckedDataset, split: Split) -> int:
+        return count_items(samples.held_out_conversations(checked, split))
+
+    def start(self, choice: Choice, items: int | None = None, facts: str = "") -> str:
+        """Queues a trial and returns the job's id; an earlier one of the same examples and model is deleted.
+
+        facts: a text to try too, "" for none. Raises BadInput where `why_not` says so or the facts can't be used, and
+        MissingPart without the model.
+        """
+        if words := self.why_not(choice):
+            raise BadInput("No prompts can be tried now.", words, "")
+        checked, split = self._examples(choice)
+        train, held_out = samples.sides(checked, split)
+        spec = PromptTrialSpec(
+            model=self._models.reference(choice.model_id),
+            data=choice.data_id,
+            examples=fingerprint(train, held_out),
+            items=items,
+        )
+
+        def write(folder: Path) -> None:
+            samples.write_examples(folder, checked, split)
+            if facts.strip():
+                write_facts(folder, facts)
+
+        before = [job.id for job in self._jobs(choice)]
+        started = self._runner.submit(KIND, spec.model_dump(mode="json"), "Try prompts", prepare=write)
+        for job_id in before:
+            with suppress(ApprenticeError):  # it still runs
+                self._runner.delete(job_id)
+        return started
+
+    def latest(self, choice: Choice) -> Job | None:
+        """The newest trial of the selected examples and model, however it stands."""
+        return next(iter(self._jobs(choice)), None) if choice.data_id else None
+
+    def _jobs(self, choice: Choice) -> list[Job]:
+        wanted = choice.data_id, self._models.resolve(choice.model_id)
+        return [job for job in self._runner.jobs(kind=KIND) if self._about(job) == wanted]
+
+    def _about(self, job: Job) -> tuple[str, str]:
+        """The dataset and the model of a trial."""
+        with suppress(ApprenticeError, OSError, ValueError):
+            spec = self._spec(job)
+            return spec.data, spec.model.id
+        return "", ""
+
+    def _spec(self, job: Job) -> PromptTrialSpec:
+        if job.id not in self._specs:
+            text = (self._runner.folder(job.id) / "spec.json").read_text("utf-8")
+            self._specs[job.id] = PromptTrialSpec.model_validate_json(text)
+        return self._specs[job.id]
+
+    def stop(self, choice: Choice) -> None:
+        """Stops the newest trial of the selected examples, if it has not ended."""
+        job = self.latest(choice)
+        if job and not job.state.is_terminal:
+            self._runner.stop(job.id)
+
+    def is_used(self, model_id: str) -> bool:
+        """Whether a trial that waits or runs needs this model."""
+        jobs = self._runner.jobs(kind=KIND)
+        return any(not job.state.is_terminal and self._about(job)[1] == model_id for job in jobs)
+
+    def is_current(self, job: Job, choice: Choice) -> bool:
+        """Whether a trial asked the examples as they would be set aside now; waits until these are checked."""
+        return self._spec(job).examples == fingerprint(*samples.sides(*self._examples(choice)))
+
+    def report(self, job_id: str) -> dict[str, Any]:
+        """The report of a completed trial, with its answers. Raises RunProblem when there is none."""
+        try:
+            if self._runner.job(job_id).state is not State.COMPLETED:
+                raise RunProblem("There is no result.", "The trial of prompts is not completed.", "Try them again.")
+            report = read_json(self._runner.folder(job_id) / REPORT)
+        except (OSError, ValueError) as error:
+            raise RunProblem("The result of trying prompts can't be read.", str(error), "Try them again.") from error
+        if not report.keys() >= _PARTS:
+            raise RunProblem("This result was made by an older version of Apprentice.", "", "Try the prompts again.")
+        return report
+
+    def _examples(self, choice: Choice) -> tuple[CheckedDataset, Split]:
+        """The selected examples, and their split in the planned run."""
+        settings = self._datasets.settings(choice)
+        checked = self._datasets.checked(choice.data_id, choice.model_id)
+        return checked, checked.split_at(settings.validation_fraction, settings.seed)

@@ -1,0 +1,157 @@
+"""Versions of a model: train again from one, keep training one, rename them, and note something about them."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from backend.advice.settings import ChosenSettings
+from backend.errors import BadInput, RunProblem
+from backend.files.disk_errors import disk_words
+from backend.records.specs import TrainSettings, parse_new_settings
+from backend.runs import about, division, start
+from backend.runs.next_version import NextVersion
+from backend.runs.token_rows import list_files
+from backend.training import preconditions
+from jobs.runner import Runner
+from ui.services.data.datasets import DatasetService
+from ui.services.machine.models import SIMULATED, ModelService
+from ui.services.results.trained_models import ResultService
+from ui.services.training.planning import OPEN_HERE
+from ui.services.training.runs import RunService
+from ui.text.settings_help import METHODS, SETTINGS
+
+CONTINUED_EPOCHS = 3  # at most, recommended for a run that continues another one
+GENTLY = (
+    "This version already knows most of your examples: a few passes at half the usual learning rate teach it what is "
+    "new without undoing the rest. (our choice, not measured)"
+)
+AS_BEFORE = "Same as in the version it continues; it can't be changed."
+
+
+class VersionService:
+    """Each version is a run of its own, which names the one before in its spec."""
+
+    def __init__(
+        self, runner: Runner, models: ModelService, datasets: DatasetService, runs: RunService, results: ResultService
+    ) -> None:
+        self._runner, self._models, self._datasets = runner, models, datasets
+        self._runs, self._results = runs, results
+
+    # The next one
+
+    def next(self, run_id: str, *, from_base: bool = False) -> NextVersion:
+        """The version after a run. Raises RunProblem when the run has no model, or its rows can't be read."""
+        weights, folder, first = self._results.model_folder(run_id), self._runs.folder(run_id), self._first(run_id)
+        try:
+            before = tuple(division.read(folder))
+        except (OSError, ValueError) as error:
+            raise RunProblem(
+                "There can be no next version of this run.",
+                "The file that lists its examples can't be read.",
+                "Train a new model from your examples.",
+            ) from error
+        number = next_number(self._runs, first)
+        return NextVersion(first, run_id, number, folder, None if from_base else weights, before)
+
+    def number(self, run_id: str) -> int:
+        """Which version of its model a run is, from 1."""
+        return self._runs.spec(run_id).version
+
+    def next_number(self, run_id: str) -> int:
+        """The number that the next version of this run's model gets."""
+        return next_number(self._runs, self._first(run_id))
+
+    def _first(self, run_id: str) -> str:
+        """The id of the first version of a run's model."""
+        descent = self._runs.spec(run_id).descent
+        return descent.first if descent else run_id
+
+    def data_id(self, run_id: str) -> str:
+        """The dataset of a run. Raises RunProblem when it was deleted."""
+        data_id = self._runs.spec(run_id).data.data_id
+        if not data_id or not self._datasets.exists(data_id):
+            raise RunProblem(
+                "The examples of this run are no longer here.",
+                "They were deleted from step 2.",
+                "Add them again, or keep training this version: it has its own copy.",
+            )
+        return data_id
+
+    def why_not_continue(self, run_id: str, model_id: str, settings: TrainSettings) -> str:
+        """Why a run with this model and these settings can't continue another one, "" when it can."""
+        spec = self._runs.spec(run_id)
+        if self._models.resolve(model_id) != spec.model.id:
+            return f"It learned on top of another base model, {self._models.entry(spec.model.id).name}."
+        differing = start.differing(spec.settings, settings)
+        if "method" in differing:
+            before, now = METHODS[spec.settings.method][1], METHODS[settings.method][1]
+            return f"That version was trained with {before}, this one would use {now}."
+        labels = ", ".join(SETTINGS[name].label for name in differing)
+        return f"To continue that version, keep these settings unchanged: {labels}." if labels else ""
+
+    def check(self, version: NextVersion | None, model_id: str, settings: TrainSettings) -> None:
+        """Raises BadInput where a run with this model and these settings can't be this version."""
+        why = self.why_not_continue(version.parent, model_id, settings) if version and version.continues else ""
+        if why:
+            raise BadInput("That version can't be continued like this.", why, "Or start from the base model again.")
+
+    def settings(self, run_id: str, advice: ChosenSettings) -> ChosenSettings:
+        """The advice for a run that continues another one: the same weight shapes, and only gentle changes."""
+        before = self._runs.spec(run_id).settings
+        shape = dict(start.shape(before))
+        if (before.method == "full") != (advice.settings.method == "full"):
+            shape["method"] = before.method
+        changed = {name for name, value in shape.items() if value != getattr(advice.settings, name)}
+        gently = {
+            "num_train_epochs": min(advice.settings.num_train_epochs, CONTINUED_EPOCHS),
+            "learning_rate": advice.settings.learning_rate / 2,
+        }
+        why = {**advice.why, **dict.fromkeys(changed, AS_BEFORE), **dict.fromkeys(gently, GENTLY)}
+        return advice.model_copy(update={"settings": advice.settings.changed(**shape, **gently), "why": why})
+
+    def train_on(self, run_id: str, epochs: float, *, evaluate: bool = True) -> str:
+        """Queues a new version that continues a run with the very same rows for more epochs; returns its id.
+
+        Raises RunProblem when the run has no model, BadSetting for an impossible number, BadInput on a simulated
+        machine, and whatever `preconditions.before_resume` raises.
+        """
+        if self._models.simulated:
+            raise BadInput(SIMULATED, "", OPEN_HERE)
+        spec, version = self._runs.spec(run_id), self.next(run_id)
+        settings = parse_new_settings({**spec.settings.model_dump(), "num_train_epochs": epochs, "max_steps": -1})
+        preconditions.before_resume(version.folder, spec)
+        descent = version.descent()
+        name = self._runs.job(run_id).name
+        changes = {"settings": settings, "name": name, "descent": descent, "retry_of": "", "evaluate": evaluate}
+
+        def write(new: Path) -> None:
+            other_weights = shutil.ignore_patterns(start.folder(version.folder).name)
+            shutil.copytree(version.folder / "data", new / "data", ignore=other_weights, dirs_exist_ok=True)
+            start.copy(version.folder, self._results.model_folder(run_id), new, descent.weights)
+            list_files(new)
+
+        spec = spec.model_copy(update=changes)
+        return self._runner.submit("train", spec.model_dump(mode="json"), name, prepare=write)
+
+    # What the person calls it
+
+    def rename(self, run_id: str, name: str) -> None:
+        """Gives a run another name; "" stands for the name that it was started with."""
+        self._describe(run_id, name=name)
+
+    def set_note(self, run_id: str, note: str) -> None:
+        self._describe(run_id, note=note)
+
+    def _describe(self, run_id: str, **changes: str) -> None:
+        self._runs.spec(run_id)  # raises RunProblem for anything but a training run
+        try:
+            about.write(self._runs.folder(run_id), **changes)
+        except OSError as error:
+            raise RunProblem("This could not be saved.", *disk_words(error)) from error
+
+
+def next_number(runs: RunService, first: str) -> int:
+    """The number of the next version of the model whose first version is the run `first`."""
+    found = [runs.spec(job.id).descent for job in runs.jobs() if runs.is_readable(job.id)]
+    return 1 + max([1, *(one.version for one in found if one and one.first == first)])
