@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import builtins
 import re
+import tomllib
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
 import pytest
+import yaml
 
 from backend.settings import PROJECT_ROOT
 from ui.cli.main import make_parser
@@ -121,6 +123,18 @@ def test_the_files_of_a_workspace_are_those_that_the_code_names() -> None:
     named = set(re.findall(r"[\w.]+\.(?:json|jsonl|txt|lock|safetensors)\b", layout))
     assert len(named) >= 10
     assert {name for name in named if not any(name in text for text in files().values())} == set()
+
+
+def test_the_changelog_begins_with_the_version_of_the_program() -> None:
+    version = tomllib.loads(text_of("pyproject.toml"))["project"]["version"]
+    number, date = re.findall(r"^## (\S+) \((.+)\)$", text_of("CHANGELOG.md"), re.MULTILINE)[0]
+    assert version == (f"{number}.dev0" if date == "unreleased" else number)
+
+
+def test_the_workflows_are_yaml_with_steps() -> None:
+    for file in (PROJECT_ROOT / ".github" / "workflows").iterdir():
+        jobs = yaml.safe_load(file.read_text("utf-8"))["jobs"]
+        assert all(step.keys() & {"uses", "run"} for job in jobs.values() for step in job["steps"]), file.name
 
 
 def test_every_benchmark_in_the_readme_exists() -> None:
