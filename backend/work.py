@@ -10,7 +10,7 @@ from backend.settings import Workspace
 
 
 class Work(Protocol):
-    """The part of `jobs.context.Context` that training needs, in any process."""
+    """The part of `jobs.context.Context` that training needs, in a dry run too."""
 
     folder: Path
     spec: dict[str, Any]
@@ -23,7 +23,6 @@ class Work(Protocol):
     ) -> None: ...
     def alive(self) -> None: ...
     def should_stop(self) -> bool: ...
-    def fail(self, error: Exception) -> None: ...
 
 
 class JobContext(Work, Protocol):

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import logging
 import math
-import os
 import threading
 import time
 from typing import Any
@@ -12,7 +10,6 @@ from typing import Any
 from backend.records.events import Event
 from backend.settings import Workspace
 from jobs.events import EventLog
-from jobs.failures import status_after_error
 from jobs.folder import JobFolder
 from jobs.oom_detection import snapshot
 from jobs.records import Progress, State
@@ -20,8 +17,6 @@ from jobs.status import Status
 
 _SECONDS_BETWEEN_WRITES = 0.5
 _SECONDS_WITHOUT_ACTIVITY = 5.0
-
-log = logging.getLogger(__name__)
 
 
 class Context:
@@ -100,20 +95,6 @@ class Context:
     def goes_on(self) -> bool:
         """Whether this attempt stopped only because its time was up."""
         return self.stopping and not self._job.stop_requested
-
-    def fail(self, error: Exception) -> None:
-        """End this process as if the work had raised `error`, for work that can't be interrupted.
-
-        If the status can't be written, the attempt counts as interrupted.
-        """
-        with self._lock:
-            log.error("giving up: %s", error)
-            try:
-                self._job.write_status(
-                    status_after_error(error, self.status, stop_requested=self._job.stop_requested)
-                )
-            finally:
-                os._exit(1)
 
     def close(self) -> None:
         """Flush the events to the disk. Raises OSError."""

@@ -13,27 +13,28 @@ from backend.settings import on_zero_gpu
 _NICENESS = 10  # the page and other programs come first
 
 
-def prepare_process() -> tuple[str, ...]:
+def prepare_process() -> None:
     """Before torch is imported: no network, one GPU, idle threads that sleep, nothing compiled, and a low priority.
 
-    Returns the names of the GPUs that this process could use, for CUDA_VISIBLE_DEVICES, the best first. OpenMP's
-    default (idle threads spin) made a step over ten times slower when other processes were busy. Importing
+    OpenMP's default (idle threads spin) made a step over ten times slower when other processes were busy. Importing
     bitsandbytes otherwise loads torch's compiler, which takes a second and is not used here.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ.setdefault("TORCHDYNAMO_DISABLE", "1")
-    gpus = show_one_gpu()
+    show_one_gpu()
     _let_segments_grow()
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     for name in ("HF_HUB_OFFLINE", "HF_HUB_DISABLE_TELEMETRY", "DO_NOT_TRACK"):
         os.environ[name] = "1"
     lower_priority()
-    return gpus
 
 
 def show_one_gpu() -> tuple[str, ...]:
-    """Before torch is imported: hides all GPUs but the one that trains, or all if there is none. Returns as
-    `prepare_process`. What the other GPUs lack (another generation, no code for it in torch) can't hurt then."""
+    """Before torch is imported: hides all GPUs but the one that trains, or all if there is none.
+
+    Returns the names of the GPUs that this process could use, for CUDA_VISIBLE_DEVICES, the best first. What the
+    others lack (another generation, no code for it in torch) can't hurt then.
+    """
     if on_zero_gpu():  # its package says which GPU is this process's, if any
         return ()
     gpus = usable_gpus()

@@ -6,7 +6,7 @@ import difflib
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from backend.errors import BadSetting
 from backend.records.base import Record
@@ -15,11 +15,11 @@ Method = Literal["lora", "qlora", "full"]
 Trainer = Literal["sft", "dpo"]
 Precision = Literal["bf16", "fp16", "fp32"]
 LongDocuments = Literal["windows", "truncate"]
-Sharding = Literal["none", "fsdp", "zero2"]
 Optim = Literal["adamw", "adamw_8bit", "paged_adamw_8bit"]
 
 ATTENTION = ("q_proj", "k_proj", "v_proj", "o_proj")
 ALL_LINEAR = (*ATTENTION, "gate_proj", "up_proj", "down_proj")
+_REMOVED = ("num_processes", "sharding")  # a run has one process; the exported script can have more
 
 
 class TrainSettings(Record):
@@ -53,12 +53,16 @@ class TrainSettings(Record):
     packing: bool = False
     gradient_checkpointing: bool = False
     precision: Precision | Literal["auto"] = "auto"
-    num_processes: int = Field(1, ge=1, le=16)  # train together, each on its own GPU
-    sharding: Sharding = "none"  # how the model is split across them (backend/training/distributed/sharding.py)
     seed: int = Field(0, ge=0, le=2**31 - 1)
     early_stopping: bool = True
     early_stopping_patience: int = Field(3, ge=1, le=100)  # evaluations
     validation_fraction: float = Field(0.1, ge=0, le=0.5)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_removed(cls, values: Any) -> Any:
+        """Ignores settings of older files that no longer exist; `parse_settings` rejects them in new ones."""
+        return {n: v for n, v in values.items() if n not in _REMOVED} if isinstance(values, dict) else values
 
     @property
     def effective_batch(self) -> int:

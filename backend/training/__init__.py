@@ -24,7 +24,6 @@
     samples.py         answers to validation prompts during training
     oom.py             the out-of-memory ladder
     state/             checkpoints, resuming, verification and the result
-    distributed/       several processes, and one model sharded over them
 
 torch and its family are imported inside functions only.
 """

@@ -17,6 +17,7 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +26,12 @@ import psutil
 from backend.errors import ApprenticeError, NotEnough
 from backend.hardware.child_process import end_with_parent
 from backend.hardware.process import prepare_process
+from backend.records.events import Event
 from backend.records.specs import RunSpec
 from backend.records.units import MIB, format_size
 from backend.runs.token_rows import TokenRow, TokenRows, read_rows, sides
 from backend.runs.truncate import truncate
 from backend.training import dpo_loss, growth
-from backend.training.distributed.process_group import SilentWork
 from backend.training.dry_run_session import FOLDER, LONGEST, DryRun
 from backend.training.oom import is_out_of_memory
 from backend.training.run import set_up, verification_rows
@@ -42,6 +43,24 @@ ORDER, OUTCOME = "order.json", "outcome.json"
 CHECKPOINTS = "checkpoints"  # in FOLDER, while saving is timed
 _SAMPLED_TOKENS = 16  # of the NEW_TOKENS of an answer
 _NO_SAMPLES_AFTER = 20.0  # seconds of steps and evaluation
+
+
+@dataclass
+class _SilentWork:
+    """The context of a dry run, which reports nothing and is stopped by the process that started it."""
+
+    folder: Path
+    spec: dict[str, Any]
+    attempt: int = 1
+    short_of_memory: bool = False
+
+    def emit(self, event: Event) -> None: ...
+    def progress(
+        self, phase: str, done: int = 0, total: int = 0, seconds_left: float | None = None, detail: str = ""
+    ) -> None: ...
+    def alive(self) -> None: ...
+    def should_stop(self) -> bool:
+        return False
 
 
 def run_steps(
@@ -56,7 +75,7 @@ def run_steps(
     train, validation = (TokenRows.of(truncate(rows, spec.settings.max_length)) for rows in whole)
     if not train and any(row.learned for row in whole[0]):
         raise NotEnough("There is not enough memory.", f"At {spec.settings.max_length} tokens no answer is left.")
-    context = SilentWork(folder, spec.model_dump(mode="json"))
+    context = _SilentWork(folder, spec.model_dump(mode="json"))
     dry_run, engine, net = set_up(context, spec, train, validation, session_of=DryRun, oom_retries=0)
     assert isinstance(dry_run, DryRun)
     # part of the startup time and memory
@@ -117,7 +136,7 @@ def _saving_seconds(dry_run: DryRun, engine: Any) -> float:
 
     def save() -> None:
         with checkpoints.writing(place, 0) as folder:
-            saved_state.write(folder, engine, dry_run.metrics, dry_run.train_step.group)
+            saved_state.write(folder, engine, dry_run.metrics)
 
     seconds = _seconds(dry_run, save)
     shutil.rmtree(place)

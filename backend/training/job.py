@@ -3,7 +3,7 @@
 The dry run (dry_run.py) is a process of its own. If it runs out of memory, the out-of-memory ladder (oom.py) is tried
 rung by rung, with a note for each. Shorter examples are tried too but not used: the run then fails with the length
 that would fit, since a person decides on that. There is no dry run for a run that resumes from a checkpoint, which
-keeps its settings, nor for several processes, whose memory one process can't measure.
+keeps its settings.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def _measure_and_train(context: JobContext) -> dict[str, Any]:
     require_usable_gpu()
     measured = measurements.read(context.folder / FOLDER / _MEASURED)
     spec = RunSpec.model_validate(context.spec)
-    if measured is None and _needs_dry_run(context, spec):
+    if measured is None and _needs_dry_run(context):
         show_one_gpu()  # the dry run and the run use the same one, whatever becomes free meanwhile
         measured = measure(context, relocate(spec, context.folder))
         if context.should_stop():
@@ -89,9 +89,9 @@ def _measure_and_train(context: JobContext) -> dict[str, Any]:
     return {**result, "measured": measured.model_dump(mode="json", exclude={"settings"}) if measured else None}
 
 
-def _needs_dry_run(context: JobContext, spec: RunSpec) -> bool:
+def _needs_dry_run(context: JobContext) -> bool:
     checkpoint = checkpoints.find(context.folder / "checkpoints", content=False).newest
-    return not context.short_of_memory and spec.settings.num_processes == 1 and checkpoint is None
+    return not context.short_of_memory and checkpoint is None
 
 
 def measure(context: JobContext, spec: RunSpec) -> Measured | None:

@@ -25,7 +25,6 @@ _VERSION = 4  # raised when the measurement changes, so that stored ones are mad
 _KEY_SETTINGS = (
     "trainer", "method", "lora_rank", "lora_dropout", "use_rslora", "use_dora", "target_modules",
     "per_device_train_batch_size", "gradient_accumulation_steps", "packing", "gradient_checkpointing", "precision",
-    "num_processes",
 )  # fmt: skip
 
 

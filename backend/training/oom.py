@@ -13,17 +13,16 @@ used.json in the run's folder holds the settings in use, once they differ from t
 from __future__ import annotations
 
 import errno
-import json
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from backend.errors import BadSetting, DoesNotFit, MissingPart, NotEnough, OutOfMemory
+from backend.errors import DoesNotFit, MissingPart, NotEnough, OutOfMemory
 from backend.files.atomic import write_text
 from backend.models import four_bit
-from backend.records.specs import RunSpec, TrainSettings, parse_settings
+from backend.records.specs import RunSpec, TrainSettings
 
 log = logging.getLogger(__name__)
 
@@ -55,10 +54,10 @@ class Rung(NamedTuple):
 def settings_used(run_folder: Path, planned: TrainSettings) -> TrainSettings:
     """The settings that the run in `run_folder` uses now."""
     try:
-        return parse_settings(json.loads((run_folder / NAME).read_text("utf-8")))
+        return TrainSettings.model_validate_json((run_folder / NAME).read_text("utf-8"))
     except FileNotFoundError:
         return planned
-    except (OSError, ValueError, BadSetting):
+    except (OSError, ValueError):
         log.warning("%s can't be read; using the planned settings", NAME)
         return planned
 
@@ -104,8 +103,7 @@ def next_rung(planned: TrainSettings, used: TrainSettings, *, can_quantize: bool
     if current > 1 or not used.gradient_checkpointing:
         changes = {**with_micro_batch(used, 1), "gradient_checkpointing": True}
         return Rung(changes, "It processes one example at a time and recomputes some values (slower, same result).")
-    quantizable = used.trainer == "sft" and used.sharding == "none"  # DPO compares with the base as it is
-    if used.method == "lora" and can_quantize and quantizable:
+    if used.method == "lora" and can_quantize and used.trainer == "sft":  # DPO compares with the base as it is
         return Rung({"method": "qlora"}, "The base model is stored in 4-bit from now on (QLoRA).")
     return None
 

@@ -13,14 +13,11 @@ from backend.estimate.plan import adapted
 from backend.estimate.reading import SUPPORTED
 from backend.files import manifest
 from backend.files.listing import files_in
-from backend.hardware.gpu_choice import usable_gpus
-from backend.hardware.memory import memory_mib
 from backend.models import model_folder
 from backend.records.specs import RunSpec, TrainSettings
 from backend.records.units import MIB, format_sizes
 from backend.runs.prepare import PreparedRun
 from backend.tokens.tokenizer import ChatTokenizer
-from backend.training.distributed import process_group
 from backend.training.oom import require_bitsandbytes
 from backend.training.schedule import schedule
 from backend.training.state import checkpoints
@@ -49,8 +46,6 @@ def before_start(run: PreparedRun, folder: Path, shape: Architecture) -> None:
     """
     check_packing(run.spec.model.path, run.spec.settings)
     require_bitsandbytes(run.spec.settings)
-    process_group.check(run.spec.settings, usable_gpus())
-    check_load_memory(shape, run.spec.settings)
     check_rows(run.train, run.spec.data.longest, model_folder.context_length(run.spec.model.path))
     schedule(len(run.train), len(run.validation), run.spec.settings)
     check_disk(folder, disk_needed(shape, run.spec.settings))
@@ -118,22 +113,6 @@ def check_disk(folder: Path, needed: int) -> None:
             "There is not enough disk space for this run.",
             f"Its checkpoints and its result need up to {needs}, and {has} is free.",
             "Delete runs or files that you no longer need, or choose another folder with --workspace DIR.",
-        )
-
-
-def check_load_memory(shape: Architecture, settings: TrainSettings) -> None:
-    """Raises NotEnough if a sharded model can't be loaded: each process first holds all of it in the computer's
-    memory, in float32 (4 bytes a parameter) where all weights are trained. An adapter's base is not counted: the
-    processes may share it as memory-mapped files."""
-    if settings.sharding == "none" or settings.method != "full":
-        return
-    needed, (_, free) = settings.num_processes * shape.params * 4 // MIB, memory_mib()
-    if needed > free:
-        needs, has = format_sizes(needed, free)
-        raise NotEnough(
-            "There is not enough memory to load the model in every process.",
-            f"Each first loads all of it into the computer's memory: {needs} in all, and {has} is free.",
-            "Choose a smaller model, or close other programs.",
         )
 
 

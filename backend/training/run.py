@@ -14,10 +14,8 @@ from backend.models.model_folder import context_length
 from backend.records.specs import RunSpec, TrainSettings
 from backend.runs.token_rows import TokenRow, TokenRows, read_rows
 from backend.tokens.tokenizer import ChatTokenizer
-from backend.training import device, dpo_reference, fused_lora, model, oom, start, trainer
+from backend.training import dpo_reference, fused_lora, model, oom, start, trainer
 from backend.training.collate import Collator, needs_mask
-from backend.training.distributed import process_group, sharding
-from backend.training.distributed.collective import SINGLE_PROCESS, ProcessGroup
 from backend.training.preconditions import check_packing, check_rows
 from backend.training.prefix_sharing import with_prefix_sharing
 from backend.training.schedule import schedule
@@ -46,18 +44,13 @@ def run(context: Work) -> dict[str, Any]:
     Raises UnusableGpu, TrainingFailed, OutOfMemory, NotEnough, MissingPart, BadSetting, OSError (a full disk).
     """
     require_usable_gpu()
-    gpus = prepare_process()
+    prepare_process()
     spec = relocate(RunSpec.model_validate(context.spec), context.folder)
     with oom.memory_errors():
         context.progress("Preparing")
         train, validation = read_rows(context.folder)
         used = _settings(context, spec.settings, [*train, *validation])
-        process_group.check(used, gpus)
-        if used.num_processes > 1:  # otherwise each process might choose its own
-            used = used.changed(precision=device.choose(used).precision)
-        used_spec = spec.model_copy(update={"settings": used})
-        with process_group.running(context, used_spec, gpus) as group:
-            outcome = _run(context, used_spec, train, validation, group)
+        outcome = _run(context, spec.model_copy(update={"settings": used}), train, validation)
     return {
         **outcome,
         "settings_changed": oom.changed_settings(spec.settings, oom.settings_used(context.folder, used)),
@@ -74,18 +67,13 @@ def _settings(context: Work, planned: TrainSettings, rows: Sequence[TokenRow]) -
     return oom.settings_used(context.folder, planned)
 
 
-def _run(
-    context: Work, spec: RunSpec, train: TokenRows, validation: TokenRows, group: ProcessGroup
-) -> dict[str, Any]:
-    session, engine, net = set_up(context, spec, train, validation, group=group)
+def _run(context: Work, spec: RunSpec, train: TokenRows, validation: TokenRows) -> dict[str, Any]:
+    session, engine, net = set_up(context, spec, train, validation)
     before = verify.fingerprint(net, spec.model.path)
     ready = spec.settings.trainer == "sft" or dpo_reference.compute_reference_logprobs(session, net)
     engine.train_dataset = trainer.dataset(session.train)
     step = _train(session, engine, net) if ready else 0
-    if not group.sharded:  # rank 0 does the rest alone
-        session.train_step.group = SINGLE_PROCESS
-        group.finished.set()
-    if not step or not (group.is_main or group.sharded):
+    if not step:
         return _summary(session, net, step)  # stopped before the first step: there is nothing to save
     best = _restore_best(session, net, step)
     context.progress("Saving")
@@ -95,7 +83,7 @@ def _run(
     def loss() -> float:
         return session.train_step.mean_loss(net, rows)
 
-    with result.saved(net, spec.model.path, target, session.train_step.group) as folder:
+    with result.saved(net, spec.model.path, target) as folder:
         context.progress("Verifying")
         verification = verify.verify(net, before, spec.model.path, folder, loss, len(rows))
     context.emit(verification)
@@ -109,7 +97,6 @@ def set_up(
     validation: TokenRows,
     session_of: Callable[..., TrainingSession] = TrainingSession,
     oom_retries: int = OOM_RETRIES,
-    group: ProcessGroup = SINGLE_PROCESS,
 ) -> tuple[TrainingSession, Any, Any]:
     """The session, its trainer and its model, ready for the first step.
 
@@ -141,17 +128,14 @@ def set_up(
         oom.save_settings(context.folder, settings.changed(**oom.with_micro_batch(settings, train_step.micro)))
         add_note(context, title, what)
 
-    train_step = TrainStep(collator, place, settings, on_smaller_batch, context.alive, oom_retries, group)
+    train_step = TrainStep(collator, place, settings, on_smaller_batch, context.alive, oom_retries)
     session = session_of(
         context, spec, place, tokenizer, train, spread(validation, VALIDATION_ROWS), plan, train_step
     )
     engine = trainer.build(net, session)
     model.prepare_trainable(net, place)
     fused_lora.fuse(net)
-    if group.sharded:
-        sharding.shard(net, settings, place.kind)
-    else:
-        train_step.collator = with_prefix_sharing(collator, net, train, settings, place)
+    train_step.collator = with_prefix_sharing(collator, net, train, settings, place)
     return session, engine, net
 
 
@@ -167,10 +151,7 @@ def spread(rows: Sequence[T], count: int) -> list[T]:
 
 def _train(session: TrainingSession, engine: Any, net: Any) -> int:
     """Trains from the newest checkpoint, or from the start; returns the last step."""
-    if session.train_step.group.is_main:
-        found = resume.find_checkpoint(session.work, session.spec.model.path)
-    else:
-        found = checkpoints.find(session.checkpoints).newest
+    found = resume.find_checkpoint(session.work, session.spec.model.path)
     if found:
         session.checkpoint = found
         session.metrics = saved_state.read_metrics(found)

@@ -9,7 +9,6 @@ from backend.records.events import SampleEvent
 from backend.records.specs import DataRef
 from backend.tokens.tokenizer import ChatTokenizer
 from backend.training.device import Device
-from backend.training.distributed import sharding
 from backend.training.state.metrics import Metrics
 
 PROMPTS = 3
@@ -66,6 +65,5 @@ def generate(
             input_ids=ids.to(device.kind),
             attention_mask=mask.to(device.kind),
             generation_config=config,
-            synced_gpus=sharding.is_sharded(model),  # otherwise one that finishes early leaves the others waiting
         )
     return [tokenizer.decode(row[longest:].tolist()).strip() for row in output]

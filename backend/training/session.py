@@ -16,7 +16,6 @@ from backend.records.specs import RunSpec
 from backend.runs.token_rows import TokenRow, TokenRows, sides
 from backend.tokens.tokenizer import ChatTokenizer
 from backend.training.device import Device
-from backend.training.distributed.sharding import reshard
 from backend.training.oom import is_out_of_memory
 from backend.training.sampler import StepBatches
 from backend.training.samples import has_time_for_samples, sample_answers
@@ -87,8 +86,8 @@ class TrainingSession:
         return self.metrics.elapsed + time.monotonic() - self._began
 
     def should_stop(self) -> bool:
-        """Whether a stop is requested; the same answer in every process of the group."""
-        return self.train_step.group.any_true(self.work.should_stop())
+        """Whether a stop is requested."""
+        return self.work.should_stop()
 
     def step_batches(self) -> Iterable[list[int]]:
         """The row numbers of each optimizer step that is left."""
@@ -113,7 +112,7 @@ class TrainingSession:
 
     def before_step(self) -> None:
         if self._random_state:  # only now: starting an epoch draws a random number too
-            saved_state.load_random_state(self._random_state, self.train_step.group.rank)
+            saved_state.load_random_state(self._random_state)
             self._random_state = None
         self._step_began = time.perf_counter()
         self._waited = self._step_began - (self._free_since or self._step_began)
@@ -129,7 +128,7 @@ class TrainingSession:
         evaluates = step in self.schedule.evaluations and not self.stopping
         if evaluates:
             self.evaluate(trainer.model, step)
-        waited = self.train_step.group.any_true(time.monotonic() - self._saved > SAVE_EVERY)
+        waited = time.monotonic() - self._saved > SAVE_EVERY
         if evaluates or waited or self.stopping or step == self.schedule.total:
             self.save(trainer, step)
 
@@ -174,10 +173,8 @@ class TrainingSession:
         if not math.isfinite(loss):
             raise self._not_finite(step, learned=step > self._overflows)
         self.metrics.add_evaluation(step, loss, rewards, chooses=self.spec.data.validation_chooses)
-        group = self.train_step.group
-        wanted = group.is_main and self._sampling and has_time_for_samples(self.metrics, step, self.schedule.total)
-        wanted = wanted and not self.work.should_stop()
-        if group.any_true(wanted) if group.sharded else wanted:
+        wanted = self._sampling and has_time_for_samples(self.metrics, step, self.schedule.total)
+        if wanted and not self.work.should_stop():
             self._sample(model, step)
         self.report_progress(step)
         self._free_since = time.perf_counter()
@@ -187,18 +184,11 @@ class TrainingSession:
         return self.train_step.mean_loss(model, self.validation)
 
     def save(self, trainer: Any, step: int) -> None:
-        """Writes a checkpoint and deletes those no longer needed; called by all processes together.
-
-        Raises OSError.
-        """
+        """Writes a checkpoint and deletes those no longer needed. Raises OSError."""
         self._saved = time.monotonic()
-        group = self.train_step.group
-        if not group.is_main:
-            saved_state.write(None, trainer, self.metrics, group)
-            return
         self.metrics.elapsed, self._began = self.elapsed, time.monotonic()
         with checkpoints.writing(self.checkpoints, step) as folder:
-            saved_state.write(folder, trainer, self.metrics, group)
+            saved_state.write(folder, trainer, self.metrics)
         checkpoints.prune(self.checkpoints, self.metrics.best_step)
         self.work.emit(CheckpointEvent(step))
         self._free_since = time.perf_counter()
@@ -207,9 +197,8 @@ class TrainingSession:
         began = time.perf_counter()
         try:
             samples = sample_answers(model, self.tokenizer, self.device, self.spec.data, step)
-            reshard(model)
         except Exception as error:
-            if not is_out_of_memory(error) or self.train_step.group.sharded:
+            if not is_out_of_memory(error):
                 raise
             self._sampling, samples = False, []
             self.work.emit(NoteEvent("No more sample answers", _NO_SAMPLES))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -12,11 +11,8 @@ from backend.records.specs import TrainSettings
 from backend.runs.token_rows import TokenRow, sides
 from backend.training.collate import Collator
 from backend.training.device import Device
-from backend.training.distributed.collective import SINGLE_PROCESS, ProcessGroup
-from backend.training.distributed.sharding import reshard
 from backend.training.dpo_loss import answer_logprobs, preference_loss
 from backend.training.loss import summed_loss
-from backend.training.model import trainable
 from backend.training.oom import is_out_of_memory, out_of_memory
 from backend.training.sampler import micro_batches, packs
 
@@ -45,17 +41,13 @@ class TrainStep:
         on_smaller_batch: Callable[[str, str], None],
         alive: Callable[[], None],
         oom_retries: int = OOM_RETRIES,
-        group: ProcessGroup = SINGLE_PROCESS,
     ) -> None:
         self.micro = settings.per_device_train_batch_size
         self._pack = settings.max_length / self.micro if settings.packing else None  # tokens for each of `micro`
         self.collator, self._device, self._alive = collator, device, alive
         self._on_smaller_batch = on_smaller_batch
         self._beta = settings.beta if settings.trainer == "dpo" else None
-        self._oom_retries = (
-            0 if group.sharded else oom_retries
-        )  # left; with a sharded model the other processes would wait forever
-        self.group = group
+        self._oom_retries = oom_retries  # left
         self.rewards: dict[str, float] = {}
         self._rewards: list[dict[str, torch.Tensor]] = []  # of each micro batch
 
@@ -68,10 +60,7 @@ class TrainStep:
         learn(part, count): the gradients of a micro batch, added to those before; returns `loss(model, part, count)`.
         Raises OutOfMemory when even the smallest micro batch does not fit.
         """
-        total = self._retry_on_oom(model, lambda: self._sum(rows, learn))
-        self.group.reduce_gradients(trainable(model).values())
-        self.group.all_reduce(total)
-        return total
+        return self._retry_on_oom(model, lambda: self._sum(rows, learn))
 
     def mean_loss(self, model: Any, rows: Sequence[TokenRow]) -> float:
         """The mean loss per learned token (DPO: per pair) of `rows`, without gradients. Raises OutOfMemory."""
@@ -79,10 +68,7 @@ class TrainStep:
 
         model.eval()
         with torch.no_grad():
-            total = self._retry_on_oom(model, lambda: self._sum(rows, partial(self.loss, model)))
-            reshard(model)
-            self.group.all_reduce(total)
-            return float(total)
+            return float(self._retry_on_oom(model, lambda: self._sum(rows, partial(self.loss, model))))
 
     def answer_logprobs(self, model: Any, pairs: Sequence[TokenRow]) -> list[list[float]]:
         """The log-probabilities (nats) of the better and the worse answer of each of `pairs` under `model`.
@@ -114,25 +100,21 @@ class TrainStep:
         return loss / count
 
     def _sum(self, rows: Sequence[TokenRow], loss: Callable[[list[TokenRow], float], torch.Tensor]) -> torch.Tensor:
-        """The sum of `loss` over the micro batches of this process's share of `rows`."""
+        """The sum of `loss` over the micro batches of `rows`."""
         import torch
 
         count = max(1, sum(row.learned for row in rows) if self._beta is None else len(rows))
         self._rewards.clear()
         total = torch.zeros((), device=self._device.kind)
-        parts = [(part, float(count)) for part in self._parts(rows)]
-        more = self.group.passes(len(parts)) - len(parts)  # those only help the others of a sharded model
-        for part, over in [*parts, *[([rows[0]], math.inf)] * more]:
-            total += loss(part, over)
+        for part in self._parts(rows):
+            total += loss(part, float(count))
             self._alive()
         names = self._rewards[0] if self._rewards else ()
         self.rewards = {name: sum(float(part[name]) for part in self._rewards) / count for name in names}
         return total
 
     def _parts(self, rows: Sequence[TokenRow]) -> list[list[TokenRow]]:
-        """This process's share of `rows` as micro batches."""
-        if self.group.size > 1:
-            rows = self.group.share(sorted(rows, key=lambda row: -row.longest))
+        """`rows` as micro batches."""
         lengths, numbers = [row.longest for row in rows], range(len(rows))
         if self._pack is None:
             parts = micro_batches(numbers, lengths, self.micro)

@@ -60,12 +60,9 @@ def build(model: Any, session: TrainingSession) -> Any:
 def _arguments(session: TrainingSession) -> Any:
     from trl import SFTConfig
 
-    class Arguments(SFTConfig):  # type: ignore[misc]
-        place_model_on_device = None if not session.train_step.group.sharded else False  # sharded before it is moved
-
     settings, device = session.spec.settings, session.device
     schedule = settings.lr_scheduler_type
-    return Arguments(
+    return SFTConfig(
         output_dir=str(session.checkpoints),
         learning_rate=settings.learning_rate,
         lr_scheduler_type="constant_with_warmup" if schedule == "constant" else schedule,  # "constant" ignores warmup

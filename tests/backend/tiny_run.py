@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -89,11 +88,6 @@ def make_model(folder: Path, kind: str = "llama", **config: Any) -> Path:
     return folder
 
 
-def local_bytes(tensors: Iterable[Any]) -> int:
-    """Bytes of `tensors`, which may be sharded, in this process's memory."""
-    return sum(int((one.to_local() if hasattr(one, "full_tensor") else one).nbytes) for one in tensors)
-
-
 def conversations(count: int, seed: int = 0) -> list[list[dict[str, str]]]:
     """The toy task: answer with the words of the question reversed; 2 to 6 words."""
     draw = random.Random(seed)
@@ -118,7 +112,6 @@ class FakeWork:
     phases: list[str] = field(default_factory=list)
     details: list[str] = field(default_factory=list)
     heartbeats: int = 0
-    failed: list[Exception] = field(default_factory=list)
     _steps: int = 0
 
     def emit(self, event: Event) -> None:
@@ -134,9 +127,6 @@ class FakeWork:
 
     def alive(self) -> None:
         self.heartbeats += 1
-
-    def fail(self, error: Exception) -> None:
-        self.failed.append(error)
 
     def should_stop(self) -> bool:
         """Called after each step, before it is reported: the current step is one more than the last reported."""

@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from backend.errors import OutOfMemory, TrainingFailed
 from backend.settings import Workspace
 from jobs import process, worker
 from jobs.context import Context
@@ -211,21 +210,6 @@ def test_a_disk_that_is_full_for_the_runner_too_is_reported_and_reconciled_later
     disk.fail(0)
     runner.tick()
     assert runner.job(job_id).state is State.INTERRUPTED
-
-
-@pytest.mark.parametrize(
-    ("error", "state", "shorter"),
-    [(OutOfMemory("a", "b", "c"), State.QUEUED, True), (TrainingFailed("a", "b", "c"), State.FAILED, False)],
-)
-def test_context_fail_ends_the_process_like_a_raised_error(
-    runner: Runner, monkeypatch: pytest.MonkeyPatch, error: Exception, state: State, shorter: bool
-) -> None:
-    ended: list[int] = []
-    monkeypatch.setattr(os, "_exit", ended.append)
-    folder = folder_of(runner, runner.submit("noop", {}, ""))
-    Context(folder, runner.workspace, folder.status()).fail(error)
-    assert ended == [1]
-    assert (folder.status().state, folder.status().short_of_memory) == (state, shorter)
 
 
 def follow_up(context: Context, result: dict[str, Any]) -> dict[str, Any] | None:

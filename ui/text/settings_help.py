@@ -57,8 +57,6 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "Technical settings": (
         "precision",
         "gradient_checkpointing",
-        "num_processes",
-        "sharding",
         "optim",
         "weight_decay",
         "max_grad_norm",
@@ -127,19 +125,6 @@ SETTINGS: dict[str, Help] = {
         "Warmup ratio",
         "The share of steps over which the learning rate rises from zero. 0.1 is a tenth. Raise it when the loss "
         "jumps at the very beginning.",
-    ),
-    "num_processes": Help(
-        "Number of processes",
-        "Several identical graphics cards share the examples of each step. The result is the same, only sooner. At "
-        "most one process per graphics card; 1 is right for most.",
-    ),
-    "sharding": Help(
-        "Sharding",
-        "For a model that is too large for one graphics card. With FSDP, each card holds a part of the model and "
-        "fetches the rest when it needs it: slower, but far less memory. With ZeRO-2, only for full training, each "
-        "card holds the whole model and the optimizer's state stays in the computer's memory. The result is the "
-        "same. At the start, the computer's memory holds the whole model once per card. Tested with two processes on "
-        "a processor, not yet on graphics cards.",
     ),
     "optim": Help(
         "Optimizer",

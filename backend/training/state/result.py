@@ -13,32 +13,24 @@ from backend.files.disk_errors import disk_errors
 from backend.files.listing import files_in
 from backend.models import causal_lm
 from backend.models.model_folder import TOKENIZER_FILES
-from backend.training.distributed.collective import ProcessGroup
-from backend.training.distributed.sharding import copy_into, gather
 from backend.training.model import trainable
 
 
 @contextmanager
-def saved(model: Any, base_folder: Path, target: Path, group: ProcessGroup) -> Iterator[Path]:
+def saved(model: Any, base_folder: Path, target: Path) -> Iterator[Path]:
     """Saves the trained weights as safetensors, with the base's tokenizer and chat template.
 
     The block gets the folder under a temporary name, to verify it. It is renamed to `target` when the block succeeds,
-    else deleted. Rank 0 of `group` writes, and the other processes read its files. Raises OSError.
+    else deleted. Raises OSError.
     """
     unfinished = target.with_name(f".unfinished-{target.name}")
-    weights = gather(trainable(model), keep=group.is_main) if group.sharded else None
-    if not group.is_main:
-        group.any_true(True)  # rank 0 has written
-        yield unfinished
-        return
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True)
     try:
-        _save(model, unfinished, weights, base_folder)
+        _save(model, unfinished, base_folder)
         for name in TOKENIZER_FILES:
             if (base_folder / name).is_file():
                 shutil.copyfile(base_folder / name, unfinished / name)
-        group.any_true(True)
         yield unfinished
         for file in files_in(unfinished):
             fsync(file)
@@ -51,6 +43,7 @@ def saved(model: Any, base_folder: Path, target: Path, group: ProcessGroup) -> I
 
 def load(model: Any, folder: Path) -> None:
     """Loads weights that `saved` wrote. Raises KeyError or RuntimeError when they have another shape; OSError."""
+    import torch
     from safetensors.torch import load_file
 
     if hasattr(model, "peft_config"):
@@ -60,20 +53,21 @@ def load(model: Any, folder: Path) -> None:
         needed = set(own)
     else:
         own, needed = model.state_dict(), set(trainable(model))
-    for file in sorted(folder.glob("*.safetensors")):
-        for name, value in load_file(file).items():
-            copy_into(value, own[name])
-            needed.discard(name)
+    with torch.no_grad():
+        for file in sorted(folder.glob("*.safetensors")):
+            for name, value in load_file(file).items():
+                own[name].copy_(value)
+                needed.discard(name)
     if needed:
         raise KeyError(f"{len(needed)} weights are missing")
 
 
-def _save(model: Any, folder: Path, weights: dict[str, Any] | None, base_folder: Path) -> None:
+def _save(model: Any, folder: Path, base_folder: Path) -> None:
     with disk_errors():
         if hasattr(model, "peft_config"):
-            model.save_pretrained(folder, state_dict=weights, save_embedding_layers=False)
+            model.save_pretrained(folder, save_embedding_layers=False)
             (folder / "README.md").unlink(missing_ok=True)  # peft's blank model card
         else:
             # A language part that was loaded alone is a model of its own, and its weights get the names of one.
             alone = bool(causal_lm.key_mapping(base_folder))
-            model.save_pretrained(folder, state_dict=weights, save_original_format=not alone)
+            model.save_pretrained(folder, save_original_format=not alone)

@@ -11,14 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from backend.files.disk_errors import disk_errors
-from backend.training.distributed import sharding
 from backend.training.model import trainable
 from backend.training.state.metrics import Metrics
 
 if TYPE_CHECKING:
     import torch
-
-    from backend.training.distributed.collective import ProcessGroup
 
 WEIGHTS = "weights.safetensors"
 OPTIMIZER = "optimizer.safetensors"
@@ -26,18 +23,12 @@ RNG = "rng.safetensors"
 STATE = "state.json"
 
 
-def write(folder: Path | None, trainer: Any, metrics: Metrics, group: ProcessGroup) -> None:
-    """Writes the state of `trainer` and `metrics` into `folder`; None in processes
-    that only pass their part to rank 0. Called by all of `group` together. Raises OSError."""
+def write(folder: Path, trainer: Any, metrics: Metrics) -> None:
+    """Writes the state of `trainer` and `metrics` into `folder`. Raises OSError."""
     optimizer = trainer.optimizer.state_dict()
     moments = {
         f"{index}.{name}": value for index, values in optimizer["state"].items() for name, value in _flat(values)
     }
-    weights = sharding.gather(trainable(trainer.model), keep=folder is not None)
-    moments = sharding.gather(moments, keep=folder is not None)
-    random = _random_states(group)
-    if folder is None:
-        return
     scaler = getattr(trainer.accelerator, "scaler", None)
     state = {
         "groups": optimizer["param_groups"],
@@ -45,9 +36,9 @@ def write(folder: Path | None, trainer: Any, metrics: Metrics, group: ProcessGro
         "scaler": scaler.state_dict() if scaler else None,
         "metrics": metrics.to_dict(),
     }
-    _save(folder / WEIGHTS, weights)
+    _save(folder / WEIGHTS, trainable(trainer.model))
     _save(folder / OPTIMIZER, moments)
-    _save(folder / RNG, random)
+    _save(folder / RNG, _random_states())
     (folder / STATE).write_text(json.dumps(state), "utf-8")
 
 
@@ -71,13 +62,15 @@ def read_metrics(checkpoint: Path) -> Metrics:
 
 def load_weights(checkpoint: Path, model: Any) -> None:
     """Loads the trainable weights of `checkpoint` into `model`. Raises ValueError when the names differ."""
+    import torch
     from safetensors.torch import load_file
 
     saved, wanted = load_file(checkpoint / WEIGHTS), trainable(model)
     if saved.keys() != wanted.keys():
         raise ValueError("the checkpoint does not hold the weights that this model trains")
-    for name, parameter in wanted.items():
-        sharding.copy_into(saved[name], parameter)
+    with torch.no_grad():
+        for name, parameter in wanted.items():
+            parameter.copy_(saved[name])
 
 
 def load_optimizer(checkpoint: Path, trainer: Any) -> None:
@@ -86,50 +79,44 @@ def load_optimizer(checkpoint: Path, trainer: Any) -> None:
     from safetensors.torch import load_file
 
     state = _state(checkpoint)
-    weights = [weight for group in trainer.optimizer.param_groups for weight in group["params"]]
     moments: dict[int, dict[str, torch.Tensor | int]] = {}
     for name, value in load_file(checkpoint / OPTIMIZER).items():
         index, _, field = name.partition(".")
         whole = value.dtype is torch.int64  # a number of bitsandbytes
-        moments.setdefault(int(index), {})[field] = (
-            int(value) if whole else sharding.shard_like(value, weights[int(index)])
-        )
+        moments.setdefault(int(index), {})[field] = int(value) if whole else value
     trainer.optimizer.load_state_dict({"state": moments, "param_groups": state["groups"]})
     trainer.lr_scheduler.load_state_dict(state["scheduler"])
     if state["scaler"]:
         trainer.accelerator.scaler.load_state_dict(state["scaler"])
 
 
-def load_random_state(checkpoint: Path, rank: int) -> None:
-    """Restores torch's random generators to those of process `rank` at `checkpoint`."""
+def load_random_state(checkpoint: Path) -> None:
+    """Restores torch's random generators to their states at `checkpoint`."""
     import torch
     from safetensors.torch import load_file
 
     states = load_file(checkpoint / RNG)
-    own = {kind: states.get(f"{kind}.{rank}") for kind in ("cpu", "cuda")}
-    if own["cpu"] is not None:
-        torch.set_rng_state(own["cpu"])
-    if own["cuda"] is not None and torch.cuda.is_available():
-        torch.cuda.set_rng_state(own["cuda"])
+    if "cpu.0" in states:
+        torch.set_rng_state(states["cpu.0"])
+    if "cuda.0" in states and torch.cuda.is_available():
+        torch.cuda.set_rng_state(states["cuda.0"])
 
 
-def _random_states(group: ProcessGroup) -> dict[str, torch.Tensor]:
-    """The random states of all processes in `group`, by device and rank: each process draws its own dropout."""
+def _random_states() -> dict[str, torch.Tensor]:
+    """The random states, by device. The 0 is a process's: older checkpoints may have those of more."""
     import torch
 
-    own = {"cpu": torch.get_rng_state()}
+    states = {"cpu.0": torch.get_rng_state()}
     if torch.cuda.is_available():
-        own["cuda"] = torch.cuda.get_rng_state()
-    return {
-        f"{kind}.{rank}": state for kind, value in own.items() for rank, state in enumerate(group.all_gather(value))
-    }
+        states["cuda.0"] = torch.cuda.get_rng_state()
+    return states
 
 
 def _save(path: Path, tensors: Mapping[str, torch.Tensor]) -> None:
     from safetensors.torch import save_file
 
     with disk_errors():
-        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, path)
+        save_file({name: tensor.detach().contiguous() for name, tensor in tensors.items()}, path)
 
 
 def _state(checkpoint: Path) -> dict[str, Any]:

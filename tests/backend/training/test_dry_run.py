@@ -151,14 +151,6 @@ def test_a_run_with_a_checkpoint_keeps_its_settings(work: MeasuredWork, monkeypa
     assert not (work.folder / oom.NAME).exists()
 
 
-def test_several_processes_are_not_measured(work: MeasuredWork, monkeypatch: pytest.MonkeyPatch) -> None:
-    tried = dry_runs(monkeypatch, FITS)
-    work.spec["settings"]["num_processes"] = 2
-    monkeypatch.setattr(training, "run", lambda context: {"steps": 1, "peak_memory_mib": 0})
-    assert training_job.run(work)["measured"] is None
-    assert (tried, work.events_of("dry_run")) == ([], [])
-
-
 def test_a_run_that_does_not_fit_gets_settings_that_do(work: MeasuredWork, monkeypatch: pytest.MonkeyPatch) -> None:
     tried = dry_runs(monkeypatch, SHORT, SHORT, FITS)
     measured = training_job.measure(work, RunSpec.model_validate(work.spec))

@@ -6,7 +6,6 @@ import json
 import re
 import shutil
 from collections.abc import Callable
-from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -18,10 +17,9 @@ from backend.errors import ApprenticeError, BadInput, BadSetting, MissingPart, N
 from backend.estimate import Architecture
 from backend.models.local import read_run
 from backend.records.specs import RunSpec, TrainSettings, parse_settings
-from backend.runs.prepare import PreparedRun
 from backend.tokens.tokenizer import ChatTokenizer
 from backend.training import preconditions
-from tests.backend.tiny_run import FakeWork, conversations, make_run, run_of
+from tests.backend.tiny_run import FakeWork, make_run
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")
 
@@ -92,37 +90,6 @@ def test_a_model_without_a_template_is_rejected_for_conversations_only(tiny_mode
         preconditions.check_chat_template(tokenizer, conversations=True)
     preconditions.check_chat_template(tokenizer, conversations=False)
     preconditions.check_chat_template(ChatTokenizer.load(tiny_model), conversations=True)
-
-
-@pytest.mark.parametrize(
-    ("settings", "gpus", "free", "why"),
-    [
-        ({"num_processes": 2, "trainer": "dpo"}, 2, 1000, "single answers"),
-        ({"num_processes": 2}, 1, 1000, "There are 1 GPUs"),
-        ({"num_processes": 2, "sharding": "fsdp", "method": "full"}, 2, 700, "762 MB in all, and 700 MB is free"),
-        ({"num_processes": 2, "sharding": "fsdp", "method": "full"}, 2, 800, ""),
-        ({"num_processes": 2, "sharding": "fsdp"}, 2, 700, ""),
-    ],
-)
-def test_impossible_settings_for_several_processes_are_rejected(
-    tiny_model: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    disk: Callable[[int], None],
-    settings: dict[str, Any],
-    gpus: int,
-    free: int,
-    why: str,
-) -> None:
-    monkeypatch.setattr(preconditions, "usable_gpus", lambda: tuple(map(str, range(gpus))))
-    disk(10_000)
-    monkeypatch.setattr(preconditions, "memory_mib", lambda: (free, free))
-    data = [ChatTokenizer.load(tiny_model).encode(messages) for messages in conversations(12)]
-    spec = RunSpec.model_validate(run_of(tmp_path, tiny_model, data[:8], data[8:], **settings).spec)
-    large = SHAPE.model_copy(update={"num_params": 100_000_000})
-    with nullcontext() if not why else pytest.raises((BadSetting, NotEnough)) as caught:
-        preconditions.before_start(PreparedRun(spec, data[:8], data[8:]), tmp_path, large)
-    assert caught is None or why in caught.value.why
 
 
 @pytest.mark.parametrize("rate", ["0", "-1e-4", "0.5", "nan", "inf", "fast"])

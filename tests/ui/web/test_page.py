@@ -14,7 +14,6 @@ from gradio.routes import App
 from starlette.testclient import TestClient
 
 from backend.errors import RunProblem
-from backend.hardware import Probe
 from backend.records.specs import Descent
 from backend.settings import PROJECT_ROOT
 from jobs.records import State
@@ -392,19 +391,6 @@ class TestTrain:
         assert "can't be 5000" in shown[tab.planning.why_not]
         assert not shown[tab.planning.start]["interactive"]
         assert written(tab, tab.form.restore(choice))["lora_rank"] == 5000
-
-    @pytest.mark.parametrize(("cards", "shown"), [(0, False), (1, False), (2, True)])
-    def test_settings_for_several_gpus_need_several_gpus(
-        self, monkeypatch: pytest.MonkeyPatch, cards: int, shown: bool
-    ) -> None:
-        app = FakeApp()
-        here = app.models.hardware()
-        several = Probe.of(here.model_copy(update={"gpus": here.gpus * cards}))
-        monkeypatch.setattr(app.models, "probe", lambda: several)
-        tab = tabs(app)["train"]
-        restored = tab.form.restore(Choice())
-        visible = {name: restored[part]["visible"] for name, part in tab.form.fields.items() if part in restored}
-        assert visible == {"num_processes": shown, "sharding": shown}
 
     def test_a_fraction_of_a_whole_number_is_reported_not_rounded(self, page: Page) -> None:
         tab = page.tabs["train"]

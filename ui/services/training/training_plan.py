@@ -8,7 +8,7 @@ from pathlib import Path
 from backend.advice.settings import precision_for
 from backend.datasets.dataset import CheckedDataset
 from backend.datasets.split import Split
-from backend.errors import ApprenticeError, BadSetting, MissingPart
+from backend.errors import ApprenticeError, MissingPart
 from backend.estimate import Estimate, Rates, estimate, plan_from
 from backend.estimate.speed import time
 from backend.gguf.convert import can_convert
@@ -17,7 +17,6 @@ from backend.models.catalogue import Entry
 from backend.records.machine import Hardware
 from backend.records.specs import Precision, RunSpec, TrainSettings
 from backend.records.units import MIB
-from backend.training.distributed import sharding
 from backend.training.measured import Measured
 from backend.training.oom import require_bitsandbytes
 from backend.training.preconditions import disk_needed
@@ -28,10 +27,6 @@ from ui.services.results import exports
 from ui.text import format as fmt
 
 SPREAD = 1.25  # a measured time or speed may be off by this factor: the computer does other things too
-_SHARDED = (
-    "The memory is computed for one GPU that holds the whole model. Divided over several, each needs less; how much "
-    "is not computed. For each GPU the whole model is first loaded into the computer's memory."
-)
 _NOT_MODELED = (
     "How much memory this kind of model needs can't be computed. It is measured on your longest examples before "
     "training starts."
@@ -72,8 +67,8 @@ def plan(
     notes = (
         checked.too_few,
         tokens.sentence if tokens else "",
-        _SHARDED if _is_sharded(settings, hardware) else "" if known else _NOT_MODELED,
-        "" if needed.fit.fits or _is_sharded(settings, hardware) else _MAY_NOT_FIT,
+        "" if known else _NOT_MODELED,
+        "" if needed.fit.fits else _MAY_NOT_FIT,
     )
     return Plan(
         settings=settings,
@@ -165,10 +160,6 @@ def _precision(settings: TrainSettings, hardware: Hardware) -> Precision:
     return precision_for(hardware) if settings.precision == "auto" else settings.precision
 
 
-def _is_sharded(settings: TrainSettings, hardware: Hardware) -> bool:
-    return settings.sharding != "none" and 1 < settings.num_processes <= len(hardware.gpus)
-
-
 def _blocked(
     checked: CheckedDataset, why_not: str, needed: Estimate, settings: TrainSettings, hardware: Hardware
 ) -> str:
@@ -183,12 +174,11 @@ def _blocked(
     if why_not:
         return why_not
     try:
-        sharding.check(settings)
         require_bitsandbytes(settings)
-    except (BadSetting, MissingPart) as error:
+    except MissingPart as error:
         return f"{error.what} {error.why} {error.next}"
     weights = needed.memory.parts.get("weights", 0.0)
-    if weights > needed.fit.has_mib and not _is_sharded(settings, hardware):
+    if weights > needed.fit.has_mib:
         needs, has = fmt.sizes(weights, needed.fit.has_mib)
         return (
             f"The model's weights alone need {needs}, and {has} is free. "

@@ -51,7 +51,7 @@ class Planning:
     @property
     def outputs(self) -> list[Any]:
         planned = [self.version, self.goal, self.plan, self.memory, self.called, self.start, self.why_not]
-        return [self.column, *planned, *self.prompts.outputs, *self.form.outputs]
+        return [self.column, *planned, *self.prompts.outputs, self.form.answer]
 
     def show(self, choice: Choice) -> Updates:
         """All but the settings, in which the person may be typing: `SettingsForm.restore` fills those."""

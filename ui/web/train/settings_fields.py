@@ -26,17 +26,10 @@ CHOICES = {
         ("The ones this model needs", NEEDED),
     ],
     "long_documents": [("In overlapping pieces", "windows"), ("Only their beginning", "truncate")],
-    "sharding": [
-        ("None: each card holds the whole model", "none"),
-        ("FSDP: each card holds a part of it", "fsdp"),
-        ("ZeRO-2: only the optimizer's state is split", "zero2"),
-    ],
     "precision": [("Auto", "auto"), ("bf16", "bf16"), ("fp16", "fp16"), ("fp32", "fp32")],
     "optim": [("AdamW", "adamw"), ("AdamW in 8 bits", "adamw_8bit"), ("AdamW in 8 bits, paged", "paged_adamw_8bit")],
     "lr_scheduler_type": [("Cosine", "cosine"), ("Linear", "linear"), ("Constant", "constant")],
 }
-
-TOGETHER = ("num_processes", "sharding")  # shown with several GPUs
 
 
 def goal() -> gr.Radio:

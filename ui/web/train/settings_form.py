@@ -29,11 +29,6 @@ class SettingsForm:
     fields: dict[str, Any]
     answer: gr.JSON
 
-    @property
-    def outputs(self) -> list[Any]:
-        """The components that the server fills; the browser fills the other fields."""
-        return [self.answer, *(self.fields[name] for name in settings_fields.TOGETHER)]
-
     def recommended(self, choice: Choice) -> Any:
         """The recommended settings for this choice, each with its reason."""
         trainer: Trainer = "dpo" if choice.settings.get("trainer") == "dpo" else "sft"
@@ -60,9 +55,7 @@ class SettingsForm:
             else:
                 update = settings_fields.right(name, getattr(read.settings, name))
             fields[name] = {"initial": field.value, "recommended": usual, "update": update}
-        several = len(self.app.models.hardware().gpus) > 1
-        visible = {self.fields[name]: gr.update(visible=several) for name in settings_fields.TOGETHER}
-        return {self.answer: _sendable({"changed": choice.settings, "fields": fields}), **visible}
+        return {self.answer: _sendable({"changed": choice.settings, "fields": fields})}
 
     def listen(self, state: BrowserState, judge: Any, outputs: list[Any], **options: Any) -> None:
         """Stores the value of a field that is left, then has `judge` answer into `outputs`."""

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from backend.training.distributed.collective import SINGLE_PROCESS
 from backend.training.state import result
 
 
@@ -27,6 +26,6 @@ def test_the_files_of_a_result_are_flushed_before_it_gets_its_name(
         fsync(descriptor)
 
     monkeypatch.setattr(os, "fsync", flush)
-    with result.saved(Model(), tmp_path, target, SINGLE_PROCESS):
+    with result.saved(Model(), tmp_path, target):
         pass
     assert ((target / "model.safetensors").stat().st_ino, False) in flushed
