@@ -49,7 +49,7 @@ class StartTab:
         simulated = bool(self.app.models.simulated)
         here = simulated or chosen.model.id in ready or preparing
         waiting = "" if here else self.app.models.why_not_ready(chosen.model.id)
-        why_not = start_views.reason(chosen, waiting)
+        why_not = start_views.why_disabled(chosen, waiting)
         size = self.app.models.size_mib(chosen.model.id)
         downloads = self.app.models.downloads()
         better, more = None, ""

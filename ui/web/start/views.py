@@ -42,8 +42,8 @@ def guide(choice: Choice, ready: bool) -> Markup:
     return components.guide(1, "The model is chosen.", "Next, add examples of the answers you want.")
 
 
-def reason(chosen: Option, waiting: str) -> str:
-    """Why the person can't go on with this model, "" when they can. waiting: why it is not ready yet."""
+def why_disabled(chosen: Option, waiting: str) -> str:
+    """Why "Continue to your examples" is disabled, "" where it is enabled. waiting: why the model is not ready yet."""
     if chosen.fit == "no":
         return "This model is too big for this computer right now. Choose a smaller one, or close other programs."
     return waiting

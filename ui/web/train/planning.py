@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +14,7 @@ from backend.errors import ApprenticeError
 from backend.records.specs import TrainSettings
 from backend.runs.division import Changes
 from backend.runs.next_version import NextVersion
+from ui.records.runs import Plan
 from ui.services.app import App
 from ui.services.selection import Choice
 from ui.services.training.overrides import apply_overrides
@@ -28,6 +29,19 @@ from ui.web.start import download_card
 from ui.web.train import plan_view, settings_fields, version_cards
 from ui.web.train.settings_form import SettingsForm
 from ui.web.try_it import prompt_card
+
+
+def why_disabled(plan: Plan | None, problem: str = "", faults: Iterable[ApprenticeError] = ()) -> str:
+    """Why "Start training" is disabled: the first reason that applies, "" where it is enabled.
+
+    Args:
+        plan: of the run; None without examples, or where no plan can be made.
+        problem: why no plan can be made, or why the version before can't be continued; "" for neither.
+        faults: what is wrong with the settings that the person changed.
+    """
+    wrong = (f"{fault.what} {fault.why}" for fault in faults)
+    blocked = plan.blocked if plan else "Add examples first, in step 2."
+    return problem or next(wrong, blocked)
 
 
 @dataclass
@@ -56,7 +70,7 @@ class Planning:
     def show(self, choice: Choice) -> Updates:
         """All but the settings, in which the person may be typing: `SettingsForm.restore` fills those."""
         plan = memory = start = components.EMPTY
-        unnamed, why_not, asks = "", "Add examples first, in step 2.", False
+        unnamed, why_not, asks = "", why_disabled(None), False
         if choice.data_id:
             try:
                 advice = self.form.recommended(choice)
@@ -65,15 +79,14 @@ class Planning:
                 ahead = self.app.planning.plan(choice.data_id, choice.model_id, read.settings, version)
                 asks = ahead.has_pairs or ahead.settings.trainer == "dpo"
                 plan = plan_view.plan(ahead, advice.why, read.changed, self.app.policy.demo)
-                why_not = next((f"{fault.what} {fault.why}" for fault in read.faults.values()), ahead.blocked)
-                memory, unnamed = plan_view.memory(ahead), default_name(ahead.data_name)
+                memory, unnamed, cant = plan_view.memory(ahead), default_name(ahead.data_name), ""
                 if version:
                     start, unnamed, cant = self._start(choice, version, read.settings, ahead.changes)
-                    why_not = cant or why_not
                 plan += self._fetching(choice)
+                why_not = why_disabled(ahead, cant, read.faults.values())
             except Exception as error:
                 words = web_errors.in_words(error)
-                plan, why_not = components.problem_alert(words), words.what
+                plan, why_not = components.problem_alert(words), why_disabled(None, words.what)
         now, then = "There is nothing to train on yet.", ""
         plan = self._going() + plan
         if choice.data_id:

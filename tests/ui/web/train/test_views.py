@@ -8,12 +8,14 @@ from html import unescape
 import pytest
 
 from backend.advice.diagnose import EARLY, diagnose
+from backend.errors import ApprenticeError, BadSetting
 from backend.records.specs import TrainSettings
 from jobs.records import Progress, State
 from tests.ui.fake_records import curve, job
 from tests.ui.fake_services import FakeApp
 from ui.text import format as fmt
 from ui.web.train import plan_view, run_view
+from ui.web.train.planning import why_disabled
 
 
 def status(state: State, awake: bool | None) -> str:
@@ -67,3 +69,21 @@ def test_the_best_version_is_saved_only_where_something_chooses(early_stopping: 
     ahead = FakeApp().planning.plan("data-1", "", TrainSettings(early_stopping=early_stopping))
     shown = plan_view.plan(replace(ahead, chooses=chooses), {}, ())
     assert ("best version" in shown) is (early_stopping and chooses)
+
+
+@pytest.mark.parametrize(
+    ("examples", "blocked", "problem", "faults", "reason"),
+    [
+        (False, "", "", [], "Add examples first, in step 2."),
+        (False, "", "It can't be read.", [], "It can't be read."),
+        (True, "It is too large.", "", [], "It is too large."),
+        (True, "It is large.", "", [BadSetting("Rate can't be 5.", "It is high.")], "Rate can't be 5. It is high."),
+        (True, "It is too large.", "Keep the rank.", [BadSetting("Rate can't be 5.")], "Keep the rank."),
+        (True, "", "", [], ""),
+    ],
+)
+def test_one_function_decides_why_training_can_t_start(
+    examples: bool, blocked: str, problem: str, faults: list[ApprenticeError], reason: str
+) -> None:
+    plan = replace(FakeApp().planning.plan("data-1", "", TrainSettings()), blocked=blocked) if examples else None
+    assert why_disabled(plan, problem, faults) == reason
