@@ -43,7 +43,7 @@ def guide(choice: Choice, ready: bool) -> Markup:
 
 
 def why_disabled(chosen: Option, waiting: str) -> str:
-    """Why "Continue to your examples" is disabled, "" where it is enabled. waiting: why the model is not ready yet."""
+    """Why "Continue to your examples" is disabled, "" where it is enabled. waiting: why it is not ready."""
     if chosen.fit == "no":
         return "This model is too big for this computer right now. Choose a smaller one, or close other programs."
     return waiting
