@@ -29,7 +29,6 @@ _NETWORK_SECRETS = ("HF_TOKEN", *(name for proxy in ("HTTP_PROXY", "HTTPS_PROXY"
                                    for name in (proxy, proxy.lower())))  # fmt: skip
 
 JOB_TYPES: dict[str, JobType] = {
-    "noop": JobType("jobs.noop:run", "training", can_use_less_memory=True),
     "train": JobType(
         "backend.training.job:run",
         "training",

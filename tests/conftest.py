@@ -20,6 +20,9 @@ from backend.gguf import base_file
 from backend.gguf.requirement import has_llama_cpp
 from backend.models import bundled
 from backend.settings import HOME_VARIABLE, PROJECT_ROOT, Workspace
+from jobs import process
+from jobs.registry import JOB_TYPES
+from tests.jobs import noop
 from tests.linked_model import link_model
 from tests.workers import end_workers
 
@@ -128,6 +131,13 @@ def bundled_gguf(bundled_model: Path) -> Path | None:
     if not has_llama_cpp():
         return None
     return base_file.base_file(Workspace.open(bundled_model.parent.parent), bundled_model, lambda *step: None)
+
+
+@pytest.fixture
+def noop_kind(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The job kind "noop" exists in this test and in the workers that it starts."""
+    monkeypatch.setitem(JOB_TYPES, "noop", noop.NOOP)
+    monkeypatch.setattr(process, "WORKER", noop.WORKER)
 
 
 @pytest.fixture

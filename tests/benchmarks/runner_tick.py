@@ -28,6 +28,7 @@ from jobs.folder import JobFolder
 from jobs.records import State
 from jobs.runner import Runner
 from jobs.status import Identity, Status
+from tests.jobs import noop
 
 RUNS, REPEATS = 1000, 20
 SPEC = {"settings": {f"setting_{i}": i for i in range(40)}}
@@ -60,6 +61,7 @@ def milliseconds(action: Callable[[], object], repeats: int = REPEATS) -> float:
 
 
 def measure(workspace: Workspace, runs: int) -> dict[str, float]:
+    noop.register()
     fill(workspace, runs)
     found: dict[str, float] = {"runs": runs, "open": milliseconds(lambda: Runner(workspace).tick(), 3)}
     runner = Runner(workspace)

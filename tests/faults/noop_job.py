@@ -23,6 +23,7 @@ from jobs.records import Job, State
 from jobs.runner import Runner
 from tests.faults import failing_disk, forked_workers
 from tests.faults.failing_disk import Fault, Tally
+from tests.jobs import noop
 
 STEPS = 3
 SPEC = {"steps": STEPS}
@@ -155,6 +156,7 @@ def use(root: Path, acknowledge: Callable[[str], None]) -> None:
 
 
 def main() -> None:
+    noop.register()
     of_worker, of_app = map(int, sys.argv[1:])
     tally = Tally()
     failing_disk.inject(tally, "worker", worker_fails, of_worker)

@@ -77,6 +77,11 @@ def finish(runner: Runner, job_id: str) -> Job:
     return runner.wait(job_id, poll=0.01)
 
 
+@pytest.fixture(autouse=True)
+def _noop(noop_kind: None) -> None:
+    """Every test of the runner may submit jobs that only count."""
+
+
 @pytest.fixture
 def workspace(tmp_path: Path) -> Iterator[Workspace]:
     workspace = Workspace.open(tmp_path / "workspace")
@@ -94,7 +99,8 @@ def worker_that(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     """worker_that(code): workers that start from now on run `code` first."""
 
     def install(code: str) -> None:
-        program = f"import sys\n{code}\nfrom jobs import worker\nsys.exit(worker.main(sys.argv[1:]))"
-        monkeypatch.setattr(process, "WORKER", (sys.executable, "-c", program))
+        first = "import sys\nfrom tests.jobs import noop\nnoop.register()\n"
+        last = "\nfrom jobs import worker\nsys.exit(worker.main(sys.argv[1:]))"
+        monkeypatch.setattr(process, "WORKER", (sys.executable, "-c", first + code + last))
 
     return install

@@ -151,7 +151,8 @@ def test_a_worker_that_cannot_be_spawned_is_a_failed_start_and_the_next_job_star
 
 def test_the_worker_outlives_the_app_that_started_it(workspace: Workspace) -> None:
     program = (
-        "from backend.settings import Workspace; from jobs.runner import Runner; import sys, pathlib\n"
+        "from backend.settings import Workspace; from jobs.runner import Runner; from tests.jobs import noop\n"
+        "import sys, pathlib; noop.register()\n"
         "runner = Runner(Workspace.open(pathlib.Path(sys.argv[1])))\n"
         "print(runner.submit('noop', {'steps': 50, 'seconds_per_step': 0.02}, '')); runner.tick()"
     )

@@ -203,7 +203,7 @@ def small_group() -> Iterator[Path]:
 GREEDY = """
 import os, pathlib
 (pathlib.Path({group!r}) / "cgroup.procs").write_text(str(os.getpid()))
-from jobs import noop
+from tests.jobs import noop
 def greedy(spec, step):
     if step == 3:
         bytearray(os.urandom(1 << 20) * 400)

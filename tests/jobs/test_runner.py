@@ -17,7 +17,7 @@ from jobs import store
 from jobs.records import State
 from jobs.registry import JOB_TYPES, JobType
 from jobs.runner import Runner
-from tests.jobs.conftest import FOREVER, counting, events, finish, folder_of, steps, until
+from tests.jobs.conftest import FOREVER, counting, events, finish, folder_of, is_free, steps, until
 
 BAD_IDS = ["", ".", "..", "../models", "/etc", "a/b", "a\\b", "; touch x", "$(touch x)", "--flag", "nul\0", "x" * 300]
 
@@ -80,7 +80,7 @@ def test_jobs_of_one_lane_wait_for_each_other_in_order(runner: Runner) -> None:
 def test_a_light_job_does_not_wait_for_a_training(
     runner: Runner, monkeypatch: pytest.MonkeyPatch, worker_that: Callable[[str], None]
 ) -> None:
-    monkeypatch.setitem(JOB_TYPES, "light", JobType("jobs.noop:run", "light"))
+    monkeypatch.setitem(JOB_TYPES, "light", JobType("tests.jobs.noop:run", "light"))
     worker_that("from jobs.registry import JOB_TYPES; JOB_TYPES['light'] = JOB_TYPES['noop']")
     training = runner.submit("noop", FOREVER, "")
     light = runner.submit("light", {"steps": 1}, "")
@@ -127,6 +127,7 @@ def test_a_damaged_run_is_left_out_of_the_list_and_can_be_deleted(runner: Runner
     with pytest.raises(WorkspaceProblem):
         runner.job(damaged)
     assert [job.id for job in Runner(runner.workspace).jobs()] == [sound]
+    until(lambda: is_free(folder_of(runner, damaged)))  # its worker has exited
     runner.delete(damaged)
     with pytest.raises(RunProblem):
         runner.job(damaged)

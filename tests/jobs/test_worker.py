@@ -55,7 +55,7 @@ def test_the_workers_environment_has_no_secrets(runner: Runner, monkeypatch: pyt
 
 def test_the_workers_only_argument_is_the_id(runner: Runner) -> None:
     job_id = runner.submit("noop", FOREVER, "; touch x")
-    assert counting(runner, job_id).cmdline()[1:] == ["-m", "jobs.worker", job_id]
+    assert counting(runner, job_id).cmdline()[1:] == ["-m", "tests.jobs.noop", job_id]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="sessions are POSIX only")

@@ -15,6 +15,7 @@ from jobs.context import Context
 from jobs.folder import JobFolder
 from jobs.status import Identity
 from jobs.supervisor import Supervisor
+from tests.jobs import noop
 from ui.services.demo import gpu_calls
 from ui.services.demo.gpu_calls import GpuCall, NoGpu, learn
 
@@ -67,7 +68,8 @@ def queued(workspace: Workspace, **spec: Any) -> JobFolder:
 
 def outcomes(call: GpuCall, workspace: Workspace) -> dict[str, Any]:
     """What became of a call that is quick, of one that needs another, of one that is killed, and of a refused one."""
-    gpu_calls.WORK, gpu_calls.SAVING = "jobs.noop:run", 1.0
+    noop.register()
+    gpu_calls.WORK, gpu_calls.SAVING = "tests.jobs.noop:run", 1.0
     found: dict[str, Any] = {}
 
     def ask(name: str, seconds: float, **spec: Any) -> None:

@@ -99,7 +99,7 @@ def test_the_time_of_a_limited_number_of_visitors_is_remembered(monkeypatch: pyt
     assert [calls.time(visitor).used for visitor in "abc"] == [0.0, 3.0, 1.5]
 
 
-def test_other_jobs_use_no_gpu(make: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_jobs_use_no_gpu(make: Made, monkeypatch: pytest.MonkeyPatch, noop_kind: None) -> None:
     spawned: list[str] = []
     monkeypatch.setattr(process, "spawn", lambda folder, attempt, workspace: spawned.append(folder.id))
     apps, gpu = make(100)

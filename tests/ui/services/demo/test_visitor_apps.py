@@ -20,6 +20,7 @@ from tests.workers import end_workers
 from ui.services.app import App
 from ui.services.demo.visitor_apps import VisitorApps
 
+pytestmark = pytest.mark.usefixtures("noop_kind")
 Made = Callable[..., VisitorApps]
 
 

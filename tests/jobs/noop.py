@@ -1,8 +1,13 @@
-"""Work for testing the runner: counts steps, saves its counter, and continues from there."""
+"""A kind of job for testing the runner: counts steps, saves its counter, and continues from there.
+
+`python -m tests.jobs.noop JOB_ID` is the worker that knows this kind; `register` makes a process submit and start it.
+"""
 
 from __future__ import annotations
 
 import os
+import runpy
+import sys
 import time
 from typing import Any
 
@@ -11,9 +16,19 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from backend.errors import BadSetting, OutOfMemory, TrainingFailed
 from backend.files.json_file import read_json, write_json
 from backend.records.events import CheckpointEvent, NoteEvent, SavingEvent, StepEvent
+from jobs import process
 from jobs.context import Context
+from jobs.registry import JOB_TYPES, JobType
 
+NOOP = JobType("tests.jobs.noop:run", "training", can_use_less_memory=True)
+WORKER = (sys.executable, "-m", "tests.jobs.noop")
 _SECONDS_PER_PART = 0.05  # of a slow save
+
+
+def register() -> None:
+    """Teach the kind "noop" to this process and to the workers that it starts, for as long as it lives."""
+    JOB_TYPES["noop"] = NOOP
+    process.WORKER = WORKER
 
 
 class Spec(BaseModel):
@@ -85,3 +100,8 @@ def _misbehave(spec: Spec, step: int) -> None:
         raise ZeroDivisionError(f"asked to break at step {step}")
     if step == spec.crash_at:
         os._exit(1)
+
+
+if __name__ == "__main__":
+    register()
+    runpy.run_module("jobs.worker", run_name="__main__")
