@@ -1,7 +1,8 @@
-"""The documents name only files, modules, links, commands and names in the code that exist."""
+"""The documents and the heads of packages name only files, modules, links, commands and names that exist."""
 
 from __future__ import annotations
 
+import ast
 import builtins
 import re
 import tomllib
@@ -24,6 +25,7 @@ DOCUMENTS = (
     "docs/your-first-change.md",
     "docs/formats.md",
     "docs/hardware.md",
+    "docs/performance.md",
     "docs/recipes.md",
     "docs/using-exports.md",
 )
@@ -35,7 +37,9 @@ _PATH = re.compile(r"(?:[\w.]+/)+[\w.]*|\w+\.py")
 _LINK = re.compile(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)")
 _MODULE = re.compile(r"-m ((?:backend|jobs|ui|tests)[.\w]*\w)")
 _NAME = re.compile(r"\b(?:_?[a-z]\w*_\w+|_[a-z]\w+|[A-Z]+_[A-Z_\d]+|[A-Z][a-z]+[A-Z]\w+)\b")
-_BENCHMARK = re.compile(r"\| `(\w+)` \|$", re.MULTILINE)
+_LISTED = re.compile(r" *((?:\w+(?:\.py|/)(?:, )?)+) {3}")  # a line of the table in a package's head
+_PARTS = ("Decision", "Because", "Proof", "Reconsider when")
+_BENCHMARK = re.compile(r"(?<=\|) `(\w+)` \|", re.MULTILINE)
 
 
 def text_of(document: str) -> str:
@@ -84,6 +88,13 @@ def map_of_the_tree() -> Iterator[str]:
             folders[indent] = name
 
 
+def heads() -> dict[str, str]:
+    """The docstring of every package of the program, by its path."""
+    packages = {path.rpartition("/")[0] for path in files() if path.split("/")[0] in ("backend", "jobs", "ui")}
+    sources = {package: files()[f"{package}/__init__.py"] for package in sorted(packages)}
+    return {package: ast.get_docstring(ast.parse(source)) or "" for package, source in sources.items()}
+
+
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_every_file_that_it_names_exists(document: str) -> None:
     ours = [span for span in spans(document) if _PATH.fullmatch(span) and span.split("/")[0] != "exports"]
@@ -118,6 +129,29 @@ def test_the_map_shows_every_package_of_the_program() -> None:
     assert {"/".join(package.split("/")[:2]) for package in packages} <= shown
 
 
+@pytest.mark.parametrize(("package", "head"), heads().items(), ids=list(heads()))
+def test_the_head_of_a_package_lists_what_is_in_it(package: str, head: str) -> None:
+    inside = [path.removeprefix(f"{package}/") for path in files() if path.startswith(f"{package}/")]
+    there = {name if "/" not in name else name.split("/")[0] + "/" for name in inside} - {"__init__.py"}
+    lists = [match[1] for match in map(_LISTED.match, head.splitlines()) if match]
+    assert {name for names in lists for name in names.split(", ")} == there
+    assert len(head.splitlines()) < 75, "move some of its decisions to a package within it"
+
+
+@pytest.mark.parametrize(("package", "head"), heads().items(), ids=list(heads()))
+def test_a_decision_has_a_reason_a_proof_and_an_end(package: str, head: str) -> None:
+    for decision in re.split(r"\n\n(?=Decision:)", head)[1:]:
+        parts = re.split(r"^([A-Z][a-z]+(?: when)?): ", decision, flags=re.MULTILINE)[1:]
+        assert tuple(parts[::2]) == _PARTS, decision
+        assert all(part.strip().endswith((".", ")")) for part in parts[1::2]), decision
+        assert [path for path in _PATH.findall(parts[5]) if not is_in_tree(path.rstrip("."))] == []
+
+
+def test_the_decisions_are_in_the_heads_and_the_map_stays_short() -> None:
+    assert sum(head.count("\nDecision: ") for head in heads().values()) >= 50
+    assert len(text_of("ARCHITECTURE.md").encode()) <= 12_000
+
+
 def test_the_files_of_a_workspace_are_those_that_the_code_names() -> None:
     (layout,) = (block for block in _BLOCK.findall(text_of("ARCHITECTURE.md")) if block.startswith("WORKSPACE/"))
     named = set(re.findall(r"[\w.]+\.(?:json|jsonl|txt|lock|safetensors)\b", layout))
@@ -137,9 +171,9 @@ def test_the_workflows_are_yaml_with_steps() -> None:
         assert all(step.keys() & {"uses", "run"} for job in jobs.values() for step in job["steps"]), file.name
 
 
-def test_every_benchmark_in_the_readme_exists() -> None:
-    names = set(_BENCHMARK.findall(text_of("README.md")))
-    assert len(names) >= 4
+def test_every_benchmark_with_a_figure_exists() -> None:
+    names = set(_BENCHMARK.findall(text_of("docs/performance.md")))
+    assert len(names) >= 8
     assert [name for name in names if not (PROJECT_ROOT / f"tests/benchmarks/{name}.py").is_file()] == []
 
 

@@ -1,0 +1,31 @@
+"""Which model and which settings to choose, and what a loss curve says.
+
+    recommend.py         the model for a machine, task and data, and all others by how well they fit
+    ranking.py           the order of models before memory is looked at
+    model_size.py        sensible sizes for a machine, by the guide
+    reasons.py           the sentences that explain a recommendation
+    settings.py          the settings for a model, machine and dataset, each with its reason
+    training_length.py   how many epochs
+    training_time.py     how long other models would take on the same examples
+    diagnose.py          the health light of a loss curve, and the one change to try
+    loss_rules.py        its rules
+    loss.py              the one training loss that is reported
+    not_finite.py        why a loss is no longer a number
+
+Decision: Models are ranked by published results after fine-tuning, within the guide's limits for each machine.
+Because: size alone misleads: in those results Llama 3.2 3B did about as well as Qwen3 1.7B. The gain does not count,
+    because it is largest for models that start out worst. A model without published results counts as the best-ranked
+    one of at most half its size.
+Proof: tests/backend/advice/test_ranking.py, tests/backend/models/test_evidence.py.
+Reconsider when: somebody publishes results of the catalogue's models on small datasets such as ours.
+
+Decision: The light judges the loss only, and a falling loss is not called a good model.
+Because: a model can learn its examples and answer worse. That is for evaluation/ to say.
+Proof: tests/backend/advice/test_diagnose.py, on recorded curves.
+Reconsider when: evaluations become quick enough to run during training.
+
+Decision: Few examples get more epochs than the guide's three, so that there are enough optimizer steps.
+Because: three epochs of 57 examples are 21 steps, after which the bundled model scores far lower than after 60.
+Proof: tests/benchmarks/recipes.py; results in docs/recipes.md, for the bundled model only.
+Reconsider when: the recipes are measured on a larger model.
+"""

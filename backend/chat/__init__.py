@@ -1,0 +1,57 @@
+"""Answers from a model, in a process of its own. The page uses client.py, which imports neither torch nor llama.cpp.
+
+    client.py           talks to a model in the chat process
+    child.py            starts that process and exchanges messages with it
+    server.py           the chat process
+    replies.py          its replies
+    engine.py           what both engines share: sampling, scores, the check of the base
+    engines.py          which engine answers
+    place.py            on which device, and whether in 4-bit
+    llama.py            llama.cpp through its C interface
+    llama_engine.py     the engine on it
+    llama_batch.py      many answers at once
+    llama_probe.py      whether llama.cpp can hold a model, tried in a child
+    xllama.py           llama.cpp's own server, on loopback
+    xllama_engine.py    the engine on it
+    torch_engine.py     the engine on transformers
+    batch.py            many answers at once
+    context_size.py     how much of a conversation is remembered
+    gguf_tokenizer.py   the tokenizer inside a GGUF file
+    documents.py        long documents, piece by piece
+
+Decision: llama.cpp answers where it can hold the model: the base as Q8_0 and the adapter as a GGUF LoRA. transformers
+    takes over for what that can't express, and if anything fails.
+Because: people then try what they will export, and it is faster.
+Proof: tests/backend/chat/test_engines.py, one contract for all engines; tests/benchmarks/chat_speed.py.
+Reconsider when: llama.cpp's LoRA can express DoRA, or transformers answers as fast.
+
+Decision: Each model has a process of its own, and evaluations first try in a child whether llama.cpp can hold every
+    model.
+Because: a process that had loaded torch crashed when it answered with llama.cpp: both use the processor's AMX tiles.
+Proof: tests/backend/chat/test_engines.py, test_chat.py.
+Reconsider when: both use AMX tiles in one process without a crash.
+
+Decision: Base is verified to be base: its logits before the adapter is attached must be bit-identical with the
+    adapter switched off.
+Because: both panes answer from one copy of the weights, and a mistake there would look like learning.
+Proof: tests/backend/chat/test_engines.py plants an adapter that stays on.
+Reconsider when: the panes no longer share weights. (llama.cpp's server gives only the 1,000 largest probabilities,
+    which are compared.)
+
+Decision: A chat answers in the precision that was trained, where that decides what fits: after QLoRA on an NVIDIA GPU
+    in 4 bits.
+Because: the 16-bit model may not fit where it was trained.
+Proof: tests/backend/chat/test_place.py; none of it has run on a GPU.
+Reconsider when: llama.cpp holds the same 4-bit weights.
+
+Decision: A follow-up question reads only what is new; any other prompt is read from its start.
+Because: a prompt that is read in other pieces gives slightly other numbers.
+Proof: tests/backend/chat/test_engines.py.
+Reconsider when: the numbers are the same however a prompt is cut.
+
+Decision: A long document is split as in training, and pieces overlap by at most an eighth. JSON answers become one
+    list without repetitions.
+Because: joined answers then repeat little.
+Proof: tests/backend/chat/test_documents.py, tests/ui/services/results/test_documents.py.
+Reconsider when: the bundled model can read whole documents.
+"""

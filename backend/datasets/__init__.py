@@ -1,1 +1,50 @@
-"""The user's data: read, converted to rows, checked, fixed and split."""
+"""The user's data: read, converted to rows, checked, fixed, edited and split.
+
+    read/                              from bytes to records
+    chats/                             exports of chats and mail: from messages to conversations
+    documents/                         texts and office documents: questions and answers in them
+    convert/                           from records to rows
+    checks/                            what is wrong with rows, and the fixes
+    hub.py, hub_splits.py              datasets on the Hugging Face hub
+    check_dataset.py                   every check on every row, as a report
+    dataset.py                         a dataset checked for one model
+    background.py, cache.py            reading and checking in threads; the latest datasets
+    split.py                           rows that train, choose and judge
+    editing.py, edits.py               rows that a person changed, added or deleted
+    corrected.py                       questions whose answers a person corrected
+    fix_choices.py, write_fixed.py     accepted fixes, and the file without the problems
+    store.py                           all datasets of a workspace, in:
+    info.py, stored_info.py            facts of a dataset
+    stored_files.py, stored_edits.py   its files and its edits
+    validation_files.py                a validation file of the person's own
+
+Decision: The rows that choose a checkpoint are not those that judge. A quarter of the rows up to 24, or a tenth if
+    that is more, is set aside; from 24 on one half chooses and the other judges, below that all judge and the last
+    step is saved.
+Because: a model chosen by its judges looks better than it is.
+Proof: tests/backend/datasets/test_split.py; docs/recipes.md for runs in which nothing chooses.
+Reconsider when: people bring enough examples to set more aside.
+
+Decision: Edits are a list over an unchanged file. They apply before checks and fixes, and change the hash of the
+    examples.
+Because: undo moves an id, and caches, measurements and runs notice. Rows keep their numbers, so an edit moves few to
+    another side.
+Proof: tests/backend/datasets/test_edits.py, test_editing.py.
+Reconsider when: a dataset has so many edits that opening it is slow.
+
+Decision: A corrected answer is learned, so it can't judge: it stays in training with every row of its question.
+Because: a model that was told the answer would be praised for knowing it.
+Proof: tests/ui/services/results/test_corrections.py.
+Reconsider when: new questions can take the place of corrected ones.
+
+Decision: The instruction travels with the model: one edit sets it for every example, Try begins with it, each export
+    states it.
+Because: a model answers worse without the system prompt that it was trained with.
+Proof: tests/backend/export/test_instruction.py, tests/backend/datasets/test_editing.py.
+Reconsider when: examples with several instructions are common.
+
+Decision: Datasets on the hub are files like others: the first files of a split, at one commit, read by our readers.
+Because: they name every row that can't be used. The package datasets converts files into a cache of its own first.
+Proof: tests/backend/datasets/test_hub.py, against a stand-in; the real hub was not asked.
+Reconsider when: the real hub answers otherwise than its documentation says.
+"""

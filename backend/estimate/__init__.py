@@ -1,12 +1,28 @@
 """Estimates what training needs, before anything is loaded: peak memory by part, whether it fits, and the time.
 
-    architecture.py   the parts of a model             memory.py   peak memory by part, and whether it fits
-    reading.py        the same, from its config.json   speed.py    time, as a range
-    plan.py           how the model is trained
-    step.py           a simulated training step: decoder.py on weights.py, built from operations.py, linear.py,
-                      attention.py and delta.py, recorded on tape.py (autograd), in the memory of allocator.py
+    architecture.py                                    the parts of a model
+    reading.py                                         the same, from its config.json
+    plan.py                                            how the model is trained
+    memory.py                                          peak memory by part, and whether it fits
+    speed.py                                           time, as a range
+    step.py                                            a simulated training step, from:
+    decoder.py, weights.py                             the model's layers and its weights
+    operations.py, linear.py, attention.py, delta.py   what the layers are built from
+    tape.py, allocator.py                              autograd, and PyTorch's caching allocator
 
-Memory is not fitted to measurements: the step is run with tensors that have a size but no content.
+Decision: Memory is simulated, not fitted: a step is run with tensors that have a size but no content, through a copy
+    of PyTorch's allocator.
+Because: a formula fitted to measurements fails on the next model. Where a kind of model is not modeled, the estimate
+    says "unknown" and the dry run decides.
+Proof: tests/benchmarks/memory_estimate.py (61 published measurements of a T4), memory_of_families.py,
+    memory_on_processor.py.
+Reconsider when: dry runs are quick enough to replace it. Expandable segments, which NVIDIA GPUs use on Linux, are not
+    simulated.
+
+Decision: An estimate advises: only weights that don't fit prevent a run.
+Because: an estimate that is too high would refuse what works.
+Proof: tests/ui/services/training/test_planning.py.
+Reconsider when: dry runs show that estimates are never too high.
 """
 
 from __future__ import annotations

@@ -1,1 +1,69 @@
-"""Is the model any good: its answers on the held-out examples, scored and compared."""
+"""Whether a model is any good: its answers to held-out examples, scored and compared.
+
+    job.py              the job "evaluate"
+    evaluate.py         the evaluation: tuned, base, and base with prompts
+    examples.py         the examples in a run's folder
+    items.py            its questions
+    models.py           the models that it asks
+    asking.py           asks them, and scores the answers
+    measures.py         how an answer is scored
+    verdict.py          from scores to one verdict
+    diagnosis.py        what is wrong with the answers
+    next_step.py        the recommended next step
+    signs.py            loops, copies, the person's own phrases
+    general.py          what was forgotten
+    texts.py            plain texts, by perplexity
+    prompts.py          prompts that may do without training
+    prompt_trial.py     the job "try_prompts"
+    facts.py            passages of a text in the prompt
+    against_parent.py   a version against the one before
+    blind_test.py       which answer a person prefers
+    answers_so_far.py   answers of an evaluation that has not ended
+    stored_answers.py   answers of the latest evaluation
+    report.py           parts that every report has
+    work.py             the report, and its progress
+    portable.py         a report on its way to another computer
+
+Decision: The verdict comes from one measure, chosen from the data before any answer is seen: exact McNemar for right
+    and wrong, a cluster bootstrap for graded scores, else "no difference shown".
+Because: the best of several measures is always better by chance. Dependent items count once.
+Proof: tests/backend/test_statistics.py, tests/backend/evaluation/test_verdict.py, test_measures.py.
+Reconsider when: people bring hundreds of held-out examples: then a second measure is affordable.
+
+Decision: What is wrong with the answers is named by measurement, with one setting to change.
+Because: people who don't program can't read it off a loss curve.
+Proof: tests/backend/evaluation/test_diagnosis.py.
+Reconsider when: a suggested change often does not help.
+
+Decision: An evaluation follows a run where it is estimated to take less than two minutes. It waits in the lane of the
+    runs, before other jobs.
+Because: both load a model, and a dry run must measure alone.
+Proof: tests/backend/evaluation/test_job.py, tests/jobs/test_worker.py.
+Reconsider when: GPUs make most evaluations that short.
+
+Decision: Prompts can be tried before training, laid out as a run, so that a later evaluation takes their answers.
+Because: a good prompt may make training unnecessary.
+Proof: tests/backend/evaluation/test_prompt_trial.py.
+Reconsider when: a trial takes nearly as long as training.
+
+Decision: Plain texts are judged by nats per token, each text once, whatever its length.
+Because: one long text would otherwise decide.
+Proof: tests/backend/evaluation/test_texts.py.
+Reconsider when: people bring a few long texts, whose passages should count.
+
+Decision: Facts are looked up by BM25 of our own, 25 lines.
+Because: the question is whether looking up does as well as training, not how well it can be done.
+Proof: tests/backend/evaluation/test_facts.py.
+Reconsider when: looking up becomes a feature of its own.
+
+Decision: New and old versions are compared on held-out questions whose rows, and near-copies of them, neither trained
+    nor chose a checkpoint of either.
+Because: anything else favors the version that saw them.
+Proof: tests/backend/evaluation/test_against_parent.py.
+Reconsider when: too few questions remain to compare versions.
+
+Decision: A blind test keeps its sides on the server until nothing can be changed, and the e-value decides.
+Because: votes are looked at as they come in. Repeated questions measure the voter, and never count.
+Proof: tests/backend/evaluation/test_blind_test.py, tests/ui/web/try_it/test_blind_card.py.
+Reconsider when: the number of votes is fixed beforehand.
+"""

@@ -1,0 +1,56 @@
+"""Files to take away, each with its checks, and back again.
+
+    job.py                                      the job "export"
+    formats.py                                  the formats, and a file's name
+    request.py                                  the inputs of an export
+    steps.py                                    steps that several kinds share
+    weights.py, lora_merge.py, merge.py         merges an adapter, one tensor in memory at a time
+    four_bit_base.py                            the 4-bit base of a QLoRA adapter
+    gguf_files.py                               GGUF files in several sizes
+    divergence.py, task_score.py                what each size lost
+    checks.py, conversations.py, rendering.py   the checks, and what they read
+    model_card.py, snippets.py, programs.py     what people read in an export, and where it goes
+    modelfile.py, ollama_template.py            for Ollama
+    script.py, script_check.py                  a run as one Python file
+    hf_jobs.py                                  runs the script on a rented GPU
+    take_home.py, report_text.py                everything in one zip file
+    run_archive.py, checked_zip.py              such a file as a run from another computer
+    hub_push.py                                 the job "push"
+    space.py, model_space.py                    folders for Hugging Face Spaces
+
+Decision: An export is offered only with its checks, all in CHECKS.json; one that failed is behind a warning and never
+    uploaded. The same token ids and texts everywhere, the right end tokens, and the merged model's next words.
+Because: a converted model that is subtly wrong still answers. A threshold counts as missed where chance alone would
+    do that in less than one of a hundred files.
+Proof: tests/backend/export/test_planted_faults.py plants what must be noticed; test_checks.py, test_task_score.py. LM
+    Studio, Ollama and Jan have not opened a file.
+Reconsider when: a check raises false alarms.
+
+Decision: Merging streams: the base's files are rewritten tensor by tensor, with the bits of peft's
+    `merge_and_unload`.
+Because: peft's way needs two and a half times the model in memory.
+Proof: tests/backend/export/test_merge.py; tests/benchmarks/export_speed.py.
+Reconsider when: peft merges from files.
+
+Decision: After QLoRA the adapter is merged into the 16-bit weights, or on request into the 4-bit ones. The loss as
+    trained and as exported is measured for either.
+Because: the adapter was trained on rounded weights, and nobody knows beforehand which loses less.
+Proof: tests/backend/export/test_merge.py; 4-bit training has not run on a GPU.
+Reconsider when: measurements show that one is always better.
+
+Decision: Ollama's template is derived by example: placeholders through the chat template, and conversations must come
+    out alike, or none is written.
+Because: Go's templates can't be translated from Jinja in general.
+Proof: tests/backend/export/test_modelfile.py.
+Reconsider when: Ollama reads the chat template in a GGUF file.
+
+Decision: A model travels in a zip file without compression, and an import takes only the names that an export writes.
+Because: nothing in it can be larger than the file itself, and it may come from a stranger.
+Proof: tests/backend/export/test_run_archive.py.
+Reconsider when: the size of these files is a burden.
+
+Decision: Uploads are huggingface_hub's, in a thread that ends with its worker.
+Because: it resumes them by content, and can't be interrupted.
+Proof: tests/backend/export/test_hub_push.py, against a stand-in; the real hub was not asked.
+Reconsider when: it can be cancelled.
+"""

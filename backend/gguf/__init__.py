@@ -1,0 +1,28 @@
+"""GGUF files for llama.cpp.
+
+    convert.py       a safetensors folder as GGUF, by llama.cpp's own converter and quantizer, in child processes
+    base_file.py     a base model as Q8_0, made once in the workspace's cache
+    lora.py          an adapter of peft as a GGUF LoRA
+    tensors.py       reads rows of safetensors files without torch
+    facts.py         reads the metadata of a GGUF file
+    sizes.py         how large files will be, from the shapes alone
+    requirement.py   the two packages with llama.cpp in them
+
+Decision: Two packages bring llama.cpp, and each process uses one of them.
+Because: llama-cpp-python has the C interface (all probabilities of a text in one pass, K types, two contexts on one
+    copy of the weights), but is source only where its author has no wheel, and nothing is compiled unless asked for.
+    xllamacpp is ready-made for every system, but has the server only.
+Proof: tests/backend/chat/test_engines.py runs the same contract on both.
+Reconsider when: xllamacpp offers the C interface, or answers as fast in tests/benchmarks/chat_speed.py: then drop the
+    other.
+
+Decision: Sizes are computed from shapes, by llama.cpp's rules for which weights get a larger type.
+Because: people choose a size before a file is made, which takes minutes.
+Proof: tests/backend/gguf/test_sizes.py compares with real files, to a tenth of a percent.
+Reconsider when: llama.cpp changes its rules: the test then fails.
+
+Decision: The converter's row order of an adapter is found by comparing each adapted weight with the base's file.
+Because: the converter reorders the rows of some weights, differently for each family.
+Proof: tests/backend/chat/test_engines.py compares an adapter's effect with that in transformers.
+Reconsider when: llama.cpp's converter writes adapters of every family that it converts.
+"""

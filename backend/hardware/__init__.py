@@ -1,15 +1,39 @@
-"""This machine: `probe` reads what it has, `load_hardware` reads another machine from a file.
+"""What this machine has, and how fast it is. `probe` reads it; `load_hardware` reads another machine's from a file.
 
-probe.py        everything, also in sentences
-gpus.py         NVIDIA GPUs, through the driver
-gpu_choice.py   which of them trains, or why none
-gpu_memory.py   the memory of the one that computes
-memory.py       the computer's memory
-container.py    limits of a container on cores and memory
-torch_build.py  what the installed torch was built for
-benchmark.py    this machine's speed, measured
-keep_awake.py   no sleep while a block runs
-process.py      the environment of a process that computes
+    probe.py           everything, also in sentences
+    gpus.py            NVIDIA GPUs, through the driver
+    gpu_choice.py      which of them trains, or why none
+    gpu_memory.py      the memory of the one that computes
+    memory.py          the computer's memory
+    container.py       limits of a container on cores and memory
+    torch_build.py     what the installed torch was built for
+    benchmark.py       this machine's speed, measured
+    matmul_speed.py    how fast this processor multiplies in each precision
+    keep_awake.py      no sleep while a block runs
+    process.py         the environment of a process that computes
+    child_process.py   child processes that never outlive their parent
+
+Decision: One function chooses the GPU, and every process that computes sees that GPU only. A GPU that could train but
+    for something that a person can change blocks training.
+Because: nobody should get the processor by surprise, and doctor, page, plan and run must agree.
+Proof: tests/backend/hardware/test_gpu_choice.py; docs/hardware.md is made from simulated machines, none of them real.
+Reconsider when: a real machine contradicts the table.
+
+Decision: This computer's speed is measured again after an hour, and the fastest of the last measurements counts.
+Because: other programs can only slow a measurement down.
+Proof: tests/backend/hardware/test_benchmark.py, tests/benchmarks/training_time.py.
+Reconsider when: a computer gets slower for good, for example by a power setting.
+
+Decision: A run keeps the computer awake where the system allows it. Whatever does that ends with the worker, and a
+    failure stops nothing.
+Because: runs take hours, and a laptop falls asleep after minutes.
+Proof: tests/backend/hardware/test_keep_awake.py; nothing of it has run on Windows or macOS.
+Reconsider when: a small package holds the same on all three systems.
+
+Decision: A child ends within seconds of its parent, because a thread of it waits for the end of its standard input.
+Because: the system closes that pipe even where the parent was killed, on every platform.
+Proof: tests/backend/hardware/test_child_process.py.
+Reconsider when: a child must do without standard input.
 """
 
 from backend.hardware.memory import memory_mib

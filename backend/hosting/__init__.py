@@ -1,1 +1,12 @@
-"""A page that many people visit: what they may do there, and how much."""
+"""A page that many people visit: what they may do there, and how much.
+
+    policy.py     permissions and limits: everything at home, little in a shared demo
+    visitors.py   who is who, each one's folder, and when it is deleted
+
+Decision: A visitor of a shared demo has services and a folder of their own, named by a keyed hash of our cookie or of
+    the account. One policy says what is off; the services ask it, not the page.
+Because: two visitors must never see each other's data, whatever URL they request.
+Proof: tests/ui/web/test_isolation.py, tests/backend/hosting, and two real browsers in tests/browser/test_demo.py. No
+    real Space has run it.
+Reconsider when: no real Space ever runs it: then one visitor at a time and a recorded run are enough.
+"""

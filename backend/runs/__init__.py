@@ -1,0 +1,35 @@
+"""A run's data on disk: what it learns from, what judges it, where it starts.
+
+    prepare.py         from checked examples to a run
+    token_rows.py      its rows as tokens, in an Arrow file
+    portable_rows.py   the same as safetensors, for another computer
+    conversations.py   its examples as conversations
+    division.py        which rows trained, chose and judged
+    next_version.py    what the next version takes over
+    start.py           the weights that it starts from, where it continues another run
+    truncate.py        shorter rows, at the person's request
+    about.py           its name and a note, which may change
+
+Decision: A run's rows are an Arrow file that is mapped into memory. Its hash is checked before each start.
+Because: the trainer reads rows as it uses them, and the page reads them without the package datasets.
+Proof: tests/backend/runs/test_prepare.py, tests/backend/training/test_training.py.
+Reconsider when: another format can be mapped and needs no pyarrow.
+
+Decision: A version is a run of its own that names the one before. One that continues has its own copy of the weights,
+    whose digest is in its spec.
+Because: a run stays frozen, so deleting or resuming the other run changes nothing. It is possible only where the
+    weights have the same shape.
+Proof: tests/ui/services/training/test_versions.py.
+Reconsider when: copies of fully trained models fill disks.
+
+Decision: A row stays on its side from version to version, also when its answer was edited; only a corrected row
+    changes sides.
+Because: a question that trained one version can't judge the next.
+Proof: tests/backend/runs/test_division.py, tests/backend/evaluation/test_against_parent.py.
+Reconsider when: people need to choose the held-out questions of a version themselves.
+
+Decision: Shorter examples after running out of memory are offered, never chosen, and make a run of their own.
+Because: they change what is learned.
+Proof: tests/backend/runs/test_truncate.py, tests/ui/services/training/test_truncate.py.
+Reconsider when: people ask for it to happen by itself.
+"""

@@ -1,0 +1,27 @@
+"""From messages to `input_ids` and `labels`: the one way, for preview, counts, training, chat and export.
+
+    tokenizer.py          `ChatTokenizer`: renders, encodes, labels
+    chat_template.py      renders a chat template as transformers does, in Jinja's immutable sandbox
+    template_limits.py    its limits on time and memory
+    text_encoder.py       rendered text to token ids and labels
+    preference_pairs.py   pairs of a better and a worse answer
+    token_counts.py       token counts of rows for one model
+
+Decision: What is learned is found by rendering each conversation up to the answer with the generation prompt, and
+    through the answer. The difference is learned.
+Because: this needs no markers in the template, and agrees with transformers' own mask where templates have them. A
+    turn that a template rewrites later is not learned, and reported.
+Proof: tests/backend/tokens/test_tokenizer.py, with the templates in tests/data/chat_templates.
+Reconsider when: every template carries transformers' generation markers.
+
+Decision: Content never becomes a control token. Where the tokens before an answer would differ from those of the
+    prompt alone, the text is cut there.
+Because: training must see exactly what chat feeds, and an example can't imitate a turn.
+Proof: tests/backend/tokens/test_tokenizer.py.
+Reconsider when: transformers keeps content and markup apart itself.
+
+Decision: Templates run in a sandbox with limits on time and memory.
+Because: they come with a model and are untrusted code.
+Proof: tests/backend/tokens/test_template_limits.py.
+Reconsider when: chat templates are no longer programs.
+"""

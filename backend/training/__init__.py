@@ -1,31 +1,70 @@
 """Training a model on the rows of a run. The job "train" is job.py; `run` trains without a dry run.
 
-    job.py             the job: a dry run, then the run
-    dry_run.py         measures a few steps of a run in a process of its own
-    dry_run_session.py which steps those are, and how long they took
-    growth.py          what the longest rows need at least, found on parts of them
-    measured.py        what runs were measured to need on this machine
-    preconditions.py   checks before a process starts
-    run.py             a run from start to end: read, load, train, save, verify
-    session.py         what happens in each step and after it: events, evaluations, checkpoints, early stopping
-    train_step.py      the gradients of a step, and the validation loss
-    trainer.py         TRL's SFTTrainer, driven by the session
-    device.py          the device, its precision and its memory
-    matmul_speed.py    how fast this processor multiplies in each precision
-    model.py           the base model with its trainable weights (LoRA, QLoRA or all)
-    fused_lora.py      LoRA layers with fewer passes over memory
-    schedule.py        the number of steps, and after which ones to evaluate
-    sampler.py         batches of rows
-    collate.py         rows as tensors
-    batch_questions.py what transformers would wait for a GPU to find out
-    prefix_sharing.py  reads a system message that all rows share once per batch
-    loss.py            the loss on learned positions
-    dpo_loss.py        the loss on preference pairs; dpo_reference.py: their log-probabilities before training
-    samples.py         answers to validation prompts during training
-    oom.py             the out-of-memory ladder
-    state/             checkpoints, resuming, verification and the result
+    job.py               the job: a dry run, then the run
+    dry_run.py           measures a few steps of a run in a process of its own
+    dry_run_session.py   which steps those are, and how long they took
+    growth.py            what the longest rows need at least, found on parts of them
+    measured.py          what runs were measured to need on this machine
+    preconditions.py     checks before a process starts
+    run.py               a run from start to end: read, load, train, save, verify
+    start.py             the weights of the run that it continues
+    session.py           what happens in each step and after it: events, evaluations, checkpoints, early stopping
+    train_step.py        the gradients of a step, and the validation loss
+    trainer.py           TRL's SFTTrainer, driven by the session
+    device.py            the device, its precision and its memory
+    model.py             the base model with its trainable weights (LoRA, QLoRA or all)
+    fused_lora.py        LoRA layers with fewer passes over memory
+    schedule.py          the number of steps, and after which ones to evaluate
+    sampler.py           batches of rows
+    collate.py           rows as tensors
+    batch_questions.py   what transformers would wait for a GPU to find out
+    prefix_sharing.py    reads a system message that all rows share once per batch
+    loss.py              the loss on learned positions
+    dpo_loss.py          the loss on preference pairs
+    dpo_reference.py     their log-probabilities before training
+    samples.py           answers to validation prompts during training
+    oom.py               the out-of-memory ladder
+    state/               checkpoints, resuming, verification and the result
 
 torch and its family are imported inside functions only.
+
+Decision: TRL runs the loop, through documented hooks only; rows, loss, checkpoints and resuming are ours.
+Because: TRL's defaults don't suit small machines (rate, dtype, logits at every position), transformers resumes from
+    pickles, and its accumulation adds a part of the gradients before a micro batch runs out of memory. DPO uses the
+    same loop, so whatever holds for one holds for both.
+Proof: tests/backend/training/test_training.py, test_trajectories.py, test_dpo.py (against TRL's DPOTrainer);
+    tests/benchmarks/training_speed.py, time_to_loss.py.
+Reconsider when: transformers lets a step be retried and resumes from safetensors.
+
+Decision: A dry run comes first: a few steps on the longest rows, by the same code, in a child of the worker. What it
+    measures replaces what was computed.
+Because: estimates are off, and a system short of memory then ends only the child.
+Proof: tests/backend/training/test_dry_run.py, test_device_memory.py; on a GPU nothing of it has run.
+Reconsider when: estimates of every model family come within a few percent.
+
+Decision: Running out of memory is a step down. Within a step the micro batch is halved, which is exact; then the
+    attempt ends, and up to three more follow: half the examples at a time, one at a time with gradient checkpointing,
+    4-bit.
+Because: each continues from the last checkpoint and keeps the effective batch, so what is learned stays the same.
+Proof: tests/backend/training/test_oom.py, test_oom_real.py; tests/gpu/test_out_of_memory.py has never run.
+Reconsider when: a GPU shows that a full allocator does not recover within a process.
+
+Decision: A micro batch hardly ever waits for the GPU: two questions that transformers asks of each batch are answered
+    in its place.
+Because: it offers no argument for them. Mixtures of experts, recurrent layers and shared prefixes still wait.
+Proof: tests/backend/training/test_batch_questions.py counts the values that a step reads, on a CPU.
+Reconsider when: transformers takes the answers as arguments.
+
+Decision: AdamW's state can be in 8 bits (bitsandbytes). Liger's fused loss was left out.
+Because: training all weights needs the memory. Logits exist at learned positions only, and Liger needs Triton, so
+    nothing here could compare it.
+Proof: tests/backend/training/state/test_resume.py resumes it bit for bit on a CPU; no GPU has run it.
+Reconsider when: a GPU is at hand to measure Liger.
+
+Decision: The app trains on one GPU or the processor. Several GPUs and machines are work for the exported script.
+Because: existing engines divide models and survive lost machines; our own code for it was larger and did less.
+Proof: tests/backend/records/test_specs.py reads older runs that name several processes.
+Reconsider when: people with several GPUs ask for it on the page.
 """
 
 from backend.training.run import run

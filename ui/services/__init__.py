@@ -1,0 +1,15 @@
+"""What the page and the command line have in common.
+
+    app.py         all services, composed for one workspace
+    selection.py   what the browser has chosen
+    data/          examples
+    machine/       this computer and its models
+    training/      runs
+    results/       trained models
+    demo/          a shared demo
+
+Decision: Services are objects that are given what they need, and both faces use the same ones.
+Because: what the page can do has a command, and tests need no page.
+Proof: tests/ui/services/test_fake_services.py compares each stand-in of the page's tests with the real one.
+Reconsider when: the two faces need different services.
+"""

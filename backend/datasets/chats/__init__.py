@@ -1,0 +1,21 @@
+"""Exports of chats and mail: who said what, and whom the model should learn to write like.
+
+    formats.py, format.py                   the formats in one table, and what describes one
+    read_chat.py                            recognizes conversations in records
+    threads.py                              who said what, in which order
+    people.py, examples.py                  whom to imitate, and the examples that follow
+    columns.py                              tables with a message per row
+    whatsapp.py, transcript.py              chats as text
+    mail.py, mail_text.py, pasted_mail.py   mail, without what the mail program added
+    clean.py, paths.py, times.py            markup, paths in records, dates
+
+Decision: A format is a row of a table: where messages, writers and texts are.
+Because: a new service then needs no code. Mail and WhatsApp are no records, so they have readers.
+Proof: tests/backend/datasets/chats, and the corpus in tests/data/sources.
+Reconsider when: a service nests messages in a way that no path reaches.
+
+Decision: Quoted mail and signatures are recognized by code of our own.
+Because: mail-parser-reply fails where mail_text.py says how.
+Proof: tests/backend/datasets/chats/test_mail_text.py.
+Reconsider when: a package passes these tests.
+"""

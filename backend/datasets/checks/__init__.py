@@ -1,0 +1,27 @@
+"""What is wrong with examples, and the fixes.
+
+    issues.py                                          every kind of problem: severity, title, fix
+    report.py                                          the report
+    fix.py, fixers.py                                  applies accepted fixes
+    structure.py                                       the order of turns
+    content.py, patterns.py                            faults inside a text, by:
+    characters.py, template_markers.py, leftovers.py   unintended characters and parts
+    personal_data.py, phone_numbers.py                 personal data and secrets
+    answers.py, repetition.py                          answers
+    dataset.py                                         the file as a whole
+    language.py, languages.py                          the language of rows
+    duplicates.py, near_duplicates.py                  rows that are the same or almost
+    tokens.py                                          what the chosen model makes of a row
+
+Decision: Checks filter before they search: texts are looked at in blocks of 512 rows, and patterns run on the few
+    that can match.
+Because: a hundred thousand rows must be checked while a person waits, in Python.
+Proof: tests/backend/datasets/checks/test_check_text.py; tests/benchmarks/checking.py.
+Reconsider when: a plain loop is fast enough in that benchmark.
+
+Decision: Near-duplicates are found by a prefix filter, which misses none above its threshold. Rows of one form are
+    none.
+Because: sketches (datasketch) miss some and were slower.
+Proof: tests/backend/datasets/checks/test_duplicates.py; tests/benchmarks/near_duplicates.py.
+Reconsider when: files of millions of rows are common.
+"""

@@ -1,0 +1,13 @@
+"""Try: the trained model and its base answer the same question.
+
+tab.py                                                     the tab
+views.py                                                   the conversation as HTML
+asking.py, talk.py                                         asking, and what was said
+answer_settings.py, document_fields.py, opponent_card.py   how, about what and who answers
+correcting.py, chat_correction.py                          a wrong answer, corrected
+evaluation_card.py, verdict_card.py, facts_fields.py       is it better?
+report_card.py, report_page.py                             every answer
+blind_card.py                                              a blind test
+prompt_card.py                                             try a prompt first
+ready_models.py                                            whether there is a model to try or share
+"""
