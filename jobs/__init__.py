@@ -9,7 +9,6 @@
     records.py                                  what the runner returns
     failures.py, oom_detection.py               how an attempt ended
     repeating.py                                a thread that repeats an action
-    noop.py                                     work for testing the runner
 
 Decision: The folder is the truth, a lock is life. There is no index; a worker is alive while it holds trainer.lock,
     and process ids are never trusted.
