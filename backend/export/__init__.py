@@ -18,10 +18,10 @@
     hub_push.py                                 the job "push"
     space.py, model_space.py                    folders for Hugging Face Spaces
 
-Decision: An export is offered only with its checks, all in CHECKS.json; one that failed is behind a warning and never
-    uploaded. The same token ids and texts everywhere, the right end tokens, and the merged model's next words.
-Because: a converted model that is subtly wrong still answers. A threshold counts as missed where chance alone would
-    do that in less than one of a hundred files.
+Decision: An export is offered only with its checks, all in CHECKS.json: the same token ids and texts everywhere, the
+    right end tokens, the merged model's next words. A file that failed one is behind a warning, and never uploaded.
+Because: a converted model that is subtly wrong still answers. A share counts as missed where chance alone would do
+    that in less than one of a hundred files.
 Proof: tests/backend/export/test_planted_faults.py plants what must be noticed; test_checks.py, test_task_score.py. LM
     Studio, Ollama and Jan have not opened a file.
 Reconsider when: a check raises false alarms.

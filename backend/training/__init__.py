@@ -62,7 +62,7 @@ Proof: tests/backend/training/state/test_resume.py resumes it bit for bit on a C
 Reconsider when: a GPU is at hand to measure Liger.
 
 Decision: The app trains on one GPU or the processor. Several GPUs and machines are work for the exported script.
-Because: existing engines divide models and survive lost machines; our own code for it was larger and did less.
+Because: existing engines divide models and start processes on many machines; our own code did less.
 Proof: tests/backend/records/test_specs.py reads older runs that name several processes.
 Reconsider when: people with several GPUs ask for it on the page.
 """
