@@ -21,9 +21,9 @@
 
 Decision: llama.cpp answers where it can hold the model: the base as Q8_0 and the adapter as a GGUF LoRA. transformers
     takes over for what that can't express, and if anything fails.
-Because: people then try what they will export, and it is faster.
+Because: people then try what they will export.
 Proof: tests/backend/chat/test_engines.py, one contract for all engines; tests/benchmarks/chat_speed.py.
-Reconsider when: llama.cpp's LoRA can express DoRA, or transformers answers as fast.
+Reconsider when: llama.cpp's LoRA can express DoRA: then only fully trained models need transformers.
 
 Decision: Each model has a process of its own, and evaluations first try in a child whether llama.cpp can hold every
     model.

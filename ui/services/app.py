@@ -1,28 +1,5 @@
 """The application behind the page and the command line: its services, composed for one workspace.
 
-    models.py     the machine and the models on it
-    downloads.py  models from the hub, and the access token
-    advice.py     which model and settings suit the machine, the task and the data
-    datasets.py   datasets: imported, checked, previewed
-    edits.py      examples edited as forms
-    writing.py    examples written about a text
-    hub_data.py   examples from the Hugging Face hub
-    planning.py   what a training would do, and its start
-    runs.py       training runs: followed, listed, deleted
-    chat.py       the open chat
-    results.py    trying and exporting trained models
-    documents.py  long documents, answered piece by piece
-    retries.py    runs again with one change
-    prompt_trials.py  how far the base model gets with a prompt
-    versions.py   the versions of a model
-    evaluations.py  whether a trained model is any good
-    blind_tests.py  which of two answers a person prefers
-    corrections.py  wrong answers, corrected and added to the examples
-    model_imports.py  models from another computer
-    endpoints.py  trained models that other programs use
-    hub_pushes.py  exported models, uploaded to Hugging Face
-    hf_jobs.py    training a run on a rented GPU
-
 Light: nothing here imports torch. Whatever needs it runs in a job or in the chat process.
 """
 
