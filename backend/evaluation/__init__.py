@@ -22,7 +22,6 @@
     stored_answers.py   answers of the latest evaluation
     report.py           parts that every report has
     work.py             the report, and its progress
-    portable.py         a report on its way to another computer
 
 Decision: The verdict comes from one measure, chosen from the data before any answer is seen: exact McNemar for right
     and wrong, a cluster bootstrap for graded scores, else "no difference shown".

@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from backend.errors import ApprenticeError, RunProblem
 from backend.evaluation import stored_answers
@@ -21,6 +20,7 @@ from backend.evaluation.models import Answer, Models
 from backend.evaluation.verdict import compare, mean_score
 from backend.files.disk_errors import disk_words
 from backend.models import local
+from backend.records.evaluation import PARENT, TUNED, EvaluationReport, ParentComparison, ReportedAnswer, SystemScore
 from backend.records.rows import Row
 from backend.records.specs import RunSpec
 from backend.runs import division, start
@@ -28,8 +28,6 @@ from backend.runs.conversations import read_conversations
 from backend.settings import Workspace
 from backend.statistics import least_provable_gain
 
-PARENT, NEW = "parent", "tuned"
-NOT_MEASURED = "not_measured"
 _DELETED = "The previous version was deleted."
 
 log = logging.getLogger(__name__)
@@ -45,13 +43,13 @@ class Parent:
 
 
 def add_parent(
-    report: dict[str, Any],
+    report: EvaluationReport,
     workspace: Workspace,
     run_folder: Path,
     asking: Asking,
     tuned: System,
     load: Callable[[Parent], Models],
-) -> dict[str, Any]:
+) -> EvaluationReport:
     """The report on the run in `run_folder`, and how its model compares with the previous version.
 
     Adds `against_parent`, the verdict on the new version; `parent`, what it rests on (None for a first version); an
@@ -61,55 +59,58 @@ def add_parent(
     """
     spec = local.read_run(run_folder)
     if spec.descent is None:
-        return {**report, "against_parent": NOT_MEASURED, "parent": None}
-    about: dict[str, Any] = {"run": spec.descent.parent}
+        return report.model_copy(update={"against_parent": "not_measured", "parent": None})
+    about = ParentComparison(run=spec.descent.parent)
     try:
         parent = _find(workspace, spec.descent.parent)
         numbers = _fair(run_folder, parent.folder, asking.items)
-        about |= {"version": parent.spec.version, "items": len(numbers), "left_out": len(asking.items) - len(numbers)}
+        counts = {"items": len(numbers), "left_out": len(asking.items) - len(numbers)}
+        about = about.model_copy(update={"version": parent.spec.version, **counts})
         if not numbers:
             raise RunProblem("One of the two versions learned from every question.")
         items = [asking.items[number] for number in numbers]
         before, asked = _answers_of(parent, asking, items, load)
     except (ApprenticeError, OSError) as error:
         log.warning("not compared with %s", spec.descent.parent, exc_info=True)
-        about["why_not"] = _why_not(error, workspace, spec.descent.parent)
-        return {**report, "against_parent": NOT_MEASURED, "parent": about}
-    scores = {PARENT: before.scores, NEW: [tuned.scores[number] for number in numbers]}
+        about = about.model_copy(update={"why_not": _why_not(error, workspace, spec.descent.parent)})
+        return report.model_copy(update={"against_parent": "not_measured", "parent": about})
+    scores = {PARENT: before.scores, TUNED: [tuned.scores[number] for number in numbers]}
     clusters, graded = [item.cluster for item in items], asking.measure.graded
     count = len(set(clusters))
     answered = dict(zip(numbers, zip(before.answers, before.scores, strict=True), strict=True))
-    return {
-        **report,
-        "comparisons": [*report["comparisons"], compare(PARENT, NEW, scores, clusters, graded=graded).to_json()],
-        "against_parent": compare(NEW, PARENT, scores, clusters, graded=graded).verdict,
-        "parent": {
-            **about,
-            "asked": asked,
-            "clusters": count,
-            "least_provable_gain": None if graded else least_provable_gain(count),
-            "systems": {
-                name: {"score": mean, "interval": [low, high]}
-                for name, found in scores.items()
-                for mean, low, high in [mean_score(found, clusters, graded=graded)]
-            },
+    measured = {
+        "asked": asked,
+        "clusters": count,
+        "least_provable_gain": None if graded else least_provable_gain(count),
+        "systems": {
+            name: SystemScore(score=mean, interval=(low, high))
+            for name, of_items in scores.items()
+            for mean, low, high in [mean_score(of_items, clusters, graded=graded)]
         },
-        "answers": _with_answers(report["answers"], tuned.scores, answered),
     }
+    return report.model_copy(
+        update={
+            "comparisons": (*report.comparisons, compare(PARENT, TUNED, scores, clusters, graded=graded)),
+            "against_parent": compare(TUNED, PARENT, scores, clusters, graded=graded).verdict,
+            "parent": about.model_copy(update=measured),
+            "answers": _with_answers(report.answers, tuned.scores, answered),
+        }
+    )
 
 
 def _with_answers(
-    answers: Sequence[dict[str, Any]], tuned: Sequence[float], before: Mapping[int, tuple[Answer, float]]
-) -> list[dict[str, Any]]:
+    answers: Sequence[ReportedAnswer], tuned: Sequence[float], before: Mapping[int, tuple[Answer, float]]
+) -> tuple[ReportedAnswer, ...]:
     """The answers of a report, which are sorted by the scores `tuned` of its items, with those of the previous
     version, by the item's number."""
-    found = []
+    both = []
     for number, answer in zip(sorted(range(len(tuned)), key=tuned.__getitem__), answers, strict=True):
         if number in before:
             text, score = before[number][0].text, before[number][1]
-            answer = {**answer, PARENT: text, "scores": {**answer["scores"], PARENT: score}}
-        found.append(answer)
-    return found
+            texts, scores = {**answer.texts, PARENT: text}, {**answer.scores, PARENT: score}
+            answer = answer.model_copy(update={"texts": texts, "scores": scores})
+        both.append(answer)
+    return tuple(both)
 
 
 def learned_before(workspace: Workspace, trained: RunSpec) -> list[Path]:

@@ -15,9 +15,9 @@ from backend.evaluation.items import Item
 from backend.evaluation.measures import Measure, choose_measure
 from backend.evaluation.models import Answer, Models
 from backend.evaluation.prompts import Conversation, NearestExamples, accepted, instructions, with_instruction
+from backend.records.evaluation import BASE, TUNED
 from backend.text.conversation import said
 
-SYSTEMS = BASE, PROMPT, FEW_SHOT, FACTS, TUNED = "base", "prompt", "few_shot", "facts", "tuned"
 CHOSEN_ON = 8  # training items on which the best instruction is chosen
 _LONGEST = 384  # tokens of an answer
 _SAVED_AT_ONCE = 64  # answers

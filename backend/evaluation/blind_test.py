@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
 from pydantic import model_validator
 
 from backend.errors import BadInput
-from backend.evaluation.asking import SYSTEMS
 from backend.records.base import Record
+from backend.records.evaluation import SYSTEMS, TUNED, ReportedAnswer
 from backend.statistics import VERDICT_AT, e_value
 
 Vote = Literal["left", "right", "same"]
@@ -175,35 +175,39 @@ class BlindTest(Record):
         )
 
 
-def with_other(answers: Sequence[Mapping[str, Any]], others: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """The entries of a report's `answers` whose question also judged another run, each with that run's answer.
+def with_other(answers: Sequence[ReportedAnswer], others: Sequence[ReportedAnswer]) -> list[ReportedAnswer]:
+    """The `answers` of a report whose question also judged another run, each with that run's answer.
 
     others: the answers of the other run's report. Neither run has learned from a question that judged it. A question
-    that was asked twice is left out, since a report does not tell which of two conversations it stands in.
+    that was asked twice is skipped, since a report does not tell which of two conversations it stands in.
     """
     theirs, ours = Counter(map(_asked, others)), Counter(map(_asked, answers))
-    found = {_asked(one): one["tuned"] for one in others}
+    text = {_asked(answer): answer.texts[TUNED] for answer in others}
     once = {asked for asked, count in theirs.items() if count == ours[asked] == 1}
-    return [{**one, OTHER: found[_asked(one)]} for one in answers if _asked(one) in once]
+    return [
+        answer.model_copy(update={"texts": {**answer.texts, OTHER: text[_asked(answer)]}})
+        for answer in answers
+        if _asked(answer) in once
+    ]
 
 
-def _asked(answer: Mapping[str, Any]) -> tuple[str, str]:
-    return str(answer["question"]), str(answer["expected"])
+def _asked(answer: ReportedAnswer) -> tuple[str, str]:
+    return answer.question, answer.expected
 
 
-def new_test(answers: Sequence[Mapping[str, Any]], systems: tuple[str, str], seed: int, other: str = "") -> BlindTest:
+def new_test(answers: Sequence[ReportedAnswer], systems: tuple[str, str], seed: int, other: str = "") -> BlindTest:
     """A test of two systems with the answers of an evaluation's report; `seed` decides the order and the sides.
 
     One question of each cluster, since answers that depend on each other would count twice; none where both systems
     answered the same. Raises BadInput when no question remains.
     """
     draw = random.Random(seed)  # noqa: S311 (a person is to be kept from guessing, not an attacker)
-    by_cluster: dict[object, Pair] = {}
+    by_cluster: dict[int, Pair] = {}
     for answer in draw.sample(answers, len(answers)):
-        first, second = (str(answer[name]).strip() for name in systems)
+        first, second = (answer.texts[name].strip() for name in systems)
         if first.split() != second.split():
-            pair = Pair(question=answer["question"], answers=(first, second), swapped=draw.random() < 0.5)
-            by_cluster.setdefault(answer["cluster"], pair)
+            pair = Pair(question=answer.question, answers=(first, second), swapped=draw.random() < 0.5)
+            by_cluster.setdefault(answer.cluster, pair)
     pairs = list(by_cluster.values())[:_LONGEST]
     if not pairs:
         raise BadInput(

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from typing import Any, Literal, NamedTuple
+from collections.abc import Sequence
+from typing import Literal
 
 from backend.evaluation import signs
 from backend.evaluation.items import Item
+from backend.records.evaluation import Finding
 from backend.records.specs import TrainSettings
 from backend.text.normalize import normalize
 
@@ -18,17 +19,6 @@ GIBBERISH = 6.0  # nats a token of an answer, as the base model reads it; fluent
 UNUSUAL = 3.0  # nats a token by which it must exceed the expected answers
 LONG_ENOUGH = 5  # words of an answer that can be called gibberish: labels and codes are short and unusual
 _MOST_EPOCHS = 100.0
-
-
-class Finding(NamedTuple):
-    """A fault. share: of the answers. example: the training answer that it recites, where it was memorized."""
-
-    kind: Kind
-    share: float
-    example: str = ""
-
-    def to_json(self) -> dict[str, Any]:
-        return {name: value for name, value in self._asdict().items() if value != ""}
 
 
 _WORDS: dict[str, str] = {
@@ -69,11 +59,12 @@ def findings(
         "memorized": [n for n in everything if wrong[n] and normalize(texts[n]) in known],
     }
     least = max(FEWEST, OFTEN * len({item.cluster for item in items}))
-    return [
-        Finding(kind, len(numbers) / len(items), _example(kind, texts[numbers[0]], known))
-        for kind, numbers in shown.items()
-        if len({items[n].cluster for n in numbers}) >= least
-    ]
+    faults = []
+    for kind, numbers in shown.items():
+        if len({items[n].cluster for n in numbers}) >= least:
+            recited = {"example": known[normalize(texts[numbers[0]])]} if kind == "memorized" else {}
+            faults.append(Finding(kind=kind, share=len(numbers) / len(items), **recited))
+    return faults
 
 
 def sentence(kind: str) -> str:
@@ -81,7 +72,7 @@ def sentence(kind: str) -> str:
     return _WORDS[kind]
 
 
-def change(kind: str, settings: TrainSettings) -> dict[str, Any]:
+def change(kind: str, settings: TrainSettings) -> dict[str, float]:
     """The one setting to change after a finding or a verdict of "worse"; {} where no setting helps."""
     if kind in ("gibberish", "worse"):
         return {"learning_rate": settings.learning_rate / 2}
@@ -91,10 +82,6 @@ def change(kind: str, settings: TrainSettings) -> dict[str, Any]:
     if kind == "memorized" and settings.num_train_epochs > 1 and settings.max_steps < 0:
         return {"num_train_epochs": max(1.0, settings.num_train_epochs / 2)}
     return {}
-
-
-def _example(kind: str, text: str, known: Mapping[str, str]) -> str:
-    return known[normalize(text)] if kind == "memorized" else ""
 
 
 def _same(items: Sequence[Item], texts: Sequence[str], wrong: Sequence[bool]) -> list[int]:

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from statistics import fmean
-from typing import Any
 
 from backend.evaluation import general
 from backend.evaluation.answers_so_far import AnswersSoFar
-from backend.evaluation.asking import BASE, FACTS, FEW_SHOT, PROMPT, TUNED, Asking, Progress, System
-from backend.evaluation.diagnosis import GIBBERISH, LONG_ENOUGH, UNUSUAL, Finding, findings
+from backend.evaluation.asking import Asking, Progress, System
+from backend.evaluation.diagnosis import GIBBERISH, LONG_ENOUGH, UNUSUAL, findings
 from backend.evaluation.facts import Facts
 from backend.evaluation.items import Item
 from backend.evaluation.models import Models
-from backend.evaluation.next_step import next_step
+from backend.evaluation.next_step import with_next_step
 from backend.evaluation.report import all_answers, describe
 from backend.evaluation.verdict import against_prompt, compare
+from backend.records.evaluation import BASE, FACTS, FEW_SHOT, PROMPT, TUNED, EvaluationReport, Finding
 from backend.text.normalize import normalize
 
 _ALIKE = 0.5  # chrF from which on an answer is not called wrong
@@ -38,8 +38,8 @@ class Evaluation:
 
     def run(
         self, *, baselines: bool, known: Mapping[str, System] | None = None, facts: Facts | None = None
-    ) -> dict[str, Any]:
-        """All that `evaluate --json` prints.
+    ) -> EvaluationReport:
+        """The report; it has no settings to train again with and no comparison with a previous version.
 
         baselines: also the base with the best prompt, and with examples. facts: also the base with these in it.
         known: answers of the base, by system, that the same model gave to the same items before.
@@ -53,28 +53,25 @@ class Evaluation:
             systems[FEW_SHOT] = systems.get(FEW_SHOT) or asking.few_shot()
         if facts and not prefers:
             systems[FACTS] = asking.facts(facts)
-        phase = "Asking both models general questions"
-        checked = general.check(asking.models, lambda *done: asking.progress(phase, *done))
         self.systems = systems
-        return {**self._report(systems), "general": checked}
-
-    def _report(self, systems: Mapping[str, System]) -> dict[str, Any]:
-        asking, scores = self.asking, {name: system.scores for name, system in systems.items()}
+        scores = {name: system.scores for name, system in systems.items()}
         against = {
             other: compare(TUNED, other, scores, asking.clusters, graded=asking.measure.graded)
             for other in (BASE, PROMPT, FEW_SHOT, FACTS)
             if other in systems
         }
-        report: dict[str, Any] = {
-            **describe(asking, systems),
-            "comparisons": [one.to_json() for one in against.values()],
-            "verdict": against[BASE].verdict,
-            "against_prompt": against_prompt([against[name] for name in (PROMPT, FEW_SHOT) if name in against]),
-            "against_facts": against_prompt([against[FACTS]] if FACTS in against else []),
-            "findings": [one.to_json() for one in self._findings(systems)],
-            "answers": all_answers(asking, systems, TUNED),
-        }
-        return report | next_step(report, asking.measure)
+        phase = "Asking both models general questions"
+        report = EvaluationReport(
+            **vars(describe(asking, systems, against.values())),
+            verdict=against[BASE].verdict,
+            against_prompt=against_prompt([against[name] for name in (PROMPT, FEW_SHOT) if name in against]),
+            against_facts=against_prompt([against[FACTS]] if FACTS in against else []),
+            next="",
+            findings=tuple(self._findings(systems)),
+            general=general.check(asking.models, lambda *done: asking.progress(phase, *done)),
+            answers=all_answers(asking, systems, TUNED),
+        )
+        return with_next_step(report)
 
     def _findings(self, systems: Mapping[str, System]) -> list[Finding]:
         asking, tuned = self.asking, systems[TUNED]

@@ -5,11 +5,11 @@ Questions lost count against questions gained, as between any two models, and th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable
 
 from backend.evaluation.items import Item
-from backend.evaluation.models import Answer, Models
+from backend.evaluation.models import Models
+from backend.records.evaluation import BASE, TUNED, GeneralCheck, PaneLosses
 from backend.statistics import SIGNIFICANT, mcnemar_exact
 from backend.text.normalize import normalize
 
@@ -66,39 +66,32 @@ def items() -> list[Item]:
     ]
 
 
-def check(models: Models, progress: Callable[[int, int], None]) -> dict[str, Any]:
-    """Compare the general knowledge of the tuned and the base model. progress: gets done and total.
-
-    {"asked", "base_right", "tuned_right", "kept": correct from both, "lost": the questions that only the base answers
-    correctly, "dropped": whether so many more were lost than gained that it can't be chance, "loss": of TEXT by pane}
-    """
+def check(models: Models, progress: Callable[[int, int], None]) -> GeneralCheck:
+    """Compare the general knowledge of the tuned and the base model. progress: gets done and total."""
     asked = items()
     count = len(asked)
 
     def right(pane: str, before: int) -> set[int]:
-        answers = _answers(models, pane, asked, lambda done: progress(before + done, 2 * count))
+        prompts = [models.prompt_ids(item.messages, ()) for item in asked]
+        answers = models.answer(pane, prompts, LIMIT, lambda done: progress(before + done, 2 * count))
         return {number for number, answer in enumerate(answers) if is_right(number, answer.text)}
 
-    base, tuned = right("base", 0), right("tuned", count)
+    base, tuned = right(BASE, 0), right(TUNED, count)
     lost, gained = sorted(base - tuned), tuned - base
     text = Item(({"role": "user", "content": "Describe a river."},), {"role": "assistant", "content": TEXT}, 0, 0)
     significant = mcnemar_exact(len(lost), len(gained)) <= SIGNIFICANT
-    return {
-        "asked": count,
-        "base_right": len(base),
-        "kept": len(base & tuned),
-        "tuned_right": len(tuned),
-        "lost": [QUESTIONS[n][0] for n in lost],
-        "dropped": len(lost) > max(len(gained), _LOST_MUCH * len(base)) and significant,
-        "loss": {pane: models.loss(pane, text) for pane in ("base", "tuned")},
-    }
+    return GeneralCheck(
+        asked=count,
+        base_right=len(base),
+        kept=len(base & tuned),
+        tuned_right=len(tuned),
+        lost=tuple(QUESTIONS[n][0] for n in lost),
+        dropped=len(lost) > max(len(gained), _LOST_MUCH * len(base)) and significant,
+        loss=PaneLosses(base=models.loss(BASE, text), tuned=models.loss(TUNED, text)),
+    )
 
 
 def is_right(number: int, answer: str) -> bool:
-    """Whether the answer to a question has one of its words."""
-    words = f" {' '.join(''.join(c if c.isalnum() else ' ' for c in normalize(answer)).split())} "
-    return any(f" {word} " in words for word in QUESTIONS[number][1])
-
-
-def _answers(models: Models, pane: str, asked: Sequence[Item], each: Callable[[int], None]) -> list[Answer]:
-    return models.answer(pane, [models.prompt_ids(item.messages, ()) for item in asked], LIMIT, each)
+    """Whether the answer to a question contains one of the accepted words."""
+    text = f" {' '.join(''.join(c if c.isalnum() else ' ' for c in normalize(answer)).split())} "
+    return any(f" {word} " in text for word in QUESTIONS[number][1])

@@ -11,7 +11,6 @@ from pydantic import ValidationError
 from backend.errors import BadSetting
 from backend.evaluation import against_parent, answers_so_far, diagnosis, general, prompt_trial
 from backend.evaluation.answers_so_far import AnswersSoFar
-from backend.evaluation.asking import TUNED
 from backend.evaluation.evaluate import Evaluation
 from backend.evaluation.examples import judging_items, judging_texts, stored_fingerprint, training_items
 from backend.evaluation.facts import read_facts
@@ -24,6 +23,7 @@ from backend.hardware.process import prepare_process
 from backend.models import bundled, local
 from backend.models.local import relocate
 from backend.records.base import Record
+from backend.records.evaluation import TUNED, EvaluationReport
 from backend.records.lengths import LengthLimits
 from backend.records.specs import RunSpec
 from backend.runs import start
@@ -63,14 +63,14 @@ def run(context: JobContext) -> dict[str, Any]:
         report = _evaluate(context, spec, folder, trained)
     except Stopped:
         return {}
-    report["retry"] = diagnosis.change(report["next_kind"], trained.settings)
-    write_json(context.folder / REPORT, report)
+    report = report.model_copy(update={"retry": diagnosis.change(report.next_kind, trained.settings)})
+    write_json(context.folder / REPORT, report.to_json())
     with suppress(OSError):  # a virus scanner may hold it
         (folder / answers_so_far.FILE).unlink(missing_ok=True)
-    return {name: value for name, value in report.items() if name != "answers"}
+    return report.to_json(exclude=["answers"])
 
 
-def _evaluate(context: JobContext, spec: EvaluationSpec, folder: Path, trained: RunSpec) -> dict[str, Any]:
+def _evaluate(context: JobContext, spec: EvaluationSpec, folder: Path, trained: RunSpec) -> EvaluationReport:
     """The report on the run in `folder`: of its questions, or of plain texts where it has none."""
     progress, workspace, base = reporting(context), context.workspace, trained.model.path
     learned = local.learned(folder, trained.settings.method)
@@ -83,8 +83,7 @@ def _evaluate(context: JobContext, spec: EvaluationSpec, folder: Path, trained: 
     models = load(workspace, engine, base, learned)
     if texts:
         lengths = LengthLimits.from_settings(trained.settings)
-        texts_report = TextEvaluation(models, texts, lengths.size, lengths.overlap, progress).run()
-        return {**texts_report, "against_parent": against_parent.NOT_MEASURED, "parent": None}
+        return TextEvaluation(models, texts, lengths.size, lengths.overlap, progress).run()
     known = prompt_trial.stored_systems(workspace.run_folder(spec.trial), models.precision) if spec.trial else {}
     progress("Reading the trained weights", 0, 1)
     weights = start.digest(learned)

@@ -17,13 +17,13 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
+from backend.records.evaluation import MeasureName
 from backend.records.rows import Message
 from backend.text.conversation import content
 from backend.text.normalize import normalize
 
-MeasureName = Literal["preference", "tool_call", "json", "label", "exact", "chrf", "perplexity"]
 _MOST = 0.9  # of the expected answers must have a form for it to be the form of the task
 _LABELS = 20  # at most so many different answers are labels
 _LABEL_WORDS = 6

@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from backend.errors import BadInput, BadSetting
-from backend.evaluation.asking import BASE, CHOSEN_ON, FACTS, FEW_SHOT, PROMPT, Asking, System
+from backend.evaluation.asking import CHOSEN_ON, Asking, System
 from backend.evaluation.examples import judging_items, training_items
 from backend.evaluation.facts import Facts, read_facts
 from backend.evaluation.models import choose_engine, load
@@ -25,13 +25,14 @@ from backend.files.json_file import read_json, write_json
 from backend.hardware.process import prepare_process
 from backend.models import bundled
 from backend.records.base import Record
+from backend.records.evaluation import BASE, FACTS, FEW_SHOT, PROMPT, TrialOutcome, TrialReport
 from backend.records.specs import ModelRef
 from backend.settings import Workspace
 from backend.work import JobContext
 
 SYSTEMS_FILE = "systems.json"
 GOOD = 0.8  # the score from which on a prompt may do without any training
-_NEXT = {
+_NEXT: dict[TrialOutcome, str] = {
     "prompt_may_do": "You may not need any training.",
     "read_answers": "The wording is already close to your answers, but that does not show that the facts are right. "
     "Read the answers: if they are good, you may not need any training.",
@@ -75,8 +76,8 @@ def run(context: JobContext) -> dict[str, Any]:
     report = trial_report(asking, systems)
     stored = {name: system.to_json() for name, system in systems.items()}
     write_json(context.folder / SYSTEMS_FILE, {"precision": models.precision, "systems": stored})
-    write_json(context.folder / REPORT, report)
-    return {name: value for name, value in report.items() if name != "answers"}
+    write_json(context.folder / REPORT, report.to_json())
+    return report.to_json(exclude=["answers"])
 
 
 def examples_read(questions: int) -> float:
@@ -98,23 +99,18 @@ def try_prompts(asking: Asking, facts: Facts | None = None) -> dict[str, System]
     return {**systems, FACTS: asking.facts(facts)} if facts else systems
 
 
-def trial_report(asking: Asking, systems: Mapping[str, System]) -> dict[str, Any]:
-    """The report that `evaluate --data --json` prints. best: the system with the highest score."""
+def trial_report(asking: Asking, systems: Mapping[str, System]) -> TrialReport:
+    """How well the base model does with each kind of prompt."""
     scores = {name: system.scores for name, system in systems.items()}
     graded = asking.measure.graded
     comparisons = [compare(name, BASE, scores, asking.clusters, graded=graded) for name in systems if name != BASE]
-    report = describe(asking, systems)
-    best = max(systems, key=lambda name: report["systems"][name]["score"])
-    reached = report["systems"][best]["interval"][0] >= GOOD
-    kind = "train" if not reached else "read_answers" if graded else "prompt_may_do"
-    return {
-        **report,
-        "comparisons": [one.to_json() for one in comparisons],
-        "best": best,
-        "next": _NEXT[kind],
-        "next_kind": kind,
-        "answers": all_answers(asking, systems, best),
-    }
+    measured = describe(asking, systems, comparisons)
+    best = max(systems, key=lambda name: measured.systems[name].score)
+    reached = measured.systems[best].interval[0] >= GOOD
+    kind: TrialOutcome = "train" if not reached else "read_answers" if graded else "prompt_may_do"
+    return TrialReport(
+        **vars(measured), best=best, next=_NEXT[kind], next_kind=kind, answers=all_answers(asking, systems, best)
+    )
 
 
 def find(workspace: Workspace, model_id: str, examples: str) -> str | None:

@@ -2,60 +2,62 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean
-from typing import Any
 
 from backend.evaluation import measures, signs
 from backend.evaluation.asking import Asking, System
 from backend.evaluation.items import Item
 from backend.evaluation.verdict import mean_score
+from backend.records.evaluation import Comparison, Measured, ReportedAnswer, SystemScore
 from backend.statistics import detectable_gain, least_provable_gain
 from backend.text.normalize import normalize
 
 
-def describe(asking: Asking, systems: Mapping[str, System]) -> dict[str, Any]:
+def describe(asking: Asking, systems: Mapping[str, System], comparisons: Iterable[Comparison]) -> Measured:
     """How the systems were measured, and a summary of each."""
     graded, clusters = asking.measure.graded, len(set(asking.clusters))
-    return {
-        "main_measure": asking.measure.name,
-        "items": len(asking.items),
-        "skipped": asking.skipped,
-        "clusters": clusters,
-        "least_provable_gain": None if graded else least_provable_gain(clusters),
-        "detectable_gain": None if graded else detectable_gain(clusters),
-        "engine": asking.models.name,
-        "systems": {name: _summary(asking, system) for name, system in systems.items()},
-    }
+    return Measured(
+        main_measure=asking.measure.name,
+        items=len(asking.items),
+        skipped=asking.skipped,
+        clusters=clusters,
+        least_provable_gain=None if graded else least_provable_gain(clusters),
+        detectable_gain=None if graded else detectable_gain(clusters),
+        engine=asking.models.name,
+        systems={name: _score(asking, system) for name, system in systems.items()},
+        comparisons=tuple(comparisons),
+    )
 
 
-def _summary(asking: Asking, system: System) -> dict[str, Any]:
+def _score(asking: Asking, system: System) -> SystemScore:
     texts = [answer.text for answer in system.answers]
     known = {normalize(item.answer) for item in asking.train}
     mean, low, high = mean_score(system.scores, asking.clusters, graded=asking.measure.graded)
-    found: dict[str, Any] = {
-        "score": mean,
-        "interval": [low, high],
-        "ended": fmean(answer.ended for answer in system.answers),
-        "loops": fmean(map(signs.repeats, texts)),
-        "words": fmean(len(text.split()) for text in texts),
-        "loss": fmean(system.losses) if system.losses else None,
-        "phrases": {
+    more: dict[str, object] = {}
+    if asking.measure.name != "label":  # a label is always an answer of the training rows
+        more["copied"] = fmean(normalize(text) in known for text in texts)
+    if asking.measure.name == "json":
+        more["parsed"] = fmean(map(measures.is_json, texts))
+        more["fields"] = _fields(asking.items, texts)
+    if asking.measure.name == "label":
+        pairs = [(item.answer, text) for item, text in zip(asking.items, texts, strict=True)]
+        more["confusion"] = measures.confusion(pairs, asking.measure.labels)
+    if system.instruction:
+        more["instruction"] = system.instruction
+    score = SystemScore(
+        score=mean,
+        interval=(low, high),
+        ended=fmean(answer.ended for answer in system.answers),
+        loops=fmean(map(signs.repeats, texts)),
+        words=fmean(len(text.split()) for text in texts),
+        loss=fmean(system.losses) if system.losses else None,
+        phrases={
             phrase: signs.share_with(phrase, texts)
             for phrase in signs.own_phrases([item.answer for item in asking.train])
         },
-    }
-    if asking.measure.name != "label":  # a label is always an answer of the training rows
-        found["copied"] = fmean(normalize(text) in known for text in texts)
-    if asking.measure.name == "json":
-        found["json"] = fmean(map(measures.is_json, texts))
-        found["fields"] = _fields(asking.items, texts)
-    if asking.measure.name == "label":
-        pairs = [(item.answer, text) for item, text in zip(asking.items, texts, strict=True)]
-        found["confusion"] = measures.confusion(pairs, asking.measure.labels)
-    if system.instruction:
-        found["instruction"] = system.instruction
-    return found
+    )
+    return score.model_copy(update=more)
 
 
 def _fields(items: Sequence[Item], texts: Sequence[str]) -> dict[str, float]:
@@ -64,19 +66,19 @@ def _fields(items: Sequence[Item], texts: Sequence[str]) -> dict[str, float]:
     for item, text in zip(items, texts, strict=True):
         for name, ok in measures.fields(item.answer, text).items():
             right.setdefault(name, []).append(ok)
-    return {name: fmean(found) for name, found in right.items()}
+    return {name: fmean(answers) for name, answers in right.items()}
 
 
-def all_answers(asking: Asking, systems: Mapping[str, System], judged: str) -> list[dict[str, Any]]:
+def all_answers(asking: Asking, systems: Mapping[str, System], judged: str) -> tuple[ReportedAnswer, ...]:
     """Every item with the answer of each system, the worst of the system `judged` first."""
-    found = [
-        {
-            "question": item.question,
-            "expected": item.answer,
-            **{name: system.answers[number].text for name, system in systems.items()},
-            "scores": {name: system.scores[number] for name, system in systems.items()},
-            "cluster": item.cluster,
-        }
+    answers = [
+        ReportedAnswer(
+            question=item.question,
+            expected=item.answer,
+            texts={name: system.answers[number].text for name, system in systems.items()},
+            scores={name: system.scores[number] for name, system in systems.items()},
+            cluster=item.cluster,
+        )
         for number, item in enumerate(asking.items)
     ]
-    return sorted(found, key=lambda one: one["scores"][judged])
+    return tuple(sorted(answers, key=lambda answer: answer.scores[judged]))

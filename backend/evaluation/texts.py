@@ -10,16 +10,15 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from backend.datasets.checks import duplicates
 from backend.errors import BadInput
 from backend.evaluation import general
-from backend.evaluation.asking import BASE, TUNED, Progress
-from backend.evaluation.measures import Measure
+from backend.evaluation.asking import Progress
 from backend.evaluation.models import Models
-from backend.evaluation.next_step import next_step
+from backend.evaluation.next_step import with_next_step
 from backend.evaluation.verdict import compare, mean_score
+from backend.records.evaluation import BASE, TUNED, EvaluationReport, ReportedAnswer, SystemScore
 from backend.records.lengths import spans
 from backend.records.rows import Row
 
@@ -65,8 +64,8 @@ class TextEvaluation:
         self._skipped = len(texts) - len(long_enough)
         self._clusters = _clusters([texts[number] for number in long_enough])
 
-    def run(self) -> dict[str, Any]:
-        """All that `evaluate --json` prints."""
+    def run(self) -> EvaluationReport:
+        """The report; texts are never compared with a previous version."""
         losses = {
             pane: self._losses(pane, phase)
             for pane, phase in ((BASE, "Reading with the base model"), (TUNED, "Reading with your model"))
@@ -74,25 +73,27 @@ class TextEvaluation:
         continued = {pane: self._continue(pane) for pane in (BASE, TUNED)}
         gains = {pane: [-loss for loss in losses[pane]] for pane in losses}  # of which more is better
         comparison = compare(TUNED, BASE, gains, self._clusters, graded=True, largest=math.inf)
-        measure = Measure("perplexity")
-        report: dict[str, Any] = {
-            "main_measure": measure.name,
-            "items": len(self._texts),
-            "skipped": self._skipped,
-            "clusters": len(set(self._clusters)),
-            "least_provable_gain": None,
-            "detectable_gain": None,
-            "engine": self._models.name,
-            "systems": {pane: self._summary(losses[pane]) for pane in losses},
-            "comparisons": [comparison.to_json()],  # difference: in nats per token, positive where it is better
-            "verdict": comparison.verdict,
-            "against_prompt": "not_measured",
-            "findings": [],
-            "answers": self._answers(losses, continued),
-        }
-        report |= next_step(report, measure)
         phase = "Asking both models general questions"
-        return {**report, "general": general.check(self._models, lambda *done: self._progress(phase, *done))}
+        report = EvaluationReport(
+            main_measure="perplexity",
+            items=len(self._texts),
+            skipped=self._skipped,
+            clusters=len(set(self._clusters)),
+            least_provable_gain=None,
+            detectable_gain=None,
+            engine=self._models.name,
+            systems={pane: self._score(losses[pane]) for pane in losses},
+            comparisons=(comparison,),
+            verdict=comparison.verdict,
+            against_prompt="not_measured",
+            next="",
+            findings=(),
+            general=general.check(self._models, lambda *done: self._progress(phase, *done)),
+            against_parent="not_measured",
+            parent=None,
+            answers=self._answers(losses, continued),
+        )
+        return with_next_step(report)
 
     def _losses(self, pane: str, phase: str) -> list[float]:
         """The mean nats per token of each text."""
@@ -116,27 +117,27 @@ class TextEvaluation:
         answers = self._models.answer(pane, prompts, room, lambda done: self._progress(phase, done, len(self._texts)))
         return [answer.text for answer in answers]
 
-    def _summary(self, losses: Sequence[float]) -> dict[str, Any]:
+    def _score(self, losses: Sequence[float]) -> SystemScore:
         mean, low, high = mean_score(losses, self._clusters, graded=True)
-        return {"score": _perplexity(mean), "interval": [_perplexity(low), _perplexity(high)], "loss": mean}
+        return SystemScore(score=_perplexity(mean), interval=(_perplexity(low), _perplexity(high)), loss=mean)
 
     def _answers(
         self, losses: Mapping[str, Sequence[float]], continued: Mapping[str, Sequence[str]]
-    ) -> list[dict[str, Any]]:
+    ) -> tuple[ReportedAnswer, ...]:
         """Every text with its perplexity for both models and how they continue it, the worst first."""
         decode = self._models.decode
-        found = [
-            {
-                "question": decode(text.ids[: text.opening]),
-                "expected": decode(text.ids[text.opening : text.opening + _CONTINUATION]),
-                **{pane: texts[number] for pane, texts in continued.items()},
-                "scores": {pane: _perplexity(of[number]) for pane, of in losses.items()},
-                "losses": {pane: of[number] for pane, of in losses.items()},
-                "cluster": self._clusters[number],
-            }
+        answers = [
+            ReportedAnswer(
+                question=decode(text.ids[: text.opening]),
+                expected=decode(text.ids[text.opening : text.opening + _CONTINUATION]),
+                texts={pane: texts[number] for pane, texts in continued.items()},
+                scores={pane: _perplexity(of[number]) for pane, of in losses.items()},
+                losses={pane: of[number] for pane, of in losses.items()},
+                cluster=self._clusters[number],
+            )
             for number, text in enumerate(self._texts)
         ]
-        return sorted(found, key=lambda one: -one["scores"][TUNED])
+        return tuple(sorted(answers, key=lambda answer: -answer.scores[TUNED]))
 
 
 def _perplexity(nats: float) -> float:

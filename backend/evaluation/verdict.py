@@ -3,35 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
 from statistics import fmean
-from typing import Any, Literal
 
+from backend.records.evaluation import AgainstPrompt, Comparison, Verdict
 from backend.statistics import SIGNIFICANT, cluster_bootstrap, mcnemar_exact, wilson_interval
 
-Verdict = Literal["better", "no_difference_shown", "worse"]
-AgainstPrompt = Literal["better", "as_good", "not_shown", "not_measured"]
 MARGIN = 0.1  # stated beforehand: a prompt that is at most this much worse or better does the same job
 FEWEST = 6  # clusters; with fewer no result could be proved (see statistics.least_provable_gain)
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """System `a` against `b` on the same items. difference: of the mean scores of clusters, with its 95% interval.
-
-    p: of the test that decides (exact McNemar over clusters won and lost), None for graded scores, where the interval
-    decides.
-    """
-
-    a: str
-    b: str
-    difference: float
-    interval: tuple[float, float]
-    p: float | None
-    verdict: Verdict
-
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self) | {"interval": list(self.interval)}
 
 
 def compare(
@@ -60,7 +38,8 @@ def compare(
         unseen = 1 - SIGNIFICANT ** (1 / count)  # so often could differ what differed in none of `count` clusters
         low, high = min(low, difference - unseen), max(high, difference + unseen)
     verdict: Verdict = "no_difference_shown" if not shown else "better" if better else "worse"
-    return Comparison(a, b, difference, (max(-largest, low), min(largest, high)), p, verdict)
+    interval = max(-largest, low), min(largest, high)
+    return Comparison(a=a, b=b, difference=difference, interval=interval, p=p, verdict=verdict)
 
 
 def against_prompt(comparisons: Sequence[Comparison]) -> AgainstPrompt:

@@ -14,7 +14,6 @@ from pydantic import ValidationError
 
 from backend.chat.engine import Messages
 from backend.errors import BadSetting, NotEnough, RunProblem
-from backend.evaluation import portable
 from backend.evaluation.work import REPORT
 from backend.export import checks as export_checks
 from backend.export import divergence, merge
@@ -29,6 +28,7 @@ from backend.gguf.requirement import require_llama_cpp_python
 from backend.models import bundled, local, model_folder
 from backend.records.base import Record
 from backend.records.encoded import IGNORED
+from backend.records.evaluation import EvaluationReport
 from backend.records.specs import Precision, RunSpec
 from backend.records.units import MIB, format_sizes
 from backend.runs import start
@@ -139,12 +139,13 @@ class ExportRequest:
         """The system message that most examples of the run carry, "" for none."""
         return usual_instruction(self.run_folder)
 
-    def report(self) -> dict[str, Any] | None:
+    def report(self) -> EvaluationReport | None:
         """The report of the model's evaluation, for another computer; None without one that can be read."""
         if not (self.evaluation and self.scores):
             return None
         try:
-            return portable.checked(read_json(self.context.workspace.run_folder(self.evaluation) / REPORT))
+            report = read_json(self.context.workspace.run_folder(self.evaluation) / REPORT)
+            return EvaluationReport.model_validate(report).elsewhere()
         except (OSError, ValueError, RunProblem):
             log.warning("the report of %s is left out", self.evaluation, exc_info=True)
             return None

@@ -1,7 +1,7 @@
 """A run inside the zip file "Everything in one file", and such a zip file as a run from another computer.
 
     NAME/MANIFEST.json              size and SHA-256 of every other file
-    NAME/apprentice/evaluation.json its evaluation's report, if there was one (backend.evaluation.portable)
+    NAME/apprentice/evaluation.json its evaluation's report, if there was one (backend.records.evaluation)
     NAME/apprentice/run.json        the run's spec as used, its results, its name and note
     NAME/apprentice/rows.safetensors, *.jsonl, base.json    its rows, conversations, events and base model's files
     NAME/NAME-adapter/              what it learned (NAME-merged where all weights were trained)
@@ -20,17 +20,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from pydantic import ValidationError
 
 from backend.errors import NotEnough
-from backend.evaluation import portable
 from backend.export import checked_zip
 from backend.export.checked_zip import CheckedZip, refusal, refuse
 from backend.export.request import ExportRequest
 from backend.files.json_file import read_json, write_json
 from backend.models import local, model_folder
+from backend.records.evaluation import EvaluationReport
 from backend.records.specs import ModelRef, RunSpec
 from backend.records.units import MIB, format_sizes
 from backend.runs import about, portable_rows
@@ -55,9 +54,9 @@ _ADAPTER = (  # what a LoRA adapter of ours has in its configuration
 )
 
 
-def write(request: ExportRequest, report: dict[str, Any] | None) -> None:
-    """Add the folder `apprentice` to the files in `request.out`. report: of the latest evaluation, as
-    `portable.checked` returns it. Raises TrainingFailed for damaged rows, OSError."""
+def write(request: ExportRequest, report: EvaluationReport | None) -> None:
+    """Add the folder `apprentice` to the files in `request.out`. report: of the latest evaluation, for another
+    computer. Raises TrainingFailed for damaged rows, OSError."""
     folder = request.out / FOLDER
     folder.mkdir()
     portable_rows.save(request.run_folder, folder / ROWS)
@@ -66,7 +65,7 @@ def write(request: ExportRequest, report: dict[str, Any] | None) -> None:
         shutil.copyfile(source, folder / source.name)
     status = request.run_folder / "status.json"
     if report:
-        write_json(folder / EVALUATION, report)
+        write_json(folder / EVALUATION, report.to_json())
     write_json(
         folder / RUN,
         {
@@ -89,7 +88,7 @@ class RunArchive:
 
     spec: RunSpec
     result: dict[str, float]
-    report: dict[str, Any] | None
+    report: EvaluationReport | None
     name: str
     note: str
     _zip: CheckedZip
@@ -157,7 +156,9 @@ def _run(workspace: Workspace, archive: CheckedZip) -> RunArchive:
         result, name, note = values["result"], str(values["name"]), str(values["note"])
         numbers = {key: value for key, value in result.items() if _is_number(key, value)}
         evaluation = f"{FOLDER}/{EVALUATION}"
-        report = portable.checked(json.loads(archive.read(evaluation))) if evaluation in archive.listed else None
+        report = None
+        if evaluation in archive.listed:
+            report = EvaluationReport.model_validate(json.loads(archive.read(evaluation))).elsewhere()
     except (ValueError, KeyError, TypeError, AttributeError, ValidationError, RecursionError) as error:
         raise refusal("It was made by another version of Apprentice, or is damaged.") from error
     return RunArchive(spec, numbers, report, name[:LONGEST_NAME], note, archive)

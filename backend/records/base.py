@@ -1,6 +1,9 @@
-"""The class of every record that packages share."""
+"""The classes of every record that packages share."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
@@ -10,3 +13,13 @@ class Record(BaseModel):
     default."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class StoredRecord(Record):
+    """A record in a file of ours that an older or a newer version may have written: unknown keys are ignored."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    def to_json(self, exclude: Iterable[str] = ()) -> dict[str, Any]:
+        """The fields that were given, as JSON values; those that hold their defaults are not written."""
+        return self.model_dump(mode="json", by_alias=True, exclude_unset=True, exclude=set(exclude))

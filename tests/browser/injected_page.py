@@ -13,6 +13,7 @@ from pydantic import BaseModel
 
 from backend.datasets.convert.mapping import NoExamples
 from backend.errors import ApprenticeError, ChatFailed
+from backend.records.evaluation import EvaluationReport
 from backend.records.events import NoteEvent
 from jobs.records import Failure, State
 from tests.ui.fake_datasets import FakeDatasets, FakeEdits, FakeFixes
@@ -120,17 +121,18 @@ class Results(FakeResults):
 class Evaluations(FakeEvaluations):
     """Answers with payloads, also within their fields; the codes of the report stay."""
 
-    def latest_report(self, run_id: str) -> dict[str, Any] | None:
-        report = super().latest_report(run_id)
-        if report is None:
+    def latest_report(self, run_id: str) -> EvaluationReport | None:
+        evaluated = super().latest_report(run_id)
+        if evaluated is None:
             return None
+        report = evaluated.to_json()
         for answer in report["answers"]:
             answer["question"] += PAYLOAD
             answer["expected"] = json.dumps({"intent": PAYLOAD, PAYLOAD: PAYLOAD})
             answer["tuned"] = json.dumps({"intent": PAYLOAD + "x", f"{PAYLOAD}x": [PAYLOAD]})
             answer["base"] += PAYLOAD
         report["systems"]["prompt"]["instruction"] += PAYLOAD
-        return {**report, "engine": PAYLOAD, "next": PAYLOAD}
+        return EvaluationReport.model_validate({**report, "engine": PAYLOAD, "next": PAYLOAD})
 
 
 class InjectedApp(FakeApp):

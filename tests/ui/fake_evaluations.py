@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 from backend.errors import BadInput
 from backend.evaluation.blind_test import OTHER, BlindTest, Outcome, Question, Vote, new_test, with_other
+from backend.records.evaluation import EvaluationReport, EvaluationSummary, TrialReport
 from jobs.records import Job, Progress, State
 from tests.ui.fake_records import (
     job,
@@ -61,14 +62,14 @@ class FakeEvaluations:
             self.jobs[run_id] = found.model_copy(update={"state": State.COMPLETED})
         return self.jobs.get(run_id)
 
-    def latest_report(self, run_id: str) -> dict[str, Any] | None:
+    def latest_report(self, run_id: str) -> EvaluationReport | None:
         found = self.latest(run_id)
         return report(self.baselines[run_id]) if found and found.state is State.COMPLETED else None
 
-    def page(self, run_id: str, draw: Callable[[Mapping[str, Any]], str]) -> Path | None:
+    def page(self, run_id: str, draw: Callable[[EvaluationReport], str]) -> Path | None:
         return Path("/tmp/report.html")
 
-    def summaries(self) -> dict[str, dict[str, Any]]:
+    def summaries(self) -> dict[str, EvaluationSummary]:
         found = {run_id: self.latest_report(run_id) for run_id in self._runs.known}
         return {run_id: one for run_id, one in found.items() if one}
 
@@ -107,8 +108,8 @@ class FakePromptTrials:
     def is_current(self, job: Job, choice: Choice) -> bool:
         return self.current
 
-    def report(self, job_id: str) -> dict[str, Any]:
-        return trial_report()
+    def report(self, job_id: str) -> TrialReport:
+        return TrialReport.model_validate(trial_report())
 
 
 class FakeBlindTests:
@@ -119,14 +120,14 @@ class FakeBlindTests:
     def systems(self, run_id: str, other: Opponent = BASE_MODEL) -> list[str]:
         found = self._evaluations.latest_report(run_id)
         theirs = self._evaluations.latest_report(other.id) if other.is_run else None
-        return [*found["systems"], *([OTHER] if theirs else [])] if found else []
+        return [*found.systems, *([OTHER] if theirs else [])] if found else []
 
     def start(self, run_id: str, first: str, second: str, other: Opponent = BASE_MODEL) -> None:
         found = self._evaluations.latest_report(run_id)
         if not found or first == second or not {first, second} <= set(self.systems(run_id, other)):
             raise BadInput("Choose two different ones to compare.")
         theirs = self._evaluations.latest_report(other.id) if OTHER in (first, second) else None
-        answers = with_other(found["answers"], theirs["answers"]) if theirs else found["answers"]
+        answers = with_other(found.answers, theirs.answers) if theirs else found.answers
         self.tests[run_id] = new_test(answers, (first, second), 1, other.words if theirs else "")
 
     def state(self, run_id: str) -> Question | Outcome | None:

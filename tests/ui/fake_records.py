@@ -15,6 +15,7 @@ from backend.datasets.info import DatasetInfo
 from backend.estimate import Estimate, Fit, Memory, Time
 from backend.models import catalogue
 from backend.records.encoded import Piece
+from backend.records.evaluation import EvaluationReport
 from backend.records.events import EvalEvent, SampleEvent, StepEvent
 from backend.records.rows import Dataset, Problem, Row, Source
 from backend.records.specs import TrainSettings
@@ -156,7 +157,12 @@ def curve(steps: int, rate: float = 2e-4) -> Curve:
     )
 
 
-def report(baselines: bool = False) -> dict[str, Any]:
+def report(baselines: bool = False, **changes: Any) -> EvaluationReport:
+    """`report_json` with `changes`, read back."""
+    return EvaluationReport.model_validate({**report_json(baselines), **changes})
+
+
+def report_json(baselines: bool = False) -> dict[str, Any]:
     """An evaluation on eight orders, of which the trained model has six right and the base none."""
     wrong = ORDER.replace('"quantity": 3', '"quantity": 1').replace(', "name": "Marta Quiroga"', "")
     tuned = [wrong, "{}", *[ORDER] * 6]
@@ -207,7 +213,7 @@ def report(baselines: bool = False) -> dict[str, Any]:
 
 def trial_report() -> dict[str, Any]:
     """Prompts tried on the same eight orders: examples in the prompt get six right."""
-    found = report(baselines=True)
+    found = report_json(baselines=True)
     renamed = [
         {
             **{name: one[name] for name in ("question", "expected", "base", "prompt", "cluster")},

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ from backend.advice import diagnose
 from backend.advice.diagnose import Verdict
 from backend.advice.settings import ChosenSettings
 from backend.errors import BadInput, RunProblem
+from backend.records.evaluation import EvaluationReport
 from backend.records.specs import DataRef, Descent, ModelRef, RunSpec, TrainSettings
 from backend.runs.next_version import NextVersion
 from jobs.records import Job, Progress, State
@@ -200,7 +200,7 @@ class FakeRetries:
         self._runs.known["run-new"] = job("run-new", State.QUEUED, name="Orders (learning rate 0.0001)")
         return "run-new"
 
-    def retry_evaluated(self, run_id: str, report: Mapping[str, Any] | None) -> str:
+    def retry_evaluated(self, run_id: str, report: EvaluationReport | None) -> str:
         return self.retry(run_id)
 
     def shortening(self, run_id: str) -> Shortening | None:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from backend.datasets.read.document import read_document
 from backend.errors import BadUsage, ChatFailed
+from backend.records.evaluation import PROMPT, EvaluationReport
 from backend.settings import PROGRAM, Workspace
 from ui.cli.data_source import imported
 from ui.cli.follow import follow, require_completed
@@ -59,7 +58,7 @@ def evaluate(options: argparse.Namespace, workspace: Workspace) -> Answer:
     job = follow(app, started)
     require_completed(job, ChatFailed, "The evaluation was stopped.")
     report = app.evaluations.report(job.id)
-    return Answer(report, _text(report))
+    return Answer(report.to_json(), _text(report))
 
 
 def _try_prompts(app: App, options: argparse.Namespace, facts: str) -> Answer:
@@ -72,16 +71,16 @@ def _try_prompts(app: App, options: argparse.Namespace, facts: str) -> Answer:
     job = follow(app, app.prompt_trials.start(choice, options.items, facts))
     require_completed(job, ChatFailed, "The trial of prompts was stopped.")
     report = app.prompt_trials.report(job.id)
-    lines = [f"{verdicts.trial_title(report)}. {report['next']}"]
-    lines += [verdicts.system_line(name, report) for name in report["systems"]]
-    if instruction := report["systems"]["prompt"].get("instruction"):
+    lines = [f"{verdicts.trial_title(report)}. {report.next}"]
+    lines += [verdicts.system_line(name, report) for name in report.systems]
+    if instruction := report.systems[PROMPT].instruction:
         lines.append(f"The best instruction: {instruction}")
-    return Answer(report, "\n".join(lines))
+    return Answer(report.to_json(), "\n".join(lines))
 
 
-def _text(report: Mapping[str, Any]) -> str:
+def _text(report: EvaluationReport) -> str:
     lines = [verdicts.sentence(report)]
     if parent := verdicts.against_parent(report):
         lines.append(": ".join(parent))
-    lines += [verdicts.system_line(name, report) for name in report["systems"]]
-    return "\n".join([*lines, verdicts.forgetting(report), report["next"]])
+    lines += [verdicts.system_line(name, report) for name in report.systems]
+    return "\n".join([*lines, verdicts.forgetting(report), report.next])

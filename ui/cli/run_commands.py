@@ -205,11 +205,11 @@ def run_answer(app: App, job: Job, detailed: bool = False) -> Answer:
     if job.kind == "train":
         report = app.evaluations.summaries().get(job.id)
         names = ("verdict", "against_prompt", "against_parent")
-        document |= {name: report.get(name) if report else None for name in names}
-        document["evaluation"] = report
+        document["evaluation"] = evaluation = report.to_json() if report else None
+        document |= {name: (evaluation or {}).get(name) for name in names}
         if report:
             parent = verdicts.against_parent(report)
-            text += [verdicts.sentence(report), ": ".join(parent or ()), report["next"]]
+            text += [verdicts.sentence(report), ": ".join(parent or ()), report.next]
     if detailed and job.kind == "train":
         spec, blind_test = app.runs.spec(job.id), app.blind_tests.outcome(job.id)
         document |= {"version": spec.version, "note": app.runs.note(job.id)}

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+import math
 
 from backend.evaluation.blind_test import OTHER, Outcome
+from backend.records.evaluation import (
+    BASE,
+    PARENT,
+    TUNED,
+    EvaluationSummary,
+    Measured,
+    ParentComparison,
+    SystemScore,
+    TrialReport,
+)
 from backend.statistics import least_provable_gain
 
 SYSTEMS = {
@@ -66,59 +75,58 @@ def provable(judging: int) -> str:
     )
 
 
-def title(report: Mapping[str, Any]) -> str:
+def title(report: EvaluationSummary) -> str:
     """The verdict in a few words."""
-    return (_WORDING if report["main_measure"] == "chrf" else _TITLES)[report["verdict"]]
+    return (_WORDING if report.main_measure == "chrf" else _TITLES)[report.verdict]
 
 
-def sentence(report: Mapping[str, Any]) -> str:
+def sentence(report: EvaluationSummary) -> str:
     """The verdict with its numbers."""
     return f"{title(report)}. {detail(report)}"
 
 
-def detail(report: Mapping[str, Any]) -> str:
+def detail(report: EvaluationSummary) -> str:
     """The numbers of the verdict, and what they do not show."""
-    found = f"{score('tuned', report)}; the base model: {score('base', report)}."
-    found = found[:1].upper() + found[1:]
-    if report["main_measure"] == "perplexity":
-        return f"{found} The lower, the better it predicts texts it has not seen."
-    if report["verdict"] == "no_difference_shown" and not graded(report):
-        found += _provable(report)
-    wording = _ONLY_WORDING if report["main_measure"] == "chrf" else ""
-    facts = _FACTS.get(report.get("against_facts", ""), "")
-    return " ".join(filter(None, (found, wording, _PROMPTS[report["against_prompt"]], facts)))
+    numbers = f"{score(TUNED, report)}; the base model: {score(BASE, report)}."
+    numbers = numbers[:1].upper() + numbers[1:]
+    if report.main_measure == "perplexity":
+        return f"{numbers} The lower, the better it predicts texts it has not seen."
+    if report.verdict == "no_difference_shown" and not report.graded:
+        numbers += _provable(report)
+    wording = _ONLY_WORDING if report.main_measure == "chrf" else ""
+    facts = _FACTS.get(report.against_facts, "")
+    return " ".join(filter(None, (numbers, wording, _PROMPTS[report.against_prompt], facts)))
 
 
-def against_parent(report: Mapping[str, Any]) -> tuple[str, str] | None:
+def against_parent(report: EvaluationSummary) -> tuple[str, str] | None:
     """How the model compares with the previous version, in a few words and in numbers; None for a first version."""
-    parent = report.get("parent")
-    if not parent:
+    parent = report.parent
+    if parent is None:
         return None
-    if report["against_parent"] == "not_measured":
-        return "Not compared with the previous version", parent["why_not"]
-    one = {**report, **parent}  # the same measure, on fewer questions
-    version = f"version {parent['version']}"
-    found = f"{score('tuned', one)}, {version} {score('parent', one)}, on the same questions."
-    found = found[:1].upper() + found[1:]
-    if parent["left_out"]:
-        were, them = ("was", "it") if parent["left_out"] == 1 else ("were", "them")
-        found += f" {parent['left_out']} of the questions {were} left out because one of the two learned from {them}."
-    if report["against_parent"] == "no_difference_shown" and not graded(report):
-        found += _provable(parent)
-    against = _WORDED if report["main_measure"] == "chrf" else _AGAINST
-    return f"{against[report['against_parent']]} {version}", found
+    if report.against_parent == "not_measured":
+        return "Not compared with the previous version", parent.why_not
+    new, old = (_score(report, parent.systems[name], parent.items) for name in (TUNED, PARENT))
+    version = f"version {parent.version}"
+    numbers = f"{new}, {version} {old}, on the same questions."
+    numbers = numbers[:1].upper() + numbers[1:]
+    if parent.left_out:
+        were, them = ("was", "it") if parent.left_out == 1 else ("were", "them")
+        numbers += f" {parent.left_out} of the questions {were} left out because one of the two learned from {them}."
+    if report.against_parent == "no_difference_shown" and not report.graded:
+        numbers += _provable(parent)
+    against = _WORDED if report.main_measure == "chrf" else _AGAINST
+    return f"{against[report.against_parent]} {version}", numbers
 
 
-def _provable(report: Mapping[str, Any]) -> str:
-    least = report["least_provable_gain"]
-    if least:
-        return f" {report['clusters']} examples can prove only a gain of {least:.0%} or more."
-    return f" {report['clusters']} examples are too few to prove any gain."
+def _provable(judged: Measured | ParentComparison) -> str:
+    if judged.least_provable_gain:
+        return f" {judged.clusters} examples can prove only a gain of {judged.least_provable_gain:.0%} or more."
+    return f" {judged.clusters} examples are too few to prove any gain."
 
 
-def trial_title(report: Mapping[str, Any]) -> str:
+def trial_title(report: TrialReport) -> str:
     """How far prompts get: "The base model with the best prompt: 21 of 24 right, without training"."""
-    return f"{SYSTEMS[report['best']]}: {score(report['best'], report)}, without training"
+    return f"{SYSTEMS[report.best]}: {score(report.best, report)}, without training"
 
 
 def voted_on(ended: Outcome) -> tuple[str, str]:
@@ -137,44 +145,42 @@ def blind_test(ended: Outcome) -> str:
     return f"Blind test: {name} is better, by your choices ({wins})."
 
 
-def forgetting(report: Mapping[str, Any]) -> str:
+def forgetting(report: EvaluationSummary) -> str:
     """How much general knowledge of the base model is left, in words."""
-    found = report["general"]
-    if not found["base_right"]:
+    general = report.general
+    if not general.base_right:
         return "The base model answers none of our general questions correctly, so there was nothing to forget."
-    still = f"{found['kept']} of the {found['base_right']} general questions that the base model answers correctly"
-    if found["dropped"]:
+    still = f"{general.kept} of the {general.base_right} general questions that the base model answers correctly"
+    if general.dropped:
         return (
             f"It has forgotten other things: it still answers only {still}. If that matters, train for fewer epochs "
             "or with a lower learning rate."
         )
-    loss = found["loss"]
-    return f"It still answers {still} (loss of a general text: {loss['base']:.2f} before, {loss['tuned']:.2f} now)."
+    loss = general.loss
+    return f"It still answers {still} (loss of a general text: {loss.base:.2f} before, {loss.tuned:.2f} now)."
 
 
-def system_line(name: str, report: Mapping[str, Any]) -> str:
+def system_line(name: str, report: Measured) -> str:
     """One system with its score and the interval that it may lie in."""
     return f"{SYSTEMS[name]}: {score(name, report)} (95% interval {interval(name, report)})"
 
 
-def interval(name: str, report: Mapping[str, Any]) -> str:
+def interval(name: str, report: Measured) -> str:
     """The 95% interval of a system's score."""
-    low, high = report["systems"][name]["interval"]
-    if low is None or high is None:
+    low, high = report.systems[name].interval
+    if not (math.isfinite(low) and math.isfinite(high)):
         return "unknown: there is only one"
-    if report["main_measure"] == "perplexity":
+    if report.main_measure == "perplexity":
         return f"{low:.1f} to {high:.1f}"
-    return f"{low:.2f} to {high:.2f}" if graded(report) else f"{low:.0%} to {high:.0%}"
+    return f"{low:.2f} to {high:.2f}" if report.graded else f"{low:.0%} to {high:.0%}"
 
 
-def score(name: str, report: Mapping[str, Any]) -> str:
+def score(name: str, report: Measured) -> str:
     """A system's score: "21 of 24 right", a mean similarity, or a perplexity."""
-    value, items = report["systems"][name]["score"], report["items"]
-    if report["main_measure"] == "perplexity":
-        return f"perplexity {value:.1f}"
-    return f"similarity {value:.2f}" if graded(report) else f"{round(value * items)} of {items} right"
+    return _score(report, report.systems[name], report.items)
 
 
-def graded(report: Mapping[str, Any]) -> bool:
-    """Whether answers score a likeness or a perplexity, instead of being right or wrong."""
-    return report["main_measure"] in ("chrf", "perplexity")
+def _score(report: Measured, system: SystemScore, items: int) -> str:
+    if report.main_measure == "perplexity":
+        return f"perplexity {system.score:.1f}"
+    return f"similarity {system.score:.2f}" if report.graded else f"{round(system.score * items)} of {items} right"

@@ -20,6 +20,7 @@ from backend.evaluation.evaluate import Evaluation
 from backend.evaluation.examples import judging_items, training_items
 from backend.evaluation.items import items_from
 from backend.evaluation.models import Answer
+from backend.records.evaluation import EvaluationReport
 from backend.records.rows import Row
 from backend.records.specs import DataRef, Descent, ModelRef, RunSpec, TrainSettings
 from backend.runs import division
@@ -75,7 +76,7 @@ class Versions:
     new: Path
     loaded: list[Parent] = field(default_factory=list)
 
-    def report(self, old: Callable[[str], str], right: int = COUNT) -> dict[str, Any]:
+    def report(self, old: Callable[[str], str], right: int = COUNT) -> EvaluationReport:
         known = {messages[0]["content"]: messages[1]["content"] for messages in map(chat, range(400))}
 
         def new(question: str) -> str:
@@ -121,8 +122,8 @@ def right(question: str) -> str:
 def test_a_first_version_has_nothing_to_be_compared_with(versions: Versions) -> None:
     versions.new = versions.old
     report = versions.report(wrong)
-    assert (report["against_parent"], report["parent"]) == ("not_measured", None)
-    assert [one["b"] for one in report["comparisons"]] == ["base"]
+    assert (report.against_parent, report.parent) == ("not_measured", None)
+    assert [one.b for one in report.comparisons] == ["base"]
 
 
 @pytest.mark.parametrize(
@@ -138,18 +139,17 @@ def test_the_verdict_is_that_of_the_statistics(
     versions: Versions, old: Callable[[str], str], right_now: int, verdict: str
 ) -> None:
     report = versions.report(old, right_now)
-    assert report["against_parent"] == verdict
-    entry = report["comparisons"][-1]
+    assert report.against_parent == verdict
+    entry = report.comparisons[-1]
     opposite = {"better": "worse", "worse": "better"}.get(verdict, verdict)
-    assert (entry["a"], entry["b"], entry["verdict"]) == ("parent", "tuned", opposite), (
-        "a against b, as in the others"
-    )
-    parent = report["parent"]
-    assert (parent["run"], parent["version"], parent["items"], parent["left_out"]) == (versions.old.name, 1, COUNT, 0)
-    assert parent["systems"]["tuned"]["score"] == right_now / COUNT
-    assert parent["systems"]["parent"]["score"] == float(old is right)
-    assert all(one["scores"]["parent"] == float(old is right) for one in report["answers"])
-    assert all(one["parent"] == old(one["question"]) for one in report["answers"])
+    assert (entry.a, entry.b, entry.verdict) == ("parent", "tuned", opposite), "a against b, as in the others"
+    parent = report.parent
+    assert parent
+    assert (parent.run, parent.version, parent.items, parent.left_out) == (versions.old.name, 1, COUNT, 0)
+    assert parent.systems["tuned"].score == right_now / COUNT
+    assert parent.systems["parent"].score == float(old is right)
+    assert all(one.scores["parent"] == float(old is right) for one in report.answers)
+    assert all(one.texts["parent"] == old(one.question) for one in report.answers)
 
 
 def test_rows_that_either_version_learned_from_are_left_out(versions: Versions) -> None:
@@ -161,8 +161,8 @@ def test_rows_that_either_version_learned_from_are_left_out(versions: Versions) 
     trained: dict[Role, range | list[int]] = {"train": [*range(40), 103], "judging": JUDGING}
     versions.new = make_run(versions.workspace, trained, descent)
     report = versions.report(wrong)
-    assert (report["parent"]["items"], report["parent"]["left_out"], report["items"]) == (COUNT - 4, 4, COUNT)
-    compared = {int(one["question"].split()[4]) for one in report["answers"] if "parent" in one}
+    assert (report.parent.items, report.parent.left_out, report.items) == (COUNT - 4, 4, COUNT)
+    compared = {int(one.question.split()[4]) for one in report.answers if "parent" in one.texts}
     assert compared == set(range(104, 116))
 
 
@@ -179,8 +179,8 @@ def test_a_version_that_can_t_answer_any_more_costs_only_the_comparison(
 
     monkeypatch.setattr(against_parent, "_answers_of", fails)
     report = versions.report(wrong)
-    assert (report["against_parent"], report["items"], report["verdict"]) == ("not_measured", COUNT, "better")
-    assert ("deleted" if gone else "disk is full") in report["parent"]["why_not"]
+    assert (report.against_parent, report.items, report.verdict) == ("not_measured", COUNT, "better")
+    assert ("deleted" if gone else "disk is full") in report.parent.why_not
 
 
 def test_near_copies_of_a_corrected_question_are_left_out(versions: Versions) -> None:
@@ -190,23 +190,23 @@ def test_near_copies_of_a_corrected_question_are_left_out(versions: Versions) ->
     row = Row(1, 1, [near, {**answer, "content": "Another one."}], origin="corrected")
     division.write(versions.new, [*division.read(versions.new), Divided("train", row)])
     report = versions.report(wrong)
-    assert report["parent"]["left_out"] == 1
-    assert [one["question"] for one in report["answers"] if "parent" not in one] == [asked["content"]]
+    assert report.parent.left_out == 1
+    assert [one.question for one in report.answers if "parent" not in one.texts] == [asked["content"]]
 
 
 def test_stored_answers_are_used_again(versions: Versions) -> None:
     versions.store_old(wrong)
     report = versions.report(right)
-    assert (report["parent"]["asked"], versions.loaded) == (0, [])
-    assert report["parent"]["systems"]["parent"]["score"] == 0.0
+    assert (report.parent.asked, versions.loaded) == (0, [])
+    assert report.parent.systems["parent"].score == 0.0
 
 
 def test_only_questions_without_a_stored_answer_are_asked(versions: Versions) -> None:
     write_conversations(versions.old, "held_out", [chat(n) for n in JUDGING[:10]])
     versions.store_old(wrong)
     report = versions.report(right)
-    assert (report["parent"]["asked"], len(versions.loaded)) == (COUNT - 10, 1)
-    assert report["parent"]["systems"]["parent"]["score"] == (COUNT - 10) / COUNT
+    assert (report.parent.asked, len(versions.loaded)) == (COUNT - 10, 1)
+    assert report.parent.systems["parent"].score == (COUNT - 10) / COUNT
 
 
 @pytest.mark.parametrize("change", ["weights", "precision", "limit", "damaged"])
@@ -218,7 +218,7 @@ def test_answers_under_other_settings_are_not_used(versions: Versions, change: s
     if change == "damaged":
         (versions.old / "answers.json").write_text('{"settings": {}, "answers": []}')
     report = versions.report(right)
-    assert (report["parent"]["asked"], report["parent"]["systems"]["parent"]["score"]) == (COUNT, 1.0)
+    assert (report.parent.asked, report.parent.systems["parent"].score) == (COUNT, 1.0)
 
 
 def test_a_question_is_the_same_only_with_its_history_and_tools(tmp_path: Path) -> None:
@@ -240,10 +240,10 @@ def test_why_there_is_no_comparison(versions: Versions, gone: str) -> None:
     else:
         division.write(versions.old, [Divided("train", Row(n, n, chat(n))) for n in JUDGING])
     report = versions.report(wrong)
-    assert report["against_parent"] == "not_measured"
-    assert report["parent"]["why_not"]
-    assert report["verdict"] == "better", "the rest of the report stays"
-    assert json.dumps(report)
+    assert report.against_parent == "not_measured"
+    assert report.parent.why_not
+    assert report.verdict == "better", "the rest of the report stays"
+    assert json.dumps(report.to_json())
 
 
 def test_answers_of_the_same_cluster_count_once(versions: Versions) -> None:
@@ -251,4 +251,4 @@ def test_answers_of_the_same_cluster_count_once(versions: Versions) -> None:
     held: Sequence[list[dict[str, Any]]] = [*[chat(n) for n in JUDGING if n != 105], *many]
     write_conversations(versions.new, "held_out", held)
     report = versions.report(wrong)
-    assert (report["parent"]["items"], report["parent"]["clusters"]) == (COUNT + 5, COUNT)
+    assert (report.parent.items, report.parent.clusters) == (COUNT + 5, COUNT)

@@ -22,16 +22,19 @@ from backend.evaluation.blind_test import (
     new_test,
     with_other,
 )
+from backend.records.evaluation import ReportedAnswer
 from backend.statistics import e_value
 
 SYSTEMS = ("tuned", "base")
 
 
-def answers(count: int, **changes: Any) -> list[dict[str, Any]]:
-    return [
-        {"question": f"Q{n}", "tuned": f"tuned {n}", "base": f"base {n}", "cluster": n, **changes}
-        for n in range(count)
-    ]
+def answers(count: int, **changes: Any) -> list[ReportedAnswer]:
+    return [answer(n, **changes) for n in range(count)]
+
+
+def answer(n: int, **changes: Any) -> ReportedAnswer:
+    texts = {"question": f"Q{n}", "expected": "A", "tuned": f"tuned {n}", "base": f"base {n}"}
+    return ReportedAnswer.model_validate({**texts, "scores": {}, "cluster": n, **changes})
 
 
 def voted(test: BlindTest, choose: Callable[[Question], Vote]) -> BlindTest:
@@ -64,19 +67,19 @@ class TestNewTest:
         assert new_test(answers(20), SYSTEMS, 3) == tests[3]
 
     def test_identical_answers_are_skipped_whatever_their_spaces(self) -> None:
-        same = [{**one, "base": f" {one['tuned'].replace(' ', '  ')}\n"} for one in answers(6)[:3]]
+        same = [answer(n, base=f" tuned  {n}\n") for n in range(3)]
         test = new_test([*same, *answers(6)[3:]], SYSTEMS, 1)
         assert {pair.question for pair in test.pairs} == {"Q3", "Q4", "Q5"}
         with pytest.raises(BadInput):
             new_test(same, SYSTEMS, 1)
 
     def test_another_run_s_answers_are_those_to_questions_that_judged_both(self) -> None:
-        ours = [{**one, "expected": "A"} for one in answers(8)]
-        theirs = [{"question": f"Q{n}", "expected": "A", "tuned": f"theirs {n}"} for n in range(3, 11)]
-        theirs[0]["expected"] = "B"  # another example with the same question
+        ours = answers(8)
+        theirs = [answer(n, tuned=f"theirs {n}") for n in range(3, 11)]
+        theirs[0] = answer(3, expected="B")  # another example with the same question
         theirs.append(theirs[1])  # nobody can tell which of the two it is
         found = with_other(ours, theirs)
-        assert {one["question"]: one[OTHER] for one in found} == {f"Q{n}": f"theirs {n}" for n in (5, 6, 7)}
+        assert {one.question: one.texts[OTHER] for one in found} == {f"Q{n}": f"theirs {n}" for n in (5, 6, 7)}
         test = new_test(found, ("tuned", OTHER), 1, "Orders, version 1")
         assert all(pair.answers[1] == f"theirs {pair.question[1:]}" for pair in test.pairs)
         ended = outcome(voted(test, prefers("theirs")))
@@ -87,7 +90,7 @@ class TestNewTest:
         assert len(new_test(answers(8, cluster=1), SYSTEMS, 1).pairs) == 1
 
     def test_a_near_copy_with_identical_answers_does_not_hide_the_other(self) -> None:
-        two = [{**answers(1)[0], "base": "tuned 0"}, {**answers(2)[1], "cluster": 0}]
+        two = [answer(0, base="tuned 0"), answer(1, cluster=0)]
         assert all(new_test(two, SYSTEMS, seed).pairs[0].question == "Q1" for seed in range(20))
 
     @pytest.mark.parametrize(("count", "repeated"), [(1, 0), (4, 0), (5, 1), (9, 3), (30, 3), (60, 3)])

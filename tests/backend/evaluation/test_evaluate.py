@@ -12,6 +12,7 @@ from backend.errors import BadInput
 from backend.evaluation.asking import Asking
 from backend.evaluation.evaluate import Evaluation
 from backend.evaluation.items import Item, items_from, pairs_from
+from backend.records.evaluation import EvaluationReport
 from tests.backend.evaluation.spoken import Said, Spoken
 
 CITIES = ("Rome", "Oslo", "Bern", "Paris", "Madrid", "Vienna", "Lima", "Quito", "Cairo", "Tunis", "Accra", "Dakar")
@@ -44,27 +45,27 @@ def knows(pane: str, given: str) -> str:
     return EXPECTED.get(last(given), "Hm.") if pane == "tuned" else "How can I help you?"
 
 
-def report_of(said: Said, items: Sequence[Item] = HELD_OUT, baselines: bool = True) -> dict[str, Any]:
+def report_of(said: Said, items: Sequence[Item] = HELD_OUT, baselines: bool = True) -> EvaluationReport:
     report = Evaluation(Spoken(said), items, TRAIN).run(baselines=baselines)
-    return dict(json.loads(json.dumps(report, allow_nan=False)))
+    return EvaluationReport.model_validate(json.loads(json.dumps(report.to_json(), allow_nan=False)))
 
 
 def test_a_model_that_has_learned_the_task_is_better() -> None:
     report = report_of(knows)
-    assert report["main_measure"] == "json"
-    assert report["items"] == report["clusters"] == 16
-    assert report["least_provable_gain"] == 6 / 16
-    assert report["systems"]["tuned"]["score"] == 1
-    assert report["systems"]["tuned"]["fields"] == {"city": 1, "pieces": 1}
-    assert report["systems"]["tuned"]["copied"] == 0
-    assert report["systems"]["base"]["score"] == 0
-    assert (report["verdict"], report["against_prompt"], report["next_kind"]) == ("better", "better", "use_it")
-    assert {(one["a"], one["b"]) for one in report["comparisons"]} == {
+    assert report.main_measure == "json"
+    assert report.items == report.clusters == 16
+    assert report.least_provable_gain == 6 / 16
+    assert report.systems["tuned"].score == 1
+    assert report.systems["tuned"].fields == {"city": 1, "pieces": 1}
+    assert report.systems["tuned"].copied == 0
+    assert report.systems["base"].score == 0
+    assert (report.verdict, report.against_prompt, report.next_kind) == ("better", "better", "use_it")
+    assert {(one.a, one.b) for one in report.comparisons} == {
         ("tuned", "base"),
         ("tuned", "prompt"),
         ("tuned", "few_shot"),
     }
-    assert all(one["p"] < 0.05 and one["interval"][0] > 0 for one in report["comparisons"])
+    assert all(one.p is not None and one.p < 0.05 and one.interval[0] > 0 for one in report.comparisons)
 
 
 @pytest.mark.parametrize(
@@ -80,29 +81,29 @@ def test_a_model_that_has_learned_the_task_is_better() -> None:
     ],
 )
 def test_a_planted_fault_is_never_called_better(fault: Said) -> None:
-    assert report_of(fault)["verdict"] == "no_difference_shown"
+    assert report_of(fault).verdict == "no_difference_shown"
 
 
 def test_loops_are_named() -> None:
     report = report_of(lambda pane, given: "I'm sorry, " * 9 if pane == "tuned" else "Hello.")
-    assert report["systems"]["tuned"]["loops"] == 1
-    assert report["next_kind"] == "loops"
+    assert report.systems["tuned"].loops == 1
+    assert report.next_kind == "loops"
 
 
 def test_gibberish_is_named() -> None:
     report = report_of(
         lambda pane, given: f"zrk {len(given)} vr qqt lon ple" if pane == "tuned" else "Hello.", baselines=False
     )
-    assert report["next_kind"] == "gibberish"
-    assert report["findings"][0]["share"] == 1
+    assert report.next_kind == "gibberish"
+    assert report.findings[0].share == 1
 
 
 def test_a_model_that_lost_what_the_base_can_is_worse() -> None:
     report = report_of(
         lambda pane, given: knows("tuned", given) if pane == "base" else f"No {last(given).split()[1]} here."
     )
-    assert (report["verdict"], report["next_kind"]) == ("worse", "worse")
-    assert report["findings"] == []
+    assert (report.verdict, report.next_kind) == ("worse", "worse")
+    assert report.findings == ()
 
 
 def test_a_prompt_that_does_as_well_is_found_and_reported() -> None:
@@ -112,44 +113,44 @@ def test_a_prompt_that_does_as_well_is_found_and_reported() -> None:
     many = items_from(chats([f"{a}{b.lower()}" for a in CITIES for b in PLANTS[:3]], 100))
     EXPECTED.update({item.question: item.answer for item in many})
     report = report_of(follows, many)
-    assert report["verdict"] == "better"
-    assert report["against_prompt"] == "as_good"
-    assert report["next_kind"] == "prompt_does_it"
-    assert "JSON" in report["systems"]["prompt"]["instruction"]
+    assert report.verdict == "better"
+    assert report.against_prompt == "as_good"
+    assert report.next_kind == "prompt_does_it"
+    assert "JSON" in report.systems["prompt"].instruction
 
 
 def test_a_task_that_the_base_model_can_do_needs_no_longer_training() -> None:
     report = report_of(lambda pane, given: EXPECTED.get(last(given), "Hm."), baselines=False)
-    assert (report["verdict"], report["next_kind"]) == ("no_difference_shown", "base_does_it")
+    assert (report.verdict, report.next_kind) == ("no_difference_shown", "base_does_it")
 
 
 def test_a_few_right_answers_of_the_base_model_do_not_advise_against_training() -> None:
     report = report_of(lambda pane, given: EXPECTED.get(last(given), "Hm."), HELD_OUT[:5], baselines=False)
-    assert report["systems"]["base"]["score"] == 1
-    assert report["next_kind"] == "set_more_aside"
+    assert report.systems["base"].score == 1
+    assert report.next_kind == "set_more_aside"
 
 
 def test_few_items_prove_nothing() -> None:
     report = report_of(knows, HELD_OUT[:5], baselines=False)
-    assert report["systems"]["tuned"]["score"] == 1
-    assert (report["verdict"], report["least_provable_gain"]) == ("no_difference_shown", None)
-    assert (report["against_prompt"], report["next_kind"]) == ("not_measured", "set_more_aside")
+    assert report.systems["tuned"].score == 1
+    assert (report.verdict, report.least_provable_gain) == ("no_difference_shown", None)
+    assert (report.against_prompt, report.next_kind) == ("not_measured", "set_more_aside")
 
 
 def test_the_worst_answers_come_first() -> None:
     def mostly(pane: str, given: str) -> str:
         return knows(pane, given) if "Tunis" not in given else "no idea"
 
-    answers = report_of(mostly)["answers"]
-    assert "Tunis" in answers[0]["question"]
-    assert answers[0]["scores"] == {"base": 0, "tuned": 0, "prompt": 0, "few_shot": 0}
-    assert set(answers[0]) >= {"question", "expected", "base", "prompt", "few_shot", "tuned"}
+    answers = report_of(mostly).answers
+    assert "Tunis" in answers[0].question
+    assert answers[0].scores == {"base": 0, "tuned": 0, "prompt": 0, "few_shot": 0}
+    assert set(answers[0].texts) == {"base", "prompt", "few_shot", "tuned"}
 
 
 def test_copies_of_one_question_count_once() -> None:
     copied = items_from([*chats(CITIES[:4], 10), *(chats(CITIES[:1], 10) * 12)])
     report = report_of(knows, copied)
-    assert (report["items"], report["clusters"], report["verdict"]) == (16, 4, "no_difference_shown")
+    assert (report.items, report.clusters, report.verdict) == (16, 4, "no_difference_shown")
 
 
 def test_no_items_is_an_answer_in_words() -> None:
@@ -184,10 +185,10 @@ class Preferring(Spoken):
 
 def test_pairs_are_judged_by_which_answer_is_likelier() -> None:
     report = Evaluation(Preferring(knows), pairs(), TRAIN).run(baselines=True)
-    assert (report["main_measure"], report["items"]) == ("preference", len(CITIES))
-    assert [report["systems"][name]["score"] for name in ("base", "tuned")] == [0, 1]
-    assert (report["verdict"], report["against_prompt"]) == ("better", "not_measured")
-    assert set(report["systems"]) == {"base", "tuned"}
+    assert (report.main_measure, report.items) == ("preference", len(CITIES))
+    assert [report.systems[name].score for name in ("base", "tuned")] == [0, 1]
+    assert (report.verdict, report.against_prompt) == ("better", "not_measured")
+    assert set(report.systems) == {"base", "tuned"}
 
 
 def test_a_pair_is_judged_on_its_last_answer_only() -> None:
@@ -211,8 +212,8 @@ def labels(count: int, first: int) -> list[Item]:
 def test_wrong_labels_are_not_called_memorized() -> None:
     held_out, train = labels(12, 100), labels(30, 500)
     report = Evaluation(Spoken(lambda pane, given: "late"), held_out, train).run(baselines=False)
-    assert report["main_measure"] == "label"
-    assert "memorized" not in [one["kind"] for one in report["findings"]]
+    assert report.main_measure == "label"
+    assert "memorized" not in [one.kind for one in report.findings]
 
 
 def test_items_that_are_too_long_to_read_are_left_out_of_the_scores() -> None:
@@ -223,8 +224,8 @@ def test_items_that_are_too_long_to_read_are_left_out_of_the_scores() -> None:
             return 500 if "Rome" in text else 20
 
     report = Evaluation(Short(knows), HELD_OUT, TRAIN).run(baselines=False)
-    assert (report["items"], report["skipped"]) == (len(HELD_OUT) - 1, 1)
-    assert report["systems"]["tuned"]["score"] == 1
+    assert (report.items, report.skipped) == (len(HELD_OUT) - 1, 1)
+    assert report.systems["tuned"].score == 1
     Short.context_length = 10
     with pytest.raises(BadInput):
         Evaluation(Short(knows), HELD_OUT, TRAIN)
@@ -232,7 +233,7 @@ def test_items_that_are_too_long_to_read_are_left_out_of_the_scores() -> None:
 
 def test_one_item_gives_no_verdict() -> None:
     report = report_of(knows, HELD_OUT[:1], baselines=False)
-    assert (report["verdict"], report["next_kind"]) == ("no_difference_shown", "set_more_aside")
+    assert (report.verdict, report.next_kind) == ("no_difference_shown", "set_more_aside")
 
 
 def test_items_offer_the_tools_of_their_conversations() -> None:

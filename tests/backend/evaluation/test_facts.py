@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -15,6 +14,7 @@ from backend.evaluation.evaluate import Evaluation
 from backend.evaluation.facts import FILE, Facts, passages, read_facts, write_facts
 from backend.evaluation.items import Item, items_from
 from backend.evaluation.prompt_trial import trial_report, try_prompts
+from backend.records.evaluation import EvaluationReport
 from tests.backend.evaluation.spoken import Said, Spoken
 
 BREADS = ("rye", "spelt", "oat", "corn", "malt", "seed", "nut", "fig", "olive", "onion", "potato", "barley")
@@ -52,9 +52,9 @@ def with_facts(pane: str, given: str) -> str:
     return price(bread) if known else "I do not know."
 
 
-def report_of(said: Said, facts: str = TEXT) -> dict[str, Any]:
+def report_of(said: Said, facts: str = TEXT) -> EvaluationReport:
     report = Evaluation(Spoken(said), HELD_OUT, TRAIN).run(baselines=False, facts=Facts(facts))
-    return dict(json.loads(json.dumps(report, allow_nan=False)))
+    return EvaluationReport.model_validate(json.loads(json.dumps(report.to_json(), allow_nan=False)))
 
 
 class TestPassages:
@@ -115,16 +115,16 @@ class TestRanking:
 
 def test_facts_that_do_as_well_are_the_next_step() -> None:
     report = report_of(with_facts, TEXT)
-    assert report["systems"]["facts"]["score"] == 1
-    assert ("tuned", "facts") in {(one["a"], one["b"]) for one in report["comparisons"]}
-    assert report["answers"][0]["facts"]
-    assert report["against_prompt"] == "not_measured"
+    assert report.systems["facts"].score == 1
+    assert ("tuned", "facts") in {(one.a, one.b) for one in report.comparisons}
+    assert report.answers[0].texts["facts"]
+    assert report.against_prompt == "not_measured"
 
 
 def test_facts_beside_the_point_are_beaten() -> None:
     report = report_of(with_facts, "We are closed on Mondays.")
-    assert report["systems"]["facts"]["score"] == 0
-    assert (report["against_facts"], report["next_kind"]) == ("better", "use_it")
+    assert report.systems["facts"].score == 0
+    assert (report.against_facts, report.next_kind) == ("better", "use_it")
 
 
 def test_where_facts_win_retrieval_is_advised() -> None:
@@ -133,15 +133,15 @@ def test_where_facts_win_retrieval_is_advised() -> None:
         return f"{known}0" if pane == "tuned" and known[-1] in "02468" else known
 
     report = Evaluation(Spoken(knows_half), items_on(BREADS), TRAIN).run(baselines=False, facts=Facts(TEXT))
-    assert report["systems"]["facts"]["score"] == 1 > report["systems"]["tuned"]["score"] > 0
-    assert (report["verdict"], report["against_facts"]) == ("better", "as_good")
-    assert report["next_kind"] == "facts_do_it"
+    assert report.systems["facts"].score == 1 > report.systems["tuned"].score > 0
+    assert (report.verdict, report.against_facts) == ("better", "as_good")
+    assert report.next_kind == "facts_do_it"
 
 
 def test_facts_can_be_tried_before_training() -> None:
     asking = Asking(Spoken(with_facts), items_on(BREADS), TRAIN)
     report = trial_report(asking, try_prompts(asking, Facts(TEXT)))
-    assert (report["best"], report["next_kind"]) == ("facts", "prompt_may_do")
+    assert (report.best, report.next_kind) == ("facts", "prompt_may_do")
 
 
 def test_facts_are_stored_with_their_job(tmp_path: Path) -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 
 from backend.evaluation import general
 from backend.evaluation.items import Item
+from backend.records.evaluation import GeneralCheck
 from tests.backend.evaluation.spoken import Spoken
 
 ASKED = [question for question, _ in general.QUESTIONS]
@@ -19,7 +19,7 @@ class Known(Spoken):
         return 3.0
 
 
-def check(right: Callable[[str, int], bool]) -> dict[str, Any]:
+def check(right: Callable[[str, int], bool]) -> GeneralCheck:
     """right: whether a pane answers the question of a number correctly."""
 
     def said(pane: str, given: str) -> str:
@@ -31,19 +31,19 @@ def check(right: Callable[[str, int], bool]) -> dict[str, Any]:
 
 def test_what_was_lost_is_named() -> None:
     found = check(lambda pane, n: n < 10 if pane == "base" else n < 9)
-    assert (found["asked"], found["base_right"], found["tuned_right"]) == (len(general.QUESTIONS), 10, 9)
-    assert (found["kept"], found["lost"]) == (9, [general.QUESTIONS[9][0]])
-    assert not found["dropped"], "one may be chance"
-    assert found["loss"] == {"base": 3.0, "tuned": 3.0}
+    assert (found.asked, found.base_right, found.tuned_right) == (len(general.QUESTIONS), 10, 9)
+    assert (found.kept, found.lost) == (9, (general.QUESTIONS[9][0],))
+    assert not found.dropped, "one may be chance"
+    assert (found.loss.base, found.loss.tuned) == (3.0, 3.0)
 
 
 def test_a_real_drop_is_named() -> None:
-    assert check(lambda pane, n: pane == "base" or n >= 8)["dropped"]
-    assert not check(lambda pane, n: False)["dropped"]
+    assert check(lambda pane, n: pane == "base" or n >= 8).dropped
+    assert not check(lambda pane, n: False).dropped
 
 
 def test_as_many_gained_as_lost_is_no_drop() -> None:
-    assert not check(lambda pane, n: n < 12 if pane == "base" else 6 <= n < 18)["dropped"]
+    assert not check(lambda pane, n: n < 12 if pane == "base" else 6 <= n < 18).dropped
 
 
 @pytest.mark.parametrize(

@@ -14,10 +14,10 @@ from backend import training
 from backend.chat import place, torch_engine
 from backend.errors import BadInput, BadSetting, MissingPart, RunProblem
 from backend.evaluation import answers_so_far, job
-from backend.evaluation.asking import BASE, TUNED
 from backend.evaluation.models import EngineModels
 from backend.evaluation.work import REPORT
 from backend.models import model_folder
+from backend.records.evaluation import BASE, TUNED, EvaluationReport
 from backend.records.rows import Row
 from backend.runs import division
 from backend.runs.conversations import write_conversations, write_texts
@@ -206,10 +206,10 @@ def test_a_killed_evaluation_can_be_run_again_in_its_folder(trained: Context) ->
 def test_one_held_out_example_gives_a_report_that_proves_nothing(trained: Context) -> None:
     trained.spec |= {"items": 1, "baselines": True}
     job.run(trained)
-    report = json.loads((trained.folder / REPORT).read_text())
-    assert (report["items"], report["verdict"]) == (1, "no_difference_shown")
+    report = EvaluationReport.model_validate_json((trained.folder / REPORT).read_text())
+    assert (report.items, report.verdict) == (1, "no_difference_shown")
     assert verdict_card.verdict(report)
-    assert all(verdicts.system_line(name, report) for name in report["systems"])
+    assert all(verdicts.system_line(name, report) for name in report.systems)
 
 
 def test_a_second_version_is_compared_with_the_first_without_asking_it_again(

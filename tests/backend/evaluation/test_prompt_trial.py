@@ -18,6 +18,7 @@ from backend.evaluation.models import Answer
 from backend.evaluation.prompt_trial import stored_systems, trial_report, try_prompts
 from backend.evaluation.work import REPORT
 from backend.files.json_file import write_json
+from backend.records.evaluation import TrialReport
 from backend.runs.conversations import write_conversations
 from backend.settings import Workspace, new_id
 from tests.backend.evaluation.spoken import Said, Spoken
@@ -26,9 +27,10 @@ from tests.backend.evaluation.test_job import Context
 from tests.backend.tiny_run import conversations
 
 
-def report_of(said: Said) -> dict[str, Any]:
+def report_of(said: Said) -> TrialReport:
     asking = Asking(Spoken(said), HELD_OUT, TRAIN)
-    return dict(json.loads(json.dumps(trial_report(asking, try_prompts(asking)), allow_nan=False)))
+    report = trial_report(asking, try_prompts(asking))
+    return TrialReport.model_validate(json.loads(json.dumps(report.to_json(), allow_nan=False)))
 
 
 def needs_json(pane: str, given: str) -> str:
@@ -42,34 +44,34 @@ def test_an_instruction_that_suffices_is_found_without_asking_a_tuned_model() ->
         return needs_json(pane, given)
 
     report = report_of(said)
-    assert (report["best"], report["next_kind"]) == ("prompt", "prompt_may_do")
-    assert report["systems"]["prompt"]["score"] == 1
-    assert "JSON" in report["systems"]["prompt"]["instruction"]
-    assert {(one["a"], one["b"], one["verdict"]) for one in report["comparisons"]} == {
+    assert (report.best, report.next_kind) == ("prompt", "prompt_may_do")
+    assert report.systems["prompt"].score == 1
+    assert "JSON" in report.systems["prompt"].instruction
+    assert {(one.a, one.b, one.verdict) for one in report.comparisons} == {
         ("prompt", "base", "better"),
         ("few_shot", "base", "no_difference_shown"),
     }
-    assert set(report["answers"][0]) >= {"question", "expected", "base", "prompt", "few_shot", "scores"}
+    assert set(report.answers[0].texts) == {"base", "prompt", "few_shot"}
 
 
 def test_a_high_score_on_few_questions_does_not_advise_against_training() -> None:
     asking = Asking(Spoken(needs_json), HELD_OUT[:8], TRAIN)
     report = trial_report(asking, try_prompts(asking))
-    assert (report["systems"]["prompt"]["score"], report["next_kind"]) == (1, "train")
+    assert (report.systems["prompt"].score, report.next_kind) == (1, "train")
 
 
 def test_likeness_to_the_expected_answers_is_a_reason_to_read_them_and_not_against_training() -> None:
     asking = Asking(Spoken(lambda pane, given: EXPECTED.get(last(given), "Hm.")), HELD_OUT, TRAIN)
     asking.measure = Measure("chrf")
     report = trial_report(asking, try_prompts(asking))
-    assert report["systems"][report["best"]]["interval"][0] >= prompt_trial.GOOD
-    assert report["next_kind"] == "read_answers"
+    assert report.systems[report.best].interval[0] >= prompt_trial.GOOD
+    assert report.next_kind == "read_answers"
 
 
 def test_prompts_that_do_not_help_lead_to_training() -> None:
     report = report_of(lambda pane, given: "Hello.")
-    assert report["next_kind"] == "train"
-    assert all(system["score"] == 0 for system in report["systems"].values())
+    assert report.next_kind == "train"
+    assert all(system.score == 0 for system in report.systems.values())
 
 
 def test_without_training_rows_there_is_nothing_to_write_a_prompt_from() -> None:
@@ -90,13 +92,14 @@ def trial(tmp_path: Path, tiny_model: Path) -> Context:
 
 def test_the_job_writes_its_report_and_answers_to_reuse(trial: Context) -> None:
     summary = prompt_trial.run(trial)
-    report = json.loads((trial.folder / REPORT).read_text())
-    assert summary == {name: value for name, value in report.items() if name != "answers"}
-    assert list(report["systems"]) == ["base", "prompt", "few_shot"]
+    written = json.loads((trial.folder / REPORT).read_text())
+    assert summary == {name: value for name, value in written.items() if name != "answers"}
+    report = TrialReport.model_validate(written)
+    assert list(report.systems) == ["base", "prompt", "few_shot"]
     precision = json.loads((trial.folder / prompt_trial.SYSTEMS_FILE).read_text())["precision"]
     found = stored_systems(trial.folder, precision)
     assert [one.text for one in found["base"].answers] == [
-        one["base"] for one in sorted(report["answers"], key=lambda one: one["cluster"])
+        one.texts["base"] for one in sorted(report.answers, key=lambda one: one.cluster)
     ]
     assert stored_systems(trial.folder, "float64") == {}
 
@@ -118,8 +121,8 @@ def test_an_evaluation_reuses_the_answers_of_a_trial(monkeypatch: pytest.MonkeyP
     known = System([Answer("Known.", True)] * 16, [0.0] * 16, [2.0] * 16)
     evaluation = job.Evaluation(Spoken(needs_json), HELD_OUT, TRAIN)
     report = evaluation.run(baselines=False, known={"base": known, "few_shot": known})
-    assert {(one["base"], one["few_shot"]) for one in report["answers"]} == {("Known.", "Known.")}
-    assert report["against_prompt"] != "not_measured"
+    assert {(one.texts["base"], one.texts["few_shot"]) for one in report.answers} == {("Known.", "Known.")}
+    assert report.against_prompt != "not_measured"
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"precision": "fp32", "systems": {"base": {"wrong": 1}}}'])

@@ -6,7 +6,6 @@ import json
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -14,6 +13,7 @@ from backend.chat.torch_engine import TorchEngine
 from backend.errors import BadInput
 from backend.evaluation.models import Answer, on_transformers
 from backend.evaluation.texts import TextEvaluation
+from backend.records.evaluation import EvaluationReport
 from tests.backend.evaluation.spoken import Spoken
 from ui.text import verdicts
 from ui.web.try_it import report_card, verdict_card
@@ -44,47 +44,47 @@ class Reader(Spoken):
 
 def report_of(
     loss: Callable[[str, str], float], texts: Sequence[str] = TEXTS, size: int = 1024, overlap: int = 64
-) -> dict[str, Any]:
+) -> EvaluationReport:
     report = TextEvaluation(Reader(loss), texts, size, overlap).run()
-    return dict(json.loads(json.dumps(report, allow_nan=False)))
+    return EvaluationReport.model_validate(json.loads(json.dumps(report.to_json(), allow_nan=False)))
 
 
 def test_lower_perplexity_is_better() -> None:
     report = report_of(lambda pane, text: 5.0 if pane == "base" else 2.0 + ord(text[11]) / 1000)
-    assert (report["main_measure"], report["verdict"], report["next_kind"]) == ("perplexity", "better", "use_it")
-    assert report["systems"]["base"]["score"] == pytest.approx(math.e**5)
-    low, high = report["systems"]["tuned"]["interval"]
-    assert low < report["systems"]["tuned"]["score"] < high < report["systems"]["base"]["score"]
-    low, high = report["comparisons"][0]["interval"]
-    assert 2.5 < low <= report["comparisons"][0]["difference"] <= high, "in nats, positive where it is better"
-    worst = [one["scores"]["tuned"] for one in report["answers"]]
+    assert (report.main_measure, report.verdict, report.next_kind) == ("perplexity", "better", "use_it")
+    assert report.systems["base"].score == pytest.approx(math.e**5)
+    low, high = report.systems["tuned"].interval
+    assert low < report.systems["tuned"].score < high < report.systems["base"].score
+    low, high = report.comparisons[0].interval
+    assert 2.5 < low <= report.comparisons[0].difference <= high, "in nats, positive where it is better"
+    worst = [one.scores["tuned"] for one in report.answers]
     assert worst == sorted(worst, reverse=True)
 
 
 def test_higher_perplexity_is_worse() -> None:
     report = report_of(lambda pane, text: 3.0 + (pane == "tuned"))
-    assert (report["verdict"], report["next_kind"]) == ("worse", "worse")
+    assert (report.verdict, report.next_kind) == ("worse", "worse")
 
 
 def test_no_clear_gain_is_not_called_better() -> None:
     report = report_of(lambda pane, text: 3.0 if pane == "base" else 3.0 + (-1) ** ord(text[11]) / 10)
-    assert report["verdict"] == "no_difference_shown"
+    assert report.verdict == "no_difference_shown"
 
 
 def test_five_texts_prove_nothing() -> None:
     report = report_of(lambda pane, text: 3.0 - (pane == "tuned"), TEXTS[:5])
-    assert (report["verdict"], report["next_kind"]) == ("no_difference_shown", "set_more_aside")
+    assert (report.verdict, report.next_kind) == ("no_difference_shown", "set_more_aside")
 
 
 def test_a_long_text_counts_no_more_than_a_short_one() -> None:
     texts = [*TEXTS, "Z" * 4000]
     report = report_of(lambda pane, text: 9.0 if "ZZ" in text else 1.0, texts)
-    assert report["systems"]["base"]["loss"] == pytest.approx((12 * 1 + 9) / 13)
+    assert report.systems["base"].loss == pytest.approx((12 * 1 + 9) / 13)
 
 
 def test_near_copies_count_once() -> None:
     report = report_of(lambda pane, text: 1.0, [*TEXTS, TEXTS[0], TEXTS[0]])
-    assert (report["items"], report["clusters"]) == (14, 12)
+    assert (report.items, report.clusters) == (14, 12)
 
 
 @pytest.mark.parametrize(("size", "overlap"), [(1024, 64), (50, 10), (2, 1)])
@@ -100,7 +100,7 @@ def test_the_first_token_of_a_window_that_shares_none_does_not_count() -> None:
     windows = [-(-len(text) // 50) for text in TEXTS]
     predicted = 98 + sum(len(text) - count for text, count in zip(TEXTS, windows, strict=True))
     assert reader.scored == dict.fromkeys(reader.scored, predicted)
-    assert report["systems"]["base"]["loss"] == pytest.approx(2.0)
+    assert report.systems["base"].loss == pytest.approx(2.0)
 
 
 def test_windows_are_never_longer_than_the_model_reads() -> None:
@@ -110,25 +110,25 @@ def test_windows_are_never_longer_than_the_model_reads() -> None:
             return super().nats(pane, ids, first)
 
     report = TextEvaluation(Short(lambda pane, text: 1.0, 64), ["A" * 1000, *TEXTS], 1024, 512).run()
-    assert report["skipped"] == 0
+    assert report.skipped == 0
 
 
 def test_the_card_has_the_beginning_and_both_continuations() -> None:
     report = report_of(lambda pane, text: 2.0)
-    one = report["answers"][0]
-    whole = next(text for text in TEXTS if text.startswith(one["question"]))
-    assert whole.startswith(one["question"] + one["expected"])
-    assert (one["base"].split()[-1], one["tuned"].split()[-1]) == ("base", "tuned")
+    one = report.answers[0]
+    whole = next(text for text in TEXTS if text.startswith(one.question))
+    assert whole.startswith(one.question + one.expected)
+    assert (one.texts["base"].split()[-1], one.texts["tuned"].split()[-1]) == ("base", "tuned")
 
 
 def test_texts_without_two_tokens_are_left_out() -> None:
-    assert report_of(lambda pane, text: 2.0, [*TEXTS, ""])["skipped"] == 1
+    assert report_of(lambda pane, text: 2.0, [*TEXTS, ""]).skipped == 1
     with pytest.raises(BadInput):
         report_of(lambda pane, text: 2.0, ["", "x"])
 
 
 def test_the_page_knows_that_lower_is_better() -> None:
-    report = report_of(lambda pane, text: 3.0 if pane == "base" else 2.0) | {"retry": {}}
+    report = report_of(lambda pane, text: 3.0 if pane == "base" else 2.0)
     assert "Perplexity 7.4" in verdicts.sentence(report)
     html = verdict_card.verdict(report)
     assert 'class="alert good"' in html
@@ -141,14 +141,8 @@ def test_the_page_knows_that_lower_is_better() -> None:
 
 
 def test_one_text_has_no_interval_but_a_report() -> None:
-    report = json.loads(
-        json.dumps(report_of_one(), default=str).replace("-Infinity", "null").replace("Infinity", "null")
-    )
-    assert verdicts.interval("tuned", report)
-
-
-def report_of_one() -> dict[str, Any]:
-    return TextEvaluation(Reader(lambda pane, text: 2.0), TEXTS[:1], 1024, 64).run()
+    report = report_of(lambda pane, text: 2.0, TEXTS[:1])
+    assert verdicts.interval("tuned", report) == "unknown: there is only one"
 
 
 def test_nats_in_pieces_are_those_of_the_whole(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:

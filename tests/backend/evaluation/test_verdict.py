@@ -18,10 +18,11 @@ def test_a_score_lies_within_its_interval(scores: list[float], graded: bool) -> 
 
 
 def test_graded_scores_and_their_difference_count_each_cluster_once() -> None:
-    scores = {"a": [0.9] * 10 + [0.3] * 5, "b": [0.1] * 15}
+    scores = {"tuned": [0.9] * 10 + [0.3] * 5, "base": [0.1] * 15}
     found = {name: mean_score(one, CLUSTERS, graded=True)[0] for name, one in scores.items()}
-    assert found["a"] == pytest.approx((0.9 + 5 * 0.3) / 6)
-    assert compare("a", "b", scores, CLUSTERS, graded=True).difference == pytest.approx(found["a"] - found["b"])
+    assert found["tuned"] == pytest.approx((0.9 + 5 * 0.3) / 6)
+    compared = compare("tuned", "base", scores, CLUSTERS, graded=True)
+    assert compared.difference == pytest.approx(found["tuned"] - found["base"])
 
 
 def test_right_answers_are_counted_as_they_are() -> None:

@@ -14,7 +14,6 @@ from typing import Any, cast
 import pytest
 
 from backend.errors import ApprenticeError, BadInput, NotInDemo
-from backend.evaluation import portable
 from backend.export import run_archive, take_home
 from backend.export.request import ExportRequest
 from backend.files import manifest
@@ -31,7 +30,7 @@ from backend.training.state.resume import base_files
 from jobs.runner import Runner
 from tests.backend.export.test_take_home import CHATS, with_examples
 from tests.backend.synthetic import make_adapter, make_finished_run
-from tests.ui.fake_records import report
+from tests.ui.fake_records import report, report_json
 from ui.records.runs import ImportedModel
 from ui.services.app import App
 from ui.services.machine.model_imports import ModelImportService
@@ -67,7 +66,7 @@ def archive(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     make_portable(out / "tiny-adapter", MODEL)
     context = SimpleNamespace(spec={"name": "Orders"})
     request = SimpleNamespace(out=out, run_folder=folder, run=local.read_run(folder), context=context)
-    run_archive.write(cast(ExportRequest, request), portable.checked(report()))
+    run_archive.write(cast(ExportRequest, request), report().elsewhere())
     manifest.write(out, {})
     take_home._pack(out, "tiny")
     return out / "tiny-everything.zip"
@@ -107,10 +106,10 @@ def test_the_model_is_the_same_on_another_computer(folder: Path, archive: Path, 
     assert (shown.info.name, shown.note, shown.losses.saved_step) == ("Orders", "the good one", 3)
     assert shown.losses.best is not None
     assert shown.losses.best.loss == 0.5
-    assert app.evaluations.summaries()[found.run_id]["systems"]["tuned"]["score"] == 0.75
+    assert app.evaluations.summaries()[found.run_id].systems["tuned"].score == 0.75
     scores = app.evaluations.latest_report(found.run_id)
     assert scores
-    assert scores["answers"] == report()["answers"]
+    assert scores.answers == report().answers
     for text in ("Your model is better than the base model", "6 of 8 right"):
         assert text in report_page.page(scores, shown.info)
     app.runner.delete(found.run_id)
@@ -175,7 +174,7 @@ def rows_of(rows: int) -> bytes:
 
 
 def report_with(files: Files, **changes: Any) -> Files:
-    return listed(files, "tiny/apprentice/evaluation.json", json.dumps({**report(), **changes}).encode())
+    return listed(files, "tiny/apprentice/evaluation.json", json.dumps({**report_json(), **changes}).encode())
 
 
 ROWS = "tiny/apprentice/rows.safetensors"
@@ -209,15 +208,15 @@ HOSTILE: dict[str, Callable[[Files], Files]] = {
     "no report": lambda files: listed(files, "tiny/apprentice/evaluation.json", b"[]"),
     "report of another measure": lambda files: report_with(files, main_measure="beauty"),
     "report without scores": lambda files: report_with(files, systems={}),
-    "report with a text for a number": lambda files: report_with(files, items="8"),
+    "report with a text for a number": lambda files: report_with(files, items="eight"),
     "report with an endless score": lambda files: report_with(
-        files, systems={**report()["systems"], "tuned": {"score": math.inf, "interval": [0.0, 1.0]}}
+        files, systems={**report_json()["systems"], "tuned": {"score": math.inf, "interval": [0.0, 1.0]}}
     ),
     "report with a finding without its example": lambda files: report_with(files, findings=[{"kind": "memorized"}]),
     "report without the answers of a system": lambda files: report_with(
         files,
-        systems={**report()["systems"], "prompt": report()["systems"]["base"]},
-        answers=[{**one, "scores": {**one["scores"], "prompt": 0.0}} for one in report()["answers"]],
+        systems={**report_json()["systems"], "prompt": report_json()["systems"]["base"]},
+        answers=[{**one, "scores": {**one["scores"], "prompt": 0.0}} for one in report_json()["answers"]],
     ),
     "no JSON": lambda files: listed(files, "tiny/tiny-adapter/tokenizer_config.json", b"[" * 100_000),
     "code of its own": lambda files: listed(

@@ -4,25 +4,21 @@ from typing import Any
 
 import pytest
 
+from backend.records.evaluation import EvaluationReport
+from tests.ui import fake_records
 from tests.ui.fake_records import against_parent
 from ui.text import verdicts
 from ui.web.try_it import verdict_card
 
 
-def report(verdict: str, against: str = "not_measured", measure: str = "json", **changes: Any) -> dict[str, Any]:
-    return {
-        "main_measure": measure,
-        "items": 24,
-        "clusters": 24,
-        "least_provable_gain": 0.25,
-        "verdict": verdict,
-        "against_prompt": against,
-        "systems": {
-            "base": {"score": 0.0, "interval": [0.0, 0.14]},
-            "tuned": {"score": 21 / 24, "interval": [0.69, 0.96]},
-        },
-        **changes,
+def report(verdict: str, against: str = "not_measured", measure: str = "json", **changes: Any) -> EvaluationReport:
+    systems = {
+        "base": {"score": 0.0, "interval": [0.0, 0.14]},
+        "tuned": {"score": 21 / 24, "interval": [0.69, 0.96]},
     }
+    numbers = {"main_measure": measure, "items": 24, "clusters": 24, "least_provable_gain": 0.25}
+    verdicts = {"verdict": verdict, "against_prompt": against}
+    return fake_records.report(**{**numbers, **verdicts, "systems": systems, **changes})
 
 
 def test_right_answers_are_counted() -> None:
@@ -42,13 +38,13 @@ def test_wording_that_is_alike_is_not_called_good() -> None:
     graded = report("better", measure="chrf")
     assert "wording" in verdicts.detail(graded)
     assert verdicts.title(graded) != verdicts.title(report("better"))
-    assert (verdict_card.tone(graded), verdict_card.tone(report("better"))) == ("calm", "good")
-    version = {**graded, **against_parent("better")}
-    assert verdict_card.tone(version, "against_parent") == "calm"
-    assert "Worded more like your answers than version 1" in verdict_card.against_parent(version)
-    right = {**report("better"), **against_parent("better")}
-    assert verdict_card.tone(right, "against_parent") == "good"
-    assert "Better than version 1" in verdict_card.against_parent(right)
+    assert (verdict_card.tone(graded, "better"), verdict_card.tone(report("better"), "better")) == ("calm", "good")
+    version = verdict_card.against_parent(report("better", measure="chrf", **against_parent("better")))
+    assert 'class="alert calm"' in version
+    assert "Worded more like your answers than version 1" in version
+    right = verdict_card.against_parent(report("better", **against_parent("better")))
+    assert 'class="alert good"' in right
+    assert "Better than version 1" in right
 
 
 def test_what_so_few_examples_can_prove_is_said_where_nothing_is_shown() -> None:
@@ -72,6 +68,6 @@ def test_every_verdict_and_measure_has_words() -> None:
     ("measure", "words"), [("json", "6 of 7 right, version 1 4 of 7"), ("chrf", "Similarity 0.86, ")]
 )
 def test_the_comparison_of_two_versions_is_a_sentence(measure: str, words: str) -> None:
-    found = verdicts.against_parent({**report("better", measure=measure), **against_parent("better")})
+    found = verdicts.against_parent(report("better", measure=measure, **against_parent("better")))
     assert found is not None
     assert found[1].startswith(words)

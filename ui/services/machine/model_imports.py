@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from backend.evaluation.work import REPORT
 from backend.export import run_archive
 from backend.files.json_file import read_json, write_json
 from backend.hosting.policy import HOME, Feature, Policy
 from backend.models import bundled, catalogue, local
+from backend.records.evaluation import EvaluationReport
 from backend.records.specs import RunSpec
 from backend.runs.start import BASE
 from backend.settings import PROGRAM, Workspace
@@ -46,11 +46,11 @@ class ModelImportService:
                 raise
         return ImportedModel(run_id, archive.name, self._base_note(archive.spec, self._runner.folder(run_id)))
 
-    def _add_evaluation(self, run_id: str, report: dict[str, Any] | None) -> None:
+    def _add_evaluation(self, run_id: str, report: EvaluationReport | None) -> None:
         if report:
-            result = {name: value for name, value in report.items() if name != "answers"}
+            result, whole = report.to_json(exclude=["answers"]), report.to_json()
             self._runner.add_completed(
-                "evaluate", {"run": run_id}, "Evaluate", result, lambda job: write_json(job / REPORT, report), run_id
+                "evaluate", {"run": run_id}, "Evaluate", result, lambda job: write_json(job / REPORT, whole), run_id
             )
 
     def _base_note(self, spec: RunSpec, run_folder: Path) -> str:

@@ -5,16 +5,16 @@ from __future__ import annotations
 import logging
 import secrets
 import threading
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from pydantic import ValidationError
 
 from backend.errors import ApprenticeError, BadInput, RunProblem
 from backend.evaluation.blind_test import OTHER, VOTES, BlindTest, Outcome, Question, new_test, with_other
 from backend.files.json_file import read_json, write_json
+from backend.records.evaluation import EvaluationReport, ReportedAnswer
 from jobs.runner import Runner
 from ui.services.results.evaluations import EvaluationService
 from ui.services.results.opponents import BASE_MODEL, Opponent
@@ -40,14 +40,14 @@ class BlindTestService:
         with suppress(RunProblem):  # the evaluation's own card reports it
             report = self._evaluations.latest_report(run_id)
             if report:
-                return [*report["systems"], *([OTHER] if self._with_other(report, other) else [])]
+                return [*report.systems, *([OTHER] if self._with_other(report, other) else [])]
         return []
 
-    def _with_other(self, report: Mapping[str, Any], other: Opponent) -> list[Mapping[str, Any]]:
+    def _with_other(self, report: EvaluationReport, other: Opponent) -> list[ReportedAnswer]:
         """The answers of a report that also stand in that of another run; none for anything but a run."""
         with suppress(ApprenticeError):
             theirs = self._evaluations.latest_report(other.id) if other.is_run else None
-            return with_other(report["answers"], theirs["answers"]) if theirs else []
+            return with_other(report.answers, theirs.answers) if theirs else []
         return []
 
     def start(self, run_id: str, first: str, second: str, other: Opponent = BASE_MODEL) -> None:
@@ -60,11 +60,11 @@ class BlindTestService:
             raise BadInput(
                 "There are no answers to choose between.", "This model was not checked.", "Check it first."
             )
-        answers, known = report["answers"], set(report["systems"])
+        answers: Sequence[ReportedAnswer] = report.answers
         if with_their_run := OTHER in (first, second):
             answers = self._with_other(report, other)
-            known |= {OTHER} if answers else set()
-        if first == second or not {first, second} <= known:
+        systems = {*report.systems, *([OTHER] if answers and with_their_run else [])}
+        if first == second or not {first, second} <= systems:
             raise BadInput("Choose two different ones to compare.")
         name = other.words if with_their_run else ""
         test = new_test(answers, (first, second), secrets.randbits(64), name)
@@ -98,10 +98,10 @@ class BlindTestService:
 
         Raises BadInput for another vote than "left", "right" and "same".
         """
-        found = next((one for one in VOTES if one == vote), None)
-        if found is None:
+        valid = next((choice for choice in VOTES if choice == vote), None)
+        if valid is None:
             raise BadInput("That is not one of the choices.")
-        self._change(run_id, lambda test: test.voted(at, found))
+        self._change(run_id, lambda test: test.voted(at, valid))
 
     def undo(self, run_id: str, at: int) -> None:
         """Takes back the vote before question `at`, if that is the current one."""

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Any
+from contextlib import suppress
+from typing import NamedTuple
+
+from pydantic import ValidationError
 
 from backend.export.model_card import Evaluation
+from backend.records.evaluation import EvaluationSummary
 from jobs.records import Job, State
 from jobs.runner import Runner
 from ui.text import verdicts
 
-NEEDED = {
-    "verdict", "against_prompt", "main_measure", "items", "clusters", "least_provable_gain", "engine", "systems",
-    "findings", "general", "next", "retry",
-}  # fmt: skip
-_GENERAL = {"base_right", "kept", "lost", "dropped", "loss"}
+
+class Evaluated(NamedTuple):
+    """An evaluation by the id of its job."""
+
+    job_id: str
+    summary: EvaluationSummary
 
 
 def completed(runner: Runner, run: Job, kind: str) -> list[Job]:
@@ -25,23 +29,25 @@ def completed(runner: Runner, run: Job, kind: str) -> list[Job]:
     return [job for job in jobs if job.state is State.COMPLETED and (job.started or 0.0) >= ended]
 
 
-def current(runner: Runner, run: Job) -> Job | None:
+def current(runner: Runner, run: Job) -> Evaluated | None:
     """The newest evaluation of the run's model as it is now; None without one, and for one of an older format."""
     job = next(iter(completed(runner, run, "evaluate")), None)
-    return job if job and is_whole(job.result) else None
+    summary = summary_of(job) if job else None
+    return Evaluated(job.id, summary) if job and summary else None
 
 
-def is_whole(report: Mapping[str, Any], keys: set[str] = NEEDED) -> bool:
-    """Whether a report has what the page shows of it: an older version's has not."""
-    general = report.get("general")
-    return report.keys() >= keys and isinstance(general, dict) and general.keys() >= _GENERAL
+def summary_of(evaluation: Job) -> EvaluationSummary | None:
+    """The result of a completed evaluation; None for one of an older format."""
+    with suppress(ValidationError):
+        return EvaluationSummary.model_validate(evaluation.result)
+    return None
 
 
-def words(report: Mapping[str, Any]) -> Evaluation:
+def words(report: EvaluationSummary) -> Evaluation:
     """A report in words, for a model card."""
     systems = [
         (verdicts.SYSTEMS[name], verdicts.score(name, report), verdicts.interval(name, report))
-        for name in report["systems"]
+        for name in report.systems
     ]
-    right = "" if verdicts.graded(report) else verdicts.MEASURES.get(report["main_measure"], "")
-    return Evaluation(verdicts.sentence(report), right, report["items"], systems)
+    right = "" if report.graded else verdicts.MEASURES[report.main_measure]
+    return Evaluation(verdicts.sentence(report), right, report.items, systems)

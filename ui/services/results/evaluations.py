@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
+
+from pydantic import ValidationError
 
 from backend.errors import RunProblem
 from backend.evaluation import answers_so_far, prompt_trial
@@ -16,13 +17,12 @@ from backend.evaluation.work import REPORT
 from backend.files.atomic import write_text
 from backend.files.json_file import read_json
 from backend.models.local import read_run
+from backend.records.evaluation import EvaluationReport, EvaluationSummary
 from backend.settings import child_path
 from jobs.records import Job, State
 from jobs.runner import Runner
 from ui.services.results import evaluated
 from ui.services.results.trained_models import ResultService
-
-_WHOLE = {*evaluated.NEEDED, "answers"}  # what the page needs of a report
 
 log = logging.getLogger(__name__)
 
@@ -80,7 +80,7 @@ class EvaluationService:
         """The newest evaluation of a run, however it stands."""
         return next(iter(self._runner.jobs(kind="evaluate", parent=run_id)), None)
 
-    def latest_report(self, run_id: str) -> dict[str, Any] | None:
+    def latest_report(self, run_id: str) -> EvaluationReport | None:
         """The report of the newest completed evaluation of a run. Raises RunProblem when it can't be read."""
         job = self._latest_completed(run_id)
         return self.report(job.id) if job else None
@@ -89,13 +89,14 @@ class EvaluationService:
         jobs = self._runner.jobs(kind="evaluate", parent=run_id)
         return next((job for job in jobs if job.state is State.COMPLETED), None)
 
-    def summaries(self) -> dict[str, dict[str, Any]]:
-        """The reports of each run's newest completed evaluation, without the answers and older formats, by run."""
+    def summaries(self) -> dict[str, EvaluationSummary]:
+        """Each run's newest completed evaluation, by run; those of an older format are skipped."""
         oldest_first = reversed(self._runner.jobs(kind="evaluate"))
-        completed = {job.parent: job.result for job in oldest_first if job.parent and job.state is State.COMPLETED}
-        return {run_id: report for run_id, report in completed.items() if evaluated.is_whole(report)}
+        completed = {job.parent: job for job in oldest_first if job.parent and job.state is State.COMPLETED}
+        summaries = {run_id: evaluated.summary_of(job) for run_id, job in completed.items()}
+        return {run_id: summary for run_id, summary in summaries.items() if summary}
 
-    def page(self, run_id: str, draw: Callable[[Mapping[str, Any]], str]) -> Path | None:
+    def page(self, run_id: str, draw: Callable[[EvaluationReport], str]) -> Path | None:
         """The newest report of a run as an HTML file among its exports, drawn once for each evaluation.
 
         None without a report, and when the file can't be written. Raises RunProblem when the report can't be read.
@@ -113,14 +114,14 @@ class EvaluationService:
             return None
         return file
 
-    def report(self, job_id: str) -> dict[str, Any]:
+    def report(self, job_id: str) -> EvaluationReport:
         """The report of a completed evaluation, with its answers. Raises RunProblem when there is none."""
         try:
             if self._runner.job(job_id).state is not State.COMPLETED:
                 raise RunProblem("This evaluation has no report.", "It is not completed.", "Check it again.")
-            report = read_json(self._runner.folder(job_id) / REPORT)
+            return EvaluationReport.model_validate(read_json(self._runner.folder(job_id) / REPORT))
+        except ValidationError as error:
+            older = "This evaluation was made by an older version of Apprentice."
+            raise RunProblem(older, "", "Check it again.") from error
         except (OSError, ValueError) as error:
             raise RunProblem("The report of this evaluation can't be read.", str(error), "Check it again.") from error
-        if not evaluated.is_whole(report, _WHOLE):
-            raise RunProblem("This evaluation was made by an older version of Apprentice.", "", "Check it again.")
-        return report

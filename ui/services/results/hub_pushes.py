@@ -66,7 +66,7 @@ class HubPushService:
         kind = "merged" if form == "space" else form
         name, instruction = self._name(run_id), self._results.instruction(run_id)
         found = evaluated.current(self._runner, self._runs.job(run_id))
-        scores = evaluated.words(found.result) if found else None
+        scores = evaluated.words(found.summary) if found else None
         return model_card.card(self._runs.details(run_id).spec, kind, name, instruction, scores, checks)
 
     def start(self, run_id: str, form: Form, repo: str, *, private: bool = True, agreed: str) -> str:

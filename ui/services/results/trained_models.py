@@ -169,7 +169,7 @@ class ResultService:
         run = self._runs.job(run_id)
         spec: dict[str, Any] = {"run": run_id, "to": to, "name": run.name, "base": base}
         if found := evaluated.current(self._runner, run):
-            spec |= {"evaluation": found.id, "scores": asdict(evaluated.words(found.result))}
+            spec |= {"evaluation": found.job_id, "scores": asdict(evaluated.words(found.summary))}
         return self._runner.submit("export", spec, to, parent=run_id)
 
     def finished_export(self, run_id: str, to: str, base: str = "original") -> ExportStatus | None:
@@ -177,7 +177,7 @@ class ResultService:
         all its files and no failed check; None where there is none."""
         run = self._runs.job(run_id)
         judged = evaluated.current(self._runner, run)
-        evaluation = judged.id if judged and to == HOME else None  # the zip file holds its report
+        evaluation = judged.job_id if judged and to == HOME else None  # the zip file holds its report
         for job in evaluated.completed(self._runner, run, "export"):
             same = job.name == to and job.result.get("base", "original") == base and passed(job)
             if same and (evaluation is None or job.result.get("evaluation") == evaluation):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+
+from pydantic import ValidationError
 
 from backend.datasets.dataset import CheckedDataset
 from backend.datasets.split import Split
@@ -17,6 +18,7 @@ from backend.evaluation.prompt_trial import PromptTrialSpec
 from backend.evaluation.work import REPORT
 from backend.files.json_file import read_json
 from backend.gguf import base_file
+from backend.records.evaluation import TrialReport
 from backend.settings import Workspace
 from jobs.records import Job, State
 from jobs.runner import Runner
@@ -28,7 +30,6 @@ from ui.services.training import training_plan
 
 KIND = "try_prompts"
 NO_QUESTIONS = "No examples with questions are set aside to try prompts on."
-_PARTS = {"main_measure", "items", "clusters", "engine", "systems", "best", "next", "next_kind", "answers"}
 
 
 class PromptTrialService:
@@ -134,17 +135,17 @@ class PromptTrialService:
         """Whether a trial asked the examples as they would be set aside now; waits until these are checked."""
         return self._spec(job).examples == fingerprint(*samples.sides(*self._examples(choice)))
 
-    def report(self, job_id: str) -> dict[str, Any]:
+    def report(self, job_id: str) -> TrialReport:
         """The report of a completed trial, with its answers. Raises RunProblem when there is none."""
         try:
             if self._runner.job(job_id).state is not State.COMPLETED:
                 raise RunProblem("There is no result.", "The trial of prompts is not completed.", "Try them again.")
-            report = read_json(self._runner.folder(job_id) / REPORT)
+            return TrialReport.model_validate(read_json(self._runner.folder(job_id) / REPORT))
+        except ValidationError as error:
+            older = "This result was made by an older version of Apprentice."
+            raise RunProblem(older, "", "Try the prompts again.") from error
         except (OSError, ValueError) as error:
             raise RunProblem("The result of trying prompts can't be read.", str(error), "Try them again.") from error
-        if not report.keys() >= _PARTS:
-            raise RunProblem("This result was made by an older version of Apprentice.", "", "Try the prompts again.")
-        return report
 
     def _examples(self, choice: Choice) -> tuple[CheckedDataset, Split]:
         """The selected examples, and their split in the planned run."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from backend.errors import ApprenticeError, DoesNotFit, OutOfMemory, RunProblem
+from backend.records.evaluation import EvaluationReport
 from backend.records.specs import RunSpec
 from backend.runs import division, start
 from backend.runs.conversations import copy_conversations
@@ -46,9 +46,9 @@ class RetryService:
             raise RunProblem("There is nothing to change in this run.", "Its curve shows no problem.", "")
         return self._again(run_id, verdict.retry)
 
-    def retry_evaluated(self, run_id: str, report: Mapping[str, Any] | None) -> str:
+    def retry_evaluated(self, run_id: str, report: EvaluationReport | None) -> str:
         """As `retry`, with the change that the report of its evaluation suggests. Raises RunProblem without one."""
-        change = report["retry"] if report else {}
+        change = report.retry if report else {}
         if not change:
             raise RunProblem("There is nothing to change in this run.", "Its answers show no problem.", "")
         return self._again(run_id, change)

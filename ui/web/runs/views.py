@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from markupsafe import Markup
 
 from backend.evaluation.blind_test import Outcome
+from backend.records.evaluation import TUNED, EvaluationSummary
 from ui.records.runs import ImportedModel, Losses, RunSummary
 from ui.services.training import losses
 from ui.text import format as fmt
@@ -23,7 +23,7 @@ def listing(
     open_id: str,
     now: float,
     compared_id: str = "",
-    evaluations: Mapping[str, Mapping[str, Any]] | None = None,
+    evaluations: Mapping[str, EvaluationSummary] | None = None,
     votes: Mapping[str, Outcome] | None = None,
 ) -> Markup:
     """The runs as a table: the versions of one model together, the newest first, and so the models.
@@ -84,7 +84,7 @@ class _Context:
     opened: str
     compared_id: str
     now: float
-    reports: Mapping[str, Mapping[str, Any]]
+    reports: Mapping[str, EvaluationSummary]
     votes: Mapping[str, Outcome]
 
 
@@ -93,7 +93,7 @@ def _line(run: RunSummary, line: Sequence[RunSummary], context: _Context) -> tup
     about = [
         fmt.origin(run.info),
         _descent(run, line),
-        f"{verdicts.title(report)}: {verdicts.score('tuned', report)}." if report else "",
+        f"{verdicts.title(report)}: {verdicts.score(TUNED, report)}." if report else "",
         _against_parent(report),
         verdicts.blind_test(vote) if vote else "",
     ]
@@ -113,17 +113,17 @@ def _line(run: RunSummary, line: Sequence[RunSummary], context: _Context) -> tup
     )
 
 
-def _against_parent(report: Mapping[str, Any] | None) -> str:
+def _against_parent(report: EvaluationSummary | None) -> str:
     found = verdicts.against_parent(report) if report else None
     return f"{found[0]}." if found else ""
 
 
-def _line_of_descent(line: Sequence[RunSummary], reports: Mapping[str, Mapping[str, Any]]) -> Markup:
+def _line_of_descent(line: Sequence[RunSummary], reports: Mapping[str, EvaluationSummary]) -> Markup:
     """v1 21 of 24 right -> v2 23 of 24 right"""
     found = []
     for run in reversed(line):
         report = reports.get(run.info.id)
-        score = verdicts.score("tuned", report) if report else "not checked"
+        score = verdicts.score(TUNED, report) if report else "not checked"
         found.append(Markup("<li><strong>v{}</strong> {}</li>").format(run.info.version, score))
     return Markup('<ol class="versions" aria-label="Versions and their scores">{}</ol>').format(
         components.join(found)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from markupsafe import Markup
 
+from backend.records.evaluation import EvaluationReport
 from jobs.records import Job
 from ui.web.html import components
 from ui.web.train.run_view import retry_button
@@ -24,7 +22,7 @@ CANT_CHECK = (
 )
 
 
-def outcome(job: Job | None, report: Mapping[str, Any] | None, can_check: bool = True) -> Markup:
+def outcome(job: Job | None, report: EvaluationReport | None, can_check: bool = True) -> Markup:
     """job, report: the newest evaluation of a model, and its newest report, if there are any. can_check: whether
     there are examples to evaluate it with."""
     if job and not job.state.is_terminal:
@@ -37,4 +35,4 @@ def outcome(job: Job | None, report: Mapping[str, Any] | None, can_check: bool =
         return failure or components.alert("calm", *NOT_CHECKED)
     earlier = evaluation_card.EARLIER if failure else components.EMPTY
     verdict = verdict_card.alert(report) + verdict_card.against_parent(report)
-    return failure + earlier + verdict + retry_button(report["retry"], "retry-evaluated")
+    return failure + earlier + verdict + retry_button(report.retry, "retry-evaluated")

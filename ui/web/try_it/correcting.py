@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
 from zlib import crc32
 
 from markupsafe import Markup
 
 from backend.errors import BadInput
+from backend.records.evaluation import TUNED, EvaluationReport, ReportedAnswer
 from ui.records.data import Correction
 from ui.services.app import App
 from ui.web.html import components
@@ -35,34 +34,33 @@ def form(name: str, key: str, suggested: str, corrected: str | None, gone: bool)
     return components.fold(_TITLE if corrected is None else _CORRECTED, note, body, key=f"correct {name}")
 
 
-def below_answers(app: App, run_id: str, report: Mapping[str, Any]) -> Below:
+def below_answers(app: App, run_id: str, report: EvaluationReport) -> Below:
     """The form below each answer of an evaluation's report; plain texts have no answers to correct."""
-    if report["main_measure"] == "perplexity":
+    if report.main_measure == "perplexity":
         return nothing_below
     corrected, gone = app.corrections.all(run_id), not app.corrections.has_examples(run_id)
 
-    def below(at: int, answer: Mapping[str, Any]) -> Markup:
-        question = str(answer["question"])
-        name = name_of(at, question)
-        return form(name, f"correct {run_id} {name}", str(answer["expected"]), corrected.get(question), gone)
+    def below(at: int, answer: ReportedAnswer) -> Markup:
+        name = name_of(at, answer.question)
+        return form(name, f"correct {run_id} {name}", answer.expected, corrected.get(answer.question), gone)
 
     return below
 
 
-def correct_reported(app: App, run_id: str, report: Mapping[str, Any], action: str, value: str) -> Correction | None:
+def correct_reported(app: App, run_id: str, report: EvaluationReport, action: str, value: str) -> Correction | None:
     """Adds a corrected answer of a report to the examples; None for any other action. action, value: from the
     browser."""
     kind, _, name = action.partition(":")
     if kind not in ("correct", "restore"):
         return None
     at = name.partition("-")[0]
-    answers = report["answers"]
-    if not at.isdecimal() or int(at) >= len(answers) or name_of(int(at), str(answers[int(at)]["question"])) != name:
+    answers = report.answers
+    if not at.isdecimal() or int(at) >= len(answers) or name_of(int(at), answers[int(at)].question) != name:
         raise BadInput("These answers have changed.", "They were checked again.", "Reload the page.")
     answer = answers[int(at)]
-    messages, calls = app.corrections.held_out(run_id, str(answer["question"]), str(answer["expected"]))
+    messages, calls = app.corrections.held_out(run_id, answer.question, answer.expected)
     typed = components.fields(value).get("answer", "")
-    return app.corrections.add(run_id, messages, typed, str(answer["tuned"]), kind == "restore", calls)
+    return app.corrections.add(run_id, messages, typed, answer.texts[TUNED], kind == "restore", calls)
 
 
 def added(correction: Correction) -> Markup:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from backend.errors import RunProblem
 from backend.evaluation.blind_test import Question
+from backend.records.evaluation import EvaluationReport
 from jobs.records import Job, State
 from ui.services.app import App
 from ui.services.selection import Choice
@@ -76,7 +77,7 @@ class EvaluationCard:
             shown |= {self.compare: gr.update(visible=False), self.facts.fold: gr.update(visible=False)}
         return {**shown, self.answers: self._answers(choice, report)}
 
-    def _answers(self, choice: Choice, report: Mapping[str, Any] | None) -> Markup:
+    def _answers(self, choice: Choice, report: EvaluationReport | None) -> Markup:
         """The report's answers, unless a person is choosing between them without knowing their names."""
         if report and isinstance(self.app.blind_tests.state(choice.run_id), Question):
             return components.text(HIDDEN, "small")
@@ -187,7 +188,7 @@ def _phase(job: Job) -> str:
 
 
 def ended(
-    problem: Markup, report: Mapping[str, Any] | None, questions: int, link: Markup = components.EMPTY
+    problem: Markup, report: EvaluationReport | None, questions: int, link: Markup = components.EMPTY
 ) -> Markup:
     """The newest report with the `link` to its file, under the `problem` of the latest evaluation, if it had one;
     without both, the card before a check."""

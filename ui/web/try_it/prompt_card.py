@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,7 @@ import gradio as gr
 from markupsafe import Markup
 
 from backend.errors import ApprenticeError
+from backend.records.evaluation import TrialReport
 from jobs.records import Job
 from ui.services.app import App
 from ui.services.selection import Choice
@@ -121,13 +122,13 @@ def running(job: Job) -> Markup:
     return evaluation_card.running(job, TITLE)
 
 
-def ended(report: Mapping[str, Any], current: bool) -> Markup:
+def ended(report: TrialReport, current: bool) -> Markup:
     """How well the base model does with each kind of prompt. current: the examples are still the same."""
-    tone = "good" if report["next_kind"] == "prompt_may_do" else "calm"
+    tone = "good" if report.next_kind == "prompt_may_do" else "calm"
     return components.card(
         TITLE,
         components.EMPTY if current else components.text(OLD, "small"),
-        components.alert(tone, verdicts.trial_title(report), report["next"]),
+        components.alert(tone, verdicts.trial_title(report), report.next),
         verdict_card.systems(report),
         verdict_card.instruction(report),
         components.text(verdict_card.how(report), "small"),

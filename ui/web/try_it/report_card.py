@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from difflib import SequenceMatcher
 from typing import Any
 
 from markupsafe import Markup
 
 from backend.evaluation.measures import fields, parse_json
+from backend.records.evaluation import EvaluationReport, ReportedAnswer, TrialReport
 from ui.text import format as fmt
-from ui.text import verdicts
 from ui.web.html import components
 
 SHOWN = 300  # answers; more would slow the page down
@@ -38,22 +38,22 @@ _ONLY_MISTAKES = Markup(
 )
 
 
-Below = Callable[[int, Mapping[str, Any]], Markup]  # what comes below an answer, from its number in the report on
+Report = EvaluationReport | TrialReport
+Below = Callable[[int, ReportedAnswer], Markup]  # what comes below an answer, from its number in the report on
 
 
-def nothing_below(at: int, answer: Mapping[str, Any]) -> Markup:
+def nothing_below(at: int, answer: ReportedAnswer) -> Markup:
     return components.EMPTY
 
 
-def answers(report: Mapping[str, Any], below: Below = nothing_below) -> Markup:
+def answers(report: Report, below: Below = nothing_below) -> Markup:
     """A fold with each question, the expected answer, and what each system answered."""
-    found = report["answers"]
-    graded = verdicts.graded(report)
-    mistakes = any(answer["scores"][judged(report)] < 1 for answer in found)
-    more = f"The {SHOWN} worst of {len(found)} are shown." if len(found) > SHOWN else ""
+    count, judged = len(report.answers), report.judged
+    mistakes = any(answer.scores[judged] < 1 for answer in report.answers)
+    more = f"The {SHOWN} worst of {count} are shown." if count > SHOWN else ""
     fold = components.fold(
-        f"All {fmt.count(len(found), _answered(report))}, the worst first",
-        _ONLY_MISTAKES.format(_OF[judged(report)]) if mistakes and not graded else components.EMPTY,
+        f"All {fmt.count(count, 'text' if report.main_measure == 'perplexity' else 'answer')}, the worst first",
+        _ONLY_MISTAKES.format(_OF[judged]) if mistakes and not report.graded else components.EMPTY,
         components.text(more, "small"),
         opened(report, SHOWN, below),
         key="answers",
@@ -61,39 +61,30 @@ def answers(report: Mapping[str, Any], below: Below = nothing_below) -> Markup:
     return Markup('<section class="card slim">{}</section>').format(fold)
 
 
-def _answered(report: Mapping[str, Any]) -> str:
-    return "text" if report["main_measure"] == "perplexity" else "answer"
-
-
-def judged(report: Mapping[str, Any]) -> str:
-    """The system that a report is about: the trained model, or of prompts that were tried the best."""
-    return str(report.get("best", "tuned"))
-
-
-def opened(report: Mapping[str, Any], most: int | None = None, below: Below = nothing_below) -> Markup:
+def opened(report: Report, most: int | None = None, below: Below = nothing_below) -> Markup:
     """The answers without a fold: all, or the `most` worst."""
-    shown = enumerate(report["answers"][:most])
+    shown = enumerate(report.answers[:most])
     articles = components.join(_article(answer, report, below(at, answer)) for at, answer in shown)
     return Markup('<div class="samples report">{}</div>').format(articles)
 
 
-def _article(answer: Mapping[str, Any], report: Mapping[str, Any], below: Markup) -> Markup:
-    systems = [name for name in _HEADS if name in answer["scores"]]  # not all questions compare two versions
-    as_json, texts = report["main_measure"] == "json", report["main_measure"] == "perplexity"
+def _article(answer: ReportedAnswer, report: Report, below: Markup) -> Markup:
+    systems = [name for name in _HEADS if name in answer.scores]  # not all questions compare two versions
+    as_json, texts = report.main_measure == "json", report.main_measure == "perplexity"
     return Markup('<article class="{}"><p class="asked">{}</p><div class="versus">{}{}</div>{}</article>').format(
-        "right" if answer["scores"][judged(report)] >= 1 else "mistake",
-        f"{answer['question']} …" if texts else answer["question"],
+        "right" if answer.scores[report.judged] >= 1 else "mistake",
+        f"{answer.question} …" if texts else answer.question,
         _pane(
             "The text goes on" if texts else "Your examples say",
             components.EMPTY,
-            _expected(answer["expected"], as_json),
+            _expected(answer.expected, as_json),
             "expected-answer",
         ),
         components.join(
             _pane(
                 _HEADS[name],
-                _mark(answer["scores"][name], report),
-                _given(answer["expected"], answer[name], as_json, texts),
+                _mark(answer.scores[name], report),
+                _given(answer.expected, answer.texts[name], as_json, texts),
                 name,
             )
             for name in systems
@@ -106,12 +97,12 @@ def _pane(head: str, mark: Markup, body: Markup, kind: str) -> Markup:
     return Markup('<div class="{}"><h3>{}{}</h3>{}</div>').format(kind, head, mark, body)
 
 
-def _mark(score: float, report: Mapping[str, Any]) -> Markup:
-    if report["main_measure"] == "preference":  # the score is not about this answer, but about the pair
+def _mark(score: float, report: Report) -> Markup:
+    if report.main_measure == "preference":  # the score is not about this answer, but about the pair
         return components.text(f"Prefers the better answer: {'yes' if score >= 1 else 'no'}", "small")
-    if report["main_measure"] == "perplexity":
+    if report.main_measure == "perplexity":
         return components.badge(f"perplexity {score:.1f}", "calm")
-    if verdicts.graded(report):
+    if report.graded:
         return components.badge(f"similarity {score:.2f}", "calm")
     return components.badge("right", "good") if score >= 1 else components.badge("wrong", "bad")
 
@@ -132,7 +123,8 @@ def _given(expected: str, given: str, as_json: bool, texts: bool) -> Markup:
     if not isinstance(wanted, dict) or not isinstance(found, dict):
         return Markup("<p>{}</p>").format(given if texts else _marked(expected, given))
     right = fields(expected, given)
-    lines = [(name, found.get(name), "" if ok else _fault(name, found)) for name, ok in right.items()]
+    fault = {name: "wrong" if name in found else "missing" for name, ok in right.items() if not ok}
+    lines = [(name, found.get(name), fault.get(name, "")) for name in right]
     return _fields([*lines, *((name, part, "not expected") for name, part in found.items() if name not in right)])
 
 
@@ -148,10 +140,6 @@ def _marked(expected: str, given: str) -> Markup:
         for kind, _, _, start, end in matcher.get_opcodes()
         if end > start
     )
-
-
-def _fault(name: str, found: Mapping[str, Any]) -> str:
-    return "wrong" if name in found else "missing"
 
 
 def _fields(lines: Iterator[tuple[str, Any, str]] | list[tuple[str, Any, str]]) -> Markup:

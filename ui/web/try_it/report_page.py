@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from markupsafe import Markup
 
+from backend.records.evaluation import EvaluationReport
 from ui.records.runs import RunInfo
 from ui.text import format as fmt
 from ui.web.try_it import report_card, verdict_card
@@ -25,7 +23,7 @@ table { border-collapse: collapse; } th, td { text-align: left; padding: .2rem .
 """)
 
 
-def page(report: Mapping[str, Any], info: RunInfo) -> str:
+def page(report: EvaluationReport, info: RunInfo) -> str:
     """A whole HTML document: the verdict, how it was measured, and every answer."""
     return Markup(
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{}</title>'

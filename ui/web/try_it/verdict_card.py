@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from markupsafe import Markup
 
+from backend.records.evaluation import BASE, FACTS, FEW_SHOT, PROMPT, TUNED, EvaluationSummary, Measured
 from ui.text import format as fmt
 from ui.text import verdicts
 from ui.web.html import components, tables
@@ -14,19 +12,21 @@ from ui.web.html import components, tables
 TONES = {"better": "good", "no_difference_shown": "calm", "worse": "bad"}
 
 
-def alert(report: Mapping[str, Any]) -> Markup:
+def alert(report: EvaluationSummary) -> Markup:
     """The verdict in one colored box, with what to do next."""
-    return components.alert(tone(report), verdicts.title(report), verdicts.detail(report), report["next"])
+    return components.alert(
+        tone(report, report.verdict), verdicts.title(report), verdicts.detail(report), report.next
+    )
 
 
-def tone(report: Mapping[str, Any], verdict: str = "verdict") -> str:
-    """Green only for answers that are right: wording that is alike may say something false. verdict: which one of the
-    report."""
-    found = TONES.get(report[verdict], "calm")
-    return "calm" if found == "good" and report["main_measure"] == "chrf" else found
+def tone(report: EvaluationSummary, verdict: str) -> str:
+    """The color of one of the report's verdicts: green only for answers that are right, since wording that is alike
+    may say something false."""
+    color = TONES.get(verdict, "calm")
+    return "calm" if color == "good" and report.main_measure == "chrf" else color
 
 
-def verdict(report: Mapping[str, Any]) -> Markup:
+def verdict(report: EvaluationSummary) -> Markup:
     """The verdict, the score of each system with its interval, and how it was measured."""
     parts = (
         alert(report),
@@ -42,56 +42,53 @@ def verdict(report: Mapping[str, Any]) -> Markup:
     return components.join(parts)
 
 
-def against_parent(report: Mapping[str, Any]) -> Markup:
+def against_parent(report: EvaluationSummary) -> Markup:
     """How the model compares with the previous version; empty for a first version."""
-    found = verdicts.against_parent(report)
-    return components.alert(tone(report, "against_parent"), *found) if found else components.EMPTY
+    compared = verdicts.against_parent(report)
+    return components.alert(tone(report, report.against_parent), *compared) if compared else components.EMPTY
 
 
-def systems(report: Mapping[str, Any]) -> Markup:
+def systems(report: Measured) -> Markup:
     """The score of each system with its interval."""
     return components.rows(
         (verdicts.SYSTEMS[name], verdicts.score(name, report), f"95% interval: {verdicts.interval(name, report)}")
-        for name in ("tuned", "base", "prompt", "few_shot", "facts")
-        if name in report["systems"]
+        for name in (TUNED, BASE, PROMPT, FEW_SHOT, FACTS)
+        if name in report.systems
     )
 
 
-def _phrases(report: Mapping[str, Any]) -> Markup:
+def _phrases(report: EvaluationSummary) -> Markup:
     """How often the person's own phrases occur in the trained model's answers."""
-    phrases = report["systems"]["tuned"].get("phrases")
+    phrases, base = report.systems[TUNED].phrases, report.systems[BASE].phrases
     if not phrases:
         return components.EMPTY
-    base = report["systems"]["base"].get("phrases", {})
     lines = [(f"“{phrase}”", f"in {share:.0%} of the answers", f"the base model: {base.get(phrase, 0):.0%}")
              for phrase, share in phrases.items()]  # fmt: skip
     return components.fold("Your own phrases", components.rows(lines), key="phrases")
 
 
-def _forgetting(report: Mapping[str, Any]) -> Markup:
+def _forgetting(report: EvaluationSummary) -> Markup:
     """How much general knowledge is left, with the questions that the model lost."""
-    words = verdicts.forgetting(report)
-    lost = report["general"]["lost"]
-    said = components.alert("warn", words) if report["general"]["dropped"] else components.text(words, "small")
-    if not lost:
-        return said
-    return said + components.fold(
-        "What it no longer gets right", components.rows([(question, "", "") for question in lost]), key="forgotten"
-    )
+    words, general = verdicts.forgetting(report), report.general
+    summary = components.alert("warn", words) if general.dropped else components.text(words, "small")
+    if not general.lost:
+        return summary
+    questions = components.rows([(question, "", "") for question in general.lost])
+    return summary + components.fold("What it no longer gets right", questions, key="forgotten")
 
 
-def _memorized(report: Mapping[str, Any]) -> Markup:
+def _memorized(report: EvaluationSummary) -> Markup:
     """A training answer that was given where another was right."""
-    found = next((one for one in report["findings"] if one["kind"] == "memorized"), None)
-    if found is None:
+    memorized = next((finding for finding in report.findings if finding.kind == "memorized"), None)
+    if memorized is None:
         return components.EMPTY
-    words = components.text(f"Given as an answer to other questions too: {found['example']}", "quoted")
+    words = components.text(f"Given as an answer to other questions too: {memorized.example}", "quoted")
     return components.fold("A memorized example", words, key="memorized")
 
 
-def _confusion(report: Mapping[str, Any]) -> Markup:
+def _confusion(report: EvaluationSummary) -> Markup:
     """How often each label was answered for each expected one."""
-    table = report["systems"]["tuned"].get("confusion")
+    table = report.systems[TUNED].confusion
     if not table:
         return components.EMPTY
     labels = sorted({label for row in table.values() for label in row} | set(table))
@@ -105,26 +102,24 @@ def _confusion(report: Mapping[str, Any]) -> Markup:
     )
 
 
-def instruction(report: Mapping[str, Any]) -> Markup:
+def instruction(report: Measured) -> Markup:
     """The best prompt, to use or to doubt."""
-    found = report["systems"].get("prompt", {}).get("instruction")
-    return components.fold("The best prompt", components.text(found, "quoted")) if found else components.EMPTY
+    prompted = report.systems.get(PROMPT)
+    if prompted is None or not prompted.instruction:
+        return components.EMPTY
+    return components.fold("The best prompt", components.text(prompted.instruction, "quoted"))
 
 
-def how(report: Mapping[str, Any]) -> str:
+def how(report: Measured) -> str:
     """How the answers were scored."""
-    independent = report["clusters"]
     once = ""
-    if independent < report["items"]:
+    if report.clusters < report.items:
         once = (
             " Answers that depend on each other (near-copies, or turns of one conversation) count once, which leaves "
-            f"{independent}."
+            f"{report.clusters}."
         )
-    return f"{_scored(report['main_measure'])} {_asked(report)}.{once} Answered by {report['engine']}."
-
-
-def _asked(report: Mapping[str, Any]) -> str:
-    return fmt.count(report["items"], "text" if report["main_measure"] == "perplexity" else "question")
+    asked = fmt.count(report.items, "text" if report.main_measure == "perplexity" else "question")
+    return f"{_scored(report.main_measure)} {asked}.{once} Answered by {report.engine}."
 
 
 def _scored(measure: str) -> str:

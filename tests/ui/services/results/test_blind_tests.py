@@ -10,7 +10,8 @@ import pytest
 
 from backend.errors import BadInput, RunProblem
 from backend.evaluation.blind_test import OTHER, Outcome, Question
-from tests.ui.fake_records import report
+from backend.records.evaluation import EvaluationReport
+from tests.ui.fake_records import report, report_json
 from ui.services.results.blind_tests import FILE, BlindTestService
 from ui.services.results.opponents import BASE_MODEL, Opponent
 from ui.text import verdicts
@@ -18,7 +19,7 @@ from ui.text import verdicts
 OTHER_RUN = Opponent("run-b", "Orders", "another trained model, version 1", is_run=True)
 
 
-def service(folder: Path, found: dict[str, Any] | None = None, **others: dict[str, Any]) -> BlindTestService:
+def service(folder: Path, found: EvaluationReport | None = None, **others: EvaluationReport) -> BlindTestService:
     """others: by run, its latest report; of every other run it is `found`."""
     runner: Any = SimpleNamespace(folder=lambda run_id: folder)
     evaluations: Any = SimpleNamespace(latest_report=lambda run_id: others.get(run_id.replace("-", "_"), found))
@@ -79,8 +80,7 @@ def test_only_two_systems_that_answered_can_be_compared(tmp_path: Path, first: s
 
 
 def test_another_run_can_be_compared_where_the_same_questions_judged_both(tmp_path: Path) -> None:
-    theirs = report()
-    theirs["answers"] = [{**one, "tuned": "theirs"} for one in theirs["answers"][:3]]
+    theirs = report(answers=[{**answer, "tuned": "theirs"} for answer in report_json()["answers"][:3]])
     tests = service(tmp_path, report(), run_b=theirs)
     assert tests.systems("run", OTHER_RUN) == ["base", "tuned", OTHER]
     tests.start("run", OTHER, "tuned", OTHER_RUN)
@@ -96,8 +96,7 @@ def test_another_run_can_be_compared_where_the_same_questions_judged_both(tmp_pa
 
 
 def test_a_model_that_was_not_checked_on_the_same_questions_can_t_be_compared(tmp_path: Path) -> None:
-    elsewhere = report()
-    elsewhere["answers"] = [{**one, "question": "Another one?"} for one in elsewhere["answers"]]
+    elsewhere = report(answers=[{**answer, "question": "Another one?"} for answer in report_json()["answers"]])
     tests = service(tmp_path, report(), run_b=elsewhere)
     for other in (OTHER_RUN, BASE_MODEL, Opponent("file-1", "a.gguf", "a GGUF file")):
         assert OTHER not in tests.systems("run", other)

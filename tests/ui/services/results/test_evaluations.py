@@ -13,7 +13,7 @@ from backend.records.specs import TrainSettings
 from backend.settings import SAMPLES, Workspace
 from jobs.folder import JobFolder
 from jobs.records import State
-from tests.ui.fake_records import report
+from tests.ui.fake_records import report, report_json
 from tests.ui.web.test_page import tabs
 from ui.services.app import App
 from ui.services.results import evaluations
@@ -40,10 +40,10 @@ def test_an_evaluation_is_counted_cancelled_and_deleted_with_its_run(app: App) -
     assert (latest.id, latest.state) == (job_id, State.STOPPED)
     assert app.evaluations.latest_report(run_id) is None
     evaluation = JobFolder(app.workspace.run_folder(job_id))
-    found = report()
+    found = report_json()
     evaluation.write_status(evaluation.status().ended_as(State.COMPLETED, result=found))
     write_json(evaluation.path / REPORT, found)
-    assert app.evaluations.latest_report(run_id) == found
+    assert app.evaluations.latest_report(run_id) == report()
     assert set(app.evaluations.summaries()) == {run_id}
     app.delete_run(run_id)
     assert not evaluation.path.exists()
@@ -73,7 +73,7 @@ def test_a_damaged_file_is_reported_in_its_card_and_the_tabs_still_show(app: App
     if damage == "questions":
         (folder.path / "data" / "held_out.jsonl").write_text("[]\n")
     else:
-        older = report()
+        older = report_json()
         del older["general"]["kept"]
         evaluation = evaluated(app, run_id, older)
         assert app.evaluations.summaries() == {}
@@ -90,11 +90,11 @@ def test_a_damaged_file_is_reported_in_its_card_and_the_tabs_still_show(app: App
 
 def test_the_report_is_written_once_for_each_evaluation(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
     run_id, _ = trained(app)
-    evaluated(app, run_id, report())
+    evaluated(app, run_id, report_json())
     drawn: list[str] = []
 
     def draw(found: Any) -> str:
-        drawn.append(found["verdict"])
+        drawn.append(found.verdict)
         return "a page"
 
     first = app.evaluations.page(run_id, draw)
@@ -102,7 +102,7 @@ def test_the_report_is_written_once_for_each_evaluation(app: App, monkeypatch: p
     assert first is not None
     assert first.read_text() == "a page"
     assert drawn == ["better"]
-    evaluated(app, run_id, report() | {"verdict": "worse"})
+    evaluated(app, run_id, report_json() | {"verdict": "worse"})
 
     def full(*args: object) -> None:
         raise OSError(28, "No space left on device")

@@ -75,7 +75,7 @@ def test_a_result_knows_whether_the_examples_have_changed(app: App, choice: Choi
     completed(app, app.prompt_trials.start(choice))
     job = app.prompt_trials.latest(choice)
     assert job is not None
-    assert app.prompt_trials.report(job.id)["best"] == "few_shot"
+    assert app.prompt_trials.report(job.id).best == "few_shot"
     assert app.prompt_trials.is_current(job, choice)
     assert not app.prompt_trials.is_current(job, choice.replace(settings={"seed": 7}))
     app.validation_files.set(choice.data_id, SAMPLES / "orders.held_out.jsonl", "mine.jsonl")

@@ -18,6 +18,7 @@ from backend.settings import SAMPLES, Workspace
 from jobs.folder import JobFolder
 from jobs.records import State
 from tests.backend.synthetic import make_adapter
+from tests.ui.fake_records import report
 from ui.services.app import App
 from ui.services.selection import Choice
 from ui.text import format as fmt
@@ -126,7 +127,7 @@ def test_a_repetition_of_a_later_version_starts_where_that_one_did(app: App, tmp
     data_id = dataset(app, tmp_path)
     first = trained(app, data_id)
     second = trained(app, data_id, app.versions.next(first))
-    again = app.retries.retry_evaluated(second, {"retry": {"learning_rate": 1e-4}})
+    again = app.retries.retry_evaluated(second, report(retry={"learning_rate": 1e-4}))
     before, now = app.runs.spec(second).descent, app.runs.spec(again).descent
     assert before
     assert now

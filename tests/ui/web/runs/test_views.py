@@ -59,12 +59,12 @@ def test_where_a_version_starts_is_shown() -> None:
 
 
 def test_the_comparison_with_the_version_before_is_shown() -> None:
-    found = {"run-b": {**report(), **against_parent("worse")}}
+    found = {"run-b": report(**against_parent("worse"))}
     assert "Worse than version 1." in text_of(listing(versions(), "", 0.0, evaluations=found))
 
 
 def voted(vote: str) -> Outcome:
-    test: BlindTest = new_test(report()["answers"], ("tuned", "base"), 1)
+    test: BlindTest = new_test(report().answers, ("tuned", "base"), 1)
     while not test.has_ended:
         pair = test.pairs[len(test.votes)]
         wins = "right" if pair.swapped else "left"

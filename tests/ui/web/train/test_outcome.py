@@ -17,7 +17,7 @@ def test_without_an_evaluation_nobody_knows() -> None:
 
 @pytest.mark.parametrize(("verdict", "tone"), [("better", "good"), ("no_difference_shown", "calm"), ("worse", "bad")])
 def test_the_verdict_is_the_measured_one(verdict: str, tone: str) -> None:
-    shown = outcome(None, {**report(), "verdict": verdict})
+    shown = outcome(None, report(verdict=verdict))
     assert tone in shown.partition(">")[0]
 
 
@@ -47,12 +47,12 @@ def test_a_waiting_evaluation_says_what_it_waits_for() -> None:
 
 @pytest.mark.parametrize(("verdict", "tone"), [("better", "good"), ("no_difference_shown", "calm"), ("worse", "bad")])
 def test_a_later_version_is_compared_with_the_one_before(verdict: str, tone: str) -> None:
-    _, _, shown = outcome(None, {**report(), **against_parent(verdict)}).rpartition("<div")
+    _, _, shown = outcome(None, report(**against_parent(verdict))).rpartition("<div")
     assert f'class="alert {tone}"' in shown
     assert all(words in shown for words in ("version 1", "6 of 7 right", "4 of 7 right", "1 of the questions"))
 
 
 def test_why_there_is_no_comparison_is_shown() -> None:
     gone = {"run": "run-x", "why_not": "It was deleted."}
-    assert "It was deleted." in outcome(None, {**report(), "against_parent": "not_measured", "parent": gone})
-    assert "version" not in outcome(None, {**report(), "against_parent": "not_measured", "parent": None})
+    assert "It was deleted." in outcome(None, report(against_parent="not_measured", parent=gone))
+    assert "version" not in outcome(None, report(against_parent="not_measured", parent=None))

@@ -71,11 +71,11 @@ def correct_chat(page: Page, said: list[Turn], do: str, value: str = RIGHT) -> s
 
 def test_each_answer_of_a_report_can_be_corrected(page: Page) -> None:
     sent = forms(report_answers(page))
-    assert len(sent) == len(report()["answers"]) == len({*sent})
+    assert len(sent) == len(report().answers) == len({*sent})
     shown = correct_report(page, sent[1])
     ((messages, right, wrong),) = corrections(page).asked
-    given = report()["answers"][1]
-    assert (messages[-1]["content"], right, wrong) == (given["question"], "We do, love.", given["tuned"])
+    given = report().answers[1]
+    assert (messages[-1]["content"], right, wrong) == (given.question, "We do, love.", given.texts["tuned"])
     assert "241" in shown
     assert shown.count("You corrected this answer") == 1
     assert "We do, love." in shown

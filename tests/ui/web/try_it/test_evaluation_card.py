@@ -10,9 +10,10 @@ from typing import Any
 import gradio as gr
 import pytest
 
+from backend.records.evaluation import EvaluationReport
 from jobs.records import Failure, Progress, State
 from tests.ui.conftest import answer, page_of
-from tests.ui.fake_records import job, report
+from tests.ui.fake_records import job, report, report_json
 from tests.ui.fake_services import FakeApp
 from ui.records.runs import RunInfo
 from ui.services.selection import Choice
@@ -154,7 +155,7 @@ class TestViews:
         ("verdict", "tone"), [("better", "good"), ("no_difference_shown", "calm"), ("worse", "bad")]
     )
     def test_each_verdict_has_its_tone(self, verdict: str, tone: str) -> None:
-        html = verdict_card.verdict(report() | {"verdict": verdict})
+        html = verdict_card.verdict(report(verdict=verdict))
         assert f'class="alert {tone}"' in html
         assert html.count('class="alert') == 1
 
@@ -165,7 +166,7 @@ class TestViews:
         assert "transformers" in html
 
     def test_near_copies_that_count_once_are_named(self) -> None:
-        assert "leaves 5" in verdict_card.verdict(report() | {"clusters": 5})
+        assert "leaves 5" in verdict_card.verdict(report(clusters=5))
 
     def test_my_models_shows_the_verdict_of_evaluated_runs(self) -> None:
         runs = FakeApp().runs.all()
@@ -183,91 +184,92 @@ class TestReportCard:
         assert 'type="checkbox"' in html
 
     def test_faulty_fields_are_marked(self) -> None:
-        worst = report()["answers"][0]
+        worst = report_json()["answers"][0]
         extra = {**worst, "tuned": worst["tuned"].replace("{", '{"color": "red", ', 1)}
-        html = report_card.answers(report() | {"answers": [extra]})
+        html = report_card.answers(report(answers=[extra]))
         assert html.count('class="fault"') == 3  # quantity, the missing name, and color
         assert html.count("<dt>quantity</dt>") == 2
 
     def test_differing_words_are_marked_where_answers_are_mostly_alike(self) -> None:
         one = {"question": "Open?", "expected": "We do, love. At six. Rosie x", "cluster": 0,
                "tuned": "We do, love. At seven. Rosie x", "base": "Yes. I am an assistant."}  # fmt: skip
-        found = report() | {"main_measure": "chrf", "answers": [{**one, "scores": {"tuned": 0.8, "base": 0.1}}]}
+        found = report(main_measure="chrf", answers=[{**one, "scores": {"tuned": 0.8, "base": 0.1}}])
         assert re.findall("<mark>(.*?)</mark>", report_card.answers(found)) == [" seven."]
 
     def test_likeness_is_a_number_and_has_no_mistakes_to_filter(self) -> None:
-        html = report_card.answers(report() | {"main_measure": "chrf"})
+        html = report_card.answers(report(main_measure="chrf"))
         assert "similarity 1.00" in html
         assert "checkbox" not in html
         assert "badge bad" not in html
 
     def test_a_pair_is_not_marked_as_a_right_or_wrong_answer(self) -> None:
-        pairs = report() | {"main_measure": "preference"}
+        pairs = report(main_measure="preference")
         html = report_card.answers(pairs)
         assert [html.count(f"Prefers the better answer: {word}") for word in ("yes", "no")] == [6, 10]
         assert 'class="badge' not in html
         assert "A pair counts as right" in verdict_card.verdict(pairs)
 
     def test_answers_without_mistakes_have_no_filter(self) -> None:
-        right = [one for one in report()["answers"] if one["scores"]["tuned"]]
-        assert "checkbox" not in report_card.answers(report() | {"answers": right})
+        right = [answer for answer in report().answers if answer.scores["tuned"]]
+        assert "checkbox" not in report_card.answers(report(answers=right))
 
     def test_an_empty_answer_is_named(self) -> None:
-        empty = {**report()["answers"][0], "tuned": "  "}
-        assert report_card.answers(report() | {"answers": [empty]}) != report_card.answers(report() | {"answers": []})
-        assert "No answer." in report_card.answers(report() | {"answers": [empty]})
+        empty = {**report_json()["answers"][0], "tuned": "  "}
+        assert report_card.answers(report(answers=[empty])) != report_card.answers(report(answers=[]))
+        assert "No answer." in report_card.answers(report(answers=[empty]))
 
     def test_only_so_many_answers_are_shown(self) -> None:
-        many = report()["answers"][:1] * (report_card.SHOWN + 1)
-        html = report_card.answers(report() | {"answers": many})
+        many = report().answers[:1] * (report_card.SHOWN + 1)
+        html = report_card.answers(report(answers=many))
         assert html.count("<article") == report_card.SHOWN
         assert str(len(many)) in html
 
     @pytest.mark.parametrize("measure", ["json", "label", "chrf"])
     def test_text_from_people_and_models_is_escaped(self, measure: str) -> None:
         quoted = EVIL.replace('"', '\\"')
+        whole = report_json(baselines=True)
         hostile = {
-            **report(baselines=True)["answers"][0],
+            **whole["answers"][0],
             "question": EVIL,
             "expected": f'{{"{quoted}": "{quoted}"}}',
             "tuned": f'{{"{quoted}": "other", "more {quoted}": ["{quoted}"]}}',
             "base": EVIL,
         }
-        found = report(baselines=True) | {
-            "main_measure": measure, "answers": [hostile], "next": EVIL, "engine": EVIL,
-        }  # fmt: skip
-        found["systems"]["prompt"]["instruction"] = EVIL
+        whole["systems"]["prompt"]["instruction"] = EVIL
+        changes = {"main_measure": measure, "answers": [hostile], "next": EVIL, "engine": EVIL}
+        found = EvaluationReport.model_validate({**whole, **changes})
         html = report_card.answers(found) + verdict_card.verdict(found)
         assert "<img" not in html
         assert html.count("&lt;img") >= 7
 
 
 def test_the_report_is_one_page_without_scripts_that_has_every_answer() -> None:
-    found = report(baselines=True)
-    found["answers"][0]["question"] = "<script>alert(1)</script>"
-    html = report_page.page(found, RunInfo("run-a", "Orders & more", "SmolLM2", "orders.jsonl", 216))
+    whole = report_json(baselines=True)
+    whole["answers"][0]["question"] = "<script>alert(1)</script>"
+    html = report_page.page(
+        EvaluationReport.model_validate(whole), RunInfo("run-a", "Orders & more", "SmolLM2", "orders.jsonl", 216)
+    )
     assert "<script" not in html
     assert "http" not in html, "it needs nothing from elsewhere"
     assert "Orders &amp; more" in html
-    assert html.count("<article") == len(found["answers"])
+    assert html.count("<article") == len(whole["answers"])
 
 
 def test_what_the_previous_version_answered_is_shown_where_both_were_asked() -> None:
-    found = report()
-    asked = found["answers"][0]
-    found["answers"][0] = {**asked, "parent": "An old answer.", "scores": {**asked["scores"], "parent": 0.0}}
-    html = report_card.answers(found)
+    asked, *others = report_json()["answers"]
+    both = {**asked, "parent": "An old answer.", "scores": {**asked["scores"], "parent": 0.0}}
+    html = report_card.answers(report(answers=[both, *others]))
     assert html.count('class="parent"') == html.count("An old answer.") == 1
 
 
 def test_labels_are_shown_in_a_table_of_expected_and_answered() -> None:
-    found = report()
-    found["systems"]["tuned"]["confusion"] = {"late": {"late": 3, "broken": 1}, "broken": {"broken": 4}}
-    html = verdict_card.verdict(found)
+    systems = report_json()["systems"]
+    systems["tuned"]["confusion"] = {"late": {"late": 3, "broken": 1}, "broken": {"broken": 4}}
+    html = verdict_card.verdict(report(systems=systems))
     assert html.count("<tr") == 3
     assert "<table" not in verdict_card.verdict(report())
 
 
 def test_an_answer_learned_by_heart_names_its_example() -> None:
-    found = report() | {"findings": [{"kind": "memorized", "share": 0.4, "item": 0, "example": "At nine, dear."}]}
-    assert "At nine, dear." in verdict_card.verdict(found)
+    finding = {"kind": "memorized", "share": 0.4, "item": 0, "example": "At nine, dear."}
+    assert "At nine, dear." in verdict_card.verdict(report(findings=[finding]))

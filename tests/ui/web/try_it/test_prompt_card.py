@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
+from backend.records.evaluation import TrialReport
 from jobs.records import Failure, State
 from tests.ui.conftest import answer, page_of
 from tests.ui.fake_records import job, trial_report
@@ -91,11 +90,11 @@ def test_a_failure_is_named(page: Page) -> None:
 
 
 def test_prompts_that_are_not_enough_are_not_praised() -> None:
-    found: dict[str, Any] = trial_report() | {"next_kind": "train", "next": "Train the model."}
+    found = TrialReport.model_validate({**trial_report(), "next_kind": "train", "next": "Train the model."})
     assert 'class="alert calm"' in prompt_card.ended(found, True)
 
 
 def test_text_from_people_and_models_is_escaped() -> None:
     found = trial_report()
     found["systems"]["prompt"]["instruction"] = "<img src=x>"
-    assert "<img" not in prompt_card.ended(found, True)
+    assert "<img" not in prompt_card.ended(TrialReport.model_validate(found), True)

@@ -1,0 +1,250 @@
+"""The results of an evaluation and of a trial of prompts: what evaluation.json stores and `evaluate --json` prints.
+
+A file may be damaged or come from another computer, so reading it checks all that the page relies on. JSON has no
+infinity: it is written as null, which reads as the infinity that the field can have.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    BeforeValidator,
+    Field,
+    PlainSerializer,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
+
+from backend.records.base import StoredRecord
+from backend.records.events import Loss
+
+SYSTEMS = BASE, PROMPT, FEW_SHOT, FACTS, TUNED = "base", "prompt", "few_shot", "facts", "tuned"
+PARENT = "parent"  # the previous version of the tuned model
+
+MeasureName = Literal["preference", "tool_call", "json", "label", "exact", "chrf", "perplexity"]
+Verdict = Literal["better", "no_difference_shown", "worse"]
+AgainstPrompt = Literal["better", "as_good", "not_shown", "not_measured"]
+TrialOutcome = Literal["prompt_may_do", "read_answers", "train"]
+
+_FINITE = PlainSerializer(lambda value: value if math.isfinite(value) else None, return_type=float | None)
+_HIGHEST = BeforeValidator(lambda value: math.inf if value is None else value)
+_LOWEST = BeforeValidator(lambda value: -math.inf if value is None else value)
+
+SystemName = Annotated[str, Field(pattern=f"^({'|'.join((*SYSTEMS, PARENT))})$")]
+Count = Annotated[int, Field(ge=0, lt=1 << 31)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Score = Annotated[float, _HIGHEST, Field(ge=0), _FINITE]
+Bounds = tuple[Annotated[float, _LOWEST, _FINITE], Annotated[float, _HIGHEST, _FINITE]]
+Nats = Annotated[Loss, _FINITE]
+
+
+class SystemScore(StoredRecord):
+    """How one system did."""
+
+    score: Score  # the share of right answers, the mean likeness from 0 to 1, or the perplexity
+    interval: Bounds  # the 95% interval of `score`; infinite where nothing is known of other questions
+    ended: Share | None = None  # of the answers, those that the model ended by itself
+    loops: Share | None = None  # of the answers, those that repeat themselves endlessly
+    words: float | None = None  # of an answer, on average
+    loss: Nats | None = None  # of the expected answers, in nats per token
+    phrases: dict[str, Share] = Field(
+        default_factory=dict
+    )  # the person's own phrases, with the share of answers that have each
+    copied: Share | None = None  # of the answers, those that are an answer of the training examples
+    parsed: Share | None = Field(None, alias="json")  # of the answers, those that are JSON, where it is expected
+    fields: dict[str, Share] = Field(
+        default_factory=dict
+    )  # of the expected JSON objects, with the share of answers that have each right
+    confusion: dict[str, dict[str, Count]] = Field(
+        default_factory=dict
+    )  # how often each label was answered, by expected label
+    instruction: str = ""  # the prompt that this system was given
+
+
+class Comparison(StoredRecord):
+    """System `a` against system `b` on the same questions."""
+
+    a: SystemName
+    b: SystemName
+    difference: (
+        float  # of the mean scores of clusters; of perplexities, in nats per token, positive where a is better
+    )
+    interval: Bounds  # the 95% interval of `difference`
+    p: float | None  # exact McNemar over clusters won and lost; None for graded scores: there the interval decides
+    verdict: Verdict
+
+
+class Finding(StoredRecord):
+    """A fault in the answers of the tuned model, see `evaluation.diagnosis`."""
+
+    kind: str
+    share: Share = 0.0  # of the answers
+    example: str = ""  # the training answer that it recites, where it was memorized
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.kind == "memorized" and not self.example:
+            raise ValueError("a finding without its example")
+        return self
+
+
+class PaneLosses(StoredRecord):
+    """The loss of a general text, in nats per token."""
+
+    base: Nats
+    tuned: Nats
+
+
+class GeneralCheck(StoredRecord):
+    """How much general knowledge of the base model is left in the tuned one."""
+
+    asked: Count = 0  # general questions
+    base_right: Count
+    kept: Count  # that both answer correctly
+    tuned_right: Count = 0
+    lost: tuple[str, ...]  # the questions that only the base model answers correctly
+    dropped: bool  # so many more were lost than gained that it can't be chance
+    loss: PaneLosses
+
+
+class ParentComparison(StoredRecord):
+    """What the comparison with the previous version rests on; all but `run` and `why_not` only if it was made."""
+
+    run: str
+    version: Count = 0
+    items: Count = 0  # questions that neither version has learned from
+    left_out: Count = 0  # the other ones
+    why_not: str = ""  # why the versions were not compared
+    asked: Count = 0  # questions whose answer was not stored by the evaluation of the previous version
+    clusters: Count = 0
+    least_provable_gain: Share | None = None
+    systems: dict[SystemName, SystemScore] = Field(default_factory=dict)  # TUNED and PARENT
+
+
+class ReportedAnswer(StoredRecord):
+    """A question with the answers of all systems. In JSON, these stand beside the question, each under its name."""
+
+    question: str  # of a plain text, its beginning
+    expected: str
+    texts: dict[SystemName, str]
+    scores: dict[SystemName, Score]
+    losses: dict[SystemName, Nats] = Field(default_factory=dict)  # of a plain text, in nats per token
+    cluster: Count  # the same number for questions that depend on each other
+
+    def without(self, system: str) -> ReportedAnswer:
+        """The same without the answer of one system."""
+        texts = {name: text for name, text in self.texts.items() if name != system}
+        scores = {name: score for name, score in self.scores.items() if name != system}
+        return self.model_copy(update={"texts": texts, "scores": scores})
+
+    @model_validator(mode="before")
+    @classmethod
+    def _nested(cls, values: Any) -> Any:
+        if isinstance(values, dict) and "texts" not in values:
+            return {**values, "texts": {name: values[name] for name in (*SYSTEMS, PARENT) if name in values}}
+        return values
+
+    @model_serializer(mode="wrap")
+    def _flat(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        values = write(self)
+        return {**values.pop("texts"), **values}
+
+
+class Measured(StoredRecord):
+    """How the systems were measured, and their scores."""
+
+    main_measure: MeasureName
+    items: Annotated[Count, Field(gt=0)]  # questions, or plain texts
+    skipped: Count = 0  # those that are too long to read and answer
+    clusters: Count  # of questions that depend on each other: each counts once
+    least_provable_gain: Share | None = (
+        None  # see `statistics`; None where no gain can be proved, or scores are graded
+    )
+    detectable_gain: Share | None = None
+    engine: str  # that answered, such as "llama.cpp"
+    systems: dict[SystemName, SystemScore]
+    comparisons: tuple[Comparison, ...] = ()
+
+    @property
+    def graded(self) -> bool:
+        """Whether answers score a likeness or a perplexity, instead of being right or wrong."""
+        return self.main_measure in ("chrf", "perplexity")
+
+    @model_validator(mode="after")
+    def _check_scores(self) -> Self:
+        if self.main_measure != "perplexity" and any(system.score > 1 for system in self.systems.values()):
+            raise ValueError("a score of more than 1")
+        return self
+
+    def _check_answers(self, answers: Iterable[ReportedAnswer], *needed: str) -> None:
+        names = self.systems.keys()
+        if not names >= set(needed):
+            raise ValueError("a system is missing")
+        if not all(answer.texts.keys() >= names <= answer.scores.keys() for answer in answers):
+            raise ValueError("a system without answers or scores")
+
+
+class EvaluationSummary(Measured):
+    """The verdict on a trained model: the result of the job "evaluate"."""
+
+    verdict: Verdict  # on the tuned model, against its base
+    against_prompt: AgainstPrompt  # against the base with its best prompt
+    against_facts: AgainstPrompt = "not_measured"  # against the base with facts in its prompt
+    next: str  # the recommended next step, in a sentence
+    next_kind: str = ""
+    findings: tuple[Finding, ...]  # the most telling first
+    general: GeneralCheck
+    retry: dict[str, float] = Field(default_factory=dict)  # settings to train again with
+    against_parent: Verdict | Literal["not_measured"] = "not_measured"  # against the previous version
+    parent: ParentComparison | None = None  # None for a first version
+
+    @model_validator(mode="after")
+    def _check_systems(self) -> Self:
+        self._check_answers((), BASE, TUNED)
+        return self
+
+
+class EvaluationReport(EvaluationSummary):
+    """The verdict with every answer."""
+
+    answers: tuple[ReportedAnswer, ...]  # the worst of the tuned model first
+
+    @property
+    def judged(self) -> str:
+        """The system that the report is about."""
+        return TUNED
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        self._check_answers(self.answers)
+        return self
+
+    def elsewhere(self) -> EvaluationReport:
+        """The report without what another computer can't use: the previous version, and settings to train again."""
+        answers = tuple(answer.without(PARENT) for answer in self.answers)
+        comparisons = tuple(compared for compared in self.comparisons if PARENT not in (compared.a, compared.b))
+        changes: dict[str, object] = {"answers": answers, "comparisons": comparisons, "parent": None, "retry": {}}
+        return self.model_copy(update={**changes, "against_parent": "not_measured"})
+
+
+class TrialReport(Measured):
+    """How far the base model gets with prompts: evaluation.json of the job "try_prompts"."""
+
+    best: SystemName  # with the highest score
+    next: str  # the recommended next step, in a sentence
+    next_kind: TrialOutcome
+    answers: tuple[ReportedAnswer, ...]  # the worst of `best` first
+
+    @property
+    def judged(self) -> str:
+        """The system that the report is about."""
+        return self.best
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        self._check_answers(self.answers, self.best)
+        return self
