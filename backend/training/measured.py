@@ -22,10 +22,11 @@ from backend.training.samples import SHARE
 from backend.training.session import SAVE_EVERY
 
 _VERSION = 4  # raised when the measurement changes, so that stored ones are made again
-_KEY_SETTINGS = (
-    "trainer", "method", "lora_rank", "lora_dropout", "use_rslora", "use_dora", "target_modules",
-    "per_device_train_batch_size", "gradient_accumulation_steps", "packing", "gradient_checkpointing", "precision",
-)  # fmt: skip
+_NOT_IN_KEY = {  # settings that change neither memory nor speed, or do so only through the rows
+    "beta", "lora_alpha", "learning_rate", "lr_scheduler_type", "warmup_ratio", "weight_decay", "max_grad_norm",
+    "num_train_epochs", "max_steps", "max_length", "long_documents", "window_overlap", "validation_fraction",
+    "early_stopping", "early_stopping_patience", "seed",
+}  # fmt: skip
 
 
 class Measured(Record):
@@ -74,12 +75,12 @@ class Measured(Record):
 
 
 def key(model: ModelRef, settings: TrainSettings, sha256: str, train: int, validation: int, longest: int) -> str:
-    """Everything that a measurement depends on: this machine, the model, the relevant settings, and the data.
+    """Everything that a measurement depends on: this machine, the model, the settings, and the data.
 
-    max_length is left out unless rows are packed: the longest row counts. sha256: of the source file. train,
-    validation: numbers of rows. longest: tokens of the longest one.
+    sha256: of the source file. train, validation: numbers of rows. longest: tokens of the longest one.
     """
-    chosen = settings.model_dump(mode="json", include={*_KEY_SETTINGS, *(["max_length"] if settings.packing else [])})
+    excluded = _NOT_IN_KEY - {"max_length"} if settings.packing else _NOT_IN_KEY  # only packs are filled up to it
+    chosen = settings.model_dump(mode="json", exclude=excluded)
     machine = f"{_VERSION} {benchmark.fingerprint()}"
     return json.dumps([machine, model.id, model.revision, chosen, sha256, train, validation, longest])
 

@@ -122,6 +122,12 @@ def test_with_packing_a_measurement_depends_on_max_length(work: MeasuredWork) ->
     assert first != second
 
 
+def test_another_optimizer_is_measured_again(work: MeasuredWork) -> None:
+    spec = RunSpec.model_validate(work.spec)
+    stored = [spec.settings.changed(optim=optim) for optim in ("adamw", "adamw_8bit", "paged_adamw_8bit")]
+    assert len({measurements.key_of(spec.model_copy(update={"settings": settings})) for settings in stored}) == 3
+
+
 def test_the_peak_of_the_whole_run_is_stored(work: MeasuredWork, monkeypatch: pytest.MonkeyPatch) -> None:
     dry_runs(monkeypatch, FITS)
     monkeypatch.setattr(training, "run", lambda context: {"peak_memory_mib": 900})
