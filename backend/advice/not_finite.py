@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from backend.records.specs import format_decimal
+from backend.records.units import format_decimal
 
 
 class Cause(NamedTuple):

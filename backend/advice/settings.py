@@ -15,8 +15,8 @@ from backend.estimate import Estimate, Rates, estimate, plan_from
 from backend.models.catalogue import Entry, Task
 from backend.records.base import Record
 from backend.records.machine import Hardware, nvidia_gpu
-from backend.records.specs import Method, Precision, Trainer, TrainSettings, format_decimal
-from backend.records.units import MIB, format_sizes
+from backend.records.specs import Method, Precision, Trainer, TrainSettings
+from backend.records.units import MIB, format_decimal, format_sizes
 
 SMALL_MODEL = 500_000_000  # parameters; below it adapters on all linear layers and a higher learning rate
 MANY_ROWS = 1000

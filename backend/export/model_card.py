@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from backend.errors import BadInput
 from backend.export import snippets
 from backend.models import catalogue, causal_lm
-from backend.records.specs import RunSpec, TrainSettings, format_decimal
+from backend.records.specs import RunSpec, TrainSettings
+from backend.records.units import format_decimal
 
 _NOTE = """\
 Its examples start with the instruction (system message) below; so should every question.

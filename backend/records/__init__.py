@@ -2,6 +2,7 @@
 
     base.py          the classes of every record
     specs.py         what defines a run: settings, model, data, version
+    setting.py       the facts about a setting, on its field; what people type becomes settings
     machine.py       what a machine has
     rows.py          a row, a problem, a description of the file
     reading.py       options and limits for reading a file
@@ -9,7 +10,13 @@
     encoded.py       token ids and labels
     events.py        the events of a job
     evaluation.py    what an evaluation and a trial of prompts found
-    units.py         sizes in bytes
+    units.py         sizes and small numbers in words
+
+Decision: Every fact about a setting stands on its field in `TrainSettings`, its help as the docstring. The key of a
+    measurement is all settings except those that say that they cost nothing.
+Because: of nine lists one was forgotten, and an 8-bit run's memory was shown for plain AdamW.
+Proof: tests/ui/web/train/test_settings_fields.py plants a setting and finds it everywhere.
+Reconsider when: the program runs without its source, from which docstrings of fields are read.
 
 Decision: Events are typed from the writer to the plot. They are validated when read, never when written.
 Because: a renamed field is then a type error and not an empty curve, and a strange value can't stop training.

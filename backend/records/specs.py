@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from backend.errors import BadSetting
 from backend.records.base import Record
+from backend.records.setting import Settings, setting
 
 Method = Literal["lora", "qlora", "full"]
 Trainer = Literal["sft", "dpo"]
@@ -19,124 +18,207 @@ Optim = Literal["adamw", "adamw_8bit", "paged_adamw_8bit"]
 
 ATTENTION = ("q_proj", "k_proj", "v_proj", "o_proj")
 ALL_LINEAR = (*ATTENTION, "gate_proj", "up_proj", "down_proj")
+TARGETS = {"all-linear": ALL_LINEAR, "attention": ATTENTION}
+OTHER_TARGETS = "needed"  # chosen on the page: those that the recommendation names, as for Phi's own module names
+
+GOAL = "What it learns"  # shown with the plan, where the examples are pairs
+DURATION, EXAMPLES, METHOD = "Duration and learning rate", "Examples", "Method"
+TECHNICAL = "Technical settings"
+
 _REMOVED = ("num_processes", "sharding")  # a run has one process; the exported script can have more
 
 
-class TrainSettings(Record):
-    """All settings of a training run, under the names of transformers, trl and peft.
+class TrainSettings(Settings):
+    """All settings of a training run, under the names of transformers, trl and peft, in the order of the page.
 
-    The defaults are the guide's for a small dataset; `backend.advice.recommend` chooses for a machine and its data.
+    Each field has all its facts, and its help as its docstring: the page, the command line, the key of a measurement,
+    versions and the exported script take them from here. The defaults are the guide's for a small dataset;
+    `backend.advice.recommend` chooses for a machine and its data.
     """
 
-    trainer: Trainer = "sft"  # supervised on answers, or DPO on pairs of a better and a worse one
-    beta: float = Field(0.1, gt=0, le=10)  # DPO: how closely the model stays to its base model
-    method: Method = "lora"
-    lora_rank: int = Field(8, ge=1, le=256)
-    lora_alpha: int = Field(16, ge=1, le=1024)
-    lora_dropout: float = Field(0.0, ge=0, le=0.5)
-    target_modules: tuple[str, ...] = ALL_LINEAR
-    use_rslora: bool = False  # scales the update by alpha / sqrt(rank) (Kalajdzievski 2023, arXiv:2312.03732)
-    use_dora: bool = False  # trains magnitude and direction separately (Liu et al. 2024, arXiv:2402.09353)
-    learning_rate: float = Field(2e-4, gt=0, le=0.1)
-    lr_scheduler_type: Literal["cosine", "linear", "constant"] = "cosine"
-    warmup_ratio: float = Field(0.1, ge=0, le=0.5)
-    optim: Optim = "adamw"  # in 8 bits: bitsandbytes (Dettmers et al. 2022, arXiv:2110.02861)
-    weight_decay: float = Field(0.0, ge=0, le=1)
-    max_grad_norm: float = Field(1.0, gt=0, le=100)
-    num_train_epochs: float = Field(3.0, gt=0, le=100)
-    max_steps: int = Field(-1, ge=-1, le=1_000_000)  # -1: num_train_epochs decides
-    per_device_train_batch_size: int = Field(8, ge=1, le=512)
-    gradient_accumulation_steps: int = Field(1, ge=1, le=512)
-    max_length: int = Field(1024, ge=16, le=131_072)  # tokens
-    long_documents: LongDocuments = "windows"
-    window_overlap: int = Field(512, ge=0, le=65_536)  # tokens
-    packing: bool = False
-    gradient_checkpointing: bool = False
-    precision: Precision | Literal["auto"] = "auto"
-    seed: int = Field(0, ge=0, le=2**31 - 1)
-    early_stopping: bool = True
-    early_stopping_patience: int = Field(3, ge=1, le=100)  # evaluations
-    validation_fraction: float = Field(0.1, ge=0, le=0.5)
+    trainer: Trainer = setting(
+        "sft",
+        "What to learn from your pairs",
+        GOAL,
+        choices={"sft": "Learn from the good answers", "dpo": "Learn the difference between good and bad answers"},
+    )
+    """From the good answers (SFT), it learns to answer like them and never sees the bad ones. From the difference
+    (DPO), it learns to prefer the good answer to the bad one. That suits a model that is almost right already and
+    needs the right tone, length or manners."""
+
+    num_train_epochs: float = setting(3.0, "Epochs", DURATION, gt=0, le=100, least=0.01, costs=False, script=False)
+    """How many times training goes through all your examples. 3 suits about 500 examples. Fewer examples need more: a
+    model of less than 500 million parameters takes at least 60 steps, up to 20 epochs; larger models take up to 5.
+    With more than that, the model may memorize them."""
+
+    max_steps: int = setting(-1, "Maximum steps", DURATION, ge=-1, le=1_000_000, costs=False, script=False)
+    """Ends training after this many steps, whatever the epochs say. -1 means no limit. Useful for a quick try."""
+
+    learning_rate: float = setting(
+        2e-4, "Learning rate", DURATION, gt=0, le=0.1, least=1e-8, costs=False, argument=True
+    )
+    """How far each step changes the model. Halve it when the loss jumps up; raise it by half when the loss hardly
+    moves after 100 steps."""
+
+    lr_scheduler_type: Literal["cosine", "linear", "constant"] = setting(
+        "cosine",
+        "Learning rate schedule",
+        DURATION,
+        choices={"cosine": "Cosine", "linear": "Linear", "constant": "Constant"},
+        costs=False,
+    )
+    """Cosine and linear lower the learning rate toward the end, so that the model settles. Constant does not."""
+
+    warmup_ratio: float = setting(0.1, "Warmup ratio", DURATION, ge=0, le=0.5, costs=False, script=False)
+    """The share of steps over which the learning rate rises from zero. 0.1 is a tenth. Raise it when the loss jumps
+    at the very beginning."""
+
+    early_stopping: bool = setting(True, "Early stopping", DURATION, costs=False, script=False)
+    """Checks the model on the validation examples. When it stops improving, training ends and the best version is
+    saved. With fewer than 24 examples set aside, the last version is saved."""
+
+    early_stopping_patience: int = setting(
+        3, "Early stopping patience", DURATION, ge=1, le=100, costs=False, script=False
+    )
+    """How many checks in a row may pass without improvement before training stops. Raise it for a bumpy curve."""
+
+    per_device_train_batch_size: int = setting(8, "Batch size", EXAMPLES, ge=1, le=512, script=False)
+    """How many examples are read at once. More is faster and needs more memory. When memory runs out, halve it and
+    double the gradient accumulation."""
+
+    gradient_accumulation_steps: int = setting(1, "Gradient accumulation", EXAMPLES, ge=1, le=512, script=False)
+    """How many batches are read for one step. Multiplied by the batch size, this gives the effective batch size. 8 to
+    16 is right for most; above 32 the model learns less from each example."""
+
+    max_length: int = setting(1024, "Maximum length", EXAMPLES, ge=16, le=131_072, costs=False, script=False)
+    """The longest example in tokens; anything beyond it is cut off. A token is about three quarters of an English
+    word. Longer needs more memory."""
+
+    long_documents: LongDocuments = setting(
+        "windows",
+        "Long documents",
+        EXAMPLES,
+        choices={"windows": "In overlapping pieces", "truncate": "Only their beginning"},
+        costs=False,
+        script=False,
+    )
+    """Windows divide a long plain text into overlapping pieces, so that all of it is learned. Truncate keeps only the
+    beginning. Conversations are never divided."""
+
+    window_overlap: int = setting(512, "Window overlap", EXAMPLES, ge=0, le=65_536, costs=False, script=False)
+    """How many tokens each piece of a long document repeats from the one before. More keeps long trains of thought
+    together and takes longer. A number above half the maximum length counts as that half. Conversations, and texts
+    that fit into one piece, are not affected."""
+
+    packing: bool = setting(False, "Packing", EXAMPLES, script=False)
+    """Joins short examples into rows of the maximum length, so that no time is lost on empty space. They can't see
+    each other. Worth it on a GPU; a processor is faster with examples of similar length together."""
+
+    validation_fraction: float = setting(
+        0.1, "Validation fraction", EXAMPLES, ge=0, le=0.5, costs=False, script=False
+    )
+    """The share of your examples set aside for validation. They are never trained on and show whether it really
+    learned. 0.1 is a tenth. Whatever the share, at least 24 examples are set aside, or a quarter where there are
+    fewer than 96, because fewer would show little. 0 sets none aside. It has no effect with a validation file of your
+    own."""
+
+    method: Method = setting(
+        "lora", "Training method", METHOD, choices={"lora": "LoRA", "qlora": "QLoRA, 4-bit", "full": "Full"}
+    )
+    """LoRA trains a small addition, an adapter, and leaves the model itself unchanged. QLoRA does the same with the
+    model compressed to 4 bits: a quarter of the memory, a little slower. Full trains the whole model and needs far
+    more memory."""
+
+    lora_rank: int = setting(8, "LoRA rank", METHOD, ge=1, le=256, shape=True)
+    """The size of the adapter. 8 suits up to about 1,000 examples, 16 suits more. A higher rank learns finer detail,
+    but with few examples it memorizes them."""
+
+    lora_alpha: int = setting(16, "LoRA alpha", METHOD, ge=1, le=1024, shape=True, costs=False)
+    """How strongly the adapter counts. Usually twice the rank; raise both together."""
+
+    lora_dropout: float = setting(0.0, "Dropout", METHOD, ge=0, le=0.5)
+    """The share of the adapter that is switched off at random during training. Raise it to 0.05 when the model
+    memorizes your examples; 0 is right for most."""
+
+    target_modules: tuple[str, ...] = setting(
+        ALL_LINEAR,
+        "Target modules",
+        METHOD,
+        choices={
+            "all-linear": "All layers",
+            "attention": "Attention only",
+            OTHER_TARGETS: "The ones this model needs",
+        },
+        shape=True,
+    )
+    """The layers that get an adapter. All layers learn more at the same rank; attention only is smaller and a little
+    faster."""
+
+    # scales the update by alpha / sqrt(rank) (Kalajdzievski 2023, arXiv:2312.03732)
+    use_rslora: bool = setting(False, "Rank-stabilized LoRA (rsLoRA)", METHOD, shape=True)
+    """Keeps a large adapter from losing its effect. Turn it on from rank 32; at rank 8 it makes the adapter almost
+    three times as strong."""
+
+    # trains magnitude and direction separately (Liu et al. 2024, arXiv:2402.09353)
+    use_dora: bool = setting(False, "Weight-decomposed LoRA (DoRA)", METHOD, shape=True)
+    """Comes a little closer to full training, most of all with a small adapter. Training takes noticeably longer and
+    needs more memory; the finished model is as fast as any."""
+
+    precision: Precision | Literal["auto"] = setting(
+        "auto", "Precision", TECHNICAL, choices={"auto": "Auto", "bf16": "bf16", "fp16": "fp16", "fp32": "fp32"}
+    )
+    """Auto picks what is fastest and safe on this computer: bf16 where the hardware has it, otherwise fp16 or
+    fp32."""
+
+    gradient_checkpointing: bool = setting(False, "Gradient checkpointing", TECHNICAL)
+    """Uses a third less memory and takes about a fifth longer. Turn it on when memory is short."""
+
+    # in 8 bits: bitsandbytes (Dettmers et al. 2022, arXiv:2110.02861)
+    optim: Optim = setting(
+        "adamw",
+        "Optimizer",
+        TECHNICAL,
+        choices={"adamw": "AdamW", "adamw_8bit": "AdamW in 8 bits", "paged_adamw_8bit": "AdamW in 8 bits, paged"},
+    )
+    """AdamW keeps two more numbers for every trained one. In 8 bits these take a quarter of the memory, which counts
+    when all weights are trained; paged, they can move to the computer's memory while a GPU is short of its own. Needs
+    the package bitsandbytes. Tested on a processor, not yet on a GPU."""
+
+    weight_decay: float = setting(0.0, "Weight decay", TECHNICAL, ge=0, le=1, costs=False, argument=True)
+    """Keeps the trained numbers small. Raise it to 0.01 when the model memorizes your examples; 0 is right for
+    most."""
+
+    max_grad_norm: float = setting(
+        1.0, "Gradient clipping", TECHNICAL, gt=0, le=100, least=0.001, costs=False, argument=True
+    )
+    """Limits how far one step can change the model, so that a single odd example can't throw it off. Lower is
+    steadier."""
+
+    beta: float = setting(0.1, "Beta", TECHNICAL, gt=0, le=10, least=0.001, costs=False)
+    """Only for DPO: how closely the model stays to the base model. Lower it to 0.05 when its answers hardly change;
+    raise it to 0.3 when they go off track."""
+
+    seed: int = setting(0, "Random seed", TECHNICAL, ge=0, le=2**31 - 1, costs=False, argument=True)
+    """The same seed gives the same run. Another one shuffles the examples differently."""
 
     @model_validator(mode="before")
     @classmethod
     def _without_removed(cls, values: Any) -> Any:
-        """Ignores settings of older files that no longer exist; `parse_settings` rejects them in new ones."""
+        """Ignores settings of older files that no longer exist; `parse` rejects them in new ones."""
         return {n: v for n, v in values.items() if n not in _REMOVED} if isinstance(values, dict) else values
+
+    @field_validator("target_modules", mode="before")
+    @classmethod
+    def _named_targets(cls, value: Any) -> Any:
+        """Also accepts "all-linear", "attention", and names with commas between them."""
+        if not isinstance(value, str):
+            return value
+        return TARGETS.get(value) or tuple(name.strip() for name in value.split(",") if name.strip())
 
     @property
     def effective_batch(self) -> int:
         """Rows per optimizer step."""
         return self.per_device_train_batch_size * self.gradient_accumulation_steps
-
-    def changed(self, **changes: Any) -> TrainSettings:
-        """A validated copy with `changes`. Raises BadSetting like `parse_settings`."""
-        return parse_settings({**self.model_dump(), **changes})
-
-
-def parse_settings(values: dict[str, Any]) -> TrainSettings:
-    """TrainSettings from names and values; converts text as typed on the command line.
-
-    `target_modules` may be "all-linear", "attention" or a comma-separated list.
-    Raises BadSetting naming the setting; for an unknown one also the closest match.
-    """
-    known = TrainSettings.model_fields
-    for name in values:
-        if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            raise BadSetting(
-                f"There is no setting {name[:60]!r}.",
-                f"The closest match is {near[0]!r}." if near else "",
-                "The settings are: " + ", ".join(known) + ".",
-            )
-    values = dict(values)
-    targets = values.get("target_modules")
-    if isinstance(targets, str):
-        groups = {"all-linear": ALL_LINEAR, "attention": ATTENTION}
-        values["target_modules"] = groups.get(targets) or tuple(t.strip() for t in targets.split(",") if t.strip())
-    try:
-        return TrainSettings.model_validate(values)
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = str(first["loc"][0]) if first["loc"] else "a setting"
-        why = allowed_values(name) if name in known else first["msg"]
-        raise _invalid(name, first.get("input"), why) from error
-
-
-# With less than this a training learns nothing in any reasonable time.
-_MINIMUM = {"learning_rate": 1e-8, "max_grad_norm": 0.001, "num_train_epochs": 0.01, "beta": 0.001}
-
-
-def parse_new_settings(values: dict[str, Any]) -> TrainSettings:
-    """Like `parse_settings`, but for new runs: also rejects values too small to learn anything."""
-    settings = parse_settings(values)
-    for name, minimum in _MINIMUM.items():
-        if getattr(settings, name) < minimum:
-            raise _invalid(name, getattr(settings, name), allowed_values(name))
-    return settings
-
-
-def _invalid(name: str, value: Any, expected: str) -> BadSetting:
-    return BadSetting(f"The setting {name} can't be {str(value)[:60]}.", f"It must be {expected}.", "Change it.")
-
-
-def allowed_values(name: str) -> str:
-    """The values that a setting of `TrainSettings` may have: "a whole number from 1 to 256"."""
-    field = TrainSettings.model_fields[name]
-    if field.annotation is bool:
-        return "true or false"
-    if field.annotation not in (int, float):
-        options = [option for part in (field.annotation, *get_args(field.annotation)) for option in get_args(part)]
-        words = [option for option in options if isinstance(option, str)]
-        return f"one of {', '.join(words)}" if words else "a list of names"
-    limits = {kind: getattr(mark, kind) for mark in field.metadata for kind in ("ge", "le") if hasattr(mark, kind)}
-    minimum = format_decimal(_MINIMUM[name] if name in _MINIMUM else limits["ge"])
-    return f"{'a whole number' if field.annotation is int else 'a number'} from {minimum} to {limits['le']:,}"
-
-
-def format_decimal(value: float) -> str:
-    """A small number, such as a learning rate, without an exponent: 5e-05 -> "0.00005"."""
-    return f"{value:.12f}".rstrip("0").rstrip(".")
 
 
 class ModelRef(Record):

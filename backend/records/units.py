@@ -1,4 +1,4 @@
-"""Sizes in bytes, and in the words of messages and of the page."""
+"""Sizes and small numbers in the words of messages and of the page."""
 
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
 
@@ -22,3 +22,8 @@ def _format(mib: float, more: int) -> str:
         return f"{mib:.{more + (mib < 9.95)}f} MB"
     gib = mib / 1024
     return f"{gib:,.{more + (gib < 99.95)}f} GB"
+
+
+def format_decimal(value: float) -> str:
+    """A small number, such as a learning rate, without an exponent: 5e-05 -> "0.00005"."""
+    return f"{value:.12f}".rstrip("0").rstrip(".")

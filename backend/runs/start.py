@@ -15,7 +15,6 @@ from backend.files import manifest
 from backend.records.specs import RunSpec, TrainSettings
 
 BASE = "base.json"  # in a run's folder: the files of its base model as the run began
-_SHAPE = ("lora_rank", "lora_alpha", "target_modules", "use_rslora", "use_dora")
 
 
 def folder(run_folder: Path) -> Path:
@@ -65,7 +64,9 @@ def copy_again(run_folder: Path, to: Path) -> None:
 
 def shape(settings: TrainSettings) -> dict[str, object]:
     """The settings that a run must share with the one that it continues: those that give its weights their shape."""
-    return {name: getattr(settings, name) for name in (("method",) if settings.method == "full" else _SHAPE)}
+    if settings.method == "full":
+        return {"method": settings.method}
+    return {name: getattr(settings, name) for name, setting in settings.facts().items() if setting.shape}
 
 
 def differing(before: TrainSettings, now: TrainSettings) -> list[str]:

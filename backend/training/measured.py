@@ -22,11 +22,6 @@ from backend.training.samples import SHARE
 from backend.training.session import SAVE_EVERY
 
 _VERSION = 4  # raised when the measurement changes, so that stored ones are made again
-_NOT_IN_KEY = {  # settings that change neither memory nor speed, or do so only through the rows
-    "beta", "lora_alpha", "learning_rate", "lr_scheduler_type", "warmup_ratio", "weight_decay", "max_grad_norm",
-    "num_train_epochs", "max_steps", "max_length", "long_documents", "window_overlap", "validation_fraction",
-    "early_stopping", "early_stopping_patience", "seed",
-}  # fmt: skip
 
 
 class Measured(Record):
@@ -79,8 +74,10 @@ def key(model: ModelRef, settings: TrainSettings, sha256: str, train: int, valid
 
     sha256: of the source file. train, validation: numbers of rows. longest: tokens of the longest one.
     """
-    excluded = _NOT_IN_KEY - {"max_length"} if settings.packing else _NOT_IN_KEY  # only packs are filled up to it
-    chosen = settings.model_dump(mode="json", exclude=excluded)
+    costs = {name for name, setting in settings.facts().items() if setting.costs}
+    if settings.packing:
+        costs.add("max_length")  # packs are filled up to it; otherwise the longest row counts
+    chosen = settings.model_dump(mode="json", include=costs)
     machine = f"{_VERSION} {benchmark.fingerprint()}"
     return json.dumps([machine, model.id, model.revision, chosen, sha256, train, validation, longest])
 

@@ -61,14 +61,13 @@ def _arguments(session: TrainingSession) -> Any:
     from trl import SFTConfig
 
     settings, device = session.spec.settings, session.device
+    as_they_are = {name: getattr(settings, name) for name, setting in settings.facts().items() if setting.argument}
     schedule = settings.lr_scheduler_type
     return SFTConfig(
         output_dir=str(session.checkpoints),
-        learning_rate=settings.learning_rate,
+        **as_they_are,
         lr_scheduler_type="constant_with_warmup" if schedule == "constant" else schedule,  # "constant" ignores warmup
         warmup_steps=session.schedule.warmup(settings),
-        weight_decay=settings.weight_decay,
-        max_grad_norm=settings.max_grad_norm,
         max_steps=session.schedule.total,
         per_device_train_batch_size=settings.effective_batch,
         gradient_accumulation_steps=1,
@@ -78,7 +77,6 @@ def _arguments(session: TrainingSession) -> Any:
         bf16=False,  # autocast is ours: see Device.autocast
         fp16=device.precision == "fp16",  # for its scaler
         use_cpu=device.kind == "cpu",
-        seed=settings.seed,
         max_length=None,
         router_aux_loss_coef=0.0,  # of experts: our loss has no such part, and sampling several answers fails with it
         dataset_kwargs={"skip_prepare_dataset": True},

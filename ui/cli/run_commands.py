@@ -8,7 +8,7 @@ from typing import Any
 
 from backend.errors import BadInput, BadUsage
 from backend.records.lengths import LengthLimits
-from backend.records.specs import parse_new_settings
+from backend.records.specs import TrainSettings
 from backend.settings import PROGRAM, Workspace
 from jobs.records import Job, State
 from ui.cli.data_commands import warnings
@@ -103,7 +103,7 @@ def _start(app: App, options: argparse.Namespace) -> str:
         raise BadInput(
             f"{wrong[0]!r} is not a setting.", "A setting has the form key=value.", "For example: --set seed=1"
         )
-    trainer = parse_new_settings(typed).trainer  # reports a misspelled setting before anything else is done
+    trainer = TrainSettings.parse_new(typed).trainer  # reports a misspelled setting before anything else is done
     version = app.versions.next(options.parent, from_base=options.from_base) if options.parent else None
     model_id = resolve_model(app, options.model or (app.runs.spec(options.parent).model.id if version else None))
     ready_tokenizer(app, model_id)
@@ -113,7 +113,7 @@ def _start(app: App, options: argparse.Namespace) -> str:
     advice = app.advice.settings("", data_id, model_id, trainer)
     if version and version.continues:
         advice = app.versions.settings(options.parent, advice)
-    settings = parse_new_settings({**advice.settings.model_dump(), **typed})
+    settings = TrainSettings.parse_new({**advice.settings.model_dump(), **typed})
     app.versions.check(version, model_id, settings)
     checked = app.datasets.checked(data_id, model_id, LengthLimits.from_settings(settings))
     require_answers(checked)

@@ -8,12 +8,16 @@ from datetime import datetime
 from typing import Any
 
 from backend.advice.loss import format_loss
-from backend.records.specs import format_decimal
-from backend.records.units import MIB, format_size, format_sizes
+from backend.records.units import MIB, format_decimal, format_size, format_sizes
 from jobs.records import Job
 from ui.records.runs import RunInfo, Shortening
 from ui.text.memory_parts import MEMORY
 
+METHODS = {  # what is trained, and the field's term
+    "lora": ("a small addition to the model", "LoRA"),
+    "qlora": ("a small addition to the model, compressed to 4 bits", "QLoRA"),
+    "full": ("the whole model", "full fine-tuning"),
+}
 size, sizes = format_size, format_sizes  # of memory or disk, in MiB
 
 

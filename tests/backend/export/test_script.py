@@ -281,6 +281,13 @@ def test_it_loads_the_language_part_of_a_model_that_also_sees(tmp_path: Path) ->
     assert all(torch.equal(weight, built.state_dict()[name]) for name, weight in expected.state_dict().items())
 
 
+def test_it_uses_each_of_its_settings() -> None:
+    settings = {name.upper() for name, setting in TrainSettings.facts().items() if setting.script}
+    used = {node.id for node in ast.walk(ast.parse(SCRIPT.read_text())) if isinstance(node, ast.Name)
+            and isinstance(node.ctx, ast.Load)}  # fmt: skip
+    assert settings <= used
+
+
 def test_it_imports_nothing_from_this_project() -> None:
     tree = ast.parse(SCRIPT.read_text())
     imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}

@@ -16,7 +16,7 @@ from backend import training
 from backend.errors import ApprenticeError, BadInput, BadSetting, MissingPart, NotEnough, TrainingFailed
 from backend.estimate import Architecture
 from backend.models.local import read_run
-from backend.records.specs import RunSpec, TrainSettings, parse_settings
+from backend.records.specs import RunSpec, TrainSettings
 from backend.tokens.tokenizer import ChatTokenizer
 from backend.training import preconditions
 from tests.backend.tiny_run import FakeWork, make_run
@@ -95,7 +95,7 @@ def test_a_model_without_a_template_is_rejected_for_conversations_only(tiny_mode
 @pytest.mark.parametrize("rate", ["0", "-1e-4", "0.5", "nan", "inf", "fast"])
 def test_an_invalid_learning_rate_is_rejected_by_its_name(rate: str) -> None:
     with pytest.raises(BadSetting, match="learning_rate"):
-        parse_settings({"learning_rate": rate})
+        TrainSettings.parse({"learning_rate": rate})
 
 
 def test_an_intact_run_can_resume(stopped: FakeWork) -> None:

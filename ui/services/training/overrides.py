@@ -7,12 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from backend.errors import BadSetting
-from backend.records.specs import ALL_LINEAR, ATTENTION, TrainSettings, parse_new_settings
+from backend.records.specs import OTHER_TARGETS, TARGETS, TrainSettings
 from ui.text import format as fmt
-from ui.text.settings_help import SETTINGS
-
-NEEDED = "needed"  # the target modules that the recommendation names, for a model with module names of its own (Phi)
-TARGETS = {"all-linear": ALL_LINEAR, "attention": ATTENTION}
 
 
 @dataclass(frozen=True)
@@ -27,21 +23,21 @@ class Overrides:
 
 def apply_overrides(typed: Mapping[str, Any], recommended: TrainSettings) -> Overrides:
     """typed: the values of the changed inputs, by setting. They come from the browser, so each is checked."""
-    settings, faults = recommended, {}
+    settings, facts, faults = recommended, recommended.facts(), {}
     for name, value in typed.items():
-        if name not in SETTINGS or value in (None, NEEDED):
+        if name not in facts or value in (None, OTHER_TARGETS):
             continue
         try:
-            settings = parse_new_settings({**settings.model_dump(), name: value})
+            settings = settings.parse_new({**settings.model_dump(), name: value})
         except BadSetting as error:
             shown = fmt.setting(value)[:60]
-            faults[name] = BadSetting(f"{SETTINGS[name].label} can't be {shown}.", error.why, error.next)
-    changed = {name for name in typed if name in SETTINGS and getattr(settings, name) != getattr(recommended, name)}
+            faults[name] = BadSetting(f"{facts[name].label} can't be {shown}.", error.why, error.next)
+    changed = {name for name in typed if name in facts and getattr(settings, name) != getattr(recommended, name)}
     return Overrides(settings, frozenset(changed), faults)
 
 
 def as_input(name: str, value: Any) -> Any:
     """A setting's value as its input shows it."""
     if name == "target_modules":
-        return next((word for word, modules in TARGETS.items() if tuple(value) == modules), NEEDED)
+        return next((word for word, modules in TARGETS.items() if tuple(value) == modules), OTHER_TARGETS)
     return value

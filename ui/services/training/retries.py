@@ -21,7 +21,6 @@ from ui.records.runs import Shortening
 from ui.services.training.runs import RunService
 from ui.services.training.versions import next_number
 from ui.text import format as fmt
-from ui.text.settings_help import SETTINGS
 
 
 class RetryService:
@@ -130,7 +129,8 @@ class RetryService:
 def _changed(spec: RunSpec, run_id: str, change: dict[str, Any], **data: int) -> RunSpec:
     """The spec of a retry, named after the first run and the change. data: changed fields of its `DataRef`."""
     settings = spec.settings.changed(**change)
-    words = ", ".join(f"{SETTINGS[name].term} {fmt.setting(getattr(settings, name))}" for name in change)
+    terms = {name: setting.term for name, setting in settings.facts().items()}
+    words = ", ".join(f"{terms[name]} {fmt.setting(getattr(settings, name))}" for name in change)
     first = spec.name.partition(" (")[0] if spec.retry_of else spec.name
     return spec.model_copy(
         update={

@@ -8,7 +8,7 @@ from pathlib import Path
 from backend.advice.settings import ChosenSettings
 from backend.errors import BadInput, RunProblem
 from backend.files.disk_errors import disk_words
-from backend.records.specs import TrainSettings, parse_new_settings
+from backend.records.specs import TrainSettings
 from backend.runs import about, division, start
 from backend.runs.next_version import NextVersion
 from backend.runs.token_rows import list_files
@@ -19,7 +19,7 @@ from ui.services.machine.models import SIMULATED, ModelService
 from ui.services.results.trained_models import ResultService
 from ui.services.training.planning import OPEN_HERE
 from ui.services.training.runs import RunService
-from ui.text.settings_help import METHODS, SETTINGS
+from ui.text import format as fmt
 
 CONTINUED_EPOCHS = 3  # at most, recommended for a run that continues another one
 GENTLY = (
@@ -85,9 +85,9 @@ class VersionService:
             return f"It learned on top of another base model, {self._models.entry(spec.model.id).name}."
         differing = start.differing(spec.settings, settings)
         if "method" in differing:
-            before, now = METHODS[spec.settings.method][1], METHODS[settings.method][1]
+            before, now = fmt.METHODS[spec.settings.method][1], fmt.METHODS[settings.method][1]
             return f"That version was trained with {before}, this one would use {now}."
-        labels = ", ".join(SETTINGS[name].label for name in differing)
+        labels = ", ".join(TrainSettings.facts()[name].label for name in differing)
         return f"To continue that version, keep these settings unchanged: {labels}." if labels else ""
 
     def check(self, version: NextVersion | None, model_id: str, settings: TrainSettings) -> None:
@@ -119,7 +119,9 @@ class VersionService:
         if self._models.simulated:
             raise BadInput(SIMULATED, "", OPEN_HERE)
         spec, version = self._runs.spec(run_id), self.next(run_id)
-        settings = parse_new_settings({**spec.settings.model_dump(), "num_train_epochs": epochs, "max_steps": -1})
+        settings = TrainSettings.parse_new(
+            {**spec.settings.model_dump(), "num_train_epochs": epochs, "max_steps": -1}
+        )
         preconditions.before_resume(version.folder, spec)
         descent = version.descent()
         name = self._runs.job(run_id).name

@@ -10,7 +10,6 @@ from markupsafe import Markup
 from ui.records.runs import RunDetails
 from ui.services.training import losses
 from ui.text import format as fmt
-from ui.text.settings_help import SETTINGS
 from ui.web.html import components, loss_curve, tables
 
 HEADERS = ("", "A", "B")
@@ -66,8 +65,8 @@ def differences(a: RunDetails, b: RunDetails) -> Iterator[tuple[str, str, str]]:
     yield from _differing("Model", a.spec.model.id, b.spec.model.id)
     yield from _differing("Examples", a.spec.data.name, b.spec.data.name)
     yield from _differing("Training examples", a.spec.data.train_rows, b.spec.data.train_rows)
-    for name in SETTINGS:
-        yield from _differing(SETTINGS[name].label, getattr(a.spec.settings, name), getattr(b.spec.settings, name))
+    for name, setting in a.spec.settings.facts().items():
+        yield from _differing(setting.label, getattr(a.spec.settings, name), getattr(b.spec.settings, name))
 
 
 def outcomes(a: RunDetails, b: RunDetails) -> Iterator[tuple[str, str, str]]:

@@ -6,10 +6,10 @@ from collections.abc import Collection, Mapping, Sequence
 
 from markupsafe import Markup
 
+from backend.records.specs import TrainSettings
 from ui.records.runs import Plan
 from ui.text import format as fmt
 from ui.text.memory_parts import PARTS
-from ui.text.settings_help import METHODS, SETTINGS
 from ui.web.html import components
 
 PLAN = "Your training plan"
@@ -102,13 +102,14 @@ def _reasons(why: Mapping[str, str], by_hand: Collection[str]) -> Markup:
     """The reason for each setting."""
     reasons = [(name, "You changed this." if name in by_hand else reason) for name, reason in why.items()]
     reasons += [(name, "You changed this.") for name in by_hand if name not in why]
-    lines = [(SETTINGS[name].label, words, "") for name, words in reasons if name in SETTINGS]
+    facts = TrainSettings.facts()
+    lines = [(facts[name].label, reason, "") for name, reason in reasons if name in facts]
     return components.fold("Why these settings", components.rows(lines)) if lines else components.EMPTY
 
 
 def _plan_lines(ahead: Plan) -> list[tuple[str, str, str]]:
     settings = ahead.settings
-    what, term = METHODS[settings.method]
+    what, term = fmt.METHODS[settings.method]
     if settings.method != "full":
         term += f", rank {settings.lora_rank}, alpha {settings.lora_alpha}"
     batch, batches = settings.per_device_train_batch_size, settings.gradient_accumulation_steps

@@ -10,13 +10,13 @@ from markupsafe import Markup
 
 from backend.advice.diagnose import Verdict
 from backend.records.events import NoteEvent
+from backend.records.specs import TrainSettings
 from backend.training.session import STEP_PHASES
 from jobs.records import Job, Progress
 from ui.records.runs import Curve, Losses, RunInfo, Shortening
 from ui.services.results.trained_models import DELETED
 from ui.services.training import losses
 from ui.text import format as fmt
-from ui.text.settings_help import SETTINGS
 from ui.web.html import components, loss_curve
 
 NOTICES = 4  # shown at once
@@ -176,7 +176,7 @@ def retry_button(change: Mapping[str, Any] | None, do: str) -> Markup:
     if not change:
         return components.EMPTY
     (name, value), *_ = change.items()
-    words = f"Try again with {SETTINGS[name].term} {fmt.setting(value)}"
+    words = f"Try again with {TrainSettings.facts()[name].term} {fmt.setting(value)}"
     return Markup('<div class="after-alert">{}</div>').format(components.button(words, do, kind="firm"))
 
 

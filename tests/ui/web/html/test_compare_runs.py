@@ -22,7 +22,6 @@ from tests.ui.fake_services import FakeApp
 from tests.ui.web.test_page import tabs
 from ui.services.app import App
 from ui.services.selection import Choice
-from ui.text.settings_help import SETTINGS
 from ui.web.html import compare_runs
 
 ROW = Encoded([1, 2, 3], [-100, 2, 3])
@@ -54,7 +53,7 @@ def broken(count: int) -> list[StepEvent]:
 def test_only_differences_are_listed() -> None:
     fake = FakeApp()
     first, again = fake.runs.details("run-a"), fake.runs.details(fake.retries.retry("run-a"))
-    assert list(compare_runs.differences(first, again)) == [(SETTINGS["learning_rate"].label, "0.0002", "0.0001")]
+    assert list(compare_runs.differences(first, again)) == [("Learning rate", "0.0002", "0.0001")]
     html = compare_runs.card(first, again)
     assert ">A <tspan>" in html
     assert ">B <tspan>" in html
