@@ -1,10 +1,14 @@
 """The computer stays awake while a block runs, and goes back to its own settings when this process ends, however.
 
-    Linux     systemd-inhibit, around a `cat` that ends when this process closes its standard input, or is killed
-    macOS     caffeinate, which waits for the id of this process
+    Linux     systemd-inhibit
+    macOS     caffeinate
     Windows   SetThreadExecutionState, for this thread
 
-None of them overrides the lid of a laptop.
+Both commands run a `cat`, which ends when this process closes its standard input or is killed. Nothing here overrides
+the lid of a laptop.
+
+Not wakepy: on Linux version 1.0.0 asks only the desktop's services on the session bus. It was tried: it keeps nothing
+awake on XFCE, under Sway or i3, or in a session without such a bus, where systemd-inhibit does.
 """
 
 from __future__ import annotations
@@ -24,8 +28,8 @@ from backend.settings import child_environment
 log = logging.getLogger(__name__)
 
 _PATIENCE = 5.0  # seconds to wait for systemd-inhibit, which may have to start a service first
-_GLANCE = 0.3  # seconds in which caffeinate ends if it can't do its work
-_INHIBIT = ("--what=sleep:idle", "--mode=block", "--who=Apprentice", "--why=A model is being trained", "cat")
+_LINUX = ("systemd-inhibit", "--what=sleep:idle", "--mode=block", "--who=Apprentice", "--why=A model is being trained")
+_MACOS = ("caffeinate", "-i")
 _CONTINUOUS, _SYSTEM_REQUIRED = 0x80000000, 0x00000001  # ES_* of winbase.h
 
 
@@ -42,7 +46,7 @@ def keep_awake(platform: str = sys.platform) -> Iterator[bool]:
         finally:
             _set_execution_state(_CONTINUOUS)
         return
-    child = _start(platform)
+    child = _start(_MACOS if platform == "darwin" else _LINUX)
     try:
         yield child is not None
     finally:
@@ -59,17 +63,16 @@ def _set_execution_state(flags: int) -> bool:
         return False
 
 
-def _start(platform: str) -> subprocess.Popen[bytes] | None:
+def _start(command: tuple[str, ...]) -> subprocess.Popen[bytes] | None:
     """The process that keeps the computer awake; None if there is none."""
-    name = "caffeinate" if platform == "darwin" else "systemd-inhibit"
+    name, *arguments = command
     program = shutil.which(name)
     if program is None:
         log.info("%s is not on this computer", name)
         return None
-    arguments = ("-i", "-w", str(os.getpid())) if platform == "darwin" else _INHIBIT
     try:
         child = subprocess.Popen(
-            [program, *arguments],
+            [program, *arguments, "cat"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -78,24 +81,15 @@ def _start(platform: str) -> subprocess.Popen[bytes] | None:
     except OSError:
         log.exception("%s can't be started", program)
         return None
-    if _waits(child) if platform == "darwin" else _echoes(child):
+    if _echoes(child):
         return child
     _end(child)
     log.info("%s can't keep the computer awake (exit code %s)", program, child.returncode)
     return None
 
 
-def _waits(child: subprocess.Popen[bytes]) -> bool:
-    """Whether a process still runs after a moment."""
-    try:
-        child.wait(_GLANCE)
-    except subprocess.TimeoutExpired:
-        return True
-    return False
-
-
 def _echoes(child: subprocess.Popen[bytes]) -> bool:
-    """Whether `cat` sends a line back: systemd-inhibit starts it only once the computer is kept awake."""
+    """Whether `cat` sends a line back: both commands start it only once the computer is kept awake."""
     assert child.stdin is not None
     assert child.stdout is not None
     try:

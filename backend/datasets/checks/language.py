@@ -3,6 +3,10 @@
 No model and no download: scripts, their letters and common words are enough to name whole rows. Among languages that
 share a script, the one whose common words occur most often wins, if by a clear margin. Short or mixed texts get no
 answer.
+
+Not py3langid 0.4.0, which was tried on 10,500 translated program messages: it names more (80 % of those under 40
+characters instead of 48 %) and errs less, but takes 0.25 to 0.5 ms for each text instead of 0.04, so that checking
+100,000 rows would take a minute longer, and 80 MB in the page's process. Reconsider when it is compiled.
 """
 
 from __future__ import annotations

@@ -17,13 +17,9 @@ from tests.backend.hardware.test_child_process import gone
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="the commands are scripts of POSIX systems")
 
-INHIBIT = "import os, sys; os.execvp(sys.argv[-1], sys.argv[-1:])"  # as systemd-inhibit, once it has the lock
-CAFFEINATE = """
-import sys, time, psutil
-while psutil.pid_exists(int(sys.argv[sys.argv.index("-w") + 1])): time.sleep(0.05)
-"""
+RUNS_CAT = "import os, sys; os.execvp(sys.argv[-1], sys.argv[-1:])"  # as both commands, once they keep it awake
 FAILS = "import sys; sys.exit('Failed to connect to bus')"
-COMMANDS = {"linux": ("systemd-inhibit", INHIBIT), "darwin": ("caffeinate", CAFFEINATE)}
+COMMANDS = {"linux": ("systemd-inhibit", RUNS_CAT), "darwin": ("caffeinate", RUNS_CAT)}
 
 
 @pytest.fixture
@@ -65,7 +61,7 @@ def test_the_commands_are_asked_for_what_they_can_do(fakes: Path) -> None:
         if platform == "linux":
             assert {"--what=sleep:idle", "--mode=block"} <= set(arguments)
         else:
-            assert arguments == ["-i", "-w", str(os.getpid())]
+            assert arguments == ["-i", "cat"]
 
 
 @pytest.mark.parametrize("platform", COMMANDS)
