@@ -139,7 +139,7 @@ def install_app(row: builds.Row) -> None:
         pip("--no-deps", model)
         record(app=mark, llama=None)
     elif not fits:
-        say("Another PyTorch fits this computer now, because its graphics card or driver has changed. Installing it.")
+        say("Another PyTorch fits this computer now, because its GPU or driver has changed. Installing it.")
         if not (install_torch(row, check=False) and pip(torch, check=False)):
             say("It could not be installed, so Apprentice starts with the old one and tries again at the next start.")
     install_llama(llama)

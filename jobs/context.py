@@ -54,7 +54,14 @@ class Context:
     def progress(
         self, phase: str, done: int = 0, total: int = 0, seconds_left: float | None = None, detail: str = ""
     ) -> None:
-        """Report progress; written when the phase changes, else at most twice a second. Raises OSError."""
+        """Report progress; written when the phase changes, else at most twice a second. Raises OSError.
+
+        phase: what is being done, for people
+        done: how much of `total`, in any unit
+        total: 0 if it is unknown
+        seconds_left: until all of it is done; None if it is unknown
+        detail: more about the phase, for people
+        """
         with self._lock:
             before = self.status.progress
             progress = Progress(phase=phase, done=done, total=total, seconds_left=seconds_left, detail=detail)

@@ -109,7 +109,7 @@ class FairQueue:
         if self._ticks % _LOOK_AT_ALL == 0:
             self._idle.clear()
         self._idle -= {runner for runner in self._idle if runner.has_news()}
-        found = []
+        entries = []
         for runner in self._runners:
             if runner in self._idle:
                 continue
@@ -118,10 +118,10 @@ class FairQueue:
             except ApprenticeError as error:
                 log.warning("%s", error)
                 continue
-            found += [_Entry(runner, job) for job in jobs]
+            entries += [_Entry(runner, job) for job in jobs]
             if not jobs:
                 self._idle.add(runner)
-        return found
+        return entries
 
     def _in_turn(self, waiting: list[_Entry]) -> list[_Entry]:
         """One job of each workspace, the longest wait for a turn first, then the second job of each, and so on."""

@@ -181,5 +181,5 @@ def no_such_run(job_id: str) -> RunProblem:
 def unreadable(error: OSError | ApprenticeError) -> WorkspaceProblem:
     if isinstance(error, WorkspaceProblem):
         return error
-    words = disk_words(error) if isinstance(error, OSError) else (str(error), "")
-    return WorkspaceProblem("The run's folder can't be read or written.", *words)
+    why, what_next = disk_words(error) if isinstance(error, OSError) else (str(error), "")
+    return WorkspaceProblem("The run's folder can't be read or written.", why, what_next)

@@ -31,7 +31,7 @@ def environment(workspace: Workspace, secrets: Sequence[str] = ()) -> dict[str, 
     """The worker's environment: this process's without secrets, except the named ones."""
     return {
         **child_environment(),
-        **{name: known for name in secrets if (known := secret(name))},
+        **{name: value for name in secrets if (value := secret(name))},
         HOME_VARIABLE: str(workspace.root),
         "PYTHONUNBUFFERED": "1",
         "PYTHONFAULTHANDLER": "1",  # a crash in native code leaves its stack in log.txt

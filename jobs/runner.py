@@ -70,25 +70,25 @@ class Runner:
 
     def jobs(self, kind: str | None = None, parent: str | None = None) -> list[Job]:
         """The jobs, newest first; of one kind, or made from one parent. Damaged ones are in `damaged`."""
-        found = []
+        jobs = []
         for folder in store.folders(self.workspace):
             with suppress(ApprenticeError):
                 identity = folder.identity()
                 if kind in (None, identity.kind) and parent in (None, identity.parent):
-                    found.append(folder.job())
-        return sorted(found, key=lambda job: (job.created, job.id), reverse=True)
+                    jobs.append(folder.job())
+        return sorted(jobs, key=lambda job: (job.created, job.id), reverse=True)
 
     def damaged(self) -> list[str]:
         """The ids of the jobs whose job.json or status.json can't be read, newest first. They can be deleted."""
-        found = []
+        damaged = []
         for folder in store.folders(self.workspace):
             try:
                 folder.job()
             except WorkspaceProblem:
-                found.append(folder.id)
+                damaged.append(folder.id)
             except RunProblem:  # just deleted
                 continue
-        return sorted(found, reverse=True)
+        return sorted(damaged, reverse=True)
 
     def events(self, job_id: str, after: int = 0) -> EventBatch:
         """The valid events since position `after`."""
@@ -110,7 +110,13 @@ class Runner:
         parent: str | None = None,
         prepare: Callable[[Path], None] | None = None,
     ) -> str:
-        """Queue a job and return its id. `prepare` gets its folder and fills data/ in it before others see it.
+        """Queue a job and return its id.
+
+        kind: of JOB_TYPES
+        spec: what to do, as the kind's function reads it; becomes spec.json
+        name: for people
+        parent: the id of the job that it was made from
+        prepare: gets the folder and fills data/ in it before others see it
 
         Raises RunProblem for an unknown kind or parent, WorkspaceProblem when the folder can't be written,
         and whatever `prepare` raises; then nothing is left behind.
@@ -134,8 +140,14 @@ class Runner:
         prepare: Callable[[Path], None],
         parent: str | None = None,
     ) -> str:
-        """Add a job that was completed elsewhere, with its result, and return its id. `prepare` fills its folder.
-        parent: the job that it belongs to.
+        """Add a job that was completed elsewhere, and return its id.
+
+        kind: of JOB_TYPES
+        spec: what was done; becomes spec.json
+        name: for people
+        result: as the kind's function returns it
+        prepare: fills the folder
+        parent: the id of the job that it belongs to
 
         Raises WorkspaceProblem when the folder can't be written, and whatever else `prepare` raises; then nothing is
         left behind.
@@ -208,7 +220,11 @@ class Runner:
     ) -> Job:
         """Wait until a job has ended, ticking meanwhile.
 
-        At each look, calls `on_job` with the job, then `on_event` with each new event since position `after`.
+        job_id: of the job
+        on_event: called at each look, with each new event
+        poll: seconds between two looks
+        after: the position in the log from which events are new
+        on_job: called at each look, before `on_event`, with the job
         """
         folder = self._find(job_id)
         position = after

@@ -67,7 +67,7 @@ class Scheduler:
 
         After a job has ended its files are not read again until its status.json changes.
         """
-        found, finished = [], {}
+        unfinished, finished = [], {}
         for job_id, version in store.status_versions(self._workspace):
             if job_id in self._finished and self._finished[job_id] == version:
                 finished[job_id] = version
@@ -78,9 +78,9 @@ class Scheduler:
                 if status.state.is_terminal:
                     finished[job_id] = version
                 elif lane := _lane(folder, status.state):
-                    found.append(Unfinished(status.queued, job_id, lane, status.state))
+                    unfinished.append(Unfinished(status.queued, job_id, lane, status.state))
         self._finished = finished
-        return sorted(found)
+        return sorted(unfinished)
 
     def unfinished(self) -> list[Unfinished]:
         """The result of `reconcile`. Raises Busy while another runner holds the lock."""
@@ -90,8 +90,8 @@ class Scheduler:
     def start_queued(self, job: Unfinished) -> bool:
         """Start one job, if it still waits; returns whether its lane is taken now. Raises Busy."""
         with self.locked(timeout=0):
-            still = {one.id for one in self.reconcile() if one.state is State.QUEUED}
-            started = job.id in still and self._start(job)
+            queued = {other.id for other in self.reconcile() if other.state is State.QUEUED}
+            started = job.id in queued and self._start(job)
         process.reap()
         return started
 
@@ -137,7 +137,7 @@ class Scheduler:
 def _lane(folder: JobFolder, state: State) -> Lane | None:
     """The lane of a job; None for an unknown kind. Raises WorkspaceProblem for a damaged job that can't start.
 
-    A damaged one that already runs may be a training.
+    A damaged one that already runs may be a training run.
     """
     try:
         job_type = JOB_TYPES.get(folder.identity().kind)

@@ -54,20 +54,18 @@ class Status(Record):
 
     def next_attempt(self, queued: float) -> Status:
         """The status of a resumed job, at this place in the queue."""
+        earlier = 0.0 if self.attempt == 1 else self.earlier
+        if self.state is State.INTERRUPTED:
+            earlier = None  # nobody knows when its process ended
+        elif earlier is not None and self.started:
+            earlier += max(0.0, (self.ended or time.time()) - self.started)
         return Status(
             state=State.QUEUED,
             attempt=self.attempt + 1,
             queued=queued,
             progress=self.progress,
-            earlier=self._seconds_so_far(),
+            earlier=earlier,
         )
-
-    def _seconds_so_far(self) -> float | None:
-        """Seconds of all attempts up to this one, which has ended or ends now; None if the end of one is unknown."""
-        earlier = 0.0 if self.attempt == 1 else self.earlier
-        if earlier is None or self.state is State.INTERRUPTED:
-            return None
-        return earlier + max(0.0, (self.ended or time.time()) - self.started) if self.started else earlier
 
     def retry_with_less_memory(self) -> Status | None:
         """The next attempt, at this one's place in the queue; None after MAX_MEMORY_RETRIES."""

@@ -84,7 +84,8 @@ class Supervisor:
         A worker that wrote its last status but still holds its lock counts as stopping.
         """
         status = folder.status()
-        if folder.id not in self._unfinished and _ended_long_ago(status):
+        ended_long_ago = status.state.is_terminal and abs(time.time() - (status.ended or 0.0)) > _EXIT_MAX
+        if folder.id not in self._unfinished and ended_long_ago:
             return status  # without trying its lock, which takes longer than all the rest
         status = self._reconcile(folder)
         if status.state.is_terminal:
@@ -108,9 +109,11 @@ class Supervisor:
                 state = State.STOPPING if status.state.is_terminal else folder.state(status)
                 return status.changed(state=state)
             if not status.state.is_active:
-                self._forget(folder.id)
+                process.forget(folder.id)
+                self._since = {key: since for key, since in self._since.items() if key[0] != folder.id}
                 return status
-            if status.pid is None and self._may_still_start(folder, status):
+            starts = status.pid is None and process.exit_code(folder.id, status.attempt) is None
+            if starts and not self._is_past("start", folder, status):
                 return status.changed(state=folder.state(status))
             status = self._after_death(folder, status)
             folder.write_status(status)
@@ -144,17 +147,14 @@ class Supervisor:
             log.warning("%s did not stop in time and was killed", folder.id)
             self._killed.add((folder.id, status.attempt))
 
-    def _may_still_start(self, folder: JobFolder, status: Status) -> bool:
-        ended = process.exit_code(folder.id, status.attempt) is not None
-        return not ended and not self._is_past("start", folder, status)
-
     def _after_death(self, folder: JobFolder, status: Status) -> Status:
         """How an attempt ended whose worker died, or the next attempt if memory ran out."""
         if (folder.id, status.attempt) in self._killed:
             return status.ended_as(State.INTERRUPTED, STOP_TIMED_OUT)
         if status.pid is None and (process.exit_code(folder.id, status.attempt) or 0) >= 0:
             return status.ended_as(State.FAILED, NEVER_STARTED)
-        if _was_not_killed(process.exit_code(folder.id, status.attempt, _REAPED)):
+        exit_code = process.exit_code(folder.id, status.attempt, _REAPED)
+        if sys.platform != "win32" and exit_code not in (None, -_SIGKILL):  # Windows has no signals to tell it by
             return status.ended_as(State.INTERRUPTED, DIED)
         ran_out = oom_detection.ran_out(status.memory)
         if ran_out or (ran_out is None and oom_detection.was_short(status.memory)):
@@ -173,15 +173,6 @@ class Supervisor:
             self._since[key] = activity, now
         return now - self._since[key][1] >= self._deadlines[deadline]
 
-    def _forget(self, job_id: str) -> None:
-        process.forget(job_id)
-        self._since = {key: since for key, since in self._since.items() if key[0] != job_id}
-
-
-def _was_not_killed(exit_code: int | None) -> bool:
-    """Whether the process is known to have ended by itself. Windows has no signals, so there nothing is known."""
-    return sys.platform != "win32" and exit_code not in (None, -_SIGKILL)
-
 
 def _can_use_less_memory(folder: JobFolder) -> bool:
     try:
@@ -189,7 +180,3 @@ def _can_use_less_memory(folder: JobFolder) -> bool:
     except ApprenticeError:  # damaged
         return False
     return job_type is not None and job_type.can_use_less_memory
-
-
-def _ended_long_ago(status: Status) -> bool:
-    return status.state.is_terminal and abs(time.time() - (status.ended or 0.0)) > _EXIT_MAX

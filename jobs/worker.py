@@ -71,8 +71,10 @@ def set_up_logging() -> None:
 def attempt(folder: JobFolder, workspace: Workspace, work: str = "", until: float = math.inf) -> int:
     """Do one attempt of a starting job whose lock this process holds; returns the exit code.
 
-    work: "package.module:function" instead of the usual one. until: the monotonic time at which the attempt has to
-    stop; the job is then queued again.
+    folder: the job's
+    workspace: in which it runs
+    work: "package.module:function" instead of the usual one
+    until: the monotonic time at which the attempt has to stop; the job is then queued again
     """
     status = folder.status()
     if status.state is not State.STARTING or status.pid is not None:
@@ -159,13 +161,9 @@ def _function(name: str) -> Any:
     return getattr(importlib.import_module(module), function)
 
 
-def _let_others_go_first() -> None:
-    """Gives this session a low priority, because Linux shares the processor out between sessions before it looks at
-    the niceness of their processes (sched(7), "autogroup")."""
+if __name__ == "__main__":
+    # Other programs go first: Linux shares the processor out between sessions before it looks at the niceness of
+    # their processes (sched(7), "autogroup").
     with suppress(OSError):  # no such system, or it is off
         Path("/proc/self/autogroup").write_text(str(_NICENESS), "ascii")
-
-
-if __name__ == "__main__":
-    _let_others_go_first()
     sys.exit(main(sys.argv[1:]))

@@ -4,8 +4,7 @@
     gpus.py            NVIDIA GPUs, through the driver
     gpu_choice.py      which of them trains, or why none
     gpu_memory.py      the memory of the one that computes
-    memory.py          the computer's memory
-    container.py       limits of a container on cores and memory
+    container.py       cores and memory, within the limits of a container
     torch_build.py     what the installed torch was built for
     benchmark.py       this machine's speed, measured
     matmul_speed.py    how fast this processor multiplies in each precision
@@ -36,7 +35,7 @@ Proof: tests/backend/hardware/test_child_process.py.
 Reconsider when: a child must do without standard input.
 """
 
-from backend.hardware.memory import memory_mib
+from backend.hardware.container import memory_mib
 from backend.hardware.probe import Probe, describe, disk_free_mib, load_hardware, probe
 
 __all__ = ["Probe", "describe", "disk_free_mib", "load_hardware", "memory_mib", "probe"]

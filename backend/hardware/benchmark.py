@@ -68,23 +68,23 @@ def run(context: JobContext) -> dict[str, Any]:
 
     prepare_process()
     context.progress("Measuring this computer", 0, 1)
-    found = [*_stored(context.workspace), _Measurement(time=time.time(), rates=measure())][-_KEPT:]
-    measurements = [one.model_dump() for one in found]
-    write_json(_file(context.workspace), {"machine": fingerprint(), "measurements": measurements})
+    measurements = [*_stored(context.workspace), _Measurement(time=time.time(), rates=measure())][-_KEPT:]
+    stored = {"machine": fingerprint(), "measurements": [measurement.model_dump() for measurement in measurements]}
+    write_json(_file(context.workspace), stored)
     context.progress("Measuring this computer", 1, 1)
-    return _fastest(found).model_dump()
+    return _fastest(measurements).model_dump()
 
 
 def load_rates(workspace: Workspace) -> Rates | None:
     """The fastest stored rates; None if there are none, or the machine or torch has changed since."""
-    found = _stored(workspace)
-    return _fastest(found) if found else None
+    measurements = _stored(workspace)
+    return _fastest(measurements) if measurements else None
 
 
 def needs_measuring(workspace: Workspace) -> bool:
     """Whether the last measurement is missing or too old."""
-    found = _stored(workspace)
-    return not found or not 0 <= time.time() - found[-1].time < _FRESH
+    measurements = _stored(workspace)
+    return not measurements or not 0 <= time.time() - measurements[-1].time < _FRESH
 
 
 class _Measurement(Record):
@@ -107,17 +107,17 @@ def _stored(workspace: Workspace) -> Sequence[_Measurement]:
 @lru_cache(maxsize=8)
 def _read(path: Path, _modified: int, _size: int, machine: str) -> Sequence[_Measurement]:
     stored = read_json(path)
-    found = tuple(_Measurement.model_validate(one) for one in stored["measurements"])
-    return found if stored["machine"] == machine else ()
+    measurements = tuple(map(_Measurement.model_validate, stored["measurements"]))
+    return measurements if stored["machine"] == machine else ()
 
 
-def _fastest(found: Sequence[_Measurement]) -> Rates:
+def _fastest(measurements: Sequence[_Measurement]) -> Rates:
     """The best of each rate."""
-    rates = [one.rates for one in found]
+    rates = [measurement.rates for measurement in measurements]
     return rates[-1].model_copy(
         update={
-            **{name: max(getattr(one, name) for one in rates) for name in ("rate16", "rate32", "bandwidth")},
-            "launch": min(one.launch for one in rates),
+            **{name: max(getattr(rate, name) for rate in rates) for name in ("rate16", "rate32", "bandwidth")},
+            "launch": min(rate.launch for rate in rates),
         }
     )
 
@@ -133,13 +133,9 @@ def fingerprint() -> str:
     except metadata.PackageNotFoundError:
         version = ""
     computer = f"{platform.node()} {platform.machine()} {container.cores()} {os.cpu_count()}"
-    return f"{_VERSION} {computer} {version} {_gpu_and_driver()}".strip()
-
-
-def _gpu_and_driver() -> str:
-    """ "" without an NVIDIA GPU."""
-    found, choice = read_choice()
-    return f"{choice.devices[0].gpu.name} {found.driver}" if choice.devices else ""
+    nvidia, choice = read_choice()
+    gpu = f"{choice.devices[0].gpu.name} {nvidia.driver}" if choice.devices else ""
+    return f"{_VERSION} {computer} {version} {gpu}".strip()
 
 
 def measure() -> Rates:
@@ -150,11 +146,16 @@ def measure() -> Rates:
     efficiency = _EFFICIENCY[device]
     rate32 = _product_rate(device, torch.float32)
     rate16 = max(_product_rate(device, _sixteen_bits(device)), rate32)
+    # The element-wise product of two tensors as large as a layer's, and an operation on almost no data.
+    left, right = (torch.ones(4 * _ROWS, 1536, dtype=_sixteen_bits(device), device=device) for _ in range(2))
+    bytes_per_second = left.nbytes / _seconds(device, lambda: left * right)
+    tiny = torch.ones(8, device=device)
+    launch_seconds = _seconds(device, lambda: tiny * tiny)
     return Rates(
         rate16=rate16 * efficiency.products,
         rate32=rate32 * efficiency.products,
-        bandwidth=_bandwidth(device) / efficiency.passes,
-        launch=_launch_seconds(device) * efficiency.launches,
+        bandwidth=bytes_per_second / efficiency.passes,
+        launch=launch_seconds * efficiency.launches,
         spread=efficiency.spread,
         basis="measured",
     )
@@ -175,22 +176,6 @@ def _product_rate(device: str, dtype: torch.dtype) -> float:
     rows, inner, columns = _SHAPES[device]
     left, right = (torch.ones(shape, dtype=dtype, device=device) for shape in ((rows, inner), (inner, columns)))
     return 2 * rows * inner * columns / _seconds(device, lambda: left @ right)
-
-
-def _bandwidth(device: str) -> float:
-    """Bytes per second that the element-wise product of two tensors as large as a layer's writes."""
-    import torch
-
-    left, right = (torch.ones(4 * _ROWS, 1536, dtype=_sixteen_bits(device), device=device) for _ in range(2))
-    return left.nbytes / _seconds(device, lambda: left * right)
-
-
-def _launch_seconds(device: str) -> float:
-    """Seconds for an operation on almost no data."""
-    import torch
-
-    tiny = torch.ones(8, device=device)
-    return _seconds(device, lambda: tiny * tiny)
 
 
 def _seconds(device: str, operation: Callable[[], object], batch: int = 8) -> float:

@@ -55,8 +55,10 @@ def run(
 ) -> tuple[int, str]:
     """Runs Python with `arguments` to its end; returns its exit code and everything it printed.
 
-    poll: called twice a second meanwhile. The child is killed when it raises something, and after `timeout` seconds,
-    which raises subprocess.TimeoutExpired.
+    arguments: as after `python`
+    environment: the child's; by default that of a child without secrets
+    timeout: seconds after which the child is killed, and subprocess.TimeoutExpired raised
+    poll: called twice a second meanwhile; the child is killed when it raises something
     """
     with tempfile.TemporaryFile() as output:
         child = start(arguments, environment, stdout=output, stderr=subprocess.STDOUT)
@@ -86,22 +88,35 @@ def run_script(
     timeout: float | None = None,
     poll: Callable[[], None] | None = None,
 ) -> tuple[int, str]:
-    """`run` for a Python file: `python -m backend.hardware.child_process SCRIPT ARGUMENTS` ends with its parent."""
+    """`run` for a Python file: `python -m backend.hardware.child_process SCRIPT ARGUMENTS` ends with its parent.
+
+    script: the file
+    arguments: of the script
+    environment: as in `run`
+    timeout: as in `run`
+    poll: as in `run`
+    """
     return run(["-m", "backend.hardware.child_process", str(script), *arguments], environment, timeout, poll)
 
 
 def run_request(module: str, request: Path, asked: Any, poll: Callable[[], None] | None = None) -> tuple[Any, str]:
-    """Runs `python -m MODULE REQUEST` with `asked` as JSON in the file `request`. Returns what the child gave to
-    `return_value`, None if it failed, and the last line that it printed. poll: as in `run`."""
+    """Runs `python -m MODULE REQUEST`. Returns what the child gave to `return_value`, None if it failed, and the last
+    line that it printed.
+
+    module: its full name
+    request: a file to write, whose path the child gets
+    asked: what is written there as JSON
+    poll: as in `run`
+    """
     request.write_text(json.dumps(asked), "utf-8")
     code, output = run(["-m", module, str(request)], poll=poll)
     answered = _answer_to(request)
     last = (output.strip().splitlines() or [""])[-1][:200]
     if code != 0 or not answered.is_file():
         return None, last
-    found = json.loads(answered.read_text("utf-8"))
+    answer = json.loads(answered.read_text("utf-8"))
     answered.unlink()
-    return found, last
+    return answer, last
 
 
 def return_value(request: Path, value: Any) -> None:

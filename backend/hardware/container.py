@@ -1,4 +1,4 @@
-"""The limits of a container (Linux control groups, versions 1 and 2): the cores and memory that it may use."""
+"""The cores and memory that this process may use, within the limits of a container (Linux control groups 1 and 2)."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import os
 from math import ceil
 from pathlib import Path
 from typing import NamedTuple
+
+from backend.records.units import MIB
 
 _ROOT = Path("/sys/fs/cgroup")
 _UNLIMITED = 1 << 60  # version 1 uses a number near 2^63 for "no limit"
@@ -36,6 +38,19 @@ def memory() -> Limit | None:
             used = _number(folder / "memory.current") or _number(folder / "memory.usage_in_bytes") or 0
             return Limit(total, max(0, used - _file_cache(folder)))
     return None
+
+
+def memory_mib() -> tuple[int, int]:
+    """Total and available memory in MiB, within the limits of a container."""
+    import psutil
+
+    now = psutil.virtual_memory()
+    total, free = now.total, now.available
+    limit = memory()
+    if limit is not None:
+        total = min(total, limit.total)
+        free = min(free, max(0, limit.total - limit.used))
+    return total // MIB, free // MIB
 
 
 def _quota() -> float | None:

@@ -34,8 +34,10 @@ def used_by_this_process_mib(uuid: str) -> int | None:
     Windows and in most containers."""
 
     def used(nvml: Any, gpu: Any) -> int | None:
-        found = (one for one in nvml.nvmlDeviceGetComputeRunningProcesses(gpu) if one.pid == os.getpid())
-        return next((one.usedGpuMemory // MIB for one in found if one.usedGpuMemory), None)
+        for process in nvml.nvmlDeviceGetComputeRunningProcesses(gpu):
+            if process.pid == os.getpid() and process.usedGpuMemory:
+                return int(process.usedGpuMemory // MIB)
+        return None
 
     return _ask(uuid, used)
 

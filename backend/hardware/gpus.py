@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from backend.hardware.memory import memory_mib
+from backend.hardware.container import memory_mib
 from backend.records.machine import Gpu, MachineProblem
 from backend.records.units import MIB
 from backend.settings import on_zero_gpu
@@ -59,7 +59,11 @@ def read_nvidia() -> NvidiaGpus:
     try:
         pynvml.nvmlInit()
     except Exception as error:
-        return _no_gpus(error)
+        if any(kind in type(error).__name__ for kind in _NO_DRIVER):
+            log.info("no NVIDIA driver: %s", error)
+            return NvidiaGpus()
+        log.warning("nvmlInit failed", exc_info=True)
+        return NvidiaGpus(problems=[_driver_problem(error)])
     try:
         return _read(pynvml)
     except Exception as error:
@@ -72,25 +76,17 @@ def read_nvidia() -> NvidiaGpus:
             log.warning("nvmlShutdown failed", exc_info=True)
 
 
-def _no_gpus(error: Exception) -> NvidiaGpus:
-    if any(kind in type(error).__name__ for kind in _NO_DRIVER):
-        log.info("no NVIDIA driver: %s", error)
-        return NvidiaGpus()
-    log.warning("nvmlInit failed", exc_info=True)
-    return NvidiaGpus(problems=[_driver_problem(error)])
-
-
 def _driver_problem(error: Exception, index: int | None = None) -> MachineProblem:
-    source = "It" if index is None else f"Card number {index}"
+    source = "It" if index is None else f"GPU number {index}"
     return MachineProblem(
-        what="The driver of the graphics card does not work properly.",
+        what="The driver of the GPU does not work properly.",
         why=f"{source} reports: {str(error)[:200] or type(error).__name__}.",
         next="Restart the computer. If that does not help, reinstall the NVIDIA driver.",
     )
 
 
 def _read(pynvml: Any) -> NvidiaGpus:
-    found = NvidiaGpus(
+    gpus = NvidiaGpus(
         driver=_text(_try(pynvml, "nvmlSystemGetDriverVersion", default="")),
         cuda=int(_try(pynvml, "nvmlSystemGetCudaDriverVersion_v2", default=0)),
     )
@@ -99,19 +95,26 @@ def _read(pynvml: Any) -> NvidiaGpus:
         try:
             handle = pynvml.nvmlDeviceGetHandleByIndex(index)
             slices = _slices(pynvml, handle)
-            own = [_device(pynvml, one, index, handle) for one in (slices if slices is not None else [handle])]
+            own = [_device(pynvml, part, index, handle) for part in (slices if slices is not None else [handle])]
             used_by = _used_by(pynvml, handle)
         except Exception as error:
             log.warning("GPU %d can't be read", index, exc_info=True)
-            found.problems.append(_driver_problem(error, index))
+            gpus.problems.append(_driver_problem(error, index))
             continue
         devices += own
         if not own:
-            found.problems.append(_no_slices(_text(_try(pynvml, "nvmlDeviceGetName", handle, default="GPU"))))
+            name = _text(_try(pynvml, "nvmlDeviceGetName", handle, default="GPU"))
+            gpus.problems.append(
+                MachineProblem(
+                    what=f"{name} is divided (MIG) and has no part to train on.",
+                    why="Its MIG mode is on, and no instance was made.",
+                    next="Make an instance with `nvidia-smi mig -cgi`, or turn MIG off with `nvidia-smi -mig 0`.",
+                )
+            )
         else:
-            found.users += [MemoryUser(own[0].gpu.name, _program(pid), mib) for pid, mib in used_by.items()]
-    found.devices = tuple(devices)
-    return found
+            gpus.users += [MemoryUser(own[0].gpu.name, _program(pid), mib) for pid, mib in used_by.items()]
+    gpus.devices = tuple(devices)
+    return gpus
 
 
 def _slices(pynvml: Any, handle: Any) -> list[Any] | None:
@@ -120,8 +123,8 @@ def _slices(pynvml: Any, handle: Any) -> list[Any] | None:
     if not mode[0]:
         return None
     count = int(_try(pynvml, "nvmlDeviceGetMaxMigDeviceCount", handle, default=0))
-    found = [_try(pynvml, "nvmlDeviceGetMigDeviceHandleByIndex", handle, one, default=None) for one in range(count)]
-    return [one for one in found if one is not None]
+    parts = [_try(pynvml, "nvmlDeviceGetMigDeviceHandleByIndex", handle, i, default=None) for i in range(count)]
+    return [part for part in parts if part is not None]
 
 
 def _device(pynvml: Any, handle: Any, index: int, whole: Any) -> Device:
@@ -129,7 +132,7 @@ def _device(pynvml: Any, handle: Any, index: int, whole: Any) -> Device:
     capability = _try(pynvml, "nvmlDeviceGetCudaComputeCapability", whole, default=None)
     total, free, shared = _memory(pynvml, handle)
     gpu = Gpu(
-        name=_text(_try(pynvml, "nvmlDeviceGetName", handle, default="NVIDIA graphics card")),
+        name=_text(_try(pynvml, "nvmlDeviceGetName", handle, default="NVIDIA GPU")),
         vendor="nvidia",
         memory_total_mib=total,
         memory_free_mib=free,
@@ -152,21 +155,13 @@ def _memory(pynvml: Any, handle: Any) -> tuple[int, int, bool]:
     return *memory_mib(), True
 
 
-def _no_slices(name: str) -> MachineProblem:
-    return MachineProblem(
-        what=f"{name} is divided (MIG) and has no part to train on.",
-        why="Its MIG mode is on, and no instance was made.",
-        next="Make an instance with `nvidia-smi mig -cgi`, or turn MIG off with `nvidia-smi -mig 0`.",
-    )
-
-
 def _used_by(pynvml: Any, handle: Any) -> dict[int, int]:
     """MiB by the id of each other process; 0 if the driver does not know."""
     processes = [
         *_try(pynvml, "nvmlDeviceGetComputeRunningProcesses", handle, default=[]),
         *_try(pynvml, "nvmlDeviceGetGraphicsRunningProcesses", handle, default=[]),
     ]
-    return {one.pid: (one.usedGpuMemory or 0) // MIB for one in processes if one.pid != os.getpid()}
+    return {process.pid: (process.usedGpuMemory or 0) // MIB for process in processes if process.pid != os.getpid()}
 
 
 def _program(pid: int) -> str:

@@ -13,15 +13,15 @@ import platform
 import shutil
 import subprocess
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import ValidationError
 
 from backend.errors import BadInput, MissingPart, UnusableGpu
 from backend.hardware import container, torch_build
+from backend.hardware.container import memory_mib
 from backend.hardware.gpu_choice import read_choice
 from backend.hardware.gpus import MemoryUser
-from backend.hardware.memory import memory_mib
 from backend.install import builds
 from backend.install.builds import Machine
 from backend.install.machine import this_machine
@@ -69,16 +69,20 @@ class Probe(Record):
 
 def probe(workspace_root: Path) -> Probe:
     """This machine, and the disk of `workspace_root`."""
-    found, choice = read_choice()
+    nvidia, choice = read_choice()
     problems = list(choice.problems)
-    gpus = tuple(one.gpu for one in choice.devices)
+    gpus = tuple(device.gpu for device in choice.devices)
     total, free = memory_mib()
-    machine = this_machine() if not found.devices else None
-    apple = machine is not None and _trains_on_apple(machine)
+    machine = this_machine() if not nvidia.devices else None
+    # PyTorch on a Mac has no builds without the GPU, but an old macOS keeps it from using one.
+    apple = (
+        machine is not None
+        and (machine.system, machine.processor) == ("Darwin", "arm64")
+        and not builds.row_for(machine).falls_back
+    )
     if apple:
-        gpus = (
-            Gpu(name=_processor_name() or "Apple GPU", vendor="apple", memory_total_mib=total, memory_free_mib=free),
-        )
+        name = platform.processor() if len(platform.processor()) > 5 else "Apple GPU"
+        gpus = (Gpu(name=name, vendor="apple", memory_total_mib=total, memory_free_mib=free),)
     hosted = _hosted()
     if hosted == "zero_gpu":
         gpus = ()
@@ -86,7 +90,10 @@ def probe(workspace_root: Path) -> Probe:
     elif machine is not None and not problems:
         problems += _without_gpu(machine)
     elif hosted == "space":
-        problems = [one.model_copy(update={"next": _OF_A_SPACE}) if one.blocks_training else one for one in problems]
+        problems = [
+            problem.model_copy(update={"next": _OF_A_SPACE}) if problem.blocks_training else problem
+            for problem in problems
+        ]
     build = torch_build.problem()
     hardware = Hardware(
         platform=platform.system().lower() or "unknown",
@@ -98,9 +105,9 @@ def probe(workspace_root: Path) -> Probe:
         disk_free_mib=disk_free_mib(workspace_root),
         hosted=hosted,
     )
-    problems += _memory_problems(found.users)
+    problems += _memory_problems(nvidia.users)
     problems += [build] if build else []
-    blocked = any(one.blocks_training for one in problems)
+    blocked = any(problem.blocks_training for problem in problems)
     return Probe(hardware=hardware, sentences=tuple(describe(hardware, blocked)), problems=tuple(problems))
 
 
@@ -114,7 +121,7 @@ def describe(hardware: Hardware, blocked: bool = False) -> list[str]:
     if blocked:
         lines.append("Training can't start until the problem below is solved.")
     elif not lines:
-        lines.append("No graphics card for training was found: the processor does the work.")
+        lines.append("No GPU (graphics card) for training was found: the processor does the work.")
     cores = "1 processor core" if hardware.cpu.cores == 1 else f"{hardware.cpu.cores} processor cores"
     fast = ", with fast 16-bit arithmetic" if hardware.cpu.bf16 else ""
     lines.append(f"{cores} can be used{fast}.")
@@ -167,16 +174,16 @@ def load_hardware(path: Path) -> Hardware:
 _USE_DOCTOR = f"Use the output of `{PROGRAM} doctor --json`."
 _ZERO_GPU = MachineProblem(
     what="This is a ZeroGPU Space.",
-    why="Its graphics card is available for short calls only.",
+    why="Its GPU is available for short calls only.",
     next="Train a small model here, or a larger one on your own computer.",
 )
 _OF_A_SPACE = (
-    "Nothing can be installed in a Space. Its owner can choose other hardware in its settings: another graphics "
-    "card, or “CPU basic”, where the processor trains small models."
+    "Nothing can be installed in a Space. Its owner can choose other hardware in its settings: another GPU, "
+    "or “CPU basic”, where the processor trains small models."
 )
 _HOSTED_SENTENCES = {
     "space": "This is a hosted Space: everything stored here is lost when it restarts.",
-    "zero_gpu": "This is a hosted Space with a shared graphics card, lent for about a minute at a time.",
+    "zero_gpu": "This is a hosted Space with a shared GPU, lent for about a minute at a time.",
     "colab": "This is a Colab notebook: everything stored here is lost when it ends. No browser can open the page: "
     f"use the commands, such as `{PROGRAM} train`.",
 }
@@ -210,17 +217,12 @@ def _memory_problems(users: list[MemoryUser]) -> list[MachineProblem]:
     return problems
 
 
-def _hosted() -> Any:
+def _hosted() -> Literal["space", "zero_gpu", "colab"] | None:
     if on_zero_gpu():
         return "zero_gpu"
     if os.environ.get("SPACE_ID"):
         return "space"
     return "colab" if on_colab() else None
-
-
-def _trains_on_apple(machine: Machine) -> bool:
-    """Whether this is a Mac whose GPU PyTorch can use; PyTorch on a Mac has no builds without it."""
-    return machine.system == "Darwin" and machine.processor == "arm64" and not builds.row_for(machine).falls_back
 
 
 def _without_gpu(machine: Machine) -> list[MachineProblem]:
@@ -232,14 +234,14 @@ def _without_gpu(machine: Machine) -> list[MachineProblem]:
     return [MachineProblem(what=row.advice, why=row.why)] if row.falls_back else []
 
 
-def _processor_name() -> str:
-    return platform.processor() if len(platform.processor()) > 5 else ""
-
-
 def _has_bf16(apple: bool) -> bool:
     """Whether bf16 products are native: by the flags that Linux lists (x86 and Arm); on Apple from the M2 up."""
     if apple:
-        return _apple_feature("hw.optional.arm.FEAT_BF16")
+        command = ["/usr/sbin/sysctl", "-n", "hw.optional.arm.FEAT_BF16"]
+        try:
+            return subprocess.run(command, capture_output=True, timeout=5, check=False).stdout.strip() == b"1"
+        except (OSError, subprocess.SubprocessError):
+            return False
     try:
         text = Path("/proc/cpuinfo").read_text("utf-8", "replace")
     except OSError:
@@ -248,11 +250,3 @@ def _has_bf16(apple: bool) -> bool:
         flag for line in text.splitlines() if line.lower().startswith(("flags", "features")) for flag in line.split()
     }
     return bool(flags & {"avx512_bf16", "amx_bf16", "bf16", "svebf16"})
-
-
-def _apple_feature(name: str) -> bool:
-    try:
-        found = subprocess.run(["/usr/sbin/sysctl", "-n", name], capture_output=True, timeout=5, check=False)
-    except (OSError, subprocess.SubprocessError):
-        return False
-    return found.stdout.strip() == b"1"

@@ -51,7 +51,7 @@ class Limits:
     """How much a visitor may use, and all of them together. Sizes in MiB, times in seconds.
 
     unpacked: of a packed file. parsing: memory for parsing a document. imports: of one visitor at the same time.
-    rows: of a dataset. tokens: that a training sees, all epochs together. training: seconds that it may take.
+    rows: of a dataset. tokens: that a run sees, all epochs together. training: seconds that it may take.
     waiting: jobs of one visitor that wait or run in one lane; queue: of all visitors. chats: answered at the same
     time. visitors: workspaces. disk: of all workspaces; visitor_disk: of one; uploads: of files just uploaded.
     lifetime: since the last visit.

@@ -105,13 +105,13 @@ TABLE = (
         "AMD GPU, Linux", "cpu", system="Linux", nvidia=False, needs="amd", keep=True, falls_back=True,
         source="not tried",
         why="PyTorch has builds for AMD (ROCm), but Apprentice has never been tried with one.",
-        advice="Training uses the processor, because Apprentice can't use graphics cards from AMD.",
+        advice="Training uses the processor, because Apprentice can't use AMD GPUs.",
     ),
     Row(
         "AMD GPU, Windows", "PyPI", system="Windows", nvidia=False, needs="amd", keep=True, falls_back=True,
         source="not tried",
         why="PyTorch has no builds for AMD on Windows; AMD offers its own, which Apprentice was never tried with.",
-        advice="Training uses the processor, because Apprentice can't use graphics cards from AMD.",
+        advice="Training uses the processor, because Apprentice can't use AMD GPUs.",
     ),
     Row(
         "no GPU, Linux", "cpu", system="Linux", nvidia=False, keep=True, source=_RELEASE,
@@ -129,32 +129,33 @@ TABLE = (
     ),
     Row(
         "NVIDIA GPU whose driver does not answer", "PyPI", cuda="13.", system="Linux", driver=((), (1,)), keep=True,
-        source="-", why="Neither the GPU nor the driver is known.",
-        advice="The driver of the graphics card does not answer. Restart the computer, then start again. If that "
-        "does not help, install the driver from https://www.nvidia.com/drivers.",
+        source="-", why="The GPU and its driver could not be identified.",
+        advice="The driver of the GPU does not answer. Restart the computer, then start again. If that does "
+        "not help, install the driver from https://www.nvidia.com/drivers.",
     ),
     Row(
         "NVIDIA GPU whose driver does not answer", "cu126", "torch>=2.10,<2.15", "12.6", system="Windows",
-        driver=((), (1,)), keep=True, source="-", why="Neither the GPU nor the driver is known; it suits most.",
-        advice="The driver of the graphics card does not answer. Restart the computer, then start again. If that "
-        "does not help, install the driver from https://www.nvidia.com/drivers.",
+        driver=((), (1,)), keep=True, source="-",
+        why="The GPU and its driver could not be identified; this build works on most computers.",
+        advice="The driver of the GPU does not answer. Restart the computer, then start again. If that does "
+        "not help, install the driver from https://www.nvidia.com/drivers.",
     ),
     Row(
         "NVIDIA GPU before Maxwell (below 5.0)", "cpu", capability=((), (5, 0)),
         keep=True, falls_back=True, source=_RELEASE,
         why="No current PyTorch has code for it.",
-        advice="The graphics card is too old for PyTorch, so training uses the processor.",
+        advice="The GPU is too old for PyTorch, so training uses the processor.",
     ),
     Row(
         "driver before 525", "cpu", driver=((), (525,)), keep=True, source=_DRIVERS,
         why="CUDA 12 needs driver 525, and PyTorch has no builds for older ones.",
-        advice="The driver of the graphics card is too old for PyTorch. " + _UPDATE,
+        advice="The driver of the GPU is too old for PyTorch. " + _UPDATE,
     ),
     Row(
         "Blackwell (10.0 and newer), driver before 570", "cpu", capability=((10, 0), ()), driver=((), (570,)),
         keep=True, source=_DRIVERS,
         why="CUDA 12.8, the first with code for it, came with driver 570.",
-        advice="The driver of the graphics card is too old for it. " + _UPDATE,
+        advice="The driver of the GPU is too old for it. " + _UPDATE,
     ),
     Row(
         "Blackwell (10.0 and newer), driver 570 to 579", "cu128", "torch>=2.10,<2.12", "12.8",
@@ -245,5 +246,5 @@ def cuda_of(torch: Path) -> str | None:
         text = (torch / "version.py").read_text("utf-8")
     except OSError:
         return None
-    found = re.search(r"^cuda[^=\n]*=\s*['\"]([\d.]+)['\"]", text, re.MULTILINE)
-    return found.group(1) if found else ""
+    match = re.search(r"^cuda[^=\n]*=\s*['\"]([\d.]+)['\"]", text, re.MULTILINE)
+    return match.group(1) if match else ""

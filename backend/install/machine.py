@@ -35,7 +35,9 @@ def this_machine() -> Machine:
         version_of(platform.mac_ver()[0]),
         "" if driver is not None else _amd(),
         is_jetson(),
-        system == "Darwin" and architecture == "x86_64" and _translated(),
+        system == "Darwin"
+        and architecture == "x86_64"
+        and _run(["/usr/sbin/sysctl", "-n", "sysctl.proc_translated"])[0].strip() == "1",
         sys.maxsize < 1 << 32,
     )
 
@@ -64,10 +66,10 @@ def _nvidia_smi() -> tuple[Version | None, Version | None]:
             return None, None
         lines = [line.split(",") for line in text.splitlines() if ran and version_of(line.split(",")[-1])]
         if lines:
-            known = [version_of(line[0]) for line in lines if len(line) == 2]
-            return max(filter(None, known), default=None), version_of(lines[0][-1])
-    found = re.search(r"\s(\d{3}(?:\.\d+)+)\s", kernel)
-    return None, version_of(found.group(1)) if found else ()
+            capabilities = [version_of(line[0]) for line in lines if len(line) == 2]
+            return max(filter(None, capabilities), default=None), version_of(lines[0][-1])
+    version = re.search(r"\s(\d{3}(?:\.\d+)+)\s", kernel)
+    return None, version_of(version.group(1)) if version else ()
 
 
 def _run(command: list[str]) -> tuple[str, bool]:
@@ -91,7 +93,7 @@ def _cards_in_sysfs() -> list[tuple[str, int]]:
     for card in sorted(_DRM.glob("card[0-9]*/device")):
         memory = _read(card / "mem_info_vram_total").strip()
         amd = _read(card / "vendor").strip() == _AMD_VENDOR
-        cards.append(("AMD graphics card" if amd else "", int(memory) if memory.isdigit() else 0))
+        cards.append(("AMD GPU" if amd else "", int(memory) if memory.isdigit() else 0))
     return cards
 
 
@@ -109,10 +111,6 @@ def _cards_in_registry() -> list[tuple[str, int]]:
                 )
                 cards.append((str(name), int(memory)))
     return cards
-
-
-def _translated() -> bool:
-    return _run(["/usr/sbin/sysctl", "-n", "sysctl.proc_translated"])[0].strip() == "1"
 
 
 def _read(path: Path) -> str:

@@ -18,7 +18,7 @@ CONSTRAINTS = ROOT / "constraints.txt"
 OLDEST, NEWEST = (3, 11), (3, 13)
 HEADER = "# The versions tested together. Refresh with `./start.sh lock`, then run `./start.sh test`."
 
-# Left out of constraints.txt: torch, whose build depends on the machine, and what differs from build to build.
+# Not in constraints.txt: torch, whose build depends on the machine, and what differs from build to build.
 UNPINNED = re.compile(r"(torch|triton|setuptools|pip)==|cuda-|nvidia-(?!ml-py)")
 
 # What Hugging Face Spaces install together with a Gradio Space's requirements, and the pins that this excludes:
@@ -62,8 +62,8 @@ def lock() -> Iterator[tuple[Path, int]]:
 def _resolve(uv: Path, lines: Sequence[str], *options: str) -> list[str]:
     """The exact version of each of these requirements and of all that they need, except the `UNPINNED`."""
     command = [str(uv), "pip", "compile", "--quiet", "--no-header", "--no-annotate", *options, "-"]
-    found = subprocess.run(command, input="\n".join(lines), stdout=subprocess.PIPE, text=True, check=True).stdout
-    return [line for line in found.splitlines() if not UNPINNED.match(line)]
+    output = subprocess.run(command, input="\n".join(lines), stdout=subprocess.PIPE, text=True, check=True).stdout
+    return [line for line in output.splitlines() if not UNPINNED.match(line)]
 
 
 def _write(path: Path, header: str, pins: Sequence[str]) -> tuple[Path, int]:

@@ -18,6 +18,7 @@ Popular models that are missing, and why:
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
@@ -161,13 +162,15 @@ def from_folder(folder: Path, model_id: str = "") -> Entry:
 
 def installed(workspace: Workspace) -> dict[str, Path | None]:
     """The models that work offline: id to folder (None for the bundled one while it is not unpacked)."""
-    found: dict[str, Path | None] = dict(local.cached())
+    models: dict[str, Path | None] = dict(local.cached())
     for entry in entries():
         if local.is_ready(workspace, entry.id):
-            found[entry.id] = local.folder(workspace, entry.id)
-    if bundled.MODEL_ID not in found and _has_bundled():
-        found[bundled.MODEL_ID] = None
-    return found
+            models[entry.id] = local.folder(workspace, entry.id)
+    if bundled.MODEL_ID not in models:
+        with suppress(MissingPart):
+            bundled.gguf_file()
+            models[bundled.MODEL_ID] = None
+    return models
 
 
 _FUSED = ("qkv_proj", "o_proj", "gate_up_proj", "down_proj")
@@ -185,14 +188,6 @@ _TARGETS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 def targets_of(model_type: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The names of the linear layers in a block: those of attention, and all of them."""
     return _TARGETS.get(model_type, (ATTENTION, ALL_LINEAR))
-
-
-def _has_bundled() -> bool:
-    try:
-        bundled.gguf_file()
-    except MissingPart:
-        return False
-    return True
 
 
 def _text(file: Path) -> str:

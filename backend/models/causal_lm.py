@@ -72,7 +72,7 @@ def key_mapping(folder: Path) -> dict[str, str]:
     if not isinstance(config, dict) or not is_divided(config):
         return {}
     names = [name for file in sorted(folder.glob("*.safetensors")) for name in _shapes(file)]
-    inside = next((found[1] for name in names if (found := _EMBEDDINGS.fullmatch(name))), None)
+    inside = next((match[1] for name in names if (match := _EMBEDDINGS.fullmatch(name))), None)
     if inside is None:
         raise rejected(folder.name, "The names of its weights don't show which are its language part's.")
     output = next((name for name in names if name.endswith("lm_head.weight")), "lm_head.weight")
@@ -97,8 +97,8 @@ def load(folder: Path, **options: Any) -> Any:
     if mapping := key_mapping(folder):
         options |= {"config": config_of(folder), "key_mapping": mapping}
     options |= {"use_safetensors": True, "local_files_only": True, "output_loading_info": True}
-    model, found = AutoModelForCausalLM.from_pretrained(folder, **options)
-    if missing := sorted(found["missing_keys"]):  # transformers would start with random ones
+    model, report = AutoModelForCausalLM.from_pretrained(folder, **options)
+    if missing := sorted(report["missing_keys"]):  # transformers would start with random ones
         raise rejected(folder.name, f"{len(missing)} of its weights are missing, such as {missing[0]}.")
     return model
 
@@ -118,8 +118,8 @@ def config_of(folder: Path) -> Any:
 
 def blocks(folder: Path) -> tuple[int, int, dict[str, tuple[int, int]]]:
     """The parameters of the model in `folder`, the number of its blocks, and the linear layers of a block: their path
-    in it, such as "self_attn.q_proj", and their shape. Experts, which transformers joins in one tensor, are left out,
-    and so is whatever is not the language part.
+    in it, such as "self_attn.q_proj", and their shape. Experts, which transformers joins in one tensor, are
+    skipped, and so is whatever is not the language part.
 
     Raises BadInput for a damaged file.
     """
@@ -130,11 +130,11 @@ def blocks(folder: Path) -> tuple[int, int, dict[str, tuple[int, int]]]:
             if not ours.match(name):
                 continue
             parameters += prod(shape)
-            found = _IN_A_BLOCK.fullmatch(name)
-            if found:
-                last = max(last, int(found[1]))
-                if len(shape) == 2 and not _NOT_LINEAR.search(found[2]):
-                    layers.setdefault(found[2], (shape[0], shape[1]))
+            match = _IN_A_BLOCK.fullmatch(name)
+            if match:
+                last = max(last, int(match[1]))
+                if len(shape) == 2 and not _NOT_LINEAR.search(match[2]):
+                    layers.setdefault(match[2], (shape[0], shape[1]))
     return parameters, last + 1, layers
 
 
@@ -158,7 +158,7 @@ def classes(which: str = "causal") -> dict[str, str]:
 
 def _shapes(file: Path) -> dict[str, tuple[int, ...]]:
     try:
-        return {name: one.shape for name, one in safetensors_header.read(file)[0].items()}
+        return {name: tensor.shape for name, tensor in safetensors_header.read(file)[0].items()}
     except ValueError as error:
         raise BadInput(
             f"The file {file.name} is damaged.", "It has no safetensors header.", "Download it again."

@@ -48,17 +48,12 @@ class Evidence(Record):
 @lru_cache(maxsize=1)
 def published() -> dict[str, tuple[Evidence, ...]]:
     """The results of each model by its id, the newest comparison first."""
-    found: dict[str, tuple[Evidence, ...]] = {}
+    evidence: dict[str, tuple[Evidence, ...]] = {}
     comparisons = json.loads(_FILE.read_text("utf-8"))
-    for comparison in sorted(comparisons, key=lambda one: one["date"], reverse=True):
+    for comparison in sorted(comparisons, key=lambda comparison: comparison["date"], reverse=True):
         for model_id, result in comparison.pop("results").items():
-            found[model_id] = (*found.get(model_id, ()), _evidence(comparison, **result))
-    return found
-
-
-def _evidence(
-    comparison: dict[str, object], place: int | None = None, rank: float | None = None, margin: float | None = None
-) -> Evidence:
-    """margin: half the width of the interval, as published."""
-    interval = None if rank is None or margin is None else (round(rank - margin, 2), round(rank + margin, 2))
-    return Evidence.model_validate({**comparison, "place": place, "rank": rank, "interval": interval})
+            margin = result.pop("margin", None)  # half the width of the interval
+            if margin is not None and "rank" in result:
+                result["interval"] = (round(result["rank"] - margin, 2), round(result["rank"] + margin, 2))
+            evidence[model_id] = (*evidence.get(model_id, ()), Evidence.model_validate({**comparison, **result}))
+    return evidence

@@ -46,10 +46,10 @@ def trained_in_4_bit(learned: Path) -> bool:
     """Whether the run that saved the folder `learned` trained on 4-bit weights; False for any other folder."""
     for name, keys in _SETTINGS:
         try:
-            found = json.loads((learned.parent.parent / name).read_text("utf-8"))
+            settings = json.loads((learned.parent.parent / name).read_text("utf-8"))
             for key in keys:
-                found = found[key]
-            return bool(found["method"] == "qlora")
+                settings = settings[key]
+            return bool(settings["method"] == "qlora")
         except (OSError, ValueError, KeyError, TypeError):
             continue
     return False

@@ -99,9 +99,11 @@ class Repository:
             commit = str(listing["sha"])
             files = [
                 RemoteFile(
-                    str(one["rfilename"]), int(one.get("size") or 0), str((one.get("lfs") or {}).get("sha256") or "")
+                    str(entry["rfilename"]),
+                    int(entry.get("size") or 0),
+                    str((entry.get("lfs") or {}).get("sha256") or ""),
                 )
-                for one in listing["siblings"]
+                for entry in listing["siblings"]
             ]
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise self.unavailable("The hub sent an answer that this app does not understand.") from error
@@ -110,7 +112,13 @@ class Repository:
         return commit, files, listing
 
     def download(self, commit: str, file: RemoteFile, path: Path, progress: Progress) -> None:
-        """Download `file` to `path`, resuming `path`.part, and check its size and SHA-256."""
+        """Download a file, and check its size and SHA-256.
+
+        commit: of the repository
+        file: as it lists it
+        path: where to put it; a `path`.part there is resumed
+        progress: is told what was downloaded, and may stop it
+        """
         if path.is_file():
             progress.skip(file.size)
             return

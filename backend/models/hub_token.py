@@ -33,7 +33,7 @@ def find() -> str | None:
 
     None if there is no token. Raises BadInput for one that can't be sent.
     """
-    token = next((found for look in _SOURCES.values() if (found := look())), None)
+    token = next(filter(None, (look() for look in _SOURCES.values())), None)
     if token and not _SENDABLE.fullmatch(token):
         raise BadInput(
             "The access token for Hugging Face can't be used.",
@@ -45,8 +45,8 @@ def find() -> str | None:
 
 def require(needs: str) -> str:
     """The token. needs: a sentence on what the person's wish takes. Raises as `find`, and MissingPart without one."""
-    if found := find():
-        return found
+    if token := find():
+        return token
     raise MissingPart(
         "There is no access token for Hugging Face.",
         needs,
@@ -152,8 +152,8 @@ def _keyring() -> Any:
     import keyring
 
     with suppress(MissingPart), _open_keyring():
-        found = keyring.get_keyring()
-        best = max(getattr(found, "backends", None) or [found], key=lambda backend: backend.priority)
+        current = keyring.get_keyring()
+        best = max(getattr(current, "backends", None) or [current], key=lambda backend: backend.priority)
         return best if best.priority >= _SECURE else None
     return None
 

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
@@ -55,17 +56,12 @@ def downloaded(workspace: Workspace, model_ids: Iterable[str]) -> set[str]:
 
     Only folders that exist are looked into: the page asks for the whole catalogue many times a second.
     """
-    present = {name.removeprefix("models--") for path in (workspace.models, hub_cache()) for name in _names_in(path)}
+    present = set()
+    for path in (workspace.models, hub_cache()):
+        with suppress(OSError):  # no such folder
+            present |= {name.casefold().removeprefix("models--") for name in os.listdir(path)}  # some ignore the case
     named = [model_id for model_id in model_ids if _folder_name(model_id).casefold() in present]
     return {model_id for model_id in named if is_ready(workspace, model_id)}
-
-
-def _names_in(path: Path) -> list[str]:
-    """The names in a folder in lower case, since some systems find a file by any case; none without the folder."""
-    try:
-        return [name.casefold() for name in os.listdir(path)]
-    except OSError:
-        return []
 
 
 def register_folder(workspace: Workspace, path: Path) -> str:
@@ -120,7 +116,11 @@ def cached() -> dict[str, Path]:
 
 def _snapshot(cache_folder: Path) -> Path | None:
     """The current snapshot of a model in the cache, else the newest one that can be loaded."""
-    current = cache_folder / "snapshots" / _text(cache_folder / "refs" / "main")
+    try:
+        commit = (cache_folder / "refs" / "main").read_text("utf-8").strip()
+    except OSError:
+        commit = "none"
+    current = cache_folder / "snapshots" / commit
     newest = sorted(cache_folder.glob("snapshots/*"), key=lambda path: path.stat().st_mtime, reverse=True)
     return next((snapshot for snapshot in [current, *newest] if _is_usable(snapshot)), None)
 
@@ -191,10 +191,3 @@ def tokenizer(workspace: Workspace, model_id: str) -> ChatTokenizer:
 @lru_cache(maxsize=4)
 def _load_tokenizer(path: Path, _modified: int) -> ChatTokenizer:
     return ChatTokenizer.load(path)
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text("utf-8").strip()
-    except OSError:
-        return "none"

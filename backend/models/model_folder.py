@@ -38,7 +38,10 @@ _INSTALLATION_KEYS = ("is_local", "local_files_only", "backend")  # written by t
 
 def check(folder: Path) -> None:
     """Raises MissingPart if the safetensors model is incomplete, WorkspaceProblem if it needs its own code."""
-    if not (folder / "config.json").is_file() or not _has_all_weights(folder):
+    has_weights = any(folder.glob("*.safetensors")) and all(
+        Path(name).name == name and (folder / name).is_file() for name in _indexed(folder)
+    )
+    if not (folder / "config.json").is_file() or not has_weights:
         raise MissingPart(
             f"The model {folder.name} is missing or incomplete.",
             "Its folder needs a config.json and weights in safetensors format.",
@@ -51,14 +54,6 @@ def check(folder: Path) -> None:
                 f"Its {name} asks to run program code that comes with the model.",
                 "Choose a model that works without its own code.",
             )
-
-
-def _has_all_weights(folder: Path) -> bool:
-    """Whether there are weights, and every file that an index lists, in the folder itself."""
-    names = _indexed(folder)
-    return any(folder.glob("*.safetensors")) and all(
-        Path(name).name == name and (folder / name).is_file() for name in names
-    )
 
 
 def _indexed(folder: Path) -> list[str]:

@@ -37,8 +37,10 @@ def read(file: Path) -> tuple[dict[str, Stored], dict[str, Any]]:
         about = header.pop("__metadata__", None) or {}
         start = 8 + length
         return {
-            name: Stored(one["dtype"], tuple(one["shape"]), *(start + offset for offset in one["data_offsets"]))
-            for name, one in header.items()
+            name: Stored(
+                tensor["dtype"], tuple(tensor["shape"]), *(start + offset for offset in tensor["data_offsets"])
+            )
+            for name, tensor in header.items()
         }, about
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"{file.name} has no safetensors header") from error

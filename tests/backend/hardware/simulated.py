@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from backend.hardware import container, gpus, memory, torch_build
+from backend.hardware import container, gpus, torch_build
 from backend.install import builds, machine
 from backend.records.units import MIB
 
@@ -154,9 +154,8 @@ class Simulated:
         monkeypatch.setattr(machine, "_amd", lambda: "AMD graphics card" if self.amd else "")
         broken, error = (self.broken, NVMLError) if self.driver else ("nvmlInit", NVMLErrorLibraryNotFound)
         monkeypatch.setitem(sys.modules, "pynvml", nvml(self.cards, self.driver, broken, error))
-        for module in (gpus, memory, PROBE):
-            if hasattr(module, "memory_mib"):
-                monkeypatch.setattr(module, "memory_mib", lambda: (self.memory, self.memory * 7 // 8))
+        for module in (gpus, container, PROBE):
+            monkeypatch.setattr(module, "memory_mib", lambda: (self.memory, self.memory * 7 // 8))
         monkeypatch.setattr(PROBE, "disk_free_mib", lambda _: 200_000)
         monkeypatch.setattr(PROBE, "_has_bf16", lambda apple: apple)
         monkeypatch.setattr(PROBE, "_hosted", lambda: None)

@@ -227,7 +227,7 @@ def test_installed_models_include_the_cache_and_the_bundled_model(
     (snapshot / "tokenizer.json").write_text("{}")
     (tmp_path / "hub" / "models--owner--torn" / "snapshots" / "abc").mkdir(parents=True)
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
-    monkeypatch.setattr(catalogue, "_has_bundled", lambda: True)
+    monkeypatch.setattr(catalogue.bundled, "gguf_file", lambda: Path("bundled.gguf"))
     workspace = Workspace.open(tmp_path / "home")
     assert catalogue.installed(workspace) == {"owner/small": snapshot, catalogue.default().id: None}
     found = local.reference(workspace, "owner/small")  # and can be trained from there

@@ -116,7 +116,7 @@ class TestProbe:
     def test_broken_driver(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         self.install(monkeypatch, ampere(), broken="nvmlInit")
         html = drawn(tmp_path)
-        assert "driver of the graphics card" in html
+        assert "driver of the GPU" in html
         assert "Restart the computer" in html
         assert "Unknown Error" in html
 
