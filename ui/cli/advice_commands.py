@@ -34,7 +34,7 @@ def add_commands(add: AddCommand) -> None:
 
 
 def _add_estimate_options(parser: argparse.ArgumentParser) -> None:
-    """An option that is left out has the default of `Plan`."""
+    """An option that is not given has the default of `Plan`."""
     model = parser.add_mutually_exclusive_group(required=True)
     model.add_argument("--model", default=None, metavar="ID")
     model.add_argument(
@@ -64,11 +64,12 @@ def recommend(options: argparse.Namespace, workspace: Workspace) -> Answer:
     )
     installed = None if options.hardware else set(catalogue.installed(workspace))
     hardware = _hardware(options, workspace)
-    found = make_recommendation(hardware, task=options.task, available=installed, **data_facts(checked))
-    sources = [
-        f"Published comparison: {one.url} ({one.date or 'date not known'})" for one in found.model.evidence[:1]
-    ]
-    return Answer(found.to_json(), "\n".join([found.model.name, *found.reasons, *sources, *found.why.values()]))
+    advice = make_recommendation(hardware, task=options.task, available=installed, **data_facts(checked))
+    lines = [advice.model.name, *advice.reasons]
+    if advice.model.evidence:
+        newest = advice.model.evidence[0]
+        lines.append(f"Published comparison: {newest.url} ({newest.date or 'date not known'})")
+    return Answer(advice.to_json(), "\n".join([*lines, *advice.why.values()]))
 
 
 def estimate(options: argparse.Namespace, workspace: Workspace) -> Answer:
@@ -84,11 +85,11 @@ def estimate(options: argparse.Namespace, workspace: Workspace) -> Answer:
     architecture = (
         reading.read(options.architecture) if options.architecture else catalogue.find(options.model).architecture
     )
-    found = make_estimate(architecture, plan, _hardware(options, workspace))
-    needs, has = fmt.sizes(found.memory.total_mib, found.fit.has_mib)
+    result = make_estimate(architecture, plan, _hardware(options, workspace))
+    needs, has = fmt.sizes(result.memory.total_mib, result.fit.has_mib)
     text = [f"{needs} at the peak, computed; {has} free."]
-    text += [f"  {name}: {fmt.size(size)}" for name, size in found.memory.parts.items()]
-    return Answer(found.to_json(), "\n".join(text))
+    text += [f"  {name}: {fmt.size(size)}" for name, size in result.memory.parts.items()]
+    return Answer(result.to_json(), "\n".join(text))
 
 
 def _hardware(options: argparse.Namespace, workspace: Workspace) -> Hardware:

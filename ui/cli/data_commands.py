@@ -57,23 +57,17 @@ def add_commands(add: AddCommand) -> None:
 
 def check(options: argparse.Namespace, workspace: Workspace) -> Answer:
     """The exit code is 1 where `train` would refuse the file as it is."""
-    found = _as_trained(options, workspace, validation=options.validation)
-    lines = [
-        f"{p.severity}: " + (f"{p.place}, row {p.row}: " if p.row else "") + p.message for p in found.report.problems
-    ]
-    if not options.join_cells and any(p.kind == "split_texts" for p in found.report.problems):
-        lines.append("Add --join-cells to join these texts.")
-    text = "\n".join([*_questions(found), *lines, *summary(found.report)])
-    document = {**found.report.to_json(), "questions": [asdict(one) for one in found.questions]}
-    return Answer(document, text, exit_code=1 if found.blocked else 0)
-
-
-def _questions(checked: CheckedDataset) -> list[str]:
+    checked = _as_trained(options, workspace, validation=options.validation)
+    problems, lines = checked.report.problems, []
     try:
         require_answers(checked)
     except BadInput as question:
-        return [f"question: {question}"]
-    return []
+        lines.append(f"question: {question}")
+    lines += [f"{p.severity}: " + (f"{p.place}, row {p.row}: " if p.row else "") + p.message for p in problems]
+    if not options.join_cells and any(p.kind == "split_texts" for p in problems):
+        lines.append("Add --join-cells to join these texts.")
+    document = {**checked.report.to_json(), "questions": [asdict(question) for question in checked.questions]}
+    return Answer(document, "\n".join([*lines, *summary(checked.report)]), exit_code=1 if checked.blocked else 0)
 
 
 def warnings(report: Report) -> list[str]:
@@ -93,13 +87,13 @@ def fix(options: argparse.Namespace, workspace: Workspace) -> Answer:
     if not fixed.dataset.rows:
         raise BadInput(
             "No examples are left, so nothing was written.",
-            f"None in {name_of(options.files)} are usable: {fmt.count(fixed.dropped, 'row')} left out.",
+            f"None in {name_of(options.files)} are usable: {fmt.count(fixed.dropped, 'row')} removed.",
             f"See the problems with: {PROGRAM} check FILE",
         )
     log = write_fixed(fixed, options.output)
     document = {"changed": fixed.changed, "dropped": fixed.dropped, "rows": len(fixed.dataset.rows), "log": str(log)}
     changed = fmt.count(fixed.changed, "row")
-    return Answer(document, f"{changed} changed, {fixed.dropped:,} left out. Change log: {log}")
+    return Answer(document, f"{changed} changed, {fixed.dropped:,} removed. Change log: {log}")
 
 
 def datasets(options: argparse.Namespace, workspace: Workspace) -> Answer:
@@ -108,8 +102,8 @@ def datasets(options: argparse.Namespace, workspace: Workspace) -> Answer:
         app.datasets.delete(options.delete)
         return Answer({"deleted": options.delete}, "Deleted. Runs keep their own copy of the examples.")
     stored = app.datasets.all()
-    text = "\n".join(f"{one.id}  {one.bytes:>12,} bytes  {one.name}" for one in stored)
-    return Answer({"datasets": [vars(one) for one in stored]}, text or "No examples are stored.")
+    text = "\n".join(f"{info.id}  {info.bytes:>12,} bytes  {info.name}" for info in stored)
+    return Answer({"datasets": [vars(info) for info in stored]}, text or "No examples are stored.")
 
 
 def _as_trained(options: argparse.Namespace, workspace: Workspace, **more: Any) -> CheckedDataset:
@@ -140,8 +134,17 @@ def checked_files(
     reading: dict[str, Any] | None = None,
     split: str = "",
 ) -> CheckedDataset:
-    """Files checked for a model, with the accepted fixes applied; nothing is stored. reading: of ReadOptions;
-    split: of a dataset of the hub."""
+    """Files checked for a model, with the accepted fixes applied; nothing is stored.
+
+    paths: the files, folders, or one dataset of the hub
+    workspace: with the model
+    model_id: of the model; None for the bundled one
+    lengths: the longest example that counts as readable
+    accepted: the fixes, by kind of problem
+    validation: a file to check as the validation set
+    reading: options of ReadOptions, by name
+    split: of a dataset of the hub
+    """
     reading = dict(reading or {})
     reading |= rows_to_read(paths, reading.get("rows"))
     with asking_for_columns(), opened(paths, workspace, split, reading.get("rows", 0)) as (path, name):

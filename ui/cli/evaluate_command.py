@@ -44,12 +44,12 @@ def evaluate(options: argparse.Namespace, workspace: Workspace) -> Answer:
     if bool(options.run) == bool(options.data):
         raise BadUsage("Name a RUN, or a file with --data.", "", f"See: {PROGRAM} evaluate --help")
     if options.run and (options.model or options.validation):
-        raise BadUsage("--model and --validation are for --data only.", "A run has its own.", "Leave them out.")
+        raise BadUsage("--model and --validation are for --data only.", "A run has its own.", "Remove them.")
     if options.run and (typed := reading_options_typed(options)):
         why = "A run keeps its examples as they were read when it was trained."
-        raise BadUsage(f"{', '.join(typed)} can't be used with a RUN.", why, "Leave it out, or use --data.")
+        raise BadUsage(f"{', '.join(typed)} can't be used with a RUN.", why, "Remove it, or use --data.")
     if options.data and options.baselines:
-        raise BadUsage("--baselines is for a RUN only.", "With --data, prompts are always tried.", "Leave it out.")
+        raise BadUsage("--baselines is for a RUN only.", "With --data, prompts are always tried.", "Remove it.")
     facts = read_document(options.facts) if options.facts else ""
     app = App(workspace)
     if options.data:

@@ -17,7 +17,7 @@ from backend.records.events import (
     StepEvent,
 )
 from backend.training.session import STEP_PHASES
-from jobs.records import Job, Progress, State
+from jobs.records import Job, State
 from ui.cli.output import say, write
 from ui.services.app import App
 from ui.text import format as fmt
@@ -53,7 +53,7 @@ class _Printer:
     def __init__(self, terminal: bool) -> None:
         self._terminal = terminal
         self._left: float | None = None  # seconds
-        self._steps = 0  # of the whole training, 0 if unknown
+        self._steps = 0  # of the whole run, 0 if unknown
         self._loss = ""
         self._shown = ""  # the line that is updated
 
@@ -67,7 +67,15 @@ class _Printer:
         if progress.seconds_left or not steps:  # a validation between two steps knows no time
             self._left = progress.seconds_left
         if self._terminal and not job.state.is_terminal:
-            self._show(self._line(progress))
+            if steps:
+                line = ", ".join(filter(None, (self._counted(progress.done), self._loss)))
+            else:
+                line = progress.phase + (f": {progress.done:,} of {progress.total:,}" if progress.total else "")
+                line += f": {progress.detail}" if progress.detail else ""
+            line = (line + self._time_left())[: shutil.get_terminal_size().columns - 1]
+            if line != self._shown:
+                write(sys.stderr, f"\r{line.ljust(len(self._shown))}")
+                self._shown = line
 
     def event(self, logged: LoggedEvent) -> None:
         match logged.event:
@@ -97,19 +105,6 @@ class _Printer:
         if self._shown:
             write(sys.stderr, f"\r{' ' * len(self._shown)}\r")
             self._shown = ""
-
-    def _show(self, line: str) -> None:
-        line = line[: shutil.get_terminal_size().columns - 1]
-        if line != self._shown:
-            write(sys.stderr, f"\r{line.ljust(len(self._shown))}")
-            self._shown = line
-
-    def _line(self, progress: Progress) -> str:
-        if progress.phase in STEP_PHASES:
-            return ", ".join(filter(None, (self._counted(progress.done), self._loss))) + self._time_left()
-        counted = f": {progress.done:,} of {progress.total:,}" if progress.total else ""
-        detail = f": {progress.detail}" if progress.detail else ""
-        return f"{progress.phase}{counted}{detail}{self._time_left()}"
 
     def _counted(self, step: int) -> str:
         return f"step {step:,} of {self._steps:,}" if self._steps else f"step {step:,}"

@@ -29,16 +29,20 @@ def add_commands(add: AddCommand) -> None:
 
 
 def doctor(options: argparse.Namespace, workspace: Workspace) -> Answer:
-    found = probe(workspace.root)
+    machine = probe(workspace.root)
     packages = {"python": platform.python_version(), **versions(PACKAGES)}
-    problems = [*found.to_json()["problems"], *_missing(packages)]
+    problems = [*machine.to_json()["problems"], *_missing(packages)]
     document = {
-        "hardware": found.hardware.model_dump(mode="json"),
+        "hardware": machine.hardware.model_dump(mode="json"),
         "packages": packages,
         "problems": problems,
         "workspace": str(workspace.root),
     }
-    lines = [*found.sentences, "", *(f"{name} {version or 'is not installed'}" for name, version in packages.items())]
+    lines = [
+        *machine.sentences,
+        "",
+        *(f"{name} {version or 'is not installed'}" for name, version in packages.items()),
+    ]
     lines += [
         "",
         *(" ".join(filter(None, (problem["what"], problem["why"], problem["next"]))) for problem in problems),

@@ -29,16 +29,16 @@ _TOKEN_FOUND = {
 
 def add_commands(add: AddCommand) -> None:
     listing = add("models", models, "list the models; download or delete one; save an access token")
-    one = listing.add_mutually_exclusive_group()
-    one.add_argument("--remove", default=None, metavar="ID", help="delete the downloaded files of this model")
-    one.add_argument("--download", default=None, metavar="ID", help="download this model from the Hugging Face hub")
-    one.add_argument(
+    only = listing.add_mutually_exclusive_group()
+    only.add_argument("--remove", default=None, metavar="ID", help="delete the downloaded files of this model")
+    only.add_argument("--download", default=None, metavar="ID", help="download this model from the Hugging Face hub")
+    only.add_argument(
         "--token",
         action="store_true",
         default=False,
         help="save an access token for the hub, read from standard input; without one, show where a token is saved",
     )
-    one.add_argument("--forget-token", action="store_true", default=False, help="delete the saved token")
+    only.add_argument("--forget-token", action="store_true", default=False, help="delete the saved token")
 
 
 def models(options: argparse.Namespace, workspace: Workspace) -> Answer:
@@ -49,19 +49,14 @@ def models(options: argparse.Namespace, workspace: Workspace) -> Answer:
     if options.remove:
         freed = App(workspace).remove_model(options.remove)
         return Answer({"freed_mib": freed}, f"Deleted. {fmt.size(freed)} freed.")
-    entries = catalogue.entries()
-    lines = [
-        f"{entry.id:45} {entry.parameters / 1e9:5.2f} B  {_published(entry):15}  {entry.licence}" for entry in entries
-    ]
+    entries, lines = catalogue.entries(), []
+    for entry in entries:
+        place = "-"
+        if entry.evidence:  # "2nd of 15", or "after 7 of 15"
+            newest = entry.evidence[0]
+            place = f"{ordinal(newest.place) if newest.place else f'after {newest.places}'} of {newest.models}"
+        lines.append(f"{entry.id:45} {entry.parameters / 1e9:5.2f} B  {place:15}  {entry.licence}")
     return Answer({"models": [entry.to_json() for entry in entries]}, "\n".join(lines))
-
-
-def _published(entry: catalogue.Entry) -> str:
-    """The place among fine-tuned models in the newest published comparison: "2nd of 15", "after 7 of 15" or "-"."""
-    if not entry.evidence:
-        return "-"
-    found = entry.evidence[0]
-    return f"{ordinal(found.place) if found.place else f'after {found.places}'} of {found.models}"
 
 
 def _download(app: App, model_id: str) -> Answer:
@@ -109,7 +104,7 @@ def ready_tokenizer(app: App, model_id: str | None) -> Any:
         tokenizer = app.models.tokenizer("")
     if tokenizer is None:
         raise MissingPart(
-            f"The model {model_id} is not on this computer.", "", "Leave --model out to use the bundled one."
+            f"The model {model_id} is not on this computer.", "", "Remove --model to use the bundled one."
         )
     return tokenizer
 

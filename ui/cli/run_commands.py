@@ -17,7 +17,6 @@ from ui.cli.follow import follow
 from ui.cli.model_commands import ready_tokenizer, resolve_model
 from ui.cli.options import add_data_option, add_reading_options, add_validation_option, reading_options_typed
 from ui.cli.output import AddCommand, Answer, say
-from ui.records.runs import RunSummary
 from ui.services.app import App
 from ui.services.training import losses
 from ui.text import format as fmt
@@ -85,12 +84,12 @@ def _check_options(options: argparse.Namespace) -> None:
         return
     typed = reading_options_typed(options)
     if options.more_epochs is not None:
-        others = (options.data, options.validation, options.model, options.settings, options.name, options.from_base)
-        if any(others) or typed:
+        changes = (options.data, options.validation, options.model, options.settings, options.name, options.from_base)
+        if any(changes) or typed:
             raise BadUsage("--more-epochs keeps the rows and settings; use it with --continue only.", "", HELP)
     elif typed and not options.data:
         why = "A run keeps its examples as they were read when it was trained."
-        raise BadUsage(f"{', '.join(typed)} can't be used without --data.", why, "Leave it out, or add --data FILE.")
+        raise BadUsage(f"{', '.join(typed)} can't be used without --data.", why, "Remove it, or add --data FILE.")
 
 
 def _start(app: App, options: argparse.Namespace) -> str:
@@ -125,14 +124,15 @@ def runs(options: argparse.Namespace, workspace: Workspace) -> Answer:
     app.runner.tick()
     summaries = app.runs.all()
     lines = (f"{run.info.id}  {run.state.value:11}  {run.info.name}, v{run.info.version}" for run in summaries)
-    return Answer({"runs": [_listed(run) for run in summaries]}, "\n".join(lines) or "There are no runs yet.")
-
-
-def _listed(run: RunSummary) -> dict[str, Any]:
-    info, descent = run.info, run.info.descent
-    known = {name: getattr(info, name) for name in ("id", "name", "model_name", "data_name", "examples", "version")}
-    place = {"parent": descent.parent if descent else None, "note": run.note}
-    return {**known, **place, "state": run.state, "created": run.created, **losses.as_json(run.losses)}
+    listed = []
+    for run in summaries:
+        info, descent = run.info, run.info.descent
+        about = {
+            name: getattr(info, name) for name in ("id", "name", "model_name", "data_name", "examples", "version")
+        }
+        about |= {"parent": descent.parent if descent else None, "note": run.note}
+        listed.append({**about, "state": run.state, "created": run.created, **losses.as_json(run.losses)})
+    return Answer({"runs": listed}, "\n".join(lines) or "There are no runs yet.")
 
 
 def show(options: argparse.Namespace, workspace: Workspace) -> Answer:

@@ -36,7 +36,7 @@ def add_commands(add: AddCommand) -> None:
 def serve_model(options: argparse.Namespace, workspace: Workspace) -> Answer:
     """Prints address and key once they are ready, with --json as one line, and serves until it is stopped."""
     app = App(workspace)
-    before = [signal.signal(one, _interrupt) for one in _ENDING]
+    before = [signal.signal(number, _interrupt) for number in _ENDING]
     opened, key = app.endpoints.start(options.run, options.host, options.port)
     try:
         ready = _wait(app, opened.id, until_ready=True)
@@ -47,8 +47,8 @@ def serve_model(options: argparse.Namespace, workspace: Workspace) -> Answer:
             raise ApprenticeError(ready.failure.what, ready.failure.why, ready.failure.next)
     finally:
         _stop(app, opened.id)
-        for one, handler in zip(_ENDING, before, strict=True):
-            signal.signal(one, handler)
+        for number, handler in zip(_ENDING, before, strict=True):
+            signal.signal(number, handler)
     return Answer(None, "")
 
 
@@ -67,9 +67,9 @@ def _wait(app: App, job_id: str, until_ready: bool) -> Endpoint:
     """The endpoint once it is ready, or once it has ended."""
     while True:
         app.runner.tick()
-        found = app.endpoints.find(job_id)
-        if not found.active or (until_ready and found.url):
-            return found
+        endpoint = app.endpoints.find(job_id)
+        if not endpoint.active or (until_ready and endpoint.url):
+            return endpoint
         time.sleep(_POLL)
 
 
@@ -84,6 +84,6 @@ def _stop(app: App, job_id: str) -> None:
 
 def _interrupt(*_: Any) -> None:
     """Once: a second Ctrl-C would end this process before it has stopped the endpoint."""
-    for one in _ENDING:
-        signal.signal(one, signal.SIG_IGN)
+    for number in _ENDING:
+        signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt

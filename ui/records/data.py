@@ -60,13 +60,13 @@ class DatasetState:
     too_few: str = ""
     errors: int = 0
     duplicates: DuplicateRows = field(default_factory=DuplicateRows)
-    unreadable: frozenset[str] = frozenset()  # kinds of problems whose rows can only be left out
+    unreadable: frozenset[str] = frozenset()  # kinds of problems whose rows can only be removed
     validation_name: str = ""  # the name of the person's own validation file
     fix_previews: dict[str, list[Change]] = field(default_factory=dict)
     changes: dict[str, list[Change]] = field(default_factory=dict)
     changed: int = 0  # rows
-    left_out: int = 0  # rows that the person agreed to leave out
-    unusable: int = 0  # unreadable rows that the person has not yet agreed to leave out
+    left_out: int = 0  # rows that the person agreed to remove
+    unusable: int = 0  # unreadable rows that the person has not yet agreed to remove
     tokens: TokenTotals | None = None  # after the accepted fixes
 
     @property

@@ -95,15 +95,15 @@ def setting(value: Any) -> str:
 
 def memory_parts(parts: Mapping[str, float]) -> list[tuple[str, float]]:
     """The parts of an estimate (MiB) summed by group; parts without a group come last, under their own names."""
-    grouped = [(words, sum(parts.get(name, 0) for name in names)) for words, names in MEMORY.items()]
-    known = {name for names in MEMORY.values() for name in names}
-    others = [(name, mib) for name, mib in parts.items() if name not in known]
-    return [(words, mib) for words, mib in grouped + others if mib > 0]
+    sums = {group: sum(parts.get(name, 0) for name in names) for group, names in MEMORY.items()}
+    grouped = {name for names in MEMORY.values() for name in names}
+    sums |= {name: mib for name, mib in parts.items() if name not in grouped}
+    return [(name, mib) for name, mib in sums.items() if mib > 0]
 
 
-def count(amount: int, one: str, many: str = "") -> str:
+def count(amount: int, singular: str, plural: str = "") -> str:
     """A number with its noun: (1, "example") -> "1 example", (240, "example") -> "240 examples"."""
-    return f"{amount:,} {one if amount == 1 else many or one + 's'}"
+    return f"{amount:,} {singular if amount == 1 else plural or singular + 's'}"
 
 
 def times(amount: int) -> str:
@@ -143,8 +143,8 @@ def when(time: float, now: float) -> str:
 
 def moment(time: float) -> str:
     """A time in epoch seconds, for texts that last: "24 Nov 2026 14:05"."""
-    found = datetime.fromtimestamp(time)
-    return f"{found.day} {found:%b %Y %H:%M}"
+    date = datetime.fromtimestamp(time)
+    return f"{date.day} {date:%b %Y %H:%M}"
 
 
 def version(number: int, one_of_several: bool = False) -> str:
@@ -176,14 +176,14 @@ def shorter(offer: Shortening) -> str:
         effects.append(f"{number(offer.divided)} {of_all} {split} into shorter ones, with nothing lost")
     if offer.left_out:
         lost = "loses its answer and is" if offer.left_out == 1 else "lose their answers and are"
-        effects.append(f"{number(offer.left_out)} {lost} left out")
+        effects.append(f"{number(offer.left_out)} {lost} skipped")
     effect = "; ".join(effects) or "no example is cut, but fewer are read at once"
     return f"Try again with at most {number(offer.max_length)} tokens per example: {effect}."
 
 
-def listed(words: list[str]) -> str:
+def listed(items: list[str]) -> str:
     """["a", "b", "c"] -> "a, b and c"."""
-    return words[0] if len(words) == 1 else ", ".join(words[:-1]) + " and " + words[-1] if words else ""
+    return items[0] if len(items) == 1 else ", ".join(items[:-1]) + " and " + items[-1] if items else ""
 
 
 STATES = {

@@ -10,10 +10,10 @@ MODEL, TRAINED, READING, SCORES, PROGRAMS = (
 
 
 class Part(NamedTuple):
-    """group: its segment of the memory bar. words: its name. source: the formula, and where it is from."""
+    """group: its segment of the memory bar. name: in plain words. source: the formula, and where it is from."""
 
     group: str
-    words: str
+    name: str
     source: str
 
 
@@ -51,8 +51,8 @@ PARTS: dict[str, Part] = {
     "programs": Part(PROGRAMS, "Python and the training libraries", "Measured in training runs on a processor."),
     "CUDA context": Part(
         PROGRAMS,
-        "The graphics card's own programs",
-        "141 MB measured on a T4 in 49 runs; 450 MB allowed for newer cards.",
+        "The GPU's own programs",
+        "141 MB measured on a T4 in 49 runs; 450 MB allowed for newer GPUs.",
     ),
     "cuBLAS workspace": Part(
         PROGRAMS,

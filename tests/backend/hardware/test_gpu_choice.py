@@ -91,11 +91,11 @@ def test_the_cure_names_this_python_the_versions_and_the_index(
 @pytest.mark.parametrize(
     ("machine", "told"),
     [
-        (Simulated([ampere()], "580.65", visible="-1"), "hidden"),
-        (Simulated([ampere()], "580.65", visible=""), "hidden"),
-        (Simulated([ampere()], "580.65", visible="NoDevFiles"), "hidden"),
+        (Simulated([ampere()], "580.65", visible="-1"), "see the GPU"),
+        (Simulated([ampere()], "580.65", visible=""), "see the GPU"),
+        (Simulated([ampere()], "580.65", visible="NoDevFiles"), "see the GPU"),
         (Simulated([ampere()], "580.65", visible="-1", broken="nvmlInit"), "driver"),
-        (Simulated([PASCAL], "580.65", visible="-1", cuda="13.2"), "hidden"),
+        (Simulated([PASCAL], "580.65", visible="-1", cuda="13.2"), "see the GPU"),
         (Simulated([Card("Tesla K80", (3, 7), 11441, 11400)], "470.256"), "K80"),
         (Simulated(amd=True), "AMD"),
         (Simulated(system="Darwin", processor="arm64", macos="13.6", chip="Apple M1"), "macOS 14"),

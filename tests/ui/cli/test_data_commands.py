@@ -58,7 +58,7 @@ def test_fix_writes_nothing_if_no_row_is_left(app: Shell, tmp_path: Path) -> Non
     clean = tmp_path / "clean.jsonl"
     error = app("fix", file, "-o", str(clean))
     assert (app.code, error["error"]) == (1, "BadInput")
-    assert "2 rows left out" in error["why"]
+    assert "2 rows removed" in error["why"]
     assert list(tmp_path.glob("clean*")) == []
 
 

@@ -21,4 +21,4 @@ def test_every_part_of_the_memory_has_its_words_and_its_source() -> None:
     ]
     parts = {name for plan, hardware in plans for name in memory(SMALL, plan, hardware).parts}  # type: ignore[arg-type]
     assert parts == set(PARTS)
-    assert all(part.words and part.source for part in PARTS.values())
+    assert all(part.name and part.source for part in PARTS.values())

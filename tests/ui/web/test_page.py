@@ -418,5 +418,5 @@ class TestTrain:
     def test_the_memory_is_shown_part_by_part_with_its_sources(self, page: Page) -> None:
         tab = page.tabs["train"]
         reply = tab.show(Choice(data_id="data-1"))[tab.planning.memory]
-        assert PARTS["adapter"].words in reply
+        assert PARTS["adapter"].name in reply
         assert "Hu et al." in reply

@@ -130,16 +130,16 @@ class DatasetService:
 
     def state_soon(self, choice: Choice) -> DatasetState | None:
         """`state`, or None when it takes longer than a moment; `progress` then reports the progress."""
-        found = self._for_run_soon(choice, dataset_imports.PAGE_WAIT)
-        return dataset_state.dataset_state(found) if found else None
+        checked = self._for_run_soon(choice, dataset_imports.PAGE_WAIT)
+        return dataset_state.dataset_state(checked) if checked else None
 
     def is_ready(self, choice: Choice) -> bool:
         """Whether the selected dataset is known to be ready for training; reads nothing."""
         if not choice.data_id:
             return False
         with suppress(ApprenticeError):  # which Data shows
-            found = self._imports.cached(choice.data_id, self._models.target_model(choice.model_id))
-            return found is not None and not found.blocked
+            checked = self._imports.cached(choice.data_id, self._models.target_model(choice.model_id))
+            return checked is not None and not checked.blocked
         return False
 
     def lengths(self, choice: Choice) -> LengthLimits:
@@ -154,9 +154,9 @@ class DatasetService:
         return apply_overrides(choice.settings, recommended).settings
 
     def _for_run(self, choice: Choice) -> CheckedDataset:
-        found = self._for_run_soon(choice, None)
-        assert found is not None  # without a limit it waits
-        return found
+        checked = self._for_run_soon(choice, None)
+        assert checked is not None  # without a limit it waits
+        return checked
 
     def _for_run_soon(self, choice: Choice, seconds: float | None) -> CheckedDataset | None:
         """The dataset as the planned run uses it; None when checking takes longer than `seconds`."""

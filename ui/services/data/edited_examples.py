@@ -69,8 +69,8 @@ def _fields(row: Row) -> Iterator[ExampleField]:
         yield ExampleField("text", "Text", row.text)
     better = len(row.messages) - len(row.rejected or ())
     for at, message in enumerate(row.messages):
-        words = "Better answer" if row.rejected and at >= better else _LABELS.get(message["role"], "Text")
-        yield from _of_message(message, f"message-{at}", words)
+        label = "Better answer" if row.rejected and at >= better else _LABELS.get(message["role"], "Text")
+        yield from _of_message(message, f"message-{at}", label)
     for at, message in enumerate(row.rejected or ()):
         yield from _of_message(message, f"rejected-{at}", "Worse answer")
 

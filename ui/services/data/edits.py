@@ -54,11 +54,11 @@ class EditService:
 
     def instruction(self, choice: Choice) -> Instruction:
         """The instruction that most examples carry. Waits until the dataset is checked."""
-        found, tokenizer = self._whole(choice).instructions, self._models.tokenizer(choice.model_id)
-        text = max(found, key=lambda one: found[one], default="")
-        others = sum(count for one, count in found.items() if one not in ("", text))
+        counts, tokenizer = self._whole(choice).instructions, self._models.tokenizer(choice.model_id)
+        [(text, most)] = counts.most_common(1) or [("", 0)]
+        different = counts.total() - most - (counts[""] if text else 0)
         default = tokenizer.default_instruction if tokenizer else ""
-        return Instruction(text, found[text] if text else 0, others, found.total(), default)
+        return Instruction(text, most if text else 0, different, counts.total(), default)
 
     def set_instruction(self, data_id: str, text: str) -> None:
         """Gives every example this instruction; "" removes it. Raises BadInput."""

@@ -29,27 +29,34 @@ class HubDataService:
     def look_up(self, name: str) -> HubDataset:
         """The dataset with its splits. Raises BadInput for a malformed name, MissingPart."""
         self._policy.require(Feature.HUB_DATA)
-        found = hub.look_up(name)
-        self._found[found.id, found.commit] = found
+        dataset = hub.look_up(name)
+        self._found[dataset.id, dataset.commit] = dataset
         while len(self._found) > _REMEMBERED:
             self._found.popitem(last=False)
-        return found
+        return dataset
 
     def start(self, name: str, commit: str, split: str, rows: int, model_id: str = "") -> str:
-        """Starts to import the first rows of a split that was looked up, and returns the data id. Raises BadInput."""
+        """Starts to import the first rows of a split that was looked up, and returns the data id. Raises BadInput.
+
+        name: as it was looked up
+        commit: that was looked up
+        split: its name
+        rows: how many to read
+        model_id: of the model to check for
+        """
         self._policy.require(Feature.HUB_DATA)
-        found = self._found.get((name, commit))
-        if found is None:
-            raise BadInput("This dataset is no longer in memory.", "It was looked up long ago.", "Look it up again.")
+        dataset = self._found.get((name, commit))
+        if dataset is None:
+            raise BadInput("This search has expired.", "The dataset is no longer in memory.", "Look it up again.")
         if rows < 1:
             raise BadInput("At least one example is needed.", "", "Type how many examples to read.")
-        part = found.split(split)
+        part = dataset.split(split)
 
         def add(listener: ProgressListener, data_id: str, options: Mapping[str, Any]) -> str:
             progress = listener.start_phase("Downloading")
-            paths = hub.download(found, part, rows, self._cache, progress, listener.cancelled)
+            paths = hub.download(dataset, part, rows, self._cache, progress, listener.cancelled)
             with as_one_file(paths) as path:
                 reading = {"rows": rows, **options}
-                return self._imports.store.add(path, found.name_of(part), listener, data_id, reading)
+                return self._imports.store.add(path, dataset.name_of(part), listener, data_id, reading)
 
-        return self._imports.add(found.name_of(part), self._models.target_model(model_id), add)
+        return self._imports.add(dataset.name_of(part), self._models.target_model(model_id), add)

@@ -109,10 +109,10 @@ class DatasetImports:
     def _import(self, data_id: str, name: str, work: Callable[[BackgroundTask], None]) -> None:
         """Starts an import in the background. Raises NotInDemo when no more may run at the same time."""
         with self._starting:
-            others = [key for key in self._tasks.running() if isinstance(key, str) and key != data_id]
-            if len(others) >= self._at_once:
+            running = [key for key in self._tasks.running() if isinstance(key, str) and key != data_id]
+            if len(running) >= self._at_once:
                 raise NotInDemo(
-                    "Another file of yours is still being read.",
+                    "Another of your files is still being imported.",
                     f"In this demo each visitor can have {self._at_once:g} read at a time.",
                     "Wait until it is done, or cancel it.",
                 )
@@ -135,10 +135,16 @@ class DatasetImports:
     def check(
         self, data_id: str, model: TargetModel | None, lengths: LengthLimits, seconds: float | None
     ) -> CheckedDataset | None:
-        """The checked dataset for a model; None when checking takes longer than `seconds` (None: no limit)."""
-        found = self.store.cached(data_id, model, lengths)
-        if found is not None:
-            return found
+        """The checked dataset; None when checking takes longer than `seconds`.
+
+        data_id: of the dataset
+        model: to check for; None if it is not here yet
+        lengths: the planned run's length limits
+        seconds: to wait; None for no limit
+        """
+        checked = self.store.cached(data_id, model, lengths)
+        if checked is not None:
+            return checked
 
         def work(task: BackgroundTask) -> CheckedDataset:
             return self.store.open(data_id, model, lengths, task)
@@ -152,9 +158,9 @@ class DatasetImports:
 
     def checked(self, data_id: str, model: TargetModel | None, lengths: LengthLimits = UNLIMITED) -> CheckedDataset:
         """The checked dataset for a model; waits until it is checked."""
-        found = self.check(data_id, model, lengths, None)
-        assert found is not None  # without a limit it waits
-        return found
+        checked = self.check(data_id, model, lengths, None)
+        assert checked is not None  # without a limit it waits
+        return checked
 
     def cached(self, data_id: str, model: TargetModel | None) -> CheckedDataset | None:
         """The checked dataset for a model; None when it was not checked recently."""

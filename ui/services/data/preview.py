@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator
 from dataclasses import replace
 
 from backend.datasets.dataset import CheckedDataset
@@ -23,7 +22,13 @@ def preview(
 ) -> Preview:
     """The example with this row number, within the length limits.
 
-    Raises BadInput when there is none, when it is left out, and, with `why_not`, when there is no tokenizer.
+    checked: the dataset
+    row: the number of the example
+    tokenizer: of the model; None if it is not here yet
+    lengths: the planned run's length limits
+    why_not: why there is no tokenizer
+
+    Raises BadInput when there is no such example, when it was removed, and when there is no tokenizer.
     """
     rows = checked.dataset.rows
     at = bisect_left(rows, row, key=_number)
@@ -31,13 +36,13 @@ def preview(
         raise _not_there(checked, row)
     if tokenizer is None:
         raise BadInput("The tokens can't be shown yet.", why_not)
-    one = rows[at]
-    if one.text is not None:
-        pieces = tokenizer.document_pieces(one, lengths)
+    example = rows[at]
+    if example.text is not None:
+        pieces = tokenizer.document_pieces(example, lengths)
         note = lengths.sentence(1, len(pieces)) or _cut_note(pieces, lengths)
-        return _shortened(Preview([], pieces, note, one.file))
-    pieces = tokenizer.pieces(one.messages, one.tools, lengths.max_length)
-    return _shortened(Preview(one.messages, pieces, _cut_note(pieces, lengths), one.file))
+        return _shortened(Preview([], pieces, note, example.file))
+    pieces = tokenizer.pieces(example.messages, example.tools, lengths.max_length)
+    return _shortened(Preview(example.messages, pieces, _cut_note(pieces, lengths), example.file))
 
 
 def _cut_note(pieces: list[Piece], lengths: LengthLimits) -> str:
@@ -70,12 +75,12 @@ def _not_there(checked: CheckedDataset, row: int) -> BadInput:
         return BadInput("There is no example yet.", "", "Write the first one.")
     if not 1 <= row <= last:
         return BadInput(f"There is no example {row:,}.", f"The last one is {last:,}.", "Choose another number.")
-    known = {one.row for one in checked.original.rows}.union(problem.row for problem in checked.unread)
-    if row not in known:
+    existing = {example.row for example in checked.original.rows}.union(problem.row for problem in checked.unread)
+    if row not in existing:
         return BadInput(f"You deleted example {row:,}.", "", "Choose another number, or undo your edits.")
     dropped = {change.kind for change in checked.fixed.changes if change.row == row and not change.after}
     why = [problem.message for problem in checked.report.problems if problem.row == row and problem.kind in dropped]
-    return BadInput(f"Example {row:,} is left out.", why[-1] if why else "", "Choose another number.")
+    return BadInput(f"Example {row:,} is not used.", why[-1] if why else "", "Choose another number.")
 
 
 def step(checked: CheckedDataset, row: int, direction: int) -> int:
@@ -91,20 +96,22 @@ def step(checked: CheckedDataset, row: int, direction: int) -> int:
 
 
 def find(checked: CheckedDataset, text: str, row: int, direction: int) -> Matches:
-    """The examples that contain `text`, ignoring case, and the next one from `row` on, wrapping at the end."""
-    wanted = text.casefold().strip()
-    rows = [one.row for one in checked.dataset.rows if wanted and any(wanted in t.casefold() for t in _texts(one))]
+    """The examples that contain a text, ignoring case, and the next one, wrapping at the end.
+
+    checked: the dataset
+    text: to look for
+    row: the number of the example to start from
+    direction: 1 for the next one, -1 for the previous one
+    """
+    wanted, rows = text.casefold().strip(), []
+    for example in checked.dataset.rows if wanted else ():
+        texts = [example.text or "", *map(content, example.messages), *map(content, example.rejected or ())]
+        if any(wanted in text.casefold() for text in texts):
+            rows.append(example.row)
     if not rows:
         return Matches(0)
     at = (bisect_right(rows, row) if direction > 0 else bisect_left(rows, row) - 1) % len(rows)
     return Matches(len(rows), rows[at], at + 1)
-
-
-def _texts(row: Row) -> Iterator[str]:
-    yield from map(content, row.messages)
-    yield from map(content, row.rejected or ())
-    if row.text is not None:
-        yield row.text
 
 
 def _number(row: Row) -> int:

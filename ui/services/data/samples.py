@@ -50,7 +50,12 @@ def write_examples(folder: Path, checked: CheckedDataset, split: Split, *, pairs
     """Writes the conversations of a split into a job's folder: those to learn from, and those that judge, which may
     be plain texts.
 
-    pairs: also the worse answers of those that judge. Raises OSError.
+    folder: the job's
+    checked: the dataset
+    split: the numbers of its rows that learn and judge
+    pairs: also write the worse answers of those that judge
+
+    Raises OSError.
     """
     train, held_out = sides(checked, split)
     write_conversations(folder, "train", *train)
@@ -86,34 +91,27 @@ def sample_questions(checked: CheckedDataset) -> list[list[Message]]:
     source = checked.original.source
     for sample in SAMPLES if checked.validation is None else ():
         if (source.file_sha256 or source.sha256) == hashlib.sha256(sample.path.read_bytes()).hexdigest():
-            return _not_corrected(_instructed(_read(sample.held_out), checked), checked.rows)
+            held_out = [json.loads(line)["messages"] for line in sample.held_out.read_text("utf-8").splitlines()]
+            if "instruction" in checked.original.source.edits:  # the person gave one to all examples
+                [(text, _)] = checked.instructions.most_common(1) or [("", 0)]
+                held_out = [with_instruction(Row(0, 0, messages), text).messages for messages in held_out]
+            corrected = [question(row) for row in checked.rows if row.origin == "corrected"]
+            learned = corrected_among(held_out, corrected) if corrected else set()  # their answers are learned now
+            return [messages for i, messages in enumerate(held_out) if i not in learned]
     return []
 
 
 def judged_before(checked: CheckedDataset, run_folder: Path) -> int:
     """How many of the sample's questions also judged an earlier run. Raises OSError, ValueError for damaged files."""
     own = sample_questions(checked)
-    before = [_without_instruction(one) for one in read_conversations(run_folder, "held_out")] if own else []
-    return sum(_without_instruction(one) in before for one in own)
+    if not own:
+        return 0
+    before = [_without_instruction(messages) for messages in read_conversations(run_folder, "held_out")]
+    return sum(_without_instruction(messages) in before for messages in own)
 
 
 def _without_instruction(messages: Sequence[Message]) -> list[Message]:
     return [message for message in messages if message["role"] not in SYSTEM]
-
-
-def _instructed(conversations: list[list[Message]], checked: CheckedDataset) -> list[list[Message]]:
-    """The conversations with the instruction that the person gave to all examples, if any."""
-    if "instruction" not in checked.original.source.edits:
-        return conversations
-    [(text, _)] = checked.instructions.most_common(1) or [("", 0)]
-    return [with_instruction(Row(0, 0, messages), text).messages for messages in conversations]
-
-
-def _not_corrected(conversations: list[list[Message]], rows: Sequence[Row]) -> list[list[Message]]:
-    """The conversations without those whose questions were corrected: their answers are learned now."""
-    corrected = [question(row) for row in rows if row.origin == "corrected"]
-    learned = corrected_among(conversations, corrected) if corrected else set()
-    return [one for i, one in enumerate(conversations) if i not in learned]
 
 
 def held_out_tools(checked: CheckedDataset, split: Split) -> list[Any]:
@@ -130,16 +128,10 @@ def rejected_conversations(checked: CheckedDataset, split: Split) -> list[list[M
 
 def unseen_questions(run_folder: Path) -> list[UnseenQuestion]:
     """The run's held-out conversations as questions with expected answers, single questions first."""
-    found = [_question(messages) for messages in read_conversations(run_folder, "held_out")[:_MAX_QUESTIONS]]
-    return sorted((one for one in found if one), key=lambda one: len(one.messages) > 2)
-
-
-def _question(messages: list[Any]) -> UnseenQuestion | None:
-    *before, last = messages or [{}]
-    if not before or last.get("role") != "assistant" or before[-1].get("role") != "user":
-        return None
-    return UnseenQuestion(str(before[-1].get("content") or ""), before, str(last.get("content") or ""))
-
-
-def _read(path: Path) -> list[list[Message]]:
-    return [json.loads(line)["messages"] for line in path.read_text("utf-8").split("\n") if line.strip()]
+    questions = []
+    for messages in read_conversations(run_folder, "held_out")[:_MAX_QUESTIONS]:
+        *before, last = messages or [{}]
+        if before and last.get("role") == "assistant" and before[-1].get("role") == "user":
+            text, answer = str(before[-1].get("content") or ""), str(last.get("content") or "")
+            questions.append(UnseenQuestion(text, before, answer))
+    return sorted(questions, key=lambda question: len(question.messages) > 2)

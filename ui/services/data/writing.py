@@ -45,7 +45,13 @@ class WritingService:
         return Writing(number, len(texts), texts[number - 1], written, len(rows), len(counts.keys() - {0}))
 
     def save(self, data_id: str, number: int, question: str, answer: str) -> int:
-        """Adds an example about a passage and returns its number. Raises BadInput, changing nothing."""
+        """Adds an example about a passage and returns its number. Raises BadInput, changing nothing.
+
+        data_id: of the dataset
+        number: of the passage, from 1
+        question: that it answers
+        answer: to be learned
+        """
         if not 1 <= number <= len(self._all(data_id)):
             raise BadInput(f"There is no passage {number:,}.", "", "Reload the page.")
         if not question.strip() or not answer.strip():
@@ -57,10 +63,10 @@ class WritingService:
         return self._editor.add(data_id, Row(0, 0, messages, passage=number))
 
     def _all(self, data_id: str) -> list[str]:
-        found = self._passages.get((data_id,))
-        if found is None:
+        all_passages = self._passages.get((data_id,))
+        if all_passages is None:
             if not self.is_written(data_id):
                 raise BadInput("No examples are written about these.", "", "Open the text, then begin to write.")
-            found = [passage for text in self._store.texts(data_id) for passage in passages(text)]
-            self._passages.put((data_id,), found, len(found))
-        return found
+            all_passages = [passage for text in self._store.texts(data_id) for passage in passages(text)]
+            self._passages.put((data_id,), all_passages, len(all_passages))
+        return all_passages

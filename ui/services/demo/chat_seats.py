@@ -33,7 +33,7 @@ class ChatSeats:
             if session in self._sessions:
                 self._sessions.remove(session)
             elif len(self._sessions) >= self._limit:
-                idle = next((one for one in self._sessions if not one.answering), None)
+                idle = next((other for other in self._sessions if not other.answering), None)
                 if idle is None:
                     raise NotInDemo(
                         "All chats are busy.", "Other visitors are being answered.", "Ask again in a moment."
@@ -46,7 +46,7 @@ class ChatSeats:
     def answering(self) -> int:
         """How many chats answer at this moment."""
         with self._lock:
-            return sum(one.answering for one in self._sessions)
+            return sum(session.answering for session in self._sessions)
 
     def leave(self, session: Session) -> None:
         with self._lock:

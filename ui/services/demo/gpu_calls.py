@@ -1,6 +1,6 @@
-"""Trainings inside calls of a GPU that no other process gets, as on ZeroGPU of Hugging Face Spaces.
+"""Training inside calls of a GPU that no other process gets, as on ZeroGPU of Hugging Face Spaces.
 
-A training goes through the queue as usual; only its attempts run inside such calls instead of a worker's process. A
+A run goes through the queue as usual; only its attempts are made inside such calls instead of a worker's process. A
 call must end within the seconds that were asked for. What is left then goes on in another call, and where a visitor
 has no quota left, on the processor.
 """
@@ -79,12 +79,18 @@ class GpuCalls:
         """Counts the seconds of a visitor's call, and forgets whose last one is longest ago."""
         with self._lock:  # the next call may have begun already
             self._used[visitor] = self._used.pop(visitor, 0.0) + seconds
-            for one in list(self._used)[:-VISITORS]:
-                del self._used[one]
-                self._left.pop(one, None)
+            for oldest in list(self._used)[:-VISITORS]:
+                del self._used[oldest]
+                self._left.pop(oldest, None)
 
     def spawn(self, visitor: str, folder: JobFolder, attempt: int, workspace: Workspace) -> None:
-        """Starts an attempt of a visitor's job: of a training in a call, of another one in a process of its own."""
+        """Starts an attempt of a visitor's job: of a training run in a call, of another one in a process of its own.
+
+        visitor: whose job it is
+        folder: the job's
+        attempt: its number
+        workspace: the visitor's
+        """
         if folder.identity().kind == "train" and attempt <= MOST_CALLS:
             work = (visitor, folder, attempt, workspace)
             threading.Thread(target=self._train, args=work, name="gpu-call", daemon=True).start()
@@ -141,9 +147,9 @@ NO_GPU = (
 
 
 def seconds_needed(folder: Path, spec: RunSpec) -> float:
-    """The most seconds that the rest of a training takes on ZeroGPU's card: the upper end of our estimate.
+    """The most seconds that the rest of a run takes on ZeroGPU's GPU: the upper end of our estimate.
 
-    The card is half an RTX PRO 6000 Blackwell (https://huggingface.co/docs/hub/spaces-zerogpu), so half of its
+    It is half an RTX PRO 6000 Blackwell (https://huggingface.co/docs/hub/spaces-zerogpu), so half of its
     published peaks. For a model whose work is not modeled, as long as a call may be. Raises ApprenticeError for one
     that is not in the catalogue.
     """
@@ -162,7 +168,7 @@ def seconds_needed(folder: Path, spec: RunSpec) -> float:
 
 
 def learn(root: str, job_id: str, seconds: float) -> float:
-    """One attempt of a training, inside a call that ends after `seconds`; returns how many it took.
+    """One attempt of a training run, inside a call that ends after `seconds`; returns how many it took.
 
     It is queued again where it needs longer. The job says how it ended, whatever that was.
     """

@@ -17,7 +17,7 @@ from ui.services.machine.models import ModelService
 class Shared:
     """require_disk: raises NotInDemo when this visitor, or all together, have used up their disk space.
 
-    gpu: on which this visitor's trainings run, None for the processor.
+    gpu: on which this visitor trains, None for the processor.
     """
 
     models: ModelService

@@ -83,15 +83,18 @@ class VisitorApps:
             app = self._apps.get(visitor)
             if app is None:
                 workspace = self._workspace(self.visitors.folder(visitor))
-                app = App(workspace, policy=self.policy, shared=self._shared(visitor))
+                shared = Shared(
+                    self.base.models,
+                    self.base.advice.recommended,
+                    self._queue,
+                    self._seats,
+                    partial(self.visitors.require_disk, visitor),
+                    VisitorsGpu(self._gpu, visitor) if self._gpu else None,
+                )
+                app = App(workspace, policy=self.policy, shared=shared)
                 self._apps[visitor] = app
                 self._queue.add(app.runner)
             return app
-
-    def _shared(self, visitor: str) -> Shared:
-        require_disk = partial(self.visitors.require_disk, visitor)
-        gpu = VisitorsGpu(self._gpu, visitor) if self._gpu else None
-        return Shared(self.base.models, self.base.advice.recommended, self._queue, self._seats, require_disk, gpu)
 
     def _workspace(self, folder: Path) -> Workspace:
         """The workspace in a visitor's folder. The models and files made from them are links to the shared ones."""
@@ -113,7 +116,10 @@ class VisitorApps:
             except Exception:  # one damaged folder must not keep the others
                 log.exception("the folder of a visitor was not deleted")
         self.visitors.delete_set_aside()
-        _delete_old(self._uploads)
+        for path in self._uploads.rglob("*") if self._uploads else ():
+            with suppress(OSError):  # just deleted
+                if path.is_file() and path.stat().st_mtime < time.time() - _UPLOAD_AGE:
+                    path.unlink()
 
     def _forget(self, visitor: str) -> None:
         app = self._open(visitor)
@@ -130,11 +136,3 @@ class VisitorApps:
             del self._apps[visitor]
         self._queue.remove(app.runner)
         app.close()
-
-
-def _delete_old(folder: Path | None) -> None:
-    """Deletes the uploaded files that have been there for long."""
-    for path in folder.rglob("*") if folder else ():
-        with suppress(OSError):  # just deleted
-            if path.is_file() and path.stat().st_mtime < time.time() - _UPLOAD_AGE:
-                path.unlink()

@@ -39,26 +39,38 @@ class AdviceService:
 
     def options(self, task: str = "", data_id: str = "") -> tuple[Option, ...] | None:
         """All models for this machine, task and data, the recommended one first; None while they are compared."""
-        found = self._in_background(self._inputs(task, data_id))
-        return (found, *found.others) if found else None
+        best = self._in_background(self._inputs(task, data_id))
+        return (best, *best.others) if best else None
 
     def better(self, task: str = "", data_id: str = "") -> Recommendation | None:
         """The model to recommend if every model were here; None while it is computed, and when it is here."""
-        found = self._in_background(self._inputs(task, data_id) | {"available": None, "compare": False})
-        return (
-            found if found and found.model.id not in self._models.available() and not self._models.simulated else None
-        )
+        if self._models.simulated:
+            return None
+        best = self._in_background(self._inputs(task, data_id) | {"available": None, "compare": False})
+        return best if best and best.model.id not in self._models.available() else None
 
     def settings(
         self, task: str = "", data_id: str = "", model_id: str = "", trainer: Trainer = "sft"
     ) -> ChosenSettings:
-        """The settings for one model ("": the recommended one), what they need, and the reason for each."""
+        """The settings for one model, what they need, and the reason for each.
+
+        task: what the model is for; "" if unknown
+        data_id: of the examples; "" for none yet
+        model_id: "" for the recommended one
+        trainer: how it learns
+        """
         return self.settings_for(self._checked(data_id, model_id), task, model_id, trainer)
 
     def settings_for(
         self, checked: CheckedDataset | None, task: str = "", model_id: str = "", trainer: Trainer = "sft"
     ) -> ChosenSettings:
-        """As `settings`, for examples that need not be stored, checked without a limit on their length."""
+        """As `settings`, for examples that need not be stored.
+
+        checked: the examples, without a limit on their length; None for none yet
+        task: as in `settings`
+        model_id: as in `settings`
+        trainer: as in `settings`
+        """
         facts = data_facts(checked, trainer)
         data = Data(task=_task(task), trainer=trainer, **facts)
         return _choose_settings(self._models.entry(model_id), self._models.hardware(), data, self._models.rates())

@@ -26,7 +26,9 @@ class BackgroundCache(Generic[Value]):
         """
         with self._lock:
             if key not in self._values:
-                self._evict()
+                if len(self._values) >= _MAX_VALUES:  # the oldest computed value goes
+                    oldest = next((key for key, value in self._values.items() if value is not None), None)
+                    self._values.pop(oldest, None)
                 self._values[key] = None
                 self._requests.append((key, compute))
                 if self._thread is None:
@@ -37,12 +39,6 @@ class BackgroundCache(Generic[Value]):
                 del self._values[key]
                 raise value
             return value
-
-    def _evict(self) -> None:
-        """Drops the oldest computed value when the cache is full."""
-        if len(self._values) >= _MAX_VALUES:
-            oldest = next((key for key, value in self._values.items() if value is not None), None)
-            self._values.pop(oldest, None)
 
     def _work(self) -> None:
         while True:

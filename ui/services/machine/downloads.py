@@ -57,7 +57,11 @@ class DownloadService:
             return DownloadStatus(entry, job, False, None, why_not)
         if job and not job.state.is_terminal:
             return DownloadStatus(entry, job, True, None)
-        token = self._token_status() if entry.gated else None
+        token = None
+        if entry.gated:
+            why_not = self._why_no_token()
+            source, storage = ("", "") if self._is_public() else (hub_token.source(), hub_token.storage())
+            token = TokenStatus(source, storage, why_not)
         return DownloadStatus(entry, job, download.has_partial(self._workspace, entry.id), token)
 
     def remove(self, entry: Entry) -> float:
@@ -90,12 +94,6 @@ class DownloadService:
         """Deletes the saved access token. Raises BadInput on a hosted page, and as `hub_token.delete` does."""
         self._require_own_computer()
         hub_token.delete()
-
-    def _token_status(self) -> TokenStatus:
-        why_not = self._why_no_token()
-        if self._is_public():
-            return TokenStatus("", "", why_not)
-        return TokenStatus(hub_token.source(), hub_token.storage(), why_not)
 
     def _is_public(self) -> bool:
         """Whether strangers may use this page, or it shows a simulated machine."""

@@ -58,10 +58,10 @@ class ModelImportService:
         if not local.is_ready(self._workspace, spec.model.id):
             return "" if spec.model.id == bundled.MODEL_ID else _how_to_get(spec.model.id)
         try:
-            known = read_json(run_folder / BASE)
+            trained_on = read_json(run_folder / BASE)
         except (OSError, ValueError):
             return ""
-        return "" if known == base_files(spec.model.path) else _OTHER_BASE
+        return "" if trained_on == base_files(spec.model.path) else _OTHER_BASE
 
 
 def _how_to_get(model_id: str) -> str:

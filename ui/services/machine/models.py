@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from pathlib import Path
+from contextlib import suppress
 
 from backend import hardware
 from backend.advice.recommend import recommend
@@ -103,12 +103,12 @@ class ModelService:
 
     def available(self) -> set[str]:
         """The ids of the models that can be trained now. Nobody adds any in a demo, where many ask each second."""
-        at, found = self._available
+        at, available = self._available
         if not self._policy.demo or time.monotonic() - at > _STALE:
-            others = [entry.id for entry in catalogue.entries() if not entry.bundled]
-            found = {local.DEFAULT} | local.downloaded(self._workspace, others)
-            self._available = time.monotonic(), found
-        return found
+            downloadable = [entry.id for entry in catalogue.entries() if not entry.bundled]
+            available = {local.DEFAULT} | local.downloaded(self._workspace, downloadable)
+            self._available = time.monotonic(), available
+        return available
 
     def resolve(self, model_id: str) -> str:
         """The model that the person chose, or the recommended one for ""."""
@@ -156,10 +156,10 @@ class ModelService:
 
     def _offered(self, model_id: str) -> str:
         """The id of the model. Raises MissingPart in a demo for one that is not in the catalogue."""
-        found = self.resolve(model_id)
-        if self._policy.demo and not self.exists(found):
+        resolved = self.resolve(model_id)
+        if self._policy.demo and not self.exists(resolved):
             raise MissingPart("This model is not in the demo.", "", "Choose one from the list on Start.")
-        return found
+        return resolved
 
     def target_model(self, model_id: str) -> TargetModel | None:
         """The model as the dataset checks use it; None when it is not here yet."""
@@ -175,16 +175,9 @@ class ModelService:
 
     def downloads(self) -> dict[str, Job]:
         """The latest download job of each model, by the model's id."""
-        found: dict[str, Job] = {}
+        latest: dict[str, Job] = {}
         for job in self._runner.jobs(kind="download"):
-            found.setdefault(_downloaded_by(self._runner.folder(job.id)), job)
-        found.pop("", None)
-        return found
-
-
-def _downloaded_by(folder: Path) -> str:
-    """The model that the download in this folder is of; "" when its spec is damaged."""
-    try:
-        return str(JobFolder(folder).spec().get("model") or "")
-    except ApprenticeError:
-        return ""
+            with suppress(ApprenticeError):  # its spec is damaged
+                if model_id := JobFolder(self._runner.folder(job.id)).spec().get("model"):
+                    latest.setdefault(str(model_id), job)
+        return latest

@@ -18,30 +18,25 @@ LATEST, BEST = "latest validation loss", "best validation loss"
 def compute(job: Job, curve: Curve, chooses: bool = True) -> Losses:
     """The losses of a run in any state. chooses: the best validation loss decides which step is saved, instead of
     the last step."""
-    steps, since = [step.loss for step in curve.steps], [one for one in curve.evals if one.step > 0]
-    finite = [one for one in curve.evals if math.isfinite(one.loss)]
-    best = min((one for one in finite if one.step > 0), key=lambda one: one.loss, default=None)
+    steps, since = [step.loss for step in curve.steps], [event for event in curve.evals if event.step > 0]
+    finite = [event for event in curve.evals if math.isfinite(event.loss)]
+    best = min((event for event in finite if event.step > 0), key=lambda event: event.loss, default=None)
+    initial = next((event for event in curve.evals if event.step == 0), None)
+    if initial is None and (loss := job.result.get("first_eval_loss")) is not None:
+        initial = EvalEvent(step=0, loss=loss)
+    final = finite[-1] if finite else None
+    if (loss := job.result.get("eval_loss")) is not None and (step := job.result.get("eval_step")) is not None:
+        final = EvalEvent(step=step, loss=loss)  # of the saved model
     so_far = best.step if chooses and best and job.state not in (State.FAILED, State.INTERRUPTED) else None
     return Losses(
         training=current_loss(steps) if steps else None,
         window=window(len(steps)),
-        initial=next((one for one in curve.evals if one.step == 0), None) or _initial(job),
+        initial=initial,
         latest=since[-1] if since else None,
         best=best,
-        final=_final(job) or (finite[-1] if finite else None),
+        final=final,
         saved_step=job.result.get("best_step", so_far),
     )
-
-
-def _initial(job: Job) -> EvalEvent | None:
-    loss = job.result.get("first_eval_loss")
-    return None if loss is None else EvalEvent(step=0, loss=loss)
-
-
-def _final(job: Job) -> EvalEvent | None:
-    """The validation loss of the saved model; None before the run has a result."""
-    loss, step = job.result.get("eval_loss"), job.result.get("eval_step")
-    return None if loss is None or step is None else EvalEvent(step=step, loss=loss)
 
 
 def as_json(losses: Losses) -> dict[str, Any]:
@@ -65,17 +60,17 @@ def legend(validated: bool) -> str:
 def lines(losses: Losses) -> list[tuple[str, str, str]]:
     """(name, number, steps) of each loss that there is."""
     over = f"median of the last {losses.window} steps" if losses.window > 1 else ""
-    found = [(TRAINING, fmt.loss(losses.training), over)]
+    rows = [(TRAINING, fmt.loss(losses.training), over)]
     if losses.initial:
-        found.append((INITIAL, fmt.loss(losses.initial.loss), ""))
+        rows.append((INITIAL, fmt.loss(losses.initial.loss), ""))
     if losses.latest:
-        found.append((LATEST, fmt.loss(losses.latest.loss), f"at step {losses.latest.step}"))
+        rows.append((LATEST, fmt.loss(losses.latest.loss), f"at step {losses.latest.step}"))
     if losses.best:
-        found.append((BEST, fmt.loss(losses.best.loss), _best_step(losses.best.step, losses.saved_step)))
+        rows.append((BEST, fmt.loss(losses.best.loss), _best_step(losses.best.step, losses.saved_step)))
         if losses.initial and losses.initial.loss <= losses.best.loss:
-            name, number, steps = found[-1]
-            found[-1] = name, number, f"{steps}; it was lower before training, {fmt.loss(losses.initial.loss)}"
-    return found
+            name, number, steps = rows[-1]
+            rows[-1] = name, number, f"{steps}; it was lower before training, {fmt.loss(losses.initial.loss)}"
+    return rows
 
 
 def _best_step(step: int, saved: int | None) -> str:
@@ -89,8 +84,8 @@ def _best_step(step: int, saved: int | None) -> str:
 
 def lowest_step(losses: Losses) -> int | None:
     """The step of the lowest validation loss, 0 where no later one was lower than that before training."""
-    found = [one for one in (losses.initial, losses.best) if one]
-    return min(found, key=lambda one: one.loss).step if losses.best else None
+    events = [event for event in (losses.initial, losses.best) if event]
+    return min(events, key=lambda event: event.loss).step if losses.best else None
 
 
 def of_the_model(losses: Losses) -> tuple[str, str]:

@@ -1,4 +1,4 @@
-"""A training: what it would do with these settings, and its start."""
+"""A training run: what it would do with these settings, and its start."""
 
 from __future__ import annotations
 
@@ -48,7 +48,13 @@ class PlanningService:
         self._sides: tuple[str, CheckedDataset, Roles] | None = None  # the last computed, with what it is for
 
     def plan(self, data_id: str, model_id: str, settings: TrainSettings, version: NextVersion | None = None) -> Plan:
-        """The plan of a run with these settings; waits until the dataset is checked. version: as for `start`."""
+        """The plan of a run with these settings; waits until the dataset is checked.
+
+        data_id: of the dataset
+        model_id: "" for the recommended one
+        settings: of the run
+        version: as in `start`
+        """
         checked = self._datasets.checked(data_id, model_id, LengthLimits.from_settings(settings))
         entry = self._models.entry(model_id)
         why_not = SIMULATED if self._models.simulated else self._models.why_not_ready(model_id)
@@ -60,8 +66,7 @@ class PlanningService:
             judging = len(self._roles(checked, version).judging.intersection(split.judging))  # corrected rows train
             with suppress(OSError, ValueError):  # the check of the next version says what is damaged
                 judging += samples.judged_before(checked, version.folder)
-            found = division.changes(checked.rows, version.before, judging, split.train)
-            plan = replace(plan, changes=found)
+            plan = replace(plan, changes=division.changes(checked.rows, version.before, judging, split.train))
         if why_not:
             return plan
         rows = plan.train_rows, plan.validation_rows, plan.longest
@@ -74,10 +79,10 @@ class PlanningService:
         """The sides that rows of the version before keep; the last are not computed again."""
         if version is None:
             return NO_ROLES
-        known = self._sides
-        if known is None or known[0] != version.parent or known[1] is not checked:
-            known = self._sides = version.parent, checked, version.roles(checked.rows)
-        return known[2]
+        last = self._sides
+        if last is None or last[0] != version.parent or last[1] is not checked:
+            last = self._sides = version.parent, checked, version.roles(checked.rows)
+        return last[2]
 
     def start(
         self,
@@ -89,9 +94,15 @@ class PlanningService:
         evaluate: bool = True,
         version: NextVersion | None = None,
     ) -> str:
-        """Queues a run and returns its id. evaluate: its evaluation follows automatically, if that is quick.
+        """Queues a run and returns its id.
 
-        version: the run is the next version of another one; see `VersionService.why_not_continue`.
+        data_id: of the dataset
+        model_id: "" for the recommended one
+        settings: of the run
+        name: that the person gave it; "" for the default
+        evaluate: its evaluation follows automatically, if that is quick
+        version: the run is the next version of another one; see `VersionService.why_not_continue`
+
         Raises MissingPart without the model, UnusableGpu, BadInput naming the first faulty row, TrainingFailed or
         NotEnough; then nothing starts.
         """

@@ -33,7 +33,7 @@ NO_QUESTIONS = "No examples with questions are set aside to try prompts on."
 
 
 class PromptTrialService:
-    """How far the base model gets with a prompt, on the examples that a training would set aside."""
+    """How far the base model gets with a prompt, on the examples that a training run would set aside."""
 
     def __init__(self, workspace: Workspace, runner: Runner, datasets: DatasetService, models: ModelService) -> None:
         self._workspace, self._runner, self._datasets, self._models = workspace, runner, datasets, models
@@ -45,8 +45,8 @@ class PromptTrialService:
             return SIMULATED
         if not choice.data_id:
             return "Add examples first, in step 2."
-        if words := self._models.why_not_ready(choice.model_id):
-            return words
+        if why_not := self._models.why_not_ready(choice.model_id):
+            return why_not
         checked, split = self._examples(choice)
         return checked.blocked or ("" if self._questions(checked, split) else NO_QUESTIONS)
 
@@ -60,11 +60,11 @@ class PromptTrialService:
         checked, split = self._examples(choice)
         settings, entry = self._datasets.settings(choice), self._models.entry(choice.model_id)
         examples = prompt_trial.examples_read(self._questions(checked, split))
-        found = training_plan.seconds_for(
+        seconds = training_plan.seconds_for(
             examples, checked, entry, settings, self._models.hardware(), self._models.rates()
         )
         first = base_file.seconds_to_make(self._workspace, self._models.reference(choice.model_id).path)
-        return (found[0] + first, found[1] + first) if found else None
+        return (seconds[0] + first, seconds[1] + first) if seconds else None
 
     @staticmethod
     def _questions(checked: CheckedDataset, split: Split) -> int:
@@ -76,8 +76,8 @@ class PromptTrialService:
         facts: a text to try too, "" for none. Raises BadInput where `why_not` says so or the facts can't be used, and
         MissingPart without the model.
         """
-        if words := self.why_not(choice):
-            raise BadInput("No prompts can be tried now.", words, "")
+        if why_not := self.why_not(choice):
+            raise BadInput("No prompts can be tried now.", why_not, "")
         checked, split = self._examples(choice)
         train, held_out = samples.sides(checked, split)
         spec = PromptTrialSpec(

@@ -15,7 +15,6 @@ from backend.runs.conversations import copy_conversations
 from backend.runs.token_rows import sizes, write_rows
 from backend.runs.truncate import truncate_run
 from backend.training import oom
-from jobs.records import Job
 from jobs.runner import Runner
 from ui.records.runs import Shortening
 from ui.services.training.runs import RunService
@@ -75,16 +74,22 @@ class RetryService:
         None when they can't help: it ended for another reason, they were tried, or no example would be left.
         """
         length = self._shorter_length(run_id)
-        if length is None or (run_id, length) in map(self._tried, self._runs.jobs()):
+        if length is None:
             return None
+        for job in self._runs.jobs():
+            with suppress(ApprenticeError):
+                spec = self._runs.spec(job.id)
+                if (spec.retry_of, spec.settings.max_length) == (run_id, length):
+                    return None
         if (run_id, length) not in self._shortenings:
             self._shortenings[run_id, length] = None
             with suppress(ApprenticeError):  # damaged rows are reported when they are trained on
                 settings = self._runs.spec(run_id).settings.changed(max_length=length)
                 rows = truncate_run(self._runs.folder(run_id), settings)
                 if rows.train:
-                    found = Shortening(length, rows.before, rows.cut, rows.left_out, rows.divided)
-                    self._shortenings[run_id, length] = found
+                    self._shortenings[run_id, length] = Shortening(
+                        length, rows.before, rows.cut, rows.left_out, rows.divided
+                    )
         return self._shortenings[run_id, length]
 
     def _shorter_length(self, run_id: str) -> int | None:
@@ -96,24 +101,17 @@ class RetryService:
         fits = measured[-1].max_length if measured else 0
         return fits if 0 < fits < spec.settings.max_length else oom.half_length(spec.data.longest)
 
-    def _tried(self, job: Job) -> tuple[str, int]:
-        """The run that this job retries, and its max_length."""
-        with suppress(ApprenticeError):
-            spec = self._runs.spec(job.id)
-            return spec.retry_of, spec.settings.max_length
-        return "", 0
-
     def retry_shortened(self, run_id: str) -> str:
         """Queues the run again with the shorter examples of `shortening`; returns the new run's id.
 
         Raises RunProblem when they can't help, TrainingFailed for damaged rows.
         """
-        found, spec, folder = self.shortening(run_id), self._spec(run_id), self._runs.folder(run_id)
-        if found is None:
+        offer, spec, folder = self.shortening(run_id), self._spec(run_id), self._runs.folder(run_id)
+        if offer is None:
             raise RunProblem(
                 "Shorter examples would not help this run.", "They were tried, or memory was not the problem.", ""
             )
-        change = {"max_length": found.max_length}
+        change = {"max_length": offer.max_length}
         rows = truncate_run(folder, spec.settings.changed(**change))
         again = _changed(spec, run_id, change, **sizes(rows.train, rows.validation))
 
@@ -130,12 +128,12 @@ def _changed(spec: RunSpec, run_id: str, change: dict[str, Any], **data: int) ->
     """The spec of a retry, named after the first run and the change. data: changed fields of its `DataRef`."""
     settings = spec.settings.changed(**change)
     terms = {name: setting.term for name, setting in settings.facts().items()}
-    words = ", ".join(f"{terms[name]} {fmt.setting(getattr(settings, name))}" for name in change)
+    changed = ", ".join(f"{terms[name]} {fmt.setting(getattr(settings, name))}" for name in change)
     first = spec.name.partition(" (")[0] if spec.retry_of else spec.name
     return spec.model_copy(
         update={
             "settings": settings,
-            "name": f"{first[:60]} ({words})",
+            "name": f"{first[:60]} ({changed})",
             "retry_of": run_id,
             "data": spec.data.model_copy(update=data),
         }

@@ -31,7 +31,7 @@ STOPPING = 1.0  # seconds that a deletion waits for an evaluation to stop
 
 class RunService:
     """The training runs of a workspace. queue: of a visitor of a demo, the queue that all visitors share. gpu:
-    of such a visitor, where trainings run in calls of a GPU."""
+    of such a visitor, where training runs in calls of a GPU."""
 
     def __init__(
         self,
@@ -161,8 +161,8 @@ class RunService:
 
     def info(self, run_id: str) -> RunInfo:
         job, spec = self.job(run_id), self.spec(run_id)
-        known = job.id, job.name, _model_name(spec.model), spec.data.name, spec.data.train_rows
-        return RunInfo(*known, spec.descent, job.ended or 0.0)
+        about = job.id, job.name, _model_name(spec.model), spec.data.name, spec.data.train_rows
+        return RunInfo(*about, spec.descent, job.ended or 0.0)
 
     def details(self, run_id: str) -> RunDetails:
         """A run with the settings it actually used, which may need less memory than the planned ones."""

@@ -50,9 +50,15 @@ def plan(
     hardware: Hardware,
     rates: Rates | None,
 ) -> Plan:
-    """The plan to train `entry` on `checked`, divided as `split`, with computed memory and time.
+    """The plan of a run, with computed memory and time.
 
-    why_not: why the model can't be used now, "" when it can.
+    checked: the dataset
+    split: the numbers of its rows that train, choose and judge
+    entry: the model
+    why_not: why the model can't be used now; "" when it can
+    settings: of the run
+    hardware: the machine
+    rates: its speed; None if it was not measured
     """
     tokens = checked.fixed_report.tokens
     train, validation = checked.pieces(split.train), checked.pieces(split.validation)
@@ -63,11 +69,11 @@ def plan(
     if settings.trainer == "dpo":
         read += total / 2  # the reference log probabilities: one pass without the backward half
     needed = estimate(entry.architecture, step, hardware, tokens=read, rates=rates)
-    known = needed.fit.badge != "unknown"
+    is_modeled = needed.fit.badge != "unknown"
     notes = (
         checked.too_few,
         tokens.sentence if tokens else "",
-        "" if known else _NOT_MODELED,
+        "" if is_modeled else _NOT_MODELED,
         "" if needed.fit.fits else _MAY_NOT_FIT,
     )
     return Plan(
@@ -85,8 +91,8 @@ def plan(
         evaluations=len(steps.evaluations),
         seconds=(needed.time.low, needed.time.high) if needed.time and tokens else None,
         time_measured=bool(needed.time and needed.time.basis == "measured"),
-        memory_mib=needed.memory.total_mib if known else 0.0,
-        memory_parts=needed.memory.parts if known else {},
+        memory_mib=needed.memory.total_mib if is_modeled else 0.0,
+        memory_parts=needed.memory.parts if is_modeled else {},
         available_mib=needed.fit.has_mib,
         notes=tuple(filter(None, notes)),
         has_pairs=has_pairs(checked),
@@ -128,18 +134,25 @@ def seconds_for(
     hardware: Hardware,
     rates: Rates | None,
 ) -> tuple[float, float] | None:
-    """The least and the most seconds to read and answer so many average examples with `entry`; None where unknown.
+    """The least and the most seconds to read and answer average examples; None where unknown.
 
-    Reading and answering are counted at the speed of a training, which is slower than reading and faster than
+    Reading and answering are counted at the speed of training, which is slower than reading and faster than
     answering one token at a time.
+
+    examples: how many
+    checked: the dataset that they are like
+    entry: the model
+    settings: of the run, among them the longest example
+    hardware: the machine
+    rates: its speed; None if it was not measured
     """
     tokens = checked.fixed_report.tokens
     if not tokens:
         return None
     total, _ = epoch_tokens(tokens, settings.trainer)
     step = plan_from(settings, _precision(settings, hardware), longest=checked.longest or None)
-    found = time(entry.architecture, step, hardware, examples * total / max(1, tokens.pieces), rates)
-    return (found.low, found.high) if found else None
+    needed = time(entry.architecture, step, hardware, examples * total / max(1, tokens.pieces), rates)
+    return (needed.low, needed.high) if needed else None
 
 
 def expected_speed(spec: RunSpec, hardware: Hardware, rates: Rates) -> float | None:

@@ -155,5 +155,5 @@ class VersionService:
 
 def next_number(runs: RunService, first: str) -> int:
     """The number of the next version of the model whose first version is the run `first`."""
-    found = [runs.spec(job.id).descent for job in runs.jobs() if runs.is_readable(job.id)]
-    return 1 + max([1, *(one.version for one in found if one and one.first == first)])
+    descents = [runs.spec(job.id).descent for job in runs.jobs() if runs.is_readable(job.id)]
+    return 1 + max([1, *(descent.version for descent in descents if descent and descent.first == first)])

@@ -71,7 +71,7 @@ def memory(ahead: Plan) -> Markup:
         return components.EMPTY
     how = "The total is measured, its parts are estimated." if ahead.memory_measured else "Estimated, part by part."
     lines = [
-        (PARTS[name].words if name in PARTS else name, fmt.size(mib), PARTS[name].source if name in PARTS else "")
+        (PARTS[name].name if name in PARTS else name, fmt.size(mib), PARTS[name].source if name in PARTS else "")
         for name, mib in sorted(ahead.memory_parts.items(), key=lambda part: -part[1])
         if mib >= 0.05
     ]
