@@ -1,4 +1,4 @@
-"""Chromium for the tests that look at the page. They are left out where it is not installed."""
+"""Chromium for the tests that look at the page. They are skipped where it is not installed."""
 
 from __future__ import annotations
 

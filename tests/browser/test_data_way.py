@@ -55,7 +55,7 @@ def test_a_faulty_table_is_fixed_downloaded_and_trained_on(
     copies.locator("details[data-key=groups] > summary").click()
     assert copies.locator(".groups").inner_text().count("Kessel") > 1
     copies.locator(".problem-do [data-do=accept]").click()
-    copies.get_by_text("1 example left out").wait_for()
+    copies.get_by_text("1 example removed").wait_for()
     assert copies.locator(".groups").is_visible(), "what was open stays open"
     address.locator(".problem-do [data-do=refuse]").click()
     address.get_by_text("left as is").first.wait_for()

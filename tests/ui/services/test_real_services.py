@@ -68,7 +68,7 @@ def test_a_fix_unblocks_training_and_can_be_undone(app: App, tmp_path: Path) -> 
     app.fixes.accept(choice.data_id, "empty_answer", "all")
     after = shown(app, "data", choice)
     assert after["reason"] == ""
-    assert "13 examples, 1 left out" in after["summary"]
+    assert "13 examples, 1 removed" in after["summary"]
     assert 'data-done="start data"' in finished_steps(app, choice)
     app.fixes.undo(choice.data_id, "empty_answer")
     assert shown(app, "data", choice)["reason"] == before["reason"]

@@ -60,8 +60,10 @@ class DownloadService:
         token = None
         if entry.gated:
             why_not = self._why_no_token()
-            source, storage = ("", "") if self._is_public() else (hub_token.source(), hub_token.storage())
-            token = TokenStatus(source, storage, why_not)
+            if self._is_public():
+                token = TokenStatus("", "", why_not)
+            else:
+                token = TokenStatus(hub_token.source(), hub_token.storage(), why_not)
         return DownloadStatus(entry, job, download.has_partial(self._workspace, entry.id), token)
 
     def remove(self, entry: Entry) -> float:

@@ -24,14 +24,14 @@ def first_rows(data: Dataset) -> Markup:
     firsts = {read[number].file: number for number in reversed(data.originals) if number in read}
     numbers = sorted(firsts.values()) if len(firsts) > 1 else list(data.originals)
     faults = {p.row: p.message for p in data.problems[:200] if p.severity == "error"}
-    pairs = [
-        (
-            " from ".join(filter(None, (f"Example {number}", read[number].file if number in read else ""))),
-            original(data.originals[number]),
-            example(read[number]) if number in read else _fault(faults.get(number, "")),
-        )
-        for number in numbers[:SHOWN]
-    ]
+    pairs = []
+    for number in numbers[:SHOWN]:
+        title, row = f"Example {number}", read.get(number)
+        if row is None:
+            after = components.text(faults.get(number) or "This example could not be read.", "fault")
+        else:
+            title, after = title + (f" from {row.file}" if row.file else ""), example(row)
+        pairs.append((title, original(data.originals[number]), after))
     return side_by_side("In your file", "As it is read", pairs)
 
 
@@ -64,10 +64,6 @@ def example(row: Row) -> Markup:
     )
 
 
-def _fault(message: str) -> Markup:
-    return components.text(message or "This example could not be read.", "fault")
-
-
 def _cell(value: Any) -> str:
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
     return fmt.shorten(text, CUT)
@@ -84,31 +80,32 @@ def changes(changed: Sequence[Change], shown: int = SHOWN) -> Markup:
 
 def _marked(text: str, other: str, mark: Markup) -> Markup:
     """`text` with the words that `other` lacks inside `mark`, and some words around them. An empty `text`: the
-    row is left out."""
+    row is removed."""
     if not text:
-        return components.text("left out" if mark is INSERTED else "nothing", "fault")
+        return components.text("removed" if mark is INSERTED else "nothing", "fault")
     if not other:
         return Markup("<p>{}</p>").format(fmt.shorten(text, CUT))
     from difflib import SequenceMatcher
 
-    words, others = text.split(" "), other.split(" ")
-    head = _in_common(words, others)
-    tail = _in_common(words[head:][::-1], others[head:][::-1])
-    inner, theirs = words[head : len(words) - tail], others[head : len(others) - tail]
-    start, end = max(0, head - AROUND), len(words) - max(0, tail - AROUND)
-    parts = ["…" if start else "", _words(words[start:head])]
-    for op, a, b, _, _ in SequenceMatcher(None, inner[:MARKED], theirs[:MARKED], autojunk=False).get_opcodes():
-        run = _words(inner[a:b])
+    own, theirs = text.split(" "), other.split(" ")
+    head = _in_common(own, theirs)
+    tail = _in_common(own[head:][::-1], theirs[head:][::-1])
+    own_inner, their_inner = own[head : len(own) - tail], theirs[head : len(theirs) - tail]
+    start, end = max(0, head - AROUND), len(own) - max(0, tail - AROUND)
+    parts = ["…" if start else "", _joined(own[start:head])]
+    matcher = SequenceMatcher(None, own_inner[:MARKED], their_inner[:MARKED], autojunk=False)
+    for op, a, b, _, _ in matcher.get_opcodes():
+        run = _joined(own_inner[a:b])
         parts.append(run if op == "equal" or not run else mark.format(run))
-    parts += ["…" if len(inner) > MARKED else "", _words(words[len(words) - tail : end])]
-    parts.append("…" if end < len(words) else "")
+    parts += ["…" if len(own_inner) > MARKED else "", _joined(own[len(own) - tail : end])]
+    parts.append("…" if end < len(own) else "")
     return Markup("<p>{}</p>").format(Markup(" ").join(filter(None, parts)))
 
 
 def _in_common(a: Sequence[str], b: Sequence[str]) -> int:
     """How many words both start with."""
-    return next((i for i, (one, other) in enumerate(zip(a, b, strict=False)) if one != other), min(len(a), len(b)))
+    return next((i for i, (left, right) in enumerate(zip(a, b, strict=False)) if left != right), min(len(a), len(b)))
 
 
-def _words(words: Sequence[str]) -> str:
-    return fmt.shorten(" ".join(words), 4 * CUT)  # some scripts don't separate words
+def _joined(parts: Sequence[str]) -> str:
+    return fmt.shorten(" ".join(parts), 4 * CUT)  # some scripts don't separate words

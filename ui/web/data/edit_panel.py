@@ -44,7 +44,8 @@ class EditPanel:
         def act(event: gr.EventData, inputs: Inputs) -> Updates:
             before, (action, value) = state.choice(inputs), clicked(event)
             if action in ("edit-row", "new-row"):
-                example = self._opened(before, action)
+                edits = self.app.edits
+                example = edits.new(before) if action == "new-row" else edits.editable(before)
                 return {self.form: edit_views.form(example, before.data_id)}
             choice = apply_edit(self.app, before, action, value)
             return {**state.change(before, choice), **show(choice), **self.close()}
@@ -52,12 +53,15 @@ class EditPanel:
         state.listen(self.buttons.click, act, outputs, trigger_mode="multiple")  # no click is lost
         state.listen(self.form.click, act, outputs)  # a double click adds one example
 
-    def _opened(self, choice: Choice, action: str) -> Any:
-        return self.app.edits.new(choice) if action == "new-row" else self.app.edits.editable(choice)
-
 
 def apply_edit(app: App, choice: Choice, action: str, value: str) -> Choice:
-    """Makes, undoes or redoes an edit, and returns the choice after it. value: from the browser, as `action` is."""
+    """Makes, undoes or redoes an edit, and returns the choice after it.
+
+    app: the services
+    choice: what the browser has chosen
+    action: from the browser: what to do, and the form's examples and row
+    value: from the browser: the form's fields
+    """
     data_id, (kind, _, sent) = choice.data_id, action.partition(":")
     form_of, _, at = sent.partition(":")
     if kind == "save-row" and at.isdecimal():

@@ -34,42 +34,42 @@ def form(example: EditableExample, data_id: str) -> Markup:
         components.textarea(field.label, field.name, field.text, f"{key} {field.name}") for field in example.fields
     ]
     title = "A new example" if example.is_new else f"Edit example {fmt.number(example.row)}"
-    words = "Add this example" if example.is_new else "Save"
-    send = components.submit(words, components.button("Cancel", "close-form"))
+    cancel = components.button("Cancel", "close-form")
+    send = components.submit("Add this example" if example.is_new else "Save", cancel)
     action = f"add-row:{data_id}" if example.is_new else f"save-row:{data_id}:{example.row}"
     return components.form(action, Markup("<h3>{}</h3>").format(title), *fields, send, kind="write")
 
 
-def instruction(found: Instruction, data_id: str) -> Markup:
+def instruction(common: Instruction, data_id: str) -> Markup:
     """The instruction of the examples with a form to change it; empty for plain texts, which have none."""
-    if not found.total:
+    if not common.total:
         return components.EMPTY
     field = components.textarea(
-        "The instruction for every example", "instruction", found.text, f"instruction {data_id}"
+        "The instruction for every example", "instruction", common.text, f"instruction {data_id}"
     )
-    remove = components.button("Remove it from every example", "remove-instruction", data_id) if found.count else ""
+    remove = components.button("Remove it from every example", "remove-instruction", data_id) if common.count else ""
     change = components.form(
         f"set-instruction:{data_id}", field, components.submit("Use it for every example", remove), kind="write"
     )
-    words = "Change it" if found.text else "Set one"
-    shown = Markup("<blockquote>{}</blockquote>").format(found.text or found.default)
+    shown = Markup("<blockquote>{}</blockquote>").format(common.text or common.default)
     return components.card(
         "Instruction (system prompt)",
-        shown if found.text or found.default else components.EMPTY,
-        components.fold(words, change, key="instruction"),
-        lead=_carried(found),
+        shown if common.text or common.default else components.EMPTY,
+        components.fold("Change it" if common.text else "Set one", change, key="instruction"),
+        lead=_carried(common),
     )
 
 
-def _carried(found: Instruction) -> str:
-    if found.text:
-        rest = found.total - found.count - found.others
-        others = fmt.count(found.others, "starts with another one", "start with another one") if found.others else ""
-        none = fmt.count(rest, "has none", "have none") if rest else ""
-        more = f" {fmt.listed(list(filter(None, (others, none))))}." if others or none else ""
-        return f"{_start(found.count, found.total)} with this instruction.{more}"
-    who = f"{_start(found.others, found.total)} with one." if found.others else "Your examples have no instruction."
-    default = "Where there is none, the model's chat template adds this one:" if found.default else ""
+def _carried(common: Instruction) -> str:
+    others, total = common.others, common.total
+    if common.text:
+        rests = [fmt.count(others, "starts with another one", "start with another one")] if others else []
+        if rest := total - common.count - others:
+            rests.append(fmt.count(rest, "has none", "have none"))
+        more = f" {fmt.listed(rests)}." if rests else ""
+        return f"{_start(common.count, total)} with this instruction.{more}"
+    who = f"{_start(others, total)} with one." if others else "Your examples have no instruction."
+    default = "Where there is none, the model's chat template adds this one:" if common.default else ""
     return f"{who} {default}".strip()
 
 

@@ -10,7 +10,6 @@ import gradio as gr
 from markupsafe import Markup
 
 from backend.datasets.hub import ROWS, HubDataset
-from backend.datasets.hub_splits import HubSplit
 from backend.hosting.policy import Feature
 from ui.services.app import App
 from ui.text import format as fmt
@@ -27,17 +26,17 @@ ABOUT = (
 
 @dataclass
 class HubPanel:
-    """found: what there is to choose, with the form."""
+    """results: the dataset that was looked up, with the form."""
 
     app: App
     name: gr.Textbox
     look: gr.Button
-    found: gr.HTML
+    results: gr.HTML
 
     def listen(self, state: BrowserState, imported: Callable[[Inputs, str], Updates], outputs: list[Any]) -> None:
         @handler
         def look_up(inputs: Inputs) -> Updates:
-            return {self.found: choices(self.app.hub_data.look_up(str(inputs[self.name] or "")))}
+            return {self.results: choices(self.app.hub_data.look_up(str(inputs[self.name] or "")))}
 
         @handler
         def start(event: gr.EventData, inputs: Inputs) -> Updates:
@@ -47,42 +46,41 @@ class HubPanel:
             typed = form.get("rows", "")
             rows = int(typed) if typed.isdecimal() and len(typed) < 10 else 0
             data_id = self.app.hub_data.start(name, commit, form.get("split", ""), rows, model_id)
-            return {self.found: components.EMPTY, **imported(inputs, data_id)}
+            return {self.results: components.EMPTY, **imported(inputs, data_id)}
 
-        quiet: dict[str, Any] = {"show_progress": "minimal", "show_progress_on": [self.found]}
-        state.listen(self.look.click, look_up, [self.found], self.name, **quiet)
-        state.listen(self.name.submit, look_up, [self.found], self.name, **quiet)
-        state.listen(self.found.click, start, [self.found, *outputs])
+        quiet: dict[str, Any] = {"show_progress": "minimal", "show_progress_on": [self.results]}
+        state.listen(self.look.click, look_up, [self.results], self.name, **quiet)
+        state.listen(self.name.submit, look_up, [self.results], self.name, **quiet)
+        state.listen(self.results.click, start, [self.results, *outputs])
 
 
-def choices(found: HubDataset) -> Markup:
+def choices(dataset: HubDataset) -> Markup:
     """A dataset's license, version and access, and a form to choose a split and a number of rows."""
-    licence = found.licence or "its card states none: ask its makers before you use it"
+    licence = dataset.licence or "its card states none: ask its makers before you use it"
     lines = [
         ("License", licence, ""),
-        ("Version", found.commit[:8], "Exactly this commit is downloaded."),
-        ("Access", "its makers approve each download" if found.gated else "public", ""),
+        ("Version", dataset.commit[:8], "Exactly this commit is downloaded."),
+        ("Access", "its makers approve each download" if dataset.gated else "public", ""),
     ]
-    page = components.external_link(f"https://huggingface.co/datasets/{found.id}", "Its page on Hugging Face")
+    page = components.external_link(f"https://huggingface.co/datasets/{dataset.id}", "Its page on Hugging Face")
+    parts = []
+    for part in dataset.splits:
+        count = f"{fmt.count(part.rows, 'row')}, " if part.rows else ""
+        parts.append((part.name, f"{part.name}: {count}{fmt.bytes_of(part.bytes)}"))
     split = Markup('<label>Part (split)<select name="split">{}</select></label>').format(
-        components.options(((one.name, _split(one)) for one in found.splits), found.split("").name)
+        components.options(parts, dataset.split("").name)
     )
     rows = Markup(
         "<label>Rows to read, from the start"
         '<input type="number" name="rows" min="1" max="1000000" value="{}" required></label>'
     ).format(ROWS)
     form = components.form(
-        f"hub:{found.id}@{found.commit}",
+        f"hub:{dataset.id}@{dataset.commit}",
         Markup('<div class="choose">{}{}</div>').format(split, rows),
         components.submit("Download and read"),
         kind="how",
     )
-    return components.card(found.id, components.rows(lines), form, aside=page)
-
-
-def _split(one: HubSplit) -> str:
-    count = f"{fmt.count(one.rows, 'row')}, " if one.rows else ""
-    return f"{one.name}: {count}{fmt.bytes_of(one.bytes)}"
+    return components.card(dataset.id, components.rows(lines), form, aside=page)
 
 
 def build(app: App) -> HubPanel | None:

@@ -14,7 +14,7 @@ from ui.text import format as fmt
 from ui.web.data import before_after
 from ui.web.html import components
 
-LEAVE_OUT = "Leave out what can't be read."
+REMOVE = "Remove what can't be read."
 ROWS_SHOWN, GROUPS_SHOWN, COPIES_SHOWN = 8, 20, 6
 COPIES = ("duplicate", "near_duplicate")
 WHOLE_FILE = {
@@ -29,13 +29,20 @@ def card(data: DatasetState) -> Markup:
     for problem in data.problems:
         if problem.kind not in GUESSES:
             kinds.setdefault(problem.kind, []).append(problem)
-    words = "Fix everything that blocks training"
-    joins = any(_offers_to_join(kind, data) for kind in kinds)  # which keeps rows that the fix would leave out
-    fix_all = components.button(words, "accept-all", "", "firm") if must_fix(data) and not joins else ""
-    ordered = sorted(kinds.values(), key=lambda found: (*_rank(found, data), -len(found)))
-    first_copies = next((found[0].kind for found in ordered if found[0].kind in COPIES), "")
+    joins = any(_offers_to_join(kind, data) for kind in kinds)  # which keeps rows that the fix would remove
+    fix_all = components.EMPTY
+    if must_fix(data) and not joins:
+        fix_all = components.button("Fix everything that blocks training", "accept-all", "", "firm")
+
+    def rank(problems: list[Problem]) -> tuple[bool, bool, bool, int]:
+        settled = all(_settled(p, data) for p in problems)
+        return not _offers_to_join(problems[0].kind, data), settled, problems[0].severity != "error", -len(problems)
+
+    ordered = sorted(kinds.values(), key=rank)
+    first_copies = next((problems[0].kind for problems in ordered if problems[0].kind in COPIES), "")
     parts = [
-        _kind(found, data, _groups(data) if found[0].kind == first_copies else components.EMPTY) for found in ordered
+        _kind(problems, data, _groups(data) if problems[0].kind == first_copies else components.EMPTY)
+        for problems in ordered
     ]
     parts += [_whole_file(kind, data) for kind in WHOLE_FILE_FIXES]
     if not any(parts):
@@ -45,7 +52,7 @@ def card(data: DatasetState) -> Markup:
 
 
 def must_fix(data: DatasetState) -> list[str]:
-    """The kinds of errors that still block training and that can be fixed here, or whose rows can be left out."""
+    """The kinds of errors that still block training and that can be fixed here, or whose rows can be removed."""
     waiting = [p for p in data.problems if p.severity == "error" and not _settled(p, data)]
     return [kind for kind in dict.fromkeys(p.kind for p in waiting) if kind in FIXABLE or kind in data.unreadable]
 
@@ -58,29 +65,21 @@ def _offers_to_join(kind: str, data: DatasetState) -> bool:
     return kind == "split_texts" and not data.info.read_options.get("join_cells")
 
 
-def _rank(found: Sequence[Problem], data: DatasetState) -> tuple[bool, bool, bool]:
-    return (
-        not _offers_to_join(found[0].kind, data),
-        all(_settled(p, data) for p in found),
-        found[0].severity != "error",
-    )
-
-
-def _kind(found: Sequence[Problem], data: DatasetState, groups: Markup) -> Markup:
-    first = found[0]
-    rows = list({problem.row: problem for problem in reversed(found) if problem.row}.values())[::-1]  # one each
+def _kind(problems: Sequence[Problem], data: DatasetState, groups: Markup) -> Markup:
+    first = problems[0]
+    rows = list({problem.row: problem for problem in reversed(problems) if problem.row}.values())[::-1]  # one each
     unread = first.kind in data.unreadable
     fixed = [p for p in rows if data.info.is_accepted(p)]
     left = [p for p in rows if data.info.is_refused(p)]
     waiting = len(rows) - len(fixed) - len(left)
-    fix = LEAVE_OUT if unread else first.fix
-    done = "left out" if unread or _drops(first.kind, data) else "fixed"
+    fix = REMOVE if unread else first.fix
+    done = "removed" if unread or _drops(first.kind, data) else "fixed"
     refused = "can't be read" if unread else "left as is"
     badge = _badge(first, len(rows), waiting, len(fixed), f"{fmt.count(len(left), 'example')} {refused}", done)
     actions = [components.text(fix, "fix")]
     if waiting and (unread or first.kind in FIXABLE):
-        words = "Do this for all" if waiting == len(rows) else f"Do this for the other {fmt.number(waiting)}"
-        actions.append(components.button(words, "accept", first.kind, "firm", f"{words}: {fix}"))
+        label = "Do this for all" if waiting == len(rows) else f"Do this for the other {fmt.number(waiting)}"
+        actions.append(components.button(label, "accept", first.kind, "firm", f"{label}: {fix}"))
     if waiting and first.severity != "error":
         actions.append(
             components.button("Leave as is", "refuse", first.kind, label=f"Leave as is: {issue_title(first.kind)}")
@@ -95,9 +94,11 @@ def _kind(found: Sequence[Problem], data: DatasetState, groups: Markup) -> Marku
     if left:
         notes.append(f"{fmt.count(len(left), 'example')} {refused}.")
         notes += ["Training can't start with an example like this."] if first.severity == "error" else []
+    messages = list(dict.fromkeys(problem.message for problem in problems[:200]))
+    about = messages[0] if len(messages) == 1 else f"For example: {messages[0]}"
     return _item(
         first.kind,
-        _head(badge, issue_title(first.kind), _about(found)) + components.text(" ".join(notes), "small"),
+        _head(badge, issue_title(first.kind), about) + components.text(" ".join(notes), "small"),
         components.join(actions),
         _where(rows, data) + groups + _effect(first.kind, data),
     )
@@ -119,18 +120,13 @@ def _badge(first: Problem, rows: int, waiting: int, fixed: int, left: str, done:
         return components.badge("the whole file", "warn")
     if waiting:
         must = first.severity == "error"
-        words = f"{fmt.count(waiting, 'example')}, {'must be fixed' if must else 'worth a look'}"
-        return components.badge(words, "bad" if must else "warn")
+        state = f"{fmt.count(waiting, 'example')}, {'must be fixed' if must else 'worth a look'}"
+        return components.badge(state, "bad" if must else "warn")
     if fixed < rows and first.severity == "error":
         return components.badge(left, "bad")  # which still keeps training from starting
     if fixed:
         return components.badge(f"{fmt.count(fixed, 'example')} {done}")
     return components.badge(left, "calm")
-
-
-def _about(found: Sequence[Problem]) -> str:
-    messages = list(dict.fromkeys(problem.message for problem in found[:200]))
-    return messages[0] if len(messages) == 1 else f"For example: {messages[0]}"
 
 
 def _where(rows: Sequence[Problem], data: DatasetState) -> Markup:
@@ -152,13 +148,13 @@ def _row(problem: Problem, data: DatasetState) -> Markup:
     unread = problem.kind in data.unreadable
     buttons = components.EMPTY if unread else _look(problem.row)
     if data.info.is_accepted(problem):
-        state = "left out" if unread or _drops(problem.kind, data) else "fixed"
-        words = "Undo" if problem.severity == "error" else "Leave as is"
-        buttons += components.button(words, "refuse", at, label=f"{words}: example {problem.row}")
+        state = "removed" if unread or _drops(problem.kind, data) else "fixed"
+        label = "Undo" if problem.severity == "error" else "Leave as is"
+        buttons += components.button(label, "refuse", at, label=f"{label}: example {problem.row}")
     elif problem.kind in FIXABLE or unread:
         state = ("can't be read" if unread else "left as is") if data.info.is_refused(problem) else ""
-        words = "Leave it out" if unread else "Fix this one"
-        buttons += components.button(words, "accept", at, label=f"{words}: example {problem.row}")
+        label = "Remove it" if unread else "Fix this one"
+        buttons += components.button(label, "accept", at, label=f"{label}: example {problem.row}")
     else:
         state = ""
     badge = components.badge(state, "calm") if state else ""
@@ -170,7 +166,7 @@ def _look(row: int) -> Markup:
 
 
 def _drops(kind: str, data: DatasetState) -> bool:
-    """Whether the fix leaves examples out instead of changing them."""
+    """Whether the fix removes examples instead of changing them."""
     changed = _changes(kind, data)
     return bool(changed) and not any(change.after for change in changed)
 
@@ -190,15 +186,15 @@ def _whole_file(kind: str, data: DatasetState) -> Markup:
     accepted = kind in data.accepted
     if not accepted and not data.fix_previews.get(kind):
         return components.EMPTY
-    words = WHOLE_FILE[kind]
+    title = WHOLE_FILE[kind]
     if accepted:
-        badge, act = components.badge("done"), components.button("Undo", "undo", kind, label=f"Undo: {words}")
+        badge, act = components.badge("done"), components.button("Undo", "undo", kind, label=f"Undo: {title}")
     else:
         badge, act = (
             components.badge("optional", "calm"),
-            components.button("Do this", "accept", kind, label=f"Do this: {words}"),
+            components.button("Do this", "accept", kind, label=f"Do this: {title}"),
         )
-    return _item(kind, _head(badge, words, WHOLE_FILE_FIXES[kind]), act, _effect(kind, data))
+    return _item(kind, _head(badge, title, WHOLE_FILE_FIXES[kind]), act, _effect(kind, data))
 
 
 def _groups(data: DatasetState) -> Markup:
@@ -209,8 +205,8 @@ def _groups(data: DatasetState) -> Markup:
     shown = [_group(group, rows) for group in groups[:GROUPS_SHOWN]]
     if len(groups) > GROUPS_SHOWN:
         shown.append(Markup("<li>and {} more groups</li>").format(fmt.number(len(groups) - GROUPS_SHOWN)))
-    words = "Show the group" if len(groups) == 1 else f"Show the {fmt.number(len(groups))} groups"
-    return components.fold(words, Markup('<ol class="groups">{}</ol>').format(components.join(shown)), key="groups")
+    summary = "Show the group" if len(groups) == 1 else f"Show the {fmt.number(len(groups))} groups"
+    return components.fold(summary, Markup('<ol class="groups">{}</ol>').format(components.join(shown)), key="groups")
 
 
 def _group(group: Sequence[int], rows: dict[int, Row]) -> Markup:
@@ -226,7 +222,7 @@ def _group(group: Sequence[int], rows: dict[int, Row]) -> Markup:
 
 
 def _member(row: Row, badge: Markup) -> Markup:
-    words = row.text or " → ".join(str(m.get("content") or "") for m in row.messages if m["role"] != "system")
+    text = row.text or " → ".join(str(m.get("content") or "") for m in row.messages if m["role"] != "system")
     return Markup('<li>{}<span>Example {}</span><q>{}</q><span class="acts">{}</span></li>').format(
-        badge, row.row, fmt.shorten(words, 160), _look(row.row)
+        badge, row.row, fmt.shorten(text, 160), _look(row.row)
     )

@@ -77,10 +77,10 @@ class Preview:
                 if typed == choice.row:
                     return show_row(inputs, self.app.datasets.step(choice, step)) if step else {self.refused: ""}
                 total = self.app.datasets.state(choice).original.highest
-                row = _number(typed, total)
-                if row is None:
+                is_number = isinstance(typed, (int, float)) and not isinstance(typed, bool)
+                if not is_number or typed not in range(1, total + 1):
                     return {self.row: choice.row, self.refused: data_views.no_such_example(typed, total)}
-                return show_row(inputs, row)
+                return show_row(inputs, int(typed))
 
             return go
 
@@ -88,9 +88,9 @@ class Preview:
             @handler
             def find(inputs: Inputs) -> Updates:
                 choice, text = state.choice(inputs), str(inputs[self.search] or "")[:1000]
-                found = self.app.datasets.find(choice, text, step)
-                hits = {self.hits: data_views.hits(found, text)}
-                return {**show_row(inputs, found.row), **hits} if found.row else hits
+                matches = self.app.datasets.find(choice, text, step)
+                hits = {self.hits: data_views.hits(matches, text)}
+                return {**show_row(inputs, matches.row), **hits} if matches.row else hits
 
             return find
 
@@ -103,13 +103,6 @@ class Preview:
         for trigger, step in searches:
             state.listen(trigger, finding(step), outputs, self.search, cancels=[left])
         state.on_change("apprentice.followRow", [self.row], [self.row, self.refused])
-
-
-def _number(typed: object, total: int) -> int | None:
-    """The typed number of an example, as the browser sends it; None where no example has it."""
-    if isinstance(typed, bool) or not isinstance(typed, (int, float)) or typed not in range(1, total + 1):
-        return None
-    return int(typed)
 
 
 def build(app: App) -> Preview:

@@ -43,9 +43,12 @@ def described(data: Dataset) -> str:
 def card(data: DatasetState) -> Markup:
     """How the file was read: a question for each guess, the first rows before and after, and the form."""
     guesses = [p for p in data.report.problems if p.kind in GUESSES and not data.info.is_refused(p)]
+    ignored = f" Not used: {fmt.listed(list(data.source.ignored))}." if data.source.ignored else ""
+    counts = Counter(row.file for row in data.original.rows if row.file)  # of several files that were read together
+    lines = [(file, fmt.number(count)) for file, count in counts.items()]
     body = [
-        components.text(_described(data), "lead"),
-        _files(data),
+        components.text(described(data.original) + ignored, "lead"),
+        tables.table(("File", "Examples"), lines, "Examples in each file") if lines else components.EMPTY,
         before_after.first_rows(data.original),
         _people(data),
         _form(data),
@@ -64,13 +67,6 @@ def card(data: DatasetState) -> Markup:
     return Markup('<section class="card slim">{}{}</section>').format(inside, changed)
 
 
-def _files(data: DatasetState) -> Markup:
-    """How many examples each file holds, where several were read together."""
-    counts = Counter(row.file for row in data.original.rows if row.file)
-    lines = [(file, fmt.number(count)) for file, count in counts.items()]
-    return tables.table(("File", "Examples"), lines, "Examples in each file") if lines else components.EMPTY
-
-
 def _people(data: DatasetState) -> Markup:
     """A field to change whom a chat teaches the model to write like."""
     details = data.source.details
@@ -80,26 +76,24 @@ def _people(data: DatasetState) -> Markup:
 
 
 def _question(guess: Problem) -> Markup:
-    words = "Yes, that is right"
-    yes = components.button(words, "refuse", guess.kind, "firm", f"{words}: {guess.message}")
+    label = "Yes, that is right"
+    yes = components.button(label, "refuse", guess.kind, "firm", f"{label}: {guess.message}")
     return Markup('<div class="ask">{}{}</div>').format(components.alert("warn", guess.message, guess.fix), yes)
-
-
-def _described(data: DatasetState) -> str:
-    ignored = f" Not used: {fmt.listed(list(data.source.ignored))}." if data.source.ignored else ""
-    return described(data.original) + ignored
 
 
 def _form(data: DatasetState) -> Markup:
     source, how = data.source, data.info.read_options
     parts = []
     if source.format not in BINARY:
-        found = files.ENCODINGS.get(source.encoding, source.encoding)
-        choices = [("", found if not how.get("encoding") else "Detected automatically"), *files.ENCODINGS.items()]
+        detected = files.ENCODINGS.get(source.encoding, source.encoding)
+        choices = [("", detected if not how.get("encoding") else "Detected automatically"), *files.ENCODINGS.items()]
         parts.append(_select("Text encoding", "encoding", choices, how.get("encoding", "")))
     if source.format in ("csv", "tsv", "text"):
-        found = files.SEPARATORS.get(source.details.get("delimiter", ""), "none (plain text)")
-        choices = [("", found if not how.get("delimiter") else "Detected automatically"), *files.SEPARATORS.items()]
+        delimiter = files.SEPARATORS.get(source.details.get("delimiter", ""), "none (plain text)")
+        choices = [
+            ("", delimiter if not how.get("delimiter") else "Detected automatically"),
+            *files.SEPARATORS.items(),
+        ]
         parts.append(_select("Column separator (delimiter)", "delimiter", choices, how.get("delimiter", "")))
     sheets = source.details.get("sheets", "").split("/")
     if len(sheets) > 1:
@@ -120,8 +114,8 @@ def ask_columns(columns: Sequence[str]) -> Markup:
 
 def reading_button(shape: str) -> Markup:
     """A button that reads a text as this shape."""
-    words = files.READINGS.get(shape, SHAPES[shape].title)
-    return components.button(words, "columns", json.dumps({"shape": shape}), "quiet" if shape == "text" else "firm")
+    label = files.READINGS.get(shape, SHAPES[shape].title)
+    return components.button(label, "columns", json.dumps({"shape": shape}), "quiet" if shape == "text" else "firm")
 
 
 def _choosing(do: str, more: Markup, columns: Iterable[str], shape: str, mapping: dict[str, str]) -> Markup:
@@ -151,7 +145,7 @@ def _fields(shape: str, columns: Sequence[str], mapping: dict[str, str]) -> Mark
 
 
 def _select(label: str, name: str, choices: Iterable[tuple[str, str]], chosen: str) -> Markup:
-    options = components.options(((value, words[:80]) for value, words in choices), chosen)
+    options = components.options(((value, text[:80]) for value, text in choices), chosen)
     return Markup('<label>{}<select name="{}">{}</select></label>').format(label, name, options)
 
 

@@ -34,7 +34,7 @@ class DataTab:
     line: gr.HTML
     importing: ImportPanel
     reading: gr.HTML
-    found: gr.Column
+    examples: gr.Column
     writing: gr.HTML
     summary: gr.HTML
     own_test: gr.UploadButton
@@ -54,7 +54,7 @@ class DataTab:
         drawings = [
             self.line,
             self.reading,
-            self.found,
+            self.examples,
             self.writing,
             self.summary,
             self.tested,
@@ -88,18 +88,18 @@ class DataTab:
         return {**shown, **self._showing(choice, data)}
 
     def _waiting(self, imports: bool) -> Updates:
-        """While examples are read. An import hides the examples that it will replace."""
+        """Updates while a file is being read; hides the dataset that it will replace."""
         return {
             self.line: components.guide(2, "Your examples are being read.", "You can go on as soon as that is done."),
             self.forward: gr.update(interactive=False),
             self.reason: "The examples are still being read.",
-            **({self.found: gr.update(visible=False)} if imports else {}),
+            **({self.examples: gr.update(visible=False)} if imports else {}),
         }
 
     def _empty(self) -> Updates:
         return {
             self.line: components.guide(2, *NOTHING_YET),
-            self.found: gr.update(visible=False),
+            self.examples: gr.update(visible=False),
             self.forward: gr.update(interactive=False),
             self.reason: "Add examples first.",
         }
@@ -107,7 +107,7 @@ class DataTab:
     def _showing(self, choice: Choice, data: DatasetState) -> Updates:
         return {
             self.line: data_views.guide(data),
-            self.found: gr.update(visible=True),
+            self.examples: gr.update(visible=True),
             self.writing: self._writing(choice),
             self.summary: data_views.summary(data, self.app.datasets.lengths(choice).max_length),
             self.own_test: None,
@@ -141,7 +141,7 @@ def build(app: App, state: BrowserState) -> DataTab:
     line = html(components.guide(2, *NOTHING_YET), elem_classes="guide")
     importing = import_panel.build(app, state)
     reading = clickable(elem_id="reading")
-    with gr.Column(visible=False) as found:
+    with gr.Column(visible=False) as examples:
         writing = clickable(elem_id="writing")
         summary = html()
         with gr.Row(elem_classes="actions"):
@@ -158,7 +158,7 @@ def build(app: App, state: BrowserState) -> DataTab:
         reason = html(elem_classes="reason")
 
     checked = (writing, summary, own_test, tested, how, problems, instruction, preview, download, prompts)
-    tab = DataTab(app, line, importing, reading, found, *checked, forward, reason)
+    tab = DataTab(app, line, importing, reading, examples, *checked, forward, reason)
 
     def imported(inputs: Inputs, import_id: str) -> Updates:
         """The examples are read in the background; if that was quick, they are shown at once."""

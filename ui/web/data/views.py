@@ -31,29 +31,34 @@ SWATCHES = Markup(  # the legend of the token colors
 
 def samples(offered: Iterable[Sample]) -> Markup:
     """The sample datasets as tiles."""
-    return Markup('<div class="tiles">{}</div>').format(components.join(map(_sample, offered)))
-
-
-def _sample(sample: Sample) -> Markup:
-    take = components.button("Use this sample", "sample", sample.name, label=f"Use this sample: {sample.title}")
-    return Markup('<div class="tile"><h3>{}</h3><p>{}</p>{}</div>').format(sample.title, sample.description, take)
+    tile = Markup('<div class="tile"><h3>{}</h3><p>{}</p>{}</div>')
+    label = "Use this sample"
+    tiles = [
+        tile.format(
+            sample.title,
+            sample.description,
+            components.button(label, "sample", sample.name, label=f"{label}: {sample.title}"),
+        )
+        for sample in offered
+    ]
+    return Markup('<div class="tiles">{}</div>').format(components.join(tiles))
 
 
 def earlier(stored: Sequence[StoredDataset], data_id: str) -> Markup:
     """The stored datasets, newest first, to open again or delete. data_id: the open one."""
     now = time.time()
-    lines = [_earlier(one, one.id == data_id, now) for one in stored]
+    lines = [_earlier(dataset, dataset.id == data_id, now) for dataset in stored]
     table = tables.table(("Name", "Size", "Added", ""), lines, "Earlier examples")
     return components.fold(f"Earlier examples: {len(lines):,}", table, key="earlier") if lines else components.EMPTY
 
 
-def _earlier(one: StoredDataset, is_open: bool, now: float) -> tuple[str, ...]:
-    open_it = "" if is_open else components.button("Open", "open", one.id, "firm", f"Open {one.name}")
-    sure = components.button("Delete for good", "delete", one.id, "danger")
+def _earlier(dataset: StoredDataset, is_open: bool, now: float) -> tuple[str, ...]:
+    open_it = "" if is_open else components.button("Open", "open", dataset.id, "firm", f"Open {dataset.name}")
+    sure = components.button("Delete for good", "delete", dataset.id, "danger")
     acts = components.acts(open_it, components.confirm("Delete", DELETES, sure))
     badge = components.badge("Open", "calm") if is_open else ""
-    name = Markup("<strong>{}</strong> {}").format(fmt.shorten(one.name, 60), badge)
-    return name, fmt.bytes_of(one.bytes), fmt.when(one.added, now), acts
+    name = Markup("<strong>{}</strong> {}").format(fmt.shorten(dataset.name, 60), badge)
+    return name, fmt.bytes_of(dataset.bytes), fmt.when(dataset.added, now), acts
 
 
 def guide(data: DatasetState) -> Markup:
@@ -115,7 +120,7 @@ def summary(data: DatasetState, limit: int | None) -> Markup:
         )
         numbers.append((fmt.number(tokens.longest), "tokens in the longest example"))
     numbers.append((fmt.number(repeated), "the same, or almost, as another (duplicates)"))
-    missing = [f"{fmt.number(data.left_out)} left out"] if data.left_out else []
+    missing = [f"{fmt.number(data.left_out)} removed"] if data.left_out else []
     missing += [f"{fmt.number(data.unusable)} can't be read"] if data.unusable else []
     in_file = f": {fmt.count(data.report.rows, 'example')}, {fmt.listed(missing)}" if missing else ""
     small = f"From {fmt.shorten(data.name, 60)}{in_file}."
@@ -132,22 +137,22 @@ def tested(data: DatasetState) -> Markup:
         return components.text("Without one, some of your examples are set aside for validation.", "small")
     usable = f"{fmt.number(report.usable)} of its {fmt.count(report.rows, 'example')} can be used."
     remove = components.button("Remove the validation file", "clear-test")
-    words = components.text(f"Validated on {data.validation_name}: {usable}", "small")
-    return Markup('<div class="actions">{}{}</div>').format(words, remove)
+    text = components.text(f"Validated on {data.validation_name}: {usable}", "small")
+    return Markup('<div class="actions">{}{}</div>').format(text, remove)
 
 
 def templates() -> Markup:
     """The columns that a table of examples needs, and templates to fill in."""
     links = components.join(
-        components.inline_file((TEMPLATES / name).read_bytes(), name, words)
-        for name, words in (("examples.xlsx", "Template for Excel"), ("examples.csv", "Template as CSV"))
+        components.inline_file((TEMPLATES / name).read_bytes(), name, text)
+        for name, text in (("examples.xlsx", "Template for Excel"), ("examples.csv", "Template as CSV"))
     )
     return Markup('<div class="actions">{}<div class="acts">{}</div></div>').format(components.text(TABLE), links)
 
 
 def download(data: DatasetState, files: DatasetFiles | None) -> Markup:
     """The examples as they are now, and the list of changes, as files to download."""
-    changed = f"{fmt.count(data.changed, 'example')} changed, {fmt.number(data.left_out)} left out."
+    changed = f"{fmt.count(data.changed, 'example')} changed, {fmt.number(data.left_out)} removed."
     if data.unusable:
         changed += f" Not included: {fmt.count(data.unusable, 'example')} that can't be read."
     lead = f"{fmt.count(data.rows, 'example')} with your fixes so far: {changed}"
@@ -180,18 +185,18 @@ def token_count(pieces: Sequence[Piece], note: str = "", file: str = "") -> Mark
 
 def no_such_example(typed: object, total: int) -> Markup:
     """Why the preview does not move. typed: the field's value, as the browser sends it."""
-    words = f"Type a whole number from 1 to {fmt.number(total)}."
+    problem = f"Type a whole number from 1 to {fmt.number(total)}."
     if isinstance(typed, (int, float)):
-        words = f"There is no example {typed:,.10g}. {words}"
-    return Markup('<p class="small wrong" role="alert">{}</p>').format(words)
+        problem = f"There is no example {typed:,.10g}. {problem}"
+    return Markup('<p class="small wrong" role="alert">{}</p>').format(problem)
 
 
-def hits(found: Matches, text: str) -> Markup:
+def hits(matches: Matches, text: str) -> Markup:
     """The result of a search."""
     if not text.strip():
         return components.EMPTY
-    words = f"{fmt.count(found.count, 'example contains', 'examples contain')} “{fmt.shorten(text, 40)}”"
-    if not found.count:
-        words = f"No example contains “{fmt.shorten(text, 40)}”"
-    place = f"; this is number {fmt.number(found.position)}" if found.count > 1 else ""
-    return Markup('<p class="small" role="status">{}{}.</p>').format(words, place)
+    result = f"{fmt.count(matches.count, 'example contains', 'examples contain')} “{fmt.shorten(text, 40)}”"
+    if not matches.count:
+        result = f"No example contains “{fmt.shorten(text, 40)}”"
+    place = f"; this is number {fmt.number(matches.position)}" if matches.count > 1 else ""
+    return Markup('<p class="small" role="status">{}{}.</p>').format(result, place)

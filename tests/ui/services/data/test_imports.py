@@ -147,7 +147,7 @@ def test_examples_are_found_by_number_and_by_text(app: App, file: Path) -> None:
     assert app.datasets.step(Choice(data_id=data_id, row=30), 1) == 32
     assert app.datasets.step(Choice(data_id=data_id, row=32), -1) == 30
     assert app.datasets.step(Choice(data_id=data_id, row=32), 1) == 32
-    with pytest.raises(BadInput, match="left out"):
+    with pytest.raises(BadInput, match="not used"):
         app.datasets.preview(Choice(data_id=data_id, row=31))
     found = app.datasets.find(Choice(data_id=data_id, row=1), "NUMBER 2", 1)  # 2 and 20 to 29
     assert (found.count, found.row, found.position) == (11, 3, 1)
@@ -243,7 +243,7 @@ class TestNoTickBetween:
         signature = page.signature_of("data", Choice(data_id=data_id))
         shown = self.ticked(page, Choice(data_id=data_id, import_id=data_id), signature)
         assert page.state.changed(shown)["import_id"] == ""
-        assert shown[page.tabs["data"].found]["visible"]
+        assert shown[page.tabs["data"].examples]["visible"]
 
 
 def test_a_problem_revealed_by_a_fix_is_listed_and_fixed(app: App, file: Path) -> None:
@@ -267,13 +267,13 @@ def test_an_unreadable_row_is_left_out_once_the_person_agrees(app: App, file: Pa
         more.write("{broken\n")
     tab, choice = tabs(app)["data"], Choice(data_id=app.datasets.add(file, "mine.jsonl"))
     shown = tab.show(choice)
-    assert "0 left out. Not included: 1 example that can&#39;t be read." in shown[tab.download]
-    assert "Leave as is" not in shown[tab.problems], "it blocks training until it is left out"
+    assert "0 removed. Not included: 1 example that can&#39;t be read." in shown[tab.download]
+    assert "Leave as is" not in shown[tab.problems], "it blocks training until it is removed"
     apply_action(app, choice, "accept-all", "")
-    assert "1 left out." in tab.show(choice)[tab.download]
+    assert "1 removed." in tab.show(choice)[tab.download]
     with pytest.raises(BadInput) as caught:
         app.datasets.preview(choice.replace(row=31))
-    assert "not valid JSON" in caught.value.why, "why it was left out, not what the fix does"
+    assert "not valid JSON" in caught.value.why, "why it was removed, not what the fix does"
 
 
 def test_an_example_with_two_problems_of_a_kind_counts_once(app: App, file: Path) -> None:

@@ -69,7 +69,7 @@ def test_the_counts_of_the_summary_are_those_after_the_fixes() -> None:
     assert "62 examples, not ready" in (shown := text_of(views.summary(before, None)))
     assert re.search("1 still with errors .*1 the same", shown)
     assert "60 examples, ready" in (shown := text_of(views.summary(after, None)))
-    assert re.search("0 still with errors .*0 the same.* 62 examples, 2 left out", shown)
+    assert re.search("0 still with errors .*0 the same.* 62 examples, 2 removed", shown)
     counted = [problem.message for problem in after.problems if problem.kind == "too_few"]
     assert counted
     assert all("60 different" in message for message in counted)

@@ -140,13 +140,13 @@ def test_each_kind_of_problem_is_listed_once_with_its_rows_and_fix() -> None:
 
 def test_an_accepted_fix_can_be_undone() -> None:
     html = issues_panel.card(data(empty_answer="all", duplicate=[40]))
-    assert "2 examples left out" in html
+    assert "2 examples removed" in html
     assert 'data-do="undo" data-value="empty_answer"' in html
     assert 'data-do="accept" data-value="empty_answer:18"' not in html, "an accepted fix is not offered again"
 
 
 def test_a_fix_for_one_row_leaves_the_others_open() -> None:
-    assert "1 example left out" in issues_panel.card(data(empty_answer=[18]))
+    assert "1 example removed" in issues_panel.card(data(empty_answer=[18]))
     assert 'data-value="empty_answer:51"' in issues_panel.card(data(empty_answer=[18]))
 
 
