@@ -1,5 +1,5 @@
 // The title of the browser's tab while a model trains and after it has ended, and a notification then, if the person
-// has allowed those. Both follow the page's signature, whose last words say how trainings stand (run_news.py).
+// has allowed those. Both follow the page's signature, whose last words say how runs stand (`news` in page.py).
 const TITLE = 'Apprentice';
 const ENDS = {
   completed: ['✓ Done', 'Your model is trained.'],

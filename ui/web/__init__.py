@@ -6,9 +6,8 @@
     components.py, theme.py                            gradio's components, and their look
     browser_state.py                                   what the browser holds
     errors.py                                          errors in plain words
-    run_news.py                                        how runs stand, for the window's title
     serve.py, launch.py                                one app per workspace; how gradio serves it
-    guard.py, login_limit.py, uploads.py               who may talk to it; uploaded files
+    guard.py, login_limit.py                           who may talk to it
     demo.py, demo_notice.py, gate.py, per_visitor.py   a shared demo
     visitor_identity.py, visitor_files.py              who a visitor is, and which files are theirs
     zero_gpu.py                                        ZeroGPU of Hugging Face Spaces

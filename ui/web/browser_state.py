@@ -69,10 +69,14 @@ class BrowserState:
         before: str = "",
         **more: Any,
     ) -> Any:
-        """Has `handler` answer an event, such as `button.click`: it gets the choice and `inputs`.
+        """Has a handler answer an event. Returns the event, for `.then` and the like.
 
-        before: what the browser does first (a JavaScript expression). more: as for gradio's own listeners.
-        Returns the event, for `.then` and the like.
+        trigger: of a component, such as `button.click`
+        handler: gets the choice and `inputs`
+        outputs: the components that it may update
+        inputs: the components whose values it gets
+        before: what the browser does first (a JavaScript expression)
+        more: as for gradio's own listeners
         """
         return trigger(handler, outputs=[self._patch, *outputs], **{**self.sending(*inputs, before=before), **more})
 

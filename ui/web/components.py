@@ -31,13 +31,14 @@ class Tab(Protocol):
         """Cheap to compute. When it or the choice changes, the tab is shown again."""
 
 
-def _postprocess(part: gr.HTML, value: object) -> str:
-    return "" if value is None else str(escape(value))
-
-
 # A gr.HTML that escapes whatever is not Markup, wherever it comes from. `class` would run gradio's metaclass, which
 # writes a stub file beside the source of each component class.
-_Html: type[gr.HTML] = ABCMeta.__new__(type(gr.HTML), "Html", (gr.HTML,), {"postprocess": _postprocess})
+_Html: type[gr.HTML] = ABCMeta.__new__(
+    type(gr.HTML),
+    "Html",
+    (gr.HTML,),
+    {"postprocess": lambda part, value: "" if value is None else str(escape(value))},
+)
 
 
 def html(value: str = "", **options: Any) -> gr.HTML:

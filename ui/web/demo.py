@@ -25,7 +25,13 @@ _OWNER_ONLY = 0o077  # umask: what is written is readable by its owner only
 def demo_page(
     workspace: Workspace, policy: Policy, hosts: tuple[str, ...] = (), simulated: Hardware | None = None
 ) -> tuple[VisitorApps, gr.Blocks, dict[str, Any]]:
-    """The visitors' services, the page, and the arguments to launch it with."""
+    """The visitors' services, the page, and the arguments to launch it with.
+
+    workspace: with the folder of each visitor in it
+    policy: what visitors may do
+    hosts: further names by which the page is reached
+    simulated: another machine to show the page for
+    """
     os.umask(_OWNER_ONLY)
     requests = Requests() if on_zero_gpu() else None
     apps = VisitorApps(workspace, policy, simulated, workspace.uploads, GpuCalls(requests.call) if requests else None)
@@ -47,6 +53,7 @@ class QueuedEvents:
 
     def sessions(self) -> list[str]:
         queue = self._blocks._queue
-        waiting = [event for one in list(queue.event_queue_per_concurrency_id.values()) for event in list(one.queue)]
+        lanes = list(queue.event_queue_per_concurrency_id.values())
+        waiting = [event for lane in lanes for event in list(lane.queue)]
         active = [event for events in list(queue.active_jobs) for event in events or ()]
         return [event.session_hash or "" for event in (*waiting, *active)]

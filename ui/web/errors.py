@@ -79,9 +79,9 @@ def _whole(value: Any) -> Any:
         case str():
             return value if value.isascii() else value.encode("utf-8", "replace").decode("utf-8")
         case list():
-            return [_whole(one) for one in value]
+            return [_whole(item) for item in value]
         case dict():
-            return {_whole(name): _whole(one) for name, one in value.items()}
+            return {_whole(name): _whole(item) for name, item in value.items()}
     return value
 
 
@@ -106,7 +106,7 @@ class Blocks(gr.Blocks):
 
 def _toast(error: Exception) -> gr.Error:
     """The error as a message that stays until it is closed. Gradio draws it as HTML."""
-    words = in_words(error)
-    rest = components.join(Markup("<p>{}</p>").format(part) for part in (words.why, words.next) if part)
-    message = Markup("<strong>{}</strong>{}").format(words.what, rest)
+    problem = in_words(error)
+    rest = components.join(Markup("<p>{}</p>").format(part) for part in (problem.why, problem.next) if part)
+    message = Markup("<strong>{}</strong>{}").format(problem.what, rest)
     return gr.Error(str(message), duration=None, print_exception=False)

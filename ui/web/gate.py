@@ -132,7 +132,9 @@ class Gate:
     # Events
 
     async def _event(self, scope: Scope, receive: Receive, send: Send, whose: str) -> None:
-        if self._waiting(whose) >= _MOST_EVENTS:
+        # Of all pages of this visitor together, what is on its way, waits or is being answered.
+        queued = sum(session.endswith(_joined("", whose)) for session in self._events.sessions())
+        if self._passing[whose] + queued >= _MOST_EVENTS:
             await PlainTextResponse("You have too many requests open.", 429)(scope, receive, send)
             return
         self._passing[whose] += 1
@@ -157,10 +159,6 @@ class Gate:
             await _refuse(scope, receive, send)
             return
         await self._pass_on(scope, receive, send, {**body, "session_hash": session})
-
-    def _waiting(self, whose: str) -> int:
-        """How many events of a visitor, on all pages together, are on their way, wait or are being answered."""
-        return self._passing[whose] + sum(session.endswith(_joined("", whose)) for session in self._events.sessions())
 
     async def _pass_on(self, scope: Scope, receive: Receive, send: Send, body: dict[str, Any]) -> None:
         """Passes this body on instead of the original, so that gradio reads exactly what was checked."""

@@ -27,16 +27,20 @@ def launch_arguments(
 ) -> dict[str, Any]:
     """The arguments of gradio's `launch`: our look, no telemetry, no file served but exports, uploads and our icon.
 
-    exports: the folder of the workspace that is served; in a demo the folder of all visitors, where the gate
-    lets each read their own exports. hosts: further names by which the page is reached. space: the name of the Space
-    that it is on. door: of a demo.
+    exports: the folder of the workspace that is served; in a demo that of all visitors, and the gate lets each read
+        their own exports
+    hosts: further names by which the page is reached
+    space: the name of the Space that it is on
+    door: of a demo
     """
+    # Each script has a scope of its own. It runs before gradio draws the page, which a module would not.
+    scripts = ((STATIC / "js" / f"{name}.js").read_text("utf-8") for name in SCRIPTS)
     gate = [Middleware(Gate, door=door)] if door else []
     limit = [Middleware(LoginLimit)] if hosts or space else []  # where there may be a password
     return {
         "theme": theme(),
         "css_paths": [STATIC / "style.css"],
-        "head": "".join(_script(name) for name in SCRIPTS),
+        "head": "".join(f"<script>(() => {{ 'use strict';\n{code}}})();</script>" for code in scripts),
         "favicon_path": STATIC / "icon.svg",
         "allowed_paths": [str(exports)],
         "app_kwargs": {
@@ -58,9 +62,3 @@ def launch_arguments(
         "footer_links": [],
         "quiet": True,
     }
-
-
-def _script(name: str) -> str:
-    """A file of static/js in a scope of its own. It runs before gradio draws the page, which a module would not."""
-    code = (STATIC / "js" / f"{name}.js").read_text("utf-8")
-    return f"<script>(() => {{ 'use strict';\n{code}}})();</script>"

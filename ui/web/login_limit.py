@@ -25,25 +25,18 @@ class LoginLimit:
             await self.app(scope, receive, send)
             return
         address = str((scope.get("client") or ("", 0))[0])
-        if self._must_wait(address):
-            words = "Too many wrong passwords. Wait a quarter of an hour, then try again."
-            await PlainTextResponse(words, 429, {"retry-after": f"{WINDOW:.0f}"})(scope, receive, send)
+        while self._wrong and time.monotonic() - self._wrong[0][0] > WINDOW:
+            self._wrong.popleft()
+        from_one = sum(sender == address for _, sender in self._wrong)
+        if from_one >= FROM_ONE or len(self._wrong) >= FROM_ALL:
+            why = "Too many wrong passwords. Wait a quarter of an hour, then try again."
+            await PlainTextResponse(why, 429, {"retry-after": f"{WINDOW:.0f}"})(scope, receive, send)
             return
         self._wrong.append((time.monotonic(), address))  # counted before it is checked: many may arrive at once
 
         async def sending(message: Message) -> None:
             if message["type"] == "http.response.start" and message["status"] == _RIGHT:
-                self._forget(address)
+                self._wrong = deque((attempt for attempt in self._wrong if attempt[1] != address), maxlen=FROM_ALL)
             await send(message)
 
         await self.app(scope, receive, sending)
-
-    def _must_wait(self, address: str) -> bool:
-        while self._wrong and time.monotonic() - self._wrong[0][0] > WINDOW:
-            self._wrong.popleft()
-        from_one = sum(one == address for _, one in self._wrong)
-        return from_one >= FROM_ONE or len(self._wrong) >= FROM_ALL
-
-    def _forget(self, address: str) -> None:
-        """Drops the attempts of an address that sent the right password."""
-        self._wrong = deque((one for one in self._wrong if one[1] != address), maxlen=FROM_ALL)

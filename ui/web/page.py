@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
@@ -11,8 +12,11 @@ from typing import Any
 import gradio as gr
 from markupsafe import Markup
 
+from backend.errors import ApprenticeError
+from backend.training.session import STEP_PHASES
 from ui.services.app import App
 from ui.services.selection import Choice
+from ui.text import format as fmt
 from ui.web import demo_notice, session_memory
 from ui.web import errors as web_errors
 from ui.web.browser_state import PRIVATE, BrowserState, Inputs, Updates
@@ -20,7 +24,6 @@ from ui.web.components import Tab, clicked, html
 from ui.web.data import tab as data_tab
 from ui.web.errors import handler
 from ui.web.per_visitor import PerVisitor
-from ui.web.run_news import news
 from ui.web.runs import tab as runs_tab
 from ui.web.share import tab as share_tab
 from ui.web.start import tab as start_tab
@@ -37,6 +40,7 @@ TABS = {
     "share": ("Share", share_tab),
     "runs": ("My models", runs_tab),
 }
+_ID_END = 6  # characters of a run's id that tell it from others
 SHOWN = "shown:"  # before the signature of a tab that has just been shown (static/js/address.js)
 STEPS = {name: label for name, (label, _) in TABS.items() if name != "runs"}
 HEADER = Markup('<header class="top"><h1>Apprentice</h1><span>Teach a small language model your way</span></header>')
@@ -86,17 +90,36 @@ class Page:
             return {tab.line: web_errors.error_alert(error)}
 
     def signature_of(self, name: str, before: Choice) -> str:
-        """The tab's name, a word that differs whenever it should be shown again, and words about trainings, unless
-        the tab can't be shown."""
+        """The tab's name, a word that differs whenever it should be shown again, and words about training runs,
+        unless the tab can't be shown."""
         try:
             choice = self.app.validated(before)
-            found = repr((before, choice, self.tabs[name].signature(choice), _finished(self.app, choice)))
-            return f"{name} {_digest(found)} {news(self.app, choice.run_id)}"
+            state = repr((before, choice, self.tabs[name].signature(choice), _finished(self.app, choice)))
+            return f"{name} {_digest(state)} {news(self.app, choice.run_id)}"
         except Exception as error:
             return f"{name} {_digest(repr(error))}"
 
     def outputs(self, name: str) -> list[Any]:
         return [self.finished, *self.tabs[name].outputs]
+
+
+def news(app: App, run_id: str) -> str:
+    """A word about the open run, and one about the run that trains, if that is another: "" if there is neither.
+
+    "f9ab2c:42" stands for 42 percent; otherwise it is "f9ab2c:completed" and the like. run_end.js makes the title of
+    the browser's tab of them.
+    """
+    jobs = [job for job in app.runs.unfinished() if job.state.is_active]
+    if run_id:
+        with suppress(ApprenticeError):
+            jobs.insert(0, app.runs.job(run_id))
+    states: dict[str, None] = {}  # in order, each once
+    for job in jobs:
+        progress, state = job.progress, job.state.value
+        if job.state.is_active and progress and progress.phase in STEP_PHASES and progress.total:
+            state = str(fmt.percent(progress.done, progress.total))
+        states[f"{job.id[-_ID_END:]}:{state}"] = None
+    return " ".join(states)
 
 
 def _digest(text: str) -> str:
@@ -137,18 +160,13 @@ def build_page(app: App, demo: PerVisitor | None = None) -> Page:
                 with gr.Tab(label, id=name, elem_id=f"tab-{name}", alignment=side) as panels[name]:
                     tabs[name] = module.build(app, state)
         page = Page(app, state, signature, opened_run, finished, blocks, panels, tabs)
-        _load(page)
+        # The first tab is filled. Which tab is open stays as it is: a quick person has already gone to another one,
+        # and the timer shows that one.
+        page.state.listen(blocks.load, handler(partial(page.open, "start")), [page.signature, *page.outputs("start")])
         _tick(timer, page)
         _open_tabs(page)
         _open_runs(page)
     return page
-
-
-def _load(page: Page) -> None:
-    """Fills the first tab. Which tab is open stays as it is: a quick person has already gone to another one, and the
-    timer shows that one."""
-    show = handler(partial(page.open, "start"))
-    page.state.listen(page.blocks.load, show, [page.signature, *page.outputs("start")])
 
 
 def _tick(timer: gr.Timer, page: Page) -> None:
@@ -158,8 +176,9 @@ def _tick(timer: gr.Timer, page: Page) -> None:
     @handler
     def tick(inputs: Inputs) -> str:
         name = inputs[page.state.open_tab]
-        known = isinstance(name, str) and name in page.tabs
-        return page.signature_of(name, page.state.choice(inputs)) if known else ""
+        if not isinstance(name, str) or name not in page.tabs:
+            return ""
+        return page.signature_of(name, page.state.choice(inputs))
 
     timer.tick(tick, outputs=page.signature, concurrency_limit=8, **page.state.sending(page.state.open_tab))
     changed = {name: gr.Textbox("", label=f"Signature of {name}", visible=False) for name in page.tabs}

@@ -6,6 +6,7 @@ import ipaddress
 import logging
 import logging.handlers
 import os
+import shutil
 import signal
 import socket
 import sys
@@ -22,7 +23,7 @@ from backend.hosting import policy as hosting
 from backend.hosting.policy import Policy
 from backend.records.machine import Hardware
 from backend.settings import PROGRAM, Workspace, on_colab
-from ui.web import uploads, zero_gpu
+from ui.web import zero_gpu
 
 LOOPBACK = "127.0.0.1"
 FIRST_PORT, PORTS = 7860, 100
@@ -45,7 +46,11 @@ def serve(
 ) -> None:
     """Serves the page until Ctrl-C. If the app already runs on this workspace, opens its page instead.
 
-    simulated: another machine to show the page for.
+    workspace: whose page it is
+    host: the address to serve at; None for this computer only
+    port: None for the first free one
+    browser: whether to open the page in it
+    simulated: another machine to show the page for
 
     Raises BadSetting for a host other than loopback without a password (a demo needs none), and for a port that can't
     be used.
@@ -80,6 +85,17 @@ def port_of_environment() -> int | None:
     return int(text) if text else None
 
 
+def receive_uploads_in(workspace: Workspace) -> None:
+    """Has gradio put uploaded files into the workspace, and deletes what was uploaded before a restart.
+
+    Its own choice, /tmp/gradio, belongs to whoever started a gradio app first on this computer, and no other user can
+    open the page then. To be called before gradio is imported: gradio 6.31 reads the variable then, and again at each
+    upload.
+    """
+    shutil.rmtree(workspace.uploads, ignore_errors=True)
+    os.environ["GRADIO_TEMP_DIR"] = str(workspace.uploads)
+
+
 def run(
     workspace: Workspace,
     host: str,
@@ -90,9 +106,19 @@ def run(
     simulated: Hardware | None = None,
     policy: Policy = hosting.HOME,
 ) -> None:
-    """Builds the page and serves it until the process gets SIGTERM or SIGINT."""
+    """Builds the page and serves it until the process gets SIGTERM or SIGINT.
+
+    workspace: whose page it is
+    host: the address to serve at
+    port: a free one
+    credentials: as for gradio's `auth`; None for no password
+    url: at which people reach the page
+    browser: whether to open the page in it
+    simulated: another machine to show the page for
+    policy: what may be done here
+    """
     sys.setswitchinterval(_TURN)
-    uploads.receive_in(workspace)
+    receive_uploads_in(workspace)
     zero_gpu.register()
     from ui.services.app import App
     from ui.services.demo.visitor_apps import VisitorApps
@@ -202,9 +228,7 @@ def free_port(host: str, wanted: int | None) -> int:
                 ) from error
         except OSError as error:
             if isinstance(error, socket.gaierror) or error.errno not in _IN_USE:
-                raise BadSetting(
-                    f"{host[:60]} is not an address of this computer.", "", "Leave --host out."
-                ) from error
+                raise BadSetting(f"{host[:60]} is not an address of this computer.", "", "Remove --host.") from error
         else:
             if port != first:
                 print(f"Port {first} is in use; using {port} instead.", file=sys.stderr)

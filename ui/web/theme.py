@@ -105,9 +105,9 @@ def theme() -> gr.themes.Base:
         "error_icon_color": "var(--bad)",
         "accordion_text_color": "var(--ink)",
     }
-    known = set(dir(look))
+    variables = set(dir(look))
     for name, value in values.items():
         setattr(look, name, value)
-        if f"{name}_dark" in known:
+        if f"{name}_dark" in variables:
             setattr(look, f"{name}_dark", value)
     return look

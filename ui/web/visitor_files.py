@@ -35,9 +35,9 @@ class VisitorFiles:
             named = [value["path"]] if "path" in value else []
             own = self._uploaded.get(visitor, OrderedDict())
             return all(isinstance(path, str) and path in own for path in named) and all(
-                self.may_name(visitor, one) for one in value.values()
+                self.may_name(visitor, part) for part in value.values()
             )
-        return not isinstance(value, list) or all(self.may_name(visitor, one) for one in value)
+        return not isinstance(value, list) or all(self.may_name(visitor, part) for part in value)
 
     def may_read(self, visitor: str, path: str) -> bool:
         """Whether this is a file that the visitor exported or uploaded."""

@@ -17,12 +17,18 @@ _COOKIE_AGE = 30 * 24 * 3600  # seconds; what a visitor made is deleted long bef
 
 def visitor_of(scope: Scope, visitors: Visitors, accounts: bool) -> tuple[str | None, str]:
     """The visitor who sent a request, and ""; or None and the reason, "restarted" or "no cookie"."""
-    if accounts and (account := _account(scope.get("session") or {})):
-        return visitors.of_account(account), ""
-    key = _cookie(Headers(scope=scope).get("cookie", ""))
-    if not key:
+    if accounts:  # gradio's signed session names the Hugging Face account
+        login: dict[str, Any] = (scope.get("session") or {}).get("oauth_info") or {}
+        account = str((login.get("userinfo") or {}).get("sub") or "")
+        if account and login.get("expires_at", 0) > time.time():
+            return visitors.of_account(account), ""
+    try:
+        cookie = SimpleCookie(Headers(scope=scope).get("cookie", "")).get(COOKIE)
+    except CookieError:
+        cookie = None
+    if not (cookie and cookie.value):
         return None, "no cookie"
-    visitor = visitors.of_key(key)
+    visitor = visitors.of_key(cookie.value)
     return visitor, "" if visitor else "restarted"
 
 
@@ -31,19 +37,3 @@ def new_cookie(key: str, https: bool) -> str:
     # Inside a frame of another site, a browser takes a cookie only with these three.
     across = "SameSite=None; Secure; Partitioned" if https else "SameSite=Lax"
     return f"{COOKIE}={key}; HttpOnly; Path=/; Max-Age={_COOKIE_AGE}; {across}"
-
-
-def _cookie(header: str) -> str:
-    try:
-        found = SimpleCookie(header).get(COOKIE)
-    except CookieError:
-        return ""
-    return found.value if found else ""
-
-
-def _account(session: dict[str, Any]) -> str:
-    """The id of the Hugging Face account that the visitor signed in to, from gradio's signed session; "" if none."""
-    info = session.get("oauth_info") or {}
-    if info.get("expires_at", 0) <= time.time():
-        return ""
-    return str((info.get("userinfo") or {}).get("sub") or "")

@@ -28,11 +28,7 @@ def register() -> None:
     if on_zero_gpu():
         import spaces
 
-        _decorated[:] = [spaces.GPU(duration=_duration)(learn)]
-
-
-def _duration(root: str, job_id: str, seconds: float) -> float:
-    return seconds
+        _decorated[:] = [spaces.GPU(duration=lambda root, job_id, seconds: seconds)(learn)]
 
 
 class Requests:
@@ -49,7 +45,13 @@ class Requests:
                 self._latest.popitem(last=False)
 
     def call(self, visitor: str, workspace: Path, job_id: str, seconds: float) -> float:
-        """Trains inside a call with this visitor's quota: see `GpuCall`. Runs in a thread of its own."""
+        """Trains inside a call, in a thread of its own; returns the seconds that it took. Raises NoGpu.
+
+        visitor: whose quota counts
+        workspace: the visitor's
+        job_id: of the run
+        seconds: for which the GPU is asked
+        """
         import gradio as gr
         from gradio.context import LocalContext
 
@@ -57,10 +59,7 @@ class Requests:
         try:
             return _decorated[0](str(workspace), job_id, seconds)
         except gr.Error as error:
-            raise NoGpu(str(error.message), _left(str(error.message), seconds)) from error
-
-
-def _left(message: str, seconds: float) -> float | None:
-    """How many seconds could have been asked for. The message counts in seconds of another card, by a factor."""
-    found = _QUOTA.search(message)
-    return seconds * int(found[2]) / int(found[1]) if found and int(found[1]) else None
+            # The message counts in seconds of another GPU, by a factor.
+            quota = _QUOTA.search(str(error.message))
+            left = seconds * int(quota[2]) / int(quota[1]) if quota and int(quota[1]) else None
+            raise NoGpu(str(error.message), left) from error

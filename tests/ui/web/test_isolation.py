@@ -24,8 +24,8 @@ from tests.ui.page_client import PageClient, client, served
 from ui.services.app import App
 from ui.services.demo.visitor_apps import VisitorApps
 from ui.services.selection import Choice
-from ui.web import uploads
 from ui.web.demo import QueuedEvents, demo_page
+from ui.web.serve import receive_uploads_in
 
 SECRET = "zebra"  # in everything that the first visitor makes
 ROWS = "\n".join(
@@ -58,7 +58,7 @@ class Demo:
 
 @asynccontextmanager
 async def two_visitors(workspace: Workspace) -> AsyncIterator[Demo]:
-    uploads.receive_in(workspace)
+    receive_uploads_in(workspace)
     apps, blocks, arguments = demo_page(workspace, DEMO)
     try:
         async with served(blocks, arguments) as transport, client(transport) as first, client(transport) as second:

@@ -9,7 +9,7 @@ from tests.ui.conftest import page_of
 from tests.ui.fake_records import job
 from tests.ui.fake_services import FakeApp
 from ui.services.selection import Choice
-from ui.web.run_news import news
+from ui.web.page import news
 
 
 def app_with(*states: State, **changes: object) -> FakeApp:

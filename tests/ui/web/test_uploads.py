@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from backend.settings import Workspace
-from ui.web import uploads
+from ui.web.serve import receive_uploads_in
 
 
 def test_old_uploads_are_deleted_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -18,6 +18,6 @@ def test_old_uploads_are_deleted_and_nothing_else(tmp_path: Path, monkeypatch: p
     for file in (old, own):
         file.parent.mkdir(parents=True)
         file.write_bytes(b"a,b")
-    uploads.receive_in(workspace)
+    receive_uploads_in(workspace)
     assert (old.exists(), own.exists()) == (False, True)
     assert Path(os.environ["GRADIO_TEMP_DIR"]).is_relative_to(workspace.cache)

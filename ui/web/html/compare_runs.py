@@ -86,10 +86,10 @@ def _differing(name: str, of_a: Any, of_b: Any) -> Iterator[tuple[str, str, str]
 
 def _lines(a: RunDetails, b: RunDetails) -> tuple[bool, list[loss_curve.Point], list[loss_curve.Point]]:
     """(True, validation losses of both), or (False, training losses) while one of them has no validation loss."""
-    tests = [loss_curve.points(one.curve.evals) for one in (a, b)]
+    tests = [loss_curve.points(run.curve.evals) for run in (a, b)]
     if all(tests):
         return True, tests[0], tests[1]
-    training = [loss_curve.points(one.curve.steps) for one in (a, b)]
+    training = [loss_curve.points(run.curve.steps) for run in (a, b)]
     return False, training[0], training[1]
 
 

@@ -34,14 +34,14 @@ def join(parts: Iterable[str]) -> Markup:
 # Text
 
 
-def text(words: str, kind: str = "") -> Markup:
+def text(content: str, kind: str = "") -> Markup:
     """A paragraph; kind "small" for asides such as the technical term."""
-    return Markup('<p class="{}">{}</p>').format(kind, words) if words else EMPTY
+    return Markup('<p class="{}">{}</p>').format(kind, content) if content else EMPTY
 
 
-def badge(words: str, tone: str = "good") -> Markup:
+def badge(content: str, tone: str = "good") -> Markup:
     """A short word in a pill. tone: good, warn, bad or calm."""
-    return Markup('<span class="badge {}">{}</span>').format(tone, words)
+    return Markup('<span class="badge {}">{}</span>').format(tone, content)
 
 
 def guide(step: int, now: str, then: str) -> Markup:
@@ -68,7 +68,13 @@ class Problem(Protocol):
 
 
 def alert(tone: str, title: str, what: str = "", next: str = "") -> Markup:  # noqa: A002
-    """A notice in three parts: title, what happened, what to do. tone: good, warn, bad or calm."""
+    """A notice in three parts.
+
+    tone: good, warn, bad or calm
+    title: in a few words
+    what: happened
+    next: what to do
+    """
     role = Markup(' role="alert"') if tone == "bad" else EMPTY
     body = join(Markup("<p>{}</p>").format(part) for part in (what, next) if part)
     return Markup('<div class="alert {}"{}><strong>{}</strong>{}</div>').format(tone, role, title, body)
@@ -82,7 +88,14 @@ def problem_alert(problem: Problem, tone: str = "bad") -> Markup:
 
 
 def card(title: str, *body: str, lead: str = "", badges: str = "", aside: str = "") -> Markup:
-    """A card: badges, a title with `aside` to its right, one lead sentence, then the body."""
+    """A card.
+
+    title: its heading
+    body: one below the other
+    lead: one sentence above the body
+    badges: above the title
+    aside: to the right of the title
+    """
     above = Markup('<div class="badges">{}</div>').format(badges) if badges else EMPTY
     head = Markup("<h2>{}</h2>").format(title)
     if aside:
@@ -91,7 +104,14 @@ def card(title: str, *body: str, lead: str = "", badges: str = "", aside: str = 
 
 
 def fold(summary: str, *body: str, opened: bool = False, kind: str = "", key: str = "") -> Markup:
-    """A section to open and close. key: the name under which the browser remembers whether it was open."""
+    """A section to open and close.
+
+    summary: always shown
+    body: shown while it is open
+    opened: at first
+    kind: its CSS class
+    key: the name under which the browser remembers whether it was open
+    """
     attributes = Markup(' data-key="{}"').format(key) if key else EMPTY
     attributes += Markup(" open") if opened else EMPTY
     return Markup('<details class="fold {}"{}><summary>{}</summary><div class="fold-body">{}</div></details>').format(
@@ -121,7 +141,9 @@ def checklist(lines: Iterable[tuple[bool | None, str]]) -> Markup:
         '<li class="{}"><span class="mark" aria-hidden="true">{}</span>'
         '<span><span class="unseen">{}</span>{}</span></li>'
     )
-    return Markup('<ul class="checklist">{}</ul>').format(join(item.format(*marks[ok], words) for ok, words in lines))
+    return Markup('<ul class="checklist">{}</ul>').format(
+        join(item.format(*marks[ok], sentence) for ok, sentence in lines)
+    )
 
 
 def steps(lines: Iterable[str]) -> Markup:
@@ -160,23 +182,27 @@ def memory_bar(parts: Sequence[tuple[str, float]], have: float, label: str) -> M
 # Buttons, links and forms
 
 
-def button(words: str, do: str, value: object = "", kind: str = "quiet", label: str = "") -> Markup:
+def button(text: str, do: str, value: object = "", kind: str = "quiet", label: str = "") -> Markup:
     """A button; a click sends (do, value) to the listener of the `clickable` that it is in.
 
-    label: its name for screen readers and voice control, which must contain `words`.
+    text: on the button
+    do: what it stands for
+    value: with what
+    kind: "quiet", "firm" or "danger"
+    label: its name for screen readers and voice control, which must contain `text`
     """
     named = Markup(' aria-label="{}"').format(label) if label else EMPTY
     return Markup('<button type="button" class="btn {}" data-do="{}" data-value="{}"{}>{}</button>').format(
-        kind, do, value, named, words
+        kind, do, value, named, text
     )
 
 
-def confirm(words: str, question: str, yes: str) -> Markup:
+def confirm(text: str, question: str, yes: str) -> Markup:
     """A button that asks first. yes: the button that then acts."""
     return Markup(
         '<details class="confirm"><summary class="btn quiet">{}</summary>'
         '<div class="sure"><p>{}</p>{}</div></details>'
-    ).format(words, question, yes)
+    ).format(text, question, yes)
 
 
 def acts(*buttons: str) -> Markup:
@@ -184,31 +210,37 @@ def acts(*buttons: str) -> Markup:
     return Markup('<div class="acts">{}</div>').format(join(buttons))
 
 
-def submit(words: str, *more: str) -> Markup:
+def submit(text: str, *more: str) -> Markup:
     """The last row of a form: the button that sends it, and `more` to its right."""
     return Markup('<div class="acts"><button type="submit" class="btn firm">{}</button>{}</div>').format(
-        words, join(more)
+        text, join(more)
     )
 
 
-def external_link(url: str, words: str) -> Markup:
-    """A link that opens in a new window; only the words where the address is not an https one."""
+def external_link(url: str, text: str) -> Markup:
+    """A link that opens in a new window; only the text where the address is not an https one."""
     if not url.startswith("https://"):
-        return Markup("{}").format(words)
-    return Markup('<a href="{}" target="_blank" rel="noopener noreferrer">{}</a>').format(url, words)
+        return Markup("{}").format(text)
+    return Markup('<a href="{}" target="_blank" rel="noopener noreferrer">{}</a>').format(url, text)
 
 
-def download_link(path: object, name: str, words: str, aside: str) -> Markup:
-    """A button that downloads a file. path: one that the services built, never one that a person typed."""
+def download_link(path: object, name: str, text: str, aside: str) -> Markup:
+    """A button that downloads a file.
+
+    path: one that the services built, never one that a person typed
+    name: of the file as it is saved
+    text: on the button
+    aside: in small print on it
+    """
     return Markup('<a class="btn firm" href="/gradio_api/file={}" download="{}">{} <span>{}</span></a>').format(
-        quote(str(path)), name, words, aside
+        quote(str(path)), name, text, aside
     )
 
 
-def inline_file(data: bytes, name: str, words: str) -> Markup:
+def inline_file(data: bytes, name: str, text: str) -> Markup:
     """A button that downloads a small file of the program, which the page itself contains."""
     return Markup('<a class="btn quiet" href="data:application/octet-stream;base64,{}" download="{}">{}</a>').format(
-        b64encode(data).decode("ascii"), name, words
+        b64encode(data).decode("ascii"), name, text
     )
 
 
@@ -219,8 +251,13 @@ def form(do: str, *body: str, kind: str = "") -> Markup:
 
 
 def textarea(label: str, name: str, text: str, draft: str) -> Markup:
-    """A field of a form for a longer text. draft: the name under which the browser holds what is typed until it is
-    saved; the text that the field began with is part of it."""
+    """A field of a form for a longer text.
+
+    label: above it
+    name: of the field in the form
+    text: that it begins with
+    draft: the name under which the browser holds what is typed until it is saved; `text` is part of it
+    """
     return Markup(  # a line break at the start, which HTML drops
         '<label>{}<textarea name="{}" rows="{}" data-draft="{}">\n{}</textarea></label>'
     ).format(label, name, min(16, 2 + text.count("\n") + len(text) // 90), draft, text)
@@ -235,10 +272,8 @@ def fields(value: str) -> dict[str, str]:
 
 
 def options(choices: Iterable[tuple[str, str]], chosen: str = "") -> Markup:
-    """The options of a select: (value, words)."""
+    """The options of a select: (value, text)."""
     return join(
-        Markup('<option value="{}"{}>{}</option>').format(
-            value, Markup(" selected") if value == chosen else "", words
-        )
-        for value, words in choices
+        Markup('<option value="{}"{}>{}</option>').format(value, Markup(" selected") if value == chosen else "", text)
+        for value, text in choices
     )

@@ -15,14 +15,12 @@ SPEAKERS = {"system": "Instructions", "user": "Customer", "assistant": "Answer",
 
 def bubbles(messages: Sequence[Mapping[str, Any]]) -> Markup:
     """A conversation as speech bubbles."""
-    return Markup('<ol class="bubbles">{}</ol>').format(join(map(_bubble, messages)))
-
-
-def _bubble(message: Mapping[str, Any]) -> Markup:
-    role = str(message.get("role", ""))
-    return Markup('<li class="bubble {}"><span class="who">{}</span><div>{}</div></li>').format(
-        role if role in SPEAKERS else "tool", SPEAKERS.get(role, role), said(dict(message)).strip()
-    )
+    bubble, items = Markup('<li class="bubble {}"><span class="who">{}</span><div>{}</div></li>'), []
+    for message in messages:
+        role = str(message.get("role", ""))
+        kind, speaker = role if role in SPEAKERS else "tool", SPEAKERS.get(role, role)
+        items.append(bubble.format(kind, speaker, said(dict(message)).strip()))
+    return Markup('<ol class="bubbles">{}</ol>').format(join(items))
 
 
 def tokens(pieces: Iterable[Any]) -> Markup:

@@ -15,7 +15,7 @@ from backend.advice.loss import current_loss
 from backend.records.events import EvalEvent, StepEvent
 from ui.services.training import losses
 from ui.text import format as fmt
-from ui.web.html.components import EMPTY, join
+from ui.web.html.components import join
 
 Point = tuple[float, float]  # (step, loss)
 LIMIT = 500  # points drawn per line
@@ -31,9 +31,10 @@ def draw(
 ) -> Markup:
     """The curve of one run.
 
-    training, validation: (step, loss) in order of step; a loss that is not finite is left out of the lines.
-    total_steps: the end of the step axis, so that the curve grows into free space; 0 when unknown.
-    best_step: the step of the lowest validation loss, which is marked.
+    training: (step, loss) in order of step; the lines skip a loss that is not finite
+    validation: likewise
+    total_steps: the end of the step axis, so that the curve grows into free space; 0 when unknown
+    best_step: the step of the lowest validation loss, which is marked
     """
     smooth = smoothed(training)
     now = {"training": _last(smooth), "validation": _last(validation)}
@@ -82,8 +83,14 @@ def _chart(
     behind them."""
     last = max([total_steps, 1, *(points[-1][0] for points in lines.values() if points)])
     top, gap = _scale(max(value for points in (*lines.values(), each) for _, value in points))
-    place = _Place(last, top)
-    curves = join(_line(name, down_sample(points), place) for name, points in {"each": each, **lines}.items())
+    place, unit, curves = _Place(last, top), _UNITS / 100, []
+    line = Markup('<polyline class="line {}" points="{}" vector-effect="non-scaling-stroke"/>')
+    for name, points in {"each": each, **lines}.items():
+        if len(points) > 1:
+            sample = ((place.x(step) * unit, place.y(value) * unit) for step, value in down_sample(points))
+            curves.append(line.format(name, " ".join(f"{x:.1f},{y:.1f}" for x, y in sample)))
+    dot = Markup('<circle class="dot" cx="{:.2f}%" cy="{:.2f}%" r="2.5"/>')
+    few = dots if len(dots) <= 24 else []
     return Markup(
         '<svg class="curve" role="img" aria-label="{}">{}{}'
         '<svg viewBox="0 0 {units} {units}" preserveAspectRatio="none" width="100%" height="100%">{}</svg>{}{}</svg>'
@@ -91,8 +98,8 @@ def _chart(
         summary,
         _grid(top, gap, place),
         _steps(last, place),
-        curves,
-        _dots(dots, place),
+        join(curves),
+        join(dot.format(place.x(step), place.y(value)) for step, value in few),
         _marks(lines, now, best, place),
         units=_UNITS,
     )
@@ -154,10 +161,15 @@ def _finite(points: Sequence[Point]) -> list[Point]:
 
 def _scale(highest: float) -> tuple[float, float]:
     """The top of the loss axis and the distance of its lines: a round number, three to six lines."""
-    highest = max(highest, 0.01) * 1.05
-    magnitude: float = 10 ** math.floor(math.log10(highest / 4))
-    gap = next(step * magnitude for step in (1, 2, 2.5, 5, 10) if highest / (step * magnitude) <= 6)
-    return math.ceil(highest / gap) * gap, gap
+    end = max(highest, 0.01) * 1.05
+    gap = _round_step(end / 4, (1, 2, 2.5, 5, 10), end)
+    return math.ceil(end / gap) * gap, gap
+
+
+def _round_step(least: float, multiples: Sequence[float], end: float) -> float:
+    """The distance of the marks on an axis up to `end`: round, at least about `least`, at most six marks."""
+    magnitude: float = 10 ** math.floor(math.log10(least))
+    return next(step * magnitude for step in multiples if end / (step * magnitude) <= 6)
 
 
 def _grid(top: float, gap: float, place: _Place) -> Markup:
@@ -173,26 +185,10 @@ def _grid(top: float, gap: float, place: _Place) -> Markup:
 
 
 def _steps(last: float, place: _Place) -> Markup:
-    magnitude = 10 ** math.floor(math.log10(max(last / 4, 1)))
-    gap = next(step * magnitude for step in (1, 2, 5, 10) if last / (step * magnitude) <= 6)
+    gap = _round_step(max(last / 4, 1), (1, 2, 5, 10), last)
     tick = Markup('<text class="tick below" x="{:.2f}%" y="100%">{:,g}</text>')
     ticks = (tick.format(place.x(at * gap), at * gap) for at in range(int(last // gap) + 1))
     return join(ticks) + Markup('<text class="axis-name under" x="100%" y="100%">training steps</text>')
-
-
-def _line(name: str, points: list[Point], place: _Place) -> Markup:
-    if len(points) < 2:
-        return EMPTY
-    unit = _UNITS / 100
-    path = " ".join(f"{place.x(step) * unit:.1f},{place.y(value) * unit:.1f}" for step, value in points)
-    return Markup('<polyline class="line {}" points="{}" vector-effect="non-scaling-stroke"/>').format(name, path)
-
-
-def _dots(points: list[Point], place: _Place) -> Markup:
-    if len(points) > 24:
-        return EMPTY
-    dot = Markup('<circle class="dot" cx="{:.2f}%" cy="{:.2f}%" r="2.5"/>')
-    return join(dot.format(place.x(step), place.y(value)) for step, value in points)
 
 
 def _marks(

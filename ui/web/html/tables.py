@@ -17,7 +17,15 @@ def table(
     kind: str = "",
     marks: Sequence[Mapping[str, Sequence[str]]] = (),
 ) -> Markup:
-    """A table. A cell may start with a `sort_key`. marks: for each line, the values that `filters` can select by."""
+    """A table.
+
+    headers: of its columns
+    lines: a cell for each column; a cell may start with a `sort_key`
+    caption: for screen readers
+    sortable: whether a click on a header sorts by its column
+    kind: its CSS class, by which `filters` finds it
+    marks: for each line, the values that `filters` can select by
+    """
     plain, sorting = (
         Markup('<th scope="col">{}</th>'),
         Markup('<th scope="col"><button type="button" class="sort">{}</button></th>'),
@@ -26,23 +34,18 @@ def table(
         (sorting if name else Markup("<th>{}</th>")).format(name) if sortable else plain.format(name)
         for name in headers
     ]
+    row, data, cell = Markup("<tr{}>{}</tr>"), Markup(' data-{}="{}"'), Markup('<td data-name="{}">{}</td>')
     body = [
-        Markup("<tr{}>{}</tr>").format(_data(mark), _cells(headers, line))
+        row.format(
+            join(data.format(key, " ".join(values)) for key, values in mark.items()),
+            join(cell.format(name, content) for name, content in zip(headers, line, strict=True)),
+        )
         for mark, line in zip(marks or [{}] * len(lines), lines, strict=True)
     ]
     return Markup(
         '<div class="list-table"><table class="{}"><caption class="unseen">{}</caption>'
         "<thead><tr>{}</tr></thead><tbody>{}</tbody></table></div>"
     ).format(kind, caption, join(head), join(body))
-
-
-def _cells(headers: Sequence[str], line: Sequence[str]) -> Markup:
-    cell = Markup('<td data-name="{}">{}</td>')
-    return join(cell.format(name, words) for name, words in zip(headers, line, strict=True))
-
-
-def _data(mark: Mapping[str, Sequence[str]]) -> Markup:
-    return join(Markup(' data-{}="{}"').format(key, " ".join(values)) for key, values in mark.items())
 
 
 def sort_key(value: float) -> Markup:
@@ -56,11 +59,13 @@ def filters(
     search: tuple[str, str],
     columns: Sequence[str] = (),
 ) -> Markup:
-    """A search field and drop-down lists for the table of this kind. It shows the lines that contain every typed
-    word and carry every chosen value, sorted by the chosen column.
+    """A search field and drop-down lists for a table. It shows the lines that contain every typed word and carry
+    every chosen value, sorted by the chosen column (static/js/tables.js).
 
-    choices: key to (question, value to its words). search: (key, question). columns: the names of the columns to sort
-    by. static/js/tables.js does the filtering and sorting.
+    choices: key to (question, value to its words)
+    kind: of the table
+    search: (key, question)
+    columns: the names of the columns to sort by
     """
     field = Markup(
         '<div class="find"><label><span>{1}</span><input type="search" data-filter="{0}" '
