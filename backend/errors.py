@@ -5,7 +5,7 @@
     ├── BadSetting        a setting is unknown or out of range
     ├── BadUsage          a command does not exist or lacks an argument
     ├── MissingPart       an optional part (a package, a compiler, a model) is missing
-    ├── UnusableGpu       there is a graphics card that training should use and can't
+    ├── UnusableGpu       there is a GPU that training should use and can't
     ├── NotEnough         there is not enough memory or disk space
     │   ├── OutOfMemory   memory ran out; the work may fit if it uses less
     │   └── DoesNotFit    the run does not fit, even with the smallest settings
@@ -62,7 +62,7 @@ class MissingPart(ApprenticeError):
 
 
 class UnusableGpu(ApprenticeError):
-    """There is a graphics card that training should use and can't; training does not fall back to the processor."""
+    """There is a GPU that training should use and can't; training does not fall back to the processor."""
 
 
 class NotEnough(ApprenticeError):

@@ -16,7 +16,7 @@ _SYSTEM_RESERVE_MIB = 500  # for the system and the page on a computer without a
 
 
 class Gpu(Record):
-    """A graphics card that training can use. Memory in MiB; compute_capability as defined by NVIDIA, None for other
+    """A GPU that training can use. Memory in MiB; compute_capability as defined by NVIDIA, None for other
     vendors. index: its number in `nvidia-smi`. shares_memory: its memory is the computer's (DGX Spark, Jetson)."""
 
     name: str

@@ -151,7 +151,7 @@ class Simulated:
             monkeypatch.setattr(machine, name, folder / name)
         if self.jetson:
             (folder / "_TEGRA").write_text("")
-        monkeypatch.setattr(machine, "_amd", lambda: "AMD graphics card" if self.amd else "")
+        monkeypatch.setattr(machine, "_amd", lambda: "AMD GPU" if self.amd else "")
         broken, error = (self.broken, NVMLError) if self.driver else ("nvmlInit", NVMLErrorLibraryNotFound)
         monkeypatch.setitem(sys.modules, "pynvml", nvml(self.cards, self.driver, broken, error))
         for module in (gpus, container, PROBE):

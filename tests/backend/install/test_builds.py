@@ -23,7 +23,7 @@ MACHINES: dict[str, tuple[Machine, str]] = {
     "Windows on Arm": (Machine("Windows", "arm64"), ""),
     "macOS 13": (Machine("Darwin", "arm64", os_version=(13, 7)), "PyPI"),
     "M1": (Machine("Darwin", "arm64", os_version=(14, 0)), "PyPI"),
-    "Radeon, Linux": (Machine("Linux", amd="AMD graphics card"), "cpu"),
+    "Radeon, Linux": (Machine("Linux", amd="AMD GPU"), "cpu"),
     "Radeon, Windows": (Machine("Windows", amd="AMD Radeon RX 7900 XTX"), "PyPI"),
     "no GPU, Linux": (Machine("Linux"), "cpu"),
     "no GPU, Windows": (Machine("Windows"), "PyPI"),

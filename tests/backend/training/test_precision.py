@@ -1,4 +1,4 @@
-"""Precision on graphics cards without bf16, computed on the processor: what overflows in fp16, and what is blamed."""
+"""Precision on GPUs without bf16, computed on the processor: what overflows in fp16, and what is blamed."""
 
 from __future__ import annotations
 

@@ -10,10 +10,8 @@ from typing import Any
 import gradio as gr
 from markupsafe import Markup
 
-from backend.evaluation.blind_test import Outcome
 from backend.hosting.policy import Feature
 from backend.settings import PROGRAM
-from ui.records.runs import RunSummary
 from ui.services.app import App
 from ui.services.selection import Choice
 from ui.web.browser_state import PRIVATE, BrowserState, Inputs, Updates
@@ -51,6 +49,11 @@ class RunsTab:
                 "Everything you trained here.",
                 "Open one to watch, try or share it, or to compare another with it.",
             )
+        outcomes = {run.info.id: self.app.blind_tests.outcome(run.info.id) for run in runs}
+        votes = {run_id: outcome for run_id, outcome in outcomes.items() if outcome}
+        refused: Updates = {}
+        if why_not := self.app.policy.why_not(Feature.IMPORT_MODEL):
+            refused = {self.archive: gr.update(interactive=False), self.imported: why_not}
         return {
             self.line: components.guide(0, now, then),
             self.compared: self._compared(choice),
@@ -60,21 +63,11 @@ class RunsTab:
                 time.time(),
                 choice.compared_run,
                 self.app.evaluations.summaries(),
-                self._voted(runs),
+                votes,
             )
             + damaged(self.app.runs.damaged()),
-            **self._refused(),
+            **refused,
         }
-
-    def _refused(self) -> Updates:
-        """Why no model from another computer can be added here; empty where one can."""
-        why_not = self.app.policy.why_not(Feature.IMPORT_MODEL)
-        return {self.archive: gr.update(interactive=False), self.imported: why_not} if why_not else {}
-
-    def _voted(self, runs: list[RunSummary]) -> dict[str, Outcome]:
-        """How the blind test of each run ended, where there was one."""
-        found = {run.info.id: self.app.blind_tests.outcome(run.info.id) for run in runs}
-        return {run_id: outcome for run_id, outcome in found.items() if outcome}
 
     def _compared(self, choice: Choice) -> Markup:
         if not choice.run_id or not choice.compared_run or choice.run_id == choice.compared_run:
@@ -82,7 +75,7 @@ class RunsTab:
         return compare_runs.card(self.app.runs.details(choice.run_id), self.app.runs.details(choice.compared_run))
 
     def signature(self, choice: Choice) -> Hashable:
-        curves = [self.app.runs.curve_position(one) for one in (choice.run_id, choice.compared_run) if one]
+        curves = [self.app.runs.curve_position(run) for run in (choice.run_id, choice.compared_run) if run]
         summaries, runs = self.app.evaluations.summaries(), self.app.runs.all()
         votes = [self.app.blind_tests.change_token(run.info.id) for run in runs]
         return repr((runs, self.app.runs.damaged(), curves, summaries, votes)), int(time.time() / 60)
@@ -128,8 +121,8 @@ def build(app: App, state: BrowserState) -> RunsTab:
 
     @handler
     def add(inputs: Inputs) -> Updates:
-        found = app.model_imports.add(sent_file(inputs[archive]))
-        return {**tab.show(state.choice(inputs)), added: imported(found)}
+        model = app.model_imports.add(sent_file(inputs[archive]))
+        return {**tab.show(state.choice(inputs)), added: imported(model)}
 
     state.listen(archive.upload, add, tab.outputs, archive)
     state.listen(runs.click, act, [*tab.outputs, *names.outputs])

@@ -28,8 +28,12 @@ def listing(
 ) -> Markup:
     """The runs as a table: the versions of one model together, the newest first, and so the models.
 
-    compared_id: the id of the run that the open one is compared with. evaluations: the report of each run's newest
-    evaluation; votes: how its blind test ended.
+    runs: in any order
+    open_id: the id of the open run
+    now: seconds since 1970
+    compared_id: the id of the run that the open one is compared with
+    evaluations: the report of each run's newest evaluation
+    votes: how its blind test ended
     """
     lines = lines_of_descent(runs)
     opened = next((_name(run, line) for line in lines for run in line if run.info.id == open_id), "")
@@ -43,9 +47,9 @@ def listing(
     )
 
 
-def imported(found: ImportedModel) -> Markup:
+def imported(model: ImportedModel) -> Markup:
     """A model that was added from another computer, and what to know about it."""
-    return components.alert("warn" if found.note else "good", f"“{found.name}” was added.", found.note)
+    return components.alert("warn" if model.note else "good", f"“{model.name}” was added.", model.note)
 
 
 def damaged(folders: Sequence[str]) -> Markup:
@@ -65,10 +69,10 @@ def damaged(folders: Sequence[str]) -> Markup:
 
 def lines_of_descent(runs: Iterable[RunSummary]) -> list[list[RunSummary]]:
     """The versions of each model, newest first; the model with the newest version first."""
-    found: dict[str, list[RunSummary]] = {}
+    lines: dict[str, list[RunSummary]] = {}
     for run in sorted(runs, key=lambda run: run.created, reverse=True):
-        found.setdefault(run.info.first, []).append(run)
-    return list(found.values())
+        lines.setdefault(run.info.first, []).append(run)
+    return list(lines.values())
 
 
 def _name(run: RunSummary, line: Sequence[RunSummary]) -> str:
@@ -103,7 +107,7 @@ def _line(run: RunSummary, line: Sequence[RunSummary], context: _Context) -> tup
             components.badge(f"v{run.info.version}", "calm") if len(line) > 1 else "",
             components.badge("Open now", "calm") if run_id == context.open_id else "",
             _line_of_descent(line, context.reports) if run is line[0] and len(line) > 1 else "",
-            components.join(components.text(words, "small") for words in about),
+            components.join(components.text(sentence, "small") for sentence in about),
             components.text(run.note, "note"),
         ),
         components.badge(*fmt.state(run.state.value)),
@@ -120,13 +124,13 @@ def _against_parent(report: EvaluationSummary | None) -> str:
 
 def _line_of_descent(line: Sequence[RunSummary], reports: Mapping[str, EvaluationSummary]) -> Markup:
     """v1 21 of 24 right -> v2 23 of 24 right"""
-    found = []
+    versions = []
     for run in reversed(line):
         report = reports.get(run.info.id)
         score = verdicts.score(TUNED, report) if report else "not checked"
-        found.append(Markup("<li><strong>v{}</strong> {}</li>").format(run.info.version, score))
+        versions.append(Markup("<li><strong>v{}</strong> {}</li>").format(run.info.version, score))
     return Markup('<ol class="versions" aria-label="Versions and their scores">{}</ol>').format(
-        components.join(found)
+        components.join(versions)
     )
 
 
@@ -134,7 +138,7 @@ def _descent(run: RunSummary, line: Sequence[RunSummary]) -> str:
     """How a later version follows the one before, in words; "" for a first version."""
     if run.info.descent is None:
         return ""
-    parent = next((one for one in line if one.info.id == run.info.descent.parent), None)
+    parent = next((other for other in line if other.info.id == run.info.descent.parent), None)
     before = f"v{parent.info.version}" if parent else "a version that was deleted"
     return f"Continues {before}." if run.info.descent.weights else f"Follows {before}, from the base model again."
 
@@ -144,8 +148,8 @@ def _acts(run: RunSummary, line: Sequence[RunSummary], context: _Context) -> Ite
     name = _name(run, line)
     yield components.button("Open", "open", run_id, "firm", f"Open {name}")
     if context.opened and run_id != context.open_id:
-        words = "Stop comparing" if run_id == context.compared_id else "Compare"
-        yield components.button(words, "compare", run_id, label=f"{words} {name} with {context.opened}")
+        label = "Stop comparing" if run_id == context.compared_id else "Compare"
+        yield components.button(label, "compare", run_id, label=f"{label} {name} with {context.opened}")
     if state in ("stopped", "interrupted", "failed"):
         yield components.button("Continue", "resume", run_id, label=f"Continue training {name}")
     if state in ("completed", "stopped") and run.losses.saved_step is not None and run.is_divided:
@@ -160,6 +164,6 @@ def _acts(run: RunSummary, line: Sequence[RunSummary], context: _Context) -> Ite
 
 def _losses(run: Losses) -> Markup:
     """The most telling loss, and the one before training."""
-    number, words = losses.of_the_model(run)
+    number, name = losses.of_the_model(run)
     before = f"{fmt.loss(run.initial.loss)} {losses.INITIAL}" if run.initial and run.best else ""
-    return Markup("{}{}{}").format(number, components.text(words, "small"), components.text(before, "small"))
+    return Markup("{}{}{}").format(number, components.text(name, "small"), components.text(before, "small"))

@@ -37,21 +37,21 @@ GATED = "Its makers share it only with people who accept its license and have an
 SURE_TO_DELETE = "To download a model like this again, you will need to paste the token again."
 
 
-def fetching(found: DownloadStatus) -> Markup:
+def fetching(status: DownloadStatus) -> Markup:
     """A button to download the model, its progress, or why the download failed."""
-    model, job = found.model, found.job
-    if found.why_not:
-        return components.text(found.why_not, "small")
+    model, job = status.model, status.job
+    if status.why_not:
+        return components.text(status.why_not, "small")
     if job and not job.state.is_terminal:
         return _downloading(model, job.progress)
-    steps = access(model, found.token) if found.token else components.EMPTY
+    steps = access(model, status.token) if status.token else components.EMPTY
     if job and job.failure:
         steps += components.problem_alert(job.failure, "warn")
-    if found.token and not found.token.storage:
+    if status.token and not status.token.storage:
         return steps
-    does = f"Resume download ({fmt.size(model.download_mib)})" if found.has_partial else words(model)
+    does = f"Resume download ({fmt.size(model.download_mib)})" if status.has_partial else label(model)
     get = components.button(does, "download", model.id, kind="firm", label=f"{does}: {model.name}")
-    if found.has_partial:
+    if status.has_partial:
         delete = "Delete the partial download"
         get += components.button(delete, "discard", model.id, label=f"{delete} of {model.name}")
     return steps + Markup('<div class="fetch">{}</div>').format(get)
@@ -71,7 +71,7 @@ def _downloading(model: Entry, progress: Any) -> Markup:
     )
 
 
-def words(model: Entry) -> str:
+def label(model: Entry) -> str:
     """The label of the button that starts the download."""
     return f"Download ({fmt.size(model.download_mib)})"
 

@@ -31,11 +31,17 @@ SIZES = {"small": "Under 1 billion", "middle": "1 to 4 billion", "large": "Over 
 def others_table(
     options: Sequence[Option] | None, chosen_id: str, ready: set[str], downloads: Mapping[str, Job]
 ) -> Markup:
-    """All models as a table. options: None while unknown. The column of times is left out while none is known."""
+    """All models as a table, without the column of times while none is known.
+
+    options: None while they are compared
+    chosen_id: of the chosen model
+    ready: the ids of the models that are here
+    downloads: the latest download of each model, by its id
+    """
     if options is None:
         return COMPARING
     timed = any(option.time for option in options)
-    lines = [_line(one, chosen_id, one.model.id in ready, downloads.get(one.model.id)) for one in options]
+    lines = [_line(option, chosen_id, option.model.id in ready, downloads.get(option.model.id)) for option in options]
     headers = [name for name in lines[0] if timed or name != "Time"]
     cells = [[line[name] for name in headers] for line in lines]
     kinds = [_kinds(option, option.model.id in ready) for option in options]
@@ -46,50 +52,48 @@ def others_table(
 
 def _notes(options: Sequence[Option], timed: bool) -> Markup:
     """The meaning of the columns, and the sources of the expected quality."""
-    time = "“Time” is about how long training on your examples takes." if timed else _no_times(options[0])
+    time = "“Time” is about how long training on your examples takes."
+    if not timed:
+        time = "How long each model takes is not known yet: the speed of this computer has not been measured."
+        if isinstance(options[0], Recommendation) and options[0].assumed:
+            time = "Add your examples to see how long each model takes."
     needs = f"“Needs” is the least memory that training the model takes on this computer. {time}"
     notes = components.text(needs, "small")
-    found = {one.source: source(one) for option in options for one in option.model.evidence[:1]}
-    if not found:
+    sources = {newest.source: source(newest) for option in options for newest in option.model.evidence[:1]}
+    if not sources:
         return notes
     quality = Markup(
         "“Expected quality” is how this model ranked after training in a published comparison, with its average "
         "rank over the tasks and a 95% range (1 is best). Those models learned from 10,000 examples per task; with "
         "fewer, the order may differ. {}: {}."
-    ).format("Source" if len(found) == 1 else "Sources", Markup("; ").join(found.values()))
+    ).format("Source" if len(sources) == 1 else "Sources", Markup("; ").join(sources.values()))
     return notes + components.text(quality, "small")
 
 
-def _no_times(recommended: Option) -> str:
-    if isinstance(recommended, Recommendation) and recommended.assumed:
-        return "Add your examples to see how long each model takes."
-    return "How long each model takes is not known yet: the speed of this computer has not been measured."
-
-
-def source(found: Evidence) -> Markup:
+def source(evidence: Evidence) -> Markup:
     """A link to a comparison, with its publisher, date and extent."""
-    month = f"{date.fromisoformat(f'{found.date}-01'):%B %Y}" if found.date else "date not known"
-    extent = f" ({found.publisher}, {month}; {found.models} models, {found.tasks} tasks)"
-    return components.external_link(found.url, found.source) + extent
+    month = f"{date.fromisoformat(f'{evidence.date}-01'):%B %Y}" if evidence.date else "date not known"
+    extent = f" ({evidence.publisher}, {month}; {evidence.models} models, {evidence.tasks} tasks)"
+    return components.external_link(evidence.url, evidence.source) + extent
 
 
 def _full(recommended: Option) -> Markup:
     """The offer to train all weights, where they fit."""
-    found = recommended.full if isinstance(recommended, Recommendation) else None
-    if found is None:
+    full = recommended.full if isinstance(recommended, Recommendation) else None
+    if full is None:
         return components.EMPTY
     return components.text(
-        f"You can also train all of {found.model} instead of a small addition (full fine-tuning). That needs "
-        f"{fmt.size(found.fit.needs_mib)} of {fmt.size(found.fit.has_mib)} memory. Choose it in step 3, Advanced."
+        f"You can also train all of {full.model} instead of a small addition (full fine-tuning). That needs "
+        f"{fmt.size(full.fit.needs_mib)} of {fmt.size(full.fit.has_mib)} memory. Choose it in step 3, Advanced."
     )
 
 
 def _choices(options: Sequence[Option]) -> dict[str, tuple[str, dict[str, str]]]:
-    """The filters of the table: key to (question, value to its words)."""
+    """The filters of the table: key to (question, value to its name)."""
     languages = {code for option in options for code in option.model.languages}
     names = {code: LANGUAGE_NAMES.get(code, code) for code in languages}
     return {
-        "fit": ("Fit", {key: words for key, (words, _) in FITS.items()} | {"here": "On this computer"}),
+        "fit": ("Fit", {key: name for key, (name, _) in FITS.items()} | {"here": "On this computer"}),
         "size": ("Size", SIZES),
         "use": ("License", {"free": "Commercial use allowed", "open": "No access request needed"}),
         "language": ("Language", dict(sorted(names.items(), key=lambda pair: pair[1]))),
@@ -112,31 +116,34 @@ def _kinds(option: Option, ready: bool) -> dict[str, list[str]]:
 
 
 def _line(option: Option, chosen_id: str, ready: bool, job: Job | None) -> dict[str, str]:
-    """A row: column to cell."""
+    """A table row as {column: cell}."""
     model = option.model
     least = option.least_mib if isinstance(option, Recommendation) else option.memory.total_mib
+    # “Fit” says why a model can't start, and “Expected quality” its published results: a reason names what is left.
+    skipped = 1 if not option.startable and not isinstance(option, Recommendation) else 0
+    reasons = [reason for reason in option.reasons[skipped:] if reason != published_results(model)]
+    reason = components.text(next(iter(reasons), ""), "small")
+    time = tables.sort_key(UNKNOWN**3) + "–"
+    if option.time and option.fit != "no":
+        time = tables.sort_key(option.time.seconds) + fmt.span(option.time.low, option.time.high)
+    languages = fmt.number(len(model.languages))
+    if len(model.languages) == 1:
+        languages = LANGUAGE_NAMES.get(model.languages[0], model.languages[0])
     return {
-        "Model": Markup("<strong>{}</strong>{}").format(model.name, components.text(_reason(option), "small")),
+        "Model": Markup("<strong>{}</strong>{}").format(model.name, reason),
         "Fit": tables.sort_key(list(FITS).index(option.fit)) + components.badge(*FITS[option.fit]),
         "Expected quality": _quality(model),
-        "Time": _time(option),
+        "Time": time,
         "Needs": tables.sort_key(least) + fmt.size(least),
         "Size": Markup("{}{:.2g} B{}").format(
             tables.sort_key(model.parameters),
             model.parameters / 1e9,
             components.text(_download(model, ready), "small"),
         ),
-        "Languages": tables.sort_key(-len(model.languages)) + _languages(model),
+        "Languages": tables.sort_key(-len(model.languages)) + languages,
         "License": model.licence,
         "": _acts(option, chosen_id, ready, job),
     }
-
-
-def _reason(option: Option) -> str:
-    """The first reason that no other column shows: “Size” says whether it is here, “Expected quality” its results."""
-    obstacle_first = not option.startable and not isinstance(option, Recommendation)
-    reasons = option.reasons[1 if obstacle_first else 0 :]
-    return next((reason for reason in reasons if reason != published_results(option.model)), "")
 
 
 def _quality(model: Entry) -> Markup:
@@ -145,28 +152,15 @@ def _quality(model: Entry) -> Markup:
         expected = expected_rank(model)
         last = UNKNOWN + (expected if math.isfinite(expected) else UNKNOWN)
         return tables.sort_key(last) + components.text("Nothing published", "small")
-    found = model.evidence[0]
-    words, small = f"Not in the top {found.places} of {found.models}", ""
-    if found.place is not None:
-        words = f"{ordinal(found.place)} of {found.models}"
-        small = f"average {found.rank:.1f}" if found.rank else ""
-    if found.interval is not None:
-        small += f" ({max(1, found.interval[0]):.1f} to {found.interval[1]:.1f})"
+    newest = model.evidence[0]
+    place, small = f"Not in the top {newest.places} of {newest.models}", ""
+    if newest.place is not None:
+        place = f"{ordinal(newest.place)} of {newest.models}"
+        small = f"average {newest.rank:.1f}" if newest.rank else ""
+    if newest.interval is not None:
+        small += f" ({max(1, newest.interval[0]):.1f} to {newest.interval[1]:.1f})"
     below = components.text(small, "small") if small else components.EMPTY
-    return tables.sort_key(found.standing) + Markup("{}{}").format(words, below)
-
-
-def _time(option: Option) -> Markup:
-    """About how long training takes; "–" where it is unknown or the model is too big."""
-    if option.time is None or option.fit == "no":
-        return tables.sort_key(UNKNOWN**3) + "–"
-    return tables.sort_key(option.time.seconds) + fmt.span(option.time.low, option.time.high)
-
-
-def _languages(model: Entry) -> str:
-    if len(model.languages) == 1:
-        return LANGUAGE_NAMES.get(model.languages[0], model.languages[0])
-    return fmt.number(len(model.languages))
+    return tables.sort_key(newest.standing) + Markup("{}{}").format(place, below)
 
 
 def _acts(option: Option, chosen_id: str, ready: bool, job: Job | None) -> Markup:
@@ -184,7 +178,7 @@ def _acts(option: Option, chosen_id: str, ready: bool, job: Job | None) -> Marku
         act += components.text(f"Downloading: {done}%", "small")
         act += components.button("Cancel", "cancel", model.id, label=f"Cancel the download of {model.name}")
     elif not (ready or going or model.bundled or option.fit == "no"):
-        label = f"{download_card.words(model)}: {model.name}"
+        label = f"{download_card.label(model)}: {model.name}"
         act += components.button("Download", "download", model.id, label=label)
     elif ready and job:
         sure = components.button(

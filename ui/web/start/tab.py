@@ -78,7 +78,7 @@ class StartTab:
         job = self.app.models.unpacking()
         compared = self.app.advice.options(choice.task, choice.data_id) is not None
         better = self.app.advice.better(choice.task, choice.data_id)
-        downloads = [(one.id, one.state, one.progress) for one in self.app.models.downloads().values()]
+        downloads = [(each.id, each.state, each.progress) for each in self.app.models.downloads().values()]
         ready = self.app.models.is_ready(choice.model_id)
         return repr((compared, better and better.model.id, job and (job.state, job.progress), downloads, ready))
 
@@ -87,7 +87,7 @@ def build(app: App, state: BrowserState) -> StartTab:
     """Draws the tab inside the current gr.Tab."""
     line = html(components.guide(1, "Say what it should learn.", "Then add examples of it."), elem_classes="guide")
     task = gr.Radio(
-        [("\n".join(words), key) for key, words in start_views.TASKS.items()],
+        [("\n".join(lines), key) for key, lines in start_views.TASKS.items()],
         label="What should it learn?",
         elem_classes="choices four",
     )

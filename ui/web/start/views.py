@@ -8,7 +8,7 @@ from backend.advice.recommend import Option, Recommendation
 from backend.advice.settings import words_in
 from backend.hardware import Probe
 from backend.models.catalogue import Entry
-from backend.records.machine import Gpu, Hardware, available, nvidia_gpu
+from backend.records.machine import Hardware, available, nvidia_gpu
 from backend.records.units import MIB
 from jobs.records import Job
 from ui.services.selection import Choice
@@ -52,14 +52,21 @@ def why_disabled(chosen: Option, waiting: str) -> str:
 def machine_card(probe: Probe, simulated: bool = False) -> Markup:
     """The computer in plain words."""
     hardware = probe.hardware
-    numbers = [] if hardware.unified_memory else [_free_on(gpu) for gpu in hardware.gpus]
+    numbers = (
+        []
+        if hardware.unified_memory
+        else [
+            (fmt.size(gpu.memory_free_mib), f"free of {fmt.size(gpu.memory_total_mib)} on the GPU (graphics card)")
+            for gpu in hardware.gpus
+        ]
+    )
     cores = hardware.cpu.cores
     numbers += [
         _free_memory(hardware),
         (fmt.size(hardware.disk_free_mib), "free on disk"),
         (fmt.number(cores), "processor core" if cores == 1 else "processor cores"),
     ]
-    problems = components.join(components.problem_alert(one, "warn") for one in probe.problems)
+    problems = components.join(components.problem_alert(problem, "warn") for problem in probe.problems)
     sentences = [line for line in probe.sentences if not line[:1].isdigit()]  # the numbers are shown below
     lead, facts = " ".join(sentences or probe.sentences[:1]), components.facts(numbers)
     if simulated:
@@ -69,19 +76,15 @@ def machine_card(probe: Probe, simulated: bool = False) -> Markup:
     return components.card("Your computer", facts, problems, lead=lead, aside=again)
 
 
-def _free_on(gpu: Gpu) -> tuple[str, str]:
-    return fmt.size(gpu.memory_free_mib), f"free of {fmt.size(gpu.memory_total_mib)} on the graphics card (GPU)"
-
-
 def _free_memory(hardware: Hardware) -> tuple[str, str]:
-    """The free memory, and how much of it training may use where that is less and there is no graphics card."""
+    """The free memory, and how much of it training may use where that is less and there is no GPU."""
     free, usable = fmt.size(hardware.memory_available_mib), fmt.size(available(hardware))
-    words = f"free of {fmt.size(hardware.memory_total_mib)} memory"
+    meaning = f"free of {fmt.size(hardware.memory_total_mib)} memory"
     if hardware.unified_memory:
-        words += ", shared with the graphics card (GPU)"
+        meaning += ", shared with the GPU"
     if nvidia_gpu(hardware) is None and usable != free:
-        words += f"; training can use {usable} of it, the system needs the rest"
-    return free, words
+        meaning += f"; training can use {usable} of it, the system needs the rest"
+    return free, meaning
 
 
 def model_card(
@@ -94,8 +97,12 @@ def model_card(
 ) -> Markup:
     """The chosen model: why it was chosen, the memory that it needs, its license and size.
 
-    on_disk: its measured size on this computer in MiB, None while it is not here. more: HTML below it.
-    outdone: whether a model that is not on this computer would be better.
+    option: the model with its estimate
+    recommended: whether it is the recommended one
+    on_disk: its measured size on this computer in MiB; None while it is not here
+    preparing: the job that unpacks it, if one does
+    more: HTML below it
+    outdone: whether a model that is not on this computer would be better
     """
     model, fit = option.model, option.estimate.fit
     best = "Best one on this computer" if outdone else "Recommended"
@@ -105,8 +112,10 @@ def model_card(
     badges += components.badge("Ready on this computer") if on_disk is not None else ""
     needs, have = fmt.sizes(fit.needs_mib, fit.has_mib)
     needed = _needed(option, needs)
-    where = "memory of the graphics card" if option.memory.device == "cuda" else "memory"
-    numbers = [(needed, f"{where} needed (estimate); {have} can be used"), _size(model, on_disk), _licence(model)]
+    where = "memory of the GPU" if option.memory.device == "cuda" else "memory"
+    numbers = [(needed, f"{where} needed (estimate); {have} can be used"), _size(model, on_disk)]
+    allows = "license; commercial use allowed" if model.commercial_use else "license; no commercial use"
+    numbers.append((model.licence.partition(" (")[0], allows))
     bar = components.memory_bar(
         fmt.memory_parts(option.memory.parts), fit.has_mib, f"Needs {needs}; {have} can be used."
     )
@@ -127,15 +136,11 @@ def model_card(
             f"{words_in(option.assumed)} words. It is updated when you add yours."
         )
     lead = " ".join(option.reasons) or model.note
-    body = (components.facts(numbers), bar, waiting, components.text(small, "small"), _published(model), more)
+    published = components.EMPTY
+    if model.evidence:  # which a reason names
+        published = components.text(Markup("The comparison: {}.").format(source(model.evidence[0])), "small")
+    body = (components.facts(numbers), bar, waiting, components.text(small, "small"), published, more)
     return components.card(model.name, *body, badges=badges, lead=lead)
-
-
-def _published(model: Entry) -> Markup:
-    """The source of the published results that a reason names."""
-    if not model.evidence:
-        return components.EMPTY
-    return components.text(Markup("The comparison: {}.").format(source(model.evidence[0])), "small")
 
 
 def _needed(option: Recommendation, needs: str) -> str:
@@ -149,11 +154,11 @@ def suggestion(better: Recommendation, chosen: Recommendation) -> Markup:
     model = better.model
     see = components.button("View", "model", model.id, label=f"View {model.name}")
     why = next((reason for reason in better.reasons if reason not in chosen.reasons), model.note)
-    words = f"{model.name} would suit this computer and task better. {why}"
+    offer = f"{model.name} would suit this computer and task better. {why}"
     needed = _needed(better, fmt.size(better.estimate.fit.needs_mib))
-    small = f"{download_card.words(model)}. It needs about {needed} of memory."
+    small = f"{download_card.label(model)}. It needs about {needed} of memory."
     return Markup('<div class="better">{}{}{}</div>').format(
-        components.text(words), components.text(small, "small"), see
+        components.text(offer), components.text(small, "small"), see
     )
 
 
@@ -164,9 +169,3 @@ def _size(model: Entry, on_disk: float | None) -> tuple[str, str]:
     if on_disk is None:
         return package, "to download"
     return fmt.size(on_disk), "on disk" + (f", unpacked from {package}" if model.bundled else "")
-
-
-def _licence(model: Entry) -> tuple[str, str]:
-    """The license's name, and what it allows."""
-    name = model.licence.partition(" (")[0]
-    return name, "license; commercial use allowed" if model.commercial_use else "license; no commercial use"

@@ -1,7 +1,7 @@
-"""Cards that only a shared demo shows on Train: the GPU time of a visitor, and a recorded training.
+"""Cards that only a shared demo shows on Train: the GPU time of a visitor, and a recorded run.
 
-static/recorded_run.jsonl is the record of a training on the sample by `./start.sh train`: its first line is the job,
-the others are those of its events.jsonl.
+static/recorded_run.jsonl is the record of a run of `./start.sh train` on the sample: its first line is the job, the
+others are those of its events.jsonl.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ ALLOWANCE = (
 )
 
 
-def gpu_time(known: GpuTime) -> Markup:
+def gpu_time(spent: GpuTime) -> Markup:
     """How much GPU time the visitor used, and how much is left if that is known."""
-    facts = [("GPU time you used here", fmt.duration(known.used) if known.used else "none yet")]
-    if known.left is not None:
-        facts.append(("left today, as Hugging Face last reported", fmt.duration(known.left)))
+    facts = [("GPU time you used here", fmt.duration(spent.used) if spent.used else "none yet")]
+    if spent.left is not None:
+        facts.append(("left today, as Hugging Face last reported", fmt.duration(spent.left)))
     return components.facts(facts) + components.text(ALLOWANCE, "small")
 
 
 @cache
 def recorded() -> Markup:
-    """The recorded training: its curve, its numbers and its answers before and after."""
+    """The recorded run: its curve, its numbers and its answers before and after."""
     job_line, *lines = RECORDING.read_bytes().splitlines()
     job, curve = Job.model_validate(json.loads(job_line)), Curve()
     for logged in filter(None, map(parse, lines)):

@@ -26,8 +26,8 @@ def outcome(job: Job | None, report: EvaluationReport | None, can_check: bool = 
     """job, report: the newest evaluation of a model, and its newest report, if there are any. can_check: whether
     there are examples to evaluate it with."""
     if job and not job.state.is_terminal:
-        words = evaluation_card.progress_words(job)
-        return components.alert("calm", "Checking its answers to examples it has not seen", words)
+        progress = evaluation_card.progress_words(job)
+        return components.alert("calm", "Checking its answers to examples it has not seen", progress)
     if not can_check:
         return components.alert("calm", *CANT_CHECK)
     failure = evaluation_card.failure(job)

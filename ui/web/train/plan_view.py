@@ -1,4 +1,4 @@
-"""A training plan as HTML: what is about to happen, in computed and measured numbers."""
+"""The plan of a run as HTML: what is about to happen, in computed and measured numbers."""
 
 from __future__ import annotations
 
@@ -22,17 +22,27 @@ GOALS = {
 def plan(ahead: Plan, why: Mapping[str, str], by_hand: Collection[str], demo: bool = False) -> Markup:
     """The plan, where each number says whether it was computed or measured.
 
-    why: the reason for each recommended setting. by_hand: the settings that the person changed. demo: the computer is
-    not the person's own.
+    ahead: the plan
+    why: the reason for each recommended setting
+    by_hand: the settings that the person changed
+    demo: whether the computer is not the person's own
     """
     stays = "Your examples stay in this demo." if demo else "Everything stays on this computer."
     set_aside = fmt.number(ahead.set_aside)
     time_how = "from this computer's measured speed" if ahead.time_measured else "estimated"
     memory_how = "measured on your longest examples" if ahead.memory_measured else "estimated"
     of_memory = f"of {fmt.size(ahead.available_mib)} memory, {memory_how}"
+    epochs, steps = ahead.settings.num_train_epochs, fmt.count(ahead.steps, "step")
+    duration = f"{epochs:g} {'pass' if epochs == 1 else 'passes'}", f"over your examples (epochs), {steps} in all"
+    if ahead.settings.max_steps > 0:
+        duration = steps, "then training ends (maximum steps)"
+    reasons = {name: "You changed this." if name in by_hand else reason for name, reason in why.items()}
+    reasons |= {name: "You changed this." for name in by_hand if name not in why}
+    facts = TrainSettings.facts()
+    lines = [(facts[name].label, reason, "") for name, reason in reasons.items() if name in facts]
     numbers = [
         (fmt.count(ahead.train_rows, "example"), f"to learn from; {set_aside} set aside to check the result"),
-        _duration(ahead),
+        duration,
         (fmt.span(*ahead.seconds), time_how) if ahead.seconds else ("not known yet", "training time"),
     ]
     bar = components.EMPTY
@@ -47,7 +57,7 @@ def plan(ahead: Plan, why: Mapping[str, str], by_hand: Collection[str], demo: bo
         components.text(ahead.proves, "small"),
         bar,
         components.rows(_plan_lines(ahead)),
-        _reasons(why, by_hand),
+        components.fold("Why these settings", components.rows(lines)) if lines else components.EMPTY,
         components.text(ahead.export, "small") if ahead.export else components.EMPTY,
         *(components.alert("warn", note) for note in ahead.notes),
         lead=f"Nothing has started yet. {stays}",
@@ -88,23 +98,6 @@ def memory_bar(ahead: Plan) -> Markup:
     how = "measured on your longest examples" if ahead.memory_measured else "estimated"
     label = f"Needs {fmt.size(ahead.memory_mib)} of {fmt.size(ahead.available_mib)} memory, {how}."
     return components.memory_bar(fmt.memory_parts(ahead.memory_parts), ahead.available_mib, label)
-
-
-def _duration(ahead: Plan) -> tuple[str, str]:
-    """How long training takes, in epochs or in the number of steps that was set."""
-    if ahead.settings.max_steps > 0:
-        return fmt.count(ahead.steps, "step"), "then training ends (maximum steps)"
-    epochs, steps = ahead.settings.num_train_epochs, fmt.count(ahead.steps, "step")
-    return f"{epochs:g} {'pass' if epochs == 1 else 'passes'}", f"over your examples (epochs), {steps} in all"
-
-
-def _reasons(why: Mapping[str, str], by_hand: Collection[str]) -> Markup:
-    """The reason for each setting."""
-    reasons = [(name, "You changed this." if name in by_hand else reason) for name, reason in why.items()]
-    reasons += [(name, "You changed this.") for name in by_hand if name not in why]
-    facts = TrainSettings.facts()
-    lines = [(facts[name].label, reason, "") for name, reason in reasons if name in facts]
-    return components.fold("Why these settings", components.rows(lines)) if lines else components.EMPTY
 
 
 def _plan_lines(ahead: Plan) -> list[tuple[str, str, str]]:

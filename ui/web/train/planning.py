@@ -1,4 +1,4 @@
-"""The first half of Train: the plan of a training, its settings, and the button that starts it."""
+"""The first half of Train: the plan of a run, its settings, and the button that starts it."""
 
 from __future__ import annotations
 
@@ -85,10 +85,10 @@ class Planning:
                 plan += self._fetching(choice)
                 why_not = why_disabled(ahead, cant, read.faults.values())
             except Exception as error:
-                words = web_errors.in_words(error)
-                plan, why_not = components.problem_alert(words), why_disabled(None, words.what)
+                problem = web_errors.in_words(error)
+                plan, why_not = components.problem_alert(problem), why_disabled(None, problem.what)
         now, then = "There is nothing to train on yet.", ""
-        plan = self._going() + plan
+        plan = plan_view.going(self._before()) + plan
         if choice.data_id:
             now = "Check what is about to happen."
             then = self._first() or "You can close the page while it trains."
@@ -124,31 +124,26 @@ class Planning:
             return f"{len(first)} other runs go first, one at a time."
         return f"{first[0]} is trained first; this one begins after it." if first else ""
 
-    def _going(self) -> Markup:
-        """The runs that go before this one, each with a button that opens it."""
-        return plan_view.going(self._before())
-
     def _before(self) -> list[tuple[str, str]]:
         """The runs that go before one that begins now, in their order: (id, name with its version)."""
         jobs = sorted(self.app.runs.unfinished(), key=lambda job: (job.queued, job.id))
-        return [(job.id, f"{fmt.shorten(job.name, 40)}{self._version_of(job.id)}") for job in jobs]
-
-    def _version_of(self, run_id: str) -> str:
-        with suppress(ApprenticeError):  # a damaged run goes by its name
-            return fmt.version(self.app.versions.number(run_id))
-        return ""
+        names = {job.id: fmt.shorten(job.name, 40) for job in jobs}
+        for run_id in names:
+            with suppress(ApprenticeError):  # a damaged run goes by its name
+                names[run_id] += fmt.version(self.app.versions.number(run_id))
+        return list(names.items())
 
     def _fetching(self, choice: Choice) -> Markup:
         """How to get the chosen model, if it is not on this computer yet."""
         if not choice.model_id or self.app.models.simulated or self.app.models.is_ready(choice.model_id):
             return components.EMPTY
-        found = self.app.downloads.status(choice.model_id)
-        if found.model.bundled:
+        status = self.app.downloads.status(choice.model_id)
+        if status.model.bundled:
             return components.EMPTY
-        return components.card(f"{found.model.name} is not on this computer yet", download_card.fetching(found))
+        return components.card(f"{status.model.name} is not on this computer yet", download_card.fetching(status))
 
     def signature(self, choice: Choice) -> Hashable:
-        downloads = [(one.state, one.progress) for one in self.app.models.downloads().values()]
+        downloads = [(job.state, job.progress) for job in self.app.models.downloads().values()]
         ready = self.app.models.is_ready(choice.model_id)
         return ready, repr(downloads), self._first(), self.prompts.signature(choice)
 

@@ -53,7 +53,7 @@ class Watched:
 
 
 def guide(watched: Watched) -> Markup:
-    words = {
+    lines = {
         "queued": ("Your training is waiting for its turn.", "It starts automatically."),
         "starting": ("Training is about to start.", "You can close this page; training continues."),
         "running": ("Training is running.", "You can close this page; training continues."),
@@ -64,10 +64,10 @@ def guide(watched: Watched) -> Markup:
         "interrupted": ("Training was interrupted.", "Nothing saved was lost. You can continue where it left off."),
     }
     if watched.state == "stopped" and not watched.has_model:
-        words["stopped"] = ("Training was stopped.", "It had not learned anything yet. You can continue training.")
+        lines["stopped"] = ("Training was stopped.", "It had not learned anything yet. You can continue training.")
     if watched.state == "completed" and not watched.has_model:
-        words["completed"] = ("Training is done.", DELETED)
-    return components.guide(3, *words.get(watched.state, ("", ""))) + components.run_line(watched.origin)
+        lines["completed"] = ("Training is done.", DELETED)
+    return components.guide(3, *lines.get(watched.state, ("", ""))) + components.run_line(watched.origin)
 
 
 def status(watched: Watched) -> Markup:
@@ -76,9 +76,9 @@ def status(watched: Watched) -> Markup:
     badge = components.badge(*fmt.state(watched.state))
     failure = components.problem_alert(job.failure) if job.failure else components.EMPTY
     if watched.shorter:
-        words = components.text(fmt.shorter(watched.shorter))
+        offer = components.text(fmt.shorter(watched.shorter))
         again = components.button("Try again with shorter examples", "shorter", kind="firm")
-        failure += Markup('<div class="after-alert">{}{}</div>').format(words, again)
+        failure += Markup('<div class="after-alert">{}{}</div>').format(offer, again)
     if watched.state == "queued":
         lead = f"{fmt.count(watched.queue, 'run goes', 'runs go')} first." if watched.queue else "It is next."
         if watched.wait:
@@ -92,14 +92,14 @@ def status(watched: Watched) -> Markup:
         bar = components.progress(done if progress and progress.total else None, title)
     elif job.started and job.ended:
         lead = f"Training took {fmt.took(job)}."
-    spoken = Markup('<p class="unseen" role="status" aria-live="polite">{}</p>').format(_spoken(title, done, watched))
-    body = (bar, components.facts(numbers(watched)), _awake(watched), notices(watched.curve.notes), failure, spoken)
+    # Screen readers read it at each tenth only.
+    tenths = f"{title}, {done // 10 * 10} percent." if watched.can_stop else f"{fmt.state(watched.state)[0]}."
+    spoken = Markup('<p class="unseen" role="status" aria-live="polite">{}</p>').format(tenths)
+    awake = components.EMPTY
+    if watched.can_stop and watched.curve.awake is not None:
+        awake = components.text(fmt.awake(watched.curve.awake), "small")
+    body = (bar, components.facts(numbers(watched)), awake, notices(watched.curve.notes), failure, spoken)
     return components.card(title, *body, badges=badge, lead=lead)
-
-
-def _awake(watched: Watched) -> Markup:
-    known = watched.can_stop and watched.curve.awake is not None
-    return components.text(fmt.awake(bool(watched.curve.awake)), "small") if known else components.EMPTY
 
 
 def notices(notes: Sequence[NoteEvent]) -> Markup:
@@ -137,12 +137,6 @@ def numbers(watched: Watched) -> list[tuple[str, str]]:
     return shown
 
 
-def _spoken(title: str, done: int, watched: Watched) -> str:
-    """The text for screen readers, which read it at each tenth only."""
-    word, _ = fmt.state(watched.state)
-    return f"{title}, {done // 10 * 10} percent." if watched.can_stop else f"{word}."
-
-
 def loss_card(watched: Watched) -> Markup:
     steps = loss_curve.points(watched.curve.steps)
     evals = loss_curve.points(watched.curve.evals)
@@ -176,8 +170,8 @@ def retry_button(change: Mapping[str, Any] | None, do: str) -> Markup:
     if not change:
         return components.EMPTY
     (name, value), *_ = change.items()
-    words = f"Try again with {TrainSettings.facts()[name].term} {fmt.setting(value)}"
-    return Markup('<div class="after-alert">{}</div>').format(components.button(words, do, kind="firm"))
+    text = f"Try again with {TrainSettings.facts()[name].term} {fmt.setting(value)}"
+    return Markup('<div class="after-alert">{}</div>').format(components.button(text, do, kind="firm"))
 
 
 def what_follows(watched: Watched) -> str:

@@ -10,7 +10,6 @@ import gradio as gr
 from markupsafe import Markup
 
 from backend.errors import RunProblem
-from jobs.records import State
 from ui.services.app import App
 from ui.services.selection import Choice
 from ui.web.browser_state import PRIVATE, BrowserState, Inputs, Updates
@@ -81,7 +80,7 @@ class Running:
             self.refused: gr.update(visible=watched.can_stop),
             self.stop_says: run_view.what_follows(watched),
             self.outcome: self._outcome(run_id) if has_ended else components.EMPTY,
-            self.onward: self._onward(run_id, watched.job.state)
+            self.onward: version_cards.after(self.app.versions.next_number(run_id), watched.job.state)
             if has_ended and self.app.runs.is_divided(run_id)
             else components.EMPTY,
             self.health: run_view.health(watched),
@@ -100,9 +99,6 @@ class Running:
             return outcome(job, report, can_check=bool(report) or evaluations.questions(run_id) > 0)
         except RunProblem as error:
             return components.problem_alert(error)
-
-    def _onward(self, run_id: str, state: State) -> Markup:
-        return version_cards.after(self.app.versions.next_number(run_id), state)
 
     def _comparison(self, run_id: str) -> Markup:
         """A run that repeats another one with a change, compared with that one."""
@@ -127,7 +123,13 @@ class Running:
         restore: Callable[[Choice], Updates],
         outputs: list[Any],
     ) -> None:
-        """show: the whole tab, whose components are `outputs`. restore: its settings."""
+        """Has its buttons answer.
+
+        state: what the browser holds
+        show: the whole tab
+        restore: its settings
+        outputs: the components of the tab
+        """
         app = self.app
 
         def changed(inputs: Inputs, choice: Choice) -> Updates:

@@ -49,8 +49,15 @@ def epochs(sent: str) -> float:
 def before(
     name: str, number: int, before_it: int, from_base: bool, why_not: str, changes: Changes | None = None
 ) -> Markup:
-    """Where the planned version starts. before_it: the number of the version before. why_not: why this one can't
-    continue it, "" when it can. changes: of the examples since then, None where they are not known."""
+    """Where the planned version starts.
+
+    name: of the model
+    number: of the planned version
+    before_it: the number of the version before
+    from_base: whether it is to start from the base model
+    why_not: why it can't continue the one before; "" when it can
+    changes: of the examples since then; None where they are not known
+    """
     start = (
         (
             "continue",
@@ -67,7 +74,7 @@ def before(
             "",
         ),
     )
-    lines = (_start(*one, chosen=(one[0] == "from-base") == from_base) for one in start)
+    lines = (_start(*way, chosen=(way[0] == "from-base") == from_base) for way in start)
     return components.card(
         f"Version {number} of {name}",
         Markup('<ul class="ready">{}</ul>').format(components.join(lines)),
@@ -100,12 +107,12 @@ def _are(count: int) -> str:
     return "is" if count == 1 else "are"
 
 
-def _start(do: str, title: str, words: str, why_not: str, *, chosen: bool) -> Markup:
+def _start(do: str, title: str, meaning: str, why_not: str, *, chosen: bool) -> Markup:
     mark = components.button("Choose", do, kind="firm", label=f"Choose: {title}")
     if chosen:
         mark = components.badge("chosen", "good")
     elif why_not:
         mark = components.badge("not possible", "calm")
     return Markup("<li><div><strong>{}</strong>{}{}</div>{}</li>").format(
-        title, components.text(words), components.text(why_not, "small"), mark
+        title, components.text(meaning), components.text(why_not, "small"), mark
     )

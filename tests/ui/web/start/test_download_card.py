@@ -64,7 +64,7 @@ class TestDownload:
     @pytest.mark.parametrize("begun", [True, False])
     def test_only_a_partial_download_can_be_resumed_or_deleted(self, begun: bool) -> None:
         html = card(job=job("download-1", State.FAILED), has_partial=begun)
-        assert (f">{download_card.words(GATED)}<" in html) == (not begun)
+        assert (f">{download_card.label(GATED)}<" in html) == (not begun)
         assert (f'data-do="discard" data-value="{GATED.id}"' in html) == begun
 
 
@@ -208,11 +208,11 @@ class TestPage:
             folder.write_status(ended)
 
         failed()
-        assert f">{download_card.words(GATED)}<" in download_card.fetching(app.downloads.status(GATED.id))
+        assert f">{download_card.label(GATED)}<" in download_card.fetching(app.downloads.status(GATED.id))
         part = app.workspace.models / ".meta-llama--Llama-3.2-1B-Instruct.part"
         part.mkdir()
         (part / "config.json.part").touch()
-        assert f">{download_card.words(GATED)}<" in download_card.fetching(app.downloads.status(GATED.id))
+        assert f">{download_card.label(GATED)}<" in download_card.fetching(app.downloads.status(GATED.id))
         (part / "config.json.part").write_text("{")
         assert 'data-do="discard"' in download_card.fetching(app.downloads.status(GATED.id))
         failed()  # a later attempt that downloaded nothing does not hide the earlier files

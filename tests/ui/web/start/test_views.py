@@ -67,10 +67,10 @@ def test_the_bundled_model_shows_its_packed_and_unpacked_size() -> None:
     assert "257 MB" in start_views.model_card(found, True, None, None)
 
 
-def test_a_second_graphics_card_and_problems_are_shown() -> None:
+def test_a_second_gpu_and_problems_are_shown() -> None:
     html = start_views.machine_card(Probe.of(machine("two_cards")))
-    assert html.count("on the graphics card") == 2
-    wrong = MachineProblem(what="There is a graphics card, but torch can't use it.", next="Run: pip install torch")
+    assert html.count("on the GPU") == 2
+    wrong = MachineProblem(what="There is a GPU, but torch can't use it.", next="Run: pip install torch")
     hardware = Hardware(gpus=(Gpu(name="RTX", memory_total_mib=8192, memory_free_mib=8000),))
     html = start_views.machine_card(Probe(hardware=hardware, problems=(wrong,)))
     assert "Run: pip install torch" in html
