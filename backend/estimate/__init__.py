@@ -14,8 +14,7 @@ Decision: Memory is simulated, not fitted: a step is run with tensors that have 
     of PyTorch's allocator.
 Because: a formula fitted to measurements fails on the next model. Where a kind of model is not modeled, the estimate
     says "unknown" and the dry run decides.
-Proof: tests/benchmarks/memory_estimate.py (61 published measurements of a T4), memory_of_families.py,
-    memory_on_processor.py.
+Proof: tests/benchmarks/memory_estimate.py (61 published measurements of a T4), memory_on_processor.py.
 Reconsider when: dry runs are quick enough to replace it. Expandable segments, which NVIDIA GPUs use on Linux, are not
     simulated.
 

@@ -33,7 +33,7 @@ def return_freed_memory() -> None:
 
     glibc starts with a threshold of 128 KiB but raises it to 32 MiB as large tensors come and go (mallopt(3)), and
     then keeps blocks into which other tensors do not fit. Measured with gradient checkpointing of gated delta nets
-    (python -m tests.benchmarks.memory_of_families qwen3_5_text, 8 rows of 768 tokens): without this 3,072 to
+    (python -m tests.benchmarks.memory_on_processor qwen3_5_text, 8 rows of 768 tokens): without this 3,072 to
     3,252 MiB at the peak and 390 tokens/s; with it 1,919 MiB and 225 tokens/s; with a fixed 128 KiB 1,878 and 207.
     Other models gain too little.
     """

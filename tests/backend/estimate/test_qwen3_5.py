@@ -83,7 +83,7 @@ def test_the_number_of_parameters_is_that_of_transformers(entry: Any) -> None:
 def test_freed_memory_is_returned_to_the_system_with_checkpointing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, checkpointing: bool, calls: int
 ) -> None:
-    """Otherwise the peak is 50 % above the estimate, see tests.benchmarks.memory_of_families."""
+    """Otherwise the peak is 50 % above the estimate, see tests.benchmarks.memory_on_processor."""
     make_model(tmp_path / "model")
     model_of().save_pretrained(tmp_path / "model")
     times: list[int] = []
