@@ -27,7 +27,9 @@ class EventLog:
         self._resumed = attempt == 1
         self._synced = time.monotonic()
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | BINARY, 0o600)
-        self._torn = _last_byte(self._descriptor) not in (b"", b"\n")
+        size = os.lseek(self._descriptor, 0, os.SEEK_END)
+        os.lseek(self._descriptor, max(0, size - 1), os.SEEK_SET)
+        self._torn = os.read(self._descriptor, 1) not in (b"", b"\n")
 
     def append(self, event: Event) -> None:
         """Append an event. A power cut may lose those of the last second; a killed process loses none."""
@@ -55,14 +57,6 @@ class EventLog:
 
     def close(self) -> None:
         os.close(self._descriptor)
-
-
-def _last_byte(descriptor: int) -> bytes:
-    size = os.lseek(descriptor, 0, os.SEEK_END)
-    if size == 0:
-        return b""
-    os.lseek(descriptor, size - 1, os.SEEK_SET)
-    return os.read(descriptor, 1)
 
 
 def read_events(path: Path, after: int = 0) -> tuple[list[LoggedEvent], int]:

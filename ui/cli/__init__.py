@@ -7,7 +7,7 @@
     advice_commands.py, machine_commands.py, model_commands.py   recommend, estimate, doctor, models
     run_commands.py                                              train, runs, show, stop, resume, ...
     result_commands.py, evaluate_command.py                      chat, export, import, rent, evaluate
-    push_command.py, serve_command.py, space_command.py          push, serve-model, space
+    serve_command.py, hub_commands.py                            serve-model, push, space
 
 Decision: Each command takes `--json` and prints one JSON document, also for wrong usage.
 Because: scripts and tests read it.

@@ -22,13 +22,12 @@ from ui.cli import (
     data_commands,
     edit_command,
     evaluate_command,
+    hub_commands,
     machine_commands,
     model_commands,
-    push_command,
     result_commands,
     run_commands,
     serve_command,
-    space_command,
 )
 from ui.cli.output import INTERRUPTED, Answer, Command, OutputClosed, print_answer, print_error, say, write
 
@@ -134,8 +133,7 @@ def make_parser() -> argparse.ArgumentParser:
         result_commands,
         evaluate_command,
         serve_command,
-        push_command,
-        space_command,
+        hub_commands,
     ):
         group.add_commands(add)
     return parser

@@ -108,7 +108,9 @@ class Gate:
             await self.app(scope, receive, send)
         elif path == f"{_API}/upload" and scope["method"] == "POST" and visitor:
             await self._upload(_renamed(scope, whose), receive, send, visitor)
-        elif reading and visitor and self._files.may_read(visitor, _file(path)):
+        elif (
+            reading and visitor and path.startswith(_FILE) and self._files.may_read(visitor, path.removeprefix(_FILE))
+        ):
             await self.app(scope, receive, send)
         else:
             await _refuse(scope, receive, send)
@@ -212,11 +214,6 @@ class Gate:
 
 async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:
     await PlainTextResponse("There is nothing at this address.", 404)(scope, receive, send)
-
-
-def _file(path: str) -> str:
-    """The file that an URL names, "" for none."""
-    return path.removeprefix(_FILE) if path.startswith(_FILE) else ""
 
 
 def _joined(session: str, visitor: str) -> str:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
-from markupsafe import Markup
 
 from ui.records.data import DatasetState
 from ui.services.app import App
@@ -105,10 +104,15 @@ class DataTab:
         }
 
     def _showing(self, choice: Choice, data: DatasetState) -> Updates:
+        writing = components.EMPTY  # a text offers to write examples about it, and then its passages
+        if self.app.writing.is_written(choice.data_id):
+            writing = writing_views.passage(self.app.writing.at(choice.data_id, choice.passage), choice.data_id)
+        elif self.app.writing.is_text(choice.data_id):
+            writing = writing_views.offer()
         return {
             self.line: data_views.guide(data),
             self.examples: gr.update(visible=True),
-            self.writing: self._writing(choice),
+            self.writing: writing,
             self.summary: data_views.summary(data, self.app.datasets.lengths(choice).max_length),
             self.own_test: None,
             self.tested: data_views.tested(data),
@@ -121,13 +125,6 @@ class DataTab:
             self.forward: gr.update(interactive=not data.blocked),
             self.reason: data.blocked,
         }
-
-    def _writing(self, choice: Choice) -> Markup:
-        """A text offers to write examples about it, and then its passages."""
-        writing = self.app.writing
-        if writing.is_written(choice.data_id):
-            return writing_views.passage(writing.at(choice.data_id, choice.passage), choice.data_id)
-        return writing_views.offer() if writing.is_text(choice.data_id) else components.EMPTY
 
     def signature(self, choice: Choice) -> Hashable:
         now = self.app.datasets.progress(choice)

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
-from markupsafe import Markup
 
 from backend.hosting.policy import Feature
 from backend.settings import PROGRAM
@@ -49,6 +48,10 @@ class RunsTab:
                 "Everything you trained here.",
                 "Open one to watch, try or share it, or to compare another with it.",
             )
+        compared, both = components.EMPTY, {choice.run_id, choice.compared_run}
+        if len(both - {""}) == 2:
+            details = self.app.runs.details
+            compared = compare_runs.card(details(choice.run_id), details(choice.compared_run))
         outcomes = {run.info.id: self.app.blind_tests.outcome(run.info.id) for run in runs}
         votes = {run_id: outcome for run_id, outcome in outcomes.items() if outcome}
         refused: Updates = {}
@@ -56,7 +59,7 @@ class RunsTab:
             refused = {self.archive: gr.update(interactive=False), self.imported: why_not}
         return {
             self.line: components.guide(0, now, then),
-            self.compared: self._compared(choice),
+            self.compared: compared,
             self.listing: listing(
                 runs,
                 choice.run_id,
@@ -68,11 +71,6 @@ class RunsTab:
             + damaged(self.app.runs.damaged()),
             **refused,
         }
-
-    def _compared(self, choice: Choice) -> Markup:
-        if not choice.run_id or not choice.compared_run or choice.run_id == choice.compared_run:
-            return components.EMPTY
-        return compare_runs.card(self.app.runs.details(choice.run_id), self.app.runs.details(choice.compared_run))
 
     def signature(self, choice: Choice) -> Hashable:
         curves = [self.app.runs.curve_position(run) for run in (choice.run_id, choice.compared_run) if run]

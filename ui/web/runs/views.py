@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from backend.evaluation.blind_test import Outcome
 from backend.records.evaluation import TUNED, EvaluationSummary
-from ui.records.runs import ImportedModel, Losses, RunSummary
+from ui.records.runs import ImportedModel, RunSummary
 from ui.services.training import losses
 from ui.text import format as fmt
 from ui.text import verdicts
@@ -94,11 +94,19 @@ class _Context:
 
 def _line(run: RunSummary, line: Sequence[RunSummary], context: _Context) -> tuple[str, ...]:
     run_id, report, vote = run.info.id, context.reports.get(run.info.id), context.votes.get(run.info.id)
+    compared = verdicts.against_parent(report) if report else None
+    number, name = losses.of_the_model(run.losses)
+    before = run.losses.initial if run.losses.best else None
+    loss = Markup("{}{}{}").format(
+        number,
+        components.text(name, "small"),
+        components.text(f"{fmt.loss(before.loss)} {losses.INITIAL}" if before else "", "small"),
+    )
     about = [
         fmt.origin(run.info),
         _descent(run, line),
         f"{verdicts.title(report)}: {verdicts.score(TUNED, report)}." if report else "",
-        _against_parent(report),
+        f"{compared[0]}." if compared else "",
         verdicts.blind_test(vote) if vote else "",
     ]
     return (
@@ -111,15 +119,10 @@ def _line(run: RunSummary, line: Sequence[RunSummary], context: _Context) -> tup
             components.text(run.note, "note"),
         ),
         components.badge(*fmt.state(run.state.value)),
-        _losses(run.losses),
+        loss,
         fmt.when(run.created, context.now),
         components.acts(*_acts(run, line, context)),
     )
-
-
-def _against_parent(report: EvaluationSummary | None) -> str:
-    found = verdicts.against_parent(report) if report else None
-    return f"{found[0]}." if found else ""
 
 
 def _line_of_descent(line: Sequence[RunSummary], reports: Mapping[str, EvaluationSummary]) -> Markup:
@@ -160,10 +163,3 @@ def _acts(run: RunSummary, line: Sequence[RunSummary], context: _Context) -> Ite
     if state not in ("queued", "starting", "running", "stopping"):
         sure = components.button("Delete for good", "delete", run_id, "danger")
         yield components.confirm("Delete", DELETES, sure)
-
-
-def _losses(run: Losses) -> Markup:
-    """The most telling loss, and the one before training."""
-    number, name = losses.of_the_model(run)
-    before = f"{fmt.loss(run.initial.loss)} {losses.INITIAL}" if run.initial and run.best else ""
-    return Markup("{}{}{}").format(number, components.text(name, "small"), components.text(before, "small"))

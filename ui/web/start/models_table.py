@@ -126,6 +126,7 @@ def _line(option: Option, chosen_id: str, ready: bool, job: Job | None) -> dict[
     time = tables.sort_key(UNKNOWN**3) + "–"
     if option.time and option.fit != "no":
         time = tables.sort_key(option.time.seconds) + fmt.span(option.time.low, option.time.high)
+    where = "included" if model.bundled else "on this computer" if ready else "to download"
     languages = fmt.number(len(model.languages))
     if len(model.languages) == 1:
         languages = LANGUAGE_NAMES.get(model.languages[0], model.languages[0])
@@ -138,7 +139,7 @@ def _line(option: Option, chosen_id: str, ready: bool, job: Job | None) -> dict[
         "Size": Markup("{}{:.2g} B{}").format(
             tables.sort_key(model.parameters),
             model.parameters / 1e9,
-            components.text(_download(model, ready), "small"),
+            components.text(f"{fmt.size(model.download_mib)} {where}", "small"),
         ),
         "Languages": tables.sort_key(-len(model.languages)) + languages,
         "License": model.licence,
@@ -186,9 +187,3 @@ def _acts(option: Option, chosen_id: str, ready: bool, job: Job | None) -> Marku
         )
         act += components.confirm("Delete", NEEDED_BY_RUNS, sure)
     return components.acts(act)
-
-
-def _download(model: Entry, ready: bool) -> str:
-    """The size of the files, and where they are."""
-    where = "included" if model.bundled else "on this computer" if ready else "to download"
-    return f"{fmt.size(model.download_mib)} {where}"

@@ -5,6 +5,5 @@ planning.py, plan_view.py                    the plan, and the button that start
 settings_form.py, settings_fields.py         all settings
 version_cards.py                             the next version of a model
 running.py, run_view.py, sample_answers.py   a run
-outcome.py                                   whether the model is any good
 demo_cards.py                                cards of a shared demo
 """

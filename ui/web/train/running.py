@@ -10,6 +10,8 @@ import gradio as gr
 from markupsafe import Markup
 
 from backend.errors import RunProblem
+from backend.records.evaluation import EvaluationReport
+from jobs.records import Job
 from ui.services.app import App
 from ui.services.selection import Choice
 from ui.web.browser_state import PRIVATE, BrowserState, Inputs, Updates
@@ -17,10 +19,40 @@ from ui.web.components import button, clickable, clicked, html, primary
 from ui.web.errors import handler
 from ui.web.html import compare_runs, components
 from ui.web.train import run_view, sample_answers, version_cards
-from ui.web.train.outcome import outcome
+from ui.web.try_it import evaluation_card, verdict_card
 
 REFUSED = "Your browser does not let this page notify you. You can allow it in the browser's settings for this page."
+NOT_CHECKED = (
+    "Not checked yet: is it any good?",
+    "Its answers were not checked: a lower loss alone does not make a good model.",
+    "Open Try and click “Check it”.",
+)
+CANT_CHECK = (
+    "Not checked: is it any good?",
+    "No examples were set aside, so nothing can show whether it is any good.",
+    "Set some aside in step 3 and train again.",
+)
 STOP, STOP_WAITING = "Stop and save what it learned", "Cancel"
+
+
+def outcome(job: Job | None, report: EvaluationReport | None, can_check: bool = True) -> Markup:
+    """Whether a trained model is any good: the verdict of its evaluation, or that it has none yet.
+
+    job: its newest evaluation, if there is any
+    report: its newest report, if there is any
+    can_check: whether there are examples to evaluate it with
+    """
+    if job and not job.state.is_terminal:
+        progress = evaluation_card.progress_words(job)
+        return components.alert("calm", "Checking its answers to examples it has not seen", progress)
+    if not can_check:
+        return components.alert("calm", *CANT_CHECK)
+    failure = evaluation_card.failure(job)
+    if report is None:
+        return failure or components.alert("calm", *NOT_CHECKED)
+    earlier = evaluation_card.EARLIER if failure else components.EMPTY
+    verdict = verdict_card.alert(report) + verdict_card.against_parent(report)
+    return failure + earlier + verdict + run_view.retry_button(report.retry, "retry-evaluated")
 
 
 @dataclass

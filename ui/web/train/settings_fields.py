@@ -18,7 +18,7 @@ from ui.web.components import html
 def goal() -> gr.Radio:
     """The choice of what to learn from preference pairs; shown with the plan."""
     setting = TrainSettings.facts()["trainer"]
-    choices = [(words, value) for value, words in setting.choices.items()]
+    choices = [(text, value) for value, text in setting.choices.items()]
     return gr.Radio(choices, value="sft", label=setting.label, info=setting.help, elem_id="set-trainer")
 
 
@@ -41,7 +41,7 @@ def _input(name: str, setting: Setting) -> gr.components.Component:
     value = as_input(name, field.default)
     if field.annotation is bool:
         return gr.Checkbox(value, **described)
-    if choices := [(words, choice) for choice, words in setting.choices.items()] or TrainSettings.options(name):
+    if choices := [(text, choice) for choice, text in setting.choices.items()] or TrainSettings.options(name):
         return gr.Dropdown(choices, value=value, filterable=False, **described)
     step = 1 if field.annotation is int else max(float(value), 0.1) / 10
     return gr.Number(value, step=step, **described)  # `wrong` reports its limits

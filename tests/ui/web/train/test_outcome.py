@@ -6,7 +6,7 @@ import pytest
 
 from jobs.records import Failure, Progress, State
 from tests.ui.fake_records import against_parent, job, report
-from ui.web.train.outcome import CANT_CHECK, NOT_CHECKED, outcome
+from ui.web.train.running import CANT_CHECK, NOT_CHECKED, outcome
 
 
 def test_without_an_evaluation_nobody_knows() -> None:
