@@ -67,6 +67,32 @@ class Problem:
 
 
 @dataclass(frozen=True, slots=True)
+class FileDetails:
+    """What the reader of a file found out about it, beside its rows."""
+
+    title: str = ""
+    """What the file is, in words: "a table (CSV)", "a WhatsApp chat"."""
+    binary: bool = False
+    """It is not text, so there is no encoding to choose."""
+    packed: str = ""
+    """How it was compressed, such as "gzip"."""
+    delimiter: str = ""
+    """Between the cells of a text table."""
+    header: bool = True
+    """Whether the first row of a table names its columns."""
+    sheets: tuple[str, ...] = ()
+    """All sheets of a workbook."""
+    sheet: str = ""
+    """Those that were read, as ReadOptions.sheet has them."""
+    together: str = ""
+    """Those that could be read together, written the same way; "" if there is only one of its kind."""
+    people: tuple[str, ...] = ()
+    """Who writes in a chat, most messages first."""
+    imitate: tuple[str, ...] = ()
+    """Whom the examples of the chat teach the model to write like."""
+
+
+@dataclass(frozen=True, slots=True)
 class Source:
     """A description of the file: `format` such as "jsonl", `shape` such as "messages" or "alpaca", `encoding` such as
     "utf-8", `mapping` from our fields to the file's columns, `ignored` columns, `sha256` of its bytes.
@@ -82,7 +108,7 @@ class Source:
     sha256: str
     mapping: dict[str, str] = field(default_factory=dict)
     ignored: tuple[str, ...] = ()
-    details: dict[str, str] = field(default_factory=dict)  # such as {"delimiter": ";", "sheet": "Table 1"}
+    details: FileDetails = FileDetails()
     file_sha256: str = ""
     edits: tuple[str, ...] = ()
 

@@ -59,7 +59,7 @@ def require_answers(checked: CheckedDataset) -> None:
     for question in checked.questions:
         source = checked.original.source
         if question.kind == "other_sheets":
-            option = f"--sheet {quote(source.details.get('sheet', 'NAME'))}"
+            option = f"--sheet {quote(source.details.sheet or 'NAME')}"
         else:
             columns = source.mapping if source.format != "zip" else {"question": "…", "answer": "…"}
             option = " ".join(f"--column {quote(f'{field}={column}')}" for field, column in columns.items())

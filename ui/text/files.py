@@ -1,25 +1,7 @@
-"""The formats, encodings and columns of a file, in words."""
+"""The encodings and columns of a file, in words."""
 
 from __future__ import annotations
 
-FORMATS = {
-    "jsonl": "JSON lines",
-    "json": "JSON",
-    "csv": "a table (CSV)",
-    "tsv": "a table (TSV)",
-    "xlsx": "an Excel file",
-    "ods": "an OpenDocument spreadsheet",
-    "docx": "a Word document",
-    "odt": "an OpenDocument text",
-    "pdf": "a PDF",
-    "parquet": "a Parquet file",
-    "text": "plain text",
-    "mail": "e-mail",
-    "zip": "an archive of files",
-    "markdown": "Markdown text",
-    "html": "a web page",
-    "yaml": "YAML",
-}
 ENCODINGS = {
     "utf-8": "UTF-8",
     "utf-16": "UTF-16",

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from backend.datasets.read.encoding import detect_encoding, initial_encoding, utf8_blocks
-from backend.datasets.read.formats import binary_format, check_text, is_html
-from backend.datasets.read.source import ByteSource
+from backend.datasets.read.formats.refused import refusal
+from backend.datasets.read.formats.text import is_html
+from backend.datasets.read.source import HEAD, ByteSource
 from backend.errors import BadInput
 from backend.records.reading import Limits
 from backend.records.units import MIB, format_sizes
@@ -40,7 +41,7 @@ def read_document(path: Path) -> str:
 
 def _decoded(path: Path, size: int) -> str:
     with path.open("rb") as file, ByteSource(file, max(size, 1), Limits()) as source:
-        if source.packed or binary_format(source.head):
+        if source.packed or source.head.startswith((b"PK\x03\x04", b"PAR1", b"%PDF")):
             raise BadInput("This file is not text.", "", "Save its text as a .txt file.")
         encoding = initial_encoding(source.head, None)
         data = b"".join(utf8_blocks(source.blocks(), encoding))
@@ -48,7 +49,8 @@ def _decoded(path: Path, size: int) -> str:
             text = data.decode("utf-8")
         except UnicodeDecodeError:
             text = b"".join(utf8_blocks(source.blocks(), detect_encoding(source))).decode("utf-8", "replace")
-    check_text(text)
+    if error := refusal(source.head, text[:HEAD]):
+        raise error
     if is_html(text[:4_000]):
         raise BadInput("This file is a web page.", "", "Save its text as a .txt file.")
     return text.replace("\r\n", "\n").replace("\r", "\n")

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from statistics import median
 
 from backend.datasets.convert.shapes import NAMES, Columns, plain_name
-from backend.datasets.read.formats import is_header
 
 LOOKED_AT = 60  # rows
 _DEEPEST = 30  # rows above which a header is looked for
@@ -98,3 +97,9 @@ def _differs(cells: Sequence[str], data: Sequence[Sequence[str]]) -> bool:
         sum(row[place].strip().endswith(_ASKS) for row in data if place < len(row)) < 0.3 * len(data)
         for place in questions
     )
+
+
+def is_header(cells: Sequence[str]) -> bool:
+    """Whether these can be column names: short, distinct, not sentences."""
+    names = [cell.strip() for cell in cells]
+    return len(set(names)) == len(names) and all(0 < len(n) <= 40 and n[-1] not in ".?!,;" for n in names)

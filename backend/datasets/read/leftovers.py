@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from backend.datasets.read.delimited import Cells
+from backend.datasets.read.cells import Cells
 from backend.records.reading import RowFault
 
 _TOTALS = re.compile(

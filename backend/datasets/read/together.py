@@ -12,11 +12,12 @@ from pathlib import PurePosixPath
 
 from backend.datasets.chats.people import WhoToImitate
 from backend.datasets.documents.archive import damaged
+from backend.datasets.read.file import File, OpenSource, Reader
 from backend.datasets.read.source import BLOCK, ByteSource
 from backend.errors import BadInput
 from backend.files.listing import is_hidden
 from backend.records.reading import ZIP_ERRORS, Cancelled, Limits, ReadOptions, check_expansion
-from backend.records.rows import Dataset, Problem, Row
+from backend.records.rows import Dataset, FileDetails, Problem, Row
 from backend.text.excerpt import excerpt
 
 MOST_FILES = 200
@@ -50,6 +51,13 @@ class _Left:
 
 class ManyFiles(Exception):
     """The source is a zip archive of files."""
+
+
+def _open(file: File) -> OpenSource:
+    raise ManyFiles
+
+
+READER = Reader("zip", "an archive of files", lambda file: file.archive is not None, _open, binary=True)
 
 
 def read_together(source: ByteSource, name: str, options: ReadOptions, load: Load) -> Dataset:
@@ -198,7 +206,6 @@ def _merged(name: str, read: list[tuple[str, Dataset]], refused: list[tuple[str,
         ]
         merged.originals |= {row + before: value for row, value in data.originals.items()}
         merged.total_rows += data.total_rows
-    files = "/".join(file.replace("/", "\\") for file, _ in read)
     ignored = tuple(dict.fromkeys(column for _, data in read for column in data.source.ignored))
-    merged.source = replace(merged.source, ignored=ignored, details={"files": files})
+    merged.source = replace(merged.source, ignored=ignored, details=FileDetails(READER.title, binary=True))
     return merged

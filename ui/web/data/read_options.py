@@ -11,7 +11,8 @@ from markupsafe import Markup
 
 from backend.datasets.checks.issues import GUESSES
 from backend.datasets.convert.shapes import SHAPES
-from backend.datasets.read.formats import DELIMITERS
+from backend.datasets.read.formats.delimited import DELIMITERS
+from backend.datasets.read.formats.workbook import TOGETHER
 from backend.records.rows import Dataset, Problem
 from ui.records.data import DatasetState
 from ui.text import files
@@ -20,7 +21,6 @@ from ui.web.data import before_after
 from ui.web.data.people import ask_people
 from ui.web.html import components, tables
 
-BINARY = ("zip", "xlsx", "ods", "docx", "odt", "pdf", "parquet", "mail")
 DISCARDS = "If you read the file another way, your fixes are discarded."
 EDITED = "You edited these examples. To read the file another way, undo your edits first, or add the file again."
 COLUMNS = 60  # to choose from
@@ -29,12 +29,13 @@ COLUMNS = 60  # to choose from
 def described(data: Dataset) -> str:
     """The file's format, encoding and shape in a sentence."""
     source = data.source
-    parts = [source.details.get("chat") or files.FORMATS.get(source.format, source.format)]
-    if separator := source.details.get("delimiter"):
-        parts.append(f"separated by {files.SEPARATORS.get(separator, separator)}")
-    if sheet := source.details.get("sheet"):
-        parts.append(f"the sheet “{sheet}”")
-    if source.format not in BINARY:
+    details = source.details
+    parts = [details.title or source.format]
+    if details.delimiter:
+        parts.append(f"separated by {files.SEPARATORS.get(details.delimiter, details.delimiter)}")
+    if details.sheet:
+        parts.append(f"the sheet “{details.sheet}”")
+    if not details.binary:
         parts.append(f"in {files.ENCODINGS.get(source.encoding, source.encoding)}")
     shape = SHAPES[source.shape].title if source.shape in SHAPES else source.shape
     return f"{source.name} is {', '.join(parts)}, read as {shape}."
@@ -70,9 +71,9 @@ def card(data: DatasetState) -> Markup:
 def _people(data: DatasetState) -> Markup:
     """A field to change whom a chat teaches the model to write like."""
     details = data.source.details
-    if "chat" not in details:
+    if not details.people:
         return components.EMPTY
-    return ask_people(((name, 0) for name in details["people"].split("\n")), details["imitate"].split("\n"))
+    return ask_people(((name, 0) for name in details.people), details.imitate)
 
 
 def _question(guess: Problem) -> Markup:
@@ -83,26 +84,24 @@ def _question(guess: Problem) -> Markup:
 
 def _form(data: DatasetState) -> Markup:
     source, how = data.source, data.info.read_options
+    details = source.details
     parts = []
-    if source.format not in BINARY:
+    if not details.binary:
         detected = files.ENCODINGS.get(source.encoding, source.encoding)
         choices = [("", detected if not how.get("encoding") else "Detected automatically"), *files.ENCODINGS.items()]
         parts.append(_select("Text encoding", "encoding", choices, how.get("encoding", "")))
     if source.format in ("csv", "tsv", "text"):
-        delimiter = files.SEPARATORS.get(source.details.get("delimiter", ""), "none (plain text)")
+        delimiter = files.SEPARATORS.get(details.delimiter, "none (plain text)")
         choices = [
             ("", delimiter if not how.get("delimiter") else "Detected automatically"),
             *files.SEPARATORS.items(),
         ]
         parts.append(_select("Column separator (delimiter)", "delimiter", choices, how.get("delimiter", "")))
-    sheets = source.details.get("sheets", "").split("/")
-    if len(sheets) > 1:
-        together = source.details.get("together", "")
-        choices = [
-            *((s, s) for s in sheets),
-            *([(together, together.replace("/", ", ") + " together")] if together else []),
-        ]
-        parts.append(_select("Sheet", "sheet", choices, source.details.get("sheet", "")))
+    if len(details.sheets) > 1:
+        choices = [(sheet, sheet) for sheet in details.sheets]
+        if details.together:
+            choices.append((details.together, details.together.replace(TOGETHER, ", ") + " together"))
+        parts.append(_select("Sheet", "sheet", choices, details.sheet))
     columns = [*source.mapping.values(), *(c for c in source.ignored if "message." not in c)]
     return _choosing("how", components.join(parts), columns, source.shape, source.mapping)
 
@@ -160,7 +159,7 @@ def sent(value: str, data: DatasetState) -> dict[str, Any]:
         how["encoding"] = form["encoding"]
     if form.get("delimiter") in DELIMITERS:
         how["delimiter"] = form["delimiter"]
-    if form.get("sheet") and (form["sheet"] != data.source.details.get("sheet") or "sheet" in data.info.read_options):
+    if form.get("sheet") and (form["sheet"] != data.source.details.sheet or "sheet" in data.info.read_options):
         how["sheet"] = form["sheet"]
     if data.info.read_options.get("join_cells"):
         how["join_cells"] = True

@@ -110,7 +110,7 @@ def test_an_answer_is_used_whatever_its_case_and_says_how_it_was_read() -> None:
     data = load_text(CHAT, options=ReadOptions(imitate=["ben"]))
     assert texts(data) == [["Open?", "Yes"]]
     assert [p.kind for p in data.problems] == ["chat"]
-    assert data.source.details["imitate"] == "Ben"
+    assert data.source.details.imitate == ("Ben",)
 
 
 @pytest.mark.parametrize("name", ["Carla", "Anna"])
@@ -144,7 +144,7 @@ def test_whoever_answers_can_be_imitated_where_there_are_many_names() -> None:
         lines(*records)
     data = lines(*records, imitate=["*"])
     assert texts(data) == [["Open?", "Yes\nTill six"]] * 4
-    assert data.source.details["imitate"] == "*"
+    assert data.source.details.imitate == ("*",)
 
 
 def test_the_lines_of_a_play_are_asked_about() -> None:
@@ -206,7 +206,7 @@ def test_unreadable_lines_stay_problems_of_their_own() -> None:
 )
 def test_examples_are_not_taken_for_a_chat(records: list[dict[str, Any]], shape: str) -> None:
     data = lines(*records)
-    assert (data.source.shape, data.source.details.get("chat")) == (shape, None)
+    assert (data.source.shape, data.source.details.people) == (shape, ())
 
 
 @pytest.mark.parametrize(

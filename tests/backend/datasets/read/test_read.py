@@ -122,7 +122,7 @@ def test_logs_and_configuration_files_get_a_warning(text: str, like: str) -> Non
 def test_gzip_is_unpacked(tmp_path: Path, content: str) -> None:
     data = read(tmp_path, gzip.compress(content.encode()), "x.bin")
     assert data.rows[0].messages == CHAT["messages"]
-    assert data.source.details["packed"] == "gzip"
+    assert data.source.details.packed == "gzip"
 
 
 @pytest.mark.parametrize("content", [CHAT_LINE + "\n" + CHAT_LINE, "frage;antwort\nGrüße?;Schöne Grüße!\n"])

@@ -117,7 +117,7 @@ def test_a_total_among_the_rows_is_an_example() -> None:
 
 
 def test_the_delimiter_is_shown_and_can_be_chosen() -> None:
-    assert load_text("frage;antwort\n1,5;2,5\n3,5;4,5\n").source.details == {"delimiter": ";"}
+    assert load_text("frage;antwort\n1,5;2,5\n3,5;4,5\n").source.details.delimiter == ";"
     data = load_text("a~b\nq~r\ns~t\n", options=ReadOptions(delimiter="~", mapping={"question": "a", "answer": "b"}))
     assert pairs(data) == [("q", "r"), ("s", "t")]
 
@@ -131,7 +131,7 @@ def test_a_table_without_a_header_loses_no_row(tmp_path: Path) -> None:
     data = load(path)
     assert pairs(data)[0] == ("What is the capital of France?", "It is Paris of course.")
     assert len(data.rows) == 3
-    assert data.source.details["header"] == "none"
+    assert not data.source.details.header
 
 
 # Many control characters mean a binary file, which is rejected, so cells here have only the common ones.
@@ -178,7 +178,8 @@ def test_excel_values_become_text(tmp_path: Path) -> None:
     data = load(_workbook(tmp_path / "table.csv", ("Table", rows)))
     assert pairs(data) == [("007", "None"), ("3", "2.5"), ("2026-01-02", "true"), ("last", "one")]
     assert [row.line for row in data.rows] == [2, 3, 4, 6]
-    assert (data.source.format, data.source.details) == ("xlsx", {"sheet": "Table", "sheets": "Table"})
+    details = data.source.details
+    assert (data.source.format, details.sheet, details.sheets) == ("xlsx", "Table", ("Table",))
 
 
 def test_the_sheet_with_rows_is_read_and_the_others_are_listed(tmp_path: Path) -> None:

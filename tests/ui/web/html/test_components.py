@@ -14,7 +14,7 @@ from backend.datasets.convert.mapping import NoExamples
 from backend.errors import BadInput
 from backend.records.encoded import Piece
 from backend.records.events import NoteEvent, SampleEvent
-from backend.records.rows import Dataset, Problem, Row, Source
+from backend.records.rows import Dataset, FileDetails, Problem, Row, Source
 from backend.records.specs import Descent
 from jobs.records import State
 from tests.ui.fake_services import FakeApp
@@ -85,7 +85,9 @@ DRAWN = {
 
 def evil_data() -> DatasetState:
     """A dataset in which every name and text is markup."""
-    source = Source(EVIL, EVIL, EVIL, EVIL, "", {"question": EVIL}, (EVIL,), {"delimiter": EVIL, "sheet": EVIL})
+    source = Source(
+        EVIL, EVIL, EVIL, EVIL, "", {"question": EVIL}, (EVIL,), FileDetails(EVIL, delimiter=EVIL, sheet=EVIL)
+    )
     rows = [Row(1, 1, [{"role": EVIL, "content": EVIL}]), Row(2, 2, text=EVIL)]
     original = Dataset(source, rows, [problem()], 2, {1: {EVIL: EVIL}, 2: EVIL})
     found = [problem(), Problem(1, 1, "duplicate", "warning", EVIL, EVIL, EVIL)]

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import chain
+from functools import partial
 from typing import Any
 
 from backend.datasets.chats import clean
 from backend.datasets.chats.paths import find
 from backend.datasets.convert.detect import ROLE_KEYS, Record
 from backend.datasets.convert.shapes import NAMES, plain_name
-from backend.records.reading import RowFault
+from backend.datasets.read.file import OpenSource
+from backend.records.reading import ReadOptions, RowFault
 from backend.text.excerpt import excerpt
 
 _SUBMITTED = (None, "submitted")
@@ -86,21 +87,18 @@ FORMATS: tuple[Nested, ...] = (
 )
 
 
-def with_annotations(records: Iterator[list[Record]]) -> Iterator[list[Record]]:
-    """The records, where those of a format above become rows with columns."""
-    first = next(records, None)
-    if first is None:
-        return iter(())
-    values = [value for _, value in first if isinstance(value, dict)]
-    everything = chain([first], records)
-    for nested in FORMATS:
-        if (
-            values
-            and all(find(values[0], path) for path in nested.needs)
-            and not isinstance(values[0].get("answers"), str)
-        ):
-            return ([row for record in batch for row in _flat(record, nested)] for batch in everything)
-    return everything
+def read_annotations(opened: OpenSource, options: ReadOptions) -> None:
+    """Turns records of a format above into rows with columns."""
+    record = next((value for _, value in opened.sample() if isinstance(value, dict)), None)
+    if record is None or isinstance(record.get("answers"), str):
+        return
+    nested = next((one for one in FORMATS if all(find(record, path) for path in one.needs)), None)
+    if nested is not None:
+        opened.records = map(partial(_rows, nested), opened.records)
+
+
+def _rows(nested: Nested, batch: list[Record]) -> list[Record]:
+    return [row for record in batch for row in _flat(record, nested)]
 
 
 def _flat(record: Record, nested: Nested) -> Iterator[Record]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,17 +17,14 @@ from backend.datasets.chats.paths import first
 from backend.datasets.chats.whatsapp import WHATSAPP, whatsapp_messages
 from backend.datasets.convert.detect import Record
 from backend.datasets.documents.archive import damaged
-from backend.datasets.read.json_document import document
+from backend.datasets.read.file import File, OpenSource, Reader
+from backend.datasets.read.formats.json import document
 from backend.datasets.read.source import BLOCK, ByteSource, line_blocks
 from backend.files.listing import is_hidden
 from backend.records.reading import ZIP_ERRORS, Limits, RowFault
 
 _MOST_FILES = 100_000
-Reader = Callable[[Iterator[bytes], Limits], Iterator[list[Record]]]
-
-
-def _json(blocks: Iterator[bytes], limits: Limits) -> Iterator[list[Record]]:
-    return document(blocks, limits)[0]
+_Read = Callable[[Iterator[bytes], Limits], Iterator[list[Record]]]
 
 
 def _lines(blocks: Iterator[bytes], limits: Limits) -> Iterator[bytes]:
@@ -48,51 +45,63 @@ class _Content:
     """Files of one kind. files: what their paths look like; beside: a file that must be there too."""
 
     files: re.Pattern[str]
-    read: Reader
+    read: _Read
     chat: ChatFormat | None = None
     beside: str = ""
 
 
 _CONTENTS: tuple[_Content, ...] = (
-    _Content(re.compile(r"(.*/)?conversations(-\d+)?\.json"), _json),  # ChatGPT, Claude
+    _Content(re.compile(r"(.*/)?conversations(-\d+)?\.json"), document),  # ChatGPT, Claude
     _Content(re.compile(r"(.*/)?(_chat|WhatsApp[^/]*)\.txt"), _whatsapp, WHATSAPP),
-    _Content(re.compile(r"(.*/)?messages/\w+/[^/]+/message_\d+\.json"), _json),  # Messenger, Instagram
-    _Content(re.compile(r"[^/]+/\d{4}-\d\d-\d\d\.json"), _json, beside="users.json"),  # Slack
+    _Content(re.compile(r"(.*/)?messages/\w+/[^/]+/message_\d+\.json"), document),  # Messenger, Instagram
+    _Content(re.compile(r"[^/]+/\d{4}-\d\d-\d\d\.json"), document, beside="users.json"),  # Slack
     _Content(re.compile(r"(.*/)?[^/]+\.mbox"), _mail, MAIL),  # Gmail
-    _Content(re.compile(r"(.*/)?My ?Activity\.json"), _json),  # Gemini
-    _Content(re.compile(r"(.*/)?result\.json"), _json),  # Telegram
+    _Content(re.compile(r"(.*/)?My ?Activity\.json"), document),  # Gemini
+    _Content(re.compile(r"(.*/)?result\.json"), document),  # Telegram
 )
 
 
-def archive_records(source: ByteSource) -> tuple[Iterator[list[Record]], ChatFormat | None] | None:
-    """The records of the conversations in a zip file, and how to read them where that is certain; None without any.
-
-    Raises zipfile.BadZipFile and the like for a damaged file, BadInput when it unpacks to too much.
-    """
-    archive = zipfile.ZipFile(source.seekable())
+def _find(archive: zipfile.ZipFile) -> tuple[_Content, list[zipfile.ZipInfo]] | None:
+    """The conversations in an archive by their kind and their files; None without any."""
     files = {
         info.filename: info
         for info in archive.infolist()[:_MOST_FILES]
         if not info.is_dir() and not is_hidden(info.filename)
     }
     for content in _CONTENTS:
-        found = [info for name, info in sorted(files.items()) if content.files.fullmatch(name)]
-        if found and (not content.beside or content.beside in files):
-            read = [*found, files[content.beside]] if content.beside else found
-            source.check_expansion(sum(info.file_size for info in read))  # zipfile reads no more than a file declares
-            people = _people(archive, files[content.beside], source) if content.beside else {}
-            return _records(archive, found, source, content, people), content.chat
+        matches = [info for name, info in sorted(files.items()) if content.files.fullmatch(name)]
+        if matches and (not content.beside or content.beside in files):
+            return content, matches
     return None
+
+
+def _matches(file: File) -> bool:
+    return file.archive is not None and not file.office and _find(file.archive) is not None
+
+
+def _open(file: File) -> OpenSource:
+    """The records of the conversations, and how to read them where that is certain.
+
+    Raises BadInput for a damaged file, and when it unpacks to too much.
+    """
+    archive = file.archive
+    assert archive is not None
+    content, files = _find(archive) or (_CONTENTS[0], [])
+    beside = [archive.getinfo(content.beside)] if content.beside else []
+    # zipfile reads no more of a file than it declares
+    file.source.check_expansion(sum(info.file_size for info in [*files, *beside]))
+    people = _people(archive, beside[0], file.source) if beside else {}
+    return OpenSource(_records(archive, files, file.source, content, people), chat=content.chat)
 
 
 def _records(
     archive: zipfile.ZipFile,
-    found: list[zipfile.ZipInfo],
+    files: Sequence[zipfile.ZipInfo],
     source: ByteSource,
     content: _Content,
     people: Mapping[str, str],
 ) -> Iterator[list[Record]]:
-    for info in found:
+    for info in files:
         folder = info.filename.rpartition("/")[0]
         for batch in content.read(_blocks(archive, info, source), source.limits):
             if content.chat is WHATSAPP:
@@ -113,7 +122,7 @@ def _blocks(archive: zipfile.ZipFile, info: zipfile.ZipInfo, source: ByteSource)
 def _people(archive: zipfile.ZipFile, info: zipfile.ZipInfo, source: ByteSource) -> dict[str, str]:
     """The names of the people in Slack's users.json by their ids."""
     names = {}
-    for batch in _json(_blocks(archive, info, source), source.limits):
+    for batch in document(_blocks(archive, info, source), source.limits):
         for _, user in batch:
             name = first(user, "profile.display_name", "profile.real_name", "real_name", "name")
             if isinstance(user, dict) and isinstance(user.get("id"), str) and isinstance(name, str):
@@ -130,3 +139,6 @@ def _with_channel(record: Record, channel: str, people: Mapping[str, str]) -> Re
     if (name := people.get(str(message.get("user")))) is not None:
         added["user_profile"] = {"display_name": name}
     return line, {**message, **added}
+
+
+READER = Reader("zip", "an archive of files", _matches, _open, binary=True)

@@ -6,14 +6,18 @@ lines). This module only finds where each example ends; `strict_json` then parse
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, pairwise
 from typing import Any
 
 from backend.datasets.chats.formats import IN_CONVERSATIONS
 from backend.datasets.convert.detect import Record
 from backend.datasets.convert.shapes import NAMES, plain_name
+from backend.datasets.read.columns import with_columns
+from backend.datasets.read.file import File, OpenSource, Reader
+from backend.datasets.read.formats.delimited import sniff_delimiter
 from backend.errors import BadInput
 from backend.records.reading import Limits, RowFault, row_too_large
 from backend.records.units import KIB, MIB, format_size
@@ -35,6 +39,49 @@ _HEAD = 64 * KIB  # in which a list must begin
 _OPEN, _CLOSE, _QUOTE, _COMMA = b"[{", b"]}", ord('"'), ord(",")
 
 
+def _is_document(file: File) -> bool:
+    text = file.text.lstrip()
+    if text[:1] == "{":
+        return text[1:].lstrip()[:1] in ('"', "}", "'", "")
+    return re.match(r"\[\s*([{\[\"'\]]|-?\d[\d.eE+-]*\s*([,\]]|$)|null|true|false|$)", text) is not None
+
+
+def _is_lines(file: File) -> bool:
+    """Whether each line is a JSON value of its own, even if some lines are broken."""
+    lines = file.text.split("\n")
+    if not file.source.whole and len(lines) > 1:
+        lines.pop()  # cut off
+    lines = [line for line in (line.strip() for line in lines) if line][:50]
+    if not _is_document(file):
+        mostly = 2 * _parsing(lines[:20]) >= len(lines[:20])
+        return mostly or (not file.suffixes.isdisjoint(("jsonl", "ndjson")) and not sniff_delimiter(file))
+    if file.text.lstrip()[0] == "[":
+        return len(lines) > 1 and _parsing(lines[:1]) == 1
+    if len(lines) == 1:
+        return find_list(lines[0].encode("utf-8", "replace")) is None
+    first_is_whole = _parsing(lines[:1]) == 1 or (len(lines[0]) > 1 and lines[0].endswith("}"))
+    return first_is_whole or 2 * _parsing(lines) >= len(lines)
+
+
+def _parsing(lines: Sequence[str]) -> int:
+    """How many of the lines are an object or a list."""
+    count = 0
+    for line in lines:
+        try:
+            count += isinstance(json.loads(line), (dict, list))
+        except (ValueError, RecursionError):
+            continue
+    return count
+
+
+def _open_lines(file: File) -> OpenSource:
+    return OpenSource(with_columns(_json_lines(file.lines(), file.options.limits)))
+
+
+def _open_document(file: File) -> OpenSource:
+    return OpenSource(with_columns(document(file.blocks(), file.options.limits)))
+
+
 def find_list(head: bytes) -> tuple[int, str] | None:
     """The position and the name of the list inside an object; None when the object is itself an example."""
     for found in _NAMED_LIST.finditer(head):
@@ -45,18 +92,18 @@ def find_list(head: bytes) -> tuple[int, str] | None:
     return None
 
 
-def document(blocks: Iterator[bytes], limits: Limits) -> tuple[Iterator[list[Record]], str]:
-    """Batches of the examples in a JSON document, and the name of the list that holds them, "" without one.
+def document(blocks: Iterator[bytes], limits: Limits) -> Iterator[list[Record]]:
+    """Batches of the examples in a JSON document.
 
     blocks: in UTF-8; the list must begin in the first. Raises BadInput as `examples` does.
     """
     head = next(blocks, b"")
     found = (head.index(b"["), "") if head.lstrip().startswith(b"[") else find_list(head[:_HEAD])
     start, name = found or (None, "")
-    return examples(chain([head], blocks), start, name, limits), name
+    return examples(chain([head], blocks), start, name, limits)
 
 
-def json_lines(blocks: Iterable[list[bytes | None]], limits: Limits) -> Iterator[list[Record]]:
+def _json_lines(blocks: Iterable[list[bytes | None]], limits: Limits) -> Iterator[list[Record]]:
     """Batches of records, one per line that is not blank. blocks: lines in UTF-8, None for one over the limit."""
     first = 1
     for lines in blocks:
@@ -215,3 +262,7 @@ class _Scanner:
                 return mark.start()
         self._at = len(self._buffer)
         return None
+
+
+LINES = Reader("jsonl", "JSON lines", _is_lines, _open_lines)
+DOCUMENT = Reader("json", "JSON", _is_document, _open_document)

@@ -5,13 +5,14 @@ Lines such as #separator:tab come first; then each line is a note, and its field
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain, islice
 
-from backend.datasets.convert.detect import Record
 from backend.datasets.documents.markup import read_html
-from backend.datasets.read.delimited import Cells, as_records, unique_names
+from backend.datasets.read.cells import as_records, read_cells, unique_names
+from backend.datasets.read.file import File, OpenSource, Reader
 from backend.records.reading import RowFault
+from backend.records.rows import FileDetails
 
 _SEPARATORS = {
     "tab": "\t",
@@ -25,7 +26,7 @@ _EXTRA = ("guid", "notetype", "deck", "tags")  # "#deck column:1" says which fie
 
 
 @dataclass(frozen=True)
-class AnkiFile:
+class _Layout:
     """delimiter: between the fields. html: they are HTML. lines: at the start, which say so. columns: the names of
     fields, by number from 1."""
 
@@ -35,43 +36,45 @@ class AnkiFile:
     columns: dict[int, str]
 
 
-def anki_file(text: str) -> AnkiFile | None:
+def _layout(text: str) -> _Layout | None:
     """How a file of Anki is written, by its first lines; None for any other file."""
-    found: dict[str, str] = {}
+    options: dict[str, str] = {}
     for line in text.split("\n"):
         name, colon, value = line.rstrip("\r").partition(":")
         if not name.startswith("#") or not colon:
             break
-        found[name[1:].strip().lower()] = value
-    if "separator" not in found:
+        options[name[1:].strip().lower()] = value
+    if "separator" not in options:
         return None
-    written = found["separator"]
+    written = options["separator"]
     delimiter = _SEPARATORS.get(written.strip().lower(), written[:1] or "\t")
-    names = found["columns"].split(delimiter) if "columns" in found else []
+    names = options["columns"].split(delimiter) if "columns" in options else []
     columns = dict(enumerate(unique_names(names), 1))
     for name in _EXTRA:
-        number = found.get(f"{name} column", "").strip()
+        number = options.get(f"{name} column", "").strip()
         if number.isdecimal():
             columns[int(number)] = name
-    return AnkiFile(delimiter, found.get("html", "").strip().lower() == "true", len(found), columns)
+    return _Layout(delimiter, options.get("html", "").strip().lower() == "true", len(options), columns)
 
 
-def anki_records(cells: Iterator[Cells], file: AnkiFile) -> Iterator[list[Record]]:
-    """The notes as records. Fields without a name are Front, Back, and then Field 3 and so on."""
-    width, found = _widest(cells)
+def _open(file: File) -> OpenSource:
+    layout = _layout(file.text)
+    assert layout is not None
+    lines = islice(chain.from_iterable(file.lines()), layout.lines, None)
+    cells = list(read_cells([list(lines)], layout.delimiter, file.options.limits))
+    # notes of several types differ in their number of fields; the widest counts
+    width = max((len(fields) for _, fields in cells if not isinstance(fields, RowFault)), default=1)
     rest = iter(("Front", "Back"))
-    names = [file.columns.get(n) or next(rest, f"Field {n}") for n in range(1, width + 1)]
-    for batch in as_records(found, unique_names(names), pad=True):
-        yield [(line, _plain(record) if file.html else record) for line, record in batch]
-
-
-def _widest(cells: Iterator[Cells]) -> tuple[int, Iterator[Cells]]:
-    """How many fields the notes have, and the notes. Notes of several types differ; the widest counts."""
-    found = list(cells)
-    return max((len(fields) for _, fields in found if not isinstance(fields, RowFault)), default=1), iter(found)
+    names = [layout.columns.get(n) or next(rest, f"Field {n}") for n in range(1, width + 1)]
+    batches = as_records(iter(cells), unique_names(names), pad=True)
+    plain = ([(line, _plain(record)) for line, record in batch] for batch in batches) if layout.html else batches
+    return OpenSource(plain, FileDetails(delimiter=layout.delimiter))
 
 
 def _plain(record: dict[str, str] | RowFault) -> dict[str, str] | RowFault:
     if isinstance(record, RowFault):
         return record
     return {name: read_html(text).text if "<" in text or "&" in text else text for name, text in record.items()}
+
+
+READER = Reader("csv", "a table (CSV)", lambda file: _layout(file.text) is not None, _open)

@@ -1,21 +1,19 @@
-"""Decides whether a text or a document contains examples, and asks when it is not sure."""
+"""Decides whether a text or a document contains examples or is one text to learn, and asks when it is not sure."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field
 
 from backend.datasets.convert.detect import Record
 from backend.datasets.convert.mapping import SeveralReadings
+from backend.datasets.convert.not_examples import looks_like, require_document
 from backend.datasets.documents.blocks import Document, Rows
-from backend.datasets.documents.markdown import has_table, read_markdown
 from backend.datasets.documents.questions import Pairs, find_pairs
-from backend.datasets.read.compression import plain_file_name
-from backend.datasets.read.delimited import as_records, split_header, unique_names
-from backend.datasets.read.formats import is_header
-from backend.datasets.read.header import find_header, known_columns
+from backend.datasets.read.cells import as_records, split_header, unique_names
+from backend.datasets.read.file import OpenSource
+from backend.datasets.read.header import find_header, is_header, known_columns
 from backend.records.reading import ReadOptions
+from backend.text.excerpt import excerpt
 
 _TABLE_ROWS = 3  # that a table without usual column names has at least
 _MOSTLY = 0.6  # share of the text that is in tables
@@ -32,31 +30,17 @@ _CLOSING = re.compile(  # what people write below a list of questions, in the la
 )
 
 
-@dataclass(frozen=True)
-class Examples:
-    """Records found in a text. details: how, for `Source.details`. outside: text that belongs to no example. closing:
-    the end of the last answer, where it seems to belong to the whole text."""
-
-    records: Iterator[list[Record]]
-    details: dict[str, str] = field(default_factory=dict)
-    outside: str = ""
-    closing: str = ""
-
-
-def is_markdown(name: str) -> bool:
-    """Whether a file name is that of a Markdown text."""
-    return plain_file_name(name).endswith((".md", ".markdown"))
+def one_text(text: str) -> OpenSource:
+    """A source whose only record is this text. Raises BadInput when it is no text to learn."""
+    require_document(text)
+    opened = OpenSource(iter([[(1, {"text": text})]]))
+    if name := looks_like(text):
+        message = f"This looks like {name}. The model would learn to write such lines."
+        opened.notes.append(("not_prose", message, "Choose another file if you picked this one by mistake."))
+    return opened
 
 
-def holds_examples(text: str, name: str) -> bool:
-    """Whether the start of a plain text or of a table holds questions and answers in another way."""
-    if plain_file_name(name).endswith((".csv", ".tsv", ".tab")):
-        return False
-    document = read_markdown(text, headings=is_markdown(name))
-    return (has_table(text) and bool(document.tables)) or find_pairs(document.blocks) is not None
-
-
-def find_examples(document: Document, options: ReadOptions) -> Examples | None:
+def find_examples(document: Document, options: ReadOptions) -> OpenSource | None:
     """The examples in a document, None where it is a text to learn from as a whole.
 
     Raises SeveralReadings where it may be either, unless the options decide.
@@ -82,7 +66,7 @@ def _header_of(rows: Rows) -> tuple[str, ...]:
     return tuple(rows[header][1]) if header is not None and known_columns(rows[header][1]) else ()
 
 
-def _from_tables(tables: list[Rows]) -> Examples:
+def _from_tables(tables: list[Rows]) -> OpenSource:
     """The rows of the first table, and of those with the same columns."""
     first = _header_of(tables[0])
     rows: list[tuple[int, list[str]]] = [*tables[0]]
@@ -94,16 +78,23 @@ def _from_tables(tables: list[Rows]) -> Examples:
         names, below, _ = split_header(iter(rows))
     else:  # the first row of a table in a text is its header, however it looks
         names, below = unique_names(rows[0][1]), iter(rows[1:])
-    return Examples(as_records(below, names, pad=True), {"table": "yes"})
+    return OpenSource(as_records(below, names, pad=True))
 
 
-def _from_pairs(pairs: Pairs, options: ReadOptions) -> Examples:
+def _from_pairs(pairs: Pairs, options: ReadOptions) -> OpenSource:
     conversations = any("messages" in record for _, record in pairs.records)
     if not pairs.sure and options.shape is None and not options.mapping:
         raise SeveralReadings(len(pairs.records), ("messages" if conversations else "question_answer", "text"))
     records: list[Record] = [(line, record) for line, record in pairs.records]
-    found = {"found": "conversations" if conversations else "questions"}
-    return Examples(iter([records]), found, pairs.outside, "" if conversations else _closing(records))
+    opened = OpenSource(iter([records]))
+    if pairs.outside:
+        outside = excerpt(" ".join(pairs.outside.split()), width=200)
+        message = f"Text that belongs to no question was passed over: {outside}"
+        opened.notes.append(("text_passed_over", message, "Give it a question if the model should learn it."))
+    if not conversations and (closing := _closing(records)):
+        message = f"The last answer ends with a line that may not belong to it: {excerpt(closing, width=120)}"
+        opened.notes.append(("closing_line", message, "If it doesn't, remove it from the last example."))
+    return opened
 
 
 def _closing(records: list[Record]) -> str:

@@ -5,19 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from backend.datasets.convert.detect import Record
-from backend.datasets.read.delimited import unique_names
+from backend.datasets.documents.archive import damaged
+from backend.datasets.read.cells import unique_names
+from backend.datasets.read.file import File, OpenSource, Reader
 from backend.datasets.read.source import ByteSource
 from backend.errors import BadInput
 
-_DAMAGED = (
-    "This file is damaged, or not of the type that its first bytes indicate.",
-    "",
-    "Save or download it again.",
-)
 _BATCH = 200  # rows; each may be large
 
 
-def parquet_records(source: ByteSource) -> Iterator[list[Record]]:
+def _records(source: ByteSource) -> Iterator[list[Record]]:
     """Batches of the rows of a Parquet file, after checking its row count and unpacked size.
 
     Raises BadInput when the file is damaged, has no rows, or unpacks to too much.
@@ -41,4 +38,15 @@ def parquet_records(source: ByteSource) -> Iterator[list[Record]]:
             row += batch.num_rows
             source.advance(row / total)
     except (pa.ArrowException, OSError, ValueError) as error:
-        raise BadInput(*_DAMAGED) from error
+        raise damaged() from error
+
+
+def _matches(file: File) -> bool:
+    return file.head.startswith(b"PAR1")
+
+
+def _open(file: File) -> OpenSource:
+    return OpenSource(_records(file.source))
+
+
+READER = Reader("parquet", "a Parquet file", _matches, _open, binary=True)

@@ -1,20 +1,23 @@
-"""Chooses the sheets of a workbook that hold examples, and reads their rows below the header."""
+"""Reads Excel files and OpenDocument spreadsheets: the sheets that hold examples, from below their header."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from backend.datasets.convert.detect import Record, match
 from backend.datasets.convert.guess_columns import guess
 from backend.datasets.documents.blocks import Rows
 from backend.datasets.documents.workbook import FORMULA
-from backend.datasets.read.delimited import Cells, as_records, unique_names
+from backend.datasets.read.cells import Cells, as_records, unique_names
+from backend.datasets.read.file import File, OpenSource, Reader
 from backend.datasets.read.header import find_header, known_columns
 from backend.datasets.read.leftovers import Passed, is_leftover
 from backend.datasets.read.parse import Parser
 from backend.errors import BadInput
 from backend.records.reading import RowFault
+from backend.records.rows import FileDetails
 from backend.text.excerpt import excerpt
 
 TOGETHER = "/"  # separates the names of sheets that are read together; no name can contain it
@@ -22,7 +25,7 @@ _SURE, _MAYBE = 2, 1  # how likely a sheet holds examples
 
 
 @dataclass
-class Sheet:
+class _Sheet:
     """One sheet by its first rows. columns: of its header; () when all rows are examples. start: the first row of
     data, as numbered in the sheet. likely: 2 with the usual columns, 1 with columns that may fit, else 0. rows: how
     many were looked at."""
@@ -36,32 +39,62 @@ class Sheet:
     rows: int = 0
 
 
-def look_at(outlines: Sequence[tuple[str, Rows]]) -> list[Sheet]:
-    """The sheets of a workbook by their first rows."""
-    return [replace(_look(number, name, rows), rows=len(rows)) for number, (name, rows) in enumerate(outlines)]
+def _open(kind: str, file: File) -> OpenSource:
+    parser = Parser(file.source, kind)
+    try:
+        outlines = parser.outlines()
+        sheets = [replace(_look(number, *outline), rows=len(outline[1])) for number, outline in enumerate(outlines)]
+        chosen = _choose(sheets, file.options.sheet)
+        if chosen[0].empty:
+            raise BadInput("This file is empty.", "It has no rows.", "Choose another file.")
+    except BaseException:
+        parser.close()
+        raise
+    columns = chosen[0].columns
+    alike = [sheet.name for sheet in sheets if sheet.likely and sheet.columns and sheet.columns == columns]
+    details = FileDetails(
+        sheet=TOGETHER.join(sheet.name for sheet in chosen),
+        sheets=tuple(sheet.name for sheet in sheets),
+        together=TOGETHER.join(alike) if len(alike) > 1 else "",
+    )
+    width = len(columns) or max(len(cells) for _, cells in outlines[chosen[0].number][1])
+    passed = Passed()
+    opened = OpenSource(_records(parser, chosen, width, passed), details, late_notes=passed.notes)
+    if file.options.sheet is None:
+        second = [name for name in columns if name.endswith(" (2)")]
+        if len(second) > 1:
+            listed = ", ".join(second)[:200]
+            message = f"There seem to be tables side by side; the second one was not read (columns {listed})."
+            opened.notes.append(("other_sheets", message, "Move it below the first one, or into a file of its own."))
+        likely = ", ".join(sheet.name for sheet in sheets if sheet not in chosen and sheet.likely)[:200]
+        if likely:
+            message = f"Only the sheet {chosen[0].name!r} was read; these may hold examples, too: {likely}."
+            more = ", or read those with the same columns together" if details.together else ""
+            opened.notes.append(("other_sheets", message, f"Choose another sheet{more}."))
+    return opened
 
 
-def _look(number: int, name: str, rows: Rows) -> Sheet:
+def _look(number: int, name: str, rows: Rows) -> _Sheet:
     if not rows:
-        return Sheet(number, name)
+        return _Sheet(number, name)
     header, data = find_header(rows)
     columns = tuple(unique_names(rows[header][1])) if header is not None else ()
     if data >= len(rows):
-        return Sheet(number, name, columns, rows[-1][0] + 1, 0, empty=header is None)
+        return _Sheet(number, name, columns, rows[-1][0] + 1, 0, empty=header is None)
     start = rows[header][0] + 1 if header is not None else rows[data][0]
     if known_columns(columns):
-        return Sheet(number, name, columns, start, _SURE, empty=False)
+        return _Sheet(number, name, columns, start, _SURE, empty=False)
     width = max(len(cells) for _, cells in rows[data:])
     names = columns or unique_names([""] * width)
     records = [dict(zip(names, [*cells, *[""] * (width - len(cells))], strict=False)) for _, cells in rows[data:]]
     if any(match(record) for record in records[:3]):
-        return Sheet(number, name, columns, start, _SURE, empty=False)
+        return _Sheet(number, name, columns, start, _SURE, empty=False)
     found = guess(records) if len(records) > 1 else None
     likely = _MAYBE if found is not None and found.shape == "question_answer" else 0
-    return Sheet(number, name, columns, start, likely, empty=False)
+    return _Sheet(number, name, columns, start, likely, empty=False)
 
 
-def choose(sheets: Sequence[Sheet], wanted: str | None) -> list[Sheet]:
+def _choose(sheets: Sequence[_Sheet], wanted: str | None) -> list[_Sheet]:
     """The sheets to read: those that the user chose, else the likeliest one.
 
     wanted: a name, or several with TOGETHER between them. Raises BadInput for one that does not exist.
@@ -83,7 +116,7 @@ def choose(sheets: Sequence[Sheet], wanted: str | None) -> list[Sheet]:
     return chosen
 
 
-def sheet_records(parser: Parser, sheets: Sequence[Sheet], width: int, passed: Passed) -> Iterator[list[Record]]:
+def _records(parser: Parser, sheets: Sequence[_Sheet], width: int, passed: Passed) -> Iterator[list[Record]]:
     """The rows of `sheets` below their headers as records. passed: receives what was passed over."""
     columns = list(sheets[0].columns) or None
     starts = {sheet.number: sheet.start for sheet in sheets}
@@ -125,3 +158,9 @@ def _checked(cells: list[str], passed: Passed) -> list[str] | RowFault:
         "This row has a formula whose result is not stored in the file.",
         "Open the file in Excel or LibreOffice and save it, or leave this example out.",
     )
+
+
+READERS = tuple(
+    Reader(kind, title, partial(lambda kind, file: file.office == kind, kind), partial(_open, kind), binary=True)
+    for kind, title in (("xlsx", "an Excel file"), ("ods", "an OpenDocument spreadsheet"))
+)

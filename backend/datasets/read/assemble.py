@@ -1,0 +1,205 @@
+"""Assembles a dataset: usable records become rows, the others problems, and every one is counted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from backend.datasets.convert.convert import check_size, convert
+from backend.datasets.convert.detect import Record
+from backend.datasets.convert.mapping import Plan, make_plan
+from backend.datasets.convert.messages import WEIGHT_KEYS
+from backend.datasets.convert.shapes import plain_name
+from backend.datasets.read.encoding import Encoding, NotUtf8
+from backend.datasets.read.file import File, OpenSource
+from backend.errors import BadInput
+from backend.records.reading import Limits, RowFault
+from backend.records.rows import Dataset, Problem, Row, Source
+from backend.records.units import MIB, format_size
+from backend.text.excerpt import excerpt
+
+FIRST_ROWS = 20  # passed to `on_first_rows`
+_MEDIA = ("image", "picture", "video", "audio", "sound")
+_ORIGINALS = 20  # rows also stored as they were read, to be shown next to the result
+
+
+class _Collector:
+    """Turns records into rows and problems by a plan, up to the limits.
+
+    settled: the encoding is certain; otherwise the first undecodable byte raises NotUtf8.
+    """
+
+    def __init__(self, plan: Plan, limits: Limits, settled: bool) -> None:
+        self.rows: list[Row] = []
+        self.problems: list[Problem] = []
+        self.originals: dict[int, Any] = {}
+        self.total_rows = 0
+        self._plan, self._limits, self._settled = plan, limits, settled
+        self._stored = 0  # characters
+        self._left_out = 0
+
+    def note(self, kind: str, message: str, fix: str = "") -> None:
+        """Adds a warning about the whole file."""
+        self.problems.append(Problem(0, 0, kind, "warning", message, fix))
+
+    @property
+    def full(self) -> bool:
+        """Whether a limit is reached; further rows are only counted."""
+        return (
+            self.total_rows >= self._limits.rows
+            or self._stored > self._limits.stored_bytes
+            or len(self.problems) >= self._limits.problems
+        )
+
+    def add_records(self, records: Sequence[Record]) -> None:
+        """Adds records: a value and its line each."""
+        for line, value in records:
+            if self.full:
+                self._left_out += 1
+                continue
+            self.total_rows += 1
+            if self.total_rows <= _ORIGINALS and not isinstance(value, RowFault):
+                self.originals[self.total_rows] = value
+            try:
+                row = self._row(line, value)
+                self._stored += check_size(row, self._limits)
+            except RowFault as fault:
+                self._add_fault(line, fault)
+            else:
+                row.line, row.row = line, self.total_rows
+                self.rows.append(row)
+
+    def _row(self, line: int, value: Any) -> Row:
+        if isinstance(value, RowFault):
+            raise value
+        if not isinstance(value, dict):
+            raise RowFault(
+                "not_an_object",
+                "This example has no names for its parts, such as question and answer (it is not an object).",
+                'Write it as {"messages": [...]}.',
+                excerpt(str(value)),
+            )
+        if not value:
+            raise RowFault("empty_row", "This example is empty.", "Leave this example out.")
+        return convert(value, self._plan.mapping_for(value, line), self._plan)
+
+    def _add_fault(self, line: int, fault: RowFault) -> None:
+        if fault.kind == "bad_encoding" and not self._settled:
+            raise NotUtf8
+        self.problems.append(
+            Problem(line, self.total_rows, fault.kind, "error", fault.message, fault.fix, fault.quote)
+        )
+
+    def finish(self, chosen: int | None = None) -> None:
+        """Adds a warning when rows were left out because of a limit. chosen: how many rows the user wants."""
+        if chosen and self.total_rows >= chosen:
+            self.note("rows_left_out", f"Only the first {chosen:,} rows were read, as you chose.")
+        elif self._left_out:
+            if self.total_rows >= self._limits.rows:
+                why = f"at most {self._limits.rows:,} rows are read"
+            elif self._stored > self._limits.stored_bytes:
+                why = f"at most {format_size(self._limits.stored_bytes / MIB)} of text is read"
+            else:
+                why = f"there are already {len(self.problems):,} problems"
+            self.note(
+                "rows_left_out",
+                f"The last {self._left_out:,} rows were left out: {why}.",
+                "A few thousand good examples teach better than a million; upload a part of the file.",
+            )
+            self.total_rows += self._left_out
+
+    def ignored(self) -> tuple[str, ...]:
+        """Columns, and keys inside messages, that were not used."""
+        used = set(self._plan.used.values())
+        columns = [column for column in self._plan.columns if column not in used]
+        return (*columns, *(f"message.{key}" for key in sorted(self._plan.unused_keys)))
+
+
+def assemble(opened: OpenSource, file: File, on_first_rows: Callable[[Dataset], None] | None = None) -> Dataset:
+    """The rows and problems of an open file. on_first_rows: receives the first rows, once read.
+
+    Raises BadInput when it is not a dataset, NotUtf8 when it is text in another encoding.
+    """
+    options = file.options
+    sample = opened.sample()
+    if not sample:
+        raise BadInput("This file is empty.", "It has no rows.", "Choose another file.")
+    plan = make_plan(sample, options)
+    collector = _Collector(plan, options.limits, file.encoding.settled)
+    _note_guesses(collector, plan, file.encoding)
+    for note in opened.notes:
+        collector.note(*note)
+
+    def collected() -> Dataset:
+        source = Source(
+            name=file.name,
+            format=opened.format,
+            shape=plan.shape,
+            encoding=file.encoding.name,
+            sha256="",
+            mapping=plan.used or plan.mapping,
+            ignored=collector.ignored(),
+            details=opened.details,
+        )
+        return Dataset(source, collector.rows, collector.problems, collector.total_rows, collector.originals)
+
+    read = 0
+    for batch in opened.records:
+        collector.add_records(batch)
+        read += len(batch)
+        if on_first_rows is not None and read >= len(sample):
+            first = collected()
+            on_first_rows(replace(first, rows=first.rows[:FIRST_ROWS], originals=dict(first.originals)))
+            on_first_rows = None
+        if options.rows and collector.full and on_first_rows is None:
+            break
+    for note in opened.late_notes():
+        collector.note(*note)
+    collector.finish(options.rows)
+    _note_media(collector)
+    _note_weights(collector)
+    return collected()
+
+
+def _note_weights(collector: _Collector) -> None:
+    if any(f"message.{key}" in collector.ignored() for key in WEIGHT_KEYS):
+        collector.note(
+            "weights_ignored",
+            "Some answers have a weight other than 0 or 1. They are learned like all others.",
+            "Write 0 for answers that are only read, and 1 for those that are learned.",
+        )
+
+
+def _note_media(collector: _Collector) -> None:
+    media = [column for column in collector.ignored() if plain_name(column).rstrip("s") in _MEDIA]
+    if media:
+        collector.note(
+            "media_ignored",
+            f"Only text is used for training; the content of {' and '.join(map(repr, media))} is ignored.",
+            "Leave out examples that make no sense without it.",
+        )
+
+
+def _note_guesses(collector: _Collector, plan: Plan, encoding: Encoding) -> None:
+    if encoding.guess:
+        collector.note(
+            "encoding",
+            f"The letters of this file were read as {encoding.name} (encoding), which is a guess: {encoding.guess}.",
+            "Look at a few accented letters, and choose another encoding if they are wrong.",
+        )
+    if plan.guessed:
+        which = ", ".join(f"{column!r} is the {field}" for field, column in plan.mapping.items())
+        collector.note("mapping_guessed", f"The columns were guessed: {which}.", "Choose other columns if not.")
+    if plan.shape == "preference":
+        collector.note(
+            "preference_pairs",
+            "Each example has a better (chosen) and a worse (rejected) answer. The better ones are used as examples; "
+            "only preference training (DPO) also uses the worse ones.",
+        )
+    if plan.shape == "kto":
+        collector.note(
+            "kto_labels",
+            "The answers in this file are marked as good or bad (KTO). The good ones are used as examples.",
+            "To learn from the bad ones too, use pairs: a good (chosen) and a bad (rejected) answer per question.",
+        )

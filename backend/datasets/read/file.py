@@ -1,0 +1,164 @@
+"""A file as its readers see it, and what they make of it: a stream of records and what to tell about them."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import chain
+
+from backend.datasets.chats.format import ChatFormat
+from backend.datasets.convert.detect import Record
+from backend.datasets.documents.archive import damaged, document_kind
+from backend.datasets.read.compression import plain_file_name
+from backend.datasets.read.encoding import Encoding, NotUtf8, utf8_blocks
+from backend.datasets.read.source import ByteSource, line_blocks
+from backend.errors import BadInput
+from backend.records.reading import ZIP_ERRORS, ReadOptions, RowFault
+from backend.records.rows import FileDetails
+from backend.records.units import MIB, format_size
+
+Note = tuple[str, str, str]  # kind, message, fix
+_SAMPLE = 200  # readable records, enough to detect the shape
+_LARGEST_SAMPLE = 2_000  # records read to find them
+
+
+class File:
+    """A file to recognize and to read.
+
+    source: its bytes. name: for display; its extension only decides unclear cases. encoding: of its text. options:
+    what the user chose.
+    """
+
+    def __init__(self, source: ByteSource, name: str, encoding: Encoding, options: ReadOptions) -> None:
+        self.source, self.name, self.encoding, self.options = source, name, encoding, options
+
+    @property
+    def head(self) -> bytes:
+        """The first 64 KiB, unpacked."""
+        return self.source.head
+
+    @cached_property
+    def text(self) -> str:
+        """The same as text, in which bytes that can't be read are U+FFFD."""
+        return b"".join(utf8_blocks([self.head], self.encoding)).decode("utf-8", "replace")
+
+    @cached_property
+    def archive(self) -> zipfile.ZipFile | None:
+        """The zip archive that the file is. Raises BadInput for a damaged one."""
+        try:
+            return zipfile.ZipFile(self.source.seekable()) if self.head.startswith(b"PK\x03\x04") else None
+        except ZIP_ERRORS as error:
+            raise damaged() from error
+
+    @cached_property
+    def office(self) -> str:
+        """The kind of a zipped document, "xlsx", "ods", "docx" or "odt"; "" for any other file.
+
+        Raises BadInput for a damaged one, and for other documents, such as a presentation.
+        """
+        try:
+            return document_kind(self.archive) if self.archive else ""
+        except ZIP_ERRORS as error:
+            raise damaged() from error
+
+    @property
+    def detects(self) -> bool:
+        """Whether the user left it open what the file is: chose neither a delimiter nor a shape."""
+        return self.options.delimiter is None and self.options.shape is None
+
+    @property
+    def suffixes(self) -> frozenset[str]:
+        """The parts of the name after a dot, in lower case: {"csv", "gz"}."""
+        return frozenset(self.name.lower().split(".")[1:])
+
+    def ends_with(self, *suffixes: str) -> bool:
+        """Whether the name ends with one of these, such as ".md", apart from a compression."""
+        return plain_file_name(self.name).endswith(suffixes)
+
+    def blocks(self) -> Iterator[bytes]:
+        """The whole file in UTF-8, with \\n for the line ends of classic Mac OS."""
+        blocks = utf8_blocks(self.source.blocks(), self.encoding)
+        if "\r" in self.text and "\n" not in self.text:
+            return (block.replace(b"\r", b"\n") for block in blocks)
+        return blocks
+
+    def lines(self) -> Iterator[list[bytes | None]]:
+        """Lists of its lines in UTF-8; None stands for one over the limit."""
+        return line_blocks(self.blocks(), self.options.limits.line_bytes)
+
+    def whole_text(self) -> str:
+        """The whole file as one text.
+
+        Raises BadInput when it is too large, NotUtf8 when its encoding is another one, and RowFault when it has
+        bytes that its encoding doesn't.
+        """
+        most = 4 * self.options.limits.row_chars
+        parts, size = [], 0
+        for block in self.blocks():
+            size += len(block)
+            if size > most:
+                raise BadInput(
+                    "This text is too large for one document.",
+                    f"The limit is {format_size(most / MIB)}.",
+                    "Split it into several files, by chapter for example.",
+                )
+            parts.append(block)
+        try:
+            return b"".join(parts).decode("utf-8").replace("\r\n", "\n")
+        except UnicodeDecodeError as error:
+            if not self.encoding.settled:
+                raise NotUtf8 from error
+            raise RowFault(
+                "bad_encoding",
+                "This document contains bytes that can't be read in its encoding.",
+                "Save it again as UTF-8, or choose its encoding.",
+            ) from error
+
+
+@dataclass
+class OpenSource:
+    """A file that was opened. records: in batches, each a line number and a value.
+
+    notes: (kind, message, fix) about the file. late_notes: those that are complete once all records are read. chat:
+    how to read the records as conversations, where the format says so. format: such as "csv", by default its
+    reader's.
+    """
+
+    records: Iterator[list[Record]]
+    details: FileDetails = field(default_factory=FileDetails)
+    notes: list[Note] = field(default_factory=list)
+    late_notes: Callable[[], list[Note]] = list
+    chat: ChatFormat | None = None
+    format: str = ""
+
+    def sample(self) -> list[Record]:
+        """The first records, enough to detect their shape. They stay in `records`."""
+        batches: list[list[Record]] = []
+        count = readable = 0
+        for batch in self.records:
+            batches.append(batch)
+            count += len(batch)
+            readable += sum(isinstance(value, dict) for _, value in batch)
+            if count >= _LARGEST_SAMPLE or readable >= _SAMPLE:
+                break
+        self.records = chain(batches, self.records)
+        return [record for batch in batches for record in batch]
+
+
+@dataclass(frozen=True)
+class Reader:
+    """The reader of one format.
+
+    format: its short name, as in `Source.format`. title: what such a file is, in words: "a table (CSV)". matches:
+    whether a file has the format, by its first bytes; its name only decides unclear cases. open: starts to read it;
+    raises BadInput when it is not a dataset, and RowFault when the whole file is one text that can't be read. binary:
+    it is not text, so there is no encoding to choose.
+    """
+
+    format: str
+    title: str
+    matches: Callable[[File], bool]
+    open: Callable[[File], OpenSource]
+    binary: bool = False

@@ -1,0 +1,11 @@
+"""One file for each format: how it is recognized by its first bytes, and how its records are read.
+
+parquet.py, workbook.py                tables: Parquet, Excel, OpenDocument
+delimited.py, anki.py                  tables as text
+json.py, yaml.py                       JSON, JSON lines, YAML
+documents.py                           PDF, Word, OpenDocument texts
+text.py                                web pages, Markdown, plain text
+mail.py, chats.py, chat_archive.py     conversations, also those in the records of another format
+annotation_tools.py                    records of annotation tools, and nested question sets
+refused.py                             what is not text
+"""

@@ -1,0 +1,52 @@
+"""Reads chats: a WhatsApp export, a transcript with times, and the records of files that hold conversations."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import chain
+
+from backend.datasets.chats import transcript, whatsapp
+from backend.datasets.chats.read_chat import chat_format, read_chat
+from backend.datasets.read.file import File, OpenSource, Reader
+from backend.records.reading import ReadOptions
+from backend.text.excerpt import excerpt
+
+
+def _is_whatsapp(file: File) -> bool:
+    return file.detects and whatsapp.is_whatsapp(file.text)
+
+
+def _open_whatsapp(file: File) -> OpenSource:
+    return OpenSource(whatsapp.whatsapp_messages(file.whole_text()), chat=whatsapp.WHATSAPP)
+
+
+def _is_transcript(file: File) -> bool:
+    return file.detects and transcript.is_transcript(file.text)
+
+
+def _open_transcript(file: File) -> OpenSource:
+    text = file.whole_text()
+    opened = OpenSource(transcript.transcript_messages(text), chat=transcript.TRANSCRIPT)
+    if outside := " ".join(transcript.outside(text).split()):
+        message = f"Text that belongs to no message was passed over: {excerpt(outside, width=200)}"
+        opened.notes.append(("text_passed_over", message, "Add it to a message if the model should learn it."))
+    return opened
+
+
+def read_conversations(opened: OpenSource, options: ReadOptions) -> None:
+    """Turns records that are conversations into examples.
+
+    Raises WhoToImitate when it is unclear whom to imitate, BadInput when fewer than two people write.
+    """
+    sample = opened.sample()
+    chat = opened.chat or chat_format(sample)
+    if chat is None or not sample:
+        return
+    examples = read_chat(chain.from_iterable(opened.records), chat, options.imitate)
+    opened.records = iter([examples.records])
+    opened.notes.append(("chat", examples.note, "If that is wrong, choose somebody else to learn from."))
+    opened.details = replace(opened.details, title=examples.title, people=examples.people, imitate=examples.imitate)
+
+
+WHATSAPP = Reader("text", "plain text", _is_whatsapp, _open_whatsapp)
+TRANSCRIPT = Reader("text", "plain text", _is_transcript, _open_transcript)

@@ -1,0 +1,165 @@
+"""Reads text tables: finds the delimiter, and joins texts that a comma without quotes has split."""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from backend.datasets.convert.shapes import NAMES, plain_name
+from backend.datasets.read.cells import Cells, as_records, read_cells, split_header
+from backend.datasets.read.file import File, Note, OpenSource, Reader
+from backend.datasets.read.formats.text import holds_examples
+from backend.datasets.read.header import is_header
+from backend.datasets.read.leftovers import Passed, without_leftovers
+from backend.records.reading import RowFault
+from backend.records.rows import FileDetails
+from backend.text.excerpt import excerpt
+
+DELIMITERS = (",", ";", "\t", "|")
+_DIVIDERS = {",": "comma", ";": "semicolon"}  # which people also write inside a text
+_KNOWN = frozenset(name for names in NAMES.values() for name in names)
+_TITLES, _UNDER_TITLES = 5, 3  # lines above a table at most, and in it at least
+
+
+def _is_declared(file: File) -> bool:
+    return file.options.delimiter is not None or _fits(file, _declared_delimiter(file.text))
+
+
+def _declared_delimiter(text: str) -> str:
+    """The delimiter from a first line such as "sep=;" (Excel reads and writes it), else ""."""
+    first_line = text.partition("\n")[0].rstrip("\r")
+    return first_line[4] if first_line.startswith("sep=") and len(first_line) == 5 else ""
+
+
+def _is_table(file: File) -> bool:
+    return _fits(file, sniff_delimiter(file))
+
+
+def _fits(file: File, delimiter: str) -> bool:
+    return bool(delimiter) and (_is_certain(file.text, delimiter) or not holds_examples(file))
+
+
+def _is_certain(text: str, delimiter: str) -> bool:
+    """Whether a text with this delimiter is a table, whatever its cells are: by its header, or by its tabs."""
+    lines = [line for line in text.lstrip("\ufeff\r\n").split("\n") if line.strip()]
+    if delimiter == "\t":
+        first = [line.partition("\t")[0].strip() for line in lines]
+        marks = sum(not cell or (len(cell) <= 12 and cell[-1] in ":：.)") for cell in first)
+        return 5 * marks < len(first)  # otherwise a list: indented, or with marks such as "Q:" and "1."
+    header = lines[0].split(delimiter) if lines and delimiter in (",", ";") else []
+    return len(header) > 1 and all(plain_name(cell) in _KNOWN for cell in header)
+
+
+def sniff_delimiter(file: File) -> str:
+    """The delimiter that gives most records the same number of cells, two or more; "" when this is not a table.
+
+    A file named "csv" must be a table; in one named "txt" the signs must be clearer.
+    """
+    text = file.text
+    table = not file.suffixes.isdisjoint(("csv", "tsv", "tab"))
+    prose = not file.suffixes.isdisjoint(("txt", "md", "markdown"))
+    best, best_score = "", 0.0
+    for delimiter in DELIMITERS:
+        widths, first = _widths(text, delimiter, file.source.whole)
+        if len(first) < 2:
+            continue
+        width, agreeing = Counter(widths).most_common(1)[0]
+        known = sum(plain_name(cell) in _KNOWN for cell in first)
+        if known > 1:  # the header counts, even if most texts contain the delimiter
+            width, agreeing = len(first), max(agreeing, sum(cells >= len(first) for cells in widths))
+        share = agreeing / len(widths)
+        by_tabs = delimiter == "\t" and bool(first[0].strip())  # no indented text
+        orderly = len(widths) >= 3 and share > 0.9 and (by_tabs or (is_header(first) and not prose))
+        score = share + min(known, 2) / 4 + min(width, 10) / 100
+        score -= text.count(f"{delimiter} ") / max(text.count(delimiter), 1) / 5  # as in sentences
+        if width >= 2 and share >= 0.5 and (table or known > prose or orderly) and score > best_score:
+            best, best_score = delimiter, score
+    return best or ("," if table else "")
+
+
+def _widths(text: str, delimiter: str, whole: bool) -> tuple[list[int], list[str]]:
+    """The number of cells of the first records below the titles of a table, and the cells of the first."""
+    lines = text.replace("\0", "").replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    records = []
+    try:
+        for record in csv.reader([line + "\n" for line in lines], delimiter=delimiter):
+            if record:
+                records.append(record)
+    except csv.Error:
+        records.append([])
+    if not whole and len(records) > 1:
+        records.pop()
+    titles = next((n for n, record in enumerate(records[: _TITLES + 1]) if len(record) > 1), 0)
+    if titles and len(records) >= titles + _UNDER_TITLES:
+        records = records[titles:]
+    return [len(record) for record in records[:200]], records[0] if records else []
+
+
+def _open(file: File) -> OpenSource:
+    declared = _declared_delimiter(file.text)
+    delimiter = file.options.delimiter or declared or sniff_delimiter(file)
+    cells = read_cells(file.lines(), delimiter, file.options.limits)
+    if declared:
+        next(cells)
+    header, below, _ = split_header(cells)
+    passed = Passed()
+    split = _SplitTexts(len(header or ()), delimiter, file.options.join_cells)
+    rows = split.rows(without_leftovers(below, len(header), passed)) if header else below
+    tabs = delimiter == "\t"
+    details = FileDetails("a table (TSV)" if tabs else "", delimiter=delimiter, header=header is not None)
+    opened = OpenSource(as_records(rows, header), details, format="tsv" if tabs else "")
+    opened.late_notes = lambda: [*passed.notes(), *split.notes()]
+    return opened
+
+
+@dataclass
+class _SplitTexts:
+    """Texts that a comma without quotes divides into several cells: offered to be joined again.
+
+    join: whether the user chose to join them. lines: of the rows; first: what the first of them is when joined.
+    """
+
+    width: int
+    delimiter: str
+    join: bool
+    lines: list[int] = field(default_factory=list)
+    first: str = ""
+
+    def rows(self, rows: Iterable[Cells]) -> Iterator[Cells]:
+        """The rows, those with too many cells joined where that is wanted and leaves one for each column."""
+        for line, cells in rows:
+            if not isinstance(cells, RowFault) and len(cells) > self.width and self.delimiter in _DIVIDERS:
+                joined = cells[:1]
+                for cell in cells[1:]:
+                    if cell[:1] == " ":  # people write a space after a comma inside a text
+                        joined[-1] += self.delimiter + cell
+                    else:
+                        joined.append(cell)
+                if len(joined) == self.width and all(map(str.strip, joined)):
+                    self.lines.append(line)
+                    self.first = self.first or " | ".join(excerpt(cell.strip(), width=60) for cell in joined)
+                    cells = joined if self.join else cells
+            yield line, cells
+
+    def notes(self) -> list[Note]:
+        """The offer to join them, or that they were joined."""
+        if not self.lines:
+            return []
+        where = f"line {self.lines[0]}" + (f" and {len(self.lines) - 1:,} more" if len(self.lines) > 1 else "")
+        sign = _DIVIDERS[self.delimiter]
+        if self.join:
+            message = (
+                f"Texts that had been split at a {sign} were joined: {where}. The first row is now: {self.first}"
+            )
+            return [("split_texts", message, "Check that the joined rows are right.")]
+        message = (
+            f"A {sign} without quotes seems to have split a text into several cells: {where}. "
+            f"Joined, the first row would be: {self.first}"
+        )
+        return [("split_texts", message, "Join the cells, or leave these rows out.")]
+
+
+DECLARED = Reader("csv", "a table (CSV)", _is_declared, _open)
+TABLE = Reader("csv", "a table (CSV)", _is_table, _open)

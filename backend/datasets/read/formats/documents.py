@@ -1,0 +1,25 @@
+"""Reads PDF files, Word documents and OpenDocument texts, in a child process."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from backend.datasets.read.examples import find_examples, one_text
+from backend.datasets.read.file import File, OpenSource, Reader
+from backend.datasets.read.parse import Parser
+
+
+def _matches(kind: str, file: File) -> bool:
+    return file.head.startswith(b"%PDF") if kind == "pdf" else file.office == kind
+
+
+def _open(kind: str, file: File) -> OpenSource:
+    with Parser(file.source, kind) as parser:
+        document = parser.document()
+    return find_examples(document, file.options) or one_text(document.text)
+
+
+READERS = tuple(
+    Reader(kind, title, partial(_matches, kind), partial(_open, kind), binary=True)
+    for kind, title in (("pdf", "a PDF"), ("docx", "a Word document"), ("odt", "an OpenDocument text"))
+)

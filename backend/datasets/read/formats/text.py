@@ -1,0 +1,57 @@
+"""Reads texts: web pages, Markdown and plain text, as the examples in them or as one text to learn from."""
+
+from __future__ import annotations
+
+import re
+
+from backend.datasets.documents.markdown import has_table, read_markdown
+from backend.datasets.documents.markup import read_html
+from backend.datasets.documents.questions import find_pairs
+from backend.datasets.read.examples import find_examples, one_text
+from backend.datasets.read.file import File, OpenSource, Reader
+from backend.errors import BadInput
+
+
+def is_html(text: str) -> bool:
+    """Whether a text is a web page, or begins as a part of one."""
+    start = re.sub(r"^\s*(<\?xml[^>]*>\s*)?(<!--.*?-->\s*)*", "", text[:4000], flags=re.DOTALL)
+    first = r"<(!doctype html|html|head|body|(table|dl|h[1-6]|div|section|article|details)\b[^>]*>)"
+    return re.match(first, start, re.IGNORECASE) is not None
+
+
+def _open_page(file: File) -> OpenSource:
+    document = read_html(file.whole_text())
+    opened = find_examples(document, file.options)
+    if opened is None and file.options.shape != "text":
+        raise BadInput(
+            "No questions with answers were found in this web page.",
+            "Its text is mixed with menus and notices that a model should not learn.",
+            "Save the part that you need as text, or put questions and answers into a table.",
+        )
+    return opened or one_text(document.text)
+
+
+def holds_examples(file: File) -> bool:
+    """Whether the start of a plain text or of a table holds questions and answers in another way."""
+    if file.ends_with(".csv", ".tsv", ".tab"):
+        return False
+    document = read_markdown(file.text, headings=_is_markdown(file))
+    return (has_table(file.text) and bool(document.tables)) or find_pairs(document.blocks) is not None
+
+
+def _is_markdown(file: File) -> bool:
+    return file.ends_with(".md", ".markdown")
+
+
+def _open_text(file: File) -> OpenSource:
+    text = file.whole_text()
+    if holds_examples(file):
+        opened = find_examples(read_markdown(text, headings=_is_markdown(file)), file.options)
+        if opened is not None:
+            return opened
+    return one_text(text)
+
+
+WEB_PAGE = Reader("html", "a web page", lambda file: is_html(file.text), _open_page)
+MARKDOWN = Reader("markdown", "Markdown text", _is_markdown, _open_text)
+PLAIN = Reader("text", "plain text", lambda file: True, _open_text)

@@ -1,0 +1,72 @@
+"""Reads YAML: a list of examples, an object with one list, or an object of questions and answers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from backend.datasets.convert.detect import match
+from backend.datasets.read.columns import is_pairs, with_columns
+from backend.datasets.read.file import File, OpenSource, Reader
+from backend.errors import BadInput
+from backend.records.reading import Limits
+
+_LARGEST = 32_000_000  # characters
+
+
+def _matches(file: File) -> bool:
+    return not file.suffixes.isdisjoint(("yaml", "yml"))
+
+
+def _open(file: File) -> OpenSource:
+    return OpenSource(with_columns(iter([list(enumerate(_examples(file.whole_text(), file.options.limits), 1))])))
+
+
+def _examples(text: str, limits: Limits) -> list[Any]:
+    """The examples of a YAML document: a list, or an object with one list, or an object of pairs.
+
+    Every scalar stays the text that was written. Raises BadInput when it can't be read.
+    """
+    value = _parse(text, limits)
+    if isinstance(value, dict) and not is_pairs(value):
+        lists = [inner for inner in value.values() if isinstance(inner, (list, dict)) and inner]
+        lists = [inner for inner in lists if isinstance(inner, list) and isinstance(inner[0], (dict, list))] or lists
+        if len(lists) == 1 and match(value) is None:
+            value = lists[0]
+    items = value if isinstance(value, list) else [value]
+    if not any(isinstance(item, (dict, list)) for item in items):
+        raise BadInput("No examples were found in this YAML file.", "", "Write a list with question and answer each.")
+    return items
+
+
+def _parse(text: str, limits: Limits) -> Any:
+    import yaml
+
+    class Loader(getattr(yaml, "CBaseLoader", yaml.BaseLoader)):  # type: ignore[misc]
+        """Makes texts of all scalars; without aliases, which could stand for endless text."""
+
+        depth = 0
+
+        def compose_node(self, parent: Any, index: Any) -> Any:
+            if self.check_event(yaml.AliasEvent):
+                raise BadInput("This YAML file uses aliases (*name).", "They are not read here.", "Write them out.")
+            self.depth += 1
+            if self.depth > limits.nesting:
+                raise BadInput(
+                    "This YAML file is nested too deeply.", "", "Write a list with question and answer each."
+                )
+            node = super().compose_node(parent, index)
+            self.depth -= 1
+            return node
+
+    if len(text) > _LARGEST:
+        raise BadInput("This YAML file is too large.", "", "Use a part of it, or save it as JSON Lines.")
+    try:
+        documents = [value for value in yaml.load_all(text, Loader) if value]
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"The fault is on line {mark.line + 1}." if mark else ""
+        raise BadInput("This YAML file can't be read.", where, "Correct it, or save it as JSON or CSV.") from error
+    return documents[0] if len(documents) == 1 else documents
+
+
+READER = Reader("yaml", "YAML", _matches, _open)

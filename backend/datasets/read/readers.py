@@ -1,0 +1,71 @@
+"""The readers of all formats, in the order in which they are asked whether a file is theirs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from backend.datasets.read import together
+from backend.datasets.read.encoding import NotUtf8
+from backend.datasets.read.file import File, OpenSource, Reader
+from backend.datasets.read.formats import (
+    anki,
+    annotation_tools,
+    chat_archive,
+    chats,
+    delimited,
+    documents,
+    json,
+    mail,
+    parquet,
+    refused,
+    text,
+    workbook,
+    yaml,
+)
+from backend.records.reading import RowFault
+
+READERS: tuple[Reader, ...] = (
+    parquet.READER,
+    *documents.READERS,  # PDF, Word, OpenDocument text
+    *workbook.READERS,  # Excel, OpenDocument spreadsheet
+    chat_archive.READER,  # before any other archive
+    together.READER,
+    mail.MAILBOX,
+    refused.READER,  # from here on, everything is text
+    anki.READER,
+    chats.WHATSAPP,
+    mail.PASTED,
+    chats.TRANSCRIPT,
+    delimited.DECLARED,
+    text.WEB_PAGE,
+    yaml.READER,
+    json.LINES,  # before a document, of which each line is a part
+    json.DOCUMENT,
+    delimited.TABLE,
+    text.MARKDOWN,
+    text.PLAIN,  # any text
+)
+# Asked afterwards, by what the records hold, unless the user chose how to read them.
+OF_RECORDS = (annotation_tools.read_annotations, chats.read_conversations)
+
+
+def open_file(file: File) -> OpenSource:
+    """Opens a file with the reader of its format.
+
+    Raises BadInput when it is not a dataset, NotUtf8 when it is text in another encoding, ManyFiles for an archive.
+    """
+    reader = next(reader for reader in READERS if reader.matches(file))
+    try:
+        opened = reader.open(file)
+    except RowFault as fault:
+        opened = OpenSource(iter([[(1, fault)]]))
+    opened.format = opened.format or reader.format
+    title = opened.details.title or reader.title
+    opened.details = replace(opened.details, title=title, binary=reader.binary, packed=file.source.packed)
+    faults = (value.kind for _, value in opened.sample() if isinstance(value, RowFault))
+    if not file.encoding.settled and "bad_encoding" in faults:
+        raise NotUtf8  # before the few rows in plain letters are judged
+    if file.options.shape is None and not file.options.mapping:
+        for read in OF_RECORDS:
+            read(opened, file.options)
+    return opened
