@@ -26,6 +26,7 @@ from backend.records.base import Record
 from backend.records.evaluation import TUNED, EvaluationReport
 from backend.records.lengths import LengthLimits
 from backend.records.specs import RunSpec
+from backend.records.training import TrainingResult
 from backend.runs import start
 from backend.tokens.tokenizer import ChatTokenizer
 from backend.work import JobContext
@@ -109,8 +110,8 @@ def _evaluate(context: JobContext, spec: EvaluationSpec, folder: Path, trained: 
 def after_training(context: JobContext, result: dict[str, Any]) -> dict[str, Any] | None:
     """The spec of the evaluation that follows a completed training; None where it would take longer than QUICK, or
     nothing was held out, or the run's spec declines it."""
-    spec = RunSpec.model_validate(context.spec)
-    if not spec.evaluate or not result.get("weights_changed"):
+    spec, trained = RunSpec.model_validate(context.spec), TrainingResult.model_validate(result)
+    if not spec.evaluate or not trained.weights_changed:
         return None
     items, texts = judging_items(context.folder), judging_texts(context.folder)
     if not items and not texts:
@@ -121,7 +122,7 @@ def after_training(context: JobContext, result: dict[str, Any]) -> dict[str, Any
         tokens = sum(tokenizer.encode([*map(dict, item.messages), item.expected]).tokens for item in items)
     else:
         tokens = sum(tokenizer.count(texts))
-    answering = seconds(tokens, result["tokens_per_second"], models=3 if spec.descent else 2)
+    answering = seconds(tokens, trained.tokens_per_second, models=3 if spec.descent else 2)
     if answering + base_file.seconds_to_make(context.workspace, base) > QUICK:
         return None
     trial = prompt_trial.find(context.workspace, spec.model.id, stored_fingerprint(context.folder))

@@ -9,6 +9,7 @@
     lengths.py       what happens to long conversations and documents
     encoded.py       token ids and labels
     events.py        the events of a job
+    training.py      the result of a run
     evaluation.py    what an evaluation and a trial of prompts found
     units.py         sizes and small numbers in words
 

@@ -31,6 +31,7 @@ from backend.models.local import relocate
 from backend.records.events import AwakeEvent, NoteEvent
 from backend.records.machine import available, nvidia_gpu
 from backend.records.specs import RunSpec, TrainSettings
+from backend.records.training import TrainingResult
 from backend.records.units import MIB, format_size
 from backend.training import measured as measurements
 from backend.training import oom
@@ -60,21 +61,19 @@ _DOES_NOT_FIT = (
 def run(context: JobContext) -> dict[str, Any]:
     """The job "train": measures, then trains, while the computer is kept awake.
 
-    Returns the result of `backend.training.run`, and `measured`.
-
     Raises NotEnough when not even the settings that need the least fit, and the errors of `backend.training.run`.
     """
     with keep_awake() as awake:
         context.emit(AwakeEvent(awake))
-        return _measure_and_train(context)
+        return _measure_and_train(context).to_json()
 
 
 def run_in_call(context: JobContext) -> dict[str, Any]:
     """The job "train" without measuring, where the GPU belongs to this process only and for a short time."""
-    return {**training.run(context), "measured": None}
+    return training.run(context).model_copy(update={"measured": None}).to_json()
 
 
-def _measure_and_train(context: JobContext) -> dict[str, Any]:
+def _measure_and_train(context: JobContext) -> TrainingResult:
     require_usable_gpu()
     measured = measurements.read(context.folder / FOLDER / _MEASURED)
     spec = RunSpec.model_validate(context.spec)
@@ -82,11 +81,12 @@ def _measure_and_train(context: JobContext) -> dict[str, Any]:
         show_one_gpu()  # the dry run and the run use the same one, whatever becomes free meanwhile
         measured = measure(context, relocate(spec, context.folder))
         if context.should_stop():
-            return {"state": "stopped", "steps": 0, "weights_changed": False}
+            return TrainingResult(state="stopped", steps=0, weights_changed=False)
     result = training.run(context)
     if measured is not None:
-        _store_peak(context, measured, result)
-    return {**result, "measured": measured.model_dump(mode="json", exclude={"settings"}) if measured else None}
+        _store_peak(context, measured, result.peak_memory_mib)
+    numbers = measured.model_dump(mode="json", exclude={"settings"}) if measured else None
+    return result.model_copy(update={"measured": numbers})
 
 
 def _needs_dry_run(context: JobContext) -> bool:
@@ -139,10 +139,9 @@ def ladder(settings: TrainSettings, longest: int) -> Iterator[tuple[TrainSetting
         yield settings.changed(max_length=length), ""
 
 
-def _store_peak(context: JobContext, measured: Measured, result: dict[str, Any]) -> None:
+def _store_peak(context: JobContext, measured: Measured, peak: int) -> None:
     """Stores the peak of the whole run, which the dry run may not have reached."""
     spec = RunSpec.model_validate(context.spec)
-    peak = result["peak_memory_mib"]
     if peak > measured.memory_mib and oom.settings_used(context.folder, spec.settings) == measured.settings:
         measurements.store(context.workspace, spec, measured.model_copy(update={"memory_mib": peak}))
 

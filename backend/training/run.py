@@ -12,6 +12,7 @@ from backend.hardware.process import prepare_process
 from backend.models.local import learned, relocate
 from backend.models.model_folder import context_length
 from backend.records.specs import RunSpec, TrainSettings
+from backend.records.training import TrainingResult
 from backend.runs.token_rows import TokenRow, TokenRows, read_rows
 from backend.tokens.tokenizer import ChatTokenizer
 from backend.training import dpo_reference, fused_lora, model, oom, start, trainer
@@ -31,16 +32,11 @@ T = TypeVar("T")
 _VERIFICATION_ROWS = 16
 
 
-def run(context: Work) -> dict[str, Any]:
+def run(context: Work) -> TrainingResult:
     """Trains as `context.spec` (a RunSpec) describes, on the rows in `context.folder`, from its newest checkpoint,
     else from the version that it continues, else from the base model.
 
     Writes result/adapter (result/model where all weights are trained) with the best weights by validation loss.
-    Returns state ("completed" or "stopped"), steps, train_loss (mean of the last epoch), best_step (of the saved
-    weights), eval_loss and eval_step (of their last evaluation), first_eval_loss, tokens_per_second and
-    learned_tokens_per_second (of the training steps, without padding), peak_memory_mib, seconds, weights_changed,
-    base_unchanged, precision, trainable_parameters, and settings_changed (those that differ from the plan because
-    memory ran out).
     Raises UnusableGpu, TrainingFailed, OutOfMemory, NotEnough, MissingPart, BadSetting, OSError (a full disk).
     """
     require_usable_gpu()
@@ -51,10 +47,8 @@ def run(context: Work) -> dict[str, Any]:
         train, validation = read_rows(context.folder)
         used = _settings(context, spec.settings, [*train, *validation])
         outcome = _run(context, spec.model_copy(update={"settings": used}), train, validation)
-    return {
-        **outcome,
-        "settings_changed": oom.changed_settings(spec.settings, oom.settings_used(context.folder, used)),
-    }
+    changed = oom.changed_settings(spec.settings, oom.settings_used(context.folder, used))
+    return outcome.model_copy(update={"settings_changed": changed})
 
 
 def _settings(context: Work, planned: TrainSettings, rows: Sequence[TokenRow]) -> TrainSettings:
@@ -67,7 +61,7 @@ def _settings(context: Work, planned: TrainSettings, rows: Sequence[TokenRow]) -
     return oom.settings_used(context.folder, planned)
 
 
-def _run(context: Work, spec: RunSpec, train: TokenRows, validation: TokenRows) -> dict[str, Any]:
+def _run(context: Work, spec: RunSpec, train: TokenRows, validation: TokenRows) -> TrainingResult:
     session, engine, net = set_up(context, spec, train, validation)
     before = verify.fingerprint(net, spec.model.path)
     ready = spec.settings.trainer == "sft" or dpo_reference.compute_reference_logprobs(session, net)
@@ -87,7 +81,7 @@ def _run(context: Work, spec: RunSpec, train: TokenRows, validation: TokenRows) 
         context.progress("Verifying")
         verification = verify.verify(net, before, spec.model.path, folder, loss, len(rows))
     context.emit(verification)
-    return {**_summary(session, net, step), **best, "weights_changed": True, "base_unchanged": True}
+    return _summary(session, net, step).model_copy(update={**best, "weights_changed": True})
 
 
 def set_up(
@@ -180,7 +174,7 @@ def _train(session: TrainingSession, engine: Any, net: Any) -> int:
     return last
 
 
-def _restore_best(session: TrainingSession, net: Any, step: int) -> dict[str, Any]:
+def _restore_best(session: TrainingSession, net: Any, step: int) -> dict[str, float | None]:
     """Loads the best weights into `net`; returns their `best_step`, and the loss and step of their last evaluation.
 
     A run stopped between two evaluations is not evaluated again: its last weights are used, with the loss of the
@@ -191,29 +185,29 @@ def _restore_best(session: TrainingSession, net: Any, step: int) -> dict[str, An
         best = checkpoints.path(session.checkpoints, metrics.best_step)
         if checkpoints.is_valid(best, content=True):
             saved_state.load_weights(best, net)
-            outcome = {"eval_loss": metrics.best_loss, "eval_step": metrics.best_step, "best_step": metrics.best_step}
-            return {**outcome, **metrics.best_rewards}
+            steps = {"eval_step": metrics.best_step, "best_step": metrics.best_step}
+            return {"eval_loss": metrics.best_loss, **steps, **metrics.best_rewards}
         what = f"The best checkpoint, from step {metrics.best_step}, can't be read. The last weights are used."
         add_note(session.work, "A checkpoint is damaged", what, "Check the disk.")
     return {"best_step": step, **metrics.rewards}
 
 
-def _summary(session: TrainingSession, net: Any, step: int) -> dict[str, Any]:
+def _summary(session: TrainingSession, net: Any, step: int) -> TrainingResult:
     metrics = session.metrics
-    return {
-        "state": "stopped" if session.stopping else "completed",
-        "steps": step,
-        "train_loss": metrics.train_loss,
-        "eval_loss": metrics.eval_loss,
-        "eval_step": metrics.eval_step,
-        "first_eval_loss": metrics.first_eval_loss,
-        "best_step": metrics.best_step,
-        "tokens_per_second": round(metrics.per_second(metrics.tokens), 1),
-        "learned_tokens_per_second": round(metrics.per_second(metrics.learned_tokens), 1),
-        "peak_memory_mib": session.device.peak_memory_mib(),
-        "seconds": round(session.elapsed, 1),
-        "weights_changed": False,
-        "base_unchanged": True,
-        "precision": session.device.precision,
-        "trainable_parameters": sum(parameter.numel() for parameter in model.trainable(net).values()),
-    }
+    return TrainingResult(
+        state="stopped" if session.stopping else "completed",
+        steps=step,
+        weights_changed=False,
+        train_loss=metrics.train_loss,
+        eval_loss=metrics.eval_loss,
+        eval_step=metrics.eval_step,
+        first_eval_loss=metrics.first_eval_loss,
+        best_step=metrics.best_step,
+        tokens_per_second=round(metrics.per_second(metrics.tokens), 1),
+        learned_tokens_per_second=round(metrics.per_second(metrics.learned_tokens), 1),
+        peak_memory_mib=session.device.peak_memory_mib(),
+        seconds=round(session.elapsed, 1),
+        base_unchanged=True,
+        precision=session.device.precision,
+        trainable_parameters=sum(parameter.numel() for parameter in model.trainable(net).values()),
+    )

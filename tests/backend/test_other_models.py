@@ -19,6 +19,7 @@ from backend.models import catalogue, model_folder
 from backend.models.catalogue import Entry
 from backend.models.local import learned
 from backend.records.machine import Hardware
+from backend.records.training import TrainingResult
 from backend.settings import PROJECT_ROOT, SAMPLES
 from tests.backend.tiny_run import FakeWork, make_model, make_run
 
@@ -37,7 +38,7 @@ class Trained(NamedTuple):
     model: Path
     entry: Entry
     work: FakeWork
-    result: dict[str, Any]
+    result: TrainingResult
 
 
 @pytest.fixture(scope="module", params=sorted(LAYERS))
@@ -48,7 +49,7 @@ def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     entry = catalogue.from_folder(model)
     work = run(folder / "stopped", model, entry)
     work.stop_at = 3
-    assert training.run(work)["state"] == "stopped"
+    assert training.run(work).state == "stopped"
     work.stop_at, work.attempt = None, 2
     return Trained(request.param, model, entry, work, training.run(work))
 
@@ -97,7 +98,7 @@ def test_all_weights_of_a_language_part_become_a_model_of_its_own(tmp_path: Path
 
     model = make_model(tmp_path / "model", "mistral3")
     work = make_run(tmp_path / "run", model, rows=8, validation=2, max_steps=2, method="full")
-    assert training.run(work)["state"] == "completed"
+    assert training.run(work).state == "completed"
     assert merge(model, learned(work.folder, "full"), tmp_path / "merged", [[4, 5, 6, 7]]).ok
     merged = model_folder.load(tmp_path / "merged", torch.float32)
     assert type(merged).__name__ == "Ministral3ForCausalLM"
@@ -140,8 +141,8 @@ def test_the_command_line_trains_it_on_the_sample(trained: Trained, tmp_path: Pa
 def test_a_resumed_run_is_the_same_as_an_uninterrupted_one(trained: Trained, tmp_path: Path) -> None:
     whole = run(tmp_path / "whole", trained.model, trained.entry)
     result = training.run(whole)
-    assert trained.result["state"] == result["state"] == "completed"
-    assert result["weights_changed"]
+    assert trained.result.state == result.state == "completed"
+    assert result.weights_changed
     assert trained.work.losses() == whole.losses()
     assert weights(adapter(trained.work)) == weights(adapter(whole))
 

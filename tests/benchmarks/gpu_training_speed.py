@@ -149,7 +149,7 @@ def ours(model: Path, vocabulary: int, method: str, folder: Path, smoke: bool) -
 
     TrainingSession.compute_gradients = timed  # type: ignore[method-assign]
     result = training.run(work)
-    return summary(times, list(work.losses().values()), result["peak_memory_mib"])
+    return summary(times, list(work.losses().values()), result.peak_memory_mib)
 
 
 def peer(model: Path, vocabulary: int, method: str, folder: Path, smoke: bool) -> dict[str, Any]:

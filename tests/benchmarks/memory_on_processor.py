@@ -126,7 +126,7 @@ def train(model: Path, settings: TrainSettings) -> dict[str, float]:
         rows.append(Encoded(ids, [-100] * (settings.max_length - learned) + ids[-learned:]))
     with tempfile.TemporaryDirectory() as folder:
         result = training.run(run_of(Path(folder), model, rows, [], **settings.model_dump()))
-    return {"mib": result["peak_memory_mib"], "tokens_per_second": result["tokens_per_second"]}
+    return {"mib": result.peak_memory_mib, "tokens_per_second": result.tokens_per_second}
 
 
 def errors(name: str, model: Path, architecture: Architecture, parameters: int = 0, **configuration: Any) -> Errors:

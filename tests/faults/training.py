@@ -35,7 +35,7 @@ EXPECTED: list[Any] = []
 
 def train(context: Any) -> dict[str, Any]:
     """The job "train" without its dry run."""
-    return training.run(context)
+    return training.run(context).to_json()
 
 
 def wait(runner: Runner, job_id: str, seconds: float = 120.0) -> Job:

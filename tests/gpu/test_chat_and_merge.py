@@ -23,7 +23,7 @@ def test_chat_and_merge_keep_what_was_learned(
     place: Place, tiny: Path, tmp_path: Path, method: str, record: Callable[..., None]
 ) -> None:
     work = make_run(tmp_path / "run", tiny, method=method, precision=place.precision(), lora_dropout=0.0)
-    trained = training.run(work)["eval_loss"]
+    trained = training.run(work).eval_loss
     adapter = work.folder / "result" / "adapter"
     engine = TorchEngine(tiny, adapter)
     rows = list(read_rows(work.folder)[1])

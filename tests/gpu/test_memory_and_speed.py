@@ -61,7 +61,7 @@ def test_the_dry_run_and_the_estimate_foretell_the_run(
     dry = run_steps(tried.folder, RunSpec.model_validate(tried.spec), time.time(), math.inf, not place.is_card)
     place.clean()
     work = run_of(tmp_path / "real", middle, rows, rows[:4], **settings)
-    peak = training.run(work)["peak_memory_mib"]
+    peak = training.run(work).peak_memory_mib
     speed = tokens_per_second(work)
     case = f"{method}{', checkpointing' if checkpointing else ''}{', 8-bit AdamW' if optim != 'adamw' else ''}"
     record("Peak memory", case, f"{peak} MiB", f"estimate {expected.total_mib:.0f}, dry run {dry['memory_mib']}")
@@ -88,7 +88,7 @@ def test_qlora_needs_the_estimated_memory(
         "lora_dropout": 0.0, "learning_rate": 2e-4, "precision": place.precision(),
     }  # fmt: skip
     work = run_of(tmp_path, model, [Encoded(one, one) for one in ids], [], **settings)
-    peak = training.run(work)["peak_memory_mib"]
+    peak = training.run(work).peak_memory_mib
     expected = estimated(place, model, settings, length, learned_share=1.0)
     record("Peak memory", "qlora, every token learned", f"{peak} MiB", f"estimate {expected.total_mib:.0f}")
     assert not place.is_card or peak == pytest.approx(expected.total_mib, rel=MARGIN - 1)
@@ -113,7 +113,7 @@ def test_growing_segments_need_no_more_than_estimated(
 
 
 def peak_of_a_run(folder: Path, model: Path, rows: list[Encoded], settings: dict[str, Any]) -> int:
-    return int(training.run(run_of(folder, model, rows, rows[:4], **settings))["peak_memory_mib"])
+    return int(training.run(run_of(folder, model, rows, rows[:4], **settings)).peak_memory_mib)
 
 
 def estimated(

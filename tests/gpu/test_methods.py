@@ -56,7 +56,7 @@ def test_it_learns_and_resumes(
     work = make(tmp_path / "stopped", tiny, **chosen)
     shutil.copy(through.folder / "device.json", work.folder)  # what the first one measured to be faster
     work.stop_at = 5
-    assert training.run(work)["state"] == "stopped"
+    assert training.run(work).state == "stopped"
     work.stop_at = None
     result = training.run(work)
     losses, whole = work.losses(), through.losses()
@@ -64,12 +64,12 @@ def test_it_learns_and_resumes(
     case = ", ".join(name if value is True else str(value) for name, value in settings.items())
     fell = f"loss {result['first_eval_loss']:.3f} to {result['eval_loss']:.3f}"
     record("Trained, stopped, resumed", case, fell, f"resumed: {f'{far:.1e} nats off' if far else 'bit for bit'}")
-    assert result["state"] == "completed"
-    assert result["eval_loss"] < result["first_eval_loss"]
-    assert result["weights_changed"] is result["base_unchanged"] is True
+    assert result.state == "completed"
+    assert result.eval_loss < result.first_eval_loss
+    assert result.weights_changed is result.base_unchanged is True
     assert list(losses) == list(whole) == list(range(1, len(whole) + 1))
     assert far < 0.02
-    assert result["peak_memory_mib"] > 0
-    assert not place.is_card or result["peak_memory_mib"] < 2048
+    assert result.peak_memory_mib > 0
+    assert not place.is_card or result.peak_memory_mib < 2048
     if settings.get("trainer") == "dpo":
-        assert result["reward_accuracy"] > 0.7
+        assert result.reward_accuracy > 0.7

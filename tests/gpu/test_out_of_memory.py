@@ -32,7 +32,7 @@ def test_the_micro_batch_is_halved_until_it_fits(
         tmp_path / "roomy", middle, rows, [],
         per_device_train_batch_size=few, gradient_accumulation_steps=4, **settings,
     )  # fmt: skip
-    peak = training.run(roomy)["peak_memory_mib"]
+    peak = training.run(roomy).peak_memory_mib
     place.clean()
     halved: list[tuple[int, int]] = []  # the rows that fit, and the MiB in use after the others were given back
     halve = train_step.TrainStep._halve_micro_batch
@@ -50,7 +50,7 @@ def test_the_micro_batch_is_halved_until_it_fits(
     steps = f"{4 * few} rows, then {', '.join(str(micro) for micro, _ in halved)}"
     record("Out of memory", steps, f"{far:.1e} nats off", f"{halved[-1][1] if halved else 0} MiB after halving")
     assert [micro for micro, _ in halved] == [2 * few, few]
-    assert result["steps"] == 3
+    assert result.steps == 3
     assert {note["title"] for note in tight.events_of("note")} >= {"Low on memory"}
     assert far < 0.02
     assert not place.is_card or max(mib for _, mib in halved) < peak

@@ -192,7 +192,7 @@ def run_answer(app: App, job: Job, detailed: bool = False) -> Answer:
             document["failure"]["shorter"] = asdict(shorter)
             text.append(fmt.shorter(shorter))
     if figures.get("eval_loss") is not None:
-        text.append(_format_losses(**figures, saved=job.result.get("best_step")))
+        text.append(_format_losses(**figures, saved=losses.result_of(job).best_step))
     if job.kind == "train":
         report = app.evaluations.summaries().get(job.id)
         names = ("verdict", "against_prompt", "against_parent")

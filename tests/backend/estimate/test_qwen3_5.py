@@ -174,7 +174,7 @@ def test_its_text_part_is_trained_and_verified(tmp_path: Path) -> None:
     verified = next(data for kind, data in work.events if kind == "verification")
     assert verified["changed_tensors"] > 0
     assert verified["base_changed"] == 0
-    assert result["steps"] == 2
+    assert result.steps == 2
 
 
 @pytest.mark.slow

@@ -171,7 +171,7 @@ def weights(work: FakeWork) -> dict[str, Any]:
 def test_a_run_whose_validation_does_not_choose_reports_its_latest_rewards(tiny_model: Path, tmp_path: Path) -> None:
     work = make_pairs_run(tmp_path / "run", tiny_model, max_steps=2)
     work.spec["data"]["validation_chooses"] = False
-    assert training.run(work)["reward_accuracy"] == work.events_of("eval")[-1]["reward_accuracy"]
+    assert training.run(work).reward_accuracy == work.events_of("eval")[-1]["reward_accuracy"]
 
 
 @pytest.mark.parametrize(
@@ -185,9 +185,9 @@ def test_a_run_learns_the_difference_and_resumes_exactly(
     whole, halved = (make_pairs_run(tmp_path / name, tiny_model, **settings) for name in ("whole", "halved"))
     result = training.run(whole)
     evals, steps = whole.events_of("eval"), whole.events_of("step")
-    assert result["first_eval_loss"] == pytest.approx(math.log(2), abs=1e-4)  # no answer has gained yet
-    assert result["eval_loss"] < result["first_eval_loss"]
-    assert result["reward_accuracy"] == max(event["reward_accuracy"] for event in evals) > 0.7
+    assert result.first_eval_loss == pytest.approx(math.log(2), abs=1e-4)  # no answer has gained yet
+    assert result.eval_loss < result.first_eval_loss
+    assert result.reward_accuracy == max(event["reward_accuracy"] for event in evals) > 0.7
     assert steps[-1]["reward_margin"] > steps[0]["reward_margin"]
     assert dpo_reference.PHASE in whole.phases
     for stop_at in (2, 5):
@@ -220,5 +220,5 @@ def test_a_stop_before_the_first_step_leaves_no_result(tiny_model: Path, tmp_pat
     work = make_pairs_run(tmp_path, tiny_model)
     work.stop_at = 0
     result = training.run(work)
-    assert (result["state"], result["steps"]) == ("stopped", 0)
+    assert (result.state, result.steps) == ("stopped", 0)
     assert not (tmp_path / "result").exists()

@@ -11,6 +11,7 @@ import pytest
 from backend import training
 from backend.errors import DoesNotFit, OutOfMemory
 from backend.records.specs import TrainSettings
+from backend.records.training import TrainingResult
 from backend.training import model, oom, samples, session, train_step
 from backend.training.state import result
 from tests.backend.tiny_run import FakeWork, make_run
@@ -24,7 +25,7 @@ PROCESSOR = (
 )
 
 
-def finished(work: FakeWork) -> dict[str, Any]:
+def finished(work: FakeWork) -> TrainingResult:
     """The result of a run that the runner retries with less memory."""
     for _ in range(4):
         try:
@@ -100,10 +101,10 @@ def test_a_step_that_never_fits_is_retried_with_gradient_checkpointing(
     assert [event["step"] for event in work.events_of("step")] == [1, 2, 3, 4, 5, 6, 6, 7, 8, 9, 10]
     assert work.losses() == pytest.approx(whole.losses(), rel=1e-5)
     assert notes(work) == ["Low on memory"] * 3 + ["Out of memory"]
-    assert outcome["settings_changed"] == {
+    assert outcome.settings_changed == {
         "per_device_train_batch_size": 1, "gradient_accumulation_steps": 8, "gradient_checkpointing": True
     }  # fmt: skip
-    assert (outcome["state"], outcome["steps"]) == ("completed", 10)
+    assert (outcome.state, outcome.steps) == ("completed", 10)
 
 
 @pytest.mark.parametrize("text", [GPU, APPLE, PROCESSOR], ids=["gpu", "apple", "processor"])
@@ -118,7 +119,7 @@ def test_a_model_that_loads_only_in_4_bit_is_trained_with_qlora(
     outcome = finished(work)
     assert work.attempt == 4
     assert notes(work) == ["Out of memory"] * 3
-    changed = outcome["settings_changed"]
+    changed = outcome.settings_changed
     assert (changed["method"], changed["gradient_checkpointing"]) == ("qlora", True)
     assert changed["per_device_train_batch_size"] * changed["gradient_accumulation_steps"] == 8
     assert (tmp_path / "result" / "adapter" / "adapter_model.safetensors").is_file()
@@ -133,9 +134,9 @@ def test_a_lora_run_continues_in_4_bit_with_its_adapter(
     )
     monkeypatch.setattr(train_step, "summed_loss", late)
     outcome = finished(work)
-    assert (work.attempt, outcome["settings_changed"]) == (2, {"method": "qlora"})
+    assert (work.attempt, outcome.settings_changed) == (2, {"method": "qlora"})
     assert work.losses()[7] < work.losses()[1]
-    assert outcome["eval_loss"] < outcome["first_eval_loss"]
+    assert outcome.eval_loss < outcome.first_eval_loss
 
 
 def quantized(net: Any) -> bool:
@@ -164,7 +165,7 @@ def test_samples_that_do_not_fit_are_skipped_and_nothing_else_changes(
     )
     work = small(tmp_path, tiny_model)
     outcome = finished(work)
-    assert (work.attempt, outcome["settings_changed"]) == (1, {})
+    assert (work.attempt, outcome.settings_changed) == (1, {})
     assert work.losses() == whole.losses()
     assert notes(work) == ["No more sample answers"]
     assert not work.events_of("sample")
@@ -175,7 +176,7 @@ def test_saving_that_runs_out_of_memory_is_retried_without_another_step(
 ) -> None:
     work = small(tmp_path, tiny_model)
     monkeypatch.setattr(result, "_save", failing(result._save, MemoryError(), lambda *_: work.attempt == 1))
-    assert finished(work)["steps"] == 10
+    assert finished(work).steps == 10
     assert len(work.events_of("step")) == 10
 
 

@@ -59,7 +59,7 @@ def test_the_parameters_counted_are_those_that_are_trained(
     tiny_model: Path, tmp_path: Path, values: dict[str, Any]
 ) -> None:
     work = make_run(tmp_path, tiny_model, max_steps=1, **values)
-    trained = training.run(work)["trainable_parameters"]
+    trained = training.run(work).trainable_parameters
     settings = TrainSettings.model_validate(work.spec["settings"])
     assert preconditions.trainable_parameters(SHAPE, settings) == trained
 

@@ -39,7 +39,7 @@ def test_it_starts_where_the_other_one_ended(tiny_model: Path, tmp_path: Path, s
     assert before["step"] == 0
     assert before["loss"] == pytest.approx(saved["loss"], rel=1e-5)
     assert before["loss"] < first.events_of("eval")[0]["loss"] - 0.05, "the first one learned something"
-    assert outcome["weights_changed"]
+    assert outcome.weights_changed
 
 
 def test_preferences_are_learned_against_the_version_that_it_continues(tiny_model: Path, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import pytest
 from backend import training
 from backend.errors import BadSetting, MissingPart, NotEnough, TrainingFailed
 from backend.records.encoded import Encoded
+from backend.records.training import TrainingResult
 from backend.runs.prepare import versions
 from backend.training.session import TrainingSession
 from tests.backend.tiny_run import FakeWork, make_model, make_run, run_of
@@ -26,7 +27,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def finished(model: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[FakeWork, dict[str, Any]]:
+def finished(model: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[FakeWork, TrainingResult]:
     work = make_run(tmp_path_factory.mktemp("run"), model)
     return work, training.run(work)
 
@@ -45,25 +46,25 @@ def weights(folder: Path) -> dict[str, Any]:
     return load_file(folder / "result" / "adapter" / "adapter_model.safetensors")
 
 
-def test_a_run_learns(finished: tuple[FakeWork, dict[str, Any]]) -> None:
+def test_a_run_learns(finished: tuple[FakeWork, TrainingResult]) -> None:
     work, result = finished
-    assert result["state"] == "completed"
-    assert result["steps"] == 15
-    assert result["eval_loss"] < result["first_eval_loss"]
-    assert result["weights_changed"] is True
-    assert result["base_unchanged"] is True
-    assert result["learned_tokens_per_second"] < result["tokens_per_second"]
-    assert result["trainable_parameters"] == sum(tensor.numel() for tensor in weights(work.folder).values())
+    assert result.state == "completed"
+    assert result.steps == 15
+    assert result.eval_loss < result.first_eval_loss
+    assert result.weights_changed is True
+    assert result.base_unchanged is True
+    assert result.learned_tokens_per_second < result.tokens_per_second
+    assert result.trainable_parameters == sum(tensor.numel() for tensor in weights(work.folder).values())
 
 
-def test_the_events_cover_the_whole_run(finished: tuple[FakeWork, dict[str, Any]]) -> None:
+def test_the_events_cover_the_whole_run(finished: tuple[FakeWork, TrainingResult]) -> None:
     work, result = finished
     assert [event["step"] for event in work.events_of("step")] == list(range(1, 16))
     tested = [event["step"] for event in work.events_of("eval")]
     assert tested[0] == 0
     assert tested[-1] == 15
     assert len(tested) == len(set(tested)) >= 6
-    assert work.events_of("eval")[0]["loss"] == result["first_eval_loss"]
+    assert work.events_of("eval")[0]["loss"] == result.first_eval_loss
     assert set(work.events_of("step")[0]) == {
         "step", "epoch", "loss", "learning_rate", "grad_norm", "seconds", "waited", "tokens_per_second", "memory_mib"
     }  # fmt: skip
@@ -74,7 +75,7 @@ def test_the_events_cover_the_whole_run(finished: tuple[FakeWork, dict[str, Any]
     ]  # fmt: skip
 
 
-def test_the_verification_compares_every_tensor(finished: tuple[FakeWork, dict[str, Any]]) -> None:
+def test_the_verification_compares_every_tensor(finished: tuple[FakeWork, TrainingResult]) -> None:
     (verified,) = finished[0].events_of("verification")
     assert verified["changed_tensors"] == verified["trainable_tensors"] == 28
     assert (verified["base_tensors"], verified["base_changed"]) == (20, 0)
@@ -83,7 +84,7 @@ def test_the_verification_compares_every_tensor(finished: tuple[FakeWork, dict[s
 
 
 def test_the_adapter_loaded_by_peft_alone_gives_the_reported_loss(
-    finished: tuple[FakeWork, dict[str, Any]], model: Path
+    finished: tuple[FakeWork, TrainingResult], model: Path
 ) -> None:
     import torch
 
@@ -98,16 +99,16 @@ def test_the_adapter_loaded_by_peft_alone_gives_the_reported_loss(
         with torch.no_grad():
             total += float(tuned(input_ids=ids, labels=labels).loss) * row.learned
         learned += row.learned
-    assert total / learned == pytest.approx(result["eval_loss"], rel=1e-5)
+    assert total / learned == pytest.approx(result.eval_loss, rel=1e-5)
 
 
-def test_the_tokenizer_is_saved_with_the_adapter(finished: tuple[FakeWork, dict[str, Any]], model: Path) -> None:
+def test_the_tokenizer_is_saved_with_the_adapter(finished: tuple[FakeWork, TrainingResult], model: Path) -> None:
     kept = finished[0].folder / "result" / "adapter"
     assert (kept / "tokenizer.json").read_bytes() == (model / "tokenizer.json").read_bytes()
     assert not list(kept.glob("*.bin"))
 
 
-def test_resumed_equals_uninterrupted(finished: tuple[FakeWork, dict[str, Any]], model: Path, tmp_path: Path) -> None:
+def test_resumed_equals_uninterrupted(finished: tuple[FakeWork, TrainingResult], model: Path, tmp_path: Path) -> None:
     """Bit for bit on the processor: the same losses and weights after six stops, with dropout."""
     import torch
 
@@ -116,8 +117,8 @@ def test_resumed_equals_uninterrupted(finished: tuple[FakeWork, dict[str, Any]],
     for stop_at in (2, 5, 6, 9, 11, 14):
         work.stop_at = stop_at
         stopped = training.run(work)
-        assert (stopped["state"], stopped["steps"]) == ("stopped", stop_at)
-        assert stopped["weights_changed"] is True
+        assert (stopped.state, stopped.steps) == ("stopped", stop_at)
+        assert stopped.weights_changed is True
         work.attempt += 1
     work.stop_at = None
     resumed = training.run(work)
@@ -129,7 +130,7 @@ def test_resumed_equals_uninterrupted(finished: tuple[FakeWork, dict[str, Any]],
     one, other = weights(whole.folder), weights(tmp_path)
     assert one.keys() == other.keys()
     assert all(torch.equal(one[name], other[name]) for name in one)
-    assert (resumed["best_step"], resumed["train_loss"]) == (result["best_step"], result["train_loss"])
+    assert (resumed.best_step, resumed.train_loss) == (result.best_step, result.train_loss)
 
 
 def test_a_run_killed_after_its_last_checkpoint_completes_without_another_step(model: Path, tmp_path: Path) -> None:
@@ -138,12 +139,12 @@ def test_a_run_killed_after_its_last_checkpoint_completes_without_another_step(m
     work.events.clear()
     again = training.run(work)
     assert not work.events_of("step")
-    assert (again["steps"], again["eval_loss"]) == (7, whole["eval_loss"])
-    assert again["weights_changed"] is True
+    assert (again.steps, again.eval_loss) == (7, whole.eval_loss)
+    assert again.weights_changed is True
 
 
 def test_a_damaged_checkpoint_is_skipped(
-    finished: tuple[FakeWork, dict[str, Any]], model: Path, tmp_path: Path
+    finished: tuple[FakeWork, TrainingResult], model: Path, tmp_path: Path
 ) -> None:
     work = make_run(tmp_path / "run", model)
     work.stop_at = 9
@@ -185,11 +186,11 @@ def test_early_stopping_saves_the_best_weights(model: Path, tmp_path: Path) -> N
     )  # fmt: skip
     result = training.run(work)
     tested = {event["step"]: event["loss"] for event in work.events_of("eval") if event["step"]}
-    assert result["steps"] < 60
-    assert result["best_step"] == min(tested, key=lambda step: tested[step]) < result["steps"]
-    assert result["eval_loss"] == min(tested.values())
+    assert result.steps < 60
+    assert result.best_step == min(tested, key=lambda step: tested[step]) < result.steps
+    assert result.eval_loss == min(tested.values())
     (verified,) = work.events_of("verification")
-    assert verified["trained_loss"] == pytest.approx(result["eval_loss"])
+    assert verified["trained_loss"] == pytest.approx(result.eval_loss)
     assert any(note["title"] == "Stopped early" for note in work.events_of("note"))
 
 
@@ -202,16 +203,16 @@ def test_rows_that_judge_do_not_choose_the_step(model: Path, tmp_path: Path) -> 
     work.spec["data"]["validation_chooses"] = False
     result = training.run(work)
     losses = [event["loss"] for event in work.events_of("eval") if event["step"]]
-    assert min(losses) < losses[-1] == result["eval_loss"]
-    assert (result["best_step"], result["steps"]) == (3, 3)
+    assert min(losses) < losses[-1] == result.eval_loss
+    assert (result.best_step, result.steps) == (3, 3)
     (verified,) = work.events_of("verification")
-    assert verified["trained_loss"] == pytest.approx(result["eval_loss"])
+    assert verified["trained_loss"] == pytest.approx(result.eval_loss)
 
 
 def test_without_validation_rows_the_last_weights_are_saved(model: Path, tmp_path: Path) -> None:
     work = make_run(tmp_path, model, validation=0, max_steps=3)
     result = training.run(work)
-    assert (result["eval_loss"], result["best_step"], result["steps"]) == (None, 3, 3)
+    assert (result.eval_loss, result.best_step, result.steps) == (None, 3, 3)
     assert not work.events_of("eval")
 
 
@@ -219,7 +220,7 @@ def test_a_stop_before_the_first_step_leaves_no_result(model: Path, tmp_path: Pa
     work = make_run(tmp_path, model)
     work.stop_at = 0
     result = training.run(work)
-    assert (result["state"], result["steps"], result["weights_changed"]) == ("stopped", 0, False)
+    assert (result.state, result.steps, result.weights_changed) == ("stopped", 0, False)
     assert not (tmp_path / "result").exists()
 
 
@@ -229,12 +230,12 @@ def test_a_stop_saves_without_evaluating_or_sampling(model: Path, tmp_path: Path
     work = make_run(tmp_path, model)
     work.stop_at = stop_at
     result = training.run(work)
-    assert (result["state"], result["steps"], result["best_step"]) == ("stopped", stop_at, stop_at)
+    assert (result.state, result.steps, result.best_step) == ("stopped", stop_at, stop_at)
     tested = work.events_of("eval")
     assert [event["step"] for event in tested] == [0, 2, *([5] if stop_at > 5 else [])]
-    assert (result["eval_step"], result["eval_loss"]) == (tested[-1]["step"], tested[-1]["loss"])
+    assert (result.eval_step, result.eval_loss) == (tested[-1]["step"], tested[-1]["loss"])
     assert stop_at not in [event["step"] for event in work.events_of("sample")]
-    assert result["weights_changed"] is True
+    assert result.weights_changed is True
 
 
 def test_a_run_stopped_after_a_worse_evaluation_saves_the_best_weights(model: Path, tmp_path: Path) -> None:
@@ -245,8 +246,8 @@ def test_a_run_stopped_after_a_worse_evaluation_saves_the_best_weights(model: Pa
     work.stop_at = 50
     result = training.run(work)
     tested = {event["step"]: event["loss"] for event in work.events_of("eval") if event["step"]}
-    assert result["best_step"] == min(tested, key=lambda step: tested[step]) < 49
-    assert result["eval_loss"] == min(tested.values())
+    assert result.best_step == min(tested, key=lambda step: tested[step]) < 49
+    assert result.eval_loss == min(tested.values())
 
 
 def test_the_run_sends_a_heartbeat_with_every_micro_batch(model: Path, tmp_path: Path) -> None:
@@ -338,7 +339,7 @@ def test_a_run_with_only_damaged_checkpoints_starts_over(model: Path, tmp_path: 
     for manifest in (tmp_path / "checkpoints").glob("*/MANIFEST.json"):
         manifest.unlink()
     work.stop_at = None
-    assert training.run(work)["steps"] == 3
+    assert training.run(work).steps == 3
     assert [event["step"] for event in work.events_of("step")] == [1, 2, 1, 2, 3]
     assert work.events_of("note")[0]["what"].endswith("The run starts over.")
 
@@ -356,7 +357,7 @@ def test_a_run_does_not_resume_with_a_changed_base(model: Path, tmp_path: Path, 
         training.run(work)
     assert name in caught.value.why
     file.write_bytes(before) if before else file.unlink()
-    assert training.run(work)["steps"] == 3
+    assert training.run(work).steps == 3
 
 
 def test_a_checkpoint_of_another_run_is_rejected(model: Path, tmp_path: Path) -> None:
@@ -371,15 +372,15 @@ def test_a_checkpoint_of_another_run_is_rejected(model: Path, tmp_path: Path) ->
     with pytest.raises(TrainingFailed, match="another run"):
         training.run(other)
     shutil.rmtree(foreign)
-    assert training.run(other)["steps"] == 4
+    assert training.run(other).steps == 4
 
 
 def test_full_training_changes_all_weights_but_not_the_base_on_disk(model: Path, tmp_path: Path) -> None:
     before = {file.name: file.read_bytes() for file in model.iterdir()}
     work = make_run(tmp_path, model, method="full", learning_rate=1e-3, max_steps=5)
     result = training.run(work)
-    assert result["weights_changed"] is result["base_unchanged"] is True
-    assert result["eval_loss"] < result["first_eval_loss"]
+    assert result.weights_changed is result.base_unchanged is True
+    assert result.eval_loss < result.first_eval_loss
     assert (tmp_path / "result" / "model" / "model.safetensors").is_file()
     assert {file.name: file.read_bytes() for file in model.iterdir()} == before
 
@@ -396,8 +397,8 @@ def test_evaluations_do_not_change_what_qlora_learns(model: Path, tmp_path: Path
 def test_qlora_trains_on_a_4_bit_base(model: Path, tmp_path: Path) -> None:
     work = make_run(tmp_path, model, method="qlora", max_steps=4)
     result = training.run(work)
-    assert result["eval_loss"] < result["first_eval_loss"]
-    assert (result["weights_changed"], result["base_unchanged"]) == (True, True)
+    assert result.eval_loss < result.first_eval_loss
+    assert (result.weights_changed, result.base_unchanged) == (True, True)
     assert {tensor.dtype.itemsize for tensor in weights(tmp_path).values()} == {4}
 
 

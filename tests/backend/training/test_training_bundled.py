@@ -29,8 +29,8 @@ def test_a_few_steps_on_the_orders_sample(bundled_model: Path, tmp_path: Path) -
     )  # fmt: skip
     work.spec["data"]["held_out_prompts"] = []
     result = training.run(work)
-    assert result["weights_changed"] is result["base_unchanged"] is True
-    assert result["eval_loss"] < 0.8 * result["first_eval_loss"]
+    assert result.weights_changed is result.base_unchanged is True
+    assert result.eval_loss < 0.8 * result.first_eval_loss
     losses = list(work.losses().values())
     assert losses[-1] < losses[0]
     (verified,) = work.events_of("verification")

@@ -36,7 +36,7 @@ def test_it_learns_resumes_exactly_and_merges(
 
     whole, halved = (make_run(tmp_path / name, model, max_steps=6, **settings) for name in ("whole", "halved"))
     result = training.run(whole)
-    assert result["eval_loss"] < result["first_eval_loss"]
+    assert result.eval_loss < result.first_eval_loss
     halved.stop_at = 3
     training.run(halved)
     halved.stop_at = None

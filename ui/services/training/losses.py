@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from typing import Any
+
+from pydantic import ValidationError
 
 from backend.advice.loss import current_loss, window
 from backend.records.events import EvalEvent
+from backend.records.training import TrainingResult
 from jobs.records import Job, State
 from ui.records.runs import Curve, Losses
 from ui.text import format as fmt
@@ -22,11 +26,12 @@ def compute(job: Job, curve: Curve, chooses: bool = True) -> Losses:
     finite = [event for event in curve.evals if math.isfinite(event.loss)]
     best = min((event for event in finite if event.step > 0), key=lambda event: event.loss, default=None)
     initial = next((event for event in curve.evals if event.step == 0), None)
-    if initial is None and (loss := job.result.get("first_eval_loss")) is not None:
-        initial = EvalEvent(step=0, loss=loss)
+    result = result_of(job)
+    if initial is None and result.first_eval_loss is not None:
+        initial = EvalEvent(step=0, loss=result.first_eval_loss)
     final = finite[-1] if finite else None
-    if (loss := job.result.get("eval_loss")) is not None and (step := job.result.get("eval_step")) is not None:
-        final = EvalEvent(step=step, loss=loss)  # of the saved model
+    if result.eval_loss is not None and result.eval_step is not None:
+        final = EvalEvent(step=result.eval_step, loss=result.eval_loss)  # of the saved model
     so_far = best.step if chooses and best and job.state not in (State.FAILED, State.INTERRUPTED) else None
     return Losses(
         training=current_loss(steps) if steps else None,
@@ -35,8 +40,15 @@ def compute(job: Job, curve: Curve, chooses: bool = True) -> Losses:
         latest=since[-1] if since else None,
         best=best,
         final=final,
-        saved_step=job.result.get("best_step", so_far),
+        saved_step=result.best_step if "best_step" in result.model_fields_set else so_far,
     )
+
+
+def result_of(job: Job) -> TrainingResult:
+    """What a run reported; an empty result before it has ended, and for a damaged one."""
+    with suppress(ValidationError):
+        return TrainingResult.model_validate(job.result)
+    return TrainingResult()
 
 
 def as_json(losses: Losses) -> dict[str, Any]:

@@ -82,12 +82,12 @@ def check(whole: FakeWork, interrupted: FakeWork, steps: int, seed: int, times: 
     for at in sorted(draw.sample(range(1, steps), times)):
         work.stop_at, work.dies_at = (at, None) if draw.random() < 0.5 else (None, at)
         try:
-            assert training.run(work)["state"] == "stopped"
+            assert training.run(work).state == "stopped"
         except Killed:
             assert work.dies_at == at
         work.attempt += 1
     work.stop_at = work.dies_at = None
-    assert training.run(work)["state"] == "completed"
+    assert training.run(work).state == "completed"
     assert work.losses() == whole.losses()
     assert sorted(work.losses()) == list(range(1, steps + 1))
     assert eval_losses(work) == eval_losses(whole)
@@ -152,5 +152,5 @@ def test_a_resumed_run_keeps_its_measured_precision(
     for speed, stop_at in ((2.0, 2), (0.5, None)):
         monkeypatch.setattr(device, "bf16_speedup", lambda speed=speed: speed)
         work.stop_at = stop_at
-        used.append(training.run(work)["precision"])
+        used.append(training.run(work).precision)
     assert used == ["bf16", "bf16"]
