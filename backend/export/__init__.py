@@ -1,10 +1,11 @@
 """Files to take away, each with its checks, and back again.
 
-    job.py                                      the job "export"
+    job.py                                      the job "export": from a source to a target by a maker, then checks
     formats.py                                  the formats, and a file's name
-    request.py                                  the inputs of an export
-    steps.py                                    steps that several kinds share
+    source.py, target.py                        what an export is made of; where it goes, and what it needs there
+    makers.py                                   how each format is made, checked and described
     weights.py, lora_merge.py, merge.py         merges an adapter, one tensor in memory at a time
+    merged_model.py                             the merged model, of which GGUF files are made too
     four_bit_base.py                            the 4-bit base of a QLoRA adapter
     gguf_files.py                               GGUF files in several sizes
     divergence.py, task_score.py                what each size lost
@@ -25,6 +26,11 @@ Because: a converted model that is subtly wrong still answers. A share counts as
 Proof: tests/backend/export/test_planted_faults.py plants what must be noticed; test_checks.py, test_task_score.py. LM
     Studio, Ollama and Jan have not opened a file.
 Reconsider when: a check raises false alarms.
+
+Decision: All files of a format are made before the first check.
+Because: a check that fails is rare, and peft and the models that it loads are then the only ones in memory.
+Proof: tests/benchmarks/export_speed.py.
+Reconsider when: many merges have to be repeated in float32.
 
 Decision: Merging streams: the base's files are rewritten tensor by tensor, with the bits of peft's
     `merge_and_unload`.

@@ -1,11 +1,9 @@
-"""Checks before an export is offered: the same tokens everywhere, and a GGUF file that behaves like the model.
-
-The result of a check is a dict: `ok`, a `sentence` for people, and the numbers.
-"""
+"""Checks before an export is offered: the same tokens everywhere, and a GGUF file that behaves like the model."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from math import exp, lgamma, log
 from pathlib import Path
 from typing import Any
@@ -14,11 +12,13 @@ from backend.chat.client import Chat
 from backend.chat.engine import BASE, Messages, Sampling, Tools, common_prefix
 from backend.errors import BadInput
 from backend.export.conversations import FIXED, Conversation
+from backend.export.source import Source
+from backend.export.target import Report, Target
 from backend.models import model_folder
+from backend.records.exports import ExportFile, ExportResult, FileCheck, TokenCheck, TokenDifference
 from backend.tokens.tokenizer import ChatTokenizer
 
 ANSWER_TOKENS = 128  # at most, per test answer
-ROWS = 8  # examples to compare probabilities on
 # Nats per token by which a GGUF file may differ from the merged model on known answers. Measured on the bundled model
 # after 40 steps on the orders sample: F16 0.0000, Q8_0 -0.005, Q6_K 0.012, Q5_K_M 0.018, Q4_K_M 0.041. With weights
 # in the wrong places the difference is several nats.
@@ -33,14 +33,24 @@ _CHANCE = 0.01
 Prompt = Callable[[Messages, Tools], list[int]]
 
 
+def tokens(source: Source, target: Target, files: list[ExportFile], report: Report) -> ExportResult:
+    """Check that transformers reads the prompts of the folder `files[0]` as training did."""
+    return ExportResult(parity=tokens_in(source, target.place / files[0].name))
+
+
+def tokens_in(source: Source, folder: Path, more: Mapping[str, Prompt] | None = None) -> TokenCheck:
+    """Check that transformers reads a folder's prompts as training did. more: what else must."""
+    readers = {"transformers": through_transformers(folder), **(more or {})}
+    return check_tokens(ChatTokenizer.load(source.learned), readers, source.prompts)
+
+
 def check_tokens(
-    tokenizer: ChatTokenizer, others: dict[str, Prompt], held_out: Sequence[Messages] = ()
-) -> dict[str, Any]:
+    tokenizer: ChatTokenizer, readers: Mapping[str, Prompt], held_out: Sequence[Messages] = ()
+) -> TokenCheck:
     """Whether the same conversations become the same token ids as in training.
 
-    others: name to a function that encodes a prompt. Conversations that the template rejects (a system message, say)
-    are skipped. `first_difference` is None or {where, conversation, position, training, other}; the last two are the
-    texts of the tokens.
+    readers: name to a function that encodes a prompt. Conversations that the template rejects (a system message, say)
+    are skipped.
     """
     conversations = 0
     for messages, tools in (*FIXED, *map(Conversation, held_out)):
@@ -49,19 +59,25 @@ def check_tokens(
         except BadInput:
             continue
         conversations += 1
-        for where, prompt_ids in others.items():
-            difference = _difference(tokenizer, expected, prompt_ids(messages, tools))
-            if difference:
-                found = {"where": where, "conversation": conversations, **difference}
-                return {
-                    "ok": False,
-                    "first_difference": found,
-                    "sentence": f"In conversation {conversations}, {where} reads {found['other']!r} at token "
-                    f"{found['position']}, but training read {found['training']!r}.",
-                }
-    compared = ", ".join(["training", *others][:-1]) + " and " + [*others][-1]
+        for where, prompt_ids in readers.items():
+            ids = prompt_ids(messages, tools)
+            position = common_prefix(expected, ids)
+            if position == len(expected) == len(ids):
+                continue
+            training, other = (
+                tokenizer.decode(some[position : position + 1], skip_special_tokens=False) for some in (expected, ids)
+            )
+            return TokenCheck(
+                ok=False,
+                sentence=f"In conversation {conversations}, {where} reads {other!r} at token {position}, but "
+                f"training read {training!r}.",
+                first_difference=TokenDifference(
+                    where=where, conversation=conversations, position=position, training=training, other=other
+                ),
+            )
+    compared = ", ".join(["training", *readers][:-1]) + " and " + [*readers][-1]
     sentence = f"{conversations} conversations become exactly the same tokens in {compared}."
-    return {"ok": conversations > 0, "first_difference": None, "conversations": conversations, "sentence": sentence}
+    return TokenCheck(ok=conversations > 0, sentence=sentence, first_difference=None, conversations=conversations)
 
 
 def through_transformers(folder: Path) -> Prompt:
@@ -78,58 +94,80 @@ def through_transformers(folder: Path) -> Prompt:
     return prompt_ids
 
 
-def reference(merged: Path, prompt: Messages, rows: list[dict[str, list[int]]]) -> dict[str, Any]:
-    """The merged model's answer and its probabilities of known answers, for comparison with a GGUF file; in float32
-    if memory allows. Returns {ids, ends, scores, end_ids, may_end}; `may_end` are the tokens at which a file may end
-    answers: also the other control tokens, since llama.cpp knows some by their names."""
-    from backend.chat.torch_engine import TorchEngine
+@dataclass(frozen=True)
+class Reference:
+    """What GGUF files are compared with: the merged model's answer to a prompt, and its scores of known answers."""
 
-    engine = TorchEngine(merged, dtype=model_folder.working_dtype(merged))
-    ids: list[int] = []
-    tokens = engine.tokens(BASE, engine.prompt_ids(prompt), Sampling(max_new_tokens=ANSWER_TOKENS))
-    try:
-        while True:
-            ids.append(next(tokens))
-    except StopIteration as end:
-        ends = end.value == "end"
-    end_ids = engine.report["end_ids"]
-    may_end = [*end_ids, *ChatTokenizer.load(merged).control_ids]
-    return {"ids": ids, "ends": ends, "scores": engine.score(rows), "end_ids": end_ids, "may_end": may_end}
+    ids: list[int]  # of the answer
+    ends: bool  # whether the model ended it by itself
+    scores: list[dict[str, Any]]  # see `Engine.score`
+    end_ids: set[int]  # tokens that end an answer
+    may_end: set[int]  # also the other control tokens: llama.cpp knows some end tokens by their names
+
+    @classmethod
+    def of(cls, merged: Path, prompt: Messages, rows: list[dict[str, list[int]]]) -> Reference:
+        """In float32 if memory allows."""
+        from backend.chat.torch_engine import TorchEngine
+
+        engine = TorchEngine(merged, dtype=model_folder.working_dtype(merged))
+        ids: list[int] = []
+        answer = engine.tokens(BASE, engine.prompt_ids(prompt), Sampling(max_new_tokens=ANSWER_TOKENS))
+        try:
+            while True:
+                ids.append(next(answer))
+        except StopIteration as end:
+            ends = end.value == "end"
+        end_ids = set(engine.report["end_ids"])
+        return cls(ids, ends, engine.score(rows), end_ids, end_ids.union(ChatTokenizer.load(merged).control_ids))
 
 
 def check_gguf(
-    chat: Chat, kind: str, merged: dict[str, Any], prompts: Sequence[Messages], rows: list[dict[str, list[int]]]
-) -> dict[str, Any]:
+    chat: Chat, kind: str, merged: Reference, prompts: Sequence[Messages], rows: list[dict[str, list[int]]]
+) -> FileCheck:
     """Whether the GGUF file that is open in `chat` answers, ends its answers, and agrees with the merged model.
 
-    kind: one of `gguf.TYPES`. merged: the `reference` for the first of `prompts`, whose answer is `text`. Returns
-    {ok, loads, stops, agrees, text, tokens, tokens_per_second, same_tokens, nll, merged_nll (nats per token),
-    same_choice, needed (the share that same_choice must reach), places, sentence}. An answer without an end is a
-    failure only if the merged model ends it.
+    kind: one of `gguf.TYPES`. merged: for the first of `prompts`. An answer without an end is a failure only if the
+    merged model ends it.
     """
     answers = [list(chat.ask(prompt, max_new_tokens=ANSWER_TOKENS)) for prompt in prompts]
     first, last = answers[0], answers[0][-1]
-    has_ends = set(merged["end_ids"]) <= set(chat.report["end_ids"]) <= set(merged["may_end"])
+    has_ends = merged.end_ids <= set(chat.report["end_ids"]) <= merged.may_end
     stops = has_ends and any(answer[-1].finish == "end" for answer in answers)
-    stops_alike = stops or (has_ends and not merged["ends"])
-    comparison = _compare(merged["scores"], chat.score(rows))
-    close = abs(comparison["nll"] - comparison["merged_nll"]) <= _ALLOWED[kind]
-    others = round((1 - comparison["same_choice"]) * comparison["places"])
-    agrees = close and _is_chance(others, comparison["places"], 1 - SAME_CHOICE[kind]) and last.tokens > 0
-    same = common_prefix(last.ids, merged["ids"])
-    return {
-        "ok": stops_alike and agrees,
-        "loads": True,
-        "stops": stops,
-        "agrees": agrees,
-        "text": "".join(chunk.text for chunk in first),
-        "tokens": last.tokens,
-        "tokens_per_second": last.tokens_per_second,
-        "same_tokens": same,
-        **comparison,
-        "needed": SAME_CHOICE[kind],
-        "sentence": _sentence(stops_alike, stops, agrees, comparison, last.tokens_per_second),
-    }
+    stops_alike = stops or (has_ends and not merged.ends)
+    nll, merged_nll, same, places = _compare(chat.score(rows), merged.scores)
+    gap, share = abs(nll - merged_nll), same / places
+    is_chance = _is_chance(places - same, places, 1 - SAME_CHOICE[kind])
+    agrees = gap <= _ALLOWED[kind] and is_chance and last.tokens > 0
+    if not stops_alike:
+        sentence = "The file does not end its answers where the trained model does."
+    elif not agrees:
+        sentence = (
+            f"The file does not match the trained model (mean difference {gap:.2f} nats per token, the same next "
+            f"word in {share:.1%} of {places} positions)."
+        )
+    else:
+        ends = f"does not end them within {ANSWER_TOKENS} tokens, like the merged model"
+        sentence = (
+            f"The file loads, answers at {last.tokens_per_second:.0f} tokens a second, "
+            f"{'ends its answers' if stops else ends}, and chooses the same next word as the merged model in "
+            f"{share:.1%} of {places} positions."
+        )
+    return FileCheck(
+        ok=stops_alike and agrees,
+        sentence=sentence,
+        loads=True,
+        stops=stops,
+        agrees=agrees,
+        text="".join(chunk.text for chunk in first),
+        tokens=last.tokens,
+        tokens_per_second=last.tokens_per_second,
+        same_tokens=common_prefix(last.ids, merged.ids),
+        nll=nll,
+        merged_nll=merged_nll,
+        same_choice=share,
+        places=places,
+        needed=SAME_CHOICE[kind],
+    )
 
 
 def _is_chance(others: int, places: int, share: float) -> bool:
@@ -143,40 +181,13 @@ def _is_chance(others: int, places: int, share: float) -> bool:
     return 1 - sum(map(probability, range(others))) >= _CHANCE
 
 
-def _sentence(stops_alike: bool, stops: bool, agrees: bool, comparison: dict[str, float], speed: float) -> str:
-    if not stops_alike:
-        return "The file does not end its answers where the trained model does."
-    if not agrees:
-        gap = abs(comparison["nll"] - comparison["merged_nll"])
-        return (
-            f"The file does not match the trained model (mean difference {gap:.2f} nats per token, the same next "
-            f"word in {comparison['same_choice']:.1%} of {comparison['places']} positions)."
-        )
-    ends = "ends its answers" if stops else f"does not end them within {ANSWER_TOKENS} tokens, like the merged model"
-    return (
-        f"The file loads, answers at {speed:.0f} tokens a second, {ends}, and chooses the same next word "
-        f"as the merged model in {comparison['same_choice']:.1%} of {comparison['places']} positions."
-    )
-
-
-def _compare(merged: list[dict[str, Any]], other: list[dict[str, Any]]) -> dict[str, Any]:
+def _compare(scores: list[dict[str, Any]], merged: list[dict[str, Any]]) -> tuple[float, float, int, int]:
+    """The mean nats per token of both, and at how many of the places they choose the same token."""
     counts = [len(score["top"]) for score in merged]
     places = max(1, sum(counts))
-    same = sum(a == b for m, o in zip(merged, other, strict=True) for a, b in zip(m["top"], o["top"], strict=True))
-    return {
-        "nll": sum(score["nll"] * n for score, n in zip(other, counts, strict=True)) / places,
-        "merged_nll": sum(score["nll"] * n for score, n in zip(merged, counts, strict=True)) / places,
-        "same_choice": same / places,
-        "places": places,
-    }
-
-
-def _difference(tokenizer: ChatTokenizer, expected: list[int], got: list[int]) -> dict[str, Any] | None:
-    position = common_prefix(expected, got)
-    if position == len(expected) == len(got):
-        return None
-
-    def text(ids: list[int]) -> str:
-        return tokenizer.decode(ids[position : position + 1], skip_special_tokens=False)
-
-    return {"position": position, "training": text(expected), "other": text(got)}
+    nll, merged_nll = (
+        sum(score["nll"] * n for score, n in zip(some, counts, strict=True)) / places for some in (scores, merged)
+    )
+    pairs = zip(scores, merged, strict=True)
+    same = sum(a == b for ours, theirs in pairs for a, b in zip(ours["top"], theirs["top"], strict=True))
+    return nll, merged_nll, same, places

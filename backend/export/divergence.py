@@ -11,10 +11,19 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from backend.errors import ExportFailed
 from backend.hardware import child_process
+
+
+class Divergence(NamedTuple):
+    """What a file lost: the mean divergence (nats), and the share of `places` with the same word."""
+
+    kl: float
+    same_choice: float
+    places: int
+
 
 POSITIONS = 64  # of each example at most, spread over its answers
 
@@ -30,23 +39,24 @@ def measure(
     rows: Sequence[Mapping[str, Sequence[int]]],
     work: Path,
     poll: Callable[[], None],
-) -> dict[str, dict[str, Any]]:
-    """Compare `files` (by type) with the 16-bit file `reference`: by type {kl, same_choice, places}.
+) -> dict[str, Divergence]:
+    """Compare `files` (by type) with the 16-bit file `reference`.
 
-    rows: {input_ids, labels}. work: a folder for what is needed meanwhile. poll: called while it runs; what it raises
-    ends the measurement. Raises ExportFailed.
+    rows: {input_ids, labels}.
+    work: a folder for what is needed meanwhile.
+    poll: called while it runs; what it raises ends the measurement.
+    Raises ExportFailed.
     """
     names = {kind: str(path) for kind, path in files.items()}
     asked = {"reference": str(reference), "files": names, "rows": list(rows)}
-    found, why = child_process.run_request("backend.export.divergence", work / "divergence.json", asked, poll)
-    if found is None:
+    measured, why = child_process.run_request("backend.export.divergence", work / "divergence.json", asked, poll)
+    if measured is None:
         raise ExportFailed(
             "The smaller files could not be compared with the 16-bit file.",
             why,
             "Close other programs to free memory, or choose one size.",
         )
-    by_type: dict[str, dict[str, Any]] = found
-    return by_type
+    return {kind: Divergence(*numbers) for kind, numbers in measured.items()}
 
 
 def compare(log_p: Any, log_q: Any) -> tuple[list[float], list[bool]]:
@@ -74,7 +84,7 @@ def _measure_here(request: Path) -> None:
             losses += more
             same += choices
         places = max(1, len(losses))
-        results[kind] = {"kl": sum(losses) / places, "same_choice": sum(same) / places, "places": len(losses)}
+        results[kind] = Divergence(sum(losses) / places, sum(same) / places, len(losses))
     child_process.return_value(request, results)
 
 

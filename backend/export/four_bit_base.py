@@ -6,8 +6,8 @@ the rounded values. An adapter learned to correct those too, so that it fits the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from backend.export.lora_merge import stored_name
 from backend.export.weights import DTYPES, Edit
 from backend.models import causal_lm, four_bit, model_folder
 from backend.models.safetensors_header import Stored
+from backend.records.exports import LossCheck
 from backend.records.specs import Precision, TrainSettings
 from backend.training import model as training_model
 from backend.training.device import Device
@@ -23,6 +24,7 @@ from backend.training.device import Device
 if TYPE_CHECKING:
     import torch
 
+Rows = Sequence[Mapping[str, list[int]]]
 _WORSE = 0.05  # nats by which the merged model may be worse without a warning
 
 
@@ -83,39 +85,29 @@ class FourBitBase:
         return [name for name, module in empty.named_modules() if isinstance(module, Linear4bit)]
 
 
-@dataclass(frozen=True)
-class Losses:
-    """Mean loss on `places` words of known answers (nats): of the model as trained, and of the merged one."""
+def check_loss(base: FourBitBase, adapter: Path, merged: Path, rows: Rows, into: str) -> LossCheck:
+    """Compare the loss on `rows` ({input_ids, labels}) as trained and as merged, one model in memory after the other.
 
-    trained: float
-    merged: float
-    places: int
-
-    def to_dict(self, base: str) -> dict[str, Any]:
-        """base: what was merged into, "original" or "trained". ok is None where the merged model is worse."""
-        worse = self.merged - self.trained > _WORSE
-        into = "the 4-bit weights of the training" if base == "trained" else "the original weights"
-        sentence = (
-            f"On {self.places} words of known answers the loss is {self.trained:.3f} as trained (4-bit base), and "
-            f"{self.merged:.3f} merged into {into} (nats, lower is better)."
-        )
-        if worse and base == "original":
-            sentence += " Merged into the 4-bit weights of the training it may be closer."
-        return {"ok": None if worse else True, **asdict(self), "sentence": sentence}
-
-
-def losses(base: FourBitBase, adapter: Path, merged: Path, rows: Iterable[Mapping[str, list[int]]]) -> Losses:
-    """The losses on `rows` ({input_ids, labels}), one model in memory after the other."""
+    into: what was merged into, "original" or "trained". No verdict where the merged model is worse.
+    """
     from backend.chat.torch_engine import nats
 
-    known = list(rows)
-    places = sum(label >= 0 for row in known for label in row["labels"][1:])
+    places = sum(label >= 0 for row in rows for label in row["labels"][1:])
 
     def loss(model: Any) -> float:
-        return sum(nats(model, row["input_ids"], row["labels"]) for row in known) / max(1, places)
+        return sum(nats(model, row["input_ids"], row["labels"]) for row in rows) / max(1, places)
 
     trained = loss(model_folder.attach_adapter(base.load(), adapter))
-    return Losses(trained, loss(model_folder.load(merged, model_folder.working_dtype(merged))), places)
+    after = loss(model_folder.load(merged, model_folder.working_dtype(merged)))
+    worse = after - trained > _WORSE
+    weights_of = "the 4-bit weights of the training" if into == "trained" else "the original weights"
+    sentence = (
+        f"On {places} words of known answers the loss is {trained:.3f} as trained (4-bit base), and {after:.3f} "
+        f"merged into {weights_of} (nats, lower is better)."
+    )
+    if worse and into == "original":
+        sentence += " Merged into the 4-bit weights of the training it may be closer."
+    return LossCheck(ok=None if worse else True, sentence=sentence, trained=trained, merged=after, places=places)
 
 
 def is_possible(model: Path) -> bool:

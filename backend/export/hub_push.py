@@ -22,6 +22,7 @@ from backend.export import hf_jobs, model_space
 from backend.files.listing import files_in
 from backend.models import hub_token
 from backend.records.base import Record
+from backend.records.exports import PushResult
 from backend.records.units import MIB, format_size
 from backend.work import JobContext
 
@@ -100,17 +101,18 @@ def _link(file: Path, target: Path) -> None:
 
 
 def run(context: JobContext) -> dict[str, Any]:
-    """Upload what lies in data/upload. Returns {url, repo, private}, or {} when stopped.
+    """Upload what lies in data/upload. Returns a `PushResult` as JSON, or {} when stopped.
 
     Raises BadSetting, MissingPart without a token, BadInput without files, RunProblem with the hub's reason.
     """
     try:
-        return _run(context)
+        pushed = _run(context)
+        return pushed.to_json() if pushed else {}
     finally:
         forget(context.folder)
 
 
-def _run(context: JobContext) -> dict[str, Any]:
+def _run(context: JobContext) -> PushResult | None:
     try:
         spec = PushSpec.model_validate(context.spec)
     except ValidationError as error:
@@ -120,7 +122,7 @@ def _run(context: JobContext) -> dict[str, Any]:
     require_some(map(str, sizes), spec.form)
     many = "1 file" if len(sizes) == 1 else f"{len(sizes):,} files"
     context.progress(f"Uploading {many}, {format_size(sum(sizes) / MIB)}")
-    ended: list[dict[str, Any] | Exception] = []
+    ended: list[PushResult | Exception] = []
 
     def work() -> None:
         try:
@@ -133,7 +135,7 @@ def _run(context: JobContext) -> dict[str, Any]:
     thread.start()
     while thread.is_alive():
         if context.should_stop():
-            return {}
+            return None
         context.alive()
         thread.join(_POLL)
     if isinstance(ended[0], Exception):
@@ -141,9 +143,9 @@ def _run(context: JobContext) -> dict[str, Any]:
     return ended[0]
 
 
-def upload(folder: Path, spec: PushSpec) -> dict[str, Any]:
-    """Create the repository if it is missing, and upload a folder. Returns and raises as `run`; private: as the hub
-    says of it, where it existed already."""
+def upload(folder: Path, spec: PushSpec) -> PushResult:
+    """Create the repository if it is missing, and upload a folder. `private` of the result is what the hub says of
+    it, where it existed already. Raises as `run`."""
     hub = hf_jobs.api(token())
     kind = "space" if spec.form == "space" else "model"
     with hf_jobs.plain_errors(_WHAT):
@@ -159,7 +161,7 @@ def upload(folder: Path, spec: PushSpec) -> dict[str, Any]:
                 "Choose another name, make it private there, or agree to a public model.",
             )
         hub.upload_folder(repo_id=repo, repo_type=kind, folder_path=folder, commit_message="Upload with Apprentice")
-    return {"url": url, "repo": repo, "private": private}
+    return PushResult(url=url, repo=repo, private=private)
 
 
 def token() -> str:

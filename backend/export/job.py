@@ -13,116 +13,74 @@ folder and moves to WORKSPACE/exports/<job id>/ once all checks are done; the re
 
 from __future__ import annotations
 
+import logging
 import shutil
 import zipfile
 from pathlib import Path
 from typing import Any
 
-from backend.export import gguf_files, programs, script, script_check, steps, take_home
-from backend.export.formats import HOME
-from backend.export.request import ExportRequest, Stopped
-from backend.export.take_home import Maker
+from backend.export import makers, take_home
+from backend.export.formats import HOME, slug
+from backend.export.source import ExportSpec, Source
+from backend.export.target import Report, Stopped, Target
 from backend.files import manifest
 from backend.files.listing import files_in
-from backend.models import causal_lm, model_folder
+from backend.records.exports import Check, ExportFile, ExportResult
 from backend.work import JobContext
+
+log = logging.getLogger(__name__)
 
 
 def run(context: JobContext) -> dict[str, Any]:
-    """Make the export that `context.spec` (an `ExportSpec`) describes.
+    """Make the export that `context.spec` (an `ExportSpec`) describes, in WORKSPACE/exports/<job id>/.
 
-    Returns {to, files, folder, checks, ...}, or {} when stopped. `files` ({name, bytes, sha256}) and `folder` (its
-    name, or "") are in WORKSPACE/exports/<job id>/. `checks` lists {ok, sentence}; the full result of each is under
-    its name: `ExportRequest.CHECKS`, smoke by type of GGUF file.
-
+    Returns an `ExportResult` as JSON, or {} when stopped.
     Raises BadSetting, RunProblem, MissingPart, NotEnough, ExportFailed.
     """
-    request = ExportRequest.of(context)
-    shutil.rmtree(request.work, ignore_errors=True)
-    request.out.mkdir(parents=True)
+    requested, report = ExportSpec.of(context.spec), Report(context)
+    source = Source.of(context.workspace, requested)
+    target = Target.of(requested.to, slug(requested.name or source.run.name), context.folder)
+    shutil.rmtree(target.work, ignore_errors=True)
+    target.place.mkdir(parents=True)
     try:
-        request.report_phase("Checking", 0, 1)
-        (take_home.check if request.to == HOME else ExportRequest.check)(request)
-        _maker(request.to)(request)
-        request.report_phase("Saving", 0, 1)
-        return _publish(request)
+        report("Checking", 0, 1)
+        if target.to == HOME:
+            result = take_home.make(source, target, report)
+        else:
+            target.require(source, report)
+            result = makers.make(source, target, report)
+        report("Saving", 0, 1)
+        return _publish(requested, target, result, context.workspace.exports / context.folder.name).to_json()
     except Stopped:
         return {}
     finally:
-        shutil.rmtree(request.work, ignore_errors=True)
+        shutil.rmtree(target.work, ignore_errors=True)
 
 
-def _maker(to: str) -> Maker:
-    if to == HOME:
-        return lambda request: take_home.make(request, _maker)
-    return {"adapter": _adapter, "merged": _merged, "script": _script}.get(to, gguf_files.make)
-
-
-def _adapter(request: ExportRequest) -> None:
-    request.report_phase("Saving", 0, 2)
-    folder = request.out / f"{request.name}-adapter"
-    shutil.copytree(request.trained_folder, folder)
-    model_folder.make_portable(folder, request.run.model.id)
-    request.report_phase("Checking", 1, 2)
-    steps.check_tokens(request, folder)
-    guides = programs.for_adapter(
-        request.name, request.run.model.id, request.instruction, causal_lm.key_mapping(request.run.model.path)
+def _publish(requested: ExportSpec, target: Target, result: ExportResult, folder: Path) -> ExportResult:
+    """Move the finished files to the folder of the export, a folder of files also as a zip file."""
+    for model in filter(Path.is_dir, list(target.place.iterdir())):
+        # Uncompressed: weights hardly shrink.
+        with zipfile.ZipFile(model.with_name(f"{model.name}.zip"), "w", zipfile.ZIP_STORED) as archive:
+            for file in files_in(model):
+                archive.write(file, Path(model.name) / file.relative_to(model))
+    shutil.rmtree(folder, ignore_errors=True)
+    target.place.replace(folder)
+    paths, checks = sorted(folder.iterdir()), result.all_checks()
+    for check in checks:
+        if check.ok is False:
+            log.error("a check failed: %s", check)
+    return result.joined(
+        ExportResult(
+            to=target.to,
+            base=requested.base,
+            evaluation=requested.evaluation,
+            files=tuple(
+                ExportFile(name=path.name, bytes=path.stat().st_size, sha256=manifest.digest(path))
+                for path in paths
+                if path.is_file()
+            ),
+            folder=next((path.name for path in paths if path.is_dir()), ""),
+            checks=tuple(Check(ok=check.ok, sentence=check.sentence) for check in checks),
+        )
     )
-    steps.write_guides(request, guides, folder / programs.FILE)
-    _pack(request, folder)
-
-
-def _merged(request: ExportRequest) -> None:
-    folder = request.out / f"{request.name}-merged"
-    steps.merge_model(request, folder)
-    request.report_phase("Checking", 0, 1)
-    steps.check_tokens(request, folder)
-    guides = programs.for_merged(request.name, request.instruction, causal_lm.key_mapping(folder))
-    steps.write_guides(request, guides, folder / programs.FILE)
-    _pack(request, folder)
-
-
-def _script(request: ExportRequest) -> None:
-    request.report_phase("Writing the script", 0, 3)
-    folder = script.write(request)
-    request.report_phase("Checking", 1, 3)
-    request.record_check("same", script_check.check(request, folder))
-    request.report_phase("Packing", 2, 3)
-    _zip(folder)
-
-
-def _pack(request: ExportRequest, folder: Path) -> None:
-    """Add the card, and a zip file of the folder (uncompressed: weights hardly shrink)."""
-    steps.write_card(request, folder, request.to)
-    steps.write_checks(request, folder / steps.CHECKS)
-    _zip(folder)
-
-
-def _zip(folder: Path) -> None:
-    with zipfile.ZipFile(folder.with_name(f"{folder.name}.zip"), "w", zipfile.ZIP_STORED) as archive:
-        for file in files_in(folder):
-            archive.write(file, Path(folder.name) / file.relative_to(folder))
-
-
-def _publish(request: ExportRequest) -> dict[str, Any]:
-    """Move the finished files to the exports folder; the result of the job."""
-    target = request.context.workspace.exports / request.context.folder.name
-    shutil.rmtree(target, ignore_errors=True)
-    request.out.replace(target)
-    paths = sorted(target.iterdir())
-    files = [
-        {"name": path.name, "bytes": path.stat().st_size, "sha256": manifest.digest(path)}
-        for path in paths
-        if path.is_file()
-    ]
-    found = [request.result[name] for name in request.CHECKS[:-1] if name in request.result]
-    checks = [*found, *request.result.get("smoke", {}).values()]
-    return {
-        "to": request.to,
-        "base": request.base,
-        "evaluation": request.evaluation,
-        "files": files,
-        "folder": next((path.name for path in paths if path.is_dir()), ""),
-        **request.result,
-        "checks": [{"ok": check["ok"], "sentence": check["sentence"]} for check in checks],
-    }

@@ -9,10 +9,9 @@ needs memory for those in use only.
 
 from __future__ import annotations
 
-import logging
+import math
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,12 +22,11 @@ from backend.export.lora_merge import Adapter
 from backend.export.weights import DTYPES, Edit
 from backend.models import causal_lm, model_folder
 from backend.models.safetensors_header import Stored
+from backend.records.exports import MergeCheck
 from backend.records.units import MIB, format_sizes
 
 if TYPE_CHECKING:
     import torch
-
-log = logging.getLogger(__name__)
 
 # The share of the adapter's effect that rounding the merged weights may lose. Measured on the bundled model after 40
 # steps on the orders sample: bf16 loses 0.024, fp16 0.001. An adapter with a smaller effect loses more.
@@ -39,72 +37,46 @@ Report = Callable[[int, int], None]
 Change = Callable[["torch.Tensor", str], "torch.Tensor"]
 
 
-@dataclass(frozen=True)
-class MergeCheck:
-    """The saved merged model, compared with base and adapter on `tokens` tokens.
-
-    lost: distance between merged and base-with-adapter, relative to the distance between base-with-adapter and base
-    (Euclidean, over all logits). same_choice: share of the positions where both rank the same next token first.
-    """
-
-    dtype: str
-    lost: float
-    same_choice: float
-    tokens: int
-
-    @property
-    def ok(self) -> bool:
-        return self.lost <= _MAX_LOST
-
-    @property
-    def sentence(self) -> str:
-        return (
-            f"The merged weights ({self.dtype}) keep {1 - min(1.0, self.lost):.1%} of what the training changed, "
-            f"and choose the same next word in {self.same_choice:.1%} of {self.tokens} positions."
-        )
-
-    def to_dict(self) -> dict[str, Any]:
-        return {"ok": self.ok, **asdict(self), "sentence": self.sentence}
-
-
-def merge(
-    model: Path,
-    trained: Path,
-    out: Path,
-    texts: Sequence[list[int]],
-    report: Report = lambda done, total: None,
-    *,
-    for_gguf: bool = False,
-    written: Callable[[], None] = lambda: None,
-) -> MergeCheck:
+def write(model: Path, trained: Path, out: Path, dtype: str | None = None, report: Report = lambda *_: None) -> None:
     """Merge what a run trained into the model in the folder `model`, and save it with its tokenizer in `out`.
 
-    trained: the folder with the adapter, or with the complete model. texts: token ids to compare on. report: called
-    with the bytes written, and of all. Each weight is saved in the dtype that the base stores it in (fp16 for GGUF,
-    the best that an F16 file can hold), or in float32 if that would lose too much of what was learned. written:
-    called when the files are there, before they are checked; so twice, if float32 was needed.
-    Returns the check of what was saved, passed or not. Raises NotEnough, ExportFailed.
+    trained: the folder with the adapter, or with the complete model.
+    dtype: of all weights, such as "float16"; None for that in which the base stores each.
+    report: called with the bytes written, and of all; what it raises ends the work.
+    Raises NotEnough, ExportFailed.
     """
-    source = model if (trained / "adapter_config.json").is_file() else trained
+    source = model if _is_adapter(trained) else trained
     require_memory(source)
     stored, base = weights.stored(source), weights.stored(model)
     if source == trained and (mapping := causal_lm.key_mapping(model)):
         base = {causal_lm.own_name(name, mapping): one for name, one in base.items()}
-    changes = _changes(trained, stored)
-    before: tuple[list[torch.Tensor], list[torch.Tensor]] | None = None
-    for dtype in ("float16" if for_gguf else None, "float32"):
-        shutil.rmtree(out, ignore_errors=True)
-        out.mkdir(parents=True)
-        weights.rewrite(source, out, _edits(stored, changes, base, dtype), report)
-        _copy_other_files(model, trained, out, dtype)
-        written()
-        before = before or _before(model, trained, texts)
-        saved = dtype or model_folder.saved_dtype(model) or "bfloat16"
-        check = _compare(model_folder.load(out, model_folder.working_dtype(out)), saved, texts, *before)
-        log.info("%s", check)
-        if check.ok:
-            return check
-    return check
+    shutil.rmtree(out, ignore_errors=True)
+    out.mkdir(parents=True)
+    weights.rewrite(source, out, _edits(stored, _changes(trained, stored), base, dtype), report)
+    _copy_other_files(model, trained, out, dtype)
+
+
+def check(model: Path, trained: Path, merged: Path, texts: Sequence[list[int]]) -> MergeCheck:
+    """Whether the saved model in the folder `merged` is what was trained, on `texts` (token ids)."""
+    before, expected = _before(model, trained, texts)
+    saved = model_folder.load(merged, model_folder.working_dtype(merged))
+    found = [_logits(saved, ids) for ids in texts]
+    error = sum(float((f - e).square().sum()) for f, e in zip(found, expected, strict=True))
+    change = sum(float((e - b).square().sum()) for e, b in zip(expected, before, strict=True))
+    lost = (error / change) ** 0.5 if change else math.inf
+    lost = math.inf if math.isnan(lost) else lost
+    tokens = sum(len(e) for e in expected)
+    same = sum(int((f.argmax(-1) == e.argmax(-1)).sum()) for f, e in zip(found, expected, strict=True))
+    dtype = model_folder.saved_dtype(merged) or "bfloat16"
+    return MergeCheck(
+        ok=lost <= _MAX_LOST,
+        sentence=f"The merged weights ({dtype}) keep {1 - min(1.0, lost):.1%} of what the training changed, and "
+        f"choose the same next word in {same / max(1, tokens):.1%} of {tokens} positions.",
+        dtype=dtype,
+        lost=lost,
+        same_choice=same / max(1, tokens),
+        tokens=tokens,
+    )
 
 
 def memory_needed(model: Path) -> int:
@@ -128,11 +100,15 @@ def require_memory(model: Path) -> None:
         )
 
 
+def _is_adapter(trained: Path) -> bool:
+    return (trained / "adapter_config.json").is_file()
+
+
 def _before(model: Path, trained: Path, texts: Sequence[list[int]]) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
     """The logits of the base, and those of what was trained."""
     base = model_folder.load(model, model_folder.working_dtype(model))
     plain = [_logits(base, ids) for ids in texts]
-    if (trained / "adapter_config.json").is_file():
+    if _is_adapter(trained):
         tuned = model_folder.attach_adapter(base, trained)
     else:
         del base
@@ -142,9 +118,7 @@ def _before(model: Path, trained: Path, texts: Sequence[list[int]]) -> tuple[lis
 
 def _changes(trained: Path, stored: Mapping[str, Stored]) -> dict[str, Change]:
     """How each weight that is not just copied is computed."""
-    if not (trained / "adapter_config.json").is_file():
-        return {}
-    return Adapter(trained).merged_into(stored)
+    return Adapter(trained).merged_into(stored) if _is_adapter(trained) else {}
 
 
 def _edits(
@@ -176,8 +150,8 @@ def _cast(weight: torch.Tensor, dtype: str) -> torch.Tensor:
 def _copy_other_files(model: Path, trained: Path, out: Path, dtype: str | None) -> None:
     """Configuration and tokenizer as the base has them; the tokenizer as it was trained with."""
     model_folder.copy_other_files(model, out)
-    is_full = not (trained / "adapter_config.json").is_file()
-    own = ("config.json",) if is_full and causal_lm.key_mapping(model) else ()  # a language part is saved alone
+    # The language part of a larger model is saved alone, with a configuration of its own.
+    own = ("config.json",) if not _is_adapter(trained) and causal_lm.key_mapping(model) else ()
     for name in (*model_folder.TOKENIZER_FILES, *own):
         if (trained / name).is_file():
             shutil.copyfile(trained / name, out / name)
@@ -195,15 +169,3 @@ def _logits(model: Any, ids: list[int]) -> torch.Tensor:
         found = model(input_ids=torch.tensor([ids]), use_cache=False, logits_to_keep=positions).logits[0]
     compared: torch.Tensor = found if len(found) == count else found[positions]
     return compared.float()
-
-
-def _compare(
-    merged: Any, dtype: str, texts: Sequence[list[int]], plain: list[torch.Tensor], expected: list[torch.Tensor]
-) -> MergeCheck:
-    got = [_logits(merged, ids) for ids in texts]
-    error = sum(float((g - e).square().sum()) for g, e in zip(got, expected, strict=True))
-    change = sum(float((e - p).square().sum()) for e, p in zip(expected, plain, strict=True))
-    lost = (error / change) ** 0.5 if change else float("inf")
-    tokens = sum(len(e) for e in expected)
-    same = sum(int((g.argmax(-1) == e.argmax(-1)).sum()) for g, e in zip(got, expected, strict=True))
-    return MergeCheck(dtype, lost if lost == lost else float("inf"), same / max(1, tokens), tokens)

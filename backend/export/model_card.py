@@ -13,9 +13,11 @@ from dataclasses import dataclass
 from backend.errors import BadInput
 from backend.export import snippets
 from backend.models import catalogue, causal_lm
+from backend.records.exports import Check
 from backend.records.specs import RunSpec, TrainSettings
 from backend.records.units import format_decimal
 
+FILE = "README.md"
 _NOTE = """\
 Its examples start with the instruction (system message) below; so should every question.
 
@@ -48,13 +50,13 @@ def card(
     name: str,
     instruction: str = "",
     evaluation: Evaluation | None = None,
-    checks: Sequence[tuple[bool | None, str]] = (),
+    checks: Sequence[Check] = (),
 ) -> str:
     """The model card of an "adapter", a "merged" model or "gguf" files: Markdown with the header that the Hugging
     Face Hub reads.
 
     name: a plain file name. The run's name, which a person typed, is escaped to a single line. instruction: that of
-    the examples, if any. checks: (passed, or None without a verdict; a sentence) of the export.
+    the examples, if any. checks: of the export.
     """
     licence = _licence(run.model.id)
     header = {
@@ -141,11 +143,11 @@ def scores(evaluation: Evaluation | None) -> str:
     )
 
 
-def _checks(checks: Sequence[tuple[bool | None, str]]) -> str:
+def _checks(checks: Sequence[Check]) -> str:
     if not checks:
         return ""
     marks = {True: "passed", None: "no verdict", False: "failed"}
-    lines = "".join(f"- {marks[passed]}: {_one_line(sentence, 400)}\n" for passed, sentence in checks)
+    lines = "".join(f"- {marks[check.ok]}: {_one_line(check.sentence, 400)}\n" for check in checks)
     return f"## Checks of these files\n\n{lines}\n"
 
 

@@ -8,22 +8,11 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from backend.export import snippets
+from backend.records.exports import Program
 
 FILE = "how-to-use.txt"
-
-
-@dataclass(frozen=True)
-class Program:
-    """name and what: for people. steps: three sentences. code: what to type or run, "" for nothing. source: https."""
-
-    name: str
-    what: str
-    steps: tuple[str, str, str]
-    code: str
-    source: str
 
 
 def for_gguf(file: str, instruction: str = "") -> list[Program]:
@@ -33,49 +22,50 @@ def for_gguf(file: str, instruction: str = "") -> list[Program]:
     prompt = " Paste the instruction below as the system prompt." if instruction else ""
     return [
         Program(
-            "LM Studio",
-            "A chat window on Windows, macOS and Linux.",
-            (
+            name="LM Studio",
+            what="A chat window on Windows, macOS and Linux.",
+            steps=(
                 "Install LM Studio from lmstudio.ai, and start it once.",
                 f"In My Models, open the models folder. Make a folder “apprentice” there, a folder “{model}” inside "
                 f"it, and move {file} into that. Or type the command below in a terminal.",
                 f"Choose {model} in Chat, and set the temperature to 0.{prompt}",
             ),
-            f'lms import "{file}"',
-            "https://lmstudio.ai/docs/app/advanced/import-model",
+            code=f'lms import "{file}"',
+            source="https://lmstudio.ai/docs/app/advanced/import-model",
         ),
         Program(
-            "Ollama",
-            "Runs in the background; many programs can use it. The Modelfile has the template and the instruction.",
-            (
+            name="Ollama",
+            what="Runs in the background; many programs can use it. The Modelfile has the template and the "
+            "instruction.",
+            steps=(
                 "Install Ollama from ollama.com.",
                 f"Put {file} and {model}.Modelfile into one folder, and open a terminal in that folder.",
                 "Type the two commands below. The second one starts a chat.",
             ),
-            f"ollama create {ollama} -f {model}.Modelfile\nollama run {ollama}",
-            "https://docs.ollama.com/import",
+            code=f"ollama create {ollama} -f {model}.Modelfile\nollama run {ollama}",
+            source="https://docs.ollama.com/import",
         ),
         Program(
-            "llama.cpp",
-            "A small server with a chat page; other programs can use it like OpenAI's.",
-            (
+            name="llama.cpp",
+            what="A small server with a chat page; other programs can use it like OpenAI's.",
+            steps=(
                 "Install llama.cpp. Windows: winget install llama.cpp. macOS and Linux: brew install llama.cpp.",
                 f"In a terminal in the folder of {file}, type the command below.",
                 f"Open http://127.0.0.1:8080 in a browser. Programs use http://127.0.0.1:8080/v1.{prompt}",
             ),
-            f"llama-server -m {file} --jinja --temp 0 --port 8080",
-            "https://github.com/ggml-org/llama.cpp/blob/master/tools/server/README.md",
+            code=f"llama-server -m {file} --jinja --temp 0 --port 8080",
+            source="https://github.com/ggml-org/llama.cpp/blob/master/tools/server/README.md",
         ),
         Program(
-            "Jan",
-            "A chat window on Windows, macOS and Linux; open source.",
-            (
+            name="Jan",
+            what="A chat window on Windows, macOS and Linux; open source.",
+            steps=(
                 "Install Jan from jan.ai, and start it.",
                 f"Open Settings, Model Providers, Llama.cpp. Press Import and choose {file}.",
                 f"Start a new chat, choose {model}, and set the temperature to 0.{prompt}",
             ),
-            "",
-            "https://www.jan.ai/docs/desktop/manage-models",
+            code="",
+            source="https://www.jan.ai/docs/desktop/manage-models",
         ),
     ]
 
@@ -86,38 +76,38 @@ def for_merged(name: str, instruction: str = "", renamed: Mapping[str, str] | No
     ask = snippets.with_openai("http://127.0.0.1:8000/v1", "unused", name, instruction)
     return [
         Program(
-            "vLLM",
-            "A server for many people at once, on Linux with a graphics card.",
-            (
+            name="vLLM",
+            what="A server for many people at once, on Linux with a graphics card.",
+            steps=(
                 f"Unpack {folder}.zip there, and install vLLM: pip install vllm.",
                 f"In the folder that contains {folder}, type the first command below.",
                 "Any program that uses OpenAI's API can ask it now; the rest below is an example in Python.",
             ),
-            f"vllm serve ./{folder} --served-model-name {name} --port 8000\n\n{ask}",
-            "https://docs.vllm.ai/en/latest/serving/openai_compatible_server.html",
+            code=f"vllm serve ./{folder} --served-model-name {name} --port 8000\n\n{ask}",
+            source="https://docs.vllm.ai/en/latest/serving/openai_compatible_server.html",
         ),
         Program(
-            "MLX",
-            "Fast on a Mac with an Apple chip.",
-            (
+            name="MLX",
+            what="Fast on a Mac with an Apple chip.",
+            steps=(
                 f"Unpack {folder}.zip, and install mlx-lm: pip install mlx-lm.",
                 f"In the folder that contains {folder}, type the command below.",
                 "Programs can ask it at http://127.0.0.1:8080/v1."
                 + (" Send the instruction below as the system message." if instruction else ""),
             ),
-            f"mlx_lm.server --model ./{folder} --port 8080",
-            "https://github.com/ml-explore/mlx-lm",
+            code=f"mlx_lm.server --model ./{folder} --port 8080",
+            source="https://github.com/ml-explore/mlx-lm",
         ),
         Program(
-            "transformers",
-            "For your own program in Python.",
-            (
+            name="transformers",
+            what="For your own program in Python.",
+            steps=(
                 f"Unpack {folder}.zip, and install: pip install transformers torch.",
                 "Save the text below as ask.py, next to that folder.",
                 "Run it: python ask.py",
             ),
-            snippets.with_transformers("merged", "", instruction, folder, renamed),
-            "https://huggingface.co/docs/transformers/llm_tutorial",
+            code=snippets.with_transformers("merged", "", instruction, folder, renamed),
+            source="https://huggingface.co/docs/transformers/llm_tutorial",
         ),
     ]
 
@@ -129,15 +119,15 @@ def for_adapter(
     folder = f"{name}-adapter"
     return [
         Program(
-            "transformers and peft",
-            f"For your own program in Python. It downloads the base model, {base}.",
-            (
+            name="transformers and peft",
+            what=f"For your own program in Python. It downloads the base model, {base}.",
+            steps=(
                 f"Unpack {folder}.zip, and install: pip install peft transformers torch.",
                 "Save the text below as ask.py, next to that folder.",
                 "Run it: python ask.py",
             ),
-            snippets.with_transformers("adapter", base, instruction, folder, renamed),
-            "https://huggingface.co/docs/peft/quicktour",
+            code=snippets.with_transformers("adapter", base, instruction, folder, renamed),
+            source="https://huggingface.co/docs/peft/quicktour",
         )
     ]
 

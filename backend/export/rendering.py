@@ -17,9 +17,10 @@ from typing import Any
 import httpx
 
 from backend.chat.engine import Messages
-from backend.errors import BadInput, ExportFailed
+from backend.errors import BadInput
 from backend.export.conversations import PLAIN
 from backend.hardware import child_process
+from backend.records.exports import TemplateCheck
 from backend.tokens.tokenizer import ChatTokenizer
 
 _MISSING = (
@@ -30,45 +31,38 @@ _MISSING = (
 
 def check(
     file: Path, tokenizer: ChatTokenizer, held_out: Sequence[Messages], work: Path, poll: Callable[[], None]
-) -> dict[str, Any]:
-    """Whether the GGUF file's template gives the text that it gave in training: {ok, conversations, sentence}, and
-    where it does not, `expected` and `found`. ok is None without xllamacpp.
+) -> TemplateCheck:
+    """Whether the GGUF file's template gives the text that it gave in training; no verdict without xllamacpp.
 
-    Conversations with tools are left out: llama.cpp describes tools in words of its own where a template does not.
-    work: a folder for the request. poll: called meanwhile; what it raises ends the check. Raises ExportFailed.
+    Conversations with tools are skipped: llama.cpp describes tools in words of its own where a template does not.
+    work: a folder for the request. poll: called meanwhile; what it raises ends the check.
     """
     if importlib.util.find_spec("xllamacpp") is None:
-        return {"ok": None, "conversations": 0, "sentence": _MISSING}
-    asked, expected = [], []
+        return TemplateCheck(ok=None, sentence=_MISSING, conversations=0)
+    chats, expected = [], []
     for messages in (*PLAIN, *held_out):
         try:
             expected.append(tokenizer.render(messages, add_generation_prompt=True))
         except BadInput:
             continue
-        asked.append([dict(message) for message in messages])
+        chats.append([dict(message) for message in messages])
+    texts, why = child_process.run_request(
+        "backend.export.rendering", work / "rendering.json", {"file": str(file), "chats": chats}, poll
+    )
+    if texts is None:
+        return TemplateCheck(ok=False, sentence=f"llama.cpp's server can't use the file. {why}", conversations=0)
     bos = tokenizer.special_tokens.get("bos_token", "")
-    for number, found in enumerate(_render(file, asked, work, poll)):
-        if found.removeprefix(bos) != expected[number].removeprefix(bos):  # llama.cpp leaves it to the tokenizer
-            return {
-                "ok": False,
-                "conversations": number + 1,
-                "expected": expected[number],
-                "found": found,
-                "sentence": f"llama.cpp's template engine renders conversation {number + 1} otherwise than training.",
-            }
-    sentence = f"llama.cpp's own template engine renders {len(asked)} conversations exactly as in training."
-    return {"ok": True, "conversations": len(asked), "sentence": sentence}
-
-
-def _render(file: Path, chats: list[Any], work: Path, poll: Callable[[], None]) -> list[str]:
-    asked = {"file": str(file), "chats": chats}
-    found, why = child_process.run_request("backend.export.rendering", work / "rendering.json", asked, poll)
-    if found is None:
-        raise ExportFailed(
-            "llama.cpp's server can't use the file.", why, "Choose the merged model or the adapter instead."
-        )
-    texts: list[str] = found
-    return texts
+    for number, text in enumerate(texts):
+        if text.removeprefix(bos) != expected[number].removeprefix(bos):  # llama.cpp leaves it to the tokenizer
+            return TemplateCheck(
+                ok=False,
+                sentence=f"llama.cpp's template engine renders conversation {number + 1} otherwise than training.",
+                conversations=number + 1,
+                expected=expected[number],
+                found=text,
+            )
+    sentence = f"llama.cpp's own template engine renders {len(chats)} conversations exactly as in training."
+    return TemplateCheck(ok=True, sentence=sentence, conversations=len(chats))
 
 
 def _render_here(request: Path) -> None:

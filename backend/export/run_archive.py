@@ -26,7 +26,6 @@ from pydantic import ValidationError
 from backend.errors import NotEnough
 from backend.export import checked_zip
 from backend.export.checked_zip import CheckedZip, refusal, refuse
-from backend.export.request import ExportRequest
 from backend.files.json_file import read_json, write_json
 from backend.models import local, model_folder
 from backend.records.evaluation import EvaluationReport
@@ -54,31 +53,32 @@ _ADAPTER = (  # what a LoRA adapter of ours has in its configuration
 )
 
 
-def write(request: ExportRequest, report: EvaluationReport | None) -> None:
-    """Add the folder `apprentice` to the files in `request.out`. report: of the latest evaluation, for another
-    computer. Raises TrainingFailed for damaged rows, OSError."""
-    folder = request.out / FOLDER
+def write(out: Path, run: RunSpec, run_folder: Path, name: str, report: EvaluationReport | None) -> None:
+    """Add the folder `apprentice` to the files in `out`.
+
+    run, run_folder: the run, with the settings as used.
+    name: as a person typed it.
+    report: of the latest evaluation, for another computer.
+    Raises TrainingFailed for damaged rows, OSError.
+    """
+    folder = out / FOLDER
     folder.mkdir()
-    portable_rows.save(request.run_folder, folder / ROWS)
-    sources = [*(request.run_folder / "data" / name for name in _DATA), *_beside(request.run_folder)]
-    for source in filter(Path.is_file, sources):
-        shutil.copyfile(source, folder / source.name)
-    status = request.run_folder / "status.json"
+    portable_rows.save(run_folder, folder / ROWS)
+    texts = [*(run_folder / "data" / name for name in _DATA), run_folder / EVENTS, run_folder / BASE]
+    for file in filter(Path.is_file, texts):
+        shutil.copyfile(file, folder / file.name)
+    status = run_folder / "status.json"
     if report:
         write_json(folder / EVALUATION, report.to_json())
     write_json(
         folder / RUN,
         {
-            "spec": request.run.model_dump(mode="json", exclude={"model": {"path"}}),
+            "spec": run.model_dump(mode="json", exclude={"model": {"path"}}),
             "result": read_json(status).get("result", {}) if status.is_file() else {},
-            "name": str(request.context.spec.get("name") or request.run.name),
-            "note": about.read(request.run_folder).note,
+            "name": name,
+            "note": about.read(run_folder).note,
         },
     )
-
-
-def _beside(run_folder: Path) -> list[Path]:
-    return [run_folder / EVENTS, run_folder / BASE]
 
 
 @dataclass(frozen=True)

@@ -17,15 +17,17 @@ import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 from backend.errors import ExportFailed
-from backend.export.request import ExportRequest
+from backend.export.source import Source
+from backend.export.target import Report, Target
+from backend.files.listing import files_in
 from backend.models import causal_lm
 from backend.models.local import is_local
 from backend.models.model_folder import TOKENIZER_FILES
 from backend.records.encoded import IGNORED
+from backend.records.exports import ExportFile
 from backend.records.specs import RunSpec
 from backend.runs import start
 from backend.runs.token_rows import TokenRow, read_rows
@@ -40,38 +42,40 @@ PACKAGES = ("torch", "transformers", "peft", "accelerate", "safetensors")  # wit
 _SETTINGS = re.compile(r"(?<=^# settings\n).*?(?=^# end of settings$)", re.DOTALL | re.MULTILINE)
 
 
-def write(request: ExportRequest) -> Path:
-    """Writes the script's folder into `request.out` and returns it.
+def make(source: Source, target: Target, report: Report) -> list[ExportFile]:
+    """Write the script's folder.
 
     Raises TrainingFailed for damaged rows, ExportFailed without the weights that the run started from.
     """
-    continues = start.continues(request.run)
-    if continues and not start.is_intact(request.run, request.run_folder):
+    report("Writing the script", 0, 1)
+    run = source.run
+    continues = start.continues(run)
+    if continues and not start.is_intact(run, source.folder):
         raise ExportFailed(
             "This version has no training script.",
             "The weights of the version that it continues are missing, as they always are in an imported model.",
             "Make the script on the computer that trained it, or train again from the base model.",
         )
-    train, held_out = read_rows(request.run_folder)
+    train, held_out = read_rows(source.folder)
     validation = spread(held_out, VALIDATION_ROWS)
-    tokenizer = ChatTokenizer.load(request.run.model.path)
-    folder = request.out / f"{request.name}-script"
+    tokenizer = ChatTokenizer.load(run.model.path)
+    folder = target.place / f"{target.name}-script"
     (folder / "data").mkdir(parents=True)
     (folder / "tokenizer").mkdir()
     for name in TOKENIZER_FILES:
-        if (request.run.model.path / name).is_file():
-            shutil.copyfile(request.run.model.path / name, folder / "tokenizer" / name)
+        if (run.model.path / name).is_file():
+            shutil.copyfile(run.model.path / name, folder / "tokenizer" / name)
     if continues:
         copied = shutil.ignore_patterns(start.BASE)
-        shutil.copytree(start.folder(request.run_folder), folder / "start", ignore=copied)
+        shutil.copytree(start.folder(source.folder), folder / "start", ignore=copied)
     for name, rows in (("train", train), ("validation", validation)):
         lines = (json.dumps(example(row, tokenizer), ensure_ascii=False) for row in rows)
         (folder / "data" / f"{name}.jsonl").write_text("".join(line + "\n" for line in lines), "utf-8")
-    values = settings(request.run, len(train), len(validation), precision(request), tokenizer.pad_id)
-    if instruction := request.instruction:
+    values = settings(run, len(train), len(validation), precision(source), tokenizer.pad_id)
+    if instruction := source.instruction:
         (folder / "instruction.txt").write_text(instruction, "utf-8", "replace")
-    (folder / "train.py").write_text(fill_template(values, request.run), "utf-8")
-    return folder
+    (folder / "train.py").write_text(fill_template(values, run), "utf-8")
+    return [ExportFile(name=folder.name, bytes=sum(file.stat().st_size for file in files_in(folder)))]
 
 
 def settings(run: RunSpec, rows: int, validation_rows: int, precision: str, pad_id: int) -> dict[str, Any]:
@@ -146,13 +150,13 @@ def example(row: TokenRow, tokenizer: ChatTokenizer) -> dict[str, Any]:
     return {"text": tokenizer.decode(ids, skip_special_tokens=False), "input_ids": ids, "learn": spans}
 
 
-def precision(request: ExportRequest) -> str:
+def precision(source: Source) -> str:
     """The precision of the run, else the one that this computer would choose."""
-    chosen = request.run.settings.precision
+    chosen = source.run.settings.precision
     if chosen != "auto":
         return chosen
     try:
-        result = json.loads((request.run_folder / "status.json").read_text("utf-8")).get("result") or {}
+        result = json.loads((source.folder / "status.json").read_text("utf-8")).get("result") or {}
         used = result.get("precision")
     except (OSError, ValueError):
         used = None
@@ -160,4 +164,4 @@ def precision(request: ExportRequest) -> str:
         return used
     from backend.training import device
 
-    return device.choose(request.run.settings).precision
+    return device.choose(source.run.settings).precision

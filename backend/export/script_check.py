@@ -7,13 +7,14 @@ import math
 import subprocess
 from itertools import takewhile
 from pathlib import Path
-from typing import Any
 
-from backend.export.request import ExportRequest
 from backend.export.script import precision
+from backend.export.source import Source
+from backend.export.target import Report, Target
 from backend.hardware import child_process
 from backend.models.local import read_run
 from backend.records.events import StepEvent, parse
+from backend.records.exports import ExportFile, ExportResult, ScriptCheck
 from backend.training import dpo_reference
 
 STEPS = 3
@@ -24,57 +25,62 @@ _TIMEOUT = 1800  # seconds
 Pair = tuple[int, float, float]  # a step, its value in the script, its value in the run
 
 
-def check(request: ExportRequest, folder: Path) -> dict[str, Any]:
-    """Runs the first steps of the script in `folder` and compares their losses with the run's. Returns {ok, sentence,
-    first_difference}.
+def check(source: Source, target: Target, files: list[ExportFile], report: Report) -> ExportResult:
+    """Check that the first steps of the script, run here, have the losses of the run."""
+    return ExportResult(same=check_script(source, target.place / files[0].name, target.work / "trial", target.folder))
+
+
+def check_script(source: Source, folder: Path, out: Path, logs: Path) -> ScriptCheck:
+    """Runs the first steps of the script in `folder` and compares their losses with the run's.
 
     For DPO, where every run starts at the loss ln 2, the first gradient norm is compared too (later ones drift: the
-    optimizer turns rounding into whole steps). ok is None if the run made no step on this computer or switched to
-    4-bit after its first steps, or if the script took too long here.
+    optimizer turns rounding into whole steps). No verdict if the run made no step on this computer or switched to
+    4-bit after its first steps, or if the script took too long here. out: a folder for its result. logs: for its
+    output.
     """
-    steps = first_steps(request.run_folder / "events.jsonl")
+    steps = first_steps(source.folder / "events.jsonl")
     if not steps:
-        return {"ok": None, "sentence": "This run made no steps here, so the script was not compared with it."}
-    count, out = min(STEPS, len(steps)), request.work / "trial"
-    options = ["--model", str(request.run.model.path), "--steps", str(count), "--out", str(out)]
+        return ScriptCheck(ok=None, sentence="This run made no steps here, so the script was not compared with it.")
+    count = min(STEPS, len(steps))
+    options = ["--model", str(source.run.model.path), "--steps", str(count), "--out", str(out)]
     try:
         code, output = child_process.run_script(
             folder / "train.py", options, {"OMP_WAIT_POLICY": "PASSIVE", "HF_HUB_OFFLINE": "1"}, _TIMEOUT
         )
     except subprocess.TimeoutExpired:
-        return {"ok": None, "sentence": f"Not compared: its first {count} steps took over half an hour here."}
-    (request.context.folder / "script.log").write_text(output, "utf-8")
+        return ScriptCheck(ok=None, sentence=f"Not compared: its first {count} steps took over half an hour here.")
+    (logs / "script.log").write_text(output, "utf-8")
     if code:
-        return {"ok": False, "sentence": "The script failed; its output is in script.log of this export."}
+        return ScriptCheck(ok=False, sentence="The script failed; its output is in script.log of this export.")
     lines = [json.loads(line) for line in (out / "losses.jsonl").read_text("utf-8").split("\n") if line]
     script = {line["step"]: line for line in lines if "loss" in line}
-    tolerance = TOLERANCE[precision(request)]
+    tolerance = TOLERANCE[precision(source)]
     losses = [(step, script[step]["loss"], steps[step].loss) for step in range(1, count + 1)]
-    differing = _differing(losses, wide := max(tolerance, _rounding_of_pairs(request)))
+    differing = _differing(losses, wide := max(tolerance, _rounding_of_pairs(source)))
     sentence = f"Its first {count} steps, run here, have {_compared('loss', losses, differing, wide)}."
-    if request.run.settings.trainer == "dpo" and (norm := steps[1].grad_norm) is not None:
+    if source.run.settings.trainer == "dpo" and (norm := steps[1].grad_norm) is not None:
         norms = [(1, script[1]["grad_norm"], norm)]
         differing_norms = _differing(norms, tolerance, _LEAST_NORM)
         sentence += f" The first has {_compared('gradient norm', norms, differing_norms, tolerance)}."
         differing = differing_norms or differing
-    if differing and read_run(request.run_folder).settings.method != request.run.settings.method:
-        return {"ok": None, "sentence": f"{sentence} The run itself switched to 4-bit when memory ran out."}
-    return {"ok": not differing, "sentence": sentence, "first_difference": differing[0] if differing else None}
+    if differing and read_run(source.folder).settings.method != source.run.settings.method:
+        return ScriptCheck(ok=None, sentence=f"{sentence} The run itself switched to 4-bit when memory ran out.")
+    return ScriptCheck(ok=not differing, sentence=sentence, first_difference=differing[0] if differing else None)
 
 
-def _rounding_of_pairs(request: ExportRequest) -> float:
+def _rounding_of_pairs(source: Source) -> float:
     """How far rounding can move a DPO loss near ln 2; 0 for other losses.
 
     The loss moves by beta/2 for each nat between the two answers, and in 16 bits rounding moves the log-probability
     of an answer by about one unit of its 8 (bf16) or 11 bits: by up to 0.5% where bf16 was measured.
     """
-    if request.run.settings.trainer != "dpo" or not (bits := {"bf16": 8, "fp16": 11}.get(precision(request))):
+    if source.run.settings.trainer != "dpo" or not (bits := {"bf16": 8, "fp16": 11}.get(precision(source))):
         return 0.0
-    pairs = dpo_reference.read(request.run_folder)
+    pairs = dpo_reference.read(source.folder)
     if not pairs:
         return 0.0
     nats = sum(abs(better) + abs(worse) for better, worse in pairs) / len(pairs)
-    return float(request.run.settings.beta / 2 * nats * 2.0**-bits)
+    return float(source.run.settings.beta / 2 * nats * 2.0**-bits)
 
 
 def _differing(pairs: list[Pair], tolerance: float, least: float = 1.0) -> list[int]:

@@ -16,23 +16,29 @@ file.
 from __future__ import annotations
 
 import json
+import logging
 import shutil
 import zipfile
-from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
-from backend.export import report_text, run_archive, space
-from backend.export.request import ExportRequest
+from backend.errors import RunProblem
+from backend.evaluation.work import REPORT
+from backend.export import makers, report_text, run_archive, space
+from backend.export.source import Source
+from backend.export.target import Report, Target
 from backend.files import manifest
+from backend.files.json_file import read_json
 from backend.files.listing import files_in
 from backend.gguf.convert import UnsupportedModel
+from backend.records.evaluation import EvaluationReport
+from backend.records.exports import ExportResult, FileCheck
 from backend.records.specs import RunSpec
 from backend.runs import start
 from backend.runs.conversations import read_conversations
 
+log = logging.getLogger(__name__)
+
 EXAMPLES = "examples.jsonl"
-Maker = Callable[[ExportRequest], None]
 
 _NO_GGUF = "There is no GGUF file in it, because llama.cpp does not support this model."
 _WHAT = {
@@ -57,41 +63,51 @@ def parts(run: RunSpec, run_folder: Path) -> list[str]:
     return [model, "gguf:Q8_0", *script]
 
 
-def check(request: ExportRequest) -> None:
-    """Raises what the checks of the parts raise."""
-    for part in parts(request.run, request.run_folder):
-        replace(request, to=part).check()
-
-
-def make(request: ExportRequest, maker: Callable[[str], Maker]) -> None:
-    """Make the zip file in `request.out`. maker: what makes a part. The parts' checks are in the request's result."""
-    for part in parts(request.run, request.run_folder):
+def make(source: Source, target: Target, report: Report) -> ExportResult:
+    """Make the zip file in `target.place`. Returns the checks of its parts. Raises what they raise."""
+    targets = [Target.of(part, target.name, target.folder) for part in parts(source.run, source.folder)]
+    for part in targets:
+        part.require(source, report)
+    result = ExportResult()
+    for part in targets:
         try:
-            maker(part)(replace(request, to=part))
+            result = result.joined(makers.make(source, part, report))
         except UnsupportedModel:
-            request.result["smoke"] = {"": {"ok": None, "sentence": _NO_GGUF}}
-    for about_files in ("programs", "sizes"):  # for the page; these files are inside the zip file
-        request.result.pop(about_files, None)
-    for packed in request.out.glob("*.zip"):
-        packed.unlink()
-    _write_examples(request)
-    report = request.report()
-    if report and request.scores:
-        (request.out / report_text.FILE).write_text(report_text.text(report, request.scores), "utf-8", "replace")
-    run_archive.write(request, report)
-    request.report_phase("Packing", 0, 1)
-    names = sorted([*(path.name for path in request.out.iterdir()), manifest.NAME])
-    (request.out / "README.md").write_text(readme(request.name, names, space.commands_at_home()), "utf-8")
-    manifest.write(request.out, {}, request.raise_if_stopped)
-    _pack(request.out, request.name)
+            result = result.joined(ExportResult(smoke={"": FileCheck(ok=None, sentence=_NO_GGUF)}))
+    _write_examples(source, target.place)
+    evaluation, requested = _evaluation(source), source.requested
+    if evaluation and requested.scores:
+        (target.place / report_text.FILE).write_text(
+            report_text.text(evaluation, requested.scores), "utf-8", "replace"
+        )
+    run_archive.write(target.place, source.run, source.folder, requested.name or source.run.name, evaluation)
+    report("Packing", 0, 1)
+    names = sorted([*(path.name for path in target.place.iterdir()), manifest.NAME])
+    (target.place / "README.md").write_text(readme(target.name, names, space.commands_at_home()), "utf-8")
+    manifest.write(target.place, {}, report.poll)
+    _pack(target.place, target.name)
+    # The page shows these of single files; here they are inside the zip file.
+    return ExportResult(**{name: getattr(result, name) for name in result.model_fields_set - {"programs", "sizes"}})
 
 
-def _write_examples(request: ExportRequest) -> None:
-    if request.run.settings.trainer == "sft":
-        found = [one for part in ("train", "held_out") for one in read_conversations(request.run_folder, part)]
-        lines = [json.dumps({"messages": messages}, ensure_ascii=False) + "\n" for messages in found]
-        if lines:
-            (request.out / EXAMPLES).write_text("".join(lines), "utf-8", "replace")
+def _evaluation(source: Source) -> EvaluationReport | None:
+    """The report of the model's evaluation, for another computer; None without one that can be read."""
+    requested = source.requested
+    if not (requested.evaluation and requested.scores):
+        return None
+    try:
+        report = read_json(source.workspace.run_folder(requested.evaluation) / REPORT)
+        return EvaluationReport.model_validate(report).elsewhere()
+    except (OSError, ValueError, RunProblem):
+        log.warning("the report of %s is left out", requested.evaluation, exc_info=True)
+        return None
+
+
+def _write_examples(source: Source, folder: Path) -> None:
+    if source.run.settings.trainer == "sft":
+        chats = [chat for part in ("train", "held_out") for chat in read_conversations(source.folder, part)]
+        if lines := [json.dumps({"messages": messages}, ensure_ascii=False) + "\n" for messages in chats]:
+            (folder / EXAMPLES).write_text("".join(lines), "utf-8", "replace")
 
 
 def readme(name: str, files: list[str], commands: tuple[str, ...]) -> str:
@@ -112,7 +128,7 @@ def _pack(folder: Path, name: str) -> None:
     """Move everything in `folder` into NAME-everything.zip there (uncompressed: weights hardly shrink)."""
     with zipfile.ZipFile(folder / f"{name}-everything.zip", "w", zipfile.ZIP_STORED) as archive:
         for path in sorted(folder.iterdir()):
-            if path.suffix == ".zip":
+            if path.suffix == ".zip":  # the file itself
                 continue
             for file in files_in(path) if path.is_dir() else [path]:
                 archive.write(file, Path(name) / file.relative_to(folder))

@@ -2,85 +2,85 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
-from typing import Any
 
 from backend.chat.client import Chat
 from backend.errors import BadInput
 from backend.evaluation.examples import judging_items, training_items
 from backend.evaluation.items import Item
 from backend.evaluation.measures import Measure, choose_measure
-from backend.export.request import ExportRequest
+from backend.export.source import Source
+from backend.export.target import LOG, Report, Target
 from backend.records.encoded import IGNORED
+from backend.records.exports import TaskCheck, TaskScore
 from backend.statistics import SIGNIFICANT, mcnemar_exact
 
 ITEMS = 16  # held-out examples that are asked at most: a file of 135 million parameters answers them in seconds
 _LONGEST = 256  # tokens of an answer
 
 
-def add(request: ExportRequest, files: dict[str, Path]) -> None:
-    """Add `task` to each of the request's `sizes`: {measure, score (mean, 0 to 1), items}, or None; and a check of
-    that name to its result, whether a size does the task worse than the largest.
+def measure_files(
+    source: Source, target: Target, files: Mapping[str, Path], report: Report
+) -> tuple[dict[str, TaskScore], TaskCheck | None]:
+    """The score of each of the `files` (by type, the largest first), and whether one does the task worse.
 
-    files: those that can be opened. None for one file alone, and for pairs, plain texts and tools. The score is that
-    of the evaluation's main measure, on fewer examples. Raises Stopped, RunProblem for damaged examples.
+    Nothing for one file alone, and for pairs, plain texts and tools. The score is that of the evaluation's main
+    measure, on fewer examples. Raises Stopped, RunProblem for damaged examples.
     """
-    sizes: list[dict[str, Any]] = request.result["sizes"]
-    for one in sizes:
-        one["task"] = None
-    if len(files) < 2 or request.run.settings.trainer != "sft":
-        return
-    items = judging_items(request.run_folder, ITEMS)
-    measure = choose_measure([item.expected for item in (*training_items(request.run_folder), *items)])
+    if len(files) < 2 or source.run.settings.trainer != "sft":
+        return {}, None
+    items = judging_items(source.folder, ITEMS)
+    measure = choose_measure([item.expected for item in (*training_items(source.folder), *items)])
     if not items or measure.name == "tool_call" or any(item.tools for item in items):
-        return
-    chat, scores = Chat(request.context.workspace, log_file=request.context.folder / "gguf.log"), {}
+        return {}, None
+    chat, scores = Chat(source.workspace, log_file=target.folder / LOG), {}
     try:
-        for number, one in enumerate(sizes):
-            if one["kind"] not in files:
-                continue
-            request.report_phase("Trying the sizes on held-out examples", number, len(sizes))
-            chat.open(gguf=files[one["kind"]])
-            scores[one["kind"]] = found = _scores(request, chat, items, measure)
-            if found:
-                one["task"] = {"measure": measure.name, "score": fmean(found.values()), "items": len(found)}
+        for number, (kind, file) in enumerate(files.items()):
+            report("Trying the sizes on held-out examples", number, len(files))
+            chat.open(gguf=file)
+            scores[kind] = _scores(source, chat, items, measure, report.poll)
     finally:
         chat.close()
-    if all(scores.values()):
-        request.record_check("task", compare(scores))
+    tasks = {
+        kind: TaskScore(measure=measure.name, score=fmean(some.values()), items=len(some))
+        for kind, some in scores.items()
+        if some
+    }
+    return tasks, compare(scores) if all(scores.values()) else None
 
 
-def compare(scores: Mapping[str, Mapping[int, float]]) -> dict[str, Any]:
+def compare(scores: Mapping[str, Mapping[int, float]]) -> TaskCheck:
     """Whether a size does the task worse than the largest, the first, by more than chance.
 
     scores: by type and the example's number. Decided by the exact McNemar test over the examples on which the one
-    scores more or less than the other, at the usual level shared among the sizes (Bonferroni). Returns {ok, worse
-    (types), items, scores (the mean of each type), sentence}.
+    scores more or less than the other, at the usual level shared among the sizes (Bonferroni).
     """
-    (largest, best), *others = scores.items()
-    means = {kind: fmean(one.values()) for kind, one in scores.items()}
+    (largest, best), *smaller = scores.items()
+    means = {kind: fmean(some.values()) for kind, some in scores.items()}
     worse = []
-    for kind, one in others:
-        both = best.keys() & one.keys()
-        lost = sum(one[number] < best[number] for number in both)
-        won = sum(one[number] > best[number] for number in both)
-        if lost > won and mcnemar_exact(won, lost) <= SIGNIFICANT / len(others):
+    for kind, some in smaller:
+        both = best.keys() & some.keys()
+        lost = sum(some[number] < best[number] for number in both)
+        won = sum(some[number] > best[number] for number in both)
+        if lost > won and mcnemar_exact(won, lost) <= SIGNIFICANT / len(smaller):
             worse.append(kind)
     numbers = ", ".join(f"{kind} {mean:.2f}" for kind, mean in means.items())
-    found = f"{' and '.join(worse)} clearly worse than {largest}" if worse else f"none clearly worse than {largest}"
-    sentence = f"The sizes on {len(best)} held-out examples (mean score, 0 to 1): {numbers}; {found}."
-    return {"ok": not worse, "worse": worse, "items": len(best), "scores": means, "sentence": sentence}
+    verdict = f"{' and '.join(worse) if worse else 'none'} clearly worse than {largest}"
+    sentence = f"The sizes on {len(best)} held-out examples (mean score, 0 to 1): {numbers}; {verdict}."
+    return TaskCheck(ok=not worse, sentence=sentence, worse=tuple(worse), items=len(best), scores=means)
 
 
-def _scores(request: ExportRequest, chat: Chat, items: Sequence[Item], measure: Measure) -> dict[int, float]:
+def _scores(
+    source: Source, chat: Chat, items: Sequence[Item], measure: Measure, poll: Callable[[], None]
+) -> dict[int, float]:
     """The score of the answer to each of `items`, by its number; without those that are too long for the model."""
-    longest = max(sum(label != IGNORED for label in row["labels"]) for row in request.rows())
+    longest = max(sum(label != IGNORED for label in row["labels"]) for row in source.rows)
     limit = min(_LONGEST, 16 + 2 * longest)
     scores = {}
     for number, item in enumerate(items):
-        request.raise_if_stopped()
+        poll()
         try:
             answer = "".join(chunk.text for chunk in chat.ask(list(item.messages), max_new_tokens=limit))
         except BadInput:  # too long for the model

@@ -11,6 +11,7 @@
     events.py        the events of a job
     training.py      the result of a run
     evaluation.py    what an evaluation and a trial of prompts found
+    exports.py       what an export made, its files and checks
     units.py         sizes and small numbers in words
 
 Decision: Every fact about a setting stands on its field in `TrainSettings`, its help as the docstring. The key of a

@@ -14,13 +14,13 @@ from backend.chat.engine import Sampling
 from backend.chat.torch_engine import TorchEngine
 from backend.errors import BadInput
 from backend.estimate import estimate, plan_from
-from backend.export.merge import merge
 from backend.models import catalogue, model_folder
 from backend.models.catalogue import Entry
 from backend.models.local import learned
 from backend.records.machine import Hardware
 from backend.records.training import TrainingResult
 from backend.settings import PROJECT_ROOT, SAMPLES
+from tests.backend.merging import merge
 from tests.backend.tiny_run import FakeWork, make_model, make_run
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")  # peft and trl use names that transformers renames

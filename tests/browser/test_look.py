@@ -128,7 +128,7 @@ def test_the_way_from_sample_to_download(open_page: Opens, drawn_page: str) -> N
     page.click("#export")
     link = page.locator("#tab-share a[download]").first
     link.wait_for()
-    assert link.get_attribute("href") == "/gradio_api/file=/tmp/model.gguf"
+    assert link.get_attribute("href") == "/gradio_api/file=/tmp/orders-Q8_0.gguf"
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

@@ -10,8 +10,8 @@ import pytest
 from backend import training
 from backend.chat.engine import TUNED
 from backend.chat.torch_engine import TorchEngine
-from backend.export.merge import merge
 from backend.runs.token_rows import read_rows
+from tests.backend.merging import merge
 from tests.backend.tiny_run import make_run
 from tests.gpu.place import Place
 

@@ -11,7 +11,9 @@ from typing import Any
 from backend.chat.documents import Combine
 from backend.chat.replies import PaneCheck
 from backend.errors import BadInput
+from backend.records.exports import Check, ExportFile, ExportResult, GgufFile, Program
 from backend.records.rows import Message
+from backend.records.units import MIB
 from jobs.records import State
 from tests.ui.fake_records import (
     APOLOGY,
@@ -22,7 +24,7 @@ from tests.ui.fake_records import (
 from tests.ui.fake_runs import FakeRuns
 from ui.records.data import Correction
 from ui.records.runs import RunInfo, UnseenQuestion
-from ui.records.share import Endpoint, ExportFile, ExportStatus, GgufSize, ProgramGuide
+from ui.records.share import Endpoint, ExportStatus
 from ui.services.results.chat import Answer, Loading
 from ui.services.results.documents import Part, Piece, Whole
 from ui.services.results.opponents import BASE_MODEL, OWN, Listed, Opponent, Pair
@@ -108,22 +110,29 @@ class FakeResults:
         return None
 
     def start_export(self, run_id: str, to: str, base: str = "original") -> str:
-        checks = (
-            (True, "The trained chat template and end token travel in the file."),
-            (True, "The same question gives the same tokens here and in llama.cpp."),
-            (True, "It loads, answers and stops by itself."),
-        )
-        file = ExportFile("orders-Q8_0.gguf", Path("/tmp/model.gguf"), 138.0, "0f" * 32)
-        steps = ("Install Ollama.", "Put both files into one folder.", "Type the command below.")
-        guide = ProgramGuide(
-            "Ollama", "Runs in the background.", steps, "ollama run orders", "https://docs.ollama.com"
+        sentences = (
+            "The trained chat template and end token travel in the file.",
+            "The same question gives the same tokens here and in llama.cpp.",
+            "It loads, answers and stops by itself.",
         )
         sizes = (
-            GgufSize("Q8_0", 138.0, 0.0004, 0.997, 304, 0.0, True),
-            GgufSize("Q4_K_M", 100.0, 0.041, 0.94, 304, 0.78, False),
+            GgufFile(kind="Q8_0", bytes=138 * MIB, kl=0.0004, same_choice=0.997, places=304, recommended=True),
+            GgufFile(kind="Q4_K_M", bytes=100 * MIB, kl=0.041, same_choice=0.94, places=304, too_narrow=0.78),
         )
-        found = sizes if to.startswith("gguf:") else ()
-        made = ExportStatus("export-1", to, State.COMPLETED, False, None, None, (file,), checks, (guide,), found)
+        guide = Program(
+            name="Ollama",
+            what="Runs in the background.",
+            steps=("Install Ollama.", "Put both files into one folder.", "Type the command below."),
+            code="ollama run orders",
+            source="https://docs.ollama.com",
+        )
+        result = ExportResult(
+            files=(ExportFile(name="orders-Q8_0.gguf", bytes=138 * MIB, sha256="0f" * 32),),
+            checks=tuple(Check(ok=True, sentence=sentence) for sentence in sentences),
+            sizes=sizes if to.startswith("gguf:") else (),
+            programs=(guide,),
+        )
+        made = ExportStatus("export-1", to, State.COMPLETED, False, None, None, Path("/tmp"), result)
         self.exported.setdefault(run_id, []).insert(0, made)
         return "export-1"
 

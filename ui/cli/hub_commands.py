@@ -9,6 +9,7 @@ from typing import Any
 from backend.errors import ApprenticeError, BadInput
 from backend.export import hub_push
 from backend.export import space as space_files
+from backend.records.exports import PushResult
 from backend.records.units import MIB
 from backend.settings import Workspace
 from ui.cli.follow import follow, require_completed
@@ -66,7 +67,7 @@ def push(options: argparse.Namespace, workspace: Workspace) -> Answer:
     job = follow(app, push_id)
     require_completed(job, ApprenticeError, "The upload was stopped. Run the command again to continue.")
     document: dict[str, Any] = {**job.result, "files": list(offer.sizes)}
-    return Answer(document, f"Uploaded: {job.result['url']}")
+    return Answer(document, f"Uploaded: {PushResult.model_validate(job.result).url}")
 
 
 def space(options: argparse.Namespace, _: Workspace) -> Answer:

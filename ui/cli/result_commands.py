@@ -17,14 +17,13 @@ from backend.datasets.read.document import read_document
 from backend.datasets.read.source import require_file
 from backend.errors import ApprenticeError, BadInput, BadUsage, ExportFailed
 from backend.export.formats import jobs_for
+from backend.records.exports import ExportResult, GgufFile
 from backend.records.units import MIB
 from backend.settings import Workspace
-from jobs.records import Job
 from ui.cli.follow import follow, require_completed
 from ui.cli.output import INTERRUPTED, AddCommand, Answer, say, write
 from ui.services.app import App
 from ui.services.results.documents import SUMMARIZED, TOO_LONG, sentence
-from ui.services.results.exports import passed
 from ui.services.results.hf_jobs import ACCESS_NOTE
 from ui.text import format as fmt
 
@@ -147,49 +146,50 @@ def export(options: argparse.Namespace, workspace: Workspace) -> Answer:
     formats = jobs_for(options.to)
     app = App(workspace)
     documents: list[dict[str, Any]] = []
+    paths: list[str] = []
     if set(formats) - {"adapter", "script"}:
         say(app.results.export_needs(options.run))
     for to in formats:
         if made := app.results.finished_export(options.run, to, options.base):
             say("This export of this model exists already; its files are copied.")
-            job = app.runner.job(made.id)
-            _take_files(workspace.exports / job.id, options.output, _copy)
+            job, result = app.runner.job(made.id), made.result
+            _take_files(made.folder, options.output, _copy)
         else:
             job = follow(app, app.results.start_export(options.run, to, options.base))
             require_completed(job, ApprenticeError, "The export was stopped.")
-            if not (passed(job) or options.anyway):
-                raise _failed(job, workspace.exports / job.id)
-            _take_files(workspace.exports / job.id, options.output, shutil.move)
+            result, folder = ExportResult.model_validate(job.result), workspace.exports / job.id
+            if not (result.passed or options.anyway):
+                raise _failed(result, folder)
+            _take_files(folder, options.output, shutil.move)
             app.runner.delete(job.id)
-        files = [{**file, "path": str(options.output / file["name"])} for file in job.result["files"]]
+        files = [{**file.to_json(), "path": str(options.output / file.name)} for file in result.files]
         documents.append({**job.result, "files": files})
-        for size in job.result.get("sizes", []):
+        paths += [str(options.output / file.name) for file in result.files]
+        for size in result.sizes:
             say(_size_line(size))
-    paths = [file["path"] for document in documents for file in document["files"]]
     document = documents[0] if len(documents) == 1 else {"exports": documents}
     return Answer(document, "\n".join(paths))
 
 
-def _failed(job: Job, folder: Path) -> ExportFailed:
-    failed = " ".join(check["sentence"] for check in job.result["checks"] if check["ok"] is False)
+def _failed(result: ExportResult, folder: Path) -> ExportFailed:
     return ExportFailed(
         "A check failed, so the files are not taken: they may not be the model that you trained.",
-        failed,
+        " ".join(check.sentence for check in result.checks if check.ok is False),
         f"Choose another format, or take them all the same with --anyway. They are in {folder}.",
     )
 
 
-def _size_line(size: dict[str, Any]) -> str:
+def _size_line(size: GgufFile) -> str:
     """A GGUF file: its size, what it lost against the 16-bit model, and whether it is the one to use here."""
-    parts = [f"{size['kind']}: {fmt.size(size['bytes'] / MIB)}"]
-    if size["kl"] is not None and size["kind"] != "F16":
-        parts.append(f"the same next word in {size['same_choice']:.1%} of {size['places']} positions")
-        parts.append(f"loss {size['kl']:.4f} nats")
-    if size["task"]:
-        parts.append(fmt.task_score(size["task"]))
-    if size["too_narrow"]:
-        parts.append(f"{size['too_narrow']:.0%} of the weights in a larger type")
-    return ", ".join(parts) + (" (recommended for this computer)" if size["recommended"] else "")
+    parts = [f"{size.kind}: {fmt.size(size.bytes / MIB)}"]
+    if size.kl is not None and size.kind != "F16":
+        parts.append(f"the same next word in {size.same_choice or 0.0:.1%} of {size.places} positions")
+        parts.append(f"loss {size.kl:.4f} nats")
+    if size.task:
+        parts.append(fmt.task_score(size.task))
+    if size.too_narrow:
+        parts.append(f"{size.too_narrow:.0%} of the weights in a larger type")
+    return ", ".join(parts) + (" (recommended for this computer)" if size.recommended else "")
 
 
 def _take_files(exported: Path, output: Path, take: Callable[[Path, Path], object]) -> None:

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from backend.advice.loss import format_loss
+from backend.records.exports import TaskScore
 from backend.records.units import MIB, format_decimal, format_size, format_sizes
 from jobs.records import Job
 from ui.records.runs import RunInfo, Shortening
@@ -219,11 +220,10 @@ def short_number(value: float) -> str:
     return number(value)
 
 
-def task_score(task: Mapping[str, Any] | None) -> str:
+def task_score(task: TaskScore | None) -> str:
     """How a file did on held-out examples: "14 of 16 held-out examples right"; "" where it was not tried."""
     if not task:
         return ""
-    score, items = task["score"], task["items"]
-    if task["measure"] == "chrf":
-        return f"similarity {score:.2f} to the expected answers of {items} held-out examples"
-    return f"{round(score * items)} of {items} held-out examples right"
+    if task.measure == "chrf":
+        return f"similarity {task.score:.2f} to the expected answers of {task.items} held-out examples"
+    return f"{round(task.score * task.items)} of {task.items} held-out examples right"

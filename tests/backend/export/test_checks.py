@@ -21,19 +21,21 @@ def test_the_first_differing_token_is_named(bundled_model: Path) -> None:
         return tokenizer.prompt_ids([{**m, "content": m["content"].replace("France", "Spain")} for m in chat])
 
     same = export_checks.check_tokens(tokenizer, {"it": lambda chat, tools: tokenizer.prompt_ids(chat, tools)})
-    assert same["ok"]
-    assert same["conversations"] >= 4
+    assert same.ok
+    assert same.conversations >= 4
     found = export_checks.check_tokens(tokenizer, {"it": other})
-    assert not found["ok"]
-    difference = found["first_difference"]
-    assert (difference["conversation"], difference["training"], difference["other"]) == (1, " France", " Spain")
+    assert not found.ok
+    difference = found.first_difference
+    assert difference
+    assert (difference.conversation, difference.training, difference.other) == (1, " France", " Spain")
 
 
 def test_a_missing_end_is_a_difference(bundled_model: Path) -> None:
     tokenizer = ChatTokenizer.load(bundled_model)
     cut = export_checks.check_tokens(tokenizer, {"it": lambda chat, tools: tokenizer.prompt_ids(chat, tools)[:-1]})
-    assert not cut["ok"]
-    assert cut["first_difference"]["other"] == ""
+    assert not cut.ok
+    assert cut.first_difference
+    assert cut.first_difference.other == ""
 
 
 @dataclass
@@ -75,15 +77,9 @@ class Answering:
 def test_a_file_passes_if_it_ends_answers_and_agrees(
     answering: Any, merged_ends: bool, ok: bool, stops: bool
 ) -> None:
-    merged = {
-        "ids": [5, 7],
-        "ends": merged_ends,
-        "scores": [{"nll": 0.5, "top": [5, 9]}],
-        "end_ids": [2],
-        "may_end": [0, 2],
-    }
+    merged = export_checks.Reference([5, 7], merged_ends, [{"nll": 0.5, "top": [5, 9]}], {2}, {0, 2})
     result = export_checks.check_gguf(answering, "Q8_0", merged, [[{"role": "user", "content": "Hi"}]], [])
-    assert (result["ok"], result["stops"]) == (ok, stops)
-    assert result["same_choice"] == (0.0 if answering.tops[0] == 6 else 0.5)
-    assert result["same_tokens"] == min(1, len(answering.ids))
-    assert ("ends its answers" in result["sentence"]) == (ok and stops)
+    assert (result.ok, result.stops) == (ok, stops)
+    assert result.same_choice == (0.0 if answering.tops[0] == 6 else 0.5)
+    assert result.same_tokens == min(1, len(answering.ids))
+    assert ("ends its answers" in result.sentence) == (ok and stops)

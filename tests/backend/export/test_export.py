@@ -22,9 +22,11 @@ from backend.errors import BadSetting, MissingPart, NotEnough, RunProblem, Works
 from backend.export import checks as export_checks
 from backend.export import gguf_files, merge
 from backend.export import job as export_job
-from backend.export import request as export_request
+from backend.export.source import ExportSpec, Source
+from backend.files.json_file import to_json
 from backend.models import bundled, local
 from backend.records.encoded import IGNORED
+from backend.records.exports import ExportResult, GgufFile, LossCheck, TaskScore
 from backend.runs import token_rows
 from backend.runs.conversations import write_conversations
 from backend.runs.token_rows import TokenRow
@@ -65,6 +67,11 @@ class Work:
 
 
 NewExport = Callable[..., Work]
+
+
+def exported(work: Work) -> ExportResult:
+    """Makes the export; what its job returned, as it is read back from the disk."""
+    return ExportResult.model_validate(json.loads(to_json(export_job.run(work))))
 
 
 @pytest.fixture
@@ -115,41 +122,43 @@ def test_gguf_files_are_made_from_one_conversion_and_checked(
     work = shallow_export("gguf:Q8_0,gguf:Q4_K_M", name="Shop: Bestellungen/../2")
     asked = [{"role": "user", "content": "Where is order 4711?"}, {"role": "assistant", "content": "Zzz"}]
     write_conversations(work.workspace.run_folder(work.spec["run"]), "held_out", [asked])
-    result = export_job.run(work)
+    result = exported(work)
     assert len(converted) == 1
 
     name = "shop-bestellungen-2"
     made = [f"{name}-{kind}.{form}" for kind in ("Q4_K_M", "Q8_0") for form in ("Modelfile", "gguf")]
-    assert [file["name"] for file in result["files"]] == [f"{name}-CHECKS.json", *made, f"{name}-how-to-use.txt"]
+    assert [file.name for file in result.files] == [f"{name}-CHECKS.json", *made, f"{name}-how-to-use.txt"]
     written = json.loads((work.published / f"{name}-CHECKS.json").read_text("utf-8"))
     assert written["smoke"]["Q8_0"]["same_choice"] > written["smoke"]["Q4_K_M"]["same_choice"]
     assert "text" not in written["smoke"]["Q8_0"], "an answer to an example is nothing for others"
     assert written["parity"]["conversations"] >= 8
     assert written["template"]["ok"] is (True if importlib.util.find_spec("xllamacpp") else None)
-    large, small = result["sizes"]
-    assert (large["kind"], small["kind"]) == ("Q8_0", "Q4_K_M")
-    assert 0 < large["kl"] < small["kl"] < 1
-    assert large["same_choice"] > 0.9
-    assert large["places"] == small["places"] > 0
-    assert (large["too_narrow"], small["too_narrow"] > 0.5) == (0.0, True), "rows of 576 don't fit K types"
-    assert large["task"] == small["task"] == {"measure": "exact", "score": 0.0, "items": 1}
-    assert sum(one["recommended"] for one in result["sizes"]) == 1
+    large, small = result.sizes
+    assert (large.kind, small.kind) == ("Q8_0", "Q4_K_M")
+    assert 0 < large.kl < small.kl < 1
+    assert large.same_choice > 0.9
+    assert large.places == small.places > 0
+    assert (large.too_narrow, small.too_narrow > 0.5) == (0.0, True), "rows of 576 don't fit K types"
+    assert large.task == small.task == TaskScore(measure="exact", score=0.0, items=1)
+    assert sum(size.recommended for size in result.sizes) == 1
     learned = work.workspace.run_folder(work.spec["run"]) / "result" / "adapter"
     announced = exports.sizes(shallow_model, learned)
-    for one in result["sizes"]:
-        assert one["bytes"] / 2**20 == pytest.approx(announced[f"gguf:{one['kind']}"][0], rel=0.05)
-    result["files"] = [file for file in result["files"] if file["name"].endswith("Q8_0.gguf")]
-    file = work.published / result["files"][0]["name"]
-    assert hashlib.sha256(file.read_bytes()).hexdigest() == result["files"][0]["sha256"]
-    assert result["parity"]["ok"]
-    assert result["parity"]["first_difference"] is None
-    assert result["merge"]["lost"] < 0.05
-    assert result["smoke"]["Q8_0"]["loads"]
-    assert result["smoke"]["Q8_0"]["agrees"]
-    assert result["smoke"]["Q8_0"]["tokens_per_second"] > 0
-    assert all(check["ok"] and check["sentence"] for check in result["checks"])
+    for size in result.sizes:
+        assert size.bytes / 2**20 == pytest.approx(announced[f"gguf:{size.kind}"][0], rel=0.05)
+    [q8] = [file for file in result.files if file.name.endswith("Q8_0.gguf")]
+    file = work.published / q8.name
+    assert hashlib.sha256(file.read_bytes()).hexdigest() == q8.sha256
+    assert result.parity
+    assert result.parity.ok
+    assert result.parity.first_difference is None
+    assert result.merge
+    assert result.merge.lost < 0.05
+    smoke = result.smoke["Q8_0"]
+    assert smoke.loads
+    assert smoke.agrees
+    assert smoke.tokens_per_second > 0
+    assert all(check.ok and check.sentence for check in result.checks)
     assert not (work.folder / "work").exists()
-    json.dumps(result)
 
     chat = Chat(Workspace.open(tmp_path / "elsewhere"))
     chat.open(gguf=file)
@@ -158,19 +167,20 @@ def test_gguf_files_are_made_from_one_conversion_and_checked(
         chunks = list(chat.ask(prompt, max_new_tokens=export_checks.ANSWER_TOKENS))
     finally:
         chat.close()
-    assert "".join(chunk.text for chunk in chunks) == result["smoke"]["Q8_0"]["text"]
+    assert "".join(chunk.text for chunk in chunks) == smoke.text
 
 
 def test_a_merged_model_contains_the_adapter(new_export: NewExport, bundled_model: Path, adapter: Path) -> None:
     work = new_export("merged", name="Orders")
-    result = export_job.run(work)
+    result = exported(work)
     folder = work.published / "orders-merged"
-    assert result["folder"] == folder.name
+    assert result.folder == folder.name
     assert tensors(folder / "model.safetensors") == tensors(bundled_model / "model.safetensors")
-    assert result["merge"]["dtype"] == "bfloat16"
-    assert result["merge"]["lost"] < 0.1
+    assert result.merge
+    assert result.merge.dtype == "bfloat16"
+    assert result.merge.lost < 0.1
     least, most = exports.sizes(bundled_model, adapter)["merged"]
-    assert result["files"][0]["bytes"] / 2**20 == pytest.approx(least, rel=0.02)
+    assert result.files[0].bytes / 2**20 == pytest.approx(least, rel=0.02)
     assert most == pytest.approx(2 * least, rel=0.02), "in float32, where bfloat16 would lose too much"
     for name in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja"):
         assert (folder / name).read_bytes() == (bundled_model / name).read_bytes()
@@ -186,10 +196,10 @@ def test_an_adapter_is_packed_with_everything_it_needs(
     new_export: NewExport, bundled_model: Path, adapter: Path
 ) -> None:
     work = new_export("adapter", name="../../Ördérs | <b>")
-    result = export_job.run(work)
-    assert [file["name"] for file in result["files"]] == ["orders-b-adapter.zip"]
+    result = exported(work)
+    assert [file.name for file in result.files] == ["orders-b-adapter.zip"]
     announced = exports.sizes(bundled_model, adapter)["adapter"][1]
-    assert result["files"][0]["bytes"] / 2**20 == pytest.approx(announced, rel=0.1)
+    assert result.files[0].bytes / 2**20 == pytest.approx(announced, rel=0.1)
     folder = work.published / "orders-b-adapter"
     names = {path.name for path in folder.iterdir()}
     assert names >= {"adapter_model.safetensors", "adapter_config.json", "tokenizer.json", "chat_template.jinja"}
@@ -198,7 +208,8 @@ def test_an_adapter_is_packed_with_everything_it_needs(
     assert f'base_model: "{bundled.MODEL_ID}"' in card
     assert "PeftModel" in card
     assert str(work.workspace.root) not in card + (folder / "adapter_config.json").read_text("utf-8")
-    assert result["parity"]["ok"]
+    assert result.parity
+    assert result.parity.ok
 
 
 def test_the_card_shows_the_settings_as_used_not_as_planned(tiny_export: NewExport) -> None:
@@ -221,14 +232,16 @@ def test_a_new_end_token_is_saved(tiny_export: NewExport, tiny_model: Path) -> N
 
 
 def test_an_adapter_too_weak_for_bf16_is_merged_in_float32(
-    new_export: NewExport, bundled_model: Path, tmp_path: Path
+    workspace_with_model: Workspace, bundled_model: Path
 ) -> None:
-    faint = make_adapter(tmp_path / "faint", bundled_model, strength=1e-4)
-    texts = [ChatTokenizer.load(bundled_model).prompt_ids([{"role": "user", "content": "Hello 123"}])]
-    check = merge.merge(bundled_model, faint, tmp_path / "merged", texts)
-    assert check.dtype == "float32"
-    assert check.ok
-    assert set(tensors(tmp_path / "merged" / "model.safetensors").values()) == {"F32"}
+    run = workspace_with_model.runs / new_id()
+    make_adapter(make_finished_run(run, bundled_model, "tests/bundled"), bundled_model, strength=1e-4)
+    work = Work(workspace_with_model, {"run": run.name, "to": "merged", "name": "Faint"})
+    result = exported(work)
+    assert result.merge
+    assert result.merge.ok
+    assert result.merge.dtype == "float32"
+    assert set(tensors(work.published / "faint-merged" / "model.safetensors").values()) == {"F32"}
 
 
 def test_a_fully_trained_model_is_exported(tiny_export: NewExport, tiny_model: Path) -> None:
@@ -237,11 +250,13 @@ def test_a_fully_trained_model_is_exported(tiny_export: NewExport, tiny_model: P
     shutil.copytree(tiny_model, learned)
     weights = {name: value * 1.25 for name, value in load_file(learned / "model.safetensors").items()}
     save_file(weights, learned / "model.safetensors", {"format": "pt"})
-    result = export_job.run(work)
-    assert result["parity"]["ok"]
-    assert result["merge"]["lost"] == 0.0
-    exported = load_file(work.published / "tiny-merged" / "model.safetensors")
-    assert all((exported[name] == value).all() for name, value in weights.items())
+    result = exported(work)
+    assert result.parity
+    assert result.parity.ok
+    assert result.merge
+    assert result.merge.lost == 0.0
+    saved = load_file(work.published / "tiny-merged" / "model.safetensors")
+    assert all((saved[name] == value).all() for name, value in weights.items())
     again = Work(work.workspace, {**work.spec, "to": "adapter"})
     with pytest.raises(BadSetting, match="no adapter"):
         export_job.run(again)
@@ -253,12 +268,12 @@ def test_after_qlora_the_loss_is_measured_on_either_base(tiny_export: NewExport)
     for base in ("original", "trained"):
         work = tiny_export("merged", method="qlora")
         work.spec["base"] = base
-        result = export_job.run(work)
-        assert result["base"] == base
+        result = exported(work)
+        assert result.base == base
         written = json.loads((work.published / "tiny-merged" / "CHECKS.json").read_text("utf-8"))
-        assert written["loss"] == result["loss"]
-        assert written["loss"]["places"] > 0
-        lost[base] = abs(result["loss"]["merged"] - result["loss"]["trained"])
+        assert result.loss == LossCheck.model_validate(written["loss"])
+        assert result.loss.places > 0
+        lost[base] = abs(result.loss.merged - result.loss.trained)
     assert lost["trained"] < lost["original"]
 
 
@@ -267,7 +282,7 @@ def test_the_checks_reach_the_answer_after_a_long_prompt(tiny_export: NewExport)
     ids = np.arange(2000, dtype=np.int32)
     labels = np.where(ids < 1990, IGNORED, ids)
     token_rows.write_rows(work.workspace.run_folder(work.spec["run"]), [TokenRow(ids, labels, 10)], [])
-    [row] = export_request.ExportRequest.of(work).rows()
+    [row] = Source.of(work.workspace, ExportSpec.of(work.spec)).rows
     assert len(row["input_ids"]) == len(row["labels"]) == 512
     assert row["input_ids"][0] == 0, "many models need their first token"
     assert [label for label in row["labels"] if label != IGNORED] == list(range(1990, 2000))
@@ -290,9 +305,9 @@ def assert_nothing_offered(work: Work) -> None:
 
 def assert_failed(work: Work, name: str, sentence: str) -> None:
     """The files are there, and the failed check with its numbers beside them."""
-    result = export_job.run(work)
-    assert result["files"]
-    assert sentence in " ".join(check["sentence"] for check in result["checks"] if check["ok"] is False)
+    result = exported(work)
+    assert result.files
+    assert sentence in " ".join(check.sentence for check in result.checks if check.ok is False)
     [written] = work.published.rglob("*CHECKS.json")
     found = json.loads(written.read_text("utf-8"))[name]
     assert next(iter(found.values()))["ok"] is False if name == "smoke" else found["ok"] is False
@@ -357,13 +372,13 @@ def test_without_llama_cpp_python_two_types_are_made_and_checked_and_the_others_
         export_job.run(shallow_export("gguf:Q4_K_M"))
     work = shallow_export("gguf:Q8_0")
     carry_instruction(work)
-    result = export_job.run(work)
-    _, modelfile, gguf, _ = (file["name"] for file in result["files"])
+    result = exported(work)
+    _, modelfile, gguf, _ = (file.name for file in result.files)
     found = dict(ollama.parse((work.published / modelfile).read_text("utf-8")))
     assert (found["FROM"], found["SYSTEM"]) == (f"./{gguf}", "Be warm.")
-    assert result["smoke"]["Q8_0"]["ok"] is True
-    assert result["smoke"]["Q8_0"]["same_choice"] >= 0.9
-    assert result["sizes"][0]["kl"] is None, "what it lost is not measured"
+    assert result.smoke["Q8_0"].ok is True
+    assert result.smoke["Q8_0"].same_choice >= 0.9
+    assert result.sizes[0].kl is None, "what it lost is not measured"
     assert (work.published / gguf).read_bytes()[:4] == b"GGUF"
 
 
@@ -378,8 +393,8 @@ def test_the_instruction_of_the_examples_goes_with_adapter_and_script(tiny_expor
     for to, name in (("adapter", "README.md"), ("script", "instruction.txt")):
         work = tiny_export(to)
         carry_instruction(work)
-        result = export_job.run(work)
-        assert "Be warm." in (work.published / result["folder"] / name).read_text("utf-8")
+        result = exported(work)
+        assert "Be warm." in (work.published / result.folder / name).read_text("utf-8")
 
 
 @pytest.mark.parametrize("to", ["", "gguf", "gguf:Q9", "gguf:../x", "hub", "adapter:F16", "gguf:Q8_0,gguf:Q9"])
@@ -399,7 +414,7 @@ def test_formats_for_several_jobs_are_not_one_export(tiny_export: NewExport) -> 
 )
 def test_the_smallest_file_that_chooses_the_same_words_is_recommended(memory: int, best: str) -> None:
     found = [
-        {"kind": kind, "bytes": size, "kl": loss, "same_choice": same}
+        GgufFile(kind=kind, bytes=size, kl=loss, same_choice=same)
         for kind, size, loss, same in (
             ("F16", 2000, 0.0, 1.0),
             ("Q8_0", 1100, 0.001, 0.999),
@@ -409,7 +424,7 @@ def test_the_smallest_file_that_chooses_the_same_words_is_recommended(memory: in
         )
     ]
     assert gguf_files.recommended(found, memory) == best
-    assert gguf_files.recommended([{**found[0], "kl": None, "same_choice": None}], memory) == ""
+    assert gguf_files.recommended([GgufFile(kind="F16", bytes=2000)], memory) == ""
 
 
 def test_an_unknown_setting_is_rejected(tiny_export: NewExport) -> None:

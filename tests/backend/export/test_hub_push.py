@@ -64,7 +64,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def upload(folder: Path, repo: str = "orders", form: hub_push.Form = "adapter", *, private: bool = True) -> str:
-    return str(hub_push.upload(folder, PushSpec(form=form, repo=repo, private=private))["repo"])
+    return hub_push.upload(folder, PushSpec(form=form, repo=repo, private=private)).repo
 
 
 def test_everything_arrives_in_a_private_repository(hub: Hub, folder: Path) -> None:
@@ -73,7 +73,7 @@ def test_everything_arrives_in_a_private_repository(hub: Hub, folder: Path) -> N
     assert hub.files["models/ana/orders"] == {file.name: file.read_bytes() for file in folder.iterdir()}
     assert hub.tokens <= {f"Bearer {SECRET}", ""}, "the card is checked without one"
     again = hub_push.upload(folder, PushSpec(form="adapter", repo="orders", private=False))
-    assert again["private"] is True, "what exists stays as private as it is, and is shown so"
+    assert again.private is True, "what exists stays as private as it is, and is shown so"
     upload(folder, "ana/talk", "space", private=False)
     assert hub.repos["spaces/ana/talk"] is False
 
@@ -141,7 +141,7 @@ def run(tmp_path: Path, bundled_model: Path) -> Iterator[tuple[Workspace, str]]:
     (made / "README.md").write_text("the card of the export", "utf-8")
     checks = [{"ok": True, "sentence": "The same tokens."}, {"ok": None, "sentence": "Not opened."}]
     found = {"job": export, "kind": "export", "name": "adapter", "result": {"folder": made.name, "checks": checks}}
-    judged = {"job": evaluation, "kind": "evaluate", "name": "Evaluate", "result": report()}
+    judged = {"job": evaluation, "kind": "evaluate", "name": "Evaluate", "result": report().to_json()}
     for one in (found, judged):
         Path(str(one["job"])).mkdir()
         identity = {"kind": one["kind"], "name": one["name"], "parent": folder.name, "created": 3.0}

@@ -18,6 +18,7 @@ from backend.export.four_bit_base import FourBitBase
 from backend.export.lora_merge import Adapter, stored_name
 from backend.models import model_folder
 from backend.records.specs import TrainSettings
+from tests.backend.merging import merge as merged_by_us
 from tests.backend.synthetic import make_adapter
 from tests.backend.tiny_run import make_model
 
@@ -101,7 +102,7 @@ def test_the_merged_weights_are_peft_s_to_the_bit(
     adapter = trained(model, tmp_path / "adapter", **config)
     assert len(list(model.glob("*.safetensors"))) > 1, "in several files"
     expected = merged_by_peft(model, adapter, dtype)
-    assert merge.merge(model, adapter, tmp_path / "merged", TEXTS).dtype == dtype
+    assert merged_by_us(model, adapter, tmp_path / "merged", TEXTS).dtype == dtype
 
     found, before = read(tmp_path / "merged"), read(model)
     assert found.keys() == before.keys()
@@ -115,7 +116,7 @@ def test_the_merged_weights_are_peft_s_to_the_bit(
 
 def test_the_shards_and_their_index_stay(tmp_path: Path, tiny_model: Path) -> None:
     model = as_dtype(tiny_model, tmp_path / "model", "bfloat16", shard="40KB")
-    merge.merge(model, trained(model, tmp_path / "adapter", target_modules=["q_proj"]), tmp_path / "merged", TEXTS)
+    merged_by_us(model, trained(model, tmp_path / "adapter", target_modules=["q_proj"]), tmp_path / "merged", TEXTS)
     before, after = (json.loads((d / model_folder.INDEX).read_text("utf-8")) for d in (model, tmp_path / "merged"))
     assert before["weight_map"] == after["weight_map"]
     assert before["metadata"]["total_size"] == after["metadata"]["total_size"]
@@ -171,7 +172,7 @@ def test_memory_is_needed_for_the_largest_weight_only(tmp_path: Path, monkeypatc
     assert needed == 3 * 4 * 14336 * 4096 + (512 << 20)
     monkeypatch.setattr(psutil, "virtual_memory", lambda: type("Memory", (), {"available": needed - (1 << 20)}))
     with pytest.raises(NotEnough, match=r"1\.156 GB and 1\.155 GB is free"):
-        merge.merge(folder, folder, tmp_path / "out", TEXTS)
+        merged_by_us(folder, folder, tmp_path / "out", TEXTS)
 
 
 def test_with_little_memory_the_check_reads_weights_from_the_files(
@@ -187,7 +188,7 @@ def test_with_little_memory_the_check_reads_weights_from_the_files(
     monkeypatch.setattr(merge, "memory_needed", lambda _: 0)
     assert model_folder.working_dtype(model) == torch.bfloat16
     adapter = trained(model, tmp_path / "adapter", target_modules=["q_proj", "v_proj"])
-    assert merge.merge(model, adapter, tmp_path / "merged", TEXTS).ok
+    assert merged_by_us(model, adapter, tmp_path / "merged", TEXTS).ok
 
 
 @pytest.mark.parametrize("changes", [{"modules_to_save": ["lm_head"]}, {"bias": "all"}, {"rank_pattern": {"q": 2}}])
@@ -229,7 +230,7 @@ def test_after_qlora_the_4_bit_values_can_be_the_base(tmp_path: Path, tiny_model
     base = FourBitBase(model, TrainSettings(method="qlora"), "bf16")
     adapter = trained(model, tmp_path / "adapter", target_modules=["q_proj"])
     base.write(tmp_path / "base", lambda done, total: None)
-    assert merge.merge(tmp_path / "base", adapter, tmp_path / "merged", TEXTS).ok
+    assert merged_by_us(tmp_path / "base", adapter, tmp_path / "merged", TEXTS).ok
 
     loaded = base.load()
     before, found = read(model), read(tmp_path / "base")

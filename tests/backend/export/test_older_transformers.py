@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from backend.errors import BadInput
-from backend.export import merge
 from backend.export.conversations import FIXED
 from backend.models import bundled, model_folder
 from backend.tokens.tokenizer import ChatTokenizer
+from tests.backend.merging import merge
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::FutureWarning")]
 PACKAGES = ("transformers==4.57.3", "tokenizers==0.22.1", "huggingface-hub==0.36.0")
@@ -42,7 +42,7 @@ def test_a_merged_folder_is_the_same_in_transformers_4(bundled_model: Path, adap
         pytest.skip("the packages can't be installed here")
     folder = tmp_path / "merged"
     tokenizer = ChatTokenizer.load(bundled_model)
-    merge.merge(bundled_model, adapter, folder, [tokenizer.prompt_ids(FIXED[0].messages)])
+    merge(bundled_model, adapter, folder, [tokenizer.prompt_ids(FIXED[0].messages)])
     model_folder.make_portable(folder, bundled.MODEL_ID)
     chats, expected = [], []
     for messages, tools in FIXED:

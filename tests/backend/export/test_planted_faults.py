@@ -7,7 +7,6 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -20,6 +19,7 @@ from backend.tokens.tokenizer import ChatTokenizer
 
 pytestmark = pytest.mark.skipif(importlib.util.find_spec("llama_cpp") is None, reason="llama-cpp-python is optional")
 
+Expected = tuple[checks.Reference, list[dict[str, list[int]]]]
 ANSWER = (
     "Paris is the capital of France. It lies on the river Seine, in the north of the country, and has more than two "
     "million inhabitants. The city is known for the Louvre, the cathedral of Notre-Dame and the Eiffel Tower, which "
@@ -59,15 +59,15 @@ def truncate(file: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def expected(bundled_model: Path) -> dict[str, Any]:
-    """What the merged model answers: here the bundled one. `rows` are those it was compared on."""
+def expected(bundled_model: Path) -> Expected:
+    """What the merged model answers: here the bundled one, and the rows it was compared on."""
     tokenizer = ChatTokenizer.load(bundled_model)
     question = {"role": "user", "content": "Tell me about the capital of France."}
     row = tokenizer.encode([question, {"role": "assistant", "content": ANSWER}])
     rows = [{"input_ids": list(row.input_ids), "labels": list(row.labels)}]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(checks, "ANSWER_TOKENS", 4)
-        return {**checks.reference(bundled_model, PLAIN[0], rows), "rows": rows}
+        return checks.Reference.of(bundled_model, PLAIN[0], rows), rows
 
 
 @pytest.fixture
@@ -77,23 +77,23 @@ def chat(tmp_path: Path) -> Iterator[Chat]:
     opened.close()
 
 
-def noticed(chat: Chat, file: Path, model: Path, expected: dict[str, Any]) -> list[str]:
+def noticed(chat: Chat, file: Path, model: Path, expected: Expected) -> list[str]:
     """What the checks of an export find wrong with a file."""
     tokenizer = ChatTokenizer.load(model)
     try:
         chat.open(gguf=file)
         same = checks.check_tokens(tokenizer, {"the GGUF file": chat.prompt_ids})
-        found = checks.check_gguf(chat, "Q8_0", expected, [PLAIN[0]], expected["rows"])
+        found = checks.check_gguf(chat, "Q8_0", expected[0], [PLAIN[0]], expected[1])
     except ApprenticeError as error:
         return [error.what]
-    return [check["sentence"] for check in (same, found) if not check["ok"]]
+    return [check.sentence for check in (same, found) if not check.ok]
 
 
 def test_each_fault_is_noticed(
     chat: Chat,
     bundled_gguf: Path,
     bundled_model: Path,
-    expected: dict[str, Any],
+    expected: Expected,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -121,10 +121,10 @@ def test_each_fault_is_noticed(
 def test_llama_cpp_s_own_server_renders_as_training(bundled_gguf: Path, bundled_model: Path, tmp_path: Path) -> None:
     tokenizer = ChatTokenizer.load(bundled_model)
     same = rendering.check(bundled_gguf, tokenizer, (), tmp_path, lambda: None)
-    assert (same["ok"], same["conversations"]) == (True, len(PLAIN))
+    assert (same.ok, same.conversations) == (True, len(PLAIN))
     faulty = tmp_path / "faulty.gguf"
     shutil.copyfile(bundled_gguf, faulty)
     change_template(faulty)
     found = rendering.check(faulty, tokenizer, (), tmp_path, lambda: None)
-    assert found["ok"] is False
-    assert "Assistant" in found["found"]
+    assert found.ok is False
+    assert "Assistant" in found.found

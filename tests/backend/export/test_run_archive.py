@@ -9,13 +9,12 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
 from backend.errors import ApprenticeError, BadInput, NotInDemo
 from backend.export import run_archive, take_home
-from backend.export.request import ExportRequest
 from backend.files import manifest
 from backend.files.json_file import write_json
 from backend.hosting.policy import DEMO
@@ -64,9 +63,7 @@ def archive(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("out")
     shutil.copytree(folder / "result" / "adapter", out / "tiny-adapter")
     make_portable(out / "tiny-adapter", MODEL)
-    context = SimpleNamespace(spec={"name": "Orders"})
-    request = SimpleNamespace(out=out, run_folder=folder, run=local.read_run(folder), context=context)
-    run_archive.write(cast(ExportRequest, request), report().elsewhere())
+    run_archive.write(out, local.read_run(folder), folder, "Orders", report().elsewhere())
     manifest.write(out, {})
     take_home._pack(out, "tiny")
     return out / "tiny-everything.zip"

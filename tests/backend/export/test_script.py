@@ -18,11 +18,12 @@ from backend.datasets.read.load import load
 from backend.errors import ExportFailed
 from backend.export import hf_jobs, script, script_check
 from backend.export import job as export_job
-from backend.export.request import ExportRequest
+from backend.export.source import ExportSpec, Source
 from backend.files import manifest
 from backend.files.json_file import to_json
 from backend.models import causal_lm, model_folder
 from backend.records.encoded import Encoded
+from backend.records.exports import ExportResult
 from backend.records.specs import TrainSettings
 from backend.runs import start
 from backend.settings import PROJECT_ROOT, SAMPLES, Workspace
@@ -65,9 +66,9 @@ class Context:
         return False
 
 
-def exported(workspace: Workspace) -> tuple[dict[str, Any], Path]:
-    result = export_job.run(Context(workspace))
-    return result, workspace.exports / "export" / result["folder"]
+def exported(workspace: Workspace) -> tuple[ExportResult, Path]:
+    result = ExportResult.model_validate(export_job.run(Context(workspace)))
+    return result, workspace.exports / "export" / result.folder
 
 
 def losses_in(out: Path) -> dict[str, dict[int, float]]:
@@ -115,11 +116,13 @@ def test_the_bundled_models_script_for_pairs_passes_its_check_in_bf16(
     train(work)
     write_run(work)
     result, folder = exported(workspace)
-    assert result["same"]["ok"] is True
-    assert "gradient norm" in result["same"]["sentence"]
+    assert result.same
+    assert result.same.ok is True
+    assert "gradient norm" in result.same.sentence
     other = (folder / "train.py").read_text().replace("\nBETA = 0.1", "\nBETA = 0.15")
     (folder / "train.py").write_text(other)
-    assert script_check.check(ExportRequest.of(Context(workspace)), folder)["ok"] is False
+    source = Source.of(workspace, ExportSpec.of(Context(workspace).spec))
+    assert script_check.check_script(source, folder, folder / "trial", folder).ok is False
 
 
 @pytest.mark.slow
@@ -131,8 +134,9 @@ def test_the_bundled_models_script_passes_its_check(workspace: Workspace, bundle
     train(work)
     write_run(work)
     result, _ = exported(workspace)
-    assert result["same"]["ok"] is True
-    assert "first 3 steps" in result["same"]["sentence"]
+    assert result.same
+    assert result.same.ok is True
+    assert "first 3 steps" in result.same.sentence
 
 
 @pytest.mark.parametrize(
@@ -168,12 +172,12 @@ def test_a_script_with_another_loss_or_gradient_is_not_exported(
     if ok is not False:
         result, folder = exported(workspace)
         assert ("METHOD" if used != "dpo" else "TRAINER") + f' = "{used}"' in (folder / "train.py").read_text()
-        assert result["checks"][0]["ok"] is ok
-        assert "first 3 steps" in result["checks"][0]["sentence"]
+        assert result.checks[0].ok is ok
+        assert "first 3 steps" in result.checks[0].sentence
     else:
-        [check] = export_job.run(Context(workspace))["checks"]
-        assert check["ok"] is False
-        assert "2.2000 and 2.0000" in check["sentence"]
+        [check] = exported(workspace)[0].checks
+        assert check.ok is False
+        assert "2.2000 and 2.0000" in check.sentence
 
 
 @pytest.mark.parametrize(
@@ -228,7 +232,7 @@ def test_its_settings_packages_and_rows_are_readable(workspace: Workspace, tiny_
     work = make_run(workspace.runs / "toy", tiny_model)
     (work.folder / "spec.json").write_text(json.dumps(work.spec), "utf-8")
     result, folder = exported(workspace)
-    assert [check["ok"] for check in result["checks"]] == [None]
+    assert [check.ok for check in result.checks] == [None]
     text = (folder / "train.py").read_text()
     assert "\nLORA_RANK = 8\n" in text
     assert "\nLEARNING_RATE = 0.005\n" in text
@@ -240,8 +244,8 @@ def test_its_settings_packages_and_rows_are_readable(workspace: Workspace, tiny_
     ((start, end),) = row["learn"]
     assert row["text"].startswith("<|user|>")
     assert 0 < start < end <= len(row["input_ids"])
-    assert [file["name"] for file in result["files"]] == ["my-toy-touch-x-script.zip"]
-    assert manifest.digest(folder.with_suffix(".zip")) == result["files"][0]["sha256"]
+    assert [file.name for file in result.files] == ["my-toy-touch-x-script.zip"]
+    assert manifest.digest(folder.with_suffix(".zip")) == result.files[0].sha256
 
 
 @pytest.mark.parametrize(
@@ -328,4 +332,4 @@ def test_the_script_of_a_version_that_continues_another_one_starts_from_its_weig
 
     Path(start.folder(work.folder), Path(weights[0]).name).unlink()  # as in a model from another computer
     with pytest.raises(ExportFailed):
-        script.write(ExportRequest.of(Context(workspace)))
+        exported(workspace)

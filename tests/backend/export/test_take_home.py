@@ -10,13 +10,12 @@ from pathlib import Path
 import pytest
 
 from backend.export import formats, space, take_home
-from backend.export import job as export_job
 from backend.files.json_file import write_json
 from backend.models import bundled
 from backend.records.specs import Descent, RunSpec
 from backend.runs.conversations import write_conversations
 from backend.settings import Workspace, new_id
-from tests.backend.export.test_export import Work
+from tests.backend.export.test_export import Work, exported
 from tests.backend.synthetic import make_adapter, make_finished_run
 from ui.services.app import App
 
@@ -45,15 +44,15 @@ def with_examples(folder: Path) -> Path:
 def content(run: Path) -> tuple[dict[str, bytes], list[bool | None]]:
     """The files in the zip file by their paths, and how the checks ended."""
     work = Work(Workspace(run.parent.parent), {"run": run.name, "to": formats.HOME, "name": "Tiny"})
-    result = export_job.run(work)
-    assert [file["name"] for file in result["files"]] == ["tiny-everything.zip"]
-    assert all(check["sentence"] for check in result["checks"])
+    result = exported(work)
+    assert [file.name for file in result.files] == ["tiny-everything.zip"]
+    assert all(check.sentence for check in result.checks)
     with zipfile.ZipFile(work.published / "tiny-everything.zip") as archive:
         files = {name: archive.read(name) for name in archive.namelist()}
     readme = files["tiny/README.md"].decode()
     inside = {name.split("/")[1] for name in files} - {"README.md"}
     assert [name for name in inside if f"| `{name}` | " not in readme or f"| `{name}` |  |" in readme] == []
-    return files, [check["ok"] for check in result["checks"]]
+    return files, [check.ok for check in result.checks]
 
 
 def test_it_holds_what_was_learned_the_examples_and_the_script(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:

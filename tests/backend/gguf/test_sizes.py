@@ -109,12 +109,12 @@ def test_smaller_files_lose_more(wide: Path, wide_f16: Path, wide_files: dict[st
     asked: list[int] = []
     files = {"F16": wide_f16, **wide_files}
     found = divergence.measure(wide_f16, files, rows, tmp_path, lambda: asked.append(1))
-    losses = [found[kind]["kl"] for kind in ("F16", *SMALLER)]
+    losses = [found[kind].kl for kind in ("F16", *SMALLER)]
     assert losses[0] == pytest.approx(0.0, abs=1e-6)
     assert losses == sorted(losses)
     assert losses[1] < losses[4]
-    assert {one["places"] for one in found.values()} == {divergence.POSITIONS}
-    assert found["F16"]["same_choice"] == 1.0
+    assert {one.places for one in found.values()} == {divergence.POSITIONS}
+    assert found["F16"].same_choice == 1.0
 
 
 def test_the_divergence_is_that_of_kullback_and_leibler() -> None:

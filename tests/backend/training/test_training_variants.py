@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from backend import training
-from backend.export.merge import merge
+from tests.backend.merging import merge
 from tests.backend.tiny_run import make_model, make_run
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")

@@ -163,8 +163,8 @@ def test_files_with_a_failed_check_are_taken_only_when_asked_to(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     workspace, out = Workspace.open(tmp_path / "workspace"), tmp_path / "out"
-    result: dict[str, Any] = {"files": [{"name": "a.gguf"}], "checks": [{"ok": True, "sentence": "It loads."}]}
-    result["checks"].append({"ok": False, "sentence": "It never ends."})
+    checks = [{"ok": True, "sentence": "It loads."}, {"ok": False, "sentence": "It never ends."}]
+    result = {"files": [{"name": "a.gguf", "bytes": 0}], "checks": checks}
     job = Job(id="e", kind="export", name="gguf:Q8_0", state=State.COMPLETED, attempt=1, created=1.0, result=result)
     (workspace.exports / "e").mkdir(parents=True)
     (workspace.exports / "e" / "a.gguf").touch()

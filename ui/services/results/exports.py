@@ -2,63 +2,57 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 from backend.export.merge import memory_needed
-from backend.export.request import gguf_disk, merged_disk
+from backend.export.target import gguf_disk, merged_disk
 from backend.gguf import sizes as gguf_sizes
 from backend.gguf.convert import TYPES
 from backend.models import model_folder
+from backend.records.exports import ExportResult
 from backend.records.units import MIB
-from jobs.records import Job, State
-from ui.records.share import ExportFile, ExportStatus, GgufSize, ProgramGuide
+from jobs.records import Failure, Job, State
+from ui.records.share import ExportStatus
 from ui.text import format as fmt
 
+DAMAGED = Failure(
+    what="The result of this export can't be read.",
+    why="Its file status.json is damaged, or of a version that is not supported.",
+    next="Make the export again.",
+)
 NO_BASE = (
     "The base model is no longer on this computer. A merged or GGUF file is made of it, so download it again in "
     "step 1 first; its size is shown there."
 )
 
 
+def read_result(job: Job) -> ExportResult | None:
+    """What an export made; None before it has completed, and for a damaged result."""
+    with suppress(ValueError):
+        return ExportResult.model_validate(job.result) if job.state is State.COMPLETED else None
+    return None
+
+
 def passed(job: Job) -> bool:
     """Whether an export completed and none of its checks failed."""
-    checks = job.result.get("checks", [])
-    return job.state is State.COMPLETED and all(check["ok"] is not False for check in checks)
+    result = read_result(job)
+    return result is not None and result.passed
 
 
 def export_status(job: Job, folder: Path) -> ExportStatus:
-    """An export (its job is named after what it makes) with its checks, and its files in `folder`."""
-    files = job.result.get("files", []) if job.state is State.COMPLETED else []
-    files = sorted(files, key=lambda file: -file["bytes"])  # the model before the texts about it
+    """An export (its job is named after what it makes) with its files in `folder`."""
+    result = read_result(job)
+    damaged = job.state is State.COMPLETED and result is None
     return ExportStatus(
         id=job.id,
         to=job.name,
-        state=job.state,
+        state=State.FAILED if damaged else job.state,
         active=not job.state.is_terminal,
         progress=job.progress,
-        failure=job.failure,
-        files=tuple(
-            ExportFile(file["name"], folder / file["name"], file["bytes"] / MIB, file.get("sha256", ""))
-            for file in files
-        ),
-        checks=tuple((check["ok"], str(check["sentence"])) for check in job.result.get("checks", [])),
-        sizes=tuple(
-            GgufSize(
-                one["kind"],
-                one["bytes"] / MIB,
-                one["kl"],
-                one["same_choice"],
-                one["places"],
-                one["too_narrow"],
-                one["recommended"],
-                fmt.task_score(one.get("task")),
-            )
-            for one in job.result.get("sizes", [])
-        ),
-        guides=tuple(
-            ProgramGuide(one["name"], one["what"], tuple(one["steps"]), one["code"], one["source"])
-            for one in job.result.get("programs", [])
-        ),
+        failure=DAMAGED if damaged else job.failure,
+        folder=folder,
+        result=result or ExportResult(),
     )
 
 

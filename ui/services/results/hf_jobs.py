@@ -12,7 +12,7 @@ from backend.files.json_file import read_json, write_json
 from backend.hosting.policy import Feature, Policy
 from backend.models import catalogue, local
 from jobs.runner import Runner
-from ui.services.results.exports import passed
+from ui.services.results.exports import read_result
 from ui.services.training.runs import RunService
 
 ACCESS_NOTE = "as a secret of the job: the base model can be downloaded only by people who accepted its terms"
@@ -43,8 +43,8 @@ class HfJobsService:
     def script_folder(self, run_id: str) -> Path | None:
         """The folder of the run's newest exported training script that passed its checks."""
         for job in self._runner.jobs(kind="export", parent=run_id):
-            if job.name == "script" and passed(job):
-                return self._exports / job.id / str(job.result["folder"])
+            if job.name == "script" and (result := read_result(job)) and result.passed:
+                return self._exports / job.id / result.folder
         return None
 
     def uploads(self, run_id: str) -> dict[str, int]:

@@ -11,12 +11,13 @@ from backend.export import hub_push, model_card, model_space
 from backend.export.formats import slug
 from backend.export.hub_push import Form
 from backend.hosting.policy import Feature, Policy
+from backend.records.exports import ExportResult, PushResult
 from backend.records.units import MIB
 from jobs.records import Job
 from jobs.runner import Runner
 from ui.records.share import HubPush, HubUpload
 from ui.services.results import evaluated
-from ui.services.results.exports import passed
+from ui.services.results.exports import read_result
 from ui.services.results.trained_models import ResultService
 from ui.services.training.runs import RunService
 
@@ -61,13 +62,12 @@ class HubPushService:
 
     def _card(self, run_id: str, form: Form) -> str:
         """The model card that goes with it: Markdown."""
-        job = self._required_export(run_id, form)
-        checks = [(check["ok"], str(check["sentence"])) for check in job.result.get("checks", [])]
+        _, result = self._required_export(run_id, form)
         kind = "merged" if form == "space" else form
         name, instruction = self._name(run_id), self._results.instruction(run_id)
         found = evaluated.current(self._runner, self._runs.job(run_id))
         scores = evaluated.words(found.summary) if found else None
-        return model_card.card(self._runs.details(run_id).spec, kind, name, instruction, scores, checks)
+        return model_card.card(self._runs.details(run_id).spec, kind, name, instruction, scores, result.checks)
 
     def start(self, run_id: str, form: Form, repo: str, *, private: bool = True, agreed: str) -> str:
         """Queues the upload and returns its id. agreed: the `mark` of the offer to which the person agreed.
@@ -106,30 +106,35 @@ class HubPushService:
         return slug(self._runs.job(run_id).name)
 
     def _files(self, run_id: str, form: Form) -> dict[str, Path]:
-        job = self._required_export(run_id, form)
-        return hub_push.files(form, self._exports / job.id, str(job.result.get("folder") or ""))
+        folder, result = self._required_export(run_id, form)
+        return hub_push.files(form, folder, result.folder)
 
-    def _export(self, run_id: str, form: Form) -> Job | None:
-        """The newest export that this form is made of and that passed its checks, of the model as it is now."""
+    def _export(self, run_id: str, form: Form) -> tuple[Path, ExportResult] | None:
+        """The folder and the result of the newest export that this form is made of and that passed its checks, of the
+        model as it is now."""
         wanted = hub_push.export_for(form)
         for job in evaluated.completed(self._runner, self._runs.job(run_id), "export"):
-            if job.name.startswith(wanted) and passed(job) and (self._exports / job.id).is_dir():
-                return job
+            result, folder = read_result(job), self._exports / job.id
+            if job.name.startswith(wanted) and result and result.passed and folder.is_dir():
+                return folder, result
         return None
 
-    def _required_export(self, run_id: str, form: Form) -> Job:
-        job = self._export(run_id, form)
-        if job is None:
+    def _required_export(self, run_id: str, form: Form) -> tuple[Path, ExportResult]:
+        export = self._export(run_id, form)
+        if export is None:
             raise RunProblem(
                 "There is nothing to upload yet.",
                 f"This needs the export {hub_push.export_for(form).rstrip(':')} of the model, with no failed check.",
                 "Make that file first.",
             )
-        return job
+        return export
 
 
 def _push(job: Job) -> HubPush:
-    url = str(job.result.get("url", ""))
+    try:
+        pushed = PushResult.model_validate(job.result)
+    except ValueError:  # damaged
+        pushed = PushResult()
     return HubPush(
         id=job.id,
         form=job.name,
@@ -137,7 +142,7 @@ def _push(job: Job) -> HubPush:
         active=not job.state.is_terminal,
         phase=job.progress.phase if job.progress else "Waiting for its turn",
         failure=job.failure,
-        url=url if url.startswith("https://") else "",
-        repo=str(job.result.get("repo", "")),
-        private=job.result.get("private") is True,
+        url=pushed.url if pushed.url.startswith("https://") else "",
+        repo=pushed.repo,
+        private=pushed.private,
     )

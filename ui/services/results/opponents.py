@@ -16,6 +16,7 @@ from backend.settings import child_path
 from jobs.records import Job, State
 from jobs.runner import Runner
 from ui.records.runs import RunInfo
+from ui.services.results.exports import read_result
 from ui.text import format as fmt
 
 
@@ -164,7 +165,8 @@ class Opponents:
             return None
         folder = child_path(self._exports, job.id)
         if job.name == "merged":
-            found = folder / str(job.result.get("folder") or "-")
+            result = read_result(job)
+            found = folder / ((result.folder if result else "") or "-")
             return found if (found / "config.json").is_file() else None
         return next(iter(sorted(folder.glob("*.gguf"))), None)
 

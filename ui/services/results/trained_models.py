@@ -12,13 +12,13 @@ from typing import Any
 from backend.errors import ApprenticeError, RunProblem
 from backend.export.formats import HOME, slug
 from backend.models import four_bit, local
-from backend.records.units import MIB
+from backend.records.exports import ExportFile
 from backend.runs.conversations import usual_instruction
 from backend.settings import Workspace
 from jobs.records import State
 from jobs.runner import Runner
 from ui.records.runs import RunInfo, UnseenQuestion
-from ui.records.share import ExportFile, ExportStatus
+from ui.records.share import ExportStatus
 from ui.services.data import samples
 from ui.services.results import evaluated
 from ui.services.results.chat import Answer, ChatSession, Loading
@@ -162,7 +162,7 @@ class ResultService:
     def start_export(self, run_id: str, to: str, base: str = "original") -> str:
         """Queues an export ("gguf:Q8_0", "gguf:F16,gguf:Q4_K_M", "adapter", "script", …); returns its job id.
 
-        base: what a QLoRA run's adapter is merged into, "original" or "trained" (`backend.export.request`).
+        base: what a QLoRA run's adapter is merged into, "original" or "trained" (`backend.export.source`).
         """
         if to != "script":  # which needs no trained model
             self.model_folder(run_id)
@@ -179,11 +179,17 @@ class ResultService:
         judged = evaluated.current(self._runner, run)
         evaluation = judged.job_id if judged and to == HOME else None  # the zip file holds its report
         for job in evaluated.completed(self._runner, run, "export"):
-            same = job.name == to and job.result.get("base", "original") == base and passed(job)
-            if same and (evaluation is None or job.result.get("evaluation") == evaluation):
-                found = export_status(job, self._exports / job.id)
-                if found.files and all(_is_here(file, slug(run.name)) for file in found.files):
-                    return found
+            made = export_status(job, self._exports / job.id)
+            result, name = made.result, slug(run.name)
+            if job.name != to or result.base != base or not passed(job):
+                continue
+            of_this_evaluation = evaluation is None or result.evaluation == evaluation
+            if (
+                of_this_evaluation
+                and result.files
+                and all(_is_here(made.folder, file, name) for file in result.files)
+            ):
+                return made
         return None
 
     def exports(self, run_id: str) -> list[ExportStatus]:
@@ -210,9 +216,9 @@ class ResultService:
         return sizes(self._runs.spec(run_id).model.path, self.model_folder(run_id))
 
 
-def _is_here(file: ExportFile, name: str) -> bool:
+def _is_here(folder: Path, file: ExportFile, name: str) -> bool:
     """Whether a file of an export is still whole, and named after the run's present name."""
     try:
-        return file.name.startswith(name) and file.path.stat().st_size == file.size_mib * MIB
+        return file.name.startswith(name) and (folder / file.name).stat().st_size == file.bytes
     except OSError:
         return False

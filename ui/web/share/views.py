@@ -7,8 +7,9 @@ from collections.abc import Iterable, Sequence
 from markupsafe import Markup
 
 from backend.gguf.requirement import HOW_TO_COMPILE
+from backend.records.exports import ExportFile, GgufFile
 from backend.records.units import MIB
-from ui.records.share import ExportFile, ExportStatus, GgufSize
+from ui.records.share import ExportStatus
 from ui.text import format as fmt
 from ui.web.html import components
 
@@ -104,31 +105,40 @@ def _export(line: ExportStatus, instruction: str) -> Markup:
         phase = progress.phase if progress else "Waiting for its turn"
         percent = fmt.percent(progress.done, progress.total) if progress and progress.total else None
         return components.card(title, components.progress(percent, phase), badges=badge, lead=f"{phase}.")
-    files = Markup('<div class="files">{}</div>').format(components.join(map(_file, line.files)))
-    guides = _guides(line, instruction) if line.guides else components.EMPTY
-    sizes = _sizes(line.sizes) if line.sizes else components.EMPTY
-    checks, download = components.checklist(line.checks), (files, _checksums(line.files), guides)
-    if not line.failed:
+    result = line.result
+    files = sorted(result.files, key=lambda file: -file.bytes)  # the model before the texts about it
+    links = components.join(
+        components.download_link(
+            line.folder / file.name, file.name, f"Download {file.name}", fmt.bytes_of(file.bytes)
+        )
+        for file in files
+    )
+    guides = _guides(line, instruction) if result.programs else components.EMPTY
+    sizes = _sizes(result.sizes) if result.sizes else components.EMPTY
+    checks = components.checklist((check.ok, check.sentence) for check in result.checks)
+    download = Markup('<div class="files">{}</div>').format(links), _checksums(files), guides
+    if result.passed:
         return components.card(title, checks, sizes, *download, badges=badge)
     warning = components.alert("bad", FAILED, *FAILED_MEANS)
     hidden = components.fold("Show the download all the same", *download, kind="failed-download")
     return components.card(title, warning, checks, sizes, hidden, badges=components.badge("Check failed", "bad"))
 
 
-def _sizes(sizes: Sequence[GgufSize]) -> Markup:
+def _sizes(sizes: Sequence[GgufFile]) -> Markup:
     """The size and the loss of each GGUF file, and which one to use."""
     return components.rows(
         (f"{one.kind} (recommended)" if one.recommended else one.kind, *_size(one)) for one in sizes
     )
 
 
-def _size(one: GgufSize) -> tuple[str, str]:
+def _size(one: GgufFile) -> tuple[str, str]:
     """The size, and in small print what was lost and why a file may be larger than its type promises."""
-    parts = [f"{one.task[:1].upper()}{one.task[1:]}."] if one.task else []
-    if one.kind != "F16" and one.loss is not None and one.same_choice is not None:
+    task = fmt.task_score(one.task)
+    parts = [f"{task[:1].upper()}{task[1:]}."] if task else []
+    if one.kind != "F16" and one.kl is not None and one.same_choice is not None:
         parts.append(
             f"The same next word as the 16-bit model in {one.same_choice:.1%} of {one.places} positions; "
-            f"loss {one.loss:.4f} (mean KL divergence, nats)."
+            f"loss {one.kl:.4f} (mean KL divergence, nats)."
         )
     if one.too_narrow >= _WORTH_SAYING:
         parts.append(
@@ -140,7 +150,7 @@ def _size(one: GgufSize) -> tuple[str, str]:
             "It takes at most half of this computer's memory, and is the smallest that chooses the same word "
             "in 98% of the positions, or else the one that lost least."
         )
-    return fmt.size(one.size_mib), " ".join(parts)
+    return fmt.size(one.bytes / MIB), " ".join(parts)
 
 
 def _guides(line: ExportStatus, instruction: str) -> Markup:
@@ -156,7 +166,7 @@ def _guides(line: ExportStatus, instruction: str) -> Markup:
             ),
             key=f"use-{line.id}-{guide.name}",
         )
-        for guide in line.guides
+        for guide in line.result.programs
     ]
     if instruction:
         folds.append(components.fold("The instruction (system prompt)", components.code(instruction)))
@@ -167,8 +177,3 @@ def _checksums(files: Sequence[ExportFile]) -> Markup:
     """The checksums of the files, to verify a download with."""
     text = "".join(f"{file.sha256}  {file.name}\n" for file in files if file.sha256)
     return components.fold("Checksums (SHA-256)", components.code(text)) if text else components.EMPTY
-
-
-def _file(file: ExportFile) -> Markup:
-    size = fmt.bytes_of(round(file.size_mib * MIB))
-    return components.download_link(file.path, file.name, f"Download {file.name}", size)

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
-from backend.files.json_file import write_json
+import pytest
+
+from backend.files.json_file import read_json, write_json
 from backend.settings import Workspace, new_id
 from tests.backend.synthetic import make_adapter, make_finished_run
 from ui.cli.main import main
+from ui.records.share import ExportStatus
 from ui.services.app import App
+from ui.services.results.exports import DAMAGED
+from ui.web.share import views
 
 
 def finished(workspace: Workspace, model: Path) -> tuple[str, Path]:
@@ -37,7 +43,7 @@ def test_finished_work_is_not_repeated(bundled_model: Path, tmp_path: Path) -> N
     assert results.finished_export(run_id, "merged") is None
     found = results.finished_export(run_id, "adapter")
     assert found is not None
-    assert found.files[0].sha256 == hashlib.sha256(b"PK").hexdigest()
+    assert found.result.files[0].sha256 == hashlib.sha256(b"PK").hexdigest()
     options = ["export", run_id, "--to", "adapter", "-o", str(tmp_path / "out"), "--workspace", str(workspace.root)]
     assert main(options) == 0
     assert (tmp_path / "out" / file.name).read_bytes() == file.read_bytes() == b"PK"
@@ -49,3 +55,48 @@ def test_finished_work_is_not_repeated(bundled_model: Path, tmp_path: Path) -> N
     App(workspace).versions.rename(run_id, "Orders")
     file.write_bytes(b"P")
     assert results.finished_export(run_id, "adapter") is None, "the file is not whole"
+
+
+def with_result(workspace: Workspace, model: Path, result: dict[str, Any]) -> ExportStatus:
+    """The only export of a run, whose job stored this result."""
+    run_id, file = finished(workspace, model)
+    status = workspace.runs / file.parent.name / "status.json"
+    write_json(status, {**read_json(status), "result": result})
+    [export] = App(workspace).results.exports(run_id)
+    return export
+
+
+def test_the_result_of_an_older_version_is_read(bundled_model: Path, tmp_path: Path) -> None:
+    size = {"kind": "Q8_0", "bytes": 7, "kl": None, "same_choice": None, "places": 0, "too_narrow": 0.0}
+    older = {
+        "to": "adapter",
+        "files": [{"name": "orders-adapter.zip", "bytes": 2}],
+        "checks": [{"ok": None, "sentence": "Not opened."}],
+        "merge": {
+            "ok": True,
+            "sentence": "Kept.",
+            "lost": None,
+            "dtype": "bfloat16",
+            "same_choice": 1.0,
+            "tokens": 9,
+        },
+        "sizes": [{**size, "recommended": True}],
+        "of_another_version": {"a": 1},
+    }
+    export = with_result(Workspace.open(tmp_path / "workspace"), bundled_model, older)
+    assert export.failure is None
+    assert export.result.passed
+    assert (export.result.files[0].sha256, export.result.sizes[0].task) == ("", None)
+
+
+@pytest.mark.parametrize("damage", [{"files": "none"}, {"files": [{"name": 1}]}, {"checks": [{"ok": False}]}])
+def test_a_damaged_result_is_reported_in_its_own_card(
+    bundled_model: Path, tmp_path: Path, damage: dict[str, Any]
+) -> None:
+    workspace = Workspace.open(tmp_path / "workspace")
+    export = with_result(workspace, bundled_model, damage)
+    assert export.failure == DAMAGED
+    assert DAMAGED.next in views.exports([export])
+    [run_id] = [job.id for job in App(workspace).runs.jobs()]
+    assert App(workspace).results.finished_export(run_id, "adapter") is None
+    assert App(workspace).hub_pushes.forms(run_id) == []

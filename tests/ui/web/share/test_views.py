@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+from backend.records.exports import Check, ExportFile, ExportResult, GgufFile, Program
+from backend.records.units import MIB
 from jobs.records import State
-from ui.records.share import ExportFile, ExportStatus, GgufSize, ProgramGuide
+from ui.records.share import ExportStatus
 from ui.web.share import views
 
 SIZES = (
-    GgufSize("F16", 259.0, 0.0, 1.0, 300, 0.0, False),
-    GgufSize("Q8_0", 138.0, 0.0004, 0.997, 300, 0.0, True),
-    GgufSize("Q4_K_M", 100.0, 0.0412, 0.94, 300, 0.78, False),
+    GgufFile(kind="F16", bytes=259 * MIB, kl=0.0, same_choice=1.0, places=300),
+    GgufFile(kind="Q8_0", bytes=138 * MIB, kl=0.0004, same_choice=0.997, places=300, recommended=True),
+    GgufFile(kind="Q4_K_M", bytes=100 * MIB, kl=0.0412, same_choice=0.94, places=300, too_narrow=0.78),
 )
-GUIDE = ProgramGuide("Ollama", "Runs.", ("One.", "Two.", "Three."), "ollama run a", "https://docs.ollama.com")
-FILE = ExportFile("a-Q8_0.gguf", Path("/x/a-Q8_0.gguf"), 138.0, "0f" * 32)
+GUIDE = Program(
+    name="Ollama",
+    what="Runs.",
+    steps=("One.", "Two.", "Three."),
+    code="ollama run a",
+    source="https://docs.ollama.com",
+)
+FILE = ExportFile(name="a-Q8_0.gguf", bytes=138 * MIB, sha256="0f" * 32)
 
 
-def status(**more: object) -> ExportStatus:
-    made = {"id": "e", "to": "gguf:F16,gguf:Q8_0", "state": State.COMPLETED, "active": False}
-    return ExportStatus(**{**made, "progress": None, "failure": None, "files": (FILE,), **more})  # type: ignore[arg-type]
+def status(**found: Any) -> ExportStatus:
+    result = ExportResult(files=(FILE,), **found)
+    return ExportStatus("e", "gguf:F16,gguf:Q8_0", State.COMPLETED, False, None, None, Path("/x"), result)
 
 
 def test_each_size_says_what_it_lost_and_one_is_recommended() -> None:
@@ -30,7 +39,7 @@ def test_each_size_says_what_it_lost_and_one_is_recommended() -> None:
 
 
 def test_programs_and_the_instruction_are_shown() -> None:
-    shown = views.exports([status(guides=(GUIDE,))], "Be <warm>.")
+    shown = views.exports([status(programs=(GUIDE,))], "Be <warm>.")
     assert all(words in shown for words in ("Ollama", "<li>Two.</li>", "ollama run a", "Be &lt;warm&gt;."))
     assert "Where to use it" not in views.exports([status()])
 
@@ -49,8 +58,8 @@ def test_without_llama_cpp_it_says_how_to_get_the_other_types() -> None:
 
 
 def test_a_failed_check_hides_the_download_behind_a_warning() -> None:
-    checks = ((True, "It loads."), (False, "It never ends its answers."))
-    failed = views.exports([status(checks=checks, sizes=SIZES, guides=(GUIDE,))])
+    checks = (Check(ok=True, sentence="It loads."), Check(ok=False, sentence="It never ends its answers."))
+    failed = views.exports([status(checks=checks, sizes=SIZES, programs=(GUIDE,))])
     warning, _, hidden = failed.partition("<details")
     assert 'role="alert"' in warning
     assert "It never ends its answers." in warning

@@ -1,0 +1,90 @@
+"""How each format is made, checked and described."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from typing import NamedTuple
+
+from backend.export import checks, gguf_files, merged_model, model_card, programs, script, script_check
+from backend.export.source import Source
+from backend.export.target import Report, Target
+from backend.models import causal_lm, model_folder
+from backend.records.exports import CHECKS, ExportFile, ExportResult
+
+CHECKS_FILE = "CHECKS.json"  # beside the files, or in their folder
+
+
+class Format(NamedTuple):
+    """How one format, or all GGUF types, are exported."""
+
+    make: Callable[[Source, Target, Report], list[ExportFile]]
+    checks: tuple[Callable[[Source, Target, list[ExportFile], Report], ExportResult], ...]  # of these files
+    finish: Callable[[Source, Target, ExportResult], ExportResult]  # adds the programs to use them with
+
+
+def make(source: Source, target: Target, report: Report) -> ExportResult:
+    """Make the files of one format in `target.place`, and check them. Raises NotEnough, MissingPart, ExportFailed."""
+    form = FORMS.get(target.to, GGUF)
+    files, result = form.make(source, target, report), ExportResult()
+    for number, check in enumerate(form.checks):
+        report("Checking", number, len(form.checks))
+        result = result.joined(check(source, target, files, report))
+        if result.merge and not result.merge.ok and not target.wide:
+            # 16 bits lose too much of what was learned, as after a short training run.
+            return make(source, replace(target, wide=True), report)
+    result = form.finish(source, target, result)
+    if result.programs:
+        _describe(source, target, files, result)
+    return result
+
+
+def _describe(source: Source, target: Target, files: list[ExportFile], result: ExportResult) -> None:
+    """Write where the files can be used, and the results of their checks, into their folder or beside them.
+
+    Without the answers of GGUF files, which may repeat examples: these files are uploaded and passed on.
+    """
+    inside = target.place / files[0].name
+    folder, prefix = (inside, "") if inside.is_dir() else (target.place, f"{target.name}-")
+    text = programs.as_text(result.programs, source.instruction)
+    (folder / f"{prefix}{programs.FILE}").write_text(text, "utf-8", "replace")
+    found = result.model_dump(
+        mode="json", exclude_unset=True, include=set(CHECKS), exclude={"smoke": {"__all__": {"text"}}}
+    )
+    numbers = json.dumps(found, indent=2, ensure_ascii=False)
+    (folder / f"{prefix}{CHECKS_FILE}").write_text(numbers + "\n", "utf-8", "replace")
+
+
+def _adapter(source: Source, target: Target, report: Report) -> list[ExportFile]:
+    report("Saving", 0, 2)
+    folder = target.place / f"{target.name}-adapter"
+    shutil.copytree(source.learned, folder)
+    model_folder.make_portable(folder, source.run.model.id)
+    card = model_card.card(source.run, "adapter", target.name, source.instruction, source.requested.scores)
+    (folder / model_card.FILE).write_text(card, "utf-8")
+    return [ExportFile(name=folder.name, bytes=model_folder.weight_bytes(folder))]
+
+
+def _for_adapter(source: Source, target: Target, result: ExportResult) -> ExportResult:
+    base = source.run.model
+    guides = programs.for_adapter(target.name, base.id, source.instruction, causal_lm.key_mapping(base.path))
+    return result.joined(ExportResult(programs=tuple(guides)))
+
+
+def _for_merged(source: Source, target: Target, result: ExportResult) -> ExportResult:
+    guides = programs.for_merged(target.name, source.instruction, causal_lm.key_mapping(target.merged))
+    return result.joined(ExportResult(programs=tuple(guides)))
+
+
+def _without_programs(source: Source, target: Target, result: ExportResult) -> ExportResult:
+    return result
+
+
+FORMS = {
+    "adapter": Format(_adapter, (checks.tokens,), _for_adapter),
+    "merged": Format(merged_model.make, (merged_model.check, checks.tokens), _for_merged),
+    "script": Format(script.make, (script_check.check,), _without_programs),
+}
+GGUF = Format(gguf_files.make, (merged_model.check, gguf_files.check), gguf_files.finish)

@@ -1,0 +1,119 @@
+"""What an export is made of: a run, what it learned, and the examples to check the files with."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import ValidationError
+
+from backend.chat.engine import Messages
+from backend.errors import BadSetting
+from backend.export.formats import jobs_for
+from backend.export.four_bit_base import FourBitBase
+from backend.export.model_card import Evaluation
+from backend.models import local
+from backend.records.base import Record
+from backend.records.encoded import IGNORED
+from backend.records.specs import Precision, RunSpec
+from backend.runs.conversations import usual_instruction
+from backend.runs.token_rows import TokenRow, read_rows
+from backend.settings import Workspace
+from backend.training import oom
+from backend.training.device import Device
+from backend.training.state.resume import DEVICE
+
+ROWS = 8  # examples to compare probabilities on
+_PROMPTS = 3  # validation conversations to answer
+_LONGEST = 512  # tokens of an example that the checks use
+_FALLBACK: Messages = ({"role": "user", "content": "What can you help me with?"},)
+
+
+class ExportSpec(Record):
+    """An export as requested."""
+
+    run: str  # its id
+    to: str  # one of FORMATS, or several GGUF types
+    name: str = ""  # for the files; "" for that of the run
+    base: Literal["original", "trained"] = "original"  # merge a QLoRA adapter into the model's or the 4-bit weights
+    evaluation: str = ""  # the job that evaluated the model, "" for none
+    scores: Evaluation | None = None  # what it found, in words
+
+    @classmethod
+    def of(cls, spec: dict[str, Any]) -> ExportSpec:
+        """The spec of a job. Raises BadSetting."""
+        try:
+            requested = cls.model_validate(spec)
+        except ValidationError as error:
+            raise BadSetting(
+                "The export can't be made.", f"{error.errors()[0]['msg']}.", "Choose the export again."
+            ) from error
+        if jobs_for(requested.to) != [requested.to]:
+            raise BadSetting(
+                "These formats are not made together.", "", "Choose GGUF types only, or one other format."
+            )
+        return requested
+
+
+@dataclass(frozen=True)
+class Source:
+    """A run to export."""
+
+    workspace: Workspace
+    run: RunSpec  # with the settings as used
+    folder: Path  # of the run
+    learned: Path  # the folder with its result: the adapter, or the complete model where all weights were trained
+    four_bit_base: FourBitBase | None  # that a QLoRA run trained on
+    instruction: str  # the system message that most examples carry, "" for none
+    prompts: list[Messages]  # validation conversations to answer
+    rows: list[dict[str, list[int]]]  # {input_ids, labels} to compare probabilities on, shortened; [] if not needed
+    requested: ExportSpec
+
+    @classmethod
+    def of(cls, workspace: Workspace, requested: ExportSpec) -> Source:
+        """Raises RunProblem if there is no such run, BadSetting without the requested base, TrainingFailed for
+        damaged rows."""
+        folder = workspace.run_folder(requested.run)
+        run = oom.spec_used(folder, local.read_run(folder))
+        method = run.settings.method
+        if requested.base == "trained" and method != "qlora":
+            raise BadSetting(
+                "This run has no 4-bit base.", "It was not trained with QLoRA.", "Merge into the original weights."
+            )
+        four_bit = FourBitBase(run.model.path, run.settings, _precision(folder)) if method == "qlora" else None
+        return cls(
+            workspace,
+            run,
+            folder,
+            local.learned(folder, method),
+            four_bit,
+            usual_instruction(folder),
+            [list(prompt) for prompt in run.data.held_out_prompts[:_PROMPTS]] or [_FALLBACK],
+            [] if requested.to in ("adapter", "script") else _rows(folder),
+            requested,
+        )
+
+
+def _rows(folder: Path) -> list[dict[str, list[int]]]:
+    """Validation rows if there are any."""
+    train, validation = read_rows(folder)
+    return [_shortened(row) for row in (validation or train)[:ROWS]]
+
+
+def _shortened(row: TokenRow) -> dict[str, list[int]]:
+    """The start of a row; where nothing in it is learned, as after a long prompt, the first token and the end."""
+    ids, labels = row.input_ids.tolist(), row.labels.tolist()
+    if len(ids) > _LONGEST and all(label == IGNORED for label in labels[:_LONGEST]):
+        end = 1 - _LONGEST
+        return {"input_ids": [*ids[:1], *ids[end:]], "labels": [*labels[:1], *labels[end:]]}
+    return {"input_ids": ids[:_LONGEST], "labels": labels[:_LONGEST]}
+
+
+def _precision(folder: Path) -> Precision:
+    """The precision that the run trained in, from device.json."""
+    try:
+        return Device(**json.loads((folder / DEVICE).read_text("utf-8"))).precision
+    except (OSError, ValueError, TypeError):
+        return "bf16"

@@ -1,0 +1,114 @@
+"""Where an export goes, and what it needs there."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from backend.errors import BadSetting, NotEnough
+from backend.export import divergence, merge
+from backend.export.source import ROWS, Source
+from backend.files.listing import files_in
+from backend.gguf import convert as gguf
+from backend.gguf import sizes
+from backend.gguf.requirement import require_llama_cpp_python
+from backend.models import bundled, model_folder
+from backend.records.units import MIB, format_sizes
+from backend.runs import start
+from backend.work import JobContext
+
+LOG = "gguf.log"  # in the job's folder: what the process writes that opens GGUF files
+
+
+class Stopped(Exception):
+    """The person stopped the export."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """Reports how far an export is. Raises Stopped when the person stopped it."""
+
+    context: JobContext
+
+    def __call__(self, phase: str, done: int = 0, total: int = 0) -> None:
+        self.poll()
+        self.context.progress(phase, done, total)
+
+    def poll(self) -> None:
+        if self.context.should_stop():
+            raise Stopped
+
+
+@dataclass(frozen=True)
+class Target:
+    """The files of an export."""
+
+    to: str  # one of FORMATS, or several GGUF types
+    name: str  # with which the names of the files begin
+    folder: Path  # of the job
+    work: Path  # the folder for what is needed meanwhile
+    place: Path  # the folder of the finished files
+    kinds: list[str]  # GGUF types, none for the other formats
+    merged: Path  # the folder of the merged model, of which GGUF files are made too
+    wide: bool = False  # merge in float32: 16 bits lose too much of what was learned
+
+    @classmethod
+    def of(cls, to: str, name: str, folder: Path) -> Target:
+        work = folder / "work"
+        kinds = [part.partition(":")[2] for part in to.split(",") if ":" in part]
+        merged = work / name if kinds else work / "out" / f"{name}-merged"
+        return cls(to, name, folder, work, work / "out", kinds, merged)
+
+    def require(self, source: Source, report: Report) -> None:
+        """Check that everything needed is here. Raises MissingPart, BadSetting, NotEnough."""
+        full = source.run.settings.method == "full"
+        if full and self.to == "adapter":
+            raise BadSetting("This run has no adapter.", "All weights were trained.", "Choose the merged model.")
+        if self.to != "script":  # the script needs no result: it trains again
+            (model_folder.check if full else model_folder.check_adapter)(source.learned)
+        if self.kinds:
+            gguf.converter()
+        if quantized := sorted(set(self.kinds) - set(gguf.BY_CONVERTER)):
+            require_llama_cpp_python(f"Files of the type {', '.join(quantized)} can't be made here yet.")
+        if source.run.model.id == bundled.MODEL_ID:
+            bundled.ensure(source.workspace, report)
+        if self.to == "merged" or self.kinds:
+            merge.require_memory(source.run.model.path)
+        needed, free = self._disk(source) // MIB, shutil.disk_usage(self.folder).free // MIB
+        if free < needed:
+            needs, has = format_sizes(needed, free)
+            raise NotEnough(
+                "There is not enough disk space for this export.",
+                f"It needs {needs} while it is made, and {has} is free.",
+                "Free some disk space, or choose a smaller format.",
+            )
+
+    def _disk(self, source: Source) -> int:
+        """Bytes."""
+        if self.to == "script":
+            weights = _bytes_in(start.folder(source.folder))
+            data = _bytes_in(source.folder / "data") - weights
+            return 20 * data + 4 * weights + 50 * MIB  # the weights: a copy, the zip file, and the trial's result
+        if self.to == "adapter":
+            return 2 * _bytes_in(source.learned) + 50 * MIB
+        model = source.run.model.path
+        rounded = model_folder.weight_bytes(model) if source.requested.base == "trained" else 0
+        return rounded + (merged_disk(model) if self.to == "merged" else gguf_disk(model, self.kinds))
+
+
+def merged_disk(model: Path) -> int:
+    """Bytes of disk to make a merged model: a folder and its zip file, in float32 where 16 bits lose too much."""
+    return model_folder.weight_bytes(model) * 4 + 50 * MIB
+
+
+def gguf_disk(model: Path, kinds: Iterable[str]) -> int:
+    """Bytes of disk to make GGUF files: the merged model, the F16 file, the others, and the comparison."""
+    files = sum(sizes.size(model, kind) for kind in {"F16", *kinds})
+    compared = divergence.disk_needed(ROWS, sizes.vocabulary(model))
+    return 2 * model_folder.weight_bytes(model) + files + compared + 50 * MIB
+
+
+def _bytes_in(folder: Path) -> int:
+    return sum(file.stat().st_size for file in files_in(folder))
