@@ -120,7 +120,7 @@ class App:
             self._shared.require_disk()
 
     def _free_memory(self, lane: Lane) -> None:
-        """Closes the open chat before a training starts: both may need most of the memory."""
+        """Closes the open chat before a training run starts: both may need most of the memory."""
         if lane == "training":
             self.chat.release()
 

@@ -111,7 +111,7 @@ def against_parent(report: EvaluationSummary) -> tuple[str, str] | None:
     numbers = numbers[:1].upper() + numbers[1:]
     if parent.left_out:
         were, them = ("was", "it") if parent.left_out == 1 else ("were", "them")
-        numbers += f" {parent.left_out} of the questions {were} left out because one of the two learned from {them}."
+        numbers += f" {parent.left_out} of the questions {were} excluded because one of the two learned from {them}."
     if report.against_parent == "no_difference_shown" and not report.graded:
         numbers += _provable(parent)
     against = _WORDED if report.main_measure == "chrf" else _AGAINST

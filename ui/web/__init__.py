@@ -9,7 +9,7 @@
     serve.py, launch.py                                one app per workspace; how gradio serves it
     guard.py, login_limit.py                           who may talk to it
     demo.py, demo_notice.py, gate.py, per_visitor.py   a shared demo
-    visitor_identity.py, visitor_files.py              who a visitor is, and which files are theirs
+    visitor.py                                         who a visitor is, and which files are theirs
     zero_gpu.py                                        ZeroGPU of Hugging Face Spaces
     session_memory.py, skip_type_stubs.py              two faults of gradio
 

@@ -21,8 +21,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from backend.hosting.policy import Limits
 from backend.hosting.visitors import Visitors, disk_mib
 from backend.records.units import MIB
-from ui.web.visitor_files import VisitorFiles
-from ui.web.visitor_identity import new_cookie, visitor_of
+from ui.web.visitor import VisitorFiles, new_cookie, visitor_of
 
 VISITOR, WHY_NONE = "apprentice.visitor", "apprentice.why_none"  # in the scope of a request
 _API = "/gradio_api"

@@ -20,7 +20,7 @@ _SAME_FOR_ALL = ("policy",)
 def no_visitor(why: str) -> NotInDemo:
     """Why a request has no visitor: "restarted" or "no cookie", as the gate says."""
     if why == "restarted":
-        return NotInDemo("This demo was restarted.", "What you made here before is gone.", "Reload the page.")
+        return NotInDemo("This demo was restarted.", "Your earlier work here was deleted.", "Reload the page.")
     space = os.environ.get("SPACE_HOST", "").partition(",")[0]
     own = f"Open https://{space} in a tab of its own" if space else "Open the demo in a tab of its own"
     return NotInDemo(

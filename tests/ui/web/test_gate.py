@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from backend.hosting.policy import Limits
 from backend.hosting.visitors import Visitors
 from ui.web.gate import VISITOR, Door, Gate
-from ui.web.visitor_identity import COOKIE
+from ui.web.visitor import COOKIE
 
 JOIN = "/gradio_api/queue/join"
 

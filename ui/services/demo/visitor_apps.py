@@ -30,7 +30,7 @@ PURGE = 60.0  # seconds between checks for expired visitors
 class VisitorApps:
     """base: the app over what no visitor made, the machine and its models. No visitor ever gets it. uploads: where
     uploaded files lie until they are read; gradio forgets them after a broken upload and at a restart. gpu: for
-    trainings, where there is one."""
+    training, where there is one."""
 
     def __init__(
         self,

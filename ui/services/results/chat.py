@@ -51,7 +51,7 @@ class ChatSession:
         self._loaded: dict[Chat, str] = {}  # open chats, each with its model's run id
         self._stopped = self._release = False
         self._questions: list[object] = []  # being answered
-        self.released = False  # closed for a training, and not opened again since
+        self.released = False  # closed for a training run, and not opened again since
 
     @property
     def answering(self) -> bool:

@@ -143,7 +143,7 @@ def sentence(combined: Combined) -> str:
     words = _HOW.get(combined.how, "")
     if combined.left_out:
         numbers = ", ".join(map(str, combined.left_out))
-        words += f" Left out, because they are not JSON: the answers to piece {numbers}."
+        words += f" Skipped, because they are not JSON: the answers to piece {numbers}."
     return words
 
 

@@ -140,7 +140,7 @@ class Opponents:
         raise ChatFailed("The model to compare with is no longer here.", "It was deleted.", "Choose another one.")
 
     def _ggufs(self) -> dict[str, Path]:
-        """The GGUF files by id, newest first. Links are left out, so that only files in the folder itself answer."""
+        """The GGUF files by id, newest first. Links are skipped, so that only files in the folder itself answer."""
         found: list[tuple[float, Path]] = []
         for file in self.files.glob("*"):
             with suppress(OSError):  # just deleted
