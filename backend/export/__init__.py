@@ -11,10 +11,10 @@
     divergence.py, task_score.py                what each size lost
     checks.py, conversations.py, rendering.py   the checks, and what they read
     model_card.py, snippets.py, programs.py     what people read in an export, and where it goes
-    modelfile.py, ollama_template.py            for Ollama
+    ollama.py                                   a Modelfile for Ollama
     script.py, script_check.py                  a run as one Python file
     hf_jobs.py                                  runs the script on a rented GPU
-    take_home.py, report_text.py                everything in one zip file
+    take_home.py                                everything in one zip file
     run_archive.py, checked_zip.py              such a file as a run from another computer
     hub_push.py                                 the job "push"
     space.py, model_space.py                    folders for Hugging Face Spaces

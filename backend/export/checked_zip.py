@@ -45,10 +45,10 @@ class CheckedZip:
 
     def read(self, name: str) -> bytes:
         """A small file."""
-        found = _read(self._archive, f"{self.top}/{name}")
-        if hashlib.sha256(found).hexdigest() != self.listed.get(name):
+        content = _read(self._archive, f"{self.top}/{name}")
+        if hashlib.sha256(content).hexdigest() != self.listed.get(name):
             refuse(f"{self.top}/{name} is damaged.")
-        return found
+        return content
 
     def extract(self, name: str, target: Path) -> None:
         """Writes a file to `target`, which must not exist."""

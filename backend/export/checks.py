@@ -170,15 +170,15 @@ def check_gguf(
     )
 
 
-def _is_chance(others: int, places: int, share: float) -> bool:
-    """Whether at least so many `others` of `places` come up in one of a hundred cases, at a true `share` of them
+def _is_chance(differing: int, places: int, share: float) -> bool:
+    """Whether at least so many `differing` of `places` come up in one of a hundred cases, at a true `share` of them
     (binomial distribution)."""
 
     def probability(count: int) -> float:
         ways = lgamma(places + 1) - lgamma(count + 1) - lgamma(places - count + 1)
         return exp(ways + count * log(share) + (places - count) * log(1 - share))
 
-    return 1 - sum(map(probability, range(others))) >= _CHANCE
+    return 1 - sum(map(probability, range(differing))) >= _CHANCE
 
 
 def _compare(scores: list[dict[str, Any]], merged: list[dict[str, Any]]) -> tuple[float, float, int, int]:

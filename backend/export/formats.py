@@ -19,13 +19,13 @@ def jobs_for(to: str) -> list[str]:
     "ollama" stands for a GGUF file with its Modelfile: Q8_0 unless GGUF types are named. Raises BadSetting.
     """
     asked = list(dict.fromkeys(part.strip() for part in to.split(",")))
-    unknown = [one for one in asked if one not in (*FORMATS, OLLAMA)]
+    unknown = [form for form in asked if form not in (*FORMATS, OLLAMA)]
     if unknown:
-        known = ", ".join((*FORMATS, OLLAMA))
-        raise BadSetting(f"There is no format {unknown[0][:40]!r}.", "", f"Choose one or more of: {known}.")
-    others = [one for one in asked if one in FORMATS and ":" not in one]
-    types = [one for one in asked if ":" in one] or (["gguf:Q8_0"] if OLLAMA in asked else [])
-    return [*others, *([",".join(types)] if types else [])]
+        formats = ", ".join((*FORMATS, OLLAMA))
+        raise BadSetting(f"There is no format {unknown[0][:40]!r}.", "", f"Choose one or more of: {formats}.")
+    forms = [form for form in asked if form in FORMATS and ":" not in form]
+    types = [form for form in asked if ":" in form] or (["gguf:Q8_0"] if OLLAMA in asked else [])
+    return [*forms, *([",".join(types)] if types else [])]
 
 
 def slug(name: str) -> str:

@@ -15,7 +15,6 @@ from backend.export import weights
 from backend.export.lora_merge import stored_name
 from backend.export.weights import DTYPES, Edit
 from backend.models import causal_lm, four_bit, model_folder
-from backend.models.safetensors_header import Stored
 from backend.records.exports import LossCheck
 from backend.records.specs import Precision, TrainSettings
 from backend.training import model as training_model
@@ -52,11 +51,13 @@ class FourBitBase:
         stored = weights.stored(self.model)
         names = {stored_name(module, set(stored)) for module in self.linear()}
         out.mkdir(parents=True)
-        weights.rewrite(self.model, out, {name: self._edit(stored[name]) for name in names if name}, report)
+        edits = {
+            name: Edit(DTYPES[stored[name].dtype], lambda weight: self.round(weight).to(weight.dtype))
+            for name in names
+            if name
+        }
+        weights.rewrite(self.model, out, edits, report)
         model_folder.copy_other_files(self.model, out)
-
-    def _edit(self, one: Stored) -> Edit:
-        return Edit(DTYPES[one.dtype], lambda weight: self.round(weight).to(weight.dtype))
 
     def round(self, weight: torch.Tensor) -> torch.Tensor:
         """A linear weight with the values that it has in 4-bit."""

@@ -12,8 +12,7 @@ from backend.export import (
     conversations,
     divergence,
     merged_model,
-    modelfile,
-    ollama_template,
+    ollama,
     programs,
     rendering,
     task_score,
@@ -66,16 +65,16 @@ def check(source: Source, target: Target, files: list[ExportFile], report: Repor
     tasks, task = task_score.measure_files(source, target, usable, report)
     described = []
     for kind, file in largest_first:
-        found = lost.get(kind)
+        loss = lost.get(kind)
         described.append(
             GgufFile(
                 kind=kind,
                 file=file.name,
                 bytes=file.bytes,
                 too_narrow=sizes.too_narrow(target.merged, kind),
-                kl=found.kl if found else None,
-                same_choice=found.same_choice if found else None,
-                places=found.places if found else 0,
+                kl=loss.kl if loss else None,
+                same_choice=loss.same_choice if loss else None,
+                places=loss.places if loss else 0,
                 task=tasks.get(kind),
             )
         )
@@ -92,14 +91,14 @@ def finish(source: Source, target: Target, result: ExportResult) -> ExportResult
     usable = [file for kind, file in _paths(target).items() if result.smoke[kind].loads is not False]
     for file in usable:
         # If the template can't be expressed, Ollama chooses one itself.
-        template = ollama_template.derive(tokenizer, (*conversations.PLAIN, *source.prompts), Facts(file).adds_bos)
-        prompting = modelfile.Prompting(
+        template = ollama.derive(tokenizer, (*conversations.PLAIN, *source.prompts), Facts(file).adds_bos)
+        prompting = ollama.Prompting(
             template.go() if template else "",
             [tokenizer.decode([token], skip_special_tokens=False) for token in tokenizer.stop_ids],
             source.instruction,
             model_folder.context_length(source.run.model.path),
         )
-        file.with_suffix(".Modelfile").write_text(modelfile.modelfile(file.name, prompting), "utf-8", "replace")
+        file.with_suffix(".Modelfile").write_text(ollama.modelfile(file.name, prompting), "utf-8", "replace")
         result = result.joined(ExportResult(ollama_template=template is not None))
     first = (usable or list(_paths(target).values()))[0].name
     best = next((size.file for size in result.sizes if size.recommended), first)
@@ -143,12 +142,12 @@ def _check_answers(source: Source, target: Target, report: Report) -> ExportResu
                 chat.open(gguf=file)
                 parity = checks.tokens_in(source, target.merged, {"the GGUF file": chat.prompt_ids})
                 result = result.joined(ExportResult(parity=parity))
-                found = checks.check_gguf(chat, kind, reference, source.prompts, source.rows)
+                check = checks.check_gguf(chat, kind, reference, source.prompts, source.rows)
             except (ChatFailed, BadInput) as error:  # a file that can't be opened, or has no template
-                found = FileCheck(ok=False, sentence=f"{error.what} {error.why}", loads=False)
+                check = FileCheck(ok=False, sentence=f"{error.what} {error.why}", loads=False)
             if len(files) > 1:
-                found = found.model_copy(update={"sentence": f"{kind}: {found.sentence}"})
-            smoke[kind] = found
+                check = check.model_copy(update={"sentence": f"{kind}: {check.sentence}"})
+            smoke[kind] = check
     finally:
         chat.close()
     return result.joined(ExportResult(smoke=smoke))
@@ -160,7 +159,7 @@ def _measure(source: Source, target: Target, files: Mapping[str, Path], report: 
     report("Comparing with the 16-bit file", 0, 1)
     lost = divergence.measure(_f16(target), smaller, source.rows, target.work, report.poll) if smaller else {}
     if "F16" in files:
-        lost["F16"] = Divergence(0.0, 1.0, max((found.places for found in lost.values()), default=0))
+        lost["F16"] = Divergence(0.0, 1.0, max((loss.places for loss in lost.values()), default=0))
     return lost
 
 

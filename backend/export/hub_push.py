@@ -69,8 +69,8 @@ def files(form: Form, exported: Path, folder: str) -> dict[str, Path]:
         return {file.name: file for file in sorted(exported.iterdir()) if file.suffix in _GGUF_FILES}
     inside = exported / folder
     prefix = f"{model_space.MODEL}/" if form == "space" else ""
-    found = {f"{prefix}{file.relative_to(inside).as_posix()}": file for file in files_in(inside)}
-    return {name: file for name, file in found.items() if name != _card_of(form)}
+    paths = {f"{prefix}{file.relative_to(inside).as_posix()}": file for file in files_in(inside)}
+    return {name: file for name, file in paths.items() if name != _card_of(form)}
 
 
 def _card_of(form: Form) -> str:
@@ -78,10 +78,10 @@ def _card_of(form: Form) -> str:
     return f"{model_space.MODEL}/{CARD}" if form == "space" else CARD
 
 
-def prepare(job_folder: Path, form: Form, found: dict[str, Path], card: str) -> Path:
+def prepare(job_folder: Path, form: Form, files: dict[str, Path], card: str) -> Path:
     """Put the files into the folder of a job, with the model's card; returns their folder. Raises OSError."""
     upload = job_folder / "data" / "upload"
-    for name, file in found.items():
+    for name, file in files.items():
         _link(file, upload / name)
     (upload / _card_of(form)).write_text(card, "utf-8", "replace")
     return upload
@@ -169,7 +169,7 @@ def token() -> str:
     return hub_token.require("To upload a model you need an account there, and a token with write access.")
 
 
-def require_some(found: Iterable[str], form: Form) -> None:
+def require_some(files: Iterable[str], form: Form) -> None:
     """Raises BadInput if there is nothing to upload."""
-    if not list(found):
+    if not list(files):
         raise BadInput(f"There are no files to upload as {form}.", "They were deleted.", "Make the export again.")

@@ -48,27 +48,24 @@ class Adapter:
 
         names: of the base model's stored weights. Raises ExportFailed when one that was trained is not among them.
         """
-        known = set(names)
-        found: dict[str, Callable[[torch.Tensor, str], torch.Tensor]] = {}
+        stored = set(names)
+        merges: dict[str, Callable[[torch.Tensor, str], torch.Tensor]] = {}
         for module, parts in self._parts.items():
-            name = stored_name(module, known)
-            if name is None or name in found:
+            name = stored_name(module, stored)
+            if name is None or name in merges:
                 raise _unmergeable(f"{module} has no weight of its own in the base model's files")
-            found[name] = self._merge(parts)
-        return found
+            merges[name] = self._merge(parts)
+        return merges
 
     def _merge(self, parts: dict[str, torch.Tensor]) -> Callable[[torch.Tensor, str], torch.Tensor]:
         if parts.keys() - {"lora_magnitude_vector"} != {"lora_A", "lora_B"}:
             raise _unmergeable(f"It has the parts {', '.join(sorted(parts))}")
-        magnitude = parts.get("lora_magnitude_vector")
-        if magnitude is None:
-            return self._plain(parts)
-        return lambda weight, dtype: self._dora(weight, parts, magnitude, dtype)
-
-    def _plain(self, parts: dict[str, torch.Tensor]) -> Callable[[torch.Tensor, str], torch.Tensor]:
         import torch
 
-        return lambda weight, dtype: (weight + self._product(parts)).to(getattr(torch, dtype))
+        magnitude = parts.get("lora_magnitude_vector")
+        if magnitude is None:
+            return lambda weight, dtype: (weight + self._product(parts)).to(getattr(torch, dtype))
+        return lambda weight, dtype: self._dora(weight, parts, magnitude, dtype)
 
     def _product(self, parts: dict[str, torch.Tensor]) -> torch.Tensor:
         product = parts["lora_B"] @ parts["lora_A"]

@@ -50,11 +50,11 @@ def _describe(source: Source, target: Target, files: list[ExportFile], result: E
     folder, prefix = (inside, "") if inside.is_dir() else (target.place, f"{target.name}-")
     text = programs.as_text(result.programs, source.instruction)
     (folder / f"{prefix}{programs.FILE}").write_text(text, "utf-8", "replace")
-    found = result.model_dump(
+    numbers = result.model_dump(
         mode="json", exclude_unset=True, include=set(CHECKS), exclude={"smoke": {"__all__": {"text"}}}
     )
-    numbers = json.dumps(found, indent=2, ensure_ascii=False)
-    (folder / f"{prefix}{CHECKS_FILE}").write_text(numbers + "\n", "utf-8", "replace")
+    text = json.dumps(numbers, indent=2, ensure_ascii=False)
+    (folder / f"{prefix}{CHECKS_FILE}").write_text(text + "\n", "utf-8", "replace")
 
 
 def _adapter(source: Source, target: Target, report: Report) -> list[ExportFile]:
@@ -78,13 +78,9 @@ def _for_merged(source: Source, target: Target, result: ExportResult) -> ExportR
     return result.joined(ExportResult(programs=tuple(guides)))
 
 
-def _without_programs(source: Source, target: Target, result: ExportResult) -> ExportResult:
-    return result
-
-
 FORMS = {
     "adapter": Format(_adapter, (checks.tokens,), _for_adapter),
     "merged": Format(merged_model.make, (merged_model.check, checks.tokens), _for_merged),
-    "script": Format(script.make, (script_check.check,), _without_programs),
+    "script": Format(script.make, (script_check.check,), lambda source, target, result: result),
 }
 GGUF = Format(gguf_files.make, (merged_model.check, gguf_files.check), gguf_files.finish)

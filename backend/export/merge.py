@@ -49,7 +49,7 @@ def write(model: Path, trained: Path, out: Path, dtype: str | None = None, repor
     require_memory(source)
     stored, base = weights.stored(source), weights.stored(model)
     if source == trained and (mapping := causal_lm.key_mapping(model)):
-        base = {causal_lm.own_name(name, mapping): one for name, one in base.items()}
+        base = {causal_lm.own_name(name, mapping): tensor for name, tensor in base.items()}
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
     weights.rewrite(source, out, _edits(stored, _changes(trained, stored), base, dtype), report)
@@ -59,14 +59,14 @@ def write(model: Path, trained: Path, out: Path, dtype: str | None = None, repor
 def check(model: Path, trained: Path, merged: Path, texts: Sequence[list[int]]) -> MergeCheck:
     """Whether the saved model in the folder `merged` is what was trained, on `texts` (token ids)."""
     before, expected = _before(model, trained, texts)
-    saved = model_folder.load(merged, model_folder.working_dtype(merged))
-    found = [_logits(saved, ids) for ids in texts]
-    error = sum(float((f - e).square().sum()) for f, e in zip(found, expected, strict=True))
+    loaded = model_folder.load(merged, model_folder.working_dtype(merged))
+    saved = [_logits(loaded, ids) for ids in texts]
+    error = sum(float((s - e).square().sum()) for s, e in zip(saved, expected, strict=True))
     change = sum(float((e - b).square().sum()) for e, b in zip(expected, before, strict=True))
     lost = (error / change) ** 0.5 if change else math.inf
     lost = math.inf if math.isnan(lost) else lost
     tokens = sum(len(e) for e in expected)
-    same = sum(int((f.argmax(-1) == e.argmax(-1)).sum()) for f, e in zip(found, expected, strict=True))
+    same = sum(int((s.argmax(-1) == e.argmax(-1)).sum()) for s, e in zip(saved, expected, strict=True))
     dtype = model_folder.saved_dtype(merged) or "bfloat16"
     return MergeCheck(
         ok=lost <= _MAX_LOST,
@@ -82,7 +82,7 @@ def check(model: Path, trained: Path, merged: Path, texts: Sequence[list[int]]) 
 def memory_needed(model: Path) -> int:
     """Bytes that merging into the model in a folder takes: its largest weight three times in float32 (the weight, the
     change, their sum), and what the program itself takes. From the headers of the files."""
-    largest = max((one.numbers for one in weights.stored(model).values()), default=0)
+    largest = max((tensor.numbers for tensor in weights.stored(model).values()), default=0)
     return 3 * 4 * largest + 512 * MIB
 
 
@@ -126,13 +126,13 @@ def _edits(
 ) -> dict[str, Edit]:
     """dtype: of all weights; None for that in which the base stores each."""
     edits = {}
-    for name, one in stored.items():
-        if one.dtype not in DTYPES:
+    for name, tensor in stored.items():
+        if tensor.dtype not in DTYPES:
             continue
-        wanted = dtype or DTYPES.get(base.get(name, one).dtype, DTYPES[one.dtype])
+        wanted = dtype or DTYPES.get(base.get(name, tensor).dtype, DTYPES[tensor.dtype])
         if name in changes:
             edits[name] = Edit(wanted, partial(_changed, changes[name], wanted))
-        elif wanted != DTYPES[one.dtype]:
+        elif wanted != DTYPES[tensor.dtype]:
             edits[name] = Edit(wanted, partial(_cast, dtype=wanted))
     return edits
 
@@ -166,6 +166,6 @@ def _logits(model: Any, ids: list[int]) -> torch.Tensor:
     count = min(len(ids), _POSITIONS)
     positions = torch.tensor([at * len(ids) // count for at in range(count)])
     with torch.inference_mode():
-        found = model(input_ids=torch.tensor([ids]), use_cache=False, logits_to_keep=positions).logits[0]
-    compared: torch.Tensor = found if len(found) == count else found[positions]
+        logits = model(input_ids=torch.tensor([ids]), use_cache=False, logits_to_keep=positions).logits[0]
+    compared: torch.Tensor = logits if len(logits) == count else logits[positions]
     return compared.float()

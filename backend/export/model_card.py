@@ -72,6 +72,7 @@ def card(
             header["license_name"] = licence
     lines = [f"{key}: {json.dumps(value)}" for key, value in header.items()]
     settings, data = run.settings, run.data
+    goal = "answers (SFT)" if settings.trainer == "sft" else f"better and worse answers (DPO, beta {settings.beta:g})"
     note = _NOTE if instruction else ""
     use = _use(run, form, instruction)
     licensed = licence or "not known to Apprentice; that of the base model applies"
@@ -88,7 +89,7 @@ def card(
 | Run | {_one_line(run.name)} |
 | Examples | {data.train_rows} for training, {data.validation_rows} for validation |
 | Longest example | {data.longest} tokens |
-| Trained on | {_goal(settings)} |
+| Trained on | {goal} |
 | Method | {_method(settings)} |
 | Learning rate | {format_decimal(settings.learning_rate)}, {settings.lr_scheduler_type} |
 | Epochs | {settings.num_train_epochs:g} |
@@ -113,10 +114,10 @@ That of the base model: {licensed}.
 def _licence(model_id: str) -> str:
     """The license of the base model in words, "" if it is not known."""
     try:
-        found = catalogue.find(model_id).licence
+        licence = catalogue.find(model_id).licence
     except BadInput:
         return ""
-    return "" if found.startswith("unknown") else found
+    return "" if licence.startswith("unknown") else licence
 
 
 def _use(run: RunSpec, form: str, instruction: str) -> str:
@@ -149,10 +150,6 @@ def _checks(checks: Sequence[Check]) -> str:
     marks = {True: "passed", None: "no verdict", False: "failed"}
     lines = "".join(f"- {marks[check.ok]}: {_one_line(check.sentence, 400)}\n" for check in checks)
     return f"## Checks of these files\n\n{lines}\n"
-
-
-def _goal(settings: TrainSettings) -> str:
-    return "answers (SFT)" if settings.trainer == "sft" else f"better and worse answers (DPO, beta {settings.beta:g})"
 
 
 def _method(settings: TrainSettings) -> str:

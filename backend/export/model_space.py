@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 from string import Template
 
-from backend.export.space import ON_A_PROCESSOR, TEMPLATES
+from backend.export.space import ON_A_PROCESSOR, TEMPLATES, version_of
 from backend.files.json_file import write_json
 from backend.models import causal_lm
 from backend.records.specs import RunSpec
@@ -27,9 +27,7 @@ def write(folder: Path, name: str, run: RunSpec, instruction: str) -> None:
     Raises OSError.
     """
     versions = (TEMPLATES / "requirements.txt").read_text("utf-8")
-    found = re.search(r"^gradio(?:\[.*\])?==(\S+)", versions, re.MULTILINE)
-    assert found, "static/space/requirements.txt does not name gradio"
-    values = {"title": name, "gradio": found[1], "base": run.model.id}
+    values = {"title": name, "gradio": version_of(versions, "gradio"), "base": run.model.id}
     readme = Template((_APP / "README.md").read_text("utf-8")).substitute(values)
     pinned = [line for line in versions.splitlines() if re.split(r"[=\[ ;]", line)[0].lower() in _NEEDED]
     texts = {

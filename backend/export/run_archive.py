@@ -100,7 +100,13 @@ class RunArchive:
         """
         learned = local.learned(run_folder, self.spec.settings.method)
         learned.mkdir(parents=True)
-        wanted = {**self._data(run_folder), **self._weights(learned)}
+        data = {name: run_folder / "data" / name for name in _DATA}
+        data |= {name: run_folder / name for name in (ROWS, EVENTS, BASE)}
+        files = {f"{FOLDER}/{name}": target for name, target in data.items()}
+        wanted = {name: target for name, target in files.items() if name in self._zip.listed}
+        prefix = f"{self._zip.top}-{'merged' if self.spec.settings.method == 'full' else 'adapter'}/"
+        inside = [name.removeprefix(prefix) for name in self._zip.listed if name.startswith(prefix)]
+        wanted |= {f"{prefix}{name}": learned / name for name in inside if _LEARNED.fullmatch(name)}
         needed = sum(map(self._zip.size, wanted)) + _SPARE
         if needed > (free := shutil.disk_usage(run_folder).free):
             needs, has = format_sizes(needed / MIB, free / MIB)
@@ -120,19 +126,6 @@ class RunArchive:
             raise refusal("Its rows or the files of its model can't be read.") from error
         rows.unlink()
         about.write(run_folder, self.name, self.note)
-
-    def _data(self, run_folder: Path) -> dict[str, Path]:
-        """The files about the run in the zip file, and where each goes."""
-        targets = {name: run_folder / "data" / name for name in _DATA}
-        targets |= {ROWS: run_folder / ROWS, EVENTS: run_folder / EVENTS, BASE: run_folder / BASE}
-        found = {f"{FOLDER}/{name}": target for name, target in targets.items()}
-        return {name: target for name, target in found.items() if name in self._zip.listed}
-
-    def _weights(self, learned: Path) -> dict[str, Path]:
-        form = "merged" if self.spec.settings.method == "full" else "adapter"
-        prefix = f"{self._zip.top}-{form}/"
-        names = [name for name in self._zip.listed if name.startswith(prefix)]
-        return {name: learned / name[len(prefix) :] for name in names if _LEARNED.fullmatch(name[len(prefix) :])}
 
 
 @contextmanager
@@ -183,7 +176,7 @@ def _check_learned(folder: Path, *, full: bool) -> None:
         refuse("Its tokenizer asks to run program code that comes with it.")
     config = read_json(folder / "adapter_config.json")
     targets = config.get("target_modules")
-    if not isinstance(targets, list) or not all(isinstance(one, str) and one.isidentifier() for one in targets):
+    if not isinstance(targets, list) or not all(isinstance(name, str) and name.isidentifier() for name in targets):
         refuse("The configuration of its adapter is not one that Apprentice writes.")
     plain = {name: config[name] for name in _ADAPTER if isinstance(config.get(name), str | int | float)}
     write_json(folder / "adapter_config.json", {**plain, "target_modules": targets})

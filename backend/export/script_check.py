@@ -98,8 +98,8 @@ def first_steps(events: Path) -> dict[int, StepEvent]:
     """The latest record of each of a run's first steps, up to the first one whose loss is not finite."""
     if not events.is_file():
         return {}
-    found: dict[int, StepEvent] = {}
+    steps: dict[int, StepEvent] = {}
     for line in events.read_bytes().split(b"\n"):
         if (logged := parse(line)) and isinstance(logged.event, StepEvent):
-            found[logged.event.step] = logged.event
-    return dict(takewhile(lambda step: math.isfinite(step[1].loss), sorted(found.items())))
+            steps[logged.event.step] = logged.event
+    return dict(takewhile(lambda step: math.isfinite(step[1].loss), sorted(steps.items())))

@@ -89,7 +89,7 @@ def flavors() -> tuple[str, ...]:
     """The hardware that a Space can have, by Hugging Face's names: "zero-a10g" is ZeroGPU."""
     from huggingface_hub import SpaceHardware
 
-    return tuple(str(one.value) for one in SpaceHardware)
+    return tuple(str(flavor.value) for flavor in SpaceHardware)
 
 
 def torch_for(hardware: str) -> str:
@@ -101,8 +101,8 @@ def torch_for(hardware: str) -> str:
 
 def address() -> str:
     """The address of the Space that this runs on, "" elsewhere."""
-    found = os.environ.get("SPACE_ID", "")
-    return f"https://huggingface.co/spaces/{found}" if _SPACE_ID.fullmatch(found) else ""
+    space_id = os.environ.get("SPACE_ID", "")
+    return f"https://huggingface.co/spaces/{space_id}" if _SPACE_ID.fullmatch(space_id) else ""
 
 
 def commands_at_home() -> tuple[str, ...]:
@@ -117,7 +117,7 @@ def _fill(folder: Path, model: Path, hardware: str) -> None:
         _copy(file, program / file.relative_to(PROJECT_ROOT))
     _copy(model, program / bundled.PACKAGE / model.name)
     requirements = (TEMPLATES / "requirements.txt").read_text("utf-8")
-    values = {"gradio": _version(requirements, "gradio"), "hardware": hardware}
+    values = {"gradio": version_of(requirements, "gradio"), "hardware": hardware}
     readme = Template((TEMPLATES / "README.md").read_text("utf-8")).substitute(values)
     for name, text in (("README.md", readme), ("requirements.txt", f"{requirements}{torch_for(hardware)}\n")):
         (folder / name).write_text(text, "utf-8", newline="\n")
@@ -126,8 +126,8 @@ def _fill(folder: Path, model: Path, hardware: str) -> None:
 def program_files() -> list[Path]:
     """The files of the program, without what Python compiled."""
     parts = [PROJECT_ROOT / name for name in PARTS]
-    found = [file for part in parts for file in (files_in(part) if part.is_dir() else [part])]
-    return [file for file in found if "__pycache__" not in file.parts]
+    files = [file for part in parts for file in (files_in(part) if part.is_dir() else [part])]
+    return [file for file in files if "__pycache__" not in file.parts]
 
 
 def _copy(file: Path, target: Path) -> None:
@@ -135,7 +135,8 @@ def _copy(file: Path, target: Path) -> None:
     shutil.copy2(file, target)
 
 
-def _version(requirements: str, package: str) -> str:
-    found = re.search(rf"^{package}(?:\[.*\])?==(\S+)", requirements, re.MULTILINE)
-    assert found, f"static/space/requirements.txt does not name {package}"
-    return found[1]
+def version_of(requirements: str, package: str) -> str:
+    """The exact version of a package in the text of static/space/requirements.txt."""
+    match = re.search(rf"^{package}(?:\[.*\])?==(\S+)", requirements, re.MULTILINE)
+    assert match, f"static/space/requirements.txt does not name {package}"
+    return match[1]

@@ -23,14 +23,15 @@ from pathlib import Path
 
 from backend.errors import RunProblem
 from backend.evaluation.work import REPORT
-from backend.export import makers, report_text, run_archive, space
+from backend.export import makers, model_card, run_archive, space
+from backend.export.model_card import Evaluation
 from backend.export.source import Source
 from backend.export.target import Report, Target
 from backend.files import manifest
 from backend.files.json_file import read_json
 from backend.files.listing import files_in
 from backend.gguf.convert import UnsupportedModel
-from backend.records.evaluation import EvaluationReport
+from backend.records.evaluation import BASE, TUNED, EvaluationReport
 from backend.records.exports import ExportResult, FileCheck
 from backend.records.specs import RunSpec
 from backend.runs import start
@@ -38,7 +39,7 @@ from backend.runs.conversations import read_conversations
 
 log = logging.getLogger(__name__)
 
-EXAMPLES = "examples.jsonl"
+EXAMPLES, REPORT_TEXT = "examples.jsonl", "report.md"
 
 _NO_GGUF = "There is no GGUF file in it, because llama.cpp does not support this model."
 _WHAT = {
@@ -49,7 +50,7 @@ _WHAT = {
     "-adapter": "only what the model learned; needs the base model as well",
     "-merged": "the whole model, for servers and further training",
     "-script": "trains the same model again, without Apprentice",
-    report_text.FILE: "how good the model is: its scores and answers on examples that it had not seen",
+    REPORT_TEXT: "how good the model is: its scores and answers on examples that it had not seen",
     EXAMPLES: "the examples; import them on Data to continue",
     run_archive.FOLDER: "the training itself; My models imports it from the zip file",
     manifest.NAME: "size and checksum (SHA-256) of every other file",
@@ -77,9 +78,8 @@ def make(source: Source, target: Target, report: Report) -> ExportResult:
     _write_examples(source, target.place)
     evaluation, requested = _evaluation(source), source.requested
     if evaluation and requested.scores:
-        (target.place / report_text.FILE).write_text(
-            report_text.text(evaluation, requested.scores), "utf-8", "replace"
-        )
+        text = report_text(evaluation, requested.scores)
+        (target.place / REPORT_TEXT).write_text(text, "utf-8", "replace")
     run_archive.write(target.place, source.run, source.folder, requested.name or source.run.name, evaluation)
     report("Packing", 0, 1)
     names = sorted([*(path.name for path in target.place.iterdir()), manifest.NAME])
@@ -112,16 +112,30 @@ def _write_examples(source: Source, folder: Path) -> None:
 
 def readme(name: str, files: list[str], commands: tuple[str, ...]) -> str:
     """README.md of the zip file. commands: those that start Apprentice at home, none if its source is unknown."""
-    rows = "\n".join(f"| `{file}` | {_what(file)} |" for file in files)
-    text = f"# {name}\n\nMade with Apprentice. It needs no account and no network.\n\n| | |\n|---|---|\n{rows}\n"
+    rows = "".join(
+        f"| `{file}` | {next((what for end, what in _WHAT.items() if file.endswith(end)), '')} |\n" for file in files
+    )
+    text = f"# {name}\n\nMade with Apprentice. It needs no account and no network.\n\n| | |\n|---|---|\n{rows}"
     if commands:
         block = "\n".join(f"    {command}" for command in commands)
         text += f"\n## Apprentice on your own computer\n\nWith Python 3.11 to 3.13 and git:\n\n{block}\n"
     return text
 
 
-def _what(file: str) -> str:
-    return next((what for end, what in _WHAT.items() if file.endswith(end)), "")
+def report_text(report: EvaluationReport, scores: Evaluation) -> str:
+    """An evaluation as Markdown: the scores, what to do next, and every answer, the worst first."""
+    parts = ["# How good the model is\n", model_card.scores(scores), f"{report.next}\n"]
+    for number, answer in enumerate(report.answers, 1):
+        parts.append(f"## Question {number}\n\n{_quoted(answer.question)}\n")
+        texts = {"Your examples say": answer.expected, "This model": answer.texts[TUNED]}
+        texts["The base model"] = answer.texts[BASE]
+        parts += [f"{who}:\n\n{_quoted(text)}\n" for who, text in texts.items()]
+    return "\n".join(parts)
+
+
+def _quoted(text: str) -> str:
+    """The text as a block of code, whatever it contains."""
+    return "\n".join(f"    {line}" for line in text.splitlines() or [""])
 
 
 def _pack(folder: Path, name: str) -> None:

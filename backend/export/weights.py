@@ -31,10 +31,10 @@ class Edit(NamedTuple):
 
 def stored(model: Path) -> dict[str, Stored]:
     """The tensors of the model in the folder `model`, from the headers of its files."""
-    found: dict[str, Stored] = {}
+    tensors: dict[str, Stored] = {}
     for file in model_folder.weight_files(model):
-        found |= safetensors_header.read(file)[0]
-    return found
+        tensors |= safetensors_header.read(file)[0]
+    return tensors
 
 
 def rewrite(source: Path, out: Path, edits: Mapping[str, Edit], report: Callable[[int, int], None]) -> None:
@@ -49,7 +49,7 @@ def rewrite(source: Path, out: Path, edits: Mapping[str, Edit], report: Callable
     places: dict[str, str] = {}
     for file in files:
         tensors, about = safetensors_header.read(file)
-        entries = {name: _new_entry(one, edits.get(name)) for name, one in tensors.items()}
+        entries = {name: _new_entry(tensor, edits.get(name)) for name, tensor in tensors.items()}
         order = sorted(entries, key=lambda name: (-_SIZES.get(entries[name][0], 1), name))  # aligned
         header, end = {"__metadata__": {"format": "pt", **about}}, 0
         for name in order:
@@ -72,12 +72,12 @@ def rewrite(source: Path, out: Path, edits: Mapping[str, Edit], report: Callable
         (out / model_folder.INDEX).write_text(json.dumps(index, indent=2) + "\n", "utf-8")
 
 
-def _new_entry(one: Stored, edit: Edit | None) -> tuple[str, int]:
+def _new_entry(tensor: Stored, edit: Edit | None) -> tuple[str, int]:
     """The dtype and the bytes of a tensor in the new file."""
     if edit is None:
-        return one.dtype, one.end - one.begin
+        return tensor.dtype, tensor.end - tensor.begin
     dtype = _NAMES[edit.dtype]
-    return dtype, one.numbers * _SIZES[dtype]
+    return dtype, tensor.numbers * _SIZES[dtype]
 
 
 def _write_header(new: BinaryIO, header: dict[str, Any]) -> None:
@@ -97,9 +97,9 @@ def _write_edited(new: BinaryIO, file: Path, name: str, edit: Edit, length: int)
     new.write(made.reshape(-1).view(torch.uint8).numpy().data)
 
 
-def _copy(old: BinaryIO, new: BinaryIO, one: Stored) -> None:
-    old.seek(one.begin)
-    left = one.end - one.begin
+def _copy(old: BinaryIO, new: BinaryIO, tensor: Stored) -> None:
+    old.seek(tensor.begin)
+    left = tensor.end - tensor.begin
     while left:
         chunk = old.read(min(_CHUNK, left))
         if not chunk:

@@ -65,8 +65,8 @@ def fingerprint(script: Path) -> str:
 
 def can_convert(model: Path) -> bool:
     """Whether the converter knows the architecture of the model in a folder; True where that can't be told."""
-    named, known = model_folder.architectures(model), _known_architectures()
-    return not named or not known or bool(named & known)
+    named, supported = model_folder.architectures(model), _known_architectures()
+    return not named or not supported or bool(named & supported)
 
 
 @cache
@@ -77,8 +77,8 @@ def _known_architectures() -> frozenset[str]:
         return frozenset()
     script = Path(spec.origin)
     sources = [script, *(script.parent / "conversion").glob("*.py")]
-    found = (arguments for file in sources for arguments in _REGISTERED.findall(file.read_text("utf-8")))
-    return frozenset(name for arguments in found for name in re.findall(r'"(\w+)"', arguments))
+    registered = (arguments for file in sources for arguments in _REGISTERED.findall(file.read_text("utf-8")))
+    return frozenset(name for arguments in registered for name in re.findall(r'"(\w+)"', arguments))
 
 
 def convert(model: Path, out: Path, poll: Callable[[], None] | None = None, kind: str = "F16") -> None:

@@ -87,8 +87,8 @@ def _names(gguf: Any, reader: Any, architecture: str) -> Any:
 
 
 def _heads(reader: Any, architecture: str) -> list[int]:
-    found = (reader.fields.get(f"{architecture}.attention.{name}") for name in ("head_count", "head_count_kv"))
-    counts = [field.contents() for field in found if field is not None]
+    fields = (reader.fields.get(f"{architecture}.attention.{name}") for name in ("head_count", "head_count_kv"))
+    counts = [field.contents() for field in fields if field is not None]
     return [count for count in counts if isinstance(count, int)]
 
 
@@ -98,12 +98,12 @@ def _row_order(gguf: Any, stored: Any, weights: Tensors, name: str, heads: list[
 
     rows = len(stored.data)
     some = numpy.unique(numpy.linspace(0, rows - 1, _ROWS).astype(int))
-    found = gguf.quants.dequantize(stored.data[some], stored.tensor_type)
+    values = gguf.quants.dequantize(stored.data[some], stored.tensor_type)
     orders = [numpy.arange(rows), *(_interleaved(rows, count) for count in heads if rows % (2 * count) == 0)]
     for order in orders:
         expected = weights.read(name, order[some])
-        if expected.shape == found.shape:
-            distance = numpy.linalg.norm(found - expected) / (numpy.linalg.norm(expected) or 1.0)
+        if expected.shape == values.shape:
+            distance = numpy.linalg.norm(values - expected) / (numpy.linalg.norm(expected) or 1.0)
             if distance < _TOLERANCE:
                 return order
     raise _unsupported(f"{name} has its rows in an order of its own")

@@ -35,8 +35,8 @@ def size(model: Path, kind: str) -> int:
 
 def too_narrow(model: Path, kind: str) -> float:
     """The share of the weights that take a larger type than `kind` names, because their width does not fit it."""
-    found = [(count, wanted != stored) for count, wanted, stored in _weights(model, kind) if wanted != "F32"]
-    return sum(count for count, replaced in found if replaced) / max(1, sum(count for count, _ in found))
+    weights = [(count, wanted != stored) for count, wanted, stored in _weights(model, kind) if wanted != "F32"]
+    return sum(count for count, replaced in weights if replaced) / max(1, sum(count for count, _ in weights))
 
 
 def vocabulary(model: Path) -> int:

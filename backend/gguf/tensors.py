@@ -17,7 +17,7 @@ class Tensors:
     def __init__(self, folder: Path) -> None:
         self._places: dict[str, tuple[Path, Stored]] = {}
         for file in sorted(folder.glob("*.safetensors")):
-            self._places |= {name: (file, one) for name, one in safetensors_header.read(file)[0].items()}
+            self._places |= {name: (file, tensor) for name, tensor in safetensors_header.read(file)[0].items()}
 
     @property
     def names(self) -> set[str]:

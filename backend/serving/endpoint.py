@@ -209,9 +209,9 @@ def _problem(status: int, kind: str, error: ApprenticeError) -> Response:
 
 
 def _about(error: ApprenticeError, kind: str) -> dict[str, Any]:
-    words = " ".join(filter(None, (error.what, error.why, error.next)))
-    return {"message": words, "type": kind, "param": None, "code": None}
+    message = " ".join(filter(None, (error.what, error.why, error.next)))
+    return {"message": message, "type": kind, "param": None, "code": None}
 
 
-def _error(status: int, kind: str, words: str, code: str | None = None) -> Response:
-    return JSONResponse({"error": {"message": words, "type": kind, "param": None, "code": code}}, status)
+def _error(status: int, kind: str, message: str, code: str | None = None) -> Response:
+    return JSONResponse({"error": {"message": message, "type": kind, "param": None, "code": code}}, status)

@@ -9,8 +9,7 @@ import pytest
 from tokenizers import Tokenizer, models
 
 from backend.export.conversations import PLAIN
-from backend.export.modelfile import Prompting, modelfile
-from backend.export.ollama_template import derive
+from backend.export.ollama import Prompting, derive, modelfile
 from backend.tokens.tokenizer import ChatTokenizer
 from tests.backend.export import ollama
 

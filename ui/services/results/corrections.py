@@ -98,7 +98,7 @@ def _answer(text: str, calls: bool, number: int) -> Message:
 def copied_examples(run_folder: Path) -> str:
     """The examples of a run, from its own copy, as JSON Lines. Raises BadInput when they can't be read."""
     try:
-        rows = [one.row for one in division.read(run_folder) if not one.gone]
+        rows = [row.row for row in division.read(run_folder) if not row.gone]
     except (OSError, ValueError) as error:
         raise BadInput("The run's own copy of its examples can't be read.", str(error)) from error
     return "".join(json.dumps(record(row)) + "\n" for row in rows)

@@ -134,17 +134,17 @@ def _whole(pane: str, answers: list[Answer], how: Combine) -> Whole:
         return Whole(pane, "", "stopped", "")
     combined = combine(begun, how)
     finishes = {answer.finish for answer in answers}
-    finish = next((one for one in ("stopped", "length") if one in finishes), "end")
+    finish = next((answer for answer in ("stopped", "length") if answer in finishes), "end")
     return Whole(pane, combined.text, finish, sentence(combined))
 
 
 def sentence(combined: Combined) -> str:
     """How answers were put together; "" for a single one."""
-    words = _HOW.get(combined.how, "")
+    parts = _HOW.get(combined.how, "")
     if combined.left_out:
         numbers = ", ".join(map(str, combined.left_out))
-        words += f" Skipped, because they are not JSON: the answers to piece {numbers}."
-    return words
+        parts += f" Skipped, because they are not JSON: the answers to piece {numbers}."
+    return parts
 
 
 def _messages(words: str, instruction: str) -> list[dict[str, Any]]:

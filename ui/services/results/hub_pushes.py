@@ -44,16 +44,16 @@ class HubPushService:
 
     def offer(self, run_id: str, form: Form, repo: str, *, private: bool = True) -> HubUpload:
         """The upload to confirm. Raises BadSetting for an impossible name, RunProblem before the export is made."""
-        repo, found = hub_push.check_repo(repo), self._files(run_id, form)
+        repo, paths = hub_push.check_repo(repo), self._files(run_id, form)
         card, instruction = self._card(run_id, form), self._results.instruction(run_id)
-        files = {name: file.stat() for name, file in found.items()}
+        files = {name: file.stat() for name, file in paths.items()}
         seen = [run_id, form, repo, private, card, instruction]
-        seen += [(name, one.st_size, one.st_mtime_ns) for name, one in files.items()]
+        seen += [(name, stat.st_size, stat.st_mtime_ns) for name, stat in files.items()]
         return HubUpload(
             form,
             repo,
             private,
-            {name: one.st_size / MIB for name, one in files.items()},
+            {name: stat.st_size / MIB for name, stat in files.items()},
             (hub_push.CARD, *(_SPACE_FILES if form == "space" else ())),
             instruction,
             card,
@@ -65,8 +65,8 @@ class HubPushService:
         _, result = self._required_export(run_id, form)
         kind = "merged" if form == "space" else form
         name, instruction = self._name(run_id), self._results.instruction(run_id)
-        found = evaluated.current(self._runner, self._runs.job(run_id))
-        scores = evaluated.words(found.summary) if found else None
+        judged = evaluated.current(self._runner, self._runs.job(run_id))
+        scores = evaluated.words(judged.summary) if judged else None
         return model_card.card(self._runs.details(run_id).spec, kind, name, instruction, scores, result.checks)
 
     def start(self, run_id: str, form: Form, repo: str, *, private: bool = True, agreed: str) -> str:
@@ -76,9 +76,9 @@ class HubPushService:
         and where what would be uploaded is no longer what was offered, NotInDemo.
         """
         self._policy.require(Feature.PUSH)
-        offered, found = self.offer(run_id, form, repo, private=private), self._files(run_id, form)
+        offered, files = self.offer(run_id, form, repo, private=private), self._files(run_id, form)
         hub_push.token()
-        hub_push.require_some(found, form)
+        hub_push.require_some(files, form)
         if agreed != offered.mark:
             raise RunProblem("Nothing was uploaded.", "The list has changed since you saw it.", "Look at it again.")
         for job in self._runner.jobs(kind="push", parent=run_id):
@@ -86,7 +86,7 @@ class HubPushService:
                 hub_push.forget(self._runner.folder(job.id))
 
         def prepare(folder: Path) -> None:
-            upload = hub_push.prepare(folder, form, found, offered.card)
+            upload = hub_push.prepare(folder, form, files, offered.card)
             if form == "space":
                 spec, instruction = self._runs.spec(run_id), self._results.instruction(run_id)
                 model_space.write(upload, self._name(run_id), spec, instruction)

@@ -60,7 +60,7 @@ class Pair(NamedTuple):
     @property
     def others(self) -> dict[str, str]:
         """The ids, by pane, of the models that are neither the base model nor the open run's own."""
-        return {pane: one.id for pane, one in self._asdict().items() if one.id}
+        return {pane: opponent.id for pane, opponent in self._asdict().items() if opponent.id}
 
 
 BASE_AND_OWN = Pair()
@@ -92,13 +92,15 @@ class Opponents:
     def all(self, run_id: str) -> Listed:
         """The latest exported files, then files from elsewhere and models of other runs."""
         files = starmap(_from_elsewhere, self._ggufs().items())
-        kinds = [list(islice(kind, MOST + 1)) for kind in (self._exported(), files, self._trained(run_id))]
-        return Listed([one for kind in kinds for one in kind[:MOST]], any(len(kind) > MOST for kind in kinds))
+        exported = filter(None, map(self._export, self._runner.jobs(kind="export")))
+        kinds = [list(islice(kind, MOST + 1)) for kind in (exported, files, self._trained(run_id))]
+        listed = [opponent for kind in kinds for opponent in kind[:MOST]]
+        return Listed(listed, any(len(kind) > MOST for kind in kinds))
 
     def _trained(self, run_id: str, chosen: str = "") -> Iterator[Opponent]:
         """The latest models of runs other than `run_id`, and that of the run `chosen`, told apart in words."""
-        found = [*islice(self._runs(), MOST + 2), *(self._run(one) for one in (run_id, chosen) if one)]
-        runs = {run.id: run for run in found if run}
+        listed = [*islice(self._runs(), MOST + 2), *map(self._run, filter(None, (run_id, chosen)))]
+        runs = {run.id: run for run in listed if run}
         versions = Counter(run.first for run in runs.values())
         names = Counter((run.name, run.version) for run in runs.values())
         for run in runs.values():
@@ -120,10 +122,10 @@ class Opponents:
             return _from_elsewhere(opponent_id, file)
         with suppress(ApprenticeError):
             job = self._runner.job(opponent_id)
-            found: Iterable[Opponent | None] = (
+            candidates: Iterable[Opponent | None] = (
                 [self._export(job)] if job.kind == "export" else self._trained(run_id, opponent_id)
             )
-            return next((one for one in found if one and one.id == opponent_id), default)
+            return next((candidate for candidate in candidates if candidate and candidate.id == opponent_id), default)
         return default
 
     def target(self, opponent_id: str) -> ChatTarget:
@@ -134,29 +136,26 @@ class Opponents:
             job = self._runner.job(opponent_id)
             if job.kind != "export":
                 return self._target(opponent_id)
-            if (found := self._file(job)) is not None:
+            if (path := self._file(job)) is not None:
                 run_id = job.parent or ""
-                return ChatTarget(run_id, gguf=found) if found.is_file() else ChatTarget(run_id, found)
+                return ChatTarget(run_id, gguf=path) if path.is_file() else ChatTarget(run_id, path)
         raise ChatFailed("The model to compare with is no longer here.", "It was deleted.", "Choose another one.")
 
     def _ggufs(self) -> dict[str, Path]:
         """The GGUF files by id, newest first. Links are skipped, so that only files in the folder itself answer."""
-        found: list[tuple[float, Path]] = []
+        files: list[tuple[float, Path]] = []
         for file in self.files.glob("*"):
             with suppress(OSError):  # just deleted
                 if _can_be_opened(file) and not file.is_symlink():
-                    found.append((file.stat().st_mtime, file))
-        newest_first = [file for _, file in sorted(found, reverse=True)]
+                    files.append((file.stat().st_mtime, file))
+        newest_first = [file for _, file in sorted(files, reverse=True)]
         return {f"file-{hashlib.sha256(file.name.encode()).hexdigest()[:12]}": file for file in newest_first}
-
-    def _exported(self) -> Iterator[Opponent]:
-        return filter(None, map(self._export, self._runner.jobs(kind="export")))
 
     def _export(self, job: Job) -> Opponent | None:
         with suppress(ApprenticeError):
-            if (found := self._file(job)) is not None:
-                what = "an exported GGUF file" if found.is_file() else "an exported merged model"
-                return Opponent(job.id, found.name, what)
+            if (path := self._file(job)) is not None:
+                what = "an exported GGUF file" if path.is_file() else "an exported merged model"
+                return Opponent(job.id, path.name, what)
         return None
 
     def _file(self, job: Job) -> Path | None:
@@ -166,8 +165,8 @@ class Opponents:
         folder = child_path(self._exports, job.id)
         if job.name == "merged":
             result = read_result(job)
-            found = folder / ((result.folder if result else "") or "-")
-            return found if (found / "config.json").is_file() else None
+            merged = folder / ((result.folder if result else "") or "-")
+            return merged if (merged / "config.json").is_file() else None
         return next(iter(sorted(folder.glob("*.gguf"))), None)
 
 

@@ -105,8 +105,8 @@ class ResultService:
         """The growing answers of the base and the trained model. conversations: by pane, "base" and "tuned". others:
         by pane, the id of one of `opponents` that answers there instead. ongoing: inside `ChatSession.question`."""
         sampling = {"temperature": temperature, "max_new_tokens": max_new_tokens, "seed": seed, "top_p": top_p}
-        found = {pane: self._opponents.target(one) for pane, one in (others or {}).items()}
-        return self._chat.answers(self._target(run_id), conversations, found, ongoing=ongoing, **sampling)
+        targets = {pane: self._opponents.target(opponent) for pane, opponent in (others or {}).items()}
+        return self._chat.answers(self._target(run_id), conversations, targets, ongoing=ongoing, **sampling)
 
     def opponents(self, run_id: str) -> Listed:
         """The models that can answer instead of the base model or the run's own."""
@@ -168,8 +168,8 @@ class ResultService:
             self.model_folder(run_id)
         run = self._runs.job(run_id)
         spec: dict[str, Any] = {"run": run_id, "to": to, "name": run.name, "base": base}
-        if found := evaluated.current(self._runner, run):
-            spec |= {"evaluation": found.job_id, "scores": asdict(evaluated.words(found.summary))}
+        if judged := evaluated.current(self._runner, run):
+            spec |= {"evaluation": judged.job_id, "scores": asdict(evaluated.words(judged.summary))}
         return self._runner.submit("export", spec, to, parent=run_id)
 
     def finished_export(self, run_id: str, to: str, base: str = "original") -> ExportStatus | None:

@@ -1,8 +1,10 @@
-"""A model's chat template in the language of Ollama's Modelfile (Go's text/template), derived by example.
+"""A Modelfile, from which Ollama makes a model: the GGUF file with the template, stop texts and system prompt.
+
+The template is the model's chat template in Go's template language, derived by example.
 
 The chat template is rendered with placeholders, and the texts between them become the Go template. Conversations are
 then rendered both ways: if one differs, there is no Go template and Ollama chooses one itself. Tools are not covered.
-Format: https://docs.ollama.com/template
+Formats: https://docs.ollama.com/modelfile and /template
 """
 
 from __future__ import annotations
@@ -18,6 +20,50 @@ from backend.tokens.tokenizer import ChatTokenizer
 _SYSTEM, _ONE, _ANSWER, _TWO = "\uf8f1system\uf8f1", "\uf8f1one\uf8f1", "\uf8f1answer\uf8f1", "\uf8f1two\uf8f1"
 _Render = Callable[[Messages], str]  # the text after which the model answers
 _Around = tuple[str, str]  # the texts before and after a message
+_LONGEST_CONTEXT = 8192  # tokens; more takes more memory, and Ollama's own default is 4,096
+
+
+@dataclass(frozen=True)
+class Prompting:
+    """How a model is asked.
+
+    template: in Go's template language, "" if it can't be expressed. stops: texts that end an answer. instruction:
+    the system prompt, "" for none. context: tokens that the model can read.
+    """
+
+    template: str
+    stops: Sequence[str]
+    instruction: str
+    context: int
+
+
+def modelfile(gguf: str, prompting: Prompting) -> str:
+    """The Modelfile for a GGUF file in the same folder.
+
+    Three double quotes in the instruction, which would end it there, become single ones. The parameters are those of
+    Try: the likeliest word each time, without a penalty for repeating one (Ollama's default would change answers that
+    follow a format).
+    """
+    name = gguf.removesuffix(".gguf")
+    lines = [
+        f"# In the folder of this file: ollama create {name.lower()} -f {name}.Modelfile",
+        f"FROM ./{gguf}",
+    ]
+    if prompting.template:
+        lines.append(f'TEMPLATE """{prompting.template}"""')
+    lines += [f'PARAMETER stop "{stop}"' for stop in prompting.stops if '"' not in stop]
+    lines += [
+        f"PARAMETER num_ctx {min(prompting.context or _LONGEST_CONTEXT, _LONGEST_CONTEXT)}",
+        "PARAMETER temperature 0",
+        "PARAMETER repeat_penalty 1",
+    ]
+    if prompting.instruction:
+        quoted = prompting.instruction.replace('"""', "'''")
+        lines += [
+            "# The instruction is the one that the examples carry; other programs need it as their system prompt.",
+            f'SYSTEM """{quoted}{" " if quoted.endswith(chr(34)) else ""}"""',
+        ]
+    return "\n".join(lines) + "\n"
 
 
 @dataclass(frozen=True)
@@ -71,10 +117,10 @@ def derive(tokenizer: ChatTokenizer, chats: Sequence[Messages], adds_bos: bool) 
         return tokenizer.render(messages, add_generation_prompt=True).removeprefix(bos)
 
     try:
-        found = _derive(render)
+        template = _derive(render)
     except (BadInput, ValueError):
         return None
-    return found if found.is_plain and all(_agrees(found, render, chat) for chat in chats) else None
+    return template if template.is_plain and all(_agrees(template, render, chat) for chat in chats) else None
 
 
 def _derive(render: _Render) -> OllamaTemplate:
@@ -109,8 +155,8 @@ def _with_system(render: _Render, question: dict[str, str]) -> _Around | None:
 def _split(text: str, *marks: str) -> list[str]:
     parts = []
     for mark in marks:
-        part, found, text = text.partition(mark)
-        if not found:
+        part, mark_found, text = text.partition(mark)
+        if not mark_found:
             raise ValueError("the template changes a message")
         parts.append(part)
     return [*parts, text]
