@@ -20,8 +20,8 @@ class RecentCache(Generic[Value]):
         self._lock = threading.Lock()
 
     def get(self, key: Key) -> Value | None:
-        found = self._values.get(key)
-        return found[0] if found else None
+        value = self._values.get(key)
+        return value[0] if value else None
 
     def put(self, key: Key, value: Value, rows: int = 0) -> None:
         """Stores a value as the newest. rows: how many rows it keeps in memory."""

@@ -112,18 +112,18 @@ def row_problems(
 ) -> Iterator[Problem]:
     """Problems in the turns and the texts of each row. control_markers: the model's; tick: receives the rows done."""
     faults = content_checks.text_faults(control_markers)
-    seldom = {fault.kind: fault.at_least for fault in faults if fault.at_least > 1}
+    seldom = {each.kind: each.at_least for each in faults if each.at_least > 1}
     waiting: dict[str, list[Problem]] = {kind: [] for kind in seldom}
     for start in range(0, len(rows), _SLICE):
         tick(start)
         part = rows[start : start + _SLICE]
         yield from structure_checks.find(part)
-        for found in content_checks.find(part, faults):
-            if found.kind not in waiting:
-                yield found
+        for fault in content_checks.find(part, faults):
+            if fault.kind not in waiting:
+                yield fault
             else:
-                waiting[found.kind].append(found)
-    yield from chain.from_iterable(found for kind, found in waiting.items() if len(found) >= seldom[kind])
+                waiting[fault.kind].append(fault)
+    yield from chain.from_iterable(rare for kind, rare in waiting.items() if len(rare) >= seldom[kind])
     yield from dataset_checks.system_messages(rows)
 
 
@@ -143,12 +143,12 @@ def _split(rows: list[Row], repeated: Duplicates, validation: ValidationFile | N
     if validation is None:
         return split(rows, together=repeated.together), []
     everything = [*rows, *validation.rows]
-    found = duplicates.find(everything)
-    parts = split_with(rows, validation.rows, found.together)
-    return parts, [*_left_out(validation.report), *_leaks(everything, found, parts.leaked, len(rows))]
+    groups = duplicates.find(everything)
+    parts = split_with(rows, validation.rows, groups.together)
+    return parts, [*_unusable(validation.report), *_leaks(everything, groups, parts.leaked, len(rows))]
 
 
-def _left_out(report: Report) -> Iterator[Problem]:
+def _unusable(report: Report) -> Iterator[Problem]:
     lines = sorted({p.line for p in report.problems if p.severity == "error"})
     if lines:
         shown = ", ".join(map(str, lines[:_MAX_LINES])) + (" and others" if len(lines) > _MAX_LINES else "")
@@ -158,9 +158,9 @@ def _left_out(report: Report) -> Iterator[Problem]:
         yield problem(None, "test_rows_left_out", message)
 
 
-def _leaks(rows: Sequence[Row], found: Duplicates, leaked: Mapping[int, int], first: int) -> Iterator[Problem]:
+def _leaks(rows: Sequence[Row], duplicates: Duplicates, leaked: Mapping[int, int], first: int) -> Iterator[Problem]:
     """first: the position in `rows` where the validation file starts."""
-    exact, near = ({i: group for group in groups for i in group} for groups in (found.exact, found.groups))
+    exact, near = ({i: group for group in groups for i in group} for groups in (duplicates.exact, duplicates.groups))
     for row, twin in leaked.items():
         ways = (
             ("is the same as", exact.get(row)),
@@ -169,5 +169,5 @@ def _leaks(rows: Sequence[Row], found: Duplicates, leaked: Mapping[int, int], fi
         )
         what, same = next((what, rows[i]) for what, group in ways for i in group or () if i >= first)
         where = f"example {same.row} ({same.place}) of your validation file"
-        message = f"This example {what} {where}, so it will be left out of training."
+        message = f"This example {what} {where}, so it will be excluded from training."
         yield problem(rows[row], "leak", message)

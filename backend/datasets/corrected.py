@@ -16,8 +16,8 @@ def corrected_among(conversations: Sequence[Sequence[Message]], corrected: Seque
     corrected: the questions of conversations, each with all turns of the person, by lines.
     """
     asked = [question(Row(0, 0, [*map(dict, messages)])) for messages in conversations]
-    known = {normalize(text) for text in corrected}
-    found = {i for i, text in enumerate(asked) if normalize(text) in known}
+    normalized = {normalize(text) for text in corrected}
+    matches = {i for i, text in enumerate(asked) if normalize(text) in normalized}
     pairs = similar_pairs([*corrected, *asked])
     first = len(corrected)
-    return found | {j - first for i, j in pairs if i < first <= j}
+    return matches | {j - first for i, j in pairs if i < first <= j}

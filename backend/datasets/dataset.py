@@ -116,7 +116,7 @@ class CheckedDataset:
 
     @property
     def unread(self) -> list[Problem]:
-        """Errors of rows that could not be read, and so can only be left out."""
+        """Errors of rows that could not be read, and so can only be removed."""
         return unread(self.original)
 
     @cached_property
@@ -125,10 +125,10 @@ class CheckedDataset:
 
         Fixed ones are included.
         """
-        known = {(p.row, p.kind) for p in self.report.problems}
+        reported = {(p.row, p.kind) for p in self.report.problems}
         types = [(c, ISSUE_TYPES[c.kind]) for c in self.fixed.changes if c.kind in ISSUE_TYPES]
         fixed = [Problem(c.line, c.row, c.kind, t.severity, t.title, t.fix, file=c.file) for c, t in types]
-        uncovered = [p for p in [*self.fixed_report.problems, *fixed] if p.row and (p.row, p.kind) not in known]
+        uncovered = [p for p in [*self.fixed_report.problems, *fixed] if p.row and (p.row, p.kind) not in reported]
         if not self.fixed.changes:
             return [*self.report.problems, *uncovered]
         counted = [p for p in self.fixed_report.problems if not p.row]  # they count the rows that are left
@@ -182,7 +182,7 @@ def check_and_fix(
     """Checks the rows, applies the accepted fixes and checks the result.
 
     languages: ISO 639-1 codes of the model's languages; () skips that check. validation: the user's validation file;
-    its rows are checked too, and those with an error are left out. Raises BadSetting for a kind without a fix.
+    its rows are checked too, and those with an error are removed. Raises BadSetting for a kind without a fix.
     """
 
     def checked(dataset: Dataset, phase: str, against: ValidationFile | None = None) -> Report:

@@ -89,14 +89,14 @@ class Editor:
         example = _usable(_instructed(example, most_common_instruction(dataset.rows)), _kinds(dataset.rows))
         earlier = (row for row in dataset.rows if row.origin == "corrected" and _same_question(row, example))
         asking = (row for row in dataset.rows if _same_conversation(row, example))
-        found = next(chain(earlier, asking), None)
-        if found is None:
+        match = next(chain(earlier, asking), None)
+        if match is None:
             self._save(data_id, Edit("add", example=example, run_id=run_id))
             return dataset.highest + 1
-        if found.origin != "corrected" or not _same(found, example):
-            example = replace(example, tools=found.tools)
-            self._save(data_id, Edit("replace", found.row, example, run_id=run_id))
-        return found.row
+        if match.origin != "corrected" or not _same(match, example):
+            example = replace(example, tools=match.tools)
+            self._save(data_id, Edit("replace", match.row, example, run_id=run_id))
+        return match.row
 
     def undo(self, data_id: str) -> None:
         """Undoes the last edit."""
@@ -155,26 +155,26 @@ def _no_row(number: int) -> BadInput:
     return BadInput(f"There is no example {number:,}.", "It may have been deleted.", "Choose another number.")
 
 
-def _same(one: Row, other: Row) -> bool:
-    return (one.messages, one.rejected, one.text) == (other.messages, other.rejected, other.text)
+def _same(row: Row, other: Row) -> bool:
+    return (row.messages, row.rejected, row.text) == (other.messages, other.rejected, other.text)
 
 
-def _same_question(one: Row, other: Row) -> bool:
-    return normalize(question(one)) == normalize(question(other))
+def _same_question(row: Row, other: Row) -> bool:
+    return normalize(question(row)) == normalize(question(other))
 
 
-def _same_conversation(one: Row, other: Row) -> bool:
+def _same_conversation(row: Row, other: Row) -> bool:
     """Whether two rows are the same up to the answer. A row without an instruction matches any: a fix may add one."""
-    if one.text is not None or not one.messages:
+    if row.text is not None or not row.messages:
         return False
-    (first, turns), (second, others) = _up_to_answer(one), _up_to_answer(other)
-    return turns == others and (first == second or not first or not second)
+    (first, turns), (second, other_turns) = _up_to_answer(row), _up_to_answer(other)
+    return turns == other_turns and (first == second or not first or not second)
 
 
 def _up_to_answer(row: Row) -> tuple[list[str], list[tuple[str, str]]]:
     """The instruction and the turns before the answer, in the form to compare."""
-    said = [(message["role"], normalize(content(message))) for message in row.messages[:-1]]
-    return [text for role, text in said if role in SYSTEM], [turn for turn in said if turn[0] not in SYSTEM]
+    turns = [(message["role"], normalize(content(message))) for message in row.messages[:-1]]
+    return [text for role, text in turns if role in SYSTEM], [turn for turn in turns if turn[0] not in SYSTEM]
 
 
 def _instructed(example: Row, usual: str) -> Row:

@@ -40,10 +40,10 @@ class Edit:
 
     def to_json(self) -> dict[str, Any]:
         """The edit as it is stored."""
-        one = self.example
-        example = one and {
-            "messages": one.messages, "rejected": one.rejected, "tools": one.tools, "text": one.text,
-            "passage": one.passage,
+        row = self.example
+        example = row and {
+            "messages": row.messages, "rejected": row.rejected, "tools": row.tools, "text": row.text,
+            "passage": row.passage,
         }  # fmt: skip
         names = ("kind", "row", "instruction", "run_id", "origin")
         return {**{name: getattr(self, name) for name in names}, "example": example}

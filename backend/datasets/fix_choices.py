@@ -35,6 +35,6 @@ class FixChoices:
     def _validate(self, data_id: str, kind: str, rows: RowChoice) -> None:
         """Raises BadInput for an unknown kind or row."""
         original = self._store.original(data_id)
-        known = kind in ISSUE_TYPES or kind in WHOLE_FILE_FIXES or any(kind == p.kind for p in original.problems)
-        if not known or (rows != "all" and not all(1 <= row <= original.highest for row in rows)):
+        exists = kind in ISSUE_TYPES or kind in WHOLE_FILE_FIXES or any(kind == p.kind for p in original.problems)
+        if not exists or (rows != "all" and not all(1 <= row <= original.highest for row in rows)):
             raise BadInput("There is no such problem in these examples.", "", "Reload the page.")

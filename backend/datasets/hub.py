@@ -46,8 +46,8 @@ class HubDataset:
 
     def split(self, name: str) -> HubSplit:
         """The split of this name; "": "train", else the first. Raises BadInput when there is none."""
-        named = {one.name: one for one in self.splits}
-        usual = next((one for one in named if one.rpartition("/")[2] == "train"), self.splits[0].name)
+        named = {split.name: split for split in self.splits}
+        usual = next((split for split in named if split.rpartition("/")[2] == "train"), self.splits[0].name)
         if (name or usual) not in named:
             raise BadInput(
                 f"{self.id} has no split {name[:60]!r}.", f"It has {', '.join(named)[:300]}.", "Choose one."
@@ -89,7 +89,7 @@ def look_up(typed: str) -> HubDataset:
 
 
 def download(
-    found: HubDataset,
+    dataset: HubDataset,
     split: HubSplit,
     rows: int,
     cache: Path,
@@ -101,18 +101,18 @@ def download(
     Their names are made here, from those on the hub. Raises MissingPart, BadInput when they are too large,
     NotEnough when the disk is too small, Cancelled.
     """
-    folder = cache / "hub" / found.commit
+    folder = cache / "hub" / dataset.commit
     bar = _Bar(split.bytes, progress, cancelled)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with Repository(found.id, found.id, found.gated, "dataset") as hub, FileLock(folder / ".lock"):
-            return _downloaded(hub, found, split, rows, folder, bar)
+        with Repository(dataset.id, dataset.id, dataset.gated, "dataset") as hub, FileLock(folder / ".lock"):
+            return _downloaded(hub, dataset, split, rows, folder, bar)
     except OSError as error:
         raise WorkspaceProblem("The dataset could not be saved.", *disk_words(error)) from error
 
 
 def _downloaded(
-    hub: Repository, found: HubDataset, split: HubSplit, rows: int, folder: Path, bar: _Bar
+    hub: Repository, dataset: HubDataset, split: HubSplit, rows: int, folder: Path, bar: _Bar
 ) -> list[Path]:
     paths: list[Path] = []
     have = size = 0
@@ -121,9 +121,9 @@ def _downloaded(
             break
         bar.check()
         size += file.size
-        path = folder / _local_name(found.id, file.name)
-        _require_room(found.id, file, path, size)
-        hub.download(found.commit, file, path, bar)
+        path = folder / _local_name(dataset.id, file.name)
+        _require_room(dataset.id, file, path, size)
+        hub.download(dataset.commit, file, path, bar)
         paths.append(path)
         have += _rows_in(path, rows - have)
     return paths

@@ -44,43 +44,47 @@ def splits(card: dict[str, Any], files: Iterable[RemoteFile]) -> list[HubSplit]:
     """The splits to choose from; [] without tables."""
     tables = [file for file in files if _TABLE.search(file.name) and not _NOT_DATA.search(file.name)]
     counts = _counts(card)
-    return [replace(one, rows=counts.get(one.name)) for one in _configured(card, tables) or _by_names(tables)]
+    return [replace(split, rows=counts.get(split.name)) for split in _configured(card, tables) or _by_names(tables)]
 
 
 def _objects(stated: Any) -> list[dict[str, Any]]:
     """The objects in what a card states: one, or a list of them."""
-    return [one for one in (stated if isinstance(stated, list) else [stated]) if isinstance(one, dict)]
+    return [value for value in (stated if isinstance(stated, list) else [stated]) if isinstance(value, dict)]
 
 
 def _configured(card: dict[str, Any], tables: Sequence[RemoteFile]) -> list[HubSplit]:
     """The splits that the card names."""
-    found: list[HubSplit] = []
+    result: list[HubSplit] = []
     configurations = _objects(card.get("configs"))
     several = len(configurations) > 1
-    for one in configurations:
-        prefix = f"{one.get('config_name') or 'default'}/" if several else ""
-        stated = one.get("data_dir")
+    for configuration in configurations:
+        prefix = f"{configuration.get('config_name') or 'default'}/" if several else ""
+        stated = configuration.get("data_dir")
         path = stated.removeprefix(".").strip("/") if isinstance(stated, str) else ""
         folder = f"{path}/" if path else ""
         inside = [file for file in tables if file.name.startswith(folder)]
-        if one.get("data_files") is None:
-            found += [HubSplit(prefix + split.name, split.files) for split in _by_names(inside)]
+        if configuration.get("data_files") is None:
+            result += [HubSplit(prefix + split.name, split.files) for split in _by_names(inside)]
             continue
-        for split, patterns in _data_files(one.get("data_files")):
-            files = [file for file in inside if any(_matches(file.name, folder + one) for one in patterns)]
-            found += [HubSplit(f"{prefix}{split}"[:100], _one_format(files))] if files else []
-    return found
+        for split, patterns in _data_files(configuration.get("data_files")):
+            files = [
+                file
+                for file in inside
+                if any(_matches(file.name, folder + configuration) for configuration in patterns)
+            ]
+            result += [HubSplit(f"{prefix}{split}"[:100], _one_format(files))] if files else []
+    return result
 
 
 def _data_files(stated: Any) -> Iterator[tuple[str, list[str]]]:
     """Each split of a configuration with its patterns: stated as a pattern, patterns, or {split, path}."""
     entries = stated if isinstance(stated, list) else [stated]
-    whole = [one for one in entries if isinstance(one, str)]
+    whole = [entry for entry in entries if isinstance(entry, str)]
     if whole:
         yield "train", whole
-    for one in _objects(stated):
-        paths = one.get("path")
-        yield str(one.get("split") or "train"), [str(p) for p in (paths if isinstance(paths, list) else [paths])]
+    for entry in _objects(stated):
+        paths = entry.get("path")
+        yield str(entry.get("split") or "train"), [str(p) for p in (paths if isinstance(paths, list) else [paths])]
 
 
 def _matches(name: str, pattern: str) -> bool:
@@ -93,13 +97,13 @@ def _matches(name: str, pattern: str) -> bool:
 def _by_names(tables: Iterable[RemoteFile]) -> list[HubSplit]:
     """The splits by the words in the names of files and folders; "train" where no name has one."""
     tables = list(tables)
-    found: dict[str, list[RemoteFile]] = {}
+    by_split: dict[str, list[RemoteFile]] = {}
     for file in tables:
-        if words := _KEYWORD.findall(file.name.lower()):
-            found.setdefault(_SPLIT_OF[words[-1]], []).append(file)
-    if not found and tables:
-        found = {"train": tables}
-    return [HubSplit(split, _one_format(found[split])) for split in _KEYWORDS if split in found]
+        if keywords := _KEYWORD.findall(file.name.lower()):
+            by_split.setdefault(_SPLIT_OF[keywords[-1]], []).append(file)
+    if not by_split and tables:
+        by_split = {"train": tables}
+    return [HubSplit(split, _one_format(by_split[split])) for split in _KEYWORDS if split in by_split]
 
 
 def _one_format(files: Sequence[RemoteFile]) -> tuple[RemoteFile, ...]:

@@ -84,6 +84,6 @@ def _without(chosen: RowsByKind, kind: str, rows: RowChoice) -> RowsByKind:
     before = chosen.get(kind)
     if before is None or (before == "all" and rows != "all"):
         return chosen
-    others = {k: v for k, v in chosen.items() if k != kind}
+    rest = {k: v for k, v in chosen.items() if k != kind}
     left = [] if rows == "all" or before == "all" else [row for row in before if row not in rows]
-    return {**others, kind: left} if left else others
+    return {**rest, kind: left} if left else rest

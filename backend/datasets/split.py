@@ -3,7 +3,7 @@
 Seeded, by whole conversations, and fair: duplicates stay on one side, so that memorizing does not pass the check, and
 the rows that choose are not the rows that judge. Rows set aside are divided between the two when at least DIVIDED of
 them are different; fewer all judge, and then nothing chooses. A validation file stays as it is; training rows that
-also appear in it are left out.
+also appear in it are excluded.
 
 Rows may have a role already, from an earlier version of the model or because a person corrected their answer: those
 stay what they were, so that an earlier version's held-out rows never train a later one. A corrected answer is trained
@@ -126,10 +126,10 @@ def split_sizes(rows: int, fraction: float = FRACTION) -> tuple[int, int]:
 def split_with(
     rows: Sequence[Row], validation: Sequence[Row], together: Groups | None = None, roles: Roles = NO_ROLES
 ) -> Split:
-    """Sets all rows of a validation file aside and leaves out training rows that repeat one of them.
+    """Sets all rows of a validation file aside and excludes training rows that repeat one of them.
 
     Positions count through `rows`, then `validation`; together: groups of such positions, computed here when None.
-    roles: rows set aside before stay aside, and validation rows that repeat a row with the role "train" are left out.
+    roles: rows set aside before stay aside, and validation rows that repeat a row with the role "train" are excluded.
     """
     everything = [*rows, *validation]
     groups = duplicates.find(everything).together if together is None else together
@@ -164,7 +164,7 @@ def _divided(train: list[int], aside: Groups, leaked: dict[int, int], none_becau
     sentence = _sentence(len(train), len(choosing), len(judging), chooses, few, none_because)
     if leaked:
         also = "1 example also appears" if len(leaked) == 1 else f"{len(leaked):,} examples also appear"
-        sentence += f" {also} in your validation file, exactly or almost, and will be left out of training."
+        sentence += f" {also} in your validation file, exactly or almost, and will be excluded from training."
     return Split(train, choosing, judging, chooses, sentence, leaked)
 
 

@@ -152,8 +152,8 @@ class DatasetStore:
         if not self.texts(data_id):
             raise BadInput("This is not a text.", "It already holds examples.", "Choose a text.")
         info, source = self.info.read(data_id), self.folder(data_id) / "source"
-        if found := self._find(source, digest(source), lambda info: info.written):
-            return found
+        if existing := self._find(source, digest(source), lambda info: info.written):
+            return existing
         new = new_id()
         with self._new_folder(new) as folder:
             shutil.copyfile(source, folder / "source")
@@ -173,13 +173,13 @@ class DatasetStore:
 
     def all(self) -> list[StoredDataset]:
         """The datasets, newest first, without damaged folders."""
-        found = []
+        datasets = []
         for folder in sorted(self._root.iterdir(), reverse=True):
             with suppress(ApprenticeError, OSError):
                 source = (folder / "source").stat()
                 name = self.info.read(folder.name).name
-                found.append(StoredDataset(folder.name, name, source.st_size, source.st_mtime))
-        return found
+                datasets.append(StoredDataset(folder.name, name, source.st_size, source.st_mtime))
+        return datasets
 
     def has(self, data_id: str) -> bool:
         """Whether there is a dataset with this id."""
@@ -232,11 +232,11 @@ class DatasetStore:
         if not info.edits:
             return dataset
         key = (data_id, options_key(info.read_options), info.edits[-1])
-        found = self._edited.get(key)
-        if found is None:
-            found = edits.apply(dataset, self.edits.read(data_id, info.edits), info.edits[-1])
-            self._edited.put(key, found, len(found.rows))
-        return found
+        edited = self._edited.get(key)
+        if edited is None:
+            edited = edits.apply(dataset, self.edits.read(data_id, info.edits), info.edits[-1])
+            self._edited.put(key, edited, len(edited.rows))
+        return edited
 
     def cached(
         self, data_id: str, model: TargetModel | None, lengths: LengthLimits = UNLIMITED
@@ -259,17 +259,17 @@ class DatasetStore:
         with self._lock:
             opening = self._opening.setdefault(data_id, threading.Lock())
         with opening:
-            found = self._checked.get(key)
-            if found is None:
+            checked = self._checked.get(key)
+            if checked is None:
                 info, original = self.info.read(data_id), self.original(data_id, listener)
                 validation = self._validation(data_id, info, info.read_options)
                 counter = self._counter(data_id, info, model) if model else None
                 languages = model.languages if model else ()
-                found = check_and_fix(data_id, info, original, counter, lengths, validation, listener, languages)
+                checked = check_and_fix(data_id, info, original, counter, lengths, validation, listener, languages)
                 if counter is not None:
-                    counter.keep_only([*original.rows, *found.rows])
-                self._checked.put(key, found, len(original.rows))
-        return found
+                    counter.keep_only([*original.rows, *checked.rows])
+                self._checked.put(key, checked, len(original.rows))
+        return checked
 
     def _counter(self, data_id: str, info: DatasetInfo, model: TargetModel) -> TokenCounter:
         """The counter of these rows and this model, so that no row is tokenized again for another length or fix."""

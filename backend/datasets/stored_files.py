@@ -30,9 +30,9 @@ class StoredFiles:
     def source(self, data_id: str, name: str, options: Options, listener: ProgressListener) -> Dataset:
         """The rows of a dataset before any fix. Raises BadInput, Cancelled."""
         key = (data_id, options_key(options))
-        found = self._cache.get(key)
-        if found is None:
-            found = load(
+        dataset = self._cache.get(key)
+        if dataset is None:
+            dataset = load(
                 child_path(self._root, data_id) / "source",
                 name=name,
                 options=ReadOptions(**options, limits=self._limits),
@@ -40,17 +40,17 @@ class StoredFiles:
                 cancelled=listener.cancelled,
                 on_first_rows=listener.on_first_rows,
             )
-            self._cache.put(key, found, len(found.rows))
-        return found
+            self._cache.put(key, dataset, len(dataset.rows))
+        return dataset
 
     def validation(self, data_id: str, name: str, file: str, options: Options) -> Dataset:
         """The rows of a dataset's validation file. Raises BadInput."""
         key = (data_id, file, options_key(options))
-        found = self._cache.get(key)
-        if found is None:
-            found = self.load_validation(child_path(self._root / data_id, file), name, options)
-            self._cache.put(key, found, len(found.rows))
-        return found
+        dataset = self._cache.get(key)
+        if dataset is None:
+            dataset = self.load_validation(child_path(self._root / data_id, file), name, options)
+            self._cache.put(key, dataset, len(dataset.rows))
+        return dataset
 
     def load_validation(self, path: Path, name: str, options: Options) -> Dataset:
         """A validation file that may not be stored yet; see the function."""

@@ -30,7 +30,7 @@ class Limits:
     """Limits that keep any file from exhausting the machine.
 
     A row over a row limit is a problem of that row. `rows` and `stored_bytes` stop reading with a warning that says
-    how many rows were left out. Over any other limit the file is rejected.
+    how many rows were skipped. Over any other limit the file is rejected.
     """
 
     file_bytes: int = 2 * GIB
@@ -85,7 +85,7 @@ class RowFault(Exception):
 def row_too_large(limit: int, unit: str) -> RowFault:
     """The fault of a row that is over a limit as a whole. unit: "bytes" or "characters"."""
     return RowFault(
-        "row_too_large", f"This example has more than {limit:,} {unit}.", "Split it, or leave this example out."
+        "row_too_large", f"This example has more than {limit:,} {unit}.", "Split it, or remove this example."
     )
 
 

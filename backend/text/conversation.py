@@ -33,8 +33,8 @@ def said(message: Message) -> str:
 def calls_text(calls: Sequence[dict[str, Any]], indent: int | None = None) -> str:
     """The calls of a message as a JSON text: their names and arguments (convert/tool_calls.py reads it)."""
     functions = [call.get("function", call) for call in calls]
-    found = [{"name": one.get("name"), "arguments": one.get("arguments")} for one in functions]
-    return json.dumps(found[0] if len(found) == 1 else found, ensure_ascii=False, indent=indent)
+    named = [{"name": function.get("name"), "arguments": function.get("arguments")} for function in functions]
+    return json.dumps(named[0] if len(named) == 1 else named, ensure_ascii=False, indent=indent)
 
 
 def answers(row: Row) -> list[str]:

@@ -25,7 +25,7 @@ def excerpt(text: str, start: int = 0, end: int = 0, width: int = 80) -> str:
     return ("…" if begin else "") + visible(text[begin:finish]) + ("…" if finish < len(text) else "")
 
 
-def _escape(found: re.Match[str]) -> str:
-    character = found.group()
+def _escape(match: re.Match[str]) -> str:
+    character = match.group()
     code = ord(character)
     return _NAMED.get(character) or (f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}")

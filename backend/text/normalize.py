@@ -53,19 +53,19 @@ def same_rows(rows: Sequence[Row], key: Key, part: Key | None = None) -> Groups:
     """
     groups = [list(range(len(rows)))]
     for rough in filter(None, (part, key)):
-        groups = [found for group in groups for found in _grouped(group, rows, rough, fingerprint)]
-    return sorted(found for group in groups for found in _grouped(group, rows, key, normalize))
+        groups = [same for group in groups for same in _grouped(group, rows, rough, fingerprint)]
+    return sorted(same for group in groups for same in _grouped(group, rows, key, normalize))
 
 
 def _grouped(group: Sequence[int], rows: Sequence[Row], key: Key, of_text: Callable[[str], Hashable]) -> Groups:
     """The members of `group` with an equal key. Fingerprints are compared by their hashes, because they would take
     as much memory as the file."""
     first: dict[Hashable, int] = {}
-    found: dict[int, list[int]] = {}
+    members: dict[int, list[int]] = {}
     for i in group:
         value = key(rows[i], of_text)
         if value is not None:
             leader = first.setdefault(hash(value) if of_text is fingerprint else value, i)
             if leader != i:
-                found.setdefault(leader, [leader]).append(i)
-    return list(found.values())
+                members.setdefault(leader, [leader]).append(i)
+    return list(members.values())

@@ -196,8 +196,8 @@ def _check_surrogates(value: Any) -> None:
 
 def _lone_surrogate(text: str, at: int | None = None) -> RowFault:
     if at is None:
-        found = re.search("[\ud800-\udfff]", text)
-        at = found.start() if found else 0
+        match = re.search("[\ud800-\udfff]", text)
+        at = match.start() if match else 0
     return RowFault(
         "lone_surrogate",
         "This example contains a broken character, half of one (lone surrogate), which no model can read.",

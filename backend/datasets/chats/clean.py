@@ -30,8 +30,8 @@ def meta(text: str) -> str:
 def slack(text: str, names: Mapping[str, str]) -> str:
     """The text of a Slack message: links, mentions and escapes as a reader sees them. names: people by their id."""
 
-    def shown(found: re.Match[str]) -> str:
-        sign, target, label = found.groups()
+    def shown(match: re.Match[str]) -> str:
+        sign, target, label = match.groups()
         if sign == "@":
             return "@" + (label or names.get(target, "someone"))
         if sign == "#":

@@ -89,15 +89,15 @@ def message_rows(records: Sequence[Mapping[str, Any]]) -> ChatFormat | None:
     """
     columns = _filled(records)
     text = _text_column(columns, records)
-    authors = [one for one in _all(columns, _AUTHOR) if one != text and _can_be_names(one, records)]
+    authors = [column for column in _all(columns, _AUTHOR) if column != text and _can_be_names(column, records)]
     if len(records) < 2 or text is None or not authors:
         return None
-    author = next((one for one in authors if _role_values(one, records)), authors[0])
+    author = next((column for column in authors if _role_values(column, records)), authors[0])
     if _is_pair(records[0], text, author):
         return None
-    threads = [one for one in _all(columns, _THREAD) if one not in (text, author)]
-    thread = next((one for one in threads if _has_dialogue(one, author, records)), "")
-    time = next((one for one in _all(columns, _TIME) if one not in (text, author, thread)), "")
+    threads = [column for column in _all(columns, _THREAD) if column not in (text, author)]
+    thread = next((column for column in threads if _has_dialogue(column, author, records)), "")
+    time = next((column for column in _all(columns, _TIME) if column not in (text, author, thread)), "")
     roles = _role_values(author, records)
     log = (time or plain_name(author) in _SPEAKER) and _is_chat_log(text, author, records)
     if not (thread or roles or log):
@@ -125,8 +125,10 @@ def _all(columns: Sequence[str], names: Sequence[str]) -> list[str]:
 
 
 def _text_column(columns: Sequence[str], records: Sequence[Mapping[str, Any]]) -> str | None:
-    found = [one for one in _all(columns, _TEXT) if any(isinstance(record.get(one), str) for record in records)]
-    return found[0] if found else None
+    matches = [
+        column for column in _all(columns, _TEXT) if any(isinstance(record.get(column), str) for record in records)
+    ]
+    return matches[0] if matches else None
 
 
 def _values(column: str, records: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -167,7 +169,7 @@ def _is_chat_log(text: str, author: str, records: Sequence[Mapping[str, Any]]) -
 
 def _is_pair(record: Mapping[str, Any], text: str, author: str) -> bool:
     """Whether a row is a whole example: a question and its answer, neither of which is the speaker's name."""
-    found = match(record)
-    if found is None or found.shape == "text":
+    shape = match(record)
+    if shape is None or shape.shape == "text":
         return False
-    return author not in found.mapping.values()
+    return author not in shape.mapping.values()

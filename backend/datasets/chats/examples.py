@@ -36,10 +36,10 @@ def _paused(before: Post, post: Post) -> bool:
 
 @dataclass
 class ExampleMaker:
-    """Makes examples and counts the messages left out. imitate: who answers. ask: who asks; None: everyone else.
+    """Makes examples and counts the messages it skips. imitate: who answers. ask: who asks; None: everyone else.
 
     pauses: a long pause begins a new conversation. pairs: each question with its answer is an example by itself,
-    because nothing says where a conversation ends. alone: messages left out because nobody answers, or nobody asked.
+    because nothing says where a conversation ends. alone: messages skipped because nobody answers, or nobody asked.
     """
 
     imitate: Sequence[str]
@@ -97,8 +97,8 @@ class ExampleMaker:
             else:
                 messages.append({"role": role, "content": post.text})
                 counts.append(1)
-        first = next((at for at, one in enumerate(messages) if one["role"] == "user"), len(messages))
-        last = max((at for at, one in enumerate(messages) if one["role"] == "assistant"), default=-1)
+        first = next((at for at, message in enumerate(messages) if message["role"] == "user"), len(messages))
+        last = max((at for at, message in enumerate(messages) if message["role"] == "assistant"), default=-1)
         kept = [at for at in range(len(messages)) if first <= at <= last or (at < first and at == 0)]
         kept = [at for at in kept if at >= first or messages[at]["role"] == "system"]
         if first > last:

@@ -58,5 +58,5 @@ class ChatFormat:
     def fits(self, record: Any) -> bool:
         """Whether a record has this format."""
         return isinstance(record, dict) and any(
-            all(find(one, path) for path in self.needs) for one in self.conversations(record)
+            all(find(conversation, path) for path in self.needs) for conversation in self.conversations(record)
         )

@@ -89,10 +89,10 @@ def is_mail(head: bytes) -> bool:
             break
         if line[:1] in b" \t":
             continue
-        found = _FIELD.match(line)
-        if found is None:
+        field = _FIELD.match(line)
+        if field is None:
             return False
-        fields.add(found[1].lower())
+        fields.add(field[1].lower())
     return b"from" in fields and len(fields & _MAIL_FIELDS) >= 3
 
 
@@ -129,12 +129,12 @@ def _parse(line: int, data: bytes) -> _Mail:
         subject = _decoded(str(message.get("subject", ""))[:_LONGEST_SUBJECT])
         author = _addresses(message, "from")
         references = re.findall(r"<[^<>\s]+>", f"{message.get('references', '')} {message.get('in-reply-to', '')}")
-        said, quoted, credit = own_words(_body(message)) if _is_personal(message) else ("", "", "")
+        text, quoted, credit = own_words(_body(message)) if _is_personal(message) else ("", "", "")
         return _Mail(
             line,
             author[0] if author else "",
             next(iter(_addresses(message, "to")), ""),
-            said,
+            text,
             "" if _FORWARDED.match(subject) else quoted,
             credit,
             _time(message),
@@ -152,8 +152,8 @@ def without_prefix(subject: str) -> str:
 
 
 def _addresses(message: EmailMessage, field: str) -> list[str]:
-    found = getaddresses([str(value) for value in message.get_all(field, [])])
-    return [address.strip().lower() for _, address in found if "@" in address]
+    addresses = getaddresses([str(value) for value in message.get_all(field, [])])
+    return [address.strip().lower() for _, address in addresses if "@" in address]
 
 
 def _decoded(header: str) -> str:
@@ -202,17 +202,20 @@ def _clean(mails: list[_Mail]) -> list[_Mail]:
     for places in by_author.values():
         for at, text in zip(places, repeated_ends([mails[at].text for at in places]), strict=True):
             mails[at] = replace(mails[at], text=text)
-    known = {mail.id: mail for mail in mails if mail.id}
+    by_id = {mail.id: mail for mail in mails if mail.id}
     threads: dict[str, str] = {}
     for mail in mails:
-        ids = [one for one in (*mail.parents, mail.id) if one]
-        root = next((threads[one] for one in ids if one in threads), ids[0] if ids else mail.thread)
-        threads.update(dict.fromkeys(ids, root))
+        references = [reference for reference in (*mail.parents, mail.id) if reference]
+        root = next(
+            (threads[reference] for reference in references if reference in threads),
+            references[0] if references else mail.thread,
+        )
+        threads.update(dict.fromkeys(references, root))
     return [
         replace(
             mail,
             thread=threads.get(mail.id, mail.thread) if mail.id or mail.parents else mail.thread,
-            quoted="" if any(parent in known for parent in mail.parents) else mail.quoted,
+            quoted="" if any(parent in by_id for parent in mail.parents) else mail.quoted,
         )
         for mail in mails
     ]
@@ -220,8 +223,8 @@ def _clean(mails: list[_Mail]) -> list[_Mail]:
 
 def _records(mail: _Mail) -> Iterator[dict[str, object]]:
     if mail.quoted and mail.text:
-        others = [one.lower() for one in ADDRESS.findall(mail.credit) if one.lower() != mail.author]
-        asker = (others or [mail.to])[0]
+        askers = [address.lower() for address in ADDRESS.findall(mail.credit) if address.lower() != mail.author]
+        asker = (askers or [mail.to])[0]
         before = None if mail.time is None else mail.time - 1
         if asker and asker != mail.author:
             yield {"thread": mail.thread, "author": asker, "text": mail.quoted, "time": before}

@@ -86,13 +86,13 @@ def _begins_quote(lines: list[str], at: int, last: int, tail: int) -> bool:
     paragraph = _paragraph(lines, at)
     if _is_header_block(paragraph):
         return True
-    credit = " ".join(paragraph[: next((n for n, one in enumerate(paragraph, 1) if one.endswith((":", "："))), 0)])
+    credit = " ".join(paragraph[: next((n for n, text in enumerate(paragraph, 1) if text.endswith((":", "："))), 0)])
     if not credit or len(credit) > 300 or not _DATE.search(credit):
         return False
     if at > last:
         return ADDRESS.search(credit) is not None
     before = list(islice((lines[n] for n in range(at, tail) if lines[n].strip()), 4))
-    return tail < len(lines) and len(before) <= 3 and not any(one.startswith(">") for one in before)
+    return tail < len(lines) and len(before) <= 3 and not any(text.startswith(">") for text in before)
 
 
 def _paragraph(lines: list[str], at: int) -> list[str]:
@@ -165,10 +165,10 @@ def _credit(lines: list[str], at: int) -> list[str]:
 
 def _unquote(lines: list[str]) -> str:
     """The first mail of a quotation, without what it quotes itself."""
-    said = [line[1:].removeprefix(" ") if line.startswith(">") else line for line in lines]
-    if not any(line.strip() for line in said):
+    unquoted = [line[1:].removeprefix(" ") if line.startswith(">") else line for line in lines]
+    if not any(line.strip() for line in unquoted):
         return ""
-    return _said(_divide(said)[0])
+    return _said(_divide(unquoted)[0])
 
 
 def _without_signature(text: str) -> str:

@@ -41,7 +41,7 @@ def pasted_mails(text: str) -> Iterator[list[Record]]:
     mails = [_mail(lines[start:end]) for start, end in zip(starts, [*starts[1:], len(lines)], strict=True)]
     places = _places([(headers, subject) for headers, subject, _ in mails])
     records: list[Record] = []
-    for place, start, (headers, subject, said) in zip(places, starts, mails, strict=True):
+    for place, start, (headers, subject, body) in zip(places, starts, mails, strict=True):
         author = headers[0]
         address = ADDRESS.search(author)
         records.append(
@@ -50,7 +50,7 @@ def pasted_mails(text: str) -> Iterator[list[Record]]:
                 {
                     "thread": without_prefix(subject),
                     "author": address[0].lower() if address else author,
-                    "text": said,
+                    "text": body,
                     "time": str(place),
                 },
             )
@@ -65,12 +65,12 @@ def _starts(lines: list[str]) -> list[int]:
 def _mail(lines: list[str]) -> tuple[list[str], str, str]:
     """The values of its headers, its subject, and what its author wrote."""
     end = next((at for at, line in enumerate(lines) if not _in_headers(line)), len(lines))
-    headers = [found for line in lines[:end] if (found := _HEADER.fullmatch(line))]
-    subject = next((found[2].strip() for found in headers if _SUBJECT.fullmatch(found[1])), "")
+    headers = [match for line in lines[:end] if (match := _HEADER.fullmatch(line))]
+    subject = next((match[2].strip() for match in headers if _SUBJECT.fullmatch(match[1])), "")
     below = lines[end:]
     while below and (set(below[-1]) <= set("-_=*~ \t") or SEPARATOR.fullmatch(below[-1])):
         below.pop()  # "-----Original Message-----", above the next mail
-    return [found[2].strip() for found in headers], subject, own_words("\n".join(below))[0]
+    return [match[2].strip() for match in headers], subject, own_words("\n".join(below))[0]
 
 
 def _in_headers(line: str) -> bool:
@@ -102,5 +102,5 @@ def _time(headers: list[str]) -> float | None:
     return None
 
 
-def _in_24_hours(found: re.Match[str]) -> str:
-    return f"{int(found[1]) % 12 + 12 * (found[3] in 'pP')}{found[2]}"
+def _in_24_hours(time: re.Match[str]) -> str:
+    return f"{int(time[1]) % 12 + 12 * (time[3] in 'pP')}{time[2]}"

@@ -40,10 +40,10 @@ def find(record: Any, path: str) -> list[Any]:
     """The values at `path`, without those that are missing or null. A name that contains dots is found too."""
     if isinstance(record, dict) and path in record:
         return [] if record[path] is None else [record[path]]
-    found = [record]
+    values = [record]
     for step in _steps(path):
-        found = [value for outer in found for value in _follow(outer, step) if value is not None]
-    return found
+        values = [value for outer in values for value in _follow(outer, step) if value is not None]
+    return values
 
 
 def first(record: Any, *paths: str) -> Any:

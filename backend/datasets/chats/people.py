@@ -36,7 +36,7 @@ class WhoToImitate(BadInput):
 def count_people(conversations: Iterable[Sequence[Post]]) -> list[tuple[str, int]]:
     """Each person with the number of their messages, most messages first."""
     counted = Counter(post.author for posts in conversations for post in posts)
-    return [one for one in counted.most_common() if one[0] not in ("system", "tool")]
+    return [person for person in counted.most_common() if person[0] not in ("system", "tool")]
 
 
 def who_to_imitate(people: Sequence[tuple[str, int]], chosen: Sequence[str], title: str) -> tuple[str, ...]:

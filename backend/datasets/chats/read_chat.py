@@ -87,13 +87,13 @@ def _note(chat: ChatFormat, chosen: Sequence[str], threads: Threads, maker: Exam
         parts.append("Nothing says where a conversation ends, so each question with its answer is one example.")
     if maker.pauses:
         parts.append("A new conversation begins after a pause of six hours.")
-    for left_out, why in (
+    for skipped, why in (
         (threads.branches, "of other versions of a reply"),
         (threads.empty, "without text or written by a program"),
         (maker.alone, "with nothing to answer or without an answer"),
     ):
-        if left_out:
-            parts.append(f"Left out: {_count(left_out, 'message')} {why}.")
+        if skipped:
+            parts.append(f"Skipped: {_count(skipped, 'message')} {why}.")
     return " ".join(parts)
 
 

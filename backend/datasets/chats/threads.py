@@ -30,7 +30,7 @@ class Post:
 @dataclass
 class Threads:
     """The conversations of a file. empty: messages without text, or that are not part of it (notices, drafts).
-    branches: messages that were left out because another reply was followed."""
+    branches: messages that were skipped because another reply was followed."""
 
     conversations: list[list[Post]] = field(default_factory=list)
     empty: int = 0
@@ -57,7 +57,7 @@ def read_threads(records: Iterable[Record], chat: ChatFormat) -> Threads:
                 groups.setdefault(key, []).append(_Found(line, message, conversation))
     if chat.parent and not chat.messages and not chat.thread:
         groups = _by_root(groups, chat)
-    reader = _Reader(chat, [found for group in groups.values() for found in group])
+    reader = _Reader(chat, [entry for group in groups.values() for entry in group])
     for group in groups.values():
         reader.add(group)
     return reader.threads
@@ -68,18 +68,18 @@ def _messages(conversation: Any, chat: ChatFormat) -> list[dict[str, Any]]:
         return []
     if not chat.messages:
         return [conversation]
-    return [one for path in chat.messages for one in find(conversation, path) if isinstance(one, dict)]
+    return [message for path in chat.messages for message in find(conversation, path) if isinstance(message, dict)]
 
 
 class _Reader:
-    def __init__(self, chat: ChatFormat, found: list[_Found]) -> None:
+    def __init__(self, chat: ChatFormat, messages: list[_Found]) -> None:
         self.threads = Threads()
         self._chat = chat
-        dates = (first(one.message, *chat.time) for one in found[:_DATES]) if chat.time else ()
+        dates = (first(entry.message, *chat.time) for entry in messages[:_DATES]) if chat.time else ()
         self._months_first = month_first(date for date in dates if isinstance(date, str))
         self._names: dict[str, str] = {}
-        for one in found if chat.name else ():
-            key, name = first(one.message, *chat.author), first(one.message, *chat.name)
+        for entry in messages if chat.name else ():
+            key, name = first(entry.message, *chat.author), first(entry.message, *chat.name)
             if name is not None:
                 shown = " ".join(str(name)[:_LONGEST_NAME].split())
                 self._names.setdefault(str(key if key is not None else name)[:_LONGEST_NAME].strip(), shown)
@@ -93,24 +93,24 @@ class _Reader:
         if posts:
             self.threads.conversations.append(posts)
 
-    def _post(self, found: _Found) -> Post | None:
-        chat, message = self._chat, found.message
-        author = self._author(found)
+    def _post(self, entry: _Found) -> Post | None:
+        chat, message = self._chat, entry.message
+        author = self._author(entry)
         text = self._text(message) if author and _is_wanted(message, chat) else ""
         if not text:
             self.threads.empty += 1
             return None
         time = seconds(first(message, *chat.time), self._months_first) if chat.time else None
-        return Post(author, text, time, found.line)
+        return Post(author, text, time, entry.line)
 
-    def _author(self, found: _Found) -> str:
-        key = first(found.message, *self._chat.author)
+    def _author(self, entry: _Found) -> str:
+        key = first(entry.message, *self._chat.author)
         if key is None and self._chat.name:
-            key = first(found.message, *self._chat.name)
+            key = first(entry.message, *self._chat.name)
         if key is None or isinstance(key, (dict, list)):
             return ""
         if self._chat.asker:
-            return "user" if key == first(found.conversation, self._chat.asker) else "assistant"
+            return "user" if key == first(entry.conversation, self._chat.asker) else "assistant"
         author = " ".join(str(key)[:_LONGEST_NAME].split())
         author = clean.meta(author) if self._chat.markup == "meta" else author
         return self._chat.roles.get(author.lower(), self._names.get(author, author))
@@ -144,8 +144,8 @@ def _is_wanted(message: dict[str, Any], chat: ChatFormat) -> bool:
 
 def _branch(group: list[_Found], chat: ChatFormat) -> list[_Found]:
     """The messages from the first to the last one, where answers form a tree; all of them where nothing says so."""
-    by_id = {_key(one.message, chat.id): one for one in group}
-    parents = {key: _key(one.message, chat.parent) for key, one in by_id.items()}
+    by_id = {_key(entry.message, chat.id): entry for entry in group}
+    parents = {key: _key(entry.message, chat.parent) for key, entry in by_id.items()}
     if "" in by_id or not any(parent in by_id for parent in parents.values()):
         return group
     leaf = _key(group[0].conversation, chat.leaf) if chat.leaf else ""
@@ -160,24 +160,24 @@ def _branch(group: list[_Found], chat: ChatFormat) -> list[_Found]:
 
 def _key(value: Any, path: str) -> str:
     """The id at a path as text, "" for none: exports write the same id as a number here and as a text there."""
-    found = first(value, path)
-    return "" if found is None else str(found)
+    key = first(value, path)
+    return "" if key is None else str(key)
 
 
 def _by_root(groups: dict[Any, list[_Found]], chat: ChatFormat) -> dict[Any, list[_Found]]:
     """The messages by the first message of their tree, where nothing else says to which conversation they belong."""
-    found = [one for group in groups.values() for one in group]
-    parents = {_key(one.message, chat.id): _key(one.message, chat.parent) for one in found}
+    entries = [entry for group in groups.values() for entry in group]
+    parents = {_key(entry.message, chat.id): _key(entry.message, chat.parent) for entry in entries}
     roots: dict[str, str] = {}
     trees: dict[Any, list[_Found]] = {}
-    for one in found:
-        at, path = _key(one.message, chat.id), list[str]()
-        while at not in roots and parents.get(at, "") in parents and len(path) < len(found):
+    for entry in entries:
+        at, path = _key(entry.message, chat.id), list[str]()
+        while at not in roots and parents.get(at, "") in parents and len(path) < len(entries):
             path.append(at)
             at = parents[at]
         root = roots.get(at, at)
         roots.update(dict.fromkeys([*path, at], root))
-        trees.setdefault(root, []).append(one)
+        trees.setdefault(root, []).append(entry)
     return trees
 
 

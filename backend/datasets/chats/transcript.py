@@ -40,9 +40,9 @@ def transcript_messages(text: str) -> Iterator[list[Record]]:
     turns in each part."""
     parts: list[list[tuple[int, dict[str, str]]]] = [[]]
     for number, line in enumerate(text.lstrip("\ufeff").split("\n"), 1):
-        author, said = _parts(line.rstrip("\r"))
+        author, spoken = _parts(line.rstrip("\r"))
         if author:
-            parts[-1].append((number, {"author": author, "text": said, "time": str(number)}))
+            parts[-1].append((number, {"author": author, "text": spoken, "time": str(number)}))
         elif line.strip() and parts[-1]:
             parts[-1][-1][1]["text"] += "\n" + line.strip()
         elif parts[-1]:
@@ -58,15 +58,15 @@ def transcript_messages(text: str) -> Iterator[list[Record]]:
 
 def outside(text: str) -> str:
     """The lines that belong to no message: above the first one, or below a blank line."""
-    inside, found = False, []
+    inside, lines = False, []
     for line in text.lstrip("\ufeff").split("\n"):
         inside = bool(_parts(line)[0]) or (inside and bool(line.strip()))
         if line.strip() and not inside:
-            found.append(line.strip())
-    return "\n".join(found)
+            lines.append(line.strip())
+    return "\n".join(lines)
 
 
 def _parts(line: str) -> tuple[str, str]:
     """Who speaks on a line, and what; ("", "") where nobody begins to."""
-    found = _LINE.match(line.strip())
-    return ((found["name"] or found["before"]).strip(), found["text"] or found["said"]) if found else ("", "")
+    match = _LINE.match(line.strip())
+    return ((match["name"] or match["before"]).strip(), match["text"] or match["said"]) if match else ("", "")

@@ -80,7 +80,7 @@ def is_whatsapp(text: str) -> bool:
     first = _start(lines[0]) if lines else None
     if first is None or not _has_date(first):
         return False
-    authors = [author for line in lines if (found := _start(line)) and (author := _author(found)[0])]
+    authors = [author for line in lines if (start := _start(line)) and (author := _author(start)[0])]
     return len(authors) >= 2 and _LOG_LEVELS.isdisjoint(authors)
 
 
@@ -90,10 +90,10 @@ def whatsapp_messages(text: str) -> Iterator[list[Record]]:
     records: list[Record] = []
     message: dict[str, str] | None = None
     for number, line in enumerate(text.split("\n"), 1):
-        found = _start(line)
-        if found is not None:
-            author, said = _author(found)
-            message = {"author": author, "text": said, "time": _when(found)}
+        start = _start(line)
+        if start is not None:
+            author, first_line = _author(start)
+            message = {"author": author, "text": first_line, "time": _when(start)}
             records.append((number, message))
         elif message is not None:
             message["text"] += "\n" + line.translate(_SPACES).rstrip()
@@ -103,12 +103,12 @@ def whatsapp_messages(text: str) -> Iterator[list[Record]]:
 
 
 def _start(line: str) -> re.Match[str] | None:
-    found = _START.match(_plain(line).lstrip(_MARK))
-    return found if found and _has_clock(_when(found)) else None
+    start = _START.match(_plain(line).lstrip(_MARK))
+    return start if start and _has_clock(_when(start)) else None
 
 
-def _has_date(found: re.Match[str]) -> bool:
-    return any(seconds(_when(found), months) is not None for months in (False, True))
+def _has_date(start: re.Match[str]) -> bool:
+    return any(seconds(_when(start), months) is not None for months in (False, True))
 
 
 def _plain(line: str) -> str:
@@ -116,29 +116,29 @@ def _plain(line: str) -> str:
     line = line.translate(_SPACES)
     if line.isascii():
         return line
-    head, colon, said = line.partition(": ")
-    said = _MARK + said.translate(_BIDI) if said.startswith(_MARK) else said.translate(_BIDI)
+    head, colon, text = line.partition(": ")
+    text = _MARK + text.translate(_BIDI) if text.startswith(_MARK) else text.translate(_BIDI)
     date = "".join(c if not c.isdecimal() else str(unicodedata.decimal(c)) for c in head.translate(_BIDI)[:45])
-    return date + head.translate(_BIDI)[45:] + colon + said
+    return date + head.translate(_BIDI)[45:] + colon + text
 
 
-def _when(found: re.Match[str]) -> str:
-    return found["iphone"] or found["android"]
+def _when(start: re.Match[str]) -> str:
+    return start["iphone"] or start["android"]
 
 
 def _has_clock(when: str) -> bool:
     return re.search(r"\d{1,2}[:.h]\d{2}", when) is not None and len(re.findall(r"\d+", when)) in (5, 6)
 
 
-def _author(found: re.Match[str]) -> tuple[str, str]:
+def _author(start: re.Match[str]) -> tuple[str, str]:
     """Who wrote the message, and its first line; ("", "") for a notice, which has no author."""
-    name, colon, said = found["rest"].partition(": ")
+    name, colon, first_line = start["rest"].partition(": ")
     if not colon and name.endswith(":"):
         name, colon = name[:-1], ":"
     name = name.strip().removeprefix("~").strip()
     if not colon or not name or len(name) > _LONGEST_NAME or any(sign in name for sign in '"“”«»'):
         return "", ""
-    return name, said
+    return name, first_line
 
 
 def _said(text: str) -> str:

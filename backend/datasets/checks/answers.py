@@ -27,12 +27,12 @@ def find(rows: Sequence[Row]) -> Iterator[Problem]:
 def repetitions(rows: Sequence[Row]) -> Iterator[Problem]:
     """Answers that repeat one sentence five times or more."""
     for start in range(0, len(rows), _BLOCK):
-        said = [(row, answer) for row in rows[start : start + _BLOCK] for answer in answers(row)]
-        told = None
-        for i in suspects([answer for _, answer in said]):
-            row, answer = said[i]
-            if row is not told and (found := repeated(answer)):
-                told, (sentence, times) = row, found
+        texts = [(row, answer) for row in rows[start : start + _BLOCK] for answer in answers(row)]
+        reported = None
+        for i in suspects([answer for _, answer in texts]):
+            row, answer = texts[i]
+            if row is not reported and (repetition := repeated(answer)):
+                reported, (sentence, times) = row, repetition
                 message = f"The answer repeats one sentence {times} times; the model would learn to repeat itself."
                 yield problem(row, "repetition", message, excerpt(sentence))
 

@@ -97,8 +97,8 @@ def has_system(row: Row) -> bool:
 
 def usual_system(rows: Sequence[Row]) -> str | None:
     """The most common system message, None when no row has one."""
-    found = Counter(content(m) for row in rows for m in row.messages[:1] if m["role"] in SYSTEM)
-    return found.most_common(1)[0][0] if found else None
+    counts = Counter(content(m) for row in rows for m in row.messages[:1] if m["role"] in SYSTEM)
+    return counts.most_common(1)[0][0] if counts else None
 
 
 def most_common_instruction(rows: Sequence[Row]) -> str:

@@ -57,16 +57,16 @@ def find(rows: Sequence[Row]) -> Duplicates:
     return Duplicates(exact, groups, connected([*groups, *asking, *_same_question(rows), *_same_passage(rows)]))
 
 
-def problems(rows: Sequence[Row], found: Duplicates | None = None) -> Iterator[Problem]:
-    """A problem for each row that repeats an earlier one, exactly or almost. found: the result of `find(rows)`."""
-    found = found or find(rows)
+def problems(rows: Sequence[Row], duplicates: Duplicates | None = None) -> Iterator[Problem]:
+    """A problem for each row that repeats an earlier one, exactly or almost. duplicates: of `find(rows)`."""
+    duplicates = duplicates or find(rows)
     exact: set[int] = set()
-    for first, *others in found.exact:
-        exact.update(others)
-        for i in others:
+    for first, *repeats in duplicates.exact:
+        exact.update(repeats)
+        for i in repeats:
             yield problem(rows[i], "duplicate", f"This example is the same as {_place(rows[first])}.")
-    for first, *others in found.groups:
-        for i in others:
+    for first, *repeats in duplicates.groups:
+        for i in repeats:
             if i not in exact:
                 place = _place(rows[first])
                 yield problem(rows[i], "near_duplicate", f"This example is almost the same as {place}.")
@@ -115,11 +115,11 @@ def _same_question(rows: Sequence[Row]) -> Groups:
 
 
 def _same_passage(rows: Sequence[Row]) -> Groups:
-    found: dict[int, list[int]] = defaultdict(list)
+    groups: dict[int, list[int]] = defaultdict(list)
     for position, row in enumerate(rows):
         if row.passage:
-            found[row.passage].append(position)
-    return list(found.values())
+            groups[row.passage].append(position)
+    return list(groups.values())
 
 
 def _whole_row(row: Row, of_text: Callable[[str], Hashable]) -> Hashable:

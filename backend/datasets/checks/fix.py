@@ -77,7 +77,7 @@ class FixedDataset:
 
     @property
     def dropped(self) -> int:
-        """Rows of the file that are left out."""
+        """Rows of the file that are removed."""
         return len({c.row for c in self.changes} - {row.row for row in self.dataset.rows})
 
     @property
@@ -230,7 +230,7 @@ def _unread(dataset: Dataset) -> Iterator[Change]:
     for problem in dataset.problems:
         if problem.severity == "error" and problem.row not in listed:
             listed.add(problem.row)
-            what = f"Left out because it could not be read. {problem.message}"
+            what = f"Removed because it could not be read. {problem.message}"
             yield Change(problem.row, problem.line, problem.kind, what, problem.quote, "", problem.file)
 
 

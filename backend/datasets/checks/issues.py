@@ -11,7 +11,7 @@ from backend.records.rows import Problem, Row, Severity
 from backend.text.conversation import opening
 from backend.text.excerpt import excerpt
 
-_LEAVE_OUT = "Leave this example out."
+_REMOVE = "Remove this example."
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +73,9 @@ ISSUE_TYPES: dict[str, IssueType] = {
     "invisible_characters": IssueType("warning", "Invisible characters", "Remove the invisible characters."),
     "mojibake": IssueType("warning", "Garbled letters (wrong encoding)", "Restore the correct letters."),
     "control_marker": IssueType("warning", "Chat format markers in the text (template markers)", "Remove them."),
-    "placeholder": IssueType("warning", "Unfilled placeholders", _LEAVE_OUT),
+    "placeholder": IssueType("warning", "Unfilled placeholders", _REMOVE),
     "html": IssueType("warning", "Web page markup in answers (HTML)", "Turn it into plain text."),
-    "media_marker": IssueType("warning", "References to missing pictures, videos or sound", _LEAVE_OUT),
+    "media_marker": IssueType("warning", "References to missing pictures, videos or sound", _REMOVE),
     # personal data
     "personal_email": IssueType("warning", "Email addresses", "Replace it with [email]."),
     "secret_key": IssueType("warning", "Keys and passwords", "Replace it with [key]."),
@@ -89,13 +89,13 @@ ISSUE_TYPES: dict[str, IssueType] = {
     "same_role_twice": IssueType(
         "warning", "The same speaker twice without a reply (role)", "Join the two messages into one."
     ),
-    "result_without_call": IssueType("warning", "Tool results without a call", _LEAVE_OUT),
+    "result_without_call": IssueType("warning", "Tool results without a call", _REMOVE),
     "ends_with_user": IssueType("error", "No answer at the end", "Cut the conversation after its last answer."),
-    "no_assistant": IssueType("error", "No answer", _LEAVE_OUT),
-    "no_question": IssueType("warning", "No question", _LEAVE_OUT),
-    "empty_answer": IssueType("error", "Empty answers", _LEAVE_OUT),
-    "empty_question": IssueType("warning", "Empty questions", _LEAVE_OUT),
-    "same_preference": IssueType("error", "The good and the bad answer are the same (chosen, rejected)", _LEAVE_OUT),
+    "no_assistant": IssueType("error", "No answer", _REMOVE),
+    "no_question": IssueType("warning", "No question", _REMOVE),
+    "empty_answer": IssueType("error", "Empty answers", _REMOVE),
+    "empty_question": IssueType("warning", "Empty questions", _REMOVE),
+    "same_preference": IssueType("error", "The good and the bad answer are the same (chosen, rejected)", _REMOVE),
     "system_inconsistent": IssueType(
         "warning",
         "Instructions in only some examples (system message)",
@@ -103,25 +103,25 @@ ISSUE_TYPES: dict[str, IssueType] = {
     ),
     # the content of the answers
     "repetition": IssueType("warning", "Repeated sentences", "Keep each repeated sentence once."),
-    "very_short_answer": IssueType("warning", "Very short answers", _LEAVE_OUT),
-    "ai_disclaimer": IssueType("warning", "Answers that mention being an AI", _LEAVE_OUT),
+    "very_short_answer": IssueType("warning", "Very short answers", _REMOVE),
+    "ai_disclaimer": IssueType("warning", "Answers that mention being an AI", _REMOVE),
     "legacy_separator": IssueType("warning", "Separators at the ends of texts (### or END)", "Remove them."),
-    "other_language": IssueType("warning", "A different language from the rest", _LEAVE_OUT),
-    "conflicting_answers": IssueType("warning", "Different answers to the same question", _LEAVE_OUT),
+    "other_language": IssueType("warning", "A different language from the rest", _REMOVE),
+    "conflicting_answers": IssueType("warning", "Different answers to the same question", _REMOVE),
     # against the model
-    "template_refuses": IssueType("error", "The model can't use this conversation", _LEAVE_OUT),
-    "nothing_to_learn": IssueType("error", "Nothing to learn", _LEAVE_OUT),
-    "answer_vanishes": IssueType("error", "The whole answer is cut off", _LEAVE_OUT),
+    "template_refuses": IssueType("error", "The model can't use this conversation", _REMOVE),
+    "nothing_to_learn": IssueType("error", "Nothing to learn", _REMOVE),
+    "answer_vanishes": IssueType("error", "The whole answer is cut off", _REMOVE),
     "too_long": IssueType("warning", "Longer than the limit (tokens)"),
     "very_long": IssueType("warning", "Very long examples"),
     "turn_not_learned": IssueType("warning", "Answers that are read but not learned (context)"),
     # rows against each other
     "mostly_repeats": IssueType("warning", "Mostly the same examples"),
-    "duplicate": IssueType("warning", "Duplicates", "Leave this example out and keep the first."),
+    "duplicate": IssueType("warning", "Duplicates", "Remove this example and keep the first."),
     "near_duplicate": IssueType(
-        "warning", "Almost the same (near-duplicates)", "Leave this example out and keep the first."
+        "warning", "Almost the same (near-duplicates)", "Remove this example and keep the first."
     ),
-    "leak": IssueType("warning", "Also in your validation file", "Leave this example out of training."),
+    "leak": IssueType("warning", "Also in your validation file", "Exclude this example from training."),
     "test_rows_left_out": IssueType("warning", "Examples of your validation file left out"),
     # the whole file
     "too_few": IssueType("warning", "Few examples"),

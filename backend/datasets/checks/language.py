@@ -102,13 +102,13 @@ def detect(text: str) -> str | None:
         by_script = _by_script(text)
         if by_script:
             return by_script
-    words = _WORD.findall(text.lower())
-    if len(words) < _MIN_WORDS:
+    tokens = _WORD.findall(text.lower())
+    if len(tokens) < _MIN_WORDS:
         return None
-    hits = Counter(code for word in words for code in _LANGUAGES_OF.get(word, ()))
+    hits = Counter(code for word in tokens for code in _LANGUAGES_OF.get(word, ()))
     ranked = [*hits.most_common(2), ("", 0), ("", 0)]
     (best, most), (_, next_most) = ranked[:2]
-    return best if most >= _MIN_SHARE * len(words) and most >= _MARGIN * next_most else None
+    return best if most >= _MIN_SHARE * len(tokens) and most >= _MARGIN * next_most else None
 
 
 def count_languages(texts: Iterable[str]) -> Counter[str]:
@@ -118,25 +118,25 @@ def count_languages(texts: Iterable[str]) -> Counter[str]:
 
 def is_another(text: str, usual: str) -> str | None:
     """The language of `text` if it is clearly not `usual`; closely related languages are not told apart."""
-    found = detect(text)
-    if found is None or found == usual or any({found, usual} <= group for group in _RELATED):
+    detected = detect(text)
+    if detected is None or detected == usual or any({detected, usual} <= group for group in _RELATED):
         return None
     if not text.isascii() and _by_script(text[:_SAMPLE]):
-        return found
-    words = _WORD.findall(text[:_SAMPLE].lower())
-    hits = [sum(code in _LANGUAGES_OF.get(word, ()) for word in words) for code in (found, usual)]
-    return found if hits[0] >= max(_MIN_HITS, 2 * hits[1]) else None
+        return detected
+    tokens = _WORD.findall(text[:_SAMPLE].lower())
+    hits = [sum(code in _LANGUAGES_OF.get(word, ()) for word in tokens) for code in (detected, usual)]
+    return detected if hits[0] >= max(_MIN_HITS, 2 * hits[1]) else None
 
 
 def _by_script(text: str) -> str | None:
     letters = sum(map(str.isalpha, text))
-    for script, usual, others in _SCRIPTS:
+    for script, usual, rare in _SCRIPTS:
         own = len(script.findall(text))
         if own < 2 or own < _OF_TEXT * letters:
             continue
-        for code, own_letters, foreign in others:
-            found = len(own_letters.findall(text))
-            if found and (foreign is None or len(foreign.findall(text)) <= _BESIDE * found):
+        for code, own_letters, foreign in rare:
+            count = len(own_letters.findall(text))
+            if count and (foreign is None or len(foreign.findall(text)) <= _BESIDE * count):
                 return code
         return usual
     return None

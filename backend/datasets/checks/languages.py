@@ -20,9 +20,9 @@ _PARTS: tuple[tuple[str, Callable[[Row], str]], ...] = (("question", question), 
 def usual_language(rows: Sequence[Row]) -> str | None:
     """The language of most answers and texts; None where it is not clear."""
     sample = rows[:: max(1, len(rows) // _SAMPLE)]
-    found = count_languages(row.text or last_answer(row) for row in sample)
-    usual, count = next(iter(found.most_common(1)), (None, 0))
-    return usual if count >= max(_MIN_ROWS, _USUAL * found.total()) else None
+    counts = count_languages(row.text or last_answer(row) for row in sample)
+    usual, count = next(iter(counts.most_common(1)), (None, 0))
+    return usual if count >= max(_MIN_ROWS, _USUAL * counts.total()) else None
 
 
 def find(rows: Sequence[Row], model_languages: Sequence[str] | None) -> Iterator[Problem]:
@@ -31,9 +31,9 @@ def find(rows: Sequence[Row], model_languages: Sequence[str] | None) -> Iterator
     sample = chats[:: max(1, len(chats) // _SAMPLE)]
     named: set[int] = set()
     for part, text in _PARTS:
-        found = count_languages(map(text, sample))
-        usual, count = next(iter(found.most_common(1)), ("", 0))
-        if count < max(_MIN_ROWS, _USUAL * found.total()):
+        counts = count_languages(map(text, sample))
+        usual, count = next(iter(counts.most_common(1)), ("", 0))
+        if count < max(_MIN_ROWS, _USUAL * counts.total()):
             continue
         for row in chats:
             other = is_another(text(row), usual) if row.row not in named else None
@@ -47,9 +47,9 @@ def find(rows: Sequence[Row], model_languages: Sequence[str] | None) -> Iterator
 def _unknown(rows: Sequence[Row], model_languages: Sequence[str] | None) -> Iterator[Problem]:
     if not model_languages or not rows:
         return
-    found = count_languages(full_text(row) for row in rows[:: max(1, len(rows) // _SAMPLE)])
-    foreign = [code for code, count in found.most_common() if code not in model_languages and count >= _MIN_ROWS]
-    share = sum(found[code] for code in foreign) / max(found.total(), 1)
+    counts = count_languages(full_text(row) for row in rows[:: max(1, len(rows) // _SAMPLE)])
+    foreign = [code for code, count in counts.most_common() if code not in model_languages and count >= _MIN_ROWS]
+    share = sum(counts[code] for code in foreign) / max(counts.total(), 1)
     if share < _SHARE:
         return
     theirs, its = ", ".join(map(_named, foreign)), ", ".join(map(_named, model_languages))

@@ -13,7 +13,7 @@ Primitive Operator for Similarity Joins in Data Cleaning", ICDE 2006; Bayardo, M
 Similarity Search", WWW 2007). Only such texts are compared, and each comparison is exact.
 
 Shingles in more than BOILERPLATE of the texts are the form of the data (an instruction repeated in every row) and are
-left out of the sets, unless a text has nothing else. Where very many texts share their rarest shingles (a file made
+excluded from the sets, unless a text has nothing else. Where very many texts share their rarest shingles (a file made
 from one template), only about _MAX_SHARED candidates per text are compared, nearest rows first.
 """
 
@@ -61,9 +61,9 @@ Hashes = npt.NDArray[np.uint64]
 
 def similar_pairs(texts: Sequence[str]) -> list[tuple[int, int]]:
     """All pairs (i, j), i < j, of positions whose texts are almost the same. Empty texts match none."""
-    words = [_words(text) for text in texts]
-    numbers = [hash(tuple(sorted(filter(_NUMBER.search, found)))) for found in words]
-    sets = _rarest_first([_shingles(found) for found in words])
+    tokens = [_words(text) for text in texts]
+    numbers = [hash(tuple(sorted(filter(_NUMBER.search, row_tokens)))) for row_tokens in tokens]
+    sets = _rarest_first([_shingles(row_tokens) for row_tokens in tokens])
     candidates = ((i, j) for i, j in _candidates(sets) if numbers[i] == numbers[j])
     similar = [(i, j) for i, j in candidates if _similarity(sets[i], sets[j]) >= THRESHOLD]
     return list(_without_forms(similar, sets))
@@ -81,12 +81,12 @@ def _words(text: str) -> list[str]:
     return _WORD.findall(compatible(text).casefold())
 
 
-def _shingles(words: Sequence[str]) -> Hashes:
+def _shingles(tokens: Sequence[str]) -> Hashes:
     """The distinct hashes of each word with the next one; the last word is paired with nothing.
 
     Not Python's own hash, which differs between processes: a split must come out the same in each.
     """
-    codes = np.array([crc32(word.encode("utf-8", "surrogatepass")) for word in words], np.uint64)
+    codes = np.array([crc32(word.encode("utf-8", "surrogatepass")) for word in tokens], np.uint64)
     following = np.append(codes[1:], np.zeros(min(1, len(codes)), np.uint64))
     return np.unique(codes * _FACTORS[0] + following * _FACTORS[1])
 
@@ -120,16 +120,16 @@ def _candidates(sets: Sequence[Hashes]) -> Iterator[tuple[int, int]]:
     shared = np.concatenate(prefixes)
     order = np.argsort(shared, kind="stable")
     shared, owners = shared[order], owners[order]
-    found: list[npt.NDArray[np.int64]] = []
+    candidates: list[npt.NDArray[np.int64]] = []
     budget = _MAX_SHARED * len(sets) + 100_000
     for distance in range(1, len(shared)):  # equal shingles are neighbors now, so are the texts that share them
         same = np.flatnonzero(shared[distance:] == shared[:-distance])
         if not len(same) or budget < 0:
             break
-        found.append(owners[same] << 32 | owners[same + distance])
+        candidates.append(owners[same] << 32 | owners[same + distance])
         budget -= len(same)
-    if found:
-        pairs, times = np.unique(np.concatenate(found), return_counts=True)
+    if candidates:
+        pairs, times = np.unique(np.concatenate(candidates), return_counts=True)
         for pair, shares in zip(pairs.tolist(), times.tolist(), strict=True):
             i, j = pair >> 32, pair & 0xFFFFFFFF
             if shares > 1 or len(sets[i]) == 1:
@@ -150,12 +150,12 @@ def _without_forms(pairs: Sequence[tuple[int, int]], sets: Sequence[Hashes]) -> 
         around[j].append(i)
     rare: dict[int, Hashes] = {}  # shingles of at most half of the texts around one
     for i, j in pairs:
-        center = max((i, j), key=lambda one: len(around[one]))
+        center = max((i, j), key=lambda row: len(around[row]))
         size = len(around[center]) + 1
         if size >= _FORM:
             if center not in rare:
                 shingles, counts = np.unique(
-                    np.concatenate([sets[one] for one in (center, *around[center])]), return_counts=True
+                    np.concatenate([sets[row] for row in (center, *around[center])]), return_counts=True
                 )
                 rare[center] = shingles[2 * counts <= size]
             own = np.setxor1d(sets[i], sets[j], assume_unique=True)

@@ -35,7 +35,7 @@ _ENDINGS = b"#>DP \n\t"
 @dataclass(frozen=True)
 class TextFault:
     """needs: classes of which a text must have one. pattern: finds candidates. replacement: for a match, None if it
-    is not a fault. what: "an email address"; why: a sentence on why it matters. drops: only leaving the example out
+    is not a fault. what: "an email address"; why: a sentence on why it matters. drops: only removing the example
     helps. whole: fixes a text that has the fault as a whole. answers_only: elsewhere it is no fault. at_least:
     examples that have it; in fewer it is no fault."""
 
@@ -83,17 +83,17 @@ def classes(texts: Sequence[str]) -> npt.NDArray[np.uint16]:
     starts = np.concatenate(([0], np.cumsum(lengths)[:-1]))
     joined = b"\n".join(encoded) + b"\n"
     flags = np.frombuffer(joined.translate(_table()), np.uint8)
-    found = np.bitwise_or.reduceat(flags, starts).astype(np.uint16)
+    per_text = np.bitwise_or.reduceat(flags, starts).astype(np.uint16)
     data = np.frombuffer(joined, np.uint8)
     capitals = np.flatnonzero(flags >= _CAPITAL)
     for word in _WORDS:
         at = capitals[capitals <= len(data) - len(word)]
         for number, byte in enumerate(word):
             at = at[data[at + number] == byte]
-        found[np.searchsorted(starts, at, "right") - 1] |= WORDS
+        per_text[np.searchsorted(starts, at, "right") - 1] |= WORDS
     last = data[starts + lengths - 2]  # of an empty text, what is before it: at most one more to look at
-    found[np.isin(last, np.frombuffer(_ENDINGS, np.uint8))] |= ENDING
-    return found
+    per_text[np.isin(last, np.frombuffer(_ENDINGS, np.uint8))] |= ENDING
+    return per_text
 
 
 @cache

@@ -42,45 +42,45 @@ _HAN = re.compile("[\u4e00-\u9fff]")
 
 def is_phone_number(text: str, start: int, end: int) -> bool:
     """Whether `text[start:end]`, found by CANDIDATE, is a telephone number."""
-    found, before = text[start:end], text[max(0, start - 40) : start]
-    digits = sum(map(str.isdigit, found))
-    if not 7 <= digits <= 15 or found.count("(") != found.count(")"):
+    number, before = text[start:end], text[max(0, start - 40) : start]
+    digits = sum(map(str.isdigit, number))
+    if not 7 <= digits <= 15 or number.count("(") != number.count(")"):
         return False
-    if found.startswith(("+", "00")) and digits >= 9:
-        return _has_country_code(found)
-    if _DATE.fullmatch(found):
+    if number.startswith(("+", "00")) and digits >= 9:
+        return _has_country_code(number)
+    if _DATE.fullmatch(number):
         return False
     if _LABELS.search(before):
         return True
     if _OTHER_NUMBERS.search(before):
         return False
-    if found.isdigit() and not found.startswith("0"):
-        return len(found) == 11 and bool(_HAN.search(text)) and _is_valid(found, "CN")
-    return _FICTIONAL.fullmatch(found) is not None or _is_valid(found)
+    if number.isdigit() and not number.startswith("0"):
+        return len(number) == 11 and bool(_HAN.search(text)) and _is_valid(number, "CN")
+    return _FICTIONAL.fullmatch(number) is not None or _is_valid(number)
 
 
 @lru_cache(maxsize=4096)
-def _has_country_code(found: str) -> bool:
+def _has_country_code(number: str) -> bool:
     import phonenumbers
 
     try:
-        return phonenumbers.is_possible_number(phonenumbers.parse(re.sub("^00", "+", found)))
+        return phonenumbers.is_possible_number(phonenumbers.parse(re.sub("^00", "+", number)))
     except phonenumbers.NumberParseException:
         return False
 
 
 @lru_cache(maxsize=4096)
-def _is_valid(found: str, only: str = "") -> bool:
+def _is_valid(digits: str, only: str = "") -> bool:
     """Whether it is a number of one of the countries, in its groups unless it is one group. only: of this country."""
     import phonenumbers
 
-    area = found.lstrip("(").startswith("0") or found.startswith("(")
-    groups = _groups(found)
+    area = digits.lstrip("(").startswith("0") or digits.startswith("(")
+    groups = _groups(digits)
     for region in [only] if only else dict.fromkeys((*_latest, *_REGIONS)):
         if not area and region not in _WITHOUT_0:
             continue
         try:
-            number = phonenumbers.parse(found, region)
+            number = phonenumbers.parse(digits, region)
         except phonenumbers.NumberParseException:
             continue
         if not phonenumbers.is_valid_number_for_region(number, region):
@@ -88,7 +88,7 @@ def _is_valid(found: str, only: str = "") -> bool:
         usual = _groups(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.NATIONAL))
         if groups[0] == 1 and groups[-1] == usual[-1] + 1:  # 1-800-...
             groups = tuple(end - 1 for end in groups[1:])
-        if found.isdigit() or (usual[0] in groups[:-1] if area else groups == usual != _THOUSANDS):
+        if digits.isdigit() or (usual[0] in groups[:-1] if area else groups == usual != _THOUSANDS):
             _latest[0] = region
             return True
     return False

@@ -68,5 +68,5 @@ def fix(text: str) -> str:
 
 
 def _is_sentence(text: str) -> bool:
-    words = 3 if text.isascii() else 1  # some scripts don't separate words
-    return len(text) >= _MIN_LENGTH and text.count(" ") >= words - 1 and not _CODE.search(text)
+    least = 3 if text.isascii() else 1  # some scripts don't separate words
+    return len(text) >= _MIN_LENGTH and text.count(" ") >= least - 1 and not _CODE.search(text)

@@ -48,7 +48,7 @@ class DuplicateRows:
 
 @dataclass(frozen=True, slots=True)
 class SplitRows:
-    """Counts of training rows, of rows set aside, and of rows left out because they are in the validation file.
+    """Counts of training rows, of rows set aside, and of rows excluded because they are in the validation file.
 
     judging: those of the rows set aside that judge the result.
     """
@@ -116,11 +116,11 @@ class Report:
 def summary(report: Report) -> list[str]:
     """The report in a few sentences, the most important first, for the page and the command line."""
     kinds = Counter(p.severity for p in report.problems)
-    found = " and ".join(f"{kinds[s]:,} {s}{'s' * (kinds[s] != 1)}" for s in ("error", "warning") if kinds[s])
+    counts = " and ".join(f"{kinds[s]:,} {s}{'s' * (kinds[s] != 1)}" for s in ("error", "warning") if kinds[s])
     sentences = [
         report.duplicates.sentence if report.duplicates.mostly else "",
         f"{report.usable:,} of {report.rows:,} {'example' if report.rows == 1 else 'examples'} can be used.",
-        f"{found} found." if found else "",
+        f"{counts} found." if counts else "",
         "" if report.duplicates.mostly else report.duplicates.sentence,
         report.tokens.sentence if report.tokens else "",
         report.split.sentence,

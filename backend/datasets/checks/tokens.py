@@ -72,10 +72,10 @@ def find(
             if isinstance(count, ApprenticeError):
                 yield problem(row, "template_refuses", " ".join(filter(None, (count.what, count.why))))
                 continue
-            found = list(_of_row(row, count, totals.limits))
-            if all(p.severity != "error" for p in found):
+            problems = list(_of_row(row, count, totals.limits))
+            if all(p.severity != "error" for p in problems):
                 totals.add(row, count)
-            yield from found
+            yield from problems
         tick(min(start + _BATCH, len(rows)))
 
 

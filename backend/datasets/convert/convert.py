@@ -31,9 +31,7 @@ class _Fields:
         """The text of a required field; numbers become text. Raises RowFault."""
         value = self[field]
         if value is None:
-            raise RowFault(
-                "content_null", f"The {self.shown(field)} is missing.", "Add it, or leave this example out."
-            )
+            raise RowFault("content_null", f"The {self.shown(field)} is missing.", "Add it, or remove this example.")
         return self._as_text(field, value)
 
     def optional(self, field: str) -> str:
@@ -51,7 +49,7 @@ class _Fields:
         raise RowFault(
             "content_not_text",
             f"The {self.shown(field)} is not text.",
-            "Put it in quotes, or leave this example out.",
+            "Put it in quotes, or remove this example.",
             excerpt(str(value)),
         )
 
@@ -68,7 +66,7 @@ class _Fields:
 def convert(record: dict[str, Any], mapping: Mapping[str, str], plan: Plan) -> Row:
     """The Row of `record`; its line and number are set later. Raises RowFault when it can't be used."""
     if not any(record.values()) and all(value is None or value == "" for value in record.values()):
-        raise RowFault("empty_row", "This example is empty.", "Leave this example out.")
+        raise RowFault("empty_row", "This example is empty.", "Remove this example.")
     fields = _Fields(record, mapping, plan)
     row = _CONVERTERS[plan.shape](fields)
     system = fields.optional("system") if "system" in mapping and plan.shape != "text" else ""
@@ -91,7 +89,7 @@ def check_size(row: Row, limits: Limits) -> int:
         raise RowFault(
             "field_too_large",
             f"One text in this example has more than {limits.field_chars:,} characters.",
-            "Split it, or leave this example out.",
+            "Split it, or remove this example.",
         )
     if size > limits.row_chars:
         raise row_too_large(limits.row_chars, "characters")
@@ -209,7 +207,7 @@ def _kto(fields: _Fields) -> Row:
     raise RowFault(
         "kto_label",
         "This answer is marked as bad (label: false), and the model would learn to imitate it.",
-        "Leave this example out, or use pairs: a good answer (chosen) and a bad one (rejected) to the same question.",
+        "Remove this example, or use pairs: a good answer (chosen) and a bad one (rejected) to the same question.",
         excerpt(row.messages[-1]["content"]),
     )
 

@@ -45,20 +45,20 @@ def match(record: Mapping[str, Any]) -> Match | None:
 
 
 def _match_texts(record: Mapping[str, Any], columns: Columns) -> Match | None:
-    found = columns.find(
+    by_field = columns.find(
         "instruction", "input", "output", "history", "prompt", "completion", "label", "system", "tools"
     )
-    marked = "label" in found and _is_mark(record[found["label"]])
+    marked = "label" in by_field and _is_mark(record[by_field["label"]])
 
     def only(*fields: str) -> dict[str, str]:
-        return {name: found[name] for name in fields if name in found}
+        return {name: by_field[name] for name in fields if name in by_field}
 
-    if "instruction" in found and "output" in found:
+    if "instruction" in by_field and "output" in by_field:
         if marked:
-            renamed = {"prompt": found["instruction"], "completion": found["output"]}
+            renamed = {"prompt": by_field["instruction"], "completion": by_field["output"]}
             return Match("kto", {**renamed, **only("input", "label", "system", "tools")})
         return Match("alpaca", only("instruction", "input", "output", "system", "history"))
-    if "prompt" in found and "completion" in found:
+    if "prompt" in by_field and "completion" in by_field:
         if marked:
             return Match("kto", only("prompt", "completion", "label", "system", "tools"))
         return Match("prompt_completion", only("prompt", "completion", "system", "tools"))
@@ -66,7 +66,7 @@ def _match_texts(record: Mapping[str, Any], columns: Columns) -> Match | None:
     text = columns.find("text")
     if "answer" in pair and "question" not in pair and text and text["text"] != pair["answer"]:
         pair["question"] = text["text"]
-    if marked and len(pair) == 2 and pair["answer"] != found["label"]:
+    if marked and len(pair) == 2 and pair["answer"] != by_field["label"]:
         return Match("kto", {"prompt": pair["question"], "completion": pair["answer"], **only("label", "system")})
     if len(pair) == 2 and pair["question"] != pair["answer"]:
         rest = columns.find("context", "system").items()
@@ -74,8 +74,8 @@ def _match_texts(record: Mapping[str, Any], columns: Columns) -> Match | None:
     return Match("text", text) if text and not pair else None
 
 
-def _renamed(found: dict[str, str], old: str, new: str) -> dict[str, str]:
-    return {new: found[old]} if old in found else {}
+def _renamed(mapping: dict[str, str], old: str, new: str) -> dict[str, str]:
+    return {new: mapping[old]} if old in mapping else {}
 
 
 def _chat_column(record: Mapping[str, Any], columns: Columns) -> str | None:
@@ -83,8 +83,8 @@ def _chat_column(record: Mapping[str, Any], columns: Columns) -> str | None:
     if named and (named in _CHAT_BY_NAME or _is_chat(record[named])):
         return named
     answers = columns.find("chosen", "rejected", "prompt", "completion").values()
-    others = (column for column in record if column not in answers and plain_name(column) not in _EARLIER)
-    return next((column for column in others if _is_chat(record[column])), None)
+    rest = (column for column in record if column not in answers and plain_name(column) not in _EARLIER)
+    return next((column for column in rest if _is_chat(record[column])), None)
 
 
 def _is_chat(value: Any) -> bool:

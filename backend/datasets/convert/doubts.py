@@ -80,9 +80,9 @@ def _mostly(texts: Sequence[str], fits: Callable[[str], object]) -> bool:
 
 def _is_name(text: str) -> bool:
     """One to four capitalized words."""
-    words = text.split()
+    parts = text.split()
     return (
-        len(words) <= 4
+        len(parts) <= 4
         and text[-1] not in "!?:"
-        and all(w[0].isupper() and w.strip(".,'’-").isalpha() for w in words)
+        and all(w[0].isupper() and w.strip(".,'’-").isalpha() for w in parts)
     )

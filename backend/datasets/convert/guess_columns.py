@@ -66,16 +66,16 @@ def _guess_pair(columns: list[_Column], doubt: str, names: Iterable[str]) -> Gue
     """names: of all columns, for the doubt."""
     pairs = [(_score(q, a, columns), q, a) for q in columns for a in columns if q is not a]
     best, question, answer = max(pairs, key=lambda pair: pair[0])
-    others = [score for score, q, a in pairs if (q, a) != (question, answer)]
-    if not doubt and best < max(others) + (_MARGIN if len(columns) > 2 or columns[0] is answer else 0):
+    rivals = [score for score, q, a in pairs if (q, a) != (question, answer)]
+    if not doubt and best < max(rivals) + (_MARGIN if len(columns) > 2 or columns[0] is answer else 0):
         doubt = "Its columns are: " + excerpt(", ".join(names), width=300) + "."
     return Guess("question_answer", {"question": question.name, "answer": answer.name}, doubt)
 
 
 def _held_by(holding: dict[str, str]) -> str:
     """A sentence on the columns that hold neither questions nor answers."""
-    found = [f"{excerpt(name, width=40)!r} holds {what}" for name, what in holding.items() if what]
-    return f"The column {'; '.join(found[:3])}."
+    parts = [f"{excerpt(name, width=40)!r} holds {what}" for name, what in holding.items() if what]
+    return f"The column {'; '.join(parts[:3])}."
 
 
 def _measure(name: str, records: Sequence[dict[str, Any]]) -> _Column:
@@ -107,5 +107,5 @@ def _name_score(column: str, field: str) -> float:
     name = plain_name(column)
     if name in NAMES[field]:
         return 1
-    words = [word for word in name.split("_") if word in NAMES[field] and len(word) > 1]
-    return 0.6 if words else 0
+    matches = [word for word in name.split("_") if word in NAMES[field] and len(word) > 1]
+    return 0.6 if matches else 0

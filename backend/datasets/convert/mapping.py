@@ -64,29 +64,29 @@ class Plan:
     def mapping_for(self, record: dict[str, Any], line: int) -> Mapping[str, str]:
         """The columns of this record's fields. Raises RowFault for another shape or a missing field."""
         signature = tuple(record)
-        found = self._known.get(signature)
-        if found is None:
+        mapping = self._known.get(signature)
+        if mapping is None:
             self.columns.update(dict.fromkeys(signature))
-            found = self._match(record)
-            if found is None:
+            mapping = self._match(record)
+            if mapping is None:
                 raise self._misfit(record)
             if len(self._known) < _MAX_SIGNATURES:
-                self._known[signature] = found
-            if found.shape == self.shape:
-                self.used.update(found.mapping)
-        first = self._first_lines.setdefault(found.shape, line)
-        if found.shape != self.shape:
-            raise self.mixed(found.shape, first)
-        return found.mapping
+                self._known[signature] = mapping
+            if mapping.shape == self.shape:
+                self.used.update(mapping.mapping)
+        first = self._first_lines.setdefault(mapping.shape, line)
+        if mapping.shape != self.shape:
+            raise self.mixed(mapping.shape, first)
+        return mapping.mapping
 
     def _match(self, record: dict[str, Any]) -> Match | None:
         present = {name: column for name, column in self.mapping.items() if column in record}
         if self.fixed:
             return Match(self.shape, present) if complete(self.shape, present) else match(record)
-        found = match(record)
-        if (found is None or found.shape != self.shape) and self.guessed and complete(self.shape, present):
+        matched = match(record)
+        if (matched is None or matched.shape != self.shape) and self.guessed and complete(self.shape, present):
             return Match(self.shape, present)
-        return found
+        return matched
 
     def mixed(self, shape: str, line: int) -> RowFault:
         """The fault of a row of another shape, first seen on `line`."""
@@ -104,7 +104,7 @@ class Plan:
         return RowFault(
             "missing_field",
             f"This example has no {' and no '.join(map(repr, missing)) or 'column that the others have'}.",
-            "Add it, or leave this example out.",
+            "Add it, or remove this example.",
             excerpt("has: " + ", ".join(record)),
         )
 
@@ -119,15 +119,15 @@ def make_plan(sample: Sequence[Record], options: ReadOptions) -> Plan:
         return _from_options(records, options)
     if not records and any(isinstance(value, RowFault) for _, value in sample):
         return Plan("messages", {"messages": "messages"})  # nothing is readable, and each row has its own fault
-    matches = [found for found in map(match, records) if found is not None]
+    matches = [candidate for candidate in map(match, records) if candidate is not None]
     guessed = guess(records) if len(records) > max(1, 2 * len(matches)) else None
     if matches and guessed is None:
-        votes = Counter(found.shape for found in matches)
+        votes = Counter(candidate.shape for candidate in matches)
         shape = votes.most_common(1)[0][0]
         mapping: dict[str, str] = {}
-        for found in matches:
-            if found.shape == shape:
-                mapping.update({name: c for name, c in found.mapping.items() if name not in mapping})
+        for candidate in matches:
+            if candidate.shape == shape:
+                mapping.update({name: c for name, c in candidate.mapping.items() if name not in mapping})
         if shape == "question_answer" and (doubt := in_doubt(records, mapping)):
             return Plan(shape, _without(doubt, records), fixed=True)
         first = next(line for line, value in sample if _shape_of(value) == shape)
@@ -151,10 +151,14 @@ def make_plan(sample: Sequence[Record], options: ReadOptions) -> Plan:
 def _without(doubt: Doubt, records: Sequence[dict[str, Any]]) -> dict[str, str]:
     """The columns of questions and answers, by their names, apart from the one in doubt. Raises NoExamples."""
     columns = dict.fromkeys(column for record in records for column in record if column != doubt.column)
-    found = Columns(columns).find("question", "answer", "context", "system")
-    if not complete("question_answer", found) or len({*found.values()}) < len(found) or in_doubt(records, found):
+    mapping = Columns(columns).find("question", "answer", "context", "system")
+    if (
+        not complete("question_answer", mapping)
+        or len({*mapping.values()}) < len(mapping)
+        or in_doubt(records, mapping)
+    ):
         raise _which(doubt.why, records)
-    return found
+    return mapping
 
 
 def _which(doubt: str, records: Sequence[dict[str, Any]]) -> NoExamples:
@@ -167,8 +171,8 @@ def _which(doubt: str, records: Sequence[dict[str, Any]]) -> NoExamples:
 
 
 def _shape_of(value: Any) -> str:
-    found = match(value) if isinstance(value, dict) and value else None
-    return found.shape if found else ""
+    matched = match(value) if isinstance(value, dict) and value else None
+    return matched.shape if matched else ""
 
 
 def _from_options(records: list[dict[str, Any]], options: ReadOptions) -> Plan:
@@ -186,18 +190,18 @@ def _from_options(records: list[dict[str, Any]], options: ReadOptions) -> Plan:
     columns = dict.fromkeys(column for record in records for column in record)
     for name, column in mapping.items():
         if name not in SHAPES[shape].fields or column not in columns:
-            known = SHAPES[shape].fields if name not in SHAPES[shape].fields else columns
+            choices = SHAPES[shape].fields if name not in SHAPES[shape].fields else columns
             raise BadInput(
                 f"{(name if name not in SHAPES[shape].fields else column)[:60]!r} does not exist.",
                 f"You chose {SHAPES[shape].title} with {column[:60]!r} as {name[:60]!r}.",
-                f"Available: {excerpt(', '.join(known), width=300)}.",
+                f"Available: {excerpt(', '.join(choices), width=300)}.",
             )
     if not mapping:
-        found = Columns(columns).find(*(name for name in SHAPES[shape].fields))
+        by_name = Columns(columns).find(*(name for name in SHAPES[shape].fields))
         prompt = Columns(columns).find("pair_prompt")
-        if shape in ("preference", "kto") and "prompt" not in found and prompt:
-            found["prompt"] = prompt["pair_prompt"]
-        mapping = found
+        if shape in ("preference", "kto") and "prompt" not in by_name and prompt:
+            by_name["prompt"] = prompt["pair_prompt"]
+        mapping = by_name
     if not complete(shape, mapping):
         raise NoExamples(
             f"Some columns for {SHAPES[shape].title} are missing.",

@@ -37,7 +37,7 @@ def messages_from(value: Any, lenient: bool, unused_keys: set[str]) -> list[Mess
     if isinstance(value, str):
         value = from_json(value, "conversation")
     if value is None or value == []:
-        raise RowFault("empty_messages", "The conversation is empty.", "Leave this example out.")
+        raise RowFault("empty_messages", "The conversation is empty.", "Remove this example.")
     if not isinstance(value, list):
         raise RowFault("messages_not_a_list", "The conversation (messages) is not a list.", "", excerpt(str(value)))
     return [
@@ -84,8 +84,8 @@ def _message(item: Any, number: int, lenient: bool, unused_keys: set[str]) -> Me
         calls, content = calls_in_text(item.get(content_key) if content_key else None, number), ""
     else:
         calls = calls_from(item, number) if keys.intersection(_CALL_KEYS) else None
-        said, reasoning = _without_reasoning(item.get(content_key) if content_key else None)
-        content = content_text(said, number, role, calls=bool(calls))
+        text, reasoning = _without_reasoning(item.get(content_key) if content_key else None)
+        content = content_text(text, number, role, calls=bool(calls))
         reasoning = next((item[key] for key in _REASONING_KEYS if isinstance(item.get(key), str)), reasoning)
         if reasoning:
             message["reasoning_content"] = reasoning
@@ -93,12 +93,12 @@ def _message(item: Any, number: int, lenient: bool, unused_keys: set[str]) -> Me
     if calls:
         message["tool_calls"] = calls
     message.update({key: item[key] for key in _COPIED if key in keys and isinstance(item[key], str)})
-    known = (role_key, content_key, *_CALL_KEYS, *_COPIED, *_REASONING_KEYS)
+    used = (role_key, content_key, *_CALL_KEYS, *_COPIED, *_REASONING_KEYS)
     if weighted := keys.intersection(WEIGHT_KEYS):
-        known = (*known, *(key for key in weighted if role != "assistant" or item[key] in (0, 1)))
+        used = (*used, *(key for key in weighted if role != "assistant" or item[key] in (0, 1)))
         if role == "assistant" and any(item[key] == 0 for key in weighted):
             message["weight"] = 0
-    unused_keys.update(keys.difference(known))
+    unused_keys.update(keys.difference(used))
     return message
 
 
@@ -127,8 +127,8 @@ def _without_reasoning(content: Any) -> tuple[Any, str]:
     if not thoughts:
         return content, ""
     texts = (part.get("thinking") or part.get("text") or "" for part in thoughts)
-    said = [part for part in content if part not in thoughts]
-    return said or None, "\n".join(text for text in texts if isinstance(text, str) and text)
+    answer = [part for part in content if part not in thoughts]
+    return answer or None, "\n".join(text for text in texts if isinstance(text, str) and text)
 
 
 def system_text(value: Any) -> Any:
@@ -148,14 +148,14 @@ def content_text(content: Any, number: int, role: str, calls: bool) -> str:
         raise RowFault(
             "content_null",
             f"Message {number} ({role}) has no text (content).",
-            "Add its text, or leave this example out.",
+            "Add its text, or remove this example.",
         )
     if isinstance(content, list) and content:
         return "\n".join(_part(part, number) for part in content)
     raise RowFault(
         "content_not_text",
         f"What message {number} ({role}) says (content) is not text.",
-        "Put it in quotes, or leave this example out.",
+        "Put it in quotes, or remove this example.",
         excerpt(str(content)),
     )
 
@@ -172,6 +172,6 @@ def _part(part: Any, number: int) -> str:
         "content_not_text",
         f"Message {number} contains something other than text ({excerpt(str(kind), width=30)!r}); "
         "only text can be learned.",
-        "Remove this part, or leave this example out.",
+        "Remove this part, or remove this example.",
         excerpt(str(part)),
     )

@@ -140,12 +140,12 @@ class Columns:
 
     def find(self, *fields: str) -> dict[str, str]:
         """{field: column} for each of `fields` that has a column."""
-        found = {}
+        mapping = {}
         for field in fields:
             column = next((self._by_name[name] for name in NAMES[field] if name in self._by_name), None)
             if column is not None:
-                found[field] = column
-        return found
+                mapping[field] = column
+        return mapping
 
 
 def complete(shape: str, mapping: Mapping[str, str]) -> bool:

@@ -62,7 +62,7 @@ def _bad_call(number: int, why: str, call: Any) -> RowFault:
     return RowFault(
         "bad_tool_call",
         f"The action in message {number} (tool call) {why}.",
-        "Correct it, or leave this example out.",
+        "Correct it, or remove this example.",
         excerpt(str(call)),
     )
 
@@ -96,6 +96,6 @@ def _bad_tools(value: Any) -> RowFault:
     return RowFault(
         "bad_tools",
         "The list of possible actions (tools) can't be read; each needs at least a name.",
-        "Correct them, or leave this example out.",
+        "Correct them, or remove this example.",
         excerpt(str(value)),
     )

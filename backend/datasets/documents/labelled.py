@@ -52,26 +52,26 @@ def find_labelled(blocks: Sequence[Block]) -> tuple[Records, bool, list[Block]] 
         if best is not None:
             return _examples(best, blocks)
     names = _two_speakers(sample)
-    found = _examples(speakers(*names), blocks) if names else None
-    return (found[0], False, found[2]) if found else None
+    pairs = _examples(speakers(*names), blocks) if names else None
+    return (pairs[0], False, pairs[2]) if pairs else None
 
 
 def _two_speakers(blocks: Sequence[Block]) -> tuple[str, str] | None:
     """The names of two people who speak in turn, in the order in which they begin; None for other texts."""
-    said = [found["name"] for block in blocks if (found := _SPEAKER.match(block.text))]
-    names = tuple(dict.fromkeys(said))
-    if len(names) != 2 or min(said.count(name) for name in names) < _FEW or 2 * len(said) < len(blocks):
+    speaking = [match["name"] for block in blocks if (match := _SPEAKER.match(block.text))]
+    names = tuple(dict.fromkeys(speaking))
+    if len(names) != 2 or min(speaking.count(name) for name in names) < _FEW or 2 * len(speaking) < len(blocks):
         return None
-    in_turn = sum(a != b for a, b in pairwise(said))
-    return (names[0], names[1]) if in_turn >= _SURE * (len(said) - 1) else None
+    in_turn = sum(a != b for a, b in pairwise(speaking))
+    return (names[0], names[1]) if in_turn >= _SURE * (len(speaking) - 1) else None
 
 
 def _inline(family: Family, text: str) -> tuple[str, str] | None:
     """A question and its answer on one line, as in "Q: Where? A: Here." """
-    for found in re.finditer(r"(?<=[\s.?!])(?=\S)", text):
-        answer = after_label(family.answer, text[found.start() :])
-        if answer is not None and text[: found.start()].strip():
-            return text[: found.start()].strip(), answer
+    for match in re.finditer(r"(?<=[\s.?!])(?=\S)", text):
+        answer = after_label(family.answer, text[match.start() :])
+        if answer is not None and text[: match.start()].strip():
+            return text[: match.start()].strip(), answer
     return None
 
 
@@ -96,9 +96,9 @@ def _parts(family: Family, blocks: Sequence[Block]) -> tuple[list[Block], list[_
         if _SEPARATOR.match(block.text):
             parts.append(_Part("end", [], True))
             continue
-        found = _labelled(family, block)
-        if found:
-            parts += found
+        label = _labelled(family, block)
+        if label:
+            parts += label
         elif block.level and not (parts and parts[-1].kind == "answer" and block.level > 3):
             parts.append(_Part("end", [], True))
         elif parts and parts[-1].kind != "end":

@@ -64,9 +64,9 @@ class Family:
     turns: bool = False
 
 
-def _pattern(words: str, letter_mark: str) -> re.Pattern[str]:
-    letters = [word for word in words.split("|") if len(word) == 1 and word.isascii()]
-    longer = [word for word in words.split("|") if word not in letters]
+def _pattern(names: str, letter_mark: str) -> re.Pattern[str]:
+    letters = [word for word in names.split("|") if len(word) == 1 and word.isascii()]
+    longer = [word for word in names.split("|") if word not in letters]
     parts = []
     if longer:
         parts.append(_LABEL.format(words="|".join(map(re.escape, longer)), mark=r"(?:[:：．]|\s[-–—](?=\s))"))
@@ -96,11 +96,11 @@ CONTEXT = _pattern(_CONTEXT, _LETTER_MARK)
 
 def after_label(pattern: re.Pattern[str], text: str) -> str | None:
     """The rest of `text` after the label at its start; None without one."""
-    found = pattern.match(text)
-    if found is None:
+    match = pattern.match(text)
+    if match is None:
         return None
-    groups = {name.removesuffix("_letter"): value for name, value in found.groupdict().items() if value}
-    rest = text[found.end() :].strip()
+    groups = {name.removesuffix("_letter"): value for name, value in match.groupdict().items() if value}
+    rest = text[match.end() :].strip()
     if "open" in groups and not {"close", "after"} & set(groups) and rest.endswith(groups["open"]):
         rest = rest.removesuffix(groups["open"]).rstrip()  # the whole line is bold
     return rest

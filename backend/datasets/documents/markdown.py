@@ -80,14 +80,14 @@ def _blocks(
 
 
 def _line(number: int, text: str, level: int, gap: bool, plain: bool) -> list[Block]:
-    found = None if plain else _BOLD_LINE.fullmatch(text.strip())
-    if found is None:
+    match = None if plain else _BOLD_LINE.fullmatch(text.strip())
+    if match is None:
         return [Block(number, text, level, gap=gap)]
-    rest = found["rest"].strip()
+    rest = match["rest"].strip()
     if not rest:
-        return [Block(number, found["bold"].strip(), level, True, gap)]
-    if found["bold"].rstrip().endswith(("?", "？", "؟")):
-        return [Block(number, found["bold"].strip(), level, True, gap), Block(number, rest, gap=False)]
+        return [Block(number, match["bold"].strip(), level, True, gap)]
+    if match["bold"].rstrip().endswith(("?", "？", "؟")):
+        return [Block(number, match["bold"].strip(), level, True, gap), Block(number, rest, gap=False)]
     return [Block(number, text, level, gap=gap)]
 
 

@@ -51,7 +51,7 @@ def _number(value: float, code: str) -> str:
     if section.strip().lower() in ("", *_REGIONAL):
         return _plain(value)
     literals: list[str] = []
-    bare = _CODE.sub(lambda found: _literal(found, literals), section)
+    bare = _CODE.sub(lambda part: _literal(part, literals), section)
     digits = _NUMBER.search(bare)
     if digits is None or re.search(r"[eE/?dmyhs]", bare):
         return _plain(value)
@@ -75,8 +75,8 @@ def _sections(code: str) -> list[str]:
     return re.split(r';(?=(?:[^"]*"[^"]*")*[^"]*$)', code)
 
 
-def _literal(found: re.Match[str], literals: list[str]) -> str:
-    text = next((group for group in found.groups() if group is not None), None)
+def _literal(code: re.Match[str], literals: list[str]) -> str:
+    text = next((group for group in code.groups() if group is not None), None)
     if text is None:
         return ""
     literals.append(text)
@@ -93,7 +93,7 @@ def _date(value: Any, code: str) -> str:
     if section.lower().startswith(_REGIONAL) or section.lower() in _REGIONAL:
         return _iso(value)
     literals: list[str] = []
-    bare = _CODE.sub(lambda found: _literal(found, literals), section)
+    bare = _CODE.sub(lambda match: _literal(match, literals), section)
     codes = [found.group() for found in _DATE_CODES.finditer(bare)]
     if not any(part[0] in "ymdhsYMDHS" for part in codes):
         return _iso(value)

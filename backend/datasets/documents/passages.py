@@ -13,14 +13,14 @@ _SENTENCE_END = re.compile(r"(?<=[.!?])(?=\s)|(?<=[。！？])")
 
 def passages(text: str) -> list[str]:
     """The text in passages: whole paragraphs where they are short enough, else whole sentences."""
-    found: list[str] = []
+    finished: list[str] = []
     joined = ""
     for part in _parts(text):
         if joined and len(joined) + len(part) > SIZE:
-            found.append(joined)
+            finished.append(joined)
             joined = ""
         joined = f"{joined}\n\n{part}" if joined else part
-    return [*found, joined] if joined else found
+    return [*finished, joined] if joined else finished
 
 
 def _parts(text: str) -> Iterator[str]:

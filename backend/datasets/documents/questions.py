@@ -45,8 +45,8 @@ def find_pairs(blocks: Sequence[Block]) -> Pairs | None:
         records, sure, outside = labelled
         return Pairs(records, sure, _worth_telling(outside))
     finders: list[Callable[[Sequence[Block]], Pairs | None]] = [_by_heading, _by_paragraph, _by_line]
-    found = [pairs for find in finders if (pairs := find(blocks)) is not None]
-    best = next((pairs for pairs in found if pairs.sure), found[0] if found else None)
+    readings = [pairs for find in finders if (pairs := find(blocks)) is not None]
+    best = next((pairs for pairs in readings if pairs.sure), readings[0] if readings else None)
     for name in ("question", "answer") if best else ():
         _take_off_signs([record for _, record in best.records], name)  # type: ignore[union-attr]
     return best
@@ -56,19 +56,19 @@ def _take_off_signs(records: Sequence[dict[str, Any]], name: str) -> None:
     """Takes off what most of the questions, or the answers, begin with and is no word: an emoji, a sign, a number
     that counts on. An answer with further lines of that kind is a list, and stays."""
     for sign in (_SIGN, _NUMBER):
-        found = [(record, start) for record in records if (start := sign.match(record[name]))]
-        most = Counter(start[1] for _, start in found if sign is _SIGN).most_common(1)
-        alike = most[0][1] if most else len(found) if sign is _NUMBER and _count_on(found) else 0
+        signed = [(record, start) for record in records if (start := sign.match(record[name]))]
+        most = Counter(start[1] for _, start in signed if sign is _SIGN).most_common(1)
+        alike = most[0][1] if most else len(signed) if sign is _NUMBER and _count_on(signed) else 0
         if alike < max(3, _SURE * len(records)):
             continue
-        for record, start in found:
+        for record, start in signed:
             if not any(map(sign.match, record[name].split("\n")[1:])):
                 record[name] = record[name][start.end() :]
 
 
-def _count_on(found: Sequence[tuple[dict[str, Any], re.Match[str]]]) -> bool:
+def _count_on(signed: Sequence[tuple[dict[str, Any], re.Match[str]]]) -> bool:
     """Whether the numbers rise by the same step, as those of dates don't."""
-    numbers = [int(re.sub(r"\D", "", start[0])) for _, start in found]
+    numbers = [int(re.sub(r"\D", "", start[0])) for _, start in signed]
     steps = {b - a for a, b in pairwise(numbers)}
     return len(steps) == 1 and min(steps) > 0
 
@@ -80,14 +80,14 @@ def asks(text: str) -> bool:
 
 
 def _by_heading(blocks: Sequence[Block]) -> Pairs | None:
-    found = []
+    candidates = []
     for is_head in _kinds_of_heading(blocks):
         heads = [i for i, block in enumerate(blocks) if is_head(block)]
         questions = [i for i in heads if asks(blocks[i].text)]
         share = len(questions) / len(heads)
         if len(questions) >= 2 and share >= _UNSURE:
-            found.append((len(questions), share, _pairs(blocks, questions, is_head, share >= _SURE)))
-    return max(found, key=lambda one: one[:2])[2] if found else None
+            candidates.append((len(questions), share, _pairs(blocks, questions, is_head, share >= _SURE)))
+    return max(candidates, key=lambda candidate: candidate[:2])[2] if candidates else None
 
 
 def _kinds_of_heading(blocks: Sequence[Block]) -> Iterator[Callable[[Block], bool]]:
@@ -152,9 +152,9 @@ def _without_marks(question: str, answer: str) -> dict[str, Any]:
     text = (text[number.end() :] if (number := _NUMBER.match(text)) else text).strip()
     if emphasized := _EMPHASIS.fullmatch(text):
         text = emphasized[2].strip()
-    first, *others = answer.split("\n")
-    if marked and (sign := _BULLET.match(first)) and not any(map(_BULLET.match, others)):
-        answer = "\n".join([first[sign.end() :], *others])
+    first, *rest = answer.split("\n")
+    if marked and (sign := _BULLET.match(first)) and not any(map(_BULLET.match, rest)):
+        answer = "\n".join([first[sign.end() :], *rest])
     return {"question": text, "answer": answer}
 
 
@@ -165,11 +165,11 @@ def _worth_telling(outside: Sequence[Block]) -> str:
 
 def _by_line(blocks: Sequence[Block]) -> Pairs | None:
     """A question and its answer on each line, perhaps with a sign between them."""
-    found = [(block.line, _ON_ONE_LINE.fullmatch(block.text)) for block in blocks]
-    records = [(line, _without_marks(one["question"], one["answer"])) for line, one in found if one]
+    matches = [(block.line, _ON_ONE_LINE.fullmatch(block.text)) for block in blocks]
+    records = [(line, _without_marks(match["question"], match["answer"])) for line, match in matches if match]
     if len(records) < 3 or len(records) < _SURE * len(blocks):
         return None
-    signs = sum(bool(one and one["sign"]) for _, one in found)
+    signs = sum(bool(match and match["sign"]) for _, match in matches)
     return Pairs(records, len(records) == len(blocks) == signs)
 
 

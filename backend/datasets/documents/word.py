@@ -16,8 +16,8 @@ def read_docx(path: Path) -> Document:
 
     without_images = mammoth.images.img_element(lambda image: {})
     with path.open("rb") as file:
-        found = mammoth.convert_to_html(file, convert_image=without_images)
-    return numbered(read_html(found.value))
+        html = mammoth.convert_to_html(file, convert_image=without_images)
+    return numbered(read_html(html.value))
 
 
 def read_odt(path: Path) -> Document:

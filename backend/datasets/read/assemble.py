@@ -37,7 +37,7 @@ class _Collector:
         self.total_rows = 0
         self._plan, self._limits, self._settled = plan, limits, settled
         self._stored = 0  # characters
-        self._left_out = 0
+        self._skipped = 0
 
     def note(self, kind: str, message: str, fix: str = "") -> None:
         """Adds a warning about the whole file."""
@@ -56,7 +56,7 @@ class _Collector:
         """Adds records: a value and its line each."""
         for line, value in records:
             if self.full:
-                self._left_out += 1
+                self._skipped += 1
                 continue
             self.total_rows += 1
             if self.total_rows <= _ORIGINALS and not isinstance(value, RowFault):
@@ -81,7 +81,7 @@ class _Collector:
                 excerpt(str(value)),
             )
         if not value:
-            raise RowFault("empty_row", "This example is empty.", "Leave this example out.")
+            raise RowFault("empty_row", "This example is empty.", "Remove this example.")
         return convert(value, self._plan.mapping_for(value, line), self._plan)
 
     def _add_fault(self, line: int, fault: RowFault) -> None:
@@ -92,10 +92,10 @@ class _Collector:
         )
 
     def finish(self, chosen: int | None = None) -> None:
-        """Adds a warning when rows were left out because of a limit. chosen: how many rows the user wants."""
+        """Adds a warning when rows were skipped because of a limit. chosen: how many rows the user wants."""
         if chosen and self.total_rows >= chosen:
             self.note("rows_left_out", f"Only the first {chosen:,} rows were read, as you chose.")
-        elif self._left_out:
+        elif self._skipped:
             if self.total_rows >= self._limits.rows:
                 why = f"at most {self._limits.rows:,} rows are read"
             elif self._stored > self._limits.stored_bytes:
@@ -104,10 +104,10 @@ class _Collector:
                 why = f"there are already {len(self.problems):,} problems"
             self.note(
                 "rows_left_out",
-                f"The last {self._left_out:,} rows were left out: {why}.",
+                f"The last {self._skipped:,} rows were skipped: {why}.",
                 "A few thousand good examples teach better than a million; upload a part of the file.",
             )
-            self.total_rows += self._left_out
+            self.total_rows += self._skipped
 
     def ignored(self) -> tuple[str, ...]:
         """Columns, and keys inside messages, that were not used."""
@@ -177,7 +177,7 @@ def _note_media(collector: _Collector) -> None:
         collector.note(
             "media_ignored",
             f"Only text is used for training; the content of {' and '.join(map(repr, media))} is ignored.",
-            "Leave out examples that make no sense without it.",
+            "Remove examples that make no sense without it.",
         )
 
 

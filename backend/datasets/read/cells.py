@@ -86,14 +86,14 @@ def _fault(error: str, source: _Lines, limits: Limits) -> RowFault:
     return RowFault("bad_quotes", message, fix, excerpt(source.record[0].rstrip("\r\n")))
 
 
-def as_records(found: Iterable[Cells], header: list[str] | None, pad: bool = False) -> Iterator[list[Record]]:
+def as_records(rows: Iterable[Cells], header: list[str] | None, pad: bool = False) -> Iterator[list[Record]]:
     """Batches of records as {column: cell}. header: the columns; None when every record is data.
 
     A record with the wrong number of cells becomes the fault ragged_row. pad: fill missing cells instead (for sheets,
-    which leave out empty cells at the end).
+    which omit empty cells at the end).
     """
     batch: list[Record] = []
-    for line, cells in found:
+    for line, cells in rows:
         if isinstance(cells, RowFault):
             batch.append((line, cells))
         else:
@@ -126,26 +126,26 @@ def _record(header: list[str], cells: Sequence[str]) -> dict[str, str] | RowFaul
     return dict(zip(header, cells, strict=True))
 
 
-def split_header(found: Iterator[Cells]) -> tuple[list[str] | None, Iterator[Cells], int]:
+def split_header(table: Iterator[Cells]) -> tuple[list[str] | None, Iterator[Cells], int]:
     """(the column names, the records below them, how many lines above them were passed over).
 
     None and all records when the first record is data. Raises BadInput when there is no data.
     """
-    first: list[Cells] = list(islice(found, LOOKED_AT))
+    first: list[Cells] = list(islice(table, LOOKED_AT))
     if not first:
         raise BadInput("This file is empty.", "It has no rows.", "Choose another file.")
     if isinstance(fault := first[0][1], RowFault):
         raise BadInput("The first row of this table can't be read.", fault.message, fault.fix)
     rows = [(line, cells) for line, cells in first if not isinstance(cells, RowFault) and any(map(str.strip, cells))]
     if not rows:
-        return None, chain(first, found), 0
+        return None, chain(first, table), 0
     header, data = find_header(rows)
     if header is None:
         start = next(n for n, (line, _) in enumerate(first) if line == rows[data][0])
-        return None, chain(first[start:], found), start
+        return None, chain(first[start:], table), start
     line, cells = rows[header]
-    above = next(n for n, one in enumerate(first) if one[0] == line)
-    below = chain(first[above + 1 :], found)
+    above = next(n for n, row in enumerate(first) if row[0] == line)
+    below = chain(first[above + 1 :], table)
     second = next(below, None)
     if second is None:
         raise BadInput(

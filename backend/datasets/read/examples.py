@@ -99,5 +99,5 @@ def _from_pairs(pairs: Pairs, options: ReadOptions) -> OpenSource:
 
 def _closing(records: list[Record]) -> str:
     """The last paragraph of the last answer, where it is a line such as "Last updated in May"."""
-    said, gap, end = records[-1][1]["answer"].rpartition("\n\n") if records else ("", "", "")
-    return end if gap and said.strip() and len(end) <= _LONGEST_CLOSING and _CLOSING.match(end) else ""
+    before, gap, end = records[-1][1]["answer"].rpartition("\n\n") if records else ("", "", "")
+    return end if gap and before.strip() and len(end) <= _LONGEST_CLOSING and _CLOSING.match(end) else ""

@@ -41,8 +41,8 @@ def find_header(rows: Sequence[Row]) -> tuple[int | None, int]:
 def known_columns(cells: Sequence[str]) -> bool:
     """Whether these are the usual column names of examples."""
     columns = Columns(cell for cell in cells if 0 < len(cell) <= _LONGEST)
-    found = (columns.find(*fields) for fields in _SETS)
-    return any(len(set(pair.values())) == 2 for pair in found)
+    pairs = (columns.find(*fields) for fields in _SETS)
+    return any(len(set(pair.values())) == 2 for pair in pairs)
 
 
 def _filled(cells: Sequence[str]) -> int:
@@ -64,8 +64,8 @@ def _after_titles(rows: Sequence[Row]) -> int:
 
 def _named(cells: Sequence[str]) -> bool:
     """Whether a cell is, or contains, a usual column name."""
-    words = (word for cell in cells for word in (plain_name(cell), *plain_name(cell).split("_")))
-    return any(len(word) > 1 and word in names for word in words for names in NAMES.values())
+    parts = (word for cell in cells for word in (plain_name(cell), *plain_name(cell).split("_")))
+    return any(len(word) > 1 and word in names for word in parts for names in NAMES.values())
 
 
 def _shorter(cells: Sequence[str], data: Sequence[Sequence[str]]) -> bool:

@@ -28,10 +28,10 @@ class Passed:
 
     def notes(self) -> list[tuple[str, str, str]]:
         """(kind, message, fix) for totals and remarks, and for blank rows."""
-        found = (("Totals and remarks below the table", self.rows), ("Blank rows", self.blank))
+        skipped = (("Totals and remarks below the table", self.rows), ("Blank rows", self.blank))
         return [
             ("leftovers", f"{what} were skipped: row {_listed(rows)}.", "Nothing is missing.")
-            for what, rows in found
+            for what, rows in skipped
             if rows
         ]
 
@@ -48,11 +48,11 @@ def is_leftover(cells: Sequence[str], width: int, apart: bool, result: str = "")
     return len(filled) == 1 and width > 1 and apart
 
 
-def without_leftovers(found: Iterable[Cells], width: int, passed: Passed) -> Iterator[Cells]:
+def without_leftovers(table: Iterable[Cells], width: int, passed: Passed) -> Iterator[Cells]:
     """The rows of a text table, without blank ones, totals and remarks at its end, and blank cells beyond `width`."""
     held: list[Cells] = []  # rows that may be the end
     before = 0
-    for line, cells in found:
+    for line, cells in table:
         if isinstance(cells, RowFault):
             yield from held
             held = []

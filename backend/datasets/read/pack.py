@@ -23,7 +23,7 @@ _SAME_TIME = (1980, 1, 1, 0, 0, 0)  # so that the same files make the same archi
 def as_one_file(paths: Sequence[Path]) -> Iterator[Path]:
     """The only file of `paths`, or a temporary archive of all of them; a folder stands for the files in it.
 
-    Links and files that a system made for itself are left out. Raises BadInput when a file is missing, a folder is
+    Links and files that a system made for itself are excluded. Raises BadInput when a file is missing, a folder is
     empty, or there are too many or too large ones; WorkspaceProblem when the disk is full.
     """
     if len(paths) == 1 and not paths[0].is_dir():
@@ -57,24 +57,24 @@ def _write(archive: Path, files: dict[str, Path]) -> None:
 
 def _files(paths: Sequence[Path]) -> dict[str, Path]:
     """The files by their names in the archive."""
-    found: dict[str, Path] = {}
+    files: dict[str, Path] = {}
     for path in paths:
         if not path.is_dir():
             require_file(path)
         for name, file in _in_folder(path) if path.is_dir() else [(path.name, path)]:
             readable = name.encode("utf-8", "replace").decode()  # Linux allows names that are not UTF-8
-            found[_unused(readable, found)] = file
-            if len(found) > MOST_FILES:
+            files[_unused(readable, files)] = file
+            if len(files) > MOST_FILES:
                 raise BadInput(f"There are over {MOST_FILES} files.", "", "Use a part of them.")
-    if not found:
+    if not files:
         raise BadInput(f"The folder {name_of(paths)} has no files.", "", "Choose another one.")
-    return found
+    return files
 
 
-def _unused(name: str, found: dict[str, Path]) -> str:
+def _unused(name: str, taken: dict[str, Path]) -> str:
     stem, dot, ending = name.rpartition(".")
     numbered = (f"{stem or name} ({number}){dot}{ending if stem else ''}" for number in range(2, MOST_FILES + 2))
-    return name if name not in found else next(one for one in numbered if one not in found)
+    return name if name not in taken else next(candidate for candidate in numbered if candidate not in taken)
 
 
 def _in_folder(folder: Path) -> Iterator[tuple[str, Path]]:

@@ -74,8 +74,8 @@ class Parser:
 
     def outlines(self) -> list[tuple[str, Rows]]:
         """The name and the first rows of each sheet."""
-        found: list[tuple[str, Rows]] = next(self._all("sheets"))
-        return [(name, [(number, cells) for number, cells in rows]) for name, rows in found]
+        sheets: list[tuple[str, Rows]] = next(self._all("sheets"))
+        return [(name, [(number, cells) for number, cells in rows]) for name, rows in sheets]
 
     def rows(self, sheets: Sequence[int]) -> Iterator[tuple[int, int, list[str]]]:
         """(sheet, row in the sheet, cells) of each row of these sheets."""

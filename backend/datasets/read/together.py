@@ -131,7 +131,7 @@ def _ask_once(asked: Sequence[WhoToImitate]) -> WhoToImitate:
     for error in asked:
         people.update(dict(error.people))
     titles = ", ".join(dict.fromkeys(error.title for error in asked))
-    several = "Chats in which you choose nobody are left out." if len(asked) > 1 else ""
+    several = "Chats in which you select no one are skipped." if len(asked) > 1 else ""
     return WhoToImitate(titles, people.most_common(), several)
 
 
@@ -175,11 +175,11 @@ def _cancelled(source: ByteSource) -> bool:
 
 def _require_alike(read: list[tuple[str, Dataset]]) -> None:
     texts = [file for file, data in read if data.rows[0].text is not None]
-    others = [file for file, data in read if data.rows[0].text is None]
-    if texts and others:
+    examples = [file for file, data in read if data.rows[0].text is None]
+    if texts and examples:
         raise BadInput(
             "This archive mixes texts and examples.",
-            f"{texts[0]} is a text, {others[0]} has questions with answers.",
+            f"{texts[0]} is a text, {examples[0]} has questions with answers.",
             "Put only one kind into it.",
         )
 

@@ -92,7 +92,7 @@ def read_annotations(opened: OpenSource, options: ReadOptions) -> None:
     record = next((value for _, value in opened.sample() if isinstance(value, dict)), None)
     if record is None or isinstance(record.get("answers"), str):
         return
-    nested = next((one for one in FORMATS if all(find(record, path) for path in one.needs)), None)
+    nested = next((entry for entry in FORMATS if all(find(record, path) for path in entry.needs)), None)
     if nested is not None:
         opened.records = map(partial(_rows, nested), opened.records)
 
@@ -108,7 +108,7 @@ def _flat(record: Record, nested: Nested) -> Iterator[Record]:
         return
     for group in find(value, nested.groups) if nested.groups else [value]:
         for row in find(group, nested.rows) if nested.rows else [group]:
-            columns = {name: found for name, paths in nested.columns.items() if (found := _first(row, group, paths))}
+            columns = {name: cell for name, paths in nested.columns.items() if (cell := _first(row, group, paths))}
             if nested.answers == "argilla_columns":
                 columns = {name: cell for name, cell in value.items() if isinstance(cell, str) or _is_chat(cell)}
             for entries in find(value, nested.spread) if nested.spread else ():
@@ -121,14 +121,14 @@ def _flat(record: Record, nested: Nested) -> Iterator[Record]:
 def _cleaned(columns: dict[str, Any], nested: Nested) -> dict[str, Any] | RowFault:
     for name, begin in nested.begins.items():
         if not str(columns.get(name, "")).startswith(begin):
-            said = excerpt(str(columns.get(name, "")))
-            return RowFault("missing_field", f"This entry does not begin with {begin!r}.", "Leave it out.", said)
+            quote = excerpt(str(columns.get(name, "")))
+            return RowFault("missing_field", f"This entry does not begin with {begin!r}.", "Remove it.", quote)
         columns[name] = columns[name].removeprefix(begin)
     return columns | {name: clean.html(columns[name]) for name in nested.html if isinstance(columns.get(name), str)}
 
 
 def _first(row: Any, group: Any, paths: Sequence[str]) -> Any:
-    return next((found for path in paths for place in (row, group) for found in find(place, path)), None)
+    return next((value for path in paths for place in (row, group) for value in find(place, path)), None)
 
 
 def _label_studio(record: Mapping[str, Any]) -> dict[str, str]:
@@ -137,9 +137,9 @@ def _label_studio(record: Mapping[str, Any]) -> dict[str, str]:
         if isinstance(annotation, dict) and not annotation.get("was_cancelled"):
             answers: dict[str, str] = {}
             for result in find(annotation, "result[]"):
-                said = [one for path in ("value.text[]", "value.choices[]") for one in find(result, path)]
-                if said and isinstance(result.get("from_name"), str):
-                    answers[result["from_name"]] = "\n".join(map(str, said))
+                texts = [text for path in ("value.text[]", "value.choices[]") for text in find(result, path)]
+                if texts and isinstance(result.get("from_name"), str):
+                    answers[result["from_name"]] = "\n".join(map(str, texts))
             return answers
     return {}
 
@@ -151,14 +151,18 @@ def _argilla(record: Mapping[str, Any]) -> dict[str, str]:
     if isinstance(responses, dict):
         for name, given in responses.items():
             submitted = [
-                one for one in find(given, "[]") if isinstance(one, dict) and one.get("status") in _SUBMITTED
+                answer
+                for answer in find(given, "[]")
+                if isinstance(answer, dict) and answer.get("status") in _SUBMITTED
             ]
             if submitted and isinstance(submitted[0].get("value"), str):
                 answers[name] = submitted[0]["value"]
     for response in find(responses, "[]"):
         if isinstance(response, dict) and response.get("status") in _SUBMITTED and not answers:
             values = response.get("values") or {}
-            answers = {name: one["value"] for name, one in values.items() if isinstance(one.get("value"), str)}
+            answers = {
+                name: answer["value"] for name, answer in values.items() if isinstance(answer.get("value"), str)
+            }
     return answers
 
 

@@ -66,15 +66,15 @@ def sniff_delimiter(file: File) -> str:
         if len(first) < 2:
             continue
         width, agreeing = Counter(widths).most_common(1)[0]
-        known = sum(plain_name(cell) in _KNOWN for cell in first)
-        if known > 1:  # the header counts, even if most texts contain the delimiter
+        usual = sum(plain_name(cell) in _KNOWN for cell in first)
+        if usual > 1:  # the header counts, even if most texts contain the delimiter
             width, agreeing = len(first), max(agreeing, sum(cells >= len(first) for cells in widths))
         share = agreeing / len(widths)
         by_tabs = delimiter == "\t" and bool(first[0].strip())  # no indented text
         orderly = len(widths) >= 3 and share > 0.9 and (by_tabs or (is_header(first) and not prose))
-        score = share + min(known, 2) / 4 + min(width, 10) / 100
+        score = share + min(usual, 2) / 4 + min(width, 10) / 100
         score -= text.count(f"{delimiter} ") / max(text.count(delimiter), 1) / 5  # as in sentences
-        if width >= 2 and share >= 0.5 and (table or known > prose or orderly) and score > best_score:
+        if width >= 2 and share >= 0.5 and (table or usual > prose or orderly) and score > best_score:
             best, best_score = delimiter, score
     return best or ("," if table else "")
 
@@ -158,7 +158,7 @@ class _SplitTexts:
             f"A {sign} without quotes seems to have split a text into several cells: {where}. "
             f"Joined, the first row would be: {self.first}"
         )
-        return [("split_texts", message, "Join the cells, or leave these rows out.")]
+        return [("split_texts", message, "Join the cells, or remove these rows.")]
 
 
 DECLARED = Reader("csv", "a table (CSV)", _is_declared, _open)

@@ -84,11 +84,11 @@ def _open_document(file: File) -> OpenSource:
 
 def find_list(head: bytes) -> tuple[int, str] | None:
     """The position and the name of the list inside an object; None when the object is itself an example."""
-    for found in _NAMED_LIST.finditer(head):
-        before = _WHOLE_TEXT.sub(b"", head[: found.start()])
+    for match in _NAMED_LIST.finditer(head):
+        before = _WHOLE_TEXT.sub(b"", head[: match.start()])
         if before.count(b"{") - before.count(b"}") == 1 and before.count(b"[") == before.count(b"]"):
-            name = found[1].decode("utf-8", "replace")
-            return None if plain_name(name) in _IN_ROWS else (found.start(2), name)
+            name = match[1].decode("utf-8", "replace")
+            return None if plain_name(name) in _IN_ROWS else (match.start(2), name)
     return None
 
 
@@ -98,8 +98,8 @@ def document(blocks: Iterator[bytes], limits: Limits) -> Iterator[list[Record]]:
     blocks: in UTF-8; the list must begin in the first. Raises BadInput as `examples` does.
     """
     head = next(blocks, b"")
-    found = (head.index(b"["), "") if head.lstrip().startswith(b"[") else find_list(head[:_HEAD])
-    start, name = found or (None, "")
+    place = (head.index(b"["), "") if head.lstrip().startswith(b"[") else find_list(head[:_HEAD])
+    start, name = place or (None, "")
     return examples(chain([head], blocks), start, name, limits)
 
 
@@ -177,11 +177,11 @@ class _Scanner:
         self._count_lines(self._begin)
         self._buffer = self._buffer[self._begin :] + block
         self._at, self._begin, self._counted = self._at - self._begin, 0, 0
-        found: list[Record] = []
+        records: list[Record] = []
         if len(self._buffer) - self._at >= self._needed or last:
             self._needed = 0
         while not self.ended and not self._needed and (end := self._next_end()) is not None:
-            found += self.example(self._buffer[self._begin : end], self._buffer[end : self._at] == b",")
+            records += self.example(self._buffer[self._begin : end], self._buffer[end : self._at] == b",")
             self._begin = self._at
         if not self.ended and len(self._buffer) - self._begin > self._limits.line_bytes:
             self._count_lines(self._begin)
@@ -189,9 +189,9 @@ class _Scanner:
             raise BadInput(
                 f"The example on line {self.line} is too large.",
                 f"The limit is {most}. Perhaps a bracket or a quote is never closed.",
-                "Correct it, or leave it out.",
+                "Correct it, or remove it.",
             )
-        return found
+        return records
 
     def example(self, text: bytes, comma: bool = False) -> list[Record]:
         """The records of `text`, usually one; none for blank text, unless there is a comma after it."""
@@ -201,11 +201,11 @@ class _Scanner:
             return []
         if len(inner) > self._limits.line_bytes:
             return [(self.line, row_too_large(self._limits.line_bytes, "bytes"))]
-        found = self._parsed(inner, self.line)
-        if not isinstance(found, RowFault):
+        value = self._parsed(inner, self.line)
+        if not isinstance(value, RowFault):
             self._indent = self._indent or _INDENT.match(text)
-            return [(self.line, found)]
-        return self._recovered(inner) or [(self.line, found)]
+            return [(self.line, value)]
+        return self._recovered(inner) or [(self.line, value)]
 
     def _parsed(self, text: bytes, line: int) -> Any:
         try:
@@ -221,18 +221,18 @@ class _Scanner:
         start = self._indent[1] + rb"\{" if self._indent else rb"\{"
         between = re.compile(rb"\n(?=" + start + rb")" if self._indent else rb"(?<=\})\s*(?=\{)")
         at = [0, *(match.end() for match in between.finditer(text)), len(text)]
-        found: list[Record] = []
+        records: list[Record] = []
         ended = False
         for begin, end in pairwise(at):
             line, piece = self.line + text.count(b"\n", 0, begin), text[begin:end].strip(b" \t\r\n,")
             value = self._parsed(piece, line)
             if isinstance(value, RowFault) and end == len(text) and piece.endswith(b"]"):
                 value, ended = self._parsed(piece[:-1].rstrip(), line), True
-            found.append((line, value))
-        if len(found) < 2 or all(isinstance(value, RowFault) for _, value in found):
+            records.append((line, value))
+        if len(records) < 2 or all(isinstance(value, RowFault) for _, value in records):
             return []
         self.ended = self.ended or ended
-        return found
+        return records
 
     def _count_lines(self, upto: int) -> None:
         self.line += self._buffer.count(b"\n", self._counted, upto)

@@ -89,8 +89,8 @@ def _look(number: int, name: str, rows: Rows) -> _Sheet:
     records = [dict(zip(names, [*cells, *[""] * (width - len(cells))], strict=False)) for _, cells in rows[data:]]
     if any(match(record) for record in records[:3]):
         return _Sheet(number, name, columns, start, _SURE, empty=False)
-    found = guess(records) if len(records) > 1 else None
-    likely = _MAYBE if found is not None and found.shape == "question_answer" else 0
+    guessed = guess(records) if len(records) > 1 else None
+    likely = _MAYBE if guessed is not None and guessed.shape == "question_answer" else 0
     return _Sheet(number, name, columns, start, likely, empty=False)
 
 
@@ -156,7 +156,7 @@ def _checked(cells: list[str], passed: Passed) -> list[str] | RowFault:
     return RowFault(
         "formula_without_value",
         "This row has a formula whose result is not stored in the file.",
-        "Open the file in Excel or LibreOffice and save it, or leave this example out.",
+        "Open the file in Excel or LibreOffice and save it, or remove this example.",
     )
 
 
