@@ -28,8 +28,11 @@ DOCUMENTS = (
     "docs/performance.md",
     "docs/recipes.md",
     "docs/using-exports.md",
+    "docs/clusters.md",
 )
 EXAMPLES = {"adam_beta2", "test_the_log_is_exported_as_it_is"}  # what docs/your-first-change.md adds to the code
+# of Slurm and Kubernetes, in docs/clusters.md
+VARIABLES = {"SLURM_JOB_NODELIST", "SLURM_NNODES", "SLURM_NODEID", "JOB_COMPLETION_INDEX"}
 SOURCES = ("app.py", "start.py", "backend", "jobs", "ui", "static", "tests")
 _BLOCK = re.compile(r"```\w*\n(.*?)```", re.DOTALL)
 _SPAN = re.compile(r"`([^`\n]+)`")
@@ -114,7 +117,9 @@ def test_every_module_that_it_runs_exists(document: str) -> None:
 def test_every_name_of_the_code_that_it_uses_exists(document: str) -> None:
     code = [*spans(document), *(_BLOCK.findall(text_of(document)) if document.startswith("docs/") else ())]
     used = {name for piece in code for name in _NAME.findall(piece)}
-    assert {name for name in used if name not in words()} <= EXAMPLES | {name.upper() for name in EXAMPLES}
+    assert {name for name in used if name not in words()} <= EXAMPLES | {
+        name.upper() for name in EXAMPLES
+    } | VARIABLES
 
 
 def test_the_map_of_the_tree_is_true() -> None:

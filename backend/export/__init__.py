@@ -13,7 +13,6 @@
     model_card.py, snippets.py, programs.py     what people read in an export, and where it goes
     ollama.py                                   a Modelfile for Ollama
     script.py, script_check.py                  a run as one Python file
-    hf_jobs.py                                  runs the script on a rented GPU
     take_home.py                                everything in one zip file
     run_archive.py, checked_zip.py              such a file as a run from another computer
     hub_push.py                                 the job "push"
@@ -54,6 +53,13 @@ Decision: A model travels in a zip file without compression, and an import takes
 Because: nothing in it can be larger than the file itself, and it may come from a stranger.
 Proof: tests/backend/export/test_run_archive.py.
 Reconsider when: the size of these files is a burden.
+
+Decision: The exported script is written on accelerate, and makes a zip file that an import takes. A step's loss is
+    its mean over the learned tokens of all processes; all pass through the model equally often, and one that lacks
+    rows repeats one with weight 0.
+Because: an engine that thousands use starts processes on many machines and divides models (DDP, FSDP2, ZeRO).
+Proof: tests/backend/export/test_engines.py: two processes on a CPU have the losses of one to 1e-6; no GPU has run it.
+Reconsider when: TRL's trainer can weigh a step by all its tokens in every engine.
 
 Decision: Uploads are huggingface_hub's, in a thread that ends with its worker.
 Because: it resumes them by content, and can't be interrupted.

@@ -11,14 +11,15 @@ import os
 import re
 import shutil
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import ValidationError
 
 from backend.errors import BadInput, BadSetting, RunProblem
-from backend.export import hf_jobs, model_space
+from backend.export import model_space
 from backend.files.listing import files_in
 from backend.models import hub_token
 from backend.records.base import Record
@@ -34,6 +35,7 @@ CARD = "README.md"
 _GGUF_FILES = {".gguf", ".Modelfile", ".txt", ".json"}
 _REPO = re.compile(r"(?!.*(--|\.\.))([A-Za-z0-9][\w.-]{0,95}/)?[A-Za-z0-9][\w.-]{0,94}[A-Za-z0-9]", re.ASCII)
 _WHAT = "The model was not uploaded."
+_WHY = {401: "The token is not valid.", 403: "The token lacks the permission: it needs write access."}
 _POLL = 0.2  # seconds
 
 
@@ -146,13 +148,14 @@ def _run(context: JobContext) -> PushResult | None:
 def upload(folder: Path, spec: PushSpec) -> PushResult:
     """Create the repository if it is missing, and upload a folder. `private` of the result is what the hub says of
     it, where it existed already. Raises as `run`."""
-    hub = hf_jobs.api(token())
-    kind = "space" if spec.form == "space" else "model"
-    with hf_jobs.plain_errors(_WHAT):
+    from huggingface_hub import HfApi
+
+    hub = HfApi(token=token())
+    kind, sdk = ("space", "gradio") if spec.form == "space" else ("model", None)
+    with _plain_errors():
         repo = check_repo(spec.repo)
         repo = repo if "/" in repo else f"{hub.whoami()['name']}/{repo}"
-        sdk = {"space_sdk": "gradio"} if kind == "space" else {}
-        url = str(hub.create_repo(repo, private=spec.private, repo_type=kind, exist_ok=True, **sdk))
+        url = str(hub.create_repo(repo, private=spec.private, repo_type=kind, exist_ok=True, space_sdk=sdk))
         private = bool(hub.repo_info(repo, repo_type=kind).private)
         if spec.private and not private:
             raise RunProblem(
@@ -162,6 +165,25 @@ def upload(folder: Path, spec: PushSpec) -> PushResult:
             )
         hub.upload_folder(repo_id=repo, repo_type=kind, folder_path=folder, commit_message="Upload with Apprentice")
     return PushResult(url=url, repo=repo, private=private)
+
+
+@contextmanager
+def _plain_errors() -> Iterator[None]:
+    """Turns the client's errors into RunProblem."""
+    import httpx2
+    from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
+
+    try:
+        try:
+            yield
+        except RuntimeError as error:  # around the error of one file
+            raise error.__cause__ or error from error
+    except HfHubHTTPError as error:
+        status = error.response.status_code
+        why = _WHY.get(status, f"The hub returned error {status}.")
+        raise RunProblem(_WHAT, why, "Fix that, then try again.") from error
+    except (httpx2.HTTPError, OfflineModeIsEnabled, OSError) as error:
+        raise RunProblem(_WHAT, "Hugging Face can't be reached.", "Check the internet connection.") from error
 
 
 def token() -> str:

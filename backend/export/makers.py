@@ -12,6 +12,7 @@ from backend.export import checks, gguf_files, merged_model, model_card, program
 from backend.export.source import Source
 from backend.export.target import Report, Target
 from backend.models import causal_lm, model_folder
+from backend.models.local import is_local
 from backend.records.exports import CHECKS, ExportFile, ExportResult
 
 CHECKS_FILE = "CHECKS.json"  # beside the files, or in their folder
@@ -78,9 +79,14 @@ def _for_merged(source: Source, target: Target, result: ExportResult) -> ExportR
     return result.joined(ExportResult(programs=tuple(guides)))
 
 
+def _for_script(source: Source, target: Target, result: ExportResult) -> ExportResult:
+    model_id = source.run.model.id
+    return result.joined(ExportResult(programs=tuple(programs.for_script("" if is_local(model_id) else model_id))))
+
+
 FORMS = {
     "adapter": Format(_adapter, (checks.tokens,), _for_adapter),
     "merged": Format(merged_model.make, (merged_model.check, checks.tokens), _for_merged),
-    "script": Format(script.make, (script_check.check,), lambda source, target, result: result),
+    "script": Format(script.make, (script_check.check,), _for_script),
 }
 GGUF = Format(gguf_files.make, (merged_model.check, gguf_files.check), gguf_files.finish)

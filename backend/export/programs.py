@@ -132,6 +132,47 @@ def for_adapter(
     ]
 
 
+def for_script(model: str = "") -> list[Program]:
+    """The ways to run a training script. model: the id of the base model on the hub, "" for one of this computer."""
+    where = "" if model else " --model FOLDER"
+    unpack = "Unpack the zip file, and open a terminal in its folder."
+    back = "Import out.zip on My models: it is this run, with what it learned there."
+    programs = [
+        Program(
+            name="Several GPUs in one computer",
+            what="Trains with all of them; the steps are those of one GPU.",
+            steps=(unpack, "Install uv from docs.astral.sh/uv, and type the command below.", back),
+            code=f"uv run train.py --engine ddp{where}",
+            source="https://huggingface.co/docs/accelerate/basic_tutorials/launch",
+        ),
+        Program(
+            name="A cluster",
+            what="Several computers, with Slurm or Kubernetes; models that are too large for one GPU.",
+            steps=(unpack, "engines/README.md says which file in engines to take, and has the lines to type.", back),
+            code=f"accelerate launch --config_file engines/fsdp2.yaml --num_processes 4 train.py{where}",
+            source="https://huggingface.co/docs/accelerate/usage_guides/fsdp",
+        ),
+    ]
+    if model:
+        rented = Program(
+            name="Hugging Face Jobs",
+            what="Rents GPUs by the minute; needs an account with a payment method. Uploads your examples to it.",
+            steps=(
+                f"{unpack} Install the program hf: pip install huggingface_hub. Log in: hf auth login.",
+                "Type the commands below, with your name there for YOU. --timeout limits what it can cost.",
+                back,
+            ),
+            code="hf buckets create YOU/apprentice --private\n"
+            "hf buckets sync . hf://buckets/YOU/apprentice\n"
+            "hf jobs uv run --flavor l4x4 --timeout 4h -v hf://buckets/YOU/apprentice:/run-folder "
+            "train.py --folder /run-folder --engine ddp\n"
+            "hf buckets cp hf://buckets/YOU/apprentice/out.zip out.zip",
+            source="https://huggingface.co/docs/huggingface_hub/guides/jobs",
+        )
+        programs.append(rented)
+    return programs
+
+
 def as_text(programs: Sequence[Program], instruction: str = "") -> str:
     """The programs as a plain text file."""
     parts = ["Where to use this model\n=======================\n"]

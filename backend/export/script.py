@@ -5,6 +5,8 @@
                    tokenizer/            saved with the result
                    start/                the weights that it starts from, of a version that continues another one
                    instruction.txt       the one that most examples start with, if any
+                   engines/              configurations of accelerate for several GPUs, and how to start them
+                   apprentice/           the run itself, for the zip file with its result (run_archive.py)
 
 The file is static/script/train.py with the settings of the run. script_check.py checks it.
 """
@@ -20,6 +22,7 @@ from itertools import pairwise
 from typing import Any
 
 from backend.errors import ExportFailed
+from backend.export import run_archive
 from backend.export.source import Source
 from backend.export.target import Report, Target
 from backend.files.listing import files_in
@@ -38,6 +41,8 @@ from backend.training.schedule import schedule
 from backend.training.session import VALIDATION_ROWS
 
 TEMPLATE = PROJECT_ROOT / "static" / "script" / "train.py"
+ENGINES = TEMPLATE.parent / "engines"
+_CLUSTERS = PROJECT_ROOT / "docs" / "clusters.md"
 PACKAGES = ("torch", "transformers", "peft", "accelerate", "safetensors")  # with their ranges in requirements.txt
 _SETTINGS = re.compile(r"(?<=^# settings\n).*?(?=^# end of settings$)", re.DOTALL | re.MULTILINE)
 
@@ -71,7 +76,11 @@ def make(source: Source, target: Target, report: Report) -> list[ExportFile]:
     for name, rows in (("train", train), ("validation", validation)):
         lines = (json.dumps(example(row, tokenizer), ensure_ascii=False) for row in rows)
         (folder / "data" / f"{name}.jsonl").write_text("".join(line + "\n" for line in lines), "utf-8")
-    values = settings(run, len(train), len(validation), precision(source), tokenizer.pad_id)
+    shutil.copytree(ENGINES, folder / "engines")
+    shutil.copyfile(_CLUSTERS, folder / "engines" / "README.md")
+    run_archive.write(folder, run, source.folder, source.requested.name or run.name, None)
+    plan = settings(run, len(train), len(validation), precision(source), tokenizer.pad_id)
+    values = {"NAME": target.name, **plan}
     if instruction := source.instruction:
         (folder / "instruction.txt").write_text(instruction, "utf-8", "replace")
     (folder / "train.py").write_text(fill_template(values, run), "utf-8")
@@ -100,6 +109,7 @@ def settings(run: RunSpec, rows: int, validation_rows: int, precision: str, pad_
 
 
 _COMMENTS = {
+    "NAME": "of the run",
     "MODEL": "its name on the Hugging Face hub; --model takes a folder",
     "REVISION": "its commit there; if empty, the newest one is used",
     "RENAMED": "if the model also reads pictures or sound: its language weights' names in the whole model, and alone",

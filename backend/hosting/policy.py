@@ -26,7 +26,6 @@ class Feature(Enum):
     DELETE_MODEL = "Models can't be deleted in this demo.", "delete it on Start"
     HUB_DATA = "Datasets from the Hugging Face hub can't be downloaded in this demo.", "name the dataset on Data"
     TOKEN = "This demo doesn't accept access tokens.", f"type {PROGRAM} models --token"
-    RENT = "This demo can't send anything to a rented GPU.", "open Share and choose a rented GPU"
     PUSH = "This demo can't upload models to Hugging Face.", "open Share and choose to upload it"
     SERVE = "This demo doesn't open endpoints for other programs.", "open Share and press Start there"
     IMPORT_MODEL = "This demo doesn't import models from other computers.", "add the zip file on My models"

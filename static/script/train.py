@@ -7,30 +7,34 @@
     uv run train.py                      installs the packages in the header, then trains
     python train.py                      where those packages are installed
     python train.py --model FOLDER       from a copy of the model on this computer
-    accelerate launch --multi_gpu --num_processes 2 train.py
-                                         on two GPUs: they share the examples of each step, so the result is the same
-                                         (several machines: copy this folder to each, and see its --num_machines)
-    deepspeed --no_local_rank --num_gpus 2 train.py
-                                         the same, started by DeepSpeed's launcher (not tried); without ZeRO,
-                                         which needs DeepSpeed's own engine: each GPU holds the whole model
+    python train.py --engine ddp         on all GPUs of this computer, as the file engines/ddp.yaml says
+
+The steps are the same on any number of GPUs and computers: each process learns from its share of a step's examples.
+Which file in engines to take, and the lines for a cluster, are in engines/README.md. accelerate does the work.
 
 Each example has its text for people, its tokens (input_ids), and the spans of them to learn (learn: from, to). For
 DPO each example has two answers, a better and a worse one, and the difference between them is learned.
 If there is a folder start, training continues from the weights of the earlier version in it.
 If there is an instruction.txt, most examples start with that text as their system message; so should every question.
-The result is saved in the folder out, with the loss of every step in losses.jsonl.
+The result is saved in the folder out, with the loss of every step in losses.jsonl. Apprentice imports out.zip.
 """
 
 import argparse
+import hashlib
 import json
+import math
 import os
 import random
 import shutil
-from contextlib import nullcontext
+import subprocess
+import sys
+import time
+import zipfile
 from itertools import islice
 from pathlib import Path
 
 # settings
+NAME = "run"
 MODEL = ""
 REVISION = ""
 RENAMED = {}
@@ -62,22 +66,51 @@ PAD_ID = 0
 # end of settings
 
 HERE = Path(__file__).resolve().parent
-RANK, WORLD = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))  # set by accelerate and torchrun
 
 
 def arguments():
     parser = argparse.ArgumentParser(description="Train as the settings at the top of this file say.")
     parser.add_argument("--model", default=MODEL, help="a folder, or a name on the Hugging Face hub")
-    parser.add_argument("--train", type=Path, default=HERE / "data" / "train.jsonl")
-    parser.add_argument("--validation", type=Path, default=HERE / "data" / "validation.jsonl")
-    parser.add_argument("--tokenizer", type=Path, nargs="*", default=sorted(HERE.glob("tokenizer/*")))
-    parser.add_argument("--start", type=Path, nargs="*", default=sorted(HERE.glob("start/*.safetensors")))
-    parser.add_argument("--out", type=Path, default=HERE / "out")
+    parser.add_argument("--folder", type=Path, default=HERE, help="where data, tokenizer, start and engines are")
+    parser.add_argument("--out", type=Path, help="a folder for the result (default: out in that folder)")
     parser.add_argument("--steps", type=int, default=TOTAL_STEPS, help="stop after this many steps")
+    parser.add_argument("--engine", help="a file in engines, without .yaml: train on all GPUs of this computer")
     options = parser.parse_args()
     if not options.model:
         parser.error("the base model is not on the Hugging Face hub: give its folder with --model FOLDER")
+    options.out = options.out or options.folder / "out"
     return options
+
+
+def launch(options):
+    """Starts a process for each GPU of this computer; returns their exit code."""
+    import torch
+
+    config = options.folder / "engines" / f"{options.engine}.yaml"
+    count = str(max(1, torch.cuda.device_count()))
+    start = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(config)]
+    return subprocess.call([*start, "--num_processes", count, *sys.argv])
+
+
+def connect():
+    """The engine that connects this process with the others, if any, and moves the model and its gradients."""
+    import torch
+    from accelerate import Accelerator
+
+    engine = Accelerator(
+        cpu=not torch.accelerator.is_available(), mixed_precision="no" if PRECISION == "fp32" else PRECISION
+    )
+    for kind in ("FSDP", "DEEPSPEED"):  # without GPUs accelerate leaves them out without a word
+        if os.environ.get(f"ACCELERATE_USE_{kind}") == "true" and engine.distributed_type != kind:
+            raise SystemExit(f"{kind} needs GPUs, and found none. Take the file ddp.yaml in engines, or none.")
+    engine.gradient_accumulation_steps = math.ceil(math.ceil(EFFECTIVE_BATCH / engine.num_processes) / MICRO_BATCH)
+    if engine.distributed_type == "DEEPSPEED":  # which can't read them from a data loader
+        engine.deepspeed_plugin.deepspeed_config.update(
+            train_micro_batch_size_per_gpu=MICRO_BATCH,
+            gradient_accumulation_steps=engine.gradient_accumulation_steps,
+            gradient_clipping=MAX_GRAD_NORM,
+        )
+    return engine
 
 
 def read(path):
@@ -127,15 +160,17 @@ def steps(rows):
         epoch += 1
 
 
-def own_rows(rows):
-    """This process's share of `rows`: all of them, unless several processes train together."""
-    return rows[RANK::WORLD]
+def micro_batches(rows, engine, least=0):
+    """This process's share of `rows` in parts that fit into memory, the longest first, each with its weight.
 
-
-def micro_batches(rows):
-    """A step's rows in parts that fit into memory, the longest first."""
+    All processes have the same number of parts, at least `least`, since they pass through the model together. One
+    that lacks rows repeats the shortest, which then counts for nothing.
+    """
     ordered = sorted(rows, key=lambda row: -longest(row))
-    return [ordered[i : i + MICRO_BATCH] for i in range(0, len(ordered), MICRO_BATCH)]
+    own = ordered[engine.process_index :: engine.num_processes]
+    parts = [(own[i : i + MICRO_BATCH], 1.0) for i in range(0, len(own), MICRO_BATCH)]
+    most = math.ceil(math.ceil(len(rows) / engine.num_processes) / MICRO_BATCH)
+    return parts + [(ordered[-1:], 0.0)] * (max(most, least) - len(parts))
 
 
 def adamw(model, groups):
@@ -164,12 +199,16 @@ def language_part(name, revision):
     return part
 
 
-def build(name, device, dtype):
-    """The model with its trainable weights in float32: an adapter (on a 4-bit base for QLoRA), or all of it."""
+def build(name, device, dtype, kind="NO"):
+    """The model with its trainable weights in float32: an adapter (on a 4-bit base for QLoRA), or all of it.
+
+    kind: accelerate's name of the engine. DeepSpeed keeps a copy in float32 by itself; FSDP divides 4-bit weights
+    only where they are stored as numbers with a fraction.
+    """
     import torch
     from transformers import AutoModelForCausalLM, BitsAndBytesConfig
 
-    options = {"dtype": torch.float32 if METHOD == "full" else dtype}
+    options = {"dtype": torch.float32 if METHOD == "full" and kind != "DEEPSPEED" else dtype}
     if name == MODEL and REVISION:
         options["revision"] = REVISION
     if METHOD == "qlora":
@@ -178,6 +217,7 @@ def build(name, device, dtype):
             bnb_4bit_quant_type="nf4",
             bnb_4bit_use_double_quant=True,
             bnb_4bit_compute_dtype=dtype,
+            bnb_4bit_quant_storage=dtype if kind == "FSDP" else torch.uint8,
         )
         options |= {"quantization_config": four_bit, "device_map": {"": device}}
     if RENAMED:
@@ -198,16 +238,17 @@ def build(name, device, dtype):
             use_dora=USE_DORA,
         )
         model = get_peft_model(model, adapter)
+        model.peft_config["default"].base_model_name_or_path = MODEL or name
     if GRADIENT_CHECKPOINTING:
         model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
         model.enable_input_require_grads()
     for weight in model.parameters():
-        if weight.requires_grad:
+        if weight.requires_grad and kind != "DEEPSPEED":
             weight.data = weight.data.float()
     for module in model.modules():  # bitsandbytes on a processor: keep 4-bit weights in the form that has gradients
         if hasattr(module, "support_avx512bf16_for_cpu"):
             module.support_avx512bf16_for_cpu = False
-    return model if METHOD == "qlora" else model.to(device)
+    return model
 
 
 def load_start(model, files):
@@ -225,7 +266,7 @@ def load_start(model, files):
         raise ValueError(f"These weights do not fit this model: {loaded.unexpected_keys[0]}, and perhaps others.")
 
 
-def token_losses(model, sequences, device):
+def token_losses(model, sequences, engine):
     """The loss of each learned token in `sequences`, padded on the right, and the number of its sequence."""
     import torch
 
@@ -237,35 +278,37 @@ def token_losses(model, sequences, device):
         ids[index, :length] = torch.tensor(sequence["input_ids"])
         labels[index, : length - 1] = torch.tensor(sequence["labels"][1:])  # each position predicts the next token
         mask[index, :length] = 1
-    learned = (labels != -100).to(device)
+    ids, labels, mask = (tensor.to(engine.device) for tensor in (ids, labels, mask))
+    learned = labels != -100
     # Only learned positions reach the output layer, which would otherwise take most of the time and memory.
-    hook = model.get_output_embeddings().register_forward_pre_hook(lambda _, inputs: (inputs[0][learned][None],))
+    output_layer = engine.unwrap_model(model).get_output_embeddings()
+    hook = output_layer.register_forward_pre_hook(lambda _, inputs: (inputs[0][learned][None],))
     try:
-        logits = model(input_ids=ids.to(device), attention_mask=mask.to(device), use_cache=False).logits[0]
+        logits = model(input_ids=ids, attention_mask=mask, use_cache=False).logits[0]
     finally:
         hook.remove()
-    losses = torch.nn.functional.cross_entropy(logits.float(), labels.to(device)[learned], reduction="none")
+    losses = torch.nn.functional.cross_entropy(logits.float(), labels[learned], reduction="none")
     return losses, learned.nonzero()[:, 0]
 
 
-def summed_loss(model, rows, device):
+def summed_loss(model, rows, engine):
     """The sum of the losses of the learned tokens in `rows`. For DPO, of the pairs (arXiv:2305.18290, equation 7):
     from the gain in log-probability of the better answer over the base model, minus that of the worse answer."""
     import torch
 
     if TRAINER == "sft":
-        return token_losses(model, [row[0] for row in rows], device)[0].sum()
-    reference = torch.tensor([[sequence["reference"] for sequence in row] for row in rows], device=device).T
-    better, worse = answer_logprobs(model, rows, device) - reference
+        return token_losses(model, [row[0] for row in rows], engine)[0].sum()
+    reference = torch.tensor([[sequence["reference"] for sequence in row] for row in rows], device=engine.device).T
+    better, worse = answer_logprobs(model, rows, engine) - reference
     return -torch.nn.functional.logsigmoid(BETA * (better - worse)).sum()
 
 
-def answer_logprobs(model, pairs, device):
+def answer_logprobs(model, pairs, engine):
     """The log-probabilities of the better answers of `pairs`, and of the worse ones."""
     import torch
 
-    losses, owners = token_losses(model, [row[0] for row in pairs] + [row[1] for row in pairs], device)
-    return torch.zeros(2 * len(pairs), device=device).index_add(0, owners, -losses).view(2, -1)
+    losses, owners = token_losses(model, [row[0] for row in pairs] + [row[1] for row in pairs], engine)
+    return torch.zeros(2 * len(pairs), device=engine.device).index_add(0, owners, -losses).view(2, -1)
 
 
 def count(rows):
@@ -275,139 +318,154 @@ def count(rows):
     return max(1, sum(label != -100 for row in rows for label in row[0]["labels"]))
 
 
-def init_processes(device):
-    """Connects to the other processes, if any; returns the device to train on, a GPU of its own for each."""
-    import torch
-
-    if WORLD == 1:
-        return device
-    if device == "cuda":
-        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-        torch.distributed.init_process_group("nccl")
-        return device
-    torch.distributed.init_process_group("gloo")
-    return "cpu"
-
-
-def all_reduce(number, device):
-    """The sum of `number` over all processes."""
-    import torch
-
-    if WORLD == 1:
-        return number
-    total = torch.tensor(number, dtype=torch.float64, device=device)
-    torch.distributed.all_reduce(total)
-    return total.item()
+def save(model, engine, options):
+    """Saves what was learned, and the tokenizer, in the folder for the result."""
+    weights = engine.get_state_dict(model)
+    if engine.is_main_process:
+        model = engine.unwrap_model(model)
+        once = {name for name, _ in model.named_parameters()}
+        for name, _ in model.named_parameters(remove_duplicate=False):  # an engine may give a shared weight twice
+            if name not in once:
+                weights.pop(name, None)
+        choices = {"save_original_format": not RENAMED} if METHOD == "full" else {"save_embedding_layers": False}
+        model.save_pretrained(options.out, state_dict=weights, **choices)
+        for file in (options.folder / "tokenizer").glob("*"):
+            shutil.copyfile(file, options.out / file.name)
+    engine.wait_for_everyone()
 
 
-def reduce_gradients(weights):
-    """Gives every process the sum of all gradients; one that had no examples in this step adds zeros."""
-    import torch
+def pack(options, saved, rows, seconds):
+    """Writes the zip file that Apprentice imports: the run as it was exported, what it has learned, and its losses.
 
-    for weight in weights if WORLD > 1 else ():
-        if weight.grad is None:
-            weight.grad = torch.zeros_like(weight)
-        torch.distributed.all_reduce(weight.grad)
+    saved: the step whose weights are in the result. rows: the number of examples it learned from.
+    """
+    lines = [json.loads(line) for line in (options.out / "losses.jsonl").read_text("utf-8").splitlines()]
+    losses = [line["loss"] for line in lines if "loss" in line]
+    checked = {line["step"]: line["validation_loss"] for line in lines if "validation_loss" in line}
+    epoch = math.ceil(rows / EFFECTIVE_BATCH)
+    recent = losses[(len(losses) - 1) // epoch * epoch :]
+    result = {"steps": len(losses), "best_step": saved, "train_loss": sum(recent) / len(recent), "seconds": seconds}
+    if checked:
+        at = max(step for step in checked if step <= saved)
+        result |= {"first_eval_loss": checked[0], "eval_loss": checked[at], "eval_step": at}
+    events = [
+        {"time": time.time(), "attempt": 1, "kind": "step", "data": {**line, "epoch": line["step"] / epoch}}
+        if "loss" in line
+        else {"time": time.time(), "attempt": 1, "kind": "eval", "data": {**line, "loss": line["validation_loss"]}}
+        for line in lines
+    ]
+    run = {file.name: file.read_bytes() for file in (options.folder / "apprentice").iterdir()}
+    run["run.json"] = json.dumps(json.loads(run["run.json"]) | {"result": result}).encode()
+    run["events.jsonl"] = b"".join(json.dumps(event).encode() + b"\n" for event in events)
+    learned = f"{NAME}-{'merged' if METHOD == 'full' else 'adapter'}"
+    with zipfile.ZipFile(options.out.with_name(f"{options.out.name}.zip"), "w") as archive:
+        listed = {}
+        for name, data in run.items():
+            archive.writestr(f"{NAME}/apprentice/{name}", data)
+            listed[f"apprentice/{name}"] = {"sha256": hashlib.sha256(data).hexdigest()}
+        for file in options.out.iterdir():
+            archive.write(file, f"{NAME}/{learned}/{file.name}")
+            with file.open("rb") as opened:
+                listed[f"{learned}/{file.name}"] = {"sha256": hashlib.file_digest(opened, "sha256").hexdigest()}
+        archive.writestr(f"{NAME}/MANIFEST.json", json.dumps({"files": listed}))
 
 
 def main():
     options = arguments()
+    if options.engine and "RANK" not in os.environ:
+        sys.exit(launch(options))
 
     import torch
+    from accelerate.utils import gather_object
     from transformers import get_scheduler
 
-    device = init_processes(
-        "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-    )
+    began = time.monotonic()
+    engine = connect()
     dtype = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[PRECISION]
-
-    def autocast():
-        return nullcontext() if PRECISION == "fp32" else torch.autocast(device, dtype=dtype)
-
-    train, validation = read(options.train), read(options.validation)
+    train, validation = (read(options.folder / "data" / f"{part}.jsonl") for part in ("train", "validation"))
     options.out.mkdir(parents=True, exist_ok=True)
-    log_file = (options.out / "losses.jsonl").open("w", encoding="utf-8") if RANK == 0 else None
-    model = build(options.model, device, dtype)
-    if options.start:
-        load_start(model, options.start)
+    log_file = (options.out / "losses.jsonl").open("w", encoding="utf-8") if engine.is_main_process else None
+    model = build(options.model, engine.device, dtype, engine.distributed_type)
+    if weights := sorted(options.folder.glob("start/*.safetensors")):
+        load_start(model, weights)
+    if engine.process_index:
+        torch.manual_seed(SEED + engine.process_index)  # a dropout of its own; the weights are those of the first
     trainable = {name: weight for name, weight in model.named_parameters() if weight.requires_grad}
     no_decay = [name for name in trainable if name.endswith("bias") or "norm" in name]
     groups = [
         {"params": [trainable[name] for name in trainable if name not in no_decay], "weight_decay": WEIGHT_DECAY},
         {"params": [trainable[name] for name in no_decay], "weight_decay": 0.0},
     ]
-    optimizer = adamw(model, groups)
+    optimizer = adamw(model, [group for group in groups if group["params"]])  # DeepSpeed leaves out an empty one
     kind = "constant_with_warmup" if LR_SCHEDULER_TYPE == "constant" else LR_SCHEDULER_TYPE
-    schedule = get_scheduler(kind, optimizer, WARMUP_STEPS, TOTAL_STEPS)
-    scaler = torch.amp.GradScaler(device, enabled=PRECISION == "fp16")
-    scaler.scale(torch.zeros(1, device=device))  # initializes it even without an example in the first step
+    schedule = get_scheduler(kind, optimizer, WARMUP_STEPS, TOTAL_STEPS)  # counts steps, so it is not prepared
+    model, optimizer = engine.prepare(model, optimizer)
+    share = engine.gradient_accumulation_steps * engine.num_processes  # by which the engine divides gradients
 
     def log(**line):
-        if RANK > 0:
-            return
-        print(json.dumps(line), flush=True)
-        log_file.write(json.dumps(line) + "\n")
-        log_file.flush()
+        if engine.is_main_process:
+            print(json.dumps(line), flush=True)
+            log_file.write(json.dumps(line) + "\n")
+            log_file.flush()
 
     def evaluate():
         model.eval()
-        with torch.no_grad(), autocast():
-            loss = sum(summed_loss(model, part, device).item() for part in micro_batches(own_rows(validation)))
-        return all_reduce(loss, device) / count(validation)
-
-    def save():
-        if RANK > 0:
-            return
-        model.save_pretrained(options.out)
-        for file in options.tokenizer:
-            shutil.copyfile(file, options.out / file.name)
+        with torch.no_grad():
+            parts = micro_batches(validation, engine)
+            losses = [weight * summed_loss(model, part, engine).item() for part, weight in parts]
+        return sum(gather_object(losses)) / count(validation)
 
     def compute_reference_logprobs(pairs):
         """Stores the log-probabilities of both answers of each pair before training."""
+        numbers = {id(row): number for number, row in enumerate(pairs)}
+        found = []
         model.eval()
-        with torch.no_grad(), autocast():
-            for part in micro_batches(pairs):
-                for row, logprobs in zip(part, answer_logprobs(model, part, device).T.tolist(), strict=True):
-                    row[0]["reference"], row[1]["reference"] = logprobs
+        with torch.no_grad():
+            for part, weight in micro_batches(pairs, engine):
+                logprobs = answer_logprobs(model, part, engine).T.tolist()
+                found += zip([numbers[id(row)] for row in part], logprobs, strict=True) if weight else []
+        for number, logprobs in gather_object(found):
+            pairs[number][0]["reference"], pairs[number][1]["reference"] = logprobs
 
     planned = list(islice(steps(train), options.steps))
     if TRAINER == "dpo":
-        compute_reference_logprobs(
-            [*{id(row): row for rows in planned for row in own_rows(rows)}.values(), *own_rows(validation)]
-        )
+        compute_reference_logprobs([*{id(row): row for rows in planned for row in rows}.values(), *validation])
     if validation:
         log(step=0, validation_loss=evaluate())
-    best, stale = float("inf"), 0
+    best, stale, saved = float("inf"), 0, 0
     for step, rows in enumerate(planned, start=1):
         model.train()
-        counted, loss = count(rows), 0.0
-        for part in micro_batches(own_rows(rows)):
-            with autocast():
-                part_loss = summed_loss(model, part, device) / counted
-            scaler.scale(part_loss).backward()
-            loss += part_loss.item()
-        reduce_gradients(trainable.values())
-        scaler.unscale_(optimizer)
-        norm = torch.nn.utils.clip_grad_norm_(trainable.values(), MAX_GRAD_NORM).item()
-        log(step=step, loss=all_reduce(loss, device), grad_norm=norm, learning_rate=schedule.get_last_lr()[0])
-        scaler.step(optimizer)
-        scaler.update()
-        schedule.step()
-        optimizer.zero_grad()
+        counted, losses = count(rows), []
+        for part, weight in micro_batches(rows, engine, engine.gradient_accumulation_steps):
+            with engine.accumulate(model):
+                loss = weight * summed_loss(model, part, engine) / counted
+                engine.backward(share * loss)
+                losses.append(loss.item())
+                if engine.sync_gradients:
+                    norm = engine.clip_grad_norm_(model.parameters(), MAX_GRAD_NORM)
+                optimizer.step()
+                optimizer.zero_grad()
+        rate = schedule.get_last_lr()[0]
+        log(step=step, loss=sum(gather_object(losses)), grad_norm=float(norm), learning_rate=rate)
+        if not engine.optimizer_step_was_skipped:
+            schedule.step()
         if validation and step in EVAL_STEPS:
             validation_loss = evaluate()
             log(step=step, validation_loss=validation_loss)
             if SAVE_BEST and validation_loss < best:
-                best, stale = validation_loss, 0
-                save()
+                best, stale, saved = validation_loss, 0, step
+                save(model, engine, options)
             elif SAVE_BEST:
                 stale += 1
                 if PATIENCE and stale >= PATIENCE:
                     break
-    if best == float("inf"):  # the last step is saved
-        save()
-    if WORLD > 1:
-        torch.distributed.destroy_process_group()
+    if not saved:  # the last step is saved
+        saved = len(planned)
+        save(model, engine, options)
+    if engine.is_main_process and (options.folder / "apprentice").is_dir():
+        log_file.close()
+        pack(options, saved, len(train), time.monotonic() - began)
+    engine.end_training()
 
 
 if __name__ == "__main__":

@@ -154,7 +154,6 @@ class InjectedApp(FakeApp):
         self.evaluations: Any = Evaluations(runs)
         self.corrections: Any = Injecting(FakeCorrections(runs))
         self.blind_tests: Any = FakeBlindTests(self.evaluations)
-        self.hf_jobs: Any = Injecting(self.hf_jobs)
 
 
 if __name__ == "__main__":

@@ -148,8 +148,6 @@ def test_every_tab_shows_payloads_as_text(watched: Opens, injected_page: str) ->
     go(page, "share")
     page.click("#export:not([disabled])")
     page.get_by_role("link", name="Download").wait_for()
-    page.get_by_role("button", name="rented").click()
-    page.click("#rent-look:not([disabled])") if page.locator("#rent-look:not([disabled])").count() else None
     assert_shown_inert(page, "share")
 
     page.reload()  # what the browser kept comes back

@@ -1,4 +1,4 @@
-"""Invented models, advice and rented computers."""
+"""Invented models and advice."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from pathlib import Path
 from backend.advice.recommend import Option, Recommendation
 from backend.advice.settings import ChosenSettings
 from backend.errors import BadInput
-from backend.export.hf_jobs import Computer, SubmittedJob
 from backend.export.hub_push import Form
 from backend.hardware import Probe, describe
 from backend.models import catalogue
@@ -111,33 +110,6 @@ class FakeAdvice:
     ) -> ChosenSettings:
         found = self.recommendation(task, data_id, model_id)
         return ChosenSettings(settings=found.settings, estimate=found.estimate, why=found.why)
-
-
-class FakeHfJobs:
-    def __init__(self) -> None:
-        self.jobs: list[SubmittedJob] = []
-
-    def script_folder(self, run_id: str) -> Path | None:
-        return None
-
-    def look_up_computers(self) -> list[Computer]:
-        return [Computer("t4-small", "Nvidia T4", "16 GB", 0.4)]
-
-    def find_computer(self, flavor: str) -> Computer:
-        return self.look_up_computers()[0]
-
-    def uploads(self, run_id: str) -> dict[str, int]:
-        return {"train.py": 9_000, "train.jsonl": 48_000}
-
-    def sends_token(self, run_id: str) -> bool:
-        return False
-
-    def submit(self, run_id: str, flavor: str, hours: float, agreed: bool) -> SubmittedJob:
-        self.jobs.insert(0, SubmittedJob("1", "https://huggingface.co/jobs/1", flavor, hours, 0.4 * hours, "out"))
-        return self.jobs[0]
-
-    def submitted(self, run_id: str) -> list[SubmittedJob]:
-        return self.jobs
 
 
 class FakeModelImports:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from backend.hosting.policy import HOME
 from tests.ui.fake_datasets import FakeDatasets, FakeEdits, FakeFixes, FakeHubData, FakeValidationFiles, FakeWriting
 from tests.ui.fake_evaluations import FakeBlindTests, FakeEvaluations, FakePromptTrials
-from tests.ui.fake_models import FakeAdvice, FakeDownloads, FakeHfJobs, FakeHubPushes, FakeModelImports, FakeModels
+from tests.ui.fake_models import FakeAdvice, FakeDownloads, FakeHubPushes, FakeModelImports, FakeModels
 from tests.ui.fake_records import DATA
 from tests.ui.fake_results import FakeChat, FakeCorrections, FakeDocuments, FakeEndpoints, FakeResults
 from tests.ui.fake_runs import FakePlanning, FakeRetries, FakeRuns, FakeVersions
@@ -40,7 +40,6 @@ class FakeApp:
         self.hub_pushes = FakeHubPushes()
         self.model_imports = FakeModelImports()
         self.endpoints = FakeEndpoints(self.runs)
-        self.hf_jobs = FakeHfJobs()
 
     def remove_model(self, model_id: str) -> float:
         return 0.0

@@ -1,4 +1,4 @@
-"""The commands that use a trained model: chat, export, import, rent."""
+"""The commands that use a trained model: chat, export, import."""
 
 from __future__ import annotations
 
@@ -24,7 +24,6 @@ from ui.cli.follow import follow, require_completed
 from ui.cli.output import INTERRUPTED, AddCommand, Answer, say, write
 from ui.services.app import App
 from ui.services.results.documents import SUMMARIZED, TOO_LONG, sentence
-from ui.services.results.hf_jobs import ACCESS_NOTE
 from ui.text import format as fmt
 
 SUMMARY_STOPPED = "The summary was stopped. These are the answers to the pieces."
@@ -62,12 +61,7 @@ def add_commands(add: AddCommand) -> None:
     )
     exporting.add_argument("-o", dest="output", type=Path, required=True, metavar="DIR")
     importing = add("import", import_model, "add a model that was trained on another computer, from its zip file")
-    importing.add_argument("file", type=Path, metavar="ZIP", help="made by: export RUN --to home")
-    remote = add("rent", rent, "train a run on a GPU rented from Hugging Face; shows the cost first")
-    remote.add_argument("run", metavar="RUN")
-    remote.add_argument("--flavor", default="", metavar="F", help="which computer (default: list them)")
-    remote.add_argument("--hours", type=float, default=1.0, metavar="N", help="time limit (default: 1)")
-    remote.add_argument("--yes", action="store_true", default=False, help="agree to the upload and the cost")
+    importing.add_argument("file", type=Path, metavar="ZIP", help="made by: export RUN --to home, or by a script")
 
 
 def chat(options: argparse.Namespace, workspace: Workspace) -> Answer:
@@ -217,24 +211,3 @@ def import_model(options: argparse.Namespace, workspace: Workspace) -> Answer:
     imported = App(workspace).model_imports.add(options.file)
     text = f"Imported as {imported.run_id}: {imported.name}."
     return Answer(asdict(imported), "\n".join(filter(None, (text, imported.note))))
-
-
-def rent(options: argparse.Namespace, workspace: Workspace) -> Answer:
-    """List the computers, or with --flavor send the run to one if --yes agrees, exporting its script first."""
-    app = App(workspace)
-    app.runs.spec(options.run)
-    computers = app.hf_jobs.look_up_computers()
-    if not options.flavor:
-        lines = [f"{one.flavor:16} ${one.cost:6.2f} an hour  {one.name} {one.memory}" for one in computers]
-        return Answer({"computers": [asdict(one) for one in computers]}, "\n".join(lines))
-    app.hf_jobs.find_computer(options.flavor)
-    if app.hf_jobs.script_folder(options.run) is None:
-        say("Exporting the training script of this run, which is then uploaded.")
-        job = follow(app, app.results.start_export(options.run, "script"))
-        require_completed(job, ExportFailed, "The export was stopped.")
-    uploads = app.hf_jobs.uploads(options.run)
-    say("To be uploaded: " + ", ".join(f"{name} ({size:,} bytes)" for name, size in uploads.items()))
-    if app.hf_jobs.sends_token(options.run):
-        say(f"Your access token for Hugging Face is sent too, {ACCESS_NOTE}.")
-    sent = app.hf_jobs.submit(options.run, options.flavor, options.hours, options.yes)
-    return Answer({**asdict(sent), "uploads": uploads}, f"Started: {sent.url}\nIt costs at most ${sent.at_most:.2f}.")

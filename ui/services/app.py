@@ -36,7 +36,6 @@ from ui.services.results.corrections import CorrectionService
 from ui.services.results.documents import DocumentService
 from ui.services.results.endpoints import EndpointService
 from ui.services.results.evaluations import EvaluationService
-from ui.services.results.hf_jobs import HfJobsService
 from ui.services.results.hub_pushes import HubPushService
 from ui.services.results.trained_models import ResultService
 from ui.services.selection import Choice
@@ -111,7 +110,6 @@ class App:
         self.model_imports = ModelImportService(workspace, self.runner, policy)
         self.endpoints = EndpointService(self.runner, self.runs, self.results, policy)
         self.hub_pushes = HubPushService(workspace.exports, self.runner, self.runs, self.results, policy)
-        self.hf_jobs = HfJobsService(workspace.exports, self.runner, self.runs, policy)
 
     def _require_import(self, rows: int) -> None:
         """Raises NotInDemo when a dataset with so many rows can't be imported here. rows: 0 before they are read."""

@@ -17,6 +17,7 @@ GUIDES = {
     "gguf": programs.for_gguf("bakery-Q8_0.gguf", "Be warm."),
     "merged": programs.for_merged("bakery", "Be warm."),
     "adapter": programs.for_adapter("bakery", "tests/tiny", "Be warm."),
+    "script": programs.for_script("tests/tiny"),
 }
 
 
@@ -26,7 +27,14 @@ def test_each_kind_of_export_has_its_programs() -> None:
         "gguf": ["LM Studio", "Ollama", "llama.cpp", "Jan"],
         "merged": ["vLLM", "MLX", "transformers"],
         "adapter": ["transformers and peft"],
+        "script": ["Several GPUs in one computer", "A cluster", "Hugging Face Jobs"],
     }
+
+
+def test_a_model_of_this_computer_cannot_be_trained_on_a_rented_one() -> None:
+    own = programs.for_script()
+    assert [guide.name for guide in own] == ["Several GPUs in one computer", "A cluster"]
+    assert all(guide.code.endswith("--model FOLDER") for guide in own)
 
 
 @pytest.mark.parametrize("kind", GUIDES)

@@ -90,13 +90,13 @@ they answer so. This page is written by `python -m tests.backend.hardware.machin
   system was.
 - **Trains on** is the device that `doctor`, Start, the plan and training agree on. Of several cards the best is used:
   those with tensor cores (compute capability 7.0) first, then the one with the most free memory. A training in one
-  process sees no other.
+  process sees no other; [clusters.md](clusters.md) says how to train with all of them.
 - **Refused** means that a card could train but for something that you can change. Training then does not fall back
   to the processor. To choose the processor, set the environment variable `CUDA_VISIBLE_DEVICES` to -1.
 - `CUDA_VISIBLE_DEVICES` chooses among cards. Numbers are those of `nvidia-smi`; ids work too.
 - **Precision** is that of the plan; on a processor, training measures which is faster. **Model** is the one
   recommended without examples, with its method.
-- AMD's and Intel's cards are not used. On Windows several cards can't train together: PyTorch has no NCCL there.
+- AMD's and Intel's cards are not used.
 
 | Machine | PyTorch | Trains on | Precision | Model | What is said |
 |---|---|---|---|---|---|

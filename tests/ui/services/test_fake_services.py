@@ -16,7 +16,7 @@ from ui.services.app import App
 SERVICES = (
     "models", "downloads", "advice", "datasets", "fixes", "validation_files", "edits", "hub_data", "writing",
     "planning", "runs", "retries", "versions", "results", "chat", "documents", "prompt_trials", "evaluations",
-    "blind_tests", "corrections", "endpoints", "hf_jobs", "hub_pushes", "model_imports",
+    "blind_tests", "corrections", "endpoints", "hub_pushes", "model_imports",
 )  # fmt: skip
 
 
@@ -183,15 +183,15 @@ def test_names_are_found_however_the_page_reaches_them() -> None:
     source = (
         "def build(app):\n"
         "    app.planning.plan('')\n"
-        "    jobs = self.app.hf_jobs\n"
-        "    jobs.computer('')\n"
+        "    pushes = self.app.hub_pushes\n"
+        "    pushes.forms('')\n"
         "    page.app.validated(choice)\n"
         "    handler(app.chat.stop)\n"
         "    other.runs.start()\n"
     )
     assert set(used_names(source)) == {
         ("planning", "plan"),
-        ("hf_jobs", "computer"),
+        ("hub_pushes", "forms"),
         ("", "validated"),
         ("chat", "stop"),
     }

@@ -14,7 +14,7 @@ from backend.estimate.speed import time
 from backend.gguf.convert import can_convert
 from backend.models import catalogue
 from backend.models.catalogue import Entry
-from backend.records.machine import Hardware
+from backend.records.machine import Hardware, best_first
 from backend.records.specs import Precision, RunSpec, TrainSettings
 from backend.records.units import MIB
 from backend.training.measured import Measured
@@ -30,6 +30,10 @@ SPREAD = 1.25  # a measured time or speed may be off by this factor: the compute
 _NOT_MODELED = (
     "How much memory this kind of model needs can't be computed. It is measured on your longest examples before "
     "training starts."
+)
+_SEVERAL_GPUS = (
+    "This computer has {count} GPUs, and the app trains on one of them. For all of them, start the run and make its "
+    "training script on Share, then type in the script's folder: uv run train.py --engine {engine}"
 )
 _MAY_NOT_FIT = (
     "The estimate says that this needs more memory than is free. It is measured before training starts, with "
@@ -75,6 +79,7 @@ def plan(
         tokens.sentence if tokens else "",
         "" if is_modeled else _NOT_MODELED,
         "" if needed.fit.fits else _MAY_NOT_FIT,
+        _several_gpus(settings, hardware, needed.fit.fits),
     )
     return Plan(
         settings=settings,
@@ -173,6 +178,13 @@ def _precision(settings: TrainSettings, hardware: Hardware) -> Precision:
     return precision_for(hardware) if settings.precision == "auto" else settings.precision
 
 
+def _several_gpus(settings: TrainSettings, hardware: Hardware, fits: bool) -> str:
+    """How to train on all GPUs, "" with one. fits: the run fits on one of them."""
+    count = len(best_first(hardware.gpus))
+    engine = "ddp" if fits else "fsdp_qlora" if settings.method == "qlora" else "fsdp2"
+    return _SEVERAL_GPUS.format(count=count, engine=engine) if count > 1 else ""
+
+
 def _blocked(
     checked: CheckedDataset, why_not: str, needed: Estimate, settings: TrainSettings, hardware: Hardware
 ) -> str:
@@ -191,7 +203,7 @@ def _blocked(
     except MissingPart as error:
         return f"{error.what} {error.why} {error.next}"
     weights = needed.memory.parts.get("weights", 0.0)
-    if weights > needed.fit.has_mib:
+    if weights > needed.fit.has_mib and len(best_first(hardware.gpus)) < 2:  # with more, its script can divide it
         needs, has = fmt.sizes(weights, needed.fit.has_mib)
         return (
             f"The model's weights alone need {needs}, and {has} is free. "

@@ -2,6 +2,6 @@
 
 tab.py                                           the tab
 views.py                                         exports, their files and checks
-endpoint_card.py, hub_card.py, hf_jobs_card.py   other programs, Hugging Face, a rented GPU
+endpoint_card.py, hub_card.py   other programs, Hugging Face
 at_home.py                                       how to continue without a Space
 """

@@ -16,7 +16,7 @@ from ui.web.browser_state import BrowserState, Inputs, Updates
 from ui.web.components import button, clickable, html, primary
 from ui.web.errors import handler
 from ui.web.html import components
-from ui.web.share import at_home, endpoint_card, hf_jobs_card, hub_card
+from ui.web.share import at_home, endpoint_card, hub_card
 from ui.web.share.views import NOT_OFFERED, choices, gguf_types, types_note
 from ui.web.share.views import exports as exports_html
 from ui.web.try_it import ready_models
@@ -24,7 +24,8 @@ from ui.web.try_it.ready_models import no_model
 
 DEFAULT = "gguf:Q8_0"
 ONLY_SCRIPT = (
-    "The training script can be made already: a Python file and your examples, to train the same model elsewhere."
+    "The training script can be made already: a Python file and your examples, to train the same model elsewhere, on "
+    "several GPUs or on rented ones."
 )
 MADE = "It is made already, from this model: see below."
 BASES = [
@@ -54,12 +55,11 @@ class ShareTab:
     exports: gr.HTML
     endpoint: endpoint_card.EndpointCard
     hub: hub_card.HubCard
-    rent: hf_jobs_card.HfJobsCard
 
     @property
     def outputs(self) -> list[Any]:
         buttons = [self.make, self.script, self.why_not]
-        cards = [*self.endpoint.outputs, *self.hub.outputs, *self.rent.outputs]
+        cards = [*self.endpoint.outputs, *self.hub.outputs]
         return [self.line, self.offered, self.kind, self.types, self.base, *buttons, self.exports, *cards]
 
     def show(self, choice: Choice) -> Updates:
@@ -82,7 +82,6 @@ class ShareTab:
             self.exports: exports_html(jobs, self.app.results.instruction(choice.run_id) if jobs else ""),
             **self.endpoint.show(choice, why_not),
             **self.hub.show(choice),
-            **self.rent.show(choice),
         }
 
     def _base(self, choice: Choice, why_not: str) -> Any:
@@ -135,8 +134,7 @@ def build(app: App, state: BrowserState) -> ShareTab:
         html(card)
     endpoint = endpoint_card.build(app, state)
     hub = hub_card.build(app, state)
-    rent = hf_jobs_card.build(app, state)
-    tab = ShareTab(app, line, offered, kind, types, base, make, script, why_not, exports, endpoint, hub, rent)
+    tab = ShareTab(app, line, offered, kind, types, base, make, script, why_not, exports, endpoint, hub)
 
     def starting(to: Callable[[Inputs], str]) -> Any:
         @handler

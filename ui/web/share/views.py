@@ -20,7 +20,10 @@ KINDS = {
     ),
     "adapter": ("Only what it learned", "Small; needs the base model as well. (adapter, safetensors)"),
     "merged": ("The whole model", "For servers and further training. (merged, safetensors)"),
-    "script": ("Training script", "A Python file and your examples, to train the same model elsewhere. (script)"),
+    "script": (
+        "Training script",
+        "A Python file and your examples, to train elsewhere: on several GPUs, or on rented ones. (script)",
+    ),
     "home": (
         "Everything in one file",
         "The model, what it learned, how good it is, your examples and the script. (zip)",

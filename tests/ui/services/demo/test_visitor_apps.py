@@ -75,8 +75,6 @@ def test_what_is_off_is_refused_by_the_services_themselves(make: Made) -> None:
         app.downloads.delete_token,
         app.models.probe_again,
         lambda: app.remove_model("HuggingFaceTB/SmolLM2-135M-Instruct"),
-        app.hf_jobs.look_up_computers,
-        lambda: app.hf_jobs.submit("x", "cpu-basic", 1.0, True),
     )
     for use in uses:
         with pytest.raises(NotInDemo) as refused:

@@ -10,7 +10,7 @@ import pytest
 from backend.errors import ApprenticeError, BadInput, UnusableGpu
 from backend.hardware import Probe
 from backend.records.machine import Gpu, Hardware, MachineProblem
-from backend.records.specs import TrainSettings
+from backend.records.specs import Method, TrainSettings
 from backend.runs.conversations import read_conversations
 from backend.runs.token_rows import read_rows
 from backend.settings import SAMPLES, Workspace
@@ -112,6 +112,29 @@ def test_an_estimate_advises_and_only_weights_that_do_not_fit_prevent_a_training
     assert [plan.blocked != "" for plan in (ample, scarce, hopeless)] == [False, False, True]
     assert scarce.memory_mib > scarce.available_mib
     assert len(scarce.notes) == len(ample.notes) + 1
+
+
+@pytest.mark.parametrize(
+    ("cards", "free", "method", "engine"),
+    [
+        (1, 15_000, "lora", ""),
+        (2, 15_000, "lora", "ddp"),
+        (2, 100, "lora", "fsdp2"),
+        (2, 100, "qlora", "fsdp_qlora"),
+    ],
+)
+def test_with_several_gpus_the_plan_has_the_command_for_all_of_them(
+    app: App, cards: int, free: int, method: Method, engine: str
+) -> None:
+    data_id = app.datasets.add(SAMPLES / "orders.jsonl", "orders.jsonl")
+    gpu = Gpu(name="NVIDIA T4", memory_total_mib=15_360, memory_free_mib=free, compute_capability=(7, 5))
+    app.models._probe = app.models.probe().model_copy(
+        update={"hardware": Hardware(gpus=(gpu,) * cards), "problems": ()}
+    )
+    plan = app.planning.plan(data_id, "", TrainSettings(method=method))
+    [note] = [note for note in plan.notes if "the app trains on one of them" in note] or [""]
+    assert note.endswith(f"uv run train.py --engine {engine}") is bool(engine)
+    assert plan.blocked == "", "a run that several GPUs may hold can be made, and so can its script"
 
 
 def test_a_plan_shows_measured_and_computed_memory(app: App) -> None:
