@@ -126,8 +126,10 @@ def check_gguf(
 ) -> FileCheck:
     """Whether the GGUF file that is open in `chat` answers, ends its answers, and agrees with the merged model.
 
-    kind: one of `gguf.TYPES`. merged: for the first of `prompts`. An answer without an end is a failure only if the
-    merged model ends it.
+    kind: one of `gguf.TYPES`.
+    merged: of the merged model, for the first of `prompts`.
+    prompts: conversations to answer. An answer without an end is a failure only if the merged model ends it.
+    rows: {input_ids, labels} of known answers.
     """
     answers = [list(chat.ask(prompt, max_new_tokens=ANSWER_TOKENS)) for prompt in prompts]
     first, last = answers[0], answers[0][-1]

@@ -53,7 +53,7 @@ def check_repo(repo: str) -> str:
     if not _REPO.fullmatch(name) or name.endswith(".git"):
         raise BadSetting(
             f"{name[:60]!r} can't be the name of a repository.",
-            "It may have letters, digits, and single - _ . between them; optionally after the owner and a slash.",
+            "Use letters, digits, hyphens, underscores and periods. You can put OWNER/ in front.",
             "Choose a name such as my-model.",
         )
     return name

@@ -57,7 +57,12 @@ def write(model: Path, trained: Path, out: Path, dtype: str | None = None, repor
 
 
 def check(model: Path, trained: Path, merged: Path, texts: Sequence[list[int]]) -> MergeCheck:
-    """Whether the saved model in the folder `merged` is what was trained, on `texts` (token ids)."""
+    """Whether the saved model in the folder `merged` is what was trained.
+
+    model: the folder of the base model.
+    trained: the folder with the adapter, or with the complete model.
+    texts: token ids to compare on.
+    """
     before, expected = _before(model, trained, texts)
     loaded = model_folder.load(merged, model_folder.working_dtype(merged))
     saved = [_logits(loaded, ids) for ids in texts]

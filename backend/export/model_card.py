@@ -55,8 +55,11 @@ def card(
     """The model card of an "adapter", a "merged" model or "gguf" files: Markdown with the header that the Hugging
     Face Hub reads.
 
-    name: a plain file name. The run's name, which a person typed, is escaped to a single line. instruction: that of
-    the examples, if any. checks: of the export.
+    run: its name, which a person typed, is escaped to a single line.
+    name: a plain file name.
+    instruction: that of the examples, if any.
+    evaluation: of the model, in words.
+    checks: of the export.
     """
     licence = _licence(run.model.id)
     header = {

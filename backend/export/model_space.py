@@ -22,8 +22,10 @@ MODEL = "model"
 
 
 def write(folder: Path, name: str, run: RunSpec, instruction: str) -> None:
-    """Write the files around the folder `model`. name: a plain file name. instruction: of the examples, "" for none.
+    """Write the files around the folder `model`, which is in `folder`.
 
+    name: a plain file name.
+    instruction: of the examples, "" for none.
     Raises OSError.
     """
     versions = (TEMPLATES / "requirements.txt").read_text("utf-8")

@@ -77,7 +77,7 @@ def for_merged(name: str, instruction: str = "", renamed: Mapping[str, str] | No
     return [
         Program(
             name="vLLM",
-            what="A server for many people at once, on Linux with a graphics card.",
+            what="A server for many people at once, on Linux with a GPU.",
             steps=(
                 f"Unpack {folder}.zip there, and install vLLM: pip install vllm.",
                 f"In the folder that contains {folder}, type the first command below.",
@@ -115,7 +115,12 @@ def for_merged(name: str, instruction: str = "", renamed: Mapping[str, str] | No
 def for_adapter(
     name: str, base: str, instruction: str = "", renamed: Mapping[str, str] | None = None
 ) -> list[Program]:
-    """The program for the folder NAME-adapter. base: the id of the base model. renamed: as for `for_merged`."""
+    """The program for the folder NAME-adapter.
+
+    base: the id of the base model.
+    instruction: the system prompt, "" for none.
+    renamed: as for `for_merged`.
+    """
     folder = f"{name}-adapter"
     return [
         Program(

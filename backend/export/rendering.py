@@ -35,7 +35,10 @@ def check(
     """Whether the GGUF file's template gives the text that it gave in training; no verdict without xllamacpp.
 
     Conversations with tools are skipped: llama.cpp describes tools in words of its own where a template does not.
-    work: a folder for the request. poll: called meanwhile; what it raises ends the check.
+    tokenizer: as in training.
+    held_out: conversations besides the fixed ones.
+    work: a folder for the request.
+    poll: called meanwhile; what it raises ends the check.
     """
     if importlib.util.find_spec("xllamacpp") is None:
         return TemplateCheck(ok=None, sentence=_MISSING, conversations=0)
@@ -56,7 +59,7 @@ def check(
         if text.removeprefix(bos) != expected[number].removeprefix(bos):  # llama.cpp leaves it to the tokenizer
             return TemplateCheck(
                 ok=False,
-                sentence=f"llama.cpp's template engine renders conversation {number + 1} otherwise than training.",
+                sentence=f"llama.cpp's template engine renders conversation {number + 1} differently from training.",
                 conversations=number + 1,
                 expected=expected[number],
                 found=text,

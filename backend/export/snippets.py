@@ -22,7 +22,7 @@ tokenizer = AutoTokenizer.from_pretrained(folder)
 {first}model = AutoModelForCausalLM.from_pretrained({loaded})
 """
 _PART = """\
-whole = AutoConfig.from_pretrained({base})  # the model also has parts for pictures, which are left out
+whole = AutoConfig.from_pretrained({base})  # the model also has parts for pictures, which are skipped
 part = whole.get_text_config()
 part.tie_word_embeddings = whole.tie_word_embeddings
 """
@@ -89,6 +89,8 @@ def with_transformers(
 ) -> str:
     """Answers one question with the "merged" model in `folder`, or with the "adapter" there on its base model.
 
+    base: the id of the base model.
+    instruction: the system message, "" for none.
     renamed: the `key_mapping` of a model of which only the language part is loaded (models/causal_lm.py).
     """
     names, first, loaded = (

@@ -83,6 +83,10 @@ class Source:
                 "This run has no 4-bit base.", "It was not trained with QLoRA.", "Merge into the original weights."
             )
         four_bit = FourBitBase(run.model.path, run.settings, _precision(folder)) if method == "qlora" else None
+        rows: list[dict[str, list[int]]] = []
+        if requested.to not in ("adapter", "script"):
+            train, validation = read_rows(folder)
+            rows = [_shortened(row) for row in (validation or train)[:ROWS]]
         return cls(
             workspace,
             run,
@@ -91,15 +95,9 @@ class Source:
             four_bit,
             usual_instruction(folder),
             [list(prompt) for prompt in run.data.held_out_prompts[:_PROMPTS]] or [_FALLBACK],
-            [] if requested.to in ("adapter", "script") else _rows(folder),
+            rows,
             requested,
         )
-
-
-def _rows(folder: Path) -> list[dict[str, list[int]]]:
-    """Validation rows if there are any."""
-    train, validation = read_rows(folder)
-    return [_shortened(row) for row in (validation or train)[:ROWS]]
 
 
 def _shortened(row: TokenRow) -> dict[str, list[int]]:

@@ -65,8 +65,8 @@ def write(folder: Path, hardware: str = ZERO_GPU) -> Space:
         if target.exists() and (not target.is_dir() or any(target.iterdir())):
             raise BadInput(
                 f"{folder} already contains something, so nothing was written.",
-                "A Space's folder must hold nothing else, because all of it is uploaded.",
-                "Choose a new folder.",
+                "Everything in the folder of a Space is uploaded.",
+                "Choose a new or an empty folder.",
             )
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=target.parent, prefix=".space-") as work:

@@ -99,7 +99,7 @@ def _evaluation(source: Source) -> EvaluationReport | None:
         report = read_json(source.workspace.run_folder(requested.evaluation) / REPORT)
         return EvaluationReport.model_validate(report).elsewhere()
     except (OSError, ValueError, RunProblem):
-        log.warning("the report of %s is left out", requested.evaluation, exc_info=True)
+        log.warning("the report of %s is skipped", requested.evaluation, exc_info=True)
         return None
 
 

@@ -27,7 +27,7 @@ def measure_files(
     """The score of each of the `files` (by type, the largest first), and whether one does the task worse.
 
     Nothing for one file alone, and for pairs, plain texts and tools. The score is that of the evaluation's main
-    measure, on fewer examples. Raises Stopped, RunProblem for damaged examples.
+    measure, on fewer examples. Raises RunProblem for damaged examples.
     """
     if len(files) < 2 or source.run.settings.trainer != "sft":
         return {}, None

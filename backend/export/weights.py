@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from backend.files.disk_errors import disk_errors
 from backend.models import model_folder, safetensors_header
@@ -41,6 +41,7 @@ def rewrite(source: Path, out: Path, edits: Mapping[str, Edit], report: Callable
     """Write the model files of the folder `source` to the folder `out`, in the same shards; tensors without an edit
     are copied byte for byte.
 
+    edits: by the name of the tensor.
     report: called before each tensor with the bytes done, and of all; what it raises ends the work. Raises NotEnough
     on a full disk, ValueError when an edit does not return what it promised.
     """
@@ -57,7 +58,9 @@ def rewrite(source: Path, out: Path, edits: Mapping[str, Edit], report: Callable
             header[name] = {"dtype": dtype, "shape": tensors[name].shape, "data_offsets": (end, end + length)}
             end += length
         with disk_errors(), file.open("rb") as old, (out / file.name).open("wb") as new:
-            _write_header(new, header)
+            text = json.dumps(header, separators=(",", ":")).encode()
+            text += b" " * (-len(text) % 8)
+            new.write(len(text).to_bytes(8, "little") + text)
             for name in order:
                 report(done, total)
                 if name in edits:
@@ -78,12 +81,6 @@ def _new_entry(tensor: Stored, edit: Edit | None) -> tuple[str, int]:
         return tensor.dtype, tensor.end - tensor.begin
     dtype = _NAMES[edit.dtype]
     return dtype, tensor.numbers * _SIZES[dtype]
-
-
-def _write_header(new: BinaryIO, header: dict[str, Any]) -> None:
-    text = json.dumps(header, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)
-    new.write(len(text).to_bytes(8, "little") + text)
 
 
 def _write_edited(new: BinaryIO, file: Path, name: str, edit: Edit, length: int) -> None:

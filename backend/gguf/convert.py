@@ -82,10 +82,11 @@ def _known_architectures() -> frozenset[str]:
 
 
 def convert(model: Path, out: Path, poll: Callable[[], None] | None = None, kind: str = "F16") -> None:
-    """Convert the safetensors model in the folder `model` to the GGUF file `out`; kind: one of BY_CONVERTER.
+    """Convert the safetensors model in the folder `model` to the GGUF file `out`.
 
-    poll: called meanwhile; what it raises ends the work. Raises MissingPart without the converter, UnsupportedModel,
-    ExportFailed.
+    poll: called meanwhile; what it raises ends the work.
+    kind: one of BY_CONVERTER.
+    Raises MissingPart without the converter, UnsupportedModel, ExportFailed.
     """
     model_folder.check(model)
     arguments = [str(model), "--outfile", str(out), "--outtype", kind.lower()]
@@ -96,8 +97,10 @@ def convert(model: Path, out: Path, poll: Callable[[], None] | None = None, kind
 
 
 def quantize(f16: Path, out: Path, kind: str, poll: Callable[[], None] | None = None) -> None:
-    """Quantize the F16 file `f16` to `out`; kind: one of TYPES. poll: as in `convert`.
+    """Quantize the F16 file `f16` to `out`.
 
+    kind: one of TYPES.
+    poll: as in `convert`.
     llama.cpp uses a larger type for weights whose width is not a multiple of 256, which the K types need.
     Raises MissingPart without llama-cpp-python, ExportFailed.
     """

@@ -27,8 +27,10 @@ class Unsupported(ExportFailed):
 
 
 def convert_adapter(adapter: Path, model: Path, base: Path, out: Path) -> None:
-    """Writes the adapter in the folder `adapter` to `out`. base: the GGUF file of the model in the folder `model`.
+    """Write the adapter in the folder `adapter` to `out`.
 
+    model: the folder of its base model.
+    base: the GGUF file of that model.
     Raises Unsupported, MissingPart.
     """
     import gguf

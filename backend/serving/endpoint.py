@@ -105,11 +105,16 @@ class Endpoint:
                 streams = True
                 return _Stream(self._events(answer, first, about), partial(self._leave, answer))
             text = first.text + "".join([chunk.text async for chunk in iterate_in_threadpool(answer.rest)])
-            return _whole(answer, text, about)
+            message = {"role": "assistant", "content": text}
+            choice = {"index": 0, "message": message, "finish_reason": answer.finish_reason, "logprobs": None}
+            about |= {"object": "chat.completion", "choices": [choice]}
+            return JSONResponse({**about, "usage": answer.usage})
         except ClientDisconnect:
             return Response(status_code=499)
+        except BadInput as error:
+            return _problem(400, "invalid_request_error", error)
         except ApprenticeError as error:
-            return _failed(error)
+            return _problem(503, "server_error", error)
         finally:
             watching.cancel()
             if not streams:
@@ -169,12 +174,6 @@ class _Stream(StreamingResponse):
             await self._leave()
 
 
-def _whole(answer: Answer, text: str, about: dict[str, Any]) -> Response:
-    message = {"role": "assistant", "content": text}
-    choice = {"index": 0, "message": message, "finish_reason": answer.finish_reason, "logprobs": None}
-    return JSONResponse({**about, "object": "chat.completion", "choices": [choice], "usage": answer.usage})
-
-
 _WRONG_KEY = (
     "The key is missing or wrong. Send the one that was shown when the endpoint was started; to get another one, "
     "stop it and start it again."
@@ -196,12 +195,6 @@ def _wrong_key() -> Response:
     error = _error(401, "invalid_request_error", _WRONG_KEY, "invalid_api_key")
     error.headers["WWW-Authenticate"] = "Bearer"
     return error
-
-
-def _failed(error: ApprenticeError) -> Response:
-    if isinstance(error, BadInput):
-        return _problem(400, "invalid_request_error", error)
-    return _problem(503, "server_error", error)
 
 
 def _problem(status: int, kind: str, error: ApprenticeError) -> Response:

@@ -52,7 +52,8 @@ def run(context: JobContext) -> dict[str, Any]:
     full = trained.settings.method == "full"
     (model_folder.check if full else model_folder.check_adapter)(result)
     bound = listen(spec.host, spec.port)
-    url = _url(bound, spec.host)
+    host = f"[{spec.host}]" if ":" in spec.host else spec.host  # IPv6
+    url = f"http://{host}:{bound.getsockname()[1]}/v1"
     chat = Chat(context.workspace, log_file=context.folder / "chat.log")
     try:
         chat.open(trained.model.path, result, progress=context.progress)
@@ -115,11 +116,6 @@ def _bind(host: str, port: int) -> socket.socket:
         bound.close()
         raise
     return bound
-
-
-def _url(bound: socket.socket, host: str) -> str:
-    shown = f"[{host}]" if ":" in host else host
-    return f"http://{shown}:{bound.getsockname()[1]}/v1"
 
 
 def _state(url: str, counts: Counts) -> dict[str, Any]:

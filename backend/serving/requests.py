@@ -43,7 +43,10 @@ def parse(body: bytes, instruction: str) -> CompletionRequest:
     )
     if unsupported:
         raise BadInput(f"{unsupported[0]} is not supported here.", "", f"Leave {unsupported[0]} out.")
-    messages = _messages(asked.get("messages"))
+    given = asked.get("messages")
+    if not isinstance(given, list) or not given:
+        raise BadInput("The request has no messages.", "", "Send a list of messages, each with role and content.")
+    messages = [_message(number, message) for number, message in enumerate(given, 1)]
     if instruction and not any(message["role"] == "system" for message in messages):
         messages.insert(0, {"role": "system", "content": instruction})
     limit = asked.get("max_completion_tokens") or asked.get("max_tokens")
@@ -56,12 +59,6 @@ def parse(body: bytes, instruction: str) -> CompletionRequest:
     options = asked.get("stream_options")
     with_usage = isinstance(options, dict) and bool(options.get("include_usage"))
     return CompletionRequest(messages, sampling, bool(asked.get("stream")), with_usage)
-
-
-def _messages(given: Any) -> list[dict[str, str]]:
-    if not isinstance(given, list) or not given:
-        raise BadInput("The request has no messages.", "", "Send a list of messages, each with role and content.")
-    return [_message(number, message) for number, message in enumerate(given, 1)]
 
 
 def _message(number: int, message: Any) -> dict[str, str]:

@@ -225,25 +225,25 @@ class FakeDocuments:
     def __init__(self, results: FakeResults) -> None:
         self._results = results
 
-    def pieces(self, run_id: str, text: str, words: str, instruction: str = "", answer: int = 256) -> list[str]:
+    def pieces(self, run_id: str, text: str, question: str, instruction: str = "", answer: int = 256) -> list[str]:
         return text.split("\n\n")
 
     def answers(
         self,
         run_id: str,
         text: str,
-        words: str,
+        question: str,
         instruction: str,
         how: Combine,
         others: Mapping[str, str] | None = None,
         **sampling: Any,
     ) -> Iterator[Part]:
         self._results.asked.add(run_id)
-        pieces = self.pieces(run_id, text, words)
+        pieces = self.pieces(run_id, text, question)
         for number, piece in enumerate(pieces, 1):
             yield Piece(number, len(pieces))
             for pane in ("base", "tuned"):
-                yield Answer(pane, f"{words} {piece}", "")
+                yield Answer(pane, f"{question} {piece}", "")
                 time.sleep(0.05)
         yield Whole("base", APOLOGY, "end", "The answers follow each other.")
         yield Whole("tuned", f"[{ORDER}]", "end", "The answers are one JSON list, without repetitions.")

@@ -69,8 +69,11 @@ class ChatSession:
     ) -> Iterator[Loading | Answer]:
         """The growing answers in the panes "base" and "tuned", once the models are loaded.
 
-        target: a trained model, which answers in "tuned", and its base in "base". others: by pane, models that answer
-        instead. ongoing: inside `question`. Raises ChatFailed, BadInput, MissingPart.
+        target: a trained model, which answers in "tuned", and its base in "base".
+        conversations: by pane.
+        others: by pane, models that answer instead.
+        ongoing: inside `question`.
+        Raises ChatFailed, BadInput, MissingPart.
         """
         with nullcontext() if ongoing else self.question():
             if not self._stopped:

@@ -50,21 +50,26 @@ class DocumentService:
     def __init__(self, runs: RunService, results: ResultService, chat: ChatSession) -> None:
         self._runs, self._results, self._chat = runs, results, chat
 
-    def pieces(self, run_id: str, text: str, words: str, instruction: str = "", answer: int = 256) -> list[str]:
-        """The document in pieces as long as the run's examples. words: the question about each piece. answer: tokens.
+    def pieces(self, run_id: str, text: str, question: str, instruction: str = "", answer: int = 256) -> list[str]:
+        """A document in pieces as long as the run's examples.
 
+        run_id: of the run whose model reads them.
+        text: the document.
+        question: about each piece.
+        instruction: the system message, "" for none.
+        answer: tokens to leave free for the answer.
         Raises BadInput when no room is left for a piece.
         """
         spec = self._runs.spec(run_id)
         tokenizer = ChatTokenizer.load(spec.model.path)
         length = model_folder.context_length(spec.model.path)
-        return split(text, tokenizer, spec.settings, length, _messages(words, instruction), answer)
+        return split(text, tokenizer, spec.settings, length, _messages(question, instruction), answer)
 
     def answers(
         self,
         run_id: str,
         text: str,
-        words: str,
+        question: str,
         instruction: str,
         how: Combine,
         others: Mapping[str, str] | None = None,
@@ -72,17 +77,19 @@ class DocumentService:
     ) -> Iterator[Part]:
         """The growing answers in both panes, to one piece after another, then put together.
 
-        words: the question about each piece. others: as for `ResultService.answers`. A stop leaves the answers so
-        far. Raises what `pieces` and `ResultService.answers` raise.
+        run_id, text, question, instruction: as for `pieces`.
+        how: the answers are put together.
+        others, sampling: as for `ResultService.answers`.
+        A stop leaves the answers so far. Raises what `pieces` and `ResultService.answers` raise.
         """
         longest = int(sampling.get("max_new_tokens", 256))
-        pieces = self.pieces(run_id, text, words, instruction, longest)
+        pieces = self.pieces(run_id, text, question, instruction, longest)
         done: dict[str, list[Answer]] = {pane: [] for pane in PANES}
         sampling["others"] = others
         with self._chat.question():
             for number, piece in enumerate(pieces, 1):
                 yield Piece(number, len(pieces))
-                asked = dict.fromkeys(PANES, _messages(about(piece, words), instruction))
+                asked = dict.fromkeys(PANES, _messages(about(piece, question), instruction))
                 last = yield from self._ask(run_id, asked, sampling, done)
                 for pane, answer in last.items():
                     done[pane].append(answer)
@@ -90,11 +97,13 @@ class DocumentService:
                     break
             wholes = {pane: _whole(pane, done[pane], how) for pane in PANES}
             if how == "summarize" and len(pieces) > 1 and not _stopped(wholes.values()):
-                again = {pane: self.pieces(run_id, wholes[pane].text, words, instruction, longest) for pane in PANES}
+                again = {
+                    pane: self.pieces(run_id, wholes[pane].text, question, instruction, longest) for pane in PANES
+                }
                 wholes |= {pane: wholes[pane]._replace(how=TOO_LONG) for pane in PANES if len(again[pane]) > 1}
                 short = {pane: parts[0] for pane, parts in again.items() if len(parts) == 1}
                 if short:
-                    asked = {pane: _messages(about(text, words), instruction) for pane, text in short.items()}
+                    asked = {pane: _messages(about(text, question), instruction) for pane, text in short.items()}
                     summaries = yield from self._summary(run_id, asked, sampling, {p: wholes[p] for p in short})
                     wholes |= summaries
             yield from wholes.values()
@@ -134,19 +143,19 @@ def _whole(pane: str, answers: list[Answer], how: Combine) -> Whole:
         return Whole(pane, "", "stopped", "")
     combined = combine(begun, how)
     finishes = {answer.finish for answer in answers}
-    finish = next((answer for answer in ("stopped", "length") if answer in finishes), "end")
+    finish = next((reason for reason in ("stopped", "length") if reason in finishes), "end")
     return Whole(pane, combined.text, finish, sentence(combined))
 
 
 def sentence(combined: Combined) -> str:
     """How answers were put together; "" for a single one."""
-    parts = _HOW.get(combined.how, "")
+    text = _HOW.get(combined.how, "")
     if combined.left_out:
         numbers = ", ".join(map(str, combined.left_out))
-        parts += f" Skipped, because they are not JSON: the answers to piece {numbers}."
-    return parts
+        text += f" Skipped, because they are not JSON: the answers to piece {numbers}."
+    return text
 
 
-def _messages(words: str, instruction: str) -> list[dict[str, Any]]:
+def _messages(question: str, instruction: str) -> list[dict[str, Any]]:
     system = [{"role": "system", "content": instruction}] if instruction.strip() else []
-    return [*system, {"role": "user", "content": words}]
+    return [*system, {"role": "user", "content": question}]

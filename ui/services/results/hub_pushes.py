@@ -43,7 +43,13 @@ class HubPushService:
         return [form for form in hub_push.FORMS if self._export(run_id, form)]
 
     def offer(self, run_id: str, form: Form, repo: str, *, private: bool = True) -> HubUpload:
-        """The upload to confirm. Raises BadSetting for an impossible name, RunProblem before the export is made."""
+        """The upload to confirm.
+
+        form: one of `forms`.
+        repo: NAME, or OWNER/NAME.
+        private: only the person, and people to whom they give access, can see it.
+        Raises BadSetting for an impossible name, RunProblem before the export is made.
+        """
         repo, paths = hub_push.check_repo(repo), self._files(run_id, form)
         card, instruction = self._card(run_id, form), self._results.instruction(run_id)
         files = {name: file.stat() for name, file in paths.items()}
@@ -70,8 +76,10 @@ class HubPushService:
         return model_card.card(self._runs.details(run_id).spec, kind, name, instruction, scores, result.checks)
 
     def start(self, run_id: str, form: Form, repo: str, *, private: bool = True, agreed: str) -> str:
-        """Queues the upload and returns its id. agreed: the `mark` of the offer to which the person agreed.
+        """Queues the upload and returns its id.
 
+        form, repo, private: as for `offer`.
+        agreed: the `mark` of the offer to which the person agreed.
         Raises BadSetting for an impossible name, MissingPart without a token, RunProblem before the export is made
         and where what would be uploaded is no longer what was offered, NotInDemo.
         """

@@ -102,8 +102,13 @@ class ResultService:
         *,
         ongoing: bool = False,
     ) -> Iterator[Loading | Answer]:
-        """The growing answers of the base and the trained model. conversations: by pane, "base" and "tuned". others:
-        by pane, the id of one of `opponents` that answers there instead. ongoing: inside `ChatSession.question`."""
+        """The growing answers of the base and the trained model.
+
+        conversations: by pane, "base" and "tuned".
+        temperature, max_new_tokens, seed, top_p: see `Sampling`.
+        others: by pane, the id of one of `opponents` that answers there instead.
+        ongoing: inside `ChatSession.question`.
+        """
         sampling = {"temperature": temperature, "max_new_tokens": max_new_tokens, "seed": seed, "top_p": top_p}
         targets = {pane: self._opponents.target(opponent) for pane, opponent in (others or {}).items()}
         return self._chat.answers(self._target(run_id), conversations, targets, ongoing=ongoing, **sampling)
@@ -130,8 +135,13 @@ class ResultService:
         seed: int | None = None,
         each: Callable[[str], None] = lambda text: None,
     ) -> dict[str, Any]:
-        """One answer of the trained model, its base or an exported file, after the instruction that most examples
-        carry, as on Try: see `ChatSession.answer_once`."""
+        """One answer, after the instruction that most examples carry, as on Try: see `ChatSession.answer_once`.
+
+        base: the base model answers.
+        gguf: an exported file that answers.
+        seed: varies the answer; None for the likeliest.
+        each: called with every piece of its text.
+        """
         sampling = {} if seed is None else {"temperature": 0.8, "seed": seed}
         self._runs.job(run_id)
         instruction = self.instruction(run_id)

@@ -16,7 +16,7 @@ from ui.web.html import components
 KINDS = {
     "gguf:Q8_0": (
         "One file for any computer",
-        "Runs in LM Studio, Ollama, llama.cpp and Jan, without a graphics card. (GGUF)",
+        "Runs in LM Studio, Ollama, llama.cpp and Jan, without a GPU. (GGUF)",
     ),
     "adapter": ("Only what it learned", "Small; needs the base model as well. (adapter, safetensors)"),
     "merged": ("The whole model", "For servers and further training. (merged, safetensors)"),
@@ -77,7 +77,7 @@ def gguf_types(sizes: dict[str, tuple[float, float]], too_narrow: dict[str, floa
 
 
 NOT_OFFERED = (
-    "GPTQ and AWQ files (for servers with graphics cards) are not offered: making one for the bundled model took 40 "
+    "GPTQ and AWQ files (for servers with GPUs) are not offered: making one for the bundled model took 40 "
     "to 60 seconds for each of its 30 layers when it was tried on two processor cores."
 )
 
