@@ -23,7 +23,13 @@ Tools = list[dict[str, Any]] | None
 def write_conversations(
     run_folder: Path, part: Part, conversations: Iterable[Sequence[Message]], tools: Iterable[Tools] = ()
 ) -> None:
-    """Writes data/<part>.jsonl, one conversation a line, with the tools that each offers. Raises OSError."""
+    """Writes data/<part>.jsonl, one conversation a line. Raises OSError.
+
+    run_folder: of the run
+    part: the side that they are on
+    conversations: each a list of messages
+    tools: that each of them offers
+    """
     lines = (
         json.dumps({"messages": list(messages), **({"tools": offered} if offered else {})}, ensure_ascii=False) + "\n"
         for messages, offered in zip(conversations, chain(tools, repeat(None)), strict=False)
@@ -52,13 +58,6 @@ def _values(run_folder: Path, part: str) -> list[Any]:
     return [json.loads(line) for line in text.split("\n") if line]
 
 
-def _text(value: Any) -> str:
-    text = value.get("text") if isinstance(value, dict) else None
-    if not isinstance(text, str):
-        raise ValueError("A line holds no text.")
-    return text
-
-
 def _tools(value: Any) -> Tools:
     tools = value.get("tools") if isinstance(value, dict) else None
     if tools is not None and not (isinstance(tools, list) and all(isinstance(tool, dict) for tool in tools)):
@@ -68,13 +67,11 @@ def _tools(value: Any) -> Tools:
 
 def _conversation(value: Any) -> Conversation:
     messages = value.get("messages") if isinstance(value, dict) else None
-    if not isinstance(messages, list) or not all(map(_is_message, messages)):
+    if not isinstance(messages, list) or not all(
+        isinstance(message, dict) and isinstance(message.get("role"), str) for message in messages
+    ):
         raise ValueError("A line holds no conversation.")
     return messages
-
-
-def _is_message(value: Any) -> bool:
-    return isinstance(value, dict) and isinstance(value.get("role"), str)
 
 
 def write_texts(run_folder: Path, texts: Iterable[str]) -> None:
@@ -87,7 +84,13 @@ def write_texts(run_folder: Path, texts: Iterable[str]) -> None:
 
 def read_texts(run_folder: Path) -> list[str]:
     """The plain texts that judge a run, [] where it has none. Raises OSError, ValueError for a damaged file."""
-    return [_text(value) for value in _values(run_folder, TEXTS)]
+    texts = []
+    for value in _values(run_folder, TEXTS):
+        text = value.get("text") if isinstance(value, dict) else None
+        if not isinstance(text, str):
+            raise ValueError("A line holds no text.")
+        texts.append(text)
+    return texts
 
 
 def usual_instruction(run_folder: Path) -> str:
@@ -96,8 +99,8 @@ def usual_instruction(run_folder: Path) -> str:
         chats = read_conversations(run_folder, "train") or read_conversations(run_folder, "held_out")
     except (OSError, ValueError):
         return ""
-    found = Counter(content(chat[0]) if chat and chat[0]["role"] in SYSTEM else "" for chat in chats)
-    return max(found, key=lambda text: found[text], default="")
+    counts = Counter(content(chat[0]) if chat and chat[0]["role"] in SYSTEM else "" for chat in chats)
+    return max(counts, key=lambda text: counts[text], default="")
 
 
 def copy_conversations(run_folder: Path, to: Path) -> None:

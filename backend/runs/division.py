@@ -37,18 +37,21 @@ class Divided:
 def divided(
     rows: Sequence[Row], split: Split, before: Iterable[Divided] = (), *, continues: bool = False
 ) -> list[Divided]:
-    """The sides of `rows`, and of those rows of the version before that are no longer among them and may come back.
+    """The sides of rows, and of those of the version before that are no longer among them and may come back.
 
-    continues: this version starts from the weights of the one before.
+    rows: of this version
+    split: the numbers of those that train, choose and judge
+    before: how the version before was divided
+    continues: whether this version starts from the weights of the one before
     """
     choosing = {*split.validation} - {*split.judging}
     sides: list[tuple[Role, Collection[int]]] = [
         ("train", split.train), ("choosing", choosing), ("judging", split.judging),
     ]  # fmt: skip
     own = [Divided(side, rows[i]) for side, positions in sides for i in sorted(positions)]
-    known = {_text(one.row) for one in own}
-    gone = [one for one in before if _text(one.row) not in known]
-    return [*own, *(replace(one, gone=True) for one in gone if continues or one.side != "train")]
+    present = {_text(entry.row) for entry in own}
+    gone = [entry for entry in before if _text(entry.row) not in present]
+    return [*own, *(replace(entry, gone=True) for entry in gone if continues or entry.side != "train")]
 
 
 @dataclass(frozen=True)
@@ -64,9 +67,15 @@ class Changes:
 
 
 def changes(rows: Sequence[Row], before: Sequence[Divided], judging: int, train: Sequence[int]) -> Changes:
-    """Changes from `before`. judging: as in `Changes`, from `roles`. train: positions of `rows` that are learned."""
-    now, then = Counter(map(_text, rows)), Counter(_text(one.row) for one in before if not one.gone)
-    aside = {_text(one.row) for one in before if one.side != "train" and not one.gone}
+    """The changes from one version to the next.
+
+    rows: of the next one
+    before: how the earlier one was divided
+    judging: as in `Changes`, from `roles`
+    train: positions of `rows` that are learned
+    """
+    now, then = Counter(map(_text, rows)), Counter(_text(entry.row) for entry in before if not entry.gone)
+    aside = {_text(entry.row) for entry in before if entry.side != "train" and not entry.gone}
     moved = sum(_text(rows[i]) in aside for i in train)
     return Changes((now - then).total(), (then - now).total(), judging, moved)
 
@@ -74,7 +83,7 @@ def changes(rows: Sequence[Row], before: Sequence[Divided], judging: int, train:
 def held_out_digest(run_folder: Path) -> str:
     """A digest of the rows that the run set aside; "" where they are not known."""
     try:
-        aside = sorted(_text(one.row) for one in read(run_folder) if one.side != "train" and not one.gone)
+        aside = sorted(_text(entry.row) for entry in read(run_folder) if entry.side != "train" and not entry.gone)
     except (OSError, ValueError):
         return ""
     return hashlib.sha256("\n".join(aside).encode("utf-8", "surrogatepass")).hexdigest()
@@ -83,9 +92,9 @@ def held_out_digest(run_folder: Path) -> str:
 def write(run_folder: Path, rows: Iterable[Divided]) -> None:
     """Raises OSError."""
     with _path(run_folder).open("w", encoding="utf-8") as file:
-        for one in rows:
-            parts = {name: getattr(one.row, name) for name in _PARTS}
-            line: dict[str, Any] = {"side": one.side, "origin": one.row.origin, "gone": one.gone}
+        for entry in rows:
+            parts = {name: getattr(entry.row, name) for name in _PARTS}
+            line: dict[str, Any] = {"side": entry.side, "origin": entry.row.origin, "gone": entry.gone}
             line |= {name: part for name, part in parts.items() if part is not None}
             file.write(json.dumps(line, ensure_ascii=False) + "\n")
 
@@ -110,23 +119,23 @@ def copy(run_folder: Path, to: Path) -> None:
 
 def roles(rows: Sequence[Row], before: Sequence[Divided]) -> Roles:
     """The roles of `rows` in a version after the one that was divided like `before`."""
-    found: dict[str, set[int]] = {"train": set(), "choosing": set(), "judging": set()}
-    for group in duplicates.find([*rows, *(one.row for one in before)]).together:
+    positions_of: dict[str, set[int]] = {"train": set(), "choosing": set(), "judging": set()}
+    for group in duplicates.find([*rows, *(entry.row for entry in before)]).together:
         now = [i for i in group if i < len(rows)]
         sides = {before[i - len(rows)].side for i in group if i >= len(rows)}
         if sides:
-            found[next(role for role in ROLES if role in sides)] |= {*now}
-    return Roles(**{side: frozenset(positions) for side, positions in found.items()})
+            positions_of[next(role for role in ROLES if role in sides)] |= {*now}
+    return Roles(**{side: frozenset(positions) for side, positions in positions_of.items()})
 
 
 def unseen(rows: Sequence[Row], divisions: Iterable[Divided]) -> list[bool]:
     """For each of `rows`, whether no near-copy of it trained one of the runs with these divisions, or chose its
     checkpoint; of a corrected row, the question alone counts."""
-    seen = [one.row for one in divisions if one.side in _SEEN]
-    known = {i for group in duplicates.find([*rows, *seen]).together if group[-1] >= len(rows) for i in group}
+    seen = [entry.row for entry in divisions if entry.side in _SEEN]
+    resembling = {i for group in duplicates.find([*rows, *seen]).together if group[-1] >= len(rows) for i in group}
     corrected = [question(row) for row in seen if row.origin == "corrected"]
-    known |= corrected_among([row.messages for row in rows], corrected) if corrected else set()
-    return [i not in known for i in range(len(rows))]
+    resembling |= corrected_among([row.messages for row in rows], corrected) if corrected else set()
+    return [i not in resembling for i in range(len(rows))]
 
 
 def _divided(number: int, value: Any) -> Divided:

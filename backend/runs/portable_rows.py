@@ -35,8 +35,8 @@ def restore(file: Path, run_folder: Path) -> tuple[int, int]:
     from safetensors.numpy import load_file
 
     try:
-        found = load_file(file)
-        train, validation = _rows("train", found), _rows("validation", found)
+        stored = load_file(file)
+        train, validation = _rows("train", stored), _rows("validation", stored)
     except (SafetensorError, KeyError, TypeError) as error:
         raise ValueError("The file holds no rows.") from error
     write_rows(run_folder, train, validation)
@@ -47,20 +47,20 @@ def _flat(part: str, rows: Sequence[TokenRow]) -> dict[str, npt.NDArray[np.int32
     """All rows of a part one after the other, and the length of each."""
     import numpy as np
 
-    found: dict[str, npt.NDArray[np.int32]] = {}
+    stored: dict[str, npt.NDArray[np.int32]] = {}
     for side in _SIDES:
-        one = [row if side == "chosen" else row.rejected for row in rows]
-        kept = [row for row in one if row is not None]
+        answers = [row if side == "chosen" else row.rejected for row in rows]
+        kept = [answer for answer in answers if answer is not None]
         nothing = np.zeros(0, np.int32)
-        found[f"{part}.{side}.lengths"] = np.array([row.tokens for row in kept], np.int32)
+        stored[f"{part}.{side}.lengths"] = np.array([row.tokens for row in kept], np.int32)
         for name in ("input_ids", "labels"):
             arrays = [getattr(row, name).astype(np.int32) for row in kept]
-            found[f"{part}.{side}.{name}"] = np.concatenate([nothing, *arrays])
-    return found
+            stored[f"{part}.{side}.{name}"] = np.concatenate([nothing, *arrays])
+    return stored
 
 
-def _rows(part: str, found: dict[str, Any]) -> list[TokenRow]:
-    chosen, rejected = (_side(part, side, found) for side in _SIDES)
+def _rows(part: str, stored: dict[str, Any]) -> list[TokenRow]:
+    chosen, rejected = (_side(part, side, stored) for side in _SIDES)
     if rejected and len(rejected) != len(chosen):
         raise ValueError("Not every pair has two sides.")
     return [
@@ -69,14 +69,14 @@ def _rows(part: str, found: dict[str, Any]) -> list[TokenRow]:
     ]
 
 
-def _side(part: str, side: str, found: dict[str, Any]) -> list[TokenRow]:
+def _side(part: str, side: str, stored: dict[str, Any]) -> list[TokenRow]:
     import numpy as np
 
-    lengths, ids, labels = (found[f"{part}.{side}.{name}"] for name in ("lengths", "input_ids", "labels"))
+    lengths, ids, labels = (stored[f"{part}.{side}.{name}"] for name in ("lengths", "input_ids", "labels"))
     if any(array.dtype != np.int32 or array.ndim != 1 for array in (lengths, ids, labels)):
         raise ValueError("The rows are not lists of tokens.")
     if (lengths < 1).any() or not lengths.sum(dtype=np.int64) == len(ids) == len(labels):
         raise ValueError("The lengths of the rows don't fit.")
     ends = np.cumsum(lengths, dtype=np.int64)[:-1]
     pieces = zip(np.split(ids, ends), np.split(labels, ends), strict=True) if len(lengths) else ()
-    return [TokenRow(one, learned, int((learned != -100).sum())) for one, learned in pieces]
+    return [TokenRow(tokens, learned, int((learned != -100).sum())) for tokens, learned in pieces]

@@ -44,8 +44,16 @@ def prepare_run(
     name: str,
     data_id: str = "",
 ) -> PreparedRun:
-    """Tokenizes the rows on both sides of `split` for `model`. source: the file of the training rows. data_id: of the
-    dataset.
+    """Tokenizes rows for a run.
+
+    rows: of the dataset
+    source: the file of the training rows
+    split: the numbers of those that train, choose and judge
+    tokenizer: of the model
+    model: to train
+    settings: of the run
+    name: of the run
+    data_id: of the dataset
 
     Raises BadInput, naming the first such row, when a row can't be tokenized or has nothing to learn.
     """
@@ -79,14 +87,14 @@ def checked(row: Row, result: Encoded | ApprenticeError, lengths: LengthLimits) 
     """The pieces of an encoded row. Raises BadInput, naming the row, when there is nothing to learn."""
     if isinstance(result, ApprenticeError):
         raise BadInput(f"Row {row.row} ({row.place}) can't be used. {result.what}", result.why, result.next)
-    found = lengths.pieces(row, result)
-    if not all(piece.learned for piece in found):
+    parts = lengths.pieces(row, result)
+    if not all(piece.learned for piece in parts):
         raise BadInput(
             f"Row {row.row} ({row.place}) has nothing to learn.",
             "Its answer starts beyond the maximum length." if result.learned else "It has no answer.",
             "Remove the row, or raise the maximum length (max_length).",
         )
-    return found
+    return parts
 
 
 def plain_messages(row: Row) -> list[dict[str, str]]:

@@ -42,9 +42,14 @@ def digest(weights: Path) -> str:
 
 
 def copy(run_folder: Path, result: Path, to: Path, expected: str) -> None:
-    """Copies the weights in `result`, of the run in `run_folder`, for the new run in the folder `to`.
+    """Copies the weights of a run for a new one.
 
-    Raises RunProblem when their digest is no longer `expected`, OSError.
+    run_folder: of the run
+    result: the folder with its weights
+    to: the folder of the new run
+    expected: the digest of the weights
+
+    Raises RunProblem when the digest has changed, OSError.
     """
     target = folder(to)
     target.mkdir(parents=True)
@@ -73,5 +78,5 @@ def differing(before: TrainSettings, now: TrainSettings) -> list[str]:
     """The settings in `now` that prevent a start from the weights of a run with the settings `before`."""
     if (before.method == "full") != (now.method == "full"):
         return ["method"]
-    wanted, found = shape(before), shape(now)
-    return [name for name in wanted if wanted[name] != found[name]]
+    wanted, given = shape(before), shape(now)
+    return [name for name in wanted if wanted[name] != given[name]]

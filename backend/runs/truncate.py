@@ -64,20 +64,17 @@ def _part(row: TokenRow, start: int, end: int, rejected: TokenRow | None = None)
 
 
 def _pieces(rows: Sequence[TokenRow], lengths: LengthLimits) -> list[TokenRow]:
-    return [piece for row in rows for piece in _pieces_of(row, lengths)]
-
-
-def _pieces_of(row: TokenRow, lengths: LengthLimits) -> list[TokenRow]:
-    if _is_window(row, lengths):
-        return [_part(row, *span) for span in spans(row.tokens, lengths.size, lengths.overlap)]
-    return [pair for pair in truncate([row], lengths.size) if not _same_answers(pair)]
+    pieces = []
+    for row in rows:
+        if _is_window(row, lengths):
+            pieces += [_part(row, *span) for span in spans(row.tokens, lengths.size, lengths.overlap)]
+            continue
+        for cut in truncate([row], lengths.size):
+            if cut.rejected is None or cut.input_ids.tolist() != cut.rejected.input_ids.tolist():
+                pieces.append(cut)  # the answers of a pair must still differ
+    return pieces
 
 
 def _is_window(row: TokenRow, lengths: LengthLimits) -> bool:
     """Whether the row is a window of a document: all of it is learned, unlike any conversation."""
     return lengths.long_documents == "windows" and row.rejected is None and row.learned == row.tokens
-
-
-def _same_answers(row: TokenRow) -> bool:
-    """Whether the two answers of a pair no longer differ."""
-    return row.rejected is not None and row.input_ids.tolist() == row.rejected.input_ids.tolist()

@@ -83,5 +83,5 @@ def _number(given: Any, name: str, least: float, most: float, default: float) ->
     if given is None:
         return default
     if isinstance(given, bool) or not isinstance(given, int | float) or not least <= given <= most:
-        raise BadInput(f"{name} is not a number from {least:g} to {most:g}.", "", f"Leave {name} out, or change it.")
+        raise BadInput(f"{name} is not a number from {least:g} to {most:g}.", "", f"Remove {name}, or change it.")
     return given

@@ -92,21 +92,17 @@ def _decoder(max_digits: int) -> json.JSONDecoder:
 
 def _undecodable(line: bytes, error: UnicodeDecodeError) -> RowFault:
     if re.match(rb"\xed[\xa0-\xbf][\x80-\xbf]", line[error.start :]):  # a lone surrogate, encoded as if it were valid
-        return _lone_surrogate(line.decode("utf-8", "surrogatepass" if _only_surrogates(line) else "replace"))
+        try:
+            text = line.decode("utf-8", "surrogatepass")
+        except UnicodeDecodeError:  # there are other faults too
+            text = line.decode("utf-8", "replace")
+        return _lone_surrogate(text)
     return RowFault(
         "bad_encoding",
         "This example contains letters that can't be read the way this file was saved (encoding).",
         "Save the file again as UTF-8, or choose its encoding.",
         excerpt(line[max(0, error.start - 30) : error.start + 30].decode("utf-8", "backslashreplace")),
     )
-
-
-def _only_surrogates(line: bytes) -> bool:
-    try:
-        line.decode("utf-8", "surrogatepass")
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 def _check_depth(text: str, limit: int) -> None:

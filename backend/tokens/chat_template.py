@@ -44,10 +44,6 @@ def _raise_exception(message: str) -> NoReturn:
     raise TemplateRejection(str(message))
 
 
-def _strftime_now(form: str) -> str:
-    return datetime.datetime.now().strftime(form)
-
-
 def _tojson(value: Any, ensure_ascii: bool = False, indent: int | None = None, **options: Any) -> str:
     return json.dumps(value, ensure_ascii=ensure_ascii, indent=indent, **options)
 
@@ -57,7 +53,7 @@ def _compiled(source: str) -> jinja2.Template:
     environment = LimitedEnvironment(trim_blocks=True, lstrip_blocks=True, extensions=[GenerationTag, loopcontrols])
     environment.filters["tojson"] = limited_filter("tojson", _tojson)
     environment.globals["raise_exception"] = _raise_exception
-    environment.globals["strftime_now"] = _strftime_now
+    environment.globals["strftime_now"] = lambda form: datetime.datetime.now().strftime(form)
     return environment.from_string(source)
 
 
@@ -68,10 +64,15 @@ def render(
     tools: Sequence[Mapping[str, Any]] | None = None,
     add_generation_prompt: bool = False,
 ) -> str:
-    """The text that `chat_template` renders for `messages`.
+    """The text that a chat template makes of a conversation.
 
-    special_tokens: bos_token, eos_token and the like, by name. Raises BadInput, with the template's own message
-    as the reason, when the template rejects the conversation or fails.
+    chat_template: in Jinja
+    messages: the conversation
+    special_tokens: bos_token, eos_token and the like, by name
+    tools: that the conversation offers
+    add_generation_prompt: whether the text ends where the model's answer begins
+
+    Raises BadInput, with the template's own message as the reason, when it rejects the conversation or fails.
     """
     try:
         with limits():

@@ -26,7 +26,7 @@ def encode_pairs(
     A row that is not a usable pair gives its error in its place.
     """
     both = [tokenizer.encode_rows(side) for side in (rows, [rejected_side(row) for row in rows])]
-    cut = [[one if isinstance(one, ApprenticeError) else _truncate(one, max_length) for one in side] for side in both]
+    cut = [[row if isinstance(row, ApprenticeError) else _truncate(row, max_length) for row in side] for side in both]
     return [_pair(tokenizer, *pair) for pair in zip(rows, *cut, strict=True)]
 
 
@@ -52,7 +52,10 @@ def _pair(
             "Change one of them, remove the row, or raise the maximum length (max_length).",
         )
     question = len(tokenizer.prompt_ids(shared_prompt(row), row.tools))
-    better, worse = (_only_after(side, question) for side in (better, worse))
+    better, worse = (  # the question is not learned
+        replace(side, labels=[IGNORED] * min(question, side.tokens) + side.labels[question:])
+        for side in (better, worse)
+    )
     if better.learned and not worse.learned:
         return BadInput(
             "Its worse answer starts beyond the maximum length.", "", "Raise the maximum length (max_length)."
@@ -67,8 +70,3 @@ def _truncate(side: Encoded, limit: int | None) -> Encoded:
         labels=side.labels[:limit],
         truncated=limit is not None and side.tokens > limit,
     )
-
-
-def _only_after(side: Encoded, start: int) -> Encoded:
-    """`side` with its first `start` tokens not learned."""
-    return replace(side, labels=[IGNORED] * min(start, side.tokens) + side.labels[start:])

@@ -68,16 +68,16 @@ def joined(*parts: Any) -> str:
 
 def concat(parts: Iterable[str]) -> str:
     """The parts as one text. Raises LimitReached."""
-    found: list[str] = []
+    texts: list[str] = []
     made = 0
     for part in parts:
-        found.append(part)
+        texts.append(part)
         made += len(part)
-        if made > _budget.characters or len(found) % _TICKS == 0:
+        if made > _budget.characters or len(texts) % _TICKS == 0:
             _spend(made)
             made = 0
     _spend(made)
-    return "".join(found)
+    return "".join(texts)
 
 
 def _spend(characters: int) -> None:
@@ -90,7 +90,7 @@ def _size(value: Any) -> int:
     if isinstance(value, str | bytes):
         return len(value)
     if isinstance(value, list | tuple | dict):
-        return _ENTRY * len(value) + sum(len(one) for one in value if isinstance(one, str))
+        return _ENTRY * len(value) + sum(len(item) for item in value if isinstance(item, str))
     return 0
 
 

@@ -57,8 +57,8 @@ class TextEncoder:
 
     def leading_token(self, text: str) -> str:
         """The added token, such as <|im_end|>, that `text` starts with; "" if it starts with none."""
-        found = self._added_token.match(text)
-        return found.group() if found else ""
+        match = self._added_token.match(text)
+        return match.group() if match else ""
 
     def escape(self, value: Any) -> Any:
         """`value` with a cut mark inside every control marker, in texts at any depth (dict keys too)."""
@@ -160,4 +160,4 @@ def _any_of(texts: Sequence[str]) -> re.Pattern[str]:
 
 
 def _cuts(text: str) -> set[int]:
-    return {found.start() for found in re.finditer(CUT, text)} if CUT in text else set()
+    return {match.start() for match in re.finditer(CUT, text)} if CUT in text else set()

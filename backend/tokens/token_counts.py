@@ -65,8 +65,8 @@ class TokenCounter:
     def count(self, rows: Sequence[Row]) -> list[TokenCount | ApprenticeError]:
         """Each row's token count, or the reason why the model's template rejects the row."""
         new = [row for row in rows if id(row) not in self._known]
-        for row, found in zip(new, self._counted(new), strict=True):
-            self._known[id(row)] = row, found
+        for row, count in zip(new, self._counted(new), strict=True):
+            self._known[id(row)] = row, count
         pairs = [row for row in new if row.rejected]
         for row, rejected in zip(pairs, self._counted([rejected_side(row) for row in pairs]), strict=True):
             chosen = self._known[id(row)][1]
@@ -80,5 +80,5 @@ class TokenCounter:
         self._known = {id(row): self._known[id(row)] for row in rows if id(row) in self._known}
 
     def _counted(self, rows: Sequence[Row]) -> list[TokenCount | ApprenticeError]:
-        found = self._encoder.encode_rows(rows)
-        return [encoded if isinstance(encoded, ApprenticeError) else TokenCount.of(encoded) for encoded in found]
+        results = self._encoder.encode_rows(rows)
+        return [result if isinstance(result, ApprenticeError) else TokenCount.of(result) for result in results]

@@ -107,10 +107,10 @@ class ChatTokenizer:
         return bare[len(before) : len(bare) - len(after)].strip()
 
     def _id(self, token: str) -> int:
-        found = self._tokenizer.token_to_id(token) if token else None
-        if found is None:
+        number = self._tokenizer.token_to_id(token) if token else None
+        if number is None:
             raise MissingPart("The model's tokenizer names no end-of-text token.", "", "Choose another model.")
-        return found
+        return number
 
     # Messages to text
 
