@@ -29,8 +29,11 @@ def diagnose(
 ) -> Verdict:
     """The most serious finding about a run so far.
 
-    steps and evals: in order. expected: the least tokens per second to expect, computed from this machine's measured
-    speed; None if it was not measured.
+    steps: in order
+    evals: in order
+    settings: of the run
+    expected: the least tokens per second to expect, computed from this machine's measured speed; None if it was not
+        measured
     """
     run = LossRules(steps, evals, settings)
     if not all(map(math.isfinite, [*run.losses, *run.validation])):

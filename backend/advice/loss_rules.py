@@ -56,14 +56,14 @@ class LossRules:
     def not_finite(self) -> Verdict:
         which = "validation" if all(map(math.isfinite, self.losses)) else "training"
         learned = len(self.steps) > (which == "training")  # a step's loss is that before it learns
-        found = not_finite.cause(learned, self.settings.precision, self.settings.learning_rate)
+        cause = not_finite.cause(learned, self.settings.precision, self.settings.learning_rate)
         return Verdict(
             "not_finite",
             "bad",
             "The loss is no longer a number",
-            f"After {max(0, len(self.steps) - 1)} steps the {which} loss became infinite or undefined. {found.why}",
-            found.next,
-            found.retry,
+            f"After {max(0, len(self.steps) - 1)} steps the {which} loss became infinite or undefined. {cause.why}",
+            cause.next,
+            cause.retry,
         )
 
     def known_already(self) -> Verdict | None:

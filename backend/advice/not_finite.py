@@ -23,7 +23,7 @@ def cause(learned: bool, precision: str, rate: float) -> Cause:
         {"learning_rate": rate / 2},
     )
     if precision == "fp16":
-        overflow = "This graphics card computes in fp16, in which a number above 65,504 overflows"
+        overflow = "This GPU computes in fp16, in which a number above 65,504 overflows"
         other = "choose a model of another family, such as Qwen or Llama, or set precision to fp32, if memory allows."
         if not learned:
             return Cause(f"{overflow}; this model's numbers grow larger.", f"Instead, {other}", {"precision": "fp32"})

@@ -26,7 +26,13 @@ from backend.records.machine import Hardware, nvidia_gpu
 def sort_key(
     entry: Entry, hardware: Hardware, data: Data, available: Collection[str] | None
 ) -> tuple[float | bool, ...]:
-    """A sort key by the rule above; the best model has the greatest."""
+    """A sort key by the rule above; the best model has the greatest.
+
+    entry: the model
+    hardware: the machine
+    data: what is known about the examples
+    available: the ids of the models that are here, if no other can be downloaded
+    """
     if not accelerated(hardware):
         return *_suits(entry, data, available), -entry.parameters
     return (
@@ -47,25 +53,30 @@ def expected_rank(entry: Entry) -> float:
     """
     if entry.evidence:
         return entry.evidence[0].standing
-    smaller = (one for one in catalogue.entries() if one.evidence and 2 * one.parameters <= entry.parameters)
-    return min((one.evidence[0].standing for one in smaller), default=math.inf)
+    smaller = (other for other in catalogue.entries() if other.evidence and 2 * other.parameters <= entry.parameters)
+    return min((other.evidence[0].standing for other in smaller), default=math.inf)
 
 
 def better_but_slower(entry: Entry, hardware: Hardware, data: Data, largest: float) -> list[Entry]:
-    """On a processor: models of at most `largest` parameters that suit the data as well as `entry` and have a better
-    published rank, the best first."""
+    """On a processor: larger models that suit the data as well and have a better published rank, the best first.
+
+    entry: the model to compare with
+    hardware: the machine
+    data: what is known about the examples
+    largest: the most parameters that such a model may have
+    """
     if accelerated(hardware):
         return []
     needed = _suits(entry, data, None)
-    found = [
-        one
-        for one in catalogue.entries()
-        if entry.parameters < one.parameters <= largest
-        and one.evidence
-        and expected_rank(one) < expected_rank(entry)
-        and _suits(one, data, None) >= needed
+    better = [
+        other
+        for other in catalogue.entries()
+        if entry.parameters < other.parameters <= largest
+        and other.evidence
+        and expected_rank(other) < expected_rank(entry)
+        and _suits(other, data, None) >= needed
     ]
-    return sorted(found, key=expected_rank)
+    return sorted(better, key=expected_rank)
 
 
 def accelerated(hardware: Hardware) -> bool:

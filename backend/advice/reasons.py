@@ -51,11 +51,11 @@ def published_results(entry: Entry) -> str:
     """A sentence with the model's result in the newest published comparison, or one that says there is none."""
     if not entry.evidence:
         return "We know of no published comparison of how well it does after training."
-    found = entry.evidence[0]
-    compared = f"In a published comparison of {found.models} models on {found.tasks} tasks"
-    if found.place is None:
-        return f"{compared}, it was not among the best {found.places} after training."
-    return f"{compared}, it came {ordinal(found.place)} after training."
+    newest = entry.evidence[0]
+    compared = f"In a published comparison of {newest.models} models on {newest.tasks} tasks"
+    if newest.place is None:
+        return f"{compared}, it was not among the best {newest.places} after training."
+    return f"{compared}, it came {ordinal(newest.place)} after training."
 
 
 def ordinal(place: int) -> str:
@@ -68,7 +68,7 @@ def too_large(hardware: Hardware) -> str:
     """Why a model that fits is not recommended for its size."""
     if nvidia_gpu(hardware) is None:
         return "It fits, but training would be slow here."
-    return "It fits, but is larger than is usually advised for this graphics card."
+    return "It fits, but is larger than is usually advised for this GPU."
 
 
 def why_recommended(
@@ -79,7 +79,15 @@ def why_recommended(
     available: Collection[str] | None,
     slower: Entry | None = None,
 ) -> tuple[str, ...]:
-    """Why this model is recommended, or why none fits, in sentences. slower: a model that would do better."""
+    """Why this model is recommended, or why none fits, in sentences.
+
+    entry: the model
+    chosen: its settings, with what they need
+    hardware: the machine
+    data: what is known about the examples
+    available: the ids of the models that are here, if no other can be downloaded
+    slower: a model that would do better, but takes longer
+    """
     fit = chosen.estimate.fit
     if fit.badge == "no":
         return _nothing_fits(entry, chosen, hardware)
@@ -89,7 +97,10 @@ def why_recommended(
         lines.append(_TASK_SENTENCES[data.task])
     lines.append(published_results(entry))
     if slower is not None:
-        lines.append(_slower_but_better(slower, entry))
+        place = slower.evidence[0].place
+        better = f"came {ordinal(place)}" if place else "did better"
+        times = f"{slower.parameters / entry.parameters:.0f} times"
+        lines.append(f"{slower.name} {better} and fits too, but its training takes about {times} as long.")
     if fit.badge == "tight":
         lines.append("Memory is tight: close other programs before you start.")
     if available is not None:
@@ -98,27 +109,20 @@ def why_recommended(
     return (*lines, *([missing] if missing else []), *traits(entry, data))
 
 
-def _slower_but_better(slower: Entry, entry: Entry) -> str:
-    result = slower.evidence[0]
-    place = f"came {ordinal(result.place)}" if result.place else "did better"
-    times = f"{slower.parameters / entry.parameters:.0f} times"
-    return f"{slower.name} {place} and fits too, but its training takes about {times} as long."
-
-
 def _why_this_size(entry: Entry, hardware: Hardware) -> str:
     gpu = nvidia_gpu(hardware)
     if gpu is not None:
         size = format_size(gpu.memory_total_mib)
         if gpu.memory_free_mib < _MOSTLY_FREE * gpu.memory_total_mib:
             free_now = format_size(gpu.memory_free_mib)
-            return f"Only {free_now} of the graphics card's {size} is free; this model fits."
+            return f"Only {free_now} of the GPU's {size} is free; this model fits."
         billions = f"{entry.parameters / 1e9:.1f} billion parameters"
-        return f"A graphics card with {size} trains a model of this size well ({billions})."
+        return f"A GPU with {size} trains a model of this size well ({billions})."
     if hardware.unified_memory:
         return f"It fits well in the {format_size(hardware.memory_total_mib)} of memory on this computer."
     if hardware.hosted == "zero_gpu":
-        return "The graphics card of this Space is lent for about a minute at a time, enough for a small model."
-    return "Without a graphics card, only a small model trains in a reasonable time."
+        return "The GPU of this Space is lent for about a minute at a time, enough for a small model."
+    return "Without a GPU, only a small model trains in a reasonable time."
 
 
 def _nothing_fits(entry: Entry, chosen: ChosenSettings, hardware: Hardware) -> tuple[str, ...]:

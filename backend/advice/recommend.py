@@ -118,9 +118,21 @@ def recommend(
 ) -> Recommendation:
     """The model and settings for `hardware`, and the other models by how well they fit.
 
-    rows to language: the known facts about the data, see `Data`. available: the ids of the installed models if no
-    other can be downloaded; None if any can. model_id: use this model. compare: also list the other models, which
-    takes seconds the first time. Raises BadInput for an unknown model_id.
+    hardware: the machine
+    task: what the model is for
+    rows: of the examples, as all that follow to `language`: see `Data`; None where it is not known yet
+    train_rows: see `Data`
+    longest: see `Data`
+    documents: see `Data`
+    tokens: see `Data`
+    learned_share: see `Data`
+    language: see `Data`
+    available: the ids of the installed models if no other can be downloaded; None if any can
+    model_id: use this model
+    rates: the machine's measured speed; None if it was not measured
+    compare: whether to list the other models too, which takes seconds the first time
+
+    Raises BadInput for an unknown model_id.
     """
     data = Data(
         task=task,
@@ -141,20 +153,29 @@ def recommend(
         if requested
         else _choose(entries, hardware, data, available, rates)
     )
+    # A model that fits and is expected to do better, but is not recommended because it is slow.
+    better = ranking.better_but_slower(entry, hardware, data, largest_sensible(hardware))
+    fits = (other for other in better if least_memory(other, hardware, data).estimate.fit.badge == "yes")
+    slower = next(fits, None)
     compared = [other for other in entries if compare and other != entry]
-    others = [_option(other, hardware, data, available, rates) for other in compared]
+
+    def order(option: Option) -> tuple[int, bool, bool]:
+        slow = option.model.parameters > largest_sensible(hardware)
+        return ("yes", "tight", "no").index(option.fit), not option.startable, slow
+
+    options = [_option(other, hardware, data, available, rates) for other in compared]
     return Recommendation(
         model=entry,
         settings=chosen.settings,
         estimate=chosen.estimate,
-        reasons=why_recommended(entry, chosen, hardware, data, available, _slower(entry, hardware, data)),
+        reasons=why_recommended(entry, chosen, hardware, data, available, slower),
         startable=obstacle(entry, hardware, available) == "",
         time=None if tokens is None else chosen.estimate.time,
         why=chosen.why,
         hardware=hardware,
         least_mib=least_memory(entry, hardware, data, rates).estimate.fit.needs_mib,
         assumed=ASSUMED_TOKENS if longest is None else None,
-        others=tuple(sorted(others, key=lambda option: _order(option, hardware))),
+        others=tuple(sorted(options, key=order)),
         full=_full(entries, hardware, data, available) if compare else None,
     )
 
@@ -175,16 +196,8 @@ def _choose(
             and least_memory(entry, hardware, data, rates).estimate.fit.badge == "yes"
         ):
             return entry, choose_settings(entry, hardware, data, rates)
-    entry = min(sensible, key=lambda one: weights_mib(one, hardware))
+    entry = min(sensible, key=lambda entry: weights_mib(entry, hardware))
     return entry, choose_settings(entry, hardware, data, rates)
-
-
-def _slower(entry: Entry, hardware: Hardware, data: Data) -> Entry | None:
-    """The best model that fits, is expected to do better than `entry`, and is not recommended for its slowness."""
-    for better in ranking.better_but_slower(entry, hardware, data, largest_sensible(hardware)):
-        if least_memory(better, hardware, data).estimate.fit.badge == "yes":
-            return better
-    return None
 
 
 def _option(
@@ -208,12 +221,6 @@ def _option(
         startable=not missing,
         time=expected_time(entry, smallest, hardware, data, rates),
     )
-
-
-def _order(option: Option, hardware: Hardware) -> tuple[int, bool, bool]:
-    """A sort key: models that fit first, then those that can be trained now, then those that are not too slow."""
-    slow = option.model.parameters > largest_sensible(hardware)
-    return ("yes", "tight", "no").index(option.fit), not option.startable, slow
 
 
 def _full(entries: list[Entry], hardware: Hardware, data: Data, available: Collection[str] | None) -> Estimate | None:

@@ -69,29 +69,39 @@ def precision_for(hardware: Hardware) -> Precision:
 
 
 def choose_settings(entry: Entry, hardware: Hardware, data: Data, rates: Rates | None = None) -> ChosenSettings:
-    """The best settings for `entry` on `hardware`: the largest batch that fits; memory is saved only if needed.
+    """The best settings: the largest batch that fits; memory is saved only if needed.
+
+    entry: the model
+    hardware: the machine
+    data: what is known about the examples
+    rates: the machine's measured speed; None if it was not measured
 
     If nothing fits, the settings that need the least memory, with a fit of "no".
     """
     why: dict[str, str] = {}
     base = _base(entry, hardware, data, why)
-    chosen, found = base, None
+    chosen, needs = base, None
     for method in _methods(hardware):
         largest = base.changed(method=method)
-        if method == "lora" and not _leaves_half(
-            _needs(entry, _smallest(largest), hardware, data, rates, quick=True), hardware
-        ):
-            continue
+        if method == "lora" and nvidia_gpu(hardware):  # the guide uses 4 bits unless 16 leave half of a GPU free
+            least = _needs(entry, _smallest(largest), hardware, data, rates, quick=True).fit
+            if 2 * least.needs_mib > least.has_mib:
+                continue
         for settings in _from_largest(largest, entry, hardware, data, rates):
-            chosen, found = settings, _needs(entry, settings, hardware, data, rates)
-            if found.fit.badge in ("yes", "unknown"):
-                return ChosenSettings(settings=chosen, estimate=found, why=_explain(why, chosen, found, hardware))
-    assert found is not None
-    return ChosenSettings(settings=chosen, estimate=found, why=_explain(why, chosen, found, hardware))
+            chosen, needs = settings, _needs(entry, settings, hardware, data, rates)
+            if needs.fit.badge in ("yes", "unknown"):
+                return ChosenSettings(settings=chosen, estimate=needs, why=_explain(why, chosen, needs, hardware))
+    assert needs is not None
+    return ChosenSettings(settings=chosen, estimate=needs, why=_explain(why, chosen, needs, hardware))
 
 
 def least_memory(entry: Entry, hardware: Hardware, data: Data, rates: Rates | None = None) -> ChosenSettings:
     """The settings that need the least memory, found quickly: can the model be trained here at all?
+
+    entry: the model
+    hardware: the machine
+    data: what is known about the examples
+    rates: the machine's measured speed; None if it was not measured
 
     Lengths are rounded up to a power of two, so that a change of the data rarely needs a new simulation.
     """
@@ -240,17 +250,12 @@ def _needs(
     return estimate(entry.architecture, plan, hardware, tokens=tokens, rates=rates, quick=quick)
 
 
-def _leaves_half(smallest: Estimate, hardware: Hardware) -> bool:
-    """Whether 16-bit weights leave half of a GPU free; if not, the guide uses 4 bits. Always true without a GPU."""
-    return nvidia_gpu(hardware) is None or 2 * smallest.fit.needs_mib <= smallest.fit.has_mib
-
-
-def _explain(why: dict[str, str], settings: TrainSettings, found: Estimate, hardware: Hardware) -> dict[str, str]:
+def _explain(why: dict[str, str], settings: TrainSettings, needed: Estimate, hardware: Hardware) -> dict[str, str]:
     why = dict(why)
-    needs, has = format_sizes(found.fit.needs_mib, found.fit.has_mib)
-    where = "the graphics card" if found.memory.device == "cuda" else "this computer"
+    needs, has = format_sizes(needed.fit.needs_mib, needed.fit.has_mib)
+    where = "the GPU" if needed.memory.device == "cuda" else "this computer"
     if settings.method == "qlora":
-        least = "at least " if found.fit.badge == "unknown" else ""
+        least = "at least " if needed.fit.badge == "unknown" else ""
         why["method"] = (
             f"QLoRA: the model is loaded in 4-bit, so that training fits {where} ({least}{needs} of {has})."
         )
@@ -261,13 +266,13 @@ def _explain(why: dict[str, str], settings: TrainSettings, found: Estimate, hard
         why["gradient_accumulation_steps"] = f"{micro} at a time, {steps} times per step: what fits in memory."
     if settings.gradient_checkpointing:
         why["gradient_checkpointing"] = "On: it saves memory, but makes training about a fifth slower."
-    elif found.fit.badge == "unknown":
+    elif needed.fit.badge == "unknown":
         why["gradient_checkpointing"] = "Off, unless a dry run finds too little memory."
     else:
         why["gradient_checkpointing"] = "Off: there is enough memory, and training is faster without it."
     why["precision"] = {
         "bf16": "bf16: 16-bit numbers with a wide range.",
-        "fp16": "fp16: this graphics card does not support bf16.",
+        "fp16": "fp16: this GPU does not support bf16.",
         "fp32": "fp32: 16-bit numbers are not faster on this processor.",
     }[precision_for(hardware)]
     return why

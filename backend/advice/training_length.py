@@ -16,10 +16,13 @@ MOST = 20  # epochs of a handful of examples
 
 
 def epochs(rows: int | None, train: int | None, batch: int, *, measured: bool) -> tuple[float, str]:
-    """The number of epochs for `rows` examples, with its reason. batch: rows for each step.
+    """The number of epochs, with its reason.
 
+    rows: how many examples there are; None where that is not known
     train: rows as trained, of which a document has many; None where they are as many as the examples that are not set
-    aside. measured: whether docs/recipes.md was measured on a model of this size and kind of training.
+        aside
+    batch: rows for each step
+    measured: whether docs/recipes.md was measured on a model of this size and kind of training
     """
     if rows is None:
         return GUIDE, "Three passes over the examples (epochs), the guide's number, until the examples are known."
@@ -35,13 +38,13 @@ def epochs(rows: int | None, train: int | None, batch: int, *, measured: bool) -
         return GUIDE, "Three passes over the examples (epochs), the guide's number."
     guide = f"The guide's {GUIDE} passes (epochs) would be only {GUIDE * steps} steps"
     if not measured:
-        found = min(GUIDE_MOST, wanted)
-        return found, f"{guide}; {found} are its most. More was not measured on a training like this one."
-    found = min(MOST, wanted)
-    return found, (
-        f"{guide}. In our tests with a model of 135 million parameters that was too few; {found} passes "
-        f"({found * steps} steps) come nearer to the {STEPS} steps that gave good answers."
-        if found * steps < STEPS
+        most = min(GUIDE_MOST, wanted)
+        return most, f"{guide}; {most} are its most. More was not measured on a run like this one."
+    passes = min(MOST, wanted)
+    return passes, (
+        f"{guide}. In our tests with a model of 135 million parameters that was too few; {passes} passes "
+        f"({passes * steps} steps) come nearer to the {STEPS} steps that gave good answers."
+        if passes * steps < STEPS
         else f"{guide}. In our tests with a model of 135 million parameters that was too few, and {STEPS} steps "
-        f"gave better answers: {found} passes are {found * steps} steps."
+        f"gave better answers: {passes} passes are {passes * steps} steps."
     )

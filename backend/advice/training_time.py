@@ -16,9 +16,15 @@ def expected_time(
 ) -> Time | None:
     """About the time of training `entry` on all examples; None while they or the machine's speed are unknown.
 
-    smallest: the settings that need the least memory. The settings are assumed from the memory that these leave free:
-    `choose_settings` would take three times as long as the whole rest of the comparison. For all models that fit on
-    seven machines, the time was 0.6 to 1.4 times that of the chosen settings.
+    entry: the model
+    smallest: the settings that need the least memory
+    hardware: the machine
+    data: what is known about the examples
+    rates: the machine's measured speed; None if it was not measured
+
+    The settings are assumed from the memory that the smallest leave free: `choose_settings` would take three times as
+    long as the whole rest of the comparison. For all models that fit on seven machines, the time was 0.6 to 1.4 times
+    that of the chosen settings.
     """
     if data.tokens is None:
         return None

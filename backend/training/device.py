@@ -148,14 +148,14 @@ def choose(settings: TrainSettings) -> Device:
     if gpus := read_choice()[1].devices:
         raise UnusableGpu(
             f"PyTorch can't use {gpus[0].gpu.name}.",
-            "It finds no graphics card, although the driver and this PyTorch should fit.",
+            "It finds no GPU, although the driver and this PyTorch should fit.",
             f"Restart the computer. If that does not help, set the environment variable {VARIABLE} to {HIDDEN} to "
             "train on the processor.",
         )
     if settings.precision == "fp16":
         raise BadSetting(
             "This computer can't train in fp16.",
-            "It has no graphics card, and processors do not compute in fp16.",
+            "It has no GPU, and processors do not compute in fp16.",
             "Set precision to auto.",
         )
     chosen = settings.precision
@@ -175,7 +175,7 @@ def _require_code(capability: tuple[int, int], built_for: Sequence[str]) -> None
         if least <= capability and (kind == "compute" or least[0] == capability[0]):
             return
     raise UnusableGpu(
-        "The installed PyTorch has no code for this graphics card.",
+        "The installed PyTorch has no code for this GPU.",
         f"The card has capability {capability[0]}.{capability[1]}; this PyTorch has code for {', '.join(built_for)}.",
         f"Start Apprentice again with {PROGRAM}: it installs the PyTorch that fits.",
     )
