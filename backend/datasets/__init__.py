@@ -11,11 +11,10 @@
     background.py, cache.py            reading and checking in threads; the latest datasets
     split.py                           rows that train, choose and judge
     editing.py, edits.py               rows that a person changed, added or deleted
-    corrected.py                       questions whose answers a person corrected
     fix_choices.py, write_fixed.py     accepted fixes, and the file without the problems
     store.py                           all datasets of a workspace, in:
     info.py, stored_info.py            facts of a dataset
-    stored_files.py, stored_edits.py   its files and its edits
+    stored_files.py                    its files
     validation_files.py                a validation file of the person's own
 
 Decision: The rows that choose a checkpoint are not those that judge. A quarter of the rows up to 24, or a tenth if

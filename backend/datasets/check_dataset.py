@@ -26,6 +26,7 @@ _SLICE = 512  # rows checked between two looks at `cancelled`
 _MAX_LINES = 8  # line numbers listed in one message
 
 
+@without_gc()
 def check(
     dataset: Dataset,
     *,
@@ -38,23 +39,15 @@ def check(
 ) -> Report:
     """Checks every row.
 
-    counter: of the chosen model; without it the token checks are skipped. lengths: the limit on a row and the
-    treatment of longer ones. model_languages: ISO 639-1 codes. validation: the user's validation file. progress:
-    receives the fraction done, 0 to 1. Raises Cancelled soon after `cancelled` returns True.
+    counter: of the chosen model; without it the token checks are skipped.
+    lengths: the limit on a row and the treatment of longer ones.
+    model_languages: ISO 639-1 codes.
+    validation: the user's validation file.
+    progress: receives the fraction done, 0 to 1.
+
+    Raises Cancelled soon after `cancelled` returns True.
     """
     tick = _Ticker(progress, cancelled)
-    with without_gc():
-        return _check(dataset, counter, lengths, model_languages, validation, tick)
-
-
-def _check(
-    dataset: Dataset,
-    counter: TokenCounter | None,
-    lengths: LengthLimits,
-    model_languages: tuple[str, ...] | None,
-    validation: ValidationFile | None,
-    tick: _Ticker,
-) -> Report:
     rows = dataset.rows
     problems = list(dataset.problems)
     control_markers = counter.control_markers if counter else ()
@@ -68,7 +61,9 @@ def _check(
     tick(0.8)
     repeated = duplicates.find(good)
     tick(0.9)
-    duplicate_rows = _duplicate_rows(good, repeated)
+    exact, near = repeated.exact_count, repeated.near_count
+    groups = [[good[i].row for i in group] for group in repeated.groups]
+    duplicate_rows = DuplicateRows(exact, near, len(good) - exact - near, groups)
     pieces = totals.pieces if totals and totals.documents else 0
     problems += dataset_checks.find(good, model_languages, duplicate_rows.distinct, pieces)
     if duplicate_rows.mostly:
@@ -131,12 +126,6 @@ def without_errors(rows: Sequence[Row], problems: Iterable[Problem]) -> list[Row
     """The rows without an error."""
     bad = {p.row for p in problems if p.severity == "error"}
     return [row for row in rows if row.row not in bad]
-
-
-def _duplicate_rows(rows: Sequence[Row], repeated: Duplicates) -> DuplicateRows:
-    exact, near = repeated.exact_count, repeated.near_count
-    groups = [[rows[i].row for i in group] for group in repeated.groups]
-    return DuplicateRows(exact, near, len(rows) - exact - near, groups)
 
 
 def _split(rows: list[Row], repeated: Duplicates, validation: ValidationFile | None) -> tuple[Split, list[Problem]]:

@@ -13,7 +13,7 @@ from backend.datasets.checks import duplicates
 from backend.datasets.checks.dataset import FEW, FEWEST
 from backend.datasets.checks.fix import Change, FixedDataset, apply, preview_fixes
 from backend.datasets.checks.issues import ISSUE_TYPES, QUESTIONS
-from backend.datasets.checks.languages import usual_language
+from backend.datasets.checks.language import usual_language
 from backend.datasets.checks.report import Report, ValidationFile
 from backend.datasets.checks.tokens import TokenTotals
 from backend.datasets.info import DatasetInfo

@@ -87,7 +87,11 @@ class Editor:
         rejected = [{"role": "assistant", "content": wrong}] if pairs else None
         example = Row(0, 0, [*map(dict, messages), answer], rejected)
         example = _usable(_instructed(example, most_common_instruction(dataset.rows)), _kinds(dataset.rows))
-        earlier = (row for row in dataset.rows if row.origin == "corrected" and _same_question(row, example))
+        earlier = (
+            row
+            for row in dataset.rows
+            if row.origin == "corrected" and (normalize(question(row)) == normalize(question(example)))
+        )
         asking = (row for row in dataset.rows if _same_conversation(row, example))
         match = next(chain(earlier, asking), None)
         if match is None:
@@ -157,10 +161,6 @@ def _no_row(number: int) -> BadInput:
 
 def _same(row: Row, other: Row) -> bool:
     return (row.messages, row.rejected, row.text) == (other.messages, other.rejected, other.text)
-
-
-def _same_question(row: Row, other: Row) -> bool:
-    return normalize(question(row)) == normalize(question(other))
 
 
 def _same_conversation(row: Row, other: Row) -> bool:

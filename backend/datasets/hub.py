@@ -47,7 +47,7 @@ class HubDataset:
     def split(self, name: str) -> HubSplit:
         """The split of this name; "": "train", else the first. Raises BadInput when there is none."""
         named = {split.name: split for split in self.splits}
-        usual = next((split for split in named if split.rpartition("/")[2] == "train"), self.splits[0].name)
+        usual = next((title for title in named if title.rpartition("/")[2] == "train"), self.splits[0].name)
         if (name or usual) not in named:
             raise BadInput(
                 f"{self.id} has no split {name[:60]!r}.", f"It has {', '.join(named)[:300]}.", "Choose one."

@@ -67,11 +67,7 @@ def _configured(card: dict[str, Any], tables: Sequence[RemoteFile]) -> list[HubS
             result += [HubSplit(prefix + split.name, split.files) for split in _by_names(inside)]
             continue
         for split, patterns in _data_files(configuration.get("data_files")):
-            files = [
-                file
-                for file in inside
-                if any(_matches(file.name, folder + configuration) for configuration in patterns)
-            ]
+            files = [file for file in inside if any(_matches(file.name, folder + pattern) for pattern in patterns)]
             result += [HubSplit(f"{prefix}{split}"[:100], _one_format(files))] if files else []
     return result
 

@@ -19,9 +19,11 @@ from hashlib import blake2b
 from typing import Literal
 
 from backend.datasets.checks import duplicates
+from backend.datasets.checks.near_duplicates import similar_pairs
 from backend.errors import BadSetting
-from backend.records.rows import Row
-from backend.text.normalize import Groups
+from backend.records.rows import Message, Row
+from backend.text.conversation import question
+from backend.text.normalize import Groups, normalize
 
 FRACTION = 0.1  # of the rows set aside (the guide's number)
 AT_LEAST = 24  # rows set aside, but of few rows at most a quarter
@@ -185,3 +187,16 @@ def _sentence(train: int, choosing: int, judging: int, chooses: bool, few: bool,
         )
     too_few = " These are too few for a reliable check." if few else ""
     return f"{training}, {judging:,} set aside to judge the result.{too_few}"
+
+
+def corrected_among(conversations: Sequence[Sequence[Message]], corrected: Sequence[str]) -> set[int]:
+    """The positions of the conversations that ask one of the `corrected` questions, exactly or almost.
+
+    corrected: the questions of conversations, each with all turns of the person, by lines.
+    """
+    asked = [question(Row(0, 0, [*map(dict, messages)])) for messages in conversations]
+    normalized = {normalize(text) for text in corrected}
+    matches = {i for i, text in enumerate(asked) if normalize(text) in normalized}
+    pairs = similar_pairs([*corrected, *asked])
+    first = len(corrected)
+    return matches | {j - first for i, j in pairs if i < first <= j}

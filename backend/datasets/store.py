@@ -19,9 +19,9 @@ from backend.datasets import edits
 from backend.datasets.background import NO_PROGRESS, ProgressListener
 from backend.datasets.cache import Key, RecentCache
 from backend.datasets.dataset import CheckedDataset, check_and_fix, require_compatible
+from backend.datasets.edits import StoredEdits
 from backend.datasets.info import DatasetInfo
 from backend.datasets.read.source import require_file
-from backend.datasets.stored_edits import StoredEdits
 from backend.datasets.stored_files import USUAL, Options, StoredFiles, options_key
 from backend.datasets.stored_info import StoredInfo, not_saved
 from backend.errors import ApprenticeError, BadInput, WorkspaceProblem

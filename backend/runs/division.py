@@ -16,8 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from backend.datasets.checks import duplicates
-from backend.datasets.corrected import corrected_among
-from backend.datasets.split import ROLES, Role, Roles, Split
+from backend.datasets.split import ROLES, Role, Roles, Split, corrected_among
 from backend.records.rows import Origin, Row
 from backend.text.conversation import question
 

@@ -69,17 +69,17 @@ class ExampleMaker:
             before = part[-1] if part else None
             asks = self._side(post) != "assistant"
             answered = before is not None and self._side(before) == "assistant"
-            if before is not None and asks and (self._is_new(before, post) or (answered and answers >= self._most)):
+            if (
+                before is not None
+                and asks
+                and (self._is_new(before, post) or (answered and answers >= (1 if self.pairs else ANSWERS)))
+            ):
                 yield part
                 part, answers = [], 0
             answers += not asks and not (part and answered)
             part.append(post)
         if part:
             yield part
-
-    @property
-    def _most(self) -> int:
-        return 1 if self.pairs else ANSWERS
 
     def _is_new(self, before: Post, post: Post) -> bool:
         if self._side(post) == "system":

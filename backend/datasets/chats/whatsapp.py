@@ -78,7 +78,7 @@ def is_whatsapp(text: str) -> bool:
     """Whether a text begins as a WhatsApp export does: with a message or a notice, and soon a message by somebody."""
     lines = [line for line in text[: 64 * 1024].split("\n") if line.strip()][:_LOOKED_AT]
     first = _start(lines[0]) if lines else None
-    if first is None or not _has_date(first):
+    if first is None or not any(seconds(_when(first), months) is not None for months in (False, True)):
         return False
     authors = [author for line in lines if (start := _start(line)) and (author := _author(start)[0])]
     return len(authors) >= 2 and _LOG_LEVELS.isdisjoint(authors)
@@ -105,10 +105,6 @@ def whatsapp_messages(text: str) -> Iterator[list[Record]]:
 def _start(line: str) -> re.Match[str] | None:
     start = _START.match(_plain(line).lstrip(_MARK))
     return start if start and _has_clock(_when(start)) else None
-
-
-def _has_date(start: re.Match[str]) -> bool:
-    return any(seconds(_when(start), months) is not None for months in (False, True))
 
 
 def _plain(line: str) -> str:

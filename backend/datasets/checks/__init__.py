@@ -5,11 +5,11 @@
     fix.py, fixers.py                                  applies accepted fixes
     structure.py                                       the order of turns
     content.py, patterns.py                            faults inside a text, by:
-    characters.py, template_markers.py, leftovers.py   unintended characters and parts
+    characters.py, leftovers.py                        unintended characters and parts
     personal_data.py, phone_numbers.py                 personal data and secrets
     answers.py, repetition.py                          answers
     dataset.py                                         the file as a whole
-    language.py, languages.py                          the language of rows
+    language.py                                        the language of rows
     duplicates.py, near_duplicates.py                  rows that are the same or almost
     tokens.py                                          what the chosen model makes of a row
 

@@ -9,10 +9,9 @@ from operator import or_
 
 from backend.datasets.checks.characters import CHARACTER_FAULTS
 from backend.datasets.checks.issues import problem
-from backend.datasets.checks.leftovers import LEFTOVERS
+from backend.datasets.checks.leftovers import LEFTOVERS, marker_fault
 from backend.datasets.checks.patterns import TextFault, classes
 from backend.datasets.checks.personal_data import PERSONAL_FAULTS
-from backend.datasets.checks.template_markers import marker_fault
 from backend.records.rows import Problem, Row
 from backend.text.conversation import ROLE_NAMES
 from backend.text.excerpt import excerpt

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from backend.datasets.checks import languages
+from backend.datasets.checks import language
 from backend.datasets.checks.answers import SAME_EVERYWHERE
 from backend.datasets.checks.issues import problem
 from backend.records.rows import Problem, Row
@@ -25,7 +25,7 @@ def find(
     yield from size(pieces or distinct, "piece" if pieces else "different example", repeated=distinct < len(rows))
     yield from same_input(rows)
     yield from same_answer(rows)
-    yield from languages.find(rows, model_languages)
+    yield from language.find(rows, model_languages)
 
 
 def size(count: int, what: str, *, repeated: bool = False) -> Iterator[Problem]:

@@ -5,7 +5,6 @@
     mapping.py                    the plan for a whole file
     guess_columns.py, doubts.py   columns by their values, and doubts about them
     messages.py, tool_calls.py    conversations and tool calls in the formats of others
-    not_examples.py               texts that are not meant for training
 
 Decision: Nothing is trained on guessed columns: the page asks, and the commands refuse until they are named.
 Because: a model trained on the wrong column looks trained.

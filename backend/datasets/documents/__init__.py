@@ -2,7 +2,7 @@
 
     child.py                               parses one document in a process of its own
     archive.py                             checks the zip archive that an Office document is
-    word.py, odf.py, pdf.py                documents
+    odf.py, pdf.py                         documents
     workbook.py, number_format.py          spreadsheets, as Excel shows them
     markdown.py, markup.py                 Markdown and HTML
     blocks.py                              what all of these become

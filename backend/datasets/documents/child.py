@@ -16,13 +16,15 @@ from __future__ import annotations
 import json
 import queue
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from backend.datasets.documents.archive import check_document, damaged
-from backend.datasets.documents.odf import OdsSheets
+from backend.datasets.documents.blocks import Document
+from backend.datasets.documents.markup import read_html
+from backend.datasets.documents.odf import OdsSheets, odt_html
 from backend.datasets.documents.pdf import read_pdf
-from backend.datasets.documents.word import read_docx, read_odt
 from backend.datasets.documents.workbook import ExcelSheets, all_rows
 from backend.errors import BadInput
 from backend.hardware.child_process import end_with_parent
@@ -76,6 +78,31 @@ def main(kind: str, path: Path, limits: Limits) -> None:
         damage = damaged()
         _send("error", [damage.what, damage.why, damage.next])
     _send("end", True)
+
+
+def read_docx(path: Path) -> Document:
+    """The paragraphs and tables of a Word document."""
+    import mammoth
+
+    without_images = mammoth.images.img_element(lambda image: {})
+    with path.open("rb") as file:
+        html = mammoth.convert_to_html(file, convert_image=without_images)
+    return numbered(read_html(html.value))
+
+
+def read_odt(path: Path) -> Document:
+    """The paragraphs and tables of an OpenDocument text."""
+    return numbered(read_html(odt_html(path)))
+
+
+def numbered(document: Document) -> Document:
+    """The document with each block's paragraph number as its line; a table's rows count as paragraphs."""
+    blocks, line = [], 1
+    for block in document.blocks:
+        rows = [(line + n, cells) for n, (_, cells) in enumerate(block.rows)] if block.rows else None
+        blocks.append(replace(block, line=line, rows=rows))
+        line += len(rows) if rows else 1
+    return Document(blocks)
 
 
 if __name__ == "__main__":

@@ -157,28 +157,21 @@ def assemble(opened: OpenSource, file: File, on_first_rows: Callable[[Dataset], 
     for note in opened.late_notes():
         collector.note(*note)
     collector.finish(options.rows)
-    _note_media(collector)
-    _note_weights(collector)
-    return collected()
-
-
-def _note_weights(collector: _Collector) -> None:
-    if any(f"message.{key}" in collector.ignored() for key in WEIGHT_KEYS):
-        collector.note(
-            "weights_ignored",
-            "Some answers have a weight other than 0 or 1. They are learned like all others.",
-            "Write 0 for answers that are only read, and 1 for those that are learned.",
-        )
-
-
-def _note_media(collector: _Collector) -> None:
-    media = [column for column in collector.ignored() if plain_name(column).rstrip("s") in _MEDIA]
+    ignored = collector.ignored()
+    media = [column for column in ignored if plain_name(column).rstrip("s") in _MEDIA]
     if media:
         collector.note(
             "media_ignored",
             f"Only text is used for training; the content of {' and '.join(map(repr, media))} is ignored.",
             "Remove examples that make no sense without it.",
         )
+    if any(f"message.{key}" in ignored for key in WEIGHT_KEYS):
+        collector.note(
+            "weights_ignored",
+            "Some answers have a weight other than 0 or 1. They are learned like all others.",
+            "Write 0 for answers that are only read, and 1 for those that are learned.",
+        )
+    return collected()
 
 
 def _note_guesses(collector: _Collector, plan: Plan, encoding: Encoding) -> None:

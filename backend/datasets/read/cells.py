@@ -50,7 +50,11 @@ def read_cells(blocks: Iterable[list[bytes | None]], delimiter: str, limits: Lim
     blocks: lines in UTF-8, None for one over the limit. Bytes that are not UTF-8 become surrogates.
     """
     csv.field_size_limit(limits.field_chars + 1)
-    source = _Lines(_as_text(line) for lines in blocks for line in lines)
+    source = _Lines(
+        (_TOO_LONG if line is None else line.decode("utf-8", "surrogateescape") + "\n")
+        for lines in blocks
+        for line in lines
+    )
     reader = csv.reader(source, delimiter=delimiter, strict=True)
     while True:
         source.begin()
@@ -69,10 +73,6 @@ def read_cells(blocks: Iterable[list[bytes | None]], delimiter: str, limits: Lim
             yield source.number, RowFault("ragged_row", f"This row has {len(cells):,} cells.")
         elif cells:
             yield source.number, cells
-
-
-def _as_text(line: bytes | None) -> str:
-    return _TOO_LONG if line is None else line.decode("utf-8", "surrogateescape") + "\n"
 
 
 def _fault(error: str, source: _Lines, limits: Limits) -> RowFault:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from itertools import chain
 from typing import Any
 
@@ -18,9 +18,11 @@ def with_columns(records: Iterator[list[Record]]) -> Iterator[list[Record]]:
     if first is None:
         return iter(())
     everything = chain([first], records)
-    if first and all(_is_row(value) for _, value in first):
-        return _rows(record for batch in everything for record in batch)
-    if first and all(isinstance(value, dict) and len(value) == 1 and is_pairs(value) for _, value in first):
+    if all(_is_row(value) for _, value in first):
+        cells: Iterator[Cells] = ((line, _cells(value)) for batch in everything for line, value in batch)
+        header, below, _ = split_header(cells)
+        return as_records(below, header)
+    if all(isinstance(value, dict) and len(value) == 1 and is_pairs(value) for _, value in first):
         return ([_paired(record) for record in batch] for batch in everything)
     if len(first) == 1 and is_pairs(first[0][1]):
         second = next(records, None)
@@ -37,12 +39,6 @@ def _is_row(value: Any) -> bool:
         and len(value) > 1
         and all(cell is None or isinstance(cell, (str, int, float)) for cell in value)
     )
-
-
-def _rows(records: Iterable[Record]) -> Iterator[list[Record]]:
-    cells: Iterator[Cells] = ((line, _cells(value)) for line, value in records)
-    header, below, _ = split_header(cells)
-    return as_records(below, header)
 
 
 def _cells(value: Any) -> list[str] | RowFault:

@@ -6,12 +6,12 @@ import re
 
 from backend.datasets.convert.detect import Record
 from backend.datasets.convert.mapping import SeveralReadings
-from backend.datasets.convert.not_examples import looks_like, require_document
 from backend.datasets.documents.blocks import Document, Rows
 from backend.datasets.documents.questions import Pairs, find_pairs
 from backend.datasets.read.cells import as_records, split_header, unique_names
 from backend.datasets.read.file import OpenSource
 from backend.datasets.read.header import find_header, is_header, known_columns
+from backend.errors import BadInput
 from backend.records.reading import ReadOptions
 from backend.text.excerpt import excerpt
 
@@ -101,3 +101,50 @@ def _closing(records: list[Record]) -> str:
     """The last paragraph of the last answer, where it is a line such as "Last updated in May"."""
     before, gap, end = records[-1][1]["answer"].rpartition("\n\n") if records else ("", "", "")
     return end if gap and before.strip() and len(end) <= _LONGEST_CLOSING and _CLOSING.match(end) else ""
+
+
+MIN_LENGTH = 200  # characters
+_MIN_LINES = 3
+_MIN_SHARE = 0.6  # of the lines that are not comments
+_MAX_LINES = 400
+
+_COMMENT = re.compile(r"\s*(#|;|//|--)")
+_LOG = re.compile(
+    r"\s*[\[(<]?(\d{4}-\d\d-\d\d|\d\d[/.]\d\d[/.]\d{2,4}|\d\d:\d\d:\d\d|\d+\.\d{3,}\]"
+    r"|[A-Z][a-z]{2} +\d{1,2} \d\d:\d\d"
+    r"|(\d{1,3}\.){3}\d{1,3} |(DEBUG|INFO|WARN(ING)?|ERROR|FATAL|TRACE)\b)",
+)
+_CHAT = re.compile(r"\s*\[[^\]\n]{0,40}\d{1,2}:\d\d[^\]\n]{0,12}\]")  # [03/01/2026 10:00 AM] ann
+_SETTING = re.compile(
+    r"\s*(\[[^\]]+\]\s*$"  # [section]
+    r"|(export +)?[\w.$@/-]+ *[=:]>? *(\S+ ){0,2}\S*\s*$"  # name = value, name: value
+    r"|[^\s:]*(:[^:]*){4,}$"  # fields between colons, as in /etc/passwd
+    r"|[{}\[\]],?\s*$|</?\w[^>]*>\s*$)"  # only brackets, only a tag
+)
+
+_KINDS = (
+    (_CHAT, "a copied chat", 0.25),  # a line for the name and time, and then what is said
+    (_LOG, "a log", _MIN_SHARE),
+    (_SETTING, "a configuration file", _MIN_SHARE),
+)
+
+
+def require_document(text: str) -> None:
+    """Raises BadInput when a plain text is too short to be a document."""
+    length = len(text.strip())
+    if length < MIN_LENGTH:
+        raise BadInput(
+            f"This text is too short to learn from: {length} characters.",
+            "Plain text is used as a document, from which the model learns how to write.",
+            f"Add questions with answers (as a table or as JSON), or a text of at least {MIN_LENGTH} characters.",
+        )
+
+
+def looks_like(text: str) -> str:
+    """The kind of text that this looks like: "a log", "a configuration file", "a copied chat", or "" for prose."""
+    lines = [line for line in text.split("\n", _MAX_LINES)[:_MAX_LINES] if line.strip() and not _COMMENT.match(line)]
+    if len(lines) >= _MIN_LINES:
+        for pattern, name, share in _KINDS:
+            if sum(bool(pattern.match(line)) for line in lines) >= share * len(lines):
+                return name
+    return ""

@@ -120,16 +120,9 @@ class Parser:
                     self._stopped = f"Reading it takes more than {format_size(most / MIB)} of memory."
                 elif time.monotonic() > deadline:
                     self._stopped = f"Reading it takes more than {SECONDS:.0f} seconds."
-                elif self._cancelled():
+                elif self._source.is_cancelled():
                     self._was_cancelled = True
                 else:
                     continue
                 self._child.kill()
                 return
-
-    def _cancelled(self) -> bool:
-        try:
-            self._source.check_cancelled()
-        except Cancelled:
-            return True
-        return False

@@ -15,7 +15,6 @@ from backend.datasets.read.formats import (
     delimited,
     documents,
     json,
-    mail,
     parquet,
     refused,
     text,
@@ -30,11 +29,11 @@ READERS: tuple[Reader, ...] = (
     *workbook.READERS,  # Excel, OpenDocument spreadsheet
     chat_archive.READER,  # before any other archive
     together.READER,
-    mail.MAILBOX,
+    chats.MAILBOX,
     refused.READER,  # from here on, everything is text
     anki.READER,
     chats.WHATSAPP,
-    mail.PASTED,
+    chats.PASTED_MAIL,
     chats.TRANSCRIPT,
     delimited.DECLARED,
     text.WEB_PAGE,

@@ -92,9 +92,13 @@ class ByteSource:
         self.expanded = max(self.expanded, expanded)
         check_expansion(expanded, self.size if packed is None else packed, self.limits)
 
+    def is_cancelled(self) -> bool:
+        """Whether the user has cancelled."""
+        return self._cancelled is not None and self._cancelled()
+
     def check_cancelled(self) -> None:
         """Raises Cancelled when the user has cancelled."""
-        if self._cancelled is not None and self._cancelled():
+        if self.is_cancelled():
             raise Cancelled
 
     def advance(self, fraction: float) -> None:

@@ -16,11 +16,12 @@ from backend.datasets.read.file import File, OpenSource, Reader
 from backend.datasets.read.source import BLOCK, ByteSource
 from backend.errors import BadInput
 from backend.files.listing import is_hidden
-from backend.records.reading import ZIP_ERRORS, Cancelled, Limits, ReadOptions, check_expansion
+from backend.records.reading import ZIP_ERRORS, Limits, ReadOptions, check_expansion
 from backend.records.rows import Dataset, FileDetails, Problem, Row
 from backend.text.excerpt import excerpt
 
 MOST_FILES = 200
+_SHARED = {"rows_left_out": " The limit is for all files together."}
 
 Load = Callable[[ByteSource, str, ReadOptions], Dataset]
 
@@ -158,19 +159,11 @@ def _member(archive: zipfile.ZipFile, part: zipfile.ZipInfo, source: ByteSource,
         if not size:
             raise BadInput("It is empty.")
         file.seek(0)
-        with ByteSource(file, size, left.limits, cancelled=lambda: _cancelled(source)) as member:
+        with ByteSource(file, size, left.limits, cancelled=source.is_cancelled) as member:
             try:
                 yield member
             finally:
                 left.take_bytes(member.expanded)
-
-
-def _cancelled(source: ByteSource) -> bool:
-    try:
-        source.check_cancelled()
-    except Cancelled:
-        return True
-    return False
 
 
 def _require_alike(read: list[tuple[str, Dataset]]) -> None:
@@ -182,10 +175,6 @@ def _require_alike(read: list[tuple[str, Dataset]]) -> None:
             f"{texts[0]} is a text, {examples[0]} has questions with answers.",
             "Put only one kind into it.",
         )
-
-
-def _shared(problem: Problem) -> str:
-    return " The limit is for all files together." if problem.kind == "rows_left_out" else ""
 
 
 def _merged(name: str, read: list[tuple[str, Dataset]], refused: list[tuple[str, BadInput]]) -> Dataset:
@@ -201,7 +190,7 @@ def _merged(name: str, read: list[tuple[str, Dataset]], refused: list[tuple[str,
         problems += [
             replace(p, row=p.row + before, file=file)
             if p.row
-            else replace(p, message=f"{file}: {p.message}{_shared(p)}", file=file)
+            else replace(p, message=f"{file}: {p.message}" + _SHARED.get(p.kind, ""), file=file)
             for p in data.problems
         ]
         merged.originals |= {row + before: value for row, value in data.originals.items()}

@@ -8,7 +8,7 @@ import pytest
 
 from backend.datasets.check_dataset import check, row_problems
 from backend.datasets.checks.issues import ISSUE_TYPES
-from backend.datasets.checks.languages import usual_language
+from backend.datasets.checks.language import usual_language
 from backend.datasets.checks.report import summary
 from backend.records.lengths import LengthLimits
 from backend.records.reading import Cancelled

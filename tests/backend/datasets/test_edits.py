@@ -7,9 +7,8 @@ import json
 import pytest
 
 from backend.datasets import edits
-from backend.datasets.corrected import corrected_among
 from backend.datasets.edits import Edit
-from backend.datasets.split import split, split_with
+from backend.datasets.split import corrected_among, split, split_with
 from backend.records.rows import Problem, Row
 from tests.backend.datasets.builders import chat, clean_row, clean_rows, dataset
 from tests.backend.datasets.test_editing import turns

@@ -8,10 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from backend.datasets.corrected import corrected_among
 from backend.datasets.dataset import CheckedDataset
 from backend.datasets.edits import with_instruction
-from backend.datasets.split import Split
+from backend.datasets.split import Split, corrected_among
 from backend.errors import BadInput
 from backend.evaluation.examples import Side
 from backend.records.rows import Message, Row, rejected_side

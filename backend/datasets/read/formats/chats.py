@@ -1,4 +1,4 @@
-"""Reads chats: a WhatsApp export, a transcript with times, and the records of files that hold conversations."""
+"""Reads chats, mailboxes and copied e-mails as text, and the records of files that hold conversations."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ from dataclasses import replace
 from itertools import chain
 
 from backend.datasets.chats import transcript, whatsapp
+from backend.datasets.chats.mail import MAIL, is_mail, mail_messages
+from backend.datasets.chats.pasted_mail import is_pasted_mail, pasted_mails
 from backend.datasets.chats.read_chat import chat_format, read_chat
 from backend.datasets.read.file import File, OpenSource, Reader
+from backend.datasets.read.source import line_blocks
 from backend.records.reading import ReadOptions
 from backend.text.excerpt import excerpt
 
@@ -48,5 +51,24 @@ def read_conversations(opened: OpenSource, options: ReadOptions) -> None:
     opened.details = replace(opened.details, title=examples.title, people=examples.people, imitate=examples.imitate)
 
 
+def _is_mailbox(file: File) -> bool:
+    return file.detects and is_mail(file.head) and not is_pasted_mail(file.head.decode("utf-8", "replace"))
+
+
+def _open_mailbox(file: File) -> OpenSource:
+    blocks = line_blocks(file.source.blocks(), file.options.limits.line_bytes)  # each mail has its own encodings
+    return OpenSource(mail_messages(line or b"" for lines in blocks for line in lines), chat=MAIL)
+
+
+def _is_pasted(file: File) -> bool:
+    return file.detects and is_pasted_mail(file.text)
+
+
+def _open_pasted(file: File) -> OpenSource:
+    return OpenSource(pasted_mails(file.whole_text()), chat=MAIL)
+
+
+MAILBOX = Reader("mail", "e-mail", _is_mailbox, _open_mailbox, binary=True)
+PASTED_MAIL = Reader("text", "plain text", _is_pasted, _open_pasted)
 WHATSAPP = Reader("text", "plain text", _is_whatsapp, _open_whatsapp)
 TRANSCRIPT = Reader("text", "plain text", _is_transcript, _open_transcript)

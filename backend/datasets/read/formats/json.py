@@ -75,7 +75,7 @@ def _parsing(lines: Sequence[str]) -> int:
 
 
 def _open_lines(file: File) -> OpenSource:
-    return OpenSource(with_columns(_json_lines(file.lines(), file.options.limits)))
+    return OpenSource(with_columns(_records(file.lines(), file.options.limits)))
 
 
 def _open_document(file: File) -> OpenSource:
@@ -103,19 +103,18 @@ def document(blocks: Iterator[bytes], limits: Limits) -> Iterator[list[Record]]:
     return examples(chain([head], blocks), start, name, limits)
 
 
-def _json_lines(blocks: Iterable[list[bytes | None]], limits: Limits) -> Iterator[list[Record]]:
+def _records(blocks: Iterable[list[bytes | None]], limits: Limits) -> Iterator[list[Record]]:
     """Batches of records, one per line that is not blank. blocks: lines in UTF-8, None for one over the limit."""
     first = 1
     for lines in blocks:
-        yield [(n, _parse_line(line, limits)) for n, line in enumerate(lines, first) if line is None or line.strip()]
+        yield [(n, _parse(line, limits)) for n, line in enumerate(lines, first) if line is None or line.strip()]
         first += len(lines)
 
 
-def _parse_line(line: bytes | None, limits: Limits) -> Any:
-    if line is None:
-        return row_too_large(limits.line_bytes, "bytes")
+def _parse(text: bytes | None, limits: Limits, line: int = 0) -> Any:
+    """The value of a text, or the fault in it. line: its first one, where it may have several."""
     try:
-        return parse(line, limits)
+        return row_too_large(limits.line_bytes, "bytes") if text is None else parse(text, limits, line)
     except RowFault as fault:
         return fault
 
@@ -201,17 +200,11 @@ class _Scanner:
             return []
         if len(inner) > self._limits.line_bytes:
             return [(self.line, row_too_large(self._limits.line_bytes, "bytes"))]
-        value = self._parsed(inner, self.line)
+        value = _parse(inner, self._limits, self.line)
         if not isinstance(value, RowFault):
             self._indent = self._indent or _INDENT.match(text)
             return [(self.line, value)]
         return self._recovered(inner) or [(self.line, value)]
-
-    def _parsed(self, text: bytes, line: int) -> Any:
-        try:
-            return parse(text, self._limits, line)
-        except RowFault as fault:
-            return fault
 
     def _recovered(self, text: bytes) -> list[Record]:
         """The examples in a text that a missing comma or bracket has made one; [] when there is only one.
@@ -225,9 +218,9 @@ class _Scanner:
         ended = False
         for begin, end in pairwise(at):
             line, piece = self.line + text.count(b"\n", 0, begin), text[begin:end].strip(b" \t\r\n,")
-            value = self._parsed(piece, line)
+            value = _parse(piece, self._limits, line)
             if isinstance(value, RowFault) and end == len(text) and piece.endswith(b"]"):
-                value, ended = self._parsed(piece[:-1].rstrip(), line), True
+                value, ended = _parse(piece[:-1].rstrip(), self._limits, line), True
             records.append((line, value))
         if len(records) < 2 or all(isinstance(value, RowFault) for _, value in records):
             return []
