@@ -71,11 +71,15 @@ def estimate(
 ) -> Estimate:
     """The memory and time that training `architecture` by `plan` needs on `hardware`, and whether it fits.
 
+    architecture: of the model.
+    plan: how it is trained.
+    hardware: of the computer.
     tokens: in the training data over all epochs; if None, the time is for one million tokens.
-    rates: this machine's measured speed (`backend.hardware.benchmark.load_rates`), if any. quick: see `step.peak`.
+    rates: this machine's measured speed (`backend.hardware.benchmark.load_rates`), if any.
+    quick: see `step.peak`.
     """
     with without_gc():
         peak = memory(architecture, plan, hardware, quick)
         duration = time(architecture, plan, hardware, 1e6 if tokens is None else tokens, rates)
-    found = fit(peak, hardware, architecture.is_modeled)
-    return Estimate(model=architecture.name, memory=peak, fit=found, time=duration)
+    fits = fit(peak, hardware, architecture.is_modeled)
+    return Estimate(model=architecture.name, memory=peak, fit=fits, time=duration)

@@ -88,7 +88,7 @@ class Allocator:
     def release(self, block: Block) -> None:
         """Free a block, and merge it with free neighbors."""
         self.allocated -= block.size
-        pool = self._small if self._is_small(block) else self._large
+        pool = self._small if block.segment % 2 == 1 else self._large  # see `_new_segment`
         before, after = block.before, block.after
         if before is not None and before.free:
             pool.remove(before)
@@ -116,10 +116,6 @@ class Allocator:
         self.reserved += whole
         self.peak_reserved = max(self.peak_reserved, self.reserved)
         return Block(-2 * self._segments - kind, 0, whole)  # odd numbers: small segments
-
-    @staticmethod
-    def _is_small(block: Block) -> bool:
-        return block.segment % 2 == 1
 
     @staticmethod
     def _split(block: Block, size: int, pool: _Pool) -> None:

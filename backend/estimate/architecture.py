@@ -85,8 +85,8 @@ class Architecture(Record):
     @property
     def _gemma(self) -> str:
         """The generation of a Gemma model, "" for the first (the "2" of "gemma-2b" is a size)."""
-        found = re.search(r"gemma[-_ ]?([2-4])(?!\.?\d*b)", self.name.lower())
-        return found.group(1) if found else ""
+        match = re.search(r"gemma[-_ ]?([2-4])(?!\.?\d*b)", self.name.lower())
+        return match.group(1) if match else ""
 
     @property
     def attending(self) -> int:
@@ -148,10 +148,10 @@ class Architecture(Record):
         norms = (self.layer_norms * self.num_layers + 1) * self.hidden_size
         if self.has_qk_norm:
             norms += 2 * self.attending * self.head_dim
-        others = self.convolved * self.conv_kernel
+        other = self.convolved * self.conv_kernel
         if self.delta_heads:
-            others += 2 * self.delta_heads[1] + self.delta_dim  # decays, their biases and a norm
-        return self.linear_params + self.embedding_params + norms + (self.num_layers - self.attending) * others
+            other += 2 * self.delta_heads[1] + self.delta_dim  # decays, their biases and a norm
+        return self.linear_params + self.embedding_params + norms + (self.num_layers - self.attending) * other
 
     @property
     def bias_params(self) -> int:

@@ -48,13 +48,13 @@ def rule(tape: Tape, shape: Architecture, plan: Plan, mixed: Tensor) -> Tensor:
     query, key = (step(x.count, [x], [x], x.count) for x in (query, key))  # normalized
     query = scale(tape, query)
     query, key, value = (step(wide, [x], []) for x in (query, key, value))  # padded to full chunks
-    new, known = step(wide, [value], [value], wide), step(wide, [key], [key], wide)
+    new, old = step(wide, [value], [value], wide), step(wide, [key], [key], wide)
     decay = step(square, [], [], square)
     decay = step(square, [decay], [decay], square)
     ordered = partial(copy, tape) if mixed.width == FLOAT else narrow
-    system = multiply(tape, _product(tape, ordered(known), ordered(key), square), decay)
+    system = multiply(tape, _product(tape, ordered(old), ordered(key), square), decay)
     inner = multiply(tape, _product(tape, ordered(query), ordered(key), square), decay)
-    decayed = step(wide, [known], [known], wide)
+    decayed = step(wide, [old], [old], wide)
     values, keys = _solve(tape, system, new), _solve(tape, system, decayed)
     query, key = (step(wide, [x], [x], wide) for x in (query, key))
     state, change = (tape.new(count, FLOAT) for count in (chunks * heads * dim * dim, wide))
@@ -62,7 +62,8 @@ def rule(tape: Tape, shape: Architecture, plan: Plan, mixed: Tensor) -> Tensor:
     kept = [*narrowed, state, *(narrow(x) for x in (state, state, change, change))]
     out = step(wide, [values, *narrowed], kept, 2 * wide)
     del kept
-    return _cut(tape, out, plan.tokens * heads * dim, mixed.width)
+    padded, result = out.count, tape.new(plan.tokens * heads * dim, mixed.width)  # without the padding
+    return tape.record(result, [out], [], lambda g, _: [tape.new(padded, FLOAT)])
 
 
 def gate(tape: Tape, x: Tensor, by: Tensor, weight: Weight) -> Tensor:
@@ -77,7 +78,7 @@ def _step(tape: Tape, count: int, inputs: list[Tensor], kept: list[Tensor], more
     temporary = tape.new(more, FLOAT)
     out = tape.new(count, FLOAT)
     del temporary
-    sizes = [(one.count, one.width) for one in inputs]
+    sizes = [(x.count, x.width) for x in inputs]
 
     def backward(_gradient: Tensor, _: list[Tensor]) -> list[Tensor | None]:
         temporary = tape.new(more, FLOAT)
@@ -85,7 +86,7 @@ def _step(tape: Tape, count: int, inputs: list[Tensor], kept: list[Tensor], more
         del temporary
         return gradients
 
-    return tape.record(out, list(inputs), [tape.save(one) for one in kept], backward)
+    return tape.record(out, list(inputs), [tape.save(x) for x in kept], backward)
 
 
 def _part(tape: Tape, mixed: Tensor, count: int, last: bool) -> Tensor:
@@ -96,7 +97,7 @@ def _part(tape: Tape, mixed: Tensor, count: int, last: bool) -> Tensor:
 
 
 def _product(tape: Tape, a: Tensor, b: Tensor, count: int) -> Tensor:
-    sizes = [(one.count, one.width) for one in (a, b)]
+    sizes = [(x.count, x.width) for x in (a, b)]
     saved = [tape.save(a), tape.save(b)]
     return tape.record(tape.new(count, a.width), [a, b], saved, lambda g, _: [tape.new(*size) for size in sizes])
 
@@ -107,9 +108,3 @@ def _solve(tape: Tape, system: Tensor, right: Tensor) -> Tensor:
     square, wide = system.count, right.count
     saved = [tape.save(system), tape.save(out)]
     return tape.record(out, [system, right], saved, lambda g, _: [tape.new(square, FLOAT), tape.new(wide, FLOAT)])
-
-
-def _cut(tape: Tape, x: Tensor, count: int, width: int) -> Tensor:
-    """Removes the padding, and casts to the width of the model."""
-    whole = x.count
-    return tape.record(tape.new(count, width), [x], [], lambda g, _: [tape.new(whole, FLOAT)])

@@ -104,8 +104,8 @@ def why_not_modeled(config: dict[str, Any]) -> str:
     other_parts = bool(_text_part(config)) and str(config.get("model_type", "")) not in _MULTIMODAL
     config = {**config, **_text_part(config)}
     model_type = str(config.get("model_type", ""))
-    known = {"attention", "full_attention", "sliding_attention", _OTHER_LAYERS.get(model_type, "")}
-    unknown = sorted({str(layer_type) for layer_type in config.get("layer_types") or []} - known)
+    modeled = {"attention", "full_attention", "sliding_attention", _OTHER_LAYERS.get(model_type, "")}
+    unknown = sorted({str(layer_type) for layer_type in config.get("layer_types") or []} - modeled)
     unknown += ["experts"] if config.get("num_local_experts") or config.get("num_experts") else []
     unknown += ["parts for pictures or sound"] if other_parts else []
     if unknown:

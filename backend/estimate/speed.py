@@ -16,7 +16,6 @@ wide range reflects; a measurement on the machine replaces it.
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any, Literal
 
 from backend.estimate import step
@@ -106,14 +105,9 @@ def published(hardware: Hardware) -> Rates | None:
 def step_seconds(architecture: Architecture, plan: Plan, rates: Rates) -> float:
     """Seconds of one micro batch, forward and backward."""
     flops16, flops32 = _flops(architecture, plan)
-    written = _written(architecture, plan)
+    written = step.written(architecture, plan)
     launch = architecture.num_layers * rates.launch
     return flops16 / rates.rate16 + flops32 / rates.rate32 + written / rates.bandwidth + launch
-
-
-@lru_cache(maxsize=2048)
-def _written(architecture: Architecture, plan: Plan) -> int:
-    return step.written(architecture, plan)
 
 
 def _flops(architecture: Architecture, plan: Plan) -> tuple[float, float]:
@@ -134,10 +128,14 @@ def _flops(architecture: Architecture, plan: Plan) -> tuple[float, float]:
 def time(
     architecture: Architecture, plan: Plan, hardware: Hardware, tokens: float, rates: Rates | None = None
 ) -> Time | None:
-    """Seconds to train on `tokens` tokens in total (over all epochs, without padding).
+    """How long training takes; None where the speed is not known, and for models whose work is not modeled, such as
+    gated delta nets.
 
-    rates: measured on this machine (see backend/hardware/benchmark.py), else from the GPU's data sheet. None if
-    neither is known, and for gated delta nets and other models whose work is not modeled.
+    architecture: of the model.
+    plan: how it is trained.
+    hardware: of the computer.
+    tokens: in total, over all epochs, without padding.
+    rates: measured on this machine (see backend/hardware/benchmark.py); if None, those of the GPU's data sheet.
     """
     device = device_for(hardware, plan)
     plan = on_processor(plan) if device == "cpu" else plan
@@ -151,7 +149,13 @@ def time(
 def from_speed(
     tokens_per_second: float, tokens: float, spread: float, basis: Literal["measured", "computed"]
 ) -> Time:
-    """The time at a known speed, from `1/spread` to `spread` times it."""
+    """The time at a known speed.
+
+    tokens_per_second: the speed.
+    tokens: in total.
+    spread: the factor by which the speed may be off, either way.
+    basis: where the speed comes from.
+    """
     seconds = tokens / tokens_per_second
     return Time(
         tokens=tokens,

@@ -7,6 +7,7 @@ decides how much of the rest stays usable.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 from backend.estimate.allocator import Allocator, Heap
@@ -40,20 +41,21 @@ class Peak:
     parts: dict[str, int]
 
 
+@lru_cache(maxsize=2048)
 def written(architecture: Architecture, plan: Plan) -> int:
     """Bytes of all tensors that one step creates: a measure of its memory traffic.
 
     All layers of a type create the same, so it is computed from steps with two layers and one more of each type.
     """
 
-    def with_layers(attention: int, others: int) -> int:
+    def with_layers(attention: int, other: int) -> int:
         indices = None if architecture.attention_layers is None else tuple(range(attention))
-        layers = {"num_layers": attention + others, "attention_layers": indices}
+        layers = {"num_layers": attention + other, "attention_layers": indices}
         return _written(architecture.model_copy(update=layers), plan)
 
     two, attention = with_layers(2, 0), architecture.attending
-    others = architecture.num_layers - attention
-    more = (with_layers(2, 1) - two) * others if others else 0
+    other = architecture.num_layers - attention
+    more = (with_layers(2, 1) - two) * other if other else 0
     return two + (with_layers(3, 0) - two) * (attention - 2) + more
 
 
@@ -69,10 +71,13 @@ def _written(architecture: Architecture, plan: Plan) -> int:
 
 
 def peak(architecture: Architecture, plan: Plan, *, target: Target = "gpu", quick: bool = False) -> Peak:
-    """The peak memory of training on `target`, without the CUDA context.
+    """The peak memory of training, without the CUDA context.
 
-    quick: one step, with the optimizer's state present from the start. `allocated` and `parts` are the same, and
-    `reserved` is mostly within 1%.
+    architecture: of the model.
+    plan: how it is trained.
+    target: where it is trained.
+    quick: whether to simulate one step only, with the optimizer's state present from the start. `allocated` and
+        `parts` are the same, and `reserved` is mostly within 1%.
     """
     meter = Meter(Heap() if target == "processor" else Allocator())
     decoder = Decoder(architecture, plan, meter, _LOSS_VALUES[target])

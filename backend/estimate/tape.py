@@ -118,7 +118,7 @@ class Leaf(Node):
     __slots__ = ("gradient", "of")
 
     def __init__(self, of: Storage) -> None:
-        super().__init__(float("inf"), [], [], _ends, "gradients")
+        super().__init__(float("inf"), [], [], lambda _gradient, _saved: [], "gradients")
         self.of = of
         self.gradient: Tensor | None = None
 
@@ -127,10 +127,6 @@ class Leaf(Node):
         if self.gradient is None:
             gradient.storage.rename("gradients")
             self.gradient = gradient
-
-
-def _ends(_gradient: Tensor, _saved: list[Tensor]) -> list[Tensor | None]:
-    return []
 
 
 class _AllSaved(Exception):

@@ -7,7 +7,6 @@
     measured.py          what runs were measured to need on this machine
     preconditions.py     checks before a process starts
     run.py               a run from start to end: read, load, train, save, verify
-    start.py             the weights of the run that it continues
     session.py           what happens in each step and after it: events, evaluations, checkpoints, early stopping
     train_step.py        the gradients of a step, and the validation loss
     trainer.py           TRL's SFTTrainer, driven by the session
@@ -17,7 +16,6 @@
     schedule.py          the number of steps, and after which ones to evaluate
     sampler.py           batches of rows
     collate.py           rows as tensors
-    batch_questions.py   what transformers would wait for a GPU to find out
     prefix_sharing.py    reads a system message that all rows share once per batch
     loss.py              the loss on learned positions
     dpo_loss.py          the loss on preference pairs

@@ -24,8 +24,13 @@ def preference_loss(
 ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
     """The sum of the losses of the pairs `rows`, and the sums of two reward metrics.
 
-    batch: the better sides of `rows`, then the worse ones. `reward_accuracy`: pairs whose better answer has gained
-    more than the worse one; `reward_margin`: by how much (times beta).
+    `reward_accuracy` counts the pairs whose better answer has gained more than the worse one; `reward_margin` says by
+    how much (times beta).
+
+    model: the model in training.
+    batch: the better sides of `rows`, then the worse ones.
+    rows: the pairs, with their reference log-probabilities.
+    beta: how closely the model stays to the reference model.
     """
     import torch
 

@@ -66,8 +66,16 @@ class _SilentWork:
 def run_steps(
     folder: Path, spec: RunSpec, began: float, limit_mib: float = math.inf, on_processor: bool = True
 ) -> dict[str, Any]:
-    """The fields of `backend.training.measured.Measured`. limit_mib: of the GPU's memory, or `on_processor` of this
-    process's. Raises NotEnough when that is too little."""
+    """The fields of `backend.training.measured.Measured`.
+
+    folder: of the run.
+    spec: of the run, with the settings to measure.
+    began: when the process started, in seconds since 1970; the startup is counted from then.
+    limit_mib: the memory that may be used, of the GPU or of this process.
+    on_processor: whether the limit is for the memory of this process.
+
+    Raises NotEnough when the limit is too low.
+    """
     if on_processor and math.isfinite(limit_mib):
         _limit_memory(limit_mib)
     (folder / FOLDER).mkdir(exist_ok=True)

@@ -60,11 +60,8 @@ class DryRun(TrainingSession):
         seconds = time.perf_counter() - self._step_began
         if step >= LONGEST:
             self.timed.append((self._step_tokens[0], seconds))
-        control.should_training_stop = control.should_training_stop or self._is_enough()
-
-    def _is_enough(self) -> bool:
-        usual = sum(seconds for _, seconds in self.timed[1:])
-        return bool(self.timed) and (self.timed[0][1] > _ENOUGH or usual > _ENOUGH)
+        longest, usual = (sum(seconds for _, seconds in part) for part in (self.timed[:1], self.timed[1:]))
+        control.should_training_stop |= longest > _ENOUGH or usual > _ENOUGH
 
     def report_step(self, step: int, loss: float, grad_norm: float, learning_rate: float) -> None: ...
 
@@ -92,9 +89,9 @@ def choose_batches(lengths: Sequence[int], settings: TrainSettings) -> list[list
     nearest = sorted(batches, key=lambda rows: abs(sum(lengths[row] for row in rows) - mean))[:_TIMED_STEPS]
     usual = [spread(nearest[step % len(nearest)], count) for step in range(_TIMED_STEPS)]
     if settings.packing:
-        longest = max(batches, key=lambda rows: _fullest_pack(rows, lengths, settings.max_length))
+
+        def fullest_pack(rows: Sequence[int]) -> int:
+            return max(sum(lengths[row] for row in part) for part in packs(rows, lengths, settings.max_length))
+
+        longest = max(batches, key=fullest_pack)
     return [[shortest], longest, *usual]
-
-
-def _fullest_pack(rows: Sequence[int], lengths: Sequence[int], limit: int) -> int:
-    return max(sum(lengths[row] for row in part) for part in packs(rows, lengths, limit))

@@ -77,7 +77,11 @@ def _measure_and_train(context: JobContext) -> TrainingResult:
     require_usable_gpu()
     measured = measurements.read(context.folder / FOLDER / _MEASURED)
     spec = RunSpec.model_validate(context.spec)
-    if measured is None and _needs_dry_run(context):
+    if (
+        measured is None
+        and not context.short_of_memory
+        and checkpoints.find(context.folder / "checkpoints", content=False).newest is None
+    ):
         show_one_gpu()  # the dry run and the run use the same one, whatever becomes free meanwhile
         measured = measure(context, relocate(spec, context.folder))
         if context.should_stop():
@@ -87,11 +91,6 @@ def _measure_and_train(context: JobContext) -> TrainingResult:
         _store_peak(context, measured, result.peak_memory_mib)
     numbers = measured.model_dump(mode="json", exclude={"settings"}) if measured else None
     return result.model_copy(update={"measured": numbers})
-
-
-def _needs_dry_run(context: JobContext) -> bool:
-    checkpoint = checkpoints.find(context.folder / "checkpoints", content=False).newest
-    return not context.short_of_memory and checkpoint is None
 
 
 def measure(context: JobContext, spec: RunSpec) -> Measured | None:
@@ -127,7 +126,7 @@ def measure(context: JobContext, spec: RunSpec) -> Measured | None:
 def ladder(settings: TrainSettings, longest: int) -> Iterator[tuple[TrainSettings, str]]:
     """`settings`, then settings that need ever less memory, each with its sentence; shorter examples last.
 
-    longest: tokens of the longest row. Lengths that cut nothing are left out, unless they make packs smaller.
+    longest: tokens of the longest row. Skips lengths that cut nothing, unless they make packs smaller.
     """
     planned = settings
     yield settings, ""
@@ -201,10 +200,10 @@ def _tried(file: Path, seconds: float) -> str:
     except (OSError, ValueError, KeyError):
         return f"The model is being loaded ({seconds:.0f} s so far)."
     many = f"{examples} examples" if examples > 1 else "an example"
-    found = f"{format_size(peak)} of memory used at the peak."
+    memory = f"{format_size(peak)} of memory used at the peak."
     if ahead:
-        found += f" The longest need at least {format_size(ahead)}."
-    return f"Trying {many} of up to {tokens:,} tokens ({seconds:.0f} s so far). {found}"
+        memory += f" The longest need at least {format_size(ahead)}."
+    return f"Trying {many} of up to {tokens:,} tokens ({seconds:.0f} s so far). {memory}"
 
 
 def _resident_mib(child: subprocess.Popen[bytes]) -> float:

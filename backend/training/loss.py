@@ -6,10 +6,11 @@ vocabulary too. With a third of the positions learned and 49,152 tokens that too
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from backend.training.batch_questions import answered
 from backend.training.collate import Batch
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def learned_logits(model: Any, batch: Batch) -> torch.Tensor:
     gradient is the sum of theirs, as if each had read it.
     """
     if batch.prefix is None:
-        with answered(batch):
+        with _mask_questions_answered(batch):
             return _logits(model, batch.scored, **batch.inputs, use_cache=False)
     from transformers import DynamicCache
 
@@ -47,6 +48,33 @@ def learned_logits(model: Any, batch: Batch) -> torch.Tensor:
     _logits(model, (nothing, nothing), input_ids=batch.prefix, cache=cache, use_cache=True)
     cache.batch_repeat_interleave(batch.rows)
     return _logits(model, batch.scored, **batch.inputs, cache=cache, use_cache=True)
+
+
+@contextmanager
+def _mask_questions_answered(batch: Batch) -> Iterator[None]:
+    """A context in which transformers builds the attention masks of `batch` without waiting for the GPU.
+
+    It asks of each batch whether its rows are packed and whether they are padded, and reads both from the GPU (5.24,
+    masking_utils.py), for which the program waits until the GPU has done all that it was given. The collator knows.
+    """
+    from transformers import masking_utils as asking
+
+    before = asking.find_packed_sequence_indices, asking.fast_all
+    packed = "position_ids" in batch.inputs and batch.rows > 1
+    asking.find_packed_sequence_indices = _row_numbers if packed else lambda _: None
+    asking.fast_all = lambda _: not batch.padded
+    try:
+        yield
+    finally:
+        asking.find_packed_sequence_indices, asking.fast_all = before
+
+
+def _row_numbers(positions: torch.Tensor) -> torch.Tensor:
+    """(1, length): the number of the row of each token in a pack; within a row, positions go up by one."""
+    import torch
+
+    first = positions[:, :1] - 1
+    return (torch.diff(positions, prepend=first) != 1).cumsum(-1)
 
 
 def _logits(model: Any, scored: tuple[torch.Tensor, ...], **inputs: Any) -> torch.Tensor:

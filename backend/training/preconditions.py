@@ -128,6 +128,6 @@ def before_resume(folder: Path, spec: RunSpec) -> None:
             "A file in the run's data folder is missing or has changed since the run was created.",
             "Start a new run from your data.",
         )
-    found = checkpoints.find(folder / "checkpoints", content=False).newest
-    state = sum(file.stat().st_size for file in files_in(found)) if found else 0
+    newest = checkpoints.find(folder / "checkpoints", content=False).newest
+    state = sum(file.stat().st_size for file in files_in(newest)) if newest else 0
     check_disk(folder, 2 * state + _OTHER_BYTES)  # the next checkpoint, and a result smaller than one

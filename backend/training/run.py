@@ -5,17 +5,20 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from itertools import chain
+from pathlib import Path
 from typing import Any, TypeVar
 
+from backend.errors import TrainingFailed
 from backend.hardware.gpu_choice import require_usable_gpu
 from backend.hardware.process import prepare_process
 from backend.models.local import learned, relocate
 from backend.models.model_folder import context_length
 from backend.records.specs import RunSpec, TrainSettings
 from backend.records.training import TrainingResult
+from backend.runs import start
 from backend.runs.token_rows import TokenRow, TokenRows, read_rows
 from backend.tokens.tokenizer import ChatTokenizer
-from backend.training import dpo_reference, fused_lora, model, oom, start, trainer
+from backend.training import dpo_reference, fused_lora, model, oom, trainer
 from backend.training.collate import Collator, needs_mask
 from backend.training.preconditions import check_packing, check_rows
 from backend.training.prefix_sharing import with_prefix_sharing
@@ -94,7 +97,13 @@ def set_up(
 ) -> tuple[TrainingSession, Any, Any]:
     """The session, its trainer and its model, ready for the first step.
 
-    session_of: creates the session from the arguments of `TrainingSession`. oom_retries: see `TrainStep`.
+    context: of the job.
+    spec: of the run, with the settings of this attempt.
+    train: the training rows.
+    validation: the validation rows.
+    session_of: creates the session from the arguments of `TrainingSession`.
+    oom_retries: see `TrainStep`.
+
     Raises TrainingFailed, MissingPart, BadSetting.
     """
     settings = spec.settings
@@ -115,7 +124,7 @@ def set_up(
             f"Its kernels for NVIDIA GPUs are not installed: {missing}. The result is the same without them.",
             f'On Linux, install them with: "{sys.executable}" -m pip install {missing}',
         )
-    start.load_weights(net, spec, context.folder)
+    _load_start(net, spec, context.folder)
     collator = Collator(tokenizer.pad_id, place.kind, settings.packing, needs_mask(net.config))
 
     def on_smaller_batch(title: str, what: str) -> None:
@@ -133,6 +142,24 @@ def set_up(
     return session, engine, net
 
 
+def _load_start(net: Any, spec: RunSpec, run_folder: Path) -> None:
+    """Loads the weights that the run starts from, where it continues another one: the very ones that its spec names.
+
+    Raises TrainingFailed when its copy of them is missing, has changed, or does not fit.
+    """
+    if not start.continues(spec):
+        return
+    what, way_out = "This run can't start.", "Train again: continue that version, or start from the base model."
+    if not start.is_intact(spec, run_folder):
+        why = "Its copy of the version that it continues is missing or has changed."
+        raise TrainingFailed(what, why, way_out)
+    try:
+        result.load(net, start.folder(run_folder))
+    except (KeyError, RuntimeError) as error:
+        why = "The version that it continues has another shape, so that its weights do not fit."
+        raise TrainingFailed(what, why, way_out) from error
+
+
 def verification_rows(train: Sequence[TokenRow], validation: Sequence[TokenRow]) -> list[TokenRow]:
     """The rows whose loss must not change by saving and loading."""
     return spread(validation or train, _VERIFICATION_ROWS)
@@ -145,13 +172,13 @@ def spread(rows: Sequence[T], count: int) -> list[T]:
 
 def _train(session: TrainingSession, engine: Any, net: Any) -> int:
     """Trains from the newest checkpoint, or from the start; returns the last step."""
-    found = resume.find_checkpoint(session.work, session.spec.model.path)
-    if found:
-        session.checkpoint = found
-        session.metrics = saved_state.read_metrics(found)
-        step = checkpoints.step_of(found)
+    checkpoint = resume.find_checkpoint(session.work, session.spec.model.path)
+    if checkpoint:
+        session.checkpoint = checkpoint
+        session.metrics = saved_state.read_metrics(checkpoint)
+        step = checkpoints.step_of(checkpoint)
         resume.report_versions(session.work, session.spec.versions)
-        saved_state.load_weights(found, net)
+        saved_state.load_weights(checkpoint, net)
         if step in session.schedule.evaluations and session.metrics.eval_step != step:
             session.evaluate(net, step)  # skipped when the run was stopped
         if step >= session.schedule.total or session.out_of_patience:
@@ -159,7 +186,7 @@ def _train(session: TrainingSession, engine: Any, net: Any) -> int:
         session.report_progress(step)
     elif session.validation:
         session.evaluate(net, 0)
-    if session.should_stop() and not found:
+    if session.should_stop() and not checkpoint:
         session.stopping = True
         return 0
     engine.train()

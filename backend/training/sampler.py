@@ -14,9 +14,14 @@ _POOL = 50  # batches whose rows are sorted together: enough for similar lengths
 
 
 def epoch_batches(lengths: Sequence[int], batch: int, seed: int, epoch: int) -> list[list[int]]:
-    """Every row once, as a list of row numbers for each optimizer step of an epoch (counted from 0).
+    """Every row once, as a list of row numbers for each optimizer step of an epoch.
 
     Rows are shuffled, pools of them sorted by length and cut into batches, and the batches shuffled again.
+
+    lengths: tokens of each row.
+    batch: rows per optimizer step.
+    seed: of the run.
+    epoch: counted from 0.
     """
     draw = random.Random(f"{seed}/{epoch}")  # noqa: S311 (no secret)
     order = list(range(len(lengths)))

@@ -27,7 +27,15 @@ def has_time_for_samples(metrics: Metrics, step: int, total: int) -> bool:
 def sample_answers(
     model: Any, tokenizer: ChatTokenizer, device: Device, data: DataRef, step: int = 0, new_tokens: int = NEW_TOKENS
 ) -> list[SampleEvent]:
-    """The model's answers after `step`, of at most `new_tokens`, to up to PROMPTS held-out prompts of `data`."""
+    """The model's answers to up to PROMPTS held-out prompts.
+
+    model: the model in training.
+    tokenizer: of the model.
+    device: to generate on.
+    data: has the prompts, and the expected answers.
+    step: after which step this is; it goes into the events.
+    new_tokens: tokens of an answer at most.
+    """
     prompts = [list(prompt) for prompt in data.held_out_prompts[:PROMPTS]]
     if not prompts:
         return []
@@ -42,7 +50,14 @@ def sample_answers(
 def generate(
     model: Any, tokenizer: ChatTokenizer, device: Device, prompts: Sequence[Sequence[int]], new_tokens: int
 ) -> list[str]:
-    """The greedy answers to `prompts` (token ids), of at most `new_tokens` each, generated in one batch."""
+    """The greedy answers to `prompts`, generated in one batch.
+
+    model: the model in training.
+    tokenizer: of the model.
+    device: to generate on.
+    prompts: token ids.
+    new_tokens: tokens of an answer at most.
+    """
     import torch
     from transformers import GenerationConfig
 

@@ -222,7 +222,7 @@ class TrainingSession:
 
     def _not_finite(self, step: int, learned: bool) -> TrainingFailed:
         """learned: whether any weight has changed; an fp16 step that overflows changes nothing."""
-        found = not_finite.cause(learned, self.device.precision, self.spec.settings.learning_rate)
+        cause = not_finite.cause(learned, self.device.precision, self.spec.settings.learning_rate)
         return TrainingFailed(
-            f"Training failed at step {step}: the loss is no longer a finite number.", found.why, found.next
+            f"Training failed at step {step}: the loss is no longer a finite number.", cause.why, cause.next
         )

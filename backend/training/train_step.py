@@ -78,13 +78,13 @@ class TrainStep:
         import torch
 
         def work() -> list[list[float]]:
-            found: list[list[float]] = []
+            logprobs: list[list[float]] = []
             for start in range(0, len(pairs), self.micro):
                 with self._device.autocast():
                     both = answer_logprobs(model, self.collator(sides(pairs[start : start + self.micro])))
-                found += both.view(2, -1).t().tolist()
+                logprobs += both.view(2, -1).t().tolist()
                 self._alive()
-            return found
+            return logprobs
 
         model.eval()
         with torch.no_grad():

@@ -21,7 +21,7 @@ def build(model: Any, session: TrainingSession) -> Any:
     Overrides defaults that would be wrong here: learning rate, activation checkpointing, precision, length,
     checkpoints (pickled, rotated by file times) and reporting to other services.
     """
-    from transformers import PrinterCallback, ProgressCallback
+    from transformers import AutoTokenizer, PrinterCallback, ProgressCallback
     from trl import SFTTrainer
 
     class SessionTrainer(SFTTrainer):  # type: ignore[misc]
@@ -49,7 +49,8 @@ def build(model: Any, session: TrainingSession) -> Any:
         args=_arguments(session),
         train_dataset=dataset(session.train),
         data_collator=_token_rows,
-        processing_class=_tokenizer(session),
+        # required, though our rows are tokens already
+        processing_class=AutoTokenizer.from_pretrained(session.spec.model.path, local_files_only=True),
     )
     trainer.add_callback(_callback(session, trainer))
     for callback in (PrinterCallback, ProgressCallback):
@@ -109,13 +110,6 @@ def dataset(rows: TokenRows) -> Any:
 
 def _token_rows(examples: Sequence[Mapping[str, Any]]) -> list[TokenRow]:
     return [token_row(example) for example in examples]
-
-
-def _tokenizer(session: TrainingSession) -> Any:
-    """The trainer requires one but tokenizes nothing with it."""
-    from transformers import AutoTokenizer
-
-    return AutoTokenizer.from_pretrained(session.spec.model.path, local_files_only=True)
 
 
 def keep_precision_of_output(model: Any) -> None:

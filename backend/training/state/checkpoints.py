@@ -43,8 +43,8 @@ def path(parent: Path, step: int) -> Path:
 
 def step_of(checkpoint: Path) -> int:
     """The step of a checkpoint folder, -1 if it does not have such a name."""
-    found = _NAME.fullmatch(checkpoint.name)
-    return int(found.group(1)) if found else -1
+    match = _NAME.fullmatch(checkpoint.name)
+    return int(match.group(1)) if match else -1
 
 
 def find(parent: Path, *, content: bool = True) -> Found:
@@ -125,8 +125,8 @@ def prune(parent: Path, best: int | None) -> None:
 
 
 def _by_step(parent: Path) -> list[Path]:
-    found = [folder for folder in parent.glob("step-*") if step_of(folder) >= 0]
-    return sorted(found, key=step_of, reverse=True)
+    folders = [folder for folder in parent.glob("step-*") if step_of(folder) >= 0]
+    return sorted(folders, key=step_of, reverse=True)
 
 
 def _remove(checkpoint: Path) -> None:

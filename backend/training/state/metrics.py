@@ -67,5 +67,5 @@ class Metrics:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Metrics:
-        known = {one.name for one in fields(cls)}
-        return cls(**{name: value for name, value in values.items() if name in known})
+        names = {field.name for field in fields(cls)}
+        return cls(**{name: value for name, value in values.items() if name in names})

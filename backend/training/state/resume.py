@@ -37,18 +37,18 @@ def find_checkpoint(work: Work, base: Path) -> Path | None:
     since the run, or the version that it continues, began; OSError.
     """
     folder = work.folder / "checkpoints"
-    found = checkpoints.find(folder)
+    checkpoint, damaged = checkpoints.find(folder)
     now = base_files(base)
-    if found.damaged:
-        names = ", ".join(path.name for path in found.damaged)
-        after = f"The run continues from {found.newest.name}." if found.newest else "The run starts over."
+    if damaged:
+        names = ", ".join(path.name for path in damaged)
+        after = f"The run continues from {checkpoint.name}." if checkpoint else "The run starts over."
         add_note(work, "A checkpoint is damaged", f"{names} can't be used. {after}", "Check the disk.")
-    if found.newest:
+    if checkpoint:
         _check_base(work.folder / BASE, now, "this run")
     else:
         _check_base(start.folder(work.folder) / BASE, now, "the version that this run continues")
     write_text(work.folder / BASE, json.dumps(now, indent=1))
-    return found.newest
+    return checkpoint
 
 
 def choose_device(run_folder: Path, settings: TrainSettings) -> Device:

@@ -62,12 +62,19 @@ def verify(
 ) -> VerificationEvent:
     """Compares `model` with `before`, then zeroes its trainable weights, loads those in `saved` and compares `loss`.
 
+    model: the trained model.
+    before: its fingerprint before training.
+    base_folder: of the base model.
+    saved: the folder with the result.
+    loss: computes the model's loss on the verification rows.
+    rows: the number of these rows.
+
     Raises TrainingFailed when no weight changed, a base weight did, or the saved weights give another loss.
     """
     now = fingerprint(model, base_folder)
     trained_loss = loss()
     _reload(model, saved)
-    found = VerificationEvent(
+    event = VerificationEvent(
         trainable_tensors=len(now.trained),
         changed_tensors=_differing(before.trained, now.trained),
         base_tensors=len(now.base),
@@ -77,27 +84,27 @@ def verify(
         reloaded_loss=loss(),
         rows=rows,
     )
-    _check(found)
-    return found
+    _check(event)
+    return event
 
 
-def _check(found: VerificationEvent) -> None:
-    if not found.changed_tensors:
+def _check(event: VerificationEvent) -> None:
+    if not event.changed_tensors:
         raise TrainingFailed(
             "The model learned nothing: none of its weights changed.",
             "The learning rate may be far too low, or the examples contain nothing to learn.",
             "Raise the learning rate, or check your examples on the Data tab.",
         )
-    if found.base_changed:
+    if event.base_changed:
         raise TrainingFailed(
             "Training changed the base model, which must not happen.",
-            f"{found.base_changed} of its {found.base_tensors} tensors differ from before.",
+            f"{event.base_changed} of its {event.base_tensors} tensors differ from before.",
             "Train again. If it happens again, report it with the file log.txt of this run.",
         )
-    if not abs(found.reloaded_loss - found.trained_loss) <= _TOLERANCE * max(1.0, abs(found.trained_loss)):
+    if not abs(event.reloaded_loss - event.trained_loss) <= _TOLERANCE * max(1.0, abs(event.trained_loss)):
         raise TrainingFailed(
             "The saved model differs from the trained one.",
-            f"Loaded again, it has a loss of {found.reloaded_loss:.4f} instead of {found.trained_loss:.4f}.",
+            f"Loaded again, it has a loss of {event.reloaded_loss:.4f} instead of {event.trained_loss:.4f}.",
             "Check the disk, then resume the run.",
         )
 

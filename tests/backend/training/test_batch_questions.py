@@ -71,7 +71,7 @@ def test_without_the_answers_transformers_would_ask(monkeypatch: pytest.MonkeyPa
     def unanswered(batch: Batch) -> Iterator[None]:
         yield
 
-    monkeypatch.setattr(loss, "answered", unanswered)
+    monkeypatch.setattr(loss, "_mask_questions_answered", unanswered)
     net = model_of("llama", "sdpa")
     with questions() as asked:
         loss.summed_loss(net, Collator(0, "cpu")(rows((9, 21))))

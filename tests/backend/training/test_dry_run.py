@@ -16,6 +16,7 @@ from backend import training
 from backend.errors import BadSetting, DoesNotFit, NotEnough
 from backend.records.encoded import Encoded
 from backend.records.specs import RunSpec, TrainSettings
+from backend.records.training import TrainingResult
 from backend.runs.token_rows import TokenRow
 from backend.runs.truncate import truncate
 from backend.settings import Workspace
@@ -130,7 +131,7 @@ def test_another_optimizer_is_measured_again(work: MeasuredWork) -> None:
 
 def test_the_peak_of_the_whole_run_is_stored(work: MeasuredWork, monkeypatch: pytest.MonkeyPatch) -> None:
     dry_runs(monkeypatch, FITS)
-    monkeypatch.setattr(training, "run", lambda context: {"peak_memory_mib": 900})
+    monkeypatch.setattr(training, "run", lambda context: TrainingResult(peak_memory_mib=900))
     assert training_job.run(work)["measured"]["memory_mib"] == 700
     again = measurements.find(work.workspace, measurements.key_of(RunSpec.model_validate(work.spec)))
     assert again is not None
@@ -140,7 +141,7 @@ def test_the_peak_of_the_whole_run_is_stored(work: MeasuredWork, monkeypatch: py
 def test_a_measured_run_resumes_without_a_dry_run(work: MeasuredWork, monkeypatch: pytest.MonkeyPatch) -> None:
     dry_runs(monkeypatch, FITS)
     trained: list[Any] = []
-    monkeypatch.setattr(training, "run", lambda context: trained.append(1) or {"steps": 1, "peak_memory_mib": 0})
+    monkeypatch.setattr(training, "run", lambda context: trained.append(1) or TrainingResult(steps=1))
     training_job.run(work)
     (work.workspace.cache / "dry_run").rename(work.workspace.cache / "gone")
     training_job.run(work)
@@ -149,7 +150,7 @@ def test_a_measured_run_resumes_without_a_dry_run(work: MeasuredWork, monkeypatc
 
 def test_a_run_with_a_checkpoint_keeps_its_settings(work: MeasuredWork, monkeypatch: pytest.MonkeyPatch) -> None:
     tried = dry_runs(monkeypatch, SHORT, FITS)
-    monkeypatch.setattr(training, "run", lambda context: {"steps": 1, "peak_memory_mib": 0})
+    monkeypatch.setattr(training, "run", lambda context: TrainingResult(steps=1))
     with checkpoints.writing(work.folder / "checkpoints", 3) as folder:
         (folder / "weights.safetensors").write_bytes(b"weights")
     assert training_job.run(work)["measured"] is None

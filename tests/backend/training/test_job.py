@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from backend.errors import TrainingFailed
+from backend.records.training import TrainingResult
 from backend.training import job as training_job
 from tests.backend.tiny_run import FakeWork
 
@@ -28,11 +29,11 @@ def test_it_trains_inside_and_reports(
         finally:
             happened.append("released")
 
-    def train(context: FakeWork) -> dict[str, str]:
+    def train(context: FakeWork) -> TrainingResult:
         happened.append("trained")
         if fails:
             raise TrainingFailed("It failed.")
-        return {"state": "completed"}
+        return TrainingResult(state="completed")
 
     monkeypatch.setattr(training_job, "keep_awake", keep_awake)
     monkeypatch.setattr(training_job, "_measure_and_train", train)
@@ -41,6 +42,6 @@ def test_it_trains_inside_and_reports(
         with pytest.raises(TrainingFailed):
             training_job.run(work)  # type: ignore[arg-type]
     else:
-        assert training_job.run(work) == {"state": "completed"}  # type: ignore[arg-type]
+        assert training_job.run(work)["state"] == "completed"  # type: ignore[arg-type]
     assert happened == ["awake", "trained", "released"]
     assert work.events_of("awake") == [{"awake": possible}]
