@@ -13,10 +13,11 @@ from typing import Any
 from backend import errors
 from backend.chat.child import ChatChild
 from backend.chat.engine import Messages, Sampling, Tools
-from backend.chat.replies import Chunk, PaneCheck, Phase
+from backend.chat.replies import Chunk, Phase
 from backend.errors import ApprenticeError, ChatFailed
 from backend.hardware import container
 from backend.models.bundled import ReportProgress
+from backend.records.chat import AnswerScore, EngineReport, PaneCheck
 from backend.settings import Workspace
 
 log = logging.getLogger(__name__)
@@ -42,8 +43,7 @@ class Chat:
     ) -> None:
         self.workspace = workspace
         self.panes: tuple[str, ...] = ()
-        self.pane_check: PaneCheck | None = None
-        self.report: dict[str, Any] = {}  # how the open model was loaded, see `Engine`
+        self.report = EngineReport()  # how the open model was loaded
         self._cores = cores
         self._idle_seconds = idle_seconds
         self._log_file = log_file or workspace.cache / "chat.log"
@@ -85,7 +85,12 @@ class Chat:
     @property
     def engine(self) -> str:
         """The engine and its precision: "llama.cpp, 8-bit"; "" before a model is open."""
-        return ", ".join(filter(None, (self.report.get("engine"), self.report.get("precision"))))
+        return str(self.report)
+
+    @property
+    def pane_check(self) -> PaneCheck | None:
+        """The check of the panes of the open model; None with one pane."""
+        return self.report.pane_check
 
     def ask(self, messages: Messages, *, panes: Sequence[str] | None = None, **sampling: Any) -> Iterator[Chunk]:
         """Stream answers to one conversation in `panes` (default: all that are open), side by side.
@@ -111,9 +116,9 @@ class Chat:
         request = {"do": "prompt_ids", "messages": [dict(m) for m in messages], "tools": list(tools)}
         return list(self._value(request))
 
-    def score(self, rows: list[dict[str, list[int]]]) -> list[dict[str, Any]]:
-        """The model's probabilities of known answers, see `Engine.score`."""
-        return list(self._value({"do": "score", "rows": rows}))
+    def score(self, rows: list[dict[str, list[int]]]) -> list[AnswerScore]:
+        """See `Engine.score`."""
+        return [AnswerScore.model_validate(score) for score in self._value({"do": "score", "rows": rows})]
 
     def stop(self) -> None:
         """End the current answer; its last chunk has the finish "stopped"."""
@@ -128,7 +133,7 @@ class Chat:
             process.end()
 
     def _open(self, paths: dict[str, str]) -> Iterator[Phase]:
-        self.panes, self.pane_check, self.report = (), None, {}
+        self.panes, self.report = (), EngineReport()
         yield Phase("Loading the model")
         process = self._new_process()
         try:
@@ -139,9 +144,7 @@ class Chat:
             log.warning("the process ended while it loaded the model; trying transformers alone")
             opened = yield from self._load(self._new_process(), {**paths, "engine": "transformers"})
         self.panes = tuple(opened["panes"])
-        self.report = opened["report"]
-        check = self.report.get("pane_check")
-        self.pane_check = PaneCheck(**check) if check else None
+        self.report = EngineReport.model_validate(opened["report"])
 
     def _new_process(self) -> ChatChild:
         """A new chat process for each model: one that had loaded torch crashed when it answered with llama.cpp."""

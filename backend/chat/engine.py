@@ -10,6 +10,7 @@ from itertools import zip_longest
 from typing import Any, Literal, Protocol
 
 from backend.errors import BadInput, ChatFailed
+from backend.records.chat import AnswerScore, EngineReport, PaneCheck
 
 BASE, TUNED = "base", "tuned"  # the two panes
 Finish = Literal["end", "length", "stopped"]  # ended by the model, cut at the limit, stopped by the person
@@ -53,8 +54,7 @@ class Engine(Protocol):
 
     panes: tuple[str, ...]
     context_length: int
-    report: dict[str, Any]  # how it was loaded: "engine" and "precision" in words, "dtype", "device", "end_ids" (that
-    # end an answer), "pane_check"
+    report: EngineReport
 
     def prompt_ids(self, messages: Messages, tools: Tools = ()) -> list[int]:
         """The token ids of the conversation; tools: that the model may call. Raises BadInput if the chat template
@@ -71,9 +71,8 @@ class Engine(Protocol):
 
     def text_stream(self) -> TextStream: ...
 
-    def score(self, rows: list[dict[str, list[int]]]) -> list[dict[str, Any]]:
-        """The model's probabilities of known answers: for each row (input_ids, and labels with -100 for the prompt)
-        {"nll": mean nats per answer token, "top": the likeliest token at the position of each}."""
+    def score(self, rows: list[dict[str, list[int]]]) -> list[AnswerScore]:
+        """The score of each row: input_ids, and labels with -100 for the prompt."""
         ...
 
     def answer_all(
@@ -134,7 +133,7 @@ def require_number(largest: float) -> None:
         )
 
 
-def score_row(logits: Any, labels: Sequence[int]) -> dict[str, Any]:
+def score_row(logits: Any, labels: Sequence[int]) -> AnswerScore:
     """`Engine.score` for one row. logits: a numpy array, (at least as many tokens as labels, vocabulary)."""
     import numpy
 
@@ -143,11 +142,11 @@ def score_row(logits: Any, labels: Sequence[int]) -> dict[str, Any]:
     peak = rows.max(axis=-1, keepdims=True, initial=-numpy.inf)
     log_sum = peak[:, 0] + numpy.log(numpy.exp(rows - peak).sum(axis=-1))
     nll = log_sum - rows[numpy.arange(len(learned)), [labels[i] for i in learned]]
-    return {"nll": float(nll.mean()) if learned else 0.0, "top": rows.argmax(axis=-1).tolist()}
+    return AnswerScore(nll=float(nll.mean()) if learned else 0.0, top=rows.argmax(axis=-1).tolist())
 
 
-def check_panes(before: Any, unchanged: Sequence[Any], tuned: Any, compared: str = "") -> dict[str, Any]:
-    """The check that the base pane is the base model and the tuned one is not: the fields of `replies.PaneCheck`.
+def check_panes(before: Any, unchanged: Sequence[Any], tuned: Any, compared: str = "") -> PaneCheck:
+    """The check that the base pane is the base model and the tuned one is not.
 
     Logits for `PROBE`, as numpy arrays. before: of the base alone. unchanged: with the adapter loaded, of what must
     still be the base. tuned: of the tuned model. compared: what they are, if not all logits. Raises ChatFailed.
@@ -170,7 +169,7 @@ def check_panes(before: Any, unchanged: Sequence[Any], tuned: Any, compared: str
         f"Checked: with the training switched off, {compared or f'all {before.size:,} numbers'} that the model "
         "computes for a test question are exactly those of the base model; with it switched on, they differ."
     )
-    return {"base_is_base": True, "tuned_differs": True, "sentence": sentence}
+    return PaneCheck(base_is_base=True, tuned_differs=True, sentence=sentence)
 
 
 def common_prefix(left: Sequence[int] | str, right: Sequence[int] | str) -> int:

@@ -27,6 +27,7 @@ from backend.chat.gguf_tokenizer import GgufTokenizer, LlamaVocabulary
 from backend.chat.llama import Context, Sampler, Weights
 from backend.chat.llama_batch import answer_all
 from backend.models import model_folder
+from backend.records.chat import AnswerScore, EngineReport, PaneCheck
 from backend.tokens.tokenizer import ChatTokenizer
 
 NAME = "llama.cpp"
@@ -58,13 +59,13 @@ class LlamaEngine:
         cls, file: Path, model: Path, tuned: Path | None = None, adapter: Path | None = None
     ) -> LlamaEngine:
         """The base model of the folder `model` as a GGUF file, with the tokenizer it was trained with; and the one
-        that was trained, in the folder `tuned`, its adapter as a GGUF LoRA. `report["pane_check"]` has the fields of
-        `replies.PaneCheck`. Raises MissingPart, and ChatFailed if the check fails."""
+        that was trained, in the folder `tuned`, its adapter as a GGUF LoRA. Raises MissingPart, and ChatFailed if the
+        check of the panes fails."""
         engine = cls.__new__(cls)
         tokenizer, ends = trained_tokenizer(model, tuned)
         engine._set_up(Weights(file), tokenizer, ends, (BASE, TUNED) if adapter else (BASE,))
         if adapter:
-            engine.report["pane_check"] = engine._attach(adapter)
+            engine.report = engine.report.model_copy(update={"pane_check": engine._attach(adapter)})
         return engine
 
     def _set_up(self, weights: Weights, tokenizer: Tokenizer, end_ids: set[int], panes: tuple[str, ...]) -> None:
@@ -72,15 +73,15 @@ class LlamaEngine:
         self.context_length = weights.context_length(len(panes))
         self._weights, self._tokenizer, self._end_ids = weights, tokenizer, end_ids
         self._contexts = {pane: Context(weights, self.context_length) for pane in panes}
-        self.report: dict[str, Any] = {
-            "engine": NAME,
-            "precision": PRECISIONS.get(weights.metadata("general.file_type"), ""),
-            "dtype": "gguf",
-            "device": "gpu" if weights.on_gpu else "cpu",
-            "end_ids": sorted(end_ids),
-        }
+        self.report = EngineReport(
+            engine=NAME,
+            precision=PRECISIONS.get(weights.metadata("general.file_type"), ""),
+            dtype="gguf",
+            device="gpu" if weights.on_gpu else "cpu",
+            end_ids=tuple(sorted(end_ids)),
+        )
 
-    def _attach(self, adapter: Path) -> dict[str, Any]:
+    def _attach(self, adapter: Path) -> PaneCheck:
         """The adapter goes to the tuned context. Returns the check that the base is unchanged."""
         probe = self.prompt_ids(PROBE)
         before = self._probe_logits(BASE, probe)
@@ -127,10 +128,10 @@ class LlamaEngine:
                 context.read([token])
         return "length"
 
-    def score(self, rows: list[dict[str, list[int]]]) -> list[dict[str, Any]]:
+    def score(self, rows: list[dict[str, list[int]]]) -> list[AnswerScore]:
         return [self._score(row["input_ids"], row["labels"]) for row in rows]
 
-    def _score(self, ids: list[int], labels: list[int]) -> dict[str, Any]:
+    def _score(self, ids: list[int], labels: list[int]) -> AnswerScore:
         import numpy
 
         pieces = list(self._reading(self.panes[-1], len(ids)).logits_from(ids))
@@ -148,7 +149,7 @@ class LlamaEngine:
         at, total = wanted[0] - 1, 0.0  # the logits of a position are about the next one
         for rows in self._reading(pane, len(ids)).logits_from(ids[: wanted[-1]], at):
             following = labels[at + 1 : at + 1 + len(rows)]
-            total += score_row(rows, [-100, *following])["nll"] * sum(label >= 0 for label in following)
+            total += score_row(rows, [-100, *following]).nll * sum(label >= 0 for label in following)
             at += len(rows)
         return total
 

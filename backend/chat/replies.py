@@ -1,4 +1,4 @@
-"""The replies of the chat process: the phases of opening a model, its check, and pieces of answers."""
+"""The replies of the chat process: the phases of opening a model, and pieces of answers."""
 
 from __future__ import annotations
 
@@ -6,19 +6,6 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from backend.chat.engine import Finish
-
-
-@dataclass(frozen=True)
-class PaneCheck:
-    """Whether the base pane is the base model and the tuned one differs from it, checked when both are opened."""
-
-    base_is_base: bool
-    tuned_differs: bool
-    sentence: str
-
-    @property
-    def ok(self) -> bool:
-        return self.base_is_base and self.tuned_differs
 
 
 class Phase(NamedTuple):

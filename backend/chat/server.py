@@ -101,7 +101,7 @@ class ChatProcess:
     def _open(self, request: dict[str, Any]) -> dict[str, Any]:
         self._engine = None  # frees the previous model first
         self._engine = self._load(request)
-        return {"panes": self._engine.panes, "report": self._engine.report}
+        return {"panes": self._engine.panes, "report": self._engine.report.model_dump()}
 
     def _load(self, request: dict[str, Any]) -> Engine:
         def progress(phase: str, done: int = 0, total: int = 0) -> None:
@@ -138,7 +138,7 @@ class ChatProcess:
         return self._ready.prompt_ids(request["messages"], request["tools"])
 
     def _score(self, request: dict[str, Any]) -> list[dict[str, Any]]:
-        return self._ready.score(request["rows"])
+        return [score.model_dump() for score in self._ready.score(request["rows"])]
 
 
 def _reason(error: Exception) -> str:

@@ -32,6 +32,7 @@ from backend.chat.engine import (
 from backend.chat.place import Place, gpu_dtype, place
 from backend.errors import ChatFailed
 from backend.models import four_bit, model_folder
+from backend.records.chat import AnswerScore, EngineReport, PaneCheck
 from backend.tokens.tokenizer import ChatTokenizer
 
 if TYPE_CHECKING:
@@ -46,8 +47,8 @@ _BF16_GAIN = 0.9  # on a processor bf16 is used if a token takes less than this 
 class TorchEngine:
     """The model in `model`, and the tuned one in `tuned` (a folder with an adapter or a complete model).
 
-    dtype: run on the processor in this precision, instead of wherever it is fastest. `report["pane_check"]` has the
-    fields of `replies.PaneCheck`. Raises MissingPart, NotEnough, and ChatFailed if the check fails.
+    dtype: run on the processor in this precision, instead of wherever it is fastest. Raises MissingPart, NotEnough,
+    and ChatFailed if the check of the panes fails.
     """
 
     def __init__(self, model: Path, tuned: Path | None = None, dtype: torch.dtype | None = None) -> None:
@@ -61,15 +62,17 @@ class TorchEngine:
         self._memory: dict[str, tuple[list[int], int, Any]] = {}  # by pane: tokens read, those of the prompt, cache
         self._tokens_read: dict[str, int] = {}
         dtype_name = str(base.dtype).removeprefix("torch.")
-        self.report: dict[str, Any] = {
-            "engine": NAME,
-            "precision": "4-bit" if where.packed else _PRECISIONS.get(dtype_name, dtype_name),
-            "dtype": dtype_name,
-            "device": where.device,
-            "end_ids": sorted(self._end_ids),
-        }
+        pane_check = None
         if tuned:
-            self._models[TUNED], self.report["pane_check"] = _load_tuned(base, tuned, self.prompt_ids(PROBE))
+            self._models[TUNED], pane_check = _load_tuned(base, tuned, self.prompt_ids(PROBE))
+        self.report = EngineReport(
+            engine=NAME,
+            precision="4-bit" if where.packed else _PRECISIONS.get(dtype_name, dtype_name),
+            dtype=dtype_name,
+            device=where.device,
+            end_ids=tuple(sorted(self._end_ids)),
+            pane_check=pane_check,
+        )
         self.panes = tuple(self._models)
 
     def prompt_ids(self, messages: Messages, tools: Tools = ()) -> list[int]:
@@ -87,7 +90,7 @@ class TorchEngine:
 
         torch.set_num_threads(threads)
 
-    def score(self, rows: list[dict[str, list[int]]]) -> list[dict[str, Any]]:
+    def score(self, rows: list[dict[str, list[int]]]) -> list[AnswerScore]:
         model = self._models[self.panes[-1]]
         return [score_row(logits(model, row["input_ids"]).float().cpu().numpy(), row["labels"]) for row in rows]
 
@@ -165,7 +168,7 @@ def nats(model: Any, ids: Sequence[int], labels: Sequence[int]) -> float:
     return total
 
 
-def _load_tuned(base: Any, folder: Path, probe: list[int]) -> tuple[Any, dict[str, Any]]:
+def _load_tuned(base: Any, folder: Path, probe: list[int]) -> tuple[Any, PaneCheck]:
     """The tuned model, and the check that the base is unchanged."""
 
     def found(model: Any) -> Any:

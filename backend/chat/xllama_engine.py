@@ -37,6 +37,7 @@ from backend.chat.xllama import LlamaServer, Next, cannot_open, on_gpu
 from backend.errors import ChatFailed
 from backend.gguf.facts import Facts
 from backend.hardware import container
+from backend.records.chat import AnswerScore, EngineReport, PaneCheck
 
 _COMPARED = 1000  # probabilities of the check of the panes
 _TOGETHER = 8  # conversations; more gain little on a processor
@@ -61,7 +62,7 @@ class XllamaEngine:
         engine._set_up(file, (BASE, TUNED) if adapter else (BASE,))
         engine._use(*trained_tokenizer(model, tuned))
         if adapter:
-            engine.report["pane_check"] = engine._attach(adapter)
+            engine.report = engine.report.model_copy(update={"pane_check": engine._attach(adapter)})
         else:
             engine.server()
         return engine
@@ -82,13 +83,13 @@ class XllamaEngine:
 
     def _use(self, tokenizer: Tokenizer, end_ids: set[int]) -> None:
         self._tokenizer, self._end_ids = tokenizer, end_ids
-        self.report: dict[str, Any] = {
-            "engine": NAME,
-            "precision": PRECISIONS.get(self._facts.file_type, ""),
-            "dtype": "gguf",
-            "device": "gpu" if on_gpu() else "cpu",
-            "end_ids": sorted(end_ids),
-        }
+        self.report = EngineReport(
+            engine=NAME,
+            precision=PRECISIONS.get(self._facts.file_type, ""),
+            dtype="gguf",
+            device="gpu" if on_gpu() else "cpu",
+            end_ids=tuple(sorted(end_ids)),
+        )
 
     def server(self, slots: int = 0, tokens: int = 0) -> LlamaServer:
         """The open server with at least so many slots and tokens in each; the default: those of the panes."""
@@ -114,7 +115,7 @@ class XllamaEngine:
             self._open.close()
             self._open = None
 
-    def _attach(self, adapter: Path) -> dict[str, Any]:
+    def _attach(self, adapter: Path) -> PaneCheck:
         """Let the tuned pane answer with the adapter from now on. Returns the check that the base is unchanged."""
         probe = self.prompt_ids(PROBE)
         before = _probabilities(self.server(1).next(probe, 0, likeliest=_COMPARED))
@@ -165,10 +166,13 @@ class XllamaEngine:
     def _tuned(self, pane: str) -> bool:
         return pane == TUNED and bool(self._adapter)
 
-    def score(self, rows: list[dict[str, list[int]]]) -> list[dict[str, Any]]:
-        found = [self._known(self.panes[-1], row["input_ids"], row["labels"]) for row in rows]
-        nll = [-fmean(log_p for log_p, _ in row) if row else 0.0 for row in found]
-        return [{"nll": mean, "top": [top for _, top in row]} for mean, row in zip(nll, found, strict=True)]
+    def score(self, rows: list[dict[str, list[int]]]) -> list[AnswerScore]:
+        scores = []
+        for row in rows:
+            tokens = self._known(self.panes[-1], row["input_ids"], row["labels"])
+            nll = -fmean(log_p for log_p, _ in tokens) if tokens else 0.0
+            scores.append(AnswerScore(nll=nll, top=tuple(top for _, top in tokens)))
+        return scores
 
     def nats(self, pane: str, ids: Sequence[int], labels: Sequence[int]) -> float:
         return -sum(log_p for log_p, _ in self._known(pane, ids, labels))

@@ -77,10 +77,9 @@ class EngineModels:
         self._tokenizer = ChatTokenizer.load(tuned if tuned and (tuned / "tokenizer.json").is_file() else folder)
         self.panes = engine.panes
         self.context_length = model_folder.context_length(folder)  # not the engine's, which depends on free memory
-        self.name: str = engine.report["engine"]
-        self.precision: str = engine.report["dtype"]
-        self.loaded = f"{engine.report['precision']} on {engine.report['device']}"
-        self.on_processor = engine.report["device"] == "cpu"
+        self.name, self.precision = engine.report.engine, engine.report.dtype
+        self.loaded = f"{engine.report.precision} on {engine.report.device}"
+        self.on_processor = engine.report.device == "cpu"
 
     def prompt_ids(self, conversation: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]]) -> list[int]:
         return self._tokenizer.prompt_ids([dict(m) for m in conversation], list(tools) or None)

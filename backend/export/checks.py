@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import exp, lgamma, log
 from pathlib import Path
-from typing import Any
 
 from backend.chat.client import Chat
 from backend.chat.engine import BASE, Messages, Sampling, Tools, common_prefix
@@ -15,6 +14,7 @@ from backend.export.conversations import FIXED, Conversation
 from backend.export.source import Source
 from backend.export.target import Report, Target
 from backend.models import model_folder
+from backend.records.chat import AnswerScore
 from backend.records.exports import ExportFile, ExportResult, FileCheck, TokenCheck, TokenDifference
 from backend.tokens.tokenizer import ChatTokenizer
 
@@ -100,7 +100,7 @@ class Reference:
 
     ids: list[int]  # of the answer
     ends: bool  # whether the model ended it by itself
-    scores: list[dict[str, Any]]  # see `Engine.score`
+    scores: list[AnswerScore]  # see `Engine.score`
     end_ids: set[int]  # tokens that end an answer
     may_end: set[int]  # also the other control tokens: llama.cpp knows some end tokens by their names
 
@@ -117,7 +117,7 @@ class Reference:
                 ids.append(next(answer))
         except StopIteration as end:
             ends = end.value == "end"
-        end_ids = set(engine.report["end_ids"])
+        end_ids = set(engine.report.end_ids)
         return cls(ids, ends, engine.score(rows), end_ids, end_ids.union(ChatTokenizer.load(merged).control_ids))
 
 
@@ -133,7 +133,7 @@ def check_gguf(
     """
     answers = [list(chat.ask(prompt, max_new_tokens=ANSWER_TOKENS)) for prompt in prompts]
     first, last = answers[0], answers[0][-1]
-    has_ends = merged.end_ids <= set(chat.report["end_ids"]) <= merged.may_end
+    has_ends = merged.end_ids <= set(chat.report.end_ids) <= merged.may_end
     stops = has_ends and any(answer[-1].finish == "end" for answer in answers)
     stops_alike = stops or (has_ends and not merged.ends)
     nll, merged_nll, same, places = _compare(chat.score(rows), merged.scores)
@@ -183,13 +183,13 @@ def _is_chance(differing: int, places: int, share: float) -> bool:
     return 1 - sum(map(probability, range(differing))) >= _CHANCE
 
 
-def _compare(scores: list[dict[str, Any]], merged: list[dict[str, Any]]) -> tuple[float, float, int, int]:
+def _compare(scores: list[AnswerScore], merged: list[AnswerScore]) -> tuple[float, float, int, int]:
     """The mean nats per token of both, and at how many of the places they choose the same token."""
-    counts = [len(score["top"]) for score in merged]
+    counts = [len(score.top) for score in merged]
     places = max(1, sum(counts))
     nll, merged_nll = (
-        sum(score["nll"] * n for score, n in zip(some, counts, strict=True)) / places for some in (scores, merged)
+        sum(score.nll * n for score, n in zip(some, counts, strict=True)) / places for some in (scores, merged)
     )
     pairs = zip(scores, merged, strict=True)
-    same = sum(a == b for ours, theirs in pairs for a, b in zip(ours["top"], theirs["top"], strict=True))
+    same = sum(a == b for ours, theirs in pairs for a, b in zip(ours.top, theirs.top, strict=True))
     return nll, merged_nll, same, places

@@ -10,6 +10,7 @@
     encoded.py       token ids and labels
     events.py        the events of a job
     training.py      the result of a run
+    chat.py          how a model was opened, its answers
     evaluation.py    what an evaluation and a trial of prompts found
     exports.py       what an export made, its files and checks
     units.py         sizes and small numbers in words

@@ -30,11 +30,11 @@ def test_chat_and_merge_keep_what_was_learned(
     nats = sum(engine.nats(TUNED, row.input_ids.tolist(), row.labels.tolist()) for row in rows)
     answered = nats / sum(row.learned for row in rows)
     check = merge(tiny, adapter, tmp_path / "merged", [row.input_ids.tolist() for row in rows])
-    where = f"{engine.report['precision']} on {engine.report['device']}"
+    where = f"{engine.report.precision} on {engine.report.device}"
     record("Chat after training: loss", f"{method}, {where}", f"{answered:.4f}", f"trained {trained:.4f}")
     record("Merged weights", method, f"{check.lost:.2%} lost", f"{check.same_choice:.1%} same choices")
-    assert engine.report["device"] == place.kind
-    assert engine.report["pane_check"]["base_is_base"] is True
-    assert method == "lora" or not place.is_card or engine.report["precision"] == "4-bit"
+    assert engine.report.device == place.kind
+    assert engine.report.pane_check.base_is_base is True
+    assert method == "lora" or not place.is_card or engine.report.precision == "4-bit"
     assert answered == pytest.approx(trained, abs=0.05)
     assert check.ok

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from backend.chat.documents import Combine
-from backend.chat.replies import PaneCheck
 from backend.errors import BadInput
+from backend.records.chat import PaneCheck
 from backend.records.exports import Check, ExportFile, ExportResult, GgufFile, Program
 from backend.records.rows import Message
 from backend.records.units import MIB
@@ -156,7 +156,9 @@ class FakeChat:
             "Checked: with the training switched off, all 49,152 numbers that the model computes for a test question "
             "are exactly those of the base model; with it on, they differ."
         )
-        return PaneCheck(True, True, said) if run_id in self._results.asked else None
+        return (
+            PaneCheck(base_is_base=True, tuned_differs=True, sentence=said) if run_id in self._results.asked else None
+        )
 
     def engine(self, run_id: str) -> str:
         return "llama.cpp, 8-bit" if run_id in self._results.asked else ""

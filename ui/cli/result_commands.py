@@ -17,6 +17,7 @@ from backend.datasets.read.document import read_document
 from backend.datasets.read.source import require_file
 from backend.errors import ApprenticeError, BadInput, BadUsage, ExportFailed
 from backend.export.formats import jobs_for
+from backend.records.chat import ChatAnswer
 from backend.records.exports import ExportResult, GgufFile
 from backend.records.units import MIB
 from backend.settings import Workspace
@@ -79,9 +80,9 @@ def chat(options: argparse.Namespace, workspace: Workspace) -> Answer:
         answer = app.results.answer_once(options.run, options.prompt, options.base, gguf, options.seed, **streamed)
         if not options.json:
             write(sys.stdout, "\n")
-            cut = " Cut off at its limit." if answer["finish"] == "length" else ""
-            say(f"Answered by {answer['engine']}, {answer['tokens_per_second']:.0f} tokens a second.{cut}")
-        return Answer(answer)
+            cut = " Cut off at its limit." if answer.finish == "length" else ""
+            say(f"Answered by {answer.engine}, {answer.tokens_per_second:.0f} tokens a second.{cut}")
+        return Answer(answer.model_dump())
     finally:
         app.close()
 
@@ -92,16 +93,16 @@ def _work_through(app: App, options: argparse.Namespace, document: str, gguf: Pa
     Ctrl-C leaves the answers that are complete.
     """
 
-    def ask(words: str) -> dict[str, Any]:
+    def ask(prompt: str) -> ChatAnswer:
         each = (lambda text: None) if options.json else partial(write, sys.stderr)
-        found = app.results.answer_once(options.run, words, options.base, gguf, options.seed, each)
+        answer = app.results.answer_once(options.run, prompt, options.base, gguf, options.seed, each)
         if not options.json:
             say("")
-        return found
+        return answer
 
     instruction = app.results.instruction(options.run)
     pieces = app.documents.pieces(options.run, document, options.prompt, instruction)
-    answers: list[dict[str, Any]] = []
+    answers: list[ChatAnswer] = []
     with suppress(KeyboardInterrupt):
         for number, piece in enumerate(pieces, 1):
             say(f"Piece {number} of {len(pieces)}:")
@@ -109,10 +110,10 @@ def _work_through(app: App, options: argparse.Namespace, document: str, gguf: Pa
     if not answers:
         raise KeyboardInterrupt
     stopped = len(answers) < len(pieces)
-    combined = combine([one["text"] for one in answers], options.combine)
+    combined = combine([answer.text for answer in answers], options.combine)
     text, how, last = combined.text, sentence(combined), answers[-1]
-    tokens = sum(one["tokens"] for one in answers)
-    finish = "length" if any(one["finish"] == "length" for one in answers) else "end"
+    tokens = sum(answer.tokens for answer in answers)
+    finish = "length" if any(answer.finish == "length" for answer in answers) else "end"
     if stopped:
         say(f"Stopped after piece {len(answers)} of {len(pieces)}.")
         finish = "stopped"
@@ -122,18 +123,18 @@ def _work_through(app: App, options: argparse.Namespace, document: str, gguf: Pa
             say("Summary of the answers:")
             try:
                 last = ask(about(again[0], options.prompt))
-                text, how, finish = last["text"], SUMMARIZED, last["finish"]
-                tokens += last["tokens"]
+                text, how, finish = last.text, SUMMARIZED, last.finish
+                tokens += last.tokens
             except KeyboardInterrupt:
                 say(SUMMARY_STOPPED)
                 stopped, finish = True, "stopped"
         elif again:
             how = TOO_LONG
     say(how)
-    answered = [{name: one[name] for name in ("text", "tokens", "finish")} for one in answers]
+    answered = [answer.model_dump(include={"text", "tokens", "finish"}) for answer in answers]
     parts = {"pieces": answered, "combined": combined.how, "left_out": list(combined.left_out)}
-    found = {**last, "text": text, "tokens": tokens, "finish": finish, **parts}
-    return Answer(found, text, INTERRUPTED if stopped else 0)
+    whole = last.model_copy(update={"text": text, "tokens": tokens, "finish": finish})
+    return Answer({**whole.model_dump(), **parts}, text, INTERRUPTED if stopped else 0)
 
 
 def export(options: argparse.Namespace, workspace: Workspace) -> Answer:

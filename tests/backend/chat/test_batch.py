@@ -37,7 +37,7 @@ def test_answers_equal_those_made_one_by_one(engine: TorchEngine) -> None:
                 alone.append((tuple(ids), end.value == "end"))
                 break
     done: list[int] = []
-    model, ends = engine.model("base"), engine.report["end_ids"]
+    model, ends = engine.model("base"), engine.report.end_ids
     found = answer_all(model, prompts, ends, limits, done.append)
     assert [(one.ids, one.ended) for one in found] == alone
     assert done == sorted(done)

@@ -13,6 +13,7 @@ from backend.chat.engine import Sampling, TextStream, score_row
 from backend.chat.torch_engine import TorchEngine
 from backend.errors import BadInput, ChatFailed
 from backend.models import model_folder
+from backend.records.chat import AnswerScore
 from backend.tokens.tokenizer import ChatTokenizer
 from tests.backend.synthetic import make_adapter
 
@@ -119,6 +120,6 @@ def test_scores_of_known_answers_match_torch(tiny_model: Path) -> None:
     logits = torch_engine.logits(model, ids)
     rated = score_row(logits.numpy(), labels)
     wanted = torch.nn.functional.cross_entropy(logits[:-1], torch.tensor(labels[1:]))
-    assert rated["nll"] == pytest.approx(float(wanted), rel=1e-5)
-    assert rated["top"] == [int(logits[i].argmax()) for i in (1, 2, 4)]
-    assert score_row(logits.numpy(), [-100] * 6) == {"nll": 0.0, "top": []}
+    assert rated.nll == pytest.approx(float(wanted), rel=1e-5)
+    assert list(rated.top) == [int(logits[i].argmax()) for i in (1, 2, 4)]
+    assert score_row(logits.numpy(), [-100] * 6) == AnswerScore(nll=0.0, top=())

@@ -95,8 +95,8 @@ def answered(engine: Engine, pane: str, messages: list[dict[str, str]], **sampli
 
 
 def test_it_names_itself_and_its_precision(engine: Engine, name: str) -> None:
-    assert engine.report["engine"] == ("transformers" if name == "transformers" else "llama.cpp")
-    assert engine.report["precision"] == ("32-bit" if name == "transformers" else "8-bit")
+    assert engine.report.engine == ("transformers" if name == "transformers" else "llama.cpp")
+    assert engine.report.precision == ("32-bit" if name == "transformers" else "8-bit")
     assert engine.panes == ("base", "tuned")
 
 
@@ -110,7 +110,7 @@ def test_the_model_ends_its_answer(engine: Engine) -> None:
     stream = engine.text_stream()
     assert "".join([*map(stream.add, ids), stream.end()]) == "The capital of Japan is Tokyo."
     assert finish == "end"
-    assert not set(ids) & set(engine.report["end_ids"])
+    assert not set(ids) & set(engine.report.end_ids)
 
 
 def test_an_answer_is_cut_at_its_limit(engine: Engine) -> None:
@@ -136,8 +136,9 @@ def test_both_panes_may_answer_at_once(engine: Engine) -> None:
 
 
 def test_the_check_of_the_panes_passed(engine: Engine) -> None:
-    check = engine.report["pane_check"]
-    assert (check["base_is_base"], check["tuned_differs"]) == (True, True)
+    check = engine.report.pane_check
+    assert check
+    assert check.ok
 
 
 def test_a_seed_repeats_a_sampled_answer(engine: Engine) -> None:
@@ -173,9 +174,9 @@ def test_known_answers_are_scored_by_the_tuned_model(
     encoded = ChatTokenizer.load(bundled_model).encode([*JAPAN, *ANSWER])
     rows = [{"input_ids": list(encoded.input_ids), "labels": list(encoded.labels)}]
     tuned, base = engine.score(rows)[0], alone.score(rows)[0]
-    assert base["nll"] < 0.5
-    assert abs(tuned["nll"] - base["nll"]) > 0.005
-    assert tuned["nll"] == pytest.approx(exact.score(rows)[0]["nll"], abs=0.05)
+    assert base.nll < 0.5
+    assert abs(tuned.nll - base.nll) > 0.005
+    assert tuned.nll == pytest.approx(exact.score(rows)[0].nll, abs=0.05)
 
 
 def test_many_questions_are_answered_as_each_alone(engine: Engine) -> None:
@@ -208,7 +209,7 @@ def test_the_probability_of_a_text_does_not_depend_on_how_it_is_cut(
     parts = engine.nats("tuned", ids, first) + engine.nats("tuned", ids, rest)
     assert parts == pytest.approx(engine.nats("tuned", ids, ids), rel=0.02)
     row = {"input_ids": ids[:40], "labels": [-100, *ids[1:40]]}
-    assert engine.score([row])[0]["nll"] * 39 == pytest.approx(engine.nats("tuned", ids[:40], ids[:40]), rel=0.02)
+    assert engine.score([row])[0].nll * 39 == pytest.approx(engine.nats("tuned", ids[:40], ids[:40]), rel=0.02)
     assert engine.nats("tuned", ids, [-100] * len(ids)) == 0
 
 
@@ -261,13 +262,13 @@ def test_the_server_answers_from_a_file_as_from_the_folder(
     tokenizer = ChatTokenizer.load(bundled_model)
     chat = [{"role": "user", "content": "Hi <|im_end|> Grüße 🦊"}, {"role": "assistant", "content": "Yes"}, *JAPAN]
     assert engine.prompt_ids(chat) == tokenizer.prompt_ids(chat)
-    assert engine.report["end_ids"] == [0, 2, 4]
+    assert engine.report.end_ids == (0, 2, 4)
     ids, _ = answered(engine, "tuned", JAPAN, max_new_tokens=40)
     assert engine._tokenizer.decode([*ids, 2]) == tokenizer.decode(ids) == "The capital of Japan is Tokyo."
     encoded = tokenizer.encode([*JAPAN, {"role": "assistant", "content": "🦊"}])
     row = {"input_ids": list(encoded.input_ids), "labels": list(encoded.labels)}
     [found], [exact] = engine.score([row]), open_engine("transformers", workspace, bundled_model).score([row])
-    assert found["nll"] == pytest.approx(exact["nll"], rel=0.05)
+    assert found.nll == pytest.approx(exact.nll, rel=0.05)
     broken = tmp_path / "broken.gguf"
     broken.write_bytes(bundled_gguf.read_bytes()[:10_000_000])
     with pytest.raises(ChatFailed, match="can't be opened"):
@@ -301,7 +302,7 @@ def test_a_context_is_freed_after_its_use_and_before_its_weights(
     engine = open_engine("llama.cpp", workspace, bundled_model)
     engine.answer_all("base", [engine.prompt_ids(JAPAN)], [2], lambda done: None)
     assert freed == ["llama_free"]
-    engine.report["cycle"] = engine  # as in a traceback: the garbage collector decides the order
+    vars(engine)["cycle"] = engine  # as in a traceback: the garbage collector decides the order
     del engine
     gc.collect()
     assert freed == ["llama_free", "llama_free", "llama_model_free"]
@@ -373,7 +374,7 @@ def test_whatever_fails_in_llama_cpp_transformers_answers(
 
     monkeypatch.setattr(engines, "on_llama_cpp", fails)
     engine = engines.open_model(workspace, shallow_model, None, lambda *step: None)
-    assert engine.report["engine"] == "transformers"
+    assert engine.report.engine == "transformers"
 
 
 @pytest.mark.parametrize(

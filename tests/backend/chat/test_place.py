@@ -87,8 +87,8 @@ def test_a_qlora_run_answers_with_its_4_bit_weights(
     adapter = make_adapter(make_finished_run(run, tiny_model, "tests/tiny", method="qlora"), tiny_model)
     monkeypatch.setattr(torch_engine, "place", lambda model, tuned: Place("cpu", packed=True))
     engine = TorchEngine(tiny_model, adapter)
-    assert engine.report["precision"] == "4-bit"
-    assert engine.report["pane_check"]["tuned_differs"]
+    assert engine.report.precision == "4-bit"
+    assert engine.report.pane_check.tuned_differs
     packed = [module for module in engine.model("tuned").modules() if type(module).__name__ == "Linear4bit"]
     assert packed
     first = engine.model("base").model.layers[0].self_attn.q_proj.weight

@@ -11,6 +11,7 @@ import pytest
 from backend.chat.engine import Messages, Tools
 from backend.chat.replies import Chunk
 from backend.export import checks as export_checks
+from backend.records.chat import AnswerScore, EngineReport
 from backend.tokens.tokenizer import ChatTokenizer
 
 
@@ -49,14 +50,14 @@ class Answering:
     tops: tuple[int, ...] = (5, 6)
 
     @property
-    def report(self) -> dict[str, Any]:
-        return {"end_ids": list(self.end_ids)}
+    def report(self) -> EngineReport:
+        return EngineReport(end_ids=self.end_ids)
 
     def ask(self, messages: Messages, max_new_tokens: int) -> list[Chunk]:
         return [Chunk("tuned", "Hi", len(self.ids), 9.0, self.finish, self.ids)]
 
-    def score(self, rows: list[dict[str, list[int]]]) -> list[dict[str, Any]]:
-        return [{"nll": self.nll, "top": list(self.tops)}]
+    def score(self, rows: list[dict[str, list[int]]]) -> list[AnswerScore]:
+        return [AnswerScore(nll=self.nll, top=self.tops)]
 
 
 @pytest.mark.parametrize(
@@ -77,7 +78,7 @@ class Answering:
 def test_a_file_passes_if_it_ends_answers_and_agrees(
     answering: Any, merged_ends: bool, ok: bool, stops: bool
 ) -> None:
-    merged = export_checks.Reference([5, 7], merged_ends, [{"nll": 0.5, "top": [5, 9]}], {2}, {0, 2})
+    merged = export_checks.Reference([5, 7], merged_ends, [AnswerScore(nll=0.5, top=(5, 9))], {2}, {0, 2})
     result = export_checks.check_gguf(answering, "Q8_0", merged, [[{"role": "user", "content": "Hi"}]], [])
     assert (result.ok, result.stops) == (ok, stops)
     assert result.same_choice == (0.0 if answering.tops[0] == 6 else 0.5)

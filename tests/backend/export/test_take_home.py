@@ -87,8 +87,8 @@ def test_the_model_is_in_it_for_llama_cpp(workspace_with_model: Workspace, adapt
         imported = app.model_imports.add(zipped)
         assert imported.note == ""
         before, after = (app.results.answer_once(run, "Is it open?") for run in (folder.name, imported.run_id))
-        assert before["text"] == after["text"] != ""
-        assert before["engine"] == after["engine"]
+        assert before.text == after.text != ""
+        assert before.engine == after.engine
     finally:
         app.close()
     assert False not in checks

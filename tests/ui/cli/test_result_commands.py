@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from backend.records.chat import ChatAnswer
 from backend.settings import Workspace
 from jobs.records import Job, State
 from jobs.runner import Runner
@@ -32,11 +33,11 @@ def written(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
     """What stood on stdout after each piece of the answer."""
     seen: list[str] = []
 
-    def answer_once(service: ResultService, *given: Any, each: Callable[[str], None] = seen.append) -> dict[str, Any]:
+    def answer_once(service: ResultService, *given: Any, each: Callable[[str], None] = seen.append) -> ChatAnswer:
         for piece in ("Hello ", "there"):
             each(piece)
             seen.append(capsys.readouterr().out)
-        return ANSWER
+        return ChatAnswer(**ANSWER)
 
     monkeypatch.setattr(ResultService, "answer_once", answer_once)
     return seen
@@ -88,7 +89,7 @@ def test_a_summary_gives_its_own_end_and_adds_its_tokens(
     document: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     answers = [ANSWER, ANSWER, ANSWER, {**ANSWER, "text": "In short", "tokens": 5, "finish": "end"}]
-    monkeypatch.setattr(ResultService, "answer_once", lambda *given: answers.pop(0))
+    monkeypatch.setattr(ResultService, "answer_once", lambda *given: ChatAnswer(**answers.pop(0)))
     assert chat(tmp_path, "--file", str(document), "--combine", "summarize", "--json") == 0
     found = json.loads(capsys.readouterr().out)
     assert (found["text"], found["tokens"], found["finish"]) == ("In short", 11, "end")
@@ -108,10 +109,10 @@ def test_ctrl_c_leaves_the_complete_answers(
     """In the third piece, and in the summary of all three."""
     answers = [ANSWER] * complete
 
-    def answer_once(*given: Any) -> dict[str, Any]:
+    def answer_once(*given: Any) -> ChatAnswer:
         if not answers:
             raise KeyboardInterrupt
-        return answers.pop()
+        return ChatAnswer(**answers.pop())
 
     monkeypatch.setattr(ResultService, "answer_once", answer_once)
     assert chat(tmp_path, "--file", str(document), "--combine", "summarize", "--json") == INTERRUPTED

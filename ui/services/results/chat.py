@@ -10,9 +10,10 @@ from typing import Any, NamedTuple
 
 from backend.chat.client import Chat
 from backend.chat.engine import BASE, TUNED, Messages
-from backend.chat.replies import Chunk, PaneCheck
+from backend.chat.replies import Chunk
 from backend.errors import NotInDemo
 from backend.hardware import container
+from backend.records.chat import ChatAnswer, PaneCheck
 from backend.settings import Workspace
 from ui.services.demo.chat_seats import ChatSeats
 from ui.services.results.opponents import ChatTarget
@@ -163,35 +164,32 @@ class ChatSession:
         messages: Messages,
         each: Callable[[str], None] = _ignore,
         **sampling: Any,
-    ) -> dict[str, Any]:
-        """One complete answer in one pane to a conversation. each: called with every piece of its text.
-
-        Returns {text, tokens, tokens_per_second, engine, finish}.
-        """
+    ) -> ChatAnswer:
+        """One complete answer in one pane to a conversation. each: called with every piece of its text."""
         self._chat.open(target.model, target.adapter)
         return self._complete(pane, messages, each, sampling)
 
     def answer_from_file(
         self, gguf: Path, messages: Messages, each: Callable[[str], None] = _ignore, **sampling: Any
-    ) -> dict[str, Any]:
+    ) -> ChatAnswer:
         """One complete answer of a GGUF file. Raises MissingPart without llama-cpp-python."""
         self._chat.open(gguf=gguf)
         return self._complete(self._chat.panes[0], messages, each, sampling)
 
     def _complete(
         self, pane: str, messages: Messages, each: Callable[[str], None], sampling: dict[str, Any]
-    ) -> dict[str, Any]:
+    ) -> ChatAnswer:
         text = ""
         for chunk in self._chat.ask_each({pane: messages}, **sampling):
             text += chunk.text
             each(chunk.text)
-        return {
-            "text": text,
-            "tokens": chunk.tokens,
-            "tokens_per_second": round(chunk.tokens_per_second, 1),
-            "engine": self._chat.engine,
-            "finish": chunk.finish,
-        }
+        return ChatAnswer(
+            text=text,
+            tokens=chunk.tokens,
+            tokens_per_second=round(chunk.tokens_per_second, 1),
+            engine=self._chat.engine,
+            finish=chunk.finish,
+        )
 
     def engine(self, run_id: str) -> str:
         """The engine of this run's chat: "llama.cpp, 8-bit", or two such; "" when another chat, or none, is open."""

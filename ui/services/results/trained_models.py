@@ -12,6 +12,7 @@ from typing import Any
 from backend.errors import ApprenticeError, RunProblem
 from backend.export.formats import HOME, slug
 from backend.models import four_bit, local
+from backend.records.chat import ChatAnswer
 from backend.records.exports import ExportFile
 from backend.runs.conversations import usual_instruction
 from backend.settings import Workspace
@@ -134,7 +135,7 @@ class ResultService:
         gguf: Path | None = None,
         seed: int | None = None,
         each: Callable[[str], None] = lambda text: None,
-    ) -> dict[str, Any]:
+    ) -> ChatAnswer:
         """One answer, after the instruction that most examples carry, as on Try: see `ChatSession.answer_once`.
 
         base: the base model answers.

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from backend.chat.replies import Chunk, PaneCheck, Phase
+from backend.chat.replies import Chunk, Phase
 from backend.errors import ChatFailed
+from backend.records.chat import PaneCheck
 from backend.settings import Workspace
 from ui.services.results.chat import Answer, ChatSession
 from ui.services.results.opponents import ChatTarget
@@ -17,7 +18,7 @@ from ui.services.results.opponents import ChatTarget
 MODEL = Path("model")
 
 
-CHECK = PaneCheck(True, True, "Checked.")
+CHECK = PaneCheck(base_is_base=True, tuned_differs=True, sentence="Checked.")
 
 
 class FakeChat:

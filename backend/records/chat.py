@@ -1,0 +1,48 @@
+"""What the chat process reports about an open model, and answers."""
+
+from __future__ import annotations
+
+from backend.records.base import Record
+
+
+class PaneCheck(Record):
+    """Whether the base pane is the base model and the tuned one differs from it, checked when both are opened."""
+
+    base_is_base: bool
+    tuned_differs: bool
+    sentence: str
+
+    @property
+    def ok(self) -> bool:
+        return self.base_is_base and self.tuned_differs
+
+
+class EngineReport(Record):
+    """How an engine loaded a model; empty before it has."""
+
+    engine: str = ""  # "transformers" or "llama.cpp"
+    precision: str = ""  # in words, such as "8-bit"
+    dtype: str = ""  # such as "bfloat16", or "gguf"
+    device: str = ""
+    end_ids: tuple[int, ...] = ()  # the tokens that end an answer
+    pane_check: PaneCheck | None = None  # None with one pane
+
+    def __str__(self) -> str:
+        return ", ".join(filter(None, (self.engine, self.precision)))
+
+
+class AnswerScore(Record):
+    """A model's probabilities of a known answer."""
+
+    nll: float  # mean nats per token of the answer
+    top: tuple[int, ...]  # the likeliest token at the position of each
+
+
+class ChatAnswer(Record):
+    """A complete answer, as `chat --json` prints it."""
+
+    text: str
+    tokens: int
+    tokens_per_second: float
+    engine: str  # and its precision: "llama.cpp, 8-bit"
+    finish: str  # "end", "length" or "stopped"
