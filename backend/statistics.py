@@ -103,15 +103,15 @@ def cluster_bootstrap(
     if not a or not len(a) == len(b) == len(clusters):
         raise ValueError("scores and clusters need one entry for each item, and at least one item")
     grouped: dict[object, list[float]] = {}
-    for one, other, cluster in zip(a, b, clusters, strict=True):
-        grouped.setdefault(cluster, []).append(one - other)
+    for of_a, of_b, cluster in zip(a, b, clusters, strict=True):
+        grouped.setdefault(cluster, []).append(of_a - of_b)
     means = [fmean(differences) for differences in grouped.values()]
     if len(means) < 2:
         return means[0], -math.inf, math.inf
     draw = random.Random(seed)  # noqa: S311 (no secret)
-    found = sorted(fmean(draw.choices(means, k=len(means))) for _ in range(_RESAMPLES))
+    resampled = sorted(fmean(draw.choices(means, k=len(means))) for _ in range(_RESAMPLES))
     cut = (1 - confidence) / 2
-    return fmean(means), _quantile(found, cut), _quantile(found, 1 - cut)
+    return fmean(means), _quantile(resampled, cut), _quantile(resampled, 1 - cut)
 
 
 def _quantile(ordered: Sequence[float], share: float) -> float:

@@ -19,9 +19,7 @@
     against_parent.py   a version against the one before
     blind_test.py       which answer a person prefers
     answers_so_far.py   answers of an evaluation that has not ended
-    stored_answers.py   answers of the latest evaluation
     report.py           parts that every report has
-    work.py             the report, and its progress
 
 Decision: The verdict comes from one measure, chosen from the data before any answer is seen: exact McNemar for right
     and wrong, a cluster bootstrap for graded scores, else "no difference shown".

@@ -6,6 +6,8 @@ corrected questions are among them, since a corrected answer is trained on.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -13,12 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from backend.errors import ApprenticeError, RunProblem
-from backend.evaluation import stored_answers
 from backend.evaluation.asking import Asking, System
 from backend.evaluation.items import Item
 from backend.evaluation.models import Answer, Models
 from backend.evaluation.verdict import compare, mean_score
 from backend.files.disk_errors import disk_words
+from backend.files.json_file import read_json, write_json
 from backend.models import local
 from backend.records.evaluation import PARENT, TUNED, EvaluationReport, ParentComparison, ReportedAnswer, SystemScore
 from backend.records.rows import Row
@@ -28,6 +30,7 @@ from backend.runs.conversations import read_conversations
 from backend.settings import Workspace
 from backend.statistics import least_provable_gain
 
+_ANSWERS = "answers.json"  # in a run's folder: what it answered in its latest evaluation, so that nobody asks again
 _DELETED = "The previous version was deleted."
 
 log = logging.getLogger(__name__)
@@ -128,7 +131,7 @@ def store_answers(run_folder: Path, weights: str, asking: Asking, tuned: System,
     """
     try:
         settings = _settings(weights, asking, precision)
-        stored_answers.store(run_folder, asking.items, tuned.answers, **settings)
+        store(run_folder, asking.items, tuned.answers, **settings)
     except OSError:
         log.warning("the answers could not be stored", exc_info=True)
 
@@ -170,17 +173,17 @@ def _answers_of(
     parent: Parent, asking: Asking, items: Sequence[Item], load: Callable[[Parent], Models]
 ) -> tuple[System, int]:
     """The answers of the previous version, and how many of them could not be taken from its own evaluation."""
-    known: list[Answer | None] = [None] * len(items)
+    answers: list[Answer | None] = [None] * len(items)
     if asking.measure.name != "preference":  # which needs no answers but probabilities
         settings = _settings(start.digest(parent.learned), asking, getattr(asking.models, "precision", ""))
-        known = stored_answers.stored(parent.folder, items, **settings)
-    missing = [number for number, answer in enumerate(known) if answer is None]
-    scores = [asking.score(item, one.text) if one else 0.0 for item, one in zip(items, known, strict=True)]
+        answers = stored(parent.folder, items, **settings)
+    missing = [number for number, answer in enumerate(answers) if answer is None]
+    scores = [asking.score(item, answer.text) if answer else 0.0 for item, answer in zip(items, answers, strict=True)]
     if missing:
         answered = _ask(parent, asking, [items[number] for number in missing], load)
         for number, answer, score in zip(missing, answered.answers, answered.scores, strict=True):
-            known[number], scores[number] = answer, score
-    return System([answer for answer in known if answer], scores), len(missing)
+            answers[number], scores[number] = answer, score
+    return System([answer for answer in answers if answer], scores), len(missing)
 
 
 def _ask(parent: Parent, asking: Asking, items: Sequence[Item], load: Callable[[Parent], Models]) -> System:
@@ -198,3 +201,25 @@ def _settings(weights: str, asking: Asking, precision: str) -> dict[str, object]
         "precision": precision,
         "limit": asking.limit,
     }
+
+
+def store(run_folder: Path, items: Sequence[Item], answers: Sequence[Answer], **settings: object) -> None:
+    """Stores the answers. settings: all that decides an answer, besides its question. Raises OSError."""
+    by_question = {_key(item): list(answer) for item, answer in zip(items, answers, strict=True)}
+    write_json(run_folder / _ANSWERS, {"settings": settings, "answers": by_question})
+
+
+def stored(run_folder: Path, items: Sequence[Item], **settings: object) -> list[Answer | None]:
+    """The stored answer to each of `items`; None where there is none for these settings."""
+    try:
+        values = read_json(run_folder / _ANSWERS)
+        by_question: Mapping[str, Sequence[object]] = values["answers"] if values["settings"] == settings else {}
+        answers = [by_question.get(_key(item)) for item in items]
+        return [Answer(str(answer[0]), bool(answer[1])) if answer else None for answer in answers]
+    except (OSError, ValueError, TypeError, KeyError, IndexError, AttributeError):
+        return [None] * len(items)
+
+
+def _key(item: Item) -> str:
+    asked = json.dumps([item.messages, item.tools], sort_keys=True)
+    return hashlib.sha256(asked.encode()).hexdigest()

@@ -17,12 +17,28 @@ from backend.evaluation.models import Answer, Models
 from backend.evaluation.prompts import Conversation, NearestExamples, accepted, instructions, with_instruction
 from backend.records.evaluation import BASE, TUNED
 from backend.text.conversation import said
+from backend.work import JobContext
 
 CHOSEN_ON = 8  # training items on which the best instruction is chosen
 _LONGEST = 384  # tokens of an answer
 _SAVED_AT_ONCE = 64  # answers
 
 Progress = Callable[[str, int, int], None]  # phase, done, total; what it raises ends the evaluation
+
+
+class Stopped(Exception):
+    """A stop was requested."""
+
+
+def reporting(work: JobContext) -> Progress:
+    """Reports to `work`. Raises Stopped once a stop is requested."""
+
+    def progress(phase: str, done: int, total: int) -> None:
+        if work.should_stop():
+            raise Stopped
+        work.progress(phase, done, total)
+
+    return progress
 
 
 @dataclass(frozen=True)
@@ -82,13 +98,11 @@ class Asking:
 
     def base(self) -> System:
         """The base model as it is."""
-        return self._system(BASE, self._plain(), "Asking the base model")
+        return self._system(BASE, [list(item.messages) for item in self.items], "Asking the base model")
 
     def tuned(self) -> System:
-        return self._system(TUNED, self._plain(), "Asking your model")
-
-    def _plain(self) -> list[Conversation]:
-        return [list(item.messages) for item in self.items]
+        """The trained model."""
+        return self._system(TUNED, [list(item.messages) for item in self.items], "Asking your model")
 
     def best_prompt(self) -> System:
         """The base with the instruction that does best on training items, which do not judge."""
@@ -96,10 +110,10 @@ class Asking:
         scored: list[tuple[float, str]] = []
         for instruction in instructions(self.train, self.measure):
             answers = self._ask(
-                BASE, some, [with_instruction(one, instruction) for one in some], "Trying instructions"
+                BASE, some, [with_instruction(item, instruction) for item in some], "Trying instructions"
             )
             scored.append((fmean(self._scores(some, answers)), instruction))
-        best = max(scored, key=lambda one: one[0])[1]
+        best = max(scored, key=lambda pair: pair[0])[1]
         conversations = [with_instruction(item, best) for item in self.items]
         return self._system(BASE, conversations, "Asking the base model with the best prompt", best)
 
@@ -124,7 +138,7 @@ class Asking:
 
     def _can_read(self, item: Item) -> bool:
         prompt = accepted(list(item.messages), partial(self.models.prompt_ids, tools=item.tools))
-        answers = [self.models.tokens(said(one)) for one in (item.expected, item.rejected) if one]
+        answers = [self.models.tokens(said(answer)) for answer in (item.expected, item.rejected) if answer]
         return len(prompt) + max(answers) < self.models.context_length
 
     def _system(
@@ -148,19 +162,20 @@ class Asking:
             accepted(conversation, partial(self.models.prompt_ids, tools=item.tools))
             for item, conversation in zip(items, conversations, strict=True)
         ]
-        known = [self.so_far.get(pane, prompt, self.limit) for prompt in prompts]
-        missing = [n for n, one in enumerate(known) if one is None and len(prompts[n]) < self.models.context_length]
+        answers, room = [self.so_far.get(pane, prompt, self.limit) for prompt in prompts], self.models.context_length
+        missing = [n for n, prompt in enumerate(prompts) if answers[n] is None and len(prompt) < room]
         for start in range(0, len(missing), _SAVED_AT_ONCE):
             numbers, before = missing[start : start + _SAVED_AT_ONCE], len(prompts) - len(missing) + start
             asked = [prompts[n] for n in numbers]
-            found = self.models.answer(pane, asked, self.limit, partial(self._answered, phase, before, len(prompts)))
-            self.so_far.add(pane, asked, self.limit, found)
-            for number, answer in zip(numbers, found, strict=True):
-                known[number] = answer
-        return [answer or Answer("", False) for answer in known]
 
-    def _answered(self, phase: str, before: int, total: int, done: int) -> None:
-        self.progress(phase, before + done, total)
+            def answered(done: int, before: int = before) -> None:
+                self.progress(phase, before + done, len(prompts))
+
+            new = self.models.answer(pane, asked, self.limit, answered)
+            self.so_far.add(pane, asked, self.limit, new)
+            for number, answer in zip(numbers, new, strict=True):
+                answers[number] = answer
+        return [answer or Answer("", False) for answer in answers]
 
     def _scores(self, items: Sequence[Item], answers: Sequence[Answer]) -> list[float]:
         return [self.score(item, answer.text) for item, answer in zip(items, answers, strict=True)]

@@ -41,8 +41,8 @@ class Pair(Record):
     @property
     def sides(self) -> tuple[str, str]:
         """The answers (left, right)."""
-        one, other = self.answers
-        return (other, one) if self.swapped else (one, other)
+        first, second = self.answers
+        return (second, first) if self.swapped else (first, second)
 
     def preferred(self, vote: Vote) -> int | None:
         """The system that a vote prefers, 0 or 1; None for neither."""
@@ -123,10 +123,10 @@ class BlindTest(Record):
 
     def _wins(self) -> tuple[int, int]:
         """The votes for each system; a repetition is no further vote."""
-        found = [
+        choices = [
             pair.preferred(vote) for pair, vote in zip(self.pairs, self.votes, strict=False) if pair.repeats is None
         ]
-        return found.count(0), found.count(1)
+        return choices.count(0), choices.count(1)
 
     def voted(self, at: int, vote: Vote) -> BlindTest:
         """The test with a vote on the question with this number; unchanged if that is not the current one."""

@@ -48,7 +48,7 @@ def findings(
     ended. wrong: which answers are not right: a right one is never called a fault. strange: which are gibberish.
     """
     possible = {normalize(item.answer) for item in items}
-    known = {normalize(item.answer): item.answer for item in train if normalize(item.answer) not in possible}
+    learned = {normalize(item.answer): item.answer for item in train if normalize(item.answer) not in possible}
     everything = range(len(items))
     shown: dict[Kind, list[int]] = {
         "loops": [n for n in everything if wrong[n] and signs.repeats(texts[n])],
@@ -56,13 +56,13 @@ def findings(
         "same_answer": _same(items, texts, wrong),
         "repeats_question": [n for n in everything if wrong[n] and _repeats(items[n], texts[n])],
         "never_ends": [n for n in everything if wrong[n] and not ended[n]],
-        "memorized": [n for n in everything if wrong[n] and normalize(texts[n]) in known],
+        "memorized": [n for n in everything if wrong[n] and normalize(texts[n]) in learned],
     }
     least = max(FEWEST, OFTEN * len({item.cluster for item in items}))
     faults = []
     for kind, numbers in shown.items():
         if len({items[n].cluster for n in numbers}) >= least:
-            recited = {"example": known[normalize(texts[numbers[0]])]} if kind == "memorized" else {}
+            recited = {"example": learned[normalize(texts[numbers[0]])]} if kind == "memorized" else {}
             faults.append(Finding(kind=kind, share=len(numbers) / len(items), **recited))
     return faults
 
@@ -91,7 +91,7 @@ def _same(items: Sequence[Item], texts: Sequence[str], wrong: Sequence[bool]) ->
     expected = max(Counter(normalize(item.answer) for item in items).values())
     if count < _SAME * len(items) or count < 2 * expected:
         return []
-    return [n for n, one in enumerate(texts) if normalize(one) == text and wrong[n]]
+    return [n for n, given in enumerate(texts) if normalize(given) == text and wrong[n]]
 
 
 def _repeats(item: Item, text: str) -> bool:

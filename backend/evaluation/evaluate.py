@@ -93,10 +93,10 @@ class Evaluation:
     def _strange(self, tuned: System, wrong: Sequence[bool], usual: float) -> list[bool]:
         """Which wrong answers are gibberish to the base model. usual: its mean loss on the expected answers."""
         asking = self.asking
-        known = {normalize(item.answer) for item in asking.train}
+        learned = {normalize(item.answer) for item in asking.train}
 
         def strange(item: Item, text: str) -> bool:
-            if len(text.split()) < LONG_ENOUGH or normalize(text) in known:
+            if len(text.split()) < LONG_ENOUGH or normalize(text) in learned:
                 return False
             loss = asking.models.loss(BASE, replace(item, expected={"role": "assistant", "content": text}))
             return loss >= max(GIBBERISH, usual + UNUSUAL)

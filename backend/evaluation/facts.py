@@ -29,20 +29,20 @@ def passages(text: str) -> list[str]:
 
     A heading without a paragraph is a passage by itself.
     """
-    found: list[str] = []
+    divided: list[str] = []
     heading, is_alone = "", False
     for block in re.split(r"\n\s*\n", text):
         block = block.strip()
         if not block:
             continue
         if "\n" not in block and (block.startswith("#") or block.endswith(":")):
-            found += [heading] * is_alone
+            divided += [heading] * is_alone
             heading, is_alone = block, True
             continue
         for part in _divided(block):
-            found.append(f"{heading}\n{part}" if heading else part)
+            divided.append(f"{heading}\n{part}" if heading else part)
         is_alone = False
-    return found + [heading] * is_alone
+    return divided + [heading] * is_alone
 
 
 def _divided(block: str) -> list[str]:
@@ -54,7 +54,7 @@ def _divided(block: str) -> list[str]:
             parts.append(part.strip())
             part = ""
         part += piece if piece.endswith("\n") else f"{piece} "
-    return [one for one in [*parts, part.strip()] if one]
+    return list(filter(None, [*parts, part.strip()]))
 
 
 class Facts:
@@ -89,19 +89,19 @@ class Facts:
 
     def conversation(self, item: Item, fits: Callable[[Conversation], bool]) -> Conversation:
         """`item` with as many of its best passages before it as `fits` allows."""
-        found = self.best(item.question)
-        while found:
-            conversation = _with_passages(item, found)
+        best = self.best(item.question)
+        while best:
+            conversation = _with_passages(item, best)
             if fits(conversation):
                 return conversation
-            found.pop()
+            best.pop()
         return list(item.messages)
 
 
-def _with_passages(item: Item, found: list[str]) -> Conversation:
+def _with_passages(item: Item, best: list[str]) -> Conversation:
     """The conversation with the passages below its system message."""
     own = "\n\n".join(content(dict(m)) for m in item.messages if m["role"] == "system")
-    facts = "Answer from these facts:\n\n" + "\n\n".join(found)
+    facts = "Answer from these facts:\n\n" + "\n\n".join(best)
     system = {"role": "system", "content": f"{own}\n\n{facts}" if own else facts}
     return [system, *(m for m in item.messages if m["role"] != "system")]
 

@@ -11,12 +11,13 @@ from pydantic import ValidationError
 from backend.errors import BadSetting
 from backend.evaluation import against_parent, answers_so_far, diagnosis, general, prompt_trial
 from backend.evaluation.answers_so_far import AnswersSoFar
+from backend.evaluation.asking import Stopped, reporting
 from backend.evaluation.evaluate import Evaluation
 from backend.evaluation.examples import judging_items, judging_texts, stored_fingerprint, training_items
 from backend.evaluation.facts import read_facts
 from backend.evaluation.models import choose_engine, load
+from backend.evaluation.report import REPORT
 from backend.evaluation.texts import TextEvaluation
-from backend.evaluation.work import REPORT, Stopped, reporting
 from backend.files.json_file import write_json
 from backend.gguf import base_file
 from backend.hardware.process import prepare_process

@@ -47,7 +47,8 @@ class Measure:
     def score(self, expected: Message, answer: str) -> float:
         """The score of an answer, from 0 to 1."""
         if self.name == "tool_call" or expected.get("tool_calls"):
-            return float(_calls(expected) == _calls_in(answer))
+            calls = [_call(call.get("function", call)) for call in expected.get("tool_calls") or ()]
+            return float(calls == _calls_in(answer))
         if self.name == "json":
             return float(_same(parse_json(content(expected)), parse_json(answer)))
         if self.name == "chrf":
@@ -87,10 +88,10 @@ def parse_json(text: str) -> Any:
 
 def fields(expected: str, answer: str) -> dict[str, bool]:
     """Which of the expected JSON object's fields the answer has right; {} where no object is expected."""
-    wanted, found = parse_json(expected), parse_json(answer)
+    wanted, given = parse_json(expected), parse_json(answer)
     if not isinstance(wanted, dict):
         return {}
-    has = found if isinstance(found, dict) else {}
+    has = given if isinstance(given, dict) else {}
     return {str(name): _same(value, has.get(name, _MISSING)) for name, value in wanted.items()}
 
 
@@ -98,15 +99,15 @@ def is_json(text: str) -> bool:
     return parse_json(text) is not _MISSING
 
 
-def _same(one: Any, other: Any) -> bool:
+def _same(left: Any, right: Any) -> bool:
     """Whether two JSON values are equal: numbers by value, and true is not 1."""
-    if isinstance(one, bool) or isinstance(other, bool):
-        return one is other
-    if isinstance(one, dict) and isinstance(other, dict):
-        return one.keys() == other.keys() and all(_same(value, other[name]) for name, value in one.items())
-    if isinstance(one, list) and isinstance(other, list):
-        return len(one) == len(other) and all(map(_same, one, other))
-    return one is not _MISSING and bool(one == other)
+    if isinstance(left, bool) or isinstance(right, bool):
+        return left is right
+    if isinstance(left, dict) and isinstance(right, dict):
+        return left.keys() == right.keys() and all(_same(value, right[name]) for name, value in left.items())
+    if isinstance(left, list) and isinstance(right, list):
+        return len(left) == len(right) and all(map(_same, left, right))
+    return left is not _MISSING and bool(left == right)
 
 
 def chrf(expected: str, answer: str) -> float:
@@ -125,10 +126,6 @@ def confusion(pairs: Sequence[tuple[str, str]], labels: Sequence[str]) -> dict[s
         key = given if given in labels else NO_LABEL
         row[key] = row.get(key, 0) + 1
     return table
-
-
-def _calls(message: Message) -> list[tuple[str, Any]]:
-    return [_call(call.get("function", call)) for call in message.get("tool_calls") or ()]
 
 
 def _call(function: Any) -> tuple[str, Any]:

@@ -91,8 +91,8 @@ class EngineModels:
         self, pane: str, prompts: Sequence[list[int]], limit: int, each: Callable[[int], None]
     ) -> list[Answer]:
         room = [min(limit, self.context_length - len(prompt)) for prompt in prompts]
-        found = self._engine.answer_all(pane, prompts, room, each)
-        return [Answer(self._tokenizer.decode(list(one.ids)), one.ended) for one in found]
+        answers = self._engine.answer_all(pane, prompts, room, each)
+        return [Answer(self._tokenizer.decode(list(answer.ids)), answer.ended) for answer in answers]
 
     def written(self, item: Item) -> str:
         return self.decode([label for label in self._encoded(item)[1] if label >= 0])

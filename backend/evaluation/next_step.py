@@ -12,8 +12,8 @@ _SURELY = 0.7  # the least that its interval reaches down to: nine right answers
 
 def with_next_step(report: EvaluationReport) -> EvaluationReport:
     """The report with its next step, in a sentence and as a code."""
-    kind, words = _next_step(report)
-    return report.model_copy(update={"next": words, "next_kind": kind})
+    kind, step = _next_step(report)
+    return report.model_copy(update={"next": step, "next_kind": kind})
 
 
 def _next_step(report: EvaluationReport) -> tuple[str, str]:

@@ -14,13 +14,12 @@ from typing import Any
 from pydantic import ValidationError
 
 from backend.errors import BadInput, BadSetting
-from backend.evaluation.asking import CHOSEN_ON, Asking, System
+from backend.evaluation.asking import CHOSEN_ON, Asking, Stopped, System, reporting
 from backend.evaluation.examples import judging_items, training_items
 from backend.evaluation.facts import Facts, read_facts
 from backend.evaluation.models import choose_engine, load
-from backend.evaluation.report import all_answers, describe
+from backend.evaluation.report import REPORT, all_answers, describe
 from backend.evaluation.verdict import compare
-from backend.evaluation.work import REPORT, Stopped, reporting
 from backend.files.json_file import read_json, write_json
 from backend.hardware.process import prepare_process
 from backend.models import bundled

@@ -24,27 +24,27 @@ _SHORTEN = 400  # characters of an example inside an instruction
 def instructions(train: Sequence[Item], measure: Measure) -> list[str]:
     """At least five ways to ask for this task, written from the training items: the data's own instruction first."""
     texts = [item.answer for item in train]
-    words = round(median(len(text.split()) for text in texts)) if texts else 20
+    length = round(median(len(text.split()) for text in texts)) if texts else 20
     shown = "\n\n".join(
         f"Question: {item.question[:_SHORTEN]}\nAnswer: {item.answer[:_SHORTEN]}" for item in train[:_SHOWN]
     )
     own = Counter(content(dict(m)) for item in train for m in item.messages if m["role"] == "system").most_common(1)
-    found = [text for text, _ in own]
-    found += _of_the_form(texts, measure)
-    found += [
+    return [
+        *(text for text, _ in own),
+        *_of_the_form(texts, measure),
         f"Answer as in these examples.\n\n{shown}",
-        f"Answer in about {words} words, and with nothing else.",
+        f"Answer in about {length} words, and with nothing else.",
         f"You answer questions. Keep exactly to the form and the style of these answers:\n\n{shown}",
-        f"Answer the last message in about {words} words, in the tone of these answers:\n\n"
+        f"Answer the last message in about {length} words, in the tone of these answers:\n\n"
         + "\n".join(f"- {text[:_SHORTEN]}" for text in texts[:_SHOWN]),
         "Answer briefly, correctly and with nothing but the answer.",
     ]
-    return found
 
 
 def _of_the_form(texts: Sequence[str], measure: Measure) -> list[str]:
+    values = [value for text in texts if isinstance(value := parse_json(text), dict)]
     if measure.name == "json":
-        keys = list(dict.fromkeys(key for text in texts for key in _keys(text)))
+        keys = list(dict.fromkeys(key for value in values for key in value))
         return [
             f"Answer with one JSON object and nothing else. Its keys are: {', '.join(keys)}.",
             f"Turn the message into JSON with the keys {', '.join(keys)}, null where nothing is said. For example:\n"
@@ -53,20 +53,10 @@ def _of_the_form(texts: Sequence[str], measure: Measure) -> list[str]:
     if measure.name == "label":
         return [f"Answer with exactly one of these, and nothing else: {', '.join(measure.labels)}."]
     if measure.name == "tool_call":
-        names = ", ".join(dict.fromkeys(name for text in texts if (name := _name(text))))
+        names = ", ".join(dict.fromkeys(str(value["name"]) for value in values if value.get("name")))
         return [f'Answer with one JSON object with the keys "name" and "arguments". The names are: {names}.']
     phrases = own_phrases(texts)
     return [f"Write as we do. We often say: {'; '.join(phrases)}."] if phrases else []
-
-
-def _keys(text: str) -> list[str]:
-    value = parse_json(text)
-    return list(value) if isinstance(value, dict) else []
-
-
-def _name(text: str) -> str:
-    value = parse_json(text)
-    return str(value.get("name", "")) if isinstance(value, dict) else ""
 
 
 def with_instruction(item: Item, instruction: str) -> Conversation:
@@ -96,10 +86,10 @@ class NearestExamples:
 
     def __init__(self, train: Sequence[Item]) -> None:
         self._train = list(train)
-        words = [Counter(_words(item.question)) for item in self._train]
-        seen = Counter(word for counts in words for word in counts)
-        self._weight = {word: math.log((1 + len(words)) / n) for word, n in seen.items()}
-        self._vectors = [self._vector(counts) for counts in words]
+        questions = [Counter(_words(item.question)) for item in self._train]
+        seen = Counter(word for counts in questions for word in counts)
+        self._weight = {word: math.log((1 + len(questions)) / n) for word, n in seen.items()}
+        self._vectors = [self._vector(counts) for counts in questions]
 
     def near(self, question: str, most: int = _FEW) -> list[Item]:
         """At most `most` items, the most similar first."""

@@ -13,6 +13,8 @@ from backend.records.evaluation import Comparison, Measured, ReportedAnswer, Sys
 from backend.statistics import detectable_gain, least_provable_gain
 from backend.text.normalize import normalize
 
+REPORT = "evaluation.json"  # in the job's folder
+
 
 def describe(asking: Asking, systems: Mapping[str, System], comparisons: Iterable[Comparison]) -> Measured:
     """How the systems were measured, and a summary of each."""
@@ -32,11 +34,11 @@ def describe(asking: Asking, systems: Mapping[str, System], comparisons: Iterabl
 
 def _score(asking: Asking, system: System) -> SystemScore:
     texts = [answer.text for answer in system.answers]
-    known = {normalize(item.answer) for item in asking.train}
+    learned = {normalize(item.answer) for item in asking.train}
     mean, low, high = mean_score(system.scores, asking.clusters, graded=asking.measure.graded)
     more: dict[str, object] = {}
     if asking.measure.name != "label":  # a label is always an answer of the training rows
-        more["copied"] = fmean(normalize(text) in known for text in texts)
+        more["copied"] = fmean(normalize(text) in learned for text in texts)
     if asking.measure.name == "json":
         more["parsed"] = fmean(map(measures.is_json, texts))
         more["fields"] = _fields(asking.items, texts)

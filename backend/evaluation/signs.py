@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 _MOST = 0.5  # of the training answers must have a phrase for it to be the person's own
 _LONGEST = 5  # words of a phrase
@@ -31,19 +31,26 @@ def repeats(answer: str) -> bool:
 def own_phrases(answers: Sequence[str]) -> list[str]:
     """Phrases of one to five words that stand in most of `answers`, the longest and most frequent first.
 
-    A phrase within a longer one that is about as frequent is left out, and so are phrases of common words only.
+    A phrase within a longer one that is about as frequent is skipped, and so are phrases of common words only.
     """
     counts: Counter[tuple[str, ...]] = Counter()
     for answer in answers:
-        counts.update(set(_runs(answer.split())))
+        words = answer.split()
+        counts.update(
+            {tuple(words[at : at + size]) for size in range(1, _LONGEST + 1) for at in range(len(words) - size + 1)}
+        )
     least = max(2, _MOST * len(answers))
-    found = {run: n for run, n in counts.items() if n >= least and any(_bare(word) not in _COMMON for word in run)}
-    best = sorted(found, key=lambda run: (-len(run), -found[run]))
+    frequent = {
+        run: n
+        for run, n in counts.items()
+        if n >= least and any(word.casefold().strip(".,;:!?\"'()") not in _COMMON for word in run)
+    }
+    best = sorted(frequent, key=lambda run: (-len(run), -frequent[run]))
     kept: list[tuple[str, ...]] = []
     for run in best:
-        if not any(_within(run, longer) and found[run] <= 1.1 * found[longer] for longer in kept):
+        if not any(_within(run, longer) and frequent[run] <= 1.1 * frequent[longer] for longer in kept):
             kept.append(run)
-    return [" ".join(run) for run in sorted(kept, key=lambda run: (-found[run], -len(run)))[:_PHRASES]]
+    return [" ".join(run) for run in sorted(kept, key=lambda run: (-frequent[run], -len(run)))[:_PHRASES]]
 
 
 def share_with(phrase: str, answers: Sequence[str]) -> float:
@@ -52,15 +59,5 @@ def share_with(phrase: str, answers: Sequence[str]) -> float:
     return sum(_within(wanted, tuple(answer.split())) for answer in answers) / len(answers) if answers else 0.0
 
 
-def _runs(words: Sequence[str]) -> Iterator[tuple[str, ...]]:
-    for size in range(1, _LONGEST + 1):
-        for at in range(len(words) - size + 1):
-            yield tuple(words[at : at + size])
-
-
 def _within(run: tuple[str, ...], words: tuple[str, ...]) -> bool:
     return any(words[at : at + len(run)] == run for at in range(len(words) - len(run) + 1))
-
-
-def _bare(word: str) -> str:
-    return word.casefold().strip(".,;:!?\"'()")

@@ -97,7 +97,7 @@ class TextEvaluation:
 
     def _losses(self, pane: str, phase: str) -> list[float]:
         """The mean nats per token of each text."""
-        found = []
+        losses = []
         for number, text in enumerate(self._texts):
             self._progress(phase, number, len(self._texts))
             read, predicted, total = 0, 0, 0.0
@@ -107,8 +107,8 @@ class TextEvaluation:
                     total += self._models.nats(pane, text.ids[start:end], first - start)
                     predicted += end - first
                 read = end
-            found.append(total / predicted)
-        return found
+            losses.append(total / predicted)
+        return losses
 
     def _continue(self, pane: str) -> list[str]:
         prompts = [text.ids[: text.opening] for text in self._texts]

@@ -46,9 +46,9 @@ def against_prompt(comparisons: Sequence[Comparison]) -> AgainstPrompt:
     """How the tuned model stands against the base with its best prompt, given its comparisons with each prompt."""
     if not comparisons:
         return "not_measured"
-    if all(one.verdict == "better" for one in comparisons):
+    if all(compared.verdict == "better" for compared in comparisons):
         return "better"
-    hardest = min(comparisons, key=lambda one: one.difference)
+    hardest = min(comparisons, key=lambda compared: compared.difference)
     within = hardest.interval[0] >= -MARGIN and hardest.interval[1] <= MARGIN
     return "as_good" if within or hardest.verdict == "worse" else "not_shown"
 
@@ -69,4 +69,4 @@ def _by_cluster(scores: Sequence[float], clusters: Sequence[int]) -> dict[int, f
     grouped: dict[int, list[float]] = {}
     for score, cluster in zip(scores, clusters, strict=True):
         grouped.setdefault(cluster, []).append(score)
-    return {cluster: fmean(found) for cluster, found in grouped.items()}
+    return {cluster: fmean(of_items) for cluster, of_items in grouped.items()}

@@ -22,7 +22,7 @@ import zipfile
 from pathlib import Path
 
 from backend.errors import RunProblem
-from backend.evaluation.work import REPORT
+from backend.evaluation.report import REPORT
 from backend.export import makers, model_card, run_archive, space
 from backend.export.model_card import Evaluation
 from backend.export.source import Source

@@ -97,8 +97,8 @@ def load(folder: Path, **options: Any) -> Any:
     if mapping := key_mapping(folder):
         options |= {"config": config_of(folder), "key_mapping": mapping}
     options |= {"use_safetensors": True, "local_files_only": True, "output_loading_info": True}
-    model, report = AutoModelForCausalLM.from_pretrained(folder, **options)
-    if missing := sorted(report["missing_keys"]):  # transformers would start with random ones
+    model, loading = AutoModelForCausalLM.from_pretrained(folder, **options)
+    if missing := sorted(loading["missing_keys"]):  # transformers would start with random ones
         raise rejected(folder.name, f"{len(missing)} of its weights are missing, such as {missing[0]}.")
     return model
 

@@ -51,9 +51,9 @@ def published() -> dict[str, tuple[Evidence, ...]]:
     evidence: dict[str, tuple[Evidence, ...]] = {}
     comparisons = json.loads(_FILE.read_text("utf-8"))
     for comparison in sorted(comparisons, key=lambda comparison: comparison["date"], reverse=True):
-        for model_id, result in comparison.pop("results").items():
-            margin = result.pop("margin", None)  # half the width of the interval
-            if margin is not None and "rank" in result:
-                result["interval"] = (round(result["rank"] - margin, 2), round(result["rank"] + margin, 2))
-            evidence[model_id] = (*evidence.get(model_id, ()), Evidence.model_validate({**comparison, **result}))
+        for model_id, place in comparison.pop("results").items():
+            margin = place.pop("margin", None)  # half the width of the interval
+            if margin is not None and "rank" in place:
+                place["interval"] = (round(place["rank"] - margin, 2), round(place["rank"] + margin, 2))
+            evidence[model_id] = (*evidence.get(model_id, ()), Evidence.model_validate({**comparison, **place}))
     return evidence

@@ -64,7 +64,7 @@ def _download(app: App, model_id: str) -> Answer:
     job = follow(app, app.downloads.start(model_id))
     if job.failure:
         raise MissingPart(job.failure.what, job.failure.why, job.failure.next)
-    text = job.result["path"] if job.result else "Stopped. Run the command again to continue."
+    text = str(job.result.get("path", "Stopped. Run the command again to continue."))
     return Answer({"state": job.state.value, **job.result}, text)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from backend.datasets.split import Role
-from backend.evaluation import against_parent, stored_answers
+from backend.evaluation import against_parent
 from backend.evaluation.against_parent import Parent, add_parent, store_answers
 from backend.evaluation.asking import Asking
 from backend.evaluation.evaluate import Evaluation
@@ -223,10 +223,10 @@ def test_answers_under_other_settings_are_not_used(versions: Versions, change: s
 
 def test_a_question_is_the_same_only_with_its_history_and_tools(tmp_path: Path) -> None:
     one, other = items_from([[{"role": "system", "content": "Be brief."}, *chat(1)], chat(1)])
-    stored_answers.store(tmp_path, [one], [Answer("Yes", True)], limit=8)
-    assert stored_answers.stored(tmp_path, [one, other], limit=8) == [Answer("Yes", True), None]
+    against_parent.store(tmp_path, [one], [Answer("Yes", True)], limit=8)
+    assert against_parent.stored(tmp_path, [one, other], limit=8) == [Answer("Yes", True), None]
     (offered,) = items_from([[{"role": "system", "content": "Be brief."}, *chat(1)]], tools=[[{"name": "look"}]])
-    assert stored_answers.stored(tmp_path, [offered], limit=8) == [None]
+    assert against_parent.stored(tmp_path, [offered], limit=8) == [None]
 
 
 @pytest.mark.parametrize("gone", ["run", "model", "division", "questions"])

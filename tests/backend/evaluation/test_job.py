@@ -15,7 +15,7 @@ from backend.chat import place, torch_engine
 from backend.errors import BadInput, BadSetting, MissingPart, RunProblem
 from backend.evaluation import answers_so_far, job
 from backend.evaluation.models import EngineModels
-from backend.evaluation.work import REPORT
+from backend.evaluation.report import REPORT
 from backend.models import model_folder
 from backend.records.evaluation import BASE, TUNED, EvaluationReport
 from backend.records.rows import Row

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from backend.evaluation.asking import Stopped
 from backend.evaluation.items import items_from
 from backend.evaluation.models import EngineModels, choose_engine, load, on_transformers
-from backend.evaluation.work import Stopped
 from backend.hardware import child_process
 from backend.models.bundled import silent
 from backend.settings import Workspace

@@ -16,7 +16,7 @@ from backend.evaluation.items import items_from
 from backend.evaluation.measures import Measure
 from backend.evaluation.models import Answer
 from backend.evaluation.prompt_trial import stored_systems, trial_report, try_prompts
-from backend.evaluation.work import REPORT
+from backend.evaluation.report import REPORT
 from backend.files.json_file import write_json
 from backend.records.evaluation import TrialReport
 from backend.runs.conversations import write_conversations

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from backend.evaluation.work import REPORT
+from backend.evaluation.report import REPORT
 from backend.export import run_archive
 from backend.files.json_file import read_json, write_json
 from backend.hosting.policy import HOME, Feature, Policy

@@ -13,7 +13,7 @@ from backend.errors import RunProblem
 from backend.evaluation import answers_so_far, prompt_trial
 from backend.evaluation.examples import judging_items, judging_texts, stored_fingerprint
 from backend.evaluation.facts import write_facts
-from backend.evaluation.work import REPORT
+from backend.evaluation.report import REPORT
 from backend.files.atomic import write_text
 from backend.files.json_file import read_json
 from backend.models.local import read_run

@@ -15,7 +15,7 @@ from backend.evaluation.examples import fingerprint
 from backend.evaluation.facts import write_facts
 from backend.evaluation.items import count_items
 from backend.evaluation.prompt_trial import PromptTrialSpec
-from backend.evaluation.work import REPORT
+from backend.evaluation.report import REPORT
 from backend.files.json_file import read_json
 from backend.gguf import base_file
 from backend.records.evaluation import TrialReport

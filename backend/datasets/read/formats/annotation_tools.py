@@ -136,10 +136,10 @@ def _label_studio(record: Mapping[str, Any]) -> dict[str, str]:
     for annotation in find(record, "annotations[]"):
         if isinstance(annotation, dict) and not annotation.get("was_cancelled"):
             answers: dict[str, str] = {}
-            for result in find(annotation, "result[]"):
-                texts = [text for path in ("value.text[]", "value.choices[]") for text in find(result, path)]
-                if texts and isinstance(result.get("from_name"), str):
-                    answers[result["from_name"]] = "\n".join(map(str, texts))
+            for region in find(annotation, "result[]"):
+                texts = [text for path in ("value.text[]", "value.choices[]") for text in find(region, path)]
+                if texts and isinstance(region.get("from_name"), str):
+                    answers[region["from_name"]] = "\n".join(map(str, texts))
             return answers
     return {}
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from backend.errors import BadInput, RunProblem
-from backend.evaluation.work import REPORT
+from backend.evaluation.report import REPORT
 from backend.files.json_file import write_json
 from backend.records.specs import TrainSettings
 from backend.settings import SAMPLES, Workspace

@@ -10,7 +10,7 @@ from backend.errors import BadInput, RunProblem
 from backend.estimate import Rates
 from backend.evaluation import prompt_trial
 from backend.evaluation.examples import judging_items, stored_fingerprint, training_items
-from backend.evaluation.work import REPORT
+from backend.evaluation.report import REPORT
 from backend.files.json_file import write_json
 from backend.models import local
 from backend.records.specs import TrainSettings
