@@ -2,7 +2,7 @@
 
 Ours: the tick as it is, which answers with the signature of the open tab. Peer: the tick as it was, which answers
 with everything that the open tab shows (Train, with a run that is watched). Both go through the whole page, gradio's
-queue included, in one process and over made-up records. What counts is the median of the processor time, which other
+queue included, in one process. What counts is the median of the processor time, which other
 work on the computer leaves alone; it includes the side that asks. They take turns. Goal: 5 ms. The last line is JSON.
 
     python -m tests.benchmarks.page_tick [--smoke]
@@ -19,7 +19,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tests.ui.fake_services import FakeApp
+from tests.ui import made_up_workspace
+from tests.ui.made_up_app import MadeUpApp
 from tests.ui.page_client import PageClient, page_in_process
 from ui.services.selection import Choice
 
@@ -34,8 +35,11 @@ def main(ticks: int) -> None:
 
 async def measured(ticks: int) -> tuple[float, float]:
     """Median milliseconds of an unchanged tick, and of an answer with the whole tab."""
-    with tempfile.TemporaryDirectory() as exports:
-        async with page_in_process(FakeApp(), Path(exports)) as http:
+    with tempfile.TemporaryDirectory() as folder:
+        template = Path(folder, "template")
+        made_up_workspace.write(template)
+        app = MadeUpApp(template, Path(folder, "workspace"))
+        async with page_in_process(app, app.workspace.exports) as http:
             page = await PageClient.open(http, Choice(data_id="data-1", run_id="run-b"), "train")
             listeners = [page.listener("tick", type="timer"), page.listener("change", label="Signature of train")]
             times = [[await seconds(page, listener) for listener in listeners] for _ in range(ticks)]

@@ -1,4 +1,4 @@
-"""The page over made-up records in which every text carries PAYLOAD: PORT is its argument."""
+"""The page over a made-up workspace, in which every text carries PAYLOAD: PORT is its argument."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass, replace
 from functools import wraps
+from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
@@ -16,15 +17,11 @@ from backend.errors import ApprenticeError, ChatFailed
 from backend.records.evaluation import EvaluationReport
 from backend.records.events import NoteEvent
 from jobs.records import Failure, State
-from tests.ui.fake_datasets import FakeDatasets, FakeEdits, FakeFixes
-from tests.ui.fake_evaluations import FakeBlindTests, FakeEvaluations
 from tests.ui.fake_page import serve
-from tests.ui.fake_records import job
-from tests.ui.fake_results import FakeChat, FakeCorrections, FakeResults
-from tests.ui.fake_runs import FakePlanning, FakeRetries, FakeRuns
-from tests.ui.fake_services import FakeApp
+from tests.ui.made_up_app import MadeUpApp
+from tests.ui.made_up_workspace import add_events, add_run
 from ui.records.data import DatasetProgress
-from ui.records.runs import Curve, Shortening
+from ui.records.runs import Shortening
 from ui.services.results.chat import Answer, Loading
 from ui.services.selection import Choice
 
@@ -87,74 +84,53 @@ class Injecting:
         return call
 
 
-class Datasets(FakeDatasets):
-    def progress(self, choice: Choice) -> DatasetProgress | None:
-        """The second look at the examples failed."""
-        unclear = NoExamples(PAYLOAD, PAYLOAD, PAYLOAD, columns=(PAYLOAD, "answer"))
-        return DatasetProgress("orders.jsonl", PAYLOAD, 0.0, error=unclear) if choice.data_id else None
+class InjectedApp(MadeUpApp):
+    """The second look at the examples fails, a run has failed, and so does the answer to FAILS."""
 
-
-class Runs(FakeRuns):
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, template: Path, root: Path) -> None:
+        super().__init__(template, root)
         failure = Failure(what="It failed.", why="It is broken.", next="Try again.")
-        self.known["run-d"] = job("run-d", State.FAILED, failure=failure)
+        add_run(self.workspace, "run-d", State.FAILED, failure=failure)
+        add_events(self.runs.folder("run-d"), [NoteEvent("It goes on.", "With less memory.", "Wait.")])
+        answers, save_named = self.results.answers, self.edits.save
 
-    def curve(self, run_id: str) -> Curve:
-        curve = super().curve(run_id)
-        curve.notes.append(NoteEvent("It goes on.", "With less memory.", "Wait."))
-        return curve
+        def progress(choice: Choice) -> DatasetProgress | None:
+            unclear = NoExamples(PAYLOAD, PAYLOAD, PAYLOAD, columns=(PAYLOAD, "answer"))
+            return DatasetProgress("orders.jsonl", PAYLOAD, 0.0, error=unclear) if choice.data_id else None
 
+        def answer(*given: Any, **sampling: Any) -> Iterator[Loading | Answer]:
+            if FAILS in repr(given):
+                raise ChatFailed(PAYLOAD, PAYLOAD, PAYLOAD)
+            return answers(*given, **sampling)
 
-class Retries(FakeRetries):
-    def shortening(self, run_id: str) -> Shortening | None:
-        return Shortening(64, 216, 3, 2, 1)
+        def save(choice: Choice, row: int, texts: dict[str, str]) -> None:
+            save_named(choice, row, {name.removesuffix(PAYLOAD): text for name, text in texts.items()})
 
-
-class Results(FakeResults):
-    def answers(self, *given: Any, **sampling: Any) -> Iterator[Loading | Answer]:
-        if FAILS in repr(given):
-            raise ChatFailed(PAYLOAD, PAYLOAD, PAYLOAD)
-        return super().answers(*given, **sampling)
-
-
-class Evaluations(FakeEvaluations):
-    """Answers with payloads, also within their fields; the codes of the report stay."""
-
-    def latest_report(self, run_id: str) -> EvaluationReport | None:
-        evaluated = super().latest_report(run_id)
-        if evaluated is None:
-            return None
-        report = evaluated.to_json()
-        for answer in report["answers"]:
-            answer["question"] += PAYLOAD
-            answer["expected"] = json.dumps({"intent": PAYLOAD, PAYLOAD: PAYLOAD})
-            answer["tuned"] = json.dumps({"intent": PAYLOAD + "x", f"{PAYLOAD}x": [PAYLOAD]})
-            answer["base"] += PAYLOAD
-        report["systems"]["prompt"]["instruction"] += PAYLOAD
-        return EvaluationReport.model_validate({**report, "engine": PAYLOAD, "next": PAYLOAD})
+        vars(self.datasets)["progress"] = progress
+        vars(self.edits)["save"] = save
+        vars(self.retries)["shortening"] = lambda run_id: Shortening(64, 216, 3, 2, 1)
+        vars(self.results)["answers"] = answer
+        latest = self.evaluations.latest_report
+        vars(self.evaluations)["latest_report"] = lambda run_id: with_payloads(latest(run_id))
+        for name in (
+            "datasets", "edits", "planning", "runs", "retries", "results", "chat", "models", "advice", "corrections",
+        ):  # fmt: skip
+            setattr(self, name, Injecting(getattr(self, name)))
 
 
-class InjectedApp(FakeApp):
-    def __init__(self) -> None:
-        super().__init__()
-        datasets = Datasets()
-        runs = Runs()
-        self.datasets: Any = Injecting(datasets)
-        self.fixes = FakeFixes(datasets)
-        self.edits: Any = Injecting(FakeEdits(datasets))
-        self.planning: Any = Injecting(FakePlanning(runs, datasets))
-        self.runs: Any = Injecting(runs)
-        self.retries: Any = Injecting(Retries(runs))
-        results = Results(runs)
-        self.results: Any = Injecting(results)
-        self.chat: Any = Injecting(FakeChat(results))
-        self.models: Any = Injecting(self.models)
-        self.advice: Any = Injecting(self.advice)
-        self.evaluations: Any = Evaluations(runs)
-        self.corrections: Any = Injecting(FakeCorrections(runs))
-        self.blind_tests: Any = FakeBlindTests(self.evaluations)
+def with_payloads(found: EvaluationReport | None) -> EvaluationReport | None:
+    """A report with payloads, also within the fields of its answers; its codes stay."""
+    if found is None:
+        return None
+    report = found.to_json()
+    for answer in report["answers"]:
+        answer["question"] += PAYLOAD
+        answer["expected"] = json.dumps({"intent": PAYLOAD, PAYLOAD: PAYLOAD})
+        answer["tuned"] = json.dumps({"intent": PAYLOAD + "x", f"{PAYLOAD}x": [PAYLOAD]})
+        answer["base"] += PAYLOAD
+    report["systems"]["prompt"]["instruction"] += PAYLOAD
+    return EvaluationReport.model_validate({**report, "engine": PAYLOAD, "next": PAYLOAD})
 
 
 if __name__ == "__main__":
-    serve(InjectedApp(), int(sys.argv[1]))
+    serve(InjectedApp, int(sys.argv[1]))

@@ -77,7 +77,7 @@ def test_what_was_added_does_not_come_back(open_page: Opens, made_up: str) -> No
         page.locator("#row-form textarea").nth(at).fill(f"text {at}")
     page.click("#row-form [type=submit]")
     page.wait_for_selector("#row-form form", state="detached")
-    page.wait_for_function("document.querySelector('#row-number input').value === '241'")
+    page.wait_for_function("document.querySelector('#row-number input').value === '61'")
 
 
 def test_a_correction_survives_an_error(open_page: Opens, made_up: str) -> None:

@@ -156,7 +156,7 @@ def test_a_number_being_typed_when_start_is_clicked_is_used_by_the_run(at_the_se
     page = at_the_settings
     field(page, "lora_rank").fill("16")
     page.click("#start-training")
-    page.locator("#tab-train").get_by_text("A model of rank 16", exact=True).wait_for()
+    page.locator("#tab-train").get_by_text("A model of rank 16", exact=True).first.wait_for()
     page.click("#stop")
     page.locator("#resume").wait_for()
 
@@ -335,7 +335,7 @@ def test_an_invalid_example_number_is_reported_next_to_its_field_and_put_back(
     number.press("Control+a")
     page.keyboard.type("e")  # all that a browser takes of letters in a field of numbers
     number.press("Enter")
-    refused.get_by_text("Type a whole number from 1 to 240.").wait_for()
+    refused.get_by_text("Type a whole number from 1 to 60.").wait_for()
     page.wait_for_function("document.querySelector('#row-number input').value === '3'")
     number.fill("12")
     page.click("#row-on")

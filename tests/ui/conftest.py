@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import gradio as gr
+import pytest
 
-from tests.ui.fake_services import FakeApp
+from tests.ui import made_up_workspace
+from tests.ui.made_up_app import MadeUpApp
 from ui.services.app import App
 from ui.services.selection import Choice
 from ui.web.page import Page, build_page
@@ -31,26 +34,46 @@ def in_loop(make: Callable[[], Made]) -> Made:
         return thread.submit(lambda: asyncio.run(making())).result()
 
 
-class Newest:
-    """Stands for the newest FakeApp, whose services are looked up at every use, as in ui/web/per_visitor.py."""
+@pytest.fixture(scope="session")
+def made_up(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A made-up workspace. Nothing changes it; `app` is over a copy."""
+    root = tmp_path_factory.mktemp("made-up") / "workspace"
+    made_up_workspace.write(root)
+    return root
 
-    app = FakeApp()
+
+@pytest.fixture
+def app(made_up: Path, tmp_path: Path) -> Iterator[MadeUpApp]:
+    app = MadeUpApp(made_up, tmp_path / "made-up")
+    yield app
+    app.close()
+
+
+@pytest.fixture
+def page(app: MadeUpApp) -> Page:
+    return page_of(app)
+
+
+class Newest:
+    """Stands for the newest MadeUpApp, whose services are looked up at every use, as in ui/web/per_visitor.py."""
+
+    app: MadeUpApp
 
     def __getattr__(self, name: str) -> Any:
         return Service(name) if name in vars(self.app) else getattr(self.app, name)
 
 
 class Service:
-    """A service of the newest FakeApp."""
+    """A service of the newest MadeUpApp."""
 
     def __init__(self, name: str) -> None:
         vars(self)["_name"] = name
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(vars(Newest.app)[vars(self)["_name"]], name)
+        return getattr(getattr(Newest.app, vars(self)["_name"]), name)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        setattr(vars(Newest.app)[vars(self)["_name"]], name, value)
+        setattr(getattr(Newest.app, vars(self)["_name"]), name, value)
 
 
 @cache
@@ -58,14 +81,18 @@ def _page_of_the_newest() -> Page:
     return in_loop(lambda: build_page(cast(App, Newest())))
 
 
-def page_of(app: Any) -> Page:
-    """The page over `app`. For all FakeApps it is the same one, built over an unchanged one, since a page stores
-    nothing and takes part of a second to build. Only the app passed last answers in it."""
-    if type(app) is not FakeApp:
+def page_of(app: App) -> Page:
+    """The page over `app`. For all MadeUpApps it is the same one, since a page stores nothing and takes part of a
+    second to build. Only the app passed last answers in it."""
+    if type(app) is not MadeUpApp:
         return in_loop(lambda: build_page(app))
-    page = _page_of_the_newest()
     Newest.app = app
-    return page
+    return _page_of_the_newest()
+
+
+def tabs(app: App) -> dict[str, Any]:
+    """The tabs of the page over this app."""
+    return page_of(app).tabs
 
 
 def answer(

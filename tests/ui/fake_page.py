@@ -1,21 +1,43 @@
-"""The page over invented records, to look at: `python -m tests.ui.fake_page [PORT]`."""
+"""The page over a made-up workspace, to look at: `python -m tests.ui.fake_page [PORT]`."""
 
 from __future__ import annotations
 
+import os
 import sys
 import tempfile
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from unittest.mock import patch
 
-from tests.ui.fake_services import FakeApp
+from backend.models import catalogue
+from tests.backend import keyring_in_file
+from tests.ui import made_up_workspace
+from tests.ui.made_up_app import MadeUpApp, MadeUpChat
+from ui.services.data import samples
 from ui.web.launch import launch_arguments
 from ui.web.page import build
 
+MODELS = ("SmolLM2 135M", "Llama 3.2 1B", "Llama 3.2 3B", "Llama 3.1 8B", "Gemma 2 9B")
 
-def serve(app: FakeApp, port: int) -> None:
-    """Serves the page until Ctrl-C."""
-    with tempfile.TemporaryDirectory() as exports:
-        build(app).launch(server_name="127.0.0.1", server_port=port, **launch_arguments(Path(exports)))
+
+def serve(make: Callable[[Path, Path], MadeUpApp], port: int) -> None:
+    """Serves the page over the app that `make` makes of a workspace, in another folder, until Ctrl-C."""
+    with tempfile.TemporaryDirectory() as folder:
+        template, root = Path(folder, "template"), Path(folder, "workspace")
+        os.environ |= {
+            "PYTHON_KEYRING_BACKEND": f"{keyring_in_file.__name__}.Keyring", keyring_in_file.FILE: f"{folder}/keyring"
+        }  # fmt: skip
+        MadeUpChat.pause, MadeUpApp.seconds = 0.05, 1.5
+        made_up_workspace.write(template)
+        faulty = [replace(sample, path=template / "orders.jsonl") for sample in samples.SAMPLES]
+        few = tuple(entry for entry in catalogue.entries() if entry.name in MODELS)  # comparing all takes seconds
+        with patch.object(samples, "SAMPLES", faulty), patch.object(catalogue, "entries", lambda: few):
+            app = make(template, root)
+            app.start()
+            arguments = launch_arguments(root / "exports")
+            build(app).launch(server_name="127.0.0.1", server_port=port, **arguments)
 
 
 if __name__ == "__main__":
-    serve(FakeApp(), int(sys.argv[1]) if len(sys.argv) > 1 else 7870)
+    serve(MadeUpApp, int(sys.argv[1]) if len(sys.argv) > 1 else 7870)

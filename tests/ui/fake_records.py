@@ -1,32 +1,33 @@
-"""Invented but plausible records: a run, a dataset, a curve."""
+"""Made-up but plausible records: a run, its curve, and reports about it."""
 
 from __future__ import annotations
 
 import math
 import random
 import time
+from pathlib import Path
 from typing import Any
 
-from backend.datasets.checks.fix import Change
-from backend.datasets.checks.issues import problem
-from backend.datasets.checks.report import DuplicateRows, Report, SplitRows
-from backend.datasets.checks.tokens import TokenTotals
-from backend.datasets.info import DatasetInfo
-from backend.estimate import Estimate, Fit, Memory, Time
-from backend.models import catalogue
-from backend.records.encoded import Piece
 from backend.records.evaluation import EvaluationReport
-from backend.records.events import EvalEvent, SampleEvent, StepEvent
-from backend.records.rows import Dataset, Problem, Row, Source
-from backend.records.specs import TrainSettings
+from backend.records.events import AwakeEvent, EvalEvent, Event, SampleEvent, StepEvent
+from backend.records.specs import DataRef, ModelRef, RunSpec, TrainSettings
 from jobs.records import Job, Progress, State
-from ui.records.data import DatasetState, Preview
-from ui.records.runs import Curve
+from ui.records.runs import Curve, RunInfo
 
 ASKED = "hi, order 77120, 3 garden chairs, one cracked, refund please. Marta Quiroga"
 ORDER = '{"intent": "refund", "order_id": "77120", "item": "garden chair", "quantity": 3, "name": "Marta Quiroga"}'
 APOLOGY = "I'm sorry to hear that your chairs arrived damaged. Please contact the seller and ask for a refund."
-DATA, MODEL, NAME = "data-1", "SmolLM2-135M-Instruct", "SmolLM2 135M"
+DATA = "data-1"
+INFO = RunInfo("run-a", "Orders to fields", "SmolLM2 135M", "orders.jsonl", 216)
+SPEC = RunSpec(
+    name=INFO.name,
+    model=ModelRef(id="HuggingFaceTB/SmolLM2-135M-Instruct", path=Path("models/bundled")),
+    data=DataRef(
+        name=INFO.data_name, sha256="0" * 64, train_rows=216, validation_rows=24, train_tokens=31200,
+        learned_tokens=12400, longest=212,
+    ),
+    settings=TrainSettings(),
+)  # fmt: skip
 
 
 def job(run_id: str, state: State, **changes: Any) -> Job:
@@ -49,97 +50,15 @@ def job(run_id: str, state: State, **changes: Any) -> Job:
     return Job(**values)
 
 
-def preview(row: int) -> Preview:
-    """An order as a conversation and as tokens."""
-    asked, rule = ASKED.replace("120", f"{row:03}"), "Answer with the fields as JSON."
-    messages = [("system", rule), ("user", asked), ("assistant", ORDER)]
-    pieces = [
-        Piece("<|im_start|>system\n", "template", 3),
-        Piece(rule, "read", 7),
-        Piece("<|im_end|>\n<|im_start|>user\n", "template", 5),
-        Piece(asked, "read", 24),
-        Piece("<|im_end|>\n<|im_start|>assistant\n", "template", 5),
-        Piece(f"{ORDER}<|im_end|>", "learned", 41),
-        Piece("\n", "template", 1),
-    ]
-    return Preview([{"role": role, "content": content} for role, content in messages], pieces)
-
-
-def dataset_state(info: DatasetInfo) -> DatasetState:
-    """A dataset of 240 rows with four problems, with the fixes of `info`."""
-    found = problems()
-    faulty = {one.row: one for one in found if one.severity == "error" and not info.is_accepted(one)}
-    left_out = {one.row for one in found if info.is_accepted(one) and one.kind != "ends_with_user"}
-    source = Source("orders.jsonl", "jsonl", "messages", "utf-8", "0" * 64, mapping={"messages": "messages"})
-    chat = preview(1).messages
-    rows = [Row(number, number, chat) for number in (12, 40, *range(1, 4))]
-    tokens = TokenTotals(total=31200, learned=12400, longest=212, lengths={n: 60 + n * n % 152 for n in range(240)})
-    report = Report(
-        source=source,
-        rows=240,
-        usable=237,
-        problems=found,
-        duplicates=DuplicateRows(exact=1, near=2, distinct=237, groups=[[12, 40]]),
-        split=SplitRows(216, 24, 0),
-        tokens=tokens,
-    )
-    return DatasetState(
-        name="orders.jsonl",
-        original=Dataset(source, rows, found, 240, {number: {"messages": chat} for number in range(1, 4)}),
-        report=report,
-        problems=found,
-        rows=240 - len(left_out),
-        info=info,
-        split_summary="216 examples for training, 24 set aside for validation (to check what was learned).",
-        errors=len(faulty),
-        duplicates=report.duplicates,
-        blocked=next((f"Example {row} (line {row}): {one.message}" for row, one in faulty.items()), ""),
-        fix_previews={
-            kind: [Change(row, row, kind, "Leave this row out.", f"user: {ASKED}", "")]
-            for kind, row in (("empty_answer", 18), ("duplicate", 40))
-        },
-        left_out=len(left_out),
-        tokens=tokens,
-    )
-
-
-def option(name: str, needs: float, why: str) -> dict[str, Any]:
-    """A model as it would do on this machine."""
-    have = 11600.0
-    parts = {"weights": 0.45 * needs, "optimizer": 0.15 * needs, "activations": 0.4 * needs}
-    fit = Fit(
-        badge="no" if needs > have else "tight" if needs > 0.85 * have else "yes", needs_mib=needs, has_mib=have
-    )
-    memory = Memory(device="cuda", total_mib=needs, parts=parts)
-    speed = {"seconds": needs / 10, "low": needs / 12, "high": needs / 8}
-    estimated = Estimate(model=name, memory=memory, fit=fit, time=None)
-    return {
-        "model": catalogue.find(name),
-        "settings": TrainSettings(),
-        "estimate": estimated,
-        "reasons": (why,),
-        "time": Time(**speed, tokens=1e5, tokens_per_second=1e6 / needs, basis="computed"),
-    }
-
-
-def problems() -> list[Problem]:
-    lamps = "order 5512: two lamps, one never came"
-    return [
-        problem(Row(18, 18), "empty_answer", "The answer is empty, so there is nothing to learn."),
-        problem(Row(51, 51), "empty_answer", "The answer is empty, so there is nothing to learn."),
-        problem(Row(40, 40), "duplicate", "It is the same as example 12.", lamps),
-        problem(Row(77, 77), "ends_with_user", "It ends with a question that no answer follows.", "And the invoice?"),
-    ]
-
-
-def curve(steps: int, rate: float = 2e-4) -> Curve:
+def events(steps: int, rate: float = 2e-4) -> list[Event]:
     """Two losses that fall together, and what it answered on the way."""
     noise = random.Random(1)
     fall = [1.72 * math.exp(-4 * step / steps) for step in range(steps + 1)]
     prompt = [{"role": "user", "content": ASKED}]
     answers = {0: APOLOGY, 10: APOLOGY, 27: ORDER.replace("refund", "return"), 54: ORDER}
-    return Curve(
-        steps=[
+    return [
+        AwakeEvent(True),
+        *(
             StepEvent(
                 i,
                 fall[i] + 0.1 + noise.gauss(0, 0.035),
@@ -149,12 +68,18 @@ def curve(steps: int, rate: float = 2e-4) -> Curve:
                 memory_mib=1740,
             )
             for i in range(1, steps + 1)
-        ],
-        evals=[EvalEvent(i, fall[i] + 0.16) for i in range(0, steps + 1, 9)],
-        samples=[SampleEvent(i, prompt, answer, ORDER) for i, answer in answers.items() if i <= steps],
-        awake=True,
-        position=steps,
-    )
+        ),
+        *(EvalEvent(i, fall[i] + 0.16) for i in range(0, steps + 1, 9)),
+        *(SampleEvent(i, prompt, answer, ORDER) for i, answer in answers.items() if i <= steps),
+    ]
+
+
+def curve(steps: int) -> Curve:
+    """A run's curve after so many steps."""
+    drawn = Curve(position=steps)
+    for event in events(steps):
+        drawn.add(event)
+    return drawn
 
 
 def report(baselines: bool = False, **changes: Any) -> EvaluationReport:

@@ -10,6 +10,6 @@
 
 Decision: Services are objects that are given what they need, and both faces use the same ones.
 Because: what the page can do has a command, and tests need no page.
-Proof: tests/ui/services/test_fake_services.py compares each stand-in of the page's tests with the real one.
+Proof: the tests of the page (tests/ui/web) and those of the commands (tests/ui/cli) use the same, real services.
 Reconsider when: the two faces need different services.
 """

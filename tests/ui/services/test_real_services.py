@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from backend.settings import PROJECT_ROOT, Workspace
-from tests.ui.web.test_page import tabs
+from tests.ui.conftest import tabs
 from ui.services.app import App
 from ui.services.selection import Choice
 from ui.web.page import finished_steps

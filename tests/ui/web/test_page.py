@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,12 @@ from gradio.routes import App
 from starlette.testclient import TestClient
 
 from backend.errors import RunProblem
-from backend.records.specs import Descent
 from backend.settings import PROJECT_ROOT
 from jobs.records import State
-from tests.ui.conftest import answer, in_loop, page_of
-from tests.ui.fake_records import job
-from tests.ui.fake_services import FakeApp
+from tests.ui.conftest import answer, in_loop, tabs
+from tests.ui.fake_records import DATA
+from tests.ui.made_up_app import MadeUpApp
+from tests.ui.made_up_workspace import ROWS, add_run, respec
 from ui.services.selection import Choice
 from ui.text.memory_parts import PARTS
 from ui.web import errors as web_errors
@@ -32,38 +33,40 @@ OURS = "http://127.0.0.1:7860"
 
 
 @pytest.fixture(scope="module")
-def page() -> gr.Blocks:
-    return in_loop(lambda: web_page.build(FakeApp()))
+def blocks(made_up: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[gr.Blocks]:
+    app = MadeUpApp(made_up, tmp_path_factory.mktemp("page") / "workspace")
+    yield in_loop(lambda: web_page.build(app))
+    app.close()
 
 
 @pytest.fixture(scope="module")
-def client(page: gr.Blocks, tmp_path_factory: pytest.TempPathFactory) -> TestClient:
+def client(blocks: gr.Blocks, tmp_path_factory: pytest.TempPathFactory) -> TestClient:
     arguments = launch_arguments(tmp_path_factory.mktemp("exports"))
-    page.allowed_paths, page.blocked_paths, page.favicon_path = (
+    blocks.allowed_paths, blocks.blocked_paths, blocks.favicon_path = (
         arguments["allowed_paths"],
         [],
         arguments["favicon_path"],
     )
-    page.max_file_size, page.enable_monitoring = 1000, False
-    app = in_loop(lambda: App.create_app(page, app_kwargs=arguments["app_kwargs"]))
+    blocks.max_file_size, blocks.enable_monitoring = 1000, False
+    app = in_loop(lambda: App.create_app(blocks, app_kwargs=arguments["app_kwargs"]))
     return TestClient(app, base_url=OURS)
 
 
-def test_no_listener_is_a_public_api(page: gr.Blocks) -> None:
-    listeners = page.get_config_file()["dependencies"]
+def test_no_listener_is_a_public_api(blocks: gr.Blocks) -> None:
+    listeners = blocks.get_config_file()["dependencies"]
     assert listeners
     assert {one["api_visibility"] for one in listeners} == {"private"}
-    assert not page.get_api_info()["named_endpoints"]
+    assert not blocks.get_api_info()["named_endpoints"]
 
 
-def test_an_idle_page_holds_no_connection(page: gr.Blocks) -> None:
+def test_an_idle_page_holds_no_connection(blocks: gr.Blocks) -> None:
     """A browser has six of them to one address, for all its pages."""
-    assert page.get_config_file()["connect_heartbeat"] is False
+    assert blocks.get_config_file()["connect_heartbeat"] is False
 
 
-def test_every_input_has_a_label(page: gr.Blocks) -> None:
+def test_every_input_has_a_label(blocks: gr.Blocks) -> None:
     kinds = {"textbox", "number", "dropdown", "checkbox", "radio", "slider", "file", "dataframe"}
-    inputs = [part for part in page.get_config_file()["components"] if part["type"] in kinds]
+    inputs = [part for part in blocks.get_config_file()["components"] if part["type"] in kinds]
     assert len(inputs) > 25
     for part in inputs:
         assert part["props"].get("label"), part
@@ -74,7 +77,7 @@ def test_the_server_has_no_api_documentation(client: TestClient, path: str) -> N
     assert "swagger" not in client.get(path).text.lower()
 
 
-def test_the_guard_covers_every_route(client: TestClient, page: gr.Blocks) -> None:
+def test_the_guard_covers_every_route(client: TestClient, blocks: gr.Blocks) -> None:
     paths = set(client.app.openapi()["paths"]) | {route.path for route in client.app.routes if hasattr(route, "path")}  # type: ignore[attr-defined]
     assert len(paths) > 40
     for path in paths:
@@ -97,8 +100,8 @@ def test_files_of_this_computer_are_not_served(client: TestClient) -> None:
         assert client.get(f"/gradio_api/file={path}").status_code in (403, 404)
 
 
-def test_a_broken_download_is_resumed(client: TestClient, page: gr.Blocks) -> None:
-    file = Path(page.allowed_paths[0]) / "model.gguf"
+def test_a_broken_download_is_resumed(client: TestClient, blocks: gr.Blocks) -> None:
+    file = Path(blocks.allowed_paths[0]) / "model.gguf"
     file.write_bytes(bytes(range(256)))
     url = f"/gradio_api/file={file}"
     whole = client.get(url)
@@ -120,17 +123,17 @@ def test_launching_turns_off_telemetry_and_sharing() -> None:
     assert arguments["footer_links"] == []
 
 
-def test_only_system_fonts_are_used(page: gr.Blocks) -> None:
+def test_only_system_fonts_are_used(blocks: gr.Blocks) -> None:
     look = launch_arguments(Path("/exports"))["theme"]
     assert not look._stylesheets
     assert "http" not in look._get_theme_css().replace("http://www.w3.org/2000/svg", "")
     assert "http" not in (STATIC / "style.css").read_text("utf-8")
 
 
-def test_the_page_opens_without_the_training_libraries() -> None:
+def test_the_page_opens_without_the_training_libraries(tmp_path: Path) -> None:
     code = (
-        "import sys; from ui.web import page as layout; from tests.ui.fake_services import FakeApp\n"
-        "layout.build(FakeApp())\n"
+        "import sys; from ui.services.app import App; from ui.web.page import build; from backend.settings import *\n"
+        f"build(App(Workspace.open(Path({str(tmp_path)!r}))))\n"
         "heavy = ('torch', 'transformers', 'trl', 'peft', 'datasets', 'llama_cpp', 'xllamacpp')\n"
         "print([name for name in heavy if name in sys.modules])"
     )
@@ -138,31 +141,26 @@ def test_the_page_opens_without_the_training_libraries() -> None:
     assert done.stdout.strip() == "[]"
 
 
-def tabs(app: Any) -> dict[str, Any]:
-    """The tabs of the page over this app."""
-    return page_of(app).tabs
-
-
 CHOICES = {
     "nothing chosen": Choice(),
-    "data chosen": Choice(task="voice", data_id="data-1"),
-    "a run done": Choice(data_id="data-1", run_id="run-a"),
-    "a run going": Choice(data_id="data-1", run_id="run-b"),
-    "a run cut off": Choice(data_id="data-1", run_id="run-c"),
+    "data chosen": Choice(task="voice", data_id=DATA),
+    "a run done": Choice(data_id=DATA, run_id="run-a"),
+    "a run going": Choice(data_id=DATA, run_id="run-b"),
+    "a run cut off": Choice(data_id=DATA, run_id="run-c"),
 }
 
 
 @pytest.mark.parametrize("situation", CHOICES)
-def test_every_tab_can_be_shown_at_any_time(situation: str) -> None:
-    for name, tab in tabs(FakeApp()).items():
+def test_every_tab_can_be_shown_at_any_time(app: MadeUpApp, situation: str) -> None:
+    for name, tab in tabs(app).items():
         shown = tab.show(CHOICES[situation])
         assert set(shown) <= set(tab.outputs), name
         hash(tab.signature(CHOICES[situation]))
 
 
 @pytest.mark.parametrize("situation", CHOICES)
-def test_a_disabled_button_says_why(situation: str) -> None:
-    made = tabs(FakeApp())
+def test_a_disabled_button_says_why(app: MadeUpApp, situation: str) -> None:
+    made = tabs(app)
     parts = {**made, "train": made["train"].planning}
     reasons = {"start": "reason", "data": "reason", "train": "why_not", "try": "why_not", "share": "why_not"}
     buttons = {"start": "forward", "data": "forward", "train": "start", "try": "ask", "share": "make"}
@@ -173,15 +171,14 @@ def test_a_disabled_button_says_why(situation: str) -> None:
             assert bool(reason) != button["interactive"], name
 
 
-def test_finished_steps_carry_a_tick() -> None:
-    app = FakeApp()
+def test_finished_steps_carry_a_tick(app: MadeUpApp) -> None:
     assert 'data-done=""' in finished_steps(app, Choice())
     assert 'data-done="start data train"' in finished_steps(app, CHOICES["a run done"])
     assert "Done: Start, Data." in finished_steps(app, CHOICES["a run going"])
 
 
-def test_the_current_learning_rate_is_shown_as_a_share_of_its_maximum() -> None:
-    tab = tabs(FakeApp())["train"]
+def test_the_current_learning_rate_is_shown_as_a_share_of_its_maximum(app: MadeUpApp) -> None:
+    tab = tabs(app)["train"]
     drawn = tab.show(CHOICES["a run going"])[tab.running.status]
     assert "learning rate, 0.0002" in drawn
     assert "e-0" not in drawn
@@ -190,27 +187,23 @@ def test_the_current_learning_rate_is_shown_as_a_share_of_its_maximum() -> None:
 class TestExampleNumber:
     """The number above the preview: what the browser sends is the number as typed, None for letters or nothing."""
 
-    @pytest.fixture
-    def page(self) -> Page:
-        return page_of(FakeApp())
-
     def answer(self, page: Page, typed: object, part: str = "row", event: str = "blur") -> dict[Any, Any]:
         """The answer to an event of a part of the preview while example 3 is shown and this is typed."""
         preview = page.tabs["data"].preview
         typing = {preview.search: "lamps", preview.row: preview.row.preprocess(typed)}
-        return answer(page, getattr(preview, part), event, Choice(data_id="data-1", row=3), typing)
+        return answer(page, getattr(preview, part), event, Choice(data_id=DATA, row=3), typing)
 
     @pytest.mark.parametrize(
         ("typed", "expected"),
         [
-            (0, "There is no example 0. Type a whole number from 1 to 240."),
+            (0, "There is no example 0. Type a whole number from 1 to 60."),
             (-3, "There is no example -3. "),
-            (241, "There is no example 241. "),
+            (ROWS + 1, "There is no example 61. "),
             (2.5, "There is no example 2.5. "),
             (1e9, "There is no example 1,000,000,000. "),
-            (None, "Type a whole number from 1 to 240."),
-            ("seven", "Type a whole number from 1 to 240."),
-            ([3], "Type a whole number from 1 to 240."),
+            (None, "Type a whole number from 1 to 60."),
+            ("seven", "Type a whole number from 1 to 60."),
+            ([3], "Type a whole number from 1 to 60."),
         ],
     )
     @pytest.mark.parametrize(("part", "event"), [("row", "blur"), ("row", "submit"), ("on", "click")])
@@ -242,22 +235,20 @@ class TestExampleNumber:
             assert page.state.changed(self.answer(page, 12, part, "click")) == {"row": 12}
 
 
-def test_a_deleted_run_is_reported() -> None:
-    with pytest.raises(RunProblem, match="no longer here"):
-        tabs(FakeApp())["train"].show(Choice(run_id="gone"))
+def test_a_deleted_run_is_reported(app: MadeUpApp) -> None:
+    with pytest.raises(RunProblem, match="no run with the id"):
+        tabs(app)["train"].show(Choice(run_id="gone"))
 
 
 class TestTimer:
     """What happens once a second."""
 
     @pytest.mark.parametrize("name", ["nope", "", None])
-    def test_an_unknown_tab_has_no_signature(self, name: str | None) -> None:
-        page = page_of(FakeApp())
+    def test_an_unknown_tab_has_no_signature(self, page: Page, name: str | None) -> None:
         tick = next(one.fn for one in page.blocks.fns.values() if one.targets and one.targets[0][1] == "tick")
         assert tick(page.state.inputs(Choice(), open_tab=name)) == ""
 
-    def test_each_choice_has_a_signature_of_its_own(self) -> None:
-        page = page_of(FakeApp())
+    def test_each_choice_has_a_signature_of_its_own(self, page: Page) -> None:
         old, new = Choice(task="voice"), Choice(task="voice", facts_change=True)
         assert page.signature_of("start", old) != page.signature_of("start", new)
         assert page.signature_of("start", new) == page.signature_of("start", new)
@@ -265,25 +256,21 @@ class TestTimer:
         assert page.show("start", page.state.inputs(old))[advice] == ""
         assert "looking them up works better" in page.show("start", page.state.inputs(new))[advice]
 
-    def test_an_opened_tab_says_what_the_next_tick_would(self) -> None:
-        page = page_of(FakeApp())
+    def test_an_opened_tab_says_what_the_next_tick_would(self, page: Page) -> None:
         opened = page.open("data", page.state.inputs(Choice()))
         assert opened[page.signature] == f"shown:{page.signature_of('data', Choice())}"
 
-    def test_a_run_that_moves_on_changes_the_signature(self) -> None:
-        app = FakeApp()
-        page = page_of(app)
+    def test_a_run_that_moves_on_changes_the_signature(self, app: MadeUpApp, page: Page) -> None:
         before = page.signature_of("train", CHOICES["a run going"])
-        app.runs.stop("run-b")
+        app.end("run-b", State.STOPPED)
         assert page.signature_of("train", CHOICES["a run going"]) != before
         shown = page.show("train", page.state.inputs(CHOICES["a run going"]))
         assert "Training was stopped." in shown[page.tabs["train"].line]
         assert 'data-done="start data train"' in shown[page.finished]
 
-    def test_a_run_deleted_elsewhere_is_no_longer_chosen(self) -> None:
-        app = FakeApp()
-        page = page_of(app)
+    def test_a_run_deleted_elsewhere_is_no_longer_chosen(self, app: MadeUpApp, page: Page) -> None:
         before = page.signature_of("train", CHOICES["a run going"])
+        app.end("run-b", State.STOPPED)
         app.delete_run("run-b")
         assert page.signature_of("train", CHOICES["a run going"]) != before
         shown = page.show("train", page.state.inputs(CHOICES["a run going"]))
@@ -292,14 +279,12 @@ class TestTimer:
 
     @pytest.mark.parametrize("broken", ["curve", "curve_position"])
     def test_an_error_is_shown_once_and_without_its_details(
-        self, monkeypatch: pytest.MonkeyPatch, broken: str
+        self, app: MadeUpApp, page: Page, monkeypatch: pytest.MonkeyPatch, broken: str
     ) -> None:
         def fail(run_id: str) -> Any:
             raise OSError("/secret/place")
 
-        app = FakeApp()
         monkeypatch.setattr(app.runs, broken, fail)
-        page = page_of(app)
         choice = CHOICES["a run going"]
         assert page.signature_of("train", choice) == page.signature_of("train", choice)
         assert "secret" not in page.signature_of("train", choice)
@@ -322,16 +307,12 @@ def labelled(page: Page, label: str) -> Any:
 class TestTrain:
     """A number that can't be taken, and settings that can't be read."""
 
-    @pytest.fixture
-    def page(self) -> Page:
-        return page_of(FakeApp())
-
     def leave(self, page: Page, setting: str, value: Any) -> dict[Any, Any]:
         """The page's answer after the browser has stored the value of a field that was left."""
         field, fns = page.tabs["train"].form.fields[setting], page.blocks.fns
         left = next(at for at, one in fns.items() if (field._id, "blur") in one.targets)
         judge = next(one for one in fns.values() if one.trigger_after == left)
-        updates: dict[Any, Any] = judge.fn(page.state.inputs(Choice(data_id="data-1", settings={setting: value})))
+        updates: dict[Any, Any] = judge.fn(page.state.inputs(Choice(data_id=DATA, settings={setting: value})))
         return updates
 
     def test_an_invalid_value_is_reported_at_its_field_and_blocks_training(self, page: Page) -> None:
@@ -341,10 +322,10 @@ class TestTrain:
         reply = judged[tab.form.answer]["fields"]["learning_rate"]["update"]["info"]
         assert "Learning rate can't be 5." in reply
         assert "from 0.00000001 to 0.1" in reply
-        assert "0.0002." in reply, "the recommended one"
+        assert "0.0005." in reply, "the recommended one"
         assert not judged[tab.planning.start]["interactive"]
         assert "Learning rate can't be 5." in judged[tab.planning.why_not]
-        wrong = Choice(data_id="data-1", settings={"learning_rate": 5.0})
+        wrong = Choice(data_id=DATA, settings={"learning_rate": 5.0})
         with pytest.raises(gr.Error, match="can"):
             answer(page, tab.planning.start, "click", wrong)
 
@@ -364,29 +345,30 @@ class TestTrain:
 
     def test_another_trainer_has_its_own_settings_and_survives_a_reset(self, page: Page) -> None:
         tab = page.tabs["train"]
-        choice = Choice(data_id="data-1", settings={"trainer": "dpo", "learning_rate": 0.01})
+        choice = Choice(data_id=DATA, settings={"trainer": "dpo", "learning_rate": 0.01})
         reset = answer(page, labelled(page, "Back to the recommended settings"), "click", choice)
         assert page.state.changed(reset) == {"settings": {"trainer": "dpo"}}
         assert written(tab, reset)["trainer"] == "dpo"
         assert reset[tab.planning.goal]["visible"]
 
-    def test_runs_that_go_first_are_named(self, page: Page) -> None:
-        tab, known = page.tabs["train"], page.app.runs.known
-        assert "is trained first; this one begins after it." in tab.show(Choice(data_id="data-1"))[tab.line]
+    def test_runs_that_go_first_are_named(self, app: MadeUpApp, page: Page) -> None:
+        tab = page.tabs["train"]
+        assert "is trained first; this one begins after it." in tab.show(Choice(data_id=DATA))[tab.line]
         assert "first" not in tab.show(Choice())[tab.line], "there is no this one yet"
-        page.app.runs.descents["run-b"] = Descent(first="run-a", parent="run-a", version=2, weights="")
-        shown = tab.show(Choice(data_id="data-1"))
+        respec(app.workspace, "run-b", descent={"first": "run-a", "parent": "run-a", "version": 2})
+        shown = tab.show(Choice(data_id=DATA))
         assert "Orders to fields, version 2 is trained first" in shown[tab.line]
         assert "<strong>Orders to fields, version 2</strong>" in shown[tab.planning.plan]
-        before = tab.signature(Choice(data_id="data-1"))
-        known["run-d"] = job("run-d", State.QUEUED)
-        assert "2 other runs go first" in tab.show(Choice(data_id="data-1"))[tab.line]
-        assert tab.signature(Choice(data_id="data-1")) != before, "the page looks again"
-        known.clear()
-        assert "You can close the page" in tab.show(Choice(data_id="data-1"))[tab.line]
+        before = tab.signature(Choice(data_id=DATA))
+        add_run(app.workspace, "run-d", State.QUEUED)
+        assert "2 other runs go first" in tab.show(Choice(data_id=DATA))[tab.line]
+        assert tab.signature(Choice(data_id=DATA)) != before, "the page looks again"
+        for run_id in ("run-b", "run-d"):
+            app.end(run_id, State.STOPPED)
+        assert "You can close the page" in tab.show(Choice(data_id=DATA))[tab.line]
 
     def test_invalid_settings_block_the_plan(self, page: Page) -> None:
-        tab, choice = page.tabs["train"], Choice(data_id="data-1", settings={"lora_rank": 5000})
+        tab, choice = page.tabs["train"], Choice(data_id=DATA, settings={"lora_rank": 5000})
         shown = tab.show(choice)
         assert "can't be 5000" in shown[tab.planning.why_not]
         assert not shown[tab.planning.start]["interactive"]
@@ -397,26 +379,26 @@ class TestTrain:
         answer = self.leave(page, "lora_rank", 8.5)
         assert "can't be 8.5." in answer[tab.form.answer]["fields"]["lora_rank"]["update"]["info"]
 
-    def test_a_name_is_for_one_run_and_has_a_default(self, page: Page) -> None:
+    def test_a_name_is_for_one_run_and_has_a_default(self, app: MadeUpApp, page: Page) -> None:
+        app.fix()
         tab = page.tabs["train"]
-        assert tab.show(Choice(data_id="data-1"))[tab.planning.called]["placeholder"] == "Orders"
-        begun = answer(page, tab.planning.start, "click", Choice(data_id="data-1"), {tab.planning.called: " Mine "})
+        assert tab.show(Choice(data_id=DATA))[tab.planning.called]["placeholder"] == "Orders"
+        begun = answer(page, tab.planning.start, "click", Choice(data_id=DATA), {tab.planning.called: " Mine "})
         assert "<strong>Mine</strong>" in begun[tab.line]
         assert begun[tab.planning.called] == ""
 
-    def test_an_unexpected_error_replaces_the_plan(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_an_unexpected_error_replaces_the_plan(self, app: MadeUpApp, monkeypatch: pytest.MonkeyPatch) -> None:
         def broken(*inputs: Any) -> Any:
             raise OSError("/secret/place")
 
-        app = FakeApp()
         monkeypatch.setattr(app.planning, "plan", broken)
         tab = tabs(app)["train"]
-        shown = tab.show(Choice(data_id="data-1"))
+        shown = tab.show(Choice(data_id=DATA))
         assert web_errors.OURS.what in shown[tab.planning.plan]
         assert "secret" not in shown[tab.planning.plan]
 
     def test_the_memory_is_shown_part_by_part_with_its_sources(self, page: Page) -> None:
         tab = page.tabs["train"]
-        reply = tab.show(Choice(data_id="data-1"))[tab.planning.memory]
+        reply = tab.show(Choice(data_id=DATA))[tab.planning.memory]
         assert PARTS["adapter"].name in reply
         assert "Hu et al." in reply

@@ -6,12 +6,11 @@ import asyncio
 import gc
 import sys
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.ui.fake_services import FakeApp
+from tests.ui.made_up_app import MadeUpApp
 from tests.ui.page_client import PageClient, page_in_process
 from ui.services.selection import Choice
 
@@ -19,17 +18,17 @@ TICK: dict[str, Any] = {"event": "tick", "type": "timer"}
 FETCH: dict[str, Any] = {"event": "change", "label": "Signature of train"}
 
 
-def on_open_page(folder: Path, work: Callable[[PageClient], Awaitable[None]]) -> None:
+def on_open_page(app: MadeUpApp, work: Callable[[PageClient], Awaitable[None]]) -> None:
     """Does `work` in a page that is open on Train, where a run is watched."""
 
     async def serve() -> None:
-        async with page_in_process(FakeApp(), folder) as http:
+        async with page_in_process(app, app.workspace.exports) as http:
             await work(await PageClient.open(http, Choice(data_id="data-1", run_id="run-b"), "train"))
 
     asyncio.run(serve())
 
 
-def test_an_unchanged_tick_sends_one_value(tmp_path: Path) -> None:
+def test_an_unchanged_tick_sends_one_value(app: MadeUpApp) -> None:
     async def work(page: PageClient) -> None:
         first, second = [await page.ask(page.listener(**TICK)) for _ in range(2)]
         assert len(first) == 1
@@ -38,14 +37,14 @@ def test_an_unchanged_tick_sends_one_value(tmp_path: Path) -> None:
         assert len(first[0]) < 50
         assert len(await page.ask(page.listener(**FETCH))) > 20, "the whole tab"
 
-    on_open_page(tmp_path, work)
+    on_open_page(app, work)
 
 
 @pytest.mark.parametrize(
     ("listener", "times", "allowed"),
     [(TICK, 500, 2), pytest.param(TICK, 2_000, 0.5, marks=pytest.mark.slow), (FETCH, 60, 10)],
 )
-def test_memory_is_flat(tmp_path: Path, listener: dict[str, Any], times: int, allowed: float) -> None:
+def test_memory_is_flat(app: MadeUpApp, listener: dict[str, Any], times: int, allowed: float) -> None:
     """allowed: blocks of memory that each tick, or each answer with a tab that changed, may leave behind.
 
     Before, it was over a hundred for each component of the answer.
@@ -61,4 +60,4 @@ def test_memory_is_flat(tmp_path: Path, listener: dict[str, Any], times: int, al
         blocks = await repeat(50)
         assert (await repeat(times) - blocks) / times < allowed
 
-    on_open_page(tmp_path, work)
+    on_open_page(app, work)

@@ -13,8 +13,7 @@ from backend.advice.loss import RECENT, current_loss
 from backend.records.events import EvalEvent, StepEvent
 from backend.records.specs import TrainSettings
 from jobs.records import State
-from tests.ui.fake_records import job
-from tests.ui.fake_services import FakeApp
+from tests.ui.fake_records import INFO, SPEC, job
 from ui.records.runs import Curve, Losses, RunDetails, RunSummary
 from ui.services.training import losses
 from ui.web.html import compare_runs
@@ -39,9 +38,8 @@ OVERFITTED = made_curve({0: 3.1, 10: 2.0, 20: 1.2, 30: 1.3, 40: 1.6})  # the bes
 
 
 def watched(state: State, curve: Curve = OVERFITTED, **changes: Any) -> run_view.Watched:
-    app = FakeApp()
     verdict = diagnose(curve.steps, curve.evals, TrainSettings())
-    return run_view.Watched(job("run-a", state, **changes), curve, verdict, 0, True, app.runs.info("run-a"))
+    return run_view.Watched(job("run-a", state, **changes), curve, verdict, 0, True, INFO)
 
 
 def text_of(html: str) -> str:
@@ -80,7 +78,7 @@ def test_every_place_shows_the_same_numbers(state: State, result: dict[str, Any]
     assert f"The {losses.BEST} is 1.20, at step 20." in plot
     listed = text_of(runs_views.listing([RunSummary(one.origin, state, 0.0, one.losses)], "", 1.0))
     assert f"1.20 {losses.BEST}, at step 20 (the saved model) 3.10 {losses.INITIAL}" in listed
-    details = RunDetails(FakeApp().runs.details("run-a").spec, one.job, OVERFITTED)
+    details = RunDetails(SPEC, one.job, OVERFITTED)
     compared = {name: of_a for name, of_a, _ in compare_runs.outcomes(details, details)}
     assert compared[losses.TRAINING.capitalize()] == f"{training}, {WINDOW}"
     assert compared[losses.INITIAL.capitalize()] == "3.10"
@@ -168,9 +166,8 @@ def test_the_last_finite_validation_loss_is_the_final_one() -> None:
 
 
 def test_runs_without_validation_are_compared_by_their_training_loss() -> None:
-    spec = FakeApp().runs.details("run-a").spec
     pair = [
-        RunDetails(spec, job(name, State.RUNNING), made_curve({}, steps)) for name, steps in (("a", 40), ("b", 30))
+        RunDetails(SPEC, job(name, State.RUNNING), made_curve({}, steps)) for name, steps in (("a", 40), ("b", 30))
     ]
     card = text_of(compare_runs.card(*pair))
     numbers = [current_loss([step.loss for step in one.curve.steps]) for one in pair]

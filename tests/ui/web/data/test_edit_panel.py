@@ -9,9 +9,9 @@ import gradio as gr
 import pytest
 from markupsafe import escape
 
-from tests.ui.conftest import answer, page_of
-from tests.ui.fake_records import ASKED, DATA, ORDER
-from tests.ui.fake_services import FakeApp
+from tests.ui.conftest import answer
+from tests.ui.fake_records import DATA
+from tests.ui.made_up_workspace import ROWS, examples
 from ui.records.data import EditableExample, ExampleField, Instruction
 from ui.services.selection import Choice
 from ui.web.data import edit_views
@@ -20,33 +20,20 @@ from ui.web.page import Page
 CHOICE = Choice(data_id=DATA, row=3)
 
 
-@pytest.fixture(scope="module")
-def shared() -> Page:
-    return page_of(FakeApp())
-
-
-@pytest.fixture
-def page(shared: Page) -> Page:
-    datasets: Any = shared.app.datasets
-    datasets.edits, datasets.undone, datasets.system = [], [], ""
-    return shared
-
-
 def click(page: Page, do: str, value: str = "", form: bool = False) -> dict[Any, Any]:
     panel = page.tabs["data"].preview.editing
     return answer(page, panel.form if form else panel.buttons, "click", CHOICE, clicked=(do, value))
 
 
 def kinds(page: Page) -> list[str]:
-    datasets: Any = page.app.datasets
-    return list(datasets.edits)
+    return list(page.app.datasets.state(CHOICE).original.source.edits)
 
 
 def test_an_example_is_edited_in_a_form_that_closes_when_it_is_saved(page: Page) -> None:
     panel = page.tabs["data"].preview.editing
     (drawn,) = click(page, "edit-row").values()
     assert f'data-send="save-row:{DATA}:3"' in drawn
-    assert all(str(escape(text)) in drawn for text in (ASKED, ORDER))
+    assert all(str(escape(text)) in drawn for text in (message["content"] for message in examples()[3 - 1]))
     texts = json.dumps({"message-0": "Hello?", "message-1": "Hi."})
     updates = click(page, f"save-row:{DATA}:3", texts, form=True)
     assert (kinds(page), updates[panel.form]) == (["replace"], "")
@@ -63,7 +50,7 @@ def test_a_new_example_is_shown_once_it_is_added(page: Page) -> None:
     (drawn,) = click(page, "new-row").values()
     assert f'data-send="add-row:{DATA}"' in drawn
     updates = click(page, f"add-row:{DATA}", json.dumps({"message-0": "Hello?", "message-1": "Hi."}), form=True)
-    assert (kinds(page), page.state.changed(updates)) == (["add"], {"row": 241})
+    assert (kinds(page), page.state.changed(updates)) == (["add"], {"row": ROWS + 1})
 
 
 @pytest.mark.parametrize("do", ["save-row:data-2:3", "add-row:data-2", "add-row"])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,26 +14,19 @@ from backend.files.json_file import to_json
 from backend.records.encoded import Encoded
 from backend.records.events import StepEvent
 from backend.records.specs import Descent
-from backend.settings import Workspace
 from backend.training import oom
+from jobs.records import State
 from tests.backend.tiny_run import run_of
-from tests.ui.fake_services import FakeApp
-from tests.ui.web.test_page import tabs
-from ui.services.app import App
+from tests.ui.conftest import tabs
+from tests.ui.made_up_app import MadeUpApp
+from tests.ui.made_up_workspace import add_run, respec
 from ui.services.selection import Choice
 from ui.web.html import compare_runs
 
 ROW = Encoded([1, 2, 3], [-100, 2, 3])
 
 
-@pytest.fixture
-def app(tmp_path: Path) -> Iterator[App]:
-    made = App(Workspace.open(tmp_path))
-    yield made
-    made.close()
-
-
-def queued(app: App, folder: Path, events: list[StepEvent], **settings: Any) -> str:
+def queued(app: MadeUpApp, folder: Path, events: list[StepEvent], **settings: Any) -> str:
     """A run whose worker has emitted `events`."""
     work = run_of(folder, folder, [ROW] * 8, [ROW], **settings)
 
@@ -50,9 +42,10 @@ def broken(count: int) -> list[StepEvent]:
     return [StepEvent(i, math.nan if i == count else 2.0, epoch=i / 10) for i in range(1, count + 1)]
 
 
-def test_only_differences_are_listed() -> None:
-    fake = FakeApp()
-    first, again = fake.runs.details("run-a"), fake.runs.details(fake.retries.retry("run-a"))
+def test_only_differences_are_listed(app: MadeUpApp) -> None:
+    add_run(app.workspace, "run-d", State.COMPLETED)
+    respec(app.workspace, "run-d", settings={"learning_rate": 1e-4})
+    first, again = app.runs.details("run-a"), app.runs.details("run-d")
     assert list(compare_runs.differences(first, again)) == [("Learning rate", "0.0002", "0.0001")]
     html = compare_runs.card(first, again)
     assert ">A <tspan>" in html
@@ -61,16 +54,15 @@ def test_only_differences_are_listed() -> None:
     assert not list(compare_runs.differences(first, first))
 
 
-def test_a_run_is_compared_with_the_settings_that_it_used(app: App, tmp_path: Path) -> None:
+def test_a_run_is_compared_with_the_settings_that_it_used(app: MadeUpApp, tmp_path: Path) -> None:
     planned, stepped = queued(app, tmp_path / "a", []), queued(app, tmp_path / "b", [])
     oom.save_settings(app.runner.folder(stepped), app.runs.spec(stepped).settings.changed(method="qlora"))
     found = compare_runs.differences(app.runs.details(planned), app.runs.details(stepped))
     assert [(of_a, of_b) for _, of_a, of_b in found] == [("lora", "qlora")]
 
 
-def test_a_caution_warns_of_different_validation_examples() -> None:
-    fake = FakeApp()
-    one = fake.runs.details("run-a")
+def test_a_caution_warns_of_different_validation_examples(app: MadeUpApp) -> None:
+    one = replace(app.runs.details("run-a"), held_out="")
     other = one.spec.model_copy(update={"data": one.spec.data.model_copy(update={"sha256": "1" * 64})})
     assert "different examples" in compare_runs.card(one, type(one)(other, one.job, one.curve))
     descent = Descent(first="run-a", parent="run-a", version=2, weights="0" * 64)
@@ -82,7 +74,7 @@ def test_a_caution_warns_of_different_validation_examples() -> None:
     assert "different examples" in compare_runs.card(first, replace(second, held_out="b")), "trained on other data"
 
 
-def test_a_retry_takes_the_same_rows_and_changes_one_number(app: App, tmp_path: Path) -> None:
+def test_a_retry_takes_the_same_rows_and_changes_one_number(app: MadeUpApp, tmp_path: Path) -> None:
     first = queued(app, tmp_path / "made", broken(12), learning_rate=2e-3)
     again = app.retries.retry(first)
     old, new = app.runs.spec(first), app.runs.spec(again)
@@ -97,14 +89,14 @@ def test_a_retry_takes_the_same_rows_and_changes_one_number(app: App, tmp_path: 
     assert app.retries.first_run(again) == ""
 
 
-def test_a_run_without_a_verdict_cannot_be_retried(app: App, tmp_path: Path) -> None:
+def test_a_run_without_a_verdict_cannot_be_retried(app: MadeUpApp, tmp_path: Path) -> None:
     run = queued(app, tmp_path / "made", [])
     with pytest.raises(RunProblem, match="nothing to change"):
         app.retries.retry(run)
 
 
-def test_my_models_compares_with_the_open_run() -> None:
-    tab = tabs(FakeApp())["runs"]
+def test_my_models_compares_with_the_open_run(app: MadeUpApp) -> None:
+    tab = tabs(app)["runs"]
     listed = tab.show(Choice(run_id="run-a"))
     assert 'data-do="compare" data-value="run-b"' in listed[tab.listing]
     assert 'data-do="compare" data-value="run-a"' not in listed[tab.listing]

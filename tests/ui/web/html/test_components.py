@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,17 +12,21 @@ import pytest
 from backend.datasets.checks.fix import Change
 from backend.datasets.checks.report import DuplicateRows
 from backend.datasets.convert.mapping import NoExamples
+from backend.datasets.dataset import check_and_fix
+from backend.datasets.info import DatasetInfo
 from backend.errors import BadInput
 from backend.records.encoded import Piece
 from backend.records.events import NoteEvent, SampleEvent
+from backend.records.lengths import UNLIMITED
 from backend.records.rows import Dataset, FileDetails, Problem, Row, Source
 from backend.records.specs import Descent
 from jobs.records import State
-from tests.ui.fake_services import FakeApp
+from tests.backend.datasets.builders import load_text
+from tests.ui.made_up_workspace import examples
 from ui.records.data import DatasetFiles, DatasetProgress, DatasetState, Matches
 from ui.records.runs import Losses, RunInfo, RunSummary, UnseenQuestion
+from ui.services.data.dataset_state import dataset_state
 from ui.services.results.opponents import Listed, Opponent, Pair
-from ui.services.selection import Choice
 from ui.text import format as fmt
 from ui.web.data import before_after, read_options
 from ui.web.data import issues as issues_panel
@@ -125,14 +130,13 @@ def test_a_need_beyond_the_memory_is_marked() -> None:
 
 
 def data(**accepted: Any) -> DatasetState:
-    app = FakeApp()
-    app.datasets.accepted = dict(accepted)
-    return app.datasets.state(Choice(data_id="data-1"))
+    read = load_text("\n".join(json.dumps({"messages": chat}) for chat in examples()), "orders.jsonl")
+    return dataset_state(check_and_fix("", DatasetInfo("orders.jsonl", accepted=accepted), read, None, UNLIMITED))
 
 
 def test_each_kind_of_problem_is_listed_once_with_its_rows_and_fix() -> None:
     html = issues_panel.card(data())
-    assert html.count("The answer is empty") == 1
+    assert html.count("an answer, is empty") == 1
     assert '<span class="badge bad">2 examples' in html
     assert "Example 18, line 18" in html
     assert "Example 51, line 51" in html

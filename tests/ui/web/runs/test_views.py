@@ -9,9 +9,9 @@ from typing import Any
 from backend.evaluation.blind_test import BlindTest, Outcome, new_test
 from backend.records.specs import Descent
 from jobs.records import State
-from tests.ui.fake_records import against_parent, report
-from tests.ui.fake_services import FakeApp
+from tests.ui.fake_records import INFO, against_parent, curve, job, report
 from ui.records.runs import RunSummary
+from ui.services.training import losses
 from ui.web.runs.views import damaged, lines_of_descent, listing
 
 EVIL = "<img src=x onerror=alert(1)>"
@@ -19,10 +19,13 @@ EVIL = "<img src=x onerror=alert(1)>"
 
 def versions(continues: bool = True, parent: str = "run-a", **changes: Any) -> list[RunSummary]:
     """run-b is version 2 of run-a; run-c is another model."""
-    app = FakeApp()
-    weights = "0" * 64 if continues else ""
-    app.runs.descents["run-b"] = Descent(first="run-a", parent=parent, version=2, weights=weights)
-    return [replace(run, **changes) for run in app.runs.all()]
+    second = Descent(first="run-a", parent=parent, version=2, weights="0" * 64 if continues else "")
+    runs = (("run-c", State.INTERRUPTED, None), ("run-b", State.RUNNING, second), ("run-a", State.COMPLETED, None))
+    return [
+        RunSummary(replace(INFO, id=run_id, descent=descent), state, 0.0, found, **changes)
+        for run_id, state, descent in runs
+        for found in [losses.compute(job(run_id, state), curve(74))]
+    ]
 
 
 def text_of(html: str) -> str:

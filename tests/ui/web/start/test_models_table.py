@@ -14,7 +14,6 @@ from backend.models import catalogue
 from backend.settings import PROJECT_ROOT
 from jobs.records import Job, Progress, State
 from tests.ui.fake_records import job
-from tests.ui.fake_services import FakeApp
 from ui.web.start import models_table
 
 MACHINES = PROJECT_ROOT / "tests" / "backend" / "machines"
@@ -97,7 +96,7 @@ def test_every_language_has_a_name() -> None:
 
 
 def test_each_line_carries_what_it_is_filtered_by() -> None:
-    options = FakeApp().advice.options()
+    options = compared("laptop4060", **EXAMPLES)
     table = models_table.others_table(options, options[0].model.id, {options[0].model.id}, {})
     gemma = re.search(r"<tr ([^>]*)><td[^>]*><strong>Gemma 2 9B", table)
     assert gemma is not None
@@ -135,7 +134,7 @@ def download(state: State, **more: Any) -> Job:
 
 def test_a_download_shows_its_progress_in_the_table() -> None:
     going = download(State.RUNNING, progress=Progress(phase="Downloading Llama", done=500, total=2048))
-    options = FakeApp().advice.options()
+    options = compared("laptop4060", **EXAMPLES)
     table = models_table.others_table(options, "", set(), {LLAMA.id: going})
     assert "24%" in table
     assert f'data-do="cancel" data-value="{LLAMA.id}"' in table
@@ -143,6 +142,6 @@ def test_a_download_shows_its_progress_in_the_table() -> None:
 
 def test_a_model_that_was_downloaded_can_be_deleted_in_the_table() -> None:
     table = models_table.others_table(
-        FakeApp().advice.options(), "", {LLAMA.id}, {LLAMA.id: download(State.COMPLETED)}
+        compared("laptop4060", **EXAMPLES), "", {LLAMA.id}, {LLAMA.id: download(State.COMPLETED)}
     )
     assert f'data-do="discard" data-value="{LLAMA.id}"' in table

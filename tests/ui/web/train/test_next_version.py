@@ -7,27 +7,17 @@ from typing import Any
 import gradio as gr
 import pytest
 
+from backend.records.specs import TrainSettings
 from backend.runs.division import Changes
-from backend.runs.next_version import NextVersion
 from jobs.records import State
-from tests.ui.conftest import answer, page_of
-from tests.ui.fake_records import DATA, job
-from tests.ui.fake_services import FakeApp
+from tests.ui.conftest import answer
+from tests.ui.fake_records import DATA
+from tests.ui.made_up_app import MadeUpApp
 from ui.services.selection import Choice
 from ui.web.page import Page
 from ui.web.train import version_cards
 
 EVIL = "<img src=x onerror=alert(1)>"
-
-
-@pytest.fixture
-def app() -> FakeApp:
-    return FakeApp()
-
-
-@pytest.fixture
-def page(app: FakeApp) -> Page:
-    return page_of(app)
 
 
 def click(page: Page, part: Any, event: str, choice: Choice, do: str = "", value: str = "") -> tuple[Any, Choice]:
@@ -45,15 +35,17 @@ def test_a_trained_model_offers_its_next_version(page: Page) -> None:
     assert not tab.show(Choice(run_id="run-b"))[tab.running.onward], "it is still training"
 
 
-def test_a_run_without_a_division_offers_none(page: Page, app: FakeApp) -> None:
+def test_a_run_without_a_division_offers_none(page: Page, app: MadeUpApp) -> None:
     tabs, choice = page.tabs, Choice(run_id="run-a")
     assert "train-again" in tabs["runs"].show(choice)[tabs["runs"].listing]
-    app.runs.undivided.update(app.runs.known)
+    for run in app.runs.all():
+        (app.runs.folder(run.info.id) / "data" / "division.jsonl").unlink()
     assert "train-again" not in tabs["runs"].show(choice)[tabs["runs"].listing]
     assert not tabs["train"].show(choice)[tabs["train"].running.onward]
 
 
-def test_it_continues_unless_the_person_chooses_the_base(page: Page, app: FakeApp) -> None:
+def test_it_continues_unless_the_person_chooses_the_base(page: Page, app: MadeUpApp) -> None:
+    app.fix()
     tab = page.tabs["train"]
     _, choice = click(page, tab.running.onward, "click", Choice(run_id="run-a"), "train-again")
     assert (choice.run_id, choice.parent, choice.from_base) == ("", "run-a", False)
@@ -61,33 +53,29 @@ def test_it_continues_unless_the_person_chooses_the_base(page: Page, app: FakeAp
     _, again = click(page, tab.planning.version, "click", based, "continue")
     _, fresh = click(page, tab.planning.version, "click", again, "no-version")
     assert (based.from_base, again.from_base, fresh.parent) == (True, False, "")
-    started: list[NextVersion | None] = []
-    start = app.planning.start
-
-    def spy(*arguments: Any, version: NextVersion | None = None, **more: Any) -> str:
-        started.append(version)
-        return start(*arguments, **more)
-
-    app.planning.start = spy  # type: ignore[method-assign]
+    continues: list[bool | None] = []
     for chosen in (based, again, fresh):
         _, after = click(page, tab.planning.start, "click", chosen)
-        assert (after.run_id, after.parent, after.from_base) == ("run-new", "", False)
-    assert [one and one.continues for one in started] == [False, True, None]
+        assert (after.parent, after.from_base) == ("", False)
+        descent = app.runs.spec(after.run_id).descent
+        continues.append(descent and bool(descent.weights))
+    assert continues == [False, True, None]
 
 
-def test_the_plan_says_where_it_starts_and_why_it_can_not(page: Page, app: FakeApp) -> None:
-    app.datasets.accepted = dict.fromkeys(("empty_answer", "ends_with_user", "duplicate"), "all")
-    tab, choice = page.tabs["train"], Choice(parent="run-a", data_id="data-1")
+def test_the_plan_says_where_it_starts_and_why_it_can_not(page: Page, app: MadeUpApp) -> None:
+    app.fix()
+    tab, choice = page.tabs["train"], Choice(parent="run-a", data_id=DATA)
     shown = tab.show(choice)
     assert "Version 2" in shown[tab.planning.version]
     assert shown[tab.planning.start]["interactive"]
-    app.versions.why_not = "lora_rank must stay 8."
+    choice = choice.replace(settings={"lora_rank": 9})
     shown = tab.show(choice)
-    assert "lora_rank must stay 8." in shown[tab.planning.version]
-    assert "lora_rank must stay 8." in shown[tab.planning.why_not]
+    why_not = f"keep these settings unchanged: {TrainSettings.facts()['lora_rank'].label}."
+    assert why_not in shown[tab.planning.version]
+    assert why_not in shown[tab.planning.why_not]
     assert not shown[tab.planning.start]["interactive"]
     assert tab.show(choice.replace(from_base=True))[tab.planning.start]["interactive"]
-    assert not tab.show(Choice(data_id="data-1"))[tab.planning.version]
+    assert not tab.show(Choice(data_id=DATA))[tab.planning.version]
 
 
 @pytest.mark.parametrize(
@@ -108,10 +96,10 @@ def test_the_plan_says_which_examples_the_version_before_knows(changes: Changes,
     assert [part for part in named if part not in words] == []
 
 
-def test_training_on_opens_the_new_version(page: Page) -> None:
+def test_training_on_opens_the_new_version(page: Page, app: MadeUpApp) -> None:
     tab = page.tabs["train"]
     _, choice = click(page, tab.running.onward, "click", Choice(run_id="run-a"), "train-on", '{"epochs": "2"}')
-    assert choice.run_id == "run-new"
+    assert choice.run_id not in ("", "run-a")
 
 
 def test_a_name_is_escaped() -> None:
@@ -128,13 +116,13 @@ def test_my_models_lead_to_the_next_version(page: Page) -> None:
         values = {part: getattr(part, "value", None) for part in listener.inputs}
         values |= page.state.inputs(Choice(run_id="run-b"))
         found |= listener.fn(gr.EventData(None, {"do": "train-again", "value": "run-a"}), values)
-    assert page.state.changed(found) == {"run_id": "", "parent": "run-a", "data_id": "data-1"}
+    assert page.state.changed(found) == {"run_id": "", "parent": "run-a", "data_id": DATA}
     assert found[page.opened_run] == "run-a"
 
 
-def test_a_run_is_renamed_in_fields_that_stay_while_the_list_changes(page: Page, app: FakeApp) -> None:
+def test_a_run_is_renamed_in_fields_that_stay_while_the_list_changes(page: Page, app: MadeUpApp) -> None:
     tab = page.tabs["runs"]
-    app.runs.known["run-a"] = job("run-a", State.COMPLETED, name=EVIL)
+    app.versions.rename("run-a", EVIL)
     asked = tab.names.open(app, "run-a")
     assert (asked[tab.names.run], asked[tab.names.name]) == ("run-a", EVIL)
     assert not {tab.names.name, tab.names.note} & {*tab.outputs}, "a tick leaves what is being typed alone"

@@ -11,8 +11,8 @@ from backend.advice.diagnose import EARLY, diagnose
 from backend.errors import ApprenticeError, BadSetting
 from backend.records.specs import TrainSettings
 from jobs.records import Progress, State
-from tests.ui.fake_records import curve, job
-from tests.ui.fake_services import FakeApp
+from tests.ui.fake_records import DATA, INFO, curve, job
+from tests.ui.made_up_app import MadeUpApp
 from ui.text import format as fmt
 from ui.web.train import plan_view, run_view
 from ui.web.train.planning import why_disabled
@@ -21,8 +21,7 @@ from ui.web.train.planning import why_disabled
 def status(state: State, awake: bool | None) -> str:
     shown = curve(30)
     shown.awake = awake
-    origin = FakeApp().runs.info("run-a")
-    return unescape(str(run_view.status(run_view.Watched(job("run-a", state), shown, None, 0, False, origin))))
+    return unescape(str(run_view.status(run_view.Watched(job("run-a", state), shown, None, 0, False, INFO))))
 
 
 @pytest.mark.parametrize("awake", [True, False])
@@ -38,9 +37,9 @@ def test_otherwise_it_says_nothing_of_it(state: State, awake: bool | None) -> No
 
 @pytest.mark.parametrize(("steps", "tone"), [(EARLY - 1, "calm"), (60, "good")])
 def test_too_few_steps_to_judge_are_not_shown_as_good(steps: int, tone: str) -> None:
-    shown, origin = curve(steps), FakeApp().runs.info("run-a")
+    shown = curve(steps)
     verdict = diagnose(shown.steps, shown.evals, TrainSettings())
-    watched = run_view.Watched(job("run-a", State.RUNNING), shown, verdict, 0, False, origin)
+    watched = run_view.Watched(job("run-a", State.RUNNING), shown, verdict, 0, False, INFO)
     assert f'class="alert {tone}"' in run_view.health(watched)
 
 
@@ -50,23 +49,25 @@ def test_a_phase_may_say_more_than_its_name() -> None:
     assert said not in run_view.time_left(Progress(phase="Training", done=1, total=2, detail=said))
 
 
-def test_memory_that_cannot_be_computed_will_be_measured() -> None:
-    ahead = FakeApp().planning.plan("data-1", "", TrainSettings())
+def test_memory_that_cannot_be_computed_will_be_measured(app: MadeUpApp) -> None:
+    ahead = app.planning.plan(DATA, "", TrainSettings())
     shown = plan_view.plan(replace(ahead, memory_mib=0.0, memory_parts={}), {}, ())
     assert "will be measured" in shown
     assert "will be measured" not in plan_view.plan(ahead, {}, ())
 
 
-def test_a_demo_does_not_say_that_the_examples_stay_on_the_visitors_computer() -> None:
-    ahead = FakeApp().planning.plan("data-1", "", TrainSettings())
+def test_a_demo_does_not_say_that_the_examples_stay_on_the_visitors_computer(app: MadeUpApp) -> None:
+    ahead = app.planning.plan(DATA, "", TrainSettings())
     assert "stays on this computer" in plan_view.plan(ahead, {}, ())
     assert "this computer." not in plan_view.plan(ahead, {}, (), demo=True)
 
 
 @pytest.mark.parametrize("early_stopping", [True, False])
 @pytest.mark.parametrize("chooses", [True, False])
-def test_the_best_version_is_saved_only_where_something_chooses(early_stopping: bool, chooses: bool) -> None:
-    ahead = FakeApp().planning.plan("data-1", "", TrainSettings(early_stopping=early_stopping))
+def test_the_best_version_is_saved_only_where_something_chooses(
+    app: MadeUpApp, early_stopping: bool, chooses: bool
+) -> None:
+    ahead = app.planning.plan(DATA, "", TrainSettings(early_stopping=early_stopping))
     shown = plan_view.plan(replace(ahead, chooses=chooses), {}, ())
     assert ("best version" in shown) is (early_stopping and chooses)
 
@@ -83,7 +84,7 @@ def test_the_best_version_is_saved_only_where_something_chooses(early_stopping: 
     ],
 )
 def test_one_function_decides_why_training_can_t_start(
-    examples: bool, blocked: str, problem: str, faults: list[ApprenticeError], reason: str
+    app: MadeUpApp, examples: bool, blocked: str, problem: str, faults: list[ApprenticeError], reason: str
 ) -> None:
-    plan = replace(FakeApp().planning.plan("data-1", "", TrainSettings()), blocked=blocked) if examples else None
+    plan = replace(app.planning.plan(DATA, "", TrainSettings()), blocked=blocked) if examples else None
     assert why_disabled(plan, problem, faults) == reason

@@ -10,10 +10,12 @@ from typing import Any
 import gradio as gr
 import pytest
 
-from tests.ui.conftest import answer, page_of
-from tests.ui.fake_records import ASKED, ORDER
-from tests.ui.fake_results import INSTRUCTION
-from tests.ui.fake_services import FakeApp
+from backend.runs.conversations import write_conversations
+from jobs.records import State
+from tests.ui.conftest import answer
+from tests.ui.fake_records import ASKED, DATA, ORDER
+from tests.ui.made_up_app import MadeUpApp
+from tests.ui.made_up_workspace import add_run
 from ui.services.results.chat import Answer, Loading
 from ui.services.results.opponents import OWN
 from ui.services.selection import Choice
@@ -24,7 +26,8 @@ from ui.web.try_it.opponent_card import NOT_YOURS
 from ui.web.try_it.talk import Turn, stored_talk, talk_with, turns_with
 from ui.web.try_it.views import LOOP, NOTES, conversation
 
-DONE = Choice(data_id="data-1", run_id="run-a")
+DONE = Choice(data_id=DATA, run_id="run-a")
+INSTRUCTION = "Answer with one JSON object."
 TURN = Turn("Where is it?", "old", "new", alone=False, finish={"base": "end", "tuned": "end"})
 
 
@@ -43,11 +46,6 @@ class Models:
 
     def read(self, pane: str = "tuned") -> list[tuple[str, str]]:
         return [(message["role"], message["content"]) for message in self.asked[-1][0][pane]]
-
-
-@pytest.fixture
-def page() -> Page:
-    return page_of(FakeApp())
 
 
 @pytest.fixture
@@ -96,7 +94,11 @@ def test_a_suggested_question_is_never_asked_inside_the_conversation(page: Page,
     assert (turns[-1].alone, turns[-1].expected) == (True, ORDER)
 
 
-def test_the_system_prompt_begins_as_the_instruction_of_the_examples(page: Page, models: Models) -> None:
+def test_the_system_prompt_begins_as_the_instruction_of_the_examples(
+    app: MadeUpApp, page: Page, models: Models
+) -> None:
+    learned = [[{"role": "system", "content": INSTRUCTION}, {"role": "user", "content": "Hi"}]]
+    write_conversations(app.runs.folder("run-a"), "train", learned)
     tab = page.tabs["try"]
     assert tab.show(DONE)[tab.settings.carried] == INSTRUCTION
     ask(page, "Hello", system_prompt="Be brief.")
@@ -137,11 +139,11 @@ def test_without_a_question_or_a_known_action_nothing_happens(page: Page, models
     assert models.asked == []
 
 
-def test_a_training_that_slows_answers_down_is_named(page: Page) -> None:
+def test_a_training_that_slows_answers_down_is_named(app: MadeUpApp, page: Page) -> None:
     tab = page.tabs["try"]
     assert "training" in tab.show(DONE)[tab.proof]
     before = tab.signature(DONE)
-    page.app.runs.stop("run-b")
+    app.end("run-b", State.STOPPED)
     assert "training" not in tab.show(DONE)[tab.proof]
     assert tab.signature(DONE) != before
 
@@ -171,10 +173,9 @@ class TestConversation:
 
 
 @pytest.fixture
-def other(page: Page) -> str:
+def other(app: MadeUpApp) -> str:
     """Another run with a model, named Second."""
-    app: Any = page.app
-    app.runs.known["run-z"] = app.runs.job("run-a").model_copy(update={"id": "run-z", "name": "Second"})
+    add_run(app.workspace, "run-z", State.COMPLETED, "Second")
     return "run-z"
 
 
@@ -238,13 +239,16 @@ def test_an_answer_of_another_model_is_never_corrected(page: Page, other: str) -
     assert app.corrections.all("run-a") == {TURN.question: "Here."}
 
 
-def test_a_file_is_worked_through_piece_by_piece(page: Page, tmp_path: Path) -> None:
-    (tmp_path / "letters.txt").write_text("First letter.\n\nSecond letter.")
+def test_a_file_is_worked_through_piece_by_piece(app: MadeUpApp, page: Page, tmp_path: Path) -> None:
+    (tmp_path / "letters.txt").write_text(f"First letter. {'It goes on. ' * 62}Second letter.")
     updates = ask(page, "What is it about?", document_file=str(tmp_path / "letters.txt"), combine="merge")
     shown = [str(update[page.tabs["try"].shown]) for update in updates if page.tabs["try"].shown in update]
     assert any("Piece 1 of 2" in html for html in shown)
     assert any("Piece 2 of 2" in html for html in shown)
-    assert "What is it about? Second letter." in "".join(shown)
+    asked = [str(histories["tuned"][-1]["content"]) for histories, _ in app.chat._chat.asked]  # type: ignore[attr-defined]
+    assert ["First letter." in words for words in asked] == [True, False]
+    assert ["Second letter." in words for words in asked] == [False, True]
+    assert all("What is it about?" in words for words in asked)
     assert "one JSON list" in shown[-1]
     (turn,) = talked(page, updates)
     assert (turn.document, turn.alone, turn.finish) == ("letters.txt", True, {"base": "end", "tuned": "end"})

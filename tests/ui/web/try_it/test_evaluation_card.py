@@ -10,24 +10,23 @@ from typing import Any
 import gradio as gr
 import pytest
 
+from backend.evaluation import answers_so_far
+from backend.evaluation.facts import read_facts
 from backend.records.evaluation import EvaluationReport
+from backend.runs.conversations import write_conversations, write_texts
+from jobs.folder import JobFolder
 from jobs.records import Failure, Progress, State
-from tests.ui.conftest import answer, page_of
-from tests.ui.fake_records import job, report, report_json
-from tests.ui.fake_services import FakeApp
-from ui.records.runs import RunInfo
+from tests.ui.conftest import answer
+from tests.ui.fake_records import DATA, INFO, job, report, report_json
+from tests.ui.made_up_app import MadeUpApp
+from ui.records.runs import Losses, RunInfo, RunSummary
 from ui.services.selection import Choice
 from ui.web.page import Page
 from ui.web.runs.views import listing
 from ui.web.try_it import evaluation_card, report_card, report_page, verdict_card
 
-DONE = Choice(data_id="data-1", run_id="run-a")
+DONE = Choice(data_id=DATA, run_id="run-a")
 EVIL = '"><img src=x onerror=alert(1)>'
-
-
-@pytest.fixture
-def page() -> Page:
-    return page_of(FakeApp())
 
 
 def evaluated(state: State, **changes: Any) -> Any:
@@ -46,9 +45,9 @@ class TestTab:
         assert [shown[one]["interactive"] for one in (card.check, card.compare)] == [False, False]
         assert shown[card.why_not]
 
-    def test_without_held_out_examples_too(self, page: Page) -> None:
+    def test_without_held_out_examples_too(self, app: MadeUpApp, page: Page) -> None:
         card = self.card(page)
-        card.app.evaluations.held_out = 0  # type: ignore[attr-defined]
+        write_conversations(app.runs.folder("run-a"), "held_out", [])
         shown = card.show(DONE)
         assert [shown[one]["interactive"] for one in (card.check, card.compare)] == [False, False]
         assert shown[card.why_not] == evaluation_card.NO_QUESTIONS
@@ -60,15 +59,16 @@ class TestTab:
         assert (shown[card.check]["interactive"], shown[card.why_not], shown[card.answers]) == (True, "", "")
 
     @pytest.mark.parametrize(("part", "baselines"), [("check", False), ("compare", True)])
-    def test_a_click_starts_it_and_the_tick_shows_the_verdict(self, page: Page, part: str, baselines: bool) -> None:
-        card, evaluations = self.card(page), page.app.evaluations
-        evaluations.seconds = 1000  # type: ignore[attr-defined]
+    def test_a_click_starts_it_and_the_tick_shows_the_verdict(
+        self, app: MadeUpApp, page: Page, part: str, baselines: bool
+    ) -> None:
+        card = self.card(page)
         before = page.signature_of("try", DONE)
         shown = answer(page, getattr(card, part), "click", DONE)
         assert 'role="progressbar"' in shown[card.card]
         assert (shown[card.check]["visible"], shown[card.cancel]["visible"]) == (False, True)
         during = page.signature_of("try", DONE)
-        evaluations.seconds = 0  # type: ignore[attr-defined]
+        app.work()
         assert len({before, during, page.signature_of("try", DONE)}) == 3
         shown = card.show(DONE)
         assert 'class="alert good"' in shown[card.card]
@@ -76,21 +76,24 @@ class TestTab:
         assert shown[card.answers].count("<article") == 8
         assert page.tabs["runs"].show(DONE)[page.tabs["runs"].listing].count("6 of 8 right") == 1
 
-    def test_a_second_click_does_not_start_another(self, page: Page) -> None:
-        card, evaluations = self.card(page), page.app.evaluations
-        evaluations.seconds = 1000  # type: ignore[attr-defined]
+    def test_a_second_click_does_not_start_another(self, app: MadeUpApp, page: Page) -> None:
+        card = self.card(page)
         answer(page, card.compare, "click", DONE)
         answer(page, card.check, "click", DONE)
-        assert evaluations.baselines == {"run-a": True}  # type: ignore[attr-defined]
+        (started,) = app.runner.jobs(kind="evaluate")
+        assert JobFolder(app.runner.folder(started.id)).spec()["baselines"] is True
 
-    def test_facts_are_tried_too_from_the_box_or_a_file(self, page: Page, tmp_path: Path) -> None:
+    def test_facts_are_tried_too_from_the_box_or_a_file(self, app: MadeUpApp, page: Page, tmp_path: Path) -> None:
         card = self.card(page)
         (tmp_path / "prices.txt").write_text("Rye bread costs 4.20.\n")
         fields = card.facts
         loaded = answer(page, fields.file, "upload", DONE, {fields.file: str(tmp_path / "prices.txt")})
         assert loaded[fields.text] == "Rye bread costs 4.20.\n"
         answer(page, card.check, "click", DONE, {fields.text: loaded[fields.text]})
-        assert page.app.evaluations.facts == "Rye bread costs 4.20."  # type: ignore[attr-defined]
+        (started,) = app.runner.jobs(kind="evaluate")
+        facts = read_facts(app.runner.folder(started.id))
+        assert facts
+        assert facts.passages == ["Rye bread costs 4.20."]
 
     def test_a_file_of_facts_that_is_no_text_is_named(self, page: Page, tmp_path: Path) -> None:
         fields = self.card(page).facts
@@ -98,29 +101,31 @@ class TestTab:
         with pytest.raises(gr.Error, match=r"prices\.pdf"):
             answer(page, fields.file, "upload", DONE, {fields.file: str(tmp_path / "prices.pdf")})
 
-    def test_plain_texts_have_no_prompts_to_compare_with(self, page: Page) -> None:
-        card = self.card(page)
-        card.app.evaluations.has_texts = lambda run_id: True  # type: ignore[method-assign]
+    def test_plain_texts_have_no_prompts_to_compare_with(self, app: MadeUpApp, page: Page) -> None:
+        card, folder = self.card(page), app.runs.folder("run-a")
+        write_conversations(folder, "held_out", [])
+        write_texts(folder, ["We bake at night."])
         shown = card.show(DONE)
         assert (shown[card.compare]["visible"], shown[card.facts.fold]["visible"]) == (False, False)
         assert shown[card.check]["interactive"]
 
-    def test_it_can_be_cancelled(self, page: Page) -> None:
+    def test_it_can_be_cancelled(self, app: MadeUpApp, page: Page) -> None:
         card = self.card(page)
-        page.app.evaluations.seconds = 1000  # type: ignore[attr-defined]
         answer(page, card.check, "click", DONE)
         shown = answer(page, card.cancel, "click", DONE)
         assert shown[card.check]["interactive"]
         assert 'class="alert calm"' in shown[card.card]
         assert evaluation_card.SAVED not in shown[card.card]
-        page.app.evaluations.answered = True  # type: ignore[attr-defined]
+        (app.runs.folder("run-a") / answers_so_far.FILE).touch()
         assert evaluation_card.SAVED in card.show(DONE)[card.card]
 
-    def test_a_check_that_fails_does_not_hide_an_earlier_result(self, page: Page) -> None:
-        card, evaluations = self.card(page), page.app.evaluations
+    def test_a_check_that_fails_does_not_hide_an_earlier_result(self, app: MadeUpApp, page: Page) -> None:
+        card = self.card(page)
         failure = Failure(what="It failed.", why="There is no memory.", next="Close other programs.")
-        evaluations.jobs["run-a"] = evaluated(State.FAILED, failure=failure)  # type: ignore[attr-defined]
-        evaluations.latest_report = lambda run_id: report()  # type: ignore[method-assign]
+        app.evaluations.start("run-a")
+        app.work()
+        failed = JobFolder(app.runner.folder(app.evaluations.start("run-a")))
+        failed.write_status(failed.status().ended_as(State.FAILED, failure))
         shown = card.show(DONE)
         assert 'class="alert bad"' in shown[card.card]
         assert 'class="alert good"' in shown[card.card]
@@ -169,7 +174,7 @@ class TestViews:
         assert "leaves 5" in verdict_card.verdict(report(clusters=5))
 
     def test_my_models_shows_the_verdict_of_evaluated_runs(self) -> None:
-        runs = FakeApp().runs.all()
+        runs = [RunSummary(INFO, State.COMPLETED, 0.0, Losses())]
         assert listing(runs, "", time.time(), "", {"run-a": report()}).count("6 of 8 right") == 1
         assert "right" not in listing(runs, "", time.time())
 

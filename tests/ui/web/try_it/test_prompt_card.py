@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
+
 import pytest
 
 from backend.records.evaluation import TrialReport
+from jobs.folder import JobFolder
 from jobs.records import Failure, State
-from tests.ui.conftest import answer, page_of
-from tests.ui.fake_records import job, trial_report
-from tests.ui.fake_services import FakeApp
+from tests.measured_speed import store_speed
+from tests.ui.conftest import answer
+from tests.ui.fake_records import DATA, trial_report
+from tests.ui.made_up_app import MadeUpApp
 from ui.services.selection import Choice
 from ui.web.page import Page
 from ui.web.try_it import prompt_card
 
-CHOICE = Choice(data_id="data-1")
+CHOICE = Choice(data_id=DATA)
 
 
 @pytest.fixture
-def page() -> Page:
-    return page_of(FakeApp())
+def trial(app: MadeUpApp) -> Callable[..., None]:
+    """Makes a trial that ends in this state."""
+    app.fix()
+
+    def ended(state: State, failure: Failure | None = None) -> None:
+        folder = JobFolder(app.runner.folder(app.prompt_trials.start(CHOICE)))
+        folder.write_status(folder.status().ended_as(state, failure))
+
+    return ended
 
 
 def card_on(page: Page, tab: str) -> prompt_card.PromptCard:
@@ -28,19 +40,20 @@ def card_on(page: Page, tab: str) -> prompt_card.PromptCard:
 
 
 @pytest.mark.parametrize("tab", ["data", "train"])
-def test_a_click_tries_prompts_and_the_tick_shows_the_result(page: Page, tab: str) -> None:
-    card, trials = card_on(page, tab), page.app.prompt_trials
+def test_a_click_tries_prompts_and_the_tick_shows_the_result(app: MadeUpApp, page: Page, tab: str) -> None:
+    card = card_on(page, tab)
+    app.fix()
+    store_speed(app.workspace)
     shown = page.tabs[tab].show(CHOICE)
-    assert "8 questions" in shown[card.card]
-    assert "1 to 2 min" in shown[card.card]
+    assert f"{app.prompt_trials.questions(CHOICE)} questions" in shown[card.card]
+    assert re.search(r"\d (s|min)", shown[card.card])
     assert shown[card.begin]["interactive"]
     before = page.signature_of(tab, CHOICE)
-    trials.seconds = 1000  # type: ignore[attr-defined]
     shown = answer(page, card.begin, "click", CHOICE)
     assert 'role="progressbar"' in shown[card.card]
     assert (shown[card.begin]["visible"], shown[card.cancel]["visible"]) == (False, True)
     during = page.signature_of(tab, CHOICE)
-    trials.seconds = 0  # type: ignore[attr-defined]
+    app.work()
     assert len({before, during, page.signature_of(tab, CHOICE)}) == 3
     shown = page.tabs[tab].show(CHOICE)
     assert 'class="alert good"' in shown[card.card]
@@ -48,18 +61,18 @@ def test_a_click_tries_prompts_and_the_tick_shows_the_result(page: Page, tab: st
     assert shown[card.answers].count("<article") == 8
 
 
-def test_a_trial_can_be_cancelled(page: Page) -> None:
+def test_a_trial_can_be_cancelled(app: MadeUpApp, page: Page) -> None:
     card = card_on(page, "train")
-    page.app.prompt_trials.seconds = 1000  # type: ignore[attr-defined]
+    app.fix()
     answer(page, card.begin, "click", CHOICE)
     shown = answer(page, card.cancel, "click", CHOICE)
     assert shown[card.begin]["interactive"]
     assert 'class="alert calm"' in shown[card.card]
 
 
-def test_a_trial_is_never_called_a_check(page: Page) -> None:
+def test_a_trial_is_never_called_a_check(page: Page, trial: Callable[..., None]) -> None:
     for state in (State.STOPPED, State.INTERRUPTED):
-        page.app.prompt_trials.job = job("prompts-1", state)  # type: ignore[attr-defined]
+        trial(state)
         shown = str(card_on(page, "data").show(CHOICE)[card_on(page, "data").card])
         assert 'class="alert' in shown
         assert "trial" in shown
@@ -72,18 +85,19 @@ def test_without_examples_the_button_says_why(page: Page) -> None:
     assert card.begin not in shown or not shown[card.begin]["interactive"]
 
 
-def test_a_result_of_other_examples_says_so(page: Page) -> None:
-    card, trials = card_on(page, "data"), page.app.prompt_trials
-    trials.seconds = 0  # type: ignore[attr-defined]
+def test_a_result_of_other_examples_says_so(app: MadeUpApp, page: Page) -> None:
+    card = card_on(page, "data")
+    app.fix()
     answer(page, card.begin, "click", CHOICE)
+    app.work()
     assert prompt_card.OLD not in card.show(CHOICE)[card.card]
-    trials.current = False  # type: ignore[attr-defined]
+    app.edits.set_instruction(DATA, "Be brief.")
     assert prompt_card.OLD in card.show(CHOICE)[card.card]
 
 
-def test_a_failure_is_named(page: Page) -> None:
+def test_a_failure_is_named(page: Page, trial: Callable[..., None]) -> None:
     card, failure = card_on(page, "data"), Failure(what="It failed.", why="No memory.", next="Close programs.")
-    page.app.prompt_trials.job = job("prompts-1", State.FAILED, failure=failure)  # type: ignore[attr-defined]
+    trial(State.FAILED, failure)
     shown = card.show(CHOICE)
     assert all(part in shown[card.card] for part in (failure.what, failure.why, failure.next))
     assert shown[card.begin]["interactive"]

@@ -9,36 +9,37 @@ from pathlib import Path
 import pytest
 
 from backend.errors import RunProblem
-from backend.records.specs import Descent, TrainSettings
+from backend.records.specs import TrainSettings
 from backend.settings import SAMPLES, Workspace
 from jobs.folder import JobFolder
 from jobs.records import State
-from tests.ui.conftest import answer, page_of
-from tests.ui.fake_records import job
-from tests.ui.fake_services import FakeApp
-from tests.ui.web.test_page import tabs
+from tests.ui.conftest import answer, tabs
+from tests.ui.fake_records import DATA
+from tests.ui.made_up_app import MadeUpApp
+from tests.ui.made_up_workspace import add_run, respec
 from ui.cli import run_commands
 from ui.services.app import App
 from ui.services.results.trained_models import DELETED
 from ui.services.selection import Choice
+from ui.web.page import Page
 from ui.web.runs import tab as runs_tab
 from ui.web.train import plan_view
 from ui.web.try_it.ready_models import no_model
 
-RUNNING, DONE = Choice(data_id="data-1", run_id="run-b"), Choice(data_id="data-1", run_id="run-a")
+RUNNING, DONE = Choice(data_id=DATA, run_id="run-b"), Choice(data_id=DATA, run_id="run-a")
 
 
 @pytest.mark.parametrize("choice", [RUNNING, DONE])
-def test_three_tabs_name_the_open_run(choice: Choice) -> None:
-    made = tabs(FakeApp())
-    line = "<strong>Orders to fields</strong> · based on SmolLM2 135M · 216 examples from orders.jsonl"
+def test_three_tabs_name_the_open_run(app: MadeUpApp, choice: Choice) -> None:
+    made = tabs(app)
+    line = "<strong>Orders to fields</strong> · based on SmolLM2 135M · 42 examples from orders.jsonl"
     for name in ("train", "try", "share"):
         assert line in made[name].show(choice)[made[name].line], name
         assert "based on" not in made[name].show(Choice())[made[name].line], name
 
 
-def test_ready_models_are_offered_until_the_open_run_has_one() -> None:
-    made = tabs(FakeApp())
+def test_ready_models_are_offered_until_the_open_run_has_one(app: MadeUpApp) -> None:
+    made = tabs(app)
     for name in ("try", "share"):
         tab = made[name]
         assert 'data-do="open" data-value="run-a"' in tab.show(RUNNING)[tab.offered], name
@@ -46,29 +47,26 @@ def test_ready_models_are_offered_until_the_open_run_has_one() -> None:
         assert tab.show(DONE)[tab.offered] == "", name
 
 
-def test_an_interrupted_training_did_not_fail() -> None:
-    app = FakeApp()
+def test_an_interrupted_training_did_not_fail(app: MadeUpApp) -> None:
     assert "interrupted" in no_model(app, Choice(run_id="run-c"))
-    app.runs.known["run-c"] = job("run-c", State.FAILED)
+    app.end("run-c", State.FAILED)
     assert "failed" in no_model(app, Choice(run_id="run-c"))
 
 
-def test_a_run_that_finishes_is_offered() -> None:
-    app = FakeApp()
+def test_a_run_that_finishes_is_offered(app: MadeUpApp) -> None:
     app.delete_run("run-a")
     made = tabs(app)
     before = {name: made[name].signature(RUNNING) for name in ("try", "share")}
     assert [made[name].show(RUNNING)[made[name].offered] for name in before] == ["", ""]
-    app.runs.known["run-d"] = job("run-d", State.COMPLETED, name="Another")
+    add_run(app.workspace, "run-d", State.COMPLETED, "Another")
     for name, seen in before.items():
         assert made[name].signature(RUNNING) != seen, name
         assert "Another" in made[name].show(RUNNING)[made[name].offered], name
 
 
-def test_the_button_of_a_later_version_names_it() -> None:
-    app = FakeApp()
-    app.runs.known["run-d"] = job("run-d", State.COMPLETED)
-    app.runs.descents["run-d"] = Descent(first="run-a", parent="run-a", version=2, weights="")
+def test_the_button_of_a_later_version_names_it(app: MadeUpApp) -> None:
+    add_run(app.workspace, "run-d", State.COMPLETED)
+    respec(app.workspace, "run-d", descent={"first": "run-a", "parent": "run-a", "version": 2})
     tab = tabs(app)["try"]
     offered = tab.show(RUNNING)[tab.offered]
     assert 'aria-label="Open Orders to fields"' in offered
@@ -76,8 +74,7 @@ def test_the_button_of_a_later_version_names_it() -> None:
 
 
 @pytest.mark.parametrize("name", ["try", "share"])
-def test_a_click_opens_the_offered_model_in_the_same_tab(name: str) -> None:
-    page = page_of(FakeApp())
+def test_a_click_opens_the_offered_model_in_the_same_tab(page: Page, name: str) -> None:
     tab = page.tabs[name]
     shown = answer(page, tab.offered, "click", Choice(run_id="run-b"), clicked=("open", "run-a"))
     assert page.state.changed(shown)["run_id"] == "run-a"
@@ -86,8 +83,7 @@ def test_a_click_opens_the_offered_model_in_the_same_tab(name: str) -> None:
     assert shown[button]["interactive"] is True
 
 
-def test_without_a_model_only_the_script_can_be_exported() -> None:
-    app = FakeApp()
+def test_without_a_model_only_the_script_can_be_exported(app: MadeUpApp) -> None:
     share = tabs(app)["share"]
     shown = share.show(RUNNING)
     assert (shown[share.make]["visible"], shown[share.kind]["visible"], shown[share.script]["visible"]) == (
@@ -96,7 +92,7 @@ def test_without_a_model_only_the_script_can_be_exported() -> None:
         True,
     )
     assert "script" in shown[share.why_not]
-    app.runs.stop("run-b")
+    app.end("run-b", State.STOPPED)
     shown = share.show(RUNNING)
     assert (shown[share.make]["visible"], shown[share.kind]["visible"], shown[share.script]["visible"]) == (
         True,
