@@ -8,13 +8,12 @@ from typing import Any
 
 from backend.datasets.chats.format import ChatFormat
 from backend.datasets.convert.detect import match
-from backend.datasets.convert.shapes import plain_name
+from backend.datasets.convert.shapes import named, plain_name
 
 # In the form of `plain_name`; the first that a file has is used.
-_TEXT = (
-    *("text", "content", "message", "body", "message_text", "message_body", "plain_body", "utterance", "value"),
-    *("msg", "comment", "sentence", "line", "transcript", "nachricht", "mensaje", "messaggio", "mensagem", "bericht"),
-    *("сообщение", "текст", "消息", "内容", "メッセージ", "메시지"),
+_TEXT = named(
+    "text content message body message_text message_body plain_body utterance value msg comment sentence line "
+    "transcript nachricht mensaje messaggio mensagem bericht сообщение текст 消息 内容 メッセージ 메시지"
 )
 _SPEAKER = ("speaker", "from", "sender", "character", "character_name")  # names of a speaker that only dialogues use
 _AUTHOR = (
@@ -23,57 +22,23 @@ _AUTHOR = (
     *("participant", "who", "person", "agent", "absender", "autor", "auteur", "remitente", "mittente", "remetente"),
     *("afzender", "отправитель", "автор", "发送者", "送信者", "보낸사람", "type"),
 )
-_THREAD = (
-    *("conversation_id", "conversation", "conv_id", "thread_id", "thread", "chat_id", "session_id", "session"),
-    *("dialog_id", "dialogue_id", "dialog", "dialogue", "ticket_id", "ticket", "ticket_number", "case_id", "case"),
-    *("case_number", "call_id", "interaction_id", "room_id", "channel_id", "channel", "topic_id", "chat"),
-    *("chat_session", "scene", "scene_id", "episode", "id"),
+_THREAD = named(
+    "conversation_id conversation conv_id thread_id thread chat_id session_id session dialog_id dialogue_id "
+    "dialog dialogue ticket_id ticket ticket_number case_id case case_number call_id interaction_id room_id "
+    "channel_id channel topic_id chat chat_session scene scene_id episode id"
 )
 _LONG = ("channel", "channel_id", "room_id", "chat", "chat_id", "chat_session")  # conversations that go on for months
-_TIME = (
-    *(
-        "timestamp",
-        "created_at",
-        "message_date",
-        "date_time",
-        "datetime",
-        "sent_at",
-        "date",
-        "time",
-        "created",
-        "create_time",
-        "ts",
-    ),
-    *("turn", "turn_id", "turn_index", "turn_number", "message_index", "message_number", "sequence", "seq", "order"),
-    *("position", "step", "datum", "fecha"),
+_TIME = named(
+    "timestamp created_at message_date date_time datetime sent_at date time created create_time ts turn turn_id "
+    "turn_index turn_number message_index message_number sequence seq order position step datum fecha"
 )
 _ROLES = {
     **dict.fromkeys(
-        ("user", "human", "person", "prompter", "usr", "client", "customer", "visitor", "end_user"), "user"
+        named("user human person prompter usr client customer visitor end_user requester incoming"), "user"
     ),
-    **dict.fromkeys(
-        (
-            "requester",
-            "incoming",
-            "inbound",
-            "received",
-            "guest",
-            "caller",
-            "buyer",
-            "kunde",
-            "kundin",
-            "cliente",
-            "klant",
-        ),
-        "user",
-    ),
-    **dict.fromkeys(
-        ("assistant", "gpt", "chatgpt", "bot", "chatbot", "model", "ai", "agent", "support"), "assistant"
-    ),
-    **dict.fromkeys(
-        ("operator", "outgoing", "outbound", "sent", "staff", "representative", "advisor", "consultant", "admin"),
-        "assistant",
-    ),
+    **dict.fromkeys(named("inbound received guest caller buyer kunde kundin cliente klant"), "user"),
+    **dict.fromkeys(named("assistant gpt chatgpt bot chatbot model ai agent support operator outgoing"), "assistant"),
+    **dict.fromkeys(named("outbound sent staff representative advisor consultant admin"), "assistant"),
     **dict.fromkeys(("system", "developer"), "system"),
     **dict.fromkeys(("tool", "function", "observation"), ""),
 }
@@ -87,19 +52,25 @@ def message_rows(records: Sequence[Mapping[str, Any]]) -> ChatFormat | None:
     It is one where different people write in most conversations, or where every speaker is a role such as user and
     assistant, or where a few speakers write short texts, and often.
     """
-    columns = _filled(records)
-    text = _text_column(columns, records)
+    filled = Counter(name for record in records for name, value in record.items() if value not in (None, ""))
+    columns = [name for name, count in filled.items() if 2 * count > len(records)]
+    texts = (name for name in _all(columns, _TEXT) if any(isinstance(record.get(name), str) for record in records))
+    text = next(texts, None)
     authors = [column for column in _all(columns, _AUTHOR) if column != text and _can_be_names(column, records)]
     if len(records) < 2 or text is None or not authors:
         return None
     author = next((column for column in authors if _role_values(column, records)), authors[0])
-    if _is_pair(records[0], text, author):
-        return None
+    whole = match(records[0])
+    if whole is not None and whole.shape != "text" and author not in whole.mapping.values():
+        return None  # each row is an example: a question and its answer, neither of which is the speaker's name
     threads = [column for column in _all(columns, _THREAD) if column not in (text, author)]
     thread = next((column for column in threads if _has_dialogue(column, author, records)), "")
     time = next((column for column in _all(columns, _TIME) if column not in (text, author, thread)), "")
     roles = _role_values(author, records)
-    log = (time or plain_name(author) in _SPEAKER) and _is_chat_log(text, author, records)
+    lengths = [len(value) for value in _values(text, records)]
+    short = sum(lengths) <= _LONGEST_TEXT * len(lengths)
+    few = 4 * len(set(_values(author, records))) <= len(records)
+    log = (time or plain_name(author) in _SPEAKER) and short and few
     if not (thread or roles or log):
         return None
     return ChatFormat(
@@ -113,22 +84,9 @@ def message_rows(records: Sequence[Mapping[str, Any]]) -> ChatFormat | None:
     )
 
 
-def _filled(records: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The columns that have a value in most rows."""
-    counted = Counter(name for record in records for name, value in record.items() if value not in (None, ""))
-    return [name for name, count in counted.items() if 2 * count > len(records)]
-
-
 def _all(columns: Sequence[str], names: Sequence[str]) -> list[str]:
     by_name = {plain_name(column): column for column in reversed(columns)}
     return [by_name[name] for name in names if name in by_name]
-
-
-def _text_column(columns: Sequence[str], records: Sequence[Mapping[str, Any]]) -> str | None:
-    matches = [
-        column for column in _all(columns, _TEXT) if any(isinstance(record.get(column), str) for record in records)
-    ]
-    return matches[0] if matches else None
 
 
 def _values(column: str, records: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -159,17 +117,3 @@ def _has_dialogue(thread: str, author: str, records: Sequence[Mapping[str, Any]]
         speakers.setdefault(key, set()).add(str(record.get(author)))
         counted[key] += 1
     return 2 * sum(counted[key] for key, names in speakers.items() if len(names) > 1) > len(records)
-
-
-def _is_chat_log(text: str, author: str, records: Sequence[Mapping[str, Any]]) -> bool:
-    texts = _values(text, records)
-    short = sum(map(len, texts)) <= _LONGEST_TEXT * len(texts)
-    return short and 4 * len(set(_values(author, records))) <= len(records)
-
-
-def _is_pair(record: Mapping[str, Any], text: str, author: str) -> bool:
-    """Whether a row is a whole example: a question and its answer, neither of which is the speaker's name."""
-    shape = match(record)
-    if shape is None or shape.shape == "text":
-        return False
-    return author not in shape.mapping.values()

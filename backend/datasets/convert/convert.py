@@ -136,10 +136,6 @@ def _question_answer(fields: _Fields) -> Row:
     return Row(0, 0, [_user(question), _assistant(fields.text("answer"))])
 
 
-def _text(fields: _Fields) -> Row:
-    return Row(0, 0, text=fields.text("text"))
-
-
 def _prompt(fields: _Fields) -> list[Message]:
     """The messages before the answer: a conversation, one question, or OpenAI's object of messages and tools."""
     if fields["messages"] is not None:
@@ -220,5 +216,5 @@ _CONVERTERS: dict[str, Callable[[_Fields], Row]] = {
     "question_answer": _question_answer,
     "preference": _preference,
     "kto": _kto,
-    "text": _text,
+    "text": lambda fields: Row(0, 0, text=fields.text("text")),
 }

@@ -119,18 +119,19 @@ def make_plan(sample: Sequence[Record], options: ReadOptions) -> Plan:
         return _from_options(records, options)
     if not records and any(isinstance(value, RowFault) for _, value in sample):
         return Plan("messages", {"messages": "messages"})  # nothing is readable, and each row has its own fault
-    matches = [candidate for candidate in map(match, records) if candidate is not None]
+    readable = ((line, match(value)) for line, value in sample if isinstance(value, dict) and value)
+    matches = [(line, matched) for line, matched in readable if matched is not None]
     guessed = guess(records) if len(records) > max(1, 2 * len(matches)) else None
     if matches and guessed is None:
-        votes = Counter(candidate.shape for candidate in matches)
+        votes = Counter(matched.shape for _, matched in matches)
         shape = votes.most_common(1)[0][0]
         mapping: dict[str, str] = {}
-        for candidate in matches:
-            if candidate.shape == shape:
-                mapping.update({name: c for name, c in candidate.mapping.items() if name not in mapping})
+        for _, matched in matches:
+            if matched.shape == shape:
+                mapping.update({name: c for name, c in matched.mapping.items() if name not in mapping})
         if shape == "question_answer" and (doubt := in_doubt(records, mapping)):
             return Plan(shape, _without(doubt, records), fixed=True)
-        first = next(line for line, value in sample if _shape_of(value) == shape)
+        first = next(line for line, matched in matches if matched.shape == shape)
         return Plan(shape, mapping, lenient=_is_lenient(records, shape, mapping), _first_lines={shape: first})
     if guessed is None:
         columns = dict.fromkeys(column for record in records for column in record)
@@ -168,11 +169,6 @@ def _which(doubt: str, records: Sequence[dict[str, Any]]) -> NoExamples:
         "Choose the column of each.",
         tuple(dict.fromkeys(column for record in records for column in record)),
     )
-
-
-def _shape_of(value: Any) -> str:
-    matched = match(value) if isinstance(value, dict) and value else None
-    return matched.shape if matched else ""
 
 
 def _from_options(records: list[dict[str, Any]], options: ReadOptions) -> Plan:

@@ -48,6 +48,12 @@ SHAPES: dict[str, Shape] = {
     "text": Shape("plain text", (("text",),)),
 }
 
+
+def named(names: str) -> tuple[str, ...]:
+    """The names in a text, divided by spaces."""
+    return tuple(names.split())
+
+
 # In the form of `plain_name`; the first name that a file has is used.
 NAMES: dict[str, tuple[str, ...]] = {
     "messages": ("messages", "conversations", "conversation", "dialogue", "dialog", "chat", "turns", "contents"),
@@ -59,67 +65,32 @@ NAMES: dict[str, tuple[str, ...]] = {
     "history": ("history",),
     "prompt": ("prompt",),
     "completion": ("completion",),
-    "chosen": (
-        *(
-            "chosen",
-            "chosen_messages",
-            "accepted",
-            "preferred",
-            "preferred_output",
-            "chosen_response",
-            "response_chosen",
-        ),
-        *("chosen_answer", "accepted_answer", "preferred_response", "preferred_answer", "winner", "better"),
+    "chosen": named(
+        "chosen chosen_messages accepted preferred preferred_output chosen_response response_chosen "
+        "chosen_answer accepted_answer preferred_response preferred_answer winner better"
     ),
-    "rejected": (
-        *(
-            "rejected",
-            "rejected_messages",
-            "dispreferred",
-            "non_preferred",
-            "nonpreferred",
-            "not_preferred",
-            "non_preferred_output",
-        ),
-        *("rejected_response", "response_rejected", "rejected_answer", "unaccepted", "not_chosen", "loser", "worse"),
-        *("dispreferred_response", "dispreferred_answer", "non_preferred_response", "non_preferred_answer"),
+    "rejected": named(
+        "rejected rejected_messages dispreferred non_preferred nonpreferred not_preferred non_preferred_output "
+        "rejected_response response_rejected rejected_answer unaccepted not_chosen loser worse "
+        "dispreferred_response dispreferred_answer non_preferred_response non_preferred_answer"
     ),
     "pair_prompt": ("prompt", "question", "query", "instruction", "input", "user"),  # of a preference pair
     "label": ("label", "kto_tag"),
     "context": ("context", "passage", "background", "kontext", "contexte", "contexto"),
     "text": ("text", "content", "document", "body", "article", "markdown"),
-    "question": (
-        *("question", "questions", "query", "user", "human", "user_message", "user_input", "ask", "q", "prompt"),
-        *("input", "instruction", "request", "source", "problem", "customer", "message", "customer_message", "email"),
-        *("utterance", "source_text", "input_text", "front"),
-        *("frage", "fragen", "anfrage", "eingabe", "kunde", "pregunta", "preguntas", "consulta", "entrada"),
-        *("requête", "requete", "entrée", "domanda", "domande", "richiesta", "pergunta", "vraag", "pytanie"),
-        *("вопрос", "запрос", "питання", "otázka", "kérdés", "întrebare", "fråga", "spørgsmål", "spørsmål"),
-        *(
-            "kysymys",
-            "soru",
-            "ερώτηση",
-            "سؤال",
-            "السؤال",
-            "שאלה",
-            "प्रश्न",
-            "सवाल",
-            "问题",
-            "問題",
-            "提问",
-            "質問",
-            "질문",
-        ),
-        *("câu_hỏi", "pertanyaan", "คำถาม"),
+    "question": named(
+        "question questions query user human user_message user_input ask q prompt input instruction request "
+        "source problem customer message customer_message email utterance source_text input_text front frage "
+        "fragen anfrage eingabe kunde pregunta preguntas consulta entrada requête requete entrée domanda domande "
+        "richiesta pergunta vraag pytanie вопрос запрос питання otázka kérdés întrebare fråga spørgsmål spørsmål "
+        "kysymys soru ερώτηση سؤال السؤال שאלה प्रश्न सवाल 问题 問題 提问 質問 질문 câu_hỏi pertanyaan คำถาม"
     ),
-    "answer": (
-        *("answer", "answers", "response", "reply", "assistant", "gpt", "bot", "assistant_message", "completion"),
-        *("output", "a", "target", "solution", "agent", "agent_reply", "target_text", "output_text", "back", "model"),
-        *("best_answer", "expected", "expected_output", "ideal", "summary", "label"),
-        *("antwort", "antworten", "ausgabe", "respuesta", "respuestas", "salida", "réponse", "réponses", "reponse"),
-        *("risposta", "risposte", "resposta", "respostas", "antwoord", "odpowiedź", "ответ", "відповідь", "odpověď"),
-        *("válasz", "răspuns", "svar", "vastaus", "cevap", "yanıt", "απάντηση", "جواب", "الجواب", "إجابة", "תשובה"),
-        *("उत्तर", "जवाब", "答案", "回答", "答え", "답변", "대답", "câu_trả_lời", "trả_lời", "jawaban", "คำตอบ"),
+    "answer": named(
+        "answer answers response reply assistant gpt bot assistant_message completion output a target solution "
+        "agent agent_reply target_text output_text back model best_answer expected expected_output ideal summary "
+        "label antwort antworten ausgabe respuesta respuestas salida réponse réponses reponse risposta risposte "
+        "resposta respostas antwoord odpowiedź ответ відповідь odpověď válasz răspuns svar vastaus cevap yanıt "
+        "απάντηση جواب الجواب إجابة תשובה उत्तर जवाब 答案 回答 答え 답변 대답 câu_trả_lời trả_lời jawaban คำตอบ"
     ),
 }
 

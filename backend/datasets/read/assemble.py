@@ -65,7 +65,10 @@ class _Collector:
                 row = self._row(line, value)
                 self._stored += check_size(row, self._limits)
             except RowFault as fault:
-                self._add_fault(line, fault)
+                if fault.kind == "bad_encoding" and not self._settled:
+                    raise NotUtf8 from fault
+                number, message = self.total_rows, fault.message
+                self.problems.append(Problem(line, number, fault.kind, "error", message, fault.fix, fault.quote))
             else:
                 row.line, row.row = line, self.total_rows
                 self.rows.append(row)
@@ -83,13 +86,6 @@ class _Collector:
         if not value:
             raise RowFault("empty_row", "This example is empty.", "Remove this example.")
         return convert(value, self._plan.mapping_for(value, line), self._plan)
-
-    def _add_fault(self, line: int, fault: RowFault) -> None:
-        if fault.kind == "bad_encoding" and not self._settled:
-            raise NotUtf8
-        self.problems.append(
-            Problem(line, self.total_rows, fault.kind, "error", fault.message, fault.fix, fault.quote)
-        )
 
     def finish(self, chosen: int | None = None) -> None:
         """Adds a warning when rows were skipped because of a limit. chosen: how many rows the user wants."""

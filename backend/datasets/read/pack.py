@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 import zipfile
 from collections.abc import Iterator, Sequence
@@ -35,7 +36,10 @@ def as_one_file(paths: Sequence[Path]) -> Iterator[Path]:
     with tempfile.TemporaryDirectory() as folder:
         archive = Path(folder) / "files.zip"
         try:
-            _write(archive, files)
+            with zipfile.ZipFile(archive, "w") as target:
+                for name, file in files.items():
+                    with file.open("rb") as source, target.open(zipfile.ZipInfo(name, _SAME_TIME), "w") as part:
+                        shutil.copyfileobj(source, part, MIB)
         except OSError as error:
             raise WorkspaceProblem("These files could not be put together.", *disk_words(error)) from error
         yield archive
@@ -45,14 +49,6 @@ def name_of(paths: Sequence[Path]) -> str:
     """A name for all of them: "faq.docx", or "faq.docx and 2 more"."""
     more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
     return f"{paths[0].resolve().name}{more}"
-
-
-def _write(archive: Path, files: dict[str, Path]) -> None:
-    with zipfile.ZipFile(archive, "w") as target:
-        for name, file in files.items():
-            with file.open("rb") as source, target.open(zipfile.ZipInfo(name, _SAME_TIME), "w") as part:
-                while block := source.read(MIB):
-                    part.write(block)
 
 
 def _files(paths: Sequence[Path]) -> dict[str, Path]:

@@ -32,10 +32,6 @@ def _lines(blocks: Iterator[bytes], limits: Limits) -> Iterator[bytes]:
         yield from (line or b"" for line in lines)
 
 
-def _mail(blocks: Iterator[bytes], limits: Limits) -> Iterator[list[Record]]:
-    return mail_messages(_lines(blocks, limits))
-
-
 def _whatsapp(blocks: Iterator[bytes], limits: Limits) -> Iterator[list[Record]]:
     return whatsapp_messages(b"\n".join(_lines(blocks, limits)).decode("utf-8", "replace"))
 
@@ -55,7 +51,7 @@ _CONTENTS: tuple[_Content, ...] = (
     _Content(re.compile(r"(.*/)?(_chat|WhatsApp[^/]*)\.txt"), _whatsapp, WHATSAPP),
     _Content(re.compile(r"(.*/)?messages/\w+/[^/]+/message_\d+\.json"), document),  # Messenger, Instagram
     _Content(re.compile(r"[^/]+/\d{4}-\d\d-\d\d\.json"), document, beside="users.json"),  # Slack
-    _Content(re.compile(r"(.*/)?[^/]+\.mbox"), _mail, MAIL),  # Gmail
+    _Content(re.compile(r"(.*/)?[^/]+\.mbox"), lambda *file: mail_messages(_lines(*file)), MAIL),  # Gmail
     _Content(re.compile(r"(.*/)?My ?Activity\.json"), document),  # Gemini
     _Content(re.compile(r"(.*/)?result\.json"), document),  # Telegram
 )

@@ -15,18 +15,6 @@ from backend.records.reading import ReadOptions
 from backend.text.excerpt import excerpt
 
 
-def _is_whatsapp(file: File) -> bool:
-    return file.detects and whatsapp.is_whatsapp(file.text)
-
-
-def _open_whatsapp(file: File) -> OpenSource:
-    return OpenSource(whatsapp.whatsapp_messages(file.whole_text()), chat=whatsapp.WHATSAPP)
-
-
-def _is_transcript(file: File) -> bool:
-    return file.detects and transcript.is_transcript(file.text)
-
-
 def _open_transcript(file: File) -> OpenSource:
     text = file.whole_text()
     opened = OpenSource(transcript.transcript_messages(text), chat=transcript.TRANSCRIPT)
@@ -60,15 +48,19 @@ def _open_mailbox(file: File) -> OpenSource:
     return OpenSource(mail_messages(line or b"" for lines in blocks for line in lines), chat=MAIL)
 
 
-def _is_pasted(file: File) -> bool:
-    return file.detects and is_pasted_mail(file.text)
-
-
-def _open_pasted(file: File) -> OpenSource:
-    return OpenSource(pasted_mails(file.whole_text()), chat=MAIL)
-
-
 MAILBOX = Reader("mail", "e-mail", _is_mailbox, _open_mailbox, binary=True)
-PASTED_MAIL = Reader("text", "plain text", _is_pasted, _open_pasted)
-WHATSAPP = Reader("text", "plain text", _is_whatsapp, _open_whatsapp)
-TRANSCRIPT = Reader("text", "plain text", _is_transcript, _open_transcript)
+PASTED_MAIL = Reader(
+    "text",
+    "plain text",
+    lambda file: file.detects and is_pasted_mail(file.text),
+    lambda file: OpenSource(pasted_mails(file.whole_text()), chat=MAIL),
+)
+WHATSAPP = Reader(
+    "text",
+    "plain text",
+    lambda file: file.detects and whatsapp.is_whatsapp(file.text),
+    lambda file: OpenSource(whatsapp.whatsapp_messages(file.whole_text()), chat=whatsapp.WHATSAPP),
+)
+TRANSCRIPT = Reader(
+    "text", "plain text", lambda file: file.detects and transcript.is_transcript(file.text), _open_transcript
+)

@@ -33,10 +33,6 @@ def _declared_delimiter(text: str) -> str:
     return first_line[4] if first_line.startswith("sep=") and len(first_line) == 5 else ""
 
 
-def _is_table(file: File) -> bool:
-    return _fits(file, sniff_delimiter(file))
-
-
 def _fits(file: File, delimiter: str) -> bool:
     return bool(delimiter) and (_is_certain(file.text, delimiter) or not holds_examples(file))
 
@@ -162,4 +158,4 @@ class _SplitTexts:
 
 
 DECLARED = Reader("csv", "a table (CSV)", _is_declared, _open)
-TABLE = Reader("csv", "a table (CSV)", _is_table, _open)
+TABLE = Reader("csv", "a table (CSV)", lambda file: _fits(file, sniff_delimiter(file)), _open)

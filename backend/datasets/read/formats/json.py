@@ -74,14 +74,6 @@ def _parsing(lines: Sequence[str]) -> int:
     return count
 
 
-def _open_lines(file: File) -> OpenSource:
-    return OpenSource(with_columns(_records(file.lines(), file.options.limits)))
-
-
-def _open_document(file: File) -> OpenSource:
-    return OpenSource(with_columns(document(file.blocks(), file.options.limits)))
-
-
 def find_list(head: bytes) -> tuple[int, str] | None:
     """The position and the name of the list inside an object; None when the object is itself an example."""
     for match in _NAMED_LIST.finditer(head):
@@ -257,5 +249,15 @@ class _Scanner:
         return None
 
 
-LINES = Reader("jsonl", "JSON lines", _is_lines, _open_lines)
-DOCUMENT = Reader("json", "JSON", _is_document, _open_document)
+LINES = Reader(
+    "jsonl",
+    "JSON lines",
+    _is_lines,
+    lambda file: OpenSource(with_columns(_records(file.lines(), file.options.limits))),
+)
+DOCUMENT = Reader(
+    "json",
+    "JSON",
+    _is_document,
+    lambda file: OpenSource(with_columns(document(file.blocks(), file.options.limits))),
+)

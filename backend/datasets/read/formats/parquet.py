@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from backend.datasets.convert.detect import Record
 from backend.datasets.documents.archive import damaged
 from backend.datasets.read.cells import unique_names
-from backend.datasets.read.file import File, OpenSource, Reader
+from backend.datasets.read.file import OpenSource, Reader
 from backend.datasets.read.source import ByteSource
 from backend.errors import BadInput
 
@@ -41,12 +41,10 @@ def _records(source: ByteSource) -> Iterator[list[Record]]:
         raise damaged() from error
 
 
-def _matches(file: File) -> bool:
-    return file.head.startswith(b"PAR1")
-
-
-def _open(file: File) -> OpenSource:
-    return OpenSource(_records(file.source))
-
-
-READER = Reader("parquet", "a Parquet file", _matches, _open, binary=True)
+READER = Reader(
+    "parquet",
+    "a Parquet file",
+    lambda file: file.head.startswith(b"PAR1"),
+    lambda file: OpenSource(_records(file.source)),
+    binary=True,
+)

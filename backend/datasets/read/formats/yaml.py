@@ -13,10 +13,6 @@ from backend.records.reading import Limits
 _LARGEST = 32_000_000  # characters
 
 
-def _matches(file: File) -> bool:
-    return not file.suffixes.isdisjoint(("yaml", "yml"))
-
-
 def _open(file: File) -> OpenSource:
     return OpenSource(with_columns(iter([list(enumerate(_examples(file.whole_text(), file.options.limits), 1))])))
 
@@ -69,4 +65,4 @@ def _parse(text: str, limits: Limits) -> Any:
     return documents[0] if len(documents) == 1 else documents
 
 
-READER = Reader("yaml", "YAML", _matches, _open)
+READER = Reader("yaml", "YAML", lambda file: not file.suffixes.isdisjoint(("yaml", "yml")), _open)
