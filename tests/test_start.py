@@ -17,7 +17,7 @@ from packaging.specifiers import SpecifierSet
 import start
 from backend.install import builds
 
-PYTEST = ["pytest", "-n", "2"]
+PYTEST = ["pytest", "-n", "2", "--durations=30"]
 ON_POSIX = pytest.mark.skipif(os.name != "posix", reason="start.bat does this on Windows")
 
 

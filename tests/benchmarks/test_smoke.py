@@ -17,6 +17,7 @@ from backend.settings import HOME_VARIABLE
 
 FOLDER = Path(__file__).parent
 PEER_PROGRAMS = {"llamafactory_peer", "unsloth_peer"}  # run by the Python of another environment
+USUAL = {"reading", "training_speed", "chat_speed", "export_speed", "page_tick"}  # one of each group; others are slow
 MEASURED = ("ours", "peer", "ratio")
 PRELOADED = ["trl.trainer.sft_trainer", "peft", "transformers.models.llama.modeling_llama", "backend.training.run"]
 
@@ -35,6 +36,7 @@ def test_every_file_here_is_a_benchmark_or_used_by_one() -> None:
     names = {path.stem for path in FOLDER.glob("*.py") if not path.stem.startswith("test_")} - {"__init__"}
     text = "\n".join((FOLDER / f"{name}.py").read_text("utf-8") for name in benchmarks())
     assert [name for name in sorted(names - set(benchmarks())) if name not in text] == []
+    assert set(benchmarks()) >= USUAL
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +59,9 @@ def smoke(name: str, output: Path) -> None:
     runpy.run_module(f"tests.benchmarks.{name}", run_name="__main__", alter_sys=True)
 
 
-@pytest.mark.parametrize("name", benchmarks())
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[] if name in USUAL else pytest.mark.slow) for name in benchmarks()]
+)
 def test_a_smoke_run_prints_its_result(name: str, forked: ForkServerContext, tmp_path: Path) -> None:
     output = tmp_path / "output.txt"
     process = forked.Process(target=smoke, args=(name, output))
