@@ -144,14 +144,14 @@ def for_script(model: str = "") -> list[Program]:
     back = "Import out.zip on My models: it is this run, with what it learned there."
     programs = [
         Program(
-            name="Several GPUs in one computer",
-            what="Trains with all of them; the steps are those of one GPU.",
+            name="accelerate on this computer",
+            what="Trains with all GPUs of a computer; the steps are those of one GPU.",
             steps=(unpack, "Install uv from docs.astral.sh/uv, and type the command below.", back),
             code=f"uv run train.py --engine ddp{where}",
             source="https://huggingface.co/docs/accelerate/basic_tutorials/launch",
         ),
         Program(
-            name="A cluster",
+            name="accelerate on a cluster",
             what="Several computers, with Slurm or Kubernetes; models that are too large for one GPU.",
             steps=(unpack, "engines/README.md says which file in engines to take, and has the lines to type.", back),
             code=f"accelerate launch --config_file engines/fsdp2.yaml --num_processes 4 train.py{where}",

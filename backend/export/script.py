@@ -42,7 +42,7 @@ from backend.training.session import VALIDATION_ROWS
 
 TEMPLATE = PROJECT_ROOT / "static" / "script" / "train.py"
 ENGINES = TEMPLATE.parent / "engines"
-_CLUSTERS = PROJECT_ROOT / "docs" / "clusters.md"
+CLUSTERS = PROJECT_ROOT / "docs" / "clusters.md"
 PACKAGES = ("torch", "transformers", "peft", "accelerate", "safetensors")  # with their ranges in requirements.txt
 _SETTINGS = re.compile(r"(?<=^# settings\n).*?(?=^# end of settings$)", re.DOTALL | re.MULTILINE)
 
@@ -77,7 +77,7 @@ def make(source: Source, target: Target, report: Report) -> list[ExportFile]:
         lines = (json.dumps(example(row, tokenizer), ensure_ascii=False) for row in rows)
         (folder / "data" / f"{name}.jsonl").write_text("".join(line + "\n" for line in lines), "utf-8")
     shutil.copytree(ENGINES, folder / "engines")
-    shutil.copyfile(_CLUSTERS, folder / "engines" / "README.md")
+    shutil.copyfile(CLUSTERS, folder / "engines" / "README.md")
     run_archive.write(folder, run, source.folder, source.requested.name or run.name, None)
     plan = settings(run, len(train), len(validation), precision(source), tokenizer.pad_id)
     values = {"NAME": target.name, **plan}

@@ -27,13 +27,13 @@ def test_each_kind_of_export_has_its_programs() -> None:
         "gguf": ["LM Studio", "Ollama", "llama.cpp", "Jan"],
         "merged": ["vLLM", "MLX", "transformers"],
         "adapter": ["transformers and peft"],
-        "script": ["Several GPUs in one computer", "A cluster", "Hugging Face Jobs"],
+        "script": ["accelerate on this computer", "accelerate on a cluster", "Hugging Face Jobs"],
     }
 
 
 def test_a_model_of_this_computer_cannot_be_trained_on_a_rented_one() -> None:
     own = programs.for_script()
-    assert [guide.name for guide in own] == ["Several GPUs in one computer", "A cluster"]
+    assert [guide.name for guide in own] == ["accelerate on this computer", "accelerate on a cluster"]
     assert all(guide.code.endswith("--model FOLDER") for guide in own)
 
 

@@ -10,7 +10,7 @@ import yaml
 from packaging.requirements import Requirement
 
 from backend.errors import BadInput, BadSetting, WorkspaceProblem
-from backend.export import space
+from backend.export import script, space
 from backend.files import manifest
 from backend.install.pins import CONSTRAINTS, REQUIREMENTS, SPACE_ADDS, SPACE_DIFFERS, read_requirements
 from backend.models import bundled
@@ -104,6 +104,8 @@ def test_the_program_and_the_published_model_are_in_it_unchanged(written: space.
     files = [path for path in written.folder.rglob("*") if path.is_file()]
     assert (len(files), sum(path.stat().st_size for path in files)) == (written.files, written.bytes)
     assert not [path for path in files if path.suffix == ".pyc" or "tests" in path.parts]
+    for part in (script.CLUSTERS, script.TEMPLATE, script.ENGINES):
+        assert (program / part.relative_to(PROJECT_ROOT)).exists(), "a training script is made of it"
 
 
 def test_an_empty_folder_is_filled(small_model: Path, tmp_path: Path) -> None:
