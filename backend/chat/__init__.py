@@ -3,7 +3,6 @@
     client.py           talks to a model in the chat process
     child.py            starts that process and exchanges messages with it
     server.py           the chat process
-    replies.py          its replies
     engine.py           what both engines share: sampling, scores, the check of the base
     engines.py          which engine answers
     place.py            on which device, and whether in 4-bit
@@ -15,7 +14,6 @@
     xllama_engine.py    the engine on it
     torch_engine.py     the engine on transformers
     batch.py            many answers at once
-    context_size.py     how much of a conversation is remembered
     gguf_tokenizer.py   the tokenizer inside a GGUF file
     documents.py        long documents, piece by piece
 

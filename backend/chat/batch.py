@@ -22,10 +22,10 @@ def answer_all(
     each: Callable[[int], None] = lambda done: None,
 ) -> list[Answered]:
     """`Engine.answer_all` of a model of transformers."""
-    found: dict[int, Answered] = {}
+    answers: dict[int, Answered] = {}
     for group in _groups(prompts):
-        _answer(model, {number: prompts[number] for number in group}, end_ids, limits, found, each)
-    return [found[number] for number in range(len(prompts))]
+        _answer(model, {number: prompts[number] for number in group}, end_ids, limits, answers, each)
+    return [answers[number] for number in range(len(prompts))]
 
 
 def _groups(prompts: Sequence[Sequence[int]]) -> Iterator[list[int]]:
@@ -46,7 +46,7 @@ def _answer(
     prompts: dict[int, Sequence[int]],
     end_ids: Collection[int],
     limits: Sequence[int],
-    found: dict[int, Answered],
+    answers: dict[int, Answered],
     each: Callable[[int], None],
 ) -> None:
     """Answers `prompts` (by their numbers) together; finished ones leave the batch."""
@@ -74,10 +74,10 @@ def _answer(
             if not ended:
                 written[number].append(token)
             if ended or len(written[number]) >= limits[number]:
-                found[number] = Answered(tuple(written[number]), ended)
+                answers[number] = Answered(tuple(written[number]), ended)
             else:
                 going.append(place)
-        each(len(found))
+        each(len(answers))
         if len(going) < len(numbers):
             keep = torch.tensor(going, dtype=torch.long, device=mask.device)
             numbers, mask, positions = [numbers[place] for place in going], mask[keep], positions[keep]

@@ -13,11 +13,10 @@ from typing import Any
 from backend import errors
 from backend.chat.child import ChatChild
 from backend.chat.engine import Messages, Sampling, Tools
-from backend.chat.replies import Chunk, Phase
 from backend.errors import ApprenticeError, ChatFailed
 from backend.hardware import container
 from backend.models.bundled import ReportProgress
-from backend.records.chat import AnswerScore, EngineReport, PaneCheck
+from backend.records.chat import AnswerScore, Chunk, EngineReport, PaneCheck, Phase
 from backend.settings import Workspace
 
 log = logging.getLogger(__name__)

@@ -87,8 +87,8 @@ def _parsed(answer: str) -> list[Any] | None:
 
 
 def _merged(lists: Any) -> str:
-    found: dict[str, Any] = {}
+    once: dict[str, Any] = {}
     for values in lists:
         for value in values:
-            found.setdefault(json.dumps(value, sort_keys=True), value)
-    return json.dumps(list(found.values()), ensure_ascii=False, indent=1)
+            once.setdefault(json.dumps(value, sort_keys=True), value)
+    return json.dumps(list(once.values()), ensure_ascii=False, indent=1)

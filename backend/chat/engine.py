@@ -17,6 +17,8 @@ Finish = Literal["end", "length", "stopped"]  # ended by the model, cut at the l
 Tokens = Generator[int, None, Finish]
 Messages = Sequence[Mapping[str, Any]]
 Tools = Sequence[Mapping[str, Any]]  # descriptions of functions
+_SHARE = 0.25  # of the free memory, for what the contexts of llama.cpp remember
+_LEAST = 2048  # tokens of a context
 PROBE: Messages = ({"role": "user", "content": "What is the capital of France?"},)
 
 
@@ -175,3 +177,16 @@ def check_panes(before: Any, unchanged: Sequence[Any], tuned: Any, compared: str
 def common_prefix(left: Sequence[int] | str, right: Sequence[int] | str) -> int:
     """The number of equal tokens, or letters, at the start."""
     return next((i for i, (a, b) in enumerate(zip_longest(left, right)) if a != b), len(left))
+
+
+def tokens_that_fit(bytes_per_token: int) -> int:
+    """How many tokens contexts can remember in the memory that they may take; 0 if unknown."""
+    import psutil
+
+    return int(psutil.virtual_memory().available * _SHARE / bytes_per_token) if bytes_per_token else 0
+
+
+def context_length(trained: int, bytes_per_token: int, contexts: int) -> int:
+    """Tokens for each of `contexts`. trained: how many the model was trained to read, 0 if unknown."""
+    fits = tokens_that_fit(bytes_per_token) // contexts
+    return min(trained or _LEAST, max(_LEAST, fits - fits % 256))

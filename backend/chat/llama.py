@@ -13,8 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from backend.chat import context_size
-from backend.chat.engine import Sampling, common_prefix, require_number
+from backend.chat.engine import Sampling, common_prefix, context_length, require_number, tokens_that_fit
 from backend.errors import ChatFailed
 from backend.gguf.facts import Facts
 from backend.gguf.requirement import require_llama_cpp_python
@@ -70,11 +69,11 @@ class Weights:
     def context_length(self, contexts: int) -> int:
         """Tokens for each of `contexts`."""
         trained: int = self.api.llama_model_n_ctx_train(self.pointer)
-        return context_size.context_length(trained, self.bytes_per_token(), contexts)
+        return context_length(trained, self.bytes_per_token(), contexts)
 
     def tokens_that_fit(self) -> int:
         """How many tokens contexts can remember in the memory that they may take; 0 if unknown."""
-        return context_size.tokens_that_fit(self.bytes_per_token())
+        return tokens_that_fit(self.bytes_per_token())
 
     def bytes_per_token(self) -> int:
         """An upper bound for the bytes of context per token (keys and values, two bytes each); 0 if unknown."""
@@ -165,7 +164,7 @@ class Context:
         """Reads more tokens. Raises ChatFailed."""
         for begin in range(0, len(ids), BATCH):
             part = ids[begin : begin + BATCH]
-            self.decode([Token(one, len(self._ids) + at, at == len(part) - 1) for at, one in enumerate(part)])
+            self.decode([Token(token, len(self._ids) + at, at == len(part) - 1) for at, token in enumerate(part)])
             self._ids += part
 
     def decode(self, tokens: Sequence[Token]) -> None:
@@ -197,11 +196,11 @@ class Context:
         self.forget()
         for begin in range(0, len(ids), BATCH):
             part = ids[begin : begin + BATCH]
-            self.decode([Token(one, begin + at, begin + at >= first) for at, one in enumerate(part)])
+            self.decode([Token(token, begin + at, begin + at >= first) for at, token in enumerate(part)])
             count = len(part) - max(0, first - begin)
             if count > 0:
-                found = self._api.llama_get_logits(self._pointer)
-                yield numpy.ctypeslib.as_array(found, (count, self._weights.tokens)).copy()
+                logits = self._api.llama_get_logits(self._pointer)
+                yield numpy.ctypeslib.as_array(logits, (count, self._weights.tokens)).copy()
 
     def pick(self, sampler: Sampler) -> int:
         """The next token. Raises ChatFailed for an invalid number."""

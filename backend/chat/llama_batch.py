@@ -28,7 +28,7 @@ def answer_all(
     count = max(1, min(_TOGETHER, len(prompts), weights.tokens_that_fit() // longest))
     talks = _open(weights, adapter, longest, count)
     count = talks.count
-    found: dict[int, Answered] = {}
+    answers: dict[int, Answered] = {}
     waiting, answering = list(reversed(range(len(prompts)))), dict[int, int]()  # sequence to number
     written: list[list[int]] = [[] for _ in prompts]
     while waiting or answering:
@@ -42,11 +42,11 @@ def answer_all(
             if not ended:
                 written[number].append(token)
             if ended or len(written[number]) >= limits[number]:
-                found[number] = Answered(tuple(written[number]), ended)
+                answers[number] = Answered(tuple(written[number]), ended)
                 del answering[sequence]
                 talks.end(sequence)
-        each(len(found))
-    return [found[number] for number in range(len(prompts))]
+        each(len(answers))
+    return [answers[number] for number in range(len(prompts))]
 
 
 def _open(weights: Weights, adapter: Any, tokens: int, count: int) -> _Talks:
@@ -75,9 +75,9 @@ class _Talks:
     def read(self, parts: Mapping[int, Sequence[int]]) -> dict[int, int]:
         """Reads more of some conversations; the likeliest next token of each."""
         tokens = [
-            Token(one, self._lengths[sequence] + at, at == len(part) - 1, sequence)
+            Token(token, self._lengths[sequence] + at, at == len(part) - 1, sequence)
             for sequence, part in parts.items()
-            for at, one in enumerate(part)
+            for at, token in enumerate(part)
         ]
         for sequence, part in parts.items():
             self._lengths[sequence] += len(part)

@@ -38,7 +38,7 @@ def holds(
 
     progress: called twice a second; what it raises ends the child.
     """
-    if not has_llama_cpp() or not all((one / "adapter_config.json").is_file() for one in tuned):
+    if not has_llama_cpp() or not all((folder / "adapter_config.json").is_file() for folder in tuned):
         return False
     prepared = model.is_dir() and base_file.path(workspace, model).is_file()
     phase = _PHASE if prepared else base_file.PHASE
@@ -62,10 +62,10 @@ def holds(
 def _try(workspace: Workspace, model: Path, tuned: Sequence[Path]) -> None:
     if model == bundled.folder(workspace):
         bundled.ensure(workspace)
-    for one in tuned or (None,):
-        if not engines.fits_llama_cpp(one):
+    for folder in tuned or (None,):
+        if not engines.fits_llama_cpp(folder):
             sys.exit(_DOES_NOT_FIT)
-        engine = engines.on_llama_cpp(workspace, model, one, bundled.silent)
+        engine = engines.on_llama_cpp(workspace, model, folder, bundled.silent)
         prompt = engine.prompt_ids([{"role": "user", "content": "Hello"}])
         for pane in engine.panes:
             engine.answer_all(pane, [prompt, prompt], [2, 3], lambda done: None)
@@ -74,4 +74,4 @@ def _try(workspace: Workspace, model: Path, tuned: Sequence[Path]) -> None:
 if __name__ == "__main__":
     child_process.end_with_parent()
     prepare_process()
-    _try(Workspace(Path(sys.argv[1])), Path(sys.argv[2]), [Path(one) for one in sys.argv[3:]])
+    _try(Workspace(Path(sys.argv[1])), Path(sys.argv[2]), list(map(Path, sys.argv[3:])))

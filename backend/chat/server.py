@@ -80,8 +80,8 @@ class ChatProcess:
         self._work: dict[str, Callable[[dict[str, Any]], Any]] = {
             "open": self._open,
             "ask": self._ask,
-            "prompt_ids": self._prompt_ids,
-            "score": self._score,
+            "prompt_ids": lambda asked: self._ready.prompt_ids(asked["messages"], asked["tools"]),
+            "score": lambda asked: [score.model_dump() for score in self._ready.score(asked["rows"])],
             "ping": lambda _: None,
         }
         self.stop_up_to = 0  # asks with this number or a lower one end early
@@ -133,12 +133,6 @@ class ChatProcess:
                 chunk = pane.end("stopped") if self.stop_up_to >= number else pane.step()
                 self._send({"number": number, "type": "chunk", **chunk})
             panes = [pane for pane in panes if not pane.finish]
-
-    def _prompt_ids(self, request: dict[str, Any]) -> list[int]:
-        return self._ready.prompt_ids(request["messages"], request["tools"])
-
-    def _score(self, request: dict[str, Any]) -> list[dict[str, Any]]:
-        return [score.model_dump() for score in self._ready.score(request["rows"])]
 
 
 def _reason(error: Exception) -> str:

@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import secrets
 import weakref
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -98,8 +97,8 @@ class LlamaServer:
 
     def end_ids(self) -> set[int]:
         """The tokens that end an answer according to the file: those that it avoids when asked to go on."""
-        found = self._complete([0], n_predict=1, ignore_eos=True)
-        return {bias["token"] for bias in found["generation_settings"]["logit_bias"]}
+        reply = self._complete([0], n_predict=1, ignore_eos=True)
+        return {bias["token"] for bias in reply["generation_settings"]["logit_bias"]}
 
     def encode(self, text: str) -> list[int]:
         """The token ids of a text in which markers are control tokens."""
@@ -123,7 +122,7 @@ class LlamaServer:
     ) -> Next:
         """One token after `ids`. remembered: only what the slot does not hold yet is read. likeliest: how many tokens
         to return. forced: the token to choose, whatever its probability."""
-        found = self._complete(
+        reply = self._complete(
             ids,
             slot,
             tuned,
@@ -133,13 +132,13 @@ class LlamaServer:
             cache_prompt=remembered,
             logit_bias=[] if forced is None else [[forced, _FORCED]],
         )
-        (token,) = found["tokens"]
-        said = found.get("completion_probabilities") or [None]
-        read = int(found["timings"]["prompt_n"])
-        if said[0] is None:
+        (token,) = reply["tokens"]
+        probabilities = reply.get("completion_probabilities") or [None]
+        read = int(reply["timings"]["prompt_n"])
+        if probabilities[0] is None:
             return Next(token, None, [], read)
-        top = [(int(one["id"]), _number(one["logprob"])) for one in said[0]["top_logprobs"]]
-        return Next(token, _number(said[0]["logprob"]), top, read)
+        top = [(int(likely["id"]), _number(likely["logprob"])) for likely in probabilities[0]["top_logprobs"]]
+        return Next(token, _number(probabilities[0]["logprob"]), top, read)
 
     def answer(self, ids: Sequence[int], limit: int, tuned: bool) -> list[int]:
         """The greedy answer's tokens, up to `limit` or with the token that ended it. Threads may call this."""
@@ -168,21 +167,15 @@ class LlamaServer:
         return self._post("/completion", asked)
 
     def _post(self, path: str, asked: dict[str, Any]) -> dict[str, Any]:
-        with _plain_errors():
+        try:
             reply = self._client.post(path, json=asked)
             reply.raise_for_status()
-            found: dict[str, Any] = reply.json()
-        return found
+            values: dict[str, Any] = reply.json()
+        except (httpx.HTTPError, ValueError) as error:
+            raise ChatFailed("The model failed.", "llama.cpp could not read the text.", "Ask again.") from error
+        return values
 
 
 def _number(value: float | None) -> float:
     """JSON has no invalid number."""
     return float("nan") if value is None else value
-
-
-@contextmanager
-def _plain_errors() -> Iterator[None]:
-    try:
-        yield
-    except (httpx.HTTPError, ValueError) as error:
-        raise ChatFailed("The model failed.", "llama.cpp could not read the text.", "Ask again.") from error

@@ -16,7 +16,6 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from backend.chat import context_size
 from backend.chat.engine import (
     BASE,
     PROBE,
@@ -29,7 +28,9 @@ from backend.chat.engine import (
     Tools,
     check_panes,
     common_prefix,
+    context_length,
     require_number,
+    tokens_that_fit,
 )
 from backend.chat.gguf_tokenizer import GgufTokenizer, ServerVocabulary
 from backend.chat.llama_engine import NAME, PRECISIONS, Tokenizer, trained_tokenizer
@@ -74,7 +75,7 @@ class XllamaEngine:
             trained, self._per_token = self._facts.trained_context, self._facts.bytes_per_token
         except (OSError, ValueError, IndexError, KeyError) as error:
             raise cannot_open(file) from error
-        self.context_length = context_size.context_length(trained, self._per_token, len(panes))
+        self.context_length = context_length(trained, self._per_token, len(panes))
         self._threads = container.cores()
         self._adapter = b""  # a GGUF file, which every new server reads
         self._open: LlamaServer | None = None
@@ -94,11 +95,11 @@ class XllamaEngine:
     def server(self, slots: int = 0, tokens: int = 0) -> LlamaServer:
         """The open server with at least so many slots and tokens in each; the default: those of the panes."""
         slots, tokens = slots or len(self.panes), tokens or self.context_length
-        found = self._open
-        if found is None or found.slots < slots or found.tokens < tokens or found.threads != self._threads:
+        server = self._open
+        if server is None or server.slots < slots or server.tokens < tokens or server.threads != self._threads:
             self.close()
-            found = self._open = self._new_server(slots, tokens)
-        return found
+            server = self._open = self._new_server(slots, tokens)
+        return server
 
     def _new_server(self, slots: int, tokens: int) -> LlamaServer:
         if not self._adapter:
@@ -149,15 +150,15 @@ class XllamaEngine:
         self._held[pane] = len(ids), ids
         for done in range(sampling.max_new_tokens):
             step = replace(sampling, seed=draw.getrandbits(31))
-            found = self._next(server, pane, ids, sampling=step, remembered=continues or done > 0)
-            if found.likeliest:  # none for a token that is only part of a character
-                require_number(found.likeliest[0][1])
+            new = self._next(server, pane, ids, sampling=step, remembered=continues or done > 0)
+            if new.likeliest:  # none for a token that is only part of a character
+                require_number(new.likeliest[0][1])
             if done == 0:
-                self._read[pane] = found.read
-            if found.token in self._end_ids:
+                self._read[pane] = new.read
+            if new.token in self._end_ids:
                 return "end"
-            yield found.token
-            ids.append(found.token)
+            yield new.token
+            ids.append(new.token)
         return "length"
 
     def _next(self, server: LlamaServer, pane: str, ids: Sequence[int], **more: Any) -> Next:
@@ -180,17 +181,17 @@ class XllamaEngine:
     def _known(self, pane: str, ids: Sequence[int], labels: Sequence[int]) -> list[tuple[float, int]]:
         """The log-probability of each label after the ids before it, and the likeliest token there."""
         self._held.pop(pane, None)
-        server, found = self.server(tokens=max(len(ids), self.context_length)), list[tuple[float, int]]()
+        server, known = self.server(tokens=max(len(ids), self.context_length)), list[tuple[float, int]]()
         for at, label in enumerate(labels):
             if at and label >= 0:
-                one = self._next(server, pane, ids[:at], forced=label, remembered=bool(found))
-                if one.log_p is None:  # all of them, with another token chosen, whose text is complete
+                new = self._next(server, pane, ids[:at], forced=label, remembered=bool(known))
+                if new.log_p is None:  # all of them, with another token chosen, whose text is complete
                     every = {"likeliest": self._facts.tokens, "forced": min(self._end_ids)}
-                    one = self._next(server, pane, ids[:at], remembered=True, **every)
-                    one = one._replace(log_p=dict(one.likeliest)[label])
-                require_number(one.likeliest[0][1])
-                found.append((one.log_p or 0.0, one.likeliest[0][0]))
-        return found
+                    new = self._next(server, pane, ids[:at], remembered=True, **every)
+                    new = new._replace(log_p=dict(new.likeliest)[label])
+                require_number(new.likeliest[0][1])
+                known.append((new.log_p or 0.0, new.likeliest[0][0]))
+        return known
 
     def answer_all(
         self, pane: str, prompts: Sequence[list[int]], limits: Sequence[int], each: Callable[[int], None]
@@ -198,23 +199,23 @@ class XllamaEngine:
         if not prompts:
             return []
         longest = max(len(prompt) + limit for prompt, limit in zip(prompts, limits, strict=True)) + 1
-        fit = context_size.tokens_that_fit(self._per_token) // longest
+        fit = tokens_that_fit(self._per_token) // longest
         self._held = {}
         server = self._server_for(max(1, min(_TOGETHER, len(prompts), fit)), -(-longest // _ROUND) * _ROUND)
         with ThreadPoolExecutor(server.slots) as threads:
-            asked = [
+            answers = [
                 threads.submit(self._answer, server, pane, prompt, limit)
                 for prompt, limit in zip(prompts, limits, strict=True)
             ]
             try:
-                while wait(asked, _LOOK).not_done:
-                    each(sum(one.done() for one in asked))
-                each(len(asked))
+                while wait(answers, _LOOK).not_done:
+                    each(sum(answer.done() for answer in answers))
+                each(len(answers))
             except BaseException:
                 threads.shutdown(wait=False, cancel_futures=True)
                 self.close()  # which ends the answers in progress
                 raise
-            return [one.result() for one in asked]
+            return [answer.result() for answer in answers]
 
     def _server_for(self, slots: int, tokens: int) -> LlamaServer:
         """The server with as many slots as memory allows, `slots` at most. Raises ChatFailed if not even one fits."""
@@ -236,7 +237,7 @@ class XllamaEngine:
         return Answered(tuple(ids), ended=False)
 
 
-def _probabilities(found: Next) -> Any:
+def _probabilities(new: Next) -> Any:
     import numpy
 
-    return numpy.array(found.likeliest)
+    return numpy.array(new.likeliest)

@@ -2,7 +2,36 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import NamedTuple
+
 from backend.records.base import Record
+
+
+class Phase(NamedTuple):
+    """A step of opening a model, and how many of its parts are done."""
+
+    name: str
+    done: int = 0
+    total: int = 0
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """A piece of an answer."""
+
+    pane: str
+    text: str
+    tokens: int  # in the answer so far
+    tokens_per_second: float  # without the time to read the prompt
+    finish: str = (
+        ""  # "" until the last chunk, then "end" (the model ended), "length" (cut at the limit) or "stopped"
+    )
+    ids: tuple[int, ...] = ()  # in the last chunk, the token ids of the whole answer
+
+    @property
+    def done(self) -> bool:
+        return bool(self.finish)
 
 
 class PaneCheck(Record):

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from starlette.requests import ClientDisconnect, Request
 
 from backend.chat.client import Chat
-from backend.chat.replies import Chunk
+from backend.records.chat import Chunk
 from backend.serving.requests import CompletionRequest
 
 

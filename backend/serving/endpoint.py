@@ -29,8 +29,8 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from backend.chat.client import Chat
-from backend.chat.replies import Chunk
 from backend.errors import ApprenticeError, BadInput
+from backend.records.chat import Chunk
 from backend.records.units import MIB, format_size
 from backend.serving import requests
 from backend.serving.answer import Answer

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import uvicorn
 
-from backend.chat.replies import Chunk
 from backend.export import snippets
+from backend.records.chat import Chunk
 from backend.serving.endpoint import Endpoint
 from backend.serving.job import listen
 from backend.serving.state import key_hash

@@ -11,12 +11,11 @@ from unittest.mock import patch
 
 from backend.advice.recommend import Recommendation
 from backend.chat.engine import BASE, TUNED
-from backend.chat.replies import Chunk, Phase
 from backend.evaluation.report import REPORT
 from backend.export import programs
 from backend.export.formats import slug
 from backend.files.json_file import write_json
-from backend.records.chat import PaneCheck
+from backend.records.chat import Chunk, PaneCheck, Phase
 from backend.records.exports import Check, ExportFile, ExportResult, GgufFile, PushResult
 from backend.records.training import TrainingResult
 from backend.records.units import MIB

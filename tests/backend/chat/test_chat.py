@@ -16,9 +16,9 @@ import pytest
 
 from backend.chat.child import ChatChild
 from backend.chat.client import Chat
-from backend.chat.replies import Chunk
 from backend.errors import BadInput, ChatFailed, MissingPart, WorkspaceProblem
 from backend.gguf import base_file
+from backend.records.chat import Chunk
 from backend.settings import PROJECT_ROOT, Workspace
 from backend.tokens.tokenizer import ChatTokenizer
 from tests.backend.synthetic import make_adapter

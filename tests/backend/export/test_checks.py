@@ -9,9 +9,8 @@ from typing import Any
 import pytest
 
 from backend.chat.engine import Messages, Tools
-from backend.chat.replies import Chunk
 from backend.export import checks as export_checks
-from backend.records.chat import AnswerScore, EngineReport
+from backend.records.chat import AnswerScore, Chunk, EngineReport
 from backend.tokens.tokenizer import ChatTokenizer
 
 

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from backend.chat.replies import Chunk
 from backend.errors import BadInput, ChatFailed
+from backend.records.chat import Chunk
 from backend.serving import endpoint as serving
 from backend.serving.endpoint import Endpoint
 from backend.serving.state import key_hash, new_key

@@ -10,10 +10,9 @@ from typing import Any, NamedTuple
 
 from backend.chat.client import Chat
 from backend.chat.engine import BASE, TUNED, Messages
-from backend.chat.replies import Chunk
 from backend.errors import NotInDemo
 from backend.hardware import container
-from backend.records.chat import ChatAnswer, PaneCheck
+from backend.records.chat import ChatAnswer, Chunk, PaneCheck
 from backend.settings import Workspace
 from ui.services.demo.chat_seats import ChatSeats
 from ui.services.results.opponents import ChatTarget

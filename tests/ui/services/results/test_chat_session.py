@@ -8,9 +8,8 @@ from typing import Any
 
 import pytest
 
-from backend.chat.replies import Chunk, Phase
 from backend.errors import ChatFailed
-from backend.records.chat import PaneCheck
+from backend.records.chat import Chunk, PaneCheck, Phase
 from backend.settings import Workspace
 from ui.services.results.chat import Answer, ChatSession
 from ui.services.results.opponents import ChatTarget
