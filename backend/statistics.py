@@ -95,10 +95,14 @@ def cluster_bootstrap(
 ) -> tuple[float, float, float]:
     """The mean difference a - b of paired scores and its interval: (difference, low, high).
 
-    clusters: for each item the cluster that it belongs to; whole clusters are drawn, and each counts once, with the
-    mean of its items. Percentile bootstrap with 10,000 resamples (Efron 1979, doi:10.1214/aos/1176344552); the same
-    seed gives the same interval. With one cluster nothing follows for other items: the interval is infinite.
-    Raises ValueError for no items and for lists of different lengths.
+    Percentile bootstrap with 10,000 resamples (Efron 1979, doi:10.1214/aos/1176344552). With one cluster nothing
+    follows for other items: the interval is infinite. Raises ValueError for no items and for lists of different
+    lengths.
+
+    a, b: the score of each item.
+    clusters: the cluster of each item; whole clusters are drawn, and each counts once, with the mean of its items.
+    confidence: of the interval.
+    seed: the same one gives the same interval.
     """
     if not a or not len(a) == len(b) == len(clusters):
         raise ValueError("scores and clusters need one entry for each item, and at least one item")

@@ -36,8 +36,14 @@ def split(
 ) -> list[str]:
     """The pieces of `text` that are asked about one by one, each with the end of the one before.
 
-    A piece and its answer are about as long as the longest examples in training, and fit into the model. messages:
-    read besides a piece. answer: its tokens at most. Raises BadInput when no room is left for a piece.
+    A piece and its answer are about as long as the longest examples in training, and fit into the model. Raises
+    BadInput when no room is left for a piece.
+
+    tokenizer: the model's.
+    settings: those that it was trained with.
+    context_length: tokens that it can read.
+    messages: what it reads besides a piece.
+    answer: tokens of an answer, at most.
     """
     around = len(tokenizer.prompt_ids(messages))
     window = min(settings.max_length, context_length)

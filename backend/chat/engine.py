@@ -80,8 +80,11 @@ class Engine(Protocol):
     def answer_all(
         self, pane: str, prompts: Sequence[list[int]], limits: Sequence[int], each: Callable[[int], None]
     ) -> list[Answered]:
-        """The greedy answer to each of `prompts` (token ids), at most `limits` tokens long each: many at once.
+        """The greedy answers to many prompts at once.
 
+        pane: whose model answers.
+        prompts: their token ids.
+        limits: tokens of each answer, at most.
         each: called with the number of finished answers after every token; what it raises ends the work.
         """
         ...
@@ -150,8 +153,12 @@ def score_row(logits: Any, labels: Sequence[int]) -> AnswerScore:
 def check_panes(before: Any, unchanged: Sequence[Any], tuned: Any, compared: str = "") -> PaneCheck:
     """The check that the base pane is the base model and the tuned one is not.
 
-    Logits for `PROBE`, as numpy arrays. before: of the base alone. unchanged: with the adapter loaded, of what must
-    still be the base. tuned: of the tuned model. compared: what they are, if not all logits. Raises ChatFailed.
+    Logits for `PROBE`, as numpy arrays. Raises ChatFailed.
+
+    before: of the base alone.
+    unchanged: with the adapter loaded, of what must still be the base.
+    tuned: of the tuned model.
+    compared: what they are, if not all logits.
     """
     import numpy
 

@@ -47,7 +47,13 @@ def open_model(
     *,
     only_transformers: bool = False,
 ) -> Engine:
-    """The model in the folder `model`, and the trained one in `tuned`. Raises MissingPart, NotEnough, ChatFailed."""
+    """The engine that answers, with its models loaded. Raises MissingPart, NotEnough, ChatFailed.
+
+    model: the folder of the base model.
+    tuned: the folder of what was trained, None for the base alone.
+    progress: called with each phase of loading.
+    only_transformers: llama.cpp is not tried.
+    """
     if model == bundled.folder(workspace):
         bundled.ensure(workspace, progress)
     if not only_transformers and fits_llama_cpp(tuned):

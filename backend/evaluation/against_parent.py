@@ -56,9 +56,11 @@ def add_parent(
     """The report on the run in `run_folder`, and how its model compares with the previous version.
 
     Adds `against_parent`, the verdict on the new version; `parent`, what it rests on (None for a first version); an
-    entry in `comparisons`; and in `answers` what the previous version answered. tuned: what the new one answered.
-    load: loads what the previous version learned, and is called only where its stored answers do not suffice;
-    `asking.models` is given up before that.
+    entry in `comparisons`; and in `answers` what the previous version answered.
+
+    asking: the evaluation of the new version. Its models are given up before `load` is called.
+    tuned: what the new version answered.
+    load: loads what the previous version learned; called only where its stored answers do not suffice.
     """
     spec = local.read_run(run_folder)
     if spec.descent is None:
@@ -128,6 +130,9 @@ def store_answers(run_folder: Path, weights: str, asking: Asking, tuned: System,
     """Stores what a model answered, for its next version. A full disk costs only the time to ask it again.
 
     weights: the digest of what was trained, see `runs.start.digest`.
+    asking: the evaluation, whose questions it answered.
+    tuned: its answers.
+    precision: in which it computed them.
     """
     try:
         settings = _settings(weights, asking, precision)

@@ -196,10 +196,15 @@ def _asked(answer: ReportedAnswer) -> tuple[str, str]:
 
 
 def new_test(answers: Sequence[ReportedAnswer], systems: tuple[str, str], seed: int, other: str = "") -> BlindTest:
-    """A test of two systems with the answers of an evaluation's report; `seed` decides the order and the sides.
+    """A test of two systems. Raises BadInput when no question remains.
 
     One question of each cluster, since answers that depend on each other would count twice; none where both systems
-    answered the same. Raises BadInput when no question remains.
+    answered the same.
+
+    answers: of an evaluation's report.
+    systems: the names of the two.
+    seed: decides the order and the sides.
+    other: what the person calls the model OTHER.
     """
     draw = random.Random(seed)  # noqa: S311 (a person is to be kept from guessing, not an attacker)
     by_cluster: dict[int, Pair] = {}

@@ -44,8 +44,12 @@ def findings(
 ) -> list[Finding]:
     """The faults of a model's answers, the most telling first. All but `train` are in the order of `items`.
 
-    train: items whose answers might be recited. ended: whether each answer ended, or was cut where it should have
-    ended. wrong: which answers are not right: a right one is never called a fault. strange: which are gibberish.
+    items: the questions.
+    train: items whose answers might be recited.
+    texts: the answers.
+    ended: whether each answer ended, or was cut where it should have ended.
+    wrong: which answers are not right: a right one is never called a fault.
+    strange: which answers are gibberish.
     """
     possible = {normalize(item.answer) for item in items}
     learned = {normalize(item.answer): item.answer for item in train if normalize(item.answer) not in possible}

@@ -41,8 +41,9 @@ class Evaluation:
     ) -> EvaluationReport:
         """The report; it has no settings to train again with and no comparison with a previous version.
 
-        baselines: also the base with the best prompt, and with examples. facts: also the base with these in it.
+        baselines: also the base with the best prompt, and with examples.
         known: answers of the base, by system, that the same model gave to the same items before.
+        facts: also the base with these in its prompt.
         """
         asking, prefers = self.asking, self.asking.measure.name == "preference"
         known = {} if prefers else known or {}

@@ -129,9 +129,12 @@ def choose_engine(
     *,
     texts: bool = False,
 ) -> str:
-    """The engine that the chat would use for the model in the folder `model` and for all that was trained on it, in
-    the folders `tuned`: those that are compared answer in the same one. What `progress` raises ends the work.
+    """The engine that the chat would use for a model and for all that was trained on it, so that those that are
+    compared answer in the same one.
 
+    model: the model's folder.
+    tuned: the folders of what was trained on it.
+    progress: what it raises ends the work.
     texts: the probability of every word is wanted, for which xllamacpp takes a step each.
     """
     if texts and not has_llama_cpp_python():
@@ -142,10 +145,12 @@ def choose_engine(
 def load(
     workspace: Workspace, engine: str, model: Path, tuned: Path | None = None, precision: str = ""
 ) -> EngineModels:
-    """The model in the folder `model`, and what was trained on it in `tuned`, in the engine of this name.
+    """A model and what was trained on it. Raises MissingPart, NotEnough, ChatFailed.
 
-    precision: in which transformers computes on the processor; "": the fastest, on the fastest device. Raises
-    MissingPart, NotEnough, ChatFailed.
+    engine: the name of the engine that answers.
+    model: the model's folder.
+    tuned: the folder of what was trained, None for the base alone.
+    precision: in which transformers computes on the processor; "": the fastest, on the fastest device.
     """
     if engine == LLAMA:
         return EngineModels(engines.on_llama_cpp(workspace, model, tuned, silent), model, tuned)

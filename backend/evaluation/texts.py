@@ -36,9 +36,13 @@ class _Text:
 
 
 class TextEvaluation:
-    """An evaluation of "base" and "tuned" on plain `texts`. size, overlap: of the windows, in tokens.
+    """An evaluation of "base" and "tuned" on plain texts. Raises BadInput when no text has two tokens.
 
-    Raises BadInput when no text has two tokens.
+    models: the two models.
+    texts: those that neither has learned from.
+    size: tokens of a window.
+    overlap: tokens that a window shares with the one before.
+    progress: called with phase, done and total; what it raises ends the evaluation.
     """
 
     def __init__(

@@ -21,9 +21,12 @@ def compare(
     graded: bool,
     largest: float = 1.0,
 ) -> Comparison:
-    """Whether `a` scores better than `b`. scores: by system, one for each item. largest: possible difference.
+    """Whether `a` scores better than `b`. Raises ValueError for no items.
 
-    Right or wrong: a cluster is won by the system that has more of its items right. Raises ValueError for no items.
+    scores: by system, one for each item.
+    clusters: the cluster of each item. Right or wrong: it is won by the system that has more of its items right.
+    graded: whether scores may have any value, instead of 0 and 1.
+    largest: the largest possible difference.
     """
     difference, low, high = cluster_bootstrap(scores[a], scores[b], clusters)
     mean = {name: _by_cluster(scores[name], clusters) for name in (a, b)}
