@@ -121,7 +121,8 @@ def _downloaded(
             break
         bar.check()
         size += file.size
-        path = folder / _local_name(dataset.id, file.name)
+        digest = hashlib.sha256(f"{dataset.id}/{file.name}".encode()).hexdigest()
+        path = folder / f"{digest[:12]}-{re.sub(r'[^A-Za-z0-9.-]+', '-', file.name)[-80:]}"
         _require_room(dataset.id, file, path, size)
         hub.download(dataset.commit, file, path, bar)
         paths.append(path)
@@ -146,12 +147,6 @@ class _Bar:
         if self._cancelled():
             raise Cancelled
         self._progress(min(self._done / self._total, 1.0))
-
-
-def _local_name(repo: str, name: str) -> str:
-    return (
-        f"{hashlib.sha256(f'{repo}/{name}'.encode()).hexdigest()[:12]}-{re.sub(r'[^A-Za-z0-9.-]+', '-', name)[-80:]}"
-    )
 
 
 def _require_room(name: str, file: RemoteFile, path: Path, together: int) -> None:

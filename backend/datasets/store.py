@@ -263,20 +263,17 @@ class DatasetStore:
             if checked is None:
                 info, original = self.info.read(data_id), self.original(data_id, listener)
                 validation = self._validation(data_id, info, info.read_options)
-                counter = self._counter(data_id, info, model) if model else None
+                counter = None
+                if model:  # no row is tokenized again for another length or fix
+                    counted = (data_id, options_key(info.read_options), model.tokenizer)
+                    counter = self._counters.get(counted) or TokenCounter(model.tokenizer)
+                    self._counters.put(counted, counter)
                 languages = model.languages if model else ()
                 checked = check_and_fix(data_id, info, original, counter, lengths, validation, listener, languages)
                 if counter is not None:
                     counter.keep_only([*original.rows, *checked.rows])
                 self._checked.put(key, checked, len(original.rows))
         return checked
-
-    def _counter(self, data_id: str, info: DatasetInfo, model: TargetModel) -> TokenCounter:
-        """The counter of these rows and this model, so that no row is tokenized again for another length or fix."""
-        key = (data_id, options_key(info.read_options), model.tokenizer)
-        counter = self._counters.get(key) or TokenCounter(model.tokenizer)
-        self._counters.put(key, counter)
-        return counter
 
     def _validation(self, data_id: str, info: DatasetInfo, options: Options) -> Dataset | None:
         if not info.validation:

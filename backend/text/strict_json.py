@@ -69,7 +69,10 @@ def parse_text(text: str, limits: Limits, first_line: int = 0) -> Any:
     except json.JSONDecodeError as error:
         raise _bad_json(error, first_line) from error
     if "\\ud" in text or "\\uD" in text:
-        _check_surrogates(value)
+        try:
+            json.dumps(value, ensure_ascii=False).encode("utf-8")
+        except UnicodeEncodeError as error:
+            raise _lone_surrogate(str(error.object), error.start) from error
     return value
 
 
@@ -181,13 +184,6 @@ def _in_words(error: json.JSONDecodeError) -> str:
         "Invalid \\escape": "a backslash is followed by the wrong letter",
         "Invalid \\uXXXX escape": "\\u is not followed by four digits",
     }.get(error.msg, "it can't be read")
-
-
-def _check_surrogates(value: Any) -> None:
-    try:
-        json.dumps(value, ensure_ascii=False).encode("utf-8")
-    except UnicodeEncodeError as error:
-        raise _lone_surrogate(str(error.object), error.start) from error
 
 
 def _lone_surrogate(text: str, at: int | None = None) -> RowFault:

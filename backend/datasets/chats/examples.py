@@ -69,22 +69,16 @@ class ExampleMaker:
             before = part[-1] if part else None
             asks = self._side(post) != "assistant"
             answered = before is not None and self._side(before) == "assistant"
-            if (
-                before is not None
-                and asks
-                and (self._is_new(before, post) or (answered and answers >= (1 if self.pairs else ANSWERS)))
-            ):
+            most = 1 if self.pairs else ANSWERS
+            paused = before is not None and self.pauses and _paused(before, post)
+            begins = self._side(post) == "system" or paused or (answered and answers >= most)
+            if before is not None and asks and begins:
                 yield part
                 part, answers = [], 0
             answers += not asks and not (part and answered)
             part.append(post)
         if part:
             yield part
-
-    def _is_new(self, before: Post, post: Post) -> bool:
-        if self._side(post) == "system":
-            return True
-        return self.pauses and _paused(before, post)
 
     def _example(self, part: list[Post]) -> Iterator[Record]:
         messages: list[Message] = []

@@ -54,7 +54,11 @@ def find(rows: Sequence[Row]) -> Duplicates:
     near, related = _near([rows[i] for i in distinct])
     groups = connected([*exact, *([distinct[a], distinct[b]] for a, b in near)])
     asking = [[distinct[a], distinct[b]] for a, b in related]
-    return Duplicates(exact, groups, connected([*groups, *asking, *_same_question(rows), *_same_passage(rows)]))
+    passages: dict[int, list[int]] = defaultdict(list)
+    for position, row in enumerate(rows):
+        if row.passage:
+            passages[row.passage].append(position)
+    return Duplicates(exact, groups, connected([*groups, *asking, *_same_question(rows), *passages.values()]))
 
 
 def problems(rows: Sequence[Row], duplicates: Duplicates | None = None) -> Iterator[Problem]:
@@ -112,14 +116,6 @@ def _same_question(rows: Sequence[Row]) -> Groups:
     groups = same_rows(rows, lambda row, of_text: of_text(question(row)) or None)
     boilerplate = max(_MIN_BOILERPLATE_ROWS, BOILERPLATE * len(rows))  # so common a question is the data's form
     return [group for group in groups if len(group) <= boilerplate]
-
-
-def _same_passage(rows: Sequence[Row]) -> Groups:
-    groups: dict[int, list[int]] = defaultdict(list)
-    for position, row in enumerate(rows):
-        if row.passage:
-            groups[row.passage].append(position)
-    return list(groups.values())
 
 
 def _whole_row(row: Row, of_text: Callable[[str], Hashable]) -> Hashable:

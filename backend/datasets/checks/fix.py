@@ -129,17 +129,13 @@ def preview_fixes(
     numbers = {number for rows in wanted.values() for number in rows}
     by_number = {row.row: row for row in dataset.rows if row.row in numbers}
     fixers = fixing.fixers()
-    return {
-        kind: list(_previews(kind, [by_number[n] for n in rows if n in by_number], fixers))
-        for kind, rows in wanted.items()
-    }
-
-
-def _previews(kind: str, rows: Iterable[Row], fixers: Mapping[str, Fixer]) -> Iterator[Change]:
-    for row in rows:
-        fixed = fixers[kind](row) if kind in fixers else None
-        if fixed != row:
-            yield _change(row, fixed, kind)
+    previews: dict[str, list[Change]] = {kind: [] for kind in wanted}
+    for kind, numbered in wanted.items():
+        for row in (by_number[number] for number in numbered if number in by_number):
+            fixed = fixers[kind](row) if kind in fixers else None
+            if fixed != row:
+                previews[kind].append(_change(row, fixed, kind))
+    return previews
 
 
 class _Fixing:

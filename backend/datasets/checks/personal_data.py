@@ -37,10 +37,6 @@ def _iban(match: re.Match[str]) -> str | None:
     return "[account number]" if int(as_number) % 97 == 1 else None
 
 
-def _phone(match: re.Match[str]) -> str | None:
-    return "[phone]" if is_phone_number(match.string, match.start(), match.end()) else None
-
-
 EMAIL = TextFault(
     "personal_email",
     AT,
@@ -53,7 +49,7 @@ PHONE = TextFault(
     "personal_phone",
     DIGIT,
     CANDIDATE,
-    _phone,
+    lambda match: "[phone]" if is_phone_number(match.string, *match.span()) else None,
     "a phone number",
     _WHY,
 )

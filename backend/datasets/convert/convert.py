@@ -127,10 +127,6 @@ def _instruction(fields: _Fields, field: str) -> str:
     return "\n".join(part for part in (text, fields.optional("input")) if part)
 
 
-def _prompt_completion(fields: _Fields) -> Row:
-    return Row(0, 0, [*_prompt(fields), *_answer(fields, "completion")])
-
-
 def _question_answer(fields: _Fields) -> Row:
     question = "\n\n".join(part for part in (fields.text("question"), fields.optional("context")) if part)
     return Row(0, 0, [_user(question), _assistant(fields.text("answer"))])
@@ -212,7 +208,7 @@ _CONVERTERS: dict[str, Callable[[_Fields], Row]] = {
     "messages": _chat,
     "sharegpt": _chat,
     "alpaca": _alpaca,
-    "prompt_completion": _prompt_completion,
+    "prompt_completion": lambda fields: Row(0, 0, [*_prompt(fields), *_answer(fields, "completion")]),
     "question_answer": _question_answer,
     "preference": _preference,
     "kto": _kto,

@@ -6,7 +6,7 @@ import re
 from functools import cache
 from typing import TYPE_CHECKING
 
-from backend.datasets.documents.blocks import Block, Document, Rows
+from backend.datasets.documents.blocks import Block, Document
 
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
@@ -64,7 +64,9 @@ def _blocks(
         end = at + 1
         if at in tables:
             end = tables[at]
-            document.blocks.append(Block(at + 1, "\n".join(lines[at:end]), rows=_table(lines, at, end)))
+            rows = [(number + 1, _cells(lines[number])) for number in range(at, end) if number != at + 1]
+            filled = [(number, cells) for number, cells in rows if any(cells)]
+            document.blocks.append(Block(at + 1, "\n".join(lines[at:end]), rows=filled))
             gap = True
         elif not text:
             gap = True
@@ -89,11 +91,6 @@ def _line(number: int, text: str, level: int, gap: bool, plain: bool) -> list[Bl
     if match["bold"].rstrip().endswith(("?", "？", "؟")):
         return [Block(number, match["bold"].strip(), level, True, gap), Block(number, rest, gap=False)]
     return [Block(number, text, level, gap=gap)]
-
-
-def _table(lines: list[str], begin: int, end: int) -> Rows:
-    rows = [(number + 1, _cells(lines[number])) for number in range(begin, end) if number != begin + 1]
-    return [(number, cells) for number, cells in rows if any(cells)]
 
 
 def _cells(line: str) -> list[str]:

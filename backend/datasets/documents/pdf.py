@@ -18,6 +18,7 @@ from backend.errors import BadInput
 _HEADING = 1.15  # times the usual size of letters
 _PARAGRAPH = 1.35  # times the usual distance of lines
 _REPEATED = 0.5  # share of the pages that have a header or footer
+_BEGINS = re.compile(r"\(?\d{1,3}[.)]\s|[•–-]\s|\w{1,12}( ?\d+)?[:：]")  # a label, a number, an item of a list
 _PASSWORD = 4  # FPDF_ERR_PASSWORD
 
 
@@ -126,7 +127,7 @@ def _paragraphs(lines: list[_Line]) -> list[Block]:
         before = lines[place - 1] if place else None
         same = before is not None and before.bold == line.bold and abs(before.size - line.size) < 0.5
         near = before is not None and before.page == line.page and before.top - line.top < _PARAGRAPH * distance
-        if same and (near or _continues(before, line)) and not _begins(line.text):
+        if same and (near or _continues(before, line)) and not _BEGINS.match(line.text):
             groups[-1].append(line)
         else:
             groups.append([line])
@@ -146,11 +147,6 @@ def _paragraphs(lines: list[_Line]) -> list[Block]:
 def _continues(before: _Line | None, line: _Line) -> bool:
     """Whether a paragraph goes on over the end of a page."""
     return before is not None and before.page != line.page and before.text[-1:].isalpha() and line.text[:1].islower()
-
-
-def _begins(text: str) -> bool:
-    """Whether a line begins a paragraph of its own: a label, a number, an item of a list."""
-    return re.match(r"(\(?\d{1,3}[.)]\s|[•–-]\s|\w{1,12}( ?\d+)?[:：])", text) is not None
 
 
 def _join(group: list[_Line]) -> str:

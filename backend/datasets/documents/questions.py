@@ -58,19 +58,15 @@ def _take_off_signs(records: Sequence[dict[str, Any]], name: str) -> None:
     for sign in (_SIGN, _NUMBER):
         signed = [(record, start) for record in records if (start := sign.match(record[name]))]
         most = Counter(start[1] for _, start in signed if sign is _SIGN).most_common(1)
-        alike = most[0][1] if most else len(signed) if sign is _NUMBER and _count_on(signed) else 0
+        alike = most[0][1] if most else 0
+        if sign is _NUMBER:  # they rise by the same step, as those of dates don't
+            steps = {b - a for a, b in pairwise(int(re.sub(r"\D", "", start[0])) for _, start in signed)}
+            alike = len(signed) if len(steps) == 1 and min(steps) > 0 else 0
         if alike < max(3, _SURE * len(records)):
             continue
         for record, start in signed:
             if not any(map(sign.match, record[name].split("\n")[1:])):
                 record[name] = record[name][start.end() :]
-
-
-def _count_on(signed: Sequence[tuple[dict[str, Any], re.Match[str]]]) -> bool:
-    """Whether the numbers rise by the same step, as those of dates don't."""
-    numbers = [int(re.sub(r"\D", "", start[0])) for _, start in signed]
-    steps = {b - a for a, b in pairwise(numbers)}
-    return len(steps) == 1 and min(steps) > 0
 
 
 def asks(text: str) -> bool:
@@ -134,8 +130,9 @@ def _pairs(
             end += 1
         answer = blocks[start + 1 : end]
         used.update(range(start, end))
-        if len(answer) > 1 and _may_be_title(answer[-1]) and end < len(blocks):
-            sure = False
+        last = answer[-1] if len(answer) > 1 and end < len(blocks) else None
+        if last and last.gap and len(last.text) <= _CATEGORY and not last.text.rstrip().endswith(_ENDS):
+            sure = False  # it may be the title of the questions below
         records.append((blocks[start].line, _without_marks(blocks[start].text, joined(answer))))
     missing = sum(not record["answer"] for _, record in records)
     if missing > 0.3 * len(records):
@@ -171,8 +168,3 @@ def _by_line(blocks: Sequence[Block]) -> Pairs | None:
         return None
     signs = sum(bool(match and match["sign"]) for _, match in matches)
     return Pairs(records, len(records) == len(blocks) == signs)
-
-
-def _may_be_title(block: Block) -> bool:
-    """Whether the last paragraph of an answer may be the title of the questions after it."""
-    return block.gap and len(block.text) <= _CATEGORY and not block.text.rstrip().endswith(_ENDS)

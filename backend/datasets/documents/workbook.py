@@ -52,16 +52,14 @@ class ExcelSheets:
             for place, cell in enumerate(cells):
                 if not cell and (number, place + 1) in merged:
                     cells[place] = merged[number, place + 1]
-                elif not cell and written is not None and _is_formula(written.cell(number, place + 1).value):
-                    cells[place] = FORMULA
+                elif not cell and written is not None:
+                    value = written.cell(number, place + 1).value
+                    if str(value).startswith("=") or type(value).__name__ == "ArrayFormula":
+                        cells[place] = FORMULA
             while cells and not cells[-1].strip():
                 cells.pop()
             if cells:
                 yield number, cells
-
-
-def _is_formula(value: Any) -> bool:
-    return (isinstance(value, str) and value.startswith("=")) or type(value).__name__ == "ArrayFormula"
 
 
 def _merged(sheet: Any) -> dict[tuple[int, int], str]:

@@ -28,16 +28,12 @@ class Passed:
 
     def notes(self) -> list[tuple[str, str, str]]:
         """(kind, message, fix) for totals and remarks, and for blank rows."""
-        skipped = (("Totals and remarks below the table", self.rows), ("Blank rows", self.blank))
-        return [
-            ("leftovers", f"{what} were skipped: row {_listed(rows)}.", "Nothing is missing.")
-            for what, rows in skipped
-            if rows
-        ]
-
-
-def _listed(rows: Sequence[int]) -> str:
-    return ", ".join(map(str, rows[:_LISTED])) + (" and others" if len(rows) > _LISTED else "")
+        notes = []
+        for what, rows in (("Totals and remarks below the table", self.rows), ("Blank rows", self.blank)):
+            if rows:
+                listed = ", ".join(map(str, rows[:_LISTED])) + (" and others" if len(rows) > _LISTED else "")
+                notes.append(("leftovers", f"{what} were skipped: row {listed}.", "Nothing is missing."))
+        return notes
 
 
 def is_leftover(cells: Sequence[str], width: int, apart: bool, result: str = "") -> bool:
