@@ -39,11 +39,11 @@ def check(
 ) -> Report:
     """Checks every row.
 
-    counter: of the chosen model; without it the token checks are skipped.
-    lengths: the limit on a row and the treatment of longer ones.
-    model_languages: ISO 639-1 codes.
-    validation: the user's validation file.
-    progress: receives the fraction done, 0 to 1.
+    counter: of the chosen model; without it the token checks are skipped
+    lengths: the limit on a row and the treatment of longer ones
+    model_languages: ISO 639-1 codes
+    validation: the user's validation file
+    progress: receives the fraction done, 0 to 1
 
     Raises Cancelled soon after `cancelled` returns True.
     """

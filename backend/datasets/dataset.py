@@ -181,8 +181,14 @@ def check_and_fix(
 ) -> CheckedDataset:
     """Checks the rows, applies the accepted fixes and checks the result.
 
-    languages: ISO 639-1 codes of the model's languages; () skips that check. validation: the user's validation file;
-    its rows are checked too, and those with an error are removed. Raises BadSetting for a kind without a fix.
+    info: with the accepted and refused fixes
+    counter: of the chosen model; None skips the checks of tokens
+    lengths: the limit on a row and the treatment of longer ones
+    validation: the user's validation file; its rows are checked too, and those with an error are removed
+    listener: hears of progress, and says whether the user cancelled
+    languages: ISO 639-1 codes of the model's languages; () skips that check
+
+    Raises BadSetting for a kind without a fix, Cancelled.
     """
 
     def checked(dataset: Dataset, phase: str, against: ValidationFile | None = None) -> Report:

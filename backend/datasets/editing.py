@@ -78,9 +78,13 @@ class Editor:
     def correct(self, data_id: str, messages: Sequence[Message], answer: Message, wrong: str, run_id: str) -> int:
         """Adds the right answer to a question that a run answered wrongly, and returns the row's number.
 
-        messages: the conversation up to the answer. Without a system message it gets that of most rows. wrong: the
-        run's answer; it becomes the worse one where the examples are pairs. The row replaces an earlier correction of
-        the same question, else the row with the same conversation, whose answer would contradict it.
+        The row replaces an earlier correction of the same question, else the row with the same conversation, whose
+        answer would contradict it.
+
+        messages: the conversation up to the answer; without a system message it gets that of most rows
+        answer: the right one
+        wrong: the run's answer; it becomes the worse one where the examples are pairs
+        run_id: the run that answered
         """
         dataset = self._store.original(data_id)
         pairs = any(row.rejected for row in dataset.rows)

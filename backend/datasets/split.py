@@ -85,9 +85,12 @@ def split(
     """Sets about `fraction` of `rows` aside, and at least AT_LEAST, but not more than a quarter for that: at least
     one of two or more, and never all.
 
-    together: groups of positions that stay on one side; computed here when None. A group too big to be set aside
-    stays in training. roles: rows set aside before stay aside, however many they are. Raises BadSetting unless
-    0 <= fraction <= 0.5.
+    fraction: 0 to 0.5
+    seed: of the order in which rows are set aside
+    together: groups of positions that stay on one side, computed here when None; one that is too big stays in training
+    roles: rows set aside before stay aside, however many they are
+
+    Raises BadSetting for another fraction.
     """
     if not 0 <= fraction <= 0.5:
         raise BadSetting(
@@ -130,8 +133,10 @@ def split_with(
 ) -> Split:
     """Sets all rows of a validation file aside and excludes training rows that repeat one of them.
 
-    Positions count through `rows`, then `validation`; together: groups of such positions, computed here when None.
-    roles: rows set aside before stay aside, and validation rows that repeat a row with the role "train" are excluded.
+    Positions count through `rows`, then `validation`.
+
+    together: groups of positions that stay on one side, computed here when None
+    roles: rows set aside before stay aside, and validation rows that repeat a row with the role "train" are excluded
     """
     everything = [*rows, *validation]
     groups = duplicates.find(everything).together if together is None else together

@@ -20,8 +20,13 @@ FEW = 50  # different examples; with fewer, a model may learn nothing (the guide
 def find(
     rows: Sequence[Row], model_languages: Sequence[str] | None, distinct: int, pieces: int = 0
 ) -> Iterator[Problem]:
-    """Problems of the file. rows: the usable ones; distinct: how many of them differ; pieces: how many rows documents
-    become in training, 0 for conversations."""
+    """Problems of the file.
+
+    rows: the usable ones
+    model_languages: ISO 639-1 codes
+    distinct: how many rows differ
+    pieces: how many rows documents become in training, 0 for conversations
+    """
     yield from size(pieces or distinct, "piece" if pieces else "different example", repeated=distinct < len(rows))
     yield from same_input(rows)
     yield from same_answer(rows)

@@ -34,8 +34,11 @@ def load(
 ) -> Dataset:
     """Reads a file.
 
-    name: for display, by default the file's own; its extension only decides unclear formats. progress: receives the
-    fraction read, 0 to 1. cancelled: checked for each block. on_first_rows: receives the first rows, once read.
+    name: for display, by default the file's own; its extension only decides unclear formats
+    progress: receives the fraction read, 0 to 1
+    cancelled: checked for each block
+    options: the user's choices
+    on_first_rows: receives the first rows, once read
 
     Raises BadInput when the file can't be read or is not a dataset, Cancelled when `cancelled` returns True.
     """

@@ -114,8 +114,11 @@ def _parse(text: bytes | None, limits: Limits, line: int = 0) -> Any:
 def examples(blocks: Iterable[bytes], start: int | None, name: str, limits: Limits) -> Iterator[list[Record]]:
     """Batches of records, with a RowFault in place of an unreadable value.
 
-    blocks: the document in UTF-8. start: the position of its list; None for objects one after another. name: of the
-    list inside an object, else "". Raises BadInput when an example is over the line limit, or for a second list.
+    blocks: the document in UTF-8
+    start: the position of its list; None for objects one after another
+    name: of the list inside an object, else ""
+
+    Raises BadInput when an example is over the line limit, or for a second list.
     """
     scanner = _Scanner(start is not None, limits)
     after = b""  # the bytes after the list
