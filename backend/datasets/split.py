@@ -87,7 +87,7 @@ def split(
 
     fraction: 0 to 0.5
     seed: of the order in which rows are set aside
-    together: groups of positions that stay on one side, computed here when None; one that is too big stays in training
+    together: groups of positions that stay on one side, computed here when None; one too big stays in training
     roles: rows set aside before stay aside, however many they are
 
     Raises BadSetting for another fraction.
