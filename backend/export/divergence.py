@@ -18,11 +18,12 @@ from backend.hardware import child_process
 
 
 class Divergence(NamedTuple):
-    """What a file lost: the mean divergence (nats), and the share of `places` with the same word."""
+    """What a file lost: the mean divergence (nats), and the share of `places` with the same word; None: not
+    measured."""
 
-    kl: float
-    same_choice: float
-    places: int
+    kl: float | None = None
+    same_choice: float | None = None
+    places: int = 0
 
 
 POSITIONS = 64  # of each example at most, spread over its answers
