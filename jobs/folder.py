@@ -29,10 +29,11 @@ from backend.errors import ApprenticeError, RunProblem, WorkspaceProblem
 from backend.files.atomic import write_all
 from backend.files.disk_errors import disk_words
 from backend.files.json_file import read_json, write_json
-from jobs.records import Failure, Job, Record, State
+from backend.records.base import StoredRecord
+from jobs.records import Failure, Job, State
 from jobs.status import Identity, Status
 
-R = TypeVar("R", bound=Record)
+R = TypeVar("R", bound=StoredRecord)
 FileVersion = tuple[int, int, int]
 
 _RESERVE_BYTES = 64 * 1024
@@ -170,7 +171,7 @@ def _read(record: type[R], path: Path) -> R:
 
 
 @lru_cache(maxsize=_FILES_IN_MEMORY)
-def _parse(record: type[Record], path: Path, version: FileVersion | None) -> Record:
+def _parse(record: type[StoredRecord], path: Path, version: FileVersion | None) -> StoredRecord:
     return record.model_validate(read_json(path))
 
 

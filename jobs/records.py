@@ -5,8 +5,9 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, Any, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from backend.records.base import StoredRecord
 from backend.records.events import LoggedEvent
 
 Seconds = Annotated[float, Field(ge=0, le=1e11, allow_inf_nan=False)]  # since 1970; any date that can be shown
@@ -43,13 +44,7 @@ class State(StrEnum):
         return self in (State.STOPPED, State.FAILED, State.INTERRUPTED)
 
 
-class Record(BaseModel):
-    """A frozen record. Unknown keys are ignored: the folder may come from a newer version."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-
-class Progress(Record):
+class Progress(StoredRecord):
     """phase: in plain words. done, total: steps, MiB and the like; total is 0 if unknown. detail: more about it."""
 
     phase: str
@@ -59,7 +54,7 @@ class Progress(Record):
     detail: str = ""
 
 
-class Failure(Record):
+class Failure(StoredRecord):
     """Why a job failed: what happened, why, and what to do next, in plain words.
 
     error: the class in `backend.errors`, "" if it was none.
@@ -83,7 +78,7 @@ class EventBatch(NamedTuple):
     reset: bool
 
 
-class Job(Record):
+class Job(StoredRecord):
     """A job. Times in seconds since 1970; started and ended are those of the latest attempt. earlier: seconds that
     the attempts before it took together, None where that is unknown.
 
@@ -103,5 +98,5 @@ class Job(Record):
     earlier: float | None = None
     progress: Progress | None = None
     failure: Failure | None = None
-    result: dict[str, Any] = {}
+    result: dict[str, Any] = Field(default_factory=dict)
     stop_requested: bool = False

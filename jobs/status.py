@@ -7,13 +7,14 @@ from typing import Any
 
 from pydantic import Field
 
+from backend.records.base import StoredRecord
 from jobs.oom_detection import MemorySnapshot
-from jobs.records import Failure, Progress, Record, Seconds, State
+from jobs.records import Failure, Progress, Seconds, State
 
 MAX_MEMORY_RETRIES = 3  # attempts that start by themselves after memory ran out
 
 
-class Identity(Record):
+class Identity(StoredRecord):
     """job.json. created: seconds since 1970."""
 
     kind: str
@@ -22,7 +23,7 @@ class Identity(Record):
     created: Seconds
 
 
-class Status(Record):
+class Status(StoredRecord):
     """status.json. queued: the job's place in the queue. pid, pid_created: the worker, once it holds the lock.
 
     Times are seconds since 1970. memory_retries: attempts so far that started by themselves because memory ran out.

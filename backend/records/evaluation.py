@@ -7,7 +7,6 @@ infinity: it is written as null, which reads as the infinity that the field can 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -180,12 +179,24 @@ class Measured(StoredRecord):
             raise ValueError("a score of more than 1")
         return self
 
-    def _check_answers(self, answers: Iterable[ReportedAnswer], *needed: str) -> None:
+
+class Answered(Measured):
+    """A report with every answer."""
+
+    answers: tuple[ReportedAnswer, ...]  # the worst of the system `judged` first
+
+    @property
+    def judged(self) -> str:
+        """The system that the report is about."""
+        return TUNED
+
+    @model_validator(mode="after")
+    def _check_answers(self) -> Self:
         names = self.systems.keys()
-        if not names >= set(needed):
-            raise ValueError("a system is missing")
-        if not all(answer.texts.keys() >= names <= answer.scores.keys() for answer in answers):
+        answered = all(answer.texts.keys() >= names <= answer.scores.keys() for answer in self.answers)
+        if not answered or self.judged not in names:
             raise ValueError("a system without answers or scores")
+        return self
 
 
 class EvaluationSummary(Measured):
@@ -204,24 +215,13 @@ class EvaluationSummary(Measured):
 
     @model_validator(mode="after")
     def _check_systems(self) -> Self:
-        self._check_answers((), BASE, TUNED)
+        if not self.systems.keys() >= {BASE, TUNED}:
+            raise ValueError("a system is missing")
         return self
 
 
-class EvaluationReport(EvaluationSummary):
+class EvaluationReport(EvaluationSummary, Answered):
     """The verdict with every answer."""
-
-    answers: tuple[ReportedAnswer, ...]  # the worst of the tuned model first
-
-    @property
-    def judged(self) -> str:
-        """The system that the report is about."""
-        return TUNED
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        self._check_answers(self.answers)
-        return self
 
     def elsewhere(self) -> EvaluationReport:
         """The report without what another computer can't use: the previous version, and settings to train again."""
@@ -231,20 +231,13 @@ class EvaluationReport(EvaluationSummary):
         return self.model_copy(update={**changes, "against_parent": "not_measured"})
 
 
-class TrialReport(Measured):
+class TrialReport(Answered):
     """How far the base model gets with prompts: evaluation.json of the job "try_prompts"."""
 
     best: SystemName  # with the highest score
     next: str  # the recommended next step, in a sentence
     next_kind: TrialOutcome
-    answers: tuple[ReportedAnswer, ...]  # the worst of `best` first
 
     @property
     def judged(self) -> str:
-        """The system that the report is about."""
         return self.best
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        self._check_answers(self.answers, self.best)
-        return self

@@ -11,7 +11,7 @@ from typing import Any
 from markupsafe import Markup
 
 from backend.evaluation.measures import fields, parse_json
-from backend.records.evaluation import EvaluationReport, ReportedAnswer, TrialReport
+from backend.records.evaluation import Answered, ReportedAnswer
 from ui.text import format as fmt
 from ui.web.html import components
 
@@ -38,7 +38,6 @@ _ONLY_MISTAKES = Markup(
 )
 
 
-Report = EvaluationReport | TrialReport
 Below = Callable[[int, ReportedAnswer], Markup]  # what comes below an answer, from its number in the report on
 
 
@@ -46,7 +45,7 @@ def nothing_below(at: int, answer: ReportedAnswer) -> Markup:
     return components.EMPTY
 
 
-def answers(report: Report, below: Below = nothing_below) -> Markup:
+def answers(report: Answered, below: Below = nothing_below) -> Markup:
     """A fold with each question, the expected answer, and what each system answered."""
     count, judged = len(report.answers), report.judged
     mistakes = any(answer.scores[judged] < 1 for answer in report.answers)
@@ -61,14 +60,14 @@ def answers(report: Report, below: Below = nothing_below) -> Markup:
     return Markup('<section class="card slim">{}</section>').format(fold)
 
 
-def opened(report: Report, most: int | None = None, below: Below = nothing_below) -> Markup:
+def opened(report: Answered, most: int | None = None, below: Below = nothing_below) -> Markup:
     """The answers without a fold: all, or the `most` worst."""
     shown = enumerate(report.answers[:most])
     articles = components.join(_article(answer, report, below(at, answer)) for at, answer in shown)
     return Markup('<div class="samples report">{}</div>').format(articles)
 
 
-def _article(answer: ReportedAnswer, report: Report, below: Markup) -> Markup:
+def _article(answer: ReportedAnswer, report: Answered, below: Markup) -> Markup:
     systems = [name for name in _HEADS if name in answer.scores]  # not all questions compare two versions
     as_json, texts = report.main_measure == "json", report.main_measure == "perplexity"
     return Markup('<article class="{}"><p class="asked">{}</p><div class="versus">{}{}</div>{}</article>').format(
@@ -97,7 +96,7 @@ def _pane(head: str, mark: Markup, body: Markup, kind: str) -> Markup:
     return Markup('<div class="{}"><h3>{}{}</h3>{}</div>').format(kind, head, mark, body)
 
 
-def _mark(score: float, report: Report) -> Markup:
+def _mark(score: float, report: Answered) -> Markup:
     if report.main_measure == "preference":  # the score is not about this answer, but about the pair
         return components.text(f"Prefers the better answer: {'yes' if score >= 1 else 'no'}", "small")
     if report.main_measure == "perplexity":
