@@ -121,10 +121,7 @@ class CheckedDataset:
 
     @cached_property
     def problems(self) -> list[Problem]:
-        """Problems of the rows that are left as a whole, of the original rows, and those that a fix uncovered.
-
-        Fixed ones are included.
-        """
+        """All problems to list: of unchanged rows, of originals that were fixed, and new ones that a fix revealed."""
         reported = {(p.row, p.kind) for p in self.report.problems}
         types = [(c, ISSUE_TYPES[c.kind]) for c in self.fixed.changes if c.kind in ISSUE_TYPES]
         fixed = [Problem(c.line, c.row, c.kind, t.severity, t.title, t.fix, file=c.file) for c, t in types]
@@ -222,14 +219,14 @@ def require_compatible(validation: Dataset, training: Dataset) -> None:
         raise BadInput(
             "No example in this validation file can be used.", first, "Fix the file, or choose another one."
         )
-    one, other = (
-        "documents" if data.rows[0].text is not None else "conversations" for data in (validation, training)
+    ours, theirs = (
+        "documents" if data.rows[0].text is not None else "conversations" for data in (training, validation)
     )
-    if one != other:
+    if ours != theirs:
         raise BadInput(
-            f"This validation file contains {one}, but your examples are {other}.",
+            f"This validation file contains {theirs}, but your examples are {ours}.",
             "A model can only be checked on the kind of data that it was trained on.",
-            f"Add a validation file with {other}, or none.",
+            f"Add a validation file with {ours}, or none.",
         )
 
 

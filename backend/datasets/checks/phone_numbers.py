@@ -71,7 +71,7 @@ def _has_country_code(number: str) -> bool:
 
 @lru_cache(maxsize=4096)
 def _is_valid(digits: str, only: str = "") -> bool:
-    """Whether it is a number of one of the countries, in its groups unless it is one group. only: of this country."""
+    """Whether the digits form a valid number of a country, grouped as it is written there. only: of this country."""
     import phonenumbers
 
     area = digits.lstrip("(").startswith("0") or digits.startswith("(")

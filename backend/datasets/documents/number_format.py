@@ -94,7 +94,7 @@ def _date(value: Any, code: str) -> str:
         return _iso(value)
     literals: list[str] = []
     bare = _CODE.sub(lambda match: _literal(match, literals), section)
-    codes = [found.group() for found in _DATE_CODES.finditer(bare)]
+    codes = [match.group() for match in _DATE_CODES.finditer(bare)]
     if not any(part[0] in "ymdhsYMDHS" for part in codes):
         return _iso(value)
     noon = any(part.upper() in ("AM/PM", "A/P") for part in codes)
