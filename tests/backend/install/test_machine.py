@@ -27,53 +27,45 @@ def bare_linux(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 
 def answers(monkeypatch: pytest.MonkeyPatch, outputs: dict[str, str]) -> None:
-    """Programs print what `outputs` has for an argument of theirs; without one they fail."""
+    """Programs print what `outputs` has for an argument of theirs, or hang; without one they fail."""
 
-    def run(command: list[str], **_: Any) -> subprocess.CompletedProcess[str]:
+    def run(command: list[str], timeout: float, **_: Any) -> subprocess.CompletedProcess[str]:
         text = next((outputs[word] for word in command if word in outputs), None)
+        if text == HANGS:
+            raise subprocess.TimeoutExpired(command, timeout)
         return subprocess.CompletedProcess(command, int(text is None), text or "")
 
     monkeypatch.setattr("shutil.which", lambda name: f"/usr/bin/{name}")
     monkeypatch.setattr("subprocess.run", run)
 
 
+HANGS = "..."
 BOTH, DRIVER = "--query-gpu=compute_cap,driver_version", "--query-gpu=driver_version"
 
 
 @pytest.mark.parametrize(
-    ("outputs", "capability", "driver"),
+    ("outputs", "nvidia", "capability", "driver"),
     [
-        ({BOTH: "8.6, 560.35.03\n"}, (8, 6), (560, 35, 3)),
-        ({BOTH: "6.1, 580.65\n8.6, 580.65\n"}, (8, 6), (580, 65)),  # the newest of two
-        ({BOTH: "[N/A], 540.4.0\n"}, None, (540, 4, 0)),
-        ({DRIVER: "470.256.02\n"}, None, (470, 256, 2)),  # it does not know the capability
-        ({}, None, ()),  # it fails
-        ({BOTH: "NVIDIA-SMI has failed", DRIVER: "NVIDIA-SMI has failed"}, None, ()),
+        ({BOTH: "8.6, 560.35.03\n"}, True, (8, 6), (560, 35, 3)),
+        ({BOTH: "6.1, 580.65\n8.6, 580.65\n"}, True, (8, 6), (580, 65)),  # the newest of two
+        ({BOTH: "[N/A], 540.4.0\n"}, True, None, (540, 4, 0)),
+        ({DRIVER: "470.256.02\n"}, True, None, (470, 256, 2)),  # it does not know the capability
+        ({}, True, None, ()),  # it fails
+        ({BOTH: "NVIDIA-SMI has failed", DRIVER: "NVIDIA-SMI has failed"}, True, None, ()),
+        ({BOTH: HANGS}, True, None, ()),
+        ({BOTH: "No devices were found"}, False, None, ()),  # a driver without a GPU
     ],
 )
 def test_capability_and_driver_are_those_of_nvidia_smi(
     monkeypatch: pytest.MonkeyPatch,
     outputs: dict[str, str],
+    nvidia: bool,
     capability: tuple[int, int] | None,
     driver: tuple[int, ...],
 ) -> None:
     answers(monkeypatch, outputs)
     found = this_machine()
-    assert (found.nvidia, found.capability, found.driver) == (True, capability, driver)
-
-
-def test_a_driver_without_a_gpu_is_no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    answers(monkeypatch, {BOTH: "No devices were found"})
-    assert not this_machine().nvidia
-
-
-def test_a_program_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    def hang(*_: Any, timeout: float, **__: Any) -> None:
-        raise subprocess.TimeoutExpired("nvidia-smi", timeout)
-
-    monkeypatch.setattr("shutil.which", lambda name: f"/usr/bin/{name}")
-    monkeypatch.setattr("subprocess.run", hang)
-    assert (this_machine().nvidia, this_machine().driver) == (True, ())
+    assert (found.nvidia, found.capability, found.driver) == (nvidia, capability, driver)
 
 
 def test_the_kernel_module_names_the_driver_where_nvidia_smi_is_missing(bare_linux: Path) -> None:
