@@ -117,8 +117,8 @@ def examples(url: str, name: str, instruction: str) -> Markup:
     """How to ask it: Python, the command line, a spreadsheet, a web page."""
     note = "The instruction of your examples is added automatically. " if instruction else ""
     folds = [
-        components.fold(title, components.text(words, "small"), components.code(code), key=f"ask-{title}")
-        for title, words, code in (
+        components.fold(title, components.text(how, "small"), components.code(code), key=f"ask-{title}")
+        for title, how, code in (
             ("Python", f"{note}Needs: pip install openai", snippets.with_openai(url, KEY, name)),
             ("Command line", "On Windows in Git Bash or WSL.", snippets.with_curl(url, KEY, name)),
             (

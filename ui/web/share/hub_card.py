@@ -62,13 +62,13 @@ class HubCard:
         if why_not := self.app.policy.why_not(Feature.PUSH):
             return {self.look: gr.update(interactive=False), self.offer: components.text(why_not, "small")}
         forms = self.app.hub_pushes.forms(choice.run_id) if choice.run_id else []
-        found = self.app.hub_pushes.all(choice.run_id) if choice.run_id else []
-        active = any(one.active for one in found)
+        uploads = self.app.hub_pushes.all(choice.run_id) if choice.run_id else []
+        active = any(upload.active for upload in uploads)
         updates: Updates = {
             self.form: gr.update(choices=[(TITLES[form], form) for form in forms], visible=bool(forms)),
             self.look: gr.update(interactive=bool(forms) and not active),
             self.stop: gr.update(visible=active),
-            self.pushes: pushes(found) + (components.EMPTY if forms else components.text(NO_EXPORT, "small")),
+            self.pushes: pushes(uploads) + (components.EMPTY if forms else components.text(NO_EXPORT, "small")),
         }
         return updates if forms else updates | self._without_offer()
 
@@ -89,7 +89,7 @@ def build(app: App, state: BrowserState) -> HubCard:
     """Draws the section."""
     with gr.Accordion("Put it on Hugging Face", open=False, elem_classes="fold-block"):
         html(components.text(LEAD))
-        form = gr.Radio([(TITLES[one], one) for one in FORMS], label="What to upload", elem_id="hub-form")
+        form = gr.Radio([(TITLES[key], key) for key in FORMS], label="What to upload", elem_id="hub-form")
         repo = gr.Textbox(
             label="Its name there", placeholder="my-model", max_lines=1, max_length=200, elem_id="hub-repo"
         )
@@ -113,10 +113,10 @@ def build(app: App, state: BrowserState) -> HubCard:
     @handler
     def look_up(inputs: Inputs) -> Updates:
         run_id, name = state.choice(inputs).run_id, str(inputs[repo] or "")
-        found = app.hub_pushes.offer(run_id, form_of(inputs), name, private=not inputs[public])
+        listed = app.hub_pushes.offer(run_id, form_of(inputs), name, private=not inputs[public])
         return {
-            seen: found.mark,
-            offer_html: offer(found),
+            seen: listed.mark,
+            offer_html: offer(listed),
             agreed: gr.update(value=False, visible=True),
             send: gr.update(visible=True, interactive=False),
         }
@@ -147,9 +147,9 @@ def build(app: App, state: BrowserState) -> HubCard:
     @handler
     def end(inputs: Inputs) -> Updates:
         choice = state.choice(inputs)
-        for one in app.hub_pushes.all(choice.run_id):
-            if one.active:
-                app.hub_pushes.stop(one.id)
+        for push in app.hub_pushes.all(choice.run_id):
+            if push.active:
+                app.hub_pushes.stop(push.id)
         return card.show(choice)
 
     state.listen(look.click, look_up, card.outputs, form, repo, public)
@@ -161,38 +161,37 @@ def build(app: App, state: BrowserState) -> HubCard:
     return card
 
 
-def offer(found: HubUpload) -> Markup:
+def offer(upload: HubUpload) -> Markup:
     """Everything that leaves this computer, and who can see it there."""
-    files = fmt.listed([f"{name} ({fmt.bytes_of(round(size * MIB))})" for name, size in found.sizes.items()])
-    instruction = "the instruction of your examples, and no example" if found.instruction else "none of your examples"
-    quoted = f"its card quotes {instruction}"
-    seen = "only you, and people to whom you give access there" if found.private else "anyone"
-    where = found.repo if "/" in found.repo else f"{found.repo}, in your own account"
+    files = fmt.listed([f"{name} ({fmt.bytes_of(round(size * MIB))})" for name, size in upload.sizes.items()])
+    quoted = "the instruction of your examples, and no example" if upload.instruction else "none of your examples"
+    seen = "only you, and people to whom you give access there" if upload.private else "anyone"
+    where = upload.repo if "/" in upload.repo else f"{upload.repo}, in your own account"
     return components.join(
         [
             components.rows(
                 [
                     ("Where", where, "a repository that exists already gets a new version"),
-                    ("What is uploaded", files, f"and {fmt.listed(list(found.written))}, written for it"),
-                    ("Who can see it", seen, quoted),
+                    ("What is uploaded", files, f"and {fmt.listed(list(upload.written))}, written for it"),
+                    ("Who can see it", seen, f"its card quotes {quoted}"),
                 ]
             ),
-            components.fold("The card", components.code(found.card), key="hub-card"),
+            components.fold("The card", components.code(upload.card), key="hub-card"),
         ]
     )
 
 
-def pushes(found: Iterable[HubPush]) -> Markup:
+def pushes(uploads: Iterable[HubPush]) -> Markup:
     """How each upload is doing, or where the model is now."""
-    return components.join(map(_push, found))
+    return components.join(map(_push, uploads))
 
 
-def _push(one: HubPush) -> Markup:
-    if one.failure:
-        return components.problem_alert(one.failure)
-    if one.active:
-        return components.text(f"{one.phase}.")
-    if not one.url:
+def _push(upload: HubPush) -> Markup:
+    if upload.failure:
+        return components.problem_alert(upload.failure)
+    if upload.active:
+        return components.text(f"{upload.phase}.")
+    if not upload.url:
         return components.text("The upload was stopped. Upload it again to continue where it stopped.", "small")
-    who = "private" if one.private else "public"
-    return Markup("<p>{} ({}): {}</p>").format(one.repo, who, components.external_link(one.url, "open it"))
+    who = "private" if upload.private else "public"
+    return Markup("<p>{} ({}): {}</p>").format(upload.repo, who, components.external_link(upload.url, "open it"))

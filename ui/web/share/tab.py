@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
-from markupsafe import Markup
 
 from backend.gguf.requirement import has_llama_cpp_python
 from ui.services.app import App
@@ -16,8 +15,8 @@ from ui.web.browser_state import BrowserState, Inputs, Updates
 from ui.web.components import button, clickable, html, primary
 from ui.web.errors import handler
 from ui.web.html import components
-from ui.web.share import at_home, endpoint_card, hub_card
-from ui.web.share.views import NOT_OFFERED, choices, gguf_types, types_note
+from ui.web.share import endpoint_card, hub_card
+from ui.web.share.views import NOT_OFFERED, at_home, choices, gguf_types, types_note
 from ui.web.share.views import exports as exports_html
 from ui.web.try_it import ready_models
 from ui.web.try_it.ready_models import no_model
@@ -70,12 +69,21 @@ class ShareTab:
         busy = busy if any(job.active for job in jobs) else ""
         narrow = {} if why_not else self.app.results.too_narrow(choice.run_id)
         only_script = bool(choice.run_id and why_not)
+        now, then = "Choose what you need.", "Each file is checked to be the same model."
+        if why_not:
+            now, then = "There is no model to share here yet.", why_not
+        if not choice.run_id:
+            now, then = "There is no model to share yet.", "Train a model first."
+        # Only after QLoRA is there a choice of weights to merge into.
+        base = gr.update(visible=False, value="original")
+        if not why_not and self.app.results.trained_in_4_bit(choice.run_id):
+            base = gr.update(visible=True, info=f"{BASE_NOTE} {self.app.results.export_needs(choice.run_id)}")
         return {
-            self.line: self._guide(choice, why_not) + ready_models.run_line(self.app, choice),
+            self.line: components.guide(5, now, then) + ready_models.run_line(self.app, choice),
             self.offered: ready_models.offer(self.app, choice),
             self.kind: gr.update(choices=choices(sizes), visible=not only_script),
             self.types: gr.update(choices=gguf_types(sizes, narrow), info=types_note(has_llama_cpp_python())),
-            self.base: self._base(choice, why_not),
+            self.base: base,
             self.make: gr.update(interactive=not (busy or why_not), visible=not only_script),
             self.script: gr.update(interactive=not busy, visible=only_script),
             self.why_not: busy or (ONLY_SCRIPT if only_script else why_not),
@@ -83,18 +91,6 @@ class ShareTab:
             **self.endpoint.show(choice, why_not),
             **self.hub.show(choice),
         }
-
-    def _base(self, choice: Choice, why_not: str) -> Any:
-        """After QLoRA, what the adapter may be merged into."""
-        if why_not or not self.app.results.trained_in_4_bit(choice.run_id):
-            return gr.update(visible=False, value="original")
-        return gr.update(visible=True, info=f"{BASE_NOTE} {self.app.results.export_needs(choice.run_id)}")
-
-    def _guide(self, choice: Choice, why_not: str) -> Markup:
-        if not choice.run_id:
-            return components.guide(5, "There is no model to share yet.", "Train a model first.")
-        now = "There is no model to share here yet." if why_not else "Choose what you need."
-        return components.guide(5, now, why_not or "Each file is checked to be the same model.")
 
     def signature(self, choice: Choice) -> Hashable:
         jobs = self.app.results.exports(choice.run_id) if choice.run_id else []
@@ -130,7 +126,7 @@ def build(app: App, state: BrowserState) -> ShareTab:
         script = button("Make the training script", visible=False, elem_id="export-script")
         why_not = html(elem_classes="reason")
     exports = html()
-    if card := at_home.card():
+    if card := at_home():
         html(card)
     endpoint = endpoint_card.build(app, state)
     hub = hub_card.build(app, state)

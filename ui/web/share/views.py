@@ -1,13 +1,14 @@
-"""Exports as HTML: how far each one is, or its files and checks."""
+"""Share as HTML: how far each export is, or its files and checks; how to continue without a Space."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from markupsafe import Markup
 
+from backend.export import space
 from backend.gguf.requirement import HOW_TO_COMPILE
-from backend.records.exports import ExportFile, GgufFile
+from backend.records.exports import GgufFile
 from backend.records.units import MIB
 from ui.records.share import ExportStatus
 from ui.text import format as fmt
@@ -64,10 +65,10 @@ TYPES = {
 def gguf_types(sizes: dict[str, tuple[float, float]], too_narrow: dict[str, float]) -> list[tuple[str, str]]:
     """The GGUF types to choose from, with their sizes (MiB) and the weights that don't fit them, where known."""
     offered = []
-    for kind, words in TYPES.items():
+    for kind, effect in TYPES.items():
         size, _ = sizes.get(f"gguf:{kind}", (0.0, 0.0))
         share = too_narrow.get(kind, 0.0)
-        parts = [f"{kind}: {words}"]
+        parts = [f"{kind}: {effect}"]
         if size:
             parts.append(f"about {fmt.size(size)}")
         if share >= _WORTH_SAYING:
@@ -117,9 +118,11 @@ def _export(line: ExportStatus, instruction: str) -> Markup:
         for file in files
     )
     guides = _guides(line, instruction) if result.programs else components.EMPTY
-    sizes = _sizes(result.sizes) if result.sizes else components.EMPTY
+    sizes = components.rows(map(_size, result.sizes)) if result.sizes else components.EMPTY
     checks = components.checklist((check.ok, check.sentence) for check in result.checks)
-    download = Markup('<div class="files">{}</div>').format(links), _checksums(files), guides
+    lines = "".join(f"{file.sha256}  {file.name}\n" for file in files if file.sha256)
+    checksums = components.fold("Checksums (SHA-256)", components.code(lines)) if lines else components.EMPTY
+    download = Markup('<div class="files">{}</div>').format(links), checksums, guides
     if result.passed:
         return components.card(title, checks, sizes, *download, badges=badge)
     warning = components.alert("bad", FAILED, *FAILED_MEANS)
@@ -127,33 +130,27 @@ def _export(line: ExportStatus, instruction: str) -> Markup:
     return components.card(title, warning, checks, sizes, hidden, badges=components.badge("Check failed", "bad"))
 
 
-def _sizes(sizes: Sequence[GgufFile]) -> Markup:
-    """The size and the loss of each GGUF file, and which one to use."""
-    return components.rows(
-        (f"{one.kind} (recommended)" if one.recommended else one.kind, *_size(one)) for one in sizes
-    )
-
-
-def _size(one: GgufFile) -> tuple[str, str]:
-    """The size, and in small print what was lost and why a file may be larger than its type promises."""
-    task = fmt.task_score(one.task)
+def _size(file: GgufFile) -> tuple[str, str, str]:
+    """The type and the size, and in small print what was lost and why a file may be larger than its type promises."""
+    task = fmt.task_score(file.task)
     parts = [f"{task[:1].upper()}{task[1:]}."] if task else []
-    if one.kind != "F16" and one.kl is not None and one.same_choice is not None:
+    if file.kind != "F16" and file.kl is not None and file.same_choice is not None:
         parts.append(
-            f"The same next word as the 16-bit model in {one.same_choice:.1%} of {one.places} positions; "
-            f"loss {one.kl:.4f} (mean KL divergence, nats)."
+            f"The same next word as the 16-bit model in {file.same_choice:.1%} of {file.places} positions; "
+            f"loss {file.kl:.4f} (mean KL divergence, nats)."
         )
-    if one.too_narrow >= _WORTH_SAYING:
+    if file.too_narrow >= _WORTH_SAYING:
         parts.append(
-            f"{one.too_narrow:.0%} of the weights are stored in a larger type, because this one needs widths "
+            f"{file.too_narrow:.0%} of the weights are stored in a larger type, because this one needs widths "
             "that are multiples of 256."
         )
-    if one.recommended:
+    if file.recommended:
         parts.append(
             "It takes at most half of this computer's memory, and is the smallest that chooses the same word "
             "in 98% of the positions, or else the one that lost least."
         )
-    return fmt.size(one.bytes / MIB), " ".join(parts)
+    kind = f"{file.kind} (recommended)" if file.recommended else file.kind
+    return kind, fmt.size(file.bytes / MIB), " ".join(parts)
 
 
 def _guides(line: ExportStatus, instruction: str) -> Markup:
@@ -176,7 +173,17 @@ def _guides(line: ExportStatus, instruction: str) -> Markup:
     return Markup('<div class="guides"><h3>Where to use it</h3>{}</div>').format(components.join(folds))
 
 
-def _checksums(files: Sequence[ExportFile]) -> Markup:
-    """The checksums of the files, to verify a download with."""
-    text = "".join(f"{file.sha256}  {file.name}\n" for file in files if file.sha256)
-    return components.fold("Checksums (SHA-256)", components.code(text)) if text else components.EMPTY
+def at_home() -> Markup:
+    """How to copy the Space and how to start its program at home; nothing outside of a Space."""
+    address = space.address()
+    if not address:
+        return components.EMPTY
+    return components.card(
+        "Continue at home",
+        components.text("These two commands start Apprentice on your own computer (it needs Python and git):"),
+        components.code("\n".join(space.commands_at_home())),
+        Markup('<p class="small">{}</p>').format(
+            components.external_link(f"{address}?duplicate=true", "Or make your own copy: duplicate this Space")
+        ),
+        lead="Nothing stays here. “Everything in one file” contains everything that you made.",
+    )

@@ -1,9 +1,11 @@
-"""Share's HTML: the sizes of GGUF files, what each lost, and where a file can be used."""
+"""Share's HTML: the sizes of GGUF files, what each lost, where a file can be used, and how to do without a Space."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from backend.records.exports import Check, ExportFile, ExportResult, GgufFile, Program
 from backend.records.units import MIB
@@ -66,3 +68,15 @@ def test_a_failed_check_hides_the_download_behind_a_warning() -> None:
     assert "a-Q8_0.gguf" not in warning
     assert "a-Q8_0.gguf" in hidden, "one press away"
     assert "<details" not in views.exports([status(checks=checks[:1])]).partition("a-Q8_0.gguf")[0]
+
+
+def test_a_space_says_how_to_go_on_without_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SPACE_ID", "owner/demo")
+    card = views.at_home()
+    assert "https://huggingface.co/spaces/owner/demo?duplicate=true" in card
+    assert "git clone https://huggingface.co/spaces/owner/demo" in card
+
+
+def test_at_home_there_is_no_such_card(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SPACE_ID", raising=False)
+    assert not views.at_home()
