@@ -127,13 +127,14 @@ class EditableExample:
 class Instruction:
     """The instruction (system message) that most conversations start with, "" if most have none.
 
-    count: how many of the `total` conversations start with it; others: how many start with another one. default: what
-    the model's chat template puts before a conversation without one.
+    count: how many of the `total` conversations start with it.
+    different: how many start with another one.
+    default: what the model's chat template puts before a conversation without one.
     """
 
     text: str
     count: int
-    others: int
+    different: int
     total: int
     default: str = ""
 

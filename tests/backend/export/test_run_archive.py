@@ -33,7 +33,7 @@ from tests.ui.fake_records import report, report_json
 from ui.records.runs import ImportedModel
 from ui.services.app import App
 from ui.services.machine.model_imports import ModelImportService
-from ui.web.try_it import report_page
+from ui.web.try_it import report_card
 
 MODEL = "tests/tiny"
 Files = dict[str, bytes]
@@ -108,7 +108,7 @@ def test_the_model_is_the_same_on_another_computer(folder: Path, archive: Path, 
     assert scores
     assert scores.answers == report().answers
     for text in ("Your model is better than the base model", "6 of 8 right"):
-        assert text in report_page.page(scores, shown.info)
+        assert text in report_card.page(scores, shown.info)
     app.runner.delete(found.run_id)
     assert list(here.runs.iterdir()) == []
 

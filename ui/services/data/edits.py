@@ -41,7 +41,7 @@ class EditService:
 
     def nearest(self, data_id: str, row: int) -> int:
         """The number of the example itself, else of the next one, else of the last one that is left."""
-        numbers = [one.row for one in self._store.original(data_id).rows]
+        numbers = [example.row for example in self._store.original(data_id).rows]
         return next((number for number in numbers if number >= row), numbers[-1] if numbers else 1)
 
     def undo(self, data_id: str) -> None:

@@ -66,7 +66,7 @@ class BlindTestService:
         systems = {*report.systems, *([OTHER] if answers and with_their_run else [])}
         if first == second or not {first, second} <= systems:
             raise BadInput("Choose two different ones to compare.")
-        name = other.words if with_their_run else ""
+        name = other.label if with_their_run else ""
         test = new_test(answers, (first, second), secrets.randbits(64), name)
         with self._lock:
             self._write(run_id, test)

@@ -44,7 +44,7 @@ class ChatSession:
         self._seats = seats
         self._is_training = is_training
         self._chat = Chat(workspace, self.cores)
-        self._others = {
+        self._opponents = {
             pane: Chat(workspace, self.cores, log_file=workspace.cache / f"chat-{pane}.log") for pane in (BASE, TUNED)
         }
         self._run_id = ""
@@ -62,7 +62,7 @@ class ChatSession:
         self,
         target: ChatTarget,
         conversations: Mapping[str, Messages],
-        others: Mapping[str, ChatTarget],
+        opponents: Mapping[str, ChatTarget],
         *,
         ongoing: bool = False,
         **sampling: Any,
@@ -71,18 +71,18 @@ class ChatSession:
 
         target: a trained model, which answers in "tuned", and its base in "base".
         conversations: by pane.
-        others: by pane, models that answer instead.
+        opponents: by pane, models that answer instead.
         ongoing: inside `question`.
         Raises ChatFailed, BadInput, MissingPart.
         """
         with nullcontext() if ongoing else self.question():
             if not self._stopped:
-                yield from self._open(target, others)
+                yield from self._open(target, opponents)
             if self._stopped:
                 yield from (Answer(pane, "", "stopped") for pane in conversations)
                 return
             texts = dict.fromkeys(conversations, "")
-            for pane, chunk in self._chunks(conversations, others, sampling):
+            for pane, chunk in self._chunks(conversations, opponents, sampling):
                 texts[pane] += chunk.text
                 yield Answer(pane, texts[pane], chunk.finish)
 
@@ -117,14 +117,14 @@ class ChatSession:
             return max(1, (container.cores() - 1) // max(1, self._seats.answering()))
         return max(1, container.cores() - self._is_training())
 
-    def _open(self, target: ChatTarget, others: Mapping[str, ChatTarget]) -> Iterator[Loading]:
+    def _open(self, target: ChatTarget, opponents: Mapping[str, ChatTarget]) -> Iterator[Loading]:
         if self._seats:
             self._seats.take(self)
         self._run_id = ""  # until its models are open
-        wanted = {self._others[pane]: other for pane, other in others.items()}
-        if len(others) < len(self._others):
+        wanted = {self._opponents[pane]: opponent for pane, opponent in opponents.items()}
+        if len(opponents) < len(self._opponents):
             wanted = {self._chat: target, **wanted}
-        for chat in [one for one in list(self._loaded) if one not in wanted]:
+        for chat in [chat for chat in list(self._loaded) if chat not in wanted]:
             self._unload(chat)
         for chat, model in wanted.items():
             if self._stopped:
@@ -135,13 +135,13 @@ class ChatSession:
         self._run_id, self.released = target.run_id, False
 
     def _chunks(
-        self, conversations: Mapping[str, Messages], others: Collection[str], sampling: dict[str, Any]
+        self, conversations: Mapping[str, Messages], opponents: Collection[str], sampling: dict[str, Any]
     ) -> Iterator[tuple[str, Chunk]]:
-        """The chunks of both answers with their panes, in turn. others: the panes of other models."""
+        """The chunks of both answers with their panes, in turn. opponents: the panes of other models."""
         streams = [
-            self._other_chunks(pane, asked, sampling) for pane, asked in conversations.items() if pane in others
+            self._other_chunks(pane, asked, sampling) for pane, asked in conversations.items() if pane in opponents
         ]
-        own = {pane: messages for pane, messages in conversations.items() if pane not in others}
+        own = {pane: messages for pane, messages in conversations.items() if pane not in opponents}
         if own:
             streams.append((chunk.pane, chunk) for chunk in self._chat.ask_each(own, **sampling))
         try:
@@ -151,8 +151,9 @@ class ChatSession:
             for stream in streams:
                 stream.close()
 
+    # A function, because a generator expression in the loop would give all chunks the last pane.
     def _other_chunks(self, pane: str, messages: Messages, sampling: dict[str, Any]) -> Generator[tuple[str, Chunk]]:
-        chat = self._others[pane]
+        chat = self._opponents[pane]
         for chunk in chat.ask_each({chat.panes[-1]: messages}, **sampling):
             yield pane, chunk
 
@@ -220,7 +221,7 @@ class ChatSession:
 
     @property
     def _chats(self) -> list[Chat]:
-        return [self._chat, *self._others.values()]
+        return [self._chat, *self._opponents.values()]
 
     def _unload(self, chat: Chat) -> None:
         self._loaded.pop(chat, None)

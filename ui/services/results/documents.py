@@ -28,7 +28,7 @@ class Piece(NamedTuple):
     total: int
 
     @property
-    def words(self) -> str:
+    def title(self) -> str:
         return f"Piece {self.number} of {self.total}" if self.total else "Summary of the answers"
 
 
@@ -72,20 +72,20 @@ class DocumentService:
         question: str,
         instruction: str,
         how: Combine,
-        others: Mapping[str, str] | None = None,
+        opponents: Mapping[str, str] | None = None,
         **sampling: Any,
     ) -> Iterator[Part]:
         """The growing answers in both panes, to one piece after another, then put together.
 
         run_id, text, question, instruction: as for `pieces`.
         how: the answers are put together.
-        others, sampling: as for `ResultService.answers`.
+        opponents, sampling: as for `ResultService.answers`.
         A stop leaves the answers so far. Raises what `pieces` and `ResultService.answers` raise.
         """
         longest = int(sampling.get("max_new_tokens", 256))
         pieces = self.pieces(run_id, text, question, instruction, longest)
         done: dict[str, list[Answer]] = {pane: [] for pane in PANES}
-        sampling["others"] = others
+        sampling["opponents"] = opponents
         with self._chat.question():
             for number, piece in enumerate(pieces, 1):
                 yield Piece(number, len(pieces))

@@ -43,8 +43,8 @@ def summary_of(evaluation: Job) -> EvaluationSummary | None:
     return None
 
 
-def words(report: EvaluationSummary) -> Evaluation:
-    """A report in words, for a model card."""
+def for_model_card(report: EvaluationSummary) -> Evaluation:
+    """The verdict and the scores in plain words."""
     systems = [
         (verdicts.SYSTEMS[name], verdicts.score(name, report), verdicts.interval(name, report))
         for name in report.systems

@@ -72,7 +72,7 @@ class HubPushService:
         kind = "merged" if form == "space" else form
         name, instruction = self._name(run_id), self._results.instruction(run_id)
         judged = evaluated.current(self._runner, self._runs.job(run_id))
-        scores = evaluated.words(judged.summary) if judged else None
+        scores = evaluated.for_model_card(judged.summary) if judged else None
         return model_card.card(self._runs.details(run_id).spec, kind, name, instruction, scores, result.checks)
 
     def start(self, run_id: str, form: Form, repo: str, *, private: bool = True, agreed: str) -> str:

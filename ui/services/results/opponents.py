@@ -40,7 +40,7 @@ class Opponent(NamedTuple):
     is_run: bool = False
 
     @property
-    def words(self) -> str:
+    def label(self) -> str:
         """Its name, and what it is."""
         return f"{fmt.shorten(self.name, 60)} ({self.what})" if self.id else self.what
 
@@ -58,7 +58,7 @@ class Pair(NamedTuple):
     tuned: Opponent = OWN
 
     @property
-    def others(self) -> dict[str, str]:
+    def opponents(self) -> dict[str, str]:
         """The ids, by pane, of the models that are neither the base model nor the open run's own."""
         return {pane: opponent.id for pane, opponent in self._asdict().items() if opponent.id}
 
@@ -145,8 +145,12 @@ class Opponents:
         """The GGUF files by id, newest first. Links are skipped, so that only files in the folder itself answer."""
         files: list[tuple[float, Path]] = []
         for file in self.files.glob("*"):
+            part = _PART.search(file.name)
+            # llama.cpp takes only a name in UTF-8; of several parts it takes the first and looks for the rest itself.
+            if file.suffix.lower() != ".gguf" or not file.name.isprintable() or (part and int(part[1]) != 1):
+                continue
             with suppress(OSError):  # just deleted
-                if _can_be_opened(file) and not file.is_symlink():
+                if file.is_file() and not file.is_symlink():
                     files.append((file.stat().st_mtime, file))
         newest_first = [file for _, file in sorted(files, reverse=True)]
         return {f"file-{hashlib.sha256(file.name.encode()).hexdigest()[:12]}": file for file in newest_first}
@@ -172,10 +176,3 @@ class Opponents:
 
 def _from_elsewhere(file_id: str, file: Path) -> Opponent:
     return Opponent(file_id, file.name, "a GGUF file")
-
-
-def _can_be_opened(file: Path) -> bool:
-    """Whether this is a GGUF file, with a name that llama.cpp can be given; of several parts, only the first."""
-    part = _PART.search(file.name)
-    named = file.suffix.lower() == ".gguf" and file.name.isprintable()  # a name that is not UTF-8 is not
-    return named and file.is_file() and (part is None or int(part[1]) == 1)

@@ -99,7 +99,7 @@ class ResultService:
         max_new_tokens: int = 256,
         seed: int = 0,
         top_p: float = 0.95,
-        others: Mapping[str, str] | None = None,
+        opponents: Mapping[str, str] | None = None,
         *,
         ongoing: bool = False,
     ) -> Iterator[Loading | Answer]:
@@ -107,11 +107,11 @@ class ResultService:
 
         conversations: by pane, "base" and "tuned".
         temperature, max_new_tokens, seed, top_p: see `Sampling`.
-        others: by pane, the id of one of `opponents` that answers there instead.
+        opponents: by pane, the id of one of `opponents` that answers there instead.
         ongoing: inside `ChatSession.question`.
         """
         sampling = {"temperature": temperature, "max_new_tokens": max_new_tokens, "seed": seed, "top_p": top_p}
-        targets = {pane: self._opponents.target(opponent) for pane, opponent in (others or {}).items()}
+        targets = {pane: self._opponents.target(opponent) for pane, opponent in (opponents or {}).items()}
         return self._chat.answers(self._target(run_id), conversations, targets, ongoing=ongoing, **sampling)
 
     def opponents(self, run_id: str) -> Listed:
@@ -180,7 +180,7 @@ class ResultService:
         run = self._runs.job(run_id)
         spec: dict[str, Any] = {"run": run_id, "to": to, "name": run.name, "base": base}
         if judged := evaluated.current(self._runner, run):
-            spec |= {"evaluation": judged.job_id, "scores": asdict(evaluated.words(judged.summary))}
+            spec |= {"evaluation": judged.job_id, "scores": asdict(evaluated.for_model_card(judged.summary))}
         return self._runner.submit("export", spec, to, parent=run_id)
 
     def finished_export(self, run_id: str, to: str, base: str = "original") -> ExportStatus | None:

@@ -61,14 +61,14 @@ def instruction(common: Instruction, data_id: str) -> Markup:
 
 
 def _carried(common: Instruction) -> str:
-    others, total = common.others, common.total
+    different, total = common.different, common.total
     if common.text:
-        rests = [fmt.count(others, "starts with another one", "start with another one")] if others else []
-        if rest := total - common.count - others:
+        rests = [fmt.count(different, "starts with another one", "start with another one")] if different else []
+        if rest := total - common.count - different:
             rests.append(fmt.count(rest, "has none", "have none"))
         more = f" {fmt.listed(rests)}." if rests else ""
         return f"{_start(common.count, total)} with this instruction.{more}"
-    who = f"{_start(others, total)} with one." if others else "Your examples have no instruction."
+    who = f"{_start(different, total)} with one." if different else "Your examples have no instruction."
     default = "Where there is none, the model's chat template adds this one:" if common.default else ""
     return f"{who} {default}".strip()
 

@@ -5,8 +5,8 @@ views.py                                                   the conversation as H
 asking.py, talk.py                                         asking, and what was said
 answer_settings.py, document_fields.py, opponent_card.py   how, about what and who answers
 correcting.py, chat_correction.py                          a wrong answer, corrected
-evaluation_card.py, verdict_card.py, facts_fields.py       is it better?
-report_card.py, report_page.py                             every answer
+evaluation_card.py, verdict_card.py                        is it better?
+report_card.py                                             every answer
 blind_card.py                                              a blind test
 prompt_card.py                                             try a prompt first
 ready_models.py                                            whether there is a model to try or share

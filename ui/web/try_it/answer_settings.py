@@ -34,12 +34,12 @@ class AnswerSettings:
 
     def instruction(self, inputs: Inputs) -> str:
         """The system prompt. Raises BadInput for one that is too long."""
-        words = str(inputs[self.system] or "").strip()
-        if len(words) > LONGEST_INSTRUCTION:
+        text = str(inputs[self.system] or "").strip()
+        if len(text) > LONGEST_INSTRUCTION:
             raise BadInput(
                 "The system prompt is too long.", f"It has over {LONGEST_INSTRUCTION:,} characters.", "Cut it."
             )
-        return words
+        return text
 
     def sampling(self, inputs: Inputs) -> dict[str, Any]:
         """The sampling settings. Raises BadInput for an invalid seed."""
@@ -70,7 +70,7 @@ def build() -> AnswerSettings:
         with gr.Row(elem_classes="settings"):
             vary = "0 gives the most likely answer every time; higher values vary more."
             temperature = gr.Slider(0, 1.5, 0, step=0.1, label="Temperature", info=vary)
-            likely = "Lower values leave out unlikely words. Has no effect at temperature 0."
+            likely = "Lower values exclude unlikely words. Has no effect at temperature 0."
             top_p = gr.Slider(0.05, 1, 0.95, step=0.05, label="Top-p", info=likely)
             same = "The same number gives the same answer again."
             seed = gr.Number(0, label=SEED, info=same, elem_id="chat-seed")

@@ -94,22 +94,22 @@ class Asking:
 
     def ask(self, inputs: Inputs) -> Iterator[Updates]:
         """Asks both models what is in the box."""
-        choice, words = self.state.choice(inputs), (inputs[self.question] or "").strip()
+        choice, question = self.state.choice(inputs), (inputs[self.question] or "").strip()
         if why_not := no_model(self.app, choice):
             raise BadInput("There is no model to ask.", "", why_not)
         document = self.document.document(inputs)
-        if not words and not document:
+        if not question and not document:
             raise BadInput("There is no question.", "", "Type one into the box.")
-        if len(words) > LONGEST_QUESTION:
+        if len(question) > LONGEST_QUESTION:
             most = f"It has more than {LONGEST_QUESTION:,} characters."
             raise BadInput("The question is too long.", most, f"Shorten it, or load a file under “{TITLE}”.")
         turns = turns_with(talk_with(choice), inputs[self.state.talk])
         if document:
-            yield from self._answer_document(inputs, choice, turns, Turn(words, document=document.name), document)
+            yield from self._answer_document(inputs, choice, turns, Turn(question, document=document.name), document)
             return
-        example = example_of(self.app, choice, words)
+        example = example_of(self.app, choice, question)
         alone = example is not None or inputs[self.mode] != CONVERSATION
-        turn = Turn(words, expected=example.expected if example else "", alone=alone)
+        turn = Turn(question, expected=example.expected if example else "", alone=alone)
         yield from self._answer(inputs, choice, turns, turn, example)
 
     def change_last(self, event: gr.EventData, inputs: Inputs) -> Iterator[Updates]:
@@ -149,7 +149,7 @@ class Asking:
         pair = self.app.results.pair(choice)
         yield {self.shown: conversation(turns, pair, True), **busy}
         due = _Redraws()
-        for part in self.app.results.answers(choice.run_id, asked, **sampling, others=pair.others):
+        for part in self.app.results.answers(choice.run_id, asked, **sampling, opponents=pair.opponents):
             if isinstance(part, Answer):
                 turn.add(part.pane, part.text, part.finish)
             else:
@@ -171,7 +171,7 @@ class Asking:
             self.stop: gr.update(visible=True),
         }
         parts = self.app.documents.answers(
-            choice.run_id, document.text, turn.question, instruction, document.how, pair.others, **sampling
+            choice.run_id, document.text, turn.question, instruction, document.how, pair.opponents, **sampling
         )
         due = _Redraws()
         for part in parts:
@@ -198,7 +198,7 @@ class Asking:
         return gr.skip()
 
 
-def example_of(app: App, choice: Choice, words: str) -> UnseenQuestion | None:
+def example_of(app: App, choice: Choice, question: str) -> UnseenQuestion | None:
     """The validation example that asks exactly this. Its question is never asked inside a conversation."""
     examples = app.results.unseen_questions(choice.run_id)
-    return next((one for one in examples if one.question.strip() == words), None)
+    return next((example for example in examples if example.question.strip() == question), None)

@@ -51,18 +51,18 @@ class BlindCard:
         state = self.app.blind_tests.state(choice.run_id)
         if isinstance(state, Question):
             return {self.card: question(state)}
-        others = self.others(choice)
-        systems = self.app.blind_tests.systems(choice.run_id, *others[:1])
-        return {self.card: outcome(state, systems, others) if state else before(systems, others)}
+        runs = self.other_runs(choice)
+        systems = self.app.blind_tests.systems(choice.run_id, *runs[:1])
+        return {self.card: outcome(state, systems, runs) if state else before(systems, runs)}
 
-    def others(self, choice: Choice) -> list[Opponent]:
+    def other_runs(self, choice: Choice) -> list[Opponent]:
         """The other runs whose models were chosen to answer above. The first one can be compared here."""
-        return [one for one in self.app.results.pair(choice) if one.is_run]
+        return [model for model in self.app.results.pair(choice) if model.is_run]
 
     def signature(self, choice: Choice) -> Hashable:
         if not choice.run_id:
             return None
-        checks = [self.app.evaluations.latest(one.id) for one in self.others(choice)]
+        checks = [self.app.evaluations.latest(run.id) for run in self.other_runs(choice)]
         checked = tuple((check.id, check.state) for check in checks if check)
         return self.app.blind_tests.change_token(choice.run_id), checked
 
@@ -78,7 +78,7 @@ def build(app: App, state: BrowserState, evaluation: EvaluationCard) -> BlindCar
         if do == "start-blind":
             chosen = components.fields(value)
             first, second = chosen.get("first", ""), chosen.get("second", "")
-            app.blind_tests.start(choice.run_id, first, second, *card.others(choice)[:1])
+            app.blind_tests.start(choice.run_id, first, second, *card.other_runs(choice)[:1])
         elif do == "end-blind":
             app.blind_tests.end(choice.run_id)
         elif do in ("vote", "undo-vote"):
@@ -95,27 +95,27 @@ def build(app: App, state: BrowserState, evaluation: EvaluationCard) -> BlindCar
     return card
 
 
-def before(systems: Sequence[str], others: Sequence[Opponent] = ()) -> Markup:
-    """The card before a blind test, with the two to choose. systems: those that answered the questions. others: the
-    runs that were chosen to compare with."""
+def before(systems: Sequence[str], runs: Sequence[Opponent] = ()) -> Markup:
+    """The card before a blind test, with the two to choose. systems: those that answered the questions. runs:
+    those that were chosen to compare with."""
     if not systems:
         return components.card(TITLE, components.text(NO_ANSWERS, "small"), lead=LEAD)
-    return components.card(TITLE, components.text(SEEN, "small"), _start(systems, others, "Start"), lead=LEAD)
+    return components.card(TITLE, components.text(SEEN, "small"), _start(systems, runs, "Start"), lead=LEAD)
 
 
-def _start(systems: Sequence[str], others: Sequence[Opponent], words: str) -> Markup:
+def _start(systems: Sequence[str], runs: Sequence[Opponent], label: str) -> Markup:
     names = [(name, verdicts.SYSTEMS[name]) for name in verdicts.SYSTEMS if name in systems]
-    names += [(OTHER, one.words) for one in others[:1] if OTHER in systems]
-    missing = [NOT_CHECKED.format(one.words) for one in others[:1] if OTHER not in systems]
-    missing += [ONE_OTHER.format(one.words) for one in others[1:]]
+    names += [(OTHER, run.label) for run in runs[:1] if OTHER in systems]
+    missing = [NOT_CHECKED.format(run.label) for run in runs[:1] if OTHER not in systems]
+    missing += [ONE_OTHER.format(run.label) for run in runs[1:]]
     select = Markup('<label><span>{0}</span><select name="{1}" aria-label="{0}">{2}</select></label>')
     return components.form(
         "start-blind",
         select.format("Compare", "first", components.options(names, "tuned")),
         select.format("with", "second", components.options(names, OTHER if OTHER in systems else "base")),
-        Markup('<button type="submit" class="btn firm">{}</button>').format(words),
+        Markup('<button type="submit" class="btn firm">{}</button>').format(label),
         kind="choose-two",
-    ) + components.join(components.text(one, "small") for one in missing)
+    ) + components.join(components.text(note, "small") for note in missing)
 
 
 def question(shown: Question) -> Markup:
@@ -125,7 +125,7 @@ def question(shown: Question) -> Markup:
         for side, answer in (("Left", shown.left), ("Right", shown.right))
     )
     article = Markup('<article><p class="asked">{}</p><div class="versus">{}</div></article>')
-    choices = [components.button(words, "vote", f"{shown.at} {vote}", kind="firm") for vote, words in _CHOICES]
+    choices = [components.button(label, "vote", f"{shown.at} {vote}", kind="firm") for vote, label in _CHOICES]
     more = [components.button("End now", "end-blind")]
     if shown.can_undo:
         more.insert(0, components.button("Undo", "undo-vote", shown.at))
@@ -141,8 +141,8 @@ def question(shown: Question) -> Markup:
     )
 
 
-def outcome(ended: Outcome, systems: Sequence[str], others: Sequence[Opponent] = ()) -> Markup:
-    """The verdict, the counts, and every answer with its name. systems, others: as in `before`, for a new test."""
+def outcome(ended: Outcome, systems: Sequence[str], runs: Sequence[Opponent] = ()) -> Markup:
+    """The verdict, the counts, and every answer with its name. systems, runs: as in `before`, for a new test."""
     first, second = verdicts.voted_on(ended)
     lines = [
         (first, f"preferred {fmt.count(ended.wins[0], 'time')}", ""),
@@ -159,7 +159,7 @@ def outcome(ended: Outcome, systems: Sequence[str], others: Sequence[Opponent] =
         Markup('<div class="samples report">{}</div>').format(answers),
         key="blind-answers",
     )
-    again = _start(systems, others, "Start another") if systems else components.EMPTY
+    again = _start(systems, runs, "Start another") if systems else components.EMPTY
     return components.card(TITLE, _verdict(ended), components.rows(lines), fold, again)
 
 

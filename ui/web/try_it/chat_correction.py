@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import gradio as gr
 from markupsafe import Markup
@@ -46,15 +45,14 @@ class ChatCorrection:
                 return {}
             if name != _name(turns):
                 raise BadInput("This is no longer the last answer.", "", "Ask that question again, then correct it.")
-            found = self.app.corrections.add(
-                choice.run_id,
-                self._asked(choice, turns),
-                components.fields(value).get("answer", ""),
-                turns[-1].tuned,
-                restore=kind == "restore",
-            )
+            *before, last = turns
+            example = example_of(self.app, choice, last.question) if last.alone else None
+            # A validation example was asked with the messages that precede it there, not with those of the chat.
+            asked = example.messages if example else messages("tuned", before, last, "")
+            typed = components.fields(value).get("answer", "")
+            correction = self.app.corrections.add(choice.run_id, asked, typed, last.tuned, kind == "restore")
             shown: Markup = self.show(choice, turns)[self.card]
-            return {self.card: correcting.added(found) + shown}
+            return {self.card: correcting.added(correction) + shown}
 
         state.listen(self.card.click, save, [self.card], state.talk)
 
@@ -62,12 +60,6 @@ class ChatCorrection:
         """Whether another model answered in the trained one's place, though it may be deleted by now: nothing is
         learned from its mistakes."""
         return bool(choice.right)
-
-    def _asked(self, choice: Choice, turns: Sequence[Turn]) -> Any:
-        """The conversation up to the last answer; of a validation example the example's own."""
-        *before, last = turns
-        example = example_of(self.app, choice, last.question) if last.alone else None
-        return example.messages if example else messages("tuned", before, last, "")
 
 
 def _name(turns: Sequence[Turn]) -> str:

@@ -23,12 +23,15 @@ _GONE = (
 def form(name: str, key: str, suggested: str, corrected: str | None, gone: bool) -> Markup:
     """A fold with the form below an answer.
 
-    name: of the answer, which the form sends back as "correct:NAME". key: of the draft that the browser holds.
-    suggested: the text to begin with. corrected: an earlier correction. gone: the examples were deleted.
+    name: of the answer, which the form sends back as "correct:NAME".
+    key: of the draft that the browser holds.
+    suggested: the text to begin with.
+    corrected: an earlier correction.
+    gone: the examples were deleted.
     """
     field = components.textarea("The right answer", "answer", suggested if corrected is None else corrected, key)
-    words = "Add it to your examples" if corrected is None else "Change your correction"
-    send = components.submit("Save as new examples" if gone else words)
+    label = "Add it to your examples" if corrected is None else "Change your correction"
+    send = components.submit("Save as new examples" if gone else label)
     body = components.form(f"{'restore' if gone else 'correct'}:{name}", field, send, kind="write")
     note = components.text(_GONE, "small") if gone else components.EMPTY
     return components.fold(_TITLE if corrected is None else _CORRECTED, note, body, key=f"correct {name}")

@@ -49,7 +49,7 @@ class DocumentFields:
         if not inputs[self.file]:
             return None
         path = Path(str(inputs[self.file]))
-        how: Combine = next((one for one in COMBINE if one == inputs[self.how]), "auto")
+        how: Combine = next((way for way in COMBINE if way == inputs[self.how]), "auto")
         return Document(path.name, read_document(path), how)
 
 
@@ -64,7 +64,7 @@ def build() -> DocumentFields:
             elem_id="document-file",
         )
         how = gr.Radio(
-            [(words, way) for way, words in _WAYS.items()],
+            [(label, way) for way, label in _WAYS.items()],
             value="auto",
             label="How the answers are put together",
             elem_classes="choices inline",

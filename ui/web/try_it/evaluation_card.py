@@ -9,21 +9,24 @@ from typing import Any
 import gradio as gr
 from markupsafe import Markup
 
+from backend.datasets.read.document import SUFFIXES, read_document
 from backend.errors import RunProblem
 from backend.evaluation.blind_test import Question
+from backend.evaluation.facts import LONGEST
 from backend.records.evaluation import EvaluationReport
 from jobs.records import Job, State
 from ui.services.app import App
 from ui.services.selection import Choice
 from ui.text import format as fmt
 from ui.web.browser_state import BrowserState, Inputs, Updates
-from ui.web.components import button, clickable, clicked, html
+from ui.web.components import button, clickable, clicked, html, sent_file
 from ui.web.errors import handler
 from ui.web.html import components
-from ui.web.try_it import correcting, facts_fields, report_card, report_page, verdict_card
+from ui.web.try_it import correcting, report_card, verdict_card
 from ui.web.try_it.ready_models import no_model
 
 TITLE = "Is it better?"
+FACTS = "Are the answers in a text you already have? (retrieval)"
 HIDDEN = "The answers are hidden here until you have chosen between them below."
 SAVED = "The answers so far are saved: the next check asks only for the rest."
 EARLIER = components.text("The result below is from an earlier check.", "small")
@@ -35,12 +38,14 @@ NO_QUESTIONS = (
 
 @dataclass
 class EvaluationCard:
-    """check: evaluates against the base model. compare: also against the base model with good prompts. facts: a text
-    to compare with in both cases."""
+    """check: evaluates against the base model. compare: also against the base model with good prompts. facts: the
+    fold for a text to compare with in both cases, which a file fills too: does looking them up do as well?"""
 
     app: App
     card: gr.HTML
-    facts: facts_fields.FactsFields
+    facts: gr.Accordion
+    facts_text: gr.Textbox
+    facts_file: gr.UploadButton
     check: gr.Button
     compare: gr.Button
     cancel: gr.Button
@@ -50,7 +55,7 @@ class EvaluationCard:
     @property
     def outputs(self) -> list[Any]:
         buttons = [self.check, self.compare, self.cancel]
-        return [self.card, self.facts.fold, *buttons, self.why_not, self.answers]
+        return [self.card, self.facts, *buttons, self.why_not, self.answers]
 
     def show(self, choice: Choice) -> Updates:
         why_not = no_model(self.app, choice)
@@ -74,7 +79,7 @@ class EvaluationCard:
         problem = failure(job, saved=self.app.evaluations.has_answers(choice.run_id))
         shown = self._shown(ended(problem, report, questions, link), "", False, again=bool(report))
         if texts:
-            shown |= {self.compare: gr.update(visible=False), self.facts.fold: gr.update(visible=False)}
+            shown |= {self.compare: gr.update(visible=False), self.facts: gr.update(visible=False)}
         return {**shown, self.answers: self._answers(choice, report)}
 
     def _answers(self, choice: Choice, report: EvaluationReport | None) -> Markup:
@@ -88,18 +93,18 @@ class EvaluationCard:
     def _link(self, run_id: str) -> Markup:
         """A link to the report as a file; empty when the disk is full."""
         info = self.app.runs.info(run_id)
-        file = self.app.evaluations.page(run_id, lambda report: report_page.page(report, info))
+        file = self.app.evaluations.page(run_id, lambda report: report_card.page(report, info))
         if file is None:
             return components.EMPTY
         link = components.download_link(file, "report.html", "Download the report", "a page to send to others")
         return Markup('<div class="after-alert">{}</div>').format(link)
 
     def _shown(self, card: Markup, why_not: str, active: bool, again: bool = False) -> Updates:
-        words = "Check it again" if again else "Check it"
+        label = "Check it again" if again else "Check it"
         return {
             self.card: card,
-            self.facts.fold: gr.update(visible=not why_not and not active),
-            self.check: gr.update(value=words, interactive=not why_not, visible=not active),
+            self.facts: gr.update(visible=not why_not and not active),
+            self.check: gr.update(value=label, interactive=not why_not, visible=not active),
             self.compare: gr.update(interactive=not why_not, visible=not active),
             self.cancel: gr.update(visible=active),
             self.why_not: why_not,
@@ -115,14 +120,26 @@ def build(app: App, state: BrowserState) -> EvaluationCard:
     """Draws the card inside the current tab."""
     with gr.Column(elem_classes="evaluation", elem_id="evaluation"):
         shown = html(before(0))
-        facts = facts_fields.build(state)
+        with gr.Accordion(FACTS, open=False, elem_classes="fold-block", elem_id="facts") as facts:
+            text = gr.Textbox(
+                label="Your facts",
+                info="Such as prices or opening hours. The base model also answers with the passages that match each "
+                "question in its prompt. If it does as well as your model, facts can change without training again.",
+                placeholder="Paste them here, with an empty line between two subjects",
+                lines=3,
+                max_lines=12,
+                elem_id="facts-text",
+            )
+            file = gr.UploadButton(
+                "Load a text file", file_types=list(SUFFIXES), size="md", min_width=0, scale=0, elem_id="facts-file"
+            )
         with gr.Row(elem_classes="actions"):
             check = button("Check it", interactive=False, elem_id="evaluate")
             compare = button("Check it, and compare with good prompts", interactive=False, elem_id="evaluate-prompts")
             cancel = button("Cancel", visible=False, elem_id="evaluate-cancel")
             why_not = html(elem_classes="reason")
         answers = clickable(elem_id="report-answers")
-    card = EvaluationCard(app, shown, facts, check, compare, cancel, why_not, answers)
+    card = EvaluationCard(app, shown, facts, text, file, check, compare, cancel, why_not, answers)
 
     def starting(baselines: bool) -> Any:
         @handler
@@ -130,7 +147,8 @@ def build(app: App, state: BrowserState) -> EvaluationCard:
             choice = state.choice(inputs)
             job = app.evaluations.latest(choice.run_id)
             if job is None or job.state.is_terminal:
-                app.evaluations.start(choice.run_id, baselines=baselines, facts=facts.typed(inputs))
+                typed = str(inputs[text] or "").strip()[: LONGEST + 1]
+                app.evaluations.start(choice.run_id, baselines=baselines, facts=typed)
             return card.show(choice)
 
         return start
@@ -142,17 +160,22 @@ def build(app: App, state: BrowserState) -> EvaluationCard:
         return card.show(choice)
 
     @handler
+    def load(inputs: Inputs) -> Updates:
+        return {text: read_document(sent_file(inputs[file])), file: None}
+
+    @handler
     def correct(event: gr.EventData, inputs: Inputs) -> Updates:
         choice = state.choice(inputs)
         report = app.evaluations.latest_report(choice.run_id)
-        found = correcting.correct_reported(app, choice.run_id, report, *clicked(event)) if report else None
-        if found is None:
+        added = correcting.correct_reported(app, choice.run_id, report, *clicked(event)) if report else None
+        if added is None:
             return {}
-        return {card.answers: correcting.added(found) + card.show(choice)[card.answers]}
+        return {card.answers: correcting.added(added) + card.show(choice)[card.answers]}
 
     state.listen(answers.click, correct, [answers])
-    state.listen(check.click, starting(False), card.outputs, facts.text)
-    state.listen(compare.click, starting(True), card.outputs, facts.text)
+    state.listen(file.upload, load, [text, file], file)
+    state.listen(check.click, starting(False), card.outputs, text)
+    state.listen(compare.click, starting(True), card.outputs, text)
     state.listen(cancel.click, stop, card.outputs)
     return card
 

@@ -37,11 +37,11 @@ class OpponentCard:
     def show(self, choice: Choice) -> Updates:
         if no_model(self.app, choice):
             return {self.fold: components.EMPTY}
-        found = self.app.results.opponents(choice.run_id)
+        listed = self.app.results.opponents(choice.run_id)
         away = self.app.models.open_to_network or self.app.policy.why_not(Feature.FOREIGN_FILE)
         folder = "" if away else str(self.app.results.gguf_folder)
         pair = self.app.results.pair(choice)
-        return {self.fold: opponents(found, pair, folder) if folder or found.models else components.EMPTY}
+        return {self.fold: opponents(listed, pair, folder) if folder or listed.models else components.EMPTY}
 
     def listen(
         self, state: BrowserState, show: Callable[[Choice, Inputs], Updates], outputs: list[Any], talk: Any
@@ -67,26 +67,26 @@ def build(app: App) -> OpponentCard:
     return OpponentCard(app, clickable(elem_id="opponent"))
 
 
-def opponents(found: Listed, pair: Pair, folder: str) -> Markup:
-    """Two lists of the models that can answer. found: besides the base model and the trained one. folder: of GGUF
-    files, "" to leave it out."""
+def opponents(listed: Listed, pair: Pair, folder: str) -> Markup:
+    """Two lists of the models that can answer. listed: besides the base model and the trained one. folder: of GGUF
+    files, "" to hide it."""
     form = components.form(
         "compare",
-        _select("Compare", "left", [BASE_MODEL, *found.models], pair.base),
-        _select("with", "right", [OWN, *found.models], pair.tuned),
+        _select("Compare", "left", [BASE_MODEL, *listed.models], pair.base),
+        _select("with", "right", [OWN, *listed.models], pair.tuned),
         Markup('<button type="submit" class="btn firm">Compare</button>'),
         kind="choose-two",
     )
     elsewhere = Markup("<p>{}<br><code>{}</code></p>").format(ELSEWHERE, folder) if folder else components.EMPTY
-    latest = components.text(LATEST if found.is_cut else "", "small")
-    choose = components.text(NOTE, "small") + form + latest if found.models else components.EMPTY
-    return components.fold(f"Comparing {pair.base.words} with {pair.tuned.words}", choose, elsewhere, key="opponent")
+    latest = components.text(LATEST if listed.is_cut else "", "small")
+    choose = components.text(NOTE, "small") + form + latest if listed.models else components.EMPTY
+    return components.fold(f"Comparing {pair.base.label} with {pair.tuned.label}", choose, elsewhere, key="opponent")
 
 
 def _select(label: str, name: str, models: Sequence[Opponent], chosen: Opponent) -> Markup:
     """chosen: one of the models, or one that is older than those listed."""
-    words = {one.id: one.words for one in (*models, chosen)}
-    listed = components.options(words.items(), chosen.id)
+    labels = {model.id: model.label for model in (*models, chosen)}
+    options = components.options(labels.items(), chosen.id)
     return Markup('<label><span>{0}</span><select name="{1}" aria-label="{0}">{2}</select></label>').format(
-        label, name, listed
+        label, name, options
     )

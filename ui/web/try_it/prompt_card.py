@@ -61,10 +61,10 @@ class PromptCard:
         return {**shown, self.answers: report_card.answers(report)}
 
     def _shown(self, card: Markup, why_not: str = "", *, active: bool = False, again: bool = False) -> Updates:
-        words = "Try prompts again" if again else "Try prompts"
+        label = "Try prompts again" if again else "Try prompts"
         return {
             self.card: card,
-            self.begin: gr.update(value=words, interactive=not why_not, visible=not active),
+            self.begin: gr.update(value=label, interactive=not why_not, visible=not active),
             self.cancel: gr.update(visible=active),
             self.why_not: why_not,
             self.answers: components.EMPTY,

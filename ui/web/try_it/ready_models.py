@@ -51,10 +51,10 @@ def offer(app: App, choice: Choice) -> Markup:
         return components.EMPTY
     lines = (
         Markup("<li>{}{}</li>").format(
-            components.run_line(one),
-            components.button("Open", "open", one.id, "firm", f"Open {one.name}{fmt.version(one.version)}"),
+            components.run_line(run),
+            components.button("Open", "open", run.id, "firm", f"Open {run.name}{fmt.version(run.version)}"),
         )
-        for one in ready
+        for run in ready
     )
     stays = "The run above is not affected. You can find it under My models." if choice.run_id else ""
     models = Markup('<ul class="ready">{}</ul>').format(components.join(lines))
@@ -63,7 +63,7 @@ def offer(app: App, choice: Choice) -> Markup:
 
 def offered(app: App, choice: Choice) -> Any:
     """The ids of the runs that `offer` lists, for a tab's signature."""
-    return [one.id for one in app.results.ready_to_try()] if no_model(app, choice) else []
+    return [run.id for run in app.results.ready_to_try()] if no_model(app, choice) else []
 
 
 def listen(

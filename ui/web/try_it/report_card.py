@@ -1,19 +1,21 @@
-"""The report card of an evaluation as HTML: every held-out answer, the worst first."""
+"""The report card of an evaluation as HTML: every held-out answer, the worst first; on the page and as a file."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from difflib import SequenceMatcher
 from typing import Any
 
 from markupsafe import Markup
 
 from backend.evaluation.measures import fields, parse_json
-from backend.records.evaluation import Answered, ReportedAnswer
+from backend.records.evaluation import Answered, EvaluationReport, ReportedAnswer
+from ui.records.runs import RunInfo
 from ui.text import format as fmt
 from ui.web.html import components
+from ui.web.try_it import verdict_card
 
 SHOWN = 300  # answers; more would slow the page down
 _ALIKE = 0.5  # of two answers, from which on single words are marked and not nearly all
@@ -37,6 +39,18 @@ _ONLY_MISTAKES = Markup(
     '<label class="only-mistakes"><input type="checkbox" autocomplete="off"> Show only mistakes of {}</label>'
 )
 
+_PAGE_STYLE = Markup("""
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 900px; margin: 2rem auto; padding: 0 1rem; color: #222; }
+h1 { font-size: 1.6rem; } h3 { font-size: .85rem; color: #555; margin: 0 0 .3rem; }
+article { border-top: 1px solid #ddd; padding: 1rem 0; } .asked { color: #555; }
+.versus { display: grid; grid-template-columns: repeat(auto-fit, minmax(240px, 1fr)); gap: .7rem; }
+.versus > div { background: #f4f4f2; border-radius: 8px; padding: .6rem .8rem; overflow-wrap: anywhere; }
+.versus p, dl { margin: 0; white-space: pre-wrap; } .cells > div { display: grid; grid-template-columns: 1fr 2fr; }
+dd { margin: 0; } mark { background: #fbe3d6; color: inherit; }
+.fault dd { color: #a02020; } .badge { font-size: .8rem; margin-left: .4rem; font-weight: 600; }
+.small { color: #555; font-size: .9rem; } .only-mistakes, summary svg { display: none; }
+table { border-collapse: collapse; } th, td { text-align: left; padding: .2rem .8rem .2rem 0; }
+""")
 
 Below = Callable[[int, ReportedAnswer], Markup]  # what comes below an answer, from its number in the report on
 
@@ -67,18 +81,33 @@ def opened(report: Answered, most: int | None = None, below: Below = nothing_bel
     return Markup('<div class="samples report">{}</div>').format(articles)
 
 
+def page(report: EvaluationReport, info: RunInfo) -> str:
+    """An HTML file without scripts, to send to a colleague: the verdict, how it was measured, and every answer."""
+    return Markup(
+        '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{}</title>'
+        '<meta name="viewport" content="width=device-width"><style>{}</style></head>'
+        "<body><h1>{}</h1><p>{}</p>{}{}</body></html>"
+    ).format(
+        info.name,
+        _PAGE_STYLE,
+        info.name,
+        fmt.origin(info),
+        verdict_card.verdict(report),
+        opened(report),
+    )
+
+
 def _article(answer: ReportedAnswer, report: Answered, below: Markup) -> Markup:
     systems = [name for name in _HEADS if name in answer.scores]  # not all questions compare two versions
     as_json, texts = report.main_measure == "json", report.main_measure == "perplexity"
+    wanted = parse_json(answer.expected) if as_json else None
+    expected = Markup("<p>{}</p>").format(answer.expected)
+    if isinstance(wanted, dict):
+        expected = _fields([(name, part, "") for name, part in wanted.items()])
     return Markup('<article class="{}"><p class="asked">{}</p><div class="versus">{}{}</div>{}</article>').format(
         "right" if answer.scores[report.judged] >= 1 else "mistake",
         f"{answer.question} …" if texts else answer.question,
-        _pane(
-            "The text goes on" if texts else "Your examples say",
-            components.EMPTY,
-            _expected(answer.expected, as_json),
-            "expected-answer",
-        ),
+        _pane("The text goes on" if texts else "Your examples say", components.EMPTY, expected, "expected-answer"),
         components.join(
             _pane(
                 _HEADS[name],
@@ -106,42 +135,35 @@ def _mark(score: float, report: Answered) -> Markup:
     return components.badge("right", "good") if score >= 1 else components.badge("wrong", "bad")
 
 
-def _expected(expected: str, as_json: bool) -> Markup:
-    value = parse_json(expected) if as_json else None
-    if not isinstance(value, dict):
-        return Markup("<p>{}</p>").format(expected)
-    return _fields((name, part, "") for name, part in value.items())
-
-
 def _given(expected: str, given: str, as_json: bool, texts: bool) -> Markup:
     """An answer with the words marked that differ; one in JSON field by field, with those marked that are wrong,
     missing or not expected. texts: it continues a plain text, of which no continuation is expected."""
-    wanted, found = (parse_json(expected), parse_json(given)) if as_json else (None, None)
+    wanted, actual = (parse_json(expected), parse_json(given)) if as_json else (None, None)
     if not given.strip():
         return components.text("No answer.", "small")
-    if not isinstance(wanted, dict) or not isinstance(found, dict):
+    if not isinstance(wanted, dict) or not isinstance(actual, dict):
         return Markup("<p>{}</p>").format(given if texts else _marked(expected, given))
     right = fields(expected, given)
-    fault = {name: "wrong" if name in found else "missing" for name, ok in right.items() if not ok}
-    lines = [(name, found.get(name), fault.get(name, "")) for name in right]
-    return _fields([*lines, *((name, part, "not expected") for name, part in found.items() if name not in right)])
+    fault = {name: "wrong" if name in actual else "missing" for name, ok in right.items() if not ok}
+    lines = [(name, actual.get(name), fault.get(name, "")) for name in right]
+    return _fields([*lines, *((name, part, "not expected") for name, part in actual.items() if name not in right)])
 
 
 def _marked(expected: str, given: str) -> Markup:
     """A given answer with its words marked that are not in the expected one, where the two are mostly alike."""
-    wanted, words = expected.split(), re.findall(r"\s*\S+", given)
-    matcher = SequenceMatcher(None, wanted, [word.lstrip() for word in words], autojunk=False)
-    if len(wanted) + len(words) > _MOST_WORDS or matcher.ratio() < _ALIKE:
+    wanted, given_words = expected.split(), re.findall(r"\s*\S+", given)
+    matcher = SequenceMatcher(None, wanted, [word.lstrip() for word in given_words], autojunk=False)
+    if len(wanted) + len(given_words) > _MOST_WORDS or matcher.ratio() < _ALIKE:
         return Markup("{}").format(given)
     plain, marked = Markup("{}"), Markup("<mark>{}</mark>")
     return components.join(
-        (plain if kind == "equal" else marked).format("".join(words[start:end]))
+        (plain if kind == "equal" else marked).format("".join(given_words[start:end]))
         for kind, _, _, start, end in matcher.get_opcodes()
         if end > start
     )
 
 
-def _fields(lines: Iterator[tuple[str, Any, str]] | list[tuple[str, Any, str]]) -> Markup:
+def _fields(lines: list[tuple[str, Any, str]]) -> Markup:
     cells = (
         Markup('<div class="{}"><dt>{}</dt><dd>{}{}</dd></div>').format(
             "fault" if fault else "",

@@ -27,7 +27,7 @@ from ui.web.try_it.ready_models import no_model
 from ui.web.try_it.talk import talk_with, turns_with
 from ui.web.try_it.views import KEYS, base_check, conversation, suggestions
 
-SLOWER = "A training or a check is running, so answers are slower."
+SLOWER = "A training run or a check is in progress, so answers are slower."
 RELEASED = "The chat was closed to free memory for other work. Your next question loads the model again."
 
 

@@ -54,7 +54,7 @@ class Turn:
             case Loading():
                 self.loading = part.phase
             case Piece():
-                self.piece = part.words
+                self.piece = part.title
             case Answer():
                 self.add(part.pane, part.text[:LONGEST_ANSWER], "")
             case Whole():
@@ -75,10 +75,10 @@ def stored_talk(models: str, turns: Sequence[Turn]) -> dict[str, Any]:
 
 
 def turns_with(models: str, talk: object) -> list[Turn]:
-    """The turns that the browser stored, if they were with these models; malformed and too long ones are left out."""
+    """The turns that the browser stored, if they were with these models; malformed and too long ones are skipped."""
     turns = talk.get("turns") if isinstance(talk, dict) and models and talk.get("run") == models else None
-    found = map(_turn, turns[-TURNS_STORED:] if isinstance(turns, list) else [])
-    return [turn for turn in found if turn]
+    restored = map(_turn, turns[-TURNS_STORED:] if isinstance(turns, list) else [])
+    return [turn for turn in restored if turn]
 
 
 def _turn(value: object) -> Turn | None:
@@ -104,12 +104,12 @@ def messages(
 
     history: what precedes the question in its example, for one that is asked by itself.
     """
-    found: list[dict[str, Any]] = [{"role": "system", "content": instruction}] if instruction.strip() else []
+    conversation: list[dict[str, Any]] = [{"role": "system", "content": instruction}] if instruction.strip() else []
     if turn.alone:
-        found += [dict(message) for message in history if message.get("role") != "system"]
+        conversation += [dict(message) for message in history if message.get("role") != "system"]
     else:
         for earlier in before:
             if not earlier.alone:
                 answer = {"role": "assistant", "content": earlier.text(pane)}
-                found += [{"role": "user", "content": earlier.question}, answer]
-    return [*found, {"role": "user", "content": turn.question}]
+                conversation += [{"role": "user", "content": earlier.question}, answer]
+    return [*conversation, {"role": "user", "content": turn.question}]

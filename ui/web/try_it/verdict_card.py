@@ -69,8 +69,8 @@ def _phrases(report: EvaluationSummary) -> Markup:
 
 def _forgetting(report: EvaluationSummary) -> Markup:
     """How much general knowledge is left, with the questions that the model lost."""
-    words, general = verdicts.forgetting(report), report.general
-    summary = components.alert("warn", words) if general.dropped else components.text(words, "small")
+    text, general = verdicts.forgetting(report), report.general
+    summary = components.alert("warn", text) if general.dropped else components.text(text, "small")
     if not general.lost:
         return summary
     questions = components.rows([(question, "", "") for question in general.lost])
@@ -78,12 +78,12 @@ def _forgetting(report: EvaluationSummary) -> Markup:
 
 
 def _memorized(report: EvaluationSummary) -> Markup:
-    """A training answer that was given where another was right."""
+    """The answer of a training example that was also given where another was right."""
     memorized = next((finding for finding in report.findings if finding.kind == "memorized"), None)
     if memorized is None:
         return components.EMPTY
-    words = components.text(f"Given as an answer to other questions too: {memorized.example}", "quoted")
-    return components.fold("A memorized example", words, key="memorized")
+    quoted = components.text(f"Given as an answer to other questions too: {memorized.example}", "quoted")
+    return components.fold("A memorized example", quoted, key="memorized")
 
 
 def _confusion(report: EvaluationSummary) -> Markup:

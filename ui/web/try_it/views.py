@@ -21,7 +21,7 @@ _CARET = Markup('<i class="caret" aria-hidden="true"></i>')
 
 def conversation(turns: Sequence[Turn], pair: Pair = BASE_AND_OWN, answering: bool = False) -> Markup:
     """Each question with both answers, of the models in `pair`. The last one can be edited or asked again."""
-    names = {pane: fmt.shorten(one.name, 60) for pane, one in pair._asdict().items()}
+    names = {pane: fmt.shorten(model.name, 60) for pane, model in pair._asdict().items()}
     if turns:
         body = components.join(
             _turn(turns, at, names, answering and turn is turns[-1]) for at, turn in enumerate(turns)
@@ -50,23 +50,19 @@ def conversation(turns: Sequence[Turn], pair: Pair = BASE_AND_OWN, answering: bo
 def _turn(turns: Sequence[Turn], at: int, names: Mapping[str, str], answering: bool) -> Markup:
     turn = turns[at]
     follows = not turn.alone and any(not earlier.alone for earlier in turns[:at])
+    question = escape(turn.question)
+    if turn.document:
+        about = f"{turn.document}. {turn.piece}" if turn.piece else turn.document
+        question += components.text(f"About the file {about}", "small")
     return Markup(
         '<article class="turn"><div class="asked"><span class="unseen">You asked: </span>{}</div>{}'
         '<div class="versus">{}</div>{}</article>'
     ).format(
-        _asked(turn),
+        question,
         components.text("Continues the conversation above.", "follows small") if follows else "",
         components.join(_answer(turn, pane, names[pane], answering) for pane in PANES),
         components.text(f"Your examples say: {turn.expected}", "expected small") if turn.expected else "",
     )
-
-
-def _asked(turn: Turn) -> Markup:
-    """The question, and the file that it is about with the piece that is being answered."""
-    if not turn.document:
-        return escape(turn.question)
-    about = f"{turn.document}. {turn.piece}" if turn.piece else turn.document
-    return escape(turn.question) + components.text(f"About the file {about}", "small")
 
 
 def _answer(turn: Turn, pane: str, name: str, answering: bool) -> Markup:
@@ -77,12 +73,12 @@ def _answer(turn: Turn, pane: str, name: str, answering: bool) -> Markup:
     elif answering and pane not in turn.finish:
         answer = Markup("{}{}").format(answer, _CARET)
     else:
-        found = [
+        remarks = [
             LOOP if not turn.document and repeats(answer) else "",
             NOTES.get(turn.finish.get(pane, ""), ""),
             turn.how.get(pane, ""),
         ]
-        notes = components.text(" ".join(filter(None, found)), "note small")
+        notes = components.text(" ".join(filter(None, remarks)), "note small")
         answer = answer or Markup('<span class="small">No answer came back.</span>')
     return Markup('<div class="answer {}"><span class="pane-name">{}</span><div>{}</div>{}</div>').format(
         pane, name, answer, notes
@@ -94,8 +90,8 @@ def suggestions(examples: list[Any]) -> Markup:
     if not examples:
         return components.EMPTY
     buttons = (
-        components.button(fmt.shorten(one.question, 70), "suggest", index, "chip")
-        for index, one in enumerate(examples[:4])
+        components.button(fmt.shorten(example.question, 70), "suggest", index, "chip")
+        for index, example in enumerate(examples[:4])
     )
     return Markup('<div class="chips"><span class="small">Questions it has not seen:</span>{}</div>').format(
         components.join(buttons)
@@ -106,6 +102,6 @@ def base_check(proof: Any, engine: str = "") -> Markup:
     """Whether the base model really is the base model, and which engine answers."""
     if proof and not proof.ok:
         return components.alert("bad", proof.sentence)
-    said = [proof.sentence if proof else "", f"Answered by {engine}." if engine else ""]
-    lines = [(True, sentence) for sentence in said if sentence]
+    sentences = [proof.sentence if proof else "", f"Answered by {engine}." if engine else ""]
+    lines = [(True, sentence) for sentence in sentences if sentence]
     return components.checklist(lines) if lines else components.EMPTY

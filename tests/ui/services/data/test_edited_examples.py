@@ -142,12 +142,12 @@ def test_the_instruction_is_counted(app: App, tmp_path: Path) -> None:
     other = [{"role": "system", "content": "Be brief."}, *clean_row(20).messages[1:]]
     data_id = add(app, [*chats(10), {"messages": other}, {"messages": clean_row(30).messages[1:]}], tmp_path)
     found = app.edits.instruction(Choice(data_id=data_id))
-    assert (found.text, found.count, found.others, found.total) == (clean_row(1).messages[0]["content"], 10, 1, 12)
+    assert (found.text, found.count, found.different, found.total) == (clean_row(1).messages[0]["content"], 10, 1, 12)
     app.edits.set_instruction(data_id, "Be warm.")
     assert app.edits.instruction(Choice(data_id=data_id)).count == 12
     app.edits.set_instruction(data_id, "")
     found = app.edits.instruction(Choice(data_id=data_id))
-    assert (found.text, found.count, found.others) == ("", 0, 0)
+    assert (found.text, found.count, found.different) == ("", 0, 0)
     app.fixes.accept(data_id, "remove_system", "all")
     with pytest.raises(BadInput):
         app.edits.set_instruction(data_id, "Be warm.")

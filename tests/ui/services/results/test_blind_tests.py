@@ -91,7 +91,7 @@ def test_another_run_can_be_compared_where_the_same_questions_judged_both(tmp_pa
     tests.end("run")
     ended = tests.outcome("run")
     assert ended
-    assert (ended.systems, ended.other) == ((OTHER, "tuned"), OTHER_RUN.words)
+    assert (ended.systems, ended.other) == ((OTHER, "tuned"), OTHER_RUN.label)
     assert verdicts.voted_on(ended) == ("Orders (another trained model, version 1)", "Your model")
 
 

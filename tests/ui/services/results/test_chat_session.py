@@ -56,7 +56,7 @@ class Session(ChatSession):
     def __init__(self, folder: Path) -> None:
         super().__init__(Workspace.open(folder), lambda: False)
         self.own, self.left, self.right = FakeChat("own", "base", "tuned"), FakeChat("left"), FakeChat("right")
-        self._chat, self._others = self.own, {"base": self.left, "tuned": self.right}  # type: ignore[assignment,dict-item]
+        self._chat, self._opponents = self.own, {"base": self.left, "tuned": self.right}  # type: ignore[assignment,dict-item]
 
     def ends(self, **others: ChatTarget) -> dict[str, str]:
         """The answers by pane."""

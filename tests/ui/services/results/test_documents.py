@@ -66,7 +66,7 @@ def test_each_piece_is_asked_by_itself_with_the_persons_words(models: Models) ->
 
 def test_it_is_shown_as_it_goes_below_the_pieces_before(models: Models) -> None:
     found = parts(models)
-    assert [part.words for part in found if isinstance(part, Piece)] == [f"Piece {n} of 3" for n in (1, 2, 3)]
+    assert [part.title for part in found if isinstance(part, Piece)] == [f"Piece {n} of 3" for n in (1, 2, 3)]
     texts = [part.text for part in found if isinstance(part, Answer) and part.pane == "tuned"]
     assert texts[2] == "TUNED SAY IT\n\nONE\n\nTUN"
     assert all(part.finish == "" for part in found if isinstance(part, Answer))

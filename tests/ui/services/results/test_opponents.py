@@ -74,7 +74,7 @@ def test_an_export_that_is_no_longer_listed_still_answers(
     first = exported[0]
     exported[:0] = [export(tmp_path, number, "gguf:F16") for number in range(10, 20)]
     assert first.id not in [one.id for one in opponents.all("run-a").models]
-    assert opponents.pair("run-a", first.id, "").others == {"base": first.id}
+    assert opponents.pair("run-a", first.id, "").opponents == {"base": first.id}
 
 
 def test_any_two_models_can_answer(opponents: Opponents, exported: list[Job]) -> None:
@@ -82,7 +82,7 @@ def test_any_two_models_can_answer(opponents: Opponents, exported: list[Job]) ->
     pairs = {("", ""): (BASE_MODEL, OWN), (other.id, ""): (other, OWN), ("", file.id): (BASE_MODEL, file)}
     pairs[file.id, merged.id] = (file, merged)
     assert {ids: opponents.pair("run-a", *ids) for ids in pairs} == pairs
-    assert opponents.pair("run-a", file.id, "").others == {"base": file.id}
+    assert opponents.pair("run-a", file.id, "").opponents == {"base": file.id}
     assert opponents.pair("run-a", file.id, file.id) == (BASE_MODEL, file), "one model does not answer twice"
     assert opponents.pair("run-a", "run-a", "run-c") == Pair(), "its own run, and one that is gone"
 
@@ -101,7 +101,7 @@ def found_runs(folder: Path, *runs: RunInfo) -> Opponents:
 def test_versions_of_a_model_are_told_apart(tmp_path: Path) -> None:
     runs = info("v3", "Voice", 3, "gone"), info("v2", "Renamed", 2, "v1"), info("v1", "Orders"), info("x", "Support")
     found = found_runs(tmp_path, *runs).all("v2").models
-    assert [one.words for one in found] == [
+    assert [one.label for one in found] == [
         "Voice (another trained model, version 3)",
         "Orders (another trained model, version 1)",
         "Support (another trained model)",
@@ -114,9 +114,9 @@ def test_two_trainings_of_the_same_examples_are_told_apart(tmp_path: Path) -> No
     runs = info("c", "Voice"), info("b", "Orders", ended=noon), info("a", "Orders", ended=morning)
     found = found_runs(tmp_path, *runs)
     of_a = "Orders (another trained model, finished 24 Nov 2026 09:00)"
-    assert [one.words for one in found.all("c").models] == [of_a.replace("09:00", "12:00"), of_a]
-    assert found.pair("b", "a", "").base.words == of_a, "unlike the open run too"
-    assert [one.words for one in found_runs(tmp_path, runs[1], runs[0]).all("c").models] == [
+    assert [one.label for one in found.all("c").models] == [of_a.replace("09:00", "12:00"), of_a]
+    assert found.pair("b", "a", "").base.label == of_a, "unlike the open run too"
+    assert [one.label for one in found_runs(tmp_path, runs[1], runs[0]).all("c").models] == [
         "Orders (another trained model)"
     ]
 
@@ -127,7 +127,7 @@ def test_a_run_that_is_no_longer_listed_still_answers(tmp_path: Path) -> None:
     assert [one.id for one in found.all("run-3").models] == [f"run-{number}" for number in range(11) if number != 3]
     assert found.all("run-3").is_cut
     assert not found_runs(tmp_path, *runs[:11]).all("run-3").is_cut
-    assert found.pair("run-3", "run-12", "run-11").others == {"base": "run-12", "tuned": "run-11"}
+    assert found.pair("run-3", "run-12", "run-11").opponents == {"base": "run-12", "tuned": "run-11"}
     assert found.pair("run-3", "run-13", "run-3") == Pair()
 
 

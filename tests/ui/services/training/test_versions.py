@@ -223,7 +223,7 @@ def test_a_next_version_takes_the_name_of_the_one_before(app: App, tmp_path: Pat
     lines = [[run.info.id for run in line] for line in lines_of_descent(app.runs.all())]
     assert lines == [[other], [second, first]]
     later = app.results.pair(Choice(run_id=other, left=second, right=first))
-    assert [one.words for one in later] == [
+    assert [model.label for model in later] == [
         "Rosie (another trained model, version 2)",
         "Rosie (another trained model, version 1)",
     ]

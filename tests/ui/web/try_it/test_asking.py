@@ -194,7 +194,7 @@ def test_another_model_answers_on_the_left_in_a_conversation_of_its_own(
     choice = DONE.replace(left=other)
     inputs = {page.state.talk: stored_talk("run-a", [TURN]), part(page, "question"): "Where?"}
     updates = list(answer(page, tab.ask, "click", choice, inputs))
-    assert models.asked[-1][1]["others"] == {"base": other}
+    assert models.asked[-1][1]["opponents"] == {"base": other}
     talk = updates[-1][page.state.talk]
     assert [turn.question for turn in turns_with(f"run-a {other}", talk)] == ["Where?"]
     assert "Second" in updates[0][tab.shown]
@@ -210,7 +210,7 @@ def test_another_model_answers_on_the_right_and_nothing_passes_for_the_trained_o
     choice = DONE.replace(right=other)
     inputs = {page.state.talk: stored_talk("run-a", [TURN]), part(page, "question"): "Where?"}
     updates = list(answer(page, tab.ask, "click", choice, inputs))
-    assert models.asked[-1][1]["others"] == {"tuned": other}
+    assert models.asked[-1][1]["opponents"] == {"tuned": other}
     assert ("Second" in updates[0][tab.shown], OWN.what in updates[0][tab.shown]) == (True, False)
     (turn,) = turns_with(talk_with(choice), updates[-1][page.state.talk])
     assert talk_with(choice) != talk_with(DONE.replace(left=other))

@@ -161,10 +161,10 @@ def test_the_counts_and_the_choices_are_shown() -> None:
 def test_the_model_that_was_chosen_to_compare_with_is_chosen_here_too() -> None:
     other = Opponent("run-b", "Orders", "another trained model, version 1", is_run=True)
     html = blind_card.before(["base", "tuned", OTHER], [other])
-    assert f'value="{OTHER}" selected>{other.words}' in html
+    assert f'value="{OTHER}" selected>{other.label}' in html
     assert 'value="tuned" selected' in html
     html = blind_card.before(["base", "tuned"], [other])
-    assert escape(blind_card.NOT_CHECKED.format(other.words)) in html
+    assert escape(blind_card.NOT_CHECKED.format(other.label)) in html
     assert 'value="base" selected' in html
     assert "no readable check" not in blind_card.before(["base", "tuned"])
 

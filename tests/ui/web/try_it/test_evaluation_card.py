@@ -23,7 +23,7 @@ from ui.records.runs import Losses, RunInfo, RunSummary
 from ui.services.selection import Choice
 from ui.web.page import Page
 from ui.web.runs.views import listing
-from ui.web.try_it import evaluation_card, report_card, report_page, verdict_card
+from ui.web.try_it import evaluation_card, report_card, verdict_card
 
 DONE = Choice(data_id=DATA, run_id="run-a")
 EVIL = '"><img src=x onerror=alert(1)>'
@@ -86,27 +86,26 @@ class TestTab:
     def test_facts_are_tried_too_from_the_box_or_a_file(self, app: MadeUpApp, page: Page, tmp_path: Path) -> None:
         card = self.card(page)
         (tmp_path / "prices.txt").write_text("Rye bread costs 4.20.\n")
-        fields = card.facts
-        loaded = answer(page, fields.file, "upload", DONE, {fields.file: str(tmp_path / "prices.txt")})
-        assert loaded[fields.text] == "Rye bread costs 4.20.\n"
-        answer(page, card.check, "click", DONE, {fields.text: loaded[fields.text]})
+        loaded = answer(page, card.facts_file, "upload", DONE, {card.facts_file: str(tmp_path / "prices.txt")})
+        assert loaded[card.facts_text] == "Rye bread costs 4.20.\n"
+        answer(page, card.check, "click", DONE, {card.facts_text: loaded[card.facts_text]})
         (started,) = app.runner.jobs(kind="evaluate")
         facts = read_facts(app.runner.folder(started.id))
         assert facts
         assert facts.passages == ["Rye bread costs 4.20."]
 
     def test_a_file_of_facts_that_is_no_text_is_named(self, page: Page, tmp_path: Path) -> None:
-        fields = self.card(page).facts
+        file = self.card(page).facts_file
         (tmp_path / "prices.pdf").write_bytes(b"%PDF-1.4")
         with pytest.raises(gr.Error, match=r"prices\.pdf"):
-            answer(page, fields.file, "upload", DONE, {fields.file: str(tmp_path / "prices.pdf")})
+            answer(page, file, "upload", DONE, {file: str(tmp_path / "prices.pdf")})
 
     def test_plain_texts_have_no_prompts_to_compare_with(self, app: MadeUpApp, page: Page) -> None:
         card, folder = self.card(page), app.runs.folder("run-a")
         write_conversations(folder, "held_out", [])
         write_texts(folder, ["We bake at night."])
         shown = card.show(DONE)
-        assert (shown[card.compare]["visible"], shown[card.facts.fold]["visible"]) == (False, False)
+        assert (shown[card.compare]["visible"], shown[card.facts]["visible"]) == (False, False)
         assert shown[card.check]["interactive"]
 
     def test_it_can_be_cancelled(self, app: MadeUpApp, page: Page) -> None:
@@ -251,7 +250,7 @@ class TestReportCard:
 def test_the_report_is_one_page_without_scripts_that_has_every_answer() -> None:
     whole = report_json(baselines=True)
     whole["answers"][0]["question"] = "<script>alert(1)</script>"
-    html = report_page.page(
+    html = report_card.page(
         EvaluationReport.model_validate(whole), RunInfo("run-a", "Orders & more", "SmolLM2", "orders.jsonl", 216)
     )
     assert "<script" not in html

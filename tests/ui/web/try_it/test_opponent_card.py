@@ -12,7 +12,7 @@ def test_a_model_that_is_too_old_to_be_listed_stays_chosen() -> None:
     html = opponents(Listed([LATE], is_cut=True), Pair(EARLY, OWN), "")
     assert html.count('value="late"') == 2
     assert html.count('value="early" selected') == html.count('value="early"') == 1
-    assert f"Comparing {EARLY.words} with {OWN.what}" in html
+    assert f"Comparing {EARLY.label} with {OWN.what}" in html
 
 
 def test_that_older_models_are_left_out_is_said() -> None:
