@@ -56,25 +56,33 @@ def scripts(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Calla
 
     def of(kind: str) -> Path:
         if kind not in made:
-            workspace = Workspace.open(tmp_path_factory.mktemp(kind) / "workspace")
-            # One example is left for the last step, and one for validation: the second process has none.
-            work = (make_pairs_run if kind == "pairs" else make_run)(
-                workspace.runs / "toy", tiny_model, rows=17, validation=1, lora_dropout=0.0, num_train_epochs=2,
-                per_device_train_batch_size=3, gradient_accumulation_steps=2, early_stopping=False, **KINDS[kind],
-            )  # fmt: skip
-            (work.folder / "spec.json").write_text(json.dumps(work.spec), "utf-8")
-            made[kind] = exported(workspace)[1]
+            made[kind] = make_script(tmp_path_factory.mktemp(kind), tiny_model, kind)
             finished(started(made[kind], tiny_model, "one", *PYTHON))
         return made[kind]
 
     return of
 
 
-def started(folder: Path, model: Path, out: str, *command: str) -> subprocess.Popen[str]:
-    """Starts the script in `folder`. command: what starts it, up to the file."""
-    environment = {**child_environment(), "PYTHONPATH": "", "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
+def make_script(folder: Path, model: Path, kind: str) -> Path:
+    """The exported script of a run with the toy task."""
+    workspace = Workspace.open(folder / "workspace")
+    # One example is left for the last step, and one for validation: the second process has none.
+    work = (make_pairs_run if kind == "pairs" else make_run)(
+        workspace.runs / "toy", model, rows=17, validation=1, lora_dropout=0.0, num_train_epochs=2,
+        per_device_train_batch_size=3, gradient_accumulation_steps=2, early_stopping=False, **KINDS[kind],
+    )  # fmt: skip
+    (work.folder / "spec.json").write_text(json.dumps(work.spec), "utf-8")
+    return exported(workspace)[1]
+
+
+def started(
+    folder: Path, model: Path, out: str, *command: str, gpus: str = "", engine: str = ""
+) -> subprocess.Popen[str]:
+    """Starts the script in `folder`. command: what starts it, up to the file. gpus: those that it may use."""
+    environment = {**child_environment(), "PYTHONPATH": "", "CUDA_VISIBLE_DEVICES": gpus, "OMP_NUM_THREADS": "1"}
+    options = ["--model", str(model), "--out", str(folder / out), *(["--engine", engine] if engine else [])]
     return subprocess.Popen(
-        [*command, str(folder / "train.py"), "--model", str(model), "--out", str(folder / out)],
+        [*command, str(folder / "train.py"), *options],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -90,11 +98,11 @@ def finished(process: subprocess.Popen[str]) -> str:
     return printed
 
 
-def check_same_losses(folder: Path, out: str) -> None:
+def check_same_losses(folder: Path, out: str, tolerance: float = 1e-6) -> None:
     one, several = losses_in(folder / "one"), losses_in(folder / out)
     assert len(one["loss"]) == 6
     for kind, values in one.items():
-        assert several[kind] == pytest.approx(values, abs=1e-6)
+        assert several[kind] == pytest.approx(values, abs=tolerance)
     assert sorted(path.name for path in (folder / out).iterdir()) == sorted(
         path.name for path in (folder / "one").iterdir()
     )
