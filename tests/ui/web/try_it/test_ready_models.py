@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from backend.errors import RunProblem
 from backend.records.specs import TrainSettings
-from backend.settings import SAMPLES, Workspace
 from jobs.folder import JobFolder
 from jobs.records import State
 from tests.ui.conftest import answer, tabs
 from tests.ui.fake_records import DATA
 from tests.ui.made_up_app import MadeUpApp
-from tests.ui.made_up_workspace import add_run, respec
+from tests.ui.made_up_workspace import RUNS, add_run, respec
 from ui.cli import run_commands
-from ui.services.app import App
 from ui.services.results.trained_models import DELETED
 from ui.services.selection import Choice
 from ui.web.page import Page
@@ -102,57 +99,56 @@ def test_without_a_model_only_the_script_can_be_exported(app: MadeUpApp) -> None
     assert "value" not in shown[share.kind], "the selection stays"
 
 
-class TestRealServices:
-    """Over a real workspace, with runs that ended by hand."""
+class TestReady:
+    """Runs that ended by hand, and no others."""
 
     @pytest.fixture
-    def app(self, workspace_with_model: Workspace) -> Iterator[App]:
-        made = App(workspace_with_model)
-        yield made
-        made.close()
+    def app(self, app: MadeUpApp) -> MadeUpApp:
+        app.fix()
+        app.end("run-b", State.STOPPED)
+        for run_id in RUNS:
+            app.delete_run(run_id)
+        return app
 
-    def train(self, app: App, data_id: str, name: str, ended: float | None = None) -> str:
+    def train(self, app: MadeUpApp, name: str, ended: float | None = None) -> str:
         """A run; a completed one has a saved adapter."""
-        run_id = app.planning.start(data_id, "", TrainSettings(), name)
+        run_id = app.planning.start(DATA, "", TrainSettings(), name)
         folder = JobFolder(app.workspace.run_folder(run_id))
         if ended is not None:
             (folder.path / "result" / "adapter").mkdir(parents=True)
             folder.write_status(folder.status().changed(state=State.COMPLETED, ended=ended))
         return run_id
 
-    def test_the_latest_three_runs_with_a_model_are_offered(self, app: App) -> None:
-        data_id = app.datasets.add(SAMPLES / "orders.jsonl", "orders.jsonl")
+    def test_the_latest_three_runs_with_a_model_are_offered(self, app: MadeUpApp) -> None:
         for number in (3.0, 1.0, 4.0, 2.0):
-            self.train(app, data_id, f"Model {number:.0f}", ended=number)
-        empty = self.train(app, data_id, "Stopped at once", ended=9.0)
+            self.train(app, f"Model {number:.0f}", ended=number)
+        empty = self.train(app, "Stopped at once", ended=9.0)
         (app.workspace.run_folder(empty) / "result" / "adapter").rmdir()
-        waiting = Choice(data_id=data_id, run_id=self.train(app, data_id, "Waiting"))
+        waiting = Choice(data_id=DATA, run_id=self.train(app, "Waiting"))
         assert [one.name for one in app.results.ready_to_try()] == ["Model 4", "Model 3", "Model 2"]
         assert (app.results.ready_to_try()[0].model_name, app.results.ready_to_try()[0].examples) == (
             "SmolLM2 135M",
-            216,
+            42,
         )
         tab = tabs(app)["try"]
         offered = tab.show(waiting)[tab.offered]
-        assert "Model 4</strong> · based on SmolLM2 135M · 216 examples from orders.jsonl" in offered
+        assert "Model 4</strong> · based on SmolLM2 135M · 42 examples from orders.jsonl" in offered
         opened = app.with_run(waiting, app.results.ready_to_try()[0].id)
         assert tab.show(opened)[tab.offered] == ""
         assert tab.show(opened)[tab.ask]["interactive"] is True
 
-    def test_a_model_whose_files_were_deleted_is_named(self, app: App) -> None:
-        data_id = app.datasets.add(SAMPLES / "orders.jsonl", "orders.jsonl")
-        run_id = self.train(app, data_id, "Done", ended=1.0)
+    def test_a_model_whose_files_were_deleted_is_named(self, app: MadeUpApp) -> None:
+        run_id = self.train(app, "Done", ended=1.0)
         (app.workspace.run_folder(run_id) / "result" / "adapter").rmdir()
-        made, choice = tabs(app), Choice(data_id=data_id, run_id=run_id)
+        made, choice = tabs(app), Choice(data_id=DATA, run_id=run_id)
         assert DELETED in made["try"].show(choice)[made["try"].why_not]
         assert DELETED in made["train"].show(choice)[made["train"].line]
         with pytest.raises(RunProblem, match="deleted"):
             app.evaluations.start(run_id)
 
-    def test_a_damaged_run_does_not_affect_the_others(self, app: App) -> None:
-        data_id = app.datasets.add(SAMPLES / "orders.jsonl", "orders.jsonl")
-        self.train(app, data_id, "Sound", ended=1.0)
-        damaged = self.train(app, data_id, "Damaged", ended=2.0)
+    def test_a_damaged_run_does_not_affect_the_others(self, app: MadeUpApp) -> None:
+        self.train(app, "Sound", ended=1.0)
+        damaged = self.train(app, "Damaged", ended=2.0)
         (Path(app.runner.folder(damaged)) / "spec.json").write_text("{")
         assert [one.name for one in app.results.ready_to_try()] == ["Sound"]
         assert {one.info.name: one.info.examples > 0 for one in app.runs.all()} == {
@@ -160,7 +156,7 @@ class TestRealServices:
             "Damaged": False,
         }
         drawn_tabs = tabs(app)
-        assert plan_view.PLAN in drawn_tabs["train"].show(Choice(data_id=data_id))[drawn_tabs["train"].planning.plan]
+        assert plan_view.PLAN in drawn_tabs["train"].show(Choice(data_id=DATA))[drawn_tabs["train"].planning.plan]
         assert app.validated(Choice(run_id=damaged, compared_run=damaged)) == Choice()
         listed = run_commands.runs(argparse.Namespace(), app.workspace).document["runs"]
         assert {one["name"]: "eval_loss" in one for one in listed} == {"Sound": True, "Damaged": True}, (
