@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from tests.ui.web.test_page import tabs
+from tests.ui.conftest import tabs
 from ui.services.app import App
 from ui.services.selection import Choice
 from ui.web.data.actions import apply_action

@@ -14,7 +14,7 @@ from backend.records.specs import TrainSettings
 from backend.settings import SAMPLES, Workspace
 from jobs.folder import JobFolder
 from jobs.records import Failure, State
-from tests.ui.web.test_page import tabs
+from tests.ui.conftest import tabs
 from ui.services.app import App
 from ui.services.selection import Choice
 from ui.web.page import finished_steps

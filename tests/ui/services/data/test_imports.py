@@ -12,8 +12,7 @@ import pytest
 
 from backend.errors import BadInput
 from backend.records.reading import Cancelled
-from tests.ui.conftest import page_of
-from tests.ui.web.test_page import tabs
+from tests.ui.conftest import page_of, tabs
 from ui.services.app import App
 from ui.services.data import imports as dataset_imports
 from ui.services.selection import Choice

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from backend.errors import BadInput
-from tests.ui.web.test_page import tabs
+from tests.ui.conftest import tabs
 from ui.services.app import App
 from ui.services.selection import Choice
 from ui.web.data.actions import apply_action

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,25 +12,28 @@ from backend.errors import BadInput, RunProblem
 from backend.evaluation.report import REPORT
 from backend.files.json_file import write_json
 from backend.records.specs import TrainSettings
-from backend.settings import SAMPLES, Workspace
 from jobs.folder import JobFolder
 from jobs.records import State
-from tests.ui.fake_records import report, report_json
-from tests.ui.web.test_page import tabs
-from ui.services.app import App
+from tests.ui.conftest import tabs
+from tests.ui.fake_records import DATA, report, report_json
+from tests.ui.made_up_app import MadeUpApp
 from ui.services.results import evaluations
 from ui.services.selection import Choice
 from ui.services.training import runs
 
 
 @pytest.fixture
-def app(workspace_with_model: Workspace) -> App:
-    return App(workspace_with_model)
+def app(made_up: Path, tmp_path: Path) -> Iterator[MadeUpApp]:
+    """Nothing trains, and the examples are as they must be."""
+    app = MadeUpApp(made_up, tmp_path / "made-up")
+    app.fix()
+    app.end("run-b", State.STOPPED)
+    yield app
+    app.close()
 
 
-def test_an_evaluation_is_counted_cancelled_and_deleted_with_its_run(app: App) -> None:
-    data_id = app.datasets.add(SAMPLES / "orders.jsonl", "orders.jsonl")
-    run_id = app.planning.start(data_id, "", TrainSettings(validation_fraction=0.5))
+def test_an_evaluation_is_counted_cancelled_and_deleted_with_its_run(app: MadeUpApp) -> None:
+    run_id = app.planning.start(DATA, "", TrainSettings(validation_fraction=0.5))
     folder = JobFolder(app.workspace.run_folder(run_id))
     folder.write_status(folder.status().ended_as(State.STOPPED))
     (folder.path / "result" / "adapter").mkdir(parents=True)
@@ -50,17 +55,12 @@ def test_an_evaluation_is_counted_cancelled_and_deleted_with_its_run(app: App) -
     assert app.evaluations.summaries() == {}
 
 
-def trained(app: App) -> tuple[str, JobFolder]:
+def trained(app: MadeUpApp) -> tuple[str, JobFolder]:
     """A run that completed with a model, and its folder."""
-    data_id = app.datasets.add(SAMPLES / "orders.jsonl", "orders.jsonl")
-    run_id = app.planning.start(data_id, "", TrainSettings())
-    folder = JobFolder(app.workspace.run_folder(run_id))
-    (folder.path / "result" / "adapter").mkdir(parents=True)
-    folder.write_status(folder.status().ended_as(State.COMPLETED))
-    return run_id, folder
+    return "run-a", JobFolder(app.workspace.run_folder("run-a"))
 
 
-def evaluated(app: App, run_id: str, found: dict[str, Any]) -> JobFolder:
+def evaluated(app: MadeUpApp, run_id: str, found: dict[str, Any]) -> JobFolder:
     evaluation = JobFolder(app.workspace.run_folder(app.evaluations.start(run_id)))
     write_json(evaluation.path / REPORT, found)
     evaluation.write_status(evaluation.status().ended_as(State.COMPLETED, result=found))
@@ -68,7 +68,7 @@ def evaluated(app: App, run_id: str, found: dict[str, Any]) -> JobFolder:
 
 
 @pytest.mark.parametrize("damage", ["questions", "report", "older report"])
-def test_a_damaged_file_is_reported_in_its_card_and_the_tabs_still_show(app: App, damage: str) -> None:
+def test_a_damaged_file_is_reported_in_its_card_and_the_tabs_still_show(app: MadeUpApp, damage: str) -> None:
     run_id, folder = trained(app)
     if damage == "questions":
         (folder.path / "data" / "held_out.jsonl").write_text("[]\n")
@@ -88,7 +88,7 @@ def test_a_damaged_file_is_reported_in_its_card_and_the_tabs_still_show(app: App
     assert app.results.unseen_questions(run_id) == [] or damage != "questions"
 
 
-def test_the_report_is_written_once_for_each_evaluation(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_report_is_written_once_for_each_evaluation(app: MadeUpApp, monkeypatch: pytest.MonkeyPatch) -> None:
     run_id, _ = trained(app)
     evaluated(app, run_id, report_json())
     drawn: list[str] = []
@@ -118,15 +118,15 @@ def test_the_report_is_written_once_for_each_evaluation(app: App, monkeypatch: p
     assert drawn[-1] == "worse"
 
 
-def test_deleting_a_run_stops_its_evaluation(app: App) -> None:
+def test_deleting_a_run_stops_its_evaluation(app: MadeUpApp) -> None:
     run_id, folder = trained(app)
     app.evaluations.start(run_id)
     app.delete_run(run_id)
     assert not folder.path.exists()
-    assert app.runner.jobs() == []
+    assert app.runner.jobs(kind="evaluate") == []
 
 
-def test_a_run_whose_evaluation_does_not_stop_is_not_deleted(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_whose_evaluation_does_not_stop_is_not_deleted(app: MadeUpApp, monkeypatch: pytest.MonkeyPatch) -> None:
     run_id, folder = trained(app)
     app.evaluations.start(run_id)
     monkeypatch.setattr(runs, "STOPPING", 0.1)
@@ -138,7 +138,7 @@ def test_a_run_whose_evaluation_does_not_stop_is_not_deleted(app: App, monkeypat
 
 @pytest.mark.parametrize("work", ["check", "export", "prompts"])
 def test_a_base_model_is_not_deleted_while_something_needs_it(
-    app: App, monkeypatch: pytest.MonkeyPatch, work: str
+    app: MadeUpApp, monkeypatch: pytest.MonkeyPatch, work: str
 ) -> None:
     run_id, _ = trained(app)
     base = app.runs.spec(run_id).model.id

@@ -19,7 +19,7 @@ from jobs.failures import failure_of
 from jobs.folder import JobFolder
 from jobs.records import Failure, State
 from tests.backend.tiny_run import run_of
-from tests.ui.web.test_page import tabs
+from tests.ui.conftest import tabs
 from ui.cli import run_commands
 from ui.services.app import App
 from ui.services.selection import Choice
