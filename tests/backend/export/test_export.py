@@ -231,12 +231,11 @@ def test_a_new_end_token_is_saved(tiny_export: NewExport, tiny_model: Path) -> N
     assert set(named) == {known, *turn}
 
 
-def test_an_adapter_too_weak_for_bf16_is_merged_in_float32(
-    workspace_with_model: Workspace, bundled_model: Path
-) -> None:
-    run = workspace_with_model.runs / new_id()
-    make_adapter(make_finished_run(run, bundled_model, "tests/bundled"), bundled_model, strength=1e-4)
-    work = Work(workspace_with_model, {"run": run.name, "to": "merged", "name": "Faint"})
+def test_an_adapter_too_weak_for_bf16_is_merged_in_float32(shallow_model: Path, tmp_path: Path) -> None:
+    workspace = Workspace.open(tmp_path)
+    run = workspace.runs / new_id()
+    make_adapter(make_finished_run(run, shallow_model, "tests/shallow"), shallow_model, strength=1e-4)
+    work = Work(workspace, {"run": run.name, "to": "merged", "name": "Faint"})
     result = exported(work)
     assert result.merge
     assert result.merge.ok
