@@ -11,7 +11,6 @@ from markupsafe import Markup
 
 from backend.errors import ApprenticeError
 from backend.records.evaluation import TrialReport
-from jobs.records import Job
 from ui.services.app import App
 from ui.services.selection import Choice
 from ui.text import format as fmt
@@ -46,7 +45,7 @@ class PromptCard:
         trials = self.app.prompt_trials
         job = trials.latest(choice)
         if job and not job.state.is_terminal:
-            return self._shown(running(job), active=True)
+            return self._shown(evaluation_card.running(job, TITLE), active=True)
         try:
             why_not = trials.why_not(choice)
             if job is None or job.state.value != "completed":
@@ -115,11 +114,6 @@ def before(questions: int, problem: Markup = components.EMPTY, seconds: tuple[fl
     )
     takes = f"It takes {fmt.span(*seconds)}. (computed from the speed of this computer)" if seconds else ""
     return components.card(TITLE, problem, components.text(takes, "small"), lead=lead)
-
-
-def running(job: Job) -> Markup:
-    """How far a trial is."""
-    return evaluation_card.running(job, TITLE)
 
 
 def ended(report: TrialReport, current: bool) -> Markup:
