@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -34,7 +34,13 @@ from ui.services.results import chat as chat_service
 
 CHECK = PaneCheck(base_is_base=True, tuned_differs=True, sentence="Checked: without its training it is its base.")
 ANSWERS = {BASE: APOLOGY, TUNED: ORDER}
-COMPARED: BackgroundCache[Recommendation] = BackgroundCache()  # comparing all models takes seconds
+
+
+class NeverCompared(BackgroundCache[Recommendation]):
+    """Comparing all models takes seconds of a thread, and the page changes when it is done."""
+
+    def get(self, key: Hashable, compute: Callable[[], Recommendation]) -> None:
+        return None
 
 
 class MadeUpChat:
@@ -153,12 +159,13 @@ class MadeUpApp(App):
         self._training.acquire()
         with patch.object(chat_service, "Chat", MadeUpChat):
             super().__init__(Workspace.open(root))
-        self.models._probe, self.advice.recommended = PROBE, COMPARED
+        self.models._probe, self.advice.recommended = PROBE, NeverCompared()
         self.runner._supervisor._spawn = self._spawn
         self._closing = threading.Event()
 
     def start(self) -> None:
-        """Does jobs in threads until `close`."""
+        """Does jobs, and compares models, in threads until `close`."""
+        self.advice.recommended = BackgroundCache()
         self._served = threading.Thread(target=self._serve, daemon=True)
         self._served.start()
 
