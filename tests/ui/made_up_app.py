@@ -160,12 +160,13 @@ class MadeUpApp(App):
         with patch.object(chat_service, "Chat", MadeUpChat):
             super().__init__(Workspace.open(root))
         self.models._probe, self.advice.recommended = PROBE, NeverCompared()
+        self._advice = self.advice  # which a page with payloads wraps
         self.runner._supervisor._spawn = self._spawn
         self._closing = threading.Event()
 
     def start(self) -> None:
         """Does jobs, and compares models, in threads until `close`."""
-        self.advice.recommended = BackgroundCache()
+        self._advice.recommended = BackgroundCache()
         self._served = threading.Thread(target=self._serve, daemon=True)
         self._served.start()
 
