@@ -145,7 +145,7 @@ class TextEvaluation:
 
 
 def _perplexity(nats: float) -> float:
-    return math.inf if nats > _MOST else math.exp(nats)
+    return math.exp(nats) if nats <= _MOST else math.inf  # also for NaN
 
 
 def _clusters(texts: Sequence[str]) -> list[int]:

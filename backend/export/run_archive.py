@@ -151,7 +151,7 @@ def _run(workspace: Workspace, archive: CheckedZip) -> RunArchive:
         evaluation = f"{FOLDER}/{EVALUATION}"
         report = None
         if evaluation in archive.listed:
-            report = EvaluationReport.model_validate(json.loads(archive.read(evaluation))).elsewhere()
+            report = EvaluationReport.from_elsewhere(archive.read(evaluation))
     except (ValueError, KeyError, TypeError, AttributeError, ValidationError, RecursionError) as error:
         raise refusal("It was made by another version of Apprentice, or is damaged.") from error
     return RunArchive(spec, numbers, report, name[:LONGEST_NAME], note, archive)

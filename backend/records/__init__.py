@@ -26,9 +26,9 @@ Because: a renamed field is then a type error and not an empty curve, and a stra
 Proof: tests/backend/records/test_events.py, tests/jobs/test_events.py.
 Reconsider when: events come from programs that are not ours.
 
-Decision: A report is checked by its record when it is read, wherever it comes from; fields that older files lack have
-    defaults, and only fields that were given are written.
-Because: the page can then rely on every value, and a file from another computer needs no checks of its own.
-Proof: tests/backend/export/test_run_archive.py, tests/ui/services/results/test_evaluations.py.
+Decision: A report is checked by its record when it is read, one from another computer more strictly; fields that
+    older files lack have defaults, and only fields that were given are written.
+Because: the page can then rely on every value, and a file from another computer needs no second record.
+Proof: tests/backend/export/test_run_archive.py, tests/backend/records/test_evaluation.py.
 Reconsider when: a field changes its meaning: then the file needs a version.
 """

@@ -1,7 +1,8 @@
 """The results of an evaluation and of a trial of prompts: what evaluation.json stores and `evaluate --json` prints.
 
-A file may be damaged or come from another computer, so reading it checks all that the page relies on. JSON has no
-infinity: it is written as null, which reads as the infinity that the field can have.
+A file may be damaged, so reading it checks all that the page relies on; one from another computer is checked more
+strictly (`from_elsewhere`). JSON has no infinity and no NaN: they are written as null, which reads as the infinity
+that the field can have, or as NaN in a loss or difference.
 """
 
 from __future__ import annotations
@@ -10,10 +11,12 @@ import math
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
+    AfterValidator,
     BeforeValidator,
     Field,
     PlainSerializer,
     SerializerFunctionWrapHandler,
+    ValidationInfo,
     model_serializer,
     model_validator,
 )
@@ -29,16 +32,29 @@ Verdict = Literal["better", "no_difference_shown", "worse"]
 AgainstPrompt = Literal["better", "as_good", "not_shown", "not_measured"]
 TrialOutcome = Literal["prompt_may_do", "read_answers", "train"]
 
+_LARGEST = 1e100  # finite also when multiplied by a count
+
+
+def _check_shown(value: float, info: ValidationInfo) -> float:
+    """`value`, which must be in the range that cards can show if it comes from another computer."""
+    if info.context and not 0 <= value <= _LARGEST:
+        raise ValueError("a number that can't be shown")
+    return value
+
+
+_SHOWN = AfterValidator(_check_shown)
 _FINITE = PlainSerializer(lambda value: value if math.isfinite(value) else None, return_type=float | None)
 _HIGHEST = BeforeValidator(lambda value: math.inf if value is None else value)
 _LOWEST = BeforeValidator(lambda value: -math.inf if value is None else value)
+_EDGE = AfterValidator(lambda value: value if abs(value) <= _LARGEST else math.copysign(math.inf, value))
 
-SystemName = Annotated[str, Field(pattern=f"^({'|'.join((*SYSTEMS, PARENT))})$")]
+SystemName = Annotated[str, Field(pattern=f"^({'|'.join(SYSTEMS)})$")]
+SystemOrParent = Annotated[str, Field(pattern=f"^({'|'.join((*SYSTEMS, PARENT))})$")]
 Count = Annotated[int, Field(ge=0, lt=1 << 31)]
 Share = Annotated[float, Field(ge=0, le=1)]
-Score = Annotated[float, _HIGHEST, Field(ge=0), _FINITE]
-Bounds = tuple[Annotated[float, _LOWEST, _FINITE], Annotated[float, _HIGHEST, _FINITE]]
-Nats = Annotated[Loss, _FINITE]
+Score = Annotated[float, _HIGHEST, Field(ge=0), _SHOWN, _FINITE]
+Bounds = tuple[Annotated[float, _LOWEST, _EDGE, _FINITE], Annotated[float, _HIGHEST, _EDGE, _FINITE]]
+Nats = Annotated[Loss, _SHOWN, _FINITE]
 
 
 class SystemScore(StoredRecord):
@@ -48,30 +64,26 @@ class SystemScore(StoredRecord):
     interval: Bounds  # the 95% interval of `score`; infinite where nothing is known of other questions
     ended: Share | None = None  # of the answers, those that the model ended by itself
     loops: Share | None = None  # of the answers, those that repeat themselves endlessly
-    words: float | None = None  # of an answer, on average
+    words: Annotated[float, _SHOWN] | None = None  # of an answer, on average
     loss: Nats | None = None  # of the expected answers, in nats per token
-    phrases: dict[str, Share] = Field(
-        default_factory=dict
-    )  # the person's own phrases, with the share of answers that have each
+    phrases: dict[str, Share] = Field(default_factory=dict)
+    """The person's own phrases, with the share of answers that have each."""
     copied: Share | None = None  # of the answers, those that are an answer of the training examples
     parsed: Share | None = Field(None, alias="json")  # of the answers, those that are JSON, where it is expected
-    fields: dict[str, Share] = Field(
-        default_factory=dict
-    )  # of the expected JSON objects, with the share of answers that have each right
-    confusion: dict[str, dict[str, Count]] = Field(
-        default_factory=dict
-    )  # how often each label was answered, by expected label
+    fields: dict[str, Share] = Field(default_factory=dict)
+    """Those of the expected JSON objects, with the share of answers that have each right."""
+    confusion: dict[str, dict[str, Count]] = Field(default_factory=dict)
+    """How often each label was answered, by expected label."""
     instruction: str = ""  # the prompt that this system was given
 
 
 class Comparison(StoredRecord):
     """System `a` against system `b` on the same questions."""
 
-    a: SystemName
-    b: SystemName
-    difference: (
-        float  # of the mean scores of clusters; of perplexities, in nats per token, positive where a is better
-    )
+    a: SystemOrParent
+    b: SystemOrParent
+    difference: Annotated[Loss, _FINITE]
+    """Of the mean scores of clusters; of perplexities, in nats per token, positive where `a` is better."""
     interval: Bounds  # the 95% interval of `difference`
     p: float | None  # exact McNemar over clusters won and lost; None for graded scores: there the interval decides
     verdict: Verdict
@@ -121,7 +133,7 @@ class ParentComparison(StoredRecord):
     asked: Count = 0  # questions whose answer was not stored by the evaluation of the previous version
     clusters: Count = 0
     least_provable_gain: Share | None = None
-    systems: dict[SystemName, SystemScore] = Field(default_factory=dict)  # TUNED and PARENT
+    systems: dict[SystemOrParent, SystemScore] = Field(default_factory=dict)  # TUNED and PARENT
 
 
 class ReportedAnswer(StoredRecord):
@@ -129,9 +141,9 @@ class ReportedAnswer(StoredRecord):
 
     question: str  # of a plain text, its beginning
     expected: str
-    texts: dict[SystemName, str]
-    scores: dict[SystemName, Score]
-    losses: dict[SystemName, Nats] = Field(default_factory=dict)  # of a plain text, in nats per token
+    texts: dict[SystemOrParent, str]
+    scores: dict[SystemOrParent, Score]
+    losses: dict[SystemOrParent, Nats] = Field(default_factory=dict)  # of a plain text, in nats per token
     cluster: Count  # the same number for questions that depend on each other
 
     def without(self, system: str) -> ReportedAnswer:
@@ -160,9 +172,8 @@ class Measured(StoredRecord):
     items: Annotated[Count, Field(gt=0)]  # questions, or plain texts
     skipped: Count = 0  # those that are too long to read and answer
     clusters: Count  # of questions that depend on each other: each counts once
-    least_provable_gain: Share | None = (
-        None  # see `statistics`; None where no gain can be proved, or scores are graded
-    )
+    least_provable_gain: Share | None = None
+    """See `statistics`; None where no gain can be proved, or scores are graded."""
     detectable_gain: Share | None = None
     engine: str  # that answered, such as "llama.cpp"
     systems: dict[SystemName, SystemScore]
@@ -219,15 +230,27 @@ class EvaluationSummary(Measured):
             raise ValueError("a system is missing")
         return self
 
+    @model_validator(mode="after")
+    def _check_parent(self) -> Self:
+        if self.against_parent != "not_measured":
+            systems = self.parent.systems if self.parent else {}
+            if not systems.keys() >= {TUNED, PARENT} or any(system.score > 1 for system in systems.values()):
+                raise ValueError("a comparison with the previous version without its scores")
+        return self
+
 
 class EvaluationReport(EvaluationSummary, Answered):
     """The verdict with every answer."""
 
+    @classmethod
+    def from_elsewhere(cls, text: bytes) -> EvaluationReport:
+        """The report in a file from another computer: each value has its type and can be shown. Raises ValueError."""
+        return cls.model_validate_json(text, strict=True, context="elsewhere").elsewhere()
+
     def elsewhere(self) -> EvaluationReport:
         """The report without what another computer can't use: the previous version, and settings to train again."""
         answers = tuple(answer.without(PARENT) for answer in self.answers)
-        comparisons = tuple(compared for compared in self.comparisons if PARENT not in (compared.a, compared.b))
-        changes: dict[str, object] = {"answers": answers, "comparisons": comparisons, "parent": None, "retry": {}}
+        changes: dict[str, object] = {"answers": answers, "comparisons": (), "parent": None, "retry": {}}
         return self.model_copy(update={**changes, "against_parent": "not_measured"})
 
 

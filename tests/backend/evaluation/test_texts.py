@@ -61,6 +61,14 @@ def test_lower_perplexity_is_better() -> None:
     assert worst == sorted(worst, reverse=True)
 
 
+@pytest.mark.parametrize("loss", [math.nan, math.inf])
+def test_a_model_whose_loss_is_not_finite_has_an_endless_perplexity(loss: float) -> None:
+    report = report_of(lambda pane, text: 3.0 if pane == "base" else loss)
+    assert report.systems["tuned"].score == math.inf
+    assert math.isnan(report.comparisons[0].difference), "written as null"
+    assert report.verdict != "better"
+
+
 def test_higher_perplexity_is_worse() -> None:
     report = report_of(lambda pane, text: 3.0 + (pane == "tuned"))
     assert (report.verdict, report.next_kind) == ("worse", "worse")

@@ -7,6 +7,7 @@ import math
 import shutil
 import zipfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -174,6 +175,15 @@ def report_with(files: Files, **changes: Any) -> Files:
     return listed(files, "tiny/apprentice/evaluation.json", json.dumps({**report_json(), **changes}).encode())
 
 
+def with_numbers(files: Files, *, score: float | None = 1.0, words: float = 1.0, loss: float | None = 1.0) -> Files:
+    """A report that is accepted unless its perplexity, words of an answer, or loss of the general text are wrong."""
+    report = report_json()
+    system = {"score": score, "interval": [None, None], "words": words}
+    general = {**report["general"], "loss": {"base": loss, "tuned": 1.0}}
+    systems = {"base": system, "tuned": system}
+    return report_with(files, main_measure="perplexity", systems=systems, general=general)
+
+
 ROWS = "tiny/apprentice/rows.safetensors"
 HOSTILE: dict[str, Callable[[Files], Files]] = {
     "parent": lambda files: {**files, "tiny/../../escaped": b""},
@@ -205,9 +215,17 @@ HOSTILE: dict[str, Callable[[Files], Files]] = {
     "no report": lambda files: listed(files, "tiny/apprentice/evaluation.json", b"[]"),
     "report of another measure": lambda files: report_with(files, main_measure="beauty"),
     "report without scores": lambda files: report_with(files, systems={}),
-    "report with a text for a number": lambda files: report_with(files, items="eight"),
-    "report with an endless score": lambda files: report_with(
-        files, systems={**report_json()["systems"], "tuned": {"score": math.inf, "interval": [0.0, 1.0]}}
+    "report with a text for a number": lambda files: report_with(files, items="8"),
+    **{
+        f"report with {number} as perplexity": partial(with_numbers, score=number)
+        for number in (math.inf, math.nan, 1e308, None)
+    },
+    **{
+        f"report with {name} {number}": partial(with_numbers, **{name: number})
+        for name, number in (("words", math.nan), ("words", -1), ("loss", math.nan), ("loss", -1e300), ("loss", None))
+    },
+    "report with the previous version as a system": lambda files: report_with(
+        files, systems={**report_json()["systems"], "parent": report_json()["systems"]["base"]}
     ),
     "report with a finding without its example": lambda files: report_with(files, findings=[{"kind": "memorized"}]),
     "report without the answers of a system": lambda files: report_with(
@@ -246,6 +264,10 @@ def refused(workspace: Workspace, file: Path) -> None:
 @pytest.mark.parametrize("kind", HOSTILE)
 def test_a_hostile_file_is_refused(kind: str, archive: Path, here: Workspace, tmp_path: Path) -> None:
     refused(here, packed(HOSTILE[kind](content(archive)), tmp_path / "x.zip"))
+
+
+def test_a_report_with_plain_numbers_is_accepted(archive: Path, here: Workspace, tmp_path: Path) -> None:
+    assert add(here, packed(with_numbers(content(archive)), tmp_path / "x.zip")).name == "Orders"
 
 
 def test_bombs_links_and_rubbish_are_refused(archive: Path, here: Workspace, tmp_path: Path) -> None:
