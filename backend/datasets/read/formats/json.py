@@ -48,10 +48,10 @@ def _is_document(file: File) -> bool:
 
 def _is_lines(file: File) -> bool:
     """Whether each line is a JSON value of its own, even if some lines are broken."""
-    lines = file.text.split("\n")
+    lines = [line for line in map(str.strip, file.text.split("\n")) if line]
     if not file.source.whole and len(lines) > 1:
         lines.pop()  # cut off
-    lines = [line for line in (line.strip() for line in lines) if line][:50]
+    lines = lines[:50]
     if not _is_document(file):
         mostly = 2 * _parsing(lines[:20]) >= len(lines[:20])
         return mostly or (not file.suffixes.isdisjoint(("jsonl", "ndjson")) and not sniff_delimiter(file))

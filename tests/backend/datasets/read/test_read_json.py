@@ -121,6 +121,11 @@ def test_a_broken_first_line_does_not_hide_the_others() -> None:
         assert len(data.rows) == 2
 
 
+def test_a_first_row_that_is_longer_than_the_head_may_follow_an_empty_line() -> None:
+    data = load_text("\n" + json.dumps({"question": "a" * 70_000, "answer": "b"}))
+    assert [(row.line, row.row) for row in data.rows] == [(2, 1)]
+
+
 def test_every_broken_row_is_reported() -> None:
     assert found(load_text('{"messages": [}\n{"messages": ]}\n')) == [(1, 1, "bad_json"), (2, 2, "bad_json")]
 
