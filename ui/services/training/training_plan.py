@@ -33,7 +33,7 @@ _NOT_MODELED = (
 )
 _SEVERAL_GPUS = (
     "This computer has {count} GPUs, and the app trains on one of them. For all of them, start the run and make its "
-    "training script on Share, then type in the script's folder: uv run train.py --engine {engine}"
+    "training script on Share, then {first}type in the script's folder: uv run train.py --engine {engine}"
 )
 _MAY_NOT_FIT = (
     "The estimate says that this needs more memory than is free. It is measured before training starts, with "
@@ -182,7 +182,8 @@ def _several_gpus(settings: TrainSettings, hardware: Hardware, fits: bool) -> st
     """How to train on all GPUs, "" with one. fits: the run fits on one of them."""
     count = len(best_first(hardware.gpus))
     engine = "ddp" if fits else "fsdp_qlora" if settings.method == "qlora" else "fsdp2"
-    return _SEVERAL_GPUS.format(count=count, engine=engine) if count > 1 else ""
+    first = "" if engine == "ddp" or settings.optim == "adamw" else 'set OPTIM = "adamw" at the top of train.py, and '
+    return _SEVERAL_GPUS.format(count=count, first=first, engine=engine) if count > 1 else ""
 
 
 def _blocked(

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from backend.errors import ApprenticeError, BadInput, UnusableGpu
 from backend.hardware import Probe
 from backend.records.machine import Gpu, Hardware, MachineProblem
-from backend.records.specs import Method, TrainSettings
+from backend.records.specs import TrainSettings
 from backend.runs.conversations import read_conversations
 from backend.runs.token_rows import read_rows
 from backend.settings import SAMPLES, Workspace
@@ -115,25 +116,27 @@ def test_an_estimate_advises_and_only_weights_that_do_not_fit_prevent_a_training
 
 
 @pytest.mark.parametrize(
-    ("cards", "free", "method", "engine"),
+    ("gpus", "free", "settings", "engine"),
     [
-        (1, 15_000, "lora", ""),
-        (2, 15_000, "lora", "ddp"),
-        (2, 100, "lora", "fsdp2"),
-        (2, 100, "qlora", "fsdp_qlora"),
+        (1, 15_000, {}, ""),
+        (2, 15_000, {"optim": "adamw_8bit"}, "ddp"),
+        (2, 100, {}, "fsdp2"),
+        (2, 100, {"optim": "adamw_8bit"}, "fsdp2"),
+        (2, 100, {"method": "qlora", "optim": "adamw"}, "fsdp_qlora"),
     ],
 )
 def test_with_several_gpus_the_plan_has_the_command_for_all_of_them(
-    app: App, cards: int, free: int, method: Method, engine: str
+    app: App, gpus: int, free: int, settings: dict[str, Any], engine: str
 ) -> None:
     data_id = app.datasets.add(SAMPLES / "orders.jsonl", "orders.jsonl")
     gpu = Gpu(name="NVIDIA T4", memory_total_mib=15_360, memory_free_mib=free, compute_capability=(7, 5))
     app.models._probe = app.models.probe().model_copy(
-        update={"hardware": Hardware(gpus=(gpu,) * cards), "problems": ()}
+        update={"hardware": Hardware(gpus=(gpu,) * gpus), "problems": ()}
     )
-    plan = app.planning.plan(data_id, "", TrainSettings(method=method))
+    plan = app.planning.plan(data_id, "", TrainSettings(**settings))
     [note] = [note for note in plan.notes if "the app trains on one of them" in note] or [""]
     assert note.endswith(f"uv run train.py --engine {engine}") is bool(engine)
+    assert ("OPTIM" in note) is (free == 100 and settings.get("optim") == "adamw_8bit")
     assert plan.blocked == "", "a run that several GPUs may hold can be made, and so can its script"
 
 
