@@ -23,6 +23,7 @@ from tests.jobs.conftest import FOREVER, counting, finish, folder_of, is_free, s
 
 AUTOGROUP = Path("/proc/self/autogroup")
 HAS_AUTOGROUPS = AUTOGROUP.exists() and bool(AUTOGROUP.read_text("ascii").strip())
+shipped = process.WORKER  # the other tests start a worker that knows their own kind of job
 SECRETS = [
     "HF_TOKEN",
     "HUGGING_FACE_HUB_TOKEN",
@@ -56,6 +57,14 @@ def test_the_workers_environment_has_no_secrets(runner: Runner, monkeypatch: pyt
 def test_the_workers_only_argument_is_the_id(runner: Runner) -> None:
     job_id = runner.submit("noop", FOREVER, "; touch x")
     assert counting(runner, job_id).cmdline()[1:] == ["-m", "tests.jobs.noop", job_id]
+
+
+def test_the_shipped_command_starts_a_real_kind(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert shipped == (sys.executable, "-m", "jobs.worker")
+    monkeypatch.setattr(process, "WORKER", shipped)
+    job = finish(runner, runner.submit("export", {}, ""))
+    assert job.failure is not None
+    assert job.failure.what == "The export can't be made."
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="sessions are POSIX only")
