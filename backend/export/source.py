@@ -88,15 +88,15 @@ class Source:
             train, validation = read_rows(folder)
             rows = [_shortened(row) for row in (validation or train)[:ROWS]]
         return cls(
-            workspace,
-            run,
-            folder,
-            local.learned(folder, method),
-            four_bit,
-            usual_instruction(folder),
-            [list(prompt) for prompt in run.data.held_out_prompts[:_PROMPTS]] or [_FALLBACK],
-            rows,
-            requested,
+            workspace=workspace,
+            run=run,
+            folder=folder,
+            learned=local.learned(folder, method),
+            four_bit_base=four_bit,
+            instruction=usual_instruction(folder),
+            prompts=[list(prompt) for prompt in run.data.held_out_prompts[:_PROMPTS]] or [_FALLBACK],
+            rows=rows,
+            requested=requested,
         )
 
 

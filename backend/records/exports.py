@@ -56,7 +56,7 @@ class MergeCheck(Check):
 
 
 class LossCheck(Check):
-    """What merging changed after QLoRA: mean loss on `places` words of known answers (nats)."""
+    """What merging changed after QLoRA: mean loss at `places` positions of known answers (nats)."""
 
     trained: Loss = math.nan  # of the model as trained, on its 4-bit base
     merged: Loss = math.nan

@@ -6,7 +6,7 @@
     data_commands.py, edit_command.py                            check, fix, datasets, edit
     advice_commands.py, machine_commands.py, model_commands.py   recommend, estimate, doctor, models
     run_commands.py                                              train, runs, show, stop, resume, ...
-    result_commands.py, evaluate_command.py                      chat, export, import, rent, evaluate
+    result_commands.py, evaluate_command.py                      chat, export, import, evaluate
     serve_command.py, hub_commands.py                            serve-model, push, space
 
 Decision: Each command takes `--json` and prints one JSON document, also for wrong usage.

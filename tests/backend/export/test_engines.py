@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -143,8 +142,7 @@ def test_two_processes_of_torchrun_have_the_losses_of_one_and_their_result_is_im
     check_import(tmp_path / "here", folder, "torchrun", tiny_model)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("kind", ["lora", "full"])
+@pytest.mark.parametrize("kind", ["lora", pytest.param("full", marks=pytest.mark.slow)])
 def test_two_processes_of_accelerate_launch_have_the_losses_of_one(
     scripts: Callable[[str], Path], tiny_model: Path, kind: str
 ) -> None:
@@ -210,12 +208,10 @@ def test_a_killed_process_ends_all_with_its_reason(scripts: Callable[[str], Path
     assert "validation_loss" in launcher.stdout.readline()
     workers = psutil.Process(launcher.pid).children()
     workers[-1].send_signal(signal.SIGKILL)
-    began = time.monotonic()
     _, errors = launcher.communicate(timeout=60)
     assert launcher.returncode == 1
     assert f"Signal 9 (SIGKILL) received by PID {workers[-1].pid}" in errors
     assert not any(worker.is_running() for worker in workers)
-    assert time.monotonic() - began < 45
 
 
 CONFIGURATIONS = {path.stem: path for path in sorted(script.ENGINES.glob("*.yaml"))}
