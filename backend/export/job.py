@@ -13,7 +13,6 @@ folder and moves to WORKSPACE/exports/<job id>/ once all checks are done; the re
 
 from __future__ import annotations
 
-import logging
 import shutil
 import zipfile
 from pathlib import Path
@@ -27,8 +26,6 @@ from backend.files import manifest
 from backend.files.listing import files_in
 from backend.records.exports import Check, ExportFile, ExportResult
 from backend.work import JobContext
-
-log = logging.getLogger(__name__)
 
 
 def run(context: JobContext) -> dict[str, Any]:
@@ -66,10 +63,7 @@ def _publish(requested: ExportSpec, target: Target, result: ExportResult, folder
                 archive.write(file, Path(model.name) / file.relative_to(model))
     shutil.rmtree(folder, ignore_errors=True)
     target.place.replace(folder)
-    paths, checks = sorted(folder.iterdir()), result.all_checks()
-    for check in checks:
-        if check.ok is False:
-            log.error("a check failed: %s", check)
+    paths = sorted(folder.iterdir())
     return result.joined(
         ExportResult(
             to=target.to,
@@ -81,6 +75,6 @@ def _publish(requested: ExportSpec, target: Target, result: ExportResult, folder
                 if path.is_file()
             ),
             folder=next((path.name for path in paths if path.is_dir()), ""),
-            checks=tuple(Check(ok=check.ok, sentence=check.sentence) for check in checks),
+            checks=tuple(Check(ok=check.ok, sentence=check.sentence) for check in result.all_checks()),
         )
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import logging
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,6 +14,8 @@ from backend.export.target import Report, Target
 from backend.models import causal_lm, model_folder
 from backend.models.local import is_local
 from backend.records.exports import CHECKS, ExportFile, ExportResult
+
+log = logging.getLogger(__name__)
 
 CHECKS_FILE = "CHECKS.json"  # beside the files, or in their folder
 
@@ -32,7 +34,9 @@ def make(source: Source, target: Target, report: Report) -> ExportResult:
     files, result = form.make(source, target, report), ExportResult()
     for number, check in enumerate(form.checks):
         report("Checking", number, len(form.checks))
-        result = result.joined(check(source, target, files, report))
+        found = check(source, target, files, report)
+        _log_failures(found)
+        result = result.joined(found)
         if result.merge and not result.merge.ok and not target.wide:
             # 16 bits lose too much of what was learned, as after a short training run.
             return make(source, replace(target, wide=True), report)
@@ -40,6 +44,14 @@ def make(source: Source, target: Target, report: Report) -> ExportResult:
     if result.programs:
         _describe(source, target, files, result)
     return result
+
+
+def _log_failures(found: ExportResult) -> None:
+    """Without the texts of checks, which may repeat examples: people send the log."""
+    for check in found.all_checks():
+        if check.ok is False:
+            numbers = {name: value for name, value in check if isinstance(value, int | float)}
+            log.error("a check failed: %s %s", check.sentence, numbers)
 
 
 def _describe(source: Source, target: Target, files: list[ExportFile], result: ExportResult) -> None:
@@ -51,10 +63,10 @@ def _describe(source: Source, target: Target, files: list[ExportFile], result: E
     folder, prefix = (inside, "") if inside.is_dir() else (target.place, f"{target.name}-")
     text = programs.as_text(result.programs, source.instruction)
     (folder / f"{prefix}{programs.FILE}").write_text(text, "utf-8", "replace")
-    numbers = result.model_dump(
-        mode="json", exclude_unset=True, include=set(CHECKS), exclude={"smoke": {"__all__": {"text"}}}
+    # JSON as text, unlike JSON values, has null for numbers that are not finite.
+    text = result.model_dump_json(
+        indent=2, exclude_unset=True, include=set(CHECKS), exclude={"smoke": {"__all__": {"text"}}}
     )
-    text = json.dumps(numbers, indent=2, ensure_ascii=False)
     (folder / f"{prefix}{CHECKS_FILE}").write_text(text + "\n", "utf-8", "replace")
 
 

@@ -30,6 +30,7 @@ from backend.files.json_file import read_json, write_json
 from backend.models import local, model_folder
 from backend.records.evaluation import EvaluationReport
 from backend.records.specs import ModelRef, RunSpec
+from backend.records.training import TrainingResult
 from backend.records.units import MIB, format_sizes
 from backend.runs import about, portable_rows
 from backend.runs.about import LONGEST_NAME
@@ -148,6 +149,7 @@ def _run(workspace: Workspace, archive: CheckedZip) -> RunArchive:
             raise ValueError("not the ids of runs")
         result, name, note = values["result"], str(values["name"]), str(values["note"])
         numbers = {key: value for key, value in result.items() if _is_number(key, value)}
+        TrainingResult.model_validate(numbers)
         evaluation = f"{FOLDER}/{EVALUATION}"
         report = None
         if evaluation in archive.listed:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 
 class Record(BaseModel):
@@ -23,3 +23,8 @@ class StoredRecord(Record):
     def to_json(self, exclude: Iterable[str] = ()) -> dict[str, Any]:
         """The fields that were given, as JSON values; those that hold their defaults are not written."""
         return self.model_dump(mode="json", by_alias=True, exclude_unset=True, exclude=set(exclude))
+
+
+def lacks_fields(error: ValidationError) -> bool:
+    """Whether a stored record is refused for missing fields: then an older version wrote it, else it is damaged."""
+    return any(one["type"] == "missing" for one in error.errors())

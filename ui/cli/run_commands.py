@@ -192,7 +192,8 @@ def run_answer(app: App, job: Job, detailed: bool = False) -> Answer:
             document["failure"]["shorter"] = asdict(shorter)
             text.append(fmt.shorter(shorter))
     if figures.get("eval_loss") is not None:
-        text.append(_format_losses(**figures, saved=losses.result_of(job).best_step))
+        result = losses.result_of(job)
+        text.append(_format_losses(**figures, saved=result.best_step if result else None))
     if job.kind == "train":
         report = app.evaluations.summaries().get(job.id)
         names = ("verdict", "against_prompt", "against_parent")

@@ -157,6 +157,11 @@ def run_with(files: Files, **changes: Any) -> Files:
     return listed(files, "tiny/apprentice/run.json", json.dumps(run).encode())
 
 
+def result_with(files: Files, **changes: Any) -> Files:
+    run = json.loads(files["tiny/apprentice/run.json"])
+    return listed(files, "tiny/apprentice/run.json", json.dumps({**run, "result": changes}).encode())
+
+
 def adapter_with(files: Files, **changes: Any) -> Files:
     name = "tiny/tiny-adapter/adapter_config.json"
     return listed(files, name, json.dumps({**json.loads(files[name]), **changes}).encode())
@@ -212,6 +217,7 @@ HOSTILE: dict[str, Callable[[Files], Files]] = {
     "no rows": lambda files: listed(files, ROWS, b"PAR1"),
     "expression": lambda files: adapter_with(files, target_modules="(a+)+$"),
     "other adapter": lambda files: adapter_with(files, peft_type="VERA"),
+    "result with a broken number": lambda files: result_with(files, peak_memory_mib=12.5),
     "no report": lambda files: listed(files, "tiny/apprentice/evaluation.json", b"[]"),
     "report of another measure": lambda files: report_with(files, main_measure="beauty"),
     "report without scores": lambda files: report_with(files, systems={}),

@@ -17,6 +17,7 @@ from backend.evaluation.report import REPORT
 from backend.files.atomic import write_text
 from backend.files.json_file import read_json
 from backend.models.local import read_run
+from backend.records.base import lacks_fields
 from backend.records.evaluation import EvaluationReport, EvaluationSummary
 from backend.settings import child_path
 from jobs.records import Job, State
@@ -122,6 +123,7 @@ class EvaluationService:
             return EvaluationReport.model_validate(read_json(self._runner.folder(job_id) / REPORT))
         except ValidationError as error:
             older = "This evaluation was made by an older version of Apprentice."
-            raise RunProblem(older, "", "Check it again.") from error
+            damaged = "The report of this evaluation is damaged."
+            raise RunProblem(older if lacks_fields(error) else damaged, "", "Check it again.") from error
         except (OSError, ValueError) as error:
             raise RunProblem("The report of this evaluation can't be read.", str(error), "Check it again.") from error

@@ -11,12 +11,17 @@ from pydantic import ValidationError
 from backend.advice.loss import current_loss, window
 from backend.records.events import EvalEvent
 from backend.records.training import TrainingResult
-from jobs.records import Job, State
+from jobs.records import Failure, Job, State
 from ui.records.runs import Curve, Losses
 from ui.text import format as fmt
 
 TRAINING, INITIAL = "training loss", "validation loss before training"
 LATEST, BEST = "latest validation loss", "best validation loss"
+DAMAGED = Failure(
+    what="The numbers of this run can't be read.",
+    why="Its file status.json is damaged, or of a version that is not supported.",
+    next="The losses shown are from its curve. Train again to have all of them.",
+)
 
 
 def compute(job: Job, curve: Curve, chooses: bool = True) -> Losses:
@@ -26,13 +31,15 @@ def compute(job: Job, curve: Curve, chooses: bool = True) -> Losses:
     finite = [event for event in curve.evals if math.isfinite(event.loss)]
     best = min((event for event in finite if event.step > 0), key=lambda event: event.loss, default=None)
     initial = next((event for event in curve.evals if event.step == 0), None)
-    result = result_of(job)
+    reported = result_of(job)
+    result = reported or TrainingResult()
     if initial is None and result.first_eval_loss is not None:
         initial = EvalEvent(step=0, loss=result.first_eval_loss)
     final = finite[-1] if finite else None
     if result.eval_loss is not None and result.eval_step is not None:
         final = EvalEvent(step=result.eval_step, loss=result.eval_loss)  # of the saved model
-    so_far = best.step if chooses and best and job.state not in (State.FAILED, State.INTERRUPTED) else None
+    saves = reported and job.state not in (State.FAILED, State.INTERRUPTED)
+    so_far = best.step if chooses and best and saves else None
     return Losses(
         training=current_loss(steps) if steps else None,
         window=window(len(steps)),
@@ -44,11 +51,11 @@ def compute(job: Job, curve: Curve, chooses: bool = True) -> Losses:
     )
 
 
-def result_of(job: Job) -> TrainingResult:
-    """What a run reported; an empty result before it has ended, and for a damaged one."""
+def result_of(job: Job) -> TrainingResult | None:
+    """What a run reported; an empty result before it has ended, None for a damaged one."""
     with suppress(ValidationError):
         return TrainingResult.model_validate(job.result)
-    return TrainingResult()
+    return None
 
 
 def as_json(losses: Losses) -> dict[str, Any]:

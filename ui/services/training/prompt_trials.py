@@ -18,6 +18,7 @@ from backend.evaluation.prompt_trial import PromptTrialSpec
 from backend.evaluation.report import REPORT
 from backend.files.json_file import read_json
 from backend.gguf import base_file
+from backend.records.base import lacks_fields
 from backend.records.evaluation import TrialReport
 from backend.settings import Workspace
 from jobs.records import Job, State
@@ -142,8 +143,8 @@ class PromptTrialService:
                 raise RunProblem("There is no result.", "The trial of prompts is not completed.", "Try them again.")
             return TrialReport.model_validate(read_json(self._runner.folder(job_id) / REPORT))
         except ValidationError as error:
-            older = "This result was made by an older version of Apprentice."
-            raise RunProblem(older, "", "Try the prompts again.") from error
+            older, damaged = "This result was made by an older version of Apprentice.", "This result is damaged."
+            raise RunProblem(older if lacks_fields(error) else damaged, "", "Try the prompts again.") from error
         except (OSError, ValueError) as error:
             raise RunProblem("The result of trying prompts can't be read.", str(error), "Try them again.") from error
 

@@ -74,7 +74,8 @@ def status(watched: Watched) -> Markup:
     """The phase, a bar, the time left and the numbers, or how the run ended."""
     job, progress = watched.job, watched.job.progress
     badge = components.badge(*fmt.state(watched.state))
-    failure = components.problem_alert(job.failure) if job.failure else components.EMPTY
+    problem = job.failure or (None if losses.result_of(job) else losses.DAMAGED)
+    failure = components.problem_alert(problem) if problem else components.EMPTY
     if watched.shorter:
         offer = components.text(fmt.shorter(watched.shorter))
         again = components.button("Try again with shorter examples", "shorter", kind="firm")

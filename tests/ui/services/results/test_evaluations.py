@@ -67,21 +67,26 @@ def evaluated(app: MadeUpApp, run_id: str, found: dict[str, Any]) -> JobFolder:
     return evaluation
 
 
-@pytest.mark.parametrize("damage", ["questions", "report", "older report"])
+@pytest.mark.parametrize("damage", ["questions", "report", "field", "older report"])
 def test_a_damaged_file_is_reported_in_its_card_and_the_tabs_still_show(app: MadeUpApp, damage: str) -> None:
     run_id, folder = trained(app)
     if damage == "questions":
         (folder.path / "data" / "held_out.jsonl").write_text("[]\n")
     else:
         older = report_json()
-        del older["general"]["kept"]
+        if damage == "field":
+            older["general"]["kept"] = "many"
+        else:
+            del older["general"]["kept"]
         evaluation = evaluated(app, run_id, older)
         assert app.evaluations.summaries() == {}
         if damage == "report":
             (evaluation.path / REPORT).write_text("[]")
     drawn, choice = tabs(app), Choice(data_id="", run_id=run_id)
     train, trying = drawn["train"], drawn["try"]
-    assert 'class="alert bad"' in train.show(choice)[train.running.outcome]
+    outcome = train.show(choice)[train.running.outcome]
+    assert 'class="alert bad"' in outcome
+    assert ("older version" in outcome, "is damaged" in outcome) == (damage == "older report", damage == "field")
     shown = trying.show(choice)
     assert 'class="alert bad"' in shown[trying.evaluation.card]
     assert shown[trying.evaluation.check]["interactive"] is (damage != "questions")

@@ -118,6 +118,14 @@ def test_an_interrupted_run_has_no_saved_step() -> None:
     assert losses.compute(job("run-a", State.STOPPED, result={"best_step": 37}), OVERFITTED).saved_step == 37
 
 
+@pytest.mark.parametrize("damage", [{"steps": 3.5}, {"precision": None}, {"tokens_per_second": None}], ids=str)
+def test_a_damaged_result_is_reported_and_names_no_saved_step(damage: dict[str, Any]) -> None:
+    one = watched(State.COMPLETED, result={"best_step": 37, **damage})
+    assert one.losses.saved_step is None
+    assert losses.DAMAGED.why in run_view.status(one)
+    assert losses.DAMAGED.why not in run_view.status(watched(State.COMPLETED, result={"best_step": 37}))
+
+
 def test_a_missing_loss_is_not_shown() -> None:
     nothing = losses.compute(job("run-b", State.RUNNING), Curve())
     assert losses.facts(nothing) == [("not measured yet", losses.TRAINING)]
