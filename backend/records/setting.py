@@ -46,7 +46,7 @@ class Setting:
     @property
     def term(self) -> str:
         """The label inside a sentence: "learning rate", "LoRA rank"."""
-        return self.label[0].lower() + self.label[1:] if self.label[1:2].islower() else self.label
+        return self.label[0].lower() + self.label[1:] if self.label.split()[0][1:].islower() else self.label
 
 
 def setting(
