@@ -28,7 +28,6 @@ from backend.export.model_card import Evaluation
 from backend.export.source import Source
 from backend.export.target import Report, Target
 from backend.files import manifest
-from backend.files.json_file import read_json
 from backend.files.listing import files_in
 from backend.gguf.convert import UnsupportedModel
 from backend.records.evaluation import BASE, TUNED, EvaluationReport
@@ -96,8 +95,8 @@ def _evaluation(source: Source) -> EvaluationReport | None:
     if not (requested.evaluation and requested.scores):
         return None
     try:
-        report = read_json(source.workspace.run_folder(requested.evaluation) / REPORT)
-        return EvaluationReport.model_validate(report).elsewhere()
+        report = source.workspace.run_folder(requested.evaluation) / REPORT
+        return EvaluationReport.from_elsewhere(report.read_bytes())  # as strictly as the other computer
     except (OSError, ValueError, RunProblem):
         log.warning("the report of %s is skipped", requested.evaluation, exc_info=True)
         return None

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -17,6 +20,7 @@ from backend.runs.conversations import write_conversations
 from backend.settings import Workspace, new_id
 from tests.backend.export.test_export import Work, exported
 from tests.backend.synthetic import make_adapter, make_finished_run
+from tests.ui.fake_records import report_json
 from ui.services.app import App
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")  # peft uses names that transformers renames
@@ -69,6 +73,20 @@ def test_it_holds_what_was_learned_the_examples_and_the_script(run: Path, monkey
     readme = files["tiny/README.md"].decode()
     assert "git clone https://huggingface.co/spaces/owner/demo" in readme
     assert "sh demo/apprentice/start.sh" in readme
+
+
+@pytest.mark.parametrize(("perplexity", "taken"), [(2.0, True), (math.inf, False)])
+def test_a_report_that_the_other_computer_would_refuse_is_left_behind(
+    perplexity: float, taken: bool, tmp_path: Path
+) -> None:
+    workspace = Workspace.open(tmp_path / "workspace")
+    folder = workspace.runs / new_id()
+    folder.mkdir()
+    system = {"score": perplexity, "interval": [None, None]}
+    systems = {"base": system, "tuned": system}
+    write_json(folder / "evaluation.json", {**report_json(), "main_measure": "perplexity", "systems": systems})
+    source: Any = SimpleNamespace(workspace=workspace, requested=SimpleNamespace(evaluation=folder.name, scores="x"))
+    assert (take_home._evaluation(source) is not None) is taken
 
 
 @pytest.mark.slow
