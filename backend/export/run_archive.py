@@ -54,11 +54,11 @@ _ADAPTER = (  # what a LoRA adapter of ours has in its configuration
 )
 
 
-def write(out: Path, run: RunSpec, run_folder: Path, name: str, report: EvaluationReport | None) -> None:
+def write(out: Path, run: RunSpec, run_folder: Path, name: str, report: EvaluationReport | None, note: str) -> None:
     """Add the folder `apprentice` to the files in `out`.
 
     run, run_folder: the run, with the settings as used.
-    name: as a person typed it.
+    name, note: as a person typed them.
     report: of the latest evaluation, for another computer.
     Raises TrainingFailed for damaged rows, OSError.
     """
@@ -77,7 +77,7 @@ def write(out: Path, run: RunSpec, run_folder: Path, name: str, report: Evaluati
             "spec": run.model_dump(mode="json", exclude={"model": {"path"}}),
             "result": read_json(status).get("result", {}) if status.is_file() else {},
             "name": name,
-            "note": about.read(run_folder).note,
+            "note": note,
         },
     )
 

@@ -78,7 +78,7 @@ def make(source: Source, target: Target, report: Report) -> list[ExportFile]:
         (folder / "data" / f"{name}.jsonl").write_text("".join(line + "\n" for line in lines), "utf-8")
     shutil.copytree(ENGINES, folder / "engines")
     shutil.copyfile(CLUSTERS, folder / "engines" / "README.md")
-    run_archive.write(folder, run, source.folder, source.requested.name or run.name, None)
+    run_archive.write(folder, run, source.folder, source.requested.name or run.name, None, "")
     plan = settings(run, len(train), len(validation), precision(source), tokenizer.pad_id)
     values = {"NAME": target.name, **plan}
     if instruction := source.instruction:

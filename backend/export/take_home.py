@@ -33,7 +33,7 @@ from backend.gguf.convert import UnsupportedModel
 from backend.records.evaluation import BASE, TUNED, EvaluationReport
 from backend.records.exports import ExportResult, FileCheck
 from backend.records.specs import RunSpec
-from backend.runs import start
+from backend.runs import about, start
 from backend.runs.conversations import read_conversations
 
 log = logging.getLogger(__name__)
@@ -79,7 +79,10 @@ def make(source: Source, target: Target, report: Report) -> ExportResult:
     if evaluation and requested.scores:
         text = report_text(evaluation, requested.scores)
         (target.place / REPORT_TEXT).write_text(text, "utf-8", "replace")
-    run_archive.write(target.place, source.run, source.folder, requested.name or source.run.name, evaluation)
+    # The run is in this zip file once, next to the script.
+    shutil.rmtree(target.place / f"{target.name}-script" / run_archive.FOLDER, ignore_errors=True)
+    name, note = requested.name or source.run.name, about.read(source.folder).note
+    run_archive.write(target.place, source.run, source.folder, name, evaluation, note)
     report("Packing", 0, 1)
     names = sorted([*(path.name for path in target.place.iterdir()), manifest.NAME])
     (target.place / "README.md").write_text(readme(target.name, names, space.commands_at_home()), "utf-8")

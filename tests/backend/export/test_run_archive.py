@@ -64,7 +64,7 @@ def archive(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("out")
     shutil.copytree(folder / "result" / "adapter", out / "tiny-adapter")
     make_portable(out / "tiny-adapter", MODEL)
-    run_archive.write(out, local.read_run(folder), folder, "Orders", report().elsewhere())
+    run_archive.write(out, local.read_run(folder), folder, "Orders", report().elsewhere(), "the good one")
     manifest.write(out, {})
     take_home._pack(out, "tiny")
     return out / "tiny-everything.zip"

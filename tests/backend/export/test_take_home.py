@@ -16,6 +16,7 @@ from backend.export import formats, space, take_home
 from backend.files.json_file import write_json
 from backend.models import bundled
 from backend.records.specs import Descent, RunSpec
+from backend.runs import about
 from backend.runs.conversations import write_conversations
 from backend.settings import Workspace, new_id
 from tests.backend.export.test_export import Work, exported
@@ -61,12 +62,15 @@ def content(run: Path) -> tuple[dict[str, bytes], list[bool | None]]:
 
 def test_it_holds_what_was_learned_the_examples_and_the_script(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SPACE_ID", "owner/demo")
+    about.write(run, "Tiny", "mine")
     files, checks = content(run)
     assert {
         "tiny/tiny-adapter/adapter_model.safetensors",
         "tiny/tiny-script/train.py",
     } <= files.keys()
     assert not [name for name in files if name.endswith((".zip", ".gguf"))]
+    assert [name for name in files if name.endswith("/run.json")] == ["tiny/apprentice/run.json"], "the run once"
+    assert json.loads(files["tiny/apprentice/run.json"])["note"] == "mine"
     assert None in checks, "there is no GGUF file"
     assert False not in checks
     assert [json.loads(line)["messages"] for line in files["tiny/examples.jsonl"].splitlines()] == CHATS

@@ -23,8 +23,8 @@ from ui.web.try_it.ready_models import no_model
 
 DEFAULT = "gguf:Q8_0"
 ONLY_SCRIPT = (
-    "The training script can be made already: a Python file and your examples, to train the same model elsewhere, on "
-    "several GPUs or on rented ones."
+    "The training script can be made already: a Python file, your examples and the run itself, to train the same "
+    "model elsewhere, on several GPUs or on rented ones."
 )
 MADE = "It is made already, from this model: see below."
 BASES = [

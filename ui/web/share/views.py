@@ -23,7 +23,7 @@ KINDS = {
     "merged": ("The whole model", "For servers and further training. (merged, safetensors)"),
     "script": (
         "Training script",
-        "A Python file and your examples, to train elsewhere: on several GPUs, or on rented ones. (script)",
+        "A Python file, your examples and the run itself, to train elsewhere: on several or rented GPUs. (script)",
     ),
     "home": (
         "Everything in one file",
