@@ -90,7 +90,9 @@ class Target:
         if self.to == "script":
             weights = _bytes_in(start.folder(source.folder))
             data = _bytes_in(source.folder / "data") - weights
-            return 20 * data + 4 * weights + 50 * MIB  # the weights: a copy, the zip file, and the trial's result
+            full = source.run.settings.method == "full"
+            trained = model_folder.weight_bytes(source.run.model.path) if full else weights
+            return 20 * data + 2 * (weights + trained) + 50 * MIB  # a copy and its zip file; the trial, in float32
         if self.to == "adapter":
             return 2 * _bytes_in(source.learned) + 50 * MIB
         model = source.run.model.path

@@ -66,6 +66,7 @@ PAD_ID = 0
 # end of settings
 
 HERE = Path(__file__).resolve().parent
+LAUNCHED = "APPRENTICE_LAUNCHED"  # accelerate sets RANK in most of the processes that it starts, but not in all
 
 
 def arguments():
@@ -73,7 +74,7 @@ def arguments():
     parser.add_argument("--model", default=MODEL, help="a folder, or a name on the Hugging Face hub")
     parser.add_argument("--folder", type=Path, default=HERE, help="where data, tokenizer, start and engines are")
     parser.add_argument("--out", type=Path, help="a folder for the result (default: out in that folder)")
-    parser.add_argument("--steps", type=int, default=TOTAL_STEPS, help="stop after this many steps")
+    parser.add_argument("--steps", type=int, default=TOTAL_STEPS, help="stop after this many; a trial makes no zip")
     parser.add_argument("--engine", help="a file in engines, without .yaml: train on all GPUs of this computer")
     options = parser.parse_args()
     if not options.model:
@@ -87,13 +88,18 @@ def launch(options):
     import torch
 
     config = options.folder / "engines" / f"{options.engine}.yaml"
+    if not config.is_file():
+        raise SystemExit(f"There is no file {config}.")
     count = str(max(1, torch.cuda.device_count()))
     start = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(config)]
-    return subprocess.call([*start, "--num_processes", count, *sys.argv])
+    return subprocess.call([*start, "--num_processes", count, *sys.argv], env={**os.environ, LAUNCHED: "1"})
 
 
-def connect():
-    """The engine that connects this process with the others, if any, and moves the model and its gradients."""
+def connect(folder):
+    """The engine that connects this process with the others, if any, and moves the model and its gradients.
+
+    folder: where start is.
+    """
     import torch
     from accelerate import Accelerator
 
@@ -103,6 +109,17 @@ def connect():
     for kind in ("FSDP", "DEEPSPEED"):  # without GPUs accelerate leaves them out without a word
         if os.environ.get(f"ACCELERATE_USE_{kind}") == "true" and engine.distributed_type != kind:
             raise SystemExit(f"{kind} needs GPUs, and found none. Take the file ddp.yaml in engines, or none.")
+    fsdp, deepspeed = (engine.distributed_type == kind for kind in ("FSDP", "DEEPSPEED"))
+    whole_first = fsdp and not engine.state.fsdp_plugin.cpu_ram_efficient_loading
+    zero3 = deepspeed and engine.deepspeed_plugin.zero_stage == 3
+    needs = {
+        'OPTIM = "adamw" at the top of this file': (fsdp or deepspeed) and OPTIM != "adamw",
+        "another file for QLoRA: ddp or fsdp_qlora": METHOD == "qlora" and (deepspeed or (fsdp and not whole_first)),
+        "a run without the folder start; take fsdp2": zero3 and any(folder.glob("start/*.safetensors")),
+    }
+    for need, missing in needs.items():
+        if missing:
+            raise SystemExit(f"This engine needs {need}.")
     engine.gradient_accumulation_steps = math.ceil(math.ceil(EFFECTIVE_BATCH / engine.num_processes) / MICRO_BATCH)
     if engine.distributed_type == "DEEPSPEED":  # which can't read them from a data loader
         engine.deepspeed_plugin.deepspeed_config.update(
@@ -334,10 +351,21 @@ def save(model, engine, options):
     engine.wait_for_everyone()
 
 
-def pack(options, saved, rows, seconds):
+def last_changes(folder):
+    """When each file in a folder was last changed, in nanoseconds."""
+    return {file: file.stat().st_mtime_ns for file in folder.iterdir() if file.is_file()}
+
+
+def finite(numbers):
+    """`numbers` with None for NaN and infinity, which JSON does not have."""
+    return {name: number if math.isfinite(number) else None for name, number in numbers.items()}
+
+
+def pack(options, before, saved, rows, seconds):
     """Writes the zip file that Apprentice imports: the run as it was exported, what it has learned, and its losses.
 
-    saved: the step whose weights are in the result. rows: the number of examples it learned from.
+    before: last_changes of the result's folder before training; what is unchanged is not of this result. saved: the
+    step whose weights are in the result. rows: the number of examples it learned from.
     """
     lines = [json.loads(line) for line in (options.out / "losses.jsonl").read_text("utf-8").splitlines()]
     losses = [line["loss"] for line in lines if "loss" in line]
@@ -352,10 +380,10 @@ def pack(options, saved, rows, seconds):
         {"time": time.time(), "attempt": 1, "kind": "step", "data": {**line, "epoch": line["step"] / epoch}}
         if "loss" in line
         else {"time": time.time(), "attempt": 1, "kind": "eval", "data": {**line, "loss": line["validation_loss"]}}
-        for line in lines
+        for line in map(finite, lines)
     ]
     run = {file.name: file.read_bytes() for file in (options.folder / "apprentice").iterdir()}
-    run["run.json"] = json.dumps(json.loads(run["run.json"]) | {"result": result}).encode()
+    run["run.json"] = json.dumps(json.loads(run["run.json"]) | {"result": finite(result)}).encode()
     run["events.jsonl"] = b"".join(json.dumps(event).encode() + b"\n" for event in events)
     learned = f"{NAME}-{'merged' if METHOD == 'full' else 'adapter'}"
     with zipfile.ZipFile(options.out.with_name(f"{options.out.name}.zip"), "w") as archive:
@@ -363,7 +391,7 @@ def pack(options, saved, rows, seconds):
         for name, data in run.items():
             archive.writestr(f"{NAME}/apprentice/{name}", data)
             listed[f"apprentice/{name}"] = {"sha256": hashlib.sha256(data).hexdigest()}
-        for file in options.out.iterdir():
+        for file in sorted(file for file, at in last_changes(options.out).items() if before.get(file) != at):
             archive.write(file, f"{NAME}/{learned}/{file.name}")
             with file.open("rb") as opened:
                 listed[f"{learned}/{file.name}"] = {"sha256": hashlib.file_digest(opened, "sha256").hexdigest()}
@@ -372,7 +400,7 @@ def pack(options, saved, rows, seconds):
 
 def main():
     options = arguments()
-    if options.engine and "RANK" not in os.environ:
+    if options.engine and not {"RANK", LAUNCHED} & os.environ.keys():
         sys.exit(launch(options))
 
     import torch
@@ -380,10 +408,11 @@ def main():
     from transformers import get_scheduler
 
     began = time.monotonic()
-    engine = connect()
+    engine = connect(options.folder)
     dtype = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[PRECISION]
     train, validation = (read(options.folder / "data" / f"{part}.jsonl") for part in ("train", "validation"))
     options.out.mkdir(parents=True, exist_ok=True)
+    before = last_changes(options.out)
     log_file = (options.out / "losses.jsonl").open("w", encoding="utf-8") if engine.is_main_process else None
     model = build(options.model, engine.device, dtype, engine.distributed_type)
     if weights := sorted(options.folder.glob("start/*.safetensors")):
@@ -462,9 +491,9 @@ def main():
     if not saved:  # the last step is saved
         saved = len(planned)
         save(model, engine, options)
-    if engine.is_main_process and (options.folder / "apprentice").is_dir():
+    if engine.is_main_process and options.steps >= TOTAL_STEPS and (options.folder / "apprentice").is_dir():
         log_file.close()
-        pack(options, saved, len(train), time.monotonic() - began)
+        pack(options, before, saved, len(train), time.monotonic() - began)
     engine.end_training()
 
 

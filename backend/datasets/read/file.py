@@ -46,7 +46,7 @@ class File:
 
     @cached_property
     def archive(self) -> zipfile.ZipFile | None:
-        """The zip archive that the file is. Raises BadInput for a damaged one."""
+        """The zip archive that the file is; closing `source` closes it. Raises BadInput for a damaged one."""
         try:
             return zipfile.ZipFile(self.source.seekable()) if self.head.startswith(b"PK\x03\x04") else None
         except ZIP_ERRORS as error:

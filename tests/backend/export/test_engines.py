@@ -249,19 +249,49 @@ def test_an_engine_that_accelerate_passes_over_is_an_error(monkeypatch: pytest.M
     monkeypatch.setitem(sys.modules, "accelerate", without)
     monkeypatch.setenv(f"ACCELERATE_USE_{kind}", "true")
     with pytest.raises(SystemExit, match=f"{kind} needs GPUs"):
-        runpy.run_path(str(script.TEMPLATE))["connect"]()
+        runpy.run_path(str(script.TEMPLATE))["connect"](script.TEMPLATE.parent)
 
 
-def test_an_engine_starts_a_process_for_each_gpu(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    commands: list[list[str]] = []
-    monkeypatch.setattr(subprocess, "call", lambda command: commands.append(command) or 7)
+@pytest.mark.parametrize(
+    ("kind", "plugin", "settings", "needs"),
+    [
+        ("FSDP", {"cpu_ram_efficient_loading": True}, {"OPTIM": "adamw_8bit"}, "OPTIM"),
+        ("DEEPSPEED", {"zero_stage": 2}, {"OPTIM": "paged_adamw_8bit"}, "OPTIM"),
+        ("FSDP", {"cpu_ram_efficient_loading": True}, {"METHOD": "qlora"}, "fsdp_qlora"),
+        ("DEEPSPEED", {"zero_stage": 2}, {"METHOD": "qlora"}, "fsdp_qlora"),
+        ("DEEPSPEED", {"zero_stage": 3}, {}, "without the folder start"),
+    ],
+)
+def test_an_engine_that_cannot_train_this_run_is_an_error(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, kind: str, plugin: dict[str, Any], settings: dict[str, str],
+    needs: str,
+) -> None:  # fmt: skip
+    (tmp_path / "start").mkdir()
+    (tmp_path / "start" / "model.safetensors").touch()
+    plugins = SimpleNamespace(**plugin)
+    engine = SimpleNamespace(
+        distributed_type=kind, deepspeed_plugin=plugins, state=SimpleNamespace(fsdp_plugin=plugins)
+    )
+    monkeypatch.setitem(sys.modules, "accelerate", SimpleNamespace(Accelerator=lambda **_: engine))
+    connect = runpy.run_path(str(script.TEMPLATE))["connect"]
+    connect.__globals__.update(settings)
+    with pytest.raises(SystemExit, match=needs):
+        connect(tmp_path)
+
+
+def test_an_engine_starts_a_process_for_each_gpu_and_that_starts_no_other(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    calls: list[tuple[list[str], dict[str, str]]] = []
+    monkeypatch.setattr(subprocess, "call", lambda command, env: calls.append((command, env)) or 7)
     monkeypatch.setattr("torch.cuda.device_count", lambda: 4)
     monkeypatch.delenv("RANK", raising=False)
+    shutil.copytree(script.ENGINES, tmp_path / "engines")
     monkeypatch.setattr(sys, "argv", ["train.py", "--model", "m", "--folder", str(tmp_path), "--engine", "fsdp2"])
     with pytest.raises(SystemExit) as ended:
         runpy.run_path(str(script.TEMPLATE), run_name="__main__")
     assert ended.value.code == 7
-    [command] = commands
+    [(command, environment)] = calls
     assert command[2:7] == [
         "accelerate.commands.launch",
         "--config_file",
@@ -270,3 +300,13 @@ def test_an_engine_starts_a_process_for_each_gpu(monkeypatch: pytest.MonkeyPatch
         "4",
     ]
     assert command[8:] == ["--model", "m", "--folder", str(tmp_path), "--engine", "fsdp2"]
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setitem(sys.modules, "accelerate.utils", None)
+    with pytest.raises(ImportError):  # it begins to train, also where accelerate sets no RANK
+        runpy.run_path(str(script.TEMPLATE), run_name="__main__")
+
+
+def test_an_engine_without_its_file_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match="There is no file"):
+        runpy.run_path(str(script.TEMPLATE))["launch"](SimpleNamespace(folder=tmp_path, engine="other"))

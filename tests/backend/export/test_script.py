@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import ast
 import json
+import math
 import os
 import runpy
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from backend.datasets.read.load import load
-from backend.errors import ExportFailed
+from backend.errors import ExportFailed, NotEnough
 from backend.export import job as export_job
 from backend.export import script, script_check
 from backend.export.source import ExportSpec, Source
@@ -23,9 +26,11 @@ from backend.files import manifest
 from backend.files.json_file import to_json
 from backend.models import causal_lm, model_folder
 from backend.records.encoded import Encoded
+from backend.records.events import EvalEvent, StepEvent, parse
 from backend.records.exports import ExportResult
 from backend.records.specs import TrainSettings
-from backend.runs import start
+from backend.records.training import TrainingResult
+from backend.runs import about, start
 from backend.settings import PROJECT_ROOT, SAMPLES, Workspace
 from backend.tokens.preference_pairs import encode_pairs
 from backend.tokens.tokenizer import ChatTokenizer
@@ -110,7 +115,7 @@ def test_the_bundled_models_script_for_pairs_passes_its_check_in_bf16(
     rows = load(PAIRS).rows[:6]
     pairs = [row for row in encode_pairs(ChatTokenizer.load(bundled_model), rows) if isinstance(row, Encoded)]
     work = run_of(
-        workspace.runs / "toy", bundled_model, pairs, [], trainer="dpo", max_steps=3, precision="bf16",
+        workspace.runs / "toy", bundled_model, pairs, [], trainer="dpo", max_steps=4, precision="bf16",
         learning_rate=5e-5, warmup_ratio=0.0, lora_dropout=0.0, per_device_train_batch_size=2,
     )  # fmt: skip
     train(work)
@@ -123,6 +128,7 @@ def test_the_bundled_models_script_for_pairs_passes_its_check_in_bf16(
     (folder / "train.py").write_text(other)
     source = Source.of(workspace, ExportSpec.of(Context(workspace).spec))
     assert script_check.check_script(source, folder, folder / "trial", folder).ok is False
+    assert not (folder / "trial.zip").exists(), "three of four steps are no result to import"
 
 
 @pytest.mark.slow
@@ -204,7 +210,9 @@ def test_for_pairs_too_the_script_repeats_the_runs_whole_loss_curve(
 def test_its_settings_packages_and_rows_are_readable(workspace: Workspace, tiny_model: Path) -> None:
     work = make_run(workspace.runs / "toy", tiny_model)
     (work.folder / "spec.json").write_text(json.dumps(work.spec), "utf-8")
+    about.write(work.folder, "Toy", "for me only")
     result, folder = exported(workspace)
+    assert json.loads((folder / "apprentice" / "run.json").read_text())["note"] == ""
     assert [check.ok for check in result.checks] == [None]
     text = (folder / "train.py").read_text()
     assert "\nLORA_RANK = 8\n" in text
@@ -256,6 +264,38 @@ def test_it_loads_the_language_part_of_a_model_that_also_sees(tmp_path: Path) ->
     names["build"].__globals__.update(METHOD="full", RENAMED=causal_lm.key_mapping(model))
     built, expected = names["build"](str(model), "cpu", torch.float32), model_folder.load(model, torch.float32)
     assert all(torch.equal(weight, built.state_dict()[name]) for name, weight in expected.state_dict().items())
+
+
+def test_the_disk_needs_room_for_the_model_that_the_check_of_a_full_run_saves(
+    workspace: Workspace, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_run(make_run(workspace.runs / "toy", tiny_model, method="full"))
+    monkeypatch.setattr(model_folder, "weight_bytes", lambda _: 1 << 60)
+    with pytest.raises(NotEnough):
+        exported(workspace)
+
+
+@pytest.mark.parametrize("loss", [2.0, math.nan])
+def test_it_packs_what_it_has_saved_as_json(tmp_path: Path, loss: float) -> None:
+    """Not what was in the folder before; and where the loss is not a number, still JSON."""
+    names, out = runpy.run_path(str(SCRIPT)), tmp_path / "out"
+    (out / "folder").mkdir(parents=True)
+    (out / "model.safetensors.index.json").write_text("of an earlier result")
+    before = names["last_changes"](out)
+    (out / "adapter_model.safetensors").write_text("new")
+    lines = [{"step": 0, "validation_loss": loss}, {"step": 1, "loss": loss, "grad_norm": loss}]
+    (out / "losses.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    (tmp_path / "apprentice").mkdir()
+    (tmp_path / "apprentice" / "run.json").write_text("{}")
+    names["pack"](SimpleNamespace(out=out, folder=tmp_path), before, 1, 8, 1.0)
+    with zipfile.ZipFile(tmp_path / "out.zip") as archive:
+        learned = [name for name in archive.namelist() if name.startswith("run/run-adapter/")]
+        run, events = (archive.read(f"run/apprentice/{name}") for name in ("run.json", "events.jsonl"))
+    assert [name.rpartition("/")[2] for name in learned] == ["adapter_model.safetensors", "losses.jsonl"]
+    assert b"NaN" not in run + events
+    found = [logged.event for logged in map(parse, events.splitlines()) if logged]
+    assert list(map(type, found)) == [EvalEvent, StepEvent]
+    assert TrainingResult.model_validate(json.loads(run)["result"]).train_loss == (loss if loss == 2.0 else None)
 
 
 def test_it_uses_each_of_its_settings() -> None:
