@@ -357,7 +357,7 @@ def test_the_engine_is_chosen_by_what_it_can_hold(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def opened(model: Path, tuned: Path | None) -> str:
-        return str(engines.open_model(workspace, model, tuned, lambda *step: None).report["engine"])
+        return str(engines.open_model(workspace, model, tuned, lambda *step: None).report.engine)
 
     assert opened(shallow_model, shallow_adapter) == "llama.cpp"
     assert opened(tiny_model, None) == "transformers", "its tokenizer is unknown to llama.cpp"

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from backend.export import hub_push
+from backend.records.exports import PushResult
 
 
 @pytest.mark.parametrize(
@@ -29,6 +30,6 @@ def test_it_says_how_much_is_uploaded(
         should_stop=lambda: False,
         alive=lambda: None,
     )
-    monkeypatch.setattr(hub_push, "upload", lambda *_: {"repo": "ana/orders"})
+    monkeypatch.setattr(hub_push, "upload", lambda *_: PushResult(repo="ana/orders"))
     assert hub_push.run(context) == {"repo": "ana/orders"}
     assert [phase.endswith(shown) for phase in phases] == [True]
