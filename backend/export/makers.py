@@ -13,14 +13,14 @@ from backend.export.source import Source
 from backend.export.target import Report, Target
 from backend.models import causal_lm, model_folder
 from backend.models.local import is_local
-from backend.records.exports import CHECKS, ExportFile, ExportResult
+from backend.records.exports import CHECK_FIELDS, ExportFile, ExportResult
 
 log = logging.getLogger(__name__)
 
 CHECKS_FILE = "CHECKS.json"  # beside the files, or in their folder
 
 
-class Format(NamedTuple):
+class Maker(NamedTuple):
     """How one format, or all GGUF types, are exported."""
 
     make: Callable[[Source, Target, Report], list[ExportFile]]
@@ -30,17 +30,17 @@ class Format(NamedTuple):
 
 def make(source: Source, target: Target, report: Report) -> ExportResult:
     """Make the files of one format in `target.place`, and check them. Raises NotEnough, MissingPart, ExportFailed."""
-    form = FORMS.get(target.to, GGUF)
-    files, result = form.make(source, target, report), ExportResult()
-    for number, check in enumerate(form.checks):
-        report("Checking", number, len(form.checks))
+    maker = GGUF if target.kinds else MAKERS[target.to]
+    files, result = maker.make(source, target, report), ExportResult()
+    for number, check in enumerate(maker.checks):
+        report("Checking", number, len(maker.checks))
         found = check(source, target, files, report)
         _log_failures(found)
         result = result.joined(found)
         if result.merge and not result.merge.ok and not target.wide:
             # 16 bits lose too much of what was learned, as after a short training run.
             return make(source, replace(target, wide=True), report)
-    result = form.finish(source, target, result)
+    result = maker.finish(source, target, result)
     if result.programs:
         _describe(source, target, files, result)
     return result
@@ -65,7 +65,7 @@ def _describe(source: Source, target: Target, files: list[ExportFile], result: E
     (folder / f"{prefix}{programs.FILE}").write_text(text, "utf-8", "replace")
     # JSON as text, unlike JSON values, has null for numbers that are not finite.
     text = result.model_dump_json(
-        indent=2, exclude_unset=True, include=set(CHECKS), exclude={"smoke": {"__all__": {"text"}}}
+        indent=2, exclude_unset=True, include=set(CHECK_FIELDS), exclude={"smoke": {"__all__": {"text"}}}
     )
     (folder / f"{prefix}{CHECKS_FILE}").write_text(text + "\n", "utf-8", "replace")
 
@@ -96,9 +96,9 @@ def _for_script(source: Source, target: Target, result: ExportResult) -> ExportR
     return result.joined(ExportResult(programs=tuple(programs.for_script("" if is_local(model_id) else model_id))))
 
 
-FORMS = {
-    "adapter": Format(_adapter, (checks.tokens,), _for_adapter),
-    "merged": Format(merged_model.make, (merged_model.check, checks.tokens), _for_merged),
-    "script": Format(script.make, (script_check.check,), _for_script),
+MAKERS = {
+    "adapter": Maker(_adapter, (checks.tokens,), _for_adapter),
+    "merged": Maker(merged_model.make, (merged_model.check, checks.tokens), _for_merged),
+    "script": Maker(script.make, (script_check.check,), _for_script),
 }
-GGUF = Format(gguf_files.make, (merged_model.check, gguf_files.check), gguf_files.finish)
+GGUF = Maker(gguf_files.make, (merged_model.check, gguf_files.check), gguf_files.finish)

@@ -161,7 +161,7 @@ class ExportResult(StoredRecord):
 
     def joined(self, other: ExportResult) -> ExportResult:
         """This and what was found since: a check that has failed once stays so."""
-        failed = {name for name in CHECKS if getattr(getattr(self, name), "ok", None) is False}
+        failed = {name for name in CHECK_FIELDS if getattr(getattr(self, name), "ok", None) is False}
         return self.model_copy(update={name: getattr(other, name) for name in other.model_fields_set - failed})
 
     def all_checks(self) -> list[Check]:
@@ -178,4 +178,5 @@ class PushResult(StoredRecord):
     private: bool = False
 
 
-CHECKS = ("parity", "merge", "loss", "template", "same", "task", "smoke")  # the fields of a result that hold checks
+# The fields of a result that hold checks.
+CHECK_FIELDS = ("parity", "merge", "loss", "template", "same", "task", "smoke")

@@ -1,4 +1,4 @@
-"""The exported script by accelerate's engines, on all GPUs there are; a divided model trains on a single one too."""
+"""The exported script by accelerate's engines, on all GPUs there are; a sharded model trains on a single one too."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ def test_all_gpus_have_the_losses_of_one(
         pytest.importorskip("deepspeed")
     gpus = [device.uuid for device in read_nvidia().devices]
     if engine == "ddp" and len(gpus) < 2:
-        pytest.skip("it needs two cards")
+        pytest.skip("it needs two GPUs")
     folder = make_script(tmp_path, tiny, kind)
     finished(started(folder, tiny, "one", sys.executable, gpus=gpus[0]))
     finished(started(folder, tiny, engine, sys.executable, gpus=",".join(gpus), engine=engine))
     one, all_of_them = (list(losses_in(folder / out)["loss"].values())[-1] for out in ("one", engine))
-    record("Several cards", f"{engine}, {kind}", f"{len(gpus)} cards", f"loss {one:.4f} and {all_of_them:.4f}")
+    record("Several GPUs", f"{engine}, {kind}", f"{len(gpus)} GPUs", f"loss {one:.4f} and {all_of_them:.4f}")
     check_same_losses(folder, engine, tolerance=1e-3)

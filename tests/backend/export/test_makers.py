@@ -22,10 +22,10 @@ GUIDE = Program(name="Ollama", what="", steps=(), code="", source="")
 def make(folder: Path, monkeypatch: pytest.MonkeyPatch, *checks: Any) -> ExportResult:
     """Makes the format "adapter" of one file, with these checks."""
     files = [ExportFile(name="tiny", bytes=1)]
-    form = makers.Format(
+    maker = makers.Maker(
         lambda *given: files, checks, lambda _, __, found: found.joined(ExportResult(programs=(GUIDE,)))
     )
-    monkeypatch.setitem(makers.FORMS, "adapter", form)
+    monkeypatch.setitem(makers.MAKERS, "adapter", maker)
     target = Target.of("adapter", "tiny", folder)
     target.place.mkdir(parents=True)
     source: Any = SimpleNamespace(instruction="")
