@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Hashable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -25,6 +26,7 @@ from jobs import worker
 from jobs.context import Context
 from jobs.folder import JobFolder
 from jobs.records import State
+from jobs.scheduler import Busy
 from tests.ui import made_up_workspace
 from tests.ui.fake_records import APOLOGY, DATA, ORDER, events, report_json, trial_report
 from tests.ui.made_up_workspace import FAULTS, PROBE, end, save_model
@@ -172,7 +174,8 @@ class MadeUpApp(App):
 
     def _serve(self) -> None:
         while not self._closing.wait(0.05):
-            self.work("train", "serve")
+            with suppress(Busy):  # the page's threads hold the lock for moments, too
+                self.work("train", "serve")
 
     def work(self, *more: str) -> None:
         """Does the jobs that wait, but for trainings and endpoints, which never end."""
