@@ -4,8 +4,6 @@ python app.py                 opens the page
 python app.py COMMAND --help  everything that the page does has a command
 """
 
-from __future__ import annotations
-
 import sys
 
 from ui.cli.main import main

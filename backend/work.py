@@ -1,7 +1,5 @@
 """The protocols through which the code of a job uses the runner."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any, Protocol
 

@@ -1,7 +1,5 @@
 """The work's access to its job: its folder and spec, reporting, and whether to stop."""
 
-from __future__ import annotations
-
 import math
 import threading
 import time

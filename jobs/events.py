@@ -5,8 +5,6 @@ first event of step 0) it writes a "resumed" event with `first_step`: events of 
 lines are then no longer valid.
 """
 
-from __future__ import annotations
-
 import os
 import time
 from pathlib import Path

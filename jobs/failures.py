@@ -1,7 +1,5 @@
 """How an attempt ends after an exception: failed, with a reason in plain words, or retried with less memory."""
 
-from __future__ import annotations
-
 from backend.errors import ApprenticeError, OutOfMemory
 from backend.files.disk_errors import FULL, disk_words
 from jobs.records import Failure, State

@@ -3,8 +3,6 @@
 Each workspace's own runner still owns its jobs; this decides which of them may start.
 """
 
-from __future__ import annotations
-
 import logging
 import math
 import threading

@@ -13,8 +13,6 @@ WORKSPACE/runs/<id>/
     ...            the work's output
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -5,8 +5,6 @@ v1: in memory.oom_control) and on the whole machine (`oom_kill` in /proc/vmstat)
 the free memory when the worker last wrote its status is a hint.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import psutil

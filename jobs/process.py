@@ -1,7 +1,5 @@
 """Start and kill the worker's process."""
 
-from __future__ import annotations
-
 import os
 import signal
 import subprocess

@@ -1,7 +1,5 @@
 """The records that the runner returns: a job, its state, progress, failure and events."""
 
-from __future__ import annotations
-
 from enum import StrEnum
 from typing import Annotated, Any, NamedTuple
 

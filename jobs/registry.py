@@ -1,7 +1,5 @@
 """The kinds of jobs: which function does the work, and which jobs wait for each other."""
 
-from __future__ import annotations
-
 from typing import Literal, NamedTuple
 
 Lane = Literal["training", "light", "network", "serving"]  # one job at a time runs in each

@@ -1,7 +1,5 @@
 """A thread that repeats an action."""
 
-from __future__ import annotations
-
 import logging
 import threading
 from collections.abc import Callable

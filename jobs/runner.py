@@ -4,8 +4,6 @@ Several runners (a second window, the command line) may share a workspace. Whate
 under one lock file; whether a worker lives is decided by its own lock, never by a process id.
 """
 
-from __future__ import annotations
-
 import shutil
 import threading
 import time

@@ -1,7 +1,5 @@
 """Decides which jobs run: reconciles them with their workers and starts the next ones, under one lock file."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress

@@ -1,7 +1,5 @@
 """The jobs' folders in a workspace: create, find, list, delete."""
 
-from __future__ import annotations
-
 import logging
 import math
 import os

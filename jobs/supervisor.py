@@ -1,7 +1,5 @@
 """Starts a job's worker, finds out what became of it, and kills it if it does not stop."""
 
-from __future__ import annotations
-
 import logging
 import sys
 import time

@@ -3,8 +3,6 @@
 It holds the job's lock until its process exits; meanwhile only it writes the job's status.
 """
 
-from __future__ import annotations
-
 import importlib
 import logging
 import math

@@ -3,8 +3,6 @@
 The process ends by itself when its parent does, because its stdin then ends.
 """
 
-from __future__ import annotations
-
 import json
 import logging
 import queue

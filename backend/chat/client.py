@@ -1,7 +1,5 @@
 """Talks to a model in the chat process. Light: this side imports no torch, and survives a crash of the other."""
 
-from __future__ import annotations
-
 import logging
 import queue
 import threading

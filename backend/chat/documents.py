@@ -1,7 +1,5 @@
 """Long documents: split as in training, and the answers to their pieces put together. Pure text and tokens."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple, get_args

@@ -4,8 +4,6 @@ The template is untrusted: backend.tokens.chat_template renders it in a sandbox,
 are cut in two, so that no text becomes a control token.
 """
 
-from __future__ import annotations
-
 import ctypes
 import re
 from collections.abc import Callable, Sequence

@@ -7,8 +7,6 @@ take may end the process that tries. So whoever has to decide for one of the two
     python -m ...       the child: WORKSPACE MODEL [TUNED ...]; exit code 0 if it holds them all
 """
 
-from __future__ import annotations
-
 import logging
 import subprocess
 import sys

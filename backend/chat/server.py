@@ -6,8 +6,6 @@ Out: {"number": n, "type": "progress" | "chunk" | "done" | "error", ...}; every 
 while. backend/chat/child.py is the other end.
 """
 
-from __future__ import annotations
-
 import json
 import logging
 import os

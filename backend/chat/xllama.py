@@ -6,8 +6,6 @@ It has no call for one step of a model. So it is asked for one token after the t
 that costs a millisecond a token, and its own stream would leave out the ids of tokens that are parts of a character.
 """
 
-from __future__ import annotations
-
 import secrets
 import weakref
 from collections.abc import Sequence

@@ -4,8 +4,6 @@ It holds plain files with plain names in one folder. Nothing in it is compressed
 the zip file, and whatever is read is compared with the manifest. Raises BadInput for anything else.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import re

@@ -1,7 +1,5 @@
 """The fixed conversations that every export must read as training did."""
 
-from __future__ import annotations
-
 from typing import Any, NamedTuple
 
 from backend.chat.engine import Messages, Tools

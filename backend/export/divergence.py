@@ -5,8 +5,6 @@ probabilities from the 16-bit ones, sum over words of p * (log p - log q), in na
 word. `python -m backend.export.divergence REQUEST` is the child; it writes its results beside the request.
 """
 
-from __future__ import annotations
-
 import json
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence

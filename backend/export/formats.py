@@ -1,7 +1,5 @@
 """The formats that a trained model can be exported in, and its file name."""
 
-from __future__ import annotations
-
 import re
 import unicodedata
 

@@ -1,7 +1,5 @@
 """GGUF files in one or several sizes from one conversion, each checked and measured against the 16-bit model."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 

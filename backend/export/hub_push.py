@@ -4,8 +4,6 @@ What is uploaded lies in the job's data/upload until the job ends: the export's 
 them) and a card. huggingface_hub resumes by itself: what the hub has already is not sent again.
 """
 
-from __future__ import annotations
-
 import logging
 import os
 import re

@@ -11,8 +11,6 @@ With each model goes a text file that says where to use it and how (programs.py)
 folder and moves to WORKSPACE/exports/<job id>/ once all checks are done; the result says which failed.
 """
 
-from __future__ import annotations
-
 import shutil
 import zipfile
 from pathlib import Path

@@ -1,7 +1,5 @@
 """How each format is made, checked and described."""
 
-from __future__ import annotations
-
 import logging
 import shutil
 from collections.abc import Callable

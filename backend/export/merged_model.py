@@ -1,7 +1,5 @@
 """The merged model of an export, of which GGUF files are made too."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from backend.export import four_bit_base, merge, model_card

@@ -3,8 +3,6 @@
 The examples are described and not quoted, except for the instruction, without which the model can't be used.
 """
 
-from __future__ import annotations
-
 import json
 import textwrap
 from collections.abc import Sequence

@@ -4,8 +4,6 @@ app.py, README.md, requirements.txt, settings.json     from static/model_space/
 model/                                                  the merged model with its card
 """
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 from string import Template

@@ -7,8 +7,6 @@ then rendered both ways: if one differs, there is no Go template and Ollama choo
 Formats: https://docs.ollama.com/modelfile and /template
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import reduce

@@ -4,8 +4,6 @@ The names of menus and options are those that the programs document (see `Progra
 a real export is in docs/using-exports.md.
 """
 
-from __future__ import annotations
-
 import textwrap
 from collections.abc import Mapping, Sequence
 

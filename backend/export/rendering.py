@@ -4,8 +4,6 @@ llama-cpp-python does not contain that engine; xllamacpp brings llama.cpp's serv
 loopback, with a key of its own, for as long as the conversations take: `python -m backend.export.rendering REQUEST`.
 """
 
-from __future__ import annotations
-
 import importlib.util
 import json
 import secrets

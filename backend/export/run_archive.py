@@ -10,8 +10,6 @@ A zip file may come from anybody (checked_zip.py). Only the files above are take
 adapter's configuration is written anew from what may be in one.
 """
 
-from __future__ import annotations
-
 import json
 import math
 import re

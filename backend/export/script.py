@@ -11,8 +11,6 @@
 The file is static/script/train.py with the settings of the run. script_check.py checks it.
 """
 
-from __future__ import annotations
-
 import json
 import re
 import shutil

@@ -1,7 +1,5 @@
 """The check of an exported script: its first steps, run here, must give the losses of the run."""
 
-from __future__ import annotations
-
 import json
 import math
 import subprocess

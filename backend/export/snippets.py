@@ -1,7 +1,5 @@
 """Python that uses an exported folder with transformers, peft, or through an OpenAI-compatible server."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 

@@ -8,8 +8,6 @@ Spaces install requirements.txt together with `gradio[oauth,mcp]==SDK_VERSION` a
 model's package would install llama-cpp-python too, which has to be compiled; so only its data file is included.
 """
 
-from __future__ import annotations
-
 import os
 import re
 import shutil

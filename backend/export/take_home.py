@@ -13,8 +13,6 @@ Each part is made and checked as if it had been asked for alone. A model that ll
 file.
 """
 
-from __future__ import annotations
-
 import json
 import logging
 import shutil

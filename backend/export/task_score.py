@@ -1,7 +1,5 @@
 """How well each GGUF file does the task, where several sizes are made and held-out examples judge the run."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean

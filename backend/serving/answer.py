@@ -1,7 +1,5 @@
 """One answer of the endpoint, which ends once its client is gone."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 from starlette.requests import ClientDisconnect, Request

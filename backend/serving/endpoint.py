@@ -5,8 +5,6 @@ is an error of one request. Every request needs the key; only its SHA-256 is kno
 time; a few may wait, and more are declined.
 """
 
-from __future__ import annotations
-
 import asyncio
 import hmac
 import json

@@ -1,7 +1,5 @@
 """The job "serve": an endpoint for the model of a run, until it is stopped. It outlives the page."""
 
-from __future__ import annotations
-
 import errno
 import logging
 import socket

@@ -1,7 +1,5 @@
 """State that both sides of an endpoint share: its address, its counts, and the hash of its key. No heavy imports."""
 
-from __future__ import annotations
-
 import hashlib
 import secrets
 from pathlib import Path

@@ -9,8 +9,6 @@ questions of the orders sample, at most LIMIT tokens each.
 Goal: four times the answers a minute. The last line is JSON; `same` is the share of equal answers.
 """
 
-from __future__ import annotations
-
 import json
 import sys
 import time

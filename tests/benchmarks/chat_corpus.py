@@ -4,8 +4,6 @@ Texts are sentences of words drawn from a made-up vocabulary with the frequencie
 rows are similar by chance.
 """
 
-from __future__ import annotations
-
 import json
 import random
 from collections.abc import Callable, Iterator

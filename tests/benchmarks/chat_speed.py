@@ -11,8 +11,6 @@ them.
 Goal: 0.7 of the peer. The last line is JSON; `tuned` is our speed with an adapter, `same` the share of equal answers.
 """
 
-from __future__ import annotations
-
 import json
 import statistics
 import subprocess

@@ -12,8 +12,6 @@ Goal: at most 1.1 times the peer, and checks under a minute. A smoke run uses a 
 checks. The last line is JSON.
 """
 
-from __future__ import annotations
-
 import io
 import json
 import multiprocessing

@@ -1,7 +1,5 @@
 """Calls a function in a fresh process, so that the imports and memory of other measurements don't count."""
 
-from __future__ import annotations
-
 import multiprocessing
 import os
 import sys

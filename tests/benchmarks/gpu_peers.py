@@ -5,8 +5,6 @@ Without the variable this Python is used if it has the package; otherwise the pe
 are called as their documentation has it. Neither has run here: there was no GPU.
 """
 
-from __future__ import annotations
-
 import importlib.util
 import json
 import os

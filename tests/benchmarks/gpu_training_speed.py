@@ -16,8 +16,6 @@ It has not run on a card yet.
     python -m tests.benchmarks.gpu_training_speed [--smoke]       smoke: tiny, on the processor
 """
 
-from __future__ import annotations
-
 import json
 import sys
 import tempfile

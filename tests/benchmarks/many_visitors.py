@@ -11,8 +11,6 @@ demo's memory in the last fifth of the time by that in the second fifth (goal: 1
     python -m tests.benchmarks.many_visitors [--smoke] [--minutes N] [--seed N]
 """
 
-from __future__ import annotations
-
 import argparse
 import asyncio
 import json

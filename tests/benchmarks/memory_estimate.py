@@ -16,8 +16,6 @@ It also compares published peaks of other runs on a T4, as a check on models tha
 The last line is JSON: mean absolute errors in percent; ratio is peer / ours. --smoke: three rows only.
 """
 
-from __future__ import annotations
-
 import json
 import sys
 from collections.abc import Sequence

@@ -12,8 +12,6 @@ All of it takes about sixteen minutes on two cores. The last line is JSON: mean 
 bundled model and for the `families`; ratio is peer / ours. --smoke: a short run of two tiny models instead.
 """
 
-from __future__ import annotations
-
 import json
 import random
 import sys

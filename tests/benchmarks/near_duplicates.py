@@ -14,8 +14,6 @@ A pair is right when it is a text and its edited copy. Recall is over the plante
 Goals: recall no less than the peer, precision at least 0.99, and faster. The last line is JSON.
 """
 
-from __future__ import annotations
-
 import json
 import random
 import re

@@ -8,8 +8,6 @@ work on the computer leaves alone; it includes the side that asks. They take tur
     python -m tests.benchmarks.page_tick [--smoke]
 """
 
-from __future__ import annotations
-
 import asyncio
 import json
 import statistics

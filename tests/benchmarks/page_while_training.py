@@ -11,8 +11,6 @@ training (goal: under 300), ratio is peer by ours, and training_kept the share o
     python -m tests.benchmarks.page_while_training [--smoke]
 """
 
-from __future__ import annotations
-
 import asyncio
 import json
 import statistics

@@ -4,8 +4,6 @@ The forms are few and their words many, so that the answers can be learned from 
 the held-out questions can't be copied from them.
 """
 
-from __future__ import annotations
-
 import json
 import random
 from collections.abc import Callable

@@ -13,8 +13,6 @@ printed from it.
     python -m tests.benchmarks.recipes [FILE] [--seeds N] [--smoke]
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import math

@@ -12,8 +12,6 @@ Goal for 1,000 runs: a tick takes at most 1 % of a processor, 10 ms twice a seco
 The last line is JSON; ours is the tick while one run waits. Nothing else does this work, so there is no peer.
 """
 
-from __future__ import annotations
-
 import json
 import sys
 import tempfile

@@ -1,7 +1,5 @@
 """The programs that time Unsloth and LLaMA-Factory, against stand-ins with the calls that those two document."""
 
-from __future__ import annotations
-
 import sys
 from pathlib import Path
 from typing import Any

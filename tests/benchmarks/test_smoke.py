@@ -1,7 +1,5 @@
 """Every benchmark still runs: its smoke mode measures next to nothing, but prints the result in the promised form."""
 
-from __future__ import annotations
-
 import ast
 import json
 import multiprocessing

@@ -11,8 +11,6 @@ of a few fixed forms with many items.
     python -m tests.benchmarks.time_to_loss [CHATS] [--smoke]
 """
 
-from __future__ import annotations
-
 import json
 import os
 import random

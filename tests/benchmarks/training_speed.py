@@ -13,8 +13,6 @@ command line is a second peer, with the same data, model, batch, length and lear
     python -m tests.benchmarks.training_speed [STEPS] [--smoke]
 """
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

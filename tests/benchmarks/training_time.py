@@ -10,8 +10,6 @@ With 12 steps it takes about ten minutes on two idle cores. The last line is JSO
 ratio is peer / ours.
 """
 
-from __future__ import annotations
-
 import json
 import sys
 import tempfile

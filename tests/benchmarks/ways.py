@@ -1,7 +1,5 @@
 """Several ways to find the faults in a file, each measured in a process of its own."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass

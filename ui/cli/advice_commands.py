@@ -1,7 +1,5 @@
 """The commands that look ahead: recommend and estimate."""
 
-from __future__ import annotations
-
 import argparse
 from pathlib import Path
 from typing import Any

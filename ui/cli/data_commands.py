@@ -1,7 +1,5 @@
 """The commands about examples: check, fix, datasets."""
 
-from __future__ import annotations
-
 import argparse
 from collections import Counter
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """Where a command takes its examples from: a file, several, a folder, or a dataset from the Hugging Face hub."""
 
-from __future__ import annotations
-
 import argparse
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager

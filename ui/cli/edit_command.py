@@ -1,7 +1,5 @@
 """The command that edits stored examples: edit."""
 
-from __future__ import annotations
-
 import argparse
 import sys
 from pathlib import Path

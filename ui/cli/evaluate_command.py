@@ -1,7 +1,5 @@
 """The command `evaluate`: is a model any good, on examples that it has not seen, after training or before it?"""
 
-from __future__ import annotations
-
 import argparse
 from pathlib import Path
 

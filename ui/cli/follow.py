@@ -1,7 +1,5 @@
 """Wait for a job while its progress and its events are printed."""
 
-from __future__ import annotations
-
 import shutil
 import sys
 from contextlib import suppress

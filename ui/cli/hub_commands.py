@@ -1,7 +1,5 @@
 """The commands about Hugging Face: push uploads an exported model, space writes the files of a demo."""
 
-from __future__ import annotations
-
 import argparse
 from pathlib import Path
 from typing import Any

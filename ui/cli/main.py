@@ -4,8 +4,6 @@ Each command takes `--json` for one JSON document on stdout (messages go to stde
 the input is at fault, 2 for wrong usage. The commands are in the other modules of this package, by subject.
 """
 
-from __future__ import annotations
-
 import argparse
 import logging
 import os

@@ -1,7 +1,5 @@
 """The command about models: list, download and delete them, and manage the hub's access token."""
 
-from __future__ import annotations
-
 import argparse
 import getpass
 import sys

@@ -1,7 +1,5 @@
 """The output of a command: its answer on stdout, messages on stderr."""
 
-from __future__ import annotations
-
 import argparse
 import errno
 import json

@@ -1,7 +1,5 @@
 """The commands that use a trained model: chat, export, import."""
 
-from __future__ import annotations
-
 import argparse
 import shutil
 import sys

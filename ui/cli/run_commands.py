@@ -1,7 +1,5 @@
 """The commands about training runs: train, runs, show, rename, stop, resume, delete."""
 
-from __future__ import annotations
-
 import argparse
 from dataclasses import asdict, replace
 from typing import Any

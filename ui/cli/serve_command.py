@@ -1,7 +1,5 @@
 """The command that opens an endpoint for a trained model, until Ctrl-C."""
 
-from __future__ import annotations
-
 import argparse
 import json
 import signal

@@ -1,7 +1,5 @@
 """Records about datasets: importing, checking, previewing and editing them."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from pathlib import Path
 

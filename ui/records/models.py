@@ -1,7 +1,5 @@
 """Records about models and the access token."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from backend.models.catalogue import Entry

@@ -1,7 +1,5 @@
 """Records about training runs: their plan, their curve and losses, and the list of them."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 
 from backend.records.events import AwakeEvent, DryRunEvent, EvalEvent, Event, NoteEvent, SampleEvent, StepEvent

@@ -1,7 +1,5 @@
 """Records about sharing a model: exports, uploads and endpoints."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 

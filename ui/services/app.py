@@ -3,8 +3,6 @@
 Light: nothing here imports torch. Whatever needs it runs in a job or in the chat process.
 """
 
-from __future__ import annotations
-
 import threading
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The encodings and columns of a file, in words."""
 
-from __future__ import annotations
-
 ENCODINGS = {
     "utf-8": "UTF-8",
     "utf-16": "UTF-16",

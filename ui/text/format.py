@@ -1,7 +1,5 @@
 """Numbers and records as a person reads them. Pure functions, no HTML, no gradio."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 from datetime import datetime

@@ -1,7 +1,5 @@
 """The parts of the memory estimate in plain words, each with the source of its formula in backend.estimate."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 MODEL, TRAINED, READING, SCORES, PROGRAMS = (

@@ -5,8 +5,6 @@ the fields that change; the browser applies them one by one, so two answers that
 `gr.State` would keep a connection open for every page, and a browser has six of them for all its pages here.
 """
 
-from __future__ import annotations
-
 import json
 import secrets
 from collections.abc import Callable

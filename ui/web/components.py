@@ -1,7 +1,5 @@
 """The gradio components that every tab uses, each set up once."""
 
-from __future__ import annotations
-
 from abc import ABCMeta
 from collections.abc import Hashable
 from pathlib import Path

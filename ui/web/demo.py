@@ -1,7 +1,5 @@
 """The page as a shared demo: built over the visitors' own services, behind the gate."""
 
-from __future__ import annotations
-
 import os
 from typing import Any
 

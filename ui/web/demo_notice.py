@@ -1,7 +1,5 @@
 """The line at the top of a shared demo: how long things are stored, and what happened to earlier work."""
 
-from __future__ import annotations
-
 import os
 
 import gradio as gr

@@ -4,8 +4,6 @@ An ApprenticeError carries its own words. Anything else is a bug: the person see
 goes to the log.
 """
 
-from __future__ import annotations
-
 import functools
 import inspect
 import logging

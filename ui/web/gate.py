@@ -4,8 +4,6 @@ Every request of gradio's that the page needs is listed here; all others are ref
 page's own session names before gradio sees them, so that another visitor's session can't be named.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from collections import Counter

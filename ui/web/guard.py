@@ -12,8 +12,6 @@ not come from another origin. When in doubt, the request is refused.
                 program, not a browser); or a person follows a link to the page    else 403
 """
 
-from __future__ import annotations
-
 import ipaddress
 from collections.abc import Iterable
 

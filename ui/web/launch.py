@@ -1,7 +1,5 @@
 """How the page is served by gradio: our look and scripts, who may reach it, and all that stays off."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

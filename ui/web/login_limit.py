@@ -1,7 +1,5 @@
 """Keeps a password from being guessed: after too many wrong ones an address has to wait, or everybody has to."""
 
-from __future__ import annotations
-
 import time
 from collections import deque
 

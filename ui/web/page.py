@@ -1,7 +1,5 @@
 """The page: five steps and My models as tabs, a timer that keeps the open one current, and what leads to what."""
 
-from __future__ import annotations
-
 import hashlib
 from contextlib import suppress
 from dataclasses import dataclass

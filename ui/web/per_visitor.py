@@ -1,7 +1,5 @@
 """The app as the page uses it in a shared demo: every handler works with the services of the visitor who sent it."""
 
-from __future__ import annotations
-
 import os
 from typing import Any, cast
 

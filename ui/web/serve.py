@@ -1,7 +1,5 @@
 """Serves the page: one app for each workspace, on a free port, on loopback unless there is a password."""
 
-from __future__ import annotations
-
 import ipaddress
 import logging
 import logging.handlers

@@ -7,8 +7,6 @@
   Two switches of gradio's own turn that off.
 """
 
-from __future__ import annotations
-
 import os
 from typing import Any
 

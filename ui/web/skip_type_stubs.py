@@ -5,8 +5,6 @@ At every import gradio 6.31 parses its own sources and writes a `.pyi` file next
 gradio without that function is left as it is.
 """
 
-from __future__ import annotations
-
 import importlib.abc
 import importlib.machinery
 import sys

@@ -1,8 +1,6 @@
 """Gradio's own components in our colors. Every value is a variable of static/style.css, the one source of the look,
 light and dark."""
 
-from __future__ import annotations
-
 import gradio as gr
 
 SYSTEM = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans", "Helvetica Neue", "Arial", "sans-serif")

@@ -1,7 +1,5 @@
 """The visitors of a shared demo: who sent a request, by a cookie or an account, and which files are whose."""
 
-from __future__ import annotations
-
 import os
 import time
 from collections import OrderedDict

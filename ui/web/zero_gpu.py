@@ -4,8 +4,6 @@ Whose quota a call uses is in a header of the visitor's request, which the page'
 every event. A page sends an event every three seconds, so the latest request has a header that is still valid.
 """
 
-from __future__ import annotations
-
 import re
 from collections import OrderedDict
 from collections.abc import Callable

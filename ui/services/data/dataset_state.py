@@ -1,7 +1,5 @@
 """A checked dataset as the page and the advice see it."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary

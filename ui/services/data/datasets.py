@@ -1,7 +1,5 @@
 """Datasets: imported, checked, previewed, deleted."""
 
-from __future__ import annotations
-
 import shutil
 from collections.abc import Hashable, Mapping, Sequence
 from contextlib import suppress

@@ -1,7 +1,5 @@
 """An example as fields to edit, and back."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 

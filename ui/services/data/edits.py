@@ -1,7 +1,5 @@
 """Examples edited as forms: replaced, added, deleted, given an instruction; each edit can be undone."""
 
-from __future__ import annotations
-
 from backend.datasets.dataset import CheckedDataset
 from backend.datasets.editing import Editor
 from backend.datasets.store import DatasetStore

@@ -1,7 +1,5 @@
 """Examples from a dataset on the Hugging Face Hub: looked up by its name, then downloaded and imported."""
 
-from __future__ import annotations
-
 from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Imports and checks of datasets in the background, so that the page never waits for a file."""
 
-from __future__ import annotations
-
 import math
 import threading
 from collections import OrderedDict

@@ -1,7 +1,5 @@
 """One example to look at: by its row number, the next or previous one, or the next that contains a text."""
 
-from __future__ import annotations
-
 from bisect import bisect_left, bisect_right
 from dataclasses import replace
 

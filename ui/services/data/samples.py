@@ -1,7 +1,5 @@
 """The sample datasets, examples typed into a table, and the held-out questions of a run."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """Examples that a person writes about a text, passage by passage."""
 
-from __future__ import annotations
-
 from collections import Counter
 
 from backend.datasets.cache import RecentCache

@@ -1,7 +1,5 @@
 """Whether a visitor of a demo may queue a job: how many, how large, and whether there is disk space."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any

@@ -1,7 +1,5 @@
 """How many visitors of a demo have a model open at the same time: each takes memory for as long as it is open."""
 
-from __future__ import annotations
-
 import threading
 from typing import Protocol
 

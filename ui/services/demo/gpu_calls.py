@@ -5,8 +5,6 @@ call must end within the seconds that were asked for. What is left then goes on 
 has no quota left, on the processor.
 """
 
-from __future__ import annotations
-
 import logging
 import math
 import threading

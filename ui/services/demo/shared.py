@@ -1,7 +1,5 @@
 """Resources that the visitors of a demo share: the machine with its models, one queue, and the seats for chats."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 

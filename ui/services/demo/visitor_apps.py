@@ -1,7 +1,5 @@
 """The visitors of a demo: each one's own services over their own folder, made at the first visit, deleted later."""
 
-from __future__ import annotations
-
 import logging
 import threading
 import time

@@ -1,7 +1,5 @@
 """Advice: which model and which settings suit the machine, the task and the data."""
 
-from __future__ import annotations
-
 from functools import lru_cache
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Answers that take seconds to compute, computed in the background so that the page never waits."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar

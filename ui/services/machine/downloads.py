@@ -1,7 +1,5 @@
 """Models from the Hugging Face hub: downloaded, removed, and the access token that some of them need."""
 
-from __future__ import annotations
-
 from backend.errors import BadInput
 from backend.gguf import base_file
 from backend.hosting.policy import Feature, Policy

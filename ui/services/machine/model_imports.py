@@ -1,7 +1,5 @@
 """Models from another computer: a zip file "Everything in one file" becomes a run of this workspace."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from backend.evaluation.report import REPORT

@@ -1,7 +1,5 @@
 """The machine and the models on it."""
 
-from __future__ import annotations
-
 import threading
 import time
 from contextlib import suppress

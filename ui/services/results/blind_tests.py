@@ -1,7 +1,5 @@
 """Blind tests of trained models: made from the latest evaluation, stored in the run's folder, voted on."""
 
-from __future__ import annotations
-
 import logging
 import secrets
 import threading

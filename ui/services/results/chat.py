@@ -1,7 +1,5 @@
 """The one open chat: two models side by side, such as a trained one and its base, loaded once for many questions."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Collection, Generator, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from itertools import zip_longest

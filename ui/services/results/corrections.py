@@ -1,7 +1,5 @@
 """Wrong answers of a trained model, corrected and added to the examples that it learned from."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress

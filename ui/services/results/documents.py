@@ -1,7 +1,5 @@
 """A long document on Try: both models answer each of its pieces, and their answers are put together."""
 
-from __future__ import annotations
-
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 

@@ -1,7 +1,5 @@
 """Endpoints: a trained model that other programs use, until it is stopped."""
 
-from __future__ import annotations
-
 import re
 
 from backend.errors import RunProblem

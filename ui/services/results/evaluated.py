@@ -1,7 +1,5 @@
 """The evaluation of a run's model as it is now, for cards and exports."""
 
-from __future__ import annotations
-
 import math
 from contextlib import suppress
 from typing import NamedTuple

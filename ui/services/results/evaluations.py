@@ -1,7 +1,5 @@
 """Evaluations of trained models: started, followed, read."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Callable
 from functools import partial

@@ -1,7 +1,5 @@
 """Exports as the page shows them."""
 
-from __future__ import annotations
-
 from contextlib import suppress
 from pathlib import Path
 

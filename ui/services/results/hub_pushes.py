@@ -1,7 +1,5 @@
 """Exported models in the person's own Hugging Face account: listed, uploaded, followed."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from pathlib import Path

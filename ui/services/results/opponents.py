@@ -1,7 +1,5 @@
 """The two models that answer on Try: a run's own and its base, other runs' models, exported and other GGUF files."""
 
-from __future__ import annotations
-
 import hashlib
 import re
 from collections import Counter

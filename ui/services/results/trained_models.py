@@ -1,7 +1,5 @@
 """Trained models: tried next to their base model, and exported."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict

@@ -1,7 +1,5 @@
 """A run's losses, and the same words for them everywhere."""
 
-from __future__ import annotations
-
 import math
 from contextlib import suppress
 from typing import Any

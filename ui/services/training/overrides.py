@@ -1,7 +1,5 @@
 """The settings that a person changed: which values are valid, and why the others are not."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any

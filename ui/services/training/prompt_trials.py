@@ -1,7 +1,5 @@
 """Trying prompts on the base model before anything is trained: started, followed, read."""
 
-from __future__ import annotations
-
 from contextlib import suppress
 from pathlib import Path
 

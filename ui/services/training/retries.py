@@ -1,7 +1,5 @@
 """Runs again with one change: the one that the verdict suggests, or shorter examples after running out of memory."""
 
-from __future__ import annotations
-
 import shutil
 from contextlib import suppress
 from pathlib import Path

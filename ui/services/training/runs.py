@@ -1,7 +1,5 @@
 """Training runs: followed, listed, resumed, deleted."""
 
-from __future__ import annotations
-
 import math
 import threading
 import time

@@ -1,7 +1,5 @@
 """The plan of a training run, computed before it starts: steps, memory, time, and what blocks it."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 

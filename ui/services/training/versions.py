@@ -1,7 +1,5 @@
 """Versions of a model: train again from one, keep training one, rename them, and note something about them."""
 
-from __future__ import annotations
-
 import shutil
 from pathlib import Path
 

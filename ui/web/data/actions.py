@@ -1,7 +1,5 @@
 """The actions of the buttons on Data."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from ui.services.app import App

@@ -1,7 +1,5 @@
 """Rows before and after as HTML: as they are in the file and as they are read, and what a fix changes in them."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable, Sequence
 from typing import Any

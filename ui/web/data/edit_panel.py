@@ -1,7 +1,5 @@
 """Editing on Data: the example in the preview, a new one, and the instruction of all."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any

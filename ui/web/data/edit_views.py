@@ -1,7 +1,5 @@
 """Editing the examples, as HTML: an example's form, its buttons, and the instruction of all."""
 
-from __future__ import annotations
-
 from markupsafe import Markup
 
 from backend.datasets import edits

@@ -1,7 +1,5 @@
 """Adding a dataset from the Hugging Face hub: its name, what there is to choose, and the choice."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any

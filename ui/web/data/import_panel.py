@@ -1,7 +1,5 @@
 """The ways to add examples: a sample, a file, pasted text, a typed table."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path

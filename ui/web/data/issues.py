@@ -1,7 +1,5 @@
 """The problems of a file as HTML: each kind with its examples, its fix, the effect of the fix, and undo."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from markupsafe import Markup

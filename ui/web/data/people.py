@@ -1,7 +1,5 @@
 """The question whom the model should learn to write like, where an export of a chat does not say."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The preview of the training data: one example as bubbles and as tokens, found by its number or by a word in it."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import partial
 from typing import Any

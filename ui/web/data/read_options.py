@@ -1,7 +1,5 @@
 """How a file was read: in words, with its first rows, and as a form to change a wrong guess."""
 
-from __future__ import annotations
-
 import json
 from collections import Counter
 from collections.abc import Iterable, Sequence

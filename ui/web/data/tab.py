@@ -1,7 +1,5 @@
 """Data: add examples, see what is wrong with them and fix it, see what will be learned."""
 
-from __future__ import annotations
-
 from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """The cards of the Data tab as HTML: sample data, progress of an import, counts, and files to download."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterable, Sequence
 

@@ -1,7 +1,5 @@
 """Writing examples about a text, as HTML: the two ways to learn from a text, and a passage with its fields."""
 
-from __future__ import annotations
-
 from markupsafe import Markup
 
 from ui.records.data import Writing

@@ -1,7 +1,5 @@
 """Two runs side by side: their curves on one chart, the settings that differ, and the results."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any
 

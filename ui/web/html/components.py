@@ -5,8 +5,6 @@ is. HTML is written only as a literal inside `Markup(...)`, so no text from a fi
 tag. tests/ui/web/html/test_typed_html.py checks the source for this.
 """
 
-from __future__ import annotations
-
 import json
 from base64 import b64encode
 from collections.abc import Iterable, Sequence

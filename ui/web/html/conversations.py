@@ -1,7 +1,5 @@
 """Conversations, and the tokens of an example, as HTML."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 

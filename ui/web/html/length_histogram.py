@@ -1,7 +1,5 @@
 """The lengths of the examples as a bar chart in SVG, with the same in a sentence."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from markupsafe import Markup

@@ -4,8 +4,6 @@ The chart stretches with the page while its text keeps its size: lines are in a 
 placed in percentages of the plot. Colours come from the style sheet, so the chart follows light and dark mode.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 

@@ -1,7 +1,5 @@
 """Tables that can be sorted, searched and filtered, as HTML."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 from markupsafe import Markup

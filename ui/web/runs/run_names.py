@@ -1,7 +1,5 @@
 """The name of a run and a note about it, to edit. What is being typed stays while the list around it is redrawn."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any
 

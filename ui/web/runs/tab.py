@@ -1,7 +1,5 @@
 """My models: every run, to open, resume, compare, rename, train again or delete; and models from other computers."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Hashable
 from dataclasses import dataclass

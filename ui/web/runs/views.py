@@ -1,7 +1,5 @@
 """The list of runs as HTML."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 

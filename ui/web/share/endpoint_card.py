@@ -1,7 +1,5 @@
 """The section of Share that lets other programs use the model: an endpoint that is started and stopped here."""
 
-from __future__ import annotations
-
 from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Any

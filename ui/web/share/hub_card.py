@@ -1,7 +1,5 @@
 """The section of Share that uploads a model to Hugging Face, once a person has seen what is sent and agreed."""
 
-from __future__ import annotations
-
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """Share: export the model as a file, checked to be the same model."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Any

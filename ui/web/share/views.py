@@ -1,7 +1,5 @@
 """Share as HTML: how far each export is, or its files and checks; how to continue without a Space."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 from markupsafe import Markup

@@ -1,7 +1,5 @@
 """Getting a model that is not on this computer: its license and access token, its download, and its errors."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from markupsafe import Markup

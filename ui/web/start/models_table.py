@@ -1,7 +1,5 @@
 """All models as a table to sort and filter: what each needs, its expected quality and its training time."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 from datetime import date

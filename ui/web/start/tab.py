@@ -1,7 +1,5 @@
 """Start: what the model should learn, what this computer can do, and which model to use."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Hashable
 from dataclasses import dataclass

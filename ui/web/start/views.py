@@ -1,7 +1,5 @@
 """The computer and the chosen model as HTML."""
 
-from __future__ import annotations
-
 from markupsafe import Markup
 
 from backend.advice.recommend import Option, Recommendation

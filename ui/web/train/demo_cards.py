@@ -4,8 +4,6 @@ static/recorded_run.jsonl is the record of a run of `./start.sh train` on the sa
 others are those of its events.jsonl.
 """
 
-from __future__ import annotations
-
 import json
 import time
 from functools import cache

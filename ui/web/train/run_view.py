@@ -1,7 +1,5 @@
 """A run as HTML: its progress, its losses and how it ended."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any

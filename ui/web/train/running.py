@@ -1,7 +1,5 @@
 """The second half of Train: a run in progress, how it ended, and the next steps."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Any

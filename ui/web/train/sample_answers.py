@@ -1,7 +1,5 @@
 """The answers to validation examples while a model trains, as HTML."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from markupsafe import Markup

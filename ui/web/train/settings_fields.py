@@ -1,7 +1,5 @@
 """The Advanced section: one input for each field of TrainSettings, made from the facts on the field."""
 
-from __future__ import annotations
-
 from itertools import groupby
 from typing import Any
 

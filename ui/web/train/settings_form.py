@@ -5,8 +5,6 @@ fields never overwrite each other. The server only judges it (`overrides.py`) an
 the browser, which alone knows what the fields hold by then, takes of it what still fits.
 """
 
-from __future__ import annotations
-
 import json
 from dataclasses import dataclass
 from typing import Any

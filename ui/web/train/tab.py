@@ -1,7 +1,5 @@
 """Train: everything that is about to happen, then watching it happen."""
 
-from __future__ import annotations
-
 from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """The next version of a model as HTML: offered under a run that has ended, and where it starts, above its plan."""
 
-from __future__ import annotations
-
 from markupsafe import Markup
 
 from backend.errors import BadInput

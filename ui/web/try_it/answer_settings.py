@@ -1,7 +1,5 @@
 """The fold “Answer settings” on Try: what both models read first, and how their answers are sampled."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any
 

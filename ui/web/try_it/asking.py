@@ -1,7 +1,5 @@
 """Asking on Try: a new question, the last one again or edited, stopping, and starting over."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial

@@ -1,7 +1,5 @@
 """A blind test: which answer is better, without knowing whose it is. Names come at the end."""
 
-from __future__ import annotations
-
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """Correcting the last answer of the chat on Try."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Correcting a wrong answer on Try: the form below it, and what is added to the examples."""
 
-from __future__ import annotations
-
 from zlib import crc32
 
 from markupsafe import Markup

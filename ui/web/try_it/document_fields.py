@@ -1,7 +1,5 @@
 """The fold for a long text from a file on Try: both models answer its pieces one after another."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple

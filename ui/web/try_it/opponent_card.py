@@ -1,7 +1,5 @@
 """The fold on Try that chooses the two models that answer."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """Try a prompt first: how far the base model gets without training, on Data and on Train."""
 
-from __future__ import annotations
-
 from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Any

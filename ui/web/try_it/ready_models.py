@@ -3,8 +3,6 @@
 No run is opened automatically: the person chooses.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Try: the trained model and its base model answer the same question."""
 
-from __future__ import annotations
-
 from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """The conversation on Try: its turns, what the browser stores of them, and what each model reads next."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any

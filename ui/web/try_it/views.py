@@ -1,7 +1,5 @@
 """A conversation with two models, and the check of the base model, as HTML."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 
