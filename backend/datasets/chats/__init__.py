@@ -1,6 +1,6 @@
 """Exports of chats and mail: who said what, and whom the model should learn to write like.
 
-    formats.py, format.py                   the formats in one table, and what describes one
+    format.py                               what describes a format; formats.json is the table of them
     read_chat.py                            recognizes conversations in records
     threads.py                              who said what, in which order
     people.py, examples.py                  whom to imitate, and the examples that follow

@@ -4,44 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from backend.datasets.chats.format import ChatFormat
 from backend.datasets.convert.detect import match
-from backend.datasets.convert.shapes import named, plain_name
+from backend.datasets.convert.shapes import plain_name
+from backend.files.json_file import read_json
 
-# In the form of `plain_name`; the first that a file has is used.
-_TEXT = named(
-    "text content message body message_text message_body plain_body utterance value msg comment sentence line "
-    "transcript nachricht mensaje messaggio mensagem bericht сообщение текст 消息 内容 メッセージ 메시지"
-)
-_SPEAKER = ("speaker", "from", "sender", "character", "character_name")  # names of a speaker that only dialogues use
-_AUTHOR = (
-    *("role", "author_role", "sender_role", "sender_type", "author_type", "speaker_role", "direction"),
-    *(*_SPEAKER, "author", "author_name", "sender_name", "from_name", "user", "username", "user_name", "name"),
-    *("participant", "who", "person", "agent", "absender", "autor", "auteur", "remitente", "mittente", "remetente"),
-    *("afzender", "отправитель", "автор", "发送者", "送信者", "보낸사람", "type"),
-)
-_THREAD = named(
-    "conversation_id conversation conv_id thread_id thread chat_id session_id session dialog_id dialogue_id "
-    "dialog dialogue ticket_id ticket ticket_number case_id case case_number call_id interaction_id room_id "
-    "channel_id channel topic_id chat chat_session scene scene_id episode id"
-)
-_LONG = ("channel", "channel_id", "room_id", "chat", "chat_id", "chat_session")  # conversations that go on for months
-_TIME = named(
-    "timestamp created_at message_date date_time datetime sent_at date time created create_time ts turn turn_id "
-    "turn_index turn_number message_index message_number sequence seq order position step datum fecha"
-)
-_ROLES = {
-    **dict.fromkeys(
-        named("user human person prompter usr client customer visitor end_user requester incoming"), "user"
-    ),
-    **dict.fromkeys(named("inbound received guest caller buyer kunde kundin cliente klant"), "user"),
-    **dict.fromkeys(named("assistant gpt chatgpt bot chatbot model ai agent support operator outgoing"), "assistant"),
-    **dict.fromkeys(named("outbound sent staff representative advisor consultant admin"), "assistant"),
-    **dict.fromkeys(("system", "developer"), "system"),
-    **dict.fromkeys(("tool", "function", "observation"), ""),
-}
+_WORDS = read_json(Path(__file__).with_name("words.json"))
+# In the form of `plain_name`; the first that a file has is used. speaker: of those of an author, the ones that only
+# dialogues use. long_thread: of conversations that go on for months.
+_NAMES: dict[str, list[str]] = _WORDS["columns"]
+_ROLES: dict[str, str] = {name: role for role, names in _WORDS["roles"].items() for name in names}
 _LONGEST_NAME = 80  # characters
 _LONGEST_TEXT = 500  # mean characters of a message, where nothing says which conversation it belongs to
 
@@ -54,23 +29,23 @@ def message_rows(records: Sequence[Mapping[str, Any]]) -> ChatFormat | None:
     """
     filled = Counter(name for record in records for name, value in record.items() if value not in (None, ""))
     columns = [name for name, count in filled.items() if 2 * count > len(records)]
-    texts = (name for name in _all(columns, _TEXT) if any(isinstance(record.get(name), str) for record in records))
+    texts = (name for name in _all(columns, "text") if any(isinstance(record.get(name), str) for record in records))
     text = next(texts, None)
-    authors = [column for column in _all(columns, _AUTHOR) if column != text and _can_be_names(column, records)]
+    authors = [column for column in _all(columns, "author") if column != text and _can_be_names(column, records)]
     if len(records) < 2 or text is None or not authors:
         return None
     author = next((column for column in authors if _role_values(column, records)), authors[0])
     whole = match(records[0])
     if whole is not None and whole.shape != "text" and author not in whole.mapping.values():
         return None  # each row is an example: a question and its answer, neither of which is the speaker's name
-    threads = [column for column in _all(columns, _THREAD) if column not in (text, author)]
+    threads = [column for column in _all(columns, "thread") if column not in (text, author)]
     thread = next((column for column in threads if _has_dialogue(column, author, records)), "")
-    time = next((column for column in _all(columns, _TIME) if column not in (text, author, thread)), "")
+    time = next((column for column in _all(columns, "time") if column not in (text, author, thread)), "")
     roles = _role_values(author, records)
     lengths = [len(value) for value in _values(text, records)]
     short = sum(lengths) <= _LONGEST_TEXT * len(lengths)
     few = 4 * len(set(_values(author, records))) <= len(records)
-    log = (time or plain_name(author) in _SPEAKER) and short and few
+    log = (time or plain_name(author) in _NAMES["speaker"]) and short and few
     if not (thread or roles or log):
         return None
     return ChatFormat(
@@ -80,13 +55,13 @@ def message_rows(records: Sequence[Mapping[str, Any]]) -> ChatFormat | None:
         roles=roles,
         text=(text,),
         time=(time,) if time else (),
-        pauses=bool(time and (not thread or plain_name(thread) in _LONG)),
+        pauses=bool(time and (not thread or plain_name(thread) in _NAMES["long_thread"])),
     )
 
 
-def _all(columns: Sequence[str], names: Sequence[str]) -> list[str]:
+def _all(columns: Sequence[str], kind: str) -> list[str]:
     by_name = {plain_name(column): column for column in reversed(columns)}
-    return [by_name[name] for name in names if name in by_name]
+    return [by_name[name] for name in _NAMES[kind] if name in by_name]
 
 
 def _values(column: str, records: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -1,12 +1,14 @@
-"""Describes a chat format: where its messages are, who wrote them, and what they say."""
+"""Describes a chat format: where its messages are, who wrote them, and what they say. formats.json has them all."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 from backend.datasets.chats.paths import find
+from backend.files.json_file import read_json
 
 Markup = Literal["", "html", "slack", "meta"]
 
@@ -31,23 +33,23 @@ class ChatFormat:
 
     title: str
     source: str = ""
-    needs: tuple[str, ...] = ()
+    needs: Sequence[str] = ()
     records: str = ""
-    messages: tuple[str, ...] = ()
+    messages: Sequence[str] = ()
     thread: str = ""
-    author: tuple[str, ...] = ("author",)
-    name: tuple[str, ...] = ()
+    author: Sequence[str] = ("author",)
+    name: Sequence[str] = ()
     roles: Mapping[str, str] = field(default_factory=dict)
     asker: str = ""
-    text: tuple[str, ...] = ("text",)
+    text: Sequence[str] = ("text",)
     joint: str = "\n"
-    time: tuple[str, ...] = ()
+    time: Sequence[str] = ()
     id: str = ""
     parent: str = ""
     leaf: str = ""
     rank: str = ""
-    only: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
-    never: tuple[str, ...] = ()
+    only: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    never: Sequence[str] = ()
     markup: Markup = ""
     pauses: bool = False
 
@@ -60,3 +62,14 @@ class ChatFormat:
         return isinstance(record, dict) and any(
             all(find(conversation, path) for path in self.needs) for conversation in self.conversations(record)
         )
+
+
+# Lists inside one conversation, or next to the conversations; a document's examples are in none of these.
+IN_CONVERSATIONS = ("chat_messages", "comments", "participants", "profile_pictures")
+
+# In the order in which they are asked. A format with several `records` has the conversations at one of them.
+FORMATS = tuple(
+    ChatFormat(**{**described, "records": records})
+    for described in read_json(Path(__file__).with_name("formats.json"))["formats"]
+    for records in described.get("records", [""])
+)

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 from backend.datasets.chats.columns import message_rows
 from backend.datasets.chats.examples import ExampleMaker, by_opener
-from backend.datasets.chats.format import ChatFormat
-from backend.datasets.chats.formats import FORMATS
+from backend.datasets.chats.format import FORMATS, ChatFormat
 from backend.datasets.chats.people import WHOEVER_ANSWERS, WhoToImitate, count_people, who_to_imitate
 from backend.datasets.chats.threads import Post, Threads, read_threads
 from backend.datasets.convert.detect import Record

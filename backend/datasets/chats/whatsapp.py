@@ -13,10 +13,12 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator
+from pathlib import Path
 
 from backend.datasets.chats.format import ChatFormat
 from backend.datasets.chats.times import seconds
 from backend.datasets.convert.detect import Record
+from backend.files.json_file import read_json
 
 WHATSAPP = ChatFormat(
     "a WhatsApp chat",
@@ -38,21 +40,7 @@ _NOTICE = re.compile(
 )
 _EDITED = re.compile(r" ?<[^<>\n]{8,60}>$")  # <This message was edited>
 # A deleted message and a missed call carry no mark on Android. Words of WhatsApp in the languages that most write in.
-_DELETED = re.compile(
-    r"this message was deleted|you deleted this message|missed voice call|missed video call"
-    r"|diese nachricht wurde gelöscht|du hast diese nachricht gelöscht|verpasster sprachanruf"
-    r"|verpasster videoanruf|se eliminó este mensaje|eliminaste este mensaje|este mensaje fue eliminado"
-    r"|llamada perdida|videollamada perdida|ce message a été supprimé|vous avez supprimé ce message"
-    r"|appel vocal manqué|appel vidéo manqué|questo messaggio è stato eliminato"
-    r"|hai eliminato questo messaggio|chiamata persa|videochiamata persa|mensagem apagada"
-    r"|esta mensagem foi apagada|você apagou esta mensagem|chamada de voz perdida|chamada de vídeo perdida"
-    r"|dit bericht is verwijderd|u hebt dit bericht verwijderd|je hebt dit bericht verwijderd"
-    r"|bu mesaj silindi|bu mesajı sildiniz|ta wiadomość została usunięta|usunięto tę wiadomość"
-    r"|данное сообщение удалено|вы удалили данное сообщение|pesan ini telah dihapus"
-    r"|anda menghapus pesan ini|此消息已删除"
-    r"|您已删除这条消息|このメッセージは削除されました|삭제된 메시지입니다|यह मैसेज मिटाया गया"
-    r"|תם מחיקת ההודעה|הודעה זו נמחקה|تم حذف هذه الرسالة"
-)
+_DELETED = frozenset(read_json(Path(__file__).with_name("words.json"))["deleted"])
 _LOG_LEVELS = frozenset({"DEBUG", "INFO", "WARN", "WARNING", "ERROR", "CRITICAL", "FATAL", "TRACE"})
 _LONGEST_NAME = 60  # characters
 _LOOKED_AT = 200  # lines
@@ -130,4 +118,4 @@ def _said(text: str) -> str:
     if marked:
         return ""
     text = _EDITED.sub("", text.strip())
-    return "" if _DELETED.fullmatch(text.strip(" .").lower()) else text
+    return "" if text.strip(" .").lower() in _DELETED else text

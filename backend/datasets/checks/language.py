@@ -14,46 +14,18 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
 
 from backend.datasets.checks.issues import problem
+from backend.files.json_file import read_json
 from backend.records.rows import Problem, Row
 from backend.text.conversation import full_text, last_answer, question
 from backend.text.excerpt import excerpt
 
-LANGUAGE_NAMES = {
-    "ar": "Arabic", "be": "Belarusian", "bg": "Bulgarian", "bn": "Bengali",
-    "cs": "Czech", "da": "Danish", "de": "German", "el": "Greek", "en": "English",
-    "es": "Spanish", "fa": "Persian", "fi": "Finnish", "fr": "French", "he": "Hebrew", "hi": "Hindi",
-    "hu": "Hungarian", "id": "Indonesian", "it": "Italian", "ja": "Japanese", "ko": "Korean", "nl": "Dutch",
-    "no": "Norwegian", "pl": "Polish", "pt": "Portuguese", "ro": "Romanian", "ru": "Russian",
-    "sr": "Serbian", "sv": "Swedish",
-    "ta": "Tamil", "te": "Telugu", "th": "Thai", "tr": "Turkish", "uk": "Ukrainian", "ur": "Urdu", "vi": "Vietnamese",
-    "zh": "Chinese",
-}  # fmt: skip
-
-_COMMON_WORDS = {
-    "en": "the of and to in is that it for you with on are this be was as have not at or from by an your "
-    "which can i we my me am so do if but they he she his her were will would there their what when how its has",
-    "de": "der die und das ist nicht ein eine zu den mit sich auf für sie es dem im auch wir ich werden bei oder wie",
-    "fr": "le la les de des et est un une du que pour dans qui vous ne pas sur avec ce il nous je au plus sont",
-    "es": "el la los de que y en un una es se por con para las no su lo como más del al está pero sus",
-    "pt": "o a os de que e do da em um uma é para com não se na no por mais as dos como você ao são",
-    "it": "il la di che e un una è per in non con sono si le dei del della da come più ma gli anche nel",
-    "nl": "de het een en van is dat in te niet op voor met zijn die aan ook er als bij maar wordt naar je",
-    "sv": "och att det som en på är av för med den till inte om har jag ett kan eller från men du vi",
-    "da": "og at det som en på er af for med den til ikke om har jeg et kan eller fra men du vi hvad",
-    "no": "og at det som en på er av for med den til ikke om har jeg et kan eller fra men du vi hva",
-    "fi": "ja on ei että se oli hän mutta ovat kun voi niin tai myös joka mitä ole tämä sen",
-    "pl": "i w nie na się z do to że jest jak o po co ale od tym czy są dla przez tak za może",
-    "cs": "a se v na je že to s z do o jako by pro ale jsem si po jsou která nebo když být tak",
-    "hu": "a az és hogy nem is egy van de meg ez ha csak már vagy azt mint volt lehet még",
-    "ro": "și de la în a nu cu pe este un o că din pentru mai sau care să ce se sunt prin fi",
-    "tr": "ve bir bu için da de ile çok ne o gibi daha olarak var ama olan mi değil ya en kadar",
-    "id": "yang dan di dengan untuk dari ini itu tidak pada adalah ke akan dalam saya anda atau bisa juga",
-    "vi": "là và của có không cho được các một trong người với này những để tôi khi đã bạn",
-}
+_WORDS = read_json(Path(__file__).with_suffix(".json"))
+LANGUAGE_NAMES: dict[str, str] = _WORDS["names"]
 _LANGUAGES_OF: dict[str, list[str]] = {}
-for _code, _words in _COMMON_WORDS.items():
+for _code, _words in _WORDS["common"].items():
     for _word in set(_words.split()):
         _LANGUAGES_OF.setdefault(_word, []).append(_code)
 
@@ -147,7 +119,7 @@ def _by_script(text: str) -> str | None:
     return None
 
 
-_SAMPLE = 400  # rows, spread over the file
+_ROWS = 400  # spread over the file
 _SHARE = 0.3  # of the rows with a known language; below it there is no warning
 _MIN_ROWS = 5  # rows
 _USUAL = 0.7  # of the rows with a known language; below it the file is in several
@@ -156,7 +128,7 @@ _PARTS: tuple[tuple[str, Callable[[Row], str]], ...] = (("question", question), 
 
 def usual_language(rows: Sequence[Row]) -> str | None:
     """The language of most answers and texts; None where it is not clear."""
-    sample = rows[:: max(1, len(rows) // _SAMPLE)]
+    sample = rows[:: max(1, len(rows) // _ROWS)]
     counts = count_languages(row.text or last_answer(row) for row in sample)
     usual, count = next(iter(counts.most_common(1)), (None, 0))
     return usual if count >= max(_MIN_ROWS, _USUAL * counts.total()) else None
@@ -165,7 +137,7 @@ def usual_language(rows: Sequence[Row]) -> str | None:
 def find(rows: Sequence[Row], model_languages: Sequence[str] | None) -> Iterator[Problem]:
     """Rows whose language differs from most, and common languages that the model does not know."""
     chats = [row for row in rows if row.text is None]
-    sample = chats[:: max(1, len(chats) // _SAMPLE)]
+    sample = chats[:: max(1, len(chats) // _ROWS)]
     named: set[int] = set()
     for part, text in _PARTS:
         counts = count_languages(map(text, sample))
@@ -184,7 +156,7 @@ def find(rows: Sequence[Row], model_languages: Sequence[str] | None) -> Iterator
 def _unknown(rows: Sequence[Row], model_languages: Sequence[str] | None) -> Iterator[Problem]:
     if not model_languages or not rows:
         return
-    counts = count_languages(full_text(row) for row in rows[:: max(1, len(rows) // _SAMPLE)])
+    counts = count_languages(full_text(row) for row in rows[:: max(1, len(rows) // _ROWS)])
     foreign = [code for code, count in counts.most_common() if code not in model_languages and count >= _MIN_ROWS]
     share = sum(counts[code] for code in foreign) / max(counts.total(), 1)
     if share < _SHARE:

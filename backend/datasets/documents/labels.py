@@ -4,50 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 
-# (question, answer), each with its other spellings after a bar.
-_PAIRS = (
-    ("q|question", "a|answer|ans"),
-    ("ｑ|質問", "ａ|回答"),
-    ("f|frage", "a|antwort"),
-    ("q|question", "r|réponse|reponse"),
-    ("p|pregunta", "r|respuesta"),
-    ("p|pergunta", "r|resposta"),
-    ("d|domanda", "r|risposta"),
-    ("v|vraag", "a|antwoord"),
-    ("p|pytanie", "o|odpowiedź"),
-    ("в|вопрос", "о|ответ"),
-    ("питання", "відповідь"),
-    ("otázka", "odpověď"),
-    ("kérdés", "válasz"),
-    ("întrebare", "răspuns"),
-    ("fråga|spørgsmål|spørsmål", "svar"),
-    ("kysymys", "vastaus"),
-    ("soru|s", "cevap|c"),
-    ("ερώτηση", "απάντηση"),
-    ("سؤال|س", "جواب|ج|إجابة"),
-    ("שאלה", "תשובה"),
-    ("प्रश्न|सवाल", "उत्तर|जवाब"),
-    ("问|问题|問|問題|質問", "答|答案|回答|答え"),
-    ("질문|문", "답변|답"),
-    ("câu hỏi|hỏi", "trả lời|đáp"),
-    ("prompt", "completion|response|reply"),
-    ("instruction", "response|output"),
-    ("input", "output"),
-    ("front", "back"),
-    ("term", "definition"),
-    ("problem", "solution"),
-)
-_TURNS = (
-    ("user|human|me", "assistant|ai|bot|chatbot|model|gpt|chatgpt|claude|gemini"),
-    ("customer|client|visitor|caller", "agent|support|assistant|advisor|representative|rep|operator"),
-    ("kunde|kundin", "berater|beraterin|mitarbeiter|mitarbeiterin|support|service"),
-    ("client|cliente", "conseiller|agent|agente|asistente|assistente|support"),
-    ("student|pupil", "teacher|tutor"),
-    ("patient", "doctor|therapist"),
-)
-_SYSTEM = "system|system prompt"
-_CONTEXT = "context|kontext|contexte|contexto"
+from backend.files.json_file import read_json
+
+# "pairs" and "turns" (speakers): each a question and an answer, with the other spellings after a bar.
+_WORDS: dict[str, list[tuple[str, str]]] = read_json(Path(__file__).with_suffix(".json"))
 _LABEL = (
     r"[ \t>#*_•-]{{0,8}}?(?:\d{{1,4}}[.)]\s+)?(?P<open>\*\*|__)?\s*(?:{words})(?:\s*\#?\d{{1,4}})?\s*"
     r"(?P<close>\*\*|__)?\s*{mark}(?P<after>\*\*|__)?[ \t]*"
@@ -78,8 +40,11 @@ def _pattern(names: str, letter_mark: str) -> re.Pattern[str]:
 
 def families(letter_mark: str = _LETTER_MARK) -> list[Family]:
     """Every family. letter_mark: the pattern of what may follow a label of one letter, as in "Q." or "A)"."""
-    pairs = [Family(_pattern(q, letter_mark), _pattern(a, letter_mark)) for q, a in _PAIRS]
-    return pairs + [Family(_pattern(q, letter_mark), _pattern(a, letter_mark), True) for q, a in _TURNS]
+    return [
+        Family(_pattern(question, letter_mark), _pattern(answer, letter_mark), kind == "turns")
+        for kind, words in _WORDS.items()
+        for question, answer in words
+    ]
 
 
 def speakers(question: str, answer: str) -> Family:
@@ -90,8 +55,8 @@ def speakers(question: str, answer: str) -> Family:
     return Family(first, second, turns=True)
 
 
-SYSTEM = _pattern(_SYSTEM, _LETTER_MARK)
-CONTEXT = _pattern(_CONTEXT, _LETTER_MARK)
+SYSTEM = _pattern("system|system prompt", _LETTER_MARK)
+CONTEXT = _pattern("context|kontext|contexte|contexto", _LETTER_MARK)
 
 
 def after_label(pattern: re.Pattern[str], text: str) -> str | None:

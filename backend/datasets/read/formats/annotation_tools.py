@@ -1,4 +1,4 @@
-"""Reads the exports of annotation tools, and nested question sets, as rows with columns: one table of paths.
+"""Reads the exports of annotation tools, and nested question sets, as rows with columns, by a table of paths.
 
 Which column is the question and which the answer is decided later, as for any table, and asked where it is not clear.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from backend.datasets.chats import clean
@@ -15,6 +16,7 @@ from backend.datasets.chats.paths import find
 from backend.datasets.convert.detect import ROLE_KEYS, Record
 from backend.datasets.convert.shapes import NAMES, plain_name
 from backend.datasets.read.file import OpenSource
+from backend.files.json_file import read_json
 from backend.records.reading import ReadOptions, RowFault
 from backend.text.excerpt import excerpt
 
@@ -31,60 +33,17 @@ class Nested:
 
     title: str
     source: str
-    needs: tuple[str, ...]
+    needs: Sequence[str]
     groups: str = ""
     rows: str = ""
-    columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    columns: Mapping[str, Sequence[str]] = field(default_factory=dict)
     spread: str = ""
     answers: str = ""
     begins: Mapping[str, str] = field(default_factory=dict)
-    html: tuple[str, ...] = ()
+    html: Sequence[str] = ()
 
 
-FORMATS: tuple[Nested, ...] = (
-    Nested(
-        "SQuAD",
-        "https://rajpurkar.github.io/SQuAD-explorer/",
-        needs=("paragraphs[].context", "paragraphs[].qas[].question"),
-        groups="paragraphs[]",
-        rows="qas[]",
-        columns={"context": ("context",), "question": ("question",), "answer": ("answers[].text",)},
-    ),
-    Nested(
-        "SQuAD, flat",
-        "https://huggingface.co/datasets/rajpurkar/squad",
-        needs=("context", "question", "answers"),
-        columns={"context": ("context",), "question": ("question",), "answer": ("answers.text[]", "answers[].text")},
-    ),
-    Nested(
-        "Gemini's activity (Google Takeout)",
-        "https://support.google.com/gemini/answer/13278892",
-        needs=("title", "safeHtmlItem[].html", "products"),
-        columns={"question": ("title",), "answer": ("safeHtmlItem[].html",)},
-        begins={"question": "Prompted "},
-        html=("answer",),
-    ),
-    Nested(
-        "Label Studio",
-        "https://labelstud.io/guide/task_format",
-        needs=("data.*", "annotations[].result"),
-        spread="data",
-        answers="label_studio",
-    ),
-    Nested(
-        "Argilla on the hub",
-        "https://docs.argilla.io/latest/how_to_guides/import_export/",
-        needs=("*[].user_id", "*[].value"),
-        answers="argilla_columns",
-    ),
-    Nested(
-        "Argilla",
-        "https://docs.argilla.io/latest/reference/argilla/records/records/",
-        needs=("fields.*", "responses"),
-        spread="fields",
-        answers="argilla",
-    ),
-)
+FORMATS = [Nested(**entry) for entry in read_json(Path(__file__).with_suffix(".json"))["formats"]]
 
 
 def read_annotations(opened: OpenSource, options: ReadOptions) -> None:

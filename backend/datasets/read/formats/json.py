@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, pairwise
 from typing import Any
 
-from backend.datasets.chats.formats import IN_CONVERSATIONS
+from backend.datasets.chats.format import IN_CONVERSATIONS
 from backend.datasets.convert.detect import Record
 from backend.datasets.convert.shapes import NAMES, plain_name
 from backend.datasets.read.columns import with_columns

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from backend.datasets.chats.formats import FORMATS
+from backend.datasets.chats.format import FORMATS
 from backend.datasets.chats.paths import find
 from backend.datasets.chats.people import WhoToImitate
 from backend.datasets.chats.whatsapp import is_whatsapp
