@@ -25,7 +25,10 @@ INSTEAD = {
 }
 BANNED = {word: instead for instead, words in INSTEAD.items() for word in words.split()}
 SUFFIXES = {".py", ".js", ".css", ".html", ".md", ".json", ".sh", ".bat", ".toml", ".txt", ".yml", ".yaml", ".svg"}
-DATA = {"static/samples/order_words.json"}  # names the goods of a furniture shop
+DATA = {
+    "static/samples/order_words.json",  # names the goods of a furniture shop
+    "static/general/SmolLM2-135M-Instruct.json",  # a model's own words
+}
 _PART = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 
 

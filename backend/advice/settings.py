@@ -15,11 +15,12 @@ from backend.estimate import Estimate, Rates, estimate, plan_from
 from backend.models.catalogue import Entry, Task
 from backend.records.base import Record
 from backend.records.machine import Hardware, nvidia_gpu
-from backend.records.specs import Method, Precision, Trainer, TrainSettings
+from backend.records.specs import GENERAL_TOKENS, Method, Precision, Trainer, TrainSettings
 from backend.records.units import MIB, format_decimal, format_sizes
 
 SMALL_MODEL = 500_000_000  # parameters; below it adapters on all linear layers and a higher learning rate
 MANY_ROWS = 1000
+KEEP_GENERAL = 0.2  # docs/recipes.md
 LONG = 8192  # tokens; longer rows often fail on home computers (the guide)
 WINDOW = 4096
 ASSUMED_TOKENS = 512  # of the longest example, about 380 words, while there are no examples yet
@@ -163,8 +164,15 @@ def _base(entry: Entry, hardware: Hardware, data: Data, why: dict[str, str]) -> 
         rate = _DPO_RATE_SMALL if small else _DPO_RATE
         why["learning_rate"] = f"{format_decimal(rate)}: learning from comparisons needs much smaller steps."
         why["beta"] = "0.1 is the usual value; it keeps the model close to the base model."
+    keeps = data.trainer == "sft" and hardware.hosted != "zero_gpu"  # whose time is too short to ask the base model
+    if keeps:
+        why["keep_general"] = (
+            "One in five rows is an everyday question with the base model's own answer. In our tests a model kept "
+            "most of what it knew that way, and hardly anything without."
+        )
     return TrainSettings(
         trainer=data.trainer,
+        keep_general=KEEP_GENERAL if keeps else 0.0,
         lora_rank=rank,
         lora_alpha=2 * rank,
         target_modules=entry.all_linear_targets if small else entry.lora_targets,
@@ -246,8 +254,16 @@ def _needs(
     plan = plan_from(settings, precision_for(hardware), longest=data.longest)
     if data.learned_share:
         plan = plan.model_copy(update={"learned_share": min(1.0, data.learned_share)})
-    tokens = None if data.tokens is None else data.tokens * settings.num_train_epochs
+    tokens = trained_tokens(data, settings)
     return estimate(entry.architecture, plan, hardware, tokens=tokens, rates=rates, quick=quick)
+
+
+def trained_tokens(data: Data, settings: TrainSettings) -> float | None:
+    """Tokens that training with `settings` reads in all epochs, general rows included; None where unknown."""
+    if data.tokens is None:
+        return None
+    general = settings.general_rows(data.train_rows or data.rows or 0) * GENERAL_TOKENS
+    return (data.tokens + general) * settings.num_train_epochs
 
 
 def _explain(why: dict[str, str], settings: TrainSettings, needed: Estimate, hardware: Hardware) -> dict[str, str]:

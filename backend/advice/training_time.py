@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from backend.advice.settings import ChosenSettings, Data, precision_for
+from backend.advice.settings import ChosenSettings, Data, precision_for, trained_tokens
 from backend.estimate import Rates, Time, plan_from
 from backend.estimate.speed import time
 from backend.models.catalogue import Entry
@@ -26,13 +26,12 @@ def expected_time(
     long as the whole rest of the comparison. For all models that fit on seven machines, the time was 0.6 to 1.4 times
     that of the chosen settings.
     """
-    if data.tokens is None:
-        return None
     settings = smallest.settings.changed(**_assumed(smallest, hardware))
     plan = plan_from(settings, precision_for(hardware), longest=data.longest)
     if data.learned_share:
         plan = plan.model_copy(update={"learned_share": min(1.0, data.learned_share)})
-    return time(entry.architecture, plan, hardware, data.tokens * settings.num_train_epochs, rates)
+    tokens = trained_tokens(data, settings)
+    return None if tokens is None else time(entry.architecture, plan, hardware, tokens, rates)
 
 
 def _assumed(smallest: ChosenSettings, hardware: Hardware) -> dict[str, Any]:

@@ -10,7 +10,6 @@
     verdict.py          from scores to one verdict
     diagnosis.py        what is wrong with the answers
     next_step.py        the recommended next step
-    signs.py            loops, copies, the person's own phrases
     general.py          what was forgotten
     texts.py            plain texts, by perplexity
     prompts.py          prompts that may do without training

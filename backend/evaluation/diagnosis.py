@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Literal
 
-from backend.evaluation import signs
 from backend.evaluation.items import Item
 from backend.records.evaluation import Finding
 from backend.records.specs import TrainSettings
+from backend.text import signs
 from backend.text.normalize import normalize
 
 Kind = Literal["loops", "gibberish", "same_answer", "repeats_question", "never_ends", "memorized"]

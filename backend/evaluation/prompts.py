@@ -12,8 +12,8 @@ from typing import Any
 from backend.errors import BadInput
 from backend.evaluation.items import Item
 from backend.evaluation.measures import Measure, parse_json
-from backend.evaluation.signs import own_phrases
 from backend.text.conversation import content
+from backend.text.signs import own_phrases
 
 Conversation = list[Mapping[str, Any]]
 _SHOWN = 3  # examples inside an instruction

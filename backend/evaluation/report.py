@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean
 
-from backend.evaluation import measures, signs
+from backend.evaluation import measures
 from backend.evaluation.asking import Asking, System
 from backend.evaluation.items import Item
 from backend.evaluation.verdict import mean_score
 from backend.records.evaluation import Comparison, Measured, ReportedAnswer, SystemScore
 from backend.statistics import detectable_gain, least_provable_gain
+from backend.text import signs
 from backend.text.normalize import normalize
 
 REPORT = "evaluation.json"  # in the job's folder

@@ -91,7 +91,7 @@ def card(
 | Examples | {data.train_rows} for training, {data.validation_rows} for validation |
 | Longest example | {data.longest} tokens |
 | Trained on | {goal} |
-| Method | {_method(settings)} |
+{_general(run)}| Method | {_method(settings)} |
 | Learning rate | {format_decimal(settings.learning_rate)}, {settings.lr_scheduler_type} |
 | Epochs | {settings.num_train_epochs:g} |
 | Seed | {settings.seed} |
@@ -110,6 +110,12 @@ def card(
 
 That of the base model: {licensed}.
 """
+
+
+def _general(run: RunSpec) -> str:
+    if not (rows := run.settings.general_rows(run.data.train_rows)):
+        return ""
+    return f"| To keep what it knew | {rows} everyday questions with the base model's own answers |\n"
 
 
 def _licence(model_id: str) -> str:

@@ -30,14 +30,17 @@ from backend.records.evaluation import EvaluationReport
 from backend.records.specs import ModelRef, RunSpec
 from backend.records.training import TrainingResult
 from backend.records.units import MIB, format_sizes
-from backend.runs import about, portable_rows
+from backend.runs import about, own_answers, portable_rows
 from backend.runs.about import LONGEST_NAME
 from backend.runs.start import BASE
 from backend.settings import Workspace
 
 FOLDER, RUN, ROWS, EVENTS = "apprentice", "run.json", "rows.safetensors", "events.jsonl"
 EVALUATION = "evaluation.json"
-_DATA = ("train.jsonl", "held_out.jsonl", "rejected.jsonl", "held_out_texts.jsonl", "division.jsonl")
+_DATA = (
+    *("train.jsonl", "held_out.jsonl", "rejected.jsonl", "held_out_texts.jsonl", "division.jsonl"),
+    own_answers.FILE,
+)
 _SPARE = 50 * MIB  # bytes that stay free on the disk
 _MODEL_ID = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?", re.ASCII)
 _RUN_ID = re.compile(r"\d{8}-\d{6}-[a-z0-9]{8}")

@@ -30,8 +30,8 @@ from backend.models.model_folder import TOKENIZER_FILES
 from backend.records.encoded import IGNORED
 from backend.records.exports import ExportFile
 from backend.records.specs import RunSpec
-from backend.runs import start
-from backend.runs.token_rows import TokenRow, read_rows
+from backend.runs import own_answers, start
+from backend.runs.token_rows import TokenRow, TokenRows, read_rows
 from backend.settings import PROJECT_ROOT
 from backend.tokens.tokenizer import ChatTokenizer
 from backend.training.run import spread
@@ -71,13 +71,14 @@ def make(source: Source, target: Target, report: Report) -> list[ExportFile]:
     if continues:
         copied = shutil.ignore_patterns(start.BASE)
         shutil.copytree(start.folder(source.folder), folder / "start", ignore=copied)
-    for name, rows in (("train", train), ("validation", validation)):
+    general = TokenRows.of(own_answers.rows(source.folder, run, tokenizer))
+    for name, rows in (("train", train), ("validation", validation), ("general", general)):
         lines = (json.dumps(example(row, tokenizer), ensure_ascii=False) for row in rows)
         (folder / "data" / f"{name}.jsonl").write_text("".join(line + "\n" for line in lines), "utf-8")
     shutil.copytree(ENGINES, folder / "engines")
     shutil.copyfile(CLUSTERS, folder / "engines" / "README.md")
     run_archive.write(folder, run, source.folder, source.requested.name or run.name, None, "")
-    plan = settings(run, len(train), len(validation), precision(source), tokenizer.pad_id)
+    plan = settings(run, len(train) + len(general), len(validation), precision(source), tokenizer.pad_id)
     values = {"NAME": target.name, **plan}
     if instruction := source.instruction:
         (folder / "instruction.txt").write_text(instruction, "utf-8", "replace")

@@ -56,7 +56,7 @@ def base_file(workspace: Workspace, model: Path, progress: ReportProgress) -> Pa
 
 def path(workspace: Workspace, model: Path) -> Path:
     """Where the GGUF file of the model in the folder `model` is, or would be."""
-    return _folder(workspace) / f"{_key(model)}-{_version(model)}-{KIND}.gguf"
+    return _folder(workspace) / f"{key(model)}-{KIND}.gguf"
 
 
 def seconds_to_make(workspace: Workspace, model: Path) -> float:
@@ -109,6 +109,11 @@ def _folder(workspace: Workspace) -> Path:
 
 def _lock(folder: Path, model: Path, timeout: float = -1) -> FileLock:
     return FileLock(folder / f".{_key(model)}.lock", timeout=timeout)
+
+
+def key(model: Path) -> str:
+    """Names the model in the folder `model` as it is now: differs from that of any other model or version."""
+    return f"{_key(model)}-{_version(model)}"
 
 
 def _key(model: Path) -> str:

@@ -38,8 +38,9 @@ class AtStep(Event):
 
 @dataclass(frozen=True, slots=True)
 class StepEvent(AtStep):
-    """An optimizer step. loss: mean per learned token (DPO: per pair), in nats. seconds: the step itself; waited:
-    between it and the one before. tokens_per_second: without padding. reward_accuracy, reward_margin: DPO only."""
+    """An optimizer step. loss: mean per learned token (DPO: per pair) of the examples, in nats. general_loss: that of
+    the base model's own answers, where some were trained. seconds: the step itself; waited: between it and the one
+    before. tokens_per_second: without padding. reward_accuracy, reward_margin: DPO only."""
 
     kind = "step"
     loss: Loss
@@ -52,6 +53,7 @@ class StepEvent(AtStep):
     memory_mib: float | None = None
     reward_accuracy: float | None = None
     reward_margin: float | None = None
+    general_loss: Loss | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,8 @@ GOAL = "What it learns"  # shown with the plan, where the examples are pairs
 DURATION, EXAMPLES, METHOD = "Duration and learning rate", "Examples", "Method"
 TECHNICAL = "Technical settings"
 
+GENERAL_TOKENS = 60  # of a general row: about the mean of the bundled model's (static/general)
+
 _REMOVED = ("num_processes", "sharding")  # a run has one process; the exported script can have more
 
 
@@ -121,6 +123,11 @@ class TrainSettings(Settings):
     learned. 0.1 is a tenth. Whatever the share, at least 24 examples are set aside, or a quarter where there are
     fewer than 96, because fewer would show little. 0 sets none aside. It has no effect with a validation file of your
     own."""
+
+    keep_general: float = setting(0.0, "Share of general answers", EXAMPLES, ge=0, le=0.5, script=False)
+    """The share of what is trained that are everyday questions with the answers of the base model itself, so that the
+    model still answers other things as before. 0.2 is one in five: training takes about a quarter longer. With 0 it
+    answers everything as if it were the task. It has no effect when learning the difference (DPO)."""
 
     method: Method = setting(
         "lora", "Training method", METHOD, choices={"lora": "LoRA", "qlora": "QLoRA, 4-bit", "full": "Full"}
@@ -220,6 +227,12 @@ class TrainSettings(Settings):
         """Rows per optimizer step."""
         return self.per_device_train_batch_size * self.gradient_accumulation_steps
 
+    def general_rows(self, rows: int) -> int:
+        """How many general rows are trained besides `rows` examples; none for DPO, whose reference model keeps the
+        rest of the model as it was."""
+        share = 0.0 if self.trainer == "dpo" else self.keep_general
+        return round(rows * share / (1 - share))
+
 
 class ModelRef(Record):
     """A base model: its id, the folder with its weights and tokenizer, and its commit on the hub ("" if unknown)."""
@@ -233,6 +246,7 @@ class DataRef(Record):
     """The data of a run: its name, the SHA-256 of the examples, and the row counts as trained.
 
     data_id: of the dataset, "" where it is not known. edits: how many its examples had.
+    general_language: ISO 639-1, of the general rows' questions.
     validation_chooses: whether the validation rows choose the checkpoint; if not, they also judge the result.
     """
 
@@ -246,6 +260,7 @@ class DataRef(Record):
     learned_tokens: int
     longest: int  # tokens
     validation_chooses: bool = True
+    general_language: str = "en"
     held_out_prompts: tuple[tuple[dict[str, str], ...], ...] = ()  # validation messages up to the answer, for samples
     held_out_answers: tuple[str, ...] = ()  # the answers in the data, in the same order; optional
 

@@ -7,6 +7,7 @@
     division.py        which rows trained, chose and judged
     next_version.py    what the next version takes over
     start.py           the weights that it starts from, where it continues another run
+    own_answers.py     what the base model answers to everyday questions, to be trained besides
     truncate.py        shorter rows, at the person's request
     about.py           its name and a note, which may change
 
@@ -27,6 +28,13 @@ Decision: A row stays on its side from version to version, also when its answer 
 Because: a question that trained one version can't judge the next.
 Proof: tests/backend/runs/test_division.py, tests/backend/evaluation/test_against_parent.py.
 Reconsider when: people need to choose the held-out questions of a version themselves.
+
+Decision: One row in five is an everyday question with the base model's own answer (`keep_general`), never a row of
+    the dataset: it isn't split, judged or previewed.
+Because: without them a small model answers everything in the form of its task; other cures cost the task or keep no
+    more. As rows of the dataset they would change how it is measured.
+Proof: tests/backend/training/test_general_rows.py; docs/recipes.md.
+Reconsider when: larger models are measured to keep as much without.
 
 Decision: Shorter examples after running out of memory are offered, never chosen, and make a run of their own.
 Because: they change what is learned.

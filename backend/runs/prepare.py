@@ -43,6 +43,7 @@ def prepare_run(
     settings: TrainSettings,
     name: str,
     data_id: str = "",
+    general_language: str = "en",
 ) -> PreparedRun:
     """Tokenizes rows for a run.
 
@@ -68,6 +69,7 @@ def prepare_run(
         edits=len(source.edits),
         **sizes(train, validation),
         validation_chooses=split.chooses,
+        general_language=general_language,
         held_out_prompts=tuple(tuple(chat[:-1]) for chat in sampled),
         held_out_answers=tuple(chat[-1]["content"] for chat in sampled),
     )

@@ -49,7 +49,8 @@ class TokenRow:
     """One row as read back: ids and labels as int32 arrays of the same length; learned: labels that are not -100.
 
     rejected: for a preference pair, the row with the worse answer. reference_logprob: log-probability (nats) of the
-    learned tokens under the reference model; pairs only.
+    learned tokens under the reference model; pairs only. general: not an example of the person's, but an answer of
+    the base model that training must keep.
     """
 
     input_ids: npt.NDArray[np.int32]
@@ -57,6 +58,7 @@ class TokenRow:
     learned: int
     rejected: TokenRow | None = None
     reference_logprob: float = 0.0
+    general: bool = False
 
     @property
     def tokens(self) -> int:
@@ -70,9 +72,11 @@ class TokenRow:
 
 @dataclass(frozen=True)
 class TokenRows(Sequence[TokenRow]):
-    """The rows of an Arrow table, each made when it is asked for; a slice is a list."""
+    """The rows of an Arrow table, each made when it is asked for; a slice is a list. general: how many of the last
+    rows are general."""
 
     table: Any
+    general: int = 0
 
     @classmethod
     def of(cls, rows: Sequence[Tokens]) -> TokenRows:
@@ -90,6 +94,16 @@ class TokenRows(Sequence[TokenRow]):
         if isinstance(index, slice):
             return [self[number] for number in range(len(self))[index]]
         return token_row({name: _value(self.table[name][index]) for name in self.table.column_names})
+
+    def with_general(self, rows: Sequence[Tokens]) -> TokenRows:
+        """These rows, then `rows` as general ones."""
+        import pyarrow as pa
+
+        tables = [
+            table.append_column("general", pa.array([general] * table.num_rows, pa.bool_()))
+            for table, general in ((self.table, False), (_table(rows), True))
+        ]
+        return TokenRows(pa.concat_tables(tables), len(rows)) if rows else self
 
     def with_reference(self, logprobs: Sequence[Sequence[float]]) -> TokenRows:
         """The same pairs, with the reference log-probabilities of their better and worse answers."""
@@ -110,6 +124,7 @@ def token_row(columns: Mapping[str, Any], prefix: str = "") -> TokenRow:
         learned=int((labels != IGNORED).sum()),
         rejected=token_row(columns, "rejected_") if not prefix and "rejected_labels" in columns else None,
         reference_logprob=float(columns.get(f"{prefix}reference_logprob", 0.0)),
+        general=bool(columns.get("general", False)),
     )
 
 

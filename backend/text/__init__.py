@@ -3,6 +3,7 @@
     conversation.py   the parts of a row's conversation
     normalize.py      texts that are the same but for case, spaces and the like
     excerpt.py        a piece of text, safe to show
+    signs.py          loops, copies, a person's own phrases
     strict_json.py    JSON in which silent faults are errors
 
 Decision: JSON is read strictly: duplicate keys, NaN and huge numbers are errors of their row. orjson reads first, and

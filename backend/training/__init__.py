@@ -7,6 +7,7 @@
     measured.py          what runs were measured to need on this machine
     preconditions.py     checks before a process starts
     run.py               a run from start to end: read, load, train, save, verify
+    general_rows.py      rows that keep what the base model knew
     session.py           what happens in each step and after it: events, evaluations, checkpoints, early stopping
     train_step.py        the gradients of a step, and the validation loss
     trainer.py           TRL's SFTTrainer, driven by the session

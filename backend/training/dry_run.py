@@ -103,7 +103,7 @@ def run_steps(
     return {
         "memory_mib": peak,
         "startup": startup,
-        "seconds_per_step": speed * _tokens(train) * spec.settings.effective_batch / len(train),
+        "seconds_per_step": speed * _tokens(dry_run.train) * spec.settings.effective_batch / len(dry_run.train),
         "tokens_per_second": 1 / speed,
         "evaluation_seconds": test_speed * _tokens(dry_run.validation),
         "sample_seconds": sampling,

@@ -33,6 +33,7 @@ from backend.records.machine import available, nvidia_gpu
 from backend.records.specs import RunSpec, TrainSettings
 from backend.records.training import TrainingResult
 from backend.records.units import MIB, format_size
+from backend.runs import own_answers
 from backend.training import measured as measurements
 from backend.training import oom
 from backend.training.dry_run import CHECKPOINTS, ORDER, OUTCOME
@@ -77,6 +78,7 @@ def _measure_and_train(context: JobContext) -> TrainingResult:
     require_usable_gpu()
     measured = measurements.read(context.folder / FOLDER / _MEASURED)
     spec = RunSpec.model_validate(context.spec)
+    own_answers.fetch(context.workspace, context.folder, spec)
     if (
         measured is None
         and not context.short_of_memory
@@ -87,6 +89,7 @@ def _measure_and_train(context: JobContext) -> TrainingResult:
         if context.should_stop():
             return TrainingResult(state="stopped", steps=0, weights_changed=False)
     result = training.run(context)
+    own_answers.store(context.workspace, context.folder, spec)
     if measured is not None:
         _store_peak(context, measured, result.peak_memory_mib)
     numbers = measured.model_dump(mode="json", exclude={"settings"}) if measured else None

@@ -20,6 +20,7 @@ from backend.runs.token_rows import TokenRow, TokenRows, read_rows
 from backend.tokens.tokenizer import ChatTokenizer
 from backend.training import dpo_reference, fused_lora, model, oom, trainer
 from backend.training.collate import Collator, needs_mask
+from backend.training.general_rows import general_rows
 from backend.training.preconditions import check_packing, check_rows
 from backend.training.prefix_sharing import with_prefix_sharing
 from backend.training.schedule import schedule
@@ -110,7 +111,6 @@ def set_up(
     check_packing(spec.model.path, settings)
     longest = max((row.longest for row in chain(train, validation)), default=0)
     check_rows(train, longest, context_length(spec.model.path))
-    plan = schedule(len(train), len(validation), settings)
     tokenizer = ChatTokenizer.load(spec.model.path)
 
     context.progress("Loading the model")
@@ -124,6 +124,23 @@ def set_up(
             f"Its kernels for NVIDIA GPUs are not installed: {missing}. The result is the same without them.",
             f'On Linux, install them with: "{sys.executable}" -m pip install {missing}',
         )
+    answered = general_rows(
+        context.folder,
+        spec,
+        net,
+        tokenizer,
+        place,
+        lambda done, total: context.progress("Asking the base model", done, total),
+    )
+    if not answered and settings.general_rows(len(train)):
+        add_note(
+            context,
+            "Only your examples are trained",
+            "The base model gave no short answer to everyday questions that could be trained, too. So it may answer "
+            "everything as if it were your task.",
+        )
+    train = train.with_general(answered)
+    plan = schedule(len(train), len(validation), settings)
     _load_start(net, spec, context.folder)
     collator = Collator(tokenizer.pad_id, place.kind, settings.packing, needs_mask(net.config))
 

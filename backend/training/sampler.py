@@ -13,24 +13,40 @@ from itertools import groupby
 _POOL = 50  # batches whose rows are sorted together: enough for similar lengths, few enough to stay random
 
 
-def epoch_batches(lengths: Sequence[int], batch: int, seed: int, epoch: int) -> list[list[int]]:
+def epoch_batches(lengths: Sequence[int], batch: int, seed: int, epoch: int, general: int = 0) -> list[list[int]]:
     """Every row once, as a list of row numbers for each optimizer step of an epoch.
 
-    Rows are shuffled, pools of them sorted by length and cut into batches, and the batches shuffled again.
+    Rows are shuffled, pools of them sorted by length and cut into batches, and the batches shuffled again. General
+    rows are dealt to the batches one by one instead: in batches of their own, which their length would give them,
+    they cost the task.
 
     lengths: tokens of each row.
     batch: rows per optimizer step.
     seed: of the run.
     epoch: counted from 0.
+    general: how many of the last rows are general.
     """
     draw = random.Random(f"{seed}/{epoch}")  # noqa: S311 (no secret)
-    order = list(range(len(lengths)))
+    examples = len(lengths) - general
+    order = list(range(examples))
     draw.shuffle(order)
-    pool = batch * max(1, min(_POOL, len(order) // (4 * batch)))
+    count = -(-len(lengths) // batch)
+    dealt: list[list[int]] = [[] for _ in range(count)]
+    if general:
+        rest = list(range(examples, len(lengths)))
+        draw.shuffle(rest)
+        for number, row in enumerate(rest):
+            dealt[number * count // general].append(row)
+    pool = max(1, min(_POOL, len(order) // (4 * batch)))
     batches: list[list[int]] = []
-    for start in range(0, len(order), pool):
-        alike = sorted(order[start : start + pool], key=lambda row: lengths[row])
-        batches += [alike[i : i + batch] for i in range(0, len(alike), batch)]
+    start = 0
+    for first in range(0, count, pool):
+        sizes = [batch - len(rows) for rows in dealt[first : first + pool]]
+        alike = sorted(order[start : start + sum(sizes)], key=lambda row: lengths[row])
+        start += sum(sizes)
+        for size, rows in zip(sizes, dealt[first : first + pool], strict=True):
+            batches.append([*alike[:size], *rows])
+            alike = alike[size:]
     draw.shuffle(batches)
     return batches
 
@@ -62,13 +78,14 @@ def packs(rows: Sequence[int], lengths: Sequence[int], limit: int) -> list[list[
 class StepBatches:
     """The batch sampler of a run: the row numbers of each of its `steps` (counted from 0), epoch after epoch."""
 
-    def __init__(self, lengths: Sequence[int], batch: int, seed: int, steps: range) -> None:
+    def __init__(self, lengths: Sequence[int], batch: int, seed: int, steps: range, general: int = 0) -> None:
         self._lengths, self._batch, self._seed, self._steps = lengths, batch, seed, steps
+        self._general = general
 
     def __iter__(self) -> Iterator[list[int]]:
         per_epoch = -(-len(self._lengths) // self._batch)
         for epoch, steps in groupby(self._steps, lambda step: step // per_epoch):
-            batches = epoch_batches(self._lengths, self._batch, self._seed, epoch)
+            batches = epoch_batches(self._lengths, self._batch, self._seed, epoch, self._general)
             yield from (batches[step % per_epoch] for step in steps)
 
     def __len__(self) -> int:

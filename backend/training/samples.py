@@ -58,6 +58,14 @@ def generate(
     prompts: token ids.
     new_tokens: tokens of an answer at most.
     """
+    answers = generate_ids(model, tokenizer, device, prompts, new_tokens)
+    return [tokenizer.decode(ids).strip() for ids in answers]
+
+
+def generate_ids(
+    model: Any, tokenizer: ChatTokenizer, device: Device, prompts: Sequence[Sequence[int]], new_tokens: int
+) -> list[list[int]]:
+    """Like `generate`, but as token ids: the answer, then, where it ended in time, a stop token and padding."""
     import torch
     from transformers import GenerationConfig
 
@@ -81,4 +89,4 @@ def generate(
             attention_mask=mask.to(device.kind),
             generation_config=config,
         )
-    return [tokenizer.decode(row[longest:].tolist()).strip() for row in output]
+    return [row[longest:].tolist() for row in output]

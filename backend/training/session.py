@@ -57,6 +57,7 @@ class TrainingSession:
     stopping: bool = False
     _random_state: Path | None = None  # the checkpoint whose random state the next step begins with
     _step_tokens: tuple[int, int] = (0, 0)
+    _general_tokens: int = 0  # learned tokens of general rows in the step
     _step_began: float = 0.0
     _free_since: float | None = None  # when the work after a step ended, so that the next one could begin
     _waited: float = 0.0
@@ -94,7 +95,7 @@ class TrainingSession:
         settings = self.spec.settings
         lengths = [row.longest for row in self.train]
         steps = range(self.steps_before, self.schedule.total)
-        return StepBatches(lengths, settings.effective_batch, settings.seed, steps)
+        return StepBatches(lengths, settings.effective_batch, settings.seed, steps, self.train.general)
 
     def compute_gradients(
         self, model: Any, rows: Sequence[TokenRow], learn: Callable[[list[TokenRow], float], torch.Tensor]
@@ -102,6 +103,7 @@ class TrainingSession:
         """Computes the gradients of one optimizer step; returns its loss. learn: see `TrainStep`."""
         sequences = sides(rows)
         self._step_tokens = (sum(row.tokens for row in sequences), sum(row.learned for row in sequences))
+        self._general_tokens = sum(row.learned for row in rows if row.general)
         return self.train_step.compute_gradients(model, rows, learn)
 
     def restore(self, trainer: Any) -> None:
@@ -133,14 +135,21 @@ class TrainingSession:
             self.save(trainer, step)
 
     def report_step(self, step: int, loss: float, grad_norm: float, learning_rate: float) -> None:
-        """Reports and checks a step. Raises TrainingFailed when its loss or gradient norm is not finite."""
+        """Reports and checks a step. Raises TrainingFailed when its loss or gradient norm is not finite.
+
+        The loss that is reported is that of the examples; the one of general rows stands beside it.
+        """
         seconds = time.perf_counter() - self._step_began
         tokens, learned = self._step_tokens
+        general, general_loss = self._general_tokens, self.train_step.general_loss
+        if general_loss is not None and learned > general:
+            loss = (loss * learned - general_loss * general) / (learned - general)
         self.work.emit(
             StepEvent(
                 step=step,
                 epoch=round(step / self.schedule.steps_per_epoch, 4),
                 loss=loss,
+                general_loss=general_loss,
                 learning_rate=learning_rate,
                 grad_norm=grad_norm,
                 seconds=round(seconds, 4),

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from backend.records.specs import TrainSettings
 from backend.runs.token_rows import TokenRow, sides
-from backend.training.collate import Collator
+from backend.training.collate import Collator, to_device
 from backend.training.device import Device
 from backend.training.dpo_loss import answer_logprobs, preference_loss
-from backend.training.loss import summed_loss
+from backend.training.loss import token_losses
 from backend.training.oom import is_out_of_memory, out_of_memory
 from backend.training.sampler import micro_batches, packs
 
@@ -31,6 +31,7 @@ class TrainStep:
 
     on_smaller_batch(title, what) is called when that happens, alive() after each micro batch. oom_retries: how often
     the micro batch may be halved. rewards: DPO's `reward_accuracy` and `reward_margin`, means over the last pairs.
+    general_loss: the mean loss per learned token of the last general rows, None without any.
     """
 
     def __init__(
@@ -50,6 +51,8 @@ class TrainStep:
         self._oom_retries = oom_retries  # left
         self.rewards: dict[str, float] = {}
         self._rewards: list[dict[str, torch.Tensor]] = []  # of each micro batch
+        self.general_loss: float | None = None
+        self._general: list[torch.Tensor] = []  # of each micro batch, summed over its general rows
 
     def compute_gradients(
         self, model: Any, rows: Sequence[TokenRow], learn: Callable[[list[TokenRow], float], torch.Tensor]
@@ -92,9 +95,16 @@ class TrainStep:
 
     def loss(self, model: Any, part: Sequence[TokenRow], count: float) -> torch.Tensor:
         """The share of a micro batch in the mean loss over `count` learned tokens (DPO: pairs), differentiable."""
+        import torch
+
         with self._device.autocast():
             if self._beta is None:
-                return summed_loss(model, self.collator(part)) / count
+                batch = self.collator(part)
+                losses = token_losses(model, batch)
+                if any(row.general for row in part):
+                    general = to_device(torch.tensor([row.general for row in part]), self._device.kind)
+                    self._general.append((losses.detach() * general[batch.owners]).sum())
+                return losses.sum() / count
             loss, rewards = preference_loss(model, self.collator(sides(part)), part, self._beta)
         self._rewards.append(rewards)
         return loss / count
@@ -105,16 +115,24 @@ class TrainStep:
 
         count = max(1, sum(row.learned for row in rows) if self._beta is None else len(rows))
         self._rewards.clear()
+        self._general.clear()
         total = torch.zeros((), device=self._device.kind)
         for part in self._parts(rows):
             total += loss(part, float(count))
             self._alive()
         names = self._rewards[0] if self._rewards else ()
         self.rewards = {name: sum(float(part[name]) for part in self._rewards) / count for name in names}
+        general = sum(row.learned for row in rows if row.general)
+        self.general_loss = sum(map(float, self._general)) / general if general else None
         return total
 
     def _parts(self, rows: Sequence[TokenRow]) -> list[list[TokenRow]]:
-        """`rows` as micro batches."""
+        """`rows` as micro batches. General rows lack the prefix that the examples share, so they get their own."""
+        kinds = {row.general for row in rows}
+        if self.collator.share_prefix and len(kinds) > 1:
+            return [
+                part for kind in sorted(kinds) for part in self._parts([row for row in rows if row.general == kind])
+            ]
         lengths, numbers = [row.longest for row in rows], range(len(rows))
         if self._pack is None:
             parts = micro_batches(numbers, lengths, self.micro)

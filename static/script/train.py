@@ -14,6 +14,7 @@ Which file in engines to take, and the lines for a cluster, are in engines/READM
 
 Each example has its text for people, its tokens (input_ids), and the spans of them to learn (learn: from, to). For
 DPO each example has two answers, a better and a worse one, and the difference between them is learned.
+The rows in data/general.jsonl are everyday questions with the base model's own answers, so that it keeps those.
 If there is a folder start, training continues from the weights of the earlier version in it.
 If there is an instruction.txt, most examples start with that text as their system message; so should every question.
 The result is saved in the folder out, with the loss of every step in losses.jsonl. Apprentice imports out.zip.
@@ -152,26 +153,38 @@ def longest(row):
     return max(len(sequence["input_ids"]) for sequence in row)
 
 
-def epoch_batches(lengths, batch, seed, epoch):
-    """Every row once, as batches of row numbers: shuffled, similar lengths together, the batches shuffled again."""
+def epoch_batches(lengths, batch, seed, epoch, general=0):
+    """Every row once, as batches of row numbers: shuffled, similar lengths together, the batches shuffled again. The
+    last `general` rows are spread over the batches."""
     draw = random.Random(f"{seed}/{epoch}")  # noqa: S311 (no secret)
-    order = list(range(len(lengths)))
+    examples = len(lengths) - general
+    order, rest = list(range(examples)), list(range(examples, len(lengths)))
     draw.shuffle(order)
-    pool = batch * max(1, min(50, len(order) // (4 * batch)))
-    batches = []
-    for start in range(0, len(order), pool):
-        alike = sorted(order[start : start + pool], key=lambda row: lengths[row])
-        batches += [alike[i : i + batch] for i in range(0, len(alike), batch)]
+    count = math.ceil(len(lengths) / batch)
+    dealt = [[] for _ in range(count)]
+    if rest:
+        draw.shuffle(rest)
+        for number, row in enumerate(rest):
+            dealt[number * count // general].append(row)
+    pool = max(1, min(50, len(order) // (4 * batch)))
+    batches, start = [], 0
+    for first in range(0, count, pool):
+        sizes = [batch - len(rows) for rows in dealt[first : first + pool]]
+        alike = sorted(order[start : start + sum(sizes)], key=lambda row: lengths[row])
+        start += sum(sizes)
+        for size, rows in zip(sizes, dealt[first : first + pool], strict=True):
+            batches.append([*alike[:size], *rows])
+            alike = alike[size:]
     draw.shuffle(batches)
     return batches
 
 
-def steps(rows):
-    """The rows of each step, epoch after epoch, until TOTAL_STEPS."""
+def steps(rows, general):
+    """The rows of each step, epoch after epoch, until TOTAL_STEPS. general: how many of the last are general rows."""
     lengths = [longest(row) for row in rows]
     done, epoch = 0, 0
     while done < TOTAL_STEPS:
-        for numbers in epoch_batches(lengths, EFFECTIVE_BATCH, SEED, epoch)[: TOTAL_STEPS - done]:
+        for numbers in epoch_batches(lengths, EFFECTIVE_BATCH, SEED, epoch, general)[: TOTAL_STEPS - done]:
             yield [rows[number] for number in numbers]
             done += 1
         epoch += 1
@@ -410,7 +423,9 @@ def main():
     began = time.monotonic()
     engine = connect(options.folder)
     dtype = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[PRECISION]
-    train, validation = (read(options.folder / "data" / f"{part}.jsonl") for part in ("train", "validation"))
+    parts = ("train", "validation", "general")
+    train, validation, general = (read(options.folder / "data" / f"{part}.jsonl") for part in parts)
+    train += general
     options.out.mkdir(parents=True, exist_ok=True)
     before = last_changes(options.out)
     log_file = (options.out / "losses.jsonl").open("w", encoding="utf-8") if engine.is_main_process else None
@@ -456,7 +471,7 @@ def main():
         for number, logprobs in gather_object(found):
             pairs[number][0]["reference"], pairs[number][1]["reference"] = logprobs
 
-    planned = list(islice(steps(train), options.steps))
+    planned = list(islice(steps(train, len(general)), options.steps))
     if TRAINER == "dpo":
         compute_reference_logprobs([*{id(row): row for rows in planned for row in rows}.values(), *validation])
     if validation:

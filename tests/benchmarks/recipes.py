@@ -10,6 +10,9 @@ guide's recipe (3 epochs, batch 8); `ratio` is ours over the guide's, as mean sc
 Every result is one line of FILE, and what FILE already has is not measured again; the tables of docs/recipes.md are
 printed from it.
 
+With KEEP_ROWS examples, a share KEEP of what is trained are the base model's own answers. Such a result has "keep",
+and its steps are those of the examples: `keep` more are trained.
+
     python -m tests.benchmarks.recipes [FILE] [--seeds N] [--smoke]
 """
 
@@ -32,6 +35,7 @@ GUIDE_EPOCHS = 3.0
 STEPS = (60, 120)  # optimizer steps of the other recipes, where they are more than the guide's
 RATE, LOWER_RATE = 5e-4, 2e-4  # the lower one: RATE_ROWS examples, the first seed, STEPS
 RATE_ROWS = 120
+KEEP, KEEP_ROWS = 0.2, 60
 _PHRASES = ("Rosie x",)  # the voice's own
 
 Result = dict[str, Any]
@@ -44,6 +48,14 @@ def guide_steps(rows: int) -> int:
 def plans(seeds: int) -> Iterable[Result]:
     """What is measured, seed by seed, so that a part of it already says something. Without "rate" it is RATE."""
     for seed in range(seeds):
+        for task, steps in product(TASKS, STEPS[:1]):
+            yield {"task": task, "rows": KEEP_ROWS, "seed": seed, "steps": steps, "keep": KEEP}
+            yield {
+                "task": task,
+                "rows": KEEP_ROWS,
+                "seed": seed,
+                "steps": with_general(steps),
+            }  # without, equally long
         for rows in SIZES:
             for task in TASKS:
                 guide = guide_steps(rows)
@@ -54,13 +66,19 @@ def plans(seeds: int) -> Iterable[Result]:
                 yield {"task": task, "rows": RATE_ROWS, "seed": 0, "steps": steps, "rate": LOWER_RATE}
 
 
+def with_general(steps: int) -> int:
+    """How many steps are trained, so that `steps` of them are the examples'."""
+    return round(steps / (1 - KEEP))
+
+
 def rate_of(result: Result) -> float:
     return float(result.get("rate", RATE))
 
 
 def is_of(result: Result, plan: Result) -> bool:
     """Whether the result is one of the plan. Without a rate, either is of RATE."""
-    return plan.items() <= result.items() and rate_of(plan) == rate_of(result)
+    same = rate_of(plan) == rate_of(result) and plan.get("keep") == result.get("keep")
+    return plan.items() <= result.items() and same
 
 
 def main(file: Path, seeds: int) -> None:
@@ -83,7 +101,11 @@ def smoke() -> None:
         from tests.backend.tiny_run import make_model
 
         model = make_model(Path(temporary) / "tiny")
-        done = [train_and_ask(toys(16), toys(4, 1), steps, model, Path(temporary) / str(steps)) for steps in (1, 2)]
+        done = []
+        for steps in (1, 2):
+            folder = Path(temporary) / str(steps)
+            trained = fit(toys(16), steps, model, folder)
+            done.append({**trained, **ask(toys(16), toys(4, 1), model, folder)})
     print(json.dumps(summary([{"task": "toy", "rows": 16, "seed": 0, **one} for one in done], guide=1)))
 
 
@@ -146,25 +168,20 @@ def _cell(results: Sequence[Result], wanted: Result, value: str) -> str:
 
 def one(plan: Result, model: Path) -> Result:
     train, held_out = conversations(plan["task"], plan["rows"], HELD_OUT, plan["seed"])
+    keep = plan.get("keep", 0.0)
+    steps = with_general(plan["steps"]) if keep else plan["steps"]
     with tempfile.TemporaryDirectory() as temporary:
-        return train_and_ask(train, held_out, plan["steps"], model, Path(temporary), plan["seed"], rate_of(plan))
+        trained = fit(train, steps, model, Path(temporary), plan["seed"], rate_of(plan), keep)
+        return {**trained, **ask(train, held_out, model, Path(temporary)), "steps": plan["steps"]}
 
 
-def train_and_ask(
-    train: Sequence[Any],
-    held_out: Sequence[Any],
-    steps: int,
-    model: Path,
-    folder: Path,
-    seed: int = 0,
-    rate: float = RATE,
+def fit(
+    train: Sequence[Any], steps: int, model: Path, folder: Path, seed: int = 0, rate: float = RATE, keep: float = 0.0
 ) -> Result:
-    """Trains for so many steps, without choosing a checkpoint, and scores the answers to the held-out questions."""
+    """Trains for so many steps, without choosing a checkpoint. keep: the share of the base model's own answers."""
     from backend import training
-    from backend.evaluation import general, signs
-    from backend.evaluation.items import items_from
-    from backend.evaluation.measures import choose_measure
-    from backend.evaluation.models import on_transformers
+    from backend.files.json_file import read_json
+    from backend.runs import own_answers
     from backend.tokens.tokenizer import ChatTokenizer
     from tests.backend.tiny_run import run_of
 
@@ -172,12 +189,24 @@ def train_and_ask(
     rows = [tokenizer.encode(messages) for messages in train]
     work = run_of(
         folder, model, rows, [], max_steps=steps, learning_rate=rate, lora_rank=8, lora_alpha=16, lora_dropout=0.0,
-        per_device_train_batch_size=BATCH, seed=seed, precision="auto", early_stopping=False,
+        per_device_train_batch_size=BATCH, seed=seed, precision="auto", early_stopping=False, keep_general=keep,
     )  # fmt: skip
     work.spec["data"]["held_out_prompts"] = []
+    if keep:
+        own_answers.write(folder, read_json(own_answers.OF_BUNDLED))
     began = time.perf_counter()
     training.run(work)
-    seconds = time.perf_counter() - began
+    return {"steps": steps, "seconds": round(time.perf_counter() - began, 1)}
+
+
+def ask(train: Sequence[Any], held_out: Sequence[Any], model: Path, folder: Path) -> Result:
+    """Scores the answers of a trained model to the held-out questions and to the general ones."""
+    from backend.evaluation import general
+    from backend.evaluation.items import items_from
+    from backend.evaluation.measures import choose_measure
+    from backend.evaluation.models import on_transformers
+    from backend.text import signs
+
     items = items_from(held_out)
     measure = choose_measure([messages[-1] for messages in [*train, *held_out]])
     models = on_transformers(model, folder / "result" / "adapter")
@@ -187,13 +216,11 @@ def train_and_ask(
     scores = [measure.score(item.expected, text) for item, text in zip(items, texts, strict=True)]
     known = general.check(models, lambda done, total: None)
     return {
-        "steps": steps,
         "measure": measure.name,
         "score": round(fmean(scores), 4),
         "loops": round(fmean(map(signs.repeats, texts)), 3),
         "phrases": {phrase: round(signs.share_with(phrase, texts), 3) for phrase in _PHRASES},
         "kept": round(known["kept"] / known["base_right"], 3) if known["base_right"] else 0.0,
-        "seconds": round(seconds, 1),
     }
 
 

@@ -13,6 +13,7 @@ from jobs.records import Job, State
 class Plan:
     """The plan of a training run. Memory in MiB; seconds as (from, to), None when unknown.
 
+    general_rows: everyday questions with the base model's own answers, trained besides the examples.
     validation_rows: evaluated during training. set_aside: those, and the rows that only judge. proves: what the rows
     that judge can prove. chooses: the best of the evaluations decides which step is saved. memory_mib is the larger
     of the computed and the measured figure. has_pairs: every example has a good and a bad answer. blocked: why it
@@ -25,6 +26,7 @@ class Plan:
     data_name: str
     train_rows: int
     validation_rows: int
+    general_rows: int
     learned_tokens: int
     longest: int
     steps: int
@@ -95,12 +97,14 @@ class RunDetails:
 class Losses:
     """The losses of a run.
 
-    training: the median training loss of the last `window` steps, None before the first. initial: the validation loss
+    training: the median training loss of the last `window` steps, None before the first. general: likewise of the
+    general rows. initial: the validation loss
     before training. latest, best: of the validation losses since. final: of the saved model, else the last finite
     one. saved_step: the step of the saved model, None when there is none.
     """
 
     training: float | None = None
+    general: float | None = None
     window: int = 0
     initial: EvalEvent | None = None
     latest: EvalEvent | None = None

@@ -7,7 +7,7 @@ import pytest
 from backend.evaluation import measures
 from backend.evaluation.items import items_from
 from backend.evaluation.measures import choose_measure, chrf, confusion, fields, is_json
-from backend.evaluation.signs import own_phrases, repeats, share_with
+from backend.text.signs import own_phrases, repeats, share_with
 
 
 def said(*texts: str) -> list[dict[str, Any]]:

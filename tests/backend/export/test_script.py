@@ -314,12 +314,12 @@ def test_it_imports_nothing_from_this_project() -> None:
     assert not {name.partition(".")[0] for name in imported} & ours
 
 
-@pytest.mark.parametrize(("rows", "batch"), [(1, 4), (37, 8), (500, 3)])
-def test_it_orders_rows_like_the_run(rows: int, batch: int) -> None:
+@pytest.mark.parametrize(("rows", "batch", "general"), [(1, 4, 0), (37, 8, 0), (500, 3, 0), (75, 8, 15)])
+def test_it_orders_rows_like_the_run(rows: int, batch: int, general: int) -> None:
     theirs = runpy.run_path(str(SCRIPT))["epoch_batches"]
     lengths = [7 * row % 31 for row in range(rows)]
     for epoch in range(2):
-        assert theirs(lengths, batch, 5, epoch) == epoch_batches(lengths, batch, 5, epoch)
+        assert theirs(lengths, batch, 5, epoch, general) == epoch_batches(lengths, batch, 5, epoch, general)
 
 
 @pytest.mark.parametrize(

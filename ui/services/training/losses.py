@@ -14,6 +14,7 @@ from ui.records.runs import Curve, Losses
 from ui.text import format as fmt
 
 TRAINING, INITIAL = "training loss", "validation loss before training"
+GENERAL = "loss on everyday questions"
 LATEST, BEST = "latest validation loss", "best validation loss"
 DAMAGED = Failure(
     what="The numbers of this run can't be read.",
@@ -38,8 +39,10 @@ def compute(job: Job, curve: Curve, chooses: bool = True) -> Losses:
         final = EvalEvent(step=result.eval_step, loss=result.eval_loss)  # of the saved model
     saves = reported and job.state not in (State.FAILED, State.INTERRUPTED)
     so_far = best.step if chooses and best and saves else None
+    general = [step.general_loss for step in curve.steps if step.general_loss is not None]
     return Losses(
         training=current_loss(steps) if steps else None,
+        general=current_loss(general) if general else None,
         window=window(len(steps)),
         initial=initial,
         latest=since[-1] if since else None,
@@ -66,18 +69,22 @@ def as_json(losses: Losses) -> dict[str, Any]:
     }
 
 
-def legend(validated: bool) -> str:
-    """The legend of the curves. validated: whether there is a validation loss."""
-    training = "Training loss: on the examples it learns from (each step pale, the median as a line)"
-    if not validated:
-        return f"{training}."
-    return f"{training}; validation loss: on the examples set aside for validation."
+def legend(validated: bool, general: bool) -> str:
+    """The legend of the curves. validated, general: whether there is a validation loss, and one of general rows."""
+    kinds = ["Training loss: on the examples it learns from (each step pale, the median as a line)"]
+    if general:
+        kinds.append("dashed: on the everyday questions whose answers it keeps")
+    if validated:
+        kinds.append("validation loss: on the examples set aside for validation")
+    return f"{'; '.join(kinds)}."
 
 
 def lines(losses: Losses) -> list[tuple[str, str, str]]:
     """(name, number, steps) of each loss that there is."""
     over = f"median of the last {losses.window} steps" if losses.window > 1 else ""
     rows = [(TRAINING, fmt.loss(losses.training), over)]
+    if losses.general is not None:
+        rows.append((GENERAL, fmt.loss(losses.general), over))
     if losses.initial:
         rows.append((INITIAL, fmt.loss(losses.initial.loss), ""))
     if losses.latest:

@@ -13,7 +13,7 @@ from backend.hosting.policy import Limits
 from backend.models import local
 from backend.records.lengths import LengthLimits
 from backend.records.specs import TrainSettings
-from backend.runs import division, prepare
+from backend.runs import division, own_answers, prepare
 from backend.runs.about import LONGEST_NAME
 from backend.runs.next_version import NextVersion
 from backend.settings import Workspace
@@ -121,8 +121,12 @@ class PlanningService:
         descent = version.descent() if version else None
         preconditions.check_chat_template(tokenizer, any(row.messages for row in checked.rows))
         source = checked.original.source
-        prepared = prepare.prepare_run(checked.rows, source, split, tokenizer, model, settings, name, data_id)
-        preconditions.before_start(prepared, self._workspace.runs, self._models.entry(model_id).architecture)
+        entry = self._models.entry(model_id)
+        language = own_answers.language_for(checked.language, entry.languages)
+        prepared = prepare.prepare_run(
+            checked.rows, source, split, tokenizer, model, settings, name, data_id, language
+        )
+        preconditions.before_start(prepared, self._workspace.runs, entry.architecture)
 
         def write(folder: Path) -> None:
             samples.write_examples(folder, checked, split, pairs=settings.trainer == "dpo")

@@ -13,7 +13,7 @@ from backend.gguf.convert import can_convert
 from backend.models import catalogue
 from backend.models.catalogue import Entry
 from backend.records.machine import Hardware, best_first
-from backend.records.specs import Precision, RunSpec, TrainSettings
+from backend.records.specs import GENERAL_TOKENS, Precision, RunSpec, TrainSettings
 from backend.records.units import MIB
 from backend.training.measured import Measured
 from backend.training.oom import require_bitsandbytes
@@ -64,10 +64,13 @@ def plan(
     """
     tokens = checked.fixed_report.tokens
     train, validation = checked.pieces(split.train), checked.pieces(split.validation)
-    steps = schedule(max(1, train), validation, settings)
+    general = settings.general_rows(train)
+    steps = schedule(max(1, train + general), validation, settings)
     step = plan_from(settings, _precision(settings, hardware), longest=checked.longest or None)
     total, learned = epoch_tokens(tokens, settings.trainer) if tokens else (0, 0)
-    read = steps.total * settings.effective_batch * (total / max(1, tokens.pieces) if tokens else 0.0)
+    mean = total / max(1, tokens.pieces) if tokens else 0.0
+    mean = (train * mean + general * GENERAL_TOKENS) / max(1, train + general)
+    read = steps.total * settings.effective_batch * mean
     if settings.trainer == "dpo":
         read += total / 2  # the reference log probabilities: one pass without the backward half
     needed = estimate(entry.architecture, step, hardware, tokens=read, rates=rates)
@@ -84,6 +87,7 @@ def plan(
         model_name=entry.name,
         data_name=checked.name,
         train_rows=train,
+        general_rows=general,
         validation_rows=validation,
         set_aside=split.set_aside,
         proves=provable(checked, split),

@@ -25,7 +25,11 @@ _CORNER = 35  # per cent of the plot's height; on a narrow screen, the labels of
 
 
 def draw(
-    training: Sequence[Point], validation: Sequence[Point], total_steps: int = 0, best_step: int | None = None
+    training: Sequence[Point],
+    validation: Sequence[Point],
+    total_steps: int = 0,
+    best_step: int | None = None,
+    general: Sequence[Point] = (),
 ) -> Markup:
     """The curve of one run.
 
@@ -33,6 +37,7 @@ def draw(
     validation: likewise
     total_steps: the end of the step axis, so that the curve grows into free space; 0 when unknown
     best_step: the step of the lowest validation loss, which is marked
+    general: the loss of the general rows, drawn without a label
     """
     smooth = smoothed(training)
     now = {"training": _last(smooth), "validation": _last(validation)}
@@ -42,7 +47,8 @@ def draw(
     best = next((point for point in reversed(validation) if point[0] == best_step), None)
     lines = {"training": smooth, "validation": validation}
     summary = sentence({"Training loss": smooth, "Validation loss": validation}, list(now.values()), best)
-    return _chart(lines, now, total_steps, summary, validation, best, training)
+    behind = {"each": training, "general": _finite(smoothed(general))}
+    return _chart(lines, now, total_steps, summary, validation, best, behind)
 
 
 def draw_two(first: Sequence[Point], second: Sequence[Point], tested: bool) -> Markup:
@@ -75,15 +81,15 @@ def _chart(
     summary: str,
     dots: list[Point],
     best: Point | None,
-    each: Sequence[Point] = (),
+    behind: Mapping[str, Sequence[Point]] = {},
 ) -> Markup:
-    """`lines` by their CSS class, with the losses `now` at their ends, `dots` and the best point. each: a pale line
-    behind them."""
+    """`lines` by their CSS class, with the losses `now` at their ends, `dots` and the best point. behind: paler lines
+    without labels."""
     last = max([total_steps, 1, *(points[-1][0] for points in lines.values() if points)])
-    top, gap = _scale(max(value for points in (*lines.values(), each) for _, value in points))
+    top, gap = _scale(max(value for points in (*lines.values(), *behind.values()) for _, value in points))
     place, unit, curves = _Place(last, top), _UNITS / 100, []
     line = Markup('<polyline class="line {}" points="{}" vector-effect="non-scaling-stroke"/>')
-    for name, points in {"each": each, **lines}.items():
+    for name, points in {**behind, **lines}.items():
         if len(points) > 1:
             sample = ((place.x(step) * unit, place.y(value) * unit) for step, value in down_sample(points))
             curves.append(line.format(name, " ".join(f"{x:.1f},{y:.1f}" for x, y in sample)))

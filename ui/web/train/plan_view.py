@@ -57,6 +57,7 @@ def plan(ahead: Plan, why: Mapping[str, str], by_hand: Collection[str], demo: bo
         components.text(ahead.proves, "small"),
         bar,
         components.rows(_plan_lines(ahead)),
+        _general(ahead),
         components.fold("Why these settings", components.rows(lines)) if lines else components.EMPTY,
         components.text(ahead.export, "small") if ahead.export else components.EMPTY,
         *(components.alert("warn", note) for note in ahead.notes),
@@ -98,6 +99,23 @@ def memory_bar(ahead: Plan) -> Markup:
     how = "measured on your longest examples" if ahead.memory_measured else "estimated"
     label = f"Needs {fmt.size(ahead.memory_mib)} of {fmt.size(ahead.available_mib)} memory, {how}."
     return components.memory_bar(fmt.memory_parts(ahead.memory_parts), ahead.available_mib, label)
+
+
+def _general(ahead: Plan) -> Markup:
+    """What happens to everything but the task, and the switch for it; empty for DPO."""
+    if ahead.settings.trainer == "dpo":
+        return components.EMPTY
+    if ahead.general_rows:
+        extra = components.text(
+            f"A message about something else gets an ordinary answer: besides your examples, "
+            f"{fmt.count(ahead.general_rows, 'everyday question')} are trained with the model's own answers "
+            f"(included in the time above)."
+        )
+        return extra + components.button("Train only this task", "general", "off")
+    extra = components.text(
+        "Only this task is trained: a message about something else will be answered as if it were the task."
+    )
+    return extra + components.button("Keep its other answers too", "general", "on")
 
 
 def _plan_lines(ahead: Plan) -> list[tuple[str, str, str]]:

@@ -10,6 +10,7 @@ from typing import Any
 import gradio as gr
 from markupsafe import Markup
 
+from backend.advice.settings import KEEP_GENERAL
 from backend.errors import ApprenticeError
 from backend.records.specs import TrainSettings
 from backend.runs.division import Changes
@@ -165,6 +166,13 @@ class Planning:
             (do, value), choice = clicked(event), state.choice(inputs)
             if do == "watch":
                 return changed(inputs, self.app.with_run(choice, value))
+            if do == "general":
+                settings = {name: set_to for name, set_to in choice.settings.items() if name != "keep_general"}
+                usual = self.form.recommended(choice).settings.keep_general
+                if (value == "on") != (usual > 0):
+                    settings["keep_general"] = KEEP_GENERAL if value == "on" else 0.0
+                choice = choice.replace(settings=settings)
+                return {**changed(inputs, choice), **self.form.restore(choice)}
             download_card.act(self.app, do, value)
             return show(choice)
 

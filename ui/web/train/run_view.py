@@ -139,13 +139,14 @@ def numbers(watched: Watched) -> list[tuple[str, str]]:
 def loss_card(watched: Watched) -> Markup:
     steps = loss_curve.points(watched.curve.steps)
     evals = loss_curve.points(watched.curve.evals)
+    general = [(step.step, step.general_loss) for step in watched.curve.steps if step.general_loss is not None]
     progress = watched.job.progress
     total = progress.total if progress and watched.can_stop and progress.total >= len(steps) else 0
     best = losses.lowest_step(watched.losses)
     return components.card(
         "Loss (lower is better)",
-        Markup('<div class="plot">{}</div>').format(loss_curve.draw(steps, evals, total, best)),
-        lead=losses.legend(bool(evals)),
+        Markup('<div class="plot">{}</div>').format(loss_curve.draw(steps, evals, total, best, general)),
+        lead=losses.legend(bool(evals), bool(general)),
     )
 
 

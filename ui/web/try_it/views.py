@@ -5,7 +5,7 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
-from backend.evaluation.signs import repeats
+from backend.text.signs import repeats
 from ui.services.results.opponents import BASE_AND_OWN, Pair
 from ui.text import format as fmt
 from ui.web.html import components

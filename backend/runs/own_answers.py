@@ -1,0 +1,112 @@
+"""What a base model answers to everyday prompts, kept so that training on one task leaves the rest of it intact.
+
+A run trains on some of these answers besides its own examples (`keep_general`). They are no rows of the dataset:
+nothing of them is split, judged, previewed or counted as an example. The first run with a base model asks it (see
+`backend.training.general_rows`); later runs take the answers from the workspace's cache, and those of the bundled
+model come with the app.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from itertools import cycle, islice
+from pathlib import Path
+
+from backend.files.json_file import read_json, write_json
+from backend.gguf import base_file
+from backend.models import bundled
+from backend.records.encoded import Encoded
+from backend.records.specs import RunSpec
+from backend.settings import PROJECT_ROOT, Workspace
+from backend.tokens.tokenizer import ChatTokenizer
+
+_SHIPPED = PROJECT_ROOT / "static" / "general"
+PROMPTS = _SHIPPED / "prompts.json"  # by language
+OF_BUNDLED = _SHIPPED / f"{bundled.FOLDER}.json"  # made by static/general/make_answers.py
+FILE = "own_answers.json"  # in a run's data/: prompt to answer, "" where the answer can't be used
+
+Answers = Mapping[str, str]
+
+
+def language_for(data: str | None, model: Sequence[str]) -> str:
+    """The language of the prompts: that of the examples if the model speaks it, else English.
+
+    data, model: ISO 639-1 codes of the examples, None where it is not clear, and of the base model.
+    """
+    return data if data and data in model and data in _by_language() else "en"
+
+
+def prompts(language: str, seed: int) -> list[str]:
+    """The everyday prompts in a language, in the order in which a run with this seed asks them."""
+    return _shuffled(_by_language()[language], seed)
+
+
+def rows(run_folder: Path, spec: RunSpec, tokenizer: ChatTokenizer) -> list[Encoded]:
+    """The general rows of a run: as many as it wants, in turn again where it has fewer usable answers. Always the
+    same ones for a folder, whatever prompts a later version of the app has."""
+    wanted = spec.settings.general_rows(spec.data.train_rows)
+    if not wanted or not tokenizer.chat_template:
+        return []
+    answers = {prompt: answer for prompt, answer in read(run_folder).items() if answer}
+    encoded = (
+        tokenizer.encode([{"role": "user", "content": prompt}, {"role": "assistant", "content": answers[prompt]}])
+        for prompt in _shuffled(sorted(answers), spec.settings.seed)
+    )
+    usable = [row for row in encoded if row.learned and row.tokens <= spec.settings.max_length]
+    return list(islice(cycle(usable), wanted))
+
+
+def _shuffled(prompts: Sequence[str], seed: int) -> list[str]:
+    order = list(prompts)
+    random.Random(seed).shuffle(order)  # noqa: S311 (no secret)
+    return order
+
+
+@lru_cache(maxsize=1)
+def _by_language() -> Mapping[str, list[str]]:
+    return read_json(PROMPTS)
+
+
+def read(run_folder: Path) -> dict[str, str]:
+    """The answers that a run may use, by prompt; empty where it has none yet."""
+    try:
+        return {str(prompt): str(answer) for prompt, answer in read_json(run_folder / "data" / FILE).items()}
+    except FileNotFoundError:
+        return {}
+
+
+def write(run_folder: Path, answers: Answers) -> None:
+    """Stores the answers that a run may use. Raises OSError."""
+    write_json(run_folder / "data" / FILE, dict(answers))
+
+
+def fetch(workspace: Workspace, run_folder: Path, spec: RunSpec) -> None:
+    """Gives a run that has none yet the answers that are known of its base model. Raises OSError."""
+    if spec.settings.general_rows(spec.data.train_rows) and not read(run_folder):
+        cached = _cached(workspace, spec)
+        shipped = read_json(OF_BUNDLED) if spec.model.id == bundled.MODEL_ID else {}
+        write(run_folder, {**shipped, **cached})
+
+
+def store(workspace: Workspace, run_folder: Path, spec: RunSpec) -> None:
+    """Adds the answers of a run to the cache for later runs with its base model. Raises OSError."""
+    answers, cached = read(run_folder), _cached(workspace, spec)
+    if answers.keys() - cached.keys():
+        file = _cache_file(workspace, spec)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_json(file, {**cached, **answers})
+
+
+def _cached(workspace: Workspace, spec: RunSpec) -> dict[str, str]:
+    try:
+        return read_json(_cache_file(workspace, spec))
+    except (OSError, ValueError):
+        return {}
+
+
+def _cache_file(workspace: Workspace, spec: RunSpec) -> Path:
+    """One file for each base model and precision: in 4 bits it answers differently."""
+    bits = "-4bit" if spec.settings.method == "qlora" else ""
+    return workspace.cache / "own_answers" / f"{base_file.key(spec.model.path)}{bits}.json"

@@ -1,0 +1,134 @@
+"""Rows that keep what the base model knew: which they are, how they are spread, and what a run says of them."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+
+from backend import training
+from backend.records.specs import RunSpec, TrainSettings
+from backend.runs import own_answers
+from backend.settings import Workspace
+from backend.tokens.tokenizer import ChatTokenizer
+from backend.training import general_rows, sampler
+from tests.backend.tiny_run import FakeWork, make_model, make_run
+
+pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_model(tmp_path_factory.mktemp("model"))
+
+
+def known(work: FakeWork, answer: str = "w30 w31 w32") -> None:
+    """Stores an answer of the base model to every prompt that a run may ask."""
+    own_answers.write(work.folder, dict.fromkeys(own_answers.prompts("en", 0), answer))
+
+
+@pytest.mark.parametrize(("rows", "share", "expected"), [(60, 0.2, 15), (30, 0.2, 8), (60, 0.0, 0), (1, 0.2, 0)])
+def test_the_share_is_of_all_rows(rows: int, share: float, expected: int) -> None:
+    assert TrainSettings(keep_general=share).general_rows(rows) == expected
+
+
+def test_dpo_has_none() -> None:
+    assert TrainSettings(keep_general=0.2, trainer="dpo").general_rows(60) == 0
+
+
+@pytest.mark.parametrize(("examples", "general", "batch"), [(60, 15, 8), (7, 2, 8), (300, 75, 16), (5, 35, 8)])
+def test_general_rows_are_spread_over_the_batches(examples: int, general: int, batch: int) -> None:
+    lengths = [10 + number % 90 for number in range(examples)] + [200] * general
+    batches = sampler.epoch_batches(lengths, batch, 3, 0, general)
+    assert sorted(row for rows in batches for row in rows) == list(range(len(lengths)))
+    counts = [sum(row >= examples for row in rows) for rows in batches]
+    assert max(counts) - min(counts) <= 1
+    assert max(map(len, batches)) == min(batch, len(lengths))
+
+
+def test_they_lengthen_a_run_so_that_the_examples_keep_their_steps(tmp_path: Path, folder: Path) -> None:
+    work = make_run(tmp_path / "run", folder, keep_general=0.2, num_train_epochs=2)
+    known(work)
+    outcome = training.run(work)
+    assert outcome.steps == 2 * math.ceil((40 + 10) / 8)
+    assert work.spec["data"]["train_rows"] == 40
+
+
+def test_the_loss_is_of_the_examples_and_the_other_is_apart(tmp_path: Path, folder: Path) -> None:
+    whole = {"per_device_train_batch_size": 64, "max_steps": 1, "lora_dropout": 0.0}
+    plain = make_run(tmp_path / "plain", folder, **whole)
+    training.run(plain)
+    work = make_run(tmp_path / "run", folder, keep_general=0.2, **whole)
+    known(work)
+    training.run(work)
+    (step,), (alone,) = work.events_of("step"), plain.events_of("step")
+    assert step["loss"] == pytest.approx(alone["loss"], rel=1e-4)
+    assert step["general_loss"] > 0
+    assert step["general_loss"] != pytest.approx(step["loss"], rel=1e-3)
+    assert "general_loss" not in alone
+
+
+def test_a_base_model_that_never_ends_an_answer_is_trained_without(tmp_path: Path, folder: Path) -> None:
+    work = make_run(tmp_path / "run", folder, keep_general=0.2, max_steps=1)
+    own_answers.write(work.folder, dict.fromkeys(own_answers.prompts("en", 0), ""))
+    training.run(work)
+    assert "general_loss" not in work.events_of("step")[0]
+    assert work.events_of("note")  # says so
+
+
+def test_the_base_model_is_asked_where_nothing_is_known(
+    tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def answer(net: object, tokenizer: object, device: object, prompts: list[str]) -> list[str]:
+        asked.extend(prompts)
+        return ["w1 w2" if number % 2 else "" for number in range(len(prompts))]
+
+    monkeypatch.setattr(general_rows, "usable_answers", answer)
+    work = make_run(tmp_path / "run", folder, keep_general=0.2, max_steps=1)
+    training.run(work)
+    assert len(asked) == len(set(asked)) == 32  # ten are wanted, half of sixteen can be used
+    assert own_answers.read(work.folder).keys() == set(asked)
+    asked.clear()
+    again = make_run(tmp_path / "again", folder, keep_general=0.2, max_steps=1)
+    own_answers.write(again.folder, own_answers.read(work.folder))
+    training.run(again)
+    assert asked == []
+
+
+def test_few_usable_answers_are_trained_in_turn(tmp_path: Path, folder: Path) -> None:
+    work = make_run(tmp_path / "run", folder, keep_general=0.2, max_steps=1)
+    own_answers.write(work.folder, {"Hi!": "w1", "Who?": "", "Bye!": "w2"})
+    rows = own_answers.rows(work.folder, RunSpec.model_validate(work.spec), ChatTokenizer.load(folder))
+    assert len(rows) == 10
+    assert len({tuple(row.input_ids) for row in rows}) == 2
+
+
+def test_answers_are_stored_for_later_runs_with_the_same_model(tmp_path: Path, folder: Path) -> None:
+    workspace = Workspace.open(tmp_path / "home")
+    first = make_run(tmp_path / "first", folder, keep_general=0.2)
+    spec = RunSpec.model_validate(first.spec)
+    own_answers.write(first.folder, {"Hi!": "w1"})
+    own_answers.store(workspace, first.folder, spec)
+    second = make_run(tmp_path / "second", folder, keep_general=0.2)
+    own_answers.fetch(workspace, second.folder, spec)
+    assert own_answers.read(second.folder) == {"Hi!": "w1"}
+    own_answers.fetch(workspace, second.folder, spec.model_copy(update={"settings": TrainSettings()}))
+    assert own_answers.read(second.folder) == {"Hi!": "w1"}
+
+
+def test_the_language_is_that_of_the_examples_where_the_model_speaks_it() -> None:
+    assert own_answers.language_for("de", ("en", "de")) == "de"
+    assert own_answers.language_for("de", ("en",)) == "en"
+    assert own_answers.language_for(None, ("en", "de")) == "en"
+    assert own_answers.language_for("tlh", ("tlh",)) == "en"
+
+
+def test_every_language_has_prompts_enough_for_a_hundred_examples() -> None:
+    by_language = json.loads(own_answers.PROMPTS.read_text("utf-8"))
+    assert "en" in by_language
+    for prompts in by_language.values():
+        assert len(set(prompts)) == len(prompts) >= 100
