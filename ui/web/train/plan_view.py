@@ -56,8 +56,7 @@ def plan(ahead: Plan, why: Mapping[str, str], by_hand: Collection[str], demo: bo
         components.facts(numbers),
         components.text(ahead.proves, "small"),
         bar,
-        components.rows(_plan_lines(ahead)),
-        _general(ahead),
+        components.rows([*_plan_lines(ahead), *_general(ahead)]),
         components.fold("Why these settings", components.rows(lines)) if lines else components.EMPTY,
         components.text(ahead.export, "small") if ahead.export else components.EMPTY,
         *(components.alert("warn", note) for note in ahead.notes),
@@ -101,21 +100,18 @@ def memory_bar(ahead: Plan) -> Markup:
     return components.memory_bar(fmt.memory_parts(ahead.memory_parts), ahead.available_mib, label)
 
 
-def _general(ahead: Plan) -> Markup:
-    """What happens to everything but the task, and the switch for it; empty for DPO."""
+def _general(ahead: Plan) -> list[tuple[str, str, str]]:
+    """What becomes of everything but the task, with the switch for it; nothing for DPO."""
     if ahead.settings.trainer == "dpo":
-        return components.EMPTY
+        return []
     if ahead.general_rows:
-        extra = components.text(
-            f"A message about something else gets an ordinary answer: besides your examples, "
-            f"{fmt.count(ahead.general_rows, 'everyday question')} are trained with the model's own answers "
-            f"(included in the time above)."
-        )
-        return extra + components.button("Train only this task", "general", "off")
-    extra = components.text(
-        "Only this task is trained: a message about something else will be answered as if it were the task."
-    )
-    return extra + components.button("Keep its other answers too", "general", "on")
+        questions = fmt.count(ahead.general_rows, "everyday question")
+        how = f"Besides your examples, {questions} with the model's own answers are trained."
+        value, switch = "get an ordinary answer", components.button("Train only this task", "general", "off")
+    else:
+        how = "Without everyday questions beside your examples, a model soon answers nothing else."
+        value, switch = "are answered as if they were this task", components.button("Keep the rest", "general", "on")
+    return [("Messages about other things", value, Markup("{}<br>{}").format(how, switch))]
 
 
 def _plan_lines(ahead: Plan) -> list[tuple[str, str, str]]:
