@@ -8,14 +8,12 @@
     hub.py, hub_splits.py              datasets on the Hugging Face hub
     check_dataset.py                   every check on every row, as a report
     dataset.py                         a dataset checked for one model
-    background.py, cache.py            reading and checking in threads; the latest datasets
+    background.py                      reading and checking in threads
     split.py                           rows that train, choose and judge
     editing.py, edits.py               rows that a person changed, added or deleted
-    fix_choices.py, write_fixed.py     accepted fixes, and the file without the problems
+    choices.py                         accepted fixes, a validation file of the person's own
     store.py                           all datasets of a workspace, in:
-    info.py, stored_info.py            facts of a dataset
-    stored_files.py                    its files
-    validation_files.py                a validation file of the person's own
+    info.py, stored_files.py           facts of a dataset, and its files
 
 Decision: The rows that choose a checkpoint are not those that judge. A quarter of the rows up to 24, or a tenth if
     that is more, is set aside; from 24 on one half chooses and the other judges, below that all judge and the last

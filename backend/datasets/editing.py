@@ -10,9 +10,8 @@ from backend.datasets.check_dataset import row_problems
 from backend.datasets.checks.dataset import most_common_instruction
 from backend.datasets.convert.convert import check_size
 from backend.datasets.edits import Edit, with_instruction
-from backend.datasets.info import DatasetInfo
+from backend.datasets.info import DatasetInfo, not_saved
 from backend.datasets.store import DatasetStore
-from backend.datasets.stored_info import not_saved
 from backend.errors import BadInput
 from backend.records.reading import Limits, RowFault
 from backend.records.rows import Dataset, Message, Row

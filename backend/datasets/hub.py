@@ -144,8 +144,7 @@ class _Bar:
         self._done += count
         self.check()
 
-    def add(self, count: int) -> None:
-        self.skip(count)
+    add = skip
 
     def check(self) -> None:
         if self._cancelled():

@@ -17,13 +17,11 @@ from typing import Any
 
 from backend.datasets import edits
 from backend.datasets.background import NO_PROGRESS, ProgressListener
-from backend.datasets.cache import Key, RecentCache
 from backend.datasets.dataset import CheckedDataset, check_and_fix, require_compatible
 from backend.datasets.edits import StoredEdits
-from backend.datasets.info import DatasetInfo
+from backend.datasets.info import DatasetInfo, StoredInfo, not_saved
 from backend.datasets.read.source import require_file
-from backend.datasets.stored_files import USUAL, Options, StoredFiles, options_key
-from backend.datasets.stored_info import StoredInfo, not_saved
+from backend.datasets.stored_files import USUAL, Key, Options, RecentCache, StoredFiles, options_key
 from backend.errors import ApprenticeError, BadInput, WorkspaceProblem
 from backend.files.atomic import fsync, fsync_names, replace_file
 from backend.files.disk_errors import disk_words

@@ -21,7 +21,7 @@ from backend.export import weights
 from backend.export.lora_merge import Adapter
 from backend.export.weights import DTYPES, Edit
 from backend.models import causal_lm, model_folder
-from backend.models.safetensors_header import Stored
+from backend.models.safetensors_files import Stored
 from backend.records.exports import MergeCheck
 from backend.records.units import MIB, format_sizes
 

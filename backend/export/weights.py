@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from backend.files.disk_errors import disk_errors
-from backend.models import model_folder, safetensors_header
-from backend.models.safetensors_header import Stored
+from backend.models import model_folder, safetensors_files
+from backend.models.safetensors_files import Stored
 from backend.records.units import MIB
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def stored(model: Path) -> dict[str, Stored]:
     """The tensors of the model in the folder `model`, from the headers of its files."""
     tensors: dict[str, Stored] = {}
     for file in model_folder.weight_files(model):
-        tensors |= safetensors_header.read(file)[0]
+        tensors |= safetensors_files.read(file)[0]
     return tensors
 
 
@@ -49,7 +49,7 @@ def rewrite(source: Path, out: Path, edits: Mapping[str, Edit], report: Callable
     total, done, size = sum(file.stat().st_size for file in files), 0, 0
     places: dict[str, str] = {}
     for file in files:
-        tensors, about = safetensors_header.read(file)
+        tensors, about = safetensors_files.read(file)
         entries = {name: _new_entry(tensor, edits.get(name)) for name, tensor in tensors.items()}
         order = sorted(entries, key=lambda name: (-_SIZES.get(entries[name][0], 1), name))  # aligned
         header, end = {"__metadata__": {"format": "pt", **about}}, 0

@@ -3,7 +3,6 @@
     convert.py       a safetensors folder as GGUF, by llama.cpp's own converter and quantizer, in child processes
     base_file.py     a base model as Q8_0, made once in the workspace's cache
     lora.py          an adapter of peft as a GGUF LoRA
-    tensors.py       reads rows of safetensors files without torch
     facts.py         reads the metadata of a GGUF file
     sizes.py         how large files will be, from the shapes alone
     requirement.py   the two packages with llama.cpp in them

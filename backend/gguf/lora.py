@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from backend.errors import ExportFailed
-from backend.gguf.tensors import Tensors
 from backend.models import model_folder
+from backend.models.safetensors_files import Tensors
 
 _PREFIX = "base_model.model."
 _ROWS = 16  # of each weight are compared

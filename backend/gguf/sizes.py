@@ -7,12 +7,11 @@ mixtures store in a larger type, and what replaces a type whose blocks don't fit
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from functools import lru_cache
 from math import prod
 from pathlib import Path
 
-from backend.gguf.tensors import Tensors
+from backend.models.safetensors_files import Tensors
 
 _BITS = {  # per weight, scales included: the block sizes in ggml-common.h
     "F32": 32,
@@ -48,22 +47,21 @@ def vocabulary(model: Path) -> int:
 def _weights(model: Path, kind: str) -> tuple[tuple[int, str, str], ...]:
     """For each weight: the number of values, the type that `kind` asks for, and the stored type."""
     files = ((file, file.stat()) for file in sorted(model.glob("*.safetensors")))
-    return _weights_of(model, kind, tuple((file.name, facts.st_size, facts.st_mtime_ns) for file, facts in files))
+    return _read_weights(model, kind, tuple((file.name, facts.st_size, facts.st_mtime_ns) for file, facts in files))
 
 
 @lru_cache(maxsize=128)
-def _weights_of(model: Path, kind: str, files: tuple[tuple[str, int, int], ...]) -> tuple[tuple[int, str, str], ...]:
-    """Cached `_read_weights`; `files` makes a changed file be read again."""
-    return tuple(_read_weights(Tensors(model), kind))
-
-
-def _read_weights(tensors: Tensors, kind: str) -> Iterator[tuple[int, str, str]]:
+def _read_weights(model: Path, kind: str, files: object) -> tuple[tuple[int, str, str], ...]:
+    """files: makes a changed file be read again."""
+    tensors, weights = Tensors(model), []
     layers = 1 + max((int(match[1]) for name in tensors.names if (match := _LAYER.search(name))), default=0)
     tied = not any(name.endswith("lm_head.weight") for name in tensors.names)
     for name in tensors.names:
         shape = tensors.shape(name)
         wanted = "F32" if len(shape) < 2 else _wanted(name, kind, layers, tied)
-        yield prod(shape), wanted, _stored(wanted, shape[-1], "embed_tokens" in name or "lm_head" in name)
+        stored = _stored(wanted, shape[-1], "embed_tokens" in name or "lm_head" in name)
+        weights.append((prod(shape), wanted, stored))
+    return tuple(weights)
 
 
 def _wanted(name: str, kind: str, layers: int, tied: bool) -> str:

@@ -7,7 +7,7 @@
     model_folder.py         checks a model folder, and loads it without running its code
     causal_lm.py            which models transformers loads as a language model
     four_bit.py             models with 4-bit weights
-    safetensors_header.py   which tensors a file holds, and where
+    safetensors_files.py    which tensors files hold, and rows of them
     hub.py                  the Hugging Face hub over HTTP
     download.py             the job "download"
     hub_token.py            the person's access token

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from backend.errors import BadInput
-from backend.models import safetensors_header
+from backend.models import safetensors_files
 
 _LISTS = {"causal": "MODEL_FOR_CAUSAL_LM_MAPPING_NAMES", "masked": "MODEL_FOR_MASKED_LM_MAPPING_NAMES"}
 # Of a language part among others: "model.language_model." as transformers 5 names it, or as older versions did.
@@ -158,7 +158,7 @@ def classes(which: str = "causal") -> dict[str, str]:
 
 def _shapes(file: Path) -> dict[str, tuple[int, ...]]:
     try:
-        return {name: tensor.shape for name, tensor in safetensors_header.read(file)[0].items()}
+        return {name: tensor.shape for name, tensor in safetensors_files.read(file)[0].items()}
     except ValueError as error:
         raise BadInput(
             f"The file {file.name} is damaged.", "It has no safetensors header.", "Download it again."

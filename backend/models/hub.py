@@ -15,7 +15,6 @@ import re
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Literal, Protocol, Self
 from urllib.parse import quote
 
@@ -88,7 +87,7 @@ class Repository:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         self._client.close()
 
     def listing(self, wanted: str = "") -> tuple[str, list[RemoteFile], dict[str, Any]]:

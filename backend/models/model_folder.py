@@ -24,13 +24,8 @@ INDEX = "model.safetensors.index.json"
 # Of a model, besides its weights; what the hub's client downloads (backend/models/hub.py).
 _OTHER_FILES = (
     *TOKENIZER_FILES,
-    "config.json",
-    "generation_config.json",
-    "special_tokens_map.json",
-    "added_tokens.json",
-    "vocab.json",
-    "merges.txt",
-    "tokenizer.model",
+    *("config.json", "generation_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.json"),
+    *("merges.txt", "tokenizer.model"),
 )
 _FLOAT32_MEMORY = 1.25  # times the weights in float32, to compute in it
 _INSTALLATION_KEYS = ("is_local", "local_files_only", "backend")  # written by transformers 5, true for it alone

@@ -221,8 +221,8 @@ def parse(line: bytes) -> LoggedEvent | None:
 def _is_possible(value: Any) -> bool:
     match value:
         case dict():
-            counts = (value.get(name) for name in _COUNTS)
-            return all(map(_is_possible, value.values())) and not any(_is_negative(count) for count in counts)
+            counts = (value[name] for name in _COUNTS if isinstance(value.get(name), int | float))
+            return all(map(_is_possible, value.values())) and not any(count < 0 for count in counts)
         case list():
             return all(map(_is_possible, value))
         case str():
@@ -230,7 +230,3 @@ def _is_possible(value: Any) -> bool:
         case int() | float():
             return not abs(value) > _LARGEST  # a loss may be NaN
     return True
-
-
-def _is_negative(value: Any) -> bool:
-    return isinstance(value, int | float) and value < 0

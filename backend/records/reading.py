@@ -3,26 +3,16 @@
 from __future__ import annotations
 
 import struct
-import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from zipfile import BadZipFile, LargeZipFile
 
 from backend.errors import BadInput
 from backend.records.units import GIB, MIB, format_size
 
 # What reading a damaged zip archive raises.
-ZIP_ERRORS = (
-    zipfile.BadZipFile,
-    zipfile.LargeZipFile,
-    zlib.error,
-    struct.error,
-    UnicodeDecodeError,
-    OSError,
-    EOFError,
-    NotImplementedError,
-    RuntimeError,
-)
+ZIP_ERRORS = (BadZipFile, LargeZipFile, zlib.error, struct.error, UnicodeDecodeError, OSError, EOFError, RuntimeError)
 
 
 @dataclass(frozen=True)

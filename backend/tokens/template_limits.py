@@ -169,20 +169,16 @@ class LimitedEnvironment(ImmutableSandboxedEnvironment):
 class _Counting(NodeTransformer):
     """Counts each pass of a loop and each call of a macro, and each `~`."""
 
-    def visit_For(self, node: nodes.For) -> nodes.Node:
-        return self._counted(node)
+    def visit_For(self, node: Any) -> nodes.Node:
+        self.generic_visit(node)
+        node.body.insert(0, nodes.Output([_call("tick", [], node.lineno)], lineno=node.lineno))
+        return node  # type: ignore[no-any-return]
 
-    def visit_Macro(self, node: nodes.Macro) -> nodes.Node:
-        return self._counted(node)
+    visit_Macro = visit_For
 
     def visit_Concat(self, node: nodes.Concat) -> nodes.Node:
         self.generic_visit(node)
         return _call("joined", node.nodes, node.lineno)
-
-    def _counted(self, node: Any) -> nodes.Node:
-        self.generic_visit(node)
-        node.body.insert(0, nodes.Output([_call("tick", [], node.lineno)], lineno=node.lineno))
-        return node  # type: ignore[no-any-return]
 
 
 def _call(name: str, values: list[Any], line: int) -> nodes.Call:

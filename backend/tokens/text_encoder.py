@@ -18,16 +18,7 @@ from typing import Any
 
 from tokenizers import Encoding, Tokenizer
 
-from backend.records.encoded import (
-    IGNORED,
-    Encoded,
-    Rendered,
-    Span,
-    fill_gaps,
-    first_token,
-    label_tokens,
-    token_span,
-)
+from backend.records.encoded import IGNORED, Encoded, Rendered, Span, fill_gaps, first_token, label_tokens, token_span
 
 CUT = "\uf8f0"  # a private-use character: the text is encoded in two parts around it
 _CACHED_UP_TO = 200  # characters: a longer text between a control token and an answer hardly occurs twice
@@ -73,7 +64,7 @@ class TextEncoder:
 
     def encode(self, rendered: Rendered, whole: Encoding | None = None) -> tuple[list[int], list[Span]]:
         """Ids and their character spans. whole: the text encoded in one part, if already known."""
-        cuts = _cuts(rendered.text)
+        cuts = {match.start() for match in re.finditer(CUT, rendered.text)} if CUT in rendered.text else set[int]()
         ids, spans = self._encode_parts(rendered.text, cuts, whole)
         apart = set()
         for start, _ in rendered.learned:
@@ -157,7 +148,3 @@ class TextEncoder:
 
 def _any_of(texts: Sequence[str]) -> re.Pattern[str]:
     return re.compile("|".join(map(re.escape, texts)) or "(?!)")
-
-
-def _cuts(text: str) -> set[int]:
-    return {match.start() for match in re.finditer(CUT, text)} if CUT in text else set()

@@ -13,10 +13,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+from backend.datasets.choices import FixChoices, ValidationFiles
 from backend.datasets.editing import Editor
-from backend.datasets.fix_choices import FixChoices
 from backend.datasets.store import DatasetStore
-from backend.datasets.validation_files import ValidationFiles
 from backend.errors import ApprenticeError, RunProblem
 from backend.files.disk_errors import disk_words
 from backend.records.rows import Row

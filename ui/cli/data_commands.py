@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from backend.datasets.checks.fix import SAFE_FIXES
+from backend.datasets.checks.fix import SAFE_FIXES, write_fixed
 from backend.datasets.checks.issues import issue_title
 from backend.datasets.checks.report import Report, summary
 from backend.datasets.dataset import CheckedDataset, check_and_fix, require_compatible
@@ -15,7 +15,6 @@ from backend.datasets.info import DatasetInfo, RowsByKind
 from backend.datasets.read.load import ReadOptions, load
 from backend.datasets.read.pack import name_of
 from backend.datasets.stored_files import load_validation
-from backend.datasets.write_fixed import write_fixed
 from backend.errors import BadInput
 from backend.records.lengths import UNLIMITED, LengthLimits
 from backend.settings import PROGRAM, Workspace

@@ -6,9 +6,8 @@ Light: nothing here imports torch. Whatever needs it runs in a job or in the cha
 import threading
 from typing import Any
 
-from backend.datasets.fix_choices import FixChoices
+from backend.datasets.choices import FixChoices, ValidationFiles
 from backend.datasets.store import DatasetStore
-from backend.datasets.validation_files import ValidationFiles
 from backend.errors import BadInput, RunProblem
 from backend.hosting.policy import HOME, Feature, Policy
 from backend.models import bundled, catalogue, local

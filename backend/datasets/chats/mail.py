@@ -19,14 +19,7 @@ from backend.datasets.chats.mail_text import ADDRESS, own_words, repeated_ends
 from backend.datasets.convert.detect import Record
 from backend.records.units import MIB
 
-MAIL = ChatFormat(
-    "a mailbox",
-    "https://www.rfc-editor.org/rfc/rfc5322",
-    thread="thread",
-    author=("author",),
-    text=("text",),
-    time=("time",),
-)
+MAIL = ChatFormat("a mailbox", "https://www.rfc-editor.org/rfc/rfc5322", thread="thread", time=("time",))
 _POSTMARK = re.compile(rb"From \S{1,320} .{0,99}\d\d:\d\d.{0,99}\d{4}|From [^\s@]{1,320}@\S{1,320}$")
 _FIELD = re.compile(rb"([A-Za-z][A-Za-z0-9-]*):", re.ASCII)
 _MAIL_FIELDS = frozenset((b"from", b"to", b"subject", b"date", b"message-id", b"received", b"mime-version"))
@@ -39,16 +32,7 @@ _SUBJECT = re.compile(
 )
 _LONGEST_SUBJECT = 1_000  # characters that are read
 _FORWARDED = re.compile(r"\s*(fwd?|wg|tr|rv|enc|doorst|vb|vs)\s*:", re.IGNORECASE)
-_BROKEN = (
-    AttributeError,
-    IndexError,
-    LookupError,
-    MessageError,
-    TypeError,
-    ValueError,
-    RecursionError,
-    AssertionError,
-)
+_BROKEN = (AttributeError, LookupError, MessageError, TypeError, ValueError, RecursionError, AssertionError)
 
 
 class _PlainHeaders(EmailPolicy):
@@ -113,8 +97,7 @@ def _split(lines: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:
                 yield start, b"\n".join(message)
             message, start, size, box = [], number, 0, True
         elif size < _LARGEST and (message or line.strip()):
-            unescaped = line[1:] if box and re.match(rb">+From ", line) else line
-            message.append(unescaped)
+            message.append(line[1:] if box and re.match(rb">+From ", line) else line)  # unescaped
             size += len(line)
         blank = not line.strip()
     if message:

@@ -42,19 +42,10 @@ def pasted_mails(text: str) -> Iterator[list[Record]]:
     places = _places([(headers, subject) for headers, subject, _ in mails])
     records: list[Record] = []
     for place, start, (headers, subject, body) in zip(places, starts, mails, strict=True):
-        author = headers[0]
-        address = ADDRESS.search(author)
-        records.append(
-            (
-                above + start + 1,
-                {
-                    "thread": without_prefix(subject),
-                    "author": address[0].lower() if address else author,
-                    "text": body,
-                    "time": str(place),
-                },
-            )
-        )
+        address = ADDRESS.search(headers[0])
+        author = address[0].lower() if address else headers[0]
+        record = {"thread": without_prefix(subject), "author": author, "text": body, "time": str(place)}
+        records.append((above + start + 1, record))
     yield records
 
 
@@ -64,7 +55,9 @@ def _starts(lines: list[str]) -> list[int]:
 
 def _mail(lines: list[str]) -> tuple[list[str], str, str]:
     """The values of its headers, its subject, and what its author wrote."""
-    end = next((at for at, line in enumerate(lines) if not _in_headers(line)), len(lines))
+    # a line in the headers is one, or continues the one above
+    inside = (line.strip() and (line[0] in " \t" or _HEADER.fullmatch(line)) for line in lines)
+    end = next((at for at, within in enumerate(inside) if not within), len(lines))
     headers = [match for line in lines[:end] if (match := _HEADER.fullmatch(line))]
     subject = next((match[2].strip() for match in headers if _SUBJECT.fullmatch(match[1])), "")
     below = lines[end:]
@@ -73,19 +66,12 @@ def _mail(lines: list[str]) -> tuple[list[str], str, str]:
     return [match[2].strip() for match in headers], subject, own_words("\n".join(below))[0]
 
 
-def _in_headers(line: str) -> bool:
-    """Whether it is a header, or continues the one above."""
-    return bool(line.strip()) and (line[0] in " \t" or _HEADER.fullmatch(line) is not None)
-
-
 def _places(mails: list[tuple[list[str], str]]) -> list[int]:
     """The position of each mail in time, from 1: by the dates where all are readable. Otherwise the newest is first,
     as in a mail program, if the first mail is an answer (Re:)."""
     times = [_time(headers) for headers, _ in mails]
-    subject = mails[0][1]
-    newest_first = without_prefix(subject) != subject
     order = list(range(len(mails)))
-    if newest_first:
+    if without_prefix(mails[0][1]) != mails[0][1]:
         order.reverse()
     if None not in times:
         order.sort(key=lambda at: times[at] or 0.0)
@@ -96,11 +82,8 @@ def _places(mails: list[tuple[list[str], str]]) -> list[int]:
 def _time(headers: list[str]) -> float | None:
     for value in headers[1:]:
         try:
-            return parsedate_to_datetime(_CLOCK12.sub(_in_24_hours, value)).timestamp()
+            in_24_hours = _CLOCK12.sub(lambda at: f"{int(at[1]) % 12 + 12 * (at[3] in 'pP')}{at[2]}", value)
+            return parsedate_to_datetime(in_24_hours).timestamp()
         except (ValueError, TypeError, IndexError, OverflowError):
             continue
     return None
-
-
-def _in_24_hours(time: re.Match[str]) -> str:
-    return f"{int(time[1]) % 12 + 12 * (time[3] in 'pP')}{time[2]}"

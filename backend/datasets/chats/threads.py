@@ -51,7 +51,8 @@ def read_threads(records: Iterable[Record], chat: ChatFormat) -> Threads:
     for line, record in records:
         for conversation in chat.conversations(record):
             number += 1
-            for message in _messages(conversation, chat):
+            places = [find(conversation, path) for path in chat.messages] or [[conversation]]
+            for message in (value for values in places for value in values if isinstance(value, dict)):
                 thread = first(message, chat.thread) if chat.thread else None
                 key = (number if chat.messages else 0, str(thread) if thread is not None else "")
                 groups.setdefault(key, []).append(_Found(line, message, conversation))
@@ -61,14 +62,6 @@ def read_threads(records: Iterable[Record], chat: ChatFormat) -> Threads:
     for group in groups.values():
         reader.add(group)
     return reader.threads
-
-
-def _messages(conversation: Any, chat: ChatFormat) -> list[dict[str, Any]]:
-    if not isinstance(conversation, dict):
-        return []
-    if not chat.messages:
-        return [conversation]
-    return [message for path in chat.messages for message in find(conversation, path) if isinstance(message, dict)]
 
 
 class _Reader:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from backend.datasets.chats.format import ChatFormat
 from backend.datasets.convert.detect import Record
 
-TRANSCRIPT = ChatFormat("a chat transcript", thread="thread", author=("author",), text=("text",), time=("time",))
+TRANSCRIPT = ChatFormat("a chat transcript", thread="thread", time=("time",))
 _TIME = r"\d{1,2}[:.]\d{2}(?:[:.]\d{2})?(?: ?[AaPp]\.?[Mm]\.?)?"
 _NAME = r"[^\s:：\[(][^:：\n\[(]{0,50}?"
 _LINE = re.compile(

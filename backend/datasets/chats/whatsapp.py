@@ -21,13 +21,7 @@ from backend.datasets.convert.detect import Record
 from backend.files.json_file import read_json
 
 WHATSAPP = ChatFormat(
-    "a WhatsApp chat",
-    "https://faq.whatsapp.com/1180414079177245",
-    thread="file",
-    author=("author",),
-    text=("text",),
-    time=("time",),
-    pauses=True,
+    "a WhatsApp chat", "https://faq.whatsapp.com/1180414079177245", thread="file", time=("time",), pauses=True
 )
 _START = re.compile(r"(?:\[(?P<iphone>\d[^\]]{9,40})\] ?|(?P<android>\d[^\n]{9,40}?) [-–] )(?P<rest>[^\n]*)")
 _BIDI = dict.fromkeys(map(ord, "\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff"))
@@ -76,7 +70,9 @@ def whatsapp_messages(text: str) -> Iterator[list[Record]]:
 
 def _start(line: str) -> re.Match[str] | None:
     start = _START.match(_plain(line).lstrip(_MARK))
-    return start if start and _has_clock(_when(start)) else None
+    when = _when(start) if start else ""
+    has_clock = re.search(r"\d{1,2}[:.h]\d{2}", when) and len(re.findall(r"\d+", when)) in (5, 6)
+    return start if has_clock else None
 
 
 def _plain(line: str) -> str:
@@ -92,10 +88,6 @@ def _plain(line: str) -> str:
 
 def _when(start: re.Match[str]) -> str:
     return start["iphone"] or start["android"]
-
-
-def _has_clock(when: str) -> bool:
-    return re.search(r"\d{1,2}[:.h]\d{2}", when) is not None and len(re.findall(r"\d+", when)) in (5, 6)
 
 
 def _author(start: re.Match[str]) -> tuple[str, str]:

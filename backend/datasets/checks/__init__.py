@@ -2,7 +2,7 @@
 
     issues.py                                          every kind of problem: severity, title, fix
     report.py                                          the report
-    fix.py, fixers.py                                  applies accepted fixes
+    fix.py, fixers.py                                  applies accepted fixes, and writes the result
     structure.py                                       the order of turns
     content.py, patterns.py                            faults inside a text, by:
     characters.py, leftovers.py                        unintended characters and parts

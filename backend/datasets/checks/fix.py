@@ -5,11 +5,13 @@ Every change is listed and the source stays as it is: to undo a fix, apply again
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Set
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from itertools import chain
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal
 
 from backend.datasets.checks import answers as answer_checks
 from backend.datasets.checks import content as content_checks
@@ -21,7 +23,8 @@ from backend.datasets.checks.fixers import Fixer, fixers_for, with_system, witho
 from backend.datasets.checks.issues import ISSUE_TYPES
 from backend.datasets.checks.report import Report
 from backend.datasets.checks.tokens import TokenTotals
-from backend.errors import BadSetting
+from backend.errors import BadSetting, WorkspaceProblem
+from backend.files.atomic import replace_file
 from backend.records.lengths import UNLIMITED, LengthLimits
 from backend.records.rows import Dataset, Problem, Row, place
 from backend.text.conversation import content
@@ -39,13 +42,8 @@ SAFE_FIXES = (  # every error, and warnings whose fix nobody would refuse
     *(kind for kind, issue in ISSUE_TYPES.items() if issue.fix and issue.severity == "error"),
     *("mojibake", "control_characters", "system_not_first", "same_role_twice", "duplicate"),
 )
-_FROM_REPORT = (
-    "template_refuses",
-    "nothing_to_learn",
-    "answer_vanishes",
-    "leak",
-    "other_language",
-)  # a fix can't look for these itself
+# A fix can't look for these itself.
+_FROM_REPORT = ("template_refuses", "nothing_to_learn", "answer_vanishes", "leak", "other_language")
 _PREVIEWED = 3  # rows whose changes are shown for each fix
 _MAX_PASSES = 50  # one fix can uncover a problem for the next; a loop would be a bug
 
@@ -244,3 +242,33 @@ def _lines(row: Row) -> list[str]:
     lines = [f"{m['role']}: {content(m)}" for m in row.messages]
     lines += [f"rejected: {content(m)}" for m in row.rejected or ()]
     return lines if row.text is None else [*lines, row.text]
+
+
+def write_fixed(fixed: FixedDataset, path: Path) -> Path:
+    """Writes the rows to `path` as JSON Lines and the changes next to it; returns the path of the change log.
+
+    Raises WorkspaceProblem when that fails.
+    """
+    log = path.with_name(path.stem + ".changes.jsonl")
+    try:
+        for target, records in ((path, map(record, fixed.dataset.rows)), (log, map(asdict, fixed.changes))):
+            unfinished = target.with_name(target.name + ".part")
+            with unfinished.open("w", encoding="utf-8", newline="\n") as file:
+                file.writelines(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
+            replace_file(unfinished, target)
+    except OSError as error:
+        raise WorkspaceProblem(
+            f"{path.name} could not be written.",
+            f"The system reports: {error.strerror or error}.",
+            "Choose another place.",
+        ) from error
+    return log
+
+
+def record(row: Row) -> dict[str, Any]:
+    """A row as a line of JSON Lines."""
+    if row.text is not None:
+        return {"text": row.text}
+    if row.rejected is not None:
+        return {"prompt": row.messages[:-1], "chosen": row.messages[-1:], "rejected": row.rejected}
+    return {"messages": row.messages, "tools": row.tools} if row.tools else {"messages": row.messages}

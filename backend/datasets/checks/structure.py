@@ -68,7 +68,8 @@ def faults_of_order(roles: tuple[str, ...]) -> tuple[str, ...]:
     """The kinds of problems that the sequence of roles alone reveals."""
     kinds = []
     turns = [role for role in roles if role not in SYSTEM]
-    if any(role in SYSTEM for role in roles[1:]) and turns and _system_after_turn(roles):
+    first_turn = next((i for i, role in enumerate(roles) if role not in SYSTEM), len(roles))
+    if any(role in SYSTEM for role in roles[first_turn:]):
         kinds.append("system_not_first")
     if "assistant" not in roles:
         return (*kinds, "no_assistant")
@@ -101,11 +102,6 @@ def is_empty_answer(message: Message) -> bool:
     return message["role"] == "assistant" and not content(message).strip() and not message.get("tool_calls")
 
 
-def _system_after_turn(roles: tuple[str, ...]) -> bool:
-    first_turn = next(i for i, role in enumerate(roles) if role not in SYSTEM)
-    return any(role in SYSTEM for role in roles[first_turn:])
-
-
 def _empty(row: Row, number: int, message: Message) -> Iterator[Problem]:
     if is_empty_answer(message):
         yield problem(
@@ -117,15 +113,8 @@ def _empty(row: Row, number: int, message: Message) -> Iterator[Problem]:
 
 def _preference(row: Row, rejected: list[Message]) -> Iterator[Problem]:
     if not rejected or not any(content(m).strip() or m.get("tool_calls") for m in rejected):
-        yield problem(
-            row,
-            "empty_answer",
-            "The bad answer (rejected) is empty, so there is nothing to compare the good one with.",
-        )
+        message = "The bad answer (rejected) is empty, so there is nothing to compare the good one with."
+        yield problem(row, "empty_answer", message)
     elif rejected[-1:] == row.messages[-1:]:
-        yield problem(
-            row,
-            "same_preference",
-            "The good answer (chosen) and the bad one (rejected) are the same.",
-            excerpt(content(rejected[-1])),
-        )
+        message = "The good answer (chosen) and the bad one (rejected) are the same."
+        yield problem(row, "same_preference", message, excerpt(content(rejected[-1])))

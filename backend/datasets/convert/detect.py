@@ -29,7 +29,8 @@ def match(record: Mapping[str, Any]) -> Match | None:
     pair = columns.find("chosen", "rejected")
     chat = _chat_column(record, columns)
     if len(pair) == 2:
-        prompt = {"messages": chat} if chat else _renamed(columns.find("pair_prompt"), "pair_prompt", "prompt")
+        asking = columns.find("pair_prompt")
+        prompt = {"messages": chat} if chat else {"prompt": asking["pair_prompt"]} if asking else {}
         if prompt.get("prompt") == columns.find("instruction").get("instruction"):
             prompt |= columns.find("input")
         return Match("preference", {**prompt, **pair, **extras})
@@ -72,10 +73,6 @@ def _match_texts(record: Mapping[str, Any], columns: Columns) -> Match | None:
         rest = columns.find("context", "system").items()
         return Match("question_answer", {**pair, **{name: c for name, c in rest if c not in pair.values()}})
     return Match("text", text) if text and not pair else None
-
-
-def _renamed(mapping: dict[str, str], old: str, new: str) -> dict[str, str]:
-    return {new: mapping[old]} if old in mapping else {}
 
 
 def _chat_column(record: Mapping[str, Any], columns: Columns) -> str | None:

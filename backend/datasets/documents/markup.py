@@ -146,18 +146,13 @@ class _Reader(HTMLParser):
             return
         bold = next((i for i, (run, is_bold) in enumerate(runs) if run.strip() and not is_bold), len(runs))
         first, rest = (_clean("".join(text for text, _ in part)) for part in (runs[:bold], runs[bold:]))
-        gap = not item or not self._in_list_before()
+        before = self.document.blocks[-1].text if self.document.blocks else ""
+        gap = not item or re.match(r"\s*(- |\d+\. )", before) is None  # no item of a list follows another
         if first and rest and not self._level and (asks(first) or runs[bold][0].startswith("\n")):
-            self.document.blocks += [
-                Block(self._line, item + first, 0, True, gap),
-                Block(self._line, rest, gap=False),
-            ]
+            question = Block(self._line, item + first, 0, True, gap)
+            self.document.blocks += [question, Block(self._line, rest, gap=False)]
         else:
             self.document.blocks.append(Block(self._line, item + text, self._level, not rest, gap))
-
-    def _in_list_before(self) -> bool:
-        blocks = self.document.blocks
-        return bool(blocks) and re.match(r"\s*(- |\d+\. )", blocks[-1].text) is not None
 
 
 def _clean(text: str) -> str:

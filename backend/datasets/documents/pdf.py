@@ -20,6 +20,7 @@ _PARAGRAPH = 1.35  # times the usual distance of lines
 _REPEATED = 0.5  # share of the pages that have a header or footer
 _BEGINS = re.compile(r"\(?\d{1,3}[.)]\s|[•–-]\s|\w{1,12}( ?\d+)?[:：]")  # a label, a number, an item of a list
 _PASSWORD = 4  # FPDF_ERR_PASSWORD
+_SIGNS = str.maketrans({"\x02": "-", "\ufffe": "-", "\x00": None, "\xa0": " "})
 
 
 @dataclass(frozen=True)
@@ -67,15 +68,11 @@ def _page_lines(page: Any, number: int) -> list[_Line]:
         if shown:
             first = at + len(line) - len(line.lstrip())
             size = pdfium.FPDFText_GetFontSize(text, first)
-            lines.append(_Line(_clean(shown), number, _top(text, first), size, _is_bold(text, first)))
+            lines.append(_Line(shown.translate(_SIGNS), number, _top(text, first), size, _is_bold(text, first)))
         at += len(line)
     text.close()
     page.close()
     return lines
-
-
-def _clean(text: str) -> str:
-    return text.replace("\x02", "-").replace("\ufffe", "-").replace("\x00", "").replace("\xa0", " ")
 
 
 def _top(text: Any, index: int) -> float:

@@ -10,7 +10,6 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import psutil
@@ -51,9 +50,7 @@ class Parser:
     def __enter__(self) -> Parser:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -67,10 +64,7 @@ class Parser:
 
     def document(self) -> Document:
         """The blocks of a text document."""
-        blocks = [
-            Block(line, text, level, bold, gap, rows) for line, text, level, bold, gap, rows in self._all("block")
-        ]
-        return Document(blocks)
+        return Document([Block(*parts) for parts in self._all("block")])
 
     def outlines(self) -> list[tuple[str, Rows]]:
         """The name and the first rows of each sheet."""

@@ -240,7 +240,7 @@ def test_nothing_is_half_saved_on_a_full_disk(
     def full(*args: object) -> None:
         raise OSError(28, "No space left on device")
 
-    for place in ("backend.datasets.edits.write_json", "backend.datasets.stored_info.write_text"):
+    for place in ("backend.datasets.edits.write_json", "backend.datasets.info.write_text"):
         with monkeypatch.context() as patching:
             patching.setattr(place, full)
             with pytest.raises(WorkspaceProblem):

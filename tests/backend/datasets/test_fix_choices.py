@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from backend.datasets.fix_choices import FixChoices
+from backend.datasets.choices import FixChoices
 from backend.datasets.store import DatasetStore
 from tests.backend.datasets.builders import ROW
 

@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from backend.datasets.fix_choices import FixChoices
+from backend.datasets.choices import FixChoices, ValidationFiles
 from backend.datasets.store import DatasetStore
-from backend.datasets.validation_files import ValidationFiles
 from backend.errors import BadInput, WorkspaceProblem
 
 

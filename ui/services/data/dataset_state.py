@@ -4,11 +4,10 @@ from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from backend.datasets.checks.fix import Change
+from backend.datasets.checks.fix import Change, write_fixed
 from backend.datasets.checks.tokens import TokenTotals
 from backend.datasets.dataset import CheckedDataset
 from backend.datasets.split import Split
-from backend.datasets.write_fixed import write_fixed
 from backend.evaluation.items import items_from
 from backend.evaluation.measures import choose_measure
 from backend.records.specs import Trainer

@@ -2,10 +2,10 @@
 
 from collections import Counter
 
-from backend.datasets.cache import RecentCache
 from backend.datasets.documents.passages import passages
 from backend.datasets.editing import Editor
 from backend.datasets.store import DatasetStore
+from backend.datasets.stored_files import RecentCache
 from backend.errors import BadInput
 from backend.records.rows import Row
 from ui.records.data import Writing

@@ -6,10 +6,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from backend.datasets.checks.fix import record
 from backend.datasets.convert.tool_calls import calls_in_text
 from backend.datasets.editing import Editor
 from backend.datasets.store import DatasetStore
-from backend.datasets.write_fixed import record
 from backend.errors import ApprenticeError, BadInput
 from backend.evaluation.examples import judging_items
 from backend.records.reading import RowFault

@@ -14,14 +14,7 @@ from backend.datasets.read.file import File, OpenSource, Reader
 from backend.records.reading import RowFault
 from backend.records.rows import FileDetails
 
-_SEPARATORS = {
-    "tab": "\t",
-    "comma": ",",
-    "semicolon": ";",
-    "pipe": "|",
-    "space": " ",
-    "colon": ":",
-}
+_SEPARATORS = {"tab": "\t", "comma": ",", "semicolon": ";", "pipe": "|", "space": " ", "colon": ":"}
 _EXTRA = ("guid", "notetype", "deck", "tags")  # "#deck column:1" says which field it is
 
 

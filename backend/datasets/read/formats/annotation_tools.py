@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -53,11 +52,7 @@ def read_annotations(opened: OpenSource, options: ReadOptions) -> None:
         return
     nested = next((entry for entry in FORMATS if all(find(record, path) for path in entry.needs)), None)
     if nested is not None:
-        opened.records = map(partial(_rows, nested), opened.records)
-
-
-def _rows(nested: Nested, batch: list[Record]) -> list[Record]:
-    return [row for record in batch for row in _flat(record, nested)]
+        opened.records = ([row for record in batch for row in _flat(record, nested)] for batch in opened.records)
 
 
 def _flat(record: Record, nested: Nested) -> Iterator[Record]:
@@ -127,11 +122,9 @@ def _argilla(record: Mapping[str, Any]) -> dict[str, str]:
 
 def _argilla_columns(record: Mapping[str, Any]) -> dict[str, str]:
     """As `_argilla`, for a dataset on the hub, where each question is a column of its own."""
-    return _argilla({"responses": {name: value for name, value in record.items() if _is_answers(value)}})
-
-
-def _is_answers(value: Any) -> bool:
-    return isinstance(value, list) and bool(find(value, "[].user_id")) and bool(find(value, "[].value"))
+    lists = {name: value for name, value in record.items() if isinstance(value, list)}
+    asked = {name: value for name, value in lists.items() if find(value, "[].user_id") and find(value, "[].value")}
+    return _argilla({"responses": asked})
 
 
 _ANSWERS = {"label_studio": _label_studio, "argilla": _argilla, "argilla_columns": _argilla_columns}
@@ -141,10 +134,7 @@ def _answered(columns: dict[str, Any], answers: Mapping[str, str]) -> dict[str, 
     """The columns with the answers beside them. A single answer is the answer: it ends a conversation and replaces
     what stood there before, such as a draft that was corrected."""
     if len(answers) != 1:
-        return {
-            **columns,
-            **{name if name not in columns else f"{name} (answer)": text for name, text in answers.items()},
-        }
+        return columns | {f"{name} (answer)" if name in columns else name: text for name, text in answers.items()}
     (answer,) = answers.values()
     chats = [name for name, value in columns.items() if _is_chat(value)]
     if len(chats) == 1:
@@ -162,9 +152,5 @@ def _answered(columns: dict[str, Any], answers: Mapping[str, str]) -> dict[str, 
 
 
 def _is_chat(value: Any) -> bool:
-    return (
-        isinstance(value, list)
-        and bool(value)
-        and isinstance(value[0], dict)
-        and any(k in value[0] for k in ROLE_KEYS)
-    )
+    first = value[0] if isinstance(value, list) and value else None
+    return isinstance(first, dict) and any(key in first for key in ROLE_KEYS)

@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 
 from backend.datasets.check_dataset import check
 from backend.datasets.checks import fix
-from backend.datasets.checks.fix import FIXABLE, FixedDataset
-from backend.datasets.write_fixed import write_fixed
+from backend.datasets.checks.fix import FIXABLE, FixedDataset, write_fixed
 from backend.errors import BadSetting, WorkspaceProblem
 from backend.records.rows import Dataset, Problem, Row
 from backend.tokens.token_counts import TokenCounter

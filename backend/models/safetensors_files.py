@@ -1,4 +1,4 @@
-"""Which tensors a safetensors file holds, and where, without reading them.
+"""Which tensors safetensors files hold, and where, and rows of them as numpy arrays (also bfloat16), without torch.
 
 Format: https://huggingface.co/docs/safetensors, 8 bytes with the length of a JSON header, the header, the tensors.
 """
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 _LONGEST = 100_000_000  # bytes, as the safetensors package allows
+_TYPES = {"F32": "<f4", "F16": "<f2", "BF16": "<u2"}
 
 
 class Stored(NamedTuple):
@@ -44,3 +45,32 @@ def read(file: Path) -> tuple[dict[str, Stored], dict[str, Any]]:
         }, about
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"{file.name} has no safetensors header") from error
+
+
+class Tensors:
+    """The tensors in the safetensors files of a folder. Raises ValueError for a damaged file."""
+
+    def __init__(self, folder: Path) -> None:
+        self._places: dict[str, tuple[Path, Stored]] = {}
+        for file in sorted(folder.glob("*.safetensors")):
+            self._places |= {name: (file, tensor) for name, tensor in read(file)[0].items()}
+
+    @property
+    def names(self) -> set[str]:
+        return set(self._places)
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """A tensor's shape. Raises KeyError."""
+        return self._places[name][1].shape
+
+    def read(self, name: str, rows: Any = slice(None)) -> Any:
+        """A tensor, or some rows of it, as float32. Raises KeyError, and ValueError for another type."""
+        import numpy
+
+        file, place = self._places[name]
+        if place.dtype not in _TYPES:
+            raise ValueError(f"{name} is of type {place.dtype}")
+        stored = numpy.memmap(file, _TYPES[place.dtype], "r", place.begin, place.shape)[rows]
+        if place.dtype == "BF16":
+            return (stored.astype("<u4") << 16).view("<f4")
+        return numpy.asarray(stored, "<f4")

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from backend.gguf.tensors import Tensors
+from backend.models.safetensors_files import Tensors
 
 NUMBERS = np.arange(12, dtype=np.float32).reshape(4, 3) - 5.5
 

@@ -1,0 +1,86 @@
+"""What a person chooses for a stored dataset: which fixes are applied, and a validation file instead of a part of the
+examples. Choices come from a browser, so they are checked before they are stored.
+"""
+
+from __future__ import annotations
+
+import shutil
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+from backend.datasets.checks.fix import FIXABLE, WHOLE_FILE_FIXES
+from backend.datasets.checks.issues import ISSUE_TYPES
+from backend.datasets.dataset import require_compatible, unread
+from backend.datasets.info import DatasetInfo, RowChoice, not_saved
+from backend.datasets.store import DatasetStore
+from backend.errors import BadInput
+from backend.files.atomic import fsync
+from backend.settings import child_path, new_id
+
+
+class FixChoices:
+    """The fixes of the datasets in a store. Every method raises BadInput for what can't be done, changing nothing."""
+
+    def __init__(self, store: DatasetStore) -> None:
+        self._store = store
+
+    def accept(self, data_id: str, kind: str, rows: RowChoice) -> None:
+        """Accepts the fix of one kind of problem for more rows; "all" skips rows that were refused one by one."""
+        self._validate(data_id, kind, rows)
+        if kind not in FIXABLE and kind not in {p.kind for p in unread(self._store.original(data_id))}:
+            raise BadInput("This can't be fixed here.", "", "Correct the file, then add it again.")
+        self._store.info.update(data_id, lambda info: info.accept(kind, rows))
+
+    def refuse(self, data_id: str, kind: str, rows: RowChoice = "all") -> None:
+        """Leaves rows with this kind of problem as they are."""
+        self._validate(data_id, kind, rows)
+        self._store.info.update(data_id, lambda info: info.refuse(kind, rows))
+
+    def undo(self, data_id: str, kind: str) -> None:
+        """Forgets what was accepted or refused for one kind of problem."""
+        self._store.info.update(data_id, lambda info: info.undo(kind))
+
+    def _validate(self, data_id: str, kind: str, rows: RowChoice) -> None:
+        """Raises BadInput for an unknown kind or row."""
+        original = self._store.original(data_id)
+        exists = kind in ISSUE_TYPES or kind in WHOLE_FILE_FIXES or any(kind == p.kind for p in original.problems)
+        if not exists or (rows != "all" and not all(1 <= row <= original.highest for row in rows)):
+            raise BadInput("There is no such problem in these examples.", "", "Reload the page.")
+
+
+class ValidationFiles:
+    """The validation files of the datasets in a store."""
+
+    def __init__(self, store: DatasetStore) -> None:
+        self._store = store
+
+    def set(self, data_id: str, path: Path, name: str) -> None:
+        """Stores a copy of a validation file. Raises BadInput, changing nothing, when it does not fit."""
+        before = self._store.info.read(data_id)
+        examples = self._store.original(data_id)
+        require_compatible(self._store.files.load_validation(path, name, before.read_options), examples)
+        file = f"validation-{new_id()}"
+        copy = self._store.folder(data_id) / file
+        try:
+            shutil.copyfile(path, copy)
+            fsync(copy)
+            self._store.info.update(data_id, lambda info: replace(info, validation={"name": name, "file": file}))
+        except BaseException as error:
+            with suppress(OSError):
+                copy.unlink(missing_ok=True)
+            if isinstance(error, OSError):
+                raise not_saved("The validation file", error) from error
+            raise
+        self._delete(data_id, before)
+
+    def clear(self, data_id: str) -> None:
+        """Removes the validation file; part of the examples is set aside again instead."""
+        before = self._store.info.read(data_id)
+        self._store.info.update(data_id, lambda info: replace(info, validation={}))
+        self._delete(data_id, before)
+
+    def _delete(self, data_id: str, info: DatasetInfo) -> None:
+        if info.validation:
+            with suppress(OSError):  # nothing refers to it any more
+                child_path(self._store.folder(data_id), info.validation["file"]).unlink(missing_ok=True)
