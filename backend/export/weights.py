@@ -52,15 +52,10 @@ def rewrite(source: Path, out: Path, edits: Mapping[str, Edit], report: Callable
         tensors, about = safetensors_files.read(file)
         entries = {name: _new_entry(tensor, edits.get(name)) for name, tensor in tensors.items()}
         order = sorted(entries, key=lambda name: (-_SIZES.get(entries[name][0], 1), name))  # aligned
-        header, end = {"__metadata__": {"format": "pt", **about}}, 0
-        for name in order:
-            dtype, length = entries[name]
-            header[name] = {"dtype": dtype, "shape": tensors[name].shape, "data_offsets": (end, end + length)}
-            end += length
         with disk_errors(), file.open("rb") as old, (out / file.name).open("wb") as new:
-            text = json.dumps(header, separators=(",", ":")).encode()
-            text += b" " * (-len(text) % 8)
-            new.write(len(text).to_bytes(8, "little") + text)
+            size += safetensors_files.write(
+                new, {name: (entries[name][0], tensors[name].shape, entries[name][1]) for name in order}, about
+            )
             for name in order:
                 report(done, total)
                 if name in edits:
@@ -68,7 +63,6 @@ def rewrite(source: Path, out: Path, edits: Mapping[str, Edit], report: Callable
                 else:
                     _copy(old, new, tensors[name])
                 done += tensors[name].end - tensors[name].begin
-        size += end
         places |= dict.fromkeys(tensors, file.name)
     if (source / model_folder.INDEX).is_file():
         index = {"metadata": {"total_size": size}, "weight_map": dict(sorted(places.items()))}

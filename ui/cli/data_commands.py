@@ -20,7 +20,7 @@ from backend.records.lengths import UNLIMITED, LengthLimits
 from backend.settings import PROGRAM, Workspace
 from backend.tokens.token_counts import TokenCounter
 from ui.cli.data_source import opened, require_answers, rows_to_read
-from ui.cli.model_commands import ready_tokenizer
+from ui.cli.model_commands import require_tokenizer
 from ui.cli.options import add_reading_options, add_validation_option, asking_for_columns, positive, reading_options
 from ui.cli.output import AddCommand, Answer, say
 from ui.services.app import App
@@ -150,7 +150,6 @@ def checked_files(
     if validation_set:
         require_compatible(validation_set, dataset)
     app = App(workspace)
-    counter = TokenCounter(ready_tokenizer(app, model_id))
-    target, info = app.models.target_model(model_id or ""), DatasetInfo(name, accepted=accepted or {})
-    languages = target.languages if target else ()
+    counter = TokenCounter(require_tokenizer(app, model_id or ""))
+    languages, info = app.models.entry(model_id or "").languages, DatasetInfo(name, accepted=accepted or {})
     return check_and_fix("", info, dataset, counter, lengths, validation_set, languages=languages)

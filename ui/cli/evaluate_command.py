@@ -9,7 +9,7 @@ from backend.records.evaluation import PROMPT, EvaluationReport
 from backend.settings import PROGRAM, Workspace
 from ui.cli.data_source import imported
 from ui.cli.follow import follow, require_completed
-from ui.cli.model_commands import ready_tokenizer, resolve_model
+from ui.cli.model_commands import require_model, resolve_model
 from ui.cli.options import (
     add_data_option,
     add_reading_options,
@@ -61,7 +61,7 @@ def evaluate(options: argparse.Namespace, workspace: Workspace) -> Answer:
 
 def _try_prompts(app: App, options: argparse.Namespace, facts: str) -> Answer:
     model_id = resolve_model(app, options.model)
-    ready_tokenizer(app, model_id)
+    require_model(app, model_id)
     data_id = imported(app, options)
     choice = Choice(data_id=data_id, model_id=model_id)
     if options.validation:

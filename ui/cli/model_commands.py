@@ -5,12 +5,12 @@ import getpass
 import sys
 import warnings
 from pathlib import Path
-from typing import Any
 
 from backend.advice.reasons import ordinal
 from backend.errors import BadInput, MissingPart
 from backend.models import catalogue, hub_token, local
 from backend.settings import Workspace
+from backend.tokens.tokenizer import ChatTokenizer
 from ui.cli.follow import follow
 from ui.cli.output import AddCommand, Answer, say
 from ui.services.app import App
@@ -94,17 +94,21 @@ def _read_secret() -> str:
         raise BadInput("No token was read.", "This terminal would show it.", "Pass it through a pipe.") from error
 
 
-def ready_tokenizer(app: App, model_id: str | None) -> Any:
-    """The model's tokenizer; unpacks the bundled model first if needed. Raises MissingPart."""
-    tokenizer = app.models.tokenizer(model_id or "")
-    if tokenizer is None and not model_id:
-        unpack_bundled_model(app)
-        tokenizer = app.models.tokenizer("")
-    if tokenizer is None:
+def require_tokenizer(app: App, model_id: str) -> ChatTokenizer:
+    """The model's tokenizer; nothing is unpacked for it. Raises MissingPart, WorkspaceProblem."""
+    resolved = app.models.resolve(model_id)
+    if resolved != local.DEFAULT and not app.models.is_ready(resolved):
         raise MissingPart(
-            f"The model {model_id} is not on this computer.", "", "Remove --model to use the bundled one."
+            f"The model {resolved} is not on this computer.", "", "Remove --model to use the bundled one."
         )
-    return tokenizer
+    return local.tokenizer(app.workspace, resolved)
+
+
+def require_model(app: App, model_id: str) -> None:
+    """Unpack the bundled model first if needed. Raises MissingPart, WorkspaceProblem."""
+    require_tokenizer(app, model_id)
+    if not app.models.is_ready(model_id):
+        unpack_bundled_model(app)
 
 
 def resolve_model(app: App, model: str | None) -> str:

@@ -12,7 +12,7 @@ from jobs.records import Job, State
 from ui.cli.data_commands import warnings
 from ui.cli.data_source import imported, require_answers
 from ui.cli.follow import follow
-from ui.cli.model_commands import ready_tokenizer, resolve_model
+from ui.cli.model_commands import require_model, resolve_model
 from ui.cli.options import add_data_option, add_reading_options, add_validation_option, reading_options_typed
 from ui.cli.output import AddCommand, Answer, say
 from ui.services.app import App
@@ -100,7 +100,7 @@ def _start(app: App, options: argparse.Namespace) -> str:
     trainer = TrainSettings.parse_new(typed).trainer  # reports a misspelled setting before anything else is done
     version = app.versions.next(options.parent, from_base=options.from_base) if options.parent else None
     model_id = resolve_model(app, options.model or (app.runs.spec(options.parent).model.id if version else None))
-    ready_tokenizer(app, model_id)
+    require_model(app, model_id)
     data_id = imported(app, options) if options.data else app.versions.data_id(options.parent)
     if options.validation:
         app.validation_files.set(data_id, options.validation, options.validation.name)

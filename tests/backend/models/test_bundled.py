@@ -18,7 +18,7 @@ from backend.chat.client import Chat
 from backend.chat.engine import BASE, Sampling
 from backend.errors import MissingPart, NotEnough, WorkspaceProblem
 from backend.files import manifest
-from backend.models import bundled
+from backend.models import bundled, gguf_header, local, model_folder
 from backend.settings import Workspace
 from backend.tokens.tokenizer import ChatTokenizer
 
@@ -141,6 +141,61 @@ def test_concurrent_calls_unpack_once(workspace: Workspace, unpacked: list[Path]
     for thread in threads:
         thread.join()
     assert len(unpacked) == 1
+
+
+def test_tokens_are_counted_before_it_is_unpacked(workspace: Workspace, bundled_model: Path) -> None:
+    packed, unpacked = local.tokenizer(workspace, bundled.MODEL_ID), ChatTokenizer.load(bundled_model)
+    assert list(workspace.models.iterdir()) == []
+    assert packed.special_tokens == unpacked.special_tokens
+    assert all(packed.prompt_ids(messages) == unpacked.prompt_ids(messages) for messages in CHATS)
+
+
+def test_the_header_of_a_gguf_file_is_read_as_by_its_own_package() -> None:
+    import gguf
+
+    values, tensors = gguf_header.read(bundled.gguf_file())
+    reader = gguf.GGUFReader(bundled.gguf_file())
+    fields = {name: field.contents() for name, field in reader.fields.items() if not name.startswith("GGUF.")}
+    places = [(each.name, each.tensor_type, each.data_offset, [*reversed(each.shape)]) for each in reader.tensors]
+    assert values == fields
+    assert [(name, each.kind, each.begin, [*each.shape]) for name, each in tensors.items()] == places
+
+
+@pytest.mark.parametrize("cut", [0, 3, 20, 5_000])
+def test_a_gguf_file_with_half_a_header_is_rejected(cut: int, tmp_path: Path) -> None:
+    damaged = tmp_path / "damaged.gguf"
+    with bundled.gguf_file().open("rb") as original:
+        damaged.write_bytes(original.read(cut))
+    with pytest.raises(ValueError, match=r"GGUF|empty"):
+        gguf_header.read(damaged)
+
+
+@pytest.mark.slow
+def test_it_is_unpacked_as_by_transformers(bundled_model: Path, tmp_path: Path) -> None:
+    """Byte for byte, except for what transformers notes about itself in the settings."""
+    import torch
+    from tokenizers import pre_tokenizers
+    from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
+
+    file = bundled.gguf_file()
+    options = {"gguf_file": file.name, "local_files_only": True}
+    tokenizer = AutoTokenizer.from_pretrained(file.parent, **options)
+    # transformers 5.24 omits the splitting of numbers, which would get other ids than in the original model
+    tokenizer.backend_tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
+    )
+    tokenizer.save_pretrained(tmp_path)
+    plain = GgufConfig(dequantize=True)
+    options |= {"dtype": torch.bfloat16, "quantization_config": plain}
+    AutoModelForCausalLM.from_pretrained(file.parent, **options).save_pretrained(tmp_path)
+    model_folder.make_portable(tmp_path, bundled.MODEL_ID)
+    for name in ("tokenizer.json", "chat_template.jinja", "model.safetensors"):
+        assert manifest.digest(tmp_path / name) == manifest.digest(bundled_model / name), name
+    for name in ("config.json", "generation_config.json"):
+        theirs, ours = (json.loads((folder / name).read_text("utf-8")) for folder in (tmp_path, bundled_model))
+        assert {key: value for key, value in theirs.items() if value and key != "transformers_version"} == {
+            key: value for key, value in ours.items() if value
+        }
 
 
 def test_the_unpacked_model_is_complete(bundled_model: Path) -> None:

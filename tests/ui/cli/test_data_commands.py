@@ -10,7 +10,7 @@ from openpyxl import Workbook
 
 from backend.datasets.check_dataset import check as check_rows
 from backend.datasets.read.load import load
-from backend.settings import SAMPLES
+from backend.settings import SAMPLES, Workspace
 from tests.ui.cli.shell import ORDERS, Shell, chat, write_lines
 from ui.cli.data_commands import warnings as warnings_of
 from ui.services.app import App
@@ -23,6 +23,12 @@ def test_check_has_the_promised_keys(app: Shell) -> None:
     assert (report["rows"], report["usable"], report["problems"]) == (240, 240, [])
     assert {"total", "learned", "longest", "truncated"} <= set(report["tokens"])
     assert report["split"]["train"] + report["split"]["validation"] == 240
+
+
+def test_check_unpacks_no_model(tmp_path: Path, capsys: pytest.CaptureFixture[str], app: Shell) -> None:
+    new = Shell(Workspace.open(tmp_path / "new"), capsys)
+    assert new("check", ORDERS) == app("check", ORDERS)
+    assert list(new.workspace.models.iterdir()) == list(new.workspace.runs.iterdir()) == []
 
 
 def test_a_chat_asks_whom_to_imitate_and_takes_the_answer(app: Shell, tmp_path: Path) -> None:

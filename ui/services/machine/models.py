@@ -6,7 +6,7 @@ from contextlib import suppress
 
 from backend import hardware
 from backend.advice.recommend import recommend
-from backend.errors import ApprenticeError, MissingPart
+from backend.errors import ApprenticeError, MissingPart, WorkspaceProblem
 from backend.estimate import Rates
 from backend.hardware import benchmark
 from backend.hosting.policy import HOME, Feature, Policy
@@ -146,10 +146,10 @@ class ModelService:
         return local.reference(self._workspace, self._offered(model_id))
 
     def tokenizer(self, model_id: str) -> ChatTokenizer | None:
-        """The model's tokenizer; None when the model is not here yet."""
+        """The model's tokenizer; None when the model is not here yet, or damaged."""
         try:
             return local.tokenizer(self._workspace, self._offered(model_id))
-        except MissingPart:
+        except (MissingPart, WorkspaceProblem):
             return None
 
     def _offered(self, model_id: str) -> str:
