@@ -1,13 +1,13 @@
 """The command line: one file for a group of commands.
 
     main.py                                                      the options, and how answers and errors are printed
-    options.py, output.py, data_source.py                        what several commands share
+    options.py, output.py                                        what several commands share
     follow.py                                                    waits for a job while its progress is printed
-    data_commands.py, edit_command.py                            check, fix, datasets, edit
+    data_commands.py                                             check, fix, datasets, edit
     advice_commands.py, machine_commands.py, model_commands.py   recommend, estimate, doctor, models
     run_commands.py                                              train, runs, show, stop, resume, ...
     result_commands.py, evaluate_command.py                      chat, export, import, evaluate
-    serve_command.py, hub_commands.py                            serve-model, push, space
+    share_commands.py                                            serve-model, push, space
 
 Decision: Each command takes `--json` and prints one JSON document, also for wrong usage.
 Because: scripts and tests read it.

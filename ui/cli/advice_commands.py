@@ -24,8 +24,8 @@ from ui.text import format as fmt
 
 def add_commands(add: AddCommand) -> None:
     advice = add("recommend", recommend, "choose a model and settings for this machine and data")
-    advice.add_argument("--hardware", type=Path, default=None, metavar="FILE", help="for the machine in this file")
-    advice.add_argument("--task", default=None, choices=("voice", "extract", "write", "other"))
+    advice.add_argument("--hardware", type=Path, metavar="FILE", help="for the machine in this file")
+    advice.add_argument("--task", choices=("voice", "extract", "write", "other"))
     add_data_option(advice)
     add_reading_options(advice)
     _add_estimate_options(add("estimate", estimate, "compute the peak memory and the time of a training run"))
@@ -34,11 +34,9 @@ def add_commands(add: AddCommand) -> None:
 def _add_estimate_options(parser: argparse.ArgumentParser) -> None:
     """An option that is not given has the default of `Plan`."""
     model = parser.add_mutually_exclusive_group(required=True)
-    model.add_argument("--model", default=None, metavar="ID")
-    model.add_argument(
-        "--architecture", type=Path, default=None, metavar="FILE", help="a model's configuration as JSON"
-    )
-    parser.add_argument("--hardware", type=Path, default=None, metavar="FILE", help="for the machine in this file")
+    model.add_argument("--model", metavar="ID")
+    model.add_argument("--architecture", type=Path, metavar="FILE", help="a model's configuration as JSON")
+    parser.add_argument("--hardware", type=Path, metavar="FILE", help="for the machine in this file")
     parser.add_argument("--method", choices=("qlora", "lora", "full"))
     parser.add_argument("--dora", action="store_true")
     parser.add_argument("--rank", type=int, metavar="N")

@@ -7,13 +7,13 @@ from backend.datasets.read.document import read_document
 from backend.errors import BadUsage, ChatFailed
 from backend.records.evaluation import PROMPT, EvaluationReport
 from backend.settings import PROGRAM, Workspace
-from ui.cli.data_source import imported
 from ui.cli.follow import follow, require_completed
 from ui.cli.model_commands import require_model, resolve_model
 from ui.cli.options import (
     add_data_option,
     add_reading_options,
     add_validation_option,
+    imported,
     positive,
     reading_options_typed,
 )
@@ -32,7 +32,7 @@ def add_commands(add: AddCommand) -> None:
     )
     evaluating.add_argument("--items", type=positive, metavar="N", help="at most N questions (default: all)")
     add_data_option(evaluating, "instead of RUN: examples to try prompts on with the base model, without training")
-    evaluating.add_argument("--model", default=None, metavar="ID", help="with --data: the base model")
+    evaluating.add_argument("--model", metavar="ID", help="with --data: the base model")
     add_validation_option(evaluating)
     add_reading_options(evaluating)
 

@@ -18,14 +18,12 @@ from backend.settings import HOME_VARIABLE, PROGRAM, Workspace
 from ui.cli import (
     advice_commands,
     data_commands,
-    edit_command,
     evaluate_command,
-    hub_commands,
     machine_commands,
     model_commands,
     result_commands,
     run_commands,
-    serve_command,
+    share_commands,
 )
 from ui.cli.output import INTERRUPTED, Answer, Command, OutputClosed, print_answer, print_error, say, write
 
@@ -124,14 +122,12 @@ def make_parser() -> argparse.ArgumentParser:
     for group in (
         machine_commands,
         data_commands,
-        edit_command,
         model_commands,
         advice_commands,
         run_commands,
         result_commands,
         evaluate_command,
-        serve_command,
-        hub_commands,
+        share_commands,
     ):
         group.add_commands(add)
     return parser

@@ -28,15 +28,14 @@ _TOKEN_FOUND = {
 def add_commands(add: AddCommand) -> None:
     listing = add("models", models, "list the models; download or delete one; save an access token")
     only = listing.add_mutually_exclusive_group()
-    only.add_argument("--remove", default=None, metavar="ID", help="delete the downloaded files of this model")
-    only.add_argument("--download", default=None, metavar="ID", help="download this model from the Hugging Face hub")
+    only.add_argument("--remove", metavar="ID", help="delete the downloaded files of this model")
+    only.add_argument("--download", metavar="ID", help="download this model from the Hugging Face hub")
     only.add_argument(
         "--token",
         action="store_true",
-        default=False,
         help="save an access token for the hub, read from standard input; without one, show where a token is saved",
     )
-    only.add_argument("--forget-token", action="store_true", default=False, help="delete the saved token")
+    only.add_argument("--forget-token", action="store_true", help="delete the saved token")
 
 
 def models(options: argparse.Namespace, workspace: Workspace) -> Answer:

@@ -1,14 +1,22 @@
-"""Options that several commands have."""
+"""Options that several commands have, and where they take their examples from: files, a folder, or the hub."""
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
+from backend.datasets import hub
 from backend.datasets.convert.mapping import NoExamples, SeveralReadings
+from backend.datasets.dataset import CheckedDataset
 from backend.datasets.hub import ROWS
+from backend.datasets.read.pack import as_one_file, name_of
 from backend.errors import BadInput, BadUsage
+from backend.settings import Workspace
+from ui.cli.output import say
+from ui.services.app import App
+from ui.text import format as fmt
 
 _READING = ("sheet", "encoding", "shape", "imitate", "join_cells", "rows")
 _HUB = f"(default with hf:OWNER/NAME: {ROWS:,})"
@@ -18,7 +26,6 @@ def add_validation_option(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--validation",
         type=Path,
-        default=None,
         metavar="FILE",
         help="validate with these examples (default: a tenth of the data, but at least 24 examples, or a quarter of "
         "the data if it has fewer than 96)",
@@ -30,7 +37,6 @@ def add_data_option(command: argparse.ArgumentParser, about: str = "the examples
         "--data",
         type=Path,
         action="append",
-        default=None,
         metavar="FILE",
         help=f"{about}: a file, or several or a folder to be read together, or hf:OWNER/NAME of the hub",
     )
@@ -53,25 +59,20 @@ def add_reading_options(command: argparse.ArgumentParser) -> None:
         metavar="FIELD=COLUMN",
         help="which column is which, such as --column question=Subject --column answer=Reply",
     )
-    command.add_argument("--sheet", default=None, metavar="NAME", help="the sheet of a spreadsheet to read")
-    command.add_argument("--encoding", default=None, metavar="NAME", help="the text encoding, such as cp1252")
+    command.add_argument("--sheet", metavar="NAME", help="the sheet of a spreadsheet to read")
+    command.add_argument("--encoding", metavar="NAME", help="the text encoding, such as cp1252")
     command.add_argument(
         "--imitate",
         action="append",
-        default=None,
         metavar="NAME",
         help="in a chat: learn to write like this person; repeat it for several; '*' for whoever answers",
     )
     command.add_argument(
         "--join-cells", action="store_true", default=None, help="join texts that a comma without quotes divides"
     )
-    command.add_argument(
-        "--rows", type=positive, default=None, metavar="N", help=f"read only the first N rows {_HUB}"
-    )
-    command.add_argument(
-        "--split", default=None, metavar="NAME", help="with hf:OWNER/NAME: the split (default: train)"
-    )
-    command.add_argument("--shape", default=None, metavar="SHAPE", help="what each row is, such as text or messages")
+    command.add_argument("--rows", type=positive, metavar="N", help=f"read only the first N rows {_HUB}")
+    command.add_argument("--split", metavar="NAME", help="with hf:OWNER/NAME: the split (default: train)")
+    command.add_argument("--shape", metavar="SHAPE", help="what each row is, such as text or messages")
 
 
 def reading_options_typed(options: argparse.Namespace) -> list[str]:
@@ -104,3 +105,60 @@ def asking_for_columns() -> Iterator[None]:
         named = f"The columns are: {', '.join(error.columns[:20])[:400]}."
         how = "--column question=… --column answer=…, with the name of a column after each ="
         raise NoExamples(error.what, f"{error.why} {named}", f"Add {how}.", error.columns) from error
+
+
+@contextmanager
+def opened(
+    sources: Sequence[Path], workspace: Workspace, split: str = "", rows: int = 0
+) -> Iterator[tuple[Path, str]]:
+    """The examples as one file, and their name. Raises BadUsage, BadInput, MissingPart.
+
+    sources: files and folders, or one dataset of the hub as "hf:OWNER/NAME"
+    workspace: where downloads are stored
+    split: of a dataset of the hub
+    rows: at most so many, of a dataset of the hub; 0 for the usual number
+    """
+    typed = [
+        source.as_posix() for source in sources if str(source).startswith(hub.PREFIX)
+    ]  # Windows turns the slash around
+    if not typed:
+        with as_one_file(sources) as path:
+            yield path, name_of(sources)
+        return
+    if len(sources) > 1:
+        raise BadUsage("A dataset of the hub can't be read together with other examples.", "", "Name it alone.")
+    listing = hub.look_up(typed[0])
+    part = listing.split(split)
+    count = f"{fmt.count(part.rows, 'row')}, " if part.rows else ""
+    licence = f"license: {listing.licence}" if listing.licence else "its card states no license"
+    say(f"{listing.id}, commit {listing.commit[:8]}, {part.name}: {count}{fmt.bytes_of(part.bytes)}; {licence}.")
+    with as_one_file(hub.download(listing, part, rows or hub.ROWS, workspace.cache)) as path:
+        yield path, listing.name_of(part)
+
+
+def rows_to_read(sources: Sequence[Path], rows: int | None) -> dict[str, int]:
+    """The option `rows` where it was typed, or where a dataset of the hub needs one."""
+    from_hub = any(str(source).startswith(hub.PREFIX) for source in sources)
+    return {"rows": rows or hub.ROWS} if rows or from_hub else {}
+
+
+def require_answers(checked: CheckedDataset) -> None:
+    """Raises BadInput, with how to answer, where the page would ask whether a guess is right."""
+    for question in checked.questions:
+        source = checked.original.source
+        if question.kind == "other_sheets":
+            option = f"--sheet {quote(source.details.sheet or 'NAME')}"
+        else:
+            columns = source.mapping if source.format != "zip" else {"question": "…", "answer": "…"}
+            option = " ".join(f"--column {quote(f'{field}={column}')}" for field, column in columns.items())
+        raise BadInput(question.message, "That is a guess.", f"If it is right, add {option}; if not, another one.")
+
+
+def imported(app: App, options: argparse.Namespace) -> str:
+    """Stores the examples of --data and returns their id."""
+    reading = reading_options(options) | rows_to_read(options.data, options.rows)
+    with (
+        asking_for_columns(),
+        opened(options.data, app.workspace, options.split or "", options.rows or 0) as (path, name),
+    ):
+        return app.datasets.add(path, name, reading)

@@ -36,9 +36,9 @@ def add_commands(add: AddCommand) -> None:
         "--file", type=Path, metavar="FILE", help="work through this text piece by piece, with the prompt for each"
     )
     asking.add_argument("--combine", choices=COMBINE, default="auto", help="how the answers to the pieces are joined")
-    asking.add_argument("--base", action="store_true", default=False, help="ask the base model of the run")
-    asking.add_argument("--gguf", type=Path, default=None, metavar="FILE", help="ask this exported file")
-    asking.add_argument("--seed", type=int, default=None, metavar="N", help="vary the answer (default: most likely)")
+    asking.add_argument("--base", action="store_true", help="ask the base model of the run")
+    asking.add_argument("--gguf", type=Path, metavar="FILE", help="ask this exported file")
+    asking.add_argument("--seed", type=int, metavar="N", help="vary the answer (default: most likely)")
     exporting = add("export", export, "export the model; every file is checked")
     exporting.add_argument("run", metavar="RUN")
     exporting.add_argument(
@@ -56,7 +56,7 @@ def add_commands(add: AddCommand) -> None:
         "the training; the loss of both is measured",
     )
     exporting.add_argument(
-        "--anyway", action="store_true", default=False, help="take the files also where one of their checks failed"
+        "--anyway", action="store_true", help="take the files also where one of their checks failed"
     )
     exporting.add_argument("-o", dest="output", type=Path, required=True, metavar="DIR")
     importing = add("import", import_model, "add a model that was trained on another computer, from its zip file")

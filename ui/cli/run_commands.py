@@ -10,10 +10,16 @@ from backend.records.specs import TrainSettings
 from backend.settings import PROGRAM, Workspace
 from jobs.records import Job, State
 from ui.cli.data_commands import warnings
-from ui.cli.data_source import imported, require_answers
 from ui.cli.follow import follow
 from ui.cli.model_commands import require_model, resolve_model
-from ui.cli.options import add_data_option, add_reading_options, add_validation_option, reading_options_typed
+from ui.cli.options import (
+    add_data_option,
+    add_reading_options,
+    add_validation_option,
+    imported,
+    reading_options_typed,
+    require_answers,
+)
 from ui.cli.output import AddCommand, Answer, say
 from ui.services.app import App
 from ui.services.training import losses
@@ -29,7 +35,6 @@ def add_commands(add: AddCommand) -> None:
     training.add_argument(
         "--continue",
         dest="parent",
-        default=None,
         metavar="RUN",
         help="train the next version of RUN: it continues what RUN learned, on its examples or on --data",
     )
@@ -37,15 +42,14 @@ def add_commands(add: AddCommand) -> None:
     training.add_argument(
         "--more-epochs",
         type=float,
-        default=None,
         metavar="N",
         help="with --continue: N more epochs on the same rows, with the same settings",
     )
     add_validation_option(training)
     add_reading_options(training)
-    training.add_argument("--model", default=None, metavar="ID", help="or the folder of a model on this computer")
+    training.add_argument("--model", metavar="ID", help="or the folder of a model on this computer")
     training.add_argument("--set", dest="settings", nargs="+", action="extend", default=[], metavar="key=value")
-    training.add_argument("--name", default=None, metavar="N", help="a name for the run")
+    training.add_argument("--name", metavar="N", help="a name for the run")
     training.add_argument("--no-evaluation", action="store_true", help="do not evaluate the model when it is trained")
     add("runs", runs, "list the runs")
     for name, command, text in (

@@ -14,13 +14,10 @@ from ui.web.browser_state import Updates
 
 
 class Tab(Protocol):
-    """The interface that the page needs from a tab, a dataclass of its components."""
+    """The interface that the page needs from a tab, which draws itself inside the current gr.Tab."""
 
     line: gr.HTML  # where the person is and what comes next
-
-    @property
-    def outputs(self) -> list[Any]:
-        """Every component that `show` may update."""
+    outputs: list[Any]  # every component that `show` may update
 
     def show(self, choice: Choice) -> Updates:
         """The whole tab as it stands, from the app."""

@@ -10,7 +10,7 @@ from backend.records.units import MIB
 from backend.settings import PROJECT_ROOT
 from ui.web import guard, session_memory
 from ui.web.gate import Door, Gate
-from ui.web.login_limit import LoginLimit
+from ui.web.guard import LoginLimit
 from ui.web.theme import theme
 
 STATIC = PROJECT_ROOT / "static"

@@ -19,24 +19,24 @@ from ui.web import demo_notice, session_memory
 from ui.web import errors as web_errors
 from ui.web.browser_state import PRIVATE, BrowserState, Inputs, Updates
 from ui.web.components import Tab, clicked, html
-from ui.web.data import tab as data_tab
+from ui.web.data.tab import DataTab
 from ui.web.errors import handler
 from ui.web.per_visitor import PerVisitor
-from ui.web.runs import tab as runs_tab
-from ui.web.share import tab as share_tab
-from ui.web.start import tab as start_tab
-from ui.web.train import tab as train_tab
-from ui.web.try_it import tab as try_it_tab
+from ui.web.runs.tab import RunsTab
+from ui.web.share.tab import ShareTab
+from ui.web.start.tab import StartTab
+from ui.web.train.tab import TrainTab
+from ui.web.try_it.tab import TryTab
 
 TICK, DEMO_TICK = 1.0, 3.0  # seconds between two looks whether the open tab has changed
 HANDLERS = 8  # calls of one handler at the same time, in a demo
-TABS = {
-    "start": ("Start", start_tab),
-    "data": ("Data", data_tab),
-    "train": ("Train", train_tab),
-    "try": ("Try", try_it_tab),
-    "share": ("Share", share_tab),
-    "runs": ("My models", runs_tab),
+TABS: dict[str, tuple[str, type]] = {
+    "start": ("Start", StartTab),
+    "data": ("Data", DataTab),
+    "train": ("Train", TrainTab),
+    "try": ("Try", TryTab),
+    "share": ("Share", ShareTab),
+    "runs": ("My models", RunsTab),
 }
 _ID_END = 6  # characters of a run's id that tell it from others
 SHOWN = "shown:"  # before the signature of a tab that has just been shown (static/js/address.js)
@@ -153,10 +153,10 @@ def build_page(app: App, demo: PerVisitor | None = None) -> Page:
         finished = html(finished_steps(app, Choice()), elem_id="reached")
         panels, tabs = {}, {}
         with gr.Tabs(selected="start", elem_id="rail", overflow_behavior="wrap"):
-            for name, (label, module) in TABS.items():
+            for name, (label, tab) in TABS.items():
                 side: Any = "left" if name in STEPS else "right"
                 with gr.Tab(label, id=name, elem_id=f"tab-{name}", alignment=side) as panels[name]:
-                    tabs[name] = module.build(app, state)
+                    tabs[name] = tab(app, state)
         page = Page(app, state, signature, opened_run, finished, blocks, panels, tabs)
         # The first tab is filled. Which tab is open stays as it is: a quick person has already gone to another one,
         # and the timer shows that one.

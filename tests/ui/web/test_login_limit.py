@@ -10,8 +10,8 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from ui.web import login_limit
-from ui.web.login_limit import FROM_ALL, FROM_ONE, LoginLimit
+from ui.web import guard
+from ui.web.guard import FROM_ALL, FROM_ONE, LoginLimit
 
 
 async def login(request: Request) -> PlainTextResponse:
@@ -63,5 +63,5 @@ def test_it_can_be_tried_again_later(monkeypatch: pytest.MonkeyPatch) -> None:
     (person,) = browsers("192.0.2.7")
     for _ in range(FROM_ONE):
         attempt(person)
-    monkeypatch.setattr(login_limit, "WINDOW", 0.0)
+    monkeypatch.setattr(guard, "WINDOW", 0.0)
     assert attempt(person, "right") == 200

@@ -1,10 +1,10 @@
 """Data: add examples, see what is wrong with them and fix it, see what will be learned.
 
-tab.py                                           the tab
-views.py, actions.py                             its cards, and their buttons
-import_panel.py, hub_panel.py                    adding examples
-people.py, read_options.py                       questions about a file
-issues.py, before_after.py                       problems and fixes
-preview.py                                       one example, as bubbles and as tokens
-edit_panel.py, edit_views.py, writing_views.py   editing and writing examples
+tab.py                          the tab
+views.py, actions.py            its cards, and their buttons
+import_panel.py, hub_panel.py   adding examples
+read_options.py                 questions about a file
+issues.py, before_after.py      problems and fixes
+preview.py                      one example, as bubbles and as tokens
+edit_panel.py, edit_views.py    editing and writing examples
 """

@@ -5,7 +5,7 @@ from typing import Any
 from ui.services.app import App
 from ui.services.selection import Choice
 from ui.web.data import issues as issues_panel
-from ui.web.data import people, read_options
+from ui.web.data import read_options
 from ui.web.data.edit_panel import require_open
 from ui.web.html import components
 
@@ -41,7 +41,7 @@ def apply_action(app: App, choice: Choice, action: str, value: str) -> Choice:
     elif action == "columns":
         app.datasets.import_again(choice.import_id, read_options.sent_columns(value), choice.model_id)
     elif action == "people":
-        how = people.sent_people(value)
+        how = read_options.sent_people(value)
         if choice.import_id:
             app.datasets.import_again(choice.import_id, how, choice.model_id)
         else:

@@ -1,7 +1,6 @@
 """Editing on Data: the example in the preview, a new one, and the instruction of all."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
@@ -16,18 +15,14 @@ from ui.web.errors import handler
 from ui.web.html import components
 
 
-@dataclass
 class EditPanel:
     """buttons: what can be done with the example shown. form: the open one, if any; drawing the tab again leaves it,
     so that nothing typed is lost."""
 
-    app: App
-    buttons: gr.HTML
-    form: gr.HTML
-
-    @property
-    def outputs(self) -> list[Any]:
-        return [self.buttons, self.form]
+    def __init__(self, app: App) -> None:
+        self.app = app
+        self.buttons, self.form = clickable(elem_id="row-acts"), clickable(elem_id="row-form")
+        self.outputs: list[Any] = [self.buttons, self.form]
 
     def show(self, choice: Choice) -> Updates:
         return {self.buttons: edit_views.buttons(self.app.datasets.state(choice))}
@@ -84,8 +79,3 @@ def require_open(choice: Choice, data_id: str) -> None:
     """Raises BadInput when a form was drawn for other examples than those that are open now."""
     if data_id != choice.data_id:
         raise BadInput("These examples are no longer open.", "", "Open them again, then save.")
-
-
-def build(app: App) -> EditPanel:
-    """Draws the panel inside the current column."""
-    return EditPanel(app, clickable(elem_id="row-acts"), clickable(elem_id="row-form"))

@@ -1,14 +1,12 @@
 """Adding a dataset from the Hugging Face hub: its name, what there is to choose, and the choice."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
 from markupsafe import Markup
 
 from backend.datasets.hub import ROWS, HubDataset
-from backend.hosting.policy import Feature
 from ui.services.app import App
 from ui.text import format as fmt
 from ui.web.browser_state import BrowserState, Inputs, Updates
@@ -22,14 +20,18 @@ ABOUT = (
 )
 
 
-@dataclass
 class HubPanel:
     """results: the dataset that was looked up, with the form."""
 
-    app: App
-    name: gr.Textbox
-    look: gr.Button
-    results: gr.HTML
+    def __init__(self, app: App) -> None:
+        self.app = app
+        with gr.Row(elem_classes="actions"):
+            self.name = gr.Textbox(
+                label="Name of the dataset", placeholder="owner/name", max_lines=1, elem_id="hub-name", scale=1
+            )
+            self.look = button("Look it up")
+        html(components.text(ABOUT, "small"))
+        self.results = clickable(elem_id="hub-found")
 
     def listen(self, state: BrowserState, imported: Callable[[Inputs, str], Updates], outputs: list[Any]) -> None:
         @handler
@@ -79,17 +81,3 @@ def choices(dataset: HubDataset) -> Markup:
         kind="how",
     )
     return components.card(dataset.id, components.rows(lines), form, aside=page)
-
-
-def build(app: App) -> HubPanel | None:
-    """Draws the panel inside the current gr.Tab; only the reason where this is switched off."""
-    if why_not := app.policy.why_not(Feature.HUB_DATA):
-        html(components.text(why_not))
-        return None
-    with gr.Row(elem_classes="actions"):
-        name = gr.Textbox(
-            label="Name of the dataset", placeholder="owner/name", max_lines=1, elem_id="hub-name", scale=1
-        )
-        look = button("Look it up")
-    html(components.text(ABOUT, "small"))
-    return HubPanel(app, name, look, clickable(elem_id="hub-found"))

@@ -1,18 +1,16 @@
 """The ways to add examples: a sample, a file, pasted text, a typed table."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
-from backend.hosting.policy import Policy
+from backend.hosting.policy import Feature, Policy
 from ui.services.app import App
 from ui.text import format as fmt
 from ui.web.browser_state import PRIVATE, BrowserState, Inputs, Updates
 from ui.web.components import button, clickable, clicked, html
-from ui.web.data import hub_panel
 from ui.web.data import views as data_views
 from ui.web.data.hub_panel import HubPanel
 from ui.web.errors import handler
@@ -28,26 +26,51 @@ EMPTY_TABLE = [["", ""] for _ in range(5)]
 Imported = Callable[[Inputs, str], Updates]  # a handler's inputs and the id of the import
 
 
-@dataclass
 class ImportPanel:
-    """The chooser's parts. stored: the typed table as the browser stores it."""
+    """The chooser. stored: the typed table as the browser stores it."""
 
-    app: App
-    chooser: gr.Accordion
-    samples: gr.HTML
-    upload: gr.File
-    pasted: gr.Textbox
-    use_text: gr.Button
-    typed: gr.Dataframe
-    stored: gr.JSON
-    add_row: gr.Button
-    use_table: gr.Button
-    from_hub: HubPanel | None
-    earlier: gr.HTML
-
-    @property
-    def outputs(self) -> list[Any]:
-        return [self.chooser, self.samples, self.upload, self.typed, self.earlier]
+    def __init__(self, app: App, stored: gr.JSON) -> None:
+        self.app, self.stored = app, stored
+        with gr.Accordion("Choose examples", open=False, elem_classes="fold-block") as self.chooser:
+            self.samples = clickable()
+            with gr.Tabs(elem_classes="ways"):
+                with gr.Tab("Upload"):
+                    self.upload = gr.File(
+                        label="Your examples as a file, or several",
+                        file_count="multiple",
+                        height=150,
+                        elem_classes="drop",
+                        elem_id="upload",
+                        show_label=False,
+                    )
+                    html(data_views.templates())
+                    html(components.text(f"{KINDS} {_stays(app.policy)}", "small"))
+                with gr.Tab("Paste"):
+                    paste = "Paste JSON lines or a table with a heading"
+                    self.pasted = gr.Textbox(label="Examples as text", lines=7, max_lines=16, placeholder=paste)
+                    self.use_text = button("Read this")
+                with gr.Tab("Type"):
+                    self.typed = gr.Dataframe(
+                        EMPTY_TABLE,
+                        headers=TABLE_HEADERS,
+                        type="array",
+                        column_count=2,
+                        column_widths=["50%", "50%"],
+                        wrap=True,
+                        interactive=True,
+                        label="Your examples",
+                        show_label=False,
+                        buttons=[],
+                    )
+                    with gr.Row(elem_classes="actions"):
+                        self.add_row = button("Add a row", elem_id="add-row")
+                        self.use_table = button("Read these")
+                with gr.Tab("Hugging Face"):
+                    if why_not := app.policy.why_not(Feature.HUB_DATA):
+                        html(components.text(why_not))
+                    self.from_hub = None if why_not else HubPanel(app)
+            self.earlier = clickable(elem_id="earlier")
+        self.outputs: list[Any] = [self.chooser, self.samples, self.upload, self.typed, self.earlier]
 
     def show(self, wanted: bool, data_id: str) -> Updates:
         """wanted: whether to open the chooser. Otherwise it stays as the person left it."""
@@ -123,52 +146,4 @@ def _stays(policy: Policy) -> str:
     return (
         f"At most {fmt.size(limits.upload)} and {fmt.number(limits.rows)} examples. The file goes to this server; "
         "don't upload anything private."
-    )
-
-
-def build(app: App, state: BrowserState) -> ImportPanel:
-    """Draws the chooser inside the current tab."""
-    with gr.Accordion("Choose examples", open=False, elem_classes="fold-block") as chooser:
-        samples = clickable()
-        with gr.Tabs(elem_classes="ways"):
-            with gr.Tab("Upload"):
-                upload = gr.File(
-                    label="Your examples as a file, or several",
-                    file_count="multiple",
-                    height=150,
-                    elem_classes="drop",
-                    elem_id="upload",
-                    show_label=False,
-                )
-                html(data_views.templates())
-                html(components.text(f"{KINDS} {_stays(app.policy)}", "small"))
-            with gr.Tab("Paste"):
-                pasted = gr.Textbox(
-                    label="Examples as text",
-                    lines=7,
-                    max_lines=16,
-                    placeholder="Paste JSON lines or a table with a heading",
-                )
-                use_text = button("Read this")
-            with gr.Tab("Type"):
-                typed = gr.Dataframe(
-                    EMPTY_TABLE,
-                    headers=TABLE_HEADERS,
-                    type="array",
-                    column_count=2,
-                    column_widths=["50%", "50%"],
-                    wrap=True,
-                    interactive=True,
-                    label="Your examples",
-                    show_label=False,
-                    buttons=[],
-                )
-                with gr.Row(elem_classes="actions"):
-                    add_row = button("Add a row", elem_id="add-row")
-                    use_table = button("Read these")
-            with gr.Tab("Hugging Face"):
-                from_hub = hub_panel.build(app)
-        earlier = clickable(elem_id="earlier")
-    return ImportPanel(
-        app, chooser, samples, upload, pasted, use_text, typed, state.table, add_row, use_table, from_hub, earlier
     )

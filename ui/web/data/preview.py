@@ -1,6 +1,5 @@
 """The preview of the training data: one example as bubbles and as tokens, found by its number or by a word in it."""
 
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -13,35 +12,41 @@ from ui.services.selection import Choice
 from ui.web import errors as web_errors
 from ui.web.browser_state import BrowserState, Inputs, Updates
 from ui.web.components import button, html
-from ui.web.data import edit_panel
 from ui.web.data import views as data_views
 from ui.web.data.edit_panel import EditPanel
 from ui.web.errors import handler
 from ui.web.html import conversations
 
 
-@dataclass
 class Preview:
-    """The preview's parts. row: the example's number. refused: why there is no example of that number."""
+    """The preview. row: the example's number. refused: why there is no example of that number."""
 
-    app: App
-    row: gr.Number
-    refused: gr.HTML
-    back: gr.Button
-    on: gr.Button
-    search: gr.Textbox
-    search_back: gr.Button
-    search_on: gr.Button
-    hits: gr.HTML
-    bubbles: gr.HTML
-    counted: gr.HTML
-    tokens: gr.HTML
-    editing: EditPanel
-
-    @property
-    def outputs(self) -> list[Any]:
+    def __init__(self, app: App) -> None:
+        self.app = app
+        with gr.Column(elem_classes="card preview", elem_id="preview"):
+            html(Markup("<h2>What the model will learn</h2>{}").format(data_views.SWATCHES))
+            with gr.Row(elem_classes="tools"):
+                with gr.Column(elem_classes="go-to", scale=0, min_width=0):
+                    with gr.Row(elem_classes="stepper"):
+                        self.back = button("Previous", elem_id="row-back")
+                        self.row = gr.Number(1, label="Example", min_width=0, scale=0, elem_id="row-number")
+                        self.on = button("Next", elem_id="row-on")
+                    self.refused = html(elem_id="row-refused")
+                with gr.Row(elem_classes="stepper search"):
+                    self.search = gr.Textbox(
+                        label="Find examples with", max_lines=1, min_width=0, scale=1, elem_id="row-search"
+                    )
+                    self.search_back = button("Find previous", elem_id="search-back")
+                    self.search_on = button("Find next", elem_id="search-on")
+            self.hits = html()
+            self.editing = EditPanel(app)
+            with gr.Row(elem_classes="pair"):
+                self.bubbles = html()
+                with gr.Column():
+                    self.counted = html()
+                    self.tokens = html()
         drawings = [self.bubbles, self.counted, self.tokens]
-        return [self.row, self.refused, *drawings, *self.editing.outputs]
+        self.outputs: list[Any] = [self.row, self.refused, *drawings, *self.editing.outputs]
 
     def show(self, choice: Choice) -> Updates:
         data = self.app.datasets.state(choice)
@@ -101,32 +106,3 @@ class Preview:
         for trigger, step in searches:
             state.listen(trigger, finding(step), outputs, self.search, cancels=[left])
         state.on_change("apprentice.followRow", [self.row], [self.row, self.refused])
-
-
-def build(app: App) -> Preview:
-    """Draws the preview inside the current column."""
-    with gr.Column(elem_classes="card preview", elem_id="preview"):
-        html(Markup("<h2>What the model will learn</h2>{}").format(data_views.SWATCHES))
-        with gr.Row(elem_classes="tools"):
-            with gr.Column(elem_classes="go-to", scale=0, min_width=0):
-                with gr.Row(elem_classes="stepper"):
-                    back = button("Previous", elem_id="row-back")
-                    row = gr.Number(1, label="Example", min_width=0, scale=0, elem_id="row-number")
-                    on = button("Next", elem_id="row-on")
-                refused = html(elem_id="row-refused")
-            with gr.Row(elem_classes="stepper search"):
-                search = gr.Textbox(
-                    label="Find examples with", max_lines=1, min_width=0, scale=1, elem_id="row-search"
-                )
-                search_back = button("Find previous", elem_id="search-back")
-                search_on = button("Find next", elem_id="search-on")
-        hits = html()
-        editing = edit_panel.build(app)
-        with gr.Row(elem_classes="pair"):
-            bubbles = html()
-            with gr.Column():
-                counted = html()
-                tokens = html()
-    return Preview(
-        app, row, refused, back, on, search, search_back, search_on, hits, bubbles, counted, tokens, editing
-    )

@@ -1,7 +1,6 @@
 """Data: add examples, see what is wrong with them and fix it, see what will be learned."""
 
 from collections.abc import Hashable
-from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
@@ -11,9 +10,8 @@ from ui.services.app import App
 from ui.services.selection import Choice
 from ui.web.browser_state import BrowserState, Inputs, Updates
 from ui.web.components import clickable, clicked, html, primary, sent_file
-from ui.web.data import edit_views, import_panel, read_options, writing_views
+from ui.web.data import edit_views, read_options
 from ui.web.data import issues as issues_panel
-from ui.web.data import preview as preview_panel
 from ui.web.data import views as data_views
 from ui.web.data.actions import apply_action
 from ui.web.data.import_panel import ImportPanel
@@ -25,50 +23,42 @@ from ui.web.try_it import prompt_card
 NOTHING_YET = "Add your examples, or use ours to try it out.", "Then you see what the model will learn."
 
 
-@dataclass
 class DataTab:
-    app: App
-    line: gr.HTML
-    importing: ImportPanel
-    reading: gr.HTML
-    examples: gr.Column
-    writing: gr.HTML
-    summary: gr.HTML
-    own_test: gr.UploadButton
-    tested: gr.HTML
-    how: gr.HTML
-    problems: gr.HTML
-    instruction: gr.HTML
-    preview: Preview
-    download: gr.HTML
-    prompts: prompt_card.PromptCard
-    forward: gr.Button
-    reason: gr.HTML
-    continued: Any = None  # the event by which the examples go to training
+    """continued: the event by which the examples go to training."""
 
-    @property
-    def outputs(self) -> list[Any]:
-        drawings = [
-            self.line,
-            self.reading,
-            self.examples,
-            self.writing,
-            self.summary,
-            self.tested,
-            self.how,
-            self.problems,
-        ]
-        return [
-            *drawings,
-            self.instruction,
-            self.own_test,
-            self.download,
-            *self.importing.outputs,
-            *self.preview.outputs,
-            *self.prompts.outputs,
-            self.forward,
-            self.reason,
-        ]
+    def __init__(self, app: App, state: BrowserState) -> None:
+        self.app, self._state = app, state
+        self.line = html(components.guide(2, *NOTHING_YET), elem_classes="guide")
+        self.importing = ImportPanel(app, state.table)
+        self.reading = clickable(elem_id="reading")
+        with gr.Column(visible=False) as self.examples:
+            self.writing = clickable(elem_id="writing")
+            self.summary = html()
+            with gr.Row(elem_classes="actions"):
+                own = "Use my validation file"
+                self.own_test = gr.UploadButton(own, size="md", min_width=0, scale=0, elem_id="own-test")
+                self.tested = clickable(elem_classes="reason")
+            self.how = clickable()
+            self.problems = clickable()
+            self.instruction = clickable(elem_id="instruction")
+            self.preview = Preview(app)
+            self.download = clickable()
+            self.prompts = prompt_card.build(app, state, "data")
+        with gr.Row(elem_classes="actions"):
+            self.forward = primary("Continue to training", interactive=False, elem_id="to-train")
+            self.reason = html(elem_classes="reason")
+        cards = [self.reading, self.writing, self.tested, self.how, self.problems, self.instruction, self.download]
+        self.outputs: list[Any] = [self.line, self.examples, self.summary, self.own_test, *cards]
+        self.outputs += [*self.importing.outputs, *self.preview.outputs, *self.prompts.outputs]
+        self.outputs += [self.forward, self.reason]
+
+        self.importing.listen(state, self._imported, self.outputs)
+        self.preview.listen(state)
+        self.preview.editing.listen(state, self.show, self.outputs)
+        self.continued = state.listen(self.forward.click, self._leave, [])
+        state.listen(self.own_test.upload, self._take_test, self.outputs, self.own_test)
+        for part in (self.importing.earlier, *cards):
+            state.listen(part.click, self._act, self.outputs, trigger_mode="multiple")  # no click is lost
 
     def show(self, choice: Choice) -> Updates:
         imports = bool(choice.import_id)
@@ -104,9 +94,9 @@ class DataTab:
     def _showing(self, choice: Choice, data: DatasetState) -> Updates:
         writing = components.EMPTY  # a text offers to write examples about it, and then its passages
         if self.app.writing.is_written(choice.data_id):
-            writing = writing_views.passage(self.app.writing.at(choice.data_id, choice.passage), choice.data_id)
+            writing = edit_views.passage(self.app.writing.at(choice.data_id, choice.passage), choice.data_id)
         elif self.app.writing.is_text(choice.data_id):
-            writing = writing_views.offer()
+            writing = edit_views.offer()
         return {
             self.line: data_views.guide(data),
             self.examples: gr.update(visible=True),
@@ -130,69 +120,34 @@ class DataTab:
         mark = self.app.datasets.change_token(choice.data_id)
         return self.app.models.is_ready(choice.model_id), mark, far, self.prompts.signature(choice)
 
-
-def build(app: App, state: BrowserState) -> DataTab:
-    """Draws the tab inside the current gr.Tab."""
-    line = html(components.guide(2, *NOTHING_YET), elem_classes="guide")
-    importing = import_panel.build(app, state)
-    reading = clickable(elem_id="reading")
-    with gr.Column(visible=False) as examples:
-        writing = clickable(elem_id="writing")
-        summary = html()
-        with gr.Row(elem_classes="actions"):
-            own_test = gr.UploadButton("Use my validation file", size="md", min_width=0, scale=0, elem_id="own-test")
-            tested = clickable(elem_classes="reason")
-        how = clickable()
-        problems = clickable()
-        instruction = clickable(elem_id="instruction")
-        preview = preview_panel.build(app)
-        download = clickable()
-        prompts = prompt_card.build(app, state, "data")
-    with gr.Row(elem_classes="actions"):
-        forward = primary("Continue to training", interactive=False, elem_id="to-train")
-        reason = html(elem_classes="reason")
-
-    checked = (writing, summary, own_test, tested, how, problems, instruction, preview, download, prompts)
-    tab = DataTab(app, line, importing, reading, examples, *checked, forward, reason)
-
-    def imported(inputs: Inputs, import_id: str) -> Updates:
+    def _imported(self, inputs: Inputs, import_id: str) -> Updates:
         """The examples are read in the background; if that was quick, they are shown at once."""
-        before = state.choice(inputs)
-        choice = app.validated(before.replace(import_id=import_id))
-        closed = {importing.chooser: gr.update(open=False), **preview.editing.close()}
-        return {**state.change(before, choice), **closed, **tab.show(choice)}
-
-    importing.listen(state, imported, tab.outputs)
-    preview.listen(state)
-    preview.editing.listen(state, tab.show, tab.outputs)
+        before = self._state.choice(inputs)
+        choice = self.app.validated(before.replace(import_id=import_id))
+        closed = {self.importing.chooser: gr.update(open=False), **self.preview.editing.close()}
+        return {**self._state.change(before, choice), **closed, **self.show(choice)}
 
     @handler
-    def act(event: gr.EventData, inputs: Inputs) -> Updates:
+    def _act(self, event: gr.EventData, inputs: Inputs) -> Updates:
         """Any button in the tab's HTML."""
-        before, (action, value) = state.choice(inputs), clicked(event)
-        choice = apply_action(app, before, action, value)
+        before, (action, value) = self._state.choice(inputs), clicked(event)
+        choice, closed = apply_action(self.app, before, action, value), self.preview.editing.close()
         if action == "look":
-            return {**state.change(before, choice), **preview.show(choice), **preview.editing.close()}
+            return {**self._state.change(before, choice), **self.preview.show(choice), **closed}
         if action == "files":
-            app.datasets.write_files(choice)
-        choice = app.validated(choice)
-        closed = preview.editing.close() if choice.data_id != before.data_id else {}
-        return {**state.change(before, choice), **tab.show(choice), **closed}
+            self.app.datasets.write_files(choice)
+        choice = self.app.validated(choice)
+        closed = closed if choice.data_id != before.data_id else {}
+        return {**self._state.change(before, choice), **self.show(choice), **closed}
 
     @handler
-    def take_test(inputs: Inputs) -> Updates:
-        choice, path = state.choice(inputs), sent_file(inputs[own_test])
-        app.validation_files.set(choice.data_id, path, path.name)
-        return tab.show(choice)
+    def _take_test(self, inputs: Inputs) -> Updates:
+        choice, path = self._state.choice(inputs), sent_file(inputs[self.own_test])
+        self.app.validation_files.set(choice.data_id, path, path.name)
+        return self.show(choice)
 
     @handler
-    def leave(inputs: Inputs) -> Any:
+    def _leave(self, inputs: Inputs) -> Any:
         """An open run of other examples is closed, so that Train shows the plan for these."""
-        before = state.choice(inputs)
-        return state.change(before, app.for_training(before)) or gr.skip()
-
-    tab.continued = state.listen(forward.click, leave, [])
-    state.listen(own_test.upload, take_test, tab.outputs, own_test)
-    for part in (importing.earlier, reading, writing, tested, how, problems, instruction, download):
-        state.listen(part.click, act, tab.outputs, trigger_mode="multiple")  # no click is lost
-    return tab
+        before = self._state.choice(inputs)
+        return self._state.change(before, self.app.for_training(before)) or gr.skip()

@@ -15,7 +15,7 @@ from backend.settings import TEMPLATES
 from ui.records.data import DatasetFiles, DatasetProgress, DatasetState, Matches, Sample
 from ui.text import format as fmt
 from ui.web import errors as web_errors
-from ui.web.data import before_after, people, read_options
+from ui.web.data import before_after, read_options
 from ui.web.html import components, length_histogram, tables
 
 TABLE = "Two columns are enough: question and answer, one example in each row."
@@ -92,8 +92,8 @@ def reading(now: DatasetProgress | None, imports: bool) -> Markup:
             choices = components.acts(*map(read_options.reading_button, now.error.shapes))
             return components.card(now.error.what, choices, lead=f"{now.name}: {now.error.why}", aside=close)
         if isinstance(now.error, WhoToImitate):
-            why = components.text(f"{now.error.why} {people.HINT}")
-            return components.card(QUESTION, why, people.ask_people(now.error.people), aside=close)
+            why = components.text(f"{now.error.why} {read_options.HINT}")
+            return components.card(QUESTION, why, read_options.ask_people(now.error.people), aside=close)
         return components.card(title, alert, aside=close)
     percent = fmt.percent(now.fraction, 1.0)
     bar = components.progress(percent, now.phase or "Starting")

@@ -2,41 +2,86 @@
 
 import time
 from collections.abc import Hashable
-from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
 
+from backend.errors import BadInput
 from backend.hosting.policy import Feature
+from backend.runs.about import LONGEST_NAME, LONGEST_NOTE
 from backend.settings import PROGRAM
 from ui.services.app import App
 from ui.services.selection import Choice
 from ui.web.browser_state import PRIVATE, BrowserState, Inputs, Updates
-from ui.web.components import clickable, clicked, html, sent_file
+from ui.web.components import button, clickable, clicked, html, primary, sent_file
 from ui.web.errors import handler
 from ui.web.html import compare_runs, components
-from ui.web.runs import run_names
-from ui.web.runs.run_names import RunNames
 from ui.web.runs.views import damaged, imported, listing
+
+
+class RunNames:
+    """panel: hidden until a run is to be renamed. run: its id."""
+
+    def __init__(self, app: App) -> None:
+        self.app = app
+        with gr.Column(visible=False, elem_id="run-names") as self.panel:
+            self.run = gr.Textbox("", label="Run", visible=False)
+            self.name = gr.Textbox(label="Name", max_lines=1, max_length=LONGEST_NAME)
+            only_you = "Only you see this."
+            self.note = gr.Textbox(label="Note", info=only_you, lines=2, max_lines=8, max_length=LONGEST_NOTE)
+            with gr.Row(elem_classes="actions"):
+                self.save_button = primary("Save")
+                self.cancel = button("Cancel")
+        self.inputs = [self.run, self.name, self.note]
+        self.outputs: list[Any] = [self.panel, *self.inputs]
+
+    def open(self, run_id: str) -> Updates:
+        """Shows the name and the note of a run. Raises RunProblem when it does not exist."""
+        name, note = self.app.runs.info(run_id).name, self.app.runs.note(run_id)
+        return {self.panel: gr.update(visible=True), self.run: run_id, self.name: name, self.note: note}
+
+    def save(self, inputs: Inputs) -> Updates:
+        """Saves the name and the note. Raises RunProblem, and BadInput without a name."""
+        run_id, name, note = (str(inputs[part] or "") for part in self.inputs)
+        if not name.strip():
+            raise BadInput("A model needs a name.", "The field is empty.", "Enter a name, or cancel.")
+        self.app.versions.rename(run_id, name)
+        self.app.versions.set_note(run_id, note)
+        return self.close()
+
+    def close(self) -> Updates:
+        return {self.panel: gr.update(visible=False), self.run: "", self.name: "", self.note: ""}
+
 
 FROM_WHERE = f"The zip file “Everything in one file” that Share makes there. Larger than 1 GB: {PROGRAM} import FILE."
 
 
-@dataclass
 class RunsTab:
     """listing: the table of runs. What opening one means for the other tabs is up to the page."""
 
-    app: App
-    line: gr.HTML
-    compared: gr.HTML
-    listing: gr.HTML
-    names: RunNames
-    archive: gr.UploadButton
-    imported: gr.HTML
-
-    @property
-    def outputs(self) -> list[Any]:
-        return [self.line, self.compared, self.listing, self.archive, self.imported]
+    def __init__(self, app: App, state: BrowserState) -> None:
+        self.app, self._state = app, state
+        self.line = html(components.guide(0, "One moment.", ""), elem_classes="guide")
+        self.compared = html(elem_id="compared")
+        self.names = names = RunNames(app)
+        self.listing = clickable(elem_id="run-list")
+        with gr.Row(elem_classes="actions"):
+            self.archive = gr.UploadButton(
+                "Add a model from another computer",
+                file_types=[".zip"],
+                size="md",
+                min_width=0,
+                scale=0,
+                elem_id="import-model",
+            )
+            self.imported = html(FROM_WHERE, elem_classes="reason", elem_id="imported-model")
+        self.outputs: list[Any] = [self.line, self.compared, self.listing, self.archive, self.imported]
+        everything = [*self.outputs, *names.outputs]
+        state.listen(self.archive.upload, self._add, self.outputs, self.archive)
+        state.listen(self.listing.click, self._act, everything)
+        state.listen(names.save_button.click, self._save, everything, *names.inputs)
+        state.listen(names.name.submit, self._save, everything, *names.inputs)
+        names.cancel.click(names.close, None, names.outputs, **PRIVATE)
 
     def show(self, choice: Choice) -> Updates:
         runs = self.app.runs.all()
@@ -76,53 +121,27 @@ class RunsTab:
         votes = [self.app.blind_tests.change_token(run.info.id) for run in runs]
         return repr((runs, self.app.runs.damaged(), curves, summaries, votes)), int(time.time() / 60)
 
-
-def build(app: App, state: BrowserState) -> RunsTab:
-    """Draws the tab inside the current gr.Tab."""
-    line = html(components.guide(0, "One moment.", ""), elem_classes="guide")
-    compared = html(elem_id="compared")
-    names = run_names.build()
-    runs = clickable(elem_id="run-list")
-    with gr.Row(elem_classes="actions"):
-        archive = gr.UploadButton(
-            "Add a model from another computer",
-            file_types=[".zip"],
-            size="md",
-            min_width=0,
-            scale=0,
-            elem_id="import-model",
-        )
-        added = html(FROM_WHERE, elem_classes="reason", elem_id="imported-model")
-    tab = RunsTab(app, line, compared, runs, names, archive, added)
-
     @handler
-    def act(event: gr.EventData, inputs: Inputs) -> Updates:
-        before, (action, run_id) = state.choice(inputs), clicked(event)
-        choice = before
+    def _act(self, event: gr.EventData, inputs: Inputs) -> Updates:
+        before, (action, run_id) = self._state.choice(inputs), clicked(event)
+        choice, runs = before, self.app.runs
         if action == "delete":
-            if app.runs.state(run_id) or run_id in app.runs.damaged():  # not after a second click
-                app.delete_run(run_id)
+            if runs.state(run_id) or run_id in runs.damaged():  # not after a second click
+                self.app.delete_run(run_id)
             if choice.run_id == run_id:
                 choice = choice.replace(run_id="")
         elif action == "resume":
-            app.runs.resume(run_id)
+            runs.resume(run_id)
         elif action == "compare":
             choice = choice.replace(compared_run="" if choice.compared_run == run_id else run_id)
-        asked = names.open(app, run_id) if action == "name" else {}
-        return {**state.change(before, choice), **tab.show(choice), **asked}
+        asked = self.names.open(run_id) if action == "name" else {}
+        return {**self._state.change(before, choice), **self.show(choice), **asked}
 
     @handler
-    def save(inputs: Inputs) -> Updates:
-        return {**names.save(app, inputs), **tab.show(state.choice(inputs))}
+    def _save(self, inputs: Inputs) -> Updates:
+        return {**self.names.save(inputs), **self.show(self._state.choice(inputs))}
 
     @handler
-    def add(inputs: Inputs) -> Updates:
-        model = app.model_imports.add(sent_file(inputs[archive]))
-        return {**tab.show(state.choice(inputs)), added: imported(model)}
-
-    state.listen(archive.upload, add, tab.outputs, archive)
-    state.listen(runs.click, act, [*tab.outputs, *names.outputs])
-    state.listen(names.save_button.click, save, [*tab.outputs, *names.outputs], *names.inputs)
-    state.listen(names.name.submit, save, [*tab.outputs, *names.outputs], *names.inputs)
-    names.cancel.click(names.close, None, names.outputs, **PRIVATE)
-    return tab
+    def _add(self, inputs: Inputs) -> Updates:
+        model = self.app.model_imports.add(sent_file(inputs[self.archive]))
+        return {**self.show(self._state.choice(inputs)), self.imported: imported(model)}

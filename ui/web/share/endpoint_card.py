@@ -1,8 +1,6 @@
 """The section of Share that lets other programs use the model: an endpoint that is started and stopped here."""
 
 from collections.abc import Hashable
-from dataclasses import dataclass
-from typing import Any
 
 import gradio as gr
 from markupsafe import Markup
@@ -24,20 +22,20 @@ LEAD = (
 KEY_NOTE = "The key is shown only now. Copy it; to get another one, stop and start again."
 
 
-@dataclass
 class EndpointCard:
     """secret: the key of the endpoint that was started here, until the page is loaded again."""
 
-    app: App
-    start: gr.Button
-    stop: gr.Button
-    state: gr.HTML
-    secret: gr.HTML
-    examples: gr.HTML
-
-    @property
-    def outputs(self) -> list[Any]:
-        return [self.start, self.stop, self.state, self.secret, self.examples]
+    def __init__(self, app: App, state: BrowserState) -> None:
+        self.app, self._state = app, state
+        with gr.Accordion("Use it from other programs", open=False, elem_classes="fold-block"):
+            html(components.text(LEAD))
+            with gr.Row(elem_classes="actions"):
+                self.start = button("Start", interactive=False, elem_id="endpoint-start")
+                self.stop = button("Stop", visible=False, elem_id="endpoint-stop")
+            self.state, self.secret, self.examples = html(), html(elem_id="endpoint-key"), html()
+        self.outputs = [self.start, self.stop, self.state, self.secret, self.examples]
+        state.listen(self.start.click, self._open, self.outputs)
+        state.listen(self.stop.click, self._close, self.outputs)
 
     def show(self, choice: Choice, why_not: str) -> Updates:
         """The section as it is now, except for the key."""
@@ -59,34 +57,19 @@ class EndpointCard:
     def signature(self, choice: Choice) -> Hashable:
         return repr(self.app.endpoints.latest(choice.run_id)) if choice.run_id else ""
 
-
-def build(app: App, state: BrowserState) -> EndpointCard:
-    """Draws the section."""
-    with gr.Accordion("Use it from other programs", open=False, elem_classes="fold-block"):
-        html(components.text(LEAD))
-        with gr.Row(elem_classes="actions"):
-            start = button("Start", interactive=False, elem_id="endpoint-start")
-            stop = button("Stop", visible=False, elem_id="endpoint-stop")
-        status_html, secret, examples_html = html(), html(elem_id="endpoint-key"), html()
-    card = EndpointCard(app, start, stop, status_html, secret, examples_html)
+    @handler
+    def _open(self, inputs: Inputs) -> Updates:
+        choice = self._state.choice(inputs)
+        _, key = self.app.endpoints.start(choice.run_id)
+        return {**self.show(choice, ""), self.secret: key_notice(key)}
 
     @handler
-    def open_endpoint(inputs: Inputs) -> Updates:
-        choice = state.choice(inputs)
-        _, key = app.endpoints.start(choice.run_id)
-        return {**card.show(choice, ""), card.secret: key_notice(key)}
-
-    @handler
-    def close_endpoint(inputs: Inputs) -> Updates:
-        choice = state.choice(inputs)
-        latest = app.endpoints.latest(choice.run_id)
+    def _close(self, inputs: Inputs) -> Updates:
+        choice = self._state.choice(inputs)
+        latest = self.app.endpoints.latest(choice.run_id)
         if latest and latest.active:
-            app.endpoints.stop(latest.id)
-        return {**card.show(choice, ""), card.secret: components.EMPTY}
-
-    state.listen(start.click, open_endpoint, card.outputs)
-    state.listen(stop.click, close_endpoint, card.outputs)
-    return card
+            self.app.endpoints.stop(latest.id)
+        return {**self.show(choice, ""), self.secret: components.EMPTY}
 
 
 def key_notice(key: str) -> Markup:

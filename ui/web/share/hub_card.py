@@ -1,7 +1,6 @@
 """The section of Share that uploads a model to Hugging Face, once a person has seen what is sent and agreed."""
 
 from collections.abc import Hashable, Iterable
-from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
@@ -34,26 +33,35 @@ TITLES: dict[Form, str] = {
 }
 
 
-@dataclass
 class HubCard:
-    """The components of the section. seen: the mark of the list that is shown (`HubUpload.mark`)."""
+    """seen: the mark of the list that is shown (`HubUpload.mark`)."""
 
-    app: App
-    form: gr.Radio
-    repo: gr.Textbox
-    public: gr.Checkbox
-    look: gr.Button
-    seen: gr.Textbox
-    agreed: gr.Checkbox
-    send: gr.Button
-    stop: gr.Button
-    offer: gr.HTML
-    pushes: gr.HTML
-
-    @property
-    def outputs(self) -> list[Any]:
-        asked = [self.form, self.repo, self.public, self.look, self.seen, self.agreed, self.send]
-        return [*asked, self.stop, self.offer, self.pushes]
+    def __init__(self, app: App, state: BrowserState) -> None:
+        self.app, self._state = app, state
+        with gr.Accordion("Put it on Hugging Face", open=False, elem_classes="fold-block"):
+            html(components.text(LEAD))
+            self.form = gr.Radio([(TITLES[key], key) for key in FORMS], label="What to upload", elem_id="hub-form")
+            self.repo = gr.Textbox(
+                label="Its name there", placeholder="my-model", max_lines=1, max_length=200, elem_id="hub-repo"
+            )
+            self.public = gr.Checkbox(label="Anyone can see it (public)", elem_id="hub-public")
+            self.look = button("See what is uploaded", interactive=False, elem_id="hub-look")
+            self.offer = html()
+            self.seen = gr.Textbox("", label="Listed", visible=False, elem_id="hub-seen")
+            self.agreed = gr.Checkbox(label="I agree to this upload", visible=False, elem_id="hub-agree")
+            with gr.Row(elem_classes="actions"):
+                self.send = button("Upload it", interactive=False, visible=False, elem_id="hub-send")
+                self.stop = button("Stop the upload", visible=False, elem_id="hub-stop")
+            self.pushes = html()
+        wanted = (self.form, self.repo, self.public)
+        asked = [*wanted, self.look, self.seen, self.agreed, self.send]
+        self.outputs: list[Any] = [*asked, self.stop, self.offer, self.pushes]
+        state.listen(self.look.click, self._look_up, self.outputs, *wanted)
+        for part in wanted:
+            state.listen(part.input, self._changed, self.outputs, part)
+        state.listen(self.agreed.input, self._agree, self.outputs, self.agreed)
+        state.listen(self.send.click, self._upload, self.outputs, *wanted, self.seen, self.agreed)
+        state.listen(self.stop.click, self._end, self.outputs)
 
     def show(self, choice: Choice) -> Updates:
         """The section as it is now, except for fields in which the person types."""
@@ -82,81 +90,49 @@ class HubCard:
             return ""
         return repr((self.app.hub_pushes.all(choice.run_id), self.app.hub_pushes.forms(choice.run_id)))
 
-
-def build(app: App, state: BrowserState) -> HubCard:
-    """Draws the section."""
-    with gr.Accordion("Put it on Hugging Face", open=False, elem_classes="fold-block"):
-        html(components.text(LEAD))
-        form = gr.Radio([(TITLES[key], key) for key in FORMS], label="What to upload", elem_id="hub-form")
-        repo = gr.Textbox(
-            label="Its name there", placeholder="my-model", max_lines=1, max_length=200, elem_id="hub-repo"
-        )
-        public = gr.Checkbox(label="Anyone can see it (public)", elem_id="hub-public")
-        look = button("See what is uploaded", interactive=False, elem_id="hub-look")
-        offer_html = html()
-        seen = gr.Textbox("", label="Listed", visible=False, elem_id="hub-seen")
-        agreed = gr.Checkbox(label="I agree to this upload", visible=False, elem_id="hub-agree")
-        with gr.Row(elem_classes="actions"):
-            send = button("Upload it", interactive=False, visible=False, elem_id="hub-send")
-            stop = button("Stop the upload", visible=False, elem_id="hub-stop")
-        sent = html()
-    card = HubCard(app, form, repo, public, look, seen, agreed, send, stop, offer_html, sent)
-
-    def form_of(inputs: Inputs) -> Form:
-        if inputs[form] not in FORMS:
+    def _form_of(self, inputs: Inputs) -> Form:
+        if inputs[self.form] not in FORMS:
             raise BadInput("Nothing is chosen yet.", "", "Choose what to upload.")
-        chosen: Form = inputs[form]
+        chosen: Form = inputs[self.form]
         return chosen
 
     @handler
-    def look_up(inputs: Inputs) -> Updates:
-        run_id, name = state.choice(inputs).run_id, str(inputs[repo] or "")
-        listed = app.hub_pushes.offer(run_id, form_of(inputs), name, private=not inputs[public])
+    def _look_up(self, inputs: Inputs) -> Updates:
+        run_id, name = self._state.choice(inputs).run_id, str(inputs[self.repo] or "")
+        listed = self.app.hub_pushes.offer(run_id, self._form_of(inputs), name, private=not inputs[self.public])
         return {
-            seen: listed.mark,
-            offer_html: offer(listed),
-            agreed: gr.update(value=False, visible=True),
-            send: gr.update(visible=True, interactive=False),
+            self.seen: listed.mark,
+            self.offer: offer(listed),
+            self.agreed: gr.update(value=False, visible=True),
+            self.send: gr.update(visible=True, interactive=False),
         }
 
     @handler
-    def changed(_: Inputs) -> Updates:
+    def _changed(self, _: Inputs) -> Updates:
         """A changed choice withdraws the agreement: the person must look and agree again."""
-        return card._without_offer()
+        return self._without_offer()
 
     @handler
-    def agree(inputs: Inputs) -> Updates:
-        return {send: gr.update(interactive=bool(inputs[agreed]))}
+    def _agree(self, inputs: Inputs) -> Updates:
+        return {self.send: gr.update(interactive=bool(inputs[self.agreed]))}
 
     @handler
-    def upload(inputs: Inputs) -> Updates:
-        choice = state.choice(inputs)
-        if not inputs[agreed]:
+    def _upload(self, inputs: Inputs) -> Updates:
+        choice = self._state.choice(inputs)
+        if not inputs[self.agreed]:
             raise BadInput("Nothing was uploaded.", "", "Agree to the upload first.")
-        app.hub_pushes.start(
-            choice.run_id,
-            form_of(inputs),
-            str(inputs[repo] or ""),
-            private=not inputs[public],
-            agreed=str(inputs[seen] or ""),
-        )
-        return {**card.show(choice), **card._without_offer()}
+        repo, seen = str(inputs[self.repo] or ""), str(inputs[self.seen] or "")
+        form, private = self._form_of(inputs), not inputs[self.public]
+        self.app.hub_pushes.start(choice.run_id, form, repo, private=private, agreed=seen)
+        return {**self.show(choice), **self._without_offer()}
 
     @handler
-    def end(inputs: Inputs) -> Updates:
-        choice = state.choice(inputs)
-        for push in app.hub_pushes.all(choice.run_id):
+    def _end(self, inputs: Inputs) -> Updates:
+        choice = self._state.choice(inputs)
+        for push in self.app.hub_pushes.all(choice.run_id):
             if push.active:
-                app.hub_pushes.stop(push.id)
-        return card.show(choice)
-
-    state.listen(look.click, look_up, card.outputs, form, repo, public)
-    for part in (form, repo, public):
-        state.listen(part.input, changed, card.outputs, part)
-    state.listen(agreed.input, agree, card.outputs, agreed)
-    state.listen(send.click, upload, card.outputs, form, repo, public, seen, agreed)
-    state.listen(stop.click, end, card.outputs)
-    return card
+                self.app.hub_pushes.stop(push.id)
+        return self.show(choice)
 
 
 def offer(upload: HubUpload) -> Markup:

@@ -1,7 +1,6 @@
 """Share: export the model as a file, checked to be the same model."""
 
-from collections.abc import Callable, Hashable
-from dataclasses import dataclass
+from collections.abc import Hashable
 from typing import Any
 
 import gradio as gr
@@ -13,9 +12,9 @@ from ui.web.browser_state import BrowserState, Inputs, Updates
 from ui.web.components import button, clickable, html, primary
 from ui.web.errors import handler
 from ui.web.html import components
-from ui.web.share import endpoint_card, hub_card
-from ui.web.share.views import NOT_OFFERED, at_home, choices, gguf_types, types_note
-from ui.web.share.views import exports as exports_html
+from ui.web.share.endpoint_card import EndpointCard
+from ui.web.share.hub_card import HubCard
+from ui.web.share.views import NOT_OFFERED, at_home, choices, exports, gguf_types, types_note
 from ui.web.try_it import ready_models
 from ui.web.try_it.ready_models import no_model
 
@@ -35,29 +34,46 @@ BASE_NOTE = (
 )
 
 
-@dataclass
 class ShareTab:
     """make: makes the file of the chosen kind; types: of GGUF files. script: makes the training script, which needs
     no trained model."""
 
-    app: App
-    line: gr.HTML
-    offered: gr.HTML
-    kind: gr.Radio
-    types: gr.CheckboxGroup
-    base: gr.Radio
-    make: gr.Button
-    script: gr.Button
-    why_not: gr.HTML
-    exports: gr.HTML
-    endpoint: endpoint_card.EndpointCard
-    hub: hub_card.HubCard
-
-    @property
-    def outputs(self) -> list[Any]:
-        buttons = [self.make, self.script, self.why_not]
-        cards = [*self.endpoint.outputs, *self.hub.outputs]
-        return [self.line, self.offered, self.kind, self.types, self.base, *buttons, self.exports, *cards]
+    def __init__(self, app: App, state: BrowserState) -> None:
+        self.app, self._state = app, state
+        self.line = html(components.guide(5, "One moment.", ""), elem_classes="guide")
+        self.offered = clickable(elem_id="ready-to-share")
+        self.kind = gr.Radio(
+            choices({}),
+            value=DEFAULT,
+            label="What do you need?",
+            elem_classes="choices three",
+            elem_id="export-kind",
+        )
+        with gr.Accordion("Which sizes of that file", open=False, elem_classes="fold-block"):
+            self.types = gr.CheckboxGroup(
+                gguf_types({}, {}),
+                value=[DEFAULT],
+                label="GGUF types",
+                info=types_note(True),
+                elem_id="gguf-types",
+            )
+            html(components.text(NOT_OFFERED, "small"))
+        merged = "What it is merged into"
+        self.base = gr.Radio(BASES, value="original", label=merged, visible=False, elem_id="export-base")
+        with gr.Row(elem_classes="actions"):
+            self.make = primary("Make the file", interactive=False, elem_id="export")
+            self.script = button("Make the training script", visible=False, elem_id="export-script")
+            self.why_not = html(elem_classes="reason")
+        self.exports = html()
+        if card := at_home():
+            html(card)
+        self.endpoint = EndpointCard(app, state)
+        self.hub = HubCard(app, state)
+        drawn = [self.line, self.offered, self.kind, self.types, self.base, self.make, self.script, self.why_not]
+        self.outputs: list[Any] = [*drawn, self.exports, *self.endpoint.outputs, *self.hub.outputs]
+        state.listen(self.make.click, self._make, self.outputs, self.kind, self.types, self.base)
+        state.listen(self.script.click, self._make_script, self.outputs, self.base)
+        ready_models.listen(self.offered, app, state, lambda choice, _: self.show(choice), self.outputs)
 
     def show(self, choice: Choice) -> Updates:
         why_not = no_model(self.app, choice)
@@ -85,7 +101,7 @@ class ShareTab:
             self.make: gr.update(interactive=not (busy or why_not), visible=not only_script),
             self.script: gr.update(interactive=not busy, visible=only_script),
             self.why_not: busy or (ONLY_SCRIPT if only_script else why_not),
-            self.exports: exports_html(jobs, self.app.results.instruction(choice.run_id) if jobs else ""),
+            self.exports: exports(jobs, self.app.results.instruction(choice.run_id) if jobs else ""),
             **self.endpoint.show(choice, why_not),
             **self.hub.show(choice),
         }
@@ -97,55 +113,19 @@ class ShareTab:
         shown = (offered, [(job.id, job.state, job.progress) for job in jobs], cards)
         return no_model(self.app, choice), repr(shown)
 
+    @handler
+    def _make(self, inputs: Inputs) -> Updates:
+        """Makes the chosen kind; for GGUF, all the types that are ticked."""
+        kind = str(inputs[self.kind])
+        return self._start(inputs, ",".join(inputs[self.types] or [DEFAULT]) if kind == DEFAULT else kind)
 
-def build(app: App, state: BrowserState) -> ShareTab:
-    """Draws the tab inside the current gr.Tab."""
-    line = html(components.guide(5, "One moment.", ""), elem_classes="guide")
-    offered = clickable(elem_id="ready-to-share")
-    kind = gr.Radio(
-        choices({}),
-        value=DEFAULT,
-        label="What do you need?",
-        elem_classes="choices three",
-        elem_id="export-kind",
-    )
-    with gr.Accordion("Which sizes of that file", open=False, elem_classes="fold-block"):
-        types = gr.CheckboxGroup(
-            gguf_types({}, {}),
-            value=[DEFAULT],
-            label="GGUF types",
-            info=types_note(True),
-            elem_id="gguf-types",
-        )
-        html(components.text(NOT_OFFERED, "small"))
-    base = gr.Radio(BASES, value="original", label="What it is merged into", visible=False, elem_id="export-base")
-    with gr.Row(elem_classes="actions"):
-        make = primary("Make the file", interactive=False, elem_id="export")
-        script = button("Make the training script", visible=False, elem_id="export-script")
-        why_not = html(elem_classes="reason")
-    exports = html()
-    if card := at_home():
-        html(card)
-    endpoint = endpoint_card.build(app, state)
-    hub = hub_card.build(app, state)
-    tab = ShareTab(app, line, offered, kind, types, base, make, script, why_not, exports, endpoint, hub)
+    @handler
+    def _make_script(self, inputs: Inputs) -> Updates:
+        return self._start(inputs, "script")
 
-    def starting(to: Callable[[Inputs], str]) -> Any:
-        @handler
-        def start(inputs: Inputs) -> Updates:
-            choice, kind, into = state.choice(inputs), to(inputs), str(inputs[base] or "original")
-            if app.results.finished_export(choice.run_id, kind, into):
-                return {**tab.show(choice), why_not: MADE}
-            app.results.start_export(choice.run_id, kind, into)
-            return tab.show(choice)
-
-        return start
-
-    def chosen(inputs: Inputs) -> str:
-        """The kind to make: for GGUF, all the types that are ticked."""
-        return ",".join(inputs[types] or [DEFAULT]) if inputs[kind] == DEFAULT else str(inputs[kind])
-
-    state.listen(make.click, starting(chosen), tab.outputs, kind, types, base)
-    state.listen(script.click, starting(lambda _: "script"), tab.outputs, base)
-    ready_models.listen(offered, app, state, lambda choice, _: tab.show(choice), tab.outputs)
-    return tab
+    def _start(self, inputs: Inputs, kind: str) -> Updates:
+        choice, into = self._state.choice(inputs), str(inputs[self.base] or "original")
+        if self.app.results.finished_export(choice.run_id, kind, into):
+            return {**self.show(choice), self.why_not: MADE}
+        self.app.results.start_export(choice.run_id, kind, into)
+        return self.show(choice)

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Hashable
-from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
@@ -21,23 +20,41 @@ from ui.web.start import views as start_views
 STABLE, CHANGING = "stable", "changing"  # as static/js/store.js has them
 
 
-@dataclass
 class StartTab:
-    app: App
-    line: gr.HTML
-    task: gr.Radio
-    facts: gr.Radio
-    advice: gr.HTML
-    machine: gr.HTML
-    model: gr.HTML
-    others: gr.HTML
-    forward: gr.Button
-    reason: gr.HTML
-    chosen: Any = None  # the event by which the shown model becomes the chosen one
+    """chosen: the event by which the shown model becomes the chosen one."""
 
-    @property
-    def outputs(self) -> list[Any]:
-        return [self.line, self.advice, self.machine, self.model, self.others, self.forward, self.reason]
+    def __init__(self, app: App, state: BrowserState) -> None:
+        self.app, self._state = app, state
+        guide = components.guide(1, "Say what it should learn.", "Then add examples of it.")
+        self.line = html(guide, elem_classes="guide")
+        self.task = gr.Radio(
+            [("\n".join(lines), key) for key, lines in start_views.TASKS.items()],
+            label="What should it learn?",
+            elem_classes="choices four",
+        )
+        self.facts = gr.Radio(
+            [("No, or hardly ever", STABLE), ("Yes, prices, stock and the like", CHANGING)],
+            value=STABLE,
+            label="Do the right answers change often?",
+            elem_classes="choices inline",
+        )
+        self.advice = html()
+        self.machine = clickable(components.card("Your computer", lead="Looking at what it can do."))
+        self.model = clickable(components.card("The model", lead="Working out which one fits."))
+        with gr.Accordion("Other models", open=False, elem_classes="fold-block"):
+            self.others = clickable()
+        with gr.Row(elem_classes="actions"):
+            self.forward = primary("Continue to your examples", elem_id="to-data")
+            self.reason = html(elem_classes="reason")
+        cards = [self.line, self.advice, self.machine, self.model, self.others]
+        self.outputs: list[Any] = [*cards, self.forward, self.reason]
+        state.on_load(f"() => apprentice.answers({json.dumps(TASKS)})", [], [self.task, self.facts])
+        state.listen(self.task.input, self._choose_task, self.outputs, self.task)
+        state.listen(self.facts.input, self._choose_facts, self.outputs, self.facts)
+        self.chosen = state.listen(self.forward.click, self._leave, [])
+        state.listen(self.machine.click, self._probe, self.outputs)
+        state.listen(self.model.click, self._choose_model, self.outputs)
+        state.listen(self.others.click, self._choose_model, self.outputs)
 
     def show(self, choice: Choice) -> Updates:
         chosen, recommended = self._chosen(choice)
@@ -80,72 +97,37 @@ class StartTab:
         ready = self.app.models.is_ready(choice.model_id)
         return repr((compared, better and better.model.id, job and (job.state, job.progress), downloads, ready))
 
-
-def build(app: App, state: BrowserState) -> StartTab:
-    """Draws the tab inside the current gr.Tab."""
-    line = html(components.guide(1, "Say what it should learn.", "Then add examples of it."), elem_classes="guide")
-    task = gr.Radio(
-        [("\n".join(lines), key) for key, lines in start_views.TASKS.items()],
-        label="What should it learn?",
-        elem_classes="choices four",
-    )
-    facts = gr.Radio(
-        [("No, or hardly ever", STABLE), ("Yes, prices, stock and the like", CHANGING)],
-        value=STABLE,
-        label="Do the right answers change often?",
-        elem_classes="choices inline",
-    )
-    advice = html()
-    machine = clickable(components.card("Your computer", lead="Looking at what it can do."))
-    model = clickable(components.card("The model", lead="Working out which one fits."))
-    with gr.Accordion("Other models", open=False, elem_classes="fold-block"):
-        others = clickable()
-    with gr.Row(elem_classes="actions"):
-        forward = primary("Continue to your examples", elem_id="to-data")
-        reason = html(elem_classes="reason")
-
-    tab = StartTab(app, line, task, facts, advice, machine, model, others, forward, reason)
-
-    def changed(inputs: Inputs, **changes: Any) -> Updates:
-        before = state.choice(inputs)
+    def _changed(self, inputs: Inputs, **changes: Any) -> Updates:
+        before = self._state.choice(inputs)
         choice = before.replace(**changes)
-        return {**state.change(before, choice), **tab.show(choice)}
+        return {**self._state.change(before, choice), **self.show(choice)}
 
     @handler
-    def choose_task(inputs: Inputs) -> Updates:
-        return changed(inputs, task=inputs[task])
+    def _choose_task(self, inputs: Inputs) -> Updates:
+        return self._changed(inputs, task=inputs[self.task])
 
     @handler
-    def choose_facts(inputs: Inputs) -> Updates:
-        return changed(inputs, facts_change=inputs[facts] == CHANGING)
+    def _choose_facts(self, inputs: Inputs) -> Updates:
+        return self._changed(inputs, facts_change=inputs[self.facts] == CHANGING)
 
     @handler
-    def choose_model(event: gr.EventData, inputs: Inputs) -> Updates:
+    def _choose_model(self, event: gr.EventData, inputs: Inputs) -> Updates:
         """Chooses a model, or does something about its download."""
         action, value = clicked(event)
-        download_card.act(app, action, value)
-        chooses = action in ("model", "download") and value != state.choice(inputs).model_id
-        return changed(inputs, model_id=value, settings={}) if chooses else changed(inputs)
+        download_card.act(self.app, action, value)
+        chooses = action in ("model", "download") and value != self._state.choice(inputs).model_id
+        return self._changed(inputs, model_id=value, settings={}) if chooses else self._changed(inputs)
 
     @handler
-    def probe(event: gr.EventData, inputs: Inputs) -> Updates:
+    def _probe(self, event: gr.EventData, inputs: Inputs) -> Updates:
         """Looks at the computer again."""
         if clicked(event)[0] == "probe":
-            app.models.probe_again()
-        return tab.show(state.choice(inputs))
+            self.app.models.probe_again()
+        return self.show(self._state.choice(inputs))
 
     @handler
-    def leave(inputs: Inputs) -> Any:
+    def _leave(self, inputs: Inputs) -> Any:
         """The model that is shown becomes the chosen one, even if it is only the recommended one."""
-        before = state.choice(inputs)
-        shown, _ = tab._chosen(before)
-        return state.change(before, before.replace(model_id=shown.model.id)) or gr.skip()
-
-    state.on_load(f"() => apprentice.answers({json.dumps(TASKS)})", [], [task, facts])
-    state.listen(task.input, choose_task, tab.outputs, task)
-    state.listen(facts.input, choose_facts, tab.outputs, facts)
-    tab.chosen = state.listen(forward.click, leave, [])
-    state.listen(machine.click, probe, tab.outputs)
-    state.listen(model.click, choose_model, tab.outputs)
-    state.listen(others.click, choose_model, tab.outputs)
-    return tab
+        before = self._state.choice(inputs)
+        shown, _ = self._chosen(before)
+        return self._state.change(before, before.replace(model_id=shown.model.id)) or gr.skip()

@@ -17,7 +17,7 @@ from ui.records.runs import Curve, RunInfo
 from ui.services.demo.gpu_calls import GpuTime
 from ui.text import format as fmt
 from ui.web.html import components
-from ui.web.train import run_view, sample_answers
+from ui.web.train import run_view
 
 RECORDED = "A recorded training of the sample"
 RECORDING = PROJECT_ROOT / "static" / "recorded_run.jsonl"
@@ -51,4 +51,4 @@ def recorded() -> Markup:
     shown = run_view.Watched(job, curve, None, 0, True, RunInfo(job.id, job.name, "", "", 0))
     numbers = components.facts(run_view.numbers(shown))
     alert = components.alert("calm", "Recorded", note)
-    return alert + numbers + run_view.loss_card(shown) + sample_answers.card(curve.samples)
+    return alert + numbers + run_view.loss_card(shown) + run_view.sample_card(curve.samples)

@@ -27,7 +27,7 @@ from ui.web.components import button, clickable, clicked, html, primary
 from ui.web.errors import handler
 from ui.web.html import components
 from ui.web.start import download_card
-from ui.web.train import plan_view, settings_fields, version_cards
+from ui.web.train import plan_view, settings_form, version_cards
 from ui.web.train.settings_form import SettingsForm
 from ui.web.try_it import prompt_card
 
@@ -222,14 +222,14 @@ def build(app: App, state: BrowserState, line: gr.HTML) -> Planning:
     with gr.Column() as column:
         version = clickable()
         with gr.Column(visible=False) as goal:
-            trainer = settings_fields.goal()
+            trainer = settings_form.goal()
         plan = clickable(components.card(plan_view.PLAN, lead="One moment."))
         prompts = prompt_card.build(app, state, "train")
         with gr.Accordion(
             "Advanced: all training settings", open=False, elem_classes="fold-block", elem_id="advanced"
         ):
             memory = html()
-            fields = {"trainer": trainer, **settings_fields.build()}
+            fields = {"trainer": trainer, **settings_form.build()}
             answer = gr.JSON(visible=False)
             back = button("Back to the recommended settings", elem_id="reset-settings")
         with gr.Row(elem_classes="actions"):

@@ -1,7 +1,6 @@
 """The second half of Train: a run in progress, how it ended, and the next steps."""
 
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
@@ -16,7 +15,7 @@ from ui.web.browser_state import PRIVATE, BrowserState, Inputs, Updates
 from ui.web.components import button, clickable, clicked, html, primary
 from ui.web.errors import handler
 from ui.web.html import compare_runs, components
-from ui.web.train import run_view, sample_answers, version_cards
+from ui.web.train import run_view, version_cards
 from ui.web.try_it import evaluation_card, verdict_card
 
 REFUSED = "Your browser does not let this page notify you. You can allow it in the browser's settings for this page."
@@ -53,33 +52,30 @@ def outcome(job: Job | None, report: EvaluationReport | None, can_check: bool = 
     return failure + earlier + verdict + run_view.retry_button(report.retry, "retry-evaluated")
 
 
-@dataclass
 class Running:
     """line: above both halves of the tab. column: all that is drawn here."""
 
-    app: App
-    line: gr.HTML
-    column: gr.Column
-    status: gr.HTML
-    forward: gr.Button
-    resume: gr.Button
-    stop: gr.Button
-    notify: gr.Button
-    refused: gr.HTML
-    again: gr.Button
-    stop_says: gr.HTML
-    outcome: gr.HTML
-    onward: gr.HTML
-    health: gr.HTML
-    curve: gr.HTML
-    comparison: gr.HTML
-    samples: gr.HTML
-
-    @property
-    def outputs(self) -> list[Any]:
+    def __init__(self, app: App, line: gr.HTML) -> None:
+        self.app, self.line = app, line
+        with gr.Column(visible=False) as self.column:
+            self.status = clickable()
+            with gr.Row(elem_classes="actions"):
+                self.forward = primary("Try your model", visible=False, elem_id="to-try")
+                self.resume = primary("Continue training", visible=False, elem_id="resume")
+                self.stop = button(STOP, visible=False, elem_id="stop")
+                self.notify = button("Notify me when it ends", visible=False, elem_id="notify")
+                self.refused = html(components.text(REFUSED, "small"), visible=False, elem_id="notify-refused")
+                self.again = button("Train a new model", elem_id="train-again")
+                self.stop_says = html(elem_classes="reason")
+            self.outcome = clickable()
+            self.onward = clickable()
+            self.health = clickable()
+            self.curve = html()
+            self.comparison = html()
+            self.samples = html()
         buttons = [self.forward, self.resume, self.stop, self.notify, self.refused, self.stop_says]
         cards = [self.outcome, self.onward, self.health, self.curve, self.comparison, self.samples]
-        return [self.column, self.status, *buttons, *cards]
+        self.outputs: list[Any] = [self.column, self.status, *buttons, *cards]
 
     def show(self, run_id: str) -> Updates:
         spec = self.app.runs.details(run_id).spec
@@ -96,6 +92,9 @@ class Running:
             self.app.runs.longest_wait(run_id),
         )
         has_ended, can_resume = watched.has_model and not watched.can_stop, watched.job.state.can_resume
+        onward = components.EMPTY
+        if has_ended and self.app.runs.is_divided(run_id):
+            onward = version_cards.after(self.app.versions.next_number(run_id), watched.job.state)
         return {
             self.line: run_view.guide(watched),
             self.status: run_view.status(watched),
@@ -110,13 +109,11 @@ class Running:
             self.refused: gr.update(visible=watched.can_stop),
             self.stop_says: run_view.what_follows(watched),
             self.outcome: self._outcome(run_id) if has_ended else components.EMPTY,
-            self.onward: version_cards.after(self.app.versions.next_number(run_id), watched.job.state)
-            if has_ended and self.app.runs.is_divided(run_id)
-            else components.EMPTY,
+            self.onward: onward,
             self.health: run_view.health(watched),
             self.curve: run_view.loss_card(watched),
             self.comparison: self._comparison(run_id),
-            self.samples: sample_answers.card(watched.curve.samples),
+            self.samples: run_view.sample_card(watched.curve.samples),
         }
 
     def _outcome(self, run_id: str) -> Markup:
@@ -133,11 +130,8 @@ class Running:
     def _comparison(self, run_id: str) -> Markup:
         """A run that repeats another one with a change, compared with that one."""
         first = self.app.retries.first_run(run_id)
-        return (
-            compare_runs.card(self.app.runs.details(first), self.app.runs.details(run_id))
-            if first
-            else components.EMPTY
-        )
+        details = self.app.runs.details
+        return compare_runs.card(details(first), details(run_id)) if first else components.EMPTY
 
     def signature(self, run_id: str) -> Hashable:
         job = self.app.runs.job(run_id)
@@ -214,27 +208,3 @@ class Running:
         one_by_one: dict[str, Any] = {"concurrency_id": "settings", "concurrency_limit": 1}
         led_on = state.listen(self.onward.click, follow_up, outputs, **one_by_one)
         led_on.success(None, None, None, js="() => apprentice.address.toTop('train')", **PRIVATE)
-
-
-def build(app: App, line: gr.HTML) -> Running:
-    """Draws it inside the current tab."""
-    with gr.Column(visible=False) as column:
-        status = clickable()
-        with gr.Row(elem_classes="actions"):
-            forward = primary("Try your model", visible=False, elem_id="to-try")
-            resume = primary("Continue training", visible=False, elem_id="resume")
-            stop = button(STOP, visible=False, elem_id="stop")
-            notify = button("Notify me when it ends", visible=False, elem_id="notify")
-            refused = html(components.text(REFUSED, "small"), visible=False, elem_id="notify-refused")
-            again = button("Train a new model", elem_id="train-again")
-            stop_says = html(elem_classes="reason")
-        judged = clickable()
-        onward = clickable()
-        health = clickable()
-        curve = html()
-        comparison = html()
-        samples = html()
-    return Running(
-        app, line, column, status, forward, resume, stop, notify, refused, again, stop_says, judged, onward, health,
-        curve, comparison, samples,
-    )  # fmt: skip

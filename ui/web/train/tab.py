@@ -1,7 +1,6 @@
 """Train: everything that is about to happen, then watching it happen."""
 
 from collections.abc import Hashable
-from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
@@ -11,31 +10,26 @@ from ui.services.selection import Choice
 from ui.web.browser_state import BrowserState, Updates
 from ui.web.components import html
 from ui.web.html import components
-from ui.web.train import demo_cards, planning, running
-from ui.web.train.settings_form import SettingsForm
+from ui.web.train import demo_cards, planning
+from ui.web.train.running import Running
 
 
-@dataclass
 class TrainTab:
     """Shows a run where one is open, else the plan of the next one."""
 
-    app: App
-    line: gr.HTML
-    gpu: gr.HTML
-    planning: planning.Planning
-    running: running.Running
-
-    @property
-    def form(self) -> SettingsForm:
-        return self.planning.form
-
-    @property
-    def forward(self) -> gr.Button:
-        return self.running.forward
-
-    @property
-    def outputs(self) -> list[Any]:
-        return [self.line, self.gpu, *self.planning.outputs, *self.running.outputs]
+    def __init__(self, app: App, state: BrowserState) -> None:
+        self.app = app
+        guide = components.guide(3, "Working out what training will take here.", "")
+        self.line = html(guide, elem_classes="guide")
+        self.gpu = html()
+        self.planning, self.running = planning.build(app, state, self.line), Running(app, self.line)
+        self.form, self.forward = self.planning.form, self.running.forward
+        self.outputs: list[Any] = [self.line, self.gpu, *self.planning.outputs, *self.running.outputs]
+        if app.policy.demo:
+            with gr.Accordion(demo_cards.RECORDED, open=False, elem_classes="fold-block"):
+                html(demo_cards.recorded())
+        self.planning.listen(state, self.show, self.outputs)
+        self.running.listen(state, self.show, self.form.restore, self.outputs)
 
     def show(self, choice: Choice) -> Updates:
         """The tab, except for the settings, in which the person may be typing: `SettingsForm.restore` fills those."""
@@ -50,16 +44,3 @@ class TrainTab:
     def signature(self, choice: Choice) -> Hashable:
         half = self.running.signature(choice.run_id) if choice.run_id else self.planning.signature(choice)
         return half, self.app.runs.gpu_time()
-
-
-def build(app: App, state: BrowserState) -> TrainTab:
-    """Draws the tab inside the current gr.Tab."""
-    line = html(components.guide(3, "Working out what training will take here.", ""), elem_classes="guide")
-    gpu = html()
-    tab = TrainTab(app, line, gpu, planning.build(app, state, line), running.build(app, line))
-    if app.policy.demo:
-        with gr.Accordion(demo_cards.RECORDED, open=False, elem_classes="fold-block"):
-            html(demo_cards.recorded())
-    tab.planning.listen(state, tab.show, tab.outputs)
-    tab.running.listen(state, tab.show, tab.form.restore, tab.outputs)
-    return tab

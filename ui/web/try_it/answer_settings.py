@@ -1,6 +1,5 @@
 """The fold “Answer settings” on Try: what both models read first, and how their answers are sampled."""
 
-from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
@@ -15,20 +14,31 @@ LONGEST_INSTRUCTION = 20_000  # characters
 _SEEDS = range(2**31)
 
 
-@dataclass
 class AnswerSettings:
     """carried: the instruction in the run's examples, which fills `system` when it changes."""
 
-    carried: gr.Textbox
-    system: gr.Textbox
-    temperature: gr.Slider
-    top_p: gr.Slider
-    longest: gr.Slider
-    seed: gr.Number
-
-    @property
-    def inputs(self) -> list[Any]:
-        return [self.system, self.temperature, self.top_p, self.longest, self.seed]
+    def __init__(self) -> None:
+        self.carried = gr.Textbox("", label="Instruction in the examples", visible=False)
+        with gr.Accordion(TITLE, open=False, elem_classes="fold-block"):
+            self.system = gr.Textbox(
+                label="System prompt",
+                info="Both models read this before the question. It starts as the instruction in your examples.",
+                placeholder="None: the model's own default",
+                lines=2,
+                max_lines=8,
+                elem_id="system-prompt",
+            )
+            with gr.Row(elem_classes="settings"):
+                vary = "0 gives the most likely answer every time; higher values vary more."
+                self.temperature = gr.Slider(0, 1.5, 0, step=0.1, label="Temperature", info=vary)
+                likely = "Lower values exclude unlikely words. Has no effect at temperature 0."
+                self.top_p = gr.Slider(0.05, 1, 0.95, step=0.05, label="Top-p", info=likely)
+                same = "The same number gives the same answer again."
+                self.seed = gr.Number(0, label=SEED, info=same, elem_id="chat-seed")
+                tokens = "In tokens; one is about three quarters of a word."
+                self.longest = gr.Slider(16, 1024, 256, step=16, label="Longest answer", info=tokens)
+        self.carried.change(None, self.carried, self.system, js="(words) => words", **PRIVATE)
+        self.inputs: list[Any] = [self.system, self.temperature, self.top_p, self.longest, self.seed]
 
     def instruction(self, inputs: Inputs) -> str:
         """The system prompt. Raises BadInput for one that is too long."""
@@ -51,28 +61,3 @@ class AnswerSettings:
             "max_new_tokens": int(inputs[self.longest]),
             "seed": int(number),
         }
-
-
-def build() -> AnswerSettings:
-    """Draws the fold inside the current column."""
-    carried = gr.Textbox("", label="Instruction in the examples", visible=False)
-    with gr.Accordion(TITLE, open=False, elem_classes="fold-block"):
-        system = gr.Textbox(
-            label="System prompt",
-            info="Both models read this before the question. It starts as the instruction in your examples.",
-            placeholder="None: the model's own default",
-            lines=2,
-            max_lines=8,
-            elem_id="system-prompt",
-        )
-        with gr.Row(elem_classes="settings"):
-            vary = "0 gives the most likely answer every time; higher values vary more."
-            temperature = gr.Slider(0, 1.5, 0, step=0.1, label="Temperature", info=vary)
-            likely = "Lower values exclude unlikely words. Has no effect at temperature 0."
-            top_p = gr.Slider(0.05, 1, 0.95, step=0.05, label="Top-p", info=likely)
-            same = "The same number gives the same answer again."
-            seed = gr.Number(0, label=SEED, info=same, elem_id="chat-seed")
-            tokens = "In tokens; one is about three quarters of a word."
-            longest = gr.Slider(16, 1024, 256, step=16, label="Longest answer", info=tokens)
-    carried.change(None, carried, system, js="(words) => words", **PRIVATE)
-    return AnswerSettings(carried, system, temperature, top_p, longest, seed)

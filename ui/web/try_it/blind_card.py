@@ -1,8 +1,6 @@
 """A blind test: which answer is better, without knowing whose it is. Names come at the end."""
 
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
-from typing import Any
 
 import gradio as gr
 from markupsafe import Markup
@@ -34,14 +32,16 @@ KEYS = "On the keyboard: 1 for the left one, 2 for the right one, 3 for no diffe
 _CHOICES = (("left", "1 · Left is better"), ("right", "2 · Right is better"), ("same", "3 · No difference"))
 
 
-@dataclass
 class BlindCard:
-    app: App
-    card: gr.HTML
+    """evaluation: the card whose answers are hidden during a test."""
 
-    @property
-    def outputs(self) -> list[Any]:
-        return [self.card]
+    def __init__(self, app: App, state: BrowserState, evaluation: EvaluationCard) -> None:
+        self.app, self._state, self._evaluation = app, state, evaluation
+        self.card = clickable(elem_id="blind-test")
+        self.outputs = [self.card]
+        # A quick voter's next click is not dropped while the one before is answered; both carry their question's
+        # number.
+        state.listen(self.card.click, self._act, [self.card, evaluation.answers], trigger_mode="multiple")
 
     def show(self, choice: Choice) -> Updates:
         if no_model(self.app, choice):
@@ -64,33 +64,25 @@ class BlindCard:
         checked = tuple((check.id, check.state) for check in checks if check)
         return self.app.blind_tests.change_token(choice.run_id), checked
 
-
-def build(app: App, state: BrowserState, evaluation: EvaluationCard) -> BlindCard:
-    """Draws the card inside the current tab. evaluation: the card whose answers are hidden during a test."""
-    card = BlindCard(app, clickable(elem_id="blind-test"))
-
     @handler
-    def act(event: gr.EventData, inputs: Inputs) -> Updates:
-        choice = state.choice(inputs)
+    def _act(self, event: gr.EventData, inputs: Inputs) -> Updates:
+        choice, tests = self._state.choice(inputs), self.app.blind_tests
         do, value = clicked(event)
         if do == "start-blind":
             chosen = components.fields(value)
             first, second = chosen.get("first", ""), chosen.get("second", "")
-            app.blind_tests.start(choice.run_id, first, second, *card.other_runs(choice)[:1])
+            tests.start(choice.run_id, first, second, *self.other_runs(choice)[:1])
         elif do == "end-blind":
-            app.blind_tests.end(choice.run_id)
+            tests.end(choice.run_id)
         elif do in ("vote", "undo-vote"):
             at, _, vote = value.partition(" ")
             number = int(at) if at.isascii() and at.isdigit() and len(at) < 5 else 0
             if do == "vote":
-                app.blind_tests.vote(choice.run_id, number, vote)
+                tests.vote(choice.run_id, number, vote)
             else:
-                app.blind_tests.undo(choice.run_id, number)
-        return {**card.show(choice), evaluation.answers: evaluation.show(choice)[evaluation.answers]}
-
-    # A quick voter's next click is not dropped while the one before is answered; both carry their question's number.
-    state.listen(card.card.click, act, [*card.outputs, evaluation.answers], trigger_mode="multiple")
-    return card
+                tests.undo(choice.run_id, number)
+        answers = self._evaluation.answers
+        return {**self.show(choice), answers: self._evaluation.show(choice)[answers]}
 
 
 def before(systems: Sequence[str], runs: Sequence[Opponent] = ()) -> Markup:

@@ -1,15 +1,23 @@
 """Correcting a wrong answer on Try: the form below it, and what is added to the examples."""
 
+from collections.abc import Sequence
 from zlib import crc32
 
+import gradio as gr
 from markupsafe import Markup
 
 from backend.errors import BadInput
 from backend.records.evaluation import TUNED, EvaluationReport, ReportedAnswer
 from ui.records.data import Correction
 from ui.services.app import App
+from ui.services.selection import Choice
+from ui.web.browser_state import BrowserState, Inputs, Updates
+from ui.web.components import clickable, clicked
+from ui.web.errors import handler
 from ui.web.html import components
+from ui.web.try_it.asking import example_of
 from ui.web.try_it.report_card import Below, nothing_below
+from ui.web.try_it.talk import Turn, messages, talk_with, turns_with
 
 _TITLE = "Correct this answer"
 _CORRECTED = "You corrected this answer"
@@ -59,9 +67,9 @@ def correct_reported(app: App, run_id: str, report: EvaluationReport, action: st
     if not at.isdecimal() or int(at) >= len(answers) or name_of(int(at), answers[int(at)].question) != name:
         raise BadInput("These answers have changed.", "They were checked again.", "Reload the page.")
     answer = answers[int(at)]
-    messages, calls = app.corrections.held_out(run_id, answer.question, answer.expected)
+    asked, calls = app.corrections.held_out(run_id, answer.question, answer.expected)
     typed = components.fields(value).get("answer", "")
-    return app.corrections.add(run_id, messages, typed, answer.texts[TUNED], kind == "restore", calls)
+    return app.corrections.add(run_id, asked, typed, answer.texts[TUNED], kind == "restore", calls)
 
 
 def added(correction: Correction) -> Markup:
@@ -77,3 +85,42 @@ def added(correction: Correction) -> Markup:
 def name_of(at: int, question: str) -> str:
     """The name of an answer: its number, and a mark by which another answer of that number is noticed."""
     return f"{at}-{crc32(question.encode('utf-8', 'surrogatepass')):x}"
+
+
+class ChatCorrection:
+    """The form below the conversation, for the trained model only: nothing is learned from the mistakes of another
+    one that answered in its place, though that may be deleted by now."""
+
+    def __init__(self, app: App) -> None:
+        self.app, self.card = app, clickable(elem_id="correct-last")
+
+    def show(self, choice: Choice, turns: Sequence[Turn]) -> Updates:
+        """The form for the last answer of the trained model, if there is one to a question without a document."""
+        if choice.right or not turns or not turns[-1].tuned.strip() or turns[-1].document:
+            return {self.card: components.EMPTY}
+        last, name = turns[-1], name_of(len(turns), turns[-1].question)
+        corrected = self.app.corrections.all(choice.run_id).get(last.question)
+        gone = not self.app.corrections.has_examples(choice.run_id)
+        key = f"correct {choice.run_id} chat {name}"
+        return {self.card: form(name, key, last.expected or last.tuned, corrected, gone)}
+
+    def listen(self, state: BrowserState) -> None:
+        @handler
+        def save(event: gr.EventData, inputs: Inputs) -> Updates:
+            choice, (action, value) = state.choice(inputs), clicked(event)
+            kind, _, name = action.partition(":")
+            turns = turns_with(talk_with(choice), inputs[state.talk])
+            if kind not in ("correct", "restore") or choice.right or not turns:
+                return {}
+            if name != name_of(len(turns), turns[-1].question):
+                raise BadInput("This is no longer the last answer.", "", "Ask that question again, then correct it.")
+            *before, last = turns
+            example = example_of(self.app, choice, last.question) if last.alone else None
+            # A validation example was asked with the messages that precede it there, not with those of the chat.
+            asked = example.messages if example else messages("tuned", before, last, "")
+            typed = components.fields(value).get("answer", "")
+            correction = self.app.corrections.add(choice.run_id, asked, typed, last.tuned, kind == "restore")
+            shown: Markup = self.show(choice, turns)[self.card]
+            return {self.card: added(correction) + shown}
+
+        state.listen(self.card.click, save, [self.card], state.talk)

@@ -1,6 +1,5 @@
 """The fold for a long text from a file on Try: both models answer its pieces one after another."""
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -33,14 +32,23 @@ class Document(NamedTuple):
     how: Combine
 
 
-@dataclass
 class DocumentFields:
-    file: gr.File
-    how: gr.Radio
+    """The fold, with a file and how the answers to its pieces are put together."""
 
-    @property
-    def inputs(self) -> list[Any]:
-        return [self.file, self.how]
+    def __init__(self) -> None:
+        with gr.Accordion(TITLE, open=False, elem_classes="fold-block", elem_id="document"):
+            html(components.text(HOW, "small"))
+            self.file = gr.File(
+                label="A text file (.txt or .md)", file_types=list(SUFFIXES), height=120, elem_id="document-file"
+            )
+            self.how = gr.Radio(
+                [(label, way) for way, label in _WAYS.items()],
+                value="auto",
+                label="How the answers are put together",
+                elem_classes="choices inline",
+                elem_id="combine",
+            )
+        self.inputs: list[Any] = [self.file, self.how]
 
     def document(self, inputs: Inputs) -> Document | None:
         """The chosen file; None without one. Raises BadInput, naming it, when it can't be read."""
@@ -49,23 +57,3 @@ class DocumentFields:
         path = Path(str(inputs[self.file]))
         how: Combine = next((way for way in COMBINE if way == inputs[self.how]), "auto")
         return Document(path.name, read_document(path), how)
-
-
-def build() -> DocumentFields:
-    """Draws the fold inside the current column."""
-    with gr.Accordion(TITLE, open=False, elem_classes="fold-block", elem_id="document"):
-        html(components.text(HOW, "small"))
-        file = gr.File(
-            label="A text file (.txt or .md)",
-            file_types=list(SUFFIXES),
-            height=120,
-            elem_id="document-file",
-        )
-        how = gr.Radio(
-            [(label, way) for way, label in _WAYS.items()],
-            value="auto",
-            label="How the answers are put together",
-            elem_classes="choices inline",
-            elem_id="combine",
-        )
-    return DocumentFields(file, how)

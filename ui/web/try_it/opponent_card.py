@@ -1,7 +1,6 @@
 """The fold on Try that chooses the two models that answer."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
@@ -27,10 +26,11 @@ NOT_YOURS = (
 )
 
 
-@dataclass
 class OpponentCard:
-    app: App
-    fold: gr.HTML
+    """Two lists, and the models that they choose."""
+
+    def __init__(self, app: App) -> None:
+        self.app, self.fold = app, clickable(elem_id="opponent")
 
     def show(self, choice: Choice) -> Updates:
         if no_model(self.app, choice):
@@ -58,11 +58,6 @@ class OpponentCard:
             return {**state.change(before, choice), **show(choice, inputs)}
 
         state.listen(self.fold.click, choose, outputs, talk)
-
-
-def build(app: App) -> OpponentCard:
-    """Draws the fold inside the current column."""
-    return OpponentCard(app, clickable(elem_id="opponent"))
 
 
 def opponents(listed: Listed, pair: Pair, folder: str) -> Markup:

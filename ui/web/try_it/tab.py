@@ -1,7 +1,6 @@
 """Try: the trained model and its base model answer the same question."""
 
 from collections.abc import Hashable
-from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
@@ -11,16 +10,13 @@ from ui.services.selection import Choice
 from ui.web.browser_state import BrowserState, Inputs, Updates
 from ui.web.components import button, clickable, html, primary
 from ui.web.html import components
-from ui.web.try_it import (
-    answer_settings,
-    blind_card,
-    chat_correction,
-    document_fields,
-    evaluation_card,
-    opponent_card,
-    ready_models,
-)
+from ui.web.try_it import evaluation_card, ready_models
+from ui.web.try_it.answer_settings import AnswerSettings
 from ui.web.try_it.asking import ALONE, CONVERSATION, Asking
+from ui.web.try_it.blind_card import BlindCard
+from ui.web.try_it.correcting import ChatCorrection
+from ui.web.try_it.document_fields import DocumentFields
+from ui.web.try_it.opponent_card import NOT_YOURS, OpponentCard
 from ui.web.try_it.ready_models import no_model
 from ui.web.try_it.talk import talk_with, turns_with
 from ui.web.try_it.views import KEYS, base_check, conversation, suggestions
@@ -29,38 +25,59 @@ SLOWER = "A training run or a check is in progress, so answers are slower."
 RELEASED = "The chat was closed to free memory for other work. Your next question loads the model again."
 
 
-@dataclass
 class TryTab:
-    app: App
-    line: gr.HTML
-    offered: gr.HTML
-    proof: gr.HTML
-    opponent: opponent_card.OpponentCard
-    talk: gr.JSON
-    shown: gr.HTML
-    correction: chat_correction.ChatCorrection
-    suggested: gr.HTML
-    settings: answer_settings.AnswerSettings
-    ask: gr.Button
-    why_not: gr.HTML
-    evaluation: evaluation_card.EvaluationCard
-    blind: blind_card.BlindCard
-    forward: gr.Button
+    """proof: whether the base model is the base model. shown: the conversation."""
 
-    @property
-    def outputs(self) -> list[Any]:
+    def __init__(self, app: App, state: BrowserState) -> None:
+        self.app, self._talk = app, state.talk
+        self.line = html(components.guide(4, "One moment.", ""), elem_classes="guide")
+        self.offered = clickable(elem_id="ready-to-try")
+        self.proof = html()
+        self.opponent = OpponentCard(app)
+        self.shown = clickable(conversation([]), elem_classes="talk", elem_id="talk")
+        self.correction = ChatCorrection(app)
+        self.suggested = clickable()
+        with gr.Column(elem_classes="ask-box"):
+            mode = gr.Radio(
+                [("Each question by itself", ALONE), ("As a conversation", CONVERSATION)],
+                value=ALONE,
+                label="How the models read your questions",
+                elem_classes="choices inline",
+                elem_id="mode",
+            )
+            question = gr.Textbox(
+                label="Your question to both",
+                placeholder="Write what a customer would write",
+                lines=1,
+                max_lines=8,
+                elem_id="question",
+            )
+            with gr.Row(elem_classes="actions"):
+                self.ask = primary("Ask both", interactive=False, elem_id="ask")
+                stop = button("Stop", visible=False, elem_id="stop-answer")
+                clear = button("Start over", elem_id="clear")
+                html(components.text(KEYS, "small"), elem_classes="keys")
+                self.why_not = html(elem_classes="reason")
+            document = DocumentFields()
+            self.settings = AnswerSettings()
+        self.evaluation = evaluation_card.build(app, state)
+        self.blind = BlindCard(app, state, self.evaluation)
+        with gr.Row(elem_classes="actions end"):
+            self.forward = button("Continue to sharing", interactive=False, elem_id="to-share")
         answers = [self.proof, self.opponent.fold, self.shown, self.suggested, self.settings.carried]
-        return [
-            self.line,
-            self.offered,
-            *answers,
-            self.correction.card,
-            self.ask,
-            self.why_not,
-            *self.evaluation.outputs,
-            *self.blind.outputs,
-            self.forward,
-        ]
+        self.outputs: list[Any] = [self.line, self.offered, *answers, self.correction.card, self.ask, self.why_not]
+        self.outputs += [*self.evaluation.outputs, *self.blind.outputs, self.forward]
+
+        def show(choice: Choice, inputs: Inputs) -> Updates:
+            return {**self.show(choice), **self.restore(choice, inputs)}
+
+        asking = Asking(
+            app, state, question, mode, self.settings, document, self.ask, stop, self.shown, show, self.outputs
+        )
+        asking.listen(clear, self.suggested)
+        self.correction.listen(state)
+        self.opponent.listen(state, show, self.outputs, state.talk)
+        ready_models.listen(self.offered, app, state, show, self.outputs, state.talk)
 
     def show(self, choice: Choice) -> Updates:
         why_not = no_model(self.app, choice)
@@ -83,7 +100,7 @@ class TryTab:
     def _proof(self, choice: Choice) -> str:
         pair = self.app.results.pair(choice)
         notes = [
-            components.text(opponent_card.NOT_YOURS, "small") if pair.tuned.id else components.EMPTY,
+            components.text(NOT_YOURS, "small") if pair.tuned.id else components.EMPTY,
             components.text(RELEASED, "small") if self.app.chat.released else components.EMPTY,
             components.text(SLOWER, "small") if self.app.runs.is_training() else components.EMPTY,
         ]
@@ -92,7 +109,7 @@ class TryTab:
 
     def restore(self, choice: Choice, inputs: Inputs) -> Updates:
         """The conversation with this model so far, unless an answer is being added to it."""
-        turns = turns_with(talk_with(choice), inputs[self.talk])
+        turns = turns_with(talk_with(choice), inputs[self._talk])
         if turns and self.app.chat.answering:
             return {}
         pair = self.app.results.pair(choice)
@@ -103,80 +120,5 @@ class TryTab:
         asked = not why_not and self.app.chat.check(choice.run_id) is not None
         answering, offered = self.app.chat.answering, repr(ready_models.offered(self.app, choice))
         training = self.app.runs.is_training()
-        return (
-            why_not,
-            asked,
-            answering,
-            self.app.chat.released,
-            offered,
-            training,
-            self.evaluation.signature(choice),
-            self.blind.signature(choice),
-        )
-
-
-def build(app: App, state: BrowserState) -> TryTab:
-    """Draws the tab inside the current gr.Tab."""
-    line = html(components.guide(4, "One moment.", ""), elem_classes="guide")
-    offered = clickable(elem_id="ready-to-try")
-    proof = html()
-    opponent = opponent_card.build(app)
-    shown = clickable(conversation([]), elem_classes="talk", elem_id="talk")
-    correction = chat_correction.build(app)
-    suggested = clickable()
-    with gr.Column(elem_classes="ask-box"):
-        mode = gr.Radio(
-            [("Each question by itself", ALONE), ("As a conversation", CONVERSATION)],
-            value=ALONE,
-            label="How the models read your questions",
-            elem_classes="choices inline",
-            elem_id="mode",
-        )
-        question = gr.Textbox(
-            label="Your question to both",
-            placeholder="Write what a customer would write",
-            lines=1,
-            max_lines=8,
-            elem_id="question",
-        )
-        with gr.Row(elem_classes="actions"):
-            ask = primary("Ask both", interactive=False, elem_id="ask")
-            stop = button("Stop", visible=False, elem_id="stop-answer")
-            clear = button("Start over", elem_id="clear")
-            html(components.text(KEYS, "small"), elem_classes="keys")
-            why_not = html(elem_classes="reason")
-        document = document_fields.build()
-        settings = answer_settings.build()
-    evaluation = evaluation_card.build(app, state)
-    blind = blind_card.build(app, state, evaluation)
-    with gr.Row(elem_classes="actions end"):
-        forward = button("Continue to sharing", interactive=False, elem_id="to-share")
-
-    tab = TryTab(
-        app,
-        line,
-        offered,
-        proof,
-        opponent,
-        state.talk,
-        shown,
-        correction,
-        suggested,
-        settings,
-        ask,
-        why_not,
-        evaluation,
-        blind,
-        forward,
-    )
-
-    def show(choice: Choice, inputs: Inputs) -> Updates:
-        return {**tab.show(choice), **tab.restore(choice, inputs)}
-
-    Asking(app, state, question, mode, settings, document, ask, stop, shown, show, tab.outputs).listen(
-        clear, suggested
-    )
-    correction.listen(state)
-    opponent.listen(state, show, tab.outputs, state.talk)
-    ready_models.listen(offered, app, state, show, tab.outputs, state.talk)
-    return tab
+        cards = self.evaluation.signature(choice), self.blind.signature(choice)
+        return why_not, asked, answering, self.app.chat.released, offered, training, cards

@@ -14,8 +14,8 @@ from backend.hosting.policy import DEMO
 from backend.settings import Workspace
 from tests.backend.datasets.hub_server import COMMIT, HubServer, hub_server
 from tests.ui.services.data.test_imports import imported
-from ui.cli.data_source import imported as imported_by_command
 from ui.cli.main import make_parser
+from ui.cli.options import imported as imported_by_command
 from ui.services.app import App
 from ui.services.data import imports as dataset_imports
 from ui.services.selection import Choice

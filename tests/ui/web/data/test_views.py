@@ -20,8 +20,7 @@ from tests.backend.datasets.builders import SOURCE, chat, clean_row, load_text, 
 from ui.records.data import DatasetProgress, DatasetState
 from ui.services.data.dataset_state import dataset_state
 from ui.web.data import before_after, issues, views
-from ui.web.data.people import sent_people
-from ui.web.data.read_options import sent_columns
+from ui.web.data.read_options import sent_columns, sent_people
 
 
 @pytest.mark.parametrize(("imports", "title"), [(True, "Reading orders.csv"), (False, "Checking orders.csv")])

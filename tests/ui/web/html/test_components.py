@@ -33,7 +33,7 @@ from ui.web.data import issues as issues_panel
 from ui.web.data import views as data_views
 from ui.web.html import components, conversations, tables
 from ui.web.runs import views as runs_views
-from ui.web.train import run_view, sample_answers
+from ui.web.train import run_view
 from ui.web.try_it import opponent_card
 from ui.web.try_it import views as try_it_views
 from ui.web.try_it.talk import Turn
@@ -75,7 +75,7 @@ DRAWN = {
     ),
     "files": lambda: data_views.download(data(), DatasetFiles(Path("<img src=x>"), Path("<img src=x>"), 2)),
     "hits": lambda: data_views.hits(Matches(2, 1, 1), EVIL),
-    "samples while training": lambda: sample_answers.card(
+    "samples while training": lambda: run_view.sample_card(
         [SampleEvent(1, [{"role": "user", "content": EVIL}], EVIL, EVIL)] * 2
     ),
     "conversation": lambda: try_it_views.conversation([TURN])

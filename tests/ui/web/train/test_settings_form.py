@@ -14,7 +14,7 @@ from backend.records.specs import TECHNICAL, DataRef, ModelRef, RunSpec, TrainSe
 from backend.training import measured
 from tests.ui.conftest import in_loop
 from ui.services.training.overrides import apply_overrides, as_input
-from ui.web.train import settings_fields
+from ui.web.train import settings_form
 
 
 class Planted(TrainSettings):
@@ -25,7 +25,7 @@ class Planted(TrainSettings):
 def built() -> dict[str, gr.components.Component]:
     def build() -> dict[str, gr.components.Component]:
         with gr.Blocks(analytics_enabled=False):
-            return settings_fields.build()
+            return settings_form.build()
 
     return in_loop(build)
 
@@ -38,7 +38,7 @@ def test_a_new_setting_needs_only_its_field(tmp_path: Path, monkeypatch: pytest.
     first, second = (measured.key(model, settings, "", 1, 1, 1) for settings in (without, with_it))
     assert first != second
 
-    monkeypatch.setattr(settings_fields, "TrainSettings", Planted)
+    monkeypatch.setattr(settings_form, "TrainSettings", Planted)
     field = built()["offload"]
     assert isinstance(field, gr.Checkbox)
     assert (field.label, field.info) == ("Offloading", "Moves what is not needed at once to the computer's memory.")
