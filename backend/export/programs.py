@@ -1,4 +1,4 @@
-"""Where an exported model goes from here: three steps for each program that can run it.
+"""Where an exported model goes from here: three steps for each program that can run it, from programs.json.
 
 The names of menus and options are those that the programs document (see `Program.source`). Which of them were run on
 a real export is in docs/using-exports.md.
@@ -6,108 +6,44 @@ a real export is in docs/using-exports.md.
 
 import textwrap
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from backend.export import snippets
+from backend.files.json_file import read_json
 from backend.records.exports import Program
 
 FILE = "how-to-use.txt"
+_PROGRAMS = read_json(Path(__file__).with_suffix(".json"))
+
+
+def _filled(group: str, **values: str) -> list[Program]:
+    """The programs of a group in programs.json, with these values in their texts."""
+    return [
+        Program(
+            name=program["name"],
+            what=program["what"].format(**values),
+            steps=tuple(step.format(**values) for step in program["steps"]),
+            code=program["code"].format(**values),
+            source=program["source"],
+        )
+        for program in _PROGRAMS[group]
+    ]
 
 
 def for_gguf(file: str, instruction: str = "") -> list[Program]:
     """The programs for a GGUF file with its Modelfile in the same folder. instruction: the system prompt, if any."""
     model = file.removesuffix(".gguf")
-    ollama = model.lower()
-    prompt = " Paste the instruction below as the system prompt." if instruction else ""
-    return [
-        Program(
-            name="LM Studio",
-            what="A chat window on Windows, macOS and Linux.",
-            steps=(
-                "Install LM Studio from lmstudio.ai, and start it once.",
-                f"In My Models, open the models folder. Make a folder “apprentice” there, a folder “{model}” inside "
-                f"it, and move {file} into that. Or type the command below in a terminal.",
-                f"Choose {model} in Chat, and set the temperature to 0.{prompt}",
-            ),
-            code=f'lms import "{file}"',
-            source="https://lmstudio.ai/docs/app/advanced/import-model",
-        ),
-        Program(
-            name="Ollama",
-            what="Runs in the background; many programs can use it. The Modelfile has the template and the "
-            "instruction.",
-            steps=(
-                "Install Ollama from ollama.com.",
-                f"Put {file} and {model}.Modelfile into one folder, and open a terminal in that folder.",
-                "Type the two commands below. The second one starts a chat.",
-            ),
-            code=f"ollama create {ollama} -f {model}.Modelfile\nollama run {ollama}",
-            source="https://docs.ollama.com/import",
-        ),
-        Program(
-            name="llama.cpp",
-            what="A small server with a chat page; other programs can use it like OpenAI's.",
-            steps=(
-                "Install llama.cpp. Windows: winget install llama.cpp. macOS and Linux: brew install llama.cpp.",
-                f"In a terminal in the folder of {file}, type the command below.",
-                f"Open http://127.0.0.1:8080 in a browser. Programs use http://127.0.0.1:8080/v1.{prompt}",
-            ),
-            code=f"llama-server -m {file} --jinja --temp 0 --port 8080",
-            source="https://github.com/ggml-org/llama.cpp/blob/master/tools/server/README.md",
-        ),
-        Program(
-            name="Jan",
-            what="A chat window on Windows, macOS and Linux; open source.",
-            steps=(
-                "Install Jan from jan.ai, and start it.",
-                f"Open Settings, Model Providers, Llama.cpp. Press Import and choose {file}.",
-                f"Start a new chat, choose {model}, and set the temperature to 0.{prompt}",
-            ),
-            code="",
-            source="https://www.jan.ai/docs/desktop/manage-models",
-        ),
-    ]
+    paste = " Paste the instruction below as the system prompt." if instruction else ""
+    return _filled("gguf", file=file, model=model, ollama=model.lower(), paste=paste)
 
 
 def for_merged(name: str, instruction: str = "", renamed: Mapping[str, str] | None = None) -> list[Program]:
     """The programs for the folder NAME-merged. renamed: as for `snippets.with_transformers`."""
     folder = f"{name}-merged"
-    ask = snippets.with_openai("http://127.0.0.1:8000/v1", "unused", name, instruction)
-    return [
-        Program(
-            name="vLLM",
-            what="A server for many people at once, on Linux with a GPU.",
-            steps=(
-                f"Unpack {folder}.zip there, and install vLLM: pip install vllm.",
-                f"In the folder that contains {folder}, type the first command below.",
-                "Any program that uses OpenAI's API can ask it now; the rest below is an example in Python.",
-            ),
-            code=f"vllm serve ./{folder} --served-model-name {name} --port 8000\n\n{ask}",
-            source="https://docs.vllm.ai/en/latest/serving/openai_compatible_server.html",
-        ),
-        Program(
-            name="MLX",
-            what="Fast on a Mac with an Apple chip.",
-            steps=(
-                f"Unpack {folder}.zip, and install mlx-lm: pip install mlx-lm.",
-                f"In the folder that contains {folder}, type the command below.",
-                "Programs can ask it at http://127.0.0.1:8080/v1."
-                + (" Send the instruction below as the system message." if instruction else ""),
-            ),
-            code=f"mlx_lm.server --model ./{folder} --port 8080",
-            source="https://github.com/ml-explore/mlx-lm",
-        ),
-        Program(
-            name="transformers",
-            what="For your own program in Python.",
-            steps=(
-                f"Unpack {folder}.zip, and install: pip install transformers torch.",
-                "Save the text below as ask.py, next to that folder.",
-                "Run it: python ask.py",
-            ),
-            code=snippets.with_transformers("merged", "", instruction, folder, renamed),
-            source="https://huggingface.co/docs/transformers/llm_tutorial",
-        ),
-    ]
+    send = " Send the instruction below as the system message." if instruction else ""
+    ask = snippets.with_transformers("merged", "", instruction, folder, renamed)
+    ask_server = snippets.with_openai("http://127.0.0.1:8000/v1", "unused", name, instruction)
+    return _filled("merged", folder=folder, name=name, send=send, ask=ask, ask_server=ask_server)
 
 
 def for_adapter(
@@ -120,60 +56,15 @@ def for_adapter(
     renamed: as for `for_merged`.
     """
     folder = f"{name}-adapter"
-    return [
-        Program(
-            name="transformers and peft",
-            what=f"For your own program in Python. It downloads the base model, {base}.",
-            steps=(
-                f"Unpack {folder}.zip, and install: pip install peft transformers torch.",
-                "Save the text below as ask.py, next to that folder.",
-                "Run it: python ask.py",
-            ),
-            code=snippets.with_transformers("adapter", base, instruction, folder, renamed),
-            source="https://huggingface.co/docs/peft/quicktour",
-        )
-    ]
+    ask = snippets.with_transformers("adapter", base, instruction, folder, renamed)
+    return _filled("adapter", folder=folder, base=base, ask=ask)
 
 
 def for_script(model: str = "") -> list[Program]:
-    """The ways to run a training script. model: the id of the base model on the hub, "" for one of this computer."""
-    where = "" if model else " --model FOLDER"
-    unpack = "Unpack the zip file, and open a terminal in its folder."
-    back = "Import out.zip on My models: it is this run, with what it learned there."
-    programs = [
-        Program(
-            name="accelerate on this computer",
-            what="Trains with all GPUs of a computer; the steps are those of one GPU.",
-            steps=(unpack, "Install uv from docs.astral.sh/uv, and type the command below.", back),
-            code=f"uv run train.py --engine ddp{where}",
-            source="https://huggingface.co/docs/accelerate/basic_tutorials/launch",
-        ),
-        Program(
-            name="accelerate on a cluster",
-            what="Several computers, with Slurm or Kubernetes; models that are too large for one GPU.",
-            steps=(unpack, "engines/README.md says which file in engines to take, and has the lines to type.", back),
-            code=f"accelerate launch --config_file engines/fsdp2.yaml --num_processes 4 train.py{where}",
-            source="https://huggingface.co/docs/accelerate/usage_guides/fsdp",
-        ),
-    ]
-    if model:
-        rented = Program(
-            name="Hugging Face Jobs",
-            what="Rents GPUs by the minute; needs an account with a payment method. Uploads your examples to it.",
-            steps=(
-                f"{unpack} Install the program hf: pip install huggingface_hub. Log in: hf auth login.",
-                "Type the commands below, with your name there for YOU. --timeout limits what it can cost.",
-                back,
-            ),
-            code="hf buckets create YOU/apprentice --private\n"
-            "hf buckets sync . hf://buckets/YOU/apprentice\n"
-            "hf jobs uv run --flavor l4x4 --timeout 4h -v hf://buckets/YOU/apprentice:/run-folder "
-            "train.py --folder /run-folder --engine ddp\n"
-            "hf buckets cp hf://buckets/YOU/apprentice/out.zip out.zip",
-            source="https://huggingface.co/docs/huggingface_hub/guides/jobs",
-        )
-        programs.append(rented)
-    return programs
+    """The ways to run a training script. model: the id of the base model on the hub, "" for one of this computer,
+    which a rented one could not download."""
+    programs = _filled("script", where="" if model else " --model FOLDER")
+    return [*programs, *_filled("rented")] if model else programs
 
 
 def as_text(programs: Sequence[Program], instruction: str = "") -> str:

@@ -18,7 +18,7 @@
 Decision: Every fact about a setting stands on its field in `TrainSettings`, its help as the docstring. The key of a
     measurement is all settings except those that say that they cost nothing.
 Because: of nine lists one was forgotten, and an 8-bit run's memory was shown for plain AdamW.
-Proof: tests/ui/web/train/test_settings_fields.py plants a setting and finds it everywhere.
+Proof: tests/ui/web/train/test_settings_form.py plants a setting and finds it everywhere.
 Reconsider when: the program runs without its source, from which docstrings of fields are read.
 
 Decision: Events are typed from the writer to the plot. They are validated when read, never when written.
