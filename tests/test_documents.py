@@ -54,7 +54,8 @@ def files() -> dict[str, str]:
     """The text of every source file by its path."""
     found = [PROJECT_ROOT / name for name in SOURCES]
     found += [file for folder in found if folder.is_dir() for file in folder.rglob("*")]
-    texts = [file for file in found if file.suffix in (".py", ".js", ".css") and file != Path(__file__)]
+    data = [file for file in found if file.suffix == ".json" and "tests" not in file.relative_to(PROJECT_ROOT).parts]
+    texts = [file for file in found if file.suffix in (".py", ".js", ".css") and file != Path(__file__)] + data
     return {file.relative_to(PROJECT_ROOT).as_posix(): file.read_text("utf-8") for file in texts}
 
 
