@@ -230,7 +230,7 @@ def report(failed: Sequence[str]) -> int:
 
 def main(arguments: list[str]) -> int:
     if not OLDEST <= sys.version_info[:2] <= NEWEST:
-        say(f"Apprentice needs Python 3.11 to 3.13; this is {platform.python_version()}.")
+        say(f"Apprentice needs Python 3.11 to 3.14; this is {platform.python_version()}.")
         return 1
     if arguments == ["lock"]:
         for path, count in pins.lock():

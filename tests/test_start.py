@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -341,15 +340,15 @@ def test_every_package_supports_the_oldest_and_the_newest_python() -> None:
 @pytest.mark.parametrize(
     ("name", "range_"),
     [
-        ("start.sh", "(3, 11) <= sys.version_info[:2] <= (3, 13)"),
-        ("start.bat", "(3, 11) <= sys.version_info[:2] <= (3, 13)"),
-        ("pyproject.toml", ">=3.11,<3.14"),
-        ("requirements.txt", "3.11 to 3.13"),
-        ("README.md", "3.11 to 3.13"),
+        ("start.sh", "(3, 11) <= sys.version_info[:2] <= (3, 14)"),
+        ("start.bat", "(3, 11) <= sys.version_info[:2] <= (3, 14)"),
+        ("pyproject.toml", ">=3.11,<3.15"),
+        ("requirements.txt", "3.11 to 3.14"),
+        ("README.md", "3.11 to 3.14"),
     ],
 )
 def test_every_file_names_the_same_pythons(name: str, range_: str) -> None:
-    assert (start.OLDEST, start.NEWEST) == ((3, 11), (3, 13))
+    assert (start.OLDEST, start.NEWEST) == ((3, 11), (3, 14))
     assert range_ in (start.ROOT / name).read_text("utf-8")
 
 
@@ -373,22 +372,6 @@ def test_ctrl_c_gives_the_app_time_to_save() -> None:
         os.killpg(process.pid, signal.SIGINT)
         rest, _ = process.communicate(timeout=30)
     assert (rest, process.returncode) == ("saved\n", 7)
-
-
-@ON_POSIX
-def test_start_sh_runs_in_the_folder_that_it_was_called_from(tmp_path: Path) -> None:
-    place = tmp_path / "ein Plätzchen"
-    elsewhere = tmp_path / "elsewhere"
-    place.mkdir()
-    elsewhere.mkdir()
-    shutil.copy(start.ROOT / "start.sh", place)
-    (place / "start.py").write_text("import os, sys; print(os.getcwd(), *sys.argv[1:], sep='|')", "utf-8")
-    (elsewhere / "venv.py").write_text("raise SystemExit('imported from the current folder')", "utf-8")
-    done = subprocess.run(
-        ["sh", "../ein Plätzchen/start.sh", "check", "my file.jsonl"], cwd=elsewhere, capture_output=True, text=True
-    )
-    assert done.stdout == f"{elsewhere}|check|my file.jsonl\n"
-    assert done.returncode == 0
 
 
 def test_the_app_can_be_run_from_any_folder(tmp_path: Path) -> None:

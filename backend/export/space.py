@@ -24,8 +24,19 @@ from backend.settings import PROJECT_ROOT
 TEMPLATES = PROJECT_ROOT / "static" / "space"
 PROGRAM = "apprentice"
 PARTS = (
-    *("app.py", "start.py", "start.sh", "start.bat", "requirements.txt", "requirements-dev.txt", "constraints.txt"),
-    *("pyproject.toml", "LICENSE", "backend", "jobs", "ui", "static", "docs/clusters.md"),  # which scripts carry
+    *("app.py", "start.py", "start.sh", "start.bat", "start.command"),
+    *(
+        "requirements.txt",
+        "requirements-dev.txt",
+        "constraints.txt",
+        "pyproject.toml",
+        "LICENSE",
+        "backend",
+        "jobs",
+        "ui",
+        "static",
+        "docs/clusters.md",
+    ),  # which scripts carry
 )
 # https://huggingface.co/docs/hub/spaces-zerogpu: torch 2.8 to 2.11, and neither another build nor another version.
 ZERO_GPU, ON_ZERO_GPU = "zero-a10g", "torch==2.11.0"

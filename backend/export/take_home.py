@@ -118,7 +118,7 @@ def readme(name: str, files: list[str], commands: tuple[str, ...]) -> str:
     text = f"# {name}\n\nMade with Apprentice. It needs no account and no network.\n\n| | |\n|---|---|\n{rows}"
     if commands:
         block = "\n".join(f"    {command}" for command in commands)
-        text += f"\n## Apprentice on your own computer\n\nWith Python 3.11 to 3.13 and git:\n\n{block}\n"
+        text += f"\n## Apprentice on your own computer\n\nWith Python 3.11 to 3.14 and git:\n\n{block}\n"
     return text
 
 

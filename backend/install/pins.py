@@ -15,7 +15,7 @@ REQUIREMENTS = ROOT / "requirements.txt"
 TEST_REQUIREMENTS = ROOT / "requirements-dev.txt"
 CONSTRAINTS = ROOT / "constraints.txt"
 
-OLDEST, NEWEST = (3, 11), (3, 13)
+OLDEST, NEWEST = (3, 11), (3, 14)
 HEADER = "# The versions tested together. Refresh with `./start.sh lock`, then run `./start.sh test`."
 
 # Not in constraints.txt: torch, whose build depends on the machine, and what differs from build to build.
