@@ -1,4 +1,4 @@
-"""Installs what is missing into .venv (once, and again when the requirements change), then runs the app or the tests.
+"""Installs what is missing (once, and again when the requirements change), then runs the app or the tests.
 
     python start.py [COMMAND ...]       app.py with the same arguments (none: opens the page)
     python start.py test [...]          every check and test; further arguments go to pytest
@@ -18,6 +18,7 @@ import hashlib
 import json
 import os
 import platform
+import shutil
 import socket
 import subprocess
 import sys
@@ -26,14 +27,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from urllib.request import getproxies
 
-from backend.install import builds, pins
+from backend.install import builds, pins, place
 from backend.install.machine import this_machine
 from backend.install.pins import CONSTRAINTS, NEWEST, OLDEST, REQUIREMENTS, TEST_REQUIREMENTS, read_requirements
 
 ROOT = Path(__file__).resolve().parent
-ENVIRONMENT = ROOT / ".venv"
+ENVIRONMENT = Path(place.environment(ROOT))
 INSTALLED = ENVIRONMENT / "installed.json"
 PYTHON = ENVIRONMENT / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+
+RESUMING_PIP = "pip>=25.2,<27"  # it continues a broken download, and knows the certificates of the system
+RESUMPTIONS = "200"  # of one file
 
 LLAMA_INDEX = "https://abetlen.github.io/llama-cpp-python/whl/cpu"  # wheels built by the package's author
 
@@ -45,17 +49,26 @@ def say(text: str) -> None:
 def pip(*arguments: str, check: bool = True) -> bool:
     """Runs `pip install` in the environment and returns whether it succeeded. With check, a failure exits."""
     options = ["--disable-pip-version-check", "install", "--no-warn-conflicts", "--constraint", str(CONSTRAINTS)]
-    succeeded = subprocess.run([str(PYTHON), "-m", "pip", *options, *arguments], cwd=ROOT, stdout=sys.stderr)
+    variables = {"PIP_RESUME_RETRIES": RESUMPTIONS} | os.environ  # older pips ignore it
+    command = [str(PYTHON), "-m", "pip", *options, *arguments]
+    succeeded = subprocess.run(command, cwd=ROOT, stdout=sys.stderr, env=variables)
     if check and succeeded.returncode:
         say("The installation failed; the reason is shown above. Check your network and free disk space, then start")
-        say("again: it continues where it stopped.")
+        say("again: what was downloaded completely is not downloaded again.")
         raise SystemExit(1)
     return succeeded.returncode == 0
 
 
+def upgrade_pip() -> None:
+    """Replaces the pip that came with Python. Some of those know a company's certificate only when told to."""
+    certificates = [], ["--use-feature=truststore"]
+    if not any(pip("--quiet", "--upgrade", RESUMING_PIP, *options, check=False) for options in certificates):
+        say("pip could not be updated, so a download that breaks begins again at its start.")
+
+
 def reachable(url: str) -> bool:
     """Whether its server can be reached; behind a proxy, only pip can tell."""
-    if getproxies().get("https"):
+    if getproxies().get("https") or os.environ.get("PIP_PROXY"):
         return True
     host = url.split("/")[2]
     try:
@@ -119,8 +132,21 @@ def record(**values: object) -> None:
 def make_environment() -> None:
     pip_version = [str(PYTHON), "-m", "pip", "--version"]
     if not PYTHON.exists() or subprocess.run(pip_version, cwd=ROOT, capture_output=True).returncode:
+        if problem := place.problem(ENVIRONMENT):
+            say(problem)
+            raise SystemExit(1)
         say(f"Creating a Python environment in {ENVIRONMENT}. Nothing else on this computer changes.")
-        venv.create(ENVIRONMENT, with_pip=True, clear=ENVIRONMENT.exists())
+        if not made_by_uv():
+            # Links, because copies of Homebrew's Python stop working when Homebrew updates it.
+            venv.create(ENVIRONMENT, with_pip=True, clear=ENVIRONMENT.exists(), symlinks=os.name != "nt")
+
+
+def made_by_uv() -> bool:
+    """Creates the environment with uv and returns whether that succeeded; not on Windows, where uv's launchers may be
+    unsigned."""
+    uv = shutil.which("uv") if os.name == "posix" else None
+    options = ["--quiet", "--seed", "--clear", "--no-project", "--no-python-downloads", "--python", sys.executable]
+    return uv is not None and subprocess.run([uv, "venv", *options, str(ENVIRONMENT)], cwd=ROOT).returncode == 0
 
 
 def install_app(row: builds.Row) -> None:
@@ -130,6 +156,7 @@ def install_app(row: builds.Row) -> None:
     fits = builds.fits(row, installed_cuda())
     if installed().get("app") != mark:
         say("Installing what Apprentice needs. The first time takes a few minutes; later starts are quick.")
+        upgrade_pip()
         say("Step 1 of 4: PyTorch, in the build that fits this computer.")
         if not fits:
             install_torch(row)

@@ -32,7 +32,7 @@ DOCUMENTS = (
 )
 EXAMPLES = {"adam_beta2", "test_the_log_is_exported_as_it_is"}  # what docs/your-first-change.md adds to the code
 # of Slurm and Kubernetes, in docs/clusters.md
-VARIABLES = {"SLURM_JOB_NODELIST", "SLURM_NNODES", "SLURM_NODEID", "JOB_COMPLETION_INDEX"}
+VARIABLES = {"PIP_CERT", "SLURM_JOB_NODELIST", "SLURM_NNODES", "SLURM_NODEID", "JOB_COMPLETION_INDEX"}
 SOURCES = ("app.py", "start.py", "backend", "jobs", "ui", "static", "tests")
 _BLOCK = re.compile(r"```\w*\n(.*?)```", re.DOTALL)
 _SPAN = re.compile(r"`([^`\n]+)`")

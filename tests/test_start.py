@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -37,6 +38,7 @@ def pip_calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
         return True
 
     monkeypatch.setattr(start, "pip", pip)
+    monkeypatch.setattr(start, "upgrade_pip", lambda: None)
     monkeypatch.setattr(start, "reachable", lambda _: False)
     monkeypatch.setattr(start, "installed_cuda", lambda: "")
     return calls
@@ -138,6 +140,69 @@ def test_only_what_is_missing_or_does_not_fit_is_installed(
     assert all(
         "--force-reinstall" in call and "--no-deps" in call for call in pip_calls[:1] if "torch" in expected[0]
     )
+
+
+@pytest.mark.parametrize(("fails", "calls"), [((), 1), (("",), 2), (("", "--use-feature=truststore"), 2)])
+def test_pip_is_updated_also_through_a_companys_proxy(
+    fails: tuple[str, ...], calls: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The pips of Python 3.11 and 3.12 know the certificates of the system only with an option."""
+    asked: list[tuple[str, ...]] = []
+
+    def pip(*arguments: str, check: bool = True) -> bool:
+        asked.append(arguments)
+        return ("--use-feature=truststore" if "--use-feature=truststore" in arguments else "") not in fails
+
+    monkeypatch.setattr(start, "pip", pip)
+    start.upgrade_pip()
+    assert len(asked) == calls
+    assert all("--upgrade" in call and start.RESUMING_PIP in call for call in asked)
+    assert ("begins again" in capsys.readouterr().err) == (len(fails) == 2)
+
+
+@ON_POSIX
+@pytest.mark.parametrize(("code", "made_by"), [(0, "uv"), (1, "venv"), (None, "venv")])
+def test_uv_makes_the_environment_where_it_is_installed(
+    code: int | None, made_by: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[str] = []
+    program = tmp_path / "uv"
+    program.write_text(f'#!/bin/sh\necho "$@" > "{tmp_path}/asked"\nexit {code}\n', "utf-8")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path) if code is not None else "")
+    monkeypatch.setattr(start, "ENVIRONMENT", tmp_path / "env")
+    monkeypatch.setattr(start, "PYTHON", tmp_path / "env/bin/python")
+    monkeypatch.setattr("venv.create", lambda *_, symlinks, **__: made.append(f"venv, links {symlinks}"))
+    start.make_environment()
+    assert made == ([] if made_by == "uv" else ["venv, links True"])
+    if code is not None:
+        words = (tmp_path / "asked").read_text("utf-8").split()
+        assert words[0] == "venv"
+        assert words[-1] == str(tmp_path / "env")
+        assert words[words.index("--python") + 1] == sys.executable, "never a Python that uv downloads"
+
+
+def test_nothing_is_created_where_the_paths_would_be_too_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(start, "PYTHON", tmp_path / "python")
+    monkeypatch.setattr("backend.install.place.problem", lambda _: "264 characters")
+    monkeypatch.setattr("venv.create", lambda *_, **__: pytest.fail("an environment was made"))
+    with pytest.raises(SystemExit):
+        start.make_environment()
+    assert "264 characters" in capsys.readouterr().err
+
+
+def test_no_program_that_pip_generates_is_run() -> None:
+    """Smart App Control stops the unsigned NAME.exe that pip makes of an entry point; `python -m NAME` runs."""
+    folders = [start.ROOT / name for name in ("start.py", "start.bat", "app.py", "backend", "jobs", "ui")]
+    files = [file for folder in folders for file in ([folder] if folder.is_file() else folder.rglob("*.py"))]
+    used = {word for file in files for word in re.findall(r"Scripts[/\\\\]+[\w.]+", file.read_text("utf-8"))}
+    assert used == {"Scripts/python.exe"}
+    generated = {entry.name for entry in metadata.entry_points(group="console_scripts")}
+    asked = {name for file in files for name in re.findall(r'which\("([\w.-]+)"\)', file.read_text("utf-8"))}
+    assert {"pip", "pytest", "accelerate"} <= generated
+    assert asked & generated <= {"uv"}, "uv is looked for on POSIX only"
 
 
 def test_comments_and_blank_lines_are_no_requirements(tmp_path: Path) -> None:

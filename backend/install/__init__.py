@@ -1,7 +1,8 @@
-"""Facts that start.py needs before anything is installed: this machine, and which PyTorch fits it.
+"""Facts that start.py needs before anything is installed: this machine, which PyTorch fits it, and where it can be.
 
     builds.py    the builds of PyTorch, as a table
     machine.py   this machine
+    place.py     where the environment is, and whether its paths are short enough
     pins.py      requirements and their exact versions
 
 It uses the standard library only.
@@ -12,6 +13,17 @@ Because: a wrong build fails hours later or takes the processor silently. `uv --
     capability (astral-sh/uv #14742).
 Proof: tests/backend/install/test_builds.py, tests/test_start.py; on simulated machines.
 Reconsider when: uv chooses by capability.
+
+Decision: pip downloads every package; uv, where it is installed, makes the environment only.
+Because: uv 0.13.9 starts a broken download of 2 to 3 GB again at its beginning, pip from 25.2 on continues it. Both
+    were tried with a server that cuts every connection.
+Proof: tests/test_start_downloads.py.
+Reconsider when: uv continues downloads.
+
+Decision: On Windows the environment is in the user's local data, not in the checkout.
+Because: Windows allows paths of 259 characters, and torch's wheel has some of 167 to 173.
+Proof: tests/backend/install/test_place.py, with Windows' rule and the files that are installed.
+Reconsider when: torch's licenses have shorter paths.
 
 Decision: Exact versions stand in constraints.txt, resolved for every supported Python and system. Each further index
     provides one package, without dependencies.

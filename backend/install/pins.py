@@ -46,22 +46,22 @@ def lock() -> Iterator[tuple[Path, int]]:
     everything = [line for line in lines + read_requirements(TEST_REQUIREMENTS) if line != model]
     with tempfile.TemporaryDirectory() as folder:
         venv.create(folder, with_pip=True)
-        programs = Path(folder) / ("Scripts" if os.name == "nt" else "bin")
-        subprocess.run([programs / "python", "-m", "pip", "install", "--quiet", "uv"], check=True)
+        python = Path(folder) / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+        subprocess.run([python, "-m", "pip", "install", "--quiet", "uv"], check=True)
         versions = [f"--python-version={OLDEST[0]}.{OLDEST[1]}", "--fork-strategy=fewest"]
-        pins = sorted([*_resolve(programs / "uv", everything, "--universal", *versions), model])
+        pins = sorted([*_resolve(python, everything, "--universal", *versions), model])
         yield _write(CONSTRAINTS, HEADER, pins)
 
         allowed = Path(folder) / "allowed.txt"
         allowed.write_text("\n".join(pin for pin in pins if not pin.startswith(SPACE_DIFFERS)), "utf-8")
         wanted = [line for line in lines if line not in separate] + list(SPACE_ADDS)
         here = ["--constraint", str(allowed), "--python-version=3.12", "--python-platform=x86_64-manylinux_2_28"]
-        yield _write(SPACE_REQUIREMENTS, SPACE_HEADER, sorted(_resolve(programs / "uv", wanted, *here)))
+        yield _write(SPACE_REQUIREMENTS, SPACE_HEADER, sorted(_resolve(python, wanted, *here)))
 
 
-def _resolve(uv: Path, lines: Sequence[str], *options: str) -> list[str]:
+def _resolve(python: Path, lines: Sequence[str], *options: str) -> list[str]:
     """The exact version of each of these requirements and of all that they need, except the `UNPINNED`."""
-    command = [str(uv), "pip", "compile", "--quiet", "--no-header", "--no-annotate", *options, "-"]
+    command = [str(python), "-m", "uv", "pip", "compile", "--quiet", "--no-header", "--no-annotate", *options, "-"]
     output = subprocess.run(command, input="\n".join(lines), stdout=subprocess.PIPE, text=True, check=True).stdout
     return [line for line in output.splitlines() if not UNPINNED.match(line)]
 
