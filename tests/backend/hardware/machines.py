@@ -124,9 +124,8 @@ def line(name: str, machine: Simulated) -> str:
 
 
 def _installed(row: Row, machine: Simulated) -> str:
-    versions = row.torch.removeprefix("torch>=2.10,").removeprefix("<3")
     if machine.cuda == "fits":
-        return row.build + (f", {versions}" if versions else "")
+        return row.build + (f", <{'.'.join(map(str, row.below))}" if row.below < (3,) else "")
     return f"here: CUDA {machine.cuda or '-'}; fits: {row.build}"
 
 

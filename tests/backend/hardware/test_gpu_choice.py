@@ -84,7 +84,7 @@ def test_the_cure_names_this_python_the_versions_and_the_index(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     found = on(Simulated([PASCAL], "580.65", cuda="13.2"), monkeypatch, tmp_path)
-    assert '-m pip install --force-reinstall "torch>=2.10,<2.15" --index-url' in found.problems[0].next
+    assert '-m pip install --force-reinstall "torch>=2.10,<2.14" --index-url' in found.problems[0].next
     assert found.problems[0].next.count("cu126") == 1
 
 

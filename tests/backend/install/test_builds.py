@@ -147,6 +147,6 @@ def test_the_installed_build_is_read_from_its_files(tmp_path: Path, text: str | 
 
 def test_the_command_names_the_python_the_versions_and_the_index() -> None:
     row: Row = row_for(MACHINES["GTX 1080 Ti"][0])
-    assert pip_arguments(row) == ["torch>=2.10,<2.15", "--index-url", "https://download.pytorch.org/whl/cu126"]
+    assert pip_arguments(row) == ["torch>=2.10,<2.14", "--index-url", "https://download.pytorch.org/whl/cu126"]
     typed = command(row, "/home/a b/.venv/bin/python")
-    assert typed.startswith('"/home/a b/.venv/bin/python" -m pip install --force-reinstall "torch>=2.10,<2.15" --ind')
+    assert typed.startswith('"/home/a b/.venv/bin/python" -m pip install --force-reinstall "torch>=2.10,<2.14" --ind')
