@@ -54,15 +54,16 @@ def files() -> dict[str, str]:
     """The text of every source file by its path."""
     found = [PROJECT_ROOT / name for name in SOURCES]
     found += [file for folder in found if folder.is_dir() for file in folder.rglob("*")]
-    data = [file for file in found if file.suffix == ".json" and "tests" not in file.relative_to(PROJECT_ROOT).parts]
-    texts = [file for file in found if file.suffix in (".py", ".js", ".css") and file != Path(__file__)] + data
+    texts = [file for file in found if file.suffix in (".py", ".js", ".css") and file != Path(__file__)]
     return {file.relative_to(PROJECT_ROOT).as_posix(): file.read_text("utf-8") for file in texts}
 
 
 @cache
 def words() -> set[str]:
-    """Every word in the code, the names of its files included."""
-    found = {word for path, text in files().items() for word in re.findall(r"\w+", f"{path} {text}")}
+    """Every word in the code and the data beside it, the names of its files included."""
+    data = [file.read_text("utf-8") for name in ("backend", "ui") for file in (PROJECT_ROOT / name).rglob("*.json")]
+    texts = [*(f"{path} {text}" for path, text in files().items()), *data]
+    found = {word for text in texts for word in re.findall(r"\w+", text)}
     return found | set(dir(builtins))
 
 
