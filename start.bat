@@ -20,8 +20,8 @@ exit /b %CODE%
 
 :find
 call :try py -3.12
-call :try py -3.13
 call :try py -3.11
+call :try py -3.13
 call :try py -3.14
 call :try python
 call :try python3

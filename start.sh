@@ -3,7 +3,7 @@
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd) || exit 1
 check='import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))'
 system=$(uname)
-for python in python3.12 python3.13 python3.11 python3.14 python3 python; do
+for python in python3.12 python3.11 python3.13 python3.14 python3 python; do
     # The Python in a Mac's /usr/bin is too old, or opens a dialog that offers Xcode.
     case $system$(command -v "$python") in Darwin/usr/bin/*) continue ;; esac
     if "$python" -I -c "$check" 2>/dev/null; then

@@ -280,6 +280,21 @@ def test_without_a_python_start_sh_names_the_step_for_the_system(
     assert "NEVER RUN" not in done.stdout + done.stderr
 
 
+@pytest.mark.parametrize("script", ["start.sh", "start.bat"])
+def test_the_pythons_are_tried_in_the_order_of_their_tests(script: str) -> None:
+    """Another order would give existing environments another Python, and install everything again."""
+    tried = re.findall(r"(?:py -|python)(3\.1\d)\b(?!@)", (PROJECT_ROOT / script).read_text("utf-8"))
+    assert tried[:4] == ["3.12", "3.11", "3.13", "3.14"]
+
+
+@ON_POSIX
+def test_a_macs_own_python_is_never_run(programs: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
+    """/usr/bin/python3 is too old, or a program that opens a dialog."""
+    monkeypatch.setenv("PATH", f"{os.environ['PATH']}:/usr/bin:/bin")  # where most Linux systems have a good one
+    programs(uname="echo Darwin")
+    assert shell("sh", str(PROJECT_ROOT / "start.sh"), "--help").returncode == 1
+
+
 @ON_POSIX
 def test_uv_brings_a_python_on_linux(programs: Callable[..., None], tmp_path: Path) -> None:
     python = tmp_path / "bin" / "of-uv"
