@@ -7,12 +7,13 @@ import math
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import zip_longest
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, TypeVar
 
 from backend.errors import BadInput, ChatFailed
 from backend.records.chat import AnswerScore, EngineReport, PaneCheck
 
 BASE, TUNED = "base", "tuned"  # the two panes
+Opened = TypeVar("Opened")
 Finish = Literal["end", "length", "stopped"]  # ended by the model, cut at the limit, stopped by the person
 Tokens = Generator[int, None, Finish]
 Messages = Sequence[Mapping[str, Any]]
@@ -94,6 +95,25 @@ class Engine(Protocol):
         ...
 
     def use_threads(self, threads: int) -> None: ...
+
+
+class Tokenizer(Protocol):
+    """The part of a tokenizer that an engine needs."""
+
+    def prompt_ids(self, messages: Any, tools: Any = None) -> list[int]: ...
+    def decode(self, ids: list[int]) -> str: ...
+
+
+class WithTokenizer:
+    """What every `Engine` does with its tokenizer."""
+
+    _tokenizer: Tokenizer
+
+    def prompt_ids(self, messages: Messages, tools: Tools = ()) -> list[int]:
+        return self._tokenizer.prompt_ids([dict(message) for message in messages], tools)
+
+    def text_stream(self) -> TextStream:
+        return TextStream(self._tokenizer.decode)
 
 
 class TextStream:
@@ -191,6 +211,17 @@ def tokens_that_fit(bytes_per_token: int) -> int:
     import psutil
 
     return int(psutil.virtual_memory().available * _SHARE / bytes_per_token) if bytes_per_token else 0
+
+
+def fewer_until_it_fits(open_for: Callable[[int], Opened], count: int) -> Opened:
+    """`open_for` as many conversations as memory allows, `count` at most. Raises ChatFailed if not even one fits."""
+    while True:
+        try:
+            return open_for(count)
+        except ChatFailed:
+            if count == 1:
+                raise
+            count //= 2
 
 
 def context_length(trained: int, bytes_per_token: int, contexts: int) -> int:

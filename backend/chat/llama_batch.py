@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 from typing import Any
 
-from backend.chat.engine import Answered, require_number
+from backend.chat.engine import Answered, fewer_until_it_fits, require_number
 from backend.chat.llama import BATCH, Context, Token, Weights
-from backend.errors import ChatFailed
 
 _ROUND = 256  # tokens
 _TOGETHER = 8  # conversations; more gain little on a processor
@@ -26,7 +26,7 @@ def answer_all(
         return []
     longest = max(len(prompt) + limit for prompt, limit in zip(prompts, limits, strict=True))
     count = max(1, min(_TOGETHER, len(prompts), weights.tokens_that_fit() // longest))
-    talks = _open(weights, adapter, longest, count)
+    talks = fewer_until_it_fits(partial(_Talks, weights, adapter, longest), count)
     count = talks.count
     answers: dict[int, Answered] = {}
     waiting, answering = list(reversed(range(len(prompts)))), dict[int, int]()  # sequence to number
@@ -47,17 +47,6 @@ def answer_all(
                 talks.end(sequence)
         each(len(answers))
     return [answers[number] for number in range(len(prompts))]
-
-
-def _open(weights: Weights, adapter: Any, tokens: int, count: int) -> _Talks:
-    """As many conversations at once as memory allows, `count` at most. Raises ChatFailed if none fits."""
-    while True:
-        try:
-            return _Talks(weights, adapter, tokens, count)
-        except ChatFailed:
-            if count == 1:
-                raise
-            count //= 2
 
 
 class _Talks:

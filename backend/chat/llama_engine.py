@@ -8,18 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from backend.chat.engine import (
     BASE,
     PROBE,
     TUNED,
     Answered,
-    Messages,
     Sampling,
-    TextStream,
+    Tokenizer,
     Tokens,
-    Tools,
+    WithTokenizer,
     check_panes,
     score_row,
 )
@@ -35,11 +34,6 @@ NAME = "llama.cpp"
 PRECISIONS = {"0": "32-bit", "1": "16-bit", "7": "8-bit", "18": "6-bit", "17": "5-bit", "15": "4-bit", "3": "4-bit"}
 
 
-class Tokenizer(Protocol):
-    def prompt_ids(self, messages: Any, tools: Any = None) -> list[int]: ...
-    def decode(self, ids: list[int]) -> str: ...
-
-
 def trained_tokenizer(model: Path, tuned: Path | None) -> tuple[ChatTokenizer, set[int]]:
     """The tokenizer of the training in the folder `tuned`, or else of the model in the folder `model`; and the tokens
     that end an answer."""
@@ -47,7 +41,7 @@ def trained_tokenizer(model: Path, tuned: Path | None) -> tuple[ChatTokenizer, s
     return tokenizer, model_folder.end_ids(model) | set(tokenizer.stop_ids)
 
 
-class LlamaEngine:
+class LlamaEngine(WithTokenizer):
     """The model in a GGUF file, in the pane "tuned"; see `with_adapter` for two panes."""
 
     def __init__(self, file: Path) -> None:
@@ -101,12 +95,6 @@ class LlamaEngine:
         logits = context.logits().copy()
         context.forget()
         return logits
-
-    def prompt_ids(self, messages: Messages, tools: Tools = ()) -> list[int]:
-        return self._tokenizer.prompt_ids([dict(message) for message in messages], tools)
-
-    def text_stream(self) -> TextStream:
-        return TextStream(self._tokenizer.decode)
 
     def use_threads(self, threads: int) -> None:
         for context in self._contexts.values():

@@ -20,17 +20,15 @@ from backend.chat.engine import (
     PROBE,
     TUNED,
     Answered,
-    Messages,
     Sampling,
-    TextStream,
     Tokens,
-    Tools,
+    WithTokenizer,
     check_panes,
     common_prefix,
+    require_number,
     score_row,
 )
 from backend.chat.place import Place, gpu_dtype, place
-from backend.errors import ChatFailed
 from backend.models import four_bit, model_folder
 from backend.records.chat import AnswerScore, EngineReport, PaneCheck
 from backend.tokens.tokenizer import ChatTokenizer
@@ -44,7 +42,7 @@ _READ = 256  # tokens whose logits are in memory together
 _BF16_GAIN = 0.9  # on a processor bf16 is used if a token takes less than this share of its time in fp32
 
 
-class TorchEngine:
+class TorchEngine(WithTokenizer):
     """The model in `model`, and the tuned one in `tuned` (a folder with an adapter or a complete model).
 
     dtype: run on the processor in this precision, instead of wherever it is fastest. Raises MissingPart, NotEnough,
@@ -75,15 +73,9 @@ class TorchEngine:
         )
         self.panes = tuple(self._models)
 
-    def prompt_ids(self, messages: Messages, tools: Tools = ()) -> list[int]:
-        return self._tokenizer.prompt_ids([dict(m) for m in messages], tools)
-
     def model(self, pane: str) -> Any:
         """The model behind a pane."""
         return self._models[pane]
-
-    def text_stream(self) -> TextStream:
-        return TextStream(self._tokenizer.decode)
 
     def use_threads(self, threads: int) -> None:
         import torch
@@ -204,12 +196,7 @@ def _pick(last: torch.Tensor, sampling: Sampling, generator: torch.Generator) ->
     """The next token: the likeliest at temperature 0, else sampled from the likeliest that add up to `top_p`."""
     import torch
 
-    if not torch.isfinite(last.max()):
-        raise ChatFailed(
-            "The model computed an invalid number.",
-            "Its weights are damaged, or the training diverged.",
-            "Check the run's loss curve, and train again with a lower learning rate.",
-        )
+    require_number(float(last.max()))
     if sampling.temperature <= 0:
         return int(last.argmax())
     likely, ids = torch.softmax(last / sampling.temperature, dim=-1).sort(descending=True)

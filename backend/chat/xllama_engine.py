@@ -21,21 +21,20 @@ from backend.chat.engine import (
     PROBE,
     TUNED,
     Answered,
-    Messages,
     Sampling,
-    TextStream,
+    Tokenizer,
     Tokens,
-    Tools,
+    WithTokenizer,
     check_panes,
     common_prefix,
     context_length,
+    fewer_until_it_fits,
     require_number,
     tokens_that_fit,
 )
 from backend.chat.gguf_tokenizer import GgufTokenizer, ServerVocabulary
-from backend.chat.llama_engine import NAME, PRECISIONS, Tokenizer, trained_tokenizer
+from backend.chat.llama_engine import NAME, PRECISIONS, trained_tokenizer
 from backend.chat.xllama import LlamaServer, Next, cannot_open, on_gpu
-from backend.errors import ChatFailed
 from backend.gguf.facts import Facts
 from backend.hardware import container
 from backend.records.chat import AnswerScore, EngineReport, PaneCheck
@@ -46,7 +45,7 @@ _ROUND = 256  # tokens
 _LOOK = 0.2  # seconds between looks at answers in progress
 
 
-class XllamaEngine:
+class XllamaEngine(WithTokenizer):
     """The model in a GGUF file, in the pane "tuned"; see `with_adapter` for two panes."""
 
     def __init__(self, file: Path) -> None:
@@ -131,12 +130,6 @@ class XllamaEngine:
         compared = f"the {_COMPARED:,} largest probabilities"
         return check_panes(before, (without, asked(BASE, tuned=False)), with_adapter, compared)
 
-    def prompt_ids(self, messages: Messages, tools: Tools = ()) -> list[int]:
-        return self._tokenizer.prompt_ids([dict(message) for message in messages], tools)
-
-    def text_stream(self) -> TextStream:
-        return TextStream(self._tokenizer.decode)
-
     def use_threads(self, threads: int) -> None:
         self._threads = threads
 
@@ -201,7 +194,9 @@ class XllamaEngine:
         longest = max(len(prompt) + limit for prompt, limit in zip(prompts, limits, strict=True)) + 1
         fit = tokens_that_fit(self._per_token) // longest
         self._held = {}
-        server = self._server_for(max(1, min(_TOGETHER, len(prompts), fit)), -(-longest // _ROUND) * _ROUND)
+        tokens = -(-longest // _ROUND) * _ROUND
+        slots = max(1, min(_TOGETHER, len(prompts), fit))
+        server = fewer_until_it_fits(lambda count: self.server(count, tokens), slots)
         with ThreadPoolExecutor(server.slots) as threads:
             answers = [
                 threads.submit(self._answer, server, pane, prompt, limit)
@@ -216,16 +211,6 @@ class XllamaEngine:
                 self.close()  # which ends the answers in progress
                 raise
             return [answer.result() for answer in answers]
-
-    def _server_for(self, slots: int, tokens: int) -> LlamaServer:
-        """The server with as many slots as memory allows, `slots` at most. Raises ChatFailed if not even one fits."""
-        while True:
-            try:
-                return self.server(slots, tokens)
-            except ChatFailed:
-                if slots == 1:
-                    raise
-                slots //= 2
 
     def _answer(self, server: LlamaServer, pane: str, prompt: list[int], limit: int) -> Answered:
         ids: list[int] = []

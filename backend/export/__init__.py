@@ -16,7 +16,7 @@
     take_home.py                                everything in one zip file
     run_archive.py, checked_zip.py              such a file as a run from another computer
     hub_push.py                                 the job "push"
-    space.py, model_space.py                    folders for Hugging Face Spaces
+    space.py                                    folders for Hugging Face Spaces
 
 Decision: An export is offered only with its checks, all in CHECKS.json: the same token ids and texts everywhere, the
     right end tokens, the merged model's next words. A file that failed one is behind a warning, and never uploaded.

@@ -17,7 +17,7 @@ from typing import Any, Literal
 from pydantic import ValidationError
 
 from backend.errors import BadInput, BadSetting, RunProblem
-from backend.export import model_space
+from backend.export import space
 from backend.files.listing import files_in
 from backend.models import hub_token
 from backend.records.base import Record
@@ -68,14 +68,14 @@ def files(form: Form, exported: Path, folder: str) -> dict[str, Path]:
     if form == "gguf":
         return {file.name: file for file in sorted(exported.iterdir()) if file.suffix in _GGUF_FILES}
     inside = exported / folder
-    prefix = f"{model_space.MODEL}/" if form == "space" else ""
+    prefix = f"{space.MODEL}/" if form == "space" else ""
     paths = {f"{prefix}{file.relative_to(inside).as_posix()}": file for file in files_in(inside)}
     return {name: file for name, file in paths.items() if name != _card_of(form)}
 
 
 def _card_of(form: Form) -> str:
     """Where the model's card is; the export's own is replaced."""
-    return f"{model_space.MODEL}/{CARD}" if form == "space" else CARD
+    return f"{space.MODEL}/{CARD}" if form == "space" else CARD
 
 
 def prepare(job_folder: Path, form: Form, files: dict[str, Path], card: str) -> Path:

@@ -8,7 +8,7 @@ import re
 import shutil
 from pathlib import Path
 
-from backend.export import model_space
+from backend.export import space
 from backend.models import local
 from tests.backend.synthetic import make_finished_run
 
@@ -20,8 +20,8 @@ def make_space(tmp_path: Path, bundled_model: Path) -> Path:
     run = tmp_path / "run"
     make_finished_run(run, bundled_model, "HuggingFaceTB/SmolLM2-135M-Instruct")
     folder = tmp_path / "space"
-    shutil.copytree(bundled_model, folder / model_space.MODEL, copy_function=os.link)
-    model_space.write(folder, "orders", local.read_run(run), INSTRUCTION)
+    shutil.copytree(bundled_model, folder / space.MODEL, copy_function=os.link)
+    space.write_model_app(folder, "orders", local.read_run(run), INSTRUCTION)
     return folder
 
 

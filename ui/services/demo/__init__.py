@@ -1,9 +1,8 @@
 """Services that only a shared demo needs: its visitors, their limits, and the GPU that they take turns on.
 
     visitor_apps.py   each visitor's services
-    shared.py         what they share
+    shared.py         what they share, and how many have a model open
     admission.py      whether a visitor may queue a job
-    chat_seats.py     how many have a model open
     gpu_calls.py      runs inside calls of a GPU, as on ZeroGPU
 
 Decision: On ZeroGPU a run is trained in calls of the page's process. Only the start of an attempt differs: a thread

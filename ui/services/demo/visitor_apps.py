@@ -15,9 +15,8 @@ from backend.settings import Workspace
 from jobs.fair_queue import FairQueue
 from jobs.repeating import RepeatingThread
 from ui.services.app import App
-from ui.services.demo.chat_seats import ChatSeats
 from ui.services.demo.gpu_calls import GpuCalls, VisitorsGpu
-from ui.services.demo.shared import Shared
+from ui.services.demo.shared import ChatSeats, Shared
 
 log = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from backend.errors import NotInDemo
 from backend.hardware import container
 from backend.records.chat import ChatAnswer, Chunk, PaneCheck
 from backend.settings import Workspace
-from ui.services.demo.chat_seats import ChatSeats
+from ui.services.demo.shared import ChatSeats
 from ui.services.results.opponents import ChatTarget
 
 

@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 from backend.errors import RunProblem
-from backend.export import hub_push, model_card, model_space
+from backend.export import hub_push, model_card, space
 from backend.export.formats import slug
 from backend.export.hub_push import Form
 from backend.hosting.policy import Feature, Policy
@@ -19,7 +19,7 @@ from ui.services.results.exports import read_result
 from ui.services.results.trained_models import ResultService
 from ui.services.training.runs import RunService
 
-_SPACE_FILES = ("app.py", "requirements.txt", "settings.json", f"{model_space.MODEL}/{hub_push.CARD}")
+_SPACE_FILES = ("app.py", "requirements.txt", "settings.json", f"{space.MODEL}/{hub_push.CARD}")
 
 
 class HubPushService:
@@ -95,7 +95,7 @@ class HubPushService:
             upload = hub_push.prepare(folder, form, files, offered.card)
             if form == "space":
                 spec, instruction = self._runs.spec(run_id), self._results.instruction(run_id)
-                model_space.write(upload, self._name(run_id), spec, instruction)
+                space.write_model_app(upload, self._name(run_id), spec, instruction)
 
         spec = {"form": form, "repo": offered.repo, "private": private}
         return self._runner.submit("push", spec, form, parent=run_id, prepare=prepare)

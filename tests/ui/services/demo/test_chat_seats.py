@@ -10,7 +10,7 @@ import pytest
 from backend.errors import NotInDemo
 from backend.hardware import container
 from backend.settings import Workspace
-from ui.services.demo.chat_seats import ChatSeats
+from ui.services.demo.shared import ChatSeats
 from ui.services.results.chat import ChatSession
 
 
