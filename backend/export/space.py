@@ -49,6 +49,9 @@ ON_A_PROCESSOR = (
     "#sha256=4ca4a9394b0c771238a4f73590fdbbc4debad85ed0fa63d026ae1b085da7d6e2"
 )
 _SPACE_ID = re.compile(r"[\w.-]+/[\w.-]+")
+_APP = PROJECT_ROOT / "static" / "model_space"
+_NEEDED = ("transformers", "tokenizers", "safetensors", "jinja2", "numpy")
+MODEL = "model"
 
 
 @dataclass(frozen=True)
@@ -151,11 +154,6 @@ def version_of(requirements: str, package: str) -> str:
     match = re.search(rf"^{package}(?:\[.*\])?==(\S+)", requirements, re.MULTILINE)
     assert match, f"static/space/requirements.txt does not name {package}"
     return match[1]
-
-
-_APP = PROJECT_ROOT / "static" / "model_space"
-_NEEDED = ("transformers", "tokenizers", "safetensors", "jinja2", "numpy")
-MODEL = "model"
 
 
 def write_model_app(folder: Path, name: str, run: RunSpec, instruction: str) -> None:

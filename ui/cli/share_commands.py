@@ -29,6 +29,9 @@ _DEFAULT = {"gguf": "gguf:Q8_0", "space": "merged"}  # the export that is made w
 _NEXT = """Written to {folder}: {files} files, {size}. To put them online as YOU/NAME, with your account:
   hf repos create YOU/NAME --repo-type space --space-sdk gradio --flavor {hardware}
   hf upload YOU/NAME {folder} . --repo-type space"""
+_POLL = 0.2  # seconds
+_ENDING = (signal.SIGINT, signal.SIGTERM)
+_STOPPED_WITHIN = 20.0  # seconds
 
 
 def add_commands(add: AddCommand) -> None:
@@ -90,11 +93,6 @@ def space(options: argparse.Namespace, _: Workspace) -> Answer:
     size = fmt.size(made.bytes / MIB)
     text = _NEXT.format(folder=options.output, files=made.files, size=size, hardware=made.hardware)
     return Answer(document, text)
-
-
-_POLL = 0.2  # seconds
-_ENDING = (signal.SIGINT, signal.SIGTERM)
-_STOPPED_WITHIN = 20.0  # seconds
 
 
 def serve_model(options: argparse.Namespace, workspace: Workspace) -> Answer:

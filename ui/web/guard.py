@@ -31,6 +31,9 @@ POLICY = (
     "img-src 'self' data: blob:; media-src 'self' data: blob:; font-src 'self' data:; worker-src 'self' blob:; "
     "connect-src 'self'; object-src 'none'; base-uri 'self'; form-action 'self'; "
 )
+WINDOW = 900.0  # seconds for which a wrong password counts
+FROM_ONE, FROM_ALL = 10, 100  # wrong passwords in that time, of one address and of all
+_RIGHT = 200  # gradio's answer to a right password; whatever else it answers counts as a wrong one
 
 
 class Guard:
@@ -137,11 +140,6 @@ def literals(address: str) -> set[str]:
 def middleware(hosts: Iterable[str] = (), space: str = "") -> list[Middleware]:
     """The middleware for `launch(app_kwargs={"middleware": ...})`."""
     return [Middleware(Guard, hosts=tuple(hosts), space=space)]
-
-
-WINDOW = 900.0  # seconds for which a wrong password counts
-FROM_ONE, FROM_ALL = 10, 100  # wrong passwords in that time, of one address and of all
-_RIGHT = 200  # gradio's answer to a right password; whatever else it answers counts as a wrong one
 
 
 class LoginLimit:

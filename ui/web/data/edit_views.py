@@ -8,6 +8,11 @@ from ui.text import format as fmt
 from ui.web.html import components
 
 SAVED = "Your file stays as it is. Each change can be undone."
+TWO_WAYS = (
+    "You can let the model learn how it is written, as it is set now: it then continues texts in this style, but "
+    "answers no questions. Or write examples from it: questions that people ask, and how they should be answered."
+)
+KEYS = "Ctrl and Enter save. What you type stays here if you reload the page."
 
 
 def buttons(data: DatasetState) -> Markup:
@@ -77,13 +82,6 @@ def _start(count: int, total: int) -> str:
     if count == total:
         return f"All {fmt.number(total)} examples start"
     return f"{fmt.number(count)} of your {fmt.number(total)} examples {'starts' if count == 1 else 'start'}"
-
-
-TWO_WAYS = (
-    "You can let the model learn how it is written, as it is set now: it then continues texts in this style, but "
-    "answers no questions. Or write examples from it: questions that people ask, and how they should be answered."
-)
-KEYS = "Ctrl and Enter save. What you type stays here if you reload the page."
 
 
 def offer() -> Markup:

@@ -22,6 +22,8 @@ from ui.web.html import components, tables
 DISCARDS = "If you read the file another way, your fixes are discarded."
 EDITED = "You edited these examples. To read the file another way, undo your edits first, or add the file again."
 COLUMNS = 60  # to choose from
+PEOPLE = 60  # to choose from
+HINT = "Choose one, or several who answer for the same side; everyone else asks."
 
 
 def described(data: Dataset) -> str:
@@ -178,10 +180,6 @@ def sent_columns(value: str) -> dict[str, Any]:
         return {}
     mapping = {f: form[f"{shape}.{f}"] for f in SHAPES[shape].fields if form.get(f"{shape}.{f}")}
     return {"shape": shape, **({"mapping": mapping} if mapping else {})}
-
-
-PEOPLE = 60  # to choose from
-HINT = "Choose one, or several who answer for the same side; everyone else asks."
 
 
 def ask_people(people: Iterable[tuple[str, int]], chosen: Iterable[str] = ()) -> Markup:

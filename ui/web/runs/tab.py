@@ -18,6 +18,8 @@ from ui.web.errors import handler
 from ui.web.html import compare_runs, components
 from ui.web.runs.views import damaged, imported, listing
 
+FROM_WHERE = f"The zip file “Everything in one file” that Share makes there. Larger than 1 GB: {PROGRAM} import FILE."
+
 
 class RunNames:
     """panel: hidden until a run is to be renamed. run: its id."""
@@ -51,9 +53,6 @@ class RunNames:
 
     def close(self) -> Updates:
         return {self.panel: gr.update(visible=False), self.run: "", self.name: "", self.note: ""}
-
-
-FROM_WHERE = f"The zip file “Everything in one file” that Share makes there. Larger than 1 GB: {PROGRAM} import FILE."
 
 
 class RunsTab:
