@@ -260,12 +260,7 @@ def with_datasets(path: Path) -> tuple[float, Found]:
         return time.perf_counter() - start, {(line, kind) for line, kind in enumerate(kinds, 1) if kind}
 
 
-WAYS: dict[str, Way] = {
-    "ours": ours,
-    "pydantic": pydantic_models,
-    "plain": plain_pydantic,
-    "datasets": with_datasets,
-}
+WAYS: dict[str, Way] = {"ours": ours, "pydantic": pydantic_models, "plain": plain_pydantic, "datasets": with_datasets}
 
 if __name__ == "__main__":
     command_line(main, rows=100_000, runs=RUNS)

@@ -19,17 +19,7 @@ from jobs import process, supervisor
 from jobs.records import State
 from jobs.runner import Runner
 from jobs.supervisor import NEVER_STARTED, STOP_TIMED_OUT
-from tests.jobs.conftest import (
-    FOREVER,
-    counting,
-    finish,
-    folder_of,
-    is_free,
-    kill,
-    status_of,
-    steps,
-    until,
-)
+from tests.jobs.conftest import FOREVER, counting, finish, folder_of, is_free, kill, status_of, steps, until
 
 
 def test_a_new_runner_adopts_a_live_worker_and_no_step_is_lost(workspace: Workspace) -> None:

@@ -97,8 +97,7 @@ def test_the_same_question_everywhere_is_reported_once() -> None:
 
 
 @pytest.mark.parametrize(
-    ("count", "kind", "word"),
-    [(5, "too_few", "5"), (30, "too_few", "50"), (120, "too_few", "200")],
+    ("count", "kind", "word"), [(5, "too_few", "5"), (30, "too_few", "50"), (120, "too_few", "200")]
 )
 def test_small_files_get_a_warning(count: int, kind: str, word: str) -> None:
     (problem,) = check(dataset(clean_rows(count))).problems
@@ -139,12 +138,7 @@ def test_rows_that_the_model_cannot_use_are_reported() -> None:
     rows[9] = chat(10, S, ("user", "How much can you write for me?"), ("assistant", "word " * 200))
     report = check(dataset(rows), counter=TokenCounter(WordTokenizer()), lengths=LengthLimits(100))
     found = {(p.row, p.kind): p for p in report.problems if p.row}
-    assert set(found) >= {
-        (3, "template_refuses"),
-        (6, "nothing_to_learn"),
-        (8, "answer_vanishes"),
-        (10, "too_long"),
-    }
+    assert set(found) >= {(3, "template_refuses"), (6, "nothing_to_learn"), (8, "answer_vanishes"), (10, "too_long")}
     assert WordTokenizer.REASON in found[3, "template_refuses"].message
     assert found[10, "too_long"].severity == "warning"
     assert report.usable == 9

@@ -110,11 +110,7 @@ def test_identical_rows_are_not_split() -> None:
 
 def test_rows_of_the_validation_file_are_left_out_of_training() -> None:
     rows = clean_rows(30)
-    own = [
-        *clean_rows(3),
-        chat(4, *[(m["role"], m["content"] + " Thanks") for m in rows[7].messages]),
-        clean_row(77),
-    ]
+    own = [*clean_rows(3), chat(4, *[(m["role"], m["content"] + " Thanks") for m in rows[7].messages]), clean_row(77)]
     own = [Row(100 + i, i, row.messages) for i, row in enumerate(own, 1)]
     parts = split_with(rows, own)
     assert [rows[i].row for i in parts.leaked] == [1, 2, 3, 8]

@@ -33,9 +33,7 @@ def run(printer: _Printer) -> None:
     printer.clear()
 
 
-def test_a_pipe_gets_a_line_for_each_step(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+def test_a_pipe_gets_a_line_for_each_step(capsys: pytest.CaptureFixture[str]) -> None:
     run(_Printer(terminal=False))
     text = capsys.readouterr().err
     lines = text.splitlines()

@@ -33,11 +33,7 @@ def into_a_closed_pipe(arguments: list[str], workspace: Path, both: bool = False
     return done.returncode, done.stderr or ""
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [["models"], ["runs", "--json"], ["--help"]],
-    ids=" ".join,
-)
+@pytest.mark.parametrize("arguments", [["models"], ["runs", "--json"], ["--help"]], ids=" ".join)
 def test_an_answer_into_a_closed_pipe_ends_quietly(arguments: list[str], tmp_path: Path) -> None:
     assert into_a_closed_pipe(arguments, tmp_path) == (OUTPUT_CLOSED, "")
 

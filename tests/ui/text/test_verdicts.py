@@ -12,10 +12,7 @@ from ui.web.try_it import verdict_card
 
 
 def report(verdict: str, against: str = "not_measured", measure: str = "json", **changes: Any) -> EvaluationReport:
-    systems = {
-        "base": {"score": 0.0, "interval": [0.0, 0.14]},
-        "tuned": {"score": 21 / 24, "interval": [0.69, 0.96]},
-    }
+    systems = {"base": {"score": 0.0, "interval": [0.0, 0.14]}, "tuned": {"score": 21 / 24, "interval": [0.69, 0.96]}}
     numbers = {"main_measure": measure, "items": 24, "clusters": 24, "least_provable_gain": 0.25}
     verdicts = {"verdict": verdict, "against_prompt": against}
     return fake_records.report(**{**numbers, **verdicts, "systems": systems, **changes})

@@ -168,9 +168,7 @@ _turns = st.lists(st.tuples(st.sampled_from(["system", "user", "assistant"]), _t
 
 @settings(deadline=None, max_examples=150)
 @given(st.lists(_turns, max_size=8))
-def test_fixing_everything_ends_clean_for_any_input(
-    conversations: list[list[tuple[str, str]]],
-) -> None:
+def test_fixing_everything_ends_clean_for_any_input(conversations: list[list[tuple[str, str]]]) -> None:
     data = dataset(chat(i, *turns) for i, turns in enumerate(conversations, 1))
     fixed = fixed_by(data, ALL)
     again = check(fixed.dataset)

@@ -103,11 +103,7 @@ def test_conversations_are_converted(record: dict[str, Any], expected: list[Mess
         ({"system": "s", "question": "q", "chosen": "a", "rejected": "b"}, turns("system: s", "q", "a"), "b"),
         ({"conversations": [human("q")], "chosen": gpt("a"), "rejected": gpt("b")}, turns("q", "a"), "b"),
         ({"chosen": [Q, A], "rejected": [Q, B]}, turns("q", "a"), "b"),
-        (
-            {"prompt": "q", "chosen": [Q, A], "rejected": [Q, B]},
-            turns("q", "a"),
-            "b",
-        ),
+        ({"prompt": "q", "chosen": [Q, A], "rejected": [Q, B]}, turns("q", "a"), "b"),
         (
             {
                 "chosen": "\n\nHuman: q\n\nAssistant: a\n\nHuman: q2\n\nAssistant: a2",
@@ -117,11 +113,7 @@ def test_conversations_are_converted(record: dict[str, Any], expected: list[Mess
             "b",
         ),
         (
-            {
-                "input": {"messages": [Q], "tools": []},
-                "preferred_output": [A],
-                "non_preferred_output": [B],
-            },
+            {"input": {"messages": [Q], "tools": []}, "preferred_output": [A], "non_preferred_output": [B]},
             turns("q", "a"),
             "b",
         ),

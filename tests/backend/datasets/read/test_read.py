@@ -116,8 +116,7 @@ def test_logs_and_configuration_files_get_a_warning(text: str, like: str) -> Non
 
 
 @pytest.mark.parametrize(
-    "content",
-    [f"{CHAT_LINE}\n{CHAT_LINE}", json.dumps([CHAT]), "question;answer\nGrüße?;Schöne Grüße!\n"],
+    "content", [f"{CHAT_LINE}\n{CHAT_LINE}", json.dumps([CHAT]), "question;answer\nGrüße?;Schöne Grüße!\n"]
 )
 def test_gzip_is_unpacked(tmp_path: Path, content: str) -> None:
     data = read(tmp_path, gzip.compress(content.encode()), "x.bin")

@@ -97,12 +97,7 @@ def test_good_json_is_read_exactly(line: str) -> None:
 def test_rows_are_numbered_by_their_lines_in_the_file() -> None:
     data = load_text(f'{GOOD}\n\n{{broken\n{GOOD}\n[1]\n"x"\n{{}}\n{GOOD}')
     assert [(row.line, row.row) for row in data.rows] == [(1, 1), (4, 3), (8, 7)]
-    assert found(data) == [
-        (3, 2, "bad_json"),
-        (5, 4, "not_an_object"),
-        (6, 5, "not_an_object"),
-        (7, 6, "empty_row"),
-    ]
+    assert found(data) == [(3, 2, "bad_json"), (5, 4, "not_an_object"), (6, 5, "not_an_object"), (7, 6, "empty_row")]
     assert data.total_rows == 7
 
 
@@ -222,11 +217,7 @@ messages = st.lists(
 )
 objects = st.dictionaries(st.text(max_size=4), json_values, max_size=2)
 lines = (
-    st.builds(
-        lambda m, more: as_json({"messages": m, **more}),
-        messages,
-        objects,
-    )
+    st.builds(lambda m, more: as_json({"messages": m, **more}), messages, objects)
     | json_values.map(lambda value: as_json(value))
     | st.text('{}[]":,\\ \t\x00\x85\u2028ab1eN-.\ud800', max_size=30)
     | st.just(GOOD)

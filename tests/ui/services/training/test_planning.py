@@ -203,11 +203,7 @@ def test_a_simulated_machine_shows_everything_and_trains_nothing(app: App) -> No
 
 @pytest.mark.parametrize(
     ("settings", "words"),
-    [
-        ({"max_length": 16_384}, "longer than this model"),
-        ({"max_steps": 0}, "nothing to do"),
-        ({}, "disk space"),
-    ],
+    [({"max_length": 16_384}, "longer than this model"), ({"max_steps": 0}, "nothing to do"), ({}, "disk space")],
 )
 def test_an_impossible_run_is_rejected_and_leaves_nothing(
     app: App, monkeypatch: pytest.MonkeyPatch, settings: dict[str, int], words: str

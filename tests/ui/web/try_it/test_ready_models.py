@@ -151,10 +151,7 @@ class TestReady:
         damaged = self.train(app, "Damaged", ended=2.0)
         (Path(app.runner.folder(damaged)) / "spec.json").write_text("{")
         assert [one.name for one in app.results.ready_to_try()] == ["Sound"]
-        assert {one.info.name: one.info.examples > 0 for one in app.runs.all()} == {
-            "Sound": True,
-            "Damaged": False,
-        }
+        assert {one.info.name: one.info.examples > 0 for one in app.runs.all()} == {"Sound": True, "Damaged": False}
         drawn_tabs = tabs(app)
         assert plan_view.PLAN in drawn_tabs["train"].show(Choice(data_id=DATA))[drawn_tabs["train"].planning.plan]
         assert app.validated(Choice(run_id=damaged, compared_run=damaged)) == Choice()
