@@ -16,7 +16,7 @@ Decision: Models are ranked by published results after fine-tuning, within the g
 Because: size alone misleads: in those results Llama 3.2 3B did about as well as Qwen3 1.7B. The gain does not count,
     because it is largest for models that start out worst. A model without published results counts as the best-ranked
     one of at most half its size.
-Proof: tests/backend/advice/test_ranking.py, tests/backend/models/test_evidence.py.
+Proof: tests/backend/advice/test_ranking.py, tests/backend/models/test_catalogue.py.
 Reconsider when: somebody publishes results of the catalogue's models on small datasets such as ours.
 
 Decision: The light judges the loss only, and a falling loss is not called a good model.

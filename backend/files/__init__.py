@@ -8,6 +8,6 @@
 
 Decision: Whatever another process may read is written to a temporary file, flushed and renamed.
 Because: a run must survive a power cut, a full disk and a killed process.
-Proof: tests/faults lets the Nth write, flush or rename fail, for every N; tests/backend/files/test_atomic.py.
+Proof: tests/faults lets the Nth write, flush or rename fail, for every N; tests/backend/files/test_files.py.
 Reconsider when: a file that only one process reads is slow to write.
 """

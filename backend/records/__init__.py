@@ -29,6 +29,6 @@ Reconsider when: events come from programs that are not ours.
 Decision: A report is checked by its record when it is read, one from another computer more strictly; fields that
     older files lack have defaults, and only fields that were given are written.
 Because: the page can then rely on every value, and a file from another computer needs no second record.
-Proof: tests/backend/export/test_run_archive.py, tests/backend/records/test_evaluation.py.
+Proof: tests/backend/export/test_run_archive.py, tests/backend/records/test_results.py.
 Reconsider when: a field changes its meaning: then the file needs a version.
 """

@@ -11,6 +11,6 @@
 
 Decision: Each command takes `--json` and prints one JSON document, also for wrong usage.
 Because: scripts and tests read it.
-Proof: tests/ui/cli/test_output.py, test_main.py.
+Proof: tests/ui/cli/test_main.py.
 Reconsider when: another interface for programs replaces it.
 """

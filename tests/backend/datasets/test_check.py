@@ -1,7 +1,8 @@
-"""Every planted fault is found at its row, and clean rows have no problem."""
+"""Every planted fault is found at its row, and clean rows have no problem; the report as JSON is complete."""
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
@@ -14,7 +15,16 @@ from backend.records.lengths import LengthLimits
 from backend.records.reading import Cancelled
 from backend.records.rows import Dataset, Message, Problem, Row
 from backend.tokens.token_counts import TokenCounter
-from tests.backend.datasets.builders import SYSTEM, WordTokenizer, answer, chat, clean_rows, dataset, question
+from tests.backend.datasets.builders import (
+    SYSTEM,
+    WordTokenizer,
+    answer,
+    chat,
+    clean_row,
+    clean_rows,
+    dataset,
+    question,
+)
 
 LONG = "This answer is as long as the answers in this file usually are, so that its length is no matter at all."
 Q, A = ("user", "Where can I leave my old bicycle tonight?"), ("assistant", LONG)
@@ -259,3 +269,33 @@ def test_problems_are_described_in_plain_words() -> None:
     assert len({problem.kind for problem in found}) > len(PLANTED)
     messages = {p.kind: unexplained(p.message) for p in found if p.kind != "template_refuses"}  # in a model's words
     assert {kind: terms for kind, terms in messages.items() if terms} == {}
+
+
+def test_the_promised_json_keys_are_there() -> None:
+    rows = [*clean_rows(20), clean_row(5), chat(22, ("user", "Hello?"))]
+    rows[20].row = rows[20].line = 21
+    checked = check(dataset(rows), counter=TokenCounter(WordTokenizer()), lengths=LengthLimits(30))
+    report = json.loads(json.dumps(checked.to_json()))
+    assert {"format", "encoding", "rows", "usable", "problems", "duplicates", "split", "tokens"} <= set(report)
+    assert (report["format"], report["encoding"], report["rows"], report["usable"]) == ("jsonl", "utf-8", 22, 21)
+    for problem in report["problems"]:
+        assert {"line", "row", "file", "kind", "severity", "message", "fix", "quote"} == set(problem)
+        assert problem["severity"] in ("error", "warning")
+    assert (report["duplicates"]["exact"], report["duplicates"]["near"]) == (1, 0)
+    assert report["duplicates"]["groups"] == [[5, 21]]
+    assert report["split"]["train"] + report["split"]["validation"] == report["usable"]
+    tokens = report["tokens"]
+    assert {"total", "learned", "longest", "truncated", "documents", "pieces"} == set(tokens)
+    assert tokens["total"] == 21 * 30 < 21 * tokens["longest"]
+    assert 0 < tokens["learned"] < tokens["total"]
+    assert tokens["truncated"] == 21
+
+
+def test_without_a_model_token_counts_are_null() -> None:
+    assert {*check(dataset(clean_rows(3))).to_json()["tokens"].values()} == {None}
+
+
+def test_counts_and_error_rows() -> None:
+    report = check(dataset([*clean_rows(3), chat(4, ("user", "Hello?")), chat(5, ("user", "Goodbye?"))]))
+    assert report.counts()["no_assistant"] == 2
+    assert report.error_rows() == {4, 5}

@@ -1,13 +1,16 @@
-"""Settings: each has its facts. Those that no longer exist are ignored in older files, and rejected when typed."""
+"""Settings: what people type becomes typed values or is refused; removed settings in older files are ignored."""
 
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
+from typing import Any, Literal
 
 import pytest
 
 from backend.errors import BadSetting
+from backend.records.setting import Settings, setting
 from backend.records.specs import TrainSettings
 from backend.training import oom
 
@@ -31,26 +34,26 @@ def test_a_removed_setting_is_rejected_in_a_new_run(name: str) -> None:
 
 
 def test_each_setting_has_a_label_and_a_sentence() -> None:
-    for name, setting in TrainSettings.facts().items():
-        assert setting.label, name
-        assert setting.term.lower() == setting.label.lower(), name
-        assert setting.help.endswith("."), name
+    for name, fact in TrainSettings.facts().items():
+        assert fact.label, name
+        assert fact.term.lower() == fact.label.lower(), name
+        assert fact.help.endswith("."), name
 
 
 def test_no_two_settings_share_a_label() -> None:
     facts = TrainSettings.facts().values()
-    assert len({setting.label for setting in facts}) == len(facts)
+    assert len({fact.label for fact in facts}) == len(facts)
 
 
 def test_the_settings_of_a_group_follow_each_other() -> None:
-    groups = [setting.group for setting in TrainSettings.facts().values()]
+    groups = [fact.group for fact in TrainSettings.facts().values()]
     assert groups == sorted(groups, key=groups.index)
 
 
 def test_the_words_of_the_choices_are_those_of_the_values() -> None:
-    for name, setting in TrainSettings.facts().items():
-        if setting.choices and name != "target_modules":
-            assert set(setting.choices) == set(TrainSettings.options(name)), name
+    for name, fact in TrainSettings.facts().items():
+        if fact.choices and name != "target_modules":
+            assert set(fact.choices) == set(TrainSettings.options(name)), name
 
 
 def test_the_allowed_values_of_every_setting_have_words() -> None:
@@ -60,3 +63,45 @@ def test_the_allowed_values_of_every_setting_have_words() -> None:
     assert TrainSettings.allowed_values("max_steps") == "a whole number from -1 to 1,000,000"
     assert TrainSettings.allowed_values("learning_rate") == "a number from 0.00000001 to 0.1"
     assert TrainSettings.allowed_values("lr_scheduler_type") == "one of cosine, linear, constant"
+
+
+class Made(Settings):
+    rate: float = setting(0.5, "Learning rate", "How it learns", ge=0, le=1, least=0.1)
+    """How fast it
+    learns."""
+    rounds: int = setting(3, "Epochs", "How it learns", ge=1, le=1000)
+    kind: Literal["lora", "full"] = setting("lora", "LoRA method", "What it trains")
+    packed: bool = setting(False, "Packing", "What it trains")
+
+
+def test_typed_text_becomes_values_and_older_values_are_read() -> None:
+    typed = Made.parse({"rate": "0.25", "rounds": "4", "kind": "full", "packed": "true"})
+    assert typed == Made(rate=0.25, rounds=4, kind="full", packed=True)
+    assert Made.parse({"rate": 0.01}).changed(rounds=1) == Made(rate=0.01, rounds=1), "an older run may have less"
+    fact = Made.facts()["rate"]
+    assert (fact.help, fact.term, Made.facts()["kind"].term) == (
+        "How fast it learns.",
+        "learning rate",
+        "LoRA method",
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "allowed"),
+    [
+        ("rate", math.nan, "a number from 0.1 to 1"),
+        ("rate", 1.5, "a number from 0.1 to 1"),
+        ("rate", 0.01, "a number from 0.1 to 1"),
+        ("rate", None, "a number from 0.1 to 1"),
+        ("rounds", 0, "a whole number from 1 to 1,000"),
+        ("rounds", "many", "a whole number from 1 to 1,000"),
+        ("kind", "other", "one of lora, full"),
+        ("packed", "perhaps", "true or false"),
+        ("rats", 1, "closest match is 'rate'"),
+    ],
+)
+def test_another_value_is_refused_in_a_new_run(name: str, value: Any, allowed: str) -> None:
+    with pytest.raises(BadSetting) as error:
+        Made.parse_new({name: value})
+    assert name in error.value.what
+    assert allowed in error.value.why

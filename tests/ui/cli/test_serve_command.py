@@ -1,4 +1,4 @@
-"""`serve-model`: one line when it is ready, answers with the key, and an end that leaves nothing running."""
+"""`serve-model` answers with the key and leaves nothing running; `space` says which commands come next."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
+from backend.export import space
 from backend.models import bundled
 from backend.settings import HOME_VARIABLE, PROJECT_ROOT, Workspace
 from jobs import store
@@ -20,6 +21,7 @@ from jobs.records import State
 from jobs.status import Identity
 from tests.backend.synthetic import make_adapter, make_finished_run
 from tests.linked_model import link_gguf
+from ui.cli.main import main
 
 
 @pytest.mark.skipif(os.name == "nt", reason="a signal ends a process at once there")
@@ -66,3 +68,40 @@ def finished_run(workspace: Workspace, model: Path) -> str:
     folder = store.create(workspace, Identity(kind="train", name="Orders", created=1.0), spec, prepare)
     folder.write_status(folder.status().ended_as(State.COMPLETED))
     return folder.id
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Path, str]]:
+    calls: list[tuple[Path, str]] = []
+
+    def write(folder: Path, hardware: str) -> space.Space:
+        calls.append((folder, hardware))
+        return space.Space(folder, hardware, 3, 5_000_000)
+
+    monkeypatch.setattr(space, "write", write)
+    return calls
+
+
+def test_the_next_commands_are_printed(
+    asked: list[tuple[Path, str]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "demo"
+    assert main(["space", "-o", str(out), "--workspace", str(tmp_path)]) == 0
+    text = capsys.readouterr().out
+    assert "3 files, 4.8 MB" in text
+    assert "--flavor zero-a10g" in text
+    assert f"hf upload YOU/NAME {out} . --repo-type space" in text
+    assert asked == [(out, "zero-a10g")]
+
+
+def test_json_is_one_document(
+    asked: list[tuple[Path, str]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "demo"
+    assert main(["space", "-o", str(out), "--flavor", "cpu-basic", "--json", "--workspace", str(tmp_path)]) == 0
+    assert json.loads(capsys.readouterr().out) == {
+        "folder": str(out),
+        "hardware": "cpu-basic",
+        "files": 3,
+        "bytes": 5_000_000,
+    }

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,11 +13,13 @@ from backend.errors import BadInput, RunProblem
 from backend.gguf.base_file import _key
 from backend.models import local
 from backend.records.specs import TrainSettings
+from backend.runs.conversations import write_conversations
 from backend.settings import SAMPLES, Workspace
 from jobs.folder import JobFolder
 from jobs.records import Failure, State
 from tests.ui.conftest import tabs
 from ui.services.app import App
+from ui.services.results.chat import ChatSession
 from ui.services.selection import Choice
 from ui.web.page import finished_steps
 
@@ -122,3 +126,70 @@ def test_an_import_keeps_the_open_run_until_the_new_examples_go_to_training(app:
         time.sleep(0.05)
     assert (choice.data_id, choice.run_id) == (imported, run_id)
     assert app.for_training(choice).run_id == ""
+
+
+@pytest.mark.parametrize("instruction", ["Answer as Rosie.", ""])
+@pytest.mark.parametrize("from_file", [False, True])
+def test_the_instruction_of_the_examples_comes_first(
+    workspace_with_model: Workspace, monkeypatch: pytest.MonkeyPatch, instruction: str, from_file: bool
+) -> None:
+    app = App(workspace_with_model)
+    run_id = app.planning.start(app.datasets.add(SAMPLES / "orders.jsonl", "orders.jsonl"), "", TrainSettings())
+    folder = app.runner.folder(run_id)
+    chat = [{"role": "user", "content": "Open?"}, {"role": "assistant", "content": "Yes."}]
+    system = [{"role": "system", "content": instruction}] if instruction else []
+    write_conversations(folder, "train", [[*system, *chat]] * 3)
+    monkeypatch.setattr(app.results, "model_folder", lambda run_id: folder)
+    asked: list[Any] = []
+    for name in ("answer_once", "answer_from_file"):
+        monkeypatch.setattr(ChatSession, name, lambda session, *given, **sampling: asked.extend(given) or {})
+    app.results.answer_once(run_id, "Closed?", gguf=Path("a.gguf") if from_file else None)
+    messages = next(one for one in asked if isinstance(one, list))
+    assert messages == [*system, {"role": "user", "content": "Closed?"}]
+
+
+def test_a_selection_survives_the_browser() -> None:
+    choice = Choice(
+        "extract",
+        True,
+        "model",
+        "data",
+        "run",
+        "other",
+        "parent",
+        True,
+        "export",
+        "file",
+        "import",
+        7,
+        3,
+        {"lora_rank": 16},
+    )
+    assert Choice.from_browser(asdict(choice)) == choice
+
+
+def test_another_runs_own_model_answers_first() -> None:
+    choice = Choice(run_id="run", left="export", right="file")
+    assert choice.replace(row=2).right == "file"
+    assert choice.replace(run_id="other") == Choice(run_id="other", left="export")
+
+
+@pytest.mark.parametrize(
+    "stored",
+    [
+        None,
+        [],
+        "x",
+        {
+            "task": "evil",
+            "run_id": 7,
+            "data_id": ["a"],
+            "model_id": "m" * 999,
+            "settings": [1],
+            "facts_change": "yes",
+            "row": -3,
+        },
+    ],
+)
+def test_an_invalid_value_counts_as_not_selected(stored: object) -> None:
+    assert Choice.from_browser(stored) == Choice()

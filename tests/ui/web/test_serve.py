@@ -19,6 +19,7 @@ from backend.errors import BadSetting
 from backend.hosting.policy import DEMO
 from backend.settings import PROJECT_ROOT, Workspace
 from ui.web import serve
+from ui.web.serve import receive_uploads_in
 
 
 def test_a_port_in_use_is_replaced_and_reported(capsys: pytest.CaptureFixture[str]) -> None:
@@ -164,3 +165,15 @@ def test_in_a_colab_notebook_the_commands_are_named(
     monkeypatch.setenv("COLAB_RELEASE_TAG", "x")
     serve.serve(Workspace.open(tmp_path), browser=False)
     assert "--help" in capsys.readouterr().err
+
+
+def test_old_uploads_are_deleted_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GRADIO_TEMP_DIR", "unset")
+    workspace = Workspace.open(tmp_path)
+    old, own = workspace.uploads / "abc" / "old.csv", tmp_path / "uploads" / "mine.csv"
+    for file in (old, own):
+        file.parent.mkdir(parents=True)
+        file.write_bytes(b"a,b")
+    receive_uploads_in(workspace)
+    assert (old.exists(), own.exists()) == (False, True)
+    assert Path(os.environ["GRADIO_TEMP_DIR"]).is_relative_to(workspace.cache)

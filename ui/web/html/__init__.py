@@ -13,6 +13,6 @@ Reconsider when: gradio escapes what it shows.
 
 Decision: Charts are SVG of our own, drawn on the server from at most 500 points a series.
 Because: a plotting library is megabytes of script for one chart.
-Proof: tests/ui/web/html/test_loss_curve.py.
+Proof: tests/ui/web/html/test_charts.py.
 Reconsider when: people want to zoom.
 """

@@ -1,10 +1,11 @@
-"""Questions and answers are found in texts; where a text fits only in part, the finder says so."""
+"""A text is divided into passages and loses nothing; questions and answers are found in it, as far as they fit."""
 
 from __future__ import annotations
 
 import pytest
 
 from backend.datasets.documents.markdown import read_markdown
+from backend.datasets.documents.passages import SIZE, passages
 from backend.datasets.documents.questions import find_pairs
 from tests.backend.datasets.builders import load_text
 
@@ -114,3 +115,27 @@ def test_signs_inside_a_question_or_an_answer_stay() -> None:
 def test_lines_that_end_as_on_old_macs_count_like_any_others() -> None:
     tables = [block for block in read_markdown("One\rTwo\r\n\n| a | b |\n|---|---|\n| 1 | 2 |").blocks if block.rows]
     assert [table.rows for table in tables] == [[(4, ["a", "b"]), (6, ["1", "2"])]]
+
+
+SENTENCE = "We bake bread at night and sell it in the morning. "
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "Short.",
+        "\n\n".join(SENTENCE * 3 for _ in range(20)),
+        SENTENCE * 100,
+        "夜にパンを焼きます。" * 300,
+        f"Title\n\n{SENTENCE * 40}\n\nThe end.",
+    ],
+)
+def test_all_of_it_is_there_in_order(text: str) -> None:
+    found = passages(text)
+    assert "".join("".join(found).split()) == "".join(text.split())
+    assert all(len(passage) <= SIZE for passage in found)
+
+
+def test_a_sentence_without_end_stays_whole() -> None:
+    assert passages("word " * 1_000) == ["word " * 999 + "word"]

@@ -1,18 +1,25 @@
-"""A document that takes too much time or memory, or crashes its parser, is refused with a sentence."""
+"""Packed files and documents are read as their content; one that takes too much or crashes its parser is refused."""
 
 from __future__ import annotations
 
+import bz2
 import contextlib
+import gzip
+import lzma
 import os
+import re
 import signal
 import threading
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
+import pyarrow
 import pytest
 
 from backend.datasets.read import parse
+from backend.datasets.read.document import LARGEST, read_document
 from backend.datasets.read.load import Cancelled, load
 from backend.errors import BadInput
 from backend.records.reading import Limits, ReadOptions
@@ -80,3 +87,99 @@ def test_a_document_that_unpacks_to_too_much_is_refused(tmp_path: Path) -> None:
         archive.writestr("word/more.xml", b" " * 200_000_000)
     with pytest.raises(BadInput, match="unpacks"):
         load(path)
+
+
+TEXT = b"question,answer\n" + b"".join(b"How much is %d?,It is %d.\n" % (n, n) for n in range(20_000))
+ALL = [
+    ("gz", gzip.compress),
+    ("bz2", bz2.compress),
+    ("xz", lzma.compress),
+    ("zst", lambda data: pyarrow.compress(data, "zstd", asbytes=True)),
+]
+
+
+@pytest.mark.parametrize(("ending", "pack"), ALL)
+def test_a_packed_file_is_read_as_its_content(tmp_path: Path, ending: str, pack: Callable[[bytes], bytes]) -> None:
+    path = tmp_path / f"faq.csv.{ending}"
+    path.write_bytes(pack(TEXT))
+    data = load(path)
+    assert (len(data.rows), data.rows[-1].messages[1]["content"]) == (20_000, "It is 19999.")
+
+
+@pytest.mark.parametrize(("ending", "pack"), ALL)
+def test_a_packed_file_that_ends_too_early_is_refused(
+    tmp_path: Path, ending: str, pack: Callable[[bytes], bytes]
+) -> None:
+    path = tmp_path / f"faq.csv.{ending}"
+    packed = pack(TEXT)
+    path.write_bytes(packed[: len(packed) // 2])
+    with pytest.raises(BadInput, match="damaged"):
+        load(path)
+
+
+@pytest.mark.parametrize(("ending", "pack"), ALL)
+def test_a_packed_file_that_unpacks_to_too_much_is_refused(
+    tmp_path: Path, ending: str, pack: Callable[[bytes], bytes]
+) -> None:
+    path = tmp_path / f"zeros.{ending}"
+    path.write_bytes(pack(b"0" * 5_000_000))
+    with pytest.raises(BadInput, match="unpacks"):
+        load(path, options=ReadOptions(limits=Limits(ratio_from_bytes=1_000_000)))
+
+
+def test_an_xz_file_of_several_streams_is_read_to_its_end(tmp_path: Path) -> None:
+    path = tmp_path / "faq.csv.xz"
+    path.write_bytes(lzma.compress(TEXT[:100_000]) + lzma.compress(TEXT[100_000:]))
+    assert len(load(path).rows) == 20_000
+
+
+@pytest.mark.parametrize(
+    ("data", "text"),
+    [
+        (b"One.\r\nTwo.\rThree.\n", "One.\nTwo.\nThree.\n"),
+        ("Grüße".encode(), "Grüße"),
+        (b"\xef\xbb\xbfMarked", "Marked"),
+        ("Zwölf Brötchen".encode("utf-16"), "Zwölf Brötchen"),
+        ("Zwölf Brötchen für müde Gäste".encode("cp1252"), "Zwölf Brötchen für müde Gäste"),
+        (b"bread;4.20\nrolls;0.50\n", "bread;4.20\nrolls;0.50\n"),
+    ],
+)
+def test_text_in_its_usual_encodings(tmp_path: Path, data: bytes, text: str) -> None:
+    (tmp_path / "facts.txt").write_bytes(data)
+    assert read_document(tmp_path / "facts.txt") == text
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("a.txt", b""),
+        ("a.txt", b" \n"),
+        ("a.txt", b"%PDF-1.4 ..."),
+        ("a.txt", b"PK\x03\x04 ..."),
+        ("a.txt", gzip.compress(b"text", mtime=0)),
+        ("a.txt", bytes(range(32)) * 40),
+        ("a.txt", b"<!doctype html><p>Hi"),
+        ("a.md", b"x" * (LARGEST + 1)),
+        ("a.docx", b"text"),
+        ("a", b"text"),
+    ],
+)
+def test_what_is_no_text_is_refused_by_name(tmp_path: Path, name: str, data: bytes) -> None:
+    (tmp_path / name).write_bytes(data)
+    with pytest.raises(BadInput) as caught:
+        read_document(tmp_path / name)
+    assert name in caught.value.what
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(BadInput) as caught:
+        read_document(tmp_path / "gone.txt")
+    assert "gone.txt" in caught.value.what
+
+
+def test_a_file_that_is_too_large_is_not_called_unreadable(tmp_path: Path) -> None:
+    (tmp_path / "a.md").write_bytes(b"x" * (2 * LARGEST))
+    with pytest.raises(BadInput) as refused:
+        read_document(tmp_path / "a.md")
+    assert "too large" in refused.value.what
+    assert re.findall(r"[\d.]+ MB", refused.value.why) == ["4.0 MB", "2.0 MB"]

@@ -1,4 +1,4 @@
-"""Any common file is read, whatever its name; a file that is not a dataset is rejected."""
+"""Any common file is read, whatever its name, and a zip of a service's export; what is not a dataset is rejected."""
 
 from __future__ import annotations
 
@@ -15,10 +15,13 @@ from typing import Any
 
 import pytest
 
+from backend.datasets.read import readers
+from backend.datasets.read.file import File, OpenSource, Reader
 from backend.datasets.read.load import Cancelled, Limits, ReadOptions, load
 from backend.errors import BadInput
 from backend.records.rows import Dataset
 from tests.backend.datasets.builders import load_text
+from ui.web.data.read_options import described
 
 CHAT = {"messages": [{"role": "user", "content": "Grüße?"}, {"role": "assistant", "content": "Schöne Grüße!"}]}
 CHAT_LINE = json.dumps(CHAT, ensure_ascii=False)
@@ -317,3 +320,82 @@ def test_the_first_rows_are_stored_as_they_were(tmp_path: Path) -> None:
     data = read(tmp_path, "frage;antwort\n" + "a;b\n" * 50)
     assert data.originals[1] == {"frage": "a", "antwort": "b"}
     assert len(data.originals) == 20
+
+
+WHATSAPP = "31.12.23, 21:15 - Anna: Open?\n31.12.23, 21:16 - {}: Yes\n"
+
+
+def packed(path: Path, **files: Any) -> Path:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            archive.writestr(name, content if isinstance(content, (str, bytes)) else json.dumps(content))
+    return path
+
+
+def texts(path: Path, *imitate: str) -> list[list[str]]:
+    data = load(path, options=ReadOptions(imitate=imitate))
+    return [[message["content"] for message in row.messages] for row in data.rows]
+
+
+def test_two_chats_in_one_file_stay_apart(tmp_path: Path) -> None:
+    files = {
+        "WhatsApp Chat with Ben.txt": WHATSAPP.format("Ben"),
+        "WhatsApp Chat with Eva.txt": WHATSAPP.format("Eva"),
+    }
+    assert texts(packed(tmp_path / "chats.zip", **files), "Ben", "Eva") == [["Open?", "Yes"]] * 2
+
+
+def test_an_export_in_several_files_is_read_whole(tmp_path: Path) -> None:
+    def conversation(number: int) -> dict[str, Any]:
+        said = [("human", f"Open {number}?"), ("assistant", "Yes")]
+        return {"uuid": str(number), "chat_messages": [{"sender": who, "text": text} for who, text in said]}
+
+    files = {f"conversations-{n:03}.json": [conversation(2 * n), conversation(2 * n + 1)] for n in range(3)}
+    files["__MACOSX/conversations.json"] = b"\x00\x05\x16\x07"  # type: ignore[assignment]
+    assert texts(packed(tmp_path / "export.zip", **files, **{"user.json": {}})) == [
+        [f"Open {n}?", "Yes"] for n in range(6)
+    ]
+
+
+@pytest.mark.parametrize("files", [{"a.txt": "hello", "b.txt": "hello"}, {"users.json": []}])
+def test_any_other_archive_is_refused(tmp_path: Path, files: dict[str, Any]) -> None:
+    with pytest.raises(BadInput, match=r"zip|archive|damaged"):
+        texts(packed(tmp_path / "other.zip", **files))
+
+
+def test_a_damaged_export_is_refused(tmp_path: Path) -> None:
+    path = packed(tmp_path / "export.zip", **{"_chat.txt": WHATSAPP.format("Ben") * 200})
+    path.write_bytes(
+        path.read_bytes().replace(b"_chat.txt", b"_chat.txt", 1)[:60] + b"\0" * 20 + path.read_bytes()[80:]
+    )
+    with pytest.raises(BadInput, match="damaged"):
+        texts(path, "Ben")
+
+
+def test_a_bomb_is_refused(tmp_path: Path) -> None:
+    path = packed(tmp_path / "export.zip", **{"_chat.txt": WHATSAPP.format("Ben") + "a" * 3_000_000})
+    limits = Limits(ratio_from_bytes=1_000_000)
+    with pytest.raises(BadInput, match="unpacks to far more"):
+        load(path, options=ReadOptions(imitate=("Ben",), limits=limits))
+
+
+def test_the_list_of_people_counts_to_what_an_export_unpacks_to(tmp_path: Path) -> None:
+    said = [{"type": "message", "user": "U1", "text": "Open?", "ts": "1704100000.000100"}]
+    people = [{"id": "U1", "name": "anna", "title": "a" * 3_000_000}]
+    path = packed(tmp_path / "export.zip", **{"users.json": people, "general/2024-01-01.json": said})
+    with pytest.raises(BadInput, match="unpacks to far more"):
+        load(path, options=ReadOptions(imitate=("anna",), limits=Limits(ratio_from_bytes=1_000_000)))
+
+
+def _open(file: File) -> OpenSource:
+    question, answer = file.whole_text().split("->")
+    return OpenSource(iter([[(1, {"question": question, "answer": answer})]]))
+
+
+def test_a_reader_in_the_table_is_all_that_a_format_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    arrows = Reader("arrows", "a file of arrows", lambda file: "->" in file.text, _open)
+    monkeypatch.setattr(readers, "READERS", (arrows, *readers.READERS))
+    text = "Are you open?->Yes, until six."
+    data = load_text(text)
+    assert (data.source.format, [m["content"] for m in data.rows[0].messages]) == ("arrows", text.split("->"))
+    assert "is a file of arrows, in UTF-8" in described(data)

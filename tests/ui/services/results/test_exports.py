@@ -1,4 +1,4 @@
-"""An export that is here already is not made again; one of another state of the model is."""
+"""An export that is here already is not made again; a model that an endpoint serves is not deleted."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
+from backend.errors import BadInput, RunProblem
 from backend.files.json_file import read_json, write_json
+from backend.models import catalogue
 from backend.settings import Workspace, new_id
 from tests.backend.synthetic import make_adapter, make_finished_run
 from ui.cli.main import main
@@ -100,3 +102,34 @@ def test_a_damaged_result_is_reported_in_its_own_card(
     [run_id] = [job.id for job in App(workspace).runs.jobs()]
     assert App(workspace).results.finished_export(run_id, "adapter") is None
     assert App(workspace).hub_pushes.forms(run_id) == []
+
+
+def test_each_workspace_has_an_endpoint_of_its_own(bundled_model: Path, tmp_path: Path) -> None:
+    opened = []
+    for owner in ("ana", "ben"):
+        workspace = Workspace.open(tmp_path / owner)
+        app, (run_id, _) = App(workspace), finished(workspace, bundled_model)
+        endpoint, key = app.endpoints.start(run_id)  # queued: no runner ticks here
+        with pytest.raises(RunProblem, match="Another endpoint"):
+            app.endpoints.start(run_id)
+        opened.append((endpoint.id, key))
+    assert len({id for id, _ in opened}) == len({key for _, key in opened}) == 2
+
+
+def test_a_model_that_is_served_is_not_deleted(
+    bundled_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace = Workspace.open(tmp_path / "workspace")
+    app, (run_id, _) = App(workspace), finished(workspace, bundled_model)
+    base = catalogue.entries()[0]
+    spec = app.runs.spec(run_id)
+    served = spec.model_copy(update={"model": spec.model.model_copy(update={"id": base.id})})
+    monkeypatch.setattr(app.runs, "spec", lambda _: served)
+    endpoint, _ = app.endpoints.start(run_id)
+    for delete in (lambda: app.delete_run(run_id), lambda: app.remove_model(base.id)):
+        with pytest.raises((RunProblem, BadInput), match="other programs") as refused:
+            delete()
+        assert "Stop it" in refused.value.next
+    app.endpoints.stop(endpoint.id)
+    app.delete_run(run_id)
+    assert not app.runs.is_readable(run_id)

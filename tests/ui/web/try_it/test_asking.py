@@ -17,12 +17,12 @@ from tests.ui.fake_records import ASKED, DATA, ORDER
 from tests.ui.made_up_app import MadeUpApp
 from tests.ui.made_up_workspace import add_run
 from ui.services.results.chat import Answer, Loading
-from ui.services.results.opponents import OWN
+from ui.services.results.opponents import BASE_MODEL, OWN, Listed, Opponent, Pair
 from ui.services.selection import Choice
 from ui.web.page import Page
 from ui.web.try_it import correcting
 from ui.web.try_it.asking import ALONE, CONVERSATION
-from ui.web.try_it.opponent_card import NOT_YOURS
+from ui.web.try_it.opponent_card import LATEST, NOT_YOURS, opponents
 from ui.web.try_it.talk import Turn, stored_talk, talk_with, turns_with
 from ui.web.try_it.views import LOOP, NOTES, conversation
 
@@ -274,3 +274,19 @@ def test_a_question_about_a_file_is_asked_again_only_with_the_file(page: Page, t
     turn = Turn("What is it about?", "old", "new", document="letters.txt")
     with pytest.raises(gr.Error, match=r"letters\.txt"):
         click(page, "again", [turn])
+
+
+LATE, EARLY = (Opponent(name.lower(), name, "another trained model", True) for name in ("Late", "Early"))
+
+
+def test_a_model_that_is_too_old_to_be_listed_stays_chosen() -> None:
+    html = opponents(Listed([LATE], is_cut=True), Pair(EARLY, OWN), "")
+    assert html.count('value="late"') == 2
+    assert html.count('value="early" selected') == html.count('value="early"') == 1
+    assert f"Comparing {EARLY.label} with {OWN.what}" in html
+
+
+def test_that_older_models_are_left_out_is_said() -> None:
+    assert LATEST in opponents(Listed([LATE], is_cut=True), Pair(), "")
+    assert LATEST not in opponents(Listed([LATE]), Pair(), "")
+    assert f"Comparing {BASE_MODEL.what} with" in opponents(Listed([LATE]), Pair(), "")

@@ -1,4 +1,4 @@
-"""The loss curve as SVG: its lines, its labels, its sentence and its size."""
+"""The loss curve and the lengths of the examples as SVG: lines, labels, sentence and size."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pytest
 
 from backend.advice.loss import current_loss
 from ui.web.html import loss_curve
+from ui.web.html.length_histogram import histogram, sentence
 
 TRAINING = [(float(step), 1.8 * math.exp(-step / 30) + 0.1) for step in range(1, 81)]
 NOW = current_loss([loss for _, loss in TRAINING])
@@ -115,3 +116,34 @@ def test_axis_numbers_are_round_and_few() -> None:
         assert top >= highest
         assert 2 <= round(top / gap) <= 7
         assert float(f"{gap:.1g}") == gap or float(f"{gap:.2g}") == gap
+
+
+def heights(drawn: str) -> list[float]:
+    return [float(height) for height in re.findall(r' height="([\d.]+)"', drawn)]
+
+
+def test_each_length_is_in_a_bar_and_the_tallest_fills_the_height() -> None:
+    drawn = histogram([10] * 8 + [200] * 4 + [320])
+    assert heights(drawn) == [100.0, 50.0, 12.5]
+
+
+def test_the_sentence_gives_the_same_numbers_to_screen_readers() -> None:
+    words = sentence([*range(1, 101)])
+    assert re.findall(r"\d+", words) == ["50", "90", "100"]
+    assert f'aria-label="{words}"' in histogram([*range(1, 101)])
+
+
+def test_a_limit_is_drawn_only_where_it_cuts_examples() -> None:
+    assert "limit" in histogram([10, 400], 200)
+    assert "200 tokens" in histogram([10, 400], 200)
+    assert "limit" not in histogram([10, 400], 512)
+
+
+def test_no_lengths_draw_nothing_and_one_draws_one_bar() -> None:
+    assert histogram([]) == ""
+    assert heights(histogram([7])) == [100.0]
+    assert "7 tokens" in sentence([7])
+
+
+def test_equal_lengths_are_said_once() -> None:
+    assert sentence([34, 34, 34]) == "Every example has 34 tokens."

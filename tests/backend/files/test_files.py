@@ -1,8 +1,9 @@
-"""Atomic writes: concurrent writers, byte for byte on every system, nothing left behind by a failed one."""
+"""Files are written whole or not at all, and errors of the disk are told apart."""
 
 from __future__ import annotations
 
 import errno
+import json
 import os
 import re
 import runpy
@@ -13,9 +14,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from backend.files import atomic
+from backend.files.disk_errors import disk_words
+from backend.files.json_file import read_json, to_json, write_json
 from backend.settings import PROJECT_ROOT
 
 
@@ -102,3 +106,37 @@ def test_files_are_replaced_in_one_way_only() -> None:
         for file in (PROJECT_ROOT / package).rglob("*.py"):
             bare = re.findall(r"\bos\.(?:replace|rename)\(|\.rename\(self\.", file.read_text("utf-8"))
             assert not bare or file.name == "atomic.py", file
+
+
+@pytest.mark.parametrize(
+    ("number", "word"),
+    [(errno.ENOSPC, "full"), (errno.EROFS, "read-only"), (errno.EACCES, "user"), (errno.EIO, "damaged")],
+)
+def test_a_disk_error_says_what_it_is(number: int, word: str) -> None:
+    why, what_next = disk_words(OSError(number, os.strerror(number)))
+    assert word in why
+    assert what_next.endswith(".")
+
+
+def test_other_errors_are_quoted() -> None:
+    assert "Too many links" in disk_words(OSError(errno.EMLINK, "Too many links"))[0]
+
+
+def test_what_is_written_is_strict_json(tmp_path: Path) -> None:
+    path = tmp_path / "status.json"
+    write_json(path, {"loss": float("nan"), "all": [np.float32(0.5), float("inf")], "at": Path("a"), "name": "é"})
+    assert path.read_bytes().isascii()
+    assert json.loads(path.read_bytes(), parse_constant=pytest.fail) == read_json(path)
+    assert read_json(path) == {"loss": None, "all": [0.5, None], "at": "a", "name": "é"}
+
+
+def test_other_objects_are_rejected() -> None:
+    with pytest.raises(TypeError, match="object"):
+        to_json({"a": object()})
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "1"])
+def test_a_file_without_a_json_object_is_rejected(tmp_path: Path, content: str) -> None:
+    (tmp_path / "a.json").write_text(content)
+    with pytest.raises(ValueError, match=r"JSON|Expecting"):
+        read_json(tmp_path / "a.json")
