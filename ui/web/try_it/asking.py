@@ -1,7 +1,6 @@
 """Asking on Try: a new question, the last one again or edited, stopping, and starting over."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
 from time import monotonic
 from typing import Any
@@ -15,13 +14,14 @@ from ui.services.results.chat import Answer
 from ui.services.results.documents import Part
 from ui.services.selection import Choice
 from ui.web.browser_state import PRIVATE, BrowserState, Inputs, Updates
-from ui.web.components import clicked
+from ui.web.components import button, clicked, html, primary
 from ui.web.errors import handler
+from ui.web.html import components
 from ui.web.try_it.answer_settings import AnswerSettings
 from ui.web.try_it.document_fields import TITLE, Document, DocumentFields
 from ui.web.try_it.ready_models import no_model
 from ui.web.try_it.talk import LONGEST_QUESTION, PANES, Turn, messages, stored_talk, talk_with, turns_with
-from ui.web.try_it.views import conversation
+from ui.web.try_it.views import KEYS, conversation
 
 ALONE, CONVERSATION = "alone", "conversation"
 _REDRAW = 0.2  # seconds: at least so long between two drawings of the growing answers
@@ -44,28 +44,38 @@ class _Redraws:
         return True
 
 
-@dataclass
 class Asking:
-    """The behaviour of the question box and the conversation.
+    """The box for a question, and how both models answer. shown: the conversation. suggested: questions to ask."""
 
-    mode: ALONE or CONVERSATION. document: a file to ask about. shown: the conversation. show: the whole tab, whose
-    components are `outputs`.
-    """
+    def __init__(self, app: App, state: BrowserState, shown: gr.HTML, suggested: gr.HTML) -> None:
+        self.app, self.state, self.shown, self.suggested = app, state, shown, suggested
+        with gr.Column(elem_classes="ask-box"):
+            self.mode = gr.Radio(
+                [("Each question by itself", ALONE), ("As a conversation", CONVERSATION)],
+                value=ALONE,
+                label="How the models read your questions",
+                elem_classes="choices inline",
+                elem_id="mode",
+            )
+            self.question = gr.Textbox(
+                label="Your question to both",
+                placeholder="Write what a customer would write",
+                lines=1,
+                max_lines=8,
+                elem_id="question",
+            )
+            with gr.Row(elem_classes="actions"):
+                self.send = primary("Ask both", interactive=False, elem_id="ask")
+                self.stop = button("Stop", visible=False, elem_id="stop-answer")
+                self.clear = button("Start over", elem_id="clear")
+                html(components.text(KEYS, "small"), elem_classes="keys")
+                self.why_not = html(elem_classes="reason")
+            self.document = DocumentFields()
+            self.settings = AnswerSettings()
 
-    app: App
-    state: BrowserState
-    question: gr.Textbox
-    mode: gr.Radio
-    settings: AnswerSettings
-    document: DocumentFields
-    send: gr.Button
-    stop: gr.Button
-    shown: gr.HTML
-    show: Callable[[Choice, Inputs], Updates]
-    outputs: list[Any]
-
-    def listen(self, clear: gr.Button, suggested: gr.HTML) -> None:
-        state, settings = self.state, self.settings
+    def listen(self, show: Callable[[Choice, Inputs], Updates], outputs: list[Any]) -> None:
+        """show: the whole tab, whose components are `outputs`."""
+        self.show, state, settings = show, self.state, self.settings
         written = [state.talk, self.shown, self.send, self.stop]
         chats = self.app.policy.limits.chats
         one_by_one: dict[str, Any] = {"concurrency_limit": chats, "concurrency_id": "chat"}
@@ -84,11 +94,11 @@ class Asking:
         )
         for event in (asking, again):
             for ended in (event.success, event.failure):
-                state.listen(ended, handler(self.settle), [self.stop, *self.outputs], state.talk)
+                state.listen(ended, handler(self.settle), [self.stop, *outputs], state.talk)
         self.stop.click(handler(lambda: self.app.chat.stop()), None, None, queue=False, **PRIVATE)
-        everything = [state.talk, self.stop, *self.outputs]
-        state.listen(clear.click, handler(self.start_over), everything, state.talk, cancels=[asking, again])
-        state.listen(suggested.click, handler(self.suggest), [self.question])
+        everything = [state.talk, self.stop, *outputs]
+        state.listen(self.clear.click, handler(self.start_over), everything, state.talk, cancels=[asking, again])
+        state.listen(self.suggested.click, handler(self.suggest), [self.question])
 
     def ask(self, inputs: Inputs) -> Iterator[Updates]:
         """Asks both models what is in the box."""

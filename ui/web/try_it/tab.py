@@ -8,18 +8,16 @@ import gradio as gr
 from ui.services.app import App
 from ui.services.selection import Choice
 from ui.web.browser_state import BrowserState, Inputs, Updates
-from ui.web.components import button, clickable, html, primary
+from ui.web.components import button, clickable, html
 from ui.web.html import components
 from ui.web.try_it import evaluation_card, ready_models
-from ui.web.try_it.answer_settings import AnswerSettings
-from ui.web.try_it.asking import ALONE, CONVERSATION, Asking
+from ui.web.try_it.asking import Asking
 from ui.web.try_it.blind_card import BlindCard
 from ui.web.try_it.correcting import ChatCorrection
-from ui.web.try_it.document_fields import DocumentFields
 from ui.web.try_it.opponent_card import NOT_YOURS, OpponentCard
 from ui.web.try_it.ready_models import no_model
 from ui.web.try_it.talk import talk_with, turns_with
-from ui.web.try_it.views import KEYS, base_check, conversation, suggestions
+from ui.web.try_it.views import base_check, conversation, suggestions
 
 SLOWER = "A training run or a check is in progress, so answers are slower."
 RELEASED = "The chat was closed to free memory for other work. Your next question loads the model again."
@@ -37,29 +35,8 @@ class TryTab:
         self.shown = clickable(conversation([]), elem_classes="talk", elem_id="talk")
         self.correction = ChatCorrection(app)
         self.suggested = clickable()
-        with gr.Column(elem_classes="ask-box"):
-            mode = gr.Radio(
-                [("Each question by itself", ALONE), ("As a conversation", CONVERSATION)],
-                value=ALONE,
-                label="How the models read your questions",
-                elem_classes="choices inline",
-                elem_id="mode",
-            )
-            question = gr.Textbox(
-                label="Your question to both",
-                placeholder="Write what a customer would write",
-                lines=1,
-                max_lines=8,
-                elem_id="question",
-            )
-            with gr.Row(elem_classes="actions"):
-                self.ask = primary("Ask both", interactive=False, elem_id="ask")
-                stop = button("Stop", visible=False, elem_id="stop-answer")
-                clear = button("Start over", elem_id="clear")
-                html(components.text(KEYS, "small"), elem_classes="keys")
-                self.why_not = html(elem_classes="reason")
-            document = DocumentFields()
-            self.settings = AnswerSettings()
+        asking = Asking(app, state, self.shown, self.suggested)
+        self.ask, self.why_not, self.settings = asking.send, asking.why_not, asking.settings
         self.evaluation = evaluation_card.build(app, state)
         self.blind = BlindCard(app, state, self.evaluation)
         with gr.Row(elem_classes="actions end"):
@@ -71,10 +48,7 @@ class TryTab:
         def show(choice: Choice, inputs: Inputs) -> Updates:
             return {**self.show(choice), **self.restore(choice, inputs)}
 
-        asking = Asking(
-            app, state, question, mode, self.settings, document, self.ask, stop, self.shown, show, self.outputs
-        )
-        asking.listen(clear, self.suggested)
+        asking.listen(show, self.outputs)
         self.correction.listen(state)
         self.opponent.listen(state, show, self.outputs, state.talk)
         ready_models.listen(self.offered, app, state, show, self.outputs, state.talk)
