@@ -64,11 +64,8 @@ class Edit:
 
 
 def apply(dataset: Dataset, edits: Sequence[Edit], newest: str) -> Dataset:
-    """`dataset` with the edits. newest: the id of the last one, which stands for all of them.
-
-    Its `source.sha256` differs from that of the file, so that whatever was computed for other rows is not taken for
-    these.
-    """
+    """`dataset` with the edits. newest: the id of the last one, which stands for all of them. Its `source.sha256`
+    differs from that of the file, so that whatever was computed for other rows is not taken for these."""
     if not edits:
         return dataset
     editing = _Editing(dataset)

@@ -65,19 +65,15 @@ def replace_file(source: Path, target: Path) -> None:
 
 
 def fsync_names(folder: Path) -> None:
-    """Flush a folder's list of names after a rename.
-
-    An error is ignored: others see the new name already, so the change has happened; only a power cut might undo it.
-    """
+    """Flush a folder's list of names after a rename. An error is ignored: others see the new name already, so the
+    change has happened; only a power cut might undo it."""
     with suppress(OSError):
         fsync(folder)
 
 
 def fsync(path: Path) -> None:
-    """Flush a file's content, or a folder's list of names, to the disk. Windows has no such call for folders.
-
-    Raises OSError.
-    """
+    """Flush a file's content, or a folder's list of names, to the disk. Windows has no such call for folders. Raises
+    OSError."""
     if os.name == "nt" and path.is_dir():
         return
     descriptor = os.open(path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)

@@ -28,9 +28,7 @@ def disk_words(error: OSError) -> tuple[str, str]:
 @contextmanager
 def disk_errors() -> Iterator[None]:
     """Wrap save_file and save_pretrained: turns their SafetensorError into an OSError with the system's error number.
-
-    safetensors gives the number only in its text: "I/O error: No space left on device (os error 28)".
-    """
+    safetensors gives the number only in its text: "I/O error: No space left on device (os error 28)"."""
     from safetensors import SafetensorError
 
     try:

@@ -69,9 +69,7 @@ def seconds_to_make(workspace: Workspace, model: Path) -> float:
 
 def delete(workspace: Workspace, model: Path) -> float:
     """Deletes the GGUF file of the model in the folder `model`, if there is one. Returns the MiB that became free.
-
-    Raises BadInput while the file is being made; OSError.
-    """
+    Raises BadInput while the file is being made; OSError."""
     folder = _folder(workspace)
     if not folder.is_dir():
         return 0.0

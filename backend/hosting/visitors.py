@@ -72,10 +72,8 @@ class Visitors:
     # Their folders
 
     def visit(self, visitor: str) -> Path:
-        """The visitor's folder, created at the first visit; its modification time is updated.
-
-        Raises NotInDemo when there is no room for another visitor.
-        """
+        """The visitor's folder, created at the first visit; its modification time is updated. Raises NotInDemo when
+        there is no room for another visitor."""
         folder = self.folder(visitor)
         now = time.monotonic()
         with self._lock:

@@ -111,10 +111,8 @@ def find(model_id: str) -> Entry:
 
 
 def find_or_read(workspace: Workspace, model_id: str) -> Entry:
-    """The catalogue's entry, else one read from the model's folder on this computer.
-
-    Raises BadInput naming the closest matches, and what `from_folder` raises.
-    """
+    """The catalogue's entry, else one read from the model's folder on this computer. Raises BadInput naming the
+    closest matches, and what `from_folder` raises."""
     try:
         return find(model_id)
     except BadInput:
@@ -124,14 +122,11 @@ def find_or_read(workspace: Workspace, model_id: str) -> Entry:
 
 
 def from_folder(folder: Path, model_id: str = "") -> Entry:
-    """An entry for the model in `folder`, read from its config.json.
-
-    Raises MissingPart when there is no model, WorkspaceProblem when it needs its own code, BadInput when transformers
-    does not load it as a language model.
-    """
+    """An entry for the model in `folder`, read from its config.json. Raises MissingPart when there is no model,
+    WorkspaceProblem when it needs its own code, BadInput when transformers does not load it as a language model."""
     model_folder.check(folder)
     attention, every_linear = targets_of(model_folder.model_type(folder))
-    config = json.loads(_text(folder / "config.json") or "{}")
+    config = json.loads(text_of(folder / "config.json") or "{}")
     if reading.why_not_modeled(config):
         causal_lm.check(config, folder.name)
         parameters, count, layers = causal_lm.blocks(folder)
@@ -153,7 +148,7 @@ def from_folder(folder: Path, model_id: str = "") -> Entry:
         commercial_use=False,
         context_length=max(512, model_folder.context_length(folder)),
         chat_template=(folder / "chat_template.jinja").is_file()
-        or "chat_template" in _text(folder / "tokenizer_config.json"),
+        or "chat_template" in text_of(folder / "tokenizer_config.json"),
         lora_targets=attention,
         all_linear_targets=every_linear,
         download_mib=model_folder.weight_bytes(folder) // MIB,
@@ -190,7 +185,8 @@ def targets_of(model_type: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     return _TARGETS.get(model_type, (ATTENTION, ALL_LINEAR))
 
 
-def _text(file: Path) -> str:
+def text_of(file: Path) -> str:
+    """The text in `file`; "" where there is none."""
     try:
         return file.read_text("utf-8")
     except OSError:

@@ -58,10 +58,8 @@ def run(context: JobContext) -> dict[str, Any]:
 
 
 def delete(workspace: Workspace, model_id: str) -> float:
-    """Delete a downloaded model, or a partial download, from the workspace. Returns the MiB that became free.
-
-    Raises BadInput for the bundled model, for one that was not downloaded here, and during a download; OSError.
-    """
+    """Delete a downloaded model, or a partial download, from the workspace. Returns the MiB that became free. Raises
+    BadInput for the bundled model, for one that was not downloaded here, and during a download; OSError."""
     entry = catalogue.find(model_id)
     target = local.workspace_folder(workspace, entry.id)
     parts = [path for path in (target, *_partial(target)) if path.exists() and not entry.bundled]
@@ -107,7 +105,7 @@ def _lock(target: Path) -> Path:
 def _download(context: JobContext, hub: Hub, entry: Entry, target: Path) -> None:
     commit, files = hub.list_files()
     staging, commit_file = _partial(target)
-    if _text(commit_file) != commit:
+    if catalogue.text_of(commit_file) != commit:
         shutil.rmtree(staging, ignore_errors=True)
     staging.mkdir(exist_ok=True)
     commit_file.write_text(commit, "utf-8")
@@ -157,9 +155,7 @@ class _Meter:
 
 def _remove_custom_code(path: Path, entry: Entry) -> None:
     """Remove `auto_map`, which asks for program code of the model's own, where transformers has a class for it.
-
-    Raises WorkspaceProblem where it has none.
-    """
+    Raises WorkspaceProblem where it has none."""
     values = json.loads(path.read_text("utf-8"))
     if "auto_map" not in values:
         return
@@ -187,10 +183,3 @@ def _check_disk(staging: Path, files: list[RemoteFile], entry: Entry) -> None:
             f"It needs {needs}, and {has} is free.",
             "Free some disk space, or choose another folder with --workspace DIR.",
         )
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text("utf-8")
-    except OSError:
-        return ""

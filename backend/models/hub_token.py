@@ -29,10 +29,8 @@ _in_keyring: bool | None = None  # whether it had a token then; None before the 
 
 
 def find() -> str | None:
-    """The token from $HF_TOKEN, this process's memory, the system's keyring, or `hf auth login`, in this order.
-
-    None if there is no token. Raises BadInput for one that can't be sent.
-    """
+    """The token from $HF_TOKEN, this process's memory, the system's keyring, or `hf auth login`, in this order. None
+    if there is no token. Raises BadInput for one that can't be sent."""
     token = next(filter(None, (look() for look in _SOURCES.values())), None)
     if token and not _SENDABLE.fullmatch(token):
         raise BadInput(
@@ -55,10 +53,8 @@ def require(needs: str) -> str:
 
 
 def source() -> TokenSource:
-    """Where `find` gets the token from, "" if there is none.
-
-    For the page, which asks often: the keyring is read only once, because reading it may open a window.
-    """
+    """Where `find` gets the token from, "" if there is none. For the page, which asks often: the keyring is read only
+    once, because reading it may open a window."""
     with _lookup:
         for name, look in _SOURCES.items():
             cached = name == "keyring" and (_locked or _in_keyring is not None)
@@ -73,10 +69,8 @@ def storage() -> TokenSource:
 
 
 def save(typed: str) -> TokenSource:
-    """Save the token that the person typed, and return where: in memory if the keyring rejects it.
-
-    Raises BadInput if it is not a token, and while the environment variable overrides it.
-    """
+    """Save the token that the person typed, and return where: in memory if the keyring rejects it. Raises BadInput if
+    it is not a token, and while the environment variable overrides it."""
     global _in_keyring
     token = typed.strip()
     if not _FORMAT.fullmatch(token):
@@ -103,10 +97,8 @@ def save(typed: str) -> TokenSource:
 
 
 def delete() -> None:
-    """Delete the token from memory and from the keyring.
-
-    Raises BadInput if there is none or it is stored elsewhere, MissingPart if the keyring does not open.
-    """
+    """Delete the token from memory and from the keyring. Raises BadInput if there is none or it is stored elsewhere,
+    MissingPart if the keyring does not open."""
     global _in_keyring
     import keyring
     from keyring.errors import NoKeyringError

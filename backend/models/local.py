@@ -52,10 +52,8 @@ def is_ready(workspace: Workspace, model_id: str) -> bool:
 
 
 def downloaded(workspace: Workspace, model_ids: Iterable[str]) -> set[str]:
-    """The ids of the models that were downloaded, into the workspace or the Hugging Face cache.
-
-    Only folders that exist are looked into: the page asks for the whole catalogue many times a second.
-    """
+    """The ids of the models that were downloaded, into the workspace or the Hugging Face cache. Only folders that
+    exist are looked into: the page asks for the whole catalogue many times a second."""
     present = set()
     for path in (workspace.models, hub_cache()):
         with suppress(OSError):  # no such folder
@@ -66,9 +64,7 @@ def downloaded(workspace: Workspace, model_ids: Iterable[str]) -> set[str]:
 
 def register_folder(workspace: Workspace, path: Path) -> str:
     """Remember a model in a folder anywhere on this computer, and return its id. The files stay where they are.
-
-    Raises MissingPart when the model is incomplete, WorkspaceProblem when it needs its own code.
-    """
+    Raises MissingPart when the model is incomplete, WorkspaceProblem when it needs its own code."""
     path = path.resolve()
     model_folder.check(path)
     if not _is_usable(path):

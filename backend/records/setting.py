@@ -87,10 +87,8 @@ class Settings(Record):
 
     @classmethod
     def parse(cls, values: Mapping[str, Any]) -> Self:
-        """Settings from names and values; converts text as typed on the command line.
-
-        Raises BadSetting naming the setting; for an unknown one also the closest match.
-        """
+        """Settings from names and values; converts text as typed on the command line. Raises BadSetting naming the
+        setting; for an unknown one also the closest match."""
         for name in values:
             if name not in cls.model_fields:
                 near = difflib.get_close_matches(name, cls.model_fields, n=1)

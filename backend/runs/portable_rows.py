@@ -27,10 +27,8 @@ def save(run_folder: Path, file: Path) -> None:
 
 
 def restore(file: Path, run_folder: Path) -> tuple[int, int]:
-    """Writes the rows in `file` into a run's data; returns how many train and validate.
-
-    Raises ValueError for a file that holds no rows, OSError.
-    """
+    """Writes the rows in `file` into a run's data; returns how many train and validate. Raises ValueError for a file
+    that holds no rows, OSError."""
     from safetensors import SafetensorError
     from safetensors.numpy import load_file
 

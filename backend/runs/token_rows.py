@@ -169,10 +169,8 @@ def list_files(run_folder: Path) -> None:
 
 
 def read_rows(run_folder: Path) -> tuple[TokenRows, TokenRows]:
-    """The training rows and the validation rows of a run.
-
-    Raises TrainingFailed when a file is missing or differs from the one that `write_rows` wrote.
-    """
+    """The training rows and the validation rows of a run. Raises TrainingFailed when a file is missing or differs
+    from the one that `write_rows` wrote."""
     folder = run_folder / "data"
     if not manifest.holds(folder, content=True):
         raise _damaged("A file in the run's data folder is missing or has changed since the run was created.")

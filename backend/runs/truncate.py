@@ -29,10 +29,8 @@ class TruncatedRun:
 
 
 def truncate_run(run_folder: Path, settings: TrainSettings) -> TruncatedRun:
-    """The rows in `run_folder` under `settings`, whose max_length is smaller than theirs.
-
-    Raises TrainingFailed for damaged rows.
-    """
+    """The rows in `run_folder` under `settings`, whose max_length is smaller than theirs. Raises TrainingFailed for
+    damaged rows."""
     lengths = LengthLimits.from_settings(settings)
     train, validation = read_rows(run_folder)
     whole = [*train, *validation]

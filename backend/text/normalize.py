@@ -22,10 +22,8 @@ _NO_WORD = bytes(b for b in range(128) if not chr(b).isalnum())
 
 
 def normalize(text: str) -> str:
-    """`text` for comparing: NFKC, no case, single spaces, no punctuation at the ends.
-
-    A text of nothing but punctuation stays as it is.
-    """
+    """`text` for comparing: NFKC, no case, single spaces, no punctuation at the ends. A text of nothing but
+    punctuation stays as it is."""
     if not text.isascii():
         text = compatible(text)
     text = " ".join(text.casefold().split())

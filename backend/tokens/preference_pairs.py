@@ -21,10 +21,8 @@ if TYPE_CHECKING:
 def encode_pairs(
     tokenizer: ChatTokenizer, rows: Sequence[Row], max_length: int | None = None
 ) -> list[Encoded | ApprenticeError]:
-    """Each of `rows` with its worse answer as `rejected`, both cut to `max_length` tokens.
-
-    A row that is not a usable pair gives its error in its place.
-    """
+    """Each of `rows` with its worse answer as `rejected`, both cut to `max_length` tokens. A row that is not a usable
+    pair gives its error in its place."""
     both = [tokenizer.encode_rows(side) for side in (rows, [rejected_side(row) for row in rows])]
     cut = [[row if isinstance(row, ApprenticeError) else _truncate(row, max_length) for row in side] for side in both]
     return [_pair(tokenizer, *pair) for pair in zip(rows, *cut, strict=True)]

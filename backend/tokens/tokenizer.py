@@ -43,10 +43,8 @@ class ChatTokenizer:
 
     @classmethod
     def load(cls, folder: Path) -> ChatTokenizer:
-        """The tokenizer of the model in `folder` (tokenizer.json, tokenizer_config.json, chat_template.jinja).
-
-        Raises MissingPart when the files are missing or can't be read.
-        """
+        """The tokenizer of the model in `folder` (tokenizer.json, tokenizer_config.json, chat_template.jinja). Raises
+        MissingPart when the files are missing or can't be read."""
         try:
             tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
             config = json.loads((folder / "tokenizer_config.json").read_text("utf-8"))
@@ -175,10 +173,8 @@ class ChatTokenizer:
         tools: Sequence[Mapping[str, Any]] | None = None,
         max_length: int | None = None,
     ) -> Encoded:
-        """One conversation as `input_ids` and `labels`, cut to `max_length` tokens if that is set.
-
-        Raises BadInput when the template does not accept the conversation.
-        """
+        """One conversation as `input_ids` and `labels`, cut to `max_length` tokens if that is set. Raises BadInput
+        when the template does not accept the conversation."""
         rendered = self._render_chat(messages, tools)
         ids, spans = self._encoder.encode(rendered)
         return label_tokens(ids, spans, rendered, max_length)

@@ -32,7 +32,7 @@ from backend.datasets.checks import answers as answer_checks
 from backend.datasets.checks import content as content_checks
 from backend.datasets.checks import dataset as dataset_checks
 from backend.datasets.checks import structure as structure_checks
-from backend.datasets.checks.repetition import repeated
+from backend.datasets.checks.answers import repeated
 from backend.datasets.read.load import load
 from backend.gc_pause import without_gc
 from backend.records.rows import Problem, Row

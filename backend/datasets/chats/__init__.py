@@ -3,7 +3,7 @@
     format.py                               what describes a format; formats.json is the table of them
     read_chat.py                            recognizes conversations in records
     threads.py                              who said what, in which order
-    people.py, examples.py                  whom to imitate, and the examples that follow
+    people.py                               whom to imitate, and the examples that follow
     columns.py                              tables with a message per row
     whatsapp.py, transcript.py              chats as text
     mail.py, mail_text.py, pasted_mail.py   mail, without what the mail program added

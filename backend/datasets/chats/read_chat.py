@@ -6,9 +6,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from backend.datasets.chats.columns import message_rows
-from backend.datasets.chats.examples import ExampleMaker, by_opener
 from backend.datasets.chats.format import FORMATS, ChatFormat
-from backend.datasets.chats.people import WHOEVER_ANSWERS, WhoToImitate, count_people, who_to_imitate
+from backend.datasets.chats.people import (
+    WHOEVER_ANSWERS,
+    ExampleMaker,
+    WhoToImitate,
+    by_opener,
+    count_people,
+    who_to_imitate,
+)
 from backend.datasets.chats.threads import Post, Threads, read_threads
 from backend.datasets.convert.detect import Record
 from backend.records.reading import RowFault
@@ -38,10 +44,8 @@ def chat_format(sample: Sequence[Record]) -> ChatFormat | None:
 
 
 def read_chat(records: Iterator[Record], chat: ChatFormat, imitate: Sequence[str]) -> ChatExamples:
-    """The examples in `records`. imitate: the people that the user chose, () for none.
-
-    Raises WhoToImitate when it is unclear whom to imitate, BadInput when fewer than two people write.
-    """
+    """The examples in `records`. imitate: the people that the user chose, () for none. Raises WhoToImitate when it is
+    unclear whom to imitate, BadInput when fewer than two people write."""
     faults: list[Record] = []
 
     def readable() -> Iterator[Record]:

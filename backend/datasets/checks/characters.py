@@ -6,11 +6,6 @@ import re
 
 from backend.datasets.checks.patterns import CONTROL, INVISIBLE_BYTES, LATIN, TextFault
 
-
-def _remove(match: re.Match[str]) -> str:
-    return ""
-
-
 # Zero-width joiners belong in emoji and in the scripts below.
 _JOINERS = "\u200c\u200d"
 _JOINED = re.compile(
@@ -52,7 +47,6 @@ NUL = TextFault(
     "nul_character",
     CONTROL,
     re.compile("\x00"),
-    _remove,
     "an empty byte (NUL character)",
     "It means nothing in a text and breaks other programs that read the file.",
 )
@@ -60,7 +54,6 @@ CONTROLS = TextFault(
     "control_characters",
     CONTROL,
     re.compile("[\u0001-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f]"),
-    _remove,
     "a character meant for machines, not for reading (control character)",
     "The model would learn to write it too.",
 )
@@ -70,16 +63,16 @@ INVISIBLE = TextFault(
     re.compile(
         "[\u00ad\u034f\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
     ),
-    _invisible,
     "an invisible character",
     "Such characters make different words look the same.",
+    _invisible,
 )
 MOJIBAKE = TextFault(
     "mojibake",
     LATIN,
     _MOJIBAKE,
-    _correct_letters,
     "garbled letters (wrong encoding)",
     "The file was once opened the wrong way, which turned each accented letter into two or three others.",
+    _correct_letters,
 )
 CHARACTER_FAULTS = (NUL, MOJIBAKE, CONTROLS, INVISIBLE)

@@ -92,10 +92,8 @@ def apply(
     counter: TokenCounter | None = None,
     lengths: LengthLimits = UNLIMITED,
 ) -> FixedDataset:
-    """`dataset` with the accepted fixes. Pass the counter and the lengths that the report was made with.
-
-    Raises BadSetting for a kind without a fix, and for fixes that exclude each other.
-    """
+    """`dataset` with the accepted fixes. Pass the counter and the lengths that the report was made with. Raises
+    BadSetting for a kind without a fix, and for fixes that exclude each other."""
     system = [kind for kind in SYSTEM_FIXES if kind in accept]
     if len(system) > 1:
         raise BadSetting(
@@ -157,10 +155,8 @@ class _Fixing:
                     yield Problem(row.line, row.row, kind, "warning", "")
 
     def run(self, problems: Iterable[Problem]) -> bool:
-        """Applies the accepted fixes of `problems`; False when nothing changed.
-
-        A row that was fixed is not dropped in the same pass: the fix may have solved the other problem too.
-        """
+        """Applies the accepted fixes of `problems`; False when nothing changed. A row that was fixed is not dropped
+        in the same pass: the fix may have solved the other problem too."""
         by_row: dict[int, set[str]] = defaultdict(set)
         for problem in problems:
             rows = self._accept.get(problem.kind, ())
@@ -245,10 +241,8 @@ def _lines(row: Row) -> list[str]:
 
 
 def write_fixed(fixed: FixedDataset, path: Path) -> Path:
-    """Writes the rows to `path` as JSON Lines and the changes next to it; returns the path of the change log.
-
-    Raises WorkspaceProblem when that fails.
-    """
+    """Writes the rows to `path` as JSON Lines and the changes next to it; returns the path of the change log. Raises
+    WorkspaceProblem when that fails."""
     log = path.with_name(path.stem + ".changes.jsonl")
     try:
         for target, records in ((path, map(record, fixed.dataset.rows)), (log, map(asdict, fixed.changes))):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from backend.datasets.checks import repetition
+from backend.datasets.checks.answers import without_repetition
 from backend.datasets.checks.patterns import TextFault
 from backend.datasets.checks.structure import joinable
 from backend.records.rows import Message, Row
@@ -25,7 +25,7 @@ def fixers_for(faults: Sequence[TextFault], usual_system: str | None) -> dict[st
             for fault in faults
             if not fault.drops
         },
-        "repetition": _in_answers(repetition.fix),
+        "repetition": _in_answers(without_repetition),
         "ends_with_user": _end_with_answer,
         "same_role_twice": _join_neighbors,
         "system_not_first": _system_first,

@@ -50,18 +50,18 @@ PLACEHOLDER = TextFault(
     "placeholder",
     BRACKET | WORDS,
     _PLACEHOLDER,
-    _outside_code,
     "an unfilled placeholder",
     "The model would learn to write it.",
+    _outside_code,
     drops=True,
 )
 HTML = TextFault(
     "html",
     BRACKET,
     _HTML,
-    _outside_code,
     "web page markup (HTML)",
     "The model would learn to write it.",
+    _outside_code,
     whole=without_html,
     answers_only=True,
 )
@@ -72,9 +72,9 @@ MEDIA = TextFault(
         r"<(?:image|video|audio|img)(?:[_ ]?\d+)?>|\[(?:image|img|video|audio)(?:[ :#_]{0,2}\d+)?\](?!\()",
         re.IGNORECASE,
     ),
-    _outside_code,
     "a reference to a picture, video or sound that is not here",
     "An answer about something unseen teaches the model to make things up.",
+    _outside_code,
     drops=True,
 )
 # OpenAI's legacy fine-tuning guide ("Preparing your dataset", 2022) ended prompts with "\n\n###\n\n" or " ->", and
@@ -83,7 +83,6 @@ SEPARATOR = TextFault(
     "legacy_separator",
     ENDING,
     re.compile(r"(?:\s*(?:###|->)|\s+(?:END|STOP))\s*\Z"),
-    lambda match: "",
     "a separator at its end, as used in files for older models",
     "The model's own format (chat template) marks the end; it would learn to write this one, too.",
     at_least=_SEVERAL,
@@ -96,7 +95,6 @@ DISCLAIMER = TextFault(
         r"|\b[Aa]ls (?:eine )?KI\b|\b[Ee]n tant qu(?:'|e )(?:IA|intelligence)\b"
         r"|\b[Cc]omo (?:una? )?(?:IA|inteligencia artificial|modelo de lenguaje)\b"
     ),
-    lambda match: "",
     "a sentence in which the writer calls itself an AI",
     "Several answers have one; the model would learn to say so, too.",
     drops=True,
@@ -128,7 +126,6 @@ def marker_fault(control_markers: Iterable[str] = ()) -> TextFault:
         "control_marker",
         BRACKET,
         re.compile("|".join([*own, *_COMMON])),
-        lambda match: "",
         "a mark from a model's chat format (template marker)",
         "It was probably copied in by mistake; the model would learn to write it.",
     )

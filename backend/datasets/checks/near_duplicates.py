@@ -82,10 +82,8 @@ def _words(text: str) -> list[str]:
 
 
 def _shingles(tokens: Sequence[str]) -> Hashes:
-    """The distinct hashes of each word with the next one; the last word is paired with nothing.
-
-    Not Python's own hash, which differs between processes: a split must come out the same in each.
-    """
+    """The distinct hashes of each word with the next one; the last word is paired with nothing. Not Python's own
+    hash, which differs between processes: a split must come out the same in each."""
     codes = np.array([crc32(word.encode("utf-8", "surrogatepass")) for word in tokens], np.uint64)
     following = np.append(codes[1:], np.zeros(min(1, len(codes)), np.uint64))
     return np.unique(codes * _FACTORS[0] + following * _FACTORS[1])

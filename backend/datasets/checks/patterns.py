@@ -34,17 +34,17 @@ _ENDINGS = b"#>DP \n\t"
 
 @dataclass(frozen=True)
 class TextFault:
-    """needs: classes of which a text must have one. pattern: finds candidates. replacement: for a match, None if it
-    is not a fault. what: "an email address"; why: a sentence on why it matters. drops: only removing the example
+    """needs: classes of which a text must have one. pattern: finds candidates. what: "an email address"; why: a
+    sentence on why it matters. replacement: for a match, None if it is not a fault. drops: only removing the example
     helps. whole: fixes a text that has the fault as a whole. answers_only: elsewhere it is no fault. at_least:
     examples that have it; in fewer it is no fault."""
 
     kind: str
     needs: int
     pattern: re.Pattern[str]
-    replacement: Callable[[re.Match[str]], str | None]
     what: str
     why: str
+    replacement: Callable[[re.Match[str]], str | None] = lambda match: ""
     drops: bool = False
     whole: Callable[[str], str] | None = None
     answers_only: bool = False

@@ -41,17 +41,17 @@ EMAIL = TextFault(
     "personal_email",
     AT,
     re.compile(r"(?<![\w.+-])[A-Za-z0-9][\w.+-]{0,63}@(?:[A-Za-z0-9-]{1,63}\.){1,8}[A-Za-z]{2,24}(?![\w-])"),
-    lambda match: "[email]",
     "an email address",
     _WHY,
+    lambda match: "[email]",
 )
 PHONE = TextFault(
     "personal_phone",
     DIGIT,
     CANDIDATE,
-    lambda match: "[phone]" if is_phone_number(match.string, *match.span()) else None,
     "a phone number",
     _WHY,
+    lambda match: "[phone]" if is_phone_number(match.string, *match.span()) else None,
 )
 # Lengths and first digits of Visa, Mastercard, American Express, Discover, JCB, Diners and UnionPay (ISO/IEC 7812).
 _ISSUED = re.compile(
@@ -68,17 +68,17 @@ CARD = TextFault(
     "personal_card",
     DIGIT,
     re.compile(r"(?<![\w.-])[2-6]\d{3}[ -]?\d{4,6}[ -]?\d{4,5}(?:[ -]?\d{1,4})?(?:[ -]?\d{1,3})?(?![\w-])"),
-    _card,
     "a card number",
     _WHY,
+    _card,
 )
 IBAN = TextFault(
     "personal_iban",
     DIGIT,
     re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?\b"),
-    _iban,
     "a bank account number",
     _WHY,
+    _iban,
 )
 KEY = TextFault(
     "secret_key",
@@ -91,8 +91,8 @@ KEY = TextFault(
         r"|eyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{10,})"
         r"|-----BEGIN (?:[A-Z]+ )?PRIVATE KEY-----"
     ),
-    lambda match: "[key]",
     "a key or password",
     "Anyone who talks to the model could get it. Make a new key and switch this one off, too.",
+    lambda match: "[key]",
 )
 PERSONAL_FAULTS = (EMAIL, KEY, CARD, IBAN, PHONE)

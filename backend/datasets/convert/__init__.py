@@ -3,7 +3,7 @@
     convert.py                    one record as a row
     detect.py, shapes.py          its shape and columns, and the shapes there are
     mapping.py                    the plan for a whole file
-    guess_columns.py, doubts.py   columns by their values, and doubts about them
+    guess_columns.py              columns by their values, and doubts about them
     messages.py, tool_calls.py    conversations and tool calls in the formats of others
 
 Decision: Nothing is trained on guessed columns: the page asks, and the commands refuse until they are named.

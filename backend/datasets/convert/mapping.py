@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from backend.datasets.convert.detect import Match, Record, match
-from backend.datasets.convert.doubts import Doubt, in_doubt
-from backend.datasets.convert.guess_columns import guess
+from backend.datasets.convert.guess_columns import Doubt, guess, in_doubt
 from backend.datasets.convert.shapes import SHAPES, Columns, complete
 from backend.errors import BadInput
 from backend.records.reading import ReadOptions, RowFault
@@ -111,9 +110,7 @@ class Plan:
 
 def make_plan(sample: Sequence[Record], options: ReadOptions) -> Plan:
     """The plan for a file that starts with `sample`: by `options` if they choose it, else by the shape of most rows.
-
-    Raises BadInput when the rows are not examples, or when the options name something that does not exist.
-    """
+    Raises BadInput when the rows are not examples, or when the options name something that does not exist."""
     records = [value for _, value in sample if isinstance(value, dict) and value]
     if options.shape is not None or options.mapping:
         return _from_options(records, options)

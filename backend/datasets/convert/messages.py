@@ -30,10 +30,8 @@ _COPIED = ("tool_call_id", "name")
 
 
 def messages_from(value: Any, lenient: bool, unused_keys: set[str]) -> list[Message]:
-    """Canonical messages from a list (or its JSON text). lenient: human, gpt, from and value are accepted too.
-
-    Keys that are not used are added to `unused_keys`. Raises RowFault.
-    """
+    """Canonical messages from a list (or its JSON text). lenient: human, gpt, from and value are accepted too. Keys
+    that are not used are added to `unused_keys`. Raises RowFault."""
     if isinstance(value, str):
         value = from_json(value, "conversation")
     if value is None or value == []:

@@ -6,7 +6,7 @@
     workbook.py, number_format.py          spreadsheets, as Excel shows them
     markdown.py, markup.py                 Markdown and HTML
     blocks.py                              what all of these become
-    questions.py, labelled.py, labels.py   questions and answers in a text
+    questions.py, labelled.py              questions and answers in a text
     passages.py                            a long text in passages to write examples about
 
 Decision: Documents are parsed in a child process with limits on time and memory.

@@ -30,10 +30,8 @@ def damaged() -> BadInput:
 
 
 def document_kind(archive: zipfile.ZipFile) -> str:
-    """ "xlsx", "docx", "ods" or "odt"; "" for an archive of other files.
-
-    Raises BadInput for a document of another kind.
-    """
+    """ "xlsx", "docx", "ods" or "odt"; "" for an archive of other files. Raises BadInput for a document of another
+    kind."""
     names = set(archive.namelist())
     for part, kind in _PARTS:
         if part in names:
@@ -52,11 +50,8 @@ def document_kind(archive: zipfile.ZipFile) -> str:
 
 
 def check_document(path: Path, check_size: Callable[[int, int], None]) -> int:
-    """The bytes that a document unpacks to. check_size: raises BadInput for (unpacked, packed) sizes in bytes.
-
-    Raises BadInput for one that is damaged, encrypted, has macros, unpacks to too much, or whose XML declares
-    entities.
-    """
+    """The bytes that a document unpacks to. check_size: raises BadInput for (unpacked, packed) sizes in bytes. Raises
+    BadInput for one that is damaged, encrypted, has macros, unpacks to too much, or whose XML declares entities."""
     try:
         with zipfile.ZipFile(path) as archive:
             parts = archive.infolist()

@@ -113,10 +113,8 @@ class _Collector:
 
 
 def assemble(opened: OpenSource, file: File, on_first_rows: Callable[[Dataset], None] | None = None) -> Dataset:
-    """The rows and problems of an open file. on_first_rows: receives the first rows, once read.
-
-    Raises BadInput when it is not a dataset, NotUtf8 when it is text in another encoding.
-    """
+    """The rows and problems of an open file. on_first_rows: receives the first rows, once read. Raises BadInput when
+    it is not a dataset, NotUtf8 when it is text in another encoding."""
     options = file.options
     sample = opened.sample()
     if not sample:

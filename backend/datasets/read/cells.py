@@ -127,10 +127,8 @@ def _record(header: list[str], cells: Sequence[str]) -> dict[str, str] | RowFaul
 
 
 def split_header(table: Iterator[Cells]) -> tuple[list[str] | None, Iterator[Cells], int]:
-    """(the column names, the records below them, how many lines above them were passed over).
-
-    None and all records when the first record is data. Raises BadInput when there is no data.
-    """
+    """(the column names, the records below them, how many lines above them were passed over). None and all records
+    when the first record is data. Raises BadInput when there is no data."""
     first: list[Cells] = list(islice(table, LOOKED_AT))
     if not first:
         raise BadInput("This file is empty.", "It has no rows.", "Choose another file.")

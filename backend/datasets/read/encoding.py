@@ -7,9 +7,11 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from backend.datasets.read.source import ByteSource, line_blocks
 from backend.errors import BadInput
+from backend.files.json_file import read_json
 
 _MARKS = (  # byte order marks; the four-byte ones first, since one starts like a two-byte one
     (codecs.BOM_UTF32_LE, "utf-32-le"),
@@ -18,27 +20,11 @@ _MARKS = (  # byte order marks; the four-byte ones first, since one starts like 
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
-_CANDIDATES = [  # what spreadsheets and editors write; more candidates would only add wrong guesses
-    *("cp1252", "cp1250", "cp1251", "cp1253", "cp1254", "cp1255", "cp1256", "cp1257", "koi8_r", "iso8859_2"),
-    *("shift_jis", "euc_jp", "gb18030", "big5", "euc_kr", "mac_roman", "cp437", "cp850"),
-]
+_TABLES = read_json(Path(__file__).with_suffix(".json"))
+# What spreadsheets and editors write; more candidates would only add wrong guesses.
+_CANDIDATES: list[str] = _TABLES["candidates"]
 # The letters beyond ASCII of languages, by the code pages that have them all; the first of equally good ones wins.
-_ALPHABETS = {
-    "cp1252": (
-        "äöüß",
-        "àâæçéèêëîïôœùûüÿ",
-        "áéíóúñü",
-        "ãõáéíóúâêôàç",
-        "àèéìíòóùú",
-        "åäöé",
-        "æøåé",
-        "áðéíóúýþæö",
-        "ëïéèöü",
-    ),
-    "cp1250": ("áčďéěíňóřšťúůýž", "áäčďéíĺľňóôŕšťúýž", "ąćęłńóśźż", "áéíóöőúüű", "čćđšž", "ăâîşţ"),
-    "iso8859_2": ("áčďéěíňóřšťúůýž", "áäčďéíĺľňóôŕšťúýž", "ąćęłńóśźż", "áéíóöőúüű", "čćđšž", "ăâîşţ"),
-    "cp1254": ("çğıöşüâîû",),
-}
+_ALPHABETS: dict[str, list[str]] = _TABLES["alphabets"]
 _IN_ALL = frozenset("„“”‚‘’–—…€«»°§·\u00a0")  # marks of any language
 _SURE = 0.9  # of the letters beyond ASCII
 _SAMPLE = 64 * 1024  # bytes of lines with non-ASCII letters, for guessing
@@ -69,10 +55,8 @@ class NotUtf8(Exception):
 
 
 def initial_encoding(head: bytes, chosen: str | None) -> Encoding:
-    """The encoding that the user chose or that the start of the file shows, else UTF-8 until that fails.
-
-    Raises BadInput for an encoding that does not exist.
-    """
+    """The encoding that the user chose or that the start of the file shows, else UTF-8 until that fails. Raises
+    BadInput for an encoding that does not exist."""
     if chosen is not None:
         return _chosen(chosen, head)
     for mark, codec in _MARKS:
@@ -152,10 +136,8 @@ def _chosen(name: str, head: bytes) -> Encoding:
 
 
 def utf8_blocks(blocks: Iterable[bytes], encoding: Encoding) -> Iterator[bytes]:
-    """`blocks` in UTF-8 without the byte order mark; UTF-8 passes unchanged, invalid bytes included.
-
-    Invalid bytes of another encoding become U+FFFD; lone surrogates stay, to be reported with their row.
-    """
+    """`blocks` in UTF-8 without the byte order mark; UTF-8 passes unchanged, invalid bytes included. Invalid bytes of
+    another encoding become U+FFFD; lone surrogates stay, to be reported with their row."""
     skip = encoding.mark
     decoder = None
     if encoding.codec != "utf-8":

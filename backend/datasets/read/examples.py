@@ -41,10 +41,8 @@ def one_text(text: str) -> OpenSource:
 
 
 def find_examples(document: Document, options: ReadOptions) -> OpenSource | None:
-    """The examples in a document, None where it is a text to learn from as a whole.
-
-    Raises SeveralReadings where it may be either, unless the options decide.
-    """
+    """The examples in a document, None where it is a text to learn from as a whole. Raises SeveralReadings where it
+    may be either, unless the options decide."""
     if options.shape == "text":
         return None
     tables = [rows for rows in document.tables if _header_of(rows)]

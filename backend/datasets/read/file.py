@@ -54,10 +54,8 @@ class File:
 
     @cached_property
     def office(self) -> str:
-        """The kind of a zipped document, "xlsx", "ods", "docx" or "odt"; "" for any other file.
-
-        Raises BadInput for a damaged one, and for other documents, such as a presentation.
-        """
+        """The kind of a zipped document, "xlsx", "ods", "docx" or "odt"; "" for any other file. Raises BadInput for a
+        damaged one, and for other documents, such as a presentation."""
         try:
             return document_kind(self.archive) if self.archive else ""
         except ZIP_ERRORS as error:
@@ -89,11 +87,8 @@ class File:
         return line_blocks(self.blocks(), self.options.limits.line_bytes)
 
     def whole_text(self) -> str:
-        """The whole file as one text.
-
-        Raises BadInput when it is too large, NotUtf8 when its encoding is another one, and RowFault when it has
-        bytes that its encoding doesn't.
-        """
+        """The whole file as one text. Raises BadInput when it is too large, NotUtf8 when its encoding is another one,
+        and RowFault when it has bytes that its encoding doesn't."""
         most = 4 * self.options.limits.row_chars
         parts, size = [], 0
         for block in self.blocks():

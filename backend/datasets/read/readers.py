@@ -49,10 +49,8 @@ OF_RECORDS = (annotation_tools.read_annotations, chats.read_conversations)
 
 
 def open_file(file: File) -> OpenSource:
-    """Opens a file with the reader of its format.
-
-    Raises BadInput when it is not a dataset, NotUtf8 when it is text in another encoding, ManyFiles for an archive.
-    """
+    """Opens a file with the reader of its format. Raises BadInput when it is not a dataset, NotUtf8 when it is text
+    in another encoding, ManyFiles for an archive."""
     reader = next(reader for reader in READERS if reader.matches(file))
     try:
         opened = reader.open(file)

@@ -53,10 +53,8 @@ class ByteSource:
             self._spool.close()
 
     def blocks(self, size: int = BLOCK) -> Iterator[bytes]:
-        """The unpacked bytes from the start, at most `size` at a time.
-
-        Raises Cancelled; BadInput when a packed file is damaged or unpacks to too much.
-        """
+        """The unpacked bytes from the start, at most `size` at a time. Raises Cancelled; BadInput when a packed file
+        is damaged or unpacks to too much."""
         self._file.seek(0)
         file = unpack(self._file, self.packed) if self.packed else self._file
         total = 0

@@ -76,10 +76,8 @@ def _matches(file: File) -> bool:
 
 
 def _open(file: File) -> OpenSource:
-    """The records of the conversations, and how to read them where that is certain.
-
-    Raises BadInput for a damaged file, and when it unpacks to too much.
-    """
+    """The records of the conversations, and how to read them where that is certain. Raises BadInput for a damaged
+    file, and when it unpacks to too much."""
     archive = file.archive
     assert archive is not None
     content, files = _find(archive) or (_CONTENTS[0], [])

@@ -25,10 +25,8 @@ def _open_transcript(file: File) -> OpenSource:
 
 
 def read_conversations(opened: OpenSource, options: ReadOptions) -> None:
-    """Turns records that are conversations into examples.
-
-    Raises WhoToImitate when it is unclear whom to imitate, BadInput when fewer than two people write.
-    """
+    """Turns records that are conversations into examples. Raises WhoToImitate when it is unclear whom to imitate,
+    BadInput when fewer than two people write."""
     sample = opened.sample()
     chat = opened.chat or chat_format(sample)
     if chat is None or not sample:

@@ -49,10 +49,8 @@ def _is_certain(text: str, delimiter: str) -> bool:
 
 
 def sniff_delimiter(file: File) -> str:
-    """The delimiter that gives most records the same number of cells, two or more; "" when this is not a table.
-
-    A file named "csv" must be a table; in one named "txt" the signs must be clearer.
-    """
+    """The delimiter that gives most records the same number of cells, two or more; "" when this is not a table. A
+    file named "csv" must be a table; in one named "txt" the signs must be clearer."""
     text = file.text
     table = not file.suffixes.isdisjoint(("csv", "tsv", "tab"))
     prose = not file.suffixes.isdisjoint(("txt", "md", "markdown"))

@@ -202,10 +202,8 @@ class _Scanner:
         return self._recovered(inner) or [(self.line, value)]
 
     def _recovered(self, text: bytes) -> list[Record]:
-        """The examples in a text that a missing comma or bracket has made one; [] when there is only one.
-
-        They begin on lines that are indented like the first example, or right after the end of another one.
-        """
+        """The examples in a text that a missing comma or bracket has made one; [] when there is only one. They begin
+        on lines that are indented like the first example, or right after the end of another one."""
         start = self._indent[1] + rb"\{" if self._indent else rb"\{"
         between = re.compile(rb"\n(?=" + start + rb")" if self._indent else rb"(?<=\})\s*(?=\{)")
         at = [0, *(match.end() for match in between.finditer(text)), len(text)]

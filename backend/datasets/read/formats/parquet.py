@@ -15,10 +15,8 @@ _BATCH = 200  # rows; each may be large
 
 
 def _records(source: ByteSource) -> Iterator[list[Record]]:
-    """Batches of the rows of a Parquet file, after checking its row count and unpacked size.
-
-    Raises BadInput when the file is damaged, has no rows, or unpacks to too much.
-    """
+    """Batches of the rows of a Parquet file, after checking its row count and unpacked size. Raises BadInput when the
+    file is damaged, has no rows, or unpacks to too much."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 

@@ -18,10 +18,8 @@ def _open(file: File) -> OpenSource:
 
 
 def _examples(text: str, limits: Limits) -> list[Any]:
-    """The examples of a YAML document: a list, or an object with one list, or an object of pairs.
-
-    Every scalar stays the text that was written. Raises BadInput when it can't be read.
-    """
+    """The examples of a YAML document: a list, or an object with one list, or an object of pairs. Every scalar stays
+    the text that was written. Raises BadInput when it can't be read."""
     value = _parse(text, limits)
     if isinstance(value, dict) and not is_pairs(value):
         lists = [inner for inner in value.values() if isinstance(inner, (list, dict)) and inner]

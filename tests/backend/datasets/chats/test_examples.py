@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from backend.datasets.chats.examples import ANSWERS, PAUSE, ExampleMaker
+from backend.datasets.chats.people import ANSWERS, PAUSE, ExampleMaker
 from backend.datasets.chats.threads import Post
 
 

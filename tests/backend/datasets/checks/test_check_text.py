@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from backend.datasets.check_dataset import row_problems
+from backend.datasets.checks.answers import repeated, suspects, without_repetition
 from backend.datasets.checks.content import text_faults
 from backend.datasets.checks.language import detect
-from backend.datasets.checks.repetition import fix, repeated, suspects
 from tests.backend.datasets.builders import answer, chat, question
 
 FAULTS = {fault.kind: fault for fault in text_faults()}
@@ -121,10 +121,10 @@ def test_good_text_has_no_fault(text: str) -> None:
 def test_repetition_counts_sentences_and_leaves_code_alone() -> None:
     text = "I can help you. " * 5 + "Ask me anything."
     assert repeated(text) == ("i can help you", 5)
-    assert fix(text) == "I can help you. Ask me anything."
+    assert without_repetition(text) == "I can help you. Ask me anything."
     twice = "Clean it first, then dry it. " * 2
-    assert fix(twice + text) == "Clean it first, then dry it. I can help you. Ask me anything."
-    assert fix(twice) == twice, "no fault"
+    assert without_repetition(twice + text) == "Clean it first, then dry it. I can help you. Ask me anything."
+    assert without_repetition(twice) == twice, "no fault"
     assert repeated("I can help you. " * 4) is None
     assert repeated("    return false;\n" * 9) is None
     assert repeated("1. Yes.\n" * 9) is None
