@@ -41,7 +41,8 @@ def convert_adapter(adapter: Path, model: Path, base: Path, out: Path) -> None:
     architecture = str(reader.fields["general.architecture"].contents())
     names = _names(gguf, reader, architecture)
     stored = {str(tensor.name): tensor for tensor in reader.tensors}
-    heads = _heads(reader, architecture)
+    fields = (reader.fields.get(f"{architecture}.attention.{name}") for name in ("head_count", "head_count_kv"))
+    heads = [count for field in fields if field is not None and isinstance(count := field.contents(), int)]
     weights, learned = Tensors(model), Tensors(adapter)
     writer = gguf.GGUFWriter(out, architecture)
     writer.add_type("adapter")
@@ -86,12 +87,6 @@ def _names(gguf: Any, reader: Any, architecture: str) -> Any:
     if number is None:
         raise _unsupported(f"{architecture} is unknown")
     return gguf.get_tensor_name_map(number, int(reader.fields[f"{architecture}.block_count"].contents()))
-
-
-def _heads(reader: Any, architecture: str) -> list[int]:
-    fields = (reader.fields.get(f"{architecture}.attention.{name}") for name in ("head_count", "head_count_kv"))
-    counts = [field.contents() for field in fields if field is not None]
-    return [count for count in counts if isinstance(count, int)]
 
 
 def _row_order(gguf: Any, stored: Any, weights: Tensors, name: str, heads: list[int]) -> Any:

@@ -84,7 +84,10 @@ def _decoder(max_digits: int) -> json.JSONDecoder:
                 "Shorten it, or put it in quotes to make it text.",
                 excerpt(digits),
             )
-        return int(digits) if digits.lstrip("-").isdigit() else _finite(digits)
+        if digits.lstrip("-").isdigit():
+            return int(digits)
+        value = float(digits)
+        return value if math.isfinite(value) else _not_a_number(digits)
 
     return json.JSONDecoder(
         object_pairs_hook=_unique, parse_constant=_not_a_number, parse_int=number, parse_float=number
@@ -133,11 +136,6 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
             excerpt(json.dumps(key, ensure_ascii=False)),
         )
     return value
-
-
-def _finite(digits: str) -> float:
-    value = float(digits)
-    return value if math.isfinite(value) else _not_a_number(digits)
 
 
 def _not_a_number(word: str) -> Any:

@@ -56,7 +56,8 @@ class ChatTokenizer:
                 f"{folder.name} has no usable tokenizer.json or tokenizer_config.json.",
                 "Prepare or download the model again.",
             ) from error
-        specials = {name: _token_text(config[name]) for name in _SPECIAL_NAMES if config.get(name)}
+        named = ((name, token) for name in _SPECIAL_NAMES if (token := config.get(name)))
+        specials = {name: str(token["content"] if isinstance(token, Mapping) else token) for name, token in named}
         return cls(tokenizer, template, specials)
 
     # Special tokens
@@ -233,7 +234,3 @@ def _template_of(config: Mapping[str, Any]) -> str:
         named = {item["name"]: item["template"] for item in template}
         template = named.get("default", "")
     return str(template)
-
-
-def _token_text(value: Any) -> str:
-    return str(value["content"] if isinstance(value, Mapping) else value)

@@ -58,7 +58,10 @@ def find(rows: Sequence[Row]) -> Duplicates:
     for position, row in enumerate(rows):
         if row.passage:
             passages[row.passage].append(position)
-    return Duplicates(exact, groups, connected([*groups, *asking, *_same_question(rows), *passages.values()]))
+    same_question = same_rows(rows, lambda row, of_text: of_text(question(row)) or None)
+    most = max(_MIN_BOILERPLATE_ROWS, BOILERPLATE * len(rows))  # a more common question is the data's form
+    asking += [group for group in same_question if len(group) <= most]
+    return Duplicates(exact, groups, connected([*groups, *asking, *passages.values()]))
 
 
 def problems(rows: Sequence[Row], duplicates: Duplicates | None = None) -> Iterator[Problem]:
@@ -110,12 +113,6 @@ def _near(rows: Sequence[Row]) -> tuple[Pairs, Pairs]:
     alike = are_similar(instructions, near, _HALF)
     near = [(a, b) for (a, b), like in zip(near, alike, strict=True) if like or instructions[a] == instructions[b]]
     return near, related
-
-
-def _same_question(rows: Sequence[Row]) -> Groups:
-    groups = same_rows(rows, lambda row, of_text: of_text(question(row)) or None)
-    boilerplate = max(_MIN_BOILERPLATE_ROWS, BOILERPLATE * len(rows))  # so common a question is the data's form
-    return [group for group in groups if len(group) <= boilerplate]
 
 
 def _whole_row(row: Row, of_text: Callable[[str], Hashable]) -> Hashable:

@@ -108,14 +108,8 @@ LEFTOVERS = (PLACEHOLDER, HTML, MEDIA, SEPARATOR, DISCLAIMER)
 # prompt, and the model would learn to write them. They are from ChatML, Llama 2 and 3, Gemma, Phi, Mistral
 # and DeepSeek.
 _COMMON = (
-    r"<\|[a-zA-Z0-9_ ]{2,40}\|>",
-    r"<｜[^｜<>]{2,40}｜>",
-    r"\[/?INST\]",
-    r"<</?SYS>>",
-    r"</?s>",
-    r"<(?:start|end)_of_turn>",
-    r"\[/?(?:AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS|SYSTEM_PROMPT)\]",
-    r"<(?:bos|eos|pad|unk)>",
+    r"<\|[a-zA-Z0-9_ ]{2,40}\|>|<｜[^｜<>]{2,40}｜>|\[/?INST\]|<</?SYS>>|</?s>|<(?:start|end)_of_turn>"
+    r"|\[/?(?:AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS|SYSTEM_PROMPT)\]|<(?:bos|eos|pad|unk)>"
 )
 
 
@@ -125,7 +119,7 @@ def marker_fault(control_markers: Iterable[str] = ()) -> TextFault:
     return TextFault(
         "control_marker",
         BRACKET,
-        re.compile("|".join([*own, *_COMMON])),
+        re.compile("|".join([*own, _COMMON])),
         "a mark from a model's chat format (template marker)",
         "It was probably copied in by mistake; the model would learn to write it.",
     )

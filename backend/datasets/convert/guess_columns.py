@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from statistics import mean
 from typing import Any
 
-from backend.datasets.convert.shapes import NAMES, plain_name
+from backend.datasets.convert.shapes import NAMES, PEOPLE, UNSURE, plain_name
 from backend.text.excerpt import excerpt
 
 _MARKS = ("?", "？", "؟", ";")  # the last one is the Greek question mark
@@ -26,15 +26,6 @@ _LONG = 80  # characters; a longer text is none of these
 _FEWEST = 2  # filled cells to judge by; for names, one more
 _CONSTANT = 5  # rows; a value that all of so many share is not an answer
 _DIFFERENT = 0.5  # of the names differ; fewer are categories
-
-# Names of a question or an answer that are also the names of something else, such as who wrote it.
-_UNSURE = frozenset(
-    (
-        *("user", "human", "customer", "kunde", "assistant", "agent", "gpt", "bot", "model"),
-        *("source", "message", "customer_message", "email", "request", "input"),
-    )
-)
-_PEOPLE = frozenset(("user", "customer", "kunde", "agent", "name", "author", "person", "sender", "from", "to"))
 
 _DATE = r"(?:\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}|\d{1,2}\.? \w{3,9}\.?,? \d{2,4}|\w{3,9}\.? \d{1,2},? \d{4})"
 _TIME = r"\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)? ?(?:[ap]\.?m\.?|Z|[+-]\d\d:?\d\d)?"
@@ -147,7 +138,7 @@ class Doubt:
 def in_doubt(records: Sequence[Mapping[str, Any]], mapping: Mapping[str, str]) -> Doubt | None:
     """The first column whose name may mean several things and that is not what `mapping` says."""
     for field, column in mapping.items():
-        if plain_name(column) in _UNSURE:
+        if plain_name(column) in UNSURE:
             what = what_it_holds(column, [record.get(column) for record in records])
             if what:
                 shown = excerpt(column, width=40)
@@ -166,7 +157,7 @@ def what_it_holds(column: str, values: Sequence[Any]) -> str:
     for what, pattern in _KINDS:
         if _mostly(texts, pattern.fullmatch):
             return f"{what} in most rows"
-    of_people = not _PEOPLE.isdisjoint(plain_name(column).split("_"))
+    of_people = not PEOPLE.isdisjoint(plain_name(column).split("_"))
     if len(texts) > _FEWEST and (of_people or different > _DIFFERENT * len(texts)) and _mostly(texts, _is_name):
         return "a name in most rows"
     return ""

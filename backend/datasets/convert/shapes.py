@@ -28,6 +28,8 @@ _TABLES = read_json(Path(__file__).with_suffix(".json"))
 SHAPES = {name: Shape(**described) for name, described in _TABLES["shapes"].items()}
 # In the form of `plain_name`; the first name that a file has is used. pair_prompt: of a preference pair.
 NAMES: dict[str, list[str]] = _TABLES["names"]
+# Names of a question or an answer that are also the names of something else, such as who wrote it; and of people.
+UNSURE, PEOPLE = frozenset(_TABLES["unsure"]), frozenset(_TABLES["people"])
 
 
 def plain_name(column: str) -> str:

@@ -17,6 +17,7 @@ import json
 import queue
 import sys
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from backend.datasets.documents.blocks import Document
 from backend.datasets.documents.markup import read_html
 from backend.datasets.documents.odf import OdsSheets, odt_html
 from backend.datasets.documents.pdf import read_pdf
-from backend.datasets.documents.workbook import ExcelSheets, all_rows
+from backend.datasets.documents.workbook import ExcelSheets
 from backend.errors import BadInput
 from backend.hardware.child_process import end_with_parent
 from backend.records.reading import Limits, check_expansion
@@ -49,7 +50,7 @@ def _document(kind: str, path: Path) -> None:
 
 def _sheets(kind: str, path: Path, limits: Limits, received: queue.Queue[bytes]) -> None:
     sheets = ExcelSheets(path, limits.columns) if kind == "xlsx" else OdsSheets(path, limits.columns)
-    _send("sheets", [[name, all_rows(sheets.rows(name), OUTLINE)] for name in sheets.names])
+    _send("sheets", [[name, list(islice(sheets.rows(name), OUTLINE))] for name in sheets.names])
     for number in json.loads(received.get()):
         batch: list[tuple[int, list[str]]] = []
         for row in sheets.rows(sheets.names[number]):

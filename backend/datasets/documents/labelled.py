@@ -45,7 +45,7 @@ def _pattern(names: str, letter_mark: str) -> re.Pattern[str]:
     return re.compile(rf"(?:{'|'.join(parts)})", re.IGNORECASE)
 
 
-def families(letter_mark: str = _LETTER_MARK) -> list[Family]:
+def families(letter_mark: str) -> list[Family]:
     """Every family. letter_mark: the pattern of what may follow a label of one letter, as in "Q." or "A)"."""
     return [
         Family(_pattern(question, letter_mark), _pattern(answer, letter_mark), kind == "turns")
@@ -108,7 +108,7 @@ def find_labelled(blocks: Sequence[Block]) -> tuple[Records, bool, list[Block]] 
     """The examples, whether they are certain, and the text that belongs to none; None if no labels alternate."""
     options = sum(bool(_OPTION.match(block.text)) for block in blocks) >= 2  # "A." may be a choice, not an answer
     sample = blocks[:_SAMPLE]
-    for mark in (r"[:：]",) if options else (r"[:：]", _WIDE_MARK):
+    for mark in (_LETTER_MARK,) if options else (_LETTER_MARK, _WIDE_MARK):
         best, count = None, 1
         for family in families(mark):
             lines = [(after_label(family.question, b.text), after_label(family.answer, b.text)) for b in sample]

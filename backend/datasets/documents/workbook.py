@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from backend.datasets.documents.blocks import Rows
 from backend.datasets.documents.number_format import shown
 from backend.records.units import MIB
 
@@ -71,8 +70,3 @@ def _merged(sheet: Any) -> dict[tuple[int, int], str]:
         if area.max_row - area.min_row < 10_000:
             texts.update({(row, area.min_col): text for row in range(area.min_row + 1, area.max_row + 1)})
     return texts
-
-
-def all_rows(rows: Iterator[tuple[int, list[str]]], limit: int) -> Rows:
-    """The first `limit` rows."""
-    return [row for _, row in zip(range(limit), rows, strict=False)]
