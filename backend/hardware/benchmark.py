@@ -3,14 +3,14 @@
 It measures what a training step consists of: matrix products (16 and 32 bits), passes over memory, and the time to
 launch an operation. `run` is a job and needs torch; `load_rates` reads the stored results.
 
-Other programs can only slow a measurement down, so the fastest of the last few counts, rate by rate, and an old
-measurement is repeated: one slow measurement does not spoil the estimate for good.
+It runs at the priority of a training. Other programs can only slow a measurement down, so the fastest of many short
+bursts counts, and of the last few measurements the fastest, rate by rate; an old measurement is repeated. One slow
+measurement does not spoil the estimate for good.
 
-How much of these rates a training step reaches was fitted on six runs of the bundled model on two cores (rows of 64
-to 2,048 tokens, batches of 1 to 16, with and without checkpointing, LoRA and QLoRA; worst error 8%): 37% of the
-product rate, 1.5 times the time of a memory pass, and 19,600 launches per layer, which stand for everything that does
-not grow with the rows. The GPU values follow from the T4's step times (backend/estimate/speed.py) and are less
-certain.
+How much of these rates a training step reaches was fitted on the bundled model: 1.5 times the time of a memory pass,
+19,600 launches per layer, which stand for everything that does not grow with the rows, and 58% of the product rate in
+16 bits and 75% in 32, where products take more of the time (8 rows of 96 tokens and 4 of 512). The GPU values follow
+from the T4's step times (backend/estimate/speed.py) and are less certain.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_VERSION = 4  # of the measurement; raise it when that changes, and stored rates are measured again
+_VERSION = 5  # of the measurement; raise it when that changes, and stored rates are measured again
 _KEPT = 5  # measurements
 _FRESH = 3600.0  # seconds for which a measurement is not repeated
 _BUDGET = 0.3  # seconds per measurement
@@ -46,19 +46,20 @@ _SHAPES = {"cpu": (_ROWS, 576, 1536), "cuda": (4096, 4096, 4096), "mps": (2048, 
 
 
 class _Efficiency(NamedTuple):
-    """The efficiency of a training step. products: share of the measured rate. passes: multiple of the measured time.
-    launches: per layer. spread: factor by which the time may be off."""
+    """The efficiency of a training step. products16, products32: share of the measured rate. passes: multiple of the
+    measured time. launches: per layer. spread: factor by which the time may be off."""
 
-    products: float
+    products16: float
+    products32: float
     passes: float
     launches: int
     spread: float
 
 
 _EFFICIENCY = {
-    "cpu": _Efficiency(0.37, 1.5, 19_600, 1.25),
-    "cuda": _Efficiency(0.6, 0.9, 900, 1.6),
-    "mps": _Efficiency(0.4, 1.5, 2_000, 1.6),
+    "cpu": _Efficiency(0.58, 0.75, 1.5, 19_600, 1.35),
+    "cuda": _Efficiency(0.6, 0.6, 0.9, 900, 1.6),
+    "mps": _Efficiency(0.4, 0.4, 1.5, 2_000, 1.6),
 }
 
 
@@ -143,17 +144,28 @@ def measure() -> Rates:
     import torch
 
     device = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-    efficiency = _EFFICIENCY[device]
     rate32 = _product_rate(device, torch.float32)
     rate16 = max(_product_rate(device, _sixteen_bits(device)), rate32)
     # The element-wise product of two tensors as large as a layer's, and an operation on almost no data.
     left, right = (torch.ones(4 * _ROWS, 1536, dtype=_sixteen_bits(device), device=device) for _ in range(2))
     bytes_per_second = left.nbytes / _seconds(device, lambda: left * right)
     tiny = torch.ones(8, device=device)
-    launch_seconds = _seconds(device, lambda: tiny * tiny)
+    return rates_from(device, rate16, rate32, bytes_per_second, _seconds(device, lambda: tiny * tiny, 64))
+
+
+def rates_from(device: str, rate16: float, rate32: float, bytes_per_second: float, launch_seconds: float) -> Rates:
+    """The rates that a training step reaches.
+
+    device: "cpu", "cuda" or "mps".
+    rate16: FLOP/s of matrix products in 16 bits.
+    rate32: the same in 32 bits.
+    bytes_per_second: written by an element-wise product.
+    launch_seconds: of an operation on almost no data.
+    """
+    efficiency = _EFFICIENCY[device]
     return Rates(
-        rate16=rate16 * efficiency.products,
-        rate32=rate32 * efficiency.products,
+        rate16=rate16 * efficiency.products16,
+        rate32=rate32 * efficiency.products32,
         bandwidth=bytes_per_second / efficiency.passes,
         launch=launch_seconds * efficiency.launches,
         spread=efficiency.spread,
@@ -178,24 +190,28 @@ def _product_rate(device: str, dtype: torch.dtype) -> float:
     return 2 * rows * inner * columns / _seconds(device, lambda: left @ right)
 
 
-def _seconds(device: str, operation: Callable[[], object], batch: int = 8) -> float:
-    """Seconds per `operation`: the median over the budget, timed in batches of `batch`."""
-    import statistics
+def _seconds(device: str, operation: Callable[[], object], burst: int = 0) -> float:
+    """Seconds of `operation`: those of the fastest burst within the budget.
 
+    device: "cpu", "cuda" or "mps".
+    operation: to time.
+    burst: how often it runs between two looks at the clock; 0 for once on a processor, which another program is
+        then least likely to interrupt, and eight times on a GPU, which works while more is given to it.
+    """
     import torch
 
+    burst = burst or (1 if device == "cpu" else 8)
     wait = {"cuda": torch.cuda.synchronize, "mps": torch.mps.synchronize}.get(device, lambda: None)
     operation()
     wait()
-    times: list[float] = []
-    deadline = time.perf_counter() + _BUDGET
-    while not times or time.perf_counter() < deadline:
+    fastest, deadline = float("inf"), time.perf_counter() + _BUDGET
+    while fastest == float("inf") or time.perf_counter() < deadline:
         start = time.perf_counter()
-        for _ in range(batch):
+        for _ in range(burst):
             operation()
         wait()
-        times.append((time.perf_counter() - start) / batch)
-    return statistics.median(times)
+        fastest = min(fastest, (time.perf_counter() - start) / burst)
+    return fastest
 
 
 def _file(workspace: Workspace) -> Path:
