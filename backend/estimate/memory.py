@@ -87,10 +87,7 @@ def memory(architecture: Architecture, plan: Plan, hardware: Hardware, quick: bo
     capability = gpu.compute_capability if gpu else None
     if not architecture.is_modeled:
         return _weights_alone(architecture, plan, device)
-    if architecture.is_eager_only:
-        plan = plan.model_copy(update={"attention": "eager"})
-    elif device == "cpu":
-        plan = on_processor(plan)
+    plan = plan.model_copy(update={"attention": "eager"}) if architecture.is_eager_only else on_device(plan, device)
     if device == "cpu":
         peak = simulate(architecture, plan, "processor", quick)
     else:
@@ -117,9 +114,14 @@ def _weights_alone(architecture: Architecture, plan: Plan, device: Device) -> Me
     return Memory(device=device, total_mib=weights, parts={"weights": weights})
 
 
-def on_processor(plan: Plan) -> Plan:
-    """`plan` as backend/training runs it on a processor: eager attention for short rows."""
-    return plan.model_copy(update={"attention": "eager" if plan.max_tokens <= EAGER_ATTENTION_LIMIT else "sdpa"})
+def on_device(plan: Plan, device: Device) -> Plan:
+    """`plan` with the attention that trains on `device`: without an NVIDIA GPU eager for short rows, as
+    backend/training sets it. On a Mac always, because torch's fused attention has no gradients there, so that the
+    scores are stored."""
+    if device == "cuda":
+        return plan
+    eager = device == "mps" or plan.max_tokens <= EAGER_ATTENTION_LIMIT
+    return plan.model_copy(update={"attention": "eager" if eager else "sdpa"})
 
 
 def fit(peak: Memory, hardware: Hardware, modeled: bool = True) -> Fit:

@@ -20,7 +20,7 @@ from typing import Any, Literal
 
 from backend.estimate import step
 from backend.estimate.architecture import Architecture
-from backend.estimate.memory import device_for, on_processor
+from backend.estimate.memory import device_for, on_device
 from backend.estimate.plan import Plan
 from backend.records.base import Record
 from backend.records.machine import Hardware, nvidia_gpu
@@ -138,7 +138,7 @@ def time(
     rates: measured on this machine (see backend/hardware/benchmark.py); if None, those of the GPU's data sheet.
     """
     device = device_for(hardware, plan)
-    plan = on_processor(plan) if device == "cpu" else plan
+    plan = on_device(plan, device)
     rates = rates or (published(hardware) if device == "cuda" else None)
     if rates is None or architecture.delta_heads or not architecture.is_modeled:
         return None

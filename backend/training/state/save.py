@@ -100,6 +100,8 @@ def load_random_state(checkpoint: Path) -> None:
         torch.set_rng_state(states["cpu.0"])
     if "cuda.0" in states and torch.cuda.is_available():
         torch.cuda.set_rng_state(states["cuda.0"])
+    if "mps.0" in states and torch.backends.mps.is_available():
+        torch.mps.set_rng_state(states["mps.0"])
 
 
 def _random_states() -> dict[str, torch.Tensor]:
@@ -109,6 +111,8 @@ def _random_states() -> dict[str, torch.Tensor]:
     states = {"cpu.0": torch.get_rng_state()}
     if torch.cuda.is_available():
         states["cuda.0"] = torch.cuda.get_rng_state()
+    if torch.backends.mps.is_available():
+        states["mps.0"] = torch.mps.get_rng_state()
     return states
 
 

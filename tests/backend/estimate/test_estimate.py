@@ -13,7 +13,7 @@ from backend.errors import BadInput
 from backend.estimate import Plan, Rates, estimate, reading
 from backend.estimate.allocator import Allocator
 from backend.estimate.memory import memory
-from backend.estimate.speed import from_speed, published, step_seconds
+from backend.estimate.speed import from_speed, published, step_seconds, time
 from backend.models import catalogue
 from backend.records.machine import Gpu, Hardware
 from backend.records.specs import ALL_LINEAR
@@ -235,4 +235,31 @@ def test_more_of_anything_never_needs_less(seed: int) -> None:
     assert needed.parts["fragmentation"] < needed.total_mib / 2
     for name in ("batch", "max_tokens", "rank"):
         more = memory(shape, plan.model_copy(update={name: 2 * getattr(plan, name)}), hardware)
-        assert more.total_mib >= 0.999 * needed.total_mib, name
+        # The scores that a Mac stores leave gaps, into which more may fit better.
+        gaps = needed.parts["fragmentation"] if hardware.unified_memory else 0
+        assert more.total_mib >= 0.999 * needed.total_mib - gaps, name
+
+
+@pytest.mark.parametrize(
+    ("model", "longest", "micro", "checkpointing"),
+    [("SmolLM2-135M-Instruct", 1024, 2, False), ("Qwen3-0.6B", 2048, 1, True), ("Qwen3-1.7B", 1024, 1, False)],
+)
+def test_a_mac_stores_the_scores_of_attention(model: str, longest: int, micro: int, checkpointing: bool) -> None:
+    """torch has no fused attention with gradients on Apple GPUs: it keeps heads * length * length numbers a layer."""
+    architecture, mac = catalogue.find(model).architecture, Hardware(unified_memory=True)
+    plan = Plan(batch=micro, max_tokens=longest, checkpointing=checkpointing)
+    stored, fused = memory(architecture, plan, mac), memory(architecture, plan, CARD)
+    scores = micro * architecture.num_attention_heads * longest * longest * 2 / MIB
+    more = (stored.total_mib - stored.parts["programs"]) - (fused.total_mib - fused.parts["CUDA context"])
+    assert more > (1 if checkpointing else architecture.num_layers) * scores
+    assert memory(architecture, plan.model_copy(update={"attention": "eager"}), mac) == stored
+
+
+def test_the_time_on_a_mac_counts_the_stored_scores() -> None:
+    rates, long = Rates(rate16=1e12, rate32=1e12, bandwidth=5e10, launch=1e-3, spread=1.6, basis="measured"), 2048
+    seconds = [
+        found.seconds
+        for hardware in (Hardware(unified_memory=True), CARD)
+        if (found := time(BUNDLED, Plan(max_tokens=long), hardware, 1e6, rates))
+    ]
+    assert seconds[0] > 1.2 * seconds[1]

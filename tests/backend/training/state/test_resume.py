@@ -18,7 +18,7 @@ from backend.records.events import Event, StepEvent
 from backend.settings import SAMPLES
 from backend.tokens.tokenizer import ChatTokenizer
 from backend.training import device
-from backend.training.state import resume
+from backend.training.state import resume, save
 from tests.backend.tiny_run import FakeWork, continue_from, make_pairs_run, make_run, run_of
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")
@@ -154,3 +154,15 @@ def test_a_resumed_run_keeps_its_measured_precision(
         work.stop_at = stop_at
         used.append(training.run(work).precision)
     assert used == ["bf16", "bf16"]
+
+
+def test_a_macs_random_state_is_saved_and_set_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    state, restored = torch.arange(16, dtype=torch.uint8), []
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    monkeypatch.setattr(torch.mps, "get_rng_state", lambda: state)
+    monkeypatch.setattr(torch.mps, "set_rng_state", restored.append)
+    save._save(tmp_path / save.RNG, save._random_states())
+    save.load_random_state(tmp_path)
+    assert [one.tolist() for one in restored] == [state.tolist()]
