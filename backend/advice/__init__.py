@@ -6,7 +6,7 @@
     reasons.py           the sentences that explain a recommendation
     settings.py          the settings for a model, machine and dataset, each with its reason
     training_length.py   how many epochs
-    training_time.py     how long other models would take on the same examples
+    training_time.py     how long a model would take on the examples
     diagnose.py          the health light of a loss curve, and the one change to try
     loss_rules.py        its rules
     loss.py              the one training loss that is reported
@@ -18,6 +18,12 @@ Because: size alone misleads: in those results Llama 3.2 3B did about as well as
     one of at most half its size.
 Proof: tests/backend/advice/test_ranking.py, tests/backend/models/test_catalogue.py.
 Reconsider when: somebody publishes results of the catalogue's models on small datasets such as ours.
+
+Decision: On a processor, the best-ranked model that trains within half an hour is recommended. Until it is
+    downloaded, training uses the best one on this computer, and both are shown with their times.
+Because: size alone gave everybody the smallest model, although one of four times its size trains in twenty minutes.
+Proof: tests/backend/advice/test_ranking.py; times of typical machines in docs/hardware.md.
+Reconsider when: models of this size were compared after training on a few dozen examples.
 
 Decision: The light judges the loss only, and a falling loss is not called a good model.
 Because: a model can learn its examples and answer worse. That is for evaluation/ to say.

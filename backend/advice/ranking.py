@@ -2,13 +2,14 @@
 
 What counts, the most important first: the model speaks the language of the examples, reads the longest one, chats,
 suits the task, needs no access request and may be used commercially, and has no newer model of its makers to take its
-place (`Entry.replaced_by`). Among those that are equal in all this, on a processor the smaller model comes first, as
-training a larger one takes hours. On a machine with a GPU (or unified memory) the model comes first that
+place (`Entry.replaced_by`). Among those that are equal in all this, the model comes first that
 
-1. is of a size that the guide names for the machine (`model_size`),
+1. is of a size that the guide names for the machine (`model_size`), or on a processor trains `WITHIN` half an hour,
 2. has the better expected rank after fine-tuning (`expected_rank`),
 3. has published results, and
 4. is larger.
+
+On a processor, of models that take longer the fastest comes first, and the smallest while its speed is unknown.
 """
 
 from __future__ import annotations
@@ -16,15 +17,18 @@ from __future__ import annotations
 import math
 from collections.abc import Collection
 
-from backend.advice.model_size import smallest_sensible
+from backend.advice.model_size import largest_sensible, smallest_sensible
 from backend.advice.settings import Data
 from backend.models import catalogue
 from backend.models.catalogue import Entry
 from backend.records.machine import Hardware, nvidia_gpu
 
+WITHIN = 30 * 60.0  # seconds that training on a processor may take
+_A_LITTLE = 1.1  # times the guide's largest size
+
 
 def sort_key(
-    entry: Entry, hardware: Hardware, data: Data, available: Collection[str] | None
+    entry: Entry, hardware: Hardware, data: Data, available: Collection[str] | None, seconds: float | None = None
 ) -> tuple[float | bool, ...]:
     """A sort key by the rule above; the best model has the greatest.
 
@@ -32,16 +36,16 @@ def sort_key(
     hardware: the machine
     data: what is known about the examples
     available: the ids of the models that are here, if no other can be downloaded
+    seconds: on a processor, about how long training takes; None where that is unknown
     """
-    if not accelerated(hardware):
-        return *_suits(entry, data, available), -entry.parameters
-    return (
-        *_suits(entry, data, available),
-        entry.parameters >= smallest_sensible(hardware),
-        -expected_rank(entry),
-        bool(entry.evidence),
-        entry.parameters,
-    )
+    suits = _suits(entry, data, available)
+    if accelerated(hardware):
+        sensible = entry.parameters >= smallest_sensible(hardware)
+    elif not in_time(seconds):
+        return *suits, False, -(math.inf if seconds is None else seconds), False, -entry.parameters
+    else:
+        sensible = True
+    return *suits, sensible, -expected_rank(entry), bool(entry.evidence), entry.parameters
 
 
 def expected_rank(entry: Entry) -> float:
@@ -57,26 +61,35 @@ def expected_rank(entry: Entry) -> float:
     return min((other.evidence[0].standing for other in smaller), default=math.inf)
 
 
-def better_but_slower(entry: Entry, hardware: Hardware, data: Data, largest: float) -> list[Entry]:
-    """On a processor: larger models that suit the data as well and have a better published rank, the best first.
-
-    entry: the model to compare with
-    hardware: the machine
-    data: what is known about the examples
-    largest: the most parameters that such a model may have
-    """
-    if accelerated(hardware):
+def better_but_larger(entry: Entry, hardware: Hardware, data: Data) -> list[Entry]:
+    """Models that suit the data as well as `entry` and have a better published rank, the best first: on a processor
+    larger ones of a sensible size, on an NVIDIA GPU those a little above the guide's sizes."""
+    smallest, largest = entry.parameters, largest_sensible(hardware)
+    if nvidia_gpu(hardware) is not None:
+        smallest, largest = math.floor(largest), largest * _A_LITTLE
+    elif hardware.unified_memory:
         return []
     needed = _suits(entry, data, None)
     better = [
         other
         for other in catalogue.entries()
-        if entry.parameters < other.parameters <= largest
+        if smallest < other.parameters <= largest
         and other.evidence
         and expected_rank(other) < expected_rank(entry)
         and _suits(other, data, None) >= needed
     ]
     return sorted(better, key=expected_rank)
+
+
+def in_time(seconds: float | None) -> bool:
+    """Whether training for so many seconds is sensible on a processor; False where they are unknown (None)."""
+    return seconds is not None and seconds <= WITHIN
+
+
+def is_sensible(entry: Entry, hardware: Hardware, seconds: float | None) -> bool:
+    """Whether the model is of a sensible size for the machine, or trains on a processor in time. seconds: see
+    `sort_key`."""
+    return in_time(seconds) or entry.parameters <= largest_sensible(hardware)
 
 
 def accelerated(hardware: Hardware) -> bool:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from backend.advice.model_size import largest_sensible
+from backend.advice.ranking import is_sensible
 from backend.advice.settings import ChosenSettings, Data
+from backend.advice.training_time import TYPICAL_ROWS
 from backend.models import catalogue
 from backend.models.catalogue import Entry, Task
 from backend.records.machine import Hardware, nvidia_gpu
-from backend.records.units import format_size, format_sizes
+from backend.records.units import format_rough, format_size, format_sizes
 
 _DISK_RESERVE = 1.2
 _MOSTLY_FREE = 0.7  # of a GPU's memory; with less free, the reason names the free memory instead of the total
@@ -18,6 +19,7 @@ _TASK_SENTENCES: dict[Task | None, str] = {
     "extract": "It handles structured output well.",
     "write": "It writes fluent text.",
 }
+SECOND = "It fits by the estimate and has better published results, but is a little above the guide's size."
 
 
 def obstacle(entry: Entry, hardware: Hardware, available: Collection[str] | None) -> str:
@@ -78,6 +80,7 @@ def why_recommended(
     data: Data,
     available: Collection[str] | None,
     slower: Entry | None = None,
+    seconds: float | None = None,
 ) -> tuple[str, ...]:
     """Why this model is recommended, or why none fits, in sentences.
 
@@ -87,12 +90,16 @@ def why_recommended(
     data: what is known about the examples
     available: the ids of the models that are here, if no other can be downloaded
     slower: a model that would do better, but takes longer
+    seconds: about how long it trains on a processor; None where that is unknown
     """
     fit = chosen.estimate.fit
     if fit.badge == "no":
         return _nothing_fits(entry, chosen, hardware)
-    slow = entry.parameters > largest_sensible(hardware)
-    lines = [too_large(hardware) if slow else _why_this_size(entry, hardware)]
+    sensible = is_sensible(entry, hardware, seconds)
+    lines = [_why_this_size(entry, hardware) if sensible else too_large(hardware)]
+    if seconds is not None:
+        of = "" if data.tokens is not None else f" on {data.rows or TYPICAL_ROWS} short examples"
+        lines.append(f"Training it{of} takes about {format_rough(seconds)} on this processor.")
     if data.task not in (None, "other") and data.task in entry.good_for:
         lines.append(_TASK_SENTENCES[data.task])
     lines.append(published_results(entry))

@@ -1,8 +1,8 @@
 """Recommends a model for this machine, task and data, and lists the others by how well they fit.
 
 Sizes by GPU follow the guide: up to 7 or 8 B on 24 GB, below 3.8 B on 12 GB, 2 to 3.8 B on a T4 and up to 3.8 B on a
-laptop with 8 GB. Below 500 M a processor trains in minutes to an hour. Within these limits `ranking` decides, mostly
-by published results. Every choice is checked with the memory estimate.
+laptop with 8 GB. On a processor training may take half an hour, computed from its measured speed. Within these limits
+`ranking` decides, mostly by published results. Every choice is checked with the memory estimate.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Collection
 from typing import Any
 
 from backend.advice import ranking
-from backend.advice.model_size import largest_sensible
+from backend.advice.ranking import is_sensible
 from backend.advice.reasons import obstacle, too_large, traits, why_recommended
 from backend.advice.settings import (
     ASSUMED_TOKENS,
@@ -23,13 +23,13 @@ from backend.advice.settings import (
     least_memory,
     weights_mib,
 )
-from backend.advice.training_time import expected_time
+from backend.advice.training_time import expected_time, processor_seconds
 from backend.estimate import Estimate, Memory, Rates, Time
 from backend.estimate.memory import Badge
 from backend.models import catalogue
 from backend.models.catalogue import Entry, Task
 from backend.records.base import Record
-from backend.records.machine import Hardware
+from backend.records.machine import Hardware, nvidia_gpu
 from backend.records.machine import available as free
 from backend.records.specs import TrainSettings
 from backend.records.units import format_sizes
@@ -76,7 +76,9 @@ class Recommendation(Option):
     """The recommended model. why: setting name to the reason for its value. full: full fine-tuning, if anything fits.
 
     least_mib: the memory it needs at the least, in smaller batches. assumed: the length in tokens that the numbers
-    are for while there are no examples, else None.
+    are for while there are no examples, else None. seconds: about how long training takes on a processor whose speed
+    was measured, without examples for those of `typical`. second: a model with better published results that fits
+    and is a little larger than the guide's for this GPU.
     """
 
     why: dict[str, str]
@@ -85,6 +87,8 @@ class Recommendation(Option):
     least_mib: float
     assumed: int | None
     full: Estimate | None = None
+    seconds: float | None = None
+    second: Entry | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The keys of `recommend --json`; `reasons` holds those for the model, then those for the settings."""
@@ -95,6 +99,8 @@ class Recommendation(Option):
             "why": self.why,
             "least_mib": round(self.least_mib, 1),
             "assumed_tokens": self.assumed,
+            "seconds": self.seconds,
+            "second": self.second.id if self.second else None,
             "full_fine_tuning": self.full.to_json() if self.full else None,
             "others": [option.to_json() for option in self.others],
         }
@@ -153,14 +159,26 @@ def recommend(
         if requested
         else _choose(entries, hardware, data, available, rates)
     )
+    seconds = processor_seconds(entry, hardware, data, rates)
+    if seconds is not None and tokens is not None and chosen.estimate.time:
+        seconds = chosen.estimate.time.seconds
+    better = next(
+        (
+            other
+            for other in ranking.better_but_larger(entry, hardware, data)
+            if least_memory(other, hardware, data).estimate.fit.badge == "yes"
+        ),
+        None,
+    )
+    gpu = nvidia_gpu(hardware) is not None
     # A model that fits and is expected to do better, but is not recommended because it is slow.
-    better = ranking.better_but_slower(entry, hardware, data, largest_sensible(hardware))
-    fits = (other for other in better if least_memory(other, hardware, data).estimate.fit.badge == "yes")
-    slower = next(fits, None)
+    quick = better and ranking.in_time(processor_seconds(better, hardware, data, rates))
+    slower = None if gpu or quick else better
     compared = [other for other in entries if compare and other != entry]
 
     def order(option: Option) -> tuple[int, bool, bool]:
-        slow = option.model.parameters > largest_sensible(hardware)
+        seconds = processor_seconds(option.model, hardware, data, rates)
+        slow = not is_sensible(option.model, hardware, seconds)
         return ("yes", "tight", "no").index(option.fit), not option.startable, slow
 
     options = [_option(other, hardware, data, available, rates) for other in compared]
@@ -168,7 +186,7 @@ def recommend(
         model=entry,
         settings=chosen.settings,
         estimate=chosen.estimate,
-        reasons=why_recommended(entry, chosen, hardware, data, available, slower),
+        reasons=why_recommended(entry, chosen, hardware, data, available, slower, seconds),
         startable=obstacle(entry, hardware, available) == "",
         time=None if tokens is None else chosen.estimate.time,
         why=chosen.why,
@@ -177,18 +195,22 @@ def recommend(
         assumed=ASSUMED_TOKENS if longest is None else None,
         others=tuple(sorted(options, key=order)),
         full=_full(entries, hardware, data, available) if compare else None,
+        seconds=seconds,
+        second=better if gpu else None,
     )
 
 
 def _choose(
     entries: list[Entry], hardware: Hardware, data: Data, available: Collection[str] | None, rates: Rates | None
 ) -> tuple[Entry, ChosenSettings]:
-    """The first of `entries` that clearly fits, else the smallest."""
-    sensible = [
-        entry
-        for entry in entries
-        if not obstacle(entry, hardware, available) and entry.parameters <= largest_sensible(hardware)
-    ] or [catalogue.default()]
+    """The best that clearly fits, else the smallest. entries: the best first, before time on a processor is known."""
+    startable = [entry for entry in entries if not obstacle(entry, hardware, available)]
+    seconds = {entry.id: processor_seconds(entry, hardware, data, rates) for entry in startable}
+    sensible = sorted(
+        (entry for entry in startable if is_sensible(entry, hardware, seconds[entry.id])),
+        key=lambda entry: ranking.sort_key(entry, hardware, data, available, seconds[entry.id]),
+        reverse=True,
+    ) or [catalogue.default()]
     room = free(hardware)
     for entry in sensible:
         if (
@@ -210,7 +232,7 @@ def _option(
     if fit.badge == "no":
         needs, has = format_sizes(fit.needs_mib, fit.has_mib)
         reasons.append(f"It needs at least {needs}; {has} can be used.")
-    elif entry.parameters > largest_sensible(hardware):
+    elif not is_sensible(entry, hardware, processor_seconds(entry, hardware, data, rates)):
         reasons.append(too_large(hardware))
     reasons += traits(entry, data)
     return Option(

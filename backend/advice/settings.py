@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from backend.advice import training_length
-from backend.datasets.split import AT_LEAST, FRACTION
+from backend.datasets.split import AT_LEAST, FRACTION, split_sizes
 from backend.estimate import Estimate, Rates, estimate, plan_from
 from backend.models.catalogue import Entry, Task
 from backend.records.base import Record
@@ -236,7 +236,7 @@ def _from_largest(
                 gradient_checkpointing=checkpointing,
             )
             micro //= 2
-            if not checkpointing and micro < 4 and nvidia_gpu(hardware) is not None:
+            if not checkpointing and micro < 4 and (nvidia_gpu(hardware) or hardware.unified_memory):
                 break  # on a GPU, checkpointing is faster than one or two rows at a time
 
 
@@ -262,8 +262,10 @@ def trained_tokens(data: Data, settings: TrainSettings) -> float | None:
     """Tokens that training with `settings` reads in all epochs, general rows included; None where unknown."""
     if data.tokens is None:
         return None
-    general = settings.general_rows(data.train_rows or data.rows or 0) * GENERAL_TOKENS
-    return (data.tokens + general) * settings.num_train_epochs
+    rows = data.train_rows or data.rows or 1
+    train = rows if data.train_rows else split_sizes(rows)[0]
+    general = settings.general_rows(train) * GENERAL_TOKENS
+    return (data.tokens * train / rows + general) * settings.num_train_epochs
 
 
 def _explain(why: dict[str, str], settings: TrainSettings, needed: Estimate, hardware: Hardware) -> dict[str, str]:

@@ -1,14 +1,25 @@
-"""How long training other models on the same examples would take, to compare them."""
+"""How long training a model on the examples would take, to compare models."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from backend.advice.settings import ChosenSettings, Data, precision_for, trained_tokens
+from backend.advice.settings import ChosenSettings, Data, least_memory, precision_for, trained_tokens
 from backend.estimate import Rates, Time, plan_from
 from backend.estimate.speed import time
 from backend.models.catalogue import Entry
 from backend.records.machine import Hardware, nvidia_gpu
+
+TYPICAL_ROWS, TYPICAL_TOKENS = 60, 100  # examples, and tokens of each, that times are for while there are none
+
+
+def typical(data: Data) -> Data:
+    """`data`, where examples whose number or length is unknown count as `TYPICAL_ROWS` short ones."""
+    if data.tokens is not None:
+        return data
+    rows = data.rows or TYPICAL_ROWS
+    short = {"rows": rows, "tokens": rows * TYPICAL_TOKENS, "longest": 2 * TYPICAL_TOKENS, "learned_share": 0.5}
+    return data.model_copy(update=short)
 
 
 def expected_time(
@@ -32,6 +43,18 @@ def expected_time(
         plan = plan.model_copy(update={"learned_share": min(1.0, data.learned_share)})
     tokens = trained_tokens(data, settings)
     return None if tokens is None else time(entry.architecture, plan, hardware, tokens, rates)
+
+
+def processor_seconds(entry: Entry, hardware: Hardware, data: Data, rates: Rates | None) -> float | None:
+    """About the seconds of training `entry` on a processor, without examples for those of `typical`.
+
+    None on a GPU, where the speed is unknown, and for models whose work is not modeled.
+    """
+    if rates is None or nvidia_gpu(hardware) or hardware.unified_memory or hardware.hosted == "zero_gpu":
+        return None
+    data = typical(data)
+    found = expected_time(entry, least_memory(entry, hardware, data, rates), hardware, data, rates)
+    return found.seconds if found else None
 
 
 def _assumed(smallest: ChosenSettings, hardware: Hardware) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 Architecture numbers come from the models' own config.json (as repeated in litgpt/config.py, transformers' conversion
 scripts and other public projects); a test recounts the parameters. Download sizes are two bytes a parameter plus the
-tokenizer; for Qwen3.5 also its vision encoder and a head that is not loaded.
+tokenizer; for Qwen3.5 also its vision encoder and a head that is not loaded, for Qwen3 0.6B the head twice.
 
 Popular models that are missing, and why:
 - DeepSeek-R1-Distill: its template ends the prompt inside a thought and drops thoughts from answers, so no part of an

@@ -1,4 +1,4 @@
-"""Sizes and small numbers in the words of messages and of the page."""
+"""Sizes, times and small numbers in the words of messages and of the page."""
 
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
 
@@ -27,3 +27,12 @@ def _format(mib: float, more: int) -> str:
 def format_decimal(value: float) -> str:
     """A small number, such as a learning rate, without an exponent: 5e-05 -> "0.00005"."""
     return f"{value:.12f}".rstrip("0").rstrip(".")
+
+
+def format_rough(seconds: float) -> str:
+    """A time in its largest unit: 33 -> "35 s", 970 -> "16 min", 9000 -> "2.5 h"."""
+    if seconds < 55:
+        return f"{max(5, round(seconds / 5) * 5)} s"
+    if seconds < 3600:
+        return f"{max(1, round(seconds / 60))} min"
+    return f"{seconds / 3600:.1f}".removesuffix(".0") + " h"

@@ -6,11 +6,13 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from backend.advice.reasons import SECOND
 from backend.advice.recommend import recommend as make_recommendation
 from backend.errors import BadSetting
 from backend.estimate import Plan, reading
 from backend.estimate import estimate as make_estimate
 from backend.hardware import load_hardware, probe
+from backend.hardware.benchmark import load_rates
 from backend.models import catalogue
 from backend.records.machine import Hardware
 from backend.records.specs import ALL_LINEAR
@@ -60,8 +62,16 @@ def recommend(options: argparse.Namespace, workspace: Workspace) -> Answer:
     )
     installed = None if options.hardware else set(catalogue.installed(workspace))
     hardware = _hardware(options, workspace)
-    advice = make_recommendation(hardware, task=options.task, available=installed, **data_facts(checked))
+    rates = None if options.hardware else load_rates(workspace)
+    known: dict[str, Any] = {"task": options.task, "rates": rates, **data_facts(checked)}
+    advice = make_recommendation(hardware, available=installed, **known)
     lines = [advice.model.name, *advice.reasons]
+    best = make_recommendation(hardware, compare=False, **known) if installed is not None else advice
+    if best.model.id not in (installed or {best.model.id}):
+        about = f", about {fmt.rough(best.seconds)}" if best.seconds is not None else ""
+        lines.append(f"With a download of {fmt.size(best.model.download_mib)}: {best.model.name}{about}.")
+    if best.second:
+        lines.append(f"Second choice: {best.second.name}. {SECOND}")
     if advice.model.evidence:
         newest = advice.model.evidence[0]
         lines.append(f"Published comparison: {newest.url} ({newest.date or 'date not known'})")

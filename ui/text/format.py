@@ -7,7 +7,7 @@ from typing import Any
 
 from backend.advice.loss import format_loss
 from backend.records.exports import TaskScore
-from backend.records.units import MIB, format_decimal, format_size, format_sizes
+from backend.records.units import MIB, format_decimal, format_rough, format_size, format_sizes
 from jobs.records import Job
 from ui.records.runs import RunInfo, Shortening
 from ui.text.memory_parts import MEMORY
@@ -18,6 +18,7 @@ METHODS = {  # what is trained, and the field's term
     "full": ("the whole model", "full fine-tuning"),
 }
 size, sizes = format_size, format_sizes  # of memory or disk, in MiB
+rough = format_rough
 
 
 def bytes_of(count: int) -> str:
@@ -53,19 +54,11 @@ def took(job: Job) -> str:
 
 def span(low: float, high: float) -> str:
     """A range of seconds: (170, 230) -> "3 to 4 min", (58, 62) -> "about 1 min"."""
-    first, last = _rough(low), _rough(high)
+    first, last = rough(low), rough(high)
     if first == last:
         return f"about {first}"
     number, _, unit = first.partition(" ")
     return f"{number} to {last}" if last.endswith(f" {unit}") else f"{first} to {last}"
-
-
-def _rough(seconds: float) -> str:
-    if seconds < 55:
-        return f"{max(5, round(seconds / 5) * 5)} s"
-    if seconds < 3600:
-        return f"{max(1, round(seconds / 60))} min"
-    return f"{seconds / 3600:.1f}".removesuffix(".0") + " h"
 
 
 def number(value: float) -> str:

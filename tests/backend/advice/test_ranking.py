@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 
 from backend.advice import ranking
 from backend.advice.reasons import ordinal, published_results
-from backend.advice.recommend import recommend
+from backend.advice.recommend import Recommendation, recommend
 from backend.advice.settings import Data
 from backend.estimate import Rates
 from backend.hardware import load_hardware
@@ -94,16 +95,97 @@ def test_language_and_task_come_before_results() -> None:
     assert "extract" in code.model.good_for
 
 
+SPEED = Rates(rate16=5.5e10, rate32=5.5e10, bandwidth=8e9, launch=2e-2, spread=1.25, basis="measured")
+EXAMPLES = {"rows": 60, "longest": 90, "tokens": 5400, "learned_share": 0.4}
+
+
+def times_slower(factor: float) -> Rates:
+    parts = {name: getattr(SPEED, name) / factor for name in ("rate16", "rate32", "bandwidth")}
+    return SPEED.model_copy(update={**parts, "launch": SPEED.launch * factor})
+
+
+def by_time(rates: Rates | None, **facts: Any) -> Recommendation:
+    return recommend(machine("cpu16"), rates=rates, compare=False, **{**EXAMPLES, **facts})
+
+
+def test_on_a_processor_the_best_model_that_trains_within_half_an_hour_comes_first() -> None:
+    best = by_time(SPEED)
+    assert best.model.id == "Qwen/Qwen3-0.6B"
+    assert best.seconds is not None
+    assert 60 < best.seconds < ranking.WITHIN
+    assert best.time is not None
+    assert best.seconds == best.time.seconds
+    assert any("on this processor" in reason for reason in best.reasons)
+    assert by_time(times_slower(10)).model == BUNDLED
+    assert by_time(None).model == BUNDLED
+    assert by_time(SPEED, rows=6000, tokens=540_000).model == BUNDLED
+    fast = by_time(times_slower(0.01))
+    assert fast.model.parameters > 1e9
+    assert fast.fit == "yes"
+
+
+def test_without_examples_the_time_is_that_of_sixty_short_ones() -> None:
+    best = recommend(machine("cpu16"), rates=SPEED, compare=False)
+    assert (best.model.id, best.time) == ("Qwen/Qwen3-0.6B", None)
+    assert any("on 60 short examples" in reason for reason in best.reasons)
+
+
+def test_the_model_that_is_here_stays_until_another_was_downloaded() -> None:
+    here = by_time(SPEED, available={BUNDLED.id})
+    assert here.model == BUNDLED
+    assert here.seconds is not None
+    assert here.seconds < 0.6 * (by_time(SPEED).seconds or 0)
+    assert not any("times as long" in reason for reason in here.reasons)
+    assert by_time(SPEED, available={BUNDLED.id, "Qwen/Qwen3-0.6B"}).model.id == "Qwen/Qwen3-0.6B"
+
+
+def test_the_language_of_the_examples_comes_before_their_time() -> None:
+    slow = by_time(times_slower(10), language="de")
+    assert "de" in slow.model.languages
+    assert slow.model.parameters < 0.7e9
+    assert slow.seconds is not None
+    assert slow.seconds > ranking.WITHIN
+
+
+def test_on_a_processor_qwen3_comes_before_qwen3_5_whose_layers_are_slow_there() -> None:
+    for rates in (SPEED, times_slower(0.01), None):
+        found = recommend(machine("cpu16"), rates=rates, **EXAMPLES)  # type: ignore[arg-type]
+        ids = [one.model.id for one in (found, *found.others)]
+        assert ids.index("Qwen/Qwen3-0.6B") < ids.index("Qwen/Qwen3.5-0.8B")
+        assert ids.index("Qwen/Qwen3-1.7B") < ids.index("Qwen/Qwen3.5-2B")
+
+
 def test_on_a_processor_the_better_but_slower_model_is_named() -> None:
-    better = ranking.better_but_slower(BUNDLED, machine("cpu24"), Data(), 0.7e9)
+    better = ranking.better_but_larger(BUNDLED, machine("cpu24"), Data())
     assert [one.id for one in better] == ["Qwen/Qwen3-0.6B"]
-    assert ranking.better_but_slower(BUNDLED, machine("cpu24"), Data(), 0.5e9) == []
-    assert ranking.better_but_slower(BUNDLED, machine("t4"), Data(), 0.7e9) == []
-    named = [reason for reason in recommend(machine("cpu24"), compare=False).reasons if "Qwen3 0.6B" in reason]
-    assert len(named) == 1
-    assert "4 times" in named[0]
+    assert ranking.better_but_larger(better[0], machine("cpu24"), Data()) == []
+    for rates in (None, times_slower(10)):
+        reasons = recommend(machine("cpu24"), rates=rates, compare=False).reasons
+        named = [reason for reason in reasons if "Qwen3 0.6B" in reason]
+        assert len(named) == 1
+        assert "4 times" in named[0]
     small = machine("cpu8").model_copy(update={"memory_available_mib": 2500})
     assert not any("Qwen3 0.6B" in reason for reason in recommend(small, compare=False).reasons)
+
+
+@pytest.mark.parametrize(
+    ("name", "second"),
+    [
+        ("laptop4060", "Qwen/Qwen3-4B-Instruct-2507"),
+        ("rtx3060", "Qwen/Qwen3-4B-Instruct-2507"),
+        ("t4", "Qwen/Qwen3-4B-Instruct-2507"),
+        ("held_card", None),  # it does not fit
+        ("rtx4090", None),
+        ("h100", None),
+        ("macbook16", None),
+        ("cpu16", None),
+    ],
+)
+def test_a_better_model_a_little_above_the_guides_size_is_named_second(name: str, second: str | None) -> None:
+    found = recommend(machine(name), compare=False)
+    assert (found.second and found.second.id) == second
+    assert found.to_json()["second"] == second
+    assert found.model.id != second
 
 
 def test_reasons_name_the_evidence_or_its_absence() -> None:

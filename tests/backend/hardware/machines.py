@@ -7,13 +7,17 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from backend.advice.recommend import recommend
 from backend.advice.settings import precision_for
-from backend.hardware import probe
+from backend.hardware import load_hardware, probe
+from backend.hardware.benchmark import rates_from
 from backend.install.builds import Row
+from backend.models import catalogue
+from backend.records.units import format_rough, format_size
 from backend.settings import PROJECT_ROOT
 from tests.backend.hardware.simulated import T4, Card, Simulated, ampere
 
@@ -129,9 +133,58 @@ def _installed(row: Row, machine: Simulated) -> str:
     return f"here: CUDA {machine.cuda or '-'}; fits: {row.build}"
 
 
+FILES = PROJECT_ROOT / "tests" / "backend" / "machines"
+TIMED = {
+    "Laptop, 8 GB, no card": "cpu8",
+    "Laptop, 16 GB, no card": "cpu16",
+    "Desktop, 24 GB, no card": "cpu24",
+    "MacBook, M2, 16 GB": "macbook16",
+    "Laptop, RTX 4060 8 GB": "laptop4060",
+    "RTX 3060 12 GB": "rtx3060",
+    "Tesla T4 16 GB": "t4",
+    "RTX 3090 24 GB": "rtx3090",
+    "RTX 4090 24 GB": "rtx4090",
+    "RTX A6000 48 GB": "a6000",
+    "H100 80 GB": "h100",
+}
+EXAMPLES: dict[str, Any] = {"rows": 240, "train_rows": None, "longest": 96, "tokens": 17_000, "learned_share": 0.4}
+LAPTOP_SPEED = rates_from("cpu", 150e9, 150e9, 12e9, 1.1e-6)
+MAC_SPEED = rates_from("mps", 2.5e12, 2.2e12, 60e9, 5e-6)
+
+_TIMES = """
+## How long it takes
+
+For examples like the orders sample's: 240, of 70 tokens each. **Now** needs no download; **recommended** is what
+Start offers, on a processor the best model that trains within half an hour. **Second** has better published results,
+fits by the estimate and is a little larger than the guide's models for this card. The speed of an NVIDIA card is that
+of its data sheet. The speed of a processor and of a Mac is measured by the app; here it is **assumed**: matrix
+products at 150 GFLOP/s (four cores without 16-bit arithmetic), and at 2.5 TFLOP/s on the M2.
+
+| Machine | Now | Recommended | Download | Second |
+|---|---|---|---|---|
+"""
+
+
+def times(name: str, file: str) -> str:
+    """A line of the table of times."""
+    hardware = load_hardware(FILES / f"{file}.json")
+    speed = MAC_SPEED if hardware.unified_memory else None if hardware.gpus else LAPTOP_SPEED
+    best = recommend(hardware, rates=speed, compare=False, **EXAMPLES)
+    bundled = catalogue.default().id
+    now = recommend(hardware, rates=speed, compare=False, available={bundled}, model_id=bundled, **EXAMPLES)
+    assert now.time is not None
+    assert best.time is not None
+    second = best.second.name if best.second else "-"
+    return (
+        f"| {name} | {now.model.name}, {format_rough(now.time.seconds)} | {best.model.name}, "
+        f"{format_rough(best.time.seconds)} | {format_size(best.model.download_mib)} | {second} |"
+    )
+
+
 def document() -> str:
     """docs/hardware.md."""
-    return _INTRODUCTION + "\n".join(line(name, machine) for name, machine in MACHINES.items()) + "\n"
+    lines = "\n".join(line(name, machine) for name, machine in MACHINES.items())
+    return _INTRODUCTION + lines + "\n" + _TIMES + "\n".join(times(*timed) for timed in TIMED.items()) + "\n"
 
 
 if __name__ == "__main__":

@@ -2,6 +2,8 @@
 
 from markupsafe import Markup
 
+from backend.advice.ranking import in_time
+from backend.advice.reasons import SECOND
 from backend.advice.recommend import Option, Recommendation
 from backend.advice.settings import words_in
 from backend.hardware import Probe
@@ -147,16 +149,37 @@ def _needed(option: Recommendation, needs: str) -> str:
     return f"{least.removesuffix(needs[-3:])} to {needs}" if option.assumed and least != needs else needs
 
 
-def suggestion(better: Recommendation, chosen: Recommendation) -> Markup:
-    """A better model that is not downloaded yet, and its advantage over the chosen one."""
+def suggestion(better: Recommendation, chosen: Recommendation, does: str = "View") -> Markup:
+    """A better model that is not downloaded yet, and its advantage over the chosen one.
+
+    better: the model to recommend if every model were here
+    chosen: the best one on this computer
+    does: the word on its button
+    """
     model = better.model
-    see = components.button("View", "model", model.id, label=f"View {model.name}")
+    see = components.button(does, "model", model.id, label=f"{does} {model.name}")
     why = next((reason for reason in better.reasons if reason not in chosen.reasons), model.note)
     offer = f"{model.name} would suit this computer and task better. {why}"
+    if better.seconds is not None and chosen.seconds is not None:
+        best = "Best within 30 minutes" if in_time(better.seconds) else "Better"
+        offer = (
+            f"{best}: {model.name}, about {fmt.rough(better.seconds)}, {fmt.size(model.download_mib)} to download. "
+            f"Now, without a download: {chosen.model.name}, about {fmt.rough(chosen.seconds)}."
+        )
     needed = _needed(better, fmt.size(better.estimate.fit.needs_mib))
     small = f"{download_card.label(model)}. It needs about {needed} of memory."
-    return Markup('<div class="better">{}{}{}</div>').format(
-        components.text(offer), components.text(small, "small"), see
+    card = Markup('<div class="better">{}{}{}</div>')
+    return card.format(components.text(offer), components.text(small, "small"), see) + second(better)
+
+
+def second(advice: Recommendation) -> Markup:
+    """A model that is a little larger than the guide's for this GPU, and did better; empty if there is none."""
+    model = advice.second
+    if model is None:
+        return components.EMPTY
+    return Markup('<div class="better">{}{}</div>').format(
+        components.text(f"Second choice: {model.name}. {SECOND}"),
+        components.button("View", "model", model.id, label=f"View {model.name}"),
     )
 
 

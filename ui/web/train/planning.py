@@ -27,6 +27,7 @@ from ui.web.components import button, clickable, clicked, html, primary
 from ui.web.errors import handler
 from ui.web.html import components
 from ui.web.start import download_card
+from ui.web.start import views as start_views
 from ui.web.train import plan_view, settings_form, version_cards
 from ui.web.train.settings_form import SettingsForm
 from ui.web.try_it import prompt_card
@@ -83,7 +84,7 @@ class Planning:
                 memory, unnamed, cant = plan_view.memory(ahead), default_name(ahead.data_name), ""
                 if version:
                     start, unnamed, cant = self._start(choice, version, read.settings, ahead.changes)
-                plan += self._fetching(choice)
+                plan += self._fetching(choice) + self._better(choice)
                 why_not = why_disabled(ahead, cant, read.faults.values())
             except Exception as error:
                 problem = web_errors.in_words(error)
@@ -143,10 +144,19 @@ class Planning:
             return components.EMPTY
         return components.card(f"{status.model.name} is not on this computer yet", download_card.fetching(status))
 
+    def _better(self, choice: Choice) -> Markup:
+        """The model to train instead of the best one on this computer, after a download; empty without any."""
+        best = self.app.advice.recommendation(choice.task, choice.data_id)
+        better = self.app.advice.better(choice.task, choice.data_id)
+        if better is None or self.app.policy.demo or choice.parent or choice.model_id not in ("", best.model.id):
+            return components.EMPTY
+        return components.card("A better model", start_views.suggestion(better, best, "Use"))
+
     def signature(self, choice: Choice) -> Hashable:
         downloads = [(job.state, job.progress) for job in self.app.models.downloads().values()]
         ready = self.app.models.is_ready(choice.model_id)
-        return ready, repr(downloads), self._first(), self.prompts.signature(choice)
+        better = choice.data_id and self.app.advice.better(choice.task, choice.data_id) is not None
+        return ready, repr(downloads), self._first(), better, self.prompts.signature(choice)
 
     def listen(self, state: BrowserState, show: Callable[[Choice], Updates], outputs: list[Any]) -> None:
         """show: the whole tab, whose components are `outputs`."""
@@ -162,7 +172,7 @@ class Planning:
 
         @handler
         def fetch(event: gr.EventData, inputs: Inputs) -> Updates:
-            """Opens another run, or does something about the download of the chosen model."""
+            """Opens another run, chooses another model, or does something about the download of the chosen one."""
             (do, value), choice = clicked(event), state.choice(inputs)
             if do == "watch":
                 return changed(inputs, self.app.with_run(choice, value))
@@ -172,6 +182,9 @@ class Planning:
                 if (value == "on") != (usual > 0):
                     settings["keep_general"] = KEEP_GENERAL if value == "on" else 0.0
                 choice = choice.replace(settings=settings)
+                return {**changed(inputs, choice), **self.form.restore(choice)}
+            if do == "model":
+                choice = choice.replace(model_id=value, settings={})
                 return {**changed(inputs, choice), **self.form.restore(choice)}
             download_card.act(self.app, do, value)
             return show(choice)

@@ -6,6 +6,7 @@ import os
 import re
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest
 
 from backend.advice.recommend import recommend
 from backend.hardware import Probe, container, load_hardware, probe, torch_build
+from backend.hardware.benchmark import rates_from
 from backend.models import catalogue
 from backend.records.machine import Gpu, Hardware, MachineProblem, available
 from backend.settings import PROJECT_ROOT
@@ -161,3 +163,27 @@ def test_a_better_model_is_suggested() -> None:
     assert f'data-do="model" data-value="{better.model.id}"' in html
     assert next(reason for reason in better.reasons if reason not in small.reasons) in html
     assert "Recommended" not in start_views.model_card(small, True, 260.0, None, html, outdone=True)
+
+
+SPEED = rates_from("cpu", 150e9, 150e9, 12e9, 1.1e-6)
+
+
+def test_on_a_processor_the_better_model_is_offered_with_both_times() -> None:
+    examples: dict[str, Any] = {"rows": 240, "longest": 96, "tokens": 17_000, "learned_share": 0.4}
+    advice = partial(recommend, machine("cpu16"), compare=False, rates=SPEED, **examples)
+    better, here = advice(), advice(available={BUNDLED.id})
+    card = start_views.suggestion(better, here)
+    assert re.search(r"Best within 30 minutes: Qwen3 0.6B, about \d+ min, 1.4 GB to download", card)
+    assert re.search(r"Now, without a download: SmolLM2 135M, about \d+ min", card)
+    assert f'data-value="{better.model.id}"' in card
+    slower = better.model_copy(update={"seconds": 2400.0})
+    assert "Better: Qwen3 0.6B, about 40 min" in start_views.suggestion(slower, here)
+
+
+def test_a_second_choice_is_one_press_away() -> None:
+    found = recommend(machine("rtx3060"), compare=False)
+    card = start_views.second(found)
+    assert "Second choice: Qwen3 4B" in card
+    assert "a little above the guide" in card
+    assert 'data-value="Qwen/Qwen3-4B-Instruct-2507"' in card
+    assert not start_views.second(recommend(machine("cpu16"), compare=False))

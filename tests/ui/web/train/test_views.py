@@ -8,13 +8,19 @@ from html import unescape
 import pytest
 
 from backend.advice.diagnose import EARLY, diagnose
+from backend.advice.recommend import recommend
 from backend.errors import ApprenticeError, BadSetting
+from backend.hardware import load_hardware
 from backend.records.specs import TrainSettings
+from backend.settings import PROJECT_ROOT
 from jobs.records import Failure, Progress, State
+from tests.ui.conftest import answer
 from tests.ui.fake_records import DATA, INFO, against_parent, curve, job, report
 from tests.ui.made_up_app import MadeUpApp
 from ui.services.demo.gpu_calls import GpuTime
+from ui.services.selection import Choice
 from ui.text import format as fmt
+from ui.web.page import Page
 from ui.web.train import demo_cards, plan_view, run_view
 from ui.web.train.planning import why_disabled
 from ui.web.train.running import CANT_CHECK, NOT_CHECKED, outcome
@@ -153,3 +159,21 @@ def test_why_there_is_no_comparison_is_shown() -> None:
     gone = {"run": "run-x", "why_not": "It was deleted."}
     assert "It was deleted." in outcome(None, report(against_parent="not_measured", parent=gone))
     assert "version" not in outcome(None, report(against_parent="not_measured", parent=None))
+
+
+def test_train_offers_a_better_model_that_one_press_takes(
+    page: Page, app: MadeUpApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    better = recommend(load_hardware(PROJECT_ROOT / "tests" / "backend" / "machines" / "rtx3060.json"), compare=False)
+    monkeypatch.setattr(app.advice, "better", lambda *_: better)
+    tab, choice = page.tabs["train"], Choice(data_id=DATA)
+    shown = tab.show(choice)[tab.planning.plan]
+    assert "A better model" in shown
+    assert f"Use {better.model.name}" in shown
+    found = answer(page, tab.planning.plan, "click", choice, clicked=("model", better.model.id))
+    after = choice.replace(**page.state.changed(found))
+    assert after.model_id == better.model.id
+    shown = tab.show(after)[tab.planning.plan]
+    assert "is not on this computer yet" in shown
+    assert "A better model" not in shown
+    assert "A better model" not in tab.show(choice.replace(parent="run-a"))[tab.planning.plan]
