@@ -125,7 +125,7 @@ def test_prefixes_are_shared_only_where_that_is_exact(folder: Path, monkeypatch:
     assert not with_prefix_sharing(plain, net, some, TrainSettings(), place).share_prefix
 
 
-@pytest.mark.parametrize("settings", [{}, {"use_rslora": True, "lora_alpha": 4}], ids=str)
+@pytest.mark.parametrize("settings", [{}, {"use_rslora": True, "lora_alpha": 4}, {"method": "qlora"}], ids=str)
 def test_the_fused_layers_give_the_same_loss_and_gradients(folder: Path, settings: dict[str, Any]) -> None:
     some = Collator(0, "cpu")(rows(9, 4, 17))
     fused, plain = (lora(folder, fused=fused, **settings) for fused in (True, False))
@@ -133,6 +133,19 @@ def test_the_fused_layers_give_the_same_loss_and_gradients(folder: Path, setting
     assert ours.item() == pytest.approx(theirs.item(), rel=1e-6)
     one, other = gradients(fused, ours), gradients(plain, theirs)
     assert all(one[name].allclose(other[name], rtol=1e-4, atol=1e-6) for name in other)
+
+
+@pytest.mark.parametrize("four_bit", ["", "fp32"])
+def test_on_4_bit_weights_16_bit_products_are_those_of_the_layers_alone(folder: Path, four_bit: Any) -> None:
+    place, some = Device("cpu", "bf16", four_bit), Collator(0, "cpu")(rows(9, 4, 17))
+    fused, plain = (lora(folder, fused=fused, place=place, method="qlora") for fused in (True, False))
+    with place.autocast():
+        ours, theirs = summed_loss(fused, some), summed_loss(plain, some)
+    assert ours.item() == pytest.approx(theirs.item(), rel=1e-3)
+    one, other = gradients(fused, ours), gradients(plain, theirs)
+    assert {gradient.dtype.itemsize for gradient in one.values()} == {4}
+    for name, expected in other.items():
+        assert float((one[name] - expected).norm()) <= 0.05 * float(expected.norm()), name
 
 
 def test_the_fused_layers_can_be_turned_off(folder: Path) -> None:
