@@ -21,6 +21,8 @@ Technical details belong in the log, never in these sentences.
 
 from __future__ import annotations
 
+import errno
+
 
 class ApprenticeError(Exception):
     """An error to show to a person.
@@ -99,3 +101,26 @@ class ChatFailed(ApprenticeError):
 
 class ExportFailed(ApprenticeError):
     """An export could not be made or did not pass its checks."""
+
+
+_OUT_OF_MEMORY = (
+    "out of memory",  # CUDA, MPS ("MPS backend out of memory"), Windows
+    "alloc_failed",  # CUBLAS_STATUS_ALLOC_FAILED, CUDNN_STATUS_ALLOC_FAILED, CUSOLVER_..., CUSPARSE_...
+    "cublas_status_not_initialized",  # its handle needs memory: the usual first words of a full card
+    "cudnn_status_not_initialized",
+    "insufficient memory",  # Metal: kIOGPUCommandBufferCallbackErrorOutOfMemory (Insufficient Memory)
+    "outofmemory",  # cudaErrorOutOfMemory
+    "error_out_of_memory",  # CUDA_ERROR_OUT_OF_MEMORY
+    "not enough memory",
+    "can't allocate memory",
+    "cannot allocate memory",
+    "paging file is too small",  # Windows
+    "could not create a primitive",  # oneDNN without memory (seen under a limit on the address space)
+)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether `error` means that memory ran out, of a GPU or the computer."""
+    if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
+        return True
+    return any(text in str(error).lower() for text in _OUT_OF_MEMORY)

@@ -1,6 +1,6 @@
 """How an attempt ends after an exception: failed, with a reason in plain words, or retried with less memory."""
 
-from backend.errors import ApprenticeError, OutOfMemory
+from backend.errors import ApprenticeError, OutOfMemory, is_out_of_memory
 from backend.files.disk_errors import FULL, disk_words
 from jobs.records import Failure, State
 from jobs.status import Status
@@ -17,7 +17,7 @@ def failure_of(error: BaseException) -> Failure:
     """An error in plain words; the technical details are in the log."""
     if isinstance(error, ApprenticeError):
         return Failure(**error.to_dict())
-    if isinstance(error, MemoryError):
+    if is_out_of_memory(error):
         return Failure(
             what="There was not enough memory.",
             why="With these settings it needs more than is free on this computer.",

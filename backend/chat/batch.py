@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from backend.chat.engine import Answered
+from backend.errors import is_out_of_memory
+from backend.hardware.gpu_memory import release
 
 if TYPE_CHECKING:
     import torch
+
+log = logging.getLogger(__name__)
 
 _ROWS = 32  # answered together at most
 _TOKENS = 12_288  # of all their prompts, padding included: what is read in one pass has to fit into memory
@@ -23,8 +28,19 @@ def answer_all(
 ) -> list[Answered]:
     """`Engine.answer_all` of a model of transformers."""
     answers: dict[int, Answered] = {}
-    for group in _groups(prompts):
-        _answer(model, {number: prompts[number] for number in group}, end_ids, limits, answers, each)
+    groups = list(_groups(prompts))
+    while groups:
+        group = groups.pop(0)
+        try:
+            _answer(model, {number: prompts[number] for number in group}, end_ids, limits, answers, each)
+            continue
+        except (RuntimeError, MemoryError) as error:
+            if len(group) == 1 or not is_out_of_memory(error):
+                raise
+            log.warning("out of memory with %s answers at a time: %s", len(group), error)
+        release(model.device.type)  # after the error, which holds the tensors
+        half = len(group) // 2
+        groups[:0] = group[:half], group[half:]
     return [answers[number] for number in range(len(prompts))]
 
 

@@ -19,7 +19,7 @@ from typing import Any
 
 from backend.chat import engines
 from backend.chat.engine import Engine, Sampling, Tokens
-from backend.errors import ApprenticeError, ChatFailed
+from backend.errors import ApprenticeError, ChatFailed, is_out_of_memory
 from backend.hardware.child_process import end_with_parent
 from backend.hardware.process import lower_priority, show_one_gpu
 from backend.settings import Workspace
@@ -134,7 +134,7 @@ class ChatProcess:
 
 
 def _reason(error: Exception) -> str:
-    if isinstance(error, MemoryError) or "out of memory" in str(error).lower():
+    if is_out_of_memory(error):
         return "There was not enough memory."
     return f"The error was {type(error).__name__}; the log has the details."
 

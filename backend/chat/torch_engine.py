@@ -29,6 +29,7 @@ from backend.chat.engine import (
     score_row,
 )
 from backend.chat.place import Place, gpu_dtype, place
+from backend.hardware import gpu_memory
 from backend.models import four_bit, model_folder
 from backend.records.chat import AnswerScore, EngineReport, PaneCheck
 from backend.tokens.tokenizer import ChatTokenizer
@@ -52,6 +53,7 @@ class TorchEngine(WithTokenizer):
     def __init__(self, model: Path, tuned: Path | None = None, dtype: torch.dtype | None = None) -> None:
         model_folder.check(model)
         where = Place("cpu") if dtype else place(model, tuned)
+        gpu_memory.stay_in_memory(where.device)
         base = model_folder.load(model, dtype) if dtype else _load(model, where)
         self._tokenizer = ChatTokenizer.load(tuned if tuned and (tuned / "tokenizer.json").is_file() else model)
         self._end_ids = model_folder.end_ids(model) | set(self._tokenizer.stop_ids)

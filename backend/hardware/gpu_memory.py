@@ -24,6 +24,36 @@ def spills() -> bool:
     return sys.platform == "win32" or "microsoft" in platform.release().lower()
 
 
+def stay_in_memory(kind: str) -> None:
+    """Makes torch run out of memory where otherwise the computer would become slow: where a GPU spills, and on a Mac,
+    which would write memory to the disk. kind: "cuda", "mps" or "cpu", on which this process computes."""
+    import psutil
+    import torch
+
+    if kind == "cuda" and spills():
+        torch.zeros(1, device="cuda")  # the context is no longer in what is free
+        card = torch.cuda.get_device_properties(0)
+        free = free_mib(str(card.uuid))
+        free = torch.cuda.mem_get_info()[0] // MIB if free is None else free
+        torch.cuda.set_per_process_memory_fraction(min(1.0, free * MIB / card.total_memory))
+    elif kind == "mps":
+        most = torch.mps.recommended_max_memory()
+        torch.mps.set_per_process_memory_fraction(min(1.0, psutil.virtual_memory().available / most))
+
+
+def release(kind: str) -> None:
+    """Frees memory that is no longer used. kind: as for `stay_in_memory`."""
+    import gc
+
+    import torch
+
+    gc.collect()
+    if kind == "cuda":
+        torch.cuda.empty_cache()
+    elif kind == "mps":
+        torch.mps.empty_cache()
+
+
 def free_mib(uuid: str) -> int | None:
     """MiB free on a GPU; None if the driver does not say. uuid: as torch gives it, without "GPU-"."""
     return _ask(uuid, lambda nvml, gpu: nvml.nvmlDeviceGetMemoryInfo(gpu).free // MIB)

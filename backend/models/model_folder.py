@@ -70,9 +70,14 @@ def check_adapter(folder: Path) -> None:
 
 def load(folder: Path, dtype: torch.dtype, **options: Any) -> Any:
     """The causal language model in `folder`, in evaluation mode, on the CPU, its weights as `dtype`. options: of
-    transformers' `from_pretrained`."""
+    transformers' `from_pretrained`. A Gemma in fp16 is widened as in training."""
+    import torch
+
     check(folder)
-    return causal_lm.load(folder, dtype=dtype, **options).eval()
+    model = causal_lm.load(folder, dtype=dtype, **options).eval()
+    if dtype == torch.float16:
+        widen_gemma(model)
+    return model
 
 
 def working_dtype(folder: Path) -> torch.dtype:
@@ -209,3 +214,25 @@ def _json(path: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return value if isinstance(value, dict) else {}
+
+
+def widen_gemma(model: Any) -> None:
+    """Keeps what the blocks of a Gemma add up in float32, and only their products in fp16, in which it overflows;
+    does nothing to another model.
+
+    Its embeddings and the norms around its blocks then give float32, which the residual connections carry on. Without
+    autocast its linear layers take that in their own precision, and attention computes in float32.
+    """
+    import torch
+
+    if not str(model.config.model_type).startswith("gemma"):
+        return
+    embedding = model.get_input_embeddings()
+    embedding.register_forward_hook(lambda module, inputs, output: output.float())
+    for name, module in model.named_modules():
+        if name.endswith(("layernorm", ".norm")):
+            module.register_forward_pre_hook(lambda module, inputs: (inputs[0].float(), *inputs[1:]))
+        elif type(module) is torch.nn.Linear:
+            module.register_forward_pre_hook(lambda module, inputs: (inputs[0].to(module.weight.dtype),))
+            if name.endswith("v_proj"):
+                module.register_forward_hook(lambda module, inputs, output: output.float())

@@ -101,34 +101,6 @@ class Device:
 
         return int(torch.mps.driver_allocated_memory()) // MIB if self.kind == "mps" else 0
 
-    def stay_in_memory(self) -> None:
-        """Makes torch run out of memory where otherwise the computer would become slow: see
-        `backend.hardware.gpu_memory`, and on a Mac, which would write memory to the disk."""
-        import psutil
-        import torch
-
-        if self.kind == "cuda" and gpu_memory.spills():
-            torch.zeros(1, device="cuda")  # the context is no longer in what is free
-            card = torch.cuda.get_device_properties(0)
-            free = gpu_memory.free_mib(str(card.uuid))
-            free = torch.cuda.mem_get_info()[0] // MIB if free is None else free
-            torch.cuda.set_per_process_memory_fraction(min(1.0, free * MIB / card.total_memory))
-        elif self.kind == "mps":
-            most = torch.mps.recommended_max_memory()
-            torch.mps.set_per_process_memory_fraction(min(1.0, psutil.virtual_memory().available / most))
-
-    def release(self) -> None:
-        """Frees memory that is no longer used."""
-        import gc
-
-        import torch
-
-        gc.collect()
-        if self.kind == "cuda":
-            torch.cuda.empty_cache()
-        elif self.kind == "mps":
-            torch.mps.empty_cache()
-
 
 def choose(settings: TrainSettings) -> Device:
     """The device to train on, with a precision that is fast and safe on it.

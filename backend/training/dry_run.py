@@ -23,7 +23,7 @@ from typing import Any
 
 import psutil
 
-from backend.errors import ApprenticeError, NotEnough
+from backend.errors import ApprenticeError, NotEnough, is_out_of_memory
 from backend.hardware.child_process import end_with_parent
 from backend.hardware.process import prepare_process
 from backend.records.events import Event
@@ -33,7 +33,6 @@ from backend.runs.token_rows import TokenRow, TokenRows, read_rows, sides
 from backend.runs.truncate import truncate
 from backend.training import dpo_loss, growth
 from backend.training.dry_run_session import FOLDER, LONGEST, DryRun
-from backend.training.oom import is_out_of_memory
 from backend.training.run import set_up, verification_rows
 from backend.training.samples import NEW_TOKENS, sample_answers
 from backend.training.state import checkpoints, verify

@@ -35,8 +35,8 @@ def build(folder: Path, model_id: str, settings: TrainSettings, device: Device, 
     model_folder.check(folder)
     model = load(folder, settings, device)
     model.config.use_cache = False
-    if device.precision == "fp16" and str(model.config.model_type).startswith("gemma"):
-        widen_residuals(model)
+    if device.precision == "fp16":
+        model_folder.widen_gemma(model)
     if device.kind == "cpu" and 0 < (settings.max_length if settings.packing else longest) <= EAGER_ATTENTION_LIMIT:
         model.set_attn_implementation("eager")
     if device.kind == "cpu" and settings.gradient_checkpointing and _has_delta_nets(model):
@@ -46,18 +46,6 @@ def build(folder: Path, model_id: str, settings: TrainSettings, device: Device, 
         model = attach(model, settings)
         model.peft_config["default"].base_model_name_or_path = model_id
     return model
-
-
-def widen_residuals(model: Any) -> None:
-    """Keeps what the blocks of a Gemma add up in float32, and only their products in fp16, in which it overflows.
-
-    Its embeddings and the norms around its blocks then give float32, which the residual connections carry on.
-    """
-    embedding = model.get_input_embeddings()
-    embedding.register_forward_hook(lambda module, inputs, output: output.float())
-    for name, module in model.named_modules():
-        if name.endswith(("layernorm", ".norm")):
-            module.register_forward_pre_hook(lambda module, inputs: (inputs[0].float(), *inputs[1:]))
 
 
 def _has_delta_nets(model: Any) -> bool:

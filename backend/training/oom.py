@@ -12,14 +12,13 @@ used.json in the run's folder holds the settings in use, once they differ from t
 
 from __future__ import annotations
 
-import errno
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from backend.errors import DoesNotFit, MissingPart, NotEnough, OutOfMemory
+from backend.errors import DoesNotFit, MissingPart, NotEnough, OutOfMemory, is_out_of_memory
 from backend.files.atomic import write_text
 from backend.models import four_bit
 from backend.records.specs import RunSpec, TrainSettings
@@ -28,20 +27,6 @@ log = logging.getLogger(__name__)
 
 NAME = "used.json"
 MIN_LENGTH = 256  # tokens; shorter examples are not offered
-_OUT_OF_MEMORY = (
-    "out of memory",  # CUDA, MPS ("MPS backend out of memory"), Windows
-    "alloc_failed",  # CUBLAS_STATUS_ALLOC_FAILED, CUDNN_STATUS_ALLOC_FAILED, CUSOLVER_..., CUSPARSE_...
-    "cublas_status_not_initialized",  # its handle needs memory: the usual first words of a full card
-    "cudnn_status_not_initialized",
-    "insufficient memory",  # Metal: kIOGPUCommandBufferCallbackErrorOutOfMemory (Insufficient Memory)
-    "outofmemory",  # cudaErrorOutOfMemory
-    "error_out_of_memory",  # CUDA_ERROR_OUT_OF_MEMORY
-    "not enough memory",
-    "can't allocate memory",
-    "cannot allocate memory",
-    "paging file is too small",  # Windows
-    "could not create a primitive",  # oneDNN without memory (seen under a limit on the address space)
-)
 
 
 class Rung(NamedTuple):
@@ -127,13 +112,6 @@ def memory_errors() -> Iterator[None]:
         if not is_out_of_memory(error):
             raise
         raise out_of_memory() from error
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether `error` means that memory ran out, of a GPU or the computer."""
-    if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
-        return True
-    return any(text in str(error).lower() for text in _OUT_OF_MEMORY)
 
 
 def out_of_memory() -> OutOfMemory:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from backend.errors import TrainingFailed
+from backend.hardware import gpu_memory
 from backend.hardware.gpu_choice import require_usable_gpu
 from backend.hardware.process import prepare_process
 from backend.models.local import learned, relocate
@@ -115,7 +116,7 @@ def set_up(
 
     context.progress("Loading the model")
     place = resume.choose_device(context.folder, settings)
-    place.stay_in_memory()
+    gpu_memory.stay_in_memory(place.kind)
     net = model.build(spec.model.path, spec.model.id, settings, place, longest)
     if missing := " ".join(model.missing_kernels(net, place)):
         add_note(

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from backend.advice import not_finite
-from backend.errors import TrainingFailed
+from backend.errors import TrainingFailed, is_out_of_memory
+from backend.hardware import gpu_memory
 from backend.records.events import CheckpointEvent, EvalEvent, NoteEvent, StepEvent
 from backend.records.specs import RunSpec
 from backend.runs.token_rows import TokenRow, TokenRows, sides
 from backend.tokens.tokenizer import ChatTokenizer
 from backend.training.device import Device
-from backend.training.oom import is_out_of_memory
 from backend.training.sampler import StepBatches
 from backend.training.samples import has_time_for_samples, sample_answers
 from backend.training.schedule import Schedule
@@ -211,7 +211,7 @@ class TrainingSession:
                 raise
             self._sampling, samples = False, []
             self.work.emit(NoteEvent("No more sample answers", _NO_SAMPLES))
-            self.device.release()
+            gpu_memory.release(self.device.kind)
         for sample in samples:
             self.work.emit(sample)
         self.metrics.samples += 1

@@ -7,13 +7,15 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from backend.errors import is_out_of_memory
+from backend.hardware import gpu_memory
 from backend.records.specs import TrainSettings
 from backend.runs.token_rows import TokenRow, sides
 from backend.training.collate import Collator, to_device
 from backend.training.device import Device
 from backend.training.dpo_loss import answer_logprobs, preference_loss
 from backend.training.loss import token_losses
-from backend.training.oom import is_out_of_memory, out_of_memory
+from backend.training.oom import out_of_memory
 from backend.training.sampler import micro_batches, packs
 
 if TYPE_CHECKING:
@@ -153,7 +155,7 @@ class TrainStep:
 
     def _halve_micro_batch(self, model: Any) -> None:
         model.zero_grad(set_to_none=True)
-        self._device.release()
+        gpu_memory.release(self._device.kind)
         if self.micro == 1 or not self._oom_retries:
             raise out_of_memory()
         self._oom_retries -= 1

@@ -3,6 +3,7 @@ job is in the state that the model expects, the queue keeps its order, and no tw
 
 from __future__ import annotations
 
+import errno
 import shutil
 import tempfile
 import time
@@ -244,3 +245,13 @@ def test_the_runner_agrees_with_its_model() -> None:
 @pytest.mark.slow
 def test_the_runner_agrees_with_its_model_in_long_stories() -> None:
     check(400, 60)
+
+
+def test_memory_that_ran_out_is_named_whoever_says_so() -> None:
+    for error in (
+        MemoryError(),
+        RuntimeError("CUDA out of memory."),
+        OSError(errno.ENOMEM, "Cannot allocate memory"),
+    ):
+        assert failure_of(error).what == "There was not enough memory."
+    assert failure_of(RuntimeError("shape mismatch")).what == "Something unexpected went wrong."

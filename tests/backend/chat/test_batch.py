@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from backend.chat.batch import answer_all
 from backend.chat.engine import Sampling
 from backend.chat.torch_engine import TorchEngine
+from backend.hardware import gpu_memory
 
 QUESTIONS = [
     "What is the capital of France?",
@@ -54,3 +56,40 @@ def test_it_can_be_interrupted(engine: TorchEngine) -> None:
 
     with pytest.raises(KeyboardInterrupt):
         answer_all(engine.model("base"), [engine.prompt_ids([{"role": "user", "content": "Hi"}])], [0], [5], stop)
+
+
+def test_half_as_many_are_answered_together_where_memory_runs_out(
+    engine: TorchEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prompts = [engine.prompt_ids([{"role": "user", "content": question}]) for question in QUESTIONS]
+    model, ends, limits = engine.model("base"), engine.report.end_ids, [4] * len(QUESTIONS)
+    expected, forward, sizes = answer_all(model, prompts, ends, limits), model.forward, []
+
+    def full(**inputs: Any) -> Any:
+        sizes.append(len(inputs["input_ids"]))
+        if sizes[-1] > most:
+            raise RuntimeError(message)
+        return forward(**inputs)
+
+    monkeypatch.setattr(model, "forward", full)
+    most, message = 2, "CUDA out of memory. Tried to allocate 2.00 GiB."
+    assert answer_all(model, prompts, ends, limits) == expected
+    assert sizes[0] == len(QUESTIONS)
+    assert max(sizes[1:]) <= 3
+    most = 0
+    with pytest.raises(RuntimeError, match="out of memory"):
+        answer_all(model, prompts, ends, limits)
+    message = "CUDA error: an illegal memory access was encountered"
+    sizes.clear()
+    with pytest.raises(RuntimeError, match="illegal"):
+        answer_all(model, prompts, ends, limits)
+    assert sizes == [len(QUESTIONS)]
+
+
+def test_a_chat_stays_in_the_memory_of_its_device(bundled_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    limited: list[str] = []
+    monkeypatch.setattr(gpu_memory, "stay_in_memory", limited.append)
+    TorchEngine(bundled_model, dtype=torch.bfloat16)
+    assert limited == ["cpu"]

@@ -75,14 +75,14 @@ def test_where_memory_would_spill_torch_gets_what_is_free(
 ) -> None:
     monkeypatch.setattr(gpu_memory.sys, "platform", system)
     monkeypatch.setattr(gpu_memory.platform, "release", lambda: release)
-    Device("cuda", "bf16").stay_in_memory()
+    gpu_memory.stay_in_memory("cuda")
     assert card == ({"fraction": 9216 / 12_288} if spills else {})
 
 
 def test_without_the_driver_cuda_says_what_is_free(card: dict[str, float], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gpu_memory, "spills", lambda: True)
     monkeypatch.setitem(sys.modules, "pynvml", None)
-    Device("cuda", "fp16").stay_in_memory()
+    gpu_memory.stay_in_memory("cuda")
     assert card == {"fraction": 0.5}
 
 
@@ -99,10 +99,10 @@ def test_a_mac_counts_metals_buffers_and_stays_in_what_is_free(monkeypatch: pyte
     place = Device("mps", "bf16")
     assert place.memory_mib() == pytest.approx(5000 + own, abs=200)
     assert place.peak_memory_mib() >= 5000 + own - 200
-    place.stay_in_memory()
+    gpu_memory.stay_in_memory("mps")
     assert limits == [0.5]
 
 
 def test_a_processor_needs_no_waiting_and_no_limit() -> None:
     Device("cpu", "fp32").wait()
-    Device("cpu", "fp32").stay_in_memory()
+    gpu_memory.stay_in_memory("cpu")

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from backend import training
-from backend.errors import DoesNotFit, OutOfMemory
+from backend.errors import DoesNotFit, OutOfMemory, is_out_of_memory
 from backend.records.specs import TrainSettings
 from backend.records.training import TrainingResult
 from backend.training import model, oom, samples, session, train_step
@@ -75,14 +75,14 @@ def notes(work: FakeWork) -> list[str]:
     ],
 )
 def test_memory_that_ran_out_is_recognized_in_all_its_words(words: str) -> None:
-    assert oom.is_out_of_memory(RuntimeError(words))
+    assert is_out_of_memory(RuntimeError(words))
 
 
 @pytest.mark.parametrize(
     "words", ["CUDA error: no kernel image is available", "CUBLAS_STATUS_EXECUTION_FAILED", "shape mismatch"]
 )
 def test_other_errors_are_not_taken_for_it(words: str) -> None:
-    assert not oom.is_out_of_memory(RuntimeError(words))
+    assert not is_out_of_memory(RuntimeError(words))
 
 
 def test_a_step_that_never_fits_is_retried_with_gradient_checkpointing(
@@ -226,4 +226,4 @@ def test_only_memory_errors_become_out_of_memory() -> None:
         raise ValueError("wrong shape")
     with pytest.raises(OutOfMemory), oom.memory_errors():
         raise OSError(12, "Cannot allocate memory")
-    assert not oom.is_out_of_memory(RuntimeError("CUDA error: device-side assert triggered"))
+    assert not is_out_of_memory(RuntimeError("CUDA error: device-side assert triggered"))

@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 from backend.advice import not_finite
+from backend.chat import torch_engine
 from backend.errors import MissingPart, TrainingFailed
 from backend.estimate import Plan
 from backend.estimate.memory import memory
-from backend.models import catalogue
+from backend.models import catalogue, model_folder
 from backend.records.machine import Gpu, Hardware
 from backend.records.specs import TrainSettings
 from backend.training import model, trainer
@@ -59,8 +60,22 @@ def gemma(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_gemma_does_not_overflow_in_fp16(gemma: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert loss_of(gemma).isfinite()
-    monkeypatch.setattr(model, "widen_residuals", lambda net: None)
+    monkeypatch.setattr(model_folder, "widen_gemma", lambda net: None)
     assert not loss_of(gemma).isfinite()
+
+
+def test_gemma_does_not_overflow_in_fp16_when_it_answers(gemma: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    ids = list(range(4, 36))
+    exact = torch_engine.logits(model_folder.load(gemma, torch.float32), ids)
+    found = torch_engine.logits(model_folder.load(gemma, torch.float16), ids)
+    assert float((exact - found.float()).abs().max()) < 0.05 * float(exact.abs().max())
+    settings = TrainSettings(target_modules=("q_proj", "v_proj"))
+    adapted = model.attach(model_folder.load(gemma, torch.float16), settings).eval()
+    assert bool(torch.isfinite(torch_engine.logits(adapted, ids)).all())
+    monkeypatch.setattr(model_folder, "widen_gemma", lambda net: None)
+    assert not bool(torch.isfinite(torch_engine.logits(model_folder.load(gemma, torch.float16), ids)).all())
 
 
 def test_in_fp16_the_learning_rate_is_not_blamed_alone() -> None:
