@@ -70,7 +70,7 @@ def limited(place: Place, mib: float, few: int, monkeypatch: pytest.MonkeyPatch)
         finally:
             torch.cuda.set_per_process_memory_fraction(1.0)
         return
-    summed_loss = train_step.summed_loss
+    summed_loss = train_step.token_losses
 
     def failing(model: Any, batch: Any) -> Any:
         if batch.rows > few:
@@ -78,5 +78,5 @@ def limited(place: Place, mib: float, few: int, monkeypatch: pytest.MonkeyPatch)
         return summed_loss(model, batch)
 
     with monkeypatch.context() as patch:
-        patch.setattr(train_step, "summed_loss", failing)
+        patch.setattr(train_step, "token_losses", failing)
         yield

@@ -95,7 +95,7 @@ def test_a_step_that_never_fits_is_retried_with_gradient_checkpointing(
         late = len(work.losses()) >= 6 and net.training
         return late and not net.get_base_model().is_gradient_checkpointing
 
-    monkeypatch.setattr(train_step, "summed_loss", failing(train_step.summed_loss, RuntimeError(GPU), too_large))
+    monkeypatch.setattr(train_step, "token_losses", failing(train_step.token_losses, RuntimeError(GPU), too_large))
     outcome = finished(work)
     assert work.attempt == 2
     assert [event["step"] for event in work.events_of("step")] == [1, 2, 3, 4, 5, 6, 6, 7, 8, 9, 10]
@@ -130,9 +130,9 @@ def test_a_lora_run_continues_in_4_bit_with_its_adapter(
 ) -> None:
     work = small(tmp_path, tiny_model, gradient_checkpointing=True, per_device_train_batch_size=1)
     late = failing(
-        train_step.summed_loss, MemoryError(), lambda net, _: len(work.losses()) >= 6 and not quantized(net)
+        train_step.token_losses, MemoryError(), lambda net, _: len(work.losses()) >= 6 and not quantized(net)
     )
-    monkeypatch.setattr(train_step, "summed_loss", late)
+    monkeypatch.setattr(train_step, "token_losses", late)
     outcome = finished(work)
     assert (work.attempt, outcome.settings_changed) == (2, {"method": "qlora"})
     assert work.losses()[7] < work.losses()[1]
@@ -149,7 +149,7 @@ def test_an_evaluation_that_runs_out_of_memory_is_retried(
     def too_many(net: Any, batch: Any) -> bool:
         return not net.training and len(batch.inputs["input_ids"]) > 2
 
-    monkeypatch.setattr(train_step, "summed_loss", failing(train_step.summed_loss, RuntimeError(APPLE), too_many))
+    monkeypatch.setattr(train_step, "token_losses", failing(train_step.token_losses, RuntimeError(APPLE), too_many))
     work = small(tmp_path, tiny_model)
     finished(work)
     assert work.losses() == pytest.approx(whole.losses(), rel=1e-5)

@@ -423,8 +423,8 @@ def test_a_loss_that_is_not_finite_fails_the_run(
 ) -> None:
     from backend.training import train_step
 
-    scored = train_step.summed_loss
-    monkeypatch.setattr(train_step, "summed_loss", lambda *given: scored(*given) * float("nan"))
+    scored = train_step.token_losses
+    monkeypatch.setattr(train_step, "token_losses", lambda *given: scored(*given) * float("nan"))
     with pytest.raises(TrainingFailed, match="step 1") as caught:
         training.run(make_run(tmp_path, model, validation=0))
     assert "not the learning rate" in caught.value.why
@@ -472,14 +472,14 @@ def test_too_little_memory_halves_the_micro_batch_without_changing_losses(
 ) -> None:
     from backend.training import train_step
 
-    scored = train_step.summed_loss
+    scored = train_step.token_losses
 
     def with_little_memory(net: Any, batch: Any) -> Any:
         if len(batch.inputs["input_ids"]) > 2 and net.training:
             raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB")
         return scored(net, batch)
 
-    monkeypatch.setattr(train_step, "summed_loss", with_little_memory)
+    monkeypatch.setattr(train_step, "token_losses", with_little_memory)
     small = make_run(tmp_path, model, lora_dropout=0.0, max_steps=6)
     training.run(small)
     assert small.losses() == pytest.approx(plain.losses(), rel=1e-5)
@@ -494,6 +494,6 @@ def test_memory_that_never_suffices_fails_the_run(
     def never(*_: Any) -> Any:
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes")
 
-    monkeypatch.setattr(train_step, "summed_loss", never)
+    monkeypatch.setattr(train_step, "token_losses", never)
     with pytest.raises(NotEnough, match="not enough memory"):
         training.run(make_run(tmp_path, model))
