@@ -1,7 +1,5 @@
 """What all tests share: the bundled model, unpacked once and stored between runs, and which tests are quick."""
 
-from __future__ import annotations
-
 import gc
 import importlib.abc
 import importlib.util

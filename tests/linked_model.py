@@ -1,7 +1,5 @@
 """The bundled model in another workspace, without unpacking or converting it again."""
 
-from __future__ import annotations
-
 import os
 import shutil
 from pathlib import Path

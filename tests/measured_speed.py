@@ -1,7 +1,5 @@
 """A speed of this computer that counts as measured: an app that starts does not measure it, which takes seconds."""
 
-from __future__ import annotations
-
 import time
 
 from backend.estimate import Rates

@@ -1,7 +1,5 @@
 """A computer for which there is no build of llama-cpp-python: this process and those that it starts don't find it."""
 
-from __future__ import annotations
-
 import os
 import sys
 from pathlib import Path

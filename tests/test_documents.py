@@ -1,7 +1,5 @@
 """The documents and the heads of packages name only files, modules, links, commands and names that exist."""
 
-from __future__ import annotations
-
 import ast
 import builtins
 import re

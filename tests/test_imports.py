@@ -6,8 +6,6 @@ LAYERS, those for type checkers included, and no modules import each other in a 
     python -m tests.test_imports      prints the packages by layer, and how many imports go up or in a circle
 """
 
-from __future__ import annotations
-
 import ast
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Words that may not appear in names or text: the field, or a native speaker, says each of them differently."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Ends what a test left behind, so that it does not slow down the tests that follow."""
 
-from __future__ import annotations
-
 import os
 
 from backend.settings import Workspace

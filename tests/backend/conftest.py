@@ -1,7 +1,5 @@
 """Fixtures that are made once: a tiny model, a random adapter for the bundled model, and that model as GGUF."""
 
-from __future__ import annotations
-
 import hashlib
 import importlib.util
 import shutil

@@ -3,8 +3,6 @@
 They come from the installed trl package (its README names the models) and from tests/data/chat_templates.
 """
 
-from __future__ import annotations
-
 import re
 from functools import cache
 from pathlib import Path

@@ -1,7 +1,5 @@
 """A keyring that the keyring library finds like a real one, storing its passwords in a file that a test can read."""
 
-from __future__ import annotations
-
 import json
 import os
 from pathlib import Path

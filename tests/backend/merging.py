@@ -1,7 +1,5 @@
 """Merging as an export does it, without the export."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """The activations that a forward pass saves for the backward pass: in torch, and by the estimate."""
 
-from __future__ import annotations
-
 import json
 from typing import Any
 

@@ -1,8 +1,6 @@
 """The bundled model's first layers: a model that the converter knows and that is made and read in a fraction of the
 time. It answers nonsense, but says it as firmly as a trained model, so that files of it can be compared."""
 
-from __future__ import annotations
-
 import json
 import re
 import shutil

@@ -1,7 +1,5 @@
 """A random LoRA adapter for any Llama folder, and a finished run, as training would leave them; no torch."""
 
-from __future__ import annotations
-
 import json
 import shutil
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The garbage collector is paused, and what others have frozen stays frozen."""
 
-from __future__ import annotations
-
 import gc
 
 import pytest

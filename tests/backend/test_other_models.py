@@ -1,7 +1,5 @@
 """Models that are no Llama: each is trained, stopped, resumed, asked and merged, whatever is known of its memory."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Where the workspace is, and the environment of child processes: what they need, and no secret."""
 
-from __future__ import annotations
-
 import tempfile
 from pathlib import Path
 

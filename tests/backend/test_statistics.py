@@ -1,7 +1,5 @@
 """Each function against values that others have published, and what it is for against a simulation."""
 
-from __future__ import annotations
-
 import math
 import random
 

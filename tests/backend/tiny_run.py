@@ -1,7 +1,5 @@
 """A run folder with a tiny random Llama and a toy task: the whole training path takes a second or two."""
 
-from __future__ import annotations
-
 import json
 import random
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """Chromium for the tests that look at the page. They are skipped where it is not installed."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import shutil

@@ -1,8 +1,6 @@
 """The page over a made-up workspace, with slow answers that wait while a file is there: PORT and FILE are its
 arguments. So a test can do what a quick person does before they come."""
 
-from __future__ import annotations
-
 import sys
 import time
 from collections.abc import Callable, Iterator

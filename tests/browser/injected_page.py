@@ -1,7 +1,5 @@
 """The page over a made-up workspace, in which every text carries PAYLOAD: PORT is its argument."""
 
-from __future__ import annotations
-
 import json
 import sys
 from collections.abc import Iterator, Mapping

@@ -1,7 +1,5 @@
 """The page over a made-up workspace whose names are long and have no spaces: PORT is its argument."""
 
-from __future__ import annotations
-
 import json
 import sys
 from dataclasses import replace

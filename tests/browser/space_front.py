@@ -3,8 +3,6 @@
 Names are resolved by the browser's flags; the certificate is made for the test.
 """
 
-from __future__ import annotations
-
 import datetime
 import http.server
 import socket

@@ -1,7 +1,5 @@
 """What a person does on the page, and what a test waits for: a state, never a time."""
 
-from __future__ import annotations
-
 import json
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The address names the open step: Back goes to the one before, and a reload opens it again."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable
 from typing import Any

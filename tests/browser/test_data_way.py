@@ -1,8 +1,6 @@
 """A faulty table in a real browser, over the real services: problems are shown, fixed, left or undone, the clean rows
 are downloaded, and training can begin."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from pathlib import Path

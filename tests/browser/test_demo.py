@@ -1,7 +1,5 @@
 """A shared demo in two browsers: each sees its own work, and is told what the demo stores and what it leaves out."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Iterator
 from pathlib import Path

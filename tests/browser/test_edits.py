@@ -1,7 +1,5 @@
 """What a person types into an example or a correction stays until it is saved, and then is gone from the form."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Callable, Iterator
 from typing import Any

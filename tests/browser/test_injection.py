@@ -1,7 +1,5 @@
 """Markup in a text never becomes a part of the page, wherever the text is from: a file, a model, a run, an answer."""
 
-from __future__ import annotations
-
 import gzip
 import io
 import json

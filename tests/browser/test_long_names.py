@@ -1,7 +1,5 @@
 """Names that are long and have no spaces leave everything within its card and the window."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Callable
 from pathlib import Path

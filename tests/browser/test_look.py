@@ -1,7 +1,5 @@
 """The page as a person meets it, over made-up records: every tab, light and dark, wide and on a phone."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Several pages of one browser: more than it keeps connections for (six) all answer, and each keeps its own run."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The small app for a Space: it starts as a Space starts it, and answers in a browser as the model does."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

@@ -3,8 +3,6 @@
 APPRENTICE_PICTURE=1 ./start.sh test tests/browser/test_picture.py      rewrites static/page.png
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable
 from typing import Any

@@ -1,7 +1,5 @@
 """The tab's title, and a notification, follow a training to its end, on whatever step the page is."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path

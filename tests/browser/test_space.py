@@ -2,8 +2,6 @@
 
 As user 1000 with a read-only home where the test may change the user, which only root may."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import subprocess

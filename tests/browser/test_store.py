@@ -1,7 +1,5 @@
 """The store of a page's choice (static/js/store.js): patched field by field, a page's own, never trusted."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from typing import Any

@@ -1,7 +1,5 @@
 """A phone has fingers and no keys: what opens with a key or a second click opens with a tap."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

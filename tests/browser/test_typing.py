@@ -1,7 +1,5 @@
 """What a person types stays, however late an answer comes; what is invalid is reported where it was typed."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path

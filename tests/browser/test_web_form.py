@@ -1,7 +1,5 @@
 """The web form that Share offers for an endpoint, as a file in a browser."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,8 +1,6 @@
 """The whole way in a real browser: sample, plan, training with a stop, a resume and a reload, talking to both models,
 and a GGUF file that answers outside the page."""
 
-from __future__ import annotations
-
 import json
 import shutil
 import subprocess

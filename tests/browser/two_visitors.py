@@ -1,7 +1,5 @@
 """Two browsers in a Space at the same time, framed by the hub's page, and what the second reaches of the first."""
 
-from __future__ import annotations
-
 import json
 import re
 from typing import Any

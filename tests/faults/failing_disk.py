@@ -4,8 +4,6 @@ failing_disk.c does it for every process that it is loaded into, whatever langua
 module that `run` starts with it: `main` there calls `inject`, which forks a process for each fault.
 """
 
-from __future__ import annotations
-
 import ctypes
 import functools
 import json

@@ -1,7 +1,5 @@
 """Workers as forks of the process that injects faults: an attempt then takes milliseconds, not a second."""
 
-from __future__ import annotations
-
 import os
 import signal
 import time

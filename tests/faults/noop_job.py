@@ -5,8 +5,6 @@ After each fault the app starts again, and: no job is lost, none twice, no two r
 ignored, and a resumed job ends as one that never failed.
 """
 
-from __future__ import annotations
-
 import itertools
 import os
 import sys

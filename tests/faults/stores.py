@@ -4,8 +4,6 @@ A person does one thing after the other. After the fault the app starts again an
 thing that was being done either wholly or not at all.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import sys

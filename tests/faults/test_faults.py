@@ -1,7 +1,5 @@
 """The Nth operation fails, for every N: after a restart nothing is lost, and a resumed run ends as if none had."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

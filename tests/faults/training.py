@@ -4,8 +4,6 @@ After each of COUNT faults, spread over the operations of a run, the run is resu
 and its curve are, bit for bit, those of a run without a fault.
 """
 
-from __future__ import annotations
-
 import hashlib
 import os
 import random

@@ -4,8 +4,6 @@
 .venv/bin/python -m pytest tests/gpu -m gpu --on-processor      tiny, to see that the proofs are whole
 """
 
-from __future__ import annotations
-
 import os
 import shutil
 import time

@@ -1,7 +1,5 @@
 """The figures that the proofs measured, as a table."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from importlib import metadata
 from typing import NamedTuple

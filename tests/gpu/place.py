@@ -1,7 +1,5 @@
 """Where the proofs run, and their sizes: an NVIDIA card, or tiny on the processor, to see that they are whole."""
 
-from __future__ import annotations
-
 import random
 import time
 from collections.abc import Callable

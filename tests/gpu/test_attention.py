@@ -1,7 +1,5 @@
 """Which of torch's attention kernels our batches get, with grouped keys: the one for any card is slow and large."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any

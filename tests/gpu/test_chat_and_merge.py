@@ -1,7 +1,5 @@
 """After a training: chat's base pane is the base, its tuned pane is what was trained, and so are merged weights."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 

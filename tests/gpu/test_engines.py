@@ -1,7 +1,5 @@
 """The exported script by accelerate's engines, on all GPUs there are; a sharded model trains on a single one too."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Callable
 from pathlib import Path

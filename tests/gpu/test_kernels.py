@@ -1,7 +1,5 @@
 """Our LoRA layer and our cross-entropy against peft's, torch's and float64; and no wait inside a micro batch."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """The real peak of memory against the estimate and the dry run, and the real speed against the dry run's."""
 
-from __future__ import annotations
-
 import math
 import random
 import time

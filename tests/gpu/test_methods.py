@@ -1,7 +1,5 @@
 """Every precision and method trains, stops, resumes as if it had not stopped, and is verified."""
 
-from __future__ import annotations
-
 import shutil
 from collections.abc import Callable
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Memory that really runs out: the micro batch is halved, the memory is returned, and the losses stay the same."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path

@@ -1,7 +1,5 @@
 """What the driver tells before training (`doctor`, the page, the plan) is what CUDA has."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Without a card: every proof can be imported, the cheap ones run tiny on the processor, and the table is printed."""
 
-from __future__ import annotations
-
 import importlib
 from pathlib import Path
 

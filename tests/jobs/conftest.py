@@ -1,7 +1,5 @@
 """Fixtures and helpers for the runner's tests; no worker outlives its test."""
 
-from __future__ import annotations
-
 import sys
 import time
 from collections.abc import Callable, Iterator

@@ -3,8 +3,6 @@
 `python -m tests.jobs.noop JOB_ID` is the worker that knows this kind; `register` makes a process submit and start it.
 """
 
-from __future__ import annotations
-
 import os
 import runpy
 import sys

@@ -1,7 +1,5 @@
 """Workers that die, freeze, do not stop or never start, and runners that close."""
 
-from __future__ import annotations
-
 import shutil
 import signal
 import subprocess

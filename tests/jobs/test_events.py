@@ -1,7 +1,5 @@
 """events.jsonl as its readers see it: while it is written, after crashes, after resumes."""
 
-from __future__ import annotations
-
 import json
 import math
 from pathlib import Path

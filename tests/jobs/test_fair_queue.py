@@ -1,7 +1,5 @@
 """Several workspaces share one queue: one job at a time, in turn, and none for longer than allowed."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path

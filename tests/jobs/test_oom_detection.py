@@ -1,7 +1,5 @@
 """Out of memory: at most three retries with less; kills by the system are distinguished from a person's."""
 
-from __future__ import annotations
-
 import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The life of a job as the page and the command line see it, with real worker processes."""
 
-from __future__ import annotations
-
 import errno
 import itertools
 import os

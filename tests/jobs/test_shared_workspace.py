@@ -1,7 +1,5 @@
 """Several runners, damaged folders: still one job per lane at a time, and damage blocks nothing else."""
 
-from __future__ import annotations
-
 import itertools
 import os
 import subprocess

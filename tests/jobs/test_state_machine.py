@@ -1,8 +1,6 @@
 """The runner against a model of it: whatever people, workers, crashes, restarts and the clock do, in any order, each
 job is in the state that the model expects, the queue keeps its order, and no two jobs run at once."""
 
-from __future__ import annotations
-
 import errno
 import shutil
 import tempfile

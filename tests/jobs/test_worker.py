@@ -1,7 +1,5 @@
 """The worker: its environment, its arguments, its registry of jobs, and how it ends if it can't write."""
 
-from __future__ import annotations
-
 import errno
 import importlib
 import importlib.util

@@ -1,7 +1,5 @@
 """The sample datasets are as their README says: clean, varied, derivable and in one voice."""
 
-from __future__ import annotations
-
 import json
 import re
 import subprocess

@@ -1,7 +1,5 @@
 """The page's scripts are linted: a name that nothing declares, or that nothing uses, fails."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import subprocess

@@ -1,7 +1,5 @@
 """The templates that the page offers are read as what they show: two examples."""
 
-from __future__ import annotations
-
 import base64
 import re
 

@@ -1,7 +1,5 @@
 """Shared by the tests of the page."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor

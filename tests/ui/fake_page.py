@@ -1,7 +1,5 @@
 """The page over a made-up workspace, to look at: `python -m tests.ui.fake_page [PORT]`."""
 
-from __future__ import annotations
-
 import os
 import sys
 import tempfile

@@ -1,7 +1,5 @@
 """Made-up but plausible records: a run, its curve, and reports about it."""
 
-from __future__ import annotations
-
 import math
 import random
 import time

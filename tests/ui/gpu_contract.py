@@ -1,7 +1,5 @@
 """What a call of a GPU must do, whoever makes it: a fake here, and the package `spaces` in a process of its own."""
 
-from __future__ import annotations
-
 import multiprocessing
 import time
 from collections import defaultdict

@@ -1,7 +1,5 @@
 """The real app over a made-up workspace. Only what a model would compute is made up: answers, and what jobs do."""
 
-from __future__ import annotations
-
 import threading
 import time
 from collections.abc import Callable, Hashable, Iterator, Mapping

@@ -1,8 +1,6 @@
 """A made-up workspace: examples with four problems, and a run that is done, one that trains, and one that was
 interrupted. The app's own stores write it, once; each test works on a copy."""
 
-from __future__ import annotations
-
 import json
 import math
 import os

@@ -4,8 +4,6 @@
 ZeroGPU's server is a stand-in on loopback that gives out calls, counts quota, and kills a call whose time is up.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import signal

@@ -1,7 +1,5 @@
 """The workspace in which chats and engines open the bundled model."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

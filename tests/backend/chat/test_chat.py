@@ -1,7 +1,5 @@
 """Chatting through the chat process: both panes, what stops an answer, and what happens when the process dies."""
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

@@ -1,7 +1,5 @@
 """Streaming text, sampling the next token, and the check that the base model is unchanged."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """Long documents: their pieces, and the answers put together."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

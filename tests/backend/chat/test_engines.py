@@ -1,7 +1,5 @@
 """The contract of an engine, over transformers and llama.cpp: the same model answers, from either."""
 
-from __future__ import annotations
-
 import gc
 import importlib.util
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Where a chat's model answers, and in which precision; GPUs are simulated."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from types import SimpleNamespace

@@ -1,7 +1,5 @@
 """Small datasets for the tests of backend.datasets: clean rows, texts as files, and a tokenizer of words."""
 
-from __future__ import annotations
-
 import random
 import tempfile
 from collections.abc import Iterable, Sequence

@@ -4,8 +4,6 @@ It answers as https://huggingface.co/docs/hub/api describes and as the models' s
 asked: no test has a network.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Iterator

@@ -16,8 +16,6 @@ tests/data/sources/GROUP.jsonl is one table per group; its files lie in tests/da
     python -m tests.backend.datasets.sources      writes docs/formats.md from these tables
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field

@@ -3,8 +3,6 @@
 Two tables, one line a case: the input, and the problems or the word that names it. Other tests go deeper.
 """
 
-from __future__ import annotations
-
 import codecs
 import gzip
 import io

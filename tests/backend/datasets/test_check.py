@@ -1,7 +1,5 @@
 """Every planted fault is found at its row, and clean rows have no problem; the report as JSON is complete."""
 
-from __future__ import annotations
-
 import json
 import re
 

@@ -1,7 +1,5 @@
 """Examples can be edited, added and deleted, undone and redone, and everything downstream sees it."""
 
-from __future__ import annotations
-
 import json
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Stored edits and fixes, applied to the rows of a file."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

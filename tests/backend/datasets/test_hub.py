@@ -1,7 +1,5 @@
 """Data sets of the hub: a name is never a path, only tables of one commit are taken, and the rest is told."""
 
-from __future__ import annotations
-
 import gzip
 import io
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """What people have comes out as it should: as examples, with a question, or refused with the reason."""
 
-from __future__ import annotations
-
 import pytest
 
 from backend.datasets.read.load import ReadOptions

@@ -1,7 +1,5 @@
 """A split is fair, repeatable, and sensible for few rows."""
 
-from __future__ import annotations
-
 import re
 
 import pytest

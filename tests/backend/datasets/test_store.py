@@ -1,7 +1,5 @@
 """Uploaded files are read in the background, stored once, listed, and can be cancelled or deleted."""
 
-from __future__ import annotations
-
 import errno
 import os
 import threading

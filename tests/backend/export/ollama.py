@@ -3,8 +3,6 @@
 Grammar: https://docs.ollama.com/modelfile and `parser/parser.go` of ollama.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Sequence
 from typing import Any

@@ -3,8 +3,6 @@
 Not covered: Xet, the service through which the client uploads large files where its native part is installed.
 """
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import json

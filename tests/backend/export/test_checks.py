@@ -1,7 +1,5 @@
 """The checks of an exported model, by themselves."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Several processes train the exported script by accelerate's engines, with the losses of one process."""
 
-from __future__ import annotations
-
 import json
 import runpy
 import shutil

@@ -1,7 +1,5 @@
 """Exports: what is made, that it is checked to be the same model, and that nothing unchecked is ever offered."""
 
-from __future__ import annotations
-
 import hashlib
 import importlib.util
 import json

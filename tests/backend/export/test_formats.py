@@ -1,7 +1,5 @@
 """The formats that one job makes, and the names of files."""
 
-from __future__ import annotations
-
 import pytest
 
 from backend.export import formats

@@ -1,7 +1,5 @@
 """Uploading a model, with the real client against a stand-in for the hub on this computer."""
 
-from __future__ import annotations
-
 import json
 import os
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """How an upload says what it is doing."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any

@@ -1,7 +1,5 @@
 """The instruction of the examples goes with every export."""
 
-from __future__ import annotations
-
 import ast
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """How a format is made: failed checks are logged at once, and CHECKS.json is JSON, both without people's examples."""
 
-from __future__ import annotations
-
 import json
 import math
 from pathlib import Path

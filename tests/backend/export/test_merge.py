@@ -1,7 +1,5 @@
 """Merging writes the same bits as peft, one tensor at a time."""
 
-from __future__ import annotations
-
 import json
 import shutil
 from collections.abc import Callable

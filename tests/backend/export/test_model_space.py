@@ -1,7 +1,5 @@
 """The small app for a Space: its files. tests/browser/test_model_space.py starts it."""
 
-from __future__ import annotations
-
 import json
 import os
 import re

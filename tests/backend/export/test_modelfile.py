@@ -1,7 +1,5 @@
 """The Modelfile follows Ollama's grammar, and its template gives the text that the model was trained on."""
 
-from __future__ import annotations
-
 from importlib.resources import files
 from pathlib import Path
 

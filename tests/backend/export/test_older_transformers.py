@@ -1,7 +1,5 @@
 """The merged folder in transformers 4.57, in an environment of its own beside the installed torch."""
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

@@ -1,7 +1,5 @@
 """Faults planted in a GGUF file: each is noticed, and the file without them passes."""
 
-from __future__ import annotations
-
 import importlib.util
 import os
 import shutil

@@ -1,7 +1,5 @@
 """Where an export can be used: the texts are complete, and the Python in them runs."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

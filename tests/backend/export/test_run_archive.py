@@ -1,7 +1,5 @@
 """A zip file of everything on another computer: the same model in My models, or a refusal and nothing stored."""
 
-from __future__ import annotations
-
 import json
 import math
 import shutil

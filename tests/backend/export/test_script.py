@@ -1,7 +1,5 @@
 """The script of a run repeats its training on its own: both have the same loss curve."""
 
-from __future__ import annotations
-
 import ast
 import json
 import math

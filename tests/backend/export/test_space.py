@@ -1,7 +1,5 @@
 """The folder of a Space: what it holds, and that its versions can't drift from those that were tested."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

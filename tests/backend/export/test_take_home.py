@@ -1,7 +1,5 @@
 """Everything in one file: what it holds, that each part was checked, and the commands for one's own computer."""
 
-from __future__ import annotations
-
 import json
 import math
 import shutil

@@ -1,7 +1,5 @@
 """The score of a GGUF file on held-out examples: right answers count, what is too long is left out."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any, cast

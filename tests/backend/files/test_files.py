@@ -1,7 +1,5 @@
 """Files are written whole or not at all, and errors of the disk are told apart."""
 
-from __future__ import annotations
-
 import errno
 import json
 import os

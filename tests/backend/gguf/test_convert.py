@@ -1,8 +1,6 @@
 """GGUF files: foreign ones are isolated in the child process, their templates in the sandbox; and how ours are
 made."""
 
-from __future__ import annotations
-
 import importlib.util
 import json
 import shutil

@@ -1,7 +1,5 @@
 """Sizes and fallbacks computed from the shapes, against files that llama.cpp made; and what the files lost."""
 
-from __future__ import annotations
-
 import json
 import shutil
 from pathlib import Path

@@ -3,8 +3,6 @@
 python -m tests.backend.hardware.machines      writes the page
 """
 
-from __future__ import annotations
-
 import tempfile
 from pathlib import Path
 from typing import Any

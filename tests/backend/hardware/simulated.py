@@ -4,8 +4,6 @@
 as this one does is not shown by any of it.
 """
 
-from __future__ import annotations
-
 import subprocess
 import sys
 from collections.abc import Sequence

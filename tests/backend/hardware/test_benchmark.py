@@ -1,7 +1,5 @@
 """The measured speed of this machine: stored, read back, and ignored on another one."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 from pathlib import Path

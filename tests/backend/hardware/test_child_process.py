@@ -1,7 +1,5 @@
 """A child process ends with its parent, even a parent that is killed, whatever the child is doing."""
 
-from __future__ import annotations
-
 import os
 import runpy
 import subprocess

@@ -1,7 +1,5 @@
 """Which GPU trains: machines with made-up drivers and torch builds, and what their owners are told."""
 
-from __future__ import annotations
-
 import inspect
 import os
 from dataclasses import replace

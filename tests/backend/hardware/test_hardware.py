@@ -1,7 +1,5 @@
 """The probe with simulated drivers, containers and hosts: it never raises, and it reports problems."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """The computer is kept awake while a block runs, by commands that end with this process; nothing fails without."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """docs/hardware.md tells what the program decides."""
 
-from __future__ import annotations
-
 from tests.backend.hardware.machines import DOCUMENT, document
 
 

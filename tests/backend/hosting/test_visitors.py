@@ -1,7 +1,5 @@
 """Who a visitor is, what the demo allows, where their data is stored, and when it is deleted."""
 
-from __future__ import annotations
-
 import os
 import stat
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Fixtures for the tests of backend.models."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """A stand-in for the hub with the files of one model, and for the worker that downloads them."""
 
-from __future__ import annotations
-
 import hashlib
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple

@@ -1,7 +1,5 @@
 """The bundled model: found, unpacked once, again if damaged, and the same model as in llama.cpp."""
 
-from __future__ import annotations
-
 import importlib.util
 import json
 import random

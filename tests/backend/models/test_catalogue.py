@@ -1,7 +1,5 @@
 """The catalogue's entries and the evidence for them: complete, correct, and extended by models in folders."""
 
-from __future__ import annotations
-
 import json
 import re
 from pathlib import Path

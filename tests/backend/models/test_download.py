@@ -1,7 +1,5 @@
 """Downloads from a local stand-in for the hub: complete, resumed, stopped, denied, and never more than needed."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

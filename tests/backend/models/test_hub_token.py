@@ -1,7 +1,5 @@
 """The access token for the hub: where it is saved and found, and what is rejected."""
 
-from __future__ import annotations
-
 import logging
 import os
 import time

@@ -1,7 +1,5 @@
 """Where models are found: in a workspace that was moved, or in a folder elsewhere; and what their weights hold."""
 
-from __future__ import annotations
-
 import json
 import shutil
 from pathlib import Path

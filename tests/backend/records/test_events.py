@@ -1,7 +1,5 @@
 """Event records: each kind reads back as written, and other versions' lines do no harm."""
 
-from __future__ import annotations
-
 import json
 import math
 

@@ -1,7 +1,5 @@
 """Windows of long documents: every token is in one, neighbors overlap as set, and none is only overlap."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import replace
 from itertools import pairwise

@@ -1,7 +1,5 @@
 """Results of evaluations, exports and runs: older and newest ones are read, and damage is refused."""
 
-from __future__ import annotations
-
 import json
 import math
 from typing import Any

@@ -1,7 +1,5 @@
 """Settings: what people type becomes typed values or is refused; removed settings in older files are ignored."""
 
-from __future__ import annotations
-
 import json
 import math
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Sizes in words."""
 
-from __future__ import annotations
-
 import pytest
 
 from backend.records.units import GIB, MIB, format_size, format_sizes

@@ -1,7 +1,5 @@
 """A later version leaves the rows of an earlier one on their sides, and knows which rows judge both fairly."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 

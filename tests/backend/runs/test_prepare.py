@@ -1,7 +1,5 @@
 """The trainer receives long documents in exactly the windows that the settings, the counts and the page show."""
 
-from __future__ import annotations
-
 import json
 import random
 from dataclasses import replace

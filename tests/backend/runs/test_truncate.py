@@ -1,7 +1,5 @@
 """Truncated rows of a run: the same as if prepared that way, and every loss is counted."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """The endpoint: the key, the form of requests and answers, its limits, and that failures become sentences."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import json

@@ -1,7 +1,5 @@
 """The job that serves a model, with the real clients."""
 
-from __future__ import annotations
-
 import csv
 import importlib.util
 import json

@@ -1,7 +1,5 @@
 """A chat template that would run forever or fill the memory is stopped; sound ones render as before."""
 
-from __future__ import annotations
-
 import sys
 import time
 

@@ -4,8 +4,6 @@ The templates are those of tests/backend/families.py. The trl package has `_trai
 generation marks, from which transformers computes a mask that owes nothing to our code.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

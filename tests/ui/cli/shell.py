@@ -1,7 +1,5 @@
 """Commands as typed, for the tests."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """The commands for examples: check, fix, data, and what all of them ask."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Stored examples edited by a command."""
 
-from __future__ import annotations
-
 import io
 import json
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The commands as typed: their JSON documents, error kinds and exit codes, also into a pipe that nobody reads."""
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

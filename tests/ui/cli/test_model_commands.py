@@ -1,7 +1,5 @@
 """The commands for the machine and its models."""
 
-from __future__ import annotations
-
 import getpass
 import io
 import sys

@@ -1,7 +1,5 @@
 """`chat` as typed: its text while it is written, or one JSON document; `export` after a failed check."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from pathlib import Path

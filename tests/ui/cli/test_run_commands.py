@@ -1,7 +1,5 @@
 """The commands for runs, and what following one prints."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any

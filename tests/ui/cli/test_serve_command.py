@@ -1,7 +1,5 @@
 """`serve-model` answers with the key and leaves nothing running; `space` says which commands come next."""
 
-from __future__ import annotations
-
 import json
 import os
 import signal

@@ -1,8 +1,6 @@
 """The page's counts agree with each other, whatever was fixed, refused or edited: examples ready, different ones,
 "Example, of N", and the faults that are left."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 

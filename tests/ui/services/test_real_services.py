@@ -1,7 +1,5 @@
 """The page over the real app, before any model is on this computer."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path

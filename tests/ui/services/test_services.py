@@ -1,7 +1,5 @@
 """The services over a real workspace with the bundled model, without training."""
 
-from __future__ import annotations
-
 import time
 from dataclasses import asdict
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Numbers, verdicts and parts of the memory in words."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

@@ -1,7 +1,5 @@
 """What a person sees of an error, what only the log does, and no error from any value that a browser sends."""
 
-from __future__ import annotations
-
 import ast
 import asyncio
 import json

@@ -1,7 +1,5 @@
 """Who a visitor is by cookie and by account, and what the gate refuses."""
 
-from __future__ import annotations
-
 import asyncio
 from pathlib import Path
 from time import time

@@ -1,7 +1,5 @@
 """Who may talk to the page, by every kind of request; a password can't be guessed by trying many."""
 
-from __future__ import annotations
-
 import pytest
 from starlette.applications import Starlette
 from starlette.middleware import Middleware

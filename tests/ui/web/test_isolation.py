@@ -1,7 +1,5 @@
 """A shared demo over gradio's own protocol: a second visitor tries every id, URL and event of the first."""
 
-from __future__ import annotations
-
 import asyncio
 import hashlib
 import inspect

@@ -1,7 +1,5 @@
 """The page as it is served, without a browser."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """What an open page costs each second, and the news of runs in its signature."""
 
-from __future__ import annotations
-
 import asyncio
 import gc
 import sys

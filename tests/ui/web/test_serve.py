@@ -1,7 +1,5 @@
 """Serving the page: host, port and password, and a second start."""
 
-from __future__ import annotations
-
 import json
 import os
 import signal

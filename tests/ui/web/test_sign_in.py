@@ -1,7 +1,5 @@
 """Signing in to a Space with a Hugging Face account: gradio's own flow, with a stand-in for the hub on loopback."""
 
-from __future__ import annotations
-
 import asyncio
 import base64
 import json

@@ -1,7 +1,5 @@
 """ZeroGPU: what a Space needs to start there, calls of its GPU, and that nothing else counts on that GPU."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 import sys

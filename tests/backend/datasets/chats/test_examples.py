@@ -1,7 +1,5 @@
 """Conversations become examples: the chosen people answer, everyone else asks, and nothing goes unseen."""
 
-from __future__ import annotations
-
 from backend.datasets.chats.people import ANSWERS, PAUSE, ExampleMaker
 from backend.datasets.chats.threads import Post
 

@@ -1,7 +1,5 @@
 """What the author of an e-mail wrote is separated from quotations and signatures, in any language."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest
@@ -11,37 +9,10 @@ from backend.datasets.chats.clean import html
 from backend.datasets.chats.mail import is_mail, mail_messages
 from backend.datasets.chats.mail_text import ADDRESS, own_words, repeated_ends
 from backend.datasets.read.load import ReadOptions, load
+from tests.cases import cases
 
-OUTLOOK = "Von: Anna Berg\nGesendet: Montag, 4. März 2024 09:12\nAn: Tom\nBetreff: Rechnung\n\nWo ist sie?\n"
 
-
-@pytest.mark.parametrize(
-    ("text", "said", "quoted"),
-    [
-        (
-            "Yes.\n\nOn Mon, Mar 4, 2024 at 9:12 AM Anna <a@b.org> wrote:\n\n> Open?\n>\n> Anna",
-            "Yes.",
-            "Open?\n\nAnna",
-        ),
-        ("Yes.\n\nOn Mon, Mar 4, 2024 at 9:12 AM Anna Berg\n<a@b.org> wrote:\n\n> Open?", "Yes.", "Open?"),
-        ("Ja.\n\nAm Mo., 4. März 2024 um 09:12 Uhr schrieb Anna <a@b.org>:\n\n> Offen?", "Ja.", "Offen?"),
-        ("Sí.\n\nEl lun, 4 mar 2024 a las 9:12, Anna (<a@b.org>) escribió:\n\n> ¿Abierto?", "Sí.", "¿Abierto?"),
-        ("はい。\n\n2024年3月4日(月) 9:12 Anna <a@b.org>:\n\n> 開いていますか", "はい。", "開いていますか"),
-        ("Yes.\n\nOn 4 Mar 2024, at 09:12, Anna wrote:\n\n> Open?", "Yes.", "Open?"),
-        ("Sie liegt bei.\n\n" + OUTLOOK, "Sie liegt bei.", "Wo ist sie?"),
-        ("Sie liegt bei.\n\n-----Ursprüngliche Nachricht-----\n" + OUTLOOK, "Sie liegt bei.", "Wo ist sie?"),
-        ("Sie liegt bei.\n\n________________________________\n" + OUTLOOK, "Sie liegt bei.", "Wo ist sie?"),
-        ("Anna <a@b.org> wrote on 4 March 2024:\n> Open?\n\nYes.", "Yes.", "Open?"),
-        ("> Open?\nYes.\n> And Tuesday?\nToo.", "Yes.\nToo.", "Open?\nAnd Tuesday?"),
-        (
-            "Yes.\n\nOn 4.3.2024 Anna <a@b.org> wrote:\n> Later?\n>\n> On 3.3.2024 Tom <t@b.org> wrote:\n>> Open?",
-            "Yes.",
-            "Later?",
-        ),
-        ("Yes!\n\nSent from my iPhone", "Yes!", ""),
-        ("Yes.\n-- \nTom\nMill Lane 4", "Yes.", ""),
-    ],
-)
+@pytest.mark.parametrize(("text", "said", "quoted"), cases("chats", "mails"))
 def test_quotations_and_signatures(text: str, said: str, quoted: str) -> None:
     assert own_words(text)[:2] == (said, quoted)
 

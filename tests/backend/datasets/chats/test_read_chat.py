@@ -1,7 +1,5 @@
 """Exports of chats are recognized, with their times, and a person is asked whom to imitate where it is unclear."""
 
-from __future__ import annotations
-
 import json
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +17,7 @@ from backend.datasets.store import DatasetStore
 from backend.errors import BadInput
 from backend.records.rows import Dataset
 from tests.backend.datasets.builders import load_text
+from tests.cases import cases
 
 CHAT = "31.12.23, 21:15 - Anna: Open?\n31.12.23, 21:16 - Ben: Yes\n"
 
@@ -237,25 +236,7 @@ def test_the_same_file_for_somebody_else_is_stored_by_itself(store: DatasetStore
 NEW_YEAR = datetime(2023, 12, 31, 21, 15, tzinfo=UTC).timestamp()
 
 
-@pytest.mark.parametrize(
-    "written",
-    [
-        "31.12.23, 21:15",
-        "31/12/2023, 9:15 p. m.",
-        "31/12/2023 9:15 pm",
-        "2023-12-31T21:15:00Z",
-        "2023-12-31 21:15",
-        "2023/12/31 下午9:15",
-        "2023. 12. 31. 오후 9:15",
-        "31.12.2023 klo 21.15",
-        "٣١/١٢/٢٠٢٣، ٩:١٥ م",
-        "31/12/2566 21:15",
-        NEW_YEAR,
-        NEW_YEAR * 1000,
-        str(int(NEW_YEAR)),
-        f"{int(NEW_YEAR)}.000100",
-    ],
-)
+@pytest.mark.parametrize("written", cases("chats", "times"))
 def test_one_moment_in_many_forms(written: Any) -> None:
     found = seconds(written)
     assert found is not None

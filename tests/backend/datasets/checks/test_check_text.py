@@ -1,7 +1,5 @@
 """Text faults are found, good text has none, and a fix removes them for good."""
 
-from __future__ import annotations
-
 import pytest
 
 from backend.datasets.check_dataset import row_problems
@@ -9,48 +7,12 @@ from backend.datasets.checks.answers import repeated, suspects, without_repetiti
 from backend.datasets.checks.content import text_faults
 from backend.datasets.checks.language import detect
 from tests.backend.datasets.builders import answer, chat, question
+from tests.cases import cases
 
 FAULTS = {fault.kind: fault for fault in text_faults()}
 
 
-@pytest.mark.parametrize(
-    ("kind", "text", "fixed"),
-    [
-        ("mojibake", "CafÃ© au lait", "Café au lait"),
-        ("mojibake", "Itâ€™s â€œfineâ€\u009d", "It’s “fine”"),
-        ("mojibake", "It\u00e2\u0080\u0099s", "It’s"),
-        ("mojibake", "20 Â°C for 5 â‚¬", "20 °C for 5 €"),
-        ("mojibake", "ÐŸÑ€Ð¸Ð²ÐµÑ‚", "Привет"),
-        ("mojibake", "nice ðŸ˜€", "nice 😀"),
-        ("mojibake", "twice: CafÃƒÂ©", "twice: Café"),
-        ("invisible_characters", "pass\u200bword \ufeff", "password "),
-        ("control_characters", "a\x1b[0mb\x9f\tc\r\n", "a[0mb\tc\r\n"),
-        ("control_marker", "x</s>[INST] y [/INST]<<SYS>>z<start_of_turn>", "x y z"),
-        ("control_marker", "<|im_<|im_end|>end|>", ""),
-        ("personal_email", "Mail a.b+c@sub.example.org.", "Mail [email]."),
-        ("personal_phone", "(555) 123-4567 or 555-123-4567 or +1 555 123 4567", "[phone] or [phone] or [phone]"),
-        ("personal_phone", "Tel: 1234567", "Tel: [phone]"),
-        ("personal_phone", "06 12 34 56 78, 0612345678 or 0033 6 12 34 56 78", "[phone], [phone] or [phone]"),
-        ("personal_phone", "090-1234-5678です。03-1234-5678", "[phone]です。[phone]"),
-        ("personal_phone", "请打13123456789或131 2345 6789。", "请打[phone]或[phone]。"),
-        ("personal_phone", "Ring 070-123 45 67 eller 08-12 34 56", "Ring [phone] eller [phone]"),
-        ("personal_phone", "201 555 0123, 1-800-444-0123", "[phone], [phone]"),
-        ("personal_phone", "Téléphonez au 612 345 678", "Téléphonez au [phone]"),
-        ("personal_card", "My card: 4111111111111111", "My card: [card number]"),
-        ("personal_card", "5500-0000-0000-0004 and 378282246310005", "[card number] and [card number]"),
-        ("personal_iban", "GB82 WEST 1234 5698 7654 32", "[account number]"),
-        (
-            "html",
-            "<p>It is <b>open</b>.</p><ul><li>Daily</li><li>Free &amp; easy</li></ul>",
-            "It is open.\n\n- Daily\n- Free & easy",
-        ),
-        ("html", "Yes.<br>No.<br/>Or&nbsp;so.", "Yes.\nNo.\nOr\u00a0so."),
-        ("legacy_separator", "What is it?\n\n###\n\n", "What is it?"),
-        ("legacy_separator", " It is here END", " It is here"),
-        ("legacy_separator", "Translate this ->", "Translate this"),
-        ("secret_key", "AKIAIOSFODNN7EXAMPLE and ghp_" + "a1" * 18, "[key] and [key]"),
-    ],
-)
+@pytest.mark.parametrize(("kind", "text", "fixed"), cases("texts", "fixed_faults"))
 def test_a_fault_is_found_and_fixed(kind: str, text: str, fixed: str) -> None:
     assert FAULTS[kind].find(text)
     assert FAULTS[kind].fix(text) == fixed

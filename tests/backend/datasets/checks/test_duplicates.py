@@ -1,7 +1,5 @@
 """Duplicate rows are found, other rows are left alone, and the counts are exact."""
 
-from __future__ import annotations
-
 import re
 from collections import Counter
 

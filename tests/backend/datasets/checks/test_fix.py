@@ -1,7 +1,5 @@
 """Accepted fixes are applied and listed, refused ones are not, and fixing twice changes nothing more."""
 
-from __future__ import annotations
-
 import copy
 import json
 from collections.abc import Mapping

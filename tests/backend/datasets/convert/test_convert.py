@@ -1,7 +1,5 @@
 """Every shape is converted to the conversation it means, or reported as a fault of its row."""
 
-from __future__ import annotations
-
 import json
 import re
 from typing import Any
@@ -13,9 +11,9 @@ from backend.datasets.read.load import Limits, ReadOptions
 from backend.records.rows import Dataset, Message, Row, is_learned
 from backend.settings import PROJECT_ROOT
 from tests.backend.datasets.builders import load_text
+from tests.cases import cases
 
 Q, A = {"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}
-B = {"role": "assistant", "content": "b"}
 GOOD = {"messages": [Q, A]}
 
 
@@ -29,64 +27,7 @@ def only(record: Any) -> Row:
     return data.rows[0]
 
 
-def turns(*texts: str) -> list[Message]:
-    """turns("q", "a", "q2") as messages; a first text that starts with "system: " is the system message."""
-    messages: list[Message] = []
-    for text in texts:
-        if text.startswith("system: "):
-            messages.append({"role": "system", "content": text[8:]})
-        else:
-            role = "assistant" if messages and messages[-1]["role"] == "user" else "user"
-            messages.append({"role": role, "content": text})
-    return messages
-
-
-def gpt(text: str) -> dict[str, str]:
-    return {"from": "gpt", "value": text}
-
-
-def human(text: str) -> dict[str, str]:
-    return {"from": "human", "value": text}
-
-
-@pytest.mark.parametrize(
-    ("record", "expected"),
-    [
-        (GOOD, turns("q", "a")),
-        ({"messages": [Q, A], "system": "s"}, turns("system: s", "q", "a")),
-        ({"messages": [{"role": "system", "content": "own"}, Q, A], "system": "s"}, turns("system: own", "q", "a")),
-        ({"messages": [{"role": "developer", "content": "s"}, Q, A]}, turns("system: s", "q", "a")),
-        ({"messages": json.dumps([Q, A])}, turns("q", "a")),
-        (
-            {
-                "messages": [
-                    {"role": "user", "content": [{"type": "text", "text": "q"}, {"type": "text", "text": "r"}]},
-                    A,
-                ]
-            },
-            turns("q\nr", "a"),
-        ),
-        ({"conversations": [human("q"), gpt("a"), human("q2"), gpt("a2")]}, turns("q", "a", "q2", "a2")),
-        ({"conversations": [human("q"), gpt("a")], "system": "s"}, turns("system: s", "q", "a")),
-        ({"conversations": [human("q"), gpt("a")], "system": ""}, turns("q", "a")),
-        ({"conversations": [{"from": "system", "value": "s"}, human("q"), gpt("a")]}, turns("system: s", "q", "a")),
-        ({"conversations": [{"from": "User", "value": "q"}, {"from": "ChatGPT", "value": "a"}]}, turns("q", "a")),
-        ({"instruction": "i", "input": "", "output": "o"}, turns("i", "o")),
-        ({"instruction": "i", "input": "x", "output": "o"}, turns("i\nx", "o")),
-        ({"instruction": "i", "input": None, "output": "o", "system": "s"}, turns("system: s", "i", "o")),
-        (
-            {"instruction": "i", "output": "o", "history": [["q", "a"], ["r", "b"]]},
-            turns("q", "a", "r", "b", "i", "o"),
-        ),
-        ({"instruction": "", "input": "x", "output": "o"}, turns("x", "o")),
-        ({"prompt": "p", "completion": "c"}, turns("p", "c")),
-        ({"prompt": [Q], "completion": [A]}, turns("q", "a")),
-        ({"prompt": [{"role": "system", "content": "s"}, Q], "completion": "c"}, turns("system: s", "q", "c")),
-        ({"question": "q", "context": "c", "answer": "a"}, turns("q\n\nc", "a")),
-        ({"question": "2 + 2?", "answer": 4}, turns("2 + 2?", "4")),
-        ({"question": "True?", "answer": False}, turns("True?", "false")),
-    ],
-)
+@pytest.mark.parametrize(("record", "expected"), cases("convert", "conversations"))
 def test_conversations_are_converted(record: dict[str, Any], expected: list[Message]) -> None:
     row = only(record)
     assert row.messages == expected
@@ -94,31 +35,7 @@ def test_conversations_are_converted(record: dict[str, Any], expected: list[Mess
     assert row.text is None
 
 
-@pytest.mark.parametrize(
-    ("record", "messages", "rejected"),
-    [
-        ({"prompt": "q", "chosen": "a", "rejected": "b"}, turns("q", "a"), "b"),
-        ({"prompt": [Q], "chosen": [A], "rejected": [B]}, turns("q", "a"), "b"),
-        ({"instruction": "i", "input": "x", "chosen": "a", "rejected": "b"}, turns("i\nx", "a"), "b"),
-        ({"system": "s", "question": "q", "chosen": "a", "rejected": "b"}, turns("system: s", "q", "a"), "b"),
-        ({"conversations": [human("q")], "chosen": gpt("a"), "rejected": gpt("b")}, turns("q", "a"), "b"),
-        ({"chosen": [Q, A], "rejected": [Q, B]}, turns("q", "a"), "b"),
-        ({"prompt": "q", "chosen": [Q, A], "rejected": [Q, B]}, turns("q", "a"), "b"),
-        (
-            {
-                "chosen": "\n\nHuman: q\n\nAssistant: a\n\nHuman: q2\n\nAssistant: a2",
-                "rejected": "\n\nHuman: q\n\nAssistant: a\n\nHuman: q2\n\nAssistant: b",
-            },
-            turns("q", "a", "q2", "a2"),
-            "b",
-        ),
-        (
-            {"input": {"messages": [Q], "tools": []}, "preferred_output": [A], "non_preferred_output": [B]},
-            turns("q", "a"),
-            "b",
-        ),
-    ],
-)
+@pytest.mark.parametrize(("record", "messages", "rejected"), cases("convert", "pairs"))
 def test_preference_pairs_are_converted(record: dict[str, Any], messages: list[Message], rejected: str) -> None:
     row = only(record)
     assert row.messages == messages
@@ -133,11 +50,11 @@ def test_llama_factory_parts_and_pairs_are_read() -> None:
         for role, text in (("user", "q"), ("assistant", "a"), ("assistant", "b"))
     )
     row = only({"chosen_messages": [asked, good], "rejected_messages": [asked, bad]})
-    assert (row.messages, row.rejected) == (turns("q", "a"), [{"role": "assistant", "content": "b"}])
+    assert (row.messages, row.rejected) == ([Q, A], [{"role": "assistant", "content": "b"}])
 
 
 def test_ignored_images_get_a_warning() -> None:
-    (note,) = rows({"messages": turns("What is on <image>?", "A cat."), "images": ["cat.png"]}).problems
+    (note,) = rows({"messages": [{**Q, "content": "What is on <image>?"}, A], "images": ["cat.png"]}).problems
     assert (note.row, note.kind, "'images'" in note.message) == (0, "media_ignored", True)
 
 
@@ -160,60 +77,7 @@ CALL = {"type": "function", "function": {"name": "weather", "arguments": {"city"
 TOOL = {"type": "function", "function": {"name": "weather", "description": "d", "parameters": {"type": "object"}}}
 
 
-@pytest.mark.parametrize(
-    "record",
-    [
-        {
-            "messages": [
-                Q,
-                {"role": "assistant", "content": None, "tool_calls": [{**CALL, "id": "1"}]},
-                {"role": "tool", "tool_call_id": "1", "content": "sunny"},
-                A,
-            ],
-            "tools": [TOOL],
-        },
-        {
-            "messages": [
-                Q,
-                {
-                    "role": "assistant",
-                    "tool_calls": [
-                        {
-                            "id": "1",
-                            "type": "function",
-                            "function": {"name": "weather", "arguments": '{"city": "Rome"}'},
-                        }
-                    ],
-                },
-                {"role": "tool", "tool_call_id": "1", "content": "sunny"},
-                A,
-            ],
-            "tools": json.dumps([TOOL["function"]]),
-        },
-        {
-            "messages": [
-                Q,
-                {
-                    "role": "assistant",
-                    "content": None,
-                    "function_call": {"name": "weather", "arguments": '{"city": "Rome"}'},
-                },
-                {"role": "function", "name": "weather", "content": "sunny"},
-                A,
-            ],
-            "functions": [TOOL["function"]],
-        },
-        {
-            "conversations": [
-                human("q"),
-                {"from": "function_call", "value": '{"name": "weather", "arguments": {"city": "Rome"}}'},
-                {"from": "observation", "value": "sunny"},
-                gpt("a"),
-            ],
-            "tools": json.dumps([TOOL["function"]]),
-        },
-    ],
-)
+@pytest.mark.parametrize("record", cases("convert", "tool_calls"))
 def test_tool_calls_are_converted_to_one_form(record: dict[str, Any]) -> None:
     row = only(record)
     assert [m["role"] for m in row.messages] == ["user", "assistant", "tool", "assistant"]
@@ -223,38 +87,7 @@ def test_tool_calls_are_converted_to_one_form(record: dict[str, Any]) -> None:
     assert row.tools == [TOOL]
 
 
-PAIR = {"prompt": "q", "chosen": "a", "rejected": "b"}
-FAULTS: list[tuple[dict[str, Any], str]] = [
-    ({"messages": []}, "empty_messages"),
-    ({"messages": None, "id": 1}, "empty_messages"),
-    ({"messages": {"role": "user"}}, "messages_not_a_list"),
-    ({"messages": "hello"}, "bad_json"),
-    ({"messages": ["hello"]}, "bad_message"),
-    ({"messages": [{"content": "q"}, A]}, "missing_role"),
-    ({"messages": [{"role": None, "content": "q"}, A]}, "missing_role"),
-    ({"messages": [{"role": "narrator", "content": "q"}, A]}, "unknown_role"),
-    ({"messages": [{"role": ["user"], "content": "q"}, A]}, "unknown_role"),
-    ({"messages": [{"role": "Users", "content": "q"}, A]}, "unknown_role"),
-    ({"messages": [Q, {"role": "assistant", "content": None}]}, "content_null"),
-    ({"messages": [Q, {"role": "assistant"}]}, "content_null"),
-    ({"messages": [Q, {"role": "assistant", "content": None, "tool_calls": []}]}, "content_null"),
-    ({"messages": [{"role": "user", "content": 5}, A]}, "content_not_text"),
-    ({"messages": [{"role": "user", "content": {"text": "q"}}, A]}, "content_not_text"),
-    ({"messages": [{"role": "user", "content": []}, A]}, "content_not_text"),
-    ({"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": "x"}]}, A]}, "content_not_text"),
-    ({"messages": [Q, {"role": "assistant", "content": None, "tool_calls": [{"name": ""}]}]}, "bad_tool_call"),
-    ({"messages": [Q, {"role": "assistant", "content": None, "tool_calls": "x"}]}, "bad_tool_call"),
-    ({"messages": [Q, {**A, "tool_calls": [{"function": {"name": "f", "arguments": "{"}}]}]}, "bad_tool_call"),
-    ({"messages": [Q, A], "tools": "not json"}, "bad_tools"),
-    ({"messages": [Q, A], "tools": [{"description": "no name"}]}, "bad_tools"),
-    ({"messages": [Q, A], "system": {"a": 1}}, "content_not_text"),
-    ({"messages": None, "id": None}, "empty_row"),
-    ({}, "empty_row"),
-    ({"other": 1}, "missing_field"),
-]
-
-
-@pytest.mark.parametrize(("record", "kind"), FAULTS)
+@pytest.mark.parametrize(("record", "kind"), cases("convert", "faults"))
 def test_an_unusable_row_is_reported(record: dict[str, Any], kind: str) -> None:
     data = rows(*[GOOD] * 30, record, GOOD)
     assert [(p.line, p.row, p.kind, p.severity) for p in data.problems] == [(31, 31, kind, "error")]
@@ -265,40 +98,7 @@ def test_an_unusable_row_is_reported(record: dict[str, Any], kind: str) -> None:
     assert len(problem.quote) < 120
 
 
-@pytest.mark.parametrize(
-    ("good", "bad", "kind"),
-    [
-        ({"instruction": "i", "output": "o"}, {"instruction": "i", "output": None}, "content_null"),
-        ({"instruction": "i", "output": "o"}, {"instruction": None, "output": "o"}, "content_null"),
-        ({"instruction": "i", "output": "o"}, {"instruction": "i", "output": {"a": 1}}, "content_not_text"),
-        (
-            {"instruction": "i", "output": "o", "history": []},
-            {"instruction": "i", "output": "o", "history": [["q"]]},
-            "bad_message",
-        ),
-        ({"question": "q", "answer": "a"}, {"question": None, "answer": "a"}, "content_null"),
-        ({"question": "q", "answer": "a"}, {"question": "q", "answer": ["a"]}, "content_not_text"),
-        ({"question": "q", "answer": "a"}, {"question": "", "answer": ""}, "empty_row"),
-        (
-            {"prompt": "q", "chosen": "a", "rejected": "b"},
-            {"prompt": "q", "chosen": None, "rejected": "b"},
-            "content_null",
-        ),
-        ({"prompt": "q", "chosen": "a", "rejected": "b"}, {"chosen": "a", "rejected": "b"}, "missing_field"),
-        (
-            {"conversations": [human("q"), gpt("a")]},
-            {"conversations": [{"from": "crowd", "value": "x"}]},
-            "unknown_role",
-        ),
-        (
-            {"conversations": [human("q"), gpt("a")]},
-            {"conversations": [human("q"), {"from": "function_call", "value": "no json"}]},
-            "bad_tool_call",
-        ),
-        ({"text": "t"}, {"text": None, "id": 1}, "content_null"),
-        ({"text": "t"}, {"text": 5.5}, None),
-    ],
-)
+@pytest.mark.parametrize(("good", "bad", "kind"), cases("convert", "faults_of_shapes"))
 def test_faults_of_the_other_shapes(good: dict[str, Any], bad: dict[str, Any], kind: str | None) -> None:
     data = rows(good, good, bad, good)
     assert [(p.line, p.kind) for p in data.problems if p.row] == ([(3, kind)] if kind else [])

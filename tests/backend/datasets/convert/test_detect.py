@@ -1,7 +1,5 @@
 """The shape and the columns are detected from the content of a file, and the user's choice wins."""
 
-from __future__ import annotations
-
 import json
 from typing import Any
 
@@ -13,9 +11,9 @@ from backend.datasets.read.load import ReadOptions
 from backend.errors import BadInput
 from backend.records.rows import Dataset
 from tests.backend.datasets.builders import load_text
+from tests.cases import cases
 
 USER, ASSISTANT = {"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}
-HUMAN, GPT = {"from": "human", "value": "q"}, {"from": "gpt", "value": "a"}
 
 
 def jsonl(*rows: Any, **options: Any) -> Dataset:
@@ -27,84 +25,7 @@ def found(data: Dataset) -> list[tuple[int, str]]:
     return [(p.line, p.kind) for p in data.problems]
 
 
-@pytest.mark.parametrize(
-    ("row", "shape", "mapping"),
-    [
-        ({"messages": [USER, ASSISTANT]}, "messages", {"messages": "messages"}),
-        ({"conversation": [USER, ASSISTANT]}, "messages", {"messages": "conversation"}),
-        ({"conversations": [HUMAN, GPT]}, "sharegpt", {"messages": "conversations"}),
-        (
-            {"conversations": [HUMAN, GPT], "system": "s", "tools": "[]", "id": "1"},
-            "sharegpt",
-            {"messages": "conversations", "system": "system", "tools": "tools"},
-        ),
-        (
-            {"instruction": "i", "input": "", "output": "o"},
-            "alpaca",
-            {"instruction": "instruction", "input": "input", "output": "output"},
-        ),
-        (
-            {"instruction": "i", "context": "c", "response": "o", "category": "x"},
-            "alpaca",
-            {"instruction": "instruction", "input": "context", "output": "response"},
-        ),
-        ({"prompt": "p", "completion": "c"}, "prompt_completion", {"prompt": "prompt", "completion": "completion"}),
-        (
-            {"prompt": [USER], "completion": [ASSISTANT]},
-            "prompt_completion",
-            {"prompt": "prompt", "completion": "completion"},
-        ),
-        ({"prompt": "p", "response": "r"}, "question_answer", {"question": "prompt", "answer": "response"}),
-        ({"Frage": "p", "Antwort": "r"}, "question_answer", {"question": "Frage", "answer": "Antwort"}),
-        ({"вопрос": "p", "ответ": "r"}, "question_answer", {"question": "вопрос", "answer": "ответ"}),
-        ({"问题": "p", "答案": "r"}, "question_answer", {"question": "问题", "answer": "答案"}),
-        ({"प्रश्न": "p", "उत्तर": "r"}, "question_answer", {"question": "प्रश्न", "answer": "उत्तर"}),
-        ({"userMessage": "p", "Reply": "r"}, "question_answer", {"question": "userMessage", "answer": "Reply"}),
-        ({"text": "t", "label": "spam"}, "question_answer", {"question": "text", "answer": "label"}),
-        ({"text": "t", "url": "u"}, "text", {"text": "text"}),
-        (
-            {"prompt": "p", "chosen": "c", "rejected": "r"},
-            "preference",
-            {"prompt": "prompt", "chosen": "chosen", "rejected": "rejected"},
-        ),
-        (
-            {"question": "p", "preferred": "c", "dispreferred": "r"},
-            "preference",
-            {"prompt": "question", "chosen": "preferred", "rejected": "dispreferred"},
-        ),
-        (
-            {"instruction": "i", "input": "x", "accepted": "c", "rejected": "r"},
-            "preference",
-            {"prompt": "instruction", "input": "input", "chosen": "accepted", "rejected": "rejected"},
-        ),
-        (
-            {"conversations": [HUMAN], "chosen": GPT, "rejected": GPT},
-            "preference",
-            {"messages": "conversations", "chosen": "chosen", "rejected": "rejected"},
-        ),
-        (
-            {"input": {"messages": [USER]}, "preferred_output": [ASSISTANT], "non_preferred_output": [ASSISTANT]},
-            "preference",
-            {"prompt": "input", "chosen": "preferred_output", "rejected": "non_preferred_output"},
-        ),
-        (
-            {"prompt": "p", "completion": "c", "label": True},
-            "kto",
-            {"prompt": "prompt", "completion": "completion", "label": "label"},
-        ),
-        ({"messages": [USER, ASSISTANT], "kto_tag": True}, "kto", {"messages": "messages", "label": "kto_tag"}),
-        (
-            {"instruction": "i", "input": "", "output": "o", "kto_tag": True},
-            "kto",
-            {"prompt": "instruction", "completion": "output", "input": "input", "label": "kto_tag"},
-        ),
-        (
-            {"prompt": "p", "response": "r", "kto_tag": True},
-            "kto",
-            {"prompt": "prompt", "completion": "response", "label": "kto_tag"},
-        ),
-    ],
-)
+@pytest.mark.parametrize(("row", "shape", "mapping"), cases("detect", "shapes"))
 def test_the_shape_is_detected(row: dict[str, Any], shape: str, mapping: dict[str, str]) -> None:
     data = jsonl(row, row)
     assert data.source.shape == shape
@@ -113,26 +34,7 @@ def test_the_shape_is_detected(row: dict[str, Any], shape: str, mapping: dict[st
     assert set(data.source.ignored) == set(row) - set(mapping.values())
 
 
-@pytest.mark.parametrize(
-    ("header", "rows", "question", "answer"),
-    [
-        ("x,y", ["Where is it?,It is over there by the door.", "Who is that?,That is the old owner."], "x", "y"),
-        ("y,x", ["It is over there by the door.,Where is it?", "That is the old owner.,Who is that?"], "x", "y"),
-        (
-            "id,kolumna,tekst",
-            ["1,kort,a much longer text stands here", "2,andra,another long text is here"],
-            "kolumna",
-            "tekst",
-        ),
-        ("nr,our_reply_text,mail", ["1,yes of course,can you", "2,no never ever,will you"], "mail", "our_reply_text"),
-        (
-            "date,product,issue,fix",
-            ["2026-01-01,a1,it fails to start at all,restart the whole machine please now"] * 2,
-            "issue",
-            "fix",
-        ),
-    ],
-)
+@pytest.mark.parametrize(("header", "rows", "question", "answer"), cases("detect", "unclear_columns"))
 def test_columns_with_unclear_names_are_guessed_with_a_warning(
     header: str, rows: list[str], question: str, answer: str
 ) -> None:
@@ -156,21 +58,7 @@ def _table(**columns: list[str]) -> str:
     return json.dumps([dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)])
 
 
-@pytest.mark.parametrize(
-    ("name", "values"),
-    [
-        ("model", ["gpt-4o"] * 5),
-        ("agent", ["Anna Schmidt", "Tom", "Anna Schmidt", "Tom", "Ute Ng"]),
-        ("agent", ["anna@example.org", "tom@example.org"] * 2 + ["x@y.de"]),
-        ("bot", ["2026-01-02 10:11", "2026-01-03 10:11", "2026-02-02 11:11", "2026-03-02 10:19", "2026-01-09 10:11"]),
-        ("Vermerk", ["done"] * 5),
-        ("Erledigt am", ["1. März 2026", "02.03.2026", "3/4/2026", "4.3.2026", "5.3.2026"]),
-        ("Kontakt", ["a@x.de", "b@x.de", "c@x.de", "d@x.de", "e@x.de"]),
-        ("Bearbeiter", ["Anna Schmidt", "Tom Weber", "Ute Ng", "Jan Ott", "Eva Rau"]),
-        ("Vorgang", ["A-1001", "A-1002", "A-1003", "A-1004", "A-1005"]),
-        ("Seite", ["https://x.de/a", "https://x.de/b", "https://x.de/c", "https://x.de/d", "https://x.de/e"]),
-    ],
-)
+@pytest.mark.parametrize(("name", "values"), cases("detect", "other_columns"))
 def test_a_column_of_something_else_is_asked_about(name: str, values: list[str]) -> None:
     with pytest.raises(NoExamples) as caught:
         load_text(_table(question=_ASKED, **{name: values}))

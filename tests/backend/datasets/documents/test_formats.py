@@ -1,7 +1,5 @@
 """Web pages are read as a browser shows them, in steps that grow with the page; cells are shown as Excel does."""
 
-from __future__ import annotations
-
 import datetime
 from typing import Any
 

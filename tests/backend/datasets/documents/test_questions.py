@@ -1,13 +1,12 @@
 """A text is divided into passages and loses nothing; questions and answers are found in it, as far as they fit."""
 
-from __future__ import annotations
-
 import pytest
 
 from backend.datasets.documents.markdown import read_markdown
 from backend.datasets.documents.passages import SIZE, passages
 from backend.datasets.documents.questions import find_pairs
 from tests.backend.datasets.builders import load_text
+from tests.cases import cases
 
 PAIRS = [("How do I pay?", "By card."), ("Where are you?", "On Mill Street."), ("When do you open?", "At ten.")]
 
@@ -20,32 +19,7 @@ def found(text: str) -> tuple[list[tuple[str, str]], bool] | None:
     return [(record["question"], record["answer"]) for _, record in pairs.records], pairs.sure
 
 
-@pytest.mark.parametrize(
-    ("form", "between"),
-    [
-        ("Q: {q}\nA: {a}", "\n\n"),
-        ("Q. {q}\nA. {a}", "\n\n"),
-        ("• {q}\n  {a}", "\n\n"),
-        ("- {q}\n- {a}", "\n\n"),
-        ("* *{q}*\n\n  {a}", "\n\n"),
-        ("❓ {q}\n✅ {a}", "\n\n"),
-        ("{q}\n> {a}", "\n\n"),
-        ("Q{n}: {q}\nA{n}: {a}", "\n"),
-        ("**Q:** {q}\n\n**A:** {a}", "\n\n"),
-        ("**Q: {q}**\n\nA: {a}", "\n\n"),
-        ("{n}. Question: {q}\n   Answer: {a}", "\n"),
-        ("Q: {q} A: {a}", "\n"),
-        ("Pregunta: {q}\nRespuesta: {a}", "\n\n"),
-        ("Вопрос: {q}\nОтвет: {a}", "\n\n"),
-        ("問：{q}\n答：{a}", "\n"),
-        ("## {q}\n{a}", "\n\n"),
-        ("### {n}. {q}\n\n{a}", "\n\n"),
-        ("**{q}** {a}", "\n\n"),
-        ("{q}\n\n{a}", "\n\n"),
-        ("{q}\n{a}", "\n"),
-        ("{n}) {q}\n{a}", "\n\n"),
-    ],
-)
+@pytest.mark.parametrize(("form", "between"), cases("documents", "questions"))
 def test_every_usual_way_to_write_them_is_read(form: str, between: str) -> None:
     text = between.join(form.format(n=n, q=q, a=a) for n, (q, a) in enumerate(PAIRS, 1))
     assert found(text) == (PAIRS, True)

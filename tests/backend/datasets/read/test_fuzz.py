@@ -1,7 +1,5 @@
 """Damaged files of every format: a dataset, or an error in plain words, never a bug and never another file."""
 
-from __future__ import annotations
-
 import gzip
 import io
 import json

@@ -1,7 +1,5 @@
 """Packed files and documents are read as their content; one that takes too much or crashes its parser is refused."""
 
-from __future__ import annotations
-
 import bz2
 import contextlib
 import gzip

@@ -1,7 +1,5 @@
 """Any common file is read, whatever its name, and a zip of a service's export; what is not a dataset is rejected."""
 
-from __future__ import annotations
-
 import codecs
 import gzip
 import io

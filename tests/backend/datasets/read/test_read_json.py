@@ -1,7 +1,5 @@
 """JSON is read strictly: every line becomes a row or a problem; what annotation tools hold is learned."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import asdict
 from pathlib import Path
@@ -17,6 +15,7 @@ from backend.records.reading import RowFault
 from backend.records.rows import Dataset
 from backend.text.strict_json import parse
 from tests.backend.datasets.builders import load_text
+from tests.cases import cases
 
 GOOD = '{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}'
 
@@ -32,40 +31,7 @@ def found(data: Dataset) -> list[tuple[int, int, str]]:
     return [(p.line, p.row, p.kind) for p in data.problems]
 
 
-@pytest.mark.parametrize(
-    ("line", "kind", "word"),
-    [
-        ('{"a": 1', "bad_json", "column 8"),
-        ('{"a": 1}}', "bad_json", "column 9"),
-        ('{"a": 1} {"b": 2}', "bad_json", "after its end"),
-        ("{'a': 1}", "bad_json", "double quotes"),
-        ('{"a": None}', "bad_json", "None"),
-        ('{"a": 1,}', "bad_json", "extra comma"),
-        ('{"a" 1}', "bad_json", "colon"),
-        ('{"a": 1 "b": 2}', "bad_json", "comma is missing at column 9"),
-        ('{"a": "x\ty"}', "bad_json", "control character"),
-        ('{"a": "x\\qy"}', "bad_json", "backslash"),
-        ('{"a": "\\u12"}', "bad_json", "four digits"),
-        ('{"a": 01}', "bad_json", "comma is missing"),
-        ('{"a": "x', "bad_json", "never closed"),
-        ("not json", "bad_json", "a value is missing"),
-        ('{"a": NaN}', "not_a_number", "NaN"),
-        ('{"a": [1, -Infinity]}', "not_a_number", "-Infinity"),
-        ('{"a": 1e999}', "not_a_number", "1e999"),
-        ('{"a": 1, "a": 2}', "duplicate_key", "'a'"),
-        ('{"a": {"b": 1, "c": 2, "b": 3}}', "duplicate_key", "'b'"),
-        ('{"a" : 1, "a" : 2}', "duplicate_key", "'a'"),
-        ('{"a\\\\": 1, "b": 1, "b": 2}', "duplicate_key", "'b'"),
-        ('{"a": 1, "\\u0061": 2}', "duplicate_key", "'a'"),
-        ('{"x": "\\": \\":", "b": 1, "b": 2}', "duplicate_key", "'b'"),
-        ('{"a": ' + "[" * 70 + "]" * 70 + "}", "too_deep", "64"),
-        ("[" * 100_000, "too_deep", "64"),
-        ('{"a": ' + "9" * 5000 + "}", "number_too_long", "5,000"),
-        ('{"a": "\\ud800"}', "lone_surrogate", "surrogate"),
-        ('{"a": {"b\\udc00": 1}}', "lone_surrogate", "surrogate"),
-        ('{"a": "\ud800"}', "lone_surrogate", "surrogate"),
-    ],
-)
+@pytest.mark.parametrize(("line", "kind", "word"), cases("json_lines", "faults"))
 def test_each_json_fault_has_its_kind_and_a_printable_quote(line: str, kind: str, word: str) -> None:
     fault = fault_of(line)
     assert fault.kind == kind
@@ -74,22 +40,7 @@ def test_each_json_fault_has_its_kind_and_a_printable_quote(line: str, kind: str
     assert len(fault.quote) < 200
 
 
-@pytest.mark.parametrize(
-    "line",
-    [
-        '{"a": "\\ud83d\\ude00 and \\\\ud800 in words"}',
-        '{"a": "\\u0000"}',
-        '{"text": "say \\"a\\": 1, \\"a\\": 2"}',
-        '{"à": "prix : 3", "b" : "x"}',
-        '{"a": ' + "[" * 60 + "]" * 60 + "}",
-        '{"a": 123456789012345678901234567890}',
-        '{"a": 1.5e300, "b": -0, "c": 1E+2}',
-        '{"a": {"x": 1}, "b": {"x": 1}}',
-        '{"a\\\\": 1, "b": 2}',
-        '{"a": "\u2028 \u0085 \u200b"}',
-        "{}",
-    ],
-)
+@pytest.mark.parametrize("line", cases("json_lines", "good"))
 def test_good_json_is_read_exactly(line: str) -> None:
     assert parse(line.encode(), Limits()) == json.loads(line)
 

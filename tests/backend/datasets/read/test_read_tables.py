@@ -1,7 +1,5 @@
 """Table cells are read unchanged, and a row that does not fit is reported with its line."""
 
-from __future__ import annotations
-
 import csv
 import datetime
 import gzip

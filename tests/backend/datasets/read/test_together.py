@@ -1,7 +1,5 @@
 """The files of an archive are read together: every row remembers its file, and a file that can't be read is named."""
 
-from __future__ import annotations
-
 import gzip
 import os
 import sys

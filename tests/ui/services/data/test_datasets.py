@@ -1,7 +1,5 @@
 """What is checked and shown of examples depends on the model and on the planned run."""
 
-from __future__ import annotations
-
 import pytest
 
 from backend.records.specs import TrainSettings

@@ -1,7 +1,5 @@
 """Examples as the page edits them: all their texts as fields, and back."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

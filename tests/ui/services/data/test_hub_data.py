@@ -1,7 +1,5 @@
 """A dataset of the hub becomes examples, on the page and on the command line; a demo does without."""
 
-from __future__ import annotations
-
 import argparse
 from collections.abc import Iterator
 from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath

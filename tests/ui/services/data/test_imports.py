@@ -1,7 +1,5 @@
 """Imports and checks in the background, as the page starts them, without one visitor disturbing another."""
 
-from __future__ import annotations
-
 import json
 import threading
 import time

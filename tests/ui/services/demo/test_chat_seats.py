@@ -1,7 +1,5 @@
 """Only so many chats have a model open at once; nobody's answer is ended for another."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 

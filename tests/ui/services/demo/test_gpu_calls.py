@@ -1,7 +1,5 @@
 """Trainings of a demo's visitors in calls of a GPU: over several calls, with a small quota, and without any."""
 
-from __future__ import annotations
-
 import sys
 import time
 from collections.abc import Callable, Iterator

@@ -1,7 +1,5 @@
 """The services of a demo's visitors: apart from each other, limited, and deleted when they expire."""
 
-from __future__ import annotations
-
 import gzip
 import os
 import threading

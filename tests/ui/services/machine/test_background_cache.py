@@ -1,7 +1,5 @@
 """Slow answers are computed in the background, each once."""
 
-from __future__ import annotations
-
 import threading
 import time
 

@@ -1,7 +1,5 @@
 """The blind tests of a run: stored in its folder, read back, and damaged files replaced."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any

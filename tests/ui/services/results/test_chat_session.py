@@ -1,7 +1,5 @@
 """Two models answer side by side, each in a chat process of its own where it has to."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Wrong answers of a run, corrected and added to its examples."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from types import SimpleNamespace

@@ -1,7 +1,5 @@
 """A document answered piece by piece: what is asked, shown as it goes, stopped, and put together."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path

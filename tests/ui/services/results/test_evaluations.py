@@ -1,7 +1,5 @@
 """Evaluations are counted, reported, cancelled and deleted with their run."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any

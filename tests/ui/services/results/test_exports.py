@@ -1,7 +1,5 @@
 """An export that is here already is not made again; a model that an endpoint serves is not deleted."""
 
-from __future__ import annotations
-
 import hashlib
 from pathlib import Path
 from typing import Any

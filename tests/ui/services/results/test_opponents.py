@@ -1,7 +1,5 @@
 """Which models can answer beside a run's own, and what they are called."""
 
-from __future__ import annotations
-
 import json
 import os
 from contextlib import suppress

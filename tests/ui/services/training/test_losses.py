@@ -1,7 +1,5 @@
 """Each loss on the page has a name and is the same number everywhere."""
 
-from __future__ import annotations
-
 import math
 import re
 from typing import Any

@@ -1,7 +1,5 @@
 """A plan and the run that it starts, over a real workspace with the bundled model, without training."""
 
-from __future__ import annotations
-
 import json
 from types import SimpleNamespace
 from typing import Any

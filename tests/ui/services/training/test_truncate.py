@@ -1,7 +1,5 @@
 """After running out of memory, a run is offered shorter examples, with what they lose."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """The next version of a model, and trials of prompts: what they start from, and what stays as it was."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Editing examples on Data."""
 
-from __future__ import annotations
-
 import json
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The cards of the Data tab."""
 
-from __future__ import annotations
-
 import html
 import re
 from dataclasses import replace

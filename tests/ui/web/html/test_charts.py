@@ -1,7 +1,5 @@
 """The loss curve and the lengths of the examples as SVG: lines, labels, sentence and size."""
 
-from __future__ import annotations
-
 import math
 import random
 import re

@@ -1,7 +1,5 @@
 """Text from a person or a file stays text on the page; two runs are shown side by side."""
 
-from __future__ import annotations
-
 import json
 import math
 from dataclasses import replace

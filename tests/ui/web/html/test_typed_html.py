@@ -1,7 +1,5 @@
 """HTML is written only as a literal inside `Markup(...)`, and text is escaped by that type."""
 
-from __future__ import annotations
-
 import ast
 import re
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """My models: the versions of one model together, with their scores, and what a blind test showed."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import replace
 from typing import Any

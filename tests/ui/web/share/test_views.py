@@ -1,7 +1,5 @@
 """Share's HTML: the sizes of GGUF files, what each lost, where a file can be used, and how to do without a Space."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The card for a model that is not on this computer; an access token never gets into a page or a file."""
 
-from __future__ import annotations
-
 import json
 import logging
 from collections.abc import Callable

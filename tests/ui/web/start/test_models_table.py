@@ -1,7 +1,5 @@
 """The table of all models on Start."""
 
-from __future__ import annotations
-
 import re
 from functools import cache
 from html import unescape

@@ -1,7 +1,5 @@
 """The computer and the models as HTML on Start."""
 
-from __future__ import annotations
-
 import os
 import re
 import sys

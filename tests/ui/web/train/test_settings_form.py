@@ -1,7 +1,5 @@
 """The form of the settings, and planning the next version of a model where the person chose."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

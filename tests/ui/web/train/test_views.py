@@ -1,7 +1,5 @@
 """What Train shows of a run that trains, and of one that has ended."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from html import unescape
 

@@ -1,7 +1,5 @@
 """Asking on Try: what the models are given for a question, the last one again or edited, and what the page shows."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The card of the blind test: names only at the end, and nothing from a model becomes markup."""
 
-from __future__ import annotations
-
 from contextlib import suppress
 from typing import Any
 

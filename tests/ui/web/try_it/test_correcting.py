@@ -1,7 +1,5 @@
 """The conversation on Try; a wrong answer is corrected and added to the examples."""
 
-from __future__ import annotations
-
 import json
 import re
 from typing import Any

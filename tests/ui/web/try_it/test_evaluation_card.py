@@ -1,7 +1,5 @@
 """The cards of the evaluation and of a trial of prompts: before, during and after."""
 
-from __future__ import annotations
-
 import re
 import time
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """The run that Train, Try and Share are about, and the runs offered while it has no model yet."""
 
-from __future__ import annotations
-
 import argparse
 from pathlib import Path
 
