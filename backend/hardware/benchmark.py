@@ -8,9 +8,9 @@ bursts counts, and of the last few measurements the fastest, rate by rate; an ol
 measurement does not spoil the estimate for good.
 
 How much of these rates a training step reaches was fitted on the bundled model: 1.5 times the time of a memory pass,
-19,600 launches per layer, which stand for everything that does not grow with the rows, and 58% of the product rate in
-16 bits and 75% in 32, where products take more of the time (8 rows of 96 tokens and 4 of 512). The GPU values follow
-from the T4's step times (backend/estimate/speed.py) and are less certain.
+19,600 launches per layer, which stand for everything that does not grow with the rows, and 47% of the product rate in
+16 bits and 65% in 32, where products take more of the time (single steps on one core, and whole runs on two). The GPU
+values follow from the T4's step times (backend/estimate/speed.py) and are less certain.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class _Efficiency(NamedTuple):
 
 
 _EFFICIENCY = {
-    "cpu": _Efficiency(0.58, 0.75, 1.5, 19_600, 1.35),
+    "cpu": _Efficiency(0.47, 0.65, 1.5, 19_600, 1.4),
     "cuda": _Efficiency(0.6, 0.6, 0.9, 900, 1.6),
     "mps": _Efficiency(0.4, 0.4, 1.5, 2_000, 1.6),
 }
