@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from backend.chat.engine import Answered
+from backend.chat.engine import Answered, loops
 from backend.errors import is_out_of_memory
 from backend.hardware.gpu_memory import release
 
@@ -89,7 +89,7 @@ def _answer(
             ended = token in end_ids
             if not ended:
                 written[number].append(token)
-            if ended or len(written[number]) >= limits[number]:
+            if ended or len(written[number]) >= limits[number] or loops(written[number]):
                 answers[number] = Answered(tuple(written[number]), ended)
             else:
                 going.append(place)

@@ -20,6 +20,7 @@ Messages = Sequence[Mapping[str, Any]]
 Tools = Sequence[Mapping[str, Any]]  # descriptions of functions
 _SHARE = 0.25  # of the free memory, for what the contexts of llama.cpp remember
 _LEAST = 2048  # tokens of a context
+_LONGEST_LOOP = 40  # tokens
 PROBE: Messages = ({"role": "user", "content": "What is the capital of France?"},)
 
 
@@ -81,7 +82,7 @@ class Engine(Protocol):
     def answer_all(
         self, pane: str, prompts: Sequence[list[int]], limits: Sequence[int], each: Callable[[int], None]
     ) -> list[Answered]:
-        """The greedy answers to many prompts at once.
+        """The greedy answers to many prompts at once; one that runs in a loop may be cut.
 
         pane: whose model answers.
         prompts: their token ids.
@@ -199,6 +200,16 @@ def check_panes(before: Any, unchanged: Sequence[Any], tuned: Any, compared: str
         "computes for a test question are exactly those of the base model; with it switched on, they differ."
     )
     return PaneCheck(base_is_base=True, tuned_differs=True, sentence=sentence)
+
+
+def loops(ids: Sequence[int]) -> bool:
+    """Whether an answer ends in a loop (the same tokens three times and more, 40 at least), so that more of it would
+    say nothing new."""
+    return any(
+        ids[-1] == ids[-1 - size] and ids[size - length :] == ids[-length:-size]
+        for size in range(1, _LONGEST_LOOP + 1)
+        if len(ids) >= (length := max(_LONGEST_LOOP, 3 * size))
+    )
 
 
 def common_prefix(left: Sequence[int] | str, right: Sequence[int] | str) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from backend.chat.engine import Answered, fewer_until_it_fits, require_number
+from backend.chat.engine import Answered, fewer_until_it_fits, loops, require_number
 from backend.chat.llama import BATCH, Context, Token, Weights
 
 _ROUND = 256  # tokens
@@ -41,7 +41,7 @@ def answer_all(
             ended = token in end_ids
             if not ended:
                 written[number].append(token)
-            if ended or len(written[number]) >= limits[number]:
+            if ended or len(written[number]) >= limits[number] or loops(written[number]):
                 answers[number] = Answered(tuple(written[number]), ended)
                 del answering[sequence]
                 talks.end(sequence)

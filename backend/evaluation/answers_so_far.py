@@ -1,7 +1,8 @@
-"""The answers of an evaluation that has not ended yet, in its run's folder: the next one asks only for the rest.
+"""Answers that an evaluation need not ask for again.
 
-All answers are the likeliest ones, so that one holds until something changes that decides it: the prompt, the length
-at which it is cut, the weights, the engine, the precision.
+Those of the tuned model lie in its run's folder until the evaluation has ended; those of the base model stay in the
+workspace's cache, for every run with the same base. All are the likeliest ones, so that one holds until something
+changes that decides it: the prompt, the length at which it is cut, the weights, the engine, the precision.
 """
 
 from __future__ import annotations
@@ -9,46 +10,84 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
-from backend.evaluation.models import Answer
+from backend.evaluation.models import Answer, Models
 from backend.files.json_file import read_json, write_json
+from backend.records.evaluation import BASE
 
 FILE = "answers_so_far.json"  # in the run's folder
+_AT_ONCE = 64  # answers until they are saved
+_MOST = 5000  # answers of a base model; the oldest go first
 
 log = logging.getLogger(__name__)
 
 
 class AnswersSoFar:
-    """settings: all that decides an answer, besides its prompt and where it is cut. file: None to save nothing."""
+    """file: for the answers of the tuned model, None to save nothing. base: for those of its base. weights: of the
+    tuned model. settings: all else that decides an answer, besides its prompt and where it is cut."""
 
-    def __init__(self, file: Path | None = None, **settings: object) -> None:
-        self._file, self._settings = file, settings
-        self._known = dict(_read(file)) if file else {}
+    def __init__(
+        self, file: Path | None = None, base: Path | None = None, weights: str = "", **settings: object
+    ) -> None:
+        self._file, self._base, self._weights, self._settings = file, base, weights, settings
+        self._known: dict[Path | None, dict[str, Answer]] = {name: _read(name) for name in (file, base)}
+
+    def ask(
+        self, models: Models, pane: str, prompts: Sequence[list[int]], limit: int, each: Callable[[int], None]
+    ) -> list[Answer]:
+        """The answers to `prompts`, in their order; the model in `pane` is asked for those that are not known.
+
+        limit: tokens of an answer.
+        each: called with the number of answers so far; what it raises ends the work.
+        """
+        answers = [self.get(pane, prompt, limit) for prompt in prompts]
+        missing = [number for number, answer in enumerate(answers) if answer is None]
+        for start in range(0, len(missing), _AT_ONCE):
+            numbers, before = missing[start : start + _AT_ONCE], len(prompts) - len(missing) + start
+            asked = [prompts[number] for number in numbers]
+
+            def answered(done: int, before: int = before) -> None:
+                each(before + done)
+
+            new = models.answer(pane, asked, limit, answered)
+            self.add(pane, asked, limit, new)
+            for number, answer in zip(numbers, new, strict=True):
+                answers[number] = answer
+        return [answer for answer in answers if answer]
 
     def get(self, pane: str, prompt: Sequence[int], limit: int) -> Answer | None:
         """The answer of the model in `pane`; None if it is not known."""
-        return self._known.get(self._key(pane, prompt, limit))
+        return self._known[self._file_of(pane)].get(self._key(pane, prompt, limit))
 
     def add(self, pane: str, prompts: Sequence[Sequence[int]], limit: int, answers: Sequence[Answer]) -> None:
         """Saves answers. A full disk costs only the time to ask again."""
-        for prompt, answer in zip(prompts, answers, strict=True):
-            self._known[self._key(pane, prompt, limit)] = answer
-        if self._file:
+        file = self._file_of(pane)
+        known = self._known[file]
+        known |= {self._key(pane, prompt, limit): answer for prompt, answer in zip(prompts, answers, strict=True)}
+        if file:
+            newest = list(known.items())[-_MOST:]
             try:
-                write_json(self._file, {key: list(answer) for key, answer in self._known.items()})
+                if file == self._base:
+                    file.parent.mkdir(parents=True, exist_ok=True)
+                write_json(file, {key: list(answer) for key, answer in newest})
             except OSError:
                 log.warning("the answers so far could not be saved", exc_info=True)
 
+    def _file_of(self, pane: str) -> Path | None:
+        return self._base if pane == BASE and self._base else self._file
+
     def _key(self, pane: str, prompt: Sequence[int], limit: int) -> str:
-        asked = json.dumps([pane, list(prompt), limit, self._settings], sort_keys=True)
+        weights = "" if self._file_of(pane) == self._base else self._weights
+        asked = json.dumps([pane, list(prompt), limit, weights, self._settings], sort_keys=True)
         return hashlib.sha256(asked.encode()).hexdigest()
 
 
-def _read(file: Path) -> Mapping[str, Answer]:
+def _read(file: Path | None) -> dict[str, Answer]:
     """A damaged file has no answers."""
-    try:
-        return {key: Answer(str(text), bool(ended)) for key, (text, ended) in read_json(file).items()}
-    except (OSError, ValueError, TypeError):
-        return {}
+    with suppress(OSError, ValueError, TypeError):
+        if file:
+            return {key: Answer(str(text), bool(ended)) for key, (text, ended) in read_json(file).items()}
+    return {}

@@ -21,7 +21,6 @@ from backend.work import JobContext
 
 CHOSEN_ON = 8  # training items on which the best instruction is chosen
 _LONGEST = 384  # tokens of an answer
-_SAVED_AT_ONCE = 64  # answers
 
 Progress = Callable[[str, int, int], None]  # phase, done, total; what it raises ends the evaluation
 
@@ -162,20 +161,14 @@ class Asking:
             accepted(conversation, partial(self.models.prompt_ids, tools=item.tools))
             for item, conversation in zip(items, conversations, strict=True)
         ]
-        answers, room = [self.so_far.get(pane, prompt, self.limit) for prompt in prompts], self.models.context_length
-        missing = [n for n, prompt in enumerate(prompts) if answers[n] is None and len(prompt) < room]
-        for start in range(0, len(missing), _SAVED_AT_ONCE):
-            numbers, before = missing[start : start + _SAVED_AT_ONCE], len(prompts) - len(missing) + start
-            asked = [prompts[n] for n in numbers]
+        fits = [number for number, prompt in enumerate(prompts) if len(prompt) < self.models.context_length]
+        asked = [prompts[number] for number in fits]
 
-            def answered(done: int, before: int = before) -> None:
-                self.progress(phase, before + done, len(prompts))
+        def answered(done: int) -> None:
+            self.progress(phase, len(prompts) - len(fits) + done, len(prompts))
 
-            new = self.models.answer(pane, asked, self.limit, answered)
-            self.so_far.add(pane, asked, self.limit, new)
-            for number, answer in zip(numbers, new, strict=True):
-                answers[number] = answer
-        return [answer or Answer("", False) for answer in answers]
+        answers = dict(zip(fits, self.so_far.ask(self.models, pane, asked, self.limit, answered), strict=True))
+        return [answers.get(number, Answer("", False)) for number in range(len(prompts))]
 
     def _scores(self, items: Sequence[Item], answers: Sequence[Answer]) -> list[float]:
         return [self.score(item, answer.text) for item, answer in zip(items, answers, strict=True)]

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Literal
 
+from backend.advice.settings import KEEP_GENERAL
 from backend.evaluation.items import Item
 from backend.records.evaluation import Finding
 from backend.records.specs import TrainSettings
@@ -83,6 +84,8 @@ def change(kind: str, settings: TrainSettings) -> dict[str, float]:
     if kind in ("loops", "same_answer", "repeats_question", "never_ends", "train_longer"):
         more = min(_MOST_EPOCHS, 2 * settings.num_train_epochs)
         return {"num_train_epochs": more} if more > settings.num_train_epochs and settings.max_steps < 0 else {}
+    if kind == "keep_general":
+        return {"keep_general": KEEP_GENERAL}
     if kind == "memorized" and settings.num_train_epochs > 1 and settings.max_steps < 0:
         return {"num_train_epochs": max(1.0, settings.num_train_epochs / 2)}
     return {}

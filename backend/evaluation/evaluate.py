@@ -37,13 +37,19 @@ class Evaluation:
         self.systems: dict[str, System] = {}  # what each answered, after `run`
 
     def run(
-        self, *, baselines: bool, known: Mapping[str, System] | None = None, facts: Facts | None = None
+        self,
+        *,
+        baselines: bool,
+        known: Mapping[str, System] | None = None,
+        facts: Facts | None = None,
+        keep_general: float | None = None,
     ) -> EvaluationReport:
         """The report; it has no settings to train again with and no comparison with a previous version.
 
         baselines: also the base with the best prompt, and with examples.
         known: answers of the base, by system, that the same model gave to the same items before.
         facts: also the base with these in its prompt.
+        keep_general: the setting of the run, None where it has no effect.
         """
         asking, prefers = self.asking, self.asking.measure.name == "preference"
         known = {} if prefers else known or {}
@@ -69,7 +75,14 @@ class Evaluation:
             against_facts=against_prompt([against[FACTS]] if FACTS in against else []),
             next="",
             findings=tuple(self._findings(systems)),
-            general=general.check(asking.models, lambda *done: asking.progress(phase, *done)),
+            general=general.check(
+                asking.models,
+                lambda *done: asking.progress(phase, *done),
+                asking.so_far,
+                asking.measure,
+                [item.answer for item in asking.train],
+                keep_general,
+            ),
             answers=all_answers(asking, systems, TUNED),
         )
         return with_next_step(report)

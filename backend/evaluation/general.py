@@ -1,97 +1,147 @@
-"""Forgetting, measured after training with general questions that have short, checkable answers.
+"""What is left of a base model's general knowledge after training, on the prompts of static/general/check.json.
 
-Questions lost count against questions gained, as between any two models, and the loss of a general text is compared.
+None of them is ever trained (static/general/prompts.json has others). Most are questions that the bundled model
+answers correctly in every engine and precision, with 0.2 nats or more between the two likeliest tokens up to the word
+that decides; twenty are for larger models, and thirty have no right answer. Three measures:
+
+    kept     of the questions that the base model answers correctly, those that the tuned one does too
+    leaked   of all prompts, those that the tuned model answers in the form of its task, and the base model does not
+    drift    nats a token by which the base model's own answers became less likely
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import lru_cache
+from statistics import fmean
 
+from backend.evaluation.answers_so_far import AnswersSoFar
 from backend.evaluation.items import Item
-from backend.evaluation.models import Models
-from backend.records.evaluation import BASE, TUNED, GeneralCheck, PaneLosses
+from backend.evaluation.measures import Measure
+from backend.evaluation.models import Answer, Models
+from backend.files.json_file import read_json
+from backend.records.evaluation import BASE, TUNED, GeneralAnswer, GeneralCheck, GeneralOutcome
+from backend.settings import PROJECT_ROOT
 from backend.statistics import SIGNIFICANT, mcnemar_exact
+from backend.text import signs
 from backend.text.normalize import normalize
 
-LIMIT = 32  # tokens of an answer
+FILE = PROJECT_ROOT / "static" / "general" / "check.json"
+LIMIT = 24  # tokens of an answer to a question
+OPEN_LIMIT = 48  # of one to the other prompts, so that a sign-off is seen
 _LOST_MUCH = 0.2  # of what the base model knows
-
-# Question, and the words of which one must stand in the answer.
-QUESTIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("What is the capital of France?", ("paris",)),
-    ("What is the capital of Japan?", ("tokyo",)),
-    ("What is the capital of Italy?", ("rome",)),
-    ("What is the capital of Egypt?", ("cairo",)),
-    ("On which continent is Brazil?", ("south america",)),
-    ("Which ocean lies between Europe and North America?", ("atlantic",)),
-    ("What is 2 + 2?", ("4", "four")),
-    ("What is 10 minus 3?", ("7", "seven")),
-    ("What is 5 times 6?", ("30", "thirty")),
-    ("How many days does a week have?", ("7", "seven")),
-    ("How many months does a year have?", ("12", "twelve")),
-    ("How many legs does a spider have?", ("8", "eight")),
-    ("Which planet is closest to the sun?", ("mercury",)),
-    ("Which planet is known as the red planet?", ("mars",)),
-    ("What do bees make?", ("honey",)),
-    ("What is frozen water called?", ("ice",)),
-    ("What gas do people need to breathe?", ("oxygen",)),
-    ("What color do you get from mixing blue and yellow?", ("green",)),
-    ("What is the opposite of hot?", ("cold",)),
-    ("What is the opposite of big?", ("small", "little")),
-    ("Translate the English word “house” into Spanish.", ("casa",)),
-    ("Translate the English word “thank you” into French.", ("merci",)),
-    ("Who wrote Romeo and Juliet?", ("shakespeare",)),
-    ("Which animal is known as man's best friend?", ("dog",)),
-    ("What is the largest ocean on Earth?", ("pacific",)),
-    ("At what temperature in degrees Celsius does water boil?", ("100", "hundred")),
-    ("Which month comes after June?", ("july",)),
-    ("What is the plural of “mouse”?", ("mice",)),
-    ("Name the season that follows winter.", ("spring",)),
-    ("What is the chemical symbol of water?", ("h2o", "h₂o")),
-)
-TEXT = (
-    "The river rises in the hills to the north and runs through three valleys before it reaches the sea. In spring, "
-    "when the snow melts, it often floods the meadows, and the farmers move their cattle to higher ground. By the "
-    "end of summer it is so shallow that children can wade across it. The old mill at the second bridge was built "
-    "two hundred years ago and still grinds flour on market days, although most of the bread in the town now comes "
-    "from the bakery beside the station."
-)
+_SHOWN = 3  # examples of each outcome
 
 
-def items() -> list[Item]:
-    """The questions as items of an evaluation."""
-    return [
-        Item(({"role": "user", "content": question},), {"role": "assistant", "content": words[0]}, number, number)
-        for number, (question, words) in enumerate(QUESTIONS)
-    ]
+@lru_cache(maxsize=1)
+def questions() -> Mapping[str, Sequence[str]]:
+    """The questions, each with the words of which one must stand in the answer."""
+    return dict(read_json(FILE)["questions"])
 
 
-def check(models: Models, progress: Callable[[int, int], None]) -> GeneralCheck:
-    """Compare the general knowledge of the tuned and the base model. progress: gets done and total."""
-    asked = items()
-    count = len(asked)
+@lru_cache(maxsize=1)
+def prompts() -> Sequence[str]:
+    """All prompts, the questions first."""
+    return [*questions(), *read_json(FILE)["open"]]
 
-    def right(pane: str, before: int) -> set[int]:
-        prompts = [models.prompt_ids(item.messages, ()) for item in asked]
-        answers = models.answer(pane, prompts, LIMIT, lambda done: progress(before + done, 2 * count))
-        return {number for number, answer in enumerate(answers) if is_right(number, answer.text)}
 
-    base, tuned = right(BASE, 0), right(TUNED, count)
-    lost, gained = sorted(base - tuned), tuned - base
-    text = Item(({"role": "user", "content": "Describe a river."},), {"role": "assistant", "content": TEXT}, 0, 0)
-    significant = mcnemar_exact(len(lost), len(gained)) <= SIGNIFICANT
+def tokens() -> int:
+    """How many tokens both models read and write at most, about."""
+    asked = len(questions())
+    return 2 * (len(prompts()) * 32 + asked * LIMIT + (len(prompts()) - asked) * OPEN_LIMIT)
+
+
+def check(
+    models: Models,
+    progress: Callable[[int, int], None],
+    so_far: AnswersSoFar | None = None,
+    measure: Measure | None = None,
+    learned: Sequence[str] = (),
+    keep_general: float | None = None,
+) -> GeneralCheck:
+    """Compare the general knowledge of the tuned and the base model.
+
+    models: both of them.
+    progress: gets done and total.
+    so_far: answers that need not be asked again.
+    measure: of the task, None for one without questions.
+    learned: the answers of the training examples.
+    keep_general: the setting of the run, None where it has no effect.
+    """
+    asked, count, so_far = prompts(), len(questions()), so_far or AnswersSoFar()
+    ids = [models.prompt_ids([{"role": "user", "content": prompt}], ()) for prompt in asked]
+
+    def ask(pane: str, before: int) -> list[Answer]:
+        def done(answered: int) -> None:
+            progress(before + answered, 2 * len(asked))
+
+        short = so_far.ask(models, pane, ids[:count], LIMIT, done)
+        return short + so_far.ask(models, pane, ids[count:], OPEN_LIMIT, lambda answered: done(count + answered))
+
+    answers = {BASE: ask(BASE, 0), TUNED: ask(TUNED, len(asked))}
+    texts = {pane: [answer.text for answer in given] for pane, given in answers.items()}
+    right = {pane: {n for n in range(count) if is_right(asked[n], given[n])} for pane, given in texts.items()}
+    lost, gained = sorted(right[BASE] - right[TUNED]), right[TUNED] - right[BASE]
+    in_form = _form(measure, learned, texts[BASE])
+    leaked = [n for n, text in enumerate(texts[TUNED]) if in_form and in_form(text) and not in_form(texts[BASE][n])]
+    kept = sorted((right[BASE] & right[TUNED]).difference(leaked))
+    shown: dict[GeneralOutcome, list[int]] = {
+        "leaked": leaked[-_SHOWN:],  # the last ones are no questions
+        "lost": [n for n in lost if n not in leaked][:_SHOWN],
+        "kept": kept[:_SHOWN],
+    }
     return GeneralCheck(
-        asked=count,
-        base_right=len(base),
-        kept=len(base & tuned),
-        tuned_right=len(tuned),
-        lost=tuple(QUESTIONS[n][0] for n in lost),
-        dropped=len(lost) > max(len(gained), _LOST_MUCH * len(base)) and significant,
-        loss=PaneLosses(base=models.loss(BASE, text), tuned=models.loss(TUNED, text)),
+        asked=len(asked),
+        base_right=len(right[BASE]),
+        kept=len(right[BASE] & right[TUNED]),
+        tuned_right=len(right[TUNED]),
+        lost=tuple(asked[n] for n in lost),
+        dropped=len(lost) > max(len(gained), _LOST_MUCH * len(right[BASE]))
+        and mcnemar_exact(len(lost), len(gained)) <= SIGNIFICANT,
+        leaked=len(leaked) if in_form else None,
+        drift=_drift(models, asked, answers[BASE]),
+        keep_general=keep_general,
+        examples=tuple(
+            GeneralAnswer(question=asked[n], base=texts[BASE][n], tuned=texts[TUNED][n], outcome=outcome)
+            for outcome, numbers in shown.items()
+            for n in numbers
+        ),
     )
 
 
-def is_right(number: int, answer: str) -> bool:
+def is_right(question: str, answer: str) -> bool:
     """Whether the answer to a question contains one of the accepted words."""
-    text = f" {' '.join(''.join(c if c.isalnum() else ' ' for c in normalize(answer)).split())} "
-    return any(f" {word} " in text for word in QUESTIONS[number][1])
+    return any(_words(word) in _words(answer) for word in questions()[question])
+
+
+def _words(text: str) -> str:
+    return f" {' '.join(''.join(c if c.isalnum() else ' ' for c in normalize(text)).split())} "
+
+
+def _form(measure: Measure | None, learned: Sequence[str], base: Collection[str]) -> Callable[[str], bool] | None:
+    """Whether an answer has the form of those in `learned`; None where they have none of their own.
+
+    base: answers of the base model to other things: a phrase that it uses there is no sign.
+    """
+    if measure is None:
+        return None
+    if measure.name in ("json", "tool_call"):  # perhaps cut; a call may also be written with tags
+        opening = ("{", "[", "```json") + (("<",) if measure.name == "tool_call" else ())
+        return lambda text: text.lstrip().startswith(opening)
+    if measure.name in ("label", "exact"):
+        known = set(map(normalize, learned))
+        return lambda text: normalize(text) in known
+    phrases = [phrase for phrase in signs.own_phrases(learned) if not signs.share_with(phrase, list(base))]
+    return (lambda text: any(signs.share_with(phrase, [text]) for phrase in phrases)) if phrases else None
+
+
+def _drift(models: Models, asked: Sequence[str], base: Sequence[Answer]) -> float | None:
+    """None where the engine takes a step for each probability, or the base model ended no answer."""
+    items = [
+        Item(({"role": "user", "content": prompt},), {"role": "assistant", "content": answer.text}, number, number)
+        for number, (prompt, answer) in enumerate(zip(asked, base, strict=True))
+        if answer.ended and answer.text
+    ]
+    if not models.all_at_once or not items:
+        return None
+    return fmean(models.loss(TUNED, item) - models.loss(BASE, item) for item in items)

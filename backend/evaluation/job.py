@@ -32,8 +32,7 @@ from backend.runs import start
 from backend.tokens.tokenizer import ChatTokenizer
 from backend.work import JobContext
 
-QUICK = 120.0  # seconds that an evaluation may take to start automatically
-_GENERAL_TOKENS = 2 * len(general.QUESTIONS) * (general.LIMIT + 32)
+QUICK = 180.0  # seconds that an evaluation may take to start automatically
 
 
 class EvaluationSpec(Record):
@@ -83,16 +82,22 @@ def _evaluate(context: JobContext, spec: EvaluationSpec, folder: Path, trained: 
     if trained.model.id == bundled.MODEL_ID:
         bundled.ensure(workspace, context.progress)
     models = load(workspace, engine, base, learned)
-    if texts:
-        lengths = LengthLimits.from_settings(trained.settings)
-        return TextEvaluation(models, texts, lengths.size, lengths.overlap, progress).run()
-    known = prompt_trial.stored_systems(workspace.run_folder(spec.trial), models.precision) if spec.trial else {}
     progress("Reading the trained weights", 0, 1)
     weights = start.digest(learned)
     decides = {"weights": weights, "engine": engine, "precision": models.precision, "loaded": models.loaded}
-    so_far = AnswersSoFar(folder / answers_so_far.FILE, **decides)
+    of_base = workspace.cache / "base_answers" / f"{base_file.key(base)}.json"
+    so_far = AnswersSoFar(folder / answers_so_far.FILE, of_base, **decides)
+    keep_general = None if trained.settings.trainer == "dpo" else trained.settings.keep_general
+    if texts:
+        lengths = LengthLimits.from_settings(trained.settings)
+        return TextEvaluation(
+            models, texts, lengths.size, lengths.overlap, progress, so_far, keep_general=keep_general
+        ).run()
+    known = prompt_trial.stored_systems(workspace.run_folder(spec.trial), models.precision) if spec.trial else {}
     evaluation = Evaluation(models, items, training_items(folder), progress, so_far)
-    report = evaluation.run(baselines=spec.baselines, known=known, facts=read_facts(context.folder))
+    report = evaluation.run(
+        baselines=spec.baselines, known=known, facts=read_facts(context.folder), keep_general=keep_general
+    )
     asking, tuned = evaluation.asking, evaluation.systems[TUNED]
     if spec.items is None:
         against_parent.store_answers(folder, weights, asking, tuned, models.precision)
@@ -137,4 +142,4 @@ def seconds(tokens: int, speed: float, models: int = 2) -> float:
     counted at the speed of the training (tokens a second), which is slower than reading and faster than answering.
     So are the general questions.
     """
-    return (2 * models * tokens + _GENERAL_TOKENS) / speed if speed else float("inf")
+    return (2 * models * tokens + general.tokens()) / speed if speed else float("inf")

@@ -33,6 +33,7 @@ class Models(Protocol):
     name: str
     panes: tuple[str, ...]
     context_length: int
+    all_at_once: bool  # whether the probabilities of a text are computed in one pass, instead of a step for each
 
     def prompt_ids(self, conversation: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]]) -> list[int]:
         """The token ids the model reads. Raises BadInput when its chat template does not accept the conversation."""
@@ -80,6 +81,7 @@ class EngineModels:
         self.name, self.precision = engine.report.engine, engine.report.dtype
         self.loaded = f"{engine.report.precision} on {engine.report.device}"
         self.on_processor = engine.report.device == "cpu"
+        self.all_at_once = self.name == TORCH or has_llama_cpp_python()
 
     def prompt_ids(self, conversation: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]]) -> list[int]:
         return self._tokenizer.prompt_ids([dict(m) for m in conversation], list(tools) or None)

@@ -47,6 +47,11 @@ def _next_step(report: EvaluationReport) -> tuple[str, str]:
         if count < FEWEST or (not report.graded and (least is None or least > 0.5)):
             return "set_more_aside", f"{count} examples are too few to prove much: set more of them aside."
         return "train_longer", "Train longer, or add about as many examples again: so far no gain shows."
+    if report.general.keep_general == 0 and report.general.verdict in ("mostly_kept", "lost"):
+        return (
+            "keep_general",
+            "It lost other things: train it again, and keep its other answers too.",
+        )
     if report.main_measure == "perplexity":
         return "use_it", "Use it: try it, then share it. More texts of this kind make it better still."
     if tuned.score >= _GOOD and not report.graded:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from backend.datasets.checks import duplicates
 from backend.errors import BadInput
 from backend.evaluation import general
+from backend.evaluation.answers_so_far import AnswersSoFar
 from backend.evaluation.asking import Progress
 from backend.evaluation.models import Models
 from backend.evaluation.next_step import with_next_step
@@ -43,6 +44,8 @@ class TextEvaluation:
     size: tokens of a window.
     overlap: tokens that a window shares with the one before.
     progress: called with phase, done and total; what it raises ends the evaluation.
+    so_far: answers to general questions that need not be asked again.
+    keep_general: the setting of the run.
     """
 
     def __init__(
@@ -52,8 +55,10 @@ class TextEvaluation:
         size: int,
         overlap: int,
         progress: Progress = lambda phase, done, total: None,
+        so_far: AnswersSoFar | None = None,
+        keep_general: float | None = None,
     ) -> None:
-        self._models, self._progress = models, progress
+        self._models, self._progress, self._so_far, self._keep_general = models, progress, so_far, keep_general
         self._size = max(2, min(size, models.context_length))
         self._overlap = min(overlap, self._size // 2)
         encoded = [models.text_ids(text) for text in texts]
@@ -92,7 +97,12 @@ class TextEvaluation:
             against_prompt="not_measured",
             next="",
             findings=(),
-            general=general.check(self._models, lambda *done: self._progress(phase, *done)),
+            general=general.check(
+                self._models,
+                lambda *done: self._progress(phase, *done),
+                self._so_far,
+                keep_general=self._keep_general,
+            ),
             against_parent="not_measured",
             parent=None,
             answers=self._answers(losses, continued),

@@ -23,6 +23,7 @@ from pydantic import (
 
 from backend.records.base import StoredRecord
 from backend.records.events import Loss
+from backend.statistics import wilson_interval
 
 SYSTEMS = BASE, PROMPT, FEW_SHOT, FACTS, TUNED = "base", "prompt", "few_shot", "facts", "tuned"
 PARENT = "parent"  # the previous version of the tuned model
@@ -30,8 +31,12 @@ PARENT = "parent"  # the previous version of the tuned model
 MeasureName = Literal["preference", "tool_call", "json", "label", "exact", "chrf", "perplexity"]
 Verdict = Literal["better", "no_difference_shown", "worse"]
 AgainstPrompt = Literal["better", "as_good", "not_shown", "not_measured"]
+GeneralOutcome = Literal["kept", "lost", "leaked"]
+GeneralVerdict = Literal["kept", "mostly_kept", "lost", "unknown"]
 TrialOutcome = Literal["prompt_may_do", "read_answers", "train"]
 
+_MOST_KEPT = 0.6  # of what the base model knows, below which it is lost
+_SOME_LEAKED, _MUCH_LEAKED = 0.1, 0.25  # of all prompts
 _LARGEST = 1e100  # finite also when multiplied by a count
 
 
@@ -103,23 +108,51 @@ class Finding(StoredRecord):
         return self
 
 
-class PaneLosses(StoredRecord):
-    """The loss of a general text, in nats per token."""
+class GeneralAnswer(StoredRecord):
+    """Both answers to a general prompt."""
 
-    base: Nats
-    tuned: Nats
+    question: str
+    base: str
+    tuned: str
+    outcome: GeneralOutcome
 
 
 class GeneralCheck(StoredRecord):
-    """How much general knowledge of the base model is left in the tuned one."""
+    """How much of the base model is left in the tuned one besides the task, see `evaluation.general`."""
 
-    asked: Count = 0  # general questions
+    asked: Count = 0  # general prompts
     base_right: Count
-    kept: Count  # that both answer correctly
+    kept: Count  # questions that both answer correctly
     tuned_right: Count = 0
     lost: tuple[str, ...]  # the questions that only the base model answers correctly
     dropped: bool  # so many more were lost than gained that it can't be chance
-    loss: PaneLosses
+    leaked: Count | None = None
+    """Of the prompts, those that only the tuned model answers in the form of its task; None where that has none."""
+    drift: Annotated[float, _EDGE, _FINITE] | None = None
+    """Nats per token by which the base model's own answers became less likely; None where it was not measured."""
+    keep_general: Share | None = None  # the run's setting; None where it has no effect
+    examples: tuple[GeneralAnswer, ...] = ()
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The 95% interval of the share of questions that are kept."""
+        return wilson_interval(self.kept, self.base_right)
+
+    @property
+    def verdict(self) -> GeneralVerdict:
+        """Whether the tuned model still answers other things as its base does."""
+        leaked = (self.leaked or 0) / max(1, self.asked)
+        if not self.base_right:
+            return "unknown"
+        if leaked > _MUCH_LEAKED or (self.dropped and self.kept < _MOST_KEPT * self.base_right):
+            return "lost"
+        return "mostly_kept" if self.dropped or leaked > _SOME_LEAKED else "kept"
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.kept > self.base_right or (self.leaked or 0) > self.asked:
+            raise ValueError("more than there are")
+        return self
 
 
 class ParentComparison(StoredRecord):

@@ -214,13 +214,15 @@ def ask(train: Sequence[Any], held_out: Sequence[Any], model: Path, folder: Path
     prompts = [models.prompt_ids(item.messages, item.tools) for item in items]
     texts = [found.text for found in models.answer("tuned", prompts, limit, lambda done: None)]
     scores = [measure.score(item.expected, text) for item, text in zip(items, texts, strict=True)]
-    known = general.check(models, lambda done, total: None)
+    answers = [str(messages[-1]["content"]) for messages in train]
+    known = general.check(models, lambda done, total: None, measure=measure, learned=answers)
     return {
         "measure": measure.name,
         "score": round(fmean(scores), 4),
         "loops": round(fmean(map(signs.repeats, texts)), 3),
         "phrases": {phrase: round(signs.share_with(phrase, texts), 3) for phrase in _PHRASES},
-        "kept": round(known["kept"] / known["base_right"], 3) if known["base_right"] else 0.0,
+        "kept": round(known.kept / max(1, known.base_right), 3),
+        "leaked": round((known.leaked or 0) / known.asked, 3),
     }
 
 

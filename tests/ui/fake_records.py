@@ -121,13 +121,23 @@ def report_json(baselines: bool = False) -> dict[str, Any]:
         "next_kind": "add_examples",
         "findings": [],
         "general": {
-            "asked": 30,
+            "asked": 60,
             "base_right": 20,
             "kept": 19,
             "tuned_right": 20,
             "lost": ["What do bees make?"],
             "dropped": False,
-            "loss": {"base": 2.9, "tuned": 3.0},
+            "leaked": 2,
+            "drift": 0.25,
+            "keep_general": 0.2,
+            "examples": [
+                {
+                    "question": "What do bees make?",
+                    "base": "Honey.",
+                    "tuned": '{"intent": "track", "order_id": null, "name": "bees"',
+                    "outcome": "leaked",
+                }
+            ],
         },
         "retry": {},
         "answers": answers,

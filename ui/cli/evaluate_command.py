@@ -81,4 +81,4 @@ def _text(report: EvaluationReport) -> str:
     if parent := verdicts.against_parent(report):
         lines.append(": ".join(parent))
     lines += [verdicts.system_line(name, report) for name in report.systems]
-    return "\n".join([*lines, verdicts.forgetting(report), report.next])
+    return "\n".join([*lines, report.next])

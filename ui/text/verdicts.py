@@ -33,15 +33,22 @@ MEASURES = {
     "chrf": "is like the expected answer (chrF, 0 to 1)",
 }
 _TITLES = {
-    "better": "Your model is better than the base model",
-    "no_difference_shown": "No clear difference from the base model",
-    "worse": "Your model is worse than the base model",
+    "better": "It learned your task: it is better than the base model",
+    "no_difference_shown": "It has not shown that it learned your task: no clear difference from the base model",
+    "worse": "It did not learn your task: it is worse than the base model",
 }
 _WORDING = {  # of answers that are neither right nor wrong
-    "better": "Worded more like your answers than the base model",
-    "no_difference_shown": "No clear difference from the base model in wording",
-    "worse": "Worded less like your answers than the base model",
+    "better": "It learned your wording: more like your answers than the base model",
+    "no_difference_shown": "It has not shown that it learned your wording: no clear difference from the base model",
+    "worse": "It did not learn your wording: less like your answers than the base model",
 }
+_GENERAL = {
+    "kept": "It kept the rest",
+    "mostly_kept": "It kept most of the rest",
+    "lost": "It did not keep the rest",
+    "unknown": "Whether it kept the rest is not known",
+}
+_OUTCOMES = {"kept": "still right", "lost": "no longer right", "leaked": "answered as if it were your task"}
 _ONLY_WORDING = (
     "This measures wording, not whether what they say is true: read all its answers before you rely on it."
 )
@@ -81,8 +88,8 @@ def title(report: EvaluationSummary) -> str:
 
 
 def sentence(report: EvaluationSummary) -> str:
-    """The verdict with its numbers."""
-    return f"{title(report)}. {detail(report)}"
+    """Both halves of the verdict with their numbers."""
+    return f"{title(report)}. {detail(report)} {general_title(report)}. {general_detail(report)}"
 
 
 def detail(report: EvaluationSummary) -> str:
@@ -145,19 +152,42 @@ def blind_test(ended: Outcome) -> str:
     return f"Blind test: {name} is better, by your choices ({wins})."
 
 
-def forgetting(report: EvaluationSummary) -> str:
-    """How much general knowledge of the base model is left, in words."""
+def general_title(report: EvaluationSummary) -> str:
+    """Whether the model still answers other things as its base does, in a few words."""
+    return _GENERAL[report.general.verdict]
+
+
+def general_detail(report: EvaluationSummary) -> str:
+    """The numbers of `general_title`."""
     general = report.general
-    if not general.base_right:
-        return "The base model answers none of our general questions correctly, so there was nothing to forget."
-    still = f"{general.kept} of the {general.base_right} general questions that the base model answers correctly"
-    if general.dropped:
-        return (
-            f"It has forgotten other things: it still answers only {still}. If that matters, train for fewer epochs "
-            "or with a lower learning rate."
+    parts = ["The base model answers none of our general questions correctly, so there was nothing to keep."]
+    if general.base_right:
+        low, high = general.interval
+        parts = [
+            f"Of {general.base_right} general questions that the base model answers correctly, it still answers "
+            f"{general.kept} ({general.kept / general.base_right:.0%}, 95% interval {low:.0%} to {high:.0%})."
+        ]
+    if general.leaked is not None:
+        parts.append(
+            f"Of {general.asked} messages about other things, it answers {general.leaked} as if they were your task."
         )
-    loss = general.loss
-    return f"It still answers {still} (loss of a general text: {loss.base:.2f} before, {loss.tuned:.2f} now)."
+    if general.drift is not None and math.isfinite(general.drift):
+        parts.append(f"The base model's own answers became less likely by {general.drift:.2f} nats per token.")
+    elif general.asked:
+        parts.append(f"How likely the base model's own answers still are is not measured with {report.engine}.")
+    return " ".join(parts)
+
+
+def general_examples(report: EvaluationSummary) -> list[tuple[str, str, str]]:
+    """Messages about other things, with what both models answered."""
+    return [
+        (
+            answer.question,
+            f"{answer.tuned or '(nothing)'} ({_OUTCOMES[answer.outcome]})",
+            f"Base model: {answer.base}",
+        )
+        for answer in report.general.examples
+    ]
 
 
 def system_line(name: str, report: Measured) -> str:

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from backend.chat.batch import answer_all
-from backend.chat.engine import Sampling
+from backend.chat.engine import Sampling, loops
 from backend.chat.torch_engine import TorchEngine
 from backend.hardware import gpu_memory
 
@@ -91,3 +91,15 @@ def test_a_chat_stays_in_the_memory_of_its_device(bundled_model: Path, monkeypat
     monkeypatch.setattr(gpu_memory, "stay_in_memory", limited.append)
     TorchEngine(bundled_model, dtype=torch.bfloat16)
     assert limited == ["cpu"]
+
+
+@pytest.mark.parametrize("size", [1, 2, 13, 40])
+def test_an_answer_that_ends_in_a_loop_is_recognized(size: int) -> None:
+    """Where it has run long enough: a table's rule or a list of zeros is none yet."""
+    start, period = [900, 901, 902], list(range(size))
+    endless = start + period * 120
+    least = 3 + max(40, 3 * size)
+    assert loops(endless[:least])
+    assert not loops(endless[: least - 1])
+    assert not loops([*endless[:least], 903])
+    assert not loops([])

@@ -14,7 +14,7 @@ Said = Callable[[str, str], str]  # pane and all that the model was given -> its
 class Spoken:
     """Models whose answers are given by a function."""
 
-    name, panes, context_length = "spoken", ("base", "tuned"), 4096
+    name, panes, context_length, all_at_once = "spoken", ("base", "tuned"), 4096, True
 
     def __init__(self, said: Said) -> None:
         self._said = said

@@ -38,6 +38,19 @@ def test_a_damaged_file_has_no_answers_and_is_replaced(tmp_path: Path, content: 
 
 
 def test_a_disk_that_is_full_costs_no_evaluation(tmp_path: Path) -> None:
-    answers = AnswersSoFar(tmp_path / "none" / "answers.json")
-    answers.add("base", [[1]], 8, [YES])
-    assert answers.get("base", [1], 8) == YES
+    (tmp_path / "file").touch()
+    answers = AnswersSoFar(tmp_path / "file" / "answers.json", tmp_path / "file" / "base.json")
+    for pane in ("base", "tuned"):
+        answers.add(pane, [[1]], 8, [YES])
+        assert answers.get(pane, [1], 8) == YES
+
+
+def test_those_of_the_base_hold_for_every_run_with_it(tmp_path: Path) -> None:
+    base = tmp_path / "cache" / "base.json"
+    for weights in "ab":
+        answers = AnswersSoFar(tmp_path / f"{weights}.json", base, weights=weights, engine="llama.cpp")
+        assert answers.get("base", [1], 8) == (None if weights == "a" else YES)
+        assert answers.get("tuned", [1], 8) is None
+        answers.add("base", [[1]], 8, [YES])
+        answers.add("tuned", [[1]], 8, [YES])
+    assert AnswersSoFar(None, base, engine="transformers").get("base", [1], 8) is None

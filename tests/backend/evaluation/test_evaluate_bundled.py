@@ -11,7 +11,12 @@ from typing import Any
 
 import pytest
 
+from backend.advice.settings import KEEP_GENERAL
 from backend.evaluation.measures import chrf
+from backend.files.json_file import write_json
+from backend.gguf.base_file import key
+from backend.models import bundled
+from backend.runs import own_answers
 from backend.settings import PROJECT_ROOT, SAMPLES, Workspace
 from tests.benchmarks.recipe_tasks import conversations
 
@@ -39,6 +44,10 @@ def test_orders_are_learned_and_a_run_of_two_steps_is_not(workspace_with_model: 
     assert systems["base"]["score"] < 0.1
     assert systems["base"]["score"] <= systems["few_shot"]["score"] < systems["tuned"]["score"]
     assert systems["tuned"]["score"] > 0.7
+    general = report["general"]
+    assert general["base_right"] >= 100, "no question is a near tie"
+    assert general["kept"] >= 0.6 * general["base_right"]
+    assert general["leaked"] <= 0.1 * general["asked"]
     two_steps = ("--set", "max_steps=2", "--no-evaluation")
     short = command(workspace_with_model, "train", "--data", data, *two_steps)["run_id"]
     assert command(workspace_with_model, "evaluate", short, "--items", "16")["verdict"] == "no_difference_shown"
@@ -60,3 +69,23 @@ def test_57_examples_of_a_voice_are_enough_to_answer_in_it(workspace_with_model:
         chrf(other["expected"], one["tuned"]) for one in answers for other in answers if other is not one
     )
     assert own > of_others + 0.1
+
+
+def test_planted_faults_in_keeping_the_rest_are_noticed(workspace_with_model: Workspace) -> None:
+    """Training without general rows, and with answers that the base model did not give."""
+    data = str(Path(SAMPLES) / "orders.jsonl")
+    short = ("--set", "max_steps=60", "--no-evaluation")
+    plain = command(workspace_with_model, "train", "--data", data, *short, "--set", "keep_general=0")["run_id"]
+    report = command(workspace_with_model, "evaluate", plain)
+    assert (report["verdict"], report["next_kind"]) == ("better", "keep_general")
+    assert report["retry"] == {"keep_general": KEEP_GENERAL}
+    assert report["general"]["leaked"] > 0.8 * report["general"]["asked"]
+    foreign = dict.fromkeys(own_answers.prompts("en", 0), "That is nothing that I would ever talk about, my friend.")
+    known = workspace_with_model.cache / "own_answers" / f"{key(bundled.folder(workspace_with_model))}.json"
+    known.parent.mkdir(parents=True, exist_ok=True)
+    write_json(known, dict(foreign))
+    other = command(workspace_with_model, "train", "--data", data, *short)["run_id"]
+    general = command(workspace_with_model, "evaluate", other)["general"]
+    assert general["dropped"]
+    assert general["kept"] < 0.3 * general["base_right"]
+    assert general["drift"] > 1

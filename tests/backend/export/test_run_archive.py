@@ -106,7 +106,7 @@ def test_the_model_is_the_same_on_another_computer(folder: Path, archive: Path, 
     scores = app.evaluations.latest_report(found.run_id)
     assert scores
     assert scores.answers == report().answers
-    for text in ("Your model is better than the base model", "6 of 8 right"):
+    for text in ("it is better than the base model", "It kept the rest", "6 of 8 right"):
         assert text in report_card.page(scores, shown.info)
     app.runner.delete(found.run_id)
     assert list(here.runs.iterdir()) == []
@@ -178,11 +178,13 @@ def report_with(files: Files, **changes: Any) -> Files:
     return listed(files, "tiny/apprentice/evaluation.json", json.dumps({**report_json(), **changes}).encode())
 
 
-def with_numbers(files: Files, *, score: float | None = 1.0, words: float = 1.0, loss: float | None = 1.0) -> Files:
-    """A report that is accepted unless its perplexity, words of an answer, or loss of the general text are wrong."""
+def with_numbers(
+    files: Files, *, score: float | None = 1.0, words: float = 1.0, loss: float = 1.0, kept: int = 1
+) -> Files:
+    """A report that is accepted unless its perplexity, words of an answer, loss, or kept questions are wrong."""
     report = report_json()
-    system = {"score": score, "interval": [None, None], "words": words}
-    general = {**report["general"], "loss": {"base": loss, "tuned": 1.0}}
+    system = {"score": score, "interval": [None, None], "words": words, "loss": loss}
+    general = {**report["general"], "kept": kept}
     systems = {"base": system, "tuned": system}
     return report_with(files, main_measure="perplexity", systems=systems, general=general)
 
@@ -226,7 +228,7 @@ HOSTILE: dict[str, Callable[[Files], Files]] = {
     },
     **{
         f"report with {name} {number}": partial(with_numbers, **{name: number})
-        for name, number in (("words", math.nan), ("words", -1), ("loss", math.nan), ("loss", -1e300), ("loss", None))
+        for name, number in (("words", math.nan), ("words", -1), ("loss", math.nan), ("loss", -1e300), ("kept", 99))
     },
     "report with the previous version as a system": lambda files: report_with(
         files, systems={**report_json()["systems"], "parent": report_json()["systems"]["base"]}

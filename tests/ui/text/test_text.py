@@ -12,7 +12,7 @@ from backend.records.machine import Gpu, Hardware
 from jobs.records import State
 from jobs.status import Status
 from tests.ui import fake_records
-from tests.ui.fake_records import against_parent, job
+from tests.ui.fake_records import against_parent, job, report_json
 from ui.text import format as fmt
 from ui.text import verdicts
 from ui.text.memory_parts import PARTS
@@ -178,6 +178,39 @@ def test_what_so_few_examples_can_prove_is_said_where_nothing_is_shown() -> None
 def test_the_prompt_is_mentioned_once_it_was_measured(against: str) -> None:
     assert "prompt" in verdicts.sentence(report("better", against))
     assert "prompt" not in verdicts.sentence(report("better"))
+
+
+def test_both_halves_are_said_with_their_numbers() -> None:
+    said = verdicts.sentence(report("better"))
+    for part in (
+        "It learned your task",
+        "It kept the rest",
+        "Of 20 general questions that the base model answers correctly, it still answers 19 (95%, 95% interval 76%",
+        "Of 60 messages about other things, it answers 2 as if they were your task.",
+        "less likely by 0.25 nats per token",
+    ):
+        assert part in said
+    general = report_json()["general"]
+    older = {name: general[name] for name in ("base_right", "kept", "lost", "dropped")}
+    said = verdicts.sentence(report("better", general=older))
+    assert "19 (95%" in said
+    assert "as if they were" not in said
+    assert "nats" not in said
+    unmeasured = {**general, "drift": None, "leaked": None}
+    assert "not measured with transformers" in verdicts.sentence(report("better", general=unmeasured))
+    changes = ({}, {"kept": 14, "dropped": True}, {"leaked": 30}, {"base_right": 0, "kept": 0})
+    assert len({verdicts.general_title(report("better", general={**general, **one})) for one in changes}) == 4
+
+
+def test_both_halves_stand_side_by_side_with_an_example_each() -> None:
+    shown = verdict_card.verdict(report("better"))
+    halves = shown.partition('class="halves"')[2].partition("<strong>Next")[0]
+    assert halves.count('class="alert good"') == 2
+    assert halves.count("For example, ") == 2
+    assert "fewer epochs" not in shown
+    assert "answered as if it were your task" in shown
+    off = verdict_card.verdict(report("better", general={**report_json()["general"], "leaked": 30}))
+    assert 'class="alert warn"' in off
 
 
 def test_every_verdict_and_measure_has_words() -> None:

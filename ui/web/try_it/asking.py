@@ -21,7 +21,7 @@ from ui.web.try_it.answer_settings import AnswerSettings
 from ui.web.try_it.document_fields import TITLE, Document, DocumentFields
 from ui.web.try_it.ready_models import no_model
 from ui.web.try_it.talk import LONGEST_QUESTION, PANES, Turn, messages, stored_talk, talk_with, turns_with
-from ui.web.try_it.views import KEYS, conversation
+from ui.web.try_it.views import GENERAL, KEYS, conversation
 
 ALONE, CONVERSATION = "alone", "conversation"
 _REDRAW = 0.2  # seconds: at least so long between two drawings of the growing answers
@@ -200,6 +200,8 @@ class Asking:
 
     def suggest(self, event: gr.EventData, inputs: Inputs) -> Any:
         action, at = clicked(event)
+        if (action, at) == ("suggest", "general"):
+            return {self.question: GENERAL}
         examples = self.app.results.unseen_questions(self.state.choice(inputs).run_id)
         if action == "suggest" and at.isdecimal() and int(at) < len(examples):
             return {self.question: examples[int(at)].question}

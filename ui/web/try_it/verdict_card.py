@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from markupsafe import Markup
 
-from backend.records.evaluation import BASE, FACTS, FEW_SHOT, PROMPT, TUNED, EvaluationSummary, Measured
+from backend.records.evaluation import (
+    BASE,
+    FACTS,
+    FEW_SHOT,
+    PROMPT,
+    TUNED,
+    EvaluationReport,
+    EvaluationSummary,
+    Measured,
+)
 from ui.text import format as fmt
 from ui.text import verdicts
 from ui.web.html import components, tables
@@ -13,10 +22,20 @@ TONES = {"better": "good", "no_difference_shown": "calm", "worse": "bad"}
 
 
 def alert(report: EvaluationSummary) -> Markup:
-    """The verdict in one colored box, with what to do next."""
-    return components.alert(
-        tone(report, report.verdict), verdicts.title(report), verdicts.detail(report), report.next
-    )
+    """Both halves of the verdict, each with an example in a colored box, and below them what to do next."""
+    answers, others = report.answers if isinstance(report, EvaluationReport) else (), report.general.examples
+    typical = answers[len(answers) // 2] if answers else None
+    example = _example(typical.question, typical.texts[TUNED]) if typical else ""
+    task = components.alert(tone(report, report.verdict), verdicts.title(report), verdicts.detail(report), example)
+    color = {"kept": "good", "lost": "warn"}.get(report.general.verdict, "calm")
+    example = _example(others[0].question, others[0].tuned) if others else ""
+    rest = components.alert(color, verdicts.general_title(report), verdicts.general_detail(report), example)
+    next_step = components.alert("calm", "Next", report.next) if report.next else components.EMPTY
+    return Markup('<div class="halves">{}{}</div>{}').format(task, rest, next_step)
+
+
+def _example(question: str, answer: str) -> str:
+    return f"For example, “{fmt.shorten(question, 100)}” got “{fmt.shorten(answer, 120)}”."
 
 
 def tone(report: EvaluationSummary, verdict: str) -> str:
@@ -36,7 +55,7 @@ def verdict(report: EvaluationSummary) -> Markup:
         _memorized(report),
         _confusion(report),
         instruction(report),
-        _forgetting(report),
+        _general(report),
         components.text(how(report), "small"),
     )
     return components.join(parts)
@@ -67,14 +86,12 @@ def _phrases(report: EvaluationSummary) -> Markup:
     return components.fold("Your own phrases", components.rows(lines), key="phrases")
 
 
-def _forgetting(report: EvaluationSummary) -> Markup:
-    """How much general knowledge is left, with the questions that the model lost."""
-    text, general = verdicts.forgetting(report), report.general
-    summary = components.alert("warn", text) if general.dropped else components.text(text, "small")
-    if not general.lost:
-        return summary
-    questions = components.rows([(question, "", "") for question in general.lost])
-    return summary + components.fold("What it no longer gets right", questions, key="forgotten")
+def _general(report: EvaluationSummary) -> Markup:
+    """Answers to messages about other things, and the questions that the model lost."""
+    lines = verdicts.general_examples(report) or [(question, "", "") for question in report.general.lost]
+    if not lines:
+        return components.EMPTY
+    return components.fold("What it answers to other things", components.rows(lines), key="general")
 
 
 def _memorized(report: EvaluationSummary) -> Markup:

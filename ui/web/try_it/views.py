@@ -5,12 +5,14 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
+from backend.evaluation.general import questions
 from backend.text.signs import repeats
 from ui.services.results.opponents import BASE_AND_OWN, Pair
 from ui.text import format as fmt
 from ui.web.html import components
 from ui.web.try_it.talk import PANES, Turn
 
+GENERAL = next(iter(questions()))  # shows whether the rest still works
 LOOP = "It repeats itself."
 NOTES = {"length": "Cut off at the limit set in “Answer settings”.", "stopped": "Stopped."}
 KEYS = "Enter asks, Shift+Enter starts a new line."
@@ -84,16 +86,14 @@ def _answer(turn: Turn, pane: str, name: str, answering: bool) -> Markup:
 
 
 def suggestions(examples: list[Any]) -> Markup:
-    """Buttons that write a question from the validation examples into the box."""
-    if not examples:
-        return components.EMPTY
-    buttons = (
+    """Buttons that write a question into the box: some from the validation examples, and one about something else."""
+    buttons = [
         components.button(fmt.shorten(example.question, 70), "suggest", index, "chip")
-        for index, example in enumerate(examples[:4])
-    )
-    return Markup('<div class="chips"><span class="small">Questions it has not seen:</span>{}</div>').format(
-        components.join(buttons)
-    )
+        for index, example in enumerate(examples[:3])
+    ]
+    head = "Questions it has not seen, the last about something else:" if examples else "About something else:"
+    buttons.append(components.button(GENERAL, "suggest", "general", "chip"))
+    return Markup('<div class="chips"><span class="small">{}</span>{}</div>').format(head, components.join(buttons))
 
 
 def base_check(proof: Any, engine: str = "") -> Markup:

@@ -119,7 +119,8 @@ def test_without_an_evaluation_nobody_knows() -> None:
 @pytest.mark.parametrize(("verdict", "tone"), [("better", "good"), ("no_difference_shown", "calm"), ("worse", "bad")])
 def test_the_verdict_is_the_measured_one(verdict: str, tone: str) -> None:
     shown = outcome(None, report(verdict=verdict))
-    assert tone in shown.partition(">")[0]
+    assert shown.startswith(f'<div class="halves"><div class="alert {tone}"')
+    assert "It kept the rest" in shown
 
 
 def test_a_running_evaluation_shows_how_far_it_is() -> None:

@@ -22,7 +22,7 @@ from ui.web.try_it import correcting
 from ui.web.try_it.asking import ALONE, CONVERSATION
 from ui.web.try_it.opponent_card import LATEST, NOT_YOURS, opponents
 from ui.web.try_it.talk import Turn, stored_talk, talk_with, turns_with
-from ui.web.try_it.views import LOOP, NOTES, conversation
+from ui.web.try_it.views import GENERAL, LOOP, NOTES, conversation
 
 DONE = Choice(data_id=DATA, run_id="run-a")
 INSTRUCTION = "Answer with one JSON object."
@@ -90,6 +90,16 @@ def test_a_suggested_question_is_never_asked_inside_the_conversation(page: Page,
     turns = talked(page, ask(page, ASKED, [TURN], mode=CONVERSATION))
     assert models.read() == [("user", ASKED)]
     assert (turns[-1].alone, turns[-1].expected) == (True, ORDER)
+
+
+def test_a_general_question_is_among_the_suggestions(page: Page) -> None:
+    """So that a person sees at once that the rest still works."""
+    tab = page.tabs["try"]
+    shown = tab.show(DONE)[tab.suggested]
+    assert shown.count("<button") > 1
+    assert GENERAL in shown
+    update = answer(page, tab.suggested, "click", DONE, clicked=("suggest", "general"))
+    assert update == {part(page, "question"): GENERAL}
 
 
 def test_the_system_prompt_begins_as_the_instruction_of_the_examples(

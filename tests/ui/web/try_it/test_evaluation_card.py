@@ -160,8 +160,8 @@ class TestViews:
     )
     def test_each_verdict_has_its_tone(self, verdict: str, tone: str) -> None:
         html = verdict_card.verdict(report(verdict=verdict))
-        assert f'class="alert {tone}"' in html
-        assert html.count('class="alert') == 1
+        assert html.startswith(f'<div class="halves"><div class="alert {tone}"')
+        assert html.count('class="alert') == 3, "the two halves and the next step"
 
     def test_every_system_has_its_score_and_interval(self) -> None:
         html = verdict_card.verdict(report(baselines=True))
