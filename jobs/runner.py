@@ -15,7 +15,7 @@ from typing import Any
 from backend.errors import ApprenticeError, RunProblem, WorkspaceProblem
 from backend.records.events import LoggedEvent
 from backend.settings import Workspace, child_path
-from jobs import store
+from jobs import process, store
 from jobs.events import read_events, read_valid_events
 from jobs.folder import JobFolder, unreadable
 from jobs.process import Spawn
@@ -26,6 +26,7 @@ from jobs.scheduler import Scheduler
 from jobs.status import Identity, Status
 from jobs.supervisor import EXIT_TIMEOUT, Supervisor
 
+_ENDING = 5.0  # seconds that a worker may take to end after its last word
 START_DEADLINE = 60.0  # seconds that a worker may take to acquire its lock
 TICK = 0.5  # seconds between two ticks of the thread
 
@@ -204,6 +205,7 @@ class Runner:
                 state = self._state_before_deletion(member)
                 if not state.is_terminal:
                     raise RunProblem("This run can't be deleted yet.", f"{member.id} is {state}.", "Stop it first.")
+                process.await_end(member.id, _ENDING)  # Windows renames no folder whose log.txt is open
             hidden = [store.hide(member) for member in family]
         for path in [*hidden, *(child_path(self.workspace.exports, member.id) for member in family)]:
             shutil.rmtree(path, ignore_errors=True)

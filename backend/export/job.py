@@ -21,6 +21,7 @@ from backend.export.formats import HOME, slug
 from backend.export.source import ExportSpec, Source
 from backend.export.target import Report, Stopped, Target
 from backend.files import manifest
+from backend.files.atomic import delete_folder, replace_file
 from backend.files.listing import files_in
 from backend.records.exports import Check, ExportFile, ExportResult
 from backend.work import JobContext
@@ -59,8 +60,8 @@ def _publish(requested: ExportSpec, target: Target, result: ExportResult, folder
         with zipfile.ZipFile(model.with_name(f"{model.name}.zip"), "w", zipfile.ZIP_STORED) as archive:
             for file in files_in(model):
                 archive.write(file, Path(model.name) / file.relative_to(model))
-    shutil.rmtree(folder, ignore_errors=True)
-    target.place.replace(folder)
+    delete_folder(folder)
+    replace_file(target.place, folder)
     paths = sorted(folder.iterdir())
     return result.joined(
         ExportResult(

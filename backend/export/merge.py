@@ -20,6 +20,7 @@ from backend.errors import NotEnough
 from backend.export import weights
 from backend.export.lora_merge import Adapter
 from backend.export.weights import DTYPES, Edit
+from backend.files.atomic import delete_folder
 from backend.models import causal_lm, model_folder
 from backend.models.safetensors_files import Stored
 from backend.records.exports import MergeCheck
@@ -50,7 +51,7 @@ def write(model: Path, trained: Path, out: Path, dtype: str | None = None, repor
     stored, base = weights.stored(source), weights.stored(model)
     if source == trained and (mapping := causal_lm.key_mapping(model)):
         base = {causal_lm.own_name(name, mapping): tensor for name, tensor in base.items()}
-    shutil.rmtree(out, ignore_errors=True)
+    delete_folder(out)
     out.mkdir(parents=True)
     weights.rewrite(source, out, _edits(stored, _changes(trained, stored), base, dtype), report)
     _copy_other_files(model, trained, out, dtype)

@@ -17,6 +17,7 @@ from pathlib import Path
 from string import Template
 
 from backend.errors import BadInput, BadSetting
+from backend.files.atomic import replace_file
 from backend.files.json_file import write_json
 from backend.files.listing import files_in
 from backend.models import bundled, causal_lm
@@ -88,7 +89,7 @@ def write(folder: Path, hardware: str = ZERO_GPU) -> Space:
             _fill(made, model, hardware)
             if target.exists():
                 target.rmdir()
-            made.replace(target)
+            replace_file(made, target)
     except OSError as error:
         raise BadInput(
             f"The Space could not be written to {folder}.",

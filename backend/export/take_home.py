@@ -26,6 +26,7 @@ from backend.export.model_card import Evaluation
 from backend.export.source import Source
 from backend.export.target import Report, Target
 from backend.files import manifest
+from backend.files.atomic import delete_folder
 from backend.files.listing import files_in
 from backend.gguf.convert import UnsupportedModel
 from backend.records.evaluation import BASE, TUNED, EvaluationReport
@@ -146,4 +147,4 @@ def _pack(folder: Path, name: str) -> None:
                 continue
             for file in files_in(path) if path.is_dir() else [path]:
                 archive.write(file, Path(name) / file.relative_to(folder))
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
+            delete_folder(path) if path.is_dir() else path.unlink()

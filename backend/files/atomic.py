@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import os
+import shutil
 import threading
 import time
 from collections.abc import Callable
@@ -12,6 +14,7 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
+PATIENCE = 30.0  # seconds; a virus scanner or a cloud folder reads each new file, of some GB too
 BINARY = getattr(os, "O_BINARY", 0)  # without it Windows would write "\r\n"
 
 
@@ -49,19 +52,30 @@ def write_all(descriptor: int, data: bytes) -> None:
         rest = rest[os.write(descriptor, rest) :]
 
 
-def retry_while_in_use(action: Callable[[], T], tries: int = 50) -> T:
-    """Run `action`; on Windows, retry it for a second while another process has the file open."""
-    for _ in range(tries - 1 if os.name == "nt" else 0):
+def retry_while_in_use(action: Callable[[], T], seconds: float = 1.0) -> T:
+    """Run `action`; on Windows, retry it for some seconds, with growing pauses, while a file is open or mapped."""
+    end, pause = time.monotonic() + seconds, 0.02
+    while True:
         try:
             return action()
-        except PermissionError:
-            time.sleep(0.02)
-    return action()
+        except PermissionError as error:
+            if not hasattr(error, "winerror") or time.monotonic() + pause > end:
+                raise
+        if pause > 0.1:
+            gc.collect()  # a model that nobody needs any more may still map the file
+        time.sleep(pause)
+        pause = min(2 * pause, 2.0)
 
 
 def replace_file(source: Path, target: Path) -> None:
-    """os.replace, retried on Windows while another process has a file open. Raises OSError."""
-    retry_while_in_use(lambda: os.replace(source, target))
+    """os.replace of a file or folder, retried on Windows while a program has a file open. Raises OSError."""
+    retry_while_in_use(lambda: os.replace(source, target), PATIENCE)
+
+
+def delete_folder(folder: Path) -> None:
+    """Delete a folder, if it exists, retried on Windows while a program has a file in it open. Raises OSError."""
+    with suppress(FileNotFoundError):
+        retry_while_in_use(lambda: shutil.rmtree(folder), PATIENCE)
 
 
 def fsync_names(folder: Path) -> None:

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}  # no space left, or over a quota
-_WRITE_PROTECTED = 19  # Windows
+# Windows' numbers. A folder with an open file in it is "denied".
+_WRITE_PROTECTED, _DENIED, _IN_USE = 19, 5, (32, 33, 1224)
 
 
 def disk_words(error: OSError) -> tuple[str, str]:
@@ -18,6 +19,13 @@ def disk_words(error: OSError) -> tuple[str, str]:
         return "The disk is full.", "Free some disk space, then try again."
     if error.errno == errno.EROFS or getattr(error, "winerror", None) == _WRITE_PROTECTED:
         return "The disk is read-only.", "Make it writable, or choose another folder with --workspace DIR."
+    if getattr(error, "winerror", None) in _IN_USE:
+        return "Another program holds it.", "Close other programs that use it, or wait a moment; then try again."
+    if getattr(error, "winerror", None) == _DENIED:
+        return (
+            "Another program holds it, or this user may not write it.",
+            "Close other programs that use it, or change its permissions; then try again.",
+        )
     if error.errno in (errno.EACCES, errno.EPERM):
         return "This user may not read or write it.", "Change its permissions, then try again."
     if error.errno == errno.EIO:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
 import tempfile
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from backend.errors import BadInput, NotEnough
+from backend.files.atomic import delete_folder, replace_file
 from backend.gguf import convert
 from backend.gguf.convert import UnsupportedModel
 from backend.gguf.requirement import has_llama_cpp_python
@@ -89,7 +89,7 @@ def _make(model: Path, file: Path, progress: ReportProgress) -> None:
             convert.quantize(f16, made, KIND)
         else:
             convert.convert(model, made, kind=KIND)
-        made.replace(file)
+        replace_file(made, file)
 
 
 def _delete(folder: Path, model: Path) -> float:
@@ -97,7 +97,7 @@ def _delete(folder: Path, model: Path) -> float:
     size = 0
     for path in folder.glob(f"{_key(model)}-*"):
         size += sum(file.stat().st_size for file in (path, *path.glob("*")) if file.is_file())
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
+        delete_folder(path) if path.is_dir() else path.unlink()
     return size / MIB
 
 

@@ -24,10 +24,18 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from backend.settings import PROJECT_ROOT, child_environment
 
 _POLL = 0.5  # seconds
 _NO_WINDOW = getattr(subprocess, "CREATE_NO_WINDOW", 0)  # Windows; Ctrl-C is for the parent, whose end ends the child
+
+
+def memory_used(process: psutil.Process) -> int:
+    """Bytes that a process uses; on Windows those it has reserved, because the system trims what is resident."""
+    memory = process.memory_info()
+    return int(getattr(memory, "private", memory.rss))
 
 
 def start(

@@ -19,6 +19,7 @@ from filelock import FileLock
 
 from backend.errors import MissingPart, NotEnough, WorkspaceProblem
 from backend.files import manifest
+from backend.files.atomic import delete_folder, replace_file
 from backend.models import bundled_file, model_folder
 from backend.records.units import MIB, format_sizes
 from backend.settings import Workspace
@@ -113,8 +114,8 @@ def ensure(workspace: Workspace, progress: ReportProgress = silent) -> Path:
             _unpack(gguf, staging, progress)
             if target.exists():
                 log.warning("%s is damaged or outdated; replacing it", target)
-                shutil.rmtree(target)
-            staging.replace(target)
+                delete_folder(target)
+            replace_file(staging, target)
         finally:
             shutil.rmtree(staging, ignore_errors=True)
     return target

@@ -18,7 +18,7 @@ from filelock import FileLock, Timeout
 
 from backend.errors import BadInput, NotEnough, WorkspaceProblem
 from backend.files import manifest
-from backend.files.atomic import write_text
+from backend.files.atomic import delete_folder, replace_file, write_text
 from backend.files.disk_errors import disk_errors
 from backend.files.listing import files_in
 from backend.models import catalogue, local
@@ -69,7 +69,7 @@ def delete(workspace: Workspace, model_id: str) -> float:
     try:
         with FileLock(_lock(target), timeout=0):
             for part in parts:
-                shutil.rmtree(part) if part.is_dir() else part.unlink()
+                delete_folder(part) if part.is_dir() else part.unlink()
     except Timeout as error:
         raise BadInput(
             f"{entry.name} is being downloaded.", "", "Cancel the download first, then wait a moment."
@@ -118,8 +118,8 @@ def _download(context: JobContext, hub: Hub, entry: Entry, target: Path) -> None
                 _remove_custom_code(staging / file.name, entry)
         context.progress("Checking the model")
         manifest.write(staging, {"model": entry.id, "revision": commit, "licence": entry.licence}, meter.check)
-        shutil.rmtree(target, ignore_errors=True)
-        staging.replace(target)
+        delete_folder(target)
+        replace_file(staging, target)
         commit_file.unlink()
 
 

@@ -146,7 +146,7 @@ def _saving_seconds(dry_run: DryRun, engine: Any) -> float:
             saved_state.write(folder, engine, dry_run.metrics)
 
     seconds = _seconds(dry_run, save)
-    shutil.rmtree(place)
+    shutil.rmtree(place, ignore_errors=True)  # the job deletes what another program still holds
     return seconds
 
 
@@ -191,7 +191,7 @@ def _limit_memory(mib: float) -> None:
         return
     import resource
 
-    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text("utf-8").splitlines())
     data, resident = (int(status[name].split()[0]) * 1024 for name in ("VmData", "VmRSS"))
     limit = max(0, data + int(mib * MIB) - resident)
     _, most = resource.getrlimit(resource.RLIMIT_DATA)

@@ -184,7 +184,7 @@ def _dry_run(context: JobContext, spec: RunSpec) -> dict[str, Any] | None:
             if time.monotonic() > began + _TIMEOUT:
                 log.warning("the dry run took more than %s seconds", _TIMEOUT)
                 return None
-            if nvidia_gpu(machine) is None and _resident_mib(child) > limit:
+            if nvidia_gpu(machine) is None and _used_mib(child) > limit:
                 return {"fits": False}
             context.alive()
             context.progress(PHASE, detail=_tried(folder / TRYING, time.monotonic() - began))
@@ -209,9 +209,9 @@ def _tried(file: Path, seconds: float) -> str:
     return f"Trying {many} of up to {tokens:,} tokens ({seconds:.0f} s so far). {memory}"
 
 
-def _resident_mib(child: subprocess.Popen[bytes]) -> float:
+def _used_mib(child: subprocess.Popen[bytes]) -> float:
     with suppress(psutil.Error):
-        return float(psutil.Process(child.pid).memory_info().rss) / MIB
+        return child_process.memory_used(psutil.Process(child.pid)) / MIB
     return 0.0  # it has just ended
 
 

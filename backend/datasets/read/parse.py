@@ -110,7 +110,7 @@ class Parser:
         with contextlib.suppress(psutil.Error):
             process = psutil.Process(self._child.pid)
             while not self._ended.wait(_CHECK):
-                if process.memory_info().rss > most:
+                if child_process.memory_used(process) > most:
                     self._stopped = f"Reading it takes more than {format_size(most / MIB)} of memory."
                 elif time.monotonic() > deadline:
                     self._stopped = f"Reading it takes more than {SECONDS:.0f} seconds."

@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 from backend.errors import TrainingFailed
 from backend.files import manifest
-from backend.files.atomic import fsync, replace_file
+from backend.files.atomic import delete_folder, fsync, replace_file
 from backend.files.listing import files_in
 
 log = logging.getLogger(__name__)
@@ -93,7 +93,7 @@ def writing(parent: Path, step: int) -> Iterator[Path]:
     """
     target = path(parent, step)
     unfinished = parent / f"{_UNFINISHED}{target.name}"
-    shutil.rmtree(unfinished, ignore_errors=True)
+    delete_folder(unfinished)
     unfinished.mkdir(parents=True)
     try:
         yield unfinished

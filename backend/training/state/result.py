@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from backend.files.atomic import fsync, fsync_names, replace_file
+from backend.files.atomic import delete_folder, fsync, fsync_names, replace_file
 from backend.files.disk_errors import disk_errors
 from backend.files.listing import files_in
 from backend.models import causal_lm
@@ -24,7 +24,7 @@ def saved(model: Any, base_folder: Path, target: Path) -> Iterator[Path]:
     else deleted. Raises OSError.
     """
     unfinished = target.with_name(f".unfinished-{target.name}")
-    shutil.rmtree(unfinished, ignore_errors=True)
+    delete_folder(unfinished)
     unfinished.mkdir(parents=True)
     try:
         _save(model, unfinished, base_folder)
@@ -34,7 +34,7 @@ def saved(model: Any, base_folder: Path, target: Path) -> Iterator[Path]:
         yield unfinished
         for file in files_in(unfinished):
             fsync(file)
-        shutil.rmtree(target, ignore_errors=True)
+        delete_folder(target)
         replace_file(unfinished, target)
         fsync_names(target.parent)
     finally:

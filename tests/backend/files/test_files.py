@@ -24,7 +24,7 @@ from backend.settings import PROJECT_ROOT
 def test_two_writers_may_replace_the_same_file_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     both_written = threading.Barrier(2, timeout=10)
 
-    def after_both(replace: Callable[[], None]) -> None:
+    def after_both(replace: Callable[[], None], seconds: float) -> None:
         both_written.wait()
         replace()
 
@@ -88,21 +88,71 @@ def test_on_windows_a_file_in_use_is_replaced_once_it_is_free(
     def busy(source: Path, target: Path) -> None:
         tries.append(source)
         if len(tries) < 3:
-            raise PermissionError(13, "The process cannot access the file")
+            raise in_use()
         source.rename(target)
 
-    monkeypatch.setattr(atomic, "os", SimpleNamespace(name="nt", replace=busy))
-    monkeypatch.setattr(atomic, "time", SimpleNamespace(sleep=lambda _: None))
+    monkeypatch.setattr(atomic.os, "replace", busy)
     atomic.replace_file(tmp_path / "new", tmp_path / "old")
     assert (tmp_path / "old").read_text() == "new"
     assert len(tries) == 3
+
+
+def in_use() -> PermissionError:
+    error = PermissionError(13, "The process cannot access the file")
+    error.winerror = 32  # type: ignore[attr-defined]
+    return error
+
+
+def test_a_file_that_stays_in_use_is_told_after_half_a_minute(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses: list[float] = []
+
+    def never(*paths: object) -> None:
+        raise in_use()
+
+    monkeypatch.setattr(atomic.os, "replace", never)
+    monkeypatch.setattr(atomic, "time", SimpleNamespace(sleep=pauses.append, monotonic=lambda: sum(pauses)))
+    with pytest.raises(PermissionError) as caught:
+        atomic.replace_file(tmp_path / "new", tmp_path / "old")
+    assert 25 < sum(pauses) <= 30
+    assert len(pauses) < 30
+    assert "program holds it" in disk_words(caught.value)[0]
+
+
+def test_where_a_file_is_really_denied_nothing_is_retried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def denied(*paths: object) -> None:
+        raise PermissionError(13, "Permission denied")  # as on Linux and macOS
+
+    monkeypatch.setattr(atomic.os, "replace", denied)
+    monkeypatch.setattr(atomic, "time", SimpleNamespace(monotonic=lambda: 0.0))
+    with pytest.raises(PermissionError):
+        atomic.replace_file(tmp_path / "new", tmp_path / "old")
+
+
+def test_a_folder_is_deleted_once_its_files_are_free(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, unlink, tries = tmp_path / "model", os.unlink, []
+
+    def busy(path: str, **options: int) -> None:
+        tries.append(path)
+        if len(tries) < 3:
+            raise in_use()
+        unlink(path, **options)
+
+    folder.mkdir()
+    (folder / "weights").touch()
+    monkeypatch.setattr(os, "unlink", busy)
+    atomic.delete_folder(folder)
+    assert not folder.exists()
+    atomic.delete_folder(folder)
 
 
 def test_files_are_replaced_in_one_way_only() -> None:
     """On Windows a bare os.replace fails while a virus scanner or the search index has the file open."""
     for package in ("backend", "jobs", "ui"):
         for file in (PROJECT_ROOT / package).rglob("*.py"):
-            bare = re.findall(r"\bos\.(?:replace|rename)\(|\.rename\(self\.", file.read_text("utf-8"))
+            text = re.sub(r"\b(?:before|choice\(inputs\))\.replace", "", file.read_text("utf-8"))  # of choices
+            bare = re.findall(r"\bos\.(?:replace|rename)\(|\.rename\(self\.|\.replace\([^,=()]+\)", text)
             assert not bare or file.name == "atomic.py", file
 
 

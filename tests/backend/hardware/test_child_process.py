@@ -6,6 +6,8 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import psutil
 import pytest
@@ -91,6 +93,12 @@ def test_a_child_that_takes_too_long_is_killed() -> None:
     with pytest.raises(subprocess.TimeoutExpired):
         child_process.run(["-c", "import time; time.sleep(600)"], timeout=0.2)
     assert time.monotonic() - began < 5
+
+
+def test_memory_that_windows_has_trimmed_still_counts() -> None:
+    trimmed = SimpleNamespace(memory_info=lambda: SimpleNamespace(rss=1, private=1 << 30))
+    assert child_process.memory_used(cast(psutil.Process, trimmed)) == 1 << 30
+    assert child_process.memory_used(psutil.Process()) > 1 << 20
 
 
 def test_lines_of_the_parent_arrive_whole() -> None:
