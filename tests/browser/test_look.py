@@ -15,20 +15,17 @@ CONTRAST = (Path(__file__).parent / "contrast.js").read_text("utf-8")
 Opens = Callable[..., Any]
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_every_tab_fits_and_can_be_read(open_page: Opens, drawn_page: str, theme: str) -> None:
-    page = open_page(f"{drawn_page}/?__theme={theme}")
-    take_sample(page)
-    start_training(page)
+def assert_fits_and_can_be_read(page: Any, name: str = "") -> None:
+    """In both themes, on a large screen and on a phone."""
     for width in (1280, 390):
         page.set_viewport_size({"width": width, "height": 900})
-        for name in TABS:
-            go(page, name)
+        for theme in ("dark", "light"):  # as gradio sets it
+            page.evaluate("(dark) => document.body.classList.toggle('dark', dark)", theme == "dark")
             still(page)
             assert page.evaluate("document.documentElement.scrollWidth") <= width, f"{name} is cut off"
-            assert page.evaluate(f"({CONTRAST})(4.5)") == [], (name, width)
-            main = page.evaluate("document.querySelector('main').getBoundingClientRect().width")
-            assert main == min(width, 1088), "the page's width follows what it holds"
+            assert page.evaluate(f"({CONTRAST})(4.5)") == [], (name, width, theme)
+        main = page.evaluate("document.querySelector('main').getBoundingClientRect().width")
+        assert main == min(width, 1088), "the page's width follows what it holds"
 
 
 NAMED_OTHERWISE = """() => {
@@ -37,22 +34,26 @@ NAMED_OTHERWISE = """() => {
     .filter((one) => one.hasAttribute('aria-label') && one.innerText.trim() && one.checkVisibility())
     .map((one) => [plain(one.innerText), plain(one.getAttribute('aria-label'))])
     .filter(([shown, named]) => !named.includes(shown));
-}"""
+}"""  # whoever speaks to the page says what is written on a button (WCAG 2.5.3)
 
 
-def test_the_name_of_every_button_contains_what_it_shows(open_page: Opens, drawn_page: str) -> None:
-    """Whoever speaks to the page says what is written on a button (WCAG 2.5.3)."""
-    page = open_page(drawn_page)
+def test_every_tab_fits_and_can_be_read_and_its_buttons_are_named_as_they_look(
+    open_page: Opens, drawn_page: str
+) -> None:
+    page = open_page(f"{drawn_page}/?__theme=dark")
+    assert page.evaluate("document.body.classList.contains('dark')")
     take_sample(page)
     start_training(page)
-    seen = 0
+    named = 0
     for name in TABS:
         go(page, name)
+        assert_fits_and_can_be_read(page, name)
+        page.set_viewport_size({"width": 1280, "height": 900})
         page.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
         still(page)
-        seen += page.locator("main button[aria-label]:visible").count()
+        named += page.locator("main button[aria-label]:visible").count()
         assert page.evaluate(NAMED_OTHERWISE) == [], name
-    assert seen > 20
+    assert named > 20
 
 
 def test_nothing_is_fetched_from_elsewhere_and_nothing_fails(open_page: Opens, drawn_page: str) -> None:
@@ -134,9 +135,8 @@ def test_the_way_from_sample_to_download(open_page: Opens, drawn_page: str) -> N
     assert re.fullmatch(r"/gradio_api/file=.*/exports/.*\.gguf", link.get_attribute("href"))
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_a_model_is_checked_and_its_answers_are_read(open_page: Opens, drawn_page: str, theme: str) -> None:
-    page = open_page(f"{drawn_page}/?__theme={theme}")
+def test_a_model_is_checked_and_its_answers_are_read(open_page: Opens, drawn_page: str) -> None:
+    page = open_page(drawn_page)
     go(page, "runs")
     page.click("button[data-do=open][data-value=run-a]")
     page.wait_for_selector("#tab-train-button[aria-selected=true]")
@@ -150,11 +150,7 @@ def test_a_model_is_checked_and_its_answers_are_read(open_page: Opens, drawn_pag
     assert answers.locator("visible=true").count() == 8
     page.locator(".only-mistakes input").check()
     assert answers.locator("visible=true").count() == 2
-    for width in (1280, 390):
-        page.set_viewport_size({"width": width, "height": 900})
-        still(page)
-        assert page.evaluate("document.documentElement.scrollWidth") <= width
-        assert page.evaluate(f"({CONTRAST})(4.5)") == [], width
+    assert_fits_and_can_be_read(page)
     go(page, "runs")
     page.locator("#run-list", has_text="6 of 8 right").wait_for()
 
@@ -220,15 +216,26 @@ def gigabytes(cells: Any) -> list[float]:
     return [float(number) / {"GB": 1, "MB": 1024}[unit] for number, unit in sizes]
 
 
-@pytest.mark.parametrize("width", [1280, 390])
-def test_models_sort_by_quality_time_and_language(open_page: Opens, drawn_page: str, width: int) -> None:
-    page = open_page(drawn_page, width=width)
+def test_models_sort_by_quality_time_and_language(open_page: Opens, drawn_page: str) -> None:
+    page = open_page(drawn_page)
     take_sample(page)  # the time depends on the examples
     go(page, "start")
     page.get_by_role("button", name="Other models").click()
     order = page.get_by_label("Sort by", exact=True)
     order.wait_for()
     recommended = names(page)
+    for width in (390, 1280):
+        page.set_viewport_size({"width": width, "height": 900})
+        sort_by_each(page, order, recommended)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+    for _ in range(2):  # a phone has no row of headers
+        page.get_by_role("button", name="Expected quality", exact=True).click()
+    assert page.locator("th[aria-sort=descending]").inner_text().startswith("Expected quality")
+    assert order.input_value() == "Expected quality"
+    assert names(page)[0] == "Gemma 2 9B"
+
+
+def sort_by_each(page: Any, order: Any, recommended: list[str]) -> None:
     order.select_option("Expected quality")
     assert names(page) == ["Llama 3.2 3B", "Llama 3.1 8B", "SmolLM2 135M", "Llama 3.2 1B", "Gemma 2 9B"]
     order.select_option("Time")
@@ -240,13 +247,6 @@ def test_models_sort_by_quality_time_and_language(open_page: Opens, drawn_page: 
     assert {*names(page)[:3]} == {"Llama 3.2 1B", "Llama 3.2 3B", "Llama 3.1 8B"}, "the order is forgotten"
     order.select_option("Recommended first")
     assert names(page) == recommended
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
-    if width > 1000:  # a phone has no row of headers
-        page.get_by_role("button", name="Expected quality", exact=True).click()
-        page.get_by_role("button", name="Expected quality", exact=True).click()
-        assert page.locator("th[aria-sort=descending]").inner_text().startswith("Expected quality")
-        assert order.input_value() == "Expected quality"
-        assert names(page)[0] == "Gemma 2 9B"
 
 
 def names(page: Any) -> list[str]:
@@ -292,19 +292,8 @@ def test_models_are_found_by_typing(open_page: Opens, drawn_page: str) -> None:
     assert search.input_value() == "8B", "what was typed is lost with the field"
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_an_access_token_is_saved_and_deleted_and_never_sent_back(
-    open_page: Opens, drawn_page: str, theme: str
-) -> None:
-    page = open_page(f"{drawn_page}/?__theme={theme}")
-
-    def can_be_read() -> None:
-        for width in (1280, 390):
-            page.set_viewport_size({"width": width, "height": 900})
-            still(page)
-            assert page.evaluate("document.documentElement.scrollWidth") <= width, width
-            assert page.evaluate(f"({CONTRAST})(4.5)") == [], width
-
+def test_an_access_token_is_saved_and_deleted_and_never_sent_back(open_page: Opens, drawn_page: str) -> None:
+    page = open_page(drawn_page)
     page.get_by_role("button", name="Other models").click()
     page.get_by_role("button", name="Choose Llama 3.2 3B").click()
     field = page.get_by_label("Access token")
@@ -315,14 +304,14 @@ def test_an_access_token_is_saved_and_deleted_and_never_sent_back(
     page.wait_for_selector(".toast-body")
     page.keyboard.press("Escape")
     page.wait_for_selector(".toast-body", state="detached")
-    can_be_read()
+    assert_fits_and_can_be_read(page)
     field.fill("hf_s3cr3t")
     page.click("form[data-send=token] button")
     forget = page.locator("#tab-start [data-do=forget-token]")
     forget.wait_for(state="attached")
     assert "s3cr3t" not in page.content() + page.evaluate("JSON.stringify([localStorage, sessionStorage])") + page.url
     page.click("#tab-start .access .confirm > summary")
-    can_be_read()
+    assert_fits_and_can_be_read(page)
     forget.click()
     field.wait_for()
     assert field.input_value() == ""

@@ -44,11 +44,15 @@ def test_pages_patch_single_fields_and_keep_their_own_choice(open_page: Opens, d
     assert another(first, drawn_page).evaluate(CHOICE) == {"task": "voice", "row": 4, "settings": {}}
 
 
-@pytest.mark.parametrize("stored", ["", "{", "[1]", "null", '"text"', '{"task": 7, "row": -1, "settings": "x"}'])
-def test_a_damaged_store_counts_as_empty(open_page: Opens, drawn_page: str, stored: str) -> None:
-    script = f"window.stored = localStorage.apprentice = sessionStorage.apprentice = {json.dumps(stored)};"
+DAMAGED = [("", "{"), ("[1]", "null"), ('"text"', '{"task": 7, "row": -1, "settings": "x"}')]
+
+
+@pytest.mark.parametrize("stored", DAMAGED)
+def test_a_damaged_store_counts_as_empty(open_page: Opens, drawn_page: str, stored: tuple[str, str]) -> None:
+    """What is stored of the page, and of all pages, which counts where the page has nothing."""
+    script = f"window.stored = [sessionStorage.apprentice, localStorage.apprentice] = {json.dumps(stored)};"
     page = open_page(drawn_page, script=script)
-    assert page.evaluate("window.stored") == stored
+    assert page.evaluate("window.stored") == list(stored)
     go(page, "data")
     page.wait_for_selector("#reached [data-done='']", state="attached")
 

@@ -7,13 +7,16 @@ from typing import Any
 
 import pytest
 
-from tests.browser.conftest import free_port, served
+from tests.browser.conftest import PATIENCE, free_port, served
 from tests.browser.held_page import BREAKS_OFF, opening
 from tests.browser.steps import coming_back, go, painted, start_training, stored, take_sample, ticked, unfold
 
 pytestmark = pytest.mark.browser
 
 Opens = Callable[..., Any]
+AS_RECOMMENDED = """document.querySelector('#set-seed input')?.value === '7'
+    && document.querySelector('#set-lora_rank input').value === '32'
+    && !document.getElementById('tab-train').textContent.includes('You changed this.')"""
 
 
 @pytest.fixture(scope="module")
@@ -46,22 +49,26 @@ def held_page(held: tuple[str, Path]) -> str:
 
 
 @pytest.fixture(scope="module")
-def reached() -> dict[str, str]:
-    """By step, the script with which a page comes back to it: it is walked to once."""
-    return {}
+def on_train(chromium: Any, held: tuple[str, Path]) -> Iterator[Any]:
+    """A page on Train, with all settings unfolded."""
+    context = chromium.new_context(viewport={"width": 1280, "height": 900})
+    context.set_default_timeout(PATIENCE)
+    page = context.new_page()
+    page.goto(held[0])
+    take_sample(page)
+    go(page, "train")
+    unfold(page)
+    yield page
+    context.close()
 
 
 @pytest.fixture
-def at_the_settings(open_page: Opens, held_page: str, reached: dict[str, str]) -> Any:
-    """A page on Train, with all settings unfolded."""
-    page = open_page(held_page, script=reached.get("train", ""))
-    if "train" not in reached:
-        take_sample(page)
-        reached["train"] = coming_back(page)
-    go(page, "train")
-    unfold(page)
-    page.wait_for_function("document.querySelector('#set-seed input')?.value === '7'")
-    return page
+def at_the_settings(on_train: Any) -> Any:
+    """That page, with the recommended settings."""
+    on_train.click("#reset-settings")
+    on_train.get_by_text("rank 32, alpha 64").wait_for()
+    on_train.wait_for_function(AS_RECOMMENDED)
+    return on_train
 
 
 def field(page: Any, setting: str) -> Any:
@@ -150,15 +157,6 @@ def test_quick_edits_of_two_fields_both_count(at_the_settings: Any, hold: Path) 
     assert (field(page, "lora_rank").input_value(), field(page, "lora_alpha").input_value()) == ("16", "48")
 
 
-def test_a_number_being_typed_when_start_is_clicked_is_used_by_the_run(at_the_settings: Any) -> None:
-    page = at_the_settings
-    field(page, "lora_rank").fill("16")
-    page.click("#start-training")
-    page.locator("#tab-train").get_by_text("A model of rank 16", exact=True).first.wait_for()
-    page.click("#stop")
-    page.locator("#resume").wait_for()
-
-
 def test_a_reset_also_discards_a_number_that_is_being_typed(at_the_settings: Any) -> None:
     page = at_the_settings
     field(page, "lora_rank").fill("16")
@@ -188,6 +186,22 @@ def test_a_field_that_is_only_tabbed_through_does_not_count_as_changed(at_the_se
     leave(page, "seed", "9")
     page.get_by_text("You changed this.").first.wait_for(state="attached")
     assert page.get_by_text("You changed this.").count() == 1
+
+
+def test_a_number_being_typed_when_start_is_clicked_is_used_by_the_run(at_the_settings: Any) -> None:
+    """The last one at the settings, which the run takes the place of."""
+    page = at_the_settings
+    field(page, "lora_rank").fill("16")
+    page.click("#start-training")
+    page.locator("#tab-train").get_by_text("A model of rank 16", exact=True).first.wait_for()
+    page.click("#stop")
+    page.locator("#resume").wait_for()
+
+
+@pytest.fixture(scope="module")
+def reached() -> dict[str, str]:
+    """The script with which a page comes back to Try: it is walked to once."""
+    return {}
 
 
 @pytest.fixture

@@ -60,12 +60,6 @@ def app(workspace: Workspace, *arguments: str) -> dict[str, Any]:
     return answer
 
 
-def the_run(workspace: Workspace) -> str:
-    runs = app(workspace, "runs")["runs"]
-    assert len(runs) == 1
-    return str(runs[0]["id"])
-
-
 def points(page: Any, kind: str) -> int:
     """How many points the curve `kind` (training or validation) has."""
     return len((page.locator(f"svg.curve .line.{kind}").get_attribute("points") or "").split())
@@ -102,13 +96,12 @@ def test_from_a_sample_to_a_file_that_answers_anywhere(
     page.wait_for_selector("#rail [role=tab]")
     page.click("#tab-train-button")
     page.locator("#to-try").wait_for()
-    run = the_run(workspace)
-    events = (workspace.runs / run / "events.jsonl").read_text("utf-8")
-    assert '"resumed"' in events
+    runner = Runner(workspace)
+    [run] = runner.jobs(kind="train")
+    assert '"resumed"' in (runner.folder(run.id) / "events.jsonl").read_text("utf-8")
     assert points(page, "training") == STEPS
 
     page.click("#to-try")
-    runner = Runner(workspace)
     for evaluation in runner.jobs(kind="evaluate"):  # it began by itself, and would slow down the rest
         runner.stop(evaluation.id)
     page.locator("#question").locator("textarea").fill("two lamps from order 5512 came broken, money back please. jo")
@@ -130,6 +123,6 @@ def test_from_a_sample_to_a_file_that_answers_anywhere(
         page.get_by_role("link", name=".gguf").click()
     file = tmp_path / "model.gguf"
     download.value.save_as(file)
-    answer = app(workspace, "chat", run, "--gguf", str(file), "--prompt", "two lamps please")
+    answer = app(workspace, "chat", run.id, "--gguf", str(file), "--prompt", "two lamps please")
     assert answer["text"].strip()
     assert answer["tokens"] > 0

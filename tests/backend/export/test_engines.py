@@ -126,27 +126,25 @@ def weights(folder: Path) -> dict[str, Any]:
     return {name: value for file in folder.glob("*.safetensors") for name, value in load_file(file).items()}
 
 
+LAUNCHERS = {"torchrun": (*TORCHRUN, "--standalone"), "accelerate": (*ACCELERATE, "engines/ddp.yaml")}
+
+
 @pytest.mark.parametrize(
-    "kind",
-    ["lora", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("full", "qlora", "pairs"))],
+    ("launcher", "kind"),
+    [
+        ("accelerate", "lora"),  # which starts its processes as torchrun does
+        *(pytest.param("torchrun", kind, marks=pytest.mark.slow) for kind in KINDS),
+        pytest.param("accelerate", "full", marks=pytest.mark.slow),
+    ],
 )
-def test_two_processes_of_torchrun_have_the_losses_of_one_and_their_result_is_imported(
-    scripts: Callable[[str], Path], tiny_model: Path, tmp_path: Path, kind: str
+def test_two_processes_have_the_losses_of_one_and_their_result_is_imported(
+    scripts: Callable[[str], Path], tiny_model: Path, tmp_path: Path, launcher: str, kind: str
 ) -> None:
     folder = scripts(kind)
-    printed = finished(started(folder, tiny_model, "torchrun", *TORCHRUN, "--standalone"))
-    check_same_losses(folder, "torchrun")
-    assert printed == (folder / "torchrun" / "losses.jsonl").read_text("utf-8"), "only one process logs"
-    check_import(tmp_path / "here", folder, "torchrun", tiny_model)
-
-
-@pytest.mark.parametrize("kind", ["lora", pytest.param("full", marks=pytest.mark.slow)])
-def test_two_processes_of_accelerate_launch_have_the_losses_of_one(
-    scripts: Callable[[str], Path], tiny_model: Path, kind: str
-) -> None:
-    folder = scripts(kind)
-    finished(started(folder, tiny_model, "launched", *ACCELERATE, "engines/ddp.yaml"))
-    check_same_losses(folder, "launched")
+    printed = finished(started(folder, tiny_model, launcher, *LAUNCHERS[launcher]))
+    check_same_losses(folder, launcher)
+    assert printed == (folder / launcher / "losses.jsonl").read_text("utf-8"), "only one process logs"
+    check_import(tmp_path / "here", folder, launcher, tiny_model)
 
 
 @pytest.mark.slow

@@ -17,7 +17,7 @@ from backend.tokens.tokenizer import ChatTokenizer
 
 pytestmark = pytest.mark.skipif(importlib.util.find_spec("llama_cpp") is None, reason="llama-cpp-python is optional")
 
-Expected = tuple[checks.Reference, list[dict[str, list[int]]]]
+Expected = tuple[ChatTokenizer, checks.Reference, list[dict[str, list[int]]]]
 ANSWER = (
     "Paris is the capital of France. It lies on the river Seine, in the north of the country, and has more than two "
     "million inhabitants. The city is known for the Louvre, the cathedral of Notre-Dame and the Eiffel Tower, which "
@@ -65,7 +65,7 @@ def expected(bundled_model: Path) -> Expected:
     rows = [{"input_ids": list(row.input_ids), "labels": list(row.labels)}]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(checks, "ANSWER_TOKENS", 4)
-        return checks.Reference.of(bundled_model, PLAIN[0], rows), rows
+        return tokenizer, checks.Reference.of(bundled_model, PLAIN[0], rows), rows
 
 
 @pytest.fixture
@@ -75,28 +75,23 @@ def chat(tmp_path: Path) -> Iterator[Chat]:
     opened.close()
 
 
-def noticed(chat: Chat, file: Path, model: Path, expected: Expected) -> list[str]:
+def noticed(chat: Chat, file: Path, expected: Expected) -> list[str]:
     """What the checks of an export find wrong with a file."""
-    tokenizer = ChatTokenizer.load(model)
+    tokenizer, reference, rows = expected
     try:
         chat.open(gguf=file)
         same = checks.check_tokens(tokenizer, {"the GGUF file": chat.prompt_ids})
-        found = checks.check_gguf(chat, "Q8_0", expected[0], [PLAIN[0]], expected[1])
+        found = checks.check_gguf(chat, "Q8_0", reference, [PLAIN[0]], rows)
     except ApprenticeError as error:
         return [error.what]
     return [check.sentence for check in (same, found) if not check.ok]
 
 
 def test_each_fault_is_noticed(
-    chat: Chat,
-    bundled_gguf: Path,
-    bundled_model: Path,
-    expected: Expected,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    chat: Chat, bundled_gguf: Path, expected: Expected, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(checks, "ANSWER_TOKENS", 4)
-    assert noticed(chat, bundled_gguf, bundled_model, expected) == []
+    assert noticed(chat, bundled_gguf, expected) == []
     faults = {
         "template removed": remove_template,
         "template changed": change_template,
@@ -109,7 +104,7 @@ def test_each_fault_is_noticed(
         file = tmp_path / f"{name}.gguf"
         shutil.copyfile(bundled_gguf, file)
         plant(file)
-        if not noticed(chat, file, bundled_model, expected):
+        if not noticed(chat, file, expected):
             missed.append(name)
         file.unlink()
     assert not missed
