@@ -89,11 +89,16 @@ class DatasetStore:
         return self._add(name, lambda target: shutil.copyfile(path, target), listener, data_id, options)
 
     def add_text(
-        self, text: str, name: str = "Pasted text", listener: ProgressListener = NO_PROGRESS, data_id: str = ""
+        self,
+        text: str,
+        name: str = "Pasted text",
+        listener: ProgressListener = NO_PROGRESS,
+        data_id: str = "",
+        options: Options = _AS_DETECTED,
     ) -> str:
         """Stores pasted text as a dataset. Arguments and errors as for `add`."""
         content = text.encode("utf-8", "surrogatepass")
-        return self._add(name, lambda target: target.write_bytes(content), listener, data_id, _AS_DETECTED)
+        return self._add(name, lambda target: target.write_bytes(content), listener, data_id, options)
 
     def _add(
         self, name: str, write: Callable[[Path], Any], listener: ProgressListener, data_id: str, options: Options
