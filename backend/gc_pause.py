@@ -1,7 +1,5 @@
 """Creates millions of small objects fast."""
 
-from __future__ import annotations
-
 import gc
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -10,8 +10,6 @@
 Items that depend on each other (near-duplicates, the answers of one conversation) form one cluster and count once.
 """
 
-from __future__ import annotations
-
 import math
 import random
 from bisect import bisect_left

@@ -6,8 +6,6 @@ and from common mistakes: data that the model knows already, copies among the va
 The thresholds are ours, set so that the recorded curves in the tests get the verdict that a person would give.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from statistics import median

@@ -1,7 +1,5 @@
 """The one training loss that the whole app reports: a median of the last steps, and how a loss is written."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from statistics import median

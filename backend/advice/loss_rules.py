@@ -1,7 +1,5 @@
 """The rules about a run's loss curve, for `diagnose`: each returns a verdict, or None if it does not apply."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass

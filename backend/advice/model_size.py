@@ -1,7 +1,5 @@
 """The sizes of models that are sensible to train on a machine, by the guide."""
 
-from __future__ import annotations
-
 from backend.records.machine import Hardware, nvidia_gpu
 
 # (memory in MiB, smallest and largest model in parameters), for a GPU with at least this much memory. 16 GB (T4): the

@@ -1,7 +1,5 @@
 """Why a loss is no longer a finite number, and what to do about it."""
 
-from __future__ import annotations
-
 from typing import Any, NamedTuple
 
 from backend.records.units import format_decimal

@@ -12,8 +12,6 @@ place (`Entry.replaced_by`). Among those that are equal in all this, the model c
 On a processor, of models that take longer the fastest comes first, and the smallest while its speed is unknown.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Collection
 

@@ -1,7 +1,5 @@
 """The sentences that explain a recommendation."""
 
-from __future__ import annotations
-
 from collections.abc import Collection
 
 from backend.advice.ranking import is_sensible

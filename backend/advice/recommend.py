@@ -5,8 +5,6 @@ laptop with 8 GB. On a processor training may take half an hour, computed from i
 `ranking` decides, mostly by published results. Every choice is checked with the memory estimate.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Collection
 from typing import Any

@@ -4,8 +4,6 @@ Measured on the bundled model (135 M parameters, 200 rows, a processor): adapter
 of 40 validation answers exactly, attention only at 2e-4 gave 30 of 40. Larger models use the guide's values.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any
 

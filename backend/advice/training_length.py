@@ -3,8 +3,6 @@
 docs/recipes.md has what the answers of the bundled model scored after the guide's epochs and after more steps.
 """
 
-from __future__ import annotations
-
 import math
 
 from backend.datasets.split import split_sizes

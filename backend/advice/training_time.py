@@ -1,7 +1,5 @@
 """How long training a model on the examples would take, to compare models."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from backend.advice.settings import ChosenSettings, Data, least_memory, precision_for, trained_tokens

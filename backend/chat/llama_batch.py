@@ -1,7 +1,5 @@
 """Greedy answers of llama.cpp to many conversations at once: it reads the weights once for a token of each."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Any

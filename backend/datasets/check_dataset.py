@@ -1,7 +1,5 @@
 """Runs every check on every row and reports the problems, the duplicates and the split."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 

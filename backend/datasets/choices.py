@@ -2,8 +2,6 @@
 examples. Choices come from a browser, so they are checked before they are stored.
 """
 
-from __future__ import annotations
-
 import shutil
 from contextlib import suppress
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """A dataset checked for one model: read, checked, fixed as accepted, checked again, and split."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass

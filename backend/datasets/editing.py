@@ -1,7 +1,5 @@
 """Editing the stored examples: each edit is checked, saved, and can be undone."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence, Set
 from dataclasses import replace
 from itertools import chain

@@ -4,8 +4,6 @@ From its card (https://huggingface.co/docs/hub/datasets-manual-configuration), e
 folders (https://huggingface.co/docs/hub/datasets-file-names-and-splits).
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace

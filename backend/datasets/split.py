@@ -11,8 +11,6 @@ on, and rows that ask the same judge nothing. The order in which other rows are 
 numbers, and added ones come last, so that an edit moves few of them.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b

@@ -4,8 +4,6 @@ The uploaded file is never changed. Everything shown or trained is computed from
 it, how it was edited, which fixes are accepted or refused), so undoing a choice just removes it from the info.
 """
 
-from __future__ import annotations
-
 import shutil
 import threading
 import time

@@ -1,7 +1,5 @@
 """Reads the stored files of datasets and caches their rows."""
 
-from __future__ import annotations
-
 import json
 import threading
 from collections import OrderedDict

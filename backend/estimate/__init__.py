@@ -24,8 +24,6 @@ Proof: tests/ui/services/training/test_planning.py.
 Reconsider when: dry runs show that estimates are never too high.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 from backend.estimate.architecture import Architecture

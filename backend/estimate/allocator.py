@@ -11,8 +11,6 @@ reserved memory of the unquantized runs in tests/data/measured_vram_t4.json with
 to 9%.
 """
 
-from __future__ import annotations
-
 from bisect import bisect_left, insort
 
 from backend.records.units import MIB

@@ -1,7 +1,5 @@
 """The parts of a model that decide its memory."""
 
-from __future__ import annotations
-
 import re
 
 from pydantic import ConfigDict

@@ -5,8 +5,6 @@ half-to-float softmax, and the product that its gradient computes first); ATen/n
 and attention_backward.cu for the memory-efficient kernel; Dao, FlashAttention-2 (2023) for the flash kernel.
 """
 
-from __future__ import annotations
-
 from backend.estimate.operations import FLOAT, cast, copy, repeat, scale
 from backend.estimate.tape import Tape, Tensor
 

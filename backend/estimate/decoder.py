@@ -5,8 +5,6 @@ peft 0.19 to 0.21 `tuners/lora/layer.py` and `bnb.py`: adapters are fp32, and ea
 input.
 """
 
-from __future__ import annotations
-
 from functools import partial
 
 from backend.estimate import attention, delta

@@ -5,8 +5,6 @@ products under autocast, and in chunks of 64 tokens, which are simulated as one 
 (decays, betas, norms) are left out.
 """
 
-from __future__ import annotations
-
 from functools import partial
 
 from backend.estimate.architecture import Architecture

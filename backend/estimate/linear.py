@@ -1,7 +1,5 @@
 """Linear layers on a `Tape`: plain, 4-bit, full fine-tuning under autocast, and with an adapter."""
 
-from __future__ import annotations
-
 from backend.estimate.operations import FLOAT, Weight, cast
 from backend.estimate.tape import Tape, Tensor
 

@@ -6,8 +6,6 @@ not a part of its own: its forward pass uses batches of the same size and saves 
 less than a training step.
 """
 
-from __future__ import annotations
-
 from functools import lru_cache
 from typing import Any, Literal
 

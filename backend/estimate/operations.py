@@ -5,8 +5,6 @@ ATen/native/cuda (SoftMax.cu, transformers/attention.cu). Values per token or he
 they are thousands of times smaller than a layer's input.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import partial
 

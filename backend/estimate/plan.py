@@ -1,7 +1,5 @@
 """The parts of the settings that decide memory and time of a training step."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 from pydantic import Field

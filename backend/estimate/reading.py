@@ -1,7 +1,5 @@
 """Reads a model's architecture from a JSON file: a transformers config.json, or our own field names."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

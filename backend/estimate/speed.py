@@ -14,8 +14,6 @@ The T4 reaches so little of its peak because it is limited to 70 W. Other GPUs a
 wide range reflects; a measurement on the machine replaces it.
 """
 
-from __future__ import annotations
-
 from typing import Any, Literal
 
 from backend.estimate import step

@@ -4,8 +4,6 @@ Two steps are needed: the optimizer's state exists only from the end of the firs
 decides how much of the rest stays usable.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal

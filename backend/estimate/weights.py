@@ -6,8 +6,6 @@ bitsandbytes (NF4 in blocks of 64 with an fp32 scale each, or with double quanti
 per 256 of those; Dettmers et al., QLoRA, 2023); peft `prepare_model_for_kbit_training` and its fp32 adapters.
 """
 
-from __future__ import annotations
-
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field

@@ -4,8 +4,6 @@ Questions whose row, or a near-copy of it, trained either version or chose its c
 corrected questions are among them, since a corrected answer is trained on.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import logging

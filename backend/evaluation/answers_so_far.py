@@ -5,8 +5,6 @@ workspace's cache, for every run with the same base. All are the likeliest ones,
 changes that decides it: the prompt, the length at which it is cut, the weights, the engine, the precision.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import logging

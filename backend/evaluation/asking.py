@@ -1,7 +1,5 @@
 """Asking an evaluation's questions: each system answers every held-out item, and its answers are scored."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial

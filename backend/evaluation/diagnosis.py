@@ -1,7 +1,5 @@
 """Faults in a model's answers, recognized by measurement, with the likely cause and the change to try."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Sequence
 from typing import Literal

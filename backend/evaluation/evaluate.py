@@ -1,7 +1,5 @@
 """The evaluation itself: is the tuned model better than its base, and than its base with good prompts?"""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from statistics import fmean

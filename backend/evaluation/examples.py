@@ -1,7 +1,5 @@
 """The examples in a run's folder as items: those that judge, and those that it learns from."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Sequence

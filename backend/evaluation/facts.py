@@ -4,8 +4,6 @@ Ranked by BM25 (Robertson and Zaragoza 2009, doi:10.1561/1500000019) with the us
 which is never negative.
 """
 
-from __future__ import annotations
-
 import math
 import re
 from collections import Counter

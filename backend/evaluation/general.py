@@ -9,8 +9,6 @@ that decides; twenty are for larger models, and thirty have no right answer. Thr
     drift    nats a token by which the base model's own answers became less likely
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import lru_cache
 from statistics import fmean

@@ -1,7 +1,5 @@
 """The questions of an evaluation: each answer of the held-out conversations, after its true history."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any

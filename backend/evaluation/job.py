@@ -1,7 +1,5 @@
 """The job "evaluate": is the model of a run any good? The whole report lies in REPORT in the job's folder."""
 
-from __future__ import annotations
-
 from contextlib import suppress
 from pathlib import Path
 from typing import Any

@@ -11,8 +11,6 @@ perplexity  of plain texts, e to the nats per token; lower is better: see texts.
 Where only some answers call tools, those that do are right or wrong too, under any measure of the others.
 """
 
-from __future__ import annotations
-
 import json
 from collections import Counter
 from collections.abc import Sequence

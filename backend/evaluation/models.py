@@ -1,7 +1,5 @@
 """The models that an evaluation asks, many questions at a time. Runs in the evaluation's own process."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol

@@ -1,7 +1,5 @@
 """The recommended next step, chosen from the measurements."""
 
-from __future__ import annotations
-
 from backend.evaluation.diagnosis import sentence
 from backend.evaluation.verdict import FEWEST
 from backend.records.evaluation import BASE, TUNED, EvaluationReport

@@ -4,8 +4,6 @@ The job's own folder holds the examples, laid out as in a run's. It writes the r
 each system into SYSTEMS_FILE, where an evaluation on the same examples finds them.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Prompts that let the base model do the task without training: instructions, and examples in the prompt."""
 
-from __future__ import annotations
-
 import math
 import re
 from collections import Counter

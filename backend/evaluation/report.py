@@ -1,7 +1,5 @@
 """The parts of a report that every kind of evaluation has: how much was asked, each system's scores, every answer."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean
 

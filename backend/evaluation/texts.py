@@ -5,8 +5,6 @@ near-copies together, so that the mean is over clusters of texts. Long texts are
 where each token counts in the first window that has it, unless it begins that window.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

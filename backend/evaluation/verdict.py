@@ -1,7 +1,5 @@
 """From scores to conclusions: intervals, comparisons, and one verdict."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from statistics import fmean
 

@@ -1,7 +1,5 @@
 """Atomic writes: after a crash, a full disk or a power cut a file holds its old content or its new, never a mix."""
 
-from __future__ import annotations
-
 import gc
 import os
 import shutil

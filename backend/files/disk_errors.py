@@ -1,7 +1,5 @@
 """Disk errors: in plain words, and raised as OSError even while weights are saved."""
 
-from __future__ import annotations
-
 import errno
 import os
 import re

@@ -1,7 +1,5 @@
 """A JSON object in a file: strict JSON, written atomically."""
 
-from __future__ import annotations
-
 import json
 import math
 from pathlib import Path

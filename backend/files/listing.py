@@ -1,7 +1,5 @@
 """The files of a folder, and which of them a system made for itself."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """MANIFEST.json lists the files of a finished folder. It is written last, so that incomplete folders are noticed."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Callable, Mapping

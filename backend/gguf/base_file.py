@@ -1,7 +1,5 @@
 """A base model as a GGUF file (Q8_0), made once and stored in the workspace's cache."""
 
-from __future__ import annotations
-
 import hashlib
 import tempfile
 from pathlib import Path

@@ -3,8 +3,6 @@
 `python -m backend.gguf.convert IN OUT TYPE` is the quantizing child.
 """
 
-from __future__ import annotations
-
 import hashlib
 import importlib.util
 import logging

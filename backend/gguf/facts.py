@@ -1,7 +1,5 @@
 """The metadata of a GGUF file, read without llama.cpp."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path

@@ -7,8 +7,6 @@ order that was found. Whatever a GGUF LoRA can't express, or does not match, rai
 Format: https://github.com/ggml-org/llama.cpp, `convert_lora_to_gguf.py` and `llama_adapter_lora_init`.
 """
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

@@ -4,8 +4,6 @@ xllamacpp           its server, ready-made for nearly every system: answers
 llama-cpp-python    its C interface: also K types, and what a file lost; source only, for some systems a wheel
 """
 
-from __future__ import annotations
-
 import importlib.util
 
 from backend.errors import MissingPart

@@ -4,8 +4,6 @@ The rules are those of llama.cpp, `llama_tensor_get_type` in src/llama-quant.cpp
 mixtures store in a larger type, and what replaces a type whose blocks don't fit the width of a weight.
 """
 
-from __future__ import annotations
-
 import re
 from functools import lru_cache
 from math import prod

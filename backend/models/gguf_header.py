@@ -4,8 +4,6 @@ vocabulary.
 Format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md.
 """
 
-from __future__ import annotations
-
 import mmap
 import struct
 from math import prod

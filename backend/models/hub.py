@@ -7,8 +7,6 @@ off, which may be a signed one. Here a part file is resumed, a stop takes effect
 goes to the hub only: httpx drops it when an answer redirects to another host.
 """
 
-from __future__ import annotations
-
 import logging
 import os
 import re

@@ -3,8 +3,6 @@
 It is saved in the system's keyring or, if there is none, in this process's memory. It is never written to a file.
 """
 
-from __future__ import annotations
-
 import os
 import re
 from collections.abc import Callable, Iterator

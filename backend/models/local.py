@@ -1,7 +1,5 @@
 """Base models on this computer: which are installed, and in which folder. Light: reads no weights."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os

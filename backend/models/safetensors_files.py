@@ -3,8 +3,6 @@
 Format: https://huggingface.co/docs/safetensors, 8 bytes with the length of a JSON header, the header, the tensors.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping, Sequence
 from math import prod

@@ -1,7 +1,5 @@
 """The classes of every record that packages share."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from typing import Any
 

@@ -1,7 +1,5 @@
 """What the chat process reports about an open model, and answers."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import NamedTuple
 

@@ -4,8 +4,6 @@ The fields are the keys of `data` in a line of events.jsonl; None is left out th
 they are written as null, which reads as NaN in a loss and as None elsewhere.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass, fields
 from typing import Annotated, Any, ClassVar, NamedTuple

@@ -1,7 +1,5 @@
 """What a machine has, and how much of it training can use. Memory and disk in MiB."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from typing import Literal
 

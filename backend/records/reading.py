@@ -1,7 +1,5 @@
 """Options and limits for reading a file, and the errors of reading it."""
 
-from __future__ import annotations
-
 import struct
 import zlib
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,5 @@
 """Records that the dataset packages exchange: a row, a problem, and a description of the file."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal

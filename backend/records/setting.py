@@ -1,7 +1,5 @@
 """Settings whose fields carry all the facts about them, and how what a person types becomes such settings."""
 
-from __future__ import annotations
-
 import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace

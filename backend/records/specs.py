@@ -1,7 +1,5 @@
 """What defines a training run: its settings, its model, its data, and its place among the versions of a model."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any, Literal
 

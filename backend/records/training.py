@@ -1,7 +1,5 @@
 """The result of a training run, as its status stores it and `runs --json` prints it."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 from pydantic import Field

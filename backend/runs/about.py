@@ -1,7 +1,5 @@
 """A run's name and the person's note about it: about.json in its folder. Unlike the run's spec, it may change."""
 
-from __future__ import annotations
-
 import os
 from functools import lru_cache
 from pathlib import Path

@@ -1,8 +1,6 @@
 """The examples of a run as conversations: those it trains on, and those set aside to judge it by; of plain texts only
 the latter."""
 
-from __future__ import annotations
-
 import json
 import shutil
 from collections import Counter

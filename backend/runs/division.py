@@ -4,8 +4,6 @@ A later version leaves each row on its side, also where its answer was edited or
 earlier one, so that no version is judged by rows that another one learned from.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import shutil

@@ -1,7 +1,5 @@
 """The next version of a trained model: what a new run takes over from the one before."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path

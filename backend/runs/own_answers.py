@@ -6,8 +6,6 @@ nothing of them is split, judged, previewed or counted as an example. The first 
 model come with the app.
 """
 
-from __future__ import annotations
-
 import random
 from collections.abc import Mapping, Sequence
 from functools import lru_cache

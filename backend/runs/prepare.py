@@ -1,7 +1,5 @@
 """From checked examples to a run: split and tokenize them, and record everything that defines the training."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version

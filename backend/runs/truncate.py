@@ -3,8 +3,6 @@
 Tokens beyond the length are not learned. Documents split into windows lose nothing: they become more windows.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The parts of a row's conversation: its answers, its question, its full text."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from typing import Any

@@ -1,7 +1,5 @@
 """Shows a piece of text safely: shortened, on one line, with invisible characters escaped."""
 
-from __future__ import annotations
-
 import re
 
 # Line ends, control characters, zero-width and bidirectional marks, tags, line separators and lone surrogates.

@@ -3,8 +3,6 @@
 Whatever may carry meaning counts: "-5" is not "5", "C#" not "C", "$5" not "€5", ":)" not ":(", one emoji not another.
 """
 
-from __future__ import annotations
-
 import re
 import unicodedata
 from collections.abc import Callable, Hashable, Sequence

@@ -1,7 +1,5 @@
 """Signs in answers besides correctness: loops, copies, and the person's own phrases. Pure text."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Sequence
 

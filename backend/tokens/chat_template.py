@@ -6,8 +6,6 @@ tojson, the generation tag, break and continue) are those that transformers 5.24
 test compares the two.
 """
 
-from __future__ import annotations
-
 import datetime
 import json
 import logging

@@ -5,8 +5,6 @@ call, filter and operator; what could make a long text in a single step is refus
 the compiled template, so that it can't replace them by variables of its own.
 """
 
-from __future__ import annotations
-
 import functools
 import inspect
 import re

@@ -7,8 +7,6 @@ The tokens before an answer are those of the prompt alone, as the model will rea
 the end of the prompt with the start of the answer, the two are encoded apart.
 """
 
-from __future__ import annotations
-
 import re
 from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence

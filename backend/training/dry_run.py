@@ -8,8 +8,6 @@ process of its own, so that its memory is that of the run, and so that a system 
 process.
 """
 
-from __future__ import annotations
-
 import json
 import logging
 import math

@@ -1,7 +1,5 @@
 """The session of a dry run: which few steps it takes, what it tells about them, and how long they took."""
 
-from __future__ import annotations
-
 import json
 import time
 from collections.abc import Iterable, Sequence

@@ -5,8 +5,6 @@ earlier answers prevents that (docs/recipes.md); its own answers do so better th
 figure `experiments/instruct` of its repository).
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any

@@ -5,8 +5,6 @@ its square) and to the number of learned tokens, so a part has its share of both
 more than a short part does: then the figure is too small.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any

@@ -6,8 +6,6 @@ that would fit, since a person decides on that. There is no dry run for a run th
 keeps its settings.
 """
 
-from __future__ import annotations
-
 import json
 import logging
 import shutil

@@ -3,8 +3,6 @@
 Each is stored under everything it depends on, so that the plan of such a run, and its next start, can use it.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import math

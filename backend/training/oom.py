@@ -10,8 +10,6 @@ memory. It matters only where all weights are trained, and is then chosen before
 used.json in the run's folder holds the settings in use, once they differ from those in spec.json.
 """
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,7 +1,5 @@
 """Checks before a run's process starts, each with its error; training repeats those that could have changed."""
 
-from __future__ import annotations
-
 import shutil
 from collections.abc import Sequence
 from pathlib import Path

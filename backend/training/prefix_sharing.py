@@ -5,8 +5,6 @@ row, as long as the model uses plain attention through a cache of keys and value
 before it relies on this.
 """
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Sequence
 from dataclasses import replace

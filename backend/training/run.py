@@ -1,7 +1,5 @@
 """A training run from start to end: read the rows, load the model, train, save, verify."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Callable, Sequence
 from itertools import chain

@@ -4,8 +4,6 @@ The rows of an optimizer step do not depend on the size of its micro batches, so
 does not change the result.
 """
 
-from __future__ import annotations
-
 import random
 from collections.abc import Iterator, Sequence
 from itertools import groupby

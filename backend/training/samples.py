@@ -1,7 +1,5 @@
 """The model's answers to validation prompts during training: greedy, short, and only when time allows."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """How many steps a run has, and after which of them it is evaluated. Pure."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """An evaluation's report in plain words, each number with what it was measured on."""
 
-from __future__ import annotations
-
 import math
 
 from backend.evaluation.blind_test import OTHER, Outcome

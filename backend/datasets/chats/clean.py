@@ -1,7 +1,5 @@
 """Takes the markup out of a message's text."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from html import unescape

@@ -1,7 +1,5 @@
 """Recognizes tables with one message per row: who speaks, what they say, and to which conversation it belongs."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Describes a chat format: where its messages are, who wrote them, and what they say. formats.json has them all."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Reads e-mails: a mailbox (mbox, RFC 4155) or one message (.eml, RFC 5322), as the messages of conversations."""
 
-from __future__ import annotations
-
 import email
 import re
 from collections.abc import Iterable, Iterator

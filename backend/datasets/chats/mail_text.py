@@ -6,8 +6,6 @@ mail-parser-reply, which knows twelve languages by their words, was tried: it mi
 half a second for a mail of 2,000 lines.
 """
 
-from __future__ import annotations
-
 import re
 from collections import Counter
 from collections.abc import Sequence

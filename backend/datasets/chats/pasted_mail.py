@@ -6,8 +6,6 @@ To: Front desk
 Subject: Appointment
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from email.utils import parsedate_to_datetime

@@ -8,8 +8,6 @@ A path is a sequence of steps separated by ".". A step is a name, and may go on 
 so that "mapping.*", "content[type=text].text" and "prompt.~replies" are paths.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any

@@ -2,8 +2,6 @@
 people to imitate answer, everyone else asks.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace

@@ -1,7 +1,5 @@
 """Recognizes conversations in the records of a file, and turns them into examples."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 

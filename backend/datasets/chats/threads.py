@@ -1,7 +1,5 @@
 """Reads the conversations of records by their format: who said what, in which order."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any

@@ -3,8 +3,6 @@
 Whether 3/4 is in March or in April is decided by the other dates of the file: a first number above 12 must be a day.
 """
 
-from __future__ import annotations
-
 import re
 import unicodedata
 from collections.abc import Iterable

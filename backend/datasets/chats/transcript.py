@@ -3,8 +3,6 @@
 [10:02:11] Visitor 4001: Are you open?          10:02 AM - Sue: Yes.          Sue (10:02): Yes.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 

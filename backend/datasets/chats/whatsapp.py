@@ -8,8 +8,6 @@ the phone's language, and goes on with " - " or stands in brackets; other lines 
 phone itself adds is marked: on an iPhone by an invisible left-to-right mark, on Android by <…> or by a file name.
 """
 
-from __future__ import annotations
-
 import re
 import unicodedata
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """Checks of the answers: repetition, very short answers, different answers to the same question."""
 
-from __future__ import annotations
-
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence

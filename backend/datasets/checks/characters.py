@@ -1,7 +1,5 @@
 """Unintended characters: control characters, invisible ones, and letters from a wrong encoding."""
 
-from __future__ import annotations
-
 import re
 
 from backend.datasets.checks.patterns import CONTROL, INVISIBLE_BYTES, LATIN, TextFault

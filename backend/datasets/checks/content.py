@@ -1,7 +1,5 @@
 """Faults inside a text: unwanted characters, garbled letters, template markers, personal data."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Sequence
 from functools import reduce
 from itertools import chain, islice

@@ -1,7 +1,5 @@
 """Checks of the whole file: its size, inconsistent system messages, the same question everywhere, the language."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterator, Sequence
 

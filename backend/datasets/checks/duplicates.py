@@ -6,8 +6,6 @@ pairs; instructions (system messages) are compared separately, so that a long on
 named by their position in the list.
 """
 
-from __future__ import annotations
-
 import json
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence

@@ -3,8 +3,6 @@
 Every change is listed and the source stays as it is: to undo a fix, apply again without it.
 """
 
-from __future__ import annotations
-
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Set

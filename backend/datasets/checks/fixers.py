@@ -1,7 +1,5 @@
 """Fixers: for a kind of problem, a function that returns the row without it."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 

@@ -4,8 +4,6 @@ The checks, the fixes and the page all use the table in issues.json; problems fo
 sentences.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 

@@ -9,8 +9,6 @@ characters instead of 48 %) and errs less, but takes 0.25 to 0.5 ms for each tex
 100,000 rows would take a minute longer, and 80 MB in the page's process. Reconsider when it is compiled.
 """
 
-from __future__ import annotations
-
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence

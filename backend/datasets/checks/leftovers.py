@@ -1,7 +1,5 @@
 """Parts left in a text by mistake: placeholders, HTML, image references, separators, an AI's disclaimers."""
 
-from __future__ import annotations
-
 import html
 import re
 from collections.abc import Iterable

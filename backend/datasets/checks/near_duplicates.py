@@ -17,8 +17,6 @@ excluded from the sets, unless a text has nothing else. Where very many texts sh
 from one template), only about _MAX_SHARED candidates per text are compared, nearest rows first.
 """
 
-from __future__ import annotations
-
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence

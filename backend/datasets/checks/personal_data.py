@@ -5,8 +5,6 @@ checksums (Luhn, ISO/IEC 7812; ISO 13616, modulo 97), and a card number also the
 "card" near it, since one number in ten passes by chance; phone numbers are recognized in phone_numbers.py.
 """
 
-from __future__ import annotations
-
 import re
 
 from backend.datasets.checks.patterns import AT, DASH, DIGIT, TextFault

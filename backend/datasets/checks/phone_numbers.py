@@ -4,8 +4,6 @@ A run of digits is a telephone number with a country code that exists; in the us
 valid; or after a word such as "call" or "Tel.". Order numbers, article numbers and the like are not.
 """
 
-from __future__ import annotations
-
 import re
 from functools import lru_cache
 from itertools import accumulate

@@ -1,7 +1,5 @@
 """Checks of the order of the turns, and that there is an answer to learn."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from itertools import pairwise

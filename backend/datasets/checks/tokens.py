@@ -1,7 +1,5 @@
 """Checks against the chosen model: whether its template accepts a row, the row's length, and what is learned."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 

@@ -1,7 +1,5 @@
 """Converts a record of any shape into the canonical Row."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Mapping
 from typing import Any

@@ -1,7 +1,5 @@
 """Detects the shape of a record and the column of each field, from the column names and the values."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any

@@ -6,8 +6,6 @@ the columns do not allow one, the user is asked. A wrong guess that trains is th
 asked about, never trained on.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass

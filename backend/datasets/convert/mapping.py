@@ -1,7 +1,5 @@
 """The conversion plan of a file: by the user's options, else by the shape of most rows."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

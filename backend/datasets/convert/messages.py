@@ -1,7 +1,5 @@
 """Converts a conversation, in the formats that files use, into canonical messages."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from backend.datasets.convert.detect import ROLE_KEYS

@@ -1,7 +1,5 @@
 """The shapes of examples: their fields, and the usual column names of each field. The tables are in shapes.json."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass

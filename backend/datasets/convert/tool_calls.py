@@ -4,8 +4,6 @@ A call becomes {"type": "function", "function": {"name": text, "arguments": obje
 JSON text, as OpenAI writes them, become an object, because chat templates serialize them themselves.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 from backend.records.reading import Limits, RowFault

@@ -1,7 +1,5 @@
 """Checks the zip archive that an Office document is, before any part of it is parsed."""
 
-from __future__ import annotations
-
 import zipfile
 from collections.abc import Callable, Collection
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The blocks and tables of a text or a document, before anyone knows whether it holds examples."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 

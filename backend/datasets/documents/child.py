@@ -11,8 +11,6 @@ Every line that it prints is a JSON object with one of
     end         true
 """
 
-from __future__ import annotations
-
 import json
 import queue
 import sys

@@ -3,8 +3,6 @@
 labels.json has the words that people write before a question and its answer, or before what each speaker says.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

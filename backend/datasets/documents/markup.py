@@ -1,7 +1,5 @@
 """Reads HTML as blocks and tables: what a browser would show, without menus, scripts and forms."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections import Counter

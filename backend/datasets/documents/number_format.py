@@ -4,8 +4,6 @@ The codes are those of ECMA-376, part 1, 18.8.31. What depends on the computer's
 the decimal sign) is written as ISO dates and with a point. A format that is not understood shows the plain value.
 """
 
-from __future__ import annotations
-
 import datetime
 import re
 from typing import Any

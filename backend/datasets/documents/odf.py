@@ -3,8 +3,6 @@
 A text becomes HTML, which `markup` reads; a spreadsheet's cells are taken as they are shown.
 """
 
-from __future__ import annotations
-
 import zipfile
 from collections.abc import Iterator
 from html import escape

@@ -1,7 +1,5 @@
 """Divides a long text into passages of a size to read at once and to write a question about."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 

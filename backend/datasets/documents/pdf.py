@@ -1,7 +1,5 @@
 """Reads the text of a PDF through PDFium, line by line, with the size and weight of its letters."""
 
-from __future__ import annotations
-
 import ctypes
 import re
 from collections import Counter

@@ -1,7 +1,5 @@
 """Finds questions with their answers in a text: after labels, as headings, in bold, or as paragraphs in turn."""
 
-from __future__ import annotations
-
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence

@@ -1,7 +1,5 @@
 """Reads the sheets of an Excel file as text, as Excel shows it."""
 
-from __future__ import annotations
-
 import re
 import warnings
 import zipfile

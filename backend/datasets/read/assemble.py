@@ -1,7 +1,5 @@
 """Assembles a dataset: usable records become rows, the others problems, and every one is counted."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any

@@ -1,7 +1,5 @@
 """Gives names to the columns of JSON and YAML without any: lists of pairs, and objects of questions and answers."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from itertools import chain
 from typing import Any

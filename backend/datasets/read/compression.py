@@ -1,7 +1,5 @@
 """Unpacks files packed with gzip, bzip2, xz or Zstandard while they are read."""
 
-from __future__ import annotations
-
 import bz2
 import gzip
 import lzma

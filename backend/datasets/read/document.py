@@ -1,7 +1,5 @@
 """Reads one text file as a whole: a document to work on, or a text of facts, not examples to learn from."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from backend.datasets.read.encoding import detect_encoding, initial_encoding, utf8_blocks

@@ -1,7 +1,5 @@
 """Detects the encoding of a text and converts its bytes to UTF-8, which every reader here expects."""
 
-from __future__ import annotations
-
 import codecs
 import re
 from collections import Counter

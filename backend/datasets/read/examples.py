@@ -1,7 +1,5 @@
 """Decides whether a text or a document contains examples or is one text to learn, and asks when it is not sure."""
 
-from __future__ import annotations
-
 import re
 
 from backend.datasets.convert.detect import Record

@@ -1,7 +1,5 @@
 """A file as its readers see it, and what they make of it: a stream of records and what to tell about them."""
 
-from __future__ import annotations
-
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """Finds the header of a table: below titles and blank rows, and also where its names are questions or long."""
 
-from __future__ import annotations
-
 import re
 from collections import Counter
 from collections.abc import Sequence

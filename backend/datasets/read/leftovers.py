@@ -1,7 +1,5 @@
 """Rows of a table that are not examples: blank rows, totals and remarks. They are skipped with a note."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field

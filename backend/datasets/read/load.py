@@ -4,8 +4,6 @@ data = load(Path("chats.jsonl"))
 data.rows, data.problems, data.source.shape, data.total_rows
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Puts several files, or a folder, into one archive, which is then read as any other."""
 
-from __future__ import annotations
-
 import shutil
 import tempfile
 import zipfile

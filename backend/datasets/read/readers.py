@@ -1,7 +1,5 @@
 """The readers of all formats, in the order in which they are asked whether a file is theirs."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 from backend.datasets.read import together

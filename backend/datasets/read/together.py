@@ -1,7 +1,5 @@
 """Reads the files in a zip archive together, as one dataset in which every row remembers its file."""
 
-from __future__ import annotations
-
 import tempfile
 import zipfile
 from collections import Counter

@@ -7,8 +7,6 @@ Files are written under a temporary name and synced, then the manifest, then the
 valid manifest is not a checkpoint. Newest means the highest step; file times are never used.
 """
 
-from __future__ import annotations
-
 import logging
 import re
 import shutil

@@ -1,7 +1,5 @@
 """The result folder: result/adapter (result/model where all weights were trained), with the tokenizer."""
 
-from __future__ import annotations
-
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager

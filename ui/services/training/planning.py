@@ -1,7 +1,5 @@
 """A training run: what it would do with these settings, and its start."""
 
-from __future__ import annotations
-
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The plan of a run as HTML: what is about to happen, in computed and measured numbers."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Mapping, Sequence
 
 from markupsafe import Markup

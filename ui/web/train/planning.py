@@ -1,7 +1,5 @@
 """The first half of Train: the plan of a run, its settings, and the button that starts it."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Hashable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass

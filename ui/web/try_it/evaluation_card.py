@@ -1,7 +1,5 @@
 """Is it better? The open run's evaluation: started, followed, and its verdict."""
 
-from __future__ import annotations
-
 from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Any

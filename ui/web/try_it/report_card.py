@@ -1,7 +1,5 @@
 """The report card of an evaluation as HTML: every held-out answer, the worst first; on the page and as a file."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Callable

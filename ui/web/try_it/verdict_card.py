@@ -1,7 +1,5 @@
 """The verdict of an evaluation as HTML: the scores with their intervals, and how they were measured."""
 
-from __future__ import annotations
-
 from markupsafe import Markup
 
 from backend.records.evaluation import (

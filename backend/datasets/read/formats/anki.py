@@ -3,8 +3,6 @@
 Lines such as #separator:tab come first; then each line is a note, and its fields are delimited as in a CSV.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from itertools import chain, islice
 

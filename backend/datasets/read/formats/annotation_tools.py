@@ -3,8 +3,6 @@
 Which column is the question and which the answer is decided later, as for any table, and asked where it is not clear.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path

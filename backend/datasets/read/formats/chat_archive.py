@@ -3,8 +3,6 @@
 One table says which files of it hold conversations; pictures, settings and web pages are skipped.
 """
 
-from __future__ import annotations
-
 import re
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence

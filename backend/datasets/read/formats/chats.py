@@ -1,7 +1,5 @@
 """Reads chats, mailboxes and copied e-mails as text, and the records of files that hold conversations."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from itertools import chain
 

@@ -1,7 +1,5 @@
 """Reads text tables: finds the delimiter, and joins texts that a comma without quotes has split."""
 
-from __future__ import annotations
-
 import csv
 from collections import Counter
 from collections.abc import Iterable, Iterator

@@ -1,7 +1,5 @@
 """Reads PDF files, Word documents and OpenDocument texts, in a child process."""
 
-from __future__ import annotations
-
 from functools import partial
 
 from backend.datasets.read.examples import find_examples, one_text

@@ -4,8 +4,6 @@ A document is a list of examples, an object with one such list, or objects one a
 lines). This module only finds where each example ends; `strict_json` then parses it.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Iterable, Iterator, Sequence

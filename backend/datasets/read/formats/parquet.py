@@ -1,7 +1,5 @@
 """Reads Parquet tables, after checking how large they are once unpacked."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 from backend.datasets.convert.detect import Record

@@ -1,7 +1,5 @@
 """Rejects files that hold no text to learn from, with a word on what they are."""
 
-from __future__ import annotations
-
 import re
 
 from backend.datasets.read.file import File, OpenSource, Reader

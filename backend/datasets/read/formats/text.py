@@ -1,7 +1,5 @@
 """Reads texts: web pages, Markdown and plain text, as the examples in them or as one text to learn from."""
 
-from __future__ import annotations
-
 import re
 
 from backend.datasets.documents.markdown import has_table, read_markdown

@@ -1,7 +1,5 @@
 """Reads Excel files and OpenDocument spreadsheets: the sheets that hold examples, from below their header."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial

@@ -1,7 +1,5 @@
 """Reads YAML: a list of examples, an object with one list, or an object of questions and answers."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from backend.datasets.convert.detect import match
