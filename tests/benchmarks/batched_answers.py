@@ -17,6 +17,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from backend.settings import SAMPLES, Workspace
+from tests.benchmarks.measuring import print_result
 
 QUESTIONS, LIMIT = 24, 32  # about two minutes
 SMOKE = (3, 4)
@@ -39,17 +40,9 @@ def main(count: int, limit: int) -> None:
         peer = [generated(model, prompt, ends, limit) for prompt in prompts]
         ended = time.perf_counter()
     mine, theirs = count * 60 / (half - began), count * 60 / (ended - half)
-    print(
-        json.dumps(
-            {
-                "name": "batched_answers",
-                "ours": round(mine, 1),
-                "peer": round(theirs, 1),
-                "ratio": round(mine / theirs, 2),
-                "unit": "answers/min",
-                "same": sum(a == b for a, b in zip(ours, peer, strict=True)) / count,
-            }
-        )
+    same = sum(a == b for a, b in zip(ours, peer, strict=True)) / count
+    print_result(
+        "batched_answers", "answers/min", round(mine, 1), round(theirs, 1), round(mine / theirs, 2), same=same
     )
 
 
@@ -63,13 +56,9 @@ def generated(model: Any, prompt: list[int], ends: list[int], limit: int) -> lis
 
     ids = torch.tensor([prompt])
     found = model.generate(
-        input_ids=ids,
-        attention_mask=torch.ones_like(ids),
-        max_new_tokens=limit,
-        do_sample=False,
-        eos_token_id=ends,
+        input_ids=ids, attention_mask=torch.ones_like(ids), max_new_tokens=limit, do_sample=False, eos_token_id=ends,
         pad_token_id=ends[0],
-    )[0, len(prompt) :].tolist()
+    )[0, len(prompt) :].tolist()  # fmt: skip
     return [token for token in found if token not in ends]
 
 

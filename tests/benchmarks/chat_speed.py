@@ -16,11 +16,13 @@ import statistics
 import subprocess
 import sys
 import time
+from operator import truediv
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from backend.settings import PROJECT_ROOT, Workspace, child_environment
+from tests.benchmarks.measuring import print_result
 
 ROUNDS, LIMIT = 5, 128
 SMOKE = (1, 4)
@@ -57,24 +59,10 @@ def main(rounds: int, limit: int) -> None:
             chat.close()
             peer.close()
         ours, alone = statistics.median(speeds["base"]), statistics.median(speeds["peer"])
-        print(
-            json.dumps(
-                {
-                    "name": "chat_speed",
-                    "ours": round(ours, 1),
-                    "peer": round(alone, 1),
-                    "ratio": round(statistics.median(map(_ratio, speeds["base"], speeds["peer"])), 2),
-                    "unit": "tokens/s",
-                    "tuned": round(statistics.median(speeds["tuned"]), 1),
-                    "engine": chat.engine,
-                    "same": same / rounds,
-                }
-            )
-        )
-
-
-def _ratio(ours: float, peer: float) -> float:
-    return ours / peer
+        ratio = statistics.median(map(truediv, speeds["base"], speeds["peer"]))
+        tuned = round(statistics.median(speeds["tuned"]), 1)
+        more = {"tuned": tuned, "engine": chat.engine, "same": same / rounds}
+        print_result("chat_speed", "tokens/s", round(ours, 1), round(alone, 1), round(ratio, 2), **more)
 
 
 class Peer:

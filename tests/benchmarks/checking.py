@@ -38,7 +38,7 @@ from backend.gc_pause import without_gc
 from backend.records.rows import Problem, Row
 from backend.text.conversation import answers
 from tests.benchmarks import chat_corpus
-from tests.benchmarks.ways import Found, Way, command_line, measured
+from tests.benchmarks.measuring import Found, Way, command_line, compare, print_result
 
 RUNS = 3
 STRUCTURAL = {"empty_answer", "no_assistant", "ends_with_user", "same_role_twice", "system_not_first"}
@@ -51,39 +51,21 @@ def main(rows: int, runs: int) -> None:
         planted = chat_corpus.write(path, rows)
         size = path.stat().st_size / 1e6
         print(f"{rows:,} rows, {size:.0f} MB, {len(planted):,} faults of {len(chat_corpus.FAULTS)} kinds", flush=True)
-        taken: dict[str, list[float]] = {way: [] for way in WAYS}
-        memory: dict[str, float] = {}
-        for _ in range(runs):
-            for way, find in WAYS.items():
-                result = measured(find, path)
-                expected = {f for f in planted if not way.startswith("order") or f[1] in STRUCTURAL}
-                assert result.found == expected, (way, sorted(result.found ^ expected)[:5])
-                taken[way].append(result.seconds)
-                memory[way] = result.peak_mib
-        seconds = {way: min(times) for way, times in taken.items()}
-        for way in WAYS:
-            rate = rows / seconds[way]
-            print(
-                f"{way:15} {seconds[way]:7.2f} s  {rate:11,.0f} rows/s  peak {memory[way]:5.0f} MiB  all faults found"
-            )
-    print(
-        json.dumps(
-            {
-                "name": "checking",
-                "ours": round(rows / seconds["ours"]),
-                "peer": round(rows / seconds["pydantic"]),
-                "ratio": round(seconds["pydantic"] / seconds["ours"], 2),
-                "unit": "rows/s",
-                "ratio_to_datasets_map": round(seconds["datasets"] / seconds["ours"], 2),
-                "ratio_order_alone": round(seconds["order, pydantic"] / seconds["order"], 2),
-                "whole_report_seconds": round(seconds["everything"], 2),
-                "peak_mib": round(memory["everything"]),
-                "planted": len(planted),
-                "missed": 0,
-                "invented": 0,
-            }
-        )
-    )
+
+        def file(way: str) -> tuple[Path, Found]:
+            return path, {f for f in planted if not way.startswith("order") or f[1] in STRUCTURAL}
+
+        found = compare(WAYS, file, runs, rows, min)
+    seconds = {way: one.seconds for way, one in found.items()}
+    print_result(
+        "checking", "rows/s",
+        round(rows / seconds["ours"]), round(rows / seconds["pydantic"]),
+        round(seconds["pydantic"] / seconds["ours"], 2),
+        ratio_to_datasets_map=round(seconds["datasets"] / seconds["ours"], 2),
+        ratio_order_alone=round(seconds["order, pydantic"] / seconds["order"], 2),
+        whole_report_seconds=round(seconds["everything"], 2), peak_mib=round(found["everything"].peak_mib),
+        planted=len(planted), missed=0, invented=0,
+    )  # fmt: skip
 
 
 def _of(problems: Iterable[Problem]) -> Found:

@@ -28,7 +28,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from backend.settings import PROJECT_ROOT, Workspace, child_environment, new_id
-from tests.benchmarks.fresh_process import in_fresh_process
+from tests.benchmarks.measuring import in_fresh_process, print_result
 
 ROUNDS = 3
 _MERGE = """
@@ -91,20 +91,9 @@ def main(rounds: int, smoke: bool) -> None:
         ]
         ours, peer = (_medians(one) for one in zip(*times, strict=True))
         checks = None if smoke else round(_ours(workspace, run.name, stops=False)["checks"], 1)
-    ratio = round(sum(ours.values()) / sum(peer.values()), 2)
-    print(
-        json.dumps(
-            {
-                "name": "export_speed",
-                "ours": round(sum(ours.values()), 2),
-                "peer": round(sum(peer.values()), 2),
-                "ratio": ratio,
-                "unit": "s",
-                "steps": {"ours": ours, "peer": peer},
-                "checks": checks,
-            }
-        )
-    )
+    mine, theirs = sum(ours.values()), sum(peer.values())
+    figures = round(mine, 2), round(theirs, 2), round(mine / theirs, 2)
+    print_result("export_speed", "s", *figures, steps={"ours": ours, "peer": peer}, checks=checks)
 
 
 def _medians(rounds: Sequence[dict[str, float]]) -> dict[str, float]:
@@ -113,16 +102,10 @@ def _medians(rounds: Sequence[dict[str, float]]) -> dict[str, float]:
 
 def _ours(workspace: Workspace, run: str, stops: bool = True) -> dict[str, float]:
     """Seconds of each step of the job, in a process of its own; with its checks unless it `stops` before them."""
-    arguments = [
-        "-m",
-        "tests.benchmarks.export_speed",
-        "--job",
-        str(workspace.root),
-        run,
-        "stop" if stops else "check",
-    ]
+    until = "stop" if stops else "check"
     began = time.time()
-    phases = json.loads(_run(arguments).splitlines()[-1])
+    printed = _run(["-m", "tests.benchmarks.export_speed", "--job", str(workspace.root), run, until])
+    phases = json.loads(printed.splitlines()[-1])
     made = [phase for phase, _ in phases].index("Checking", 1)
     ends = [at for _, at in phases[1 : made + 1]]
     steps = {"start": phases[0][1] - began}

@@ -1,4 +1,4 @@
-"""Further peers of gpu_training_speed.py, each run by the Python of an environment of its own.
+"""Further peers of training_speed.py and gpu_training_speed.py, each run by the Python of an environment of its own.
 
 $UNSLOTH_PYTHON and $LLAMAFACTORY_PYTHON are those Pythons (pip install unsloth; pip install llamafactory torchaudio).
 Without the variable this Python is used if it has the package; otherwise the peer is left out, which is printed. They
@@ -38,16 +38,17 @@ def available() -> list[str]:
 
 
 def run(peer: str, model: Path, rows: Sequence[Encoded], settings: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """What `PEER_peer.py` prints: `steps`, `losses` and `peak_mib`. settings: for that program.
+    """What `PEER_peer.py` prints: `steps`, `losses` and `peak_mib`.
 
-    Raises RuntimeError with the end of its error output.
+    settings: `steps`, `rank`, `alpha`, `rate`, `batch`, `length`, `seed`, `use_cpu`, `four_bit` and `half`, the
+    16-bit precision. Raises RuntimeError with the end of its error output.
     """
     folder.mkdir(parents=True)
     file, script = folder / "rows.jsonl", Path(__file__).with_name(f"{peer}_peer.py")
     lines = ({"input_ids": row.input_ids, "attention_mask": [1] * row.tokens, "labels": row.labels} for row in rows)
     file.write_text("".join(json.dumps(line) + "\n" for line in lines), "utf-8")
     show_one_gpu()  # in the variables that the program inherits
-    command = [str(python_of(peer)), str(script), str(model), str(file), str(settings.pop("steps"))]
+    command = [str(python_of(peer)), str(script), str(model), str(file)]
     done = subprocess.run(
         [*command, str(folder / "out"), json.dumps(settings)],
         cwd=folder, env={**os.environ, **OFFLINE}, capture_output=True, text=True, errors="replace", check=False,
@@ -56,34 +57,3 @@ def run(peer: str, model: Path, rows: Sequence[Encoded], settings: dict[str, Any
         raise RuntimeError(done.stderr.strip()[-2000:])
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found
-
-
-def unsloth(method: str, half: str, chosen: dict[str, Any]) -> dict[str, Any]:
-    """The settings of unsloth_peer.py."""
-    return {"four_bit": method == "qlora", "half": half, **chosen}
-
-
-def llamafactory(method: str, half: str, chosen: dict[str, Any]) -> dict[str, Any]:
-    """The settings of llamafactory_peer.py: arguments of LLaMA-Factory's, which checkpoints by default."""
-    return {
-        "steps": chosen["steps"],
-        "max_steps": chosen["steps"],
-        "lora_rank": chosen["rank"],
-        "lora_alpha": chosen["alpha"],
-        "per_device_train_batch_size": chosen["batch"],
-        "gradient_accumulation_steps": 1,
-        "learning_rate": chosen["rate"],
-        "lr_scheduler_type": "constant",
-        "warmup_steps": 0,
-        "cutoff_len": chosen["length"],
-        "seed": chosen["seed"],
-        "template": "default",
-        "tokenized_path": "tokens",
-        "bf16": half == "bf16",
-        "fp16": half == "fp16",
-        "use_cpu": chosen["use_cpu"],
-        **({"quantization_bit": 4, "double_quantization": True} if method == "qlora" else {}),
-    }
-
-
-SETTINGS = {"unsloth": unsloth, "llamafactory": llamafactory}

@@ -16,7 +16,6 @@ It has not run on a card yet.
     python -m tests.benchmarks.gpu_training_speed [--smoke]       smoke: tiny, on the processor
 """
 
-import json
 import sys
 import tempfile
 import time
@@ -27,7 +26,7 @@ from typing import Any
 from backend.records.encoded import Encoded
 from backend.records.specs import ALL_LINEAR, Precision
 from tests.benchmarks import gpu_peers
-from tests.benchmarks.fresh_process import in_fresh_process
+from tests.benchmarks.measuring import in_fresh_process, print_result
 from tests.gpu.place import TINY, random_llama, random_rows
 
 _HEADS = {"num_key_value_heads": 8, "vocab_size": 128_256, "max_position_embeddings": 8192, "intermediate_size": 8192}
@@ -58,18 +57,9 @@ def main(*, smoke: bool) -> None:
                 results[name] = compared(name, model, shape["vocab_size"], method, folder, others, smoke)
     first = next(iter(results.values()), dict.fromkeys(("ours", "peer"), FAILED))
     both = {who: first[who]["tokens_per_second"] for who in ("ours", "peer")}
-    print(
-        json.dumps(
-            {
-                "name": "gpu_training_speed",
-                **both,
-                "ratio": round(both["ours"] / both["peer"], 2) if all(both.values()) else None,
-                "unit": "tokens/s",
-                "device": in_fresh_process(device_name, smoke),
-                "runs": results,
-            }
-        )
-    )
+    ratio = round(both["ours"] / both["peer"], 2) if all(both.values()) else None
+    device = in_fresh_process(device_name, smoke)
+    print_result("gpu_training_speed", "tokens/s", **both, ratio=ratio, device=device, runs=results)
 
 
 def kind(smoke: bool) -> str:
@@ -105,10 +95,10 @@ def other(who: str, model: Path, vocabulary: int, method: str, folder: Path, smo
     made, steps = rows(vocabulary, smoke)
     chosen = {
         "steps": steps, "rank": RANK, "alpha": ALPHA, "rate": RATE, "batch": BATCH, "length": LENGTHS[1],
-        "seed": SEED, "use_cpu": smoke,
+        "seed": SEED, "use_cpu": smoke, "four_bit": method == "qlora",
+        "half": in_fresh_process(half_precision, smoke),
     }  # fmt: skip
-    settings = gpu_peers.SETTINGS[who](method, in_fresh_process(half_precision, smoke), chosen)
-    done = gpu_peers.run(who, model, made, settings, folder)
+    done = gpu_peers.run(who, model, made, chosen, folder)
     return summary([(step[0], step[-1]) for step in done["steps"]], done["losses"], done["peak_mib"])
 
 
@@ -211,12 +201,10 @@ def summary(times: list[Step], losses: list[float], peak_mib: int) -> dict[str, 
     first = min(WARM_UP, len(times) - 2)
     tokens = sum(step[1] for step in times[first:-1])
     speed = tokens / (times[-1][0] - times[first][0])
+    first_loss, last_loss = round(losses[0], 3), round(losses[-1], 3)
     return {
-        "tokens_per_second": round(speed, 1),
-        "peak_mib": peak_mib,
-        "first_loss": round(losses[0], 3),
-        "last_loss": round(losses[-1], 3),
-    }
+        "tokens_per_second": round(speed, 1), "peak_mib": peak_mib, "first_loss": first_loss, "last_loss": last_loss
+    }  # fmt: skip
 
 
 if __name__ == "__main__":

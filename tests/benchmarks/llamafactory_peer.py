@@ -1,11 +1,11 @@
 """One timed run of LLaMA-Factory's command line, for training_speed.py and gpu_training_speed.py. Run by the Python
 that it is installed in.
 
-    python llamafactory_peer.py MODEL DATA.jsonl STEPS FOLDER SETTINGS
+    python llamafactory_peer.py MODEL ROWS.jsonl FOLDER SETTINGS
 
-With `tokenized_path` in the settings, DATA.jsonl has `input_ids`, `attention_mask` and `labels`, else `messages`. The
-last line is JSON: `steps`, a list of (wall clock, processor time, learned tokens, tokens) at the start of each step,
-`losses`, and `peak_mib` as torch reserves them on a GPU. Imports nothing from this project.
+ROWS.jsonl has `input_ids`, `attention_mask` and `labels`. The last line is JSON: `steps`, a list of (wall clock,
+processor time, learned tokens, tokens) at the start of each step, `losses`, and `peak_mib` as torch reserves them on
+a GPU. Imports nothing from this project. LLaMA-Factory checkpoints by default.
 """
 
 import importlib.machinery
@@ -26,33 +26,19 @@ def replace_torchaudio() -> None:
         sys.modules["torchaudio"] = stand_in
 
 
-def save_tokens(data: Path, target: str) -> None:
-    """As LLaMA-Factory stores rows that are tokenized already."""
-    from datasets import Dataset, DatasetDict
-
-    rows = Dataset.from_list([json.loads(line) for line in data.read_text("utf-8").splitlines()])
-    DatasetDict({"train": rows}).save_to_disk(target)
-
-
-def main(model: str, data: str, steps: int, folder: Path, settings: dict) -> None:
+def main(model: str, rows: Path, folder: Path, settings: dict) -> None:
     replace_torchaudio()
     import torch
+    from datasets import Dataset, DatasetDict
     from llamafactory.train.sft.trainer import CustomSeq2SeqTrainer
     from llamafactory.train.tuner import run_exp
     from transformers import TrainerCallback
 
     folder.mkdir(parents=True)
     on_gpu = torch.cuda.is_available()
-    if "tokenized_path" in settings:
-        save_tokens(Path(data), settings["tokenized_path"])
-    tags = {"role_tag": "role", "content_tag": "content", "user_tag": "user", "assistant_tag": "assistant"}
-    dataset = {
-        "file_name": data,
-        "formatting": "sharegpt",
-        "columns": {"messages": "messages"},
-        "tags": {**tags, "system_tag": "system"},
-    }
-    (folder / "dataset_info.json").write_text(json.dumps({"orders": dataset}))
+    tokenized = Dataset.from_list([json.loads(line) for line in rows.read_text("utf-8").splitlines()])
+    DatasetDict({"train": tokenized}).save_to_disk(folder / "tokens")  # as LLaMA-Factory stores them itself
+    (folder / "dataset_info.json").write_text(json.dumps({"rows": {"file_name": str(rows)}}))
     times, losses = [], []
     training_step = CustomSeq2SeqTrainer.training_step
 
@@ -70,31 +56,20 @@ def main(model: str, data: str, steps: int, folder: Path, settings: dict) -> Non
 
     CustomSeq2SeqTrainer.training_step = timed
     chosen = {
-        "model_name_or_path": model,
-        "stage": "sft",
-        "do_train": True,
-        "finetuning_type": "lora",
-        "lora_target": "all",
-        "dataset": "orders",
-        "dataset_dir": str(folder),
-        "template": "smollm2",
-        "overwrite_cache": True,
-        "output_dir": str(folder / "out"),
-        "logging_steps": 1,
-        "save_strategy": "no",
-        "report_to": "none",
-        "max_steps": steps + 1,
-        "bf16": True,
-        "use_cpu": True,
-        **settings,
-    }
+        "model_name_or_path": model, "stage": "sft", "do_train": True, "finetuning_type": "lora",
+        "lora_target": "all", "dataset": "rows", "dataset_dir": str(folder), "tokenized_path": str(folder / "tokens"),
+        "template": "default", "overwrite_cache": True, "output_dir": str(folder / "out"), "logging_steps": 1,
+        "save_strategy": "no", "report_to": "none", "max_steps": settings["steps"], "lora_rank": settings["rank"],
+        "lora_alpha": settings["alpha"], "per_device_train_batch_size": settings["batch"],
+        "gradient_accumulation_steps": 1, "learning_rate": settings["rate"], "lr_scheduler_type": "constant",
+        "warmup_steps": 0, "cutoff_len": settings["length"], "seed": settings["seed"],
+        "bf16": settings["half"] == "bf16", "fp16": settings["half"] == "fp16", "use_cpu": settings["use_cpu"],
+        **({"quantization_bit": 4, "double_quantization": True} if settings["four_bit"] else {}),
+    }  # fmt: skip
     run_exp(chosen, callbacks=[Losses()])
     peak = torch.cuda.max_memory_reserved() >> 20 if on_gpu else 0
     print(json.dumps({"steps": times, "losses": losses, "peak_mib": peak}))
 
 
 if __name__ == "__main__":
-    if sys.argv[1:] == ["--smoke"]:
-        print(json.dumps({"name": "llamafactory_peer", "skipped": "needs LLaMA-Factory; started by training_speed"}))
-    else:
-        main(sys.argv[1], sys.argv[2], int(sys.argv[3]), Path(sys.argv[4]), json.loads(sys.argv[5]))
+    main(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]), json.loads(sys.argv[4]))

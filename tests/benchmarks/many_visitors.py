@@ -36,6 +36,7 @@ from backend.hosting.policy import DEMO
 from backend.hosting.visitors import Visitors
 from backend.records.units import MIB
 from backend.settings import SAMPLES, Workspace
+from tests.benchmarks.measuring import print_result
 from tests.linked_model import bundled_in
 from tests.measured_speed import store_speed
 from tests.ui.page_client import PageClient
@@ -86,19 +87,12 @@ def main(minutes: float, first: int, visitors: int = VISITORS, browsers: int = B
             many = asyncio.run(load(replace(demo, seed=seed), range(first, first + visitors), browsers, minutes))
     ours, peer = (1000 * percentile(seen.seconds) for seen in (many, alone))
     print(f"{len(many.seconds)} clicks and {many.ticks} ticks; questions: {dict(many.questions)}", flush=True)
-    result: dict[str, Any] = {
-        "name": "many_visitors",
-        "ours": round(ours, 1),
-        "peer": round(peer, 1),
-        "ratio": round(peer / ours, 2),
-        "unit": "ms, 95th percentile",
-        "visitors": visitors + browsers,
-        "minutes": minutes,
-        "errors": len(alone.errors) + len(many.errors),
-        "memory_growth": growth(many.memory),
-        "memory_mib": round(max(mib for _, mib in many.memory)),
-    }
-    print(json.dumps({**result, "smoke": True} if smoke else result))
+    print_result(
+        "many_visitors", "ms, 95th percentile", round(ours, 1), round(peer, 1), round(peer / ours, 2),
+        visitors=visitors + browsers, minutes=minutes, errors=len(alone.errors) + len(many.errors),
+        memory_growth=growth(many.memory), memory_mib=round(max(mib for _, mib in many.memory)),
+        **({"smoke": True} if smoke else {}),
+    )  # fmt: skip
 
 
 def prepare(workspace: Workspace, train: bool) -> Path | None:

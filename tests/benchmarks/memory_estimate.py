@@ -28,6 +28,7 @@ from backend.estimate.memory import memory
 from backend.models import catalogue
 from backend.records.machine import CONTEXT_T4, Gpu, Hardware
 from backend.records.specs import ATTENTION
+from tests.benchmarks.measuring import print_result
 
 T4 = Hardware(gpus=(Gpu(name="Tesla T4", memory_total_mib=15360, memory_free_mib=14912, compute_capability=(7, 5)),))
 MEASURED = Path(__file__).parents[1] / "data" / "measured_vram_t4.json"
@@ -111,18 +112,9 @@ def main(smoke: bool) -> None:
         print(f"published: {model}: {one:+.1f} %")
     ours_mean, peer_mean = mean(map(abs, errors)), mean(map(abs, peer_errors))
     print(f"mean error {ours_mean:.2f} %, lowest {min(errors):.1f} %, highest {max(errors):.1f} %")
-    print(
-        json.dumps(
-            {
-                "name": "memory_estimate",
-                "ours": round(ours_mean, 2),
-                "peer": round(peer_mean, 2),
-                "ratio": round(peer_mean / ours_mean, 1),
-                "unit": "mean absolute error in percent of the process's memory",
-                "most_under": round(min(errors), 2),
-            }
-        )
-    )
+    figures = round(ours_mean, 2), round(peer_mean, 2), round(peer_mean / ours_mean, 1)
+    unit = "mean absolute error in percent of the process's memory"
+    print_result("memory_estimate", unit, *figures, most_under=round(min(errors), 2))
 
 
 if __name__ == "__main__":

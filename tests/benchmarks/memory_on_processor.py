@@ -12,7 +12,6 @@ All of it takes about sixteen minutes on two cores. The last line is JSON: mean 
 bundled model and for the `families`; ratio is peer / ours. --smoke: a short run of two tiny models instead.
 """
 
-import json
 import random
 import sys
 import tempfile
@@ -26,7 +25,7 @@ from backend.models import bundled, catalogue
 from backend.records.machine import Hardware
 from backend.records.specs import ATTENTION, TrainSettings
 from backend.settings import Workspace
-from tests.benchmarks.fresh_process import in_fresh_process
+from tests.benchmarks.measuring import in_fresh_process, print_result
 
 STEPS = 3
 LEARNED = 0.5  # of each row's tokens
@@ -183,8 +182,8 @@ def summary(errors: list[Errors]) -> dict[str, float]:
 def main(numbers: list[int], model_types: list[str], smoke: bool) -> None:
     groups = {"bundled": bundled_model(numbers, smoke), "families": families(model_types, smoke)}
     measured = {name: summary(errors) for name, errors in groups.items() if errors}
-    document: dict[str, Any] = {"name": "memory_on_processor", **next(iter(measured.values())), **measured}
-    print(json.dumps({**document, "unit": "mean absolute error in percent of the process's peak memory"}))
+    figures: dict[str, Any] = {**next(iter(measured.values())), **measured}
+    print_result("memory_on_processor", "mean absolute error in percent of the process's peak memory", **figures)
 
 
 if __name__ == "__main__":

@@ -14,22 +14,20 @@ A pair is right when it is a text and its edited copy. Recall is over the plante
 Goals: recall no less than the peer, precision at least 0.99, and faster. The last line is JSON.
 """
 
-import json
 import random
 import re
-import sys
 import time
 from collections.abc import Callable
 from typing import Any
 
 from backend.datasets.checks.near_duplicates import similar_pairs
 from tests.benchmarks.chat_corpus import Words
+from tests.benchmarks.measuring import command_line, print_result
 
 Pairs = set[tuple[int, int]]
 SHARE = 0.05
 RUNS = 4
 PEER_TEXTS = 10_000  # the peer gets no more, so that the benchmark ends
-SMOKE_TEXTS = 300
 
 
 def main(count: int, runs: int) -> None:
@@ -47,19 +45,11 @@ def main(count: int, runs: int) -> None:
     for name, (speed, recall, precision) in results.items():
         print(f"{name:21} {speed:9,.0f} texts/s  recall {recall:.3f}  precision {precision:.4f}")
     ours, peer, batch = results.values()
-    print(
-        json.dumps(
-            {
-                "name": "near_duplicates",
-                "ours": round(ours[0]),
-                "peer": round(peer[0]),
-                "ratio": round(ours[0] / peer[0], 1),
-                "unit": "texts/s",
-                "ratio_to_one_call": round(ours[0] / batch[0], 1),
-                "recall": {"ours": round(ours[1], 4), "peer": round(peer[1], 4)},
-                "precision": {"ours": round(ours[2], 4), "peer": round(peer[2], 4)},
-            }
-        )
+    recall, precision = ({"ours": round(ours[at], 4), "peer": round(peer[at], 4)} for at in (1, 2))
+    figures = round(ours[0]), round(peer[0]), round(ours[0] / peer[0], 1)
+    to_one_call = round(ours[0] / batch[0], 1)
+    print_result(
+        "near_duplicates", "texts/s", *figures, ratio_to_one_call=to_one_call, recall=recall, precision=precision
     )
 
 
@@ -138,7 +128,4 @@ def datasketch_pairs(texts: list[str], one_call: bool) -> Pairs:
 
 
 if __name__ == "__main__":
-    if "--smoke" in sys.argv:
-        main(SMOKE_TEXTS, 1)
-    else:
-        main(int(sys.argv[1]) if len(sys.argv) > 1 else 50_000, RUNS)
+    command_line(main, rows=50_000, runs=RUNS)

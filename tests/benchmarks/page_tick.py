@@ -9,7 +9,6 @@ work on the computer leaves alone; it includes the side that asks. They take tur
 """
 
 import asyncio
-import json
 import statistics
 import sys
 import tempfile
@@ -17,6 +16,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from tests.benchmarks.measuring import print_result
 from tests.ui import made_up_workspace
 from tests.ui.made_up_app import MadeUpApp
 from tests.ui.page_client import PageClient, page_in_process
@@ -27,8 +27,8 @@ TICKS = 200
 
 def main(ticks: int) -> None:
     ours, peer = asyncio.run(measured(ticks))
-    document = {"name": "page_tick", "ours": round(ours, 2), "peer": round(peer, 2), "ratio": round(peer / ours, 1)}
-    print(json.dumps({**document, "unit": "ms of processor time, median"}))
+    figures = round(ours, 2), round(peer, 2), round(peer / ours, 1)
+    print_result("page_tick", "ms of processor time, median", *figures)
 
 
 async def measured(ticks: int) -> tuple[float, float]:

@@ -12,7 +12,6 @@ training (goal: under 300), ratio is peer by ours, and training_kept the share o
 """
 
 import asyncio
-import json
 import statistics
 import subprocess
 import sys
@@ -28,6 +27,7 @@ import httpx
 from backend.records.events import StepEvent
 from backend.settings import SAMPLES, Workspace
 from jobs.records import State
+from tests.benchmarks.measuring import print_result
 from tests.linked_model import bundled_in
 from tests.measured_speed import store_speed
 from tests.ui.page_client import PageClient
@@ -63,19 +63,9 @@ def main() -> None:
         app.close()
     print(f"training alone {alone:.0f} tokens/s, while a chat answers {chatting:.0f} tokens/s", flush=True)
     ours, peer = (1000 * statistics.quantiles(found, n=20)[-1] for found in (busy, idle))
-    print(
-        json.dumps(
-            {
-                "name": "page_while_training",
-                "ours": round(ours, 1),
-                "peer": round(peer, 1),
-                "ratio": round(peer / ours, 2),
-                "unit": "ms, 95th percentile",
-                "median": round(1000 * statistics.median(busy), 1),
-                "training_kept": round(chatting / alone, 2),
-            }
-        )
-    )
+    figures = round(ours, 1), round(peer, 1), round(peer / ours, 2)
+    more = {"median": round(1000 * statistics.median(busy), 1), "training_kept": round(chatting / alone, 2)}
+    print_result("page_while_training", "ms, 95th percentile", *figures, **more)
 
 
 def smoke() -> None:
@@ -90,14 +80,8 @@ def smoke() -> None:
         with served(workspace) as address:
             found = asyncio.run(times(address, Choice(data_id=data), 1))
     ours = 1000 * statistics.median(found)
-    result = {
-        "name": "page_while_training",
-        "ours": round(ours, 1),
-        "peer": None,
-        "ratio": None,
-        "unit": "ms, median",
-    }
-    print(json.dumps({**result, "no_peer": "a smoke run does not train", "smoke": True}))
+    no_peer = "a smoke run does not train"
+    print_result("page_while_training", "ms, median", round(ours, 1), None, None, no_peer=no_peer, smoke=True)
 
 
 @contextmanager

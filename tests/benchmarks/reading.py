@@ -29,7 +29,7 @@ from typing import Any, Literal
 
 from backend.datasets.read.load import load
 from tests.benchmarks.chat_corpus import Messages, Words, row
-from tests.benchmarks.ways import Found, Way, command_line, measured
+from tests.benchmarks.measuring import Found, Way, command_line, compare, print_result
 
 RUNS = 3
 
@@ -91,39 +91,22 @@ def main(rows: int, runs: int) -> None:
         path, clean = Path(folder) / "chats.jsonl", Path(folder) / "clean.jsonl"
         planted = write(path, rows, 0.05)
         write(clean, rows, 0)
-        print(
-            f"{rows:,} rows, {path.stat().st_size / 1e6:.0f} MB, {len(planted):,} faults of {len(FAULTS)} kinds",
-            flush=True,
-        )
-        taken: dict[str, list[float]] = {way: [] for way in WAYS}
-        memory: dict[str, float] = {}
-        for _ in range(runs):
-            for way, find in WAYS.items():
-                result = measured(find, clean if way == "datasets" else path)
-                if way in ("ours", "pydantic"):
-                    assert result.found == planted, (way, sorted(result.found ^ planted)[:5])
-                taken[way].append(result.seconds)
-                memory[way] = result.peak_mib
-        seconds = {way: median(times) for way, times in taken.items()}
-        for way in WAYS:
-            print(f"{way:9} {seconds[way]:6.2f} s  {rows / seconds[way]:10,.0f} rows/s  peak {memory[way]:5.0f} MiB")
-    print(
-        json.dumps(
-            {
-                "name": "reading",
-                "ours": round(rows / seconds["ours"]),
-                "peer": round(rows / seconds["pydantic"]),
-                "ratio": round(seconds["pydantic"] / seconds["ours"], 2),
-                "unit": "rows/s",
-                "ratio_to_plain_pydantic": round(seconds["plain"] / seconds["ours"], 2),
-                "ratio_to_datasets_map": round(seconds["datasets"] / seconds["ours"], 2),
-                "peak_mib": round(memory["ours"]),
-                "planted": len(planted),
-                "missed": 0,
-                "invented": 0,
-            }
-        )
-    )
+        size = path.stat().st_size / 1e6
+        print(f"{rows:,} rows, {size:.0f} MB, {len(planted):,} faults of {len(FAULTS)} kinds", flush=True)
+
+        def file(way: str) -> tuple[Path, Found | None]:
+            return clean if way == "datasets" else path, planted if way in ("ours", "pydantic") else None
+
+        found = compare(WAYS, file, runs, rows, median)
+    seconds = {way: one.seconds for way, one in found.items()}
+    print_result(
+        "reading", "rows/s",
+        round(rows / seconds["ours"]), round(rows / seconds["pydantic"]),
+        round(seconds["pydantic"] / seconds["ours"], 2),
+        ratio_to_plain_pydantic=round(seconds["plain"] / seconds["ours"], 2),
+        ratio_to_datasets_map=round(seconds["datasets"] / seconds["ours"], 2),
+        peak_mib=round(found["ours"].peak_mib), planted=len(planted), missed=0, invented=0,
+    )  # fmt: skip
 
 
 def ours(path: Path) -> tuple[float, Found]:

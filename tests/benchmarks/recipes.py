@@ -27,7 +27,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from tests.benchmarks.fresh_process import in_fresh_process
+from tests.benchmarks.measuring import in_fresh_process, model_in, print_result
 from tests.benchmarks.recipe_tasks import TASKS, conversations
 
 SIZES, SEEDS, HELD_OUT, BATCH = (60, 30, 120, 240), 3, 32, 8
@@ -50,12 +50,8 @@ def plans(seeds: int) -> Iterable[Result]:
     for seed in range(seeds):
         for task, steps in product(TASKS, STEPS[:1]):
             yield {"task": task, "rows": KEEP_ROWS, "seed": seed, "steps": steps, "keep": KEEP}
-            yield {
-                "task": task,
-                "rows": KEEP_ROWS,
-                "seed": seed,
-                "steps": with_general(steps),
-            }  # without, equally long
+            equally_long = with_general(steps)
+            yield {"task": task, "rows": KEEP_ROWS, "seed": seed, "steps": equally_long}
         for rows in SIZES:
             for task in TASKS:
                 guide = guide_steps(rows)
@@ -84,7 +80,7 @@ def is_of(result: Result, plan: Result) -> bool:
 def main(file: Path, seeds: int) -> None:
     done = [json.loads(line) for line in file.read_text("utf-8").splitlines()] if file.is_file() else []
     with tempfile.TemporaryDirectory() as temporary:
-        model = _model(Path(temporary))
+        model = model_in(Path(temporary), smoke=False)
         for plan in plans(seeds):
             if not any(is_of(result, plan) for result in done):
                 done.append({**plan, **in_fresh_process(one, plan, model)})
@@ -92,25 +88,24 @@ def main(file: Path, seeds: int) -> None:
                     out.write(json.dumps(done[-1]) + "\n")
                 print(done[-1], flush=True)
     print("Scores:", table(done), "Kept:", table(done, "kept"), "At both rates:", rates_table(done), sep="\n\n")
-    print(json.dumps(summary(done)))
+    print_summary(done)
 
 
 def smoke() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         from tests.backend.tiny_run import conversations as toys
-        from tests.backend.tiny_run import make_model
 
-        model = make_model(Path(temporary) / "tiny")
+        model = model_in(Path(temporary), smoke=True)
         done = []
         for steps in (1, 2):
             folder = Path(temporary) / str(steps)
             trained = fit(toys(16), steps, model, folder)
             done.append({**trained, **ask(toys(16), toys(4, 1), model, folder)})
-    print(json.dumps(summary([{"task": "toy", "rows": 16, "seed": 0, **one} for one in done], guide=1)))
+    print_summary([{"task": "toy", "rows": 16, "seed": 0, **one} for one in done], guide=1)
 
 
-def summary(results: Sequence[Result], guide: int | None = None) -> Result:
-    """The benchmark's result. guide: its steps, where they are not those of GUIDE_EPOCHS."""
+def print_summary(results: Sequence[Result], guide: int | None = None) -> None:
+    """Prints the benchmark's result. guide: its steps, where they are not those of GUIDE_EPOCHS."""
 
     results = [result for result in results if rate_of(result) == RATE]
 
@@ -121,14 +116,8 @@ def summary(results: Sequence[Result], guide: int | None = None) -> Result:
     for result in sorted(results, key=lambda one: int(one["steps"])):
         most[result["task"], result["rows"], result["seed"]] = result
     ours, peer = fmean(one["score"] for one in most.values()), fmean(r["score"] for r in results if is_guide(r))
-    return {
-        "name": "recipes",
-        "ours": round(ours, 3),
-        "peer": round(peer, 3),
-        "ratio": round(ours / peer, 2) if peer else 0.0,
-        "unit": "mean score, 0 to 1",
-        "runs": len(results),
-    }
+    ratio = round(ours / peer, 2) if peer else 0.0
+    print_result("recipes", "mean score, 0 to 1", round(ours, 3), round(peer, 3), ratio, runs=len(results))
 
 
 def table(results: Sequence[Result], value: str = "score") -> str:
@@ -224,13 +213,6 @@ def ask(train: Sequence[Any], held_out: Sequence[Any], model: Path, folder: Path
         "kept": round(known.kept / max(1, known.base_right), 3),
         "leaked": round((known.leaked or 0) / known.asked, 3),
     }
-
-
-def _model(home: Path) -> Path:
-    from backend.models import bundled
-    from backend.settings import Workspace
-
-    return bundled.ensure(Workspace.open(home))
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ from jobs.folder import JobFolder
 from jobs.records import State
 from jobs.runner import Runner
 from jobs.status import Identity, Status
+from tests.benchmarks.measuring import print_result
 from tests.jobs import noop
 
 RUNS, REPEATS = 1000, 20
@@ -41,11 +42,8 @@ def fill(workspace: Workspace, runs: int) -> None:
         result = {"steps": 100, "best_step": 80, "eval_loss": 0.5}
         status = Status(state=State.COMPLETED, queued=yesterday, started=yesterday, ended=yesterday, result=result)
         identity = Identity(kind="train", name="Orders", created=yesterday)
-        for name, data in (
-            ("job", identity.model_dump(mode="json")),
-            ("spec", SPEC),
-            ("status", status.model_dump(mode="json")),
-        ):
+        files = {"job": identity.model_dump(mode="json"), "spec": SPEC, "status": status.model_dump(mode="json")}
+        for name, data in files.items():
             (folder.path / f"{name}.json").write_text(json.dumps(data))
 
 
@@ -85,8 +83,8 @@ def main(runs: int) -> None:
         found = measure(Workspace.open(Path(folder)), runs)
     for name, value in found.items():
         print(f"{name:8} {value:10,.2f}")
-    document = {"name": "runner_tick", "ours": found["waiting"], "unit": "ms a tick", "peer": None, "ratio": None}
-    print(json.dumps({**document, "no_peer": "nothing else does this work", **found}))
+    no_peer = "nothing else does this work"
+    print_result("runner_tick", "ms a tick", found["waiting"], None, None, no_peer=no_peer, **found)
 
 
 if __name__ == "__main__":

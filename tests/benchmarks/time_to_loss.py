@@ -11,7 +11,6 @@ of a few fixed forms with many items.
     python -m tests.benchmarks.time_to_loss [CHATS] [--smoke]
 """
 
-import json
 import os
 import random
 import sys
@@ -20,7 +19,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tests.benchmarks.fresh_process import in_fresh_process
+from tests.benchmarks.measuring import in_fresh_process, model_in, print_result
 
 CHATS, VALIDATION, EVALUATIONS, SEED = 1000, 64, 20, 0
 OUR_RATE, PEER_RATE = 5e-4, 2e-5
@@ -64,20 +63,12 @@ def main(count: int, *, smoke: bool = False) -> None:
     for who, run in (("peer at our rate", at_our_rate), ("peer at its own rate", stock), ("ours", mine)):
         print(f"{who}: " + ", ".join(f"{seconds:.0f} s {loss:.4f}" for seconds, loss in run))
     reached, level = first(mine, stock[-1][1]), first(mine, at_our_rate[-1][1] * 1.01)
-    print(
-        json.dumps(
-            {
-                "name": "time_to_loss",
-                "ours": reached and round(reached, 1),
-                "peer": round(stock[-1][0], 1),
-                "ratio": reached and round(stock[-1][0] / reached, 2),
-                "unit": "seconds",
-                "loss": round(stock[-1][1], 4),
-                "ratio_at_our_rate": level and round(at_our_rate[-1][0] / level, 2),
-                "loss_at_our_rate": round(at_our_rate[-1][1], 4),
-            }
-        )
-    )
+    print_result(
+        "time_to_loss", "seconds",
+        reached and round(reached, 1), round(stock[-1][0], 1), reached and round(stock[-1][0] / reached, 2),
+        loss=round(stock[-1][1], 4), ratio_at_our_rate=level and round(at_our_rate[-1][0] / level, 2),
+        loss_at_our_rate=round(at_our_rate[-1][1], 4),
+    )  # fmt: skip
 
 
 def first(evaluations: Evaluations, loss: float) -> float | None:
@@ -87,12 +78,9 @@ def first(evaluations: Evaluations, loss: float) -> float | None:
 
 def prepare(home: Path, count: int, *, smoke: bool) -> tuple[Path, Rows]:
     """The folder of the bundled model (smoke: of a tiny one), and the rows: `train` and `validation`."""
-    from backend.models import bundled
-    from backend.settings import Workspace
     from backend.tokens.tokenizer import ChatTokenizer
-    from tests.backend.tiny_run import make_model
 
-    model = make_model(home / "tiny") if smoke else bundled.ensure(Workspace.open(home))
+    model = model_in(home, smoke)
     encoded = [ChatTokenizer.load(model).encode(chat) for chat in chats(count + VALIDATION, SEED)]
     made = [{"input_ids": row.input_ids, "labels": row.labels} for row in encoded]
     print(f"{count} chats of {sum(row.tokens for row in encoded) / len(encoded):.0f} tokens", flush=True)

@@ -7,26 +7,26 @@ each is compared, since other programs can only slow a run down; processor_ratio
 disturb less. Both loss curves are printed, since speed without the same learning is worth nothing. The last line is
 JSON; ratio is ours / peer (goal: 2.5).
 
-With $LLAMAFACTORY_PYTHON, the Python of an environment with LLaMA-Factory (pip install llamafactory torchaudio), its
-command line is a second peer, with the same data, model, batch, length and learning rate (goal: 2).
+LLaMA-Factory is a second peer where $LLAMAFACTORY_PYTHON names a Python that has it (gpu_peers.py), with the same
+tokens, model, batch, length and learning rate (goal: 2).
 
     python -m tests.benchmarks.training_speed [STEPS] [--smoke]
 """
 
 import json
 import os
-import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from backend.settings import PROJECT_ROOT
-from tests.benchmarks.fresh_process import in_fresh_process
+from backend.records.encoded import Encoded
+from tests.benchmarks import gpu_peers
+from tests.benchmarks.measuring import in_fresh_process, model_in, print_result
 
 Step = tuple[float, float, int]  # its start by both clocks, and its learned tokens
-Row = dict[str, list[int]]
 
 RUNS = 3
 STEPS = 10
@@ -55,72 +55,46 @@ def main(steps: int, runs: int = RUNS, *, smoke: bool = False) -> None:
         other = max(run["speed"] for run in results["llamafactory"])
         second = {"llamafactory": round(other, 1), "llamafactory_ratio": round(mine / other, 2)}
     tail = {who: round(sum(found[0]["losses"][-3:]) / 3, 4) for who, found in results.items()}
-    print(
-        json.dumps(
-            {
-                "name": "training_speed",
-                "ours": round(mine, 1),
-                "peer": round(theirs, 1),
-                "ratio": round(mine / theirs, 2),
-                "unit": "learned tokens/s",
-                "processor_ratio": round(processor[0] / processor[1], 2),
-                "loss_of_last_3_steps": tail,
-                **second,
-            }
-        )
-    )
+    print_result(
+        "training_speed", "learned tokens/s", round(mine, 1), round(theirs, 1), round(mine / theirs, 2),
+        processor_ratio=round(processor[0] / processor[1], 2), loss_of_last_3_steps=tail, **second,
+    )  # fmt: skip
 
 
-def prepare(home: Path, *, smoke: bool) -> tuple[Path, list[Row]]:
+def prepare(home: Path, *, smoke: bool) -> tuple[Path, list[Encoded]]:
     """The folder of the bundled model (smoke: of a tiny one), and the rows."""
-    from backend.models import bundled
-    from backend.settings import SAMPLES, Workspace
+    from backend.settings import SAMPLES
     from backend.tokens.tokenizer import ChatTokenizer
-    from tests.backend.tiny_run import make_model
 
-    model = make_model(home / "tiny") if smoke else bundled.ensure(Workspace.open(home))
+    model = model_in(home, smoke)
     tokenizer = ChatTokenizer.load(model)
     lines = (SAMPLES / "orders.jsonl").read_text("utf-8").splitlines()
     encoded = [tokenizer.encode(json.loads(line)["messages"]) for line in lines]
-    return model, [{"input_ids": row.input_ids, "labels": row.labels} for row in encoded]
+    return model, encoded
 
 
-def measured(who: str, model: Path, rows: list[Row], steps: int, folder: Path) -> dict[str, Any]:
+def measured(who: str, model: Path, rows: list[Encoded], steps: int, folder: Path) -> dict[str, Any]:
     """`speed` (learned tokens per second) and `losses` of one run in a process of its own."""
-    if who == "llamafactory":
-        return llamafactory(model, steps, folder)
-    return in_fresh_process(ours if who == "ours" else peer, model, rows, steps, folder)
+    return in_fresh_process(RUN[who], model, rows, steps, folder)
 
 
-def llamafactory(model: Path, steps: int, folder: Path) -> dict[str, Any]:
+def llamafactory(model: Path, rows: list[Encoded], steps: int, folder: Path) -> dict[str, Any]:
     """The same for LLaMA-Factory, run by its own Python."""
     settings = {
-        "lora_rank": RANK, "lora_alpha": ALPHA, "per_device_train_batch_size": BATCH,
-        "gradient_accumulation_steps": 1,
-        "learning_rate": RATE, "lr_scheduler_type": "constant", "warmup_steps": 0, "cutoff_len": 1024,
-        "seed": SEED,
+        "steps": steps + 1, "rank": RANK, "alpha": ALPHA, "rate": RATE, "batch": BATCH, "length": 1024, "seed": SEED,
+        "use_cpu": True, "four_bit": False, "half": "bf16",
     }  # fmt: skip
-    script = Path(__file__).with_name("llamafactory_peer.py")
-    data = PROJECT_ROOT / "static" / "samples" / "orders.jsonl"
-    command = ["nice", "-n", "10", os.environ["LLAMAFACTORY_PYTHON"], str(script), str(model), str(data), str(steps)]
-    environment = {**os.environ, "OMP_WAIT_POLICY": "PASSIVE", "HF_HUB_OFFLINE": "1", "DISABLE_VERSION_CHECK": "1"}
-    done = subprocess.run(
-        [*command, str(folder), json.dumps(settings)], capture_output=True, text=True, check=False, env=environment
-    )
-    if done.returncode:
-        raise SystemExit(done.stderr[-3000:])
-    result = json.loads(done.stdout.splitlines()[-1])
-    return {**speed(result["steps"]), "losses": result["losses"]}
+    done = gpu_peers.run("llamafactory", model, rows, settings, folder)
+    return {**speed([step[:3] for step in done["steps"]]), "losses": done["losses"]}
 
 
-def ours(model: Path, rows: list[Row], steps: int, folder: Path) -> dict[str, Any]:
+def ours(model: Path, rows: list[Encoded], steps: int, folder: Path) -> dict[str, Any]:
     from backend import training
-    from backend.records.encoded import Encoded
     from backend.training.session import TrainingSession
     from tests.backend.tiny_run import run_of
 
     work = run_of(
-        folder, model, [Encoded(row["input_ids"], row["labels"]) for row in rows], [],
+        folder, model, rows, [],
         max_steps=steps + 1, learning_rate=RATE, per_device_train_batch_size=BATCH, lora_rank=RANK, lora_alpha=ALPHA,
         lora_dropout=0.0, lr_scheduler_type="constant", warmup_ratio=0.0, seed=SEED, precision="auto",
     )  # fmt: skip
@@ -136,7 +110,7 @@ def ours(model: Path, rows: list[Row], steps: int, folder: Path) -> dict[str, An
     return {**speed(times), "losses": list(work.losses().values())}
 
 
-def peer(model: Path, rows: list[Row], steps: int, folder: Path) -> dict[str, Any]:
+def peer(model: Path, rows: list[Encoded], steps: int, folder: Path) -> dict[str, Any]:
     from datasets import Dataset
     from peft import LoraConfig
     from trl import SFTConfig, SFTTrainer
@@ -150,7 +124,7 @@ def peer(model: Path, rows: list[Row], steps: int, folder: Path) -> dict[str, An
 
     trainer = Timed(
         model=str(model),
-        train_dataset=Dataset.from_list(rows),
+        train_dataset=Dataset.from_list([{"input_ids": row.input_ids, "labels": row.labels} for row in rows]),
         peft_config=LoraConfig(r=RANK, lora_alpha=ALPHA, target_modules="all-linear", task_type="CAUSAL_LM"),
         args=SFTConfig(
             output_dir=str(folder), use_cpu=True, bf16=True, max_steps=steps + 1, learning_rate=RATE, seed=SEED,
@@ -162,12 +136,14 @@ def peer(model: Path, rows: list[Row], steps: int, folder: Path) -> dict[str, An
     return {**speed(times), "losses": [log["loss"] for log in trainer.state.log_history if "loss" in log]}
 
 
-def speed(times: list[Step]) -> dict[str, float]:
+def speed(times: Sequence[Step]) -> dict[str, float]:
     """Learned tokens per second and per processor-second, from the start of the second step to that of the last."""
     learned = sum(step[2] for step in times[1:-1])
     wall, processor = (times[-1][clock] - times[1][clock] for clock in (0, 1))
     return {"speed": learned / wall, "per_processor_second": learned / processor}
 
+
+RUN = {"ours": ours, "peer": peer, "llamafactory": llamafactory}
 
 if __name__ == "__main__":
     if sys.argv[1:] == ["--smoke"]:

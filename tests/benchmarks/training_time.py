@@ -14,7 +14,6 @@ ratio is peer / ours.
 sample, a voice and long rows, with the recommended settings and 30 steps. It takes about eight minutes.
 """
 
-import json
 import sys
 import tempfile
 from pathlib import Path
@@ -27,6 +26,7 @@ from backend.records.specs import ATTENTION
 from backend.settings import SAMPLES, Workspace
 from jobs.records import State
 from tests.backend.tiny_run import make_model
+from tests.benchmarks.measuring import print_result
 from tests.measured_speed import store_speed
 from ui.cli.model_commands import unpack_bundled_model
 from ui.services.app import App
@@ -107,18 +107,9 @@ def main(steps: int, *, smoke: bool = False, promise: bool = False) -> None:
         return
     off = {name: 100 * mean(abs(one[name] / one["took"] - 1) for one in found) for name in ("computed", "dry_run")}
     worst = max(abs(one["dry_run"] / one["took"] - 1) for one in found)
-    print(
-        json.dumps(
-            {
-                "name": "training_time",
-                "ours": round(off["dry_run"], 1),
-                "peer": round(off["computed"], 1),
-                "ratio": round(off["computed"] / max(0.1, off["dry_run"]), 2),
-                "unit": "% mean absolute error",
-                "worst": round(100 * worst, 1),
-            }
-        )
-    )
+    ours, peer = off["dry_run"], off["computed"]
+    figures = round(ours, 1), round(peer, 1), round(peer / max(0.1, ours), 2)
+    print_result("training_time", "% mean absolute error", *figures, worst=round(100 * worst, 1))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """One timed run of Unsloth, for gpu_training_speed.py. Run by the Python that it is installed in.
 
-    python unsloth_peer.py MODEL ROWS.jsonl STEPS FOLDER SETTINGS
+    python unsloth_peer.py MODEL ROWS.jsonl FOLDER SETTINGS
 
 ROWS.jsonl has `input_ids`, `attention_mask` and `labels`, which Unsloth's trainer takes as they are. The last line is
 JSON: `steps`, a list of (wall clock, tokens) at the start of each step, `losses`, and `peak_mib` as torch reserves
@@ -15,7 +15,7 @@ from pathlib import Path
 LAYERS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 
 
-def main(model: str, rows: Path, steps: int, folder: str, settings: dict) -> None:
+def main(model: str, rows: Path, folder: str, settings: dict) -> None:
     from unsloth import FastLanguageModel  # first: it changes the libraries below  # isort: skip
 
     import torch
@@ -51,7 +51,7 @@ def main(model: str, rows: Path, steps: int, folder: str, settings: dict) -> Non
         train_dataset=Dataset.from_list([json.loads(line) for line in rows.read_text("utf-8").splitlines()]),
         args=SFTConfig(
             output_dir=folder,
-            max_steps=steps,
+            max_steps=settings["steps"],
             learning_rate=settings["rate"],
             lr_scheduler_type="constant",
             per_device_train_batch_size=settings["batch"],
@@ -71,4 +71,4 @@ def main(model: str, rows: Path, steps: int, folder: str, settings: dict) -> Non
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]), sys.argv[4], json.loads(sys.argv[5]))
+    main(sys.argv[1], Path(sys.argv[2]), sys.argv[3], json.loads(sys.argv[4]))

@@ -10,6 +10,8 @@ from pathlib import Path
 from backend.settings import HOME_VARIABLE, Workspace
 from jobs import process, worker
 from jobs.folder import JobFolder
+from jobs.records import Job
+from jobs.runner import Runner
 from tests.faults import failing_disk
 
 Arm = Callable[[], None]
@@ -37,6 +39,16 @@ class ForkedWorker:
 
     def kill(self) -> None:
         os.kill(self.pid, signal.SIGKILL)
+
+
+def wait(runner: Runner, job_id: str, seconds: float = 120.0) -> Job:
+    """As Runner.wait, but not forever."""
+    deadline = time.monotonic() + seconds
+    while not (job := runner.job(job_id)).state.is_terminal:
+        assert time.monotonic() < deadline, f"it stays {job.state}"
+        runner.tick()
+        time.sleep(0.001)
+    return job
 
 
 def install(arm: Arm = lambda: None, ended: Arm = lambda: None) -> None:

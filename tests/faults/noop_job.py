@@ -8,7 +8,6 @@ ignored, and a resumed job ends as one that never failed.
 import itertools
 import os
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from jobs.records import Job, State
 from jobs.runner import Runner
 from tests.faults import failing_disk, forked_workers
 from tests.faults.failing_disk import Fault, Tally
+from tests.faults.forked_workers import wait
 from tests.jobs import noop
 
 STEPS = 3
@@ -34,16 +34,6 @@ def submit(runner: Runner) -> str:
         (folder / "data" / "rows").write_bytes(ROWS)
 
     return runner.submit("noop", SPEC, "", prepare=prepare)
-
-
-def wait(runner: Runner, job_id: str, seconds: float = 20.0) -> Job:
-    """As Runner.wait, but not forever."""
-    deadline = time.monotonic() + seconds
-    while not (job := runner.job(job_id)).state.is_terminal:
-        assert time.monotonic() < deadline, f"it stays {job.state}"
-        runner.tick()
-        time.sleep(0.001)
-    return job
 
 
 def finished(workspace: Workspace, job_id: str, fault: Fault | None) -> None:

@@ -8,7 +8,6 @@ import hashlib
 import os
 import random
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,12 +18,13 @@ from backend.records.events import StepEvent
 from backend.settings import Workspace
 from backend.training.state import checkpoints
 from jobs import process
-from jobs.records import Job, State
+from jobs.records import State
 from jobs.registry import JOB_TYPES, JobType
 from jobs.runner import Runner
 from tests.backend.tiny_run import make_model, make_run
 from tests.faults import failing_disk, forked_workers
 from tests.faults.failing_disk import Fault, Tally
+from tests.faults.forked_workers import wait
 
 SETTINGS: dict[str, Any] = {"num_train_epochs": 2, "per_device_train_batch_size": 4}
 ROWS, VALIDATION = 16, 4
@@ -34,15 +34,6 @@ EXPECTED: list[Any] = []
 def train(context: Any) -> dict[str, Any]:
     """The job "train" without its dry run."""
     return training.run(context).to_json()
-
-
-def wait(runner: Runner, job_id: str, seconds: float = 120.0) -> Job:
-    deadline = time.monotonic() + seconds
-    while not (job := runner.job(job_id)).state.is_terminal:
-        assert time.monotonic() < deadline, f"it stays {job.state}"
-        runner.tick()
-        time.sleep(0.005)
-    return job
 
 
 def outcome(runner: Runner, job_id: str) -> tuple[str, dict[int, float]]:

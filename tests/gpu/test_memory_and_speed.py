@@ -19,7 +19,7 @@ from backend.records.specs import RunSpec, TrainSettings
 from backend.records.units import MIB
 from backend.training.dry_run import run_steps
 from tests.backend.tiny_run import FakeWork, run_of
-from tests.benchmarks.fresh_process import in_fresh_process
+from tests.benchmarks.measuring import in_fresh_process
 from tests.gpu.place import Place
 
 pytestmark = [pytest.mark.gpu, pytest.mark.filterwarnings("ignore::FutureWarning")]
