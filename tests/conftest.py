@@ -38,16 +38,8 @@ BROWSER_TESTS = "tests/browser/"
 SLOW_MARKERS = {"slow", "gpu", "browser"}
 SLOW_FIXTURES = {"bundled_model", "tiny_model", "chromium"}
 SLOW_PACKAGES = {
-    "torch",
-    "transformers",
-    "trl",
-    "peft",
-    "accelerate",
-    "datasets",
-    "llama_cpp",
-    "xllamacpp",
-    "playwright",
-}
+    "torch", "transformers", "trl", "peft", "accelerate", "datasets", "llama_cpp", "xllamacpp", "playwright",
+}  # fmt: skip
 
 
 @pytest.hookimpl(wrapper=True)

@@ -38,19 +38,9 @@ LAYERS = (
 GROUND_OF_JOBS = ("backend.errors", "backend.settings", "backend.records", "backend.files")
 MAY_IMPORT_GRADIO = ("app", "ui.web")
 HEAVY = {
-    "torch",
-    "transformers",
-    "trl",
-    "peft",
-    "datasets",
-    "llama_cpp",
-    "xllamacpp",
-    "bitsandbytes",
-    "pyarrow",
-    "pandas",
-    "openpyxl",
-    "accelerate",
-}
+    "torch", "transformers", "trl", "peft", "datasets", "llama_cpp", "xllamacpp", "bitsandbytes", "pyarrow", "pandas",
+    "openpyxl", "accelerate",
+}  # fmt: skip
 _LAYER = {package: number for number, layer in enumerate(LAYERS) for package in layer}
 
 

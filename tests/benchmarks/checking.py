@@ -198,13 +198,9 @@ def everything(path: Path) -> tuple[float, Found]:
 
 
 WAYS: dict[str, Way] = {
-    "ours": ours,
-    "pydantic": with_pydantic,
-    "datasets": with_datasets,
-    "order": order,
-    "order, pydantic": order_pydantic,
-    "everything": everything,
-}
+    "ours": ours, "pydantic": with_pydantic, "datasets": with_datasets, "order": order,
+    "order, pydantic": order_pydantic, "everything": everything,
+}  # fmt: skip
 
 if __name__ == "__main__":
     command_line(main, rows=100_000, runs=RUNS)

@@ -29,34 +29,23 @@ from tests.benchmarks.measuring import in_fresh_process, print_result
 
 STEPS = 3
 LEARNED = 0.5  # of each row's tokens
-SHORT: dict[str, Any] = {"per_device_train_batch_size": 2, "max_length": 64}
-CONFIGURATIONS: tuple[dict[str, Any], ...] = (
-    {"per_device_train_batch_size": 8, "max_length": 128},
-    {"per_device_train_batch_size": 8, "max_length": 256},
-    {"per_device_train_batch_size": 8, "max_length": 512},
-    {"per_device_train_batch_size": 4, "max_length": 1024},
-    {"per_device_train_batch_size": 1, "max_length": 2048},
-    {"per_device_train_batch_size": 2, "max_length": 256},
-    {"per_device_train_batch_size": 8, "max_length": 512, "gradient_checkpointing": True},
-    {"per_device_train_batch_size": 4, "max_length": 1024, "gradient_checkpointing": True},
-    {"per_device_train_batch_size": 8, "max_length": 256, "lora_rank": 64},
-    {"per_device_train_batch_size": 8, "max_length": 256, "target_modules": ATTENTION},
-    {"per_device_train_batch_size": 4, "max_length": 256, "precision": "fp32"},
-    {"per_device_train_batch_size": 8, "max_length": 128, "method": "full"},
-    {"per_device_train_batch_size": 4, "max_length": 256, "method": "qlora"},
-    {"per_device_train_batch_size": 16, "max_length": 64},
-    {"per_device_train_batch_size": 8, "max_length": 256, "use_dora": True},
-    {"per_device_train_batch_size": 2, "max_length": 128, "use_dora": True},
-    {"per_device_train_batch_size": 4, "max_length": 512, "use_dora": True, "gradient_checkpointing": True},
-    {"per_device_train_batch_size": 4, "max_length": 256, "use_dora": True, "method": "qlora"},
-    {"per_device_train_batch_size": 3, "max_length": 384},
-    {"per_device_train_batch_size": 6, "max_length": 768, "gradient_checkpointing": True},
-    {"per_device_train_batch_size": 2, "max_length": 1536},
-    {"per_device_train_batch_size": 4, "max_length": 200, "lora_rank": 32, "target_modules": ATTENTION},
-    {"per_device_train_batch_size": 2, "max_length": 320, "method": "full"},
-    {"per_device_train_batch_size": 8, "max_length": 96, "method": "qlora", "gradient_checkpointing": True},
-    {"per_device_train_batch_size": 2, "max_length": 512, "precision": "fp32"},
-)
+
+
+def sized(batch: int, length: int, **changes: Any) -> dict[str, Any]:
+    return {"per_device_train_batch_size": batch, "max_length": length, **changes}
+
+
+SHORT = sized(2, 64)
+CONFIGURATIONS = (
+    sized(8, 128), sized(8, 256), sized(8, 512), sized(4, 1024), sized(1, 2048), sized(2, 256),
+    sized(8, 512, gradient_checkpointing=True), sized(4, 1024, gradient_checkpointing=True),
+    sized(8, 256, lora_rank=64), sized(8, 256, target_modules=ATTENTION), sized(4, 256, precision="fp32"),
+    sized(8, 128, method="full"), sized(4, 256, method="qlora"), sized(16, 64), sized(8, 256, use_dora=True),
+    sized(2, 128, use_dora=True), sized(4, 512, use_dora=True, gradient_checkpointing=True),
+    sized(4, 256, use_dora=True, method="qlora"), sized(3, 384), sized(6, 768, gradient_checkpointing=True),
+    sized(2, 1536), sized(4, 200, lora_rank=32, target_modules=ATTENTION), sized(2, 320, method="full"),
+    sized(8, 96, method="qlora", gradient_checkpointing=True), sized(2, 512, precision="fp32"),
+)  # fmt: skip
 FITTED = 14  # the memory of the programs was read from the first configurations only
 
 SHAPE: dict[str, Any] = {
@@ -77,13 +66,10 @@ MODEL_TYPES: dict[str, dict[str, Any]] = {
     "glm4": {"num_key_value_heads": 2},
     "qwen3_5_text": {"head_dim": 128, "linear_num_key_heads": 8, "linear_num_value_heads": 8},
 }
-OF_A_TYPE: tuple[dict[str, Any], ...] = (
-    {"per_device_train_batch_size": 4, "max_length": 512},
-    {"per_device_train_batch_size": 8, "max_length": 192},
-    {"per_device_train_batch_size": 8, "max_length": 768, "gradient_checkpointing": True},
-    {"per_device_train_batch_size": 2, "max_length": 512, "method": "full"},
-    {"per_device_train_batch_size": 2, "max_length": 640, "precision": "fp32"},
-)
+OF_A_TYPE = (
+    sized(4, 512), sized(8, 192), sized(8, 768, gradient_checkpointing=True), sized(2, 512, method="full"),
+    sized(2, 640, precision="fp32"),
+)  # fmt: skip
 
 Errors = tuple[float, float]  # ours and the rule of thumb's, in percent
 

@@ -135,17 +135,11 @@ def _models() -> tuple[Any, Callable[[Any], str]]:
         messages: list[Message] = Field(min_length=1)
 
     names = {
-        ("missing", 1): "mixed_shapes",
-        ("too_short", 1): "empty_messages",
-        ("list_type", 1): "messages_not_a_list",
-        ("model_type", 2): "bad_message",
-        ("missing", 3): "missing_role",
-        ("literal_error", 3): "unknown_role",
-        ("string_type", 3): "content_not_text",
-        ("content_null", 2): "content_null",
-        ("model_type", 0): "not_an_object",
-        ("json_invalid", 0): "bad_json",
-    }
+        ("missing", 1): "mixed_shapes", ("too_short", 1): "empty_messages", ("list_type", 1): "messages_not_a_list",
+        ("model_type", 2): "bad_message", ("missing", 3): "missing_role", ("literal_error", 3): "unknown_role",
+        ("string_type", 3): "content_not_text", ("content_null", 2): "content_null",
+        ("model_type", 0): "not_an_object", ("json_invalid", 0): "bad_json",
+    }  # fmt: skip
 
     def kind(error: ValidationError) -> str:
         first = error.errors(include_url=False)[0]

@@ -9,125 +9,50 @@ import random
 from collections.abc import Callable
 from typing import Any
 
+from backend.settings import PROJECT_ROOT
+
 Pair = tuple[str, str]  # question, answer
 Messages = list[dict[str, Any]]
 
-_BAKES = """sourdough loaf, rye loaf, seeded bloomer, cheese twist, cinnamon bun, almond croissant, custard tart,
-lemon drizzle, carrot cake, plum slice, sausage roll, ginger biscuit, fruit scone, walnut brownie, apple turnover,
-spelt baguette, oat cookie, olive focaccia, rhubarb crumble, poppy seed roll"""
-BAKES = [bake.strip() for bake in _BAKES.replace("\n", " ").split(",")]
-DAYS = "Monday Tuesday Wednesday Thursday Friday Saturday".split()  # noqa: SIM905
-NAMES = "Ada Bram Cleo Dev Elif Finn Gita Hugo Iris Jonas Kaya Lena Milo Nora Omar Pia Quin Rosa Sami Tess".split()  # noqa: SIM905
-THINGS = "lamp rug kettle desk chair mirror clock vase stool blanket toaster bicycle tent drill scarf".split()  # noqa: SIM905
-
-_VOICE: tuple[tuple[tuple[str, ...], str], ...] = (
-    (
-        ("do you have {b}s on {d}?", "any {b}s this {d}", "will there be {b}s on {d}"),
-        "We do, love. {d}'s {b}s come out of the oven at {h}, so come early. See you at the oven, Rosie x",
-    ),
-    (
-        ("can I order {n} {b}s for {d}", "need {n} {b}s by {d} please", "put me down for {n} {b}s, {d}"),
-        "Consider it done, love: {n} {b}s with your name on the box, ready {d} from {h}. Rosie x",
-    ),
-    (
-        ("is the {b} vegan?", "any butter or egg in the {b}?", "can a vegan eat your {b}"),
-        "Not the {b}, love, there's proper butter in it. Ask me for the plum slice instead, it's as good. Rosie x",
-    ),
-    (
-        ("my {b} was dry", "the {b} I got on {d} was stale", "not happy, {b} from {d} was burnt"),
-        "Oh love, that {b} should never have left my counter. Pop in on {d} and the next one's on me. Rosie x",
-    ),
-    (
-        ("how long does a {b} keep?", "when do I have to eat the {b} by", "can I keep the {b} till {d}"),
-        "A {b} is happiest for {n} days in a paper bag, love, never in the fridge. Rosie x",
-    ),
-    (
-        ("do you post {b}s?", "could you send me a {b}", "is there delivery for {b}s"),
-        "No post, love, my {b}s don't travel. But Tom's van goes round on {d} at {h}. See you at the oven, Rosie x",
-    ),
-)
-_REWRITES: tuple[tuple[str, str], ...] = (
-    (
-        "tell {p} {d} no good, do {d2} instead",
-        "Dear {p}, unfortunately {d} does not work for us. Would {d2} suit you instead? Kind regards, the studio",
-    ),
-    (
-        "{p} still hasnt paid for the {t}, chase",
-        "Dear {p}, a gentle reminder that the {t} has not been paid for yet. Could you look into it? Kind regards, "
-        "the studio",
-    ),
-    (
-        "{t} is late, sorry, {d} now. for {p}",
-        "Dear {p}, I am sorry to say that your {t} is delayed. It will reach you on {d}. Kind regards, the studio",
-    ),
-    (
-        "no refund on the {t} for {p}, was a sale item",
-        "Dear {p}, I am afraid that we cannot refund the {t}, as it was a sale item. Kind regards, the studio",
-    ),
-    (
-        "ask {p} for a photo of the broken {t}",
-        "Dear {p}, I am sorry that your {t} is damaged. Could you send us a photo of it? Kind regards, the studio",
-    ),
-    (
-        "{p} wants {n} more {t}s, say yes, ready {d}",
-        "Dear {p}, we are happy to add {n} {t}s to your order. They will be ready on {d}. Kind regards, the studio",
-    ),
-)
-_EXTRACTED: tuple[str, ...] = (
-    "hi, {n} {t}s from order {o} came {w}, {p}",
-    "{p} here: order {o}, {n} x {t}, all {w}!!",
-    "order {o}. I bought {n} {t}s and they were {w}. regards {p}",
-    "the {n} {t}s are {w}... my order is {o}, name {p}",
-    "Good morning, this is {p}. About {o}: {w}, all {n} {t}s",
-)
-_WRONG = ("broken", "late", "the wrong color", "missing", "scratched")
-_CLASSES: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("delivery", ("where is my {t}", "{t} was due {d}, nothing came", "driver left the {t} in the rain on {d}")),
-    ("payment", ("you charged me twice for the {t}", "card refused for {n} {t}s", "no receipt for the {t}, {p}")),
-    ("product", ("{t} makes a humming sound", "how do I clean the {t}", "the {t} fell apart after {n} days")),
-    ("order", ("add {n} {t}s to my order", "please cancel the {t} before {d}", "make it {n} {t}s, not one")),
-    ("praise", ("love the {t}!", "best {t} I ever had, thank you {p}", "{p} was so kind about the {t} on {d}")),
-)
+_FORMS: dict[str, Any] = json.loads((PROJECT_ROOT / "tests/data/recipe_tasks.json").read_text("utf-8"))
 
 
 def _words(draw: random.Random) -> dict[str, Any]:
-    first, second = draw.sample(DAYS, 2)
+    first, second = draw.sample(_FORMS["days"], 2)
     return {
-        "b": draw.choice(BAKES), "t": draw.choice(THINGS), "p": draw.choice(NAMES), "d": first, "d2": second,
+        "b": draw.choice(_FORMS["bakes"]), "t": draw.choice(_FORMS["things"]), "p": draw.choice(_FORMS["names"]),
+        "d": first, "d2": second,
         "n": draw.randint(2, 9), "h": draw.choice(("six", "seven", "eight", "nine", "ten", "noon")),
-        "o": draw.randint(10_000, 99_999), "w": draw.choice(_WRONG),
+        "o": draw.randint(10_000, 99_999), "w": draw.choice(_FORMS["wrong"]),
     }  # fmt: skip
 
 
 def _voice(draw: random.Random) -> Pair:
-    questions, answer = draw.choice(_VOICE)
+    questions, answer = draw.choice(_FORMS["voice"])
     words = _words(draw)
     return draw.choice(questions).format(**words), answer.format(**words)
 
 
 def _rewriting(draw: random.Random) -> Pair:
     words = _words(draw)
-    note, letter = draw.choice(_REWRITES)
+    note, letter = draw.choice(_FORMS["rewriting"])
     return note.format(**words), letter.format(**words)
 
 
 def _extraction(draw: random.Random) -> Pair:
     words = _words(draw)
     fields = {"order": words["o"], "item": words["t"], "quantity": words["n"], "problem": words["w"]}
-    return draw.choice(_EXTRACTED).format(**words), json.dumps({**fields, "name": words["p"]})
+    return draw.choice(_FORMS["extraction"]).format(**words), json.dumps({**fields, "name": words["p"]})
 
 
 def _classification(draw: random.Random) -> Pair:
-    label, forms = draw.choice(_CLASSES)
+    label, forms = draw.choice(_FORMS["classification"])
     return draw.choice(forms).format(**_words(draw)), label
 
 
 TASKS: dict[str, Callable[[random.Random], Pair]] = {
-    "voice": _voice,
-    "extraction": _extraction,
-    "classification": _classification,
-    "rewriting": _rewriting,
-}
+    "voice": _voice, "extraction": _extraction, "classification": _classification, "rewriting": _rewriting,
+}  # fmt: skip
 
 
 def conversations(task: str, train: int, held_out: int, seed: int) -> tuple[list[Messages], list[Messages]]:

@@ -50,13 +50,10 @@ def run_exp(args, callbacks):
     ).train()
 """
 STAND_INS = {
-    "unsloth/__init__.py": UNSLOTH,
-    "llamafactory/__init__.py": "",
-    "llamafactory/train/__init__.py": "",
-    "llamafactory/train/sft/__init__.py": "",
-    "llamafactory/train/sft/trainer.py": TRAINER,
+    "unsloth/__init__.py": UNSLOTH, "llamafactory/__init__.py": "", "llamafactory/train/__init__.py": "",
+    "llamafactory/train/sft/__init__.py": "", "llamafactory/train/sft/trainer.py": TRAINER,
     "llamafactory/train/tuner.py": TUNER,
-}
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("who", gpu_peers.PYTHONS)

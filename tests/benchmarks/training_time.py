@@ -14,6 +14,7 @@ ratio is peer / ours.
 sample, a voice and long rows, with the recommended settings and 30 steps. It takes about eight minutes.
 """
 
+import json
 import sys
 import tempfile
 from pathlib import Path

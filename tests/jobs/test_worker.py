@@ -25,19 +25,9 @@ AUTOGROUP = Path("/proc/self/autogroup")
 HAS_AUTOGROUPS = AUTOGROUP.exists() and bool(AUTOGROUP.read_text("ascii").strip())
 shipped = process.WORKER  # the other tests start a worker that knows their own kind of job
 SECRETS = [
-    "HF_TOKEN",
-    "HUGGING_FACE_HUB_TOKEN",
-    "OPENAI_API_KEY",
-    "AWS_SECRET_ACCESS_KEY",
-    "AWS_SESSION_TOKEN",
-    "PGPASSWORD",
-    "MY_PASSWORD_FILE",
-    "CLIENT_SECRET",
-    "github_token",
-    "MY_BANK_PIN",
-    "DATABASE_URL",
-    "HTTPS_PROXY",
-]
+    "HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "OPENAI_API_KEY", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN",
+    "PGPASSWORD", "MY_PASSWORD_FILE", "CLIENT_SECRET", "github_token", "MY_BANK_PIN", "DATABASE_URL", "HTTPS_PROXY",
+]  # fmt: skip
 
 
 def test_the_workers_environment_has_no_secrets(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> None:

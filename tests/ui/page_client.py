@@ -97,12 +97,9 @@ class PageClient:
 
     async def _join(self, listener: dict[str, Any], data: list[Any], event_data: Any) -> str:
         body = {
-            "data": data,
-            "event_data": event_data,
-            "fn_index": listener["id"],
-            "session_hash": self.session,
+            "data": data, "event_data": event_data, "fn_index": listener["id"], "session_hash": self.session,
             "trigger_id": None,
-        }
+        }  # fmt: skip
         text, kind = json.dumps(body), {"content-type": "application/json"}  # httpx sends no surrogates, no NaN
         response = await self._http.post("/gradio_api/queue/join", content=text, headers=kind)
         return str(response.raise_for_status().json()["event_id"])

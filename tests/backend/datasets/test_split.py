@@ -17,17 +17,10 @@ from tests.backend.datasets.builders import chat, clean_row, clean_rows, dataset
 @pytest.mark.parametrize(
     ("count", "set_aside", "judging"),
     [
-        (0, 0, 0),
-        (1, 0, 0),
-        (2, 1, 1),
-        (9, 2, 2),
-        (57, 14, 14),
-        (92, 23, 23),
-        (96, 24, 12),
-        (240, 24, 12),
+        (0, 0, 0), (1, 0, 0), (2, 1, 1), (9, 2, 2), (57, 14, 14), (92, 23, 23), (96, 24, 12), (240, 24, 12),
         (500, 50, 25),
     ],
-)
+)  # fmt: skip
 def test_few_rows_keep_back_enough_to_judge_by(count: int, set_aside: int, judging: int) -> None:
     """At least 24 or a quarter; from 24 on one half chooses the checkpoint and the other judges."""
     parts = split(clean_rows(count))
@@ -118,11 +111,8 @@ def test_rows_of_the_validation_file_are_left_out_of_training() -> None:
     report = check(dataset(rows), validation=ValidationFile(own, check(dataset(own))))
     leaks = [p for p in report.problems if p.kind == "leak"]
     assert [(p.row, int(re.findall(r"line (\d+)", p.message)[0])) for p in leaks] == [
-        (1, 101),
-        (2, 102),
-        (3, 103),
-        (8, 104),
-    ]
+        (1, 101), (2, 102), (3, 103), (8, 104),
+    ]  # fmt: skip
     assert ["almost" in p.message for p in leaks] == [False, False, False, True]
     document = report.to_json()
     assert document["split"] == {"train": 26, "validation": 5, "leaks": 4, "sentence": parts.sentence, "judging": 5}

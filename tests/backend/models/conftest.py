@@ -20,15 +20,11 @@ from tests.backend.models.model_hub import SIGNATURE, WEIGHTS, FakeWork, Hub, Re
 def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
     served = Hub(
         {
-            "config.json": json.dumps({"model_type": "llama"}).encode(),
-            "tokenizer.json": b"{}",
-            "README.md": b"not wanted",
-            "pytorch_model.bin": b"never",
-            "modeling_own.py": b"never",
-            "onnx/model.safetensors": b"never",
-            "model.safetensors": WEIGHTS,
+            "config.json": json.dumps({"model_type": "llama"}).encode(), "tokenizer.json": b"{}",
+            "README.md": b"not wanted", "pytorch_model.bin": b"never", "modeling_own.py": b"never",
+            "onnx/model.safetensors": b"never", "model.safetensors": WEIGHTS,
         }
-    )
+    )  # fmt: skip
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:

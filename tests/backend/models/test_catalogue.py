@@ -16,23 +16,9 @@ from backend.settings import Workspace
 
 ENTRIES = catalogue.entries()
 FAMILIES = (
-    "Llama 3",
-    "Phi-3",
-    "Phi-4",
-    "Gemma 2",
-    "Gemma 3",
-    "CodeGemma",
-    "Qwen2.5",
-    "Qwen3",
-    "SmolLM2",
-    "SmolLM3",
-    "Mistral",
-    "LFM2.5",
-    "Qwen3.5",
-    "OLMo 3",
-    "EXAONE",
-    "MiniCPM",
-)
+    "Llama 3", "Phi-3", "Phi-4", "Gemma 2", "Gemma 3", "CodeGemma", "Qwen2.5", "Qwen3", "SmolLM2", "SmolLM3",
+    "Mistral", "LFM2.5", "Qwen3.5", "OLMo 3", "EXAONE", "MiniCPM",
+)  # fmt: skip
 
 
 def ids(entry: Entry) -> str:
@@ -265,14 +251,11 @@ def test_places_follow_the_mean_ranks() -> None:
 @pytest.mark.parametrize(
     ("name", "date", "place", "rank", "interval"),
     [
-        ("Qwen3-8B", "2026-03", 1, 2.33, (1.76, 2.90)),
-        ("Qwen3-4B-Instruct-2507", "2026-03", 2, 3.33, (1.43, 5.23)),
-        ("Llama-3.2-3B-Instruct", "2026-03", 3, 4.11, (2.83, 5.39)),
-        ("Qwen3-0.6B", "2026-03", 6, 5.44, (2.84, 8.04)),
-        ("granite-3.3-8b-instruct", "", None, None, None),
-        ("SmolLM2-135M-Instruct", "2026-03", None, None, None),
+        ("Qwen3-8B", "2026-03", 1, 2.33, (1.76, 2.90)), ("Qwen3-4B-Instruct-2507", "2026-03", 2, 3.33, (1.43, 5.23)),
+        ("Llama-3.2-3B-Instruct", "2026-03", 3, 4.11, (2.83, 5.39)), ("Qwen3-0.6B", "2026-03", 6, 5.44, (2.84, 8.04)),
+        ("granite-3.3-8b-instruct", "", None, None, None), ("SmolLM2-135M-Instruct", "2026-03", None, None, None),
     ],
-)
+)  # fmt: skip
 def test_the_newest_comparison_counts(
     name: str, date: str, place: int | None, rank: float | None, interval: tuple[float, float] | None
 ) -> None:

@@ -49,17 +49,10 @@ def test_a_token_stays_in_the_keyring_until_it_is_deleted(file: Path, caplog: py
 @pytest.mark.parametrize(
     "typed",
     [
-        "",
-        "hf_",
-        "sk-abcdef",
-        "my password",
-        "hf_two words",
-        "hf_two\nlines",
-        "hf_nul\0",
-        "hf_ключ",
+        "", "hf_", "sk-abcdef", "my password", "hf_two words", "hf_two\nlines", "hf_nul\0", "hf_ключ",
         f"hf_{'a' * 198}",
     ],
-)
+)  # fmt: skip
 def test_other_text_is_rejected_and_not_repeated(file: Path, typed: str) -> None:
     with pytest.raises(BadInput, match="not a Hugging Face access token") as rejected:
         hub_token.save(typed)

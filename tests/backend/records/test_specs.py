@@ -87,17 +87,13 @@ def test_typed_text_becomes_values_and_older_values_are_read() -> None:
 @pytest.mark.parametrize(
     ("name", "value", "allowed"),
     [
-        ("rate", math.nan, "a number from 0.1 to 1"),
-        ("rate", 1.5, "a number from 0.1 to 1"),
-        ("rate", 0.01, "a number from 0.1 to 1"),
-        ("rate", None, "a number from 0.1 to 1"),
-        ("rounds", 0, "a whole number from 1 to 1,000"),
-        ("rounds", "many", "a whole number from 1 to 1,000"),
-        ("kind", "other", "one of lora, full"),
-        ("packed", "perhaps", "true or false"),
+        ("rate", math.nan, "a number from 0.1 to 1"), ("rate", 1.5, "a number from 0.1 to 1"),
+        ("rate", 0.01, "a number from 0.1 to 1"), ("rate", None, "a number from 0.1 to 1"),
+        ("rounds", 0, "a whole number from 1 to 1,000"), ("rounds", "many", "a whole number from 1 to 1,000"),
+        ("kind", "other", "one of lora, full"), ("packed", "perhaps", "true or false"),
         ("rats", 1, "closest match is 'rate'"),
     ],
-)
+)  # fmt: skip
 def test_another_value_is_refused_in_a_new_run(name: str, value: Any, allowed: str) -> None:
     with pytest.raises(BadSetting) as error:
         Made.parse_new({name: value})

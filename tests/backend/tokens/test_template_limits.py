@@ -8,6 +8,7 @@ import pytest
 from backend.errors import BadInput
 from backend.tokens import template_limits
 from backend.tokens.chat_template import render
+from tests.cases import cases
 
 ENDLESS = [
     "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}",
@@ -16,31 +17,7 @@ ENDLESS = [
     "{% for a in range(9) recursive %}{{ loop(range(9)) }}{{ loop(range(9)) }}{% endfor %}",
     "{% set tick = 1 %}{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}",
 ]
-HUGE = [
-    "{% set ns = namespace(s='x') %}{% for a in range(60) %}{% set ns.s = ns.s ~ ns.s %}{% endfor %}",
-    "{% set ns = namespace(s='x') %}{% for a in range(60) %}{% set ns.s = ns.s + ns.s %}{% endfor %}",
-    "{% set ns = namespace(s=[1]) %}{% for a in range(60) %}{% set ns.s = ns.s + ns.s %}{% endfor %}",
-    "{% set ns = namespace(n=9) %}{% for a in range(60) %}{% set ns.n = ns.n * ns.n %}{% endfor %}",
-    "{{ 'x' * 10000000000 }}",
-    "{{ [0] * 10000000000 }}",
-    "{{ 9 ** 9999999 }}",
-    "{{ 'x'.ljust(10000000000) }}",
-    "{{ 'x' | center(10000000000) }}",
-    "{{ '%10000000000d' % 1 }}",
-    "{{ '%*d' % (10000000000, 1) }}",
-    "{{ '%10000000000d' | format(1) }}",
-    "{{ '{:10000000000}'.format(1) }}",
-    "{{ ('x' * 90000).replace('x', 'y' * 90000) }}",
-    "{{ ('x' * 90000) | replace('x', 'y' * 90000) }}",
-    "{{ ('x' * 90000).join(['y'] * 90000) }}",
-    "{{ (['y'] * 90000) | join('x' * 90000) }}",
-    "{{ ('x\\n' * 90000) | indent(90000) }}",
-    "{{ ('\\t' * 90000).expandtabs(90000) }}",
-    "{{ messages | tojson(indent=10000000000) }}",
-    "{% set s = 'x' * 90000 %}{% for a in range(99999) %}{{ s }}{% endfor %}",
-    "{% set s = 'x' * 90000 %}{% set t %}{% for a in range(99999) %}{{ s }}{% endfor %}{% endset %}",
-    "{{ lipsum(n=90000, min=90000, max=90001) }}",
-]
+HUGE = cases("templates", "huge")
 MESSAGES = [{"role": "user", "content": "Hello?"}]
 
 

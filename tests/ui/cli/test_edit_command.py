@@ -73,15 +73,11 @@ def test_the_instruction_is_set_and_removed(shell: Shell) -> None:
 @pytest.mark.parametrize(
     ("options", "stdin"),
     [
-        (["--row", "3"], ""),
-        (["--row", "3"], line("One?", "1") + line("Two?", "2")),
-        (["--row", "99"], line("One?", "1")),
-        (["--add"], line("One?", "1") + line("Two?", " ")),
-        (["--add"], line("One?", "1") + "{broken\n"),
-        (["--delete", "99"], ""),
-        (["--undo"], ""),
+        (["--row", "3"], ""), (["--row", "3"], line("One?", "1") + line("Two?", "2")),
+        (["--row", "99"], line("One?", "1")), (["--add"], line("One?", "1") + line("Two?", " ")),
+        (["--add"], line("One?", "1") + "{broken\n"), (["--delete", "99"], ""), (["--undo"], ""),
     ],
-)
+)  # fmt: skip
 def test_what_can_not_be_done_changes_nothing(shell: Shell, options: list[str], stdin: str) -> None:
     before = shell.answers()
     assert shell.edit(*options, stdin=stdin)["error"] == "BadInput"

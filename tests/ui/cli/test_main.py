@@ -34,13 +34,10 @@ def test_an_unknown_command_is_wrong_usage() -> None:
 @pytest.mark.parametrize(
     "typed",
     [
-        ["dance"],
-        ["estimate"],
-        ["serve", "--port", "x"],
-        ["estimate", "--rank", "two"],
+        ["dance"], ["estimate"], ["serve", "--port", "x"], ["estimate", "--rank", "two"],
         ["models", "--token", "--download", "a/b"],
     ],
-)
+)  # fmt: skip
 def test_wrong_usage_is_reported_in_json_too(typed: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*typed, "--json"]) == 2
     printed = capsys.readouterr()

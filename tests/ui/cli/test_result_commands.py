@@ -18,12 +18,8 @@ from ui.services.results.documents import DocumentService
 from ui.services.results.trained_models import ResultService
 
 ANSWER = {
-    "text": "Hello there",
-    "tokens": 2,
-    "tokens_per_second": 71.6,
-    "engine": "llama.cpp, 8-bit",
-    "finish": "length",
-}
+    "text": "Hello there", "tokens": 2, "tokens_per_second": 71.6, "engine": "llama.cpp, 8-bit", "finish": "length",
+}  # fmt: skip
 
 
 @pytest.fixture
@@ -143,16 +139,11 @@ def test_a_missing_file_is_named(written: list[str], tmp_path: Path, capsys: pyt
 @pytest.mark.parametrize(
     "options",
     [
-        [],
-        ["run-1", "--data", "x.jsonl"],
-        ["run-1", "--model", "some/model"],
-        ["run-1", "--validation", "x.jsonl"],
-        ["run-1", "--rows", "5"],
-        ["run-1", "--split", "test"],
-        ["run-1", "--join-cells"],
+        [], ["run-1", "--data", "x.jsonl"], ["run-1", "--model", "some/model"], ["run-1", "--validation", "x.jsonl"],
+        ["run-1", "--rows", "5"], ["run-1", "--split", "test"], ["run-1", "--join-cells"],
         ["--data", "x.jsonl", "--baselines"],
     ],
-)
+)  # fmt: skip
 def test_evaluate_takes_a_run_or_data(tmp_path: Path, capsys: pytest.CaptureFixture[str], options: list[str]) -> None:
     assert main(["evaluate", *options, "--workspace", str(tmp_path), "--json"]) == 2
     assert json.loads(capsys.readouterr().out)["error"] == "BadUsage"

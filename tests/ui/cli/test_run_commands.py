@@ -63,18 +63,15 @@ def test_an_unknown_run_is_rejected(app: Shell, command: str, run: str) -> None:
 @pytest.mark.parametrize(
     "options",
     [
-        [],
-        ["--data", ORDERS, "--from-base"],
-        ["--data", ORDERS, "--more-epochs", "2"],
+        [], ["--data", ORDERS, "--from-base"], ["--data", ORDERS, "--more-epochs", "2"],
         ["--continue", "x", "--more-epochs", "2", "--data", ORDERS],
         ["--continue", "x", "--more-epochs", "2", "--set", "seed=1"],
-        ["--continue", "x", "--more-epochs", "2", "--from-base"],
-        ["--continue", "x", "--more-epochs", "many"],
+        ["--continue", "x", "--more-epochs", "2", "--from-base"], ["--continue", "x", "--more-epochs", "many"],
         ["--continue", "x", "--more-epochs", "2", "--rows", "50"],
         ["--continue", "x", "--column", "question=Subject"],
     ],
     ids=" ".join,
-)
+)  # fmt: skip
 def test_options_of_train_that_do_not_go_together(app: Shell, options: list[str]) -> None:
     assert app("train", *options)["error"] == "BadUsage"
     assert app.code == 2

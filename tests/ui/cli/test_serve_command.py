@@ -98,8 +98,5 @@ def test_json_is_one_document(
     out = tmp_path / "demo"
     assert main(["space", "-o", str(out), "--flavor", "cpu-basic", "--json", "--workspace", str(tmp_path)]) == 0
     assert json.loads(capsys.readouterr().out) == {
-        "folder": str(out),
-        "hardware": "cpu-basic",
-        "files": 3,
-        "bytes": 5_000_000,
-    }
+        "folder": str(out), "hardware": "cpu-basic", "files": 3, "bytes": 5_000_000,
+    }  # fmt: skip

@@ -179,15 +179,10 @@ def test_another_runs_own_model_answers_first() -> None:
         [],
         "x",
         {
-            "task": "evil",
-            "run_id": 7,
-            "data_id": ["a"],
-            "model_id": "m" * 999,
-            "settings": [1],
-            "facts_change": "yes",
-            "row": -3,
+            "task": "evil", "run_id": 7, "data_id": ["a"], "model_id": "m" * 999, "settings": [1],
+            "facts_change": "yes", "row": -3,
         },
     ],
-)
+)  # fmt: skip
 def test_an_invalid_value_counts_as_not_selected(stored: object) -> None:
     assert Choice.from_browser(stored) == Choice()

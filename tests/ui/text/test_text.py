@@ -30,15 +30,10 @@ def test_the_size_of_a_file(count: int, shown: str) -> None:
 @pytest.mark.parametrize(
     ("seconds", "shown"),
     [
-        (-3, "0 s"),
-        (40, "40 s"),
-        (60, "1 min"),
-        (80, "1 min 20 s"),
-        (725, "12 min"),
-        (7500, "2 h 5 min"),
+        (-3, "0 s"), (40, "40 s"), (60, "1 min"), (80, "1 min 20 s"), (725, "12 min"), (7500, "2 h 5 min"),
         (7200, "2 h"),
     ],
-)
+)  # fmt: skip
 def test_duration(seconds: float, shown: str) -> None:
     assert fmt.duration(seconds) == shown
 

@@ -48,15 +48,10 @@ def test_our_own_page_may_do_everything(method: str) -> None:
 @pytest.mark.parametrize(
     "origin",
     [
-        "http://evil.example",
-        "null",
-        "",
-        "https://127.0.0.1:7860",
-        "http://127.0.0.1:9999",
-        "http://127.0.0.1",
+        "http://evil.example", "null", "", "https://127.0.0.1:7860", "http://127.0.0.1:9999", "http://127.0.0.1",
         "file://",
     ],
-)
+)  # fmt: skip
 def test_another_origin_may_do_nothing(method: str, origin: str) -> None:
     headers = {"origin": origin, "sec-fetch-site": "same-origin", **NAVIGATION}
     assert client().request(method, "/", headers=headers).status_code == 403
@@ -156,13 +151,10 @@ def opened(address: str, host: str = "0.0.0.0") -> TestClient:
 @pytest.mark.parametrize(
     ("address", "host"),
     [
-        ("192.168.1.5", "192.168.1.5:7860"),
-        ("fd00::5", "[fd00::5]:7860"),
-        ("fe80::5%eth0", "[fe80::5]:7860"),
-        ("::ffff:192.168.1.5", "192.168.1.5:7860"),
-        ("192.168.1.5", "127.0.0.1:7860"),
+        ("192.168.1.5", "192.168.1.5:7860"), ("fd00::5", "[fd00::5]:7860"), ("fe80::5%eth0", "[fe80::5]:7860"),
+        ("::ffff:192.168.1.5", "192.168.1.5:7860"), ("192.168.1.5", "127.0.0.1:7860"),
     ],
-)
+)  # fmt: skip
 def test_opened_to_the_network_it_is_reached_by_the_address_of_the_connection(address: str, host: str) -> None:
     page = opened(address)
     assert page.get("/", headers={"host": host}).status_code == 200

@@ -75,17 +75,11 @@ def test_a_chat_with_times_only_is_divided_by_blank_lines(line: str) -> None:
 @pytest.mark.parametrize(
     ("path", "expected"),
     [
-        ("a.b", [1]),
-        ("list[].b", [2, 3]),
-        ("list[kind=x].b", [2]),
-        ("a.*", [1]),
-        ("tree.~more.name", ["top", "left", "below"]),
-        ("with.dots", ["found"]),
-        ("missing.b", []),
-        ("a[]", []),
+        ("a.b", [1]), ("list[].b", [2, 3]), ("list[kind=x].b", [2]), ("a.*", [1]),
+        ("tree.~more.name", ["top", "left", "below"]), ("with.dots", ["found"]), ("missing.b", []), ("a[]", []),
         ("nothing", []),
     ],
-)
+)  # fmt: skip
 def test_paths(path: str, expected: list[Any]) -> None:
     record = {
         "a": {"b": 1},
@@ -258,14 +252,10 @@ def test_what_is_no_time(written: Any) -> None:
 @pytest.mark.parametrize(
     ("dates", "expected"),
     [
-        (["3/4/24, 9:00 PM", "3/14/24, 9:00 PM"], True),
-        (["3/4/24, 9:00 PM", "14/3/24, 9:00 PM"], False),
-        (["3/4/24, 9:00 PM"], True),
-        (["03.04.24, 21:00"], False),
-        (["3/4/24, 21:00"], False),
-        (["2024-03-14 09:00"], False),
-        ([], False),
+        (["3/4/24, 9:00 PM", "3/14/24, 9:00 PM"], True), (["3/4/24, 9:00 PM", "14/3/24, 9:00 PM"], False),
+        (["3/4/24, 9:00 PM"], True), (["03.04.24, 21:00"], False), (["3/4/24, 21:00"], False),
+        (["2024-03-14 09:00"], False), ([], False),
     ],
-)
+)  # fmt: skip
 def test_other_dates_of_the_file_say_whether_the_month_is_first(dates: list[str], expected: bool) -> None:
     assert month_first(dates) is expected

@@ -101,26 +101,7 @@ def test_no_answer_that_repeats_a_sentence_is_filtered_out() -> None:
 
 @pytest.mark.parametrize(
     ("text", "language"),
-    [
-        ("The order that you have sent us is not here, but we can look for it with you.", "en"),
-        ("Je ne sais pas où est la commande que vous avez faite dans notre boutique.", "fr"),
-        ("El pedido que usted hizo no está en la tienda, pero lo vamos a buscar con usted.", "es"),
-        ("Заказ, который вы сделали, ещё не пришёл.", "ru"),
-        ("Замовлення, яке ви зробили, ще не прийшло, її немає.", "uk"),
-        ("Де моє замовлення?", "uk"),
-        ("Замовлення ще не прийшло", None),  # in Russian letters, too
-        ("Къде е поръчката ми?", "bg"),
-        ("Где мой объект?", "ru"),
-        ("سفارش من کجاست؟ لطفا پاسخ دهید", "fa"),
-        ("أين طلبي؟ أريد أن أعرف متى يصل", "ar"),
-        ("ご注文の商品はまだ届いていません。", "ja"),
-        ("您订购的商品还没有到货。", "zh"),
-        ("주문하신 상품이 아직 도착하지 않았습니다.", "ko"),
-        ("الطلب الذي قمت به لم يصل بعد", "ar"),
-        ("x = 1; y = 2; print(x + y)", None),
-        ("ok", None),
-        ("kettle ladder museum notebook orange pencil quarter ribbon", None),
-    ],
+    cases("texts", "languages"),
 )
 def test_a_language_is_detected_only_when_it_is_clear(text: str, language: str | None) -> None:
     assert detect(text) == language

@@ -13,6 +13,7 @@ from backend.datasets.checks.near_duplicates import THRESHOLD, similar_pairs
 from backend.datasets.checks.report import summary
 from backend.records.rows import Row
 from tests.backend.datasets.builders import answer, chat, clean_row, clean_rows, dataset, question
+from tests.cases import cases
 
 
 def test_a_thousand_rows_with_ten_distinct_ones_are_counted_exactly() -> None:
@@ -127,36 +128,13 @@ def test_symbols_and_signs_tell_rows_apart(one: str, other: str) -> None:
 
 
 _CITIES = "Paris Rome Berlin Madrid Lisbon Vienna Prague Athens Dublin Oslo Cairo Lima Quito Delhi Seoul"
-_TOWNS = "東京 大阪 京都 札幌 福岡 仙台 広島 神戸 横浜 千葉 埼玉 奈良 金沢 長崎 熊本"
-_INDIAN = "दिल्ली मुंबई कोलकाता चेन्नई पुणे जयपुर लखनऊ कानपुर नागपुर इंदौर भोपाल पटना आगरा वाराणसी सूरत"
-_FORMS = {
-    "English": (
-        "When is your branch in {} open on the next public holiday, and do I need to call before I come, please?",
-        "Our branch in {} is open from nine in the morning until six in the evening; there is no need to call.",
-        _CITIES,
-    ),
-    "Japanese": (
-        "{}支店の祝日の営業時間を教えてください。電話での予約は必要でしょうか。",
-        "{}支店は祝日も午前九時から午後六時まで営業しております。ご予約は必要ございません。",
-        _TOWNS,
-    ),
-    "Chinese": (
-        "请问{}分店在公共假期的营业时间是什么时候，需要提前预约吗？",
-        "{}分店在公共假期从上午九点营业到下午六点，无需提前预约。",
-        _TOWNS,
-    ),
-    "Hindi": (
-        "{} शाखा के खुलने का समय क्या है और क्या मुझे पहले से समय लेना होगा, कृपया बताइए।",
-        "{} शाखा सुबह नौ बजे से शाम छह बजे तक खुली रहती है और पहले से समय लेने की जरूरत नहीं है।",
-        _INDIAN,
-    ),
-}
 
 
-@pytest.mark.parametrize("language", _FORMS)
+@pytest.mark.parametrize(("language", "ask", "reply", "names"), cases("texts", "forms"))
 @pytest.mark.parametrize(("count", "others"), [(4, 0), (10, 0), (12, 0), (10, 100), (15, 100)])
-def test_rows_of_one_form_are_not_duplicates(language: str, count: int, others: int) -> None:
-    ask, reply, names = _FORMS[language]
+def test_rows_of_one_form_are_not_duplicates(
+    language: str, ask: str, reply: str, names: str, count: int, others: int
+) -> None:
     rows = [
         chat(i, ("user", ask.format(name)), ("assistant", reply.format(name)))
         for i, name in enumerate(names.split()[:count])

@@ -45,12 +45,8 @@ def test_columns_with_unclear_names_are_guessed_with_a_warning(
 
 
 _REPLIES = [
-    "It opens at nine.",
-    "We send it back to you.",
-    "Please call us about that.",
-    "No, but soon.",
-    "Yes, it is.",
-]
+    "It opens at nine.", "We send it back to you.", "Please call us about that.", "No, but soon.", "Yes, it is.",
+]  # fmt: skip
 _ASKED = ["When do you open?", "What about my parcel?", "Is it broken?", "Do you sell tea?", "Is it free?"]
 
 

@@ -45,13 +45,8 @@ def test_the_steps_do_not_depend_on_how_many_elements_are_open(closed: str) -> N
 def test_bold_and_verbatim_text_and_headings_end_with_their_elements() -> None:
     document = read_html("<h2>A<h3>B</h3></h2><p><b>C<b>D</b></b></p><pre>E  F</pre><p>G  H</p><script>I</script>J")
     assert [(b.text, b.level, b.bold) for b in document.blocks] == [
-        ("A", 2, False),
-        ("B", 3, False),
-        ("CD", 0, True),
-        ("E  F", 0, False),
-        ("G H", 0, False),
-        ("J", 0, False),
-    ]
+        ("A", 2, False), ("B", 3, False), ("CD", 0, True), ("E  F", 0, False), ("G H", 0, False), ("J", 0, False),
+    ]  # fmt: skip
 
 
 def test_what_is_no_whole_tag_is_text() -> None:
@@ -91,30 +86,16 @@ MOMENT = datetime.datetime(2026, 3, 9, 14, 5, 7)
 @pytest.mark.parametrize(
     ("value", "code", "text"),
     [
-        (3, "General", "3"),
-        (2.5, "General", "2.5"),
-        (0.1 + 0.2, "General", "0.3"),
-        (True, "General", "true"),
-        (None, "0", ""),
-        (0.35, "0%", "35%"),
-        (0.3456, "0.0%", "34.6%"),
-        (1299, "#,##0.00", "1,299.00"),
-        (1299.5, '#,##0.00\\ "€"', "1,299.50 €"),
-        (1299, "[$$-409]#,##0", "$1,299"),
-        (-5, "#,##0.00;(#,##0.00)", "(5.00)"),
-        (7, "00000", "00007"),
-        (3.1, "0.##", "3.1"),
-        (12345.678, "0.00E+00", "12345.678"),
-        (1.5, "# ?/?", "1.5"),
+        (3, "General", "3"), (2.5, "General", "2.5"), (0.1 + 0.2, "General", "0.3"), (True, "General", "true"),
+        (None, "0", ""), (0.35, "0%", "35%"), (0.3456, "0.0%", "34.6%"), (1299, "#,##0.00", "1,299.00"),
+        (1299.5, '#,##0.00\\ "€"', "1,299.50 €"), (1299, "[$$-409]#,##0", "$1,299"),
+        (-5, "#,##0.00;(#,##0.00)", "(5.00)"), (7, "00000", "00007"), (3.1, "0.##", "3.1"),
+        (12345.678, "0.00E+00", "12345.678"), (1.5, "# ?/?", "1.5"),
         (datetime.datetime(2026, 3, 9), "mm-dd-yy", "2026-03-09"),
-        (datetime.datetime(2026, 3, 9), "dd.mm.yyyy", "09.03.2026"),
-        (MOMENT, "d mmmm yyyy", "9 March 2026"),
-        (MOMENT, "h:mm AM/PM", "2:05 PM"),
-        (MOMENT, "yyyy-mm-dd hh:mm:ss", "2026-03-09 14:05:07"),
-        (datetime.time(14, 5), "hh:mm", "14:05"),
-        (MOMENT, "General", "2026-03-09 14:05:07"),
-        ("00123", "@", "00123"),
+        (datetime.datetime(2026, 3, 9), "dd.mm.yyyy", "09.03.2026"), (MOMENT, "d mmmm yyyy", "9 March 2026"),
+        (MOMENT, "h:mm AM/PM", "2:05 PM"), (MOMENT, "yyyy-mm-dd hh:mm:ss", "2026-03-09 14:05:07"),
+        (datetime.time(14, 5), "hh:mm", "14:05"), (MOMENT, "General", "2026-03-09 14:05:07"), ("00123", "@", "00123"),
     ],
-)
+)  # fmt: skip
 def test_a_value_looks_as_in_the_cell(value: Any, code: str, text: str) -> None:
     assert shown(value, code) == text

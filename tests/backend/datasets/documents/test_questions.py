@@ -97,14 +97,10 @@ SENTENCE = "We bake bread at night and sell it in the morning. "
 @pytest.mark.parametrize(
     "text",
     [
-        "",
-        "Short.",
-        "\n\n".join(SENTENCE * 3 for _ in range(20)),
-        SENTENCE * 100,
-        "夜にパンを焼きます。" * 300,
+        "", "Short.", "\n\n".join(SENTENCE * 3 for _ in range(20)), SENTENCE * 100, "夜にパンを焼きます。" * 300,
         f"Title\n\n{SENTENCE * 40}\n\nThe end.",
     ],
-)
+)  # fmt: skip
 def test_all_of_it_is_there_in_order(text: str) -> None:
     found = passages(text)
     assert "".join("".join(found).split()) == "".join(text.split())

@@ -58,12 +58,9 @@ def seeds() -> list[bytes]:
     pq.write_table(pa.table({"prompt": ["a?"] * 9, "completion": ["b."] * 9}), packed)
     sources = (path for path in sorted((PROJECT_ROOT / "tests" / "data" / "sources").rglob("*")) if path.is_file())
     return [
-        *found,
-        table.getvalue(),
-        packed.getvalue(),
-        gzip.compress(found[0]),
+        *found, table.getvalue(), packed.getvalue(), gzip.compress(found[0]),
         *(path.read_bytes() for path in sources),
-    ]
+    ]  # fmt: skip
 
 
 def damaged(draw: random.Random, data: bytes) -> bytes:

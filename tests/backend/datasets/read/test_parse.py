@@ -150,18 +150,11 @@ def test_text_in_its_usual_encodings(tmp_path: Path, data: bytes, text: str) -> 
 @pytest.mark.parametrize(
     ("name", "data"),
     [
-        ("a.txt", b""),
-        ("a.txt", b" \n"),
-        ("a.txt", b"%PDF-1.4 ..."),
-        ("a.txt", b"PK\x03\x04 ..."),
-        ("a.txt", gzip.compress(b"text", mtime=0)),
-        ("a.txt", bytes(range(32)) * 40),
-        ("a.txt", b"<!doctype html><p>Hi"),
-        ("a.md", b"x" * (LARGEST + 1)),
-        ("a.docx", b"text"),
-        ("a", b"text"),
+        ("a.txt", b""), ("a.txt", b" \n"), ("a.txt", b"%PDF-1.4 ..."), ("a.txt", b"PK\x03\x04 ..."),
+        ("a.txt", gzip.compress(b"text", mtime=0)), ("a.txt", bytes(range(32)) * 40),
+        ("a.txt", b"<!doctype html><p>Hi"), ("a.md", b"x" * (LARGEST + 1)), ("a.docx", b"text"), ("a", b"text"),
     ],
-)
+)  # fmt: skip
 def test_what_is_no_text_is_refused_by_name(tmp_path: Path, name: str, data: bytes) -> None:
     (tmp_path / name).write_bytes(data)
     with pytest.raises(BadInput) as caught:

@@ -102,14 +102,10 @@ DIALOGUE = "ANNA: And where were you all night, may I ask?\nPAUL: I walked along
 @pytest.mark.parametrize(
     ("text", "like"),
     [
-        (ACCOUNT, "a configuration file"),
-        (SECTIONS, "a configuration file"),
-        (OPTIONS, "a configuration file"),
-        (LOGGED, "a log"),
-        (DIALOGUE, ""),
-        (f"note: {'x' * 100_000} and four more words\n", ""),
+        (ACCOUNT, "a configuration file"), (SECTIONS, "a configuration file"), (OPTIONS, "a configuration file"),
+        (LOGGED, "a log"), (DIALOGUE, ""), (f"note: {'x' * 100_000} and four more words\n", ""),
     ],
-)
+)  # fmt: skip
 def test_logs_and_configuration_files_get_a_warning(text: str, like: str) -> None:
     problems = load_text(text * 4, options=ReadOptions(shape="text")).problems
     assert [(p.kind, p.severity) for p in problems] == ([("not_prose", "warning")] if like else [])

@@ -17,6 +17,7 @@ from backend.datasets.read.load import Limits, ReadOptions, load
 from backend.errors import BadInput
 from backend.records.rows import Dataset
 from tests.backend.datasets.builders import load_text
+from tests.cases import cases
 
 
 def pairs(data: Dataset) -> list[tuple[str, str]]:
@@ -96,13 +97,10 @@ def test_cells_and_lines_over_the_limit_are_reported() -> None:
 @pytest.mark.parametrize(
     ("more", "passed"),
     [
-        ([",", " , ", "e,f"], ["3, 4"]),
-        (["e,f,", "g,h,,"], []),
-        (["e,f", "Total,2"], ["4"]),
-        (["e,f", "", "Stand: heute,"], ["5"]),
-        (["e,f", ",", "Summe:,12"], ["5", "4"]),
+        ([",", " , ", "e,f"], ["3, 4"]), (["e,f,", "g,h,,"], []), (["e,f", "Total,2"], ["4"]),
+        (["e,f", "", "Stand: heute,"], ["5"]), (["e,f", ",", "Summe:,12"], ["5", "4"]),
     ],
-)
+)  # fmt: skip
 def test_leftovers_of_a_spreadsheet_are_passed_over_with_a_word(more: list[str], passed: list[str]) -> None:
     data = load_text("\n".join(["question,answer", "a,b", *more]))
     assert [(p.kind, p.severity, p.row) for p in data.problems] == [("leftovers", "warning", 0)] * len(passed)
@@ -258,16 +256,7 @@ def test_parquet_is_measured_before_it_is_read(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("codec", "ask", "reply"),
-    [
-        ("cp1250", "Kdy dorazí moje objednávka?", "Dobrý den, zásilka dorazí příští týden, přejeme hezký den."),
-        ("cp1250", "Kiedy przyjdzie moje zamówienie?", "Przesyłka dotrze w przyszłym tygodniu, dziękujemy."),
-        ("cp1250", "Mikor érkezik meg a rendelésem?", "Jövő héten érkezik, köszönjük türelmét, őszi űrlap."),
-        ("iso8859_2", "Kdy dorazí moje objednávka?", "Dobrý den, zásilka dorazí příští týden, přejeme hezký den."),
-        ("cp1254", "Siparişim ne zaman gelir?", "Kargonuz önümüzdeki hafta ulaşır, teşekkür ederiz, iyi günler."),
-        ("cp1252", "What’s a “deep” cleaning?", "It’s £450 – or two visits."),
-        ("cp1252", "Où est ma commande?", "Votre colis arrivera bientôt, désolé, ça coûte 5 €."),
-        ("cp1252", "Hvor er bestillingen?", "Pakken kommer på lørdag, så hav det godt."),
-    ],
+    cases("tables", "code_pages"),
 )
 def test_code_pages_are_told_apart_by_the_letters_of_languages(
     tmp_path: Path, codec: str, ask: str, reply: str

@@ -115,12 +115,9 @@ def test_other_read_options_are_applied_and_undone(app: App, tmp_path: Path) -> 
     table.write_text("question,answer,note\n" + "".join(f"what is {i}?,number {i},note {i}\n" for i in range(20)))
     choice = imported(app, Choice(import_id=app.datasets.import_file(table, "table.csv")))
     form = {
-        "encoding": "",
-        "delimiter": "no such",
-        "shape": "question_answer",
-        "question_answer.question": "question",
+        "encoding": "", "delimiter": "no such", "shape": "question_answer", "question_answer.question": "question",
         "question_answer.answer": "note",
-    }
+    }  # fmt: skip
     changed = imported(app, apply_action(app, choice, "how", json.dumps(form)))
     assert changed.data_id == choice.data_id
     assert app.datasets.checked(choice.data_id).dataset.rows[0].messages[1]["content"] == "note 0"

@@ -73,16 +73,11 @@ def test_the_result_of_an_older_version_is_read(bundled_model: Path, tmp_path: P
         "files": [{"name": "orders-adapter.zip", "bytes": 2}],
         "checks": [{"ok": None, "sentence": "Not opened."}],
         "merge": {
-            "ok": True,
-            "sentence": "Kept.",
-            "lost": None,
-            "dtype": "bfloat16",
-            "same_choice": 1.0,
-            "tokens": 9,
+            "ok": True, "sentence": "Kept.", "lost": None, "dtype": "bfloat16", "same_choice": 1.0, "tokens": 9,
         },
         "sizes": [{**size, "recommended": True}],
         "of_another_version": {"a": 1},
-    }
+    }  # fmt: skip
     export = with_result(Workspace.open(tmp_path / "workspace"), bundled_model, older)
     assert export.failure is None
     assert export.result.passed

@@ -116,13 +116,10 @@ def test_an_estimate_advises_and_only_weights_that_do_not_fit_prevent_a_training
 @pytest.mark.parametrize(
     ("gpus", "free", "settings", "engine"),
     [
-        (1, 15_000, {}, ""),
-        (2, 15_000, {"optim": "adamw_8bit"}, "ddp"),
-        (2, 100, {}, "fsdp2"),
-        (2, 100, {"optim": "adamw_8bit"}, "fsdp2"),
-        (2, 100, {"method": "qlora", "optim": "adamw"}, "fsdp_qlora"),
+        (1, 15_000, {}, ""), (2, 15_000, {"optim": "adamw_8bit"}, "ddp"), (2, 100, {}, "fsdp2"),
+        (2, 100, {"optim": "adamw_8bit"}, "fsdp2"), (2, 100, {"method": "qlora", "optim": "adamw"}, "fsdp_qlora"),
     ],
-)
+)  # fmt: skip
 def test_with_several_gpus_the_plan_has_the_command_for_all_of_them(
     app: App, gpus: int, free: int, settings: dict[str, Any], engine: str
 ) -> None:

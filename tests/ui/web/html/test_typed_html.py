@@ -55,19 +55,11 @@ def test_html_is_a_literal_in_markup(file: Path) -> None:
 @pytest.mark.parametrize(
     "source",
     [
-        'f"<p>{text}</p>"',
-        '"<p>" + text',
-        'text + "</p>"',
-        '"<p>%s</p>" % text',
-        '"<p>{}</p>".format(text)',
-        '"<br>".join(parts)',
-        "Markup(text)",
-        "markupsafe.Markup(text)",
-        'Markup(f"{text}")',
-        "from html import escape",
-        "from markupsafe import Markup as Html",
+        'f"<p>{text}</p>"', '"<p>" + text', 'text + "</p>"', '"<p>%s</p>" % text', '"<p>{}</p>".format(text)',
+        '"<br>".join(parts)', "Markup(text)", "markupsafe.Markup(text)", 'Markup(f"{text}")',
+        "from html import escape", "from markupsafe import Markup as Html",
     ],
-)
+)  # fmt: skip
 def test_the_check_finds_each_way_around_the_type(source: str) -> None:
     assert list(faults(source))
 

@@ -135,13 +135,10 @@ def ended(**changes: Any) -> Outcome:
 @pytest.mark.parametrize(
     ("systems", "better", "tone"),
     [
-        (("tuned", "base"), 0, "good"),
-        (("tuned", "base"), 1, "bad"),
-        (("prompt", "tuned"), 0, "bad"),
-        (("prompt", "base"), 1, "good"),
-        (("tuned", "base"), None, "calm"),
+        (("tuned", "base"), 0, "good"), (("tuned", "base"), 1, "bad"), (("prompt", "tuned"), 0, "bad"),
+        (("prompt", "base"), 1, "good"), (("tuned", "base"), None, "calm"),
     ],
-)
+)  # fmt: skip
 def test_the_verdict_has_its_tone(systems: tuple[str, str], better: int | None, tone: str) -> None:
     html = blind_card.outcome(ended(systems=systems, better=better), [])
     assert f'class="alert {tone}"' in html

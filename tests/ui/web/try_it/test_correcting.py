@@ -176,15 +176,10 @@ def test_a_long_conversation_is_cut_to_its_latest_turns() -> None:
 @pytest.mark.parametrize(
     "kept",
     [
-        None,
-        [],
-        "talk",
-        {},
-        {"run": "run-1"},
-        {"run": "run-1", "turns": "x"},
+        None, [], "talk", {}, {"run": "run-1"}, {"run": "run-1", "turns": "x"},
         {"run": "run-1", "turns": [1, {}, None]},
     ],
-)
+)  # fmt: skip
 def test_malformed_browser_state_is_ignored(kept: object) -> None:
     assert turns_with("run-1", kept) == []
 
