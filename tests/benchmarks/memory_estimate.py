@@ -49,19 +49,12 @@ def plan_of(row: dict[str, Any]) -> Plan:
     """The configuration of a measured row."""
     config = row["config"]
     return Plan(
-        method="qlora" if config["quantization"] == "nf4" else "lora",
-        rank=config["lora_rank"],
-        targets=tuple(config["lora_targets"]),
-        batch=config["batch_size"],
-        max_tokens=config["seq_len"],
-        precision=config["precision"],
-        attention="eager" if config["kernel"] == "eager" else "sdpa",
-        checkpointing=config["grad_checkpoint"],
-        optimizer=config["optimizer"],
-        double_quant=config["double_quant"],
-        fp32_norms=True,
-        full_logits=True,
-    )
+        method="qlora" if config["quantization"] == "nf4" else "lora", rank=config["lora_rank"],
+        targets=tuple(config["lora_targets"]), batch=config["batch_size"], max_tokens=config["seq_len"],
+        precision=config["precision"], attention="eager" if config["kernel"] == "eager" else "sdpa",
+        checkpointing=config["grad_checkpoint"], optimizer=config["optimizer"], double_quant=config["double_quant"],
+        fp32_norms=True, full_logits=True,
+    )  # fmt: skip
 
 
 def error(row: dict[str, Any]) -> float:

@@ -27,15 +27,9 @@ def main(model: str, rows: Path, folder: str, settings: dict) -> None:
         model_name=model, max_seq_length=settings["length"], dtype=None, load_in_4bit=settings["four_bit"]
     )
     net = FastLanguageModel.get_peft_model(
-        net,
-        r=settings["rank"],
-        lora_alpha=settings["alpha"],
-        target_modules=LAYERS,
-        lora_dropout=0,
-        bias="none",
-        use_gradient_checkpointing="unsloth",
-        random_state=settings["seed"],
-    )
+        net, r=settings["rank"], lora_alpha=settings["alpha"], target_modules=LAYERS, lora_dropout=0, bias="none",
+        use_gradient_checkpointing="unsloth", random_state=settings["seed"],
+    )  # fmt: skip
 
     class Timed(SFTTrainer):
         def training_step(self, net, inputs, *args, **options):
@@ -50,20 +44,12 @@ def main(model: str, rows: Path, folder: str, settings: dict) -> None:
         processing_class=tokenizer,
         train_dataset=Dataset.from_list([json.loads(line) for line in rows.read_text("utf-8").splitlines()]),
         args=SFTConfig(
-            output_dir=folder,
-            max_steps=settings["steps"],
-            learning_rate=settings["rate"],
-            lr_scheduler_type="constant",
-            per_device_train_batch_size=settings["batch"],
-            seed=settings["seed"],
-            use_cpu=settings["use_cpu"],
-            logging_steps=1,
-            save_strategy="no",
-            report_to="none",
-            disable_tqdm=True,
+            output_dir=folder, max_steps=settings["steps"], learning_rate=settings["rate"],
+            lr_scheduler_type="constant", per_device_train_batch_size=settings["batch"], seed=settings["seed"],
+            use_cpu=settings["use_cpu"], logging_steps=1, save_strategy="no", report_to="none", disable_tqdm=True,
             **{settings["half"]: True},
         ),
-    )
+    )  # fmt: skip
     trainer.train()
     losses = [log["loss"] for log in trainer.state.log_history if "loss" in log]
     peak = torch.cuda.max_memory_reserved() >> 20 if on_gpu else 0

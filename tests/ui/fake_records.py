@@ -34,17 +34,10 @@ def job(run_id: str, state: State, **changes: Any) -> Job:
     best = 27 if run_id == "run-new" else 72
     ended = {"ended": now, "result": {"best_step": best}} if state in (State.COMPLETED, State.STOPPED) else {}
     values: dict[str, Any] = {
-        "id": run_id,
-        "kind": "train",
-        "name": "Orders to fields",
-        "state": state,
-        "attempt": 1,
-        "created": now - 7200,
-        "started": now - 240,
-        "progress": Progress(phase="Training", done=74, total=81, seconds_left=80.0),
-        **ended,
-        **changes,
-    }
+        "id": run_id, "kind": "train", "name": "Orders to fields", "state": state, "attempt": 1,
+        "created": now - 7200, "started": now - 240,
+        "progress": Progress(phase="Training", done=74, total=81, seconds_left=80.0), **ended, **changes,
+    }  # fmt: skip
     return Job(**values)
 
 
@@ -58,18 +51,14 @@ def events(steps: int, rate: float = 2e-4) -> list[Event]:
         AwakeEvent(True),
         *(
             StepEvent(
-                i,
-                fall[i] + 0.1 + noise.gauss(0, 0.035),
-                epoch=i / 27,
-                learning_rate=rate * (1 - i / 81),
-                tokens_per_second=412,
-                memory_mib=1740,
+                i, fall[i] + 0.1 + noise.gauss(0, 0.035), epoch=i / 27, learning_rate=rate * (1 - i / 81),
+                tokens_per_second=412, memory_mib=1740,
             )
             for i in range(1, steps + 1)
         ),
         *(EvalEvent(i, fall[i] + 0.16) for i in range(0, steps + 1, 9)),
         *(SampleEvent(i, prompt, answer, ORDER) for i, answer in answers.items() if i <= steps),
-    ]
+    ]  # fmt: skip
 
 
 def curve(steps: int) -> Curve:

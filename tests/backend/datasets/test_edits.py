@@ -46,12 +46,9 @@ def test_the_version_counts_the_edits() -> None:
 def test_conversations_that_ask_a_corrected_question_are_found() -> None:
     long = "Could you please tell me whether the bakery in town sells rye bread with seeds on every Friday morning"
     conversations = [
-        turns("do you have RYE", "no"),
-        turns(f"{long}?", "yes"),
-        turns(f"{long} too?", "yes"),
-        turns("Where are you?", "Here."),
-        [*turns("Hello, I am new in town", "Hi"), *turns("Do you have rye?", "no")],
-    ]
+        turns("do you have RYE", "no"), turns(f"{long}?", "yes"), turns(f"{long} too?", "yes"),
+        turns("Where are you?", "Here."), [*turns("Hello, I am new in town", "Hi"), *turns("Do you have rye?", "no")],
+    ]  # fmt: skip
     assert corrected_among(conversations, ["Do you have rye?", long]) == {0, 1, 2}
     assert corrected_among(conversations, ["Hello, I am new in town\nDo you have rye?"]) == {4}
     assert corrected_among(conversations, []) == set()

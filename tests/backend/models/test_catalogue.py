@@ -99,17 +99,11 @@ def test_transformers_builds_a_model_with_the_same_number_of_parameters(entry: E
         keys, values = shape.delta_heads
         more |= {"linear_num_key_heads": keys, "linear_num_value_heads": values}
     config = CONFIG_MAPPING[kinds[entry.family]](
-        hidden_size=shape.hidden_size,
-        num_hidden_layers=shape.num_layers,
-        num_attention_heads=shape.num_attention_heads,
-        num_key_value_heads=shape.num_kv_heads,
-        head_dim=shape.head_dim,
-        intermediate_size=shape.intermediate_size,
-        vocab_size=shape.vocab_size,
-        tie_word_embeddings=shape.tie_word_embeddings,
-        pad_token_id=0,
-        **more,
-    )
+        hidden_size=shape.hidden_size, num_hidden_layers=shape.num_layers,
+        num_attention_heads=shape.num_attention_heads, num_key_value_heads=shape.num_kv_heads,
+        head_dim=shape.head_dim, intermediate_size=shape.intermediate_size, vocab_size=shape.vocab_size,
+        tie_word_embeddings=shape.tie_word_embeddings, pad_token_id=0, **more,
+    )  # fmt: skip
     with torch.device("meta"):
         model = AutoModelForCausalLM.from_config(config)
     assert model.num_parameters() == pytest.approx(entry.parameters, rel=0.001)

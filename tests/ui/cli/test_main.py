@@ -73,14 +73,9 @@ def into_a_closed_pipe(arguments: list[str], workspace: Path, both: bool = False
     read, write = os.pipe()
     os.close(read)
     done = subprocess.run(
-        [*APP, *arguments],
-        stdout=write,
-        stderr=write if both else subprocess.PIPE,
-        stdin=subprocess.DEVNULL,
-        text=True,
-        env={**os.environ, "APPRENTICE_HOME": str(workspace)},
-        check=False,
-    )
+        [*APP, *arguments], stdout=write, stderr=write if both else subprocess.PIPE, stdin=subprocess.DEVNULL,
+        text=True, env={**os.environ, "APPRENTICE_HOME": str(workspace)}, check=False,
+    )  # fmt: skip
     os.close(write)
     return done.returncode, done.stderr or ""
 

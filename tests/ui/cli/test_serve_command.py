@@ -30,12 +30,9 @@ def test_a_model_is_served_until_it_is_stopped(workspace_with_model: Workspace, 
     run_id = finished_run(workspace_with_model, model)
     environment = {**os.environ, HOME_VARIABLE: str(workspace_with_model.root)}
     serving = subprocess.Popen(
-        [sys.executable, "app.py", "serve-model", run_id, "--json"],
-        cwd=PROJECT_ROOT,
-        env=environment,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
+        [sys.executable, "app.py", "serve-model", run_id, "--json"], cwd=PROJECT_ROOT, env=environment,
+        stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
     assert serving.stdout
     with serving:
         ready = json.loads(serving.stdout.readline())

@@ -148,21 +148,9 @@ def test_the_instruction_of_the_examples_comes_first(
 
 def test_a_selection_survives_the_browser() -> None:
     choice = Choice(
-        "extract",
-        True,
-        "model",
-        "data",
-        "run",
-        "other",
-        "parent",
-        True,
-        "export",
-        "file",
-        "import",
-        7,
-        3,
+        "extract", True, "model", "data", "run", "other", "parent", True, "export", "file", "import", 7, 3,
         {"lora_rank": 16},
-    )
+    )  # fmt: skip
     assert Choice.from_browser(asdict(choice)) == choice
 
 

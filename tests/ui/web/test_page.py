@@ -194,16 +194,12 @@ class TestExampleNumber:
     @pytest.mark.parametrize(
         ("typed", "expected"),
         [
-            (0, "There is no example 0. Type a whole number from 1 to 60."),
-            (-3, "There is no example -3. "),
-            (ROWS + 1, "There is no example 61. "),
-            (2.5, "There is no example 2.5. "),
-            (1e9, "There is no example 1,000,000,000. "),
-            (None, "Type a whole number from 1 to 60."),
-            ("seven", "Type a whole number from 1 to 60."),
-            ([3], "Type a whole number from 1 to 60."),
+            (0, "There is no example 0. Type a whole number from 1 to 60."), (-3, "There is no example -3. "),
+            (ROWS + 1, "There is no example 61. "), (2.5, "There is no example 2.5. "),
+            (1e9, "There is no example 1,000,000,000. "), (None, "Type a whole number from 1 to 60."),
+            ("seven", "Type a whole number from 1 to 60."), ([3], "Type a whole number from 1 to 60."),
         ],
-    )
+    )  # fmt: skip
     @pytest.mark.parametrize(("part", "event"), [("row", "blur"), ("row", "submit"), ("on", "click")])
     def test_a_number_without_an_example_is_reported_and_put_back(
         self, page: Page, typed: object, expected: str, part: str, event: str

@@ -47,22 +47,18 @@ def kinds(data: Dataset) -> list[tuple[int, str]]:
 @pytest.mark.parametrize(
     ("content", "format_"),
     [
-        (f"{CHAT_LINE}\n{CHAT_LINE}\n", "jsonl"),
-        (CHAT_LINE, "jsonl"),
-        (f"\n\n{CHAT_LINE}\r\n{CHAT_LINE}\r\n", "jsonl"),
-        (f"[{CHAT_LINE}, {CHAT_LINE}]", "json"),
+        (f"{CHAT_LINE}\n{CHAT_LINE}\n", "jsonl"), (CHAT_LINE, "jsonl"),
+        (f"\n\n{CHAT_LINE}\r\n{CHAT_LINE}\r\n", "jsonl"), (f"[{CHAT_LINE}, {CHAT_LINE}]", "json"),
         (json.dumps([CHAT] * 3, indent=2), "json"),
         (json.dumps({"version": 2, "data": [CHAT, CHAT], "note": "x"}), "json"),
         (json.dumps({"version": {"a": [1]}, "rows": [CHAT]}, indent=1), "json"),
         (json.dumps(CHAT, indent=2) + "\n" + json.dumps(CHAT, indent=2), "json"),
-        (json.dumps(CHAT, indent=2), "json"),
-        ("question,answer\nGrüße?,Schöne Grüße!\n", "csv"),
+        (json.dumps(CHAT, indent=2), "json"), ("question,answer\nGrüße?,Schöne Grüße!\n", "csv"),
         ("Question;Answer\r\nGrüße?;Schöne Grüße!\r\n", "csv"),
-        ("sep=;\nquestion;answer\nGrüße?;Schöne Grüße!\n", "csv"),
-        ("question\tanswer\nGrüße?\tSchöne Grüße!", "tsv"),
+        ("sep=;\nquestion;answer\nGrüße?;Schöne Grüße!\n", "csv"), ("question\tanswer\nGrüße?\tSchöne Grüße!", "tsv"),
         ("question|answer\rGrüße?|Schöne Grüße!\r", "csv"),
     ],
-)
+)  # fmt: skip
 @pytest.mark.parametrize("name", ["x.jsonl", "x.csv", "x.txt", "x"])
 def test_the_content_decides_the_format_not_the_extension(
     tmp_path: Path, content: str, format_: str, name: str

@@ -34,15 +34,10 @@ def archive(tmp_path: Path, **files: str | bytes) -> Path:
 def test_all_files_become_one_dataset(tmp_path: Path) -> None:
     faq = (FOLDER / "documents" / "headings.docx").read_bytes()
     path = archive(
-        tmp_path,
-        orders__dot__csv=ORDERS,
-        more__in__faq__dot__docx=faq,
-        shop__dot__jsonl=SHOP + "{broken\n",
-        photo__dot__jpg=b"\xff\xd8\xff\xe0 a photo",
-        __MACOSX__in____dot___orders__dot__csv=b"\x00\x05",
-        more__in__desktop__dot__ini=b"[.ShellClassInfo]",
-        Thumbs__dot__db=b"\xd0\xcf\x11\xe0",
-    )
+        tmp_path, orders__dot__csv=ORDERS, more__in__faq__dot__docx=faq, shop__dot__jsonl=SHOP + "{broken\n",
+        photo__dot__jpg=b"\xff\xd8\xff\xe0 a photo", __MACOSX__in____dot___orders__dot__csv=b"\x00\x05",
+        more__in__desktop__dot__ini=b"[.ShellClassInfo]", Thumbs__dot__db=b"\xd0\xcf\x11\xe0",
+    )  # fmt: skip
     data = load(path)
     assert [row.file for row in data.rows] == ["more/faq.docx"] * 10 + ["orders.csv"] * 2 + ["shop.jsonl"]
     assert [row.row for row in data.rows] == list(range(1, 14))

@@ -17,12 +17,9 @@ SIZES = (
     GgufFile(kind="Q4_K_M", bytes=100 * MIB, kl=0.0412, same_choice=0.94, places=300, too_narrow=0.78),
 )
 GUIDE = Program(
-    name="Ollama",
-    what="Runs.",
-    steps=("One.", "Two.", "Three."),
-    code="ollama run a",
+    name="Ollama", what="Runs.", steps=("One.", "Two.", "Three."), code="ollama run a",
     source="https://docs.ollama.com",
-)
+)  # fmt: skip
 FILE = ExportFile(name="a-Q8_0.gguf", bytes=138 * MIB, sha256="0f" * 32)
 
 

@@ -233,12 +233,9 @@ class TestReportCard:
         quoted = EVIL.replace('"', '\\"')
         whole = report_json(baselines=True)
         hostile = {
-            **whole["answers"][0],
-            "question": EVIL,
-            "expected": f'{{"{quoted}": "{quoted}"}}',
-            "tuned": f'{{"{quoted}": "other", "more {quoted}": ["{quoted}"]}}',
-            "base": EVIL,
-        }
+            **whole["answers"][0], "question": EVIL, "expected": f'{{"{quoted}": "{quoted}"}}',
+            "tuned": f'{{"{quoted}": "other", "more {quoted}": ["{quoted}"]}}', "base": EVIL,
+        }  # fmt: skip
         whole["systems"]["prompt"]["instruction"] = EVIL
         changes = {"main_measure": measure, "answers": [hostile], "next": EVIL, "engine": EVIL}
         found = EvaluationReport.model_validate({**whole, **changes})
