@@ -53,22 +53,10 @@ for name, attempt in tries.items():
 other.communicate()
 """
 _NUMBERS = {
-    "delete open": 32,
-    "delete mapped": 32,
-    "empty mapped": 1224,
-    "rename open": 32,
-    "replace open": 32,
-    "delete another's": 32,
-    "rename folder": 5,
-    "rename onto": 183,
-    "symlink": 1314,
-    "question mark": 123,
-    "device": 123,
-    "dot at the end": 123,
-    "long": 206,
-    "replace free": 0,
-    "delete free": 0,
-}
+    "delete open": 32, "delete mapped": 32, "empty mapped": 1224, "rename open": 32, "replace open": 32,
+    "delete another's": 32, "rename folder": 5, "rename onto": 183, "symlink": 1314, "question mark": 123,
+    "device": 123, "dot at the end": 123, "long": 206, "replace free": 0, "delete free": 0,
+}  # fmt: skip
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="imitated on Linux")

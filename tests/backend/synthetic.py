@@ -32,12 +32,8 @@ def make_adapter(folder: Path, model: Path, strength: float = 0.05, rank: int = 
     folder.mkdir(parents=True)
     save_file(weights, folder / "adapter_model.safetensors")
     config_values = {
-        "peft_type": "LORA",
-        "task_type": "CAUSAL_LM",
-        "r": rank,
-        "lora_alpha": rank,
-        "target_modules": list(out),
-    }
+        "peft_type": "LORA", "task_type": "CAUSAL_LM", "r": rank, "lora_alpha": rank, "target_modules": list(out),
+    }  # fmt: skip
     (folder / "adapter_config.json").write_text(
         json.dumps({**config_values, "base_model_name_or_path": "tests/base"}), "utf-8"
     )
@@ -57,16 +53,11 @@ def make_finished_run(folder: Path, model: Path, model_id: str, **settings: obje
         name="Orders, näturally",
         model=ModelRef(id=model_id, path=model),
         data=DataRef(
-            name="orders.jsonl",
-            sha256="",
-            train_rows=3,
-            validation_rows=3,
-            train_tokens=sum(row.tokens for row in rows),
-            learned_tokens=sum(row.learned for row in rows),
-            longest=max(row.tokens for row in rows),
-            held_out_prompts=tuple((chat[0],) for chat in chats),
+            name="orders.jsonl", sha256="", train_rows=3, validation_rows=3,
+            train_tokens=sum(row.tokens for row in rows), learned_tokens=sum(row.learned for row in rows),
+            longest=max(row.tokens for row in rows), held_out_prompts=tuple((chat[0],) for chat in chats),
         ),
         settings=TrainSettings.model_validate(settings),
-    )
+    )  # fmt: skip
     (folder / "spec.json").write_text(spec.model_dump_json(), "utf-8")
     return folder / "result" / "adapter"

@@ -11,15 +11,9 @@ from backend.errors import WorkspaceProblem
 from backend.settings import HOME_VARIABLE, Workspace, child_path, default_root, is_secret
 
 SECRETS = [
-    "HF_TOKEN",
-    "OPENAI_API_KEY",
-    "AWS_SECRET_ACCESS_KEY",
-    "APPRENTICE_PASSWORD",
-    "PGPASSWORD",
-    "GH_PAT",
-    "BASIC_AUTH",
-    "github_token",
-]
+    "HF_TOKEN", "OPENAI_API_KEY", "AWS_SECRET_ACCESS_KEY", "APPRENTICE_PASSWORD", "PGPASSWORD", "GH_PAT",
+    "BASIC_AUTH", "github_token",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", SECRETS)

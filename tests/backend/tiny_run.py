@@ -30,27 +30,19 @@ _EYES = {**_SHAPE, "num_hidden_layers": 1, "image_size": 28}
 _SHAPES: dict[str, dict[str, Any]] = {
     "llama": {**_GROUPED, "tie_word_embeddings": True},
     "gpt2": {
-        "n_embd": 64,
-        "n_layer": 2,
-        "n_head": 4,
-        "n_positions": 512,
-        "embd_pdrop": 0,
-        "attn_pdrop": 0,
+        "n_embd": 64, "n_layer": 2, "n_head": 4, "n_positions": 512, "embd_pdrop": 0, "attn_pdrop": 0,
         "resid_pdrop": 0,
     },
     "gemma3": {"text_config": {**_GROUPED, "head_dim": 16, "sliding_window": 64, "pad_token_id": 0}},
     "gemma4": {
         "text_config": {
-            **_GROUPED,
-            "head_dim": 16,
-            "hidden_size_per_layer_input": 16,
-            "vocab_size_per_layer_input": 44,
+            **_GROUPED, "head_dim": 16, "hidden_size_per_layer_input": 16, "vocab_size_per_layer_input": 44,
         }
     },
     "mistral3": {"text_config": {**_GROUPED, "model_type": "ministral3", "head_dim": 16}},
     "phi": {**_SHAPE, "pad_token_id": 0},
     "mixtral": {**_GROUPED, "num_local_experts": 4, "num_experts_per_tok": 2, "pad_token_id": 0},
-}
+}  # fmt: skip
 
 
 def make_model(folder: Path, kind: str = "llama", **config: Any) -> Path:
@@ -182,16 +174,11 @@ def run_of(folder: Path, model: Path, train: list[Encoded], validation: list[Enc
         name="toy",
         model=ModelRef(id="tests/tiny", path=model),
         data=DataRef(
-            name="toy.jsonl",
-            sha256="",
-            train_rows=len(train),
-            validation_rows=len(validation),
-            train_tokens=sum(row.tokens for row in train),
-            learned_tokens=sum(row.learned for row in train),
+            name="toy.jsonl", sha256="", train_rows=len(train), validation_rows=len(validation),
+            train_tokens=sum(row.tokens for row in train), learned_tokens=sum(row.learned for row in train),
             longest=max((row.tokens for row in train), default=0),
-            held_out_prompts=(({"role": "user", "content": "w1 w2"},),),
-            held_out_answers=("w2 w1",),
+            held_out_prompts=(({"role": "user", "content": "w1 w2"},),), held_out_answers=("w2 w1",),
         ),
         settings=TrainSettings.model_validate(chosen),
-    )
+    )  # fmt: skip
     return FakeWork(folder, spec.model_dump(mode="json"))

@@ -19,19 +19,11 @@ from tests.linked_model import link_model
 from tests.measured_speed import store_speed
 
 FLAGS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-    "--force-prefers-reduced-motion",
-    "--disable-smooth-scrolling",
-    "--disable-extensions",
-    "--disable-features=Translate,MediaRouter,OptimizationHints,site-per-process",
-    "--num-raster-threads=1",
-    "--disable-software-rasterizer",
-)
+    "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
+    "--disable-sync", "--no-first-run", "--force-prefers-reduced-motion", "--disable-smooth-scrolling",
+    "--disable-extensions", "--disable-features=Translate,MediaRouter,OptimizationHints,site-per-process",
+    "--num-raster-threads=1", "--disable-software-rasterizer",
+)  # fmt: skip
 PATIENCE = 30_000  # milliseconds that a test waits for something to appear
 
 

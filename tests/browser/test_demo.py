@@ -68,12 +68,9 @@ def test_two_visitors_of_a_space_stay_apart(chromium: Any, workspace_with_model:
     """As in test_space.py, but in this environment, without installing what a Space installs."""
     port = free_port()
     variables = {
-        "SYSTEM": "spaces",
-        "SPACE_ID": "owner/demo",
-        "SPACE_HOST": space_front.SPACE,
-        "GRADIO_SERVER_NAME": "127.0.0.1",
-        "GRADIO_SERVER_PORT": str(port),
-    }
+        "SYSTEM": "spaces", "SPACE_ID": "owner/demo", "SPACE_HOST": space_front.SPACE,
+        "GRADIO_SERVER_NAME": "127.0.0.1", "GRADIO_SERVER_PORT": str(port),
+    }  # fmt: skip
     command = [sys.executable, str(PROJECT_ROOT / "app.py"), "--workspace", str(workspace_with_model.root)]
     with served(command, port, tmp_path / "log.txt", variables), space_front.web(port, tmp_path) as flags:
         browser = chromium.browser_type.launch(executable_path=chromium_path(), args=[*FLAGS, *flags])

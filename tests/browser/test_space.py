@@ -96,23 +96,11 @@ def port(installed: Path, folder: Path) -> Iterator[int]:
     assert not WORKSPACE.exists(), f"{WORKSPACE} is in the way"
     port = free_port()
     command = as_user(
-        HOME=str(folder / "home"),
-        SYSTEM="spaces",
-        SPACE_ID="owner/demo",
-        SPACE_HOST=space_front.SPACE,
-        SPACE_AUTHOR_NAME="owner",
-        SPACE_REPO_NAME="demo",
-        GRADIO_SERVER_NAME="0.0.0.0",
-        GRADIO_SERVER_PORT=str(port),
-        GRADIO_SSR_MODE="true",
-        CPU_CORES="2",
-        MEMORY="16Gi",
-        ACCELERATOR="none",
-        OAUTH_CLIENT_ID="demo",
-        OAUTH_CLIENT_SECRET="of-a-test",
-        OAUTH_SCOPES="openid profile",
-        OPENID_PROVIDER_URL="https://huggingface.co",
-    )
+        HOME=str(folder / "home"), SYSTEM="spaces", SPACE_ID="owner/demo", SPACE_HOST=space_front.SPACE,
+        SPACE_AUTHOR_NAME="owner", SPACE_REPO_NAME="demo", GRADIO_SERVER_NAME="0.0.0.0", GRADIO_SERVER_PORT=str(port),
+        GRADIO_SSR_MODE="true", CPU_CORES="2", MEMORY="16Gi", ACCELERATOR="none", OAUTH_CLIENT_ID="demo",
+        OAUTH_CLIENT_SECRET="of-a-test", OAUTH_SCOPES="openid profile", OPENID_PROVIDER_URL="https://huggingface.co",
+    )  # fmt: skip
     command += [str(folder / "environment/bin/python"), str(installed / space.PROGRAM / "app.py")]
     try:
         with served(command, port, folder / "log.txt"):

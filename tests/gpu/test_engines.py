@@ -16,14 +16,10 @@ pytestmark = [pytest.mark.gpu, pytest.mark.filterwarnings("ignore::FutureWarning
 @pytest.mark.parametrize(
     ("engine", "kind"),
     [
-        ("ddp", "lora"),
-        ("fsdp2", "lora"),
-        ("fsdp2", "full"),
-        ("fsdp_qlora", "qlora"),
-        ("zero2", "full"),
+        ("ddp", "lora"), ("fsdp2", "lora"), ("fsdp2", "full"), ("fsdp_qlora", "qlora"), ("zero2", "full"),
         ("zero3", "lora"),
     ],
-)
+)  # fmt: skip
 def test_all_gpus_have_the_losses_of_one(
     place: Place, tiny: Path, tmp_path: Path, record: Callable[..., None], engine: str, kind: str
 ) -> None:

@@ -30,13 +30,10 @@ WARM_UP = 4  # steps that are not timed
 @pytest.mark.parametrize(
     ("method", "checkpointing", "optim"),
     [
-        ("lora", False, "adamw"),
-        ("lora", True, "adamw"),
-        ("qlora", True, "adamw"),
-        ("full", True, "adamw"),
+        ("lora", False, "adamw"), ("lora", True, "adamw"), ("qlora", True, "adamw"), ("full", True, "adamw"),
         ("full", True, "adamw_8bit"),
     ],
-)
+)  # fmt: skip
 def test_the_dry_run_and_the_estimate_foretell_the_run(
     place: Place,
     middle: Path,

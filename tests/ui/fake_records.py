@@ -147,13 +147,10 @@ def trial_report() -> dict[str, Any]:
     parts = ("main_measure", "items", "clusters", "engine")
     systems = {name: found["systems"][name] for name in ("base", "prompt")}
     return {
-        **{name: found[name] for name in parts},
-        "systems": {**systems, "few_shot": found["systems"]["tuned"]},
-        "best": "few_shot",
-        "next": "You may not need any training.",
-        "next_kind": "prompt_may_do",
+        **{name: found[name] for name in parts}, "systems": {**systems, "few_shot": found["systems"]["tuned"]},
+        "best": "few_shot", "next": "You may not need any training.", "next_kind": "prompt_may_do",
         "answers": renamed,
-    }
+    }  # fmt: skip
 
 
 def against_parent(verdict: str) -> dict[str, Any]:
@@ -163,13 +160,7 @@ def against_parent(verdict: str) -> dict[str, Any]:
         "parent": {"score": 4 / 7, "interval": [0.25, 0.84]},
     }
     parent = {
-        "run": "run-a",
-        "version": 1,
-        "items": 7,
-        "left_out": 1,
-        "asked": 0,
-        "clusters": 7,
-        "least_provable_gain": 6 / 7,
-        "systems": systems,
-    }
+        "run": "run-a", "version": 1, "items": 7, "left_out": 1, "asked": 0, "clusters": 7,
+        "least_provable_gain": 6 / 7, "systems": systems,
+    }  # fmt: skip
     return {"against_parent": verdict, "parent": parent}

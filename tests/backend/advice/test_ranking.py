@@ -28,19 +28,12 @@ def machine(name: str) -> Hardware:
 @pytest.mark.parametrize(
     ("name", "model"),
     [
-        ("laptop4060", "Qwen/Qwen3-1.7B"),
-        ("rtx3060", "Qwen/Qwen3-1.7B"),
-        ("t4", "ibm-granite/granite-4.1-3b"),
-        ("rtx3090", "Qwen/Qwen3-8B"),
-        ("rtx4090", "Qwen/Qwen3-8B"),
-        ("h100", "Qwen/Qwen3-8B"),
-        ("macbook16", "Qwen/Qwen3-1.7B"),
-        ("held_card", "Qwen/Qwen3-1.7B"),
-        ("cpu8", BUNDLED.id),
-        ("cpu16", BUNDLED.id),
-        ("cpu24", BUNDLED.id),
+        ("laptop4060", "Qwen/Qwen3-1.7B"), ("rtx3060", "Qwen/Qwen3-1.7B"), ("t4", "ibm-granite/granite-4.1-3b"),
+        ("rtx3090", "Qwen/Qwen3-8B"), ("rtx4090", "Qwen/Qwen3-8B"), ("h100", "Qwen/Qwen3-8B"),
+        ("macbook16", "Qwen/Qwen3-1.7B"), ("held_card", "Qwen/Qwen3-1.7B"), ("cpu8", BUNDLED.id),
+        ("cpu16", BUNDLED.id), ("cpu24", BUNDLED.id),
     ],
-)
+)  # fmt: skip
 def test_each_machine_gets_the_model_with_the_best_evidence(name: str, model: str) -> None:
     found = recommend(machine(name), compare=False)
     assert found.model.id == model

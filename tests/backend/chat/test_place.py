@@ -29,19 +29,13 @@ def learned(tmp_path: Path) -> Path:
     ("gpu", "memory", "run", "expected"),
     [
         (("cuda", 12), 64, "qlora", Place("cuda", packed=True)),
-        (("cuda", 80), 64, "qlora", Place("cuda", packed=True)),
-        (("cuda", 80), 64, "lora", Place("cuda")),
-        (("cuda", 12), 64, "lora", Place("cpu")),
-        (("cuda", 12), 64, "", Place("cuda", packed=True)),
-        (("cuda", 80), 64, "", Place("cuda")),
-        (("cuda", 4), 64, "qlora", Place("cpu")),
-        (("mps", 30), 32, "qlora", Place("mps")),
-        (("mps", 10), 12, "qlora", Place("cpu", packed=True)),
-        (None, 12, "qlora", Place("cpu", packed=True)),
-        (None, 12, "lora", None),
-        (None, 4, "qlora", None),
+        (("cuda", 80), 64, "qlora", Place("cuda", packed=True)), (("cuda", 80), 64, "lora", Place("cuda")),
+        (("cuda", 12), 64, "lora", Place("cpu")), (("cuda", 12), 64, "", Place("cuda", packed=True)),
+        (("cuda", 80), 64, "", Place("cuda")), (("cuda", 4), 64, "qlora", Place("cpu")),
+        (("mps", 30), 32, "qlora", Place("mps")), (("mps", 10), 12, "qlora", Place("cpu", packed=True)),
+        (None, 12, "qlora", Place("cpu", packed=True)), (None, 12, "lora", None), (None, 4, "qlora", None),
     ],
-)
+)  # fmt: skip
 def test_where_a_model_answers(
     learned: Path,
     monkeypatch: pytest.MonkeyPatch,

@@ -79,13 +79,10 @@ def test_a_memorized_answer_names_the_example() -> None:
 @pytest.mark.parametrize(
     ("kind", "change"),
     [
-        ("gibberish", {"learning_rate": 1e-4}),
-        ("worse", {"learning_rate": 1e-4}),
-        ("loops", {"num_train_epochs": 6.0}),
-        ("memorized", {"num_train_epochs": 1.5}),
-        ("use_it", {}),
+        ("gibberish", {"learning_rate": 1e-4}), ("worse", {"learning_rate": 1e-4}),
+        ("loops", {"num_train_epochs": 6.0}), ("memorized", {"num_train_epochs": 1.5}), ("use_it", {}),
     ],
-)
+)  # fmt: skip
 def test_a_finding_changes_one_setting(kind: str, change: dict[str, float]) -> None:
     assert diagnosis.change(kind, TrainSettings(learning_rate=2e-4, num_train_epochs=3)) == change
 

@@ -111,10 +111,7 @@ def test_every_answer_of_a_conversation_is_an_item_of_one_cluster() -> None:
     other = [{"role": "user", "content": "Do you have rye bread today?"}, {"role": "assistant", "content": "We do."}]
     items = items_from([chat, other, [*other]])
     assert [(item.row, item.cluster, len(item.messages)) for item in items] == [
-        (0, 0, 2),
-        (0, 0, 4),
-        (1, 1, 1),
-        (2, 1, 1),
-    ]
+        (0, 0, 2), (0, 0, 4), (1, 1, 1), (2, 1, 1),
+    ]  # fmt: skip
     assert (items[1].question, items[1].answer) == ("And on Mondays?", "No.")
     assert len(items_from([chat, other], limit=2)) == 2

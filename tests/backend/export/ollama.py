@@ -9,17 +9,9 @@ from typing import Any
 
 INSTRUCTIONS = {"FROM", "PARAMETER", "TEMPLATE", "SYSTEM", "ADAPTER", "LICENSE", "MESSAGE", "REQUIRES"}
 PARAMETERS: dict[str, type] = {
-    "num_ctx": int,
-    "repeat_last_n": int,
-    "repeat_penalty": float,
-    "temperature": float,
-    "seed": int,
-    "stop": str,
-    "num_predict": int,
-    "top_k": int,
-    "top_p": float,
-    "min_p": float,
-}
+    "num_ctx": int, "repeat_last_n": int, "repeat_penalty": float, "temperature": float, "seed": int, "stop": str,
+    "num_predict": int, "top_k": int, "top_p": float, "min_p": float,
+}  # fmt: skip
 _LINE = re.compile(r'(?P<name>[A-Za-z]+)[ \t]+(?P<value>"""(?s:.*?)"""(?=\s|\Z)|"[^"\n]*"|[^\n]*)')
 
 

@@ -60,18 +60,13 @@ class Answering:
 @pytest.mark.parametrize(
     ("answering", "merged_ends", "ok", "stops"),
     [
-        (Answering(), True, True, True),
-        (Answering(finish="length"), True, False, False),
-        (Answering(finish="length"), False, True, False),
-        (Answering(end_ids=(0,)), True, False, False),
-        (Answering(end_ids=(0, 2, 28)), True, False, False),
-        (Answering(tops=(6, 6)), True, False, True),
-        (Answering(nll=0.56), True, False, True),
-        (Answering(nll=0.44), True, False, True),
-        (Answering(nll=0.54), True, True, True),
-        (Answering(ids=()), True, False, True),
+        (Answering(), True, True, True), (Answering(finish="length"), True, False, False),
+        (Answering(finish="length"), False, True, False), (Answering(end_ids=(0,)), True, False, False),
+        (Answering(end_ids=(0, 2, 28)), True, False, False), (Answering(tops=(6, 6)), True, False, True),
+        (Answering(nll=0.56), True, False, True), (Answering(nll=0.44), True, False, True),
+        (Answering(nll=0.54), True, True, True), (Answering(ids=()), True, False, True),
     ],
-)
+)  # fmt: skip
 def test_a_file_passes_if_it_ends_answers_and_agrees(
     answering: Any, merged_ends: bool, ok: bool, stops: bool
 ) -> None:

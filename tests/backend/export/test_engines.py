@@ -24,11 +24,8 @@ from ui.services.app import App
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")  # peft uses names that transformers renames
 
 KINDS: dict[str, dict[str, Any]] = {
-    "lora": {},
-    "full": {"method": "full", "learning_rate": 1e-3},
-    "qlora": {"method": "qlora"},
-    "pairs": {},
-}
+    "lora": {}, "full": {"method": "full", "learning_rate": 1e-3}, "qlora": {"method": "qlora"}, "pairs": {},
+}  # fmt: skip
 PYTHON = (sys.executable,)
 TORCHRUN = (*PYTHON, "-m", "torch.distributed.run", "--nproc-per-node", "2")
 ACCELERATE = (*PYTHON, "-m", "accelerate.commands.launch", "--config_file")
@@ -79,13 +76,9 @@ def started(
     environment = {**child_environment(), "PYTHONPATH": "", "CUDA_VISIBLE_DEVICES": gpus, "OMP_NUM_THREADS": "1"}
     options = ["--model", str(model), "--out", str(folder / out), *(["--engine", engine] if engine else [])]
     return subprocess.Popen(
-        [*command, str(folder / "train.py"), *options],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        cwd=folder,
-        env={**environment, "HF_HUB_OFFLINE": "1", "DS_ACCELERATOR": "cpu"},
-    )
+        [*command, str(folder / "train.py"), *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        cwd=folder, env={**environment, "HF_HUB_OFFLINE": "1", "DS_ACCELERATOR": "cpu"},
+    )  # fmt: skip
 
 
 def finished(process: subprocess.Popen[str]) -> str:
@@ -171,16 +164,10 @@ def _free_port() -> int:
 @pytest.mark.parametrize(
     ("engine", "kind"),
     [
-        ("fsdp2", "lora"),
-        ("fsdp2", "full"),
-        ("fsdp2", "pairs"),
-        ("fsdp_qlora", "qlora"),
-        ("zero2", "lora"),
-        ("zero3", "lora"),
-        ("zero2", "full"),
-        ("zero3", "full"),
+        ("fsdp2", "lora"), ("fsdp2", "full"), ("fsdp2", "pairs"), ("fsdp_qlora", "qlora"), ("zero2", "lora"),
+        ("zero3", "lora"), ("zero2", "full"), ("zero3", "full"),
     ],
-)
+)  # fmt: skip
 def test_a_divided_model_has_the_losses_and_weights_of_one_process(
     scripts: Callable[[str], Path], tiny_model: Path, tmp_path: Path, engine: str, kind: str
 ) -> None:
@@ -289,12 +276,9 @@ def test_an_engine_starts_a_process_for_each_gpu_and_that_starts_no_other(
     assert ended.value.code == 7
     [(command, environment)] = calls
     assert command[2:7] == [
-        "accelerate.commands.launch",
-        "--config_file",
-        str(tmp_path / "engines" / "fsdp2.yaml"),
-        "--num_processes",
+        "accelerate.commands.launch", "--config_file", str(tmp_path / "engines" / "fsdp2.yaml"), "--num_processes",
         "4",
-    ]
+    ]  # fmt: skip
     assert command[8:] == ["--model", "m", "--folder", str(tmp_path), "--engine", "fsdp2"]
     for name, value in environment.items():
         monkeypatch.setenv(name, value)

@@ -413,13 +413,10 @@ def test_the_smallest_file_that_chooses_the_same_words_is_recommended(memory: in
     found = [
         GgufFile(kind=kind, bytes=size, kl=loss, same_choice=same)
         for kind, size, loss, same in (
-            ("F16", 2000, 0.0, 1.0),
-            ("Q8_0", 1100, 0.001, 0.999),
-            ("Q6_K", 900, 0.01, 0.985),
-            ("Q5_K_M", 800, 0.04, 0.97),
-            ("Q4_K_M", 600, 0.03, 0.95),
+            ("F16", 2000, 0.0, 1.0), ("Q8_0", 1100, 0.001, 0.999), ("Q6_K", 900, 0.01, 0.985),
+            ("Q5_K_M", 800, 0.04, 0.97), ("Q4_K_M", 600, 0.03, 0.95),
         )
-    ]
+    ]  # fmt: skip
     assert gguf_files.recommended(found, memory) == best
     assert gguf_files.recommended([GgufFile(kind="F16", bytes=2000)], memory) == ""
 

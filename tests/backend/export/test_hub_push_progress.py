@@ -22,12 +22,9 @@ def test_it_says_how_much_is_uploaded(
         with (tmp_path / "data" / "upload" / f"{number}.safetensors").open("wb") as file:
             file.truncate(size)
     context: Any = SimpleNamespace(
-        folder=tmp_path,
-        spec={"form": "adapter", "repo": "orders", "private": True},
-        progress=phases.append,
-        should_stop=lambda: False,
-        alive=lambda: None,
-    )
+        folder=tmp_path, spec={"form": "adapter", "repo": "orders", "private": True}, progress=phases.append,
+        should_stop=lambda: False, alive=lambda: None,
+    )  # fmt: skip
     monkeypatch.setattr(hub_push, "upload", lambda *_: PushResult(repo="ana/orders"))
     assert hub_push.run(context) == {"repo": "ana/orders"}
     assert [phase.endswith(shown) for phase in phases] == [True]

@@ -146,14 +146,10 @@ def test_the_bundled_models_script_passes_its_check(workspace: Workspace, bundle
 @pytest.mark.parametrize(
     ("shift", "used", "ok"),
     [
-        ({}, "lora", True),
-        ({"loss": 0.2}, "lora", False),
-        ({"loss": 0.2}, "qlora", None),
-        ({}, "dpo", True),
-        ({"loss": 0.2}, "dpo", False),
-        ({"grad_norm": 0.2}, "dpo", False),
+        ({}, "lora", True), ({"loss": 0.2}, "lora", False), ({"loss": 0.2}, "qlora", None), ({}, "dpo", True),
+        ({"loss": 0.2}, "dpo", False), ({"grad_norm": 0.2}, "dpo", False),
     ],
-)
+)  # fmt: skip
 def test_a_script_with_another_loss_or_gradient_is_not_exported(
     workspace: Workspace, tiny_model: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, shift: dict[str, float],
     used: str, ok: bool | None,

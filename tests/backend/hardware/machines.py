@@ -133,18 +133,11 @@ def _installed(row: Row, machine: Simulated) -> str:
 
 FILES = PROJECT_ROOT / "tests" / "backend" / "machines"
 TIMED = {
-    "Laptop, 8 GB, no card": "cpu8",
-    "Laptop, 16 GB, no card": "cpu16",
-    "Desktop, 24 GB, no card": "cpu24",
-    "MacBook, M2, 16 GB": "macbook16",
-    "Laptop, RTX 4060 8 GB": "laptop4060",
-    "RTX 3060 12 GB": "rtx3060",
-    "Tesla T4 16 GB": "t4",
-    "RTX 3090 24 GB": "rtx3090",
-    "RTX 4090 24 GB": "rtx4090",
-    "RTX A6000 48 GB": "a6000",
+    "Laptop, 8 GB, no card": "cpu8", "Laptop, 16 GB, no card": "cpu16", "Desktop, 24 GB, no card": "cpu24",
+    "MacBook, M2, 16 GB": "macbook16", "Laptop, RTX 4060 8 GB": "laptop4060", "RTX 3060 12 GB": "rtx3060",
+    "Tesla T4 16 GB": "t4", "RTX 3090 24 GB": "rtx3090", "RTX 4090 24 GB": "rtx4090", "RTX A6000 48 GB": "a6000",
     "H100 80 GB": "h100",
-}
+}  # fmt: skip
 EXAMPLES: dict[str, Any] = {"rows": 240, "train_rows": None, "longest": 96, "tokens": 17_000, "learned_share": 0.4}
 LAPTOP_SPEED = rates_from("cpu", 150e9, 150e9, 12e9, 1.1e-6)
 MAC_SPEED = rates_from("mps", 2.5e12, 2.2e12, 60e9, 5e-6)

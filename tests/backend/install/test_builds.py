@@ -19,26 +19,23 @@ def nvidia(system: str, capability: tuple[int, int] | None, *driver: int, **more
 MACHINES: dict[str, tuple[Machine, str]] = {
     "Python for 32 bits": (Machine("Windows", "x86", is_32_bit=True), ""),
     "Rosetta": (Machine("Darwin", rosetta=True, os_version=(15, 1)), ""),
-    "Intel Mac": (Machine("Darwin", os_version=(14, 2)), ""),
-    "Windows on Arm": (Machine("Windows", "arm64"), ""),
+    "Intel Mac": (Machine("Darwin", os_version=(14, 2)), ""), "Windows on Arm": (Machine("Windows", "arm64"), ""),
     "macOS 13": (Machine("Darwin", "arm64", os_version=(13, 7)), "PyPI"),
     "M1": (Machine("Darwin", "arm64", os_version=(14, 0)), "PyPI"),
     "Radeon, Linux": (Machine("Linux", amd="AMD GPU"), "cpu"),
     "Radeon, Windows": (Machine("Windows", amd="AMD Radeon RX 7900 XTX"), "PyPI"),
-    "no GPU, Linux": (Machine("Linux"), "cpu"),
-    "no GPU, Windows": (Machine("Windows"), "PyPI"),
+    "no GPU, Linux": (Machine("Linux"), "cpu"), "no GPU, Windows": (Machine("Windows"), "PyPI"),
     "Jetson Orin, JetPack 6": (nvidia("Linux", (8, 7), 540, 4, jetson=True), "cpu"),
     "broken driver, Linux": (nvidia("Linux", None), "PyPI"),
     "broken driver, Windows": (nvidia("Windows", None), "cu126"),
-    "Kepler": (nvidia("Linux", (3, 7), 470, 256), "cpu"),
-    "driver 470": (nvidia("Linux", None, 470, 256), "cpu"),
+    "Kepler": (nvidia("Linux", (3, 7), 470, 256), "cpu"), "driver 470": (nvidia("Linux", None, 470, 256), "cpu"),
     "RTX 5090, driver 565": (nvidia("Linux", (12, 0), 565, 57), "cpu"),
     "RTX 5090, driver 576": (nvidia("Windows", (12, 0), 576, 2), "cu128"),
     "GTX 1080 Ti": (nvidia("Windows", (6, 1), 580, 88), "cu126"),
     "T4, driver 535": (nvidia("Linux", (7, 5), 535, 104, 5), "cu126"),
     "RTX 4090, driver 580, Linux": (nvidia("Linux", (8, 9), 580, 65, 6), "PyPI"),
     "RTX 5090, driver 581, Windows": (nvidia("Windows", (12, 0), 581, 15), "cu130"),
-}
+}  # fmt: skip
 
 
 @pytest.mark.parametrize(("number", "name"), list(enumerate(MACHINES)), ids=MACHINES)
@@ -119,13 +116,10 @@ def test_a_build_is_replaced_only_by_one_that_fits_better(name: str, installed: 
 @pytest.mark.parametrize(
     ("cuda", "capability", "known"),
     [
-        ("12.6", (12, 0), False),
-        ("12.6", (6, 1), True),
-        ("13.2", (7, 0), False),
-        ("13.0", (12, 1), True),
+        ("12.6", (12, 0), False), ("12.6", (6, 1), True), ("13.2", (7, 0), False), ("13.0", (12, 1), True),
         ("12.4", (6, 1), None),
     ],
-)
+)  # fmt: skip
 def test_the_gpus_that_a_build_has_code_for(cuda: str, capability: tuple[int, int], known: bool | None) -> None:
     assert has_code(cuda, capability) is known
 

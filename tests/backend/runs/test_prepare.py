@@ -36,26 +36,18 @@ def stories(count: int) -> list[str]:
 def checked_for(texts: list[str], model: Path, settings: TrainSettings) -> CheckedDataset:
     dataset = load_text("\n".join(json.dumps({"text": text}) for text in texts))
     return check_and_fix(
-        "",
-        DatasetInfo("stories"),
-        dataset,
-        TokenCounter(ChatTokenizer.load(model)),
+        "", DatasetInfo("stories"), dataset, TokenCounter(ChatTokenizer.load(model)),
         LengthLimits.from_settings(settings),
-    )
+    )  # fmt: skip
 
 
 def trained_rows(checked: CheckedDataset, model: Path, settings: TrainSettings, run: Path) -> list[list[list[int]]]:
     """The ids of both sides, as the trainer reads them; all of them are learned."""
     parts = checked.split_at(settings.validation_fraction, settings.seed)
     prepared = prepare_run(
-        checked.rows,
-        checked.original.source,
-        parts,
-        ChatTokenizer.load(model),
-        ModelRef(id="m", path=model),
-        settings,
-        "r",
-    )
+        checked.rows, checked.original.source, parts, ChatTokenizer.load(model), ModelRef(id="m", path=model),
+        settings, "r",
+    )  # fmt: skip
     prepared.write(run)
     sides = read_rows(run)
     assert all(row.learned == row.tokens for side in sides for row in side)

@@ -62,18 +62,14 @@ def notes(work: FakeWork) -> list[str]:
 @pytest.mark.parametrize(
     "words",
     [
-        GPU,
-        APPLE,
-        PROCESSOR,
-        "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`",
+        GPU, APPLE, PROCESSOR, "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`",
         "CUDA error: CUBLAS_STATUS_NOT_INITIALIZED when calling `cublasCreate(handle)`",
-        "cuDNN error: CUDNN_STATUS_ALLOC_FAILED",
-        "cudaErrorMemoryAllocation: out of memory",
+        "cuDNN error: CUDNN_STATUS_ALLOC_FAILED", "cudaErrorMemoryAllocation: out of memory",
         "CUDA driver error: CUDA_ERROR_OUT_OF_MEMORY",
         "Insufficient Memory (00000008:kIOGPUCommandBufferCallbackErrorOutOfMemory)",
         "The paging file is too small for this operation to complete",
     ],
-)
+)  # fmt: skip
 def test_memory_that_ran_out_is_recognized_in_all_its_words(words: str) -> None:
     assert is_out_of_memory(RuntimeError(words))
 

@@ -46,14 +46,9 @@ def test_dpo_learns_pairs_from_the_command_line(workspace_with_model: Workspace)
     """
     command = [sys.executable, str(PROJECT_ROOT / "app.py"), "train", "--data", str(PAIRS), "--json"]
     command += [
-        "--set",
-        "trainer=dpo",
-        "max_steps=10",
-        "precision=fp32",
-        "learning_rate=2e-4",
-        "--workspace",
+        "--set", "trainer=dpo", "max_steps=10", "precision=fp32", "learning_rate=2e-4", "--workspace",
         str(workspace_with_model.root),
-    ]
+    ]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     answer = json.loads(done.stdout)
