@@ -1,7 +1,5 @@
 """The program keeps Windows' rules for files, and the imitation of these rules refuses what Windows would."""
 
-from __future__ import annotations
-
 import ast
 import json
 import os

@@ -4,8 +4,6 @@ rules.py    the rules
 site/       for the processes that tests start
 """
 
-from __future__ import annotations
-
 import json
 import os
 import sys

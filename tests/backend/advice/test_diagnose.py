@@ -1,7 +1,5 @@
 """Each curve gets the verdict that a person would give. The recorded curves come from real runs, rounded."""
 
-from __future__ import annotations
-
 import json
 import math
 import random

@@ -1,7 +1,5 @@
 """The order of models by published results, within what fits and what the guide allows."""
 
-from __future__ import annotations
-
 import math
 from typing import Any
 

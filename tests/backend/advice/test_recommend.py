@@ -1,7 +1,5 @@
 """What is recommended for simulated machines, by the guide's rules."""
 
-from __future__ import annotations
-
 import json
 import re
 from functools import partial

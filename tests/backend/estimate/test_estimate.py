@@ -1,7 +1,5 @@
 """The memory estimate compared with measured training steps, and its parts."""
 
-from __future__ import annotations
-
 import json
 import random
 from pathlib import Path

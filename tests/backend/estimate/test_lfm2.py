@@ -1,7 +1,5 @@
 """LFM2, most of whose blocks are gated short convolutions: counted, estimated, adapted and trained."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

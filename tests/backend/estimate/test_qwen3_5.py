@@ -1,7 +1,5 @@
 """The text part of Qwen3.5, mostly gated delta nets: counted, estimated, adapted and trained."""
 
-from __future__ import annotations
-
 import shutil
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """llama.cpp is reported as missing: it does not know the tiny model's tokenizer, which takes seconds to find out."""
 
-from __future__ import annotations
-
 import pytest
 
 from backend.chat import llama_probe

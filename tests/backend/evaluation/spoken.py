@@ -1,7 +1,5 @@
 """Models that answer as a test says."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """A new version against the one before: on which questions, with whose answers, and by which statistics."""
 
-from __future__ import annotations
-
 import errno
 import json
 import shutil

@@ -1,7 +1,5 @@
 """Answers of an evaluation that did not end, on disk."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """Blind tests: sides are random and hidden until the end, and equal systems are seldom told apart."""
 
-from __future__ import annotations
-
 import random
 from collections.abc import Callable
 from dataclasses import fields

@@ -1,7 +1,5 @@
 """Each fault of a model's answers is recognized, and right answers never count as one."""
 
-from __future__ import annotations
-
 import pytest
 
 from backend.evaluation import diagnosis

@@ -1,7 +1,5 @@
 """The whole evaluation over models that answer as a test says, with the faults that it must not be taken in by."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from typing import Any

@@ -1,7 +1,5 @@
 """From training on the orders sample to a verdict, as a person types it, with the bundled model."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 import sys

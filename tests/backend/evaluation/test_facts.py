@@ -1,7 +1,5 @@
 """Facts in the prompt: passages, their ranking, and the verdict on retrieval instead of training."""
 
-from __future__ import annotations
-
 import json
 import math
 from pathlib import Path

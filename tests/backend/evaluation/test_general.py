@@ -1,7 +1,5 @@
 """What is left besides the task is found: only what the base model knew, and only beyond chance."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from itertools import pairwise

@@ -1,7 +1,5 @@
 """The job over a tiny model that was really trained, from the run's folder to the report."""
 
-from __future__ import annotations
-
 import json
 import shutil
 from dataclasses import dataclass, field

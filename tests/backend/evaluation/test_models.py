@@ -1,7 +1,5 @@
 """The models that an evaluation asks are those that the chat asks, in the engine that the chat uses."""
 
-from __future__ import annotations
-
 import importlib.util
 import subprocess
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Prompts tried on the base model, before anything is trained."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

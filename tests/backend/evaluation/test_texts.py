@@ -1,7 +1,5 @@
 """Plain texts: perplexity before and after, with the statistics of graded scores."""
 
-from __future__ import annotations
-
 import json
 import math
 from collections.abc import Callable, Sequence

@@ -1,7 +1,5 @@
 """A system's score and the interval that goes with it, for items that are alike."""
 
-from __future__ import annotations
-
 import pytest
 
 from backend.evaluation.verdict import compare, mean_score

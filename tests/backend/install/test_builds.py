@@ -1,7 +1,5 @@
 """The table of PyTorch builds: a machine for each row, and no row without one."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """How the machine is read: `nvidia-smi`, /proc, /sys and the registry are all simulated."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 from pathlib import Path

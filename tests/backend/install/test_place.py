@@ -1,7 +1,5 @@
 """Where the environment is: every path of the pins must be one that Windows accepts."""
 
-from __future__ import annotations
-
 from importlib import metadata
 from pathlib import Path, PurePosixPath, PureWindowsPath
 

@@ -1,7 +1,5 @@
 """Shortcuts: .desktop files by the specification's rules; Windows' link and macOS's bundle as those get them."""
 
-from __future__ import annotations
-
 import io
 import os
 import plistlib

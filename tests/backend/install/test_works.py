@@ -1,7 +1,5 @@
 """The import of torch after an installation: what a system prints, and what the person is told."""
 
-from __future__ import annotations
-
 import os
 import signal
 import sys

@@ -1,7 +1,5 @@
 """A micro batch asks no tensor for a value: on a GPU the program would wait until all earlier work is done."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any

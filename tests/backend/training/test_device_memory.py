@@ -1,7 +1,5 @@
 """The memory of a device, simulated: a card whose driver tells it, one that takes the computer's, a Mac."""
 
-from __future__ import annotations
-
 import os
 import sys
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """DPO learns the difference between a better and a worse answer: the pairs as tokens, the loss, whole runs."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The dry run: memory and time are measured on the longest rows, and a run that does not fit is not started."""
 
-from __future__ import annotations
-
 import json
 import time
 from dataclasses import dataclass

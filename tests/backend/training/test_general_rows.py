@@ -1,7 +1,5 @@
 """Rows that keep what the base model knew: which they are, how they are spread, and what a run says of them."""
 
-from __future__ import annotations
-
 import json
 import math
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The job "train" keeps the computer awake as long as it works, and says whether it can."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Memory runs out anywhere in a run: it continues by itself with less, learns the same, and reports each change."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Training the bundled model in a process with a real memory limit: it continues with less."""
 
-from __future__ import annotations
-
 import json
 import sys
 from pathlib import Path

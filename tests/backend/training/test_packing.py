@@ -1,7 +1,5 @@
 """Packed rows: exact for every kind of attention in the catalogue's families, and nearly full packs."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

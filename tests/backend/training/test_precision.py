@@ -1,7 +1,5 @@
 """Precision on GPUs without bf16, computed on the processor: what overflows in fp16, and what is blamed."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any

@@ -1,7 +1,5 @@
 """Runs that can't work are rejected before a process starts."""
 
-from __future__ import annotations
-
 import json
 import re
 import shutil

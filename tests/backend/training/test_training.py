@@ -1,7 +1,5 @@
 """A tiny random Llama on the whole training path: learning, events, results, errors and resuming."""
 
-from __future__ import annotations
-
 import errno
 import shutil
 import sys

@@ -1,7 +1,5 @@
 """The bundled model, trained for a few steps on rows of a sample: weights change, and the loss falls."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 import sys

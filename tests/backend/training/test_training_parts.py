@@ -1,7 +1,5 @@
 """The parts of training by themselves: optimized code computes the same numbers as plain code."""
 
-from __future__ import annotations
-
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any

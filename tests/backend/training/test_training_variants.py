@@ -1,7 +1,5 @@
 """Variants of LoRA: each learns, resumes bit for bit, and can be merged."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

@@ -4,8 +4,6 @@ The rounding of processors differs, so curves are compared with a tolerance, whi
 `python -m tests.backend.training.test_trajectories` writes the curve again.
 """
 
-from __future__ import annotations
-
 import json
 import shutil
 import sys

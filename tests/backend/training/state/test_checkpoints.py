@@ -1,7 +1,5 @@
 """A checkpoint is complete or not there: any failure while writing one leaves the earlier ones intact."""
 
-from __future__ import annotations
-
 import errno
 import os
 from collections.abc import Callable

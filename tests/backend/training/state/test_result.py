@@ -1,7 +1,5 @@
 """A result that others see is on the disk."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 from typing import Any

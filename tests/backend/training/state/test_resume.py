@@ -3,8 +3,6 @@
 Compared on the processor: the loss of every step and evaluation, and the saved weights.
 """
 
-from __future__ import annotations
-
 import json
 import random
 import shutil
