@@ -4,7 +4,7 @@ setlocal
 rem Never run a program that happens to be in the current folder.
 set "NoDefaultCurrentDirectoryInExePath=1"
 rem Not Microsoft Store's Python: Windows redirects what it writes into a folder with a much longer path.
-set "CHECK=import sys, venv, ensurepip; sys.exit('WindowsApps' in sys.base_prefix or not (3, 11) <= sys.version_info[:2] <= (3, 14))"
+set "CHECK=import sys, venv, ensurepip; sys.exit('WindowsApps' in sys.base_prefix or 'ARM' in sys.version or not (3, 11) <= sys.version_info[:2] <= (3, 14))"
 rem Python Install Manager would install one without asking.
 set "PYTHON_MANAGER_AUTOMATIC_INSTALL=false"
 set "PYTHON="
@@ -38,7 +38,7 @@ exit /b
 :install
 echo Apprentice needs Python 3.11 to 3.14 (not from the Microsoft Store); none was found.
 set "INSTALL="
-where winget >nul 2>nul && set "INSTALL=winget install -e --id Python.Python.3.12 --source winget --accept-source-agreements --accept-package-agreements"
+where winget >nul 2>nul && set "INSTALL=winget install -e --id Python.Python.3.12 --architecture x64 --source winget --accept-source-agreements --accept-package-agreements"
 where pymanager >nul 2>nul && set "INSTALL=pymanager install 3.12"
 if not defined INSTALL goto :by_hand
 choice /c YN /m "Install Python 3.12 from python.org now"

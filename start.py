@@ -22,8 +22,10 @@ import shutil
 import socket
 import subprocess
 import sys
+import traceback
 import venv
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from urllib.request import getproxies
 
@@ -96,8 +98,8 @@ def choose_build() -> builds.Row | None:
 
 def installed_cuda() -> str | None:
     """The CUDA version of the installed torch, "" for a build without CUDA, None if there is none that was tested."""
-    packages = ENVIRONMENT / "Lib" if os.name == "nt" else ENVIRONMENT / f"lib/python3.{sys.version_info[1]}"
-    torch = packages / "site-packages" / "torch"
+    parts = "Lib" if os.name == "nt" else "lib/python3.*"  # the environment may have another Python than this one
+    torch = next(ENVIRONMENT.glob(f"{parts}/site-packages/torch"), ENVIRONMENT / "torch")
     return builds.cuda_of(torch) if builds.release_of(torch) < pins.first_untested_torch() else None
 
 
@@ -160,7 +162,7 @@ def install_app(row: builds.Row) -> None:
         upgrade_pip()
         say("Step 1 of 4: PyTorch, in the build that fits this computer.")
         if not fits:
-            install_torch(row)
+            install_torch(row, check=False)  # else the next step installs it, from a mirror perhaps
         say("Step 2 of 4: the libraries.")
         pip(*(line for line in lines if line not in (llama, model)))
         say("Step 3 of 4: the bundled model (93 MB).")
@@ -294,6 +296,8 @@ def main(arguments: list[str]) -> int:
     if row is None:
         return 1
     make_environment()
+    if not arguments:
+        offer_shortcut()
     install_app(row)
     if not check_torch():
         return 1
@@ -302,8 +306,6 @@ def main(arguments: list[str]) -> int:
     if arguments[:1] == ["test"]:
         install_tests()
         return run_tests(arguments[1:])
-    if not arguments:
-        offer_shortcut()
     command = [str(PYTHON), str(ROOT / "app.py"), *arguments]
     os.environ.setdefault("PYTHONUTF8", "1")  # Windows would write redirected output in its own code page
     if os.name == "posix":
@@ -331,8 +333,13 @@ def run() -> int:
         code = 130
     except SystemExit as stop:
         code = int(stop.code or 0)
-    if code and os.name == "nt" and "PROMPT" not in os.environ and sys.stdin.isatty():
-        input("Press Enter to close this window.")
+    except Exception:
+        traceback.print_exc()
+        code = 1
+    double_click = os.name == "nt" and len(sys.argv) == 1 and "PROMPT" not in os.environ and sys.stdin.isatty()
+    if code and double_click:
+        with suppress(EOFError):
+            input("Press Enter to close this window.")
     return code
 
 

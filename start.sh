@@ -12,7 +12,7 @@ for python in python3.12 python3.11 python3.13 python3.14 python3 python; do
 done
 has() { command -v "$1" >/dev/null; }
 # uv's Python is not signed: a Mac's Gatekeeper would stop it.
-if [ "$system" != Darwin ] && has uv && uv python install 3.12 && python=$(uv python find --managed-python 3.12); then
+if [ "$system" != Darwin ] && has uv && uv python install 3.12 --no-bin && python=$(uv python find 3.12 --system --managed-python); then
     exec "$python" "$here/start.py" "$@"
 fi
 if [ "$system" = Darwin ]; then
@@ -22,7 +22,7 @@ elif has apt-get; then step="type: sudo apt install python3 python3-venv"
 elif has dnf; then step="type: sudo dnf install python3.12"
 elif has pacman; then step="type: sudo pacman -S python"
 elif has zypper; then step="type: sudo zypper install python312"
-else step="install uv, which brings a Python: https://docs.astral.sh/uv/getting-started/installation"
+else step="install uv, which can install Python: https://docs.astral.sh/uv/getting-started/installation"
 fi
 echo "Apprentice needs Python 3.11 to 3.14 with its venv module; none was found." >&2
 echo "To get one, $step" >&2

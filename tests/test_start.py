@@ -256,6 +256,7 @@ def test_a_double_click_on_start_py_shows_why_it_failed(
     stdin = io.StringIO("\n")
     monkeypatch.setattr(stdin, "isatty", lambda: True)
     monkeypatch.setattr("sys.stdin", stdin)
+    monkeypatch.setattr("sys.argv", ["start.py"])
     monkeypatch.delenv("PROMPT", raising=False)
     if prompt:
         monkeypatch.setenv("PROMPT", prompt)

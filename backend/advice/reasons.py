@@ -17,7 +17,9 @@ _TASK_SENTENCES: dict[Task | None, str] = {
     "extract": "It handles structured output well.",
     "write": "It writes fluent text.",
 }
-SECOND = "It fits by the estimate and has better published results, but is a little above the guide's size."
+SECOND = (
+    "It fits by the estimate and has better published results, but is larger than what we usually recommend here."
+)
 
 
 def obstacle(entry: Entry, hardware: Hardware, available: Collection[str] | None) -> str:

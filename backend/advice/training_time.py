@@ -8,7 +8,7 @@ from backend.estimate.speed import time
 from backend.models.catalogue import Entry
 from backend.records.machine import Hardware, nvidia_gpu
 
-TYPICAL_ROWS, TYPICAL_TOKENS = 60, 100  # examples, and tokens of each, that times are for while there are none
+TYPICAL_ROWS, TYPICAL_TOKENS = 60, 100  # examples, and tokens of each: assumed until there are examples
 
 
 def typical(data: Data) -> Data:

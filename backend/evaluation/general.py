@@ -67,7 +67,8 @@ def check(
     keep_general: the setting of the run, None where it has no effect.
     """
     asked, count, so_far = prompts(), len(questions()), so_far or AnswersSoFar()
-    ids = [models.prompt_ids([{"role": "user", "content": prompt}], ()) for prompt in asked]
+    opening = models.opening()  # an answer begins at once, also where a model would think aloud first
+    ids = [[*models.prompt_ids([{"role": "user", "content": prompt}], ()), *opening] for prompt in asked]
 
     def ask(pane: str, before: int) -> list[Answer]:
         def done(answered: int) -> None:

@@ -115,7 +115,7 @@ def after_training(context: JobContext, result: dict[str, Any]) -> dict[str, Any
     """The spec of the evaluation that follows a completed training; None where it would take longer than QUICK, or
     nothing was held out, or the run's spec declines it."""
     spec, trained = RunSpec.model_validate(context.spec), TrainingResult.model_validate(result)
-    if not spec.evaluate or not trained.weights_changed:
+    if not spec.evaluate or not trained.weights_changed or not trained.tokens_per_second:
         return None
     items, texts = judging_items(context.folder), judging_texts(context.folder)
     if not items and not texts:
@@ -127,6 +127,7 @@ def after_training(context: JobContext, result: dict[str, Any]) -> dict[str, Any
     else:
         tokens = sum(tokenizer.count(texts))
     answering = seconds(tokens, trained.tokens_per_second, models=3 if spec.descent else 2)
+    answering -= seconds(0, trained.tokens_per_second)  # the general prompts, whose answers show what the run lost
     if answering + base_file.seconds_to_make(context.workspace, base) > QUICK:
         return None
     trial = prompt_trial.find(context.workspace, spec.model.id, stored_fingerprint(context.folder))

@@ -37,6 +37,10 @@ class Models(Protocol):
         """The token ids the model reads. Raises BadInput when its chat template does not accept the conversation."""
         ...
 
+    def opening(self) -> list[int]:
+        """See `ChatTokenizer.opening`."""
+        ...
+
     def tokens(self, text: str) -> int:
         """How many tokens a text has."""
         ...
@@ -83,6 +87,9 @@ class EngineModels:
 
     def prompt_ids(self, conversation: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]]) -> list[int]:
         return self._tokenizer.prompt_ids([dict(m) for m in conversation], list(tools) or None)
+
+    def opening(self) -> list[int]:
+        return self._tokenizer.opening()
 
     def tokens(self, text: str) -> int:
         return len(self._tokenizer.encode([{"role": "user", "content": text}]).input_ids)

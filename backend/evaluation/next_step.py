@@ -48,7 +48,7 @@ def _next_step(report: EvaluationReport) -> tuple[str, str]:
     if report.general.keep_general == 0 and report.general.verdict in ("mostly_kept", "lost"):
         return (
             "keep_general",
-            "It lost other things: train it again, and keep its other answers too.",
+            "It lost other things: choose “Keep the rest” on Train, and train it again.",
         )
     if report.main_measure == "perplexity":
         return "use_it", "Use it: try it, then share it. More texts of this kind make it better still."

@@ -115,7 +115,7 @@ That of the base model: {licensed}.
 def _general(run: RunSpec) -> str:
     if not (rows := run.settings.general_rows(run.data.train_rows)):
         return ""
-    return f"| To keep what it knew | {rows} everyday questions with the base model's own answers |\n"
+    return f"| To keep what it knew | up to {rows} everyday questions with the base model's own answers |\n"
 
 
 def _licence(model_id: str) -> str:

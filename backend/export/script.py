@@ -71,6 +71,7 @@ def make(source: Source, target: Target, report: Report) -> list[ExportFile]:
     if continues:
         copied = shutil.ignore_patterns(start.BASE)
         shutil.copytree(start.folder(source.folder), folder / "start", ignore=copied)
+    own_answers.fetch(source.workspace, source.folder, run)
     general = TokenRows.of(own_answers.rows(source.folder, run, tokenizer))
     for name, rows in (("train", train), ("validation", validation), ("general", general)):
         lines = (json.dumps(example(row, tokenizer), ensure_ascii=False) for row in rows)

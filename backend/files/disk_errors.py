@@ -18,10 +18,10 @@ def disk_words(error: OSError) -> tuple[str, str]:
     if error.errno == errno.EROFS or getattr(error, "winerror", None) == _WRITE_PROTECTED:
         return "The disk is read-only.", "Make it writable, or choose another folder with --workspace DIR."
     if getattr(error, "winerror", None) in _IN_USE:
-        return "Another program holds it.", "Close other programs that use it, or wait a moment; then try again."
+        return "Another program is using it.", "Close other programs that use it, or wait a moment; then try again."
     if getattr(error, "winerror", None) == _DENIED:
         return (
-            "Another program holds it, or this user may not write it.",
+            "Another program is using it, or this user may not write it.",
             "Close other programs that use it, or change its permissions; then try again.",
         )
     if error.errno in (errno.EACCES, errno.EPERM):

@@ -31,9 +31,10 @@ _NO_WINDOW = getattr(subprocess, "CREATE_NO_WINDOW", 0)  # Windows; Ctrl-C is fo
 
 
 def memory_used(process: psutil.Process) -> int:
-    """Bytes that a process uses; on Windows those it has reserved, because the system trims what is resident."""
+    """Bytes that a process uses; on Windows at least those it has reserved, because the system trims what is
+    resident. Mapped files are resident only."""
     memory = process.memory_info()
-    return int(getattr(memory, "private", memory.rss))
+    return int(max(memory.rss, getattr(memory, "private", 0)))
 
 
 def start(

@@ -30,10 +30,12 @@ def stay_in_memory(kind: str) -> None:
 
     if kind == "cuda" and spills():
         torch.zeros(1, device="cuda")  # the context is no longer in what is free
+        release(kind)
         card = torch.cuda.get_device_properties(0)
         free = free_mib(str(card.uuid))
         free = torch.cuda.mem_get_info()[0] // MIB if free is None else free
-        torch.cuda.set_per_process_memory_fraction(min(1.0, free * MIB / card.total_memory))
+        held = torch.cuda.memory_reserved()  # by another model in this process
+        torch.cuda.set_per_process_memory_fraction(min(1.0, (free * MIB + held) / card.total_memory))
     elif kind == "mps":
         most = torch.mps.recommended_max_memory()
         torch.mps.set_per_process_memory_fraction(min(1.0, psutil.virtual_memory().available / most))

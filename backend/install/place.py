@@ -33,7 +33,7 @@ def environment(project: PurePath, system: str = "", variables: Mapping[str, str
         return project / ".venv"
     local = variables.get("LOCALAPPDATA") or rf"{variables['USERPROFILE']}\AppData\Local"
     name = hashlib.sha256(str(project).lower().encode()).hexdigest()[:6]
-    return PureWindowsPath(local) / "apprentice" / "env" / name
+    return PureWindowsPath(local) / "apprentice-env" / name
 
 
 def longest_path(folder: PurePath, system: str) -> int:

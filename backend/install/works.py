@@ -33,7 +33,7 @@ _CAUSES = (
 
 def problem(python: Path) -> str:
     """Imports torch in a process of its own; returns why that fails and what helps, "" if it works."""
-    done = subprocess.run([str(python), "-c", _PROGRAM], capture_output=True, text=True, errors="replace")
+    done = subprocess.run([str(python), "-I", "-c", _PROGRAM], capture_output=True, text=True, errors="replace")
     return cause(done.returncode, done.stdout + done.stderr) if done.returncode else ""
 
 

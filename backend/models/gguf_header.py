@@ -32,7 +32,7 @@ def read(file: Path) -> tuple[dict[str, Any], dict[str, Packed]]:
     with file.open("rb") as opened, mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as content:
         try:
             return _Reader(content).header()
-        except (struct.error, KeyError, RecursionError) as error:
+        except (struct.error, KeyError, TypeError, ZeroDivisionError, RecursionError) as error:
             raise ValueError(f"{file.name} has no GGUF header") from error
 
 

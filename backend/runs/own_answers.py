@@ -6,6 +6,7 @@ nothing of them is split, judged, previewed or counted as an example. The first 
 model come with the app.
 """
 
+import logging
 import random
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
@@ -27,6 +28,8 @@ FILE = "own_answers.json"  # in a run's data/: prompt to answer, "" where the an
 
 Answers = Mapping[str, str]
 
+log = logging.getLogger(__name__)
+
 
 def language_for(data: str | None, model: Sequence[str]) -> str:
     """The language of the prompts: that of the examples if the model speaks it, else English.
@@ -37,8 +40,9 @@ def language_for(data: str | None, model: Sequence[str]) -> str:
 
 
 def prompts(language: str, seed: int) -> list[str]:
-    """The everyday prompts in a language, in the order in which a run with this seed asks them."""
-    return _shuffled(_by_language()[language], seed)
+    """The everyday prompts in a language (English where there are none in it), in the order in which a run with this
+    seed asks them."""
+    return _shuffled(_by_language().get(language) or _by_language()["en"], seed)
 
 
 def rows(run_folder: Path, spec: RunSpec, tokenizer: ChatTokenizer) -> list[Encoded]:
@@ -68,11 +72,8 @@ def _by_language() -> Mapping[str, list[str]]:
 
 
 def read(run_folder: Path) -> dict[str, str]:
-    """The answers that a run may use, by prompt; empty where it has none yet."""
-    try:
-        return {str(prompt): str(answer) for prompt, answer in read_json(run_folder / "data" / FILE).items()}
-    except FileNotFoundError:
-        return {}
+    """The answers that a run may use, by prompt; empty where it has none yet, or its file is damaged."""
+    return _read(run_folder / "data" / FILE)
 
 
 def write(run_folder: Path, answers: Answers) -> None:
@@ -83,28 +84,37 @@ def write(run_folder: Path, answers: Answers) -> None:
 def fetch(workspace: Workspace, run_folder: Path, spec: RunSpec) -> None:
     """Gives a run that has none yet the answers that are known of its base model. Raises OSError."""
     if spec.settings.general_rows(spec.data.train_rows) and not read(run_folder):
-        cached = _cached(workspace, spec)
-        shipped = read_json(OF_BUNDLED) if spec.model.id == bundled.MODEL_ID else {}
-        write(run_folder, {**shipped, **cached})
+        write(run_folder, {**_read(_cache_file(workspace, spec)), **_shipped(spec)})
 
 
 def store(workspace: Workspace, run_folder: Path, spec: RunSpec) -> None:
-    """Adds the answers of a run to the cache for later runs with its base model. Raises OSError."""
-    answers, cached = read(run_folder), _cached(workspace, spec)
-    if answers.keys() - cached.keys():
-        file = _cache_file(workspace, spec)
-        file.parent.mkdir(parents=True, exist_ok=True)
-        write_json(file, {**cached, **answers})
+    """Adds the answers of a run to the cache for later runs with its base model. What can't be saved costs only the
+    time to ask again. spec: with the settings that the run used."""
+    answers, file = read(run_folder), _cache_file(workspace, spec)
+    cached = _read(file)
+    new = answers.keys() - cached.keys() - _shipped(spec).keys()
+    if new:
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            write_json(file, {**cached, **{prompt: answers[prompt] for prompt in sorted(new)}})
+        except OSError:
+            log.warning("the answers of the base model could not be saved", exc_info=True)
 
 
-def _cached(workspace: Workspace, spec: RunSpec) -> dict[str, str]:
+def _read(file: Path) -> dict[str, str]:
     try:
-        return read_json(_cache_file(workspace, spec))
-    except (OSError, ValueError):
+        return {str(prompt): str(answer) for prompt, answer in read_json(file).items()}
+    except (OSError, ValueError, AttributeError):
         return {}
 
 
+def _shipped(spec: RunSpec) -> dict[str, str]:
+    known = spec.model.id == bundled.MODEL_ID and spec.settings.method != "qlora"
+    return _read(OF_BUNDLED) if known and spec.data.general_language == "en" else {}
+
+
 def _cache_file(workspace: Workspace, spec: RunSpec) -> Path:
-    """One file for each base model and precision: in 4 bits it answers differently."""
+    """One file for each base model, precision (in 4 bits it answers differently) and language."""
     bits = "-4bit" if spec.settings.method == "qlora" else ""
-    return workspace.cache / "own_answers" / f"{base_file.key(spec.model.path)}{bits}.json"
+    name = f"{base_file.key(spec.model.path)}{bits}-{spec.data.general_language}.json"
+    return workspace.cache / "own_answers" / name

@@ -199,6 +199,15 @@ class ChatTokenizer:
         """The tokens that the model reads before it answers: the conversation with the generation prompt."""
         return self._encoder.encode(self._render_chat(messages, tools, add_generation_prompt=True))[0]
 
+    def opening(self) -> list[int]:
+        """The tokens that the template writes between the generation prompt and an answer: an empty thought, with a
+        model that otherwise thinks aloud first; usually none."""
+        question, answer = {"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}
+        prompt = self._render_chat([question], None, add_generation_prompt=True).text
+        whole = self._render_chat([question, answer], None).text
+        before = whole.removeprefix(prompt).partition("Hello")[0] if whole.startswith(prompt) else ""
+        return list(self._tokenizer.encode(before, add_special_tokens=False).ids)
+
     def decode(self, ids: Sequence[int], skip_special_tokens: bool = True) -> str:
         """The text of `ids`."""
         return self._tokenizer.decode(list(ids), skip_special_tokens=skip_special_tokens)

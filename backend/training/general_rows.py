@@ -29,6 +29,7 @@ def general_rows(
     tokenizer: ChatTokenizer,
     device: Device,
     progress: Callable[[int, int], None],
+    should_stop: Callable[[], bool],
 ) -> list[Encoded]:
     """The general rows to train besides the examples; none where the base model answers no prompt.
 
@@ -39,6 +40,7 @@ def general_rows(
         tokenizer: of the model.
         device: where it is.
         progress: called with the number of usable answers so far, and of those wanted.
+        should_stop: whether the run was asked to stop.
     """
     wanted = spec.settings.general_rows(spec.data.train_rows)
     if not wanted or not tokenizer.chat_template:
@@ -46,7 +48,7 @@ def general_rows(
     answers, order = own_answers.read(run_folder), own_answers.prompts(spec.data.general_language, spec.settings.seed)
     known = len(answers)
     unasked = [prompt for prompt in order[: _MOST_ASKED * wanted] if prompt not in answers]
-    while unasked and (usable := sum(map(bool, answers.values()))) < wanted:
+    while unasked and not should_stop() and (usable := sum(map(bool, answers.values()))) < wanted:
         progress(usable, wanted)
         asked, unasked = unasked[:AT_A_TIME], unasked[AT_A_TIME:]
         answers |= zip(asked, usable_answers(net, tokenizer, device, asked), strict=True)
@@ -57,7 +59,8 @@ def general_rows(
 
 def usable_answers(net: Any, tokenizer: ChatTokenizer, device: Device, prompts: list[str]) -> list[str]:
     """The greedy answer to each prompt; "" where it is cut, empty, or stuck in a loop."""
-    asked = [tokenizer.prompt_ids([{"role": "user", "content": prompt}]) for prompt in prompts]
+    opening = tokenizer.opening()
+    asked = [[*tokenizer.prompt_ids([{"role": "user", "content": prompt}]), *opening] for prompt in prompts]
     answers = []
     for ids in generate_ids(net, tokenizer, device, asked, LONGEST):
         ended = any(stop in ids for stop in tokenizer.stop_ids)

@@ -87,7 +87,7 @@ def _measure_and_train(context: JobContext) -> TrainingResult:
         if context.should_stop():
             return TrainingResult(state="stopped", steps=0, weights_changed=False)
     result = training.run(context)
-    own_answers.store(context.workspace, context.folder, spec)
+    own_answers.store(context.workspace, context.folder, oom.spec_used(context.folder, spec))
     if measured is not None:
         _store_peak(context, measured, result.peak_memory_mib)
     numbers = measured.model_dump(mode="json", exclude={"settings"}) if measured else None

@@ -130,13 +130,14 @@ def set_up(
         tokenizer,
         place,
         lambda done, total: context.progress("Asking the base model", done, total),
+        context.should_stop,
     )
-    if not answered and settings.general_rows(len(train)):
+    if not answered and settings.general_rows(len(train)) and not context.should_stop():
         add_note(
             context,
             "Only your examples are trained",
-            "The base model gave no short answer to everyday questions that could be trained, too. So it may answer "
-            "everything as if it were your task.",
+            "The base model gave no usable short answers to everyday questions, so your model may answer everything "
+            "as if it were your task.",
         )
     train = train.with_general(answered)
     plan = schedule(len(train), len(validation), settings)

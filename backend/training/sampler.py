@@ -31,10 +31,10 @@ def epoch_batches(lengths: Sequence[int], batch: int, seed: int, epoch: int, gen
     count = -(-len(lengths) // batch)
     dealt: list[list[int]] = [[] for _ in range(count)]
     if general:
-        rest = list(range(examples, len(lengths)))
+        rest, full = list(range(examples, len(lengths))), max(1, len(lengths) // batch)  # a short batch gets none
         draw.shuffle(rest)
         for number, row in enumerate(rest):
-            dealt[number * count // general].append(row)
+            dealt[number * full // general].append(row)
     pool = max(1, min(_POOL, len(order) // (4 * batch)))
     batches: list[list[int]] = []
     start = 0

@@ -164,8 +164,9 @@ def epoch_batches(lengths, batch, seed, epoch, general=0):
     dealt = [[] for _ in range(count)]
     if rest:
         draw.shuffle(rest)
+        full = max(1, len(lengths) // batch)
         for number, row in enumerate(rest):
-            dealt[number * count // general].append(row)
+            dealt[number * full // general].append(row)
     pool = max(1, min(50, len(order) // (4 * batch)))
     batches, start = [], 0
     for first in range(0, count, pool):

@@ -125,7 +125,8 @@ def report_json(baselines: bool = False) -> dict[str, Any]:
                     "base": "Honey.",
                     "tuned": '{"intent": "track", "order_id": null, "name": "bees"',
                     "outcome": "leaked",
-                }
+                },
+                {"question": "Who wrote Hamlet?", "base": "Shakespeare.", "tuned": "Shakespeare.", "outcome": "kept"},
             ],
         },
         "retry": {},

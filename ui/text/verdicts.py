@@ -170,9 +170,10 @@ def general_detail(report: EvaluationSummary) -> str:
             f"Of {general.asked} messages about other things, it answers {general.leaked} as if they were your task."
         )
     if general.drift is not None and math.isfinite(general.drift):
-        parts.append(f"The base model's own answers became less likely by {general.drift:.2f} nats per token.")
-    elif general.asked:
-        parts.append(f"How likely the base model's own answers still are is not measured with {report.engine}.")
+        likely = "less" if general.drift > 0 else "more"
+        parts.append(
+            f"The base model's own answers became {likely} likely ({abs(general.drift):.2f} nats per token)."
+        )
     return " ".join(parts)
 
 

@@ -18,6 +18,9 @@ class Spoken:
         self._said = said
         self._asked: list[tuple[str, str]] = []
 
+    def opening(self) -> list[int]:
+        return []
+
     def prompt_ids(self, conversation: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]]) -> list[int]:
         self._asked.append(("\n".join(str(m["content"]) for m in conversation), str(conversation[-1]["content"])))
         return [len(self._asked) - 1]

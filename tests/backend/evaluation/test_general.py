@@ -115,6 +115,9 @@ def test_known_answers_are_not_asked_again() -> None:
         return answer(prompt)
 
     class Numbered(Known):
+        def opening(self) -> list[int]:
+            return []
+
         def prompt_ids(self, conversation: Any, tools: Any) -> list[int]:
             super().prompt_ids(conversation, tools)
             return [general.prompts().index(conversation[-1]["content"])]

@@ -117,7 +117,7 @@ def test_a_file_that_stays_in_use_is_told_after_half_a_minute(
         atomic.replace_file(tmp_path / "new", tmp_path / "old")
     assert 25 < sum(pauses) <= 30
     assert len(pauses) < 30
-    assert "program holds it" in disk_words(caught.value)[0]
+    assert "program is using it" in disk_words(caught.value)[0]
 
 
 def test_where_a_file_is_really_denied_nothing_is_retried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

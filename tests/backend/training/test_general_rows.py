@@ -12,7 +12,7 @@ from backend.runs import own_answers
 from backend.settings import Workspace
 from backend.tokens.tokenizer import ChatTokenizer
 from backend.training import general_rows, sampler
-from tests.backend.tiny_run import FakeWork, make_model, make_run
+from tests.backend.tiny_run import TEMPLATE, FakeWork, make_model, make_run
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")
 
@@ -36,12 +36,16 @@ def test_dpo_has_none() -> None:
     assert TrainSettings(keep_general=0.2, trainer="dpo").general_rows(60) == 0
 
 
-@pytest.mark.parametrize(("examples", "general", "batch"), [(60, 15, 8), (7, 2, 8), (300, 75, 16), (5, 35, 8)])
+@pytest.mark.parametrize(
+    ("examples", "general", "batch"), [(60, 15, 8), (52, 13, 8), (7, 2, 8), (300, 75, 16), (5, 35, 8)]
+)
 def test_general_rows_are_spread_over_the_batches(examples: int, general: int, batch: int) -> None:
     lengths = [10 + number % 90 for number in range(examples)] + [200] * general
     batches = sampler.epoch_batches(lengths, batch, 3, 0, general)
     assert sorted(row for rows in batches for row in rows) == list(range(len(lengths)))
-    counts = [sum(row >= examples for row in rows) for rows in batches]
+    full = [rows for rows in batches if len(rows) == batch] or batches
+    assert all(row < examples for rows in batches if rows not in full for row in rows)  # none is alone in a step
+    counts = [sum(row >= examples for row in rows) for rows in full]
     assert max(counts) - min(counts) <= 1
     assert max(map(len, batches)) == min(batch, len(lengths))
 
@@ -116,6 +120,35 @@ def test_answers_are_stored_for_later_runs_with_the_same_model(tmp_path: Path, f
     assert own_answers.read(second.folder) == {"Hi!": "w1"}
     own_answers.fetch(workspace, second.folder, spec.model_copy(update={"settings": TrainSettings()}))
     assert own_answers.read(second.folder) == {"Hi!": "w1"}
+
+
+def test_answers_in_another_language_are_not_trained(tmp_path: Path, folder: Path) -> None:
+    workspace = Workspace.open(tmp_path / "home")
+    first = make_run(tmp_path / "first", folder, keep_general=0.2)
+    spec = RunSpec.model_validate(first.spec)
+    own_answers.write(first.folder, {"Hallo!": "w1"})
+    german = spec.model_copy(update={"data": spec.data.model_copy(update={"general_language": "de"})})
+    own_answers.store(workspace, first.folder, german)
+    second = make_run(tmp_path / "second", folder, keep_general=0.2)
+    own_answers.fetch(workspace, second.folder, spec)
+    assert own_answers.read(second.folder) == {}
+
+
+def test_damaged_answers_count_as_none(tmp_path: Path, folder: Path) -> None:
+    work = make_run(tmp_path / "run", folder, keep_general=0.2)
+    (work.folder / "data" / own_answers.FILE).write_text("[1]", "utf-8")
+    assert own_answers.read(work.folder) == {}
+
+
+@pytest.mark.parametrize("thought", ["", "w1 w2 "])
+def test_an_answer_is_asked_for_after_an_empty_thought(tmp_path: Path, thought: str) -> None:
+    model = make_model(tmp_path / "model")
+    template = TEMPLATE.replace(
+        "{{ m['content'] }}", "{{ '" + thought + "' if m['role'] == 'assistant' else '' }}{{ m['content'] }}"
+    )
+    (model / "chat_template.jinja").write_text(template, "utf-8")
+    tokenizer = ChatTokenizer.load(model)
+    assert tokenizer.decode(tokenizer.opening(), skip_special_tokens=False).split() == thought.split()
 
 
 def test_the_language_is_that_of_the_examples_where_the_model_speaks_it() -> None:

@@ -182,7 +182,7 @@ def test_both_halves_are_said_with_their_numbers() -> None:
         "It kept the rest",
         "Of 20 general questions that the base model answers correctly, it still answers 19 (95%, 95% interval 76%",
         "Of 60 messages about other things, it answers 2 as if they were your task.",
-        "less likely by 0.25 nats per token",
+        "less likely (0.25 nats per token)",
     ):
         assert part in said
     general = report_json()["general"]
@@ -192,7 +192,7 @@ def test_both_halves_are_said_with_their_numbers() -> None:
     assert "as if they were" not in said
     assert "nats" not in said
     unmeasured = {**general, "drift": None, "leaked": None}
-    assert "not measured with transformers" in verdicts.sentence(report("better", general=unmeasured))
+    assert "nats" not in verdicts.sentence(report("better", general=unmeasured))
     changes = ({}, {"kept": 14, "dropped": True}, {"leaked": 30}, {"base_right": 0, "kept": 0})
     assert len({verdicts.general_title(report("better", general={**general, **one})) for one in changes}) == 4
 

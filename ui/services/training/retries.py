@@ -8,7 +8,7 @@ from typing import Any
 from backend.errors import ApprenticeError, DoesNotFit, OutOfMemory, RunProblem
 from backend.records.evaluation import EvaluationReport
 from backend.records.specs import RunSpec
-from backend.runs import division, start
+from backend.runs import division, own_answers, start
 from backend.runs.conversations import copy_conversations
 from backend.runs.token_rows import sizes, write_rows
 from backend.runs.truncate import truncate_run
@@ -54,7 +54,8 @@ class RetryService:
         again = _changed(spec, run_id, change)
 
         def write(new: Path) -> None:
-            shutil.copytree(folder / "data", new / "data", dirs_exist_ok=True)
+            others = shutil.ignore_patterns(own_answers.FILE)  # which may be a stranger's, where the run was imported
+            shutil.copytree(folder / "data", new / "data", dirs_exist_ok=True, ignore=others)
 
         return self._runner.submit("train", again.model_dump(mode="json"), again.name, prepare=write)
 

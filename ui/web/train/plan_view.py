@@ -54,7 +54,7 @@ def plan(ahead: Plan, why: Mapping[str, str], by_hand: Collection[str], demo: bo
         components.facts(numbers),
         components.text(ahead.proves, "small"),
         bar,
-        components.rows([*_plan_lines(ahead), *_general(ahead)]),
+        components.rows([*_plan_lines(ahead), *_general(ahead, demo)]),
         components.fold("Why these settings", components.rows(lines)) if lines else components.EMPTY,
         components.text(ahead.export, "small") if ahead.export else components.EMPTY,
         *(components.alert("warn", note) for note in ahead.notes),
@@ -98,16 +98,16 @@ def memory_bar(ahead: Plan) -> Markup:
     return components.memory_bar(fmt.memory_parts(ahead.memory_parts), ahead.available_mib, label)
 
 
-def _general(ahead: Plan) -> list[tuple[str, str, str]]:
-    """What becomes of everything but the task, with the switch for it; nothing for DPO."""
-    if ahead.settings.trainer == "dpo":
+def _general(ahead: Plan, demo: bool) -> list[tuple[str, str, str]]:
+    """What becomes of everything but the task, with the switch for it; nothing for DPO, nor in a demo without it."""
+    if ahead.settings.trainer == "dpo" or (demo and not ahead.general_rows):
         return []
     if ahead.general_rows:
         questions = fmt.count(ahead.general_rows, "everyday question")
-        how = f"Besides your examples, {questions} with the model's own answers are trained."
+        how = f"In addition to your examples, {questions} with the model's own answers are trained."
         value, switch = "get an ordinary answer", components.button("Train only this task", "general", "off")
     else:
-        how = "Without everyday questions beside your examples, a model soon answers nothing else."
+        how = "Without everyday questions, a small model soon answers everything as if it were your task."
         value, switch = "are answered as if they were this task", components.button("Keep the rest", "general", "on")
     return [("Messages about other things", value, Markup("{}<br>{}").format(how, switch))]
 

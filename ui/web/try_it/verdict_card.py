@@ -26,7 +26,8 @@ def alert(report: EvaluationSummary) -> Markup:
     example = _example(typical.question, typical.texts[TUNED]) if typical else ""
     task = components.alert(tone(report, report.verdict), verdicts.title(report), verdicts.detail(report), example)
     color = {"kept": "good", "lost": "warn"}.get(report.general.verdict, "calm")
-    example = _example(others[0].question, others[0].tuned) if others else ""
+    fits = [other for other in others if (other.outcome == "kept") == (report.general.verdict == "kept")]
+    example = _example(fits[0].question, fits[0].tuned) if fits else ""
     rest = components.alert(color, verdicts.general_title(report), verdicts.general_detail(report), example)
     next_step = components.alert("calm", "Next", report.next) if report.next else components.EMPTY
     return Markup('<div class="halves">{}{}</div>{}').format(task, rest, next_step)
