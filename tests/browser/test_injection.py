@@ -127,7 +127,7 @@ def test_every_tab_shows_payloads_as_text(watched: Opens, injected_page: str) ->
     page.locator("#correct-last .alert", has_text=MARK).wait_for()
     assert_inert(page, "a corrected answer")
     page.click("#evaluate-prompts:not([disabled])")
-    page.locator("#evaluation .alert", has_text=MARK).wait_for()
+    page.locator("#evaluation .alert", has_text=MARK).first.wait_for()
     closed = page.locator("#evaluation details:not([open]) > summary")
     while closed.count():
         closed.first.click()

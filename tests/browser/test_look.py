@@ -143,7 +143,7 @@ def test_a_model_is_checked_and_its_answers_are_read(open_page: Opens, drawn_pag
     go(page, "try")
     page.click("#evaluate-prompts:not([disabled])")
     page.locator("#evaluate-cancel").wait_for()
-    page.locator("#evaluation .alert.good").wait_for()  # by the tick
+    page.locator("#evaluation .alert.good").first.wait_for()  # by the tick
     assert page.locator("#evaluation .rows").first.locator("dt").count() == 4
     page.click("#evaluation [data-key=answers] > summary")
     answers = page.locator("#evaluation article")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from backend.hardware import gpu_memory
 from backend.records.encoded import IGNORED, Encoded
 from backend.records.specs import Precision
 from backend.training.device import Device
@@ -48,7 +49,7 @@ class Place:
         """Frees what is no longer used, and starts to measure the peak."""
         import torch
 
-        Device(self.kind, "fp32").release()
+        gpu_memory.release(self.kind)
         if self.is_card:
             torch.cuda.reset_peak_memory_stats()
 

@@ -45,7 +45,7 @@ def test_a_sample_is_shown_before_the_model_is_unpacked(app: App) -> None:
     choice = Choice(data_id=app.datasets.add(sample.path, sample.path.name))
     data = shown(app, "data", choice)
     assert "240 examples, ready" in data["summary"]
-    assert "being unpacked" in data["bubbles"]
+    assert "bubble user" in data["bubbles"], "its tokens come out of the packed file"
     other = shown(app, "data", choice.replace(model_id="meta-llama/Llama-3.2-1B-Instruct"))
     assert "not on this computer" in other["bubbles"], "why its tokens can't be shown"
     train = shown(app, "train", choice)
