@@ -160,7 +160,8 @@ def keep_table(results: Sequence[Result]) -> str:
     for steps, task in product(STEPS, TASKS):
         values = product(("score", "kept", "leaked"), both(task, steps))
         cells = [_cell(results, plan, value) for value, plan in values]
-        lines.append(f"| {task} | {with_general(steps)} | " + " | ".join(cells) + " |")
+        if any(cells):
+            lines.append(f"| {task} | {with_general(steps)} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
