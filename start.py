@@ -335,6 +335,7 @@ def run() -> int:
         code = int(stop.code or 0)
     except Exception:
         traceback.print_exc()
+        say("The start failed; the last line above says why. Start again; if it fails again, report these lines.")
         code = 1
     double_click = os.name == "nt" and len(sys.argv) == 1 and "PROMPT" not in os.environ and sys.stdin.isatty()
     if code and double_click:

@@ -6,7 +6,8 @@ laptop with 8 GB. On a processor training may take half an hour, computed from i
 """
 
 import math
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from functools import cache, partial
 from typing import Any
 
 from backend.advice import ranking
@@ -151,13 +152,14 @@ def recommend(
     entries = sorted(
         catalogue.entries(), key=lambda entry: ranking.sort_key(entry, hardware, data, available), reverse=True
     )
+    seconds_of = cache(partial(processor_seconds, hardware=hardware, data=data, rates=rates))
     requested = catalogue.find(model_id) if model_id else None
     entry, chosen = (
         (requested, choose_settings(requested, hardware, data, rates))
         if requested
-        else _choose(entries, hardware, data, available, rates)
+        else _choose(entries, hardware, data, available, rates, seconds_of)
     )
-    seconds = processor_seconds(entry, hardware, data, rates)
+    seconds = seconds_of(entry)
     if seconds is not None and tokens is not None and chosen.estimate.time:
         seconds = chosen.estimate.time.seconds
     better = next(
@@ -170,16 +172,19 @@ def recommend(
     )
     gpu = nvidia_gpu(hardware) is not None
     # A model that fits and is expected to do better, but is not recommended because it is slow.
-    quick = better and ranking.in_time(processor_seconds(better, hardware, data, rates))
+    quick = better and ranking.in_time(seconds_of(better))
     slower = None if gpu or quick else better
-    compared = [other for other in entries if compare and other != entry]
+    compared = sorted(
+        (other for other in entries if compare and other != entry),
+        key=lambda other: ranking.sort_key(other, hardware, data, available, seconds_of(other)),
+        reverse=True,
+    )
 
     def order(option: Option) -> tuple[int, bool, bool]:
-        seconds = processor_seconds(option.model, hardware, data, rates)
-        slow = not is_sensible(option.model, hardware, seconds)
+        slow = not is_sensible(option.model, hardware, seconds_of(option.model))
         return ("yes", "tight", "no").index(option.fit), not option.startable, slow
 
-    options = [_option(other, hardware, data, available, rates) for other in compared]
+    options = [_option(other, hardware, data, available, rates, seconds_of(other)) for other in compared]
     return Recommendation(
         model=entry,
         settings=chosen.settings,
@@ -199,14 +204,18 @@ def recommend(
 
 
 def _choose(
-    entries: list[Entry], hardware: Hardware, data: Data, available: Collection[str] | None, rates: Rates | None
+    entries: list[Entry],
+    hardware: Hardware,
+    data: Data,
+    available: Collection[str] | None,
+    rates: Rates | None,
+    seconds_of: Callable[[Entry], float | None],
 ) -> tuple[Entry, ChosenSettings]:
     """The best that clearly fits, else the smallest. entries: the best first, before time on a processor is known."""
     startable = [entry for entry in entries if not obstacle(entry, hardware, available)]
-    seconds = {entry.id: processor_seconds(entry, hardware, data, rates) for entry in startable}
     sensible = sorted(
-        (entry for entry in startable if is_sensible(entry, hardware, seconds[entry.id])),
-        key=lambda entry: ranking.sort_key(entry, hardware, data, available, seconds[entry.id]),
+        (entry for entry in startable if is_sensible(entry, hardware, seconds_of(entry))),
+        key=lambda entry: ranking.sort_key(entry, hardware, data, available, seconds_of(entry)),
         reverse=True,
     ) or [catalogue.default()]
     room = free(hardware)
@@ -221,7 +230,12 @@ def _choose(
 
 
 def _option(
-    entry: Entry, hardware: Hardware, data: Data, available: Collection[str] | None, rates: Rates | None
+    entry: Entry,
+    hardware: Hardware,
+    data: Data,
+    available: Collection[str] | None,
+    rates: Rates | None,
+    seconds: float | None,
 ) -> Option:
     smallest = least_memory(entry, hardware, data, rates)
     missing = obstacle(entry, hardware, available)
@@ -230,7 +244,7 @@ def _option(
     if fit.badge == "no":
         needs, has = format_sizes(fit.needs_mib, fit.has_mib)
         reasons.append(f"It needs at least {needs}; {has} can be used.")
-    elif not is_sensible(entry, hardware, processor_seconds(entry, hardware, data, rates)):
+    elif not is_sensible(entry, hardware, seconds):
         reasons.append(too_large(hardware))
     reasons += traits(entry, data)
     return Option(

@@ -43,12 +43,6 @@ def prompts() -> Sequence[str]:
     return [*questions(), *read_json(FILE)["open"]]
 
 
-def tokens() -> int:
-    """How many tokens both models read and write at most, about."""
-    asked = len(questions())
-    return 2 * (len(prompts()) * 32 + asked * LIMIT + (len(prompts()) - asked) * OPEN_LIMIT)
-
-
 def check(
     models: Models,
     progress: Callable[[int, int], None],

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from backend.errors import BadSetting
-from backend.evaluation import against_parent, answers_so_far, diagnosis, general, prompt_trial
+from backend.evaluation import against_parent, answers_so_far, diagnosis, prompt_trial
 from backend.evaluation.answers_so_far import AnswersSoFar
 from backend.evaluation.asking import Stopped, reporting
 from backend.evaluation.evaluate import Evaluation
@@ -126,19 +126,11 @@ def after_training(context: JobContext, result: dict[str, Any]) -> dict[str, Any
         tokens = sum(tokenizer.encode([*map(dict, item.messages), item.expected]).tokens for item in items)
     else:
         tokens = sum(tokenizer.count(texts))
-    answering = seconds(tokens, trained.tokens_per_second, models=3 if spec.descent else 2)
-    answering -= seconds(0, trained.tokens_per_second)  # the general prompts, whose answers show what the run lost
+    # All models answer each item and compute the loss of its expected answer. Reading and answering together are
+    # counted at the speed of the training, which is slower than reading and faster than answering. The general
+    # prompts don't count: their answers are short, and only they show what the run lost.
+    answering = 2 * (3 if spec.descent else 2) * tokens / trained.tokens_per_second
     if answering + base_file.seconds_to_make(context.workspace, base) > QUICK:
         return None
     trial = prompt_trial.find(context.workspace, spec.model.id, stored_fingerprint(context.folder))
     return EvaluationSpec(run=context.folder.name, trial=trial).model_dump()
-
-
-def seconds(tokens: int, speed: float, models: int = 2) -> float:
-    """About how long an evaluation without baselines takes. tokens: of all items with their expected answers.
-
-    All models answer each item and compute the loss of its expected answer; reading and answering together are
-    counted at the speed of the training (tokens a second), which is slower than reading and faster than answering.
-    So are the general questions.
-    """
-    return (2 * models * tokens + general.tokens()) / speed if speed else float("inf")

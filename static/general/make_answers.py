@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import json
 
-import torch
-
 from backend.files.json_file import read_json
 from backend.models import bundled, causal_lm
 from backend.records.specs import TrainSettings
@@ -20,6 +18,8 @@ from backend.training.general_rows import AT_A_TIME, usable_answers
 
 
 def main() -> None:
+    import torch
+
     folder = bundled.ensure(Workspace.open())
     net, tokenizer = causal_lm.load(folder, dtype=torch.float32), ChatTokenizer.load(folder)
     place = device.choose(TrainSettings(precision="fp32"))
