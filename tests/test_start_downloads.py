@@ -106,9 +106,7 @@ def test_a_proxy_and_a_mirror_are_those_of_pips_variables(target: Path, monkeypa
     assert {path.partition("/simple")[0].partition("/big")[0] for path, _ in requests} == {"http://mirror.example"}
 
 
-def test_a_server_that_never_sends_anything_ends_the_installation(
-    target: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_server_that_never_sends_ends_the_installation(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(start, "RESUMPTIONS", "2")
     with index(wheel(), 0) as (url, requests):
         monkeypatch.setenv("PIP_INDEX_URL", f"{url}/simple")

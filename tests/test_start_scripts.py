@@ -306,9 +306,7 @@ def test_uv_brings_a_python_on_linux(programs: Callable[..., None], tmp_path: Pa
 
 @ON_POSIX
 @pytest.mark.parametrize(("code", "stays"), [(0, False), (3, True)])
-def test_a_double_click_on_start_command_shows_why_it_failed(
-    code: int, stays: bool, programs: Callable[..., None]
-) -> None:
+def test_a_double_click_shows_why_it_failed(code: int, stays: bool, programs: Callable[..., None]) -> None:
     programs(code, **{"python3.12": 'test "$1" = -I && exit 0; echo "started $*"'})
     done = shell(str(PROJECT_ROOT / "start.command"), keys="\n")
     assert done.returncode == code

@@ -30,9 +30,7 @@ def test_new_objects_become_old(calls: list[str], monkeypatch: pytest.MonkeyPatc
     assert calls == ["freeze", "unfreeze"] * 2
 
 
-def test_what_others_froze_stays_frozen_and_is_counted_once(
-    calls: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_others_froze_stays_frozen_and_counts_once(calls: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """Millions take a tenth of a second to count."""
     counted: list[int] = []
     monkeypatch.setattr(gc, "get_freeze_count", lambda: counted.append(1) or 1_000_000)

@@ -30,9 +30,7 @@ def table(tmp_path: Path) -> Path:
     return path
 
 
-def test_a_faulty_table_is_fixed_downloaded_and_trained_on(
-    open_page: Callable[..., Any], real_page: str, table: Path
-) -> None:
+def test_a_faulty_table_is_fixed_and_trained_on(open_page: Callable[..., Any], real_page: str, table: Path) -> None:
     page = open_page(real_page)
     page.click("#tab-data-button")
     page.set_input_files("#upload input[type=file]", table)
@@ -80,9 +78,7 @@ def test_a_faulty_table_is_fixed_downloaded_and_trained_on(
     page.wait_for_selector("#start-training:not([disabled])")
 
 
-def test_a_chat_asks_whom_to_imitate_and_can_be_turned_round(
-    open_page: Callable[..., Any], real_page: str, tmp_path: Path
-) -> None:
+def test_a_chat_asks_whom_to_imitate_and_turns(open_page: Callable[..., Any], real_page: str, tmp_path: Path) -> None:
     said = [
         f"31.12.23, 21:{minute:02} - {'Anna' if minute % 2 else 'Ben'}: Words {minute}." for minute in range(10, 50)
     ]

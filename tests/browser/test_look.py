@@ -37,9 +37,7 @@ NAMED_OTHERWISE = """() => {
 }"""  # whoever speaks to the page says what is written on a button (WCAG 2.5.3)
 
 
-def test_every_tab_fits_and_can_be_read_and_its_buttons_are_named_as_they_look(
-    open_page: Opens, drawn_page: str
-) -> None:
+def test_every_tab_fits_and_can_be_read_and_its_buttons_are_named(open_page: Opens, drawn_page: str) -> None:
     page = open_page(f"{drawn_page}/?__theme=dark")
     assert page.evaluate("document.body.classList.contains('dark')")
     take_sample(page)
@@ -330,9 +328,7 @@ def test_typed_text_is_never_run(open_page: Opens, drawn_page: str) -> None:
     assert page.evaluate("window.broken") is None
 
 
-def test_while_a_run_has_nothing_to_try_an_older_model_opens_in_the_same_tab(
-    open_page: Opens, drawn_page: str
-) -> None:
+def test_while_a_run_has_nothing_to_try_an_older_model_opens_there(open_page: Opens, drawn_page: str) -> None:
     page = open_page(drawn_page)
     take_sample(page)
     page.locator("#tab-train-button").click()

@@ -18,9 +18,7 @@ QUESTIONS = ("What is the capital of France?", "And of Italy?")
 
 
 @pytest.mark.parametrize("width", [1280, 390])
-def test_it_answers_in_a_browser_as_the_model_does(
-    chromium: Any, tmp_path: Path, bundled_model: Path, width: int
-) -> None:
+def test_it_answers_in_a_browser_as_elsewhere(chromium: Any, tmp_path: Path, bundled_model: Path, width: int) -> None:
     folder, port = make_space(tmp_path, bundled_model), free_port()
     environment = {**os.environ, "GRADIO_SERVER_PORT": str(port), "GRADIO_ANALYTICS_ENABLED": "False"}
     with (folder / "log.txt").open("wb") as log:

@@ -12,9 +12,7 @@ pytestmark = pytest.mark.browser
 SAID = ("Where is my order number 77003, which I made last week?", "It is on its way and comes on Thursday, Jörg.")
 
 
-def test_a_tap_opens_a_cell_of_the_table_and_the_next_tap_another(
-    open_page: Callable[..., Any], drawn_page: str
-) -> None:
+def test_a_tap_opens_a_cell_of_the_table_and_the_next_one_too(open_page: Callable[..., Any], drawn_page: str) -> None:
     page = open_page(drawn_page, width=390, height=800, has_touch=True, is_mobile=True)
     go(page, "data")
     page.get_by_role("tab", name="Type", exact=True).tap()

@@ -330,9 +330,7 @@ def test_a_question_that_cannot_be_sent_is_not_cleared(open_page: Opens, held_pa
     page.locator(".toast-body").wait_for(state="detached")
 
 
-def test_an_invalid_example_number_is_reported_next_to_its_field_and_put_back(
-    open_page: Opens, drawn_page: str
-) -> None:
+def test_an_invalid_example_number_is_reported_at_its_field_and_put_back(open_page: Opens, drawn_page: str) -> None:
     page = open_page(drawn_page)
     take_sample(page)
     number, refused = page.locator("#row-number input"), page.locator("#row-refused")

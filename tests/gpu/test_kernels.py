@@ -23,7 +23,7 @@ TOLERANCE: dict[Precision, float] = {"bf16": 2e-2, "fp16": 3e-3, "fp32": 2e-3}
 
 @pytest.mark.parametrize("bias", [False, True])
 @pytest.mark.parametrize("precision", ["bf16", "fp16", "fp32"])
-def test_the_fused_lora_layer_is_that_of_peft(
+def test_fused_lora_is_as_in_peft(
     place: Place, precision: Precision, bias: bool, record: Callable[..., None]
 ) -> None:
     """Output and gradients are as near to float64 as peft's are, or nearly so."""

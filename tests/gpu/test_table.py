@@ -28,7 +28,7 @@ def test_every_proof_is_marked_and_the_kernels_run_tiny(tmp_path: Path) -> None:
         figures.append(Figure(*fields))
 
     kernels, probe = modules["test_kernels"], modules["test_probe"]
-    kernels.test_the_fused_lora_layer_is_that_of_peft(TINY, "fp32", True, record)
+    kernels.test_fused_lora_is_as_in_peft(TINY, "fp32", True, record)
     kernels.test_the_loss_is_that_of_torch(TINY, "bf16", record)
     probe.test_the_probe_finds_the_card_that_cuda_uses(TINY, tmp_path, record)
     probe.test_the_context_takes_what_the_estimate_allows_for_it(TINY, record)

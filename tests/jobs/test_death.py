@@ -85,9 +85,7 @@ def test_a_worker_killed_while_starting_is_interrupted_and_resumable(
     assert finish(runner, job_id).state is State.COMPLETED
 
 
-def test_a_worker_killed_before_it_acquires_its_lock_is_interrupted(
-    runner: Runner, worker_that: Callable[[str], None]
-) -> None:
+def test_a_worker_killed_before_its_lock_is_interrupted(runner: Runner, worker_that: Callable[[str], None]) -> None:
     worker_that("import os, signal; os.kill(os.getpid(), getattr(signal, 'SIGKILL', signal.SIGTERM))")
     job_id = runner.submit("noop", {}, "")
     job = finish(runner, job_id)
@@ -247,9 +245,7 @@ def decoy() -> Iterator[psutil.Process]:
 
 
 @pytest.mark.parametrize("worker_lives", [True, False])
-def test_another_process_with_the_workers_id_is_not_killed(
-    workspace: Workspace, decoy: psutil.Process, worker_lives: bool
-) -> None:
+def test_another_process_of_that_id_lives(workspace: Workspace, decoy: psutil.Process, worker_lives: bool) -> None:
     """With the lock held (the recorded id is wrong) and free (the id does not matter)."""
     runner = Runner(workspace, stop_deadline=0.0)
     job_id = runner.submit("noop", {**FOREVER, "deaf": True}, "")

@@ -64,9 +64,7 @@ def test_a_new_runner_needs_only_the_folders(runner: Runner) -> None:
 @pytest.mark.parametrize("damage", DAMAGES)
 @pytest.mark.parametrize("name", ["job.json", "spec.json", "status.json"])
 @pytest.mark.parametrize("state", [State.QUEUED, State.STOPPED])
-def test_a_damaged_folder_blocks_nothing(
-    runner: Runner, name: str, damage: Callable[[Path], None], state: State
-) -> None:
+def test_no_damaged_folder_blocks(runner: Runner, name: str, damage: Callable[[Path], None], state: State) -> None:
     damaged = runner.submit("noop", {"steps": 0}, "")
     if state is State.STOPPED:
         runner.stop(damaged)
@@ -139,9 +137,7 @@ def test_a_worker_that_has_not_exited_keeps_its_lane(runner: Runner, runner_rest
     assert finish(runner, waiting).state is State.COMPLETED
 
 
-def test_ended_jobs_are_not_reconciled_again_until_they_change(
-    runner: Runner, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_ended_jobs_are_not_reconciled_until_they_change(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
     ended = [runner.submit("noop", {"steps": 0}, "") for _ in range(3)]
     for job_id in ended:
         finish(runner, job_id)

@@ -219,9 +219,7 @@ def follow_up(context: Context, result: dict[str, Any]) -> dict[str, Any] | None
 
 
 @pytest.mark.parametrize(("steps", "children"), [(3, 1), (2, 0), (5, 0)])
-def test_a_completed_job_may_queue_the_next(
-    runner: Runner, monkeypatch: pytest.MonkeyPatch, steps: int, children: int
-) -> None:
+def test_a_job_may_queue_the_next(runner: Runner, monkeypatch: pytest.MonkeyPatch, steps: int, children: int) -> None:
     """Its failure to do so is not the job's."""
     following = JOB_TYPES["noop"]._replace(follow_up=("noop", "The next", f"{__name__}:follow_up"))
     monkeypatch.setitem(JOB_TYPES, "noop", following)

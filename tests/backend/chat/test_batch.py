@@ -56,9 +56,7 @@ def test_it_can_be_interrupted(engine: TorchEngine) -> None:
         answer_all(engine.model("base"), [engine.prompt_ids([{"role": "user", "content": "Hi"}])], [0], [5], stop)
 
 
-def test_half_as_many_are_answered_together_where_memory_runs_out(
-    engine: TorchEngine, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_half_as_many_answer_together_where_memory_ends(engine: TorchEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     prompts = [engine.prompt_ids([{"role": "user", "content": question}]) for question in QUESTIONS]
     model, ends, limits = engine.model("base"), engine.report.end_ids, [4] * len(QUESTIONS)
     expected, forward, sizes = answer_all(model, prompts, ends, limits), model.forward, []

@@ -195,9 +195,7 @@ def test_a_crash_is_reported_and_the_next_question_is_answered(chat: Chat) -> No
     assert child(chat).pid != before.pid
 
 
-def test_an_idle_model_is_unloaded_and_loaded_again(
-    workspace: Workspace, bundled_model: Path, tmp_path: Path
-) -> None:
+def test_an_idle_model_is_unloaded_and_reloaded(workspace: Workspace, bundled_model: Path, tmp_path: Path) -> None:
     chat = Chat(workspace, idle_seconds=0.2, log_file=tmp_path / "chat.log")
     chat.open(bundled_model)
     before = child(chat)
@@ -232,9 +230,7 @@ def test_opening_the_same_model_again_keeps_the_process(tiny: Chat, tiny_model: 
     assert child(tiny).pid == before
 
 
-def test_closed_while_it_loads_a_model_it_starts_no_new_process(
-    tiny_workspace: Workspace, tiny_model: Path, tmp_path: Path
-) -> None:
+def test_closed_while_loading_it_starts_nothing(tiny_workspace: Workspace, tiny_model: Path, tmp_path: Path) -> None:
     chat = Chat(tiny_workspace, log_file=tmp_path / "chat.log")
     phases = chat.opening(tiny_model)
     next(phases)
@@ -267,7 +263,7 @@ def test_the_hub_token_is_not_passed_to_the_chat_process(tmp_path: Path, monkeyp
 # What is refused
 
 
-def test_an_adapter_without_effect_is_rejected(tiny: Chat, tiny_model: Path, tmp_path: Path) -> None:
+def test_an_idle_adapter_is_rejected(tiny: Chat, tiny_model: Path, tmp_path: Path) -> None:
     idle = make_adapter(tmp_path / "idle", tiny_model, strength=0.0)
     with pytest.raises(ChatFailed, match="same as the base model"):
         tiny.open(tiny_model, idle)

@@ -42,9 +42,7 @@ class TestSplit:
         assert first[-shared - 1 :] != second[: shared + 1]
 
     @pytest.mark.parametrize("longest", [32, 64, 256, 1024])
-    def test_a_piece_with_its_question_and_answer_is_as_long_as_in_training(
-        self, tokenizer: ChatTokenizer, longest: int
-    ) -> None:
+    def test_a_piece_with_question_and_answer_fits_in_training(self, tokenizer: ChatTokenizer, longest: int) -> None:
         for piece in pieces(tokenizer, longest=longest, answer=8):
             asked = tokenizer.prompt_ids([{"role": "user", "content": about(piece, "w1 w2")}])
             assert len(asked) + 8 <= max(longest, 64)

@@ -166,9 +166,7 @@ def test_a_question_by_itself_does_not_depend_on_what_was_asked_before(engine: E
     assert engine.tokens_read("tuned") == len(engine.prompt_ids(STORY))
 
 
-def test_known_answers_are_scored_by_the_tuned_model(
-    engine: Engine, alone: Engine, exact: Engine, bundled_model: Path
-) -> None:
+def test_the_tuned_model_scores_answers(engine: Engine, alone: Engine, exact: Engine, bundled_model: Path) -> None:
     encoded = ChatTokenizer.load(bundled_model).encode([*JAPAN, *ANSWER])
     rows = [{"input_ids": list(encoded.input_ids), "labels": list(encoded.labels)}]
     tuned, base = engine.score(rows)[0], alone.score(rows)[0]
@@ -230,9 +228,7 @@ def test_where_memory_is_short_fewer_questions_are_answered_at_once(
     assert opened == [5, 2]
 
 
-def test_an_adapter_without_effect_is_rejected(
-    name: str, workspace: Workspace, shallow_model: Path, tmp_path: Path
-) -> None:
+def test_an_idle_adapter_is_rejected(name: str, workspace: Workspace, shallow_model: Path, tmp_path: Path) -> None:
     idle = make_adapter(tmp_path / "idle", shallow_model, strength=0.0)
     with pytest.raises(ChatFailed, match="same as the base model"):
         open_engine(name, workspace, shallow_model, idle)
@@ -307,9 +303,7 @@ def test_a_context_is_freed_after_its_use_and_before_its_weights(
 
 
 @needs_llama_cpp
-def test_the_adapter_has_the_effect_that_it_has_in_transformers(
-    workspace: Workspace, bundled_model: Path, tmp_path: Path
-) -> None:
+def test_adapters_work_as_in_transformers(workspace: Workspace, bundled_model: Path, tmp_path: Path) -> None:
     """Within the rounding of the weights to eight bits. An adapter on wrong rows is as far off as none."""
     import numpy
 
@@ -384,9 +378,7 @@ def test_whatever_fails_in_llama_cpp_transformers_answers(
         ({"head_count_kv": [0, 0, 2]}, 2 * (64 + 64) * 2 * 10),
     ],
 )
-def test_the_memory_of_a_context_follows_from_the_file(
-    tmp_path: Path, metadata: dict[str, Any], expected: int
-) -> None:
+def test_the_memory_of_a_context_is_that_of_the_file(tmp_path: Path, metadata: dict[str, Any], expected: int) -> None:
     """llama.cpp gives no list as text, and the first layer's count for all."""
     weights = stub_weights(tmp_path, metadata)
     assert weights.bytes_per_token() == expected
@@ -435,9 +427,7 @@ def test_the_base_is_converted_once(shallow_model: Path, tmp_path: Path) -> None
 
 
 @needs_llama_cpp
-def test_where_llama_cpp_crashes_transformers_answers(
-    shallow_model: Path, shallow_adapter: Path, tmp_path: Path
-) -> None:
+def test_if_llama_cpp_crashes_transformers_answer(shallow_model: Path, shallow_adapter: Path, tmp_path: Path) -> None:
     """The process is killed as it begins to convert the base, and a second one loads the model in transformers."""
     chat = Chat(Workspace.open(tmp_path))
     try:

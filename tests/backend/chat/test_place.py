@@ -70,9 +70,7 @@ def test_after_qlora_on_a_card_llama_cpp_is_not_tried(learned: Path, monkeypatch
 
 
 @pytest.mark.filterwarnings("ignore::FutureWarning")  # peft uses names that transformers renames
-def test_a_qlora_run_answers_with_its_4_bit_weights(
-    tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_qlora_run_answers_in_4_bit(tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("bitsandbytes")
     run = tmp_path / "run"
     run.mkdir()

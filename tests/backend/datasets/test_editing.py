@@ -51,9 +51,7 @@ def answer_of(store: DatasetStore, data_id: str, number: int) -> str:
     return str(row.messages[-1]["content"])
 
 
-def test_edits_reach_the_checked_rows_and_can_be_undone_and_redone(
-    store: DatasetStore, editor: Editor, data_id: str
-) -> None:
+def test_edits_reach_the_checked_rows_and_can_be_undone(store: DatasetStore, editor: Editor, data_id: str) -> None:
     before = store.open(data_id, None)
     editor.replace(data_id, 3, example("When do you open?", "At seven, love."))
     editor.delete(data_id, 5)
@@ -220,9 +218,7 @@ def test_several_rows_are_added_together_or_not_at_all(
     assert answer_of(store, data_id, 32) == "Never."
 
 
-def test_a_damaged_edit_is_reported_and_can_be_undone(
-    store: DatasetStore, editor: Editor, data_id: str, tmp_path: Path
-) -> None:
+def test_a_damaged_edit_can_be_undone(store: DatasetStore, editor: Editor, data_id: str, tmp_path: Path) -> None:
     editor.delete(data_id, 1)
     (file,) = (tmp_path / "datasets" / data_id / "edits").iterdir()
     file.write_text('{"kind": "delete"')

@@ -114,9 +114,7 @@ def test_one_row_can_be_fixed_after_all_were_refused(store: DatasetStore, fixes:
     assert 20 not in [row.row for row in checked.dataset.rows]
 
 
-def test_a_refused_row_stays_when_the_fix_is_accepted_for_all(
-    store: DatasetStore, fixes: FixChoices, tmp_path: Path
-) -> None:
+def test_a_refused_row_stays_when_all_are_accepted(store: DatasetStore, fixes: FixChoices, tmp_path: Path) -> None:
     file = tmp_path / "copies.jsonl"
     file.write_text("".join(ROW % (f"where is {word}", f"{word} is here") for word in ("a", "a", "a", "b")))
     data_id = store.add(file, "copies.jsonl")
@@ -133,9 +131,7 @@ def test_a_refused_row_stays_when_the_fix_is_accepted_for_all(
     assert len(store.open(data_id, None).dataset.rows) == 4
 
 
-def test_leaving_out_one_unreadable_row_does_not_accept_the_others(
-    store: DatasetStore, fixes: FixChoices, tmp_path: Path
-) -> None:
+def test_one_excluded_unreadable_row_accepts_no_other(store: DatasetStore, fixes: FixChoices, tmp_path: Path) -> None:
     file = tmp_path / "broken.jsonl"
     file.write_text("".join(ROW % (f"what is {i}", f"it is {i}") for i in range(12)) + "{broken\n{broken too\n")
     data_id = store.add(file, "broken.jsonl")
@@ -145,9 +141,7 @@ def test_leaving_out_one_unreadable_row_does_not_accept_the_others(
     assert store.open(data_id, None).blocked == ""
 
 
-def test_accepting_a_system_message_fix_replaces_the_other(
-    store: DatasetStore, fixes: FixChoices, file: Path
-) -> None:
+def test_a_fix_of_the_system_message_replaces_the_other(store: DatasetStore, fixes: FixChoices, file: Path) -> None:
     data_id = store.add(file, "orders.jsonl")
     fixes.accept(data_id, "remove_system", "all")
     fixes.accept(data_id, "add_system", "all")

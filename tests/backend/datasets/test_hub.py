@@ -111,9 +111,7 @@ WRONG = {"configs": "wrong", "dataset_info": [{"splits": 3}], "license": ["mit",
         (WRONG, {"train": 2, "test": 1}),
     ],
 )
-def test_the_card_says_which_file_belongs_where(
-    served: HubServer, card: dict[str, Any], splits: dict[str, int]
-) -> None:
+def test_the_card_says_what_a_file_is_for(served: HubServer, card: dict[str, Any], splits: dict[str, int]) -> None:
     served.card = card
     assert {one.name: len(one.files) for one in hub.look_up("shop/orders").splits} == splits
 

@@ -156,9 +156,7 @@ def test_what_a_crash_left_behind_is_deleted_later(store: DatasetStore, file: Pa
     assert folders(tmp_path) == {stays}
 
 
-def test_a_dataset_that_can_not_be_deleted_is_still_there(
-    store: DatasetStore, file: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_undeletable_dataset_stays(store: DatasetStore, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data_id = store.add(file, "orders.jsonl")
     with monkeypatch.context() as patch:
         patch.setattr(os, "replace", fail)

@@ -133,9 +133,7 @@ def test_a_first_version_has_nothing_to_be_compared_with(versions: Versions) -> 
         (wrong, 4, "no_difference_shown"),
     ],
 )
-def test_the_verdict_is_that_of_the_statistics(
-    versions: Versions, old: Callable[[str], str], right_now: int, verdict: str
-) -> None:
+def test_statistics_decide(versions: Versions, old: Callable[[str], str], right_now: int, verdict: str) -> None:
     report = versions.report(old, right_now)
     assert report.against_parent == verdict
     entry = report.comparisons[-1]

@@ -88,9 +88,7 @@ def test_a_stop_ends_it_without_a_report(trained: Context) -> None:
     assert not (trained.folder / REPORT).exists()
 
 
-def test_a_stopped_evaluation_asks_only_for_the_rest_the_next_time(
-    trained: Context, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_stopped_evaluation_asks_for_the_rest_next_time(trained: Context, monkeypatch: pytest.MonkeyPatch) -> None:
     import torch
 
     monkeypatch.setattr(place, "_gpus", list)

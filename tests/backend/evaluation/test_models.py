@@ -66,9 +66,7 @@ def test_transformers_answers_what_llama_cpp_can_not_hold(
 
 
 @needs_llama_cpp
-def test_a_stop_ends_the_search_for_an_engine(
-    workspace: Workspace, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_stop_ends_the_search(workspace: Workspace, tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
     started: list[subprocess.Popen[bytes]] = []
     start = child_process.start

@@ -67,9 +67,7 @@ class Answering:
         (Answering(nll=0.54), True, True, True), (Answering(ids=()), True, False, True),
     ],
 )  # fmt: skip
-def test_a_file_passes_if_it_ends_answers_and_agrees(
-    answering: Any, merged_ends: bool, ok: bool, stops: bool
-) -> None:
+def test_a_file_passes_if_it_ends_and_agrees(answering: Any, merged_ends: bool, ok: bool, stops: bool) -> None:
     merged = export_checks.Reference([5, 7], merged_ends, [AnswerScore(nll=0.5, top=(5, 9))], {2}, {0, 2})
     result = export_checks.check_gguf(answering, "Q8_0", merged, [[{"role": "user", "content": "Hi"}]], [])
     assert (result.ok, result.stops) == (ok, stops)

@@ -262,9 +262,7 @@ def test_an_engine_that_cannot_train_this_run_is_an_error(
         connect(tmp_path)
 
 
-def test_an_engine_starts_a_process_for_each_gpu_and_that_starts_no_other(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_an_engine_starts_one_process_for_each_gpu(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     calls: list[tuple[list[str], dict[str, str]]] = []
     monkeypatch.setattr(subprocess, "call", lambda command, env: calls.append((command, env)) or 7)
     monkeypatch.setattr("torch.cuda.device_count", lambda: 4)

@@ -190,9 +190,7 @@ def test_a_merged_model_contains_the_adapter(new_export: NewExport, bundled_mode
         assert {"orders-merged/model.safetensors", "orders-merged/README.md"} <= set(archive.namelist())
 
 
-def test_an_adapter_is_packed_with_everything_it_needs(
-    new_export: NewExport, bundled_model: Path, adapter: Path
-) -> None:
+def test_an_adapter_is_packed_with_all_it_needs(new_export: NewExport, bundled_model: Path, adapter: Path) -> None:
     work = new_export("adapter", name="../../Ördérs | <b>")
     result = exported(work)
     assert [file.name for file in result.files] == ["orders-b-adapter.zip"]
@@ -310,9 +308,7 @@ def assert_failed(work: Work, name: str, sentence: str) -> None:
     assert next(iter(found.values()))["ok"] is False if name == "smoke" else found["ok"] is False
 
 
-def test_different_tokens_in_the_saved_model_fail_its_check(
-    tiny_export: NewExport, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_different_tokens_in_the_model_fail(tiny_export: NewExport, monkeypatch: pytest.MonkeyPatch) -> None:
     honest = export_checks.through_transformers
 
     def with_one_more(folder: Path) -> export_checks.Prompt:
@@ -323,9 +319,7 @@ def test_different_tokens_in_the_saved_model_fail_its_check(
     assert_failed(tiny_export("adapter"), "parity", "transformers reads")
 
 
-def test_a_merge_that_lost_the_adapter_fails_its_check(
-    tiny_export: NewExport, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_merge_without_the_adapter_fails_its_check(tiny_export: NewExport, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(merge, "_changes", lambda *given: {})
     assert_failed(tiny_export("merged"), "merge", "keep 0.0% of what the training changed")
 

@@ -105,9 +105,7 @@ def test_a_missing_network_is_explained(hub: Hub, folder: Path, monkeypatch: pyt
     assert "can't be reached" in error.value.why
 
 
-def test_without_a_network_or_a_token_it_says_so(
-    hub: Hub, folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_network_and_token_are_named(hub: Hub, folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     from huggingface_hub import constants
 
     monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
@@ -160,9 +158,7 @@ def run(tmp_path: Path, bundled_model: Path) -> Iterator[tuple[Workspace, str]]:
     end_workers(workspace)
 
 
-def test_the_command_lists_asks_and_uploads(
-    hub: Hub, run: tuple[Workspace, str], capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_command_uploads(hub: Hub, run: tuple[Workspace, str], capsys: pytest.CaptureFixture[str]) -> None:
     workspace, run_id = run
     options = ["push", run_id, "--repo", "orders", "--workspace", str(workspace.root), "--json"]
     assert main(options) == 1

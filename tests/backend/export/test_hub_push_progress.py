@@ -13,9 +13,7 @@ from backend.records.exports import PushResult
 @pytest.mark.parametrize(
     ("sizes", "shown"), [([3 << 20], "1 file, 3.0 MB"), ([99 << 20, 1 << 20], "2 files, 100 MB")]
 )
-def test_it_says_how_much_is_uploaded(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sizes: list[int], shown: str
-) -> None:
+def test_it_says_what_is_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sizes: list[int], shown: str) -> None:
     phases: list[str] = []
     (tmp_path / "data" / "upload").mkdir(parents=True)
     for number, size in enumerate(sizes):

@@ -45,9 +45,7 @@ def test_a_failed_check_is_logged_at_once_and_without_answers(
     assert "4711" not in line
 
 
-def test_the_file_of_the_checks_is_json_where_a_number_is_missing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_file_of_checks_is_json_without_a_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made = make(tmp_path, monkeypatch, lambda *given: FOUND)
     [file] = tmp_path.rglob("*CHECKS.json")
     text = file.read_text("utf-8")

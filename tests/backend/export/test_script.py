@@ -107,9 +107,7 @@ def test_the_script_repeats_the_runs_whole_loss_curve(workspace: Workspace, tiny
 
 
 @pytest.mark.slow
-def test_the_bundled_models_script_for_pairs_passes_its_check_in_bf16(
-    workspace: Workspace, bundled_model: Path
-) -> None:
+def test_the_bundled_models_script_for_pairs_is_checked_in_bf16(workspace: Workspace, bundled_model: Path) -> None:
     rows = load(PAIRS).rows[:6]
     pairs = [row for row in encode_pairs(ChatTokenizer.load(bundled_model), rows) if isinstance(row, Encoded)]
     work = run_of(

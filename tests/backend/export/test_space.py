@@ -115,9 +115,7 @@ def test_an_empty_folder_is_filled(small_model: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["folder", "file"])
-def test_a_folder_with_something_in_it_is_refused_and_left_alone(
-    kind: str, small_model: Path, tmp_path: Path
-) -> None:
+def test_a_folder_that_is_not_empty_is_refused_and_left_alone(kind: str, small_model: Path, tmp_path: Path) -> None:
     taken = tmp_path / "taken"
     kept = taken if kind == "file" else taken / "kept.txt"
     kept.parent.mkdir(exist_ok=True)

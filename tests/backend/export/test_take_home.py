@@ -78,9 +78,7 @@ def test_it_holds_what_was_learned_the_examples_and_the_script(run: Path, monkey
 
 
 @pytest.mark.parametrize(("perplexity", "taken"), [(2.0, True), (math.inf, False)])
-def test_a_report_that_the_other_computer_would_refuse_is_left_behind(
-    perplexity: float, taken: bool, tmp_path: Path
-) -> None:
+def test_a_report_the_other_computer_would_refuse_is_left(perplexity: float, taken: bool, tmp_path: Path) -> None:
     workspace = Workspace.open(tmp_path / "workspace")
     folder = workspace.runs / new_id()
     folder.mkdir()

@@ -79,9 +79,7 @@ def test_a_folder_that_can_not_be_flushed_does_not_undo_a_change_that_others_see
     assert (tmp_path / "info.json").read_text() == "new"
 
 
-def test_on_windows_a_file_in_use_is_replaced_once_it_is_free(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_on_windows_a_file_is_replaced_once_it_is_free(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "new").write_text("new")
     tries = []
 
@@ -103,9 +101,7 @@ def in_use() -> PermissionError:
     return error
 
 
-def test_a_file_that_stays_in_use_is_told_after_half_a_minute(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_that_stays_in_use_is_told_after_30_seconds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pauses: list[float] = []
 
     def never(*paths: object) -> None:

@@ -83,9 +83,7 @@ def test_a_model_of_fitting_widths(wide: Path, wide_files: dict[str, Path], kind
 
 
 @pytest.mark.parametrize("kind", ["Q6_K", "Q4_K_M"])
-def test_the_bundled_model_is_too_narrow_for_k_types(
-    bundled_model: Path, f16: Path, kind: str, tmp_path: Path
-) -> None:
+def test_the_bundled_model_is_too_narrow_for_k(bundled_model: Path, f16: Path, kind: str, tmp_path: Path) -> None:
     file = tmp_path / f"{kind}.gguf"
     gguf.quantize(f16, file, kind)
     found = stored(file)

@@ -78,9 +78,7 @@ def test_a_gpu_that_could_train_and_does_not_blocks_training(
     assert os.environ["CUDA_VISIBLE_DEVICES"] == "-1", "nothing runs on it by accident"
 
 
-def test_the_cure_names_this_python_the_versions_and_the_index(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_the_cure_names_this_python_versions_and_index(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     found = on(Simulated([PASCAL], "580.65", cuda="13.2"), monkeypatch, tmp_path)
     assert '-m pip install --force-reinstall "torch>=2.10,<2.14" --index-url' in found.problems[0].next
     assert found.problems[0].next.count("cu126") == 1
@@ -145,9 +143,7 @@ def test_on_zero_gpu_the_gpu_that_was_lent_stays_visible(monkeypatch: pytest.Mon
     gpu_choice.require_usable_gpu()
 
 
-def test_an_old_card_with_much_memory_comes_after_one_with_tensor_cores(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_an_old_large_card_comes_after_one_with_tensor_cores(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     p40, rtx3060 = Card("Tesla P40", (6, 1), 24576, 24000), Card("NVIDIA GeForce RTX 3060", (8, 6), 12288, 11000)
     found = on(Simulated([p40, rtx3060], "560.35"), monkeypatch, tmp_path)
     assert [gpu.name for gpu in found.hardware.gpus] == [rtx3060.name, p40.name]

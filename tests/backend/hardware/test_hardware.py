@@ -72,9 +72,7 @@ def test_gpu_memory_used_by_another_program_is_reported(with_gpus: Any, tmp_path
     assert f"(process {UNKNOWN_PID}) 19.5 GB" in problem.what
 
 
-def test_programs_that_use_a_gpu_are_named_largest_first(
-    with_gpus: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_gpu_programs_come_largest_first(with_gpus: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     programs = {7: ("ollama", ["ollama", "serve"]), 8: ("python", ["python", "-m", "jobs.worker", "id"])}
     monkeypatch.setattr(
         "psutil.Process",
@@ -141,9 +139,7 @@ def control_group(folder: Path, files: dict[str, str]) -> None:
     ],
     ids=["version 2", "version 1"],
 )
-def test_the_memory_limit_of_a_container_counts(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: dict[str, str]
-) -> None:
+def test_a_containers_memory_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: dict[str, str]) -> None:
     control_group(tmp_path, files)
     monkeypatch.setattr(container, "_ROOT", tmp_path)
     assert container.memory() == container.Limit(4096 * MIB, 400 * MIB)
@@ -165,9 +161,7 @@ def test_a_container_without_limits_has_none(tmp_path: Path, monkeypatch: pytest
     ],
     ids=["version 2", "version 1"],
 )
-def test_the_core_quota_of_a_container_counts(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: dict[str, str]
-) -> None:
+def test_a_containers_cores_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: dict[str, str]) -> None:
     control_group(tmp_path, files)
     monkeypatch.setattr(container, "_ROOT", tmp_path)
     monkeypatch.setattr(container.os, "sched_getaffinity", lambda _: set(range(8)), raising=False)

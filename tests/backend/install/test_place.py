@@ -60,9 +60,7 @@ def test_elsewhere_it_is_in_the_checkout(system: str) -> None:
 
 
 @pytest.mark.parametrize("more", [0, 1])
-def test_one_character_too_many_is_refused_with_the_length(
-    more: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_one_character_too_many_is_refused(more: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "env"
     monkeypatch.setattr(place, "LONGEST_FILE", "x" * (259 + more - len(rf"{folder}\Lib\site-packages") - 1))
     told = place.problem(folder, "Windows")
@@ -72,9 +70,7 @@ def test_one_character_too_many_is_refused_with_the_length(
         assert "LongPathsEnabled" in told
 
 
-def test_the_real_path_counts_where_windows_redirects_a_folder(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_real_path_counts_where_windows_redirects_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A Python from Microsoft's Store is given another folder under the name of the user's local data."""
     real = tmp_path / ("Packages-PythonSoftwareFoundation.Python.3.12_qbz5n2kfra8p0-LocalCache-Local" * 3)
     real.mkdir()

@@ -77,9 +77,7 @@ def test_the_first_start_writes_a_desktop_file_into_the_checkout(tmp_path: Path)
 
 @pytest.mark.skipif(os.name != "posix", reason="made-up programs are scripts")
 @pytest.mark.parametrize("desktop", ["Schreibtisch", ""])
-def test_on_linux_it_is_on_the_desktop_and_in_the_menu(
-    desktop: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_on_linux_it_is_on_desktop_and_in_menu(desktop: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     home = tmp_path / "home"
     (home / "Schreibtisch").mkdir(parents=True)
     program = tmp_path / "xdg-user-dir"

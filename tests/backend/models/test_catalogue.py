@@ -198,9 +198,7 @@ def test_a_folder_without_a_model_is_rejected(tmp_path: Path) -> None:
         catalogue.from_folder(tmp_path)
 
 
-def test_installed_models_include_the_cache_and_the_bundled_model(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_installed_models_include_cache_and_bundled_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     snapshot = tmp_path / "hub" / "models--owner--small" / "snapshots" / "abc"
     snapshot.parent.mkdir(parents=True)
     folder_with(tmp_path).rename(snapshot)

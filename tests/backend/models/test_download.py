@@ -99,9 +99,7 @@ def test_a_broken_connection_is_resumed(hub: Hub, work: FakeWork) -> None:
     assert (local.folder(work.workspace, MODEL) / "model.safetensors").read_bytes() == WEIGHTS
 
 
-def test_much_more_than_the_hub_announced_is_not_stored(
-    hub: Hub, work: FakeWork, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_much_more_than_announced_is_not_stored(hub: Hub, work: FakeWork, monkeypatch: pytest.MonkeyPatch) -> None:
     truth = hub.listing()
     short = [{**one, "size": min(one["size"], 1000)} for one in truth["siblings"]]
     monkeypatch.setattr(hub, "listing", lambda: {**truth, "siblings": short})
@@ -119,9 +117,7 @@ def test_a_new_version_starts_over(hub: Hub, work: FakeWork) -> None:
     assert [request.range for request in hub.requests if request.path.endswith("model.safetensors")] == ["bytes=0-"]
 
 
-def test_a_pinned_model_is_never_replaced_by_another_version(
-    hub: Hub, work: FakeWork, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_pinned_model_is_never_replaced(hub: Hub, work: FakeWork, monkeypatch: pytest.MonkeyPatch) -> None:
     pin(monkeypatch, "c" * 40)
     with pytest.raises(MissingPart, match="different version"):
         download.run(work)
@@ -153,9 +149,7 @@ def test_a_model_that_needs_its_own_code_is_rejected_before_its_weights(hub: Hub
 
 
 @pytest.mark.parametrize(("missing", "word"), [("model.safetensors", "safetensors"), ("tokenizer.json", "tokenizer")])
-def test_a_model_that_could_not_be_loaded_is_rejected_before_the_download(
-    hub: Hub, work: FakeWork, missing: str, word: str
-) -> None:
+def test_an_unloadable_model_is_rejected_before_a_download(hub: Hub, work: FakeWork, missing: str, word: str) -> None:
     """Such as one with pickled weights only."""
     del hub.files[missing]
     with pytest.raises(MissingPart) as rejected:
@@ -164,9 +158,7 @@ def test_a_model_that_could_not_be_loaded_is_rejected_before_the_download(
     assert hub.file_names() == []
 
 
-def test_a_full_disk_is_reported_before_the_download(
-    hub: Hub, work: FakeWork, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_full_disk_is_reported_before_a_download(hub: Hub, work: FakeWork, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(download, "_DISK_RESERVE_MIB", 1 << 40)
     with pytest.raises(NotEnough, match="disk space"):
         download.run(work)

@@ -65,9 +65,7 @@ def test_the_longest_possible_token_is_saved(file: Path) -> None:
 
 
 @pytest.mark.parametrize("backend", [NONE, "keyring.backends.null.Keyring", "no.such.Keyring"])
-def test_without_a_keyring_a_token_stays_in_memory(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, backend: str
-) -> None:
+def test_without_keyring_a_token_is_in_memory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, backend: str) -> None:
     keyring_in_file.install(monkeypatch, tmp_path, backend)
     assert (hub_token.source(), hub_token.storage()) == ("", "memory")
     assert hub_token.save(SECRET) == "memory"
@@ -203,9 +201,7 @@ def test_a_gated_model_explains_how_to_get_access(
     assert not download.has_partial(work.workspace, MODEL)
 
 
-def test_the_token_is_sent_to_the_hub_and_written_to_no_file(
-    hub: Hub, work: FakeWork, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_token_goes_to_the_hub_and_in_no_file(hub: Hub, work: FakeWork, monkeypatch: pytest.MonkeyPatch) -> None:
     pin(monkeypatch, "", gated=True)
     monkeypatch.setattr(hub_token, "find", lambda: "hf_secret")
     download.run(work)
@@ -213,9 +209,7 @@ def test_the_token_is_sent_to_the_hub_and_written_to_no_file(
     assert not any(b"hf_secret" in path.read_bytes() for path in work.workspace.root.rglob("*") if path.is_file())
 
 
-def test_the_token_is_not_sent_to_the_host_of_a_redirect(
-    hub: Hub, work: FakeWork, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_token_is_not_sent_after_a_redirect(hub: Hub, work: FakeWork, monkeypatch: pytest.MonkeyPatch) -> None:
     pin(monkeypatch, "", gated=True)
     monkeypatch.setattr(hub_token, "find", lambda: "hf_secret")
     hub.signed = 200
@@ -226,18 +220,14 @@ def test_the_token_is_not_sent_to_the_host_of_a_redirect(
     assert {one.authorization for one in hub.requests if one not in redirected} == {"Bearer hf_secret"}
 
 
-def test_a_public_model_is_downloaded_without_a_token(
-    hub: Hub, work: FakeWork, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_public_model_needs_no_token(hub: Hub, work: FakeWork, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hub_token, "find", lambda: pytest.fail("the keyring is opened"))
     download.run(work)
     assert {request.authorization for request in hub.requests} == {None}
 
 
 @pytest.mark.parametrize("answer", [200, 500])
-def test_signed_addresses_are_not_logged(
-    hub: Hub, work: FakeWork, caplog: pytest.LogCaptureFixture, answer: int
-) -> None:
+def test_no_signed_address_is_logged(hub: Hub, work: FakeWork, caplog: pytest.LogCaptureFixture, answer: int) -> None:
     caplog.set_level(logging.INFO)
     caplog.set_level(logging.NOTSET, "httpx")
     worker.set_up_logging()

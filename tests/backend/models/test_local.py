@@ -55,9 +55,7 @@ def test_a_registered_folder_can_be_planned_and_trained(tiny_model: Path, tmp_pa
     assert list(workspace.models.glob("*.safetensors")) == []  # nothing is copied
 
 
-def test_an_incomplete_model_in_the_cache_is_not_ready(
-    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_incomplete_model_is_not_ready(tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "cache"))
     snapshot = tmp_path / "cache" / "models--made--up" / "snapshots" / ("a" * 40)
     shutil.copytree(tiny_model, snapshot)

@@ -209,9 +209,7 @@ def test_a_stream_that_never_begins_frees_its_place(endpoint: Endpoint) -> None:
 
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("started", [False, True])
-def test_an_answer_ends_when_its_client_is_gone(
-    chat: FakeChat, endpoint: Endpoint, stream: bool, started: bool
-) -> None:
+def test_an_answer_ends_when_its_client_goes(chat: FakeChat, endpoint: Endpoint, stream: bool, started: bool) -> None:
     """Whether it still waits for its turn or has begun."""
     chat.words = ["word "] * 1000
     gone = asyncio.Event()

@@ -102,9 +102,7 @@ def test_every_family_of_the_catalogue_is_covered() -> None:
 @pytest.mark.parametrize("name", WITH_TWIN)
 @THOROUGH
 @given(messages=CONVERSATIONS)
-def test_the_mask_agrees_with_the_one_transformers_computes(
-    name: str, bundled_model: Path, messages: list[dict[str, Any]]
-) -> None:
+def test_the_mask_is_that_of_transformers(name: str, bundled_model: Path, messages: list[dict[str, Any]]) -> None:
     from transformers import PreTrainedTokenizerFast
 
     tokenizer, plain = tokenizer_for(name, bundled_model)
@@ -151,9 +149,7 @@ def test_nothing_is_learned_when_the_prompt_opens_a_thought_that_the_answer_lack
 
 @pytest.mark.parametrize("place", ["user", "assistant"])
 @pytest.mark.parametrize("marker", ["<|im_end|>", "<|im_start|>", "<|endoftext|>"])
-def test_a_control_marker_in_a_message_never_becomes_a_control_token(
-    marker: str, place: str, bundled_model: Path
-) -> None:
+def test_a_marker_in_a_message_never_becomes_a_control_token(marker: str, place: str, bundled_model: Path) -> None:
     tokenizer = ChatTokenizer.load(bundled_model)
     clean = [{"role": "user", "content": "Say X now"}, {"role": "assistant", "content": "Here X goes"}]
     dirty = [{**m, "content": m["content"].replace("X", marker)} if m["role"] == place else m for m in clean]

@@ -52,9 +52,7 @@ def test_memory_counts_the_cuda_context(card: dict[str, float]) -> None:
     assert (place.memory_mib(), place.peak_memory_mib()) == (1400, 3400)
 
 
-def test_a_driver_that_does_not_tell_leaves_the_estimated_context(
-    card: dict[str, float], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_silent_driver_leaves_the_estimate(card: dict[str, float], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pynvml", None)
     assert Device("cuda", "bf16").memory_mib() == 1450
 

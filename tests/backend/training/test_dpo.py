@@ -175,9 +175,7 @@ def test_a_run_whose_validation_does_not_choose_reports_its_latest_rewards(tiny_
 @pytest.mark.parametrize(
     "settings", [{}, {"method": "full", "learning_rate": 1e-3}, {"packing": True, "lora_dropout": 0.0}], ids=str
 )
-def test_a_run_learns_the_difference_and_resumes_exactly(
-    tiny_model: Path, tmp_path: Path, settings: dict[str, Any]
-) -> None:
+def test_a_run_learns_and_resumes_exactly(tiny_model: Path, tmp_path: Path, settings: dict[str, Any]) -> None:
     import torch
 
     whole, halved = (make_pairs_run(tmp_path / name, tiny_model, **settings) for name in ("whole", "halved"))

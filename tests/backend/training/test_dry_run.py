@@ -100,9 +100,7 @@ def test_a_measurement_is_reused(work: MeasuredWork, monkeypatch: pytest.MonkeyP
     assert measurements.find(work.workspace, measurements.key_of(wider)) is None
 
 
-def test_a_reused_measurement_does_not_change_the_settings(
-    work: MeasuredWork, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_reused_measurement_changes_no_settings(work: MeasuredWork, monkeypatch: pytest.MonkeyPatch) -> None:
     dry_runs(monkeypatch, FITS)
     spec = RunSpec.model_validate(work.spec)
     training_job.measure(work, spec)
@@ -202,9 +200,7 @@ def test_only_some_exit_codes_mean_out_of_memory(tmp_path: Path, code: int, foun
     assert training_job._outcome(tmp_path / "outcome.json", code) == found
 
 
-def test_a_dry_run_killed_by_the_system_does_not_count_against_the_run(
-    work: MeasuredWork, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_dry_run_killed_by_the_system_costs_no_attempt(work: MeasuredWork, monkeypatch: pytest.MonkeyPatch) -> None:
     dry_runs(monkeypatch, SHORT, FITS)
     training_job.measure(work, RunSpec.model_validate(work.spec))
     assert work.oom_resets == 2
@@ -302,9 +298,7 @@ def test_what_long_rows_need_is_known_before_they_are_tried(tmp_path: Path, monk
     assert next(peaks) == 4000, "no step was tried"
 
 
-def test_it_tells_which_rows_it_tries_and_what_long_ones_need(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_it_tells_which_rows_it_tries_and_what_long_ones_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made = long_run(tmp_path, 1100)
     found: list[Any] = []
     monkeypatch.setattr(dry_run_session, "write_text", lambda path, text: found.append(json.loads(text)))
@@ -314,9 +308,7 @@ def test_it_tells_which_rows_it_tries_and_what_long_ones_need(
     assert found[-1]["tokens"] == 1100
 
 
-def test_nothing_is_concluded_from_parts_of_rows_whose_prefix_is_read_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_nothing_is_concluded_from_parts_of_shared_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made = long_run(tmp_path, 1100, same=900)
     monkeypatch.setattr(growth, "least_mib", lambda *_: pytest.fail("the parts have no prefix in common"))
     run_steps(made.folder, RunSpec.model_validate(made.spec), time.time())

@@ -80,9 +80,7 @@ def test_a_base_model_that_never_ends_an_answer_is_trained_without(tmp_path: Pat
     assert work.events_of("note")  # says so
 
 
-def test_the_base_model_is_asked_where_nothing_is_known(
-    tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_unknown_base_model_is_asked(tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
 
     def answer(net: object, tokenizer: object, device: object, prompts: list[str]) -> list[str]:

@@ -14,9 +14,7 @@ from tests.backend.tiny_run import FakeWork
 
 @pytest.mark.parametrize("possible", [True, False])
 @pytest.mark.parametrize("fails", [True, False])
-def test_it_trains_inside_and_reports(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, possible: bool, fails: bool
-) -> None:
+def test_it_trains_and_reports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, possible: bool, fails: bool) -> None:
     happened: list[str] = []
 
     @contextmanager

@@ -119,9 +119,7 @@ def test_a_model_that_loads_only_in_4_bit_is_trained_with_qlora(
     assert (tmp_path / "result" / "adapter" / "adapter_model.safetensors").is_file()
 
 
-def test_a_lora_run_continues_in_4_bit_with_its_adapter(
-    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_lora_run_continues_in_4_bit(tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     work = small(tmp_path, tiny_model, gradient_checkpointing=True, per_device_train_batch_size=1)
     late = failing(
         train_step.token_losses, MemoryError(), lambda net, _: len(work.losses()) >= 6 and not quantized(net)

@@ -53,9 +53,7 @@ def rejection(work: FakeWork) -> ApprenticeError:
 
 
 @pytest.mark.parametrize("values", [{"method": "full"}, {}, {"use_dora": True}, {"target_modules": ("q_proj",)}])
-def test_the_parameters_counted_are_those_that_are_trained(
-    tiny_model: Path, tmp_path: Path, values: dict[str, Any]
-) -> None:
+def test_trained_parameters_are_counted(tiny_model: Path, tmp_path: Path, values: dict[str, Any]) -> None:
     work = make_run(tmp_path, tiny_model, max_steps=1, **values)
     trained = training.run(work).trainable_parameters
     settings = TrainSettings.model_validate(work.spec["settings"])
@@ -119,8 +117,6 @@ def test_a_checkpoint_of_another_run_is_not_resumed_from(stopped: FakeWork) -> N
     assert "another run" in rejection(stopped).what
 
 
-def test_a_run_without_disk_space_for_a_checkpoint_is_not_resumed(
-    stopped: FakeWork, disk: Callable[[int], None]
-) -> None:
+def test_without_disk_space_for_a_checkpoint_no_run_resumes(stopped: FakeWork, disk: Callable[[int], None]) -> None:
     disk(60)
     assert isinstance(rejection(stopped), NotEnough)

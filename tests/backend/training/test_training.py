@@ -81,9 +81,7 @@ def test_the_verification_compares_every_tensor(finished: tuple[FakeWork, Traini
     assert verified["reloaded_loss"] == verified["trained_loss"]
 
 
-def test_the_adapter_loaded_by_peft_alone_gives_the_reported_loss(
-    finished: tuple[FakeWork, TrainingResult], model: Path
-) -> None:
+def test_peft_alone_gives_the_reported_loss(finished: tuple[FakeWork, TrainingResult], model: Path) -> None:
     import torch
 
     from backend.models.model_folder import attach_adapter, load
@@ -141,9 +139,7 @@ def test_a_run_killed_after_its_last_checkpoint_completes_without_another_step(m
     assert again.weights_changed is True
 
 
-def test_a_damaged_checkpoint_is_skipped(
-    finished: tuple[FakeWork, TrainingResult], model: Path, tmp_path: Path
-) -> None:
+def test_a_bad_checkpoint_is_skipped(finished: tuple[FakeWork, TrainingResult], model: Path, tmp_path: Path) -> None:
     work = make_run(tmp_path / "run", model)
     work.stop_at = 9
     training.run(work)
@@ -267,9 +263,7 @@ def test_a_constant_learning_rate_still_warms_up(model: Path, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("at", ["checkpoint", "result"])
-def test_a_full_disk_is_reported_as_such(
-    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: str
-) -> None:
+def test_a_full_disk_is_reported(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: str) -> None:
     import safetensors.torch
     from safetensors import SafetensorError
 
@@ -416,9 +410,7 @@ def test_rows_longer_than_the_models_context_are_rejected(tmp_path: Path) -> Non
         training.run(make_run(tmp_path / "run", short))
 
 
-def test_a_loss_that_is_not_finite_fails_the_run(
-    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_infinite_loss_fails_the_run(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from backend.training import train_step
 
     scored = train_step.token_losses
@@ -484,9 +476,7 @@ def test_too_little_memory_halves_the_micro_batch_without_changing_losses(
     assert [note["title"] for note in small.events_of("note")] == ["Low on memory"] * 2
 
 
-def test_memory_that_never_suffices_fails_the_run(
-    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_too_little_memory_fails_the_run(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from backend.training import train_step
 
     def never(*_: Any) -> Any:

@@ -77,9 +77,7 @@ def lora(folder: Path, *, fused: bool, place: Device = Device("cpu", "fp32"), **
 
 @pytest.mark.parametrize("how", [{}, {"masked": True}, {"packed": True}, {"share_prefix": True}], ids=str)
 @pytest.mark.parametrize("attention", ["eager", "sdpa"])
-def test_batches_give_the_loss_and_gradients_of_each_row_alone(
-    folder: Path, attention: str, how: dict[str, bool]
-) -> None:
+def test_batches_give_loss_and_gradients_of_each_row(folder: Path, attention: str, how: dict[str, bool]) -> None:
     net, some = lora(folder, fused=False), rows(9, 4, 17, 2, prefix=MIN_SHARED_PREFIX)
     net.set_attn_implementation(attention)
     batch = Collator(0, "cpu", **how)(some)
@@ -101,9 +99,7 @@ def test_batches_give_the_loss_and_gradients_of_each_row_alone(
         ([[5, 6, 7, 8]], [[-100, -100, -100, 8]], 0),
     ],
 )
-def test_a_shared_prefix_ends_before_the_first_learned_token(
-    ids: list[list[int]], labels: list[list[int]], shared: int
-) -> None:
+def test_a_shared_prefix_ends_before_answers(ids: list[list[int]], labels: list[list[int]], shared: int) -> None:
     made = [
         TokenRow(np.array(one, dtype=np.int32), np.array(two, dtype=np.int32), sum(label != -100 for label in two))
         for one, two in zip(ids, labels, strict=True)
@@ -216,9 +212,7 @@ def test_training_does_not_fall_back_to_the_processor_when_torch_finds_no_gpu(
 
 
 @pytest.mark.parametrize(("speed", "precision"), [(4.0, "bf16"), (1.1, "fp32"), (0.2, "fp32")])
-def test_a_processor_trains_in_bf16_only_if_that_is_faster(
-    monkeypatch: pytest.MonkeyPatch, speed: float, precision: str
-) -> None:
+def test_processors_train_in_bf16_if_faster(monkeypatch: pytest.MonkeyPatch, speed: float, precision: str) -> None:
     monkeypatch.setattr(device, "bf16_speedup", lambda: speed)
     assert choose(TrainSettings()).precision == precision
 
@@ -264,9 +258,7 @@ def test_the_same_seed_and_epoch_give_the_same_batches() -> None:
         (4, {"num_train_epochs": 2}, 2, [1, 2]),
     ],
 )
-def test_evaluations_are_spread_over_the_run(
-    count: int, settings: dict[str, Any], steps: int, tested: list[int]
-) -> None:
+def test_evaluations_are_spread_evenly(count: int, settings: dict[str, Any], steps: int, tested: list[int]) -> None:
     plan = schedule(count, 10, TrainSettings(**settings))
     assert plan.total == steps
     assert sorted(plan.evaluations) == tested

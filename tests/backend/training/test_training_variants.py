@@ -27,9 +27,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ],
     ids=str,
 )
-def test_it_learns_resumes_exactly_and_merges(
-    model: Path, tmp_path: Path, settings: dict[str, Any], tensors: int
-) -> None:
+def test_it_learns_resumes_and_merges(model: Path, tmp_path: Path, settings: dict[str, Any], tensors: int) -> None:
     from safetensors.torch import load_file
 
     whole, halved = (make_run(tmp_path / name, model, max_steps=6, **settings) for name in ("whole", "halved"))

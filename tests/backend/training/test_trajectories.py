@@ -79,9 +79,7 @@ def test_settings_that_must_train_alike_share_one_curve(tmp_path: Path, name: st
     assert losses(train(tmp_path, **ALIKE[name])) == stored()
 
 
-def test_parts_of_a_batch_share_the_curve_unless_each_is_averaged_by_itself(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_parts_of_a_batch_share_the_curve_if_averaged_as_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The fault is a well-known one: the loss of a step as the mean over its micro batches."""
     run = train(tmp_path, **IN_PARTS)
     assert losses(run) == stored()

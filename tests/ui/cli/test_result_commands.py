@@ -41,9 +41,7 @@ def chat(workspace: Path, *options: str) -> int:
     return main(["chat", "run-1", "--prompt", "Hi", "--workspace", str(workspace), *options])
 
 
-def test_the_answer_is_printed_as_it_is_written(
-    written: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_it_is_printed_as_written(written: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert chat(tmp_path) == 0
     assert written == ["Hello ", "there"]
     rest = capsys.readouterr()
@@ -51,9 +49,7 @@ def test_the_answer_is_printed_as_it_is_written(
     assert all(part in rest.err for part in ("llama.cpp, 8-bit", "72 tokens a second", "Cut off"))
 
 
-def test_json_is_one_document_that_names_the_engine(
-    written: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_json_names_the_engine(written: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert chat(tmp_path, "--json") == 0
     assert json.loads(capsys.readouterr().out) == ANSWER
 
@@ -68,9 +64,7 @@ def document(written: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     return path
 
 
-def test_a_file_is_answered_piece_by_piece(
-    document: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_file_is_answered_in_pieces(document: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert chat(tmp_path, "--file", str(document), "--json") == 0
     printed = capsys.readouterr()
     found = json.loads(printed.out)

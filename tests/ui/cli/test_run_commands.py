@@ -104,9 +104,7 @@ def test_import_says_that_a_file_is_missing_or_a_folder(app: Shell, tmp_path: Pa
     assert "is a folder" in app("import", str(tmp_path))["what"]
 
 
-def test_it_says_why_the_evaluation_failed(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_it_says_why_evaluations_fail(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     running = job("evaluate-1", State.RUNNING, kind="evaluate")
     failed = job("evaluate-1", State.FAILED, kind="evaluate", failure=Failure(what="It failed.", why="No memory."))
     app: Any = SimpleNamespace(evaluations=SimpleNamespace(latest=lambda run_id: running))

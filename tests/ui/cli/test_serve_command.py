@@ -77,9 +77,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Path, str]]:
     return calls
 
 
-def test_the_next_commands_are_printed(
-    asked: list[tuple[Path, str]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_next_steps_follow(asked: list[tuple[Path, str]], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "demo"
     assert main(["space", "-o", str(out), "--workspace", str(tmp_path)]) == 0
     text = capsys.readouterr().out

@@ -81,9 +81,7 @@ def test_an_account_is_the_same_visitor_in_every_browser(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("session", "accounts"), [(signed_in("anna"), False), (signed_in("anna", -1), True), (signed_in(""), True)]
 )
-def test_no_account_without_a_signature_or_after_its_time(
-    tmp_path: Path, session: dict[str, Any], accounts: bool
-) -> None:
+def test_no_account_unsigned_or_after_its_time(tmp_path: Path, session: dict[str, Any], accounts: bool) -> None:
     page = opened(tmp_path, session, accounts=accounts)
     anna = Visitors(tmp_path / "visitors", Limits()).of_account("anna")
     assert visitor_of(page) not in (None, anna)
@@ -92,9 +90,7 @@ def test_no_account_without_a_signature_or_after_its_time(
 @pytest.mark.parametrize(
     ("https", "across"), [(True, ["SameSite=None", "Secure", "Partitioned"]), (False, ["SameSite=Lax"])]
 )
-def test_the_cookie_is_out_of_reach_of_scripts_and_works_in_a_frame(
-    tmp_path: Path, https: bool, across: list[str]
-) -> None:
+def test_the_cookie_is_hidden_from_scripts_but_in_frames(tmp_path: Path, https: bool, across: list[str]) -> None:
     cookie = opened(tmp_path, https=https).get("/").headers["set-cookie"]
     assert cookie.startswith(f"{COOKIE}=")
     assert {"HttpOnly", *across} <= set(cookie.split("; "))

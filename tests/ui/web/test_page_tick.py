@@ -108,9 +108,7 @@ def test_without_any_training_there_is_no_word(app_with: AppWith, opened: str) -
     assert news(app_with(State.COMPLETED, State.QUEUED), opened) == ""
 
 
-def test_the_signature_ends_with_them_unless_the_tab_fails(
-    app: MadeUpApp, page: Page, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_they_are_signed_unless_the_tab_fails(app: MadeUpApp, page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
     choice = Choice(data_id=DATA, run_id="run-b")
     assert page.signature_of("data", choice).split(" ")[2] == "run-b:91"
     monkeypatch.setattr(app.runs, "curve_position", None)

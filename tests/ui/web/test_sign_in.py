@@ -116,9 +116,7 @@ async def visit(browser: httpx.AsyncClient) -> None:
     await page.ask(page.listener("change", label="Signature of start"))
 
 
-def test_an_account_has_one_folder_in_every_browser_until_it_signs_out(
-    workspace_with_model: Workspace, hub: str
-) -> None:
+def test_an_account_has_one_folder_everywhere_until_it_signs_out(workspace_with_model: Workspace, hub: str) -> None:
     async def work() -> None:
         apps, blocks, arguments = demo_page(workspace_with_model, DEMO)
         try:

@@ -36,9 +36,7 @@ def test_a_function_is_registered_on_zero_gpu_only(monkeypatch: pytest.MonkeyPat
     assert [duration("workspace", "job", 42.0) for duration in durations] == [42.0], "the call says how long it takes"
 
 
-def test_a_fake_gpu_does_what_the_contract_says(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, noop_kind: None
-) -> None:
+def test_a_fake_gpu_does_what_is_agreed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, noop_kind: None) -> None:
     for name in ("WORK", "SAVING"):
         monkeypatch.setattr(gpu_calls, name, None)
     assert outcomes(FakeGpu().call, Workspace.open(tmp_path / "workspace")) == EXPECTED

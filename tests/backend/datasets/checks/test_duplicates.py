@@ -132,9 +132,7 @@ _CITIES = "Paris Rome Berlin Madrid Lisbon Vienna Prague Athens Dublin Oslo Cair
 
 @pytest.mark.parametrize(("language", "ask", "reply", "names"), cases("texts", "forms"))
 @pytest.mark.parametrize(("count", "others"), [(4, 0), (10, 0), (12, 0), (10, 100), (15, 100)])
-def test_rows_of_one_form_are_not_duplicates(
-    language: str, ask: str, reply: str, names: str, count: int, others: int
-) -> None:
+def test_one_form_is_no_duplicate(language: str, ask: str, reply: str, names: str, count: int, others: int) -> None:
     rows = [
         chat(i, ("user", ask.format(name)), ("assistant", reply.format(name)))
         for i, name in enumerate(names.split()[:count])

@@ -35,9 +35,7 @@ def test_the_shape_is_detected(row: dict[str, Any], shape: str, mapping: dict[st
 
 
 @pytest.mark.parametrize(("header", "rows", "question", "answer"), cases("detect", "unclear_columns"))
-def test_columns_with_unclear_names_are_guessed_with_a_warning(
-    header: str, rows: list[str], question: str, answer: str
-) -> None:
+def test_unclear_columns_are_guessed_with_a_warning(header: str, rows: list[str], question: str, answer: str) -> None:
     data = load_text("\n".join([header, *rows]), name="x.csv")
     assert data.source.mapping == {"question": question, "answer": answer}
     assert [p.kind for p in data.problems] == ["mapping_guessed"]

@@ -36,9 +36,7 @@ def children() -> list[psutil.Process]:
 
 
 @pytest.mark.parametrize(("memory", "seconds", "word"), [(0, 60, "memory"), (1 << 30, 0, "seconds")])
-def test_a_document_over_a_limit_is_refused(
-    monkeypatch: pytest.MonkeyPatch, memory: int, seconds: float, word: str
-) -> None:
+def test_documents_over_a_limit_fail(monkeypatch: pytest.MonkeyPatch, memory: int, seconds: float, word: str) -> None:
     monkeypatch.setattr(parse, "SECONDS", seconds)
     with pytest.raises(BadInput, match=word):
         load(STORY, options=ReadOptions(limits=Limits(parser_bytes=memory)))
@@ -105,9 +103,7 @@ def test_a_packed_file_is_read_as_its_content(tmp_path: Path, ending: str, pack:
 
 
 @pytest.mark.parametrize(("ending", "pack"), ALL)
-def test_a_packed_file_that_ends_too_early_is_refused(
-    tmp_path: Path, ending: str, pack: Callable[[bytes], bytes]
-) -> None:
+def test_a_truncated_packed_file_is_refused(tmp_path: Path, ending: str, pack: Callable[[bytes], bytes]) -> None:
     path = tmp_path / f"faq.csv.{ending}"
     packed = pack(TEXT)
     path.write_bytes(packed[: len(packed) // 2])
@@ -116,9 +112,7 @@ def test_a_packed_file_that_ends_too_early_is_refused(
 
 
 @pytest.mark.parametrize(("ending", "pack"), ALL)
-def test_a_packed_file_that_unpacks_to_too_much_is_refused(
-    tmp_path: Path, ending: str, pack: Callable[[bytes], bytes]
-) -> None:
+def test_a_packed_file_of_too_much_is_refused(tmp_path: Path, ending: str, pack: Callable[[bytes], bytes]) -> None:
     path = tmp_path / f"zeros.{ending}"
     path.write_bytes(pack(b"0" * 5_000_000))
     with pytest.raises(BadInput, match="unpacks"):

@@ -60,9 +60,7 @@ def kinds(data: Dataset) -> list[tuple[int, str]]:
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("name", ["x.jsonl", "x.csv", "x.txt", "x"])
-def test_the_content_decides_the_format_not_the_extension(
-    tmp_path: Path, content: str, format_: str, name: str
-) -> None:
+def test_the_content_decides_not_the_extension(tmp_path: Path, content: str, format_: str, name: str) -> None:
     data = read(tmp_path, content, name)
     assert data.source.format == format_
     assert data.problems == []

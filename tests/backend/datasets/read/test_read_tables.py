@@ -258,18 +258,14 @@ def test_parquet_is_measured_before_it_is_read(tmp_path: Path) -> None:
     ("codec", "ask", "reply"),
     cases("tables", "code_pages"),
 )
-def test_code_pages_are_told_apart_by_the_letters_of_languages(
-    tmp_path: Path, codec: str, ask: str, reply: str
-) -> None:
+def test_code_pages_are_told_apart_by_letters_of_languages(tmp_path: Path, codec: str, ask: str, reply: str) -> None:
     path = tmp_path / "d.csv"
     path.write_bytes(b"question,answer\n" + f'{ask},"{reply}"\n'.encode(codec) * 9)
     assert [message["content"] for message in load(path).rows[0].messages] == [ask, reply]
 
 
 @pytest.mark.parametrize(("delimiter", "encoding", "name"), [(";", "cp1252", "a.csv"), ("\t", "utf-16", "a.txt")])
-def test_a_table_without_a_header_is_read_in_any_encoding(
-    tmp_path: Path, delimiter: str, encoding: str, name: str
-) -> None:
+def test_a_headless_table_is_read_in_any_encoding(tmp_path: Path, delimiter: str, encoding: str, name: str) -> None:
     rows = [(f"Vocês têm a peça número {n}?", f"Temos, até sábado às {n} h.") for n in range(8)]
     (tmp_path / name).write_bytes("\r\n".join(map(delimiter.join, rows)).encode(encoding))
     data = load(tmp_path / name)

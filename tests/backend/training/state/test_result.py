@@ -14,9 +14,7 @@ class Model:
         (folder / "model.safetensors").write_bytes(b"weights")
 
 
-def test_the_files_of_a_result_are_flushed_before_it_gets_its_name(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_files_of_a_result_are_flushed_before_it_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     target, flushed, fsync = tmp_path / "result" / "model", [], os.fsync
 
     def flush(descriptor: int) -> None:

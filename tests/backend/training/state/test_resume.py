@@ -142,9 +142,7 @@ def test_the_bundled_model_resumes_exactly_in_the_chosen_precision(
     check(made[0], made[1], 4, seed=1, times=2)
 
 
-def test_a_resumed_run_keeps_its_measured_precision(
-    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_resumed_run_keeps_its_precision(tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     work = make_run(tmp_path, tiny_model, max_steps=4, precision="auto")
     used = []
     for speed, stop_at in ((2.0, 2), (0.5, None)):

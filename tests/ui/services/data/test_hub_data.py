@@ -40,9 +40,7 @@ def test_the_rows_that_were_chosen_are_imported_and_stay_chosen(app: App, served
         app.hub_data.start(found.id, "0" * 40, "test", 25)
 
 
-def test_a_download_that_is_cancelled_stores_nothing(
-    app: App, served: HubServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_cancelled_download_stores_nothing(app: App, served: HubServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dataset_imports, "PAGE_WAIT", 0.0)
     found, served.gate = app.hub_data.look_up("shop/orders"), Event()
     choice = Choice(import_id=app.hub_data.start(found.id, found.commit, "", 25))
@@ -55,7 +53,7 @@ def test_a_download_that_is_cancelled_stores_nothing(
 
 
 @pytest.mark.parametrize("path_of", [PurePosixPath, PureWindowsPath])
-def test_the_command_line_names_it(
+def test_it_is_named(
     app: App, served: HubServer, capsys: pytest.CaptureFixture[str], path_of: type[PurePath]
 ) -> None:
     served.card = {"license": "mit"}

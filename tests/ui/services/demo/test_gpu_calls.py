@@ -70,9 +70,7 @@ def test_a_training_goes_on_in_a_second_call(make: Made) -> None:
     until(lambda: (known := app.runs.gpu_time()) and known.used >= 2)
 
 
-def test_a_small_quota_is_used_up_before_the_processor_takes_over(
-    make: Made, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_small_quota_is_used_before_the_processor_takes_over(make: Made, monkeypatch: pytest.MonkeyPatch) -> None:
     spawned: list[int] = []
     monkeypatch.setattr(process, "spawn", lambda folder, attempt, workspace: spawned.append(attempt))
     apps, gpu = make(2.2)

@@ -116,9 +116,7 @@ def test_a_stop_reaches_every_model(session: Session) -> None:
     assert [chat.stopped for chat in (session.own, session.left, session.right)] == [1, 1, 1]
 
 
-def test_a_file_that_can_t_be_opened_shows_no_check_of_another_run(
-    session: Session, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_unreadable_file_shows_no_check_of_another_run(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
     session.ends()
     assert session.check("run-a") == CHECK
 
@@ -132,9 +130,7 @@ def test_a_file_that_can_t_be_opened_shows_no_check_of_another_run(
     assert session.engine("run-a") == ""
 
 
-def test_two_files_answer_with_llama_cpp(
-    tmp_path: Path, bundled_gguf: Path | None, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_llama_cpp_runs_two_files(tmp_path: Path, bundled_gguf: Path | None, monkeypatch: pytest.MonkeyPatch) -> None:
     if bundled_gguf is None:
         pytest.skip("llama.cpp is not installed")
     session = ChatSession(Workspace.open(tmp_path), lambda: False)

@@ -89,9 +89,7 @@ def test_no_answer_and_a_too_long_one_are_refused(service: CorrectionService, an
     assert service.all(RUN) == {}
 
 
-def test_deleted_examples_are_made_again_only_when_asked(
-    service: CorrectionService, store: DatasetStore, runs: Runs
-) -> None:
+def test_deleted_examples_return_only_when_asked(service: CorrectionService, store: DatasetStore, runs: Runs) -> None:
     store.remove(runs.data_id)
     assert (service.has_examples(RUN), service.all(RUN)) == (False, {})
     with pytest.raises(BadInput, match="deleted"):
@@ -105,9 +103,7 @@ def test_deleted_examples_are_made_again_only_when_asked(
     assert service.all(RUN) == {"Do you have rye?": "Every Friday."}
 
 
-def test_a_refused_answer_does_not_restore_the_examples(
-    service: CorrectionService, store: DatasetStore, runs: Runs
-) -> None:
+def test_a_refused_answer_restores_no_examples(service: CorrectionService, store: DatasetStore, runs: Runs) -> None:
     store.remove(runs.data_id)
     with pytest.raises(BadInput):
         service.add(RUN, ASKED, "A NUL \0 byte.", "I'm sorry.", restore=True)

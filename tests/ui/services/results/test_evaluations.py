@@ -140,9 +140,7 @@ def test_a_run_whose_evaluation_does_not_stop_is_not_deleted(app: MadeUpApp, mon
 
 
 @pytest.mark.parametrize("work", ["check", "export", "prompts"])
-def test_a_base_model_is_not_deleted_while_something_needs_it(
-    app: MadeUpApp, monkeypatch: pytest.MonkeyPatch, work: str
-) -> None:
+def test_a_base_model_in_use_is_not_deleted(app: MadeUpApp, monkeypatch: pytest.MonkeyPatch, work: str) -> None:
     run_id, _ = trained(app)
     base = app.runs.spec(run_id).model.id
     start = {

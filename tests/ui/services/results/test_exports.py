@@ -85,9 +85,7 @@ def test_the_result_of_an_older_version_is_read(bundled_model: Path, tmp_path: P
 
 
 @pytest.mark.parametrize("damage", [{"files": "none"}, {"files": [{"name": 1}]}, {"checks": [{"ok": False}]}])
-def test_a_damaged_result_is_reported_in_its_own_card(
-    bundled_model: Path, tmp_path: Path, damage: dict[str, Any]
-) -> None:
+def test_a_damaged_result_shows_in_its_card(bundled_model: Path, tmp_path: Path, damage: dict[str, Any]) -> None:
     workspace = Workspace.open(tmp_path / "workspace")
     export = with_result(workspace, bundled_model, damage)
     assert export.failure == DAMAGED
@@ -109,9 +107,7 @@ def test_each_workspace_has_an_endpoint_of_its_own(bundled_model: Path, tmp_path
     assert len({id for id, _ in opened}) == len({key for _, key in opened}) == 2
 
 
-def test_a_model_that_is_served_is_not_deleted(
-    bundled_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_served_model_is_not_deleted(bundled_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     workspace = Workspace.open(tmp_path / "workspace")
     app, (run_id, _) = App(workspace), finished(workspace, bundled_model)
     base = catalogue.entries()[0]

@@ -71,9 +71,7 @@ def test_finished_exports_and_other_runs_can_answer(opponents: Opponents, export
     assert [one.id for one in opponents.all("run-a").models] == [exported[0].id, exported[1].id, "run-b"]
 
 
-def test_an_export_that_is_no_longer_listed_still_answers(
-    opponents: Opponents, exported: list[Job], tmp_path: Path
-) -> None:
+def test_an_export_no_longer_listed_answers(opponents: Opponents, exported: list[Job], tmp_path: Path) -> None:
     first = exported[0]
     exported[:0] = [export(tmp_path, number, "gguf:F16") for number in range(10, 20)]
     assert first.id not in [one.id for one in opponents.all("run-a").models]
@@ -145,9 +143,7 @@ def test_each_opponent_has_what_the_chat_opens(opponents: Opponents, exported: l
             opponents.target(gone)
 
 
-def test_a_gguf_file_from_elsewhere_can_answer_but_no_link_out_of_its_folder(
-    opponents: Opponents, tmp_path: Path
-) -> None:
+def test_a_gguf_file_from_elsewhere_can_answer_but_no_outward_link(opponents: Opponents, tmp_path: Path) -> None:
     folder = tmp_path / "gguf"
     folder.mkdir()
     for number in range(12):

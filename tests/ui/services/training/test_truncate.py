@@ -119,9 +119,7 @@ def test_the_length_measured_to_fit_is_offered_first(app: App, tmp_path: Path) -
     ],
     ids=["disk", "unknown", "short", "nothing left"],
 )
-def test_shortening_that_cannot_help_is_not_offered(
-    app: App, tmp_path: Path, failure: Failure, rows: list[Encoded]
-) -> None:
+def test_useless_shortening_is_not_offered(app: App, tmp_path: Path, failure: Failure, rows: list[Encoded]) -> None:
     run = failed(app, tmp_path / "made", failure, rows)
     assert app.retries.shortening(run) is None
     with pytest.raises(RunProblem):

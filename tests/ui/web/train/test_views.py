@@ -70,9 +70,7 @@ def test_a_demo_does_not_say_that_the_examples_stay_on_the_visitors_computer(app
 
 @pytest.mark.parametrize("early_stopping", [True, False])
 @pytest.mark.parametrize("chooses", [True, False])
-def test_the_best_version_is_saved_only_where_something_chooses(
-    app: MadeUpApp, early_stopping: bool, chooses: bool
-) -> None:
+def test_the_best_version_is_saved_where_one_chooses(app: MadeUpApp, early_stopping: bool, chooses: bool) -> None:
     ahead = app.planning.plan(DATA, "", TrainSettings(early_stopping=early_stopping))
     shown = plan_view.plan(replace(ahead, chooses=chooses), {}, ())
     assert ("best version" in shown) is (early_stopping and chooses)
@@ -160,9 +158,7 @@ def test_why_there_is_no_comparison_is_shown() -> None:
     assert "version" not in outcome(None, report(against_parent="not_measured", parent=None))
 
 
-def test_train_offers_a_better_model_that_one_press_takes(
-    page: Page, app: MadeUpApp, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_train_offers_a_better_model_to_take(page: Page, app: MadeUpApp, monkeypatch: pytest.MonkeyPatch) -> None:
     better = recommend(load_hardware(PROJECT_ROOT / "tests" / "backend" / "machines" / "rtx3060.json"), compare=False)
     monkeypatch.setattr(app.advice, "better", lambda *_: better)
     tab, choice = page.tabs["train"], Choice(data_id=DATA)

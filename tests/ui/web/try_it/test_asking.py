@@ -102,9 +102,7 @@ def test_a_general_question_is_among_the_suggestions(page: Page) -> None:
     assert update == {part(page, "question"): GENERAL}
 
 
-def test_the_system_prompt_begins_as_the_instruction_of_the_examples(
-    app: MadeUpApp, page: Page, models: Models
-) -> None:
+def test_the_system_prompt_begins_as_that_of_the_examples(app: MadeUpApp, page: Page, models: Models) -> None:
     learned = [[{"role": "system", "content": INSTRUCTION}, {"role": "user", "content": "Hi"}]]
     write_conversations(app.runs.folder("run-a"), "train", learned)
     tab = page.tabs["try"]
@@ -193,9 +191,7 @@ def compare(page: Page, **sides: str) -> dict[Any, Any]:
     return dict(answer(page, page.tabs["try"].opponent.fold, "click", DONE, {page.state.talk: {}}, clicked=sent))
 
 
-def test_another_model_answers_on_the_left_in_a_conversation_of_its_own(
-    page: Page, models: Models, other: str
-) -> None:
+def test_another_model_answers_on_the_left_in_its_own_conversation(page: Page, models: Models, other: str) -> None:
     tab = page.tabs["try"]
     shown = compare(page, left=other)
     assert page.state.changed(shown) == {"left": other}
@@ -208,9 +204,7 @@ def test_another_model_answers_on_the_left_in_a_conversation_of_its_own(
     assert "Second" in updates[0][tab.shown]
 
 
-def test_another_model_answers_on_the_right_and_nothing_passes_for_the_trained_one(
-    page: Page, models: Models, other: str
-) -> None:
+def test_another_model_answers_on_the_right_under_its_own_name(page: Page, models: Models, other: str) -> None:
     tab = page.tabs["try"]
     shown = compare(page, left="", right=other)
     assert page.state.changed(shown) == {"right": other}

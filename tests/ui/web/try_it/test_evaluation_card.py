@@ -59,9 +59,7 @@ class TestTab:
         assert (shown[card.check]["interactive"], shown[card.why_not], shown[card.answers]) == (True, "", "")
 
     @pytest.mark.parametrize(("part", "baselines"), [("check", False), ("compare", True)])
-    def test_a_click_starts_it_and_the_tick_shows_the_verdict(
-        self, app: MadeUpApp, page: Page, part: str, baselines: bool
-    ) -> None:
+    def test_a_click_starts_it_and_a_tick_ends(self, app: MadeUpApp, page: Page, part: str, baselines: bool) -> None:
         card = self.card(page)
         before = page.signature_of("try", DONE)
         shown = answer(page, getattr(card, part), "click", DONE)
