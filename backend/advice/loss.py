@@ -8,18 +8,14 @@ RECENT = 10  # steps in the median, at most
 
 
 def window(steps: int) -> int:
-    """How many of `steps` steps the median covers: a third, RECENT at most.
-
-    The loss of a single step is noisy, and in a short run the first steps are long out of date.
-    """
+    """How many of `steps` steps the median covers: a third, RECENT at most. The loss of a single step is noisy, and
+    in a short run the first steps are long out of date."""
     return min(RECENT, max(1, steps // 3))
 
 
 def current_loss(losses: Sequence[float], at: int | None = None) -> float:
-    """The training loss after `at` steps (default: all): the median over the last `window`.
-
-    NaN if there is none or the last one is not finite.
-    """
+    """The training loss after `at` steps (default: all): the median over the last `window`. NaN if there is none or
+    the last one is not finite."""
     at = len(losses) if at is None else at
     latest = losses[at - window(at) : at]
     finite = [loss for loss in latest if math.isfinite(loss)]

@@ -26,10 +26,8 @@ _CHANCE = 0.6  # share of pairs ranked correctly; guessing gives half
 
 @dataclass(frozen=True)
 class Verdict:
-    """kind: which rule applied. title and what: the finding; next: what to do, "" if nothing.
-
-    retry: the settings to change for another try; None if no change would help.
-    """
+    """kind: which rule applied. title and what: the finding; next: what to do, "" if nothing. retry: the settings to
+    change for another try; None if no change would help."""
 
     kind: str
     light: Literal["good", "watch", "bad"]

@@ -28,14 +28,9 @@ _A_LITTLE = 1.1  # times the guide's largest size
 def sort_key(
     entry: Entry, hardware: Hardware, data: Data, available: Collection[str] | None, seconds: float | None = None
 ) -> tuple[float | bool, ...]:
-    """A sort key by the rule above; the best model has the greatest.
-
-    entry: the model
-    hardware: the machine
-    data: what is known about the examples
-    available: the ids of the models that are here, if no other can be downloaded
-    seconds: on a processor, about how long training takes; None where that is unknown
-    """
+    """A sort key by the rule above; the best model has the greatest. available: the ids of the models that are
+    here, if no other can be downloaded. seconds: on a processor, about how long training takes; None where that is
+    unknown."""
     suits = _suits(entry, data, available)
     if accelerated(hardware):
         sensible = entry.parameters >= smallest_sensible(hardware)
@@ -47,12 +42,10 @@ def sort_key(
 
 
 def expected_rank(entry: Entry) -> float:
-    """The mean rank to expect of a model among fine-tuned ones; lower is better, infinite if nothing is known.
-
-    It is the published one, from the newest comparison. A model without any counts as the best of those with at most
-    half its parameters. Size alone proves no more: of other families, Llama 3.2 3B did about as well as Qwen3 1.7B
-    and Llama 3.1 8B worse than Qwen3 4B.
-    """
+    """The mean rank to expect of a model among fine-tuned ones; lower is better, infinite if nothing is known. It is
+    the published one, from the newest comparison. A model without any counts as the best of those with at most half
+    its parameters. Size alone proves no more: of other families, Llama 3.2 3B did about as well as Qwen3 1.7B and
+    Llama 3.1 8B worse than Qwen3 4B."""
     if entry.evidence:
         return entry.evidence[0].standing
     smaller = (other for other in catalogue.entries() if other.evidence and 2 * other.parameters <= entry.parameters)

@@ -35,11 +35,8 @@ from backend.records.units import format_sizes
 
 
 class Option(Record):
-    """A model and what it needs on this machine.
-
-    startable: whether it can be trained now, after a download if need be. time: of training it on all examples, None
-    while they or the machine's speed are unknown.
-    """
+    """A model and what it needs on this machine. startable: whether it can be trained now, after a download if need
+    be. time: of training it on all examples, None while they or the machine's speed are unknown."""
 
     model: Entry
     settings: TrainSettings
@@ -73,12 +70,10 @@ class Option(Record):
 
 class Recommendation(Option):
     """The recommended model. why: setting name to the reason for its value. full: full fine-tuning, if anything fits.
-
     least_mib: the memory it needs at the least, in smaller batches. assumed: the length in tokens that the numbers
     are for while there are no examples, else None. seconds: about how long training takes on a processor whose speed
-    was measured, without examples for those of `typical`. second: a model with better published results that fits
-    and is a little larger than the guide's for this GPU.
-    """
+    was measured, without examples for those of `typical`. second: a model with better published results that fits and
+    is a little larger than the guide's for this GPU."""
 
     why: dict[str, str]
     hardware: Hardware
@@ -121,24 +116,11 @@ def recommend(
     rates: Rates | None = None,
     compare: bool = True,
 ) -> Recommendation:
-    """The model and settings for `hardware`, and the other models by how well they fit.
-
-    hardware: the machine
-    task: what the model is for
-    rows: of the examples, as all that follow to `language`: see `Data`; None where it is not known yet
-    train_rows: see `Data`
-    longest: see `Data`
-    documents: see `Data`
-    tokens: see `Data`
-    learned_share: see `Data`
-    language: see `Data`
-    available: the ids of the installed models if no other can be downloaded; None if any can
-    model_id: use this model
-    rates: the machine's measured speed; None if it was not measured
-    compare: whether to list the other models too, which takes seconds the first time
-
-    Raises BadInput for an unknown model_id.
-    """
+    """The model and settings for `hardware`, and the other models by how well they fit. task: what the model is
+    for. rows to language: of the examples, see `Data`. available: the ids of the installed models if no other can
+    be downloaded; None if any can. model_id: use this model. rates: the machine's measured speed, if any. compare:
+    whether to list the other models too, which takes seconds the first time. Raises BadInput for an unknown
+    model_id."""
     data = Data(
         task=task,
         rows=rows,

@@ -28,12 +28,9 @@ _FULL_BYTES = 16  # a parameter in fp32, its gradient and the two moments of Ada
 
 
 class Data(Record):
-    """The known facts about the examples; None where unknown.
-
-    train_rows: as trained, where documents are divided. longest: tokens of the longest row. documents: plain texts,
-    of which long ones are split into windows. tokens: of all rows. learned_share: the part of them that the loss is
-    computed for. language: ISO 639-1.
-    """
+    """The known facts about the examples; None where unknown. train_rows: as trained, where documents are divided.
+    longest: tokens of the longest row. documents: plain texts, of which long ones are split into windows. tokens: of
+    all rows. learned_share: the part of them that the loss is computed for. language: ISO 639-1."""
 
     task: Task | None = None
     rows: int | None = None
@@ -68,15 +65,8 @@ def precision_for(hardware: Hardware) -> Precision:
 
 
 def choose_settings(entry: Entry, hardware: Hardware, data: Data, rates: Rates | None = None) -> ChosenSettings:
-    """The best settings: the largest batch that fits; memory is saved only if needed.
-
-    entry: the model
-    hardware: the machine
-    data: what is known about the examples
-    rates: the machine's measured speed; None if it was not measured
-
-    If nothing fits, the settings that need the least memory, with a fit of "no".
-    """
+    """The best settings: the largest batch that fits; memory is saved only if needed. If nothing fits, the settings
+    that need the least memory, with a fit of "no". rates: the machine's measured speed, if any."""
     why: dict[str, str] = {}
     base = _base(entry, hardware, data, why)
     chosen, needs = base, None
@@ -95,15 +85,8 @@ def choose_settings(entry: Entry, hardware: Hardware, data: Data, rates: Rates |
 
 
 def least_memory(entry: Entry, hardware: Hardware, data: Data, rates: Rates | None = None) -> ChosenSettings:
-    """The settings that need the least memory, found quickly: can the model be trained here at all?
-
-    entry: the model
-    hardware: the machine
-    data: what is known about the examples
-    rates: the machine's measured speed; None if it was not measured
-
-    Lengths are rounded up to a power of two, so that a change of the data rarely needs a new simulation.
-    """
+    """The settings that need the least memory, found quickly: can the model be trained here at all? Lengths are
+    rounded up to a power of two, so that a change of the data rarely needs a new simulation."""
     if data.longest is not None:
         data = data.model_copy(update={"longest": 1 << (data.longest - 1).bit_length(), "learned_share": None})
     settings = _smallest(_base(entry, hardware, data, {}).changed(method=_methods(hardware)[-1]))

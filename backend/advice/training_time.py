@@ -23,18 +23,10 @@ def typical(data: Data) -> Data:
 def expected_time(
     entry: Entry, smallest: ChosenSettings, hardware: Hardware, data: Data, rates: Rates | None
 ) -> Time | None:
-    """About the time of training `entry` on all examples; None while they or the machine's speed are unknown.
-
-    entry: the model
-    smallest: the settings that need the least memory
-    hardware: the machine
-    data: what is known about the examples
-    rates: the machine's measured speed; None if it was not measured
-
-    The settings are assumed from the memory that the smallest leave free: `choose_settings` would take three times as
+    """About the time of training `entry` on all examples; None while they or the machine's speed are unknown. The
+    settings are assumed from the memory that the `smallest` leave free: `choose_settings` would take three times as
     long as the whole rest of the comparison. For all models that fit on seven machines, the time was 0.6 to 1.4 times
-    that of the chosen settings.
-    """
+    that of the chosen settings."""
     settings = smallest.settings.changed(**_assumed(smallest, hardware))
     plan = plan_from(settings, precision_for(hardware), longest=data.longest)
     if data.learned_share:
@@ -44,10 +36,8 @@ def expected_time(
 
 
 def processor_seconds(entry: Entry, hardware: Hardware, data: Data, rates: Rates | None) -> float | None:
-    """About the seconds of training `entry` on a processor, without examples for those of `typical`.
-
-    None on a GPU, where the speed is unknown, and for models whose work is not modeled.
-    """
+    """About the seconds of training `entry` on a processor, without examples for those of `typical`. None on a GPU,
+    where the speed is unknown, and for models whose work is not modeled."""
     if rates is None or nvidia_gpu(hardware) or hardware.unified_memory or hardware.hosted == "zero_gpu":
         return None
     data = typical(data)

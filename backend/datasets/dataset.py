@@ -25,10 +25,8 @@ from backend.tokens.token_counts import TokenCounter
 
 @dataclass(frozen=True, eq=False)
 class CheckedDataset:
-    """A dataset checked for one model. fix_previews: what each fix would change in its first few rows.
-
-    Equal only to itself, so that what is computed from it can be stored beside it.
-    """
+    """A dataset checked for one model. fix_previews: what each fix would change in its first few rows. Equal only to
+    itself, so that what is computed from it can be stored beside it."""
 
     id: str
     info: DatasetInfo
@@ -59,10 +57,8 @@ class CheckedDataset:
         return self.split_at(FRACTION, 0)
 
     def split_at(self, fraction: float, seed: int, roles: Roles = NO_ROLES) -> Split:
-        """Training and validation rows. With a validation file, fraction and seed have no effect.
-
-        roles: of positions in `rows`, from an earlier version or a correction.
-        """
+        """Training and validation rows. With a validation file, fraction and seed have no effect. roles: of positions
+        in `rows`, from an earlier version or a correction."""
         if self.validation is not None:
             return split_with(self.dataset.rows, self.validation.rows, self._together, roles)
         return split(self.dataset.rows, fraction, seed, self._together, roles)
@@ -174,17 +170,10 @@ def check_and_fix(
     listener: ProgressListener = NO_PROGRESS,
     languages: tuple[str, ...] = (),
 ) -> CheckedDataset:
-    """Checks the rows, applies the accepted fixes and checks the result.
-
-    info: with the accepted and refused fixes
-    counter: of the chosen model; None skips the checks of tokens
-    lengths: the limit on a row and the treatment of longer ones
-    validation: the user's validation file; its rows are checked too, and those with an error are removed
-    listener: hears of progress, and says whether the user cancelled
-    languages: ISO 639-1 codes of the model's languages; () skips that check
-
-    Raises BadSetting for a kind without a fix, Cancelled.
-    """
+    """Checks the rows, applies the fixes that `info` accepts, and checks the result. counter: of the chosen model;
+    None skips the checks of tokens. validation: the user's file; its rows are checked too, and those with an error
+    removed. languages: ISO 639-1 codes of the model's languages; () skips that check. Raises BadSetting for a kind
+    without a fix, Cancelled."""
 
     def checked(dataset: Dataset, phase: str, against: ValidationFile | None = None) -> Report:
         return check(

@@ -21,10 +21,8 @@ _ALSO_REFUSED = ("no_question", "empty_question")  # only a warning in a file
 
 
 class Editor:
-    """The edits of the datasets in a store.
-
-    Every method raises BadInput for what can't be done, changing nothing, and WorkspaceProblem when the disk is full.
-    """
+    """The edits of the datasets in a store. Every method raises BadInput for what can't be done, changing nothing,
+    and WorkspaceProblem when the disk is full."""
 
     def __init__(self, store: DatasetStore) -> None:
         self._store = store
@@ -73,16 +71,10 @@ class Editor:
             self._save(data_id, Edit("instruction", instruction=text))
 
     def correct(self, data_id: str, messages: Sequence[Message], answer: Message, wrong: str, run_id: str) -> int:
-        """Adds the right answer to a question that a run answered wrongly, and returns the row's number.
-
-        The row replaces an earlier correction of the same question, else the row with the same conversation, whose
-        answer would contradict it.
-
-        messages: the conversation up to the answer; without a system message it gets that of most rows
-        answer: the right one
-        wrong: the run's answer; it becomes the worse one where the examples are pairs
-        run_id: the run that answered
-        """
+        """Adds the right answer to a question that a run answered wrongly, and returns the row's number. It replaces
+        an earlier correction of the same question, else the row with the same conversation, whose answer would
+        contradict it. messages: up to the answer; without a system message they get that of most rows. wrong: the
+        run's answer, which becomes the worse one where the examples are pairs."""
         dataset = self._store.original(data_id)
         pairs = any(row.rejected for row in dataset.rows)
         rejected = [{"role": "assistant", "content": wrong}] if pairs else None

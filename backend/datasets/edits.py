@@ -25,12 +25,9 @@ Kind = Literal["add", "replace", "delete", "instruction"]
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """One edit.
-
-    row: the number of the replaced or deleted row. example: the replaced or added row; its number and line are not
-    used. instruction: the system message for every conversation, "" to remove it. run_id: the run whose answer was
-    corrected, "" for an edit by hand.
-    """
+    """One edit. row: the number of the replaced or deleted row. example: the replaced or added row; its number and
+    line are not used. instruction: the system message for every conversation, "" to remove it. run_id: the run whose
+    answer was corrected, "" for an edit by hand."""
 
     kind: Kind
     row: int = 0

@@ -96,15 +96,9 @@ def download(
     progress: Callable[[float], None] = lambda fraction: None,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> list[Path]:
-    """Downloads as many of the split's files as hold so many rows, into `cache`; what is there already is taken.
-
-    rows: how many are wanted
-    cache: a folder; the names of the files in it are made here, from those on the hub
-    progress: receives the fraction downloaded, 0 to 1
-    cancelled: checked for each block
-
-    Raises MissingPart, BadInput when they are too large, NotEnough when the disk is too small, Cancelled.
-    """
+    """Downloads as many of the split's files as hold so many rows, into the folder `cache`; what is there already is
+    taken. progress: receives the fraction downloaded, 0 to 1. Raises MissingPart, BadInput when they are too large,
+    NotEnough when the disk is too small, Cancelled."""
     folder = cache / "hub" / dataset.commit
     bar = _Bar(split.bytes, progress, cancelled)
     try:

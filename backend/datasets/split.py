@@ -53,12 +53,10 @@ NO_ROLES = Roles()
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """Rising positions in the rows, or in the rows followed by those of a validation file.
-
-    validation: evaluated during training; they choose the checkpoint if `chooses`. judging: they judge the result;
-    those of `validation` when nothing chooses. sentence: the split in plain words. leaked: training rows on no side
-    because they also appear in the validation file, each with the first validation row like it.
-    """
+    """Rising positions in the rows, or in the rows followed by those of a validation file. validation: evaluated
+    during training; they choose the checkpoint if `chooses`. judging: they judge the result; those of `validation`
+    when nothing chooses. sentence: the split in plain words. leaked: training rows on no side because they also
+    appear in the validation file, each with the first validation row like it."""
 
     train: list[int]
     validation: list[int]
@@ -80,16 +78,10 @@ def split(
     together: Groups | None = None,
     roles: Roles = NO_ROLES,
 ) -> Split:
-    """Sets about `fraction` of `rows` aside, and at least AT_LEAST, but not more than a quarter for that: at least
-    one of two or more, and never all.
-
-    fraction: 0 to 0.5
-    seed: of the order in which rows are set aside
-    together: groups of positions that stay on one side, computed here when None; one too big stays in training
-    roles: rows set aside before stay aside, however many they are
-
-    Raises BadSetting for another fraction.
-    """
+    """Sets about `fraction` (0 to 0.5) of `rows` aside, and at least AT_LEAST, but not more than a quarter for that:
+    at least one of two or more, and never all. together: groups of positions that stay on one side, computed here
+    when None; one too big stays in training. roles: rows set aside before stay aside, however many they are. Raises
+    BadSetting for another fraction."""
     if not 0 <= fraction <= 0.5:
         raise BadSetting(
             f"The validation share can't be {fraction}.", "", "Choose a number from 0 to 0.5, such as 0.1."
@@ -129,13 +121,9 @@ def split_sizes(rows: int, fraction: float = FRACTION) -> tuple[int, int]:
 def split_with(
     rows: Sequence[Row], validation: Sequence[Row], together: Groups | None = None, roles: Roles = NO_ROLES
 ) -> Split:
-    """Sets all rows of a validation file aside and excludes training rows that repeat one of them.
-
-    Positions count through `rows`, then `validation`.
-
-    together: groups of positions that stay on one side, computed here when None
-    roles: rows set aside before stay aside, and validation rows that repeat a row with the role "train" are excluded
-    """
+    """Sets all rows of a validation file aside and excludes training rows that repeat one of them. Positions count
+    through `rows`, then `validation`. together, roles: as for `split`; validation rows that repeat a row with the
+    role "train" are excluded."""
     everything = [*rows, *validation]
     groups = duplicates.find(everything).together if together is None else together
     leaked: dict[int, int] = {}
@@ -193,10 +181,8 @@ def _sentence(train: int, choosing: int, judging: int, chooses: bool, few: bool,
 
 
 def corrected_among(conversations: Sequence[Sequence[Message]], corrected: Sequence[str]) -> set[int]:
-    """The positions of the conversations that ask one of the `corrected` questions, exactly or almost.
-
-    corrected: the questions of conversations, each with all turns of the person, by lines.
-    """
+    """The positions of the conversations that ask one of the `corrected` questions, exactly or almost. corrected: the
+    questions of conversations, each with all turns of the person, by lines."""
     asked = [question(Row(0, 0, [*map(dict, messages)])) for messages in conversations]
     normalized = {normalize(text) for text in corrected}
     matches = {i for i, text in enumerate(asked) if normalize(text) in normalized}

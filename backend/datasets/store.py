@@ -77,12 +77,9 @@ class DatasetStore:
         data_id: str = "",
         options: Options = _AS_DETECTED,
     ) -> str:
-        """Stores a copy of the file and returns its id.
-
-        Without `data_id`, an identical file under the same name whose info is unchanged is not stored again: its id
-        is returned. Raises BadInput when the file is not a dataset, Cancelled when the listener cancels; nothing is
-        stored then.
-        """
+        """Stores a copy of the file and returns its id. Without `data_id`, an identical file under the same name
+        whose info is unchanged is not stored again: its id is returned. Raises BadInput when the file is not a
+        dataset, Cancelled when the listener cancels; nothing is stored then."""
         require_file(path)
         return self._add(name, lambda target: shutil.copyfile(path, target), listener, data_id, options)
 

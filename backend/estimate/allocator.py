@@ -26,10 +26,8 @@ _MAPPED = 32 * MIB
 
 
 class Block:
-    """A part of a segment, in use or free; `before` and `after` are its neighbors in the segment.
-
-    Segment numbers decrease in order of creation, like their addresses.
-    """
+    """A part of a segment, in use or free; `before` and `after` are its neighbors in the segment. Segment numbers
+    decrease in order of creation, like their addresses."""
 
     __slots__ = ("after", "before", "free", "offset", "segment", "size")
 
@@ -129,9 +127,7 @@ class Allocator:
 
 class Heap:
     """Counts what `Allocator` counts for main memory, by the rules of glibc's malloc (mallopt(3), M_MMAP_THRESHOLD).
-
-    Blocks over 32 MiB go back to the system when they are freed; smaller ones stay with the process.
-    """
+    Blocks over 32 MiB go back to the system when they are freed; smaller ones stay with the process."""
 
     def __init__(self) -> None:
         self.allocated = self.peak_allocated = 0

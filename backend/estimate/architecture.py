@@ -8,15 +8,13 @@ from backend.records.base import Record
 
 
 class Architecture(Record):
-    """A decoder-only transformer with rotary positions and RMSNorm.
-
-    num_params counts tied embeddings once; 0 if unknown. attention_layers: the blocks with attention; None for all.
-    The others are gated short convolutions over conv_kernel tokens (LFM2) or, if delta_heads gives their numbers of
-    key and value heads of size delta_dim, gated delta nets (Qwen3.5, whose attention is gated too). post_norm: the
-    norms come after attention and MLP only. linear_layers: of a block of which nothing else is known: path, outputs
-    and inputs. The defaults of the fields before it follow from the family in the name (Gemma's wide norms, capped
-    logits and score matrices, Qwen3's norms of queries and keys).
-    """
+    """A decoder-only transformer with rotary positions and RMSNorm. num_params counts tied embeddings once; 0 if
+    unknown. attention_layers: the blocks with attention; None for all. The others are gated short convolutions over
+    conv_kernel tokens (LFM2) or, if delta_heads gives their numbers of key and value heads of size delta_dim, gated
+    delta nets (Qwen3.5, whose attention is gated too). post_norm: the norms come after attention and MLP only.
+    linear_layers: of a block of which nothing else is known: path, outputs and inputs. The defaults of the fields
+    before it follow from the family in the name (Gemma's wide norms, capped logits and score matrices, Qwen3's norms
+    of queries and keys)."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 

@@ -10,17 +10,9 @@ from backend.estimate.tape import Tape, Tensor
 
 
 def eager(tape: Tape, q: Tensor, k: Tensor, v: Tensor, groups: int, batch: int, scores: int) -> tuple[Tensor, Tensor]:
-    """The output and the attention weights (which transformers also returns).
-
-    tape: records the operations.
-    q: the queries. They, the keys and the values are transposed, so that a batch of more than one row has to be
-        made contiguous.
-    k: the keys.
-    v: the values.
-    groups: query heads for each head of keys and values.
-    batch: rows.
-    scores: numbers in the score matrices.
-    """
+    """The output and the attention weights (which transformers also returns). q, k and v are transposed, so that a
+    batch of more than one row has to be made contiguous. groups: query heads for each head of keys and values.
+    scores: numbers in the score matrices."""
     given, many = q.width, batch > 1
     k, v = (repeat(tape, k, groups), repeat(tape, v, groups)) if groups > 1 else (k, v)
     k_turned = copy(tape, k) if many and groups == 1 else k
@@ -34,15 +26,8 @@ def eager(tape: Tape, q: Tensor, k: Tensor, v: Tensor, groups: int, batch: int, 
 
 
 def fused(tape: Tape, q: Tensor, k: Tensor, v: Tensor, groups: int, flash: bool) -> Tensor:
-    """Attention without score matrices: `sdpa`'s memory-efficient kernel or FlashAttention-2.
-
-    tape: records the operations.
-    q: the queries.
-    k: the keys.
-    v: the values.
-    groups: query heads for each head of keys and values.
-    flash: whether it is FlashAttention-2, which supports groups.
-    """
+    """Attention without score matrices: `sdpa`'s memory-efficient kernel, or FlashAttention-2 (`flash`), which
+    supports `groups`: query heads for each head of keys and values."""
     if groups > 1 and not flash:
         k, v = repeat(tape, k, groups), repeat(tape, v, groups)
     out = tape.new(q.count, q.width)

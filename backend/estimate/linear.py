@@ -42,10 +42,8 @@ def _linear_4bit(tape: Tape, x: Tensor, weight: Weight) -> Tensor:
 
 
 def linear_widened(tape: Tape, x: Tensor, weight: Weight, width: int) -> Tensor:
-    """`linear` under autocast with an fp32 weight: input and weight are cast to `width` first.
-
-    The copy of the weight stays until the backward pass has used it.
-    """
+    """`linear` under autocast with an fp32 weight: input and weight are cast to `width` first. The copy of the weight
+    stays until the backward pass has used it."""
     x = cast(tape, x, width)
     narrow = tape.new(weight.count, width)
     saved = [tape.save(x), tape.save(narrow)]

@@ -73,13 +73,7 @@ def simulate(architecture: Architecture, plan: Plan, target: step.Target, quick:
 
 
 def memory(architecture: Architecture, plan: Plan, hardware: Hardware, quick: bool = False) -> Memory:
-    """The peak memory of a training run.
-
-    architecture: of the model.
-    plan: how it is trained.
-    hardware: of the computer.
-    quick: see `step.peak`.
-    """
+    """The peak memory of a training run. quick: see `step.peak`."""
     device = device_for(hardware, plan)
     gpu = nvidia_gpu(hardware)
     capability = gpu.compute_capability if gpu else None

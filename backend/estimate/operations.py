@@ -128,11 +128,9 @@ def multiply(tape: Tape, a: Tensor, b: Tensor) -> Tensor:
 
 
 def convolve(tape: Tape, x: Tensor, weight: Weight) -> Tensor:
-    """LFM2's gated short convolution (modeling_lfm2.py): C * conv(B * h) for x = (B, C, h) side by side.
-
-    The parts are views of x. The product is saved for the convolution, and its result for the gate. The gradient of x
-    is assembled from those of its parts.
-    """
+    """LFM2's gated short convolution (modeling_lfm2.py): C * conv(B * h) for x = (B, C, h) side by side. The parts
+    are views of x. The product is saved for the convolution, and its result for the gate. The gradient of x is
+    assembled from those of its parts."""
     count, width = x.count // 3, x.width
     product = tape.new(count, width)
     convolved = tape.new(count, width)

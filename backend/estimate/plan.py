@@ -31,13 +31,11 @@ def adapted(targets: tuple[str, ...]) -> frozenset[str]:
 
 
 class Plan(Record):
-    """How a model is trained; names and defaults are those of the command `estimate`.
-
-    learned_share: the share of the tokens that the loss is computed for (the answers); 1 is the safe choice.
-    fp32_norms: norms, embeddings and head in fp32, as `prepare_model_for_kbit_training` does (QLoRA).
-    full_logits: trains like a plain script: no autocast, adapters in fp32, AdamW tensor by tensor, the loss over all
-    positions in fp32, and the logits stay in memory. Otherwise like backend/training.
-    """
+    """How a model is trained; names and defaults are those of the command `estimate`. learned_share: the share of the
+    tokens that the loss is computed for (the answers); 1 is the safe choice. fp32_norms: norms, embeddings and head
+    in fp32, as `prepare_model_for_kbit_training` does (QLoRA). full_logits: trains like a plain script: no autocast,
+    adapters in fp32, AdamW tensor by tensor, the loss over all positions in fp32, and the logits stay in memory.
+    Otherwise like backend/training."""
 
     method: Method = "lora"
     dora: bool = False

@@ -127,14 +127,8 @@ def time(
     architecture: Architecture, plan: Plan, hardware: Hardware, tokens: float, rates: Rates | None = None
 ) -> Time | None:
     """How long training takes; None where the speed is not known, and for models whose work is not modeled, such as
-    gated delta nets.
-
-    architecture: of the model.
-    plan: how it is trained.
-    hardware: of the computer.
-    tokens: in total, over all epochs, without padding.
-    rates: measured on this machine (see backend/hardware/benchmark.py); if None, those of the GPU's data sheet.
-    """
+    gated delta nets. tokens: in total, over all epochs, without padding. rates: measured on this machine
+    (backend/hardware/benchmark.py); if None, those of the GPU's data sheet."""
     device = device_for(hardware, plan)
     plan = on_device(plan, device)
     rates = rates or (published(hardware) if device == "cuda" else None)
@@ -147,13 +141,8 @@ def time(
 def from_speed(
     tokens_per_second: float, tokens: float, spread: float, basis: Literal["measured", "computed"]
 ) -> Time:
-    """The time at a known speed.
-
-    tokens_per_second: the speed.
-    tokens: in total.
-    spread: the factor by which the speed may be off, either way.
-    basis: where the speed comes from.
-    """
+    """The time for `tokens` in total at a known speed. spread: the factor by which the speed may be off, either
+    way."""
     seconds = tokens / tokens_per_second
     return Time(
         tokens=tokens,

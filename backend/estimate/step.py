@@ -41,10 +41,8 @@ class Peak:
 
 @lru_cache(maxsize=2048)
 def written(architecture: Architecture, plan: Plan) -> int:
-    """Bytes of all tensors that one step creates: a measure of its memory traffic.
-
-    All layers of a type create the same, so it is computed from steps with two layers and one more of each type.
-    """
+    """Bytes of all tensors that one step creates: a measure of its memory traffic. All layers of a type create the
+    same, so it is computed from steps with two layers and one more of each type."""
 
     def with_layers(attention: int, other: int) -> int:
         indices = None if architecture.attention_layers is None else tuple(range(attention))
@@ -69,14 +67,8 @@ def _written(architecture: Architecture, plan: Plan) -> int:
 
 
 def peak(architecture: Architecture, plan: Plan, *, target: Target = "gpu", quick: bool = False) -> Peak:
-    """The peak memory of training, without the CUDA context.
-
-    architecture: of the model.
-    plan: how it is trained.
-    target: where it is trained.
-    quick: whether to simulate one step only, with the optimizer's state present from the start. `allocated` and
-        `parts` are the same, and `reserved` is mostly within 1%.
-    """
+    """The peak memory of training, without the CUDA context. quick: simulate one step only, with the optimizer's
+    state present from the start. `allocated` and `parts` are the same, and `reserved` is mostly within 1%."""
     meter = Meter(Heap() if target == "processor" else Allocator())
     decoder = Decoder(architecture, plan, meter, _LOSS_VALUES[target])
     state = _state(decoder) if quick else []

@@ -21,10 +21,8 @@ Backward = Callable[["Tensor", "list[Tensor]"], "list[Tensor | None]"]
 
 
 class Meter:
-    """An allocator that also tracks what the bytes are for; `parts` has them by name at the peak.
-
-    written: bytes of all tensors created, a measure of the memory traffic.
-    """
+    """An allocator that also tracks what the bytes are for; `parts` has them by name at the peak. written: bytes of
+    all tensors created, a measure of the memory traffic."""
 
     def __init__(self, allocator: Allocator | Heap) -> None:
         self.allocator = allocator

@@ -34,10 +34,8 @@ class Layer:
 
 
 class Weights:
-    """Everything that stays in memory from the start; `learning` lists the tensors that the optimizer changes.
-
-    kept, rest: bytes per number in linear layers, and in norms, embeddings and head.
-    """
+    """Everything that stays in memory from the start; `learning` lists the tensors that the optimizer changes. kept,
+    rest: bytes per number in linear layers, and in norms, embeddings and head."""
 
     def __init__(self, shape: Architecture, plan: Plan, tape: Tape) -> None:
         self.shape, self.plan, self.tape = shape, plan, tape

@@ -28,9 +28,7 @@ _MAY_RUN_CODE = {".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib", "
 
 class CheckedZip:
     """An opened zip file. top: the name of the folder at its top; listed: the SHA-256 of each file in its manifest.
-
-    Files are named by their paths below the folder at the top.
-    """
+    Files are named by their paths below the folder at the top."""
 
     def __init__(self, archive: zipfile.ZipFile, size: int, holds: str) -> None:
         self._archive = archive

@@ -47,11 +47,8 @@ def tokens_in(source: Source, folder: Path, more: Mapping[str, Prompt] | None = 
 def check_tokens(
     tokenizer: ChatTokenizer, readers: Mapping[str, Prompt], held_out: Sequence[Messages] = ()
 ) -> TokenCheck:
-    """Whether the same conversations become the same token ids as in training.
-
-    readers: name to a function that encodes a prompt. Conversations that the template rejects (a system message, say)
-    are skipped.
-    """
+    """Whether the same conversations become the same token ids as in training. readers: name to a function that
+    encodes a prompt. Conversations that the template rejects (a system message, say) are skipped."""
     conversations = 0
     for messages, tools in (*FIXED, *map(Conversation, held_out)):
         try:
@@ -124,13 +121,9 @@ class Reference:
 def check_gguf(
     chat: Chat, kind: str, merged: Reference, prompts: Sequence[Messages], rows: list[dict[str, list[int]]]
 ) -> FileCheck:
-    """Whether the GGUF file that is open in `chat` answers, ends its answers, and agrees with the merged model.
-
-    kind: one of `gguf.TYPES`.
-    merged: of the merged model, for the first of `prompts`.
-    prompts: conversations to answer. An answer without an end is a failure only if the merged model ends it.
-    rows: {input_ids, labels} of known answers.
-    """
+    """Whether the GGUF file that is open in `chat` answers, ends its answers, and agrees with the merged model. kind:
+    one of `gguf.TYPES`. merged: for the first of `prompts`; an answer without an end is a failure only if the merged
+    model ends it. rows: {input_ids, labels} of known answers."""
     answers = [list(chat.ask(prompt, max_new_tokens=ANSWER_TOKENS)) for prompt in prompts]
     first, last = answers[0], answers[0][-1]
     has_ends = merged.end_ids <= set(chat.report.end_ids) <= merged.may_end

@@ -39,13 +39,8 @@ def measure(
     work: Path,
     poll: Callable[[], None],
 ) -> dict[str, Divergence]:
-    """Compare `files` (by type) with the 16-bit file `reference`.
-
-    rows: {input_ids, labels}.
-    work: a folder for what is needed meanwhile.
-    poll: called while it runs; what it raises ends the measurement.
-    Raises ExportFailed.
-    """
+    """Compare `files` (by type) with the 16-bit file `reference` on `rows` ({input_ids, labels}). work: a folder for
+    what is needed meanwhile. poll: called while it runs; what it raises ends the measurement. Raises ExportFailed."""
     names = {kind: str(path) for kind, path in files.items()}
     asked = {"reference": str(reference), "files": names, "rows": list(rows)}
     measured, why = child_process.run_request("backend.export.divergence", work / "divergence.json", asked, poll)

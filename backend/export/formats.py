@@ -13,9 +13,7 @@ OLLAMA = "ollama"
 
 def jobs_for(to: str) -> list[str]:
     """Formats separated by commas, as those that one job each makes: all GGUF types together, any other alone.
-
-    "ollama" stands for a GGUF file with its Modelfile: Q8_0 unless GGUF types are named. Raises BadSetting.
-    """
+    "ollama" stands for a GGUF file with its Modelfile: Q8_0 unless GGUF types are named. Raises BadSetting."""
     asked = list(dict.fromkeys(part.strip() for part in to.split(",")))
     unknown = [form for form in asked if form not in (*FORMATS, OLLAMA)]
     if unknown:

@@ -88,12 +88,7 @@ class FourBitBase:
 
 def check_loss(base: FourBitBase, adapter: Path, merged: Path, rows: Rows, into: str) -> LossCheck:
     """Compare the loss on `rows` ({input_ids, labels}) as trained and as merged, one model in memory after the other.
-
-    base: what the adapter was trained on.
-    adapter, merged: folders.
-    into: what was merged into, "original" or "trained".
-    No verdict where the merged model is worse.
-    """
+    into: what was merged into, "original" or "trained". No verdict where the merged model is worse."""
     from backend.chat.torch_engine import nats
 
     places = sum(label >= 0 for row in rows for label in row["labels"][1:])

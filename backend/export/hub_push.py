@@ -101,10 +101,8 @@ def _link(file: Path, target: Path) -> None:
 
 
 def run(context: JobContext) -> dict[str, Any]:
-    """Upload what lies in data/upload. Returns a `PushResult` as JSON, or {} when stopped.
-
-    Raises BadSetting, MissingPart without a token, BadInput without files, RunProblem with the hub's reason.
-    """
+    """Upload what lies in data/upload. Returns a `PushResult` as JSON, or {} when stopped. Raises BadSetting,
+    MissingPart without a token, BadInput without files, RunProblem with the hub's reason."""
     try:
         pushed = _run(context)
         return pushed.to_json() if pushed else {}

@@ -45,9 +45,7 @@ class Adapter:
 
     def merged_into(self, names: Iterable[str]) -> dict[str, Callable[[torch.Tensor, str], torch.Tensor]]:
         """For each stored weight that changes, a function of it and a dtype such as "bfloat16": the merged weight.
-
-        names: of the base model's stored weights. Raises ExportFailed when one that was trained is not among them.
-        """
+        names: of the base model's stored weights. Raises ExportFailed when one that was trained is not among them."""
         stored = set(names)
         merges: dict[str, Callable[[torch.Tensor, str], torch.Tensor]] = {}
         for module, parts in self._parts.items():
@@ -85,10 +83,8 @@ class Adapter:
 
 
 def stored_name(module: str, names: set[str]) -> str | None:
-    """The stored weight of a model's `module`, None if there is none.
-
-    Files may name it without the model's own prefix (GPT-2), or within the language part of a larger model.
-    """
+    """The stored weight of a model's `module`, None if there is none. Files may name it without the model's own
+    prefix (GPT-2), or within the language part of a larger model."""
     weight = f"{module}.weight"
     inner = weight.partition(".")[2]
     prefixes = ("language_model.model", "model.language_model", "language_model", "model.text_model", "text_model")

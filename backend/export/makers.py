@@ -53,10 +53,8 @@ def _log_failures(found: ExportResult) -> None:
 
 
 def _describe(source: Source, target: Target, files: list[ExportFile], result: ExportResult) -> None:
-    """Write where the files can be used, and the results of their checks, into their folder or beside them.
-
-    Without the answers of GGUF files, which may repeat examples: these files are uploaded and passed on.
-    """
+    """Write where the files can be used, and the results of their checks, into their folder or beside them. Without
+    the answers of GGUF files, which may repeat examples: these files are uploaded and passed on."""
     inside = target.place / files[0].name
     folder, prefix = (inside, "") if inside.is_dir() else (target.place, f"{target.name}-")
     text = programs.as_text(result.programs, source.instruction)

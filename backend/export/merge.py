@@ -40,12 +40,9 @@ Change = Callable[["torch.Tensor", str], "torch.Tensor"]
 
 def write(model: Path, trained: Path, out: Path, dtype: str | None = None, report: Report = lambda *_: None) -> None:
     """Merge what a run trained into the model in the folder `model`, and save it with its tokenizer in `out`.
-
-    trained: the folder with the adapter, or with the complete model.
-    dtype: of all weights, such as "float16"; None for that in which the base stores each.
-    report: called with the bytes written, and of all; what it raises ends the work.
-    Raises NotEnough, ExportFailed.
-    """
+    trained: the folder with the adapter, or with the complete model. dtype: of all weights, such as "float16"; None
+    for that in which the base stores each. report: called with the bytes written, and of all; what it raises ends the
+    work. Raises NotEnough, ExportFailed."""
     source = model if _is_adapter(trained) else trained
     require_memory(source)
     stored, base = weights.stored(source), weights.stored(model)
@@ -58,12 +55,8 @@ def write(model: Path, trained: Path, out: Path, dtype: str | None = None, repor
 
 
 def check(model: Path, trained: Path, merged: Path, texts: Sequence[list[int]]) -> MergeCheck:
-    """Whether the saved model in the folder `merged` is what was trained.
-
-    model: the folder of the base model.
-    trained: the folder with the adapter, or with the complete model.
-    texts: token ids to compare on.
-    """
+    """Whether the saved model in the folder `merged` is what was trained on the base in `model`: an adapter or a
+    complete model in `trained`. texts: token ids to compare on."""
     before, expected = _before(model, trained, texts)
     loaded = model_folder.load(merged, model_folder.working_dtype(merged))
     saved = [_logits(loaded, ids) for ids in texts]

@@ -51,14 +51,7 @@ def card(
     checks: Sequence[Check] = (),
 ) -> str:
     """The model card of an "adapter", a "merged" model or "gguf" files: Markdown with the header that the Hugging
-    Face Hub reads.
-
-    run: its name, which a person typed, is escaped to a single line.
-    name: a plain file name.
-    instruction: that of the examples, if any.
-    evaluation: of the model, in words.
-    checks: of the export.
-    """
+    Face Hub reads. The run's name, which a person typed, is escaped to a single line; `name` is a plain file name."""
     licence = _licence(run.model.id)
     header = {
         "base_model": run.model.id,

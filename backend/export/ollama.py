@@ -23,11 +23,8 @@ _LONGEST_CONTEXT = 8192  # tokens; more takes more memory, and Ollama's own defa
 
 @dataclass(frozen=True)
 class Prompting:
-    """How a model is asked.
-
-    template: in Go's template language, "" if it can't be expressed. stops: texts that end an answer. instruction:
-    the system prompt, "" for none. context: tokens that the model can read.
-    """
+    """How a model is asked. template: in Go's template language, "" if it can't be expressed. stops: texts that end
+    an answer. instruction: the system prompt, "" for none. context: tokens that the model can read."""
 
     template: str
     stops: Sequence[str]
@@ -36,12 +33,9 @@ class Prompting:
 
 
 def modelfile(gguf: str, prompting: Prompting) -> str:
-    """The Modelfile for a GGUF file in the same folder.
-
-    Three double quotes in the instruction, which would end it there, become single ones. The parameters are those of
-    Try: the likeliest word each time, without a penalty for repeating one (Ollama's default would change answers that
-    follow a format).
-    """
+    """The Modelfile for a GGUF file in the same folder. Three double quotes in the instruction, which would end it
+    there, become single ones. The parameters are those of Try: the likeliest word each time, without a penalty for
+    repeating one (Ollama's default would change answers that follow a format)."""
     name = gguf.removesuffix(".gguf")
     lines = [
         f"# In the folder of this file: ollama create {name.lower()} -f {name}.Modelfile",
@@ -66,11 +60,8 @@ def modelfile(gguf: str, prompting: Prompting) -> str:
 
 @dataclass(frozen=True)
 class OllamaTemplate:
-    """The fixed texts of a chat template.
-
-    system: None where it accepts no system message. bare: how a conversation without one starts. answer: what follows
-    the last question, beyond what follows each.
-    """
+    """The fixed texts of a chat template. system: None where it accepts no system message. bare: how a conversation
+    without one starts. answer: what follows the last question, beyond what follows each."""
 
     system: _Around | None
     bare: str
@@ -104,11 +95,9 @@ class OllamaTemplate:
 
 
 def derive(tokenizer: ChatTokenizer, chats: Sequence[Messages], adds_bos: bool) -> OllamaTemplate | None:
-    """The template of `tokenizer` for Ollama, None where it can't be expressed.
-
-    chats: conversations that must be rendered alike. adds_bos: whether llama.cpp itself puts the start token before a
-    text, so that the template must not.
-    """
+    """The template of `tokenizer` for Ollama, None where it can't be expressed. chats: conversations that must be
+    rendered alike. adds_bos: whether llama.cpp itself puts the start token before a text, so that the template must
+    not."""
     bos = tokenizer.special_tokens.get("bos_token", "") if adds_bos else ""
 
     def render(messages: Messages) -> str:

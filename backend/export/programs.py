@@ -49,12 +49,7 @@ def for_merged(name: str, instruction: str = "", renamed: Mapping[str, str] | No
 def for_adapter(
     name: str, base: str, instruction: str = "", renamed: Mapping[str, str] | None = None
 ) -> list[Program]:
-    """The program for the folder NAME-adapter.
-
-    base: the id of the base model.
-    instruction: the system prompt, "" for none.
-    renamed: as for `for_merged`.
-    """
+    """The program for the folder NAME-adapter on the model with the id `base`. Otherwise as `for_merged`."""
     folder = f"{name}-adapter"
     ask = snippets.with_transformers("adapter", base, instruction, folder, renamed)
     return _filled("adapter", folder=folder, base=base, ask=ask)

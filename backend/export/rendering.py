@@ -31,13 +31,9 @@ def check(
     file: Path, tokenizer: ChatTokenizer, held_out: Sequence[Messages], work: Path, poll: Callable[[], None]
 ) -> TemplateCheck:
     """Whether the GGUF file's template gives the text that it gave in training; no verdict without xllamacpp.
-
     Conversations with tools are skipped: llama.cpp describes tools in words of its own where a template does not.
-    tokenizer: as in training.
-    held_out: conversations besides the fixed ones.
-    work: a folder for the request.
-    poll: called meanwhile; what it raises ends the check.
-    """
+    tokenizer: as in training. held_out: conversations besides the fixed ones. work: a folder for the request. poll:
+    called meanwhile; what it raises ends the check."""
     if importlib.util.find_spec("xllamacpp") is None:
         return TemplateCheck(ok=None, sentence=_MISSING, conversations=0)
     chats, expected = [], []

@@ -56,13 +56,8 @@ _ADAPTER = (  # what a LoRA adapter of ours has in its configuration
 
 
 def write(out: Path, run: RunSpec, run_folder: Path, name: str, report: EvaluationReport | None, note: str) -> None:
-    """Add the folder `apprentice` to the files in `out`.
-
-    run, run_folder: the run, with the settings as used.
-    name, note: as a person typed them.
-    report: of the latest evaluation, for another computer.
-    Raises TrainingFailed for damaged rows, OSError.
-    """
+    """Add the folder `apprentice` to the files in `out`. run: with the settings as used. report: of the latest
+    evaluation, for another computer. Raises TrainingFailed for damaged rows, OSError."""
     folder = out / FOLDER
     folder.mkdir()
     portable_rows.save(run_folder, folder / ROWS)
@@ -96,10 +91,8 @@ class RunArchive:
     _zip: CheckedZip
 
     def write(self, run_folder: Path) -> None:
-        """Write the run into its new folder.
-
-        Raises BadInput for a damaged file, MissingPart or WorkspaceProblem for an unusable model, NotEnough, OSError.
-        """
+        """Write the run into its new folder. Raises BadInput for a damaged file, MissingPart or WorkspaceProblem for
+        an unusable model, NotEnough, OSError."""
         learned = local.learned(run_folder, self.spec.settings.method)
         learned.mkdir(parents=True)
         data = {name: run_folder / "data" / name for name in _DATA}
@@ -167,10 +160,8 @@ def _is_number(key: str, value: object) -> bool:
 
 
 def _check_learned(folder: Path, *, full: bool) -> None:
-    """Check what was learned, and write the adapter's configuration anew.
-
-    Raises BadInput, MissingPart, WorkspaceProblem; ValueError and RecursionError for a file that is not JSON.
-    """
+    """Check what was learned, and write the adapter's configuration anew. Raises BadInput, MissingPart,
+    WorkspaceProblem; ValueError and RecursionError for a file that is not JSON."""
     if full:
         model_folder.check(folder)
         return

@@ -46,10 +46,8 @@ _SETTINGS = re.compile(r"(?<=^# settings\n).*?(?=^# end of settings$)", re.DOTAL
 
 
 def make(source: Source, target: Target, report: Report) -> list[ExportFile]:
-    """Write the script's folder.
-
-    Raises TrainingFailed for damaged rows, ExportFailed without the weights that the run started from.
-    """
+    """Write the script's folder. Raises TrainingFailed for damaged rows, ExportFailed without the weights that the
+    run started from."""
     report("Writing the script", 0, 1)
     run = source.run
     continues = start.continues(run)

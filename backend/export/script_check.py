@@ -29,13 +29,10 @@ def check(source: Source, target: Target, files: list[ExportFile], report: Repor
 
 
 def check_script(source: Source, folder: Path, out: Path, logs: Path) -> ScriptCheck:
-    """Runs the first steps of the script in `folder` and compares their losses with the run's.
-
-    For DPO, where every run starts at the loss ln 2, the first gradient norm is compared too (later ones drift: the
-    optimizer turns rounding into whole steps). No verdict if the run made no step on this computer or switched to
-    4-bit after its first steps, or if the script took too long here. out: a folder for its result. logs: for its
-    output.
-    """
+    """Runs the first steps of the script in `folder` and compares their losses with the run's. For DPO, where every
+    run starts at the loss ln 2, the first gradient norm is compared too (later ones drift: the optimizer turns
+    rounding into whole steps). No verdict if the run made no step on this computer or switched to 4-bit after its
+    first steps, or if the script took too long here. out: a folder for its result. logs: for its output."""
     steps = first_steps(source.folder / "events.jsonl")
     if not steps:
         return ScriptCheck(ok=None, sentence="This run made no steps here, so the script was not compared with it.")
@@ -67,11 +64,9 @@ def check_script(source: Source, folder: Path, out: Path, logs: Path) -> ScriptC
 
 
 def _rounding_of_pairs(source: Source) -> float:
-    """How far rounding can move a DPO loss near ln 2; 0 for other losses.
-
-    The loss moves by beta/2 for each nat between the two answers, and in 16 bits rounding moves the log-probability
-    of an answer by about one unit of its 8 (bf16) or 11 bits: by up to 0.5% where bf16 was measured.
-    """
+    """How far rounding can move a DPO loss near ln 2; 0 for other losses. The loss moves by beta/2 for each nat
+    between the two answers, and in 16 bits rounding moves the log-probability of an answer by about one unit of its 8
+    (bf16) or 11 bits: by up to 0.5% where bf16 was measured."""
     if source.run.settings.trainer != "dpo" or not (bits := {"bf16": 8, "fp16": 11}.get(precision(source))):
         return 0.0
     pairs = dpo_reference.read(source.folder)

@@ -16,12 +16,8 @@ def _filled(template: str, **values: str) -> str:
 def with_transformers(
     form: str, base: str, instruction: str = "", folder: str = ".", renamed: Mapping[str, str] | None = None
 ) -> str:
-    """Answers one question with the "merged" model in `folder`, or with the "adapter" there on its base model.
-
-    base: the id of the base model.
-    instruction: the system message, "" for none.
-    renamed: the `key_mapping` of a model of which only the language part is loaded (models/causal_lm.py).
-    """
+    """Answers one question with the "merged" model in `folder`, or with the "adapter" there on the model with the id
+    `base`. renamed: the `key_mapping` of a model of which only the language part is loaded (models/causal_lm.py)."""
     loaded = json.dumps(base) if form == "adapter" else "folder"
     names, first = "AutoModelForCausalLM, AutoTokenizer", ""
     if renamed:

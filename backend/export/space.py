@@ -66,11 +66,9 @@ class Space:
 
 
 def write(folder: Path, hardware: str = ZERO_GPU) -> Space:
-    """Write the files of a Space to `folder`, which must be new or empty. hardware: one of `flavors`.
-
-    Raises BadInput if the folder contains something or can't be written, BadSetting for other hardware, and
-    MissingPart or WorkspaceProblem if the bundled model is missing or damaged.
-    """
+    """Write the files of a Space to `folder`, which must be new or empty. hardware: one of `flavors`. Raises BadInput
+    if the folder contains something or can't be written, BadSetting for other hardware, and MissingPart or
+    WorkspaceProblem if the bundled model is missing or damaged."""
     if hardware not in flavors():
         raise BadSetting(f"Spaces have no hardware {hardware[:40]!r}.", "", f"Choose one of: {', '.join(flavors())}.")
     model = bundled.gguf_file()
@@ -159,12 +157,8 @@ def version_of(requirements: str, package: str) -> str:
 
 def write_model_app(folder: Path, name: str, run: RunSpec, instruction: str) -> None:
     """Write a small Gradio app with one model around the folder `model`, an exported merged model in `folder`:
-    app.py, README.md and requirements.txt from static/model_space/, and settings.json.
-
-    name: a plain file name.
-    instruction: of the examples, "" for none.
-    Raises OSError.
-    """
+    app.py, README.md and requirements.txt from static/model_space/, and settings.json. name: a plain file name.
+    Raises OSError."""
     versions = (TEMPLATES / "requirements.txt").read_text("utf-8")
     values = {"title": name, "gradio": version_of(versions, "gradio"), "base": run.model.id}
     readme = Template((_APP / "README.md").read_text("utf-8")).substitute(values)

@@ -22,11 +22,9 @@ _LONGEST = 256  # tokens of an answer
 def measure_files(
     source: Source, target: Target, files: Mapping[str, Path], report: Report
 ) -> tuple[dict[str, TaskScore], TaskCheck | None]:
-    """The score of each of the `files` (by type, the largest first), and whether one does the task worse.
-
-    Nothing for one file alone, and for pairs, plain texts and tools. The score is that of the evaluation's main
-    measure, on fewer examples. Raises RunProblem for damaged examples.
-    """
+    """The score of each of the `files` (by type, the largest first), and whether one does the task worse. Nothing for
+    one file alone, and for pairs, plain texts and tools. The score is that of the evaluation's main measure, on fewer
+    examples. Raises RunProblem for damaged examples."""
     if len(files) < 2 or source.run.settings.trainer != "sft":
         return {}, None
     items = judging_items(source.folder, ITEMS)
@@ -50,11 +48,9 @@ def measure_files(
 
 
 def compare(scores: Mapping[str, Mapping[int, float]]) -> TaskCheck:
-    """Whether a size does the task worse than the largest, the first, by more than chance.
-
-    scores: by type and the example's number. Decided by the exact McNemar test over the examples on which the one
-    scores more or less than the other, at the usual level shared among the sizes (Bonferroni).
-    """
+    """Whether a size does the task worse than the largest, the first, by more than chance. scores: by type and the
+    example's number. Decided by the exact McNemar test over the examples on which the one scores more or less than
+    the other, at the usual level shared among the sizes (Bonferroni)."""
     (largest, best), *smaller = scores.items()
     means = {kind: fmean(some.values()) for kind, some in scores.items()}
     worse = []

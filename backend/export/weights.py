@@ -39,12 +39,9 @@ def stored(model: Path) -> dict[str, Stored]:
 
 def rewrite(source: Path, out: Path, edits: Mapping[str, Edit], report: Callable[[int, int], None]) -> None:
     """Write the model files of the folder `source` to the folder `out`, in the same shards; tensors without an edit
-    are copied byte for byte.
-
-    edits: by the name of the tensor.
-    report: called before each tensor with the bytes done, and of all; what it raises ends the work. Raises NotEnough
-    on a full disk, ValueError when an edit does not return what it promised.
-    """
+    are copied byte for byte. edits: by the name of the tensor. report: called before each tensor with the bytes done,
+    and of all; what it raises ends the work. Raises NotEnough on a full disk, ValueError when an edit does not return
+    what it promised."""
     files = model_folder.weight_files(source)
     total, done, size = sum(file.stat().st_size for file in files), 0, 0
     places: dict[str, str] = {}

@@ -25,12 +25,8 @@ class Unsupported(ExportFailed):
 
 
 def convert_adapter(adapter: Path, model: Path, base: Path, out: Path) -> None:
-    """Write the adapter in the folder `adapter` to `out`.
-
-    model: the folder of its base model.
-    base: the GGUF file of that model.
-    Raises Unsupported, MissingPart.
-    """
+    """Write the adapter in the folder `adapter` to `out`. model: the folder of its base model; base: the GGUF file of
+    that model. Raises Unsupported, MissingPart."""
     import gguf
 
     model_folder.check_adapter(adapter)

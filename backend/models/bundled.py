@@ -76,10 +76,8 @@ def gguf_file() -> Path:
 
 
 def tokenizer() -> ChatTokenizer:
-    """The model's tokenizer, straight from the package's file in about a second; nothing is unpacked.
-
-    Raises MissingPart without the package, WorkspaceProblem if its file is damaged.
-    """
+    """The model's tokenizer, straight from the package's file in about a second; nothing is unpacked. Raises
+    MissingPart without the package, WorkspaceProblem if its file is damaged."""
     gguf = gguf_file()
     return _read_tokenizer(gguf, gguf.stat().st_mtime_ns)
 
@@ -91,12 +89,10 @@ def _read_tokenizer(gguf: Path, _modified: int) -> ChatTokenizer:
 
 
 def ensure(workspace: Workspace, progress: ReportProgress = silent) -> Path:
-    """The folder of the unpacked model; unpacks it first when it is missing or damaged.
-
-    Unpacking takes a few seconds, so call this in the training, chat and export processes, or as the job "prepare".
-    Several processes may call it at once: one does the work.
-    Raises MissingPart without the package, WorkspaceProblem if its file is damaged, NotEnough without disk space.
-    """
+    """The folder of the unpacked model; unpacks it first when it is missing or damaged. Unpacking takes a few
+    seconds, so call this in the training, chat and export processes, or as the job "prepare". Several processes may
+    call it at once: one does the work. Raises MissingPart without the package, WorkspaceProblem if its file is
+    damaged, NotEnough without disk space."""
     target = folder(workspace)
     workspace.models.mkdir(parents=True, exist_ok=True)
     with FileLock(workspace.models / f".{FOLDER}.lock"):

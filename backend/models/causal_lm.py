@@ -59,10 +59,8 @@ def is_divided(config: dict[str, Any]) -> bool:
 
 def key_mapping(folder: Path) -> dict[str, str]:
     """transformers' `key_mapping`, which names the weights of the language part of the model in `folder` as those of
-    a model without other parts; {} for a model that has none, or that transformers divides by itself.
-
-    Raises BadInput where the names of its weights don't show which are the language part's.
-    """
+    a model without other parts; {} for a model that has none, or that transformers divides by itself. Raises BadInput
+    where the names of its weights don't show which are the language part's."""
     try:
         config = json.loads((folder / "config.json").read_text("utf-8"))
     except (OSError, ValueError):
@@ -85,11 +83,9 @@ def own_name(name: str, mapping: dict[str, str]) -> str:
 
 def load(folder: Path, **options: Any) -> Any:
     """The language model in `folder` as transformers loads it, without other parts. options: of `from_pretrained`.
-
     transformers has a class for the language part of many models, but loads the whole of some, unless it is given
-    that part's config and the names of its weights (5.24, `auto_factory.py` and `modeling_utils.py`).
-    Raises BadInput as `key_mapping`, and where weights are missing.
-    """
+    that part's config and the names of its weights (5.24, `auto_factory.py` and `modeling_utils.py`). Raises BadInput
+    as `key_mapping`, and where weights are missing."""
     from transformers import AutoModelForCausalLM
 
     if mapping := key_mapping(folder):
@@ -116,11 +112,8 @@ def config_of(folder: Path) -> Any:
 
 def blocks(folder: Path) -> tuple[int, int, dict[str, tuple[int, int]]]:
     """The parameters of the model in `folder`, the number of its blocks, and the linear layers of a block: their path
-    in it, such as "self_attn.q_proj", and their shape. Experts, which transformers joins in one tensor, are
-    skipped, and so is whatever is not the language part.
-
-    Raises BadInput for a damaged file.
-    """
+    in it, such as "self_attn.q_proj", and their shape. Experts, which transformers joins in one tensor, are skipped,
+    and so is whatever is not the language part. Raises BadInput for a damaged file."""
     ours = re.compile("|".join(key_mapping(folder)) or "(?!.*vision)")
     parameters, last, layers = 0, -1, dict[str, tuple[int, int]]()
     for file in sorted(folder.glob("*.safetensors")):

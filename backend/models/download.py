@@ -36,10 +36,8 @@ class Stopped(Exception):
 
 def run(context: JobContext) -> dict[str, Any]:
     """Download the model `context.spec["model"]`. Returns {"model", "path", "revision", "bytes"}; {} when stopped.
-
     Raises MissingPart when the hub can't be reached or does not provide the model, NotEnough when the disk is too
-    small, WorkspaceProblem when the model needs program code of its own, OSError.
-    """
+    small, WorkspaceProblem when the model needs program code of its own, OSError."""
     entry = catalogue.find(str(context.spec["model"]))
     target = local.workspace_folder(context.workspace, entry.id)
     with FileLock(_lock(target)):

@@ -18,13 +18,10 @@ _FILE = Path(__file__).with_name("evidence.json")
 
 
 class Evidence(Record):
-    """A model's result in one comparison.
-
-    source: its title. date: year and month, "" where they are not known. models, tasks: how many it compared. places:
-    how many of the best models it names. place: 1 is the best; None for a model that came after those. rank: the mean
-    of the model's ranks on the tasks, lower is better; None where it was not published. interval: the 95% interval
-    of `rank`.
-    """
+    """A model's result in one comparison. source: its title. date: year and month, "" where they are not known.
+    models, tasks: how many it compared. places: how many of the best models it names. place: 1 is the best; None for
+    a model that came after those. rank: the mean of the model's ranks on the tasks, lower is better; None where it
+    was not published. interval: the 95% interval of `rank`."""
 
     source: str = Field(min_length=1)
     publisher: str = Field(min_length=1)

@@ -67,10 +67,8 @@ def endpoint() -> str:
 
 
 class Repository:
-    """One repository of the hub; a context manager. Methods raise MissingPart.
-
-    name: in sentences. gated: its makers approve each download. noun: what it is.
-    """
+    """One repository of the hub; a context manager. Methods raise MissingPart. name: in sentences. gated: its makers
+    approve each download. noun: what it is."""
 
     def __init__(self, repo_id: str, name: str, gated: bool, noun: Literal["model", "dataset"] = "model") -> None:
         self.id, self._name, self._gated, self._noun = repo_id, name, gated, noun
@@ -109,13 +107,7 @@ class Repository:
         return commit, files, listing
 
     def download(self, commit: str, file: RemoteFile, path: Path, progress: Progress) -> None:
-        """Download a file, and check its size and SHA-256.
-
-        commit: of the repository
-        file: as it lists it
-        path: where to put it; a `path`.part there is resumed
-        progress: is told what was downloaded, and may stop it
-        """
+        """Download a file of a commit to `path`, and check its size and SHA-256. A `path`.part there is resumed."""
         if path.is_file():
             progress.skip(file.size)
             return

@@ -177,10 +177,8 @@ def learned(run_folder: Path, method: str) -> Path:
 
 
 def tokenizer(workspace: Workspace, model_id: str) -> ChatTokenizer:
-    """The model's tokenizer, cached in memory; the bundled model need not be unpacked for it.
-
-    Raises MissingPart when the model is not installed, WorkspaceProblem when the bundled one's file is damaged.
-    """
+    """The model's tokenizer, cached in memory; the bundled model need not be unpacked for it. Raises MissingPart when
+    the model is not installed, WorkspaceProblem when the bundled one's file is damaged."""
     if model_id == bundled.MODEL_ID and not bundled.is_ready(workspace):
         return bundled.tokenizer()
     path = reference(workspace, model_id).path

@@ -47,10 +47,8 @@ def read(file: Path) -> tuple[dict[str, Stored], dict[str, Any]]:
 
 
 def write(new: BinaryIO, tensors: Mapping[str, tuple[str, Sequence[int], int]], about: Mapping[str, Any]) -> int:
-    """Write the header of a file; the tensors must follow in this order. Returns their bytes.
-
-    tensors: the dtype, the shape and the bytes of each, by name. about: the file's metadata, besides its format.
-    """
+    """Write the header of a file; the tensors must follow in this order. Returns their bytes. tensors: the dtype, the
+    shape and the bytes of each, by name. about: the file's metadata, besides its format."""
     header, end = {"__metadata__": {"format": "pt", **about}}, 0
     for name, (dtype, shape, length) in tensors.items():
         header[name] = {"dtype": dtype, "shape": shape, "data_offsets": (end, end + length)}

@@ -28,11 +28,9 @@ class Rendered:
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """One row as the trainer receives it. labels: the token's id where it is learned, else -100.
-
-    truncated: tokens beyond max_length were cut off. skipped_turns: assistant turns that are not learned. rejected:
-    for a preference pair, the same conversation with the worse answer.
-    """
+    """One row as the trainer receives it. labels: the token's id where it is learned, else -100. truncated: tokens
+    beyond max_length were cut off. skipped_turns: assistant turns that are not learned. rejected: for a preference
+    pair, the same conversation with the worse answer."""
 
     input_ids: list[int]
     labels: list[int]

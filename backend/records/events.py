@@ -102,9 +102,7 @@ class AwakeEvent(Event):
 @dataclass(frozen=True, slots=True)
 class DryRunEvent(Event):
     """Measurements from a few steps on the longest examples. max_length: tokens of each example with which they fit.
-
-    Memory in MiB at the peak, times in seconds: see `backend.training.measured.Measured`.
-    """
+    Memory in MiB at the peak, times in seconds: see `backend.training.measured.Measured`."""
 
     kind = "dry_run"
     max_length: int
@@ -121,10 +119,8 @@ class DryRunEvent(Event):
 
 @dataclass(frozen=True, slots=True)
 class VerificationEvent(Event):
-    """The check after training. Tensors counted; base_checked: how much of the base was hashed, in words.
-
-    Losses are means per learned token over `rows` rows: of the trained model, and of what was saved, loaded again.
-    """
+    """The check after training. Tensors counted; base_checked: how much of the base was hashed, in words. Losses are
+    means per learned token over `rows` rows: of the trained model, and of what was saved, loaded again."""
 
     kind = "verification"
     trainable_tensors: int
@@ -202,10 +198,8 @@ class _Line(BaseModel):
 
 def parse(line: bytes) -> LoggedEvent | None:
     """The event in a line of events.jsonl; None for a damaged line, an unknown kind, and data that does not fit it or
-    that no run reports, such as infinity or a step before the first.
-
-    Unknown keys are ignored: the file may come from another version.
-    """
+    that no run reports, such as infinity or a step before the first. Unknown keys are ignored: the file may come from
+    another version."""
     try:
         logged = _Line.model_validate_json(line)
         event = _KINDS[logged.kind].validate_python(logged.data)

@@ -18,10 +18,8 @@ WINDOW_OVERLAP = 512  # tokens (the guide's number)
 
 @dataclass(frozen=True, slots=True)
 class LengthLimits:
-    """The longest allowed row, in tokens, and the treatment of longer ones.
-
-    max_length: None until it is chosen; conversations then stay whole and windows have WINDOW_SIZE tokens.
-    """
+    """The longest allowed row, in tokens, and the treatment of longer ones. max_length: None until it is chosen;
+    conversations then stay whole and windows have WINDOW_SIZE tokens."""
 
     max_length: int | None = None
     long_documents: LongDocuments = "windows"
@@ -74,11 +72,9 @@ UNLIMITED = LengthLimits()
 
 
 def spans(length: int, size: int = WINDOW_SIZE, overlap: int = WINDOW_OVERLAP) -> list[Span]:
-    """Start and end of each window of `size` over `length` tokens, each sharing `overlap` with the one before.
-
-    Every token is in a window; the last window may be shorter but is longer than the overlap; no tokens, no window.
-    Raises BadSetting unless 0 <= overlap < size.
-    """
+    """Start and end of each window of `size` over `length` tokens, each sharing `overlap` with the one before. Every
+    token is in a window; the last window may be shorter but is longer than the overlap; no tokens, no window. Raises
+    BadSetting unless 0 <= overlap < size."""
     if size < 1 or not 0 <= overlap < size:
         raise BadSetting(
             f"Windows of {size:,} tokens can't overlap by {overlap:,}.",

@@ -15,11 +15,9 @@ ZIP_ERRORS = (BadZipFile, LargeZipFile, zlib.error, struct.error, UnicodeDecodeE
 
 @dataclass(frozen=True)
 class Limits:
-    """Limits that keep any file from exhausting the machine.
-
-    A row over a row limit is a problem of that row. `rows` and `stored_bytes` stop reading with a warning that says
-    how many rows were skipped. Over any other limit the file is rejected.
-    """
+    """Limits that keep any file from exhausting the machine. A row over a row limit is a problem of that row. `rows`
+    and `stored_bytes` stop reading with a warning that says how many rows were skipped. Over any other limit the file
+    is rejected."""
 
     file_bytes: int = 2 * GIB
     expanded_bytes: int = 1 * GIB  # unpacked size of a gzip, Excel or Parquet file
@@ -39,13 +37,11 @@ class Limits:
 
 @dataclass(frozen=True)
 class ReadOptions:
-    """The user's choices for reading a file; None leaves the choice to detection.
-
-    encoding: a codec name such as "cp1252". delimiter: one character. sheet: the name of an Excel sheet. shape: a key
-    of `shapes.SHAPES`. mapping: from the fields of that shape to columns of the file, such as {"question": "Frage",
-    "answer": "Antwort"}. imitate: the people in a chat whom the model learns to write like. join_cells: join
-    texts of a table that a comma without quotes divides. rows: read only so many.
-    """
+    """The user's choices for reading a file; None leaves the choice to detection. encoding: a codec name such as
+    "cp1252". delimiter: one character. sheet: the name of an Excel sheet. shape: a key of `shapes.SHAPES`. mapping:
+    from the fields of that shape to columns of the file, such as {"question": "Frage", "answer": "Antwort"}. imitate:
+    the people in a chat whom the model learns to write like. join_cells: join texts of a table that a comma without
+    quotes divides. rows: read only so many."""
 
     encoding: str | None = None
     delimiter: str | None = None

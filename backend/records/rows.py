@@ -16,15 +16,11 @@ def is_learned(message: Mapping[str, Any]) -> bool:
 
 @dataclass(slots=True)
 class Row:
-    """One example in the canonical form.
-
-    line: line in the source file, from 1 (for binary tables the row). row: number among the rows, from 1.
-    messages: the conversation. For a preference pair `messages` ends with the chosen answer and `rejected` holds the
-    rejected one. text: a plain document instead of a conversation. file: its name where several were read together.
-    passage: number of the passage of a text that a person wrote it about, from 1; rows of one passage stay together.
-    Lines and numbers of added rows count on after the
-    last one of the file.
-    """
+    """One example in the canonical form. line: line in the source file, from 1 (for binary tables the row). row:
+    number among the rows, from 1. messages: the conversation. For a preference pair `messages` ends with the chosen
+    answer and `rejected` holds the rejected one. text: a plain document instead of a conversation. file: its name
+    where several were read together. passage: number of the passage of a text that a person wrote it about, from 1;
+    rows of one passage stay together. Lines and numbers of added rows count on after the last one of the file."""
 
     line: int
     row: int
@@ -44,11 +40,9 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """A problem of one row, or of the whole file (row 0), in plain words.
-
-    An "error" keeps the row out of training; a "warning" does not. fix: what accepting the fix would do, a sentence,
-    or "" without a fix. quote: the text at fault, shortened, with invisible characters escaped. file: as of a Row.
-    """
+    """A problem of one row, or of the whole file (row 0), in plain words. An "error" keeps the row out of training; a
+    "warning" does not. fix: what accepting the fix would do, a sentence, or "" without a fix. quote: the text at
+    fault, shortened, with invisible characters escaped. file: as of a Row."""
 
     line: int
     row: int
@@ -93,11 +87,9 @@ class FileDetails:
 @dataclass(frozen=True, slots=True)
 class Source:
     """A description of the file: `format` such as "jsonl", `shape` such as "messages" or "alpaca", `encoding` such as
-    "utf-8", `mapping` from our fields to the file's columns, `ignored` columns, `sha256` of its bytes.
-
-    Of examples that were edited, `sha256` stands for the file and the edits, `file_sha256` for the file, and `edits`
-    are their kinds (datasets/edits.py).
-    """
+    "utf-8", `mapping` from our fields to the file's columns, `ignored` columns, `sha256` of its bytes. Of examples
+    that were edited, `sha256` stands for the file and the edits, `file_sha256` for the file, and `edits` are their
+    kinds (datasets/edits.py)."""
 
     name: str
     format: str
@@ -113,10 +105,8 @@ class Source:
 
 @dataclass(slots=True)
 class Dataset:
-    """The contents of a file: its source, its readable rows, and the problems found while reading.
-
-    last_number: the highest number of a row, where edits added or deleted some; 0: the rows are numbered to the end.
-    """
+    """The contents of a file: its source, its readable rows, and the problems found while reading. last_number: the
+    highest number of a row, where edits added or deleted some; 0: the rows are numbered to the end."""
 
     source: Source
     rows: list[Row]

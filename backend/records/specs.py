@@ -29,12 +29,10 @@ _REMOVED = ("num_processes", "sharding")  # a run has one process; the exported 
 
 
 class TrainSettings(Settings):
-    """All settings of a training run, under the names of transformers, trl and peft, in the order of the page.
-
-    Each field has all its facts, and its help as its docstring: the page, the command line, the key of a measurement,
+    """All settings of a training run, under the names of transformers, trl and peft, in the order of the page. Each
+    field has all its facts, and its help as its docstring: the page, the command line, the key of a measurement,
     versions and the exported script take them from here. The defaults are the guide's for a small dataset;
-    `backend.advice.recommend` chooses for a machine and its data.
-    """
+    `backend.advice.recommend` chooses for a machine and its data."""
 
     trainer: Trainer = setting(
         "sft",
@@ -241,12 +239,10 @@ class ModelRef(Record):
 
 
 class DataRef(Record):
-    """The data of a run: its name, the SHA-256 of the examples, and the row counts as trained.
-
-    data_id: of the dataset, "" where it is not known. edits: how many its examples had.
-    general_language: ISO 639-1, of the general rows' questions.
-    validation_chooses: whether the validation rows choose the checkpoint; if not, they also judge the result.
-    """
+    """The data of a run: its name, the SHA-256 of the examples, and the row counts as trained. data_id: of the
+    dataset, "" where it is not known. edits: how many its examples had. general_language: ISO 639-1, of the general
+    rows' questions. validation_chooses: whether the validation rows choose the checkpoint; if not, they also judge
+    the result."""
 
     name: str
     sha256: str
@@ -264,11 +260,9 @@ class DataRef(Record):
 
 
 class Descent(Record):
-    """The place of a run among the versions of one model.
-
-    first: the id of the first version; parent: of the version before. version: from 2. weights: the SHA-256 of the
-    parent's weights that training starts from (`backend.runs.start.digest`), "" when it starts from the base model.
-    """
+    """The place of a run among the versions of one model. first: the id of the first version; parent: of the version
+    before. version: from 2. weights: the SHA-256 of the parent's weights that training starts from
+    (`backend.runs.start.digest`), "" when it starts from the base model."""
 
     first: str
     parent: str

@@ -111,13 +111,9 @@ def asking_for_columns() -> Iterator[None]:
 def opened(
     sources: Sequence[Path], workspace: Workspace, split: str = "", rows: int = 0
 ) -> Iterator[tuple[Path, str]]:
-    """The examples as one file, and their name. Raises BadUsage, BadInput, MissingPart.
-
-    sources: files and folders, or one dataset of the hub as "hf:OWNER/NAME"
-    workspace: where downloads are stored
-    split: of a dataset of the hub
-    rows: at most so many, of a dataset of the hub; 0 for the usual number
-    """
+    """The examples as one file, and their name. sources: files and folders, or one dataset of the hub as
+    "hf:OWNER/NAME". split, rows: of a dataset of the hub; 0 rows for the usual number. Raises BadUsage, BadInput,
+    MissingPart."""
     typed = [
         source.as_posix() for source in sources if str(source).startswith(hub.PREFIX)
     ]  # Windows turns the slash around

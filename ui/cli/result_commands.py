@@ -86,10 +86,8 @@ def chat(options: argparse.Namespace, workspace: Workspace) -> Answer:
 
 
 def _work_through(app: App, options: argparse.Namespace, document: str, gguf: Path | None) -> Answer:
-    """The answers to the pieces of a document, put together. The pieces' answers are printed as they come.
-
-    Ctrl-C leaves the answers that are complete.
-    """
+    """The answers to the pieces of a document, put together. The pieces' answers are printed as they come. Ctrl-C
+    leaves the answers that are complete."""
 
     def ask(prompt: str) -> ChatAnswer:
         each = (lambda text: None) if options.json else partial(write, sys.stderr)

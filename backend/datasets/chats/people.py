@@ -20,11 +20,9 @@ ANSWERS = 10  # at most in one example, so that years of messages do not become 
 
 
 class WhoToImitate(BadInput):
-    """It is unclear which side of the conversations the model should learn.
-
-    title: what the file is. people: each with the number of their messages, most messages first. because: a sentence
-    on why the user's choice was not enough.
-    """
+    """It is unclear which side of the conversations the model should learn. title: what the file is. people: each
+    with the number of their messages, most messages first. because: a sentence on why the user's choice was not
+    enough."""
 
     def __init__(self, title: str, people: Sequence[tuple[str, int]], because: str = "") -> None:
         listed = ", ".join(f"{name[:60]} ({count:,})" for name, count in people[:_SHOWN])
@@ -69,10 +67,8 @@ def who_to_imitate(people: Sequence[tuple[str, int]], chosen: Sequence[str], tit
 
 
 def by_opener(conversations: Iterable[Sequence[Post]], pauses: bool) -> Iterator[list[Post]]:
-    """The conversations with "user" for the author of the first message, and "assistant" for everyone else.
-
-    pauses: after a long pause somebody else may begin.
-    """
+    """The conversations with "user" for the author of the first message, and "assistant" for everyone else. pauses:
+    after a long pause somebody else may begin."""
     for posts in conversations:
         part: list[Post] = []
         opener = ""
@@ -92,10 +88,9 @@ def _paused(before: Post, post: Post) -> bool:
 @dataclass
 class ExampleMaker:
     """Makes examples and counts the messages it skips. imitate: who answers. ask: who asks; None: everyone else.
-
     pauses: a long pause begins a new conversation. pairs: each question with its answer is an example by itself,
-    because nothing says where a conversation ends. alone: messages skipped because nobody answers, or nobody asked.
-    """
+    because nothing says where a conversation ends. alone: messages skipped because nobody answers, or nobody
+    asked."""
 
     imitate: Sequence[str]
     ask: Sequence[str] | None = None

@@ -18,13 +18,8 @@ FEW = 50  # different examples; with fewer, a model may learn nothing (the guide
 def find(
     rows: Sequence[Row], model_languages: Sequence[str] | None, distinct: int, pieces: int = 0
 ) -> Iterator[Problem]:
-    """Problems of the file.
-
-    rows: the usable ones
-    model_languages: ISO 639-1 codes
-    distinct: how many rows differ
-    pieces: how many rows documents become in training, 0 for conversations
-    """
+    """Problems of the file. rows: the usable ones. model_languages: ISO 639-1 codes. distinct: how many rows differ.
+    pieces: how many rows documents become in training, 0 for conversations."""
     yield from size(pieces or distinct, "piece" if pieces else "different example", repeated=distinct < len(rows))
     yield from same_input(rows)
     yield from same_answer(rows)
@@ -32,10 +27,8 @@ def find(
 
 
 def size(count: int, what: str, *, repeated: bool = False) -> Iterator[Problem]:
-    """The guide's rule: 200 to 2,000 good examples; 50 may teach nothing; beyond 10,000 little is gained.
-
-    count: all of them, also those that are set aside later. repeated: there are more examples, which repeat these.
-    """
+    """The guide's rule: 200 to 2,000 good examples; 50 may teach nothing; beyond 10,000 little is gained. count: all
+    of them, also those that are set aside later. repeated: there are more examples, which repeat these."""
     if not count:
         yield problem(None, "too_few", "There is no example to learn from: none in this file can be used.")
         return

@@ -13,10 +13,8 @@ Fixer = Callable[[Row], Row]
 
 
 def fixers_for(faults: Sequence[TextFault], usual_system: str | None) -> dict[str, Fixer]:
-    """The fixer of each kind whose fix changes a row; the fix of every other kind drops the row.
-
-    usual_system: the system message that most rows have, None when most have none.
-    """
+    """The fixer of each kind whose fix changes a row; the fix of every other kind drops the row. usual_system: the
+    system message that most rows have, None when most have none."""
     return {
         **{
             fault.kind: (_in_answers if fault.answers_only else _in_every_text)(fault.fix)

@@ -49,9 +49,7 @@ class DuplicateRows:
 @dataclass(frozen=True, slots=True)
 class SplitRows:
     """Counts of training rows, of rows set aside, and of rows excluded because they are in the validation file.
-
-    judging: those of the rows set aside that judge the result.
-    """
+    judging: those of the rows set aside that judge the result."""
 
     train: int = 0
     validation: int = 0

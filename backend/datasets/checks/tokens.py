@@ -15,12 +15,9 @@ _BATCH = 512  # rows tokenized at a time
 
 @dataclass(slots=True)
 class TokenTotals:
-    """Totals over the usable rows.
-
-    total, learned, pieces (rows that the trainer gets): after cutting or splitting into windows. longest: uncut.
-    rejected, rejected_learned: of pairs with their rejected answers, prompts included. truncated: rows that are cut.
-    documents: plain texts that become windows. lengths: uncut length by row number.
-    """
+    """Totals over the usable rows. total, learned, pieces (rows that the trainer gets): after cutting or splitting
+    into windows. longest: uncut. rejected, rejected_learned: of pairs with their rejected answers, prompts included.
+    truncated: rows that are cut. documents: plain texts that become windows. lengths: uncut length by row number."""
 
     limits: LengthLimits = UNLIMITED
     total: int = 0

@@ -41,11 +41,9 @@ class SeveralReadings(NoExamples):
 
 @dataclass
 class Plan:
-    """How the rows of one file are converted, and what was seen so far.
-
-    lenient: other role names (human, gpt) are accepted. fixed: the mapping holds for every row. guessed: it is a
-    guess by content. used: the mapping over all rows. columns: every column seen. unused_keys: inside messages.
-    """
+    """How the rows of one file are converted, and what was seen so far. lenient: other role names (human, gpt) are
+    accepted. fixed: the mapping holds for every row. guessed: it is a guess by content. used: the mapping over all
+    rows. columns: every column seen. unused_keys: inside messages."""
 
     shape: str
     mapping: dict[str, str]

@@ -45,10 +45,8 @@ class _Lines:
 
 
 def read_cells(blocks: Iterable[list[bytes | None]], delimiter: str, limits: Limits) -> Iterator[Cells]:
-    """(line, cells) of each record that is not blank, or (line, RowFault).
-
-    blocks: lines in UTF-8, None for one over the limit. Bytes that are not UTF-8 become surrogates.
-    """
+    """(line, cells) of each record that is not blank, or (line, RowFault). blocks: lines in UTF-8, None for one over
+    the limit. Bytes that are not UTF-8 become surrogates."""
     csv.field_size_limit(limits.field_chars + 1)
     source = _Lines(
         (_TOO_LONG if line is None else line.decode("utf-8", "surrogateescape") + "\n")
@@ -87,11 +85,9 @@ def _fault(error: str, source: _Lines, limits: Limits) -> RowFault:
 
 
 def as_records(rows: Iterable[Cells], header: list[str] | None, pad: bool = False) -> Iterator[list[Record]]:
-    """Batches of records as {column: cell}. header: the columns; None when every record is data.
-
-    A record with the wrong number of cells becomes the fault ragged_row. pad: fill missing cells instead (for sheets,
-    which omit empty cells at the end).
-    """
+    """Batches of records as {column: cell}. header: the columns; None when every record is data. A record with the
+    wrong number of cells becomes the fault ragged_row. pad: fill missing cells instead (for sheets, which omit empty
+    cells at the end)."""
     batch: list[Record] = []
     for line, cells in rows:
         if isinstance(cells, RowFault):

@@ -68,11 +68,9 @@ def initial_encoding(head: bytes, chosen: str | None) -> Encoding:
 
 
 def detect_encoding(source: ByteSource) -> Encoding:
-    """The encoding of a file that is not valid UTF-8: damaged UTF-8, or a guess at another encoding.
-
-    Text is hardly ever valid UTF-8 by accident, so when most lines with non-ASCII letters are, the file is UTF-8.
-    Otherwise charset-normalizer guesses from the other lines; Windows-1252 wins among about equally good guesses.
-    """
+    """The encoding of a file that is not valid UTF-8: damaged UTF-8, or a guess at another encoding. Text is hardly
+    ever valid UTF-8 by accident, so when most lines with non-ASCII letters are, the file is UTF-8. Otherwise
+    charset-normalizer guesses from the other lines; Windows-1252 wins among about equally good guesses."""
     good = bad = 0
     sample = bytearray()
     for lines in line_blocks(source.blocks(), source.limits.line_bytes):

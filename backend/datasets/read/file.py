@@ -23,11 +23,8 @@ _LARGEST_SAMPLE = 2_000  # records read to find them
 
 
 class File:
-    """A file to recognize and to read.
-
-    source: its bytes. name: for display; its extension only decides unclear cases. encoding: of its text. options:
-    what the user chose.
-    """
+    """A file to recognize and to read. source: its bytes. name: for display; its extension only decides unclear
+    cases. encoding: of its text. options: what the user chose."""
 
     def __init__(self, source: ByteSource, name: str, encoding: Encoding, options: ReadOptions) -> None:
         self.source, self.name, self.encoding, self.options = source, name, encoding, options
@@ -112,12 +109,9 @@ class File:
 
 @dataclass
 class OpenSource:
-    """A file that was opened. records: in batches, each a line number and a value.
-
-    notes: (kind, message, fix) about the file. late_notes: those that are complete once all records are read. chat:
-    how to read the records as conversations, where the format says so. format: such as "csv", by default its
-    reader's.
-    """
+    """A file that was opened. records: in batches, each a line number and a value. notes: (kind, message, fix) about
+    the file. late_notes: those that are complete once all records are read. chat: how to read the records as
+    conversations, where the format says so. format: such as "csv", by default its reader's."""
 
     records: Iterator[list[Record]]
     details: FileDetails = field(default_factory=FileDetails)
@@ -142,13 +136,10 @@ class OpenSource:
 
 @dataclass(frozen=True)
 class Reader:
-    """The reader of one format.
-
-    format: its short name, as in `Source.format`. title: what such a file is, in words: "a table (CSV)". matches:
-    whether a file has the format, by its first bytes; its name only decides unclear cases. open: starts to read it;
-    raises BadInput when it is not a dataset, and RowFault when the whole file is one text that can't be read. binary:
-    it is not text, so there is no encoding to choose.
-    """
+    """The reader of one format. format: its short name, as in `Source.format`. title: what such a file is, in words:
+    "a table (CSV)". matches: whether a file has the format, by its first bytes; its name only decides unclear cases.
+    open: starts to read it; raises BadInput when it is not a dataset, and RowFault when the whole file is one text
+    that can't be read. binary: it is not text, so there is no encoding to choose."""
 
     format: str
     title: str

@@ -20,10 +20,8 @@ Row = tuple[int, list[str]]  # its number, and its cells
 
 
 def find_header(rows: Sequence[Row]) -> tuple[int | None, int]:
-    """(the position of the header, the position of the first row of data). None: all rows are data.
-
-    rows: the first ones that are not blank.
-    """
+    """(the position of the header, the position of the first row of data). None: all rows are data. rows: the first
+    ones that are not blank."""
     for position, (_, cells) in enumerate(rows[:_DEEPEST]):
         if known_columns(cells):
             return position, position + 1

@@ -20,11 +20,9 @@ _SAME_TIME = (1980, 1, 1, 0, 0, 0)  # so that the same files make the same archi
 
 @contextmanager
 def as_one_file(paths: Sequence[Path]) -> Iterator[Path]:
-    """The only file of `paths`, or a temporary archive of all of them; a folder stands for the files in it.
-
-    Links and files that a system made for itself are excluded. Raises BadInput when a file is missing, a folder is
-    empty, or there are too many or too large ones; WorkspaceProblem when the disk is full.
-    """
+    """The only file of `paths`, or a temporary archive of all of them; a folder stands for the files in it. Links and
+    files that a system made for itself are excluded. Raises BadInput when a file is missing, a folder is empty, or
+    there are too many or too large ones; WorkspaceProblem when the disk is full."""
     if len(paths) == 1 and not paths[0].is_dir():
         yield paths[0]
         return

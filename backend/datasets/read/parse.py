@@ -26,11 +26,8 @@ _CHECK = 0.05  # seconds between checks of the child
 
 
 class Parser:
-    """A child process that parses one document. kind: "xlsx", "ods", "docx", "odt" or "pdf".
-
-    Every method raises BadInput when the document is refused, takes too long or too much memory, or crashes the
-    child; and Cancelled.
-    """
+    """A child process that parses one document. kind: "xlsx", "ods", "docx", "odt" or "pdf". Every method raises
+    BadInput when the document is refused, takes too long or too much memory, or crashes the child; and Cancelled."""
 
     def __init__(self, source: ByteSource, kind: str) -> None:
         self._source = source

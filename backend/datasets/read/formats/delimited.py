@@ -108,10 +108,8 @@ def _open(file: File) -> OpenSource:
 
 @dataclass
 class _SplitTexts:
-    """Texts that a comma without quotes divides into several cells: offered to be joined again.
-
-    join: whether the user chose to join them. lines: of the rows; first: what the first of them is when joined.
-    """
+    """Texts that a comma without quotes divides into several cells: offered to be joined again. join: whether the
+    user chose to join them. lines: of the rows; first: what the first of them is when joined."""
 
     width: int
     delimiter: str

@@ -83,10 +83,8 @@ def find_list(head: bytes) -> tuple[int, str] | None:
 
 
 def document(blocks: Iterator[bytes], limits: Limits) -> Iterator[list[Record]]:
-    """Batches of the examples in a JSON document.
-
-    blocks: in UTF-8; the list must begin in the first. Raises BadInput as `examples` does.
-    """
+    """Batches of the examples in a JSON document. blocks: in UTF-8; the list must begin in the first. Raises BadInput
+    as `examples` does."""
     head = next(blocks, b"")
     place = (head.index(b"["), "") if head.lstrip().startswith(b"[") else find_list(head[:_HEAD])
     start, name = place or (None, "")
@@ -110,14 +108,9 @@ def _parse(text: bytes | None, limits: Limits, line: int = 0) -> Any:
 
 
 def examples(blocks: Iterable[bytes], start: int | None, name: str, limits: Limits) -> Iterator[list[Record]]:
-    """Batches of records, with a RowFault in place of an unreadable value.
-
-    blocks: the document in UTF-8
-    start: the position of its list; None for objects one after another
-    name: of the list inside an object, else ""
-
-    Raises BadInput when an example is over the line limit, or for a second list.
-    """
+    """Batches of records, with a RowFault in place of an unreadable value. blocks: the document in UTF-8. start: the
+    position of its list; None for objects one after another. name: of the list inside an object, else "". Raises
+    BadInput when an example is over the line limit, or for a second list."""
     scanner = _Scanner(start is not None, limits)
     after = b""  # the bytes after the list
     for number, block in enumerate(blocks):

@@ -93,10 +93,8 @@ def _look(number: int, name: str, rows: Rows) -> _Sheet:
 
 
 def _choose(sheets: Sequence[_Sheet], wanted: str | None) -> list[_Sheet]:
-    """The sheets to read: those that the user chose, else the likeliest one.
-
-    wanted: a name, or several with TOGETHER between them. Raises BadInput for one that does not exist.
-    """
+    """The sheets to read: those that the user chose, else the likeliest one. wanted: a name, or several with TOGETHER
+    between them. Raises BadInput for one that does not exist."""
     if wanted is None:
         return [max(sheets, key=lambda sheet: (sheet.likely, not sheet.empty, sheet.rows, -sheet.number))]
     by_name = {sheet.name: sheet for sheet in sheets}
