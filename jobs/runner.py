@@ -183,6 +183,7 @@ class Runner:
     def resume(self, job_id: str) -> Job:
         """Queue a stopped, failed or interrupted job again, as a new attempt of the same run."""
         folder = self._find(job_id)
+        self._await_exit(folder)
         with self._admitted(folder.identity().kind, folder.spec()), self.scheduler.locked():
             state = self._supervisor.settled_state(folder)
             if not state.can_resume:
@@ -199,13 +200,14 @@ class Runner:
     def delete(self, job_id: str) -> None:
         """Delete a job, the jobs made from it, and their exports. Refused while one of them is queued or active."""
         folder = self._find(job_id)
+        for member in store.with_descendants(folder, self.workspace):
+            self._await_exit(member)  # Windows renames no folder whose log.txt is open
         with self.scheduler.locked():
             family = store.with_descendants(folder, self.workspace)
             for member in family:
                 state = self._state_before_deletion(member)
                 if not state.is_terminal:
                     raise RunProblem("This run can't be deleted yet.", f"{member.id} is {state}.", "Stop it first.")
-                process.await_end(member.id, _ENDING)  # Windows renames no folder whose log.txt is open
             hidden = [store.hide(member) for member in family]
         for path in [*hidden, *(child_path(self.workspace.exports, member.id) for member in family)]:
             shutil.rmtree(path, ignore_errors=True)
@@ -272,6 +274,14 @@ class Runner:
             return False
         self._thread.wake.clear()  # what is submitted from here on is seen by the look that follows, or is news again
         return True
+
+    def _await_exit(self, folder: JobFolder) -> None:
+        """Wait until the worker of an ended job has exited; without the lock, which the queue needs meanwhile."""
+        with suppress(ApprenticeError):
+            if folder.status().state.is_terminal:
+                with folder.claim(EXIT_TIMEOUT):
+                    pass
+                process.await_end(folder.id, _ENDING)
 
     def _state_before_deletion(self, folder: JobFolder) -> State:
         """The job's state. A damaged one can't start, so it is running while a worker lives, else interrupted."""

@@ -5,6 +5,7 @@ import itertools
 import os
 from collections.abc import Callable
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -346,6 +347,19 @@ def test_delete_deletes_the_job_its_descendants_and_their_exports(runner: Runner
     assert [path.name for path in runner.workspace.runs.iterdir()] == [other]
     assert [path.name for path in runner.workspace.exports.iterdir()] == [other]
     assert grandchild not in [job.id for job in Runner(runner.workspace).jobs()]
+
+
+def test_a_deletion_waits_for_the_worker_to_exit_without_the_lock(runner: Runner) -> None:
+    job_id = runner.submit("noop", {"steps": 0}, "")
+    finish(runner, job_id)
+    deletion = Thread(target=runner.delete, args=(job_id,))
+    with folder_of(runner, job_id).claim():  # as a worker that has not exited
+        deletion.start()
+        deletion.join(0.3)
+        with runner.scheduler.locked(timeout=1.0):
+            assert runner.jobs()
+    deletion.join(30)
+    assert runner.jobs() == []
 
 
 def test_a_job_is_not_deleted_while_a_child_is_queued(runner: Runner) -> None:
