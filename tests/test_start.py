@@ -43,7 +43,7 @@ def pip_calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
     monkeypatch.setattr(start, "pip", pip)
     monkeypatch.setattr(start, "upgrade_pip", lambda: None)
     monkeypatch.setattr(start, "reachable", lambda _: False)
-    monkeypatch.setattr(start, "installed_cuda", lambda: "")
+    monkeypatch.setattr(start, "why_unfit", lambda _: "")
     return calls
 
 
@@ -135,7 +135,7 @@ def test_only_what_is_missing_or_does_not_fit_is_installed(
         installed.write_text(record, "utf-8")
     pip_calls.clear()
     monkeypatch.setattr(start, "reachable", lambda _: online)
-    monkeypatch.setattr(start, "installed_cuda", lambda: cuda)
+    monkeypatch.setattr(start, "why_unfit", lambda row: "" if builds.fits(row, cuda) else "Another fits.")
     start.install_app(builds.row_for(machine))
     assert asked(pip_calls) == expected
     if expected[:1] == ["torch"]:
@@ -223,7 +223,7 @@ def test_torch_is_tried_once_after_an_installation(
     assert start.check_torch(), "the person installed it"
     assert start.check_torch()
     assert problems == ["not again"]
-    monkeypatch.setattr(start, "installed_cuda", lambda: None)
+    monkeypatch.setattr(start, "why_unfit", lambda _: "Another fits.")
     start.install_app(LIKE_HERE)
     assert not start.check_torch(), "there is another torch now"
 
@@ -320,7 +320,7 @@ def test_only_torch_and_llama_cpp_come_from_other_indexes(
 ) -> None:
     """A package of the same name on such an index must not replace PyPI's (dependency confusion)."""
     monkeypatch.setattr(start, "reachable", lambda _: True)
-    monkeypatch.setattr(start, "installed_cuda", lambda: None)
+    monkeypatch.setattr(start, "why_unfit", lambda _: "Another fits.")
     start.install_app(LIKE_HERE)
     elsewhere = [call for call in pip_calls if any("index" in argument for argument in call)]
     assert all("--no-deps" in call and "--extra-index-url" not in call for call in elsewhere)
@@ -474,19 +474,50 @@ def test_lock_raises_the_bound_to_the_newest_torch(resolved: list[str], bound: s
 
 
 @pytest.mark.parametrize(
-    ("version", "cuda"), [("2.13.0", "13.2"), ("2.10.1+cu128", "13.2"), ("2.14.0", None), (None, None)]
+    ("version", "cuda", "machine", "why"),
+    [
+        ("2.13.0", "'13.2'", RTX, ""),
+        ("2.10.1+cu128", "'12.8'", RTX, "GPU or driver has changed"),
+        ("2.13.0", "None", NO_GPU, ""),
+        ("2.14.0", "'13.2'", RTX, "PyTorch 2.14 is newer"),  # the person installed it
+        ("2.14.0", "None", RTX, "PyTorch 2.14 is newer"),
+        (None, "None", NO_GPU, "missing"),
+    ],
 )
-def test_an_installed_torch_that_was_not_tested_is_replaced(
-    version: str | None, cuda: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_an_installed_torch_that_does_not_fit_is_replaced_and_the_reason_is_said(
+    version: str | None, cuda: str, machine: builds.Machine, why: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(start, "ENVIRONMENT", tmp_path)
-    (folder,) = [
-        tmp_path / ("Lib" if os.name == "nt" else f"lib/python3.{sys.version_info[1]}") / "site-packages/torch"
-    ]
+    parts = "Lib" if os.name == "nt" else f"lib/python3.{sys.version_info[1]}"
+    folder = tmp_path / parts / "site-packages/torch"
     folder.mkdir(parents=True)
     if version:
-        (folder / "version.py").write_text(f"__version__ = '{version}'\ncuda: str = '13.2'\n", "utf-8")
-    assert start.installed_cuda() == cuda
+        (folder / "version.py").write_text(f"__version__ = '{version}'\ncuda: str = {cuda}\n", "utf-8")
+    found = start.why_unfit(builds.row_for(machine))
+    assert why in found
+    assert bool(why) == bool(found)
+
+
+def test_an_environment_of_earlier_versions_is_mentioned_once_and_stays(
+    installed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """On Windows it was in the checkout."""
+    old = tmp_path / ".venv"
+    monkeypatch.setattr(start, "ROOT", tmp_path)
+    start.mention_old_environment()
+    (old / "Lib").mkdir(parents=True)
+    (old / "pyvenv.cfg").touch()
+    with (old / "Lib/torch.dll").open("wb") as file:
+        file.truncate(1_900_000_000)
+    monkeypatch.setattr(start, "ENVIRONMENT", old)
+    start.mention_old_environment()
+    assert not installed.exists(), "as on Linux, where it is used"
+    monkeypatch.setattr(start, "ENVIRONMENT", tmp_path / "elsewhere")
+    start.mention_old_environment()
+    start.mention_old_environment()
+    told = capsys.readouterr().err
+    assert told.count("1.9 GB") == told.count(f'rmdir /s /q "{old}"') == 1
+    assert (old / "Lib/torch.dll").exists()
 
 
 def test_the_tests_run_on_the_exact_versions() -> None:
