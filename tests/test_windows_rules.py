@@ -77,6 +77,28 @@ def test_the_imitation_refuses_what_windows_would(of_program: bool, tmp_path: Pa
         assert not log.exists()
 
 
+_CAUGHT = """
+import contextlib, os, tempfile
+with tempfile.NamedTemporaryFile() as held, contextlib.suppress(OSError):
+    if breaks:
+        os.unlink(held.name)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="imitated on Linux")
+@pytest.mark.parametrize("breaks", [False, True])
+def test_a_breach_fails_the_run_even_if_its_error_was_caught(breaks: bool, tmp_path: Path) -> None:
+    file = os.fspath(PROJECT_ROOT / "backend/imitated.py")
+    test = tmp_path / "test_it.py"
+    test.write_text(f"def test_it(): exec(compile({_CAUGHT!r}, {file!r}, 'exec'), {{'breaks': {breaks}}})", "utf-8")
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "tests.windows_rules", "-p", "no:cacheprovider", str(test)]
+    environment = {name: value for name, value in os.environ.items() if name != windows_rules.rules.VARIABLE}
+    ended = subprocess.run(command, cwd=PROJECT_ROOT, env=environment, capture_output=True, text=True)
+    assert "[100%]" in ended.stdout
+    assert ended.returncode == breaks, ended.stdout
+    assert ("backend/imitated.py:5 <module>: in use" in ended.stdout) == breaks
+
+
 def test_the_program_names_an_encoding_for_every_text_file() -> None:
     """Windows would take the one of its code page."""
     places = []

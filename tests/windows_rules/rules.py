@@ -3,7 +3,8 @@
 An open or mapped file can't be deleted, renamed or replaced, and a mapped one can't be emptied; a folder with an open
 file in it can't be renamed; a rename replaces nothing; a symbolic link needs a right; some names, and paths above 259
 characters, are refused. All of that holds for what the program itself does below the system's temporary folder, not
-for what the tests do. Each breach fails as on Windows, and is added to a log.
+for what the tests do. Each breach fails as on Windows, and is added to a log; not one that
+`backend.files.atomic.retry_while_in_use` gets over within seconds.
 """
 
 import errno
@@ -20,11 +21,15 @@ from typing import Any
 VARIABLE = "APPRENTICE_WINDOWS_RULES"  # the first process, and the log of breaches: "PID:FILE"
 _HERE = Path(__file__).resolve().parent
 _PROJECT = os.fspath(_HERE.parents[1]) + os.sep
+_RULES = os.fspath(_HERE) + os.sep
 _PROGRAM = ("backend", "jobs", "ui", "app.py")
+_RETRIES = os.path.join("backend", "files", "atomic.py")  # a breach is of the caller
 _PREFIX = 60  # characters that a workspace's own path usually has, as in C:\\Users\\Max Mustermann\\AppData\\Local\\…
 _LONGEST = 259
 _FORBIDDEN = re.compile(r'[<>:"|?*\\\x00-\x1f]|[. ]$|^(?:con|prn|aux|nul|com\d|lpt\d)(?:\..*)?$', re.IGNORECASE)
 _OF_TEST = re.compile(r".*/pytest-\d+/[^/]+/")  # a test's own folder
+
+_PAUSE = 1.0  # seconds; with a longer one, a retry has waited too long for what our own processes hold
 
 _readlink, _listdir = os.readlink, os.listdir
 _ours: dict[str, bool] = {}
@@ -35,7 +40,9 @@ def install() -> None:
     root = os.path.realpath(tempfile.gettempdir()) + os.sep
 
     def checked(path: Any, folder: int | None) -> str | None:
-        """The full path if the rules hold for it."""
+        """The full path if the rules hold for it and the program is at work."""
+        if not _place()[0]:
+            return None
         name = os.fsdecode(path)
         if folder is not None:
             name = os.path.join(_readlink(f"/proc/self/fd/{folder}"), name)
@@ -75,7 +82,7 @@ def install() -> None:
         if event not in ("open", "os.mkdir") or not isinstance(arguments[0], (str, bytes)):
             return
         path = os.path.abspath(os.fsdecode(arguments[0]))
-        if not path.startswith(root):
+        if not path.startswith(root) or not _place()[0]:
             return
         if any(_FORBIDDEN.search(part) for part in path[len(root) :].split(os.sep)):
             _refuse(OSError, errno.EINVAL, 123, "is no name", path)
@@ -94,31 +101,34 @@ def install() -> None:
 
 
 def _refuse(kind: type[OSError], number: int, winerror: int, why: str, path: str, holder: str = "") -> None:
-    """Log a breach and raise its error, unless a test does it."""
-    place = _place()
-    if not place:
-        return
-    breach = {"place": place, "why": why, "path": path, "holder": holder}
-    log = os.open(os.environ[VARIABLE].partition(":")[2], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    os.write(log, (json.dumps(breach) + "\n").encode())
-    os.close(log)
+    """Log a breach and raise its error."""
+    place, is_retried = _place()
+    if not is_retried:
+        breach = {"place": place, "why": why, "path": path, "holder": holder}
+        log = os.open(os.environ[VARIABLE].partition(":")[2], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        os.write(log, (json.dumps(breach) + "\n").encode())
+        os.close(log)
     error = kind(number, f"{why} (as on Windows)", path)
     error.winerror = winerror  # type: ignore[attr-defined]
     raise error
 
 
-def _place() -> str:
-    """The line of the program that is at work; "" when it is one of a test, or of neither."""
-    frame = sys._getframe(2)
+def _place() -> tuple[str, bool]:
+    """The line of the program that is at work ("" if it is a test's, or neither's), and whether it will retry."""
+    frame, is_retried = sys._getframe(2), False
     while frame:
         file = frame.f_code.co_filename
-        if file.startswith(_PROJECT) and Path(file).resolve().parent != _HERE:
+        if file.startswith(_PROJECT) and not file.startswith(_RULES):
             name = file.removeprefix(_PROJECT)
             top = name.split(os.sep)[0]
-            if top in _PROGRAM or top == "tests":
-                return "" if top == "tests" else f"{name}:{frame.f_lineno} {frame.f_code.co_name}"
+            if frame.f_code.co_name == "retry_while_in_use":
+                is_retried = frame.f_locals["pause"] <= _PAUSE
+            elif top in _PROGRAM and name != _RETRIES:
+                return f"{name}:{frame.f_lineno} {frame.f_code.co_name}", is_retried
+            elif top == "tests":
+                break
         frame = frame.f_back  # type: ignore[assignment]
-    return ""
+    return "", False
 
 
 def _holders(path: str, inside: bool = False, opened: bool = True) -> Iterator[str]:
