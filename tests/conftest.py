@@ -103,7 +103,6 @@ class SkipSlowImports(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 @pytest.fixture(scope="session")
 def bundled_model(request: pytest.FixtureRequest) -> Path:
     """The folder of the unpacked bundled model. Read-only: tests that change it use `workspace_with_model`."""
-    assert request.config.cache is not None
     workspace = Workspace.open(request.config.cache.mkdir("apprentice"))
     if not bundled.is_ready(workspace):  # in another process: this one must not import torch
         program = (

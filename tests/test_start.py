@@ -573,7 +573,6 @@ def test_ctrl_c_gives_the_app_time_to_save() -> None:
     with subprocess.Popen(
         command, cwd=start.ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True, text=True
     ) as process:
-        assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
         os.killpg(process.pid, signal.SIGINT)
         rest, _ = process.communicate(timeout=30)

@@ -221,7 +221,6 @@ def test_in_a_zip_file_it_says_that_it_must_be_unpacked() -> None:
 )
 def test_start_bat_takes_no_python_of_the_store(prefix: str, version: int, good: bool) -> None:
     check = re.search(r'set "CHECK=(.*)"', (PROJECT_ROOT / "start.bat").read_text("utf-8"))
-    assert check
     program = f"import sys; sys.base_prefix = {prefix!r}; sys.version_info = (3, {version}, 1); {check.group(1)}"
     assert (subprocess.run([sys.executable, "-c", program]).returncode == 0) == good
 
@@ -326,8 +325,7 @@ def test_start_sh_runs_in_the_folder_that_it_was_called_from(tmp_path: Path) -> 
     done = subprocess.run(
         ["sh", "../ein Plätzchen/start.sh", "check", "my file.jsonl"], cwd=elsewhere, capture_output=True, text=True
     )
-    assert done.stdout == f"{elsewhere}|check|my file.jsonl\n"
-    assert done.returncode == 0
+    assert (done.stdout, done.returncode) == (f"{elsewhere}|check|my file.jsonl\n", 0)
 
 
 def test_the_checks_start_as_people_do_and_know_every_python() -> None:

@@ -45,7 +45,6 @@ def f16(request: pytest.FixtureRequest, bundled_model: Path) -> Path:
     """The bundled model as an F16 GGUF file. It is stored between runs until the model or the conversion changes."""
     if importlib.util.find_spec("llama_cpp") is None:
         pytest.skip("llama-cpp-python is optional")
-    assert request.config.cache is not None
     folder = request.config.cache.mkdir("apprentice-f16")
     ours = hashlib.sha256(Path(str(gguf.__file__)).read_bytes() + gguf.CONVERTER_SHA256.encode()).hexdigest()[:12]
     file = folder / f"{base_file._version(bundled_model)}-{ours}.gguf"

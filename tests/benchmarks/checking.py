@@ -6,15 +6,12 @@ machine only ever slows one down; imports are not timed.
   pydantic     `json` and a pydantic model for each row whose validators make the same checks: the same rules and
                patterns, row by row, without filtering blocks of texts first
   datasets     `load_dataset("json")` and a row-wise `map` of the same checks
-  order        our checks of the order of turns alone, on rows in memory
-  order, pydantic   a pydantic model for each row that checks the same, on dicts in memory
   everything   reading and the whole report, near-duplicates included; its peak memory is reported
-Every way must find the planted faults that it looks for at exactly their lines, and no others.
+Every way must find the planted faults at exactly their lines, and no others.
 
     python -m tests.benchmarks.checking [ROWS] [--smoke]
 
-For the order of turns alone, pydantic's compiled core does most of the work. The last line is JSON; ours, peer and
-ratio are for ours against pydantic.
+The last line is JSON; ours, peer and ratio are for ours against pydantic.
 """
 
 from __future__ import annotations
@@ -41,7 +38,6 @@ from tests.benchmarks import chat_corpus
 from tests.benchmarks.measuring import Found, Way, command_line, compare, print_result
 
 RUNS = 3
-STRUCTURAL = {"empty_answer", "no_assistant", "ends_with_user", "same_role_twice", "system_not_first"}
 FAULTS = content_checks.text_faults()
 
 
@@ -51,18 +47,13 @@ def main(rows: int, runs: int) -> None:
         planted = chat_corpus.write(path, rows)
         size = path.stat().st_size / 1e6
         print(f"{rows:,} rows, {size:.0f} MB, {len(planted):,} faults of {len(chat_corpus.FAULTS)} kinds", flush=True)
-
-        def file(way: str) -> tuple[Path, Found]:
-            return path, {f for f in planted if not way.startswith("order") or f[1] in STRUCTURAL}
-
-        found = compare(WAYS, file, runs, rows, min)
+        found = compare(WAYS, path, planted, runs, rows, min)
     seconds = {way: one.seconds for way, one in found.items()}
     print_result(
         "checking", "rows/s",
         round(rows / seconds["ours"]), round(rows / seconds["pydantic"]),
         round(seconds["pydantic"] / seconds["ours"], 2),
         ratio_to_datasets_map=round(seconds["datasets"] / seconds["ours"], 2),
-        ratio_order_alone=round(seconds["order, pydantic"] / seconds["order"], 2),
         whole_report_seconds=round(seconds["everything"], 2), peak_mib=round(found["everything"].peak_mib),
         planted=len(planted), missed=0, invented=0,
     )  # fmt: skip
@@ -72,24 +63,8 @@ def _of(problems: Iterable[Problem]) -> Found:
     return {(problem.line, problem.kind) for problem in problems if problem.row}
 
 
-def order(path: Path) -> tuple[float, Found]:
-    rows = load(path).rows
-    start = time.perf_counter()
-    problems = list(structure_checks.find(rows))
-    return time.perf_counter() - start, _of(problems)
-
-
-def order_pydantic(path: Path) -> tuple[float, Found]:
-    conversation = models(lambda messages: [])
-    with path.open("rb") as file:
-        parsed = [json.loads(line) for line in file]
-    start = time.perf_counter()
-    found = {(line, kind) for line, row in enumerate(parsed, 1) for kind in conversation(row)}
-    return time.perf_counter() - start, found
-
-
 def with_pydantic(path: Path) -> tuple[float, Found]:
-    conversation = models(kinds_in_texts)
+    conversation = models()
     start = time.perf_counter()
     rows: list[Row] = []
     found: Found = set()
@@ -102,8 +77,8 @@ def with_pydantic(path: Path) -> tuple[float, Found]:
     return time.perf_counter() - start, found
 
 
-def models(more: Callable[[list[dict[str, Any]]], list[str]]) -> Callable[[dict[str, Any]], list[str]]:
-    """Validates a row by pydantic models and returns its kinds of faults. more: finds those in its texts."""
+def models() -> Callable[[dict[str, Any]], list[str]]:
+    """Validates a row by pydantic models and returns its kinds of faults."""
     from pydantic import BaseModel, ValidationError, model_validator
     from pydantic_core import PydanticCustomError
 
@@ -139,7 +114,7 @@ def models(more: Callable[[list[dict[str, Any]]], list[str]]) -> Callable[[dict[
         @model_validator(mode="before")
         @classmethod
         def good_texts(cls, row: dict[str, Any]) -> dict[str, Any]:
-            for kind in more(row["messages"]):
+            for kind in kinds_in_texts(row["messages"]):
                 raise PydanticCustomError(kind, "a fault in a text")
             return row
 
@@ -198,8 +173,7 @@ def everything(path: Path) -> tuple[float, Found]:
 
 
 WAYS: dict[str, Way] = {
-    "ours": ours, "pydantic": with_pydantic, "datasets": with_datasets, "order": order,
-    "order, pydantic": order_pydantic, "everything": everything,
+    "ours": ours, "pydantic": with_pydantic, "datasets": with_datasets, "everything": everything,
 }  # fmt: skip
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""One timed run of LLaMA-Factory's command line, for training_speed.py and gpu_training_speed.py. Run by the Python
+"""One timed run of LLaMA-Factory's command line, for trainers.py. Run by the Python
 that it is installed in.
 
     python llamafactory_peer.py MODEL ROWS.jsonl FOLDER SETTINGS

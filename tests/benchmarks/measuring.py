@@ -55,22 +55,14 @@ def command_line(main: Callable[[int, int], None], rows: int, runs: int) -> None
 
 
 def compare(
-    ways: Mapping[str, Way],
-    files: Callable[[str], tuple[Path, Found | None]],
-    runs: int,
-    rows: int,
-    typical: Callable[[list[float]], float],
+    ways: Mapping[str, Way], path: Path, planted: Found, runs: int, rows: int, typical: Callable[[list[float]], float]
 ) -> dict[str, Measured]:
-    """Each way to find the faults in its file, in turn; prints them. files: also the faults that it must find.
-
-    typical: what counts of the seconds of all runs.
-    """
+    """Each way to find the planted faults, in turn; prints them. typical: what counts of the seconds of all runs."""
     taken: dict[str, list[tuple[float, float]]] = {way: [] for way in ways}
     for _ in range(runs):
         for way, find in ways.items():
-            path, expected = files(way)
             seconds, found, peak = in_fresh_process(_measure, find, path)
-            assert expected is None or found == expected, (way, sorted(found ^ expected)[:5])
+            assert found == planted, (way, sorted(found ^ planted)[:5])
             taken[way].append((seconds, peak))
     results = {way: Measured(typical([one for one, _ in runs]), runs[-1][1]) for way, runs in taken.items()}
     for way, one in results.items():

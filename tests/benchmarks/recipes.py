@@ -112,7 +112,6 @@ def smoke() -> None:
 
 def print_summary(results: Sequence[Result], guide: int | None = None) -> None:
     """Prints the benchmark's result. guide: its steps, where they are not those of GUIDE_EPOCHS."""
-
     results = [result for result in results if rate_of(result) == RATE and "keep" not in result]
 
     def is_guide(result: Result) -> bool:

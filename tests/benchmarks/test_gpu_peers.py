@@ -2,13 +2,12 @@
 
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from backend.settings import PROJECT_ROOT
 from tests.backend.tiny_run import make_model
-from tests.benchmarks import gpu_peers, gpu_training_speed
+from tests.benchmarks import trainers
+from tests.benchmarks.gpu_training_speed import TINY_RUN, compared
 from tests.gpu.place import TINY
 
 UNSLOTH = """
@@ -56,17 +55,16 @@ STAND_INS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("who", gpu_peers.PYTHONS)
+@pytest.mark.parametrize("who", trainers.PYTHONS)
 def test_its_steps_tokens_and_losses_come_back(who: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, text in STAND_INS.items():
         file = tmp_path / "packages" / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path / "packages"))
-    monkeypatch.setenv(gpu_peers.PYTHONS[who], sys.executable)
-    monkeypatch.setattr(gpu_training_speed, "in_fresh_process", lambda call, *arguments: call(*arguments))
+    monkeypatch.setenv(trainers.PYTHONS[who], sys.executable)
     model = make_model(tmp_path / "model", vocab_size=TINY.shape["vocab_size"])
-    found = gpu_training_speed.other(who, model, 44, "lora", tmp_path / "run", smoke=True)
+    [found] = compared("tiny", [who], model, 44, TINY_RUN, tmp_path / "run").values()
     assert found["tokens_per_second"] > 0
     assert found["peak_mib"] == 0
     assert 0 < found["last_loss"] < found["first_loss"] + 1
@@ -75,24 +73,21 @@ def test_its_steps_tokens_and_losses_come_back(who: str, tmp_path: Path, monkeyp
 def test_a_peer_that_is_not_installed_is_left_out_and_named(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for variable in gpu_peers.PYTHONS.values():
+    for variable in trainers.PYTHONS.values():
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    assert gpu_peers.available() == []
-    assert len(capsys.readouterr().out.splitlines()) == len(gpu_peers.PYTHONS)
+    assert trainers.available() == []
+    assert len(capsys.readouterr().out.splitlines()) == len(trainers.PYTHONS)
     monkeypatch.setenv("UNSLOTH_PYTHON", "/elsewhere/python")
-    assert gpu_peers.available() == ["unsloth"]
-    assert gpu_peers.python_of("unsloth") == "/elsewhere/python"
+    assert trainers.available() == ["unsloth"]
+    assert trainers.python_of("unsloth") == "/elsewhere/python"
 
 
 def test_one_that_fails_does_not_end_the_benchmark(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def trained(call: Any, *arguments: Any) -> Any:
-        return "bf16" if call is gpu_training_speed.half_precision else {"tokens_per_second": 1.0}
-
+    ended = trainers.Trained([(0.0, 1), (1.0, 1), (2.0, 1)], [1.0], 0)
     monkeypatch.setenv("UNSLOTH_PYTHON", sys.executable)
-    monkeypatch.setenv("PYTHONPATH", str(PROJECT_ROOT))
-    monkeypatch.setattr(gpu_training_speed, "in_fresh_process", trained)
-    found = gpu_training_speed.compared("tiny lora", tmp_path, 44, "lora", tmp_path / "run", ["unsloth"], smoke=True)
+    monkeypatch.setattr(trainers, "in_fresh_process", lambda *_: ended)
+    found = compared("tiny lora", ["ours", "peer", "unsloth"], tmp_path, 44, TINY_RUN, tmp_path / "run")
     assert found["ours"]["tokens_per_second"] == found["peer"]["tokens_per_second"] == 1.0
     assert found["unsloth"]["tokens_per_second"] is None
     assert "unsloth" in found["unsloth"]["failed"]

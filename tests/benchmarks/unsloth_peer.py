@@ -1,4 +1,4 @@
-"""One timed run of Unsloth, for gpu_training_speed.py. Run by the Python that it is installed in.
+"""One timed run of Unsloth, for trainers.py. Run by the Python that it is installed in.
 
     python unsloth_peer.py MODEL ROWS.jsonl FOLDER SETTINGS
 

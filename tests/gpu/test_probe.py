@@ -39,8 +39,7 @@ def test_the_probe_finds_the_card_that_cuda_uses(place: Place, tmp_path: Path, r
     record("The probe against CUDA", "memory", f"{gpu.memory_total_mib} MiB", f"{cuda.memory_total_mib} MiB")
     record("The probe against CUDA", "free", f"{gpu.memory_free_mib} MiB", f"{cuda.memory_free_mib} MiB")
     assert not found.blocked
-    assert gpu.name == cuda.name
-    assert gpu.compute_capability == cuda.compute_capability
+    assert (gpu.name, gpu.compute_capability) == (cuda.name, cuda.compute_capability)
     assert gpu.memory_total_mib == pytest.approx(cuda.memory_total_mib, rel=0.05)
     assert gpu.memory_free_mib == pytest.approx(cuda.memory_free_mib, rel=0.05, abs=300)
 

@@ -26,13 +26,11 @@ def test_a_new_runner_adopts_a_live_worker_and_no_step_is_lost(workspace: Worksp
     job_id = first.submit("noop", {"steps": 60, "seconds_per_step": 0.02}, "")
     until(lambda: len(steps(first, job_id)) >= 3)
     first.close()
-
     second = Runner(workspace)
     queued = second.submit("noop", {"steps": 1}, "")
     second.tick()
     assert second.job(job_id).state is State.RUNNING
     assert second.job(queued).state is State.QUEUED
-
     assert finish(second, queued).state is State.COMPLETED
     job = second.job(job_id)
     assert (job.state, job.attempt) == (State.COMPLETED, 1)
@@ -76,7 +74,6 @@ def test_a_worker_killed_while_starting_is_interrupted_and_resumable(
     until(lambda: status_of(runner, job_id).pid)
     assert runner.job(job_id).state is State.STARTING
     kill(runner, job_id)
-
     runner = Runner(runner.workspace) if app_restarts else runner
     runner.tick()
     assert runner.job(job_id).state is State.INTERRUPTED
@@ -100,7 +97,6 @@ def test_a_worker_that_exits_before_it_acquires_its_lock_is_a_failed_start(
     job_id = runner.submit("noop", {}, "")
     job = finish(runner, job_id)
     assert job.state is State.FAILED
-    assert job.failure is not None
     assert job.failure.what == NEVER_STARTED.what
     assert "no such library" in (runner.folder(job_id) / "log.txt").read_text()
 
@@ -113,7 +109,6 @@ def test_a_worker_that_misses_the_start_deadline_is_a_failed_start_and_then_does
     worker_that(f"import time, pathlib\nwhile not pathlib.Path({str(gate)!r}).exists(): time.sleep(0.01)")
     job_id = runner.submit("noop", {}, "")
     assert finish(runner, job_id).state is State.FAILED
-
     gate.touch()
     child = process._children[job_id, 1]
     assert child.wait(30) == 3
@@ -130,7 +125,6 @@ def test_a_worker_that_cannot_be_spawned_is_a_failed_start_and_the_next_job_star
         runner.tick()
     job = runner.job(job_id)
     assert job.state is State.FAILED
-    assert job.failure is not None
     assert job.failure.what == NEVER_STARTED.what
     assert finish(runner, runner.submit("noop", {}, "")).state is State.COMPLETED
 
@@ -146,7 +140,6 @@ def test_the_worker_outlives_the_app_that_started_it(workspace: Workspace) -> No
         [sys.executable, "-c", program, workspace.root], cwd=PROJECT_ROOT, capture_output=True, text=True, check=True
     )
     job_id = app.stdout.strip()
-
     runner = Runner(workspace)
     assert runner.job(job_id).state.is_active
     assert finish(runner, job_id).state is State.COMPLETED
@@ -258,10 +251,8 @@ def test_another_process_of_that_id_lives(workspace: Workspace, decoy: psutil.Pr
         kill(runner, job_id)
     folder.write_status(folder.status().changed(pid=decoy.pid, pid_created=created))
     folder.request_stop()
-
     for _ in range(3):
         runner.tick()
-
     assert decoy.is_running()
     assert decoy.status() != psutil.STATUS_ZOMBIE
     assert runner.job(job_id).state is (State.STOPPING if worker_lives else State.INTERRUPTED)

@@ -159,7 +159,6 @@ def test_control_groups_of_both_versions_are_read(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(oom_detection, "_GROUPS", groups)
     monkeypatch.setattr(oom_detection, "_MACHINE", tmp_path / "vmstat")
     assert oom_detection.ran_out(oom_detection.snapshot()) is None
-
     (tmp_path / "vmstat").write_text("pgfault 9\noom_kill 1\n")
     assert oom_detection.snapshot().count == 1
     for line, folder, name in (

@@ -52,9 +52,7 @@ def test_a_new_runner_needs_only_the_folders(runner: Runner) -> None:
     runner.stop(runner.submit("noop", {}, "stopped"))
     for path in runner.workspace.root.glob("*.lock"):
         path.unlink()
-
     runner = Runner(runner.workspace)
-
     assert [job.state for job in runner.jobs()] == [State.STOPPED, *[State.QUEUED] * 3]
     assert finish(runner, ids[2]).state is State.COMPLETED
     jobs = [runner.job(job_id) for job_id in ids]
@@ -70,7 +68,6 @@ def test_no_damaged_folder_blocks(runner: Runner, name: str, damage: Callable[[P
         runner.stop(damaged)
     damage(runner.folder(damaged) / name)
     sound = runner.submit("noop", {"steps": 0}, "")
-
     assert finish(runner, sound).state is State.COMPLETED
     assert sound in [job.id for job in runner.jobs()]
     again = Runner(runner.workspace)
@@ -189,7 +186,6 @@ def test_sixteen_racing_runners_start_each_job_once_and_one_at_a_time(runner: Ru
     for app in apps:
         _, errors = app.communicate(timeout=60)
         assert (app.returncode, errors) == (0, b"")
-
     jobs = [runner.job(job_id) for job_id in ids]
     assert [(job.state, job.attempt) for job in jobs] == [(State.COMPLETED, 1)] * 3
     assert [steps(runner, job_id) for job_id in ids] == [[1, 2, 3]] * 3
@@ -252,7 +248,6 @@ def test_an_unreadable_job_is_listed_deletable_and_blocks_nothing(runner: Runner
         finish(runner, job_id)
     damage(runner, job_id, name)
     runner = Runner(runner.workspace)
-
     assert runner.damaged() == [job_id]
     assert runner.jobs() == []
     assert finish(runner, runner.submit("noop", {"steps": 0}, "")).state is State.COMPLETED

@@ -183,7 +183,6 @@ class Jobs(RuleBasedStateMachine):
         job.state = State.RUNNING
 
     def end(self, job: Expected, state: State) -> None:
-        assert job.lock is not None
         job.lock.release()
         job.state, job.lock = state, None
 

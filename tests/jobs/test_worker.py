@@ -36,7 +36,6 @@ def test_the_workers_environment_has_no_secrets(runner: Runner, monkeypatch: pyt
     monkeypatch.setenv("TOKENIZERS_PARALLELISM", "true")
     job_id = runner.submit("noop", FOREVER, "")
     environment = counting(runner, job_id).environ()
-
     assert not {name.upper() for name in SECRETS} & {name.upper() for name in environment}
     assert "s3cr3t-value" not in str(environment)
     assert environment["TOKENIZERS_PARALLELISM"] == "true"
@@ -53,7 +52,6 @@ def test_the_shipped_command_starts_a_real_kind(runner: Runner, monkeypatch: pyt
     assert shipped == (sys.executable, "-m", "jobs.worker")
     monkeypatch.setattr(process, "WORKER", shipped)
     job = finish(runner, runner.submit("export", {}, ""))
-    assert job.failure is not None
     assert job.failure.what == "The export can't be made."
 
 
@@ -94,9 +92,7 @@ def test_a_full_disk_fails_the_job(runner: Runner) -> None:
     events.symlink_to("/dev/full")
     job = finish(runner, job_id)
     assert job.state is State.FAILED
-    assert job.failure is not None
     assert job.failure.what == "The disk is full."
-
     events.unlink()
     runner.resume(job_id)
     assert finish(runner, job_id).state is State.COMPLETED
@@ -238,7 +234,6 @@ def test_a_job_may_queue_the_next(runner: Runner, monkeypatch: pytest.MonkeyPatc
 def test_the_function_of_each_job_type_exists(kind: str) -> None:
     module, _, function = JOB_TYPES[kind].work.partition(":")
     found = importlib.util.find_spec(module)
-    assert found is not None
     assert str(found.origin).startswith(str(PROJECT_ROOT))
     assert function == "run"
 
@@ -246,7 +241,6 @@ def test_the_function_of_each_job_type_exists(kind: str) -> None:
 @pytest.mark.parametrize("kind", [kind for kind, found in JOB_TYPES.items() if found.follow_up])
 def test_the_follow_up_of_each_job_type_exists(kind: str) -> None:
     follow_up = JOB_TYPES[kind].follow_up
-    assert follow_up is not None
     module, _, function = follow_up[2].partition(":")
     assert follow_up[0] in JOB_TYPES
     assert callable(getattr(importlib.import_module(module), function))

@@ -33,9 +33,7 @@ def billions(found: Recommendation) -> float:
 def test_24_gb_trains_up_to_8_b_in_4_bits(name: str) -> None:
     found = recommend(machine(name))
     assert 7 <= billions(found) <= 8.3
-    assert found.settings.method == "qlora"
-    assert found.settings.precision == "bf16"
-    assert found.fit == "yes"
+    assert (found.settings.method, found.settings.precision, found.fit) == ("qlora", "bf16", "yes")
 
 
 def test_12_gb_stays_below_3_8_b() -> None:
@@ -47,21 +45,18 @@ def test_12_gb_stays_below_3_8_b() -> None:
 def test_a_t4_trains_2_to_3_8_b_in_fp16() -> None:
     found = recommend(machine("t4"))
     assert 2 <= billions(found) < 3.85
-    assert found.settings.precision == "fp16"
-    assert found.fit == "yes"
+    assert (found.settings.precision, found.fit) == ("fp16", "yes")
 
 
 def test_a_laptop_with_8_gb_trains_at_most_3_8_b_in_4_bits() -> None:
     found = recommend(machine("laptop4060"))
     assert 1.5 <= billions(found) < 3.85
-    assert found.settings.method == "qlora"
-    assert found.fit == "yes"
+    assert (found.settings.method, found.fit) == ("qlora", "yes")
 
 
 @pytest.mark.parametrize("name", ["a6000", "h100"])
 def test_48_gb_and_more_offer_full_fine_tuning_if_it_fits(name: str) -> None:
     found = recommend_and_compare(machine(name))
-    assert found.full is not None
     assert found.full.fit.fits
 
 
@@ -71,8 +66,7 @@ def test_24_gb_offer_no_full_fine_tuning() -> None:
 
 def test_a_macbook_trains_with_lora_in_unified_memory() -> None:
     found = recommend(machine("macbook16"))
-    assert found.settings.method == "lora"
-    assert found.memory.device == "mps"
+    assert (found.settings.method, found.memory.device) == ("lora", "mps")
     assert 0.5 <= billions(found) <= 3.8
     assert found.fit == "yes"
 
@@ -81,10 +75,8 @@ def test_a_macbook_trains_with_lora_in_unified_memory() -> None:
 def test_a_processor_trains_the_small_model_with_the_measured_settings(name: str) -> None:
     settings = recommend(machine(name), rows=200, longest=212).settings
     assert (settings.method, settings.lora_rank, settings.lora_alpha) == ("lora", 8, 16)
-    assert settings.target_modules == ALL_LINEAR
-    assert settings.effective_batch == 8
-    assert settings.num_train_epochs == 3
-    assert settings.learning_rate == 5e-4
+    assert (settings.target_modules, settings.effective_batch) == (ALL_LINEAR, 8)
+    assert (settings.num_train_epochs, settings.learning_rate) == (3, 5e-4)
     assert not settings.gradient_checkpointing
     assert recommend(machine(name)).model.id == BUNDLED
 

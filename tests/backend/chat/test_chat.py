@@ -74,7 +74,6 @@ def ids(chunks: list[Chunk], pane: str) -> tuple[int, ...]:
 
 
 def child(chat: Chat) -> psutil.Process:
-    assert chat._process is not None
     return psutil.Process(chat._process._child.pid)
 
 
@@ -95,7 +94,6 @@ def test_both_panes_stream_together(chat: Chat, bundled_model: Path) -> None:
 
 
 def test_the_base_pane_is_checked_to_be_the_base_model(chat: Chat) -> None:
-    assert chat.pane_check is not None
     assert chat.pane_check.base_is_base
     assert chat.pane_check.tuned_differs
     assert "exactly those of the base model" in chat.pane_check.sentence

@@ -149,9 +149,7 @@ def test_rows_that_the_model_cannot_use_are_reported() -> None:
     assert set(found) >= {(3, "template_refuses"), (6, "nothing_to_learn"), (8, "answer_vanishes"), (10, "too_long")}
     assert WordTokenizer.REASON in found[3, "template_refuses"].message
     assert found[10, "too_long"].severity == "warning"
-    assert report.usable == 9
-    assert report.tokens is not None
-    assert report.tokens.longest == 200 + 3 + 5 + 7
+    assert (report.usable, report.tokens.longest) == (9, 200 + 3 + 5 + 7)
     assert report.tokens.truncated == 1
     assert report.tokens.total < sum(report.tokens.lengths.values())
 

@@ -155,10 +155,8 @@ def test_time_is_unknown_without_a_known_speed() -> None:
 def test_measured_rates_give_a_measured_time() -> None:
     rates = Rates(rate16=5e11, rate32=2e11, bandwidth=1e10, launch=0.001, spread=1.25, basis="measured")
     found = estimate(BUNDLED, Plan(batch=8, max_tokens=128), Hardware(), tokens=50_000, rates=rates).time
-    assert found is not None
     assert found.basis == "measured"
     double = estimate(BUNDLED, Plan(batch=8, max_tokens=128), Hardware(), tokens=100_000, rates=rates).time
-    assert double is not None
     assert double.seconds > found.seconds
     assert from_speed(100, 1000, 1.2, "measured").seconds > 10
 
@@ -187,8 +185,7 @@ def test_an_architecture_is_read_from_a_transformers_config(tmp_path: Path) -> N
     path = tmp_path / "config.json"
     path.write_text(json.dumps(config))
     found = reading.read(path)
-    assert found.head_dim == 64
-    assert found.counted_params == 134_515_008
+    assert (found.head_dim, found.counted_params) == (64, 134_515_008)
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"hidden_size": "wide"}', '{"hidden_size": -1, "num_layers": 0}'])

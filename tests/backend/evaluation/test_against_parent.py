@@ -140,7 +140,6 @@ def test_statistics_decide(versions: Versions, old: Callable[[str], str], right_
     opposite = {"better": "worse", "worse": "better"}.get(verdict, verdict)
     assert (entry.a, entry.b, entry.verdict) == ("parent", "tuned", opposite), "a against b, as in the others"
     parent = report.parent
-    assert parent
     assert (parent.run, parent.version, parent.items, parent.left_out) == (versions.old.name, 1, COUNT, 0)
     assert parent.systems["tuned"].score == right_now / COUNT
     assert parent.systems["parent"].score == float(old is right)

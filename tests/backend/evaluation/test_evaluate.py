@@ -52,11 +52,9 @@ def test_a_model_that_has_learned_the_task_is_better() -> None:
     report = report_of(knows)
     assert report.main_measure == "json"
     assert report.items == report.clusters == 16
-    assert report.least_provable_gain == 6 / 16
-    assert report.systems["tuned"].score == 1
+    assert (report.least_provable_gain, report.systems["tuned"].score) == (6 / 16, 1)
     assert report.systems["tuned"].fields == {"city": 1, "pieces": 1}
-    assert report.systems["tuned"].copied == 0
-    assert report.systems["base"].score == 0
+    assert (report.systems["tuned"].copied, report.systems["base"].score) == (0, 0)
     assert (report.verdict, report.against_prompt, report.next_kind) == ("better", "better", "use_it")
     assert {(one.a, one.b) for one in report.comparisons} == {
         ("tuned", "base"),
@@ -84,16 +82,14 @@ def test_a_planted_fault_is_never_called_better(fault: Said) -> None:
 
 def test_loops_are_named() -> None:
     report = report_of(lambda pane, given: "I'm sorry, " * 9 if pane == "tuned" else "Hello.")
-    assert report.systems["tuned"].loops == 1
-    assert report.next_kind == "loops"
+    assert (report.systems["tuned"].loops, report.next_kind) == (1, "loops")
 
 
 def test_gibberish_is_named() -> None:
     report = report_of(
         lambda pane, given: f"zrk {len(given)} vr qqt lon ple" if pane == "tuned" else "Hello.", baselines=False
     )
-    assert report.next_kind == "gibberish"
-    assert report.findings[0].share == 1
+    assert (report.next_kind, report.findings[0].share) == ("gibberish", 1)
 
 
 def test_a_model_that_lost_what_the_base_can_is_worse() -> None:
@@ -111,8 +107,7 @@ def test_a_prompt_that_does_as_well_is_found_and_reported() -> None:
     many = items_from(chats([f"{a}{b.lower()}" for a in CITIES for b in PLANTS[:3]], 100))
     EXPECTED.update({item.question: item.answer for item in many})
     report = report_of(follows, many)
-    assert report.verdict == "better"
-    assert report.against_prompt == "as_good"
+    assert (report.verdict, report.against_prompt) == ("better", "as_good")
     assert report.next_kind == "prompt_does_it"
     assert "JSON" in report.systems["prompt"].instruction
 
@@ -124,8 +119,7 @@ def test_a_task_that_the_base_model_can_do_needs_no_longer_training() -> None:
 
 def test_a_few_right_answers_of_the_base_model_do_not_advise_against_training() -> None:
     report = report_of(lambda pane, given: EXPECTED.get(last(given), "Hm."), HELD_OUT[:5], baselines=False)
-    assert report.systems["base"].score == 1
-    assert report.next_kind == "set_more_aside"
+    assert (report.systems["base"].score, report.next_kind) == (1, "set_more_aside")
 
 
 def test_few_items_prove_nothing() -> None:

@@ -146,7 +146,6 @@ def test_facts_are_stored_with_their_job(tmp_path: Path) -> None:
     assert read_facts(tmp_path) is None
     write_facts(tmp_path, TEXT)
     found = read_facts(tmp_path)
-    assert found is not None
     assert len(found.passages) == len(BREADS)
     (tmp_path / "data" / FILE).write_bytes(b"\xff\xfe\xff")
     with pytest.raises(BadInput):

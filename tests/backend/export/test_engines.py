@@ -187,7 +187,6 @@ def test_a_divided_model_has_the_losses_and_weights_of_one_process(
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
 def test_a_killed_process_ends_all_with_its_reason(scripts: Callable[[str], Path], tiny_model: Path) -> None:
     launcher = started(scripts("lora"), tiny_model, "killed", *TORCHRUN, "--standalone")
-    assert launcher.stdout is not None
     assert "validation_loss" in launcher.stdout.readline()
     workers = psutil.Process(launcher.pid).children()
     workers[-1].send_signal(signal.SIGKILL)

@@ -101,7 +101,6 @@ def test_the_merged_weights_are_peft_s_to_the_bit(
     assert len(list(model.glob("*.safetensors"))) > 1, "in several files"
     expected = merged_by_peft(model, adapter, dtype)
     assert merged_by_us(model, adapter, tmp_path / "merged", TEXTS).dtype == dtype
-
     found, before = read(tmp_path / "merged"), read(model)
     assert found.keys() == before.keys()
     for name, tensor in found.items():
@@ -229,7 +228,6 @@ def test_after_qlora_the_4_bit_values_can_be_the_base(tmp_path: Path, tiny_model
     adapter = trained(model, tmp_path / "adapter", target_modules=["q_proj"])
     base.write(tmp_path / "base", lambda done, total: None)
     assert merged_by_us(tmp_path / "base", adapter, tmp_path / "merged", TEXTS).ok
-
     loaded = base.load()
     before, found = read(model), read(tmp_path / "base")
     linear = base.linear()

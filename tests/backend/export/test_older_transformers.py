@@ -54,7 +54,6 @@ def test_a_merged_folder_is_the_same_in_transformers_4(bundled_model: Path, adap
     subprocess.run(program, env={**os.environ, "PYTHONPATH": str(other)}, check=True, cwd=tmp_path)
     ids, top = json.loads((tmp_path / "found.json").read_text("utf-8"))
     assert ids == expected
-
     merged = model_folder.load(folder, torch.float32)
     with torch.inference_mode():
         assert top == merged(torch.tensor([expected[0]])).logits[0].argmax(-1).tolist()

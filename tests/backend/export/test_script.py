@@ -117,7 +117,6 @@ def test_the_bundled_models_script_for_pairs_is_checked_in_bf16(workspace: Works
     train(work)
     write_run(work)
     result, folder = exported(workspace)
-    assert result.same
     assert result.same.ok is True
     assert "gradient norm" in result.same.sentence
     other = (folder / "train.py").read_text().replace("\nBETA = 0.1", "\nBETA = 0.15")
@@ -136,7 +135,6 @@ def test_the_bundled_models_script_passes_its_check(workspace: Workspace, bundle
     train(work)
     write_run(work)
     result, _ = exported(workspace)
-    assert result.same
     assert result.same.ok is True
     assert "first 3 steps" in result.same.sentence
 
@@ -334,7 +332,6 @@ def test_the_script_of_a_version_that_continues_another_one_starts_from_its_weig
     folder, _ = trained_by_both(workspace, work)
     [weights] = (folder / "start").iterdir()
     assert weights.suffix == ".safetensors"
-
     Path(start.folder(work.folder), weights.name).unlink()  # as in a model from another computer
     with pytest.raises(ExportFailed):
         exported(workspace)

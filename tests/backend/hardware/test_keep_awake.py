@@ -75,7 +75,6 @@ with keep_awake(sys.argv[1]) as awake:
     environment = {**os.environ, "PYTHONPATH": str(PROJECT_ROOT)}
     command = [sys.executable, "-c", program, platform]
     with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as worker:
-        assert worker.stdout is not None
         assert worker.stdout.readline() == b"True\n"
         pid, _ = called(fakes)
         assert psutil.pid_exists(pid)

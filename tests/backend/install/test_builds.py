@@ -40,8 +40,7 @@ MACHINES: dict[str, tuple[Machine, str]] = {
 def test_each_row_applies_to_its_machine(number: int, name: str) -> None:
     machine, build = MACHINES[name]
     row = row_for(machine)
-    assert row == TABLE[number]
-    assert row.build == build
+    assert (row, row.build) == (TABLE[number], build)
 
 
 def test_each_row_has_a_machine_a_reason_and_a_source() -> None:

@@ -121,7 +121,6 @@ def test_a_loss_that_is_not_finite_is_written_as_null_and_reads_as_nan() -> None
     written = json.loads(to_json(ExportResult.model_validate({"loss": merged}).to_json()))
     assert written["loss"] == {**merged, "merged": None, "trained": None}
     read = ExportResult.model_validate(written).loss
-    assert read
     assert math.isnan(read.merged)
 
 
@@ -138,7 +137,6 @@ def test_a_damaged_export_is_refused(damage: dict[str, Any]) -> None:
 def test_a_check_that_has_failed_once_stays_so() -> None:
     failed, passed = ({"parity": {**CHECK, "ok": ok}} for ok in (False, True))
     joined = ExportResult.model_validate(failed).joined(ExportResult.model_validate(passed))
-    assert joined.parity
     assert joined.parity.ok is False
 
 

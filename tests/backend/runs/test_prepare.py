@@ -72,7 +72,6 @@ def test_the_trainer_receives_exactly_the_windows(bundled_model: Path, tmp_path:
     assert validation == [window for i in parts.validation for window in expected[i]]
     assert train == [window for i in parts.train for window in expected[i]]
     tokens = checked.report.tokens
-    assert tokens is not None
     assert (tokens.documents, tokens.pieces) == (9, len(train) + len(validation))
     assert tokens.total == tokens.learned == sum(map(len, train + validation))
     assert (checked.pieces(parts.train), checked.pieces(parts.validation)) == (len(train), len(validation))

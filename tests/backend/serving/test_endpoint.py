@@ -203,8 +203,7 @@ def test_a_stream_that_never_begins_frees_its_place(endpoint: Endpoint) -> None:
 
     with contextlib.suppress(OSError, ExceptionGroup):
         asyncio.run(endpoint.app(scope(), receive, send))
-    assert endpoint.counts.requests == 1
-    assert endpoint.counts.open == 0
+    assert (endpoint.counts.requests, endpoint.counts.open) == (1, 0)
 
 
 @pytest.mark.parametrize("stream", [False, True])

@@ -125,7 +125,6 @@ def test_the_loss_equals_trls(tiny_model: Path, tmp_path: Path, how: dict[str, b
     with torch.no_grad():
         expected = float(theirs._compute_loss(tuned, inputs, False))
     metrics = {name: values[-1] for name, values in theirs._metrics["eval"].items()}
-
     made = [token_row(row) for row in encode_pairs(ChatTokenizer.load(tiny_model), rows)]
     batch = Collator(0, "cpu", **how)(sides(made))
     with torch.no_grad():

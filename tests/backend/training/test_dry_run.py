@@ -106,7 +106,6 @@ def test_a_reused_measurement_changes_no_settings(work: MeasuredWork, monkeypatc
     training_job.measure(work, spec)
     own = spec.settings.changed(learning_rate=1e-4, num_train_epochs=7, seed=3, max_length=256)
     again = training_job.measure(work, spec.model_copy(update={"settings": own}))
-    assert again is not None
     assert again.settings == own
     assert oom.settings_used(work.folder, own) == own
     assert not (work.folder / oom.NAME).exists()
@@ -130,7 +129,6 @@ def test_the_peak_of_the_whole_run_is_stored(work: MeasuredWork, monkeypatch: py
     monkeypatch.setattr(training, "run", lambda context: TrainingResult(peak_memory_mib=900))
     assert training_job.run(work)["measured"]["memory_mib"] == 700
     again = measurements.find(work.workspace, measurements.key_of(RunSpec.model_validate(work.spec)))
-    assert again is not None
     assert again.memory_mib == 900
 
 
@@ -214,7 +212,6 @@ def test_a_lower_peak_does_not_replace_a_higher_one(work: MeasuredWork, monkeypa
     measured = training_job.measure(work, spec)
     stored = measurements.find(work.workspace, measurements.key_of(spec))
     assert measured is not None
-    assert stored is not None
     assert (measured.memory_mib, stored.memory_mib) == (600, 900)
 
 

@@ -196,7 +196,6 @@ def test_the_ladder_keeps_the_effective_batch_and_has_three_rungs() -> None:
 def test_a_smaller_micro_batch_turns_packing_off() -> None:
     planned = TrainSettings(per_device_train_batch_size=8, packing=True)
     step = oom.next_rung(planned, planned, can_quantize=True)
-    assert step is not None
     used = planned.changed(**step.changes)
     assert (used.per_device_train_batch_size, used.packing, used.effective_batch) == (4, False, 8)
 

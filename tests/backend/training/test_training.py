@@ -46,8 +46,7 @@ def weights(folder: Path) -> dict[str, Any]:
 
 def test_a_run_learns(finished: tuple[FakeWork, TrainingResult]) -> None:
     work, result = finished
-    assert result.state == "completed"
-    assert result.steps == 15
+    assert (result.state, result.steps) == ("completed", 15)
     assert result.eval_loss < result.first_eval_loss
     assert result.weights_changed is True
     assert result.base_unchanged is True
@@ -59,8 +58,7 @@ def test_the_events_cover_the_whole_run(finished: tuple[FakeWork, TrainingResult
     work, result = finished
     assert [event["step"] for event in work.events_of("step")] == list(range(1, 16))
     tested = [event["step"] for event in work.events_of("eval")]
-    assert tested[0] == 0
-    assert tested[-1] == 15
+    assert (tested[0], tested[-1]) == (0, 15)
     assert len(tested) == len(set(tested)) >= 6
     assert work.events_of("eval")[0]["loss"] == result.first_eval_loss
     assert set(work.events_of("step")[0]) == {

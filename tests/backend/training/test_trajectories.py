@@ -83,7 +83,6 @@ def test_parts_of_a_batch_share_the_curve_if_averaged_as_one(tmp_path: Path, mon
     """The fault is a well-known one: the loss of a step as the mean over its micro batches."""
     run = train(tmp_path, **IN_PARTS)
     assert losses(run) == stored()
-
     loss = TrainStep.loss
     monkeypatch.setattr(
         TrainStep, "loss", lambda self, net, part, _: loss(self, net, part, 4 * sum(row.learned for row in part))

@@ -36,19 +36,16 @@ def walk(app: App, tab: DataTab, choice: Choice) -> tuple[int, int]:
     errors = number(r"([\d,]+)\s+still with errors", shown[tab.summary])
     repeated = number(r"([\d,]+)\s+the same, or almost", shown[tab.summary])
     assert number(r"([\d,]+) examples? with your fixes", shown[tab.download]) == rows
-
     label = shown[tab.preview.row]["label"]
     assert number(r"Example, (?:of )?([\d,]+)", label) == rows
     visited = {row := app.datasets.step(choice.replace(row=1), 0)}
     while (row := app.datasets.step(choice.replace(row=row), 1)) not in visited:
         visited.add(row)
     assert len(visited) == rows, "Next visits as many as are said to be there"
-
     badges = re.findall(r">([\d,]+) examples?(?:, must be fixed| left as is)<", str(shown[tab.problems]))
     assert sum(map(int, badges)) == errors
     assert shown[tab.forward]["interactive"] == (not errors)
     assert ("not ready" in str(shown[tab.summary])) == bool(errors)
-
     checked = app.datasets.checked(choice.data_id)
     usable = rows - sum(row.row in checked.fixed_report.error_rows() for row in checked.dataset.rows)
     assert checked.fixed_report.duplicates.distinct == usable - repeated

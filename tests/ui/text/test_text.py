@@ -218,5 +218,4 @@ def test_every_verdict_and_measure_has_words() -> None:
 )
 def test_the_comparison_of_two_versions_is_a_sentence(measure: str, words: str) -> None:
     found = verdicts.against_parent(report("better", measure=measure, **against_parent("better")))
-    assert found is not None
     assert found[1].startswith(words)

@@ -247,7 +247,6 @@ def test_another_visitors_upload_and_session_can_not_be_used(workspace_with_mode
         with pytest.raises(httpx.HTTPStatusError, match="404"):
             await import_file(other, path)
         assert demo.app(demo.second).datasets.all() == []
-
         own = await PageClient.open(demo.first, Choice(), "data")
         event = await own.join(own.listener("tick", type="timer"))
         other.session = own.session  # as if it had been seen

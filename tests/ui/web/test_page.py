@@ -117,8 +117,7 @@ def test_launching_turns_off_telemetry_and_sharing() -> None:
     off = ("share", "enable_monitoring", "run_history", "mcp_server", "show_error", "pwa", "ssr_mode")
     assert [arguments[name] for name in off] == [False] * len(off)
     assert arguments["strict_cors"] is True
-    assert arguments["allowed_paths"] == ["/exports"]
-    assert arguments["footer_links"] == []
+    assert (arguments["allowed_paths"], arguments["footer_links"]) == (["/exports"], [])
 
 
 def test_only_system_fonts_are_used(blocks: gr.Blocks) -> None:

@@ -118,10 +118,8 @@ def test_the_app_listens_on_loopback_starts_once_and_stops_on_sigterm(tmp_path: 
             listening = {f"http://{at.laddr.ip}:{at.laddr.port}" for at in connections if at.status == "LISTEN"}
             assert listening == {url}
             assert url.startswith("http://127.0.0.1:")
-
             second = subprocess.run(command, capture_output=True, text=True, timeout=60)
             assert (url in second.stderr, second.returncode) == (True, 0)
-
             app.send_signal(signal.SIGTERM)
             assert app.wait(timeout=30) == 0
         finally:

@@ -101,8 +101,7 @@ def test_almost_the_same_question_counts_when_the_answers_are_similar() -> None:
 def test_rows_with_the_same_question_stay_together_without_being_duplicates() -> None:
     rows = [*clean_rows(20), chat(21, *[(m["role"], m["content"]) for m in clean_row(3).messages[:2]], answer(99))]
     found = find(rows)
-    assert found.groups == []
-    assert found.together == [[2, 20]]
+    assert (found.groups, found.together) == ([], [[2, 20]])
 
 
 def test_documents_and_chinese_are_compared_too() -> None:

@@ -38,8 +38,7 @@ def test_conversations_are_converted(record: dict[str, Any], expected: list[Mess
 @pytest.mark.parametrize(("record", "messages", "rejected"), cases("convert", "pairs"))
 def test_preference_pairs_are_converted(record: dict[str, Any], messages: list[Message], rejected: str) -> None:
     row = only(record)
-    assert row.messages == messages
-    assert row.rejected == [{"role": "assistant", "content": rejected}]
+    assert (row.messages, row.rejected) == (messages, [{"role": "assistant", "content": rejected}])
     (note,) = rows(record).problems
     assert (note.row, note.kind, note.severity) == (0, "preference_pairs", "warning")
 
@@ -83,8 +82,7 @@ def test_tool_calls_are_converted_to_one_form(record: dict[str, Any]) -> None:
     assert [m["role"] for m in row.messages] == ["user", "assistant", "tool", "assistant"]
     assert row.messages[1]["content"] == ""
     assert [{k: v for k, v in call.items() if k != "id"} for call in row.messages[1]["tool_calls"]] == [CALL]
-    assert row.messages[2]["content"] == "sunny"
-    assert row.tools == [TOOL]
+    assert (row.messages[2]["content"], row.tools) == ("sunny", [TOOL])
 
 
 @pytest.mark.parametrize(("record", "kind"), cases("convert", "faults"))

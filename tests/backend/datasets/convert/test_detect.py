@@ -28,8 +28,7 @@ def found(data: Dataset) -> list[tuple[int, str]]:
 @pytest.mark.parametrize(("row", "shape", "mapping"), cases("detect", "shapes"))
 def test_the_shape_is_detected(row: dict[str, Any], shape: str, mapping: dict[str, str]) -> None:
     data = jsonl(row, row)
-    assert data.source.shape == shape
-    assert data.source.mapping == mapping
+    assert (data.source.shape, data.source.mapping) == (shape, mapping)
     assert len(data.rows) == 2
     assert set(data.source.ignored) == set(row) - set(mapping.values())
 
@@ -148,8 +147,7 @@ def test_rows_without_the_usual_fields_are_reported() -> None:
 def test_optional_columns_may_come_late() -> None:
     rows: list[dict[str, Any]] = [{"instruction": "i", "output": "o"}] * 300
     data = jsonl(*rows, {"instruction": "i", "output": "o", "system": "s", "source": "x"})
-    assert data.problems == []
-    assert data.rows[300].messages[0] == {"role": "system", "content": "s"}
+    assert (data.problems, data.rows[300].messages[0]) == ([], {"role": "system", "content": "s"})
     assert data.source.mapping["system"] == "system"
     assert data.source.ignored == ("source",)
 

@@ -61,7 +61,6 @@ def test_only_numbers_that_count_on_are_taken_off_answers() -> None:
     for days, answers in (((2, 4, 6, 8), "May"), ((3, 14, 7, 20), "{n}. May")):
         text = "\n\n".join(f"{n - 1}. {q}\n{n}. May" for q, n in zip(asked, days, strict=True))
         pairs = found(text)
-        assert pairs is not None
         assert [answer for _, answer in pairs[0]] == [answers.format(n=n) for n in days]
 
 
@@ -82,7 +81,6 @@ def test_signs_inside_a_question_or_an_answer_stay() -> None:
     )
     text = "\n\n".join(f"## {n}. {q}\n\n{a}" for n, (q, a) in enumerate(pairs, 1))
     found = find_pairs(read_markdown(text, headings=True).blocks)
-    assert found is not None
     assert [(record["question"], record["answer"]) for _, record in found.records] == pairs
 
 

@@ -62,8 +62,7 @@ def kinds(data: Dataset) -> list[tuple[int, str]]:
 @pytest.mark.parametrize("name", ["x.jsonl", "x.csv", "x.txt", "x"])
 def test_the_content_decides_not_the_extension(tmp_path: Path, content: str, format_: str, name: str) -> None:
     data = read(tmp_path, content, name)
-    assert data.source.format == format_
-    assert data.problems == []
+    assert (data.source.format, data.problems) == (format_, [])
     assert len(data.rows) == data.total_rows >= 1
     assert all(row.messages == CHAT["messages"] for row in data.rows)
 
@@ -111,8 +110,7 @@ def test_logs_and_configuration_files_get_a_warning(text: str, like: str) -> Non
 )
 def test_gzip_is_unpacked(tmp_path: Path, content: str) -> None:
     data = read(tmp_path, gzip.compress(content.encode()), "x.bin")
-    assert data.rows[0].messages == CHAT["messages"]
-    assert data.source.details.packed == "gzip"
+    assert (data.rows[0].messages, data.source.details.packed) == (CHAT["messages"], "gzip")
 
 
 @pytest.mark.parametrize("content", [CHAT_LINE + "\n" + CHAT_LINE, "frage;antwort\nGrüße?;Schöne Grüße!\n"])
@@ -131,8 +129,7 @@ def test_encodings_are_detected_and_a_guess_gets_a_warning(
     tmp_path: Path, content: str, encoded: Any, encoding: str, sure: bool
 ) -> None:
     data = read(tmp_path, encoded(content))
-    assert data.rows[0].messages == CHAT["messages"]
-    assert data.source.encoding == encoding
+    assert (data.rows[0].messages, data.source.encoding) == (CHAT["messages"], encoding)
     assert kinds(data) == ([] if sure else [(0, "encoding")])
     assert all(p.severity == "warning" for p in data.problems)
 
@@ -140,8 +137,7 @@ def test_encodings_are_detected_and_a_guess_gets_a_warning(
 def test_the_encoding_can_be_chosen(tmp_path: Path) -> None:
     russian = '{"question": "Где заказ?", "answer": "В пути."}'
     data = read(tmp_path, russian.encode("cp866"), encoding="cp866")
-    assert data.rows[0].messages[0]["content"] == "Где заказ?"
-    assert data.problems == []
+    assert (data.rows[0].messages[0]["content"], data.problems) == ("Где заказ?", [])
     assert "'klingon'" in refusal(tmp_path, russian, encoding="klingon")
 
 

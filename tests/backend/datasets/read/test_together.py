@@ -43,8 +43,7 @@ def test_all_files_become_one_dataset(tmp_path: Path) -> None:
     assert [row.row for row in data.rows] == list(range(1, 14))
     assert [(p.kind, p.row) for p in data.problems] == [("file_left_out", 0), ("bad_json", 14)]
     assert "photo.jpg" in data.problems[0].message
-    assert data.problems[1].file == "shop.jsonl"
-    assert data.total_rows == 14
+    assert (data.problems[1].file, data.total_rows) == ("shop.jsonl", 14)
 
 
 def test_a_question_about_a_file_is_asked(tmp_path: Path) -> None:

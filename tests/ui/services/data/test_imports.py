@@ -340,7 +340,6 @@ class TestReadAgain:
         data_id = app.dataset_store.add(table, "table.csv", options=options)
         app.validation_files.set(data_id, own, "own.csv")
         validation = app.datasets.checked(data_id).validation
-        assert validation is not None
         assert [m["content"] for m in validation.rows[0].messages] == ["what is 50?", "number 50"]
         talks = tmp_path / "talks.jsonl"
         talks.write_text("".join(ROW % (i, i) for i in range(50, 60)))
@@ -348,7 +347,6 @@ class TestReadAgain:
         before, choice = app.dataset_store.info.read(data_id), Choice(data_id=data_id, import_id=data_id)
         app.datasets.read_again(data_id, {"shape": "text", "mapping": {"text": "a1"}})
         now = app.datasets.progress(imported(app, choice))
-        assert now is not None
         assert isinstance(now.error, BadInput)
         assert app.dataset_store.info.read(data_id) == before
 

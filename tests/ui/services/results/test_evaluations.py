@@ -39,7 +39,6 @@ def test_an_evaluation_is_counted_cancelled_and_deleted_with_its_run(app: MadeUp
     job_id = app.evaluations.start(run_id)
     app.evaluations.stop(run_id)
     latest = app.evaluations.latest(run_id)
-    assert latest is not None
     assert (latest.id, latest.state) == (job_id, State.STOPPED)
     assert app.evaluations.latest_report(run_id) is None
     evaluation = JobFolder(app.workspace.run_folder(job_id))
@@ -102,7 +101,6 @@ def test_the_report_is_written_once_for_each_evaluation(app: MadeUpApp, monkeypa
 
     first = app.evaluations.page(run_id, draw)
     assert first == app.evaluations.page(run_id, draw)
-    assert first is not None
     assert first.read_text() == "a page"
     assert drawn == ["better"]
     evaluated(app, run_id, report_json() | {"verdict": "worse"})

@@ -42,7 +42,6 @@ def test_finished_work_is_not_repeated(bundled_model: Path, tmp_path: Path) -> N
     results = App(workspace).results
     assert results.finished_export(run_id, "merged") is None
     found = results.finished_export(run_id, "adapter")
-    assert found is not None
     assert found.result.files[0].sha256 == hashlib.sha256(b"PK").hexdigest()
     options = ["export", run_id, "--to", "adapter", "-o", str(tmp_path / "out"), "--workspace", str(workspace.root)]
     assert main(options) == 0

@@ -245,7 +245,6 @@ def test_another_run_can_be_compared_where_the_same_questions_judged_both(tmp_pa
     assert [state.left, state.right].count("theirs") == 1
     tests.end("run")
     ended = tests.outcome("run")
-    assert ended
     assert (ended.systems, ended.other) == ((OTHER, "tuned"), OTHER_RUN.label)
     assert verdicts.voted_on(ended) == ("Orders (another trained model, version 1)", "Your model")
 

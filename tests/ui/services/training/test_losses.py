@@ -87,7 +87,6 @@ def test_every_place_shows_the_same_numbers(state: State, result: dict[str, Any]
 def test_a_good_verdict_has_the_same_numbers() -> None:
     one = watched(State.RUNNING, made_curve({0: 3.1, 20: 1.2, 40: 0.9}))
     training = f"{losses.compute(one.job, one.curve).training:.2f}"
-    assert one.verdict
     assert one.verdict.kind == "falling"
     assert {training, "3.10", "0.90"} <= set(re.findall(r"\d+\.\d+", one.verdict.what))
     best = f"0.90 {losses.LATEST}, at step 40 0.90 {losses.BEST}, at step 40 (the saved model)"

@@ -55,7 +55,6 @@ def test_a_persons_own_validation_file_is_used(app: App) -> None:
     assert app.runs.spec(run_id).data.validation_rows == len(own) // 2
     _, validation = read_rows(app.runner.folder(run_id))
     tokenizer = app.models.tokenizer("")
-    assert tokenizer is not None
     own_ids = [tokenizer.encode(row["messages"]).input_ids for row in own]
     choosing = [row.input_ids.tolist() for row in validation]
     judging = read_conversations(app.runner.folder(run_id), "held_out")
@@ -148,7 +147,6 @@ def test_a_plan_shows_measured_and_computed_memory(app: App) -> None:
     plan = app.planning.plan(data_id, "", settings)
     assert (plan.memory_measured, plan.memory_mib) == (True, 2000)
     assert plan.memory_computed_mib == computed.memory_mib
-    assert plan.seconds is not None
     assert plan.seconds[0] < 10 + 2 * plan.steps < plan.seconds[1]
     other = app.planning.plan(data_id, "", settings.changed(lora_rank=64))
     assert not other.memory_measured

@@ -101,11 +101,9 @@ def test_each_length_is_offered_once(app: App, tmp_path: Path) -> None:
 def test_the_length_measured_to_fit_is_offered_first(app: App, tmp_path: Path) -> None:
     run = failed(app, tmp_path / "made", EXHAUSTED, fits=256)
     offered = app.retries.shortening(run)
-    assert offered is not None
     assert offered.max_length == 256
     whole = failed(app, tmp_path / "other", EXHAUSTED, fits=1024)
     offered = app.retries.shortening(whole)
-    assert offered is not None
     assert offered.max_length == 300
 
 

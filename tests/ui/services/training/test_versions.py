@@ -69,7 +69,6 @@ def test_a_version_that_continues_has_its_own_copy_of_the_weights(app: App, tmp_
     second = trained(app, data_id, app.versions.next(first))
     descent = app.runs.spec(second).descent
     weights = start.digest(app.results.model_folder(first))
-    assert descent is not None
     assert (descent.first, descent.parent, descent.version, descent.weights) == (first, first, 2, weights)
     folder = app.runner.folder(second)
     assert start.digest(start.folder(folder)) == weights
@@ -77,7 +76,6 @@ def test_a_version_that_continues_has_its_own_copy_of_the_weights(app: App, tmp_
     app.delete_run(first)
     third = trained(app, data_id, app.versions.next(second, from_base=True))
     after = app.runs.spec(third).descent
-    assert after is not None
     assert (after.first, after.parent, after.version, after.weights) == (first, second, 3, "")
     assert not start.folder(app.runner.folder(third)).exists()
 
@@ -110,7 +108,6 @@ def test_training_on_keeps_rows_and_settings(app: App, tmp_path: Path) -> None:
     job.write_status(job.status().ended_as(State.COMPLETED, result={}))
     third = app.versions.train_on(second, 1)
     descent = app.runs.spec(third).descent
-    assert descent is not None
     assert (descent.version, descent.weights) == (3, start.digest(app.results.model_folder(second)))
     assert start.digest(start.folder(app.runner.folder(third))) == descent.weights
     with pytest.raises(BadSetting):
@@ -250,7 +247,6 @@ def test_a_sample_s_own_questions_judge_both_versions(app: App) -> None:
     corrected = read_conversations(version.folder, "held_out")[0]
     app.corrections.add(version.parent, corrected[:-1], '{"intent": "other"}', "{}")
     changes = app.planning.plan(data_id, "", TrainSettings(), version).changes
-    assert changes is not None
     assert (changes.new, changes.gone) == (1, 0)
     assert changes.judging == app.evaluations.questions(version.parent) - 1
 
@@ -264,7 +260,6 @@ def test_a_corrected_example_that_was_set_aside_is_named(app: App, tmp_path: Pat
     app.corrections.add(version.parent, asked, str(expected["content"]), "I don't know.")
     after = app.planning.plan(data_id, "", TrainSettings(), version).changes
     assert before is not None
-    assert after is not None
     assert (before.moved, after.moved, after.new, after.gone) == (0, 1, 0, 0)
     assert after.judging == before.judging - 1
 
@@ -324,7 +319,6 @@ def test_a_second_trial_replaces_the_first(app: App, choice: Choice) -> None:
 def test_a_result_knows_whether_the_examples_have_changed(app: App, choice: Choice) -> None:
     completed(app, app.prompt_trials.start(choice))
     job = app.prompt_trials.latest(choice)
-    assert job is not None
     assert app.prompt_trials.report(job.id).best == "few_shot"
     assert app.prompt_trials.is_current(job, choice)
     assert not app.prompt_trials.is_current(job, choice.replace(settings={"seed": 7}))

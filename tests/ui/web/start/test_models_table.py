@@ -25,7 +25,6 @@ def cells(options: tuple[Option, ...], column: str) -> dict[str, tuple[float, st
     for row in re.findall(r"<tr .*?</tr>", table, re.DOTALL):
         name = re.search(r"<strong>(.*?)</strong>", row)[1]  # type: ignore[index]
         cell = re.search(rf'<td data-name="{column}"><data value="(.*?)"></data>(.*?)</td>', row, re.DOTALL)
-        assert cell is not None
         found[name] = (float(cell[1]), re.sub("<.*?>", " ", cell[2]))
     return found
 
@@ -97,7 +96,6 @@ def test_each_line_carries_what_it_is_filtered_by() -> None:
     options = compared("laptop4060", **EXAMPLES)
     table = models_table.others_table(options, options[0].model.id, {options[0].model.id}, {})
     gemma = re.search(r"<tr ([^>]*)><td[^>]*><strong>Gemma 2 9B", table)
-    assert gemma is not None
     assert 'data-fit="no"' in gemma[1]
     assert 'data-use="free"' in gemma[1]  # and not "open": access must be asked for
     assert 'data-size="large"' in gemma[1]

@@ -175,17 +175,14 @@ def built() -> dict[str, gr.components.Component]:
 def test_a_new_setting_needs_only_its_field(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is part of the key of a measurement, on the page with its help, on the command line and in the script."""
     without, with_it = Planted(), Planted.parse({"offload": "true"})
-
     model = ModelRef(id="tests/none", path=tmp_path)
     first, second = (measured.key(model, settings, "", 1, 1, 1) for settings in (without, with_it))
     assert first != second
-
     monkeypatch.setattr(settings_form, "TrainSettings", Planted)
     field = built()["offload"]
     assert isinstance(field, gr.Checkbox)
     assert (field.label, field.info) == ("Offloading", "Moves what is not needed at once to the computer's memory.")
     assert apply_overrides({"offload": True}, without).changed == {"offload"}
-
     data = DataRef(name="", sha256="", train_rows=1, validation_rows=1, train_tokens=1, learned_tokens=1, longest=1)
     run = RunSpec(name="", model=model, data=data, settings=with_it)
     values = script.settings(run, 1, 1, "fp32", 0)

@@ -103,7 +103,6 @@ class TestTab:
         clicked(page, "start-blind", f'{{"first": "{OTHER}", "second": "base"}}', both)
         assert f"<dt>{second}" in clicked(page, "end-blind", choice=both)
         outcome = app.blind_tests.outcome("run-a")
-        assert outcome
         assert (outcome.systems, outcome.other) == ((OTHER, "base"), second)
 
     def test_undo_goes_back_and_an_early_end_reveals(self, page: Page) -> None:

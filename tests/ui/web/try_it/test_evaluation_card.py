@@ -89,7 +89,6 @@ class TestTab:
         answer(page, card.check, "click", DONE, {card.facts_text: loaded[card.facts_text]})
         (started,) = app.runner.jobs(kind="evaluate")
         facts = read_facts(app.runner.folder(started.id))
-        assert facts
         assert facts.passages == ["Rye bread costs 4.20."]
 
     def test_a_file_of_facts_that_is_no_text_is_named(self, page: Page, tmp_path: Path) -> None:
