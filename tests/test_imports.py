@@ -16,8 +16,9 @@ from backend.settings import PROJECT_ROOT
 
 # From the lowest up. A module belongs to the longest name that fits; a package imports only packages of lower layers.
 LAYERS = (
-    ("backend", "backend.errors", "backend.files", "backend.install"),
+    ("backend", "backend.errors", "backend.files", "backend.install", "backend.watchdog"),
     ("backend.records", "backend.settings"),
+    ("backend.child_process",),
     ("backend.estimate", "backend.hosting", "backend.text", "backend.tokens", "backend.work"),
     ("backend.hardware", "backend.models", "backend.datasets.checks", "backend.datasets.convert"),
     ("backend.gguf", "backend.datasets.documents"),

@@ -11,8 +11,8 @@ import threading
 from pathlib import Path
 from typing import Any
 
+from backend.child_process import start
 from backend.errors import ChatFailed
-from backend.hardware.child_process import start
 from backend.settings import HOME_VARIABLE, Workspace
 
 log = logging.getLogger(__name__)

@@ -13,10 +13,10 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from backend import child_process
 from backend.chat import engines
 from backend.gguf import base_file
 from backend.gguf.requirement import has_llama_cpp
-from backend.hardware import child_process
 from backend.hardware.process import prepare_process
 from backend.models import bundled
 from backend.settings import Workspace
@@ -70,6 +70,5 @@ def _try(workspace: Workspace, model: Path, tuned: Sequence[Path]) -> None:
 
 
 if __name__ == "__main__":
-    child_process.end_with_parent()
     prepare_process()
     _try(Workspace(Path(sys.argv[1])), Path(sys.argv[2]), list(map(Path, sys.argv[3:])))

@@ -19,8 +19,8 @@ from typing import Any
 
 from backend.chat import engines
 from backend.chat.engine import Engine, Sampling, Tokens
+from backend.child_process import receive
 from backend.errors import ApprenticeError, ChatFailed, is_out_of_memory
-from backend.hardware.child_process import end_with_parent
 from backend.hardware.process import lower_priority, show_one_gpu
 from backend.settings import Workspace
 
@@ -162,7 +162,7 @@ def main() -> None:
         else:
             requests.put(request)
 
-    end_with_parent(received)
+    receive(received)
     idle = float(os.environ.get("APPRENTICE_CHAT_IDLE", "600"))
     while True:
         try:

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from backend import child_process
 from backend.errors import ExportFailed
-from backend.hardware import child_process
 
 
 class Divergence(NamedTuple):
@@ -100,5 +100,4 @@ def _log_probabilities(file: str, rows: Sequence[Mapping[str, list[int]]]) -> It
 
 
 if __name__ == "__main__":
-    child_process.end_with_parent()
     _measure_here(Path(sys.argv[1]))

@@ -14,10 +14,10 @@ from typing import Any
 
 import httpx
 
+from backend import child_process
 from backend.chat.engine import Messages
 from backend.errors import BadInput
 from backend.export.conversations import PLAIN
-from backend.hardware import child_process
 from backend.records.exports import TemplateCheck
 from backend.tokens.tokenizer import ChatTokenizer
 
@@ -84,5 +84,4 @@ def _ask(address: str, key: str, messages: Any) -> str:
 
 
 if __name__ == "__main__":
-    child_process.end_with_parent()
     _render_here(Path(sys.argv[1]))

@@ -6,10 +6,10 @@ import subprocess
 from itertools import takewhile
 from pathlib import Path
 
+from backend import child_process
 from backend.export.script import precision
 from backend.export.source import Source
 from backend.export.target import Report, Target
-from backend.hardware import child_process
 from backend.models.local import read_run
 from backend.records.events import StepEvent, parse
 from backend.records.exports import ExportFile, ExportResult, ScriptCheck
@@ -39,8 +39,8 @@ def check_script(source: Source, folder: Path, out: Path, logs: Path) -> ScriptC
     count = min(STEPS, len(steps))
     options = ["--model", str(source.run.model.path), "--steps", str(count), "--out", str(out)]
     try:
-        code, output = child_process.run_script(
-            folder / "train.py", options, {"OMP_WAIT_POLICY": "PASSIVE", "HF_HUB_OFFLINE": "1"}, _TIMEOUT
+        code, output = child_process.run(
+            [str(folder / "train.py"), *options], {"OMP_WAIT_POLICY": "PASSIVE", "HF_HUB_OFFLINE": "1"}, _TIMEOUT
         )
     except subprocess.TimeoutExpired:
         return ScriptCheck(ok=None, sentence=f"Not compared: its first {count} steps took over half an hour here.")

@@ -12,9 +12,9 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
+from backend import child_process
 from backend.errors import ExportFailed, MissingPart
 from backend.gguf.requirement import require_llama_cpp_python
-from backend.hardware import child_process
 from backend.models import model_folder
 
 log = logging.getLogger(__name__)
@@ -87,7 +87,7 @@ def convert(model: Path, out: Path, poll: Callable[[], None] | None = None, kind
     arguments = [str(model), "--outfile", str(out), "--outtype", kind.lower()]
     if model_folder.model_type(model) == "qwen3_5_text":
         arguments.append("--no-mtp")  # the multi-token prediction head: transformers does not load it
-    made = child_process.run_script(converter(), arguments, _OFFLINE, poll=poll)
+    made = child_process.run([str(converter()), *arguments], _OFFLINE, poll=poll)
     _check(made, out, "The model could not be converted to a GGUF file.")
 
 
@@ -124,5 +124,4 @@ def _quantize_here(source: str, target: str, number: str) -> int:
 
 
 if __name__ == "__main__":
-    child_process.end_with_parent()
     sys.exit(_quantize_here(*sys.argv[1:4]))

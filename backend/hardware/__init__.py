@@ -10,7 +10,6 @@
     matmul_speed.py    how fast this processor multiplies in each precision
     keep_awake.py      no sleep while a block runs
     process.py         the environment of a process that computes
-    child_process.py   child processes that never outlive their parent
 
 Decision: One function chooses the GPU, and every process that computes sees that GPU only. A GPU that could train but
     for something that a person can change blocks training.
@@ -28,11 +27,6 @@ Decision: A run keeps the computer awake where the system allows it. Whatever do
 Because: runs take hours, and a laptop falls asleep after minutes.
 Proof: tests/backend/hardware/test_keep_awake.py; nothing of it has run on Windows or macOS.
 Reconsider when: a small package holds the same on all three systems.
-
-Decision: A child ends within seconds of its parent, because a thread of it waits for the end of its standard input.
-Because: the system closes that pipe even where the parent was killed, on every platform.
-Proof: tests/backend/hardware/test_child_process.py.
-Reconsider when: a child must do without standard input.
 """
 
 from backend.hardware.container import memory_mib

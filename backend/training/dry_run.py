@@ -22,7 +22,6 @@ from typing import Any
 import psutil
 
 from backend.errors import ApprenticeError, NotEnough, is_out_of_memory
-from backend.hardware.child_process import end_with_parent
 from backend.hardware.process import prepare_process
 from backend.records.events import Event
 from backend.records.specs import RunSpec
@@ -221,6 +220,5 @@ def main(folder: Path) -> None:
 
 if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    end_with_parent()
     prepare_process()
     main(Path(sys.argv[1]))

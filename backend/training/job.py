@@ -18,9 +18,8 @@ from typing import Any
 
 import psutil
 
-from backend import errors, hardware, training
+from backend import child_process, errors, hardware, training
 from backend.errors import ApprenticeError, DoesNotFit, NotEnough
-from backend.hardware import child_process
 from backend.hardware.gpu_choice import require_usable_gpu
 from backend.hardware.keep_awake import keep_awake
 from backend.hardware.process import show_one_gpu

@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from backend import child_process
 from backend.errors import ApprenticeError, BadInput, RunProblem
 from backend.export import hub_push
 from backend.export import space as space_files
@@ -18,6 +19,7 @@ from backend.records.exports import PushResult
 from backend.records.units import MIB
 from backend.serving.state import LOOPBACK
 from backend.settings import Workspace
+from jobs.folder import JobFolder
 from ui.cli.follow import follow, require_completed
 from ui.cli.options import positive
 from ui.cli.output import AddCommand, Answer, say, write
@@ -30,7 +32,7 @@ _NEXT = """Written to {folder}: {files} files, {size}. To put them online as YOU
   hf repos create YOU/NAME --repo-type space --space-sdk gradio --flavor {hardware}
   hf upload YOU/NAME {folder} . --repo-type space"""
 _POLL = 0.2  # seconds
-_ENDING = (signal.SIGINT, signal.SIGTERM)
+_ENDING = [number for name in ("SIGINT", "SIGTERM", "SIGHUP") if (number := getattr(signal, name, None))]
 _STOPPED_WITHIN = 20.0  # seconds
 
 
@@ -126,9 +128,12 @@ def _announce(ready: Endpoint, key: str, name: str, options: argparse.Namespace)
 
 
 def _wait(app: App, job_id: str, until_ready: bool) -> Endpoint:
-    """The endpoint once it is ready, or once it has ended."""
+    """The endpoint once it is ready, or once it has ended. Its worker ends with this process, even a killed one."""
+    worker = None
     while True:
         app.runner.tick()
+        if worker is None and (worker := JobFolder(app.runner.folder(job_id)).status().pid):
+            child_process.end_with_us(worker)
         endpoint = app.endpoints.find(job_id)
         if not endpoint.active or (until_ready and endpoint.url):
             return endpoint

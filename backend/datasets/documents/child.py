@@ -19,6 +19,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from backend.child_process import receive
 from backend.datasets.documents.archive import check_document, damaged
 from backend.datasets.documents.blocks import Document
 from backend.datasets.documents.markup import read_html
@@ -26,7 +27,6 @@ from backend.datasets.documents.odf import OdsSheets, odt_html
 from backend.datasets.documents.pdf import read_pdf
 from backend.datasets.documents.workbook import ExcelSheets
 from backend.errors import BadInput
-from backend.hardware.child_process import end_with_parent
 from backend.records.reading import Limits, check_expansion
 
 OUTLINE = 200  # rows of each sheet that are sent before one is chosen
@@ -62,7 +62,7 @@ def _sheets(kind: str, path: Path, limits: Limits, received: queue.Queue[bytes])
 def main(kind: str, path: Path, limits: Limits) -> None:
     """Parses the document and prints what is in it."""
     received: queue.Queue[bytes] = queue.Queue()
-    end_with_parent(received.put)
+    receive(received.put)
     try:
         if kind != "pdf":
             unpacked = check_document(path, lambda unpacked, packed: check_expansion(unpacked, packed, limits))

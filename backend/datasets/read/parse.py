@@ -14,10 +14,10 @@ from typing import Any
 
 import psutil
 
+from backend import child_process
 from backend.datasets.documents.blocks import Block, Document, Rows
 from backend.datasets.read.source import ByteSource
 from backend.errors import BadInput
-from backend.hardware import child_process
 from backend.records.reading import Cancelled
 from backend.records.units import MIB, format_size
 

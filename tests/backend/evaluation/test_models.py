@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from backend import child_process
 from backend.evaluation.asking import Stopped
 from backend.evaluation.items import items_from
 from backend.evaluation.models import EngineModels, choose_engine, load, on_transformers
-from backend.hardware import child_process
 from backend.models.bundled import silent
 from backend.settings import Workspace
 from tests.linked_model import link_gguf

@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
+from backend import child_process
 from backend.chat.client import Chat
 from backend.errors import BadInput, ChatFailed, ExportFailed, MissingPart
 from backend.gguf import base_file as base
 from backend.gguf import convert, requirement
 from backend.gguf import convert as gguf
 from backend.gguf.convert import UnsupportedModel
-from backend.hardware import child_process
 from backend.models import bundled
 from backend.settings import Workspace
 from backend.tokens.tokenizer import ChatTokenizer

@@ -11,7 +11,7 @@ import pytest
 from backend.hardware import keep_awake as module
 from backend.hardware.keep_awake import keep_awake
 from backend.settings import PROJECT_ROOT
-from tests.backend.hardware.test_child_process import gone
+from tests.backend.test_child_process import gone
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="the commands are scripts of POSIX systems")
 

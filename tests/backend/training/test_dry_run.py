@@ -28,7 +28,7 @@ from backend.training.job import ladder
 from backend.training.measured import Measured
 from backend.training.sampler import epoch_batches, packs
 from backend.training.state import checkpoints
-from tests.backend.hardware.test_child_process import gone, killed_parent
+from tests.backend.test_child_process import gone, killed_parent
 from tests.backend.tiny_run import FakeWork, make_model, make_pairs_run, make_run, run_of
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")  # peft and trl use names that transformers renames
@@ -225,7 +225,7 @@ def test_a_stop_during_the_dry_run_ends_it_and_trains_nothing(work: MeasuredWork
 WORKER = """
 import os, sys, time
 from pathlib import Path
-from backend.hardware import child_process
+from backend import child_process
 from backend.records.specs import RunSpec
 from backend.settings import Workspace
 from backend.training import job
@@ -261,7 +261,6 @@ def tell(self):
     if self._tried == STEP:
         print(os.getpid(), flush=True)
 dry_run.DryRun.before_step = tell
-dry_run.end_with_parent()
 dry_run.main(Path(sys.argv[1]))
 """
 

@@ -5,34 +5,68 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 import pytest
 
 from backend.export import space
 from backend.models import bundled
 from backend.settings import HOME_VARIABLE, PROJECT_ROOT, Workspace
 from jobs import store
+from jobs.folder import JobFolder
 from jobs.records import State
 from jobs.status import Identity
 from tests.backend.synthetic import make_adapter, make_finished_run
+from tests.backend.test_child_process import gone
 from tests.linked_model import link_gguf
 from ui.cli.main import main
 
 
-@pytest.mark.skipif(os.name == "nt", reason="a signal ends a process at once there")
-def test_a_model_is_served_until_it_is_stopped(workspace_with_model: Workspace, bundled_gguf: Path | None) -> None:
+@pytest.fixture
+def serving(workspace_with_model: Workspace, bundled_gguf: Path | None) -> Iterator[subprocess.Popen[str]]:
     model = bundled.folder(workspace_with_model)
     if bundled_gguf:
         link_gguf(bundled_gguf, model, workspace_with_model)
     run_id = finished_run(workspace_with_model, model)
     environment = {**os.environ, HOME_VARIABLE: str(workspace_with_model.root)}
-    serving = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "app.py", "serve-model", run_id, "--json"], cwd=PROJECT_ROOT, env=environment,
         stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
+    ) as process:  # fmt: skip
+        yield process
+        process.kill()
+
+
+def endpoint_job(workspace: Workspace) -> JobFolder:
+    return next(folder for folder in store.folders(workspace) if folder.identity().kind == "serve")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no such signals there")
+@pytest.mark.parametrize("number", ["SIGHUP", "SIGKILL"])
+def test_the_endpoint_and_its_model_end_with_a_closed_terminal_and_a_killed_command(
+    serving: subprocess.Popen[str], workspace_with_model: Workspace, number: str
+) -> None:
+    assert serving.stdout
+    url = json.loads(serving.stdout.readline())["url"]
+    worker = endpoint_job(workspace_with_model).status().pid
+    assert worker
+    processes = [worker, *(child.pid for child in psutil.Process(worker).children(recursive=True))]
+    assert len(processes) > 1, "the model is in a process of its own"
+    serving.send_signal(getattr(signal, number))
+    serving.wait(30)
+    assert all(map(gone, processes))
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(f"{url}/models")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a signal ends a process at once there")
+def test_a_model_is_served_until_it_is_stopped(
+    serving: subprocess.Popen[str], workspace_with_model: Workspace
+) -> None:
     assert serving.stdout
     with serving:
         ready = json.loads(serving.stdout.readline())
@@ -43,7 +77,7 @@ def test_a_model_is_served_until_it_is_stopped(workspace_with_model: Workspace, 
             serving.send_signal(signal.SIGINT)
         serving.terminate()
         assert serving.stdout.read() == ""
-    (job,) = [folder.job() for folder in store.folders(workspace_with_model) if folder.identity().kind == "serve"]
+    job = endpoint_job(workspace_with_model).job()
     assert job.state is State.STOPPED
     with pytest.raises(httpx.ConnectError):
         httpx.get(f"{ready['url']}/models")

@@ -1,18 +1,19 @@
 """Child processes that never outlive this one, whatever they are doing when it ends.
 
-The parent holds a child's standard input open and writes nothing, or requests, to it. When the parent ends, even by
-SIGKILL, the system closes that pipe on every platform, and a thread of the child that waits for it ends the child.
+A watchdog (watchdog.py), one for each process that starts children, waits for the end of a pipe that its parent holds
+open. The system closes the pipe on every platform when the parent ends, even by SIGKILL, and the watchdog then kills
+the children.
 
-    start, run      in the parent, for a child that calls end_with_parent
-    run_script      in the parent, for a script by others that does not
-    run_request     in the parent: sends a request as JSON and returns the child's answer
-    return_value    in the child of run_request: its answer
-    end_with_parent in the child, first thing
+    start, run, kill    in the parent
+    end_with_us         for a process that was started otherwise
+    run_request         in the parent: sends a request as JSON and returns the child's answer
+    return_value        in the child of run_request: its answer
+    receive             in the child: the lines that the parent writes to it
+    limit_memory        in the child
 """
 
 import json
 import os
-import runpy
 import subprocess
 import sys
 import tempfile
@@ -24,10 +25,13 @@ from typing import Any
 
 import psutil
 
+from backend import watchdog
 from backend.settings import PROJECT_ROOT, child_environment
 
 _POLL = 0.5  # seconds
 _NO_WINDOW = getattr(subprocess, "CREATE_NO_WINDOW", 0)  # Windows; Ctrl-C is for the parent, whose end ends the child
+_starting = threading.Lock()
+_to_watchdog: int | None = None  # the end of its pipe that this process holds open
 
 
 def memory_used(process: psutil.Process) -> int:
@@ -40,11 +44,11 @@ def memory_used(process: psutil.Process) -> int:
 def start(
     arguments: Sequence[str], environment: Mapping[str, str] | None = None, **options: Any
 ) -> subprocess.Popen[bytes]:
-    """Starts Python with `arguments` in the project's folder. The child must call `end_with_parent`.
+    """Starts Python with `arguments` in the project's folder; it ends with this process.
 
     environment: variables to add to `child_environment`. options: of subprocess.Popen.
     """
-    return subprocess.Popen(
+    child = subprocess.Popen(
         [sys.executable, *arguments],
         stdin=subprocess.PIPE,
         cwd=PROJECT_ROOT,
@@ -52,6 +56,36 @@ def start(
         creationflags=_NO_WINDOW,
         **options,
     )
+    end_with_us(child.pid)
+    return child
+
+
+def end_with_us(pid: int) -> None:
+    """Has the process `pid` killed when this one ends, however it ends."""
+    global _to_watchdog
+    with _starting:
+        for _ in range(2):  # a watchdog that somebody has killed is replaced
+            if _to_watchdog is None:
+                _to_watchdog = _start_watchdog()
+            try:
+                os.write(_to_watchdog, b"%d\n" % pid)
+                return
+            except OSError:
+                _to_watchdog = None
+
+
+def _start_watchdog() -> int:
+    read, write = os.pipe()
+    subprocess.Popen(
+        [sys.executable, "-I", watchdog.__file__],
+        stdin=read,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,  # neither Ctrl-C nor a closed terminal reaches it
+        creationflags=_NO_WINDOW,
+    ).returncode = 0  # nobody waits for it
+    os.close(read)
+    return write
 
 
 def run(
@@ -86,24 +120,6 @@ def _wait(child: subprocess.Popen[bytes], timeout: float | None, poll: Callable[
             if timeout is not None and time.monotonic() - began > timeout:
                 raise
             poll()
-
-
-def run_script(
-    script: Path,
-    arguments: Sequence[str],
-    environment: Mapping[str, str],
-    timeout: float | None = None,
-    poll: Callable[[], None] | None = None,
-) -> tuple[int, str]:
-    """`run` for a Python file: `python -m backend.hardware.child_process SCRIPT ARGUMENTS` ends with its parent.
-
-    script: the file
-    arguments: of the script
-    environment: as in `run`
-    timeout: as in `run`
-    poll: as in `run`
-    """
-    return run(["-m", "backend.hardware.child_process", str(script), *arguments], environment, timeout, poll)
 
 
 def run_request(module: str, request: Path, asked: Any, poll: Callable[[], None] | None = None) -> tuple[Any, str]:
@@ -143,11 +159,9 @@ def kill(child: subprocess.Popen[bytes]) -> None:
     child.stdin.close()
 
 
-def end_with_parent(received: Callable[[bytes], None] = lambda line: None) -> None:
-    """Starts a thread that waits for the end of standard input, and then ends this process at once.
-
-    received: called in that thread with each line that the parent writes.
-    """
+def receive(received: Callable[[bytes], None]) -> None:
+    """In the child: calls `received`, in a thread, with each line that the parent writes, and ends this process at
+    once when the parent closes its end."""
     threading.Thread(target=_read, args=(received,), daemon=True).start()
 
 
@@ -160,8 +174,10 @@ def _read(received: Callable[[bytes], None]) -> None:
     os._exit(0)  # without cleaning up, which could wait for the very call that is to be cut short
 
 
-if __name__ == "__main__":
-    end_with_parent()
-    del sys.argv[0]
-    sys.path[0] = str(Path(sys.argv[0]).parent)  # as Python does for a script
-    runpy.run_path(sys.argv[0], run_name="__main__")
+def limit_memory(most: int) -> None:
+    """In the child: refuse it more than `most` bytes of addresses. Windows and macOS have no such limit; there only
+    the parent's watch of the memory in use holds."""
+    if sys.platform == "linux":
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_AS, (most, most))

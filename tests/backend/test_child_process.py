@@ -5,34 +5,40 @@ import runpy
 import subprocess
 import sys
 import time
-from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
 
 import psutil
 import pytest
 
-from backend.hardware import child_process
+from backend import child_process
 from backend.settings import PROJECT_ROOT
 from jobs import process
 
 PARENT = """
 import sys
-from backend.hardware import child_process
+from backend import child_process
 child = child_process.start(["-c", sys.argv[1]], stdout=sys.stdout)
 child.wait()
 """
 BUSY = {
     "sleeping": "import time; report(); time.sleep(600)",
     "computing in Python": "report()\nwhile True: pass",
+    "in C code that holds Python's lock": """
+a, b = [0], [0]
+for _ in range(60): a, b = [a, a], [b, b]
+report()
+a == b""",
+    "in a child of its own": """
+import sys
+from backend import child_process
+program = "import os; print(os.getpid(), flush=True)\\nwhile True: pass"
+child_process.start(["-c", program], stdout=sys.stdout).wait()""",
     "inside one torch call": "import torch; matrix = torch.rand(4000, 4000); report(); torch.linalg.eig(matrix)",
     "importing": "report(); import torch, transformers, trl, time; time.sleep(600)",
 }
 BEGINNING = """
 import os
-import runpy
-from backend.hardware.child_process import end_with_parent
-end_with_parent()
 def report(): print(os.getpid(), flush=True)
 """
 
@@ -61,30 +67,23 @@ def killed_parent(program: str, *arguments: str) -> int:
     return pid
 
 
+def test_a_killed_watchdog_is_replaced_for_the_next_child() -> None:
+    program = """
+import sys
+import psutil
+from backend import child_process
+child_process.start(["-c", ""]).wait()
+(watchdog,) = [child for child in psutil.Process().children() if child.status() != "zombie"]
+watchdog.kill()
+watchdog.wait()
+child_process.start(["-c", sys.argv[1]], stdout=sys.stdout).wait()
+"""
+    assert gone(killed_parent(program, BEGINNING + BUSY["computing in Python"]))
+
+
 @pytest.mark.parametrize("doing", BUSY)
 def test_a_child_ends_within_seconds_of_its_killed_parent(doing: str) -> None:
     assert gone(killed_parent(PARENT, BEGINNING + BUSY[doing]))
-
-
-def test_a_script_by_others_ends_with_its_parent_too(tmp_path: Path) -> None:
-    script = tmp_path / "script.py"
-    script.write_text("import helper, os, time\nprint(os.getpid(), flush=True)\ntime.sleep(600)\n")
-    (tmp_path / "helper.py").write_text("")
-    parent = """
-import sys
-from backend.hardware import child_process
-run = child_process.start
-child_process.start = lambda *given, **options: run(*given, **{**options, "stdout": sys.stdout})
-child_process.run_script(sys.argv[1], [], {})
-"""
-    assert gone(killed_parent(parent, str(script)))
-
-
-def test_a_script_gets_its_arguments_and_its_output_and_exit_code_come_back(tmp_path: Path) -> None:
-    script = tmp_path / "script.py"
-    script.write_text("import os, sys\nprint(sys.argv[1:], os.environ['EXTRA'])\nsys.exit('stopped')\n")
-    code, output = child_process.run_script(script, ["--name", "a b"], {"EXTRA": "x"})
-    assert (code, output.splitlines()) == (1, ["['--name', 'a b'] x", "stopped"])
 
 
 def test_a_child_that_takes_too_long_is_killed() -> None:
@@ -103,8 +102,8 @@ def test_memory_that_windows_has_trimmed_still_counts() -> None:
 def test_lines_of_the_parent_arrive_whole() -> None:
     program = """
 import time
-from backend.hardware.child_process import end_with_parent
-end_with_parent(lambda line: print(len(line), flush=True))
+from backend.child_process import receive
+receive(lambda line: print(len(line), flush=True))
 time.sleep(600)
 """
     child = child_process.start(["-c", program], stdout=subprocess.PIPE)
