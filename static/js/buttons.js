@@ -61,13 +61,26 @@ document.addEventListener('keydown', (event) => {
   event.target.form.requestSubmit();
 });
 
-// A fold with a key stays as a person left it, also when it is drawn again; gradio's say whether they are open.
-const folds = {};
+// A fold with a key stays as a person left it, also when it is drawn again; gradio's say whether they are open. One of
+// the class "details" that was opened is open on the next visit, too.
+const stored = apprentice.store.value('details') ?? {};
+const folds = { ...stored };
+const restored = new WeakSet();
 document.addEventListener('click', (event) => {
-  const fold = event.target.closest('details[data-key] > summary')?.parentElement;
-  if (fold) folds[fold.dataset.key] = !fold.open;
-});
+  const title = event.target.closest('details[data-key] > summary, .details > button.label-wrap');
+  if (!title) return;
+  const fold = title.parentElement, key = fold.dataset.key ?? fold.id;
+  folds[key] = !(fold.open ?? title.classList.contains('open'));
+  if (!fold.classList.contains('details')) return;
+  stored[key] = folds[key];
+  apprentice.store.setValue('details', stored);
+}, true);
 apprentice.onRedraw(() => {
+  for (const fold of document.querySelectorAll('.details > button.label-wrap')) {
+    if (restored.has(fold)) continue;
+    restored.add(fold);
+    if (folds[fold.parentElement.id]) setTimeout(() => fold.classList.contains('open') || fold.click()); // once it listens
+  }
   for (const fold of document.querySelectorAll('details[data-key]')) {
     const open = folds[fold.dataset.key] ?? fold.open;
     if (fold.open !== open) fold.open = open;

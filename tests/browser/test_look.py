@@ -353,3 +353,37 @@ def test_while_a_run_has_nothing_to_try_an_older_model_opens_there(open_page: Op
     page.get_by_role("button", name="Open Second try").first.click()
     page.locator("#tab-train .guide").get_by_text("Second try").wait_for()
     page.locator("#stop").wait_for()
+
+
+@pytest.mark.parametrize(("width", "height"), [(1280, 800), (390, 844)])
+def test_the_button_of_a_step_is_in_view_and_never_covers_what_has_the_focus(
+    open_page: Opens, drawn_page: str, width: int, height: int
+) -> None:
+    page = open_page(drawn_page, width, height)
+    covered = """() => {
+      const bar = document.querySelector('#tab-start .foot'), focused = document.activeElement;
+      if (focused === document.body || bar.contains(focused)) return false;
+      return focused.getBoundingClientRect().bottom > bar.getBoundingClientRect().top + 1;
+    }"""
+    for name in ("start", "data", "train", "try", "share"):
+        go(page, name)
+        bar = page.locator(f"#tab-{name} .foot:visible").bounding_box()
+        assert bar["y"] + bar["height"] <= height, name
+        assert bar["height"] < height / 5, name
+    go(page, "start")
+    page.click("#other-models > button")
+    for _ in range(25):
+        page.keyboard.press("Tab")
+        assert not page.evaluate(covered), page.evaluate("document.activeElement.outerHTML")
+
+
+def test_details_that_were_opened_are_open_on_the_next_visit(open_page: Opens, drawn_page: str) -> None:
+    page = open_page(drawn_page)
+    title = page.locator("#other-models > button")
+    for opened in (True, False):
+        title.focus()
+        page.keyboard.press("Enter")
+        page.wait_for_selector(f"#other-models > button[aria-expanded={str(opened).lower()}]")
+        page.reload()
+        page.wait_for_selector("#to-data:not([disabled])")
+        page.wait_for_selector(f"#other-models > button[aria-expanded={str(opened).lower()}]")

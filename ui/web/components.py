@@ -72,3 +72,17 @@ def button(label: str, **options: Any) -> gr.Button:
 def primary(label: str, **options: Any) -> gr.Button:
     """The one main button of a tab."""
     return button(label, variant="primary", **options)
+
+
+def action_bar() -> gr.Row:
+    """The last row of a step, always in view at the foot of the window: its primary button, and why that is disabled
+    (html(elem_classes="reason"))."""
+    return gr.Row(elem_classes="actions foot")
+
+
+def details(key: str, label: str = "Details") -> gr.Accordion:
+    """What is not needed for the step's decision, folded until the person opens it; the browser remembers that.
+
+    key: its element id on the page
+    """
+    return gr.Accordion(label, open=False, elem_id=key, elem_classes="details")

@@ -9,7 +9,7 @@ from ui.records.data import DatasetState
 from ui.services.app import App
 from ui.services.selection import Choice
 from ui.web.browser_state import BrowserState, Inputs, Updates
-from ui.web.components import clickable, clicked, html, primary, sent_file
+from ui.web.components import action_bar, clickable, clicked, html, primary, sent_file
 from ui.web.data import edit_views, read_options
 from ui.web.data import issues as issues_panel
 from ui.web.data import views as data_views
@@ -44,7 +44,7 @@ class DataTab:
             self.preview = Preview(app)
             self.download = clickable()
             self.prompts = prompt_card.build(app, state, "data")
-        with gr.Row(elem_classes="actions"):
+        with action_bar():
             self.forward = primary("Continue to training", interactive=False, elem_id="to-train")
             self.reason = html(elem_classes="reason")
         cards = [self.reading, self.writing, self.tested, self.how, self.problems, self.instruction, self.download]

@@ -9,7 +9,7 @@ from backend.gguf.requirement import has_llama_cpp_python
 from ui.services.app import App
 from ui.services.selection import Choice
 from ui.web.browser_state import BrowserState, Inputs, Updates
-from ui.web.components import button, clickable, html, primary
+from ui.web.components import action_bar, button, clickable, html, primary
 from ui.web.errors import handler
 from ui.web.html import components
 from ui.web.share.endpoint_card import EndpointCard
@@ -60,15 +60,15 @@ class ShareTab:
             html(components.text(NOT_OFFERED, "small"))
         merged = "What it is merged into"
         self.base = gr.Radio(BASES, value="original", label=merged, visible=False, elem_id="export-base")
-        with gr.Row(elem_classes="actions"):
-            self.make = primary("Make the file", interactive=False, elem_id="export")
-            self.script = button("Make the training script", visible=False, elem_id="export-script")
-            self.why_not = html(elem_classes="reason")
         self.exports = html()
         if card := at_home():
             html(card)
         self.endpoint = EndpointCard(app, state)
         self.hub = HubCard(app, state)
+        with action_bar():
+            self.make = primary("Make the file", interactive=False, elem_id="export")
+            self.script = button("Make the training script", visible=False, elem_id="export-script")
+            self.why_not = html(elem_classes="reason")
         drawn = [self.line, self.offered, self.kind, self.types, self.base, self.make, self.script, self.why_not]
         self.outputs: list[Any] = [*drawn, self.exports, *self.endpoint.outputs, *self.hub.outputs]
         state.listen(self.make.click, self._make, self.outputs, self.kind, self.types, self.base)

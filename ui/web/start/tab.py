@@ -11,7 +11,7 @@ from backend.models.catalogue import TASKS
 from ui.services.app import App
 from ui.services.selection import Choice
 from ui.web.browser_state import BrowserState, Inputs, Updates
-from ui.web.components import clickable, clicked, html, primary
+from ui.web.components import action_bar, clickable, clicked, details, html, primary
 from ui.web.errors import handler
 from ui.web.html import components
 from ui.web.start import download_card, models_table
@@ -41,9 +41,9 @@ class StartTab:
         self.advice = html()
         self.machine = clickable(components.card("Your computer", lead="Looking at what it can do."))
         self.model = clickable(components.card("The model", lead="Working out which one fits."))
-        with gr.Accordion("Other models", open=False, elem_classes="fold-block"):
+        with details("other-models", "Other models"):
             self.others = clickable()
-        with gr.Row(elem_classes="actions"):
+        with action_bar():
             self.forward = primary("Continue to your examples", elem_id="to-data")
             self.reason = html(elem_classes="reason")
         cards = [self.line, self.advice, self.machine, self.model, self.others]

@@ -21,7 +21,7 @@ from ui.services.training.planning import default_name
 from ui.text import format as fmt
 from ui.web import errors as web_errors
 from ui.web.browser_state import PRIVATE, BrowserState, Inputs, Updates
-from ui.web.components import button, clickable, clicked, html, primary
+from ui.web.components import action_bar, button, clickable, clicked, html, primary
 from ui.web.errors import handler
 from ui.web.html import components
 from ui.web.start import download_card
@@ -243,8 +243,8 @@ def build(app: App, state: BrowserState, line: gr.HTML) -> Planning:
             fields = {"trainer": trainer, **settings_form.build()}
             answer = gr.JSON(visible=False)
             back = button("Back to the recommended settings", elem_id="reset-settings")
-        with gr.Row(elem_classes="actions"):
-            called = gr.Textbox(label="A name for your model", max_lines=1, elem_id="run-name")
+        called = gr.Textbox(label="A name for your model", max_lines=1, elem_id="run-name")
+        with action_bar():
             start = primary("Start training", interactive=False, elem_id="start-training")
             why_not = html(elem_classes="reason")
     form = SettingsForm(app, fields, answer)

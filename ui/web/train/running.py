@@ -12,7 +12,7 @@ from jobs.records import Job
 from ui.services.app import App
 from ui.services.selection import Choice
 from ui.web.browser_state import PRIVATE, BrowserState, Inputs, Updates
-from ui.web.components import button, clickable, clicked, html, primary
+from ui.web.components import action_bar, button, clickable, clicked, html, primary
 from ui.web.errors import handler
 from ui.web.html import compare_runs, components
 from ui.web.train import run_view, version_cards
@@ -59,7 +59,13 @@ class Running:
         self.app, self.line = app, line
         with gr.Column(visible=False) as self.column:
             self.status = clickable()
-            with gr.Row(elem_classes="actions"):
+            self.outcome = clickable()
+            self.onward = clickable()
+            self.health = clickable()
+            self.curve = html()
+            self.comparison = html()
+            self.samples = html()
+            with action_bar():
                 self.forward = primary("Try your model", visible=False, elem_id="to-try")
                 self.resume = primary("Continue training", visible=False, elem_id="resume")
                 self.stop = button(STOP, visible=False, elem_id="stop")
@@ -67,12 +73,6 @@ class Running:
                 self.refused = html(components.text(REFUSED, "small"), visible=False, elem_id="notify-refused")
                 self.again = button("Train a new model", elem_id="train-again")
                 self.stop_says = html(elem_classes="reason")
-            self.outcome = clickable()
-            self.onward = clickable()
-            self.health = clickable()
-            self.curve = html()
-            self.comparison = html()
-            self.samples = html()
         buttons = [self.forward, self.resume, self.stop, self.notify, self.refused, self.stop_says]
         cards = [self.outcome, self.onward, self.health, self.curve, self.comparison, self.samples]
         self.outputs: list[Any] = [self.column, self.status, *buttons, *cards]

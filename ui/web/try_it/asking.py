@@ -14,7 +14,7 @@ from ui.services.results.chat import Answer
 from ui.services.results.documents import Part
 from ui.services.selection import Choice
 from ui.web.browser_state import PRIVATE, BrowserState, Inputs, Updates
-from ui.web.components import button, clicked, html, primary
+from ui.web.components import button, clicked, html
 from ui.web.errors import handler
 from ui.web.html import components
 from ui.web.try_it.answer_settings import AnswerSettings
@@ -65,7 +65,7 @@ class Asking:
                 elem_id="question",
             )
             with gr.Row(elem_classes="actions"):
-                self.send = primary("Ask both", interactive=False, elem_id="ask")
+                self.send = button("Ask both", interactive=False, elem_id="ask")
                 self.stop = button("Stop", visible=False, elem_id="stop-answer")
                 self.clear = button("Start over", elem_id="clear")
                 html(components.text(KEYS, "small"), elem_classes="keys")

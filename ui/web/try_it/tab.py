@@ -8,7 +8,7 @@ import gradio as gr
 from ui.services.app import App
 from ui.services.selection import Choice
 from ui.web.browser_state import BrowserState, Inputs, Updates
-from ui.web.components import button, clickable, html
+from ui.web.components import action_bar, clickable, html, primary
 from ui.web.html import components
 from ui.web.try_it import evaluation_card, ready_models
 from ui.web.try_it.asking import Asking
@@ -39,8 +39,8 @@ class TryTab:
         self.ask, self.why_not, self.settings = asking.send, asking.why_not, asking.settings
         self.evaluation = evaluation_card.build(app, state)
         self.blind = BlindCard(app, state, self.evaluation)
-        with gr.Row(elem_classes="actions end"):
-            self.forward = button("Continue to sharing", interactive=False, elem_id="to-share")
+        with action_bar():
+            self.forward = primary("Continue to sharing", interactive=False, elem_id="to-share")
         answers = [self.proof, self.opponent.fold, self.shown, self.suggested, self.settings.carried]
         self.outputs: list[Any] = [self.line, self.offered, *answers, self.correction.card, self.ask, self.why_not]
         self.outputs += [*self.evaluation.outputs, *self.blind.outputs, self.forward]
