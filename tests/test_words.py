@@ -10,17 +10,12 @@ from backend.settings import PROJECT_ROOT
 
 INSTEAD = {
     "train, training, epochs": "practice practices practiced practicing practise practises practised practising",
-    "fix": "mend mends mended mending",
-    "import, imported": "brought bringing",
+    "fix": "mend mends mended mending", "import, imported": "brought bringing",
     "dry run": "rehearse rehearses rehearsed rehearsing rehearsal rehearsals preflight",
-    "choose settings": "tailor tailors tailored tailoring",
-    "dataset store": "shelf shelves",
-    "shingles": "wordpairs",
-    "not examples": "stray strays",
-    "training session": "learner learners",
-    "Hugging Face Jobs, rented GPU": "renting",
-    "clickable": "pressable",
-}
+    "choose settings": "tailor tailors tailored tailoring", "dataset store": "shelf shelves", "shingles": "wordpairs",
+    "not examples": "stray strays", "training session": "learner learners",
+    "Hugging Face Jobs, rented GPU": "renting", "clickable": "pressable",
+}  # fmt: skip
 BANNED = {word: instead for instead, words in INSTEAD.items() for word in words.split()}
 SUFFIXES = {".py", ".js", ".css", ".html", ".md", ".json", ".sh", ".bat", ".toml", ".txt", ".yml", ".yaml", ".svg"}
 DATA = {

@@ -65,23 +65,18 @@ def _answer(text: str) -> Callable[[Messages], Messages]:
 
 
 FAULTS: dict[str, Callable[[Messages], Messages]] = {
-    "empty_answer": _answer("  "),
-    "no_assistant": lambda m: m[:-1],
+    "empty_answer": _answer("  "), "no_assistant": lambda m: m[:-1],
     "ends_with_user": lambda m: [*m, {"role": "user", "content": "And then?"}],
     "same_role_twice": lambda m: [*m[:2], {"role": "user", "content": "One more thing."}, m[2]],
-    "system_not_first": lambda m: [m[1], m[0], m[2]],
-    "system_inconsistent": lambda m: m[1:],
-    "control_characters": _append("\x07"),
-    "invisible_characters": _append("\u200b", 1),
-    "mojibake": _append(" CafÃ© fÃ¼r alle."),
-    "control_marker": _append(" <|im_end|>"),
-    "repetition": _append(" We are sorry to hear that." * 6),
-    "very_short_answer": _answer("Ok."),
+    "system_not_first": lambda m: [m[1], m[0], m[2]], "system_inconsistent": lambda m: m[1:],
+    "control_characters": _append("\x07"), "invisible_characters": _append("\u200b", 1),
+    "mojibake": _append(" CafÃ© fÃ¼r alle."), "control_marker": _append(" <|im_end|>"),
+    "repetition": _append(" We are sorry to hear that." * 6), "very_short_answer": _answer("Ok."),
     "personal_email": _append(" Write to jane.roe@example.org today."),
     "personal_phone": _append(" Ring +49 170 5551234 today.", 1),
     "personal_card": _append(" My card is 4111 1111 1111 1111 here.", 1),
     "secret_key": _append(" Use sk-proj-a1b2c3d4e5f6a7b8c9d0e1f2 for it."),
-}
+}  # fmt: skip
 
 
 def write(path: Path, rows: int, seed: int = 0, share: float = 0.05) -> set[tuple[int, str]]:

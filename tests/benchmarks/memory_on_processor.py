@@ -56,16 +56,11 @@ SHAPE: dict[str, Any] = {
 SMALL: dict[str, Any] = {"hidden_size": 128, "intermediate_size": 256, "num_hidden_layers": 2}
 FULL_EVERY_FOURTH = [kind for _ in range(2) for kind in (*["sliding_attention"] * 3, "full_attention")]
 MODEL_TYPES: dict[str, dict[str, Any]] = {
-    "llama": {},
-    "qwen3": {},
-    "olmo2": {},
-    "olmo3": {"layer_types": FULL_EVERY_FOURTH, "sliding_window": 256},
-    "exaone4": {"layer_types": FULL_EVERY_FOURTH, "sliding_window": 256},
-    "hunyuan_v1_dense": {},
-    "ernie4_5": {},
+    "llama": {}, "qwen3": {}, "olmo2": {}, "olmo3": {"layer_types": FULL_EVERY_FOURTH, "sliding_window": 256},
+    "exaone4": {"layer_types": FULL_EVERY_FOURTH, "sliding_window": 256}, "hunyuan_v1_dense": {}, "ernie4_5": {},
     "glm4": {"num_key_value_heads": 2},
     "qwen3_5_text": {"head_dim": 128, "linear_num_key_heads": 8, "linear_num_value_heads": 8},
-}
+}  # fmt: skip
 OF_A_TYPE = (
     sized(4, 512), sized(8, 192), sized(8, 768, gradient_checkpointing=True), sized(2, 512, method="full"),
     sized(2, 640, precision="fp32"),

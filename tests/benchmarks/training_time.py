@@ -33,13 +33,10 @@ from ui.cli.model_commands import unpack_bundled_model
 from ui.services.app import App
 
 RUNS: tuple[tuple[str, dict[str, Any]], ...] = (
-    ("orders", {}),
-    ("orders", {"per_device_train_batch_size": 2, "gradient_accumulation_steps": 4, "lora_rank": 32}),
-    ("orders", {"gradient_checkpointing": True}),
-    ("orders", {"method": "qlora", "per_device_train_batch_size": 4}),
-    ("support", {"target_modules": ATTENTION}),
-    ("orders", {"method": "full"}),
-)
+    ("orders", {}), ("orders", {"per_device_train_batch_size": 2, "gradient_accumulation_steps": 4, "lora_rank": 32}),
+    ("orders", {"gradient_checkpointing": True}), ("orders", {"method": "qlora", "per_device_train_batch_size": 4}),
+    ("support", {"target_modules": ATTENTION}), ("orders", {"method": "full"}),
+)  # fmt: skip
 PROMISED: tuple[tuple[str, dict[str, Any]], ...] = (("orders", {}), ("support", {}), ("long", {}))
 LONG = 6  # conversations of the orders sample in one
 

@@ -38,6 +38,10 @@ def falling(count: int, start: float = 3.0, end: float = 0.5, noise: float = 0.0
     return curve(lambda i: end + (start - end) * math.exp(-4 * i / count), count, noise)
 
 
+def spiked(spikes: dict[int, float]) -> list[float]:
+    return [spikes.get(at, loss) for at, loss in enumerate(falling(60))]
+
+
 def check(verdict: Verdict, light: str, kind: str, retry: dict[str, Any] | None = None) -> None:
     assert (verdict.light, verdict.kind, verdict.retry) == (light, kind, retry)
 
@@ -76,34 +80,44 @@ def test_the_current_loss_is_a_median_until_one_is_not_finite() -> None:
 
 
 def test_every_verdict_says_which_loss_it_means() -> None:
-    flat, overfitting = curve(lambda i: 2.4, 120, 0.04), [3.0, 1.4, 1.1, 1.2, 1.3, 1.5, 1.7]
-    climbing = [*falling(40, 3.0, 0.8), *curve(lambda i: 1.0 + i / 10, 30, 0.05)]
-    for losses, validation in (
-        (flat, [2.4, 2.39, 2.4, 2.38]),
-        (falling(120, 3.0, 0.05), overfitting),
-        (climbing, [3.0, 1.2]),
-        (falling(80), [2.0, 2.1, 2.4, 2.9]),
-        (curve(lambda i: 0.03, 40, 0.3), [0.03, 0.03]),
-        (curve(lambda i: 0.03, 40, 0.3), []),
-        (flat[:50], []),
-    ):
+    overfitting = falling(120, 3.0, 0.05), [3.0, 1.4, 1.1, 1.2, 1.3, 1.5, 1.7]
+    judged = [case[:2] for case in CURVES.values() if case[3] not in ("early", "not_finite")]
+    for losses, validation in (*judged, overfitting, (CURVES["low from the start"][0], [])):
         what = diagnose(steps(losses), evals(validation), SETTINGS).what
         assert ("training loss" in what) or ("validation loss" in what), what
         assert "the loss" not in what.lower(), what
 
 
-def test_noise_does_not_hide_a_falling_loss() -> None:
-    check(diagnose(steps(falling(200, noise=0.25)), evals([3.0, 1.5, 1.2]), SETTINGS), "good", "falling")
+LOWER, HIGHER = {"learning_rate": 1e-4}, {"learning_rate": pytest.approx(3e-4)}
+CLIMBING = [*falling(40, 3.0, 0.8), *curve(lambda i: 1.0 + i / 10, 30, 0.05)]
+FLAT = curve(lambda i: 2.4, 120, 0.04)
+CURVES: dict[str, tuple[list[float], list[float], str, str, dict[str, Any] | None]] = {
+    "noise does not hide that it falls": (falling(200, noise=0.25), [3.0, 1.5, 1.2], "good", "falling", None),
+    "low and noisy at the end": (
+        [*falling(60, 3.0, 0.05), *curve(lambda i: 0.05, 60, 0.9)], [3.0, 0.2, 0.06, 0.05], "good", "falling", None,
+    ),
+    "a few steps": ([3.1, 2.9, 3.0], [3.0], "good", "early", None),
+    "no step": ([], [], "good", "early", None),
+    "a validation loss that is not finite": (falling(20), [3.0, math.nan], "bad", "not_finite", LOWER),
+    "spikes": (spiked({20: 3.4, 33: 2.9, 47: 2.2}), [3.0, 1.2], "watch", "spikes", LOWER),
+    "a single spike": (spiked({30: 3.0}), [3.0, 1.2], "good", "falling", None),
+    "rises and stays up": (CLIMBING, [3.0, 1.2], "bad", "rising", LOWER),
+    "flat after 100 steps": (FLAT, [2.4, 2.39, 2.4, 2.38], "watch", "flat", HIGHER),
+    "flat before 100 steps": (FLAT[:99], [], "good", "not_yet", None),
+    "a single rise of the validation loss": (falling(80), [3.0, 1.4, 1.1, 1.2], "good", "falling", None),
+    "a validation loss that levels off": (falling(120), [3.0, 1.1, 1.0, 1.005, 1.01, 1.004], "good", "falling", None),
+    "a validation loss that never falls": (falling(80), [2.0, 2.1, 2.4, 2.9], "bad", "no_generalization", LOWER),
+    "low from the start": (curve(lambda i: 0.03, 40, 0.3), [0.03, 0.03], "watch", "known_already", None),
+    "a plateau far below the start": (
+        curve(lambda i: 0.2 + max(0.0, 2.8 - i / 7), 160, 0.03), [3.0, 0.3, 0.25], "good", "falling", None,
+    ),
+}  # fmt: skip
 
 
-def test_a_low_and_noisy_loss_at_the_end_is_not_a_jump() -> None:
-    low = [*falling(60, 3.0, 0.05), *curve(lambda i: 0.05, 60, 0.9)]
-    check(diagnose(steps(low), evals([3.0, 0.2, 0.06, 0.05]), SETTINGS), "good", "falling")
-
-
-def test_a_few_steps_are_too_early() -> None:
-    check(diagnose(steps([3.1, 2.9, 3.0]), evals([3.0]), SETTINGS), "good", "early")
-    check(diagnose([], [], SETTINGS), "good", "early")
+@pytest.mark.parametrize("name", CURVES)
+def test_each_shape_has_its_verdict_and_retry(name: str) -> None:
+    losses, validation, *expected = CURVES[name]
+    check(diagnose(steps(losses), evals(validation), SETTINGS), *expected)
 
 
 @pytest.mark.parametrize("broken", [math.nan, math.inf])
@@ -113,65 +127,10 @@ def test_a_training_loss_that_is_not_finite(broken: float) -> None:
     assert "After 20 steps" in verdict.what
 
 
-def test_a_validation_loss_that_is_not_finite() -> None:
-    check(
-        diagnose(steps(falling(20)), evals([3.0, math.nan]), SETTINGS),
-        "bad", "not_finite", {"learning_rate": 1e-4},
-    )  # fmt: skip
-
-
-def test_spikes_suggest_half_the_learning_rate() -> None:
-    losses = falling(60)
-    losses[20], losses[33], losses[47] = 3.4, 2.9, 2.2
-    check(diagnose(steps(losses), evals([3.0, 1.2]), SETTINGS), "watch", "spikes", {"learning_rate": 1e-4})
-
-
-def test_a_single_spike_is_ignored() -> None:
-    losses = falling(60)
-    losses[30] = 3.0
-    check(diagnose(steps(losses), evals([3.0, 1.2]), SETTINGS), "good", "falling")
-
-
-def test_a_loss_that_rises_and_stays_up() -> None:
-    losses = [*falling(40, 3.0, 0.8), *curve(lambda i: 1.0 + i / 10, 30, 0.05)]
-    check(diagnose(steps(losses), evals([3.0, 1.2]), SETTINGS), "bad", "rising", {"learning_rate": 1e-4})
-
-
-def test_a_flat_loss_after_100_steps_suggests_a_higher_rate() -> None:
-    flat = curve(lambda i: 2.4, 120, 0.04)
-    check(
-        diagnose(steps(flat), evals([2.4, 2.39, 2.4, 2.38]), SETTINGS),
-        "watch", "flat", {"learning_rate": pytest.approx(3e-4)},
-    )  # fmt: skip
-
-
-def test_a_flat_loss_before_100_steps_is_not_judged() -> None:
-    check(diagnose(steps(curve(lambda i: 2.4, 99, 0.04)), [], SETTINGS), "good", "not_yet")
-
-
 def test_overfitting_names_the_best_step_and_suggests_fewer_epochs() -> None:
     verdict = diagnose(steps(falling(120, 3.0, 0.05)), evals([3.0, 1.4, 1.1, 1.2, 1.3, 1.5, 1.7]), SETTINGS)
     check(verdict, "watch", "overfitting", {"num_train_epochs": 2.0})
     assert "1.10 at step 40; the latest is 1.70" in verdict.what
-
-
-def test_a_single_rise_of_the_validation_loss_is_not_overfitting() -> None:
-    check(diagnose(steps(falling(80)), evals([3.0, 1.4, 1.1, 1.2]), SETTINGS), "good", "falling")
-
-
-def test_a_validation_loss_that_levels_off_is_not_overfitting() -> None:
-    verdict = diagnose(steps(falling(120)), evals([3.0, 1.1, 1.0, 1.005, 1.01, 1.004]), SETTINGS)
-    check(verdict, "good", "falling")
-
-
-def test_a_validation_loss_that_never_falls() -> None:
-    verdict = diagnose(steps(falling(80)), evals([2.0, 2.1, 2.4, 2.9]), SETTINGS)
-    check(verdict, "bad", "no_generalization", {"learning_rate": 1e-4})
-
-
-def test_a_loss_that_is_low_from_the_start() -> None:
-    verdict = diagnose(steps(curve(lambda i: 0.03, 40, 0.3)), evals([0.03, 0.03]), SETTINGS)
-    check(verdict, "watch", "known_already")
 
 
 def test_training_slower_than_measured() -> None:
@@ -211,11 +170,6 @@ def test_an_early_plateau_suggests_a_higher_rate() -> None:
 def test_a_plateau_at_a_low_learning_rate_is_the_normal_end_of_a_run() -> None:
     verdict = diagnose(early_plateau(lambda step: 2e-4 if step < 40 else 1e-5), evals([2.8, 2.1, 2.0]), SETTINGS)
     check(verdict, "good", "falling")
-
-
-def test_a_plateau_far_below_the_start_is_fine() -> None:
-    losses = curve(lambda i: 0.2 + max(0.0, 2.8 - i / 7), 160, 0.03)
-    check(diagnose(steps(losses), evals([3.0, 0.3, 0.25]), SETTINGS), "good", "falling")
 
 
 def test_the_most_serious_finding_wins() -> None:

@@ -9,12 +9,9 @@ from backend.chat.torch_engine import TorchEngine
 from backend.hardware import gpu_memory
 
 QUESTIONS = [
-    "What is the capital of France?",
-    "Name three fruits.",
-    "Say hello.",
-    "Write one short sentence about the sea, and then one about the mountains, please.",
-    "2 + 2 =",
-]
+    "What is the capital of France?", "Name three fruits.", "Say hello.",
+    "Write one short sentence about the sea, and then one about the mountains, please.", "2 + 2 =",
+]  # fmt: skip
 
 
 @pytest.fixture(scope="module")

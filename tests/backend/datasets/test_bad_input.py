@@ -121,10 +121,8 @@ TABLE: list[tuple[str, bytes, Found]] = [
 FILE_KINDS = {"encoding"}  # other problems of the whole file are about its size
 
 REFUSED: list[tuple[str, bytes, str]] = [
-    ("nothing", b"", "empty"),
-    ("line ends only", b"\n\r\n \n", "empty"),
-    ("a header only", b"question,answer\n", "header"),
-    ("an image", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "image"),
+    ("nothing", b"", "empty"), ("line ends only", b"\n\r\n \n", "empty"),
+    ("a header only", b"question,answer\n", "header"), ("an image", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "image"),
     ("a pickle", b"\x80\x04\x95\x10\0\0\0\0\0\0\0}\x94.", "pickle"),
     ("bytes of any kind", bytes(range(256)) * 40, "not text"),
     ("a web page", b"<!DOCTYPE html><html><body>hello</body></html>", "web page"),
@@ -132,9 +130,8 @@ REFUSED: list[tuple[str, bytes, str]] = [
     ("a zip bomb", archive(xl_workbook=b"<workbook/>", xl_blank=b"\0" * 9_000_000), "unpacks"),
     ("a gzip bomb", gzip.compress(b"a" * 9_000_000), "unpacks"),
     ("a broken Parquet file", b"PAR1" + b"\0" * 50 + b"PAR1", "damaged"),
-    ("other columns", b"height,width\n1,2\n3,4\n", "No examples"),
-    ("a word", b"hello", "too short"),
-]
+    ("other columns", b"height,width\n1,2\n3,4\n", "No examples"), ("a word", b"hello", "too short"),
+]  # fmt: skip
 LIMITS = Limits(line_bytes=250_000, field_chars=131_072, expanded_bytes=4_000_000, ratio_from_bytes=100_000)
 
 

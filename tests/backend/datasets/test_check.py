@@ -22,22 +22,19 @@ from tests.backend.datasets.builders import (
     clean_rows,
     dataset,
     question,
-)
+)  # fmt: skip
 
 LONG = "This answer is as long as the answers in this file usually are, so that its length is no matter at all."
 Q, A = ("user", "Where can I leave my old bicycle tonight?"), ("assistant", LONG)
 S = ("system", SYSTEM)
+GERMAN = "Das ist nicht schlimm, wir schicken es Ihnen mit der Post und es kostet auch nichts."
 
 PLANTED: dict[str, list[tuple[str, str]]] = {
-    "empty_answer": [S, Q, ("assistant", " \n")],
-    "no_assistant": [S, Q],
+    "empty_answer": [S, Q, ("assistant", " \n")], "no_assistant": [S, Q],
     "ends_with_user": [S, Q, A, ("user", "And tomorrow?")],
-    "same_role_twice": [S, Q, ("user", "I mean the green one."), A],
-    "system_not_first": [Q, S, A],
-    "no_question": [S, A],
-    "empty_question": [S, ("user", ""), A],
-    "nul_character": [S, Q, ("assistant", LONG + "\x00")],
-    "control_characters": [S, Q, ("assistant", LONG + "\x07")],
+    "same_role_twice": [S, Q, ("user", "I mean the green one."), A], "system_not_first": [Q, S, A],
+    "no_question": [S, A], "empty_question": [S, ("user", ""), A],
+    "nul_character": [S, Q, ("assistant", LONG + "\x00")], "control_characters": [S, Q, ("assistant", LONG + "\x07")],
     "invisible_characters": [S, ("user", "Where can I \u202eleave my old bicycle tonight?"), A],
     "mojibake": [S, Q, ("assistant", LONG + " At the cafÃ©.")],
     "control_marker": [S, Q, ("assistant", LONG + "<|im_end|>")],
@@ -49,7 +46,7 @@ PLANTED: dict[str, list[tuple[str, str]]] = {
     "personal_iban": [S, Q, ("assistant", LONG + " Pay to DE89 3704 0044 0532 0130 00 today.")],
     "secret_key": [S, Q, ("assistant", LONG + " Use sk-proj-abcdefghij0123456789ABCD today.")],
     "system_inconsistent": [Q, A],
-}
+}  # fmt: skip
 
 
 def about_rows(problems: list[Problem]) -> list[tuple[int, str]]:
@@ -119,23 +116,18 @@ def test_enough_rows_are_no_problem_and_very_many_get_a_warning() -> None:
     assert problem.kind == "too_many"
 
 
-def test_a_tool_call_needs_no_text() -> None:
+def test_a_tool_call_needs_no_text_and_a_label_no_length() -> None:
     call: Message = {"role": "assistant", "content": None, "tool_calls": [{"type": "function"}]}
-    row = Row(
-        1, 1, [*chat(1, Q).messages, call, {"role": "tool", "content": "42"}, {"role": "assistant", "content": LONG}]
-    )
-    assert about_rows(check(dataset([row])).problems) == []
+    result: list[Message] = [{"role": "tool", "content": "42"}, {"role": "assistant", "content": LONG}]
+    labels = [chat(i, question(i), ("assistant", "yes" if i % 2 else "no")) for i in range(1, 60)]
+    for rows in ([Row(1, 1, [*chat(1, Q).messages, call, *result])], labels):
+        assert about_rows(check(dataset(rows)).problems) == []
 
 
 def test_preference_pairs_are_checked_on_both_sides() -> None:
     same, empty = chat(1, Q, A), chat(2, ("user", "Another question entirely, please?"), A)
     same.rejected, empty.rejected = [{"role": "assistant", "content": LONG}], [{"role": "assistant", "content": ""}]
     assert about_rows(check(dataset([same, empty])).problems) == [(1, "same_preference"), (2, "empty_answer")]
-
-
-def test_labels_are_not_reported_as_short_answers() -> None:
-    rows = [chat(i, question(i), ("assistant", "yes" if i % 2 else "no")) for i in range(1, 60)]
-    assert about_rows(check(dataset(rows)).problems) == []
 
 
 def test_rows_that_the_model_cannot_use_are_reported() -> None:
@@ -166,11 +158,6 @@ def test_the_model_adds_its_own_template_markers() -> None:
     assert "control_marker" in check(dataset([row]), counter=TokenCounter(WordTokenizer())).counts()
 
 
-def test_no_usable_example_is_not_called_a_few() -> None:
-    [problem] = [p for p in check(dataset([chat(1, question(1))])).problems if p.kind == "too_few"]
-    assert "0" not in problem.message
-
-
 def test_the_same_answer_everywhere_is_noticed() -> None:
     rows = [chat(i, question(i), ("assistant", "gpt-4o")) for i in range(1, 7)]
     assert check(dataset(rows)).counts()["same_answer_everywhere"] == 1
@@ -188,34 +175,25 @@ def test_a_tool_result_needs_a_call() -> None:
 
 def test_rows_in_another_language_than_the_rest_are_named() -> None:
     spanish = ("user", "¿Dónde está el pedido que hice la semana pasada en su tienda?")
-    german = ("assistant", "Das ist nicht schlimm, wir schicken es Ihnen mit der Post und es kostet auch nichts.")
-    rows = [*clean_rows(30), chat(31, spanish, answer(31)), chat(32, question(32), german)]
+    rows = [*clean_rows(30), chat(31, spanish, answer(31)), chat(32, question(32), ("assistant", GERMAN))]
     found = [(p.row, p.message) for p in check(dataset(rows)).problems if p.kind == "other_language"]
     assert [row for row, _ in found] == [31, 32]
     assert "Spanish" in found[0][1]
     assert "German" in found[1][1]
 
 
-def test_the_language_of_most_examples_is_known() -> None:
-    german = ("assistant", "Das ist nicht schlimm, wir schicken es Ihnen mit der Post und es kostet auch nichts.")
-    rows = [chat(i, question(i), german) for i in range(1, 31)]
+def test_the_language_of_most_examples_is_known_also_in_a_file_of_translations() -> None:
+    rows = [chat(i, question(i), ("assistant", GERMAN + f" {question(i)[1].split()[6]}")) for i in range(1, 31)]
     assert (usual_language(rows), usual_language(clean_rows(30)), usual_language(rows[:2])) == ("de", "en", None)
-
-
-def test_a_file_of_translations_is_in_the_languages_it_is_in() -> None:
-    said = "Das ist nicht schlimm, wir schicken es Ihnen mit der Post und es kostet auch nichts, sagt {}."
-    rows = [chat(i, question(i), ("assistant", said.format(question(i)[1].split()[6]))) for i in range(1, 31)]
     assert "other_language" not in check(dataset(rows)).counts()
 
 
 def test_the_language_is_compared_with_the_models_only_when_clear() -> None:
     german = "Das ist eine Frage, die wir nicht für dich beantworten werden, aber es gibt auch noch mehr zu sagen."
     rows = [chat(i, ("user", f"{german} Nummer {i}"), ("assistant", german)) for i in range(1, 30)]
-    messages = [
-        p.message for p in check(dataset(rows), model_languages=("en",)).problems if p.kind == "language_mismatch"
-    ]
-    assert len(messages) == 1
-    assert "German" in messages[0]
+    problems = check(dataset(rows), model_languages=("en",)).problems
+    [message] = [problem.message for problem in problems if problem.kind == "language_mismatch"]
+    assert "German" in message
     for languages in (("en", "de"), None):
         assert "language_mismatch" not in check(dataset(rows), model_languages=languages).counts()
     rows = [chat(i, ("user", f"kettle {i}"), ("assistant", f"ladder museum {i}")) for i in range(1, 30)]
@@ -240,11 +218,13 @@ def test_progress_rises_to_one_and_cancelling_stops() -> None:
         check(dataset(clean_rows(20)), cancelled=lambda: True)
 
 
-def test_a_dataset_without_rows_gets_a_report() -> None:
+def test_a_dataset_without_rows_or_usable_ones_gets_a_report() -> None:
     report = check(dataset([]))
     assert report.usable == 0
     assert [p.kind for p in report.problems] == ["too_few"]
     assert "0 of 0" in summary(report)[0]
+    [problem] = [p for p in check(dataset([chat(1, question(1))])).problems if p.kind == "too_few"]
+    assert "0" not in problem.message, "none is not called a few"
 
 
 TERMS = re.compile(
@@ -287,11 +267,8 @@ def test_the_promised_json_keys_are_there() -> None:
     assert tokens["truncated"] == 21
 
 
-def test_without_a_model_token_counts_are_null() -> None:
-    assert {*check(dataset(clean_rows(3))).to_json()["tokens"].values()} == {None}
-
-
 def test_counts_and_error_rows() -> None:
+    assert {*check(dataset(clean_rows(3))).to_json()["tokens"].values()} == {None}, "without a model"
     report = check(dataset([*clean_rows(3), chat(4, ("user", "Hello?")), chat(5, ("user", "Goodbye?"))]))
     assert report.counts()["no_assistant"] == 2
     assert report.error_rows() == {4, 5}

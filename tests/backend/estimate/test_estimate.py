@@ -85,23 +85,18 @@ def test_weights_take_the_memory_of_their_format() -> None:
 @pytest.mark.parametrize(
     ("more", "less"),
     [
-        (Plan(checkpointing=False), Plan(checkpointing=True)),
-        (Plan(batch=4), Plan(batch=2)),
-        (Plan(max_tokens=2048), Plan(max_tokens=1024)),
-        (Plan(rank=64), Plan(rank=8)),
-        (Plan(dora=True), Plan()),
-        (Plan(method="full"), Plan(method="lora")),
-        (Plan(method="lora"), Plan(method="qlora")),
+        (Plan(checkpointing=False), Plan(checkpointing=True)), (Plan(batch=4), Plan(batch=2)),
+        (Plan(max_tokens=2048), Plan(max_tokens=1024)), (Plan(rank=64), Plan(rank=8)), (Plan(dora=True), Plan()),
+        (Plan(method="full"), Plan(method="lora")), (Plan(method="lora"), Plan(method="qlora")),
         (Plan(attention="eager", max_tokens=2048), Plan(attention="sdpa", max_tokens=2048)),
         (Plan(precision="fp32"), Plan(precision="bf16")),
         (Plan(optimizer="adamw", rank=64), Plan(optimizer="adamw_8bit", rank=64)),
         (Plan(method="full"), Plan(method="full", optimizer="adamw_8bit")),
         (Plan(method="qlora", double_quant=False), Plan(method="qlora", double_quant=True)),
-        (Plan(method="qlora", fp32_norms=True), Plan(method="qlora")),
-        (Plan(full_logits=True), Plan()),
+        (Plan(method="qlora", fp32_norms=True), Plan(method="qlora")), (Plan(full_logits=True), Plan()),
         (Plan(batch=4), Plan(batch=4, learned_share=0.3)),
     ],
-)
+)  # fmt: skip
 def test_each_setting_changes_memory_in_the_right_direction(more: Plan, less: Plan) -> None:
     assert memory(LLAMA, more, CARD).total_mib > memory(LLAMA, less, CARD).total_mib
 

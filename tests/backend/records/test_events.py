@@ -25,16 +25,12 @@ from backend.records.events import (
 EVERY_KIND = [
     StepEvent(3, 1.5, epoch=0.5, learning_rate=1e-4, grad_norm=2.0, seconds=1.0, waited=0.1, tokens_per_second=9.0),
     EvalEvent(3, 1.5, reward_accuracy=0.5, reward_margin=-0.1),
-    SampleEvent(0, [{"role": "user", "content": "Hello?"}], "Hello.", "Hi."),
-    CheckpointEvent(3),
-    NoteEvent("Memory ran out", "It was too much.", "Close programs."),
-    AwakeEvent(True),
+    SampleEvent(0, [{"role": "user", "content": "Hello?"}], "Hello.", "Hi."), CheckpointEvent(3),
+    NoteEvent("Memory ran out", "It was too much.", "Close programs."), AwakeEvent(True),
     DryRunEvent(512, 1000.0, 99.5, startup=2.0, verification_seconds=1.0),
-    VerificationEvent(4, 4, 20, 0, "every base tensor, whole", 1.5, 1.5, 8),
-    DownloadedEvent(10, 100),
-    SavingEvent(1, 2),
-    ResumedEvent(3),
-]
+    VerificationEvent(4, 4, 20, 0, "every base tensor, whole", 1.5, 1.5, 8), DownloadedEvent(10, 100),
+    SavingEvent(1, 2), ResumedEvent(3),
+]  # fmt: skip
 
 
 def line(kind: str, data: object) -> bytes:
@@ -67,28 +63,17 @@ def test_unknown_keys_and_missing_optional_ones_are_accepted() -> None:
 @pytest.mark.parametrize(
     "damaged",
     [
-        line("from_a_newer_version", {}),
-        line("step", {"step": 1}),
-        line("step", {"step": "one", "loss": 2.0}),
-        line("step", []),
-        line("dry_run", {"max_length": None, "memory_mib": 1, "tokens_per_second": 1}),
-        line("step", {"step": 1, "loss": 2.0})[:-3],
-        line("step", {"step": -1, "loss": 2.0}),
-        line("step", {"step": "-1", "loss": 2.0}),
-        line("step", {"step": 10**18, "loss": 2.0}),
-        line("step", {"step": 1, "loss": math.inf}),
-        line("eval", {"step": 1, "loss": "inf"}),
+        line("from_a_newer_version", {}), line("step", {"step": 1}), line("step", {"step": "one", "loss": 2.0}),
+        line("step", []), line("dry_run", {"max_length": None, "memory_mib": 1, "tokens_per_second": 1}),
+        line("step", {"step": 1, "loss": 2.0})[:-3], line("step", {"step": -1, "loss": 2.0}),
+        line("step", {"step": "-1", "loss": 2.0}), line("step", {"step": 10**18, "loss": 2.0}),
+        line("step", {"step": 1, "loss": math.inf}), line("eval", {"step": 1, "loss": "inf"}),
         line("step", {"step": 1, "loss": 2.0, "seconds": -1}),
         line("dry_run", {"max_length": 8, "memory_mib": 1e300, "tokens_per_second": 1}),
-        line("resumed", {"first_step": -1}),
-        line("note", {"title": "\ud800"}),
+        line("resumed", {"first_step": -1}), line("note", {"title": "\ud800"}),
         line("sample", {"step": 1, "prompt": [{"role": "user", "content": "\udfff"}], "answer": ""}),
-        line("step", {"step": 1, "loss": 2.0}).replace(b'"time": ', b'"time": 1e99'),
-        b"null",
-        b"[]",
-        bytes(10),
-        b"",
+        line("step", {"step": 1, "loss": 2.0}).replace(b'"time": ', b'"time": 1e99'), b"null", b"[]", bytes(10), b"",
     ],
-)
+)  # fmt: skip
 def test_an_invalid_line_parses_to_none(damaged: bytes) -> None:
     assert parse(damaged) is None

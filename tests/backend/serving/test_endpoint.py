@@ -123,21 +123,13 @@ def test_a_streamed_answer(client: TestClient, endpoint: Endpoint) -> None:
 @pytest.mark.parametrize(
     "changes",
     [
-        {"messages": []},
-        {"messages": "hi"},
-        {"messages": [{"role": "robot", "content": "hi"}]},
+        {"messages": []}, {"messages": "hi"}, {"messages": [{"role": "robot", "content": "hi"}]},
         {"messages": [{"role": ["user"], "content": "hi"}]},
         {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {}}]}]},
-        {"messages": [{"role": "user"}]},
-        {"max_tokens": 10**9},
-        {"max_tokens": True},
-        {"temperature": "hot"},
-        {"temperature": float("1e300")},
-        {"n": 2},
-        {"tools": [{"type": "function"}]},
-        {"stop": ["x"]},
+        {"messages": [{"role": "user"}]}, {"max_tokens": 10**9}, {"max_tokens": True}, {"temperature": "hot"},
+        {"temperature": float("1e300")}, {"n": 2}, {"tools": [{"type": "function"}]}, {"stop": ["x"]},
     ],
-)
+)  # fmt: skip
 def test_a_bad_request_is_explained(client: TestClient, chat: FakeChat, changes: dict[str, Any]) -> None:
     answer = post(client, **changes)
     assert answer.status_code == 400

@@ -15,7 +15,7 @@ from backend.errors import BadSetting, DoesNotFit, NotEnough
 from backend.records.encoded import Encoded
 from backend.records.specs import RunSpec, TrainSettings
 from backend.records.training import TrainingResult
-from backend.runs.token_rows import TokenRow
+from backend.runs.token_rows import TokenRow, read_rows
 from backend.runs.truncate import truncate
 from backend.settings import Workspace
 from backend.training import dry_run, dry_run_session, growth, oom, session
@@ -58,8 +58,12 @@ def work(tmp_path: Path, tiny_model: Path) -> MeasuredWork:
     return MeasuredWork(made.folder, made.spec, workspace=workspace)
 
 
-def settings_of(work: FakeWork) -> TrainSettings:
-    return RunSpec.model_validate(work.spec).settings
+def spec_of(work: FakeWork) -> RunSpec:
+    return RunSpec.model_validate(work.spec)
+
+
+def measured_of(work: MeasuredWork) -> Measured | None:
+    return training_job.measure(work, spec_of(work))
 
 
 def dry_runs(monkeypatch: pytest.MonkeyPatch, *outcomes: dict[str, Any] | None) -> list[TrainSettings]:
@@ -92,17 +96,15 @@ def test_a_run_is_measured_in_its_own_process_then_trained(work: MeasuredWork) -
 
 def test_a_measurement_is_reused(work: MeasuredWork, monkeypatch: pytest.MonkeyPatch) -> None:
     tried = dry_runs(monkeypatch, FITS)
-    spec = RunSpec.model_validate(work.spec)
+    spec = spec_of(work)
     first = training_job.measure(work, spec)
     assert training_job.measure(work, spec) == first == measurements.find(work.workspace, measurements.key_of(spec))
     assert len(tried) == 1
-    wider = spec.model_copy(update={"settings": spec.settings.changed(lora_rank=64)})
-    assert measurements.find(work.workspace, measurements.key_of(wider)) is None
 
 
 def test_a_reused_measurement_changes_no_settings(work: MeasuredWork, monkeypatch: pytest.MonkeyPatch) -> None:
     dry_runs(monkeypatch, FITS)
-    spec = RunSpec.model_validate(work.spec)
+    spec = spec_of(work)
     training_job.measure(work, spec)
     own = spec.settings.changed(learning_rate=1e-4, num_train_epochs=7, seed=3, max_length=256)
     again = training_job.measure(work, spec.model_copy(update={"settings": own}))
@@ -111,24 +113,24 @@ def test_a_reused_measurement_changes_no_settings(work: MeasuredWork, monkeypatc
     assert not (work.folder / oom.NAME).exists()
 
 
-def test_with_packing_a_measurement_depends_on_max_length(work: MeasuredWork) -> None:
-    spec = RunSpec.model_validate(work.spec)
-    packed = [spec.settings.changed(packing=True, max_length=length) for length in (512, 256)]
-    first, second = (measurements.key_of(spec.model_copy(update={"settings": settings})) for settings in packed)
-    assert first != second
-
-
-def test_another_optimizer_is_measured_again(work: MeasuredWork) -> None:
-    spec = RunSpec.model_validate(work.spec)
-    stored = [spec.settings.changed(optim=optim) for optim in ("adamw", "adamw_8bit", "paged_adamw_8bit")]
-    assert len({measurements.key_of(spec.model_copy(update={"settings": settings})) for settings in stored}) == 3
+@pytest.mark.parametrize(
+    "changes",
+    [
+        [{"packing": True, "max_length": length} for length in (512, 256)],
+        [{"optim": optim} for optim in ("adamw", "adamw_8bit", "paged_adamw_8bit")], [{}, {"lora_rank": 64}],
+    ],
+)  # fmt: skip
+def test_what_changes_memory_is_measured_again(work: MeasuredWork, changes: list[dict[str, Any]]) -> None:
+    spec = spec_of(work)
+    changed = [spec.model_copy(update={"settings": spec.settings.changed(**change)}) for change in changes]
+    assert len(set(map(measurements.key_of, changed))) == len(changes)
 
 
 def test_the_peak_of_the_whole_run_is_stored(work: MeasuredWork, monkeypatch: pytest.MonkeyPatch) -> None:
     dry_runs(monkeypatch, FITS)
     monkeypatch.setattr(training, "run", lambda context: TrainingResult(peak_memory_mib=900))
     assert training_job.run(work)["measured"]["memory_mib"] == 700
-    again = measurements.find(work.workspace, measurements.key_of(RunSpec.model_validate(work.spec)))
+    again = measurements.find(work.workspace, measurements.key_of(spec_of(work)))
     assert again.memory_mib == 900
 
 
@@ -154,11 +156,10 @@ def test_a_run_with_a_checkpoint_keeps_its_settings(work: MeasuredWork, monkeypa
 
 def test_a_run_that_does_not_fit_gets_settings_that_do(work: MeasuredWork, monkeypatch: pytest.MonkeyPatch) -> None:
     tried = dry_runs(monkeypatch, SHORT, SHORT, FITS)
-    measured = training_job.measure(work, RunSpec.model_validate(work.spec))
-    assert measured is not None
+    measured = measured_of(work)
     assert [s.per_device_train_batch_size for s in tried] == [4, 2, 1]
     assert {s.effective_batch for s in tried} == {4}
-    assert oom.settings_used(work.folder, settings_of(work)) == measured.settings == tried[-1]
+    assert oom.settings_used(work.folder, spec_of(work).settings) == measured.settings == tried[-1]
     assert "2 instead of 4" in work.events_of("note")[0]["what"]
 
 
@@ -166,31 +167,30 @@ def test_shorter_examples_are_offered_but_not_used(work: MeasuredWork, monkeypat
     tried = dry_runs(monkeypatch, SHORT, SHORT, SHORT, SHORT, FITS)
     work.spec["data"]["longest"] = 512
     with pytest.raises(DoesNotFit) as refused:
-        training_job.measure(work, RunSpec.model_validate(work.spec))
+        measured_of(work)
     assert (tried[-1].method, tried[-1].max_length) == ("qlora", 256)
     assert work.events_of("dry_run")[-1]["max_length"] == 256
     assert "256 tokens" in refused.value.next
-    assert oom.settings_used(work.folder, settings_of(work)) == settings_of(work)
+    assert oom.settings_used(work.folder, spec_of(work).settings) == spec_of(work).settings
 
 
 def test_when_nothing_fits_the_run_fails(work: MeasuredWork, monkeypatch: pytest.MonkeyPatch) -> None:
     dry_runs(monkeypatch, *[SHORT] * 20)
     with pytest.raises(NotEnough, match="does not fit") as refused:
-        training_job.measure(work, RunSpec.model_validate(work.spec))
+        measured_of(work)
     assert not isinstance(refused.value, DoesNotFit)  # shorter examples do not fit either
 
 
-def test_a_failed_dry_run_does_not_stop_the_training(work: MeasuredWork, monkeypatch: pytest.MonkeyPatch) -> None:
-    dry_runs(monkeypatch, None)
-    assert training_job.measure(work, RunSpec.model_validate(work.spec)) is None
-    assert [note["title"] for note in work.events_of("note")] == ["Not measured"]
-
-
-def test_a_dry_run_that_takes_too_long_is_killed(work: MeasuredWork, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_dry_run_that_fails_or_takes_too_long_stops_no_training(
+    work: MeasuredWork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        dry_runs(patch, None)
+        assert measured_of(work) is None
     monkeypatch.setattr(training_job, "_TIMEOUT", 0.0)
-    assert training_job.measure(work, RunSpec.model_validate(work.spec)) is None
-    assert not (work.folder / "dry_run" / "outcome.json").exists()
-    assert [note["title"] for note in work.events_of("note")] == ["Not measured"]
+    assert measured_of(work) is None
+    assert not (work.folder / "dry_run" / "outcome.json").exists(), "it is killed"
+    assert [note["title"] for note in work.events_of("note")] == ["Not measured"] * 2
 
 
 @pytest.mark.parametrize(("code", "found"), [(-9, SHORT), (-6, SHORT), (-11, None), (-4, None), (1, None)])
@@ -200,18 +200,16 @@ def test_only_some_exit_codes_mean_out_of_memory(tmp_path: Path, code: int, foun
 
 def test_a_dry_run_killed_by_the_system_costs_no_attempt(work: MeasuredWork, monkeypatch: pytest.MonkeyPatch) -> None:
     dry_runs(monkeypatch, SHORT, FITS)
-    training_job.measure(work, RunSpec.model_validate(work.spec))
+    measured_of(work)
     assert work.oom_resets == 2
 
 
 def test_a_lower_peak_does_not_replace_a_higher_one(work: MeasuredWork, monkeypatch: pytest.MonkeyPatch) -> None:
     dry_runs(monkeypatch, {**FITS, "memory_mib": 900}, {**FITS, "memory_mib": 600})
-    spec = RunSpec.model_validate(work.spec)
-    training_job.measure(work, spec)
+    measured_of(work)
     monkeypatch.setattr(training_job, "available", lambda hardware: 800.0)
-    measured = training_job.measure(work, spec)
-    stored = measurements.find(work.workspace, measurements.key_of(spec))
-    assert measured is not None
+    measured = measured_of(work)
+    stored = measurements.find(work.workspace, measurements.key_of(spec_of(work)))
     assert (measured.memory_mib, stored.memory_mib) == (600, 900)
 
 
@@ -286,10 +284,9 @@ def long_run(folder: Path, tokens: int, same: int = 0) -> FakeWork:
 
 def test_what_long_rows_need_is_known_before_they_are_tried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made, peaks = long_run(tmp_path, 1100), iter([100, 100, 110, 4000])
-    spec = RunSpec.model_validate(made.spec)
     monkeypatch.setattr(Device, "peak_memory_mib", lambda self: next(peaks))
     with pytest.raises(NotEnough, match="150 MB") as refused:
-        run_steps(made.folder, spec, time.time(), 149, on_processor=False)
+        run_steps(made.folder, spec_of(made), time.time(), 149, on_processor=False)
     assert refused.value.why
     assert next(peaks) == 4000, "no step was tried"
 
@@ -298,16 +295,15 @@ def test_it_tells_which_rows_it_tries_and_what_long_ones_use(tmp_path: Path, mon
     made = long_run(tmp_path, 1100)
     found: list[Any] = []
     monkeypatch.setattr(dry_run_session, "write_text", lambda path, text: found.append(json.loads(text)))
-    run_steps(made.folder, RunSpec.model_validate(made.spec), time.time())
+    run_steps(made.folder, spec_of(made), time.time())
     assert found[0]["least_mib"] is None
-    assert found[-1]["least_mib"] > 0
-    assert found[-1]["tokens"] == 1100
+    assert (found[-1]["least_mib"] > 0, found[-1]["tokens"]) == (True, 1100)
 
 
 def test_nothing_is_concluded_from_parts_of_shared_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made = long_run(tmp_path, 1100, same=900)
     monkeypatch.setattr(growth, "least_mib", lambda *_: pytest.fail("the parts have no prefix in common"))
-    run_steps(made.folder, RunSpec.model_validate(made.spec), time.time())
+    run_steps(made.folder, spec_of(made), time.time())
 
 
 @pytest.mark.parametrize("learned", [1100, 200, 3])
@@ -324,12 +320,12 @@ def test_a_part_of_a_row_has_at_most_its_share_of_the_learned_tokens(learned: in
 def test_bad_settings_are_reported_before_training(work: MeasuredWork) -> None:
     work.spec["settings"]["target_modules"] = ["no_such_layer"]
     with pytest.raises(BadSetting, match="no_such_layer"):
-        training_job.measure(work, RunSpec.model_validate(work.spec))
+        measured_of(work)
 
 
 def test_a_dry_run_stops_at_the_free_memory(work: MeasuredWork, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(training_job, "available", lambda hardware: 150.0)
-    assert training_job._dry_run(work, RunSpec.model_validate(work.spec)) == SHORT
+    assert training_job._dry_run(work, spec_of(work)) == SHORT
 
 
 def test_each_rung_keeps_the_effective_batch() -> None:
@@ -353,7 +349,7 @@ def test_only_lengths_that_save_memory_are_tried(settings: dict[str, Any], longe
 
 
 def test_a_length_that_leaves_no_answer_is_not_offered(work: MeasuredWork) -> None:
-    spec = RunSpec.model_validate(work.spec)
+    spec = spec_of(work)
     short = spec.model_copy(update={"settings": spec.settings.model_copy(update={"max_length": 2})})
     with pytest.raises(NotEnough):
         run_steps(work.folder, short, 0.0)
@@ -361,9 +357,8 @@ def test_a_length_that_leaves_no_answer_is_not_offered(work: MeasuredWork) -> No
 
 def test_with_packing_the_step_with_the_fullest_pack_is_measured() -> None:
     lengths = [*range(20, 120)] * 4
-    settings = TrainSettings(
-        per_device_train_batch_size=2, gradient_accumulation_steps=8, packing=True, max_length=512
-    )
+    batches = {"per_device_train_batch_size": 2, "gradient_accumulation_steps": 8}
+    settings = TrainSettings(**batches, packing=True, max_length=512)
     _, longest, usual, *_ = choose_batches(lengths, settings)
 
     def fullest(rows: list[int]) -> int:
@@ -390,25 +385,22 @@ def test_the_time_of_a_run_is_the_sum_of_its_parts() -> None:
     around = measured.model_copy(update={"reference_seconds": 30.0, "verification_seconds": 3.0})
     assert around.seconds(100, 0) == 4 + 30 + 50 + 3
     saving = measured.model_copy(update={"save_seconds": 2.0})
-    assert saving.seconds(100, 5) - measured.seconds(100, 5) == 5 * 2
-    assert saving.seconds(100, 0) - measured.seconds(100, 0) == 2
-    assert saving.seconds(6000, 0) - measured.seconds(6000, 0) == 10 * 2, "a checkpoint every five minutes"
-    assert saving.seconds(9600, 4) - measured.seconds(9600, 4) == 16 * 2, "also between evaluations 20 minutes apart"
-    assert saving.seconds(10800, 4) - measured.seconds(10800, 4) == 20 * 2, "and the five minutes restart at each"
+    for steps, evaluations, saved in (
+        (100, 5, 5), (100, 0, 1), (6000, 0, 10),  # a checkpoint every five minutes,
+        (9600, 4, 16), (10800, 4, 20),  # also between evaluations 20 minutes apart, each of which restarts them
+    ):  # fmt: skip
+        assert saving.seconds(steps, evaluations) - measured.seconds(steps, evaluations) == 2 * saved
     assert json.loads(measured.model_dump_json())["memory_mib"] == 700
 
 
 def test_computing_reference_logprobs_is_timed(tmp_path: Path, tiny_model: Path) -> None:
     made = make_pairs_run(tmp_path / "pairs", tiny_model, per_device_train_batch_size=4)
-    found = run_steps(made.folder, RunSpec.model_validate(made.spec), time.time())
+    found = run_steps(made.folder, spec_of(made), time.time())
     assert found["reference_seconds"] > 0
 
 
 def test_rows_are_truncated_to_max_length(work: MeasuredWork) -> None:
-    from backend.runs.token_rows import read_rows
-
-    train, _ = read_rows(work.folder)
-    short = truncate(train, 6)
+    short = truncate(read_rows(work.folder)[0], 6)
     assert max(row.tokens for row in short) == 6
     assert all(row.learned for row in short)
 
@@ -419,16 +411,14 @@ def test_the_clock_is_read_when_the_device_is_done(work: MeasuredWork, monkeypat
     monkeypatch.setattr(Device, "wait", lambda self: setattr(clock, "now", clock.now + 1))
     for module in (dry_run, dry_run_session, session):
         monkeypatch.setattr(module, "time", clock)
-    found = run_steps(work.folder, RunSpec.model_validate(work.spec), time.time())
+    found = run_steps(work.folder, spec_of(work), time.time())
     assert found["seconds_per_step"] == pytest.approx(1, rel=0.3)
-    assert found["save_seconds"] == 1
+    assert (found["save_seconds"], found["sample_seconds"]) == (1, 1)
     assert found["evaluation_seconds"] > 0
-    assert found["sample_seconds"] == 1
 
 
 def test_more_memory_than_the_gpu_has_does_not_fit(work: MeasuredWork, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Device, "peak_memory_mib", lambda self: 5000)
-    spec = RunSpec.model_validate(work.spec)
     with pytest.raises(NotEnough):
-        run_steps(work.folder, spec, time.time(), 4999, on_processor=False)
-    assert run_steps(work.folder, spec, time.time(), 5000, on_processor=False)["memory_mib"] == 5000
+        run_steps(work.folder, spec_of(work), time.time(), 4999, on_processor=False)
+    assert run_steps(work.folder, spec_of(work), time.time(), 5000, on_processor=False)["memory_mib"] == 5000

@@ -24,24 +24,17 @@ SHAPE = {
     "num_key_value_heads": 2, "head_dim": 16, "max_position_embeddings": 256, "pad_token_id": 0,
 }  # fmt: skip
 KINDS: dict[str, tuple[str, dict[str, Any]]] = {
-    "llama": ("Llama", {}),
-    "mistral, a window": ("Mistral", {"sliding_window": 8}),
-    "qwen2": ("Qwen2", {}),
-    "qwen3": ("Qwen3", {}),
-    "gemma2, every other layer a window": ("Gemma2", {"sliding_window": 8}),
+    "llama": ("Llama", {}), "mistral, a window": ("Mistral", {"sliding_window": 8}), "qwen2": ("Qwen2", {}),
+    "qwen3": ("Qwen3", {}), "gemma2, every other layer a window": ("Gemma2", {"sliding_window": 8}),
     "gemma3, windows": ("Gemma3", {"sliding_window": 8, "layer_types": ["sliding_attention", "full_attention"]}),
-    "phi3": ("Phi3", {}),
-    "phi3, a window": ("Phi3", {"sliding_window": 8}),
-    "gemma": ("Gemma", {}),
-    "granite": ("Granite", {}),
-    "olmo2": ("Olmo2", {}),
+    "phi3": ("Phi3", {}), "phi3, a window": ("Phi3", {"sliding_window": 8}), "gemma": ("Gemma", {}),
+    "granite": ("Granite", {}), "olmo2": ("Olmo2", {}),
     "smollm3, every other layer without positions": ("SmolLM3", {"no_rope_layer_interval": 2}),
     "ernie4_5": ("Ernie4_5", {}),
-    "exaone4": ("Exaone4", {"sliding_window": None, "layer_types": ["full_attention"] * 2}),
-    "glm4": ("Glm4", {}),
+    "exaone4": ("Exaone4", {"sliding_window": None, "layer_types": ["full_attention"] * 2}), "glm4": ("Glm4", {}),
     "hunyuan": ("HunYuanDenseV1", {}),
     "olmo3, windows": ("Olmo3", {"sliding_window": 8, "layer_types": ["sliding_attention", "full_attention"]}),
-}
+}  # fmt: skip
 
 
 def model_of(kind: str, attention: str) -> Any:

@@ -92,15 +92,12 @@ def test_a_version_that_changes_while_it_is_copied_is_rejected(tiny_model: Path,
 @pytest.mark.parametrize(
     ("before", "now", "differing"),
     [
-        ({}, {}, []),
-        ({}, {"method": "qlora", "learning_rate": 1e-3}, []),
-        ({}, {"lora_rank": 4}, ["lora_rank"]),
+        ({}, {}, []), ({}, {"method": "qlora", "learning_rate": 1e-3}, []), ({}, {"lora_rank": 4}, ["lora_rank"]),
         ({}, {"lora_alpha": 8, "use_dora": True}, ["lora_alpha", "use_dora"]),
-        ({}, {"target_modules": ("q_proj",)}, ["target_modules"]),
-        ({}, {"method": "full"}, ["method"]),
+        ({}, {"target_modules": ("q_proj",)}, ["target_modules"]), ({}, {"method": "full"}, ["method"]),
         ({"method": "full"}, {"method": "full", "lora_rank": 4}, []),
     ],
-)
+)  # fmt: skip
 def test_settings_that_change_the_shape_of_the_weights_are_named(
     before: dict[str, Any], now: dict[str, Any], differing: list[str]
 ) -> None:

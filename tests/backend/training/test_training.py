@@ -38,6 +38,14 @@ def plain(model: Path, tmp_path_factory: pytest.TempPathFactory) -> FakeWork:
     return work
 
 
+def train_until(work: FakeWork, step: int) -> TrainingResult:
+    """Trains up to this step, where the person stops the run; the next training goes on to the end."""
+    work.stop_at = step
+    result = training.run(work)
+    work.stop_at = None
+    return result
+
+
 def weights(folder: Path) -> dict[str, Any]:
     from safetensors.torch import load_file
 
@@ -109,17 +117,13 @@ def test_resumed_equals_uninterrupted(finished: tuple[FakeWork, TrainingResult],
     whole, result = finished
     work = make_run(tmp_path, model)
     for stop_at in (2, 5, 6, 9, 11, 14):
-        work.stop_at = stop_at
-        stopped = training.run(work)
-        assert (stopped.state, stopped.steps) == ("stopped", stop_at)
-        assert stopped.weights_changed is True
+        stopped = train_until(work, stop_at)
+        assert (stopped.state, stopped.steps, stopped.weights_changed) == ("stopped", stop_at, True)
         work.attempt += 1
-    work.stop_at = None
     resumed = training.run(work)
     assert work.losses() == whole.losses()
-    assert {e["step"]: e["loss"] for e in work.events_of("eval")} == {
-        e["step"]: e["loss"] for e in whole.events_of("eval")
-    }
+    found, expected = ({e["step"]: e["loss"] for e in run.events_of("eval")} for run in (work, whole))
+    assert found == expected
     assert [event["step"] for event in work.events_of("step")] == list(range(1, 16))
     one, other = weights(whole.folder), weights(tmp_path)
     assert one.keys() == other.keys()
@@ -139,11 +143,9 @@ def test_a_run_killed_after_its_last_checkpoint_completes_without_another_step(m
 
 def test_a_bad_checkpoint_is_skipped(finished: tuple[FakeWork, TrainingResult], model: Path, tmp_path: Path) -> None:
     work = make_run(tmp_path / "run", model)
-    work.stop_at = 9
-    training.run(work)
+    train_until(work, 9)
     damaged = tmp_path / "run" / "checkpoints" / "step-9" / "weights.safetensors"
     damaged.write_bytes(damaged.read_bytes()[:-1] + b"x")
-    work.stop_at = None
     training.run(work)
     steps = [event["step"] for event in work.events_of("step")]
     assert steps == [*range(1, 10), *range(9, 16)]  # from the checkpoint at step 8
@@ -152,15 +154,10 @@ def test_a_bad_checkpoint_is_skipped(finished: tuple[FakeWork, TrainingResult], 
     assert work.losses() == finished[0].losses()
 
 
-@pytest.mark.parametrize(
-    "settings",
-    [
-        {"per_device_train_batch_size": 2, "gradient_accumulation_steps": 4},
-        {"packing": True},
-        {"gradient_checkpointing": True},
-    ],
-    ids=str,
-)
+SAVING = {"per_device_train_batch_size": 2, "gradient_accumulation_steps": 4}
+
+
+@pytest.mark.parametrize("settings", [SAVING, {"packing": True}, {"gradient_checkpointing": True}], ids=str)
 def test_settings_that_save_memory_do_not_change_the_losses(
     plain: FakeWork, model: Path, tmp_path: Path, settings: dict[str, Any]
 ) -> None:
@@ -170,12 +167,15 @@ def test_settings_that_save_memory_do_not_change_the_losses(
     assert saving.losses() == pytest.approx(plain.losses(), rel=1e-5)
 
 
+# On four rows, so that the validation loss rises.
+OVERTRAINED: dict[str, Any] = {
+    "rows": 4, "learning_rate": 0.1, "lora_rank": 32, "lr_scheduler_type": "constant", "lora_dropout": 0.0
+}  # fmt: skip
+
+
 def test_early_stopping_saves_the_best_weights(model: Path, tmp_path: Path) -> None:
-    """Overtrained on four rows, the validation loss rises: the run ends with the best weights."""
-    work = make_run(
-        tmp_path, model, rows=4, learning_rate=0.1, num_train_epochs=60, early_stopping_patience=2,
-        lora_rank=32, lr_scheduler_type="constant", lora_dropout=0.0,
-    )  # fmt: skip
+    """The run ends with the best weights."""
+    work = make_run(tmp_path, model, **OVERTRAINED, num_train_epochs=60, early_stopping_patience=2)
     result = training.run(work)
     tested = {event["step"]: event["loss"] for event in work.events_of("eval") if event["step"]}
     assert result.steps < 60
@@ -187,11 +187,8 @@ def test_early_stopping_saves_the_best_weights(model: Path, tmp_path: Path) -> N
 
 
 def test_rows_that_judge_do_not_choose_the_step(model: Path, tmp_path: Path) -> None:
-    """The same overtraining, where too few rows were set aside to be divided: it is seen, but chooses nothing."""
-    work = make_run(
-        tmp_path, model, rows=4, learning_rate=0.1, num_train_epochs=3, early_stopping_patience=2,
-        lora_rank=32, lr_scheduler_type="constant", lora_dropout=0.0,
-    )  # fmt: skip
+    """Too few rows were set aside to be divided: the loss is seen, but chooses nothing."""
+    work = make_run(tmp_path, model, **OVERTRAINED, num_train_epochs=3, early_stopping_patience=2)
     work.spec["data"]["validation_chooses"] = False
     result = training.run(work)
     losses = [event["loss"] for event in work.events_of("eval") if event["step"]]
@@ -209,9 +206,7 @@ def test_without_validation_rows_the_last_weights_are_saved(model: Path, tmp_pat
 
 
 def test_a_stop_before_the_first_step_leaves_no_result(model: Path, tmp_path: Path) -> None:
-    work = make_run(tmp_path, model)
-    work.stop_at = 0
-    result = training.run(work)
+    result = train_until(make_run(tmp_path, model), 0)
     assert (result.state, result.steps, result.weights_changed) == ("stopped", 0, False)
     assert not (tmp_path / "result").exists()
 
@@ -220,8 +215,7 @@ def test_a_stop_before_the_first_step_leaves_no_result(model: Path, tmp_path: Pa
 def test_a_stop_saves_without_evaluating_or_sampling(model: Path, tmp_path: Path, stop_at: int) -> None:
     """An evaluation is due after step 5 but not after step 6."""
     work = make_run(tmp_path, model)
-    work.stop_at = stop_at
-    result = training.run(work)
+    result = train_until(work, stop_at)
     assert (result.state, result.steps, result.best_step) == ("stopped", stop_at, stop_at)
     tested = work.events_of("eval")
     assert [event["step"] for event in tested] == [0, 2, *([5] if stop_at > 5 else [])]
@@ -231,12 +225,8 @@ def test_a_stop_saves_without_evaluating_or_sampling(model: Path, tmp_path: Path
 
 
 def test_a_run_stopped_after_a_worse_evaluation_saves_the_best_weights(model: Path, tmp_path: Path) -> None:
-    work = make_run(
-        tmp_path, model, rows=4, learning_rate=0.1, num_train_epochs=60, lora_rank=32,
-        lr_scheduler_type="constant", lora_dropout=0.0, early_stopping=False,
-    )  # fmt: skip
-    work.stop_at = 50
-    result = training.run(work)
+    work = make_run(tmp_path, model, **OVERTRAINED, num_train_epochs=60, early_stopping=False)
+    result = train_until(work, 50)
     tested = {event["step"]: event["loss"] for event in work.events_of("eval") if event["step"]}
     assert result.best_step == min(tested, key=lambda step: tested[step]) < 49
     assert result.eval_loss == min(tested.values())
@@ -311,10 +301,8 @@ def test_a_failed_verification_leaves_no_result(model: Path, tmp_path: Path, mon
 def test_a_resumed_run_notes_changed_versions(model: Path, tmp_path: Path) -> None:
     work = make_run(tmp_path, model, max_steps=3)
     work.spec["versions"] = {**versions(), "trl": "0.0.1", "datasets": "0.0.1"}
-    work.stop_at = 2
-    training.run(work)
+    train_until(work, 2)
     assert not work.events_of("note")
-    work.stop_at = None
     training.run(work)
     (note,) = work.events_of("note")
     assert f"trl 0.0.1, now {versions()['trl']}" in note["what"]
@@ -324,11 +312,9 @@ def test_a_resumed_run_notes_changed_versions(model: Path, tmp_path: Path) -> No
 
 def test_a_run_with_only_damaged_checkpoints_starts_over(model: Path, tmp_path: Path) -> None:
     work = make_run(tmp_path, model, max_steps=3)
-    work.stop_at = 2
-    training.run(work)
+    train_until(work, 2)
     for manifest in (tmp_path / "checkpoints").glob("*/MANIFEST.json"):
         manifest.unlink()
-    work.stop_at = None
     assert training.run(work).steps == 3
     assert [event["step"] for event in work.events_of("step")] == [1, 2, 1, 2, 3]
     assert work.events_of("note")[0]["what"].endswith("The run starts over.")
@@ -338,9 +324,8 @@ def test_a_run_with_only_damaged_checkpoints_starts_over(model: Path, tmp_path: 
 def test_a_run_does_not_resume_with_a_changed_base(model: Path, tmp_path: Path, name: str) -> None:
     base = shutil.copytree(model, tmp_path / "base")
     work = make_run(tmp_path / "run", base, max_steps=3)
-    work.stop_at = 2
-    training.run(work)
-    file, work.stop_at = base / name, None
+    train_until(work, 2)
+    file = base / name
     before = file.read_bytes() if file.exists() else None
     file.write_bytes((before or b"{{ messages }}")[:-2] + b" }")
     with pytest.raises(TrainingFailed, match="has changed since") as caught:
@@ -353,12 +338,8 @@ def test_a_run_does_not_resume_with_a_changed_base(model: Path, tmp_path: Path, 
 def test_a_checkpoint_of_another_run_is_rejected(model: Path, tmp_path: Path) -> None:
     one, other = (make_run(tmp_path / name, model, max_steps=4) for name in ("one", "other"))
     for work, stop_at in ((one, 3), (other, 2)):
-        work.stop_at = stop_at
-        training.run(work)
-    foreign = shutil.copytree(
-        tmp_path / "one" / "checkpoints" / "step-3", tmp_path / "other" / "checkpoints" / "step-3"
-    )
-    other.stop_at = None
+        train_until(work, stop_at)
+    foreign = shutil.copytree(one.folder / "checkpoints" / "step-3", other.folder / "checkpoints" / "step-3")
     with pytest.raises(TrainingFailed, match="another run"):
         training.run(other)
     shutil.rmtree(foreign)
@@ -392,20 +373,24 @@ def test_qlora_trains_on_a_4_bit_base(model: Path, tmp_path: Path) -> None:
     assert {tensor.dtype.itemsize for tensor in weights(tmp_path).values()} == {4}
 
 
-def test_a_run_that_would_do_nothing_fails(model: Path, tmp_path: Path) -> None:
-    with pytest.raises(TrainingFailed, match="nothing to do"):
-        training.run(make_run(tmp_path, model, max_steps=0))
-
-
-def test_rows_without_an_answer_are_rejected(model: Path, tmp_path: Path) -> None:
-    with pytest.raises(TrainingFailed, match="nothing to learn"):
-        training.run(run_of(tmp_path, model, [Encoded([1, 2, 3], [-100, -100, -100])] * 8, []))
-
-
-def test_rows_longer_than_the_models_context_are_rejected(tmp_path: Path) -> None:
-    short = make_model(tmp_path / "model", max_position_embeddings=8)
-    with pytest.raises(TrainingFailed, match="longer than this model can read"):
-        training.run(make_run(tmp_path / "run", short))
+def test_a_run_that_can_teach_nothing_fails(model: Path, tmp_path: Path) -> None:
+    short = make_model(tmp_path / "short", max_position_embeddings=8)
+    damaged, pickled = make_run(tmp_path / "damaged", model), make_run(tmp_path / "pickled", model)
+    file = damaged.folder / "data" / "train.arrow"
+    file.write_bytes(file.read_bytes()[:-8] + b"corrupt!")
+    base = shutil.copytree(model, tmp_path / "base", ignore=shutil.ignore_patterns("*.safetensors"))
+    (base / "pytorch_model.bin").write_bytes(b"\x80\x04.")
+    pickled.spec["model"]["path"] = str(base)
+    layers = make_run(tmp_path / "layers", model, target_modules=("q_proj", "c_attn"))
+    unanswered = run_of(tmp_path / "unanswered", model, [Encoded([1, 2, 3], [-100, -100, -100])] * 8, [])
+    for work, error, words in (
+        (make_run(tmp_path / "none", model, max_steps=0), TrainingFailed, "nothing to do"),
+        (unanswered, TrainingFailed, "nothing to learn"),
+        (make_run(tmp_path / "long", short), TrainingFailed, "longer than this model can read"),
+        (damaged, TrainingFailed, "damaged"), (layers, BadSetting, "c_attn"), (pickled, MissingPart, "safetensors"),
+    ):  # fmt: skip
+        with pytest.raises(error, match=words):
+            training.run(work)
 
 
 def test_an_infinite_loss_fails_the_run(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -427,32 +412,6 @@ def test_a_validation_loss_that_only_the_first_step_broke_is_not_the_models_faul
     with pytest.raises(TrainingFailed, match="step 1") as caught:
         training.run(make_run(tmp_path, model, max_steps=1))
     assert "learning rate of" in caught.value.why
-
-
-def test_a_changed_data_file_is_rejected(model: Path, tmp_path: Path) -> None:
-    work = make_run(tmp_path, model)
-    file = tmp_path / "data" / "train.arrow"
-    file.write_bytes(file.read_bytes()[:-8] + b"corrupt!")
-    with pytest.raises(TrainingFailed, match="damaged"):
-        training.run(work)
-
-
-def test_unknown_target_modules_are_rejected(model: Path, tmp_path: Path) -> None:
-    with pytest.raises(BadSetting, match="c_attn"):
-        training.run(make_run(tmp_path, model, target_modules=("q_proj", "c_attn")))
-
-
-def test_a_base_with_pickled_weights_is_rejected(model: Path, tmp_path: Path) -> None:
-    work = make_run(tmp_path / "run", model)
-    pickled = tmp_path / "pickled"
-    pickled.mkdir()
-    for file in model.iterdir():
-        if file.suffix != ".safetensors":
-            (pickled / file.name).write_bytes(file.read_bytes())
-    (pickled / "pytorch_model.bin").write_bytes(b"\x80\x04.")
-    work.spec["model"]["path"] = str(pickled)
-    with pytest.raises(MissingPart, match="safetensors"):
-        training.run(work)
 
 
 def test_too_little_memory_halves_the_micro_batch_without_changing_losses(

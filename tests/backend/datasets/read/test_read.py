@@ -161,31 +161,21 @@ def _zip(**parts: bytes) -> bytes:
 @pytest.mark.parametrize(
     ("content", "word"),
     [
-        (b"", "empty"),
-        (b" \n\t\n", "empty"),
-        (gzip.compress(b"", mtime=0), "empty"),
-        (b"[]", "empty"),
-        (b"question,answer\n", "header"),
-        (b"\x89PNG\r\n\x1a\n" + bytes(range(256)), "image"),
-        (b"%PDF-1.7\n%\xe2\xe3", "PDF"),
-        (_zip(ppt__presentation_xml=b"<p/>"), "presentation"),
-        (_zip(content_xml=b"<w/>"), "OpenDocument"),
-        (_zip(archive__data_pkl=b"x"), "PyTorch"),
-        (_zip(readme_txt=b"x"), "archive"),
-        (pickle.dumps({"a": [1, 2]}), "pickle"),
-        ((64).to_bytes(8, "little") + b'{"weight":{}}', "safetensors"),
-        (b"GGUF\x03\x00\x00\x00", "model"),
+        (b"", "empty"), (b" \n\t\n", "empty"), (gzip.compress(b"", mtime=0), "empty"), (b"[]", "empty"),
+        (b"question,answer\n", "header"), (b"\x89PNG\r\n\x1a\n" + bytes(range(256)), "image"),
+        (b"%PDF-1.7\n%\xe2\xe3", "PDF"), (_zip(ppt__presentation_xml=b"<p/>"), "presentation"),
+        (_zip(content_xml=b"<w/>"), "OpenDocument"), (_zip(archive__data_pkl=b"x"), "PyTorch"),
+        (_zip(readme_txt=b"x"), "archive"), (pickle.dumps({"a": [1, 2]}), "pickle"),
+        ((64).to_bytes(8, "little") + b'{"weight":{}}', "safetensors"), (b"GGUF\x03\x00\x00\x00", "model"),
         (b"SQLite format 3\x00" + b"\0" * 90, "database"),
         (bytes((i * 37 + 11) % 251 for i in range(5000)), "not text"),
         (b"<!DOCTYPE html><html><body>x</body></html>", "web page"),
         (b'{"name": "app", "version": "1.0", "private": true}', "No examples were found"),
         (b'{"a": [{"question": "x", "answer": "y"}], "b": [{"question": "x", "answer": "y"}]}', "'a' and 'b'"),
-        (b"[1, 2, 3]", "No examples were found"),
-        (gzip.compress(b"x" * 5000, mtime=0)[:-20], "gzip"),
-        (_zip(xl__workbook_xml=b"<broken"), "damaged"),
-        (b"PAR1 and then nothing", "damaged"),
+        (b"[1, 2, 3]", "No examples were found"), (gzip.compress(b"x" * 5000, mtime=0)[:-20], "gzip"),
+        (_zip(xl__workbook_xml=b"<broken"), "damaged"), (b"PAR1 and then nothing", "damaged"),
     ],
-)
+)  # fmt: skip
 def test_a_file_that_is_not_a_dataset_is_rejected(tmp_path: Path, content: bytes, word: str) -> None:
     assert word in refusal(tmp_path, content)
 

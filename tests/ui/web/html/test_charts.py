@@ -68,18 +68,14 @@ def test_labels_never_overlap() -> None:
     assert abs(heights[0] - heights[1]) >= 7
 
 
-def test_best_stands_left_of_its_point_where_the_labels_of_the_lines_begin() -> None:
-    early = loss_curve.draw([(1, 3.0), (6, 2.0)], [(0, 3.0), (6, 2.0)], 60, 6)
-    later = loss_curve.draw([(1, 3.0), (40, 2.0)], [(0, 3.0), (6, 2.0), (40, 2.5)], 60, 6)
-    assert "best-name end" in early
-    assert "best-name start" in later
-
-
-def test_the_best_point_makes_room_for_the_labels_in_the_corner_of_a_narrow_screen() -> None:
-    early = loss_curve.draw([(1.0, 3.5), (5.0, 2.6)], [(0.0, 3.3), (2.0, 3.1)], best_step=2)
-    assert 'class="best-name middle high"' in early
-    late = loss_curve.draw(TRAINING, VALIDATION, best_step=80)
-    assert 'class="best-name end"' in late
+def test_the_name_of_the_best_point_makes_room_for_the_labels_of_the_lines() -> None:
+    drawn = {
+        "end": loss_curve.draw([(1, 3.0), (6, 2.0)], [(0, 3.0), (6, 2.0)], 60, 6),
+        "start": loss_curve.draw([(1, 3.0), (40, 2.0)], [(0, 3.0), (6, 2.0), (40, 2.5)], 60, 6),
+        "middle high": loss_curve.draw([(1.0, 3.5), (5.0, 2.6)], [(0.0, 3.3), (2.0, 3.1)], best_step=2),
+    }
+    assert all(f"best-name {place}" in svg for place, svg in drawn.items())
+    assert 'class="best-name end"' in loss_curve.draw(TRAINING, VALIDATION, best_step=80)
 
 
 def test_a_long_run_is_drawn_with_few_points_and_keeps_its_spikes() -> None:
@@ -94,16 +90,12 @@ def test_a_long_run_is_drawn_with_few_points_and_keeps_its_spikes() -> None:
     assert len(loss_curve.draw(long, [])) < 20_000
 
 
-def test_a_loss_that_is_not_finite_is_left_out() -> None:
+def test_a_loss_that_is_not_finite_is_left_out_and_without_any_there_is_a_note() -> None:
     svg = loss_curve.draw([(1.0, 1.0), (2.0, math.nan), (3.0, math.inf), (4.0, 0.5)], [])
     assert len(points(svg, "training")) == 2
     assert "nan" not in svg.lower()
-
-
-def test_before_the_first_step_there_is_a_note_and_no_line() -> None:
-    svg = loss_curve.draw([], [])
-    assert "first training step" in svg
-    assert "polyline" not in svg
+    nothing = loss_curve.draw([], [])
+    assert ("first training step" in nothing, "polyline" in nothing) == (True, False)
 
 
 def test_axis_numbers_are_round_and_few() -> None:
@@ -119,27 +111,18 @@ def heights(drawn: str) -> list[float]:
 
 
 def test_each_length_is_in_a_bar_and_the_tallest_fills_the_height() -> None:
-    drawn = histogram([10] * 8 + [200] * 4 + [320])
-    assert heights(drawn) == [100.0, 50.0, 12.5]
+    assert heights(histogram([10] * 8 + [200] * 4 + [320])) == [100.0, 50.0, 12.5]
+    assert (histogram([]), heights(histogram([7]))) == ("", [100.0])
 
 
 def test_the_sentence_gives_the_same_numbers_to_screen_readers() -> None:
     words = sentence([*range(1, 101)])
     assert re.findall(r"\d+", words) == ["50", "90", "100"]
     assert f'aria-label="{words}"' in histogram([*range(1, 101)])
+    assert "7 tokens" in sentence([7])
+    assert sentence([34, 34, 34]) == "Every example has 34 tokens."
 
 
 def test_a_limit_is_drawn_only_where_it_cuts_examples() -> None:
-    assert "limit" in histogram([10, 400], 200)
-    assert "200 tokens" in histogram([10, 400], 200)
+    assert all(words in histogram([10, 400], 200) for words in ("limit", "200 tokens"))
     assert "limit" not in histogram([10, 400], 512)
-
-
-def test_no_lengths_draw_nothing_and_one_draws_one_bar() -> None:
-    assert histogram([]) == ""
-    assert heights(histogram([7])) == [100.0]
-    assert "7 tokens" in sentence([7])
-
-
-def test_equal_lengths_are_said_once() -> None:
-    assert sentence([34, 34, 34]) == "Every example has 34 tokens."
