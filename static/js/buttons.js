@@ -7,7 +7,8 @@ apprentice.listenToButtons = (element, trigger) => {
   });
   element.addEventListener('submit', (event) => {
     event.preventDefault();
-    const shown = [...event.target.elements].filter((field) => field.name && field.offsetParent);
+    const inReach = (field) => field.offsetParent || field.closest('form details');
+    const shown = [...event.target.elements].filter((field) => field.name && inReach(field));
     const visible = shown.filter((field) => field.type !== 'checkbox' || field.checked);
     const fields = Object.fromEntries(visible.map((field) => [field.name, field.value]));
     trigger('click', { do: event.target.dataset.send, value: JSON.stringify(fields) });

@@ -31,6 +31,8 @@ _SENT_FROM = re.compile(
 )
 _MOST_LINES = 12  # of a signature
 _LEAST_MAILS = 3  # in which a signature must be the same
+_SIGN_OFF = 3  # lines at most: "Warm wishes", a name, a kiss
+_CONTACT = re.compile(r"[\d@|]|www\.|^\W{2,}$")  # what a sign-off does not have, but an address or a separator does
 _LONGEST_LINE = 2_000  # characters; a longer one is no header and names nobody
 
 
@@ -181,7 +183,8 @@ def _without_signature(text: str) -> str:
 
 
 def repeated_ends(mails: Sequence[str]) -> list[str]:
-    """The mails of one author without the lines in which at least half of them, and three, end: the signature."""
+    """The mails of one author without their signature: the lines in which at least half of them, and three, end. The
+    sign-off at its start stays, as a part of the author's voice."""
     ends: Counter[tuple[str, ...]] = Counter()
     split = [mail.split("\n") for mail in mails]
     for lines in split:
@@ -192,5 +195,15 @@ def repeated_ends(mails: Sequence[str]) -> list[str]:
     kept = []
     for lines in split:
         end = next((end for end in common if tuple(lines[-len(end) :]) == end and len(end) < len(lines)), ())
-        kept.append("\n".join(lines[: len(lines) - len(end)]).strip())
+        kept.append("\n".join(lines[: len(lines) - len(end) + _sign_off(end)]).strip())
     return kept
+
+
+def _sign_off(end: Sequence[str]) -> int:
+    """How many of the first lines of a repeated end are a sign-off."""
+    said = 0
+    for at, line in enumerate(end):
+        said += bool(line.strip())
+        if said > _SIGN_OFF or _CONTACT.search(line):
+            return at
+    return len(end)

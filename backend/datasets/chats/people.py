@@ -22,9 +22,11 @@ ANSWERS = 10  # at most in one example, so that years of messages do not become 
 class WhoToImitate(BadInput):
     """It is unclear which side of the conversations the model should learn. title: what the file is. people: each
     with the number of their messages, most messages first. because: a sentence on why the user's choice was not
-    enough."""
+    enough. likely: those who probably answer."""
 
-    def __init__(self, title: str, people: Sequence[tuple[str, int]], because: str = "") -> None:
+    def __init__(
+        self, title: str, people: Sequence[tuple[str, int]], because: str = "", likely: Sequence[str] = ()
+    ) -> None:
         listed = ", ".join(f"{name[:60]} ({count:,})" for name, count in people[:_SHOWN])
         more = f" and {len(people) - _SHOWN:,} more" if len(people) > _SHOWN else ""
         super().__init__(
@@ -33,7 +35,7 @@ class WhoToImitate(BadInput):
             "Choose one of them, or several who answer for the same side (on the command line: --imitate NAME; "
             f"'{WHOEVER_ANSWERS}' for everyone who answers).",
         )
-        self.title, self.people = title, tuple(people)
+        self.title, self.people, self.likely = title, tuple(people), tuple(likely)
 
 
 def count_people(conversations: Iterable[Sequence[Post]]) -> list[tuple[str, int]]:
@@ -42,9 +44,25 @@ def count_people(conversations: Iterable[Sequence[Post]]) -> list[tuple[str, int
     return [person for person in counted.most_common() if person[0] not in ("system", "tool")]
 
 
-def who_to_imitate(people: Sequence[tuple[str, int]], chosen: Sequence[str], title: str) -> tuple[str, ...]:
+def likely_to_answer(conversations: Iterable[Sequence[Post]], pauses: bool) -> tuple[str, ...]:
+    """Who answers most, and whoever else of the same e-mail domain answers more than they ask."""
+    answers, asked, opener = Counter[str](), Counter[str](), ""
+    for posts in conversations:
+        for before, post in zip((None, *posts), posts, strict=False):
+            if before is None or (pauses and _paused(before, post)):
+                opener = post.author
+            (asked if post.author == opener else answers)[post.author] += 1
+    first, *others = [name for name, _ in answers.most_common() if name not in ROLES] or [""]
+    domain = first.partition("@")[2]
+    same = (name for name in others if domain and name.endswith(f"@{domain}") and answers[name] > asked[name])
+    return (first, *same) if first else ()
+
+
+def who_to_imitate(
+    people: Sequence[tuple[str, int]], chosen: Sequence[str], title: str, likely: Sequence[str] = ()
+) -> tuple[str, ...]:
     """The people to learn from: `chosen`, or the assistant where all authors are roles. WHOEVER_ANSWERS stays. Raises
-    WhoToImitate when that is not clear, BadInput when fewer than two people write."""
+    WhoToImitate when that is not clear, BadInput when fewer than two people write. likely: who probably answers."""
     names = [name for name, _ in people]
     if len(names) < 2:
         raise BadInput(
@@ -58,12 +76,12 @@ def who_to_imitate(people: Sequence[tuple[str, int]], chosen: Sequence[str], tit
     by_name = {name.casefold(): name for name in names}
     for name in chosen:
         if name.casefold() not in by_name:
-            raise WhoToImitate(title, people, f"There is nobody named {name[:60]!r}.")
+            raise WhoToImitate(title, people, f"There is nobody named {name[:60]!r}.", likely)
     if chosen:
         return tuple(by_name[name.casefold()] for name in chosen)
     if ROLES.issuperset(names) and "assistant" in names:
         return ("assistant",)
-    raise WhoToImitate(title, people)
+    raise WhoToImitate(title, people, likely=likely)
 
 
 def by_opener(conversations: Iterable[Sequence[Post]], pauses: bool) -> Iterator[list[Post]]:

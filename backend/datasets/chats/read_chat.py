@@ -11,6 +11,7 @@ from backend.datasets.chats.people import (
     WhoToImitate,
     by_opener,
     count_people,
+    likely_to_answer,
     who_to_imitate,
 )
 from backend.datasets.chats.threads import Post, Threads, read_threads
@@ -55,7 +56,8 @@ def read_chat(records: Iterator[Record], chat: ChatFormat, imitate: Sequence[str
 
     threads = read_threads(readable(), chat)
     people = count_people(threads.conversations)
-    chosen = who_to_imitate(people, imitate, chat.title)
+    likely = likely_to_answer(threads.conversations, chat.pauses)
+    chosen = who_to_imitate(people, imitate, chat.title, likely)
     conversations: Iterable[Sequence[Post]] = threads.conversations
     answers, roles = chosen, bool(chat.roles or chat.asker)
     if chosen == (WHOEVER_ANSWERS,):

@@ -183,17 +183,24 @@ def sent_columns(value: str) -> dict[str, Any]:
 
 
 def ask_people(people: Iterable[tuple[str, int]], chosen: Iterable[str] = ()) -> Markup:
-    """A form with a checkbox for each person in a chat. people: each with the number of their messages."""
+    """A form with a checkbox for each person in a chat; those that are not chosen are folded below those that are.
+    people: each with the number of their messages."""
     people, chosen = list(people), set(chosen)
     boxes = [
-        _box(f"person-{number}", name, name, fmt.count(count, "message") if count else "", name in chosen)
+        (_box(f"person-{number}", name, name, fmt.count(count, "message") if count else "", name in chosen), name)
         for number, (name, count) in enumerate(people[:PEOPLE])
     ]
     if len(people) > 2:
         anybody = WHOEVER_ANSWERS in chosen
-        boxes.append(_box("person-any", WHOEVER_ANSWERS, "Whoever answers", "the first to write asks", anybody))
-    legend = Markup("<legend>Learn to write like</legend>")
-    fields = Markup('<fieldset class="people">{}{}</fieldset>').format(legend, components.join(boxes))
+        box = _box("person-any", WHOEVER_ANSWERS, "Whoever answers", "the first to write asks", anybody)
+        boxes.append((box, WHOEVER_ANSWERS))
+    ticked = [box for box, name in boxes if name in chosen]
+    others = [box for box, name in boxes if name not in chosen]
+    if ticked and others:
+        others = [components.fold("Somebody else", *others, key="people")]
+    fields = Markup('<fieldset class="people"><legend>Learn to write like</legend>{}</fieldset>').format(
+        components.join([*ticked, *others])
+    )
     send = Markup('<button type="submit" class="btn firm">Read it this way</button>')
     return components.form("people", fields, send, kind="how")
 

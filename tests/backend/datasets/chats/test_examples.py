@@ -1,6 +1,6 @@
 """Conversations become examples: the chosen people answer, everyone else asks, and nothing goes unseen."""
 
-from backend.datasets.chats.people import ANSWERS, PAUSE, ExampleMaker
+from backend.datasets.chats.people import ANSWERS, PAUSE, ExampleMaker, likely_to_answer
 from backend.datasets.chats.threads import Post
 
 
@@ -58,3 +58,15 @@ def test_a_system_message_stays_at_the_start() -> None:
 def test_several_people_of_one_side() -> None:
     maker = ExampleMaker(["B", "C"])
     assert made(maker, posts("A: Open?", "B: Wait", "C: Yes")) == [["u Open?", "a Wait\nYes"]]
+
+
+def test_who_answers_most_is_likely_meant_and_whoever_answers_for_the_same_domain() -> None:
+    shop = [
+        posts("ann@gmail.com: Open?", "mia@mill.org: Yes", "ann@gmail.com: Late?", "mia@mill.org: Till six"),
+        posts("bob@gmail.com: Rye?", "tom@mill.org: Yes", "bob@gmail.com: Thanks"),
+        posts("new@mill.org: Who has keys?", "mia@mill.org: I do"),
+    ]
+    assert likely_to_answer(shop, pauses=False) == ("mia@mill.org", "tom@mill.org")
+    swap = posts("A: Open?", "B: Yes", "B: And you?", "A: No", times=[0.0, 1.0, PAUSE + 2, PAUSE + 3])
+    assert likely_to_answer([[*swap, *posts("A: Then late", times=[PAUSE + 4])]], pauses=True) == ("A",)
+    assert likely_to_answer([posts("A: Open?")], pauses=False) == ()

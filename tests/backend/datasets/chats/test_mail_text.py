@@ -84,9 +84,13 @@ def test_a_tag_holds_no_other() -> None:
     assert html('See <a href="x">this</a><br/>') == "See this"
 
 
-def test_lines_in_which_most_mails_of_an_author_end_are_a_signature() -> None:
+def test_of_the_lines_in_which_most_mails_of_an_author_end_only_a_sign_off_stays() -> None:
     mails = [f"Answer {number}.\n\nRegards\nMia\nMill Lane 4" for number in range(3)]
-    assert repeated_ends([*mails, "Short."]) == ["Answer 0.", "Answer 1.", "Answer 2.", "Short."]
+    signed = [f"Answer {number}.\n\nRegards\nMia" for number in range(3)]
+    assert repeated_ends([*mails, "Short."]) == [*signed, "Short."]
+    assert repeated_ends(signed) == signed
+    assert repeated_ends([f"{mail}\nMill Lane\nStow" for mail in signed]) == [f"{mail}\nMill Lane" for mail in signed]
+    assert repeated_ends([f"{n}!\nmia@mill.org\nStow" for n in "abc"]) == ["a!", "b!", "c!"]
     assert repeated_ends(mails[:2]) == mails[:2]
     assert repeated_ends(["Yes."] * 5) == ["Yes."] * 5
 
