@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from statistics import median
 
+from backend.datasets.checks import names
 from backend.datasets.checks.issues import problem
 from backend.records.rows import Problem, Row
 from backend.text.conversation import answers, content, last_answer, question
@@ -31,6 +32,7 @@ def find(rows: Sequence[Row]) -> Iterator[Problem]:
     yield from repetitions(rows)
     yield from short_answers(rows)
     yield from conflicts(rows)
+    yield from names.find(rows)
 
 
 def repetitions(rows: Sequence[Row]) -> Iterator[Problem]:

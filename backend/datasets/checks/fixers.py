@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from backend.datasets.checks.answers import without_repetition
+from backend.datasets.checks.names import without_names
 from backend.datasets.checks.patterns import TextFault
 from backend.datasets.checks.structure import joinable
 from backend.records.rows import Message, Row
@@ -22,6 +23,7 @@ def fixers_for(faults: Sequence[TextFault], usual_system: str | None) -> dict[st
             if not fault.drops
         },
         "repetition": _in_answers(without_repetition),
+        "personal_name": without_names,
         "ends_with_user": _end_with_answer,
         "same_role_twice": _join_neighbors,
         "system_not_first": _system_first,

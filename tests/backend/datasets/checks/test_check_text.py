@@ -6,6 +6,8 @@ from backend.datasets.check_dataset import row_problems
 from backend.datasets.checks.answers import repeated, suspects, without_repetition
 from backend.datasets.checks.content import text_faults
 from backend.datasets.checks.language import detect
+from backend.datasets.checks.names import find, without_names
+from backend.records.rows import Row
 from tests.backend.datasets.builders import answer, chat, question
 from tests.cases import cases
 
@@ -46,6 +48,28 @@ def test_what_one_example_says_may_be_meant(kind: str) -> None:
     rows = [chat(i, question(i), ("assistant", text)) for i in range(1, 4)]
     assert [problem.kind for problem in row_problems(rows[:2])] == []
     assert [problem.kind for problem in row_problems(rows)] == [kind] * 3
+
+
+def named(row: int, asked: str, said: str) -> Row:
+    return chat(row, ("user", asked), ("assistant", said))
+
+
+def test_names_of_customers_in_greetings_are_found_and_replaced() -> None:
+    rows = [
+        named(1, "Is there rye? Thanks, Anna", "Hi Anna, yes there is."),
+        named(2, "Are you open?", "Dear Ms Miller,\n\nwe are."),
+        named(3, "Habt ihr Brot?", "Sehr geehrter Herr Özil!\nJa."),
+        named(4, "Wo ist meine Ware?", "Die Ware, die Sie meinen, ist hier."),
+        named(5, "Late?", "No, till six."),
+    ]
+    assert [(p.row, p.kind) for p in find(rows)] == [(row, "personal_name") for row in (1, 2, 3)]
+    assert list(find(rows[:2])) == []
+    assert [without_names(row).messages[1]["content"] for row in rows[:4]] == [
+        "Hi [name], yes there is.",
+        "Dear [name],\n\nwe are.",
+        "Sehr geehrter [name]!\nJa.",
+        "Die Ware, die Sie meinen, ist hier.",
+    ]
 
 
 def test_html_in_questions_is_no_fault() -> None:
