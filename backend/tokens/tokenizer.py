@@ -105,6 +105,18 @@ class ChatTokenizer:
             return ""
         return bare[len(before) : len(bare) - len(after)].strip()
 
+    @cached_property
+    def writes_tool_calls(self) -> bool:
+        """Whether the template writes the tool calls of an answer."""
+        name = "find_nothing"
+        call = {"type": "function", "function": {"name": name, "arguments": {}}}
+        tool = {"type": "function", "function": {"name": "other", "description": "", "parameters": {}}}
+        answer = {"role": "assistant", "content": "", "tool_calls": [call]}
+        try:
+            return name in self.render([{"role": "user", "content": "question"}, answer], [tool])
+        except BadInput:  # which it says of the example itself
+            return True
+
     def _id(self, token: str) -> int:
         number = self._tokenizer.token_to_id(token) if token else None
         if number is None:
@@ -134,6 +146,12 @@ class ChatTokenizer:
         tools: Sequence[Mapping[str, Any]] | None,
         add_generation_prompt: bool = False,
     ) -> Rendered:
+        if any(message.get("tool_calls") for message in messages) and not self.writes_tool_calls:
+            raise BadInput(
+                "This model can't learn actions (tool calls).",
+                "Its format (chat template) leaves them out, so that an empty answer would remain.",
+                "Choose a model that knows tools, or remove these examples.",
+            )
         messages, tools = self._encoder.escape(messages), self._encoder.escape(tools)
         full = self.render(messages, tools, add_generation_prompt)
         turns = [

@@ -212,6 +212,16 @@ def test_a_model_without_a_template_cannot_render(bundled_model: Path) -> None:
         ChatTokenizer(loaded._tokenizer, "", {}).render(CHAT)
 
 
+def test_tool_calls_that_the_template_leaves_out_are_no_empty_answers(bundled_model: Path) -> None:
+    loaded = ChatTokenizer.load(bundled_model)
+    call = {"type": "function", "function": {"name": "lookup", "arguments": {"id": 7}}}
+    messages = [CHAT[0], {"role": "assistant", "content": "", "tool_calls": [call]}]
+    with pytest.raises(BadInput, match="tool calls"):
+        loaded.encode(messages)
+    writes = loaded.chat_template.replace("message['content']", "(message['tool_calls'] or message['content'])|string")
+    assert ChatTokenizer(loaded._tokenizer, writes, loaded.special_tokens).encode(messages).learned > 2
+
+
 def test_a_folder_without_a_tokenizer_cannot_be_loaded(tmp_path: Path) -> None:
     with pytest.raises(MissingPart, match="could not be read"):
         ChatTokenizer.load(tmp_path)
