@@ -40,7 +40,8 @@ def preview(
         note = lengths.sentence(1, len(pieces)) or _cut_note(pieces, lengths)
         return _shortened(Preview([], pieces, note, example.file))
     pieces = tokenizer.pieces(example.messages, example.tools, lengths.max_length)
-    return _shortened(Preview(example.messages, pieces, _cut_note(pieces, lengths), example.file))
+    worse = [{**message, "role": "rejected"} for message in example.rejected or ()]
+    return _shortened(Preview([*example.messages, *worse], pieces, _cut_note(pieces, lengths), example.file))
 
 
 def _cut_note(pieces: list[Piece], lengths: LengthLimits) -> str:

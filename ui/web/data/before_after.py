@@ -58,7 +58,10 @@ def example(row: Row) -> Markup:
     if row.text is not None:
         return Markup("<p>{}</p>").format(fmt.shorten(row.text, CUT))
     return conversations.bubbles(
-        [{**m, "content": fmt.shorten(str(m.get("content") or ""), CUT)} for m in row.messages[:6]]
+        [
+            {**m, "content": fmt.shorten(str(m.get("content") or ""), CUT)}
+            for m in (*row.messages[:6], *({**m, "role": "rejected"} for m in row.rejected or ()))
+        ]
     )
 
 

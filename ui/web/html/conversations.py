@@ -5,18 +5,29 @@ from typing import Any
 
 from markupsafe import Markup
 
+from backend.records.rows import is_learned
 from backend.text.conversation import said
 from ui.web.html.components import join
 
-SPEAKERS = {"system": "Instructions", "user": "Customer", "assistant": "Answer", "tool": "Tool"}
+SPEAKERS = {
+    "system": "Instructions",
+    "user": "Customer",
+    "assistant": "Answer",
+    "rejected": "Worse answer",
+    "tool": "Tool",
+}
 
 
 def bubbles(messages: Sequence[Mapping[str, Any]]) -> Markup:
-    """A conversation as speech bubbles."""
+    """A conversation as speech bubbles; an answer that is only read looks like a tool's. Role "rejected": the worse
+    answer of a pair."""
     bubble, items = Markup('<li class="bubble {}"><span class="who">{}</span><div>{}</div></li>'), []
     for message in messages:
         role = str(message.get("role", ""))
-        kind, speaker = role if role in SPEAKERS else "tool", SPEAKERS.get(role, role)
+        speaker = SPEAKERS.get(role, role)
+        kind = role if role in SPEAKERS else "tool"
+        if role == "assistant" and not is_learned(message):
+            kind, speaker = "rejected", f"{speaker}, only read"
         items.append(bubble.format(kind, speaker, said(dict(message)).strip()))
     return Markup('<ol class="bubbles">{}</ol>').format(join(items))
 

@@ -260,3 +260,14 @@ def test_my_models_compares_with_the_open_run(app: MadeUpApp) -> None:
     assert compared[tab.listing].count('data-value="run-b" aria-label="Stop comparing') == 1
     assert 'aria-label="Stop comparing' not in listed[tab.listing]
     assert 'data-do="compare"' not in tab.show(Choice())[tab.listing]
+
+
+def test_only_answers_that_are_learned_look_learned() -> None:
+    said = [
+        {"role": "user", "content": "Open?"},
+        {"role": "assistant", "content": "Maybe.", "weight": 0},
+        {"role": "assistant", "content": "Yes."},
+        {"role": "rejected", "content": "No."},
+    ]
+    kinds = re.findall(r'class="bubble (\w+)"', conversations.bubbles(said))
+    assert kinds == ["user", "rejected", "assistant", "rejected"]
