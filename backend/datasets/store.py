@@ -198,18 +198,20 @@ class DatasetStore:
             self._opening.pop(data_id, None)
 
     def read_again(self, data_id: str, options: Options, listener: ProgressListener = NO_PROGRESS) -> None:
-        """Reads the file with other options and stores them. Accepted and refused fixes are dropped, as they were
-        about other rows; so are undone edits. Raises BadInput, changing nothing, when the file can't be read this
+        """Reads the file with other options and stores them. Accepted and refused fixes are dropped, unless the rows
+        stay the same ones; so are undone edits. Raises BadInput, changing nothing, when the file can't be read this
         way, its validation file no longer fits, or examples were edited."""
         undone: list[str] = []
 
         def change(info: DatasetInfo) -> DatasetInfo:
             _require_unedited(info)
             undone.extend(info.undone)
-            return replace(info, read_options=dict(options), accepted={}, refused={}, undone=[])
+            info = replace(info, read_options=dict(options), undone=[])
+            return info if same_rows else replace(info, accepted={}, refused={})
 
         info = self.info.read(data_id)
         _require_unedited(info)
+        same_rows = {**info.read_options, "drop_cells": True} == {**options, "drop_cells": True}
         dataset = self.files.source(data_id, info.name, options, listener)
         if (validation := self._validation(data_id, info, options)) is not None:
             require_compatible(validation, dataset)

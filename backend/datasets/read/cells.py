@@ -13,6 +13,7 @@ from backend.records.reading import Limits, RowFault, row_too_large
 from backend.text.excerpt import excerpt
 
 Cells = tuple[int, list[str] | RowFault]  # line, and the cells or the fault
+DROP = "Drop the"  # what the fix of a row with spare cells begins with
 _BATCH = 500
 _TOO_LONG = "\ue001\n"  # replaces a line over the limit
 
@@ -84,10 +85,12 @@ def _fault(error: str, source: _Lines, limits: Limits) -> RowFault:
     return RowFault("bad_quotes", message, fix, excerpt(source.record[0].rstrip("\r\n")))
 
 
-def as_records(rows: Iterable[Cells], header: list[str] | None, pad: bool = False) -> Iterator[list[Record]]:
+def as_records(
+    rows: Iterable[Cells], header: list[str] | None, pad: bool = False, drop: bool | None = None
+) -> Iterator[list[Record]]:
     """Batches of records as {column: cell}. header: the columns; None when every record is data. A record with the
     wrong number of cells becomes the fault ragged_row. pad: fill missing cells instead (for sheets, which omit empty
-    cells at the end)."""
+    cells at the end). drop: whether spare cells are dropped; None where that can't be chosen."""
     batch: list[Record] = []
     for line, cells in rows:
         if isinstance(cells, RowFault):
@@ -96,7 +99,9 @@ def as_records(rows: Iterable[Cells], header: list[str] | None, pad: bool = Fals
             header = header or [f"column {number}" for number in range(1, len(cells) + 1)]
             if pad:
                 cells = [*cells, *[""] * (len(header) - len(cells))]
-            batch.append((line, _record(header, cells)))
+            if drop:
+                cells = cells[: len(header)]
+            batch.append((line, _record(header, cells, drop is not None)))
         if len(batch) >= _BATCH:
             yield batch
             batch = []
@@ -104,13 +109,16 @@ def as_records(rows: Iterable[Cells], header: list[str] | None, pad: bool = Fals
         yield batch
 
 
-def _record(header: list[str], cells: Sequence[str]) -> dict[str, str] | RowFault:
+def _record(header: list[str], cells: Sequence[str], can_drop: bool) -> dict[str, str] | RowFault:
     if len(cells) != len(header):
+        fix = "Add or remove delimiters, or put quotes around a cell that contains one."
+        if can_drop and (spare := len(cells) - len(header)) > 0:
+            fix = f"{DROP} {spare} spare cells." if spare > 1 else f"{DROP} spare cell."
         return RowFault(
             "ragged_row",
             f"This row has {len(cells)} cells, but the table has {len(header)} columns.",
-            "Add or remove delimiters, or put quotes around a cell that contains one.",
-            excerpt(" | ".join(cells)),
+            fix,
+            excerpt(" | ".join(cells), width=400),
         )
     if any("\udc80" <= c <= "\udcff" for cell in cells if not cell.isascii() for c in cell):
         return RowFault(

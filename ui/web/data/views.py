@@ -93,7 +93,9 @@ def reading(now: DatasetProgress | None, imports: bool) -> Markup:
             return components.card(now.error.what, choices, lead=f"{now.name}: {now.error.why}", aside=close)
         if isinstance(now.error, WhoToImitate):
             why = components.text(f"{now.error.why} {read_options.HINT}")
-            return components.card(QUESTION, why, read_options.ask_people(now.error.people, now.error.likely), aside=close)
+            return components.card(
+                QUESTION, why, read_options.ask_people(now.error.people, now.error.likely), aside=close
+            )
         return components.card(title, alert, aside=close)
     percent = fmt.percent(now.fraction, 1.0)
     bar = components.progress(percent, now.phase or "Starting")

@@ -101,7 +101,7 @@ def _open(file: File) -> OpenSource:
     rows = split.rows(without_leftovers(below, len(header), passed)) if header else below
     tabs = delimiter == "\t"
     details = FileDetails("a table (TSV)" if tabs else "", delimiter=delimiter, header=header is not None)
-    opened = OpenSource(as_records(rows, header), details, format="tsv" if tabs else "")
+    opened = OpenSource(as_records(rows, header, drop=file.options.drop_cells), details, format="tsv" if tabs else "")
     opened.late_notes = lambda: [*passed.notes(), *split.notes()]
     return opened
 

@@ -61,6 +61,14 @@ def test_ragged_rows_are_reported_and_nothing_is_shifted() -> None:
     assert data.source.ignored == ("note",)
 
 
+def test_spare_cells_are_dropped_only_when_that_is_wanted() -> None:
+    text = "question,answer\nOpen?,Yes.,mia,old\nLate?,No.,tom\nd,e\nalone\n"
+    assert [p.fix for p in load_text(text).problems][:2] == ["Drop the 2 spare cells.", "Drop the spare cell."]
+    dropped = load_text(text, options=ReadOptions(drop_cells=True))
+    assert pairs(dropped) == [("Open?", "Yes."), ("Late?", "No."), ("d", "e")]
+    assert found(dropped) == [(5, 4, "ragged_row")]
+
+
 def test_texts_that_a_comma_divides_are_joined_only_when_that_is_wanted() -> None:
     text = "question,answer\nHello, do you open?,Yes, at nine.\nAnd when?,At 5, or 6, it depends.\na,b,c\nd,e\n"
     data = load_text(text)
