@@ -14,6 +14,7 @@ the children.
 
 import json
 import os
+import secrets
 import subprocess
 import sys
 import tempfile
@@ -31,6 +32,7 @@ from backend.settings import PROJECT_ROOT, child_environment
 _POLL = 0.5  # seconds
 _NO_WINDOW = getattr(subprocess, "CREATE_NO_WINDOW", 0)  # Windows; Ctrl-C is for the parent, whose end ends the child
 _starting = threading.Lock()
+_MARK = secrets.token_hex(8)
 _to_watchdog: int | None = None  # the end of its pipe that this process holds open
 
 
@@ -48,11 +50,12 @@ def start(
 
     environment: variables to add to `child_environment`. options: of subprocess.Popen.
     """
+    end_with_us()
     child = subprocess.Popen(
         [sys.executable, *arguments],
         stdin=subprocess.PIPE,
         cwd=PROJECT_ROOT,
-        env={**child_environment(), **(environment or {})},
+        env={**child_environment(), **(environment or {}), watchdog.VARIABLE: _MARK},
         creationflags=_NO_WINDOW,
         **options,
     )
@@ -60,15 +63,15 @@ def start(
     return child
 
 
-def end_with_us(pid: int) -> None:
-    """Has the process `pid` killed when this one ends, however it ends."""
+def end_with_us(pid: int = 0) -> None:
+    """Has the process `pid` killed when this one ends, however it ends. 0: only makes sure of a watchdog."""
     global _to_watchdog
     with _starting:
         for _ in range(2):  # a watchdog that somebody has killed is replaced
             if _to_watchdog is None:
                 _to_watchdog = _start_watchdog()
             try:
-                os.write(_to_watchdog, b"%d\n" % pid)
+                os.write(_to_watchdog, b"%d\n" % pid if pid else b"\n")
                 return
             except OSError:
                 _to_watchdog = None
@@ -77,7 +80,7 @@ def end_with_us(pid: int) -> None:
 def _start_watchdog() -> int:
     read, write = os.pipe()
     subprocess.Popen(
-        [sys.executable, "-I", watchdog.__file__],
+        [sys.executable, "-I", watchdog.__file__, _MARK],
         stdin=read,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

@@ -67,6 +67,13 @@ def killed_parent(program: str, *arguments: str) -> int:
     return pid
 
 
+def test_a_child_ends_that_its_killed_parent_could_not_name_any_more() -> None:
+    program = PARENT.replace(
+        "child = ", "child_process.end_with_us = lambda pid=0, tell=child_process.end_with_us: tell()\nchild = "
+    )
+    assert gone(killed_parent(program, BEGINNING + BUSY["computing in Python"]))
+
+
 def test_a_killed_watchdog_is_replaced_for_the_next_child() -> None:
     program = """
 import sys
