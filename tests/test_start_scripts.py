@@ -4,8 +4,6 @@ start.bat runs in `Cmd`, the part of cmd.exe's rules that it uses; the others ru
 programs.
 """
 
-from __future__ import annotations
-
 import os
 import re
 import shutil
@@ -21,6 +19,7 @@ from backend.install.pins import NEWEST, OLDEST
 from backend.settings import PROJECT_ROOT
 
 ON_POSIX = pytest.mark.skipif(os.name != "posix", reason="start.bat does this on Windows")
+LOCAL = "C:\\Users\\Jörg Müller\\AppData\\Local"
 NOT_FOUND = 9009  # cmd.exe's exit code for an unknown program
 Program = Callable[[list[str]], int]
 
@@ -31,10 +30,7 @@ class Cmd:
 
     def __init__(self, programs: dict[str, Program], keys: str = "", files: Sequence[str] = ("start.py",)) -> None:
         self.programs, self.keys, self.files = programs, keys, files
-        self.variables = {
-            "localappdata": "C:\\Users\\Jörg Müller\\AppData\\Local",
-            "programfiles": "C:\\Program Files",
-        }
+        self.variables = {"localappdata": LOCAL, "programfiles": "C:\\Program Files"}
         self.code, self.printed, self.pauses = 0, "", 0
         self.lines = (PROJECT_ROOT / "start.bat").read_text("utf-8").splitlines()
 
@@ -96,9 +92,8 @@ class Cmd:
     def _run(self, word: str, rest: str) -> None:
         words = re.findall(r'"[^"]*"|\S+', re.sub(r" 2?>nul", "", f"{word} {rest}"))
         if word == "set":
-            name, _, value = (
-                rest.strip().removeprefix('"').removesuffix('"' if rest.startswith('"') else "").partition("=")
-            )
+            quoted = rest.strip().removeprefix('"').removesuffix('"' if rest.startswith('"') else "")
+            name, _, value = quoted.partition("=")
             self.variables.pop(name.lower(), None)
             if value:
                 self.variables[name.lower()] = value
@@ -159,10 +154,7 @@ def test_a_window_of_a_double_click_stays_open_after_a_failure(code: int, pauses
 
 @pytest.mark.parametrize(
     ("installer", "words"),
-    [
-        ("pymanager", ["install", "3.12"]),
-        ("winget", ["install", "-e", "--id", "Python.Python.3.12"]),
-    ],
+    [("pymanager", ["install", "3.12"]), ("winget", ["install", "-e", "--id", "Python.Python.3.12"])],
 )
 def test_one_yes_installs_a_python(installer: str, words: list[str]) -> None:
     windows = Windows("3.9")
@@ -177,9 +169,7 @@ def test_a_python_that_was_just_installed_is_found_though_it_is_not_on_the_path(
     cmd = Cmd({}, keys="Y")
 
     def winget(words: list[str]) -> int:
-        cmd.programs["C:\\Users\\Jörg Müller\\AppData\\Local\\Programs\\Python\\Python312\\python.exe"] = (
-            windows.python
-        )
+        cmd.programs[f"{LOCAL}\\Programs\\Python\\Python312\\python.exe"] = windows.python
         return 0
 
     cmd.programs["winget"] = winget
@@ -206,19 +196,16 @@ def test_in_a_zip_file_it_says_that_it_must_be_unpacked() -> None:
     assert "Extract All" in cmd.printed
 
 
+STORE = "C:\\Program Files\\WindowsApps\\PythonSoftwareFoundation.Python.3.12_3.12.10.0_x64__qbz5n2kfra8p0"
+
+
 @pytest.mark.parametrize(
     ("prefix", "version", "good"),
     [
-        (
-            "C:\\Program Files\\WindowsApps\\PythonSoftwareFoundation.Python.3.12_3.12.10.0_x64__qbz5n2kfra8p0",
-            12,
-            False,
-        ),
-        ("C:\\Users\\Anna\\AppData\\Local\\Python\\pythoncore-3.14-64", 14, True),
-        ("C:\\Python315", 15, False),
-        ("C:\\Python310", 10, False),
+        (STORE, 12, False), ("C:\\Users\\Anna\\AppData\\Local\\Python\\pythoncore-3.14-64", 14, True),
+        ("C:\\Python315", 15, False), ("C:\\Python310", 10, False),
     ],
-)
+)  # fmt: skip
 def test_start_bat_takes_no_python_of_the_store(prefix: str, version: int, good: bool) -> None:
     check = re.search(r'set "CHECK=(.*)"', (PROJECT_ROOT / "start.bat").read_text("utf-8"))
     program = f"import sys; sys.base_prefix = {prefix!r}; sys.version_info = (3, {version}, 1); {check.group(1)}"
@@ -312,16 +299,14 @@ def test_a_double_click_shows_why_it_failed(code: int, stays: bool, programs: Ca
 
 @ON_POSIX
 def test_start_sh_runs_in_the_folder_that_it_was_called_from(tmp_path: Path) -> None:
-    place = tmp_path / "ein Plätzchen"
-    elsewhere = tmp_path / "elsewhere"
+    place, elsewhere = tmp_path / "ein Plätzchen", tmp_path / "elsewhere"
     place.mkdir()
     elsewhere.mkdir()
     shutil.copy(PROJECT_ROOT / "start.sh", place)
     (place / "start.py").write_text("import os, sys; print(os.getcwd(), *sys.argv[1:], sep='|')", "utf-8")
     (elsewhere / "venv.py").write_text("raise SystemExit('imported from the current folder')", "utf-8")
-    done = subprocess.run(
-        ["sh", "../ein Plätzchen/start.sh", "check", "my file.jsonl"], cwd=elsewhere, capture_output=True, text=True
-    )
+    command = ["sh", "../ein Plätzchen/start.sh", "check", "my file.jsonl"]
+    done = subprocess.run(command, cwd=elsewhere, capture_output=True, text=True)
     assert (done.stdout, done.returncode) == (f"{elsewhere}|check|my file.jsonl\n", 0)
 
 

@@ -37,7 +37,7 @@ Reconsider when: new questions can take the place of corrected ones.
 Decision: The instruction travels with the model: one edit sets it for every example, Try begins with it, each export
     states it.
 Because: a model answers worse without the system prompt that it was trained with.
-Proof: tests/backend/export/test_instruction.py, tests/backend/datasets/test_editing.py.
+Proof: tests/backend/export/test_makers.py, tests/backend/datasets/test_editing.py.
 Reconsider when: examples with several instructions are common.
 
 Decision: Datasets on the hub are files like others: the first files of a split, at one commit, read by our readers.

@@ -69,11 +69,9 @@ def make_model(folder: Path, kind: str = "llama", **config: Any) -> Path:
     model.save_pretrained(folder)
     tokenizer.save(str(folder / "tokenizer.json"))
     about = {
-        "tokenizer_class": "PreTrainedTokenizerFast",
-        "eos_token": "<|end|>",
-        "pad_token": "<pad>",
+        "tokenizer_class": "PreTrainedTokenizerFast", "eos_token": "<|end|>", "pad_token": "<pad>",
         "chat_template": TEMPLATE,
-    }
+    }  # fmt: skip
     (folder / "tokenizer_config.json").write_text(json.dumps(about), "utf-8")
     return folder
 

@@ -21,10 +21,8 @@ from tests.browser.steps import go, take_sample
 from tests.browser.two_visitors import Visitor, reached, work_at_once
 
 pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.slow,
-    pytest.mark.skipif(os.name != "posix", reason="Spaces run on Linux"),
-]
+    pytest.mark.browser, pytest.mark.slow, pytest.mark.skipif(os.name != "posix", reason="Spaces run on Linux"),
+]  # fmt: skip
 ROOT = os.name == "posix" and os.geteuid() == 0
 USER = 1000
 WORKSPACE = Path("/var/tmp/apprentice")

@@ -121,17 +121,15 @@ def report_json(baselines: bool = False) -> dict[str, Any]:
             "keep_general": 0.2,
             "examples": [
                 {
-                    "question": "What do bees make?",
-                    "base": "Honey.",
-                    "tuned": '{"intent": "track", "order_id": null, "name": "bees"',
-                    "outcome": "leaked",
+                    "question": "What do bees make?", "base": "Honey.",
+                    "tuned": '{"intent": "track", "order_id": null, "name": "bees"', "outcome": "leaked",
                 },
                 {"question": "Who wrote Hamlet?", "base": "Shakespeare.", "tuned": "Shakespeare.", "outcome": "kept"},
             ],
         },
         "retry": {},
         "answers": answers,
-    }
+    }  # fmt: skip
 
 
 def trial_report() -> dict[str, Any]:

@@ -87,8 +87,6 @@ def outcomes(call: GpuCall, workspace: Workspace) -> dict[str, Any]:
 
 
 EXPECTED = {
-    "quick": (True, "completed"),
-    "longer": (True, "queued"),
-    "killed": (False, "interrupted"),
+    "quick": (True, "completed"), "longer": (True, "queued"), "killed": (False, "interrupted"),
     "refused": (True, "starting"),
-}
+}  # fmt: skip

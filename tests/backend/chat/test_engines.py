@@ -371,12 +371,10 @@ def test_whatever_fails_in_llama_cpp_transformers_answers(
 @pytest.mark.parametrize(
     ("metadata", "expected"),
     [
-        ({}, 2 * (64 + 64) * 4 * 10),
-        ({"key_length": 128, "value_length": 96}, 2 * (128 + 96) * 4 * 10),
-        ({"head_count_kv": 8}, 2 * (64 + 64) * 8 * 10),
-        ({"head_count_kv": [0, 0, 2]}, 2 * (64 + 64) * 2 * 10),
+        ({}, 2 * (64 + 64) * 4 * 10), ({"key_length": 128, "value_length": 96}, 2 * (128 + 96) * 4 * 10),
+        ({"head_count_kv": 8}, 2 * (64 + 64) * 8 * 10), ({"head_count_kv": [0, 0, 2]}, 2 * (64 + 64) * 2 * 10),
     ],
-)
+)  # fmt: skip
 def test_the_memory_of_a_context_is_that_of_the_file(tmp_path: Path, metadata: dict[str, Any], expected: int) -> None:
     """llama.cpp gives no list as text, and the first layer's count for all."""
     weights = stub_weights(tmp_path, metadata)

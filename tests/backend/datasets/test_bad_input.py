@@ -30,9 +30,8 @@ Q, A = ROWS[0][1], ROWS[0][2]
 def lines(*rows: Any) -> bytes:
     """Two good lines, then `rows` (bytes as they are, texts as they are, else as JSON), then good lines again."""
     good = [json.dumps({"messages": messages}, ensure_ascii=False).encode() for messages in ROWS]
-    made = [
-        row if isinstance(row, bytes) else (row if isinstance(row, str) else json.dumps(row)).encode() for row in rows
-    ]
+    texts = (row if isinstance(row, (bytes, str)) else json.dumps(row) for row in rows)
+    made = [text if isinstance(text, bytes) else text.encode() for text in texts]
     return b"\n".join([*good[:2], *made, *good[2:]])
 
 
@@ -66,12 +65,7 @@ CALL = {"role": "assistant", "content": None, "tool_calls": [
 RESULT = {"role": "tool", "content": "nine", "tool_call_id": "a"}
 END = {"role": "assistant", "content": "Nine of them are there, as far as I can see."}
 ALPACA = {"instruction": "Say something nice.", "output": "You look well today."}
-CP1252 = (
-    table("Où est le café de la gare centrale?,Tout près de l'église, à côté.")
-    .decode()
-    .replace(", à", " à")
-    .encode("cp1252")
-)
+CP1252 = table("Où est le café de la gare centrale?,Tout près de l'église à côté.").decode().encode("cp1252")
 
 TABLE: list[tuple[str, bytes, Found]] = [
     ("byte order mark", codecs.BOM_UTF8 + lines(), set()),
@@ -166,7 +160,5 @@ def table_with(columns: Sequence[str]) -> bytes:
 
 
 def test_unknown_columns_are_listed_as_ignored(tmp_path: Path) -> None:
-    assert checked(tmp_path, table_with(["question", "answer", "mood", "weather"]), "x.jsonl").source.ignored == (
-        "mood",
-        "weather",
-    )
+    source = checked(tmp_path, table_with(["question", "answer", "mood", "weather"]), "x.jsonl").source
+    assert source.ignored == ("mood", "weather")

@@ -4,6 +4,7 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -12,6 +13,8 @@ from backend.datasets.store import DatasetStore
 from backend.errors import BadInput, WorkspaceProblem
 from backend.records.rows import Message, Row
 from tests.backend.datasets.builders import clean_row
+
+FULL = OSError(28, "No space left on device")
 
 
 def turns(question: str, answer: str) -> list[Message]:
@@ -59,11 +62,8 @@ def test_edits_reach_the_checked_rows_and_can_be_undone(store: DatasetStore, edi
     after = store.open(data_id, None)
     assert answer_of(store, data_id, 3) == "At seven, love."
     assert numbers(store, data_id) == [*range(1, 5), *range(6, 32)]
-    assert (after.report.rows, after.original.highest, after.original.source.edits) == (
-        30,
-        31,
-        ("replace", "delete", "add"),
-    )
+    assert (after.report.rows, after.original.highest) == (30, 31)
+    assert after.original.source.edits == ("replace", "delete", "add")
     assert after.original.source.sha256 != before.original.source.sha256 == after.original.source.file_sha256
     assert numbers(DatasetStore(Path(store._root)), data_id) == numbers(store, data_id), "also after a restart"
     for _ in range(3):
@@ -103,23 +103,17 @@ def test_saving_what_is_there_already_is_no_edit(store: DatasetStore, editor: Ed
     assert store.info.read(data_id).edits == []
 
 
-@pytest.mark.parametrize(
-    ("question", "answer"), [("", "An answer."), ("A question?", "  "), ("A question?", "A NUL \0 byte.")]
-)
-def test_an_edit_that_makes_a_bad_row_is_refused(
-    store: DatasetStore, editor: Editor, data_id: str, question: str, answer: str
+def test_a_bad_row_and_one_of_another_kind_or_number_are_refused(
+    store: DatasetStore, editor: Editor, data_id: str
 ) -> None:
-    with pytest.raises(BadInput):
-        editor.add(data_id, example(question, answer))
-    with pytest.raises(BadInput):
-        editor.replace(data_id, 3, example(question, answer))
-    assert store.info.read(data_id).edits == []
-
-
-def test_a_row_of_another_kind_or_number_is_refused(store: DatasetStore, editor: Editor, data_id: str) -> None:
-    for wrong in (Row(0, 0, text="A plain text."), Row(0, 0, turns("a b", "c"), turns("", "d")[1:])):
+    texts = (("", "An answer."), ("A question?", "  "), ("A question?", "A NUL \0 byte."))
+    others = (Row(0, 0, text="A plain text."), Row(0, 0, turns("a b", "c"), turns("", "d")[1:]))
+    for wrong in (*(example(*text) for text in texts), *others):
         with pytest.raises(BadInput):
             editor.add(data_id, wrong)
+        with pytest.raises(BadInput):
+            editor.replace(data_id, 3, wrong)
+    assert store.info.read(data_id).edits == []
     for number in (0, 31, -1):
         with pytest.raises(BadInput):
             editor.delete(data_id, number)
@@ -140,17 +134,13 @@ def test_a_row_that_could_not_be_read_can_be_replaced_or_deleted(store: DatasetS
     assert (checked.blocked, checked.report.rows, checked.dataset.rows[-1].line) == ("", 13, 13)
 
 
-def test_an_edited_file_is_not_read_another_way(store: DatasetStore, editor: Editor, data_id: str) -> None:
+def test_an_edited_file_is_not_read_another_way_nor_an_undone_edit_redone_after_it(
+    store: DatasetStore, editor: Editor, data_id: str, tmp_path: Path
+) -> None:
     editor.delete(data_id, 1)
     with pytest.raises(BadInput):
         store.read_again(data_id, {"encoding": "cp1252"})
     assert 1 not in numbers(store, data_id)
-
-
-def test_an_undone_edit_is_not_redone_on_a_file_that_was_read_another_way(
-    store: DatasetStore, editor: Editor, data_id: str, tmp_path: Path
-) -> None:
-    editor.delete(data_id, 1)
     editor.undo(data_id)
     store.read_again(data_id, {"encoding": "cp1252"})
     with pytest.raises(BadInput):
@@ -208,9 +198,7 @@ def test_several_rows_are_added_together_or_not_at_all(
     with pytest.raises(BadInput):
         editor.add_all(data_id, [*rows, example("Spelt?", " ")])
     with monkeypatch.context() as patching:
-        patching.setattr(
-            store.info, "update", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device"))
-        )
+        patching.setattr(store.info, "update", Mock(side_effect=FULL))
         with pytest.raises(WorkspaceProblem):
             editor.add_all(data_id, rows)
     assert (store.info.read(data_id).edits, [*(tmp_path / "datasets" / data_id / "edits").iterdir()]) == ([], [])
@@ -231,12 +219,9 @@ def test_a_damaged_edit_can_be_undone(store: DatasetStore, editor: Editor, data_
 def test_nothing_is_half_saved_on_a_full_disk(
     store: DatasetStore, editor: Editor, data_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(*args: object) -> None:
-        raise OSError(28, "No space left on device")
-
     for place in ("backend.datasets.edits.write_json", "backend.datasets.info.write_text"):
         with monkeypatch.context() as patching:
-            patching.setattr(place, full)
+            patching.setattr(place, Mock(side_effect=FULL))
             with pytest.raises(WorkspaceProblem):
                 editor.delete(data_id, 1)
     assert store.info.read(data_id).edits == []
@@ -247,12 +232,8 @@ def test_the_instruction_is_set_changed_and_removed_everywhere(store: DatasetSto
     data_id = store.add_text(lines(12, "Be brief."), "brief.jsonl")
 
     def found() -> set[str]:
-        return {
-            m["content"]
-            for row in store.open(data_id, None).dataset.rows
-            for m in row.messages
-            if m["role"] == "system"
-        }
+        messages = [message for row in store.open(data_id, None).dataset.rows for message in row.messages]
+        return {message["content"] for message in messages if message["role"] == "system"}
 
     editor.set_instruction(data_id, " Be warm. ")
     assert found() == {"Be warm."}
@@ -269,9 +250,8 @@ def test_the_instruction_is_set_changed_and_removed_everywhere(store: DatasetSto
 
 
 def test_plain_texts_have_no_instruction(store: DatasetStore, editor: Editor) -> None:
-    data_id = store.add_text(
-        "".join(json.dumps({"text": f"Text number {i}."}) + "\n" for i in range(9)), "texts.jsonl"
-    )
+    texts = "".join(json.dumps({"text": f"Text number {i}."}) + "\n" for i in range(9))
+    data_id = store.add_text(texts, "texts.jsonl")
     with pytest.raises(BadInput):
         editor.set_instruction(data_id, "Be warm.")
     editor.replace(data_id, 1, Row(0, 0, text="Another text."))

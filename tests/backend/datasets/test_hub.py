@@ -44,10 +44,10 @@ BAD_NAMES = (
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("typed", BAD_NAMES)
-def test_what_is_no_name_is_refused_before_anything_is_asked(served: HubServer, typed: str) -> None:
-    with pytest.raises(BadInput):
-        hub.look_up(typed)
+def test_what_is_no_name_is_refused_before_anything_is_asked(served: HubServer) -> None:
+    for typed in BAD_NAMES:
+        with pytest.raises(BadInput):
+            hub.look_up(typed)
     assert served.asked == []
 
 

@@ -5,6 +5,7 @@ import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
@@ -75,12 +76,8 @@ def test_read_options_can_be_changed_and_reset(store: DatasetStore, tmp_path: Pa
     data_id = store.add(file, "table.csv")
     found = store.original(data_id)
     FixChoices(store).accept(data_id, "duplicate", "all")
-    options = {
-        "encoding": "mac-roman",
-        "shape": "question_answer",
-        "mapping": {"question": "Antwort", "answer": "Frage"},
-    }
-    store.read_again(data_id, options)
+    turned = {"shape": "question_answer", "mapping": {"question": "Antwort", "answer": "Frage"}}
+    store.read_again(data_id, {"encoding": "mac-roman", **turned})
     changed = DatasetStore(tmp_path / "datasets").open(data_id, None)  # also after a restart
     assert changed.dataset.rows[0].messages[1]["content"].startswith("Wie gro")
     assert "ß" not in changed.dataset.rows[0].messages[1]["content"]
@@ -98,8 +95,7 @@ def test_read_options_that_fail_change_nothing(store: DatasetStore, file: Path) 
     assert store.open(data_id, None) is before
 
 
-def fail(*_: object) -> None:
-    raise OSError(errno.ENOSPC, "No space left on device")
+fail = Mock(side_effect=OSError(errno.ENOSPC, "No space left on device"))
 
 
 def test_a_file_is_on_the_disk_before_it_counts_as_added(
@@ -213,18 +209,11 @@ def test_a_cancelled_upload_leaves_nothing_behind(store: DatasetStore, big: Path
     assert list((tmp_path / "datasets").iterdir()) == []
 
 
-def test_a_failed_task_has_its_error() -> None:
+def test_only_a_failed_task_has_an_error_not_a_cancelled_one() -> None:
     assert (done := BackgroundTask("a", lambda task: None)).wait(PATIENCE)
     assert done.error is None
-
-    def fail(task: BackgroundTask) -> None:
-        raise BadInput("No.")
-
-    assert (failed := BackgroundTask("a", fail)).wait(PATIENCE)
+    assert (failed := BackgroundTask("a", Mock(side_effect=BadInput("No.")))).wait(PATIENCE)
     assert isinstance(failed.error, BadInput)
-
-
-def test_a_cancelled_task_has_no_error() -> None:
     begun, go_on = threading.Event(), threading.Event()
 
     def run(task: BackgroundTask) -> None:

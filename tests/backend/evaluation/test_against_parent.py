@@ -127,12 +127,10 @@ def test_a_first_version_has_nothing_to_be_compared_with(versions: Versions) -> 
 @pytest.mark.parametrize(
     ("old", "right_now", "verdict"),
     [
-        (wrong, COUNT, "better"),
-        (right, COUNT, "no_difference_shown"),
-        (right, 0, "worse"),
+        (wrong, COUNT, "better"), (right, COUNT, "no_difference_shown"), (right, 0, "worse"),
         (wrong, 4, "no_difference_shown"),
     ],
-)
+)  # fmt: skip
 def test_statistics_decide(versions: Versions, old: Callable[[str], str], right_now: int, verdict: str) -> None:
     report = versions.report(old, right_now)
     assert report.against_parent == verdict

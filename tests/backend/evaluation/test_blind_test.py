@@ -9,17 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from backend.errors import BadInput
-from backend.evaluation.blind_test import (
-    OTHER,
-    VOTES,
-    BlindTest,
-    Outcome,
-    Pair,
-    Question,
-    Vote,
-    new_test,
-    with_other,
-)
+from backend.evaluation.blind_test import OTHER, VOTES, BlindTest, Outcome, Pair, Question, Vote, new_test, with_other
 from backend.records.evaluation import ReportedAnswer
 from backend.statistics import e_value
 
@@ -84,10 +74,8 @@ class TestNewTest:
         assert (ended.systems, ended.other, ended.wins) == (("tuned", OTHER), "Orders, version 1", (0, 3))
         assert BlindTest.model_validate_json(test.model_dump_json()) == test
 
-    def test_near_copies_are_asked_once(self) -> None:
+    def test_near_copies_are_asked_once_and_one_with_identical_answers_hides_no_other(self) -> None:
         assert len(new_test(answers(8, cluster=1), SYSTEMS, 1).pairs) == 1
-
-    def test_a_near_copy_with_identical_answers_does_not_hide_the_other(self) -> None:
         two = [answer(0, base="tuned 0"), answer(1, cluster=0)]
         assert all(new_test(two, SYSTEMS, seed).pairs[0].question == "Q1" for seed in range(20))
 
@@ -99,7 +87,6 @@ class TestNewTest:
             assert len(again) == repeated
             assert len(pairs) == min(count, 40) + repeated
             for at, pair in again:
-                assert pair.repeats is not None
                 first = pairs[pair.repeats]
                 assert (first.repeats, first.sides) == (None, pair.sides[::-1])
                 assert at - pair.repeats > 3
@@ -122,12 +109,10 @@ class TestVoting:
         assert all(one.consistent == 0 for one in found)
         assert sum(one.better is not None for one in found) <= 4
 
-    def test_no_difference_is_no_vote_for_either(self) -> None:
+    def test_no_difference_is_no_vote_for_either_and_a_repetition_counts_for_consistency_only(self) -> None:
         ended = outcome(voted(new_test(answers(12), SYSTEMS, 1), lambda _: "same"))
         assert (ended.wins, ended.same, ended.better, ended.e_value) == ((0, 0), 12, None, 1)
         assert (ended.repeated, ended.consistent) == (3, 3)
-
-    def test_a_repetition_counts_for_consistency_only(self) -> None:
         ended = outcome(voted(new_test(answers(7), SYSTEMS, 1), prefers("base")))
         assert (ended.wins, ended.repeated, ended.better) == ((0, 7), 2, None)
 
@@ -135,6 +120,7 @@ class TestVoting:
         test = new_test(answers(9), SYSTEMS, 1).voted(1, "left")
         assert test.voted(1, "right") is test
         assert test.voted(3, "right") is test
+        assert BlindTest.model_validate_json(test.model_dump_json()) == test
 
     def test_a_vote_can_be_undone_until_the_end(self) -> None:
         new = new_test(answers(9), SYSTEMS, 1)
@@ -161,20 +147,12 @@ class TestVoting:
         assert [pair.answers[pair.preferred(side) or 0] for side in ("left", "right")] == list(pair.sides)
         assert pair.preferred("same") is None
 
-    def test_it_reads_back_as_it_was_stored(self) -> None:
-        test = new_test(answers(9), SYSTEMS, 1).voted(1, "same")
-        assert BlindTest.model_validate_json(test.model_dump_json()) == test
-
-    @pytest.mark.parametrize("repeats", [-1, 0, 1, 99])
-    def test_a_repetition_of_no_earlier_question_is_rejected(self, repeats: int) -> None:
+    def test_an_unknown_system_and_a_repetition_of_no_earlier_question_are_rejected(self) -> None:
         pair = {"question": "?", "answers": ["one", "other"], "swapped": False}
-        with pytest.raises(ValidationError):
-            BlindTest.model_validate({"systems": SYSTEMS, "pairs": [{**pair, "repeats": repeats}]})
-
-    def test_an_unknown_system_is_rejected(self) -> None:
-        stored = new_test(answers(9), SYSTEMS, 1).model_dump()
-        with pytest.raises(ValidationError):
-            BlindTest.model_validate({**stored, "systems": ("tuned", "unknown")})
+        damaged = [{"systems": SYSTEMS, "pairs": [{**pair, "repeats": repeats}]} for repeats in (-1, 0, 1, 99)]
+        for stored in (*damaged, {**new_test(answers(9), SYSTEMS, 1).model_dump(), "systems": ("tuned", "unknown")}):
+            with pytest.raises(ValidationError):
+                BlindTest.model_validate(stored)
 
 
 def test_equal_systems_are_seldom_told_apart() -> None:

@@ -57,10 +57,8 @@ def test_a_model_that_has_learned_the_task_is_better() -> None:
     assert (report.systems["tuned"].copied, report.systems["base"].score) == (0, 0)
     assert (report.verdict, report.against_prompt, report.next_kind) == ("better", "better", "use_it")
     assert {(one.a, one.b) for one in report.comparisons} == {
-        ("tuned", "base"),
-        ("tuned", "prompt"),
-        ("tuned", "few_shot"),
-    }
+        ("tuned", "base"), ("tuned", "prompt"), ("tuned", "few_shot"),
+    }  # fmt: skip
     assert all(one.p is not None and one.p < 0.05 and one.interval[0] > 0 for one in report.comparisons)
 
 

@@ -75,12 +75,10 @@ def test_as_many_gained_as_lost_is_no_drop() -> None:
 @pytest.mark.parametrize(
     ("learned", "leak"),
     [
-        (JSON, ORDER),
-        (JSON, f"```json\n{ORDER}"),
-        (LABELS, "Late."),
+        (JSON, ORDER), (JSON, f"```json\n{ORDER}"), (LABELS, "Late."),
         (VOICE, "Paris it is, love. See you at the oven, Rosie x"),
     ],
-)
+)  # fmt: skip
 def test_the_form_of_the_task_is_recognized_in_other_answers(learned: list[str], leak: str) -> None:
     found = check(lambda pane, prompt: answer(prompt) if pane == "base" or prompt in ASKED else leak, learned)
     assert (found.leaked, found.kept, found.verdict) == (len(OPEN), len(ASKED), "mostly_kept")

@@ -211,10 +211,8 @@ def test_accelerate_reads_each_configuration(name: str) -> None:
     )
     assert (config.num_processes, config.num_machines) == (2, 1)
     assert (args.multi_gpu, args.use_fsdp, args.use_deepspeed) == (
-        name == "ddp",
-        name.startswith("fsdp"),
-        name.startswith("zero"),
-    )
+        name == "ddp", name.startswith("fsdp"), name.startswith("zero"),
+    )  # fmt: skip
     if args.use_fsdp:
         assert args.fsdp_version == 2
         assert args.fsdp_state_dict_type == "FULL_STATE_DICT", "the result is saved in one piece"

@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import anyio
@@ -13,6 +14,7 @@ from backend.errors import ApprenticeError, BadSetting, MissingPart, RunProblem
 from backend.export import hub_push
 from backend.export.hub_push import PushSpec
 from backend.files.json_file import write_json
+from backend.records.exports import PushResult
 from backend.runs.conversations import write_conversations
 from backend.settings import Workspace, new_id
 from jobs.records import State
@@ -39,12 +41,8 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
     from huggingface_hub import constants
 
     with stand_in_hub.running() as server:
-        for name, value in {
-            "HF_ENDPOINT": server.address,
-            "HF_TOKEN": SECRET,
-            "HF_HUB_OFFLINE": "0",
-            "HF_HUB_DISABLE_XET": "1",
-        }.items():
+        flags = {"HF_HUB_OFFLINE": "0", "HF_HUB_DISABLE_XET": "1"}
+        for name, value in {"HF_ENDPOINT": server.address, "HF_TOKEN": SECRET, **flags}.items():
             monkeypatch.setenv(name, value)
         monkeypatch.setattr(constants, "ENDPOINT", server.address)
         monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
@@ -237,3 +235,21 @@ def test_it_needs_the_export_first(run: tuple[Workspace, str], hub: Hub) -> None
     status = workspace.runs / export.name / "status.json"
     write_json(status, {**json.loads(status.read_text("utf-8")), "started": 10.0, "ended": 11.0})
     assert "6 of 8" not in App(workspace).hub_pushes.offer(run_id, "adapter", "orders").card, "nor are the scores"
+
+
+@pytest.mark.parametrize(
+    ("sizes", "shown"), [([3 << 20], "1 file, 3.0 MB"), ([99 << 20, 1 << 20], "2 files, 100 MB")]
+)
+def test_it_says_what_is_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sizes: list[int], shown: str) -> None:
+    phases: list[str] = []
+    (tmp_path / "data" / "upload").mkdir(parents=True)
+    for number, size in enumerate(sizes):
+        with (tmp_path / "data" / "upload" / f"{number}.safetensors").open("wb") as file:
+            file.truncate(size)
+    context: Any = SimpleNamespace(
+        folder=tmp_path, spec={"form": "adapter", "repo": "orders", "private": True}, progress=phases.append,
+        should_stop=lambda: False, alive=lambda: None,
+    )  # fmt: skip
+    monkeypatch.setattr(hub_push, "upload", lambda *_: PushResult(repo="ana/orders"))
+    assert hub_push.run(context) == {"repo": "ana/orders"}
+    assert [phase.endswith(shown) for phase in phases] == [True]

@@ -93,12 +93,10 @@ def test_each_fault_is_noticed(
     monkeypatch.setattr(checks, "ANSWER_TOKENS", 4)
     assert noticed(chat, bundled_gguf, expected) == []
     faults = {
-        "template removed": remove_template,
-        "template changed": change_template,
+        "template removed": remove_template, "template changed": change_template,
         "wrong end token": set_number("tokenizer.ggml.eos_token_id", 28),
-        "wrong rope setting": set_number("llama.rope.freq_base", 10_000.0),
-        "truncated": truncate,
-    }
+        "wrong rope setting": set_number("llama.rope.freq_base", 10_000.0), "truncated": truncate,
+    }  # fmt: skip
     missed = []
     for name, plant in faults.items():
         file = tmp_path / f"{name}.gguf"

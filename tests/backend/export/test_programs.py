@@ -12,11 +12,9 @@ from tests.backend.synthetic import make_adapter
 from tests.backend.tiny_run import make_model
 
 GUIDES = {
-    "gguf": programs.for_gguf("bakery-Q8_0.gguf", "Be warm."),
-    "merged": programs.for_merged("bakery", "Be warm."),
-    "adapter": programs.for_adapter("bakery", "tests/tiny", "Be warm."),
-    "script": programs.for_script("tests/tiny"),
-}
+    "gguf": programs.for_gguf("bakery-Q8_0.gguf", "Be warm."), "merged": programs.for_merged("bakery", "Be warm."),
+    "adapter": programs.for_adapter("bakery", "tests/tiny", "Be warm."), "script": programs.for_script("tests/tiny"),
+}  # fmt: skip
 
 
 def test_each_kind_of_export_has_its_programs() -> None:

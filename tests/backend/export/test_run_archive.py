@@ -47,10 +47,8 @@ def folder(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     with_examples(folder)
     about.write(folder, "Orders", "the good one")
     write_json(folder / "base.json", base_files(tiny_model))
-    write_json(
-        folder / "status.json",
-        {"state": "completed", "result": {"best_step": 3, "eval_loss": 0.5, "x": [], "eval_step": 10**400}},
-    )
+    result = {"best_step": 3, "eval_loss": 0.5, "x": [], "eval_step": 10**400}
+    write_json(folder / "status.json", {"state": "completed", "result": result})
     event = {"time": 1.0, "attempt": 1, "kind": "eval", "data": {"step": 3, "loss": 0.5}}
     (folder / "events.jsonl").write_text(json.dumps(event) + "\n", "utf-8")
     return folder
@@ -91,10 +89,11 @@ def test_the_model_is_the_same_on_another_computer(folder: Path, archive: Path, 
     assert app.runs.job(found.run_id).result == {"best_step": 3, "eval_loss": 0.5}, "numbers that can be shown"
     assert app.results.has_model(found.run_id)
     assert digest(app.results.model_folder(found.run_id)) == digest(folder / "result" / "adapter")
-    for old_rows, new_rows in zip(read_rows(folder), read_rows(new), strict=True):
-        assert [(row.input_ids.tolist(), row.labels.tolist()) for row in old_rows] == [
-            (row.input_ids.tolist(), row.labels.tolist()) for row in new_rows
-        ]
+    old_rows, new_rows = (
+        [(row.input_ids.tolist(), row.labels.tolist()) for part in read_rows(of) for row in part]
+        for of in (folder, new)
+    )
+    assert old_rows == new_rows
     assert read_conversations(new, "train") == CHATS[:1]
     assert app.evaluations.questions(found.run_id) == 1
     [shown] = app.runs.all()
@@ -138,23 +137,16 @@ def listed(files: Files, name: str, content: bytes) -> Files:
     """The files with another one of them, which the manifest knows: a careful attacker."""
     import hashlib
 
-    about_files = json.loads(files["tiny/MANIFEST.json"])
-    about_files["files"][name.partition("/")[2]] = {
-        "bytes": len(content),
-        "sha256": hashlib.sha256(content).hexdigest(),
-    }
+    about_files, digest_of = json.loads(files["tiny/MANIFEST.json"]), hashlib.sha256(content).hexdigest()
+    about_files["files"][name.partition("/")[2]] = {"bytes": len(content), "sha256": digest_of}
     return {**files, name: content, "tiny/MANIFEST.json": json.dumps(about_files).encode()}
 
 
-def run_with(files: Files, **changes: Any) -> Files:
+def run_with(files: Files, result: dict[str, Any] | None = None, **changes: Any) -> Files:
+    """The files with changes of the run's spec, or with another result."""
     run = json.loads(files["tiny/apprentice/run.json"])
-    run["spec"] |= changes
-    return listed(files, "tiny/apprentice/run.json", json.dumps(run).encode())
-
-
-def result_with(files: Files, **changes: Any) -> Files:
-    run = json.loads(files["tiny/apprentice/run.json"])
-    return listed(files, "tiny/apprentice/run.json", json.dumps({**run, "result": changes}).encode())
+    changed = {**run, "spec": run["spec"] | changes, **({"result": result} if result else {})}
+    return listed(files, "tiny/apprentice/run.json", json.dumps(changed).encode())
 
 
 def adapter_with(files: Files, **changes: Any) -> Files:
@@ -175,14 +167,10 @@ def report_with(files: Files, **changes: Any) -> Files:
     return listed(files, "tiny/apprentice/evaluation.json", json.dumps({**report_json(), **changes}).encode())
 
 
-def with_numbers(
-    files: Files, *, score: float | None = 1.0, words: float = 1.0, loss: float = 1.0, kept: int = 1
-) -> Files:
+def with_numbers(files: Files, *, kept: int = 1, **changes: float | None) -> Files:
     """A report that is accepted unless its perplexity, words of an answer, loss, or kept questions are wrong."""
-    report = report_json()
-    system = {"score": score, "interval": [None, None], "words": words, "loss": loss}
-    general = {**report["general"], "kept": kept}
-    systems = {"base": system, "tuned": system}
+    system = {"score": 1.0, "interval": [None, None], "words": 1.0, "loss": 1.0, **changes}
+    general, systems = {**report_json()["general"], "kept": kept}, {"base": system, "tuned": system}
     return report_with(files, main_measure="perplexity", systems=systems, general=general)
 
 
@@ -197,9 +185,7 @@ HOSTILE: dict[str, Callable[[Files], Files]] = {
     "numpy pickle": lambda files: listed(files, "tiny/apprentice/rows.NPY", b""),
     "two folders": lambda files: {**files, "other/README.md": b""},
     "same name": lambda files: {
-        **files,
-        "tiny/Tiny-adapter/adapter_config.json": b"",
-        "tiny/APPRENTICE/run.json": b"",
+        **files, "tiny/Tiny-adapter/adapter_config.json": b"", "tiny/APPRENTICE/run.json": b"",
     },
     "not listed": lambda files: {**files, "tiny/MANIFEST.json": b'{"files": {}}'},
     "changed": lambda files: {**files, ROWS: files[ROWS][:-1] + b"\x07"},
@@ -214,7 +200,7 @@ HOSTILE: dict[str, Callable[[Files], Files]] = {
     "no rows": lambda files: listed(files, ROWS, b"PAR1"),
     "expression": lambda files: adapter_with(files, target_modules="(a+)+$"),
     "other adapter": lambda files: adapter_with(files, peft_type="VERA"),
-    "result with a broken number": lambda files: result_with(files, peak_memory_mib=12.5),
+    "result with a broken number": lambda files: run_with(files, {"peak_memory_mib": 12.5}),
     "no report": lambda files: listed(files, "tiny/apprentice/evaluation.json", b"[]"),
     "report of another measure": lambda files: report_with(files, main_measure="beauty"),
     "report without scores": lambda files: report_with(files, systems={}),
@@ -240,7 +226,7 @@ HOSTILE: dict[str, Callable[[Files], Files]] = {
     "code of its own": lambda files: listed(
         files, "tiny/tiny-adapter/tokenizer_config.json", b'{"auto_map": {"AutoTokenizer": "evil.py"}}'
     ),
-}
+}  # fmt: skip
 
 
 def packed(files: Files, file: Path, compression: int = zipfile.ZIP_STORED) -> Path:

@@ -74,12 +74,8 @@ def test_an_old_measurement_is_repeated(
 
 def test_another_gpu_or_driver_is_another_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     names = set()
-    for machine in (
-        Simulated(),
-        Simulated([T4()], "580.65"),
-        Simulated([T4()], "590.10"),
-        Simulated([ampere()], "590.10"),
-    ):
+    gpus = (Simulated([T4()], "580.65"), Simulated([T4()], "590.10"), Simulated([ampere()], "590.10"))
+    for machine in (Simulated(), *gpus):
         benchmark.fingerprint.cache_clear()
         with monkeypatch.context() as patch:
             machine.install(patch, tmp_path)

@@ -36,8 +36,7 @@ def with_gpus(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
 def test_a_machine_without_a_driver_has_no_gpu_and_no_problem(with_gpus: Any, tmp_path: Path) -> None:
     with_gpus(broken="nvmlInit", error=NVMLErrorLibraryNotFound)
     found = probe(tmp_path)
-    assert found.hardware.gpus == ()
-    assert found.problems == ()
+    assert found.hardware.gpus == found.problems == ()
     assert "processor does the work" in found.sentences[0]
 
 
@@ -56,10 +55,8 @@ def test_a_driver_that_fails_at_any_call_is_reported(with_gpus: Any, tmp_path: P
 def test_two_gpus_are_both_found_the_one_that_trains_first(with_gpus: Any, tmp_path: Path) -> None:
     with_gpus(T4(), ampere())
     found = probe(tmp_path)
-    assert [(gpu.name, gpu.memory_total_mib, gpu.compute_capability, gpu.index) for gpu in found.hardware.gpus] == [
-        ("NVIDIA GeForce RTX 3090", 24576, (8, 6), 1),
-        ("Tesla T4", 15360, (7, 5), 0),
-    ]
+    gpus = [(gpu.name, gpu.memory_total_mib, gpu.compute_capability, gpu.index) for gpu in found.hardware.gpus]
+    assert gpus == [("NVIDIA GeForce RTX 3090", 24576, (8, 6), 1), ("Tesla T4", 15360, (7, 5), 0)]
     assert "Training uses the NVIDIA GeForce RTX 3090 (number 1)." in found.sentences
 
 
@@ -74,10 +71,8 @@ def test_gpu_memory_used_by_another_program_is_reported(with_gpus: Any, tmp_path
 
 def test_gpu_programs_come_largest_first(with_gpus: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     programs = {7: ("ollama", ["ollama", "serve"]), 8: ("python", ["python", "-m", "jobs.worker", "id"])}
-    monkeypatch.setattr(
-        "psutil.Process",
-        lambda pid: SimpleNamespace(name=lambda: programs[pid][0], cmdline=lambda: programs[pid][1]),
-    )
+    by_id = {pid: SimpleNamespace(name=lambda n=n: n, cmdline=lambda c=c: c) for pid, (n, c) in programs.items()}
+    monkeypatch.setattr("psutil.Process", by_id.__getitem__)
     with_gpus(replace(ampere(), users={8: 2048, 7: 9216}), replace(T4(), users={7: 100}))
     problems = probe(tmp_path).problems
     assert len(problems) == 1, "a little on the second GPU is not worth reporting"
@@ -120,64 +115,42 @@ def test_hosts_are_recognized(
     assert any("commands" in sentence for sentence in found.sentences) == (hosted == "colab")
 
 
-def control_group(folder: Path, files: dict[str, str]) -> None:
+@pytest.mark.parametrize(
+    ("files", "memory", "cores"),
+    [
+        ({
+            "memory.max": str(4096 * MIB), "memory.current": str(1000 * MIB),
+            "memory.stat": f"anon 1\ninactive_file {600 * MIB}", "cpu.max": "150000 100000",
+        }, container.Limit(4096 * MIB, 400 * MIB), 2),
+        ({
+            "memory/memory.limit_in_bytes": str(4096 * MIB), "memory/memory.usage_in_bytes": str(400 * MIB),
+            "cpu/cpu.cfs_quota_us": "150000", "cpu/cpu.cfs_period_us": "100000",
+        }, container.Limit(4096 * MIB, 400 * MIB), 2),
+        ({
+            "memory.max": "max", "cpu.max": "max 100000", "memory/memory.limit_in_bytes": str(2**63 - 1),
+        }, None, 8),
+    ],
+    ids=["version 2", "version 1", "no limit"],
+)  # fmt: skip
+def test_a_containers_limits_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: dict[str, str], memory: Any, cores: int
+) -> None:
     for name, text in files.items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-
-
-@pytest.mark.parametrize(
-    "files",
-    [
-        {
-            "memory.max": str(4096 * MIB),
-            "memory.current": str(1000 * MIB),
-            "memory.stat": f"anon 1\ninactive_file {600 * MIB}",
-        },
-        {"memory/memory.limit_in_bytes": str(4096 * MIB), "memory/memory.usage_in_bytes": str(400 * MIB)},
-    ],
-    ids=["version 2", "version 1"],
-)
-def test_a_containers_memory_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: dict[str, str]) -> None:
-    control_group(tmp_path, files)
-    monkeypatch.setattr(container, "_ROOT", tmp_path)
-    assert container.memory() == container.Limit(4096 * MIB, 400 * MIB)
-
-
-def test_a_container_without_limits_has_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    control_group(
-        tmp_path, {"memory.max": "max", "cpu.max": "max 100000", "memory/memory.limit_in_bytes": str(2**63 - 1)}
-    )
-    monkeypatch.setattr(container, "_ROOT", tmp_path)
-    assert container.memory() is None
-
-
-@pytest.mark.parametrize(
-    "files",
-    [
-        {"cpu.max": "150000 100000"},
-        {"cpu/cpu.cfs_quota_us": "150000", "cpu/cpu.cfs_period_us": "100000"},
-    ],
-    ids=["version 2", "version 1"],
-)
-def test_a_containers_cores_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: dict[str, str]) -> None:
-    control_group(tmp_path, files)
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
     monkeypatch.setattr(container, "_ROOT", tmp_path)
     monkeypatch.setattr(container.os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
-    assert container.cores() == 2
+    assert (container.memory(), container.cores()) == (memory, cores)
 
 
-def test_a_probe_can_be_read_back_from_a_file(with_gpus: Any, tmp_path: Path) -> None:
+def test_a_probe_can_be_read_back_from_a_file_where_missing_fields_get_defaults(
+    with_gpus: Any, tmp_path: Path
+) -> None:
     with_gpus(T4())
     found = probe(tmp_path)
     path = tmp_path / "machine.json"
     path.write_text(json.dumps(found.to_json()))
     assert load_hardware(path) == found.hardware
-
-
-def test_fields_missing_in_a_file_get_defaults(tmp_path: Path) -> None:
-    path = tmp_path / "machine.json"
     path.write_text('{"memory_total_mib": 4096}')
     assert load_hardware(path) == Hardware(memory_total_mib=4096)
 
@@ -190,9 +163,6 @@ def test_an_invalid_file_is_rejected(tmp_path: Path, text: str) -> None:
         load_hardware(path)
     assert "machine.json" in invalid.value.what
     assert "doctor --json" in invalid.value.next
-
-
-def test_a_missing_file_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(BadInput):
         load_hardware(tmp_path / "none.json")
 

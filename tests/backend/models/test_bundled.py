@@ -22,10 +22,8 @@ from backend.tokens.tokenizer import ChatTokenizer
 
 SYSTEM = {"role": "system", "content": "You are a helpful assistant."}
 QUESTIONS = [  # no near ties among the first 40 tokens of their answers, so rounding changes nothing
-    "What is the capital of France?",
-    "What is the largest planet in our solar system?",
-    "What does HTTP stand for?",
-]
+    "What is the capital of France?", "What is the largest planet in our solar system?", "What does HTTP stand for?",
+]  # fmt: skip
 CHATS = [[*system, {"role": "user", "content": question}] for question in QUESTIONS for system in ([], [SYSTEM])]
 
 

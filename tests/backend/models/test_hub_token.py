@@ -44,6 +44,7 @@ def test_a_token_stays_in_the_keyring_until_it_is_deleted(file: Path, caplog: py
     assert (hub_token.find(), hub_token.source()) == (None, "")
     assert SECRET not in file.read_text("utf-8")
     assert SECRET not in caplog.text
+    assert hub_token.save(f"hf_{'a' * 197}") == "keyring", "the longest possible"
 
 
 @pytest.mark.parametrize(
@@ -60,10 +61,6 @@ def test_other_text_is_rejected_and_not_repeated(file: Path, typed: str) -> None
     assert hub_token.source() == ""
 
 
-def test_the_longest_possible_token_is_saved(file: Path) -> None:
-    assert hub_token.save(f"hf_{'a' * 197}") == "keyring"
-
-
 @pytest.mark.parametrize("backend", [NONE, "keyring.backends.null.Keyring", "no.such.Keyring"])
 def test_without_keyring_a_token_is_in_memory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, backend: str) -> None:
     keyring_in_file.install(monkeypatch, tmp_path, backend)
@@ -74,10 +71,13 @@ def test_without_keyring_a_token_is_in_memory(monkeypatch: pytest.MonkeyPatch, t
     assert hub_token.find() is None
 
 
-def test_a_plain_text_keyring_is_not_used(monkeypatch: pytest.MonkeyPatch, file: Path) -> None:
-    monkeypatch.setattr(Keyring, "priority", 0.5)  # the library's priority for those
-    assert hub_token.storage() == hub_token.save(SECRET) == "memory"
-    assert not file.exists()
+def test_a_plain_text_keyring_or_one_that_rejects_is_not_used(monkeypatch: pytest.MonkeyPatch, file: Path) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(Keyring, "priority", 0.5)  # the library's priority for those
+        assert hub_token.storage() == hub_token.save(SECRET) == "memory"
+        assert not file.exists()
+    monkeypatch.setattr(Keyring, "set_password", locked)
+    assert hub_token.save(SECRET) == hub_token.source() == "memory"
 
 
 def test_the_best_of_several_keyrings_is_used(monkeypatch: pytest.MonkeyPatch, file: Path) -> None:
@@ -87,11 +87,6 @@ def test_the_best_of_several_keyrings_is_used(monkeypatch: pytest.MonkeyPatch, f
     assert hub_token.save(SECRET) == hub_token.source() == "keyring"
     monkeypatch.setattr(several, "backends", [plain])
     assert hub_token.storage() == "memory"
-
-
-def test_a_token_that_the_keyring_rejects_stays_in_memory(monkeypatch: pytest.MonkeyPatch, file: Path) -> None:
-    monkeypatch.setattr(Keyring, "set_password", locked)
-    assert hub_token.save(SECRET) == hub_token.source() == "memory"
 
 
 def test_the_page_does_not_open_a_locked_keyring_again(monkeypatch: pytest.MonkeyPatch, file: Path) -> None:
@@ -104,7 +99,7 @@ def test_the_page_does_not_open_a_locked_keyring_again(monkeypatch: pytest.Monke
     assert len(reads) == 2
 
 
-def test_the_threads_of_the_page_read_the_keyring_once(monkeypatch: pytest.MonkeyPatch, file: Path) -> None:
+def test_the_page_reads_the_keyring_once_also_in_threads(monkeypatch: pytest.MonkeyPatch, file: Path) -> None:
     reads: list[str] = []
 
     def slow(*_: str) -> None:
@@ -114,21 +109,8 @@ def test_the_threads_of_the_page_read_the_keyring_once(monkeypatch: pytest.Monke
     monkeypatch.setattr(Keyring, "get_password", slow)
     with ThreadPoolExecutor(4) as threads:
         assert list(threads.map(lambda _: hub_token.source(), range(4))) == [""] * 4
-    assert len(reads) == 1
-
-
-def test_blanks_in_the_environment_are_not_a_token(monkeypatch: pytest.MonkeyPatch, file: Path) -> None:
-    monkeypatch.setenv("HF_TOKEN", "  ")
+    assert [hub_token.source(), len(reads)] == ["", 1]
     assert hub_token.save(SECRET) == hub_token.source() == "keyring"
-    hub_token.delete()
-    assert hub_token.find() is None
-
-
-def test_a_keyring_that_does_not_delete_the_token_is_reported(monkeypatch: pytest.MonkeyPatch, file: Path) -> None:
-    hub_token.save(SECRET)
-    monkeypatch.setattr(Keyring, "delete_password", locked)
-    with pytest.raises(MissingPart, match="can't be used now"):
-        hub_token.delete()
 
 
 def test_the_environment_takes_precedence_and_is_never_changed(monkeypatch: pytest.MonkeyPatch, file: Path) -> None:
@@ -142,6 +124,8 @@ def test_the_environment_takes_precedence_and_is_never_changed(monkeypatch: pyte
 
 
 def test_whitespace_around_a_token_in_the_environment_is_ignored(monkeypatch: pytest.MonkeyPatch, file: Path) -> None:
+    monkeypatch.setenv("HF_TOKEN", "  ")
+    assert hub_token.save("hf_own") == hub_token.source() == "keyring", "blanks are no token"
     monkeypatch.setenv("HF_TOKEN", f"{SECRET}\n")
     assert hub_token.find() == SECRET
     monkeypatch.setenv("HF_TOKEN", "hf_schlüssel")
@@ -152,20 +136,16 @@ def test_whitespace_around_a_token_in_the_environment_is_ignored(monkeypatch: py
 
 def test_a_token_in_a_locked_keyring_is_not_reported_as_deleted(monkeypatch: pytest.MonkeyPatch, file: Path) -> None:
     hub_token.save(SECRET)
+    with monkeypatch.context() as patch:
+        patch.setattr(Keyring, "delete_password", locked)
+        with pytest.raises(MissingPart, match="can't be used now"):
+            hub_token.delete()
     monkeypatch.setattr(Keyring, "get_password", locked)
     with pytest.raises(MissingPart, match="can't be used now"):
         hub_token.delete()
     assert hub_token.storage() == "memory"
     monkeypatch.setattr(hub_token, "_in_keyring", None)
     assert hub_token.save("hf_another") == "memory", "what the page promises"
-
-
-def test_the_page_reads_the_keyring_once(monkeypatch: pytest.MonkeyPatch, file: Path) -> None:
-    reads: list[str] = []
-    monkeypatch.setattr(Keyring, "get_password", lambda *_: reads.append(""))
-    assert [hub_token.source() for _ in range(3)] == [""] * 3
-    assert len(reads) == 1
-    assert hub_token.save(SECRET) == hub_token.source() == "keyring"
 
 
 def test_the_token_of_a_login_is_found_last(file: Path, tmp_path: Path) -> None:
@@ -181,11 +161,10 @@ def test_the_token_of_a_login_is_found_last(file: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("status", "token", "why"),
     [
-        (401, None, "there is no access token"),
-        (401, "hf_secret", "does not accept"),
+        (401, None, "there is no access token"), (401, "hf_secret", "does not accept"),
         (403, "hf_secret", "not been given access"),
     ],
-)
+)  # fmt: skip
 @pytest.mark.parametrize("listed", [True, False])
 def test_a_gated_model_explains_how_to_get_access(
     hub: Hub, work: FakeWork, monkeypatch: pytest.MonkeyPatch, status: int, token: str | None, why: str, listed: bool
@@ -201,19 +180,14 @@ def test_a_gated_model_explains_how_to_get_access(
     assert not download.has_partial(work.workspace, MODEL)
 
 
-def test_the_token_goes_to_the_hub_and_in_no_file(hub: Hub, work: FakeWork, monkeypatch: pytest.MonkeyPatch) -> None:
-    pin(monkeypatch, "", gated=True)
-    monkeypatch.setattr(hub_token, "find", lambda: "hf_secret")
-    download.run(work)
-    assert {request.authorization for request in hub.requests} == {"Bearer hf_secret"}
-    assert not any(b"hf_secret" in path.read_bytes() for path in work.workspace.root.rglob("*") if path.is_file())
-
-
-def test_the_token_is_not_sent_after_a_redirect(hub: Hub, work: FakeWork, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_token_goes_to_the_hub_only_and_in_no_file(
+    hub: Hub, work: FakeWork, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pin(monkeypatch, "", gated=True)
     monkeypatch.setattr(hub_token, "find", lambda: "hf_secret")
     hub.signed = 200
     download.run(work)
+    assert not any(b"hf_secret" in path.read_bytes() for path in work.workspace.root.rglob("*") if path.is_file())
     redirected = [request for request in hub.requests if request.host.startswith("localhost")]
     assert [SIGNATURE in request.path for request in redirected] == [True]
     assert redirected[0].authorization is None
@@ -247,10 +221,8 @@ def test_only_workers_that_use_the_hub_get_the_token(tmp_path: Path, monkeypatch
 
     def tokens() -> dict[str, str]:
         """The token that each kind of worker gets."""
-        found = {
-            kind: environment(Workspace(tmp_path), one.secrets).get("HF_TOKEN") for kind, one in JOB_TYPES.items()
-        }
-        return {kind: token for kind, token in found.items() if token is not None}
+        found = ((kind, environment(Workspace(tmp_path), one.secrets)) for kind, one in JOB_TYPES.items())
+        return {kind: variables["HF_TOKEN"] for kind, variables in found if "HF_TOKEN" in variables}
 
     keyring_in_file.install(monkeypatch, tmp_path, NONE)
     assert tokens() == {}

@@ -14,6 +14,7 @@ from backend.records.training import TrainingResult
 from tests.ui.fake_records import against_parent, report_json, trial_report
 
 SCORE = {"score": 1.0, "interval": [0.5, 1.0]}
+UNSCORED = {**SCORE, "score": None}
 NEWEST_SCORE = {
     **SCORE, "ended": 1.0, "loops": 0.0, "words": 18.5, "loss": 0.5, "phrases": {"Kind regards": 0.5}, "copied": 0.0,
     "json": 1.0, "fields": {"intent": 1.0}, "confusion": {"yes": {"no": 2}}, "instruction": "Be brief.",
@@ -58,25 +59,16 @@ def test_numbers_that_are_not_finite_are_written_as_null_and_read_back() -> None
 @pytest.mark.parametrize(
     "damage",
     [
-        {"items": 0},
-        {"items": math.nan},
-        {"verdict": "good"},
-        {"main_measure": "beauty"},
-        {"systems": {"base": SCORE}},
+        *({"items": items} for items in (0, math.nan)), {"verdict": "good"}, {"main_measure": "beauty"},
+        {"systems": {"base": SCORE}}, {"general": {}}, {"findings": [{"kind": "memorized"}]},
         {"systems": {"base": SCORE, "tuned": SCORE, "parent": SCORE}},
         *({"systems": {"base": SCORE, "tuned": {**SCORE, "score": score}}} for score in (None, 1.5, -1.0, math.nan)),
-        {"general": {}},
-        {"findings": [{"kind": "memorized"}]},
-        {"against_parent": "better"},
-        {"against_parent": "better", "parent": {"run": "x"}},
+        {"against_parent": "better"}, {"against_parent": "better", "parent": {"run": "x"}},
         {"against_parent": "better", "parent": {"run": "x", "systems": {"tuned": SCORE}}},
-        {
-            "against_parent": "worse",
-            "parent": {"run": "x", "systems": {"tuned": SCORE, "parent": {**SCORE, "score": None}}},
-        },
+        {"against_parent": "worse", "parent": {"run": "x", "systems": {"tuned": SCORE, "parent": UNSCORED}}},
     ],
     ids=str,
-)
+)  # fmt: skip
 def test_a_damaged_report_is_refused(damage: dict[str, Any]) -> None:
     EvaluationSummary.model_validate(report_json())
     with pytest.raises(ValidationError):
@@ -124,16 +116,6 @@ def test_a_loss_that_is_not_finite_is_written_as_null_and_reads_as_nan() -> None
     assert math.isnan(read.merged)
 
 
-@pytest.mark.parametrize(
-    "damage",
-    [{"to": None}, {"files": [{}]}, {"sizes": [{"kind": "F16"}]}, {"parity": {"ok": True}}, {"smoke": []}],
-    ids=str,
-)
-def test_a_damaged_export_is_refused(damage: dict[str, Any]) -> None:
-    with pytest.raises(ValidationError):
-        ExportResult.model_validate({**NEWEST_EXPORT, **damage})
-
-
 def test_a_check_that_has_failed_once_stays_so() -> None:
     failed, passed = ({"parity": {**CHECK, "ok": ok}} for ok in (False, True))
     joined = ExportResult.model_validate(failed).joined(ExportResult.model_validate(passed))
@@ -158,10 +140,18 @@ def test_older_and_newest_runs_are_read_as_written() -> None:
 
 
 @pytest.mark.parametrize(
-    "damage",
-    [{"steps": 3.5}, {"precision": None}, {"tokens_per_second": None}, {"state": "lost"}, {"peak_memory_mib": 12.5}],
+    ("record", "newest", "damage"),
+    [
+        *((ExportResult, NEWEST_EXPORT, damage) for damage in (
+            {"to": None}, {"files": [{}]}, {"sizes": [{"kind": "F16"}]}, {"parity": {"ok": True}}, {"smoke": []},
+        )),
+        *((TrainingResult, NEWEST_RUN, damage) for damage in (
+            {"steps": 3.5}, {"precision": None}, {"tokens_per_second": None}, {"state": "lost"},
+            {"peak_memory_mib": 12.5},
+        )),
+    ],
     ids=str,
-)
-def test_a_damaged_run_is_refused(damage: dict[str, Any]) -> None:
+)  # fmt: skip
+def test_a_damaged_export_or_run_is_refused(record: Any, newest: dict[str, Any], damage: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
-        TrainingResult.model_validate({**NEWEST_RUN, **damage})
+        record.model_validate({**newest, **damage})

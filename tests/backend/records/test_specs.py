@@ -15,9 +15,12 @@ from backend.training import oom
 OLD = {"num_processes": 2, "sharding": "fsdp"}
 
 
-def test_a_spec_of_an_older_run_is_read_without_the_removed_settings() -> None:
+def test_removed_settings_are_ignored_in_an_older_run_and_rejected_in_a_new_one() -> None:
     assert TrainSettings.model_validate({**OLD, "lora_rank": 4}) == TrainSettings(lora_rank=4)
     assert TrainSettings.model_validate_json(json.dumps(OLD)) == TrainSettings()
+    for name, value in OLD.items():
+        with pytest.raises(BadSetting, match=f"no setting '{name}'"):
+            TrainSettings.parse({name: value})
 
 
 def test_the_settings_that_an_older_run_used_are_kept(tmp_path: Path) -> None:
@@ -25,42 +28,27 @@ def test_the_settings_that_an_older_run_used_are_kept(tmp_path: Path) -> None:
     assert oom.settings_used(tmp_path, TrainSettings()).per_device_train_batch_size == 2
 
 
-@pytest.mark.parametrize("name", OLD)
-def test_a_removed_setting_is_rejected_in_a_new_run(name: str) -> None:
-    with pytest.raises(BadSetting, match=f"no setting '{name}'"):
-        TrainSettings.parse({name: OLD[name]})
-
-
-def test_each_setting_has_a_label_and_a_sentence() -> None:
-    for name, fact in TrainSettings.facts().items():
+def test_each_setting_has_a_label_of_its_own_a_sentence_and_words_for_its_choices() -> None:
+    facts = TrainSettings.facts()
+    for name, fact in facts.items():
         assert fact.label, name
         assert fact.term.lower() == fact.label.lower(), name
         assert fact.help.endswith("."), name
-
-
-def test_no_two_settings_share_a_label() -> None:
-    facts = TrainSettings.facts().values()
-    assert len({fact.label for fact in facts}) == len(facts)
-
-
-def test_the_settings_of_a_group_follow_each_other() -> None:
-    groups = [fact.group for fact in TrainSettings.facts().values()]
-    assert groups == sorted(groups, key=groups.index)
-
-
-def test_the_words_of_the_choices_are_those_of_the_values() -> None:
-    for name, fact in TrainSettings.facts().items():
         if fact.choices and name != "target_modules":
             assert set(fact.choices) == set(TrainSettings.options(name)), name
+    assert len({fact.label for fact in facts.values()}) == len(facts)
+    groups = [fact.group for fact in facts.values()]
+    assert groups == sorted(groups, key=groups.index), "the settings of a group follow each other"
 
 
 def test_the_allowed_values_of_every_setting_have_words() -> None:
     assert all(TrainSettings.allowed_values(name) for name in TrainSettings.facts())
-    assert TrainSettings.allowed_values("precision") == "one of bf16, fp16, fp32, auto"
-    assert TrainSettings.allowed_values("weight_decay") == "a number from 0 to 1"
-    assert TrainSettings.allowed_values("max_steps") == "a whole number from -1 to 1,000,000"
-    assert TrainSettings.allowed_values("learning_rate") == "a number from 0.00000001 to 0.1"
-    assert TrainSettings.allowed_values("lr_scheduler_type") == "one of cosine, linear, constant"
+    words = {
+        "precision": "one of bf16, fp16, fp32, auto", "weight_decay": "a number from 0 to 1",
+        "max_steps": "a whole number from -1 to 1,000,000", "learning_rate": "a number from 0.00000001 to 0.1",
+        "lr_scheduler_type": "one of cosine, linear, constant",
+    }  # fmt: skip
+    assert {name: TrainSettings.allowed_values(name) for name in words} == words
 
 
 class Made(Settings):
@@ -76,12 +64,8 @@ def test_typed_text_becomes_values_and_older_values_are_read() -> None:
     typed = Made.parse({"rate": "0.25", "rounds": "4", "kind": "full", "packed": "true"})
     assert typed == Made(rate=0.25, rounds=4, kind="full", packed=True)
     assert Made.parse({"rate": 0.01}).changed(rounds=1) == Made(rate=0.01, rounds=1), "an older run may have less"
-    fact = Made.facts()["rate"]
-    assert (fact.help, fact.term, Made.facts()["kind"].term) == (
-        "How fast it learns.",
-        "learning rate",
-        "LoRA method",
-    )
+    rate, kind = Made.facts()["rate"], Made.facts()["kind"]
+    assert (rate.help, rate.term, kind.term) == ("How fast it learns.", "learning rate", "LoRA method")
 
 
 @pytest.mark.parametrize(

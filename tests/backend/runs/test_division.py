@@ -112,10 +112,8 @@ def test_only_rows_that_neither_version_learned_from_are_fair() -> None:
 
 def test_what_the_version_before_learned_is_remembered_only_by_one_that_continues_it() -> None:
     before = [
-        Divided("train", clean_row(1)),
-        Divided("train", clean_row(2), gone=True),
-        Divided("judging", clean_row(3)),
-    ]
+        Divided("train", clean_row(1)), Divided("train", clean_row(2), gone=True), Divided("judging", clean_row(3)),
+    ]  # fmt: skip
     rows = clean_rows(60)[3:]
     for continues in (True, False):
         found = divided(rows, split(rows), before, continues=continues)

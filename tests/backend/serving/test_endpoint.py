@@ -5,6 +5,7 @@ import contextlib
 import json
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -77,21 +78,16 @@ def post(client: TestClient, **changes: Any) -> Any:
 )
 def test_nothing_without_the_key(client: TestClient, chat: FakeChat, given: str) -> None:
     headers = {"Authorization": given} if given else {}
-    for answer in (
-        client.get("/v1/models", headers=headers),
-        client.post("/v1/chat/completions", json=ASK, headers=headers),
-    ):
+    asking = client.post("/v1/chat/completions", json=ASK, headers=headers)
+    for answer in (client.get("/v1/models", headers=headers), asking):
         assert answer.status_code == 401
         assert answer.json()["error"]["code"] == "invalid_api_key"
     assert not chat.asked
 
 
-def test_the_model_is_listed(client: TestClient) -> None:
+def test_the_model_is_listed_and_answers(client: TestClient, chat: FakeChat, endpoint: Endpoint) -> None:
     listed = client.get("/v1/models", headers=HEADERS).json()
     assert [model["id"] for model in listed["data"]] == ["orders"]
-
-
-def test_an_answer(client: TestClient, chat: FakeChat, endpoint: Endpoint) -> None:
     answer = post(client).json()
     assert answer["choices"][0]["message"] == {"role": "assistant", "content": "On its way."}
     assert answer["choices"][0]["finish_reason"] == "stop"
@@ -137,14 +133,10 @@ def test_a_bad_request_is_explained(client: TestClient, chat: FakeChat, changes:
     assert not chat.asked
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"\xff", b"[" * 100_000])
-def test_what_is_no_json_object_is_explained(client: TestClient, body: bytes) -> None:
-    assert client.post("/v1/chat/completions", content=body, headers=HEADERS).status_code == 400
-
-
-def test_a_huge_request_is_declined(client: TestClient, chat: FakeChat) -> None:
-    answer = client.post("/v1/chat/completions", content=b"x" * (serving.MAX_BODY + 1), headers=HEADERS)
-    assert answer.status_code == 413
+def test_what_is_no_json_object_or_too_large_is_declined(client: TestClient, chat: FakeChat) -> None:
+    bodies = dict.fromkeys((b"", b"{", b"[]", b"\xff", b"[" * 100_000), 400) | {b"x" * (serving.MAX_BODY + 1): 413}
+    for body, status in bodies.items():
+        assert client.post("/v1/chat/completions", content=body, headers=HEADERS).status_code == status, body[:9]
     assert not chat.asked
 
 
@@ -164,15 +156,13 @@ def test_a_failure_is_a_sentence_and_frees_its_place(
 
 def test_too_many_at_a_time_are_declined(client: TestClient, chat: FakeChat, endpoint: Endpoint) -> None:
     chat.gate.clear()
-    threads = [threading.Thread(target=post, args=(client,)) for _ in range(serving.MAX_OPEN)]
-    for thread in threads:
-        thread.start()
-    while endpoint.counts.open < serving.MAX_OPEN:
-        pass
-    assert post(client).status_code == 429
-    chat.gate.set()
-    for thread in threads:
-        thread.join(20)
+    with ThreadPoolExecutor(serving.MAX_OPEN) as threads:
+        waiting = [threads.submit(post, client) for _ in range(serving.MAX_OPEN)]
+        while endpoint.counts.open < serving.MAX_OPEN:
+            pass
+        assert post(client).status_code == 429
+        chat.gate.set()
+    assert [one.result().status_code for one in waiting] == [200] * serving.MAX_OPEN
     assert endpoint.counts.open == 0
     assert post(client).status_code == 200
 
@@ -234,8 +224,7 @@ def test_an_answer_ends_when_its_client_goes(chat: FakeChat, endpoint: Endpoint,
 
 def test_a_web_form_may_ask_with_the_key(client: TestClient) -> None:
     asking = {"Origin": "null", "Access-Control-Request-Method": "POST"}
-    allowed = client.options(
-        "/v1/chat/completions", headers={**asking, "Access-Control-Request-Headers": "authorization,content-type"}
-    )
+    asking["Access-Control-Request-Headers"] = "authorization,content-type"
+    allowed = client.options("/v1/chat/completions", headers=asking)
     assert allowed.headers["access-control-allow-origin"] == "*"
     assert "access-control-allow-credentials" not in allowed.headers

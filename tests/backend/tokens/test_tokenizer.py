@@ -24,11 +24,9 @@ FAMILIES = sorted({*CATALOGUE, *OWN} - {*REWRITES_HISTORY})
 WITH_TWIN = [name for name in FAMILIES if (TEMPLATES / f"{name}_training.jinja").exists()]
 
 CHAT = [
-    {"role": "user", "content": "Hi there"},
-    {"role": "assistant", "content": "Hello, you."},
-    {"role": "user", "content": "Again?"},
-    {"role": "assistant", "content": "Sure, again."},
-]
+    {"role": "user", "content": "Hi there"}, {"role": "assistant", "content": "Hello, you."},
+    {"role": "user", "content": "Again?"}, {"role": "assistant", "content": "Sure, again."},
+]  # fmt: skip
 
 TEXT = st.text(
     st.one_of(

@@ -60,12 +60,10 @@ def test_a_silent_driver_leaves_the_estimate(card: dict[str, float], monkeypatch
 @pytest.mark.parametrize(
     ("system", "release", "spills"),
     [
-        ("win32", "11", True),
-        ("linux", "6.6.87.2-microsoft-standard-WSL2", True),
-        ("linux", "6.8.0-generic", False),
+        ("win32", "11", True), ("linux", "6.6.87.2-microsoft-standard-WSL2", True), ("linux", "6.8.0-generic", False),
         ("darwin", "24.1.0", False),
     ],
-)
+)  # fmt: skip
 def test_where_memory_would_spill_torch_gets_what_is_free_and_what_it_holds(
     card: dict[str, float], monkeypatch: pytest.MonkeyPatch, system: str, release: str, spills: bool
 ) -> None:

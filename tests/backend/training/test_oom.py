@@ -57,26 +57,27 @@ def notes(work: FakeWork) -> list[str]:
     return [note["title"] for note in work.events_of("note")]
 
 
-@pytest.mark.parametrize(
-    "words",
-    [
-        GPU, APPLE, PROCESSOR, "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`",
-        "CUDA error: CUBLAS_STATUS_NOT_INITIALIZED when calling `cublasCreate(handle)`",
-        "cuDNN error: CUDNN_STATUS_ALLOC_FAILED", "cudaErrorMemoryAllocation: out of memory",
-        "CUDA driver error: CUDA_ERROR_OUT_OF_MEMORY",
-        "Insufficient Memory (00000008:kIOGPUCommandBufferCallbackErrorOutOfMemory)",
-        "The paging file is too small for this operation to complete",
-    ],
-)  # fmt: skip
-def test_memory_that_ran_out_is_recognized_in_all_its_words(words: str) -> None:
-    assert is_out_of_memory(RuntimeError(words))
+WORDS = [
+    GPU, APPLE, PROCESSOR, "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`",
+    "CUDA error: CUBLAS_STATUS_NOT_INITIALIZED when calling `cublasCreate(handle)`",
+    "cuDNN error: CUDNN_STATUS_ALLOC_FAILED", "cudaErrorMemoryAllocation: out of memory",
+    "CUDA driver error: CUDA_ERROR_OUT_OF_MEMORY",
+    "Insufficient Memory (00000008:kIOGPUCommandBufferCallbackErrorOutOfMemory)",
+    "The paging file is too small for this operation to complete",
+]  # fmt: skip
+OTHER_WORDS = [
+    "CUDA error: no kernel image is available", "CUBLAS_STATUS_EXECUTION_FAILED", "shape mismatch",
+    "CUDA error: device-side assert triggered",
+]  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    "words", ["CUDA error: no kernel image is available", "CUBLAS_STATUS_EXECUTION_FAILED", "shape mismatch"]
-)
-def test_other_errors_are_not_taken_for_it(words: str) -> None:
-    assert not is_out_of_memory(RuntimeError(words))
+def test_memory_that_ran_out_is_recognized_in_all_its_words_and_nothing_else() -> None:
+    assert [words for words in WORDS if not is_out_of_memory(RuntimeError(words))] == []
+    assert [words for words in OTHER_WORDS if is_out_of_memory(RuntimeError(words))] == []
+    with pytest.raises(ValueError, match="shape"), oom.memory_errors():
+        raise ValueError("wrong shape")
+    with pytest.raises(OutOfMemory), oom.memory_errors():
+        raise OSError(12, "Cannot allocate memory")
 
 
 def test_a_step_that_never_fits_is_retried_with_gradient_checkpointing(
@@ -121,18 +122,16 @@ def test_a_model_that_loads_only_in_4_bit_is_trained_with_qlora(
 
 def test_a_lora_run_continues_in_4_bit(tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     work = small(tmp_path, tiny_model, gradient_checkpointing=True, per_device_train_batch_size=1)
-    late = failing(
-        train_step.token_losses, MemoryError(), lambda net, _: len(work.losses()) >= 6 and not quantized(net)
-    )
+
+    def too_large(net: Any, _: Any) -> bool:
+        return len(work.losses()) >= 6 and not getattr(net.get_base_model(), "is_quantized", False)
+
+    late = failing(train_step.token_losses, MemoryError(), too_large)
     monkeypatch.setattr(train_step, "token_losses", late)
     outcome = finished(work)
     assert (work.attempt, outcome.settings_changed) == (2, {"method": "qlora"})
     assert work.losses()[7] < work.losses()[1]
     assert outcome.eval_loss < outcome.first_eval_loss
-
-
-def quantized(net: Any) -> bool:
-    return getattr(net.get_base_model(), "is_quantized", False)
 
 
 def test_an_evaluation_that_runs_out_of_memory_is_retried(
@@ -152,9 +151,8 @@ def test_an_evaluation_that_runs_out_of_memory_is_retried(
 def test_samples_that_do_not_fit_are_skipped_and_nothing_else_changes(
     whole: FakeWork, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(
-        session, "sample_answers", failing(samples.sample_answers, RuntimeError(GPU), lambda *_: True)
-    )
+    fails = failing(samples.sample_answers, RuntimeError(GPU), lambda *_: True)
+    monkeypatch.setattr(session, "sample_answers", fails)
     work = small(tmp_path, tiny_model)
     outcome = finished(work)
     assert (work.attempt, outcome.settings_changed) == (1, {})
@@ -191,12 +189,8 @@ def test_the_ladder_keeps_the_effective_batch_and_has_three_rungs() -> None:
         taken.append((used.per_device_train_batch_size, used.gradient_checkpointing, used.method))
         assert used.effective_batch == 12
     assert taken == [(3, False, "lora"), (1, True, "lora"), (1, True, "qlora")]
-
-
-def test_a_smaller_micro_batch_turns_packing_off() -> None:
-    planned = TrainSettings(per_device_train_batch_size=8, packing=True)
-    step = oom.next_rung(planned, planned, can_quantize=True)
-    used = planned.changed(**step.changes)
+    packed = TrainSettings(per_device_train_batch_size=8, packing=True)
+    used = packed.changed(**oom.next_rung(packed, packed, can_quantize=True).changes)
     assert (used.per_device_train_batch_size, used.packing, used.effective_batch) == (4, False, 8)
 
 
@@ -210,11 +204,3 @@ def test_unreadable_settings_fall_back_to_the_plan(tmp_path: Path) -> None:
     planned = TrainSettings(seed=7)
     (tmp_path / oom.NAME).write_text("{")
     assert oom.settings_used(tmp_path, planned) == planned
-
-
-def test_only_memory_errors_become_out_of_memory() -> None:
-    with pytest.raises(ValueError, match="shape"), oom.memory_errors():
-        raise ValueError("wrong shape")
-    with pytest.raises(OutOfMemory), oom.memory_errors():
-        raise OSError(12, "Cannot allocate memory")
-    assert not is_out_of_memory(RuntimeError("CUDA error: device-side assert triggered"))

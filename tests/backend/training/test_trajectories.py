@@ -41,11 +41,9 @@ sys.exit(worker.main(sys.argv[1:]))
 """
 IN_PARTS = {"per_device_train_batch_size": 2, "gradient_accumulation_steps": 4}
 ALIKE: dict[str, dict[str, Any]] = {
-    "whole": {},
-    "packed": {"packing": "true"},
-    "packed in parts": {"packing": "true", **IN_PARTS},
+    "whole": {}, "packed": {"packing": "true"}, "packed in parts": {"packing": "true", **IN_PARTS},
     "checkpointed": {"gradient_checkpointing": "true"},
-}
+}  # fmt: skip
 
 
 def train(folder: Path, **settings: Any) -> Path:

@@ -55,15 +55,11 @@ def test_fix_then_check_is_clean(app: Shell, tmp_path: Path) -> None:
     assert app.code == 0
     assert (after["rows"], after["usable"]) == (20, 20)
     assert not [p for p in after["problems"] if p["severity"] == "error"]
-
-
-def test_fix_writes_nothing_if_no_row_is_left(app: Shell, tmp_path: Path) -> None:
-    file = write_lines(tmp_path / "d.jsonl", chat("a question left alone", None), "{broken")
-    clean = tmp_path / "clean.jsonl"
-    error = app("fix", file, "-o", str(clean))
+    bad = write_lines(tmp_path / "bad.jsonl", chat("a question left alone", None), "{broken")
+    error = app("fix", bad, "-o", str(tmp_path / "nothing.jsonl"))
     assert (app.code, error["error"]) == (1, "BadInput")
     assert "2 rows removed" in error["why"]
-    assert list(tmp_path.glob("clean*")) == []
+    assert list(tmp_path.glob("nothing*")) == []
 
 
 def test_a_validation_file_is_checked_and_rows_in_both_files_are_counted_once(app: Shell, tmp_path: Path) -> None:
@@ -110,11 +106,9 @@ def test_unclear_columns_are_asked_for_by_every_command(app: Shell, tmp_path: Pa
 
 
 def test_nothing_is_made_of_a_guess_until_it_is_confirmed(app: Shell, tmp_path: Path) -> None:
-    lines = [
-        "Which tea,What else",
-        *(f"When is tea number {n} served?,Tea number {n} is served at {n}." for n in range(8)),
-    ]
-    file, clean = write_lines(tmp_path / "form.csv", *lines), str(tmp_path / "clean.jsonl")
+    lines = (f"When is tea number {n} served?,Tea number {n} is served at {n}." for n in range(8))
+    file = write_lines(tmp_path / "form.csv", "Which tea,What else", *lines)
+    clean, columns = str(tmp_path / "clean.jsonl"), ["--column", "question=Which tea", "--column", "answer=What else"]
     report = app("check", file)
     assert (app.code, [one["kind"] for one in report["questions"]]) == (1, ["mapping_guessed"])
     for command in (["fix", file, "-o", clean], ["train", "--data", file]):
@@ -123,9 +117,7 @@ def test_nothing_is_made_of_a_guess_until_it_is_confirmed(app: Shell, tmp_path: 
         assert "--column 'question=Which tea' --column 'answer=What else'" in error["next"]
     assert not Path(clean).exists()
     assert app("runs") == {"runs": []}
-    assert (
-        app("fix", file, "-o", clean, "--column", "question=Which tea", "--column", "answer=What else")["rows"] == 8
-    )
+    assert app("fix", file, "-o", clean, *columns)["rows"] == 8
 
 
 def test_train_says_what_check_warns_of(tmp_path: Path) -> None:
@@ -138,12 +130,12 @@ def test_train_says_what_check_warns_of(tmp_path: Path) -> None:
 
 def test_the_sheet_the_encoding_and_the_shape_can_be_chosen(app: Shell, tmp_path: Path) -> None:
     book = Workbook()
-    book.active.append(["question", "answer"])  # type: ignore[union-attr]
-    book.active.append(["q", "a"])  # type: ignore[union-attr]
-    second = book.create_sheet("More")
-    second.append(["question", "answer"])
-    second.append(["Who?", "We."])
-    second.append(["When?", "Now."])
+    for sheet, rows in (
+        (book.active, [["q", "a"]]),
+        (book.create_sheet("More"), [["Who?", "We."], ["When?", "Now."]]),
+    ):
+        for row in (["question", "answer"], *rows):
+            sheet.append(row)  # type: ignore[union-attr]
     book.save(tmp_path / "d.xlsx")
     assert app("check", str(tmp_path / "d.xlsx"), "--sheet", "More")["rows"] == 2
     (tmp_path / "d.csv").write_bytes("question,answer\nKdo?,Přítel.\n".encode("cp1250"))
@@ -156,9 +148,8 @@ def test_check_fix_and_train_agree_on_an_example_that_is_too_long(app: Shell, tm
     file = write_lines(tmp_path / "d.jsonl", *rows, chat("and " * 9000, "the end"))
     clean = str(tmp_path / "clean.jsonl")
     found = app("check", file)
-    assert [(p["line"], p["kind"]) for p in found["problems"] if p["severity"] == "error"] == [
-        (21, "answer_vanishes")
-    ]
+    errors = [(p["line"], p["kind"]) for p in found["problems"] if p["severity"] == "error"]
+    assert errors == [(21, "answer_vanishes")]
     assert app("train", "--data", file)["error"] == "BadInput"
     assert app("fix", file, "-o", clean)["rows"] == 20
     assert not [p for p in app("check", clean)["problems"] if p["severity"] == "error"]

@@ -1,5 +1,9 @@
 """Numbers, verdicts and parts of the memory in words."""
 
+import math
+from collections.abc import Callable
+from functools import partial
+from itertools import product
 from typing import Any
 
 import pytest
@@ -18,24 +22,25 @@ from ui.text import verdicts
 from ui.text.memory_parts import PARTS
 from ui.web.try_it import verdict_card
 
+IN_WORDS: dict[Callable[..., str], dict[Any, str]] = {
+    fmt.bytes_of: {
+        0: "0 bytes", 1: "1 byte", 96: "96 bytes", 2048: "2.0 KB", 150_000: "0.1 MB", 90_000_000: "86 MB",
+    },
+    fmt.duration: {
+        -3: "0 s", 40: "40 s", 60: "1 min", 80: "1 min 20 s", 725: "12 min", 7500: "2 h 5 min", 7200: "2 h",
+    },
+    fmt.loss: {None: "not measured yet", math.nan: "not a number", 1.6549: "1.65", 0.0213: "0.021"},
+    fmt.setting: {
+        5e-05: "0.00005", 0.0005: "0.0005", 1e-3: "0.001", 1.0: "1", 2.5e-05: "0.000025", 2e-4 * 1.5: "0.0003",
+        ("a", "b"): "a, b", 3: "3",
+    },
+    partial(fmt.share, whole=5e-4): {0: "0%", 2.3e-7: "under 0.1%", 5e-6: "1.0%", 4.99e-5: "10%", 5e-4: "100%"},
+}  # fmt: skip
 
-@pytest.mark.parametrize(
-    ("count", "shown"),
-    [(0, "0 bytes"), (1, "1 byte"), (96, "96 bytes"), (2048, "2.0 KB"), (150_000, "0.1 MB"), (90_000_000, "86 MB")],
-)
-def test_the_size_of_a_file(count: int, shown: str) -> None:
-    assert fmt.bytes_of(count) == shown
 
-
-@pytest.mark.parametrize(
-    ("seconds", "shown"),
-    [
-        (-3, "0 s"), (40, "40 s"), (60, "1 min"), (80, "1 min 20 s"), (725, "12 min"), (7500, "2 h 5 min"),
-        (7200, "2 h"),
-    ],
-)  # fmt: skip
-def test_duration(seconds: float, shown: str) -> None:
-    assert fmt.duration(seconds) == shown
+@pytest.mark.parametrize("words", IN_WORDS)
+def test_numbers_are_written_for_people(words: Callable[..., str]) -> None:
+    assert {value: words(value) for value in IN_WORDS[words]} == IN_WORDS[words]
 
 
 @pytest.mark.parametrize(
@@ -64,27 +69,10 @@ def test_span(low: float, high: float, shown: str) -> None:
     assert fmt.span(low, high) == shown
 
 
-def test_only_a_finished_bar_is_full() -> None:
-    assert fmt.percent(999, 1000) == 99
-    assert fmt.percent(1000, 1000) == 100
-    assert fmt.percent(5, 0) == 0
-
-
-@pytest.mark.parametrize(
-    ("value", "shown"),
-    [(None, "not measured yet"), (float("nan"), "not a number"), (1.6549, "1.65"), (0.0213, "0.021")],
-)
-def test_loss(value: float | None, shown: str) -> None:
-    assert fmt.loss(value) == shown
-
-
-def test_counts_agree_with_their_noun() -> None:
-    assert fmt.count(1, "example") == "1 example"
-    assert fmt.count(2400, "example") == "2,400 examples"
-    assert fmt.listed(["a", "b", "c"]) == "a, b and c"
-
-
-def test_shorten_keeps_one_line_within_its_limit() -> None:
+def test_counts_lists_and_lines_in_words() -> None:
+    assert [fmt.percent(999, 1000), fmt.percent(1000, 1000), fmt.percent(5, 0)] == [99, 100, 0]
+    assert [fmt.count(1, "example"), fmt.count(2400, "example")] == ["1 example", "2,400 examples"]
+    assert (fmt.listed(["a", "b", "c"]), fmt.setting(True)) == ("a, b and c", "yes")
     assert fmt.shorten("a\n b " * 40, 20) == "a b a b a b a b a b…"
     assert fmt.shorten("short", 20) == "short"
 
@@ -95,37 +83,17 @@ def test_memory_parts_are_summed_by_group_and_none_is_lost() -> None:
     assert shown == [("the model", 260.0), ("what is trained", 20.0), ("something new", 3.0)]
 
 
-@pytest.mark.parametrize(("value", "text"), [(5e-05, "0.00005"), (0.0005, "0.0005"), (1e-3, "0.001"), (1.0, "1")])
-def test_small_numbers_are_written_out(value: float, text: str) -> None:
-    assert fmt.setting(value) == text
-
-
-@pytest.mark.parametrize(
-    ("part", "shown"), [(0, "0%"), (2.3e-7, "under 0.1%"), (5e-6, "1.0%"), (4.99e-5, "10%"), (5e-4, "100%")]
-)
-def test_a_share_is_in_percent(part: float, shown: str) -> None:
-    assert fmt.share(part, 5e-4) == shown
-
-
-@pytest.mark.parametrize(
-    ("value", "shown"), [(2.5e-05, "0.000025"), (2e-4 * 1.5, "0.0003"), (True, "yes"), (("a", "b"), "a, b"), (3, "3")]
-)
-def test_settings_are_written_for_people(value: object, shown: str) -> None:
-    assert fmt.setting(value) == shown
-
-
 SMALL = catalogue.default().architecture
 CARD = Gpu(name="RTX 3090", memory_total_mib=24576, memory_free_mib=24000, compute_capability=(8, 6))
 
 
 def test_every_part_of_the_memory_has_its_words_and_its_source() -> None:
-    plans = [
-        (Plan(method=method, precision=precision, fp32_norms=method == "qlora"), hardware)
-        for method in ("lora", "qlora", "full")
-        for precision in ("bf16", "fp32")
-        for hardware in (Hardware(), Hardware(unified_memory=True), Hardware(gpus=(CARD,)))
-    ]
-    parts = {name for plan, hardware in plans for name in memory(SMALL, plan, hardware).parts}  # type: ignore[arg-type]
+    machines = (Hardware(), Hardware(unified_memory=True), Hardware(gpus=(CARD,)))
+    parts: set[str] = set()
+    for method, precision, machine in product(("lora", "qlora", "full"), ("bf16", "fp32"), machines):
+        parts |= memory(
+            SMALL, Plan(method=method, precision=precision, fp32_norms=method == "qlora"), machine
+        ).parts.keys()
     assert parts == set(PARTS)
     assert all(part.name and part.source for part in PARTS.values())
 
@@ -137,13 +105,10 @@ def report(verdict: str, against: str = "not_measured", measure: str = "json", *
     return fake_records.report(**{**numbers, **verdicts, "systems": systems, **changes})
 
 
-def test_right_answers_are_counted() -> None:
+def test_right_answers_are_counted_and_likeness_is_a_number() -> None:
     assert "21 of 24 right" in verdicts.sentence(report("better"))
     assert "0 of 24 right" in verdicts.sentence(report("better"))
     assert "69% to 96%" in verdicts.system_line("tuned", report("better"))
-
-
-def test_likeness_is_a_number_and_no_count() -> None:
     graded = report("better", measure="chrf")
     assert "Similarity 0.88" in verdicts.sentence(graded)
     assert "0.69 to 0.96" in verdicts.system_line("tuned", graded)

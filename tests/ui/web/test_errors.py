@@ -5,7 +5,7 @@ import asyncio
 import json
 import logging
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -62,10 +62,7 @@ def test_other_errors_go_only_to_the_log(work: object, caplog: pytest.LogCapture
     assert "secret" not in caught.value.message + caught.value.title
     assert caught.value.__cause__ is None
     assert "secret" in caplog.text
-
-
-def test_a_generator_stays_a_generator() -> None:
-    assert next(breaks_midway()) == 1
+    assert next(breaks_midway()) == 1, "a generator stays one"
 
 
 def test_an_upload_without_a_file_is_said_to_have_none() -> None:
@@ -75,15 +72,21 @@ def test_an_upload_without_a_file_is_said_to_have_none() -> None:
     assert sent_file("/tmp/x.txt").name == "x.txt"
 
 
-def test_half_a_character_does_not_break_the_stream_of_answers() -> None:
+def loads(*handlers: tuple[Callable[..., Any], slice]) -> web_errors.Blocks:
+    """A page that calls these when it loads; each answers for a part of its two components."""
+
     def draw() -> web_errors.Blocks:
         with web_errors.Blocks() as blocks:
             parts = [gr.Textbox(), gr.JSON()]
-            blocks.load(lambda: "a\ud800é", None, parts[:1])
-            blocks.load(web_errors.handler(rejects_half), None, parts)
+            for handler, of in handlers:
+                blocks.load(handler, None, parts[of])
         return blocks
 
-    blocks = in_loop(draw)
+    return in_loop(draw)
+
+
+def test_half_a_character_does_not_break_the_stream_of_answers() -> None:
+    blocks = loads((lambda: "a\ud800é", slice(1)), (web_errors.handler(rejects_half), slice(2)))
     assert asyncio.run(blocks.process_api(0, []))["data"] == ["a?é"]
     with pytest.raises(gr.Error) as caught:
         asyncio.run(blocks.process_api(1, []))
@@ -95,14 +98,7 @@ def rejects_half() -> None:
 
 
 def test_a_handler_may_answer_with_no_updates() -> None:
-    def draw() -> web_errors.Blocks:
-        with web_errors.Blocks() as blocks:
-            parts = [gr.Textbox(), gr.JSON()]
-            blocks.load(dict, None, parts)
-            blocks.load(dict, None, parts[1:])
-        return blocks
-
-    blocks = in_loop(draw)
+    blocks = loads((dict, slice(2)), (dict, slice(1, 2)))
     for number, listener in blocks.fns.items():
         answer = asyncio.run(blocks.process_api(number, []))
         assert answer["data"] == [gr.skip()] * len(listener.outputs)
@@ -142,12 +138,9 @@ class Fuzz:
 
     def value(self, depth: int = 2) -> Any:
         kind = self._draw.random()
-        if kind < 0.5 or not depth:
-            return self.one(self._values)
-        if kind < 0.7:
-            return self.one(self._known)
-        if kind < 0.85:
-            return self.one(self._words)
+        for most, values in ((0.5 if depth else 1.0, self._values), (0.7, self._known), (0.85, self._words)):
+            if kind < most:
+                return self.one(values)
         if kind < 0.93:
             return {self.one(self._words): self.value(depth - 1) for _ in range(self._draw.randint(0, 4))}
         return [self.value(depth - 1) for _ in range(self._draw.randint(0, 4))]

@@ -109,12 +109,10 @@ def test_sessions_are_joined_to_the_visitor_and_only_known_fields_pass(tmp_path:
     "body",
     [
         {"data": [{"path": "/etc/passwd", "meta": {"_type": "gradio.FileData"}}]},
-        {"data": [[{"deep": {"path": "https://example.com/x"}}]]},
-        {"data": [{"path": {"no": "text"}}]},
-        {"data": [], "session_hash": 5},
-        {"data": ["x" * (5 << 20)]},
+        {"data": [[{"deep": {"path": "https://example.com/x"}}]]}, {"data": [{"path": {"no": "text"}}]},
+        {"data": [], "session_hash": 5}, {"data": ["x" * (5 << 20)]},
     ],
-)
+)  # fmt: skip
 def test_a_foreign_file_or_a_strange_body_is_refused(tmp_path: Path, body: dict[str, Any]) -> None:
     page = opened(tmp_path)
     visitor_of(page)

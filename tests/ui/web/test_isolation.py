@@ -216,10 +216,8 @@ def test_no_url_and_no_id_of_the_protocol_reaches_what_is_another_visitors(works
             url = f"/gradio_api/file={file}"
             assert (await demo.first.get(url)).status_code == 200, "the first visitor's own"
             spellings = (
-                url,
-                f"/gradio_api/file={mine}/../../{inside.name}/exports/{file.name}",
-                f"/gradio_api/file/{file}",
-            )
+                url, f"/gradio_api/file={mine}/../../{inside.name}/exports/{file.name}", f"/gradio_api/file/{file}",
+            )  # fmt: skip
             for spelling in spellings:
                 assert (await demo.second.get(spelling)).status_code == 404, spelling
                 assert (await demo.second.head(spelling)).status_code == 404, spelling

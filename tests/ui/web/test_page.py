@@ -41,10 +41,8 @@ def blocks(made_up: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 def client(blocks: gr.Blocks, tmp_path_factory: pytest.TempPathFactory) -> TestClient:
     arguments = launch_arguments(tmp_path_factory.mktemp("exports"))
     blocks.allowed_paths, blocks.blocked_paths, blocks.favicon_path = (
-        arguments["allowed_paths"],
-        [],
-        arguments["favicon_path"],
-    )
+        arguments["allowed_paths"], [], arguments["favicon_path"],
+    )  # fmt: skip
     blocks.max_file_size, blocks.enable_monitoring = 1000, False
     app = in_loop(lambda: App.create_app(blocks, app_kwargs=arguments["app_kwargs"]))
     return TestClient(app, base_url=OURS)
@@ -139,12 +137,10 @@ def test_the_page_opens_without_the_training_libraries(tmp_path: Path) -> None:
 
 
 CHOICES = {
-    "nothing chosen": Choice(),
-    "data chosen": Choice(task="voice", data_id=DATA),
-    "a run done": Choice(data_id=DATA, run_id="run-a"),
-    "a run going": Choice(data_id=DATA, run_id="run-b"),
+    "nothing chosen": Choice(), "data chosen": Choice(task="voice", data_id=DATA),
+    "a run done": Choice(data_id=DATA, run_id="run-a"), "a run going": Choice(data_id=DATA, run_id="run-b"),
     "a run cut off": Choice(data_id=DATA, run_id="run-c"),
-}
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("situation", CHOICES)

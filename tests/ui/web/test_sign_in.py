@@ -46,14 +46,12 @@ class Hub(BaseHTTPRequestHandler):
         here = f"http://{self.headers['host']}"
         documents = {
             "/.well-known/openid-configuration": {
-                "issuer": here,
-                "authorization_endpoint": f"{here}/oauth/authorize",
-                "token_endpoint": f"{here}/oauth/token",
-                "jwks_uri": f"{here}/oauth/jwks",
+                "issuer": here, "authorization_endpoint": f"{here}/oauth/authorize",
+                "token_endpoint": f"{here}/oauth/token", "jwks_uri": f"{here}/oauth/jwks",
                 "id_token_signing_alg_values_supported": ["RS256"],
             },
             "/oauth/jwks": {"keys": [KEY.as_dict(private=False)]},
-        }
+        }  # fmt: skip
         self._answer(documents[asked.path])
 
     def do_POST(self) -> None:
@@ -84,11 +82,9 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     threading.Thread(target=server.serve_forever, daemon=True).start()
     address = f"http://127.0.0.1:{server.server_port}"
     variables = {
-        "OAUTH_CLIENT_ID": CLIENT,
-        "OAUTH_CLIENT_SECRET": SECRET,
-        "OAUTH_SCOPES": "openid profile",
+        "OAUTH_CLIENT_ID": CLIENT, "OAUTH_CLIENT_SECRET": SECRET, "OAUTH_SCOPES": "openid profile",
         "OPENID_PROVIDER_URL": address,
-    }
+    }  # fmt: skip
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
         monkeypatch.setattr(f"gradio.oauth.{name}", value)

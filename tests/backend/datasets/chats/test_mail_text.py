@@ -22,12 +22,10 @@ def test_quotations_and_signatures(text: str, said: str, quoted: str) -> None:
     [
         "Please send me:\n\n- the key\n- the lock\n\nand on 4.3.2024 we open:\nall of it.",
         "Name: Anna\nOrder: 4711 of 2024\nDate: 4.3.2024 09:12\n\nWhere is it?",
-        "We meet on 4 March 2024 at 9:12:\n\nin the hall.",
-        "From: time to time I write\nmore.",
-        "One\n---\nTwo",
+        "We meet on 4 March 2024 at 9:12:\n\nin the hall.", "From: time to time I write\nmore.", "One\n---\nTwo",
         "Write to a@b.org if you like.\n\nTom",
     ],
-)
+)  # fmt: skip
 def test_what_is_no_quotation_stays(text: str) -> None:
     assert own_words(text) == (text, "", "")
 

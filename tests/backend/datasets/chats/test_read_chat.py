@@ -82,49 +82,32 @@ def test_a_chat_with_times_only_is_divided_by_blank_lines(line: str) -> None:
 )  # fmt: skip
 def test_paths(path: str, expected: list[Any]) -> None:
     record = {
-        "a": {"b": 1},
-        "list": [{"kind": "x", "b": 2}, {"kind": "y", "b": 3}, {"kind": "y"}],
-        "tree": {"name": "top", "more": [{"name": "left", "more": [{"name": "below"}]}]},
-        "with.dots": "found",
+        "a": {"b": 1}, "list": [{"kind": "x", "b": 2}, {"kind": "y", "b": 3}, {"kind": "y"}],
+        "tree": {"name": "top", "more": [{"name": "left", "more": [{"name": "below"}]}]}, "with.dots": "found",
         "nothing": None,
-    }
+    }  # fmt: skip
     assert find(record, path) == expected
+    assert all(chat.source.startswith("https://") and chat.needs for chat in FORMATS), "each names its documentation"
 
 
-def test_every_format_names_its_documentation() -> None:
-    assert all(chat.source.startswith("https://") and chat.needs for chat in FORMATS)
-
-
-def test_who_is_asked_with_everyone_and_their_messages() -> None:
+def test_who_is_asked_until_the_answer_gives_an_example() -> None:
     with pytest.raises(WhoToImitate) as raised:
         load_text(CHAT)
     assert raised.value.people == (("Anna", 1), ("Ben", 1))
-
-
-def test_an_answer_is_used_whatever_its_case_and_says_how_it_was_read() -> None:
+    for name in ("Carla", "Anna"):
+        with pytest.raises(WhoToImitate, match=name):
+            load_text(CHAT, options=ReadOptions(imitate=[name]))
     data = load_text(CHAT, options=ReadOptions(imitate=["ben"]))
     assert texts(data) == [["Open?", "Yes"]]
     assert [p.kind for p in data.problems] == ["chat"]
     assert data.source.details.imitate == ("Ben",)
-
-
-@pytest.mark.parametrize("name", ["Carla", "Anna"])
-def test_who_is_asked_again_where_the_answer_gives_no_example(name: str) -> None:
-    with pytest.raises(WhoToImitate, match=name):
-        load_text(CHAT, options=ReadOptions(imitate=[name]))
-
-
-def test_one_person_is_no_conversation() -> None:
     with pytest.raises(BadInput, match="only Anna"):
         load_text(CHAT.replace("Ben", "Anna"))
 
 
 def test_roles_need_no_question_and_can_be_turned_round() -> None:
-    records = [
-        {"role": "customer", "text": "Open?"},
-        {"role": "agent", "text": "Yes"},
-        {"role": "customer", "text": "!"},
-    ]
+    said = (("customer", "Open?"), ("agent", "Yes"), ("customer", "!"))
+    records = [{"role": role, "text": text} for role, text in said]
     assert texts(lines(*records)) == [["Open?", "Yes"]]
     assert texts(lines(*records, imitate=["user"])) == [["Yes", "!"]]
 
@@ -191,7 +174,7 @@ def test_unreadable_lines_stay_problems_of_their_own() -> None:
     [
         ([{"question": f"q{n}", "answer": f"a{n}"} for n in range(6)], "question_answer"),
         (
-            [{"message": f"How {n}?", "reply": f"a{n}", "name": "AB"[n % 2], "date": n} for n in range(9)],
+            [{"message": f"{n}?", "reply": f"a{n}", "name": "AB"[n % 2], "date": n} for n in range(9)],
             "question_answer",
         ),
         ([{"user": f"How {n}?", "assistant": f"So {n}.", "id": n} for n in range(6)], "question_answer"),
@@ -232,16 +215,8 @@ NEW_YEAR = datetime(2023, 12, 31, 21, 15, tzinfo=UTC).timestamp()
 
 @pytest.mark.parametrize("written", cases("chats", "times"))
 def test_one_moment_in_many_forms(written: Any) -> None:
-    found = seconds(written)
-    assert found is not None
-    assert abs(found - NEW_YEAR) < 1
-
-
-def test_midnight_and_noon() -> None:
-    midnight, noon = seconds("1/2/24, 12:05 AM"), seconds("1/2/24, 12:05 PM")
-    assert midnight is not None
-    assert noon is not None
-    assert noon - midnight == 12 * 3600
+    assert abs(seconds(written) - NEW_YEAR) < 1
+    assert seconds("1/2/24, 12:05 PM") - seconds("1/2/24, 12:05 AM") == 12 * 3600
 
 
 @pytest.mark.parametrize("written", ["", "soon", "31.31.2023 10:00", "12:30", None, True, [2023]])

@@ -65,11 +65,9 @@ def test_names_of_customers_in_greetings_are_found_and_replaced() -> None:
     assert [(p.row, p.kind) for p in find(rows)] == [(row, "personal_name") for row in (1, 2, 3)]
     assert list(find(rows[:2])) == []
     assert [without_names(row).messages[1]["content"] for row in rows[:4]] == [
-        "Hi [name], yes there is.",
-        "Dear [name],\n\nwe are.",
-        "Sehr geehrter [name]!\nJa.",
+        "Hi [name], yes there is.", "Dear [name],\n\nwe are.", "Sehr geehrter [name]!\nJa.",
         "Die Ware, die Sie meinen, ist hier.",
-    ]
+    ]  # fmt: skip
 
 
 def test_html_in_questions_is_no_fault() -> None:

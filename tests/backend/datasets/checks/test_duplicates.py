@@ -56,11 +56,9 @@ def test_small_edits_are_found_and_other_rows_are_not() -> None:
     rows = clean_rows(40)
     edited = [rows[i].messages[2]["content"] for i in range(4)]
     edits = [
-        edited[0].replace("You will", "You would"),
-        edited[1] + " Thank you.",
-        edited[2].replace("Ask there", "Ask, please, there"),
-        edited[3].replace(" the ", " THE ", 1).replace("?", ""),
-    ]
+        edited[0].replace("You will", "You would"), edited[1] + " Thank you.",
+        edited[2].replace("Ask there", "Ask, please, there"), edited[3].replace(" the ", " THE ", 1).replace("?", ""),
+    ]  # fmt: skip
     for i, text in enumerate(edits):
         rows.append(chat(41 + i, *[(m["role"], m["content"]) for m in rows[i].messages[:2]], ("assistant", text)))
     found = find(rows)

@@ -73,15 +73,13 @@ def test_a_fix_can_be_accepted_for_one_row_and_refused_for_the_others() -> None:
 @pytest.mark.parametrize(
     ("kind", "before", "after"),
     [
-        ("ends_with_user", "user: And tomorrow?", ""),
-        ("mojibake", "At the cafÃ©.", "At the café."),
+        ("ends_with_user", "user: And tomorrow?", ""), ("mojibake", "At the cafÃ©.", "At the café."),
         ("personal_email", "jane.doe@example.com", "[email]"),
         ("same_role_twice", "user: I mean the green one.", "tonight?\n\nI mean the green one."),
         ("system_not_first", f"tonight?\nsystem: {SYSTEM}", f"system: {SYSTEM}\nuser: "),
-        ("system_inconsistent", "", f"system: {SYSTEM}"),
-        ("empty_answer", "user: ", ""),
+        ("system_inconsistent", "", f"system: {SYSTEM}"), ("empty_answer", "user: ", ""),
     ],
-)
+)  # fmt: skip
 def test_a_change_shows_before_and_after(kind: str, before: str, after: str) -> None:
     data = dataset([*clean_rows(9), chat(10, *PLANTED[kind])])
     (change,) = fixed_by(data, {kind: "all"}).changes

@@ -165,14 +165,12 @@ class TestOpenAI:
         data = rows(
             {
                 "messages": [
-                    {"role": "system", "content": "Be brief."},
-                    {"role": "user", "content": "q"},
-                    {"role": "assistant", "content": "a", "weight": 0},
-                    {"role": "user", "content": "again"},
+                    {"role": "system", "content": "Be brief."}, {"role": "user", "content": "q"},
+                    {"role": "assistant", "content": "a", "weight": 0}, {"role": "user", "content": "again"},
                     {"role": "assistant", "content": "b", "weight": 1},
                 ]
             }
-        )
+        )  # fmt: skip
         assert [is_learned(message) for message in data.rows[0].messages] == [True, True, False, True, True]
         assert data.problems == []
 

@@ -90,10 +90,8 @@ def test_the_columns_can_be_chosen() -> None:
     text = "a,b,c\nq1,x,r1\nq2,y,r2\n"
     data = load_text(text, options=ReadOptions(mapping={"question": "a", "answer": "c", "system": "b"}))
     assert data.rows[1].messages == [
-        {"role": "system", "content": "y"},
-        {"role": "user", "content": "q2"},
-        {"role": "assistant", "content": "r2"},
-    ]
+        {"role": "system", "content": "y"}, {"role": "user", "content": "q2"}, {"role": "assistant", "content": "r2"},
+    ]  # fmt: skip
     assert data.source.mapping == {"question": "a", "answer": "c", "system": "b"}
     assert data.problems == []
     data = load_text(text, options=ReadOptions(mapping={"text": "c"}))

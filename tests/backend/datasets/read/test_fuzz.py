@@ -37,10 +37,8 @@ def seeds() -> list[bytes]:
         {"role": "assistant", "content": "At seven – é, 日本."},
     ]
     rows = [
-        {"messages": turns},
-        {"prompt": "a?", "completion": "b."},
-        {"instruction": "Do", "input": "", "output": "x"},
-    ]
+        {"messages": turns}, {"prompt": "a?", "completion": "b."}, {"instruction": "Do", "input": "", "output": "x"},
+    ]  # fmt: skip
     rows += [{"prompt": turns[:1], "chosen": turns[1:], "rejected": turns[1:]}, {"text": "A whole text."}]
     found = ["".join(json.dumps(row) + "\n" for row in rows[:count] * 6).encode() for count in (1, 2, 5)]
     found += [json.dumps([rows[0]] * 8, indent=1).encode(), json.dumps({"data": rows[1:2] * 8}).encode()]

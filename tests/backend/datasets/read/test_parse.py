@@ -87,11 +87,9 @@ def test_a_document_that_unpacks_to_too_much_is_refused(tmp_path: Path) -> None:
 
 TEXT = b"question,answer\n" + b"".join(b"How much is %d?,It is %d.\n" % (n, n) for n in range(20_000))
 ALL = [
-    ("gz", gzip.compress),
-    ("bz2", bz2.compress),
-    ("xz", lzma.compress),
+    ("gz", gzip.compress), ("bz2", bz2.compress), ("xz", lzma.compress),
     ("zst", lambda data: pyarrow.compress(data, "zstd", asbytes=True)),
-]
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(("ending", "pack"), ALL)
@@ -128,14 +126,12 @@ def test_an_xz_file_of_several_streams_is_read_to_its_end(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("data", "text"),
     [
-        (b"One.\r\nTwo.\rThree.\n", "One.\nTwo.\nThree.\n"),
-        ("Grüße".encode(), "Grüße"),
-        (b"\xef\xbb\xbfMarked", "Marked"),
-        ("Zwölf Brötchen".encode("utf-16"), "Zwölf Brötchen"),
+        (b"One.\r\nTwo.\rThree.\n", "One.\nTwo.\nThree.\n"), ("Grüße".encode(), "Grüße"),
+        (b"\xef\xbb\xbfMarked", "Marked"), ("Zwölf Brötchen".encode("utf-16"), "Zwölf Brötchen"),
         ("Zwölf Brötchen für müde Gäste".encode("cp1252"), "Zwölf Brötchen für müde Gäste"),
         (b"bread;4.20\nrolls;0.50\n", "bread;4.20\nrolls;0.50\n"),
     ],
-)
+)  # fmt: skip
 def test_text_in_its_usual_encodings(tmp_path: Path, data: bytes, text: str) -> None:
     (tmp_path / "facts.txt").write_bytes(data)
     assert read_document(tmp_path / "facts.txt") == text

@@ -117,14 +117,12 @@ def test_gzip_is_unpacked(tmp_path: Path, content: str) -> None:
 @pytest.mark.parametrize(
     ("encoded", "encoding", "sure"),
     [
-        (lambda t: t.encode(), "utf-8", True),
-        (lambda t: codecs.BOM_UTF8 + t.encode(), "utf-8-sig", True),
+        (lambda t: t.encode(), "utf-8", True), (lambda t: codecs.BOM_UTF8 + t.encode(), "utf-8-sig", True),
         (lambda t: t.encode("utf-16"), "utf-16-le", True),
         (lambda t: codecs.BOM_UTF16_BE + t.encode("utf-16-be"), "utf-16-be", True),
-        (lambda t: t.encode("utf-16-le"), "utf-16-le", False),
-        (lambda t: t.encode("cp1252"), "cp1252", False),
+        (lambda t: t.encode("utf-16-le"), "utf-16-le", False), (lambda t: t.encode("cp1252"), "cp1252", False),
     ],
-)
+)  # fmt: skip
 def test_encodings_are_detected_and_a_guess_gets_a_warning(
     tmp_path: Path, content: str, encoded: Any, encoding: str, sure: bool
 ) -> None:

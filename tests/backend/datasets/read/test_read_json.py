@@ -247,10 +247,8 @@ def test_a_choice_is_an_answer_too() -> None:
 
 def test_the_answer_to_a_conversation_ends_it() -> None:
     chat = [
-        {"author": "user", "text": "Open?"},
-        {"author": "bot", "text": "Yes"},
-        {"author": "user", "text": "Till?"},
-    ]
+        {"author": "user", "text": "Open?"}, {"author": "bot", "text": "Yes"}, {"author": "user", "text": "Till?"},
+    ]  # fmt: skip
     assert texts(rows(task(written("Till six."), dialogue=chat))) == [["Open?", "Yes", "Till?", "Till six."]]
 
 

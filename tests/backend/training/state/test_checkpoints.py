@@ -1,4 +1,4 @@
-"""A checkpoint is complete or not there: any failure while writing one leaves the earlier ones intact."""
+"""A checkpoint or result is complete on the disk or not there: any failure leaves the earlier ones intact."""
 
 import errno
 import os
@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from backend.files import manifest
-from backend.training.state import checkpoints
+from backend.training.state import checkpoints, result
 
 
 def write(parent: Path, step: int) -> Path:
@@ -125,3 +125,21 @@ class FailAt:
             return call(*given, **named)
 
         return counted
+
+
+class Model:
+    def save_pretrained(self, folder: Path, **_: Any) -> None:
+        (folder / "model.safetensors").write_bytes(b"weights")
+
+
+def test_files_of_a_result_are_flushed_before_it_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    target, flushed, fsync = tmp_path / "result" / "model", [], os.fsync
+
+    def flush(descriptor: int) -> None:
+        flushed.append((os.fstat(descriptor).st_ino, target.exists()))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", flush)
+    with result.saved(Model(), tmp_path, target):
+        pass
+    assert ((target / "model.safetensors").stat().st_ino, False) in flushed

@@ -54,10 +54,8 @@ def test_pairs_have_a_better_and_a_worse_answer(app: App, tmp_path: Path) -> Non
     data_id = add(app, pairs, tmp_path)
     example = app.edits.editable(Choice(data_id=data_id, row=2))
     assert [(field.label.split()[0], field.text) for field in example.fields] == [
-        ("Question", "What is 1?"),
-        ("Better", "It is 1."),
-        ("Worse", "No 1."),
-    ]
+        ("Question", "What is 1?"), ("Better", "It is 1."), ("Worse", "No 1."),
+    ]  # fmt: skip
     new = app.edits.new(Choice(data_id=data_id))
     typed = dict(zip((field.name for field in new.fields), ("Why?", "Because.", "No."), strict=True))
     assert app.edits.add(data_id, typed) == new.row == 13

@@ -265,10 +265,8 @@ def test_my_models_compares_with_the_open_run(app: MadeUpApp) -> None:
 
 def test_only_answers_that_are_learned_look_learned() -> None:
     said = [
-        {"role": "user", "content": "Open?"},
-        {"role": "assistant", "content": "Maybe.", "weight": 0},
-        {"role": "assistant", "content": "Yes."},
-        {"role": "rejected", "content": "No."},
-    ]
+        {"role": "user", "content": "Open?"}, {"role": "assistant", "content": "Maybe.", "weight": 0},
+        {"role": "assistant", "content": "Yes."}, {"role": "rejected", "content": "No."},
+    ]  # fmt: skip
     kinds = re.findall(r'class="bubble (\w+)"', conversations.bubbles(said))
     assert kinds == ["user", "rejected", "assistant", "rejected"]

@@ -74,13 +74,10 @@ def talked(page: Page, updates: list[dict[Any, Any]]) -> list[Turn]:
     return turns_with("run-a", updates[-1][page.state.talk])
 
 
-def test_a_question_by_itself_leaves_the_conversation_out(page: Page, models: Models) -> None:
+def test_a_conversation_continues_unless_a_question_stands_by_itself(page: Page, models: Models) -> None:
     turns = talked(page, ask(page, "And when?", [TURN], mode=ALONE))
     assert models.read() == [("user", "And when?")]
     assert [turn.alone for turn in turns] == [False, True]
-
-
-def test_a_conversation_continues(page: Page, models: Models) -> None:
     turns = talked(page, ask(page, "And when?", [TURN], mode=CONVERSATION))
     assert models.read() == [("user", "Where is it?"), ("assistant", "new"), ("user", "And when?")]
     assert (turns[-1].base, turns[-1].tuned, turns[-1].finish) == ("old", "new", {"base": "length", "tuned": "end"})
@@ -119,15 +116,12 @@ def test_while_the_model_loads_the_page_says_so(page: Page, models: Models) -> N
     assert [html.count('class="caret"') for html in shown] == [2, 2, 1, 0]
 
 
-def test_the_last_question_can_be_asked_again(page: Page, models: Models) -> None:
+def test_the_last_question_is_asked_again_and_a_sampled_answer_gets_another_seed(page: Page, models: Models) -> None:
     turns = talked(page, click(page, "again", [TURN, Turn("Hi", "x", "y", alone=False)], temperature=0))
     assert models.read() == [("user", "Where is it?"), ("assistant", "new"), ("user", "Hi")]
     assert [turn.question for turn in turns] == ["Where is it?", "Hi"]
     assert (turns[-1].base, turns[-1].alone) == ("old", False)
     assert models.asked[-1][1]["seed"] == 0
-
-
-def test_a_sampled_answer_gets_another_seed(page: Page, models: Models) -> None:
     updates = click(page, "again", [TURN], temperature=0.8, seed=6)
     assert updates[0][page.tabs["try"].settings.seed] == models.asked[-1][1]["seed"] == 7
 
@@ -154,28 +148,17 @@ def test_a_training_that_slows_answers_down_is_named(app: MadeUpApp, page: Page)
     assert tab.signature(DONE) != before
 
 
-class TestConversation:
-    def test_a_cut_answer_and_a_loop_are_marked(self) -> None:
-        looping = "I am sorry. " * 4
-        html = conversation([Turn("Hi", looping, "Hello.", finish={"base": "length", "tuned": "end"})])
-        assert (html.count(LOOP), html.count(NOTES["length"])) == (1, 1)
-        assert conversation([TURN]).count('class="note') == 0
-
-    def test_a_stopped_answer_is_marked(self) -> None:
-        assert NOTES["stopped"] in conversation([Turn("Hi", "He", "", finish={"base": "stopped", "tuned": "end"})])
-
-    def test_only_a_follow_up_is_named_one(self) -> None:
-        first, second = Turn("One", alone=False), Turn("Two", alone=False)
-        assert [conversation(turns).count("follows") for turns in ([first], [Turn("0"), first], [first, second])] == [
-            0,
-            0,
-            1,
-        ]
-
-    def test_the_last_question_can_be_changed_only_when_it_is_answered(self) -> None:
-        assert 'data-do="again"' in conversation([TURN])
-        assert 'data-do="again"' not in conversation([TURN], answering=True)
-        assert 'data-do="again"' not in conversation([])
+def test_a_conversation_marks_what_was_cut_stopped_repeated_or_follows() -> None:
+    looping = Turn("Hi", "I am sorry. " * 4, "Hello.", finish={"base": "length", "tuned": "end"})
+    html = conversation([looping])
+    assert (html.count(LOOP), html.count(NOTES["length"])) == (1, 1)
+    assert conversation([TURN]).count('class="note') == 0
+    assert NOTES["stopped"] in conversation([Turn("Hi", "He", "", finish={"base": "stopped", "tuned": "end"})])
+    first, second = Turn("One", alone=False), Turn("Two", alone=False)
+    shown = [conversation(turns).count("follows") for turns in ([first], [Turn("0"), first], [first, second])]
+    assert shown == [0, 0, 1]
+    again = [conversation([TURN]), conversation([TURN], answering=True), conversation([])]
+    assert ['data-do="again"' in html for html in again] == [True, False, False]
 
 
 @pytest.fixture
@@ -257,12 +240,6 @@ def test_a_file_is_worked_through_piece_by_piece(app: MadeUpApp, page: Page, tmp
     assert "one JSON list" in conversation([turn]), "the browser stores how they were put together"
 
 
-def test_a_file_needs_no_question(page: Page, tmp_path: Path) -> None:
-    (tmp_path / "letters.txt").write_text("First letter.")
-    (turn,) = talked(page, ask(page, "", document_file=str(tmp_path / "letters.txt")))
-    assert turn.question == ""
-
-
 @pytest.mark.parametrize(
     ("name", "content"), [("empty.txt", b""), ("scan.pdf", b"%PDF-1.4"), ("photo.md", b"\x89PNG")]
 )
@@ -272,7 +249,10 @@ def test_a_file_that_is_no_text_is_named(page: Page, tmp_path: Path, name: str, 
         ask(page, "What is it about?", document_file=str(tmp_path / name))
 
 
-def test_a_question_about_a_file_is_asked_again_only_with_the_file(page: Page, tmp_path: Path) -> None:
+def test_a_file_needs_no_question_but_is_asked_again_only_with_the_file(page: Page, tmp_path: Path) -> None:
+    (tmp_path / "letters.txt").write_text("First letter.")
+    (turn,) = talked(page, ask(page, "", document_file=str(tmp_path / "letters.txt")))
+    assert turn.question == ""
     turn = Turn("What is it about?", "old", "new", document="letters.txt")
     with pytest.raises(gr.Error, match=r"letters\.txt"):
         click(page, "again", [turn])
@@ -281,14 +261,11 @@ def test_a_question_about_a_file_is_asked_again_only_with_the_file(page: Page, t
 LATE, EARLY = (Opponent(name.lower(), name, "another trained model", True) for name in ("Late", "Early"))
 
 
-def test_a_model_that_is_too_old_to_be_listed_stays_chosen() -> None:
+def test_that_older_models_are_left_out_is_said_and_a_chosen_one_stays() -> None:
     html = opponents(Listed([LATE], is_cut=True), Pair(EARLY, OWN), "")
     assert html.count('value="late"') == 2
     assert html.count('value="early" selected') == html.count('value="early"') == 1
     assert f"Comparing {EARLY.label} with {OWN.what}" in html
-
-
-def test_that_older_models_are_left_out_is_said() -> None:
     assert LATEST in opponents(Listed([LATE], is_cut=True), Pair(), "")
     assert LATEST not in opponents(Listed([LATE]), Pair(), "")
     assert f"Comparing {BASE_MODEL.what} with" in opponents(Listed([LATE]), Pair(), "")

@@ -112,13 +112,9 @@ def test_the_last_answer_of_the_chat_is_corrected_after_its_history(page: Page, 
     assert [message["content"] for message in messages] == ["One?", "To One?", "Two?"]
     assert (right, wrong) == ("We do, love.", "To Two?")
     assert "You corrected this answer" in shown
-
-
-def test_a_validation_example_is_corrected_with_its_own_history(page: Page, added: Any) -> None:
-    said = turns((ASKED, True))
+    said = turns((ASKED, True))  # a validation example, with its own history
     correct_chat(page, said, forms(chat_form(page, said))[0])
-    ((messages, _, _),) = added
-    assert [message["content"] for message in messages] == [ASKED]
+    assert [message["content"] for message in added[-1][0]] == [ASKED]
 
 
 def test_only_the_last_answer_of_the_chat_is_corrected(page: Page) -> None:
@@ -159,16 +155,10 @@ def turn(question: str, **changes: Any) -> Turn:
     return Turn(question, "old", "new", **{"finish": {"base": "end", "tuned": "length"}, **changes})
 
 
-def test_a_conversation_survives_a_reload() -> None:
+def test_a_conversation_survives_a_reload_with_its_latest_turns_but_no_other_model() -> None:
     turns = [turn("Where is my order?"), turn("And when does it come?", alone=False, expected="Soon.")]
     assert turns_with("run-1", stored_talk("run-1", turns)) == turns
-
-
-def test_another_model_starts_a_new_conversation() -> None:
-    assert turns_with("run-2", stored_talk("run-1", [turn("Where is my order?")])) == []
-
-
-def test_a_long_conversation_is_cut_to_its_latest_turns() -> None:
+    assert turns_with("run-2", stored_talk("run-1", turns)) == []
     kept = turns_with("run-1", stored_talk("run-1", [turn(str(number)) for number in range(TURNS_STORED + 3)]))
     assert [kept[0].question, kept[-1].question] == ["3", str(TURNS_STORED + 2)]
 
@@ -213,14 +203,11 @@ def said(found: list[dict[str, Any]]) -> list[tuple[str, str]]:
     return [(message["role"], message["content"]) for message in found]
 
 
-def test_a_conversation_continues_with_the_own_answers_of_each_model() -> None:
+def test_a_conversation_continues_with_the_own_answers_of_each_model_but_not_a_question_by_itself() -> None:
     before = [turn("One", alone=False), turn("Two")]
     new = Turn("Three", alone=False)
     assert said(messages("base", before, new, "")) == [("user", "One"), ("assistant", "old"), ("user", "Three")]
     assert said(messages("tuned", before, new, ""))[1] == ("assistant", "new")
-
-
-def test_a_question_by_itself_reads_nothing_that_came_before() -> None:
     assert said(messages("base", [turn("One", alone=False)], Turn("Two"), " ")) == [("user", "Two")]
 
 

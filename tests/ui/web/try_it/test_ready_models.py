@@ -82,18 +82,14 @@ def test_without_a_model_only_the_script_can_be_exported(app: MadeUpApp) -> None
     share = tabs(app)["share"]
     shown = share.show(RUNNING)
     assert (shown[share.make]["visible"], shown[share.kind]["visible"], shown[share.script]["visible"]) == (
-        False,
-        False,
-        True,
-    )
+        False, False, True,
+    )  # fmt: skip
     assert "script" in shown[share.why_not]
     app.end("run-b", State.STOPPED)
     shown = share.show(RUNNING)
     assert (shown[share.make]["visible"], shown[share.kind]["visible"], shown[share.script]["visible"]) == (
-        True,
-        True,
-        False,
-    )
+        True, True, False,
+    )  # fmt: skip
     assert "value" not in shown[share.kind], "the selection stays"
 
 
