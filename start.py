@@ -286,7 +286,7 @@ def run_tests(arguments: Sequence[str]) -> int:
     if "-m" in arguments:  # slow and GPU tests need the machine, and their ten minutes, to themselves
         return report([] if passes(["pytest", *selection]) else ["pytest"])
     say("Running mypy meanwhile; what it finds is printed at the end.")
-    types = subprocess.Popen([str(PYTHON), "-m", "mypy"], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    types = subprocess.Popen([str(PYTHON), "-m", "mypy"], cwd=ROOT, stdout=subprocess.PIPE, encoding="utf-8")
     try:
         failed = [check[0] for check in checks if not passes(check)]
         print(types.communicate()[0], flush=True)

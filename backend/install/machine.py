@@ -75,7 +75,7 @@ def _nvidia_smi() -> tuple[Version | None, Version | None]:
 def _run(command: list[str]) -> tuple[str, bool]:
     """A program's standard output, and whether it succeeded."""
     try:
-        done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=30)
+        done = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace", timeout=30)
     except (OSError, subprocess.SubprocessError):
         return "", False
     return done.stdout, done.returncode == 0

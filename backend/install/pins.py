@@ -71,7 +71,7 @@ def _resolve(python: Path, lines: Sequence[str], *options: str) -> list[str]:
     """The exact version of each of these requirements and of all that they need."""
     command = [str(python), "-m", "uv", "pip", "compile", "--quiet", "--no-header", "--no-annotate", *options, "-"]
     return subprocess.run(
-        command, input="\n".join(lines), stdout=subprocess.PIPE, text=True, check=True
+        command, input="\n".join(lines), stdout=subprocess.PIPE, encoding="utf-8", check=True
     ).stdout.splitlines()
 
 

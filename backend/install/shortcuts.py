@@ -71,8 +71,8 @@ def _on_linux(project: Path) -> None:
     places = [share / "applications"]
     places[0].mkdir(parents=True, exist_ok=True)
     program = shutil.which("xdg-user-dir")
-    asked = subprocess.run([program, "DESKTOP"], capture_output=True, text=True).stdout.strip() if program else ""
-    desktop = Path(asked or Path.home() / "Desktop")
+    asked = subprocess.run([program, "DESKTOP"], capture_output=True).stdout.strip() if program else b""
+    desktop = Path(os.fsdecode(asked) or Path.home() / "Desktop")
     if desktop.is_dir() and desktop != Path.home():
         places.append(desktop)
     for place in places:

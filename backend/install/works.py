@@ -33,7 +33,8 @@ _CAUSES = (
 
 def problem(python: Path) -> str:
     """Imports torch in a process of its own; returns why that fails and what helps, "" if it works."""
-    done = subprocess.run([str(python), "-I", "-c", _PROGRAM], capture_output=True, text=True, errors="replace")
+    command = [str(python), "-I", "-X", "utf8", "-c", _PROGRAM]
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace")
     return cause(done.returncode, done.stdout + done.stderr) if done.returncode else ""
 
 
