@@ -14,6 +14,7 @@ import re
 import stat
 import sys
 import tempfile
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -98,6 +99,7 @@ def install() -> None:
     os.rename = two_paths(os.rename, replaces=False)  # type: ignore[assignment]
     os.symlink = symlink  # type: ignore[assignment]
     sys.addaudithook(audit)
+    warnings.filterwarnings("error", category=EncodingWarning, module=r"(backend|jobs|ui|app)\b")  # in children too
 
 
 def _refuse(kind: type[OSError], number: int, winerror: int, why: str, path: str, holder: str = "") -> None:

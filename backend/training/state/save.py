@@ -83,7 +83,8 @@ def load_optimizer(checkpoint: Path, trainer: Any) -> None:
     for name, value in load_file(checkpoint / OPTIMIZER).items():
         index, _, field = name.partition(".")
         whole = value.dtype is torch.int64  # a number of bitsandbytes
-        moments.setdefault(int(index), {})[field] = int(value) if whole else value
+        # A copy, because the optimizer would keep the file mapped, and Windows could not delete the checkpoint.
+        moments.setdefault(int(index), {})[field] = int(value) if whole else value.clone()
     trainer.optimizer.load_state_dict({"state": moments, "param_groups": state["groups"]})
     trainer.lr_scheduler.load_state_dict(state["scheduler"])
     if state["scaler"]:
