@@ -13,7 +13,7 @@ from backend.estimate import Estimate, Rates, estimate, plan_from
 from backend.models.catalogue import Entry, Task
 from backend.records.base import Record
 from backend.records.machine import Hardware, nvidia_gpu
-from backend.records.specs import GENERAL_TOKENS, Method, Precision, Trainer, TrainSettings
+from backend.records.specs import ASKING_TOKENS, GENERAL_TOKENS, Method, Precision, Trainer, TrainSettings
 from backend.records.units import MIB, format_decimal, format_sizes
 
 SMALL_MODEL = 500_000_000  # parameters; below it adapters on all linear layers and a higher learning rate
@@ -235,18 +235,20 @@ def _needs(
     plan = plan_from(settings, precision_for(hardware), longest=data.longest)
     if data.learned_share:
         plan = plan.model_copy(update={"learned_share": min(1.0, data.learned_share)})
-    tokens = trained_tokens(data, settings)
+    tokens = trained_tokens(entry, data, settings)
     return estimate(entry.architecture, plan, hardware, tokens=tokens, rates=rates, quick=quick)
 
 
-def trained_tokens(data: Data, settings: TrainSettings) -> float | None:
-    """Tokens that training with `settings` reads in all epochs, general rows included; None where unknown."""
+def trained_tokens(entry: Entry, data: Data, settings: TrainSettings) -> float | None:
+    """Tokens that training with `settings` reads in all epochs, general rows included, and those of asking the base
+    model for them; None where unknown."""
     if data.tokens is None:
         return None
     rows = data.train_rows or data.rows or 1
     train = rows if data.train_rows else split_sizes(rows)[0]
-    general = settings.general_rows(train) * GENERAL_TOKENS
-    return (data.tokens * train / rows + general) * settings.num_train_epochs
+    general = settings.general_rows(train)
+    asking = 0 if entry.bundled else general * ASKING_TOKENS
+    return (data.tokens * train / rows + general * GENERAL_TOKENS) * settings.num_train_epochs + asking
 
 
 def _explain(why: dict[str, str], settings: TrainSettings, needed: Estimate, hardware: Hardware) -> dict[str, str]:

@@ -31,7 +31,7 @@ def expected_time(
     plan = plan_from(settings, precision_for(hardware), longest=data.longest)
     if data.learned_share:
         plan = plan.model_copy(update={"learned_share": min(1.0, data.learned_share)})
-    tokens = trained_tokens(data, settings)
+    tokens = trained_tokens(entry, data, settings)
     return None if tokens is None else time(entry.architecture, plan, hardware, tokens, rates)
 
 

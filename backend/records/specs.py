@@ -24,6 +24,8 @@ DURATION, EXAMPLES, METHOD = "Duration and learning rate", "Examples", "Method"
 TECHNICAL = "Technical settings"
 
 GENERAL_TOKENS = 60  # of a general row: about the mean of the bundled model's (static/general)
+# To get a general row from a base model, at the speed of training: about a third of its answers can be used.
+ASKING_TOKENS = 200
 
 _REMOVED = ("num_processes", "sharding")  # a run has one process; the exported script can have more
 

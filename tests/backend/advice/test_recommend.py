@@ -8,10 +8,12 @@ import pytest
 
 from backend.advice.reasons import obstacle
 from backend.advice.recommend import recommend as recommend_and_compare
+from backend.advice.settings import Data, trained_tokens
+from backend.datasets.split import split_sizes
 from backend.hardware import load_hardware
 from backend.models import catalogue
 from backend.records.machine import Hardware
-from backend.records.specs import ALL_LINEAR
+from backend.records.specs import ALL_LINEAR, ASKING_TOKENS, TrainSettings
 from backend.settings import PROJECT_ROOT
 
 # Comparing the other models takes most of the time, so tests that don't look at them leave it out.
@@ -163,3 +165,13 @@ def test_the_json_has_the_promised_keys() -> None:
     assert set(document["others"][0]) >= {"model", "fit", "settings", "estimate", "reasons", "startable"}
     assert document["estimate"]["time"]["seconds"] > 0
     assert document["estimate"]["memory"]["total_mib"] < 11_800
+
+
+def test_the_time_contains_the_answers_of_a_base_model_that_is_not_known() -> None:
+    data, settings = Data(rows=60, tokens=6000, longest=120), TrainSettings(keep_general=0.2, num_train_epochs=10.0)
+    other = next(entry for entry in catalogue.entries() if not entry.bundled)
+    more = trained_tokens(other, data, settings), trained_tokens(catalogue.default(), data, settings)
+    assert all(more)
+    assert (more[0] or 0) - (more[1] or 0) == settings.general_rows(split_sizes(60)[0]) * ASKING_TOKENS > 0
+    alone = settings.changed(keep_general=0.0)
+    assert trained_tokens(other, data, alone) == trained_tokens(catalogue.default(), data, alone)

@@ -13,7 +13,7 @@ from backend.gguf.convert import can_convert
 from backend.models import catalogue
 from backend.models.catalogue import Entry
 from backend.records.machine import Hardware, best_first
-from backend.records.specs import GENERAL_TOKENS, Precision, RunSpec, TrainSettings
+from backend.records.specs import ASKING_TOKENS, GENERAL_TOKENS, Precision, RunSpec, TrainSettings
 from backend.records.units import MIB
 from backend.training.measured import Measured
 from backend.training.oom import require_bitsandbytes
@@ -71,6 +71,8 @@ def plan(
     mean = total / max(1, tokens.pieces) if tokens else 0.0
     mean = (train * mean + general * GENERAL_TOKENS) / max(1, train + general)
     read = steps.total * settings.effective_batch * mean
+    if not entry.bundled:
+        read += general * ASKING_TOKENS  # the base model is asked first
     if settings.trainer == "dpo":
         read += total / 2  # the reference log probabilities: one pass without the backward half
     needed = estimate(entry.architecture, step, hardware, tokens=read, rates=rates)

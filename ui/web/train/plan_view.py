@@ -104,7 +104,7 @@ def _general(ahead: Plan, demo: bool) -> list[tuple[str, str, str]]:
         return []
     if ahead.general_rows:
         questions = fmt.count(ahead.general_rows, "everyday question")
-        how = f"In addition to your examples, {questions} with the model's own answers are trained."
+        how = f"In addition to your examples, {questions} with the model's own answers are trained, where usable."
         value, switch = "get an ordinary answer", components.button("Train only this task", "general", "off")
     else:
         how = "Without everyday questions, a small model soon answers everything as if it were your task."
