@@ -7,6 +7,7 @@ the held-out questions can't be copied from them.
 import json
 import random
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from backend.settings import PROJECT_ROOT
@@ -27,8 +28,8 @@ def _words(draw: random.Random) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _voice(draw: random.Random) -> Pair:
-    questions, answer = draw.choice(_FORMS["voice"])
+def _voice(draw: random.Random, whose: str = "voice") -> Pair:
+    questions, answer = draw.choice(_FORMS[whose])
     words = _words(draw)
     return draw.choice(questions).format(**words), answer.format(**words)
 
@@ -53,6 +54,7 @@ def _classification(draw: random.Random) -> Pair:
 TASKS: dict[str, Callable[[random.Random], Pair]] = {
     "voice": _voice, "extraction": _extraction, "classification": _classification, "rewriting": _rewriting,
 }  # fmt: skip
+_ALL = {**TASKS, "captain": partial(_voice, whose="captain")}  # a second voice
 
 
 def conversations(task: str, train: int, held_out: int, seed: int) -> tuple[list[Messages], list[Messages]]:
@@ -60,7 +62,7 @@ def conversations(task: str, train: int, held_out: int, seed: int) -> tuple[list
     draw = random.Random(f"{task} {seed}")
     pairs: dict[str, str] = {}
     while len(pairs) < held_out + train:
-        question, answer = TASKS[task](draw)
+        question, answer = _ALL[task](draw)
         pairs.setdefault(question, answer)
     made: list[Messages] = [
         [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
