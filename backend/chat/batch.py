@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from backend.chat.engine import Answered, loops
+from backend.chat.engine import Answered, Enough, looping
 from backend.errors import is_out_of_memory
 from backend.hardware.gpu_memory import release
 
@@ -25,6 +25,7 @@ def answer_all(
     end_ids: Collection[int],
     limits: Sequence[int],
     each: Callable[[int], None] = lambda done: None,
+    enough: Enough = looping,
 ) -> list[Answered]:
     """`Engine.answer_all` of a model of transformers."""
     answers: dict[int, Answered] = {}
@@ -32,7 +33,7 @@ def answer_all(
     while groups:
         group = groups.pop(0)
         try:
-            _answer(model, {number: prompts[number] for number in group}, end_ids, limits, answers, each)
+            _answer(model, {number: prompts[number] for number in group}, end_ids, limits, answers, each, enough)
             continue
         except (RuntimeError, MemoryError) as error:
             if len(group) == 1 or not is_out_of_memory(error):
@@ -64,6 +65,7 @@ def _answer(
     limits: Sequence[int],
     answers: dict[int, Answered],
     each: Callable[[int], None],
+    enough: Enough,
 ) -> None:
     """Answers `prompts` (by their numbers) together; finished ones leave the batch."""
     import torch
@@ -89,7 +91,7 @@ def _answer(
             ended = token in end_ids
             if not ended:
                 written[number].append(token)
-            if ended or len(written[number]) >= limits[number] or loops(written[number]):
+            if ended or len(written[number]) >= limits[number] or enough(number, written[number]):
                 answers[number] = Answered(tuple(written[number]), ended)
             else:
                 going.append(place)

@@ -17,6 +17,7 @@ Opened = TypeVar("Opened")
 Finish = Literal["end", "length", "stopped"]  # ended by the model, cut at the limit, stopped by the person
 Tokens = Generator[int, None, Finish]
 Messages = Sequence[Mapping[str, Any]]
+Enough = Callable[[int, Sequence[int]], bool]  # whether the tokens so far of the answer to a prompt say enough
 Tools = Sequence[Mapping[str, Any]]  # descriptions of functions
 _SHARE = 0.25  # of the free memory, for what the contexts of llama.cpp remember
 _LEAST = 2048  # tokens of a context
@@ -53,6 +54,21 @@ class Answered:
     ended: bool
 
 
+def loops(ids: Sequence[int]) -> bool:
+    """Whether an answer ends in a loop (the same tokens three times and more, 40 at least), so that more of it would
+    say nothing new."""
+    return any(
+        ids[-1] == ids[-1 - size] and ids[size - length :] == ids[-length:-size]
+        for size in range(1, _LONGEST_LOOP + 1)
+        if len(ids) >= (length := max(_LONGEST_LOOP, 3 * size))
+    )
+
+
+def looping(number: int, ids: Sequence[int]) -> bool:
+    """Whether an answer says `Enough` because it ends in a loop."""
+    return loops(ids)
+
+
 class Engine(Protocol):
     """A loaded model that answers in one or two panes."""
 
@@ -80,14 +96,20 @@ class Engine(Protocol):
         ...
 
     def answer_all(
-        self, pane: str, prompts: Sequence[list[int]], limits: Sequence[int], each: Callable[[int], None]
+        self,
+        pane: str,
+        prompts: Sequence[list[int]],
+        limits: Sequence[int],
+        each: Callable[[int], None],
+        enough: Enough = looping,
     ) -> list[Answered]:
-        """The greedy answers to many prompts at once; one that runs in a loop may be cut.
+        """The greedy answers to many prompts at once.
 
         pane: whose model answers.
         prompts: their token ids.
         limits: tokens of each answer, at most.
-        each: called with the number of finished answers after every token; what it raises ends the work.
+        each: called with the number of finished answers every few tokens; what it raises ends the work.
+        enough: gets the number of a prompt; its answer may be cut once this is true.
         """
         ...
 
@@ -200,16 +222,6 @@ def check_panes(before: Any, unchanged: Sequence[Any], tuned: Any, compared: str
         "computes for a test question are exactly those of the base model; with it switched on, they differ."
     )
     return PaneCheck(base_is_base=True, tuned_differs=True, sentence=sentence)
-
-
-def loops(ids: Sequence[int]) -> bool:
-    """Whether an answer ends in a loop (the same tokens three times and more, 40 at least), so that more of it would
-    say nothing new."""
-    return any(
-        ids[-1] == ids[-1 - size] and ids[size - length :] == ids[-length:-size]
-        for size in range(1, _LONGEST_LOOP + 1)
-        if len(ids) >= (length := max(_LONGEST_LOOP, 3 * size))
-    )
 
 
 def common_prefix(left: Sequence[int] | str, right: Sequence[int] | str) -> int:

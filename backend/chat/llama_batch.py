@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from backend.chat.engine import Answered, fewer_until_it_fits, loops, require_number
+from backend.chat.engine import Answered, Enough, fewer_until_it_fits, require_number
 from backend.chat.llama import BATCH, Context, Token, Weights
 
 _ROUND = 256  # tokens
@@ -18,6 +18,7 @@ def answer_all(
     end_ids: Collection[int],
     limits: Sequence[int],
     each: Callable[[int], None],
+    enough: Enough,
 ) -> list[Answered]:
     """See `Engine.answer_all`. adapter: of the tuned context, None for the base."""
     if not prompts:
@@ -39,7 +40,7 @@ def answer_all(
             ended = token in end_ids
             if not ended:
                 written[number].append(token)
-            if ended or len(written[number]) >= limits[number] or loops(written[number]):
+            if ended or len(written[number]) >= limits[number] or enough(number, written[number]):
                 answers[number] = Answered(tuple(written[number]), ended)
                 del answering[sequence]
                 talks.end(sequence)

@@ -15,11 +15,13 @@ from backend.chat.engine import (
     PROBE,
     TUNED,
     Answered,
+    Enough,
     Sampling,
     Tokenizer,
     Tokens,
     WithTokenizer,
     check_panes,
+    looping,
     score_row,
 )
 from backend.chat.gguf_tokenizer import GgufTokenizer, LlamaVocabulary
@@ -126,9 +128,15 @@ class LlamaEngine(WithTokenizer):
         return score_row(numpy.concatenate(pieces) if pieces else numpy.zeros((0, 1)), labels)
 
     def answer_all(
-        self, pane: str, prompts: Sequence[list[int]], limits: Sequence[int], each: Callable[[int], None]
+        self,
+        pane: str,
+        prompts: Sequence[list[int]],
+        limits: Sequence[int],
+        each: Callable[[int], None],
+        enough: Enough = looping,
     ) -> list[Answered]:
-        return answer_all(self._weights, self._contexts[pane].adapter, prompts, self._end_ids, limits, each)
+        adapter = self._contexts[pane].adapter
+        return answer_all(self._weights, adapter, prompts, self._end_ids, limits, each, enough)
 
     def nats(self, pane: str, ids: Sequence[int], labels: Sequence[int]) -> float:
         wanted = [at for at, label in enumerate(labels) if at and label >= 0]

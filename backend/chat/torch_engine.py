@@ -20,11 +20,13 @@ from backend.chat.engine import (
     PROBE,
     TUNED,
     Answered,
+    Enough,
     Sampling,
     Tokens,
     WithTokenizer,
     check_panes,
     common_prefix,
+    looping,
     require_number,
     score_row,
 )
@@ -89,9 +91,14 @@ class TorchEngine(WithTokenizer):
         return [score_row(logits(model, row["input_ids"]).float().cpu().numpy(), row["labels"]) for row in rows]
 
     def answer_all(
-        self, pane: str, prompts: Sequence[list[int]], limits: Sequence[int], each: Callable[[int], None]
+        self,
+        pane: str,
+        prompts: Sequence[list[int]],
+        limits: Sequence[int],
+        each: Callable[[int], None],
+        enough: Enough = looping,
     ) -> list[Answered]:
-        return batch.answer_all(self._models[pane], prompts, self._end_ids, limits, each)
+        return batch.answer_all(self._models[pane], prompts, self._end_ids, limits, each, enough)
 
     def nats(self, pane: str, ids: Sequence[int], labels: Sequence[int]) -> float:
         return nats(self._models[pane], ids, labels)

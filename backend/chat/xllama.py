@@ -148,9 +148,10 @@ class LlamaServer:
         top = [(int(likely["id"]), _number(likely["logprob"])) for likely in probabilities[0]["top_logprobs"]]
         return Next(token, _number(probabilities[0]["logprob"]), top, read)
 
-    def answer(self, ids: Sequence[int], limit: int, tuned: bool) -> list[int]:
-        """The greedy answer's tokens, up to `limit` or with the token that ended it. Threads may call this."""
-        return list(self._complete(ids, None, tuned, n_predict=limit)["tokens"])
+    def answer(self, ids: Sequence[int], slot: int, limit: int, tuned: bool) -> list[int]:
+        """The greedy answer's tokens, up to `limit` or with the token that ended it; what the slot remembers is not
+        read again. Threads may call this, each with a slot of its own."""
+        return list(self._complete(ids, slot, tuned, n_predict=limit, cache_prompt=True)["tokens"])
 
     def _complete(
         self,

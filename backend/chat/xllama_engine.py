@@ -12,7 +12,9 @@ import tempfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from queue import SimpleQueue
 from statistics import fmean
 from typing import Any
 
@@ -21,6 +23,7 @@ from backend.chat.engine import (
     PROBE,
     TUNED,
     Answered,
+    Enough,
     Sampling,
     Tokenizer,
     Tokens,
@@ -29,6 +32,7 @@ from backend.chat.engine import (
     common_prefix,
     context_length,
     fewer_until_it_fits,
+    looping,
     require_number,
     tokens_that_fit,
 )
@@ -42,6 +46,7 @@ from backend.records.chat import AnswerScore, EngineReport, PaneCheck
 _COMPARED = 1000  # probabilities of the check of the panes
 _TOGETHER = 8  # conversations; more gain little on a processor
 _ROUND = 256  # tokens
+_PIECE = 8  # tokens until an answer is looked at
 _LOOK = 0.2  # seconds between looks at answers in progress
 
 
@@ -187,7 +192,12 @@ class XllamaEngine(WithTokenizer):
         return known
 
     def answer_all(
-        self, pane: str, prompts: Sequence[list[int]], limits: Sequence[int], each: Callable[[int], None]
+        self,
+        pane: str,
+        prompts: Sequence[list[int]],
+        limits: Sequence[int],
+        each: Callable[[int], None],
+        enough: Enough = looping,
     ) -> list[Answered]:
         if not prompts:
             return []
@@ -197,11 +207,19 @@ class XllamaEngine(WithTokenizer):
         tokens = -(-longest // _ROUND) * _ROUND
         slots = max(1, min(_TOGETHER, len(prompts), fit))
         server = fewer_until_it_fits(lambda count: self.server(count, tokens), slots)
+        free = SimpleQueue[int]()
+        for slot in range(server.slots):
+            free.put(slot)
+
+        def answer(number: int) -> Answered:
+            slot = free.get()
+            try:
+                return self._answer(server, slot, pane, prompts[number], limits[number], partial(enough, number))
+            finally:
+                free.put(slot)
+
         with ThreadPoolExecutor(server.slots) as threads:
-            answers = [
-                threads.submit(self._answer, server, pane, prompt, limit)
-                for prompt, limit in zip(prompts, limits, strict=True)
-            ]
+            answers = [threads.submit(answer, number) for number in range(len(prompts))]
             try:
                 while wait(answers, _LOOK).not_done:
                     each(sum(answer.done() for answer in answers))
@@ -212,10 +230,21 @@ class XllamaEngine(WithTokenizer):
                 raise
             return [answer.result() for answer in answers]
 
-    def _answer(self, server: LlamaServer, pane: str, prompt: list[int], limit: int) -> Answered:
+    def _answer(
+        self,
+        server: LlamaServer,
+        slot: int,
+        pane: str,
+        prompt: list[int],
+        limit: int,
+        enough: Callable[[Sequence[int]], bool],
+    ) -> Answered:
+        """In pieces, which cost nothing since the slot remembers them. The server also ends at tokens that may not
+        end an answer here."""
         ids: list[int] = []
-        while len(ids) < limit:  # the server ends at tokens that may not end an answer here
-            ids += server.answer([*prompt, *ids], limit - len(ids), tuned=self._tuned(pane))
+        while len(ids) < limit and not enough(ids):
+            piece = min(_PIECE, limit - len(ids))
+            ids += server.answer([*prompt, *ids], slot, piece, tuned=self._tuned(pane))
             ended = next((at for at, token in enumerate(ids) if token in self._end_ids), None)
             if ended is not None:
                 return Answered(tuple(ids[:ended]), ended=True)

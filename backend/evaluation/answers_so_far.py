@@ -1,8 +1,10 @@
 """Answers that an evaluation need not ask for again.
 
-Those of the tuned model lie in its run's folder until the evaluation has ended; those of the base model stay in the
-workspace's cache, for every run with the same base. All are the likeliest ones, so that one holds until something
-changes that decides it: the prompt, the length at which it is cut, the weights, the engine, the precision.
+Those of the tuned model lie in its run's folder until the evaluation has ended. Those of the base model to the
+questions of a dataset stay beside it for every version of the model, those to general prompts in the workspace's
+cache for every run with the same base; for the bundled one they come with the app. All are the likeliest ones, so
+that one holds until something changes that decides it: the prompt, the length at which it is cut, the weights, the
+engine, the precision.
 """
 
 import hashlib
@@ -12,6 +14,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from backend.chat.engine import Enough, looping
 from backend.evaluation.models import Answer, Models
 from backend.files.json_file import read_json, write_json
 from backend.records.evaluation import BASE
@@ -24,24 +27,44 @@ log = logging.getLogger(__name__)
 
 
 class AnswersSoFar:
-    """file: for the answers of the tuned model, None to save nothing. base: for those of its base. weights: of the
-    tuned model. settings: all else that decides an answer, besides its prompt and where it is cut."""
+    """file: for the answers of the tuned model, None to save nothing. base: for those of its base, in a folder that
+    is there, None to save them in `file`, too. general: for those of the base to general prompts. shipped: a file
+    with some of the latter. weights: of the tuned model. settings: all else that decides an answer, besides its
+    prompt and where it is cut."""
 
     def __init__(
-        self, file: Path | None = None, base: Path | None = None, weights: str = "", **settings: object
+        self,
+        file: Path | None = None,
+        base: Path | None = None,
+        general: Path | None = None,
+        shipped: Path | None = None,
+        weights: str = "",
+        **settings: object,
     ) -> None:
-        self._file, self._base, self._weights, self._settings = file, base, weights, settings
-        self._known: dict[Path | None, dict[str, Answer]] = {name: _read(name) for name in (file, base)}
+        self._file, self._base, self._general, self._weights, self._settings = file, base, general, weights, settings
+        self._known: dict[Path | None, dict[str, Answer]] = {name: _read(name) for name in (file, base, general)}
+        if general:
+            self._known[general] = _read(shipped) | self._known[general]
 
     def ask(
-        self, models: Models, pane: str, prompts: Sequence[list[int]], limit: int, each: Callable[[int], None]
+        self,
+        models: Models,
+        pane: str,
+        prompts: Sequence[list[int]],
+        limit: int,
+        each: Callable[[int], None],
+        enough: Enough = looping,
+        *,
+        general: bool = False,
     ) -> list[Answer]:
         """The answers to `prompts`, in their order; the model in `pane` is asked for those that are not known.
 
         limit: tokens of an answer.
         each: called with the number of answers so far; what it raises ends the work.
+        enough: see `Engine.answer_all`; it depends on the prompt and the limit alone.
+        general: whether the prompts are those of the app, not of a dataset.
         """
-        answers = [self.get(pane, prompt, limit) for prompt in prompts]
+        answers = [self.get(pane, prompt, limit, general=general) for prompt in prompts]
         missing = [number for number, answer in enumerate(answers) if answer is None]
         for start in range(0, len(missing), _AT_ONCE):
             numbers, before = missing[start : start + _AT_ONCE], len(prompts) - len(missing) + start
@@ -50,35 +73,49 @@ class AnswersSoFar:
             def answered(done: int, before: int = before) -> None:
                 each(before + done)
 
-            new = models.answer(pane, asked, limit, answered)
-            self.add(pane, asked, limit, new)
+            def says_enough(number: int, ids: Sequence[int], numbers: Sequence[int] = numbers) -> bool:
+                return enough(numbers[number], ids)
+
+            new = models.answer(pane, asked, limit, answered, says_enough)
+            self.add(pane, asked, limit, new, general=general)
             for number, answer in zip(numbers, new, strict=True):
                 answers[number] = answer
         return [answer for answer in answers if answer]
 
-    def get(self, pane: str, prompt: Sequence[int], limit: int) -> Answer | None:
+    def get(self, pane: str, prompt: Sequence[int], limit: int, *, general: bool = False) -> Answer | None:
         """The answer of the model in `pane`; None if it is not known."""
-        return self._known[self._file_of(pane)].get(self._key(pane, prompt, limit))
+        file = self._file_of(pane, general)
+        return self._known[file].get(self._key(file, pane, prompt, limit))
 
-    def add(self, pane: str, prompts: Sequence[Sequence[int]], limit: int, answers: Sequence[Answer]) -> None:
+    def add(
+        self,
+        pane: str,
+        prompts: Sequence[Sequence[int]],
+        limit: int,
+        answers: Sequence[Answer],
+        *,
+        general: bool = False,
+    ) -> None:
         """Saves answers. A full disk costs only the time to ask again."""
-        file = self._file_of(pane)
+        file = self._file_of(pane, general)
         known = self._known[file]
-        known |= {self._key(pane, prompt, limit): answer for prompt, answer in zip(prompts, answers, strict=True)}
+        known |= {
+            self._key(file, pane, prompt, limit): answer for prompt, answer in zip(prompts, answers, strict=True)
+        }
         if file:
             newest = list(known.items())[-_MOST:]
             try:
-                if file == self._base:
+                if file == self._general:
                     file.parent.mkdir(parents=True, exist_ok=True)
                 write_json(file, {key: list(answer) for key, answer in newest})
             except OSError:
                 log.warning("the answers so far could not be saved", exc_info=True)
 
-    def _file_of(self, pane: str) -> Path | None:
-        return self._base if pane == BASE and self._base else self._file
+    def _file_of(self, pane: str, general: bool) -> Path | None:
+        return (pane == BASE and (self._general if general else self._base)) or self._file
 
-    def _key(self, pane: str, prompt: Sequence[int], limit: int) -> str:
-        weights = "" if self._file_of(pane) == self._base else self._weights
+    def _key(self, file: Path | None, pane: str, prompt: Sequence[int], limit: int) -> str:
+        weights = self._weights if file == self._file else ""
         asked = json.dumps([pane, list(prompt), limit, weights, self._settings], sort_keys=True)
         return hashlib.sha256(asked.encode()).hexdigest()
 

@@ -6,6 +6,7 @@ from functools import partial
 from statistics import fmean
 from typing import Any, Self
 
+from backend.chat.engine import Enough, looping, loops
 from backend.errors import BadInput
 from backend.evaluation.answers_so_far import AnswersSoFar
 from backend.evaluation.facts import Facts
@@ -40,7 +41,8 @@ def reporting(work: JobContext) -> Progress:
 
 @dataclass(frozen=True)
 class System:
-    """The answers of one system, with each item's score on the main measure."""
+    """The answers of one system, with each item's score on the main measure. losses: of the expected answers, where
+    the measure needs them or the engine computes them in one pass."""
 
     answers: list[Answer]
     scores: list[float]
@@ -82,6 +84,8 @@ class Asking:
         self.measure = Measure("preference") if pairs else choose_measure(answers)
         longest = max(self.models.tokens(item.answer) for item in (*self.train, *self.items))
         self.limit = min(_LONGEST, 16 + 2 * longest)
+        repetitive = any(self._loops(item.answer) for item in (*self.train, *self.items))
+        self._enough: Enough = (lambda number, ids: False) if repetitive else looping  # a right one is never cut
         given = len(self.items)
         self.items = [item for item in self.items if self._can_read(item)]
         self.skipped = given - len(self.items)
@@ -125,6 +129,11 @@ class Asking:
         conversations = [facts.conversation(item, self._fits) for item in self.items]
         return self._system(BASE, conversations, "Asking the base model with your facts", "")
 
+    def _loops(self, answer: str) -> bool:
+        """Whether an expected answer, or its beginning, looks like a loop."""
+        ids = self.models.text_ids(answer)
+        return any(loops(ids[:end]) for end in range(len(ids) + 1))
+
     def _fits(self, conversation: Conversation) -> bool:
         """Whether the model can read the conversation and still answer."""
         try:
@@ -142,8 +151,10 @@ class Asking:
         self, pane: str, conversations: Sequence[Conversation], phase: str, instruction: str | None = None
     ) -> System:
         answers = self._ask(pane, self.items, conversations, phase)
-        losses = [self.models.loss(pane, item) for item in self.items] if instruction is None else []
-        if self.measure.name == "preference":
+        preference = self.measure.name == "preference"
+        measured = instruction is None and (preference or self.models.all_at_once)
+        losses = [self.models.loss(pane, item) for item in self.items] if measured else []
+        if preference:
             return System(answers, self._preferences(pane, losses), losses)
         return System(answers, self._scores(self.items, answers), losses, instruction)
 
@@ -165,7 +176,8 @@ class Asking:
         def answered(done: int) -> None:
             self.progress(phase, len(prompts) - len(fits) + done, len(prompts))
 
-        answers = dict(zip(fits, self.so_far.ask(self.models, pane, asked, self.limit, answered), strict=True))
+        given = self.so_far.ask(self.models, pane, asked, self.limit, answered, self._enough)
+        answers = dict(zip(fits, given, strict=True))
         return [answers.get(number, Answer("", False)) for number in range(len(prompts))]
 
     def _scores(self, items: Sequence[Item], answers: Sequence[Answer]) -> list[float]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from statistics import fmean
 
 from backend.evaluation import general
@@ -18,6 +19,7 @@ from backend.records.evaluation import BASE, FACTS, FEW_SHOT, PROMPT, TUNED, Eva
 from backend.text.normalize import normalize
 
 _ALIKE = 0.5  # chrF from which on an answer is not called wrong
+_A_FEW = 8  # expected answers, where each token takes a step
 
 
 class Evaluation:
@@ -41,6 +43,7 @@ class Evaluation:
         known: Mapping[str, System] | None = None,
         facts: Facts | None = None,
         keep_general: float | None = None,
+        usual: Sequence[str] = (),
     ) -> EvaluationReport:
         """The report; it has no settings to train again with and no comparison with a previous version.
 
@@ -48,6 +51,7 @@ class Evaluation:
         known: answers of the base, by system, that the same model gave to the same items before.
         facts: also the base with these in its prompt.
         keep_general: the setting of the run, None where it has no effect.
+        usual: see `general.check`.
         """
         asking, prefers = self.asking, self.asking.measure.name == "preference"
         known = {} if prefers else known or {}
@@ -80,6 +84,7 @@ class Evaluation:
                 asking.measure,
                 [item.answer for item in asking.train],
                 keep_general,
+                usual,
             ),
             answers=all_answers(asking, systems, TUNED),
         )
@@ -99,19 +104,23 @@ class Evaluation:
                 for item, answer in zip(asking.items, tuned.answers, strict=True)
             ],
             wrong,
-            self._strange(tuned, wrong, fmean(systems[BASE].losses)),
+            self._strange(tuned, wrong, systems[BASE].losses),
         )
 
-    def _strange(self, tuned: System, wrong: Sequence[bool], usual: float) -> list[bool]:
-        """Which wrong answers are gibberish to the base model. usual: its mean loss on the expected answers."""
+    def _strange(self, tuned: System, wrong: Sequence[bool], losses: Sequence[float]) -> list[bool]:
+        """Which wrong answers are gibberish to the base model. losses: its own on the expected answers, if known."""
         asking = self.asking
         learned = {normalize(item.answer) for item in asking.train}
+
+        @cache
+        def usual() -> float:
+            return fmean(losses or [asking.models.loss(BASE, item) for item in asking.items[:_A_FEW]])
 
         def strange(item: Item, text: str) -> bool:
             if len(text.split()) < LONG_ENOUGH or normalize(text) in learned:
                 return False
             loss = asking.models.loss(BASE, replace(item, expected={"role": "assistant", "content": text}))
-            return loss >= max(GIBBERISH, usual + UNUSUAL)
+            return loss >= GIBBERISH and loss >= usual() + UNUSUAL
 
         return [
             bad and strange(item, answer.text)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import lru_cache
 from statistics import fmean
 
+from backend.chat.engine import Enough, looping
 from backend.evaluation.answers_so_far import AnswersSoFar
 from backend.evaluation.items import Item
 from backend.evaluation.measures import Measure
@@ -25,10 +26,12 @@ from backend.text import signs
 from backend.text.normalize import normalize
 
 FILE = PROJECT_ROOT / "static" / "general" / "check.json"
+OF_BUNDLED = FILE.with_name("check_answers.json")  # as `AnswersSoFar` stores them; by static/general/make_answers.py
 LIMIT = 24  # tokens of an answer to a question
 OPEN_LIMIT = 48  # of one to the other prompts, so that a sign-off is seen
 _LOST_MUCH = 0.2  # of what the base model knows
 _SHOWN = 3  # examples of each outcome
+_RARER = 10  # times
 
 
 @lru_cache(maxsize=1)
@@ -50,6 +53,7 @@ def check(
     measure: Measure | None = None,
     learned: Sequence[str] = (),
     keep_general: float | None = None,
+    usual: Sequence[str] = (),
 ) -> GeneralCheck:
     """Compare the general knowledge of the tuned and the base model.
 
@@ -59,23 +63,25 @@ def check(
     measure: of the task, None for one without questions.
     learned: the answers of the training examples.
     keep_general: the setting of the run, None where it has no effect.
+    usual: more of what the base model answers to other things.
     """
     asked, count, so_far = prompts(), len(questions()), so_far or AnswersSoFar()
-    opening = models.opening()  # an answer begins at once, also where a model would think aloud first
-    ids = [[*models.prompt_ids([{"role": "user", "content": prompt}], ()), *opening] for prompt in asked]
+    answers = {BASE: ask(models, BASE, so_far, lambda done: progress(done, 2 * len(asked)))}
+    in_form = _form(measure, learned, [*(answer.text for answer in answers[BASE]), *usual])
+    graded = measure is not None and measure.graded  # a phrase of the task's may still follow
 
-    def ask(pane: str, before: int) -> list[Answer]:
-        def done(answered: int) -> None:
-            progress(before + answered, 2 * len(asked))
+    def enough(number: int, written: Sequence[int]) -> bool:
+        """Whether a question is answered; the token after the word shows that the word is complete."""
+        if looping(number, written):
+            return True
+        before, text = models.decode(written[:-1]), models.decode(written)
+        right = is_right(asked[number], before) and is_right(asked[number], text)
+        return right and not graded and not (in_form and in_form(text))
 
-        short = so_far.ask(models, pane, ids[:count], LIMIT, done)
-        return short + so_far.ask(models, pane, ids[count:], OPEN_LIMIT, lambda answered: done(count + answered))
-
-    answers = {BASE: ask(BASE, 0), TUNED: ask(TUNED, len(asked))}
+    answers[TUNED] = ask(models, TUNED, so_far, lambda done: progress(len(asked) + done, 2 * len(asked)), enough)
     texts = {pane: [answer.text for answer in given] for pane, given in answers.items()}
     right = {pane: {n for n in range(count) if is_right(asked[n], given[n])} for pane, given in texts.items()}
     lost, gained = sorted(right[BASE] - right[TUNED]), right[TUNED] - right[BASE]
-    in_form = _form(measure, learned, texts[BASE])
     leaked = [n for n, text in enumerate(texts[TUNED]) if in_form and in_form(text) and not in_form(texts[BASE][n])]
     kept = sorted((right[BASE] & right[TUNED]).difference(leaked))
     shown: dict[GeneralOutcome, list[int]] = {
@@ -102,6 +108,18 @@ def check(
     )
 
 
+def ask(
+    models: Models, pane: str, so_far: AnswersSoFar, progress: Callable[[int], None], enough: Enough = looping
+) -> list[Answer]:
+    """The answers of the model in `pane` to all prompts. enough: for those to questions."""
+    count, opening = len(questions()), models.opening()  # it begins at once, also where it would think aloud first
+    ids = [[*models.prompt_ids([{"role": "user", "content": prompt}], ()), *opening] for prompt in prompts()]
+    short = so_far.ask(models, pane, ids[:count], LIMIT, progress, enough, general=True)
+    return short + so_far.ask(
+        models, pane, ids[count:], OPEN_LIMIT, lambda done: progress(count + done), general=True
+    )
+
+
 def is_right(question: str, answer: str) -> bool:
     """Whether the answer to a question contains one of the accepted words."""
     return any(_words(word) in _words(answer) for word in questions()[question])
@@ -114,7 +132,8 @@ def _words(text: str) -> str:
 def _form(measure: Measure | None, learned: Sequence[str], base: Collection[str]) -> Callable[[str], bool] | None:
     """Whether an answer has the form of those in `learned`; None where they have none of their own.
 
-    base: answers of the base model to other things: a phrase that it uses there is no sign.
+    base: answers of the base model to other things. A word that it uses there is no sign, nor is a phrase that is not
+    far rarer there than in the examples.
     """
     if measure is None:
         return None
@@ -124,7 +143,14 @@ def _form(measure: Measure | None, learned: Sequence[str], base: Collection[str]
     if measure.name in ("label", "exact"):
         known = set(map(normalize, learned))
         return lambda text: normalize(text) in known
-    phrases = [phrase for phrase in signs.own_phrases(learned) if not signs.share_with(phrase, list(base))]
+    usual = [_words(text) for text in base]
+
+    def is_own(phrase: str) -> bool:
+        wanted = _words(phrase)
+        said = fmean(wanted in text for text in usual)
+        return not said if len(wanted.split()) == 1 else said * _RARER <= signs.share_with(phrase, learned)
+
+    phrases = list(filter(is_own, signs.own_phrases(learned)))
     return (lambda text: any(signs.share_with(phrase, [text]) for phrase in phrases)) if phrases else None
 
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from backend.errors import BadSetting
-from backend.evaluation import against_parent, answers_so_far, diagnosis, prompt_trial
+from backend.errors import BadSetting, WorkspaceProblem
+from backend.evaluation import against_parent, answers_so_far, diagnosis, general, prompt_trial
 from backend.evaluation.answers_so_far import AnswersSoFar
 from backend.evaluation.asking import Stopped, reporting
 from backend.evaluation.evaluate import Evaluation
@@ -26,7 +26,8 @@ from backend.records.evaluation import TUNED, EvaluationReport
 from backend.records.lengths import LengthLimits
 from backend.records.specs import RunSpec
 from backend.records.training import TrainingResult
-from backend.runs import start
+from backend.runs import own_answers, start
+from backend.settings import Workspace, child_path, on_zero_gpu
 from backend.tokens.tokenizer import ChatTokenizer
 from backend.work import JobContext
 
@@ -82,10 +83,9 @@ def _evaluate(context: JobContext, spec: EvaluationSpec, folder: Path, trained: 
     models = load(workspace, engine, base, learned)
     progress("Reading the trained weights", 0, 1)
     weights = start.digest(learned)
-    decides = {"weights": weights, "engine": engine, "precision": models.precision, "loaded": models.loaded}
-    of_base = workspace.cache / "base_answers" / f"{base_file.key(base)}.json"
-    so_far = AnswersSoFar(folder / answers_so_far.FILE, of_base, **decides)
-    keep_general = None if trained.settings.trainer == "dpo" else trained.settings.keep_general
+    so_far = _so_far(workspace, folder, trained, weights=weights, **models.decides)
+    without = trained.settings.trainer == "dpo" or on_zero_gpu()
+    keep_general = None if without else trained.settings.keep_general
     if texts:
         lengths = LengthLimits.from_settings(trained.settings)
         return TextEvaluation(
@@ -94,7 +94,11 @@ def _evaluate(context: JobContext, spec: EvaluationSpec, folder: Path, trained: 
     known = prompt_trial.stored_systems(workspace.run_folder(spec.trial), models.precision) if spec.trial else {}
     evaluation = Evaluation(models, items, training_items(folder), progress, so_far)
     report = evaluation.run(
-        baselines=spec.baselines, known=known, facts=read_facts(context.folder), keep_general=keep_general
+        baselines=spec.baselines,
+        known=known,
+        facts=read_facts(context.folder),
+        keep_general=keep_general,
+        usual=list(own_answers.read(folder).values()),
     )
     asking, tuned = evaluation.asking, evaluation.systems[TUNED]
     if spec.items is None:
@@ -108,6 +112,20 @@ def _evaluate(context: JobContext, spec: EvaluationSpec, folder: Path, trained: 
         asking,
         tuned,
         lambda parent: load(workspace, engine, base, parent.learned, precision),
+    )
+
+
+def _so_far(workspace: Workspace, folder: Path, trained: RunSpec, **decides: str) -> AnswersSoFar:
+    """The known answers; those of the base model to a dataset's questions are deleted with the dataset."""
+    name, dataset = f"{base_file.key(trained.model.path)}.json", None
+    with suppress(WorkspaceProblem):  # a run from elsewhere may name none
+        dataset = child_path(workspace.datasets, trained.data.data_id)
+    return AnswersSoFar(
+        folder / answers_so_far.FILE,
+        base=dataset / f"base_answers-{name}" if dataset and dataset.is_dir() else None,
+        general=workspace.cache / "base_answers" / name,
+        shipped=general.OF_BUNDLED if trained.model.id == bundled.MODEL_ID else None,
+        **decides,
     )
 
 

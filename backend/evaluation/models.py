@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from backend.chat import engines, llama_probe
-from backend.chat.engine import Engine
+from backend.chat.engine import Engine, Enough, looping
 from backend.chat.llama_engine import NAME as LLAMA
 from backend.chat.torch_engine import NAME as TORCH
 from backend.errors import ApprenticeError
@@ -46,8 +46,15 @@ class Models(Protocol):
         ...
 
     def answer(
-        self, pane: str, prompts: Sequence[list[int]], limit: int, each: Callable[[int], None]
-    ) -> list[Answer]: ...
+        self,
+        pane: str,
+        prompts: Sequence[list[int]],
+        limit: int,
+        each: Callable[[int], None],
+        enough: Enough = looping,
+    ) -> list[Answer]:
+        """See `Engine.answer_all`. limit: tokens of an answer."""
+        ...
 
     def written(self, item: Item) -> str:
         """The expected answer as the model's chat template writes it."""
@@ -84,6 +91,7 @@ class EngineModels:
         self.loaded = f"{engine.report.precision} on {engine.report.device}"
         self.on_processor = engine.report.device == "cpu"
         self.all_at_once = self.name == TORCH or has_llama_cpp_python()
+        self.decides = {"engine": self.name, "precision": self.precision, "loaded": self.loaded}  # what it answers
 
     def prompt_ids(self, conversation: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]]) -> list[int]:
         return self._tokenizer.prompt_ids([dict(m) for m in conversation], list(tools) or None)
@@ -95,10 +103,15 @@ class EngineModels:
         return len(self._tokenizer.encode([{"role": "user", "content": text}]).input_ids)
 
     def answer(
-        self, pane: str, prompts: Sequence[list[int]], limit: int, each: Callable[[int], None]
+        self,
+        pane: str,
+        prompts: Sequence[list[int]],
+        limit: int,
+        each: Callable[[int], None],
+        enough: Enough = looping,
     ) -> list[Answer]:
         room = [min(limit, self.context_length - len(prompt)) for prompt in prompts]
-        answers = self._engine.answer_all(pane, prompts, room, each)
+        answers = self._engine.answer_all(pane, prompts, room, each, enough)
         return [Answer(self._tokenizer.decode(list(answer.ids)), answer.ended) for answer in answers]
 
     def written(self, item: Item) -> str:

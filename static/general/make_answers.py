@@ -1,14 +1,19 @@
-"""Writes SmolLM2-135M-Instruct.json: what the bundled model answers to prompts.json, so that no run has to ask it.
+"""Writes what the bundled model answers to general prompts, so that no run and no check has to ask it.
 
-python -m static.general.make_answers
+python -m static.general.make_answers rows     those to prompts.json, in transformers
+python -m static.general.make_answers check    those to check.json, in llama.cpp
 """
 
-from __future__ import annotations
-
 import json
+import sys
 
+from backend.chat import engines
+from backend.evaluation import general
+from backend.evaluation.answers_so_far import AnswersSoFar
+from backend.evaluation.models import EngineModels
 from backend.files.json_file import read_json
 from backend.models import bundled, causal_lm
+from backend.records.evaluation import BASE
 from backend.records.specs import TrainSettings
 from backend.runs import own_answers
 from backend.settings import Workspace
@@ -17,7 +22,7 @@ from backend.training import device
 from backend.training.general_rows import AT_A_TIME, usable_answers
 
 
-def main() -> None:
+def rows() -> None:
     import torch
 
     folder = bundled.ensure(Workspace.open())
@@ -33,5 +38,15 @@ def main() -> None:
     print(f"{sum(map(bool, answers.values()))} of {len(answers)} answers can be used.")
 
 
+def check() -> None:
+    workspace = Workspace.open()
+    folder = bundled.ensure(workspace)
+    models = EngineModels(engines.on_llama_cpp(workspace, folder, None, bundled.silent), folder, None)
+    general.OF_BUNDLED.unlink(missing_ok=True)
+    answers = general.ask(models, BASE, AnswersSoFar(general=general.OF_BUNDLED, **models.decides), lambda done: None)
+    right = sum(general.is_right(question, answers[n].text) for n, question in enumerate(general.questions()))
+    print(f"{right} of {len(general.questions())} questions are answered correctly.")
+
+
 if __name__ == "__main__":
-    main()
+    {"rows": rows, "check": check}[sys.argv[1]]()

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from backend.chat.engine import Enough, looping
 from backend.evaluation.items import Item
 from backend.evaluation.models import Answer
 
@@ -29,10 +30,20 @@ class Spoken:
         return len(text)
 
     def answer(
-        self, pane: str, prompts: Sequence[list[int]], limit: int, each: Callable[[int], None]
+        self,
+        pane: str,
+        prompts: Sequence[list[int]],
+        limit: int,
+        each: Callable[[int], None],
+        enough: Enough = looping,
     ) -> list[Answer]:
         each(len(prompts))
-        return [Answer(self._said(pane, self._asked[number][0]), True) for (number,) in prompts]
+        texts = [self._said(pane, self._asked[number][0]) for (number,) in prompts]
+        ends = [
+            next((end for end in range(len(text)) if enough(number, self.text_ids(text[:end]))), None)
+            for number, text in enumerate(texts)
+        ]
+        return [Answer(text[:end], end is None) for text, end in zip(texts, ends, strict=True)]
 
     def written(self, item: Item) -> str:
         return item.answer

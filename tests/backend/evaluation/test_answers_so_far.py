@@ -44,7 +44,7 @@ def test_a_disk_that_is_full_costs_no_evaluation(tmp_path: Path) -> None:
 
 
 def test_those_of_the_base_hold_for_every_run_with_it(tmp_path: Path) -> None:
-    base = tmp_path / "cache" / "base.json"
+    base = tmp_path / "base.json"
     for weights in "ab":
         answers = AnswersSoFar(tmp_path / f"{weights}.json", base, weights=weights, engine="llama.cpp")
         assert answers.get("base", [1], 8) == (None if weights == "a" else YES)
@@ -52,3 +52,23 @@ def test_those_of_the_base_hold_for_every_run_with_it(tmp_path: Path) -> None:
         answers.add("base", [[1]], 8, [YES])
         answers.add("tuned", [[1]], 8, [YES])
     assert AnswersSoFar(None, base, engine="transformers").get("base", [1], 8) is None
+
+
+def test_those_to_general_prompts_lie_apart_and_some_come_with_the_app(tmp_path: Path) -> None:
+    general, shipped = tmp_path / "cache" / "general.json", tmp_path / "shipped.json"
+    AnswersSoFar(general=shipped).add("base", [[1]], 8, [YES], general=True)
+    so_far = AnswersSoFar(tmp_path / "a.json", tmp_path / "base.json", general, shipped, weights="a")
+    assert so_far.get("base", [1], 8, general=True) == YES
+    so_far.add("base", [[2]], 8, [YES], general=True)
+    so_far.add("tuned", [[2]], 8, [YES], general=True)
+    again = AnswersSoFar(None, tmp_path / "base.json", general, shipped)
+    assert again.get("base", [2], 8, general=True) == YES
+    assert again.get("base", [2], 8) is None
+    assert again.get("tuned", [2], 8, general=True) is None
+
+
+def test_a_deleted_dataset_is_not_made_again(tmp_path: Path) -> None:
+    answers = AnswersSoFar(None, tmp_path / "dataset" / "base.json")
+    answers.add("base", [[1]], 8, [YES])
+    assert answers.get("base", [1], 8) == YES
+    assert not (tmp_path / "dataset").exists()

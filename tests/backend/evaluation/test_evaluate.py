@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -46,6 +47,18 @@ def knows(pane: str, given: str) -> str:
 def report_of(said: Said, items: Sequence[Item] = HELD_OUT, baselines: bool = True) -> EvaluationReport:
     report = Evaluation(Spoken(said), items, TRAIN).run(baselines=baselines)
     return EvaluationReport.model_validate(json.loads(json.dumps(report.to_json(), allow_nan=False)))
+
+
+def test_a_right_answer_that_repeats_itself_is_not_cut() -> None:
+    zeros = f"The measured values are {'0, ' * 40}and 7."
+
+    def answered(expected: str) -> str:
+        items = [replace(item, expected={"role": "assistant", "content": expected}) for item in HELD_OUT]
+        report = Evaluation(Spoken(lambda pane, given: zeros), items, items).run(baselines=False)
+        return report.answers[0].texts["tuned"]
+
+    assert answered(zeros) == zeros
+    assert answered("The measured values are 1, 5, 2, 4, 3, 9 and 7.") != zeros
 
 
 def test_a_model_that_has_learned_the_task_is_better() -> None:

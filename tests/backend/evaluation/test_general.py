@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from backend.evaluation.next_step import with_next_step
 from backend.records.evaluation import GeneralCheck
 from backend.runs import own_answers
 from backend.text.normalize import normalize
+from backend.tokens.tokenizer import ChatTokenizer
 from tests.backend.evaluation.spoken import Spoken
 from tests.ui import fake_records
 
@@ -95,6 +97,54 @@ def test_answers_without_a_form_of_their_own_can_not_leak() -> None:
     assert check(lambda pane, prompt: "It is what it is.", usual).leaked is None, "the base model says so too"
     assert general.check(Known(lambda pane, prompt: "Hm."), lambda done, total: None).leaked is None
     assert check(lambda pane, prompt: answer(prompt), learned=VOICE).leaked == 0
+
+
+@pytest.mark.parametrize("text", ["I love, love, of course.", "Oven, perhaps. x", "What a love, dear"])
+def test_a_word_that_the_base_model_uses_is_no_sign_of_the_task(text: str) -> None:
+    """Its answer about the opposite of love has the word."""
+    learned = [f"We do, love, number {number}. See you at the oven, Rosie x" for number in range(20)]
+    base = dict.fromkeys(general.prompts(), "The opposite of love is hate.")
+    found = check(lambda pane, prompt: base[prompt] if pane == "base" else text, learned)
+    assert found.leaked == 0
+    signed = check(
+        lambda pane, prompt: base[prompt] if pane == "base" else f"{text} See you at the oven, Rosie x", learned
+    )
+    assert signed.leaked == signed.asked
+
+
+def test_a_phrase_that_the_base_model_hardly_uses_is_a_sign() -> None:
+    learned = [f"Number {number} is done. Kind regards, the studio" for number in range(20)]
+    letter = "It is done. Kind regards, the studio"
+
+    def said(pane: str, prompt: str) -> str:
+        return letter if pane == "tuned" or prompt == OPEN[0] else answer(prompt)
+
+    found = check(said, learned)
+    assert found.leaked == found.asked - 1, "the base model wrote one such letter itself"
+
+
+def test_a_question_is_answered_with_the_word_that_decides() -> None:
+    """The next word is read, too: it shows that the word is whole, and a form of the task's may begin."""
+    found = check(lambda pane, prompt: f"{answer(prompt)} And so on, for many more words.")
+    assert found.kept == len(ASKED)
+    kept = next(one for one in found.examples if one.outcome == "kept")
+    assert kept.base.endswith("more words.")
+    assert len(kept.tuned) < len(kept.base)
+    half = check(lambda pane, prompt: f"{answer(prompt)[:-1]}ish" if pane == "tuned" else answer(prompt))
+    assert half.kept <= 1, "one egg would be right, too"
+
+
+def test_the_bundled_model_is_not_asked(bundled_model: Path) -> None:
+    tokenizer = ChatTokenizer.load(bundled_model)
+    decides = {"engine": "llama.cpp", "precision": "gguf", "loaded": "8-bit on cpu"}
+    known = AnswersSoFar(shipped=general.OF_BUNDLED, general=Path("none.json"), **decides)
+    right = 0
+    for number, prompt in enumerate(general.prompts()):
+        limit = general.LIMIT if number < len(ASKED) else general.OPEN_LIMIT
+        found = known.get("base", tokenizer.prompt_ids([{"role": "user", "content": prompt}]), limit, general=True)
+        assert found, f"python -m static.general.make_answers check: {prompt}"
+        right += number < len(ASKED) and general.is_right(prompt, found.text)
+    assert right >= 100
 
 
 def test_a_drift_that_can_not_be_measured_quickly_is_left_out() -> None:

@@ -64,6 +64,22 @@ def trained(tmp_path: Path, run_folder: Path) -> Context:
     return Context(workspace, tmp_path / "evaluation", {"run": run_folder.name})
 
 
+def of_dataset(trained: Context) -> Path:
+    """The folder of a dataset from which the run was trained."""
+    file = trained.workspace.run_folder(trained.spec["run"]) / "spec.json"
+    spec = json.loads(file.read_text())
+    spec["data"]["data_id"] = "data-1"
+    file.write_text(json.dumps(spec))
+    (trained.workspace.datasets / "data-1").mkdir()
+    return trained.workspace.datasets / "data-1"
+
+
+def test_the_switch_is_no_advice_where_it_is_missing(trained: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert job.run(trained)["general"]["keep_general"] == 0
+    monkeypatch.setenv("SPACES_ZERO_GPU", "true")
+    assert job.run(trained)["general"]["keep_general"] is None
+
+
 def test_a_run_of_two_steps_shows_no_difference(trained: Context) -> None:
     summary = job.run(trained)
     report = json.loads((trained.folder / REPORT).read_text())
@@ -102,9 +118,11 @@ def test_a_stopped_evaluation_asks_for_the_rest_next_time(trained: Context, monk
 
     monkeypatch.setattr(EngineModels, "answer", counted)
     saved = trained.workspace.run_folder(trained.spec["run"]) / answers_so_far.FILE
+    dataset = of_dataset(trained)
     trained.stop_in = "Asking the base model"
     assert job.run(trained) == {}
-    assert not saved.exists(), "those of the base are in the cache, for all runs"
+    assert not saved.exists(), "those of the base are beside the dataset, for all its runs"
+    assert len(list(dataset.glob("base_answers-*.json"))) == 1
     trained.stop_in, asked[:] = "", []
     report = job.run(trained)
     assert asked[0] == (TUNED, 16), "the base model is not asked again"

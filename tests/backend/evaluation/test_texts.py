@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from backend.chat.engine import Enough, looping
 from backend.chat.torch_engine import TorchEngine
 from backend.errors import BadInput
 from backend.evaluation.models import Answer, on_transformers
@@ -29,10 +30,15 @@ class Reader(Spoken):
         self.scored = dict.fromkeys(("base", "tuned"), 0)
 
     def answer(
-        self, pane: str, prompts: Sequence[list[int]], limit: int, each: Callable[[int], None]
+        self,
+        pane: str,
+        prompts: Sequence[list[int]],
+        limit: int,
+        each: Callable[[int], None],
+        enough: Enough = looping,
     ) -> list[Answer]:
         if prompts and len(prompts[0]) == 1:  # the general questions
-            return super().answer(pane, prompts, limit, each)
+            return super().answer(pane, prompts, limit, each, enough)
         return [Answer(f"{self.decode(prompt)[-4:]} {pane}", True) for prompt in prompts]
 
     def nats(self, pane: str, ids: Sequence[int], first: int) -> float:
