@@ -31,9 +31,8 @@ def diagnose(
     if not all(map(math.isfinite, [*run.losses, *run.validation])):
         return run.not_finite()
     if len(steps) < EARLY:
-        return Verdict(
-            "early", "good", "Too few steps to judge", f"At least {EARLY} are needed; so far there are {len(steps)}."
-        )
+        what = f"At least {EARLY} are needed; so far there are {len(steps)}."
+        return Verdict("early", "good", "Too few steps to judge", what)
     return (
         run.known_already()
         or run.unsteady()

@@ -203,9 +203,8 @@ class LossRules:
         )
         if self.settings.trainer != "dpo":
             more = f" {self._validation_sentence()}" if len(self.validation) > 1 else ""
-            return Verdict(
-                "falling", "good", "The training loss is falling" if self._past_lowest() else title, fell + "." + more
-            )
+            title = "The training loss is falling" if self._past_lowest() else title
+            return Verdict("falling", "good", title, f"{fell}.{more}")
         share = self.evals[-1].reward_accuracy if self.evals else None
         if share is None:
             return Verdict("falling", "good", title, f"{fell}.")

@@ -25,11 +25,8 @@ def cause(learned: bool, precision: str, rate: float) -> Cause:
         other = "choose a model of another family, such as Qwen or Llama, or set precision to fp32, if memory allows."
         if not learned:
             return Cause(f"{overflow}; this model's numbers grow larger.", f"Instead, {other}", {"precision": "fp32"})
-        return Cause(
-            f"{overflow}. A learning rate that is too high leads there too.",
-            f"{half.next} If that fails too, {other}",
-            half.retry,
-        )
+        also = "A learning rate that is too high leads there too."
+        return Cause(f"{overflow}. {also}", f"{half.next} If that fails too, {other}", half.retry)
     if not learned:
         return Cause(
             "It was not a number before anything was learned: the model is at fault, not the learning rate.",

@@ -17,9 +17,7 @@ _TASK_SENTENCES: dict[Task | None, str] = {
     "extract": "It handles structured output well.",
     "write": "It writes fluent text.",
 }
-SECOND = (
-    "It fits by the estimate and has better published results, but is larger than what we usually recommend here."
-)
+SECOND = "It fits by the estimate and has better published results, but is larger than what we usually advise here."
 
 
 def obstacle(entry: Entry, hardware: Hardware, available: Collection[str] | None) -> str:

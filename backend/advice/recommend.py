@@ -131,9 +131,8 @@ def recommend(
         learned_share=learned_share,
         language=language,
     )
-    entries = sorted(
-        catalogue.entries(), key=lambda entry: ranking.sort_key(entry, hardware, data, available), reverse=True
-    )
+    rank = partial(ranking.sort_key, hardware=hardware, data=data, available=available)
+    entries = sorted(catalogue.entries(), key=rank, reverse=True)
     seconds_of = cache(partial(processor_seconds, hardware=hardware, data=data, rates=rates))
     requested = catalogue.find(model_id) if model_id else None
     entry, chosen = (

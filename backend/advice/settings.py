@@ -90,9 +90,8 @@ def least_memory(entry: Entry, hardware: Hardware, data: Data, rates: Rates | No
     if data.longest is not None:
         data = data.model_copy(update={"longest": 1 << (data.longest - 1).bit_length(), "learned_share": None})
     settings = _smallest(_base(entry, hardware, data, {}).changed(method=_methods(hardware)[-1]))
-    return ChosenSettings(
-        settings=settings, estimate=_needs(entry, settings, hardware, data, rates, quick=True), why={}
-    )
+    needs = _needs(entry, settings, hardware, data, rates, quick=True)
+    return ChosenSettings(settings=settings, estimate=needs, why={})
 
 
 def weights_mib(entry: Entry, hardware: Hardware) -> float:
@@ -121,12 +120,9 @@ def _base(entry: Entry, hardware: Hardware, data: Data, why: dict[str, str]) -> 
     windows: dict[str, Any] = {}
     if data.documents and data.longest is not None and data.longest > length:
         windows["window_overlap"] = _overlap(length)
-        why["window_overlap"] = (
-            "Each piece starts with the last eighth of the previous one, so that no context is lost."
-        )
-    epochs, why["num_train_epochs"] = training_length.epochs(
-        data.rows, data.train_rows, batch, measured=small and data.trainer == "sft"
-    )
+        why["window_overlap"] = "Each piece starts with the last eighth of the one before, so no context is lost."
+    measured = small and data.trainer == "sft"
+    epochs, why["num_train_epochs"] = training_length.epochs(data.rows, data.train_rows, batch, measured=measured)
     if data.rows is not None and data.rows * FRACTION < AT_LEAST:
         why["validation_fraction"] = (
             f"A tenth, but of fewer than {round(AT_LEAST / FRACTION)} examples a quarter, up to {AT_LEAST}, because "
@@ -211,22 +207,16 @@ def _from_largest(
     for checkpointing in (False, True):
         micro = batch
         while micro >= 1:
-            yield base.changed(
-                per_device_train_batch_size=micro,
-                gradient_accumulation_steps=batch // micro,
-                gradient_checkpointing=checkpointing,
-            )
+            parts = {"per_device_train_batch_size": micro, "gradient_accumulation_steps": batch // micro}
+            yield base.changed(**parts, gradient_checkpointing=checkpointing)
             micro //= 2
             if not checkpointing and micro < 4 and (nvidia_gpu(hardware) or hardware.unified_memory):
                 break  # on a GPU, checkpointing is faster than one or two rows at a time
 
 
 def _smallest(settings: TrainSettings) -> TrainSettings:
-    return settings.changed(
-        per_device_train_batch_size=1,
-        gradient_accumulation_steps=settings.effective_batch,
-        gradient_checkpointing=True,
-    )
+    batch = {"per_device_train_batch_size": 1, "gradient_accumulation_steps": settings.effective_batch}
+    return settings.changed(**batch, gradient_checkpointing=True)
 
 
 def _needs(
@@ -257,9 +247,7 @@ def _explain(why: dict[str, str], settings: TrainSettings, needed: Estimate, har
     where = "the GPU" if needed.memory.device == "cuda" else "this computer"
     if settings.method == "qlora":
         least = "at least " if needed.fit.badge == "unknown" else ""
-        why["method"] = (
-            f"QLoRA: the model is loaded in 4-bit, so that training fits {where} ({least}{needs} of {has})."
-        )
+        why["method"] = f"QLoRA: the model is in 4-bit, so that training fits {where} ({least}{needs} of {has})."
     else:
         why["method"] = "LoRA: small adapters are trained; the model itself does not change."
     micro, steps = settings.per_device_train_batch_size, settings.gradient_accumulation_steps

@@ -21,13 +21,13 @@ def typical(data: Data) -> Data:
 
 
 def expected_time(
-    entry: Entry, smallest: ChosenSettings, hardware: Hardware, data: Data, rates: Rates | None
+    entry: Entry, least: ChosenSettings, hardware: Hardware, data: Data, rates: Rates | None
 ) -> Time | None:
     """About the time of training `entry` on all examples; None while they or the machine's speed are unknown. The
-    settings are assumed from the memory that the `smallest` leave free: `choose_settings` would take three times as
+    settings are assumed from the memory that the `least` leave free: `choose_settings` would take three times as
     long as the whole rest of the comparison. For all models that fit on seven machines, the time was 0.6 to 1.4 times
     that of the chosen settings."""
-    settings = smallest.settings.changed(**_assumed(smallest, hardware))
+    settings = least.settings.changed(**_assumed(least, hardware))
     plan = plan_from(settings, precision_for(hardware), longest=data.longest)
     if data.learned_share:
         plan = plan.model_copy(update={"learned_share": min(1.0, data.learned_share)})

@@ -132,21 +132,16 @@ def _unusable(report: Report) -> Iterator[Problem]:
     lines = sorted({p.line for p in report.problems if p.severity == "error"})
     if lines:
         shown = ", ".join(map(str, lines[:_MAX_LINES])) + (" and others" if len(lines) > _MAX_LINES else "")
-        message = (
-            f"{len(lines):,} of the {report.rows:,} examples in your validation file can't be used: lines {shown}."
-        )
-        yield problem(None, "test_rows_left_out", message)
+        message = f"{len(lines):,} of the {report.rows:,} examples in your validation file can't be used"
+        yield problem(None, "test_rows_left_out", f"{message}: lines {shown}.")
 
 
 def _leaks(rows: Sequence[Row], duplicates: Duplicates, leaked: Mapping[int, int], first: int) -> Iterator[Problem]:
     """first: the position in `rows` where the validation file starts."""
     exact, near = ({i: group for group in groups for i in group} for groups in (duplicates.exact, duplicates.groups))
     for row, twin in leaked.items():
-        ways = (
-            ("is the same as", exact.get(row)),
-            ("is almost the same as", near.get(row)),
-            ("asks the same question as", [twin]),
-        )
+        alike = (("is the same as", exact.get(row)), ("is almost the same as", near.get(row)))
+        ways = (*alike, ("asks the same question as", [twin]))
         what, same = next((what, rows[i]) for what, group in ways for i in group or () if i >= first)
         where = f"example {same.row} ({same.place}) of your validation file"
         message = f"This example {what} {where}, so it will be excluded from training."

@@ -203,12 +203,8 @@ def require_compatible(validation: Dataset, training: Dataset) -> None:
         return
     if not validation.rows:
         first = next((p.message for p in validation.problems if p.row), "It has no examples.")
-        raise BadInput(
-            "No example in this validation file can be used.", first, "Fix the file, or choose another one."
-        )
-    ours, theirs = (
-        "documents" if data.rows[0].text is not None else "conversations" for data in (training, validation)
-    )
+        raise BadInput("No example in this validation file can be used.", first, "Fix the file, or choose another.")
+    ours, theirs = ("documents" if d.rows[0].text is not None else "conversations" for d in (training, validation))
     if ours != theirs:
         raise BadInput(
             f"This validation file contains {theirs}, but your examples are {ours}.",

@@ -80,11 +80,8 @@ class Editor:
         rejected = [{"role": "assistant", "content": wrong}] if pairs else None
         example = Row(0, 0, [*map(dict, messages), answer], rejected)
         example = _usable(_instructed(example, most_common_instruction(dataset.rows)), _kinds(dataset.rows))
-        earlier = (
-            row
-            for row in dataset.rows
-            if row.origin == "corrected" and (normalize(question(row)) == normalize(question(example)))
-        )
+        asked, corrected = normalize(question(example)), (row for row in dataset.rows if row.origin == "corrected")
+        earlier = (row for row in corrected if normalize(question(row)) == asked)
         asking = (row for row in dataset.rows if _same_conversation(row, example))
         match = next(chain(earlier, asking), None)
         if match is None:

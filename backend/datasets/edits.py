@@ -158,9 +158,8 @@ class StoredEdits:
         try:
             return [Edit.from_json(read_json(self._path(data_id, edit_id))) for edit_id in ids]
         except (OSError, KeyError, TypeError, ValueError) as error:
-            raise WorkspaceProblem(
-                "An edit of these examples can't be read.", f"{error}", "Undo it, or add the file again."
-            ) from error
+            what = "An edit of these examples can't be read."
+            raise WorkspaceProblem(what, f"{error}", "Undo it, or add the file again.") from error
 
     def delete(self, data_id: str, ids: Iterable[str]) -> None:
         """Deletes edits that the dataset's info no longer lists; one that can't be deleted does no harm."""

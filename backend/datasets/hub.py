@@ -49,9 +49,7 @@ class HubDataset:
         named = {split.name: split for split in self.splits}
         usual = next((title for title in named if title.rpartition("/")[2] == "train"), self.splits[0].name)
         if (name or usual) not in named:
-            raise BadInput(
-                f"{self.id} has no split {name[:60]!r}.", f"It has {', '.join(named)[:300]}.", "Choose one."
-            )
+            raise BadInput(f"{self.id} has no split {name[:60]!r}.", f"It has {', '.join(named)[:300]}.")
         return named[name or usual]
 
     def name_of(self, split: HubSplit) -> str:
@@ -83,7 +81,7 @@ def look_up(typed: str) -> HubDataset:
         splits = tuple(hub_splits.splits(card, files))
         if not splits:
             raise hub.unavailable(
-                "It has no tables in Parquet, JSON or CSV. Program code of a dataset is never downloaded or run."
+                "It has no tables in Parquet, JSON or CSV. Its program code is never downloaded or run."
             )
     return HubDataset(name, commit, _licence(card, facts), bool(facts.get("gated")), splits)
 
@@ -109,9 +107,7 @@ def download(
         raise WorkspaceProblem("The dataset could not be saved.", *disk_words(error)) from error
 
 
-def _downloaded(
-    hub: Repository, dataset: HubDataset, split: HubSplit, rows: int, folder: Path, bar: _Bar
-) -> list[Path]:
+def _downloaded(hub: Repository, data: HubDataset, split: HubSplit, rows: int, folder: Path, bar: _Bar) -> list[Path]:
     paths: list[Path] = []
     have = size = 0
     for file in split.files:
@@ -119,10 +115,10 @@ def _downloaded(
             break
         bar.check()
         size += file.size
-        digest = hashlib.sha256(f"{dataset.id}/{file.name}".encode()).hexdigest()
+        digest = hashlib.sha256(f"{data.id}/{file.name}".encode()).hexdigest()
         path = folder / f"{digest[:12]}-{re.sub(r'[^A-Za-z0-9.-]+', '-', file.name)[-80:]}"
-        _require_room(dataset.id, file, path, size)
-        hub.download(dataset.commit, file, path, bar)
+        _require_room(data.id, file, path, size)
+        hub.download(data.commit, file, path, bar)
         paths.append(path)
         have += _rows_in(path, rows - have)
     return paths

@@ -68,9 +68,8 @@ class DatasetInfo:
 
     def undo(self, kind: str) -> DatasetInfo:
         """A copy with neither an accepted nor a refused fix of `kind`."""
-        return replace(
-            self, accepted=_without(self.accepted, kind, "all"), refused=_without(self.refused, kind, "all")
-        )
+        accepted, refused = (_without(chosen, kind, "all") for chosen in (self.accepted, self.refused))
+        return replace(self, accepted=accepted, refused=refused)
 
     def rows_to_fix(self, dataset: Dataset) -> dict[str, Literal["all"] | set[int]]:
         """The accepted rows less the refused ones, as `fix.apply` takes them."""

@@ -83,9 +83,7 @@ def split(
     when None; one too big stays in training. roles: rows set aside before stay aside, however many they are. Raises
     BadSetting for another fraction."""
     if not 0 <= fraction <= 0.5:
-        raise BadSetting(
-            f"The validation share can't be {fraction}.", "", "Choose a number from 0 to 0.5, such as 0.1."
-        )
+        raise BadSetting(f"The validation share can't be {fraction}.", "", "Choose one from 0 to 0.5, such as 0.1.")
     groups = _all_groups(len(rows), duplicates.find(rows).together if together is None else together)
     target = split_sizes(len(rows), fraction)[1] if len(groups) > 1 else 0
     roles = _with_corrected(roles, rows)
@@ -119,7 +117,7 @@ def split_sizes(rows: int, fraction: float = FRACTION) -> tuple[int, int]:
 
 
 def split_with(
-    rows: Sequence[Row], validation: Sequence[Row], together: Groups | None = None, roles: Roles = NO_ROLES
+    rows: list[Row], validation: list[Row], together: Groups | None = None, roles: Roles = NO_ROLES
 ) -> Split:
     """Sets all rows of a validation file aside and excludes training rows that repeat one of them. Positions count
     through `rows`, then `validation`. together, roles: as for `split`; validation rows that repeat a row with the

@@ -233,9 +233,7 @@ class DatasetStore:
             self._edited.put(key, edited, len(edited.rows))
         return edited
 
-    def cached(
-        self, data_id: str, model: TargetModel | None, lengths: LengthLimits = UNLIMITED
-    ) -> CheckedDataset | None:
+    def cached(self, data_id: str, model: TargetModel | None, lengths: LengthLimits) -> CheckedDataset | None:
         """The result of `open`, if it is in memory."""
         return self._checked.get(self._key(data_id, model, lengths))
 

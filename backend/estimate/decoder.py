@@ -135,11 +135,8 @@ class Decoder:
         tape = self.tape
         if "gate_proj" not in layer.weights:
             return self._project(layer, "down_proj", activate(tape, self._project(layer, "up_proj", x)))
-        return self._project(
-            layer,
-            "down_proj",
-            multiply(tape, activate(tape, self._project(layer, "gate_proj", x)), self._project(layer, "up_proj", x)),
-        )
+        project = partial(self._project, layer)
+        return project("down_proj", multiply(tape, activate(tape, project("gate_proj", x)), project("up_proj", x)))
 
     def _project(self, layer: Layer, name: str, x: Tensor) -> Tensor:
         tape, plan, weight = self.tape, self.plan, layer.weights[name]

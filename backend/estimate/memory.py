@@ -92,9 +92,8 @@ def memory(architecture: Architecture, plan: Plan, hardware: Hardware, quick: bo
         if plan.method != "lora" or plan.precision == "fp32":
             parts["model file"] = architecture.params * _FILE_WIDTH / MIB
     else:
-        parts["CUDA context" if device == "cuda" else "programs"] = (
-            PROGRAMS_MIB if device == "mps" else cuda_context_mib(capability)
-        )
+        own = {"programs": PROGRAMS_MIB} if device == "mps" else {"CUDA context": cuda_context_mib(capability)}
+        parts |= own
     return Memory(device=device, total_mib=sum(parts.values()), parts=parts)
 
 

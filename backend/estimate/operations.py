@@ -76,9 +76,7 @@ def add(tape: Tape, a: Tensor, b: Tensor) -> Tensor:
     widths = [(tensor.width, tensor.node is not None) for tensor in (a, b)]
 
     def backward(g: Tensor, _: list[Tensor]) -> list[Tensor | None]:
-        return [
-            None if not needed else g if width == g.width else tape.new(g.count, width) for width, needed in widths
-        ]
+        return [(g if width == g.width else tape.new(g.count, width)) if needed else None for width, needed in widths]
 
     return tape.record(out, [a, b], [], backward)
 

@@ -124,7 +124,7 @@ def _flops(architecture: Architecture, plan: Plan) -> tuple[float, float]:
 
 
 def time(
-    architecture: Architecture, plan: Plan, hardware: Hardware, tokens: float, rates: Rates | None = None
+    model: Architecture, plan: Plan, hardware: Hardware, tokens: float, rates: Rates | None = None
 ) -> Time | None:
     """How long training takes; None where the speed is not known, and for models whose work is not modeled, such as
     gated delta nets. tokens: in total, over all epochs, without padding. rates: measured on this machine
@@ -132,23 +132,20 @@ def time(
     device = device_for(hardware, plan)
     plan = on_device(plan, device)
     rates = rates or (published(hardware) if device == "cuda" else None)
-    if rates is None or architecture.delta_heads or not architecture.is_modeled:
+    if rates is None or model.delta_heads or not model.is_modeled:
         return None
-    per_second = plan.tokens / step_seconds(architecture, plan, rates)
+    per_second = plan.tokens / step_seconds(model, plan, rates)
     return from_speed(per_second, tokens, rates.spread, rates.basis)
 
 
-def from_speed(
-    tokens_per_second: float, tokens: float, spread: float, basis: Literal["measured", "computed"]
-) -> Time:
-    """The time for `tokens` in total at a known speed. spread: the factor by which the speed may be off, either
-    way."""
-    seconds = tokens / tokens_per_second
+def from_speed(speed: float, tokens: float, spread: float, basis: Literal["measured", "computed"]) -> Time:
+    """The time for `tokens` at a speed (tokens a second) that may be off by the factor `spread` either way."""
+    seconds = tokens / speed
     return Time(
         tokens=tokens,
         seconds=_STARTUP + seconds,
         low=_STARTUP / 2 + seconds / spread,
         high=_STARTUP * 1.5 + seconds * spread,
-        tokens_per_second=tokens_per_second,
+        tokens_per_second=speed,
         basis=basis,
     )

@@ -45,12 +45,12 @@ def tokens_in(source: Source, folder: Path, more: Mapping[str, Prompt] | None = 
 
 
 def check_tokens(
-    tokenizer: ChatTokenizer, readers: Mapping[str, Prompt], held_out: Sequence[Messages] = ()
+    tokenizer: ChatTokenizer, readers: Mapping[str, Prompt], more: Sequence[Messages] = ()
 ) -> TokenCheck:
     """Whether the same conversations become the same token ids as in training. readers: name to a function that
     encodes a prompt. Conversations that the template rejects (a system message, say) are skipped."""
     conversations = 0
-    for messages, tools in (*FIXED, *map(Conversation, held_out)):
+    for messages, tools in (*FIXED, *map(Conversation, more)):
         try:
             expected = tokenizer.prompt_ids([dict(m) for m in messages], tools)
         except BadInput:
@@ -61,9 +61,8 @@ def check_tokens(
             position = common_prefix(expected, ids)
             if position == len(expected) == len(ids):
                 continue
-            training, other = (
-                tokenizer.decode(some[position : position + 1], skip_special_tokens=False) for some in (expected, ids)
-            )
+            there = slice(position, position + 1)
+            training, other = (tokenizer.decode(some[there], skip_special_tokens=False) for some in (expected, ids))
             return TokenCheck(
                 ok=False,
                 sentence=f"In conversation {conversations}, {where} reads {other!r} at token {position}, but "
@@ -180,9 +179,8 @@ def _compare(scores: list[AnswerScore], merged: list[AnswerScore]) -> tuple[floa
     """The mean nats per token of both, and at how many of the places they choose the same token."""
     counts = [len(score.top) for score in merged]
     places = max(1, sum(counts))
-    nll, merged_nll = (
-        sum(score.nll * n for score, n in zip(some, counts, strict=True)) / places for some in (scores, merged)
-    )
+    both = (zip(some, counts, strict=True) for some in (scores, merged))
+    nll, merged_nll = (sum(score.nll * count for score, count in some) / places for some in both)
     pairs = zip(scores, merged, strict=True)
     same = sum(a == b for ours, theirs in pairs for a, b in zip(ours.top, theirs.top, strict=True))
     return nll, merged_nll, same, places

@@ -68,8 +68,7 @@ def _publish(requested: ExportSpec, target: Target, result: ExportResult, folder
             evaluation=requested.evaluation,
             files=tuple(
                 ExportFile(name=path.name, bytes=path.stat().st_size, sha256=manifest.digest(path))
-                for path in paths
-                if path.is_file()
+                for path in filter(Path.is_file, paths)
             ),
             folder=next((path.name for path in paths if path.is_dir()), ""),
             checks=tuple(Check(ok=check.ok, sentence=check.sentence) for check in result.all_checks()),

@@ -18,7 +18,7 @@ from backend.errors import ExportFailed
 from backend.models import model_folder
 
 if TYPE_CHECKING:
-    import torch
+    from torch import Tensor
 
 _PREFIX = "base_model.model."
 _MORE = ("modules_to_save", "rank_pattern", "alpha_pattern", "trainable_token_indices", "lora_bias")
@@ -38,16 +38,16 @@ class Adapter:
         rank = int(config["r"])
         self._scale = config["lora_alpha"] / (rank**0.5 if config.get("use_rslora") else rank)
         self._turned = bool(config.get("fan_in_fan_out"))
-        self._parts: dict[str, dict[str, torch.Tensor]] = {}  # by module
+        self._parts: dict[str, dict[str, Tensor]] = {}  # by module
         for name, tensor in load_file(folder / "adapter_model.safetensors").items():
             module, _, part = name.removeprefix(_PREFIX).removesuffix(".weight").rpartition(".")
             self._parts.setdefault(module, {})[part] = tensor.float()
 
-    def merged_into(self, names: Iterable[str]) -> dict[str, Callable[[torch.Tensor, str], torch.Tensor]]:
+    def merged_into(self, names: Iterable[str]) -> dict[str, Callable[[Tensor, str], Tensor]]:
         """For each stored weight that changes, a function of it and a dtype such as "bfloat16": the merged weight.
         names: of the base model's stored weights. Raises ExportFailed when one that was trained is not among them."""
         stored = set(names)
-        merges: dict[str, Callable[[torch.Tensor, str], torch.Tensor]] = {}
+        merges: dict[str, Callable[[Tensor, str], Tensor]] = {}
         for module, parts in self._parts.items():
             name = stored_name(module, stored)
             if name is None or name in merges:
@@ -55,7 +55,7 @@ class Adapter:
             merges[name] = self._merge(parts)
         return merges
 
-    def _merge(self, parts: dict[str, torch.Tensor]) -> Callable[[torch.Tensor, str], torch.Tensor]:
+    def _merge(self, parts: dict[str, Tensor]) -> Callable[[Tensor, str], Tensor]:
         if parts.keys() - {"lora_magnitude_vector"} != {"lora_A", "lora_B"}:
             raise _unmergeable(f"It has the parts {', '.join(sorted(parts))}")
         import torch
@@ -65,20 +65,17 @@ class Adapter:
             return lambda weight, dtype: (weight + self._product(parts)).to(getattr(torch, dtype))
         return lambda weight, dtype: self._dora(weight, parts, magnitude, dtype)
 
-    def _product(self, parts: dict[str, torch.Tensor]) -> torch.Tensor:
+    def _product(self, parts: dict[str, Tensor]) -> Tensor:
         product = parts["lora_B"] @ parts["lora_A"]
-        scaled: torch.Tensor = (product.T if self._turned else product) * self._scale
+        scaled: Tensor = (product.T if self._turned else product) * self._scale
         return scaled
 
-    def _dora(
-        self, weight: torch.Tensor, parts: dict[str, torch.Tensor], magnitude: torch.Tensor, dtype: str
-    ) -> torch.Tensor:
+    def _dora(self, weight: Tensor, parts: dict[str, Tensor], magnitude: Tensor, dtype: str) -> Tensor:
         import torch
 
         whole = weight + self._product(parts)
-        lengths = torch.linalg.norm(whole.T if self._turned else whole, dim=1)
-        factor = (magnitude / lengths).view(-1, 1)
-        merged: torch.Tensor = ((factor.T if self._turned else factor) * whole).to(getattr(torch, dtype))
+        factor = (magnitude / torch.linalg.norm(whole.T if self._turned else whole, dim=1)).view(-1, 1)
+        merged: Tensor = ((factor.T if self._turned else factor) * whole).to(getattr(torch, dtype))
         return merged
 
 

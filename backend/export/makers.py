@@ -60,9 +60,8 @@ def _describe(source: Source, target: Target, files: list[ExportFile], result: E
     text = programs.as_text(result.programs, source.instruction)
     (folder / f"{prefix}{programs.FILE}").write_text(text, "utf-8", "replace")
     # JSON as text, unlike JSON values, has null for numbers that are not finite.
-    text = result.model_dump_json(
-        indent=2, exclude_unset=True, include=set(CHECK_FIELDS), exclude={"smoke": {"__all__": {"text"}}}
-    )
+    answers = {"smoke": {"__all__": {"text"}}}
+    text = result.model_dump_json(indent=2, exclude_unset=True, include=set(CHECK_FIELDS), exclude=answers)
     (folder / f"{prefix}{CHECKS_FILE}").write_text(text + "\n", "utf-8", "replace")
 
 

@@ -71,9 +71,8 @@ def as_text(programs: Sequence[Program], instruction: str = "") -> str:
             for number, step in enumerate(program.steps, 1)
         )
         code = f"\n{textwrap.indent(program.code.rstrip(), '    ')}\n" if program.code else ""
-        parts.append(
-            f"{program.name}\n{'-' * len(program.name)}\n{program.what}\n\n{steps}\n{code}\n{program.source}\n"
-        )
+        heading = f"{program.name}\n{'-' * len(program.name)}\n{program.what}"
+        parts.append(f"{heading}\n\n{steps}\n{code}\n{program.source}\n")
     if instruction:
         parts.append(
             f"The instruction (system prompt)\n-------------------------------\nThe examples carry it, so every chat "

@@ -43,9 +43,8 @@ def check(
         except BadInput:
             continue
         chats.append([dict(message) for message in messages])
-    texts, why = child_process.run_request(
-        "backend.export.rendering", work / "rendering.json", {"file": str(file), "chats": chats}, poll
-    )
+    asked = {"file": str(file), "chats": chats}
+    texts, why = child_process.run_request("backend.export.rendering", work / "rendering.json", asked, poll)
     if texts is None:
         return TemplateCheck(ok=False, sentence=f"llama.cpp's server can't use the file. {why}", conversations=0)
     bos = tokenizer.special_tokens.get("bos_token", "")

@@ -129,9 +129,8 @@ def fill_template(values: dict[str, Any], run: RunSpec) -> str:
         for name, value in values.items()
     ]
     text = _SETTINGS.sub(lambda _: "\n".join(lines) + "\n", TEMPLATE.read_text("utf-8"))
-    needed = (
-        (*PACKAGES, "bitsandbytes") if run.settings.method == "qlora" or run.settings.optim != "adamw" else PACKAGES
-    )
+    in_few_bits = run.settings.method == "qlora" or run.settings.optim != "adamw"
+    needed = (*PACKAGES, "bitsandbytes") if in_few_bits else PACKAGES
     packages = "".join(f'#     "{requirement}",\n' for requirement in requirements(needed))
     return text.replace("# dependencies = []\n", f"# dependencies = [\n{packages}# ]\n", 1)
 

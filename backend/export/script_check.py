@@ -39,9 +39,8 @@ def check_script(source: Source, folder: Path, out: Path, logs: Path) -> ScriptC
     count = min(STEPS, len(steps))
     options = ["--model", str(source.run.model.path), "--steps", str(count), "--out", str(out)]
     try:
-        code, output = child_process.run(
-            [str(folder / "train.py"), *options], {"OMP_WAIT_POLICY": "PASSIVE", "HF_HUB_OFFLINE": "1"}, _TIMEOUT
-        )
+        environment = {"OMP_WAIT_POLICY": "PASSIVE", "HF_HUB_OFFLINE": "1"}
+        code, output = child_process.run([str(folder / "train.py"), *options], environment, _TIMEOUT)
     except subprocess.TimeoutExpired:
         return ScriptCheck(ok=None, sentence=f"Not compared: its first {count} steps took over half an hour here.")
     (logs / "script.log").write_text(output, "utf-8")

@@ -48,12 +48,10 @@ class ExportSpec(Record):
             requested = cls.model_validate(spec)
         except ValidationError as error:
             raise BadSetting(
-                "The export can't be made.", f"{error.errors()[0]['msg']}.", "Choose the export again."
+                "The export can't be made.", f"{error.errors()[0]['msg']}.", "Choose it again."
             ) from error
         if jobs_for(requested.to) != [requested.to]:
-            raise BadSetting(
-                "These formats are not made together.", "", "Choose GGUF types only, or one other format."
-            )
+            raise BadSetting("These formats are not made together.", "", "Choose GGUF types only, or another format.")
         return requested
 
 
@@ -79,9 +77,7 @@ class Source:
         run = oom.spec_used(folder, local.read_run(folder))
         method = run.settings.method
         if requested.base == "trained" and method != "qlora":
-            raise BadSetting(
-                "This run has no 4-bit base.", "It was not trained with QLoRA.", "Merge into the original weights."
-            )
+            raise BadSetting("This run has no 4-bit base.", "It was not trained with QLoRA.", "Use the original one.")
         four_bit = FourBitBase(run.model.path, run.settings, _precision(folder)) if method == "qlora" else None
         rows: list[dict[str, list[int]]] = []
         if requested.to not in ("adapter", "script"):

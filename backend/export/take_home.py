@@ -113,9 +113,8 @@ def _write_examples(source: Source, folder: Path) -> None:
 
 def readme(name: str, files: list[str], commands: tuple[str, ...]) -> str:
     """README.md of the zip file. commands: those that start Apprentice at home, none if its source is unknown."""
-    rows = "".join(
-        f"| `{file}` | {next((what for end, what in _WHAT.items() if file.endswith(end)), '')} |\n" for file in files
-    )
+    whats = (next((what for end, what in _WHAT.items() if file.endswith(end)), "") for file in files)
+    rows = "".join(f"| `{file}` | {what} |\n" for file, what in zip(files, whats, strict=True))
     text = f"# {name}\n\nMade with Apprentice. It needs no account and no network.\n\n| | |\n|---|---|\n{rows}"
     if commands:
         block = "\n".join(f"    {command}" for command in commands)

@@ -1,6 +1,6 @@
 """How well each GGUF file does the task, where several sizes are made and held-out examples judge the run."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from statistics import fmean
 
@@ -39,11 +39,8 @@ def measure_files(
             scores[kind] = _scores(source, chat, items, measure, report.poll)
     finally:
         chat.close()
-    tasks = {
-        kind: TaskScore(measure=measure.name, score=fmean(some.values()), items=len(some))
-        for kind, some in scores.items()
-        if some
-    }
+    name, tried = measure.name, {kind: some for kind, some in scores.items() if some}
+    tasks = {kind: TaskScore(measure=name, score=fmean(s.values()), items=len(s)) for kind, s in tried.items()}
     return tasks, compare(scores) if all(scores.values()) else None
 
 
@@ -67,7 +64,7 @@ def compare(scores: Mapping[str, Mapping[int, float]]) -> TaskCheck:
 
 
 def _scores(
-    source: Source, chat: Chat, items: Sequence[Item], measure: Measure, poll: Callable[[], None]
+    source: Source, chat: Chat, items: list[Item], measure: Measure, poll: Callable[[], None]
 ) -> dict[int, float]:
     """The score of the answer to each of `items`, by its number; without those that are too long for the model."""
     longest = max(sum(label != IGNORED for label in row["labels"]) for row in source.rows)

@@ -50,9 +50,8 @@ def rewrite(source: Path, out: Path, edits: Mapping[str, Edit], report: Callable
         entries = {name: _new_entry(tensor, edits.get(name)) for name, tensor in tensors.items()}
         order = sorted(entries, key=lambda name: (-_SIZES.get(entries[name][0], 1), name))  # aligned
         with disk_errors(), file.open("rb") as old, (out / file.name).open("wb") as new:
-            size += safetensors_files.write(
-                new, {name: (entries[name][0], tensors[name].shape, entries[name][1]) for name in order}, about
-            )
+            placed = {name: (entries[name][0], tensors[name].shape, entries[name][1]) for name in order}
+            size += safetensors_files.write(new, placed, about)
             for name in order:
                 report(done, total)
                 if name in edits:

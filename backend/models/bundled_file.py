@@ -60,9 +60,8 @@ def _tokenizer(about: Mapping[str, Any]) -> Tokenizer:
     pairs = [tuple(merge.split(" ")) for merge in merges]
     made = Tokenizer(models.BPE(vocabulary, pairs, continuing_subword_prefix="", end_of_word_suffix=""))
     # The file names the "smollm" pre-tokenizer, which splits numbers into digits.
-    made.pre_tokenizer = pre_tokenizers.Sequence(
-        [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
-    )
+    digits = pre_tokenizers.Digits(individual_digits=True)
+    made.pre_tokenizer = pre_tokenizers.Sequence([digits, pre_tokenizers.ByteLevel(add_prefix_space=False)])
     made.post_processor = processors.TemplateProcessing(single="$A", pair="$A $B:1", special_tokens=[])
     made.decoder = decoders.ByteLevel()
     kinds = zip(texts, about["tokenizer.ggml.token_type"], strict=True)

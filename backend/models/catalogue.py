@@ -131,15 +131,13 @@ def from_folder(folder: Path, model_id: str = "") -> Entry:
     else:
         architecture = reading.read(folder / "config.json")
     full_id = model_id or f"local/{local.safe_name(folder.name)}"
-    architecture = architecture.model_copy(
-        update={"name": f"{architecture.name} {full_id.partition('/')[2]}".strip()}
-    )
+    named = f"{architecture.name} {full_id.partition('/')[2]}".strip()
     return Entry(
         id=full_id,
         name=folder.name if not model_id else model_id.partition("/")[2],
         family="from a folder",
         parameters=architecture.params,
-        architecture=architecture,
+        architecture=architecture.model_copy(update={"name": named}),
         licence="unknown: check where you got the model",
         commercial_use=False,
         context_length=max(512, model_folder.context_length(folder)),

@@ -41,9 +41,7 @@ def check(config: dict[str, Any], source: str) -> None:
 
 
 def rejected(source: str, why: str) -> BadInput:
-    return BadInput(
-        f"The model {source} can't be trained.", why, "Choose a language model, such as one from the catalogue."
-    )
+    return BadInput(f"The model {source} can't be trained.", why, "Choose one from the catalogue, for example.")
 
 
 def is_divided(config: dict[str, Any]) -> bool:
@@ -151,6 +149,4 @@ def _shapes(file: Path) -> dict[str, tuple[int, ...]]:
     try:
         return {name: tensor.shape for name, tensor in safetensors_files.read(file)[0].items()}
     except ValueError as error:
-        raise BadInput(
-            f"The file {file.name} is damaged.", "It has no safetensors header.", "Download it again."
-        ) from error
+        raise BadInput(f"The file {file.name} is damaged.", "It has no header.", "Download it again.") from error

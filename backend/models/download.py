@@ -67,9 +67,7 @@ def delete(workspace: Workspace, model_id: str) -> float:
             for part in parts:
                 delete_folder(part) if part.is_dir() else part.unlink()
     except Timeout as error:
-        raise BadInput(
-            f"{entry.name} is being downloaded.", "", "Cancel the download first, then wait a moment."
-        ) from error
+        raise BadInput(f"{entry.name} is being downloaded.", "", "Cancel that first, then wait a moment.") from error
     return size / MIB
 
 

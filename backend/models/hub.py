@@ -94,11 +94,9 @@ class Repository:
             commit = str(listing["sha"])
             files = [
                 RemoteFile(
-                    str(entry["rfilename"]),
-                    int(entry.get("size") or 0),
-                    str((entry.get("lfs") or {}).get("sha256") or ""),
+                    str(it["rfilename"]), int(it.get("size") or 0), str((it.get("lfs") or {}).get("sha256") or "")
                 )
-                for entry in listing["siblings"]
+                for it in listing["siblings"]
             ]
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise self.unavailable("The hub sent an answer that this app does not understand.") from error
@@ -211,7 +209,7 @@ class Repository:
     def unavailable(self, why: str) -> MissingPart:
         """The error of something that the hub does not provide, or that can't be used."""
         return MissingPart(
-            f"{self._name} could not be downloaded.", why, f"Choose another {self._noun}, or try again later."
+            f"{self._name} could not be downloaded.", why, f"Choose another {self._noun}, or try later."
         )
 
 

@@ -67,7 +67,7 @@ def register_folder(workspace: Workspace, path: Path) -> str:
     model_folder.check(path)
     if not _is_usable(path):
         raise MissingPart(
-            f"The model in {path.name} can't be used.", "It has no tokenizer.json.", "Save it with its tokenizer."
+            f"The model in {path.name} can't be used.", "It has no tokenizer.json.", "Save it with one."
         )
     model_id = _LOCAL + safe_name(path.name) + "-" + hashlib.sha256(str(path).encode()).hexdigest()[:6]
     registered = {**_registered(workspace), model_id: str(path)}
@@ -165,9 +165,7 @@ def read_run(run_folder: Path) -> RunSpec:
     try:
         spec = RunSpec.model_validate_json((run_folder / "spec.json").read_text("utf-8"))
     except (OSError, ValueError) as error:
-        raise RunProblem(
-            "This is not a training run.", "It has no readable spec.json.", "Choose another run."
-        ) from error
+        raise RunProblem("This is not a training run.", "It has no readable spec.json.", "Choose another.") from error
     return relocate(spec, run_folder)
 
 

@@ -33,10 +33,8 @@ _INSTALLATION_KEYS = ("is_local", "local_files_only", "backend")  # written by t
 
 def check(folder: Path) -> None:
     """Raises MissingPart if the safetensors model is incomplete, WorkspaceProblem if it needs its own code."""
-    has_weights = any(folder.glob("*.safetensors")) and all(
-        Path(name).name == name and (folder / name).is_file() for name in _indexed(folder)
-    )
-    if not (folder / "config.json").is_file() or not has_weights:
+    whole = all(Path(name).name == name and (folder / name).is_file() for name in _indexed(folder))
+    if not ((folder / "config.json").is_file() and any(folder.glob("*.safetensors")) and whole):
         raise MissingPart(
             f"The model {folder.name} is missing or incomplete.",
             "Its folder needs a config.json and weights in safetensors format.",

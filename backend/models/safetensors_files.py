@@ -37,9 +37,7 @@ def read(file: Path) -> tuple[dict[str, Stored], dict[str, Any]]:
         about = header.pop("__metadata__", None) or {}
         start = 8 + length
         return {
-            name: Stored(
-                tensor["dtype"], tuple(tensor["shape"]), *(start + offset for offset in tensor["data_offsets"])
-            )
+            name: Stored(tensor["dtype"], tuple(tensor["shape"]), *(start + at for at in tensor["data_offsets"]))
             for name, tensor in header.items()
         }, about
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:

@@ -123,7 +123,7 @@ def content_spans(text: str, messages: Sequence[Message]) -> list[Span]:
 
 
 def group_pieces(
-    text: str, spans: Sequence[Span], labels: Sequence[int], content: Sequence[Span], hidden: str
+    text: str, spans: Sequence[Span], labels: Sequence[int], content: list[Span], hidden: str
 ) -> list[Piece]:
     """Tokens grouped into learned, read (inside `content`) and template pieces. hidden: a character to leave out."""
     grouped: list[Piece] = []

@@ -53,9 +53,8 @@ class LengthLimits:
         """The parts of a row that the trainer gets. whole: the row encoded without a limit."""
         parts = self.spans(row, whole.tokens)
         cut = bool(parts) and parts[-1][1] < whole.tokens
-        return [
-            replace(whole, input_ids=whole.input_ids[a:b], labels=whole.labels[a:b], truncated=cut) for a, b in parts
-        ]
+        ids, labels = whole.input_ids, whole.labels
+        return [replace(whole, input_ids=ids[a:b], labels=labels[a:b], truncated=cut) for a, b in parts]
 
     def sentence(self, documents: int, pieces: int) -> str:
         """Into how many pieces the documents are split; "" when none is split."""

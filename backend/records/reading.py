@@ -69,9 +69,7 @@ class RowFault(Exception):
 
 def row_too_large(limit: int, unit: str) -> RowFault:
     """The fault of a row that is over a limit as a whole. unit: "bytes" or "characters"."""
-    return RowFault(
-        "row_too_large", f"This example has more than {limit:,} {unit}.", "Split it, or remove this example."
-    )
+    return RowFault("row_too_large", f"This example has more than {limit:,} {unit}.", "Split it, or remove it.")
 
 
 def check_expansion(expanded: int, packed: int, limits: Limits) -> None:

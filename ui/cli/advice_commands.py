@@ -55,11 +55,9 @@ def _add_estimate_options(parser: argparse.ArgumentParser) -> None:
 
 
 def recommend(options: argparse.Namespace, workspace: Workspace) -> Answer:
-    checked = (
-        checked_files(options.data, workspace, reading=reading_options(options), split=options.split or "")
-        if options.data
-        else None
-    )
+    checked = None
+    if options.data:
+        checked = checked_files(options.data, workspace, reading=reading_options(options), split=options.split or "")
     installed = None if options.hardware else set(catalogue.installed(workspace))
     hardware = _hardware(options, workspace)
     rates = None if options.hardware else load_rates(workspace)
@@ -88,9 +86,8 @@ def estimate(options: argparse.Namespace, workspace: Workspace) -> Answer:
     except ValidationError as error:
         first = error.errors()[0]
         raise BadSetting(f"{first['loc'][0]} can't be {first['input']}.", f"{first['msg']}.", "Change it.") from error
-    architecture = (
-        reading.read(options.architecture) if options.architecture else catalogue.find(options.model).architecture
-    )
+    file = options.architecture
+    architecture = reading.read(file) if file else catalogue.find(options.model).architecture
     result = make_estimate(architecture, plan, _hardware(options, workspace))
     needs, has = fmt.sizes(result.memory.total_mib, result.fit.has_mib)
     text = [f"{needs} at the peak, computed; {has} free."]

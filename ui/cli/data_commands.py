@@ -125,20 +125,15 @@ def datasets(options: argparse.Namespace, workspace: Workspace) -> Answer:
 
 def _as_trained(options: argparse.Namespace, workspace: Workspace, **more: Any) -> CheckedDataset:
     """The file as `train` would use it: with --max-tokens, or else the length that is planned for its examples."""
-    reading, app = reading_options(options), App(workspace)
-    most = LengthLimits(options.max_tokens)
-    checked = checked_files(
-        options.files, workspace, options.model, most, reading=reading, split=options.split or "", **more
-    )
+    app, more = App(workspace), {**more, "reading": reading_options(options), "split": options.split or ""}
+    checked = checked_files(options.files, workspace, options.model, LengthLimits(options.max_tokens), **more)
     if options.max_tokens or checked.longest <= _ALWAYS_FITS:
         return checked
     planned = LengthLimits.from_settings(app.advice.settings_for(checked, model_id=options.model or "").settings)
     if checked.longest <= planned.size:
         return checked
     say(f"Some examples are longer than the {planned.size:,} tokens planned here; --max-tokens changes that.")
-    return checked_files(
-        options.files, workspace, options.model, planned, reading=reading, split=options.split or "", **more
-    )
+    return checked_files(options.files, workspace, options.model, planned, **more)
 
 
 def checked_files(

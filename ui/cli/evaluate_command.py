@@ -27,9 +27,8 @@ def add_commands(add: AddCommand) -> None:
     evaluating = add("evaluate", evaluate, "evaluate a model on examples it has not seen")
     evaluating.add_argument("run", metavar="RUN", nargs="?", help="a trained model")
     evaluating.add_argument("--baselines", action="store_true", help="also try prompts and examples with the base")
-    evaluating.add_argument(
-        "--facts", type=Path, metavar="FILE", help="also try this text of facts in the prompt of the base (retrieval)"
-    )
+    about_facts = "also try this text of facts in the prompt of the base (retrieval)"
+    evaluating.add_argument("--facts", type=Path, metavar="FILE", help=about_facts)
     evaluating.add_argument("--items", type=positive, metavar="N", help="at most N questions (default: all)")
     add_data_option(evaluating, "instead of RUN: examples to try prompts on with the base model, without training")
     evaluating.add_argument("--model", metavar="ID", help="with --data: the base model")

@@ -41,10 +41,7 @@ def doctor(options: argparse.Namespace, workspace: Workspace) -> Answer:
         "",
         *(f"{name} {version or 'is not installed'}" for name, version in packages.items()),
     ]
-    lines += [
-        "",
-        *(" ".join(filter(None, (problem["what"], problem["why"], problem["next"]))) for problem in problems),
-    ]
+    lines += ["", *(" ".join(filter(None, (p["what"], p["why"], p["next"]))) for p in problems)]
     return Answer(document, "\n".join(lines).strip())
 
 

@@ -97,50 +97,35 @@ def _unexpected(workspace: Path | None) -> ApprenticeError:
 
 
 def make_parser() -> argparse.ArgumentParser:
-    common = argparse.ArgumentParser(add_help=False)
-    common.add_argument("--json", action="store_true", help="print one JSON document")
-    common.add_argument(
-        "--workspace", type=Path, metavar="DIR", help=f"where everything is stored (or ${HOME_VARIABLE})"
-    )
-    parser = Parser(prog=PROGRAM, parents=[common], description="Apprentice: teach a small language model your way.")
+    parser = Parser(prog=PROGRAM, description="Apprentice: teach a small language model your way.")
+    _add_common_options(parser)
     _add_serve_options(parser)
     parser.set_defaults(command=serve)
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND")
 
     def add(name: str, command: Command, text: str) -> argparse.ArgumentParser:
         sub = subparsers.add_parser(name, help=text, description=text)
-        # A suppressed default keeps what was typed before the command's name.
-        typed_before = argparse.SUPPRESS
-        sub.add_argument("--json", action="store_true", default=typed_before, help="print one JSON document")
-        sub.add_argument(
-            "--workspace", type=Path, default=typed_before, metavar="DIR", help="where everything is stored"
-        )
+        _add_common_options(sub, default=argparse.SUPPRESS)  # keeps what was typed before the command's name
         sub.set_defaults(command=command)
         return sub
 
     _add_serve_options(add("serve", serve, "open the page"), argparse.SUPPRESS)
-    for group in (
-        machine_commands,
-        data_commands,
-        model_commands,
-        advice_commands,
-        run_commands,
-        result_commands,
-        evaluate_command,
-        share_commands,
-    ):
+    before_a_run = (machine_commands, data_commands, model_commands, advice_commands)
+    for group in (*before_a_run, run_commands, result_commands, evaluate_command, share_commands):
         group.add_commands(add)
     return parser
 
 
+def _add_common_options(parser: argparse.ArgumentParser, **default: Any) -> None:
+    parser.add_argument("--json", action="store_true", help="print one JSON document", **default)
+    where = f"where everything is stored (or ${HOME_VARIABLE})"
+    parser.add_argument("--workspace", type=Path, metavar="DIR", help=where, **default)
+
+
 def _add_serve_options(parser: argparse.ArgumentParser, default: Any = None) -> None:
-    parser.add_argument(
-        "--port", type=int, default=default, help="the page's port (default: 7860 or the next free one)"
-    )
+    parser.add_argument("--port", type=int, default=default, help="of the page (default: 7860 or the next free one)")
     parser.add_argument("--host", default=default, help="default 127.0.0.1; another needs $APPRENTICE_PASSWORD")
-    parser.add_argument(
-        "--hardware", type=Path, default=default, metavar="FILE", help="show the page as on another machine"
-    )
+    parser.add_argument("--hardware", type=Path, default=default, metavar="FILE", help="show another machine")
     parser.add_argument("--no-browser", action="store_true", default=default or False, help="do not open a browser")
 
 

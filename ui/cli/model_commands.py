@@ -97,9 +97,7 @@ def require_tokenizer(app: App, model_id: str) -> ChatTokenizer:
     """The model's tokenizer; nothing is unpacked for it. Raises MissingPart, WorkspaceProblem."""
     resolved = app.models.resolve(model_id)
     if resolved != local.DEFAULT and not app.models.is_ready(resolved):
-        raise MissingPart(
-            f"The model {resolved} is not on this computer.", "", "Remove --model to use the bundled one."
-        )
+        raise MissingPart(f"The model {resolved} is not on this computer.", "", "Remove --model for the bundled one.")
     return local.tokenizer(app.workspace, resolved)
 
 

@@ -68,7 +68,7 @@ def add_reading_options(command: argparse.ArgumentParser) -> None:
         help="in a chat: learn to write like this person; repeat it for several; '*' for whoever answers",
     )
     command.add_argument(
-        "--join-cells", action="store_true", default=None, help="join texts that a comma without quotes divides"
+        "--join-cells", action="store_true", default=None, help="join texts that an unquoted comma divides"
     )
     command.add_argument("--rows", type=positive, metavar="N", help=f"read only the first N rows {_HUB}")
     command.add_argument("--split", metavar="NAME", help="with hf:OWNER/NAME: the split (default: train)")
@@ -84,9 +84,7 @@ def reading_options_typed(options: argparse.Namespace) -> list[str]:
 def reading_options(options: argparse.Namespace) -> dict[str, Any]:
     """The fields of ReadOptions that were typed. Raises BadUsage for a column without a field."""
     if wrong := [pair for pair in options.columns if not all(pair.partition("="))]:
-        raise BadUsage(
-            f"{wrong[0]!r} does not say which column is which.", "", "For example: --column question=Subject"
-        )
+        raise BadUsage(f"{wrong[0]!r} does not say which column is which.", "", "Example: --column question=Subject")
     typed: dict[str, Any] = {name: value for name in _READING if (value := getattr(options, name)) is not None}
     mapping = dict(pair.partition("=")[::2] for pair in options.columns)
     return typed | ({"mapping": mapping} if mapping else {})
@@ -114,9 +112,7 @@ def opened(
     """The examples as one file, and their name. sources: files and folders, or one dataset of the hub as
     "hf:OWNER/NAME". split, rows: of a dataset of the hub; 0 rows for the usual number. Raises BadUsage, BadInput,
     MissingPart."""
-    typed = [
-        source.as_posix() for source in sources if str(source).startswith(hub.PREFIX)
-    ]  # Windows turns the slash around
+    typed = [path.as_posix() for path in sources if str(path).startswith(hub.PREFIX)]  # Windows turns the slash
     if not typed:
         with as_one_file(sources) as path:
             yield path, name_of(sources)

@@ -32,9 +32,8 @@ def add_commands(add: AddCommand) -> None:
     asking = add("chat", chat, "get one answer")
     asking.add_argument("run", metavar="RUN")
     asking.add_argument("--prompt", default="", metavar="TEXT")
-    asking.add_argument(
-        "--file", type=Path, metavar="FILE", help="work through this text piece by piece, with the prompt for each"
-    )
+    pieces = "work through this text piece by piece, with the prompt for each"
+    asking.add_argument("--file", type=Path, metavar="FILE", help=pieces)
     asking.add_argument("--combine", choices=COMBINE, default="auto", help="how the answers to the pieces are joined")
     asking.add_argument("--base", action="store_true", help="ask the base model of the run")
     asking.add_argument("--gguf", type=Path, metavar="FILE", help="ask this exported file")
@@ -55,9 +54,7 @@ def add_commands(add: AddCommand) -> None:
         help="after QLoRA: merge into the base model's own 16-bit weights (the default), or into the 4-bit ones of "
         "the training; the loss of both is measured",
     )
-    exporting.add_argument(
-        "--anyway", action="store_true", help="take the files also where one of their checks failed"
-    )
+    exporting.add_argument("--anyway", action="store_true", help="take the files even if one of the checks failed")
     exporting.add_argument("-o", dest="output", type=Path, required=True, metavar="DIR")
     importing = add("import", import_model, "add a model that was trained on another computer, from its zip file")
     importing.add_argument("file", type=Path, metavar="ZIP", help="made by: export RUN --to home, or by a script")

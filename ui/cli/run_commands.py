@@ -43,7 +43,7 @@ def add_commands(add: AddCommand) -> None:
         "--more-epochs",
         type=float,
         metavar="N",
-        help="with --continue: N more epochs on the same rows, with the same settings",
+        help="with --continue: N more epochs, same rows and settings",
     )
     add_validation_option(training)
     add_reading_options(training)
@@ -98,9 +98,7 @@ def _start(app: App, options: argparse.Namespace) -> str:
     """Queues a run on a file, or on the examples of the run that it continues."""
     typed = dict(pair.partition("=")[::2] for pair in options.settings)
     if wrong := [pair for pair in options.settings if "=" not in pair]:
-        raise BadInput(
-            f"{wrong[0]!r} is not a setting.", "A setting has the form key=value.", "For example: --set seed=1"
-        )
+        raise BadInput(f"{wrong[0]!r} is not a setting.", "It needs the form key=value.", "For example: --set seed=1")
     trainer = TrainSettings.parse_new(typed).trainer  # reports a misspelled setting before anything else is done
     version = app.versions.next(options.parent, from_base=options.from_base) if options.parent else None
     model_id = resolve_model(app, options.model or (app.runs.spec(options.parent).model.id if version else None))
@@ -129,9 +127,8 @@ def runs(options: argparse.Namespace, workspace: Workspace) -> Answer:
     listed = []
     for run in summaries:
         info, descent = run.info, run.info.descent
-        about = {
-            name: getattr(info, name) for name in ("id", "name", "model_name", "data_name", "examples", "version")
-        }
+        names = ("id", "name", "model_name", "data_name", "examples", "version")
+        about = {name: getattr(info, name) for name in names}
         about |= {"parent": descent.parent if descent else None, "note": run.note}
         listed.append({**about, "state": run.state, "created": run.created, **losses.as_json(run.losses)})
     return Answer({"runs": listed}, "\n".join(lines) or "There are no runs yet.")

@@ -40,9 +40,7 @@ def add_commands(add: AddCommand) -> None:
     serving = add("serve-model", serve_model, "let other programs use a trained model through an OpenAI-style API")
     serving.add_argument("run", metavar="RUN")
     serving.add_argument("--port", type=positive, default=0, metavar="N", help="default: 8080 or the next free one")
-    serving.add_argument(
-        "--host", default=LOOPBACK, metavar="H", help="default: 127.0.0.1, only programs on this computer"
-    )
+    serving.add_argument("--host", default=LOOPBACK, metavar="H", help="default: 127.0.0.1, only for this computer")
     pushing = add("push", push, "upload a model to your Hugging Face account; lists the files first")
     pushing.add_argument("run", metavar="RUN")
     pushing.add_argument("--as", dest="form", choices=hub_push.FORMS, default="adapter", help="default: adapter")

@@ -57,9 +57,8 @@ class ChatFormat:
 
     def fits(self, record: Any) -> bool:
         """Whether a record has this format."""
-        return isinstance(record, dict) and any(
-            all(find(conversation, path) for path in self.needs) for conversation in self.conversations(record)
-        )
+        chats = self.conversations(record) if isinstance(record, dict) else []
+        return any(all(find(chat, path) for path in self.needs) for chat in chats)
 
 
 # Lists inside one conversation, or next to the conversations; a document's examples are in none of these.

@@ -22,12 +22,8 @@ _POSTMARK = re.compile(rb"From \S{1,320} .{0,99}\d\d:\d\d.{0,99}\d{4}|From [^\s@
 _FIELD = re.compile(rb"([A-Za-z][A-Za-z0-9-]*):", re.ASCII)
 _MAIL_FIELDS = frozenset((b"from", b"to", b"subject", b"date", b"message-id", b"received", b"mime-version"))
 _LARGEST = 32 * MIB  # bytes of one message; the attachments of a larger one are cut off
-_QUOTE_IN_HTML = re.compile(
-    r"<blockquote\b|<div[^<>]{1,300}(gmail_quote|divRplyFwdMsg|moz-cite-prefix)", re.IGNORECASE
-)
-_SUBJECT = re.compile(
-    r"^(\s*(re|aw|sv|antw|fw|fwd|wg|tr|rv|enc|odp|vs|ynt|res)\s*(\[\d+\]\s*)?[:：])+\s*", re.IGNORECASE
-)
+_HTML_QUOTE = re.compile(r"<blockquote\b|<div[^<>]{1,300}(gmail_quote|divRplyFwdMsg|moz-cite-prefix)", re.IGNORECASE)
+_SUBJECT = re.compile(r"^(\s*(re|aw|sv|antw|fw|fwd|wg|tr|rv|enc|odp|vs|ynt|res)\s*(\[\d+\]\s*)?[:：])+\s*", re.I)
 _LONGEST_SUBJECT = 1_000  # characters that are read
 _FORWARDED = re.compile(r"\s*(fwd?|wg|tr|rv|enc|doorst|vb|vs)\s*:", re.IGNORECASE)
 _BROKEN = (AttributeError, LookupError, MessageError, TypeError, ValueError, RecursionError, AssertionError)
@@ -170,7 +166,7 @@ def _body(message: EmailMessage) -> str:
         text = payload.decode("utf-8", "replace") if isinstance(payload, bytes) else ""
     if part.get_content_subtype() != "html":
         return text
-    quote = _QUOTE_IN_HTML.search(text)
+    quote = _HTML_QUOTE.search(text)
     return clean.html(text[: quote.start()] if quote else text)
 
 

@@ -47,11 +47,8 @@ def transcript_messages(text: str) -> Iterator[list[Record]]:
             parts.append([])
     parts = [part for part in parts if part]
     divided = all(len({message["author"] for _, message in part}) > 1 for part in parts)
-    yield [
-        (line, {**message, "thread": str(number) if divided else ""})
-        for number, part in enumerate(parts)
-        for line, message in part
-    ]
+    threads = [(str(number) if divided else "", part) for number, part in enumerate(parts)]
+    yield [(line, {**message, "thread": thread}) for thread, part in threads for line, message in part]
 
 
 def outside(text: str) -> str:

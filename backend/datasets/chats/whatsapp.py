@@ -18,9 +18,8 @@ from backend.datasets.chats.times import seconds
 from backend.datasets.convert.detect import Record
 from backend.files.json_file import read_json
 
-WHATSAPP = ChatFormat(
-    "a WhatsApp chat", "https://faq.whatsapp.com/1180414079177245", thread="file", time=("time",), pauses=True
-)
+_SOURCE = "https://faq.whatsapp.com/1180414079177245"
+WHATSAPP = ChatFormat("a WhatsApp chat", _SOURCE, thread="file", time=("time",), pauses=True)
 _START = re.compile(r"(?:\[(?P<iphone>\d[^\]]{9,40})\] ?|(?P<android>\d[^\n]{9,40}?) [-–] )(?P<rest>[^\n]*)")
 _BIDI = dict.fromkeys(map(ord, "\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff"))
 _SPACES = {ord("\u202f"): " ", ord("\xa0"): " ", ord("\r"): None}

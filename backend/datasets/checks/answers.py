@@ -65,18 +65,16 @@ def short_answers(rows: Sequence[Row]) -> Iterator[Problem]:
 
 def conflicts(rows: Sequence[Row]) -> Iterator[Problem]:
     """Rows with the question of an earlier row and a different answer."""
-    ending = [
-        row for row in rows if row.messages and row.messages[-1]["role"] == "assistant" and row.rejected is None
-    ]
+    ended = [row for row in rows if row.messages and row.messages[-1]["role"] == "assistant" and row.rejected is None]
     groups = same_rows(
-        ending,
+        ended,
         lambda row, of_text: tuple([of_text(content(m)) for m in row.messages[:-1]]),
         lambda row, of_text: of_text(content(row.messages[-2])) if len(row.messages) > 1 else "",
     )
-    if groups and len(groups[0]) == len(ending) >= SAME_EVERYWHERE:
+    if groups and len(groups[0]) == len(ended) >= SAME_EVERYWHERE:
         return  # `dataset.same_input` reports this once
     for group in groups:
-        answered = [ending[i] for i in group if question(ending[i]).strip() and last_answer(ending[i]).strip()]
+        answered = [ended[i] for i in group if question(ended[i]).strip() and last_answer(ended[i]).strip()]
         for row in answered[1:]:
             if normalize(last_answer(row)) != normalize(last_answer(answered[0])):
                 message = (

@@ -48,11 +48,8 @@ def _texts(row: Row) -> list[str]:
 def _places(row: Row) -> list[str]:
     """A name for each of the texts of `_texts`."""
     roles = [str(message["role"]) for message in row.messages]
-    return [
-        *(ROLE_NAMES.get(role, role) for role in roles),
-        *("bad answer (rejected)" for _ in row.rejected or ()),
-        "text",
-    ]
+    rejected = ["bad answer (rejected)"] * len(row.rejected or ())
+    return [*(ROLE_NAMES.get(role, role) for role in roles), *rejected, "text"]
 
 
 def _in_row(row: Row, texts: list[str], flags: list[int], faults: Sequence[TextFault]) -> Iterator[Problem]:

@@ -15,15 +15,13 @@ FEWEST = 2  # different examples; a single one would only be memorized
 FEW = 50  # different examples; with fewer, a model may learn nothing (the guide)
 
 
-def find(
-    rows: Sequence[Row], model_languages: Sequence[str] | None, distinct: int, pieces: int = 0
-) -> Iterator[Problem]:
-    """Problems of the file. rows: the usable ones. model_languages: ISO 639-1 codes. distinct: how many rows differ.
+def find(rows: Sequence[Row], languages: Sequence[str] | None, distinct: int, pieces: int = 0) -> Iterator[Problem]:
+    """Problems of the file. rows: the usable ones. languages: ISO 639-1 codes. distinct: how many rows differ.
     pieces: how many rows documents become in training, 0 for conversations."""
     yield from size(pieces or distinct, "piece" if pieces else "different example", repeated=distinct < len(rows))
     yield from same_input(rows)
     yield from same_answer(rows)
-    yield from language.find(rows, model_languages)
+    yield from language.find(rows, languages)
 
 
 def size(count: int, what: str, *, repeated: bool = False) -> Iterator[Problem]:
@@ -78,11 +76,8 @@ def system_messages(rows: Sequence[Row]) -> Iterator[Problem]:
     rest = f"{only}{with_system:,} of the {total:,} examples have some. A mixture confuses the model."
     for row, has in zip(chats, having, strict=True):
         if has != most_have:
-            yield problem(
-                row,
-                "system_inconsistent",
-                f"This example has {'' if has else 'no '}instructions (system message); {rest}",
-            )
+            message = f"This example has {'' if has else 'no '}instructions (system message); {rest}"
+            yield problem(row, "system_inconsistent", message)
 
 
 def has_system(row: Row) -> bool:

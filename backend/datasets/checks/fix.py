@@ -112,16 +112,16 @@ def apply(
 
 
 def preview_fixes(
-    dataset: Dataset, problems: Iterable[Problem], counter: TokenCounter | None = None
+    data: Dataset, problems: Iterable[Problem], counter: TokenCounter | None = None
 ) -> dict[str, list[Change]]:
     """The changes that each fix alone would make in its first rows, including the fixes for the whole file."""
-    fixing = _Fixing(dataset, dict.fromkeys(WHOLE_FILE_FIXES, "all"), counter, UNLIMITED)
+    fixing = _Fixing(data, dict.fromkeys(WHOLE_FILE_FIXES, "all"), counter, UNLIMITED)
     wanted: dict[str, dict[int, None]] = {}
     for problem in chain(problems, fixing.whole_file_problems()):
         if problem.kind in FIXABLE and len(rows := wanted.setdefault(problem.kind, {})) < _PREVIEWED:
             rows[problem.row] = None
     numbers = {number for rows in wanted.values() for number in rows}
-    by_number = {row.row: row for row in dataset.rows if row.row in numbers}
+    by_number = {row.row: row for row in data.rows if row.row in numbers}
     fixers = fixing.fixers()
     previews: dict[str, list[Change]] = {kind: [] for kind in wanted}
     for kind, numbered in wanted.items():
@@ -135,15 +135,13 @@ def preview_fixes(
 class _Fixing:
     """The rows between two passes, and the changes so far."""
 
-    def __init__(
-        self, dataset: Dataset, accept: Accepted, counter: TokenCounter | None, lengths: LengthLimits
-    ) -> None:
-        self.rows = list(dataset.rows)
+    def __init__(self, data: Dataset, accept: Accepted, counter: TokenCounter | None, lengths: LengthLimits) -> None:
+        self.rows = list(data.rows)
         self._accept, self._counter, self._lengths = accept, counter, lengths
         self._faults = content_checks.text_faults(counter.control_markers if counter else ())
         self._fixed: set[int] = set()
         self._waiting: list[Problem] = []
-        self.changes = list(_unread(dataset))
+        self.changes = list(_unread(data))
 
     def whole_file_problems(self) -> Iterator[Problem]:
         """A problem for each row that an accepted fix for the whole file changes."""
@@ -249,11 +247,8 @@ def write_fixed(fixed: FixedDataset, path: Path) -> Path:
                 file.writelines(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
             replace_file(unfinished, target)
     except OSError as error:
-        raise WorkspaceProblem(
-            f"{path.name} could not be written.",
-            f"The system reports: {error.strerror or error}.",
-            "Choose another place.",
-        ) from error
+        why = f"The system reports: {error.strerror or error}."
+        raise WorkspaceProblem(f"{path.name} could not be written.", why, "Choose another place.") from error
     return log
 
 

@@ -16,12 +16,9 @@ Fixer = Callable[[Row], Row]
 def fixers_for(faults: Sequence[TextFault], usual_system: str | None) -> dict[str, Fixer]:
     """The fixer of each kind whose fix changes a row; the fix of every other kind drops the row. usual_system: the
     system message that most rows have, None when most have none."""
+    curable = [fault for fault in faults if not fault.drops]
     return {
-        **{
-            fault.kind: (_in_answers if fault.answers_only else _in_every_text)(fault.fix)
-            for fault in faults
-            if not fault.drops
-        },
+        **{fault.kind: (_in_answers if fault.answers_only else _in_every_text)(fault.fix) for fault in curable},
         "repetition": _in_answers(without_repetition),
         "personal_name": without_names,
         "ends_with_user": _end_with_answer,

@@ -22,11 +22,8 @@ class IssueType:
     fix: str = ""
 
 
-ISSUE_TYPES = {
-    kind: IssueType(*entry)
-    for group in read_json(Path(__file__).with_suffix(".json")).values()
-    for kind, entry in group.items()
-}
+_GROUPS = read_json(Path(__file__).with_suffix(".json")).values()
+ISSUE_TYPES = {kind: IssueType(*entry) for group in _GROUPS for kind, entry in group.items()}
 QUESTIONS = ("mapping_guessed", "other_sheets")  # guesses that nothing trains on until they are confirmed
 GUESSES = (*QUESTIONS, "encoding")  # how a file was read
 

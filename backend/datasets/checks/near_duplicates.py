@@ -150,9 +150,8 @@ def _without_forms(pairs: Sequence[tuple[int, int]], sets: Sequence[Hashes]) -> 
         size = len(around[center]) + 1
         if size >= _FORM:
             if center not in rare:
-                shingles, counts = np.unique(
-                    np.concatenate([sets[row] for row in (center, *around[center])]), return_counts=True
-                )
+                near = np.concatenate([sets[row] for row in (center, *around[center])])
+                shingles, counts = np.unique(near, return_counts=True)
                 rare[center] = shingles[2 * counts <= size]
             own = np.setxor1d(sets[i], sets[j], assume_unique=True)
             if len(own) and np.isin(own, rare[center], assume_unique=True).all():

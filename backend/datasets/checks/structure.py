@@ -102,9 +102,8 @@ def is_empty_answer(message: Message) -> bool:
 
 def _empty(row: Row, number: int, message: Message) -> Iterator[Problem]:
     if is_empty_answer(message):
-        yield problem(
-            row, "empty_answer", f"Message {number}, an answer, is empty; the model would learn to say nothing."
-        )
+        text = f"Message {number}, an answer, is empty; the model would learn to say nothing."
+        yield problem(row, "empty_answer", text)
     elif message["role"] == "user":
         yield problem(row, "empty_question", f"Message {number}, a question, is empty.")
 

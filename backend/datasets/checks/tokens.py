@@ -102,11 +102,8 @@ def _of_row(row: Row, count: TokenCount, limits: LengthLimits) -> Iterator[Probl
         lost = "the rest is cut off"
         if remaining < learned:
             lost = f"{learned - remaining:,} of the {learned:,} in its answers are cut off"
-        yield problem(
-            row,
-            "too_long",
-            f"This example is {whole:,} pieces of words (tokens) long; {limit:,} are read, and {lost}.",
-        )
+        message = f"This example is {whole:,} pieces of words (tokens) long; {limit:,} are read, and {lost}."
+        yield problem(row, "too_long", message)
     if min(whole, limit) > VERY_LONG:
         message = (
             f"This example is {whole:,} pieces of words (tokens) long. Above {VERY_LONG:,}, training takes much "

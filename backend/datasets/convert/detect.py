@@ -44,9 +44,8 @@ def match(record: Mapping[str, Any]) -> Match | None:
 
 
 def _match_texts(record: Mapping[str, Any], columns: Columns) -> Match | None:
-    by_field = columns.find(
-        "instruction", "input", "output", "history", "prompt", "completion", "label", "system", "tools"
-    )
+    instructed = ("instruction", "input", "output", "history")
+    by_field = columns.find(*instructed, "prompt", "completion", "label", "system", "tools")
     marked = "label" in by_field and _is_mark(record[by_field["label"]])
 
     def only(*fields: str) -> dict[str, str]:

@@ -168,8 +168,5 @@ def _mostly(texts: Sequence[str], fits: Callable[[str], object]) -> bool:
 def _is_name(text: str) -> bool:
     """One to four capitalized words."""
     parts = text.split()
-    return (
-        len(parts) <= 4
-        and text[-1] not in "!?:"
-        and all(w[0].isupper() and w.strip(".,'’-").isalpha() for w in parts)
-    )
+    capitalized = all(word[0].isupper() and word.strip(".,'’-").isalpha() for word in parts)
+    return len(parts) <= 4 and text[-1] not in "!?:" and capitalized

@@ -146,11 +146,8 @@ def _without(doubt: Doubt, records: Sequence[dict[str, Any]]) -> dict[str, str]:
     """The columns of questions and answers, by their names, apart from the one in doubt. Raises NoExamples."""
     columns = dict.fromkeys(column for record in records for column in record if column != doubt.column)
     mapping = Columns(columns).find("question", "answer", "context", "system")
-    if (
-        not complete("question_answer", mapping)
-        or len({*mapping.values()}) < len(mapping)
-        or in_doubt(records, mapping)
-    ):
+    distinct = len({*mapping.values()}) == len(mapping)
+    if not (distinct and complete("question_answer", mapping)) or in_doubt(records, mapping):
         raise _which(doubt.why, records)
     return mapping
 

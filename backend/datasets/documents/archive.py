@@ -41,9 +41,7 @@ def document_kind(archive: zipfile.ZipFile) -> str:
                 return kind
     for fits, what in _OTHERS:
         if any(map(fits, names)):
-            raise BadInput(
-                f"This file is {what}.", "", "Upload text, a table (.csv, .xlsx) or a text document (.docx)."
-            )
+            raise BadInput(f"This file is {what}.", "", "Upload text, a table (.csv, .xlsx) or a document (.docx).")
     return ""
 
 

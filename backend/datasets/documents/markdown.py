@@ -54,9 +54,7 @@ def read_markdown(text: str, headings: bool = True) -> Document:
     return _blocks(lines, levels, plain, tables)
 
 
-def _blocks(
-    lines: list[str], levels: dict[int, tuple[int, int]], plain: set[int], tables: dict[int, int]
-) -> Document:
+def _blocks(lines: list[str], levels: dict[int, tuple[int, int]], code: set[int], tables: dict[int, int]) -> Document:
     document = Document()
     at, gap = 0, True
     while at < len(lines):
@@ -75,7 +73,7 @@ def _blocks(
             if at in levels:
                 level, end = levels[at]
                 text = text.strip().strip("#").strip() if text.lstrip().startswith("#") else text.strip()
-            document.blocks += _line(at + 1, text, level, gap, at in plain)
+            document.blocks += _line(at + 1, text, level, gap, at in code)
             gap = bool(level)
         at = end
     return document

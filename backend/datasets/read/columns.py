@@ -32,11 +32,8 @@ def with_columns(records: Iterator[list[Record]]) -> Iterator[list[Record]]:
 
 
 def _is_row(value: Any) -> bool:
-    return (
-        isinstance(value, list)
-        and len(value) > 1
-        and all(cell is None or isinstance(cell, (str, int, float)) for cell in value)
-    )
+    many = isinstance(value, list) and len(value) > 1
+    return many and all(cell is None or isinstance(cell, (str, int, float)) for cell in value)
 
 
 def _cells(value: Any) -> list[str] | RowFault:

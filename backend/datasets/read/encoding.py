@@ -123,9 +123,7 @@ def _chosen(name: str, head: bytes) -> Encoding:
         codec = codecs.lookup(name).name
         "".encode(codec)
     except (LookupError, UnicodeError) as error:
-        raise BadInput(
-            f"There is no encoding {name[:40]!r}.", "", "Common ones are utf-8, utf-16 and cp1252."
-        ) from error
+        raise BadInput(f"There is no encoding {name[:40]!r}.", "", "Try utf-8, utf-16 or cp1252.") from error
     codec = {"utf-8-sig": "utf-8", "utf-16": "utf-16-le", "utf-32": "utf-32-le"}.get(codec, codec)
     mark = next((len(m) for m, c in _MARKS if c == codec and head.startswith(m)), 0)
     return Encoding(codec, codec, mark, damaged=codec == "utf-8")

@@ -102,19 +102,14 @@ def _argilla(record: Mapping[str, Any]) -> dict[str, str]:
     answers: dict[str, str] = {}
     if isinstance(responses, dict):
         for name, given in responses.items():
-            submitted = [
-                answer
-                for answer in find(given, "[]")
-                if isinstance(answer, dict) and answer.get("status") in _SUBMITTED
-            ]
+            dicts = (answer for answer in find(given, "[]") if isinstance(answer, dict))
+            submitted = [answer for answer in dicts if answer.get("status") in _SUBMITTED]
             if submitted and isinstance(submitted[0].get("value"), str):
                 answers[name] = submitted[0]["value"]
     for response in find(responses, "[]"):
         if isinstance(response, dict) and response.get("status") in _SUBMITTED and not answers:
             values = response.get("values") or {}
-            answers = {
-                name: answer["value"] for name, answer in values.items() if isinstance(answer.get("value"), str)
-            }
+            answers = {name: given["value"] for name, given in values.items() if isinstance(given.get("value"), str)}
     return answers
 
 
@@ -143,10 +138,8 @@ def _answered(columns: dict[str, Any], answers: Mapping[str, str]) -> dict[str, 
     texts = [name for name, value in columns.items() if isinstance(value, str)]
     if len(texts) == 1:
         return {"question": columns[texts[0]], "answer": answer}
-    before = {
-        f"{name} before" if plain_name(name) in _ANSWER_NAMES else name: value for name, value in columns.items()
-    }
-    return {**before, "answer": answer}
+    before = {name: f"{name} before" if plain_name(name) in _ANSWER_NAMES else name for name in columns}
+    return {**{before[name]: value for name, value in columns.items()}, "answer": answer}
 
 
 def _is_chat(value: Any) -> bool:

@@ -57,11 +57,8 @@ _CONTENTS: tuple[_Content, ...] = (
 
 def _find(archive: zipfile.ZipFile) -> tuple[_Content, list[zipfile.ZipInfo]] | None:
     """The conversations in an archive by their kind and their files; None without any."""
-    files = {
-        info.filename: info
-        for info in archive.infolist()[:_MOST_FILES]
-        if not info.is_dir() and not is_hidden(info.filename)
-    }
+    listed = [info for info in archive.infolist()[:_MOST_FILES] if not info.is_dir()]
+    files = {info.filename: info for info in listed if not is_hidden(info.filename)}
     for content in _CONTENTS:
         matches = [info for name, info in sorted(files.items()) if content.files.fullmatch(name)]
         if matches and (not content.beside or content.beside in files):

@@ -140,9 +140,7 @@ class _SplitTexts:
         where = f"line {self.lines[0]}" + (f" and {len(self.lines) - 1:,} more" if len(self.lines) > 1 else "")
         sign = _DIVIDERS[self.delimiter]
         if self.join:
-            message = (
-                f"Texts that had been split at a {sign} were joined: {where}. The first row is now: {self.first}"
-            )
+            message = f"Texts that were split at a {sign} were joined: {where}. The first row is now: {self.first}"
             return [("split_texts", message, "Check that the joined rows are right.")]
         message = (
             f"A {sign} without quotes seems to have split a text into several cells: {where}. "

@@ -26,11 +26,8 @@ _WHOLE_TEXT = re.compile(_TEXT, re.DOTALL)
 _BETWEEN = re.compile(_TEXT + rb'|["\[\]{},]', re.DOTALL)  # a single quote: a text that continues in the next block
 _INSIDE = re.compile(_TEXT + rb'|["\[\]{}]', re.DOTALL)
 _NAMED_LIST = re.compile(rb'"([^"\\]{1,200})"\s*:\s*(\[)\s*\{')
-_IN_ROWS = frozenset(
-    name
-    for field in ("messages", "chosen", "rejected", "tools", "history", "prompt", "completion")
-    for name in NAMES[field]
-) | set(IN_CONVERSATIONS)
+_OF_ROWS = ("messages", "chosen", "rejected", "tools", "history", "prompt", "completion")
+_IN_ROWS = {*IN_CONVERSATIONS, *(name for field in _OF_ROWS for name in NAMES[field])}
 _INDENT = re.compile(rb"\s*\n([ \t]*)(?=\{)")
 _MAX_DEPTH = 10_000
 _HEAD = 64 * KIB  # in which a list must begin
@@ -241,15 +238,13 @@ class _Scanner:
         return None
 
 
-LINES = Reader(
-    "jsonl",
-    "JSON lines",
-    _is_lines,
-    lambda file: OpenSource(with_columns(_records(file.lines(), file.options.limits))),
-)
-DOCUMENT = Reader(
-    "json",
-    "JSON",
-    _is_document,
-    lambda file: OpenSource(with_columns(document(file.blocks(), file.options.limits))),
-)
+def _open_lines(file: File) -> OpenSource:
+    return OpenSource(with_columns(_records(file.lines(), file.options.limits)))
+
+
+def _open_document(file: File) -> OpenSource:
+    return OpenSource(with_columns(document(file.blocks(), file.options.limits)))
+
+
+LINES = Reader("jsonl", "JSON lines", _is_lines, _open_lines)
+DOCUMENT = Reader("json", "JSON", _is_document, _open_document)

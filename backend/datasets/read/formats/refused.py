@@ -65,9 +65,7 @@ def refusal(head: bytes, text: str) -> BadInput | None:
         if begins.match(text[:4000].lstrip("\ufeff\r\n ")):
             return BadInput(f"This file is {what}.", "It is meant for a program, not for people to read.", _SAVE_TEXT)
     if re.match(r"\s*<\?xml", text[:1000], re.IGNORECASE) and not is_html(text):
-        return BadInput(
-            "This file is XML.", "Its text is mixed with markup that a model should not learn.", _SAVE_TEXT
-        )
+        return BadInput("This file is XML.", "Its text is mixed with markup that no model should learn.", _SAVE_TEXT)
     return None
 
 

@@ -101,11 +101,8 @@ def _choose(sheets: Sequence[_Sheet], wanted: str | None) -> list[_Sheet]:
     names = [wanted] if wanted in by_name else wanted.split(TOGETHER)
     for name in names:
         if name not in by_name:
-            raise BadInput(
-                f"There is no sheet {name[:60]!r} in this file.",
-                "",
-                f"Its sheets are: {excerpt(', '.join(by_name), width=300)}.",
-            )
+            listed = excerpt(", ".join(by_name), width=300)
+            raise BadInput(f"There is no sheet {name[:60]!r} in this file.", "", f"Its sheets are: {listed}.")
     chosen = [by_name[name] for name in names]
     if any(sheet.columns != chosen[0].columns for sheet in chosen):
         raise BadInput("These sheets have different columns.", "", "Read one of them, or give them the same header.")

@@ -43,9 +43,7 @@ def _parse(text: str, limits: Limits) -> Any:
                 raise BadInput("This YAML file uses aliases (*name).", "They are not read here.", "Write them out.")
             self.depth += 1
             if self.depth > limits.nesting:
-                raise BadInput(
-                    "This YAML file is nested too deeply.", "", "Write a list with question and answer each."
-                )
+                raise BadInput("This YAML file is nested too deeply.", "", "Write a list of questions with answers.")
             node = super().compose_node(parent, index)
             self.depth -= 1
             return node
