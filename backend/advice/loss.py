@@ -14,8 +14,8 @@ def window(steps: int) -> int:
 
 
 def current_loss(losses: Sequence[float], at: int | None = None) -> float:
-    """The training loss after `at` steps (default: all): the median over the last `window`. NaN if there is none or
-    the last one is not finite."""
+    """The median of the last `window` of `at` losses (default: all); NaN if there is none or the last one is not
+    finite."""
     at = len(losses) if at is None else at
     latest = losses[at - window(at) : at]
     finite = [loss for loss in latest if math.isfinite(loss)]

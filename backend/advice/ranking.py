@@ -28,9 +28,8 @@ _A_LITTLE = 1.1  # times the guide's largest size
 def sort_key(
     entry: Entry, hardware: Hardware, data: Data, available: Collection[str] | None, seconds: float | None = None
 ) -> tuple[float | bool, ...]:
-    """A sort key by the rule above; the best model has the greatest. available: the ids of the models that are
-    here, if no other can be downloaded. seconds: on a processor, about how long training takes; None where that is
-    unknown."""
+    """A sort key by the rule above; the best model has the greatest. available: the ids of the models that are here,
+    if no other can be downloaded. seconds: about how long training takes on a processor; None where unknown."""
     suits = _suits(entry, data, available)
     if accelerated(hardware):
         sensible = entry.parameters >= smallest_sensible(hardware)
@@ -78,8 +77,7 @@ def in_time(seconds: float | None) -> bool:
 
 
 def is_sensible(entry: Entry, hardware: Hardware, seconds: float | None) -> bool:
-    """Whether the model is of a sensible size for the machine, or trains on a processor in time. seconds: see
-    `sort_key`."""
+    """Whether the model is of a sensible size for the machine, or trains on a processor in time (`seconds`)."""
     return in_time(seconds) or entry.parameters <= largest_sensible(hardware)
 
 

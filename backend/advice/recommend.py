@@ -116,11 +116,10 @@ def recommend(
     rates: Rates | None = None,
     compare: bool = True,
 ) -> Recommendation:
-    """The model and settings for `hardware`, and the other models by how well they fit. task: what the model is
-    for. rows to language: of the examples, see `Data`. available: the ids of the installed models if no other can
-    be downloaded; None if any can. model_id: use this model. rates: the machine's measured speed, if any. compare:
-    whether to list the other models too, which takes seconds the first time. Raises BadInput for an unknown
-    model_id."""
+    """The model and settings for `hardware`, and the other models by how well they fit. rows to language: see `Data`.
+    available: the ids of the installed models if no other can be downloaded. model_id: use this model. rates: the
+    machine's measured speed, if any. compare: list the other models too, which takes seconds. Raises BadInput for an
+    unknown model_id."""
     data = Data(
         task=task,
         rows=rows,

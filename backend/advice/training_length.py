@@ -14,10 +14,9 @@ MOST = 20  # epochs of a handful of examples
 
 
 def epochs(rows: int | None, train: int | None, batch: int, *, measured: bool) -> tuple[float, str]:
-    """The number of epochs, with its reason. rows: how many examples there are; None where that is not known.
-    train: rows as trained, of which a document has many; None where they are the examples that are not set aside.
-    batch: rows for each step. measured: whether docs/recipes.md was measured on a model of this size and kind of
-    training."""
+    """The number of epochs, with its reason. rows: how many examples there are, if known. train: rows as trained, of
+    which a document has many; None for the examples that are not set aside. batch: rows for each step. measured:
+    whether docs/recipes.md was measured on a model of this size and kind of training."""
     if rows is None:
         return GUIDE, "Three passes over the examples (epochs), the guide's number, until the examples are known."
     if rows > 10_000:

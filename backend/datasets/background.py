@@ -32,9 +32,9 @@ NO_PROGRESS = ProgressListener()
 
 
 class BackgroundTask(ProgressListener):
-    """One function running in its own thread; its return value is dropped. phase, fraction: the current phase and its
-    progress, 0 to 1. first: the first rows, while the task runs. error: the exception that ended it; None while it
-    runs, after success and after cancelling."""
+    """One function in its own thread; its return value is dropped. phase, fraction: the current phase and its
+    progress, 0 to 1. first: the first rows, while it runs. error: what ended it; None while it runs, after success
+    and after cancelling."""
 
     def __init__(self, name: str, do: Callable[[BackgroundTask], Any]) -> None:
         self.name, self.phase, self.fraction = name, "", 0.0

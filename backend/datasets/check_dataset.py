@@ -35,9 +35,8 @@ def check(
     progress: Callable[[float], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
 ) -> Report:
-    """Checks every row. counter: of the chosen model; without it the token checks are skipped. model_languages:
-    ISO 639-1 codes. progress: receives the fraction done, 0 to 1. Raises Cancelled soon after `cancelled` returns
-    True."""
+    """Checks every row. counter: of the chosen model; without it the token checks are skipped. model_languages: ISO
+    639-1 codes. progress: receives the fraction done, 0 to 1. Raises Cancelled once `cancelled` returns True."""
     tick = _Ticker(progress, cancelled)
     rows = dataset.rows
     problems = list(dataset.problems)

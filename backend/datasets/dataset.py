@@ -57,8 +57,8 @@ class CheckedDataset:
         return self.split_at(FRACTION, 0)
 
     def split_at(self, fraction: float, seed: int, roles: Roles = NO_ROLES) -> Split:
-        """Training and validation rows. With a validation file, fraction and seed have no effect. roles: of positions
-        in `rows`, from an earlier version or a correction."""
+        """Training and validation rows; a validation file makes fraction and seed void. roles: of positions in
+        `rows`."""
         if self.validation is not None:
             return split_with(self.dataset.rows, self.validation.rows, self._together, roles)
         return split(self.dataset.rows, fraction, seed, self._together, roles)
@@ -171,9 +171,8 @@ def check_and_fix(
     languages: tuple[str, ...] = (),
 ) -> CheckedDataset:
     """Checks the rows, applies the fixes that `info` accepts, and checks the result. counter: of the chosen model;
-    None skips the checks of tokens. validation: the user's file; its rows are checked too, and those with an error
-    removed. languages: ISO 639-1 codes of the model's languages; () skips that check. Raises BadSetting for a kind
-    without a fix, Cancelled."""
+    None skips the checks of tokens. validation: the user's file; its rows with an error are removed. languages: ISO
+    639-1 codes of the model's; () skips that check. Raises BadSetting for a kind without a fix, Cancelled."""
 
     def checked(dataset: Dataset, phase: str, against: ValidationFile | None = None) -> Report:
         return check(

@@ -21,8 +21,8 @@ _ALSO_REFUSED = ("no_question", "empty_question")  # only a warning in a file
 
 
 class Editor:
-    """The edits of the datasets in a store. Every method raises BadInput for what can't be done, changing nothing,
-    and WorkspaceProblem when the disk is full."""
+    """The edits of the datasets in a store. Each method raises BadInput, changing nothing, and WorkspaceProblem (full
+    disk)."""
 
     def __init__(self, store: DatasetStore) -> None:
         self._store = store

@@ -35,8 +35,7 @@ _DISK_RESERVE = 500 * MIB  # stays free
 
 @dataclass(frozen=True)
 class HubDataset:
-    """A dataset at one commit. licence: the license as the card states it, "" where it does not. gated: its makers
-    approve each download."""
+    """A dataset at one commit. licence: as the card states it, else "". gated: its makers approve each download."""
 
     id: str
     commit: str
@@ -80,9 +79,7 @@ def look_up(typed: str) -> HubDataset:
         card = card if isinstance(card, dict) else {}
         splits = tuple(hub_splits.splits(card, files))
         if not splits:
-            raise hub.unavailable(
-                "It has no tables in Parquet, JSON or CSV. Its program code is never downloaded or run."
-            )
+            raise hub.unavailable("It has no tables in Parquet, JSON or CSV. Its code is never downloaded or run.")
     return HubDataset(name, commit, _licence(card, facts), bool(facts.get("gated")), splits)
 
 

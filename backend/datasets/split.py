@@ -116,13 +116,11 @@ def split_sizes(rows: int, fraction: float = FRACTION) -> tuple[int, int]:
     return rows - aside, aside
 
 
-def split_with(
-    rows: list[Row], validation: list[Row], together: Groups | None = None, roles: Roles = NO_ROLES
-) -> Split:
-    """Sets all rows of a validation file aside and excludes training rows that repeat one of them. Positions count
-    through `rows`, then `validation`. together, roles: as for `split`; validation rows that repeat a row with the
-    role "train" are excluded."""
-    everything = [*rows, *validation]
+def split_with(rows: list[Row], held: list[Row], together: Groups | None = None, roles: Roles = NO_ROLES) -> Split:
+    """Sets all rows of a validation file aside and excludes training rows that repeat one. Positions count through
+    `rows`, then `held`. together, roles: as for `split`; rows of the file that repeat a row with the role "train" are
+    excluded."""
+    everything = [*rows, *held]
     groups = duplicates.find(everything).together if together is None else together
     leaked: dict[int, int] = {}
     roles = _with_corrected(roles, rows)
@@ -135,8 +133,8 @@ def split_with(
         elif role != "train":
             aside.append(group)
     aside = list(filter(None, aside))
-    held = {*leaked, *(i for group in aside for i in group)}
-    train = [i for i in range(len(rows)) if i not in held]
+    taken = {*leaked, *(i for group in aside for i in group)}
+    train = [i for i in range(len(rows)) if i not in taken]
     return _divided(train, aside, leaked, "the validation file has none", roles)
 
 

@@ -140,8 +140,8 @@ class DatasetStore:
         return ""
 
     def add_written(self, data_id: str) -> str:
-        """The id of a dataset for examples written about the text of this one; made if there is none yet. Raises
-        BadInput when this one is no text."""
+        """The id of the dataset, made if need be, of examples written about the text of this one. Raises BadInput if
+        it is none."""
         if not self.texts(data_id):
             raise BadInput("This is not a text.", "It already holds examples.", "Choose a text.")
         info, source = self.info.read(data_id), self.folder(data_id) / "source"

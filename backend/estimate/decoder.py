@@ -8,24 +8,10 @@ input.
 from functools import partial
 
 from backend.estimate import attention, delta
+from backend.estimate import operations as ops
 from backend.estimate.architecture import Architecture
 from backend.estimate.linear import linear, linear_adapted, linear_widened, scale_rows
-from backend.estimate.operations import (
-    FLOAT,
-    Weight,
-    activate,
-    add,
-    cast,
-    convolve,
-    copy,
-    multiply,
-    norm,
-    part,
-    rotate,
-    scale,
-    sigmoid,
-    view,
-)
+from backend.estimate.operations import FLOAT, Weight
 from backend.estimate.plan import Plan
 from backend.estimate.tape import Meter, Tape, Tensor
 from backend.estimate.weights import Layer, Weights
@@ -50,7 +36,7 @@ class Decoder:
                 block = partial(self._block, layer, mask)
                 hidden = tape.checkpoint(block, hidden) if plan.checkpointing else block(hidden)
             del mask
-            hidden = norm(tape, hidden, self.weights.final_norm, self.shape.has_wide_norms)
+            hidden = ops.norm(tape, hidden, self.weights.final_norm, self.shape.has_wide_norms)
         with self.meter.purpose("logits and loss"):
             return self._loss(hidden)
 
@@ -76,7 +62,7 @@ class Decoder:
         before, after = not self.shape.post_norm, self.shape.post_norm or self.shape.layer_norms == 4
         residual = hidden
         if before:
-            hidden = norm(tape, hidden, layer.norm, wide)
+            hidden = ops.norm(tape, hidden, layer.norm, wide)
         if layer.convolution is None:
             hidden, _scores = self._attention(layer, hidden)
         elif self.shape.delta_heads:
@@ -84,15 +70,15 @@ class Decoder:
         else:
             hidden = self._convolution(layer, hidden, layer.convolution)
         if after:
-            hidden = norm(tape, hidden, layer.norm, wide)
-        hidden = add(tape, residual, hidden)
+            hidden = ops.norm(tape, hidden, layer.norm, wide)
+        hidden = ops.add(tape, residual, hidden)
         residual = hidden
         if before:
-            hidden = norm(tape, hidden, layer.norm, wide)
+            hidden = ops.norm(tape, hidden, layer.norm, wide)
         hidden = self._mlp(layer, hidden)
         if after:
-            hidden = norm(tape, hidden, layer.norm, wide)
-        return add(tape, residual, hidden)
+            hidden = ops.norm(tape, hidden, layer.norm, wide)
+        return ops.add(tape, residual, hidden)
 
     def _attention(self, layer: Layer, hidden: Tensor) -> tuple[Tensor, Tensor | None]:
         shape, plan, tape = self.shape, self.plan, self.tape
@@ -102,14 +88,14 @@ class Decoder:
         q = self._project(layer, "q_proj", hidden)
         gate: Tensor | None = None
         if shape.delta_heads:
-            gate = copy(tape, part(tape, q, 2, whole=False))
-            q = part(tape, q, 2, whole=True)
-        q = view(tape, q, eager)
-        k = view(tape, self._project(layer, "k_proj", hidden), apart)
-        v = view(tape, self._project(layer, "v_proj", hidden), apart)
+            gate = ops.copy(tape, ops.part(tape, q, 2, whole=False))
+            q = ops.part(tape, q, 2, whole=True)
+        q = ops.view(tape, q, eager)
+        k = ops.view(tape, self._project(layer, "k_proj", hidden), apart)
+        v = ops.view(tape, self._project(layer, "v_proj", hidden), apart)
         if shape.has_qk_norm:
-            q, k = (norm(tape, x, layer.norm, shape.has_wide_norms) for x in (q, k))
-        q, k = rotate(tape, q), rotate(tape, k)
+            q, k = (ops.norm(tape, x, layer.norm, shape.has_wide_norms) for x in (q, k))
+        q, k = ops.rotate(tape, q), ops.rotate(tape, k)
         scores: Tensor | None = None
         if eager:
             count = plan.batch * shape.num_attention_heads * plan.max_tokens**2
@@ -117,26 +103,28 @@ class Decoder:
         else:
             out = attention.fused(tape, q, k, v, groups, flash)
         if gate is not None:
-            out = multiply(tape, out, sigmoid(tape, gate))
+            out = ops.multiply(tape, out, ops.sigmoid(tape, gate))
         return self._project(layer, "o_proj" if "o_proj" in layer.weights else "out_proj", out), scores
 
     def _convolution(self, layer: Layer, x: Tensor, weight: Weight) -> Tensor:
-        mixed = copy(self.tape, convolve(self.tape, self._project(layer, "in_proj", x), weight))
+        mixed = ops.copy(self.tape, ops.convolve(self.tape, self._project(layer, "in_proj", x), weight))
         return self._project(layer, "out_proj", mixed)
 
     def _delta(self, layer: Layer, x: Tensor, weight: Weight) -> Tensor:
         tape = self.tape
         mixed, gate = self._project(layer, "in_proj_qkv", x), self._project(layer, "in_proj_z", x)
-        mixed = activate(tape, delta.convolve(tape, mixed, weight))
+        mixed = ops.activate(tape, delta.convolve(tape, mixed, weight))
         out = delta.gate(tape, delta.rule(tape, self.shape, self.plan, mixed), gate, layer.norm)
         return self._project(layer, "out_proj", out)
 
     def _mlp(self, layer: Layer, x: Tensor) -> Tensor:
         tape = self.tape
         if "gate_proj" not in layer.weights:
-            return self._project(layer, "down_proj", activate(tape, self._project(layer, "up_proj", x)))
+            return self._project(layer, "down_proj", ops.activate(tape, self._project(layer, "up_proj", x)))
         project = partial(self._project, layer)
-        return project("down_proj", multiply(tape, activate(tape, project("gate_proj", x)), project("up_proj", x)))
+        return project(
+            "down_proj", ops.multiply(tape, ops.activate(tape, project("gate_proj", x)), project("up_proj", x))
+        )
 
     def _project(self, layer: Layer, name: str, x: Tensor) -> Tensor:
         tape, plan, weight = self.tape, self.plan, layer.weights[name]
@@ -151,8 +139,8 @@ class Decoder:
             return self._adapted_plainly(x, weight, first, second)
         if plan.method == "lora":
             return linear_adapted(tape, x, weight, first, second)
-        result = copy(tape, linear(tape, x, weight))
-        return add(tape, result, scale(tape, linear(tape, linear(tape, x, first), second)))
+        result = ops.copy(tape, linear(tape, x, weight))
+        return ops.add(tape, result, ops.scale(tape, linear(tape, linear(tape, x, first), second)))
 
     def _decomposed(self, x: Tensor, weight: Weight, first: Weight, second: Weight, lengths: Weight) -> Tensor:
         """peft `tuners/lora/dora.py`: the complete matrix is built to compute the norms of its rows, then freed."""
@@ -163,22 +151,22 @@ class Decoder:
         whole, scaled = tape.new(weight.count, given), tape.new(weight.count, given)
         del identity, together, opened, whole, scaled
         learned = linear(tape, linear(tape, x, first), second)
-        added = add(tape, scale_rows(tape, base, lengths), scale(tape, scale_rows(tape, learned, lengths)))
-        return cast(tape, add(tape, base, added), given)
+        added = ops.add(tape, scale_rows(tape, base, lengths), ops.scale(tape, scale_rows(tape, learned, lengths)))
+        return ops.cast(tape, ops.add(tape, base, added), given)
 
     def _adapted_plainly(self, x: Tensor, weight: Weight, first: Weight, second: Weight) -> Tensor:
         tape = self.tape
         result = linear(tape, x, weight)
         given = result.width
         if weight.packed:
-            result = copy(tape, result)
-        x = cast(tape, x, FLOAT)
-        learned = scale(tape, linear(tape, linear(tape, x, first), second))
+            result = ops.copy(tape, result)
+        x = ops.cast(tape, x, FLOAT)
+        learned = ops.scale(tape, linear(tape, linear(tape, x, first), second))
         if weight.packed:
-            return add(tape, result, cast(tape, learned, given))
-        result = add(tape, result, learned)
+            return ops.add(tape, result, ops.cast(tape, learned, given))
+        result = ops.add(tape, result, learned)
         del learned
-        return cast(tape, result, given)
+        return ops.cast(tape, result, given)
 
     def _loss(self, hidden: Tensor) -> tuple[Tensor, list[Tensor]]:
         tape, plan, head = self.tape, self.plan, self.weights.head
@@ -186,11 +174,11 @@ class Decoder:
             hidden = self._labelled(hidden)
         logits = linear_widened(tape, hidden, head, plan.width) if plan.widened else linear(tape, hidden, head)
         if self.shape.caps_logits:
-            logits = scale(tape, activate(tape, scale(tape, logits)))
+            logits = ops.scale(tape, ops.activate(tape, ops.scale(tape, logits)))
         if not plan.full_logits:
             return self._cross_entropy_in_parts(logits), []
         kept = [logits]
-        wide = cast(tape, logits, FLOAT)
+        wide = ops.cast(tape, logits, FLOAT)
         del logits
         return self._cross_entropy(wide), kept
 

@@ -154,8 +154,7 @@ def convolve(tape: Tape, x: Tensor, weight: Weight) -> Tensor:
 
 
 def norm(tape: Tape, x: Tensor, weight: Weight, wide: bool = False) -> Tensor:
-    """RMSNorm as in transformers: in fp32, cast back to the width of x, times the weight (`wide`: before the
-    cast)."""
+    """RMSNorm as in transformers: in fp32, back to x's width, times the weight (`wide`: before the cast)."""
     normal = _normalize(tape, cast(tape, x, FLOAT))
     apply_weight = partial(_apply_weight, tape, weight=weight) if weight.learns else partial(scale, tape)
     if wide:

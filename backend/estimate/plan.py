@@ -74,8 +74,7 @@ class Plan(Record):
 
 
 def plan_from(settings: TrainSettings, precision: Precision, *, longest: int | None = None) -> Plan:
-    """The plan for `settings`. longest: tokens of the longest row, if known; packed rows always reach
-    `max_length`."""
+    """The plan for `settings`. longest: tokens of the longest row; packed rows always reach `max_length`."""
     full_length = longest is None or settings.packing
     rows = 1 if settings.packing else settings.per_device_train_batch_size
     return Plan(

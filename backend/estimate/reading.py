@@ -111,9 +111,7 @@ def why_not_modeled(config: dict[str, Any]) -> str:
     return "" if model_type in SUPPORTED else f"Its model type is {model_type or 'missing'}."
 
 
-def unmodeled(
-    config: dict[str, Any], parameters: int, blocks: int, layers: dict[str, tuple[int, int]]
-) -> Architecture:
+def unmodeled(config: dict[str, Any], params: int, blocks: int, layers: dict[str, tuple[int, int]]) -> Architecture:
     """Known facts about a model whose memory can't be computed. layers: the linear layers of one of its `blocks`."""
     config = {**config, **_text_part(config)}
 
@@ -123,7 +121,7 @@ def unmodeled(
     heads, width = number("num_attention_heads", "n_head"), number("hidden_size", "n_embd", "d_model")
     return Architecture(
         name=str(config.get("_name_or_path") or config.get("model_type") or ""),
-        num_params=parameters,
+        num_params=params,
         hidden_size=width,
         num_layers=blocks,
         num_attention_heads=heads,

@@ -123,9 +123,7 @@ def _flops(architecture: Architecture, plan: Plan) -> tuple[float, float]:
     return linear + head + scores, 0.0
 
 
-def time(
-    model: Architecture, plan: Plan, hardware: Hardware, tokens: float, rates: Rates | None = None
-) -> Time | None:
+def time(model: Architecture, plan: Plan, hardware: Hardware, tokens: float, rates: Rates | None) -> Time | None:
     """How long training takes; None where the speed is not known, and for models whose work is not modeled, such as
     gated delta nets. tokens: in total, over all epochs, without padding. rates: measured on this machine
     (backend/hardware/benchmark.py); if None, those of the GPU's data sheet."""

@@ -105,8 +105,7 @@ def _moments(decoder: Decoder, tensor: Tensor, embeddings: bool) -> list[Tensor]
 
 
 def _step(decoder: Decoder) -> None:
-    """The optimizer's step. Without fusion it computes the square root of every second moment
-    (torch._foreach_sqrt)."""
+    """The optimizer's step, which without fusion takes the root of every second moment (torch._foreach_sqrt)."""
     tape, plan = decoder.tape, decoder.plan
     if plan.full_logits and plan.optimizer == "adamw":
         with tape.meter.purpose("optimizer"):

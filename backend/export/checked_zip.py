@@ -120,11 +120,8 @@ def _read(archive: zipfile.ZipFile, name: str) -> bytes:
 
 def refusal(why: str) -> BadInput:
     """The error for a rejected file."""
-    return BadInput(
-        "This file was not imported.",
-        why,
-        "Use the zip file as Share made it (“Everything in one file”), or make it again.",
-    )
+    advice = "Use the zip file as Share made it (“Everything in one file”), or make it again."
+    return BadInput("This file was not imported.", why, advice)
 
 
 def refuse(why: str) -> NoReturn:

@@ -45,11 +45,8 @@ def measure(
     asked = {"reference": str(reference), "files": names, "rows": list(rows)}
     measured, why = child_process.run_request("backend.export.divergence", work / "divergence.json", asked, poll)
     if measured is None:
-        raise ExportFailed(
-            "The smaller files could not be compared with the 16-bit file.",
-            why,
-            "Close other programs to free memory, or choose one size.",
-        )
+        what = "The smaller files could not be compared with the 16-bit file."
+        raise ExportFailed(what, why, "Close other programs to free memory, or choose one size.")
     return {kind: Divergence(*numbers) for kind, numbers in measured.items()}
 
 

@@ -46,8 +46,8 @@ class FourBitBase:
         return model
 
     def write(self, out: Path, report: Callable[[int, int], None]) -> None:
-        """Save the model in the folder `out`, its linear weights with the values that they have in 4-bit. report: as
-        for `weights.rewrite`."""
+        """Save the model in `out`, its linear weights with the values that they have in 4-bit. report: see
+        `weights.rewrite`."""
         stored = weights.stored(self.model)
         names = {stored_name(module, set(stored)) for module in self.linear()}
         out.mkdir(parents=True)

@@ -5,16 +5,7 @@ from pathlib import Path
 
 from backend.chat.client import Chat
 from backend.errors import BadInput, ChatFailed
-from backend.export import (
-    checks,
-    conversations,
-    divergence,
-    merged_model,
-    ollama,
-    programs,
-    rendering,
-    task_score,
-)
+from backend.export import checks, conversations, divergence, merged_model, ollama, programs, rendering, task_score
 from backend.export.divergence import Divergence
 from backend.export.source import Source
 from backend.export.target import LOG, Report, Target

@@ -29,8 +29,7 @@ from backend.work import JobContext
 
 def run(context: JobContext) -> dict[str, Any]:
     """Make the export that `context.spec` (an `ExportSpec`) describes, in WORKSPACE/exports/<job id>/. Returns an
-    `ExportResult` as JSON, or {} when stopped. Raises BadSetting, RunProblem, MissingPart, NotEnough,
-    ExportFailed."""
+    `ExportResult` as JSON, {} when stopped. Raises BadSetting, RunProblem, MissingPart, NotEnough, ExportFailed."""
     requested, report = ExportSpec.of(context.spec), Report(context)
     source = Source.of(context.workspace, requested)
     target = Target.of(requested.to, slug(requested.name or source.run.name), context.folder)

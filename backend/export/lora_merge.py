@@ -25,8 +25,7 @@ _MORE = ("modules_to_save", "rank_pattern", "alpha_pattern", "trainable_token_in
 
 
 class Adapter:
-    """The LoRA adapter in the folder `folder`, in memory. Raises MissingPart, and ExportFailed for one of another
-    kind."""
+    """The LoRA adapter in a folder, in memory. Raises MissingPart, and ExportFailed for one of another kind."""
 
     def __init__(self, folder: Path) -> None:
         from safetensors.torch import load_file

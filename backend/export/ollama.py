@@ -37,10 +37,7 @@ def modelfile(gguf: str, prompting: Prompting) -> str:
     there, become single ones. The parameters are those of Try: the likeliest word each time, without a penalty for
     repeating one (Ollama's default would change answers that follow a format)."""
     name = gguf.removesuffix(".gguf")
-    lines = [
-        f"# In the folder of this file: ollama create {name.lower()} -f {name}.Modelfile",
-        f"FROM ./{gguf}",
-    ]
+    lines = [f"# In the folder of this file: ollama create {name.lower()} -f {name}.Modelfile", f"FROM ./{gguf}"]
     if prompting.template:
         lines.append(f'TEMPLATE """{prompting.template}"""')
     lines += [f'PARAMETER stop "{stop}"' for stop in prompting.stops if '"' not in stop]

@@ -46,9 +46,7 @@ def for_merged(name: str, instruction: str = "", renamed: Mapping[str, str] | No
     return _filled("merged", folder=folder, name=name, send=send, ask=ask, ask_server=ask_server)
 
 
-def for_adapter(
-    name: str, base: str, instruction: str = "", renamed: Mapping[str, str] | None = None
-) -> list[Program]:
+def for_adapter(name: str, base: str, instruction: str, renamed: Mapping[str, str] | None = None) -> list[Program]:
     """The program for the folder NAME-adapter on the model with the id `base`. Otherwise as `for_merged`."""
     folder = f"{name}-adapter"
     ask = snippets.with_transformers("adapter", base, instruction, folder, renamed)

@@ -47,9 +47,7 @@ class ExportSpec(Record):
         try:
             requested = cls.model_validate(spec)
         except ValidationError as error:
-            raise BadSetting(
-                "The export can't be made.", f"{error.errors()[0]['msg']}.", "Choose it again."
-            ) from error
+            raise BadSetting("The export can't be made.", f"{error.errors()[0]['msg']}.", "Try again.") from error
         if jobs_for(requested.to) != [requested.to]:
             raise BadSetting("These formats are not made together.", "", "Choose GGUF types only, or another format.")
         return requested

@@ -89,11 +89,8 @@ def write(folder: Path, hardware: str = ZERO_GPU) -> Space:
                 target.rmdir()
             replace_file(made, target)
     except OSError as error:
-        raise BadInput(
-            f"The Space could not be written to {folder}.",
-            f"The system reports: {error.strerror or error}.",
-            "Choose another folder.",
-        ) from error
+        why = f"The system reports: {error.strerror or error}."
+        raise BadInput(f"The Space could not be written to {folder}.", why, "Choose another folder.") from error
     sizes = [file.stat().st_size for file in files_in(target)]
     return Space(target, hardware, len(sizes), sum(sizes))
 
@@ -163,11 +160,8 @@ def write_model_app(folder: Path, name: str, run: RunSpec, instruction: str) -> 
     values = {"title": name, "gradio": version_of(versions, "gradio"), "base": run.model.id}
     readme = Template((_APP / "README.md").read_text("utf-8")).substitute(values)
     pinned = [line for line in versions.splitlines() if re.split(r"[=\[ ;]", line)[0].lower() in _NEEDED]
-    texts = {
-        "README.md": readme,
-        "requirements.txt": "\n".join([*pinned, ON_A_PROCESSOR]) + "\n",
-        "app.py": (_APP / "app.py").read_text("utf-8"),
-    }
+    needed = "\n".join([*pinned, ON_A_PROCESSOR, ""])
+    texts = {"README.md": readme, "requirements.txt": needed, "app.py": (_APP / "app.py").read_text("utf-8")}
     renamed = {} if run.settings.method == "full" else causal_lm.key_mapping(run.model.path)
     for file, text in texts.items():
         (folder / file).write_text(text, "utf-8", newline="\n")

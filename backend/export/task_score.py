@@ -63,9 +63,7 @@ def compare(scores: Mapping[str, Mapping[int, float]]) -> TaskCheck:
     return TaskCheck(ok=not worse, sentence=sentence, worse=tuple(worse), items=len(best), scores=means)
 
 
-def _scores(
-    source: Source, chat: Chat, items: list[Item], measure: Measure, poll: Callable[[], None]
-) -> dict[int, float]:
+def _scores(source: Source, chat: Chat, items: list[Item], by: Measure, poll: Callable[[], None]) -> dict[int, float]:
     """The score of the answer to each of `items`, by its number; without those that are too long for the model."""
     longest = max(sum(label != IGNORED for label in row["labels"]) for row in source.rows)
     limit = min(_LONGEST, 16 + 2 * longest)
@@ -76,5 +74,5 @@ def _scores(
             answer = "".join(chunk.text for chunk in chat.ask(list(item.messages), max_new_tokens=limit))
         except BadInput:  # too long for the model
             continue
-        scores[number] = measure.score(item.expected, answer)
+        scores[number] = by.score(item.expected, answer)
     return scores

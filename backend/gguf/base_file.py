@@ -25,8 +25,7 @@ _DISK = 1.8  # times the weights: the F16 file that is quantized, and the result
 
 def base_file(workspace: Workspace, model: Path, progress: ReportProgress) -> Path:
     """The GGUF file of the model in the folder `model`; converts it first where it is new or has changed. Raises
-    MissingPart, NotEnough, ExportFailed, and UnsupportedModel for one that llama.cpp does not support; that is
-    remembered."""
+    MissingPart, NotEnough, ExportFailed, and UnsupportedModel for one that llama.cpp does not support."""
     file = path(workspace, model)
     folder = file.parent
     folder.mkdir(parents=True, exist_ok=True)

@@ -80,9 +80,8 @@ def _known_architectures() -> frozenset[str]:
 
 
 def convert(model: Path, out: Path, poll: Callable[[], None] | None = None, kind: str = "F16") -> None:
-    """Convert the safetensors model in the folder `model` to the GGUF file `out`. poll: called meanwhile; what it
-    raises ends the work. kind: one of BY_CONVERTER. Raises MissingPart without the converter, UnsupportedModel,
-    ExportFailed."""
+    """Convert the safetensors model in the folder `model` to the GGUF file `out`. poll: called meanwhile; may raise.
+    kind: one of BY_CONVERTER. Raises MissingPart without the converter, UnsupportedModel, ExportFailed."""
     model_folder.check(model)
     arguments = [str(model), "--outfile", str(out), "--outtype", kind.lower()]
     if model_folder.model_type(model) == "qwen3_5_text":

@@ -44,8 +44,8 @@ class Facts:
 
     @property
     def key_heads_stated(self) -> int | None:
-        """The heads with keys and values, in the layer with the most: some layers of a hybrid model have none. None
-        if the file doesn't tell."""
+        """The heads with keys and values, in the layer with the most (hybrid models have some without). None if not
+        stated."""
         stated = self._of_model("attention.head_count_kv")
         return None if stated is None else _most(stated)
 

@@ -32,8 +32,5 @@ def has_xllamacpp() -> bool:
 def require_llama_cpp_python(what: str = "GGUF files can't be used here yet.") -> None:
     """Raises MissingPart, with instructions, if llama-cpp-python is not installed. what: can't be done without it."""
     if not has_llama_cpp_python():
-        raise MissingPart(
-            what,
-            "This needs llama-cpp-python, which is not installed: there was no ready-made build for this computer.",
-            HOW_TO_COMPILE,
-        )
+        why = "This needs llama-cpp-python, which is not installed: there was no ready-made build for this computer."
+        raise MissingPart(what, why, HOW_TO_COMPILE)

@@ -38,9 +38,8 @@ def tokenizer(gguf: Path) -> ChatTokenizer:
 
 
 def unpack(gguf: Path, target: Path, name: str, report: Callable[[int, int], None]) -> None:
-    """Write the model in `gguf` to the folder `target`, its weights as bf16. name: of the model, such as its id on
-    the hub. report: called before each tensor with how many are done, and of all; what it raises ends the work.
-    Raises OSError."""
+    """Write the model in `gguf` to the folder `target`, its weights as bf16. name: such as its id on the hub. report:
+    called before each tensor with how many are done, and of all; what it raises ends the work. Raises OSError."""
     about, tensors = gguf_header.read(gguf)
     _tokenizer(about).save(str(target / "tokenizer.json"))
     ids = {f"{token}_id": about[f"tokenizer.ggml.{kind}_token_id"] for token, kind in _SPECIAL.items()}
@@ -130,8 +129,8 @@ def _name(packed: str) -> str:
 
 
 def _bf16(gguf: Path, tensor: gguf_header.Packed, heads: int) -> Any:
-    """A tensor in bf16, rounded to the nearest. heads: of a weight whose rows llama.cpp reordered for its rotary
-    positions; 0 if it did not."""
+    """A tensor in bf16, rounded to the nearest. heads: of a weight whose rows llama.cpp reordered (rotary positions),
+    else 0."""
     import numpy
     from gguf import GGML_QUANT_SIZES, GGMLQuantizationType, dequantize
 

@@ -107,8 +107,7 @@ def find(model_id: str) -> Entry:
 
 
 def find_or_read(workspace: Workspace, model_id: str) -> Entry:
-    """The catalogue's entry, else one read from the model's folder on this computer. Raises BadInput naming the
-    closest matches, and what `from_folder` raises."""
+    """The catalogue's entry, else one read from the model's folder here. Raises as `find` and `from_folder`."""
     try:
         return find(model_id)
     except BadInput:

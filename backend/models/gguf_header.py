@@ -15,8 +15,7 @@ _STRING, _ARRAY = 8, 9  # types
 
 
 class Packed(NamedTuple):
-    """A tensor in a file. kind: of its numbers, by ggml's list. shape: the rows first. begin: bytes from the file's
-    start."""
+    """A tensor in a file. kind: of its numbers, by ggml's list. shape: rows first. begin: bytes from the start."""
 
     kind: int
     shape: tuple[int, ...]

@@ -67,8 +67,8 @@ def endpoint() -> str:
 
 
 class Repository:
-    """One repository of the hub; a context manager. Methods raise MissingPart. name: in sentences. gated: its makers
-    approve each download. noun: what it is."""
+    """A repository of the hub; a context manager. Methods raise MissingPart. name: in sentences. gated: makers
+    approve downloads."""
 
     def __init__(self, repo_id: str, name: str, gated: bool, noun: Literal["model", "dataset"] = "model") -> None:
         self.id, self._name, self._gated, self._noun = repo_id, name, gated, noun
@@ -94,7 +94,7 @@ class Repository:
             commit = str(listing["sha"])
             files = [
                 RemoteFile(
-                    str(it["rfilename"]), int(it.get("size") or 0), str((it.get("lfs") or {}).get("sha256") or "")
+                    str(it["rfilename"]), int(it.get("size") or 0), str((it.get("lfs") or {}).get("sha256", ""))
                 )
                 for it in listing["siblings"]
             ]
@@ -208,9 +208,7 @@ class Repository:
 
     def unavailable(self, why: str) -> MissingPart:
         """The error of something that the hub does not provide, or that can't be used."""
-        return MissingPart(
-            f"{self._name} could not be downloaded.", why, f"Choose another {self._noun}, or try later."
-        )
+        return MissingPart(f"{self._name} could not be downloaded.", why, f"Choose another {self._noun}.")
 
 
 class Hub(Repository):

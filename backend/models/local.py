@@ -66,9 +66,7 @@ def register_folder(workspace: Workspace, path: Path) -> str:
     path = path.resolve()
     model_folder.check(path)
     if not _is_usable(path):
-        raise MissingPart(
-            f"The model in {path.name} can't be used.", "It has no tokenizer.json.", "Save it with one."
-        )
+        raise MissingPart(f"The model in {path.name} can't be used.", "It has no tokenizer.json.", "Save one, too.")
     model_id = _LOCAL + safe_name(path.name) + "-" + hashlib.sha256(str(path).encode()).hexdigest()[:6]
     registered = {**_registered(workspace), model_id: str(path)}
     write_text(workspace.models / _REGISTERED, json.dumps(registered, indent=1))

@@ -125,8 +125,8 @@ def weight_bytes(folder: Path) -> int:
 
 
 def model_type(folder: Path) -> str:
-    """transformers' name for the architecture, such as "llama"; "" if the config has none. For a multimodal model,
-    that of its text part."""
+    """transformers' name for the architecture, of the text part if there are several, such as "llama"; "" if not
+    stated."""
     return str(_config(folder).get("model_type") or "")
 
 
@@ -166,10 +166,9 @@ def write_end_ids(folder: Path, ids: Collection[int]) -> None:
 
 
 def make_portable(folder: Path, name: str) -> None:
-    """Edit a model that transformers 5 has saved so that older programs read it correctly; others stay as they
-    are. The rotary base is also written where transformers 4 looks for it (it would silently assume 10,000), the
-    tokenizer class becomes one that both versions have, and paths of this machine are removed. name: such as its
-    id on the hub."""
+    """Edit a model that transformers 5 has saved so that older programs read it correctly; others stay as they are.
+    The rotary base is also written where transformers 4 looks for it (it would assume 10,000), the tokenizer class
+    becomes one that both versions have, and paths of this machine are removed. name: such as its id on the hub."""
     for file, edit in (("config.json", _portable_config), ("tokenizer_config.json", _portable_tokenizer)):
         values = _json(folder / file)
         edit(values, name)
@@ -215,9 +214,9 @@ def _json(path: Path) -> dict[str, Any]:
 
 def widen_gemma(model: Any) -> None:
     """Keeps what the blocks of a Gemma add up in float32, and only their products in fp16, in which it overflows;
-    does nothing to another model. Its embeddings and the norms around its blocks then give float32, which the
-    residual connections carry on. Without autocast its linear layers take that in their own precision, and attention
-    computes in float32."""
+    other models stay. Its embeddings and the norms around its blocks then give float32, which the residual
+    connections carry on. Without autocast its linear layers take that in their own precision; attention computes in
+    float32."""
     import torch
 
     if not str(model.config.model_type).startswith("gemma"):

@@ -7,8 +7,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 
 class Record(BaseModel):
-    """A frozen pydantic record that rejects unknown keys, so that a misspelled name is an error and never a silent
-    default."""
+    """A frozen record that rejects unknown keys, so that a misspelled name is an error and never a silent default."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

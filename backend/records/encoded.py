@@ -62,8 +62,7 @@ class Piece:
 
 
 def first_token(encoding: Encoding, at: int) -> int | None:
-    """The token that starts at character `at`; None unless one starts exactly there and the character before it
-    belongs to a token too."""
+    """The token that starts at character `at`; None unless one starts exactly there, after a character of another."""
     if not at:
         return 0
     token = encoding.char_to_token(at)
@@ -122,9 +121,7 @@ def content_spans(text: str, messages: Sequence[Message]) -> list[Span]:
     return spans
 
 
-def group_pieces(
-    text: str, spans: Sequence[Span], labels: Sequence[int], content: list[Span], hidden: str
-) -> list[Piece]:
+def group_pieces(text: str, spans: list[Span], labels: list[int], content: list[Span], hidden: str) -> list[Piece]:
     """Tokens grouped into learned, read (inside `content`) and template pieces. hidden: a character to leave out."""
     grouped: list[Piece] = []
     shown = 0

@@ -197,9 +197,8 @@ class _Line(BaseModel):
 
 
 def parse(line: bytes) -> LoggedEvent | None:
-    """The event in a line of events.jsonl; None for a damaged line, an unknown kind, and data that does not fit it or
-    that no run reports, such as infinity or a step before the first. Unknown keys are ignored: the file may come from
-    another version."""
+    """The event in a line of events.jsonl; None for a damaged line, an unknown kind, and data that no run reports,
+    such as infinity or a step before the first. Unknown keys are ignored: the file may come from another version."""
     try:
         logged = _Line.model_validate_json(line)
         event = _KINDS[logged.kind].validate_python(logged.data)

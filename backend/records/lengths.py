@@ -71,9 +71,9 @@ UNLIMITED = LengthLimits()
 
 
 def spans(length: int, size: int = WINDOW_SIZE, overlap: int = WINDOW_OVERLAP) -> list[Span]:
-    """Start and end of each window of `size` over `length` tokens, each sharing `overlap` with the one before. Every
-    token is in a window; the last window may be shorter but is longer than the overlap; no tokens, no window. Raises
-    BadSetting unless 0 <= overlap < size."""
+    """Start and end of each window of `size` over `length` tokens, each sharing `overlap` with the one before. Each
+    token is in one; the last may be shorter but is longer than the overlap. Raises BadSetting unless 0 <= overlap <
+    size."""
     if size < 1 or not 0 <= overlap < size:
         raise BadSetting(
             f"Windows of {size:,} tokens can't overlap by {overlap:,}.",

@@ -16,8 +16,8 @@ ZIP_ERRORS = (BadZipFile, LargeZipFile, zlib.error, struct.error, UnicodeDecodeE
 @dataclass(frozen=True)
 class Limits:
     """Limits that keep any file from exhausting the machine. A row over a row limit is a problem of that row. `rows`
-    and `stored_bytes` stop reading with a warning that says how many rows were skipped. Over any other limit the file
-    is rejected."""
+    and `stored_bytes` stop reading with a warning that says how many rows were skipped. Any other limit rejects the
+    file."""
 
     file_bytes: int = 2 * GIB
     expanded_bytes: int = 1 * GIB  # unpacked size of a gzip, Excel or Parquet file

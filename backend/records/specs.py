@@ -227,7 +227,7 @@ class TrainSettings(Settings):
 
     def general_rows(self, rows: int) -> int:
         """How many general rows are trained besides `rows` examples; none for DPO, whose reference model keeps the
-        rest of the model as it was."""
+        rest."""
         share = 0.0 if self.trainer == "dpo" else self.keep_general
         return round(rows * share / (1 - share))
 

@@ -5,15 +5,7 @@ import sys
 from contextlib import suppress
 
 from backend.errors import ApprenticeError, RunProblem
-from backend.records.events import (
-    AwakeEvent,
-    DownloadedEvent,
-    DryRunEvent,
-    EvalEvent,
-    LoggedEvent,
-    NoteEvent,
-    StepEvent,
-)
+from backend.records import events
 from backend.training.session import STEP_PHASES
 from jobs.records import Job, State
 from ui.cli.output import say, write
@@ -75,22 +67,22 @@ class _Printer:
                 write(sys.stderr, f"\r{line.ljust(len(self._shown))}")
                 self._shown = line
 
-    def event(self, logged: LoggedEvent) -> None:
+    def event(self, logged: events.LoggedEvent) -> None:
         match logged.event:
-            case StepEvent() as step:
+            case events.StepEvent() as step:
                 self._loss = f"training loss {step.loss:.3f}, {step.tokens_per_second or 0:.0f} tokens/s"
                 if not self._terminal:
                     self.say(f"{self._counted(step.step)}: {self._loss}{self._time_left()}")
-            case EvalEvent() as evaluation:
+            case events.EvalEvent() as evaluation:
                 self.say(f"{self._counted(evaluation.step)}: validation loss {evaluation.loss:.3f}")
-            case DryRunEvent() as measured:
+            case events.DryRunEvent() as measured:
                 memory, speed = fmt.size(measured.memory_mib), measured.tokens_per_second
                 self.say(f"Measured on your longest examples: {memory} of memory at the peak, {speed:.0f} tokens/s.")
-            case DownloadedEvent() as download if not self._terminal:
+            case events.DownloadedEvent() as download if not self._terminal:
                 self.say(f"{fmt.size(download.mib)} of {fmt.size(download.of)}")
-            case AwakeEvent() as event:
+            case events.AwakeEvent() as event:
                 self.say(fmt.awake(event.awake))
-            case NoteEvent() as note:
+            case events.NoteEvent() as note:
                 self.say(" ".join(filter(None, (note.title, note.what, note.next))))
 
     def say(self, text: str) -> None:

@@ -67,9 +67,8 @@ def add_reading_options(command: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="in a chat: learn to write like this person; repeat it for several; '*' for whoever answers",
     )
-    command.add_argument(
-        "--join-cells", action="store_true", default=None, help="join texts that an unquoted comma divides"
-    )
+    joins = "join texts that a comma without quotes divides"
+    command.add_argument("--join-cells", action="store_true", default=None, help=joins)
     command.add_argument("--rows", type=positive, metavar="N", help=f"read only the first N rows {_HUB}")
     command.add_argument("--split", metavar="NAME", help="with hf:OWNER/NAME: the split (default: train)")
     command.add_argument("--shape", metavar="SHAPE", help="what each row is, such as text or messages")
@@ -106,9 +105,7 @@ def asking_for_columns() -> Iterator[None]:
 
 
 @contextmanager
-def opened(
-    sources: Sequence[Path], workspace: Workspace, split: str = "", rows: int = 0
-) -> Iterator[tuple[Path, str]]:
+def opened(sources: Sequence[Path], workspace: Workspace, split: str, rows: int = 0) -> Iterator[tuple[Path, str]]:
     """The examples as one file, and their name. sources: files and folders, or one dataset of the hub as
     "hf:OWNER/NAME". split, rows: of a dataset of the hub; 0 rows for the usual number. Raises BadUsage, BadInput,
     MissingPart."""

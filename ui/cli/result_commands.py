@@ -189,11 +189,8 @@ def _take_files(exported: Path, output: Path, take: Callable[[Path, Path], objec
             shutil.rmtree(target) if target.is_dir() else target.unlink(missing_ok=True)
             take(path, target)
     except OSError as error:
-        raise BadInput(
-            f"The files could not be written to {output}.",
-            f"The system reports: {error.strerror or error}.",
-            f"They are in {exported}.",
-        ) from error
+        why = f"The system reports: {error.strerror or error}."
+        raise BadInput(f"The files could not be written to {output}.", why, f"They are in {exported}.") from error
 
 
 def _copy(path: Path, target: Path) -> None:

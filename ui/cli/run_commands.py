@@ -40,10 +40,7 @@ def add_commands(add: AddCommand) -> None:
     )
     training.add_argument("--from-base", action="store_true", help="with --continue: start from the base model again")
     training.add_argument(
-        "--more-epochs",
-        type=float,
-        metavar="N",
-        help="with --continue: N more epochs, same rows and settings",
+        "--more-epochs", type=float, metavar="N", help="with --continue: N more epochs, same rows and settings"
     )
     add_validation_option(training)
     add_reading_options(training)

@@ -75,11 +75,8 @@ def push(options: argparse.Namespace, workspace: Workspace) -> Answer:
     if not options.yes:
         seen = "anyone can see it" if options.public else "only you can see it"
         quoted = " The card quotes the instruction of your examples." if offer.instruction else ""
-        raise BadInput(
-            "Nothing was uploaded.",
-            f"These files would go to {repo} on Hugging Face, where {seen}.{quoted}",
-            "Agree to that with --yes.",
-        )
+        why = f"These files would go to {repo} on Hugging Face, where {seen}.{quoted}"
+        raise BadInput("Nothing was uploaded.", why, "Agree to that with --yes.")
     push_id = app.hub_pushes.start(options.run, options.form, repo, private=not options.public, agreed=offer.mark)
     job = follow(app, push_id)
     require_completed(job, ApprenticeError, "The upload was stopped. Run the command again to continue.")

@@ -20,9 +20,8 @@ _LONGEST_TEXT = 500  # mean characters of a message, where nothing says which co
 
 
 def message_rows(records: Sequence[Mapping[str, Any]]) -> ChatFormat | None:
-    """The format of a table with one message per row, () None where the rows are something else. It is one where
-    different people write in most conversations, or where every speaker is a role such as user and assistant, or
-    where a few speakers write short texts, and often."""
+    """The format of a table with one message per row, None where the rows are something else: different people write
+    in most conversations, or every speaker is a role such as user, or a few speakers write short texts, and often."""
     filled = Counter(name for record in records for name, value in record.items() if value not in (None, ""))
     columns = [name for name, count in filled.items() if 2 * count > len(records)]
     texts = (name for name in _all(columns, "text") if any(isinstance(record.get(name), str) for record in records))

@@ -75,8 +75,8 @@ def is_mail(head: bytes) -> bool:
 
 
 def mail_messages(lines: Iterable[bytes]) -> Iterator[list[Record]]:
-    """The mails as records of the format MAIL, with text "" for newsletters, drafts and the like. lines: of the
-    file."""
+    """The mails in the lines of a file as records of the format MAIL, with text "" for newsletters, drafts and the
+    like."""
     mails = [_parse(number, data) for number, data in _split(lines)]
     yield [(mail.line, record) for mail in _clean(mails) for record in _records(mail)]
 

@@ -106,9 +106,8 @@ def _paused(before: Post, post: Post) -> bool:
 @dataclass
 class ExampleMaker:
     """Makes examples and counts the messages it skips. imitate: who answers. ask: who asks; None: everyone else.
-    pauses: a long pause begins a new conversation. pairs: each question with its answer is an example by itself,
-    because nothing says where a conversation ends. alone: messages skipped because nobody answers, or nobody
-    asked."""
+    pauses: a long pause begins a new conversation. pairs: each question with its answer is an example, because
+    nothing says where a conversation ends. alone: messages skipped because nobody answers, or nobody asked."""
 
     imitate: Sequence[str]
     ask: Sequence[str] | None = None

@@ -35,8 +35,8 @@ def month_first(dates: Iterable[str]) -> bool:
 
 
 def seconds(value: Any, months_first: bool = False) -> float | None:
-    """The time of a message in seconds; None when it can't be read. Times without a zone count as UTC, as only the
-    pauses between messages matter."""
+    """The time of a message in seconds; None when it can't be read. Times without a zone count as UTC: only pauses
+    matter."""
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return float(value) / (1000 if value > 1e11 else 1)
     if not isinstance(value, str) or not value.strip():

@@ -34,8 +34,7 @@ def is_transcript(text: str) -> bool:
 
 
 def transcript_messages(text: str) -> Iterator[list[Record]]:
-    """The messages as records of the format TRANSCRIPT. Blank lines divide it into conversations where people take
-    turns in each part."""
+    """The messages as records of the format TRANSCRIPT, divided at blank lines if people take turns in each part."""
     parts: list[list[tuple[int, dict[str, str]]]] = [[]]
     for number, line in enumerate(text.lstrip("\ufeff").split("\n"), 1):
         author, spoken = _parts(line.rstrip("\r"))

@@ -48,8 +48,8 @@ def is_whatsapp(text: str) -> bool:
 
 
 def whatsapp_messages(text: str) -> Iterator[list[Record]]:
-    """The messages as records of the format WHATSAPP, each with the line on which it begins; text "" for what the
-    phone added itself."""
+    """The messages as records of the format WHATSAPP, each with its first line; text "" for what the phone added
+    itself."""
     records: list[Record] = []
     message: dict[str, str] | None = None
     for number, line in enumerate(text.split("\n"), 1):

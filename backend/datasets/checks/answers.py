@@ -100,8 +100,8 @@ def suspects(texts: Sequence[str]) -> list[int]:
 
 
 def repeated(text: str) -> tuple[str, int] | None:
-    """The most frequent sentence in `text` and its count, if that is at least LIMIT. The sentence is returned in
-    lower case and without its end mark."""
+    """The most frequent sentence in `text`, in lower case and without its end mark, and its count if that is at least
+    LIMIT."""
     ends = [end for end in _ENDS if end in text]
     if sum(map(text.count, ends)) < LIMIT - 1:
         return None  # too few sentences, like most answers

@@ -48,8 +48,8 @@ _MAX_PASSES = 50  # one fix can uncover a problem for the next; a loop would be 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One change to one row. before, after: the messages that differ, as "role: content" lines; after is "" for a
-    dropped row."""
+    """A change to a row. before, after: the messages that differ, as "role: content" lines; after is "" for a dropped
+    row."""
 
     row: int
     line: int
@@ -112,7 +112,7 @@ def apply(
 
 
 def preview_fixes(
-    data: Dataset, problems: Iterable[Problem], counter: TokenCounter | None = None
+    data: Dataset, problems: Iterable[Problem], counter: TokenCounter | None
 ) -> dict[str, list[Change]]:
     """The changes that each fix alone would make in its first rows, including the fixes for the whole file."""
     fixing = _Fixing(data, dict.fromkeys(WHOLE_FILE_FIXES, "all"), counter, UNLIMITED)
@@ -237,8 +237,8 @@ def _lines(row: Row) -> list[str]:
 
 
 def write_fixed(fixed: FixedDataset, path: Path) -> Path:
-    """Writes the rows to `path` as JSON Lines and the changes next to it; returns the path of the change log. Raises
-    WorkspaceProblem when that fails."""
+    """Writes the rows to `path` as JSON Lines, and next to it the change log, whose path it returns. Raises
+    WorkspaceProblem."""
     log = path.with_name(path.stem + ".changes.jsonl")
     try:
         for target, records in ((path, map(record, fixed.dataset.rows)), (log, map(asdict, fixed.changes))):

@@ -34,8 +34,8 @@ def issue_title(kind: str) -> str:
 
 
 def problem(row: Row | None, kind: str, message: str, quote: str = "") -> Problem:
-    """A Problem with the severity and the fix of its kind; row None: of the whole file (line 0, row 0). quote: the
-    start of the row if empty."""
+    """A Problem with the severity and the fix of its kind; row None: of the whole file. quote: the start of the row
+    if empty."""
     issue = ISSUE_TYPES[kind]
     line, number, file = (row.line, row.row, row.file) if row else (0, 0, "")
     quote = quote or (excerpt(opening(row)) if row else "")

@@ -88,8 +88,7 @@ def _result_without_call(messages: list[Message]) -> bool:
 
 
 def joinable(first: Message, second: Message) -> bool:
-    """Whether two messages of one speaker can be joined: both plain text, no tool results, no tool calls, and both
-    learned or neither."""
+    """Whether two messages of one speaker can be joined: plain text without tools, and both learned or neither."""
     if first["role"] != second["role"] or first["role"] == "tool" or is_learned(first) != is_learned(second):
         return False
     return not first.get("tool_calls") and not second.get("tool_calls")

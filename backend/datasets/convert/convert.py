@@ -44,12 +44,8 @@ class _Fields:
             return "true" if value else "false"
         if isinstance(value, (int, float)):
             return str(value)
-        raise RowFault(
-            "content_not_text",
-            f"The {self.shown(field)} is not text.",
-            "Put it in quotes, or remove this example.",
-            excerpt(str(value)),
-        )
+        fix = "Put it in quotes, or remove this example."
+        raise RowFault("content_not_text", f"The {self.shown(field)} is not text.", fix, excerpt(str(value)))
 
     def shown(self, field: str) -> str:
         """The field with its column, for use in a sentence."""
@@ -110,12 +106,8 @@ def _alpaca(fields: _Fields) -> Row:
     messages: list[Message] = []
     for pair in fields["history"] or ():
         if not (isinstance(pair, (list, tuple)) and len(pair) == 2 and all(isinstance(text, str) for text in pair)):
-            raise RowFault(
-                "bad_message",
-                "The earlier turns (history) are not pairs of a question and an answer.",
-                "",
-                excerpt(str(pair)),
-            )
+            what = "The earlier turns (history) are not pairs of a question and an answer."
+            raise RowFault("bad_message", what, "", excerpt(str(pair)))
         messages += [_user(pair[0]), _assistant(pair[1])]
     return Row(0, 0, [*messages, _user(_instruction(fields, "instruction")), _assistant(fields.text("output"))])
 

@@ -49,9 +49,8 @@ def from_json(text: str, what: str) -> Any:
     try:
         return parse_text(text, Limits()) if text.strip() else None
     except RowFault as error:
-        raise RowFault(
-            "bad_json", f"The {what} can't be read: its text is not valid JSON.", "Correct it.", excerpt(text)
-        ) from error
+        message = f"The {what} can't be read: its text is not valid JSON."
+        raise RowFault("bad_json", message, "Correct it.", excerpt(text)) from error
 
 
 def _message(item: Any, number: int, lenient: bool, unused_keys: set[str]) -> Message:
@@ -142,9 +141,7 @@ def content_text(content: Any, number: int, role: str, calls: bool) -> str:
         if calls:
             return ""
         raise RowFault(
-            "content_null",
-            f"Message {number} ({role}) has no text (content).",
-            "Add its text, or remove this example.",
+            "content_null", f"Message {number} ({role}) has no text (content).", "Add it, or remove this example."
         )
     if isinstance(content, list) and content:
         return "\n".join(_part(part, number) for part in content)

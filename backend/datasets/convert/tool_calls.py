@@ -57,12 +57,8 @@ def _parsed(text: Any, number: int, call: Any) -> Any:
 
 
 def _bad_call(number: int, why: str, call: Any) -> RowFault:
-    return RowFault(
-        "bad_tool_call",
-        f"The action in message {number} (tool call) {why}.",
-        "Correct it, or remove this example.",
-        excerpt(str(call)),
-    )
+    what = f"The action in message {number} (tool call) {why}."
+    return RowFault("bad_tool_call", what, "Correct it, or remove this example.", excerpt(str(call)))
 
 
 def tools_from(value: Any) -> list[dict[str, Any]] | None:

@@ -28,8 +28,8 @@ def damaged() -> BadInput:
 
 
 def document_kind(archive: zipfile.ZipFile) -> str:
-    """ "xlsx", "docx", "ods" or "odt"; "" for an archive of other files. Raises BadInput for a document of another
-    kind."""
+    """The kind "xlsx", "docx", "ods", "odt", or "" for an archive of other files. Raises BadInput for a document of
+    another kind."""
     names = set(archive.namelist())
     for part, kind in _PARTS:
         if part in names:

@@ -8,9 +8,9 @@ Rows = list[tuple[int, list[str]]]  # line, and its cells
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A paragraph, a line of a plain text, or a table. line: where it begins, from 1; in a document the number of the
-    paragraph. level: of a heading, 1 to 6; 0: no heading. bold: all of it is. gap: a blank line or the end of a
-    paragraph comes before it. rows: of a table."""
+    """A paragraph, a line of a plain text, or a table. line: where it begins, from 1; in a document the paragraph's
+    number. level: of a heading, 1 to 6, else 0. bold: all of it. gap: a blank line or a paragraph's end precedes.
+    rows: of a table."""
 
     line: int
     text: str

@@ -188,8 +188,7 @@ def _labelled(family: Family, block: Block) -> list[_Part]:
 
 
 def _single(parts: Sequence[_Part]) -> Records:
-    """One example for each question and the answer after it; a question or answer without its other half stays, to be
-    reported."""
+    """One example for each question and the answer after it; one without its other half stays, to be reported."""
     records: Records = []
     context: str = ""
     waiting: _Part | None = None

@@ -159,8 +159,8 @@ def _clean(text: str) -> str:
 
 
 def read_html(text: str) -> Document:
-    """The blocks and tables of a web page or a part of one. A page that states its questions and answers as data
-    (schema.org's FAQPage) is read from these."""
+    """The blocks and tables of (a part of) a web page, or the questions and answers that it states as data
+    (FAQPage)."""
     reader = _Reader()
     end = text.rfind(">") + 1
     reader.feed(text[:end] + text[end:].replace("<", "&lt;"))  # html.parser looks for the end of each tag anew

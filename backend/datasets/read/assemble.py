@@ -23,8 +23,7 @@ _ORIGINALS = 20  # rows also stored as they were read, to be shown next to the r
 
 
 class _Collector:
-    """Turns records into rows and problems by a plan, up to the limits. settled: the encoding is certain; otherwise
-    the first undecodable byte raises NotUtf8."""
+    """Turns records into rows and problems by a plan, up to the limits. settled: or else bad bytes raise NotUtf8."""
 
     def __init__(self, plan: Plan, limits: Limits, settled: bool) -> None:
         self.rows: list[Row] = []

@@ -46,8 +46,8 @@ class _Lines:
 
 
 def read_cells(blocks: Iterable[list[bytes | None]], delimiter: str, limits: Limits) -> Iterator[Cells]:
-    """(line, cells) of each record that is not blank, or (line, RowFault). blocks: lines in UTF-8, None for one over
-    the limit. Bytes that are not UTF-8 become surrogates."""
+    """(line, cells or RowFault) of each record that is not blank. blocks: lines, None for one over the limit. Bytes
+    that are not UTF-8 become surrogates."""
     csv.field_size_limit(limits.field_chars + 1)
     lines = chain.from_iterable(blocks)
     source = _Lines(_TOO_LONG if line is None else line.decode("utf-8", "surrogateescape") + "\n" for line in lines)

@@ -15,8 +15,8 @@ LARGEST = 2 * MIB  # bytes
 
 
 def read_document(path: Path) -> str:
-    """The text of a .txt or .md file, its line ends as "\\n". Raises BadInput, naming the file, when it is missing,
-    too large, empty, or no text."""
+    """The text of a .txt or .md file with line ends as "\\n". Raises BadInput, naming the file, if it can't be read
+    as text."""
     name = path.name[:100]
     if not name.lower().endswith(SUFFIXES):
         raise BadInput(f"{name} can't be read.", "Only text files can: .txt or .md.", "Save its text as a .txt file.")

@@ -53,8 +53,8 @@ class NotUtf8(Exception):
 
 
 def initial_encoding(head: bytes, chosen: str | None) -> Encoding:
-    """The encoding that the user chose or that the start of the file shows, else UTF-8 until that fails. Raises
-    BadInput for an encoding that does not exist."""
+    """The encoding that is chosen or that the start shows, else UTF-8 until that fails. Raises BadInput for an
+    unknown one."""
     if chosen is not None:
         return _chosen(chosen, head)
     for mark, codec in _MARKS:

@@ -108,7 +108,7 @@ _COMMENT = re.compile(r"\s*(#|;|//|--)")
 _LOG = re.compile(
     r"\s*[\[(<]?(\d{4}-\d\d-\d\d|\d\d[/.]\d\d[/.]\d{2,4}|\d\d:\d\d:\d\d|\d+\.\d{3,}\]"
     r"|[A-Z][a-z]{2} +\d{1,2} \d\d:\d\d"
-    r"|(\d{1,3}\.){3}\d{1,3} |(DEBUG|INFO|WARN(ING)?|ERROR|FATAL|TRACE)\b)",
+    r"|(\d{1,3}\.){3}\d{1,3} |(DEBUG|INFO|WARN(ING)?|ERROR|FATAL|TRACE)\b)"
 )
 _CHAT = re.compile(r"\s*\[[^\]\n]{0,40}\d{1,2}:\d\d[^\]\n]{0,12}\]")  # [03/01/2026 10:00 AM] ann
 _SETTING = re.compile(

@@ -20,8 +20,7 @@ Row = tuple[int, list[str]]  # its number, and its cells
 
 
 def find_header(rows: Sequence[Row]) -> tuple[int | None, int]:
-    """(the position of the header, the position of the first row of data). None: all rows are data. rows: the first
-    ones that are not blank."""
+    """(the position of the header, or None; that of the first row of data) in the first rows that are not blank."""
     for position, (_, cells) in enumerate(rows[:_DEEPEST]):
         if known_columns(cells):
             return position, position + 1

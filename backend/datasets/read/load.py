@@ -50,15 +50,15 @@ def load(
 
 
 def _load(
-    source: ByteSource, name: str, options: ReadOptions, on_first_rows: Callable[[Dataset], None] | None = None
+    source: ByteSource, name: str, options: ReadOptions, tell: Callable[[Dataset], None] | None = None
 ) -> Dataset:
     encoding = initial_encoding(source.head, options.encoding)
     with without_gc():
         try:
             file = File(source, name, encoding, options)
-            return assemble(open_file(file), file, on_first_rows)
+            return assemble(open_file(file), file, tell)
         except NotUtf8:
             file = File(source, name, detect_encoding(source), options)
-            return assemble(open_file(file), file, on_first_rows)
+            return assemble(open_file(file), file, tell)
         except ManyFiles:
             return read_together(source, name, options, _load)

@@ -23,8 +23,7 @@ HEAD = 64 * KIB  # enough to detect the format
 
 class ByteSource:
     """A source of bytes, open until `close`. head: the first 64 KiB, unpacked; whole: whether that is all. packed:
-    the name of its packing, such as "gzip", or "". size: bytes on disk. expanded: bytes that it was found to unpack
-    to."""
+    how it is compressed, such as "gzip", or "". size: bytes on disk. expanded: bytes unpacked so far."""
 
     def __init__(
         self,

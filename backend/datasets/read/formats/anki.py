@@ -18,8 +18,8 @@ _EXTRA = ("guid", "notetype", "deck", "tags")  # "#deck column:1" says which fie
 
 @dataclass(frozen=True)
 class _Layout:
-    """delimiter: between the fields. html: they are HTML. lines: at the start, which say so. columns: the names of
-    fields, by number from 1."""
+    """delimiter: between the fields. html: they are HTML. lines: at the start, which say so. columns: by number from
+    1."""
 
     delimiter: str
     html: bool

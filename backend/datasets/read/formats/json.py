@@ -80,8 +80,8 @@ def find_list(head: bytes) -> tuple[int, str] | None:
 
 
 def document(blocks: Iterator[bytes], limits: Limits) -> Iterator[list[Record]]:
-    """Batches of the examples in a JSON document. blocks: in UTF-8; the list must begin in the first. Raises BadInput
-    as `examples` does."""
+    """Batches of the examples in a JSON document in UTF-8, whose list begins in the first block. Raises as
+    `examples`."""
     head = next(blocks, b"")
     place = (head.index(b"["), "") if head.lstrip().startswith(b"[") else find_list(head[:_HEAD])
     start, name = place or (None, "")
