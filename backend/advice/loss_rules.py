@@ -1,16 +1,22 @@
-"""The rules about a run's loss curve, for `diagnose`: each returns a verdict, or None if it does not apply."""
+"""The rules about a run's loss curve, for `diagnose`: each returns a verdict, or None if it does not apply.
+
+loss_rules.json has the light, the title and the sentences of each.
+"""
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from statistics import median
 from typing import Any, Literal
 
 from backend.advice import not_finite
 from backend.advice.loss import RECENT, current_loss, format_loss
+from backend.files.json_file import read_json
 from backend.records.events import EvalEvent, StepEvent
 from backend.records.specs import TrainSettings
 
+_TEXTS = read_json(Path(__file__).with_suffix(".json"))
 FLAT_AFTER = 100  # steps (the guide)
 _SPIKE = 1.5  # times the median before it ...
 _SPIKE_NATS = 0.3  # ... and at least this far above it
@@ -37,6 +43,13 @@ class Verdict:
     retry: dict[str, Any] | None = None
 
 
+def verdict(kind: str, retry: dict[str, Any] | None = None, **values: object) -> Verdict:
+    """The verdict of this kind, with these values in its texts."""
+    light, *texts = _TEXTS[kind]
+    title, what, then = (text.format(**values) for text in texts)
+    return Verdict(kind, light, title, what, then, retry)
+
+
 class LossRules:
     """The losses of a run, and a method for each rule."""
 
@@ -53,14 +66,8 @@ class LossRules:
         which = "validation" if all(map(math.isfinite, self.losses)) else "training"
         learned = len(self.steps) > (which == "training")  # a step's loss is that before it learns
         cause = not_finite.cause(learned, self.settings.precision, self.settings.learning_rate)
-        return Verdict(
-            "not_finite",
-            "bad",
-            "The loss is no longer a number",
-            f"After {max(0, len(self.steps) - 1)} steps the {which} loss became infinite or undefined. {cause.why}",
-            cause.next,
-            cause.retry,
-        )
+        steps = max(0, len(self.steps) - 1)
+        return verdict("not_finite", cause.retry, steps=steps, which=which, why=cause.why, next=cause.next)
 
     def known_already(self) -> Verdict | None:
         before = self.validation[0] if self.validated_before else median(self.losses[:3])
@@ -69,13 +76,7 @@ class LossRules:
         when = f"validation loss was {format_loss(before)} before training"
         if not self.validated_before:
             when = f"training loss was {format_loss(before)} in the first steps"
-        return Verdict(
-            "known_already",
-            "watch",
-            "The loss was low from the start",
-            f"The {when}: there is hardly anything left to learn.",
-            "Check whether the questions already contain the answers, or whether all examples are alike.",
-        )
+        return verdict("known_already", when=when)
 
     def unsteady(self) -> Verdict | None:
         """A loss that rises and stays up, or spikes."""
@@ -83,27 +84,9 @@ class LossRules:
         stride = max(1, len(losses) // 1000)
         lowest = min(median(losses[i : i + RECENT]) for i in range(0, max(1, len(losses) - RECENT + 1), stride))
         if self.now > max(lowest * _DIVERGED, lowest + _SPIKE_NATS):
-            return Verdict(
-                "rising",
-                "bad",
-                "The training loss is rising",
-                f"The training loss was down to {format_loss(lowest)} and is now {format_loss(self.now)}: the "
-                "learning rate is too high.",
-                "Stop, and try again with half the learning rate.",
-                self.half_rate,
-            )
+            return verdict("rising", self.half_rate, lowest=format_loss(lowest), now=format_loss(self.now))
         spikes = sum(_is_spike(losses, i) for i in range(5, len(losses)))
-        if spikes < max(2, len(losses) // 100):
-            return None
-        return Verdict(
-            "spikes",
-            "watch",
-            "The loss jumps",
-            f"The training loss jumped up {spikes} times before it came down again: the learning rate is a little "
-            "too high.",
-            "If it continues, try again with half the learning rate.",
-            self.half_rate,
-        )
+        return None if spikes < max(2, len(losses) // 100) else verdict("spikes", self.half_rate, spikes=spikes)
 
     def no_generalization(self) -> Verdict | None:
         """The training loss fell, but in at least three validations the loss never fell below its start."""
@@ -111,15 +94,7 @@ class LossRules:
             return None
         if min(self.validation[1:]) < self.validation[0] * (1 - _FALL):
             return None
-        return Verdict(
-            "no_generalization",
-            "bad",
-            "The validation loss is not falling",
-            self._validation_sentence(),
-            "Check that the examples set aside are like the others; more, and more varied, examples help most. "
-            "Otherwise try half the learning rate.",
-            self.half_rate,
-        )
+        return verdict("no_generalization", self.half_rate, validation=self._validation_sentence())
 
     def overfitting(self) -> Verdict | None:
         """The last two validation losses are above the lowest one."""
@@ -131,15 +106,8 @@ class LossRules:
             return None
         at = self.evals[best].step
         epochs = max(1.0, float(math.ceil(self._epoch(at, otherwise=1.0))))
-        return Verdict(
-            "overfitting",
-            "watch",
-            "The validation loss is rising",
-            "The model starts to memorize your examples: the lowest validation loss was "
-            f"{format_loss(losses[best])} at step {at}; the latest is {format_loss(losses[-1])}.",
-            "You can stop here. With more, or more varied, examples it can train for longer.",
-            {"num_train_epochs": epochs} if epochs < self.settings.num_train_epochs else None,
-        )
+        retry = {"num_train_epochs": epochs} if epochs < self.settings.num_train_epochs else None
+        return verdict("overfitting", retry, lowest=format_loss(losses[best]), at=at, latest=format_loss(losses[-1]))
 
     def too_good(self) -> Verdict | None:
         """Perfect on validation examples within the first epoch: they may be copies of training examples."""
@@ -149,54 +117,30 @@ class LossRules:
         epoch = self._epoch(at, otherwise=math.inf)
         if self.validation[1] >= _PERFECT or epoch > _FIRST_EPOCHS:
             return None
-        return Verdict(
-            "too_good",
-            "watch",
-            "The validation loss is suspiciously low",
-            f"After {epoch:.1f} passes over your examples the validation loss was {format_loss(self.validation[1])} "
-            f"at step {at}: almost no mistakes on examples that the model has not seen.",
-            "Look for duplicates in step 2: an example set aside that is also trained on proves nothing. If there "
-            "are none, the task is easy, and fewer examples would do.",
-        )
+        return verdict("too_good", epochs=f"{epoch:.1f}", loss=format_loss(self.validation[1]), at=at)
 
     def flat(self) -> Verdict | None:
         if len(self.losses) < FLAT_AFTER or self._fell():
             return None
-        return Verdict(
-            "flat",
-            "watch",
-            "The training loss is not falling",
-            f"After {len(self.losses)} steps the training loss has hardly changed: it is {format_loss(self.now)}.",
-            "Look at the preview of your examples: is the answer the part that is learned? If it is, try 1.5 times "
-            "the learning rate.",
-            self.higher_rate,
-        )
+        return verdict("flat", self.higher_rate, steps=len(self.losses), now=format_loss(self.now))
 
     def early_plateau(self) -> Verdict | None:
         """The loss fell a little, then stayed. Only steps with a high learning rate count: every run ends slowly."""
         peak = self.settings.learning_rate
-        high = [event.loss for event in self.steps if _rate(event, peak) >= peak / 2]
+        rates = ((event.loss, event.learning_rate) for event in self.steps)
+        high = [loss for loss, rate in rates if rate is None or rate >= peak / 2]
         if len(high) < FLAT_AFTER:
             return None
         first, middle = median(high[:5]), median(high[len(high) // 2 :][:RECENT])
         if self.now < first * _STILL_HIGH or self.now < middle * (1 - _FALL):
             return None
-        return Verdict(
-            "early_plateau",
-            "watch",
-            "The loss stopped falling early",
-            f"The training loss fell from {format_loss(first)} in the first steps to {format_loss(middle)} halfway, "
-            f"and is now {format_loss(self.now)}.",
-            "Look at the preview of your examples: an answer that does not follow from its question can't be "
-            "learned. If they do follow, try 1.5 times the learning rate.",
-            self.higher_rate,
-        )
+        losses = {"first": format_loss(first), "middle": format_loss(middle), "now": format_loss(self.now)}
+        return verdict("early_plateau", self.higher_rate, **losses)
 
     def falling(self) -> Verdict:
         """Nothing is wrong. For pairs (DPO), also how many validation pairs are ranked correctly."""
         if not self._fell():
-            what = f"The training loss is {format_loss(self.now)}."
-            return Verdict("not_yet", "good", "The loss has not fallen yet", what)
+            return verdict("not_yet", now=format_loss(self.now))
         title = "The loss is falling as it should"
         fell = (
             f"The training loss fell from {format_loss(self.losses[0])} at the first step to {format_loss(self.now)}"
@@ -204,20 +148,12 @@ class LossRules:
         if self.settings.trainer != "dpo":
             more = f" {self._validation_sentence()}" if len(self.validation) > 1 else ""
             title = "The training loss is falling" if self._past_lowest() else title
-            return Verdict("falling", "good", title, f"{fell}.{more}")
+            return verdict("falling", title=title, what=f"{fell}.{more}")
         share = self.evals[-1].reward_accuracy if self.evals else None
         if share is None:
-            return Verdict("falling", "good", title, f"{fell}.")
+            return verdict("falling", title=title, what=f"{fell}.")
         what = f"{fell}; in {share:.0%} of the pairs that it has not seen, the good answer is now the likelier one."
-        if share >= _CHANCE:
-            return Verdict("falling", "good", title, what)
-        return Verdict(
-            "pairs_by_chance",
-            "watch",
-            "New pairs are ranked no better than by chance",
-            what,
-            "Check that the good answers are always better for the same reason. More pairs help most.",
-        )
+        return verdict("falling" if share >= _CHANCE else "pairs_by_chance", title=title, what=what)
 
     def _validation_sentence(self) -> str:
         when = "before training" if self.validated_before else f"at step {self.evals[0].step}"
@@ -241,10 +177,6 @@ class LossRules:
 
     def _epoch(self, step: int, otherwise: float) -> float:
         return next((event.epoch for event in self.steps if event.step == step), otherwise)
-
-
-def _rate(event: StepEvent, otherwise: float) -> float:
-    return otherwise if event.learning_rate is None else event.learning_rate
 
 
 def _is_spike(losses: Sequence[float], index: int) -> bool:
