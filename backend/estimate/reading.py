@@ -8,28 +8,10 @@ from pydantic import ValidationError
 
 from backend.errors import BadInput
 from backend.estimate.architecture import Architecture
+from backend.files.json_file import read_json
 
 # Every model_type that `Architecture` can describe, and how it differs from Llama.
-_MODEL_TYPES: dict[str, dict[str, Any]] = {
-    "ernie4_5": {},
-    "exaone4": {"qk_norm": True, "post_norm": True},
-    "gemma": {"wide_norms": True},
-    "gemma2": {"wide_norms": True, "norms_per_layer": 4},
-    "gemma3_text": {"wide_norms": True, "norms_per_layer": 4, "qk_norm": True},
-    "glm4": {"norms_per_layer": 4},
-    "granite": {},
-    "hunyuan_v1_dense": {"qk_norm": True},
-    "lfm2": {"qk_norm": True},
-    "llama": {},
-    "mistral": {},
-    "olmo2": {"qk_norm": True, "post_norm": True, "wide_norms": True},
-    "olmo3": {"qk_norm": True, "post_norm": True, "wide_norms": True},
-    "phi3": {},
-    "qwen2": {},
-    "qwen3": {"qk_norm": True},
-    "qwen3_5_text": {"qk_norm": True, "wide_norms": True},
-    "smollm3": {},
-}
+_MODEL_TYPES: dict[str, dict[str, Any]] = read_json(Path(__file__).with_suffix(".json"))
 SUPPORTED = frozenset(_MODEL_TYPES)
 _OTHER_LAYERS = {"lfm2": "conv", "qwen3_5_text": "linear_attention"}
 # Multimodal types of which the text part is loaded alone (`models.causal_lm.load`).

@@ -14,12 +14,14 @@ The T4 reaches so little of its peak because it is limited to 70 W. Other GPUs a
 wide range reflects; a measurement on the machine replaces it.
 """
 
+from pathlib import Path
 from typing import Any, Literal
 
 from backend.estimate import step
 from backend.estimate.architecture import Architecture
 from backend.estimate.memory import device_for, on_device
 from backend.estimate.plan import Plan
+from backend.files.json_file import read_json
 from backend.records.base import Record
 from backend.records.machine import Hardware, nvidia_gpu
 
@@ -29,31 +31,7 @@ _STARTUP = 20.0  # seconds: importing, loading the model, saving
 # Published dense peaks, 16-bit products with fp32 accumulation: (TFLOP/s at 16 bits, at 32 bits, GB/s). Sources:
 # NVIDIA's data sheets and the GA102, AD102 and GB202 whitepapers (GeForce GPUs halve the rate for fp32 accumulation).
 # The longest key that is part of the GPU's name applies.
-_GPUS: dict[str, tuple[float, float, float]] = {
-    "T4": (65, 8.1, 320),
-    "V100": (112, 14, 900),
-    "L4": (121, 30, 300),
-    "L40S": (362, 91.6, 864),
-    "A10": (125, 31.2, 600),
-    "A100": (312, 19.5, 1555),
-    "A100-SXM4-80GB": (312, 19.5, 2039),
-    "H100": (989, 67, 3350),
-    "H200": (989, 67, 4800),
-    "RTX A6000": (154.8, 38.7, 768),
-    "RTX PRO 6000": (500, 125, 1792),
-    "RTX 3060": (25.5, 12.7, 360),
-    "RTX 3070": (40.6, 20.3, 448),
-    "RTX 3080": (59.5, 29.8, 760),
-    "RTX 3090": (71, 35.6, 936),
-    "RTX 4060": (30.2, 15.1, 272),
-    "RTX 4060 Laptop": (22.0, 11.0, 256),
-    "RTX 4070": (58.3, 29.1, 504),
-    "RTX 4080": (97.5, 48.7, 717),
-    "RTX 4090": (165.2, 82.6, 1008),
-    "RTX 5070": (61.7, 30.9, 672),
-    "RTX 5080": (112.6, 56.3, 960),
-    "RTX 5090": (209.5, 104.8, 1792),
-}
+_GPUS: dict[str, tuple[float, float, float]] = read_json(Path(__file__).with_name("gpus.json"))
 
 
 class Rates(Record):

@@ -11,24 +11,14 @@ from typing import Any
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors
 
 from backend.files.disk_errors import disk_errors
+from backend.files.json_file import read_json
 from backend.models import gguf_header, safetensors_files
 from backend.tokens.tokenizer import ChatTokenizer
 
 _CONTROL = 3  # type of a token
 _SPECIAL = {"bos_token": "bos", "eos_token": "eos", "pad_token": "padding", "unk_token": "unknown"}
-_NAMES = {
-    "token_embd": "embed_tokens",
-    "output_norm": "norm",
-    "attn_norm": "input_layernorm",
-    "attn_q": "self_attn.q_proj",
-    "attn_k": "self_attn.k_proj",
-    "attn_v": "self_attn.v_proj",
-    "attn_output": "self_attn.o_proj",
-    "ffn_norm": "post_attention_layernorm",
-    "ffn_gate": "mlp.gate_proj",
-    "ffn_up": "mlp.up_proj",
-    "ffn_down": "mlp.down_proj",
-}
+_TABLES = read_json(Path(__file__).with_suffix(".json"))  # names of weights, and what the configuration is besides
+_NAMES: dict[str, str] = _TABLES["names"]
 
 
 def tokenizer(gguf: Path) -> ChatTokenizer:
@@ -74,34 +64,12 @@ def _special_tokens(about: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _config(about: Mapping[str, Any]) -> dict[str, Any]:
-    """config.json of the model; older programs look for the rotary base and the dtype in the last two."""
+    """config.json of the model; older programs look for the rotary base and the dtype under their old names."""
     of_model = {key.removeprefix("llama."): value for key, value in about.items()}
     rotary = of_model["rope.freq_base"]
-    return {
-        "architectures": ["LlamaForCausalLM"],
-        "model_type": "llama",
-        "attention_bias": False,
-        "attention_dropout": 0.0,
-        "dtype": "bfloat16",
-        "head_dim": of_model["rope.dimension_count"],
-        "hidden_act": "silu",
-        "hidden_size": of_model["embedding_length"],
-        "initializer_range": 0.02,
-        "intermediate_size": of_model["feed_forward_length"],
-        "max_position_embeddings": of_model["context_length"],
-        "mlp_bias": False,
-        "num_attention_heads": of_model["attention.head_count"],
-        "num_hidden_layers": of_model["block_count"],
-        "num_key_value_heads": of_model["attention.head_count_kv"],
-        "pretraining_tp": 1,
-        "rms_norm_eps": of_model["attention.layer_norm_rms_epsilon"],
-        "rope_parameters": {"rope_theta": rotary, "rope_type": "default"},
-        "tie_word_embeddings": True,
-        "use_cache": True,
-        "vocab_size": of_model["vocab_size"],
-        "rope_theta": rotary,
-        "torch_dtype": "bfloat16",
-    }
+    stated = {name: of_model[key] for name, key in _TABLES["stated"].items()}
+    rotary_parts = {"rope_parameters": {"rope_theta": rotary, "rope_type": "default"}, "rope_theta": rotary}
+    return {**_TABLES["config"], **stated, **rotary_parts}
 
 
 def _write_weights(

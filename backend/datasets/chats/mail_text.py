@@ -10,25 +10,19 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from itertools import islice
+from pathlib import Path
+
+from backend.files.json_file import read_json
 
 ADDRESS = re.compile(r"[\w.+'-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,126}")  # the lengths of RFC 5321 and RFC 1035
 _HEADER = re.compile(r"[*\s]*[^\W\d_][\w .'-]{0,24}[*\s]*[:：][*\s]*\S")
-# "From" in the languages of mail programs: what begins a block of headers
-_FROM = re.compile(
-    r"[*\s]*(from|von|de|da|van|från|fra|od|от|від|lähettäjä|feladó|de la|kimden|από|expéditeur"
-    r"|remitente|mittente|差出人|送信者|发件人|寄件者|보낸 사람|מאת|من)[*\s]*[:：]",
-    re.IGNORECASE,
-)
+# In the languages of mail programs. from: what begins a block of headers. sent_from: "Sent from my iPhone", as phones
+# write it.
+_WORDS = read_json(Path(__file__).with_name("words.json"))
+_FROM = re.compile(rf"[*\s]*({'|'.join(_WORDS['from'])})[*\s]*[:：]", re.IGNORECASE)
 _DATE = re.compile(r"\d{1,2}[:.h]\d{2}|\d{4}|\d{1,2}[./]\d{1,2}")
 SEPARATOR = re.compile(r"\s*(-{3,}\s*[^-\s][^-]{2,40}-{3,}|_{20,})\s*")
-# "Sent from my iPhone", as phones write it in the languages that most write in
-_SENT_FROM = re.compile(
-    r"(sent from (my|outlook|mail|yahoo)|get outlook for|von meinem .* gesendet|gesendet (von|mit)"
-    r"|enviado (desde|do|a partir)|envoyé (de|depuis)|inviato da|verzonden (vanaf|met)|skickat från|sendt fra"
-    r"|wysłan[eo] z|отправлено (с|из)"
-    r"|lähetetty|odesláno z|iphoneから送信|发自我的|나의 iphone)",
-    re.IGNORECASE,
-)
+_SENT_FROM = re.compile("|".join(_WORDS["sent_from"]), re.IGNORECASE)
 _MOST_LINES = 12  # of a signature
 _LEAST_MAILS = 3  # in which a signature must be the same
 _SIGN_OFF = 3  # lines at most: "Warm wishes", a name, a kiss

@@ -9,17 +9,15 @@ Subject: Appointment
 import re
 from collections.abc import Iterator
 from email.utils import parsedate_to_datetime
+from pathlib import Path
 
 from backend.datasets.chats.mail import without_prefix
 from backend.datasets.chats.mail_text import ADDRESS, SEPARATOR, begins_headers, own_words
 from backend.datasets.convert.detect import Record
+from backend.files.json_file import read_json
 
 _OWN = re.compile(r"^(message-id|mime-version|received|content-type):", re.IGNORECASE | re.MULTILINE)
-_SUBJECT = re.compile(
-    r"subject|betreff|asunto|objet|oggetto|assunto|onderwerp|ämne|emne|aihe|temat|předmět|tárgy|subiect|konu|тема"
-    r"|θέμα|件名|主题|主旨|제목|נושא|الموضوع",
-    re.IGNORECASE,
-)
+_SUBJECT = re.compile("|".join(read_json(Path(__file__).with_name("words.json"))["subject"]), re.IGNORECASE)
 _HEADER = re.compile(r"[*\s]*([^:：*\s][^:：]{0,40}?)[*\s]{0,9}[:：][*\s]*(.*)")
 _CLOCK12 = re.compile(r"\b(\d{1,2})(:\d{2}(?::\d{2})?) ?([AaPp])\.?[Mm]\b\.?")  # email.utils ignores AM and PM
 

@@ -41,19 +41,9 @@ def _correct_letters(match: re.Match[str]) -> str | None:
     return correct if correct.isprintable() or correct == "\u00a0" else None
 
 
-NUL = TextFault(
-    "nul_character",
-    CONTROL,
-    re.compile("\x00"),
-    "an empty byte (NUL character)",
-    "It means nothing in a text and breaks other programs that read the file.",
-)
+NUL = TextFault("nul_character", CONTROL, re.compile("\x00"))
 CONTROLS = TextFault(
-    "control_characters",
-    CONTROL,
-    re.compile("[\u0001-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f]"),
-    "a character meant for machines, not for reading (control character)",
-    "The model would learn to write it too.",
+    "control_characters", CONTROL, re.compile("[\u0001-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f]")
 )
 INVISIBLE = TextFault(
     "invisible_characters",
@@ -61,16 +51,7 @@ INVISIBLE = TextFault(
     re.compile(
         "[\u00ad\u034f\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
     ),
-    "an invisible character",
-    "Such characters make different words look the same.",
     _invisible,
 )
-MOJIBAKE = TextFault(
-    "mojibake",
-    LATIN,
-    _MOJIBAKE,
-    "garbled letters (wrong encoding)",
-    "The file was once opened the wrong way, which turned each accented letter into two or three others.",
-    _correct_letters,
-)
+MOJIBAKE = TextFault("mojibake", LATIN, _MOJIBAKE, _correct_letters)
 CHARACTER_FAULTS = (NUL, MOJIBAKE, CONTROLS, INVISIBLE)

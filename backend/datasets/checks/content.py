@@ -61,5 +61,5 @@ def _in_row(row: Row, texts: list[str], flags: list[int], faults: Sequence[TextF
             match = fault.find(text) if flag & fault.needs else None
             if match is not None:
                 quote = excerpt(text, match.start(), match.end())
-                yield problem(row, fault.kind, f"The {place} contains {fault.what}. {fault.why}", quote)
+                yield problem(row, fault.kind, f"The {place} contains {fault.sentences}", quote)
                 break

@@ -28,37 +28,14 @@ for _code, _words in _WORDS["common"].items():
         _LANGUAGES_OF.setdefault(_word, []).append(_code)
 
 # A script, its language by default (None: unclear), and letters that tell one, with those that speak against it.
-_SCRIPTS = (
-    (re.compile("[\u3040-\u30ff\u4e00-\u9fff]"), "zh", (("ja", re.compile("[\u3040-\u30ff]"), None),)),
-    (re.compile("[\uac00-\ud7af\u1100-\u11ff]"), "ko", ()),
+_SCRIPTS = [
     (
-        re.compile("[\u0400-\u04ff]"),
-        None,
-        (
-            ("be", re.compile("[ўЎ]"), None),
-            ("uk", re.compile("[іїєґІЇЄҐ]"), re.compile("[ыэъёЫЭЪЁ]")),
-            ("sr", re.compile("[ђјљњћџЂЈЉЊЋЏ]"), re.compile("[ыэъёйщЫЭЪЁЙЩ]")),
-            ("bg", re.compile("ъ(?![еёюя])"), re.compile("[ыэёЫЭЁ]")),
-            ("ru", re.compile("[ыэъёЫЭЪЁ]"), None),
-        ),
-    ),
-    (re.compile("[\u0370-\u03ff]"), "el", ()),
-    (re.compile("[\u0590-\u05ff]"), "he", ()),
-    (
-        re.compile("[\u0600-\u06ff\ufb50-\ufdff\ufe70-\ufeff]"),
-        None,
-        (
-            ("ur", re.compile("[ٹڈڑںےہ]"), None),
-            ("fa", re.compile("[پچژگکی]"), re.compile("[ةيىك]")),
-            ("ar", re.compile("[ةيىكأإ]"), None),
-        ),
-    ),
-    (re.compile("[\u0900-\u097f]"), "hi", ()),
-    (re.compile("[\u0980-\u09ff]"), "bn", ()),
-    (re.compile("[\u0b80-\u0bff]"), "ta", ()),
-    (re.compile("[\u0c00-\u0c7f]"), "te", ()),
-    (re.compile("[\u0e00-\u0e7f]"), "th", ()),
-)
+        re.compile(script),
+        usual,
+        [(code, re.compile(own), foreign and re.compile(foreign)) for code, own, foreign in rare],
+    )
+    for script, usual, rare in _WORDS["scripts"]
+]
 _BESIDE = 0.1  # so many letters of the language beside for one of its own; more tell that it is another one
 _OF_TEXT = 0.4  # of the letters are of the script
 _WORD = re.compile(r"[^\W\d_]+")

@@ -44,25 +44,8 @@ def _outside_code(match: re.Match[str]) -> str | None:
     return None if "```" in text or text[match.start() - 1 : match.start()] == "`" else ""
 
 
-PLACEHOLDER = TextFault(
-    "placeholder",
-    BRACKET | WORDS,
-    _PLACEHOLDER,
-    "an unfilled placeholder",
-    "The model would learn to write it.",
-    _outside_code,
-    drops=True,
-)
-HTML = TextFault(
-    "html",
-    BRACKET,
-    _HTML,
-    "web page markup (HTML)",
-    "The model would learn to write it.",
-    _outside_code,
-    whole=without_html,
-    answers_only=True,
-)
+PLACEHOLDER = TextFault("placeholder", BRACKET | WORDS, _PLACEHOLDER, _outside_code, drops=True)
+HTML = TextFault("html", BRACKET, _HTML, _outside_code, whole=without_html, answers_only=True)
 MEDIA = TextFault(
     "media_marker",
     BRACKET,
@@ -70,20 +53,13 @@ MEDIA = TextFault(
         r"<(?:image|video|audio|img)(?:[_ ]?\d+)?>|\[(?:image|img|video|audio)(?:[ :#_]{0,2}\d+)?\](?!\()",
         re.IGNORECASE,
     ),
-    "a reference to a picture, video or sound that is not here",
-    "An answer about something unseen teaches the model to make things up.",
     _outside_code,
     drops=True,
 )
 # OpenAI's legacy fine-tuning guide ("Preparing your dataset", 2022) ended prompts with "\n\n###\n\n" or " ->", and
 # completions with " END" or "###".
 SEPARATOR = TextFault(
-    "legacy_separator",
-    ENDING,
-    re.compile(r"(?:\s*(?:###|->)|\s+(?:END|STOP))\s*\Z"),
-    "a separator at its end, as used in files for older models",
-    "The model's own format (chat template) marks the end; it would learn to write this one, too.",
-    at_least=_SEVERAL,
+    "legacy_separator", ENDING, re.compile(r"(?:\s*(?:###|->)|\s+(?:END|STOP))\s*\Z"), at_least=_SEVERAL
 )
 DISCLAIMER = TextFault(
     "ai_disclaimer",
@@ -93,8 +69,6 @@ DISCLAIMER = TextFault(
         r"|\b[Aa]ls (?:eine )?KI\b|\b[Ee]n tant qu(?:'|e )(?:IA|intelligence)\b"
         r"|\b[Cc]omo (?:una? )?(?:IA|inteligencia artificial|modelo de lenguaje)\b"
     ),
-    "a sentence in which the writer calls itself an AI",
-    "Several answers have one; the model would learn to say so, too.",
     drops=True,
     answers_only=True,
     at_least=_SEVERAL,
@@ -114,10 +88,4 @@ _COMMON = (
 def marker_fault(control_markers: Iterable[str] = ()) -> TextFault:
     """The fault for common markers and those of the model's tokenizer."""
     own = [re.escape(m) for m in sorted(control_markers, key=len, reverse=True) if m[:1] in ("<", "[")]
-    return TextFault(
-        "control_marker",
-        BRACKET,
-        re.compile("|".join([*own, _COMMON])),
-        "a mark from a model's chat format (template marker)",
-        "It was probably copied in by mistake; the model would learn to write it.",
-    )
+    return TextFault("control_marker", BRACKET, re.compile("|".join([*own, _COMMON])))

@@ -10,7 +10,10 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from backend.files.json_file import read_json
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,25 +33,28 @@ WORDS = 256  # no byte: one of these words
 _WORDS = (b"TODO", b"Lorem ipsum", b"AI", b"KI", b"IA")
 ENDING = 512  # the last byte is one of these
 _ENDINGS = b"#>DP \n\t"
+_SENTENCES: dict[str, list[str]] = read_json(Path(__file__).with_suffix(".json"))
 
 
 @dataclass(frozen=True)
 class TextFault:
-    """needs: classes of which a text must have one. pattern: finds candidates. what: "an email address"; why: a
-    sentence on why it matters. replacement: for a match, None if it is not a fault. drops: only removing the example
-    helps. whole: fixes a text that has the fault as a whole. answers_only: elsewhere it is no fault. at_least:
-    examples that have it; in fewer it is no fault."""
+    """needs: classes of which a text must have one. pattern: finds candidates. replacement: for a match, None if it
+    is no fault. drops: only removing the example helps. whole: fixes a text that has the fault as a whole.
+    answers_only: elsewhere it is no fault. at_least: examples that have it; in fewer it is no fault."""
 
     kind: str
     needs: int
     pattern: re.Pattern[str]
-    what: str
-    why: str
     replacement: Callable[[re.Match[str]], str | None] = lambda match: ""
     drops: bool = False
     whole: Callable[[str], str] | None = None
     answers_only: bool = False
     at_least: int = 1
+
+    @property
+    def sentences(self) -> str:
+        """What a text contains, and why that matters: "an email address. A model can repeat ..."."""
+        return ". ".join(_SENTENCES[self.kind])
 
     def find(self, text: str) -> re.Match[str] | None:
         """The first fault in `text`."""

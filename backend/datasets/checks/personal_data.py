@@ -6,11 +6,11 @@ checksums (Luhn, ISO/IEC 7812; ISO 13616, modulo 97), and a card number also the
 """
 
 import re
+from pathlib import Path
 
 from backend.datasets.checks.patterns import AT, DASH, DIGIT, TextFault
 from backend.datasets.checks.phone_numbers import CANDIDATE, is_phone_number
-
-_WHY = "A model can repeat what it has learned to anyone."
+from backend.files.json_file import read_json
 
 
 def luhn(digits: str) -> bool:
@@ -39,16 +39,12 @@ EMAIL = TextFault(
     "personal_email",
     AT,
     re.compile(r"(?<![\w.+-])[A-Za-z0-9][\w.+-]{0,63}@(?:[A-Za-z0-9-]{1,63}\.){1,8}[A-Za-z]{2,24}(?![\w-])"),
-    "an email address",
-    _WHY,
     lambda match: "[email]",
 )
 PHONE = TextFault(
     "personal_phone",
     DIGIT,
     CANDIDATE,
-    "a phone number",
-    _WHY,
     lambda match: "[phone]" if is_phone_number(match.string, *match.span()) else None,
 )
 # Lengths and first digits of Visa, Mastercard, American Express, Discover, JCB, Diners and UnionPay (ISO/IEC 7812).
@@ -57,26 +53,15 @@ _ISSUED = re.compile(
     r"|35\d{14}|3(?:0[0-5]|[689]\d)\d{11}|62\d{14,17}"
 )
 _GROUPED = re.compile(r"(?:\d{4}([ -])\d{4}\1\d{4}\1\d{4}(?:\1\d{3})?|\d{4}([ -])\d{6}\2\d{4,5})")
-_CARD_WORDS = re.compile(
-    r"\bcard|credit|debit|\bvisa\b|master ?card|maestro|amex|american express|\bcvv|\bcvc|expir|karte|carte|tarjeta"
-    r"|carta di|cart[ãa]o|karta|карт|カード|信用卡|银行卡|카드",
-    re.IGNORECASE,
-)
+_CARD_WORDS = re.compile("|".join(read_json(Path(__file__).with_name("words.json"))["card"]), re.IGNORECASE)
 CARD = TextFault(
     "personal_card",
     DIGIT,
     re.compile(r"(?<![\w.-])[2-6]\d{3}[ -]?\d{4,6}[ -]?\d{4,5}(?:[ -]?\d{1,4})?(?:[ -]?\d{1,3})?(?![\w-])"),
-    "a card number",
-    _WHY,
     _card,
 )
 IBAN = TextFault(
-    "personal_iban",
-    DIGIT,
-    re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?\b"),
-    "a bank account number",
-    _WHY,
-    _iban,
+    "personal_iban", DIGIT, re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?\b"), _iban
 )
 KEY = TextFault(
     "secret_key",
@@ -89,8 +74,6 @@ KEY = TextFault(
         r"|eyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{10,})"
         r"|-----BEGIN (?:[A-Z]+ )?PRIVATE KEY-----"
     ),
-    "a key or password",
-    "Anyone who talks to the model could get it. Make a new key and switch this one off, too.",
     lambda match: "[key]",
 )
 PERSONAL_FAULTS = (EMAIL, KEY, CARD, IBAN, PHONE)

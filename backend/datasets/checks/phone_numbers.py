@@ -7,22 +7,23 @@ valid; or after a word such as "call" or "Tel.". Order numbers, article numbers 
 import re
 from functools import lru_cache
 from itertools import accumulate
+from pathlib import Path
+
+from backend.files.json_file import read_json
 
 CANDIDATE = re.compile(
     r"(?<![A-Za-z0-9_.+,/#-])(?:\+ ?|00(?=[1-9]))?\(?\d(?:[ .\u00a0/\u2010-\u2015-]{0,2}\(?\d\)?){5,16}"
     r"(?![A-Za-z0-9_%€$£]|[.,:-]\d)"
 )
-_LABELS = re.compile(  # of a telephone number, up to a few words before it
-    r"(?:\b(?:call|phone|tele?(?:ph|f)\w*|tel|mobile?|cell\w*|whatsapp|sms|text me|dial|fax|handy|ruf\w*"
-    r"|anruf\w*|portable|appel\w*|t[ée]l[ée]phon\w*|llam\w*|tel[ée]fono|m[óo]vil|cellulare|chiam\w*|ligue|celular|bel"
-    r"|ring\w*|zadzwo\w*)\b|電話|携帯|电话|手机|联系方式|телефон\w*|тел\.|звон\w*|전화|휴대폰|هاتف|फ़ोन|फोन)\D{0,20}$",
-    re.IGNORECASE,
-)
+# Before a number, up to a few words: words of a telephone number, and of other numbers; each with and without edges.
+_WORDS = {
+    kind: rf"(?:\b(?:{'|'.join(words)})\b|{'|'.join(unspaced)})"
+    for kind, (words, unspaced) in read_json(Path(__file__).with_name("words.json"))["before_numbers"].items()
+}
+_LABELS = re.compile(rf"{_WORDS['phone']}\D{{0,20}}$", re.IGNORECASE)
 _OTHER_NUMBERS = re.compile(
-    r"(?:\b(?:order|invoice|ticket|case|track\w*|parcel|item|article|product|ref\w*|customer|account|serial|isbn|ean|sku"
-    r"|bestell\w*|auftrag\w*|rechnung\w*|artikel\w*|kunden\w*|sendung\w*|commande|facture|suivi|client|pedido|factura"
-    r"|ordine|fattura|number|id|no|nr|num|n[°º]|iban|konto\w*)\b|订单|订购|单号|编号|注文|伝票|заказ\w*|номер|주문|[#№])"
-    r"\W{0,4}(?:is|ist|number|no|nr|nummer|num[ée]ro|número|est|es|id|号码?|番号)?\W{0,4}$",
+    rf"{_WORDS['other']}\W{{0,4}}"
+    r"(?:is|ist|number|no|nr|nummer|num[ée]ro|número|est|es|id|号码?|番号)?\W{0,4}$",
     re.IGNORECASE,
 )
 _DATE = re.compile(r"(?:19|20)\d\d[ ./-]?[01]?\d[ ./-]?[0-3]?\d(?:\D.*)?|[0-3]?\d[ ./-][01]?\d[ ./-](?:19|20)\d\d.*")

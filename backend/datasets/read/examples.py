@@ -1,6 +1,7 @@
 """Decides whether a text or a document contains examples or is one text to learn, and asks when it is not sure."""
 
 import re
+from pathlib import Path
 
 from backend.datasets.convert.detect import Record
 from backend.datasets.convert.mapping import SeveralReadings
@@ -10,21 +11,16 @@ from backend.datasets.read.cells import as_records, split_header, unique_names
 from backend.datasets.read.file import OpenSource
 from backend.datasets.read.header import find_header, is_header, known_columns
 from backend.errors import BadInput
+from backend.files.json_file import read_json
 from backend.records.reading import ReadOptions
 from backend.text.excerpt import excerpt
 
 _TABLE_ROWS = 3  # that a table without usual column names has at least
 _MOSTLY = 0.6  # share of the text that is in tables
 _LONGEST_CLOSING = 200  # characters
-_CLOSING = re.compile(  # what people write below a list of questions, in the languages that most write in
-    r"\W*(last (updated?|revised|reviewed|modified|changed)|updated?( on|:)|revised|version \d|(as )?of:? \w+ \d{4}"
-    r"|(©|\(c\)|copyright)|all rights reserved|page \d+|contact( us|:)|(still )?(have |any )?(more |other |further )?"
-    r"questions\?|for (more|further|other|any)\b[^.]{0,40}(information|question|help)|(please )?(call|write) us"
-    r"|stand:|letzte (änderung|aktualisierung)|zuletzt (geändert|aktualisiert)|aktualisiert am|kontakt|weitere fragen"
-    r"|alle rechte|dernière mise à jour|mis à jour|contactez|contact :|última (actualización|atualização)|actualizado"
-    r"|atualizado|contacto|contáctenos|contato|fale conosco|ultimo aggiornamento|aggiornato|contatti|contattaci"
-    r"|laatst (bijgewerkt|gewijzigd)|最終更新|更新日|お問い合わせ|最后更新|联系我们|최종 수정|문의)",
-    re.IGNORECASE,
+# What people write below a list of questions, in the languages that most write in.
+_CLOSING = re.compile(
+    rf"\W*({'|'.join(read_json(Path(__file__).with_name('words.json'))['closing'])})", re.IGNORECASE
 )
 
 

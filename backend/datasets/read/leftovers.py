@@ -3,15 +3,13 @@
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from backend.datasets.read.cells import Cells
+from backend.files.json_file import read_json
 from backend.records.reading import RowFault
 
-_TOTALS = re.compile(
-    r"(grand |sub)?totals?|sum|summe|gesamt(summe)?|insgesamt|total général|totale|somma|suma|soma|totaal|razem|итого"
-    r"|всего|toplam|合计|合計|総計|합계",
-    re.IGNORECASE,
-)
+_TOTALS = re.compile("|".join(read_json(Path(__file__).with_name("words.json"))["totals"]), re.IGNORECASE)
 _NUMBER = re.compile(r"[-\s\d.,%€$£]*")
 _LISTED = 8
 
