@@ -1,10 +1,15 @@
-"""The protocols through which the code of a job uses the runner."""
+"""The protocols through which the code of a job uses the runner, and the room on the disk that it needs."""
 
+import shutil
 from pathlib import Path
 from typing import Any, Protocol
 
+from backend.errors import NotEnough
 from backend.records.events import Event
+from backend.records.units import MIB, format_sizes
 from backend.settings import Workspace
+
+ELSEWHERE = "Free some disk space, or choose another folder with --workspace DIR."
 
 
 class Work(Protocol):
@@ -29,3 +34,13 @@ class JobContext(Work, Protocol):
     workspace: Workspace
 
     def reset_oom_count(self) -> None: ...
+
+
+def require_disk(
+    folder: Path, needed: float, what: str = "", advice: str = "Free some disk space, then try again."
+) -> None:
+    """Raises NotEnough if the disk of `folder` has less than `needed` bytes free. what: such as "for this model"."""
+    if needed > (free := shutil.disk_usage(folder).free):
+        needs, has = format_sizes(needed / MIB, free / MIB)
+        lacking = " ".join(filter(None, ("There is not enough disk space", what)))
+        raise NotEnough(f"{lacking}.", f"It needs {needs}, and {has} is free.", advice)

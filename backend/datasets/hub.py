@@ -8,7 +8,6 @@ from __future__ import annotations
 import csv
 import hashlib
 import re
-import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -20,11 +19,12 @@ from filelock import FileLock
 from backend.datasets import hub_splits
 from backend.datasets.hub_splits import HubSplit
 from backend.datasets.read.source import ByteSource, line_blocks, open_path, too_large
-from backend.errors import BadInput, NotEnough, WorkspaceProblem
+from backend.errors import BadInput, WorkspaceProblem
 from backend.files.disk_errors import disk_words
 from backend.models.hub import RemoteFile, Repository
 from backend.records.reading import Cancelled, Limits
-from backend.records.units import MIB, format_sizes
+from backend.records.units import MIB
+from backend.work import require_disk
 
 ROWS = 2_000  # that are read unless another number is chosen
 PREFIX = "hf:"
@@ -143,10 +143,8 @@ def _require_room(name: str, file: RemoteFile, path: Path, together: int) -> Non
     """together: bytes of this file and those before it."""
     if together > Limits().file_bytes:
         raise too_large(f"This part of {name}", together, Limits())
-    needed, free = file.size + _DISK_RESERVE, shutil.disk_usage(path.parent).free
-    if not path.exists() and free < needed:
-        needs, has = format_sizes(needed / MIB, free / MIB)
-        raise NotEnough("There is not enough disk space.", f"It needs {needs}, and {has} is free.", "Free some.")
+    if not path.exists():
+        require_disk(path.parent, file.size + _DISK_RESERVE)
 
 
 def _rows_in(path: Path, most: int) -> int:

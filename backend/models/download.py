@@ -14,20 +14,20 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from backend.errors import BadInput, NotEnough, WorkspaceProblem
+from backend.errors import BadInput, WorkspaceProblem
 from backend.files import manifest
 from backend.files.atomic import delete_folder, replace_file, write_text
 from backend.files.disk_errors import disk_errors
 from backend.files.listing import files_in
 from backend.models import catalogue, local
 from backend.models.catalogue import Entry
-from backend.models.hub import Hub, RemoteFile
+from backend.models.hub import Hub
 from backend.records.events import DownloadedEvent
-from backend.records.units import MIB, format_sizes
+from backend.records.units import MIB
 from backend.settings import Workspace
-from backend.work import JobContext
+from backend.work import ELSEWHERE, JobContext, require_disk
 
-_DISK_RESERVE_MIB = 500  # stays free
+_DISK_RESERVE = 500 * MIB  # stays free
 
 
 class Stopped(Exception):
@@ -103,8 +103,9 @@ def _download(context: JobContext, hub: Hub, entry: Entry, target: Path) -> None
         shutil.rmtree(staging, ignore_errors=True)
     staging.mkdir(exist_ok=True)
     commit_file.write_text(commit, "utf-8")
-    _check_disk(staging, files, entry)
-    meter = _Meter(context, entry.name, sum(file.size for file in files))
+    size, have = sum(file.size for file in files), sum(path.stat().st_size for path in staging.iterdir())
+    require_disk(staging, max(0, size - have) + _DISK_RESERVE, f"for {entry.name}", ELSEWHERE)
+    meter = _Meter(context, entry.name, size)
     with disk_errors():
         for file in sorted(files, key=lambda file: file.name.endswith(".safetensors")):  # small files first
             hub.download(commit, file, staging / file.name, meter)
@@ -164,16 +165,3 @@ def _remove_custom_code(path: Path, entry: Entry) -> None:
         )
     del values["auto_map"]
     write_text(path, json.dumps(values, indent=2, ensure_ascii=False) + "\n")
-
-
-def _check_disk(staging: Path, files: list[RemoteFile], entry: Entry) -> None:
-    have = sum(path.stat().st_size for path in staging.iterdir())
-    needed = max(0, sum(file.size for file in files) - have) // MIB + _DISK_RESERVE_MIB
-    free = shutil.disk_usage(staging).free // MIB
-    if needed > free:
-        needs, has = format_sizes(needed, free)
-        raise NotEnough(
-            f"There is not enough disk space for {entry.name}.",
-            f"It needs {needs}, and {has} is free.",
-            "Free some disk space, or choose another folder with --workspace DIR.",
-        )

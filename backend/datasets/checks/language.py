@@ -28,7 +28,8 @@ for _code, _words in _WORDS["common"].items():
         _LANGUAGES_OF.setdefault(_word, []).append(_code)
 
 # A script, its language by default (None: unclear), and letters that tell one, with those that speak against it.
-_SCRIPTS = [
+_Letters = tuple[str, re.Pattern[str], re.Pattern[str] | None]
+_SCRIPTS: list[tuple[re.Pattern[str], str | None, list[_Letters]]] = [
     (
         re.compile(script),
         usual,
