@@ -10,8 +10,11 @@ class Phase(NamedTuple):
     """A step of opening a model, and how many of its parts are done."""
 
     name: str
+    """In words."""
     done: int = 0
+    """Parts done."""
     total: int = 0
+    """All parts; 0: not counted."""
 
 
 @dataclass(frozen=True)
@@ -19,13 +22,17 @@ class Chunk:
     """A piece of an answer."""
 
     pane: str
+    """The model that answers."""
     text: str
-    tokens: int  # in the answer so far
-    tokens_per_second: float  # without the time to read the prompt
-    finish: str = (
-        ""  # "" until the last chunk, then "end" (the model ended), "length" (cut at the limit) or "stopped"
-    )
-    ids: tuple[int, ...] = ()  # in the last chunk, the token ids of the whole answer
+    """The piece."""
+    tokens: int
+    """In the answer so far."""
+    tokens_per_second: float
+    """Without the time to read the prompt."""
+    finish: str = ""
+    """ "" until the last one, then "end" (by the model), "length" (cut at the limit) or "stopped"."""
+    ids: tuple[int, ...] = ()
+    """In the last chunk, the token ids of the whole answer."""
 
     @property
     def done(self) -> bool:
@@ -36,8 +43,11 @@ class PaneCheck(Record):
     """Whether the base pane is the base model and the tuned one differs from it, checked when both are opened."""
 
     base_is_base: bool
+    """Whether the base pane is the base model."""
     tuned_differs: bool
+    """Whether the tuned one differs from it."""
     sentence: str
+    """The same in words."""
 
     @property
     def ok(self) -> bool:
@@ -47,12 +57,18 @@ class PaneCheck(Record):
 class EngineReport(Record):
     """How an engine loaded a model; empty before it has."""
 
-    engine: str = ""  # "transformers" or "llama.cpp"
-    precision: str = ""  # in words, such as "8-bit"
-    dtype: str = ""  # such as "bfloat16", or "gguf"
+    engine: str = ""
+    """One of "transformers" or "llama.cpp"."""
+    precision: str = ""
+    """In words, such as "8-bit"."""
+    dtype: str = ""
+    """Such as "bfloat16", or "gguf"."""
     device: str = ""
-    end_ids: tuple[int, ...] = ()  # the tokens that end an answer
-    pane_check: PaneCheck | None = None  # None with one pane
+    """Such as "cpu"."""
+    end_ids: tuple[int, ...] = ()
+    """The tokens that end an answer."""
+    pane_check: PaneCheck | None = None
+    """None with one pane."""
 
     def __str__(self) -> str:
         return ", ".join(filter(None, (self.engine, self.precision)))
@@ -61,15 +77,22 @@ class EngineReport(Record):
 class AnswerScore(Record):
     """A model's probabilities of a known answer."""
 
-    nll: float  # mean nats per token of the answer
-    top: tuple[int, ...]  # the likeliest token at the position of each
+    nll: float
+    """Mean nats per token of the answer."""
+    top: tuple[int, ...]
+    """The likeliest token at the position of each."""
 
 
 class ChatAnswer(Record):
     """A complete answer, as `chat --json` prints it."""
 
     text: str
+    """The whole answer."""
     tokens: int
+    """How many it has."""
     tokens_per_second: float
-    engine: str  # and its precision: "llama.cpp, 8-bit"
-    finish: str  # "end", "length" or "stopped"
+    """Without the time to read the prompt."""
+    engine: str
+    """And its precision: "llama.cpp, 8-bit"."""
+    finish: str
+    """One of "end", "length" or "stopped"."""

@@ -65,41 +65,58 @@ Nats = Annotated[Loss, _SHOWN, _FINITE]
 class SystemScore(StoredRecord):
     """How one system did."""
 
-    score: Score  # the share of right answers, the mean likeness from 0 to 1, or the perplexity
-    interval: Bounds  # the 95% interval of `score`; infinite where nothing is known of other questions
-    ended: Share | None = None  # of the answers, those that the model ended by itself
-    loops: Share | None = None  # of the answers, those that repeat themselves endlessly
-    words: Annotated[float, _SHOWN] | None = None  # of an answer, on average
-    loss: Nats | None = None  # of the expected answers, in nats per token
+    score: Score
+    """The share of right answers, the mean likeness from 0 to 1, or the perplexity."""
+    interval: Bounds
+    """The 95% interval of `score`; infinite where nothing is known of other questions."""
+    ended: Share | None = None
+    """Of the answers, those that the model ended by itself."""
+    loops: Share | None = None
+    """Of the answers, those that repeat themselves endlessly."""
+    words: Annotated[float, _SHOWN] | None = None
+    """Words of an answer, on average."""
+    loss: Nats | None = None
+    """Loss of the expected answers, in nats per token."""
     phrases: dict[str, Share] = Field(default_factory=dict)
     """The person's own phrases, with the share of answers that have each."""
-    copied: Share | None = None  # of the answers, those that are an answer of the training examples
-    parsed: Share | None = Field(None, alias="json")  # of the answers, those that are JSON, where it is expected
+    copied: Share | None = None
+    """Of the answers, those that are an answer of the training examples."""
+    parsed: Share | None = Field(None, alias="json")
+    """Of the answers, those that are JSON, where it is expected."""
     fields: dict[str, Share] = Field(default_factory=dict)
     """Those of the expected JSON objects, with the share of answers that have each right."""
     confusion: dict[str, dict[str, Count]] = Field(default_factory=dict)
     """How often each label was answered, by expected label."""
-    instruction: str = ""  # the prompt that this system was given
+    instruction: str = ""
+    """The prompt that this system was given."""
 
 
 class Comparison(StoredRecord):
     """System `a` against system `b` on the same questions."""
 
     a: SystemOrParent
+    """A system, or the previous version."""
     b: SystemOrParent
+    """The one that it is compared with."""
     difference: Annotated[Loss, _FINITE]
     """Of the mean scores of clusters; of perplexities, in nats per token, positive where `a` is better."""
-    interval: Bounds  # the 95% interval of `difference`
-    p: float | None  # exact McNemar over clusters won and lost; None for graded scores: there the interval decides
+    interval: Bounds
+    """The 95% interval of `difference`."""
+    p: float | None
+    """Exact McNemar over clusters won and lost; None for graded scores, where the interval decides."""
     verdict: Verdict
+    """Whether `a` is better, worse, or neither was shown."""
 
 
 class Finding(StoredRecord):
     """A fault in the answers of the tuned model, see `evaluation.diagnosis`."""
 
     kind: str
-    share: Share = 0.0  # of the answers
-    example: str = ""  # the training answer that it recites, where it was memorized
+    """One of `evaluation.diagnosis.Kind`."""
+    share: Share = 0.0
+    """Of the answers."""
+    example: str = ""
+    """The training answer that it recites, where it was memorized."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -112,26 +129,38 @@ class GeneralAnswer(StoredRecord):
     """Both answers to a general prompt."""
 
     question: str
+    """The general prompt."""
     base: str
+    """The answer of the base model."""
     tuned: str
+    """The answer of the tuned model."""
     outcome: GeneralOutcome
+    """What became of the base model's answer."""
 
 
 class GeneralCheck(StoredRecord):
     """How much of the base model is left in the tuned one besides the task, see `evaluation.general`."""
 
-    asked: Count = 0  # general prompts
+    asked: Count = 0
+    """How many general prompts."""
     base_right: Count
-    kept: Count  # questions that both answer correctly
+    """Questions that the base model answers correctly."""
+    kept: Count
+    """Questions that both answer correctly."""
     tuned_right: Count = 0
-    lost: tuple[str, ...]  # the questions that only the base model answers correctly
-    dropped: bool  # so many more were lost than gained that it can't be chance
+    """Questions that the tuned model answers correctly."""
+    lost: tuple[str, ...]
+    """The questions that only the base model answers correctly."""
+    dropped: bool
+    """Whether so many more were lost than gained that it can't be chance."""
     leaked: Count | None = None
     """Of the prompts, those that only the tuned model answers in the form of its task; None where that has none."""
     drift: Annotated[float, _EDGE, _FINITE] | None = None
     """Nats per token by which the base model's own answers became less likely; None where it was not measured."""
-    keep_general: Share | None = None  # the run's setting; None where it has no effect
+    keep_general: Share | None = None
+    """The run's setting; None where it has no effect."""
     examples: tuple[GeneralAnswer, ...] = ()
+    """Some prompts with both answers."""
 
     @property
     def interval(self) -> tuple[float, float]:
@@ -159,25 +188,40 @@ class ParentComparison(StoredRecord):
     """What the comparison with the previous version rests on; all but `run` and `why_not` only if it was made."""
 
     run: str
+    """The id of the previous version."""
     version: Count = 0
-    items: Count = 0  # questions that neither version has learned from
-    left_out: Count = 0  # the other ones
-    why_not: str = ""  # why the versions were not compared
-    asked: Count = 0  # questions whose answer was not stored by the evaluation of the previous version
+    """Its number."""
+    items: Count = 0
+    """Questions that neither version has learned from."""
+    left_out: Count = 0
+    """Questions that one of them has learned from."""
+    why_not: str = ""
+    """Why the versions were not compared, "" if they were."""
+    asked: Count = 0
+    """Questions whose answer was not stored by the evaluation of the previous version."""
     clusters: Count = 0
+    """Of questions that depend on each other."""
     least_provable_gain: Share | None = None
-    systems: dict[SystemOrParent, SystemScore] = Field(default_factory=dict)  # TUNED and PARENT
+    """As in `Measured`."""
+    systems: dict[SystemOrParent, SystemScore] = Field(default_factory=dict)
+    """The scores of TUNED and PARENT."""
 
 
 class ReportedAnswer(StoredRecord):
     """A question with the answers of all systems. In JSON, these stand beside the question, each under its name."""
 
-    question: str  # of a plain text, its beginning
+    question: str
+    """Of a plain text, its beginning."""
     expected: str
+    """The answer of the examples."""
     texts: dict[SystemOrParent, str]
+    """The answer of each system."""
     scores: dict[SystemOrParent, Score]
-    losses: dict[SystemOrParent, Nats] = Field(default_factory=dict)  # of a plain text, in nats per token
-    cluster: Count  # the same number for questions that depend on each other
+    """The score of each answer."""
+    losses: dict[SystemOrParent, Nats] = Field(default_factory=dict)
+    """Of a plain text, in nats per token."""
+    cluster: Count
+    """The same number for questions that depend on each other."""
 
     def without(self, system: str) -> ReportedAnswer:
         """The same without the answer of one system."""
@@ -202,15 +246,23 @@ class Measured(StoredRecord):
     """How the systems were measured, and their scores."""
 
     main_measure: MeasureName
-    items: Annotated[Count, Field(gt=0)]  # questions, or plain texts
-    skipped: Count = 0  # those that are too long to read and answer
-    clusters: Count  # of questions that depend on each other: each counts once
+    """The measure of `score`."""
+    items: Annotated[Count, Field(gt=0)]
+    """How many questions, or plain texts."""
+    skipped: Count = 0
+    """Those that are too long to read and answer."""
+    clusters: Count
+    """Of questions that depend on each other: each counts once."""
     least_provable_gain: Share | None = None
     """See `statistics`; None where no gain can be proved, or scores are graded."""
     detectable_gain: Share | None = None
-    engine: str  # that answered, such as "llama.cpp"
+    """See `statistics`."""
+    engine: str
+    """The engine that answered, such as "llama.cpp"."""
     systems: dict[SystemName, SystemScore]
+    """The scores of each system."""
     comparisons: tuple[Comparison, ...] = ()
+    """Systems against each other."""
 
     @property
     def graded(self) -> bool:
@@ -227,7 +279,8 @@ class Measured(StoredRecord):
 class Answered(Measured):
     """A report with every answer."""
 
-    answers: tuple[ReportedAnswer, ...]  # the worst of the system `judged` first
+    answers: tuple[ReportedAnswer, ...]
+    """Each question, the worst answer of the system `judged` first."""
 
     @property
     def judged(self) -> str:
@@ -246,16 +299,26 @@ class Answered(Measured):
 class EvaluationSummary(Measured):
     """The verdict on a trained model: the result of the job "evaluate"."""
 
-    verdict: Verdict  # on the tuned model, against its base
-    against_prompt: AgainstPrompt  # against the base with its best prompt
-    against_facts: AgainstPrompt = "not_measured"  # against the base with facts in its prompt
-    next: str  # the recommended next step, in a sentence
+    verdict: Verdict
+    """On the tuned model, against its base."""
+    against_prompt: AgainstPrompt
+    """Against the base with its best prompt."""
+    against_facts: AgainstPrompt = "not_measured"
+    """Against the base with facts in its prompt."""
+    next: str
+    """The recommended next step, in a sentence."""
     next_kind: str = ""
-    findings: tuple[Finding, ...]  # the most telling first
+    """What that step is about, "" in older files."""
+    findings: tuple[Finding, ...]
+    """Faults in the answers, the most telling first."""
     general: GeneralCheck
-    retry: dict[str, float] = Field(default_factory=dict)  # settings to train again with
-    against_parent: Verdict | Literal["not_measured"] = "not_measured"  # against the previous version
-    parent: ParentComparison | None = None  # None for a first version
+    """What is left of the base model."""
+    retry: dict[str, float] = Field(default_factory=dict)
+    """Settings to train again with."""
+    against_parent: Verdict | Literal["not_measured"] = "not_measured"
+    """Against the previous version."""
+    parent: ParentComparison | None = None
+    """The comparison with the previous version; None for a first one."""
 
     @model_validator(mode="after")
     def _check_systems(self) -> Self:
@@ -290,9 +353,12 @@ class EvaluationReport(EvaluationSummary, Answered):
 class TrialReport(Answered):
     """How far the base model gets with prompts: evaluation.json of the job "try_prompts"."""
 
-    best: SystemName  # with the highest score
-    next: str  # the recommended next step, in a sentence
+    best: SystemName
+    """The system with the highest score."""
+    next: str
+    """The recommended next step, in a sentence."""
     next_kind: TrialOutcome
+    """What that step is."""
 
     @property
     def judged(self) -> str:

@@ -17,142 +17,213 @@ from backend.records.events import Loss
 class ExportFile(StoredRecord):
     """A file that an export made, or a folder of files."""
 
-    name: str  # in the folder of the export
+    name: str
+    """In the folder of the export."""
     bytes: int
-    sha256: str = ""  # in hexadecimal; "" for a folder, and in an export of an older version
+    """Its size, or that of the files in a folder."""
+    sha256: str = ""
+    """In hexadecimal; "" for a folder, and in an export of an older version."""
 
 
 class Check(StoredRecord):
     """What one check of an export found."""
 
-    ok: bool | None  # None: no verdict
+    ok: bool | None
+    """Whether it passed; None: no verdict."""
     sentence: str
+    """What it found, in words."""
 
 
 class TokenDifference(StoredRecord):
     """The first token that differs from training's in a conversation."""
 
-    where: str  # what read it
-    conversation: int  # from 1
+    where: str
+    """What read it."""
+    conversation: int
+    """Its number, from 1."""
     position: int
-    training: str  # the text of the token
+    """Of the token, from 0."""
+    training: str
+    """The text of the token in training."""
     other: str
+    """Its text there."""
 
 
 class TokenCheck(Check):
     """Whether conversations become the same tokens as in training."""
 
     conversations: int = 0
+    """How many were compared."""
     first_difference: TokenDifference | None = None
+    """None if there is none."""
 
 
 class MergeCheck(Check):
     """The saved merged model, compared with base and adapter on `tokens` tokens."""
 
-    dtype: str = ""  # of the saved weights, such as "bfloat16"
-    lost: Loss = math.nan  # distance to base-with-adapter, relative to that between it and the base (over all logits)
-    same_choice: float = 0.0  # share of the positions where both rank the same next token first
+    dtype: str = ""
+    """Of the saved weights, such as "bfloat16"."""
+    lost: Loss = math.nan
+    """Distance to base-with-adapter, relative to that between it and the base (over all logits)."""
+    same_choice: float = 0.0
+    """Share of the positions where both rank the same next token first."""
     tokens: int = 0
+    """How many were compared."""
 
 
 class LossCheck(Check):
     """What merging changed after QLoRA: mean loss at `places` positions of known answers (nats)."""
 
-    trained: Loss = math.nan  # of the model as trained, on its 4-bit base
+    trained: Loss = math.nan
+    """Of the model as trained, on its 4-bit base."""
     merged: Loss = math.nan
+    """Of the merged model."""
     places: int = 0
+    """How many positions."""
 
 
 class TemplateCheck(Check):
     """Whether llama.cpp's own template engine renders conversations as training did."""
 
     conversations: int = 0
-    expected: str = ""  # of the first one that differs
+    """How many were compared."""
+    expected: str = ""
+    """The text of the first one that differs, as in training."""
     found: str = ""
+    """Its text by llama.cpp."""
 
 
 class ScriptCheck(Check):
     """Whether the first steps of the training script repeat the run."""
 
-    first_difference: int | None = None  # a step
+    first_difference: int | None = None
+    """The first step that differs."""
 
 
 class TaskCheck(Check):
     """Whether a GGUF file does the task worse than the largest by more than chance."""
 
-    worse: tuple[str, ...] = ()  # types
+    worse: tuple[str, ...] = ()
+    """The types that are."""
     items: int = 0
-    scores: dict[str, float] = Field({})  # the mean score of each type, 0 to 1
+    """How many examples."""
+    scores: dict[str, float] = Field({})
+    """The mean score of each type, 0 to 1."""
 
 
 class FileCheck(Check):
     """Whether a GGUF file answers, ends its answers, and agrees with the merged model."""
 
     loads: bool | None = None
+    """Whether it can be opened."""
     stops: bool | None = None
+    """Whether it ends its answers."""
     agrees: bool | None = None
-    text: str = ""  # its answer to the first prompt
+    """Whether it matches the merged model."""
+    text: str = ""
+    """Its answer to the first prompt."""
     tokens: int = 0
+    """Of that answer."""
     tokens_per_second: float = 0.0
-    same_tokens: int = 0  # at the start of that answer, as the merged model's
-    nll: Loss = math.nan  # of known answers, in nats per token
+    """Of that answer."""
+    same_tokens: int = 0
+    """At the start of that answer, as the merged model's."""
+    nll: Loss = math.nan
+    """Of known answers, in nats per token."""
     merged_nll: Loss = math.nan
-    same_choice: float = 0.0  # share of the `places` with the merged model's next word
+    """The same of the merged model."""
+    same_choice: float = 0.0
+    """Share of the `places` with the merged model's next word."""
     places: int = 0
-    needed: float = 0.0  # the share that `same_choice` must reach
+    """How many positions in known answers."""
+    needed: float = 0.0
+    """The share that `same_choice` must reach."""
 
 
 class TaskScore(StoredRecord):
     """How a GGUF file did on held-out examples."""
 
     measure: str
-    score: float  # the mean, 0 to 1
+    """The measure's name."""
+    score: float
+    """The mean, 0 to 1."""
     items: int
+    """How many examples."""
 
 
 class GgufFile(StoredRecord):
     """A GGUF file of an export."""
 
-    kind: str  # one of `gguf.TYPES`
-    file: str = ""  # its name
+    kind: str
+    """One of `gguf.TYPES`."""
+    file: str = ""
+    """Its name."""
     bytes: int
-    too_narrow: float = 0.0  # share of the weights that take a larger type, because their width does not fit this one
-    kl: float | None = None  # mean divergence of its next words from the 16-bit file's (nats); None: not measured
-    same_choice: float | None = None  # share of the `places` where both choose the same next word
+    """Its size."""
+    too_narrow: float = 0.0
+    """Share of the weights that take a larger type, because their width does not fit this one."""
+    kl: float | None = None
+    """Mean divergence of its next words from the 16-bit file's (nats); None: not measured."""
+    same_choice: float | None = None
+    """Share of the `places` where both choose the same next word."""
     places: int = 0
-    task: TaskScore | None = None  # None: not tried
-    recommended: bool = False  # for this computer
+    """How many positions were compared."""
+    task: TaskScore | None = None
+    """How it did the task; None: not tried."""
+    recommended: bool = False
+    """Whether it is, for this computer."""
 
 
 class Program(StoredRecord):
     """A program that can run an export."""
 
     name: str
+    """The program's own."""
     what: str
+    """What it is, in a sentence."""
     steps: tuple[str, ...]
-    code: str  # to type or run, "" for nothing
-    source: str  # where the program documents this: https
+    """What to do there."""
+    code: str
+    """To type or run, "" for nothing."""
+    source: str
+    """Where the program documents this: https."""
 
 
 class ExportResult(StoredRecord):
     """An export, or what is known so far of one that is being made."""
 
-    to: str = ""  # one of FORMATS, or several GGUF types
-    base: str = "original"  # what an adapter was merged into, "original" or "trained"
-    evaluation: str = ""  # the job that evaluated the model, "" for none
+    to: str = ""
+    """One of FORMATS, or several GGUF types."""
+    base: str = "original"
+    """What an adapter was merged into, "original" or "trained"."""
+    evaluation: str = ""
+    """The job that evaluated the model, "" for none."""
     files: tuple[ExportFile, ...] = ()
-    folder: str = ""  # the name of the folder among the files, "" for none
+    """Those that can be downloaded."""
+    folder: str = ""
+    """The name of the folder among the files, "" for none."""
     parity: TokenCheck | None = None
+    """Same tokens as in training."""
     merge: MergeCheck | None = None
+    """The merged model is what was trained."""
     loss: LossCheck | None = None
+    """What merging changed after QLoRA."""
     template: TemplateCheck | None = None
+    """llama.cpp's own templates."""
     same: ScriptCheck | None = None
+    """The script repeats the run."""
     task: TaskCheck | None = None
-    smoke: dict[str, FileCheck] = Field({})  # by type of GGUF file
+    """The sizes on the task."""
+    smoke: dict[str, FileCheck] = Field({})
+    """Each GGUF file, by its type."""
     sizes: tuple[GgufFile, ...] = ()
+    """The GGUF files, the largest first."""
     programs: tuple[Program, ...] = ()
-    ollama_template: bool | None = None  # whether the chat template could be expressed for Ollama
-    checks: tuple[Check, ...] = ()  # all of the above, as they are shown
+    """Where to use it."""
+    ollama_template: bool | None = None
+    """Whether the chat template could be expressed for Ollama."""
+    checks: tuple[Check, ...] = ()
+    """All of the above, as they are shown."""
 
     @property
     def passed(self) -> bool:
@@ -174,8 +245,11 @@ class PushResult(StoredRecord):
     """An upload to Hugging Face."""
 
     url: str = ""
-    repo: str = ""  # OWNER/NAME
+    """Its address there."""
+    repo: str = ""
+    """OWNER/NAME."""
     private: bool = False
+    """Whether only the owner sees it."""
 
 
 # The fields of a result that hold checks.

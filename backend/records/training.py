@@ -11,21 +11,40 @@ class TrainingResult(StoredRecord):
     """What a run reports when it has ended. One that was stopped before its first step has only the first three."""
 
     state: Literal["completed", "stopped"] = "completed"
+    """How it ended."""
     steps: int = 0
-    weights_changed: bool = False  # whether it saved a model
-    train_loss: float | None = None  # mean of the last epoch
-    eval_loss: float | None = None  # the last validation loss of the saved weights
-    eval_step: int | None = None  # of that evaluation
-    first_eval_loss: float | None = None  # before training
-    best_step: int | None = None  # of the saved weights
-    tokens_per_second: float = 0.0  # of the training steps, without padding
+    """Optimizer steps."""
+    weights_changed: bool = False
+    """Whether it saved a model."""
+    train_loss: float | None = None
+    """Mean training loss of the last epoch."""
+    eval_loss: float | None = None
+    """The last validation loss of the saved weights."""
+    eval_step: int | None = None
+    """The step of that loss."""
+    first_eval_loss: float | None = None
+    """The validation loss before training."""
+    best_step: int | None = None
+    """The step of the saved weights."""
+    tokens_per_second: float = 0.0
+    """Of the training steps, without padding."""
     learned_tokens_per_second: float = 0.0
+    """Of those, the learned ones."""
     peak_memory_mib: int = 0
+    """The most memory that it took."""
     seconds: float = 0.0
+    """Of the whole run."""
     base_unchanged: bool = True
-    precision: str = ""  # such as "bf16"
+    """Whether the base model's weights stayed as they were."""
+    precision: str = ""
+    """Such as "bf16"."""
     trainable_parameters: int = 0
-    reward_accuracy: float | None = None  # DPO only, of the evaluation at `eval_step`
+    """How many were trained."""
+    reward_accuracy: float | None = None
+    """DPO only: share of pairs ranked correctly at `eval_step`."""
     reward_margin: float | None = None
-    settings_changed: dict[str, object] = Field(default_factory=dict)  # from the plan, because memory ran out
-    measured: dict[str, float] | None = None  # by the dry run, see `training.measured`
+    """DPO only: mean difference of the rewards there."""
+    settings_changed: dict[str, object] = Field(default_factory=dict)
+    """From the plan, because memory ran out."""
+    measured: dict[str, float] | None = None
+    """By the dry run, see `training.measured`."""
