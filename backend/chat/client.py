@@ -58,11 +58,9 @@ class Chat:
         gguf: Path | None = None,
         progress: ReportProgress | None = None,
     ) -> PaneCheck | None:
-        """Open a model, optionally with an adapter, or a GGUF file; does nothing if it is open already.
-
-        Unpacks the bundled model first if necessary. Returns the check of the panes if there are two.
-        Raises MissingPart, NotEnough, ChatFailed.
-        """
+        """Open a model, optionally with an adapter, or a GGUF file; does nothing if it is open already. Unpacks the
+        bundled model first if necessary. Returns the check of the panes if there are two. Raises MissingPart,
+        NotEnough, ChatFailed."""
         for phase in self.opening(model_path, adapter_path, gguf=gguf):
             if progress:
                 progress(*phase)
@@ -91,10 +89,8 @@ class Chat:
         return self.report.pane_check
 
     def ask(self, messages: Messages, *, panes: Sequence[str] | None = None, **sampling: Any) -> Iterator[Chunk]:
-        """Stream answers to one conversation in `panes` (default: all that are open), side by side.
-
-        sampling: the fields of `Sampling`. Raises BadInput, ChatFailed.
-        """
+        """Stream answers to one conversation in `panes` (default: all that are open), side by side. sampling: the
+        fields of `Sampling`. Raises BadInput, ChatFailed."""
         return self.ask_each(dict.fromkeys(panes or self.panes, messages), **sampling)
 
     def ask_each(self, histories: Mapping[str, Messages], **sampling: Any) -> Iterator[Chunk]:

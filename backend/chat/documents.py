@@ -32,17 +32,9 @@ def split(
     messages: Sequence[dict[str, Any]],
     answer: int,
 ) -> list[str]:
-    """The pieces of `text` that are asked about one by one, each with the end of the one before.
-
-    A piece and its answer are about as long as the longest examples in training, and fit into the model. Raises
-    BadInput when no room is left for a piece.
-
-    tokenizer: the model's.
-    settings: those that it was trained with.
-    context_length: tokens that it can read.
-    messages: what it reads besides a piece.
-    answer: tokens of an answer, at most.
-    """
+    """The pieces of `text` that are asked about one by one, each with the end of the one before. A piece and its
+    answer (of at most `answer` tokens) are about as long as the longest examples in training, and fit into the model
+    beside `messages`. Raises BadInput when no room is left for a piece."""
     around = len(tokenizer.prompt_ids(messages))
     window = min(settings.max_length, context_length)
     size = min(max(window // 4, window - around - min(answer, window // 4)), context_length - around - answer)
@@ -64,11 +56,9 @@ def about(piece: str, words: str) -> str:
 
 
 def combine(answers: Sequence[str], how: Combine) -> Combined:
-    """The answers to the pieces as one.
-
-    "merge" makes one JSON list of all that they list, without repetitions; "auto" merges where every answer is JSON,
-    and joins otherwise. "summarize" joins them, to be asked about once more.
-    """
+    """The answers to the pieces as one. "merge" makes one JSON list of all that they list, without repetitions;
+    "auto" merges where every answer is JSON, and joins otherwise. "summarize" joins them, to be asked about once
+    more."""
     if len(answers) == 1:
         return Combined(answers[0], "one")
     values = [_parsed(answer) for answer in answers]

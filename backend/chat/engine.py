@@ -103,14 +103,9 @@ class Engine(Protocol):
         each: Callable[[int], None],
         enough: Enough = looping,
     ) -> list[Answered]:
-        """The greedy answers to many prompts at once.
-
-        pane: whose model answers.
-        prompts: their token ids.
-        limits: tokens of each answer, at most.
-        each: called with the number of finished answers every few tokens; what it raises ends the work.
-        enough: gets the number of a prompt; its answer may be cut once this is true.
-        """
+        """The greedy answers to many prompts (token ids) at once. each: called with the number of finished answers
+        every few tokens; what it raises ends the work. enough: gets the number of a prompt; its answer may be cut
+        once this is true."""
         ...
 
     def nats(self, pane: str, ids: Sequence[int], labels: Sequence[int]) -> float:
@@ -140,10 +135,8 @@ class WithTokenizer:
 
 
 class TextStream:
-    """Converts a stream of tokens to text, in complete characters only: one may take several tokens.
-
-    decode: token ids to text, with U+FFFD for an incomplete character.
-    """
+    """Converts a stream of tokens to text, in complete characters only: one may take several tokens. decode: token
+    ids to text, with U+FFFD for an incomplete character."""
 
     def __init__(self, decode: Callable[[list[int]], str]) -> None:
         self._decode = decode
@@ -194,15 +187,9 @@ def score_row(logits: Any, labels: Sequence[int]) -> AnswerScore:
 
 
 def check_panes(before: Any, unchanged: Sequence[Any], tuned: Any, compared: str = "") -> PaneCheck:
-    """The check that the base pane is the base model and the tuned one is not.
-
-    Logits for `PROBE`, as numpy arrays. Raises ChatFailed.
-
-    before: of the base alone.
-    unchanged: with the adapter loaded, of what must still be the base.
-    tuned: of the tuned model.
-    compared: what they are, if not all logits.
-    """
+    """The check that the base pane is the base model and the tuned one is not, by the logits for `PROBE` (numpy
+    arrays): `before` of the base alone, `unchanged` of it with the adapter loaded. compared: what they are, if not
+    all logits. Raises ChatFailed."""
     import numpy
 
     if not all(numpy.array_equal(before, other) for other in unchanged):

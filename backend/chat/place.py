@@ -23,11 +23,9 @@ class Place(NamedTuple):
 
 
 def place(model: Path, tuned: Path | None) -> Place:
-    """Where the model in a folder answers, and the one in `tuned` beside it.
-
-    What was trained on 4-bit weights answers on them where there is a GPU of NVIDIA, and elsewhere where memory is
-    short; a base model alone where a GPU holds nothing more. Raises NotEnough.
-    """
+    """Where the model in a folder answers, and the one in `tuned` beside it. What was trained on 4-bit weights
+    answers on them where there is a GPU of NVIDIA, and elsewhere where memory is short; a base model alone where a
+    GPU holds nothing more. Raises NotEnough."""
     import psutil
 
     whole = model_folder.weight_bytes(model) * _WITH_ANSWER

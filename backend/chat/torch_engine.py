@@ -46,11 +46,9 @@ _BF16_GAIN = 0.9  # on a processor bf16 is used if a token takes less than this 
 
 
 class TorchEngine(WithTokenizer):
-    """The model in `model`, and the tuned one in `tuned` (a folder with an adapter or a complete model).
-
-    dtype: run on the processor in this precision, instead of wherever it is fastest. Raises MissingPart, NotEnough,
-    and ChatFailed if the check of the panes fails.
-    """
+    """The model in `model`, and the tuned one in `tuned` (a folder with an adapter or a complete model). dtype: run
+    on the processor in this precision, instead of wherever it is fastest. Raises MissingPart, NotEnough, and
+    ChatFailed if the check of the panes fails."""
 
     def __init__(self, model: Path, tuned: Path | None = None, dtype: torch.dtype | None = None) -> None:
         model_folder.check(model)

@@ -52,13 +52,9 @@ def cannot_open(file: Path) -> ChatFailed:
 
 
 class LlamaServer:
-    """A running server. Raises MissingPart without xllamacpp, ChatFailed for a file that can't be opened.
-
-    slots: conversations that it remembers.
-    tokens: of each conversation.
-    adapter: a GGUF LoRA, which a request switches on or off; read into memory.
-    threads: with which it computes.
-    """
+    """A running server that remembers `slots` conversations of `tokens` each. adapter: a GGUF LoRA, which a request
+    switches on or off; read into memory. Raises MissingPart without xllamacpp, ChatFailed for a file that can't be
+    opened."""
 
     def __init__(
         self, file: Path, slots: int, tokens: int, adapter: Path | None = None, threads: int | None = None
@@ -122,14 +118,8 @@ class LlamaServer:
         likeliest: int = 1,
         forced: int | None = None,
     ) -> Next:
-        """One token after `ids`.
-
-        slot: the conversation that they belong to.
-        tuned: whether the adapter is on.
-        remembered: only what the slot does not hold yet is read.
-        likeliest: how many tokens to return.
-        forced: the token to choose, whatever its probability.
-        """
+        """One token after `ids`. remembered: only what the slot does not hold yet is read. likeliest: how many tokens
+        to return. forced: the token to choose, whatever its probability."""
         reply = self._complete(
             ids,
             slot,

@@ -22,11 +22,9 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_bytes(path: Path, data: bytes) -> None:
-    """Replace the content of `path` with `data` in one step, flushed to the disk; only its owner can read it.
-
-    Several threads and processes may do so at once: each writes its own temporary file, and the last one wins.
-    Raises OSError.
-    """
+    """Replace the content of `path` with `data` in one step, flushed to the disk; only its owner can read it. Several
+    threads and processes may do so at once: each writes its own temporary file, and the last one wins. Raises
+    OSError."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.tmp")
     try:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | BINARY, 0o600)

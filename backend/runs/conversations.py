@@ -21,13 +21,7 @@ Tools = list[dict[str, Any]] | None
 def write_conversations(
     run_folder: Path, part: Part, conversations: Iterable[Sequence[Message]], tools: Iterable[Tools] = ()
 ) -> None:
-    """Writes data/<part>.jsonl, one conversation a line. Raises OSError.
-
-    run_folder: of the run
-    part: the side that they are on
-    conversations: each a list of messages
-    tools: that each of them offers
-    """
+    """Writes data/<part>.jsonl, one conversation (a list of messages) a line, each with `tools`. Raises OSError."""
     lines = (
         json.dumps({"messages": list(messages), **({"tools": offered} if offered else {})}, ensure_ascii=False) + "\n"
         for messages, offered in zip(conversations, chain(tools, repeat(None)), strict=False)

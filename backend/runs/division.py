@@ -35,12 +35,7 @@ def divided(
     rows: Sequence[Row], split: Split, before: Iterable[Divided] = (), *, continues: bool = False
 ) -> list[Divided]:
     """The sides of rows, and of those of the version before that are no longer among them and may come back.
-
-    rows: of this version
-    split: the numbers of those that train, choose and judge
-    before: how the version before was divided
-    continues: whether this version starts from the weights of the one before
-    """
+    continues: whether this version starts from the weights of the one before."""
     choosing = {*split.validation} - {*split.judging}
     sides: list[tuple[Role, Collection[int]]] = [
         ("train", split.train), ("choosing", choosing), ("judging", split.judging),
@@ -64,13 +59,7 @@ class Changes:
 
 
 def changes(rows: Sequence[Row], before: Sequence[Divided], judging: int, train: Sequence[int]) -> Changes:
-    """The changes from one version to the next.
-
-    rows: of the next one
-    before: how the earlier one was divided
-    judging: as in `Changes`, from `roles`
-    train: positions of `rows` that are learned
-    """
+    """The changes from one version to the next, which has `rows`. train: positions of `rows` that are learned."""
     now, then = Counter(map(_text, rows)), Counter(_text(entry.row) for entry in before if not entry.gone)
     aside = {_text(entry.row) for entry in before if entry.side != "train" and not entry.gone}
     moved = sum(_text(rows[i]) in aside for i in train)

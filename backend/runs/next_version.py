@@ -37,13 +37,7 @@ class NextVersion:
         return division.roles(rows, self.before)
 
     def write(self, run_folder: Path, descent: Descent, rows: Sequence[Row], split: Split) -> None:
-        """Writes the division and the weights for the new run. Raises RunProblem, OSError.
-
-        run_folder: of the new run
-        descent: as from `descent`
-        rows: of the new run
-        split: the numbers of those that train, choose and judge
-        """
+        """Writes the division and the weights for the new run, which has `rows`. Raises RunProblem, OSError."""
         division.write(run_folder, division.divided(rows, split, self.before, continues=self.continues))
         if self.weights:
             start.copy(self.folder, self.weights, run_folder, descent.weights)

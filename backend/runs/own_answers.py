@@ -32,10 +32,8 @@ log = logging.getLogger(__name__)
 
 
 def language_for(data: str | None, model: Sequence[str]) -> str:
-    """The language of the prompts: that of the examples if the model speaks it, else English.
-
-    data, model: ISO 639-1 codes of the examples, None where it is not clear, and of the base model.
-    """
+    """The language of the prompts: that of the examples if the model speaks it, else English. data, model: ISO 639-1
+    codes of the examples, None where it is not clear, and of the base model."""
     return data if data and data in model and data in _by_language() else "en"
 
 

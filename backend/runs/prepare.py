@@ -43,19 +43,8 @@ def prepare_run(
     data_id: str = "",
     general_language: str = "en",
 ) -> PreparedRun:
-    """Tokenizes rows for a run.
-
-    rows: of the dataset
-    source: the file of the training rows
-    split: the numbers of those that train, choose and judge
-    tokenizer: of the model
-    model: to train
-    settings: of the run
-    name: of the run
-    data_id: of the dataset
-
-    Raises BadInput, naming the first such row, when a row can't be tokenized or has nothing to learn.
-    """
+    """Tokenizes the rows of a dataset for a run. source: the file of the training rows. Raises BadInput, naming the
+    first such row, when a row can't be tokenized or has nothing to learn."""
     train, validation = (
         pieces([rows[i] for i in side], tokenizer, settings) for side in (split.train, split.validation)
     )

@@ -42,15 +42,8 @@ def digest(weights: Path) -> str:
 
 
 def copy(run_folder: Path, result: Path, to: Path, expected: str) -> None:
-    """Copies the weights of a run for a new one.
-
-    run_folder: of the run
-    result: the folder with its weights
-    to: the folder of the new run
-    expected: the digest of the weights
-
-    Raises RunProblem when the digest has changed, OSError.
-    """
+    """Copies the weights in `result`, a folder in `run_folder`, to the folder `to` of a new run. Raises RunProblem
+    when their digest is not the `expected` one, OSError."""
     target = folder(to)
     target.mkdir(parents=True)
     for file in sorted(result.glob("*.safetensors")):

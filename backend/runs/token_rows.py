@@ -47,11 +47,9 @@ class Tokens(Protocol):
 @dataclass(frozen=True, slots=True)
 class TokenRow:
     """One row as read back: ids and labels as int32 arrays of the same length; learned: labels that are not -100.
-
     rejected: for a preference pair, the row with the worse answer. reference_logprob: log-probability (nats) of the
     learned tokens under the reference model; pairs only. general: not an example of the person's, but an answer of
-    the base model that training must keep.
-    """
+    the base model that training must keep."""
 
     input_ids: npt.NDArray[np.int32]
     labels: npt.NDArray[np.int32]

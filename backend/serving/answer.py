@@ -10,10 +10,8 @@ from backend.serving.requests import CompletionRequest
 
 
 class Answer:
-    """One answer under way. `begin` waits for its turn and returns the first piece; `rest` are the others.
-
-    Both raise ClientDisconnect once `watch` has noticed that the client is gone.
-    """
+    """One answer under way. `begin` waits for its turn and returns the first piece; `rest` are the others. Both raise
+    ClientDisconnect once `watch` has noticed that the client is gone."""
 
     def __init__(self, chat: Chat, pane: str, asked: CompletionRequest) -> None:
         self.asked = asked

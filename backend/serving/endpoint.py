@@ -50,9 +50,7 @@ class Counts:
 
 class Endpoint:
     """The routes. name: of the model. pane: of `chat` that answers. instruction: for conversations without one.
-
-    key_sha256: of the key that every request needs.
-    """
+    key_sha256: of the key that every request needs."""
 
     def __init__(self, chat: Chat, pane: str, name: str, instruction: str, key_sha256: str) -> None:
         self.counts = Counts()

@@ -26,10 +26,8 @@ class CompletionRequest:
 
 
 def parse(body: bytes, instruction: str) -> CompletionRequest:
-    """Read a request. instruction: the system message where the conversation has none, "" for none.
-
-    Raises BadInput that says what is wrong.
-    """
+    """Read a request. instruction: the system message where the conversation has none, "" for none. Raises BadInput
+    that says what is wrong."""
     try:
         asked = json.loads(body)
     except (ValueError, RecursionError) as error:

@@ -16,13 +16,8 @@ def visible(text: str) -> str:
 
 
 def excerpt(text: str, start: int = 0, end: int = 0, width: int = 80) -> str:
-    """A piece of a text on one line, invisible characters escaped, "…" at cuts.
-
-    text: of any length
-    start: of what must be in it
-    end: of that; 0 with `start` 0 for the beginning of the text
-    width: about how many characters
-    """
+    """The piece of a text from `start` to `end`, with about `width` characters around it on one line, invisible
+    characters escaped, "…" at cuts; with 0 and 0 the beginning of the text."""
     room = max(width - (end - start), 0) // 2
     begin = max(0, min(start - room, len(text) - width))
     finish = min(len(text), begin + width)

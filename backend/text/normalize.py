@@ -41,12 +41,9 @@ def fingerprint(text: str) -> bytes:
 
 
 def same_rows(rows: Sequence[Row], key: Key, part: Key | None = None) -> Groups:
-    """Groups of two or more rows with an equal `key`.
-
-    A key applies the given function to the texts it compares: first `fingerprint`, then, within the groups that
-    this finds, `normalize`. part: a key of less text, equal where `key` is; most rows differ in it, so the
-    whole key is computed for few.
-    """
+    """Groups of two or more rows with an equal `key`. A key applies the given function to the texts it compares:
+    first `fingerprint`, then, within the groups that this finds, `normalize`. part: a key of less text, equal where
+    `key` is; most rows differ in it, so the whole key is computed for few."""
     groups = [list(range(len(rows)))]
     for rough in filter(None, (part, key)):
         groups = [same for group in groups for same in _grouped(group, rows, rough, fingerprint)]

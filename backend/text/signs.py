@@ -27,10 +27,8 @@ def repeats(answer: str) -> bool:
 
 
 def own_phrases(answers: Sequence[str]) -> list[str]:
-    """Phrases of one to five words that stand in most of `answers`, the longest and most frequent first.
-
-    A phrase within a longer one that is about as frequent is skipped, and so are phrases of common words only.
-    """
+    """Phrases of one to five words that stand in most of `answers`, the longest and most frequent first. A phrase
+    within a longer one that is about as frequent is skipped, and so are phrases of common words only."""
     counts: Counter[tuple[str, ...]] = Counter()
     for answer in answers:
         words = answer.split()
