@@ -26,20 +26,9 @@ from backend.settings import PROJECT_ROOT
 
 TEMPLATES = PROJECT_ROOT / "static" / "space"
 PROGRAM = "apprentice"
-PARTS = (
-    *("app.py", "start.py", "start.sh", "start.bat", "start.command"),
-    *(
-        "requirements.txt",
-        "requirements-dev.txt",
-        "constraints.txt",
-        "pyproject.toml",
-        "LICENSE",
-        "backend",
-        "jobs",
-        "ui",
-        "static",
-        "docs/clusters.md",
-    ),  # which scripts carry
+PARTS = (  # which scripts carry
+    *("app.py", "start.py", "start.sh", "start.bat", "start.command", "requirements.txt", "requirements-dev.txt"),
+    *("constraints.txt", "pyproject.toml", "LICENSE", "backend", "jobs", "ui", "static", "docs/clusters.md"),
 )
 # https://huggingface.co/docs/hub/spaces-zerogpu: torch 2.8 to 2.11, and neither another build nor another version.
 ZERO_GPU, ON_ZERO_GPU = "zero-a10g", "torch==2.11.0"
@@ -165,7 +154,5 @@ def write_model_app(folder: Path, name: str, run: RunSpec, instruction: str) -> 
     renamed = {} if run.settings.method == "full" else causal_lm.key_mapping(run.model.path)
     for file, text in texts.items():
         (folder / file).write_text(text, "utf-8", newline="\n")
-    write_json(
-        folder / "settings.json",
-        {"name": name, "instruction": instruction, **({"renamed": renamed} if renamed else {})},
-    )
+    settings = {"name": name, "instruction": instruction, **({"renamed": renamed} if renamed else {})}
+    write_json(folder / "settings.json", settings)
