@@ -8,11 +8,13 @@ the children.
     end_with_us         for a process that was started otherwise
     run_request         in the parent: sends a request as JSON and returns the child's answer
     return_value        in the child of run_request: its answer
+    Watch               in the parent: limits of a child
     receive             in the child: the lines that the parent writes to it
     limit_memory        in the child
 """
 
 import json
+import math
 import os
 import secrets
 import subprocess
@@ -21,15 +23,18 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import psutil
 
 from backend import watchdog
+from backend.records.units import MIB, format_size
 from backend.settings import PROJECT_ROOT, child_environment
 
 _POLL = 0.5  # seconds
+_LOOK = 0.05  # seconds
 _NO_WINDOW = getattr(subprocess, "CREATE_NO_WINDOW", 0)  # Windows; Ctrl-C is for the parent, whose end ends the child
 _starting = threading.Lock()
 _MARK = secrets.token_hex(8)
@@ -159,7 +164,61 @@ def kill(child: subprocess.Popen[bytes]) -> None:
     child.kill()
     child.wait()
     assert child.stdin is not None
-    child.stdin.close()
+    with suppress(OSError):  # what it did not read
+        child.stdin.close()
+
+
+class Watch:
+    """In the parent: kills a child that goes past its limits, until `close`.
+
+    memory: bytes that it may use
+    seconds: that it may take
+    processor_seconds: of all cores together, from now on
+    poll: called with every look; the child is killed when it returns a reason
+    why: the limit that it passed, or the reason; "" meanwhile
+    """
+
+    def __init__(
+        self,
+        child: subprocess.Popen[bytes],
+        memory: float,
+        seconds: float,
+        processor_seconds: float = math.inf,
+        poll: Callable[[], str] = str,
+    ) -> None:
+        self._child, self._memory, self._poll = child, memory, poll
+        self._until, self._processor_seconds = time.monotonic() + seconds, processor_seconds
+        self._limits = f"{seconds:.0f} seconds", f"{processor_seconds:.0f} seconds of processor time"
+        self._ended = threading.Event()
+        self.why = ""
+        self._thread = threading.Thread(target=self._look, daemon=True)
+        self._thread.start()
+
+    def __enter__(self) -> "Watch":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._ended.set()
+
+    def _look(self) -> None:
+        with suppress(psutil.Error):
+            process = psutil.Process(self._child.pid)
+            until = self._processor_seconds + sum(process.cpu_times()[:2])
+            while not self._ended.wait(_LOOK):
+                if memory_used(process) > self._memory:
+                    self.why = f"more than {format_size(self._memory / MIB)} of memory"
+                elif time.monotonic() > self._until:
+                    self.why = f"more than {self._limits[0]}"
+                elif sum(process.cpu_times()[:2]) > until:
+                    self.why = f"more than {self._limits[1]}"
+                else:
+                    self.why = self._poll()
+                if self.why:
+                    self._child.kill()
+                    return
 
 
 def receive(received: Callable[[bytes], None]) -> None:

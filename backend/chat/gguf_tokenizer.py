@@ -1,7 +1,7 @@
 """The tokenizer and chat template inside a GGUF file.
 
-The template is untrusted: backend.tokens.chat_template renders it in a sandbox, and control markers inside messages
-are cut in two, so that no text becomes a control token.
+The template is untrusted: backend.tokens renders it in a box. Control markers inside messages are cut in two, so that
+no text becomes a control token.
 """
 
 import ctypes
@@ -14,7 +14,7 @@ from backend.chat.llama import Weights
 from backend.chat.xllama import LlamaServer
 from backend.errors import BadInput
 from backend.gguf.facts import Facts
-from backend.tokens.chat_template import render
+from backend.tokens.tokenizer import ChatTokenizer
 
 _CUT = "\uf8f0"  # a private-use character: the text is tokenized in parts around it
 _PIECE = 64  # bytes of a token's text; longer ones get a larger buffer
@@ -51,7 +51,7 @@ class GgufTokenizer:
             raise BadInput("This GGUF file has no chat template.", "It was not made for chat.", "Choose another.")
         specials = {"bos_token": self._vocabulary.bos, "eos_token": self._vocabulary.eos}
         clean = [self._without_markers(message) for message in messages]
-        text = render(template, clean, specials, tools, add_generation_prompt=True)
+        text = ChatTokenizer.of_template(template, specials).render(clean, tools, add_generation_prompt=True)
         return [token for part in text.split(_CUT) for token in self._vocabulary.encode(part)]
 
     def decode(self, ids: Sequence[int]) -> str:

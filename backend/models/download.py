@@ -25,6 +25,7 @@ from backend.models.hub import Hub
 from backend.records.events import DownloadedEvent
 from backend.records.units import MIB
 from backend.settings import Workspace
+from backend.tokens.tokenizer import ChatTokenizer
 from backend.work import ELSEWHERE, JobContext, require_disk
 
 _DISK_RESERVE = 500 * MIB  # stays free
@@ -36,8 +37,8 @@ class Stopped(Exception):
 
 def run(context: JobContext) -> dict[str, Any]:
     """Download the model `context.spec["model"]`. Returns {"model", "path", "revision", "bytes"}; {} when stopped.
-    Raises MissingPart when the hub can't be reached or does not provide the model, NotEnough when the disk is too
-    small, WorkspaceProblem when the model needs program code of its own, OSError."""
+    Raises MissingPart when the hub can't be reached or lacks the model, or it can't be used, NotEnough when the disk
+    is too small, WorkspaceProblem when the model needs program code of its own, OSError."""
     entry = catalogue.find(str(context.spec["model"]))
     target = local.workspace_folder(context.workspace, entry.id)
     with FileLock(_lock(target)):
@@ -49,6 +50,7 @@ def run(context: JobContext) -> dict[str, Any]:
             except Stopped:
                 return {}
     folder = local.folder(context.workspace, entry.id)
+    ChatTokenizer.load(folder)  # tries it once
     size = sum(path.stat().st_size for path in files_in(folder))
     return {"model": entry.id, "path": str(folder), "revision": local.revision(folder), "bytes": size}
 

@@ -62,7 +62,8 @@ def downloaded(workspace: Workspace, model_ids: Iterable[str]) -> set[str]:
 
 def register_folder(workspace: Workspace, path: Path) -> str:
     """Remember a model in a folder anywhere on this computer, and return its id. The files stay where they are.
-    Raises MissingPart when the model is incomplete, WorkspaceProblem when it needs its own code."""
+    Raises MissingPart when the model is incomplete, or its tokenizer or chat template fails, WorkspaceProblem when it
+    needs its own code."""
     path = path.resolve()
     model_folder.check(path)
     if not _is_usable(path):

@@ -1,8 +1,10 @@
 """From messages to `input_ids` and `labels`: the one way, for preview, counts, training, chat and export.
 
-    tokenizer.py          `ChatTokenizer`: renders, encodes, labels
+    tokenizer.py          `ChatTokenizer`: the bundled model's in this process, any other's in a box
+    plain_tokenizer.py    renders, encodes, labels
     chat_template.py      renders a chat template as transformers does, in Jinja's immutable sandbox
-    template_limits.py    its limits on time and memory
+    box.py, box_child.py  the process of a foreign tokenizer and template, and its limits
+    frames.py             messages between the two
     text_encoder.py       rendered text to token ids and labels
     preference_pairs.py   pairs of a better and a worse answer
     token_counts.py       token counts of rows for one model
@@ -20,8 +22,9 @@ Because: training must see exactly what chat feeds, and an example can't imitate
 Proof: tests/backend/tokens/test_tokenizer.py.
 Reconsider when: transformers keeps content and markup apart itself.
 
-Decision: Templates run in a sandbox with limits on time and memory.
-Because: they come with a model and are untrusted code.
-Proof: tests/backend/tokens/test_template_limits.py.
-Reconsider when: chat templates are no longer programs.
+Decision: Foreign templates and tokenizers run in a process of their own, whose memory and time the parent limits.
+Because: they come with a model and are programs by strangers. Counting the steps of a template was not enough: one
+    step in C can take forever or all the memory, and nothing in the same process can interrupt it.
+Proof: tests/backend/tokens/test_box.py; tests/benchmarks/boxed_tokens.py measures what it costs.
+Reconsider when: a sandbox limits time and memory within a step.
 """

@@ -1,9 +1,9 @@
 """Rendering a chat template as transformers does, in Jinja's immutable sandbox, without transformers.
 
-A template comes with a model and is untrusted code (CVE-2024-34359), so it never runs outside the sandbox, nor
-without limits on time and memory (template_limits.py). The names a template may use (raise_exception, strftime_now,
-tojson, the generation tag, break and continue) are those that transformers 5.24 provides in `apply_chat_template`; a
-test compares the two.
+A template comes with a model and is untrusted code (CVE-2024-34359): it never runs outside the sandbox. That limits
+neither time nor memory: any but the bundled model's runs in a box (box.py) too. The names a template may use
+(raise_exception, strftime_now, tojson, the generation tag, break and continue) are those that transformers 5.24
+provides in `apply_chat_template`; a test compares the two.
 """
 
 import datetime
@@ -17,9 +17,9 @@ import jinja2
 from jinja2.ext import Extension, loopcontrols
 from jinja2.nodes import Node
 from jinja2.parser import Parser
+from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from backend.errors import BadInput
-from backend.tokens.template_limits import LimitedEnvironment, LimitReached, limited_filter, limits
 
 log = logging.getLogger(__name__)
 
@@ -48,8 +48,10 @@ def _tojson(value: Any, ensure_ascii: bool = False, indent: int | None = None, *
 
 @lru_cache(maxsize=64)
 def _compiled(source: str) -> jinja2.Template:
-    environment = LimitedEnvironment(trim_blocks=True, lstrip_blocks=True, extensions=[GenerationTag, loopcontrols])
-    environment.filters["tojson"] = limited_filter("tojson", _tojson)
+    environment = ImmutableSandboxedEnvironment(
+        trim_blocks=True, lstrip_blocks=True, extensions=[GenerationTag, loopcontrols]
+    )
+    environment.filters["tojson"] = _tojson
     environment.globals["raise_exception"] = _raise_exception
     environment.globals["strftime_now"] = lambda form: datetime.datetime.now().strftime(form)
     return environment.from_string(source)
@@ -73,26 +75,19 @@ def render(
     Raises BadInput, with the template's own message as the reason, when it rejects the conversation or fails.
     """
     try:
-        with limits():
-            return _compiled(chat_template).render(
-                messages=messages,
-                tools=tools or None,
-                documents=None,
-                add_generation_prompt=add_generation_prompt,
-                **special_tokens,
-            )
+        return _compiled(chat_template).render(
+            messages=messages,
+            tools=tools or None,
+            documents=None,
+            add_generation_prompt=add_generation_prompt,
+            **special_tokens,
+        )
     except TemplateRejection as rejection:
         raise BadInput(
             "This model's chat template does not accept the conversation.",
             f"It says: {str(rejection)[:200]}.",
             "Change the order or the roles of the messages, or choose another model.",
         ) from rejection
-    except LimitReached as limit:
-        raise BadInput(
-            "This model's chat template asks for too much time or memory.",
-            f"It was stopped: {limit}.",
-            "Choose another model.",
-        ) from limit
     except Exception as error:  # a template is foreign code: any error in it counts as bad input
         log.info("chat template failed", exc_info=True)
         raise BadInput(

@@ -34,7 +34,7 @@ class TextEncoder:
     def control_markers(self) -> tuple[str, ...]:
         """Texts that the tokenizer turns into control tokens, longest first."""
         markers = {token.content for token in self._added.values() if token.special and token.content.strip()}
-        return tuple(sorted(markers, key=len, reverse=True))
+        return tuple(sorted(markers, key=lambda marker: (-len(marker), marker)))
 
     @cached_property
     def _control(self) -> re.Pattern[str]:

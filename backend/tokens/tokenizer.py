@@ -1,129 +1,129 @@
-"""From messages to `input_ids` and `labels`: the one way, used by preview, counts, training, chat and export.
+"""A model's tokenizer and chat template: the bundled model's in this process, any other's in a box.
 
-The learned part of a conversation: for each assistant turn the template is rendered twice, up to the turn with the
-generation prompt (the text that the model reads before it answers) and up to the turn's end. The text between the
-two, through the end-of-turn token, is what the model must produce, so exactly that is learned. A turn whose text
-looks different inside the whole conversation (templates that strip reasoning from earlier turns) is not learned
-there; `Encoded.skipped_turns` counts such turns, and the data check reports them. A turn of weight 0 is only read.
-
-Light on purpose: the `tokenizers` package and sandboxed Jinja; no transformers, no torch.
+What they do is in plain_tokenizer.py, for both.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from functools import cached_property
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
-from tokenizers import Tokenizer
+from tokenizers import Tokenizer, models
 
-from backend.errors import ApprenticeError, BadInput, MissingPart
-from backend.records.encoded import Encoded, Piece, Rendered, Span, content_spans, group_pieces, label_tokens
+from backend.errors import ApprenticeError, MissingPart
+from backend.records.encoded import Encoded, Piece
 from backend.records.lengths import LengthLimits
-from backend.records.rows import Message, Row, is_learned
-from backend.tokens.chat_template import render
-from backend.tokens.text_encoder import CUT, TextEncoder
+from backend.records.rows import Message, Row
+from backend.tokens.box import Box, error_of
+from backend.tokens.plain_tokenizer import PlainTokenizer
 
+# SHA-256 of the bundled model's files, as backend/models/bundled_file.py writes them.
+_BUNDLED_TOKENIZER = "e9f1b9eb29e5f4fc508736f874cc7d1321834fb5610e169fb1acae231472321b"
+_BUNDLED_TEMPLATE = "872be49dbb638044ad01b60388f48d469ff2980e5f0dccdc22ec907db54d0788"
 _SPECIAL_NAMES = ("bos_token", "eos_token", "unk_token", "pad_token", "sep_token", "cls_token", "mask_token")
-_PROBE = "\uf8f1answer\uf8f1"
+_ROWS, _CHARACTERS = 256, 1 << 18  # of one request to a box; others need not wait long between two
 
 
-class ChatTokenizer:
+class ChatTokenizer(PlainTokenizer):
     """A model's tokenizer and chat template. Use `ChatTokenizer.load`."""
-
-    def __init__(self, tokenizer: Tokenizer, chat_template: str, special_tokens: Mapping[str, str]) -> None:
-        tokenizer.no_truncation()
-        tokenizer.no_padding()
-        self._tokenizer = tokenizer
-        self._encoder = TextEncoder(tokenizer)
-        self.chat_template = chat_template
-        self.special_tokens = dict(special_tokens)
 
     @classmethod
     def load(cls, folder: Path) -> ChatTokenizer:
         """The tokenizer of the model in `folder` (tokenizer.json, tokenizer_config.json, chat_template.jinja). Raises
-        MissingPart when the files are missing or can't be read."""
+        MissingPart when the files are missing, can't be read, or can't be used within the limits of a box."""
         try:
-            tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+            tokenizer = (folder / "tokenizer.json").read_text("utf-8")
             config = json.loads((folder / "tokenizer_config.json").read_text("utf-8"))
             template_file = folder / "chat_template.jinja"
             template = template_file.read_text("utf-8") if template_file.is_file() else _template_of(config)
-        except Exception as error:  # the tokenizers package raises plain Exception
+            named = ((name, token) for name in _SPECIAL_NAMES if (token := config.get(name)))
+            specials = {name: str(token["content"] if isinstance(token, Mapping) else token) for name, token in named}
+        except (OSError, ValueError, AttributeError, TypeError, KeyError, RecursionError) as error:
             raise MissingPart(
                 "The model's tokenizer could not be read.",
                 f"{folder.name} has no usable tokenizer.json or tokenizer_config.json.",
                 "Prepare or download the model again.",
             ) from error
-        named = ((name, token) for name in _SPECIAL_NAMES if (token := config.get(name)))
-        specials = {name: str(token["content"] if isinstance(token, Mapping) else token) for name, token in named}
-        return cls(tokenizer, template, specials)
+        source = _Source.of(tokenizer, template, specials)
+        if source.digests == (_BUNDLED_TOKENIZER, _BUNDLED_TEMPLATE):
+            return cls(Tokenizer.from_str(tokenizer), template, specials)
+        try:
+            return BoxedTokenizer(source)
+        except ApprenticeError as error:
+            raise MissingPart("This model can't be used.", f"{error.what} {error.why}", error.next) from error
 
-    # Special tokens
+    @classmethod
+    def of_template(cls, template: str, specials: Mapping[str, str]) -> ChatTokenizer:
+        """A template alone, to `render` with. Raises BadInput when it can't be used within the limits of a box."""
+        source = _Source.of("", template, specials)
+        if source.digests[1] == _BUNDLED_TEMPLATE:
+            return cls(Tokenizer(models.BPE()), template, specials)
+        return BoxedTokenizer(source)
 
-    @property
-    def eos_token(self) -> str:
-        return self.special_tokens.get("eos_token", "")
 
-    @property
+@dataclass(frozen=True)
+class _Source:
+    """digests: SHA-256 of the tokenizer and of the template. The texts are not compared."""
+
+    digests: tuple[str, str]
+    specials: tuple[tuple[str, str], ...]
+    texts: tuple[str, str] = field(compare=False)
+
+    @classmethod
+    def of(cls, tokenizer: str, template: str, specials: Mapping[str, str]) -> _Source:
+        digests = (_digest(tokenizer), _digest(template))
+        return cls(digests, tuple(sorted(specials.items())), (tokenizer, template))
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+@lru_cache(maxsize=4)
+def _warm_box(source: _Source) -> Box:
+    return Box(*source.texts, dict(source.specials))
+
+
+class BoxedTokenizer(ChatTokenizer):
+    """The same, but whatever uses the tokenizer or the template runs in a box. Raises ApprenticeError, also where
+    only a broken limit ends it."""
+
+    def __init__(self, source: _Source) -> None:
+        self._box = _warm_box(source)
+        self._box.open()
+        self.chat_template, self.special_tokens = source.texts[1], dict(source.specials)
+
+    @cached_property
     def pad_id(self) -> int:
-        return self._id(self.special_tokens.get("pad_token") or self.eos_token)
+        return int(self._fact("pad_id"))
 
-    @property
+    @cached_property
     def control_markers(self) -> tuple[str, ...]:
-        """Texts that the tokenizer turns into control tokens, longest first."""
-        return self._encoder.control_markers
+        return tuple(self._fact("control_markers"))
 
-    @property
+    @cached_property
     def control_ids(self) -> set[int]:
-        """The ids of the `control_markers`."""
-        return {self._id(marker) for marker in self.control_markers}
+        return set(self._fact("control_ids"))
 
     @cached_property
     def stop_ids(self) -> tuple[int, ...]:
-        """Ids at which an answer ends: the template's end-of-turn token and the end-of-text token."""
-        return tuple(sorted({self._id(token) for token in (self.end_of_turn, self.eos_token) if token}))
+        return tuple(self._fact("stop_ids"))
 
     @cached_property
     def end_of_turn(self) -> str:
-        """The token that the template writes after an answer, such as <|im_end|>; "" when it writes none."""
-        messages = [{"role": "user", "content": "question"}, {"role": "assistant", "content": _PROBE}]
-        after = self.render(messages).partition(_PROBE)[2]
-        return self._encoder.leading_token(after.lstrip())
+        return str(self._fact("end_of_turn"))
 
     @cached_property
     def default_instruction(self) -> str:
-        """The system message that the template writes before a conversation without one; "" when it writes none."""
-        question = {"role": "user", "content": "question"}
-        try:
-            bare = self.render([question])
-            before, _, after = self.render([{"role": "system", "content": _PROBE}, question]).partition(_PROBE)
-        except BadInput:  # it accepts no system message
-            return ""
-        if len(bare) < len(before) + len(after) or not (bare.startswith(before) and bare.endswith(after)):
-            return ""
-        return bare[len(before) : len(bare) - len(after)].strip()
+        return str(self._fact("default_instruction"))
 
-    @cached_property
-    def writes_tool_calls(self) -> bool:
-        """Whether the template writes the tool calls of an answer."""
-        name = "find_nothing"
-        call = {"type": "function", "function": {"name": name, "arguments": {}}}
-        tool = {"type": "function", "function": {"name": "other", "description": "", "parameters": {}}}
-        answer = {"role": "assistant", "content": "", "tool_calls": [call]}
-        try:
-            return name in self.render([{"role": "user", "content": "question"}, answer], [tool])
-        except BadInput:  # which it says of the example itself
-            return True
-
-    def _id(self, token: str) -> int:
-        number = self._tokenizer.token_to_id(token) if token else None
-        if number is None:
-            raise MissingPart("The model's tokenizer names no end-of-text token.", "", "Choose another model.")
-        return number
-
-    # Messages to text
+    def _fact(self, name: str) -> Any:
+        return self._box.ask("fact", name)[0]
 
     def render(
         self,
@@ -131,60 +131,7 @@ class ChatTokenizer:
         tools: Sequence[Mapping[str, Any]] | None = None,
         add_generation_prompt: bool = False,
     ) -> str:
-        """The text that the chat template makes of `messages`. Raises BadInput when it does not accept them."""
-        if not self.chat_template:
-            raise BadInput(
-                "This model has no chat template.",
-                "It was never trained to hold a conversation.",
-                "Choose an instruct model.",
-            )
-        return render(self.chat_template, messages, self.special_tokens, tools, add_generation_prompt)
-
-    def _render_chat(
-        self,
-        messages: Sequence[Message],
-        tools: Sequence[Mapping[str, Any]] | None,
-        add_generation_prompt: bool = False,
-    ) -> Rendered:
-        if any(message.get("tool_calls") for message in messages) and not self.writes_tool_calls:
-            raise BadInput(
-                "This model can't learn actions (tool calls).",
-                "Its format (chat template) leaves them out, so that an empty answer would remain.",
-                "Choose a model that knows tools, or remove these examples.",
-            )
-        messages, tools = self._encoder.escape(messages), self._encoder.escape(tools)
-        full = self.render(messages, tools, add_generation_prompt)
-        turns = [
-            self._answer_span(full, messages, tools, index, add_generation_prompt)
-            for index, message in enumerate(messages)
-            if message.get("role") == "assistant" and is_learned(message)
-        ]
-        learned = [span for span in turns if span is not None]
-        return Rendered(full, learned, len(turns) - len(learned))
-
-    def _answer_span(
-        self,
-        full: str,
-        messages: Sequence[Message],
-        tools: Sequence[Mapping[str, Any]] | None,
-        index: int,
-        with_prompt: bool,
-    ) -> Span | None:
-        """The span of `full` that the model must produce for the assistant turn `index`, None if there is none."""
-        prompt = self.render(messages[:index], tools, add_generation_prompt=True)
-        last = index + 1 == len(messages) and not with_prompt
-        so_far = full if last else self.render(messages[: index + 1], tools)
-        start = len(prompt)
-        end = so_far.find(self.end_of_turn, start) + len(self.end_of_turn)
-        produced = bool(self.end_of_turn) and end > start and so_far.startswith(prompt)
-        return (start, end) if produced and full.startswith(so_far[:end]) else None
-
-    def _render_document(self, text: str) -> Rendered:
-        """A document, all of which is learned, the end-of-text token included."""
-        whole = str(self._encoder.escape(text)) + self.eos_token
-        return Rendered(whole, [(0, len(whole))], 0)
-
-    # Text to tokens
+        return str(self._box.ask("render", messages, tools, add_generation_prompt)[0])
 
     def encode(
         self,
@@ -192,47 +139,35 @@ class ChatTokenizer:
         tools: Sequence[Mapping[str, Any]] | None = None,
         max_length: int | None = None,
     ) -> Encoded:
-        """One conversation as `input_ids` and `labels`, cut to `max_length` tokens if that is set. Raises BadInput
-        when the template does not accept the conversation."""
-        rendered = self._render_chat(messages, tools)
-        ids, spans = self._encoder.encode(rendered)
-        return label_tokens(ids, spans, rendered, max_length)
+        (tokens, skipped, cut), numbers = self._box.ask("encode", messages, tools, max_length)
+        return Encoded(numbers[:tokens], numbers[tokens:], bool(cut), skipped)
 
     def encode_rows(self, rows: Iterable[Row]) -> list[Encoded | ApprenticeError]:
-        """Many rows, conversations and documents, uncut, on all cores. A row that can't be encoded gives its error
-        in its place."""
-        rendered: list[Rendered | ApprenticeError] = []
-        for row in rows:
-            try:
-                chat = row.text is None
-                rendered.append(
-                    self._render_chat(row.messages, row.tools) if chat else self._render_document(row.text or "")
-                )
-            except ApprenticeError as error:
-                rendered.append(error)
-        encoded = iter(self._encoder.encode_many([item for item in rendered if isinstance(item, Rendered)]))
-        return [item if isinstance(item, ApprenticeError) else next(encoded) for item in rendered]
+        encoded: list[Encoded | ApprenticeError] = []
+        for batch in _batches(rows):
+            encoded += self._encode_batch(batch)
+        return encoded
+
+    def _encode_batch(self, rows: list[Row]) -> list[Encoded | ApprenticeError]:
+        try:
+            counts, numbers = self._box.ask("rows", [(row.text, row.messages, row.tools) for row in rows])
+        except ApprenticeError as error:
+            if len(rows) == 1:
+                return [error]
+            return [one for row in rows for one in self._encode_batch([row])]
+        return list(_split(counts, numbers))
 
     def prompt_ids(self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]] | None = None) -> list[int]:
-        """The tokens that the model reads before it answers: the conversation with the generation prompt."""
-        return self._encoder.encode(self._render_chat(messages, tools, add_generation_prompt=True))[0]
+        return self._box.ask("prompt_ids", messages, tools)[1]
 
     def opening(self) -> list[int]:
-        """The tokens that the template writes between the generation prompt and an answer: an empty thought, with a
-        model that otherwise thinks aloud first; usually none."""
-        question, answer = {"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}
-        prompt = self._render_chat([question], None, add_generation_prompt=True).text
-        whole = self._render_chat([question, answer], None).text
-        before = whole.removeprefix(prompt).partition("Hello")[0] if whole.startswith(prompt) else ""
-        return list(self._tokenizer.encode(before, add_special_tokens=False).ids)
+        return self._box.ask("opening")[1]
 
     def decode(self, ids: Sequence[int], skip_special_tokens: bool = True) -> str:
-        """The text of `ids`."""
-        return self._tokenizer.decode(list(ids), skip_special_tokens=skip_special_tokens)
+        return str(self._box.ask("decode", list(ids), skip_special_tokens)[0])
 
     def count(self, texts: Sequence[str]) -> list[int]:
-        """Tokens in each text, without a template."""
-        return [len(e.ids) for e in self._tokenizer.encode_batch(list(texts), add_special_tokens=False)]
+        return self._box.ask("count", list(texts))[1]
 
     def pieces(
         self,
@@ -240,19 +175,35 @@ class ChatTokenizer:
         tools: Sequence[Mapping[str, Any]] | None = None,
         max_length: int | None = None,
     ) -> list[Piece]:
-        """The tokens of `encode`, grouped for display into learned, read (content) and template pieces."""
-        rendered = self._render_chat(messages, tools)
-        ids, spans = self._encoder.encode(rendered)
-        labels = label_tokens(ids, spans, rendered, max_length).labels
-        contents = content_spans(rendered.text, self._encoder.escape(messages))
-        return group_pieces(rendered.text, spans, labels, contents, CUT)
+        return [Piece(*piece) for piece in self._box.ask("pieces", messages, tools, max_length)[0]]
 
     def document_pieces(self, row: Row, lengths: LengthLimits) -> list[Piece]:
-        """The parts of a document that are trained, each with its text."""
-        rendered = self._render_document(row.text or "")
-        ids, spans = self._encoder.encode(rendered)
-        parts = [(rendered.text[spans[a][0] : spans[b - 1][1]], b - a) for a, b in lengths.spans(row, len(ids))]
-        return [Piece(text.replace(CUT, ""), "learned", tokens) for text, tokens in parts]
+        limits = (lengths.max_length, lengths.long_documents, lengths.window_overlap)
+        return [Piece(*piece) for piece in self._box.ask("document_pieces", row.text or "", limits)[0]]
+
+
+def _batches(rows: Iterable[Row]) -> Iterator[list[Row]]:
+    batch: list[Row] = []
+    characters = 0
+    for row in rows:
+        batch.append(row)
+        characters += len(row.text or "") + sum(len(message.get("content") or "") for message in row.messages)
+        if len(batch) == _ROWS or characters > _CHARACTERS:
+            yield batch
+            batch, characters = [], 0
+    if batch:
+        yield batch
+
+
+def _split(counts: Sequence[Any], numbers: list[int]) -> Iterator[Encoded | ApprenticeError]:
+    at = 0
+    for count in counts:
+        if isinstance(count[0], str):
+            yield error_of(count)
+            continue
+        tokens, skipped = count
+        yield Encoded(numbers[at : at + tokens], numbers[at + tokens : at + 2 * tokens], False, skipped)
+        at += 2 * tokens
 
 
 def _template_of(config: Mapping[str, Any]) -> str:

@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import tempfile
-import threading
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
-
-import psutil
 
 from backend import child_process
 from backend.datasets.documents.blocks import Block, Document, Rows
 from backend.datasets.read.source import ByteSource
 from backend.errors import BadInput
 from backend.records.reading import Cancelled
-from backend.records.units import MIB, format_size
 
 SECONDS = 180.0  # until a document is parsed
-_CHECK = 0.05  # seconds between checks of the child
+_CANCELLED = "cancelled"
 
 
 class Parser:
@@ -38,11 +32,10 @@ class Parser:
                 file.write(block)
         arguments = ["-m", "backend.datasets.documents.child", kind, str(path), json.dumps(asdict(source.limits))]
         self._child = child_process.start(arguments, stdout=-1, stderr=-3)
-        self._stopped = ""  # why the child was killed
         self._expanded = 0  # bytes of the unpacked document, and of what the child has sent
-        self._was_cancelled = False
-        self._ended = threading.Event()
-        threading.Thread(target=self._watch, args=(time.monotonic() + SECONDS,), daemon=True).start()
+        self._watch = child_process.Watch(
+            self._child, source.limits.parser_bytes, SECONDS, poll=lambda: _CANCELLED * source.is_cancelled()
+        )
 
     def __enter__(self) -> Parser:
         return self
@@ -52,7 +45,7 @@ class Parser:
 
     def close(self) -> None:
         """Ends the child and deletes its copy of the file."""
-        self._ended.set()
+        self._watch.close()
         if self._child.stdout is not None:
             child_process.kill(self._child)
             self._child.stdout.close()
@@ -93,27 +86,13 @@ class Parser:
                 yield value
             elif name == "end":
                 return
-        self._ended.wait(2 * _CHECK)  # the watcher may be about to say why
-        if self._was_cancelled:
+        why = self._watch.why
+        if why == _CANCELLED:
             raise Cancelled
         raise BadInput(
             "This document can't be read.",
-            self._stopped or "The part of the program that reads it ended unexpectedly.",
+            f"Reading it takes {self._watch.why}."
+            if self._watch.why
+            else "The part of the program that reads it ended unexpectedly.",
             "Save it again with the program that made it, or copy its text into a text file or a table.",
         )
-
-    def _watch(self, deadline: float) -> None:
-        most = self._source.limits.parser_bytes
-        with contextlib.suppress(psutil.Error):
-            process = psutil.Process(self._child.pid)
-            while not self._ended.wait(_CHECK):
-                if child_process.memory_used(process) > most:
-                    self._stopped = f"Reading it takes more than {format_size(most / MIB)} of memory."
-                elif time.monotonic() > deadline:
-                    self._stopped = f"Reading it takes more than {SECONDS:.0f} seconds."
-                elif self._source.is_cancelled():
-                    self._was_cancelled = True
-                else:
-                    continue
-                self._child.kill()
-                return

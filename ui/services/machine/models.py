@@ -121,6 +121,10 @@ class ModelService:
     def why_not_ready(self, model_id: str = "") -> str:
         """Why the model can't be used now, in sentences; "" when it can."""
         if self.is_ready(model_id):
+            try:
+                local.tokenizer(self._workspace, self.resolve(model_id))
+            except (MissingPart, WorkspaceProblem) as error:
+                return str(error)
             return ""
         if self.resolve(model_id) != local.DEFAULT:
             return _NOT_HERE if self.downloading(self.resolve(model_id)) is None else _DOWNLOADING

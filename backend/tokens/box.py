@@ -1,0 +1,111 @@
+"""A box: a child process in which one foreign tokenizer and chat template run, within limits.
+
+Both are programs by strangers. One step of theirs in C may never end or take all the memory, and nothing in the
+process that runs it can interrupt it: so the parent looks at the child's memory and processor time while it waits.
+"""
+
+import subprocess
+import threading
+import weakref
+from typing import Any
+
+from backend import child_process
+from backend.errors import ApprenticeError, BadInput, MissingPart
+from backend.records.units import MIB
+from backend.tokens import frames
+
+MEMORY = 2048 * MIB  # bytes in use; the tokenizers of a quarter of a million tokens take some 500 MiB
+_ADDRESSES = 2 * MEMORY
+SECONDS = 10.0  # of processor time for a short request
+_SECONDS_A_MIB = 40.0  # more for one with so much text; quick tokenizers take about one
+_PATIENCE = 6.0  # so many times as long by the clock, for a busy computer
+_ANSWER = 64  # bytes of an answer for each byte of a request; a token takes eight
+_SHORT_ANSWER = 64 * MIB
+_CRASHES = 3  # after which a box is not started again
+
+
+class Box:
+    """One process. Passing a limit, which would happen again, ends the use of the box; so do a few crashes."""
+
+    def __init__(self, tokenizer: str, template: str, specials: dict[str, str]) -> None:
+        self._opening = frames.pack(["open", tokenizer, template, specials])
+        self._lock = threading.Lock()
+        self._child: subprocess.Popen[bytes] | None = None
+        self._failure: ApprenticeError | None = None
+        self._crashes = 0
+
+    def open(self) -> None:
+        """Starts the process and has it use the tokenizer and the template once. Raises what `ask` raises, and the
+        same ever after if that fails."""
+        with self._lock:
+            self._open()
+            if self._failure:
+                raise self._failure
+
+    def ask(self, name: str, *arguments: Any) -> tuple[Any, list[int]]:
+        """The answer to a request: a value and numbers. Raises the error that is the answer; BadInput at a limit."""
+        request = frames.pack([name, *arguments])
+        with self._lock:
+            self._open()
+            return self._exchange(request)
+
+    def _open(self) -> None:
+        if self._child is None and not self._failure:
+            try:
+                self._exchange(self._opening)
+            except ApprenticeError as error:
+                self._failure = error
+
+    def _exchange(self, request: bytes) -> tuple[Any, list[int]]:
+        if self._failure:
+            raise self._failure
+        child = self._child or self._start()
+        assert child.stdin is not None
+        assert child.stdout is not None
+        seconds = SECONDS + _SECONDS_A_MIB * len(request) / MIB
+        try:
+            with child_process.Watch(child, MEMORY, _PATIENCE * seconds, seconds) as watch:
+                frames.write(child.stdin, request)
+                (kind, value), numbers = frames.read(child.stdout, _SHORT_ANSWER + _ANSWER * len(request))
+            if kind == "done":
+                return value, numbers
+            error = error_of(value)
+        except (OSError, EOFError, ValueError, TypeError, AttributeError) as fault:
+            raise self._ended(child, watch) from fault
+        raise error
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        self._child = child_process.start(
+            ["-m", "backend.tokens.box_child", str(_ADDRESSES)],
+            {"MALLOC_ARENA_MAX": "2"},  # each takes 64 MiB of addresses
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+        weakref.finalize(self, _close, self._child)
+        return self._child
+
+    def _ended(self, child: subprocess.Popen[bytes], watch: child_process.Watch) -> BadInput:
+        _close(child)
+        self._child, self._crashes = None, self._crashes + 1
+        failure = BadInput(
+            "This model's chat template or tokenizer asks for too much time or memory."
+            if watch.why
+            else "This model's chat template or tokenizer failed.",
+            f"It was stopped: it takes {watch.why}." if watch.why else "Its process ended.",
+            "Choose another model.",
+        )
+        if watch.why or self._crashes == _CRASHES:
+            self._failure = failure
+        return failure
+
+
+def error_of(values: Any) -> ApprenticeError:
+    """The error that a box answers with: [class, what, why, next]. Raises TypeError if it is none."""
+    kind = {"MissingPart": MissingPart}.get(values[0], BadInput)
+    return kind(*map(str, values[1:4]))
+
+
+def _close(child: subprocess.Popen[bytes]) -> None:
+    child_process.kill(child)
+    assert child.stdout is not None
+    child.stdout.close()

@@ -1,0 +1,149 @@
+"""The process in which foreign templates and tokenizers run: `python -m backend.tokens.box_child`, started by box.py.
+
+The first message holds a tokenizer ("" for a template alone), a chat template and the special tokens; every other one
+names something to do, with its arguments. Whatever fails, failures of the tokenizers package that are no Exception
+included, is an answer too; what never ends, or takes too much memory, ends with this process.
+"""
+
+import os
+import signal
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from tokenizers import Tokenizer, models
+
+from backend.child_process import limit_memory
+from backend.errors import ApprenticeError, BadInput
+from backend.records.encoded import Encoded
+from backend.records.lengths import LengthLimits
+from backend.records.rows import Row
+from backend.tokens import frames
+from backend.tokens.plain_tokenizer import PlainTokenizer
+
+Answer = tuple[Any, Sequence[int]]  # as JSON, and numbers beside it
+_QUESTION = {"role": "user", "content": "Hello"}
+_REPLY = {"role": "assistant", "content": "Hi"}
+
+
+class Worker:
+    """Does what is asked of one tokenizer and template."""
+
+    def __init__(self, tokenizer: str, template: str, specials: dict[str, str]) -> None:
+        made = Tokenizer.from_str(tokenizer) if tokenizer else Tokenizer(models.BPE())
+        self._tokenizer = PlainTokenizer(made, template, specials)
+        self._only_template = not tokenizer
+
+    def try_once(self) -> Answer:
+        """Uses both as any conversation does. A template may reject it, but not take all the memory."""
+        for use in [self._render_answer] if self._only_template else [self._render_answer, self._encode_answer]:
+            try:
+                use()
+            except BadInput as error:
+                if isinstance(error.__cause__, MemoryError):
+                    raise
+        return None, ()
+
+    def _render_answer(self) -> None:
+        self._tokenizer.render([_QUESTION], add_generation_prompt=True)
+        self._tokenizer.render([_QUESTION, _REPLY])
+
+    def _encode_answer(self) -> None:
+        self._tokenizer.count(["Hello? 123 äö 日本語 a_b-c\n" * 20])
+        self._tokenizer.encode([_QUESTION, _REPLY])
+        self._tokenizer.opening()
+
+    def rows(self, rows: Iterable[Sequence[Any]]) -> Answer:
+        """Of each row [text, messages, tools] its numbers of tokens and of skipped turns, or an error; beside it the
+        ids and labels of all."""
+        made = [Row(0, 0, messages or [], None, tools, text) for text, messages, tools in rows]
+        try:
+            encoded = self._tokenizer.encode_rows(made)
+        except BaseException:  # of one row, or of several
+            encoded = [self._row(row) for row in made]
+        numbers: list[int] = []
+        for row in encoded:
+            if isinstance(row, Encoded):
+                numbers += row.input_ids
+                numbers += row.labels
+        return [_error(row) if isinstance(row, ApprenticeError) else [row.tokens, row.skipped_turns]
+                for row in encoded], numbers  # fmt: skip
+
+    def _row(self, row: Row) -> Encoded | ApprenticeError:
+        try:
+            return self._tokenizer.encode_rows([row])[0]
+        except BaseException as error:
+            return _of(error)
+
+    def encode(self, messages: Any, tools: Any, most: int | None) -> Answer:
+        row = self._tokenizer.encode(messages, tools, most)
+        return [row.tokens, row.skipped_turns, row.truncated], [*row.input_ids, *row.labels]
+
+    def prompt_ids(self, messages: Any, tools: Any) -> Answer:
+        return None, self._tokenizer.prompt_ids(messages, tools)
+
+    def render(self, messages: Any, tools: Any, add_generation_prompt: bool) -> Answer:
+        return self._tokenizer.render(messages, tools, add_generation_prompt), ()
+
+    def opening(self) -> Answer:
+        return None, self._tokenizer.opening()
+
+    def decode(self, ids: list[int], skip_special_tokens: bool) -> Answer:
+        return self._tokenizer.decode(ids, skip_special_tokens), ()
+
+    def count(self, texts: list[str]) -> Answer:
+        return None, self._tokenizer.count(texts)
+
+    def pieces(self, messages: Any, tools: Any, most: int | None) -> Answer:
+        return [[p.text, p.kind, p.tokens] for p in self._tokenizer.pieces(messages, tools, most)], ()
+
+    def document_pieces(self, text: str, lengths: list[Any]) -> Answer:
+        pieces = self._tokenizer.document_pieces(Row(0, 0, text=text), LengthLimits(*lengths))
+        return [[p.text, p.kind, p.tokens] for p in pieces], ()
+
+    def fact(self, name: str) -> Answer:
+        """A property of the tokenizer, see tokenizer.py."""
+        value = getattr(self._tokenizer, name)
+        return (list(value) if isinstance(value, set | tuple) else value), ()
+
+
+def _of(error: BaseException) -> ApprenticeError:
+    if isinstance(error, ApprenticeError):
+        return error
+    return BadInput(
+        "This model's tokenizer or chat template failed.",
+        f"It failed with: {type(error).__name__}.",
+        "Choose another model, or change the text.",
+    )
+
+
+def _error(error: BaseException) -> list[str]:
+    told = _of(error)
+    return [type(told).__name__, told.what, told.why, told.next]
+
+
+def main(most: int) -> None:
+    """Answers until the parent closes the pipe. most: bytes of addresses."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent
+    source, out = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # a library may print
+    limit_memory(most)
+    worker: Any = None
+    while True:
+        try:
+            (name, *arguments), _ = frames.read(source)
+        except EOFError:
+            return
+        try:
+            if name == "open":
+                worker = Worker(*arguments)
+                name, arguments = "try_once", []
+            value, numbers = getattr(worker, name)(*arguments)
+        except BaseException as error:  # the tokenizers package panics with one that is no Exception
+            frames.write(out, frames.pack(["error", _error(error)]))
+        else:
+            frames.write(out, frames.pack(["done", value]), numbers)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))

@@ -1,0 +1,44 @@
+"""Messages between this process and a box: JSON, and beside it numbers, which JSON would make slow."""
+
+import json
+import struct
+from array import array
+from collections.abc import Sequence
+from typing import IO, Any
+
+_LENGTHS = struct.Struct("<QQ")  # bytes of the JSON, and of the numbers
+
+
+def pack(value: Any) -> bytes:
+    """`value` as JSON, which a message holds. Lone surrogates survive."""
+    return json.dumps(value, default=_plain).encode("ascii")
+
+
+def _plain(value: Any) -> Any:
+    return dict(value) if hasattr(value, "keys") else list(value)
+
+
+def write(out: IO[bytes], text: bytes, numbers: Sequence[int] = ()) -> None:
+    """A message: JSON from `pack`, and numbers of 32 bits. Raises OSError."""
+    ids = array("i", numbers).tobytes()
+    out.write(_LENGTHS.pack(len(text), len(ids)) + text + ids)
+    out.flush()
+
+
+def read(source: IO[bytes], most: int = 1 << 62) -> tuple[Any, list[int]]:
+    """The next message. Raises EOFError at the end, ValueError if it has more than `most` bytes or is none."""
+    head = source.read(_LENGTHS.size)
+    if len(head) < _LENGTHS.size:
+        raise EOFError
+    text, ids = _LENGTHS.unpack(head)
+    if text + ids > most or ids % 4:
+        raise ValueError("not a message")
+    content, rest = source.read(text), source.read(ids)
+    if len(content) + len(rest) < text + ids:
+        raise EOFError
+    numbers = array("i")
+    numbers.frombytes(rest)
+    try:
+        return json.loads(content), numbers.tolist()
+    except RecursionError as error:
+        raise ValueError("not a message") from error
