@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -17,6 +18,7 @@ import pytest
 from backend.settings import HOME_VARIABLE, PROJECT_ROOT, Workspace
 from tests.linked_model import link_model
 from tests.measured_speed import store_speed
+from ui.web.key import of as key_of
 
 FLAGS = (
     "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
@@ -111,8 +113,13 @@ def served(command: list[str], port: int, log: Path, environment: dict[str, str]
         for _ in range(300):
             if server.poll() is not None:
                 pytest.fail(f"The server ended: {log.read_text('utf-8')[-2000:]}")
-            with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=5):
+            try:
+                urllib.request.urlopen(url, timeout=5).close()
                 break
+            except urllib.error.HTTPError:  # it wants its key
+                break
+            except OSError:
+                pass
             time.sleep(0.1)
         yield url
     finally:
@@ -142,4 +149,9 @@ def real_page(bundled_model: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     store_speed(workspace)
     command = [sys.executable, "app.py", "serve", "--no-browser", "--port", str(port)]
     with served(command, port, folder / "serve.txt", {HOME_VARIABLE: str(workspace.root)}) as url:
-        yield url
+        yield with_key(url, workspace)
+
+
+def with_key(url: str, workspace: Workspace) -> str:
+    """The address of a page that only its owner opens."""
+    return f"{url}/?key={key_of(workspace)}"

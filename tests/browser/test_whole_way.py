@@ -16,7 +16,7 @@ from backend.models import bundled
 from backend.settings import HOME_VARIABLE, PROJECT_ROOT, Workspace
 from jobs.runner import Runner
 from tests.backend.shallow import make_shallow
-from tests.browser.conftest import free_port, served
+from tests.browser.conftest import free_port, served, with_key
 from tests.browser.steps import unfold
 from tests.linked_model import link_gguf
 
@@ -48,7 +48,7 @@ def page_of(workspace: Workspace, tmp_path: Path) -> Iterator[str]:
     command = [sys.executable, "app.py", "serve", "--no-browser", "--port", str(port)]
     environment = {HOME_VARIABLE: str(workspace.root)}
     with served(command, port, tmp_path / "serve.txt", environment) as url:
-        yield url
+        yield with_key(url, workspace)
 
 
 def app(workspace: Workspace, *arguments: str) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from backend.settings import PROJECT_ROOT
 from ui.web import guard, session_memory
 from ui.web.gate import Door, Gate
 from ui.web.guard import LoginLimit
+from ui.web.key import OwnersOnly
 from ui.web.theme import theme
 
 STATIC = PROJECT_ROOT / "static"
@@ -21,7 +22,7 @@ SCRIPTS = (  # in this order
 
 
 def launch_arguments(
-    exports: Path, hosts: tuple[str, ...] = (), space: str = "", door: Door | None = None
+    exports: Path, hosts: tuple[str, ...] = (), space: str = "", door: Door | None = None, key: str = ""
 ) -> dict[str, Any]:
     """The arguments of gradio's `launch`: our look, no telemetry, no file served but exports, uploads and our icon.
 
@@ -30,11 +31,13 @@ def launch_arguments(
     hosts: further names by which the page is reached
     space: the name of the Space that it is on
     door: of a demo
+    key: without which nobody gets the page; "" for none
     """
     # Each script has a scope of its own. It runs before gradio draws the page, which a module would not.
     scripts = ((STATIC / "js" / f"{name}.js").read_text("utf-8") for name in SCRIPTS)
     gate = [Middleware(Gate, door=door)] if door else []
     limit = [Middleware(LoginLimit)] if hosts or space else []  # where there may be a password
+    owner = [Middleware(OwnersOnly, key=key)] if key else []
     return {
         "theme": theme(),
         "css_paths": [STATIC / "style.css"],
@@ -42,7 +45,7 @@ def launch_arguments(
         "favicon_path": STATIC / "icon.svg",
         "allowed_paths": [str(exports)],
         "app_kwargs": {
-            "middleware": [*guard.middleware(hosts, space), *limit, *gate],
+            "middleware": [*guard.middleware(hosts, space), *limit, *owner, *gate],
             "docs_url": None,
             "redoc_url": None,
             "openapi_url": None,

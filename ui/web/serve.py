@@ -21,6 +21,7 @@ from backend.hosting import policy as hosting
 from backend.hosting.policy import Policy
 from backend.records.machine import Hardware
 from backend.settings import PROGRAM, Workspace, on_colab
+from ui.web import key as page_key
 from ui.web import zero_gpu
 
 LOOPBACK = "127.0.0.1"
@@ -63,7 +64,8 @@ def serve(
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        show(f"Apprentice is already open: {running_at(workspace)}", running_at(workspace), browser)
+        url = running_at(workspace)
+        show(f"Apprentice is already open: {url}", url if credentials else with_ticket(workspace, url), browser)
         return
     with lock:
         (workspace.root / "app.json").unlink(missing_ok=True)  # of an app that was killed
@@ -125,12 +127,14 @@ def run(
     from ui.web.launch import launch_arguments
 
     hosts = () if is_loopback(host) else (in_url(host),)
+    key = ""
     app: App | VisitorApps
     if policy.demo:
         app, page, arguments = demo_page(workspace, policy, hosts, simulated)
     else:
         app = App(workspace, simulated, open_to_network=not is_loopback(host))
-        page, arguments = web_page.build(app), launch_arguments(workspace.exports, hosts)
+        key = "" if credentials else page_key.of(workspace)
+        page, arguments = web_page.build(app), launch_arguments(workspace.exports, hosts, key=key)
     ended = threading.Event()
     for name in ("SIGTERM", "SIGINT"):
         signal.signal(getattr(signal, name), lambda *_: ended.set())
@@ -144,7 +148,9 @@ def run(
     )
     try:
         note_running(workspace, url)
-        show(f"Apprentice is open at {url} (Ctrl-C closes it; training continues)", url, browser)
+        at = f"{url}/?{page_key.PARAMETER}={key}" if key and not browser else url
+        opened = with_ticket(workspace, url) if key else url
+        show(f"Apprentice is open at {at} (Ctrl-C closes it; training continues)", opened, browser)
         app.start()
         while not ended.wait(1.0):
             pass
@@ -253,6 +259,11 @@ def running_at(workspace: Workspace) -> str:
         "",
         "Close it, then start again.",
     )
+
+
+def with_ticket(workspace: Workspace, url: str) -> str:
+    """The address with which a browser opens the page: it works once."""
+    return f"{url}/?{page_key.PARAMETER}={page_key.ticket(page_key.of(workspace))}"
 
 
 def show(text: str, url: str, browser: bool) -> None:

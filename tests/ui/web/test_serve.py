@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+import httpx
 import psutil
 import pytest
 from filelock import FileLock
@@ -16,7 +17,7 @@ from filelock import FileLock
 from backend.errors import BadSetting
 from backend.hosting.policy import DEMO
 from backend.settings import PROJECT_ROOT, Workspace
-from ui.web import serve
+from ui.web import key, serve
 from ui.web.serve import receive_uploads_in
 
 
@@ -66,8 +67,12 @@ def test_a_second_start_opens_the_page_of_the_first(
         serve.serve(workspace)
         with pytest.raises(BadSetting, match="99999999"):
             serve.serve(workspace, port=99999999)
-    assert opened == ["http://127.0.0.1:7999"]
-    assert "already open" in capsys.readouterr().err
+    (address,) = opened
+    assert address.startswith("http://127.0.0.1:7999/?key=")
+    told = capsys.readouterr().err
+    assert "already open" in told
+    assert "key" not in told
+    assert key.of(workspace) not in address, "other accounts can read the command that opens a browser"
 
 
 class Reserved(socket.socket):
@@ -106,7 +111,10 @@ def test_the_app_listens_on_loopback_starts_once_and_stops_on_sigterm(tmp_path: 
     (tmp_path / "gradio").write_bytes(b"in the way, as the folder of another user of this computer is")
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
     command = [sys.executable, str(PROJECT_ROOT / "app.py"), "serve", "--no-browser", "--workspace", str(tmp_path)]
-    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.DEVNULL, env=environment) as app:
+    with (
+        (tmp_path / "printed.txt").open("wb") as printed,
+        subprocess.Popen(command, cwd=tmp_path, stderr=printed, env=environment) as app,
+    ):
         try:
             until = time.monotonic() + 90
             while not (tmp_path / "app.json").exists():
@@ -120,6 +128,15 @@ def test_the_app_listens_on_loopback_starts_once_and_stops_on_sigterm(tmp_path: 
             assert url.startswith("http://127.0.0.1:")
             second = subprocess.run(command, capture_output=True, text=True, timeout=60)
             assert (url in second.stderr, second.returncode) == (True, 0)
+            secret = key.of(Workspace(tmp_path))
+            assert secret not in second.stderr + (tmp_path / "app.json").read_text("utf-8")
+            with httpx.Client(base_url=url, headers={"origin": url}) as browser:
+                assert {browser.get(path).status_code for path in ("/", "/config", "/theme.css")} == {401}
+                event = {"data": [], "fn_index": 0, "session_hash": "x"}
+                assert browser.post("/gradio_api/queue/join", json=event).status_code == 401
+                browser.get("/", params={"key": secret})
+                assert {browser.get(path).status_code for path in ("/", "/config", "/theme.css")} == {200}
+            assert f"{url}/?key={secret}" in (tmp_path / "printed.txt").read_text("utf-8")
             app.send_signal(signal.SIGTERM)
             assert app.wait(timeout=30) == 0
         finally:
