@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterable, Sequence
+from itertools import chain
 from typing import Any
 
 from tokenizers import Tokenizer, models
@@ -21,7 +22,6 @@ from backend.records.rows import Row
 from backend.tokens import frames
 from backend.tokens.plain_tokenizer import PlainTokenizer
 
-Answer = tuple[Any, Sequence[int]]  # as JSON, and numbers beside it
 _QUESTION = {"role": "user", "content": "Hello"}
 _REPLY = {"role": "assistant", "content": "Hi"}
 
@@ -34,7 +34,18 @@ class Worker:
         self._tokenizer = PlainTokenizer(made, template, specials)
         self._only_template = not tokenizer
 
-    def try_once(self) -> Answer:
+    def do(self, name: str, *arguments: Any) -> tuple[Any, Sequence[int]]:
+        """A value that becomes JSON, and numbers beside it. name: of a method below, or of one or of a property of
+        PlainTokenizer."""
+        if name == "rows":
+            return self._rows(*arguments)
+        if name == "document_pieces":
+            text, lengths = arguments
+            arguments = Row(0, 0, text=text), LengthLimits(*lengths)
+        found = getattr(self._tokenizer, name)
+        return found(*arguments) if callable(found) else found, ()
+
+    def try_once(self) -> None:
         """Uses both as any conversation does. A template may reject it, but not take all the memory."""
         for use in [self._render_answer] if self._only_template else [self._render_answer, self._encode_answer]:
             try:
@@ -42,7 +53,6 @@ class Worker:
             except BadInput as error:
                 if isinstance(error.__cause__, MemoryError):
                     raise
-        return None, ()
 
     def _render_answer(self) -> None:
         self._tokenizer.render([_QUESTION], add_generation_prompt=True)
@@ -53,7 +63,7 @@ class Worker:
         self._tokenizer.encode([_QUESTION, _REPLY])
         self._tokenizer.opening()
 
-    def rows(self, rows: Iterable[Sequence[Any]]) -> Answer:
+    def _rows(self, rows: Iterable[Sequence[Any]]) -> tuple[Any, Sequence[int]]:
         """Of each row [text, messages, tools] its numbers of tokens and of skipped turns, or an error; beside it the
         ids and labels of all."""
         made = [Row(0, 0, messages or [], None, tools, text) for text, messages, tools in rows]
@@ -61,50 +71,17 @@ class Worker:
             encoded = self._tokenizer.encode_rows(made)
         except BaseException:  # of one row, or of several
             encoded = [self._row(row) for row in made]
-        numbers: list[int] = []
-        for row in encoded:
-            if isinstance(row, Encoded):
-                numbers += row.input_ids
-                numbers += row.labels
-        return [_error(row) if isinstance(row, ApprenticeError) else [row.tokens, row.skipped_turns]
-                for row in encoded], numbers  # fmt: skip
+        sound = [row for row in encoded if isinstance(row, Encoded)]
+        numbers = [*chain.from_iterable(chain(row.input_ids, row.labels) for row in sound)]
+        return [
+            [row.tokens, row.skipped_turns] if isinstance(row, Encoded) else _error(row) for row in encoded
+        ], numbers
 
     def _row(self, row: Row) -> Encoded | ApprenticeError:
         try:
             return self._tokenizer.encode_rows([row])[0]
         except BaseException as error:
             return _of(error)
-
-    def encode(self, messages: Any, tools: Any, most: int | None) -> Answer:
-        row = self._tokenizer.encode(messages, tools, most)
-        return [row.tokens, row.skipped_turns, row.truncated], [*row.input_ids, *row.labels]
-
-    def prompt_ids(self, messages: Any, tools: Any) -> Answer:
-        return None, self._tokenizer.prompt_ids(messages, tools)
-
-    def render(self, messages: Any, tools: Any, add_generation_prompt: bool) -> Answer:
-        return self._tokenizer.render(messages, tools, add_generation_prompt), ()
-
-    def opening(self) -> Answer:
-        return None, self._tokenizer.opening()
-
-    def decode(self, ids: list[int], skip_special_tokens: bool) -> Answer:
-        return self._tokenizer.decode(ids, skip_special_tokens), ()
-
-    def count(self, texts: list[str]) -> Answer:
-        return None, self._tokenizer.count(texts)
-
-    def pieces(self, messages: Any, tools: Any, most: int | None) -> Answer:
-        return [[p.text, p.kind, p.tokens] for p in self._tokenizer.pieces(messages, tools, most)], ()
-
-    def document_pieces(self, text: str, lengths: list[Any]) -> Answer:
-        pieces = self._tokenizer.document_pieces(Row(0, 0, text=text), LengthLimits(*lengths))
-        return [[p.text, p.kind, p.tokens] for p in pieces], ()
-
-    def fact(self, name: str) -> Answer:
-        """A property of the tokenizer, see tokenizer.py."""
-        value = getattr(self._tokenizer, name)
-        return (list(value) if isinstance(value, set | tuple) else value), ()
 
 
 def _of(error: BaseException) -> ApprenticeError:
@@ -129,6 +106,7 @@ def main(most: int) -> None:
     os.dup2(2, 1)  # a library may print
     limit_memory(most)
     worker: Any = None
+    numbers: Sequence[int]
     while True:
         try:
             (name, *arguments), _ = frames.read(source)
@@ -137,12 +115,13 @@ def main(most: int) -> None:
         try:
             if name == "open":
                 worker = Worker(*arguments)
-                name, arguments = "try_once", []
-            value, numbers = getattr(worker, name)(*arguments)
+                value, numbers = worker.try_once(), ()
+            else:
+                value, numbers = worker.do(name, *arguments)
+            answer = frames.pack(["done", value])
         except BaseException as error:  # the tokenizers package panics with one that is no Exception
-            frames.write(out, frames.pack(["error", _error(error)]))
-        else:
-            frames.write(out, frames.pack(["done", value]), numbers)
+            answer, numbers = frames.pack(["error", _error(error)]), ()
+        frames.write(out, answer, numbers)
 
 
 if __name__ == "__main__":

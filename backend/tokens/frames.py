@@ -3,19 +3,22 @@
 import json
 import struct
 from array import array
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, is_dataclass
 from typing import IO, Any
 
 _LENGTHS = struct.Struct("<QQ")  # bytes of the JSON, and of the numbers
 
 
 def pack(value: Any) -> bytes:
-    """`value` as JSON, which a message holds. Lone surrogates survive."""
+    """`value` as JSON, which a message holds; records become lists of their fields. Lone surrogates survive."""
     return json.dumps(value, default=_plain).encode("ascii")
 
 
 def _plain(value: Any) -> Any:
-    return dict(value) if hasattr(value, "keys") else list(value)
+    if is_dataclass(value):
+        return [getattr(value, field.name) for field in fields(value)]
+    return dict(value) if isinstance(value, Mapping) else list(value)
 
 
 def write(out: IO[bytes], text: bytes, numbers: Sequence[int] = ()) -> None:

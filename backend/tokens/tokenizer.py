@@ -100,30 +100,30 @@ class BoxedTokenizer(ChatTokenizer):
 
     @cached_property
     def pad_id(self) -> int:
-        return int(self._fact("pad_id"))
+        return int(self._value("pad_id"))
 
     @cached_property
     def control_markers(self) -> tuple[str, ...]:
-        return tuple(self._fact("control_markers"))
+        return tuple(self._value("control_markers"))
 
     @cached_property
     def control_ids(self) -> set[int]:
-        return set(self._fact("control_ids"))
+        return set(self._value("control_ids"))
 
     @cached_property
     def stop_ids(self) -> tuple[int, ...]:
-        return tuple(self._fact("stop_ids"))
+        return tuple(self._value("stop_ids"))
 
     @cached_property
     def end_of_turn(self) -> str:
-        return str(self._fact("end_of_turn"))
+        return str(self._value("end_of_turn"))
 
     @cached_property
     def default_instruction(self) -> str:
-        return str(self._fact("default_instruction"))
+        return str(self._value("default_instruction"))
 
-    def _fact(self, name: str) -> Any:
-        return self._box.ask("fact", name)[0]
+    def _value(self, name: str, *arguments: Any) -> Any:
+        return self._box.ask(name, *arguments)[0]
 
     def render(
         self,
@@ -131,7 +131,7 @@ class BoxedTokenizer(ChatTokenizer):
         tools: Sequence[Mapping[str, Any]] | None = None,
         add_generation_prompt: bool = False,
     ) -> str:
-        return str(self._box.ask("render", messages, tools, add_generation_prompt)[0])
+        return str(self._value("render", messages, tools, add_generation_prompt))
 
     def encode(
         self,
@@ -139,8 +139,7 @@ class BoxedTokenizer(ChatTokenizer):
         tools: Sequence[Mapping[str, Any]] | None = None,
         max_length: int | None = None,
     ) -> Encoded:
-        (tokens, skipped, cut), numbers = self._box.ask("encode", messages, tools, max_length)
-        return Encoded(numbers[:tokens], numbers[tokens:], bool(cut), skipped)
+        return Encoded(*self._value("encode", messages, tools, max_length))
 
     def encode_rows(self, rows: Iterable[Row]) -> list[Encoded | ApprenticeError]:
         encoded: list[Encoded | ApprenticeError] = []
@@ -158,16 +157,16 @@ class BoxedTokenizer(ChatTokenizer):
         return list(_split(counts, numbers))
 
     def prompt_ids(self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]] | None = None) -> list[int]:
-        return self._box.ask("prompt_ids", messages, tools)[1]
+        return list(self._value("prompt_ids", messages, tools))
 
     def opening(self) -> list[int]:
-        return self._box.ask("opening")[1]
+        return list(self._value("opening"))
 
     def decode(self, ids: Sequence[int], skip_special_tokens: bool = True) -> str:
-        return str(self._box.ask("decode", list(ids), skip_special_tokens)[0])
+        return str(self._value("decode", list(ids), skip_special_tokens))
 
     def count(self, texts: Sequence[str]) -> list[int]:
-        return self._box.ask("count", list(texts))[1]
+        return list(self._value("count", list(texts)))
 
     def pieces(
         self,
@@ -175,11 +174,10 @@ class BoxedTokenizer(ChatTokenizer):
         tools: Sequence[Mapping[str, Any]] | None = None,
         max_length: int | None = None,
     ) -> list[Piece]:
-        return [Piece(*piece) for piece in self._box.ask("pieces", messages, tools, max_length)[0]]
+        return [Piece(*piece) for piece in self._value("pieces", messages, tools, max_length)]
 
     def document_pieces(self, row: Row, lengths: LengthLimits) -> list[Piece]:
-        limits = (lengths.max_length, lengths.long_documents, lengths.window_overlap)
-        return [Piece(*piece) for piece in self._box.ask("document_pieces", row.text or "", limits)[0]]
+        return [Piece(*piece) for piece in self._value("document_pieces", row.text or "", lengths)]
 
 
 def _batches(rows: Iterable[Row]) -> Iterator[list[Row]]:
