@@ -170,7 +170,12 @@ def _read(record: type[R], path: Path) -> R:
 
 @lru_cache(maxsize=_FILES_IN_MEMORY)
 def _parse(record: type[StoredRecord], path: Path, version: FileVersion | None) -> StoredRecord:
-    return record.model_validate(read_json(path))
+    try:
+        return record.model_validate(read_json(path))
+    except OSError:
+        raise
+    except Exception as error:  # whatever a damaged file does, it is damaged
+        raise ValueError(f"{path.name} holds no {record.__name__}") from error
 
 
 def no_such_run(job_id: str) -> RunProblem:

@@ -107,10 +107,11 @@ class Scheduler:
         """Keeps a job whose folder can't be read or written from blocking the others."""
         try:
             yield
-        except (OSError, ApprenticeError) as error:
+        except Exception as error:
             if job_id not in self.problems:
-                log.warning("%s can't be read or written: %s", job_id, error)
-            self.problems[job_id] = unreadable(error)
+                log.warning("%s can't be read or written", job_id, exc_info=True)
+            known = isinstance(error, OSError | ApprenticeError)
+            self.problems[job_id] = unreadable(error if known else OSError(str(error)))
         else:
             self.problems.pop(job_id, None)
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from filelock import FileLock
+from pydantic import TypeAdapter
 
 from backend.datasets.checks.fix import FIXABLE, SYSTEM_FIXES
 from backend.errors import BadInput, WorkspaceProblem
@@ -101,6 +102,9 @@ def _without(chosen: RowsByKind, kind: str, rows: RowChoice) -> RowsByKind:
     return {**rest, kind: left} if left else rest
 
 
+_STORED = TypeAdapter(DatasetInfo)  # raises ValueError, whatever the file holds
+
+
 class StoredInfo:
     """The facts in the folders of datasets. lock: held while they change."""
 
@@ -110,10 +114,8 @@ class StoredInfo:
     def read(self, data_id: str) -> DatasetInfo:
         """The stored facts. Raises BadInput when the dataset does not exist."""
         try:
-            stored = json.loads((child_path(self._root, data_id) / "info.json").read_text("utf-8"))
-            names = {field.name for field in fields(DatasetInfo)}
-            return DatasetInfo(**{name: value for name, value in stored.items() if name in names})
-        except (OSError, ValueError, TypeError) as error:
+            return _STORED.validate_json((child_path(self._root, data_id) / "info.json").read_bytes())
+        except (OSError, ValueError) as error:
             raise BadInput("These examples are no longer here.", "", "Add them again.") from error
 
     def update(self, data_id: str, change: Callable[[DatasetInfo], DatasetInfo]) -> None:

@@ -1,6 +1,5 @@
 """Reads a model's architecture from a JSON file: a transformers config.json, or our own field names."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +7,7 @@ from pydantic import ValidationError
 
 from backend.errors import BadInput
 from backend.estimate.architecture import Architecture
-from backend.files.json_file import read_json
+from backend.files.json_file import loads, read_json
 
 # Every model_type that `Architecture` can describe, and how it differs from Llama.
 _MODEL_TYPES: dict[str, dict[str, Any]] = read_json(Path(__file__).with_suffix(".json"))
@@ -21,7 +20,7 @@ _MULTIMODAL = frozenset({"qwen3_5", "gemma3", "mistral3"})
 def read(path: Path) -> Architecture:
     """The architecture in a JSON file. Raises BadInput."""
     try:
-        values = json.loads(path.read_text("utf-8"))
+        values = loads(path.read_text("utf-8"))
     except OSError as error:
         raise BadInput(f"The file {path.name} can't be read.", f"The system reports: {error.strerror}.") from error
     except ValueError as error:

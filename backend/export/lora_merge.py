@@ -9,12 +9,12 @@ An output layer that shares its weights with the embeddings can't be merged: the
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from backend.errors import ExportFailed
+from backend.files.json_file import loads
 from backend.models import model_folder
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class Adapter:
         from safetensors.torch import load_file
 
         model_folder.check_adapter(folder)
-        config = json.loads((folder / "adapter_config.json").read_text("utf-8"))
+        config = loads((folder / "adapter_config.json").read_text("utf-8"))
         if any(config.get(name) for name in _MORE) or config.get("bias", "none") != "none":
             raise _unmergeable("It holds more than a LoRA")
         rank = int(config["r"])

@@ -24,7 +24,7 @@ from backend.errors import ExportFailed
 from backend.export import run_archive
 from backend.export.source import Source
 from backend.export.target import Report, Target
-from backend.files.json_file import read_json
+from backend.files.json_file import loads, read_json
 from backend.files.listing import files_in
 from backend.models import causal_lm
 from backend.models.local import is_local
@@ -152,7 +152,7 @@ def precision(source: Source) -> str:
     if chosen != "auto":
         return chosen
     try:
-        result = json.loads((source.folder / "status.json").read_text("utf-8")).get("result") or {}
+        result = loads((source.folder / "status.json").read_text("utf-8")).get("result") or {}
         used = result.get("precision")
     except (OSError, ValueError):
         used = None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -14,6 +13,7 @@ from backend.errors import BadSetting
 from backend.export.formats import jobs_for
 from backend.export.four_bit_base import FourBitBase
 from backend.export.model_card import Evaluation
+from backend.files.json_file import loads
 from backend.models import local
 from backend.records.base import Record
 from backend.records.encoded import IGNORED
@@ -106,6 +106,6 @@ def _shortened(row: TokenRow) -> dict[str, list[int]]:
 def _precision(folder: Path) -> Precision:
     """The precision that the run trained in, from device.json."""
     try:
-        return Device(**json.loads((folder / DEVICE).read_text("utf-8"))).precision
+        return Device(**loads((folder / DEVICE).read_text("utf-8"))).precision
     except (OSError, ValueError, TypeError):
         return "bf16"

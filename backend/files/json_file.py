@@ -10,10 +10,18 @@ from backend.files.atomic import retry_while_in_use, write_bytes
 
 def read_json(path: Path) -> dict[str, Any]:
     """The JSON object in `path`. Raises ValueError if it holds anything else, OSError if it can't be read."""
-    data = json.loads(retry_while_in_use(path.read_bytes))
+    data = loads(retry_while_in_use(path.read_bytes))
     if not isinstance(data, dict):
         raise ValueError(f"{path.name} holds no JSON object")
     return data
+
+
+def loads(text: str | bytes) -> Any:
+    """`json.loads` for a file that may be damaged: it raises nothing but ValueError, for too deep brackets too."""
+    try:
+        return json.loads(text)
+    except RecursionError as error:
+        raise ValueError("too deep") from error
 
 
 def write_json(path: Path, data: dict[str, Any]) -> None:

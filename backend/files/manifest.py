@@ -7,6 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from backend.files.json_file import loads
 from backend.files.listing import files_in
 
 NAME = "MANIFEST.json"
@@ -44,7 +45,7 @@ def read(folder: Path) -> Mapping[str, Any] | None:
 @lru_cache(maxsize=64)
 def _parsed(path: Path, _modified: int, _size: int) -> Mapping[str, Any] | None:
     """Pages ask for the same manifest many times a second."""
-    manifest = json.loads(path.read_text("utf-8"))
+    manifest = loads(path.read_text("utf-8"))
     return manifest if isinstance(manifest, dict) and isinstance(manifest.get("files"), dict) else None
 
 

@@ -7,11 +7,11 @@ order that was found. Whatever a GGUF LoRA can't express, or does not match, rai
 Format: https://github.com/ggml-org/llama.cpp, `convert_lora_to_gguf.py` and `llama_adapter_lora_init`.
 """
 
-import json
 from pathlib import Path
 from typing import Any
 
 from backend.errors import ExportFailed
+from backend.files.json_file import loads
 from backend.models import model_folder
 from backend.models.safetensors_files import Tensors
 
@@ -30,7 +30,7 @@ def convert_adapter(adapter: Path, model: Path, base: Path, out: Path) -> None:
     import gguf
 
     model_folder.check_adapter(adapter)
-    scale, rank = _scale(json.loads((adapter / "adapter_config.json").read_text("utf-8")))
+    scale, rank = _scale(loads((adapter / "adapter_config.json").read_text("utf-8")))
     reader = gguf.GGUFReader(base)
     architecture = str(reader.fields["general.architecture"].contents())
     names = _names(gguf, reader, architecture)

@@ -15,7 +15,6 @@ Popular models that are missing, and why:
 - MiniCPM4 needs its own code; ERNIE 4.5 0.3B has no tokenizer.json; Hunyuan's instruct models: no template at hand.
 """
 
-import json
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
@@ -26,6 +25,7 @@ from pydantic import Field, TypeAdapter
 from backend.errors import BadInput, MissingPart
 from backend.estimate import reading
 from backend.estimate.architecture import Architecture
+from backend.files.json_file import loads
 from backend.models import bundled, causal_lm, evidence, local, model_folder
 from backend.models.evidence import Evidence
 from backend.records.base import Record
@@ -80,7 +80,7 @@ class Entry(Record):
 def entries() -> tuple[Entry, ...]:
     """Every model of the catalogue: the bundled one first, then by size."""
     published = evidence.published()
-    models = json.loads(_FILE.read_text("utf-8"))
+    models = loads(_FILE.read_text("utf-8"))
     listed = [{**model, "evidence": published.get(model["id"], ())} for model in models]
     return tuple(TypeAdapter(list[Entry]).validate_python(listed))
 
@@ -121,7 +121,7 @@ def from_folder(folder: Path, model_id: str = "") -> Entry:
     WorkspaceProblem when it needs its own code, BadInput when transformers does not load it as a language model."""
     model_folder.check(folder)
     attention, every_linear = targets_of(model_folder.model_type(folder))
-    config = json.loads(text_of(folder / "config.json") or "{}")
+    config = loads(text_of(folder / "config.json") or "{}")
     if reading.why_not_modeled(config):
         causal_lm.check(config, folder.name)
         parameters, count, layers = causal_lm.blocks(folder)

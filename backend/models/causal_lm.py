@@ -5,7 +5,6 @@ the names and shapes of the tensors in their files.
 """
 
 import importlib.util
-import json
 import re
 from functools import cache
 from math import prod
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from backend.errors import BadInput
+from backend.files.json_file import loads
 from backend.models import safetensors_files
 
 _LISTS = {"causal": "MODEL_FOR_CAUSAL_LM_MAPPING_NAMES", "masked": "MODEL_FOR_MASKED_LM_MAPPING_NAMES"}
@@ -60,7 +60,7 @@ def key_mapping(folder: Path) -> dict[str, str]:
     a model without other parts; {} for a model that has none, or that transformers divides by itself. Raises BadInput
     where the names of its weights don't show which are the language part's."""
     try:
-        config = json.loads((folder / "config.json").read_text("utf-8"))
+        config = loads((folder / "config.json").read_text("utf-8"))
     except (OSError, ValueError):
         return {}
     if not isinstance(config, dict) or not is_divided(config):

@@ -18,6 +18,7 @@ from backend.errors import BadInput, WorkspaceProblem
 from backend.files import manifest
 from backend.files.atomic import delete_folder, replace_file, write_text
 from backend.files.disk_errors import disk_errors
+from backend.files.json_file import loads
 from backend.files.listing import files_in
 from backend.models import catalogue, local
 from backend.models.catalogue import Entry
@@ -153,12 +154,12 @@ class _Meter:
 def _remove_custom_code(path: Path, entry: Entry) -> None:
     """Remove `auto_map`, which asks for program code of the model's own, where transformers has a class for it.
     Raises WorkspaceProblem where it has none."""
-    values = json.loads(path.read_text("utf-8"))
+    values = loads(path.read_text("utf-8"))
     if "auto_map" not in values:
         return
     from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
 
-    model_type = json.loads(path.with_name("config.json").read_text("utf-8")).get("model_type")
+    model_type = loads(path.with_name("config.json").read_text("utf-8")).get("model_type")
     if model_type not in CONFIG_MAPPING_NAMES:
         raise WorkspaceProblem(
             f"{entry.name} was not downloaded.",

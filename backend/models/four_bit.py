@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from backend.files.json_file import loads
 
 if TYPE_CHECKING:
     import torch
@@ -46,7 +47,7 @@ def trained_in_4_bit(learned: Path) -> bool:
     """Whether the run that saved the folder `learned` trained on 4-bit weights; False for any other folder."""
     for name, keys in _SETTINGS:
         try:
-            settings = json.loads((learned.parent.parent / name).read_text("utf-8"))
+            settings = loads((learned.parent.parent / name).read_text("utf-8"))
             for key in keys:
                 settings = settings[key]
             return bool(settings["method"] == "qlora")

@@ -11,6 +11,7 @@ from pathlib import Path
 from backend.errors import MissingPart, RunProblem, WorkspaceProblem
 from backend.files import manifest
 from backend.files.atomic import write_text
+from backend.files.json_file import loads
 from backend.files.listing import files_in
 from backend.models import bundled, hub_token, model_folder
 from backend.records.specs import ModelRef, RunSpec
@@ -68,6 +69,7 @@ def register_folder(workspace: Workspace, path: Path) -> str:
     model_folder.check(path)
     if not _is_usable(path):
         raise MissingPart(f"The model in {path.name} can't be used.", "It has no tokenizer.json.", "Save one, too.")
+    ChatTokenizer.load(path)
     model_id = _LOCAL + safe_name(path.name) + "-" + hashlib.sha256(str(path).encode()).hexdigest()[:6]
     registered = {**_registered(workspace), model_id: str(path)}
     write_text(workspace.models / _REGISTERED, json.dumps(registered, indent=1))
@@ -86,7 +88,7 @@ def safe_name(name: str) -> str:
 
 def _registered(workspace: Workspace) -> dict[str, str]:
     try:
-        paths: dict[str, str] = json.loads((workspace.models / _REGISTERED).read_text("utf-8"))
+        paths: dict[str, str] = loads((workspace.models / _REGISTERED).read_text("utf-8"))
     except (OSError, ValueError):
         return {}
     return paths

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from backend.errors import MissingPart, WorkspaceProblem
+from backend.files.json_file import loads
 from backend.models import causal_lm
 
 if TYPE_CHECKING:
@@ -206,7 +207,7 @@ def _write_json(path: Path, values: dict[str, Any]) -> None:
 
 def _json(path: Path) -> dict[str, Any]:
     try:
-        value = json.loads(path.read_text("utf-8"))
+        value = loads(path.read_text("utf-8"))
     except (OSError, ValueError):
         return {}
     return value if isinstance(value, dict) else {}

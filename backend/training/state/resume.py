@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from backend.errors import TrainingFailed
 from backend.files.atomic import write_text
+from backend.files.json_file import loads
 from backend.models.model_folder import TOKENIZER_FILES
 from backend.records.events import NoteEvent
 from backend.records.specs import TrainSettings
@@ -56,7 +57,7 @@ def choose_device(run_folder: Path, settings: TrainSettings) -> Device:
     a busy machine might give another one, and a different result. Raises BadSetting, OSError."""
     place, saved = device.choose(settings), run_folder / DEVICE
     try:
-        before = Device(**json.loads(saved.read_text("utf-8")))
+        before = Device(**loads(saved.read_text("utf-8")))
     except (OSError, ValueError, TypeError):
         before = place
     if before.kind == place.kind and settings.precision in ("auto", before.precision):
@@ -93,7 +94,7 @@ def add_note(work: Work, title: str, what: str, next_step: str = "") -> None:
 
 def _check_base(saved: Path, now: dict[str, dict[str, Any]], since: str) -> None:
     try:
-        before = json.loads(saved.read_text("utf-8"))
+        before = loads(saved.read_text("utf-8"))
     except (OSError, ValueError):
         return
     changed = sorted(name for name in {*before, *now} if before.get(name) != now.get(name))

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from backend.files.disk_errors import disk_errors
+from backend.files.json_file import loads
 from backend.training.model import trainable
 from backend.training.state.metrics import Metrics
 
@@ -125,5 +126,5 @@ def _save(path: Path, tensors: Mapping[str, torch.Tensor]) -> None:
 
 
 def _state(checkpoint: Path) -> dict[str, Any]:
-    state: dict[str, Any] = json.loads((checkpoint / STATE).read_text("utf-8"))
+    state: dict[str, Any] = loads((checkpoint / STATE).read_text("utf-8"))
     return state

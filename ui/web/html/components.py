@@ -265,7 +265,7 @@ def fields(value: str) -> dict[str, str]:
     """The fields of a form that was sent; empty where `value`, which comes from the browser, is anything else."""
     try:
         return {str(name): typed for name, typed in json.loads(value).items() if isinstance(typed, str)}
-    except (ValueError, AttributeError):
+    except (ValueError, AttributeError, RecursionError):
         return {}
 
 

@@ -1,0 +1,127 @@
+"""A damaged file harms its own row and no other: every JSON file of a workspace, damaged in twenty ways."""
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+
+from backend.errors import ApprenticeError
+from backend.settings import Workspace
+from tests.ui import made_up_workspace
+from tests.ui.fake_records import DATA
+from ui.services.app import App
+from ui.services.selection import Choice
+
+DAMAGES: dict[str, Callable[[bytes], bytes]] = {
+    "empty": lambda _: b"",
+    "half": lambda data: data[: len(data) // 2],
+    "deep lists": lambda _: b"[" * 100_000,
+    "deep objects": lambda _: b'{"a":' * 100_000,
+    "deep and whole": lambda _: b"[" * 100_000 + b"]" * 100_000,
+    "a deep value": lambda data: data.replace(b": ", b": " + b"[" * 50_000, 1),
+    "null": lambda _: b"null",
+    "a number": lambda _: b"17",
+    "a text": lambda _: b'"text"',
+    "a list": lambda _: b"[1, 2]",
+    "an empty object": lambda _: b"{}",
+    "null values": lambda data: _mapped(data, lambda _: None),
+    "texts for values": lambda data: _mapped(data, lambda _: "x"),
+    "lists for values": lambda data: _mapped(data, lambda _: [[]]),
+    "huge numbers": lambda data: _mapped(data, lambda value: 10**30 if isinstance(value, int | float) else value),
+    "infinite numbers": lambda data: _mapped(data, lambda value: 1e999 if isinstance(value, int | float) else value),
+    "negative numbers": lambda data: _mapped(data, lambda value: -5 if isinstance(value, int | float) else value),
+    "a number of 5,000 digits": lambda _: b'{"state": ' + b"9" * 5000 + b"}",
+    "zeros": lambda data: bytes(len(data)),
+    "other bytes": lambda data: b"\xff\xfe" + data,
+}
+
+
+def _mapped(data: bytes, change: Callable[[Any], Any]) -> bytes:
+    value = json.loads(data)
+    changed = {key: change(inner) for key, inner in value.items()} if isinstance(value, dict) else change(value)
+    return json.dumps(changed).encode()
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    root = tmp_path_factory.mktemp("damaged") / "workspace"
+    made_up_workspace.write(root)
+    return Workspace(root)
+
+
+def _files(root: Path) -> Iterator[Path]:
+    for path in sorted(root.rglob("*.json")):
+        if path.relative_to(root).parts[0] in ("runs", "datasets", "models"):
+            yield path
+
+
+def look(workspace: Workspace) -> tuple[set[str], set[str]]:
+    """What the page shows of a workspace as it starts: the runs and the datasets with their parts; none may fail but
+    with a plain sentence. Returns the ids that are listed, damaged ones apart."""
+    app = App(workspace)
+    try:
+        with patch.object(app.models, "_probe", made_up_workspace.PROBE):
+            app.runner.tick()
+            runs = app.runs.all()
+            for run in runs:
+                for part in (
+                    app.runs.details,
+                    app.runs.curve,
+                    app.runs.verdict,
+                    app.runs.note,
+                    app.results.has_model,
+                ):
+                    try:
+                        part(run.info.id)
+                    except ApprenticeError:
+                        continue
+                app.validated(Choice(run_id=run.info.id, data_id=DATA))
+            app.models.available()
+            app.endpoints.current()
+            app.results.ready_to_try()
+            datasets = app.datasets.all()
+            for dataset in datasets:
+                try:
+                    app.datasets.checked(dataset.id)
+                except ApprenticeError:
+                    continue
+            listed = {run.info.id for run in runs}
+            assert listed | set(app.runs.damaged()) >= set(made_up_workspace.RUNS)
+            return listed, {dataset.id for dataset in datasets}
+    finally:
+        app.close()
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_file_harms_no_other_row(workspace: Workspace, damage: str) -> None:
+    runs, datasets = look(workspace)
+    assert runs == set(made_up_workspace.RUNS)
+    for path in _files(workspace.root):
+        kind, owner, *_ = path.relative_to(workspace.root).parts
+        before = path.read_bytes()
+        path.write_bytes(DAMAGES[damage](before))
+        try:
+            seen = look(workspace)
+        except Exception as error:
+            raise AssertionError(f"{path.relative_to(workspace.root)}: {damage}") from error
+        finally:
+            path.write_bytes(before)
+        assert seen[0] >= runs - ({owner} if kind == "runs" else set()), path
+        assert seen[1] >= datasets - ({owner} if kind == "datasets" else set()), path
+
+
+def test_a_run_with_a_damaged_status_is_deleted(workspace: Workspace, tmp_path: Path) -> None:
+    shutil.copytree(workspace.root, tmp_path / "copy")
+    copied = Workspace(tmp_path / "copy")
+    for name in ("status.json", "job.json"):
+        for run_id in ("run-a", "run-c"):
+            (copied.run_folder(run_id) / name).write_bytes(b"[" * 100_000)
+    app = App(copied)
+    for run_id in ("run-a", "run-c"):
+        app.runner.delete(run_id)
+        assert not copied.runs.joinpath(run_id).exists()
+    app.close()
