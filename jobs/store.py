@@ -10,6 +10,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
+
 from backend.errors import ApprenticeError, WorkspaceProblem
 from backend.files.atomic import fsync, fsync_names, replace_file
 from backend.files.disk_errors import disk_words
@@ -24,7 +26,7 @@ log = logging.getLogger(__name__)
 
 # Folders being created or deleted; no id starts with a dot.
 NEW, DELETED = ".new-", ".deleted-"
-_DAY = 24 * 3600.0
+_LOCK = ".lock"
 
 
 def find(workspace: Workspace, job_id: str) -> JobFolder:
@@ -73,7 +75,9 @@ def create(
     job_id = new_id()
     status = ended or Status(state=State.QUEUED, queued=last_place(workspace) if queued is None else queued)
     staging, folder = workspace.runs / (NEW + job_id), workspace.run_folder(job_id)
+    held = _being_made(staging)
     try:
+        held.acquire()
         (staging / "data").mkdir(parents=True)
         if prepare:
             prepare(staging)
@@ -91,7 +95,20 @@ def create(
             log.warning("a run could not be written: %r", error)
             raise WorkspaceProblem("The run could not be written to disk.", *disk_words(error)) from error
         raise
+    finally:
+        _let_go(held)
     return JobFolder(folder)
+
+
+def _being_made(staging: Path) -> FileLock:
+    """Held while the folder is made; its process may be killed meanwhile."""
+    return FileLock(f"{staging}{_LOCK}")
+
+
+def _let_go(lock: FileLock) -> None:
+    lock.release()
+    with suppress(OSError):
+        os.unlink(lock.lock_file)
 
 
 def last_place(workspace: Workspace) -> float:
@@ -125,9 +142,12 @@ def hide(folder: JobFolder) -> Path:
 
 
 def delete_leftovers(workspace: Workspace) -> None:
-    """Delete what an interrupted submission (a day ago or more) or deletion left behind."""
-    for path in workspace.runs.glob(".*"):
-        with suppress(OSError):
-            abandoned = path.name.startswith(NEW) and time.time() - path.stat().st_mtime > _DAY
-            if abandoned or path.name.startswith(DELETED):
-                shutil.rmtree(path, ignore_errors=True)
+    """Delete what an interrupted submission or deletion left behind."""
+    for path in workspace.runs.glob(f"{DELETED}*"):
+        shutil.rmtree(path, ignore_errors=True)
+    for path in {path.with_name(path.name.removesuffix(_LOCK)) for path in workspace.runs.glob(f"{NEW}*")}:
+        lock = _being_made(path)
+        with suppress(OSError, Timeout):  # another process is making it
+            lock.acquire(timeout=0)
+            shutil.rmtree(path, ignore_errors=True)
+            _let_go(lock)

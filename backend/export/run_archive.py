@@ -21,9 +21,10 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from backend.export import checked_zip
+from backend.errors import MissingPart
+from backend.export import checked_zip, learned_check
 from backend.export.checked_zip import CheckedZip, refusal, refuse
-from backend.files.json_file import read_json, write_json
+from backend.files.json_file import loads, read_json, write_json
 from backend.models import local, model_folder
 from backend.records.evaluation import EvaluationReport
 from backend.records.specs import ModelRef, RunSpec
@@ -33,6 +34,7 @@ from backend.runs import about, own_answers, portable_rows
 from backend.runs.about import LONGEST_NAME
 from backend.runs.start import BASE
 from backend.settings import Workspace
+from backend.tokens.tokenizer import ChatTokenizer
 from backend.work import require_disk
 
 FOLDER, RUN, ROWS, EVENTS = "apprentice", "run.json", "rows.safetensors", "events.jsonl"
@@ -109,7 +111,11 @@ class RunArchive:
         try:
             if portable_rows.restore(rows, run_folder) != (self.spec.data.train_rows, self.spec.data.validation_rows):
                 refuse("Its rows are not those of its training.")
-            _check_learned(learned, full=self.spec.settings.method == "full")
+            _check_learned(learned, self.spec)
+            for file in (run_folder / "data").glob("*.jsonl"):
+                with file.open("rb") as lines:
+                    for line in lines:
+                        loads(line)
         except (ValueError, RecursionError) as error:
             raise refusal("Its rows or the files of its model can't be read.") from error
         rows.unlink()
@@ -135,6 +141,7 @@ def _run(workspace: Workspace, archive: CheckedZip) -> RunArchive:
         if spec.descent and not all(map(_RUN_ID.fullmatch, (spec.descent.first, spec.descent.parent))):
             raise ValueError("not the ids of runs")
         result, name, note = values["result"], str(values["name"]), str(values["note"])
+        (name + note).encode()  # no lone surrogate
         numbers = {key: value for key, value in result.items() if _is_number(key, value)}
         TrainingResult.model_validate(numbers)
         evaluation = f"{FOLDER}/{EVALUATION}"
@@ -152,18 +159,29 @@ def _is_number(key: str, value: object) -> bool:
     return whole or (isinstance(value, float) and math.isfinite(value) and not key.endswith("step"))
 
 
-def _check_learned(folder: Path, *, full: bool) -> None:
+def _check_learned(folder: Path, spec: RunSpec) -> None:
     """Check what was learned, and write the adapter's configuration anew. Raises BadInput, MissingPart,
-    WorkspaceProblem; ValueError and RecursionError for a file that is not JSON."""
-    if full:
-        model_folder.check(folder)
-        return
-    model_folder.check_adapter(folder)
+    WorkspaceProblem; ValueError for a file that is not JSON."""
+    full = spec.settings.method == "full"
+    (model_folder.check if full else model_folder.check_adapter)(folder)
     if any("auto_map" in read_json(file) for file in folder.glob("tokenizer_config.json")):
         refuse("Its tokenizer asks to run program code that comes with it.")
+    config = None if full else _plain_config(folder)
+    try:
+        learned_check.check(folder, spec.model.path, config)
+        if (folder / "tokenizer.json").is_file():
+            ChatTokenizer.load(folder)
+    except (ValueError, MissingPart) as error:
+        raise refusal(str(error)) from error
+
+
+def _plain_config(folder: Path) -> dict[str, object]:
+    """The adapter's configuration, of which only what Apprentice itself writes stays."""
     config = read_json(folder / "adapter_config.json")
     targets = config.get("target_modules")
     if not isinstance(targets, list) or not all(isinstance(name, str) and name.isidentifier() for name in targets):
         refuse("The configuration of its adapter is not one that Apprentice writes.")
     plain = {name: config[name] for name in _ADAPTER if isinstance(config.get(name), str | int | float)}
-    write_json(folder / "adapter_config.json", {**plain, "target_modules": targets})
+    plain["target_modules"] = targets
+    write_json(folder / "adapter_config.json", plain)
+    return plain

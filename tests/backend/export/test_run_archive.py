@@ -24,6 +24,7 @@ from backend.runs.conversations import read_conversations
 from backend.runs.start import digest
 from backend.runs.token_rows import read_rows
 from backend.settings import Workspace, new_id
+from backend.tokens import box
 from backend.training.state.resume import base_files
 from jobs.runner import Runner
 from tests.backend.export.test_take_home import CHATS, with_examples
@@ -174,6 +175,45 @@ def with_numbers(files: Files, *, kept: int = 1, **changes: float | None) -> Fil
     return report_with(files, main_measure="perplexity", systems=systems, general=general)
 
 
+WEIGHTS, LEARNED = "tiny/tiny-adapter/adapter_model.safetensors", "tiny/tiny-adapter/"
+
+
+def header_with(files: Files, change: Callable[[dict[str, Any]], Any]) -> Files:
+    """The same bytes behind another header."""
+    data = files[WEIGHTS]
+    length = int.from_bytes(data[:8], "little")
+    header = json.loads(data[8 : 8 + length])
+    change(header)
+    text = json.dumps(header).encode()
+    return listed(files, WEIGHTS, len(text).to_bytes(8, "little") + text + data[8 + length :])
+
+
+def weights_with(files: Files, change: Callable[[dict[str, Any]], Any]) -> Files:
+    """Other weights in a sound file."""
+    from safetensors.numpy import load, save
+
+    weights = load(files[WEIGHTS])
+    change(weights)
+    return listed(files, WEIGHTS, save(weights))
+
+
+def overlap(header: dict[str, Any]) -> None:
+    first, second = sorted(
+        (name for name in header if name[0] != "_"), key=lambda name: header[name]["data_offsets"]
+    )[:2]
+    header[second]["data_offsets"] = header[first]["data_offsets"]
+
+
+def widen(weights: dict[str, Any]) -> None:
+    name = next(name for name in weights if "lora_A" in name)
+    weights[name] = weights[name].repeat(2, axis=1)
+
+
+def deepen(weights: dict[str, Any]) -> None:
+    weights |= {name.replace(".layers.0.", ".layers.999."): weights[name] for name in weights if ".layers.0." in name}
+
+
+ENDLESS = b"{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}"
 ROWS = "tiny/apprentice/rows.safetensors"
 HOSTILE: dict[str, Callable[[Files], Files]] = {
     "parent": lambda files: {**files, "tiny/../../escaped": b""},
@@ -199,6 +239,22 @@ HOSTILE: dict[str, Callable[[Files], Files]] = {
     "other rows": lambda files: listed(files, ROWS, rows_of(0)),
     "no rows": lambda files: listed(files, ROWS, b"PAR1"),
     "expression": lambda files: adapter_with(files, target_modules="(a+)+$"),
+    "no weights": lambda files: listed(files, WEIGHTS, b""),
+    "weights that are a pickle": lambda files: listed(files, WEIGHTS, b"\x80\x04." + bytes(100)),
+    "a header without end": lambda files: listed(files, WEIGHTS, (1 << 63).to_bytes(8, "little") + b"{}"),
+    "half of the weights": lambda files: listed(files, WEIGHTS, files[WEIGHTS][:-1000]),
+    "overlapping weights": lambda files: header_with(files, overlap),
+    "weights without a shape": lambda files: header_with(files, lambda header: header.popitem()),
+    "another part": lambda files: weights_with(
+        files, lambda weights: weights.update(evil=next(iter(weights.values())))
+    ),
+    "another width": lambda files: weights_with(files, widen),
+    "more layers than the base": lambda files: weights_with(files, deepen),
+    **{f"rank {rank}": partial(adapter_with, r=rank) for rank in (10**7, 10**9, 0, 8, "x", True, None)},
+    **{f"alpha {alpha}": partial(adapter_with, lora_alpha=alpha) for alpha in (1e308, -1, math.inf, "x", None)},
+    "no tokenizer": lambda files: listed(files, LEARNED + "tokenizer.json", b"{}"),
+    "an endless template": lambda files: listed(files, LEARNED + "chat_template.jinja", ENDLESS),
+    "rows that are no text": lambda files: listed(files, "tiny/apprentice/train.jsonl", bytes(range(256))),
     "other adapter": lambda files: adapter_with(files, peft_type="VERA"),
     "result with a broken number": lambda files: run_with(files, {"peak_memory_mib": 12.5}),
     "no report": lambda files: listed(files, "tiny/apprentice/evaluation.json", b"[]"),
@@ -251,7 +307,10 @@ def refused(workspace: Workspace, file: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", HOSTILE)
-def test_a_hostile_file_is_refused(kind: str, archive: Path, here: Workspace, tmp_path: Path) -> None:
+def test_a_hostile_file_is_refused(
+    kind: str, archive: Path, here: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(box, "SECONDS", 1.0)
     refused(here, packed(HOSTILE[kind](content(archive)), tmp_path / "x.zip"))
 
 
