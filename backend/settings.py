@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from backend.errors import WorkspaceProblem
-from backend.files.disk_errors import disk_words
+from backend.files.disk_errors import FULL, disk_words
+from backend.files.private import make_private, write_privately
 
 HOME_VARIABLE = "APPRENTICE_HOME"
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
@@ -55,17 +56,24 @@ class Workspace:
     def open(cls, root: Path | None = None) -> Workspace:
         """The workspace at `root`, else at $APPRENTICE_HOME, else in the user's data folder; created if missing.
 
-        Raises WorkspaceProblem when it can't be created or written.
+        What this process writes from then on is for its owner only. Raises WorkspaceProblem when it can't be created
+        or written, but not for a full disk: something must be deleted there.
         """
         workspace = cls((root or default_root()).expanduser().resolve())
+        write_privately()
         try:
-            workspace.root.mkdir(mode=0o700, parents=True, exist_ok=True)  # for its owner only
+            workspace.root.mkdir(parents=True, exist_ok=True)
             for folder in workspace.folders:
                 folder.mkdir(parents=True, exist_ok=True)
+                make_private(folder)
             probe = workspace.root / f".write-test-{os.getpid()}"
-            probe.write_bytes(b"ok")
-            probe.unlink()
+            try:
+                probe.write_bytes(b"ok")
+            finally:
+                probe.unlink(missing_ok=True)
         except OSError as error:
+            if error.errno in FULL and all(map(Path.is_dir, workspace.folders)):
+                return workspace  # to delete something; whatever has to write says what is missing
             raise WorkspaceProblem(
                 f"The workspace {workspace.root} can't be written.",
                 disk_words(error)[0],

@@ -5,6 +5,7 @@
     manifest.py      MANIFEST.json, written last: a folder without it is incomplete
     listing.py       the files of a folder
     disk_errors.py   disk errors in plain words
+    private.py       who may read what is written
 
 Decision: Whatever another process may read is written to a temporary file, flushed and renamed.
 Because: a run must survive a power cut, a full disk and a killed process.

@@ -14,7 +14,7 @@ _WRITE_PROTECTED, _DENIED, _IN_USE = 19, 5, (32, 33, 1224)
 def disk_words(error: OSError) -> tuple[str, str]:
     """Why the system could not read or write, and what to do next; two full sentences."""
     if error.errno in FULL:
-        return "The disk is full.", "Free some disk space, then try again."
+        return "The disk is full.", "Free some disk space (Apprentice can delete runs and models), then try again."
     if error.errno == errno.EROFS or getattr(error, "winerror", None) == _WRITE_PROTECTED:
         return "The disk is read-only.", "Make it writable, or choose another folder with --workspace DIR."
     if getattr(error, "winerror", None) in _IN_USE:

@@ -30,7 +30,7 @@ from backend.chat.client import Chat
 from backend.errors import ApprenticeError, BadInput
 from backend.records.chat import Chunk
 from backend.records.units import MIB, format_size
-from backend.serving import requests
+from backend.serving import connections, requests
 from backend.serving.answer import Answer
 from backend.serving.state import key_hash
 
@@ -83,11 +83,16 @@ class Endpoint:
         if not self._knows_key(request):
             return _wrong_key()
         try:
-            body = await _body(request)
+            async with asyncio.timeout(connections.PATIENCE):
+                body = await _body(request)
             asked = requests.parse(body, self._instruction)
             answer = Answer(self._chat, self._pane, asked)
         except ClientDisconnect:
             return Response(status_code=499)
+        except TimeoutError:
+            late = _error(408, "invalid_request_error", "The rest of the request did not arrive in time.")
+            late.headers["Connection"] = "close"
+            return late
         except BadInput as error:
             return _problem(413 if error.what == _TOO_LARGE else 400, "invalid_request_error", error)
         if not self._enter():

@@ -40,6 +40,8 @@ def run(context: JobContext) -> dict[str, Any]:
     """Serve until the job is stopped. Raises BadSetting, RunProblem, MissingPart, ChatFailed."""
     import uvicorn
 
+    from backend.serving.connections import Impatient
+
     try:
         spec = ServeSpec.model_validate(context.spec)
     except ValidationError as error:
@@ -58,8 +60,9 @@ def run(context: JobContext) -> dict[str, Any]:
         pane = TUNED if TUNED in chat.panes else BASE
         endpoint = Endpoint(chat, pane, spec.name, usual_instruction(run_folder), spec.key_sha256)
         config = uvicorn.Config(
-            endpoint.app, log_config=None, access_log=False, timeout_graceful_shutdown=_LAST_ANSWERS, lifespan="off"
-        )
+            endpoint.app, log_config=None, access_log=False, timeout_graceful_shutdown=_LAST_ANSWERS, lifespan="off",
+            http=Impatient,
+        )  # fmt: skip
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, args=([bound],), daemon=True)
         thread.start()

@@ -30,6 +30,7 @@ def parse(body: bytes, instruction: str) -> CompletionRequest:
     that says what is wrong."""
     try:
         asked = json.loads(body)
+        json.dumps(asked, ensure_ascii=False).encode()  # lone surrogates are no text
     except (ValueError, RecursionError) as error:
         raise BadInput("The request is not JSON.", "", "Send a JSON object with messages.") from error
     if not isinstance(asked, dict):
@@ -47,12 +48,15 @@ def parse(body: bytes, instruction: str) -> CompletionRequest:
         messages.insert(0, {"role": "system", "content": instruction})
     limit = asked.get("max_completion_tokens") or asked.get("max_tokens")
     sampling = {
-        "max_new_tokens": int(_number(limit, "max_tokens", 1, MAX_ANSWER, DEFAULT_ANSWER)),
+        "max_new_tokens": _whole(limit, "max_tokens", 1, MAX_ANSWER, DEFAULT_ANSWER),
         "temperature": _number(asked.get("temperature"), "temperature", 0, 2, 0.0),
         "top_p": _number(asked.get("top_p"), "top_p", 0, 1, 0.95),
-        "seed": int(_number(asked.get("seed"), "seed", 0, 2**32 - 1, 0)),
+        "seed": _whole(asked.get("seed"), "seed", 0, 2**32 - 1, 0),
     }
     options = asked.get("stream_options")
+    for name, value, kind in (("stream", asked.get("stream"), bool), ("stream_options", options, dict)):
+        if value is not None and not isinstance(value, kind):
+            raise BadInput(f"{name} is of another type than OpenAI's.", "", f"Remove {name}, or change it.")
     with_usage = isinstance(options, dict) and bool(options.get("include_usage"))
     return CompletionRequest(messages, sampling, bool(asked.get("stream")), with_usage)
 
@@ -81,3 +85,9 @@ def _number(given: Any, name: str, least: float, most: float, default: float) ->
     if isinstance(given, bool) or not isinstance(given, int | float) or not least <= given <= most:
         raise BadInput(f"{name} is not a number from {least:g} to {most:g}.", "", f"Remove {name}, or change it.")
     return given
+
+
+def _whole(given: Any, name: str, least: int, most: int, default: int) -> int:
+    if isinstance(given, float) and not given.is_integer():
+        raise BadInput(f"{name} is not a whole number.", "", f"Remove {name}, or change it.")
+    return int(_number(given, name, least, most, default))

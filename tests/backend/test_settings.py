@@ -1,5 +1,6 @@
 """Where the workspace is, and the environment of child processes: what they need, and no secret."""
 
+import os
 import tempfile
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 
 from backend.chat.child import ChatChild
 from backend.errors import WorkspaceProblem
+from backend.files.private import make_readable
 from backend.settings import HOME_VARIABLE, Workspace, child_path, default_root, is_secret
 
 SECRETS = [
@@ -59,3 +61,30 @@ def test_on_a_space_the_workspace_is_neither_in_the_home_nor_in_the_temporary_fo
 def test_only_a_plain_short_name_is_a_path(tmp_path: Path, name: str) -> None:
     with pytest.raises(WorkspaceProblem):
         child_path(tmp_path, name)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="rights are kept otherwise there")
+def test_what_is_in_a_workspace_is_for_its_owner_only_also_where_it_existed(tmp_path: Path) -> None:
+    root = tmp_path / "workspace"
+    (root / "runs").mkdir(parents=True)
+    for folder in (root, root / "runs"):
+        folder.chmod(0o755)
+    before = os.umask(0o022)
+    try:
+        workspace = Workspace.open(root)
+        (workspace.runs / "new").mkdir()
+        (workspace.root / "app.log").write_text("x")
+    finally:
+        os.umask(before)
+    assert workspace.runs.stat().st_mode & 0o077 == 0
+    made = [workspace.runs / "new", workspace.root / "app.log"]
+    assert [path.stat().st_mode & 0o077 for path in made] == [0, 0]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="rights are kept otherwise there")
+def test_what_was_exported_is_for_everybody(tmp_path: Path) -> None:
+    folder = tmp_path / "adapter"
+    folder.mkdir(mode=0o700)
+    (folder / "adapter_model.safetensors").touch(0o600)
+    make_readable(folder)
+    assert [oct(path.stat().st_mode & 0o777) for path in (folder, *folder.iterdir())] == ["0o755", "0o644"]

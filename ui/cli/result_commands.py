@@ -15,6 +15,7 @@ from backend.datasets.read.document import read_document
 from backend.datasets.read.source import require_file
 from backend.errors import ApprenticeError, BadInput, BadUsage, ExportFailed
 from backend.export.formats import jobs_for
+from backend.files.private import make_readable
 from backend.records.chat import ChatAnswer
 from backend.records.exports import ExportResult, GgufFile
 from backend.records.units import MIB
@@ -183,11 +184,14 @@ def _size_line(size: GgufFile) -> str:
 def _take_files(exported: Path, output: Path, take: Callable[[Path, Path], object]) -> None:
     """Copy or move the files to `output`, replacing files of the same names. Raises BadInput."""
     try:
-        output.mkdir(parents=True, exist_ok=True)
+        if not output.exists():
+            output.mkdir(parents=True)
+            make_readable(output)
         for path in sorted(exported.iterdir()):
             target = output / path.name
             shutil.rmtree(target) if target.is_dir() else target.unlink(missing_ok=True)
             take(path, target)
+            make_readable(target)
     except OSError as error:
         why = f"The system reports: {error.strerror or error}."
         raise BadInput(f"The files could not be written to {output}.", why, f"They are in {exported}.") from error

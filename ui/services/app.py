@@ -3,12 +3,14 @@
 Light: nothing here imports torch. Whatever needs it runs in a job or in the chat process.
 """
 
+import logging
 import threading
 from typing import Any
 
 from backend.datasets.choices import FixChoices, ValidationFiles
+from backend.datasets.read import parse
 from backend.datasets.store import DatasetStore
-from backend.errors import BadInput, RunProblem
+from backend.errors import BadInput, RunProblem, WorkspaceProblem
 from backend.hosting.policy import HOME, Feature, Policy
 from backend.models import bundled, catalogue, local
 from backend.records.machine import Hardware
@@ -42,6 +44,8 @@ from ui.services.training.retries import RetryService
 from ui.services.training.runs import RunService
 from ui.services.training.versions import VersionService
 
+log = logging.getLogger(__name__)
+
 _SERVED = "Its endpoint is open."
 _CHECKED = (
     "A model that was trained on it is being checked or exported, or waits for that, or prompts are tried on it."
@@ -70,7 +74,7 @@ class App:
         shared: Shared | None = None,
     ) -> None:
         self.workspace, self.policy, self._shared = workspace, policy, shared
-        admission = Admission(policy.limits, shared.queue, shared.require_disk) if shared else None
+        admission = Admission(policy.limits, shared) if shared else None
         gpu = shared.gpu if shared else None
         admit = admission.place if admission else None
         self.runner = Runner(
@@ -120,16 +124,20 @@ class App:
             self.chat.release()
 
     def start(self) -> None:
-        """Starts the queue, and what `prepare` does."""
+        """Starts the queue, and what `prepare` does; deletes what a killed app left behind."""
+        parse.delete_leftovers()
         self.runner.start()
         self.prepare()
 
     def prepare(self) -> None:
         """Unpacks the bundled model, measures the computer, and computes the first advice."""
         threading.Thread(target=self._prepare_advice, name="advice", daemon=True).start()
-        if not self.models.is_ready(local.DEFAULT) and self.models.unpacking() is None:
-            self.runner.submit("prepare", {}, "Unpack the model")
-        self.models.measure_speed_if_old()
+        try:
+            if not self.models.is_ready(local.DEFAULT) and self.models.unpacking() is None:
+                self.runner.submit("prepare", {}, "Unpack the model")
+            self.models.measure_speed_if_old()
+        except WorkspaceProblem as problem:  # on a full disk, the page is where something can be deleted
+            log.warning("nothing was prepared: %s", problem)
 
     def _prepare_advice(self) -> None:
         self.advice.recommendation()

@@ -17,8 +17,6 @@ from ui.web.launch import launch_arguments
 from ui.web.per_visitor import PerVisitor
 from ui.web.zero_gpu import Requests
 
-_OWNER_ONLY = 0o077  # umask: what is written is readable by its owner only
-
 
 def demo_page(
     workspace: Workspace, policy: Policy, hosts: tuple[str, ...] = (), simulated: Hardware | None = None
@@ -30,7 +28,6 @@ def demo_page(
     hosts: further names by which the page is reached
     simulated: another machine to show the page for
     """
-    os.umask(_OWNER_ONLY)
     requests = Requests() if on_zero_gpu() else None
     apps = VisitorApps(workspace, policy, simulated, workspace.uploads, GpuCalls(requests.call) if requests else None)
     blocks = web_page.build_demo(PerVisitor(apps, requests))
@@ -48,6 +45,9 @@ class QueuedEvents:
 
     def has(self, session: str, event: str) -> bool:
         return event in self._blocks._queue.pending_event_ids_session.get(session, ())
+
+    def knows(self, session: str) -> bool:
+        return session in self._blocks._queue.pending_messages_per_session
 
     def sessions(self) -> list[str]:
         queue = self._blocks._queue

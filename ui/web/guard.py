@@ -32,7 +32,8 @@ POLICY = (
     "connect-src 'self'; object-src 'none'; base-uri 'self'; form-action 'self'; "
 )
 WINDOW = 900.0  # seconds for which a wrong password counts
-FROM_ONE, FROM_ALL = 10, 100  # wrong passwords in that time, of one address and of all
+FROM_ONE = 10  # wrong passwords in that time, of one address
+_REMEMBERED = 10_000  # wrong passwords of all addresses
 _RIGHT = 200  # gradio's answer to a right password; whatever else it answers counts as a wrong one
 
 
@@ -122,6 +123,13 @@ class Guard:
         return sending
 
 
+def is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
 def literals(address: str) -> set[str]:
     """The ways a browser writes an address: IPv6 in brackets, also as IPv4 if it is mapped; none for a name.
 
@@ -143,12 +151,12 @@ def middleware(hosts: Iterable[str] = (), space: str = "") -> list[Middleware]:
 
 
 class LoginLimit:
-    """ASGI middleware that keeps a password from being guessed: it answers a login with 429 while its address, or
-    everybody, has to wait."""
+    """ASGI middleware that keeps a password from being guessed: it answers a login with 429 while its address has to
+    wait. Nobody else has to, or anybody could lock the owner out."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
-        self._wrong: deque[tuple[float, str]] = deque(maxlen=FROM_ALL)  # when, and from which address
+        self._wrong: deque[tuple[float, str]] = deque(maxlen=_REMEMBERED)  # when, and from which address
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["method"] != "POST" or scope["path"].rstrip("/") != "/login":
@@ -158,7 +166,7 @@ class LoginLimit:
         while self._wrong and time.monotonic() - self._wrong[0][0] > WINDOW:
             self._wrong.popleft()
         from_one = sum(sender == address for _, sender in self._wrong)
-        if from_one >= FROM_ONE or len(self._wrong) >= FROM_ALL:
+        if from_one >= FROM_ONE:
             why = "Too many wrong passwords. Wait a quarter of an hour, then try again."
             await PlainTextResponse(why, 429, {"retry-after": f"{WINDOW:.0f}"})(scope, receive, send)
             return
@@ -166,7 +174,7 @@ class LoginLimit:
 
         async def sending(message: Message) -> None:
             if message["type"] == "http.response.start" and message["status"] == _RIGHT:
-                self._wrong = deque((attempt for attempt in self._wrong if attempt[1] != address), maxlen=FROM_ALL)
+                self._wrong = deque((attempt for attempt in self._wrong if attempt[1] != address), maxlen=_REMEMBERED)
             await send(message)
 
         await self.app(scope, receive, sending)

@@ -34,14 +34,18 @@ the page here. If it was started with <code>--no-browser</code>, use the address
 
 
 def of(workspace: Workspace) -> str:
-    """The workspace's key, made at the first call. Raises OSError."""
+    """The workspace's key, made at the first call; on a full disk, one for this process."""
     path = workspace.root / "page.key"
     try:
         if key := path.read_text("ascii").strip():
             return key
     except (FileNotFoundError, ValueError):
         pass
-    write_text(path, secrets.token_urlsafe(32))  # for its owner only
+    made = secrets.token_urlsafe(32)
+    try:
+        write_text(path, made)  # for its owner only
+    except OSError:
+        return made
     return path.read_text("ascii")
 
 

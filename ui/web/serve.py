@@ -1,6 +1,5 @@
 """Serves the page: one app for each workspace, on a free port, on loopback unless there is a password."""
 
-import ipaddress
 import logging
 import logging.handlers
 import os
@@ -11,18 +10,21 @@ import sys
 import threading
 import time
 import webbrowser
+from contextlib import suppress
 from typing import Any
 
 from filelock import FileLock, Timeout
 
 from backend.errors import BadSetting, WorkspaceProblem
 from backend.files.json_file import read_json, write_json
+from backend.files.private import make_private
 from backend.hosting import policy as hosting
 from backend.hosting.policy import Policy
 from backend.records.machine import Hardware
 from backend.settings import PROGRAM, Workspace, on_colab
 from ui.web import key as page_key
 from ui.web import zero_gpu
+from ui.web.guard import is_loopback
 
 LOOPBACK = "127.0.0.1"
 FIRST_PORT, PORTS = 7860, 100
@@ -65,7 +67,8 @@ def serve(
         lock.acquire(timeout=0)
     except Timeout:
         url = running_at(workspace)
-        show(f"Apprentice is already open: {url}", url if credentials else with_ticket(workspace, url), browser)
+        key = "" if credentials else page_key.of(workspace)
+        show(f"Apprentice is already open: {url}", with_ticket(url, key), browser)
         return
     with lock:
         (workspace.root / "app.json").unlink(missing_ok=True)  # of an app that was killed
@@ -149,8 +152,7 @@ def run(
     try:
         note_running(workspace, url)
         at = f"{url}/?{page_key.PARAMETER}={key}" if key and not browser else url
-        opened = with_ticket(workspace, url) if key else url
-        show(f"Apprentice is open at {at} (Ctrl-C closes it; training continues)", opened, browser)
+        show(f"Apprentice is open at {at} (Ctrl-C closes it; training continues)", with_ticket(url, key), browser)
         app.start()
         while not ended.wait(1.0):
             pass
@@ -174,13 +176,6 @@ def password_for(host: str, policy: Policy = hosting.HOME) -> tuple[str, str] | 
             f"Set the environment variable {PASSWORD} to at least 8 characters; the user name is apprentice.",
         )
     return "apprentice", password
-
-
-def is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def in_url(host: str) -> str:
@@ -244,7 +239,9 @@ _IN_USE = {98, 48, 10048}  # EADDRINUSE on Linux, macOS and Windows
 
 
 def note_running(workspace: Workspace, url: str) -> None:
-    write_json(workspace.root / "app.json", {"url": url})
+    """Lets a second start find this page, unless the disk is full."""
+    with suppress(OSError):
+        write_json(workspace.root / "app.json", {"url": url})
 
 
 def running_at(workspace: Workspace) -> str:
@@ -261,9 +258,9 @@ def running_at(workspace: Workspace) -> str:
     )
 
 
-def with_ticket(workspace: Workspace, url: str) -> str:
-    """The address with which a browser opens the page: it works once."""
-    return f"{url}/?{page_key.PARAMETER}={page_key.ticket(page_key.of(workspace))}"
+def with_ticket(url: str, key: str) -> str:
+    """The address with which a browser opens a page that has a key: it works once."""
+    return f"{url}/?{page_key.PARAMETER}={page_key.ticket(key)}" if key else url
 
 
 def show(text: str, url: str, browser: bool) -> None:
@@ -274,6 +271,7 @@ def show(text: str, url: str, browser: bool) -> None:
 
 def logs_to(workspace: Workspace) -> None:
     """Logs technical details to WORKSPACE/app.log, up to a few megabytes."""
+    make_private(workspace.root / "app.log")
     handler = logging.handlers.RotatingFileHandler(
         workspace.root / "app.log", maxBytes=2_000_000, backupCount=2, encoding="utf-8"
     )

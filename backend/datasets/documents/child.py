@@ -19,7 +19,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from backend.child_process import receive
+from backend.child_process import limit_memory, receive
 from backend.datasets.documents.archive import check_document, damaged
 from backend.datasets.documents.blocks import Document
 from backend.datasets.documents.markup import read_html
@@ -28,6 +28,7 @@ from backend.datasets.documents.pdf import read_pdf
 from backend.datasets.documents.workbook import ExcelSheets
 from backend.errors import BadInput
 from backend.records.reading import Limits, check_expansion
+from backend.records.units import GIB
 
 OUTLINE = 200  # rows of each sheet that are sent before one is chosen
 _BATCH = 200
@@ -63,6 +64,7 @@ def main(kind: str, path: Path, limits: Limits) -> None:
     """Parses the document and prints what is in it."""
     received: queue.Queue[bytes] = queue.Queue()
     receive(received.put)
+    limit_memory(limits.parser_bytes + GIB)  # of addresses, which are more than what is used
     try:
         if kind != "pdf":
             unpacked = check_document(path, lambda unpacked, packed: check_expansion(unpacked, packed, limits))

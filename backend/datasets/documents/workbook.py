@@ -8,10 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from backend.datasets.documents.number_format import shown
+from backend.errors import BadInput
 from backend.records.units import MIB
 
 _LARGEST = 16 * MIB  # unpacked bytes of the sheets; of larger files merged cells are not filled
 _NO_RESULT = re.compile(rb"<f(?:\s[^>]*)?(?:/>|>[^<]*</f>)\s*(?:<v\s*/>|<v></v>)?\s*</c>")
+_AREA = re.compile(rb'<mergeCell [^>]*?ref="([A-Z]{1,3}[0-9]{1,7}:[A-Z]{1,3}[0-9]{1,7})"')
+_MOST_CELLS = 5_000_000  # of a sheet that is read as a whole
 FORMULA = "\ue002"  # stands in for a formula whose result is not stored in the file
 
 
@@ -24,6 +27,8 @@ class ExcelSheets:
             small = sum(part.file_size for part in sheets) <= _LARGEST
             texts = [archive.read(part) for part in sheets] if small else []
         without_results = any(_NO_RESULT.search(text) for text in texts)
+        if sum(_cells(area) for text in texts for area in _AREA.findall(text)) > _MOST_CELLS:
+            raise _too_sparse()
         self._by_row = not without_results and not any(b"<mergeCell " in text for text in texts)
         self._limit = limit
         self._book = self._load(path, values=True)
@@ -42,9 +47,11 @@ class ExcelSheets:
         sheet = self._book[name]
         if self._by_row:
             sheet.reset_dimensions()  # the file's own dimensions are often wrong
+        elif sheet.max_row * min(sheet.max_column, self._limit) > _MOST_CELLS:
+            raise _too_sparse()
         merged = {} if self._by_row else _merged(sheet)
         written = self._written[name] if self._written is not None else None
-        for number, row in enumerate(sheet.iter_rows(), 1):
+        for number, row in enumerate(self._cells_of(sheet), 1):
             cells = [shown(cell.value, getattr(cell, "number_format", "General")) for cell in row[: self._limit]]
             for place, cell in enumerate(cells):
                 if not cell and (number, place + 1) in merged:
@@ -57,6 +64,25 @@ class ExcelSheets:
                 cells.pop()
             if cells:
                 yield number, cells
+
+    def _cells_of(self, sheet: Any) -> Any:
+        return sheet.iter_rows() if self._by_row else sheet.iter_rows(max_col=min(sheet.max_column, self._limit))
+
+
+def _cells(area: bytes) -> int:
+    """How many cells an area such as b"A1:C9" has."""
+    from openpyxl.utils.cell import range_boundaries
+
+    left, top, right, bottom = (edge or 0 for edge in range_boundaries(area.decode("ascii", "replace")))
+    return int((right - left + 1) * (bottom - top + 1))
+
+
+def _too_sparse() -> BadInput:
+    return BadInput(
+        "This spreadsheet has cells that are very far apart.",
+        "One stands in a row or column far away from the others, or is merged with many.",
+        "Copy the table into a new spreadsheet, then save that.",
+    )
 
 
 def _merged(sheet: Any) -> dict[tuple[int, int], str]:

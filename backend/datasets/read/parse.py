@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from backend import child_process
 from backend.datasets.documents.blocks import Block, Document, Rows
@@ -16,7 +20,16 @@ from backend.errors import BadInput
 from backend.records.reading import Cancelled
 
 SECONDS = 180.0  # until a document is parsed
+_PREFIX = "apprentice-document-"
 _CANCELLED = "cancelled"
+
+
+def delete_leftovers() -> None:
+    """Delete the documents of processes that were killed while they were read."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+        process = folder.name.removeprefix(_PREFIX).partition("-")[0]
+        if not process.isdecimal() or not psutil.pid_exists(int(process)):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 class Parser:
@@ -25,7 +38,7 @@ class Parser:
 
     def __init__(self, source: ByteSource, kind: str) -> None:
         self._source = source
-        self._folder = tempfile.TemporaryDirectory(prefix="apprentice-")
+        self._folder = tempfile.TemporaryDirectory(prefix=f"{_PREFIX}{os.getpid()}-")
         path = Path(self._folder.name) / f"document.{kind}"  # openpyxl checks the extension
         with path.open("wb") as file:
             for block in source.blocks():

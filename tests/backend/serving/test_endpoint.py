@@ -124,10 +124,13 @@ def test_a_streamed_answer(client: TestClient, endpoint: Endpoint) -> None:
         {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {}}]}]},
         {"messages": [{"role": "user"}]}, {"max_tokens": 10**9}, {"max_tokens": True}, {"temperature": "hot"},
         {"temperature": float("1e300")}, {"n": 2}, {"tools": [{"type": "function"}]}, {"stop": ["x"]},
+        {"messages": [{"role": "user", "content": "half \ud83d"}]}, {"stream": "no"}, {"seed": 1.5},
+        {"max_tokens": 2.5}, {"stream_options": []},
     ],
 )  # fmt: skip
 def test_a_bad_request_is_explained(client: TestClient, chat: FakeChat, changes: dict[str, Any]) -> None:
-    answer = post(client, **changes)
+    body = json.dumps({**ASK, **changes}).encode()
+    answer = client.post("/v1/chat/completions", content=body, headers=HEADERS)
     assert answer.status_code == 400
     assert answer.json()["error"]["message"].endswith(".")
     assert not chat.asked

@@ -11,7 +11,7 @@ from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from ui.web import guard
-from ui.web.guard import FROM_ALL, FROM_ONE, LoginLimit
+from ui.web.guard import FROM_ONE, LoginLimit
 
 OURS = "http://127.0.0.1:7860"
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND", "ANYTHING")
@@ -198,7 +198,7 @@ def test_a_request_without_a_password_forgets_nothing(monkeypatch: pytest.Monkey
     assert attempt(guessing, "right") == 200, "later"
 
 
-def test_many_addresses_together_are_limited_too() -> None:
-    everybody = browsers(*(f"192.0.2.{number}" for number in range(FROM_ALL // 5 + 1)))
-    answers = [attempt(browser) for browser in everybody for _ in range(5)]
-    assert answers == [400] * FROM_ALL + [429] * 5
+def test_many_wrong_passwords_from_elsewhere_do_not_lock_the_owner_out() -> None:
+    owner, *guessing = browsers(*(f"192.0.2.{number}" for number in range(31)))
+    assert {attempt(browser) for browser in guessing for _ in range(FROM_ONE)} == {400}
+    assert attempt(owner, "right") == 200

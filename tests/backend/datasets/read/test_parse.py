@@ -7,6 +7,9 @@ import lzma
 import os
 import re
 import signal
+import subprocess
+import sys
+import tempfile
 import threading
 import zipfile
 from collections.abc import Callable
@@ -164,3 +167,28 @@ def test_a_file_that_is_too_large_is_not_called_unreadable(tmp_path: Path) -> No
         read_document(tmp_path / "a.md")
     assert "too large" in refused.value.what
     assert re.findall(r"[\d.]+ MB", refused.value.why) == ["4.0 MB", "2.0 MB"]
+
+
+@pytest.mark.parametrize("merged", ["A1:B1", "A1:XFD1048576"])
+def test_a_small_spreadsheet_with_cells_far_apart_is_refused_at_once(tmp_path: Path, merged: str) -> None:
+    from openpyxl import Workbook
+
+    book = Workbook()
+    book.active["A1"] = "question"
+    book.active["XFD1048576"] = "far"
+    book.active.merged_cells.add(merged)
+    book.save(tmp_path / "far.xlsx")
+    assert (tmp_path / "far.xlsx").stat().st_size < 10_000
+    with pytest.raises(BadInput, match="far apart"):
+        load(tmp_path / "far.xlsx")
+
+
+def test_a_document_of_a_killed_process_is_deleted_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    left, used = (tmp_path / f"{parse._PREFIX}{pid}-x" for pid in (gone.pid, os.getpid()))
+    for folder in (left, used):
+        folder.mkdir()
+    parse.delete_leftovers()
+    assert (left.exists(), used.exists()) == (False, True)
