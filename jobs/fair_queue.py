@@ -8,8 +8,9 @@ import math
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import NamedTuple
 
 from backend.errors import ApprenticeError
@@ -65,9 +66,10 @@ class FairQueue:
         ids = [entry.job.id for entry in entries if entry.job.lane == lane]
         return ids.index(job_id) if job_id in ids else 0
 
-    def length(self, lane: Lane = "training") -> int:
-        """The jobs of all workspaces that wait or run in a lane."""
-        return sum(entry.job.lane == lane for entry in self._entries)
+    def length(self, lane: Lane = "training", workspaces: Collection[Path] | None = None) -> int:
+        """The jobs of all workspaces, or of those in these folders, that wait or run in a lane."""
+        entries = [entry for entry in self._entries if entry.job.lane == lane]
+        return sum(workspaces is None or entry.runner.workspace.root in workspaces for entry in entries)
 
     @contextmanager
     def place(self, lane: Lane, most: float) -> Iterator[bool]:

@@ -50,8 +50,8 @@ class Limits:
     unpacked: of a packed file. parsing: memory for parsing a document. imports: of one visitor at the same time.
     rows: of a dataset. tokens: that a run sees, all epochs together. training: seconds that it may take.
     waiting: jobs of one visitor that wait or run in one lane; queue: of all visitors. chats: answered at the same
-    time. visitors: workspaces. disk: of all workspaces; visitor_disk: of one; uploads: of files just uploaded.
-    lifetime: since the last visit.
+    time. visitors: workspaces, and as many more of people who signed in. disk: of all workspaces; visitor_disk: of
+    one; uploads: of files just uploaded; visitor_uploads: of one visitor. lifetime: since the last visit.
     """
 
     upload: float = 1024.0
@@ -68,6 +68,7 @@ class Limits:
     disk: float = math.inf
     visitor_disk: float = math.inf
     uploads: float = math.inf
+    visitor_uploads: float = math.inf
     lifetime: float = math.inf
 
 
@@ -108,6 +109,7 @@ DEMO = Policy(
         disk=20_000.0,
         visitor_disk=600.0,
         uploads=1_000.0,
+        visitor_uploads=20.0,
         lifetime=2 * 3600.0,
     ),
 )

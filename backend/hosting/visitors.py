@@ -23,6 +23,7 @@ from backend.records.units import MIB, format_size
 
 Loss = Literal["restarted", "expired"]
 
+ACCOUNT = "s"  # begins the names of those who signed in, and no other
 _SECRET_BYTES = 32
 _TOUCH = 60.0  # seconds between two updates of a folder's time
 _MEASURE = 30.0  # seconds between two measurements of everybody's disk space
@@ -40,6 +41,8 @@ class Visitors:
     def __init__(self, root: Path, limits: Limits) -> None:
         self.root, self._limits = root, limits
         self._touched: dict[str, float] = {}  # by visitor, the monotonic time of the last update
+        self._seen: dict[str, float] = {}  # by visitor, that of the last visit
+        self._addresses: dict[str, str] = {}  # by visitor, the latest address
         self._lock = threading.Lock()
         self._losses: OrderedDict[str, Loss] = OrderedDict()
         self._measured = -_MEASURE, 0.0  # when, and the disk space of all
@@ -62,7 +65,7 @@ class Visitors:
 
     def of_account(self, account: str) -> str:
         """The visitor who signed in to this account."""
-        return self._sign("account", account)[:32]
+        return ACCOUNT + self._sign("account", account)[:31]
 
     def _sign(self, purpose: str, text: str) -> str:
         return hmac.new(self._secret, f"{purpose}\0{text}".encode(), hashlib.sha256).hexdigest()
@@ -75,8 +78,9 @@ class Visitors:
         folder = self.folder(visitor)
         now = time.monotonic()
         with self._lock:
+            self._seen[visitor] = now
             if not folder.is_dir():
-                self._require_room()
+                self._require_room(visitor)
                 folder.mkdir(mode=0o700)
             elif now - self._touched.get(visitor, -_TOUCH) < _TOUCH:
                 return folder
@@ -87,13 +91,42 @@ class Visitors:
     def folder(self, visitor: str) -> Path:
         return self.root / visitor
 
-    def _require_room(self) -> None:
-        if len(self.all()) >= self._limits.visitors:
+    def _require_room(self, visitor: str) -> None:
+        if len(self._rivals(visitor)) >= self._limits.visitors:
             raise NotInDemo(
                 "This demo is full.",
                 f"{self._limits.visitors:g} people have used it lately, and it has room for no more.",
                 f"Come back later. {_AGAIN}",
             )
+
+    def _rivals(self, visitor: str) -> list[str]:
+        """Those who share the places with a visitor: people who signed in have places of their own."""
+        return [other for other in self.all() if other.startswith(ACCOUNT) == visitor.startswith(ACCOUNT)]
+
+    def dispensable(self, visitor: str) -> str | None:
+        """Who has to leave for a new visitor: of those who made nothing, the one who was away longest. None where
+        there is room, or nobody to leave."""
+        if self.folder(visitor).is_dir() or len(rivals := self._rivals(visitor)) < self._limits.visitors:
+            return None
+        empty = [other for other in rivals if self._made_nothing(other)]
+        return min(empty, key=lambda other: self._seen.get(other, 0.0), default=None)
+
+    def _made_nothing(self, visitor: str) -> bool:
+        return not any(any((self.folder(visitor) / name).glob("[!.]*")) for name in ("runs", "datasets", "exports"))
+
+    def note_address(self, visitor: str, address: str) -> None:
+        """Remembers from where a visitor came last."""
+        if self._addresses.get(visitor) != address:
+            with self._lock:
+                self._addresses[visitor] = address
+                while len(self._addresses) > _MOST_LOSSES:
+                    del self._addresses[next(iter(self._addresses))]
+
+    def at_the_same_address(self, visitor: str) -> set[Path]:
+        """The folders of all visitors who came last from this one's address; none where it is unknown."""
+        with self._lock:
+            here, root = self._addresses.get(visitor), self.root.resolve()
+            return {root / other for other, address in self._addresses.items() if here and address == here}
 
     def all(self) -> list[str]:
         """Every visitor with a folder."""
@@ -110,12 +143,15 @@ class Visitors:
         except OSError:  # just deleted
             return False
 
-    def set_aside(self, visitor: str) -> None:
-        """Takes a visitor's folder away, for `delete_set_aside`; the next visit makes a new one. Raises OSError."""
+    def set_aside(self, visitor: str, why: Loss | None = "expired") -> None:
+        """Takes a visitor's folder away, for `delete_set_aside`; the next visit makes a new one. why: told at that
+        visit, unless it is None. Raises OSError."""
         with self._lock:
             replace_file(self.folder(visitor), self.root / f"{_LEAVING}{secrets.token_hex(8)}")
-            self._touched.pop(visitor, None)
-        self.note_loss(visitor, "expired")
+            for known in (self._touched, self._seen):
+                known.pop(visitor, None)
+        if why:
+            self.note_loss(visitor, why)
 
     def delete_set_aside(self) -> None:
         """Deletes all that was set aside. Shared files are only linked, so they stay."""

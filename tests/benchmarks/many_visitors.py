@@ -3,7 +3,8 @@
 The demo is a process of its own on two processor cores, and every visitor has a model that was trained for two
 steps. A visitor's page ticks as an open page does. Now and then the visitor clicks: opens a tab, uploads
 a file, looks at another example, or asks the model a question, for which the chats wait for seats. A click is timed
-until its answer is here; a question only counts as answered or as refused. The two browsers go through the tabs. The
+until its answer is here; a question only counts as answered or as refused. The two browsers go through the tabs. Ten
+more clients try to stop the demo meanwhile, with nested JSON, new cookies, uploads and long texts. The
 peer is the same page with one visitor, measured first. The last line is JSON: ours is the 95th percentile of a click
 in milliseconds with sixty (goal: under 1,000), ratio is peer by ours; errors must be 0, and memory_growth is the
 demo's memory in the last fifth of the time by that in the second fifth (goal: 1.0; chats are processes of their own).
@@ -45,6 +46,7 @@ from ui.services.selection import Choice
 from ui.web.page import DEMO_TICK
 
 VISITORS, BROWSERS, MINUTES = 58, 2, 30.0
+HOSTILE = 10
 PORT = 7963
 TABS = ("start", "data", "train", "try", "share", "runs")
 PAUSE = 6.0  # seconds between two clicks, on average, or a tenth of a short time
@@ -64,12 +66,13 @@ class Demo:
 
 @dataclass
 class Seen:
-    """seconds: of each click. memory: (time, MiB) of the demo. questions: how they ended."""
+    """seconds: of each click. memory: (time, MiB) of the demo. questions, attacks: how they ended."""
 
     seconds: list[float] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
     memory: list[tuple[float, float]] = field(default_factory=list)
     questions: Counter[str] = field(default_factory=Counter)
+    attacks: Counter[str] = field(default_factory=Counter)
     ticks: int = 0
 
     def note(self, error: object) -> None:
@@ -84,9 +87,14 @@ def main(minutes: float, first: int, visitors: int = VISITORS, browsers: int = B
         seed = prepare(workspace, train=not smoke)
         with served(workspace) as demo:
             alone = asyncio.run(load(replace(demo, seed=seed), range(first, first + 1), 0, min(minutes, 2.0)))
-            many = asyncio.run(load(replace(demo, seed=seed), range(first, first + visitors), browsers, minutes))
+            seeds = range(first, first + visitors)
+            many = asyncio.run(load(replace(demo, seed=seed), seeds, browsers, minutes, 1 if smoke else HOSTILE))
     ours, peer = (1000 * percentile(seen.seconds) for seen in (many, alone))
-    print(f"{len(many.seconds)} clicks and {many.ticks} ticks; questions: {dict(many.questions)}", flush=True)
+    print(
+        f"{len(many.seconds)} clicks and {many.ticks} ticks; questions: {dict(many.questions)}; "
+        f"attacks: {dict(many.attacks)}",
+        flush=True,
+    )
     print_result(
         "many_visitors", "ms, 95th percentile", round(ours, 1), round(peer, 1), round(peer / ours, 2),
         visitors=visitors + browsers, minutes=minutes, errors=len(alone.errors) + len(many.errors),
@@ -133,12 +141,13 @@ def served(workspace: Workspace) -> Iterator[Demo]:
         drain.wait()
 
 
-async def load(demo: Demo, seeds: Sequence[int], browsers: int, minutes: float) -> Seen:
-    """What visitors with these seeds see in this time."""
+async def load(demo: Demo, seeds: Sequence[int], browsers: int, minutes: float, hostile: int = 0) -> Seen:
+    """What visitors with these seeds see in this time, while so many hostile clients try to stop the demo."""
     seen, until = Seen(), time.monotonic() + 60 * minutes
     work = [watch(demo.page, seen, until)]
     work += [visit(demo, seen, until, random.Random(n)) for n in seeds]
     work += [browse(demo.address, seen, until) for _ in range(browsers)]
+    work += [attack(demo.address, seen, until, number) for number in range(hostile)]
     await asyncio.gather(*work)
     return seen
 
@@ -191,6 +200,30 @@ def give_run(demo: Demo, key: str) -> str:
     shutil.copytree(demo.seed, staged, ignore=shutil.ignore_patterns("checkpoints", "dry_run"))
     staged.rename(runs / demo.seed.name)
     return demo.seed.name
+
+
+async def attack(address: str, seen: Seen, until: float, number: int) -> None:
+    """One client that does as much harm as it can, in one of four ways. Whatever it is answered is fine."""
+    nested = json.dumps({"data": [[[] for _ in range(900_000)]], "fn_index": 1, "session_hash": "zz"}).encode()
+    text = json.dumps({"data": ["x" * (3 << 20)], "fn_index": 1, "session_hash": "zz"}).encode()
+    event = b'{"data": [], "fn_index": 1, "session_hash": "zz"}'
+    join, kinds = "/gradio_api/queue/join", ("nested", "cookies", "uploads", "texts")
+    json_type = {"content-type": "application/json"}
+    while time.monotonic() < until:
+        async with httpx.AsyncClient(base_url=address, timeout=120, headers={"origin": address}) as http:
+            try:
+                if (kind := kinds[number % len(kinds)]) != "nested":
+                    await http.get("/")
+                for _ in range(1 if kind == "cookies" else 20):
+                    if kind == "uploads":
+                        answer = await http.post("/gradio_api/upload", files={"files": ("a.txt", bytes(5 << 20))})
+                    else:
+                        sent = {"nested": nested, "texts": text}.get(kind, event)
+                        answer = await http.post(join, content=sent, headers=json_type)
+                    seen.attacks[f"{kind} {answer.status_code}"] += 1
+            except httpx.HTTPError as error:
+                seen.attacks[f"{kinds[number % len(kinds)]} {type(error).__name__}"] += 1
+        await asyncio.sleep(0.1)
 
 
 async def tick(page: PageClient, seen: Seen, until: float) -> None:

@@ -6,19 +6,22 @@ page's own session names before gradio sees them, so that another visitor's sess
 
 import json
 import re
-from collections import Counter
+import time
+from collections import Counter, deque
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import parse_qsl, unquote_to_bytes, urlencode
 
+from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from backend.hosting.policy import Limits
 from backend.hosting.visitors import Visitors, disk_mib
-from backend.records.units import MIB
+from backend.records.units import KIB, MIB
+from ui.web.guard import is_loopback
 from ui.web.visitor import VisitorFiles, new_cookie, visitor_of
 
 VISITOR, WHY_NONE = "apprentice.visitor", "apprentice.why_none"  # in the scope of a request
@@ -31,7 +34,12 @@ _OPEN = re.compile(  # the page itself; the same for all visitors
 _EVENT = re.compile(r"/gradio_api/(queue/join|run/predict)/?")
 _EVENT_FIELDS = ("data", "event_data", "fn_index", "trigger_id", "session_hash")
 _FORM = 64 * 1024  # bytes of an upload around its file
-_LONGEST_EVENT = 4 * MIB
+_LONGEST_EVENT, _LONGEST_TEXT = 256 * KIB, 4 * MIB  # bytes; the latter where nearly all is text
+_NOBODYS_EVENT = 16 * KIB  # of browsers without a cookie, who are told about it
+_MINUTE, _BYTES_A_MINUTE = 60.0, 16 * MIB  # of the longer events of one visitor
+_VALUES, _VALUES_IN_TEXT, _DEPTH = 20_000, 1_000, 100  # in the JSON of an event
+_NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+_MOST_REMEMBERED = 1000  # visitors
 _MOST_EVENTS = 60  # unanswered, of one visitor; a page has up to five
 
 
@@ -40,6 +48,9 @@ class Events(Protocol):
 
     def has(self, session: str, event: str) -> bool:
         """Whether this event of this session is not answered yet."""
+
+    def knows(self, session: str) -> bool:
+        """Whether this session has sent an event whose answers it may wait for."""
 
     def sessions(self) -> list[str]:
         """The session of each event that waits or is being answered."""
@@ -72,6 +83,7 @@ class Gate:
         self._events, self._https, self._accounts = door.events, door.https, door.accounts
         self._passing: Counter[str] = Counter()  # by visitor, events that gradio has not put into its queue yet
         self._uploading: set[str] = set()
+        self._large: dict[str, deque[tuple[float, int]]] = {}  # by visitor, when and how many bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -88,8 +100,12 @@ class Gate:
         if reading and path == "/":
             send = self._welcome(visitor, scope[WHY_NONE], send)
         scope[VISITOR] = visitor
+        if visitor:
+            self._visitors.note_address(visitor, self._address(scope))
         whose = visitor or "nobody"
-        if b"deep_link" in scope["query_string"]:  # a page that gradio stored with what somebody had typed
+        if b"deep_link" in unquote_to_bytes(
+            scope["query_string"]
+        ):  # a page that gradio stored with what somebody had typed
             await _refuse(scope, receive, send)
         elif _OPEN.fullmatch(path) and (reading or path.startswith("/log")):
             await self.app(scope, receive, send)
@@ -97,20 +113,30 @@ class Gate:
             await self._event(scope, receive, send, whose)
         elif path == f"{_API}/cancel" and scope["method"] == "POST":
             await self._cancel(scope, receive, send, whose)
-        elif reading and path in (f"{_API}/queue/data", f"{_API}/upload_progress"):
-            await self.app(_renamed(scope, whose), receive, send)
+        elif reading and path == f"{_API}/queue/data":
+            renamed, session = _renamed(scope, whose)
+            # Of another session, gradio would log an error with the whole stack.
+            await (self.app(renamed, receive, send) if self._events.knows(session) else _refuse(scope, receive, send))
+        elif reading and path == f"{_API}/upload_progress":
+            await self.app(_renamed(scope, whose)[0], receive, send)
         elif reading and path.startswith(f"{_API}/heartbeat/"):
             scope["path"] = _joined(path, whose)
             scope["raw_path"] = scope["path"].encode()
             await self.app(scope, receive, send)
         elif path == f"{_API}/upload" and scope["method"] == "POST" and visitor:
-            await self._upload(_renamed(scope, whose), receive, send, visitor)
+            await self._upload(_renamed(scope, whose)[0], receive, send, visitor)
         elif (
             reading and visitor and path.startswith(_FILE) and self._files.may_read(visitor, path.removeprefix(_FILE))
         ):
             await self.app(scope, receive, send)
         else:
             await _refuse(scope, receive, send)
+
+    def _address(self, scope: Scope) -> str:
+        """Of the browser; on a Space, where a proxy stands before the page, the last one that the proxy names."""
+        forwarded = Headers(scope=scope).get("x-forwarded-for", "") if self._https else ""
+        address = forwarded.rpartition(",")[2].strip() or str((scope.get("client") or ("",))[0])
+        return "" if is_loopback(address) else address  # of a proxy on this computer
 
     def _welcome(self, visitor: str | None, why_none: str, send: Send) -> Send:
         """Gives a browser that has no valid key a new one, as the page is loaded."""
@@ -143,25 +169,45 @@ class Gate:
             self._passing -= Counter([whose])  # drops those at zero
 
     async def _checked_event(self, scope: Scope, receive: Receive, send: Send, whose: str) -> None:
-        body = await _json_body(receive)
+        content = await _body(receive, _LONGEST_TEXT if scope[VISITOR] else _NOBODYS_EVENT)
+        if content and len(content) > _LONGEST_EVENT and not self._may_send(whose, len(content)):
+            await PlainTextResponse("You have sent too much in a minute.", 429)(scope, receive, send)
+            return
+        checked = await run_in_threadpool(self._checked, content, whose) if content else None
+        await (self._pass_on(scope, receive, send, checked) if checked else _refuse(scope, receive, send))
+
+    def _may_send(self, whose: str, length: int) -> bool:
+        """Whether the longer events of this visitor's last minute leave room for this one."""
+        now = time.monotonic()
+        sent = self._large.setdefault(whose, deque())
+        while sent and now - sent[0][0] > _MINUTE:
+            sent.popleft()
+        if sum(size for _, size in sent) + length > _BYTES_A_MINUTE:
+            return False
+        sent.append((now, length))
+        if len(self._large) > _MOST_REMEMBERED:
+            del self._large[next(iter(self._large))]
+        return True
+
+    def _checked(self, content: bytes, whose: str) -> bytes | None:
+        """The event to pass on; None for one that is refused. Takes long enough to be done in a thread."""
+        body = _parsed(content)
         session = body.get("session_hash") if body else None
         if not body or not isinstance(session, str) or not self._files.may_name(whose, body):
-            await _refuse(scope, receive, send)
-            return
+            return None
         event = {name: body[name] for name in _EVENT_FIELDS if name in body}
-        await self._pass_on(scope, receive, send, {**event, "session_hash": _joined(session, whose)})
+        return json.dumps({**event, "session_hash": _joined(session, whose)}).encode()
 
     async def _cancel(self, scope: Scope, receive: Receive, send: Send, whose: str) -> None:
-        body = await _json_body(receive) or {}
+        body = _parsed(await _body(receive, _NOBODYS_EVENT) or b"") or {}
         session, event = _joined(str(body.get("session_hash")), whose), str(body.get("event_id"))
         if not self._events.has(session, event):
             await _refuse(scope, receive, send)
             return
-        await self._pass_on(scope, receive, send, {**body, "session_hash": session})
+        await self._pass_on(scope, receive, send, json.dumps({**body, "session_hash": session}).encode())
 
-    async def _pass_on(self, scope: Scope, receive: Receive, send: Send, body: dict[str, Any]) -> None:
+    async def _pass_on(self, scope: Scope, receive: Receive, send: Send, content: bytes) -> None:
         """Passes this body on instead of the original, so that gradio reads exactly what was checked."""
-        content = json.dumps(body).encode()
         headers = [
             (name, value) for name, value in scope["headers"] if name not in (b"content-length", b"content-type")
         ]
@@ -179,6 +225,16 @@ class Gate:
 
     # Files
 
+    def _make_room(self, visitor: str, coming: float) -> None:
+        """Deletes the oldest uploads, first of this visitor and then of all, until there is room for so many MiB: a
+        file is read as soon as it has arrived."""
+        for path in self._files.oldest_over(visitor, self._limits.visitor_uploads - coming):
+            Path(path).unlink(missing_ok=True)
+        if disk_mib(self._uploads) + coming > self._limits.uploads:
+            files = sorted(filter(Path.is_file, self._uploads.rglob("*")), key=lambda path: path.stat().st_mtime)
+            for path in files[: len(files) // 2 + 1]:
+                path.unlink(missing_ok=True)
+
     async def _upload(self, scope: Scope, receive: Receive, send: Send, visitor: str) -> None:
         length = Headers(scope=scope).get("content-length", "")
         if not length.isdecimal() or int(length) > self._limits.upload * MIB + _FORM:
@@ -187,9 +243,7 @@ class Gate:
         if visitor in self._uploading:
             await PlainTextResponse("Another file of yours is still being uploaded.", 429)(scope, receive, send)
             return
-        if disk_mib(self._uploads) >= self._limits.uploads:
-            await PlainTextResponse("This demo has no room for files now.", 413)(scope, receive, send)
-            return
+        await run_in_threadpool(self._make_room, visitor, int(length) / MIB)
         status, answer = 0, b""
 
         async def sending(message: Message) -> None:
@@ -217,18 +271,19 @@ def _joined(session: str, visitor: str) -> str:
     return f"{session}-{visitor}"
 
 
-def _renamed(scope: Scope, visitor: str) -> Scope:
-    """The request with its session, or the name of its upload, joined to the visitor."""
+def _renamed(scope: Scope, visitor: str) -> tuple[Scope, str]:
+    """The request with its session, or the name of its upload, joined to the visitor; and that name."""
     pairs = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
     pairs = [
         (name, _joined(text, visitor) if name in ("session_hash", "upload_id") else text) for name, text in pairs
     ]
-    return {**scope, "query_string": urlencode(pairs).encode()}
+    named = dict(pairs).get("session_hash", "")
+    return {**scope, "query_string": urlencode(pairs).encode()}, named
 
 
-async def _json_body(receive: Receive) -> dict[str, Any] | None:
-    """A request's body; None if it is too long or not a JSON object."""
-    content = b""
+async def _body(receive: Receive, most: int) -> bytes | None:
+    """A request's body; None if it has more than `most` bytes."""
+    content = bytearray()
     more = True
     while more:
         message = await receive()
@@ -236,10 +291,31 @@ async def _json_body(receive: Receive) -> dict[str, Any] | None:
             return None
         content += message.get("body", b"")
         more = message.get("more_body", False)
-        if len(content) > _LONGEST_EVENT:
+        if len(content) > most:
             return None
+    return bytes(content)
+
+
+def _parsed(content: bytes) -> dict[str, Any] | None:
+    """A JSON object; None for anything else, and for more values or deeper ones than the page sends. They are counted
+    before it is parsed: a list takes twenty times as much memory as its two brackets."""
+    most = _VALUES_IN_TEXT if len(content) > _LONGEST_EVENT else _VALUES
+    bare = content.replace(rb"\\", b"").replace(rb"\"", b"")  # every quote now begins or ends a text
+    if bare.count(b'"') > 4 * most:
+        return None
+    bare = b"".join(bare.split(b'"')[::2])
+    if sum(map(bare.count, (b"[", b"{", b","))) > most or _depth(bare) > _DEPTH:
+        return None
     try:
         body = json.loads(content)
     except (ValueError, RecursionError):
         return None
     return body if isinstance(body, dict) else None
+
+
+def _depth(bare: bytes) -> int:
+    deepest = depth = 0
+    for bracket in bare.translate(None, _NO_BRACKETS):
+        depth += 1 if bracket in b"[{" else -1
+        deepest = max(deepest, depth)
+    return deepest

@@ -11,6 +11,7 @@ from starlette.datastructures import Headers
 from starlette.types import Scope
 
 from backend.hosting.visitors import Visitors
+from backend.records.units import MIB
 
 COOKIE = "apprentice-visitor"
 _COOKIE_AGE = 30 * 24 * 3600  # seconds; what a visitor made is deleted long before
@@ -57,6 +58,16 @@ class VisitorFiles:
             own.popitem(last=False)
         while len(self._uploaded) > _MOST_VISITORS:
             self._uploaded.popitem(last=False)
+
+    def oldest_over(self, visitor: str, most: float) -> list[str]:
+        """The visitor's oldest uploads, without which the others take at most `most` MiB. They are forgotten."""
+        own, over = self._uploaded.get(visitor, OrderedDict()), []
+        sizes = {path: os.path.getsize(path) / MIB for path in own if os.path.exists(path)}
+        while own and sum(sizes.values()) > most:
+            path, _ = own.popitem(last=False)
+            over.append(path)
+            sizes.pop(path, None)
+        return over
 
     def may_name(self, visitor: str, value: Any) -> bool:
         """Whether every file that an event names was uploaded by this visitor. value: the event, as JSON."""

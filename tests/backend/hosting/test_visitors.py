@@ -101,6 +101,43 @@ def test_a_full_demo_lets_nobody_new_in(tmp_path: Path) -> None:
     new(visitors)
 
 
+def test_of_a_full_demo_who_made_nothing_and_was_away_longest_leaves_first(tmp_path: Path) -> None:
+    visitors = make(tmp_path, visitors=3)
+    busy, idle, empty = new(visitors), new(visitors), new(visitors)
+    (visitors.folder(busy) / "runs" / "a").mkdir(parents=True)
+    visitors.visit(empty)
+    visitors.visit(busy)
+    comes = visitors.of_key(visitors.new_key())
+    assert comes
+    assert visitors.dispensable(comes) == idle
+    assert visitors.dispensable(busy) is None, "who is here already needs no room"
+    visitors.set_aside(idle, None)
+    assert visitors.dispensable(comes) is None
+    assert visitors.loss(idle) is None, "nothing was lost"
+    visitors.visit(comes)
+    for other in (empty, comes):
+        (visitors.folder(other) / "datasets" / "a").mkdir(parents=True)
+    assert visitors.dispensable("another") is None, "nobody leaves who made something"
+
+
+def test_people_who_signed_in_have_places_of_their_own(tmp_path: Path) -> None:
+    visitors = make(tmp_path, visitors=1)
+    new(visitors)
+    visitors.visit(visitors.of_account("anna"))
+    for full in (lambda: new(visitors), lambda: visitors.visit(visitors.of_account("bert"))):
+        with pytest.raises(NotInDemo):
+            full()
+
+
+def test_visitors_are_grouped_by_address(tmp_path: Path) -> None:
+    visitors = make(tmp_path)
+    one, same, other, unknown = (new(visitors) for _ in range(4))
+    for visitor, address in ((one, "192.0.2.1"), (same, "192.0.2.1"), (other, "192.0.2.2"), (unknown, "")):
+        visitors.note_address(visitor, address)
+    assert {folder.name for folder in visitors.at_the_same_address(one)} == {one, same}
+    assert visitors.at_the_same_address(unknown) == set()
+
+
 @pytest.mark.parametrize("limits", [{"visitor_disk": 1.0}, {"disk": 1.0}])
 def test_disk_space_is_limited_for_each_and_for_all(tmp_path: Path, limits: dict[str, float]) -> None:
     visitors = make(tmp_path, **limits)

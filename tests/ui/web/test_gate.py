@@ -1,8 +1,9 @@
 """Who a visitor is by cookie and by account, and what the gate refuses."""
 
 import asyncio
+import json
 from pathlib import Path
-from time import time
+from time import thread_time, time
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from backend.hosting.policy import Limits
 from backend.hosting.visitors import Visitors
+from ui.web import gate
 from ui.web.gate import VISITOR, Door, Gate
 from ui.web.visitor import COOKIE
 
@@ -37,6 +39,9 @@ class Queue(list[str]):
 
     def has(self, session: str, event: str) -> bool:
         return False
+
+    def knows(self, session: str) -> bool:
+        return session.startswith("abc")
 
     def sessions(self) -> list[str]:
         return self
@@ -109,8 +114,15 @@ def test_sessions_are_joined_to_the_visitor_and_only_known_fields_pass(tmp_path:
     "body",
     [
         {"data": [{"path": "/etc/passwd", "meta": {"_type": "gradio.FileData"}}]},
-        {"data": [[{"deep": {"path": "https://example.com/x"}}]]}, {"data": [{"path": {"no": "text"}}]},
-        {"data": [], "session_hash": 5}, {"data": ["x" * (5 << 20)]},
+        {"data": [[{"deep": {"path": "https://example.com/x"}}]]},
+        {"data": [{"path": {"no": "text"}}]},
+        {"data": [], "session_hash": 5},
+        {"data": ["x" * (5 << 20)]},
+        {"data": [[[] for _ in range(300_000)]]},
+        {"data": [[[] for _ in range(25_000)]]},
+        {"data": ["x" * 300_000, *([0] * 2000)]},
+        {"data": [{str(number): 0 for number in range(100_000)}]},
+        {"data": json.loads("[" * 150 + "]" * 150)},
     ],
 )  # fmt: skip
 def test_a_foreign_file_or_a_strange_body_is_refused(tmp_path: Path, body: dict[str, Any]) -> None:
@@ -161,9 +173,63 @@ def test_events_on_their_way_to_the_queue_count(tmp_path: Path) -> None:
     assert len(passed) == 61, "once they are answered there is room again"
 
 
-def test_no_file_is_taken_when_there_are_too_many(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "text",
+    ["x" * (3 << 20), '{"messages": [1, 2]}\n' * 20_000, "[" * 200_000, 'say "\\" twice, \\\\' * 1000, "äö日本" * 9],
+)
+def test_a_long_text_passes_whatever_is_in_it(tmp_path: Path, text: str) -> None:
     page = opened(tmp_path)
     visitor_of(page)
-    (tmp_path / "uploads").mkdir()
-    (tmp_path / "uploads" / "big").write_bytes(bytes(1 << 20))
-    assert page.post("/gradio_api/upload", files={"files": ("a", b"b")}).status_code == 413
+    sent = page.post(JOIN, json={"data": [text], "session_hash": "abc"})
+    assert sent.json()["body"]["data"] == [text]
+
+
+def test_without_a_cookie_only_short_events_pass(tmp_path: Path) -> None:
+    page = opened(tmp_path)
+    found = [page.post(JOIN, json={"data": ["x" * size], "session_hash": "a"}).status_code for size in (9, 20_000)]
+    assert found == [200, 404]
+
+
+def test_a_visitor_can_not_send_more_than_so_much_in_a_minute(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page, other = opened(tmp_path), opened(tmp_path)
+    for one in (page, other):
+        visitor_of(one)
+    text = {"data": ["x" * (3 << 20)], "session_hash": "abc"}
+    assert [page.post(JOIN, json=text).status_code for _ in range(6)] == [200] * 5 + [429]
+    assert other.post(JOIN, json=text).status_code == 200
+    monkeypatch.setattr(gate, "_MINUTE", 0.0)
+    assert page.post(JOIN, json=text).status_code == 200
+
+
+def test_hostile_json_costs_little_time(tmp_path: Path) -> None:
+    """What is refused was counted in one pass, however its quotes and backslashes stand."""
+    for piece in (b'"', b'\\"', b'"\\', b"[[", b"\\\\", b'"",'):
+        began = thread_time()
+        assert gate._parsed(b'{"data": "' + piece * ((4 << 20) // len(piece))) is None
+        assert thread_time() - began < 3
+
+
+@pytest.mark.parametrize(
+    "address", ["/gradio_api/queue/data?session_hash=unknown", "/?deep_link=x", "/?deep%5Flink=x", "/?%64eep_link=x"]
+)
+def test_an_unknown_session_and_a_stored_page_are_refused(tmp_path: Path, address: str) -> None:
+    page = opened(tmp_path)
+    visitor_of(page)
+    assert page.get(address).status_code == 404
+
+
+def test_the_oldest_uploads_make_room(tmp_path: Path) -> None:
+    door = Door(
+        Visitors(tmp_path / "visitors", Limits()), Limits(uploads=3.0, visitor_uploads=2.0), tmp_path, Queue()
+    )
+    guarded = Gate(Starlette(), door)
+    files = [tmp_path / f"{number}.bin" for number in range(3)]
+    for file in files:
+        guarded._make_room("anna", 1.0)
+        file.write_bytes(bytes(1 << 20))
+        guarded._files.note_uploads("anna", [str(file)])
+    assert [file.exists() for file in files] == [False, True, True], "her own oldest one"
+    guarded._make_room("bert", 2.0)
+    assert sum(file.exists() for file in files) < 2, "the oldest ones of all"

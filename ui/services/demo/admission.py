@@ -1,6 +1,6 @@
 """Whether a visitor of a demo may queue a job: how many, how large, and whether there is disk space."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -10,19 +10,19 @@ from backend.records import reading as options
 from backend.records.specs import RunSpec
 from backend.records.units import MIB
 from backend.training.schedule import schedule
-from jobs.fair_queue import FairQueue
 from jobs.records import Job
 from jobs.registry import JOB_TYPES
+from ui.services.demo.shared import Shared
 from ui.text import format as fmt
 
 AT_HOME = "On your own computer there is no such limit."
 
 
 class Admission:
-    """require_disk: raises NotInDemo when there is no disk space."""
+    """shared: what the visitor shares with the others."""
 
-    def __init__(self, limits: Limits, queue: FairQueue, require_disk: Callable[[], None]) -> None:
-        self._limits, self._queue, self._require_disk = limits, queue, require_disk
+    def __init__(self, limits: Limits, shared: Shared) -> None:
+        self._limits, self._queue, self._shared = limits, shared.queue, shared
 
     @contextmanager
     def place(self, kind: str, spec: dict[str, Any], jobs: list[Job]) -> Iterator[None]:
@@ -37,7 +37,13 @@ class Admission:
                 f"In this demo each visitor can have {self._limits.waiting:g} at a time.",
                 f"Wait until it is done, or stop it. {AT_HOME}",
             )
-        self._require_disk()
+        self._shared.require_disk()
+        if self._queue.length(lane, self._shared.neighbours()) >= self._limits.queue / 2:
+            raise NotInDemo(
+                "Too many trainings from your address are waiting.",
+                "Half of the queue of this demo stays free for people at other addresses.",
+                f"Try again in a few minutes. {AT_HOME}",
+            )
         if kind == "train":
             self._check_size(RunSpec.model_validate(spec))
         with self._queue.place(lane, self._limits.queue) as free:

@@ -4,6 +4,7 @@ open model takes memory for as long as it is open."""
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from backend.advice.recommend import Recommendation
@@ -63,6 +64,7 @@ class ChatSeats:
 @dataclass(frozen=True)
 class Shared:
     """require_disk: raises NotInDemo when this visitor, or all together, have used up their disk space.
+    neighbours: the workspaces of all visitors at this one's address.
 
     gpu: on which this visitor trains, None for the processor.
     """
@@ -72,4 +74,5 @@ class Shared:
     queue: FairQueue
     seats: ChatSeats
     require_disk: Callable[[], None]
+    neighbours: Callable[[], set[Path]]
     gpu: VisitorsGpu | None = None

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from backend.errors import ApprenticeError
 from backend.hosting.policy import Policy
-from backend.hosting.visitors import Visitors
+from backend.hosting.visitors import Loss, Visitors
 from backend.records.machine import Hardware
 from backend.settings import Workspace
 from jobs.fair_queue import FairQueue
@@ -72,6 +72,8 @@ class VisitorApps:
     def app(self, visitor: str) -> App:
         """The visitor's services. visitor: from `Visitors`, never from a request. Raises NotInDemo when full."""
         with self._lock:
+            if (leaving := self.visitors.dispensable(visitor)) is not None:
+                self._remove(leaving, None)
             self.visitors.visit(visitor)
             return self._open(visitor)
 
@@ -86,6 +88,7 @@ class VisitorApps:
                     self._queue,
                     self._seats,
                     partial(self.visitors.require_disk, visitor),
+                    partial(self.visitors.at_the_same_address, visitor),
                     VisitorsGpu(self._gpu, visitor) if self._gpu else None,
                 )
                 app = App(workspace, policy=self.policy, shared=shared)
@@ -129,7 +132,11 @@ class VisitorApps:
         with self._lock:  # whoever comes back now finds either everything or a new folder
             if not self.visitors.is_expired(visitor):
                 return
-            self.visitors.set_aside(visitor)
-            del self._apps[visitor]
-        self._queue.remove(app.runner)
-        app.close()
+            self._remove(visitor)
+
+    def _remove(self, visitor: str, why: Loss | None = "expired") -> None:
+        """Call it under the lock. The folder is deleted by the next purge."""
+        self.visitors.set_aside(visitor, why)
+        if app := self._apps.pop(visitor, None):
+            self._queue.remove(app.runner)
+            threading.Thread(target=app.close, daemon=True).start()  # which may wait for an import

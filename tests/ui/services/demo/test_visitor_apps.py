@@ -281,3 +281,26 @@ def test_two_questions_may_be_answered_at_the_same_time(tmp_path: Path) -> None:
             pass
         assert session.answering, "the first one goes on"
     assert not session.answering
+
+
+def test_one_address_can_not_fill_the_queue(make: Made) -> None:
+    apps = make(queue=4, waiting=9)
+    here = [visitor_of(apps) for _ in range(3)]
+    for visitor in here:
+        apps.visitors.note_address(visitor, "192.0.2.1")
+    for visitor in here[:2]:
+        submit(apps.app(visitor))
+        apps._queue.tick()
+    with pytest.raises(NotInDemo, match="your address"):
+        submit(apps.app(here[2]))
+    submit(visit(apps))
+
+
+def test_a_new_visitor_gets_the_place_of_one_who_made_nothing(make: Made) -> None:
+    apps = make(visitors=2)
+    first, second = visitor_of(apps), visitor_of(apps)
+    submit(apps.app(first))
+    apps.app(second)
+    visit(apps)
+    assert first in apps.visitors.all()
+    assert second not in apps.visitors.all()
