@@ -70,8 +70,12 @@ class Box:
             if kind == "done":
                 return value, numbers
             error = error_of(value)
-        except (OSError, EOFError, ValueError, TypeError, AttributeError) as fault:
+        except (OSError, EOFError, ValueError, TypeError, AttributeError, LookupError) as fault:
             raise self._ended(child, watch) from fault
+        except BaseException:  # Ctrl-C: the answer that is still to come would be taken for that of the next request
+            _close(child)
+            self._child = None
+            raise
         raise error
 
     def _start(self) -> subprocess.Popen[bytes]:
