@@ -204,6 +204,8 @@ class Watch:
         self._ended.set()
 
     def _look(self) -> None:
+        if self._ended.wait(_LOOK):
+            return
         with suppress(psutil.Error):
             process = psutil.Process(self._child.pid)
             until = self._processor_seconds + sum(process.cpu_times()[:2])

@@ -14,7 +14,7 @@
     ollama.py                                   a Modelfile for Ollama
     script.py, script_check.py                  a run as one Python file
     take_home.py                                everything in one zip file
-    run_archive.py, checked_zip.py, learned_check.py  such a file as a run from another computer
+    run_archive.py, checked_zip.py, learned_check.py   such a file as a run from another computer
     hub_push.py                                 the job "push"
     space.py                                    folders for Hugging Face Spaces
 

@@ -2,7 +2,7 @@
 
     endpoint.py   the HTTP server
     requests.py   validated requests
-    connections.py  closes those that only wait
+    connections.py   closes those that only wait
     answer.py     one answer, which ends once its client is gone
     job.py        the job "serve"
     state.py      its address, counts, and the hash of its key

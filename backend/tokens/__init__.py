@@ -3,7 +3,7 @@
     tokenizer.py          `ChatTokenizer`: the bundled model's in this process, any other's in a box
     plain_tokenizer.py    renders, encodes, labels
     chat_template.py      renders a chat template as transformers does, in Jinja's immutable sandbox
-    box.py, box_child.py  the process of a foreign tokenizer and template, and its limits
+    box.py, box_child.py   the process of a foreign tokenizer and template, and its limits
     frames.py             messages between the two
     text_encoder.py       rendered text to token ids and labels
     preference_pairs.py   pairs of a better and a worse answer

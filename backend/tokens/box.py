@@ -4,9 +4,12 @@ Both are programs by strangers. One step of theirs in C may never end or take al
 process that runs it can interrupt it: so the parent looks at the child's memory and processor time while it waits.
 """
 
+from __future__ import annotations
+
 import subprocess
 import threading
 import weakref
+from array import array
 from typing import Any
 
 from backend import child_process
@@ -42,7 +45,7 @@ class Box:
             if self._failure:
                 raise self._failure
 
-    def ask(self, name: str, *arguments: Any) -> tuple[Any, list[int]]:
+    def ask(self, name: str, *arguments: Any) -> tuple[Any, array[int]]:
         """The answer to a request: a value and numbers. Raises the error that is the answer; BadInput at a limit."""
         request = frames.pack([name, *arguments])
         with self._lock:
@@ -56,7 +59,7 @@ class Box:
             except ApprenticeError as error:
                 self._failure = error
 
-    def _exchange(self, request: bytes) -> tuple[Any, list[int]]:
+    def _exchange(self, request: bytes) -> tuple[Any, array[int]]:
         if self._failure:
             raise self._failure
         child = self._child or self._start()

@@ -5,11 +5,12 @@ names something to do, with its arguments. Whatever fails, failures of the token
 included, is an answer too; what never ends, or takes too much memory, ends with this process.
 """
 
+import gc
 import os
 import signal
 import sys
+from array import array
 from collections.abc import Iterable, Sequence
-from itertools import chain
 from typing import Any
 
 from tokenizers import Tokenizer, models
@@ -34,7 +35,7 @@ class Worker:
         self._tokenizer = PlainTokenizer(made, template, specials)
         self._only_template = not tokenizer
 
-    def do(self, name: str, *arguments: Any) -> tuple[Any, Sequence[int]]:
+    def do(self, name: str, *arguments: Any) -> tuple[Any, bytes]:
         """A value that becomes JSON, and numbers beside it. name: of a method below, or of one or of a property of
         PlainTokenizer."""
         if name == "rows":
@@ -43,7 +44,7 @@ class Worker:
             text, lengths = arguments
             arguments = Row(0, 0, text=text), LengthLimits(*lengths)
         found = getattr(self._tokenizer, name)
-        return found(*arguments) if callable(found) else found, ()
+        return found(*arguments) if callable(found) else found, b""
 
     def try_once(self) -> None:
         """Uses both as any conversation does. A template may reject it, but not take all the memory."""
@@ -63,7 +64,7 @@ class Worker:
         self._tokenizer.encode([_QUESTION, _REPLY])
         self._tokenizer.opening()
 
-    def _rows(self, rows: Iterable[Sequence[Any]]) -> tuple[Any, Sequence[int]]:
+    def _rows(self, rows: Iterable[Sequence[Any]]) -> tuple[Any, bytes]:
         """Of each row [text, messages, tools] its numbers of tokens and of skipped turns, or an error; beside it the
         ids and labels of all."""
         made = [Row(0, 0, messages or [], None, tools, text) for text, messages, tools in rows]
@@ -72,7 +73,7 @@ class Worker:
         except BaseException:  # of one row, or of several
             encoded = [self._row(row) for row in made]
         sound = [row for row in encoded if isinstance(row, Encoded)]
-        numbers = [*chain.from_iterable(chain(row.input_ids, row.labels) for row in sound)]
+        numbers = b"".join(array("i", ids).tobytes() for row in sound for ids in (row.input_ids, row.labels))
         return [
             [row.tokens, row.skipped_turns] if isinstance(row, Encoded) else _error(row) for row in encoded
         ], numbers
@@ -105,8 +106,8 @@ def main(most: int) -> None:
     source, out = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # a library may print
     limit_memory(most)
+    gc.set_threshold(50_000)  # requests hold few cycles, but many objects
     worker: Any = None
-    numbers: Sequence[int]
     while True:
         try:
             (name, *arguments), _ = frames.read(source)
@@ -115,12 +116,12 @@ def main(most: int) -> None:
         try:
             if name == "open":
                 worker = Worker(*arguments)
-                value, numbers = worker.try_once(), ()
+                value, numbers = worker.try_once(), b""
             else:
                 value, numbers = worker.do(name, *arguments)
             answer = frames.pack(["done", value])
         except BaseException as error:  # the tokenizers package panics with one that is no Exception
-            answer, numbers = frames.pack(["error", _error(error)]), ()
+            answer, numbers = frames.pack(["error", _error(error)]), b""
         frames.write(out, answer, numbers)
 
 

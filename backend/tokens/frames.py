@@ -1,9 +1,11 @@
 """Messages between this process and a box: JSON, and beside it numbers, which JSON would make slow."""
 
+from __future__ import annotations
+
 import json
 import struct
 from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from typing import IO, Any
 
@@ -21,14 +23,13 @@ def _plain(value: Any) -> Any:
     return dict(value) if isinstance(value, Mapping) else list(value)
 
 
-def write(out: IO[bytes], text: bytes, numbers: Sequence[int] = ()) -> None:
-    """A message: JSON from `pack`, and numbers of 32 bits. Raises OSError."""
-    ids = array("i", numbers).tobytes()
-    out.write(_LENGTHS.pack(len(text), len(ids)) + text + ids)
+def write(out: IO[bytes], text: bytes, numbers: bytes = b"") -> None:
+    """A message: JSON from `pack`, and an array of "i" as bytes. Raises OSError."""
+    out.write(_LENGTHS.pack(len(text), len(numbers)) + text + numbers)
     out.flush()
 
 
-def read(source: IO[bytes], most: int = 1 << 62) -> tuple[Any, list[int]]:
+def read(source: IO[bytes], most: int = 1 << 62) -> tuple[Any, array[int]]:
     """The next message. Raises EOFError at the end, ValueError if it has more than `most` bytes or is none."""
     head = source.read(_LENGTHS.size)
     if len(head) < _LENGTHS.size:
@@ -42,6 +43,6 @@ def read(source: IO[bytes], most: int = 1 << 62) -> tuple[Any, list[int]]:
     numbers = array("i")
     numbers.frombytes(rest)
     try:
-        return json.loads(content), numbers.tolist()
+        return json.loads(content), numbers
     except RecursionError as error:
         raise ValueError("not a message") from error

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
@@ -193,14 +194,15 @@ def _batches(rows: Iterable[Row]) -> Iterator[list[Row]]:
         yield batch
 
 
-def _split(counts: Sequence[Any], numbers: list[int]) -> Iterator[Encoded | ApprenticeError]:
+def _split(counts: Sequence[Any], numbers: array[int]) -> Iterator[Encoded | ApprenticeError]:
     at = 0
     for count in counts:
         if isinstance(count[0], str):
             yield error_of(count)
             continue
         tokens, skipped = count
-        yield Encoded(numbers[at : at + tokens], numbers[at + tokens : at + 2 * tokens], False, skipped)
+        ids, labels = (numbers[start : start + tokens].tolist() for start in (at, at + tokens))
+        yield Encoded(ids, labels, False, skipped)
         at += 2 * tokens
 
 

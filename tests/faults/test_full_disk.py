@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -56,7 +57,10 @@ def test_the_page_starts_on_a_full_disk(full: Workspace, tmp_path: Path) -> None
     line = [sys.executable, "app.py", "serve", "--no-browser", "--port", str(port), "--workspace", str(full.root)]
     log = tmp_path / "log.txt"
     with served(line, port, log) as url:
-        printed = next(word for word in log.read_text("utf-8").split() if word.startswith(url))
+        for _ in range(100):
+            if printed := [word for word in log.read_text("utf-8").split() if word.startswith(url)]:
+                break
+            time.sleep(0.1)
         with httpx.Client(base_url=url, timeout=60) as browser:
-            browser.get(printed)
+            browser.get(printed[0])
             assert browser.get("/config").status_code == 200

@@ -7,7 +7,7 @@
     browser_state.py                                   what the browser holds
     errors.py                                          errors in plain words
     serve.py, launch.py                                one app per workspace; how gradio serves it
-    guard.py                                           who may talk to it
+    guard.py, key.py                                   who may talk to it, and that it is the owner
     demo.py, demo_notice.py, gate.py, per_visitor.py   a shared demo
     visitor.py                                         who a visitor is, and which files are theirs
     zero_gpu.py                                        ZeroGPU of Hugging Face Spaces
