@@ -27,7 +27,12 @@ const lead = (from, to) => {
   buttonOf(to).click();
   window.scrollTo({ top: 0 });
 };
-const toTop = (tab) => { if (openTab() === tab) window.scrollTo({ top: 0 }); };
+// The top of a tab, and the keyboard at the element that `first` names, if any.
+const toTop = (tab, first) => {
+  if (openTab() !== tab) return;
+  window.scrollTo({ top: 0 });
+  if (first) requestAnimationFrame(() => document.querySelector(first)?.focus({ preventScroll: true }));
+};
 
 // A new signature of the open tab, for the one component that fetches that tab; the time, so that it differs from the
 // last. After "shown:" it stands for what the page has just been given. What follows its second word is about trainings

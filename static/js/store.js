@@ -58,7 +58,7 @@ const send = (names, inputs) => [...names.map((name, at) => sources[name](inputs
 // server's would come after a quick person has chosen, and take that back.
 const answers = (tasks) => [
   tasks.includes(choice.task) ? choice.task : null,
-  choice.facts_change === true ? 'changing' : 'stable',
+  choice.facts_change === true,
 ];
 
 // The example that is shown goes into its field, unless another number is being typed there.

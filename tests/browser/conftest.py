@@ -140,6 +140,15 @@ def drawn_page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield url
 
 
+@pytest.fixture(scope="session")
+def newcomers_page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The made-up page without any examples or models of the person's own."""
+    port = free_port()
+    log = tmp_path_factory.mktemp("new-page") / "log.txt"
+    with served([sys.executable, "-m", "tests.ui.fake_page", str(port), "--new"], port, log) as url:
+        yield url
+
+
 @pytest.fixture(scope="package")
 def real_page(bundled_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The page over the real services and the bundled model. What a test imports stays in its workspace."""

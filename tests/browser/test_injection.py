@@ -69,7 +69,7 @@ def test_the_observer_sees_what_runs(watched: Opens, injected_page: str) -> None
 
 def test_every_tab_shows_payloads_as_text(watched: Opens, injected_page: str) -> None:
     page = watched(injected_page)
-    page.get_by_role("button", name="Other models").click()
+    page.locator("#computer-and-models > button").click()
     page.locator(".list-table button[data-do=model]").first.click()  # one that its makers give only to those who ask
     page.locator("#tab-start .access").or_(page.locator("#tab-start button[data-do=download]")).first.wait_for()
     assert_shown_inert(page, "start")

@@ -184,7 +184,7 @@ def test_choices_are_made_by_keyboard_and_folds_say_whether_they_are_open(open_p
     page.keyboard.press("Space")
     page.keyboard.press("ArrowRight")
     page.wait_for_selector(".choices label.selected:has-text('Pull data out of text')")
-    fold = page.get_by_role("button", name="Other models")
+    fold = page.locator("#computer-and-models > button")
     assert fold.get_attribute("aria-expanded") == "false"
     fold.click()
     page.wait_for_selector("button.label-wrap[aria-expanded=true]")
@@ -192,7 +192,7 @@ def test_choices_are_made_by_keyboard_and_folds_say_whether_they_are_open(open_p
 
 def test_tables_sort_by_number(open_page: Opens, drawn_page: str) -> None:
     page = open_page(drawn_page)
-    page.get_by_role("button", name="Other models").click()
+    page.locator("#computer-and-models > button").click()
     needs = page.locator("table.models td[data-name=Needs]")
     needs.first.wait_for()
     page.get_by_role("button", name="Needs", exact=True).click()
@@ -218,7 +218,7 @@ def test_models_sort_by_quality_time_and_language(open_page: Opens, drawn_page: 
     page = open_page(drawn_page)
     take_sample(page)  # the time depends on the examples
     go(page, "start")
-    page.get_by_role("button", name="Other models").click()
+    page.locator("#computer-and-models > button").click()
     order = page.get_by_label("Sort by", exact=True)
     order.wait_for()
     recommended = names(page)
@@ -261,7 +261,7 @@ def draw_models_again(page: Any) -> None:
 
 def test_models_are_found_by_typing(open_page: Opens, drawn_page: str) -> None:
     page = open_page(drawn_page)
-    page.get_by_role("button", name="Other models").click()
+    page.locator("#computer-and-models > button").click()
     search = page.get_by_label("Search by name, family or license")
     search.press_sequentially("llama COMMUNITY")  # a name and a license
     page.get_by_text("3 of 5 models are shown.").wait_for()
@@ -292,7 +292,7 @@ def test_models_are_found_by_typing(open_page: Opens, drawn_page: str) -> None:
 
 def test_an_access_token_is_saved_and_deleted_and_never_sent_back(open_page: Opens, drawn_page: str) -> None:
     page = open_page(drawn_page)
-    page.get_by_role("button", name="Other models").click()
+    page.locator("#computer-and-models > button").click()
     page.get_by_role("button", name="Choose Llama 3.2 3B").click()
     field = page.get_by_label("Access token")
     field.wait_for()
@@ -371,7 +371,7 @@ def test_the_button_of_a_step_is_in_view_and_never_covers_what_has_the_focus(
         assert bar["y"] + bar["height"] <= height, name
         assert bar["height"] < height / 5, name
     go(page, "start")
-    page.click("#other-models > button")
+    page.click("#computer-and-models > button")
     for _ in range(25):
         page.keyboard.press("Tab")
         assert not page.evaluate(covered), page.evaluate("document.activeElement.outerHTML")
@@ -379,11 +379,11 @@ def test_the_button_of_a_step_is_in_view_and_never_covers_what_has_the_focus(
 
 def test_details_that_were_opened_are_open_on_the_next_visit(open_page: Opens, drawn_page: str) -> None:
     page = open_page(drawn_page)
-    title = page.locator("#other-models > button")
+    title = page.locator("#computer-and-models > button")
     for opened in (True, False):
         title.focus()
         page.keyboard.press("Enter")
-        page.wait_for_selector(f"#other-models > button[aria-expanded={str(opened).lower()}]")
+        page.wait_for_selector(f"#computer-and-models > button[aria-expanded={str(opened).lower()}]")
         page.reload()
         page.wait_for_selector("#to-data:not([disabled])")
-        page.wait_for_selector(f"#other-models > button[aria-expanded={str(opened).lower()}]")
+        page.wait_for_selector(f"#computer-and-models > button[aria-expanded={str(opened).lower()}]")

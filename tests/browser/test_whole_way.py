@@ -70,6 +70,7 @@ def test_from_a_sample_to_a_file_that_answers_anywhere(
 ) -> None:
     page = open_page(page_of)
     page.set_default_timeout(LONG)
+    page.click("#tab-start .begin")
     page.get_by_text("Pull data out of text").click()
     page.click("#to-data")
     page.click("[data-do=sample][data-value=orders]")

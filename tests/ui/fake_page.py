@@ -1,6 +1,7 @@
-"""The page over a made-up workspace, to look at: `python -m tests.ui.fake_page [PORT]`."""
+"""The page over a made-up workspace, to look at: `python -m tests.ui.fake_page [PORT] [--new]`."""
 
 import os
+import shutil
 import sys
 import tempfile
 from collections.abc import Callable
@@ -17,6 +18,15 @@ from ui.web.launch import launch_arguments
 from ui.web.page import build
 
 MODELS = ("SmolLM2 135M", "Llama 3.2 1B", "Llama 3.2 3B", "Llama 3.1 8B", "Gemma 2 9B")
+
+
+class NewcomersApp(MadeUpApp):
+    """As a person meets it who has neither examples nor models: `--new`."""
+
+    def __init__(self, template: Path, root: Path) -> None:
+        super().__init__(template, root)
+        for folder in (*root.glob("runs/*"), *root.glob("datasets/*")):
+            shutil.rmtree(folder)
 
 
 def serve(make: Callable[[Path, Path], MadeUpApp], port: int) -> None:
@@ -38,4 +48,4 @@ def serve(make: Callable[[Path, Path], MadeUpApp], port: int) -> None:
 
 
 if __name__ == "__main__":
-    serve(MadeUpApp, int(sys.argv[1]) if len(sys.argv) > 1 else 7870)
+    serve(NewcomersApp if "--new" in sys.argv else MadeUpApp, int(sys.argv[1]) if len(sys.argv) > 1 else 7870)

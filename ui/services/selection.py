@@ -15,6 +15,7 @@ IDS = ("model_id", "data_id", "run_id", "compared_run", "parent", "left", "right
 class Choice:
     """The selected ids, "" for none.
 
+    begun: whether the person went on from the finished apprentice to one of their own.
     compared_run: the run to compare the selected run with. parent: the run of which the next version is planned, from
     the base model again with from_base. left: the run, export or file that answers on the left of Try, "" for the
     base model. right: the one that answers on the right, "" for the selected run's model. import_id: the import in
@@ -22,6 +23,7 @@ class Choice:
     examples are written. settings: only those that the person changed.
     """
 
+    begun: bool = False
     task: str = ""
     facts_change: bool = False
     model_id: str = ""
@@ -44,6 +46,7 @@ class Choice:
         task, settings = values.get("task"), values.get("settings")
         return cls(
             task=task if task in TASKS else "",
+            begun=values.get("begun") is True,
             facts_change=values.get("facts_change") is True,
             from_base=values.get("from_base") is True,
             **{name: _valid_id(values.get(name)) for name in IDS},

@@ -195,6 +195,8 @@ def _open_tabs(page: Page) -> None:
         show = handler(partial(page.open, name))
         outputs = [page.signature, *page.outputs(name)]
         page.state.listen(panel.select, show, outputs, page.state.talk, page.state.table, concurrency_limit=4)
+    to_start = "() => apprentice.address.lead('try', 'start')"
+    page.tabs["try"].begun.success(None, None, None, js=to_start, **PRIVATE)
     for name, following in pairwise(STEPS):
         events = {"start": page.tabs["start"].chosen.then, "data": page.tabs["data"].continued.then}
         leave = events.get(name, page.tabs[name].forward.click)

@@ -9,7 +9,7 @@ from typing import Any
 
 from backend.errors import ApprenticeError, RunProblem
 from backend.export.formats import HOME, slug
-from backend.models import four_bit, local
+from backend.models import bundled, four_bit, local
 from backend.records.chat import ChatAnswer
 from backend.records.exports import ExportFile
 from backend.runs.conversations import usual_instruction
@@ -22,6 +22,7 @@ from ui.services.data import samples
 from ui.services.results import evaluated
 from ui.services.results.chat import Answer, ChatSession, Loading
 from ui.services.results.exports import export_status, needs, passed, sizes, too_narrow
+from ui.services.results.first import FIRST, FOLDER
 from ui.services.results.opponents import ChatTarget, Listed, Opponents, Pair
 from ui.services.selection import Choice
 from ui.services.training.runs import RunService
@@ -35,6 +36,7 @@ class ResultService:
 
     def __init__(self, workspace: Workspace, runner: Runner, runs: RunService, chat: ChatSession) -> None:
         self._exports, self._runner, self._runs, self._chat = workspace.exports, runner, runs, chat
+        self._first = ChatTarget(FIRST, bundled.folder(workspace), FOLDER)
         self._opponents = Opponents(
             workspace.exports, workspace.gguf, runner, self._with_models, self._with_model, self._target
         )
@@ -103,6 +105,7 @@ class ResultService:
     ) -> Iterator[Loading | Answer]:
         """The growing answers of the base and the trained model.
 
+        run_id: of the trained model, or `FIRST`.
         conversations: by pane, "base" and "tuned".
         temperature, max_new_tokens, seed, top_p: see `Sampling`.
         opponents: by pane, the id of one of `opponents` that answers there instead.
@@ -152,6 +155,8 @@ class ResultService:
         return self._chat.answer_from_file(gguf, messages, each, **sampling)
 
     def _target(self, run_id: str) -> ChatTarget:
+        if run_id == FIRST:
+            return self._first
         return ChatTarget(run_id, self._runs.spec(run_id).model.path, self.model_folder(run_id))
 
     def unseen_questions(self, run_id: str) -> list[UnseenQuestion]:

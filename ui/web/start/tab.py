@@ -10,14 +10,13 @@ from backend.advice.recommend import Recommendation
 from backend.models.catalogue import TASKS
 from ui.services.app import App
 from ui.services.selection import Choice
-from ui.web.browser_state import BrowserState, Inputs, Updates
+from ui.web.browser_state import PRIVATE, BrowserState, Inputs, Updates
 from ui.web.components import action_bar, clickable, clicked, details, html, primary
 from ui.web.errors import handler
 from ui.web.html import components
 from ui.web.start import download_card, models_table
 from ui.web.start import views as start_views
-
-STABLE, CHANGING = "stable", "changing"  # as static/js/store.js has them
+from ui.web.try_it.first_card import FirstCard, begin_button
 
 
 class StartTab:
@@ -25,38 +24,51 @@ class StartTab:
 
     def __init__(self, app: App, state: BrowserState) -> None:
         self.app, self._state = app, state
-        guide = components.guide(1, "Say what it should learn.", "Then add examples of it.")
-        self.line = html(guide, elem_classes="guide")
-        self.task = gr.Radio(
-            [("\n".join(lines), key) for key, lines in start_views.TASKS.items()],
-            label="What should it learn?",
-            elem_classes="choices four",
-        )
-        self.facts = gr.Radio(
-            [("No, or hardly ever", STABLE), ("Yes, prices, stock and the like", CHANGING)],
-            value=STABLE,
-            label="Do the right answers change often?",
-            elem_classes="choices inline",
-        )
-        self.advice = html()
-        self.machine = clickable(components.card("Your computer", lead="Looking at what it can do."))
-        self.model = clickable(components.card("The model", lead="Working out which one fits."))
-        with details("other-models", "Other models"):
-            self.others = clickable()
+        new = app.is_newcomer(Choice())
+        self.line = html(start_views.guide(Choice(), new), elem_classes="guide")
+        self.first = FirstCard(app, state, new)
+        with gr.Column(visible=not new) as self.setup:
+            self.task = gr.Radio(
+                [("\n".join(lines), key) for key, lines in start_views.TASKS.items()],
+                label="What should it learn?",
+                elem_classes="choices four",
+                elem_id="task",
+            )
+            self.facts = gr.Checkbox(label="The right answers change often, such as prices or stock")
+            self.advice = html()
+            self.here = clickable()
+            with details("computer-and-models") as self.details:
+                self.machine = clickable(components.card("Your computer", lead="Looking at what it can do."))
+                self.model = clickable(components.card("The model", lead="Working out which one fits."))
+                self.others = clickable()
         with action_bar():
-            self.forward = primary("Continue to your examples", elem_id="to-data")
+            self.begin = begin_button(new)
+            self.forward = primary("Continue to your examples", visible=not new, elem_id="to-data")
             self.reason = html(elem_classes="reason")
-        cards = [self.line, self.advice, self.machine, self.model, self.others]
-        self.outputs: list[Any] = [*cards, self.forward, self.reason]
+        cards = [self.line, self.advice, self.here, self.details, self.machine, self.model, self.others]
+        bar = [self.begin, self.forward, self.reason]
+        self.outputs: list[Any] = [self.setup, *self.first.outputs, *cards, *bar]
         state.on_load(f"() => apprentice.answers({json.dumps(TASKS)})", [], [self.task, self.facts])
         state.listen(self.task.input, self._choose_task, self.outputs, self.task)
         state.listen(self.facts.input, self._choose_facts, self.outputs, self.facts)
         self.chosen = state.listen(self.forward.click, self._leave, [])
+        begun = state.listen(self.begin.click, self._begin, self.outputs)
+        begun.success(None, None, None, js="() => apprentice.address.toTop('start', '#task input')", **PRIVATE)
+        state.listen(self.here.click, self._choose_model, self.outputs)
         state.listen(self.machine.click, self._probe, self.outputs)
         state.listen(self.model.click, self._choose_model, self.outputs)
         state.listen(self.others.click, self._choose_model, self.outputs)
 
     def show(self, choice: Choice) -> Updates:
+        new = self.app.is_newcomer(choice)
+        shown = {self.setup: gr.update(visible=not new), self.begin: gr.update(visible=new), **self.first.show(new)}
+        shown[self.line] = start_views.guide(choice, new)
+        if new:
+            return {**shown, self.forward: gr.update(visible=False), self.reason: ""}
+        return {**shown, **self._setup(choice)}
+
+    def _setup(self, choice: Choice) -> Updates:
+        """What to learn, and on which model."""
         chosen, recommended = self._chosen(choice)
         options = self.app.advice.options(choice.task, choice.data_id)
         ready = {option.model.id for option in options or (chosen,) if self.app.models.is_ready(option.model.id)}
@@ -75,12 +87,13 @@ class StartTab:
         elif recommended:
             more = start_views.second(chosen)
         return {
-            self.line: start_views.guide(choice, not preparing),
             self.advice: start_views.RETRIEVAL if choice.facts_change else "",
             self.machine: start_views.machine_card(self.app.models.probe(), simulated),
-            self.model: start_views.model_card(chosen, recommended, size, preparing, more, better is not None),
+            self.model: start_views.model_card(chosen, recommended, size, more, better is not None),
             self.others: models_table.others_table(options, chosen.model.id, ready, downloads),
-            self.forward: gr.update(interactive=not why_not),
+            self.here: start_views.fit_line(chosen, size is not None, preparing, better),
+            **({self.details: gr.update(open=True)} if why_not and not preparing else {}),
+            self.forward: gr.update(interactive=not why_not, visible=True),
             self.reason: why_not,
         }
 
@@ -92,6 +105,8 @@ class StartTab:
         return self.app.advice.recommendation(choice.task, choice.data_id, choice.model_id), False
 
     def signature(self, choice: Choice) -> Hashable:
+        if self.app.is_newcomer(choice):
+            return self.first.signature(True)
         job = self.app.models.unpacking()
         compared = self.app.advice.options(choice.task, choice.data_id) is not None
         better = self.app.advice.better(choice.task, choice.data_id)
@@ -110,7 +125,11 @@ class StartTab:
 
     @handler
     def _choose_facts(self, inputs: Inputs) -> Updates:
-        return self._changed(inputs, facts_change=inputs[self.facts] == CHANGING)
+        return self._changed(inputs, facts_change=inputs[self.facts] is True)
+
+    @handler
+    def _begin(self, inputs: Inputs) -> Updates:
+        return self._changed(inputs, begun=True)
 
     @handler
     def _choose_model(self, event: gr.EventData, inputs: Inputs) -> Updates:

@@ -32,14 +32,33 @@ RETRIEVAL = components.alert(
 )
 
 
-def guide(choice: Choice, ready: bool) -> Markup:
-    if not ready:
-        return components.guide(
-            1, "Setting up the model. This happens only once.", "You can carry on in the meantime."
+def guide(choice: Choice, new: bool) -> Markup:
+    """new: whether the finished apprentice stands below."""
+    if new:
+        return Markup('<p class="guide-line"><strong>{}</strong> {}</p>').format(
+            "Meet a finished apprentice.",
+            "It turns customers’ messages into the same tidy fields every time.",
         )
     if not choice.task:
         return components.guide(1, "Choose what it should learn.", "Then you add examples.")
     return components.guide(1, "The model is chosen.", "Next, add examples of the answers you want.")
+
+
+def fit_line(chosen: Recommendation, here: bool, preparing: Job | None, better: Recommendation | None) -> Markup:
+    """What the computer has and which model fits, in one line.
+
+    here: whether the chosen model is on this computer
+    preparing: the job that unpacks it, if one does
+    better: a model to download that would be better
+    """
+    fit, name = chosen.estimate.fit, chosen.model.name
+    fits = f"{name} will learn it: it {'fits' if fit.fits else 'is too big for'} this computer"
+    state = " and is ready." if here else f"; {fmt.size(chosen.model.download_mib)} to download."
+    if preparing and chosen.model.bundled and not here:
+        done = fmt.percent(preparing.progress.done, preparing.progress.total) if preparing.progress else 0
+        state = f". It is being set up, only this once: {done}%."
+    more = f" {better.model.name} would do better; it has to be downloaded." if better else ""
+    return components.text(fits + state + more, "lead")
 
 
 def why_disabled(chosen: Option, waiting: str) -> str:
@@ -91,7 +110,6 @@ def model_card(
     option: Recommendation,
     recommended: bool,
     on_disk: float | None,
-    preparing: Job | None,
     more: str = "",
     outdone: bool = False,
 ) -> Markup:
@@ -100,7 +118,6 @@ def model_card(
     option: the model with its estimate
     recommended: whether it is the recommended one
     on_disk: its measured size on this computer in MiB; None while it is not here
-    preparing: the job that unpacks it, if one does
     more: HTML below it
     outdone: whether a model that is not on this computer would be better
     """
@@ -119,13 +136,6 @@ def model_card(
     bar = components.memory_bar(
         fmt.memory_parts(option.memory.parts), fit.has_mib, f"Needs {needs}; {have} can be used."
     )
-    waiting = components.EMPTY
-    if preparing and model.bundled and on_disk is None:
-        progress = preparing.progress
-        done = fmt.percent(progress.done, progress.total) if progress else 0
-        waiting = components.text(f"Setting up: {done}%", "status") + components.progress(
-            done, "Setting up the model"
-        )
     small = (
         f"{fmt.short_number(model.parameters)} parameters. It reads up to {fmt.number(model.context_length)} tokens "
         f"at once, about {fmt.number(words_in(model.context_length))} words."
@@ -139,7 +149,7 @@ def model_card(
     published = components.EMPTY
     if model.evidence:  # which a reason names
         published = components.text(Markup("The comparison: {}.").format(source(model.evidence[0])), "small")
-    body = (components.facts(numbers), bar, waiting, components.text(small, "small"), published, more)
+    body = (components.facts(numbers), bar, components.text(small, "small"), published, more)
     return components.card(model.name, *body, badges=badges, lead=lead)
 
 

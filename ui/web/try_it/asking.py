@@ -44,6 +44,18 @@ class _Redraws:
         return True
 
 
+def growing(app: App, run_id: str, turn: Turn, asked: dict[str, Any], **how: Any) -> Iterator[None]:
+    """Has both models answer `turn`; yields whenever it should be drawn again. how: see `ResultService.answers`."""
+    due = _Redraws()
+    for part in app.results.answers(run_id, asked, **how):
+        if isinstance(part, Answer):
+            turn.add(part.pane, part.text, part.finish)
+        else:
+            turn.loading = part.phase
+        if due(part):
+            yield
+
+
 class Asking:
     """The box for a question, and how both models answer. shown: the conversation. suggested: questions to ask."""
 
@@ -69,7 +81,6 @@ class Asking:
                 self.stop = button("Stop", visible=False, elem_id="stop-answer")
                 self.clear = button("Start over", elem_id="clear")
                 html(components.text(KEYS, "small"), elem_classes="keys")
-                self.why_not = html(elem_classes="reason")
             self.document = DocumentFields()
             self.settings = AnswerSettings()
 
@@ -156,14 +167,8 @@ class Asking:
         busy = {self.send: gr.update(interactive=False), self.stop: gr.update(visible=True)}
         pair = self.app.results.pair(choice)
         yield {self.shown: conversation(turns, pair, True), **busy}
-        due = _Redraws()
-        for part in self.app.results.answers(choice.run_id, asked, **sampling, opponents=pair.opponents):
-            if isinstance(part, Answer):
-                turn.add(part.pane, part.text, part.finish)
-            else:
-                turn.loading = part.phase
-            if due(part):
-                yield {self.shown: conversation(turns, pair, True)}
+        for _ in growing(self.app, choice.run_id, turn, asked, **sampling, opponents=pair.opponents):
+            yield {self.shown: conversation(turns, pair, True)}
         yield {self.state.talk: stored_talk(talk_with(choice), turns)}
 
     def _answer_document(

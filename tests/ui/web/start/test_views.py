@@ -36,7 +36,7 @@ def test_every_machine_gets_its_cards(name: str) -> None:
     assert "Simulated" in html
     assert all(gpu.name in html for gpu in hardware.gpus)
     found = recommend(hardware, compare=False)
-    card = start_views.model_card(found, True, None, None)
+    card = start_views.model_card(found, True, None)
     assert found.model.name in card
     assert found.model.licence.partition(" (")[0] in card
     assert re.search(r"[\d.,]+ [GM]B can be used", card)
@@ -44,12 +44,12 @@ def test_every_machine_gets_its_cards(name: str) -> None:
 
 
 def test_without_examples_the_memory_is_a_range_for_an_assumed_length() -> None:
-    card = start_views.model_card(recommend(machine("cpu16"), compare=False), True, 260.0, None)
+    card = start_views.model_card(recommend(machine("cpu16"), compare=False), True, 260.0)
     assert re.search(r"<dd>[\d.]+ to [\d.]+ GB</dd>", card)
     assert "512 tokens" in card
     assert "380 words" in card
     known = recommend(machine("cpu16"), rows=200, longest=100, tokens=15_000, learned_share=0.4, compare=False)
-    card = start_views.model_card(known, True, 260.0, None)
+    card = start_views.model_card(known, True, 260.0)
     assert "380 words" not in card
     assert f"{fmt.size(known.memory.total_mib)}</dd>" in card
 
@@ -62,9 +62,9 @@ def test_least_memory_of_the_bundled_model_is_what_the_readme_promises() -> None
 
 def test_the_bundled_model_shows_its_packed_and_unpacked_size() -> None:
     found = recommend(machine("cpu16"), compare=False)
-    assert "260 MB" in start_views.model_card(found, True, 260.0, None)
-    assert "93 MB" in start_views.model_card(found, True, 260.0, None)
-    assert "257 MB" in start_views.model_card(found, True, None, None)
+    assert "260 MB" in start_views.model_card(found, True, 260.0)
+    assert "93 MB" in start_views.model_card(found, True, 260.0)
+    assert "257 MB" in start_views.model_card(found, True, None)
 
 
 def test_a_second_gpu_and_problems_are_shown() -> None:
@@ -82,7 +82,7 @@ def test_the_two_figures_of_free_memory_are_explained() -> None:
     usable = fmt.size(available(hardware))
     assert usable != fmt.size(hardware.memory_available_mib)
     assert f"training can use {usable}" in card
-    assert f"{usable} can be used" in start_views.model_card(recommend(hardware, compare=False), True, None, None)
+    assert f"{usable} can be used" in start_views.model_card(recommend(hardware, compare=False), True, None)
     assert "training can use" not in start_views.machine_card(Probe.of(machine("rtx4090")))
     shared = machine("macbook16")
     assert "training can use" not in start_views.machine_card(Probe.of(shared))
@@ -91,10 +91,10 @@ def test_the_two_figures_of_free_memory_are_explained() -> None:
 
 
 def test_the_source_of_published_results_is_linked() -> None:
-    qwen = start_views.model_card(recommend(machine("rtx4090"), compare=False), True, None, None)
+    qwen = start_views.model_card(recommend(machine("rtx4090"), compare=False), True, None)
     assert f'href="{catalogue.find("Qwen3-8B").evidence[0].url}"' in qwen
     assert "March 2026" in qwen
-    granite = start_views.model_card(recommend(machine("t4"), compare=False), True, None, None)
+    granite = start_views.model_card(recommend(machine("t4"), compare=False), True, None)
     assert "href" not in granite
 
 
@@ -160,7 +160,7 @@ def test_a_better_model_is_suggested() -> None:
     assert better.model.name in html
     assert f'data-do="model" data-value="{better.model.id}"' in html
     assert next(reason for reason in better.reasons if reason not in small.reasons) in html
-    assert "Recommended" not in start_views.model_card(small, True, 260.0, None, html, outdone=True)
+    assert "Recommended" not in start_views.model_card(small, True, 260.0, html, outdone=True)
 
 
 SPEED = rates_from("cpu", 150e9, 150e9, 12e9, 1.1e-6)

@@ -1,0 +1,54 @@
+"""The first visit: a finished apprentice answers before anything has to be chosen."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.browser.steps import go, stored
+from tests.browser.test_look import assert_fits_and_can_be_read
+from ui.services.results.first import first
+from ui.web.try_it.first_card import LIVE, RECORDED
+
+pytestmark = pytest.mark.browser
+Opens = Callable[..., Any]
+
+
+def test_a_first_visit_shows_a_finished_apprentice_and_nothing_else(open_page: Opens, newcomers_page: str) -> None:
+    page = open_page(newcomers_page, 1280, 800)
+    card = page.locator("#tab-start .first")
+    card.get_by_text(RECORDED).wait_for()
+    assert first().answers[0].base in card.inner_text()
+    assert not page.locator("#task").is_visible()
+    assert not page.locator("#computer-and-models").is_visible()
+    assert page.evaluate("document.documentElement.scrollHeight") <= 800
+    assert_fits_and_can_be_read(page)
+
+
+def test_a_message_is_answered_live_and_the_button_leads_to_ones_own(open_page: Opens, newcomers_page: str) -> None:
+    page = open_page(newcomers_page)
+    card = page.locator("#tab-start .first")
+    card.locator("textarea").fill("Where are my three chairs?")
+    card.get_by_role("button", name="Ask both").click()
+    card.get_by_text(LIVE).wait_for()
+    assert "ask for a refund" in card.locator(".answer.base").inner_text()
+    assert card.locator(".answer.tuned dd", has_text="garden chair").is_visible(), "the fields are a table"
+    card.locator(".chip").last.click()
+    card.get_by_text(RECORDED).wait_for()
+    page.locator("#tab-start .begin").focus()
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#task input:focus")
+    stored(page, "begun", True)
+    page.reload()
+    page.locator("#to-data:not([disabled])").wait_for()
+    assert not card.is_visible()
+
+
+def test_without_a_model_of_ones_own_try_opens_the_finished_apprentice(open_page: Opens, newcomers_page: str) -> None:
+    page = open_page(newcomers_page)
+    go(page, "try")
+    page.locator("#tab-try .first").get_by_text(RECORDED).wait_for()
+    assert not page.locator("#ask").is_visible()
+    page.locator("#tab-try .begin").click()
+    page.wait_for_selector("#tab-start-button[aria-selected=true]")
+    page.locator("#task").wait_for()

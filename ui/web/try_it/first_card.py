@@ -1,0 +1,155 @@
+"""The finished apprentice that a first visit begins with: a message, and what the base model and it answer."""
+
+import json
+from collections.abc import Hashable, Iterator
+from contextlib import suppress
+from typing import Any
+
+import gradio as gr
+from markupsafe import Markup
+
+from backend.errors import BadInput
+from backend.models.bundled import MODEL_ID
+from ui.services.app import App
+from ui.services.results.first import FIRST, first
+from ui.text import format as fmt
+from ui.web.browser_state import BrowserState, Inputs, Updates
+from ui.web.components import button, clickable, clicked, html, primary
+from ui.web.errors import handler
+from ui.web.html import components
+from ui.web.try_it.asking import growing
+from ui.web.try_it.talk import LONGEST_QUESTION, PANES, Turn, messages
+
+RECORDED = "These two answers were recorded on another computer."
+LIVE = "Answered just now, on this computer."
+
+
+class FirstCard:
+    """begin: the button for the bar of its step that leads to the person's own examples."""
+
+    def __init__(self, app: App, state: BrowserState, visible: bool = False) -> None:
+        self.app = app
+        with gr.Column(visible=visible, elem_classes="first") as self.column:
+            self.shown = html(recorded(0))
+            with gr.Row(elem_classes="actions"):
+                self.question = gr.Textbox(
+                    label="A message of your own",
+                    placeholder="Write what a customer would write",
+                    max_lines=4,
+                    elem_classes="first-question",
+                )
+                self.send = button("Ask both", interactive=False)
+                self.why_not = html(elem_classes="reason")
+            self.others = clickable(_others())
+        self.outputs: list[Any] = [self.column, self.send, self.why_not]
+        written = [self.shown, self.send]
+        one_by_one: dict[str, Any] = {"concurrency_limit": app.policy.limits.chats, "concurrency_id": "chat"}
+
+        @handler
+        def ask(inputs: Inputs) -> Iterator[Updates]:
+            yield from self._ask(inputs[self.question] or "")
+
+        @handler
+        def show_recorded(event: gr.EventData, _: Inputs) -> Any:
+            number = clicked(event)[1]
+            known = number.isdecimal() and int(number) < len(first().answers)
+            return {self.shown: recorded(int(number))} if known else gr.skip()
+
+        @handler
+        def settle(_: Inputs) -> Updates:
+            return self.show(True)
+
+        for trigger in (self.send.click, self.question.submit):
+            asking = state.listen(trigger, ask, written, self.question, **one_by_one)
+            for ended in (asking.success, asking.failure):
+                state.listen(ended, settle, self.outputs)
+        state.listen(self.others.click, show_recorded, [self.shown])
+
+    def show(self, visible: bool) -> Updates:
+        """The card as it stands; the answers stay as they are."""
+        if not visible:
+            return {self.column: gr.update(visible=False)}
+        waiting = self.app.models.unpacking()
+        why_not = "" if self.app.models.is_ready(MODEL_ID) else self.app.models.why_not_ready(MODEL_ID)
+        if why_not and waiting and waiting.progress:
+            done = fmt.percent(waiting.progress.done, waiting.progress.total)
+            why_not = f"The model is being set up: {done}%. This happens only once."
+        return {
+            self.column: gr.update(visible=True),
+            self.send: gr.update(interactive=not why_not and not self.app.chat.answering),
+            self.why_not: why_not,
+        }
+
+    def signature(self, visible: bool) -> Hashable:
+        job = self.app.models.unpacking() if visible else None
+        return visible, visible and self.app.chat.answering, job and repr((job.state, job.progress))
+
+    def _ask(self, question: str) -> Iterator[Updates]:
+        question = question.strip()
+        if not question or len(question) > LONGEST_QUESTION:
+            raise BadInput("There is no message." if not question else "The message is too long.", "", "Write one.")
+        turn = Turn(question)
+        yield {self.shown: drawn(turn, "", True), self.send: gr.update(interactive=False)}
+        for _ in growing(self.app, FIRST, turn, {pane: messages(pane, (), turn, "") for pane in PANES}):
+            yield {self.shown: drawn(turn, "", True)}
+        yield {self.shown: drawn(turn, LIVE)}
+
+
+def begin_button(visible: bool) -> gr.Button:
+    return primary("Make one with your own examples", visible=visible, elem_classes="begin")
+
+
+def recorded(number: int) -> Markup:
+    """The recorded answers to one message."""
+    answers = first().answers[number]
+    return drawn(Turn(answers.question, base=answers.base, tuned=answers.tuned), RECORDED)
+
+
+def _others() -> Markup:
+    chips = (
+        components.button(fmt.shorten(answers.question, 34), "recorded", number, "chip")
+        for number, answers in enumerate(first().answers)
+    )
+    return Markup('<div class="chips">{}</div>').format(components.join(chips))
+
+
+def drawn(turn: Turn, source: str, answering: bool = False) -> Markup:
+    """The message with both answers. source: where they are from."""
+    made = first()
+    score = (
+        f"Of {made.asked} messages that it had not seen, it got {made.right} right, the base model {made.base_right}."
+    )
+    return Markup(
+        '<div role="log" aria-label="A message and both answers" aria-busy="{}"><div class="turn">'
+        '<div class="asked"><span class="unseen">Message: </span>{}</div><div class="versus">{}{}</div></div>{}</div>'
+    ).format(
+        str(answering).lower(),
+        turn.question,
+        _answer("base", "Before", "the base model", turn, answering),
+        _answer("tuned", "After", f"{made.examples} examples later", turn, answering),
+        components.text(f"{source} {score}".strip(), "small"),
+    )
+
+
+def _answer(pane: str, name: str, what: str, turn: Turn, answering: bool) -> Markup:
+    text = turn.text(pane)
+    shown: Any = text
+    if answering and turn.loading:
+        shown = components.text(f"{turn.loading}…", "small")
+    elif pane in turn.finish or not answering:
+        shown = _tidy(text)
+    return Markup(
+        '<section><div class="pane-head {0}"><strong>{1}</strong><span>{2}</span></div>'
+        '<div class="answer {0}">{3}</div></section>'
+    ).format(pane, name, what, shown)
+
+
+def _tidy(text: str) -> Any:
+    """Fields as a table, everything else as it is."""
+    with suppress(ValueError):
+        fields = json.loads(text)
+        if isinstance(fields, dict):
+            return components.rows(
+                (name.replace("_", " "), "none" if v is None else str(v), "") for name, v in fields.items()
+            )
+    return text
