@@ -55,4 +55,4 @@ const allow = async () => {
 };
 offer();
 
-apprentice.runEnd = { follow, allow };
+apprentice.runEnd = { follow, allow, isWatching: () => watched.size > 0 };

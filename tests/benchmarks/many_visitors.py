@@ -228,7 +228,7 @@ async def attack(address: str, seen: Seen, until: float, number: int) -> None:
 
 async def tick(page: PageClient, seen: Seen, until: float) -> None:
     """Asks again and again whether the open tab has changed, and fetches it if so, as static/js/address.js does."""
-    listener, shown = page.listener("tick", type="timer"), ""
+    listener, shown = page.listener("click", elem_id="pulse"), ""
     while time.monotonic() < until:
         started = time.monotonic()
         signature = (await page.ask(listener))[0]

@@ -3,12 +3,16 @@
 Ours: the tick as it is, which answers with the signature of the open tab. Peer: the tick as it was, which answers
 with everything that the open tab shows (Train, with a run that is watched). Both go through the whole page, gradio's
 queue included, in one process. What counts is the median of the processor time, which other
-work on the computer leaves alone; it includes the side that asks. They take turns. Goal: 5 ms. The last line is JSON.
+work on the computer leaves alone; it includes the side that asks. They take turns. Goal: 5 ms.
+
+In the browser: the processor time of all of Chromium's processes while the plan is open and nothing runs, in percent
+of a core; goal: below 1. The last lines are JSON.
 
     python -m tests.benchmarks.page_tick [--smoke]
 """
 
 import asyncio
+import json
 import statistics
 import sys
 import tempfile
@@ -17,18 +21,54 @@ from pathlib import Path
 from typing import Any
 
 from tests.benchmarks.measuring import print_result
+from tests.browser.conftest import FLAGS, chromium_path, free_port, served
 from tests.ui import made_up_workspace
 from tests.ui.made_up_app import MadeUpApp
 from tests.ui.page_client import PageClient, page_in_process
 from ui.services.selection import Choice
 
 TICKS = 200
+SETTLING = 15_000  # milliseconds until an untouched page asks rarely
+WATCHED = 60.0  # seconds
 
 
 def main(ticks: int) -> None:
     ours, peer = asyncio.run(measured(ticks))
     figures = round(ours, 2), round(peer, 2), round(peer / ours, 1)
     print_result("page_tick", "ms of processor time, median", *figures)
+    percent, requests = browser_share(WATCHED if ticks == TICKS else 1)
+    print(
+        json.dumps({"benchmark": "page_tick_browser", "percent of a core": round(percent, 2), "requests": requests})
+    )
+
+
+def browser_share(seconds: float) -> tuple[float, float]:
+    """Percent of a core that an idle plan takes in the browser, and its requests in five seconds."""
+    from playwright.sync_api import sync_playwright
+
+    port, requests = free_port(), []
+    command = [sys.executable, "-m", "tests.ui.fake_page", str(port), "--new"]
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        served(command, port, Path(folder, "log")) as url,
+        sync_playwright() as playwright,
+    ):
+        browser = playwright.chromium.launch(executable_path=chromium_path(), args=list(FLAGS))
+        page = browser.new_page(viewport={"width": 1280, "height": 800})
+        page.goto(f"{url}/#train")
+        page.locator("#start-training").wait_for()
+        page.wait_for_timeout(SETTLING)
+        system = browser.new_browser_cdp_session()
+
+        def taken() -> float:
+            return float(sum(one["cpuTime"] for one in system.send("SystemInfo.getProcessInfo")["processInfo"]))
+
+        page.on("request", lambda request: requests.append(request.url))
+        before = taken()
+        page.wait_for_timeout(1000 * seconds)
+        used = taken() - before
+        browser.close()
+    return 100 * used / seconds, 5 * len(requests) / seconds
 
 
 async def measured(ticks: int) -> tuple[float, float]:
@@ -39,7 +79,7 @@ async def measured(ticks: int) -> tuple[float, float]:
         app = MadeUpApp(template, Path(folder, "workspace"))
         async with page_in_process(app, app.workspace.exports) as http:
             page = await PageClient.open(http, Choice(data_id="data-1", run_id="run-b"), "train")
-            listeners = [page.listener("tick", type="timer"), page.listener("change", label="Signature of train")]
+            listeners = [page.listener("click", elem_id="pulse"), page.listener("change", label="Signature of train")]
             times = [[await seconds(page, listener) for listener in listeners] for _ in range(ticks)]
     return tuple(1000 * statistics.median(found) for found in zip(*times, strict=True))  # type: ignore[return-value]
 

@@ -110,7 +110,7 @@ async def times(address: str, choice: Choice, rounds: int) -> list[float]:
         for _ in range(rounds):
             for page.tab in TABS:
                 found.append(await seconds(page, page.listener("select", elem_id=f"tab-{page.tab}")))
-                found.append(await seconds(page, page.listener("tick", type="timer")))
+                found.append(await seconds(page, page.listener("click", elem_id="pulse")))
                 found.append(await seconds(page, page.listener("change", label=f"Signature of {page.tab}")))
             found.append(await seconds(page, page.listener("click", elem_id="row-on"), **{"row-number": 7}))
     return found

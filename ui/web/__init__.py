@@ -1,6 +1,6 @@
 """The page: the only package that knows gradio.
 
-    page.py                                            the tabs, the timer, and what leads to what
+    page.py                                            the tabs, how they stay current, what leads to what
     start/, data/, train/, try_it/, share/, runs/      the tabs
     html/                                              HTML components
     components.py, theme.py                            gradio's components, and their look
@@ -11,9 +11,10 @@
     demo.py, demo_notice.py, gate.py, per_visitor.py   a shared demo
     visitor.py                                         who a visitor is, and which files are theirs
     zero_gpu.py                                        ZeroGPU of Hugging Face Spaces
+    first_script.py                                    the script that runs before gradio's own
     session_memory.py, skip_type_stubs.py              two faults of gradio
 
-Decision: A handler only queues; the page shows what the folders say. The timer asks for one signature of the open
+Decision: A handler only queues; the page shows what the folders say. The browser asks for one signature of the open
     tab, and only when that has changed is the tab fetched.
 Because: no training runs inside a handler, and an open page costs almost nothing.
 Proof: tests/ui/web/test_page_tick.py; tests/benchmarks/page_tick.py, page_while_training.py.

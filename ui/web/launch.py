@@ -8,7 +8,7 @@ from starlette.middleware import Middleware
 from backend.hosting.policy import HOME
 from backend.records.units import MIB
 from backend.settings import PROJECT_ROOT
-from ui.web import guard, session_memory
+from ui.web import first_script, guard, session_memory
 from ui.web.gate import Door, Gate
 from ui.web.guard import LoginLimit
 from ui.web.key import OwnersOnly
@@ -16,8 +16,8 @@ from ui.web.theme import theme
 
 STATIC = PROJECT_ROOT / "static"
 SCRIPTS = (  # in this order
-    "store", "redraw", "address", "buttons", "tables", "typed_table", "question", "drafts", "settings", "run_end",
-    "blind_test",
+    "store", "redraw", "address", "buttons", "tables", "typed_table", "question", "drafts", "settings",
+    "run_end", "pulse", "blind_test",
 )  # fmt: skip
 
 
@@ -33,6 +33,7 @@ def launch_arguments(
     door: of a demo
     key: without which nobody gets the page; "" for none
     """
+    first_script.install()
     # Each script has a scope of its own. It runs before gradio draws the page, which a module would not.
     scripts = ((STATIC / "js" / f"{name}.js").read_text("utf-8") for name in SCRIPTS)
     gate = [Middleware(Gate, door=door)] if door else []

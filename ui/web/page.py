@@ -1,4 +1,4 @@
-"""The page: five steps and My models as tabs, a timer that keeps the open one current, and what leads to what."""
+"""The page: five steps and My models as tabs, what keeps the open one current, and what leads to what."""
 
 import hashlib
 from contextlib import suppress
@@ -28,7 +28,7 @@ from ui.web.start.tab import StartTab
 from ui.web.train.tab import TrainTab
 from ui.web.try_it.tab import TryTab
 
-TICK, DEMO_TICK = 1.0, 3.0  # seconds between two looks whether the open tab has changed
+TICK, DEMO_TICK = 1, 3  # seconds between two looks whether the open tab has changed, while something runs
 HANDLERS = 8  # calls of one handler at the same time, in a demo
 TABS: dict[str, tuple[str, type]] = {
     "start": ("Start", StartTab),
@@ -93,7 +93,7 @@ class Page:
         try:
             choice = self.app.validated(before)
             state = repr((before, choice, self.tabs[name].signature(choice), _finished(self.app, choice)))
-            return f"{name} {_digest(state)} {news(self.app, choice.run_id)}"
+            return f"{name} {_running(self.app, choice)}{_digest(state)} {news(self.app, choice.run_id)}"
         except Exception as error:
             return f"{name} {_digest(repr(error))}"
 
@@ -118,6 +118,12 @@ def news(app: App, run_id: str) -> str:
             state = str(fmt.percent(progress.done, progress.total))
         states[f"{job.id[-_ID_END:]}:{state}"] = None
     return " ".join(states)
+
+
+def _running(app: App, choice: Choice) -> str:
+    """ "+" while a job or an import is in progress, so that the browser asks often; else ""."""
+    jobs = any(not job.state.is_terminal for job in app.runner.jobs())
+    return "+" if jobs or app.datasets.progress(choice) or app.chat.answering else ""
 
 
 def _digest(text: str) -> str:
@@ -146,7 +152,10 @@ def build_page(app: App, demo: PerVisitor | None = None) -> Page:
         state = BrowserState(blocks)
         signature = gr.Textbox("", label="Signature", visible=False)
         opened_run = gr.Textbox("", label="Opened run", visible=False)
-        timer = gr.Timer(DEMO_TICK if demo else TICK)
+        milliseconds = 1000 * (DEMO_TICK if demo else TICK)
+        pulse = gr.HTML(
+            js_on_load=f"apprentice.pulse.start(trigger, {milliseconds})", elem_id="pulse", visible="hidden"
+        )
         html(HEADER)
         if demo:
             demo_notice.build(demo, blocks)
@@ -161,15 +170,15 @@ def build_page(app: App, demo: PerVisitor | None = None) -> Page:
         # The first tab is filled. Which tab is open stays as it is: a quick person has already gone to another one,
         # and the timer shows that one.
         page.state.listen(blocks.load, handler(partial(page.open, "start")), [page.signature, *page.outputs("start")])
-        _tick(timer, page)
+        _tick(pulse, page)
         _open_tabs(page)
         _open_runs(page)
     return page
 
 
-def _tick(timer: gr.Timer, page: Page) -> None:
-    """Once a second the browser asks for the signature of the open tab: one value. If it differs from the one it has,
-    the browser fetches that tab."""
+def _tick(pulse: gr.HTML, page: Page) -> None:
+    """Now and then (static/js/pulse.js) the browser asks for the signature of the open tab: one value, in one
+    request. If it differs from the one it has, the browser fetches that tab."""
 
     @handler
     def tick(inputs: Inputs) -> str:
@@ -178,11 +187,11 @@ def _tick(timer: gr.Timer, page: Page) -> None:
             return ""
         return page.signature_of(name, page.state.choice(inputs))
 
-    timer.tick(tick, outputs=page.signature, concurrency_limit=8, **page.state.sending(page.state.open_tab))
+    pulse.click(tick, outputs=page.signature, queue=False, **page.state.sending(page.state.open_tab))
     changed = {name: gr.Textbox("", label=f"Signature of {name}", visible=False) for name in page.tabs}
     to_its_tab = f"(signature) => apprentice.address.toItsTab({list(changed)}, signature)"
     page.signature.change(None, page.signature, list(changed.values()), js=to_its_tab, **PRIVATE)
-    to_title = "(signature) => apprentice.runEnd.follow(signature)"
+    to_title = "(signature) => (apprentice.pulse.follow(signature), apprentice.runEnd.follow(signature))"
     page.signature.change(None, page.signature, None, js=to_title, **PRIVATE)
     for name, part in changed.items():
         fetch = handler(partial(page.show, name))

@@ -246,7 +246,7 @@ def test_another_visitors_upload_and_session_can_not_be_used(workspace_with_mode
             await import_file(other, path)
         assert demo.app(demo.second).datasets.all() == []
         own = await PageClient.open(demo.first, Choice(), "data")
-        event = await own.join(own.listener("tick", type="timer"))
+        event = await own.join(own.listener("click", elem_id="pulse"))
         other.session = own.session  # as if it had been seen
         cancel = {"session_hash": own.session, "fn_index": 0, "event_id": event}
         assert (await demo.second.post("/gradio_api/cancel", json=cancel)).status_code == 404

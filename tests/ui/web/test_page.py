@@ -234,7 +234,7 @@ class TestTimer:
 
     @pytest.mark.parametrize("name", ["nope", "", None])
     def test_an_unknown_tab_has_no_signature(self, page: Page, name: str | None) -> None:
-        tick = next(one.fn for one in page.blocks.fns.values() if one.targets and one.targets[0][1] == "tick")
+        tick = next(one.fn for one in page.blocks.fns.values() if one.outputs == [page.signature] and one.targets)
         assert tick(page.state.inputs(Choice(), open_tab=name)) == ""
 
     def test_each_choice_has_a_signature_of_its_own(self, page: Page) -> None:

@@ -16,7 +16,7 @@ from tests.ui.page_client import PageClient, page_in_process
 from ui.services.selection import Choice
 from ui.web.page import Page, news
 
-TICK: dict[str, Any] = {"event": "tick", "type": "timer"}
+TICK: dict[str, Any] = {"event": "click", "elem_id": "pulse"}
 FETCH: dict[str, Any] = {"event": "change", "label": "Signature of train"}
 
 

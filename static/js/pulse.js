@@ -1,0 +1,46 @@
+// When the browser asks whether the open tab has changed: each second while something runs here or the person has just
+// acted, else each five seconds, and never in a hidden tab, unless it will tell the end of a training. It asks by itself,
+// since an event of gradio's costs the browser a hundred times as much; only an answer that differs becomes one.
+const RECENT = 10_000, IDLE = 5000; // milliseconds
+let tell = null, fn_index, before = null, acted = 0, asked = -Infinity, busy = true;
+
+const act = () => { acted = performance.now(); };
+for (const event of ['pointerdown', 'keydown', 'input', 'visibilitychange']) document.addEventListener(event, act, true);
+
+const listenerOf = (name) => {
+  const { components, dependencies } = window.gradio_config;
+  const { id } = components.find((part) => part.props.elem_id === name);
+  return dependencies.find(({ targets }) => targets.some(([target]) => target === id)).id;
+};
+const ask = async () => {
+  const body = JSON.stringify({ fn_index, data: apprentice.send(['choice', 'tab'], []) });
+  let answer = null; // of a server that can't be reached, which gradio then says
+  try {
+    const headers = { 'content-type': 'application/json' };
+    const response = await fetch('gradio_api/run/predict', { method: 'POST', headers, body });
+    [answer] = (await response.json()).data;
+  } catch { /* see above */ }
+  if (answer !== null && answer === before) return;
+  before = answer;
+  tell('click');
+};
+const beat = (often) => {
+  const now = performance.now(), hidden = document.hidden;
+  if (hidden && !apprentice.runEnd.isWatching()) return;
+  const pause = !hidden && (busy || now - acted < RECENT) ? often : Math.max(often, IDLE);
+  if (now - asked < pause - 100) return; // timers are a little early or late
+  asked = now;
+  ask();
+};
+
+apprentice.pulse = {
+  // trigger: of an event by which gradio asks the same. often: milliseconds.
+  start(trigger, often) {
+    act();
+    tell = trigger;
+    fn_index = listenerOf('pulse');
+    setInterval(beat, 1000, often);
+  },
+  // After the tab's name, the signature says by a + whether something runs.
+  follow(signature) { busy = signature.split(' ')[1]?.startsWith('+') ?? false; },
+};
