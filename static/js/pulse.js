@@ -13,7 +13,7 @@ const listenerOf = (name) => {
   return dependencies.find(({ targets }) => targets.some(([target]) => target === id)).id;
 };
 const ask = async () => {
-  const body = JSON.stringify({ fn_index, data: apprentice.send(['choice', 'tab'], []) });
+  const body = JSON.stringify({ fn_index, session_hash: 'pulse', data: apprentice.send(['choice', 'tab'], []) });
   let answer = null; // of a server that can't be reached, which gradio then says
   try {
     const headers = { 'content-type': 'application/json' };
