@@ -27,11 +27,20 @@ const lead = (from, to) => {
   buttonOf(to).click();
   window.scrollTo({ top: 0 });
 };
-// The top of a tab, and the keyboard at the element that `first` names, if any.
-const toTop = (tab, first) => {
+// The top of a tab, and the keyboard at the element that `first` names, if any, once it is there.
+let first = '';
+const focusFirst = () => {
+  const element = first && document.querySelector(first);
+  if (!element?.checkVisibility()) return;
+  first = '';
+  element.focus({ preventScroll: true });
+};
+apprentice.onRedraw(focusFirst);
+const toTop = (tab, element = '') => {
   if (openTab() !== tab) return;
   window.scrollTo({ top: 0 });
-  if (first) requestAnimationFrame(() => document.querySelector(first)?.focus({ preventScroll: true }));
+  first = element;
+  focusFirst();
 };
 
 // A new signature of the open tab, for the one component that fetches that tab; the time, so that it differs from the

@@ -152,8 +152,8 @@ class App:
 
     def is_newcomer(self, choice: Choice) -> bool:
         """Whether the person has nothing of their own here yet, and has not asked to begin."""
-        chosen = choice.begun or choice.task or choice.data_id or choice.import_id or choice.run_id
-        return not (chosen or self.runs.jobs() or self.datasets.all())
+        ids = choice.model_id, choice.data_id, choice.import_id, choice.run_id
+        return not (choice.begun or choice.task or any(ids) or self.runs.jobs() or self.datasets.all())
 
     def validated(self, choice: Choice) -> Choice:
         """The browser's selection, minus ids that no longer exist, plus a finished import."""

@@ -107,7 +107,7 @@ def recorded(number: int) -> Markup:
 
 def _others() -> Markup:
     chips = (
-        components.button(fmt.shorten(answers.question, 34), "recorded", number, "chip")
+        components.button(fmt.shorten(answers.question, 26), "recorded", number, "chip")
         for number, answers in enumerate(first().answers)
     )
     return Markup('<div class="chips">{}</div>').format(components.join(chips))
