@@ -1,19 +1,29 @@
 """Advice: which model and which settings suit the machine, the task and the data."""
 
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from backend.advice.recommend import Option, Recommendation, recommend
 from backend.advice.settings import ChosenSettings, Data, choose_settings
 from backend.datasets.dataset import CheckedDataset
-from backend.models.catalogue import TASKS, Task
+from backend.models.catalogue import TASKS, Entry, Task
 from backend.records.specs import Trainer
 from ui.services.data.dataset_state import data_facts
 from ui.services.data.imports import DatasetImports
 from ui.services.machine.background_cache import BackgroundCache
 from ui.services.machine.models import ModelService
+from ui.services.selection import Choice
 
 _choose_settings = lru_cache(maxsize=64)(choose_settings)  # one tab asks for the same settings several times
+
+
+class UnknownLanguage(NamedTuple):
+    """language: of the examples, ISO 639-1; `model` does not know it. speaker: the best one for this machine that
+    does; None while the models are compared, and if none fits."""
+
+    language: str
+    model: Entry
+    speaker: Entry | None
 
 
 class AdviceService:
@@ -46,6 +56,19 @@ class AdviceService:
             return None
         best = self._in_background(self._inputs(task, data_id) | {"available": None, "compare": False})
         return best if best and best.model.id not in self._models.available() else None
+
+    def unknown_language(self, choice: Choice) -> UnknownLanguage | None:
+        """The language of the examples where the chosen, or else the recommended, model does not know it."""
+        language = self._inputs(choice.task, choice.data_id, choice.model_id)["language"]
+        if not language:
+            return None
+        model = self.recommendation(choice.task, choice.data_id, choice.model_id).model
+        if language in model.languages:
+            return None
+        best = self._in_background(self._inputs(choice.task, choice.data_id) | {"available": None})
+        compared = (best, *best.others) if best else ()
+        fitting = (option for option in compared if language in option.model.languages and option.fit != "no")
+        return UnknownLanguage(language, model, next((option.model for option in fitting), None))
 
     def settings(
         self, task: str = "", data_id: str = "", model_id: str = "", trainer: Trainer = "sft"

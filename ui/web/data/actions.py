@@ -49,6 +49,8 @@ def apply_action(app: App, choice: Choice, action: str, value: str) -> Choice:
             return choice.replace(import_id=data_id)
     elif action == "open":
         return choice.replace(data_id=value, import_id="", row=1)
+    elif action == "model":
+        return choice.replace(model_id=value, settings={})
     elif action == "delete":
         app.datasets.delete(value)
     elif action.startswith("set-instruction:") and "instruction" in (form := components.fields(value)):

@@ -18,6 +18,7 @@ from ui.web.data.import_panel import ImportPanel
 from ui.web.data.preview import Preview
 from ui.web.errors import handler
 from ui.web.html import components
+from ui.web.start.views import language_alert
 from ui.web.try_it import prompt_card
 
 NOTHING_YET = "Add your examples, or use ours to try it out.", "Then you see what the model will learn."
@@ -32,6 +33,7 @@ class DataTab:
         self.importing = ImportPanel(app, state.table)
         self.reading = clickable(elem_id="reading")
         with gr.Column(visible=False) as self.examples:
+            self.language = clickable()
             self.writing = clickable(elem_id="writing")
             self.summary = html()
             with gr.Row(elem_classes="actions"):
@@ -47,7 +49,16 @@ class DataTab:
         with action_bar():
             self.forward = primary("Continue to training", interactive=False, elem_id="to-train")
             self.reason = html(elem_classes="reason")
-        cards = [self.reading, self.writing, self.tested, self.how, self.problems, self.instruction, self.download]
+        cards = [
+            self.language,
+            self.reading,
+            self.writing,
+            self.tested,
+            self.how,
+            self.problems,
+            self.instruction,
+            self.download,
+        ]
         self.outputs: list[Any] = [self.line, self.examples, self.summary, self.own_test, *cards]
         self.outputs += [*self.importing.outputs, *self.preview.outputs, *self.prompts.outputs]
         self.outputs += [self.forward, self.reason]
@@ -100,6 +111,7 @@ class DataTab:
         return {
             self.line: data_views.guide(data),
             self.examples: gr.update(visible=True),
+            self.language: language_alert(self.app.advice.unknown_language(choice)),
             self.writing: writing,
             self.summary: data_views.summary(data, self.app.datasets.lengths(choice).max_length),
             self.own_test: None,
@@ -118,7 +130,9 @@ class DataTab:
         now = self.app.datasets.progress(choice)
         far = (now.phase, int(100 * now.fraction), now.first_rows is None, repr(now.error)) if now else ()
         mark = self.app.datasets.change_token(choice.data_id)
-        return self.app.models.is_ready(choice.model_id), mark, far, self.prompts.signature(choice)
+        checked = choice.data_id and now is None
+        language = repr(self.app.advice.unknown_language(choice)) if checked else ""
+        return language, self.app.models.is_ready(choice.model_id), mark, far, self.prompts.signature(choice)
 
     def _imported(self, inputs: Inputs, import_id: str) -> Updates:
         """The examples are read in the background; if that was quick, they are shown at once."""

@@ -28,6 +28,7 @@ class StartTab:
         self.line = html(start_views.guide(Choice(), new), elem_classes="guide")
         self.first = FirstCard(app, state, new)
         with gr.Column(visible=not new) as self.setup:
+            self.language = clickable(elem_id="language")
             self.task = gr.Radio(
                 [("\n".join(lines), key) for key, lines in start_views.TASKS.items()],
                 label="What should it learn?",
@@ -36,7 +37,7 @@ class StartTab:
             )
             self.facts = gr.Checkbox(label="The right answers change often, such as prices or stock")
             self.advice = html()
-            self.here = clickable()
+            self.here = html()
             with details("computer-and-models") as self.details:
                 self.machine = clickable(components.card("Your computer", lead="Looking at what it can do."))
                 self.model = clickable(components.card("The model", lead="Working out which one fits."))
@@ -45,16 +46,16 @@ class StartTab:
             self.begin = begin_button(new)
             self.forward = primary("Continue to your examples", visible=not new, elem_id="to-data")
             self.reason = html(elem_classes="reason")
-        cards = [self.line, self.advice, self.here, self.details, self.machine, self.model, self.others]
+        cards = [self.language, self.advice, self.here, self.details, self.machine, self.model, self.others]
         bar = [self.begin, self.forward, self.reason]
-        self.outputs: list[Any] = [self.setup, *self.first.outputs, *cards, *bar]
+        self.outputs: list[Any] = [self.line, self.setup, *self.first.outputs, *cards, *bar]
         state.on_load(f"() => apprentice.answers({json.dumps(TASKS)})", [], [self.task, self.facts])
         state.listen(self.task.input, self._choose_task, self.outputs, self.task)
         state.listen(self.facts.input, self._choose_facts, self.outputs, self.facts)
         self.chosen = state.listen(self.forward.click, self._leave, [])
         begun = state.listen(self.begin.click, self._begin, self.outputs)
         begun.success(None, None, None, js="() => apprentice.address.toTop('start', '#task input')", **PRIVATE)
-        state.listen(self.here.click, self._choose_model, self.outputs)
+        state.listen(self.language.click, self._choose_model, self.outputs)
         state.listen(self.machine.click, self._probe, self.outputs)
         state.listen(self.model.click, self._choose_model, self.outputs)
         state.listen(self.others.click, self._choose_model, self.outputs)
@@ -87,6 +88,7 @@ class StartTab:
         elif recommended:
             more = start_views.second(chosen)
         return {
+            self.language: start_views.language_alert(self.app.advice.unknown_language(choice)),
             self.advice: start_views.RETRIEVAL if choice.facts_change else "",
             self.machine: start_views.machine_card(self.app.models.probe(), simulated),
             self.model: start_views.model_card(chosen, recommended, size, more, better is not None),
@@ -112,7 +114,9 @@ class StartTab:
         better = self.app.advice.better(choice.task, choice.data_id)
         downloads = [(each.id, each.state, each.progress) for each in self.app.models.downloads().values()]
         ready = self.app.models.is_ready(choice.model_id)
-        return repr((compared, better and better.model.id, job and (job.state, job.progress), downloads, ready))
+        unknown = self.app.advice.unknown_language(choice)
+        unpacking = job and (job.state, job.progress)
+        return repr((unknown, compared, better and better.model.id, unpacking, downloads, ready))
 
     def _changed(self, inputs: Inputs, **changes: Any) -> Updates:
         before = self._state.choice(inputs)

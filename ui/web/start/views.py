@@ -6,11 +6,13 @@ from backend.advice.ranking import in_time
 from backend.advice.reasons import SECOND
 from backend.advice.recommend import Option, Recommendation
 from backend.advice.settings import words_in
+from backend.datasets.checks.language import LANGUAGE_NAMES
 from backend.hardware import Probe
 from backend.models.catalogue import Entry
 from backend.records.machine import Hardware, available, nvidia_gpu
 from backend.records.units import MIB
 from jobs.records import Job
+from ui.services.machine.advice import UnknownLanguage
 from ui.services.selection import Choice
 from ui.text import format as fmt
 from ui.web.html import components
@@ -59,6 +61,21 @@ def fit_line(chosen: Recommendation, here: bool, preparing: Job | None, better: 
         state = f". It is being set up, only this once: {done}%."
     more = f" {better.model.name} would do better; it has to be downloaded." if better else ""
     return components.text(fits + state + more, "lead")
+
+
+def language_alert(unknown: UnknownLanguage | None) -> Markup:
+    """That the model does not know the examples' language, and a button that takes one which does."""
+    if unknown is None:
+        return components.EMPTY
+    language, model, speaker = unknown
+    name = LANGUAGE_NAMES.get(language, language)
+    what = f"Your examples are in {name}. It would need many more of them, and its answers would still be poor."
+    title = f"{model.name} does not speak {name}"
+    if speaker is None:
+        return components.alert("warn", title, what, "Choose a model that does, on Start under “Details”.")
+    does = f"{speaker.name} does; {fmt.size(speaker.download_mib)} to download."
+    button = components.button(f"Use {speaker.name}", "model", speaker.id, "firm")
+    return components.alert("warn", title, what, does) + Markup('<div class="after-alert">{}</div>').format(button)
 
 
 def why_disabled(chosen: Option, waiting: str) -> str:

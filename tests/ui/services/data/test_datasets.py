@@ -2,8 +2,9 @@
 
 import pytest
 
+from backend.models import bundled
 from backend.records.specs import TrainSettings
-from backend.settings import Workspace
+from backend.settings import SAMPLES, Workspace
 from ui.services.app import App
 from ui.services.selection import Choice
 
@@ -58,6 +59,11 @@ def test_examples_in_a_language_the_model_was_not_made_for_are_reported(app: App
     found = {p.kind: p.message for p in app.datasets.state(choice).problems}
     assert "German" in found["language_mismatch"]
     assert "English" in found["language_mismatch"]
+    unknown = app.advice.unknown_language(choice)
+    assert unknown
+    assert (unknown.language, unknown.model.id) == ("de", bundled.MODEL_ID)
+    sample = Choice(data_id=app.datasets.add(SAMPLES / "orders.jsonl", "orders.jsonl"))
+    assert app.advice.unknown_language(sample) is None
 
 
 def test_unreadable_rows_block_until_the_person_leaves_them_out(app: App) -> None:

@@ -18,6 +18,7 @@ from backend.models import catalogue
 from backend.records.machine import Gpu, Hardware, MachineProblem, available
 from backend.settings import PROJECT_ROOT
 from tests.backend.hardware.simulated import T4, NVMLErrorLibraryNotFound, ampere, nvml
+from ui.services.machine.advice import UnknownLanguage
 from ui.text import format as fmt
 from ui.web.start import views as start_views
 
@@ -185,3 +186,12 @@ def test_a_second_choice_is_one_press_away() -> None:
     assert "larger than what we usually recommend" in card
     assert 'data-value="Qwen/Qwen3-4B-Instruct-2507"' in card
     assert not start_views.second(recommend(machine("cpu16"), compare=False))
+
+
+def test_a_model_that_does_not_speak_the_examples_language_is_named_with_one_that_does() -> None:
+    small, multilingual = BUNDLED, catalogue.find("meta-llama/Llama-3.2-1B-Instruct")
+    html = start_views.language_alert(UnknownLanguage("de", small, multilingual))
+    assert f"{small.name} does not speak German" in html
+    assert f'data-do="model" data-value="{multilingual.id}"' in html
+    assert "on Start" in start_views.language_alert(UnknownLanguage("de", small, None))
+    assert start_views.language_alert(None) == ""

@@ -1,0 +1,49 @@
+"""An open page costs next to nothing while nothing runs, and its words are English in any browser."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.browser.steps import go
+
+pytestmark = pytest.mark.browser
+Opens = Callable[..., Any]
+COUNTS_FRAMES = """
+window.drawn = 0;
+const draw = window.requestAnimationFrame;
+window.requestAnimationFrame = (callback) => { window.drawn += 1; return draw(callback); };
+"""
+
+
+def test_an_idle_page_asks_once_in_five_seconds_and_a_hidden_one_never(open_page: Opens, newcomers_page: str) -> None:
+    page, asked = open_page(newcomers_page), []
+    page.clock.install()
+    page.reload()
+    page.wait_for_selector("#tab-start .first")
+    page.clock.run_for(30_000)
+    page.on("request", lambda request: asked.append(request.url))
+    page.clock.run_for(20_000)
+    assert 3 <= len(asked) <= 4
+    assert {url.rpartition("/")[2] for url in asked} == {"predict"}
+    page.evaluate("Object.defineProperty(document, 'hidden', { get: () => true })")
+    page.clock.run_for(60_000)
+    assert len(asked) <= 4
+
+
+def test_nothing_is_drawn_while_nothing_changes(open_page: Opens, newcomers_page: str) -> None:
+    page = open_page(newcomers_page, script=COUNTS_FRAMES)
+    go(page, "data")
+    go(page, "train")
+    page.wait_for_timeout(3000)
+    before = page.evaluate("window.drawn")
+    page.wait_for_timeout(1000)
+    assert page.evaluate("window.drawn") == before
+    assert "processing" not in page.locator("body").inner_text()
+
+
+def test_gradios_words_are_english_in_every_browser(open_page: Opens, newcomers_page: str) -> None:
+    page = open_page(newcomers_page, locale="de-DE")
+    go(page, "data")
+    page.get_by_text("Drop File Here").wait_for()
+    assert page.locator("html").get_attribute("lang") == "en"
