@@ -27,10 +27,10 @@ def test_it_is_small_and_its_recorded_answers_are_of_held_out_messages() -> None
 
 
 @pytest.mark.slow
-def test_it_answers_most_held_out_messages_right(bundled_model: Path, workspace: Workspace) -> None:
+def test_it_answers_most_held_out_messages_right(bundled_model: Path, workspace_with_model: Workspace) -> None:
     lines = (SAMPLES / "orders.held_out.jsonl").read_text("utf-8").splitlines()
     rows = [json.loads(line)["messages"] for line in lines]
-    chat = Chat(workspace)
+    chat = Chat(workspace_with_model)
     try:
         check = chat.open(bundled_model, FOLDER)
         assert check

@@ -19,9 +19,9 @@ class _WithScript(BaseLoader):
     def get_source(
         self, environment: Environment, template: str
     ) -> tuple[str, str | None, Callable[[], bool] | None]:
-        source, *rest = self._pages.get_source(environment, template)
+        source, file, is_current = self._pages.get_source(environment, template)
         script = f"<script>(() => {{\n{_SCRIPT.read_text('utf-8')}}})();</script>"
-        return (source.replace("<head>", f"<head>{{% raw %}}{script}{{% endraw %}}", 1), *rest)
+        return source.replace("<head>", f"<head>{{% raw %}}{script}{{% endraw %}}", 1), file, is_current
 
 
 def install() -> None:

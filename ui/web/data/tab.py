@@ -49,16 +49,8 @@ class DataTab:
         with action_bar():
             self.forward = primary("Continue to training", interactive=False, elem_id="to-train")
             self.reason = html(elem_classes="reason")
-        cards = [
-            self.language,
-            self.reading,
-            self.writing,
-            self.tested,
-            self.how,
-            self.problems,
-            self.instruction,
-            self.download,
-        ]
+        cards = [self.reading, self.writing, self.tested, self.how, self.problems, self.instruction, self.download]
+        cards.append(self.language)
         self.outputs: list[Any] = [self.line, self.examples, self.summary, self.own_test, *cards]
         self.outputs += [*self.importing.outputs, *self.preview.outputs, *self.prompts.outputs]
         self.outputs += [self.forward, self.reason]
