@@ -30,7 +30,7 @@ const lead = (from, to) => {
 // The top of a tab, and the keyboard at the element that `first` names, if any, once it is there.
 let first = '';
 const focusFirst = () => {
-  const element = first && document.querySelector(first);
+  const element = first ? document.querySelector(first) : null;
   if (!element?.checkVisibility()) return;
   first = '';
   element.focus({ preventScroll: true });

@@ -21,7 +21,6 @@ const ask = async () => {
     [answer] = (await response.json()).data;
   } catch { /* see above */ }
   if (answer !== null && answer === before) return;
-  before = answer;
   tell('click');
 };
 const beat = (often) => {
@@ -41,6 +40,9 @@ apprentice.pulse = {
     fn_index = listenerOf('pulse');
     setInterval(beat, 1000, often);
   },
-  // After the tab's name, the signature says by a + whether something runs.
-  follow(signature) { busy = signature.split(' ')[1]?.startsWith('+') ?? false; },
+  // Gradio has the signature, too. After the tab's name, it says by a + whether something runs.
+  follow(signature) {
+    before = signature.replace('shown:', '');
+    busy = signature.split(' ')[1]?.startsWith('+') ?? false;
+  },
 };

@@ -59,7 +59,7 @@ class AdviceService:
 
     def unknown_language(self, choice: Choice) -> UnknownLanguage | None:
         """The language of the examples where the chosen, or else the recommended, model does not know it."""
-        language = self._inputs(choice.task, choice.data_id, choice.model_id)["language"]
+        language = self._inputs(choice.task, choice.data_id, choice.model_id).get("language")
         if not language:
             return None
         model = self.recommendation(choice.task, choice.data_id, choice.model_id).model
