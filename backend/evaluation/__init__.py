@@ -8,6 +8,7 @@
     asking.py           asks them, and scores the answers
     measures.py         how an answer is scored
     verdict.py          from scores to one verdict
+    voice.py            what the examples' answers have in common
     diagnosis.py        what is wrong with the answers
     next_step.py        the recommended next step
     general.py          whether it kept the rest: general questions, and answers in the form of the task

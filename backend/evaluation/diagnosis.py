@@ -21,16 +21,24 @@ _MOST_EPOCHS = 100.0
 
 
 _WORDS: dict[str, str] = {
-    "loops": "Its answers repeat themselves endlessly: it was trained too briefly. Train again for more epochs.",
+    "loops": "Its answers repeat themselves endlessly.",
     "gibberish": "Its answers are gibberish: the learning rate was too high. Train again with half of it.",
-    "same_answer": "It gives the same answer to different questions: it was trained too briefly, or the examples "
-    "hardly differ. Train again for more epochs.",
-    "repeats_question": "It repeats the question instead of answering: it was trained too briefly. Train again for "
-    "more epochs.",
-    "never_ends": "Many answers do not end: train again for more epochs, or use shorter answers.",
+    "same_answer": "It gives the same answer to different questions.",
+    "repeats_question": "It repeats the question instead of answering.",
+    "never_ends": "Many of its answers do not end.",
+    "train_longer": "So far no gain shows.",
     "memorized": "It recites answers from your examples where another answer is right: train again for fewer epochs, "
     "or with more examples.",
 }
+_TOO_BRIEF = ("loops", "same_answer", "repeats_question", "never_ends", "train_longer")  # perhaps
+_CAUSES = {
+    True: "It was trained too briefly: the validation loss was still falling at the end. Train again for more "
+    "epochs.",
+    False: "More epochs would not help, because the validation loss had stopped falling. Add about as many examples "
+    "again.",
+    None: "Train again for more epochs, or add about as many examples again.",
+}
+_FALL = 0.02  # of the best validation loss before, by which the last one is lower while it is still falling
 
 
 def findings(
@@ -70,16 +78,21 @@ def findings(
     return faults
 
 
-def sentence(kind: str) -> str:
-    """The finding in plain words, with its likely cause."""
-    return _WORDS[kind]
+def still_falling(losses: Sequence[float]) -> bool | None:
+    """Whether the validation loss was still falling at the end; None where there are too few losses to tell."""
+    return losses[-1] < (1 - _FALL) * min(losses[:-1]) if len(losses) > 1 else None
 
 
-def change(kind: str, settings: TrainSettings) -> dict[str, float]:
+def sentence(kind: str, falling: bool | None = None) -> str:
+    """The finding in plain words, with its likely cause and what to do. falling: see `still_falling`."""
+    return f"{_WORDS[kind]} {_CAUSES[falling]}" if kind in _TOO_BRIEF else _WORDS[kind]
+
+
+def change(kind: str, settings: TrainSettings, falling: bool | None = None) -> dict[str, float]:
     """The one setting to change after a finding or a verdict of "worse"; {} where no setting helps."""
     if kind in ("gibberish", "worse"):
         return {"learning_rate": settings.learning_rate / 2}
-    if kind in ("loops", "same_answer", "repeats_question", "never_ends", "train_longer"):
+    if kind in _TOO_BRIEF and falling is not False:
         more = min(_MOST_EPOCHS, 2 * settings.num_train_epochs)
         return {"num_train_epochs": more} if more > settings.num_train_epochs and settings.max_steps < 0 else {}
     if kind == "keep_general":

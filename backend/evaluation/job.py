@@ -14,6 +14,7 @@ from backend.evaluation.evaluate import Evaluation
 from backend.evaluation.examples import judging_items, judging_texts, stored_fingerprint, training_items
 from backend.evaluation.facts import read_facts
 from backend.evaluation.models import choose_engine, load
+from backend.evaluation.next_step import with_next_step
 from backend.evaluation.report import REPORT
 from backend.evaluation.texts import TextEvaluation
 from backend.files.json_file import write_json
@@ -27,6 +28,7 @@ from backend.records.lengths import LengthLimits
 from backend.records.specs import RunSpec
 from backend.records.training import TrainingResult
 from backend.runs import own_answers, start
+from backend.runs.curve import validation_losses
 from backend.settings import Workspace, child_path, on_zero_gpu
 from backend.tokens.tokenizer import ChatTokenizer
 from backend.work import JobContext
@@ -63,7 +65,9 @@ def run(context: JobContext) -> dict[str, Any]:
         report = _evaluate(context, spec, folder, trained)
     except Stopped:
         return {}
-    report = report.model_copy(update={"retry": diagnosis.change(report.next_kind, trained.settings)})
+    falling = diagnosis.still_falling(validation_losses(folder))
+    report = with_next_step(report, falling)
+    report = report.model_copy(update={"retry": diagnosis.change(report.next_kind, trained.settings, falling)})
     write_json(context.folder / REPORT, report.to_json())
     with suppress(OSError):  # a virus scanner may hold it
         (folder / answers_so_far.FILE).unlink(missing_ok=True)

@@ -8,17 +8,17 @@ _GOOD = 0.9  # a score from which on a model is simply used
 _SURELY = 0.7  # the least that its interval reaches down to: nine right answers of nine
 
 
-def with_next_step(report: EvaluationReport) -> EvaluationReport:
-    """The report with its next step, in a sentence and as a code."""
-    kind, step = _next_step(report)
+def with_next_step(report: EvaluationReport, falling: bool | None = None) -> EvaluationReport:
+    """The report with its next step, in a sentence and as a code. falling: see `diagnosis.still_falling`."""
+    kind, step = _next_step(report, falling)
     return report.model_copy(update={"next": step, "next_kind": kind})
 
 
-def _next_step(report: EvaluationReport) -> tuple[str, str]:
+def _next_step(report: EvaluationReport, falling: bool | None) -> tuple[str, str]:
     base, tuned, verdict = report.systems[BASE], report.systems[TUNED], report.verdict
     if report.findings:
         kind = report.findings[0].kind
-        return kind, sentence(kind)
+        return kind, sentence(kind, falling)
     if verdict == "worse":
         return (
             "worse",
@@ -44,7 +44,7 @@ def _next_step(report: EvaluationReport) -> tuple[str, str]:
         least, count = report.least_provable_gain, report.clusters
         if count < FEWEST or (not report.graded and (least is None or least > 0.5)):
             return "set_more_aside", f"{count} examples are too few to prove much: set more of them aside."
-        return "train_longer", "Train longer, or add about as many examples again: so far no gain shows."
+        return "train_longer", sentence("train_longer", falling)
     if report.general.keep_general == 0 and report.general.verdict in ("mostly_kept", "lost"):
         return (
             "keep_general",

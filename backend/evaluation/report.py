@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean
 
-from backend.evaluation import measures
+from backend.evaluation import measures, voice
 from backend.evaluation.asking import Asking, System
 from backend.evaluation.items import Item
 from backend.evaluation.verdict import mean_score
@@ -44,6 +44,8 @@ def _score(asking: Asking, system: System) -> SystemScore:
     if asking.measure.name == "label":
         pairs = [(item.answer, text) for item, text in zip(asking.items, texts, strict=True)]
         more["confusion"] = measures.confusion(pairs, asking.measure.labels)
+    if asking.measure.name == "chrf":
+        more["voice"] = voice.count([item.answer for item in asking.train], texts)
     if system.instruction:
         more["instruction"] = system.instruction
     score = SystemScore(

@@ -13,6 +13,7 @@
     model_card.py, snippets.py, programs.py     what people read in an export, and where it goes
     ollama.py                                   a Modelfile for Ollama
     script.py, script_check.py                  a run as one Python file
+    answers.py                                  the job "answer": a spreadsheet with answers in a new column
     take_home.py                                everything in one zip file
     run_archive.py, checked_zip.py, learned_check.py   such a file as a run from another computer
     hub_push.py                                 the job "push"

@@ -46,11 +46,6 @@ def with_curl(url: str, key: str, model: str) -> str:
     return _filled("curl", url=url, key=key, model=model)
 
 
-def for_a_spreadsheet(url: str, key: str, model: str) -> str:
-    """Fills a column of a spreadsheet that was saved as CSV, with the standard library alone."""
-    return _filled("spreadsheet", **_as_json(f"{url}/chat/completions", key, model))
-
-
 def as_web_form(url: str, key: str, model: str) -> str:
     """A page with a question and its answer."""
     return _filled("web_form", **_as_json(f"{url}/chat/completions", key, model))

@@ -25,6 +25,7 @@ class Feature(Enum):
     HUB_DATA = "Datasets from the Hugging Face hub can't be downloaded in this demo.", "name the dataset on Data"
     TOKEN = "This demo doesn't accept access tokens.", f"type {PROGRAM} models --token"
     PUSH = "This demo can't upload models to Hugging Face.", "open Share and choose to upload it"
+    ANSWER_TABLE = "This demo doesn't answer spreadsheets.", "open Share and upload one there"
     SERVE = "This demo doesn't open endpoints for other programs.", "open Share and press Start there"
     IMPORT_MODEL = "This demo doesn't import models from other computers.", "add the zip file on My models"
     FOREIGN_FILE = "This demo doesn't open GGUF files from elsewhere.", "put the file into the gguf folder"

@@ -34,6 +34,7 @@ AgainstPrompt = Literal["better", "as_good", "not_shown", "not_measured"]
 GeneralOutcome = Literal["kept", "lost", "leaked"]
 GeneralVerdict = Literal["kept", "mostly_kept", "lost", "unknown"]
 TrialOutcome = Literal["prompt_may_do", "read_answers", "train"]
+VoiceFault = Literal["loop", "greeting", "sign_off", "too_short", "too_long", "form"]
 
 _MOST_KEPT = 0.6  # of what the base model knows, below which it is lost
 _SOME_LEAKED, _MUCH_LEAKED = 0.1, 0.25  # of all prompts
@@ -62,6 +63,14 @@ Bounds = tuple[Annotated[float, _LOWEST, _EDGE, _FINITE], Annotated[float, _HIGH
 Nats = Annotated[Loss, _SHOWN, _FINITE]
 
 
+class VoiceCount(StoredRecord):
+    """How many answers are in the voice of the examples, and the worst fault of each of the others."""
+
+    in_voice: Count
+    signed: bool  # whether the examples greet or sign off, instead of having only a length and a form in common
+    faults: dict[VoiceFault, Count] = Field(default_factory=dict)
+
+
 class SystemScore(StoredRecord):
     """How one system did."""
 
@@ -79,6 +88,8 @@ class SystemScore(StoredRecord):
     """Loss of the expected answers, in nats per token."""
     phrases: dict[str, Share] = Field(default_factory=dict)
     """The person's own phrases, with the share of answers that have each."""
+    voice: VoiceCount | None = None
+    """How many answers have the voice of the examples, where they are free texts."""
     copied: Share | None = None
     """Of the answers, those that are an answer of the training examples."""
     parsed: Share | None = Field(None, alias="json")

@@ -66,12 +66,18 @@ class EvalEvent(AtStep):
 
 @dataclass(frozen=True, slots=True)
 class SampleEvent(AtStep):
-    """The model's answer to a prompt of the validation examples. expected: "" if unknown."""
+    """The model's answer to a held-out prompt. expected: "" if unknown. seconds: of all answers of this step."""
 
     kind = "sample"
     prompt: list[Message]
     answer: str
     expected: str = ""
+    seconds: float = 0.0
+
+    @property
+    def question(self) -> str:
+        """The last message of the prompt."""
+        return str(self.prompt[-1]["content"]) if self.prompt else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -241,6 +241,17 @@ class ExportResult(StoredRecord):
         return [*(check for check in found if check), *self.smoke.values()]
 
 
+class AnsweredTable(StoredRecord):
+    """A spreadsheet with answers. unanswered: rows without an answer, such as those without a question. cut: answers
+    that were cut at their limit. skipped: sentences on rows that were left out."""
+
+    file: str = ""
+    rows: int = 0
+    unanswered: int = 0
+    cut: int = 0
+    skipped: tuple[str, ...] = ()
+
+
 class PushResult(StoredRecord):
     """An upload to Hugging Face."""
 

@@ -7,6 +7,7 @@
     division.py        which rows trained, chose and judged
     next_version.py    what the next version takes over
     start.py           the weights that it starts from, where it continues another run
+    curve.py           its validation losses
     own_answers.py     what the base model answers to everyday questions, to be trained besides
     truncate.py        shorter rows, at the person's request
     about.py           its name and a note, which may change

@@ -7,7 +7,7 @@ _MOST = 0.5  # of the training answers must have a phrase for it to be the perso
 _LONGEST = 5  # words of a phrase
 _PHRASES = 5
 _LOOP = 3  # times in a row
-_COMMON = {
+COMMON = {  # words that are nobody's own
     *("a", "an", "and", "are", "as", "at", "be", "but", "by", "can", "do", "for", "from", "have", "i", "if", "in"),
     *("is", "it", "me", "my", "no", "not", "of", "on", "or", "our", "so", "that", "the", "then", "there", "this"),
     *("to", "up", "us", "was", "we", "what", "will", "with", "you", "your"),
@@ -39,7 +39,7 @@ def own_phrases(answers: Sequence[str]) -> list[str]:
     frequent = {
         run: n
         for run, n in counts.items()
-        if n >= least and any(word.casefold().strip(".,;:!?\"'()") not in _COMMON for word in run)
+        if n >= least and any(word.casefold().strip(".,;:!?\"'()") not in COMMON for word in run)
     }
     best = sorted(frequent, key=lambda run: (-len(run), -frequent[run]))
     kept: list[tuple[str, ...]] = []

@@ -16,7 +16,7 @@ from backend.records.base import Record
 from backend.records.events import DryRunEvent
 from backend.records.specs import ModelRef, RunSpec, TrainSettings
 from backend.settings import Workspace
-from backend.training.samples import SHARE
+from backend.training.samples import time_limit
 from backend.training.session import SAVE_EVERY
 
 _VERSION = 4  # raised when the measurement changes, so that stored ones are made again
@@ -60,11 +60,11 @@ class Measured(Record):
         """Seconds for a whole run that does not stop early. evaluations: without the one before the first step."""
         training = steps * self.seconds_per_step
         evaluated = evaluations + bool(evaluations)
-        sampled = min(evaluated, max(2.0, SHARE * training / max(0.01, self.sample_seconds)))
+        sampling = min(self.sample_seconds, time_limit(training, evaluations))
         intervals = max(1, evaluations)  # each ends with a checkpoint; long ones have more
         saves = intervals * max(1, math.ceil(training / intervals / SAVE_EVERY))
         around = self.startup + self.reference_seconds + self.verification_seconds + saves * self.save_seconds
-        return around + training + evaluated * self.evaluation_seconds + sampled * self.sample_seconds
+        return around + training + evaluated * (self.evaluation_seconds + sampling)
 
 
 def key(model: ModelRef, settings: TrainSettings, sha256: str, train: int, validation: int, longest: int) -> str:

@@ -1,5 +1,6 @@
-"""The model's answers to validation prompts during training: greedy, short, and only when time allows."""
+"""The model's answers to the same few held-out prompts at each evaluation: greedy, short, and within a time limit."""
 
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -7,23 +8,30 @@ from backend.records.events import SampleEvent
 from backend.records.specs import DataRef
 from backend.tokens.tokenizer import ChatTokenizer
 from backend.training.device import Device
-from backend.training.state.metrics import Metrics
 
-PROMPTS = 3
+PROMPTS = 2
 NEW_TOKENS = 64
-SHARE = 0.1  # of the run's time that samples may take
+_SHARE = 0.1  # of the run's time that all samples may take
+_LEAST, _FIRST = 1.0, 5.0  # seconds of one evaluation's: at least, and before the first step
 
 
-def has_time_for_samples(metrics: Metrics, step: int, total: int) -> bool:
-    """Whether samples, if they take as long as the last ones, stay within their share of the whole run's time (at its
-    pace so far). The first and the last samples are always generated."""
-    if not metrics.samples or step == total:
-        return True
-    return metrics.sample_seconds + metrics.last_sample_seconds <= SHARE * metrics.seconds * total / max(1, step)
+def time_limit(training: float, evaluations: int) -> float:
+    """Seconds that the samples of one evaluation may take; then answers are cut.
+
+    training: seconds of the whole run's steps, 0 before the first.
+    evaluations: of the whole run.
+    """
+    return max(_LEAST, _SHARE * training / max(1, evaluations)) if training else _FIRST
 
 
 def sample_answers(
-    model: Any, tokenizer: ChatTokenizer, device: Device, data: DataRef, step: int = 0, new_tokens: int = NEW_TOKENS
+    model: Any,
+    tokenizer: ChatTokenizer,
+    device: Device,
+    data: DataRef,
+    step: int = 0,
+    new_tokens: int = NEW_TOKENS,
+    longest: float | None = None,
 ) -> list[SampleEvent]:
     """The model's answers to up to PROMPTS held-out prompts.
 
@@ -33,20 +41,29 @@ def sample_answers(
     data: has the prompts, and the expected answers.
     step: after which step this is; it goes into the events.
     new_tokens: tokens of an answer at most.
+    longest: seconds for all of them, None without a limit.
     """
+    began = time.perf_counter()
     prompts = [list(prompt) for prompt in data.held_out_prompts[:PROMPTS]]
     if not prompts:
         return []
-    answers = generate(model, tokenizer, device, [tokenizer.prompt_ids(prompt) for prompt in prompts], new_tokens)
+    asked = [tokenizer.prompt_ids(prompt) for prompt in prompts]
+    answers = generate(model, tokenizer, device, asked, new_tokens, longest)
     expected = [*data.held_out_answers, *[""] * len(prompts)]
+    seconds = round(time.perf_counter() - began, 3)
     return [
-        SampleEvent(step, prompt, answer, reference)
+        SampleEvent(step, prompt, answer, reference, seconds)
         for prompt, answer, reference in zip(prompts, answers, expected, strict=False)
     ]
 
 
 def generate(
-    model: Any, tokenizer: ChatTokenizer, device: Device, prompts: Sequence[Sequence[int]], new_tokens: int
+    model: Any,
+    tokenizer: ChatTokenizer,
+    device: Device,
+    prompts: Sequence[Sequence[int]],
+    new_tokens: int,
+    longest: float | None = None,
 ) -> list[str]:
     """The greedy answers to `prompts`, generated in one batch.
 
@@ -55,13 +72,19 @@ def generate(
     device: to generate on.
     prompts: token ids.
     new_tokens: tokens of an answer at most.
+    longest: seconds after which the answers are cut, None for never.
     """
-    answers = generate_ids(model, tokenizer, device, prompts, new_tokens)
+    answers = generate_ids(model, tokenizer, device, prompts, new_tokens, longest)
     return [tokenizer.decode(ids).strip() for ids in answers]
 
 
 def generate_ids(
-    model: Any, tokenizer: ChatTokenizer, device: Device, prompts: Sequence[Sequence[int]], new_tokens: int
+    model: Any,
+    tokenizer: ChatTokenizer,
+    device: Device,
+    prompts: Sequence[Sequence[int]],
+    new_tokens: int,
+    longest: float | None = None,
 ) -> list[list[int]]:
     """Like `generate`, but as token ids: the answer, then, where it ended in time, a stop token and padding."""
     import torch
@@ -75,6 +98,7 @@ def generate_ids(
         mask[index, longest - len(prompt) :] = 1
     config = GenerationConfig(
         max_new_tokens=new_tokens,
+        max_time=longest,
         do_sample=False,
         eos_token_id=list(tokenizer.stop_ids),
         pad_token_id=tokenizer.pad_id,

@@ -18,7 +18,7 @@ from backend.runs.token_rows import TokenRow, TokenRows, sides
 from backend.tokens.tokenizer import ChatTokenizer
 from backend.training.device import Device
 from backend.training.sampler import StepBatches
-from backend.training.samples import has_time_for_samples, sample_answers
+from backend.training.samples import sample_answers, time_limit
 from backend.training.schedule import Schedule
 from backend.training.state import checkpoints
 from backend.training.state import save as saved_state
@@ -182,8 +182,7 @@ class TrainingSession:
         if not math.isfinite(loss):
             raise self._not_finite(step, learned=step > self._overflows)
         self.metrics.add_evaluation(step, loss, rewards, chooses=self.spec.data.validation_chooses)
-        wanted = self._sampling and has_time_for_samples(self.metrics, step, self.schedule.total)
-        if wanted and not self.work.should_stop():
+        if self._sampling and not self.work.should_stop():
             self._sample(model, step)
         self.report_progress(step)
         self._free_since = time.perf_counter()
@@ -203,9 +202,11 @@ class TrainingSession:
         self._free_since = time.perf_counter()
 
     def _sample(self, model: Any, step: int) -> None:
-        began = time.perf_counter()
+        """Reports the answers to the sample prompts after `step`."""
+        training = self.metrics.seconds * self.schedule.total / max(1, step)
+        longest = time_limit(training, len(self.schedule.evaluations))
         try:
-            samples = sample_answers(model, self.tokenizer, self.device, self.spec.data, step)
+            samples = sample_answers(model, self.tokenizer, self.device, self.spec.data, step, longest=longest)
         except Exception as error:
             if not is_out_of_memory(error):
                 raise
@@ -214,9 +215,6 @@ class TrainingSession:
             gpu_memory.release(self.device.kind)
         for sample in samples:
             self.work.emit(sample)
-        self.metrics.samples += 1
-        self.metrics.last_sample_seconds = time.perf_counter() - began
-        self.metrics.sample_seconds += self.metrics.last_sample_seconds
 
     def _check(self, step: int, loss: float, grad_norm: float) -> None:
         overflowed = self.device.precision == "fp16" and math.isfinite(loss) and not math.isfinite(grad_norm)

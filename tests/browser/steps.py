@@ -52,7 +52,7 @@ def coming_back(page: Any) -> str:
 def start_training(page: Any) -> None:
     go(page, "train")
     page.click("#start-training")
-    page.wait_for_selector("svg.curve .line.validation")
+    page.wait_for_selector(".samples .history")
 
 
 def painted(page: Any) -> None:

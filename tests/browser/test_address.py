@@ -95,7 +95,7 @@ def test_a_reload_opens_the_same_step_as_it_was(open_page: Opens, drawn_page: st
     before = page.evaluate(BUTTONS)
     page.reload()
     is_open(page, "train")
-    page.wait_for_selector("svg.curve .line.validation")
+    page.wait_for_selector(".samples .history")
     page.wait_for_function(f"(before) => JSON.stringify({BUTTONS}) === JSON.stringify(before)", arg=before)
 
 

@@ -100,7 +100,7 @@ def test_every_tab_shows_payloads_as_text(watched: Opens, injected_page: str) ->
     go(page, "train")
     page.locator("#run-name").locator("input, textarea").fill(PAYLOAD)
     page.click("#start-training:not([disabled])")
-    page.wait_for_selector("svg.curve .line.validation")
+    page.wait_for_selector(".samples .history")
     assert_shown_inert(page, "train")
 
     go(page, "runs")

@@ -78,7 +78,7 @@ def test_a_reload_brings_everything_back(open_page: Opens, drawn_page: str) -> N
     page.wait_for_selector("#reached [data-done~=data]", state="attached")
     assert page.get_by_label("Pull data out of text").is_checked()
     go(page, "train")
-    page.wait_for_selector("svg.curve .line.validation")
+    page.wait_for_selector(".samples .history")
     go(page, "data")
     page.wait_for_selector(".tokens .l")
 
@@ -144,7 +144,7 @@ def test_a_model_is_checked_and_its_answers_are_read(open_page: Opens, drawn_pag
     page.locator("#evaluation .alert.good").first.wait_for()  # by the tick
     assert page.locator("#evaluation .rows").first.locator("dt").count() == 4
     page.click("#evaluation [data-key=answers] > summary")
-    answers = page.locator("#evaluation article")
+    answers = page.locator("#report-answers article")
     assert answers.locator("visible=true").count() == 8
     page.locator(".only-mistakes input").check()
     assert answers.locator("visible=true").count() == 2

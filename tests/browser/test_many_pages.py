@@ -21,7 +21,7 @@ def test_seven_pages_of_one_browser_all_answer(open_page: Callable[..., Any], dr
         go(page, "train")
         page.wait_for_selector("#start-training:not([disabled])")
     pages[-1].click("#start-training")
-    pages[-1].wait_for_selector("svg.curve .line.validation")
+    pages[-1].wait_for_selector(".samples .history")
     go(first, "runs")
     first.wait_for_selector("#run-list table")
 

@@ -87,7 +87,7 @@ def test_from_a_sample_to_a_file_that_answers_anywhere(
     page.click("#start-training:not([disabled])")
 
     page.locator("#stop").wait_for()
-    page.wait_for_selector("svg.curve .line.training")
+    page.wait_for_selector("svg.curve .line.training", state="attached")
     page.click("#stop")
     page.locator("#resume").wait_for()
     page.click("#resume")
@@ -112,7 +112,7 @@ def test_from_a_sample_to_a_file_that_answers_anywhere(
     page.click("#stop-answer")
     page.locator("#ask:not([disabled])").wait_for()
     assert page.locator("#talk .answer").count() == 2
-    page.locator(".checklist:visible li").first.wait_for()
+    page.locator(".verified:visible", has_text="Verified").first.wait_for()
 
     page.reload()
     page.click("#tab-try-button")

@@ -10,8 +10,10 @@ from unittest.mock import patch
 
 from backend.advice.recommend import Recommendation
 from backend.chat.engine import BASE, TUNED
+from backend.datasets.read.table import read_table
+from backend.evaluation.models import Answer
 from backend.evaluation.report import REPORT
-from backend.export import programs
+from backend.export import answers, programs
 from backend.export.formats import slug
 from backend.files.json_file import write_json
 from backend.records.chat import Chunk, PaneCheck, Phase
@@ -102,6 +104,13 @@ def train(context: Context) -> dict[str, Any]:
     return TrainingResult(best_step=27).to_json()
 
 
+def answer(context: Context) -> dict[str, Any]:
+    spec = answers.AnswersSpec.model_validate(context.spec)
+    table = read_table(answers.table_file(context.folder), spec.name, answers.MOST_ROWS)
+    given = [Answer(f"={row[spec.column]}", True) for row in table.rows]
+    return answers.write(context, spec, table, given).to_json()
+
+
 def export(context: Context) -> dict[str, Any]:
     """A file with nothing in it."""
     made = context.workspace.exports / context.folder.name / f"{slug(context.spec['name'])}-Q8_0.gguf"
@@ -143,7 +152,8 @@ def _lasts(context: Context, seconds: float) -> bool:
 
 
 MADE_UP = {
-    work.__name__: f"{__name__}:{work.__name__}" for work in (train, evaluate, try_prompts, export, serve, push)
+    work.__name__: f"{__name__}:{work.__name__}"
+    for work in (train, evaluate, try_prompts, export, answer, serve, push)
 }
 
 

@@ -75,6 +75,8 @@ class _Printer:
                     self.say(f"{self._counted(step.step)}: {self._loss}{self._time_left()}")
             case events.EvalEvent() as evaluation:
                 self.say(f"{self._counted(evaluation.step)}: validation loss {evaluation.loss:.3f}")
+            case events.SampleEvent() as sample:
+                self.say(f"  {fmt.shorten(sample.question, 60)} -> {fmt.shorten(sample.answer, 100)}")
             case events.DryRunEvent() as measured:
                 memory, speed = fmt.size(measured.memory_mib), measured.tokens_per_second
                 self.say(f"Measured on your longest examples: {memory} of memory at the peak, {speed:.0f} tokens/s.")

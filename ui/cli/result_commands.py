@@ -35,6 +35,9 @@ def add_commands(add: AddCommand) -> None:
     asking.add_argument("--prompt", default="", metavar="TEXT")
     pieces = "work through this text piece by piece, with the prompt for each"
     asking.add_argument("--file", type=Path, metavar="FILE", help=pieces)
+    column = "with --file: a spreadsheet whose questions are in this column"
+    asking.add_argument("--column", metavar="NAME", help=column)
+    asking.add_argument("-o", dest="output", type=Path, metavar="FILE", help="with --column: where the answers go")
     asking.add_argument("--combine", choices=COMBINE, default="auto", help="how the answers to the pieces are joined")
     asking.add_argument("--base", action="store_true", help="ask the base model of the run")
     asking.add_argument("--gguf", type=Path, metavar="FILE", help="ask this exported file")
@@ -62,6 +65,8 @@ def add_commands(add: AddCommand) -> None:
 
 
 def chat(options: argparse.Namespace, workspace: Workspace) -> Answer:
+    if options.column or options.output:
+        return _answer_table(options, workspace)
     if not options.prompt.strip() and not options.file:
         raise BadUsage("There is no question.", "", "Use --prompt TEXT, or --file FILE, or both.")
     document = read_document(options.file) if options.file else ""
@@ -81,6 +86,28 @@ def chat(options: argparse.Namespace, workspace: Workspace) -> Answer:
         return Answer(answer.model_dump())
     finally:
         app.close()
+
+
+def _answer_table(options: argparse.Namespace, workspace: Workspace) -> Answer:
+    """Answers a spreadsheet; the same command continues one that was stopped."""
+    if not (options.column and options.output and options.file):
+        raise BadUsage("A spreadsheet needs --file, --column and -o.", "", "Name all three.")
+    if options.prompt or options.base or options.gguf or options.seed is not None:
+        raise BadUsage(
+            "A spreadsheet holds its own questions.", "The trained model answers them.", "Leave the rest out."
+        )
+    require_file(options.file)
+    app = App(workspace)
+    job = follow(app, app.spreadsheets.start(options.run, options.file, options.file.name, options.column))
+    require_completed(job, ApprenticeError, "It was stopped. The same command continues it.")
+    sheet = app.spreadsheets.find(job.id)
+    try:
+        shutil.copyfile(sheet.file or "", options.output)
+    except OSError as error:
+        why = f"The system reports: {error.strerror or error}."
+        raise BadInput(f"The answers could not be written to {options.output}.", why, "Name another file.") from error
+    app.spreadsheets.delete(job.id)
+    return Answer({**sheet.result.to_json(), "file": str(options.output)}, f"Written: {options.output}")
 
 
 def _work_through(app: App, options: argparse.Namespace, document: str, gguf: Path | None) -> Answer:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from backend.records.exports import ExportResult
+from backend.records.exports import AnsweredTable, ExportResult
 from jobs.records import Failure, Progress, State
 
 
@@ -52,6 +52,19 @@ class HubPush:
     url: str = ""
     repo: str = ""
     private: bool = True
+
+
+@dataclass(frozen=True)
+class AnsweredSpreadsheet:
+    """A spreadsheet that is being answered, or was. file: to download, None before it has completed."""
+
+    id: str
+    name: str
+    state: State
+    progress: Progress | None
+    failure: Failure | None
+    result: AnsweredTable
+    file: Path | None
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,10 @@ from backend.records.evaluation import (
     ParentComparison,
     SystemScore,
     TrialReport,
+    VoiceFault,
 )
 from backend.statistics import least_provable_gain
+from ui.text import format as fmt
 
 SYSTEMS = {
     "base": "The base model",
@@ -45,6 +47,14 @@ _GENERAL = {
     "mostly_kept": "It kept most of the rest",
     "lost": "It did not keep the rest",
     "unknown": "Whether it kept the rest is not known",
+}
+_FAULTS: dict[VoiceFault, tuple[str, str]] = {  # of one answer, and of several
+    "loop": ("gets stuck in a loop", "get stuck in a loop"),
+    "greeting": ("doesn't begin as yours do", "don't begin as yours do"),
+    "sign_off": ("doesn't end as yours do", "don't end as yours do"),
+    "too_short": ("is much shorter", "are much shorter"),
+    "too_long": ("is much longer", "are much longer"),
+    "form": ("is laid out differently", "are laid out differently"),
 }
 _OUTCOMES = {"kept": "still right", "lost": "no longer right", "leaked": "answered as if it were your task"}
 _ONLY_WORDING = (
@@ -92,15 +102,30 @@ def sentence(report: EvaluationSummary) -> str:
 
 def detail(report: EvaluationSummary) -> str:
     """The numbers of the verdict, and what they do not show."""
-    numbers = f"{score(TUNED, report)}; the base model: {score(BASE, report)}."
-    numbers = numbers[:1].upper() + numbers[1:]
+    return " ".join(filter(None, (f"{counts(report)}.", caveats(report))))
+
+
+def counts(report: EvaluationSummary) -> str:
+    """The verdict in numbers of answers: "9 of 14 in your voice; 5 get stuck in a loop; the base model: 0 of 14"."""
+    tuned, base = (report.systems[name].voice for name in (TUNED, BASE))
+    if tuned and base:
+        kind = "in your voice" if tuned.signed else "of your length and form"
+        faults = [fmt.count(number, *_FAULTS[fault]) for fault, number in tuned.faults.items()]
+        parts = [f"{tuned.in_voice} of {report.items} {kind}", *faults, f"the base model: {base.in_voice}"]
+        return "; ".join(parts)
+    numbers = f"{score(TUNED, report)}; the base model: {score(BASE, report)}"
+    return numbers[:1].upper() + numbers[1:]
+
+
+def caveats(report: EvaluationSummary) -> str:
+    """What the numbers do not show, and what a prompt does; "" for nothing."""
     if report.main_measure == "perplexity":
-        return f"{numbers} The lower, the better it predicts texts it has not seen."
-    if report.verdict == "no_difference_shown" and not report.graded:
-        numbers += _provable(report)
+        return "The lower, the better it predicts texts it has not seen."
+    unproved = report.verdict == "no_difference_shown" and not report.graded
+    provable = _provable(report).strip() if unproved else ""
     wording = _ONLY_WORDING if report.main_measure == "chrf" else ""
     facts = _FACTS.get(report.against_facts, "")
-    return " ".join(filter(None, (numbers, wording, _PROMPTS[report.against_prompt], facts)))
+    return " ".join(filter(None, (provable, wording, _PROMPTS[report.against_prompt], facts)))
 
 
 def against_parent(report: EvaluationSummary) -> tuple[str, str] | None:
@@ -153,6 +178,16 @@ def blind_test(ended: Outcome) -> str:
 def general_title(report: EvaluationSummary) -> str:
     """Whether the model still answers other things as its base does, in a few words."""
     return _GENERAL[report.general.verdict]
+
+
+def general_counts(report: EvaluationSummary) -> str:
+    """`general_title` in numbers of answers."""
+    general, parts = report.general, []
+    if general.base_right:
+        parts = [f"{general.kept} of {general.base_right} general questions are still answered correctly."]
+    if general.leaked is not None:
+        parts.append(f"Of {general.asked} other messages, {general.leaked} are answered as if they were your task.")
+    return " ".join(parts)
 
 
 def general_detail(report: EvaluationSummary) -> str:

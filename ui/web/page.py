@@ -46,13 +46,13 @@ HEADER = Markup('<header class="top"><h1>Apprentice</h1><span>Teach a small lang
 
 @dataclass
 class Page:
-    """The page's own parts. signature: of what the open tab shows. opened_run: the run that was opened last.
+    """The page's own parts. signature: of what the open tab shows. opens: the tab that a click opened last.
     finished: names the steps that carry a tick."""
 
     app: App
     state: BrowserState
     signature: gr.Textbox
-    opened_run: gr.Textbox
+    opens: gr.Textbox
     finished: gr.HTML
     blocks: gr.Blocks
     panels: dict[str, gr.Tab]
@@ -151,7 +151,7 @@ def build_page(app: App, demo: PerVisitor | None = None) -> Page:
     with blocks:
         state = BrowserState(blocks)
         signature = gr.Textbox("", label="Signature", visible=False)
-        opened_run = gr.Textbox("", label="Opened run", visible=False)
+        opens = gr.Textbox("", label="Opens", visible=False)
         milliseconds = 1000 * (DEMO_TICK if demo else TICK)
         pulse = gr.HTML(
             js_on_load=f"apprentice.pulse.start(trigger, {milliseconds})", elem_id="pulse", visible="hidden"
@@ -166,7 +166,7 @@ def build_page(app: App, demo: PerVisitor | None = None) -> Page:
                 side: Any = "left" if name in STEPS else "right"
                 with gr.Tab(label, id=name, elem_id=f"tab-{name}", alignment=side) as panels[name]:
                     tabs[name] = tab(app, state)
-        page = Page(app, state, signature, opened_run, finished, blocks, panels, tabs)
+        page = Page(app, state, signature, opens, finished, blocks, panels, tabs)
         # The first tab is filled. Which tab is open stays as it is: a quick person has already gone to another one,
         # and the timer shows that one.
         page.state.listen(blocks.load, handler(partial(page.open, "start")), [page.signature, *page.outputs("start")])
@@ -213,29 +213,38 @@ def _open_tabs(page: Page) -> None:
 
 
 def _open_runs(page: Page) -> None:
-    """Opens a run from My models, or plans its next version (also from Try), and switches to Train."""
+    """Opens a run from My models, plans its next version (also from Try), or takes the next step that its verdict
+    names, and switches to the tab for it."""
+    app, leads_to = page.app, {"examples": "data", "share": "share", "try": "try"}
 
     @handler
     def open_run(event: gr.EventData, inputs: Inputs) -> Updates:
         action, run_id = clicked(event)
-        if action not in ("open", "train-again"):
-            return {page.opened_run: ""}
         before = page.state.choice(inputs)
-        opens = page.app.with_run if action == "open" else page.app.for_next_version
-        choice = opens(before, run_id or before.run_id)
+        choice, run_id = before, run_id or before.run_id
+        if action == "open":
+            choice = app.with_run(before, run_id)
+        elif action in ("train-again", "examples"):
+            choice = app.for_next_version(before, run_id)
+        elif action == "retry-evaluated":
+            again = app.retries.retry_evaluated(run_id, app.evaluations.latest_report(run_id))
+            choice = before.replace(run_id=again)
+        elif action not in leads_to:
+            return {page.opens: ""}
         if choice.run_id != before.run_id:
-            page.app.chat.stop()  # the rest of its answer would appear under another model's name
-        return {**page.state.change(before, choice), page.opened_run: run_id or before.run_id}
+            app.chat.stop()  # the rest of its answer would appear under another model's name
+        return {**page.state.change(before, choice), page.opens: leads_to.get(action, "train")}
 
-    tried = page.tabs["try"]
+    tried, runs = page.tabs["try"], page.tabs["runs"]
     clicks = {
-        "runs": [page.tabs["runs"].listing.click],
-        "try": [tried.correction.card.click, tried.evaluation.answers.click],
+        "train": [page.tabs["train"].running.outcome.click],
+        "try": [tried.correction.card.click, tried.evaluation.answers.click, tried.evaluation.card.click],
+        "runs": [runs.listing.click, runs.verdict.click],
     }
     for name, click in ((name, click) for name, listed in clicks.items() for click in listed):
-        opened = page.state.listen(click, open_run, [page.opened_run])
-        lead = f"(run) => run && apprentice.address.lead('{name}', 'train')"
-        opened.success(None, page.opened_run, None, js=lead, **PRIVATE)
+        opened = page.state.listen(click, open_run, [page.opens])
+        lead = f"(tab) => tab && apprentice.address.lead('{name}', tab)"
+        opened.success(None, page.opens, None, js=lead, **PRIVATE)
 
 
 def _finished(app: App, choice: Choice) -> list[str]:

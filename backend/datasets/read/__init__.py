@@ -1,5 +1,6 @@
 """From bytes to records. Every row is imported or named; nothing is dropped silently.
 
+table.py                                a spreadsheet as a table, to be filled and written again
 load.py                                 a file as rows, with a problem for each that can't be used
 readers.py                              the table of readers, in the order in which they are asked
 formats/                                a file for each format

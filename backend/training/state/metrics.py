@@ -23,9 +23,6 @@ class Metrics:
     tokens: int = 0
     learned_tokens: int = 0
     seconds: float = 0.0
-    samples: int = 0  # times that samples were generated
-    sample_seconds: float = 0.0
-    last_sample_seconds: float = 0.0
     elapsed: float = 0.0  # seconds of the whole run up to the checkpoint, all attempts, without pauses
 
     def add_step(self, loss: float, first_of_epoch: bool) -> None:

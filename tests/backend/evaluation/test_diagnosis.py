@@ -85,6 +85,18 @@ def test_a_finding_changes_one_setting(kind: str, change: dict[str, float]) -> N
     assert diagnosis.change(kind, TrainSettings(learning_rate=2e-4, num_train_epochs=3)) == change
 
 
+@pytest.mark.parametrize(
+    ("losses", "falling"), [([2.0, 1.5, 1.2], True), ([2.0, 1.2, 1.19], False), ([1.0, 2.0], False), ([1.0], None)]
+)
+def test_more_epochs_are_advised_only_where_the_validation_loss_was_still_falling(
+    losses: list[float], falling: bool | None
+) -> None:
+    assert diagnosis.still_falling(losses) is falling
+    for kind in ("loops", "train_longer"):
+        assert ("too briefly" in diagnosis.sentence(kind, falling)) is (falling is True)
+        assert ("num_train_epochs" in diagnosis.change(kind, TrainSettings(), falling)) is (falling is not False)
+
+
 def test_epochs_are_not_raised_where_steps_end_the_training() -> None:
     assert diagnosis.change("loops", TrainSettings(max_steps=20)) == {}
     assert diagnosis.change("memorized", TrainSettings(max_steps=20)) == {}

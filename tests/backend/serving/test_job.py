@@ -1,12 +1,10 @@
 """The job that serves a model, with the real clients."""
 
-import csv
 import importlib.util
 import json
 import shutil
 import socket
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -21,7 +19,6 @@ from safetensors.numpy import load_file, save_file
 
 from backend.chat.client import Chat
 from backend.errors import BadSetting
-from backend.export import snippets
 from backend.models import bundled
 from backend.serving import job
 from backend.serving.state import key_hash, new_key, read_state
@@ -101,8 +98,6 @@ def test_answers_equal_those_of_try(work: Work, url: str, tmp_path: Path) -> Non
     if importlib.util.find_spec("openai"):
         whole, streamed = through_openai(url, asked)
         assert whole == streamed == expected
-    (answer,) = through_a_spreadsheet(url, tmp_path)
-    assert answer.startswith(expected)
     state = read_state(work.folder)
     while state["open"] or state["tokens"] < 1:
         time.sleep(0.05)
@@ -134,16 +129,6 @@ def through_curl(url: str, asked: dict[str, Any]) -> Any:
     headers = ["-H", f"Authorization: Bearer {KEY}", "-H", "Content-Type: application/json"]
     made = subprocess.run(["curl", "-sS", url, *headers, "-d", json.dumps(asked)], capture_output=True, check=True)
     return json.loads(made.stdout)
-
-
-def through_a_spreadsheet(url: str, folder: Path) -> list[str]:
-    """The answers that the script adds to a file of questions."""
-    questions = folder / "questions.csv"
-    questions.write_text(f"number,question\n1,{QUESTIONS[0]}\n", "utf-8")
-    script = snippets.for_a_spreadsheet(url, KEY, "orders")
-    subprocess.run([sys.executable, "-c", script], cwd=folder, check=True)
-    with (folder / "answers.csv").open(newline="", encoding="utf-8-sig") as file:
-        return [row["answer"] for row in csv.DictReader(file)]
 
 
 def through_openai(url: str, asked: dict[str, Any]) -> tuple[str, str]:

@@ -17,9 +17,8 @@ from backend.training.collate import MIN_SHARED_PREFIX, Collator, common_prefix
 from backend.training.device import Device, choose
 from backend.training.loss import summed_loss
 from backend.training.prefix_sharing import with_prefix_sharing
-from backend.training.samples import has_time_for_samples
+from backend.training.samples import time_limit
 from backend.training.schedule import schedule
-from backend.training.state.metrics import Metrics
 from tests.backend.hardware.simulated import T4, Simulated
 from tests.backend.tiny_run import make_model
 
@@ -223,11 +222,9 @@ def test_a_processor_rejects_fp16() -> None:
 
 
 def test_samples_stay_a_small_part_of_the_run() -> None:
-    slow = Metrics(samples=1, sample_seconds=9.0, last_sample_seconds=9.0, seconds=20.0)
-    assert has_time_for_samples(Metrics(), 0, 80)
-    assert not has_time_for_samples(slow, 10, 80)
-    assert has_time_for_samples(slow, 80, 80)
-    assert has_time_for_samples(slow, 10, 90)  # 18 of 180 seconds
+    assert time_limit(600.0, 6) == pytest.approx(10.0)  # six times, a tenth of ten minutes together
+    assert 0 < time_limit(0.0, 6) < 10  # before the first step nothing is known of the run's pace
+    assert 0 < time_limit(1.0, 6) < 2
 
 
 def test_an_epoch_has_every_row_once_in_batches_of_similar_length() -> None:

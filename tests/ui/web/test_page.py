@@ -172,7 +172,7 @@ def test_finished_steps_carry_a_tick(app: MadeUpApp) -> None:
 
 def test_the_current_learning_rate_is_shown_as_a_share_of_its_maximum(app: MadeUpApp) -> None:
     tab = tabs(app)["train"]
-    drawn = tab.show(CHOICES["a run going"])[tab.running.status]
+    drawn = tab.show(CHOICES["a run going"])[tab.running.learning]
     assert "learning rate, 0.0002" in drawn
     assert "e-0" not in drawn
 

@@ -57,11 +57,7 @@ class DownloadService:
             return DownloadStatus(entry, job, True, None)
         token = None
         if entry.gated:
-            why_not = self._why_no_token()
-            if self._is_public():
-                token = TokenStatus("", "", why_not)
-            else:
-                token = TokenStatus(hub_token.source(), hub_token.storage(), why_not)
+            token = self.token()
         return DownloadStatus(entry, job, download.has_partial(self._workspace, entry.id), token)
 
     def remove(self, entry: Entry) -> float:
@@ -77,6 +73,13 @@ class DownloadService:
         return freed
 
     # The access token for gated models
+
+    def token(self) -> TokenStatus:
+        """Where the token is, or why this page does not ask for one."""
+        why_not = self._why_no_token()
+        if self._is_public():
+            return TokenStatus("", "", why_not)
+        return TokenStatus(hub_token.source(), hub_token.storage(), why_not)
 
     def save_token(self, typed: str) -> TokenSource:
         """Saves the access token for the hub that a person typed, and returns where.

@@ -4,7 +4,8 @@
     chat.py, opponents.py, documents.py                   two models that answer, questions or long texts
     corrections.py                                        wrong answers, corrected
     evaluations.py, evaluated.py, blind_tests.py          is it better?
-    exports.py, hub_pushes.py, endpoints.py   to take away and to share
+    exports.py, hub_pushes.py, endpoints.py               to take away and to share
+    spreadsheets.py                                       spreadsheets that it answers
 
 Decision: Any two models can answer: each that is not the open run's own or its base has a process of its own.
 Because: people compare with an exported file, another run or any GGUF file.

@@ -17,9 +17,10 @@ class EndpointService:
 
     def __init__(self, runner: Runner, runs: RunService, results: ResultService, policy: Policy) -> None:
         self._runner, self._runs, self._results, self._policy = runner, runs, results, policy
+        self._keys: dict[str, str] = {}  # of the endpoints opened here; no file has them
 
     def start(self, run_id: str, host: str = LOOPBACK, port: int = 0) -> tuple[Endpoint, str]:
-        """Opens an endpoint for a run; port 0: a free one. Returns it and its key, which can't be read again.
+        """Opens an endpoint for a run; port 0: a free one. Returns it and its key, which no file has.
 
         Raises RunProblem before the run has a model, and while another endpoint is open; NotInDemo.
         """
@@ -34,7 +35,12 @@ class EndpointService:
         key = new_key()
         spec = {"run": run_id, "name": self.name(run_id), "key_sha256": key_hash(key), "host": host, "port": port}
         job_id = self._runner.submit("serve", spec, "Serve", parent=run_id)
+        self._keys[job_id] = key
         return self._endpoint(self._runner.job(job_id)), key
+
+    def key(self, job_id: str) -> str:
+        """The key of an endpoint that was opened here and is open; "" for any other one."""
+        return self._keys.get(job_id, "")
 
     def name(self, run_id: str) -> str:
         """The name under which programs ask for a run's model."""
@@ -56,6 +62,7 @@ class EndpointService:
 
     def stop(self, job_id: str) -> None:
         """Closes an endpoint. Raises RunProblem where it has ended already."""
+        self._keys.pop(job_id, None)
         self._runner.stop(job_id)
 
     def _endpoint(self, job: Job) -> Endpoint:

@@ -84,8 +84,8 @@ class ResultService:
         return local.learned(self._runs.folder(run_id), self._runs.spec(run_id).settings.method)
 
     def is_used(self, model_id: str) -> bool:
-        """Whether a check or an export that waits or runs needs this base model."""
-        jobs = (job for kind in ("evaluate", "export") for job in self._runner.jobs(kind=kind))
+        """Whether a check, an export or a spreadsheet that waits or runs needs this base model."""
+        jobs = (job for kind in ("evaluate", "export", "answer") for job in self._runner.jobs(kind=kind))
         runs = (job.parent or "" for job in jobs if not job.state.is_terminal)
         return any(self._runs.is_readable(run) and self._runs.spec(run).model.id == model_id for run in runs)
 

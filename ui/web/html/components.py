@@ -144,6 +144,11 @@ def checklist(lines: Iterable[tuple[bool | None, str]]) -> Markup:
     )
 
 
+def verified(summary: str, *body: str, key: str = "") -> Markup:
+    """A fold behind a tick, for how something was verified. summary, body, key: see `fold`."""
+    return fold(Markup("{} {}").format(TICK, summary), *body, kind="verified", key=key)
+
+
 def steps(lines: Iterable[str]) -> Markup:
     """Numbered instructions."""
     return Markup('<ol class="steps">{}</ol>').format(join(Markup("<li>{}</li>").format(line) for line in lines))

@@ -17,6 +17,7 @@ from ui.web.components import button, clickable, clicked, html, primary, sent_fi
 from ui.web.errors import handler
 from ui.web.html import compare_runs, components
 from ui.web.runs.views import damaged, imported, listing
+from ui.web.try_it.evaluation_card import look
 
 FROM_WHERE = f"The zip file “Everything in one file” that Share makes there. Larger than 1 GB: {PROGRAM} import FILE."
 
@@ -63,7 +64,7 @@ class RunsTab:
         self.line = html(components.guide(0, "One moment.", ""), elem_classes="guide")
         self.compared = html(elem_id="compared")
         self.names = names = RunNames(app)
-        self.listing = clickable(elem_id="run-list")
+        self.listing, self.verdict = clickable(elem_id="run-list"), clickable(elem_id="verdict")
         with gr.Row(elem_classes="actions"):
             self.archive = gr.UploadButton(
                 "Add a model from another computer",
@@ -74,7 +75,7 @@ class RunsTab:
                 elem_id="import-model",
             )
             self.imported = html(FROM_WHERE, elem_classes="reason", elem_id="imported-model")
-        self.outputs: list[Any] = [self.line, self.compared, self.listing, self.archive, self.imported]
+        self.outputs: list[Any] = [self.line, self.compared, self.listing, self.verdict, self.archive, self.imported]
         everything = [*self.outputs, *names.outputs]
         state.listen(self.archive.upload, self._add, self.outputs, self.archive)
         state.listen(self.listing.click, self._act, everything)
@@ -96,6 +97,7 @@ class RunsTab:
             compared = compare_runs.card(details(choice.run_id), details(choice.compared_run))
         outcomes = {run.info.id: self.app.blind_tests.outcome(run.info.id) for run in runs}
         votes = {run_id: outcome for run_id, outcome in outcomes.items() if outcome}
+        has_model = bool(choice.run_id) and self.app.results.has_model(choice.run_id)
         refused: Updates = {}
         if why_not := self.app.policy.why_not(Feature.IMPORT_MODEL):
             refused = {self.archive: gr.update(interactive=False), self.imported: why_not}
@@ -111,6 +113,7 @@ class RunsTab:
                 votes,
             )
             + damaged(self.app.runs.damaged()),
+            self.verdict: look(self.app, choice.run_id).card if has_model else components.EMPTY,
             **refused,
         }
 
@@ -118,7 +121,9 @@ class RunsTab:
         curves = [self.app.runs.curve_position(run) for run in (choice.run_id, choice.compared_run) if run]
         summaries, runs = self.app.evaluations.summaries(), self.app.runs.all()
         votes = [self.app.blind_tests.change_token(run.info.id) for run in runs]
-        return repr((runs, self.app.runs.damaged(), curves, summaries, votes)), int(time.time() / 60)
+        check = self.app.evaluations.latest(choice.run_id) if choice.run_id else None
+        shown = runs, self.app.runs.damaged(), curves, summaries, votes, check and (check.state, check.progress)
+        return repr(shown), int(time.time() / 60)
 
     @handler
     def _act(self, event: gr.EventData, inputs: Inputs) -> Updates:

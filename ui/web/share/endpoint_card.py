@@ -16,10 +16,11 @@ from ui.web.errors import handler
 from ui.web.html import components
 
 LEAD = (
-    "Other programs on this computer can ask this model, as they would ask ChatGPT, with an address and a key. It "
-    "keeps running when you close this page, until you stop it. (an OpenAI-compatible endpoint)"
+    "A web form and other programs on this computer can ask this model as they would ask ChatGPT, by an address and "
+    "a key. It keeps running when you close this page, until you stop it. (an OpenAI-compatible endpoint)"
 )
 KEY_NOTE = "The key is shown only now. Copy it; to get another one, stop and start again."
+NO_KEY = "The key is no longer known here: stop and start again for a form with it."
 
 
 class EndpointCard:
@@ -51,7 +52,8 @@ class EndpointCard:
         }
         if latest and latest.url:
             instruction = self.app.results.instruction(choice.run_id)
-            updates[self.examples] = examples(latest.url, self.app.endpoints.name(choice.run_id), instruction)
+            name, key = self.app.endpoints.name(choice.run_id), self.app.endpoints.key(latest.id)
+            updates[self.examples] = web_form(latest.url, name, key) + examples(latest.url, name, instruction)
         return updates if serving else {**updates, self.secret: components.EMPTY}
 
     def signature(self, choice: Choice) -> Hashable:
@@ -94,25 +96,23 @@ def status(endpoint: Endpoint) -> Markup:
     )
 
 
+def web_form(url: str, name: str, key: str) -> Markup:
+    """A ready page that asks it. key: "" where it is no longer known."""
+    if not key:
+        return components.text(NO_KEY, "small")
+    form = components.inline_file(snippets.as_web_form(url, key, name).encode(), "ask.html", "Download a web form")
+    note = "Open it on this computer, in any browser, and ask. Whoever has the file has the key."
+    return Markup('<div class="after-alert">{}{}</div>').format(form, components.text(note, "small"))
+
+
 def examples(url: str, name: str, instruction: str) -> Markup:
-    """How to ask it: Python, the command line, a spreadsheet, a web page."""
+    """How programs ask it: Python and the command line."""
     note = "The instruction of your examples is added automatically. " if instruction else ""
     folds = [
         components.fold(title, components.text(how, "small"), components.code(code), key=f"ask-{title}")
         for title, how, code in (
             ("Python", f"{note}Needs: pip install openai", snippets.with_openai(url, KEY, name)),
             ("Command line", "On Windows in Git Bash or WSL.", snippets.with_curl(url, KEY, name)),
-            (
-                "Spreadsheet",
-                "Save the questions as questions.csv with a column “question”. Save the text below as fill.py next "
-                "to it and run: python fill.py. It writes answers.csv. Needs Python only.",
-                snippets.for_a_spreadsheet(url, KEY, name),
-            ),
-            (
-                "Web form",
-                "Save the text below as ask.html and open it on this computer. Whoever has the file has the key.",
-                snippets.as_web_form(url, KEY, name),
-            ),
         )
     ]
     return Markup('<div class="guides"><h3>How to ask it</h3>{}</div>').format(components.join(folds))

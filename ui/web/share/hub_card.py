@@ -10,19 +10,20 @@ from backend.errors import BadInput
 from backend.export.hub_push import FORMS, Form
 from backend.hosting.policy import Feature
 from backend.records.units import MIB
-from backend.settings import PROGRAM
+from ui.records.models import TokenStatus
 from ui.records.share import HubPush, HubUpload
 from ui.services.app import App
 from ui.services.selection import Choice
 from ui.text import format as fmt
 from ui.web.browser_state import BrowserState, Inputs, Updates
-from ui.web.components import button, html
+from ui.web.components import button, clickable, clicked, html
 from ui.web.errors import handler
 from ui.web.html import components
+from ui.web.start import download_card
 
 LEAD = (
-    "Puts the model into your own Hugging Face account, private unless you say otherwise. You need an access "
-    f"token with write access, saved with {PROGRAM} models --token."
+    "Puts the model into your own Hugging Face account, private unless you say otherwise. You need an access token "
+    "with write access."
 )
 NO_EXPORT = "First make a file above: what it learned, the whole model, or one file for any computer."
 TITLES: dict[Form, str] = {
@@ -40,6 +41,7 @@ class HubCard:
         self.app, self._state = app, state
         with gr.Accordion("Put it on Hugging Face", open=False, elem_classes="fold-block"):
             html(components.text(LEAD))
+            self.token = clickable(elem_id="hub-token")
             self.form = gr.Radio([(TITLES[key], key) for key in FORMS], label="What to upload", elem_id="hub-form")
             self.repo = gr.Textbox(
                 label="Its name there", placeholder="my-model", max_lines=1, max_length=200, elem_id="hub-repo"
@@ -55,13 +57,14 @@ class HubCard:
             self.pushes = html()
         wanted = (self.form, self.repo, self.public)
         asked = [*wanted, self.look, self.seen, self.agreed, self.send]
-        self.outputs: list[Any] = [*asked, self.stop, self.offer, self.pushes]
+        self.outputs: list[Any] = [*asked, self.stop, self.offer, self.pushes, self.token]
         state.listen(self.look.click, self._look_up, self.outputs, *wanted)
         for part in wanted:
             state.listen(part.input, self._changed, self.outputs, part)
         state.listen(self.agreed.input, self._agree, self.outputs, self.agreed)
         state.listen(self.send.click, self._upload, self.outputs, *wanted, self.seen, self.agreed)
         state.listen(self.stop.click, self._end, self.outputs)
+        state.listen(self.token.click, self._keep_token, [self.token])
 
     def show(self, choice: Choice) -> Updates:
         """The section as it is now, except for fields in which the person types."""
@@ -74,6 +77,7 @@ class HubCard:
             self.form: gr.update(choices=[(TITLES[form], form) for form in forms], visible=bool(forms)),
             self.look: gr.update(interactive=bool(forms) and not active),
             self.stop: gr.update(visible=active),
+            self.token: token(self.app.downloads.token()),
             self.pushes: pushes(uploads) + (components.EMPTY if forms else components.text(NO_EXPORT, "small")),
         }
         return updates if forms else updates | self._without_offer()
@@ -88,13 +92,21 @@ class HubCard:
     def signature(self, choice: Choice) -> Hashable:
         if not choice.run_id:
             return ""
-        return repr((self.app.hub_pushes.all(choice.run_id), self.app.hub_pushes.forms(choice.run_id)))
+        pushes = self.app.hub_pushes
+        return repr((pushes.all(choice.run_id), pushes.forms(choice.run_id), self.app.downloads.token()))
 
     def _form_of(self, inputs: Inputs) -> Form:
         if inputs[self.form] not in FORMS:
             raise BadInput("Nothing is chosen yet.", "", "Choose what to upload.")
         chosen: Form = inputs[self.form]
         return chosen
+
+    @handler
+    def _keep_token(self, event: gr.EventData, _: Inputs) -> Updates:
+        do, value = clicked(event)
+        if do in ("token", "forget-token"):
+            download_card.act(self.app, do, value)
+        return {self.token: token(self.app.downloads.token())}
 
     @handler
     def _look_up(self, inputs: Inputs) -> Updates:
@@ -133,6 +145,17 @@ class HubCard:
             if push.active:
                 self.app.hub_pushes.stop(push.id)
         return self.show(choice)
+
+
+def token(has: TokenStatus) -> Markup:
+    """Where the access token is, never the token itself, or a field for it."""
+    if has.source:
+        return components.text(download_card.PLACES[has.source], "small") + download_card.other_token(has)
+    if has.why_not:
+        return components.text(has.why_not, "small")
+    settings = components.external_link(download_card.TOKENS, "your settings")
+    how = Markup("<p>Create an access token of the type “Write” in {} and paste it here.</p>").format(settings)
+    return how + download_card.paste(has)
 
 
 def offer(upload: HubUpload) -> Markup:

@@ -14,6 +14,7 @@ from ui.web.errors import handler
 from ui.web.html import components
 from ui.web.share.endpoint_card import EndpointCard
 from ui.web.share.hub_card import HubCard
+from ui.web.share.spreadsheet_card import SpreadsheetCard
 from ui.web.share.views import NOT_OFFERED, at_home, choices, exports, gguf_types, types_note
 from ui.web.try_it import ready_models
 from ui.web.try_it.ready_models import no_model
@@ -63,6 +64,7 @@ class ShareTab:
         self.exports = html()
         if card := at_home():
             html(card)
+        self.spreadsheet = SpreadsheetCard(app, state)
         self.endpoint = EndpointCard(app, state)
         self.hub = HubCard(app, state)
         with action_bar():
@@ -70,7 +72,13 @@ class ShareTab:
             self.script = button("Make the training script", visible=False, elem_id="export-script")
             self.why_not = html(elem_classes="reason")
         drawn = [self.line, self.offered, self.kind, self.types, self.base, self.make, self.script, self.why_not]
-        self.outputs: list[Any] = [*drawn, self.exports, *self.endpoint.outputs, *self.hub.outputs]
+        self.outputs: list[Any] = [
+            *drawn,
+            self.exports,
+            *self.spreadsheet.outputs,
+            *self.endpoint.outputs,
+            *self.hub.outputs,
+        ]
         state.listen(self.make.click, self._make, self.outputs, self.kind, self.types, self.base)
         state.listen(self.script.click, self._make_script, self.outputs, self.base)
         ready_models.listen(self.offered, app, state, lambda choice, _: self.show(choice), self.outputs)
@@ -102,6 +110,7 @@ class ShareTab:
             self.script: gr.update(interactive=not busy, visible=only_script),
             self.why_not: busy or (ONLY_SCRIPT if only_script else why_not),
             self.exports: exports(jobs, self.app.results.instruction(choice.run_id) if jobs else ""),
+            **self.spreadsheet.show(choice, why_not),
             **self.endpoint.show(choice, why_not),
             **self.hub.show(choice),
         }
@@ -109,7 +118,7 @@ class ShareTab:
     def signature(self, choice: Choice) -> Hashable:
         jobs = self.app.results.exports(choice.run_id) if choice.run_id else []
         offered = ready_models.offered(self.app, choice)
-        cards = self.endpoint.signature(choice), self.hub.signature(choice)
+        cards = [card.signature(choice) for card in (self.spreadsheet, self.endpoint, self.hub)]
         shown = (offered, [(job.id, job.state, job.progress) for job in jobs], cards)
         return no_model(self.app, choice), repr(shown)
 

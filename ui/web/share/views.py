@@ -120,11 +120,13 @@ def _export(line: ExportStatus, instruction: str) -> Markup:
     checks = components.checklist((check.ok, check.sentence) for check in result.checks)
     lines = "".join(f"{file.sha256}  {file.name}\n" for file in files if file.sha256)
     checksums = components.fold("Checksums (SHA-256)", components.code(lines)) if lines else components.EMPTY
-    download = Markup('<div class="files">{}</div>').format(links), checksums, guides
+    given = Markup('<div class="files">{}</div>').format(links)
     if result.passed:
-        return components.card(title, checks, sizes, *download, badges=badge)
+        if all(check.ok for check in result.checks):  # else some could not be made
+            checks = components.verified("Verified to be the same model", checks, key=f"checks-{line.id}")
+        return components.card(title, given, sizes, checks, checksums, guides, badges=badge)
     warning = components.alert("bad", FAILED, *FAILED_MEANS)
-    hidden = components.fold("Show the download all the same", *download, kind="failed-download")
+    hidden = components.fold("Show the download all the same", given, checksums, guides, kind="failed-download")
     return components.card(title, warning, checks, sizes, hidden, badges=components.badge("Check failed", "bad"))
 
 

@@ -85,20 +85,20 @@ def access(model: Entry, has: TokenStatus) -> Markup:
         ).format(page, model.licence.partition(" (")[0])
     ]
     if has.source:
-        steps.append(Markup("{}{}").format(PLACES[has.source], _other_token(has)))
+        steps.append(Markup("{}{}").format(PLACES[has.source], other_token(has)))
     else:
         settings = components.external_link(TOKENS, "your settings")
         steps.append(Markup("Create an access token of the type “Read” in {} and copy it.").format(settings))
-        steps.append(Markup("Paste it here.{}").format(_paste(has)))
+        steps.append(Markup("Paste it here.{}").format(paste(has)))
     items = components.join(Markup("<li>{}</li>").format(step) for step in steps)
     heading = components.text("Its makers ask you to request access first:", "asked-first")
     return Markup('{}<ol class="access">{}</ol>').format(heading, items)
 
 
-def _other_token(has: TokenStatus) -> Markup:
+def other_token(has: TokenStatus) -> Markup:
     """The actions for the token: delete one that we store, or use another instead of a login's."""
     if has.source == "login":
-        return components.fold("Use another token", _paste(has), key="token")
+        return components.fold("Use another token", paste(has), key="token")
     if has.source not in ("memory", "keyring"):
         return components.EMPTY
     return components.confirm(
@@ -106,7 +106,7 @@ def _other_token(has: TokenStatus) -> Markup:
     )
 
 
-def _paste(has: TokenStatus) -> Markup:
+def paste(has: TokenStatus) -> Markup:
     """An empty field for a token."""
     save, where = KEEPERS[has.storage]
     field = Markup(

@@ -38,7 +38,7 @@ def gpu_time(spent: GpuTime) -> Markup:
 
 @cache
 def recorded() -> Markup:
-    """The recorded run: its curve, its numbers and its answers before and after."""
+    """The recorded run: its answers before and after, its numbers and its curve."""
     job_line, *lines = RECORDING.read_bytes().splitlines()
     job, curve = Job.model_validate(json.loads(job_line)), Curve()
     for logged in filter(None, map(parse, lines)):
@@ -49,6 +49,5 @@ def recorded() -> Markup:
         f"end in {fmt.took(job)}, on two processor cores that other programs used too."
     )
     shown = run_view.Watched(job, curve, None, 0, True, RunInfo(job.id, job.name, "", "", 0))
-    numbers = components.facts(run_view.numbers(shown))
     alert = components.alert("calm", "Recorded", note)
-    return alert + numbers + run_view.loss_card(shown) + run_view.sample_card(curve.samples)
+    return alert + run_view.sample_card(curve.samples) + run_view.loss_fold(shown)

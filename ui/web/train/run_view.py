@@ -18,6 +18,7 @@ from ui.text import format as fmt
 from ui.web.html import components, loss_curve
 
 NOTICES = 4  # shown at once
+EMPTY = components.EMPTY
 
 
 @dataclass(frozen=True)
@@ -69,11 +70,11 @@ def guide(watched: Watched) -> Markup:
 
 
 def status(watched: Watched) -> Markup:
-    """The phase, a bar, the time left and the numbers, or how the run ended."""
+    """The phase, a bar and the time left, or how the run ended."""
     job, progress = watched.job, watched.job.progress
     badge = components.badge(*fmt.state(watched.state))
     problem = job.failure or (None if losses.result_of(job) else losses.DAMAGED)
-    failure = components.problem_alert(problem) if problem else components.EMPTY
+    failure = components.problem_alert(problem) if problem else EMPTY
     if watched.shorter:
         offer = components.text(fmt.shorter(watched.shorter))
         again = components.button("Try again with shorter examples", "shorter", kind="firm")
@@ -85,7 +86,7 @@ def status(watched: Watched) -> Markup:
         return components.card(job.name, badges=badge, lead=lead)
     done = fmt.percent(progress.done, progress.total) if progress else 0
     title = progress.phase if progress and watched.can_stop else job.name
-    lead, bar = "", components.EMPTY
+    lead, bar = "", EMPTY
     if watched.can_stop:
         lead = time_left(progress)
         bar = components.progress(done if progress and progress.total else None, title)
@@ -94,10 +95,12 @@ def status(watched: Watched) -> Markup:
     # Screen readers read it at each tenth only.
     tenths = f"{title}, {done // 10 * 10} percent." if watched.can_stop else f"{fmt.state(watched.state)[0]}."
     spoken = Markup('<p class="unseen" role="status" aria-live="polite">{}</p>').format(tenths)
-    awake = components.EMPTY
+    awake = EMPTY
     if watched.can_stop and watched.curve.awake is not None:
         awake = components.text(fmt.awake(watched.curve.awake), "small")
-    body = (bar, components.facts(numbers(watched)), awake, notices(watched.curve.notes), failure, spoken)
+    body = (bar, awake, notices(watched.curve.notes), failure, spoken)
+    if watched.has_model and not watched.can_stop and not failure:  # the verdict says what matters
+        return Markup('<p class="small ended">{} {}</p>{}').format(badge, lead, components.join(body))
     return components.card(title, *body, badges=badge, lead=lead)
 
 
@@ -143,11 +146,8 @@ def loss_card(watched: Watched) -> Markup:
     progress = watched.job.progress
     total = progress.total if progress and watched.can_stop and progress.total >= len(steps) else 0
     best = losses.lowest_step(watched.losses)
-    return components.card(
-        "Loss (lower is better)",
-        Markup('<div class="plot">{}</div>').format(loss_curve.draw(steps, evals, total, best, general)),
-        lead=losses.legend(bool(evals), bool(general)),
-    )
+    plot = Markup('<div class="plot">{}</div>').format(loss_curve.draw(steps, evals, total, best, general))
+    return components.text(losses.legend(bool(evals), bool(general)), "small") + plot
 
 
 TONES = {"good": "good", "watch": "warn", "bad": "bad"}
@@ -157,7 +157,7 @@ def health(watched: Watched) -> Markup:
     """The verdict on the run in one sentence, and the one change to try; empty if it ended before its first step."""
     verdict = watched.verdict
     if not watched.curve.steps and (watched.state == "queued" or not watched.can_stop):
-        return components.EMPTY
+        return EMPTY
     if verdict is None:
         return components.alert("calm", "Too few steps to judge", "The curve needs a few more.")
     tone = "calm" if verdict.kind == "early" else TONES[verdict.light]  # nothing is known to be good yet
@@ -168,7 +168,7 @@ def health(watched: Watched) -> Markup:
 def retry_button(change: Mapping[str, Any] | None, do: str) -> Markup:
     """A button that trains again with one changed setting; empty without a change."""
     if not change:
-        return components.EMPTY
+        return EMPTY
     (name, value), *_ = change.items()
     text = f"Try again with {TrainSettings.facts()[name].term} {fmt.setting(value)}"
     return Markup('<div class="after-alert">{}</div>').format(components.button(text, do, kind="firm"))
@@ -187,46 +187,57 @@ def what_follows(watched: Watched) -> str:
     return "Stopping saves what it has learned. You can continue later."
 
 
+def learning(watched: Watched) -> Markup:
+    """What it has learned so far: its answers, and folded below them the loss, unless there is a warning about it.
+
+    Once it has ended, the verdict shows its answers, so that the earlier ones are folded as well.
+    """
+    verdict, light, answers = watched.verdict, health(watched), sample_card(watched.curve.samples)
+    warns = verdict is not None and verdict.light != "good"
+    above = [answers if watched.can_stop else EMPTY, light if warns else EMPTY]
+    below = [EMPTY if warns else light, EMPTY if watched.can_stop else answers]
+    return components.join([*above, loss_fold(watched, *below)])
+
+
+def loss_fold(watched: Watched, *more: Markup) -> Markup:
+    """The numbers of the training with the curve of its loss and `more`, folded; empty before there are any."""
+    shown = list(more)
+    if watched.curve.steps or watched.curve.evals:
+        shown = [components.facts(numbers(watched)), loss_card(watched), *more]
+    return components.fold("Details: the loss", *shown, kind="card", key="loss") if any(shown) else EMPTY
+
+
 def sample_card(events: Sequence[SampleEvent]) -> Markup:
-    """The answers to validation examples, with the expected answers, from sample events in order."""
+    """How its answers to held-out questions change, with the expected answers, from sample events in order."""
     if not events:
-        return components.EMPTY
+        return EMPTY
     history: dict[str, list[SampleEvent]] = {}
     for event in events:
-        question = event.prompt[-1]["content"] if event.prompt else ""
-        history.setdefault(question, []).append(event)
-    step = max(event.step for event in events)
+        history.setdefault(event.question, []).append(event)
     articles = components.join(_sample(question, *answers) for question, answers in history.items())
     return components.card(
-        "Sample answers",
+        "Its answers so far",
         Markup('<div class="samples">{}</div>').format(articles),
-        lead=f"{f'At step {step}' if step else 'Before training'}, to questions it does not learn from.",
+        lead="The same questions each time, none of which it learns from.",
     )
 
 
 def _sample(question: str, *answers: SampleEvent) -> Markup:
-    """The latest answer, with earlier ones above it: the first and the last two."""
-    *before, latest = answers
-    shown = [*before[:1], *before[1:][-2:]]
-    lines = components.join(
-        Markup("<div><dt>{}</dt><dd>{}</dd></div>").format(
-            f"Step {old.step}" if old.step else "Before training", fmt.shorten(old.answer, 160)
+    """The first answer, the latest three, and the expected one."""
+    *_, latest = answers
+    lines = [
+        (
+            f"After {fmt.count(one.step, 'step')}" if one.step else "Before training",
+            fmt.shorten(one.answer, 240),
+            EMPTY,
         )
-        for old in shown
-    )
-    badge = components.EMPTY
+        for one in [answers[0], *answers[1:][-3:]]
+    ]
     if latest.answer.strip() == latest.expected.strip():
-        badge = components.badge("same as yours")
-    elif before and latest.answer != before[-1].answer:
-        badge = components.badge("changed", "calm")
-    return Markup(
-        '<article><p class="asked">{}</p>{}<div class="versus"><div><h3>Its answer {}{}</h3><p>{}</p></div>'
-        "<div><h3>Your answer</h3><p>{}</p></div></div></article>"
-    ).format(
+        lines[-1] = *lines[-1][:2], components.badge("same as yours")
+    if latest.expected:
+        lines.append(("Your answer", latest.expected, EMPTY))
+    return Markup('<article><p class="asked">{}</p><dl class="history">{}</dl></article>').format(
         fmt.shorten(question, 200),
-        Markup('<dl class="history">{}</dl>').format(lines) if lines else "",
-        f"at step {latest.step}" if latest.step else "before training",
-        badge,
-        latest.answer,
-        latest.expected,
+        components.join(Markup("<div><dt>{}</dt><dd>{} {}</dd></div>").format(*line) for line in lines),
     )

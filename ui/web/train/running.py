@@ -6,9 +6,6 @@ from typing import Any
 import gradio as gr
 from markupsafe import Markup
 
-from backend.errors import RunProblem
-from backend.records.evaluation import EvaluationReport
-from jobs.records import Job
 from ui.services.app import App
 from ui.services.selection import Choice
 from ui.web.browser_state import PRIVATE, BrowserState, Inputs, Updates
@@ -16,40 +13,10 @@ from ui.web.components import action_bar, button, clickable, clicked, html, prim
 from ui.web.errors import handler
 from ui.web.html import compare_runs, components
 from ui.web.train import run_view, version_cards
-from ui.web.try_it import evaluation_card, verdict_card
+from ui.web.try_it import evaluation_card
 
 REFUSED = "Your browser does not let this page notify you. You can allow it in the browser's settings for this page."
-NOT_CHECKED = (
-    "Not checked yet: is it any good?",
-    "Its answers were not checked: a lower loss alone does not make a good model.",
-    "Open Try and click “Check it”.",
-)
-CANT_CHECK = (
-    "Not checked: is it any good?",
-    "No examples were set aside, so nothing can show whether it is any good.",
-    "Set some aside in step 3 and train again.",
-)
 STOP, STOP_WAITING = "Stop and save what it learned", "Cancel"
-
-
-def outcome(job: Job | None, report: EvaluationReport | None, can_check: bool = True) -> Markup:
-    """Whether a trained model is any good: the verdict of its evaluation, or that it has none yet.
-
-    job: its newest evaluation, if there is any
-    report: its newest report, if there is any
-    can_check: whether there are examples to evaluate it with
-    """
-    if job and not job.state.is_terminal:
-        progress = evaluation_card.progress_words(job)
-        return components.alert("calm", "Checking its answers to examples it has not seen", progress)
-    if not can_check:
-        return components.alert("calm", *CANT_CHECK)
-    failure = evaluation_card.failure(job)
-    if report is None:
-        return failure or components.alert("calm", *NOT_CHECKED)
-    earlier = evaluation_card.EARLIER if failure else components.EMPTY
-    verdict = verdict_card.alert(report) + verdict_card.against_parent(report)
-    return failure + earlier + verdict + run_view.retry_button(report.retry, "retry-evaluated")
 
 
 class Running:
@@ -58,13 +25,8 @@ class Running:
     def __init__(self, app: App, line: gr.HTML) -> None:
         self.app, self.line = app, line
         with gr.Column(visible=False) as self.column:
-            self.status = clickable()
-            self.outcome = clickable()
-            self.onward = clickable()
-            self.health = clickable()
-            self.curve = html()
-            self.comparison = html()
-            self.samples = html()
+            self.outcome, self.status = clickable(), clickable()
+            self.onward, self.learning, self.comparison = clickable(), clickable(), html()
             with action_bar():
                 self.forward = primary("Try your model", visible=False, elem_id="to-try")
                 self.resume = primary("Continue training", visible=False, elem_id="resume")
@@ -74,7 +36,7 @@ class Running:
                 self.again = button("Train a new model", elem_id="train-again")
                 self.stop_says = html(elem_classes="reason")
         buttons = [self.forward, self.resume, self.stop, self.notify, self.refused, self.stop_says]
-        cards = [self.outcome, self.onward, self.health, self.curve, self.comparison, self.samples]
+        cards = [self.outcome, self.onward, self.learning, self.comparison]
         self.outputs: list[Any] = [self.column, self.status, *buttons, *cards]
 
     def show(self, run_id: str) -> Updates:
@@ -108,24 +70,11 @@ class Running:
             self.notify: gr.update(visible=watched.can_stop),
             self.refused: gr.update(visible=watched.can_stop),
             self.stop_says: run_view.what_follows(watched),
-            self.outcome: self._outcome(run_id) if has_ended else components.EMPTY,
+            self.outcome: evaluation_card.look(self.app, run_id).card if has_ended else components.EMPTY,
             self.onward: onward,
-            self.health: run_view.health(watched),
-            self.curve: run_view.loss_card(watched),
+            self.learning: run_view.learning(watched),
             self.comparison: self._comparison(run_id),
-            self.samples: run_view.sample_card(watched.curve.samples),
         }
-
-    def _outcome(self, run_id: str) -> Markup:
-        evaluations = self.app.evaluations
-        job = evaluations.latest(run_id)
-        if job and not job.state.is_terminal:
-            return outcome(job, None)
-        try:
-            report = evaluations.latest_report(run_id)
-            return outcome(job, report, can_check=bool(report) or evaluations.questions(run_id) > 0)
-        except RunProblem as error:
-            return components.problem_alert(error)
 
     def _comparison(self, run_id: str) -> Markup:
         """A run that repeats another one with a change, compared with that one."""
@@ -193,7 +142,6 @@ class Running:
             choice = state.choice(inputs)
             retries = {
                 "retry": app.retries.retry,
-                "retry-evaluated": lambda run: app.retries.retry_evaluated(run, app.evaluations.latest_report(run)),
                 "shorter": app.retries.retry_shortened,
             }
             repeat = retries.get(clicked(event)[0])
@@ -202,7 +150,7 @@ class Running:
         state.listen(self.stop.click, end, outputs)
         self.notify.click(None, None, None, js="() => apprentice.runEnd.allow()", **PRIVATE)
         state.listen(self.resume.click, go_on, outputs)
-        for part in (self.status, self.outcome, self.health):
+        for part in (self.status, self.learning):
             state.listen(part.click, retry, outputs)
         state.listen(self.again.click, another, outputs)
         one_by_one: dict[str, Any] = {"concurrency_id": "settings", "concurrency_limit": 1}

@@ -24,6 +24,7 @@ from ui.web.try_it import correcting, report_card, verdict_card
 from ui.web.try_it.ready_models import no_model
 
 TITLE = "Is it better?"
+UNKNOWN = "Not checked: is it any good?"
 FACTS = "Are the answers in a text you already have? (retrieval)"
 HIDDEN = "The answers are hidden here until you have chosen between them below."
 SAVED = "The answers so far are saved: the next check asks only for the rest."
@@ -32,6 +33,54 @@ NO_QUESTIONS = (
     "No examples were set aside to check it with. Set some aside in step 3, or add a file for it in step 2, and "
     "train again."
 )
+
+
+@dataclass(frozen=True)
+class Looked:
+    """What is known of a model's answers. card: the verdict, or how far it is. why_not: it can't be checked, and why.
+    active: it is being checked. again: it was checked. texts: plain texts judge it. hidden: the person is choosing
+    between its answers without knowing their names."""
+
+    card: Markup
+    why_not: str = ""
+    active: bool = False
+    again: bool = False
+    texts: bool = False
+    report: EvaluationReport | None = None
+    hidden: bool = False
+
+
+def look(app: App, run_id: str, *, on_try: bool = False) -> Looked:
+    """What is known of the answers of a run that has a model: the same on Train, on Try and in My models."""
+    evaluations = app.evaluations
+    try:
+        questions, texts = evaluations.questions(run_id), evaluations.has_texts(run_id)
+    except RunProblem as error:
+        return Looked(components.problem_alert(error), error.what)
+    if not questions:
+        return Looked(components.alert("calm", UNKNOWN, NO_QUESTIONS), NO_QUESTIONS)
+    job = evaluations.latest(run_id)
+    if job and not job.state.is_terminal:
+        return Looked(running(job), active=True, texts=texts)
+    try:
+        report = evaluations.latest_report(run_id)
+        link = _link(app, run_id) if report else components.EMPTY
+    except RunProblem as error:
+        return Looked(components.problem_alert(error), again=True, texts=texts)
+    problem = failure(job, saved=evaluations.has_answers(run_id))
+    hidden = bool(report) and isinstance(app.blind_tests.state(run_id), Question)
+    shown = report.model_copy(update={"answers": ()}) if report and hidden else report
+    return Looked(ended(problem, shown, questions, link, on_try), "", False, bool(report), texts, report, hidden)
+
+
+def _link(app: App, run_id: str) -> Markup:
+    """A link to the report as a file; empty when the disk is full."""
+    info = app.runs.info(run_id)
+    file = app.evaluations.page(run_id, lambda report: report_card.page(report, info))
+    if file is None:
+        return components.EMPTY
+    link = components.download_link(file, "report.html", "Download the report", "a page to send to others")
+    return Markup('<div class="after-alert">{}</div>').format(link)
 
 
 @dataclass
@@ -59,43 +108,19 @@ class EvaluationCard:
         why_not = no_model(self.app, choice)
         if why_not:
             return self._shown(before(0), why_not, False)
-        try:
-            questions = self.app.evaluations.questions(choice.run_id)
-            texts = self.app.evaluations.has_texts(choice.run_id)
-        except RunProblem as error:
-            return self._shown(_unreadable(error), error.what, False)
-        if not questions:
-            return self._shown(before(0), NO_QUESTIONS, False)
-        job = self.app.evaluations.latest(choice.run_id)
-        if job and not job.state.is_terminal:
-            return self._shown(running(job), "", True)
-        try:
-            report = self.app.evaluations.latest_report(choice.run_id)
-            link = self._link(choice.run_id) if report else components.EMPTY
-        except RunProblem as error:
-            return self._shown(_unreadable(error), "", False, again=True)
-        problem = failure(job, saved=self.app.evaluations.has_answers(choice.run_id))
-        shown = self._shown(ended(problem, report, questions, link), "", False, again=bool(report))
-        if texts:
+        looked = look(self.app, choice.run_id, on_try=True)
+        shown = self._shown(looked.card, looked.why_not, looked.active, again=looked.again)
+        if looked.texts:
             shown |= {self.compare: gr.update(visible=False), self.facts: gr.update(visible=False)}
-        return {**shown, self.answers: self._answers(choice, report)}
+        return {**shown, self.answers: self._answers(choice, looked)}
 
-    def _answers(self, choice: Choice, report: EvaluationReport | None) -> Markup:
+    def _answers(self, choice: Choice, looked: Looked) -> Markup:
         """The report's answers, unless a person is choosing between them without knowing their names."""
-        if report and isinstance(self.app.blind_tests.state(choice.run_id), Question):
+        if looked.report is None:
+            return components.EMPTY
+        if looked.hidden:
             return components.text(HIDDEN, "small")
-        if not report:
-            return components.EMPTY
-        return report_card.answers(report, correcting.below_answers(self.app, choice.run_id, report))
-
-    def _link(self, run_id: str) -> Markup:
-        """A link to the report as a file; empty when the disk is full."""
-        info = self.app.runs.info(run_id)
-        file = self.app.evaluations.page(run_id, lambda report: report_card.page(report, info))
-        if file is None:
-            return components.EMPTY
-        link = components.download_link(file, "report.html", "Download the report", "a page to send to others")
-        return Markup('<div class="after-alert">{}</div>').format(link)
+        return report_card.answers(looked.report, correcting.below_answers(self.app, choice.run_id, looked.report))
 
     def _shown(self, card: Markup, why_not: str, active: bool, again: bool = False) -> Updates:
         label = "Check it again" if again else "Check it"
@@ -117,7 +142,7 @@ class EvaluationCard:
 def build(app: App, state: BrowserState) -> EvaluationCard:
     """Draws the card inside the current tab."""
     with gr.Column(elem_classes="evaluation", elem_id="evaluation"):
-        shown = html(before(0))
+        shown = clickable(before(0))
         with gr.Accordion(FACTS, open=False, elem_classes="fold-block", elem_id="facts") as facts:
             text = gr.Textbox(
                 label="Your facts",
@@ -178,11 +203,14 @@ def build(app: App, state: BrowserState) -> EvaluationCard:
     return card
 
 
-def before(examples: int) -> Markup:
-    """The card before a model is checked. examples: how many there are, 0 where that is not known."""
+def before(examples: int, on_try: bool = True) -> Markup:
+    """The card before a model is checked. examples: how many there are, 0 where that is not known. on_try: below it
+    are the buttons that check it; else it leads to them."""
     many = f"the {fmt.count(examples, 'example')}" if examples else "the examples"
     checks = f"This tries your model and the base model on {many} that were set aside, and scores both"
-    return components.card(TITLE, lead=f"{checks}. (evaluation on held-out examples)")
+    lead = f"A lower loss alone does not make a good model. {checks}."
+    leads = components.EMPTY if on_try else components.acts(components.button("Check it on Try", "try", kind="firm"))
+    return components.card(UNKNOWN, leads, lead=lead)
 
 
 def running(job: Job, title: str = TITLE) -> Markup:
@@ -208,18 +236,12 @@ def _phase(job: Job) -> str:
     return job.progress.phase if job.progress else "Getting ready"
 
 
-def ended(
-    problem: Markup, report: EvaluationReport | None, questions: int, link: Markup = components.EMPTY
-) -> Markup:
+def ended(problem: Markup, report: EvaluationReport | None, questions: int, link: Markup, on_try: bool) -> Markup:
     """The newest report with the `link` to its file, under the `problem` of the latest evaluation, if it had one;
     without both, the card before a check."""
     if report is None:
-        return components.card(TITLE, problem) if problem else before(questions)
-    return components.card(TITLE, problem, EARLIER if problem else "", verdict_card.verdict(report), link)
-
-
-def _unreadable(error: RunProblem) -> Markup:
-    return components.card(TITLE, components.problem_alert(error))
+        return problem or before(questions, on_try)
+    return problem + (EARLIER if problem else components.EMPTY) + verdict_card.verdict(report, link)
 
 
 def failure(

@@ -41,12 +41,12 @@ _PAGE_STYLE = Markup("""
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 900px; margin: 2rem auto; padding: 0 1rem; color: #222; }
 h1 { font-size: 1.6rem; } h3 { font-size: .85rem; color: #555; margin: 0 0 .3rem; }
 article { border-top: 1px solid #ddd; padding: 1rem 0; } .asked { color: #555; }
-.versus, .halves { display: grid; grid-template-columns: repeat(auto-fit, minmax(240px, 1fr)); gap: .7rem; }
+.versus { display: grid; grid-template-columns: repeat(auto-fit, minmax(240px, 1fr)); gap: .7rem; }
 .versus > div { background: #f4f4f2; border-radius: 8px; padding: .6rem .8rem; overflow-wrap: anywhere; }
 .versus p, dl { margin: 0; white-space: pre-wrap; } .cells > div { display: grid; grid-template-columns: 1fr 2fr; }
 dd { margin: 0; } mark { background: #fbe3d6; color: inherit; }
 .fault dd { color: #a02020; } .badge { font-size: .8rem; margin-left: .4rem; font-weight: 600; }
-.halves p, .alert p { margin: .3rem 0 0; white-space: normal; }
+.alert p { margin: .3rem 0 0; white-space: normal; }
 .small { color: #555; font-size: .9rem; } .only-mistakes, summary svg { display: none; }
 table { border-collapse: collapse; } th, td { text-align: left; padding: .2rem .8rem .2rem 0; }
 """)
@@ -91,7 +91,7 @@ def page(report: EvaluationReport, info: RunInfo) -> str:
         _PAGE_STYLE,
         info.name,
         fmt.origin(info),
-        verdict_card.verdict(report),
+        verdict_card.verdict(report, acts=False),
         opened(report),
     )
 
@@ -110,7 +110,7 @@ def _article(answer: ReportedAnswer, report: Answered, below: Markup) -> Markup:
         components.join(
             _pane(
                 _HEADS[name],
-                _mark(answer.scores[name], report),
+                verdict_card.mark(answer.scores[name], report),
                 _given(answer.expected, answer.texts[name], as_json, texts),
                 name,
             )
@@ -122,16 +122,6 @@ def _article(answer: ReportedAnswer, report: Answered, below: Markup) -> Markup:
 
 def _pane(head: str, mark: Markup, body: Markup, kind: str) -> Markup:
     return Markup('<div class="{}"><h3>{}{}</h3>{}</div>').format(kind, head, mark, body)
-
-
-def _mark(score: float, report: Answered) -> Markup:
-    if report.main_measure == "preference":  # the score is not about this answer, but about the pair
-        return components.text(f"Prefers the better answer: {'yes' if score >= 1 else 'no'}", "small")
-    if report.main_measure == "perplexity":
-        return components.badge(f"perplexity {score:.1f}", "calm")
-    if report.graded:
-        return components.badge(f"similarity {score:.2f}", "calm")
-    return components.badge("right", "good") if score >= 1 else components.badge("wrong", "bad")
 
 
 def _given(expected: str, given: str, as_json: bool, texts: bool) -> Markup:

@@ -1,4 +1,5 @@
-"""The verdict of an evaluation as HTML: the scores with their intervals, and how they were measured."""
+"""The verdict of an evaluation as HTML, the same on Train, on Try and in My models: answers before and after, what is
+kept, and one next step."""
 
 from markupsafe import Markup
 
@@ -8,33 +9,95 @@ from backend.records.evaluation import (
     FEW_SHOT,
     PROMPT,
     TUNED,
+    Answered,
     EvaluationReport,
     EvaluationSummary,
     Measured,
+    ReportedAnswer,
 )
+from backend.records.specs import TrainSettings
 from ui.text import format as fmt
 from ui.text import verdicts
 from ui.web.html import components, tables
 
 TONES = {"better": "good", "no_difference_shown": "calm", "worse": "bad"}
+_KEPT = {"kept": "good", "lost": "warn"}
+_DO = {  # what leads to the next step, by its kind; most are reached by more examples
+    "use_it": ("Share it", "share"),
+    **dict.fromkeys(("prompt_does_it", "facts_do_it", "base_does_it"), ("Ask both models", "try")),
+}
+_MORE = ("Add examples", "examples")
 
 
-def alert(report: EvaluationSummary) -> Markup:
-    """Both halves of the verdict, each with an example in a colored box, and below them what to do next."""
-    answers, others = report.answers if isinstance(report, EvaluationReport) else (), report.general.examples
-    typical = answers[len(answers) // 2] if answers else None
-    example = _example(typical.question, typical.texts[TUNED]) if typical else ""
-    task = components.alert(tone(report, report.verdict), verdicts.title(report), verdicts.detail(report), example)
-    color = {"kept": "good", "lost": "warn"}.get(report.general.verdict, "calm")
-    fits = [other for other in others if (other.outcome == "kept") == (report.general.verdict == "kept")]
-    example = _example(fits[0].question, fits[0].tuned) if fits else ""
-    rest = components.alert(color, verdicts.general_title(report), verdicts.general_detail(report), example)
-    next_step = components.alert("calm", "Next", report.next) if report.next else components.EMPTY
-    return Markup('<div class="halves">{}{}</div>{}').format(task, rest, next_step)
+def verdict(report: EvaluationSummary, link: Markup = components.EMPTY, *, acts: bool = True) -> Markup:
+    """The verdict in one card. link: to the report as a file. acts: whether the next step is a button."""
+    learned = components.alert(tone(report, report.verdict), verdicts.title(report), verdicts.caveats(report))
+    kept = components.alert(
+        _KEPT.get(report.general.verdict, "calm"), verdicts.general_title(report), verdicts.general_counts(report)
+    )
+    return Markup('<section class="card verdict"><h2>{}</h2>{}</section>').format(
+        verdicts.counts(report),
+        components.join(
+            (
+                learned,
+                pairs(report) if isinstance(report, EvaluationReport) else components.EMPTY,
+                kept,
+                against_parent(report),
+                next_step(report, acts),
+                _verified(report, link),
+            )
+        ),
+    )
 
 
-def _example(question: str, answer: str) -> str:
-    return f"For example, “{fmt.shorten(question, 100)}” got “{fmt.shorten(answer, 120)}”."
+def pairs(report: EvaluationReport) -> Markup:
+    """Three typical answers before and after training: the best, the median and the worst by their scores."""
+    answers = report.answers  # the worst first
+    if not answers:
+        return components.EMPTY
+    names = {0: "Worst", len(answers) - 1: "Best"}
+    if len(answers) != 2:
+        names[len(answers) // 2] = "Typical"
+    articles = components.join(_pair(names[at], answers[at], report) for at in sorted(names, reverse=True))
+    return Markup('<div class="samples pairs">{}</div>').format(articles)
+
+
+def _pair(name: str, answer: ReportedAnswer, report: EvaluationReport) -> Markup:
+    panes = (
+        Markup("<div><h3>{}{}</h3><p>{}</p></div>").format(
+            head,
+            mark(answer.scores[system], report) if system == TUNED else "",
+            fmt.shorten(answer.texts[system], 200) or "No answer.",
+        )
+        for system, head in ((BASE, "Before"), (TUNED, "After"))
+    )
+    return Markup(
+        '<article><p class="asked"><strong>{}</strong> {}</p><div class="versus">{}</div></article>'
+    ).format(name, fmt.shorten(answer.question, 240), components.join(panes))
+
+
+def mark(score: float, report: Answered) -> Markup:
+    """Whether an answer is right, or how alike or likely it is."""
+    if report.main_measure == "preference":  # the score is not about this answer, but about the pair
+        return components.text(f"Prefers the better answer: {'yes' if score >= 1 else 'no'}", "small")
+    if report.main_measure == "perplexity":
+        return components.badge(f"perplexity {score:.1f}", "calm")
+    if report.graded:
+        return components.badge(f"similarity {score:.2f}", "calm")
+    return components.badge("right", "good") if score >= 1 else components.badge("wrong", "bad")
+
+
+def next_step(report: EvaluationSummary, acts: bool = True) -> Markup:
+    """What to do next, in a sentence and, with `acts`, as one button."""
+    if not report.next:
+        return components.EMPTY
+    step = components.alert("calm", "Next", report.next)
+    if not acts:
+        return step
+    text, do = _DO.get(report.next_kind, _MORE)
+    for name, value in report.retry.items():
+        text, do = f"Try again with {TrainSettings.facts()[name].term} {fmt.setting(value)}", "retry-evaluated"
+    return step + Markup('<div class="after-alert">{}</div>').format(components.button(text, do, kind="firm"))
 
 
 def tone(report: EvaluationSummary, verdict: str) -> str:
@@ -42,22 +105,6 @@ def tone(report: EvaluationSummary, verdict: str) -> str:
     may say something false."""
     color = TONES.get(verdict, "calm")
     return "calm" if color == "good" and report.main_measure == "chrf" else color
-
-
-def verdict(report: EvaluationSummary) -> Markup:
-    """The verdict, the score of each system with its interval, and how it was measured."""
-    parts = (
-        alert(report),
-        against_parent(report),
-        systems(report),
-        _phrases(report),
-        _memorized(report),
-        _confusion(report),
-        instruction(report),
-        _general(report),
-        components.text(how(report), "small"),
-    )
-    return components.join(parts)
 
 
 def against_parent(report: EvaluationSummary) -> Markup:
@@ -75,31 +122,37 @@ def systems(report: Measured) -> Markup:
     )
 
 
-def _phrases(report: EvaluationSummary) -> Markup:
+def _verified(report: EvaluationSummary, link: Markup) -> Markup:
+    """How it was measured, with all numbers."""
+    asked = fmt.count(report.items, "text" if report.main_measure == "perplexity" else "example")
+    memorized = next((finding.example for finding in report.findings if finding.kind == "memorized"), "")
+    phrases = _phrases(report)
+    others = verdicts.general_examples(report) or [(question, "", "") for question in report.general.lost]
+    parts = (
+        systems(report),
+        components.text(how(report), "small"),
+        _titled("Your own phrases", components.rows(phrases) if phrases else components.EMPTY),
+        _titled("An example that it also answers other questions with", components.text(memorized, "quoted")),
+        _confusion(report),
+        instruction(report),
+        _titled("What it answers to other things", components.text(verdicts.general_detail(report), "small")),
+        components.rows(others) if others else components.EMPTY,
+        link,
+    )
+    return components.verified(f"Verified on {asked} it has not seen", *parts, key="verdict")
+
+
+def _titled(title: str, body: Markup) -> Markup:
+    return Markup("<h3>{}</h3>{}").format(title, body) if body else components.EMPTY
+
+
+def _phrases(report: EvaluationSummary) -> list[tuple[str, str, str]]:
     """How often the person's own phrases occur in the trained model's answers."""
     phrases, base = report.systems[TUNED].phrases, report.systems[BASE].phrases
-    if not phrases:
-        return components.EMPTY
-    lines = [(f"“{phrase}”", f"in {share:.0%} of the answers", f"the base model: {base.get(phrase, 0):.0%}")
-             for phrase, share in phrases.items()]  # fmt: skip
-    return components.fold("Your own phrases", components.rows(lines), key="phrases")
-
-
-def _general(report: EvaluationSummary) -> Markup:
-    """Answers to messages about other things, and the questions that the model lost."""
-    lines = verdicts.general_examples(report) or [(question, "", "") for question in report.general.lost]
-    if not lines:
-        return components.EMPTY
-    return components.fold("What it answers to other things", components.rows(lines), key="general")
-
-
-def _memorized(report: EvaluationSummary) -> Markup:
-    """The answer of a training example that was also given where another was right."""
-    memorized = next((finding for finding in report.findings if finding.kind == "memorized"), None)
-    if memorized is None:
-        return components.EMPTY
-    quoted = components.text(f"Given as an answer to other questions too: {memorized.example}", "quoted")
-    return components.fold("A memorized example", quoted, key="memorized")
+    return [
+        (f"“{phrase}”", f"in {share:.0%} of the answers", f"the base model: {base.get(phrase, 0):.0%}")
+        for phrase, share in phrases.items()
+    ]
 
 
 def _confusion(report: EvaluationSummary) -> Markup:
@@ -110,11 +163,9 @@ def _confusion(report: EvaluationSummary) -> Markup:
     labels = sorted({label for row in table.values() for label in row} | set(table))
     lines = [(expected, *(str(row.get(label, "")) for label in labels)) for expected, row in sorted(table.items())]
     caption = "Expected labels (rows) and what your model answered (columns)"
-    return components.fold(
+    return _titled(
         "Which labels it confuses (confusion matrix)",
-        components.text(f"{caption}.", "small"),
-        tables.table(("Expected", *labels), lines, caption),
-        key="confusion",
+        components.text(f"{caption}.", "small") + tables.table(("Expected", *labels), lines, caption),
     )
 
 

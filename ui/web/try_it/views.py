@@ -102,4 +102,4 @@ def base_check(proof: Any, engine: str = "") -> Markup:
         return components.alert("bad", proof.sentence)
     sentences = [proof.sentence if proof else "", f"Answered by {engine}." if engine else ""]
     lines = [(True, sentence) for sentence in sentences if sentence]
-    return components.checklist(lines) if lines else components.EMPTY
+    return components.verified("Verified", components.checklist(lines), key="base") if lines else components.EMPTY

@@ -53,7 +53,7 @@ def test_where_the_last_step_is_saved_its_loss_is_listed() -> None:
 def test_a_loss_that_was_lower_before_training_is_the_lowest() -> None:
     one = watched(State.COMPLETED, made_curve({0: 2.6, 10: 2.7, 20: 3.1}), result={"best_step": 20})
     assert losses.lowest_step(one.losses) == 0
-    assert "lower before training, 2.60" in text_of(run_view.status(one))
+    assert "lower before training, 2.60" in text_of(run_view.learning(one))
     assert losses.lowest_step(watched(State.RUNNING).losses) == 20
 
 
@@ -65,7 +65,7 @@ def test_every_place_shows_the_same_numbers(state: State, result: dict[str, Any]
     """The numbers, the verdict, the curve's labels, the curve's description, the list of runs, and a comparison."""
     one = watched(state, result=result)
     training = f"{losses.compute(one.job, OVERFITTED).training:.2f}"
-    card, health, plot = (draw(one) for draw in (run_view.status, run_view.health, run_view.loss_card))
+    card, health, plot = (draw(one) for draw in (run_view.learning, run_view.health, run_view.loss_card))
     assert f"{training} {losses.TRAINING}, {WINDOW}" in text_of(card)
     assert f"1.60 {losses.LATEST}, at step 40" in text_of(card)
     assert f"1.20 {losses.BEST}, at step 20 (the saved model)" in text_of(card)
@@ -90,7 +90,7 @@ def test_a_good_verdict_has_the_same_numbers() -> None:
     assert one.verdict.kind == "falling"
     assert {training, "3.10", "0.90"} <= set(re.findall(r"\d+\.\d+", one.verdict.what))
     best = f"0.90 {losses.LATEST}, at step 40 0.90 {losses.BEST}, at step 40 (the saved model)"
-    assert best in text_of(run_view.status(one))
+    assert best in text_of(run_view.learning(one))
 
 
 @pytest.mark.parametrize(

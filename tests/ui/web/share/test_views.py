@@ -1,5 +1,7 @@
 """Share's HTML: the sizes of GGUF files, what each lost, where a file can be used, and how to do without a Space."""
 
+import json
+from base64 import b64decode
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +10,13 @@ import pytest
 from backend.records.exports import Check, ExportFile, ExportResult, GgufFile, Program
 from backend.records.units import MIB
 from jobs.records import State
+from tests.ui.conftest import answer
+from tests.ui.made_up_app import MadeUpApp
+from ui.records.models import TokenStatus
 from ui.records.share import ExportStatus
-from ui.web.share import views
+from ui.services.selection import Choice
+from ui.web.page import Page
+from ui.web.share import endpoint_card, hub_card, views
 
 SIZES = (
     GgufFile(kind="F16", bytes=259 * MIB, kl=0.0, same_choice=1.0, places=300),
@@ -75,3 +82,40 @@ def test_a_space_says_how_to_go_on_without_it(monkeypatch: pytest.MonkeyPatch) -
 def test_at_home_there_is_no_such_card(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SPACE_ID", raising=False)
     assert not views.at_home()
+
+
+def test_the_web_form_has_the_address_and_the_key_in_it() -> None:
+    shown = endpoint_card.web_form("http://127.0.0.1:8080/v1", "orders", "k-123")
+    page = b64decode(shown.partition("base64,")[2].partition('"')[0]).decode()
+    assert "http://127.0.0.1:8080/v1/chat/completions" in page
+    assert '"k-123"' in page
+    assert "download=" in shown
+    assert endpoint_card.web_form("http://127.0.0.1:8080/v1", "orders", "").count("<a ") == 0
+
+
+def test_the_hub_s_token_is_typed_into_a_hidden_field_and_never_shown() -> None:
+    asked = hub_card.token(TokenStatus("", "keyring"))
+    assert 'type="password"' in asked
+    assert "value=" not in asked
+    kept = hub_card.token(TokenStatus("keyring", "keyring"))
+    assert "password" not in kept.replace("where passwords are kept", "")
+    assert 'data-do="forget-token"' in kept
+    assert "<form" not in hub_card.token(TokenStatus("", "", "Not on a shared server."))
+
+
+def test_a_typed_token_is_saved_as_the_command_line_saves_it(
+    page: Page, app: MadeUpApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saved: list[str] = []
+    monkeypatch.setattr(app.downloads, "save_token", saved.append)
+    card, typed = page.tabs["share"].hub, json.dumps({"token": "hf_abc"})
+    shown = answer(page, card.token, "click", Choice(run_id="run-a"), clicked=("token", typed))
+    assert saved == ["hf_abc"]
+    assert "hf_abc" not in str(shown)
+
+
+def test_the_key_of_an_endpoint_is_known_until_it_is_stopped(app: MadeUpApp) -> None:
+    endpoint, key = app.endpoints.start("run-a")
+    assert app.endpoints.key(endpoint.id) == key
+    app.endpoints.stop(endpoint.id)
+    assert app.endpoints.key(endpoint.id) == ""

@@ -120,7 +120,7 @@ def test_my_models_lead_to_the_next_version(page: Page) -> None:
         values |= page.state.inputs(Choice(run_id="run-b"))
         found |= listener.fn(gr.EventData(None, {"do": "train-again", "value": "run-a"}), values)
     assert page.state.changed(found) == {"run_id": "", "parent": "run-a", "data_id": DATA}
-    assert found[page.opened_run] == "run-a"
+    assert found[page.opens] == "train"
 
 
 def test_a_run_is_renamed_in_fields_that_stay_while_the_list_changes(page: Page, app: MadeUpApp) -> None:

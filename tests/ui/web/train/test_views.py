@@ -1,5 +1,6 @@
 """What Train shows of a run that trains, and of one that has ended."""
 
+import re
 from dataclasses import replace
 from html import unescape
 
@@ -11,9 +12,9 @@ from backend.errors import ApprenticeError, BadSetting
 from backend.hardware import load_hardware
 from backend.records.specs import TrainSettings
 from backend.settings import PROJECT_ROOT
-from jobs.records import Failure, Progress, State
+from jobs.records import Progress, State
 from tests.ui.conftest import answer
-from tests.ui.fake_records import DATA, INFO, against_parent, curve, job, report
+from tests.ui.fake_records import DATA, INFO, curve, job
 from tests.ui.made_up_app import MadeUpApp
 from ui.services.demo.gpu_calls import GpuTime
 from ui.services.selection import Choice
@@ -21,7 +22,7 @@ from ui.text import format as fmt
 from ui.web.page import Page
 from ui.web.train import demo_cards, plan_view, run_view
 from ui.web.train.planning import why_disabled
-from ui.web.train.running import CANT_CHECK, NOT_CHECKED, outcome
+from ui.web.try_it import evaluation_card
 
 
 def status(state: State, awake: bool | None) -> str:
@@ -108,54 +109,40 @@ def test_the_recorded_training_is_labelled_and_shows_that_it_learned() -> None:
     assert 'class="line validation"' in shown
 
 
-def test_without_an_evaluation_nobody_knows() -> None:
-    shown = outcome(None, None)
-    assert NOT_CHECKED[0] in shown
-    assert "good" not in shown.partition(">")[0], "no green light"
+def test_the_end_of_a_training_opens_with_the_verdict(page: Page, app: MadeUpApp) -> None:
+    running, choice = page.tabs["train"].running, Choice(data_id=DATA, run_id="run-a")
+    assert evaluation_card.UNKNOWN in page.tabs["train"].show(choice)[running.outcome], "a lower loss is no verdict"
+    app.evaluations.start("run-a")
+    assert 'role="progressbar"' in page.tabs["train"].show(choice)[running.outcome]
+    app.work()
+    shown = page.tabs["train"].show(choice)
+    assert "6 of 8 right" in shown[running.outcome]
+    assert shown[running.outcome] == page.tabs["runs"].show(choice)[page.tabs["runs"].verdict]
+    ids = [part._id for part in running.column.children]
+    assert ids.index(running.outcome._id) < ids.index(running.status._id) < ids.index(running.learning._id)
 
 
-@pytest.mark.parametrize(("verdict", "tone"), [("better", "good"), ("no_difference_shown", "calm"), ("worse", "bad")])
-def test_the_verdict_is_the_measured_one(verdict: str, tone: str) -> None:
-    shown = outcome(None, report(verdict=verdict))
-    assert shown.startswith(f'<div class="halves"><div class="alert {tone}"')
-    assert "It kept the rest" in shown
+def test_while_it_trains_its_answers_stand_above_the_folded_loss(page: Page) -> None:
+    running = page.tabs["train"].running
+    shown = page.tabs["train"].show(Choice(run_id="run-b"))
+    assert shown[running.outcome] == ""
+    learning = shown[running.learning]
+    answers, _, loss = learning.partition("<details")
+    assert "Before training" in answers
+    assert re.search(r"After \d+ steps", answers)
+    assert "<svg" not in answers
+    assert "<svg" in loss
 
 
-def test_a_running_evaluation_shows_how_far_it_is() -> None:
-    running = job("evaluate-run-a", State.RUNNING, kind="evaluate", progress=Progress(phase="P", done=3, total=9))
-    assert "3 of 9" in outcome(running, report())
-
-
-def test_without_examples_to_check_it_nobody_is_sent_to_try() -> None:
-    shown = outcome(None, None, can_check=False)
-    assert CANT_CHECK[1] in shown
-    assert NOT_CHECKED[2] not in shown
-
-
-@pytest.mark.parametrize("earlier", [True, False])
-def test_a_failed_evaluation_says_why(earlier: bool) -> None:
-    failed = job("evaluate-1", State.FAILED, kind="evaluate", failure=Failure(what="It failed.", why="No memory."))
-    shown = outcome(failed, report() if earlier else None)
-    assert "No memory." in shown
-    assert NOT_CHECKED[0] not in shown
-    assert ("earlier check" in shown) is ('class="alert good"' in shown) is earlier
-
-
-def test_a_waiting_evaluation_says_what_it_waits_for() -> None:
-    assert "Waiting" in outcome(job("evaluate-1", State.QUEUED, kind="evaluate"), None)
-
-
-@pytest.mark.parametrize(("verdict", "tone"), [("better", "good"), ("no_difference_shown", "calm"), ("worse", "bad")])
-def test_a_later_version_is_compared_with_the_one_before(verdict: str, tone: str) -> None:
-    _, _, shown = outcome(None, report(**against_parent(verdict))).rpartition("<div")
-    assert f'class="alert {tone}"' in shown
-    assert all(words in shown for words in ("version 1", "6 of 7 right", "4 of 7 right", "1 of the questions"))
-
-
-def test_why_there_is_no_comparison_is_shown() -> None:
-    gone = {"run": "run-x", "why_not": "It was deleted."}
-    assert "It was deleted." in outcome(None, report(against_parent="not_measured", parent=gone))
-    assert "version" not in outcome(None, report(against_parent="not_measured", parent=None))
+def test_the_next_step_of_a_verdict_is_one_press(page: Page, app: MadeUpApp) -> None:
+    choice = Choice(data_id=DATA, run_id="run-a")
+    app.evaluations.start("run-a")
+    app.work()
+    outcome = page.tabs["train"].running.outcome
+    assert page.tabs["train"].show(choice)[outcome].count('class="btn firm" data-do="') == 1
+    assert answer(page, outcome, "click", choice, clicked=("examples", ""))[page.opens] == "data"
+    assert answer(page, outcome, "click", choice, clicked=("share", ""))[page.opens] == "share"
+    assert answer(page, outcome, "click", choice, clicked=("elsewhere", ""))[page.opens] == ""
 
 
 def test_train_offers_a_better_model_to_take(page: Page, app: MadeUpApp, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,7 @@ from jobs.folder import JobFolder
 from jobs.records import Failure, Progress, State
 from tests.measured_speed import store_speed
 from tests.ui.conftest import answer
-from tests.ui.fake_records import DATA, INFO, job, report, report_json, trial_report
+from tests.ui.fake_records import DATA, INFO, against_parent, job, report, report_json, trial_report
 from tests.ui.made_up_app import MadeUpApp
 from ui.records.runs import Losses, RunInfo, RunSummary
 from ui.services.selection import Choice
@@ -51,6 +51,10 @@ class TestTab:
         shown = card.show(DONE)
         assert [shown[one]["interactive"] for one in (card.check, card.compare)] == [False, False]
         assert shown[card.why_not] == evaluation_card.NO_QUESTIONS
+        train = page.tabs["train"]
+        shown = train.show(DONE)[train.running.outcome]
+        assert evaluation_card.NO_QUESTIONS in shown
+        assert "<button" not in shown, "nobody is sent to Try"
 
     def test_with_a_model_it_says_how_many_questions_it_asks(self, page: Page) -> None:
         card = self.card(page)
@@ -137,7 +141,9 @@ class TestViews:
 
     @pytest.mark.parametrize("state", [State.QUEUED, State.STARTING])
     def test_before_it_reports_anything_the_bar_has_no_end(self, state: State) -> None:
-        assert "aria-valuenow" not in evaluation_card.running(evaluated(state, progress=None))
+        html = evaluation_card.running(evaluated(state, progress=None))
+        assert "aria-valuenow" not in html
+        assert ("Waiting" in html) is (state is State.QUEUED)
 
     def test_a_failure_says_what_why_and_what_next(self) -> None:
         failure = Failure(what="It failed.", why="There is no memory.", next="Close other programs.")
@@ -157,8 +163,49 @@ class TestViews:
     )
     def test_each_verdict_has_its_tone(self, verdict: str, tone: str) -> None:
         html = verdict_card.verdict(report(verdict=verdict))
-        assert html.startswith(f'<div class="halves"><div class="alert {tone}"')
+        assert html.partition("</h2>")[2].startswith(f'<div class="alert {tone}"')
+        assert "It kept the rest" in html
         assert html.count('class="alert') == 3, "the two halves and the next step"
+
+    @pytest.mark.parametrize(
+        ("verdict", "tone"), [("better", "good"), ("no_difference_shown", "calm"), ("worse", "bad")]
+    )
+    def test_a_later_version_is_compared_with_the_one_before(self, verdict: str, tone: str) -> None:
+        shown = verdict_card.against_parent(report(**against_parent(verdict)))
+        assert shown in verdict_card.verdict(report(**against_parent(verdict)))
+        assert f'class="alert {tone}"' in shown
+        assert all(words in shown for words in ("version 1", "6 of 7 right", "4 of 7 right", "1 of the questions"))
+
+    def test_why_there_is_no_comparison_is_shown(self) -> None:
+        gone = {"run": "run-x", "why_not": "It was deleted."}
+        assert "It was deleted." in verdict_card.verdict(report(against_parent="not_measured", parent=gone))
+        assert "version" not in verdict_card.verdict(report(against_parent="not_measured", parent=None))
+
+    def test_three_typical_answers_stand_before_and_after(self) -> None:
+        html = verdict_card.pairs(report())
+        assert re.findall("<strong>(.*?)</strong>", html) == ["Best", "Typical", "Worst"]
+        assert html.count("<h3>Before") == html.count("<h3>After") == 3
+        assert html.count('class="badge good"') == 2, "the worst is wrong"
+        few = verdict_card.pairs(report(answers=report_json()["answers"][:2]))
+        assert re.findall("<strong>(.*?)</strong>", few) == ["Best", "Worst"]
+
+    def test_the_next_step_is_one_button_and_what_was_verified_is_behind_a_tick(self) -> None:
+        html = verdict_card.verdict(report())
+        assert re.findall('data-do="(.*?)"', html) == ["examples"]
+        assert "95% interval" not in html.partition('<details class="fold verified"')[0]
+        retry = verdict_card.verdict(report(retry={"num_train_epochs": 6.0}))
+        assert re.findall('data-do="(.*?)"', retry) == ["retry-evaluated"]
+        assert "<button" not in verdict_card.verdict(report(), acts=False)
+
+    def test_a_voice_is_judged_by_what_the_examples_have_in_common(self) -> None:
+        systems, voice = (
+            report_json()["systems"],
+            {"in_voice": 5, "signed": True, "faults": {"loop": 2, "sign_off": 1}},
+        )
+        systems["tuned"]["voice"], systems["base"]["voice"] = voice, {"in_voice": 0, "signed": True}
+        found = report(main_measure="chrf", systems=systems)
+        words = "5 of 8 in your voice; 2 get stuck in a loop; 1 doesn&#39;t end as yours do; the base model: 0"
+        assert f"<h2>{words}</h2>" in verdict_card.verdict(found)
 
     def test_every_system_has_its_score_and_interval(self) -> None:
         html = verdict_card.verdict(report(baselines=True))
@@ -250,7 +297,7 @@ def test_the_report_is_one_page_without_scripts_that_has_every_answer() -> None:
     assert "<script" not in html
     assert "http" not in html, "it needs nothing from elsewhere"
     assert "Orders &amp; more" in html
-    assert html.count("<article") == len(whole["answers"])
+    assert html.count("<article") == 3 + len(whole["answers"])
 
 
 def test_what_the_previous_version_answered_is_shown_where_both_were_asked() -> None:
