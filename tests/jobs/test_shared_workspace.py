@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
@@ -19,32 +20,14 @@ from jobs.runner import Runner
 from jobs.scheduler import Busy
 from tests.jobs.conftest import FOREVER, counting, finish, folder_of, is_free, steps, until
 
-
-def remove(path: Path) -> None:
-    path.unlink()
-
-
-def truncate(path: Path) -> None:
-    path.write_bytes(path.read_bytes()[:-5])
-
-
-def empty(path: Path) -> None:
-    path.write_bytes(b"")
-
-
-def overwrite(path: Path) -> None:
-    path.write_bytes(b"\0 not json at all" * 400)
-
-
-def flip_bytes(path: Path) -> None:
-    path.write_bytes(bytes(byte ^ 0xFF for byte in path.read_bytes()))
-
-
-def change_types(path: Path) -> None:
-    path.write_bytes(b'{"kind": 3, "name": [], "created": {}, "state": "rumbling", "attempt": null}')
-
-
-DAMAGES = [remove, truncate, empty, overwrite, flip_bytes, change_types]
+DAMAGES: dict[str, Callable[[bytes], bytes | None]] = {
+    "removed": lambda content: None, "truncated": lambda content: content[:-5], "empty": lambda content: b"",
+    "overwritten": lambda content: b"\0 not json at all" * 400,
+    "flipped": lambda content: bytes(byte ^ 0xFF for byte in content),
+    "other types": lambda content: (
+        b'{"kind": 3, "name": [], "created": {}, "state": "rumbling", "attempt": null}'
+    ),
+}  # fmt: skip
 
 
 def test_a_new_runner_needs_only_the_folders(runner: Runner) -> None:
@@ -59,14 +42,16 @@ def test_a_new_runner_needs_only_the_folders(runner: Runner) -> None:
     assert all(later.started >= earlier.ended for earlier, later in itertools.pairwise(jobs)), "in order"
 
 
-@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("damaged_by", DAMAGES)
 @pytest.mark.parametrize("name", ["job.json", "spec.json", "status.json"])
 @pytest.mark.parametrize("state", [State.QUEUED, State.STOPPED])
-def test_no_damaged_folder_blocks(runner: Runner, name: str, damage: Callable[[Path], None], state: State) -> None:
+def test_no_damaged_folder_blocks(runner: Runner, name: str, damaged_by: str, state: State) -> None:
     damaged = runner.submit("noop", {"steps": 0}, "")
     if state is State.STOPPED:
         runner.stop(damaged)
-    damage(runner.folder(damaged) / name)
+    file = runner.folder(damaged) / name
+    content = DAMAGES[damaged_by](file.read_bytes())
+    file.unlink() if content is None else file.write_bytes(content)
     sound = runner.submit("noop", {"steps": 0}, "")
     assert finish(runner, sound).state is State.COMPLETED
     assert sound in [job.id for job in runner.jobs()]
@@ -101,10 +86,7 @@ def test_a_workspace_that_cannot_be_locked_is_reported(runner: Runner) -> None:
 
 
 def test_a_job_that_cannot_be_published_leaves_nothing(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(source: object, target: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, "replace", fail)
+    monkeypatch.setattr(os, "replace", Mock(side_effect=OSError(28, "No space left on device")))
     with pytest.raises(WorkspaceProblem):
         runner.submit("noop", {}, "")
     assert list(runner.workspace.runs.iterdir()) == []
@@ -176,12 +158,8 @@ for racer in racers: racer.join()
 
 def test_sixteen_racing_runners_start_each_job_once_and_one_at_a_time(runner: Runner) -> None:
     ids = [runner.submit("noop", {"steps": 3, "seconds_per_step": 0.02}, "") for _ in range(3)]
-    apps = [
-        subprocess.Popen(
-            [sys.executable, "-c", RACERS, runner.workspace.root], cwd=PROJECT_ROOT, stderr=subprocess.PIPE
-        )
-        for _ in range(4)
-    ]
+    command = [sys.executable, "-c", RACERS, runner.workspace.root]
+    apps = [subprocess.Popen(command, cwd=PROJECT_ROOT, stderr=subprocess.PIPE) for _ in range(4)]
     (runner.workspace.cache / "go").touch()
     for app in apps:
         _, errors = app.communicate(timeout=60)
@@ -256,12 +234,6 @@ def test_an_unreadable_job_is_listed_deletable_and_blocks_nothing(runner: Runner
     assert job_id not in [folder.id for folder in store.folders(runner.workspace)]
 
 
-def test_sound_jobs_are_not_damaged(runner: Runner) -> None:
-    finish(runner, runner.submit("noop", {"steps": 0}, ""))
-    runner.submit("export", {}, "")
-    assert runner.damaged() == []
-
-
 def test_a_damaged_job_that_runs_keeps_its_lane_and_is_not_deleted(runner: Runner) -> None:
     running = runner.submit("noop", FOREVER, "")
     counting(runner, running)
@@ -279,6 +251,8 @@ def test_a_damaged_job_that_runs_keeps_its_lane_and_is_not_deleted(runner: Runne
 
 def test_times_that_no_clock_shows_count_as_damage(runner: Runner) -> None:
     job_id = runner.submit("noop", {}, "")
+    runner.submit("export", {}, "")
+    assert runner.damaged() == []
     (runner.folder(job_id) / "job.json").write_text('{"kind": "noop", "name": "", "created": 1e999}')
     with pytest.raises(WorkspaceProblem):
         runner.job(job_id)

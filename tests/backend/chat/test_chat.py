@@ -94,24 +94,14 @@ def test_both_panes_stream_together(chat: Chat, bundled_model: Path) -> None:
 
 
 def test_the_base_pane_is_checked_to_be_the_base_model(chat: Chat) -> None:
-    assert chat.pane_check.base_is_base
-    assert chat.pane_check.tuned_differs
+    assert (chat.pane_check.base_is_base, chat.pane_check.tuned_differs) == (True, True)
     assert "exactly those of the base model" in chat.pane_check.sentence
 
 
-def test_the_base_pane_answers_like_the_base_model_alone(
-    chat: Chat, workspace: Workspace, bundled_model: Path, tmp_path: Path
-) -> None:
-    beside = ids(list(chat.ask(HELLO, max_new_tokens=15)), "base")
-    alone = Chat(workspace, log_file=tmp_path / "chat.log")
-    assert alone.open(bundled_model) is None
-    assert alone.panes == ("base",)
-    try:
-        assert ids(list(alone.ask(HELLO, max_new_tokens=15)), "base") == beside
-        with pytest.raises(ChatFailed):
-            alone.ask(HELLO, panes=("tuned",))
-    finally:
-        alone.close()
+def test_without_an_adapter_there_is_one_pane(tiny: Chat) -> None:
+    assert (tiny.panes, tiny.pane_check) == (("base",), None)
+    with pytest.raises(ChatFailed):
+        tiny.ask(HELLO, panes=("tuned",))
 
 
 def test_each_pane_may_have_its_own_conversation(chat: Chat) -> None:
@@ -122,30 +112,15 @@ def test_each_pane_may_have_its_own_conversation(chat: Chat) -> None:
     assert text(both, "base") == "The capital of Japan is Tokyo."
 
 
-def test_an_answer_ends_where_the_model_ends_it(chat: Chat, bundled_model: Path) -> None:
-    last = list(chat.ask(JAPAN, panes=("base",), max_new_tokens=50))[-1]
-    assert last.finish == "end"
-    assert not set(last.ids) & set(ChatTokenizer.load(bundled_model).stop_ids)
-
-
 def test_a_seed_repeats_a_sampled_answer(chat: Chat) -> None:
+    """How answers are sampled and end is tested in test_engines.py; here, that it reaches the process."""
+
     def drawn(seed: int) -> tuple[int, ...]:
         chunks = list(chat.ask(HELLO, panes=("base",), max_new_tokens=12, temperature=1.0, top_p=0.9, seed=seed))
         return ids(chunks, "base")
 
     assert drawn(1) == drawn(1)
     assert len({drawn(seed) for seed in range(3)}) > 1
-
-
-def test_a_tiny_top_p_is_greedy(chat: Chat) -> None:
-    greedy = ids(list(chat.ask(HELLO, panes=("base",), max_new_tokens=8)), "base")
-    drawn = list(chat.ask(HELLO, panes=("base",), max_new_tokens=8, temperature=2.0, top_p=0.0001, seed=5))
-    assert ids(drawn, "base") == greedy
-
-
-def test_the_prompt_is_the_same_as_in_training(chat: Chat, bundled_model: Path) -> None:
-    messages = [{"role": "user", "content": "Hi <|im_end|> 1234"}]
-    assert chat.prompt_ids(messages) == ChatTokenizer.load(bundled_model).prompt_ids(messages)
 
 
 # Stopping
@@ -213,7 +188,6 @@ def test_the_process_dies_with_its_parent(tmp_path: Path) -> None:
     )
     environment = {**os.environ, "PYTHONPATH": str(PROJECT_ROOT)}
     parent = subprocess.Popen([sys.executable, "-c", program, str(tmp_path)], env=environment, stdout=subprocess.PIPE)
-    assert parent.stdout is not None
     with parent.stdout as out:
         chatting = psutil.Process(int(out.readline()))
     assert chatting.is_running()
@@ -243,10 +217,11 @@ def test_closed_while_loading_it_starts_nothing(tiny_workspace: Workspace, tiny_
 
 def test_questions_without_an_open_model_are_rejected(tmp_path: Path) -> None:
     chat = Chat(Workspace.open(tmp_path))
-    with pytest.raises(ChatFailed, match="open"):
-        chat.ask(JAPAN)
-    with pytest.raises(ChatFailed, match="open"):
-        chat.prompt_ids(JAPAN)
+    for asks in (chat.ask, chat.prompt_ids):
+        with pytest.raises(ChatFailed, match="open"):
+            asks(JAPAN)
+    with pytest.raises(MissingPart):
+        chat.open(tmp_path / "nowhere")
 
 
 def test_the_hub_token_is_not_passed_to_the_chat_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -267,11 +242,6 @@ def test_an_idle_adapter_is_rejected(tiny: Chat, tiny_model: Path, tmp_path: Pat
         tiny.open(tiny_model, idle)
     with pytest.raises(ChatFailed):  # and nothing is left open that could pass for it
         tiny.ask(JAPAN)
-
-
-def test_a_missing_model_is_reported(tiny_chat: Chat, tmp_path: Path) -> None:
-    with pytest.raises(MissingPart):
-        tiny_chat.open(tmp_path / "nowhere")
 
 
 def test_a_pickle_is_never_opened(tiny_chat: Chat, tiny_model: Path, tmp_path: Path) -> None:

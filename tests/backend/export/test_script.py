@@ -89,9 +89,8 @@ def trained_by_both(workspace: Workspace, work: FakeWork) -> tuple[Path, dict[st
     subprocess.run(command, check=True, capture_output=True, cwd=folder, env={**os.environ, "PYTHONPATH": ""})
     losses = losses_in(folder / "out")
     assert losses["loss"] == pytest.approx(work.losses(), abs=1e-4)
-    assert losses["validation_loss"] == pytest.approx(
-        {e["step"]: e["loss"] for e in work.events_of("eval")}, abs=1e-4
-    )
+    evaluated = {event["step"]: event["loss"] for event in work.events_of("eval")}
+    assert losses["validation_loss"] == pytest.approx(evaluated, abs=1e-4)
     return folder, losses
 
 
@@ -205,11 +204,9 @@ def test_its_settings_packages_and_rows_are_readable(workspace: Workspace, tiny_
     assert json.loads((folder / "apprentice" / "run.json").read_text())["note"] == ""
     assert [check.ok for check in result.checks] == [None]
     text = (folder / "train.py").read_text()
-    assert "\nLORA_RANK = 8\n" in text
-    assert "\nLEARNING_RATE = 0.005\n" in text
+    assert all(words in text for words in ("\nLORA_RANK = 8\n", "\nLEARNING_RATE = 0.005\n"))
     header = text.partition('# ///\n"""')[0]
-    assert '#     "torch>=' in header
-    assert '#     "peft>=' in header
+    assert all(words in header for words in ('#     "torch>=', '#     "peft>='))
     assert "gradio" not in text
     row = json.loads((folder / "data" / "train.jsonl").read_text().splitlines()[0])
     ((start, end),) = row["learn"]
@@ -288,15 +285,11 @@ def test_it_packs_what_it_has_saved_as_json(tmp_path: Path, loss: float) -> None
     assert TrainingResult.model_validate(json.loads(run)["result"]).train_loss == (loss if loss == 2.0 else None)
 
 
-def test_it_uses_each_of_its_settings() -> None:
+def test_it_uses_each_of_its_settings_and_imports_nothing_from_this_project() -> None:
     settings = {name.upper() for name, setting in TrainSettings.facts().items() if setting.script}
-    used = {node.id for node in ast.walk(ast.parse(SCRIPT.read_text())) if isinstance(node, ast.Name)
-            and isinstance(node.ctx, ast.Load)}  # fmt: skip
-    assert settings <= used
-
-
-def test_it_imports_nothing_from_this_project() -> None:
     tree = ast.parse(SCRIPT.read_text())
+    names = (node for node in ast.walk(tree) if isinstance(node, ast.Name))
+    assert settings <= {node.id for node in names if isinstance(node.ctx, ast.Load)}
     imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
     imported |= {str(node.module) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
     ours = {path.name for path in script.PROJECT_ROOT.iterdir() if (path / "__init__.py").is_file()}

@@ -1,5 +1,4 @@
-"""GGUF files: foreign ones are isolated in the child process, their templates in the sandbox; and how ours are
-made."""
+"""GGUF files: foreign ones are isolated in the child process, their templates in the sandbox; how ours are made."""
 
 import importlib.util
 import json
@@ -53,18 +52,6 @@ def test_a_gguf_file_answers(chat: Chat, f16: Path) -> None:
     assert "".join(chunk.text for chunk in chunks) == "The capital of Japan is Tokyo."
     assert chunks[-1].finish == "end"
     assert chunks[-1].tokens_per_second > 0
-
-
-def test_a_seed_repeats_a_sampled_answer(chat: Chat, f16: Path) -> None:
-    chat.open(gguf=f16)
-
-    def drawn(seed: int) -> str:
-        story = [{"role": "user", "content": "Tell me a story."}]
-        chunks = chat.ask(story, max_new_tokens=12, temperature=1, seed=seed)
-        return "".join(chunk.text for chunk in chunks)
-
-    assert drawn(1) == drawn(1)
-    assert len({drawn(seed) for seed in range(3)}) > 1
 
 
 @pytest.mark.parametrize(
@@ -253,16 +240,6 @@ def test_the_output_of_the_converter_tells_an_unsupported_model(tmp_path: Path, 
     assert isinstance(caught.value, UnsupportedModel) == unsupported
 
 
-def test_what_a_killed_conversion_left_is_deleted(workspace: Workspace, tools: Tools, tmp_path: Path) -> None:
-    model = new_model(tmp_path / "model")
-    leftover = workspace.cache / "gguf" / f"{base._key(model)}-making-x"
-    leftover.mkdir(parents=True)
-    (leftover / "f16.gguf").touch()
-    assert stored(workspace) == {leftover}
-    file = made(workspace, model)
-    assert stored(workspace) == {file}
-
-
 def test_a_model_is_deleted_with_its_file(workspace: Workspace, tools: Tools, tmp_path: Path) -> None:
     gone, other = new_model(tmp_path / "gone"), new_model(tmp_path / "other")
     assert base.delete(workspace, gone) == 0
@@ -272,9 +249,16 @@ def test_a_model_is_deleted_with_its_file(workspace: Workspace, tools: Tools, tm
     assert stored(workspace) == {kept}
 
 
-def test_a_file_that_is_being_made_is_not_deleted(workspace: Workspace, tools: Tools, tmp_path: Path) -> None:
+def test_what_a_killed_conversion_left_is_deleted_but_not_what_is_being_made(
+    workspace: Workspace, tools: Tools, tmp_path: Path
+) -> None:
     model = new_model(tmp_path / "model")
+    leftover = workspace.cache / "gguf" / f"{base._key(model)}-making-x"
+    leftover.mkdir(parents=True)
+    (leftover / "f16.gguf").touch()
+    assert stored(workspace) == {leftover}
     file = made(workspace, model)
+    assert stored(workspace) == {file}
     with FileLock(file.parent / f".{base._key(model)}.lock"), pytest.raises(BadInput):
         base.delete(workspace, model)
     assert file.is_file()

@@ -25,12 +25,9 @@ def ids(entry: Entry) -> str:
     return entry.id
 
 
-def test_popular_families_are_listed() -> None:
+def test_popular_families_are_listed_and_one_free_model_is_bundled() -> None:
     assert {entry.family for entry in ENTRIES} >= set(FAMILIES)
     assert len({entry.id for entry in ENTRIES}) == len(ENTRIES)
-
-
-def test_exactly_one_model_is_bundled_and_it_is_free() -> None:
     bundled = [entry for entry in ENTRIES if entry.bundled]
     assert bundled == [catalogue.default()]
     assert bundled[0].commercial_use
@@ -39,9 +36,7 @@ def test_exactly_one_model_is_bundled_and_it_is_free() -> None:
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=ids)
 def test_an_entry_is_complete_and_its_parameters_add_up(entry: Entry) -> None:
-    assert entry.licence
-    assert entry.languages
-    assert entry.good_for
+    assert all((entry.licence, entry.languages, entry.good_for))
     assert entry.context_length >= 2048
     assert entry.gated == bool(entry.access)
     assert re.fullmatch(r"[0-9a-f]{40}|", entry.revision)
@@ -113,12 +108,9 @@ def test_transformers_builds_a_model_with_the_same_number_of_parameters(entry: E
     assert set(entry.all_linear_targets) == linear - {"lm_head"}
 
 
-def test_a_model_is_found_by_id_and_by_name() -> None:
+def test_a_model_is_found_by_id_and_name_and_an_unknown_one_reported_with_the_closest() -> None:
     assert catalogue.find("qwen3-8b").id == "Qwen/Qwen3-8B"
     assert catalogue.find("microsoft/Phi-4-mini-instruct").name == "Phi-4 mini"
-
-
-def test_an_unknown_model_is_reported_with_the_closest_match() -> None:
     with pytest.raises(BadInput) as unknown:
         catalogue.find("Qwen/Qwen3-9B")
     assert "Qwen/Qwen3-8B" in unknown.value.why
@@ -144,7 +136,9 @@ def test_a_model_in_a_folder_is_read_from_its_config(tmp_path: Path) -> None:
     assert entry.context_length == 2048
 
 
-def test_a_model_with_its_own_code_is_rejected(tmp_path: Path) -> None:
+def test_a_model_with_its_own_code_and_a_folder_without_one_are_rejected(tmp_path: Path) -> None:
+    with pytest.raises(MissingPart):
+        catalogue.from_folder(tmp_path)
     with pytest.raises(WorkspaceProblem):
         catalogue.from_folder(folder_with(tmp_path, auto_map={"AutoConfig": "evil.Config"}))
 
@@ -193,11 +187,6 @@ def test_what_cannot_be_loaded_as_a_language_model_is_rejected(tmp_path: Path, m
     assert rejected.value.next
 
 
-def test_a_folder_without_a_model_is_rejected(tmp_path: Path) -> None:
-    with pytest.raises(MissingPart):
-        catalogue.from_folder(tmp_path)
-
-
 def test_installed_models_include_cache_and_bundled_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     snapshot = tmp_path / "hub" / "models--owner--small" / "snapshots" / "abc"
     snapshot.parent.mkdir(parents=True)
@@ -218,8 +207,7 @@ RESULTS = [(model_id, one) for model_id, found in evidence.published().items() f
 @pytest.mark.parametrize(("model_id", "result"), RESULTS, ids=lambda value: value if isinstance(value, str) else "")
 def test_a_result_has_a_source_and_belongs_to_a_listed_model(model_id: str, result: Evidence) -> None:
     assert catalogue.find(model_id).id == model_id
-    assert result.source
-    assert result.publisher
+    assert all((result.source, result.publisher))
     assert result.url.startswith("https://")
     assert not result.date or "2025" <= result.date < "2027"
     assert result.models >= result.places
@@ -233,9 +221,8 @@ def test_a_result_has_a_source_and_belongs_to_a_listed_model(model_id: str, resu
 
 def test_places_follow_the_mean_ranks() -> None:
     for source in {one.source for _, one in RESULTS}:
-        ranked = sorted(
-            (one.rank, one.place or 0) for _, one in RESULTS if one.source == source and one.rank is not None
-        )
+        found = [one for _, one in RESULTS if one.source == source and one.rank is not None]
+        ranked = sorted((one.rank, one.place or 0) for one in found)
         assert len(ranked) == 6
         assert [place for _, place in ranked] == sorted(place for _, place in ranked)
 
@@ -256,13 +243,10 @@ def test_the_newest_comparison_counts(
     assert newest.standing == (rank or 8)
 
 
-def test_a_model_in_both_comparisons_has_both_results() -> None:
+def test_models_in_both_comparisons_have_both_results_and_those_in_none_have_none() -> None:
     assert [one.rank for one in catalogue.find("Qwen3-4B-Instruct-2507").evidence] == [3.33, 2.25]
-
-
-@pytest.mark.parametrize("family", ["Phi-3", "Phi-4", "Qwen3.5", "Falcon3", "OLMo 2", "OLMo 3", "EXAONE", "SmolLM3"])
-def test_nothing_is_claimed_for_models_without_published_results(family: str) -> None:
-    assert not any(entry.evidence for entry in catalogue.entries() if entry.family == family)
+    unpublished = {"Phi-3", "Phi-4", "Qwen3.5", "Falcon3", "OLMo 2", "OLMo 3", "EXAONE", "SmolLM3"}
+    assert not any(entry.evidence for entry in ENTRIES if entry.family in unpublished)
 
 
 @pytest.mark.parametrize("entry", [one for one in catalogue.entries() if one.replaced_by], ids=lambda one: one.id)

@@ -165,41 +165,27 @@ def test_only_plain_lora_layers_are_fused(folder: Path, settings: dict[str, Any]
     assert fused_lora.fuse(lora(folder, fused=False, **settings)) == 0
 
 
-@pytest.mark.parametrize(("capability", "precision"), [((7, 5), "fp16"), ((8, 0), "bf16"), ((12, 0), "bf16")])
-def test_a_gpu_trains_in_bf16_only_if_its_hardware_supports_it(
-    monkeypatch: pytest.MonkeyPatch, capability: tuple[int, int], precision: str
+@pytest.mark.parametrize(
+    ("capability", "built_for", "precision"),
+    [
+        ((7, 5), ["sm_75", "sm_80"], "fp16"),  # older GPUs report support for bf16 but emulate it
+        ((8, 9), ["sm_75", "sm_80", "sm_86"], "bf16"),  # code of its generation
+        ((12, 1), ["sm_90", "compute_120"], "bf16"),  # compiled when it is loaded
+        ((10, 3), ["sm_90a", "sm_100"], "bf16"), ((6, 1), ["sm_75", "sm_80"], ""), ((12, 0), ["sm_50", "sm_90"], ""),
+    ],
+)  # fmt: skip
+def test_a_gpu_trains_in_the_precision_of_its_hardware_if_torch_has_code_for_it(
+    monkeypatch: pytest.MonkeyPatch, capability: tuple[int, int], built_for: list[str], precision: Any
 ) -> None:
-    """Older GPUs report support for bf16 but emulate it."""
     import torch
 
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: True)
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: capability)
-    monkeypatch.setattr(torch.cuda, "get_arch_list", lambda: ["sm_75", "sm_80", "sm_90", "sm_120"])
-    assert choose(TrainSettings()) == Device("cuda", precision)  # type: ignore[arg-type]
-    assert choose(TrainSettings(precision="fp32")) == Device("cuda", "fp32")
-
-
-@pytest.mark.parametrize(
-    ("capability", "built_for", "runs"),
-    [
-        ((8, 9), ["sm_75", "sm_80", "sm_86"], True),  # code of its generation
-        ((6, 1), ["sm_75", "sm_80"], False),
-        ((12, 0), ["sm_50", "sm_90"], False),
-        ((12, 1), ["sm_90", "compute_120"], True),  # compiled when it is loaded
-        ((10, 3), ["sm_90a", "sm_100"], True),
-    ],
-)
-def test_a_gpu_without_code_in_torch_is_refused(
-    monkeypatch: pytest.MonkeyPatch, capability: tuple[int, int], built_for: list[str], runs: bool
-) -> None:
-    import torch
-
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: capability)
     monkeypatch.setattr(torch.cuda, "get_arch_list", lambda: built_for)
-    with nullcontext() if runs else pytest.raises(UnusableGpu):
-        choose(TrainSettings())
+    with nullcontext() if precision else pytest.raises(UnusableGpu):
+        assert choose(TrainSettings()) == Device("cuda", precision)
+        assert choose(TrainSettings(precision="fp32")) == Device("cuda", "fp32")
 
 
 def test_training_does_not_fall_back_to_the_processor_when_torch_finds_no_gpu(
@@ -214,9 +200,6 @@ def test_training_does_not_fall_back_to_the_processor_when_torch_finds_no_gpu(
 def test_processors_train_in_bf16_if_faster(monkeypatch: pytest.MonkeyPatch, speed: float, precision: str) -> None:
     monkeypatch.setattr(device, "bf16_speedup", lambda: speed)
     assert choose(TrainSettings()).precision == precision
-
-
-def test_a_processor_rejects_fp16() -> None:
     with pytest.raises(BadSetting, match="fp16"):
         choose(TrainSettings(precision="fp16"))
 
@@ -227,16 +210,13 @@ def test_samples_stay_a_small_part_of_the_run() -> None:
     assert 0 < time_limit(1.0, 6) < 2
 
 
-def test_an_epoch_has_every_row_once_in_batches_of_similar_length() -> None:
+def test_an_epoch_has_every_row_once_in_batches_of_similar_length_drawn_by_seed_and_epoch() -> None:
     lengths = [5 + (i * 37) % 200 for i in range(403)]
     made = sampler.epoch_batches(lengths, 8, seed=3, epoch=1)
     assert sorted(row for batch in made for row in batch) == list(range(403))
     assert len(made) == 51
     padded = sum(len(batch) * max(lengths[row] for row in batch) for batch in made)
     assert padded < 1.1 * sum(lengths)
-
-
-def test_the_same_seed_and_epoch_give_the_same_batches() -> None:
     lengths = [i % 50 for i in range(100)]
     same = [sampler.epoch_batches(lengths, 8, seed=1, epoch=2) for _ in range(2)]
     assert same[0] == same[1]
@@ -274,10 +254,8 @@ def test_rows_survive_a_round_trip(tmp_path: Path) -> None:
     train = [Encoded([1, 2, 3], [-100, 2, 3]), Encoded([70_000], [-100])]
     write_rows(tmp_path, train, [])
     read, validation = read_rows(tmp_path)
-    assert [(row.input_ids.tolist(), row.labels.tolist(), row.learned) for row in read] == [
-        ([1, 2, 3], [-100, 2, 3], 2),
-        ([70_000], [-100], 0),
-    ]
+    found = [(row.input_ids.tolist(), row.labels.tolist(), row.learned) for row in read]
+    assert found == [([1, 2, 3], [-100, 2, 3], 2), ([70_000], [-100], 0)]
     assert not validation
 
 
