@@ -281,7 +281,7 @@ def run_tests(arguments: Sequence[str]) -> int:
     checks = [
         ["ruff", "check", "."],
         ["ruff", "format", "--check", "."],
-        ["pytest", "-n", "2", "--durations=30", *selection],  # two processes: see tests/conftest.py
+        ["pytest", "-n", "3", "--durations=30", *selection],  # three processes: see tests/conftest.py
     ]
     if "-m" in arguments:  # slow and GPU tests need the machine, and their ten minutes, to themselves
         return report([] if passes(["pytest", *selection]) else ["pytest"])

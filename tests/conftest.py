@@ -27,14 +27,16 @@ from tests.workers import end_workers
 # Before anything imports torch: as in backend/hardware/process.py, and no test may use the network or this
 # computer's keyring.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-if "PYTEST_XDIST_WORKER" in os.environ:  # each process, and what it starts, has a core of its own
+if "PYTEST_XDIST_WORKER" in os.environ:  # each process, and what it starts, has about a core of its own
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("APPRENTICE_NICENESS", "0")  # else a training that a test waits for comes after other tests
 os.environ.setdefault("TORCHDYNAMO_DISABLE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["PYTHON_KEYRING_BACKEND"] = "keyring.backends.fail.Keyring"
 
 BROWSER_TESTS = "tests/browser/"
+WHOLE_WAY = "tests/browser/test_whole_way.py"  # it mostly waits for a training
 SLOW_MARKERS = {"slow", "gpu", "browser"}
 SLOW_FIXTURES = {"bundled_model", "tiny_model", "chromium"}
 SLOW_PACKAGES = {
@@ -57,23 +59,26 @@ def pytest_collection() -> Generator[None, object, object]:
 
 @pytest.hookimpl(tryfirst=True)  # before pytest selects by marker
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks the tests that may be quick (`-m quick` also skips each that imports one of SLOW_PACKAGES after all) and
-    puts the longest first."""
+    """Marks the tests that may be quick (`-m quick` also skips each that imports one of SLOW_PACKAGES after all), and
+    puts first what takes longest."""
     for item in items:
         fixtures = set(getattr(item, "fixturenames", ()))
         if not fixtures & SLOW_FIXTURES and not any(item.get_closest_marker(name) for name in SLOW_MARKERS):
             item.add_marker("quick")
-    items.sort(key=lambda item: (not item.nodeid.startswith(BROWSER_TESTS), bool(item.get_closest_marker("quick"))))
+    first = (WHOLE_WAY, BROWSER_TESTS)
+    items.sort(key=lambda item: (*(not item.nodeid.startswith(path) for path in first), "quick" in item.keywords))
 
 
 @pytest.hookimpl(optionalhook=True)  # of pytest-xdist
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Gives each file to one process, and all browser tests to the same one, so that no two browsers compete."""
+    """Gives each file to one process, and all browser tests but the whole way to the same one: no two shall compete.
+    `start.py test` starts three processes on two cores, since a browser waits for half of its time."""
     from xdist.scheduler import LoadScopeScheduling
 
     class ByFile(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            return BROWSER_TESTS if nodeid.startswith(BROWSER_TESTS) else nodeid.partition("::")[0]
+            file = nodeid.partition("::")[0]
+            return BROWSER_TESTS if file.startswith(BROWSER_TESTS) and file != WHOLE_WAY else file
 
     config.option.loadscopereorder = False
     return ByFile(config, log)

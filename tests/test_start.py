@@ -64,12 +64,10 @@ def test_behind_a_proxy_only_pip_can_tell_what_is_reachable(monkeypatch: pytest.
 @pytest.mark.parametrize(
     ("machine", "words"),
     [
-        (builds.Machine("Darwin", "x86_64"), "Mac"),
-        (builds.Machine("FreeBSD"), "FreeBSD"),
-        (RTX._replace(driver=(390, 157)), "driver"),
-        (RTX, ""),
+        (builds.Machine("Darwin", "x86_64"), "Mac"), (builds.Machine("FreeBSD"), "FreeBSD"),
+        (RTX._replace(driver=(390, 157)), "driver"), (RTX, ""),
     ],
-)
+)  # fmt: skip
 def test_what_a_person_must_know_of_the_build_is_said(
     machine: builds.Machine, words: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -336,7 +334,7 @@ def test_llama_cpp_python_is_compiled_only_when_asked_to(
 
 
 CHECKS = [
-    ["mypy"], ["ruff", "check", "."], ["ruff", "format", "--check", "."], ["pytest", "-n", "2", "--durations=30"],
+    ["mypy"], ["ruff", "check", "."], ["ruff", "format", "--check", "."], ["pytest", "-n", "3", "--durations=30"],
 ]  # fmt: skip
 
 
