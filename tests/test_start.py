@@ -407,10 +407,9 @@ def test_nobody_gets_a_torch_that_no_test_has_seen() -> None:
     ("resolved", "bound"),
     [
         (["numpy==2.4.6", "torch==2.15.1 ; sys_platform == 'linux'", "torchdata==0.1"], "torch<2.16"),
-        (["torch==2.9.0 ; sys_platform == 'darwin'", "torch==2.14.0"], "torch<2.15"),
-        (["torch==3.0.0"], "torch<3.1"),
+        (["torch==2.9.0 ; sys_platform == 'darwin'", "torch==2.14.0"], "torch<2.15"), (["torch==3.0.0"], "torch<3.1"),
     ],
-)
+)  # fmt: skip
 def test_lock_raises_the_bound_to_the_newest_torch(resolved: list[str], bound: str) -> None:
     assert torch_bound(resolved) == bound
 

@@ -1,7 +1,5 @@
 """Real downloads by start.py's pip, from a server on loopback that cuts every connection."""
 
-from __future__ import annotations
-
 import hashlib
 import io
 import os

@@ -26,9 +26,8 @@ pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")  # peft and trl
 LAYERS = {
     "gpt2": {"c_attn", "c_proj", "c_fc"},
     "gemma3": {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"},
-    "phi": {"q_proj", "k_proj", "v_proj", "dense", "fc1", "fc2"},
-    "mixtral": {"q_proj", "k_proj", "v_proj", "o_proj"},
-}
+    "phi": {"q_proj", "k_proj", "v_proj", "dense", "fc1", "fc2"}, "mixtral": {"q_proj", "k_proj", "v_proj", "o_proj"},
+}  # fmt: skip
 
 
 class Trained(NamedTuple):

@@ -34,10 +34,9 @@ T4 = Hardware(gpus=(Gpu(name="Tesla T4", memory_total_mib=15360, memory_free_mib
 MEASURED = Path(__file__).parents[1] / "data" / "measured_vram_t4.json"
 HELD_OUT = MEASURED.with_name("measured_vram_t4_held_out.json")
 PUBLISHED = {  # QLoRA, rank 16 on attention, one row of 1,024 tokens, fp16, checkpointing: MiB of the process
-    "meta-llama/Llama-3.2-1B-Instruct": 4167,
-    "meta-llama/Llama-3.2-3B-Instruct": 6409,
+    "meta-llama/Llama-3.2-1B-Instruct": 4167, "meta-llama/Llama-3.2-3B-Instruct": 6409,
     "mistralai/Mistral-7B-Instruct-v0.3": 6541,
-}
+}  # fmt: skip
 
 
 def measured_rows(file: Path = MEASURED) -> list[dict[str, Any]]:

@@ -223,13 +223,12 @@ def ask(train: Sequence[Any], held_out: Sequence[Any], model: Path, folder: Path
     answers = [str(messages[-1]["content"]) for messages in train]
     known = general.check(models, lambda done, total: None, measure=measure, learned=answers)
     return {
-        "measure": measure.name,
-        "score": round(fmean(scores), 4),
+        "measure": measure.name, "score": round(fmean(scores), 4),
         "loops": round(fmean(map(signs.repeats, texts)), 3),
         "phrases": {phrase: round(signs.share_with(phrase, texts), 3) for phrase in _PHRASES},
         "kept": round(known.kept / max(1, known.base_right), 3),
         "leaked": round((known.leaked or 0) / known.asked, 3),
-    }
+    }  # fmt: skip
 
 
 if __name__ == "__main__":

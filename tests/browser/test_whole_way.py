@@ -5,6 +5,7 @@ import json
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,20 @@ def app(workspace: Workspace, *arguments: str) -> dict[str, Any]:
     return answer
 
 
+def until(condition: Callable[[], object]) -> None:
+    """Waits for what takes long without the page, which would be asked for every frame."""
+    deadline = time.monotonic() + LONG / 1000
+    while not condition():
+        assert time.monotonic() < deadline, "it never happened"
+        time.sleep(0.5)
+
+
+def events(runner: Runner) -> str:
+    """Those of all trainings, as they are stored."""
+    files = (runner.folder(job.id) / "events.jsonl" for job in runner.jobs(kind="train"))
+    return "".join(file.read_text("utf-8") for file in files if file.is_file())
+
+
 def points(page: Any, kind: str) -> int:
     """How many points the curve `kind` (training or validation) has."""
     return len((page.locator(f"svg.curve .line.{kind}").get_attribute("points") or "").split())
@@ -87,6 +102,8 @@ def test_from_a_sample_to_a_file_that_answers_anywhere(
     page.click("#start-training:not([disabled])")
 
     page.locator("#stop").wait_for()
+    runner = Runner(workspace)
+    until(lambda: '"grad_norm"' in events(runner))  # of the first step
     page.wait_for_selector("svg.curve .line.training", state="attached")
     page.click("#stop")
     page.locator("#resume").wait_for()
@@ -96,10 +113,10 @@ def test_from_a_sample_to_a_file_that_answers_anywhere(
     page.reload()
     page.wait_for_selector("#rail [role=tab]")
     page.click("#tab-train-button")
-    page.locator("#to-try").wait_for()
-    runner = Runner(workspace)
     [run] = runner.jobs(kind="train")
-    assert '"resumed"' in (runner.folder(run.id) / "events.jsonl").read_text("utf-8")
+    until(lambda: runner.job(run.id).state.is_terminal)
+    page.locator("#to-try").wait_for()
+    assert '"resumed"' in events(runner)
     assert points(page, "training") == STEPS
 
     page.click("#to-try")

@@ -35,14 +35,9 @@ WARM_UP = 4  # steps that are not timed
     ],
 )  # fmt: skip
 def test_the_dry_run_and_the_estimate_foretell_the_run(
-    place: Place,
-    middle: Path,
-    tmp_path: Path,
-    method: str,
-    checkpointing: bool,
-    optim: str,
+    place: Place, middle: Path, tmp_path: Path, method: str, checkpointing: bool, optim: str,
     record: Callable[..., None],
-) -> None:
+) -> None:  # fmt: skip
     settings: dict[str, Any] = {
         "method": method, "gradient_checkpointing": checkpointing, "per_device_train_batch_size": place.micro,
         "max_length": place.tokens, "max_steps": 16, "optim": optim, "learning_rate": 1e-4, "lora_dropout": 0.0,

@@ -25,11 +25,10 @@ FORM_LETTER_WORDS = re.compile(
     r"\b(sorry|unfortunately|apolog\w+|inconvenience|kindly|valued|assist\w*|policy|don't hesitate)\b", re.I
 )
 PERSONAL = {
-    "e-mail": re.compile(r"\S+@\S+\.\w+"),
-    "link": re.compile(r"https?:|www\.|\b\w+\.(?:com|net|org|io|co)\b", re.I),
+    "e-mail": re.compile(r"\S+@\S+\.\w+"), "link": re.compile(r"https?:|www\.|\b\w+\.(?:com|net|org|io|co)\b", re.I),
     "phone or card number": re.compile(r"\d(?:[ .()-]?\d){6,}"),
     "price": re.compile(r"[$€£]|\b(?:euros?|dollars?|pounds|cents)\b", re.I),
-}
+}  # fmt: skip
 
 
 def load(name: str) -> list[list[dict[str, str]]]:

@@ -94,13 +94,9 @@ def tabs(app: App) -> dict[str, Any]:
 
 
 def answer(
-    page: Page,
-    component: Any,
-    event: str,
-    choice: Choice,
-    inputs: dict[Any, Any] | None = None,
+    page: Page, component: Any, event: str, choice: Choice, inputs: dict[Any, Any] | None = None,
     clicked: tuple[str, str] | None = None,
-) -> dict[Any, Any]:
+) -> dict[Any, Any]:  # fmt: skip
     """The page's answer to an event in a browser with this choice.
 
     inputs: values by component, of what is not as the page began. clicked: a button's action and value.

@@ -49,11 +49,10 @@ def open_engine(name: str, workspace: Workspace, model: Path, tuned: Path | None
 @pytest.fixture(
     scope="module",
     params=[
-        "transformers",
-        pytest.param("llama.cpp", marks=needs_llama_cpp),
+        "transformers", pytest.param("llama.cpp", marks=needs_llama_cpp),
         pytest.param("xllamacpp", marks=needs_xllamacpp),
     ],
-)
+)  # fmt: skip
 def name(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
@@ -341,12 +340,9 @@ def test_what_llama_cpp_cannot_hold_is_answered_by_transformers(
 
 @needs_llama_cpp
 def test_the_engine_is_chosen_by_what_it_can_hold(
-    workspace: Workspace,
-    shallow_model: Path,
-    shallow_adapter: Path,
-    tiny_model: Path,
+    workspace: Workspace, shallow_model: Path, shallow_adapter: Path, tiny_model: Path,
     monkeypatch: pytest.MonkeyPatch,
-) -> None:
+) -> None:  # fmt: skip
     def opened(model: Path, tuned: Path | None) -> str:
         return str(engines.open_model(workspace, model, tuned, lambda *step: None).report.engine)
 

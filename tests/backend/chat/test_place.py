@@ -37,13 +37,9 @@ def learned(tmp_path: Path) -> Path:
     ],
 )  # fmt: skip
 def test_where_a_model_answers(
-    learned: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    gpu: tuple[str, int] | None,
-    memory: int,
-    run: str,
+    learned: Path, monkeypatch: pytest.MonkeyPatch, gpu: tuple[str, int] | None, memory: int, run: str,
     expected: Place | None,
-) -> None:
+) -> None:  # fmt: skip
     monkeypatch.setattr(model_folder, "weight_bytes", lambda _: WEIGHTS)
     monkeypatch.setattr(four_bit, "is_possible", lambda: True)
     monkeypatch.setattr(place, "_gpus", lambda: [(gpu[0], gpu[1] * GIB)] if gpu else [])

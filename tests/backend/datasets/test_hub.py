@@ -106,11 +106,10 @@ WRONG = {"configs": "wrong", "dataset_info": [{"splits": 3}], "license": ["mit",
 @pytest.mark.parametrize(
     ("card", "splits"),
     [
-        ({"configs": [ONE]}, {"dev": 1}),
-        ({"configs": TWO}, {"a/train": 3, "b/train": 2, "b/test": 1}),
+        ({"configs": [ONE]}, {"dev": 1}), ({"configs": TWO}, {"a/train": 3, "b/train": 2, "b/test": 1}),
         (WRONG, {"train": 2, "test": 1}),
     ],
-)
+)  # fmt: skip
 def test_the_card_says_what_a_file_is_for(served: HubServer, card: dict[str, Any], splits: dict[str, int]) -> None:
     served.card = card
     assert {one.name: len(one.files) for one in hub.look_up("shop/orders").splits} == splits

@@ -30,13 +30,9 @@ class Spoken:
         return len(text)
 
     def answer(
-        self,
-        pane: str,
-        prompts: Sequence[list[int]],
-        limit: int,
-        each: Callable[[int], None],
+        self, pane: str, prompts: Sequence[list[int]], limit: int, each: Callable[[int], None],
         enough: Enough = looping,
-    ) -> list[Answer]:
+    ) -> list[Answer]:  # fmt: skip
         each(len(prompts))
         texts = [self._said(pane, self._asked[number][0]) for (number,) in prompts]
         ends = [

@@ -13,10 +13,9 @@ def said(*texts: str) -> list[dict[str, Any]]:
 
 
 CALL = {
-    "role": "assistant",
-    "content": None,
+    "role": "assistant", "content": None,
     "tool_calls": [{"function": {"name": "weather", "arguments": '{"city": "Rome"}'}}],
-}
+}  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -102,10 +101,9 @@ def test_every_answer_of_a_conversation_is_an_item_of_one_cluster() -> None:
     chat = [
         {"role": "system", "content": "Be brief."},
         {"role": "user", "content": "Are you open on Sunday mornings in May?"},
-        {"role": "assistant", "content": "Yes, from eight."},
-        {"role": "user", "content": "And on Mondays?"},
+        {"role": "assistant", "content": "Yes, from eight."}, {"role": "user", "content": "And on Mondays?"},
         {"role": "assistant", "content": "No."},
-    ]
+    ]  # fmt: skip
     other = [{"role": "user", "content": "Do you have rye bread today?"}, {"role": "assistant", "content": "We do."}]
     items = items_from([chat, other, [*other]])
     assert [(item.row, item.cluster, len(item.messages)) for item in items] == [

@@ -30,13 +30,9 @@ class Reader(Spoken):
         self.scored = dict.fromkeys(("base", "tuned"), 0)
 
     def answer(
-        self,
-        pane: str,
-        prompts: Sequence[list[int]],
-        limit: int,
-        each: Callable[[int], None],
+        self, pane: str, prompts: Sequence[list[int]], limit: int, each: Callable[[int], None],
         enough: Enough = looping,
-    ) -> list[Answer]:
+    ) -> list[Answer]:  # fmt: skip
         if prompts and len(prompts[0]) == 1:  # the general questions
             return super().answer(pane, prompts, limit, each, enough)
         return [Answer(f"{self.decode(prompt)[-4:]} {pane}", True) for prompt in prompts]

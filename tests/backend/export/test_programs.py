@@ -20,11 +20,10 @@ GUIDES = {
 def test_each_kind_of_export_has_its_programs() -> None:
     names = {kind: [guide.name for guide in guides] for kind, guides in GUIDES.items()}
     assert names == {
-        "gguf": ["LM Studio", "Ollama", "llama.cpp", "Jan"],
-        "merged": ["vLLM", "MLX", "transformers"],
+        "gguf": ["LM Studio", "Ollama", "llama.cpp", "Jan"], "merged": ["vLLM", "MLX", "transformers"],
         "adapter": ["transformers and peft"],
         "script": ["accelerate on this computer", "accelerate on a cluster", "Hugging Face Jobs"],
-    }
+    }  # fmt: skip
 
 
 def test_a_model_of_this_computer_cannot_be_trained_on_a_rented_one() -> None:

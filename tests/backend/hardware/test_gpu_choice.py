@@ -54,14 +54,13 @@ def test_without_pytorch_a_part_is_missing(monkeypatch: pytest.MonkeyPatch, tmp_
         (Simulated([ampere()], "535.104", cuda="13.2"), "newer driver"),
         (Simulated([PASCAL], "580.65", cuda="13.2"), "no code"),
         (Simulated([BLACKWELL], "576.02", system="Windows", cuda="12.6"), "no code"),
-        (Simulated([ampere()], "470.256"), "driver 525"),
-        (Simulated([BLACKWELL], "565.57"), "570"),
+        (Simulated([ampere()], "470.256"), "driver 525"), (Simulated([BLACKWELL], "565.57"), "570"),
         (Simulated([ampere()], "580.65", visible="7"), "0 (NVIDIA GeForce RTX 3090)"),
         (Simulated([ampere()], "580.65", broken="nvmlInit"), "Unknown Error"),
         (Simulated([replace(ampere(), lost=True)], "580.65"), "lost"),
         (Simulated([replace(A100, slices=())], "580.65"), "MIG"),
     ],
-)
+)  # fmt: skip
 def test_a_gpu_that_could_train_and_does_not_blocks_training(
     machine: Simulated, why: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -92,12 +91,11 @@ def test_the_cure_names_this_python_versions_and_index(monkeypatch: pytest.Monke
         (Simulated([ampere()], "580.65", visible="NoDevFiles"), "see the GPU"),
         (Simulated([ampere()], "580.65", visible="-1", broken="nvmlInit"), "driver"),
         (Simulated([PASCAL], "580.65", visible="-1", cuda="13.2"), "see the GPU"),
-        (Simulated([Card("Tesla K80", (3, 7), 11441, 11400)], "470.256"), "K80"),
-        (Simulated(amd=True), "AMD"),
+        (Simulated([Card("Tesla K80", (3, 7), 11441, 11400)], "470.256"), "K80"), (Simulated(amd=True), "AMD"),
         (Simulated(system="Darwin", processor="arm64", macos="13.6", chip="Apple M1"), "macOS 14"),
         (Simulated([Card("Orin (nvgpu)", (8, 7), None)], "540.4", processor="arm64", jetson=True), "Orin"),
     ],
-)
+)  # fmt: skip
 def test_where_only_the_processor_can_train_the_person_is_told_and_may_train(
     machine: Simulated, told: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -180,10 +178,9 @@ def test_a_gpu_without_memory_of_its_own_has_the_computers(
         ("linux", "6.8.0", "x86_64", {"PYTORCH_CUDA_ALLOC_CONF": "max_split_size_mb:64"}, False),
         ("linux", "6.8.0", "x86_64", {"PYTORCH_ALLOC_CONF": "max_split_size_mb:64"}, False),
         ("linux", "5.15.0-microsoft-standard-WSL2", "x86_64", {}, False),
-        ("linux", "5.15.0-tegra", "aarch64", {}, False),
-        ("win32", "10", "AMD64", {}, False),
+        ("linux", "5.15.0-tegra", "aarch64", {}, False), ("win32", "10", "AMD64", {}, False),
     ],
-)
+)  # fmt: skip
 def test_segments_grow_where_the_driver_supports_it(
     monkeypatch: pytest.MonkeyPatch, system: str, release: str, machine: str, variables: dict[str, str], grows: bool
 ) -> None:

@@ -125,11 +125,10 @@ def test_the_gpus_that_a_build_has_code_for(cuda: str, capability: tuple[int, in
     ("text", "cuda"),
     [
         ("__version__ = '2.13.0+cpu'\ncuda: str | None = None\n", ""),
-        ("__version__ = '2.13.0'\ncuda: str | None = '13.0'\nhip = None\n", "13.0"),
-        ("cuda = '12.8'\n", "12.8"),
+        ("__version__ = '2.13.0'\ncuda: str | None = '13.0'\nhip = None\n", "13.0"), ("cuda = '12.8'\n", "12.8"),
         (None, None),
     ],
-)
+)  # fmt: skip
 def test_the_installed_build_is_read_from_its_files(tmp_path: Path, text: str | None, cuda: str | None) -> None:
     if text is not None:
         (tmp_path / "version.py").write_text(text)

@@ -116,10 +116,9 @@ def test_four_bit_weights_are_refused_on_a_mac(tiny_model: Path, monkeypatch: py
     [
         (["linear_attention", "full_attention"], "cuda", "fla", ["causal-conv1d"]),
         (["linear_attention"], "cuda", "", ["flash-linear-attention", "causal-conv1d"]),
-        (["linear_attention"], "cpu", "", []),
-        (["full_attention"], "cuda", "", []),
+        (["linear_attention"], "cpu", "", []), (["full_attention"], "cuda", "", []),
     ],
-)
+)  # fmt: skip
 def test_packages_that_make_delta_nets_faster_on_a_gpu_are_named(
     monkeypatch: pytest.MonkeyPatch, layers: list[str], kind: str, installed: str, missing: list[str]
 ) -> None:

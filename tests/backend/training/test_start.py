@@ -1,7 +1,5 @@
 """A run that continues another one starts from exactly its weights, and from nothing else."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

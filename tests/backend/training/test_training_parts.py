@@ -231,10 +231,9 @@ def test_an_epoch_has_every_row_once_in_batches_of_similar_length_drawn_by_seed_
         (216, {"num_train_epochs": 1}, 27, [5, 11, 16, 22, 27]),
         (216, {"num_train_epochs": 8}, 216, [27, 54, 81, 108, 135, 162, 189, 216]),
         (9000, {"num_train_epochs": 1, "per_device_train_batch_size": 2}, 4500, [900, 1800, 2700, 3600, 4500]),
-        (216, {"max_steps": 3}, 3, [1, 2, 3]),
-        (4, {"num_train_epochs": 2}, 2, [1, 2]),
+        (216, {"max_steps": 3}, 3, [1, 2, 3]), (4, {"num_train_epochs": 2}, 2, [1, 2]),
     ],
-)
+)  # fmt: skip
 def test_evaluations_are_spread_evenly(count: int, settings: dict[str, Any], steps: int, tested: list[int]) -> None:
     plan = schedule(count, 10, TrainSettings(**settings))
     assert plan.total == steps

@@ -50,7 +50,6 @@ def endpoint_job(workspace: Workspace) -> JobFolder:
 def test_the_endpoint_and_its_model_end_with_a_closed_terminal_and_a_killed_command(
     serving: subprocess.Popen[str], workspace_with_model: Workspace, number: str
 ) -> None:
-    assert serving.stdout
     url = json.loads(serving.stdout.readline())["url"]
     worker = endpoint_job(workspace_with_model).status().pid
     assert worker

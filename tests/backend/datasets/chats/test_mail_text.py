@@ -100,11 +100,10 @@ def test_of_the_lines_in_which_most_mails_of_an_author_end_only_a_sign_off_stays
         (b"Received: by x\n with y\nFrom: a@b.org\r\nSubject: x\r\n\r\nhi", True),
         (b"From: Anna\nTo: Tom\n\nA play in one act.", False),
         (b"From " + b"00:00" * 1_000 + b"a 09:12:00 2024\nFrom: a@b.org\nTo: c@d.org\nSubject: x\n\nhi", False),
-        (b"From here on the story goes.\nSubject: none", False),
-        (b"question,answer\nFrom: a,b\n", False),
+        (b"From here on the story goes.\nSubject: none", False), (b"question,answer\nFrom: a,b\n", False),
         (b"", False),
     ],
-)
+)  # fmt: skip
 def test_what_begins_as_an_email_does(head: bytes, expected: bool) -> None:
     assert is_mail(head) is expected
 

@@ -192,10 +192,9 @@ def test_examples_are_not_taken_for_a_chat(records: list[dict[str, Any]], shape:
     [
         "2024-01-01 10:00:00 - INFO: started\n" * 5,
         "Chapter 1\n31.12.23, 21:15 - Anna: Open?\n31.12.23, 21:16 - Ben: Yes\n",
-        "[1] Smith: a book\n[2] Jones: another\n",
-        "10:15 - Anna: Hello\n10:16 - Ben: Hi\n",
+        "[1] Smith: a book\n[2] Jones: another\n", "10:15 - Anna: Hello\n10:16 - Ben: Hi\n",
     ],
-)
+)  # fmt: skip
 def test_what_is_no_whatsapp_chat(text: str) -> None:
     assert not is_whatsapp(text)
 

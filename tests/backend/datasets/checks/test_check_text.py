@@ -59,9 +59,8 @@ def test_names_of_customers_in_greetings_are_found_and_replaced() -> None:
         named(1, "Is there rye? Thanks, Anna", "Hi Anna, yes there is."),
         named(2, "Are you open?", "Dear Ms Miller,\n\nwe are."),
         named(3, "Habt ihr Brot?", "Sehr geehrter Herr Özil!\nJa."),
-        named(4, "Wo ist meine Ware?", "Die Ware, die Sie meinen, ist hier."),
-        named(5, "Late?", "No, till six."),
-    ]
+        named(4, "Wo ist meine Ware?", "Die Ware, die Sie meinen, ist hier."), named(5, "Late?", "No, till six."),
+    ]  # fmt: skip
     assert [(p.row, p.kind) for p in find(rows)] == [(row, "personal_name") for row in (1, 2, 3)]
     assert list(find(rows[:2])) == []
     assert [without_names(row).messages[1]["content"] for row in rows[:4]] == [

@@ -46,9 +46,8 @@ def test_case_spaces_unicode_form_and_punctuation_at_the_ends_do_not_matter() ->
         chat(1, ("user", "Is the Café open?"), ("assistant", "Yes, until 10 p.m.")),
         chat(2, ("user", "  is the cafe\u0301 \n OPEN "), ("assistant", "“yes, until 10 p.m”!")),
         chat(3, ("user", "Is the café open?"), ("assistant", "Yes, until 11 p.m.")),
-        chat(4, ("user", "What is 3-5?"), ("assistant", "-2")),
-        chat(5, ("user", "What is 3+5?"), ("assistant", "8")),
-    ]
+        chat(4, ("user", "What is 3-5?"), ("assistant", "-2")), chat(5, ("user", "What is 3+5?"), ("assistant", "8")),
+    ]  # fmt: skip
     assert find(rows).exact == [[0, 1]]
 
 

@@ -128,11 +128,10 @@ def test_every_kind_reported_while_reading_has_an_issue_type() -> None:
     [
         {"content": [{"type": "thinking", "thinking": "t"}, {"type": "text", "text": "a"}]},
         {"content": [{"type": "reasoning", "text": "t"}, {"type": "output_text", "text": "a"}]},
-        {"content": "a", "thinking": "t"},
-        {"content": "a", "reasoning": "t"},
+        {"content": "a", "thinking": "t"}, {"content": "a", "reasoning": "t"},
         {"content": "a", "reasoning_content": "t"},
     ],
-)
+)  # fmt: skip
 def test_the_thoughts_of_a_model_are_kept_apart(answer: dict[str, Any]) -> None:
     row = only({"messages": [Q, {"role": "assistant", **answer}]})
     assert row.messages == [Q, {**A, "reasoning_content": "t"}]
@@ -180,10 +179,9 @@ class TestOpenAI:
         data = rows(
             {
                 "messages": [{"role": "user", "content": "q"}, {"role": "assistant", "tool_calls": [call]}],
-                "parallel_tool_calls": False,
-                "tools": [{"type": "function", "function": function}],
+                "parallel_tool_calls": False, "tools": [{"type": "function", "function": function}],
             }
-        )
+        )  # fmt: skip
         [row] = data.rows
         assert row.messages[1]["tool_calls"][0]["function"] == {"name": "find", "arguments": {"id": "7"}}
         assert row.tools == [{"type": "function", "function": function}]

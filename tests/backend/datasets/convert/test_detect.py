@@ -65,14 +65,13 @@ def test_a_column_of_something_else_is_asked_about(name: str, values: list[str])
 @pytest.mark.parametrize(
     "columns",
     [
-        {"question": _ASKED, "answer": ["42"] * 5},
-        {"text": _ASKED, "label": ["Billing"] * 5},
+        {"question": _ASKED, "answer": ["42"] * 5}, {"text": _ASKED, "label": ["Billing"] * 5},
         {"user": _ASKED, "assistant": _REPLIES},
         {"Agent": ["Anna", "Tom", "Ute", "Jan", "Eva"], "Frage": _ASKED, "Antwort": _REPLIES},
         {"Bearbeiter": ["Anna", "Tom", "Ute", "Jan", "Eva"], "Was man fragt": _ASKED, "Was wir sagen": _REPLIES},
         {"Mail": ["a@x.de", "b@x.de", "c@x.de", "d@x.de", "e@x.de"], "Er fragt": _ASKED, "Wir sagen": _REPLIES},
     ],
-)
+)  # fmt: skip
 def test_clear_columns_are_not_asked_about(columns: dict[str, list[str]]) -> None:
     data = load_text(_table(**columns))
     asked = [row.messages[0]["content"] for row in data.rows]
@@ -108,12 +107,11 @@ def test_a_chosen_shape_wins_over_detection() -> None:
     [
         ({"mapping": {"question": "gone", "answer": "c"}}, "'gone'"),
         ({"mapping": {"answer": "c"}}, "question_answer (question, answer"),
-        ({"mapping": {"nonsense": "c"}}, "question_answer (question, answer"),
-        ({"shape": "poem"}, "'poem'"),
+        ({"mapping": {"nonsense": "c"}}, "question_answer (question, answer"), ({"shape": "poem"}, "'poem'"),
         ({"shape": "alpaca"}, "instruction and output"),
         ({"shape": "text", "mapping": {"text": "c", "answer": "a"}}, "'answer'"),
     ],
-)
+)  # fmt: skip
 def test_a_wrong_choice_of_columns_is_rejected(options: dict[str, Any], word: str) -> None:
     with pytest.raises(BadInput) as caught:
         load_text("a,b,c\nq1,x,r1\nq2,y,r2\n", options=ReadOptions(**options))

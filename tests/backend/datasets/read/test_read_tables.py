@@ -41,11 +41,10 @@ def found(data: Dataset) -> list[tuple[int, int, str]]:
         ("\ufeffquestion,answer\na,b\n", [("a", "b")]),
         ("question,answer\na\u2028b,c\u0085d\n", [("a\u2028b", "c\u0085d")]),
         ("question,answer\n" + "x" * 200_000 + ",b\n", [("x" * 200_000, "b")]),
-        ("question,answer\na\0b,c\n", [("a\0b", "c")]),
-        ("question,answer\na\ue000b,c\0d\n", [("a\ue000b", "c\0d")]),
+        ("question,answer\na\0b,c\n", [("a\0b", "c")]), ("question,answer\na\ue000b,c\0d\n", [("a\ue000b", "c\0d")]),
         ("question , Answer:\na,b\n", [("a", "b")]),
     ],
-)
+)  # fmt: skip
 def test_cells_stay_as_they_are_written(text: str, expected: list[tuple[str, str]]) -> None:
     data = load_text(text)
     assert pairs(data) == expected
@@ -284,11 +283,10 @@ def test_a_headless_table_is_read_in_any_encoding(tmp_path: Path, delimiter: str
 @pytest.mark.parametrize(
     "text",
     [
-        "BEGIN:VCALENDAR\nVERSION:2.0\nSUMMARY:Is it open?\n",
-        "1\n00:00:01,000 --> 00:00:02,000\nAre you there?\n",
+        "BEGIN:VCALENDAR\nVERSION:2.0\nSUMMARY:Is it open?\n", "1\n00:00:01,000 --> 00:00:02,000\nAre you there?\n",
         "-- of March\nCREATE TABLE faq (question text);\nINSERT INTO faq VALUES ('Open?');\n",
     ],
-)
+)  # fmt: skip
 def test_what_is_written_for_a_program_is_refused(text: str) -> None:
     with pytest.raises(BadInput, match="program"):
         load_text(text * 5)

@@ -110,10 +110,9 @@ def test_files_and_folders_are_put_together(tmp_path: Path) -> None:
     [
         ({"orders__dot__csv": ORDERS, "story__dot__txt": "It was late. " * 40}, "mixes"),
         ({"photo__dot__jpg": b"\xff\xd8\xff\xe0 a photo"}, "photo.jpg"),
-        ({"zeros__dot__csv": b"0" * 100_000_000}, "unpacks"),
-        ({f"f{n}": "x" for n in range(300)}, "300 files"),
+        ({"zeros__dot__csv": b"0" * 100_000_000}, "unpacks"), ({f"f{n}": "x" for n in range(300)}, "300 files"),
     ],
-)
+)  # fmt: skip
 def test_an_archive_that_is_no_dataset_is_refused(tmp_path: Path, files: dict[str, str | bytes], word: str) -> None:
     with pytest.raises(BadInput) as refused:
         load(archive(tmp_path, **files))

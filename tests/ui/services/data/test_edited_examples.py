@@ -36,10 +36,9 @@ def texts(app: App, data_id: str, row: int) -> dict[str, str]:
 
 def test_every_turn_but_the_instruction_is_a_field(app: App, tmp_path: Path) -> None:
     messages = [
-        *clean_row(1).messages,
-        {"role": "user", "content": "And then?"},
+        *clean_row(1).messages, {"role": "user", "content": "And then?"},
         {"role": "assistant", "content": "Then you go home."},
-    ]
+    ]  # fmt: skip
     data_id = add(app, [{"messages": messages}, *chats(11)], tmp_path)
     fields = texts(app, data_id, 1)
     assert [*fields.values()] == [message["content"] for message in messages[1:]]
@@ -69,9 +68,8 @@ def test_the_name_and_arguments_of_a_tool_call_are_edited_as_json(app: App, tmp_
     messages = [
         {"role": "user", "content": "Is it warm in Rome?"},
         {"role": "assistant", "content": "", "tool_calls": [call]},
-        {"role": "tool", "content": "28 degrees", "tool_call_id": "c1"},
-        {"role": "assistant", "content": "It is."},
-    ]
+        {"role": "tool", "content": "28 degrees", "tool_call_id": "c1"}, {"role": "assistant", "content": "It is."},
+    ]  # fmt: skip
     data_id = add(app, [{"messages": messages}, *chats(11)], tmp_path)
     fields = texts(app, data_id, 1)
     assert json.loads(fields["calls-message-1"]) == {"name": "weather", "arguments": {"city": "Rome"}}

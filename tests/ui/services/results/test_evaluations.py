@@ -142,10 +142,9 @@ def test_a_base_model_in_use_is_not_deleted(app: MadeUpApp, monkeypatch: pytest.
     run_id, _ = trained(app)
     base = app.runs.spec(run_id).model.id
     start = {
-        "check": lambda: app.evaluations.start(run_id),
-        "export": lambda: app.results.start_export(run_id, "adapter"),
+        "check": lambda: app.evaluations.start(run_id), "export": lambda: app.results.start_export(run_id, "adapter"),
         "prompts": lambda: app.prompt_trials.start(Choice(data_id=app.runs.spec(run_id).data.data_id)),
-    }
+    }  # fmt: skip
     job_id = start[work]()
     removed: list[str] = []
     monkeypatch.setattr(app.downloads, "remove", lambda entry: removed.append(entry.id))

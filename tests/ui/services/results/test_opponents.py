@@ -103,10 +103,9 @@ def test_versions_of_a_model_are_told_apart(tmp_path: Path) -> None:
     runs = info("v3", "Voice", 3, "gone"), info("v2", "Renamed", 2, "v1"), info("v1", "Orders"), info("x", "Support")
     found = found_runs(tmp_path, *runs).all("v2").models
     assert [one.label for one in found] == [
-        "Voice (another trained model, version 3)",
-        "Orders (another trained model, version 1)",
+        "Voice (another trained model, version 3)", "Orders (another trained model, version 1)",
         "Support (another trained model)",
-    ]
+    ]  # fmt: skip
     assert all(one.is_run for one in found)
 
 

@@ -148,11 +148,10 @@ def test_a_loss_that_is_not_a_number_is_shown_as_such_everywhere() -> None:
 @pytest.mark.parametrize(
     ("state", "result", "expected"),
     [
-        (State.RUNNING, {}, (3.1, 1.6, 40)),
-        (State.INTERRUPTED, {}, (3.1, 1.6, 40)),
+        (State.RUNNING, {}, (3.1, 1.6, 40)), (State.INTERRUPTED, {}, (3.1, 1.6, 40)),
         (State.COMPLETED, {"first_eval_loss": 3.1, "eval_loss": 1.2, "eval_step": 20}, (3.1, 1.2, 20)),
     ],
-)
+)  # fmt: skip
 def test_the_command_line_reports_the_loss_of_the_saved_model(
     state: State, result: dict[str, Any], expected: tuple[float, float, int]
 ) -> None:

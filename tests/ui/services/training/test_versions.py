@@ -259,7 +259,6 @@ def test_a_corrected_example_that_was_set_aside_is_named(app: App, tmp_path: Pat
     before = app.planning.plan(data_id, "", TrainSettings(), version).changes
     app.corrections.add(version.parent, asked, str(expected["content"]), "I don't know.")
     after = app.planning.plan(data_id, "", TrainSettings(), version).changes
-    assert before is not None
     assert (before.moved, after.moved, after.new, after.gone) == (0, 1, 0, 0)
     assert after.judging == before.judging - 1
 

@@ -110,12 +110,10 @@ def test_a_text_with_some_questions_is_asked_about_with_a_button_for_each_readin
 @pytest.mark.parametrize(
     ("value", "expected"),
     [
-        ('{"person-0": "Anna", "person-4": "Ben"}', {"imitate": ["Anna", "Ben"]}),
-        ("{}", {}),
-        ('{"person-0": 7, "shape": "text"}', {}),
-        ("no JSON", {}),
+        ('{"person-0": "Anna", "person-4": "Ben"}', {"imitate": ["Anna", "Ben"]}), ("{}", {}),
+        ('{"person-0": 7, "shape": "text"}', {}), ("no JSON", {}),
     ],
-)
+)  # fmt: skip
 def test_ticked_people_as_the_browser_sends_them(value: str, expected: dict[str, list[str]]) -> None:
     assert sent_people(value) == expected
 
@@ -239,11 +237,10 @@ def test_plain_texts_show_no_instruction() -> None:
 @pytest.mark.parametrize(
     ("found", "numbers"),
     [
-        (Instruction("Be brief.", 12, 0, 12), "12"),
-        (Instruction("Be brief.", 9, 2, 12), "9 of your 12"),
+        (Instruction("Be brief.", 12, 0, 12), "12"), (Instruction("Be brief.", 9, 2, 12), "9 of your 12"),
         (Instruction("Be brief.", 1, 0, 1), "Your only example starts"),
         (Instruction("Be brief.", 10, 1, 12), "1 starts with another one and 1 has none"),
     ],
-)
+)  # fmt: skip
 def test_the_share_of_examples_with_the_instruction_is_named(found: Instruction, numbers: str) -> None:
     assert numbers in edit_views.instruction(found, DATA)

@@ -127,13 +127,9 @@ def form(typed: str) -> str:
 class TestPage:
     @pytest.mark.parametrize("place", ["keyring", "memory"])
     def test_a_saved_token_is_in_no_page_and_no_file(
-        self,
-        app: App,
-        monkeypatch: pytest.MonkeyPatch,
-        caplog: pytest.LogCaptureFixture,
-        tmp_path: Path,
+        self, app: App, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, tmp_path: Path,
         place: TokenSource,
-    ) -> None:
+    ) -> None:  # fmt: skip
         caplog.set_level(logging.DEBUG)
         if place == "memory":
             keyring_in_file.install(monkeypatch, tmp_path, NONE)
