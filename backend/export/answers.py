@@ -69,7 +69,7 @@ def _answers(context: JobContext, run_id: str, questions: list[str]) -> list[Ans
     system = [{"role": "system", "content": instruction}] if instruction else []
     prompts = [models.prompt_ids([*system, {"role": "user", "content": question}], ()) for question in questions]
     asked = [n for n, ids in enumerate(prompts) if questions[n] and len(ids) + LONGEST <= models.context_length]
-    so_far = AnswersSoFar(context.folder / _SO_FAR, **models.decides)
+    so_far = AnswersSoFar(context.folder / _SO_FAR, None, None, None, **models.decides)
     answers, began = [Answer("", ended=True)] * len(questions), time.monotonic()
     for start in range(0, len(asked), _AT_ONCE):
         some = asked[start : start + _AT_ONCE]

@@ -11,8 +11,8 @@ from backend.records.specs import TrainSettings
 
 _SIZES = {"F32": 4, "F16": 2, "BF16": 2}  # bytes of a number
 _PART = re.compile(r"base_model\.model\.(.+)\.lora_(A\.weight|B\.weight|magnitude_vector(?:\.weight)?)")
-_LARGEST = {  # of a setting
-    name: next(limit.le for limit in TrainSettings.model_fields[name].metadata if hasattr(limit, "le"))
+_LARGEST: dict[str, float] = {  # of a setting
+    name: next(float(limit.le) for limit in TrainSettings.model_fields[name].metadata if hasattr(limit, "le"))
     for name in ("lora_rank", "lora_alpha")
 }
 

@@ -7,6 +7,8 @@ import shutil
 from pathlib import Path
 
 from backend.files import manifest
+from backend.models import bundled
+from backend.settings import Workspace
 
 LAYERS = 3
 
@@ -23,3 +25,13 @@ def make_shallow(folder: Path, model: Path) -> Path:
     config = json.loads((folder / "config.json").read_text("utf-8"))
     (folder / "config.json").write_text(json.dumps({**config, "num_hidden_layers": LAYERS}), "utf-8")
     return folder
+
+
+def use_first_layers(workspace: Workspace, model: Path) -> None:
+    """Puts the first layers of the bundled model in its place in a workspace. model: where all of it is."""
+    folder = bundled.folder(workspace)
+    facts = manifest.read(folder)
+    assert facts
+    shutil.rmtree(folder)
+    manifest.write(make_shallow(folder, model), dict(facts))
+    assert bundled.is_ready(workspace)

@@ -34,6 +34,7 @@ _SHAPES: dict[str, dict[str, Any]] = {
         "resid_pdrop": 0,
     },
     "gemma3": {"text_config": {**_GROUPED, "head_dim": 16, "sliding_window": 64, "pad_token_id": 0}},
+    "gemma3_text": {**_GROUPED, "head_dim": 16, "sliding_window": 64, "pad_token_id": 0},
     "gemma4": {
         "text_config": {
             **_GROUPED, "head_dim": 16, "hidden_size_per_layer_input": 16, "vocab_size_per_layer_input": 44,

@@ -2,7 +2,6 @@
 and a GGUF file that answers outside the page."""
 
 import json
-import shutil
 import subprocess
 import sys
 import time
@@ -12,11 +11,10 @@ from typing import Any
 
 import pytest
 
-from backend.files import manifest
 from backend.models import bundled
 from backend.settings import HOME_VARIABLE, PROJECT_ROOT, Workspace
 from jobs.runner import Runner
-from tests.backend.shallow import make_shallow
+from tests.backend.shallow import use_first_layers
 from tests.browser.conftest import free_port, served, with_key
 from tests.browser.steps import unfold
 from tests.linked_model import link_gguf
@@ -30,16 +28,11 @@ STEPS = 14  # so many that Stop comes before the last, also where the page is sl
 @pytest.fixture(params=["first layers", pytest.param("whole model", marks=pytest.mark.slow)])
 def workspace(request: pytest.FixtureRequest, bundled_model: Path, workspace_with_model: Workspace) -> Workspace:
     """With the bundled model, or its first layers in its place, which take a fraction of the time."""
-    folder = bundled.folder(workspace_with_model)
     if request.param == "whole model":
         if file := request.getfixturevalue("bundled_gguf"):
-            link_gguf(file, folder, workspace_with_model)
+            link_gguf(file, bundled.folder(workspace_with_model), workspace_with_model)
         return workspace_with_model
-    facts = manifest.read(folder)
-    assert facts
-    shutil.rmtree(folder)
-    manifest.write(make_shallow(folder, bundled_model), dict(facts))
-    assert bundled.is_ready(workspace_with_model)
+    use_first_layers(workspace_with_model, bundled_model)
     return workspace_with_model
 
 

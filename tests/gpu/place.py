@@ -1,5 +1,6 @@
 """Where the proofs run, and their sizes: an NVIDIA card, or tiny on the processor, to see that they are whole."""
 
+import os
 import random
 import time
 from collections.abc import Callable
@@ -13,11 +14,25 @@ from backend.records.specs import Precision
 from backend.training.device import Device
 from tests.backend.tiny_run import make_model
 
-# Llama-3.2-1B with 4 of its 16 layers: the kernels and the head of the real one, in a third of its memory.
-LLAMA_1B = {
-    "vocab_size": 128_256, "hidden_size": 2048, "intermediate_size": 8192, "num_hidden_layers": 4,
-    "num_attention_heads": 32, "num_key_value_heads": 8, "max_position_embeddings": 8192,
+ENVIRONMENT = dict(os.environ)  # as it was before a proof chose a card in this process
+
+# The config.json of Llama-3.2-1B and -3B and of Llama-3.1-8B.
+_HEADS = {"vocab_size": 128_256, "num_key_value_heads": 8, "max_position_embeddings": 8192}
+SHAPES = {
+    "1B": {
+        **_HEADS, "hidden_size": 2048, "intermediate_size": 8192, "num_hidden_layers": 16, "num_attention_heads": 32,
+    },
+    "3B": {
+        **_HEADS, "hidden_size": 3072, "intermediate_size": 8192, "num_hidden_layers": 28, "num_attention_heads": 24,
+        "head_dim": 128,
+    },
+    "8B": {
+        **_HEADS, "hidden_size": 4096, "intermediate_size": 14_336, "num_hidden_layers": 32,
+        "num_attention_heads": 32,
+    },
 }  # fmt: skip
+# Llama-3.2-1B with 4 of its 16 layers: the kernels and the head of the real one, in a third of its memory.
+LLAMA_1B = {**SHAPES["1B"], "num_hidden_layers": 4}
 
 
 @dataclass(frozen=True)
@@ -66,13 +81,9 @@ class Place:
             times.append((time.perf_counter() - start) / (repeat if self.is_card else 1) * 1000)
         return min(times)
 
-    def middle_model(self, folder: Path) -> Path:
-        """A random Llama of `shape` in bf16, in the folder, with the tokenizer of the tiny model."""
-        return random_llama(folder, self.kind, self.shape)
-
-    def rows(self, count: int) -> list[Encoded]:
-        """Rows of random tokens, a fifth of `tokens` long up to all of it, of which the second half is learned."""
-        return random_rows(count, self.tokens // 5, self.tokens, self.shape["vocab_size"])
+    def rows(self, count: int, shortest: int = 0) -> list[Encoded]:
+        """Rows of random tokens, `shortest` (0: a fifth of `tokens`) to `tokens` long; the second half is learned."""
+        return random_rows(count, shortest or self.tokens // 5, self.tokens, self.shape["vocab_size"])
 
 
 CARD = Place("cuda", (4096, 2048, 8192), (1024, 128_256), 1024, LLAMA_1B, 8)

@@ -1,22 +1,28 @@
-"""Our LoRA layer and our cross-entropy against peft's, torch's and float64; and no wait inside a micro batch."""
+"""Our LoRA layer and our cross-entropy against peft's, torch's and float64; attention; no wait in a micro batch."""
 
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from backend import training
 from backend.records.specs import Precision, TrainSettings
+from backend.runs.token_rows import TokenRow
 from backend.training import fused_lora
 from backend.training.collate import Collator
 from backend.training.device import Device
 from backend.training.loss import summed_loss, token_losses
 from backend.training.model import load
+from backend.training.train_step import TrainStep
+from tests.backend.tiny_run import make_run
 from tests.backend.training.test_packing import rows_of
 from tests.gpu.place import Place, distance
 
-pytestmark = pytest.mark.gpu
+pytestmark = [pytest.mark.gpu, pytest.mark.filterwarnings("ignore::FutureWarning")]
 
+PREFIX = "aten::_scaled_dot_product_"
 # Rounding to 8 (bf16) or 11 (fp16) bits of a sum of many products. fp32 leaves room for TF32.
 TOLERANCE: dict[Precision, float] = {"bf16": 2e-2, "fp16": 3e-3, "fp32": 2e-3}
 
@@ -126,24 +132,38 @@ def test_the_loss_is_that_of_torch(place: Place, precision: Precision, record: C
     assert error < TOLERANCE[precision]
 
 
-@pytest.mark.parametrize("packed", [False, True])
-def test_a_micro_batch_does_not_wait_for_the_gpu(place: Place, tiny: Path, packed: bool) -> None:
-    """With torch's attention. Where flash-attn takes its place, transformers waits in every layer of a pack."""
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"packing": True}, {"gradient_checkpointing": True}, {"method": "qlora", "gradient_checkpointing": True}],
+    ids=str,
+)
+def test_a_micro_batch_does_not_wait_for_the_gpu(
+    place: Place, tiny: Path, tmp_path: Path, settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a run, forward and backward, from its third micro batch on: the first ones allocate. With torch's attention:
+    where flash-attn takes its place, transformers waits in every layer of a pack."""
     import torch
 
-    device = place.device()
-    net = load(tiny, TrainSettings(), device).to(place.kind)
-    net.set_attn_implementation("sdpa")
-    collator = Collator(0, place.kind, packed=packed)
-    with device.autocast():
-        summed_loss(net, collator(rows_of())).backward()  # the first one allocates and waits
-        if place.is_card:
-            torch.cuda.set_sync_debug_mode("error")
-        try:
-            summed_loss(net, collator(rows_of())).backward()
-        finally:
-            if place.is_card:
-                torch.cuda.set_sync_debug_mode("default")
+    monkeypatch.setattr("transformers.utils.is_flash_attn_2_available", lambda: False)
+    add_up, strict = TrainStep._sum, []
+
+    def watched(self: Any, rows: Any, loss: Any) -> Any:
+        def without_waiting(part: Any, count: float) -> Any:
+            strict.append(len(part))
+            if place.is_card and len(strict) > 2:
+                torch.cuda.set_sync_debug_mode("error")
+            try:
+                return loss(part, count)
+            finally:
+                if place.is_card:
+                    torch.cuda.set_sync_debug_mode("default")
+
+        return add_up(self, rows, without_waiting)
+
+    monkeypatch.setattr(TrainStep, "_sum", watched)
+    more = {"max_steps": 3, "lora_dropout": 0.0, "precision": place.precision(), **settings}
+    training.run(make_run(tmp_path / "run", tiny, **more))
+    assert len(strict) > 4
 
 
 def test_packed_rows_are_kept_apart(place: Place, tiny: Path, record: Callable[..., None]) -> None:
@@ -160,3 +180,35 @@ def test_packed_rows_are_kept_apart(place: Place, tiny: Path, record: Callable[.
     far = float((packed - alone).abs().max())
     record("Packed rows against single ones", used, f"{far:.1e} nats", "at most 0.05")
     assert far < 0.05
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_the_kernels_that_sdpa_chooses(place: Place, middle: Path, packed: bool, record: Callable[..., None]) -> None:
+    """With grouped keys, padded rows never get the kernel that stores all scores ("attention_math"). For packed rows,
+    whose mask excludes the fastest kernel, the choice is recorded only. Where flash-attn is installed, it takes their
+    place."""
+    import torch
+    from torch.profiler import ProfilerActivity, profile
+
+    device = place.device()
+    net = load(middle, TrainSettings(), device).to(place.kind)
+    net.set_attn_implementation("sdpa")
+    collator = Collator(0, place.kind, packed=packed)
+    some = [TokenRow(np.array(row.input_ids), np.array(row.labels), row.learned) for row in place.rows(2)]
+
+    def step() -> None:
+        net.zero_grad(set_to_none=True)
+        with device.autocast():
+            summed_loss(net, collator(some)).backward()
+
+    took = place.milliseconds(step, 3)
+    place.clean()
+    with profile(activities=[ProfilerActivity.CPU]) as found:
+        step()
+    names = {event.key for event in found.key_averages()}
+    chosen = {name.removeprefix(PREFIX) for name in names if name.startswith(PREFIX) and "backward" not in name}
+    peak = f", peak {torch.cuda.max_memory_allocated() >> 20} MiB" if place.is_card else ""
+    case = f"{device.precision}, {'packed' if packed else 'padded'}"
+    record("Kernels that sdpa chooses", case, ", ".join(sorted(chosen)), f"{took:.1f} ms a step{peak}")
+    assert chosen
+    assert packed or not any("math" in name for name in chosen)

@@ -8,6 +8,9 @@ from typing import Any
 import pytest
 
 from backend import training
+from backend.chat.engine import BASE, TUNED
+from backend.chat.torch_engine import TorchEngine
+from backend.runs.token_rows import read_rows
 from tests.backend.tiny_run import make_model, make_pairs_run, make_run
 from tests.gpu.place import Place
 
@@ -71,3 +74,30 @@ def test_it_learns_and_resumes(
     assert not place.is_card or result.peak_memory_mib < 2048
     if settings.get("trainer") == "dpo":
         assert result.reward_accuracy > 0.7
+
+
+def test_gemma_trains_and_answers_in_fp16(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, record: Callable[..., None]
+) -> None:
+    """What its blocks add up would be more than fp16 can hold. A processor trains in bf16."""
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    model = make_model(tmp_path / "gemma", "gemma3_text")
+    weights = load_file(model / "model.safetensors")
+    large = {name: torch.full_like(one, 60_000.0) for name, one in weights.items() if "post_feedforward" in name}
+    save_file({**weights, **large}, model / "model.safetensors", {"format": "pt"})
+    work = make_run(tmp_path / "run", model, precision="fp16" if place.is_card else "bf16", lora_dropout=0.0)
+    result = training.run(work)
+    monkeypatch.setattr("backend.chat.torch_engine.gpu_dtype", lambda kind: torch.float16)
+    adapter = work.folder / "result" / "adapter"
+    engine = TorchEngine(model, adapter, dtype=None if place.is_card else torch.float16)
+    rows = list(read_rows(work.folder)[1])
+    learned = sum(row.learned for row in rows)
+    losses = [
+        sum(engine.nats(pane, row.input_ids.tolist(), row.labels.tolist()) for row in rows) / learned
+        for pane in (BASE, TUNED)
+    ]
+    record("Gemma in fp16", engine.report.device, f"answers {losses[1]:.3f}", f"trained {result.eval_loss:.3f}")
+    assert (engine.report.dtype, engine.report.device) == ("float16", place.kind)
+    assert losses == pytest.approx([result.first_eval_loss, result.eval_loss], rel=0.1)

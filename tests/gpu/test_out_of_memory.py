@@ -1,4 +1,7 @@
-"""Memory that really runs out: the micro batch is halved, the memory is returned, and the losses stay the same."""
+"""Memory that really runs out: half as many rows at a time, the memory is returned, and the result stays the same.
+
+On the card the limit is the one that keeps Windows' driver from spilling, with `spills` patched and little free.
+"""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -8,7 +11,11 @@ from typing import Any
 import pytest
 
 from backend import training
+from backend.chat import batch
+from backend.chat.engine import BASE
+from backend.chat.torch_engine import TorchEngine
 from backend.hardware import gpu_memory
+from backend.records.units import MIB
 from backend.training import train_step
 from tests.backend.tiny_run import run_of
 from tests.gpu.place import Place
@@ -54,27 +61,54 @@ def test_the_micro_batch_is_halved_until_it_fits(
     assert not place.is_card or max(mib for _, mib in halved) < peak
 
 
-@contextmanager
-def limited(place: Place, mib: float, few: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """torch may use so much of the card. On the processor more than `few` rows at a time fail as a card would."""
+def test_half_as_many_answer_together_in_an_evaluation(
+    place: Place, middle: Path, monkeypatch: pytest.MonkeyPatch, record: Callable[..., None]
+) -> None:
+    """With room for half of what the prompts need beside the weights. On a card the answers to fewer at a time may
+    differ: its sums are in another order."""
     import torch
 
-    if place.is_card:
-        monkeypatch.setattr(gpu_memory, "spills", lambda: False)  # on Windows a training sets a limit of its own
-        total = torch.cuda.mem_get_info()[1]
-        torch.cuda.set_per_process_memory_fraction(min(1.0, mib * (1 << 20) / total))
+    prompts = [row.input_ids[:300] for row in place.rows(batch._ROWS)]
+
+    def answered() -> list[Any]:
+        return TorchEngine(middle).answer_all(BASE, prompts, [8] * len(prompts), lambda done: None)
+
+    place.clean()
+    whole = answered()
+    weights = sum(file.stat().st_size for file in middle.glob("*.safetensors")) / MIB
+    peak = torch.cuda.max_memory_reserved() / MIB if place.is_card else 0.0
+    place.clean()
+    released: list[str] = []
+    monkeypatch.setattr(batch, "release", lambda kind: (released.append(kind), gpu_memory.release(kind)))
+    with limited(place, (weights + peak) / 2, batch._ROWS // 2, monkeypatch):
+        found = answered()
+    same = sum(one == other for one, other in zip(found, whole, strict=True))
+    times = f"{len(prompts)} answers, halved {len(released)} times"
+    record("Out of memory", times, f"{same} of {len(whole)} the same")
+    assert released
+    assert place.is_card or found == whole
+
+
+@contextmanager
+def limited(place: Place, mib: float, few: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """As if torch could have so much of the card, the CUDA context not counted, and the driver spilled. On the
+    processor more than `few` rows at a time fail as a card would."""
+    import torch
+
+    def run_out(rows: int) -> None:
+        if rows > few:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB")
+
+    losses, answer = train_step.token_losses, batch._answer
+    with monkeypatch.context() as patch:
+        if place.is_card:
+            patch.setattr(gpu_memory, "spills", lambda: True)
+            patch.setattr(gpu_memory, "free_mib", lambda uuid: int(mib) - torch.cuda.memory_reserved() // MIB)
+        else:
+            patch.setattr(train_step, "token_losses", lambda net, rows: run_out(rows.rows) or losses(net, rows))
+            patch.setattr(batch, "_answer", lambda net, rows, *more: run_out(len(rows)) or answer(net, rows, *more))
         try:
             yield
         finally:
-            torch.cuda.set_per_process_memory_fraction(1.0)
-        return
-    summed_loss = train_step.token_losses
-
-    def failing(model: Any, batch: Any) -> Any:
-        if batch.rows > few:
-            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB")
-        return summed_loss(model, batch)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(train_step, "token_losses", failing)
-        yield
+            if place.is_card:
+                torch.cuda.set_per_process_memory_fraction(1.0)

@@ -232,8 +232,8 @@ class Gate:
             Path(path).unlink(missing_ok=True)
         if disk_mib(self._uploads) + coming > self._limits.uploads:
             files = sorted(filter(Path.is_file, self._uploads.rglob("*")), key=lambda path: path.stat().st_mtime)
-            for path in files[: len(files) // 2 + 1]:
-                path.unlink(missing_ok=True)
+            for file in files[: len(files) // 2 + 1]:
+                file.unlink(missing_ok=True)
 
     async def _upload(self, scope: Scope, receive: Receive, send: Send, visitor: str) -> None:
         length = Headers(scope=scope).get("content-length", "")
