@@ -77,7 +77,7 @@ def _check_adapter(
     rank, alpha = config.get("r"), config.get("lora_alpha")
     if type(rank) is not int or not 1 <= rank <= _LARGEST["lora_rank"]:
         raise ValueError("The rank of its adapter is not one that Apprentice trains.")
-    if type(alpha) not in (int, float) or not 0 < alpha <= _LARGEST["lora_alpha"]:
+    if isinstance(alpha, bool) or not isinstance(alpha, int | float) or not 0 < alpha <= _LARGEST["lora_alpha"]:
         raise ValueError("The strength (alpha) of its adapter is not one that Apprentice trains.")
     layers: dict[str, dict[str, tuple[int, ...]]] = {}
     for name, tensor in tensors.items():
