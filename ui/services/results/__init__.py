@@ -2,6 +2,7 @@
 
     trained_models.py                                     trained models: tried and exported
     chat.py, opponents.py, documents.py                   two models that answer, questions or long texts
+    first.py                                              the finished apprentice that comes with the app
     corrections.py                                        wrong answers, corrected
     evaluations.py, evaluated.py, blind_tests.py          is it better?
     exports.py, hub_pushes.py, endpoints.py               to take away and to share

@@ -9,5 +9,6 @@ evaluation_card.py, verdict_card.py                        is it better?
 report_card.py                                             every answer
 blind_card.py                                              a blind test
 prompt_card.py                                             try a prompt first
+first_card.py                                              the finished apprentice of a first visit
 ready_models.py                                            whether there is a model to try or share
 """
