@@ -298,9 +298,7 @@ def test_the_app_is_installed_again_when_a_version_changes(
     assert len(pip_calls) == 4
 
 
-def test_only_torch_and_llama_cpp_come_from_other_indexes(
-    pip_calls: PipCalls, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_only_torch_and_llama_cpp_come_from_elsewhere(pip_calls: PipCalls, monkeypatch: pytest.MonkeyPatch) -> None:
     """A package of the same name on such an index must not replace PyPI's (dependency confusion)."""
     monkeypatch.setattr(start, "reachable", lambda _: True)
     monkeypatch.setattr(start, "why_unfit", lambda _: "Another fits.")

@@ -23,7 +23,7 @@ Decision: An export is offered only with its checks, all in CHECKS.json: the sam
     right end tokens, the merged model's next words. A file that failed one is behind a warning, and never uploaded.
 Because: a converted model that is subtly wrong still answers. A share counts as missed where chance alone would do
     that in less than one of a hundred files.
-Proof: tests/backend/export/test_planted_faults.py plants what must be noticed; test_checks.py, test_task_score.py. LM
+Proof: tests/backend/export/test_planted_faults.py plants what must be noticed; test_checks.py. LM
     Studio, Ollama and Jan have not opened a file.
 Reconsider when: a check raises false alarms.
 

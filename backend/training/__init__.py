@@ -45,7 +45,7 @@ Decision: Running out of memory is a step down. Within a step the micro batch is
     attempt ends, and up to three more follow: half the examples at a time, one at a time with gradient checkpointing,
     4-bit.
 Because: each continues from the last checkpoint and keeps the effective batch, so what is learned stays the same.
-Proof: tests/backend/training/test_oom.py, test_oom_real.py; tests/gpu/test_out_of_memory.py has not run on a GPU.
+Proof: tests/backend/training/test_oom.py; tests/gpu/test_out_of_memory.py has not run on a GPU.
 Reconsider when: a GPU shows that a full allocator does not recover within a process.
 
 Decision: A micro batch hardly ever waits for the GPU: two questions that transformers asks of each batch are answered

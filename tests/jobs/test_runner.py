@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 from threading import Thread
+from unittest.mock import Mock
 
 import pytest
 
@@ -267,11 +268,8 @@ def test_a_name_is_never_a_path_or_a_command(runner: Runner, tmp_path: Path) -> 
 def test_a_disk_that_can_not_be_written_is_said_to_be_read_only_or_full(
     runner: Runner, monkeypatch: pytest.MonkeyPatch, error: int
 ) -> None:
-    def fail(*_: object) -> None:
-        raise OSError(error, os.strerror(error))
-
     finished = runner.submit("noop", {}, "")
-    monkeypatch.setattr(os, "fsync", fail)
+    monkeypatch.setattr(os, "fsync", Mock(side_effect=OSError(error, os.strerror(error))))
     for change in (lambda: runner.submit("noop", {}, ""), lambda: runner.stop(finished)):
         with pytest.raises(WorkspaceProblem) as problem:
             change()

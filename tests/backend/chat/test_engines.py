@@ -5,6 +5,7 @@ import importlib.util
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -356,10 +357,7 @@ def test_the_engine_is_chosen_by_what_it_can_hold(
 def test_whatever_fails_in_llama_cpp_transformers_answers(
     workspace: Workspace, shallow_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fails(*_: object) -> Engine:
-        raise RuntimeError("a bug")
-
-    monkeypatch.setattr(engines, "on_llama_cpp", fails)
+    monkeypatch.setattr(engines, "on_llama_cpp", Mock(side_effect=RuntimeError("a bug")))
     engine = engines.open_model(workspace, shallow_model, None, lambda *step: None)
     assert engine.report.engine == "transformers"
 

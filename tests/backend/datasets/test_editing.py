@@ -103,9 +103,7 @@ def test_saving_what_is_there_already_is_no_edit(store: DatasetStore, editor: Ed
     assert store.info.read(data_id).edits == []
 
 
-def test_a_bad_row_and_one_of_another_kind_or_number_are_refused(
-    store: DatasetStore, editor: Editor, data_id: str
-) -> None:
+def test_bad_rows_and_those_of_another_kind_are_refused(store: DatasetStore, editor: Editor, data_id: str) -> None:
     texts = (("", "An answer."), ("A question?", "  "), ("A question?", "A NUL \0 byte."))
     others = (Row(0, 0, text="A plain text."), Row(0, 0, turns("a b", "c"), turns("", "d")[1:]))
     for wrong in (*(example(*text) for text in texts), *others):

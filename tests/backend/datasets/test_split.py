@@ -47,9 +47,7 @@ def test_the_seed_decides_the_split() -> None:
     st.integers(0, 5),
     st.lists(st.lists(st.integers(0, 39), min_size=2, max_size=6, unique=True).map(sorted), max_size=3),
 )
-def test_rows_are_on_one_side_with_their_group(
-    count: int, fraction: float, seed: int, groups: list[list[int]]
-) -> None:
+def test_rows_stay_on_one_side_with_groups(count: int, fraction: float, seed: int, groups: list[list[int]]) -> None:
     taken: set[int] = set()
     together = []
     for group in groups:

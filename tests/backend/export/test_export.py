@@ -274,13 +274,6 @@ def test_the_checks_reach_the_answer_after_a_long_prompt(tiny_export: NewExport)
     assert [label for label in row["labels"] if label != IGNORED] == list(range(1990, 2000))
 
 
-def test_only_qlora_has_a_4_bit_base(tiny_export: NewExport) -> None:
-    work = tiny_export("merged")
-    work.spec["base"] = "trained"
-    with pytest.raises(BadSetting, match="no 4-bit base"):
-        export_job.run(work)
-
-
 # Nothing unproved is offered
 
 
@@ -379,17 +372,6 @@ def test_the_instruction_of_the_examples_goes_with_adapter_and_script(tiny_expor
         assert "Be warm." in (work.published / result.folder / name).read_text("utf-8")
 
 
-@pytest.mark.parametrize("to", ["", "gguf", "gguf:Q9", "gguf:../x", "hub", "adapter:F16", "gguf:Q8_0,gguf:Q9"])
-def test_an_unknown_format_is_rejected(tiny_export: NewExport, to: str) -> None:
-    with pytest.raises(BadSetting, match="gguf:Q8_0"):
-        export_job.run(tiny_export(to))
-
-
-def test_formats_for_several_jobs_are_not_one_export(tiny_export: NewExport) -> None:
-    with pytest.raises(BadSetting, match="not made together"):
-        export_job.run(tiny_export("adapter,gguf:Q8_0"))
-
-
 @pytest.mark.parametrize(
     ("memory", "best"),
     [(8000, "Q6_K"), (2200, "Q6_K"), (1500, "Q4_K_M"), (100, "")],
@@ -406,28 +388,17 @@ def test_the_smallest_file_that_chooses_the_same_words_is_recommended(memory: in
     assert gguf_files.recommended([GgufFile(kind="F16", bytes=2000)], memory) == ""
 
 
-def test_an_unknown_setting_is_rejected(tiny_export: NewExport) -> None:
+def test_only_a_known_export_of_a_training_run_is_made(tiny_export: NewExport) -> None:
     work = tiny_export("adapter")
-    work.spec["trust_remote_code"] = True
-    with pytest.raises(BadSetting):
-        export_job.run(work)
-
-
-@pytest.mark.parametrize("run", ["../../etc", "..", "/etc", "a/b", ""])
-def test_a_run_is_an_id_and_never_a_path(tiny_export: NewExport, run: str) -> None:
-    work = tiny_export("adapter")
-    work.spec["run"] = run
-    with pytest.raises(WorkspaceProblem):
-        export_job.run(work)
-
-
-def test_a_run_without_a_result_is_reported(tiny_export: NewExport) -> None:
+    formats = ("", "gguf", "gguf:Q9", "gguf:../x", "hub", "adapter:F16", "gguf:Q8_0,gguf:Q9")
+    paths = ("../../etc", "..", "/etc", "a/b", "")
+    for changes, error, words in (
+        *(({"to": to}, BadSetting, "gguf:Q8_0") for to in formats), ({"trust_remote_code": True}, BadSetting, ""),
+        ({"to": "adapter,gguf:Q8_0"}, BadSetting, "not made together"),
+        ({"to": "merged", "base": "trained"}, BadSetting, "no 4-bit base"),
+        *(({"run": run}, WorkspaceProblem, "") for run in paths), ({"run": work.folder.name}, RunProblem, ""),
+    ):  # fmt: skip
+        with pytest.raises(error, match=words):
+            export_job.run(Work(work.workspace, {**work.spec, **changes}))
     with pytest.raises(MissingPart, match="result of this run is missing"):
         export_job.run(tiny_export("merged", adapter=False))
-
-
-def test_only_training_runs_can_be_exported(tiny_export: NewExport) -> None:
-    work = tiny_export("adapter")
-    work.spec["run"] = work.folder.name
-    with pytest.raises(RunProblem):
-        export_job.run(work)

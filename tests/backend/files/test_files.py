@@ -11,6 +11,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -47,11 +48,7 @@ def test_a_failed_write_leaves_the_old_content_and_no_temporary_file(
 ) -> None:
     path = tmp_path / "status.json"
     atomic.write_text(path, "old")
-
-    def full(*_: object) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(os, failing, full)
+    monkeypatch.setattr(os, failing, Mock(side_effect=OSError(errno.ENOSPC, "No space left on device")))
     with pytest.raises(OSError, match="No space"):
         atomic.write_text(path, "new")
     assert path.read_text() == "old"
@@ -103,11 +100,7 @@ def in_use() -> PermissionError:
 
 def test_a_file_that_stays_in_use_is_told_after_30_seconds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pauses: list[float] = []
-
-    def never(*paths: object) -> None:
-        raise in_use()
-
-    monkeypatch.setattr(atomic.os, "replace", never)
+    monkeypatch.setattr(atomic.os, "replace", Mock(side_effect=in_use()))
     monkeypatch.setattr(atomic, "time", SimpleNamespace(sleep=pauses.append, monotonic=lambda: sum(pauses)))
     with pytest.raises(PermissionError) as caught:
         atomic.replace_file(tmp_path / "new", tmp_path / "old")

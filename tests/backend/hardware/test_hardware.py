@@ -143,9 +143,7 @@ def test_a_containers_limits_count(
     assert (container.memory(), container.cores()) == (memory, cores)
 
 
-def test_a_probe_can_be_read_back_from_a_file_where_missing_fields_get_defaults(
-    with_gpus: Any, tmp_path: Path
-) -> None:
+def test_a_probe_can_be_read_back_and_missing_fields_get_defaults(with_gpus: Any, tmp_path: Path) -> None:
     with_gpus(T4())
     found = probe(tmp_path)
     path = tmp_path / "machine.json"

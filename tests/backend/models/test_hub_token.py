@@ -180,9 +180,7 @@ def test_a_gated_model_explains_how_to_get_access(
     assert not download.has_partial(work.workspace, MODEL)
 
 
-def test_the_token_goes_to_the_hub_only_and_in_no_file(
-    hub: Hub, work: FakeWork, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_token_goes_to_the_hub_and_in_no_file(hub: Hub, work: FakeWork, monkeypatch: pytest.MonkeyPatch) -> None:
     pin(monkeypatch, "", gated=True)
     monkeypatch.setattr(hub_token, "find", lambda: "hf_secret")
     hub.signed = 200

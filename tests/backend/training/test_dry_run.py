@@ -181,9 +181,7 @@ def test_when_nothing_fits_the_run_fails(work: MeasuredWork, monkeypatch: pytest
     assert not isinstance(refused.value, DoesNotFit)  # shorter examples do not fit either
 
 
-def test_a_dry_run_that_fails_or_takes_too_long_stops_no_training(
-    work: MeasuredWork, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_failed_or_endless_dry_run_stops_no_training(work: MeasuredWork, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
         dry_runs(patch, None)
         assert measured_of(work) is None

@@ -5,6 +5,7 @@ import shutil
 import sys
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -436,9 +437,10 @@ def test_too_little_memory_halves_the_micro_batch_without_changing_losses(
 def test_too_little_memory_fails_the_run(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from backend.training import train_step
 
-    def never(*_: Any) -> Any:
-        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes")
-
-    monkeypatch.setattr(train_step, "token_losses", never)
+    monkeypatch.setattr(
+        train_step,
+        "token_losses",
+        Mock(side_effect=RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes")),
+    )
     with pytest.raises(NotEnough, match="not enough memory"):
         training.run(make_run(tmp_path, model))

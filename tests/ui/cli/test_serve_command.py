@@ -63,9 +63,7 @@ def test_the_endpoint_and_its_model_end_with_a_closed_terminal_and_a_killed_comm
 
 
 @pytest.mark.skipif(os.name == "nt", reason="a signal ends a process at once there")
-def test_a_model_is_served_until_it_is_stopped(
-    serving: subprocess.Popen[str], workspace_with_model: Workspace
-) -> None:
+def test_a_model_is_served_until_stopped(serving: subprocess.Popen[str], workspace_with_model: Workspace) -> None:
     assert serving.stdout
     with serving:
         ready = json.loads(serving.stdout.readline())

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import gradio as gr
 import orjson
@@ -270,10 +271,7 @@ class TestTimer:
     def test_an_error_is_shown_once_and_without_its_details(
         self, app: MadeUpApp, page: Page, monkeypatch: pytest.MonkeyPatch, broken: str
     ) -> None:
-        def fail(run_id: str) -> Any:
-            raise OSError("/secret/place")
-
-        monkeypatch.setattr(app.runs, broken, fail)
+        monkeypatch.setattr(app.runs, broken, Mock(side_effect=OSError("/secret/place")))
         choice = CHOICES["a run going"]
         assert page.signature_of("train", choice) == page.signature_of("train", choice)
         assert "secret" not in page.signature_of("train", choice)
@@ -377,10 +375,7 @@ class TestTrain:
         assert begun[tab.planning.called] == ""
 
     def test_an_unexpected_error_replaces_the_plan(self, app: MadeUpApp, monkeypatch: pytest.MonkeyPatch) -> None:
-        def broken(*inputs: Any) -> Any:
-            raise OSError("/secret/place")
-
-        monkeypatch.setattr(app.planning, "plan", broken)
+        monkeypatch.setattr(app.planning, "plan", Mock(side_effect=OSError("/secret/place")))
         tab = tabs(app)["train"]
         shown = tab.show(Choice(data_id=DATA))
         assert web_errors.OURS.what in shown[tab.planning.plan]

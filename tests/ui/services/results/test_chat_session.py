@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -119,11 +120,7 @@ def test_a_stop_reaches_every_model(session: Session) -> None:
 def test_an_unreadable_file_shows_no_check_of_another_run(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
     session.ends()
     assert session.check("run-a") == CHECK
-
-    def fails(*paths: Any, gguf: Path | None) -> Iterator[Phase]:
-        raise ChatFailed("broken")
-
-    monkeypatch.setattr(session.left, "opening", fails)
+    monkeypatch.setattr(session.left, "opening", Mock(side_effect=ChatFailed("broken")))
     with pytest.raises(ChatFailed):
         list(session.answers(ChatTarget("run-b", MODEL, Path("b")), QUESTIONS, {"base": FILE}))
     assert session.check("run-a") is None

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -104,11 +105,7 @@ def test_the_report_is_written_once_for_each_evaluation(app: MadeUpApp, monkeypa
     assert first.read_text() == "a page"
     assert drawn == ["better"]
     evaluated(app, run_id, report_json() | {"verdict": "worse"})
-
-    def full(*args: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(evaluations, "write_text", full)
+    monkeypatch.setattr(evaluations, "write_text", Mock(side_effect=OSError(28, "No space left on device")))
     assert app.evaluations.page(run_id, draw) is None
     trying = tabs(app)["try"]
     shown = trying.show(Choice(run_id=run_id))[trying.evaluation.card]
