@@ -23,7 +23,6 @@ class Choice:
     examples are written. settings: only those that the person changed.
     """
 
-    begun: bool = False
     task: str = ""
     facts_change: bool = False
     model_id: str = ""
@@ -38,6 +37,7 @@ class Choice:
     row: int = 1
     passage: int = 1
     settings: dict[str, Any] = field(default_factory=dict)
+    begun: bool = False
 
     @classmethod
     def from_browser(cls, stored: object) -> Choice:
