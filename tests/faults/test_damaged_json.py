@@ -17,27 +17,19 @@ from ui.services.app import App
 from ui.services.selection import Choice
 
 DAMAGES: dict[str, Callable[[bytes], bytes]] = {
-    "empty": lambda _: b"",
-    "half": lambda data: data[: len(data) // 2],
-    "deep lists": lambda _: b"[" * 100_000,
-    "deep objects": lambda _: b'{"a":' * 100_000,
-    "deep and whole": lambda _: b"[" * 100_000 + b"]" * 100_000,
-    "a deep value": lambda data: data.replace(b": ", b": " + b"[" * 50_000, 1),
-    "null": lambda _: b"null",
-    "a number": lambda _: b"17",
-    "a text": lambda _: b'"text"',
-    "a list": lambda _: b"[1, 2]",
-    "an empty object": lambda _: b"{}",
-    "null values": lambda data: _mapped(data, lambda _: None),
+    "empty": lambda _: b"", "half": lambda data: data[: len(data) // 2], "deep lists": lambda _: b"[" * 100_000,
+    "deep objects": lambda _: b'{"a":' * 100_000, "deep and whole": lambda _: b"[" * 100_000 + b"]" * 100_000,
+    "a deep value": lambda data: data.replace(b": ", b": " + b"[" * 50_000, 1), "null": lambda _: b"null",
+    "a number": lambda _: b"17", "a text": lambda _: b'"text"', "a list": lambda _: b"[1, 2]",
+    "an empty object": lambda _: b"{}", "null values": lambda data: _mapped(data, lambda _: None),
     "texts for values": lambda data: _mapped(data, lambda _: "x"),
     "lists for values": lambda data: _mapped(data, lambda _: [[]]),
     "huge numbers": lambda data: _mapped(data, lambda value: 10**30 if isinstance(value, int | float) else value),
     "infinite numbers": lambda data: _mapped(data, lambda value: 1e999 if isinstance(value, int | float) else value),
     "negative numbers": lambda data: _mapped(data, lambda value: -5 if isinstance(value, int | float) else value),
-    "a number of 5,000 digits": lambda _: b'{"state": ' + b"9" * 5000 + b"}",
-    "zeros": lambda data: bytes(len(data)),
+    "a number of 5,000 digits": lambda _: b'{"state": ' + b"9" * 5000 + b"}", "zeros": lambda data: bytes(len(data)),
     "other bytes": lambda data: b"\xff\xfe" + data,
-}
+}  # fmt: skip
 
 
 def _mapped(data: bytes, change: Callable[[Any], Any]) -> bytes:

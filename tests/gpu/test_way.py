@@ -65,7 +65,6 @@ def test_a_model_is_trained_evaluated_asked_exported_and_deleted(
     record("Its peak memory", method, f"{run['peak_memory_mib']} MiB", f"dry run {dry['memory_mib']:.0f} MiB")
     record("Its tokens per second", method, f"{run['tokens_per_second']:.0f}", f"{dry['tokens_per_second']:.0f}")
     assert not place.is_card or run["peak_memory_mib"] == pytest.approx(dry["memory_mib"], rel=MARGIN - 1)
-
     report = run["evaluation"] if place.is_card else start(home, "evaluate", run["run_id"], "--items", "2")
     record("Its evaluation", method, str(report["verdict"]))
     for pane in ([], ["--base"]):
@@ -73,7 +72,6 @@ def test_a_model_is_trained_evaluated_asked_exported_and_deleted(
         case = " ".join([method, *pane])
         record("Its answers", case, f"{answer['tokens_per_second']:.0f} tokens/s", answer["engine"])
         assert answer["tokens"] > 0
-
     engine = TorchEngine(bundled.folder(home), adapter)
     rows = list(read_rows(folder)[1])
     nats = sum(engine.nats(TUNED, row.input_ids.tolist(), row.labels.tolist()) for row in rows)
@@ -86,7 +84,6 @@ def test_a_model_is_trained_evaluated_asked_exported_and_deleted(
     assert answered == pytest.approx(run["eval_loss"], abs=0.05, rel=0.02)
     del engine
     place.clean()
-
     made = start(home, "export", run["run_id"], "--to", "merged,gguf:Q8_0", "-o", tmp_path / "out")
     merged, gguf = made["exports"]
     check = merged["merge"]

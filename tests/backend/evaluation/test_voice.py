@@ -20,16 +20,12 @@ LIKE = "Hiya dear,\nthe rye is out at six tomorrow, come and see us.\nRosie x"
 @pytest.mark.parametrize(
     ("answer", "fault"),
     [
-        (LIKE, None),
-        ("Hello love,\n" + "the rye is warm, " * 9 + "\nRosie x", "loop"),
-        (LIKE.replace("Hiya", "Good morning"), "greeting"),
-        (LIKE.replace("Rosie x", "Kind regards"), "sign_off"),
-        ("Hello\nx", "too_short"),
-        (LIKE.replace("tomorrow", " ".join(map(str, range(60)))), "too_long"),
-        (LIKE.replace("\n", " "), "form"),
-        ("", "greeting"),
+        (LIKE, None), ("Hello love,\n" + "the rye is warm, " * 9 + "\nRosie x", "loop"),
+        (LIKE.replace("Hiya", "Good morning"), "greeting"), (LIKE.replace("Rosie x", "Kind regards"), "sign_off"),
+        ("Hello\nx", "too_short"), (LIKE.replace("tomorrow", " ".join(map(str, range(60)))), "too_long"),
+        (LIKE.replace("\n", " "), "form"), ("", "greeting"),
     ],
-)
+)  # fmt: skip
 def test_what_tells_an_answer_from_the_examples_is_named(answer: str, fault: str | None) -> None:
     assert voice(BAKER).fault(answer) == fault
     assert not any(map(voice(BAKER).fault, BAKER))
@@ -37,7 +33,6 @@ def test_what_tells_an_answer_from_the_examples_is_named(answer: str, fault: str
 
 def test_the_answers_are_counted_each_by_its_worst_fault() -> None:
     counted = count(BAKER, [LIKE, LIKE, "No.", "No.", "Yes. " * 20])
-    assert counted
     assert (counted.in_voice, counted.signed, counted.faults) == (2, True, {"greeting": 2, "loop": 1})
     assert count([], ["Anything"]) is None
 
@@ -45,7 +40,6 @@ def test_the_answers_are_counted_each_by_its_worst_fault() -> None:
 def test_answers_that_begin_and_end_in_many_ways_are_not_said_to_greet() -> None:
     plain = [f"{word} is a fine thing to say about number {at} {word}s" for at, word in enumerate("abcdefghij")]
     counted = count(plain, ["K is a fine thing to say, too, and so on", "No"])
-    assert counted
     assert (counted.signed, counted.in_voice, counted.faults) == (False, 1, {"too_short": 1})
 
 

@@ -57,11 +57,8 @@ def work(tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> W
     job = workspace.run_folder("answer-1")
     answers.table_file(job).parent.mkdir(parents=True)
     lines = [
-        "id,question",
-        *(f"{n},{question}" for n, question in enumerate(QUESTIONS)),
-        "40,",
-        f"41,{'long ' * 300}?",
-    ]
+        "id,question", *(f"{n},{question}" for n, question in enumerate(QUESTIONS)), "40,", f"41,{'long ' * 300}?",
+    ]  # fmt: skip
     answers.table_file(job).write_text("\n".join(lines), "utf-8")
     made = Work(job, answers.AnswersSpec(run="run-1", column="question", name="Anfragen Mai.csv").model_dump())
     made.workspace = workspace

@@ -393,10 +393,10 @@ def test_only_a_known_export_of_a_training_run_is_made(tiny_export: NewExport) -
     formats = ("", "gguf", "gguf:Q9", "gguf:../x", "hub", "adapter:F16", "gguf:Q8_0,gguf:Q9")
     paths = ("../../etc", "..", "/etc", "a/b", "")
     for changes, error, words in (
-        *(({"to": to}, BadSetting, "gguf:Q8_0") for to in formats), ({"trust_remote_code": True}, BadSetting, ""),
+        *(({"to": to}, BadSetting, "gguf:Q8_0") for to in formats), ({"trust_remote_code": True}, BadSetting, None),
         ({"to": "adapter,gguf:Q8_0"}, BadSetting, "not made together"),
         ({"to": "merged", "base": "trained"}, BadSetting, "no 4-bit base"),
-        *(({"run": run}, WorkspaceProblem, "") for run in paths), ({"run": work.folder.name}, RunProblem, ""),
+        *(({"run": run}, WorkspaceProblem, None) for run in paths), ({"run": work.folder.name}, RunProblem, None),
     ):  # fmt: skip
         with pytest.raises(error, match=words):
             export_job.run(Work(work.workspace, {**work.spec, **changes}))

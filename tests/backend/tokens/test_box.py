@@ -123,7 +123,6 @@ def test_a_crash_ends_one_request_and_many_end_the_box(tmp_path: Path) -> None:
     assert isinstance(tokenizer, BoxedTokenizer)
     for _ in range(box._CRASHES):
         child = tokenizer._box._child
-        assert child
         child.kill()
         child.wait()
         with pytest.raises(BadInput, match="failed"):
@@ -150,24 +149,18 @@ def test_the_bundled_model_needs_no_box_but_any_change_of_its_files(bundled_mode
 def uses(tokenizer: PlainTokenizer) -> list[Any]:
     """What every method of a tokenizer says."""
     rows = [
-        Row(1, 1, CHAT),
-        Row(2, 2, text="A <|im_end|> tale. " * 30),
-        Row(3, 3, [{"role": "nobody", "content": ""}]),
-    ]
+        Row(1, 1, CHAT), Row(2, 2, text="A <|im_end|> tale. " * 30), Row(3, 3, [{"role": "nobody", "content": ""}]),
+    ]  # fmt: skip
     limits = LengthLimits(20)
     say: list[Any] = [
-        lambda: tokenizer.render(CHAT, None, True),
-        lambda: tokenizer.encode(CHAT),
-        lambda: tokenizer.encode(CHAT, max_length=9),
-        lambda: tokenizer.prompt_ids(CHAT[:2]),
-        lambda: tokenizer.opening(),
-        lambda: tokenizer.decode(tokenizer.prompt_ids(CHAT[:2]), False),
-        lambda: tokenizer.count(["Hello", "Äh"]),
-        lambda: tokenizer.pieces(CHAT, None, 30),
+        lambda: tokenizer.render(CHAT, None, True), lambda: tokenizer.encode(CHAT),
+        lambda: tokenizer.encode(CHAT, max_length=9), lambda: tokenizer.prompt_ids(CHAT[:2]),
+        lambda: tokenizer.opening(), lambda: tokenizer.decode(tokenizer.prompt_ids(CHAT[:2]), False),
+        lambda: tokenizer.count(["Hello", "Äh"]), lambda: tokenizer.pieces(CHAT, None, 30),
         lambda: tokenizer.document_pieces(rows[1], limits),
         lambda: [str(row) if isinstance(row, ApprenticeError) else row for row in tokenizer.encode_rows(rows)],
         *(partial(getattr, tokenizer, name) for name in FACTS),
-    ]
+    ]  # fmt: skip
 
     def said(use: Any) -> Any:
         try:
@@ -200,7 +193,6 @@ def test_models_with_the_same_files_share_a_box_and_an_unused_one_ends(tmp_path:
     del one, other
     for number in range(4):
         ChatTokenizer.load(save(tmp_path / str(number), words("Hello", str(number))))
-    assert child
     assert child.poll() is not None
 
 

@@ -114,15 +114,10 @@ def test_sessions_are_joined_to_the_visitor_and_only_known_fields_pass(tmp_path:
     "body",
     [
         {"data": [{"path": "/etc/passwd", "meta": {"_type": "gradio.FileData"}}]},
-        {"data": [[{"deep": {"path": "https://example.com/x"}}]]},
-        {"data": [{"path": {"no": "text"}}]},
-        {"data": [], "session_hash": 5},
-        {"data": ["x" * (5 << 20)]},
-        {"data": [[[] for _ in range(300_000)]]},
-        {"data": [[[] for _ in range(25_000)]]},
-        {"data": ["x" * 300_000, *([0] * 2000)]},
-        {"data": [{str(number): 0 for number in range(100_000)}]},
-        {"data": json.loads("[" * 150 + "]" * 150)},
+        {"data": [[{"deep": {"path": "https://example.com/x"}}]]}, {"data": [{"path": {"no": "text"}}]},
+        {"data": [], "session_hash": 5}, {"data": ["x" * (5 << 20)]}, {"data": [[[] for _ in range(300_000)]]},
+        {"data": [[[] for _ in range(25_000)]]}, {"data": ["x" * 300_000, *([0] * 2000)]},
+        {"data": [{str(number): 0 for number in range(100_000)}]}, {"data": json.loads("[" * 150 + "]" * 150)},
     ],
 )  # fmt: skip
 def test_a_foreign_file_or_a_strange_body_is_refused(tmp_path: Path, body: dict[str, Any]) -> None:

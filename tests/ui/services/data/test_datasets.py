@@ -60,7 +60,6 @@ def test_examples_in_a_language_the_model_was_not_made_for_are_reported(app: App
     assert "German" in found["language_mismatch"]
     assert "English" in found["language_mismatch"]
     unknown = app.advice.unknown_language(choice)
-    assert unknown
     assert (unknown.language, unknown.model.id) == ("de", bundled.MODEL_ID)
     sample = Choice(data_id=app.datasets.add(SAMPLES / "orders.jsonl", "orders.jsonl"))
     assert app.advice.unknown_language(sample) is None
