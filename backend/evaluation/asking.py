@@ -82,9 +82,9 @@ class Asking:
         pairs = all(item.rejected for item in self.items)
         answers = [item.expected for item in (*self.train, *self.items)]
         self.measure = Measure("preference") if pairs else choose_measure(answers)
-        longest = max(self.models.tokens(item.answer) for item in (*self.train, *self.items))
-        self.limit = min(_LONGEST, 16 + 2 * longest)
-        repetitive = any(self._loops(item.answer) for item in (*self.train, *self.items))
+        written = [self.models.text_ids(item.answer) for item in (*self.train, *self.items)]
+        self.limit = min(_LONGEST, 16 + 2 * max(map(len, written)))
+        repetitive = any(loops(ids[:end]) for ids in written for end in range(len(ids) + 1))
         self._enough: Enough = (lambda number, ids: False) if repetitive else looping  # a right one is never cut
         given = len(self.items)
         self.items = [item for item in self.items if self._can_read(item)]
@@ -128,11 +128,6 @@ class Asking:
         """The base with the passages in its prompt that match each question best."""
         conversations = [facts.conversation(item, self._fits) for item in self.items]
         return self._system(BASE, conversations, "Asking the base model with your facts", "")
-
-    def _loops(self, answer: str) -> bool:
-        """Whether an expected answer, or its beginning, looks like a loop."""
-        ids = self.models.text_ids(answer)
-        return any(loops(ids[:end]) for end in range(len(ids) + 1))
 
     def _fits(self, conversation: Conversation) -> bool:
         """Whether the model can read the conversation and still answer."""

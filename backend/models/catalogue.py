@@ -10,8 +10,9 @@ Popular models that are missing, and why:
 - GLM-4 9B and Apertus 8B: their templates write no end token after the last answer, so it could not be learned.
 - Gemma 3 from 4B up, Gemma 3n, Gemma 4, Ministral 3: their language part can be trained from a folder
   (causal_lm.py), but only tiny random ones were.
-- Falcon-H1, Nemotron-H, Granite 4.0: their memory is not modeled, so that they can't be recommended by it. They
-  can be trained from a folder (causal_lm.py): a dry run measures.
+- Falcon-H1, Nemotron-H, Granite 4.0 (of Nano, 350M and 1B, neither config.json nor the chat template was at hand):
+  their memory is not modeled, so that they can't be recommended by it. They can be trained from a folder
+  (causal_lm.py): a dry run measures.
 - MiniCPM4 needs its own code; ERNIE 4.5 0.3B has no tokenizer.json; Hunyuan's instruct models: no template at hand.
 """
 

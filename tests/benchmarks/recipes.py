@@ -22,7 +22,7 @@ import json
 import math
 import tempfile
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import product
 from pathlib import Path
 from statistics import fmean
@@ -182,9 +182,17 @@ def one(plan: Result, model: Path) -> Result:
 
 
 def fit(
-    train: Sequence[Any], steps: int, model: Path, folder: Path, seed: int = 0, rate: float = RATE, keep: float = 0.0
+    train: Sequence[Any],
+    steps: int,
+    model: Path,
+    folder: Path,
+    seed: int = 0,
+    rate: float = RATE,
+    keep: float = 0.0,
+    own: Mapping[str, str] | None = None,
 ) -> Result:
-    """Trains for so many steps, without choosing a checkpoint. keep: the share of the base model's own answers."""
+    """Trains for so many steps, without choosing a checkpoint. keep: the share of the base model's own answers. own:
+    what these are, by prompt; None for those that come with the app."""
     from backend import training
     from backend.files.json_file import read_json
     from backend.runs import own_answers
@@ -199,7 +207,7 @@ def fit(
     )  # fmt: skip
     work.spec["data"]["held_out_prompts"] = []
     if keep:
-        own_answers.write(folder, read_json(own_answers.OF_BUNDLED))
+        own_answers.write(folder, own or read_json(own_answers.OF_BUNDLED))
     began = time.perf_counter()
     training.run(work)
     return {"steps": steps, "seconds": round(time.perf_counter() - began, 1)}
@@ -228,6 +236,7 @@ def ask(train: Sequence[Any], held_out: Sequence[Any], model: Path, folder: Path
         "phrases": {phrase: round(signs.share_with(phrase, texts), 3) for phrase in _PHRASES},
         "kept": round(known.kept / max(1, known.base_right), 3),
         "leaked": round((known.leaked or 0) / known.asked, 3),
+        "drift": round(known.drift or 0.0, 3),
     }  # fmt: skip
 
 

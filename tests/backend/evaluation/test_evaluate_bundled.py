@@ -9,14 +9,11 @@ from typing import Any
 
 import pytest
 
-from backend.advice.settings import KEEP_GENERAL
 from backend.evaluation.measures import chrf
-from backend.files.json_file import write_json
-from backend.gguf.base_file import key
-from backend.models import bundled
 from backend.runs import own_answers
 from backend.settings import PROJECT_ROOT, SAMPLES, Workspace
 from tests.benchmarks.recipe_tasks import conversations
+from tests.benchmarks.recipes import ask, fit
 
 pytestmark = pytest.mark.slow
 
@@ -69,21 +66,14 @@ def test_57_examples_of_a_voice_are_enough_to_answer_in_it(workspace_with_model:
     assert own > of_others + 0.1
 
 
-def test_planted_faults_in_keeping_the_rest_are_noticed(workspace_with_model: Workspace) -> None:
-    """Training without general rows, and with answers that the base model did not give."""
-    data = str(Path(SAMPLES) / "orders.jsonl")
-    short = ("--set", "max_steps=60", "--no-evaluation")
-    plain = command(workspace_with_model, "train", "--data", data, *short, "--set", "keep_general=0")["run_id"]
-    report = command(workspace_with_model, "evaluate", plain)
-    assert (report["verdict"], report["next_kind"]) == ("better", "keep_general")
-    assert report["retry"] == {"keep_general": KEEP_GENERAL}
-    assert report["general"]["leaked"] > 0.8 * report["general"]["asked"]
+@pytest.mark.parametrize("keep", [0.0, 0.2])
+def test_planted_faults_in_keeping_the_rest_are_noticed(bundled_model: Path, tmp_path: Path, keep: float) -> None:
+    """Training without general rows, and with answers that the base model did not give. That none of the check's own
+    prompts is trained is a test of test_general.py."""
+    train, held_out = conversations("extraction", 60, 8, 0)
     foreign = dict.fromkeys(own_answers.prompts("en", 0), "That is nothing that I would ever talk about, my friend.")
-    known = workspace_with_model.cache / "own_answers" / f"{key(bundled.folder(workspace_with_model))}.json"
-    known.parent.mkdir(parents=True, exist_ok=True)
-    write_json(known, dict(foreign))
-    other = command(workspace_with_model, "train", "--data", data, *short)["run_id"]
-    general = command(workspace_with_model, "evaluate", other)["general"]
-    assert general["dropped"]
-    assert general["kept"] < 0.3 * general["base_right"]
-    assert general["drift"] > 1
+    fit(train, 45, bundled_model, tmp_path, keep=keep, own=foreign)
+    found = ask(train, held_out, bundled_model, tmp_path)
+    assert found["score"] >= 0.5
+    assert found["kept"] < 0.3
+    assert found["leaked"] > 0.8 if keep == 0 else found["drift"] > 1
