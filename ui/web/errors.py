@@ -41,7 +41,13 @@ def in_words(error: BaseException) -> ApprenticeError:
 
 def error_alert(error: BaseException) -> Markup:
     """The error as an alert on the page."""
-    return components.problem_alert(in_words(error))
+    problem = in_words(error)
+    return components.problem_alert(problem, _tone(problem))
+
+
+def _tone(problem: ApprenticeError) -> str:
+    """Whoever only has to wait has met no fault."""
+    return "calm" if problem.next.startswith("Wait") else "bad"
 
 
 def handler(work: Handler) -> Handler:
@@ -106,5 +112,8 @@ def _toast(error: Exception) -> gr.Error:
     """The error as a message that stays until it is closed. Gradio draws it as HTML."""
     problem = in_words(error)
     rest = components.join(Markup("<p>{}</p>").format(part) for part in (problem.why, problem.next) if part)
-    message = Markup("<strong>{}</strong>{}").format(problem.what, rest)
+    title = Markup("<strong>{}</strong>")
+    if _tone(problem) == "calm":
+        title = Markup('<strong class="calm">{}</strong>')
+    message = title.format(problem.what) + rest
     return gr.Error(str(message), duration=None, print_exception=False)

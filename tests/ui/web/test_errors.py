@@ -55,6 +55,17 @@ def test_an_error_of_ours_is_shown_in_its_own_words_as_text() -> None:
     assert not caught.value.print_exception
 
 
+def test_whoever_only_has_to_wait_is_shown_no_fault() -> None:
+    busy = BadInput("A file is being read.", "", "Wait until it is done.")
+    with pytest.raises(gr.Error, match='class="calm"'):
+        web_errors.handler(lambda: raise_(busy))()
+    assert 'class="alert calm"' in web_errors.error_alert(busy)
+
+
+def raise_(error: Exception) -> None:
+    raise error
+
+
 @pytest.mark.parametrize("work", [breaks, lambda: list(breaks_midway())])
 def test_other_errors_go_only_to_the_log(work: object, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.ERROR), pytest.raises(gr.Error) as caught:
