@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.browser.steps import stored, ticked
+from tests.browser.steps import begin, stored, ticked
 
 pytestmark = pytest.mark.browser
 
@@ -104,6 +104,7 @@ def test_what_is_taken_back_does_not_return_with_a_reload(open_page: Callable[..
     page = open_page(real_page)
     begun = page.locator("#reached [data-done~=start]")
     advice = page.locator("#tab-start .alert.warn")
+    begin(page)
     page.locator("input[value=extract]").check()
     begun.wait_for(state="attached")
     page.get_by_label("The right answers change often").check()
