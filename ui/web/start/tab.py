@@ -39,8 +39,8 @@ class StartTab:
             self.advice = html()
             self.here = html()
             with details("computer-and-models") as self.details:
-                self.machine = clickable(components.card("Your computer", lead="Looking at what it can do."))
                 self.model = clickable(components.card("The model", lead="Working out which one fits."))
+                self.machine = clickable(components.card("Your computer", lead="Looking at what it can do."))
                 self.others = clickable()
         with action_bar():
             self.begin = begin_button(new)
