@@ -29,7 +29,7 @@ from backend.settings import Workspace
 from backend.tokens.tokenizer import ChatTokenizer
 from backend.work import ELSEWHERE, JobContext, require_disk
 
-_DISK_RESERVE = 500 * MIB  # stays free
+_DISK_RESERVE_MIB = 500  # stays free
 
 
 class Stopped(Exception):
@@ -107,7 +107,7 @@ def _download(context: JobContext, hub: Hub, entry: Entry, target: Path) -> None
     staging.mkdir(exist_ok=True)
     commit_file.write_text(commit, "utf-8")
     size, have = sum(file.size for file in files), sum(path.stat().st_size for path in staging.iterdir())
-    require_disk(staging, max(0, size - have) + _DISK_RESERVE, f"for {entry.name}", ELSEWHERE)
+    require_disk(staging, max(0, size - have) + _DISK_RESERVE_MIB * MIB, f"for {entry.name}", ELSEWHERE)
     meter = _Meter(context, entry.name, size)
     with disk_errors():
         for file in sorted(files, key=lambda file: file.name.endswith(".safetensors")):  # small files first
