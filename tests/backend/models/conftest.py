@@ -9,6 +9,8 @@ from threading import Thread
 from typing import Any
 
 import pytest
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
 
 from backend.models import hub as hub_client
 from backend.models import hub_token
@@ -20,7 +22,9 @@ from tests.backend.models.model_hub import SIGNATURE, WEIGHTS, FakeWork, Hub, Re
 def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
     served = Hub(
         {
-            "config.json": json.dumps({"model_type": "llama"}).encode(), "tokenizer.json": b"{}",
+            "config.json": json.dumps({"model_type": "llama"}).encode(),
+            "tokenizer.json": Tokenizer(WordLevel({"?": 0}, unk_token="?")).to_str().encode(),
+            "tokenizer_config.json": json.dumps({"eos_token": "?", "chat_template": "{{ messages }}"}).encode(),
             "README.md": b"not wanted", "pytorch_model.bin": b"never", "modeling_own.py": b"never",
             "onnx/model.safetensors": b"never", "model.safetensors": WEIGHTS,
         }

@@ -15,7 +15,7 @@ def test_a_model_is_downloaded_completely_and_nothing_else(hub: Hub, work: FakeW
     result = download.run(work)
     place = local.folder(work.workspace, MODEL)
     assert sorted(path.name for path in place.iterdir()) == [
-        "MANIFEST.json", "config.json", "model.safetensors", "tokenizer.json",
+        "MANIFEST.json", "config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json",
     ]  # fmt: skip
     assert (place / "model.safetensors").read_bytes() == WEIGHTS
     assert result["revision"] == COMMIT == local.reference(work.workspace, MODEL).revision
@@ -83,7 +83,7 @@ def test_another_commit_in_the_cache_is_not_the_pinned_one(
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "cache"))
     snapshot = tmp_path / "cache" / f"models--{MODEL.replace('/', '--')}" / "snapshots" / ("d" * 40)
     snapshot.mkdir(parents=True)
-    for name in ("config.json", "tokenizer.json", "model.safetensors"):
+    for name in ("config.json", "tokenizer.json", "tokenizer_config.json", "model.safetensors"):
         (snapshot / name).write_bytes(hub.files[name])
     assert download.run(work)["revision"] == "d" * 40  # any commit will do
     assert hub.requests == []
