@@ -51,10 +51,8 @@ def memory_used(process: psutil.Process) -> int:
 def start(
     arguments: Sequence[str], environment: Mapping[str, str] | None = None, **options: Any
 ) -> subprocess.Popen[bytes]:
-    """Starts Python with `arguments` in the project's folder; it ends with this process.
-
-    environment: variables to add to `child_environment`. options: of subprocess.Popen.
-    """
+    """Starts Python with `arguments` in the project's folder; it ends with this process. environment: variables to
+    add to `child_environment`. options: of subprocess.Popen."""
     end_with_us()
     child = subprocess.Popen(
         [sys.executable, *arguments],
@@ -102,13 +100,10 @@ def run(
     timeout: float | None = None,
     poll: Callable[[], None] | None = None,
 ) -> tuple[int, str]:
-    """Runs Python with `arguments` to its end; returns its exit code and everything it printed.
-
-    arguments: as after `python`
-    environment: the child's; by default that of a child without secrets
-    timeout: seconds after which the child is killed, and subprocess.TimeoutExpired raised
-    poll: called twice a second meanwhile; the child is killed when it raises something
-    """
+    """Runs Python with `arguments` to its end; returns its exit code and everything it printed. arguments: as after
+    `python`. environment: the child's; by default that of a child without secrets. timeout: seconds after which the
+    child is killed, and subprocess.TimeoutExpired raised. poll: called twice a second meanwhile; the child is killed
+    when it raises something"""
     with tempfile.TemporaryFile() as output:
         child = start(arguments, environment, stdout=output, stderr=subprocess.STDOUT)
         try:
@@ -132,13 +127,8 @@ def _wait(child: subprocess.Popen[bytes], timeout: float | None, poll: Callable[
 
 def run_request(module: str, request: Path, asked: Any, poll: Callable[[], None] | None = None) -> tuple[Any, str]:
     """Runs `python -m MODULE REQUEST`. Returns what the child gave to `return_value`, None if it failed, and the last
-    line that it printed.
-
-    module: its full name
-    request: a file to write, whose path the child gets
-    asked: what is written there as JSON
-    poll: as in `run`
-    """
+    line that it printed. module: its full name. request: a file to write, whose path the child gets. asked: what is
+    written there as JSON. poll: as in `run`"""
     request.write_text(json.dumps(asked), "utf-8")
     code, output = run(["-m", module, str(request)], poll=poll)
     answered = _answer_to(request)
@@ -169,14 +159,9 @@ def kill(child: subprocess.Popen[bytes]) -> None:
 
 
 class Watch:
-    """In the parent: kills a child that goes past its limits, until `close`.
-
-    memory: bytes that it may use
-    seconds: that it may take
-    processor_seconds: of all cores together, from now on
-    poll: called with every look; the child is killed when it returns a reason
-    why: the limit that it passed, or the reason; "" meanwhile
-    """
+    """In the parent: kills a child that goes past its limits, until `close`. memory: bytes that it may use. seconds:
+    that it may take. processor_seconds: of all cores together, from now on. poll: called with every look; the child
+    is killed when it returns a reason. why: the limit that it passed, or the reason; "" meanwhile"""
 
     def __init__(
         self,

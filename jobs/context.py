@@ -18,13 +18,10 @@ _SECONDS_WITHOUT_ACTIVITY = 5.0
 
 
 class Context:
-    """The work's access to its job.
-
-    folder: the job's folder. spec: as submitted. attempt: 1, then one more for each resume.
-    short_of_memory: the last attempt ran out of memory, so this one must use less.
-    The work calls `should_stop` at every step; when it returns True, the work saves and returns.
-    until: the monotonic time at which this attempt has to stop; another one goes on.
-    """
+    """The work's access to its job. folder: the job's folder. spec: as submitted. attempt: 1, then one more for each
+    resume. short_of_memory: the last attempt ran out of memory, so this one must use less. The work calls
+    `should_stop` at every step; when it returns True, the work saves and returns. until: the monotonic time at which
+    this attempt has to stop; another one goes on."""
 
     def __init__(self, folder: JobFolder, workspace: Workspace, status: Status, until: float = math.inf) -> None:
         self.folder = folder.path
@@ -52,14 +49,9 @@ class Context:
     def progress(
         self, phase: str, done: int = 0, total: int = 0, seconds_left: float | None = None, detail: str = ""
     ) -> None:
-        """Report progress; written when the phase changes, else at most twice a second. Raises OSError.
-
-        phase: what is being done, for people
-        done: how much of `total`, in any unit
-        total: 0 if it is unknown
-        seconds_left: until all of it is done; None if it is unknown
-        detail: more about the phase, for people
-        """
+        """Report progress; written when the phase changes, else at most twice a second. Raises OSError. phase: what
+        is being done, for people. done: how much of `total`, in any unit. total: 0 if it is unknown. seconds_left:
+        until all of it is done; None if it is unknown. detail: more about the phase, for people"""
         with self._lock:
             before = self.status.progress
             progress = Progress(phase=phase, done=done, total=total, seconds_left=seconds_left, detail=detail)
@@ -69,19 +61,15 @@ class Context:
                 self._write()
 
     def alive(self) -> None:
-        """Show activity during a long operation; a stopping worker that shows none is killed.
-
-        Writes the status again if nothing was written for five seconds. Raises OSError.
-        """
+        """Show activity during a long operation; a stopping worker that shows none is killed. Writes the status again
+        if nothing was written for five seconds. Raises OSError."""
         with self._lock:
             if time.monotonic() - self._written >= _SECONDS_WITHOUT_ACTIVITY:
                 self._write()
 
     def reset_oom_count(self) -> None:
-        """Ignore the processes that the system has killed for memory so far: the work can do without them.
-
-        Raises OSError.
-        """
+        """Ignore the processes that the system has killed for memory so far: the work can do without them. Raises
+        OSError."""
         with self._lock:
             self._write()
 

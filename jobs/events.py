@@ -1,9 +1,6 @@
-"""`events.jsonl`: a job's events, one JSON object a line, append-only.
-
-A resumed attempt continues from the last checkpoint and repeats the steps after it. Before its first step (or its
-first event of step 0) it writes a "resumed" event with `first_step`: events of that step and later ones in earlier
-lines are then no longer valid.
-"""
+"""`events.jsonl`: a job's events, one JSON object a line, append-only. A resumed attempt continues from the last
+checkpoint and repeats the steps after it. Before its first step (or its first event of step 0) it writes a "resumed"
+event with `first_step`: events of that step and later ones in earlier lines are then no longer valid."""
 
 import os
 import time
@@ -59,9 +56,7 @@ class EventLog:
 
 def read_events(path: Path, after: int = 0) -> tuple[list[LoggedEvent], int]:
     """The events from byte `after` on, and the byte to continue from. An unfinished last line is left for later.
-
-    Damaged lines are skipped, and events that this version does not know.
-    """
+    Damaged lines are skipped, and events that this version does not know."""
     try:
         with path.open("rb") as file:
             file.seek(after)

@@ -1,7 +1,5 @@
-"""One queue for the workspaces of several people: one job at a time in each lane, and the workspaces take turns.
-
-Each workspace's own runner still owns its jobs; this decides which of them may start.
-"""
+"""One queue for the workspaces of several people: one job at a time in each lane, and the workspaces take turns. Each
+workspace's own runner still owns its jobs; this decides which of them may start."""
 
 import logging
 import math

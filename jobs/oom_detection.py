@@ -17,10 +17,8 @@ _SHORT = 0.05  # share of the memory; with less than this free the computer was 
 
 
 class MemorySnapshot(BaseModel):
-    """counter: the file with the counter, "" if there is none. count: its value when the worker started.
-
-    free: the share of the computer's memory that was free when the worker last wrote its status.
-    """
+    """counter: the file with the counter, "" if there is none. count: its value when the worker started. free: the
+    share of the computer's memory that was free when the worker last wrote its status."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 

@@ -84,10 +84,8 @@ def forget(job_id: str) -> None:
 
 
 def kill(pid: int, created: float) -> bool:
-    """Kill process `pid` and its group, if it is the one created at `created` (seconds since 1970).
-
-    Call it only while the worker holds the job's lock. Returns False if it is another process.
-    """
+    """Kill process `pid` and its group, if it is the one created at `created` (seconds since 1970). Call it only
+    while the worker holds the job's lock. Returns False if it is another process."""
     try:
         if pid < 2 or pid == os.getpid():
             return False

@@ -12,11 +12,9 @@ Seconds = Annotated[float, Field(ge=0, le=1e11, allow_inf_nan=False)]  # since 1
 
 
 class State(StrEnum):
-    """The state of a job.
-
-    queued, starting, running, then completed or failed; stopping, then stopped, after a request; interrupted if its
-    process died. Stopped, failed and interrupted jobs can be resumed: they are queued again as a new attempt.
-    """
+    """The state of a job. queued, starting, running, then completed or failed; stopping, then stopped, after a
+    request; interrupted if its process died. Stopped, failed and interrupted jobs can be resumed: they are queued
+    again as a new attempt."""
 
     QUEUED = "queued"
     STARTING = "starting"
@@ -53,10 +51,8 @@ class Progress(StoredRecord):
 
 
 class Failure(StoredRecord):
-    """Why a job failed: what happened, why, and what to do next, in plain words.
-
-    error: the class in `backend.errors`, "" if it was none.
-    """
+    """Why a job failed: what happened, why, and what to do next, in plain words. error: the class in
+    `backend.errors`, "" if it was none."""
 
     what: str
     why: str = ""
@@ -65,11 +61,8 @@ class Failure(StoredRecord):
 
 
 class EventBatch(NamedTuple):
-    """The result of `Runner.events`.
-
-    position: pass it as `after` next time. reset: `events` starts from the beginning, so it replaces the events you
-    have; otherwise append them.
-    """
+    """The result of `Runner.events`. position: pass it as `after` next time. reset: `events` starts from the
+    beginning, so it replaces the events you have; otherwise append them."""
 
     events: list[LoggedEvent]
     position: int
@@ -78,10 +71,8 @@ class EventBatch(NamedTuple):
 
 class Job(StoredRecord):
     """A job. Times in seconds since 1970; started and ended are those of the latest attempt. earlier: seconds that
-    the attempts before it took together, None where that is unknown.
-
-    queued: its place in the queue; the smallest starts first.
-    """
+    the attempts before it took together, None where that is unknown. queued: its place in the queue; the smallest
+    starts first."""
 
     id: str
     kind: str

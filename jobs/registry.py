@@ -6,14 +6,10 @@ Lane = Literal["training", "light", "network", "serving"]  # one job at a time r
 
 
 class JobType(NamedTuple):
-    """work: "package.module:function", imported only in the worker.
-
-    follow_up: the kind and name of a job to queue when this one completes, and the "package.module:function" that
-    gets the context and the result and returns that job's spec, or None for no such job.
-
-    can_use_less_memory: whether another attempt, after memory ran out, uses less of it.
-    secrets: environment variables that the worker gets although they are secret.
-    """
+    """work: "package.module:function", imported only in the worker. follow_up: the kind and name of a job to queue
+    when this one completes, and the "package.module:function" that gets the context and the result and returns that
+    job's spec, or None for no such job. can_use_less_memory: whether another attempt, after memory ran out, uses less
+    of it. secrets: environment variables that the worker gets although they are secret."""
 
     work: str
     lane: Lane

@@ -1,8 +1,6 @@
-"""The runner: the page's and the command line's access to jobs, and the tick that starts and watches them.
-
-Several runners (a second window, the command line) may share a workspace. Whatever changes a job's state happens
-under one lock file; whether a worker lives is decided by its own lock, never by a process id.
-"""
+"""The runner: the page's and the command line's access to jobs, and the tick that starts and watches them. Several
+runners (a second window, the command line) may share a workspace. Whatever changes a job's state happens under one
+lock file; whether a worker lives is decided by its own lock, never by a process id."""
 
 import shutil
 import threading
@@ -109,17 +107,10 @@ class Runner:
         parent: str | None = None,
         prepare: Callable[[Path], None] | None = None,
     ) -> str:
-        """Queue a job and return its id.
-
-        kind: of JOB_TYPES
-        spec: what to do, as the kind's function reads it; becomes spec.json
-        name: for people
-        parent: the id of the job that it was made from
-        prepare: gets the folder and fills data/ in it before others see it
-
-        Raises RunProblem for an unknown kind or parent, WorkspaceProblem when the folder can't be written,
-        and whatever `prepare` raises; then nothing is left behind.
-        """
+        """Queue a job and return its id. kind: of JOB_TYPES. spec: what to do, as the kind's function reads it;
+        becomes spec.json. name: for people. parent: the id of the job that it was made from. prepare: gets the folder
+        and fills data/ in it before others see it. Raises RunProblem for an unknown kind or parent, WorkspaceProblem
+        when the folder can't be written, and whatever `prepare` raises; then nothing is left behind."""
         if kind not in JOB_TYPES:
             raise RunProblem(f"There is no job of kind {kind[:60]!r}.", "", f"The kinds are: {', '.join(JOB_TYPES)}.")
         if parent is not None:
@@ -139,18 +130,10 @@ class Runner:
         prepare: Callable[[Path], None],
         parent: str | None = None,
     ) -> str:
-        """Add a job that was completed elsewhere, and return its id.
-
-        kind: of JOB_TYPES
-        spec: what was done; becomes spec.json
-        name: for people
-        result: as the kind's function returns it
-        prepare: fills the folder
-        parent: the id of the job that it belongs to
-
-        Raises WorkspaceProblem when the folder can't be written, and whatever else `prepare` raises; then nothing is
-        left behind.
-        """
+        """Add a job that was completed elsewhere, and return its id. kind: of JOB_TYPES. spec: what was done; becomes
+        spec.json. name: for people. result: as the kind's function returns it. prepare: fills the folder. parent: the
+        id of the job that it belongs to. Raises WorkspaceProblem when the folder can't be written, and whatever else
+        `prepare` raises; then nothing is left behind."""
         now = time.time()
         identity = Identity(kind=kind, name=name, created=now, parent=parent)
         started = now if parent else None  # after its parent had ended
@@ -220,14 +203,9 @@ class Runner:
         after: int = 0,
         on_job: Callable[[Job], None] | None = None,
     ) -> Job:
-        """Wait until a job has ended, ticking meanwhile.
-
-        job_id: of the job
-        on_event: called at each look, with each new event
-        poll: seconds between two looks
-        after: the position in the log from which events are new
-        on_job: called at each look, before `on_event`, with the job
-        """
+        """Wait until a job has ended, ticking meanwhile. job_id: of the job. on_event: called at each look, with each
+        new event. poll: seconds between two looks. after: the position in the log from which events are new. on_job:
+        called at each look, before `on_event`, with the job"""
         folder = self._find(job_id)
         position = after
         while True:
@@ -262,10 +240,8 @@ class Runner:
         self._thread.close()
 
     def tick(self) -> None:
-        """Notice which workers ended, kill those that do not stop, start the next jobs.
-
-        Does nothing while another runner holds the lock.
-        """
+        """Notice which workers ended, kill those that do not stop, start the next jobs. Does nothing while another
+        runner holds the lock."""
         self.scheduler.tick()
 
     def has_news(self) -> bool:

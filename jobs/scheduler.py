@@ -33,11 +33,8 @@ class Unfinished(NamedTuple):
 
 
 class Scheduler:
-    """The queue of a workspace, in the order of submission; one job at a time runs in each lane.
-
-    problems: by job id, why its folder can't be read or written. before_start: called with a job's lane before its
-    worker starts.
-    """
+    """The queue of a workspace, in the order of submission; one job at a time runs in each lane. problems: by job id,
+    why its folder can't be read or written. before_start: called with a job's lane before its worker starts."""
 
     def __init__(
         self, workspace: Workspace, supervisor: Supervisor, before_start: Callable[[Lane], None] | None = None
@@ -49,9 +46,7 @@ class Scheduler:
 
     def tick(self) -> None:
         """Notice which workers ended, kill those that do not stop, start the next jobs: one at a time in each lane.
-
-        Does nothing while another runner holds the lock.
-        """
+        Does nothing while another runner holds the lock."""
         with suppress(Busy), self.locked(timeout=0):
             unfinished = self.reconcile()
             busy = {job.lane for job in unfinished if job.state.is_active}
@@ -61,10 +56,8 @@ class Scheduler:
         process.reap()
 
     def reconcile(self) -> list[Unfinished]:
-        """All queued and active jobs in the order of the queue, once it is written which workers have died.
-
-        After a job has ended its files are not read again until its status.json changes.
-        """
+        """All queued and active jobs in the order of the queue, once it is written which workers have died. After a
+        job has ended its files are not read again until its status.json changes."""
         unfinished, finished = [], {}
         for job_id, version in store.status_versions(self._workspace):
             if job_id in self._finished and self._finished[job_id] == version:
@@ -117,10 +110,8 @@ class Scheduler:
 
     @contextmanager
     def locked(self, timeout: float = 20.0) -> Iterator[None]:
-        """Hold the workspace's lock for the block.
-
-        Raises Busy if another runner holds it for `timeout` seconds, WorkspaceProblem on an OSError in the block.
-        """
+        """Hold the workspace's lock for the block. Raises Busy if another runner holds it for `timeout` seconds,
+        WorkspaceProblem on an OSError in the block."""
         try:
             with self._lock.acquire(timeout=timeout):
                 yield
@@ -134,10 +125,8 @@ class Scheduler:
 
 
 def _lane(folder: JobFolder, state: State) -> Lane | None:
-    """The lane of a job; None for an unknown kind. Raises WorkspaceProblem for a damaged job that can't start.
-
-    A damaged one that already runs may be a training run.
-    """
+    """The lane of a job; None for an unknown kind. Raises WorkspaceProblem for a damaged job that can't start. A
+    damaged one that already runs may be a training run."""
     try:
         job_type = JOB_TYPES.get(folder.identity().kind)
     except WorkspaceProblem:

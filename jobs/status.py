@@ -24,12 +24,10 @@ class Identity(StoredRecord):
 
 
 class Status(StoredRecord):
-    """status.json. queued: the job's place in the queue. pid, pid_created: the worker, once it holds the lock.
-
-    Times are seconds since 1970. memory_retries: attempts so far that started by themselves because memory ran out.
+    """status.json. queued: the job's place in the queue. pid, pid_created: the worker, once it holds the lock. Times
+    are seconds since 1970. memory_retries: attempts so far that started by themselves because memory ran out.
     short_of_memory: whether this attempt is one of them. memory: as the worker last saw it. earlier: seconds that the
-    attempts before this one took together; None where that is unknown.
-    """
+    attempts before this one took together; None where that is unknown."""
 
     state: State
     attempt: int = 1

@@ -77,10 +77,8 @@ class Supervisor:
         self._unfinished: set[str] = set()  # as last seen
 
     def reconcile(self, folder: JobFolder) -> Status:
-        """The job's current status; if its worker has died, how it ended is written first.
-
-        A worker that wrote its last status but still holds its lock counts as stopping.
-        """
+        """The job's current status; if its worker has died, how it ended is written first. A worker that wrote its
+        last status but still holds its lock counts as stopping."""
         status = folder.status()
         ended_long_ago = status.state.is_terminal and abs(time.time() - (status.ended or 0.0)) > _EXIT_MAX
         if folder.id not in self._unfinished and ended_long_ago:
@@ -162,10 +160,8 @@ class Supervisor:
         return status.ended_as(State.INTERRUPTED, KILLED if ran_out is None else KILLED_NOT_BY_OOM)
 
     def _is_past(self, deadline: str, folder: JobFolder, status: Status, activity: object = None) -> bool:
-        """Whether the deadline has passed since the first call with this `activity`.
-
-        File times are only compared for equality, so a clock that is changed does no harm.
-        """
+        """Whether the deadline has passed since the first call with this `activity`. File times are only compared for
+        equality, so a clock that is changed does no harm."""
         key, now = (folder.id, status.attempt, deadline), time.monotonic()
         if key not in self._since or self._since[key][0] != activity:
             self._since[key] = activity, now

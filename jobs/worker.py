@@ -1,7 +1,5 @@
-"""The worker: `python -m jobs.worker JOB_ID` does the work of one job, in the workspace $APPRENTICE_HOME.
-
-It holds the job's lock until its process exits; meanwhile only it writes the job's status.
-"""
+"""The worker: `python -m jobs.worker JOB_ID` does the work of one job, in the workspace $APPRENTICE_HOME. It holds
+the job's lock until its process exits; meanwhile only it writes the job's status."""
 
 import importlib
 import logging
@@ -68,13 +66,9 @@ def set_up_logging() -> None:
 
 
 def attempt(folder: JobFolder, workspace: Workspace, work: str = "", until: float = math.inf) -> int:
-    """Do one attempt of a starting job whose lock this process holds; returns the exit code.
-
-    folder: the job's
-    workspace: in which it runs
-    work: "package.module:function" instead of the usual one
-    until: the monotonic time at which the attempt has to stop; the job is then queued again
-    """
+    """Do one attempt of a starting job whose lock this process holds; returns the exit code. folder: the job's.
+    workspace: in which it runs. work: "package.module:function" instead of the usual one. until: the monotonic time
+    at which the attempt has to stop; the job is then queued again"""
     status = folder.status()
     if status.state is not State.STARTING or status.pid is not None:
         log.info("nothing to do: the job is %s", status.state)
@@ -132,10 +126,8 @@ def _work(folder: JobFolder, context: Context, instead: str = "") -> Status:
 
 
 def queue_follow_up(folder: JobFolder, context: Context, result: dict[str, Any]) -> None:
-    """Queue the job that follows a completed one of this kind, if any; its failure is not this job's.
-
-    It counts as queued when this one was, and so goes before other jobs that wait.
-    """
+    """Queue the job that follows a completed one of this kind, if any; its failure is not this job's. It counts as
+    queued when this one was, and so goes before other jobs that wait."""
     follow_up = JOB_TYPES[folder.identity().kind].follow_up
     if follow_up is None:
         return

@@ -1,7 +1,5 @@
-"""The parent's side of the chat process: starts it, exchanges messages over two pipes, ends it.
-
-The process ends by itself when its parent does, because its stdin then ends.
-"""
+"""The parent's side of the chat process: starts it, exchanges messages over two pipes, ends it. The process ends by
+itself when its parent does, because its stdin then ends."""
 
 import json
 import logging

@@ -25,12 +25,9 @@ _CHUNK = ("pane", "text", "tokens", "tokens_per_second", "finish")
 
 
 class Chat:
-    """A chat process with one open model. Threads may share it; questions are answered one after another.
-
-    cores: called before each answer; how many cores it may use (default: all).
-    idle_seconds: after which the process ends.
-    log_file: for the output of the libraries (default: chat.log in the workspace's cache).
-    """
+    """A chat process with one open model. Threads may share it; questions are answered one after another. cores:
+    called before each answer; how many cores it may use (default: all). idle_seconds: after which the process ends.
+    log_file: for the output of the libraries (default: chat.log in the workspace's cache)."""
 
     def __init__(
         self,

@@ -1,8 +1,5 @@
-"""The tokenizer and chat template inside a GGUF file.
-
-The template is untrusted: backend.tokens renders it in a box. Control markers inside messages are cut in two, so that
-no text becomes a control token.
-"""
+"""The tokenizer and chat template inside a GGUF file. The template is untrusted: backend.tokens renders it in a box.
+Control markers inside messages are cut in two, so that no text becomes a control token."""
 
 import ctypes
 import re

@@ -1,7 +1,5 @@
-"""llama.cpp through its C interface: one copy of a model's weights, and any number of contexts on it.
-
-A context has a memory of the tokens it has read, and adapters of its own. Only the chat process imports this.
-"""
+"""llama.cpp through its C interface: one copy of a model's weights, and any number of contexts on it. A context has a
+memory of the tokens it has read, and adapters of its own. Only the chat process imports this."""
 
 from __future__ import annotations
 

@@ -1,8 +1,6 @@
-"""The engine on llama-cpp-python: a base model with a trained adapter on one copy of the weights, or a GGUF file.
-
-It never runs in the page's process, which the bugs of llama.cpp's file parser therefore can't reach. Base and
-tuned model are two contexts on the same weights; the adapter belongs to the tuned one alone.
-"""
+"""The engine on llama-cpp-python: a base model with a trained adapter on one copy of the weights, or a GGUF file. It
+never runs in the page's process, which the bugs of llama.cpp's file parser therefore can't reach. Base and tuned
+model are two contexts on the same weights; the adapter belongs to the tuned one alone."""
 
 from __future__ import annotations
 

@@ -26,8 +26,8 @@ _FORCED = 1000.0  # added to a token's logit, after which it is chosen; its prob
 
 class Next(NamedTuple):
     """token: the one that was chosen. log_p: its log-probability, None where the server gives none: for tokens that
-    begin a character and don't end it. likeliest: the ids of the likeliest tokens with their log-probabilities.
-    read: tokens of the prompt that were not in memory."""
+    begin a character and don't end it. likeliest: the ids of the likeliest tokens with their log-probabilities. read:
+    tokens of the prompt that were not in memory."""
 
     token: int
     log_p: float | None

@@ -1,8 +1,6 @@
-"""The new version of a model against the one before, on held-out questions that neither has learned from.
-
-Questions whose row, or a near-copy of it, trained either version or chose its checkpoint are left out for both;
-corrected questions are among them, since a corrected answer is trained on.
-"""
+"""The new version of a model against the one before, on held-out questions that neither has learned from. Questions
+whose row, or a near-copy of it, trained either version or chose its checkpoint are left out for both; corrected
+questions are among them, since a corrected answer is trained on."""
 
 import hashlib
 import json
@@ -125,13 +123,9 @@ def learned_before(workspace: Workspace, trained: RunSpec) -> list[Path]:
 
 
 def store_answers(run_folder: Path, weights: str, asking: Asking, tuned: System, precision: str) -> None:
-    """Stores what a model answered, for its next version. A full disk costs only the time to ask it again.
-
-    weights: the digest of what was trained, see `runs.start.digest`.
-    asking: the evaluation, whose questions it answered.
-    tuned: its answers.
-    precision: in which it computed them.
-    """
+    """Stores what a model answered, for its next version. A full disk costs only the time to ask it again. weights:
+    the digest of what was trained, see `runs.start.digest`. asking: the evaluation, whose questions it answered.
+    tuned: its answers. precision: in which it computed them."""
     try:
         settings = _settings(weights, asking, precision)
         store(run_folder, asking.items, tuned.answers, **settings)

@@ -57,13 +57,10 @@ class AnswersSoFar:
         *,
         general: bool = False,
     ) -> list[Answer]:
-        """The answers to `prompts`, in their order; the model in `pane` is asked for those that are not known.
-
-        limit: tokens of an answer.
-        each: called with the number of answers so far; what it raises ends the work.
-        enough: see `Engine.answer_all`; it depends on the prompt and the limit alone.
-        general: whether the prompts are those of the app, not of a dataset.
-        """
+        """The answers to `prompts`, in their order; the model in `pane` is asked for those that are not known. limit:
+        tokens of an answer. each: called with the number of answers so far; what it raises ends the work. enough: see
+        `Engine.answer_all`; it depends on the prompt and the limit alone. general: whether the prompts are those of
+        the app, not of a dataset."""
         answers = [self.get(pane, prompt, limit, general=general) for prompt in prompts]
         missing = [number for number, answer in enumerate(answers) if answer is None]
         for start in range(0, len(missing), _AT_ONCE):

@@ -61,10 +61,8 @@ class System:
 @dataclass
 class Asking:
     """The questions of one evaluation: `items`, without those that are too long for the model to read and answer.
-
     train: items of the training rows, from which prompts are made. so_far: answers that need not be asked again.
-    skipped: how many items were too long. Raises BadInput when there are no items.
-    """
+    skipped: how many items were too long. Raises BadInput when there are no items."""
 
     models: Models
     items: Sequence[Item]

@@ -176,11 +176,9 @@ class BlindTest(Record):
 
 
 def with_other(answers: Sequence[ReportedAnswer], others: Sequence[ReportedAnswer]) -> list[ReportedAnswer]:
-    """The `answers` of a report whose question also judged another run, each with that run's answer.
-
-    others: the answers of the other run's report. Neither run has learned from a question that judged it. A question
-    that was asked twice is skipped, since a report does not tell which of two conversations it stands in.
-    """
+    """The `answers` of a report whose question also judged another run, each with that run's answer. others: the
+    answers of the other run's report. Neither run has learned from a question that judged it. A question that was
+    asked twice is skipped, since a report does not tell which of two conversations it stands in."""
     theirs, ours = Counter(map(_asked, others)), Counter(map(_asked, answers))
     text = {_asked(answer): answer.texts[TUNED] for answer in others}
     once = {asked for asked, count in theirs.items() if count == ours[asked] == 1}
@@ -196,16 +194,10 @@ def _asked(answer: ReportedAnswer) -> tuple[str, str]:
 
 
 def new_test(answers: Sequence[ReportedAnswer], systems: tuple[str, str], seed: int, other: str = "") -> BlindTest:
-    """A test of two systems. Raises BadInput when no question remains.
-
-    One question of each cluster, since answers that depend on each other would count twice; none where both systems
-    answered the same.
-
-    answers: of an evaluation's report.
-    systems: the names of the two.
-    seed: decides the order and the sides.
-    other: what the person calls the model OTHER.
-    """
+    """A test of two systems. Raises BadInput when no question remains. One question of each cluster, since answers
+    that depend on each other would count twice; none where both systems answered the same. answers: of an
+    evaluation's report. systems: the names of the two. seed: decides the order and the sides. other: what the person
+    calls the model OTHER."""
     draw = random.Random(seed)  # noqa: S311 (a person is to be kept from guessing, not an attacker)
     by_cluster: dict[int, Pair] = {}
     for answer in draw.sample(answers, len(answers)):

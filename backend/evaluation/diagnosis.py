@@ -49,15 +49,10 @@ def findings(
     wrong: Sequence[bool],
     strange: Sequence[bool],
 ) -> list[Finding]:
-    """The faults of a model's answers, the most telling first. All but `train` are in the order of `items`.
-
-    items: the questions.
-    train: items whose answers might be recited.
-    texts: the answers.
-    ended: whether each answer ended, or was cut where it should have ended.
-    wrong: which answers are not right: a right one is never called a fault.
-    strange: which answers are gibberish.
-    """
+    """The faults of a model's answers, the most telling first. All but `train` are in the order of `items`. items:
+    the questions. train: items whose answers might be recited. texts: the answers. ended: whether each answer ended,
+    or was cut where it should have ended. wrong: which answers are not right: a right one is never called a fault.
+    strange: which answers are gibberish."""
     possible = {normalize(item.answer) for item in items}
     learned = {normalize(item.answer): item.answer for item in train if normalize(item.answer) not in possible}
     everything = range(len(items))

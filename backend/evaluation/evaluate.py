@@ -45,14 +45,10 @@ class Evaluation:
         keep_general: float | None = None,
         usual: Sequence[str] = (),
     ) -> EvaluationReport:
-        """The report; it has no settings to train again with and no comparison with a previous version.
-
-        baselines: also the base with the best prompt, and with examples.
-        known: answers of the base, by system, that the same model gave to the same items before.
-        facts: also the base with these in its prompt.
-        keep_general: the setting of the run, None where it has no effect.
-        usual: see `general.check`.
-        """
+        """The report; it has no settings to train again with and no comparison with a previous version. baselines:
+        also the base with the best prompt, and with examples. known: answers of the base, by system, that the same
+        model gave to the same items before. facts: also the base with these in its prompt. keep_general: the setting
+        of the run, None where it has no effect. usual: see `general.check`."""
         asking, prefers = self.asking, self.asking.measure.name == "preference"
         known = {} if prefers else known or {}
         systems = {BASE: known.get(BASE) or asking.base(), TUNED: asking.tuned()}

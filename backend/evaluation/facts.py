@@ -1,8 +1,6 @@
-"""Facts in the prompt instead of training (retrieval): the passages of a text that match a question best.
-
-Ranked by BM25 (Robertson and Zaragoza 2009, doi:10.1561/1500000019) with the usual k1 and b, and the idf of Lucene,
-which is never negative.
-"""
+"""Facts in the prompt instead of training (retrieval): the passages of a text that match a question best. Ranked by
+BM25 (Robertson and Zaragoza 2009, doi:10.1561/1500000019) with the usual k1 and b, and the idf of Lucene, which is
+never negative."""
 
 import math
 import re
@@ -23,10 +21,8 @@ _MOST = 4  # passages in a prompt
 
 
 def passages(text: str) -> list[str]:
-    """The paragraphs of `text`, each below the last heading; long ones are divided between lines or sentences.
-
-    A heading without a paragraph is a passage by itself.
-    """
+    """The paragraphs of `text`, each below the last heading; long ones are divided between lines or sentences. A
+    heading without a paragraph is a passage by itself."""
     divided: list[str] = []
     heading, is_alone = "", False
     for block in re.split(r"\n\s*\n", text):

@@ -55,16 +55,10 @@ def check(
     keep_general: float | None = None,
     usual: Sequence[str] = (),
 ) -> GeneralCheck:
-    """Compare the general knowledge of the tuned and the base model.
-
-    models: both of them.
-    progress: gets done and total.
-    so_far: answers that need not be asked again.
-    measure: of the task, None for one without questions.
-    learned: the answers of the training examples.
-    keep_general: the setting of the run, None where it has no effect.
-    usual: more of what the base model answers to other things.
-    """
+    """Compare the general knowledge of the tuned and the base model. models: both of them. progress: gets done and
+    total. so_far: answers that need not be asked again. measure: of the task, None for one without questions.
+    learned: the answers of the training examples. keep_general: the setting of the run, None where it has no effect.
+    usual: more of what the base model answers to other things."""
     asked, count, so_far = prompts(), len(questions()), so_far or AnswersSoFar()
     answers = {BASE: ask(models, BASE, so_far, lambda done: progress(done, 2 * len(asked)))}
     in_form = _form(measure, learned, [*(answer.text for answer in answers[BASE]), *usual])
@@ -130,11 +124,9 @@ def _words(text: str) -> str:
 
 
 def _form(measure: Measure | None, learned: Sequence[str], base: Collection[str]) -> Callable[[str], bool] | None:
-    """Whether an answer has the form of those in `learned`; None where they have none of their own.
-
-    base: answers of the base model to other things. A word that it uses there is no sign, nor is a phrase that is not
-    far rarer there than in the examples.
-    """
+    """Whether an answer has the form of those in `learned`; None where they have none of their own. base: answers of
+    the base model to other things. A word that it uses there is no sign, nor is a phrase that is not far rarer there
+    than in the examples."""
     if measure is None:
         return None
     if measure.name in ("json", "tool_call"):  # perhaps cut; a call may also be written with tags

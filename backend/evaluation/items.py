@@ -11,12 +11,9 @@ from backend.text.conversation import content, said
 
 @dataclass(frozen=True)
 class Item:
-    """One question with its expected answer.
-
-    messages: the conversation up to the answer. tools: those the row offers. row: the conversation's number, from 0.
-    cluster: the same for items that depend on each other; they count once together. rejected: of a pair, the worse
-    answer.
-    """
+    """One question with its expected answer. messages: the conversation up to the answer. tools: those the row
+    offers. row: the conversation's number, from 0. cluster: the same for items that depend on each other; they count
+    once together. rejected: of a pair, the worse answer."""
 
     messages: tuple[Mapping[str, Any], ...]
     expected: Message
@@ -42,10 +39,8 @@ def items_from(
     tools: Sequence[Sequence[Mapping[str, Any]] | None] = (),
 ) -> list[Item]:
     """The items of `conversations`, in their order: one for each learned assistant turn after a user's or a tool's.
-
     Conversations that say the same, or almost the same, form one cluster with all their answers. limit: items at
-    most, taken from the conversations in order. tools: those that each conversation offers.
-    """
+    most, taken from the conversations in order. tools: those that each conversation offers."""
     rows = [Row(line=i + 1, row=i + 1, messages=[dict(m) for m in chat]) for i, chat in enumerate(conversations)]
     cluster = {row: row for row in range(len(rows))}
     for group in duplicates.find(rows).together:

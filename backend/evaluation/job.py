@@ -38,10 +38,8 @@ QUICK = 180.0  # seconds that an evaluation may take to start automatically
 
 class EvaluationSpec(Record):
     """An evaluation of a run (by its id). items: how many questions at most. baselines: try prompts on the base too.
-
     trial: a job that has tried prompts on the same examples with the same base model; its answers are reused. A text
-    of facts to compare with lies in the job's folder (facts.py).
-    """
+    of facts to compare with lies in the job's folder (facts.py)."""
 
     run: str
     baselines: bool = False
@@ -51,9 +49,7 @@ class EvaluationSpec(Record):
 
 def run(context: JobContext) -> dict[str, Any]:
     """Evaluates the run that `context.spec` names, and returns the report without its answers; {} when stopped.
-
-    Raises BadSetting for a wrong spec, RunProblem, MissingPart, BadInput without held-out examples, ChatFailed.
-    """
+    Raises BadSetting for a wrong spec, RunProblem, MissingPart, BadInput without held-out examples, ChatFailed."""
     try:
         spec = EvaluationSpec.model_validate(context.spec)
     except ValidationError as error:

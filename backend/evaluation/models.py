@@ -77,10 +77,8 @@ class Models(Protocol):
 
 class EngineModels:
     """Base and tuned in an engine of the chat. precision: such as "bfloat16", or "gguf" in llama.cpp. loaded: how and
-    where its weights are, in words: a 4-bit base computes in the same precision as one in 16 bits.
-
-    folder: of the base model. tuned: the folder of what was trained, None for the base alone.
-    """
+    where its weights are, in words: a 4-bit base computes in the same precision as one in 16 bits. folder: of the
+    base model. tuned: the folder of what was trained, None for the base alone."""
 
     def __init__(self, engine: Engine, folder: Path, tuned: Path | None) -> None:
         self._engine = engine
@@ -150,13 +148,9 @@ def choose_engine(
     texts: bool = False,
 ) -> str:
     """The engine that the chat would use for a model and for all that was trained on it, so that those that are
-    compared answer in the same one.
-
-    model: the model's folder.
-    tuned: the folders of what was trained on it.
-    progress: what it raises ends the work.
-    texts: the probability of every word is wanted, for which xllamacpp takes a step each.
-    """
+    compared answer in the same one. model: the model's folder. tuned: the folders of what was trained on it.
+    progress: what it raises ends the work. texts: the probability of every word is wanted, for which xllamacpp takes
+    a step each."""
     if texts and not has_llama_cpp_python():
         return TORCH
     return LLAMA if llama_probe.holds(workspace, model, tuned, progress) else TORCH
@@ -165,13 +159,9 @@ def choose_engine(
 def load(
     workspace: Workspace, engine: str, model: Path, tuned: Path | None = None, precision: str = ""
 ) -> EngineModels:
-    """A model and what was trained on it. Raises MissingPart, NotEnough, ChatFailed.
-
-    engine: the name of the engine that answers.
-    model: the model's folder.
-    tuned: the folder of what was trained, None for the base alone.
-    precision: in which transformers computes on the processor; "": the fastest, on the fastest device.
-    """
+    """A model and what was trained on it. Raises MissingPart, NotEnough, ChatFailed. engine: the name of the engine
+    that answers. model: the model's folder. tuned: the folder of what was trained, None for the base alone.
+    precision: in which transformers computes on the processor; "": the fastest, on the fastest device."""
     if engine == LLAMA:
         return EngineModels(engines.on_llama_cpp(workspace, model, tuned, silent), model, tuned)
     return on_transformers(model, tuned, precision)

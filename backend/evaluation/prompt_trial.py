@@ -1,8 +1,6 @@
-"""The job "try_prompts": how far does the base model get with a good prompt, before anything is trained?
-
-The job's own folder holds the examples, laid out as in a run's. It writes the report into REPORT, and the answers of
-each system into SYSTEMS_FILE, where an evaluation on the same examples finds them.
-"""
+"""The job "try_prompts": how far does the base model get with a good prompt, before anything is trained? The job's
+own folder holds the examples, laid out as in a run's. It writes the report into REPORT, and the answers of each
+system into SYSTEMS_FILE, where an evaluation on the same examples finds them."""
 
 from collections.abc import Mapping
 from contextlib import suppress
@@ -39,9 +37,7 @@ _NEXT: dict[TrialOutcome, str] = {
 
 class PromptTrialSpec(Record):
     """A base model to try on the examples, and perhaps facts, in the job's folder. items: how many questions at most.
-
-    data: the id of their dataset. examples: their fingerprint.
-    """
+    data: the id of their dataset. examples: their fingerprint."""
 
     model: ModelRef
     data: str
@@ -50,10 +46,8 @@ class PromptTrialSpec(Record):
 
 
 def run(context: JobContext) -> dict[str, Any]:
-    """Tries prompts, and returns the report without its answers; {} when stopped.
-
-    Raises BadSetting for a wrong spec, RunProblem, MissingPart, BadInput without examples, ChatFailed.
-    """
+    """Tries prompts, and returns the report without its answers; {} when stopped. Raises BadSetting for a wrong spec,
+    RunProblem, MissingPart, BadInput without examples, ChatFailed."""
     try:
         spec = PromptTrialSpec.model_validate(context.spec)
     except ValidationError as error:
@@ -78,12 +72,10 @@ def run(context: JobContext) -> dict[str, Any]:
 
 
 def examples_read(questions: int) -> float:
-    """How many average examples a trial with so many questions reads and answers, at most.
-
-    Each question is answered and its expected answer read by the base as it is (2 examples), answered with the best
-    instruction, which shows up to 3 examples (4), and with up to 8 examples (9); each of about 7 instructions is
-    tried on up to 8 training rows.
-    """
+    """How many average examples a trial with so many questions reads and answers, at most. Each question is answered
+    and its expected answer read by the base as it is (2 examples), answered with the best instruction, which shows up
+    to 3 examples (4), and with up to 8 examples (9); each of about 7 instructions is tried on up to 8 training
+    rows."""
     return 15.0 * questions + 4 * 7 * CHOSEN_ON
 
 

@@ -35,16 +35,10 @@ class _Text:
 
 
 class TextEvaluation:
-    """An evaluation of "base" and "tuned" on plain texts. Raises BadInput when no text has two tokens.
-
-    models: the two models.
-    texts: those that neither has learned from.
-    size: tokens of a window.
-    overlap: tokens that a window shares with the one before.
-    progress: called with phase, done and total; what it raises ends the evaluation.
-    so_far: answers to general questions that need not be asked again.
-    keep_general: the setting of the run.
-    """
+    """An evaluation of "base" and "tuned" on plain texts. Raises BadInput when no text has two tokens. models: the
+    two models. texts: those that neither has learned from. size: tokens of a window. overlap: tokens that a window
+    shares with the one before. progress: called with phase, done and total; what it raises ends the evaluation.
+    so_far: answers to general questions that need not be asked again. keep_general: the setting of the run."""
 
     def __init__(
         self,

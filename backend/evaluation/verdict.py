@@ -19,13 +19,9 @@ def compare(
     graded: bool,
     largest: float = 1.0,
 ) -> Comparison:
-    """Whether `a` scores better than `b`. Raises ValueError for no items.
-
-    scores: by system, one for each item.
+    """Whether `a` scores better than `b`. Raises ValueError for no items. scores: by system, one for each item.
     clusters: the cluster of each item. Right or wrong: it is won by the system that has more of its items right.
-    graded: whether scores may have any value, instead of 0 and 1.
-    largest: the largest possible difference.
-    """
+    graded: whether scores may have any value, instead of 0 and 1. largest: the largest possible difference."""
     difference, low, high = cluster_bootstrap(scores[a], scores[b], clusters)
     mean = {name: _by_cluster(scores[name], clusters) for name in (a, b)}
     count = len(mean[a])
@@ -55,11 +51,9 @@ def against_prompt(comparisons: Sequence[Comparison]) -> AgainstPrompt:
 
 
 def mean_score(scores: Sequence[float], clusters: Sequence[int], *, graded: bool) -> tuple[float, float, float]:
-    """A system's score and its 95% interval: (score, low, high).
-
-    Graded: the mean of clusters, as in `Comparison`. Right or wrong: the share of right items, which people can
-    count; its interval is as wide as for as many items as there are clusters, since items of one cluster are alike.
-    """
+    """A system's score and its 95% interval: (score, low, high). Graded: the mean of clusters, as in `Comparison`.
+    Right or wrong: the share of right items, which people can count; its interval is as wide as for as many items as
+    there are clusters, since items of one cluster are alike."""
     if graded:
         return cluster_bootstrap(scores, [0.0] * len(scores), clusters)
     share, count = fmean(scores), len(set(clusters))

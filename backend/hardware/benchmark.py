@@ -154,14 +154,9 @@ def measure() -> Rates:
 
 
 def rates_from(device: str, rate16: float, rate32: float, bytes_per_second: float, launch_seconds: float) -> Rates:
-    """The rates that a training step reaches.
-
-    device: "cpu", "cuda" or "mps".
-    rate16: FLOP/s of matrix products in 16 bits.
-    rate32: the same in 32 bits.
-    bytes_per_second: written by an element-wise product.
-    launch_seconds: of an operation on almost no data.
-    """
+    """The rates that a training step reaches. device: "cpu", "cuda" or "mps". rate16: FLOP/s of matrix products in 16
+    bits. rate32: the same in 32 bits. bytes_per_second: written by an element-wise product. launch_seconds: of an
+    operation on almost no data."""
     efficiency = _EFFICIENCY[device]
     return Rates(
         rate16=rate16 * efficiency.products16,
@@ -191,13 +186,10 @@ def _product_rate(device: str, dtype: torch.dtype) -> float:
 
 
 def _seconds(device: str, operation: Callable[[], object], burst: int = 0) -> float:
-    """Seconds of `operation`: those of the fastest burst within the budget.
-
-    device: "cpu", "cuda" or "mps".
-    operation: to time.
-    burst: how often it runs between two looks at the clock; 0 for once on a processor, which another program is
-        then least likely to interrupt, and eight times on a GPU, which works while more is given to it.
-    """
+    """Seconds of `operation`: those of the fastest burst within the budget. device: "cpu", "cuda" or "mps".
+    operation: to time. burst: how often it runs between two looks at the clock; 0 for once on a processor, which
+    another program is then least likely to interrupt, and eight times on a GPU, which works while more is given to
+    it."""
     import torch
 
     burst = burst or (1 if device == "cpu" else 8)

@@ -32,11 +32,8 @@ class Device(NamedTuple):
 
 @dataclass
 class NvidiaGpus:
-    """The GPUs, the other programs that use their memory, and problems with the driver.
-
-    driver: its version, "" if unknown. cuda: the newest CUDA that it supports, in thousands (13020 is 13.2), 0 if
-    unknown.
-    """
+    """The GPUs, the other programs that use their memory, and problems with the driver. driver: its version, "" if
+    unknown. cuda: the newest CUDA that it supports, in thousands (13020 is 13.2), 0 if unknown."""
 
     devices: tuple[Device, ...] = ()
     users: list[MemoryUser] = field(default_factory=list)

@@ -39,10 +39,8 @@ _CONTINUOUS, _SYSTEM_REQUIRED = 0x80000000, 0x00000001  # ES_* of winbase.h
 
 @contextmanager
 def keep_awake(platform: str = sys.platform) -> Iterator[bool]:
-    """Keeps the computer awake inside the block; gives whether that worked. Raises nothing of its own.
-
-    platform: as in sys.platform.
-    """
+    """Keeps the computer awake inside the block; gives whether that worked. Raises nothing of its own. platform: as
+    in sys.platform."""
     if platform == "win32":
         awake = _set_execution_state(_CONTINUOUS | _SYSTEM_REQUIRED)
         try:

@@ -30,10 +30,8 @@ def seconds_of_product(dtype: torch.dtype) -> float:
 
 
 def seconds_of_four_bit(compute: torch.dtype) -> float:
-    """Seconds of one product with a 4-bit matrix and its gradient, computed in `compute`; the best of three.
-
-    Measured because some builds of bitsandbytes are ten times slower in bf16 on a processor.
-    """
+    """Seconds of one product with a 4-bit matrix and its gradient, computed in `compute`; the best of three. Measured
+    because some builds of bitsandbytes are ten times slower in bf16 on a processor."""
     import torch
     from bitsandbytes.nn import Linear4bit
 

@@ -1,8 +1,6 @@
-"""Reads what this machine has: GPUs, processor, memory and disk, without loading torch.
-
-`probe` never raises: anything that can't be read becomes a problem to report. `load_hardware` reads the description
-of another machine from a file, so that recommendations and estimates can be tried for any machine.
-"""
+"""Reads what this machine has: GPUs, processor, memory and disk, without loading torch. `probe` never raises:
+anything that can't be read becomes a problem to report. `load_hardware` reads the description of another machine from
+a file, so that recommendations and estimates can be tried for any machine."""
 
 from __future__ import annotations
 
@@ -147,10 +145,8 @@ def disk_free_mib(folder: Path) -> int:
 
 
 def load_hardware(path: Path) -> Hardware:
-    """A machine from a JSON file: the output of `doctor --json`, or its `hardware` alone.
-
-    Missing fields get the defaults of `Hardware`. Raises BadInput.
-    """
+    """A machine from a JSON file: the output of `doctor --json`, or its `hardware` alone. Missing fields get the
+    defaults of `Hardware`. Raises BadInput."""
     try:
         values = json.loads(path.read_text("utf-8"))
     except OSError as error:

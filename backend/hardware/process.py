@@ -13,10 +13,8 @@ _NICENESS = 10  # the page and other programs come first
 
 def prepare_process() -> None:
     """Before torch is imported: no network, one GPU, idle threads that sleep, nothing compiled, and a low priority.
-
     OpenMP's default (idle threads spin) made a step over ten times slower when other processes were busy. Importing
-    bitsandbytes otherwise loads torch's compiler, which takes a second and is not used here.
-    """
+    bitsandbytes otherwise loads torch's compiler, which takes a second and is not used here."""
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ.setdefault("TORCHDYNAMO_DISABLE", "1")
     show_one_gpu()
@@ -28,11 +26,9 @@ def prepare_process() -> None:
 
 
 def show_one_gpu() -> tuple[str, ...]:
-    """Before torch is imported: hides all GPUs but the one that trains, or all if there is none.
-
-    Returns the names of the GPUs that this process could use, for CUDA_VISIBLE_DEVICES, the best first. What the
-    others lack (another generation, no code for it in torch) can't hurt then.
-    """
+    """Before torch is imported: hides all GPUs but the one that trains, or all if there is none. Returns the names of
+    the GPUs that this process could use, for CUDA_VISIBLE_DEVICES, the best first. What the others lack (another
+    generation, no code for it in torch) can't hurt then."""
     if on_zero_gpu():  # its package says which GPU is this process's, if any
         return ()
     gpus = usable_gpus()
@@ -41,10 +37,8 @@ def show_one_gpu() -> tuple[str, ...]:
 
 
 def _let_segments_grow() -> None:
-    """Lets torch's memory on a GPU grow in place, since batches vary in length and what was freed would not fit.
-
-    Only where the driver is known to support it, and never against the person's own setting.
-    """
+    """Lets torch's memory on a GPU grow in place, since batches vary in length and what was freed would not fit. Only
+    where the driver is known to support it, and never against the person's own setting."""
     supported = sys.platform == "linux" and platform.machine() == "x86_64" and not gpu_memory.spills()
     if supported and "PYTORCH_CUDA_ALLOC_CONF" not in os.environ:
         os.environ.setdefault("PYTORCH_ALLOC_CONF", "expandable_segments:True")

@@ -1,8 +1,6 @@
-"""Permissions and limits for visitors of the page: everything at home, little in a shared demo.
-
-The command line always has the policy for home. On a Hugging Face Space the demo policy applies automatically and
-can't be switched off.
-"""
+"""Permissions and limits for visitors of the page: everything at home, little in a shared demo. The command line
+always has the policy for home. On a Hugging Face Space the demo policy applies automatically and can't be switched
+off."""
 
 import math
 import os

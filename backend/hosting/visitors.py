@@ -1,8 +1,6 @@
-"""The visitors of a shared demo: who is who, each one's folder, and when it is deleted.
-
-A browser is known by a key that this server made and signed; a person who signed in, by the id of the account.
-Neither is ever part of a path: a folder's name is a keyed hash of it, so no name can be guessed, chosen or typed.
-"""
+"""The visitors of a shared demo: who is who, each one's folder, and when it is deleted. A browser is known by a key
+that this server made and signed; a person who signed in, by the id of the account. Neither is ever part of a path: a
+folder's name is a keyed hash of it, so no name can be guessed, chosen or typed."""
 
 import hashlib
 import hmac
@@ -33,10 +31,8 @@ _AGAIN = "On your own computer there is no such limit."
 
 
 class Visitors:
-    """The visitors whose folders lie in `root`. A folder's modification time is the time of the last visit.
-
-    Whoever can read `root` can read what visitors made; it is created for its owner only.
-    """
+    """The visitors whose folders lie in `root`. A folder's modification time is the time of the last visit. Whoever
+    can read `root` can read what visitors made; it is created for its owner only."""
 
     def __init__(self, root: Path, limits: Limits) -> None:
         self.root, self._limits = root, limits

@@ -26,10 +26,8 @@ _UPDATE = "Install the newest driver from https://www.nvidia.com/drivers, restar
 
 class Machine(NamedTuple):
     """Facts that the choice depends on. capability: of the newest NVIDIA GPU. driver: its version, () if unknown.
-
     os_version: of macOS. amd: the name of an AMD GPU with memory of its own. jetson: an NVIDIA Jetson board. rosetta:
-    a Python for Intel processors on a Mac with an Apple processor.
-    """
+    a Python for Intel processors on a Mac with an Apple processor."""
 
     system: str
     processor: str = "x86_64"

@@ -1,7 +1,5 @@
-"""Where the environment with the libraries is, and whether the system allows the paths of its files there.
-
-Source: https://learn.microsoft.com/windows/win32/fileio/maximum-file-path-limitation
-"""
+"""Where the environment with the libraries is, and whether the system allows the paths of its files there. Source:
+https://learn.microsoft.com/windows/win32/fileio/maximum-file-path-limitation"""
 
 from __future__ import annotations
 
@@ -23,12 +21,9 @@ _POLICY = r"SYSTEM\CurrentControlSet\Control\FileSystem"  # in Windows' registry
 
 
 def environment(project: PurePath, system: str = "", variables: Mapping[str, str] = os.environ) -> PurePath:
-    """The folder of the environment for a checkout.
-
-    On Linux and macOS it is `.venv` in the checkout. On Windows it has a short name in the user's local data: paths
-    there are short, and no service synchronizes its 45,000 files. system: as in `platform.system`, by default this
-    one. variables: of the environment.
-    """
+    """The folder of the environment for a checkout. On Linux and macOS it is `.venv` in the checkout. On Windows it
+    has a short name in the user's local data: paths there are short, and no service synchronizes its 45,000 files.
+    system: as in `platform.system`, by default this one. variables: of the environment."""
     if (system or platform.system()) != "Windows":
         return project / ".venv"
     local = variables.get("LOCALAPPDATA") or rf"{variables['USERPROFILE']}\AppData\Local"
@@ -44,10 +39,8 @@ def longest_path(folder: PurePath, system: str) -> int:
 
 
 def problem(folder: Path, system: str = "") -> str:
-    """What keeps the environment from being in this folder and what helps; "" if nothing does.
-
-    Creates the folder's parent and measures its real path: Windows redirects what a Python from its store writes.
-    """
+    """What keeps the environment from being in this folder and what helps; "" if nothing does. Creates the folder's
+    parent and measures its real path: Windows redirects what a Python from its store writes."""
     system = system or platform.system()
     folder.parent.mkdir(parents=True, exist_ok=True)
     length = longest_path(Path(os.path.realpath(folder.parent)) / folder.name, system)

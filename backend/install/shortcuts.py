@@ -1,8 +1,6 @@
-"""Shortcuts to Apprentice, with its icon: on the desktop, and on Linux also in the menu of programs.
-
-Sources: the Desktop Entry Specification 1.5 of freedesktop.org; Windows Script Host's `CreateShortcut`; Apple's
-Bundle Programming Guide; the formats ICO and ICNS, both of which hold a PNG.
-"""
+"""Shortcuts to Apprentice, with its icon: on the desktop, and on Linux also in the menu of programs. Sources: the
+Desktop Entry Specification 1.5 of freedesktop.org; Windows Script Host's `CreateShortcut`; Apple's Bundle Programming
+Guide; the formats ICO and ICNS, both of which hold a PNG."""
 
 from __future__ import annotations
 

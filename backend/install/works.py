@@ -39,10 +39,8 @@ def problem(python: Path) -> str:
 
 
 def cause(code: int, output: str) -> str:
-    """What an import of torch that failed means for the person.
-
-    code: the process's exit code; a signal's number below 0, or Windows' status. output: what it printed.
-    """
+    """What an import of torch that failed means for the person. code: the process's exit code; a signal's number
+    below 0, or Windows' status. output: what it printed."""
     if code == -signal.SIGILL or code & 0xFFFFFFFF == _ILLEGAL_INSTRUCTION:
         return _OLD_PROCESSOR
     known = next((words for pattern, words in _CAUSES if pattern.search(output)), "")

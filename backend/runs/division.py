@@ -1,8 +1,6 @@
-"""How a run's rows were divided, for the versions that follow it: data/division.jsonl.
-
-A later version leaves each row on its side, also where its answer was edited or its question only resembles the
-earlier one, so that no version is judged by rows that another one learned from.
-"""
+"""How a run's rows were divided, for the versions that follow it: data/division.jsonl. A later version leaves each
+row on its side, also where its answer was edited or its question only resembles the earlier one, so that no version
+is judged by rows that another one learned from."""
 
 import hashlib
 import json

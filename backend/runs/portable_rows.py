@@ -1,7 +1,5 @@
-"""A run's rows in one safetensors file, for another computer: what it holds can't be larger than the file itself.
-
-An Arrow file, as runs have it, has offsets, and a stranger's may point outside of it.
-"""
+"""A run's rows in one safetensors file, for another computer: what it holds can't be larger than the file itself. An
+Arrow file, as runs have it, has offsets, and a stranger's may point outside of it."""
 
 from __future__ import annotations
 

@@ -1,8 +1,6 @@
-"""The weights that a run starts from, where it continues another run: its own copy, in data/start.
-
-With the copy, deleting or resuming the other run changes nothing; the digest in the run's spec proves that it is the
-same at every attempt.
-"""
+"""The weights that a run starts from, where it continues another run: its own copy, in data/start. With the copy,
+deleting or resuming the other run changes nothing; the digest in the run's spec proves that it is the same at every
+attempt."""
 
 from __future__ import annotations
 

@@ -1,7 +1,5 @@
-"""Truncating a run's rows, when memory is too small for whole ones; only at the person's request.
-
-Tokens beyond the length are not learned. Documents split into windows lose nothing: they become more windows.
-"""
+"""Truncating a run's rows, when memory is too small for whole ones; only at the person's request. Tokens beyond the
+length are not learned. Documents split into windows lose nothing: they become more windows."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

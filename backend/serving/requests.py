@@ -1,7 +1,5 @@
-"""Validated requests to the endpoint: the part of OpenAI's chat completions that one model can do.
-
-Format: https://platform.openai.com/docs/api-reference/chat/create
-"""
+"""Validated requests to the endpoint: the part of OpenAI's chat completions that one model can do. Format:
+https://platform.openai.com/docs/api-reference/chat/create"""
 
 import json
 from dataclasses import dataclass

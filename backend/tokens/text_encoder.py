@@ -101,11 +101,9 @@ class TextEncoder:
         return Encoded(ids, labels, False, rendered.skipped_turns)
 
     def _matches_prompt(self, text: str, ids: list[int], position: int, end: Callable[[int], int], at: int) -> bool:
-        """Whether the tokens before `position`, where the character `at` is, are the same when the text ends there.
-
-        A tokenizer never looks across a control token, so only the text since the last one is compared.
-        end: gives the character at which a token ends.
-        """
+        """Whether the tokens before `position`, where the character `at` is, are the same when the text ends there. A
+        tokenizer never looks across a control token, so only the text since the last one is compared. end: gives the
+        character at which a token ends."""
         first = position
         while first and ids[first - 1] not in self._added:
             first -= 1

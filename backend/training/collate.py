@@ -37,11 +37,9 @@ class Batch:
 @dataclass(frozen=True)
 class Collator:
     """packed: rows are joined into one sequence and kept apart by their positions, instead of padded to the longest.
-
     masked: an attention mask marks the padding. A model that only looks back needs none, since the padding is on the
     right; without a mask, attention takes its fast path. share_prefix: a prefix that all rows have in common, such as
-    the system message, is split off and read once.
-    """
+    the system message, is split off and read once."""
 
     pad_id: int
     device: str

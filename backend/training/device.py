@@ -46,10 +46,8 @@ def return_freed_memory() -> None:
 
 @dataclass(frozen=True)
 class Device:
-    """kind: "cuda", "mps" or "cpu". precision: of the arithmetic; the trainable weights are always float32.
-
-    four_bit: precision of products with 4-bit weights, "" for the same.
-    """
+    """kind: "cuda", "mps" or "cpu". precision: of the arithmetic; the trainable weights are always float32. four_bit:
+    precision of products with 4-bit weights, "" for the same."""
 
     kind: str
     precision: Precision
@@ -103,12 +101,10 @@ class Device:
 
 
 def choose(settings: TrainSettings) -> Device:
-    """The device to train on, with a precision that is fast and safe on it.
-
-    bf16 on GPUs of compute capability 8 and newer (older ones only emulate it), else fp16; on a processor bf16 if a
-    measurement of under a second shows that it is faster, else fp32. Raises BadSetting when the settings ask for a
-    precision that the device lacks, UnusableGpu when there is a GPU that torch can't use.
-    """
+    """The device to train on, with a precision that is fast and safe on it. bf16 on GPUs of compute capability 8 and
+    newer (older ones only emulate it), else fp16; on a processor bf16 if a measurement of under a second shows that
+    it is faster, else fp32. Raises BadSetting when the settings ask for a precision that the device lacks,
+    UnusableGpu when there is a GPU that torch can't use."""
     import torch
 
     if torch.cuda.is_available():
@@ -137,10 +133,8 @@ def choose(settings: TrainSettings) -> Device:
 
 def _require_code(capability: tuple[int, int], built_for: Sequence[str]) -> None:
     """Raises UnusableGpu unless torch has code for the GPU. built_for: as torch names it, "sm_86" or "compute_90".
-
     Code for one capability runs on newer ones of the same generation; "compute" is compiled for any newer one
-    (https://docs.nvidia.com/cuda/cuda-c-programming-guide, binary and PTX compatibility).
-    """
+    (https://docs.nvidia.com/cuda/cuda-c-programming-guide, binary and PTX compatibility)."""
     for name in built_for:
         kind, _, digits = name.partition("_")
         least = divmod(int(re.sub(r"\D", "", digits)), 10)

@@ -22,16 +22,10 @@ if TYPE_CHECKING:
 def preference_loss(
     model: Any, batch: Batch, rows: Sequence[TokenRow], beta: float
 ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-    """The sum of the losses of the pairs `rows`, and the sums of two reward metrics.
-
-    `reward_accuracy` counts the pairs whose better answer has gained more than the worse one; `reward_margin` says by
-    how much (times beta).
-
-    model: the model in training.
-    batch: the better sides of `rows`, then the worse ones.
-    rows: the pairs, with their reference log-probabilities.
-    beta: how closely the model stays to the reference model.
-    """
+    """The sum of the losses of the pairs `rows`, and the sums of two reward metrics. `reward_accuracy` counts the
+    pairs whose better answer has gained more than the worse one; `reward_margin` says by how much (times beta).
+    model: the model in training. batch: the better sides of `rows`, then the worse ones. rows: the pairs, with their
+    reference log-probabilities. beta: how closely the model stays to the reference model."""
     import torch
 
     logprobs = answer_logprobs(model, batch)

@@ -1,8 +1,6 @@
-"""The log-probabilities of each answer under a DPO run's reference model.
-
-They are computed once, before the first step, and saved in the run's folder. The reference model is the same model
-with the adapter off or, where all weights are trained or the run continues another one, before training.
-"""
+"""The log-probabilities of each answer under a DPO run's reference model. They are computed once, before the first
+step, and saved in the run's folder. The reference model is the same model with the adapter off or, where all weights
+are trained or the run continues another one, before training."""
 
 from __future__ import annotations
 
@@ -25,10 +23,8 @@ PHASE = "Comparing both answers with the base model"
 
 
 def compute_reference_logprobs(session: TrainingSession, model: Any) -> bool:
-    """Sets `reference_logprob` of the session's rows; False when the run is to stop.
-
-    Must be called before trained weights are loaded. Raises NotEnough, OSError.
-    """
+    """Sets `reference_logprob` of the session's rows; False when the run is to stop. Must be called before trained
+    weights are loaded. Raises NotEnough, OSError."""
     rows = [*session.train, *session.validation]
     logprobs = read(session.work.folder)
     if len(logprobs) != len(rows):

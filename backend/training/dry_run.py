@@ -62,16 +62,10 @@ class _SilentWork:
 def run_steps(
     folder: Path, spec: RunSpec, began: float, limit_mib: float = math.inf, on_processor: bool = True
 ) -> dict[str, Any]:
-    """The fields of `backend.training.measured.Measured`.
-
-    folder: of the run.
-    spec: of the run, with the settings to measure.
-    began: when the process started, in seconds since 1970; the startup is counted from then.
-    limit_mib: the memory that may be used, of the GPU or of this process.
-    on_processor: whether the limit is for the memory of this process.
-
-    Raises NotEnough when the limit is too low.
-    """
+    """The fields of `backend.training.measured.Measured`. folder: of the run. spec: of the run, with the settings to
+    measure. began: when the process started, in seconds since 1970; the startup is counted from then. limit_mib: the
+    memory that may be used, of the GPU or of this process. on_processor: whether the limit is for the memory of this
+    process. Raises NotEnough when the limit is too low."""
     if on_processor and math.isfinite(limit_mib):
         _limit_memory(limit_mib)
     (folder / FOLDER).mkdir(exist_ok=True)
@@ -111,9 +105,7 @@ def run_steps(
 
 def _expect(dry_run: DryRun, net: Any, limit_mib: float) -> None:
     """Estimates how much memory long rows need at least, before any is tried. Raises NotEnough if that is too much.
-
-    Not on a GPU, which fails in time by itself, and not for packed rows or a shared prefix, which is read once.
-    """
+    Not on a GPU, which fails in time by itself, and not for packed rows or a shared prefix, which is read once."""
     rows = [dry_run.train[row] for row in dry_run.batches[LONGEST - 1]][: dry_run.train_step.micro]
     if dry_run.device.kind != "cpu" or dry_run.spec.settings.packing or rows[0].longest < growth.LONG:
         return

@@ -21,9 +21,7 @@ _ENOUGH = 8.0  # ... until they, or the longest one, took so many seconds
 
 class DryRun(TrainingSession):
     """A session of a few chosen steps that saves nothing. timed: (tokens, seconds) of each step but the first.
-
-    least_mib: what the longest rows need at least, where that was found out on parts of them.
-    """
+    least_mib: what the longest rows need at least, where that was found out on parts of them."""
 
     def __init__(self, *parts: Any) -> None:
         super().__init__(*parts)
@@ -73,11 +71,9 @@ class DryRun(TrainingSession):
 
 def choose_batches(lengths: Sequence[int], settings: TrainSettings) -> list[list[int]]:
     """The rows of each step: the shortest row, the longest rows, then those of the batches nearest to the mean size,
-    each once, because a batch of a known shape is faster.
-
-    Only two micro batches of a step are used: from the second on, memory stays the same. Packed, whole steps are
-    used, and the step with the fullest pack instead of the longest rows.
-    """
+    each once, because a batch of a known shape is faster. Only two micro batches of a step are used: from the second
+    on, memory stays the same. Packed, whole steps are used, and the step with the fullest pack instead of the longest
+    rows."""
     parts = settings.gradient_accumulation_steps if settings.packing else min(2, settings.gradient_accumulation_steps)
     count = settings.per_device_train_batch_size * parts
     longest = sorted(range(len(lengths)), key=lambda row: -lengths[row])[:count]

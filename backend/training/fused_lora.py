@@ -71,9 +71,7 @@ def _function() -> Any:
 
     class LoraLinear(torch.autograd.Function):
         """x W' + b + s (x A') B' for x (..., in), W (out, in), A (rank, in), B (out, rank); W and b are frozen.
-
-        dtype: of the products. state: what W is unpacked with if it is in 4-bit, else None.
-        """
+        dtype: of the products. state: what W is unpacked with if it is in 4-bit, else None."""
 
         @staticmethod
         def forward(

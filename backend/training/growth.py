@@ -23,12 +23,8 @@ _REST = 4
 
 def least_mib(train_step: TrainStep, device: Device, model: Any, rows: Sequence[TokenRow]) -> float:
     """A lower bound for the peak of `rows` in MiB, forward and backward: from their last eighth and quarter.
-
-    train_step: computes their loss.
-    device: whose peak is read.
-    model: the model in training; its gradients are removed.
-    rows: the longest rows, as many as are trained at a time.
-    """
+    train_step: computes their loss. device: whose peak is read. model: the model in training; its gradients are
+    removed. rows: the longest rows, as many as are trained at a time."""
     eighth, quarter = (_peak(train_step, device, model, [_end(row, part) for row in rows]) for part in (8, 4))
     return quarter + _REST * (quarter - eighth)
 

@@ -57,10 +57,8 @@ _DOES_NOT_FIT = (
 
 
 def run(context: JobContext) -> dict[str, Any]:
-    """The job "train": measures, then trains, while the computer is kept awake.
-
-    Raises NotEnough when not even the settings that need the least fit, and the errors of `backend.training.run`.
-    """
+    """The job "train": measures, then trains, while the computer is kept awake. Raises NotEnough when not even the
+    settings that need the least fit, and the errors of `backend.training.run`."""
     with keep_awake() as awake:
         context.emit(AwakeEvent(awake))
         return _measure_and_train(context).to_json()
@@ -94,11 +92,9 @@ def _measure_and_train(context: JobContext) -> TrainingResult:
 
 
 def measure(context: JobContext, spec: RunSpec) -> Measured | None:
-    """Measures the run with the first settings on the ladder that fit, and makes the run use them.
-
-    None if the dry run was stopped or failed. Raises DoesNotFit if only a shorter max_length (in the event) fits, and
-    NotEnough if nothing does.
-    """
+    """Measures the run with the first settings on the ladder that fit, and makes the run use them. None if the dry
+    run was stopped or failed. Raises DoesNotFit if only a shorter max_length (in the event) fits, and NotEnough if
+    nothing does."""
     spec = spec.model_copy(update={"settings": oom.settings_used(context.folder, spec.settings)})
     free = available(hardware.probe(context.workspace.root).hardware)
     measured = measurements.find(context.workspace, measurements.key_of(spec))
@@ -124,10 +120,8 @@ def measure(context: JobContext, spec: RunSpec) -> Measured | None:
 
 
 def ladder(settings: TrainSettings, longest: int) -> Iterator[tuple[TrainSettings, str]]:
-    """`settings`, then settings that need ever less memory, each with its sentence; shorter examples last.
-
-    longest: tokens of the longest row. Skips lengths that cut nothing, unless they make packs smaller.
-    """
+    """`settings`, then settings that need ever less memory, each with its sentence; shorter examples last. longest:
+    tokens of the longest row. Skips lengths that cut nothing, unless they make packs smaller."""
     planned = settings
     yield settings, ""
     while rung := oom.next_rung(planned, settings, can_quantize=four_bit.is_possible()):

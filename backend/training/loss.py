@@ -1,8 +1,6 @@
-"""The loss: cross-entropy on the learned positions only.
-
-Scoring every position, as stock trainers do off CUDA, multiplies positions that are not learned by the whole
-vocabulary too. With a third of the positions learned and 49,152 tokens that took ten times as long.
-"""
+"""The loss: cross-entropy on the learned positions only. Scoring every position, as stock trainers do off CUDA,
+multiplies positions that are not learned by the whole vocabulary too. With a third of the positions learned and
+49,152 tokens that took ten times as long."""
 
 from __future__ import annotations
 
@@ -32,12 +30,10 @@ def token_losses(model: Any, batch: Batch) -> torch.Tensor:
 
 
 def learned_logits(model: Any, batch: Batch) -> torch.Tensor:
-    """(learned positions, vocabulary): the model's predictions where a token is learned.
-
-    A hook passes only those positions to the output layer, so that whatever a family does around it (scaling,
-    capping) stays as it is. A shared prefix is read once; the rows continue from its keys and values, and its
-    gradient is the sum of theirs, as if each had read it.
-    """
+    """(learned positions, vocabulary): the model's predictions where a token is learned. A hook passes only those
+    positions to the output layer, so that whatever a family does around it (scaling, capping) stays as it is. A
+    shared prefix is read once; the rows continue from its keys and values, and its gradient is the sum of theirs, as
+    if each had read it."""
     if batch.prefix is None:
         with _mask_questions_answered(batch):
             return _logits(model, batch.scored, **batch.inputs, use_cache=False)
@@ -52,11 +48,10 @@ def learned_logits(model: Any, batch: Batch) -> torch.Tensor:
 
 @contextmanager
 def _mask_questions_answered(batch: Batch) -> Iterator[None]:
-    """A context in which transformers builds the attention masks of `batch` without waiting for the GPU.
-
-    It asks of each batch whether its rows are packed and whether they are padded, and reads both from the GPU (5.24,
-    masking_utils.py), for which the program waits until the GPU has done all that it was given. The collator knows.
-    """
+    """A context in which transformers builds the attention masks of `batch` without waiting for the GPU. It asks of
+    each batch whether its rows are packed and whether they are padded, and reads both from the GPU (5.24,
+    masking_utils.py), for which the program waits until the GPU has done all that it was given. The collator
+    knows."""
     from transformers import masking_utils as asking
 
     before = asking.find_packed_sequence_indices, asking.fast_all

@@ -84,11 +84,9 @@ def load(folder: Path, settings: TrainSettings, device: Device) -> Any:
 
 
 def _repeat_grouped_keys() -> None:
-    """Makes transformers repeat the keys and values that several heads share, before torch's attention.
-
-    Otherwise it leaves that to torch, whose only kernel without score matrices before Ampere refuses such keys (a T4
-    with torch 2.10 and 2.14: fitcheck, scripts/measure.py), so that memory would grow with the square of the length.
-    """
+    """Makes transformers repeat the keys and values that several heads share, before torch's attention. Otherwise it
+    leaves that to torch, whose only kernel without score matrices before Ampere refuses such keys (a T4 with torch
+    2.10 and 2.14: fitcheck, scripts/measure.py), so that memory would grow with the square of the length."""
     from transformers.integrations import sdpa_attention
 
     sdpa_attention.use_gqa_in_sdpa = lambda *_: False

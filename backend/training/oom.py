@@ -62,10 +62,8 @@ def save_settings(run_folder: Path, used: TrainSettings) -> None:
 
 
 def step_down(run_folder: Path, planned: TrainSettings, longest: int) -> Rung:
-    """Goes one rung down the ladder and saves the new settings. longest: tokens of the longest example.
-
-    Raises DoesNotFit on the last rung, OSError.
-    """
+    """Goes one rung down the ladder and saves the new settings. longest: tokens of the longest example. Raises
+    DoesNotFit on the last rung, OSError."""
     used = settings_used(run_folder, planned)
     rung = next_rung(planned, used, can_quantize=four_bit.is_possible())
     if rung is None:

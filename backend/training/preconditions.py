@@ -38,10 +38,8 @@ class HasLearned(Protocol):
 
 
 def before_start(run: PreparedRun, folder: Path, shape: Architecture) -> None:
-    """Checks that the run can be queued. folder: any folder on the run's disk. shape: of its model.
-
-    Raises BadInput, BadSetting, MissingPart, TrainingFailed, NotEnough.
-    """
+    """Checks that the run can be queued. folder: any folder on the run's disk. shape: of its model. Raises BadInput,
+    BadSetting, MissingPart, TrainingFailed, NotEnough."""
     check_packing(run.spec.model.path, run.spec.settings)
     require_bitsandbytes(run.spec.settings)
     check_rows(run.train, run.spec.data.longest, model_folder.context_length(run.spec.model.path))
@@ -116,9 +114,8 @@ def check_disk(folder: Path, needed: int) -> None:
 
 def before_resume(folder: Path, spec: RunSpec) -> None:
     """Checks names and sizes of the files that the run in `folder` resumes from; the run itself checks contents.
-
-    Raises TrainingFailed (damaged data, a checkpoint of another run), MissingPart (no model), NotEnough (disk space).
-    """
+    Raises TrainingFailed (damaged data, a checkpoint of another run), MissingPart (no model), NotEnough (disk
+    space)."""
     model_folder.check(spec.model.path)
     if not manifest.holds(folder / "data"):
         raise TrainingFailed(

@@ -25,16 +25,10 @@ _TEST_ROWS = 2
 def with_prefix_sharing(
     collator: Collator, model: Any, rows: Sequence[TokenRow], settings: TrainSettings, device: Device
 ) -> Collator:
-    """`collator`, sharing prefixes if that is exact for `model` and these settings.
-
-    Not with dropout (each row has its own), nor with gradient checkpointing (which allows no cache).
-
-    collator: of the run, without sharing.
-    model: ready for training.
-    rows: the training rows, the first of which are tried.
-    settings: of the run.
-    device: whose precision decides what counts as the same loss.
-    """
+    """`collator`, sharing prefixes if that is exact for `model` and these settings. Not with dropout (each row has
+    its own), nor with gradient checkpointing (which allows no cache). collator: of the run, without sharing. model:
+    ready for training. rows: the training rows, the first of which are tried. settings: of the run. device: whose
+    precision decides what counts as the same loss."""
     dropout = settings.lora_dropout or getattr(model.config, "attention_dropout", 0)
     if collator.packed or collator.masked or dropout or settings.gradient_checkpointing:
         return collator
@@ -43,13 +37,9 @@ def with_prefix_sharing(
 
 
 def is_exact(model: Any, sharing: Collator, rows: Sequence[TokenRow], device: Device) -> bool:
-    """Whether `rows` share a prefix, and `model` gives them the same loss with and without sharing it.
-
-    model: ready for training.
-    sharing: the collator with sharing.
-    rows: a few training rows.
-    device: whose precision decides what counts as the same.
-    """
+    """Whether `rows` share a prefix, and `model` gives them the same loss with and without sharing it. model: ready
+    for training. sharing: the collator with sharing. rows: a few training rows. device: whose precision decides what
+    counts as the same."""
     import torch
 
     if common_prefix(rows) < MIN_SHARED_PREFIX:

@@ -37,11 +37,9 @@ _VERIFICATION_ROWS = 16
 
 def run(context: Work) -> TrainingResult:
     """Trains as `context.spec` (a RunSpec) describes, on the rows in `context.folder`, from its newest checkpoint,
-    else from the version that it continues, else from the base model.
-
-    Writes result/adapter (result/model where all weights are trained) with the best weights by validation loss.
-    Raises UnusableGpu, TrainingFailed, OutOfMemory, NotEnough, MissingPart, BadSetting, OSError (a full disk).
-    """
+    else from the version that it continues, else from the base model. Writes result/adapter (result/model where all
+    weights are trained) with the best weights by validation loss. Raises UnusableGpu, TrainingFailed, OutOfMemory,
+    NotEnough, MissingPart, BadSetting, OSError (a full disk)."""
     require_usable_gpu()
     prepare_process()
     spec = relocate(RunSpec.model_validate(context.spec), context.folder)
@@ -95,17 +93,10 @@ def set_up(
     session_of: Callable[..., TrainingSession] = TrainingSession,
     oom_retries: int = OOM_RETRIES,
 ) -> tuple[TrainingSession, Any, Any]:
-    """The session, its trainer and its model, ready for the first step.
-
-    context: of the job.
-    spec: of the run, with the settings of this attempt.
-    train: the training rows.
-    validation: the validation rows.
-    session_of: creates the session from the arguments of `TrainingSession`.
-    oom_retries: see `TrainStep`.
-
-    Raises TrainingFailed, MissingPart, BadSetting.
-    """
+    """The session, its trainer and its model, ready for the first step. context: of the job. spec: of the run, with
+    the settings of this attempt. train: the training rows. validation: the validation rows. session_of: creates the
+    session from the arguments of `TrainingSession`. oom_retries: see `TrainStep`. Raises TrainingFailed, MissingPart,
+    BadSetting."""
     settings = spec.settings
     check_packing(spec.model.path, settings)
     longest = max((row.longest for row in chain(train, validation)), default=0)
@@ -161,9 +152,7 @@ def set_up(
 
 def _load_start(net: Any, spec: RunSpec, run_folder: Path) -> None:
     """Loads the weights that the run starts from, where it continues another one: the very ones that its spec names.
-
-    Raises TrainingFailed when its copy of them is missing, has changed, or does not fit.
-    """
+    Raises TrainingFailed when its copy of them is missing, has changed, or does not fit."""
     if not start.continues(spec):
         return
     what, way_out = "This run can't start.", "Train again: continue that version, or start from the base model."
@@ -219,11 +208,9 @@ def _train(session: TrainingSession, engine: Any, net: Any) -> int:
 
 
 def _restore_best(session: TrainingSession, net: Any, step: int) -> dict[str, float | None]:
-    """Loads the best weights into `net`; returns their `best_step`, and the loss and step of their last evaluation.
-
-    A run stopped between two evaluations is not evaluated again: its last weights are used, with the loss of the
-    evaluation before (and its step), unless that was already worse than an earlier one.
-    """
+    """Loads the best weights into `net`; returns their `best_step`, and the loss and step of their last evaluation. A
+    run stopped between two evaluations is not evaluated again: its last weights are used, with the loss of the
+    evaluation before (and its step), unless that was already worse than an earlier one."""
     metrics = session.metrics
     if metrics.stale and metrics.best_step is not None:
         best = checkpoints.path(session.checkpoints, metrics.best_step)

@@ -1,8 +1,5 @@
-"""Batches of rows of similar length, the same for the same seed. Pure.
-
-The rows of an optimizer step do not depend on the size of its micro batches, so a smaller one (when memory runs out)
-does not change the result.
-"""
+"""Batches of rows of similar length, the same for the same seed. Pure. The rows of an optimizer step do not depend on
+the size of its micro batches, so a smaller one (when memory runs out) does not change the result."""
 
 import random
 from collections.abc import Iterator, Sequence
@@ -57,8 +54,7 @@ def micro_batches(rows: Sequence[int], lengths: Sequence[int], size: int) -> lis
 
 def packs(rows: Sequence[int], lengths: Sequence[int], limit: int) -> list[list[int]]:
     """`rows` in parts of at most `limit` tokens, by best-fit decreasing: the longest row first, each into the fullest
-    part that still has room for it. A row longer than `limit` gets a part of its own.
-    """
+    part that still has room for it. A row longer than `limit` gets a part of its own."""
     parts: list[list[int]] = []
     room: list[int] = []
     for row in sorted(rows, key=lambda row: -lengths[row]):

@@ -16,11 +16,8 @@ _LEAST, _FIRST = 1.0, 5.0  # seconds of one evaluation's: at least, and before t
 
 
 def time_limit(training: float, evaluations: int) -> float:
-    """Seconds that the samples of one evaluation may take; then answers are cut.
-
-    training: seconds of the whole run's steps, 0 before the first.
-    evaluations: of the whole run.
-    """
+    """Seconds that the samples of one evaluation may take; then answers are cut. training: seconds of the whole run's
+    steps, 0 before the first. evaluations: of the whole run."""
     return max(_LEAST, _SHARE * training / max(1, evaluations)) if training else _FIRST
 
 
@@ -33,16 +30,10 @@ def sample_answers(
     new_tokens: int = NEW_TOKENS,
     longest: float | None = None,
 ) -> list[SampleEvent]:
-    """The model's answers to up to PROMPTS held-out prompts.
-
-    model: the model in training.
-    tokenizer: of the model.
-    device: to generate on.
-    data: has the prompts, and the expected answers.
-    step: after which step this is; it goes into the events.
-    new_tokens: tokens of an answer at most.
-    longest: seconds for all of them, None without a limit.
-    """
+    """The model's answers to up to PROMPTS held-out prompts. model: the model in training. tokenizer: of the model.
+    device: to generate on. data: has the prompts, and the expected answers. step: after which step this is; it goes
+    into the events. new_tokens: tokens of an answer at most. longest: seconds for all of them, None without a
+    limit."""
     began = time.perf_counter()
     prompts = [list(prompt) for prompt in data.held_out_prompts[:PROMPTS]]
     if not prompts:
@@ -65,15 +56,9 @@ def generate(
     new_tokens: int,
     longest: float | None = None,
 ) -> list[str]:
-    """The greedy answers to `prompts`, generated in one batch.
-
-    model: the model in training.
-    tokenizer: of the model.
-    device: to generate on.
-    prompts: token ids.
-    new_tokens: tokens of an answer at most.
-    longest: seconds after which the answers are cut, None for never.
-    """
+    """The greedy answers to `prompts`, generated in one batch. model: the model in training. tokenizer: of the model.
+    device: to generate on. prompts: token ids. new_tokens: tokens of an answer at most. longest: seconds after which
+    the answers are cut, None for never."""
     answers = generate_ids(model, tokenizer, device, prompts, new_tokens, longest)
     return [tokenizer.decode(ids).strip() for ids in answers]
 

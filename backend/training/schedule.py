@@ -31,12 +31,10 @@ class Schedule:
 
 
 def schedule(rows: int, validation_rows: int, settings: TrainSettings) -> Schedule:
-    """The schedule for `rows` training rows.
-
-    Every epoch ends with an evaluation. If those are too few, epochs are divided into equal parts: as many as needed
-    for MIN_EVALUATIONS in the whole run, and for one every ROWS_PER_EVALUATION rows of a large dataset, up to
-    MAX_EVALUATIONS. Raises TrainingFailed when there would be no step.
-    """
+    """The schedule for `rows` training rows. Every epoch ends with an evaluation. If those are too few, epochs are
+    divided into equal parts: as many as needed for MIN_EVALUATIONS in the whole run, and for one every
+    ROWS_PER_EVALUATION rows of a large dataset, up to MAX_EVALUATIONS. Raises TrainingFailed when there would be no
+    step."""
     steps_per_epoch = math.ceil(rows / settings.effective_batch)
     total = settings.max_steps if settings.max_steps >= 0 else math.ceil(steps_per_epoch * settings.num_train_epochs)
     if total < 1 or steps_per_epoch < 1:

@@ -135,10 +135,8 @@ class TrainingSession:
             self.save(trainer, step)
 
     def report_step(self, step: int, loss: float, grad_norm: float, learning_rate: float) -> None:
-        """Reports and checks a step. Raises TrainingFailed when its loss or gradient norm is not finite.
-
-        The loss that is reported is that of the examples; the one of general rows stands beside it.
-        """
+        """Reports and checks a step. Raises TrainingFailed when its loss or gradient norm is not finite. The loss
+        that is reported is that of the examples; the one of general rows stands beside it."""
         seconds = time.perf_counter() - self._step_began
         tokens, learned = self._step_tokens
         general, general_loss = self._general_tokens, self.train_step.general_loss

@@ -60,11 +60,8 @@ class TrainStep:
         self, model: Any, rows: Sequence[TokenRow], learn: Callable[[list[TokenRow], float], torch.Tensor]
     ) -> torch.Tensor:
         """Adds the gradients of `rows`, all rows of one optimizer step; returns their mean loss per learned token
-        (DPO: per pair).
-
-        learn(part, count): the gradients of a micro batch, added to those before; returns `loss(model, part, count)`.
-        Raises OutOfMemory when even the smallest micro batch does not fit.
-        """
+        (DPO: per pair). learn(part, count): the gradients of a micro batch, added to those before; returns
+        `loss(model, part, count)`. Raises OutOfMemory when even the smallest micro batch does not fit."""
         return self._retry_on_oom(model, lambda: self._sum(rows, learn))
 
     def mean_loss(self, model: Any, rows: Sequence[TokenRow]) -> float:
@@ -76,10 +73,8 @@ class TrainStep:
             return float(self._retry_on_oom(model, lambda: self._sum(rows, partial(self.loss, model))))
 
     def answer_logprobs(self, model: Any, pairs: Sequence[TokenRow]) -> list[list[float]]:
-        """The log-probabilities (nats) of the better and the worse answer of each of `pairs` under `model`.
-
-        Raises OutOfMemory.
-        """
+        """The log-probabilities (nats) of the better and the worse answer of each of `pairs` under `model`. Raises
+        OutOfMemory."""
         import torch
 
         def work() -> list[list[float]]:

@@ -1,8 +1,6 @@
-"""Makes the finished apprentice that a first visit begins with: python -m static.first.make [WORKSPACE]
-
-It trains the bundled model on the orders sample as the app does, with the recommended settings, and evaluates it on
-the sample's held-out rows. WORKSPACE: where (default: a temporary folder); an evaluated run that lies there is taken.
-"""
+"""Makes the finished apprentice that a first visit begins with: python -m static.first.make [WORKSPACE]. It trains
+the bundled model on the orders sample as the app does, with the recommended settings, and evaluates it on the
+sample's held-out rows. WORKSPACE: where (default: a temporary folder); an evaluated run that lies there is taken."""
 
 import json
 import shutil

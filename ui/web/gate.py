@@ -1,8 +1,6 @@
-"""Limits each visitor of a shared demo to their own files, events and uploads, whatever URL they request.
-
-Every request of gradio's that the page needs is listed here; all others are refused. The visitor is added to the
-page's own session names before gradio sees them, so that another visitor's session can't be named.
-"""
+"""Limits each visitor of a shared demo to their own files, events and uploads, whatever URL they request. Every
+request of gradio's that the page needs is listed here; all others are refused. The visitor is added to the page's own
+session names before gradio sees them, so that another visitor's session can't be named."""
 
 import json
 import re
@@ -58,12 +56,9 @@ class Events(Protocol):
 
 @dataclass(frozen=True)
 class Door:
-    """The configuration of the gate.
-
-    uploads: gradio's folder for uploaded files.
-    https: whether the page is reached by https, as on a Space, where a page of huggingface.co frames it. accounts:
-    whether visitors can sign in, which gradio's session then holds, signed.
-    """
+    """The configuration of the gate. uploads: gradio's folder for uploaded files. https: whether the page is reached
+    by https, as on a Space, where a page of huggingface.co frames it. accounts: whether visitors can sign in, which
+    gradio's session then holds, signed."""
 
     visitors: Visitors
     limits: Limits

@@ -45,17 +45,10 @@ def serve(
     browser: bool = True,
     simulated: Hardware | None = None,
 ) -> None:
-    """Serves the page until Ctrl-C. If the app already runs on this workspace, opens its page instead.
-
-    workspace: whose page it is
-    host: the address to serve at; None for this computer only
-    port: None for the first free one
-    browser: whether to open the page in it
-    simulated: another machine to show the page for
-
-    Raises BadSetting for a host other than loopback without a password (a demo needs none), and for a port that can't
-    be used.
-    """
+    """Serves the page until Ctrl-C. If the app already runs on this workspace, opens its page instead. workspace:
+    whose page it is. host: the address to serve at; None for this computer only. port: None for the first free one.
+    browser: whether to open the page in it. simulated: another machine to show the page for. Raises BadSetting for a
+    host other than loopback without a password (a demo needs none), and for a port that can't be used."""
     policy = hosting.chosen()
     if policy.demo:
         host, port, browser = host or os.environ.get("GRADIO_SERVER_NAME"), port or port_of_environment(), False
@@ -89,12 +82,10 @@ def port_of_environment() -> int | None:
 
 
 def receive_uploads_in(workspace: Workspace) -> None:
-    """Has gradio put uploaded files into the workspace, and deletes what was uploaded before a restart.
-
-    Its own choice, /tmp/gradio, belongs to whoever started a gradio app first on this computer, and no other user can
-    open the page then. To be called before gradio is imported: gradio 6.31 reads the variable then, and again at each
-    upload.
-    """
+    """Has gradio put uploaded files into the workspace, and deletes what was uploaded before a restart. Its own
+    choice, /tmp/gradio, belongs to whoever started a gradio app first on this computer, and no other user can open
+    the page then. To be called before gradio is imported: gradio 6.31 reads the variable then, and again at each
+    upload."""
     shutil.rmtree(workspace.uploads, ignore_errors=True)
     os.environ["GRADIO_TEMP_DIR"] = str(workspace.uploads)
 
@@ -109,17 +100,10 @@ def run(
     simulated: Hardware | None = None,
     policy: Policy = hosting.HOME,
 ) -> None:
-    """Builds the page and serves it until the process gets SIGTERM or SIGINT.
-
-    workspace: whose page it is
-    host: the address to serve at
-    port: a free one
-    credentials: as for gradio's `auth`; None for no password
-    url: at which people reach the page
-    browser: whether to open the page in it
-    simulated: another machine to show the page for
-    policy: what may be done here
-    """
+    """Builds the page and serves it until the process gets SIGTERM or SIGINT. workspace: whose page it is. host: the
+    address to serve at. port: a free one. credentials: as for gradio's `auth`; None for no password. url: at which
+    people reach the page. browser: whether to open the page in it. simulated: another machine to show the page for.
+    policy: what may be done here"""
     sys.setswitchinterval(_TURN)
     receive_uploads_in(workspace)
     zero_gpu.register()
@@ -162,10 +146,8 @@ def run(
 
 
 def password_for(host: str, policy: Policy = hosting.HOME) -> tuple[str, str] | None:
-    """The user name and password of the page, None on loopback. A demo has one only if it is set.
-
-    Raises BadSetting if no password is set, or a short one.
-    """
+    """The user name and password of the page, None on loopback. A demo has one only if it is set. Raises BadSetting
+    if no password is set, or a short one."""
     password = os.environ.get(PASSWORD, "")
     if is_loopback(host) or (policy.demo and not password):
         return None
@@ -183,11 +165,9 @@ def in_url(host: str) -> str:
 
 
 def reachable_at(host: str) -> str:
-    """`host`; for "all addresses of this computer" the one from which it reaches others, or else loopback.
-
-    A UDP socket tells which address it would send from; nothing is sent. The far addresses are reserved for
-    documentation (RFC 5737, RFC 3849).
-    """
+    """`host`; for "all addresses of this computer" the one from which it reaches others, or else loopback. A UDP
+    socket tells which address it would send from; nothing is sent. The far addresses are reserved for documentation
+    (RFC 5737, RFC 3849)."""
     family, far, alone = {
         "0.0.0.0": (socket.AF_INET, "192.0.2.1", LOOPBACK),  # noqa: S104
         "::": (socket.AF_INET6, "2001:db8::1", "::1"),
@@ -208,10 +188,8 @@ def _require_port(port: int) -> None:
 
 
 def free_port(host: str, wanted: int | None) -> int:
-    """`wanted`, or the next free port, which is then reported; by default from 7860 on.
-
-    Raises BadSetting if the host is not an address of this computer or no port is free.
-    """
+    """`wanted`, or the next free port, which is then reported; by default from 7860 on. Raises BadSetting if the host
+    is not an address of this computer or no port is free."""
     first = FIRST_PORT if wanted is None else wanted
     _require_port(first)
     for port in range(first, min(first + PORTS, 65536)):

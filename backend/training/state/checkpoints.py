@@ -46,10 +46,8 @@ def step_of(checkpoint: Path) -> int:
 
 
 def find(parent: Path, *, content: bool = True) -> Found:
-    """The checkpoint to resume from; checks file sizes, and with `content` every file's SHA-256.
-
-    Raises TrainingFailed when it belongs to another run.
-    """
+    """The checkpoint to resume from; checks file sizes, and with `content` every file's SHA-256. Raises
+    TrainingFailed when it belongs to another run."""
     damaged: list[Path] = []
     for folder in _by_step(parent):
         if is_valid(folder, content=content):
@@ -85,10 +83,8 @@ def _check_run(checkpoint: Path) -> None:
 
 @contextmanager
 def writing(parent: Path, step: int) -> Iterator[Path]:
-    """An empty folder for the files of a checkpoint; it becomes step-`step` when the block succeeds.
-
-    Raises OSError when a file can't be written; earlier checkpoints then stay as they are.
-    """
+    """An empty folder for the files of a checkpoint; it becomes step-`step` when the block succeeds. Raises OSError
+    when a file can't be written; earlier checkpoints then stay as they are."""
     target = path(parent, step)
     unfinished = parent / f"{_UNFINISHED}{target.name}"
     delete_folder(unfinished)

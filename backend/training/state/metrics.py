@@ -36,9 +36,7 @@ class Metrics:
         self, step: int, loss: float, rewards: dict[str, float] | None = None, *, chooses: bool = True
     ) -> bool:
         """Adds a validation loss, with DPO's reward metrics; returns whether it is the best of the trained model.
-
-        chooses: whether the best step may be chosen by it.
-        """
+        chooses: whether the best step may be chosen by it."""
         self.eval_loss, self.eval_step, self.rewards = loss, step, dict(rewards or {})
         if step == 0:
             self.first_eval_loss = loss

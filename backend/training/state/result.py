@@ -16,11 +16,9 @@ from backend.training.model import trainable
 
 @contextmanager
 def saved(model: Any, base_folder: Path, target: Path) -> Iterator[Path]:
-    """Saves the trained weights as safetensors, with the base's tokenizer and chat template.
-
-    The block gets the folder under a temporary name, to verify it. It is renamed to `target` when the block succeeds,
-    else deleted. Raises OSError.
-    """
+    """Saves the trained weights as safetensors, with the base's tokenizer and chat template. The block gets the
+    folder under a temporary name, to verify it. It is renamed to `target` when the block succeeds, else deleted.
+    Raises OSError."""
     unfinished = target.with_name(f".unfinished-{target.name}")
     delete_folder(unfinished)
     unfinished.mkdir(parents=True)

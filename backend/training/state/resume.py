@@ -32,11 +32,9 @@ _HASHED_AT_MOST = GIB  # bytes of a file; of a larger one as many are hashed, ev
 
 
 def find_checkpoint(work: Work, base: Path) -> Path | None:
-    """The checkpoint to resume from, None to start from the beginning; reports damaged ones in a note.
-
-    base: the model's folder. Raises TrainingFailed when a checkpoint belongs to another run, or the model has changed
-    since the run, or the version that it continues, began; OSError.
-    """
+    """The checkpoint to resume from, None to start from the beginning; reports damaged ones in a note. base: the
+    model's folder. Raises TrainingFailed when a checkpoint belongs to another run, or the model has changed since the
+    run, or the version that it continues, began; OSError."""
     folder = work.folder / "checkpoints"
     checkpoint, damaged = checkpoints.find(folder)
     now = base_files(base)

@@ -1,7 +1,5 @@
-"""The complete state of a run, to resume exactly, as safetensors and JSON. No pickle is written or read.
-
-The position in the data is not saved: the rows of a step follow from the seed and the step.
-"""
+"""The complete state of a run, to resume exactly, as safetensors and JSON. No pickle is written or read. The position
+in the data is not saved: the rows of a step follow from the seed and the step."""
 
 from __future__ import annotations
 

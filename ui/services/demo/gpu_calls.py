@@ -83,12 +83,7 @@ class GpuCalls:
 
     def spawn(self, visitor: str, folder: JobFolder, attempt: int, workspace: Workspace) -> None:
         """Starts an attempt of a visitor's job: of a training run in a call, of another one in a process of its own.
-
-        visitor: whose job it is
-        folder: the job's
-        attempt: its number
-        workspace: the visitor's
-        """
+        visitor: whose job it is. folder: the job's. attempt: its number. workspace: the visitor's"""
         if folder.identity().kind == "train" and attempt <= MOST_CALLS:
             work = (visitor, folder, attempt, workspace)
             threading.Thread(target=self._train, args=work, name="gpu-call", daemon=True).start()
@@ -145,12 +140,10 @@ NO_GPU = (
 
 
 def seconds_needed(folder: Path, spec: RunSpec) -> float:
-    """The most seconds that the rest of a run takes on ZeroGPU's GPU: the upper end of our estimate.
-
-    It is half an RTX PRO 6000 Blackwell (https://huggingface.co/docs/hub/spaces-zerogpu), so half of its
-    published peaks. For a model whose work is not modeled, as long as a call may be. Raises ApprenticeError for one
-    that is not in the catalogue.
-    """
+    """The most seconds that the rest of a run takes on ZeroGPU's GPU: the upper end of our estimate. It is half an
+    RTX PRO 6000 Blackwell (https://huggingface.co/docs/hub/spaces-zerogpu), so half of its published peaks. For a
+    model whose work is not modeled, as long as a call may be. Raises ApprenticeError for one that is not in the
+    catalogue."""
     settings, data = spec.settings, spec.data
     whole = speed.published(_HALF)
     assert whole is not None
@@ -166,10 +159,8 @@ def seconds_needed(folder: Path, spec: RunSpec) -> float:
 
 
 def learn(root: str, job_id: str, seconds: float) -> float:
-    """One attempt of a training run, inside a call that ends after `seconds`; returns how many it took.
-
-    It is queued again where it needs longer. The job says how it ended, whatever that was.
-    """
+    """One attempt of a training run, inside a call that ends after `seconds`; returns how many it took. It is queued
+    again where it needs longer. The job says how it ended, whatever that was."""
     began = time.monotonic()
     workspace = Workspace(Path(root))
     folder = store.find(workspace, job_id)
