@@ -192,7 +192,8 @@ def check_and_fix(
     report = checked(original, "Checking every example", validation_file)
     fixed = apply(original, report, info.rows_to_fix(original), counter=counter, lengths=lengths)
     after = checked(fixed.dataset, "Checking the fixed examples", validation_file) if fixed.changes else report
-    previews = preview_fixes(original, report.problems, counter)
+    open_problems = [p for p in report.problems if not (info.is_accepted(p) or info.is_refused(p))]
+    previews = preview_fixes(original, open_problems, counter)
     return CheckedDataset(data_id, info, original, report, fixed, after, previews, validation_file)
 
 

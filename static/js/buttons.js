@@ -15,24 +15,40 @@ apprentice.listenToButtons = (element, trigger) => {
   });
 };
 
-// The keyboard stays where it was when its card is drawn again. Looking at an example moves it to the preview.
-let last = '';
+// The keyboard stays where it was when its card is drawn again: in the list of findings, or at the next decision, and
+// after the last one at the step's button. Looking at an example opens the preview and moves it there.
+let last = '', looking = false;
 document.addEventListener('click', (event) => {
   const button = event.target.closest('button[data-do]');
   if (!button) return;
-  const item = button.closest('[data-kind]');
-  last = item ? `[data-kind="${CSS.escape(item.dataset.kind)}"]` : '';
-  if (button.dataset.do === 'look') {
-    const preview = document.getElementById('preview');
-    preview.scrollIntoView({ block: 'start', behavior: 'smooth' });
-    preview.querySelector('#row-number input').focus({ preventScroll: true });
-    last = '';
-  }
+  const item = button.closest('li[data-kind]'), decision = button.closest('#decision');
+  last = item ? `[data-kind="${CSS.escape(item.dataset.kind)}"] .problem-do button` : '';
+  if (decision) last = '#decision :is(button, textarea), #to-train:not(:disabled)';
+  looking = button.dataset.do === 'look';
+  if (looking) document.querySelector('#data-details > button:not(.open)')?.click();
 });
 apprentice.onRedraw(() => {
-  if (!last || document.activeElement !== document.body) return;
-  const button = document.querySelector(`${last} .problem-do button`);
-  if (button) { button.focus({ preventScroll: true }); last = ''; }
+  const preview = looking && document.getElementById('preview');
+  if (preview?.offsetParent) {
+    preview.scrollIntoView({ block: 'start', behavior: 'smooth' });
+    preview.querySelector('#row-number input').focus({ preventScroll: true });
+    looking = false;
+  } else if (last && document.activeElement === document.body) {
+    const next = document.querySelector(last);
+    if (next) { next.focus({ preventScroll: next.id === 'to-train' }); last = ''; }
+  }
+});
+
+// What a file that was added asks or why it can't be read gets the keyboard, once.
+let asked = '';
+apprentice.onRedraw(() => {
+  const title = document.querySelector('#reading [data-asks] h2');
+  const now = title?.offsetParent ? title.textContent : '';
+  if (now === asked) return;
+  asked = now;
+  if (!now) return;
+  title.tabIndex = -1;
+  title.focus();
 });
 
 // The fields for the name of a model open above the list, which may be far up: they come into view, ready to type.

@@ -1,6 +1,7 @@
 """What a person does on the page, and what a test waits for: a state, never a time."""
 
 import json
+import re
 from typing import Any
 
 TABS = ("start", "data", "train", "try", "share", "runs")
@@ -32,16 +33,36 @@ def unfold(page: Any) -> None:
 
 
 def take_sample(page: Any, patience: float | None = None) -> None:
-    """Chooses the orders sample on Data and fixes what blocks training. patience: milliseconds until the tokens show,
-    for which the model may have to be unpacked."""
+    """Chooses the orders sample on Data and takes the first answer to each question about it. patience: milliseconds
+    until it was read, for which the model may have to be unpacked."""
     go(page, "data")
     page.click("[data-do=sample][data-value=orders]")
-    page.wait_for_selector(".tokens .l", timeout=patience)
-    fix, ready = page.locator("[data-do=accept-all]"), "#to-train:not([disabled])"
-    fix.or_(page.locator(ready)).first.wait_for()
-    if fix.is_visible():
-        fix.click()
-        page.wait_for_selector(ready)
+    decision, learned = page.locator("#decision .ask"), page.locator("#tab-data .few")
+    decision.or_(learned).first.wait_for(timeout=patience)
+    while decide(page):
+        pass
+    page.wait_for_selector("#to-train:not([disabled])")
+
+
+def decide(page: Any) -> bool:
+    """Takes the first answer to the question that Data asks, for all rows like this. False when none is asked."""
+    answers = page.locator("#decision .acts button")
+    if not answers.count():
+        return False
+    asked = page.locator("#tab-data .guide-line").inner_text()
+    every = answers.filter(has_text=re.compile("all|both"))
+    (every if every.count() else answers).first.click()
+    page.wait_for_function(
+        "(asked) => document.querySelector('#tab-data .guide-line').innerText !== asked", arg=asked
+    )
+    return True
+
+
+def open_details(page: Any) -> None:
+    """Opens the details on Data, with the preview in them."""
+    page.click("#data-details > button:not(.open)")
+    page.locator("#preview").wait_for()
+    painted(page)
 
 
 def coming_back(page: Any) -> str:

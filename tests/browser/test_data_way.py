@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.browser.steps import begin, stored, ticked
+from tests.browser.steps import begin, decide, open_details, stored, ticked
 
 pytestmark = pytest.mark.browser
 
@@ -37,26 +37,30 @@ def test_a_faulty_table_is_fixed_and_trained_on(open_page: Callable[..., Any], r
 
     page.locator(".ask").first.wait_for()
     assert page.locator(".before-after .is").first.inner_text().count("Schöne Grüße") == 1
-    while (right := page.locator(".ask button[data-do=refuse]")).count():
-        left = right.count()
-        right.first.click()
-        page.wait_for_function(f"document.querySelectorAll('.ask').length < {left}")
+    asked = page.locator("#decision h2")
+    while asked.inner_text() == "Is this right?":
+        before = page.locator("#decision .alert").inner_text()
+        page.click("#decision [data-do=refuse]")
+        page.wait_for_function("(b) => document.querySelector('#decision .alert')?.innerText !== b", arg=before)
 
-    empty, copies, address = (
-        page.locator(f"[data-kind={kind}]") for kind in ("empty_answer", "duplicate", "personal_email")
-    )
     assert page.locator("#to-train").is_disabled()
-    empty.locator(".problem-do [data-do=accept]").click()
+    page.get_by_text("29 good, 1 needs you.").or_(page.get_by_text("27 good, 3 need you.")).first.wait_for()
+    page.click("#decision [data-do=accept]")
     page.wait_for_selector("#to-train:not([disabled])")
+    page.click("#decision [data-do=accept][data-value^=duplicate]")
+    page.locator("#decision", has_text="jane.roe").wait_for()
+    page.click("#decision [data-do=refuse]")
+    page.get_by_text("28 examples, ready.").or_(page.get_by_text("there are few of them")).first.wait_for()
+    found = page.locator("details[data-key=findings]")
+    found.get_by_text("2 removed (").wait_for()
+    found.locator("summary").first.click()
+    copies = page.locator("[data-kind=duplicate]")
     copies.locator("details[data-key=groups] > summary").click()
     assert copies.locator(".groups").inner_text().count("Kessel") > 1
-    copies.locator(".problem-do [data-do=accept]").click()
-    copies.get_by_text("1 example removed").wait_for()
-    assert copies.locator(".groups").is_visible(), "what was open stays open"
-    address.locator(".problem-do [data-do=refuse]").click()
-    address.get_by_text("left as is").first.wait_for()
-    page.get_by_role("heading", name="28 examples, ready").wait_for()
     copies.locator(".problem-do [data-do=undo]").click()
+    page.click("#decision [data-do=refuse]")
+    assert copies.locator(".groups").is_visible(), "what was open stays open"
+    open_details(page)
     page.get_by_role("heading", name="29 examples, ready").wait_for()
 
     page.locator("#row-search").locator("input, textarea").fill("JANE.ROE")
@@ -89,12 +93,15 @@ def test_a_chat_asks_whom_to_imitate_and_turns(open_page: Callable[..., Any], re
     page.set_input_files("#upload input[type=file]", chat)
 
     page.get_by_role("heading", name="Which of these people").wait_for()
-    page.get_by_label("Anna").check()
+    assert page.get_by_label("Anna").is_checked(), "she answers most"
+    assert not page.get_by_label("Ben").is_visible()
     page.locator("#reading").get_by_role("button", name="Read it this way").click()
-    page.locator("#preview .tokens .l", has_text="Words 11").wait_for()
+    page.locator("#tab-data .few .assistant", has_text="Words 11").first.wait_for()
+    open_details(page)
     page.locator("details[data-key=how] > summary").click()
     assert page.get_by_label("Anna").is_checked()
     page.get_by_label("Anna").uncheck()
+    page.locator("#tab-data details[data-key=people] > summary").last.click()
     page.get_by_label("Ben").check()
     page.locator("form[data-send=people] button").click()
     page.locator("#preview .tokens .l", has_text="Words 12").wait_for()
@@ -150,3 +157,92 @@ def test_what_is_typed_into_the_table_is_learned(open_page: Callable[..., Any], 
     read.nth(3).wait_for(state="attached")
     answer = [words.strip() for words in read.all_text_contents()]
     assert answer == ["What is up?", "Not much, Jörg. You?", "Is it late?", "Yes, go to bed."]
+
+
+@pytest.fixture
+def bakery(tmp_path: Path) -> Path:
+    """Sixty rows: 12 has no answer, 25 and 34 are copies, 42 and 53 have two spare cells, 56 contradicts 16."""
+    goods = (
+        "rye",
+        "sourdough",
+        "baguette",
+        "roll",
+        "croissant",
+        "brioche",
+        "tart",
+        "pie",
+        "cake",
+        "spelt",
+        "bun",
+        "slice",
+    )
+    asked = (
+        "Do you have {} today?",
+        "Can I order {} for Saturday?",
+        "How long does {} keep?",
+        "What does {} cost?",
+        "Is {} vegan?",
+    )
+    rows = [
+        [ask.format(good), f"We do our best, love: {good} until {at}. Rosie x"]
+        for at, ask in enumerate(asked)
+        for good in goods
+    ]
+    rows[11][1] = ""
+    rows[24], rows[33] = rows[7], rows[2]
+    rows[41], rows[52] = [*rows[41], "x", "ask Mia"], [*rows[52], "note", "old"]
+    rows[55] = [rows[15][0], "No, we never bake on Saturdays, sorry. Rosie x"]
+    path = tmp_path / "bakery.csv"
+    path.write_text("question,answer\n" + "".join(",".join(f'"{cell}"' for cell in row) + "\n" for row in rows))
+    return path
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_a_bakery_s_file_is_trained_on_after_few_clicks(
+    open_page: Callable[..., Any], drawn_page: str, bakery: Path, width: int
+) -> None:
+    """Besides one click for each kind of fault, with the keyboard where the mouse was."""
+    page = open_page(drawn_page, width)
+    page.click("#tab-data-button")
+    page.set_input_files("#upload input[type=file]", bakery)
+    clicks = 2
+    page.get_by_text("54 good, 6 need you.").wait_for()
+    assert page.locator("#decision del").all_inner_texts() == ["x", "ask Mia"]
+    decisions = 0
+    page.get_by_role("button", name="Drop the spare cells of both rows").click()
+    page.get_by_text("56 good, 4 need you.").wait_for()
+    while decide(page):
+        decisions += 1
+        page.wait_for_function(
+            "document.activeElement.closest('#decision') || document.activeElement.id === 'to-train'"
+        )
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert decisions == 3
+    assert page.locator("details[data-key=findings] summary").first.inner_text().startswith("4 removed (")
+    page.get_by_text("56 examples, ready.").wait_for()
+    assert page.locator("#tab-data .few .bubble.assistant").count() == 3
+    page.click("#to-train:not([disabled])")
+    page.click("#start-training:not([disabled])")
+    clicks += 2
+    page.locator("#start-training").wait_for(state="hidden")
+    assert clicks <= 6, "beyond the rows that need the person"
+
+
+def test_why_a_file_can_t_be_read_stands_at_the_upload_and_has_the_keyboard(
+    open_page: Callable[..., Any], drawn_page: str, bakery: Path
+) -> None:
+    page = open_page(drawn_page)
+    page.click("#tab-data-button")
+    page.set_input_files("#upload input[type=file]", bakery)
+    page.get_by_text("54 good, 6 need you.").wait_for()
+    photo = bakery.with_name("photo.png")
+    photo.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(500))
+    page.get_by_role("button", name="Choose examples").click()
+    page.set_input_files("#upload input[type=file]", photo)
+    page.locator("#tab-data .guide-line", has_text="photo.png could not be read.").wait_for()
+    page.wait_for_function("document.activeElement.innerText === 'photo.png could not be read'")
+    page.locator("#upload").wait_for()
+    assert page.locator("#reading").bounding_box()["y"] < page.locator("#upload").bounding_box()["y"]
+    assert not page.locator("#decision").is_visible(), "nothing speaks of other examples"
+    page.get_by_role("button", name="Close this message").click()
+    page.get_by_text("54 good, 6 need you.").wait_for()

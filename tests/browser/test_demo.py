@@ -50,13 +50,13 @@ def test_two_visitors_see_only_their_own_work_and_what_the_demo_is(chromium: Any
         page.reload()
         page.wait_for_selector("#rail [role=tab]")
         go(page, "data")
-    first.wait_for_selector(".tokens .l")
+    first.wait_for_selector("#tab-data .few")
     second.wait_for_selector("[data-do=sample]")
     second.set_viewport_size({"width": 390, "height": 900})
     notice, models = (second.locator(part).bounding_box() for part in ("#demo-notice", "#tab-runs-button"))
     assert models["y"] >= notice["y"] + notice["height"], "My models lies upon the notice on a phone"
     second.set_viewport_size({"width": 1280, "height": 900})
-    assert not second.locator(".tokens .l, #earlier [data-do]").count()
+    assert not second.locator("#tab-data .few, #earlier [data-do]").count()
     go(second, "start")
     assert not second.locator("[data-do=download]").count()
     for page in (first, second):

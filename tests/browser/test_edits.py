@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.browser.conftest import free_port, served
-from tests.browser.steps import go, take_sample, ticked
+from tests.browser.steps import go, open_details, take_sample, ticked
 
 pytestmark = pytest.mark.browser
 
@@ -41,6 +41,7 @@ ANSWER = "#row-form label:nth-of-type(2) textarea"
 def test_an_edit_survives_an_error_a_tick_another_example_and_a_reload(open_page: Opens, made_up: str) -> None:
     page = open_page(made_up)
     take_sample(page)
+    open_details(page)
     answer = open_form(page)
     before = answer.input_value()
     answer.fill("  ")
@@ -70,6 +71,7 @@ def test_an_edit_survives_an_error_a_tick_another_example_and_a_reload(open_page
 def test_what_was_added_does_not_come_back(open_page: Opens, made_up: str) -> None:
     page = open_page(made_up)
     take_sample(page)
+    open_details(page)
     page.click("#row-acts [data-do=new-row]")
     for at in (0, 1):
         page.locator("#row-form textarea").nth(at).fill(f"text {at}")

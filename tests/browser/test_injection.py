@@ -13,7 +13,7 @@ import pytest
 
 from tests.browser.conftest import free_port, served
 from tests.browser.injected_page import FAILS, PAYLOAD
-from tests.browser.steps import TABS, go
+from tests.browser.steps import TABS, decide, go, open_details, unfold
 
 pytestmark = pytest.mark.browser
 
@@ -78,7 +78,9 @@ def test_every_tab_shows_payloads_as_text(watched: Opens, injected_page: str) ->
 
     go(page, "data")
     page.locator("button[data-do=sample]").first.click()
-    page.wait_for_selector(".tokens .l")
+    page.locator("#decision .ask").wait_for()
+    assert_shown_inert(page, "a decision")
+    open_details(page)
     page.locator("#row-search").locator("input, textarea").fill(PAYLOAD)
     page.click("#search-on")
     page.locator("#tab-data [role=status]", has_text=MARK[:4]).first.wait_for()
@@ -93,11 +95,13 @@ def test_every_tab_shows_payloads_as_text(watched: Opens, injected_page: str) ->
     assert_inert(page, "the form of an example")
     page.click("#row-form [type=submit]")
     page.wait_for_selector("#row-form form", state="detached")
-    page.click("button[data-do=accept-all]")
+    while decide(page):
+        pass
     page.wait_for_selector("#to-train:not([disabled])")
     assert_shown_inert(page, "data")
 
     go(page, "train")
+    unfold(page)
     page.locator("#run-name").locator("input, textarea").fill(PAYLOAD)
     page.click("#start-training:not([disabled])")
     page.wait_for_selector(".samples .history")

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.browser.steps import TABS, go, start_training, still, stored, take_sample, ticked
+from tests.browser.steps import TABS, go, open_details, start_training, still, stored, take_sample, ticked, unfold
 
 pytestmark = pytest.mark.browser
 
@@ -45,6 +45,8 @@ def test_every_tab_fits_and_can_be_read_and_its_buttons_are_named(open_page: Ope
     named = 0
     for name in TABS:
         go(page, name)
+        if name == "data":
+            open_details(page)
         assert_fits_and_can_be_read(page, name)
         page.set_viewport_size({"width": 1280, "height": 900})
         page.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
@@ -80,7 +82,7 @@ def test_a_reload_brings_everything_back(open_page: Opens, drawn_page: str) -> N
     go(page, "train")
     page.wait_for_selector(".samples .history")
     go(page, "data")
-    page.wait_for_selector(".tokens .l")
+    page.wait_for_selector("#tab-data .few")
 
 
 def test_a_choice_made_before_the_server_has_answered_stands(open_page: Opens, drawn_page: str) -> None:
@@ -156,13 +158,13 @@ def test_a_model_is_checked_and_its_answers_are_read(open_page: Opens, drawn_pag
 def test_a_fix_can_be_undone(open_page: Opens, drawn_page: str) -> None:
     page = open_page(drawn_page)
     take_sample(page)
-    undo = page.get_by_role("button", name="Undo")
-    undo.nth(1).wait_for()
-    assert undo.count() == 2
-    undo.first.click()
+    page.click("details[data-key=findings] > summary")
+    undo = page.locator("[data-kind=empty_answer]").get_by_role("button", name="Undo:")
+    undo.click()
     page.wait_for_selector("#to-train[disabled]")
-    assert page.locator("#to-train").is_disabled()
-    page.locator(".problem-do [data-do=accept]").first.click()
+    page.locator("#decision .acts button").first.wait_for()
+    assert page.locator("[data-kind=empty_answer] .problem-do").is_visible(), "what was open stays open"
+    page.locator("[data-kind=empty_answer] .problem-do [data-do=accept]").click()
     page.wait_for_selector("#to-train:not([disabled])")
 
 
@@ -331,7 +333,8 @@ def test_typed_text_is_never_run(open_page: Opens, drawn_page: str) -> None:
 def test_while_a_run_has_nothing_to_try_an_older_model_opens_there(open_page: Opens, drawn_page: str) -> None:
     page = open_page(drawn_page)
     take_sample(page)
-    page.locator("#tab-train-button").click()
+    go(page, "train")
+    unfold(page)
     page.get_by_label("A name for your model").fill("Second try")
     start_training(page)
     page.reload()

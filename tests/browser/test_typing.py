@@ -9,7 +9,17 @@ import pytest
 
 from tests.browser.conftest import PATIENCE, free_port, served
 from tests.browser.held_page import BREAKS_OFF, opening
-from tests.browser.steps import coming_back, go, painted, start_training, stored, take_sample, ticked, unfold
+from tests.browser.steps import (
+    coming_back,
+    go,
+    open_details,
+    painted,
+    start_training,
+    stored,
+    take_sample,
+    ticked,
+    unfold,
+)
 
 pytestmark = pytest.mark.browser
 
@@ -66,7 +76,7 @@ def on_train(chromium: Any, held: tuple[str, Path]) -> Iterator[Any]:
 def at_the_settings(on_train: Any) -> Any:
     """That page, with the recommended settings."""
     on_train.click("#reset-settings")
-    on_train.get_by_text("rank 32, alpha 64").wait_for()
+    on_train.get_by_text("rank 32, alpha 64").wait_for(state="attached")
     on_train.wait_for_function(AS_RECOMMENDED)
     return on_train
 
@@ -92,10 +102,10 @@ def test_numbers_typed_while_train_opens_stay(open_page: Opens, held_page: str, 
     page.wait_for_function("document.querySelector('#set-seed input')?.value === '7'")
     assert (rank.input_value(), alpha.input_value()) == ("64", "64"), "the rank was typed, alpha is recommended"
     rank.press("Tab")
-    page.get_by_text("rank 64, alpha 64").wait_for()
+    page.get_by_text("rank 64, alpha 64").wait_for(state="attached")
     go(page, "data")
     go(page, "train")
-    page.get_by_text("rank 64, alpha 64").wait_for()
+    page.get_by_text("rank 64, alpha 64").wait_for(state="attached")
     assert (rank.input_value(), seed.input_value()) == ("64", "7")
 
 
@@ -122,7 +132,7 @@ def test_an_invalid_value_stays_with_its_reason_until_the_settings_are_reset(at_
     rank, seed = field(page, "lora_rank"), field(page, "seed")
     rank.fill("48")
     rank.press("Tab")
-    page.get_by_text("rank 48, alpha 64").wait_for()
+    page.get_by_text("rank 48, alpha 64").wait_for(state="attached")
     seed.fill("5.5")
     seed.press("Tab")
     page.locator("#set-seed").get_by_text("can't be 5.5").wait_for()
@@ -130,7 +140,7 @@ def test_an_invalid_value_stays_with_its_reason_until_the_settings_are_reset(at_
     assert page.locator("#start-training").is_disabled()
     assert (rank.input_value(), seed.input_value()) == ("48", "5.5")
     page.click("#reset-settings")
-    page.get_by_text("rank 32, alpha 64").wait_for()
+    page.get_by_text("rank 32, alpha 64").wait_for(state="attached")
     page.wait_for_function("document.querySelector('#set-seed input').value === '7'")
     assert rank.input_value() == "32"
     page.get_by_text("can't be 5.5").first.wait_for(state="detached")
@@ -143,7 +153,7 @@ def test_the_last_of_two_quick_edits_counts(at_the_settings: Any, hold: Path) ->
     leave(page, "lora_rank", "16")
     leave(page, "lora_rank", "48")
     hold.unlink()
-    page.get_by_text("rank 48, alpha 64").wait_for()
+    page.get_by_text("rank 48, alpha 64").wait_for(state="attached")
     assert field(page, "lora_rank").input_value() == "48"
 
 
@@ -153,7 +163,7 @@ def test_quick_edits_of_two_fields_both_count(at_the_settings: Any, hold: Path) 
     leave(page, "lora_rank", "16")
     leave(page, "lora_alpha", "48")
     hold.unlink()
-    page.get_by_text("rank 16, alpha 48").wait_for()
+    page.get_by_text("rank 16, alpha 48").wait_for(state="attached")
     assert (field(page, "lora_rank").input_value(), field(page, "lora_alpha").input_value()) == ("16", "48")
 
 
@@ -162,19 +172,19 @@ def test_a_reset_also_discards_a_number_that_is_being_typed(at_the_settings: Any
     field(page, "lora_rank").fill("16")
     page.click("#reset-settings")
     page.wait_for_function("document.querySelector('#set-lora_rank input').value === '32'")
-    page.get_by_text("rank 32, alpha 64").wait_for()
+    page.get_by_text("rank 32, alpha 64").wait_for(state="attached")
     go(page, "data")
     go(page, "train")
-    page.get_by_text("rank 32, alpha 64").wait_for()
+    page.get_by_text("rank 32, alpha 64").wait_for(state="attached")
 
 
 def test_an_emptied_number_is_filled_with_the_recommended_one(at_the_settings: Any) -> None:
     page = at_the_settings
     leave(page, "lora_rank", "16")
-    page.get_by_text("rank 16, alpha 64").wait_for()
+    page.get_by_text("rank 16, alpha 64").wait_for(state="attached")
     leave(page, "lora_rank", "")
     page.wait_for_function("document.querySelector('#set-lora_rank input').value === '32'")
-    page.get_by_text("rank 32, alpha 64").wait_for()
+    page.get_by_text("rank 32, alpha 64").wait_for(state="attached")
     leave(page, "lora_rank", "")
     page.wait_for_function("document.querySelector('#set-lora_rank input').value === '32'")
 
@@ -333,6 +343,7 @@ def test_a_question_that_cannot_be_sent_is_not_cleared(open_page: Opens, held_pa
 def test_an_invalid_example_number_is_reported_at_its_field_and_put_back(open_page: Opens, drawn_page: str) -> None:
     page = open_page(drawn_page)
     take_sample(page)
+    open_details(page)
     number, refused = page.locator("#row-number input"), page.locator("#row-refused")
     number.fill("3")
     number.press("Enter")

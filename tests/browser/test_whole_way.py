@@ -82,8 +82,8 @@ def test_from_a_sample_to_a_file_that_answers_anywhere(
     page.get_by_text("Pull data out of text").click()
     page.click("#to-data")
     page.click("[data-do=sample][data-value=orders]")
-    page.wait_for_selector(".tokens .l")
-    assert '"intent"' in page.locator(".tokens .l").first.inner_text()
+    page.wait_for_selector("#tab-data .few")
+    assert '"intent"' in page.locator("#tab-data .bubble.assistant").first.inner_text()
     page.click("#to-train:not([disabled])")
     page.wait_for_selector("#start-training:not([disabled])")
 
@@ -91,7 +91,7 @@ def test_from_a_sample_to_a_file_that_answers_anywhere(
     page.locator("#set-max_steps input").fill(str(STEPS))
     page.locator("#set-per_device_train_batch_size input").fill("2")  # short steps
     page.locator("#set-max_steps input").press("Enter")
-    page.get_by_text(f"{STEPS} steps").first.wait_for()
+    page.get_by_text(f"{STEPS} steps").first.wait_for(state="attached")
     page.click("#start-training:not([disabled])")
 
     page.locator("#stop").wait_for()

@@ -38,7 +38,7 @@ class Visitor:
         for field, value in (("max_steps", "4"), ("per_device_train_batch_size", "2")):
             frame.locator(f"#set-{field} input").fill(value)
         frame.locator("#set-max_steps input").press("Enter")
-        frame.get_by_text("4 steps").first.wait_for()
+        frame.get_by_text("4 steps").first.wait_for(state="attached")
         frame.locator("#run-name textarea, #run-name input").fill(self.name)
         frame.click("#start-training:not([disabled])")
 

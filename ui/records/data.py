@@ -8,7 +8,7 @@ from backend.datasets.checks.report import DuplicateRows, Report
 from backend.datasets.checks.tokens import TokenTotals
 from backend.datasets.info import DatasetInfo, RowsByKind
 from backend.records.encoded import Piece
-from backend.records.rows import Dataset, Message, Problem, Source
+from backend.records.rows import Dataset, Message, Problem, Row, Source
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,8 @@ class DatasetState:
     split_summary: sentences on how many rows train and how many validate. blocked: why training can't start, "" when
     it can. too_few: a sentence when too few examples differ, "" otherwise. errors: rows with an error that is not
     fixed yet. duplicates: after the accepted fixes. fix_previews: what each fix would change in the first rows.
-    changes: what the accepted fixes changed.
+    changes: what the accepted fixes changed. dropped: the last change of each row that the person agreed to remove.
+    examples: up to three rows as the model will see them.
     """
 
     name: str
@@ -63,7 +64,8 @@ class DatasetState:
     fix_previews: dict[str, list[Change]] = field(default_factory=dict)
     changes: dict[str, list[Change]] = field(default_factory=dict)
     changed: int = 0  # rows
-    left_out: int = 0  # rows that the person agreed to remove
+    dropped: dict[int, Change] = field(default_factory=dict)
+    examples: tuple[Row, ...] = ()
     unusable: int = 0  # unreadable rows that the person has not yet agreed to remove
     tokens: TokenTotals | None = None  # after the accepted fixes
 

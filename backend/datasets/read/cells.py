@@ -83,11 +83,12 @@ def _fault(error: str, source: _Lines, limits: Limits) -> RowFault:
 
 
 def as_records(
-    rows: Iterable[Cells], header: list[str] | None, pad: bool = False, drop: bool | None = None
+    rows: Iterable[Cells], header: list[str] | None, pad: bool = False, can_drop: bool = False
 ) -> Iterator[list[Record]]:
     """Batches of records as {column: cell}. header: the columns; None when every record is data. A record with the
     wrong number of cells becomes the fault ragged_row. pad: fill missing cells instead (for sheets, which omit empty
-    cells at the end). drop: whether spare cells are dropped; None where that can't be chosen."""
+    cells at the end). can_drop: whether the person can have
+    spare cells dropped."""
     batch: list[Record] = []
     for line, cells in rows:
         if isinstance(cells, RowFault):
@@ -96,9 +97,7 @@ def as_records(
             header = header or [f"column {number}" for number in range(1, len(cells) + 1)]
             if pad:
                 cells = [*cells, *[""] * (len(header) - len(cells))]
-            if drop:
-                cells = cells[: len(header)]
-            batch.append((line, _record(header, cells, drop is not None)))
+            batch.append((line, _record(header, cells, can_drop)))
         if len(batch) >= _BATCH:
             yield batch
             batch = []

@@ -7,6 +7,7 @@ from pathlib import Path
 from tests.ui.conftest import tabs
 from ui.services.app import App
 from ui.services.selection import Choice
+from ui.web.data import decisions
 from ui.web.data.actions import apply_action
 from ui.web.data.tab import DataTab
 
@@ -49,6 +50,14 @@ def walk(app: App, tab: DataTab, choice: Choice) -> tuple[int, int]:
     checked = app.datasets.checked(choice.data_id)
     usable = rows - sum(row.row in checked.fixed_report.error_rows() for row in checked.dataset.rows)
     assert checked.fixed_report.duplicates.distinct == usable - repeated
+    waits = decisions.waiting(state)
+    needing = {problem.row for problem in waits}
+    if needing:
+        left = rows - len(needing - {row for row in needing if any(p.row == row for p in checked.unread)})
+        assert number(r"([\d,]+) good", shown[tab.line]) == left
+        assert number(r"([\d,]+) needs? you", shown[tab.line]) == len(needing)
+    assert bool(shown[tab.decision]) == bool(waits)
+    assert bool(shown[tab.learned]) == (not waits)
     if not errors:
         training, aside = len(checked.split.train), checked.split.set_aside
         assert training + aside == rows
@@ -66,7 +75,8 @@ def test_every_count_agrees_at_every_step(app: App, tmp_path: Path) -> None:
         ("accept", "empty_answer:22", (22, 2)),
         ("accept", "duplicate", (21, 2)),
         ("undo", "duplicate", (22, 2)),
-        ("accept-all", "", (21, 0)),
+        ("accept", "empty_answer", (21, 1)),
+        ("accept", "bad_json", (21, 0)),
         ("accept", "duplicate", (20, 0)),
         ("refuse", "empty_answer:22", (21, 1)),
         ("accept", "empty_answer:22", (20, 0)),

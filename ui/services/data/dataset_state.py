@@ -33,13 +33,14 @@ def _dataset_state(checked: CheckedDataset) -> DatasetState:
     for change in checked.fixed.changes:
         changes.setdefault(change.kind, []).append(change)
     unread = {problem.row for problem in checked.unread if not checked.info.is_accepted(problem)}
-    unusable = len(unread)
+    unusable, rows = len(unread), checked.dataset.rows
+    left = {row.row for row in rows}
     return DatasetState(
         name=checked.name,
         original=checked.original,
         report=checked.report,
         problems=checked.problems,
-        rows=len(checked.dataset.rows),
+        rows=len(rows),
         info=checked.info,
         split_summary=" ".join(filter(None, (checked.summary, provable(checked, checked.split)))),
         blocked=checked.blocked,
@@ -51,7 +52,8 @@ def _dataset_state(checked: CheckedDataset) -> DatasetState:
         fix_previews=checked.fix_previews,
         changes=changes,
         changed=checked.fixed.changed,
-        left_out=checked.fixed.dropped - unusable,
+        dropped={c.row: c for c in checked.fixed.changes if c.row not in left and c.row not in unread},
+        examples=tuple(rows[at] for at in sorted({0, len(rows) // 2, len(rows) - 1})) if rows else (),
         unusable=unusable,
         tokens=checked.fixed_report.tokens,
     )

@@ -4,7 +4,8 @@ tab.py                          the tab
 views.py, actions.py            its cards, and their buttons
 import_panel.py, hub_panel.py   adding examples
 read_options.py                 questions about a file
-issues.py, before_after.py      problems and fixes
+decisions.py                    what needs the person, one at a time
+issues.py, before_after.py      everything that was found, and fixes
 preview.py                      one example, as bubbles and as tokens
 edit_panel.py, edit_views.py    editing and writing examples
 """

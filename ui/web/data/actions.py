@@ -4,9 +4,8 @@ from typing import Any
 
 from ui.services.app import App
 from ui.services.selection import Choice
-from ui.web.data import issues as issues_panel
-from ui.web.data import read_options
-from ui.web.data.edit_panel import require_open
+from ui.web.data import decisions, read_options
+from ui.web.data.edit_panel import apply_edit, require_open
 from ui.web.html import components
 
 
@@ -23,19 +22,21 @@ def apply_action(app: App, choice: Choice, action: str, value: str) -> Choice:
     data_id = choice.data_id
     if action == "accept":
         app.fixes.accept(data_id, kind, rows)
-    elif action == "accept-all":
-        for wrong in issues_panel.must_fix(app.datasets.state(choice)):
-            app.fixes.accept(data_id, wrong, "all")
+    elif action == "keep":
+        left = [problem.row for problem in decisions.waiting(app.datasets.state(choice)) if problem.kind == kind]
+        app.fixes.refuse(data_id, kind, left)
     elif action == "refuse":
         app.fixes.refuse(data_id, kind, rows)
     elif action == "undo":
         app.fixes.undo(data_id, kind)
     elif action == "look" and value.isdecimal():
         return choice.replace(row=int(value))
-    elif action in ("how", "as-found", "join-cells"):
+    elif action in ("how", "as-found", "join-cells", "drop-cells", "keep-cells"):
         how = read_options.sent(value, app.datasets.state(choice)) if action == "how" else {}
-        if action == "join-cells":
-            how = {**app.datasets.state(choice).info.read_options, "join_cells": True}
+        if action.endswith("-cells"):
+            option = {"join-cells": {"join_cells": True}, "drop-cells": {"drop_cells": True}}.get(action, {})
+            before = app.datasets.state(choice).info.read_options
+            how = {**{name: v for name, v in before.items() if name != "drop_cells"}, **option}
         app.datasets.read_again(data_id, how, choice.model_id)
         return choice.replace(import_id=data_id)
     elif action == "columns":
@@ -67,6 +68,8 @@ def apply_action(app: App, choice: Choice, action: str, value: str) -> Choice:
         return _save_passage(app, choice, action.removeprefix("save-passage:"), components.fields(value))
     elif action == "clear-test":
         app.validation_files.clear(data_id)
+    elif action.startswith("save-row:"):
+        return apply_edit(app, choice, action, value)
     elif action == "cancel":
         app.datasets.cancel_import(choice)
         return choice.replace(import_id="")

@@ -79,6 +79,11 @@ def changes(changed: Sequence[Change], shown: int = SHOWN) -> Markup:
     return side_by_side("Before", "After", pairs)
 
 
+def after(change: Change) -> Markup:
+    """What a fix makes of a row."""
+    return _marked(change.after, change.before, INSERTED)
+
+
 def _marked(text: str, other: str, mark: Markup) -> Markup:
     """`text` with the words that `other` lacks inside `mark`, and some words around them. An empty `text`: the
     row is removed."""

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from markupsafe import Markup
 
 from backend.hosting.policy import Feature, Policy
 from ui.services.app import App
@@ -32,7 +33,6 @@ class ImportPanel:
     def __init__(self, app: App, stored: gr.JSON) -> None:
         self.app, self.stored = app, stored
         with gr.Accordion("Choose examples", open=False, elem_classes="fold-block") as self.chooser:
-            self.samples = clickable()
             with gr.Tabs(elem_classes="ways"):
                 with gr.Tab("Upload"):
                     self.upload = gr.File(
@@ -69,6 +69,8 @@ class ImportPanel:
                     if why_not := app.policy.why_not(Feature.HUB_DATA):
                         html(components.text(why_not))
                     self.from_hub = None if why_not else HubPanel(app)
+            html(Markup("<h3>Or use ours</h3>"), elem_classes="group-name")
+            self.samples = clickable()
             self.earlier = clickable(elem_id="earlier")
         self.outputs: list[Any] = [self.chooser, self.samples, self.upload, self.typed, self.earlier]
 

@@ -1,5 +1,6 @@
-"""The problems of a file as HTML: each kind with its examples, its fix, the effect of the fix, and undo."""
+"""Everything that was found in a file: each kind with its examples, its fix, the effect of the fix, and undo."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 from markupsafe import Markup
@@ -10,11 +11,11 @@ from backend.records.rows import Problem, Row
 from ui.records.data import DatasetState
 from ui.text import format as fmt
 from ui.web.data import before_after
+from ui.web.data.decisions import COPIES
 from ui.web.html import components
 
 REMOVE = "Remove what can't be read."
 ROWS_SHOWN, GROUPS_SHOWN, COPIES_SHOWN = 8, 20, 6
-COPIES = ("duplicate", "near_duplicate")
 WHOLE_FILE = {
     "add_system": "Give every example the same instructions",
     "remove_system": "Remove the instructions from every example",
@@ -22,19 +23,14 @@ WHOLE_FILE = {
 
 
 def card(data: DatasetState) -> Markup:
-    """Every kind of problem, those that block training first."""
+    """One line on what was removed, changed and left as it is, and why, which opens to everything that was found."""
     kinds: dict[str, list[Problem]] = {}
     for problem in data.problems:
         if problem.kind not in GUESSES:
             kinds.setdefault(problem.kind, []).append(problem)
-    joins = any(_offers_to_join(kind, data) for kind in kinds)  # which keeps rows that the fix would remove
-    fix_all = components.EMPTY
-    if must_fix(data) and not joins:
-        fix_all = components.button("Fix everything that blocks training", "accept-all", "", "firm")
 
-    def rank(problems: list[Problem]) -> tuple[bool, bool, bool, int]:
-        settled = all(_settled(p, data) for p in problems)
-        return not _offers_to_join(problems[0].kind, data), settled, problems[0].severity != "error", -len(problems)
+    def rank(problems: list[Problem]) -> tuple[bool, bool, int]:
+        return any(not _settled(p, data) for p in problems), problems[0].severity != "error", -len(problems)
 
     ordered = sorted(kinds.values(), key=rank)
     first_copies = next((problems[0].kind for problems in ordered if problems[0].kind in COPIES), "")
@@ -42,25 +38,34 @@ def card(data: DatasetState) -> Markup:
         _kind(problems, data, _groups(data) if problems[0].kind == first_copies else components.EMPTY)
         for problems in ordered
     ]
-    parts += [_whole_file(kind, data) for kind in WHOLE_FILE_FIXES]
-    if not any(parts):
+    if not parts:
         return components.EMPTY
-    problems = Markup('<ul class="problems">{}</ul>').format(components.join(parts))
-    return components.card("Problems found" if kinds else "Optional changes", problems, aside=fix_all)
+    return components.fold(_summary(data), _problems(parts), kind="details", key="findings")
 
 
-def must_fix(data: DatasetState) -> list[str]:
-    """The kinds of errors that still block training and that can be fixed here, or whose rows can be removed."""
-    waiting = [p for p in data.problems if p.severity == "error" and not _settled(p, data)]
-    return [kind for kind in dict.fromkeys(p.kind for p in waiting) if kind in FIXABLE or kind in data.unreadable]
+def _summary(data: DatasetState) -> str:
+    why = Counter(issue_title(change.kind) for change in data.dropped.values())
+    parts = [f"{fmt.number(len(data.dropped))} removed ({fmt.listed([f'{t}: {n:,}' for t, n in why.items()])})"]
+    parts = parts if why else []
+    if data.changed:
+        parts.append(f"{fmt.number(data.changed)} changed")
+    if refused := {p.row for p in data.problems if p.row and data.info.is_refused(p) and p.row not in data.dropped}:
+        parts.append(f"{fmt.number(len(refused))} left as {'it is' if len(refused) == 1 else 'they are'}")
+    return fmt.listed(parts) or "Everything that was found"
+
+
+def optional(data: DatasetState) -> Markup:
+    """The fixes for the whole file that no problem asks for."""
+    parts = list(filter(None, (_whole_file(kind, data) for kind in WHOLE_FILE_FIXES)))
+    return components.card("Optional changes", _problems(parts)) if parts else components.EMPTY
+
+
+def _problems(parts: Sequence[Markup]) -> Markup:
+    return Markup('<ul class="problems">{}</ul>').format(components.join(parts))
 
 
 def _settled(problem: Problem, data: DatasetState) -> bool:
     return data.info.is_accepted(problem) or data.info.is_refused(problem)
-
-
-def _offers_to_join(kind: str, data: DatasetState) -> bool:
-    return kind == "split_texts" and not data.info.read_options.get("join_cells")
 
 
 def _kind(problems: Sequence[Problem], data: DatasetState, groups: Markup) -> Markup:
@@ -76,14 +81,16 @@ def _kind(problems: Sequence[Problem], data: DatasetState, groups: Markup) -> Ma
     badge = _badge(first, len(rows), waiting, len(fixed), f"{fmt.count(len(left), 'example')} {refused}", done)
     actions = [components.text(fix, "fix")]
     if waiting and (unread or first.kind in FIXABLE):
-        label = "Do this for all" if waiting == len(rows) else f"Do this for the other {fmt.number(waiting)}"
+        label = f"{'Remove' if unread else 'Fix'} all {fmt.number(waiting)}"
         actions.append(components.button(label, "accept", first.kind, "firm", f"{label}: {fix}"))
     if waiting and first.severity != "error":
         actions.append(
             components.button("Leave as is", "refuse", first.kind, label=f"Leave as is: {issue_title(first.kind)}")
         )
-    if _offers_to_join(first.kind, data):
+    if first.kind == "split_texts" and not data.info.read_options.get("join_cells"):
         actions.append(components.button("Join them", "join-cells", "", "firm"))
+    if first.kind == "spare_cells":
+        actions.append(components.button("Undo", "keep-cells", label=f"Undo: {issue_title(first.kind)}"))
     if fixed or left:
         actions.append(components.button("Undo", "undo", first.kind, label=f"Undo: {issue_title(first.kind)}"))
     notes = []

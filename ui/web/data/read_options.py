@@ -12,7 +12,7 @@ from backend.datasets.checks.issues import GUESSES
 from backend.datasets.convert.shapes import SHAPES
 from backend.datasets.read.formats.delimited import DELIMITERS
 from backend.datasets.read.formats.workbook import TOGETHER
-from backend.records.rows import Dataset, Problem
+from backend.records.rows import Dataset
 from ui.records.data import DatasetState
 from ui.text import files
 from ui.text import format as fmt
@@ -42,8 +42,9 @@ def described(data: Dataset) -> str:
 
 
 def card(data: DatasetState) -> Markup:
-    """How the file was read: a question for each guess, the first rows before and after, and the form."""
-    guesses = [p for p in data.report.problems if p.kind in GUESSES and not data.info.is_refused(p)]
+    """How the file was read, with its first rows, and the form; empty while a guess is asked about."""
+    if any(p.kind in GUESSES and not data.info.is_refused(p) for p in data.report.problems):
+        return components.EMPTY
     ignored = f" Not used: {fmt.listed(list(data.source.ignored))}." if data.source.ignored else ""
     counts = Counter(row.file for row in data.original.rows if row.file)  # of several files that were read together
     lines = [(file, fmt.number(count)) for file, count in counts.items()]
@@ -52,7 +53,7 @@ def card(data: DatasetState) -> Markup:
         tables.table(("File", "Examples"), lines, "Examples in each file") if lines else components.EMPTY,
         before_after.first_rows(data.original),
         _people(data),
-        _form(data),
+        form(data),
     ]
     chosen = data.info.read_options.keys() - {"rows"}
     if chosen:
@@ -61,9 +62,7 @@ def card(data: DatasetState) -> Markup:
         body.append(components.text(EDITED, "small"))
     elif data.info.accepted or data.info.refused:
         body.append(components.text(DISCARDS, "small"))
-    inside = components.fold("How this file was read", *body, opened=bool(guesses), key="how")
-    if guesses:
-        return components.card("Is this right?", *map(_question, guesses), inside)
+    inside = components.fold("How this file was read", *body, key="how")
     changed = components.badge("changed by you", "calm") if chosen else ""
     return Markup('<section class="card slim">{}{}</section>').format(inside, changed)
 
@@ -76,13 +75,8 @@ def _people(data: DatasetState) -> Markup:
     return ask_people(((name, 0) for name in details.people), details.imitate)
 
 
-def _question(guess: Problem) -> Markup:
-    label = "Yes, that is right"
-    yes = components.button(label, "refuse", guess.kind, "firm", f"{label}: {guess.message}")
-    return Markup('<div class="ask">{}{}</div>').format(components.alert("warn", guess.message, guess.fix), yes)
-
-
-def _form(data: DatasetState) -> Markup:
+def form(data: DatasetState) -> Markup:
+    """A form to read the file another way."""
     source, how = data.source, data.info.read_options
     details = source.details
     parts = []
@@ -153,16 +147,15 @@ def sent(value: str, data: DatasetState) -> dict[str, Any]:
 
     value: comes from the browser, so only known encodings and delimiters are taken; the reader checks shape, sheet
     and columns."""
-    form = components.fields(value)
+    typed = components.fields(value)
     how: dict[str, Any] = {}
-    if form.get("encoding") in files.ENCODINGS:
-        how["encoding"] = form["encoding"]
-    if form.get("delimiter") in DELIMITERS:
-        how["delimiter"] = form["delimiter"]
-    if form.get("sheet") and (form["sheet"] != data.source.details.sheet or "sheet" in data.info.read_options):
-        how["sheet"] = form["sheet"]
-    if data.info.read_options.get("join_cells"):
-        how["join_cells"] = True
+    if typed.get("encoding") in files.ENCODINGS:
+        how["encoding"] = typed["encoding"]
+    if typed.get("delimiter") in DELIMITERS:
+        how["delimiter"] = typed["delimiter"]
+    if typed.get("sheet") and (typed["sheet"] != data.source.details.sheet or "sheet" in data.info.read_options):
+        how["sheet"] = typed["sheet"]
+    how |= {name: True for name in ("join_cells", "drop_cells") if data.info.read_options.get(name)}
     chosen, source = sent_columns(value), data.source
     if "shape" in data.info.read_options or (chosen.get("shape"), chosen.get("mapping", {})) != (
         source.shape,
@@ -174,11 +167,11 @@ def sent(value: str, data: DatasetState) -> dict[str, Any]:
 
 def sent_columns(value: str) -> dict[str, Any]:
     """The shape and its columns as the form has them."""
-    form = components.fields(value)
-    shape = form.get("shape", "")
+    typed = components.fields(value)
+    shape = typed.get("shape", "")
     if shape not in SHAPES:
         return {}
-    mapping = {f: form[f"{shape}.{f}"] for f in SHAPES[shape].fields if form.get(f"{shape}.{f}")}
+    mapping = {f: typed[f"{shape}.{f}"] for f in SHAPES[shape].fields if typed.get(f"{shape}.{f}")}
     return {"shape": shape, **({"mapping": mapping} if mapping else {})}
 
 

@@ -9,8 +9,8 @@ from ui.records.data import DatasetState
 from ui.services.app import App
 from ui.services.selection import Choice
 from ui.web.browser_state import BrowserState, Inputs, Updates
-from ui.web.components import action_bar, clickable, clicked, html, primary, sent_file
-from ui.web.data import edit_views, read_options
+from ui.web.components import action_bar, clickable, clicked, details, html, primary, sent_file
+from ui.web.data import decisions, edit_views, read_options
 from ui.web.data import issues as issues_panel
 from ui.web.data import views as data_views
 from ui.web.data.actions import apply_action
@@ -19,9 +19,8 @@ from ui.web.data.preview import Preview
 from ui.web.errors import handler
 from ui.web.html import components
 from ui.web.start.views import language_alert
-from ui.web.try_it import prompt_card
 
-NOTHING_YET = "Add your examples, or use ours to try it out.", "Then you see what the model will learn."
+NOTHING_YET = "Bring your examples, or use ours.", "Then you see what the model will learn."
 
 
 class DataTab:
@@ -30,30 +29,33 @@ class DataTab:
     def __init__(self, app: App, state: BrowserState) -> None:
         self.app, self._state = app, state
         self.line = html(components.guide(2, *NOTHING_YET), elem_classes="guide")
-        self.importing = ImportPanel(app, state.table)
         self.reading = clickable(elem_id="reading")
+        self.importing = ImportPanel(app, state.table)
         with gr.Column(visible=False) as self.examples:
             self.language = clickable()
+            self.decision = clickable(elem_id="decision")
             self.writing = clickable(elem_id="writing")
-            self.summary = html()
-            with gr.Row(elem_classes="actions"):
-                own = "Use my validation file"
-                self.own_test = gr.UploadButton(own, size="md", min_width=0, scale=0, elem_id="own-test")
-                self.tested = clickable(elem_classes="reason")
-            self.how = clickable()
-            self.problems = clickable()
-            self.instruction = clickable(elem_id="instruction")
-            self.preview = Preview(app)
-            self.download = clickable()
-            self.prompts = prompt_card.build(app, state, "data")
+            self.learned = html()
+            self.notes = html()
+            self.problems = clickable(elem_id="findings")
+            with details("data-details"):
+                self.summary = html()
+                with gr.Row(elem_classes="actions"):
+                    own = "Use my validation file"
+                    self.own_test = gr.UploadButton(own, size="md", min_width=0, scale=0, elem_id="own-test")
+                    self.tested = clickable(elem_classes="reason")
+                self.how = clickable()
+                self.optional = clickable()
+                self.instruction = clickable(elem_id="instruction")
+                self.preview = Preview(app)
+                self.download = clickable()
         with action_bar():
             self.forward = primary("Continue to training", interactive=False, elem_id="to-train")
             self.reason = html(elem_classes="reason")
-        cards = [self.reading, self.writing, self.tested, self.how, self.problems, self.instruction, self.download]
-        cards.append(self.language)
-        self.outputs: list[Any] = [self.line, self.examples, self.summary, self.own_test, *cards]
-        self.outputs += [*self.importing.outputs, *self.preview.outputs, *self.prompts.outputs]
-        self.outputs += [self.forward, self.reason]
+        cards = [self.reading, self.decision, self.writing, self.problems, self.tested, self.how, self.optional]
+        cards += [self.instruction, self.download, self.language]
+        drawn = [self.line, self.examples, self.learned, self.notes, self.summary, self.own_test, *cards]
+        self.outputs: list[Any] = [*drawn, *self.importing.outputs, *self.preview.outputs, self.forward, self.reason]
 
         self.importing.listen(state, self._imported, self.outputs)
         self.preview.listen(state)
@@ -67,15 +69,20 @@ class DataTab:
         imports = bool(choice.import_id)
         data = self.app.datasets.state_soon(choice) if choice.data_id else None
         now = self.app.datasets.progress(choice)
+        failed = now is not None and now.error is not None
         shown: Updates = {
             self.reading: data_views.reading(now, imports),
-            **self.importing.show(not (data or now) or bool(now and now.error), choice.data_id),
+            **self.importing.show(not (data or now) or failed, choice.data_id),
         }
-        if now is not None and now.error is None and (imports or data is None):
+        if now is not None and not failed and (imports or data is None):
             return {**shown, **self._waiting(imports)}
         if data is None:  # they were read this very moment: the next tick shows them
-            return {**shown, **(self._waiting(imports) if choice.data_id else self._empty())}
-        return {**shown, **self._showing(choice, data)}
+            shown |= self._waiting(imports) if choice.data_id else self._empty()
+        else:
+            shown |= self._showing(choice, data)
+        if now is not None and failed:
+            shown |= {self.line: data_views.failed(now, data), self.examples: gr.update(visible=False)}
+        return shown
 
     def _waiting(self, imports: bool) -> Updates:
         """Updates while a file is being read; hides the dataset that it will replace."""
@@ -105,15 +112,18 @@ class DataTab:
             self.examples: gr.update(visible=True),
             self.language: language_alert(self.app.advice.unknown_language(choice)),
             self.writing: writing,
+            self.decision: decisions.card(data),
+            self.learned: data_views.examples(data),
+            self.notes: decisions.notes(data),
+            self.problems: issues_panel.card(data),
             self.summary: data_views.summary(data, self.app.datasets.lengths(choice).max_length),
             self.own_test: None,
             self.tested: data_views.tested(data),
             self.how: read_options.card(data),
-            self.problems: issues_panel.card(data),
+            self.optional: issues_panel.optional(data),
             self.instruction: edit_views.instruction(self.app.edits.instruction(choice), choice.data_id),
             self.download: data_views.download(data, self.app.datasets.written_files(choice)),
             **self.preview.show(choice),
-            **self.prompts.show(choice),
             self.forward: gr.update(interactive=not data.blocked),
             self.reason: data.blocked,
         }
@@ -124,7 +134,7 @@ class DataTab:
         mark = self.app.datasets.change_token(choice.data_id)
         checked = choice.data_id and now is None
         language = repr(self.app.advice.unknown_language(choice)) if checked else ""
-        return language, self.app.models.is_ready(choice.model_id), mark, far, self.prompts.signature(choice)
+        return language, self.app.models.is_ready(choice.model_id), mark, far
 
     def _imported(self, inputs: Inputs, import_id: str) -> Updates:
         """The examples are read in the background; if that was quick, they are shown at once."""
@@ -138,6 +148,9 @@ class DataTab:
         """Any button in the tab's HTML."""
         before, (action, value) = self._state.choice(inputs), clicked(event)
         choice, closed = apply_action(self.app, before, action, value), self.preview.editing.close()
+        if action == "edit-row" and value.isdecimal():
+            example = self.app.edits.editable(before.replace(row=int(value)))
+            return {self.decision: edit_views.form(example, before.data_id)}
         if action == "look":
             return {**self._state.change(before, choice), **self.preview.show(choice), **closed}
         if action == "files":

@@ -15,7 +15,7 @@ from backend.settings import TEMPLATES
 from ui.records.data import DatasetFiles, DatasetProgress, DatasetState, Matches, Sample
 from ui.text import format as fmt
 from ui.web import errors as web_errors
-from ui.web.data import before_after, read_options
+from ui.web.data import before_after, decisions, read_options
 from ui.web.html import components, length_histogram, tables
 
 TABLE = "Two columns are enough: question and answer, one example in each row."
@@ -60,43 +60,49 @@ def _earlier(dataset: StoredDataset, is_open: bool, now: float) -> tuple[str, ..
 
 
 def guide(data: DatasetState) -> Markup:
-    if data.errors:
-        return components.guide(
-            2, "Some examples can't be used as they are.", "See below what is wrong and fix it there."
+    left = decisions.waiting(data)
+    rows = {problem.row for problem in left if problem.row}
+    if rows:
+        good = fmt.number(
+            data.rows - len(rows - {problem.row for problem in left if problem.kind in data.unreadable})
         )
+        needing = f"{fmt.number(len(rows))} {'needs' if len(rows) == 1 else 'need'} you."
+        few = data.too_few and (data.blocked if data.too_few in data.blocked else data.too_few)
+        return components.guide(2, f"{good} good, {needing}", few or "One question at a time.")
+    if left:
+        return components.guide(2, "One question first.", "Then you see what the model will learn.")
     if data.blocked:
         return components.guide(2, "Training can't start with these examples.", data.blocked)
     if data.too_few:
-        repeated = data.rows >= FEW
-        what = "too few of them differ" if repeated else "there are few of them"
+        what = "too few of them differ" if data.rows >= FEW else "there are few of them"
         return components.guide(2, f"Your examples can be used, but {what}.", data.too_few)
-    if data.problems:
-        return components.guide(2, "Your examples can be used.", "A few things are worth a look before you continue.")
-    return components.guide(
-        2, "Your examples are ready.", "Look at what the model will learn, then continue to training."
-    )
+    return components.guide(2, f"{fmt.count(data.rows, 'example')}, ready.", data.split_summary)
+
+
+def examples(data: DatasetState) -> Markup:
+    """A few examples as the model will see them, once nothing is left to decide."""
+    if decisions.waiting(data) or not data.examples:
+        return components.EMPTY
+    shown = (Markup("<li>{}</li>").format(before_after.example(row)) for row in data.examples)
+    listed = Markup('<ul class="few">{}</ul>').format(components.join(shown))
+    return components.card("What the model will learn", listed, lead="Green is learned, grey is only read.")
+
+
+def failed(now: DatasetProgress, data: DatasetState | None) -> Markup:
+    """The headline over a file that could not be read, or of which something is asked. data: what was open before."""
+    asks = isinstance(now.error, (NoExamples, SeveralReadings, WhoToImitate))
+    then = f"{fmt.shorten(data.name, 60)} stays as it was." if data else ""
+    name = fmt.shorten(now.name, 60)
+    return components.guide(2, f"One question about {name}." if asks else f"{name} could not be read.", then)
 
 
 def reading(now: DatasetProgress | None, imports: bool) -> Markup:
-    """The progress of an import and its first rows, or why it failed. imports: it is new and can be cancelled."""
+    """The progress of an import and its first rows, or why it failed. imports: it is new and can be cancelled. The
+    keyboard goes to what is asked or went wrong (static/js/buttons.js)."""
     if now is None:
         return components.EMPTY
     if now.error is not None:
-        alert, name = web_errors.error_alert(now.error), fmt.shorten(now.name, 60)
-        title = f"{name} could not be read"
-        if isinstance(now.error, NoExamples) and now.error.columns:
-            alert += read_options.ask_columns(now.error.columns)
-            title = f"How should {name} be read?"
-        close = components.button("Close", "dismiss", label="Close this message")
-        if isinstance(now.error, SeveralReadings):
-            choices = components.acts(*map(read_options.reading_button, now.error.shapes))
-            return components.card(now.error.what, choices, lead=f"{now.name}: {now.error.why}", aside=close)
-        if isinstance(now.error, WhoToImitate):
-            why = components.text(f"{now.error.why} {read_options.HINT}")
-            return components.card(
-                QUESTION, why, read_options.ask_people(now.error.people, now.error.likely), aside=close
-            )
-        return components.card(title, alert, aside=close)
+        return Markup("<div data-asks>{}</div>").format(_failure(now, now.error))
     percent = fmt.percent(now.fraction, 1.0)
     bar = components.progress(percent, now.phase or "Starting")
     status = components.text(f"{now.phase or 'Starting'}: {percent}%", "status")
@@ -107,6 +113,22 @@ def reading(now: DatasetProgress | None, imports: bool) -> Markup:
     cancel = components.button("Cancel", "cancel", label="Cancel reading") if imports else ""
     title = f"{'Reading' if imports else 'Checking'} {fmt.shorten(now.name, 60)}"
     return components.card(title, bar, status, first, aside=cancel)
+
+
+def _failure(now: DatasetProgress, error: Exception) -> Markup:
+    alert, name = web_errors.error_alert(error), fmt.shorten(now.name, 60)
+    title = f"{name} could not be read"
+    if isinstance(error, NoExamples) and error.columns:
+        alert += read_options.ask_columns(error.columns)
+        title = f"How should {name} be read?"
+    close = components.button("Close", "dismiss", label="Close this message")
+    if isinstance(error, SeveralReadings):
+        choices = components.acts(*map(read_options.reading_button, error.shapes))
+        return components.card(error.what, choices, lead=f"{now.name}: {error.why}", aside=close)
+    if isinstance(error, WhoToImitate):
+        why = components.text(f"{error.why} {read_options.HINT}")
+        return components.card(QUESTION, why, read_options.ask_people(error.people, error.likely), aside=close)
+    return components.card(title, alert, aside=close)
 
 
 def summary(data: DatasetState, limit: int | None) -> Markup:
@@ -120,7 +142,7 @@ def summary(data: DatasetState, limit: int | None) -> Markup:
         )
         numbers.append((fmt.number(tokens.longest), "tokens in the longest example"))
     numbers.append((fmt.number(repeated), "the same, or almost, as another (duplicates)"))
-    missing = [f"{fmt.number(data.left_out)} removed"] if data.left_out else []
+    missing = [f"{fmt.number(len(data.dropped))} removed"] if data.dropped else []
     missing += [f"{fmt.number(data.unusable)} can't be read"] if data.unusable else []
     in_file = f": {fmt.count(data.report.rows, 'example')}, {fmt.listed(missing)}" if missing else ""
     small = f"From {fmt.shorten(data.name, 60)}{in_file}."
@@ -152,7 +174,7 @@ def templates() -> Markup:
 
 def download(data: DatasetState, files: DatasetFiles | None) -> Markup:
     """The examples as they are now, and the list of changes, as files to download."""
-    changed = f"{fmt.count(data.changed, 'example')} changed, {fmt.number(data.left_out)} removed."
+    changed = f"{fmt.count(data.changed, 'example')} changed, {fmt.number(len(data.dropped))} removed."
     if data.unusable:
         changed += f" Not included: {fmt.count(data.unusable, 'example')} that can't be read."
     lead = f"{fmt.count(data.rows, 'example')} with your fixes so far: {changed}"

@@ -10,7 +10,8 @@ from ui.text import format as fmt
 from ui.text.memory_parts import PARTS
 from ui.web.html import components
 
-PLAN = "Your training plan"
+PLAN = "What it will be able to do"
+FACTS = "It learns how you answer, not facts: prices, stock and whatever else changes it would make up."
 GOALS = {
     "sft": ("from the good answers; the bad ones are not used", "supervised fine-tuning, SFT"),
     "dpo": ("the difference between good and bad answers", "direct preference optimization, DPO"),
@@ -18,7 +19,8 @@ GOALS = {
 
 
 def plan(ahead: Plan, why: Mapping[str, str], by_hand: Collection[str], demo: bool = False) -> Markup:
-    """The plan, where each number says whether it was computed or measured.
+    """The plan: what the model will be able to do and how long it takes; below it, folded, the computed and measured
+    numbers.
 
     ahead: the plan
     why: the reason for each recommended setting
@@ -26,10 +28,31 @@ def plan(ahead: Plan, why: Mapping[str, str], by_hand: Collection[str], demo: bo
     demo: whether the computer is not the person's own
     """
     stays = "Your examples stay in this demo." if demo else "Everything stays on this computer."
-    set_aside = fmt.number(ahead.set_aside)
-    time_how = "from this computer's measured speed" if ahead.time_measured else "estimated"
+    time_how = "to train, from this computer's measured speed" if ahead.time_measured else "to train, estimated"
+    numbers = [
+        (fmt.span(*ahead.seconds), time_how) if ahead.seconds else ("not known yet", "training time"),
+        (fmt.count(ahead.train_rows, "example"), "to learn from"),
+        (fmt.number(ahead.set_aside), "set aside to check the result"),
+    ]
+    return components.card(
+        PLAN,
+        components.checklist([(True, _task(ahead)), *_general(ahead, demo), (False, FACTS)]),
+        components.facts(numbers),
+        components.text(ahead.proves, "small"),
+        *(components.alert("warn", note) for note in ahead.notes),
+        components.fold("Details", *_numbers(ahead, why, by_hand), kind="details", key="plan-details"),
+        lead=f"Nothing has started yet. {stays}",
+    )
+
+
+def _task(ahead: Plan) -> str:
+    if ahead.settings.trainer == "dpo":
+        return f"Answers more like the better answers of {ahead.data_name} and less like the worse ones."
+    return f"Answers messages like those in {ahead.data_name} the way your examples do."
+
+
+def _numbers(ahead: Plan, why: Mapping[str, str], by_hand: Collection[str]) -> list[Markup]:
     memory_how = "measured on your longest examples" if ahead.memory_measured else "estimated"
-    of_memory = f"of {fmt.size(ahead.available_mib)} memory, {memory_how}"
     epochs, steps = ahead.settings.num_train_epochs, fmt.count(ahead.steps, "step")
     duration = f"{epochs:g} {'pass' if epochs == 1 else 'passes'}", f"over your examples (epochs), {steps} in all"
     if ahead.settings.max_steps > 0:
@@ -38,28 +61,17 @@ def plan(ahead: Plan, why: Mapping[str, str], by_hand: Collection[str], demo: bo
     reasons |= {name: "You changed this." for name in by_hand if name not in why}
     facts = TrainSettings.facts()
     lines = [(facts[name].label, reason, "") for name, reason in reasons.items() if name in facts]
-    numbers = [
-        (fmt.count(ahead.train_rows, "example"), f"to learn from; {set_aside} set aside to check the result"),
-        duration,
-        (fmt.span(*ahead.seconds), time_how) if ahead.seconds else ("not known yet", "training time"),
-    ]
-    bar = components.EMPTY
+    memory, bar = ("will be measured", "memory"), components.EMPTY
     if ahead.memory_mib:
-        numbers.append((fmt.size(ahead.memory_mib), of_memory))
-        bar = memory_bar(ahead)
-    else:
-        numbers.append(("will be measured", "memory"))
-    return components.card(
-        PLAN,
-        components.facts(numbers),
-        components.text(ahead.proves, "small"),
+        of_memory = f"of {fmt.size(ahead.available_mib)} memory, {memory_how}"
+        memory, bar = (fmt.size(ahead.memory_mib), of_memory), memory_bar(ahead)
+    return [
+        components.facts([duration, memory]),
         bar,
-        components.rows([*_plan_lines(ahead), *_general(ahead, demo)]),
+        components.rows(_plan_lines(ahead)),
         components.fold("Why these settings", components.rows(lines)) if lines else components.EMPTY,
-        components.text(ahead.export, "small") if ahead.export else components.EMPTY,
-        *(components.alert("warn", note) for note in ahead.notes),
-        lead=f"Nothing has started yet. {stays}",
-    )
+        components.text(ahead.export, "small"),
+    ]
 
 
 def going(runs: Sequence[tuple[str, str]]) -> Markup:
@@ -98,18 +110,18 @@ def memory_bar(ahead: Plan) -> Markup:
     return components.memory_bar(fmt.memory_parts(ahead.memory_parts), ahead.available_mib, label)
 
 
-def _general(ahead: Plan, demo: bool) -> list[tuple[str, str, str]]:
+def _general(ahead: Plan, demo: bool) -> list[tuple[bool, str]]:
     """What becomes of everything but the task, with the switch for it; nothing for DPO, nor in a demo without it."""
     if ahead.settings.trainer == "dpo" or (demo and not ahead.general_rows):
         return []
     if ahead.general_rows:
-        questions = fmt.count(ahead.general_rows, "everyday question")
-        how = f"In addition to your examples, {questions} with the model's own answers are trained, where usable."
-        value, switch = "get an ordinary answer", components.button("Train only this task", "general", "off")
+        trained = fmt.count(ahead.general_rows, "everyday question")
+        says = f"Messages about other things get an ordinary answer: {trained} are trained, too, where usable."
+        switch = components.button("Train only this task", "general", "off")
     else:
-        how = "Without everyday questions, a small model soon answers everything as if it were your task."
-        value, switch = "are answered as if they were this task", components.button("Keep the rest", "general", "on")
-    return [("Messages about other things", value, Markup("{}<br>{}").format(how, switch))]
+        says = "Messages about other things are answered as if they were this task."
+        switch = components.button("Keep the rest", "general", "on")
+    return [(bool(ahead.general_rows), Markup("{} {}").format(says, switch))]
 
 
 def _plan_lines(ahead: Plan) -> list[tuple[str, str, str]]:

@@ -21,7 +21,7 @@ from ui.services.training.planning import default_name
 from ui.text import format as fmt
 from ui.web import errors as web_errors
 from ui.web.browser_state import PRIVATE, BrowserState, Inputs, Updates
-from ui.web.components import action_bar, button, clickable, clicked, html, primary
+from ui.web.components import action_bar, button, clickable, clicked, details, html, primary
 from ui.web.errors import handler
 from ui.web.html import components
 from ui.web.start import download_card
@@ -90,7 +90,7 @@ class Planning:
         now, then = "There is nothing to train on yet.", ""
         plan = plan_view.going(self._before()) + plan
         if choice.data_id:
-            now = "Check what is about to happen."
+            now = "Ready to train."
             then = self._first() or "You can close the page while it trains."
         return {
             self.line: components.guide(3, now, then),
@@ -235,15 +235,14 @@ def build(app: App, state: BrowserState, line: gr.HTML) -> Planning:
         with gr.Column(visible=False) as goal:
             trainer = settings_form.goal()
         plan = clickable(components.card(plan_view.PLAN, lead="One moment."))
-        prompts = prompt_card.build(app, state, "train")
-        with gr.Accordion(
-            "Advanced: all training settings", open=False, elem_classes="fold-block", elem_id="advanced"
-        ):
+        with details("try-a-prompt", "You may not need any training: try a prompt first"):
+            prompts = prompt_card.build(app, state)
+        with details("advanced", "All settings"):
+            called = gr.Textbox(label="A name for your model", max_lines=1, elem_id="run-name")
             memory = html()
             fields = {"trainer": trainer, **settings_form.build()}
             answer = gr.JSON(visible=False)
             back = button("Back to the recommended settings", elem_id="reset-settings")
-        called = gr.Textbox(label="A name for your model", max_lines=1, elem_id="run-name")
         with action_bar():
             start = primary("Start training", interactive=False, elem_id="start-training")
             why_not = html(elem_classes="reason")

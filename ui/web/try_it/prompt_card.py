@@ -1,4 +1,4 @@
-"""Try a prompt first: how far the base model gets without training, on Data and on Train."""
+"""Try a prompt first: how far the base model gets without training, on Train."""
 
 from collections.abc import Hashable
 from dataclasses import dataclass
@@ -72,13 +72,13 @@ class PromptCard:
         return repr((job.id, job.state, job.progress)) if job else ""
 
 
-def build(app: App, state: BrowserState, place: str) -> PromptCard:
-    """Draws the card inside the current column. place: the tab that it is on."""
-    with gr.Column(elem_classes="evaluation", elem_id=f"prompts-{place}"):
+def build(app: App, state: BrowserState) -> PromptCard:
+    """Draws the card inside the current column."""
+    with gr.Column(elem_classes="evaluation", elem_id="prompts"):
         shown = html(before(0))
         with gr.Row(elem_classes="actions"):
-            begin = button("Try prompts", interactive=False, elem_id=f"try-prompts-{place}")
-            cancel = button("Cancel", visible=False, elem_id=f"cancel-prompts-{place}")
+            begin = button("Try prompts", interactive=False, elem_id="try-prompts")
+            cancel = button("Cancel", visible=False, elem_id="cancel-prompts")
             why_not = html(elem_classes="reason")
         answers = html()
     card = PromptCard(app, shown, begin, cancel, why_not, answers)

@@ -97,11 +97,11 @@ def _open(file: File) -> OpenSource:
         next(cells)
     header, below, _ = split_header(cells)
     passed = Passed()
-    split = _SplitTexts(len(header or ()), delimiter, file.options.join_cells)
+    split = _SplitTexts(len(header or ()), delimiter, file.options.join_cells, file.options.drop_cells)
     rows = split.rows(without_leftovers(below, len(header), passed)) if header else below
     tabs = delimiter == "\t"
     details = FileDetails("a table (TSV)" if tabs else "", delimiter=delimiter, header=header is not None)
-    opened = OpenSource(as_records(rows, header, drop=file.options.drop_cells), details, format="tsv" if tabs else "")
+    opened = OpenSource(as_records(rows, header, can_drop=header is not None), details, format="tsv" if tabs else "")
     opened.late_notes = lambda: [*passed.notes(), *split.notes()]
     return opened
 
@@ -114,6 +114,8 @@ class _SplitTexts:
     width: int
     delimiter: str
     join: bool
+    drop: bool
+    dropped: list[int] = field(default_factory=list)
     lines: list[int] = field(default_factory=list)
     first: str = ""
 
@@ -131,22 +133,32 @@ class _SplitTexts:
                     self.lines.append(line)
                     self.first = self.first or " | ".join(excerpt(cell.strip(), width=60) for cell in joined)
                     cells = joined if self.join else cells
+            if self.drop and not isinstance(cells, RowFault) and len(cells) > self.width:
+                self.dropped.append(line)
+                cells = cells[: self.width]
             yield line, cells
 
     def notes(self) -> list[Note]:
-        """The offer to join them, or that they were joined."""
+        """That cells were dropped, and the offer to join texts, or that they were joined."""
+        notes: list[Note] = []
+        if self.dropped:
+            notes.append(("spare_cells", f"Cells that the table has no column for: {_lines(self.dropped)}.", ""))
         if not self.lines:
-            return []
-        where = f"line {self.lines[0]}" + (f" and {len(self.lines) - 1:,} more" if len(self.lines) > 1 else "")
+            return notes
+        where = _lines(self.lines)
         sign = _DIVIDERS[self.delimiter]
         if self.join:
             message = f"Texts that were split at a {sign} were joined: {where}. The first row is now: {self.first}"
-            return [("split_texts", message, "Check that the joined rows are right.")]
+            return [*notes, ("split_texts", message, "Check that the joined rows are right.")]
         message = (
             f"A {sign} without quotes seems to have split a text into several cells: {where}. "
             f"Joined, the first row would be: {self.first}"
         )
-        return [("split_texts", message, "Join the cells, or remove these rows.")]
+        return [*notes, ("split_texts", message, "Join the cells, or remove these rows.")]
+
+
+def _lines(numbers: list[int]) -> str:
+    return f"line {numbers[0]}" + (f" and {len(numbers) - 1:,} more" if len(numbers) > 1 else "")
 
 
 DECLARED = Reader("csv", "a table (CSV)", _is_declared, _open)

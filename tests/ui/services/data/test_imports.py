@@ -248,7 +248,7 @@ def test_a_problem_revealed_by_a_fix_is_listed_and_fixed(app: App, file: Path) -
     shown = tab.show(choice)
     assert "Example 31" in shown[tab.reason]
     assert 'data-kind="empty_answer"' in shown[tab.problems]
-    apply_action(app, choice, "accept-all", "")
+    apply_action(app, choice, "accept", "empty_answer")
     shown = tab.show(choice)
     assert (shown[tab.reason], app.datasets.state(choice).rows) == ("", 30)
     assert 'data-do="undo" data-value="empty_answer"' in shown[tab.problems], "it can be undone"
@@ -263,7 +263,7 @@ def test_an_unreadable_row_is_left_out_once_the_person_agrees(app: App, file: Pa
     shown = tab.show(choice)
     assert "0 removed. Not included: 1 example that can&#39;t be read." in shown[tab.download]
     assert "Leave as is" not in shown[tab.problems], "it blocks training until it is removed"
-    apply_action(app, choice, "accept-all", "")
+    apply_action(app, choice, "accept", "bad_json")
     assert "1 removed." in tab.show(choice)[tab.download]
     with pytest.raises(BadInput) as caught:
         app.datasets.preview(choice.replace(row=31))

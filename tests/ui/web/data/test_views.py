@@ -18,13 +18,14 @@ from backend.datasets.info import DatasetInfo
 from backend.records.lengths import UNLIMITED
 from backend.records.rows import Dataset, Row
 from tests.backend.datasets.builders import SOURCE, chat, clean_row, load_text, question
+from tests.backend.datasets.builders import answer as answer_of
 from tests.ui.conftest import answer
 from tests.ui.fake_records import DATA
 from tests.ui.made_up_workspace import ROWS, examples
 from ui.records.data import DatasetProgress, DatasetState, EditableExample, ExampleField, Instruction
 from ui.services.data.dataset_state import dataset_state
 from ui.services.selection import Choice
-from ui.web.data import before_after, edit_views, issues, views
+from ui.web.data import before_after, decisions, edit_views, issues, views
 from ui.web.data.read_options import sent_columns, sent_people
 from ui.web.page import Page
 
@@ -59,7 +60,9 @@ def test_few_examples_that_all_differ_are_not_called_alike() -> None:
     copies = state_of([replace(clean_row(number % 41), row=number, line=number) for number in range(1, 83)])
     assert "differ." not in views.guide(few)
     assert "41 different" in few.too_few
-    assert "too few of them differ" in views.guide(copies)
+    assert copies.too_few in views.guide(copies).unescape()
+    kept = replace(copies, info=copies.info.refuse("duplicate", "all"))
+    assert "too few of them differ" in views.guide(kept)
 
 
 def test_a_single_example_can_not_be_trained_on_and_two_can() -> None:
@@ -126,10 +129,59 @@ def test_the_field_for_a_number_agrees_with_the_count_of_examples() -> None:
 def test_joining_cells_comes_before_leaving_their_rows_out() -> None:
     rows = "".join(f"Where is number {n}?,In row {n}.\n" for n in range(20))
     data = load_text("question,answer\nWhat costs it?,It costs 5 euros, with tax.\n" + rows)
-    shown = issues.card(dataset_state(check_and_fix("", DatasetInfo("rows.csv"), data, None, UNLIMITED)))
-    assert re.search('data-kind="([^"]+)"', shown)[1] == "split_texts"  # type: ignore[index]
-    assert 'data-do="join-cells"' in shown
-    assert "accept-all" not in shown
+    state = dataset_state(check_and_fix("", DatasetInfo("rows.csv"), data, None, UNLIMITED))
+    assert re.findall('data-do="([^"]+)"', decisions.card(state)) == ["drop-cells", "join-cells", "accept"]
+    assert 'data-do="join-cells"' in issues.card(state)
+
+
+def answers_of(state: DatasetState) -> list[str]:
+    return re.findall('data-do="[^"]+"[^>]*>([^<]+)<', decisions.card(state))
+
+
+def test_one_decision_is_asked_at_a_time_with_at_most_three_answers_in_words() -> None:
+    rows = [clean_row(number) for number in range(1, 61)]
+    rows += [
+        chat(61, question(61), ("assistant", "")),
+        *(replace(clean_row(n), row=61 + n, line=61 + n) for n in (1, 2)),
+    ]
+    state = state_of(rows)
+    assert "60 good, 3 need you." in views.guide(state)
+    assert answers_of(state) == ["Remove this example", "Edit it"]
+    state = state_of(rows, empty_answer="all")
+    assert answers_of(state) == [
+        "Remove this example and keep the first",
+        "Fix all 2 like this",
+        "Keep it as it is",
+    ]
+    assert "Example 1, which stays" in decisions.card(state)
+    assert "What the model will learn" not in views.examples(state)
+    refused = replace(state, info=state.info.refuse("duplicate", [62]))
+    assert answers_of(refused) == ["Remove this example and keep the first", "Keep it as it is", "Edit it"]
+    done = state_of(rows, empty_answer="all", duplicate="all")
+    assert decisions.card(done) == ""
+    assert "60 examples, ready." in views.guide(done)
+    assert views.examples(done).count('class="bubbles"') == 3
+    assert "3 removed (Empty answers: 1 and Duplicates: 2)" in issues.card(done)
+
+
+def test_the_others_can_be_kept_at_once_after_one_was() -> None:
+    rows = [clean_row(number) for number in range(1, 61)]
+    rows += [replace(clean_row(number), row=60 + number, line=60 + number) for number in (1, 2, 3)]
+    state = state_of(rows)
+    refused = replace(state, info=state.info.refuse("duplicate", [61]))
+    assert answers_of(refused)[-1] == "Keep all 2 as they are"
+
+
+def test_a_warning_that_nothing_answers_stays_in_view_and_what_is_good_to_know_waits() -> None:
+    rows = [chat(n, ("user", "Where?"), answer_of(n)) for n in range(1, 61)]
+    state = state_of([*rows, chat(61, question(61), ("assistant", ""))])
+    assert "The same question in every example" in decisions.notes(state_of(rows))
+    assert 'class="alert warn"' in decisions.notes(state_of(rows))
+    few = state_of([clean_row(number) for number in range(1, 61)])
+    assert 'class="alert calm"' in decisions.notes(few)
+    waits = state_of([*(clean_row(number) for number in range(1, 61)), chat(61, question(61), ("assistant", ""))])
+    assert "Few examples" not in decisions.notes(waits)
+    assert decisions.card(state)
 
 
 CHOICE = Choice(data_id=DATA, row=3)

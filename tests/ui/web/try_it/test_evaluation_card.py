@@ -335,15 +335,13 @@ def trial(app: MadeUpApp) -> Callable[..., None]:
     return ended
 
 
-def card_on(page: Page, tab: str) -> prompt_card.PromptCard:
-    drawn = page.tabs[tab]
-    found: prompt_card.PromptCard = drawn.planning.prompts if tab == "train" else drawn.prompts
+def prompts_of(page: Page) -> prompt_card.PromptCard:
+    found: prompt_card.PromptCard = page.tabs["train"].planning.prompts
     return found
 
 
-@pytest.mark.parametrize("tab", ["data", "train"])
-def test_a_click_tries_prompts_and_the_tick_shows_the_result(app: MadeUpApp, page: Page, tab: str) -> None:
-    card = card_on(page, tab)
+def test_a_click_tries_prompts_and_the_tick_shows_the_result(app: MadeUpApp, page: Page) -> None:
+    card, tab = prompts_of(page), "train"
     app.fix()
     store_speed(app.workspace)
     shown = page.tabs[tab].show(CHOICE)
@@ -364,7 +362,7 @@ def test_a_click_tries_prompts_and_the_tick_shows_the_result(app: MadeUpApp, pag
 
 
 def test_a_trial_can_be_cancelled(app: MadeUpApp, page: Page) -> None:
-    card = card_on(page, "train")
+    card = prompts_of(page)
     app.fix()
     answer(page, card.begin, "click", CHOICE)
     shown = answer(page, card.cancel, "click", CHOICE)
@@ -375,20 +373,20 @@ def test_a_trial_can_be_cancelled(app: MadeUpApp, page: Page) -> None:
 def test_a_trial_is_never_called_a_check(page: Page, trial: Callable[..., None]) -> None:
     for state in (State.STOPPED, State.INTERRUPTED):
         trial(state)
-        shown = str(card_on(page, "data").show(CHOICE)[card_on(page, "data").card])
+        shown = str(prompts_of(page).show(CHOICE)[prompts_of(page).card])
         assert 'class="alert' in shown
         assert "trial" in shown
         assert "check" not in shown.lower()
 
 
 def test_without_examples_the_button_says_why(page: Page) -> None:
-    card = card_on(page, "train")
+    card = prompts_of(page)
     shown = page.tabs["train"].show(Choice())
     assert card.begin not in shown or not shown[card.begin]["interactive"]
 
 
 def test_a_result_of_other_examples_says_so(app: MadeUpApp, page: Page) -> None:
-    card = card_on(page, "data")
+    card = prompts_of(page)
     app.fix()
     answer(page, card.begin, "click", CHOICE)
     app.work()
@@ -398,7 +396,7 @@ def test_a_result_of_other_examples_says_so(app: MadeUpApp, page: Page) -> None:
 
 
 def test_a_failure_is_named(page: Page, trial: Callable[..., None]) -> None:
-    card, failure = card_on(page, "data"), Failure(what="It failed.", why="No memory.", next="Close programs.")
+    card, failure = prompts_of(page), Failure(what="It failed.", why="No memory.", next="Close programs.")
     trial(State.FAILED, failure)
     shown = card.show(CHOICE)
     assert all(part in shown[card.card] for part in (failure.what, failure.why, failure.next))

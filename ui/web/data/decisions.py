@@ -1,0 +1,150 @@
+"""What needs the person, one at a time: a row, what would change, and buttons that say what they do."""
+
+from collections.abc import Sequence
+
+from markupsafe import Markup
+
+from backend.datasets.checks.fix import FIXABLE
+from backend.datasets.checks.issues import GUESSES, ISSUE_TYPES, issue_title
+from backend.datasets.read.cells import DROP
+from backend.records.rows import Problem, Row
+from backend.text.conversation import question
+from backend.text.normalize import normalize
+from ui.records.data import DatasetState
+from ui.text import format as fmt
+from ui.web.data import before_after, read_options
+from ui.web.html import components
+
+COPIES = ("duplicate", "near_duplicate")
+CALM = ("chat", "preference_pairs", "spare_cells", "split_texts", "closing_line", "too_few", "too_many")
+
+
+def waiting(data: DatasetState) -> list[Problem]:
+    """What the person has not decided yet, one for each row and kind: guesses about the file, then errors, then
+    warnings that have a fix."""
+    found = {(p.kind, p.row): p for p in reversed(data.problems) if _waits(p, data)}
+    kinds = list(dict.fromkeys(problem.kind for problem in data.problems))
+
+    def rank(problem: Problem) -> tuple[bool, bool, bool, int, int]:
+        kind, error = problem.kind, problem.severity == "error"
+        return kind not in GUESSES, kind not in data.unreadable, not error, kinds.index(kind), problem.row
+
+    return sorted(found.values(), key=rank)
+
+
+def _waits(problem: Problem, data: DatasetState) -> bool:
+    if problem.kind in GUESSES:
+        return not data.info.is_refused(problem)
+    unread = problem.kind in data.unreadable
+    if data.info.is_accepted(problem) or not (unread or (problem.kind in FIXABLE and problem.row)):
+        return False
+    refused = data.info.is_refused(problem) and problem.severity != "error"
+    return not refused and (unread or problem.row not in data.dropped)
+
+
+def card(data: DatasetState) -> Markup:
+    """The first decision; empty when none is left."""
+    left = waiting(data)
+    if not left:
+        return components.EMPTY
+    first, progress = left[0], components.badge(f"{fmt.number(len(left))} to decide", "calm")
+    if first.kind in GUESSES:
+        return components.card("Is this right?", _guess(first, data), aside=progress)
+    alike = [problem for problem in left if problem.kind == first.kind]
+    shown = Markup('<div class="ask" data-kind="{}">{}{}</div>').format(
+        first.kind, _effect(first, data), components.acts(*_answers(first, alike, data))
+    )
+    return components.card(issue_title(first.kind), shown, lead=first.message, aside=progress)
+
+
+def _guess(guess: Problem, data: DatasetState) -> Markup:
+    label = "Yes, that is right"
+    yes = components.button(label, "refuse", guess.kind, "firm", f"{label}: {guess.message}")
+    other = components.fold("No, read it another way", read_options.form(data), key="how-ask")
+    asked = components.alert("warn", guess.message, guess.fix)
+    return Markup('<div class="ask">{}{}{}{}</div>').format(
+        asked, before_after.first_rows(data.original), components.acts(yes), other
+    )
+
+
+def _effect(problem: Problem, data: DatasetState) -> Markup:
+    """The row as it is, and what the fix makes of it or which other row stays."""
+    rows = {row.row: row for row in data.original.rows}
+    name, row = f"Example {problem.row}, {problem.place}", rows.get(problem.row)
+    if row is None:
+        return Markup('<div class="row-as-read"><p class="small">{}</p>{}</div>').format(name, _cells(problem, data))
+    change = next((c for c in data.fix_previews.get(problem.kind, ()) if c.row == problem.row and c.after), None)
+    title, after = "After", components.text("Left out.", "fault")
+    if change:
+        after = before_after.after(change)
+    elif twin := _twin(row, problem.kind, data):
+        title, after = f"Example {twin.row}, which stays", before_after.example(twin)
+    return before_after.side_by_side("As it is", title, [(name, before_after.example(row), after)])
+
+
+def _cells(problem: Problem, data: DatasetState) -> Markup:
+    """A row that could not be read; cells without a column are marked."""
+    width = len(data.source.mapping) + len(data.source.ignored)
+    cells = problem.quote.split(" | ") if problem.fix.startswith(DROP) else [problem.quote]
+    marked = [before_after.DELETED.format(cell) if at >= width else cell for at, cell in enumerate(cells)]
+    return Markup("<p>{}</p>").format(Markup(" | ").join(marked))
+
+
+def _twin(row: Row, kind: str, data: DatasetState) -> Row | None:
+    """The earlier row that this one repeats or contradicts."""
+    asked = normalize(question(row))
+    group = next((group for group in data.report.duplicates.groups if row.row in group[1:]), None)
+    for other in data.original.rows:
+        if (kind in COPIES and group and other.row == group[0]) or (
+            kind == "conflicting_answers" and other.row < row.row and normalize(question(other)) == asked
+        ):
+            return other
+    return None
+
+
+def _answers(problem: Problem, alike: Sequence[Problem], data: DatasetState) -> list[Markup]:
+    """At most three buttons."""
+    kind, at, many = problem.kind, f"{problem.kind}:{problem.row}", len(alike)
+    unread, where = kind in data.unreadable, f"example {problem.row}"
+    drop = unread and problem.fix.startswith(DROP)
+    fix, all_alike = ISSUE_TYPES[kind].fix.rstrip("."), f"Fix all {fmt.number(many)} like this"
+    if unread:
+        fix, all_alike = "Remove this row", f"Remove all {fmt.number(many)} rows like this"
+    acts = []
+    if drop:
+        each = "of both rows" if many == 2 else f"of all {fmt.number(many)} rows"
+        what = f"{DROP} spare cells {each}" if many > 1 else problem.fix.rstrip(".")
+        acts.append(components.button(what, "drop-cells", "", "firm"))
+        if any(p.kind == "split_texts" for p in data.problems):
+            acts.append(components.button("Join them into one text", "join-cells"))
+    acts.append(components.button(fix, "accept", at, "quiet" if drop else "firm", f"{fix}: {where}"))
+    if many > 1 and len(acts) < 3:
+        acts.append(components.button(all_alike, "accept", kind))
+    if problem.severity != "error":
+        if many > 1 and any(data.info.is_refused(p) for p in data.problems if p.kind == kind):
+            acts.append(components.button(f"Keep all {fmt.number(many)} as they are", "keep", kind))
+        else:
+            acts.append(components.button("Keep it as it is", "refuse", at, label=f"Keep it as it is: {where}"))
+    if len(acts) < 3 and not unread:
+        acts.append(components.button("Edit it", "edit-row", problem.row, label=f"Edit it: {where}"))
+    return acts
+
+
+def notes(data: DatasetState) -> Markup:
+    """The warnings that no button answers, each kind once; what is only good to know waits for the decisions."""
+    kinds: dict[str, list[Problem]] = {}
+    left = waiting(data)
+    for problem in data.problems:
+        answered = problem.kind in GUESSES or problem.kind in FIXABLE or problem.kind in data.unreadable
+        hidden = data.info.is_refused(problem) or problem.row in data.dropped or (left and problem.kind in CALM)
+        if not answered and not hidden and not (problem.kind == "too_few" and data.too_few):
+            kinds.setdefault(problem.kind, []).append(problem)
+    return components.join(
+        components.alert(
+            "calm" if kind in CALM else "warn",
+            f"{issue_title(kind)}: {fmt.count(len(found), 'example')}" if found[0].row else issue_title(kind),
+            found[0].message,
+            found[0].fix,
+        )
+        for kind, found in kinds.items()
+    )
