@@ -122,7 +122,7 @@ def test_what_is_taken_back_does_not_return_with_a_reload(open_page: Callable[..
     page.reload()
     begun.wait_for(state="attached")
     ticked(page)
-    assert page.get_by_label("No, or hardly ever").is_checked()
+    assert not page.get_by_label("The right answers change often").is_checked()
 
 
 def test_what_is_typed_into_the_table_is_learned(open_page: Callable[..., Any], real_page: str) -> None:
