@@ -41,10 +41,8 @@ def table_file(job_folder: Path) -> Path:
 
 def run(context: JobContext) -> dict[str, Any]:
     """Answers the spreadsheet that `context.spec` (an `AnswersSpec`) names. Returns an `AnsweredTable` as JSON, with
-    the file in WORKSPACE/exports/<job id>/, or {} when stopped.
-
-    Raises BadInput for a table that can't be read, RunProblem, MissingPart, ChatFailed, OSError (a full disk).
-    """
+    the file in WORKSPACE/exports/<job id>/, or {} when stopped. Raises BadInput for a table that can't be read,
+    RunProblem, MissingPart, ChatFailed, OSError (a full disk)."""
     spec = AnswersSpec.model_validate(context.spec)
     prepare_process()
     table = read_table(table_file(context.folder), spec.name, MOST_ROWS)

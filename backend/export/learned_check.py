@@ -18,12 +18,8 @@ _LARGEST: dict[str, float] = {  # of a setting
 
 
 def check(folder: Path, base: Path, config: Mapping[str, Any] | None) -> None:
-    """Raises ValueError with the reason in a sentence.
-
-    folder: with the weights
-    base: the folder of the base model, which may not be here
-    config: of the adapter; None where all weights were trained
-    """
+    """Raises ValueError with the reason in a sentence. folder: with the weights. base: the folder of the base model,
+    which may not be here. config: of the adapter; None where all weights were trained."""
     tensors: dict[str, Stored] = {}
     for file in sorted(folder.glob("*.safetensors")):
         tensors |= _tensors(file)

@@ -24,10 +24,8 @@ class Sample:
 
 @dataclass(frozen=True)
 class DatasetProgress:
-    """An import or a check in progress, or a failed import.
-
-    fraction: progress of the phase, 0 to 1. first_rows: as soon as they are read. error: why the import failed.
-    """
+    """An import or a check in progress, or a failed import. fraction: progress of the phase, 0 to 1. first_rows: as
+    soon as they are read. error: why the import failed."""
 
     name: str
     phase: str
@@ -93,11 +91,8 @@ class Writing:
 
 @dataclass(frozen=True)
 class Preview:
-    """One row: its conversation, and its tokens in pieces by their role in training.
-
-    A long document has one piece for each window; `note` explains that, or a cut. file: the row's, where several were
-    read together.
-    """
+    """One row: its conversation, and its tokens in pieces by their role in training. A long document has one piece
+    for each window; `note` explains that, or a cut. file: the row's, where several were read together."""
 
     messages: list[Message]
     pieces: list[Piece]
@@ -126,11 +121,8 @@ class EditableExample:
 @dataclass(frozen=True)
 class Instruction:
     """The instruction (system message) that most conversations start with, "" if most have none.
-
-    count: how many of the `total` conversations start with it.
-    different: how many start with another one.
-    default: what the model's chat template puts before a conversation without one.
-    """
+    count: how many of the `total` conversations start with it. different: how many start with another one. default:
+    what the model's chat template puts before a conversation without one."""
 
     text: str
     count: int

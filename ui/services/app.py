@@ -181,11 +181,9 @@ class App:
         return {"data_id": data_id, "row": self.datasets.first_row(data_id)}
 
     def for_training(self, choice: Choice) -> Choice:
-        """The selection as its examples go to training: without the open run if that one learned from others.
-
-        If it learned from an earlier state of the same examples, its next version is planned. A next version that was
-        planned for other examples is given up.
-        """
+        """The selection as its examples go to training: without the open run if that one learned from others. If it
+        learned from an earlier state of the same examples, its next version is planned. A next version that was
+        planned for other examples is given up."""
         if choice.parent and self.runs.spec(choice.parent).data.data_id != choice.data_id:
             choice = choice.replace(parent="", from_base=False)
         if not choice.run_id or not self.datasets.exists(choice.data_id):
@@ -214,11 +212,9 @@ class App:
         return choice.replace(run_id=run_id, model_id=model_id if model_id != bundled.MODEL_ID else "")
 
     def remove_model(self, model_id: str) -> float:
-        """Deletes a downloaded model, or a partial download, and returns the MiB freed.
-
-        Raises BadInput while a run, a check, an export, a trial of prompts or an endpoint needs it, NotInDemo in a
-        demo, and whatever `DownloadService.remove` raises.
-        """
+        """Deletes a downloaded model, or a partial download, and returns the MiB freed. Raises BadInput while a run,
+        a check, an export, a trial of prompts or an endpoint needs it, NotInDemo in a demo, and whatever
+        `DownloadService.remove` raises."""
         self.policy.require(Feature.DELETE_MODEL)
         entry = catalogue.find(model_id)
         if self.runs.is_training_on(entry.id):

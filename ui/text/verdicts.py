@@ -60,11 +60,7 @@ _OUTCOMES = {"kept": "still right", "lost": "no longer right", "leaked": "answer
 _ONLY_WORDING = (
     "This measures wording, not whether what they say is true: read all its answers before you rely on it."
 )
-_AGAINST = {
-    "better": "Better than",
-    "no_difference_shown": "No clear difference from",
-    "worse": "Worse than",
-}
+_AGAINST = {"better": "Better than", "no_difference_shown": "No clear difference from", "worse": "Worse than"}
 _WORDED = {**_AGAINST, "better": "Worded more like your answers than", "worse": "Worded less like your answers than"}
 _PROMPTS = {
     "better": "It is also better than the base model with the best prompt that was found.",

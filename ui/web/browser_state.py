@@ -21,11 +21,9 @@ PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden
 
 
 class BrowserState:
-    """The `Choice` of the page, and more that its browser holds.
-
-    talk: the conversation on Try, which a handler may answer with. table: the typed examples. open_tab: its name.
-    It is the first thing that a page draws: what the browser fills comes first among the inputs of a listener.
-    """
+    """The `Choice` of the page, and more that its browser holds. talk: the conversation on Try, which a handler may
+    answer with. table: the typed examples. open_tab: its name. It is the first thing that a page draws: what the
+    browser fills comes first among the inputs of a listener."""
 
     def __init__(self, blocks: gr.Blocks) -> None:
         self._blocks = blocks
@@ -68,14 +66,9 @@ class BrowserState:
         **more: Any,
     ) -> Any:
         """Has a handler answer an event. Returns the event, for `.then` and the like.
-
-        trigger: of a component, such as `button.click`
-        handler: gets the choice and `inputs`
-        outputs: the components that it may update
-        inputs: the components whose values it gets
-        before: what the browser does first (a JavaScript expression)
-        more: as for gradio's own listeners
-        """
+        trigger: of a component, such as `button.click`. handler: gets the choice and `inputs`. outputs: the
+        components that it may update. inputs: the components whose values it gets. before: what the browser does
+        first (a JavaScript expression). more: as for gradio's own listeners."""
         return trigger(handler, outputs=[self._patch, *outputs], **{**self.sending(*inputs, before=before), **more})
 
     def sending(self, *inputs: Any, before: str = "") -> dict[str, Any]:

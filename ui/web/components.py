@@ -81,8 +81,6 @@ def action_bar() -> gr.Row:
 
 
 def details(key: str, label: str = "Details") -> gr.Accordion:
-    """What is not needed for the step's decision, folded until the person opens it; the browser remembers that.
-
-    key: its element id on the page
-    """
+    """What is not needed for the step's decision, folded until the person opens it; the browser remembers that. key:
+    its element id on the page."""
     return gr.Accordion(label, open=False, elem_id=key, elem_classes="details")

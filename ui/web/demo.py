@@ -22,12 +22,8 @@ def demo_page(
     workspace: Workspace, policy: Policy, hosts: tuple[str, ...] = (), simulated: Hardware | None = None
 ) -> tuple[VisitorApps, gr.Blocks, dict[str, Any]]:
     """The visitors' services, the page, and the arguments to launch it with.
-
-    workspace: with the folder of each visitor in it
-    policy: what visitors may do
-    hosts: further names by which the page is reached
-    simulated: another machine to show the page for
-    """
+    workspace: with the folder of each visitor in it. policy: what visitors may do. hosts: further names by which the
+    page is reached. simulated: another machine to show the page for."""
     requests = Requests() if on_zero_gpu() else None
     apps = VisitorApps(workspace, policy, simulated, workspace.uploads, GpuCalls(requests.call) if requests else None)
     blocks = web_page.build_demo(PerVisitor(apps, requests))

@@ -59,11 +59,9 @@ class Page:
     tabs: dict[str, Any]
 
     def open(self, name: str, inputs: Inputs) -> Updates:
-        """A tab as it is opened: besides `show`, also the typed table, the changed settings or the conversation.
-
-        Its signature goes along, so that the next tick shows the tab again only if something differs by then, such
-        as a newer choice in the browser.
-        """
+        """A tab as it is opened: besides `show`, also the typed table, the changed settings or the conversation. Its
+        signature goes along, so that the next tick shows the tab again only if something differs by then, such as a
+        newer choice in the browser."""
         before = self.state.choice(inputs)
         signature = f"{SHOWN}{self.signature_of(name, before)}"  # before the tab is read: a change meanwhile is seen
         choice = self.app.validated(before)
@@ -103,10 +101,8 @@ class Page:
 
 def news(app: App, run_id: str) -> str:
     """A word about the open run, and one about the run that trains, if that is another: "" if there is neither.
-
     "f9ab2c:42" stands for 42 percent; otherwise it is "f9ab2c:completed" and the like. run_end.js makes the title of
-    the browser's tab of them.
-    """
+    the browser's tab of them."""
     jobs = [job for job in app.runs.unfinished() if job.state.is_active]
     if run_id:
         with suppress(ApprenticeError):

@@ -44,12 +44,7 @@ class Requests:
 
     def call(self, visitor: str, workspace: Path, job_id: str, seconds: float) -> float:
         """Trains inside a call, in a thread of its own; returns the seconds that it took. Raises NoGpu.
-
-        visitor: whose quota counts
-        workspace: the visitor's
-        job_id: of the run
-        seconds: for which the GPU is asked
-        """
+        visitor: whose quota counts. seconds: for which the GPU is asked."""
         import gradio as gr
         from gradio.context import LocalContext
 

@@ -14,14 +14,7 @@ from backend.errors import ApprenticeError, BadInput
 from backend.records.lengths import UNLIMITED, LengthLimits
 from backend.records.specs import Trainer, TrainSettings
 from backend.settings import child_path
-from ui.records.data import (
-    DatasetFiles,
-    DatasetProgress,
-    DatasetState,
-    Matches,
-    Preview,
-    Sample,
-)
+from ui.records.data import DatasetFiles, DatasetProgress, DatasetState, Matches, Preview, Sample
 from ui.services.data import dataset_state, preview, samples
 from ui.services.data import imports as dataset_imports
 from ui.services.data.imports import DatasetImports
@@ -32,10 +25,7 @@ from ui.services.training.overrides import apply_overrides
 
 
 class DatasetService:
-    """The datasets of a workspace.
-
-    exports: the folder of files that the page may serve.
-    """
+    """The datasets of a workspace. exports: the folder of files that the page may serve."""
 
     def __init__(self, exports: Path, imports: DatasetImports, models: ModelService, advice: AdviceService) -> None:
         self._exports, self._imports, self._models, self._advice = exports, imports, models, advice

@@ -35,13 +35,8 @@ class HubDataService:
 
     def start(self, name: str, commit: str, split: str, rows: int, model_id: str = "") -> str:
         """Starts to import the first rows of a split that was looked up, and returns the data id. Raises BadInput.
-
-        name: as it was looked up
-        commit: that was looked up
-        split: its name
-        rows: how many to read
-        model_id: of the model to check for
-        """
+        name: as it was looked up. commit: that was looked up. split: its name. rows: how many to read. model_id: of
+        the model to check for."""
         self._policy.require(Feature.HUB_DATA)
         dataset = self._found.get((name, commit))
         if dataset is None:

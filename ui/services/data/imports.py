@@ -24,10 +24,8 @@ _MAX_RETRIES = 16  # imports that can be retried with other read options
 
 class DatasetImports:
     """Imports files into the store, reads them again with other options, and checks them, each in a thread.
-
     require: raises when a dataset with so many rows can't be imported here; called with 0 before they are read.
-    at_once: how many imports may run at the same time.
-    """
+    at_once: how many imports may run at the same time."""
 
     def __init__(
         self, store: DatasetStore, require: Callable[[int], None] = lambda rows: None, at_once: float = math.inf
@@ -133,13 +131,8 @@ class DatasetImports:
     def check(
         self, data_id: str, model: TargetModel | None, lengths: LengthLimits, seconds: float | None
     ) -> CheckedDataset | None:
-        """The checked dataset; None when checking takes longer than `seconds`.
-
-        data_id: of the dataset
-        model: to check for; None if it is not here yet
-        lengths: the planned run's length limits
-        seconds: to wait; None for no limit
-        """
+        """The checked dataset; None when checking takes longer than `seconds`. model: to check for; None if it is not
+        here yet. lengths: the planned run's length limits. seconds: to wait; None for no limit."""
         checked = self.store.cached(data_id, model, lengths)
         if checked is not None:
             return checked

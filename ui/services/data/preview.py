@@ -18,16 +18,9 @@ _MAX_CHARACTERS = 8000  # of one text in a preview
 def preview(
     checked: CheckedDataset, row: int, tokenizer: ChatTokenizer | None, lengths: LengthLimits, why_not: str
 ) -> Preview:
-    """The example with this row number, within the length limits.
-
-    checked: the dataset
-    row: the number of the example
-    tokenizer: of the model; None if it is not here yet
-    lengths: the planned run's length limits
-    why_not: why there is no tokenizer
-
-    Raises BadInput when there is no such example, when it was removed, and when there is no tokenizer.
-    """
+    """The example with this row number, within the length limits. row: the number of the example. tokenizer: of the
+    model; None if it is not here yet. lengths: the planned run's length limits. why_not: why there is no tokenizer.
+    Raises BadInput when there is no such example, when it was removed, and when there is no tokenizer."""
     rows = checked.dataset.rows
     at = bisect_left(rows, row, key=_number)
     if at == len(rows) or rows[at].row != row:
@@ -95,13 +88,8 @@ def step(checked: CheckedDataset, row: int, direction: int) -> int:
 
 
 def find(checked: CheckedDataset, text: str, row: int, direction: int) -> Matches:
-    """The examples that contain a text, ignoring case, and the next one, wrapping at the end.
-
-    checked: the dataset
-    text: to look for
-    row: the number of the example to start from
-    direction: 1 for the next one, -1 for the previous one
-    """
+    """The examples that contain a text, ignoring case, and the next one, wrapping at the end. text: to look for. row:
+    the number of the example to start from. direction: 1 for the next one, -1 for the previous one."""
     wanted, rows = text.casefold().strip(), []
     for example in checked.dataset.rows if wanted else ():
         texts = [example.text or "", *map(content, example.messages), *map(content, example.rejected or ())]

@@ -45,15 +45,8 @@ def table_as_lines(rows: Sequence[Sequence[str]]) -> str:
 
 def write_examples(folder: Path, checked: CheckedDataset, split: Split, *, pairs: bool = False) -> None:
     """Writes the conversations of a split into a job's folder: those to learn from, and those that judge, which may
-    be plain texts.
-
-    folder: the job's
-    checked: the dataset
-    split: the numbers of its rows that learn and judge
-    pairs: also write the worse answers of those that judge
-
-    Raises OSError.
-    """
+    be plain texts. folder: the job's. split: the numbers of its rows that learn and judge. pairs: also write the
+    worse answers of those that judge. Raises OSError."""
     train, held_out = sides(checked, split)
     write_conversations(folder, "train", *train)
     write_conversations(folder, "held_out", *held_out)
@@ -76,9 +69,7 @@ def sides(checked: CheckedDataset, split: Split) -> tuple[Side, Side]:
 
 def held_out_conversations(checked: CheckedDataset, split: Split) -> list[list[Message]]:
     """The conversations that judge a run: the rows of its split that judge, and with a sample its held-out ones too.
-
-    A person's own validation file takes precedence over a sample's.
-    """
+    A person's own validation file takes precedence over a sample's."""
     rows = checked.rows
     return [*sample_questions(checked), *(rows[i].messages for i in split.judging if rows[i].messages)]
 

@@ -44,12 +44,7 @@ class WritingService:
 
     def save(self, data_id: str, number: int, question: str, answer: str) -> int:
         """Adds an example about a passage and returns its number. Raises BadInput, changing nothing.
-
-        data_id: of the dataset
-        number: of the passage, from 1
-        question: that it answers
-        answer: to be learned
-        """
+        number: of the passage, from 1. question: that it answers. answer: to be learned."""
         if not 1 <= number <= len(self._all(data_id)):
             raise BadInput(f"There is no passage {number:,}.", "", "Reload the page.")
         if not question.strip() or not answer.strip():

@@ -28,9 +28,7 @@ class UnknownLanguage(NamedTuple):
 
 class AdviceService:
     """Recommends models and settings. A data_id of "", or of a deleted dataset, means that there is no data yet.
-
-    recommended: what was computed before; visitors of a demo share it.
-    """
+    recommended: what was computed before; visitors of a demo share it."""
 
     def __init__(
         self,
@@ -74,24 +72,15 @@ class AdviceService:
         self, task: str = "", data_id: str = "", model_id: str = "", trainer: Trainer = "sft"
     ) -> ChosenSettings:
         """The settings for one model, what they need, and the reason for each.
-
-        task: what the model is for; "" if unknown
-        data_id: of the examples; "" for none yet
-        model_id: "" for the recommended one
-        trainer: how it learns
-        """
+        task: what the model is for; "" if unknown. data_id: of the examples; "" for none yet. model_id: "" for the
+        recommended one. trainer: how it learns."""
         return self.settings_for(self._checked(data_id, model_id), task, model_id, trainer)
 
     def settings_for(
         self, checked: CheckedDataset | None, task: str = "", model_id: str = "", trainer: Trainer = "sft"
     ) -> ChosenSettings:
         """As `settings`, for examples that need not be stored.
-
-        checked: the examples, without a limit on their length; None for none yet
-        task: as in `settings`
-        model_id: as in `settings`
-        trainer: as in `settings`
-        """
+        checked: the examples, without a limit on their length; None for none yet. task: as in `settings`."""
         facts = data_facts(checked, trainer)
         data = Data(task=_task(task), trainer=trainer, **facts)
         return _choose_settings(self._models.entry(model_id), self._models.hardware(), data, self._models.rates())

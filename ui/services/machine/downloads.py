@@ -27,11 +27,9 @@ class DownloadService:
         self._workspace, self._runner, self._models, self._policy = workspace, runner, models, policy
 
     def start(self, model_id: str) -> str:
-        """Queues the download of a model of the catalogue and returns the job's id.
-
-        An interrupted download continues where it stopped. The job's `progress` counts MiB; its `failure` says in
-        plain words what to do about a gated model, no network or a full disk. Raises BadInput for another model.
-        """
+        """Queues the download of a model of the catalogue and returns the job's id. An interrupted download continues
+        where it stopped. The job's `progress` counts MiB; its `failure` says in plain words what to do about a gated
+        model, no network or a full disk. Raises BadInput for another model."""
         if self._models.simulated:
             raise BadInput(SIMULATED, "", "Open the page without --hardware to download a model.")
         self._policy.require(Feature.DOWNLOAD)
@@ -61,10 +59,8 @@ class DownloadService:
         return DownloadStatus(entry, job, download.has_partial(self._workspace, entry.id), token)
 
     def remove(self, entry: Entry) -> float:
-        """Deletes a downloaded model, or a partial download, and what was made of it. Returns the MiB freed.
-
-        See `App.remove_model`. Raises what `base_file.delete` and `download.delete` raise.
-        """
+        """Deletes a downloaded model, or a partial download, and what was made of it. Returns the MiB freed. See
+        `App.remove_model`. Raises what `base_file.delete` and `download.delete` raise."""
         self._policy.require(Feature.DELETE_MODEL)
         freed = base_file.delete(self._workspace, local.workspace_folder(self._workspace, entry.id))
         freed += download.delete(self._workspace, entry.id)
@@ -82,10 +78,8 @@ class DownloadService:
         return TokenStatus(hub_token.source(), hub_token.storage(), why_not)
 
     def save_token(self, typed: str) -> TokenSource:
-        """Saves the access token for the hub that a person typed, and returns where.
-
-        Raises BadInput on a hosted page, and whatever `hub_token.save` raises.
-        """
+        """Saves the access token for the hub that a person typed, and returns where. Raises BadInput on a hosted
+        page, and whatever `hub_token.save` raises."""
         self._require_own_computer()
         place = hub_token.save(typed)
         for model_id, job in self._models.downloads().items():

@@ -28,11 +28,8 @@ class ModelImportService:
         self._workspace, self._runner, self._policy = workspace, runner, policy
 
     def add(self, path: Path) -> ImportedModel:
-        """Imports a zip file; nothing of it is stored if it is refused.
-
-        Raises BadInput for a file that Apprentice did not write so, or that is damaged; NotEnough, MissingPart,
-        WorkspaceProblem, NotInDemo.
-        """
+        """Imports a zip file; nothing of it is stored if it is refused. Raises BadInput for a file that Apprentice
+        did not write so, or that is damaged; NotEnough, MissingPart, WorkspaceProblem, NotInDemo."""
         self._policy.require(Feature.IMPORT_MODEL)
         with run_archive.opened(path, self._workspace) as archive:
             spec = archive.spec.model_dump(mode="json")

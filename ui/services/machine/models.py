@@ -29,12 +29,9 @@ _REFUSED = 60.0  # seconds
 
 
 class ModelService:
-    """The machine and the models of a workspace.
-
-    A model id of "" means the recommended model. simulated: another machine to show everything for; nothing can be
-    trained on it. open_to_network: whether the page can be reached from other computers. policy: what may be done
-    here.
-    """
+    """The machine and the models of a workspace. A model id of "" means the recommended model. simulated: another
+    machine to show everything for; nothing can be trained on it. open_to_network: whether the page can be reached
+    from other computers. policy: what may be done here."""
 
     def __init__(
         self,

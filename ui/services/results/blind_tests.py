@@ -31,10 +31,8 @@ class BlindTestService:
         self._outcomes: dict[str, tuple[Hashable, Outcome | None]] = {}  # by run, with the file's change token
 
     def systems(self, run_id: str, other: Opponent = BASE_MODEL) -> list[str]:
-        """The systems that answered the questions of the run's latest evaluation; none without a readable one.
-
-        other: another run, which is among them as OTHER if it was evaluated on some of the same questions.
-        """
+        """The systems that answered the questions of the run's latest evaluation; none without a readable one. other:
+        another run, which is among them as OTHER if it was evaluated on some of the same questions."""
         with suppress(RunProblem):  # the evaluation's own card reports it
             report = self._evaluations.latest_report(run_id)
             if report:
@@ -49,10 +47,8 @@ class BlindTestService:
         return []
 
     def start(self, run_id: str, first: str, second: str, other: Opponent = BASE_MODEL) -> None:
-        """Starts a test between two systems, in place of the one before. other: as for `systems`.
-
-        Raises BadInput unless both answered in the latest evaluation, differ, and differed in an answer.
-        """
+        """Starts a test between two systems, in place of the one before. other: as for `systems`. Raises BadInput
+        unless both answered in the latest evaluation, differ, and differed in an answer."""
         report = self._evaluations.latest_report(run_id)
         if report is None:
             raise BadInput(
@@ -93,9 +89,7 @@ class BlindTestService:
 
     def vote(self, run_id: str, at: int, vote: str) -> None:
         """Answers the question with number `at`; nothing happens if it is not the current one (a second click).
-
-        Raises BadInput for another vote than "left", "right" and "same".
-        """
+        Raises BadInput for another vote than "left", "right" and "same"."""
         valid = next((choice for choice in VOTES if choice == vote), None)
         if valid is None:
             raise BadInput("That is not one of the choices.")

@@ -66,13 +66,8 @@ class ChatSession:
         **sampling: Any,
     ) -> Iterator[Loading | Answer]:
         """The growing answers in the panes "base" and "tuned", once the models are loaded.
-
-        target: a trained model, which answers in "tuned", and its base in "base".
-        conversations: by pane.
-        opponents: by pane, models that answer instead.
-        ongoing: inside `question`.
-        Raises ChatFailed, BadInput, MissingPart.
-        """
+        target: a trained model, which answers in "tuned", and its base in "base". conversations: by pane. opponents:
+        by pane, models that answer instead. ongoing: inside `question`. Raises ChatFailed, BadInput, MissingPart."""
         with nullcontext() if ongoing else self.question():
             if not self._stopped:
                 yield from self._open(target, opponents)
@@ -86,10 +81,8 @@ class ChatSession:
 
     @contextmanager
     def question(self) -> Iterator[None]:
-        """One question, which may take several answers one after another; a stop ends them all.
-
-        Raises NotInDemo for a second one at the same time, in a demo.
-        """
+        """One question, which may take several answers one after another; a stop ends them all. Raises NotInDemo for
+        a second one at the same time, in a demo."""
         if self._seats and self.answering:
             raise NotInDemo("You already have a question open.", "It is being answered.", "Wait for the answer.")
         this = object()

@@ -11,10 +11,7 @@ from ui.services.results.trained_models import ResultService
 from ui.services.training.runs import RunService
 
 PANES = ("base", "tuned")
-_HOW = {
-    "join": "The answers follow each other.",
-    "merge": "The answers are one JSON list, without repetitions.",
-}
+_HOW = {"join": "The answers follow each other.", "merge": "The answers are one JSON list, without repetitions."}
 SUMMARIZED = "The answers were summarized once more."
 TOO_LONG = "The answers are too long to summarize at once; they follow each other."
 
@@ -49,15 +46,9 @@ class DocumentService:
         self._runs, self._results, self._chat = runs, results, chat
 
     def pieces(self, run_id: str, text: str, question: str, instruction: str = "", answer: int = 256) -> list[str]:
-        """A document in pieces as long as the run's examples.
-
-        run_id: of the run whose model reads them.
-        text: the document.
-        question: about each piece.
-        instruction: the system message, "" for none.
-        answer: tokens to leave free for the answer.
-        Raises BadInput when no room is left for a piece.
-        """
+        """A document in pieces as long as the run's examples. run_id: of the run whose model reads them. text: the
+        document. question: about each piece. instruction: the system message, "" for none. answer: tokens to leave
+        free for the answer. Raises BadInput when no room is left for a piece."""
         spec = self._runs.spec(run_id)
         tokenizer = ChatTokenizer.load(spec.model.path)
         length = model_folder.context_length(spec.model.path)
@@ -74,12 +65,9 @@ class DocumentService:
         **sampling: Any,
     ) -> Iterator[Part]:
         """The growing answers in both panes, to one piece after another, then put together.
-
-        run_id, text, question, instruction: as for `pieces`.
-        how: the answers are put together.
-        opponents, sampling: as for `ResultService.answers`.
-        A stop leaves the answers so far. Raises what `pieces` and `ResultService.answers` raise.
-        """
+        run_id, text, question, instruction: as for `pieces`. how: the answers are put together. opponents, sampling:
+        as for `ResultService.answers`. A stop leaves the answers so far. Raises what `pieces` and
+        `ResultService.answers` raise."""
         longest = int(sampling.get("max_new_tokens", 256))
         pieces = self.pieces(run_id, text, question, instruction, longest)
         done: dict[str, list[Answer]] = {pane: [] for pane in PANES}

@@ -20,17 +20,13 @@ class EndpointService:
         self._keys: dict[str, str] = {}  # of the endpoints opened here; no file has them
 
     def start(self, run_id: str, host: str = LOOPBACK, port: int = 0) -> tuple[Endpoint, str]:
-        """Opens an endpoint for a run; port 0: a free one. Returns it and its key, which no file has.
-
-        Raises RunProblem before the run has a model, and while another endpoint is open; NotInDemo.
-        """
+        """Opens an endpoint for a run; port 0: a free one. Returns it and its key, which no file has. Raises
+        RunProblem before the run has a model, and while another endpoint is open; NotInDemo."""
         self._policy.require(Feature.SERVE)
         self._results.model_folder(run_id)
         if other := self.current():
             raise RunProblem(
-                "Another endpoint is open.",
-                f"It serves “{self._runs.job(other.run_id).name}”.",
-                "Stop it first.",
+                "Another endpoint is open.", f"It serves “{self._runs.job(other.run_id).name}”.", "Stop it first."
             )
         key = new_key()
         spec = {"run": run_id, "name": self.name(run_id), "key_sha256": key_hash(key), "host": host, "port": port}

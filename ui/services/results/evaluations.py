@@ -34,10 +34,8 @@ class EvaluationService:
         self._questions: dict[str, tuple[int, bool]] = {}
 
     def questions(self, run_id: str) -> int:
-        """How many held-out questions, or else texts, there are to evaluate a run with; they never change.
-
-        Raises RunProblem for damaged files.
-        """
+        """How many held-out questions, or else texts, there are to evaluate a run with; they never change. Raises
+        RunProblem for damaged files."""
         return self._judging(run_id)[0]
 
     def has_texts(self, run_id: str) -> bool:
@@ -52,10 +50,8 @@ class EvaluationService:
         return self._questions[run_id]
 
     def start(self, run_id: str, *, baselines: bool = False, items: int | None = None, facts: str = "") -> str:
-        """Queues the evaluation of a run and returns the job's id. facts: a text to compare with, "" for none.
-
-        Raises RunProblem when the run has no model yet, BadInput for facts that can't be used.
-        """
+        """Queues the evaluation of a run and returns the job's id. facts: a text to compare with, "" for none. Raises
+        RunProblem when the run has no model yet, BadInput for facts that can't be used."""
         self._results.model_folder(run_id)
         folder = self._runner.folder(run_id)
         examples = stored_fingerprint(folder) if items is None else ""
@@ -96,10 +92,8 @@ class EvaluationService:
         return {run_id: summary for run_id, summary in summaries.items() if summary}
 
     def page(self, run_id: str, draw: Callable[[EvaluationReport], str]) -> Path | None:
-        """The newest report of a run as an HTML file among its exports, drawn once for each evaluation.
-
-        None without a report, and when the file can't be written. Raises RunProblem when the report can't be read.
-        """
+        """The newest report of a run as an HTML file among its exports, drawn once for each evaluation. None without
+        a report, and when the file can't be written. Raises RunProblem when the report can't be read."""
         job = self._latest_completed(run_id)
         if job is None:
             return None

@@ -55,10 +55,8 @@ def export_status(job: Job, folder: Path) -> ExportStatus:
 
 
 def sizes(model: Path, adapter: Path) -> dict[str, tuple[float, float]]:
-    """The size of each kind of export, from and to (MiB), computed from the files that it is made of.
-
-    A merged model is saved in 16 bits, or in 32 where 16 would lose too much of the training (`export.merge`).
-    """
+    """The size of each kind of export, from and to (MiB), computed from the files that it is made of. A merged model
+    is saved in 16 bits, or in 32 where 16 would lose too much of the training (`export.merge`)."""
     weights, tokenizer = _size(model, "*.safetensors"), _size(model, "tokenizer*")
     learned = _size(adapter, "*")  # its tokenizer included
     wide = weights if model_folder.saved_dtype(model) == "float32" else 2 * weights

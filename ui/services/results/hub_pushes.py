@@ -26,12 +26,7 @@ class HubPushService:
     """Nothing is sent before `start`, and then only what `offer` lists."""
 
     def __init__(
-        self,
-        exports: Path,
-        runner: Runner,
-        runs: RunService,
-        results: ResultService,
-        policy: Policy,
+        self, exports: Path, runner: Runner, runs: RunService, results: ResultService, policy: Policy
     ) -> None:
         self._exports, self._runner, self._policy = exports, runner, policy
         self._runs, self._results = runs, results
@@ -42,12 +37,8 @@ class HubPushService:
 
     def offer(self, run_id: str, form: Form, repo: str, *, private: bool = True) -> HubUpload:
         """The upload to confirm.
-
-        form: one of `forms`.
-        repo: NAME, or OWNER/NAME.
-        private: only the person, and people to whom they give access, can see it.
-        Raises BadSetting for an impossible name, RunProblem before the export is made.
-        """
+        form: one of `forms`. repo: NAME, or OWNER/NAME. private: only the person, and people to whom they give
+        access, can see it. Raises BadSetting for an impossible name, RunProblem before the export is made."""
         repo, paths = hub_push.check_repo(repo), self._files(run_id, form)
         card, instruction = self._card(run_id, form), self._results.instruction(run_id)
         files = {name: file.stat() for name, file in paths.items()}
@@ -74,13 +65,9 @@ class HubPushService:
         return model_card.card(self._runs.details(run_id).spec, kind, name, instruction, scores, result.checks)
 
     def start(self, run_id: str, form: Form, repo: str, *, private: bool = True, agreed: str) -> str:
-        """Queues the upload and returns its id.
-
-        form, repo, private: as for `offer`.
-        agreed: the `mark` of the offer to which the person agreed.
-        Raises BadSetting for an impossible name, MissingPart without a token, RunProblem before the export is made
-        and where what would be uploaded is no longer what was offered, NotInDemo.
-        """
+        """Queues the upload and returns its id. form, repo, private: as for `offer`. agreed: the `mark` of the offer
+        to which the person agreed. Raises BadSetting for an impossible name, MissingPart without a token, RunProblem
+        before the export is made and where what would be uploaded is no longer what was offered, NotInDemo."""
         self._policy.require(Feature.PUSH)
         offered, files = self.offer(run_id, form, repo, private=private), self._files(run_id, form)
         hub_push.token()

@@ -29,11 +29,8 @@ class SpreadsheetService:
 
     def start(self, run_id: str, path: Path, name: str, column: str) -> str:
         """Queues a spreadsheet and returns the job's id; the same one that was stopped before continues.
-
-        path, name: of the file, which is copied.
-        column: with the questions.
-        Raises BadInput for a column that is not there, RunProblem before the run has a model, NotInDemo.
-        """
+        path, name: of the file, which is copied. column: with the questions. Raises BadInput for a column that is not
+        there, RunProblem before the run has a model, NotInDemo."""
         table = self.read(path, name)
         if column not in table.columns:
             listed = ", ".join(table.columns)[:300]

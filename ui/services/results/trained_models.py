@@ -104,13 +104,9 @@ class ResultService:
         ongoing: bool = False,
     ) -> Iterator[Loading | Answer]:
         """The growing answers of the base and the trained model.
-
-        run_id: of the trained model, or `FIRST`.
-        conversations: by pane, "base" and "tuned".
-        temperature, max_new_tokens, seed, top_p: see `Sampling`.
-        opponents: by pane, the id of one of `opponents` that answers there instead.
-        ongoing: inside `ChatSession.question`.
-        """
+        run_id: of the trained model, or `FIRST`. conversations: by pane, "base" and "tuned". temperature,
+        max_new_tokens, seed, top_p: see `Sampling`. opponents: by pane, the id of one of `opponents` that answers
+        there instead. ongoing: inside `ChatSession.question`."""
         sampling = {"temperature": temperature, "max_new_tokens": max_new_tokens, "seed": seed, "top_p": top_p}
         targets = {pane: self._opponents.target(opponent) for pane, opponent in (opponents or {}).items()}
         return self._chat.answers(self._target(run_id), conversations, targets, ongoing=ongoing, **sampling)
@@ -138,12 +134,8 @@ class ResultService:
         each: Callable[[str], None] = lambda text: None,
     ) -> ChatAnswer:
         """One answer, after the instruction that most examples carry, as on Try: see `ChatSession.answer_once`.
-
-        base: the base model answers.
-        gguf: an exported file that answers.
-        seed: varies the answer; None for the likeliest.
-        each: called with every piece of its text.
-        """
+        base: the base model answers. gguf: an exported file that answers. seed: varies the answer; None for the
+        likeliest. each: called with every piece of its text."""
         sampling = {} if seed is None else {"temperature": 0.8, "seed": seed}
         self._runs.job(run_id)
         instruction = self.instruction(run_id)
@@ -174,10 +166,8 @@ class ResultService:
     # Exports
 
     def start_export(self, run_id: str, to: str, base: str = "original") -> str:
-        """Queues an export ("gguf:Q8_0", "gguf:F16,gguf:Q4_K_M", "adapter", "script", …); returns its job id.
-
-        base: what a QLoRA run's adapter is merged into, "original" or "trained" (`backend.export.source`).
-        """
+        """Queues an export ("gguf:Q8_0", "gguf:F16,gguf:Q4_K_M", "adapter", "script", …); returns its job id. base:
+        what a QLoRA run's adapter is merged into, "original" or "trained" (`backend.export.source`)."""
         if to != "script":  # which needs no trained model
             self.model_folder(run_id)
         run = self._runs.job(run_id)

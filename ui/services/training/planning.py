@@ -46,13 +46,8 @@ class PlanningService:
         self._sides: tuple[str, CheckedDataset, Roles] | None = None  # the last computed, with what it is for
 
     def plan(self, data_id: str, model_id: str, settings: TrainSettings, version: NextVersion | None = None) -> Plan:
-        """The plan of a run with these settings; waits until the dataset is checked.
-
-        data_id: of the dataset
-        model_id: "" for the recommended one
-        settings: of the run
-        version: as in `start`
-        """
+        """The plan of a run with these settings; waits until the dataset is checked. model_id: "" for the recommended
+        one."""
         checked = self._datasets.checked(data_id, model_id, LengthLimits.from_settings(settings))
         entry = self._models.entry(model_id)
         why_not = SIMULATED if self._models.simulated else self._models.why_not_ready(model_id)

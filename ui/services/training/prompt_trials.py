@@ -70,11 +70,9 @@ class PromptTrialService:
         return count_items(samples.held_out_conversations(checked, split))
 
     def start(self, choice: Choice, items: int | None = None, facts: str = "") -> str:
-        """Queues a trial and returns the job's id; an earlier one of the same examples and model is deleted.
-
-        facts: a text to try too, "" for none. Raises BadInput where `why_not` says so or the facts can't be used, and
-        MissingPart without the model.
-        """
+        """Queues a trial and returns the job's id; an earlier one of the same examples and model is deleted. facts: a
+        text to try too, "" for none. Raises BadInput where `why_not` says so or the facts can't be used, and
+        MissingPart without the model."""
         if why_not := self.why_not(choice):
             raise BadInput("No prompts can be tried now.", why_not, "")
         checked, split = self._examples(choice)

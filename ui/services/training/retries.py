@@ -34,9 +34,7 @@ class RetryService:
 
     def retry(self, run_id: str) -> str:
         """Queues the run again on the same rows with the change that its verdict suggests; returns the new run's id.
-
-        Raises RunProblem when it suggests none.
-        """
+        Raises RunProblem when it suggests none."""
         verdict = self._runs.verdict(run_id)
         if verdict is None or not verdict.retry:
             raise RunProblem("There is nothing to change in this run.", "Its curve shows no problem.", "")
@@ -68,10 +66,8 @@ class RetryService:
         return spec.model_copy(update={"descent": spec.descent.model_copy(update={"version": number})})
 
     def shortening(self, run_id: str) -> Shortening | None:
-        """The effect of shorter examples on a run that ran out of memory.
-
-        None when they can't help: it ended for another reason, they were tried, or no example would be left.
-        """
+        """The effect of shorter examples on a run that ran out of memory. None when they can't help: it ended for
+        another reason, they were tried, or no example would be left."""
         length = self._shorter_length(run_id)
         if length is None:
             return None
@@ -101,10 +97,8 @@ class RetryService:
         return fits if 0 < fits < spec.settings.max_length else oom.half_length(spec.data.longest)
 
     def retry_shortened(self, run_id: str) -> str:
-        """Queues the run again with the shorter examples of `shortening`; returns the new run's id.
-
-        Raises RunProblem when they can't help, TrainingFailed for damaged rows.
-        """
+        """Queues the run again with the shorter examples of `shortening`; returns the new run's id. Raises RunProblem
+        when they can't help, TrainingFailed for damaged rows."""
         offer, spec, folder = self.shortening(run_id), self._spec(run_id), self._runs.folder(run_id)
         if offer is None:
             raise RunProblem(

@@ -62,9 +62,7 @@ class RunService:
 
     def delete(self, run_id: str) -> None:
         """Deletes a run with its exports and evaluations, of which one in progress is stopped. See `App.delete_run`.
-
-        Raises RunProblem when that takes long, and while the run itself is queued or active.
-        """
+        Raises RunProblem when that takes long, and while the run itself is queued or active."""
         with suppress(WorkspaceProblem):  # a damaged run has no state; it can be deleted all the same
             if self.job(run_id).state.is_terminal:
                 self._stop_evaluations(run_id)

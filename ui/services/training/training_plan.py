@@ -52,16 +52,8 @@ def plan(
     hardware: Hardware,
     rates: Rates | None,
 ) -> Plan:
-    """The plan of a run, with computed memory and time.
-
-    checked: the dataset
-    split: the numbers of its rows that train, choose and judge
-    entry: the model
-    why_not: why the model can't be used now; "" when it can
-    settings: of the run
-    hardware: the machine
-    rates: its speed; None if it was not measured
-    """
+    """The plan of a run, with computed memory and time. split: the numbers of its rows that train, choose and judge.
+    why_not: why the model can't be used now; "" when it can. rates: its speed; None if it was not measured."""
     tokens = checked.fixed_report.tokens
     train, validation = checked.pieces(split.train), checked.pieces(split.validation)
     general = settings.general_rows(train)
@@ -117,10 +109,8 @@ def with_export_note(plan: Plan, model: Path) -> Plan:
 
 
 def with_measured(plan: Plan, measured: Measured | None) -> Plan:
-    """The plan with the memory and time measured for this very run on this computer, if they were.
-
-    The larger memory figure counts: a few steps may stay below the peak of a whole run.
-    """
+    """The plan with the memory and time measured for this very run on this computer, if they were. The larger memory
+    figure counts: a few steps may stay below the peak of a whole run."""
     if measured is None:
         return plan
     seconds = measured.seconds(plan.steps, plan.evaluations)
@@ -143,18 +133,10 @@ def seconds_for(
     hardware: Hardware,
     rates: Rates | None,
 ) -> tuple[float, float] | None:
-    """The least and the most seconds to read and answer average examples; None where unknown.
-
-    Reading and answering are counted at the speed of training, which is slower than reading and faster than
-    answering one token at a time.
-
-    examples: how many
-    checked: the dataset that they are like
-    entry: the model
-    settings: of the run, among them the longest example
-    hardware: the machine
-    rates: its speed; None if it was not measured
-    """
+    """The least and the most seconds to read and answer average examples; None where unknown. Reading and answering
+    are counted at the speed of training, which is slower than reading and faster than answering one token at a time.
+    examples: how many. checked: the dataset that they are like. settings: of the run, among them the longest example.
+    rates: its speed; None if it was not measured."""
     tokens = checked.fixed_report.tokens
     if not tokens:
         return None
@@ -165,10 +147,8 @@ def seconds_for(
 
 
 def expected_speed(spec: RunSpec, hardware: Hardware, rates: Rates) -> float | None:
-    """The least tokens per second to expect of a run, computed from this machine's measured `rates`.
-
-    None when they do not cover it, or the model is not in the catalogue.
-    """
+    """The least tokens per second to expect of a run, computed from this machine's measured `rates`. None when they
+    do not cover it, or the model is not in the catalogue."""
     try:
         entry = catalogue.find(spec.model.id)
     except ApprenticeError:

@@ -109,11 +109,9 @@ class VersionService:
         return advice.model_copy(update={"settings": advice.settings.changed(**shape, **gently), "why": why})
 
     def train_on(self, run_id: str, epochs: float, *, evaluate: bool = True) -> str:
-        """Queues a new version that continues a run with the very same rows for more epochs; returns its id.
-
-        Raises RunProblem when the run has no model, BadSetting for an impossible number, BadInput on a simulated
-        machine, and whatever `preconditions.before_resume` raises.
-        """
+        """Queues a new version that continues a run with the very same rows for more epochs; returns its id. Raises
+        RunProblem when the run has no model, BadSetting for an impossible number, BadInput on a simulated machine,
+        and whatever `preconditions.before_resume` raises."""
         if self._models.simulated:
             raise BadInput(SIMULATED, "", OPEN_HERE)
         spec, version = self._runs.spec(run_id), self.next(run_id)

@@ -48,13 +48,8 @@ class EditPanel:
 
 
 def apply_edit(app: App, choice: Choice, action: str, value: str) -> Choice:
-    """Makes, undoes or redoes an edit, and returns the choice after it.
-
-    app: the services
-    choice: what the browser has chosen
-    action: from the browser: what to do, and the form's examples and row
-    value: from the browser: the form's fields
-    """
+    """Makes, undoes or redoes an edit, and returns the choice after it. choice: what the browser has chosen. action:
+    from the browser: what to do, and the form's examples and row. value: from the browser: the form's fields."""
     data_id, (kind, _, sent) = choice.data_id, action.partition(":")
     form_of, _, at = sent.partition(":")
     if kind == "save-row" and at.isdecimal():

@@ -143,10 +143,8 @@ def _select(label: str, name: str, choices: Iterable[tuple[str, str]], chosen: s
 
 
 def sent(value: str, data: DatasetState) -> dict[str, Any]:
-    """The form as fields of ReadOptions, without those that the file's content decides.
-
-    value: comes from the browser, so only known encodings and delimiters are taken; the reader checks shape, sheet
-    and columns."""
+    """The form as fields of ReadOptions, without those that the file's content decides. value: comes from the
+    browser, so only known encodings and delimiters are taken; the reader checks shape, sheet and columns."""
     typed = components.fields(value)
     how: dict[str, Any] = {}
     if typed.get("encoding") in files.ENCODINGS:

@@ -67,12 +67,7 @@ class Problem(Protocol):
 
 def alert(tone: str, title: str, what: str = "", next: str = "") -> Markup:  # noqa: A002
     """A notice in three parts.
-
-    tone: good, warn, bad or calm
-    title: in a few words
-    what: happened
-    next: what to do
-    """
+    tone: good, warn, bad or calm. title: in a few words. what: happened. next: what to do."""
     role = Markup(' role="alert"') if tone == "bad" else EMPTY
     body = join(Markup("<p>{}</p>").format(part) for part in (what, next) if part)
     return Markup('<div class="alert {}"{}><strong>{}</strong>{}</div>').format(tone, role, title, body)
@@ -86,14 +81,8 @@ def problem_alert(problem: Problem, tone: str = "bad") -> Markup:
 
 
 def card(title: str, *body: str, lead: str = "", badges: str = "", aside: str = "") -> Markup:
-    """A card.
-
-    title: its heading
-    body: one below the other
-    lead: one sentence above the body
-    badges: above the title
-    aside: to the right of the title
-    """
+    """A card. body: one below the other. lead: one sentence above the body. badges: above the title. aside: to the
+    right of the title."""
     above = Markup('<div class="badges">{}</div>').format(badges) if badges else EMPTY
     head = Markup("<h2>{}</h2>").format(title)
     if aside:
@@ -102,14 +91,8 @@ def card(title: str, *body: str, lead: str = "", badges: str = "", aside: str = 
 
 
 def fold(summary: str, *body: str, opened: bool = False, kind: str = "", key: str = "") -> Markup:
-    """A section to open and close.
-
-    summary: always shown
-    body: shown while it is open
-    opened: at first
-    kind: its CSS class
-    key: the name under which the browser remembers whether it was open
-    """
+    """A section to open and close. body: shown while it is open. opened: at first. kind: its CSS class. key: the name
+    under which the browser remembers whether it was open."""
     attributes = Markup(' data-key="{}"').format(key) if key else EMPTY
     attributes += Markup(" open") if opened else EMPTY
     return Markup('<details class="fold {}"{}><summary>{}</summary><div class="fold-body">{}</div></details>').format(
@@ -187,13 +170,8 @@ def memory_bar(parts: Sequence[tuple[str, float]], have: float, label: str) -> M
 
 def button(text: str, do: str, value: object = "", kind: str = "quiet", label: str = "") -> Markup:
     """A button; a click sends (do, value) to the listener of the `clickable` that it is in.
-
-    text: on the button
-    do: what it stands for
-    value: with what
-    kind: "quiet", "firm" or "danger"
-    label: its name for screen readers and voice control, which must contain `text`
-    """
+    do: what it stands for. kind: "quiet", "firm" or "danger". label: its name for screen readers and voice control,
+    which must contain `text`."""
     named = Markup(' aria-label="{}"').format(label) if label else EMPTY
     return Markup('<button type="button" class="btn {}" data-do="{}" data-value="{}"{}>{}</button>').format(
         kind, do, value, named, text
@@ -228,13 +206,8 @@ def external_link(url: str, text: str) -> Markup:
 
 
 def download_link(path: object, name: str, text: str, aside: str) -> Markup:
-    """A button that downloads a file.
-
-    path: one that the services built, never one that a person typed
-    name: of the file as it is saved
-    text: on the button
-    aside: in small print on it
-    """
+    """A button that downloads a file. path: one that the services built, never one that a person typed. name: of the
+    file as it is saved. aside: in small print on it."""
     return Markup('<a class="btn firm" href="/gradio_api/file={}" download="{}">{} <span>{}</span></a>').format(
         quote(str(path)), name, text, aside
     )
@@ -254,13 +227,8 @@ def form(do: str, *body: str, kind: str = "") -> Markup:
 
 
 def textarea(label: str, name: str, text: str, draft: str) -> Markup:
-    """A field of a form for a longer text.
-
-    label: above it
-    name: of the field in the form
-    text: that it begins with
-    draft: the name under which the browser holds what is typed until it is saved; `text` is part of it
-    """
+    """A field of a form for a longer text. label: above it. name: of the field in the form. text: that it begins
+    with. draft: the name under which the browser holds what is typed until it is saved; `text` is part of it."""
     return Markup(  # a line break at the start, which HTML drops
         '<label>{}<textarea name="{}" rows="{}" data-draft="{}">\n{}</textarea></label>'
     ).format(label, name, min(16, 2 + text.count("\n") + len(text) // 90), draft, text)

@@ -198,9 +198,8 @@ def _steps(last: float, place: _Place) -> Markup:
 def _marks(
     lines: dict[str, list[Point]], now: Mapping[str, float | None], best: Point | None, place: _Place
 ) -> Markup:
-    """The labels at the ends of both lines, moved apart where they would overlap, and the best version.
-
-    Each label is drawn twice: at the line's end, and in the corner for a narrow screen."""
+    """The labels at the ends of both lines, moved apart where they would overlap, and the best version. Each label is
+    drawn twice: at the line's end, and in the corner for a narrow screen."""
     ends = {name: points[-1] for name, points in lines.items() if points}
     heights = {name: place.y(value) for name, (_, value) in ends.items()}
     if len(heights) == 2:

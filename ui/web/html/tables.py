@@ -15,15 +15,9 @@ def table(
     kind: str = "",
     marks: Sequence[Mapping[str, Sequence[str]]] = (),
 ) -> Markup:
-    """A table.
-
-    headers: of its columns
-    lines: a cell for each column; a cell may start with a `sort_key`
-    caption: for screen readers
-    sortable: whether a click on a header sorts by its column
-    kind: its CSS class, by which `filters` finds it
-    marks: for each line, the values that `filters` can select by
-    """
+    """A table. lines: a cell for each column; a cell may start with a `sort_key`. caption: for screen readers.
+    sortable: whether a click on a header sorts by its column. kind: its CSS class, by which `filters` finds it.
+    marks: for each line, the values that `filters` can select by."""
     plain, sorting = (
         Markup('<th scope="col">{}</th>'),
         Markup('<th scope="col"><button type="button" class="sort">{}</button></th>'),
@@ -58,13 +52,8 @@ def filters(
     columns: Sequence[str] = (),
 ) -> Markup:
     """A search field and drop-down lists for a table. It shows the lines that contain every typed word and carry
-    every chosen value, sorted by the chosen column (static/js/tables.js).
-
-    choices: key to (question, value to its words)
-    kind: of the table
-    search: (key, question)
-    columns: the names of the columns to sort by
-    """
+    every chosen value, sorted by the chosen column (static/js/tables.js). choices: key to (question, value to its
+    words). search: (key, question). columns: the names of the columns to sort by."""
     field = Markup(
         '<div class="find"><label><span>{1}</span><input type="search" data-filter="{0}" '
         'autocomplete="off" spellcheck="false"></label>'

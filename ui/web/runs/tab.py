@@ -105,12 +105,7 @@ class RunsTab:
             self.line: components.guide(0, now, then),
             self.compared: compared,
             self.listing: listing(
-                runs,
-                choice.run_id,
-                time.time(),
-                choice.compared_run,
-                self.app.evaluations.summaries(),
-                votes,
+                runs, choice.run_id, time.time(), choice.compared_run, self.app.evaluations.summaries(), votes
             )
             + damaged(self.app.runs.damaged()),
             self.verdict: look(self.app, choice.run_id).card if has_model else components.EMPTY,

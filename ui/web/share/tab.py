@@ -25,10 +25,7 @@ ONLY_SCRIPT = (
     "model elsewhere, on several GPUs or on rented ones."
 )
 MADE = "It is made already, from this model: see below."
-BASES = [
-    ("The base model's own 16-bit weights", "original"),
-    ("The 4-bit weights that it was trained on", "trained"),
-]
+BASES = [("The base model's own 16-bit weights", "original"), ("The 4-bit weights that it was trained on", "trained")]
 BASE_NOTE = (
     "It was trained on 4-bit weights (QLoRA). The checks of the file tell how much a choice loses: its loss beside "
     "that of the model as trained."
@@ -44,19 +41,11 @@ class ShareTab:
         self.line = html(components.guide(5, "One moment.", ""), elem_classes="guide")
         self.offered = clickable(elem_id="ready-to-share")
         self.kind = gr.Radio(
-            choices({}),
-            value=DEFAULT,
-            label="What do you need?",
-            elem_classes="choices three",
-            elem_id="export-kind",
+            choices({}), value=DEFAULT, label="What do you need?", elem_classes="choices three", elem_id="export-kind"
         )
         with gr.Accordion("Which sizes of that file", open=False, elem_classes="fold-block"):
             self.types = gr.CheckboxGroup(
-                gguf_types({}, {}),
-                value=[DEFAULT],
-                label="GGUF types",
-                info=types_note(True),
-                elem_id="gguf-types",
+                gguf_types({}, {}), value=[DEFAULT], label="GGUF types", info=types_note(True), elem_id="gguf-types"
             )
             html(components.text(NOT_OFFERED, "small"))
         merged = "What it is merged into"

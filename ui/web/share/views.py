@@ -13,10 +13,7 @@ from ui.text import format as fmt
 from ui.web.html import components
 
 KINDS = {
-    "gguf:Q8_0": (
-        "One file for any computer",
-        "Runs in LM Studio, Ollama, llama.cpp and Jan, without a GPU. (GGUF)",
-    ),
+    "gguf:Q8_0": ("One file for any computer", "Runs in LM Studio, Ollama, llama.cpp and Jan, without a GPU. (GGUF)"),
     "adapter": ("Only what it learned", "Small; needs the base model as well. (adapter, safetensors)"),
     "merged": ("The whole model", "For servers and further training. (merged, safetensors)"),
     "script": (

@@ -117,10 +117,8 @@ def paste(has: TokenStatus) -> Markup:
 
 
 def act(app: App, do: str, value: str) -> None:
-    """Does what one of this card's buttons asks for; ignores all others.
-
-    value: comes from the browser. Raises what the services raise.
-    """
+    """Does what one of this card's buttons asks for; ignores all others. value: comes from the browser. Raises what
+    the services raise."""
     if do == "download":
         app.downloads.start(value)
     elif do == "cancel":

@@ -30,12 +30,8 @@ def others_table(
     options: Sequence[Option] | None, chosen_id: str, ready: set[str], downloads: Mapping[str, Job]
 ) -> Markup:
     """All models as a table, without the column of times while none is known.
-
-    options: None while they are compared
-    chosen_id: of the chosen model
-    ready: the ids of the models that are here
-    downloads: the latest download of each model, by its id
-    """
+    options: None while they are compared. chosen_id: of the chosen model. ready: the ids of the models that are here.
+    downloads: the latest download of each model, by its id."""
     if options is None:
         return COMPARING
     timed = any(option.time for option in options)

@@ -38,8 +38,7 @@ def guide(choice: Choice, new: bool) -> Markup:
     """new: whether the finished apprentice stands below."""
     if new:
         return Markup('<p class="guide-line"><strong>{}</strong> {}</p>').format(
-            "Meet a finished apprentice.",
-            "It turns customers’ messages into the same tidy fields every time.",
+            "Meet a finished apprentice.", "It turns customers’ messages into the same tidy fields every time."
         )
     if not choice.task:
         return components.guide(1, "Choose what it should learn.", "Then you add examples.")
@@ -47,12 +46,8 @@ def guide(choice: Choice, new: bool) -> Markup:
 
 
 def fit_line(chosen: Recommendation, here: bool, preparing: Job | None, better: Recommendation | None) -> Markup:
-    """What the computer has and which model fits, in one line.
-
-    here: whether the chosen model is on this computer
-    preparing: the job that unpacks it, if one does
-    better: a model to download that would be better
-    """
+    """What the computer has and which model fits, in one line. here: whether the chosen model is on this computer.
+    preparing: the job that unpacks it, if one does. better: a model to download that would be better."""
     fit, name = chosen.estimate.fit, chosen.model.name
     fits = f"{name} will learn it: it {'fits' if fit.fits else 'is too big for'} this computer"
     state = " and is ready." if here else f"; {fmt.size(chosen.model.download_mib)} to download."
@@ -124,20 +119,12 @@ def _free_memory(hardware: Hardware) -> tuple[str, str]:
 
 
 def model_card(
-    option: Recommendation,
-    recommended: bool,
-    on_disk: float | None,
-    more: str = "",
-    outdone: bool = False,
+    option: Recommendation, recommended: bool, on_disk: float | None, more: str = "", outdone: bool = False
 ) -> Markup:
     """The chosen model: why it was chosen, the memory that it needs, its license and size.
-
-    option: the model with its estimate
-    recommended: whether it is the recommended one
-    on_disk: its measured size on this computer in MiB; None while it is not here
-    more: HTML below it
-    outdone: whether a model that is not on this computer would be better
-    """
+    option: the model with its estimate. recommended: whether it is the recommended one. on_disk: its measured size on
+    this computer in MiB; None while it is not here. more: HTML below it. outdone: whether a model that is not on this
+    computer would be better."""
     model, fit = option.model, option.estimate.fit
     best = "Best one on this computer" if outdone else "Recommended"
     word = "Your choice" if not recommended else best if fit.fits else "Closest fit"
@@ -177,12 +164,8 @@ def _needed(option: Recommendation, needs: str) -> str:
 
 
 def suggestion(better: Recommendation, chosen: Recommendation, does: str = "View") -> Markup:
-    """A better model that is not downloaded yet, and its advantage over the chosen one.
-
-    better: the model to recommend if every model were here
-    chosen: the best one on this computer
-    does: the word on its button
-    """
+    """A better model that is not downloaded yet, and its advantage over the chosen one. better: the model to
+    recommend if every model were here. chosen: the best one on this computer. does: the word on its button."""
     model = better.model
     see = components.button(does, "model", model.id, label=f"{does} {model.name}")
     why = next((reason for reason in better.reasons if reason not in chosen.reasons), model.note)

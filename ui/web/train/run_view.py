@@ -189,9 +189,7 @@ def what_follows(watched: Watched) -> str:
 
 def learning(watched: Watched) -> Markup:
     """What it has learned so far: its answers, and folded below them the loss, unless there is a warning about it.
-
-    Once it has ended, the verdict shows its answers, so that the earlier ones are folded as well.
-    """
+    Once it has ended, the verdict shows its answers, so that the earlier ones are folded as well."""
     verdict, light, answers = watched.verdict, health(watched), sample_card(watched.curve.samples)
     warns = verdict is not None and verdict.light != "good"
     above = [answers if watched.can_stop else EMPTY, light if warns else EMPTY]

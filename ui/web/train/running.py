@@ -96,13 +96,7 @@ class Running:
         restore: Callable[[Choice], Updates],
         outputs: list[Any],
     ) -> None:
-        """Has its buttons answer.
-
-        state: what the browser holds
-        show: the whole tab
-        restore: its settings
-        outputs: the components of the tab
-        """
+        """Has its buttons answer. show: the whole tab. restore: its settings."""
         app = self.app
 
         def changed(inputs: Inputs, choice: Choice) -> Updates:
@@ -140,10 +134,7 @@ class Running:
         def retry(event: gr.EventData, inputs: Inputs) -> Any:
             """Repeats the run with the change that a verdict names, or with shorter examples, and compares both."""
             choice = state.choice(inputs)
-            retries = {
-                "retry": app.retries.retry,
-                "shorter": app.retries.retry_shortened,
-            }
+            retries = {"retry": app.retries.retry, "shorter": app.retries.retry_shortened}
             repeat = retries.get(clicked(event)[0])
             return changed(inputs, choice.replace(run_id=repeat(choice.run_id))) if repeat else gr.skip()
 

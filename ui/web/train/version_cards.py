@@ -47,15 +47,9 @@ def epochs(sent: str) -> float:
 def before(
     name: str, number: int, before_it: int, from_base: bool, why_not: str, changes: Changes | None = None
 ) -> Markup:
-    """Where the planned version starts.
-
-    name: of the model
-    number: of the planned version
-    before_it: the number of the version before
-    from_base: whether it is to start from the base model
-    why_not: why it can't continue the one before; "" when it can
-    changes: of the examples since then; None where they are not known
-    """
+    """Where the planned version starts. number: of the planned version. before_it: the number of the version before.
+    from_base: whether it is to start from the base model. why_not: why it can't continue the one before; "" when it
+    can. changes: of the examples since then; None where they are not known."""
     start = (
         (
             "continue",

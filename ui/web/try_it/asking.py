@@ -28,10 +28,8 @@ _REDRAW = 0.2  # seconds: at least so long between two drawings of the growing a
 
 
 class _Redraws:
-    """Whether a part of the answers is drawn at once: a few times a second while they grow, else always.
-
-    Each drawing costs the page about as much as a click, and a model writes up to a hundred words a second.
-    """
+    """Whether a part of the answers is drawn at once: a few times a second while they grow, else always. Each drawing
+    costs the page about as much as a click, and a model writes up to a hundred words a second."""
 
     def __init__(self) -> None:
         self._next = 0.0

@@ -28,13 +28,8 @@ _GONE = (
 
 def form(name: str, key: str, suggested: str, corrected: str | None, gone: bool) -> Markup:
     """A fold with the form below an answer.
-
-    name: of the answer, which the form sends back as "correct:NAME".
-    key: of the draft that the browser holds.
-    suggested: the text to begin with.
-    corrected: an earlier correction.
-    gone: the examples were deleted.
-    """
+    name: of the answer, which the form sends back as "correct:NAME". key: of the draft that the browser holds.
+    suggested: the text to begin with. corrected: an earlier correction. gone: the examples were deleted."""
     field = components.textarea("The right answer", "answer", suggested if corrected is None else corrected, key)
     label = "Add it to your examples" if corrected is None else "Change your correction"
     send = components.submit("Save as new examples" if gone else label)

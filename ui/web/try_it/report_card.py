@@ -87,12 +87,7 @@ def page(report: EvaluationReport, info: RunInfo) -> str:
         '<meta name="viewport" content="width=device-width"><style>{}</style></head>'
         "<body><h1>{}</h1><p>{}</p>{}{}</body></html>"
     ).format(
-        info.name,
-        _PAGE_STYLE,
-        info.name,
-        fmt.origin(info),
-        verdict_card.verdict(report, acts=False),
-        opened(report),
+        info.name, _PAGE_STYLE, info.name, fmt.origin(info), verdict_card.verdict(report, acts=False), opened(report)
     )
 
 

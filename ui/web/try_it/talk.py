@@ -19,11 +19,9 @@ _FINISHES = ("end", "length", "stopped")
 @dataclass
 class Turn:
     """A question and both answers.
-
     alone: asked by itself, outside the conversation. finish: by pane, how its answer ended; none while it is written.
     loading: what happens before the first word; not stored. document: the name of the file that was asked about.
-    piece: the piece of it that is being answered. how: by pane, how the answers to the pieces were put together.
-    """
+    piece: the piece of it that is being answered. how: by pane, how the answers to the pieces were put together."""
 
     question: str
     base: str = ""
@@ -99,9 +97,7 @@ def messages(
     pane: str, before: Sequence[Turn], turn: Turn, instruction: str, history: Sequence[Mapping[str, Any]] = ()
 ) -> list[dict[str, Any]]:
     """The messages that the model in `pane` reads: the instruction, the conversation so far and the new question.
-
-    history: what precedes the question in its example, for one that is asked by itself.
-    """
+    history: what precedes the question in its example, for one that is asked by itself."""
     conversation: list[dict[str, Any]] = [{"role": "system", "content": instruction}] if instruction.strip() else []
     if turn.alone:
         conversation += [dict(message) for message in history if message.get("role") != "system"]
