@@ -49,12 +49,10 @@ def decide(page: Any) -> bool:
     answers = page.locator("#decision .acts button")
     if not answers.count():
         return False
-    asked = page.locator("#tab-data .guide-line").inner_text()
+    asked = page.locator("#decision").first.inner_text()
     every = answers.filter(has_text=re.compile("all|both"))
     (every if every.count() else answers).first.click()
-    page.wait_for_function(
-        "(asked) => document.querySelector('#tab-data .guide-line').innerText !== asked", arg=asked
-    )
+    page.wait_for_function("(asked) => document.querySelector('#decision').innerText !== asked", arg=asked)
     return True
 
 

@@ -81,7 +81,9 @@ class DataTab:
         else:
             shown |= self._showing(choice, data)
         if now is not None and failed:
-            shown |= {self.line: data_views.failed(now, data), self.examples: gr.update(visible=False)}
+            shown[self.line] = data_views.failed(now, data)
+            if imports:
+                shown[self.examples] = gr.update(visible=False)
         return shown
 
     def _waiting(self, imports: bool) -> Updates:
