@@ -29,7 +29,7 @@ def check(folder: Path, base: Path, config: Mapping[str, Any] | None) -> None:
     if config is None:
         _compare({name: tensor.shape for name, tensor in tensors.items()}, shapes)
     else:
-        _check_adapter(tensors, shapes, config)
+        _adapter(tensors, shapes, config)
 
 
 def _tensors(file: Path) -> dict[str, Stored]:
@@ -67,9 +67,7 @@ def _compare(shapes: Mapping[str, tuple[int, ...]], base: Mapping[str, tuple[int
         raise ValueError("Its weights are not those of its base model.")
 
 
-def _check_adapter(
-    tensors: Mapping[str, Stored], base: Mapping[str, tuple[int, ...]], config: Mapping[str, Any]
-) -> None:
+def _adapter(tensors: Mapping[str, Stored], base: Mapping[str, tuple[int, ...]], config: Mapping[str, Any]) -> None:
     rank, alpha = config.get("r"), config.get("lora_alpha")
     if type(rank) is not int or not 1 <= rank <= _LARGEST["lora_rank"]:
         raise ValueError("The rank of its adapter is not one that Apprentice trains.")

@@ -48,12 +48,8 @@ from ui.services.training.versions import VersionService
 log = logging.getLogger(__name__)
 
 _SERVED = "Its endpoint is open."
-_CHECKED = (
-    "A model that was trained on it is being checked or exported, or waits for that, or prompts are tried on it."
-)
-_STOP_SERVING = (
-    "Stop it on Share (“Use it from other programs”), or with Ctrl-C where it was started; then delete it."
-)
+_BUSY = "A model that was trained on it is being checked or exported, or waits for that, or prompts are tried on it."
+_STOP_FIRST = "Stop it on Share (“Use it from other programs”), or with Ctrl-C where it was started; then delete it."
 
 
 class App:
@@ -220,10 +216,10 @@ class App:
         if self.runs.is_training_on(entry.id):
             raise BadInput(f"{entry.name} is being trained.", "", "Stop that training first.")
         if self.results.is_used(entry.id) or self.prompt_trials.is_used(entry.id):
-            raise BadInput(f"{entry.name} is being used.", _CHECKED, "Cancel that first, or wait until it has ended.")
+            raise BadInput(f"{entry.name} is being used.", _BUSY, "Cancel that first, or wait until it has ended.")
         served = self.endpoints.current()
         if served and self.runs.is_readable(served.run_id) and self.runs.spec(served.run_id).model.id == entry.id:
-            raise BadInput(f"{entry.name} is being used by other programs.", _SERVED, _STOP_SERVING)
+            raise BadInput(f"{entry.name} is being used by other programs.", _SERVED, _STOP_FIRST)
         self.chat.stop()
         return self.downloads.remove(entry)
 
@@ -231,6 +227,6 @@ class App:
         """Deletes a run, and closes the chat if it is about this run. Raises RunProblem, also while it is served."""
         served = self.endpoints.current()
         if served and served.run_id == run_id:
-            raise RunProblem("This model is being used by other programs.", _SERVED, _STOP_SERVING)
+            raise RunProblem("This model is being used by other programs.", _SERVED, _STOP_FIRST)
         self.runs.delete(run_id)
         self.chat.close_run(run_id)

@@ -57,9 +57,7 @@ _FAULTS: dict[VoiceFault, tuple[str, str]] = {  # of one answer, and of several
     "form": ("is laid out differently", "are laid out differently"),
 }
 _OUTCOMES = {"kept": "still right", "lost": "no longer right", "leaked": "answered as if it were your task"}
-_ONLY_WORDING = (
-    "This measures wording, not whether what they say is true: read all its answers before you rely on it."
-)
+_NOT_TRUTH = "This measures wording, not whether what they say is true: read all its answers before you rely on it."
 _AGAINST = {"better": "Better than", "no_difference_shown": "No clear difference from", "worse": "Worse than"}
 _WORDED = {**_AGAINST, "better": "Worded more like your answers than", "worse": "Worded less like your answers than"}
 _PROMPTS = {
@@ -119,7 +117,7 @@ def caveats(report: EvaluationSummary) -> str:
         return "The lower, the better it predicts texts it has not seen."
     unproved = report.verdict == "no_difference_shown" and not report.graded
     provable = _provable(report).strip() if unproved else ""
-    wording = _ONLY_WORDING if report.main_measure == "chrf" else ""
+    wording = _NOT_TRUTH if report.main_measure == "chrf" else ""
     facts = _FACTS.get(report.against_facts, "")
     return " ".join(filter(None, (provable, wording, _PROMPTS[report.against_prompt], facts)))
 
@@ -188,23 +186,21 @@ def general_counts(report: EvaluationSummary) -> str:
 
 def general_detail(report: EvaluationSummary) -> str:
     """The numbers of `general_title`."""
-    general = report.general
+    rest = report.general
     parts = ["The base model answers none of our general questions correctly, so there was nothing to keep."]
-    if general.base_right:
-        low, high = general.interval
+    if rest.base_right:
+        low, high = rest.interval
         parts = [
-            f"Of {general.base_right} general questions that the base model answers correctly, it still answers "
-            f"{general.kept} ({general.kept / general.base_right:.0%}, 95% interval {low:.0%} to {high:.0%})."
+            f"Of {rest.base_right} general questions that the base model answers correctly, it still answers "
+            f"{rest.kept} ({rest.kept / rest.base_right:.0%}, 95% interval {low:.0%} to {high:.0%})."
         ]
-    if general.leaked is not None:
+    if rest.leaked is not None:
         parts.append(
-            f"Of {general.asked} messages about other things, it answers {general.leaked} as if they were your task."
+            f"Of {rest.asked} messages about other things, it answers {rest.leaked} as if they were your task."
         )
-    if general.drift is not None and math.isfinite(general.drift):
-        likely = "less" if general.drift > 0 else "more"
-        parts.append(
-            f"The base model's own answers became {likely} likely ({abs(general.drift):.2f} nats per token)."
-        )
+    if rest.drift is not None and math.isfinite(rest.drift):
+        likely = "less" if rest.drift > 0 else "more"
+        parts.append(f"The base model's own answers became {likely} likely ({abs(rest.drift):.2f} nats per token).")
     return " ".join(parts)
 
 

@@ -148,10 +148,8 @@ def build_page(app: App, demo: PerVisitor | None = None) -> Page:
         state = BrowserState(blocks)
         signature = gr.Textbox("", label="Signature", visible=False)
         opens = gr.Textbox("", label="Opens", visible=False)
-        milliseconds = 1000 * (DEMO_TICK if demo else TICK)
-        pulse = gr.HTML(
-            js_on_load=f"apprentice.pulse.start(trigger, {milliseconds})", elem_id="pulse", visible="hidden"
-        )
+        every = 1000 * (DEMO_TICK if demo else TICK)
+        pulse = gr.HTML(js_on_load=f"apprentice.pulse.start(trigger, {every})", elem_id="pulse", visible="hidden")
         html(HEADER)
         if demo:
             demo_notice.build(demo, blocks)

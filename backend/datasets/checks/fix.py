@@ -111,13 +111,11 @@ def apply(
     return FixedDataset(replace(dataset, rows=fixing.rows, problems=[], total_rows=len(fixing.rows)), fixing.changes)
 
 
-def preview_fixes(
-    data: Dataset, problems: Iterable[Problem], counter: TokenCounter | None
-) -> dict[str, list[Change]]:
+def preview_fixes(data: Dataset, found: Iterable[Problem], counter: TokenCounter | None) -> dict[str, list[Change]]:
     """The changes that each fix alone would make in its first rows, including the fixes for the whole file."""
     fixing = _Fixing(data, dict.fromkeys(WHOLE_FILE_FIXES, "all"), counter, UNLIMITED)
     wanted: dict[str, dict[int, None]] = {}
-    for problem in chain(problems, fixing.whole_file_problems()):
+    for problem in chain(found, fixing.whole_file_problems()):
         if problem.kind in FIXABLE and len(rows := wanted.setdefault(problem.kind, {})) < _PREVIEWED:
             rows[problem.row] = None
     numbers = {number for rows in wanted.values() for number in rows}

@@ -51,12 +51,10 @@ def _shortened(preview: Preview) -> Preview:
         half = _MAX_CHARACTERS // 2
         return text if len(text) <= _MAX_CHARACTERS else f"{text[:half]} … {text[-half:]}"
 
-    messages = [
-        {**m, "content": cut(m["content"])} if isinstance(m.get("content"), str) else m for m in preview.messages
-    ]
+    cuts = [{**m, "content": cut(m["content"])} if isinstance(m.get("content"), str) else m for m in preview.messages]
     return replace(
         preview,
-        messages=messages,
+        messages=cuts,
         pieces=[Piece(cut(piece.text), piece.kind, piece.tokens) for piece in preview.pieces],
     )
 

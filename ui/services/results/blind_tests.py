@@ -126,7 +126,5 @@ class BlindTestService:
     def _write(self, run_id: str, test: BlindTest) -> None:
         try:
             write_json(self._path(run_id), test.model_dump(mode="json"))
-        except OSError as error:
-            raise RunProblem(
-                "Your choice could not be saved.", f"The system reports: {error}.", "Try again."
-            ) from error
+        except OSError as why:
+            raise RunProblem("Your choice could not be saved.", f"The system reports: {why}.", "Try again.") from why

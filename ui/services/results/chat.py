@@ -126,15 +126,13 @@ class ChatSession:
         self._run_id, self.released = target.run_id, False
 
     def _chunks(
-        self, conversations: Mapping[str, Messages], opponents: Collection[str], sampling: dict[str, Any]
+        self, conversations: Mapping[str, Messages], opponents: Collection[str], how: dict[str, Any]
     ) -> Iterator[tuple[str, Chunk]]:
         """The chunks of both answers with their panes, in turn. opponents: the panes of other models."""
-        streams = [
-            self._other_chunks(pane, asked, sampling) for pane, asked in conversations.items() if pane in opponents
-        ]
+        streams = [self._other_chunks(pane, asked, how) for pane, asked in conversations.items() if pane in opponents]
         own = {pane: messages for pane, messages in conversations.items() if pane not in opponents}
         if own:
-            streams.append((chunk.pane, chunk) for chunk in self._chat.ask_each(own, **sampling))
+            streams.append((chunk.pane, chunk) for chunk in self._chat.ask_each(own, **how))
         try:
             for pair in zip_longest(*streams):
                 yield from filter(None, pair)
@@ -158,20 +156,18 @@ class ChatSession:
     ) -> ChatAnswer:
         """One complete answer in one pane to a conversation. each: called with every piece of its text."""
         self._chat.open(target.model, target.adapter)
-        return self._complete(pane, messages, each, sampling)
+        return self._whole(pane, messages, each, sampling)
 
     def answer_from_file(
         self, gguf: Path, messages: Messages, each: Callable[[str], None] = _ignore, **sampling: Any
     ) -> ChatAnswer:
         """One complete answer of a GGUF file. Raises MissingPart without llama-cpp-python."""
         self._chat.open(gguf=gguf)
-        return self._complete(self._chat.panes[0], messages, each, sampling)
+        return self._whole(self._chat.panes[0], messages, each, sampling)
 
-    def _complete(
-        self, pane: str, messages: Messages, each: Callable[[str], None], sampling: dict[str, Any]
-    ) -> ChatAnswer:
+    def _whole(self, pane: str, messages: Messages, each: Callable[[str], None], how: dict[str, Any]) -> ChatAnswer:
         text = ""
-        for chunk in self._chat.ask_each({pane: messages}, **sampling):
+        for chunk in self._chat.ask_each({pane: messages}, **how):
             text += chunk.text
             each(chunk.text)
         return ChatAnswer(

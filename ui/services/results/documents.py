@@ -68,8 +68,8 @@ class DocumentService:
         run_id, text, question, instruction: as for `pieces`. how: the answers are put together. opponents, sampling:
         as for `ResultService.answers`. A stop leaves the answers so far. Raises what `pieces` and
         `ResultService.answers` raise."""
-        longest = int(sampling.get("max_new_tokens", 256))
-        pieces = self.pieces(run_id, text, question, instruction, longest)
+        most = int(sampling.get("max_new_tokens", 256))
+        pieces = self.pieces(run_id, text, question, instruction, most)
         done: dict[str, list[Answer]] = {pane: [] for pane in PANES}
         sampling["opponents"] = opponents
         with self._chat.question():
@@ -83,9 +83,7 @@ class DocumentService:
                     break
             wholes = {pane: _whole(pane, done[pane], how) for pane in PANES}
             if how == "summarize" and len(pieces) > 1 and not _stopped(wholes.values()):
-                again = {
-                    pane: self.pieces(run_id, wholes[pane].text, question, instruction, longest) for pane in PANES
-                }
+                again = {pane: self.pieces(run_id, wholes[pane].text, question, instruction, most) for pane in PANES}
                 wholes |= {pane: wholes[pane]._replace(how=TOO_LONG) for pane in PANES if len(again[pane]) > 1}
                 short = {pane: parts[0] for pane, parts in again.items() if len(parts) == 1}
                 if short:

@@ -116,10 +116,8 @@ class PlanningService:
         source = checked.original.source
         entry = self._models.entry(model_id)
         language = own_answers.language_for(checked.language, entry.languages)
-        prepared = prepare.prepare_run(
-            checked.rows, source, split, tokenizer, model, settings, name, data_id, language
-        )
-        preconditions.before_start(prepared, self._workspace.runs, entry.architecture)
+        ready = prepare.prepare_run(checked.rows, source, split, tokenizer, model, settings, name, data_id, language)
+        preconditions.before_start(ready, self._workspace.runs, entry.architecture)
 
         def write(folder: Path) -> None:
             samples.write_examples(folder, checked, split, pairs=settings.trainer == "dpo")
@@ -127,9 +125,9 @@ class PlanningService:
                 version.write(folder, descent, checked.rows, split)
             else:
                 division.write(folder, division.divided(checked.rows, split))
-            prepared.write(folder)
+            ready.write(folder)
 
-        spec = prepared.spec.model_copy(update={"evaluate": evaluate, "descent": descent})
+        spec = ready.spec.model_copy(update={"evaluate": evaluate, "descent": descent})
         return self._runner.submit("train", spec.model_dump(mode="json"), name, prepare=write)
 
 

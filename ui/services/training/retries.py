@@ -25,7 +25,7 @@ class RetryService:
 
     def __init__(self, runner: Runner, runs: RunService) -> None:
         self._runner, self._runs = runner, runs
-        self._shortenings: dict[tuple[str, int], Shortening | None] = {}
+        self._cuts: dict[tuple[str, int], Shortening | None] = {}
 
     def first_run(self, run_id: str) -> str:
         """The run that this one retries; "" if none, or if that one no longer exists."""
@@ -76,16 +76,16 @@ class RetryService:
                 spec = self._runs.spec(job.id)
                 if (spec.retry_of, spec.settings.max_length) == (run_id, length):
                     return None
-        if (run_id, length) not in self._shortenings:
-            self._shortenings[run_id, length] = None
+        if (run_id, length) not in self._cuts:
+            self._cuts[run_id, length] = None
             with suppress(ApprenticeError):  # damaged rows are reported when they are trained on
                 settings = self._runs.spec(run_id).settings.changed(max_length=length)
                 rows = truncate_run(self._runs.folder(run_id), settings)
                 if rows.train:
-                    self._shortenings[run_id, length] = Shortening(
+                    self._cuts[run_id, length] = Shortening(
                         length, rows.before, rows.cut, rows.left_out, rows.divided
                     )
-        return self._shortenings[run_id, length]
+        return self._cuts[run_id, length]
 
     def _shorter_length(self, run_id: str) -> int | None:
         """The tokens that were measured to fit, else half of the longest; None when memory was not the problem."""

@@ -170,13 +170,11 @@ def _several_gpus(settings: TrainSettings, hardware: Hardware, fits: bool) -> st
     return _SEVERAL_GPUS.format(count=count, first=first, engine=engine) if count > 1 else ""
 
 
-def _blocked(
-    checked: CheckedDataset, why_not: str, needed: Estimate, settings: TrainSettings, hardware: Hardware
-) -> str:
+def _blocked(data: CheckedDataset, why_not: str, need: Estimate, settings: TrainSettings, hardware: Hardware) -> str:
     """Why training can't start, "" when it can."""
-    if checked.blocked:
-        return checked.blocked
-    if settings.trainer == "dpo" and not has_pairs(checked):
+    if data.blocked:
+        return data.blocked
+    if settings.trainer == "dpo" and not has_pairs(data):
         return (
             "To learn the difference, every example needs a good and a bad answer. Learn from the good answers "
             "instead."
@@ -187,9 +185,9 @@ def _blocked(
         require_bitsandbytes(settings)
     except MissingPart as error:
         return f"{error.what} {error.why} {error.next}"
-    weights = needed.memory.parts.get("weights", 0.0)
-    if weights > needed.fit.has_mib and len(best_first(hardware.gpus)) < 2:  # with more, its script can divide it
-        needs, has = fmt.sizes(weights, needed.fit.has_mib)
+    weights = need.memory.parts.get("weights", 0.0)
+    if weights > need.fit.has_mib and len(best_first(hardware.gpus)) < 2:  # with more, its script can divide it
+        needs, has = fmt.sizes(weights, need.fit.has_mib)
         return (
             f"The model's weights alone need {needs}, and {has} is free. "
             "Choose a smaller model, or close other programs and click Check again in step 1."

@@ -115,13 +115,11 @@ class VersionService:
         if self._models.simulated:
             raise BadInput(SIMULATED, "", OPEN_HERE)
         spec, version = self._runs.spec(run_id), self.next(run_id)
-        settings = TrainSettings.parse_new(
-            {**spec.settings.model_dump(), "num_train_epochs": epochs, "max_steps": -1}
-        )
+        again = TrainSettings.parse_new({**spec.settings.model_dump(), "num_train_epochs": epochs, "max_steps": -1})
         preconditions.before_resume(version.folder, spec)
         descent = version.descent()
         name = self._runs.job(run_id).name
-        changes = {"settings": settings, "name": name, "descent": descent, "retry_of": "", "evaluate": evaluate}
+        changes = {"settings": again, "name": name, "descent": descent, "retry_of": "", "evaluate": evaluate}
 
         def write(new: Path) -> None:
             other_weights = shutil.ignore_patterns(start.folder(version.folder).name)

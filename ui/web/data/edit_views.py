@@ -33,9 +33,7 @@ def buttons(data: DatasetState) -> Markup:
 def form(example: EditableExample, data_id: str) -> Markup:
     """The fields of an example. What is typed stays in the browser until it is saved (static/js/drafts.js)."""
     key = f"edit {data_id} {example.row}"
-    fields = [
-        components.textarea(field.label, field.name, field.text, f"{key} {field.name}") for field in example.fields
-    ]
+    fields = [components.textarea(part.label, part.name, part.text, f"{key} {part.name}") for part in example.fields]
     title = "A new example" if example.is_new else f"Edit example {fmt.number(example.row)}"
     cancel = components.button("Cancel", "close-form")
     send = components.submit("Add this example" if example.is_new else "Save", cancel)
@@ -43,23 +41,21 @@ def form(example: EditableExample, data_id: str) -> Markup:
     return components.form(action, Markup("<h3>{}</h3>").format(title), *fields, send, kind="write")
 
 
-def instruction(common: Instruction, data_id: str) -> Markup:
+def instruction(now: Instruction, data_id: str) -> Markup:
     """The instruction of the examples with a form to change it; empty for plain texts, which have none."""
-    if not common.total:
+    if not now.total:
         return components.EMPTY
-    field = components.textarea(
-        "The instruction for every example", "instruction", common.text, f"instruction {data_id}"
-    )
-    remove = components.button("Remove it from every example", "remove-instruction", data_id) if common.count else ""
+    box = components.textarea("The instruction for every example", "instruction", now.text, f"instruction {data_id}")
+    remove = components.button("Remove it from every example", "remove-instruction", data_id) if now.count else ""
     change = components.form(
-        f"set-instruction:{data_id}", field, components.submit("Use it for every example", remove), kind="write"
+        f"set-instruction:{data_id}", box, components.submit("Use it for every example", remove), kind="write"
     )
-    shown = Markup("<blockquote>{}</blockquote>").format(common.text or common.default)
+    shown = Markup("<blockquote>{}</blockquote>").format(now.text or now.default)
     return components.card(
         "Instruction (system prompt)",
-        shown if common.text or common.default else components.EMPTY,
-        components.fold("Change it" if common.text else "Set one", change, key="instruction"),
-        lead=_carried(common),
+        shown if now.text or now.default else components.EMPTY,
+        components.fold("Change it" if now.text else "Set one", change, key="instruction"),
+        lead=_carried(now),
     )
 
 

@@ -61,11 +61,9 @@ def _earlier(dataset: StoredDataset, is_open: bool, now: float) -> tuple[str, ..
 
 def guide(data: DatasetState) -> Markup:
     left = decisions.waiting(data)
-    rows = {problem.row for problem in left if problem.row}
+    rows = {one.row for one in left if one.row}
     if rows:
-        good = fmt.number(
-            data.rows - len(rows - {problem.row for problem in left if problem.kind in data.unreadable})
-        )
+        good = fmt.number(data.rows - len(rows - {one.row for one in left if one.kind in data.unreadable}))
         needing = f"{fmt.number(len(rows))} {'needs' if len(rows) == 1 else 'need'} you."
         few = data.too_few and (data.blocked if data.too_few in data.blocked else data.too_few)
         return components.guide(2, f"{good} good, {needing}", few or "One question at a time.")

@@ -122,9 +122,7 @@ def checklist(lines: Iterable[tuple[bool | None, str]]) -> Markup:
         '<li class="{}"><span class="mark" aria-hidden="true">{}</span>'
         '<span><span class="unseen">{}</span>{}</span></li>'
     )
-    return Markup('<ul class="checklist">{}</ul>').format(
-        join(item.format(*marks[ok], sentence) for ok, sentence in lines)
-    )
+    return Markup('<ul class="checklist">{}</ul>').format(join(item.format(*marks[ok], words) for ok, words in lines))
 
 
 def verified(summary: str, *body: str, key: str = "") -> Markup:

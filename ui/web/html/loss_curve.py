@@ -195,24 +195,22 @@ def _steps(last: float, place: _Place) -> Markup:
     return join(ticks) + Markup('<text class="axis-name under" x="100%" y="100%">training steps</text>')
 
 
-def _marks(
-    lines: dict[str, list[Point]], now: Mapping[str, float | None], best: Point | None, place: _Place
-) -> Markup:
+def _marks(lines: dict[str, list[Point]], now: Mapping[str, float | None], best: Point | None, at: _Place) -> Markup:
     """The labels at the ends of both lines, moved apart where they would overlap, and the best version. Each label is
     drawn twice: at the line's end, and in the corner for a narrow screen."""
     ends = {name: points[-1] for name, points in lines.items() if points}
-    heights = {name: place.y(value) for name, (_, value) in ends.items()}
+    heights = {name: at.y(value) for name, (_, value) in ends.items()}
     if len(heights) == 2:
         upper, lower = sorted(heights, key=lambda name: heights[name])
         middle = (heights[upper] + heights[lower]) / 2
         if heights[lower] - heights[upper] < _LABEL_GAP:
             middle = min(middle, 100 - _LABEL_GAP / 2)
             heights[upper], heights[lower] = middle - _LABEL_GAP / 2, middle + _LABEL_GAP / 2
-    x = max((place.x(step) for step, _ in ends.values()), default=0)
+    x = max((at.x(step) for step, _ in ends.values()), default=0)
     wide = (_label(name, now[name], f"{x:.2f}%", f"{heights[name]:.2f}%") for name in ends)
     narrow = (_label(name, now[name], "100%", "0") for name in ends)
     labels = Markup('<g class="wide">{}</g><g class="narrow">{}</g>').format(join(wide), join(narrow))
-    return labels + _best(best, x, place) if best else labels
+    return labels + _best(best, x, at) if best else labels
 
 
 def _label(name: str, value: float | None, x: str, y: str) -> Markup:

@@ -33,10 +33,8 @@ def listing(
     cells = [_line(run, line, context) for line in lines for run in line]
     if not cells:
         return components.EMPTY
-    headers = ("Name", "State", "Loss", "When", "")
-    return Markup('<section class="card">{}</section>').format(
-        tables.table(headers, cells, "Your models", kind="runs")
-    )
+    head = ("Name", "State", "Loss", "When", "")
+    return Markup('<section class="card">{}</section>').format(tables.table(head, cells, "Your models", kind="runs"))
 
 
 def imported(model: ImportedModel) -> Markup:
@@ -119,14 +117,12 @@ def _line(run: RunSummary, line: Sequence[RunSummary], context: _Context) -> tup
 
 def _line_of_descent(line: Sequence[RunSummary], reports: Mapping[str, EvaluationSummary]) -> Markup:
     """v1 21 of 24 right -> v2 23 of 24 right"""
-    versions = []
+    rows = []
     for run in reversed(line):
         report = reports.get(run.info.id)
         score = verdicts.score(TUNED, report) if report else "not checked"
-        versions.append(Markup("<li><strong>v{}</strong> {}</li>").format(run.info.version, score))
-    return Markup('<ol class="versions" aria-label="Versions and their scores">{}</ol>').format(
-        components.join(versions)
-    )
+        rows.append(Markup("<li><strong>v{}</strong> {}</li>").format(run.info.version, score))
+    return Markup('<ol class="versions" aria-label="Versions and their scores">{}</ol>').format(components.join(rows))
 
 
 def _descent(run: RunSummary, line: Sequence[RunSummary]) -> str:
@@ -139,19 +135,17 @@ def _descent(run: RunSummary, line: Sequence[RunSummary]) -> str:
 
 
 def _acts(run: RunSummary, line: Sequence[RunSummary], context: _Context) -> Iterator[Markup]:
-    state, run_id = str(run.state.value), run.info.id
+    state, key = str(run.state.value), run.info.id
     name = _name(run, line)
-    yield components.button("Open", "open", run_id, "firm", f"Open {name}")
-    if context.opened and run_id != context.open_id:
-        label = "Stop comparing" if run_id == context.compared_id else "Compare"
-        yield components.button(label, "compare", run_id, label=f"{label} {name} with {context.opened}")
+    yield components.button("Open", "open", key, "firm", f"Open {name}")
+    if context.opened and key != context.open_id:
+        label = "Stop comparing" if key == context.compared_id else "Compare"
+        yield components.button(label, "compare", key, label=f"{label} {name} with {context.opened}")
     if state in ("stopped", "interrupted", "failed"):
-        yield components.button("Continue", "resume", run_id, label=f"Continue training {name}")
+        yield components.button("Continue", "resume", key, label=f"Continue training {name}")
     if state in ("completed", "stopped") and run.losses.saved_step is not None and run.is_divided:
-        yield components.button(
-            "Train again", "train-again", run_id, label=f"Train again: the next version of {name}"
-        )
-    yield components.button("Rename", "name", run_id, label=f"Rename {name}, or note something about it")
+        yield components.button("Train again", "train-again", key, label=f"Train again: the next version of {name}")
+    yield components.button("Rename", "name", key, label=f"Rename {name}, or note something about it")
     if state not in ("queued", "starting", "running", "stopping"):
-        sure = components.button("Delete for good", "delete", run_id, "danger")
+        sure = components.button("Delete for good", "delete", key, "danger")
         yield components.confirm("Delete", DELETES, sure)

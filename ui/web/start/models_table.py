@@ -26,16 +26,14 @@ SEARCH = ("words", "Search by name, family or license")
 SIZES = {"small": "Under 1 billion", "middle": "1 to 4 billion", "large": "Over 4 billion"}
 
 
-def others_table(
-    options: Sequence[Option] | None, chosen_id: str, ready: set[str], downloads: Mapping[str, Job]
-) -> Markup:
+def others_table(options: Sequence[Option] | None, chosen: str, ready: set[str], jobs: Mapping[str, Job]) -> Markup:
     """All models as a table, without the column of times while none is known.
-    options: None while they are compared. chosen_id: of the chosen model. ready: the ids of the models that are here.
-    downloads: the latest download of each model, by its id."""
+    options: None while they are compared. chosen: the id of the chosen one. ready: the ids of those that are here.
+    jobs: the latest download of each model, by its id."""
     if options is None:
         return COMPARING
     timed = any(option.time for option in options)
-    lines = [_line(option, chosen_id, option.model.id in ready, downloads.get(option.model.id)) for option in options]
+    lines = [_line(option, chosen, option.model.id in ready, jobs.get(option.model.id)) for option in options]
     headers = [name for name in lines[0] if timed or name != "Time"]
     cells = [[line[name] for name in headers] for line in lines]
     kinds = [_kinds(option, option.model.id in ready) for option in options]
@@ -160,24 +158,22 @@ def _quality(model: Entry) -> Markup:
 
 def _acts(option: Option, chosen_id: str, ready: bool, job: Job | None) -> Markup:
     """The buttons to choose, download and delete a model."""
-    model = option.model
+    row = option.model
     going = job is not None and not job.state.is_terminal
-    if model.id == chosen_id:
+    if row.id == chosen_id:
         act = components.badge("Chosen", "calm")
     elif option.fit == "no":
         act = components.EMPTY
     else:
-        act = components.button("Choose", "model", model.id, label=f"Choose {model.name}")
+        act = components.button("Choose", "model", row.id, label=f"Choose {row.name}")
     if job and going and job.progress:
         done = fmt.percent(job.progress.done, job.progress.total)
         act += components.text(f"Downloading: {done}%", "small")
-        act += components.button("Cancel", "cancel", model.id, label=f"Cancel the download of {model.name}")
-    elif not (ready or going or model.bundled or option.fit == "no"):
-        label = f"{download_card.label(model)}: {model.name}"
-        act += components.button("Download", "download", model.id, label=label)
+        act += components.button("Cancel", "cancel", row.id, label=f"Cancel the download of {row.name}")
+    elif not (ready or going or row.bundled or option.fit == "no"):
+        label = f"{download_card.label(row)}: {row.name}"
+        act += components.button("Download", "download", row.id, label=label)
     elif ready and job:
-        sure = components.button(
-            "Delete for good", "discard", model.id, "danger", label=f"Delete for good: {model.name}"
-        )
+        sure = components.button("Delete for good", "discard", row.id, "danger", label=f"Delete for good: {row.name}")
         act += components.confirm("Delete", NEEDED_BY_RUNS, sure)
     return components.acts(act)

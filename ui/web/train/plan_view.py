@@ -73,9 +73,7 @@ def _numbers(ahead: Plan, why: Mapping[str, str], by_hand: Collection[str]) -> l
 def going(runs: Sequence[tuple[str, str]]) -> Markup:
     """The runs that are trained or wait, each (id, name) with a button that opens it; empty without any."""
     line = Markup('<li><p class="which"><strong>{}</strong></p>{}</li>')
-    lines = [
-        line.format(name, components.button("Open", "watch", run_id, "firm", f"Open {name}")) for run_id, name in runs
-    ]
+    lines = [line.format(name, components.button("Open", "watch", run, "firm", f"Open {name}")) for run, name in runs]
     if not lines:
         return components.EMPTY
     return components.card("Trained first", Markup('<ul class="ready">{}</ul>').format(components.join(lines)))
@@ -86,16 +84,14 @@ def memory(ahead: Plan) -> Markup:
     if not ahead.memory_mib:
         return components.EMPTY
     how = "The total is measured, its parts are estimated." if ahead.memory_measured else "Estimated, part by part."
-    lines = [
+    rows = [
         (PARTS[name].name if name in PARTS else name, fmt.size(mib), PARTS[name].source if name in PARTS else "")
         for name, mib in sorted(ahead.memory_parts.items(), key=lambda part: -part[1])
         if mib >= 0.05
     ]
-    parts = components.fold(
-        "What uses the memory", components.text(how, "small"), components.rows(lines), key="memory"
-    )
+    uses = components.fold("What uses the memory", components.text(how, "small"), components.rows(rows), key="memory")
     return Markup('<div class="memory"><h3>Memory: {} of {}</h3>{}{}</div>').format(
-        fmt.size(ahead.memory_mib), fmt.size(ahead.available_mib), memory_bar(ahead), parts
+        fmt.size(ahead.memory_mib), fmt.size(ahead.available_mib), memory_bar(ahead), uses
     )
 
 

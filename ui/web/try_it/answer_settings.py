@@ -10,7 +10,7 @@ from ui.web.browser_state import PRIVATE, Inputs
 
 TITLE = "Answer settings"
 SEED = "Random seed"
-LONGEST_INSTRUCTION = 20_000  # characters
+LONGEST_PROMPT = 20_000  # characters
 _SEEDS = range(2**31)
 
 
@@ -43,10 +43,8 @@ class AnswerSettings:
     def instruction(self, inputs: Inputs) -> str:
         """The system prompt. Raises BadInput for one that is too long."""
         text = str(inputs[self.system] or "").strip()
-        if len(text) > LONGEST_INSTRUCTION:
-            raise BadInput(
-                "The system prompt is too long.", f"It has over {LONGEST_INSTRUCTION:,} characters.", "Cut it."
-            )
+        if len(text) > LONGEST_PROMPT:
+            raise BadInput("The system prompt is too long.", f"It has over {LONGEST_PROMPT:,} characters.", "Cut it.")
         return text
 
     def sampling(self, inputs: Inputs) -> dict[str, Any]:

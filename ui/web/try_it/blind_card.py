@@ -108,23 +108,23 @@ def _start(systems: Sequence[str], runs: Sequence[Opponent], label: str) -> Mark
     ) + components.join(components.text(note, "small") for note in missing)
 
 
-def question(shown: Question) -> Markup:
+def question(now: Question) -> Markup:
     """The current question with its two answers, and the choices."""
-    panes = components.join(
+    both = components.join(
         Markup("<div><h3>{}</h3><p>{}</p></div>").format(side, answer or "No answer.")
-        for side, answer in (("Left", shown.left), ("Right", shown.right))
+        for side, answer in (("Left", now.left), ("Right", now.right))
     )
     article = Markup('<article><p class="asked">{}</p><div class="versus">{}</div></article>')
-    choices = [components.button(label, "vote", f"{shown.at} {vote}", kind="firm") for vote, label in _CHOICES]
+    choices = [components.button(label, "vote", f"{now.at} {vote}", kind="firm") for vote, label in _CHOICES]
     more = [components.button("End now", "end-blind")]
-    if shown.can_undo:
-        more.insert(0, components.button("Undo", "undo-vote", shown.at))
-    counted = f"Question {fmt.number(shown.at)} of {fmt.number(shown.total)}."
+    if now.can_undo:
+        more.insert(0, components.button("Undo", "undo-vote", now.at))
+    counted = f"Question {fmt.number(now.at)} of {fmt.number(now.total)}."
     early = "It ends earlier if your choices are clear. Some questions come twice."
     return components.card(
         TITLE,
         Markup('<p class="small" role="status">{} {}</p>').format(counted, early),
-        Markup('<div class="samples report">{}</div>').format(article.format(shown.question, panes)),
+        Markup('<div class="samples report">{}</div>').format(article.format(now.question, both)),
         components.acts(*choices),
         components.acts(*more),
         components.text(KEYS, "small"),

@@ -21,9 +21,7 @@ from ui.web.try_it.talk import Turn, messages, talk_with, turns_with
 
 _TITLE = "Correct this answer"
 _CORRECTED = "You corrected this answer"
-_GONE = (
-    "The examples of this model were deleted. Saving restores them from the model's own copy and adds your answer."
-)
+GONE = "The examples of this model were deleted. Saving restores them from the model's own copy and adds your answer."
 
 
 def form(name: str, key: str, suggested: str, corrected: str | None, gone: bool) -> Markup:
@@ -34,7 +32,7 @@ def form(name: str, key: str, suggested: str, corrected: str | None, gone: bool)
     label = "Add it to your examples" if corrected is None else "Change your correction"
     send = components.submit("Save as new examples" if gone else label)
     body = components.form(f"{'restore' if gone else 'correct'}:{name}", field, send, kind="write")
-    note = components.text(_GONE, "small") if gone else components.EMPTY
+    note = components.text(GONE, "small") if gone else components.EMPTY
     return components.fold(_TITLE if corrected is None else _CORRECTED, note, body, key=f"correct {name}")
 
 

@@ -19,18 +19,14 @@ KEYS = "Enter asks, Shift+Enter starts a new line."
 _CARET = Markup('<i class="caret" aria-hidden="true"></i>')
 
 
-def conversation(turns: Sequence[Turn], pair: Pair = BASE_AND_OWN, answering: bool = False) -> Markup:
+def conversation(turns: Sequence[Turn], pair: Pair = BASE_AND_OWN, asking: bool = False) -> Markup:
     """Each question with both answers, of the models in `pair`. The last one can be edited or asked again."""
     names = {pane: fmt.shorten(model.name, 60) for pane, model in pair._asdict().items()}
     if turns:
-        body = components.join(
-            _turn(turns, at, names, answering and turn is turns[-1]) for at, turn in enumerate(turns)
-        )
+        body = components.join(_turn(turns, at, names, asking and turn is turns[-1]) for at, turn in enumerate(turns))
     else:
         body = Markup('<p class="nothing">Both answers will appear here.</p>')
-    again = components.acts(
-        components.button("Edit the question", "edit"), components.button("Ask it again", "again")
-    )
+    acts = components.acts(components.button("Edit the question", "edit"), components.button("Ask it again", "again"))
     return Markup(
         '<div class="panes">'
         '<div class="pane-head base"><strong>{}</strong><span>{}</span></div>'
@@ -41,9 +37,9 @@ def conversation(turns: Sequence[Turn], pair: Pair = BASE_AND_OWN, answering: bo
         pair.base.what,
         names["tuned"],
         pair.tuned.what,
-        str(answering).lower(),
+        str(asking).lower(),
         body,
-        again if turns and not answering else components.EMPTY,
+        acts if turns and not asking else components.EMPTY,
     )
 
 

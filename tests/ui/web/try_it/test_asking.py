@@ -157,7 +157,7 @@ def test_a_conversation_marks_what_was_cut_stopped_repeated_or_follows() -> None
     first, second = Turn("One", alone=False), Turn("Two", alone=False)
     shown = [conversation(turns).count("follows") for turns in ([first], [Turn("0"), first], [first, second])]
     assert shown == [0, 0, 1]
-    again = [conversation([TURN]), conversation([TURN], answering=True), conversation([])]
+    again = [conversation([TURN]), conversation([TURN], asking=True), conversation([])]
     assert ['data-do="again"' in html for html in again] == [True, False, False]
 
 
