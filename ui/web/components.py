@@ -1,7 +1,7 @@
 """The gradio components that every tab uses, each set up once."""
 
 from abc import ABCMeta
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -28,12 +28,8 @@ class Tab(Protocol):
 
 # A gr.HTML that escapes whatever is not Markup, wherever it comes from. `class` would run gradio's metaclass, which
 # writes a stub file beside the source of each component class.
-_Html: type[gr.HTML] = ABCMeta.__new__(
-    type(gr.HTML),
-    "Html",
-    (gr.HTML,),
-    {"postprocess": lambda part, value: "" if value is None else str(escape(value))},
-)
+_escaping = {"postprocess": lambda part, value: "" if value is None else str(escape(value))}
+_Html: type[gr.HTML] = ABCMeta.__new__(type(gr.HTML), "Html", (gr.HTML,), _escaping)
 
 
 def html(value: str = "", **options: Any) -> gr.HTML:
@@ -67,6 +63,11 @@ def button(label: str, **options: Any) -> gr.Button:
     """A plain button, as wide as its label."""
     options.setdefault("variant", "secondary")
     return gr.Button(label, min_width=0, scale=0, size="md", **options)
+
+
+def upload_button(label: str, suffixes: Iterable[str], elem_id: str) -> gr.UploadButton:
+    """A button that asks for a file, as wide as its label. suffixes: of the files that can be chosen."""
+    return gr.UploadButton(label, file_types=list(suffixes), size="md", min_width=0, scale=0, elem_id=elem_id)
 
 
 def primary(label: str, **options: Any) -> gr.Button:

@@ -13,7 +13,7 @@ from backend.settings import PROGRAM
 from ui.services.app import App
 from ui.services.selection import Choice
 from ui.web.browser_state import PRIVATE, BrowserState, Inputs, Updates
-from ui.web.components import button, clickable, clicked, html, primary, sent_file
+from ui.web.components import button, clickable, clicked, html, primary, sent_file, upload_button
 from ui.web.errors import handler
 from ui.web.html import compare_runs, components
 from ui.web.runs.views import damaged, imported, listing
@@ -66,14 +66,7 @@ class RunsTab:
         self.names = names = RunNames(app)
         self.listing, self.verdict = clickable(elem_id="run-list"), clickable(elem_id="verdict")
         with gr.Row(elem_classes="actions"):
-            self.archive = gr.UploadButton(
-                "Add a model from another computer",
-                file_types=[".zip"],
-                size="md",
-                min_width=0,
-                scale=0,
-                elem_id="import-model",
-            )
+            self.archive = upload_button("Add a model from another computer", [".zip"], "import-model")
             self.imported = html(FROM_WHERE, elem_classes="reason", elem_id="imported-model")
         self.outputs: list[Any] = [self.line, self.compared, self.listing, self.verdict, self.archive, self.imported]
         everything = [*self.outputs, *names.outputs]
@@ -87,10 +80,8 @@ class RunsTab:
         runs = self.app.runs.all()
         now, then = "You have not trained a model yet.", "Your models will be listed here."
         if runs:
-            now, then = (
-                "Everything you trained here.",
-                "Open one to watch, try or share it, or to compare another with it.",
-            )
+            now = "Everything you trained here."
+            then = "Open one to watch, try or share it, or to compare another with it."
         compared, both = components.EMPTY, {choice.run_id, choice.compared_run}
         if len(both - {""}) == 2:
             details = self.app.runs.details

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Hashable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
@@ -44,28 +43,30 @@ def why_disabled(plan: Plan | None, problem: str = "", faults: Iterable[Apprenti
     return problem or next(wrong, blocked)
 
 
-@dataclass
 class Planning:
     """line: above both halves of the tab. column: all that is drawn here. back: resets the settings."""
 
-    app: App
-    line: gr.HTML
-    form: SettingsForm
-    column: gr.Column
-    version: gr.HTML
-    goal: gr.Column
-    plan: gr.HTML
-    memory: gr.HTML
-    prompts: prompt_card.PromptCard
-    back: gr.Button
-    called: gr.Textbox
-    start: gr.Button
-    why_not: gr.HTML
-
-    @property
-    def outputs(self) -> list[Any]:
+    def __init__(self, app: App, state: BrowserState, line: gr.HTML) -> None:
+        self.app, self.line = app, line
+        with gr.Column() as self.column:
+            self.version = clickable()
+            with gr.Column(visible=False) as self.goal:
+                trainer = settings_form.goal()
+            self.plan = clickable(components.card(plan_view.PLAN, lead="One moment."))
+            with details("try-a-prompt", "You may not need any training: try a prompt first"):
+                self.prompts = prompt_card.PromptCard(app, state)
+            with details("advanced", "All settings"):
+                self.called = gr.Textbox(label="A name for your model", max_lines=1, elem_id="run-name")
+                self.memory = html()
+                fields = {"trainer": trainer, **settings_form.build()}
+                answer = gr.JSON(visible=False)
+                self.back = button("Back to the recommended settings", elem_id="reset-settings")
+            with action_bar():
+                self.start = primary("Start training", interactive=False, elem_id="start-training")
+                self.why_not = html(elem_classes="reason")
+        self.form = SettingsForm(app, fields, answer)
         planned = [self.version, self.goal, self.plan, self.memory, self.called, self.start, self.why_not]
-        return [self.column, *planned, *self.prompts.outputs, self.form.answer]
+        self.outputs: list[Any] = [self.column, *planned, *self.prompts.outputs, answer]
 
     def show(self, choice: Choice) -> Updates:
         """All but the settings, in which the person may be typing: `SettingsForm.restore` fills those."""
@@ -226,25 +227,3 @@ class Planning:
         begun = state.listen(self.start.click, begin, outputs, self.called, **in_turn)
         begun.success(None, None, None, js="() => apprentice.address.toTop('train')", **PRIVATE)
         state.listen(self.version.click, choose_start, outputs, **in_turn)
-
-
-def build(app: App, state: BrowserState, line: gr.HTML) -> Planning:
-    """Draws it inside the current tab."""
-    with gr.Column() as column:
-        version = clickable()
-        with gr.Column(visible=False) as goal:
-            trainer = settings_form.goal()
-        plan = clickable(components.card(plan_view.PLAN, lead="One moment."))
-        with details("try-a-prompt", "You may not need any training: try a prompt first"):
-            prompts = prompt_card.build(app, state)
-        with details("advanced", "All settings"):
-            called = gr.Textbox(label="A name for your model", max_lines=1, elem_id="run-name")
-            memory = html()
-            fields = {"trainer": trainer, **settings_form.build()}
-            answer = gr.JSON(visible=False)
-            back = button("Back to the recommended settings", elem_id="reset-settings")
-        with action_bar():
-            start = primary("Start training", interactive=False, elem_id="start-training")
-            why_not = html(elem_classes="reason")
-    form = SettingsForm(app, fields, answer)
-    return Planning(app, line, form, column, version, goal, plan, memory, prompts, back, called, start, why_not)

@@ -22,7 +22,7 @@ class TrainTab:
         guide = components.guide(3, "Working out what training will take here.", "")
         self.line = html(guide, elem_classes="guide")
         self.gpu = html()
-        self.planning, self.running = planning.build(app, state, self.line), Running(app, self.line)
+        self.planning, self.running = planning.Planning(app, state, self.line), Running(app, self.line)
         self.form, self.forward = self.planning.form, self.running.forward
         self.outputs: list[Any] = [self.line, self.gpu, *self.planning.outputs, *self.running.outputs]
         if app.policy.demo:

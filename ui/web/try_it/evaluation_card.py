@@ -17,7 +17,7 @@ from ui.services.app import App
 from ui.services.selection import Choice
 from ui.text import format as fmt
 from ui.web.browser_state import BrowserState, Inputs, Updates
-from ui.web.components import button, clickable, clicked, html, sent_file
+from ui.web.components import button, clickable, clicked, html, sent_file, upload_button
 from ui.web.errors import handler
 from ui.web.html import components
 from ui.web.try_it import correcting, report_card, verdict_card
@@ -83,26 +83,40 @@ def _link(app: App, run_id: str) -> Markup:
     return Markup('<div class="after-alert">{}</div>').format(link)
 
 
-@dataclass
 class EvaluationCard:
     """check: evaluates against the base model. compare: also against the base model with good prompts. facts: the
     fold for a text to compare with in both cases, which a file fills too: does looking them up do as well?"""
 
-    app: App
-    card: gr.HTML
-    facts: gr.Accordion
-    facts_text: gr.Textbox
-    facts_file: gr.UploadButton
-    check: gr.Button
-    compare: gr.Button
-    cancel: gr.Button
-    why_not: gr.HTML
-    answers: gr.HTML
-
-    @property
-    def outputs(self) -> list[Any]:
+    def __init__(self, app: App, state: BrowserState) -> None:
+        self.app, self._state = app, state
+        with gr.Column(elem_classes="evaluation", elem_id="evaluation"):
+            self.card = clickable(before(0))
+            with gr.Accordion(FACTS, open=False, elem_classes="fold-block", elem_id="facts") as self.facts:
+                self.facts_text = gr.Textbox(
+                    label="Your facts",
+                    info="Such as prices or opening hours. The base model also answers with the passages that match "
+                    "each question in its prompt. If it does as well as your model, facts can change without "
+                    "training again.",
+                    placeholder="Paste them here, with an empty line between two subjects",
+                    lines=3,
+                    max_lines=12,
+                    elem_id="facts-text",
+                )
+                self.facts_file = upload_button("Load a text file", SUFFIXES, "facts-file")
+            with gr.Row(elem_classes="actions"):
+                self.check = button("Check it", interactive=False, elem_id="evaluate")
+                compare = "Check it, and compare with good prompts"
+                self.compare = button(compare, interactive=False, elem_id="evaluate-prompts")
+                self.cancel = button("Cancel", visible=False, elem_id="evaluate-cancel")
+                self.why_not = html(elem_classes="reason")
+            self.answers = clickable(elem_id="report-answers")
         buttons = [self.check, self.compare, self.cancel]
-        return [self.card, self.facts, *buttons, self.why_not, self.answers]
+        self.outputs: list[Any] = [self.card, self.facts, *buttons, self.why_not, self.answers]
+        state.listen(self.answers.click, self._correct, [self.answers])
+        state.listen(self.facts_file.upload, self._load, [self.facts_text, self.facts_file], self.facts_file)
+        state.listen(self.check.click, self._check, self.outputs, self.facts_text)
+        state.listen(self.compare.click, self._compare, self.outputs, self.facts_text)
+        state.listen(self.cancel.click, self._stop, self.outputs)
 
     def show(self, choice: Choice) -> Updates:
         why_not = no_model(self.app, choice)
@@ -138,69 +152,38 @@ class EvaluationCard:
         job = self.app.evaluations.latest(choice.run_id) if choice.run_id else None
         return repr((job.id, job.state, job.progress)) if job else ""
 
-
-def build(app: App, state: BrowserState) -> EvaluationCard:
-    """Draws the card inside the current tab."""
-    with gr.Column(elem_classes="evaluation", elem_id="evaluation"):
-        shown = clickable(before(0))
-        with gr.Accordion(FACTS, open=False, elem_classes="fold-block", elem_id="facts") as facts:
-            text = gr.Textbox(
-                label="Your facts",
-                info="Such as prices or opening hours. The base model also answers with the passages that match each "
-                "question in its prompt. If it does as well as your model, facts can change without training again.",
-                placeholder="Paste them here, with an empty line between two subjects",
-                lines=3,
-                max_lines=12,
-                elem_id="facts-text",
-            )
-            file = gr.UploadButton(
-                "Load a text file", file_types=list(SUFFIXES), size="md", min_width=0, scale=0, elem_id="facts-file"
-            )
-        with gr.Row(elem_classes="actions"):
-            check = button("Check it", interactive=False, elem_id="evaluate")
-            compare = button("Check it, and compare with good prompts", interactive=False, elem_id="evaluate-prompts")
-            cancel = button("Cancel", visible=False, elem_id="evaluate-cancel")
-            why_not = html(elem_classes="reason")
-        answers = clickable(elem_id="report-answers")
-    card = EvaluationCard(app, shown, facts, text, file, check, compare, cancel, why_not, answers)
-
-    def starting(baselines: bool) -> Any:
-        @handler
-        def start(inputs: Inputs) -> Updates:
-            choice = state.choice(inputs)
-            job = app.evaluations.latest(choice.run_id)
-            if job is None or job.state.is_terminal:
-                typed = str(inputs[text] or "").strip()[: LONGEST + 1]
-                app.evaluations.start(choice.run_id, baselines=baselines, facts=typed)
-            return card.show(choice)
-
-        return start
+    @handler
+    def _check(self, inputs: Inputs) -> Updates:
+        return self._start(inputs, baselines=False)
 
     @handler
-    def stop(inputs: Inputs) -> Updates:
-        choice = state.choice(inputs)
-        app.evaluations.stop(choice.run_id)
-        return card.show(choice)
+    def _compare(self, inputs: Inputs) -> Updates:
+        return self._start(inputs, baselines=True)
+
+    def _start(self, inputs: Inputs, *, baselines: bool) -> Updates:
+        choice = self._state.choice(inputs)
+        job = self.app.evaluations.latest(choice.run_id)
+        if job is None or job.state.is_terminal:
+            typed = str(inputs[self.facts_text] or "").strip()[: LONGEST + 1]
+            self.app.evaluations.start(choice.run_id, baselines=baselines, facts=typed)
+        return self.show(choice)
 
     @handler
-    def load(inputs: Inputs) -> Updates:
-        return {text: read_document(sent_file(inputs[file])), file: None}
+    def _stop(self, inputs: Inputs) -> Updates:
+        choice = self._state.choice(inputs)
+        self.app.evaluations.stop(choice.run_id)
+        return self.show(choice)
 
     @handler
-    def correct(event: gr.EventData, inputs: Inputs) -> Updates:
-        choice = state.choice(inputs)
-        report = app.evaluations.latest_report(choice.run_id)
-        added = correcting.correct_reported(app, choice.run_id, report, *clicked(event)) if report else None
-        if added is None:
-            return {}
-        return {card.answers: correcting.added(added) + card.show(choice)[card.answers]}
+    def _load(self, inputs: Inputs) -> Updates:
+        return {self.facts_text: read_document(sent_file(inputs[self.facts_file])), self.facts_file: None}
 
-    state.listen(answers.click, correct, [answers])
-    state.listen(file.upload, load, [text, file], file)
-    state.listen(check.click, starting(False), card.outputs, text)
-    state.listen(compare.click, starting(True), card.outputs, text)
-    state.listen(cancel.click, stop, card.outputs)
-    return card
+    @handler
+    def _correct(self, event: gr.EventData, inputs: Inputs) -> Updates:
+        choice = self._state.choice(inputs)
+        report = self.app.evaluations.latest_report(choice.run_id)
+        added = correcting.correct_reported(self.app, choice.run_id, report, *clicked(event)) if report else None
+        return {self.answers: correcting.added(added) + self.show(choice)[self.answers]} if added else {}
 
 
 def before(examples: int, on_try: bool = True) -> Markup:

@@ -1,7 +1,6 @@
 """Try a prompt first: how far the base model gets without training, on Train."""
 
 from collections.abc import Hashable
-from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
@@ -23,20 +22,21 @@ TITLE = "Try a prompt first"
 OLD = "Your examples have changed since: the result below is from before."
 
 
-@dataclass
 class PromptCard:
     """begin: tries prompts on the base model with the selected examples."""
 
-    app: App
-    card: gr.HTML
-    begin: gr.Button
-    cancel: gr.Button
-    why_not: gr.HTML
-    answers: gr.HTML
-
-    @property
-    def outputs(self) -> list[Any]:
-        return [self.card, self.begin, self.cancel, self.why_not, self.answers]
+    def __init__(self, app: App, state: BrowserState) -> None:
+        self.app, self._state = app, state
+        with gr.Column(elem_classes="evaluation", elem_id="prompts"):
+            self.card = html(before(0))
+            with gr.Row(elem_classes="actions"):
+                self.begin = button("Try prompts", interactive=False, elem_id="try-prompts")
+                self.cancel = button("Cancel", visible=False, elem_id="cancel-prompts")
+                self.why_not = html(elem_classes="reason")
+            self.answers = html()
+        self.outputs: list[Any] = [self.card, self.begin, self.cancel, self.why_not, self.answers]
+        state.listen(self.begin.click, self._start, self.outputs)
+        state.listen(self.cancel.click, self._stop, self.outputs)
 
     def show(self, choice: Choice) -> Updates:
         """The card for examples that are checked; it waits until they are."""
@@ -71,35 +71,19 @@ class PromptCard:
         job = self.app.prompt_trials.latest(choice)
         return repr((job.id, job.state, job.progress)) if job else ""
 
-
-def build(app: App, state: BrowserState) -> PromptCard:
-    """Draws the card inside the current column."""
-    with gr.Column(elem_classes="evaluation", elem_id="prompts"):
-        shown = html(before(0))
-        with gr.Row(elem_classes="actions"):
-            begin = button("Try prompts", interactive=False, elem_id="try-prompts")
-            cancel = button("Cancel", visible=False, elem_id="cancel-prompts")
-            why_not = html(elem_classes="reason")
-        answers = html()
-    card = PromptCard(app, shown, begin, cancel, why_not, answers)
-
     @handler
-    def start(inputs: Inputs) -> Updates:
-        choice = state.choice(inputs)
-        job = app.prompt_trials.latest(choice)
+    def _start(self, inputs: Inputs) -> Updates:
+        choice = self._state.choice(inputs)
+        job = self.app.prompt_trials.latest(choice)
         if job is None or job.state.is_terminal:
-            app.prompt_trials.start(choice)
-        return card.show(choice)
+            self.app.prompt_trials.start(choice)
+        return self.show(choice)
 
     @handler
-    def stop(inputs: Inputs) -> Updates:
-        choice = state.choice(inputs)
-        app.prompt_trials.stop(choice)
-        return card.show(choice)
-
-    state.listen(begin.click, start, card.outputs)
-    state.listen(cancel.click, stop, card.outputs)
-    return card
+    def _stop(self, inputs: Inputs) -> Updates:
+        choice = self._state.choice(inputs)
+        self.app.prompt_trials.stop(choice)
+        return self.show(choice)
 
 
 def before(questions: int, problem: Markup = components.EMPTY, seconds: tuple[float, float] | None = None) -> Markup:

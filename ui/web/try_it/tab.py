@@ -65,7 +65,7 @@ class TryTab:
         self.suggested = clickable()
         self.asking = Asking(app, state, self.shown, self.suggested)
         self.ask, self.settings = self.asking.send, self.asking.settings
-        self.evaluation = evaluation_card.build(app, state)
+        self.evaluation = evaluation_card.EvaluationCard(app, state)
         self.blind = BlindCard(app, state, self.evaluation)
 
     @handler
