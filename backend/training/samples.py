@@ -75,12 +75,12 @@ def generate_ids(
     import torch
     from transformers import GenerationConfig
 
-    longest = max(len(ids) for ids in prompts)
-    ids = torch.full((len(prompts), longest), tokenizer.pad_id)
+    width = max(len(ids) for ids in prompts)
+    ids = torch.full((len(prompts), width), tokenizer.pad_id)
     mask = torch.zeros_like(ids)
     for index, prompt in enumerate(prompts):
-        ids[index, longest - len(prompt) :] = torch.tensor(prompt)
-        mask[index, longest - len(prompt) :] = 1
+        ids[index, width - len(prompt) :] = torch.tensor(prompt)
+        mask[index, width - len(prompt) :] = 1
     config = GenerationConfig(
         max_new_tokens=new_tokens,
         max_time=longest,
@@ -96,4 +96,4 @@ def generate_ids(
             attention_mask=mask.to(device.kind),
             generation_config=config,
         )
-    return [row[longest:].tolist() for row in output]
+    return [row[width:].tolist() for row in output]

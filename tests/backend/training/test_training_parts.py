@@ -12,12 +12,13 @@ from backend.models import model_folder
 from backend.records.encoded import Encoded
 from backend.records.specs import TrainSettings
 from backend.runs.token_rows import TokenRow, list_files, read_rows, write_rows
+from backend.tokens.tokenizer import ChatTokenizer
 from backend.training import device, fused_lora, model, sampler
 from backend.training.collate import MIN_SHARED_PREFIX, Collator, common_prefix
 from backend.training.device import Device, choose
 from backend.training.loss import summed_loss
 from backend.training.prefix_sharing import with_prefix_sharing
-from backend.training.samples import time_limit
+from backend.training.samples import generate_ids, time_limit
 from backend.training.schedule import schedule
 from tests.backend.hardware.simulated import T4, Simulated
 from tests.backend.tiny_run import make_model
@@ -208,6 +209,13 @@ def test_samples_stay_a_small_part_of_the_run() -> None:
     assert time_limit(600.0, 6) == pytest.approx(10.0)  # six times, a tenth of ten minutes together
     assert 0 < time_limit(0.0, 6) < 10  # before the first step nothing is known of the run's pace
     assert 0 < time_limit(1.0, 6) < 2
+
+
+def test_an_answer_is_cut_at_its_time(folder: Path) -> None:
+    cpu = Device("cpu", "fp32")
+    net, tokenizer = model.load(folder, TrainSettings(), cpu), ChatTokenizer.load(folder)
+    cut, whole = (generate_ids(net, tokenizer, cpu, [[5, 6]], 9, longest)[0] for longest in (0.0, None))
+    assert len(cut) == 1 < len(whole)
 
 
 def test_an_epoch_has_every_row_once_in_batches_of_similar_length_drawn_by_seed_and_epoch() -> None:
