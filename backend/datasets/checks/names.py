@@ -11,7 +11,7 @@ from backend.text.excerpt import excerpt
 
 _REPLACEMENT = "[name]"
 _LEAST = 3  # different names; with fewer, it may be a word of the greeting
-_NAME = r"[^\W\d_a-z][\w'’-]*"
+_NAME = r"(?!(?:Tag|Morgen|Abend|Day|Morning|Afternoon|Evening)\b)[^\W\d_a-z][\w'’-]*"  # not of "Guten Tag"
 _GREETING = re.compile(
     rf"\s*[^\W\d_]+(?: [^\W\d_]+){{0,2}}? (?P<name>{_NAME}\.?(?: {_NAME}){{0,2}})\s*[,!:，！](?P<line>\s*\n)?"
 )
@@ -23,7 +23,7 @@ def find(rows: Sequence[Row]) -> Iterator[Problem]:
     if len({match["name"] for _, match in found}) < _LEAST:
         return
     for row, match in found:
-        message = f"The answer calls somebody {match['name']}; the model would call other people so, too."
+        message = f"The answer calls somebody {match['name']}; the model would call other people that, too."
         yield problem(row, "personal_name", message, excerpt(match.string, *match.span("name")))
 
 
