@@ -25,7 +25,7 @@ SEPARATOR = re.compile(r"\s*(-{3,}\s*[^-\s][^-]{2,40}-{3,}|_{20,})\s*")
 _SENT_FROM = re.compile("|".join(_WORDS["sent_from"]), re.IGNORECASE)
 _MOST_LINES = 12  # of a signature
 _LEAST_MAILS = 3  # in which a signature must be the same
-_SIGN_OFF = 3  # lines at most: "Warm wishes", a name, a kiss
+_SIGN_OFF, _SIGN_OFF_LINE = 3, 60  # lines and characters of one, at most: "Warm wishes", a name, a kiss
 _CONTACT = re.compile(r"[\d@|]|www\.|^\W{2,}$")  # what a sign-off does not have, but an address or a separator does
 _LONGEST_LINE = 2_000  # characters; a longer one is no header and names nobody
 
@@ -198,6 +198,6 @@ def _sign_off(end: Sequence[str]) -> int:
     said = 0
     for at, line in enumerate(end):
         said += bool(line.strip())
-        if said > _SIGN_OFF or _CONTACT.search(line):
+        if said > _SIGN_OFF or len(line) > _SIGN_OFF_LINE or _CONTACT.search(line):
             return at
     return len(end)

@@ -89,6 +89,8 @@ def test_of_the_lines_in_which_most_mails_of_an_author_end_only_a_sign_off_stays
     assert repeated_ends(signed) == signed
     assert repeated_ends([f"{mail}\nMill Lane\nStow" for mail in signed]) == [f"{mail}\nMill Lane" for mail in signed]
     assert repeated_ends([f"{n}!\nmia@mill.org\nStow" for n in "abc"]) == ["a!", "b!", "c!"]
+    small_print = "This message is only for the person to whom it is addressed; tell us if you are not."
+    assert repeated_ends([f"{mail}\n{small_print}" for mail in signed]) == signed
     assert repeated_ends(mails[:2]) == mails[:2]
     assert repeated_ends(["Yes."] * 5) == ["Yes."] * 5
 
