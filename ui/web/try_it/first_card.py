@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 from markupsafe import Markup
 
-from backend.errors import BadInput
+from backend.errors import ApprenticeError, BadInput
 from backend.models.bundled import MODEL_ID
 from ui.services.app import App
 from ui.services.results.first import FIRST, first
@@ -90,9 +90,13 @@ class FirstCard:
             raise BadInput("There is no message." if not question else "The message is too long.", "", "Write one.")
         turn = Turn(question)
         yield {self.shown: drawn(turn, "", True), self.send: gr.update(interactive=False)}
-        for _ in growing(self.app, FIRST, turn, {pane: messages(pane, (), turn, "") for pane in PANES}):
-            yield {self.shown: drawn(turn, "", True)}
-        yield {self.shown: drawn(turn, LIVE)}
+        try:
+            for _ in growing(self.app, FIRST, turn, {pane: messages(pane, (), turn, "") for pane in PANES}):
+                yield {self.shown: drawn(turn, "", True)}
+        except ApprenticeError:
+            yield {self.shown: recorded(0)}
+            raise
+        yield {self.shown: drawn(turn, "" if self.app.policy.demo else LIVE)}
 
 
 def begin_button(visible: bool) -> gr.Button:

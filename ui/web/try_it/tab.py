@@ -92,7 +92,7 @@ class TryTab:
             **self.blind.show(choice),
             self.begin: gr.update(visible=not choice.run_id),
             self.forward: gr.update(interactive=not why_not, visible=bool(choice.run_id)),
-            self.why_not: why_not,
+            self.why_not: why_not if choice.run_id else "",
         }
 
     def _proof(self, choice: Choice) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 import gradio as gr
 import pytest
 
+from backend.errors import ChatFailed
 from backend.runs.conversations import write_conversations
 from jobs.records import State
 from tests.ui.conftest import answer
@@ -20,6 +21,7 @@ from ui.services.selection import Choice
 from ui.web.page import Page
 from ui.web.try_it import correcting
 from ui.web.try_it.asking import ALONE, CONVERSATION
+from ui.web.try_it.first_card import RECORDED
 from ui.web.try_it.opponent_card import LATEST, NOT_YOURS, opponents
 from ui.web.try_it.talk import Turn, stored_talk, talk_with, turns_with
 from ui.web.try_it.views import GENERAL, LOOP, NOTES, conversation
@@ -72,6 +74,20 @@ def click(page: Page, action: str, turns: list[Turn], **values: Any) -> list[dic
 
 def talked(page: Page, updates: list[dict[Any, Any]]) -> list[Turn]:
     return turns_with("run-a", updates[-1][page.state.talk])
+
+
+def test_the_finished_apprentice_waits_for_no_answer_that_failed(page: Page) -> None:
+    def fail(*_: Any, **__: Any) -> Iterator[Loading]:
+        yield Loading("Loading the model")
+        raise ChatFailed("There was no answer.")
+
+    page.app.results.answers = fail  # type: ignore[assignment,method-assign]
+    first, drawn = page.tabs["try"].first, []
+    with pytest.raises(gr.Error, match="no answer"):
+        drawn.extend(answer(page, first.send, "click", Choice(), {first.question: "Hi"}))
+    assert [("Loading" in update[first.shown], RECORDED in update[first.shown]) for update in drawn[1:]] == [
+        (True, False), (False, True),
+    ]  # fmt: skip
 
 
 def test_a_conversation_continues_unless_a_question_stands_by_itself(page: Page, models: Models) -> None:

@@ -42,6 +42,13 @@ def test_ready_models_are_offered_until_the_open_run_has_one(app: MadeUpApp) -> 
         assert tab.show(DONE)[tab.offered] == "", name
 
 
+def test_a_reason_stands_only_beside_a_disabled_button(app: MadeUpApp) -> None:
+    tab = tabs(app)["try"]
+    begins, waits = tab.show(Choice()), tab.show(RUNNING)
+    assert (begins[tab.begin]["visible"], begins[tab.why_not]) == (True, "")
+    assert (waits[tab.begin]["visible"], waits[tab.why_not]) == (False, no_model(app, RUNNING))
+
+
 def test_an_interrupted_training_did_not_fail(app: MadeUpApp) -> None:
     assert "interrupted" in no_model(app, Choice(run_id="run-c"))
     app.end("run-c", State.FAILED)
