@@ -374,6 +374,8 @@ def test_the_button_of_a_step_is_in_view_and_never_covers_what_has_the_focus(
         assert bar["y"] + bar["height"] <= height, name
         assert bar["height"] < height / 5, name
     go(page, "start")
+    details, bar = (page.locator(f"#tab-start {one}").bounding_box() for one in ("#computer-and-models", ".foot"))
+    assert details["y"] + details["height"] <= bar["y"], "the details are in view"
     page.click("#computer-and-models > button")
     for _ in range(25):
         page.keyboard.press("Tab")
