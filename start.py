@@ -9,8 +9,7 @@
 
 Standard library only. Every version comes from constraints.txt. Of torch it has an upper bound only: the build
 depends on the machine (backend/install/builds.py) and is replaced when the GPU or its driver changes. Each
-third-party package index provides one package only.
-"""
+third-party package index provides one package only."""
 
 from __future__ import annotations
 

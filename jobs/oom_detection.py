@@ -2,8 +2,7 @@
 
 Linux counts the processes that it killed for memory in each control group (cgroup v2: `oom_kill` in memory.events;
 v1: in memory.oom_control) and on the whole machine (`oom_kill` in /proc/vmstat). Other systems count nothing; there
-the free memory when the worker last wrote its status is a hint.
-"""
+the free memory when the worker last wrote its status is a hint."""
 
 from pathlib import Path
 

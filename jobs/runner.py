@@ -39,8 +39,7 @@ class Runner:
     spawn: starts an attempt of a job; by default in a process of its own.
     before_start: called with the lane of a job before its worker starts.
     Methods raise RunProblem for an unknown id or a wrong state, WorkspaceProblem for a malformed id and when the
-    workspace can't be read or written.
-    """
+    workspace can't be read or written."""
 
     def __init__(
         self,

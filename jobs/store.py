@@ -70,8 +70,7 @@ def create(
     ended: the status of a job that is not to be done, because another computer did it
 
     After an error nothing is left behind. Raises WorkspaceProblem when the folder can't be written, and whatever else
-    `prepare` raises.
-    """
+    `prepare` raises."""
     job_id = new_id()
     status = ended or Status(state=State.QUEUED, queued=last_place(workspace) if queued is None else queued)
     staging, folder = workspace.runs / (NEW + job_id), workspace.run_folder(job_id)

@@ -3,8 +3,7 @@
 The protocol is JSON lines. In: {"do": "open" | "ask" | "prompt_ids" | "score" | "ping" | "stop", "number": n, ...}.
 Out: {"number": n, "type": "progress" | "chunk" | "done" | "error", ...}; every request but "stop" ends with one
 "done" or one "error". The process ends when its stdin ends (the parent closed it, or died) and after idling for a
-while. backend/chat/child.py is the other end.
-"""
+while. backend/chat/child.py is the other end."""
 
 import json
 import logging

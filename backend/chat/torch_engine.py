@@ -2,8 +2,7 @@
 and in exports, never in the page.
 
 The tuned model is a twin of the base: its own modules, the same weight tensors. The adapter is attached to the twin,
-so the base pane runs a model without any adapter, and there is no switch to forget.
-"""
+so the base pane runs a model without any adapter, and there is no switch to forget."""
 
 from __future__ import annotations
 

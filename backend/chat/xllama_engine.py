@@ -2,8 +2,7 @@
 
 Base and tuned model are two slots of one server; the adapter is switched on for the questions to the tuned one. The
 server is opened as it is needed: with a slot for each pane, with more to answer many questions at once, or with a
-longer one to read a long text.
-"""
+longer one to read a long text."""
 
 from __future__ import annotations
 

@@ -56,8 +56,7 @@ def add_parent(
 
     asking: the evaluation of the new version. Its models are given up before `load` is called.
     tuned: what the new version answered.
-    load: loads what the previous version learned; called only where its stored answers do not suffice.
-    """
+    load: loads what the previous version learned; called only where its stored answers do not suffice."""
     spec = local.read_run(run_folder)
     if spec.descent is None:
         return report.model_copy(update={"against_parent": "not_measured", "parent": None})

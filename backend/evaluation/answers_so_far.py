@@ -4,8 +4,7 @@ Those of the tuned model lie in its run's folder until the evaluation has ended.
 questions of a dataset stay beside it for every version of the model, those to general prompts in the workspace's
 cache for every run with the same base; for the bundled one they come with the app. All are the likeliest ones, so
 that one holds until something changes that decides it: the prompt, the length at which it is cut, the weights, the
-engine, the precision.
-"""
+engine, the precision."""
 
 import hashlib
 import json

@@ -2,8 +2,7 @@
 
 The sides are drawn when the test is made. A `Question` holds no more than the page may know; names come with the
 `Outcome`, once nothing can be changed any more. A test ends when the e-value of its votes reaches VERDICT_AT, after
-its last question, or by `ended`.
-"""
+its last question, or by `ended`."""
 
 from __future__ import annotations
 

@@ -8,8 +8,7 @@ exact       the same short text                              right or wrong
 chrf        how alike two longer texts are, 0 to 1           graded (Popović 2015, by sacrebleu)
 perplexity  of plain texts, e to the nats per token; lower is better: see texts.py
 
-Where only some answers call tools, those that do are right or wrong too, under any measure of the others.
-"""
+Where only some answers call tools, those that do are right or wrong too, under any measure of the others."""
 
 import json
 from collections import Counter

@@ -2,8 +2,7 @@
 
 Measured by perplexity: e to the mean nats per token, lower is better. Each text counts once, whatever its length, and
 near-copies together, so that the mean is over clusters of texts. Long texts are read in the windows of the training,
-where each token counts in the first window that has it, unless it begins that window.
-"""
+where each token counts in the first window that has it, unless it begins that window."""
 
 import math
 from collections.abc import Mapping, Sequence

@@ -10,8 +10,7 @@ slow measurement does not spoil the estimate for good.
 How much of these rates a training step reaches was fitted on the bundled model: 1.5 times the time of a memory pass,
 19,600 launches per layer, which stand for everything that does not grow with the rows, and 47% of the product rate in
 16 bits and 65% in 32, where products take more of the time (single steps on one core, and whole runs on two). The GPU
-values follow from the T4's step times (backend/estimate/speed.py) and are less certain.
-"""
+values follow from the T4's step times (backend/estimate/speed.py) and are less certain."""
 
 from __future__ import annotations
 

@@ -2,8 +2,7 @@
 
 Windows' driver moves a full GPU's memory into the computer's instead of failing, also for Linux inside it (WSL;
 microsoft/WSL issues 10452 and 11050): everything then works, ten times slower. torch fails in time if it is given a
-limit.
-"""
+limit."""
 
 import logging
 import os

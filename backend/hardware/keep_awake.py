@@ -8,8 +8,7 @@ Both commands run a `cat`, which ends when this process closes its standard inpu
 the lid of a laptop.
 
 Not wakepy: on Linux version 1.0.0 asks only the desktop's services on the session bus. It was tried: it keeps nothing
-awake on XFCE, under Sway or i3, or in a session without such a bus, where systemd-inhibit does.
-"""
+awake on XFCE, under Sway or i3, or in a session without such a bus, where systemd-inhibit does."""
 
 import ctypes
 import logging

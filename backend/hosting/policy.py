@@ -50,8 +50,7 @@ class Limits:
     rows: of a dataset. tokens: that a run sees, all epochs together. training: seconds that it may take.
     waiting: jobs of one visitor that wait or run in one lane; queue: of all visitors. chats: answered at the same
     time. visitors: workspaces, and as many more of people who signed in. disk: of all workspaces; visitor_disk: of
-    one; uploads: of files just uploaded; visitor_uploads: of one visitor. lifetime: since the last visit.
-    """
+    one; uploads: of files just uploaded; visitor_uploads: of one visitor. lifetime: since the last visit."""
 
     upload: float = 1024.0
     unpacked: float = 1024.0

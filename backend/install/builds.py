@@ -49,8 +49,7 @@ class Row(NamedTuple):
     without CUDA. From `system` to `needs`: what must hold; "", () and None stand for anything, and versions are
     [least, below). keep: whether any installed build is as good. falls_back: whether the processor trains in place of
     a GPU; else training waits until the advice was followed. why: the reason. advice: what the person should know or
-    do. source: of the fact.
-    """
+    do. source: of the fact."""
 
     what: str
     build: str

@@ -3,8 +3,7 @@
 They are Arrow streams, the format that `datasets` maps into memory: rows are read from the disk when they are used.
 Each has the columns `input_ids` and `labels` (lists of int32; -100 where a token is not learned), and for preference
 pairs the same for the worse answer (`rejected_…`). data/MANIFEST.json holds their SHA-256, so that a damaged file is
-noticed before training.
-"""
+noticed before training."""
 
 from __future__ import annotations
 

@@ -2,8 +2,7 @@
 
 The answers come from `Chat`, so template, end tokens and engine are those of Try, and a crash of the model's process
 is an error of one request. Every request needs the key; only its SHA-256 is known here. One question is answered at a
-time; a few may wait, and more are declined.
-"""
+time; a few may wait, and more are declined."""
 
 import asyncio
 import hmac

@@ -2,8 +2,7 @@
 
 The first message holds a tokenizer ("" for a template alone), a chat template and the special tokens; every other one
 names something to do, with its arguments. Whatever fails, failures of the tokenizers package that are no Exception
-included, is an answer too; what never ends, or takes too much memory, ends with this process.
-"""
+included, is an answer too; what never ends, or takes too much memory, ends with this process."""
 
 import gc
 import os

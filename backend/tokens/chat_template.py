@@ -3,8 +3,7 @@
 A template comes with a model and is untrusted code (CVE-2024-34359): it never runs outside the sandbox. That limits
 neither time nor memory: any but the bundled model's runs in a box (box.py) too. The names a template may use
 (raise_exception, strftime_now, tojson, the generation tag, break and continue) are those that transformers 5.24
-provides in `apply_chat_template`; a test compares the two.
-"""
+provides in `apply_chat_template`; a test compares the two."""
 
 import datetime
 import json

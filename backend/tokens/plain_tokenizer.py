@@ -7,8 +7,7 @@ two, through the end-of-turn token, is what the model must produce, so exactly t
 looks different inside the whole conversation (templates that strip reasoning from earlier turns) is not learned
 there; `Encoded.skipped_turns` counts such turns, and the data check reports them. A turn of weight 0 is only read.
 
-Light on purpose: the `tokenizers` package and sandboxed Jinja; no transformers, no torch.
-"""
+Light on purpose: the `tokenizers` package and sandboxed Jinja; no transformers, no torch."""
 
 from __future__ import annotations
 

@@ -4,8 +4,7 @@ A control marker inside a message, such as <|im_end|>, is encoded as plain text 
 `escape` puts a cut mark into it, and the text is encoded in parts around such marks.
 
 The tokens before an answer are those of the prompt alone, as the model will read it. Where a tokenizer would merge
-the end of the prompt with the start of the answer, the two are encoded apart.
-"""
+the end of the prompt with the start of the answer, the two are encoded apart."""
 
 import re
 from bisect import bisect_left

@@ -35,8 +35,7 @@ def return_freed_memory() -> None:
     then keeps blocks into which other tensors do not fit. Measured with gradient checkpointing of gated delta nets
     (python -m tests.benchmarks.memory_on_processor qwen3_5_text, 8 rows of 768 tokens): without this 3,072 to
     3,252 MiB at the peak and 390 tokens/s; with it 1,919 MiB and 225 tokens/s; with a fixed 128 KiB 1,878 and 207.
-    Other models gain too little.
-    """
+    Other models gain too little."""
     if sys.platform == "linux":
         import ctypes
 

@@ -2,8 +2,7 @@
 
 The loss of a pair is -log sigmoid(beta * margin). The margin is the gain in log-probability of the better answer over
 the reference model (the model before training), minus that of the worse answer (Rafailov et al. 2023,
-arXiv:2305.18290, equation 7; TRL's loss type "sigmoid"). beta * margin is reported as the reward margin.
-"""
+arXiv:2305.18290, equation 7; TRL's loss type "sigmoid"). beta * margin is reported as the reward margin."""
 
 from __future__ import annotations
 

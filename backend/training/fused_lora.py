@@ -3,8 +3,7 @@
 peft's own forward allocates several tensors of the layer's output size where one suffices. This computes the same
 numbers: the adapter's products are in the base's precision, as under autocast, and its float32 weights get float32
 gradients. Used only for plain LoRA without dropout, on a plain linear layer or on one with 4-bit weights (QLoRA),
-whose products are in its own precision and whose weights backward unpacks again.
-"""
+whose products are in its own precision and whose weights backward unpacks again."""
 
 from __future__ import annotations
 

@@ -2,8 +2,7 @@
 
 A few examples of one task make a small model answer everything in the task's form. One row in five of its own
 earlier answers prevents that (docs/recipes.md); its own answers do so better than texts by others (arXiv:2605.26097,
-figure `experiments/instruct` of its repository).
-"""
+figure `experiments/instruct` of its repository)."""
 
 from collections.abc import Callable
 from pathlib import Path

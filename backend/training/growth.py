@@ -2,8 +2,7 @@
 
 For processors. Memory grows at least in proportion to the length of the rows (attention without a fused kernel: with
 its square) and to the number of learned tokens, so a part has its share of both. Loading the model may have taken
-more than a short part does: then the figure is too small.
-"""
+more than a short part does: then the figure is too small."""
 
 from collections.abc import Sequence
 from dataclasses import replace

@@ -28,8 +28,7 @@ def build(folder: Path, model_id: str, settings: TrainSettings, device: Device, 
     device: to train on, with its precision.
     longest: tokens of the longest row, 0 if unknown.
 
-    Raises MissingPart without the folder or bitsandbytes, BadSetting when a target module is not in the model.
-    """
+    Raises MissingPart without the folder or bitsandbytes, BadSetting when a target module is not in the model."""
     import torch
 
     model_folder.check(folder)
@@ -126,8 +125,7 @@ def prepare_trainable(model: Any, device: Device) -> None:
     The trainer casts adapters on 4-bit models to bf16, in which small updates vanish (and which fp16 scaling does not
     support): they go back to float32. peft casts an adapter's inputs to float32, which autocast would cast back.
     bitsandbytes repacks 4-bit weights at the first evaluation on a processor, and repacked weights give no gradients.
-    Raises TrainingFailed when nothing is trainable.
-    """
+    Raises TrainingFailed when nothing is trainable."""
     import torch
 
     for parameter in trainable(model).values():

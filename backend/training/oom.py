@@ -7,8 +7,7 @@ decides on them. Offloading the optimizer's state is not a rung because it gains
 8 bytes per trained parameter (39 MB for rank 16 on all layers of SmolLM2-135M), and processors and Macs have only one
 memory. It matters only where all weights are trained, and is then chosen before the run.
 
-used.json in the run's folder holds the settings in use, once they differ from those in spec.json.
-"""
+used.json in the run's folder holds the settings in use, once they differ from those in spec.json."""
 
 import logging
 from collections.abc import Iterator

@@ -2,8 +2,7 @@
 
 Nearly all datasets repeat a system message. Reading it once per batch gives the same result as reading it for each
 row, as long as the model uses plain attention through a cache of keys and values. So each run compares both ways
-before it relies on this.
-"""
+before it relies on this."""
 
 import logging
 from collections.abc import Sequence

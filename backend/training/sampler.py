@@ -19,8 +19,7 @@ def epoch_batches(lengths: Sequence[int], batch: int, seed: int, epoch: int, gen
     batch: rows per optimizer step.
     seed: of the run.
     epoch: counted from 0.
-    general: how many of the last rows are general.
-    """
+    general: how many of the last rows are general."""
     draw = random.Random(f"{seed}/{epoch}")  # noqa: S311 (no secret)
     examples = len(lengths) - general
     order = list(range(examples))

@@ -33,8 +33,7 @@ class TrainStep:
 
     on_smaller_batch(title, what) is called when that happens, alive() after each micro batch. oom_retries: how often
     the micro batch may be halved. rewards: DPO's `reward_accuracy` and `reward_margin`, means over the last pairs.
-    general_loss: the mean loss per learned token of the last general rows, None without any.
-    """
+    general_loss: the mean loss per learned token of the last general rows, None without any."""
 
     def __init__(
         self,

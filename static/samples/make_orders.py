@@ -4,8 +4,7 @@
 
 The output is the same on every machine: it uses only `Random.random()`, the one method whose results Python promises
 to keep for a seed. README.md in this folder has the rules that turn a message into its JSON, order_words.json the
-words. Some validation rows use sentences that no training row has.
-"""
+words. Some validation rows use sentences that no training row has."""
 
 from __future__ import annotations
 

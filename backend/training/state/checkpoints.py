@@ -4,8 +4,7 @@
                           MANIFEST.json (sizes and SHA-256 of all the others)
 
 Files are written under a temporary name and synced, then the manifest, then the folder is renamed. A folder without a
-valid manifest is not a checkpoint. Newest means the highest step; file times are never used.
-"""
+valid manifest is not a checkpoint. Newest means the highest step; file times are never used."""
 
 import logging
 import re

@@ -2,8 +2,7 @@
 
 A run goes through the queue as usual; only its attempts are made inside such calls instead of a worker's process. A
 call must end within the seconds that were asked for. What is left then goes on in another call, and where a visitor
-has no quota left, on the processor.
-"""
+has no quota left, on the processor."""
 
 import logging
 import math
