@@ -1,8 +1,12 @@
 """The kinds of jobs: which function does the work, and which jobs wait for each other."""
 
+from collections.abc import Callable
 from typing import Literal, NamedTuple
 
 Lane = Literal["training", "light", "network", "serving"]  # one job at a time runs in each
+
+
+BeforeStart = Callable[[Lane], None]
 
 
 class JobType(NamedTuple):

@@ -18,10 +18,11 @@ from jobs.events import read_events, read_valid_events
 from jobs.folder import JobFolder, unreadable
 from jobs.process import Spawn
 from jobs.records import EventBatch, Job, State
-from jobs.registry import JOB_TYPES, Lane
+from jobs.registry import JOB_TYPES, BeforeStart
 from jobs.repeating import RepeatingThread
 from jobs.scheduler import Scheduler
 from jobs.status import Identity, Status
+from jobs.store import Prepare, Spec
 from jobs.supervisor import EXIT_TIMEOUT, Supervisor
 
 _ENDING = 5.0  # seconds that a worker may take to end after its last word
@@ -46,9 +47,9 @@ class Runner:
         workspace: Workspace,
         stop_deadline: float = 300.0,
         start_deadline: float = START_DEADLINE,
-        admit: Callable[[str, dict[str, Any], list[Job]], AbstractContextManager[None]] | None = None,
+        admit: Callable[[str, Spec, list[Job]], AbstractContextManager[None]] | None = None,
         spawn: Spawn | None = None,
-        before_start: Callable[[Lane], None] | None = None,
+        before_start: BeforeStart | None = None,
     ) -> None:
         self.workspace = workspace
         self._admit, self._admitting = admit, threading.Lock()
@@ -99,12 +100,7 @@ class Runner:
     # Changing
 
     def submit(
-        self,
-        kind: str,
-        spec: dict[str, Any],
-        name: str,
-        parent: str | None = None,
-        prepare: Callable[[Path], None] | None = None,
+        self, kind: str, spec: Spec, name: str, parent: str | None = None, prepare: Prepare | None = None
     ) -> str:
         """Queue a job and return its id. kind: of JOB_TYPES. spec: what to do, as the kind's function reads it;
         becomes spec.json. name: for people. parent: the id of the job that it was made from. prepare: gets the folder
@@ -121,13 +117,7 @@ class Runner:
         return folder.id
 
     def add_completed(
-        self,
-        kind: str,
-        spec: dict[str, Any],
-        name: str,
-        result: dict[str, Any],
-        prepare: Callable[[Path], None],
-        parent: str | None = None,
+        self, kind: str, spec: Spec, name: str, result: dict[str, Any], prepare: Prepare, parent: str | None = None
     ) -> str:
         """Add a job that was completed elsewhere, and return its id. kind: of JOB_TYPES. spec: what was done; becomes
         spec.json. name: for people. result: as the kind's function returns it. prepare: fills the folder. parent: the
@@ -140,7 +130,7 @@ class Runner:
         return store.create(self.workspace, identity, spec, prepare, ended=status).id
 
     @contextmanager
-    def _admitted(self, kind: str, spec: dict[str, Any]) -> Iterator[None]:
+    def _admitted(self, kind: str, spec: Spec) -> Iterator[None]:
         """One step with what happens inside: no other job is admitted meanwhile."""
         if self._admit is None:
             yield

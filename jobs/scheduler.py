@@ -1,7 +1,7 @@
 """Decides which jobs run: reconciles them with their workers and starts the next ones, under one lock file."""
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
@@ -13,7 +13,7 @@ from backend.settings import Workspace
 from jobs import process, store
 from jobs.folder import FileVersion, JobFolder, unreadable
 from jobs.records import State
-from jobs.registry import JOB_TYPES, Lane
+from jobs.registry import JOB_TYPES, BeforeStart, Lane
 from jobs.supervisor import Supervisor
 
 log = logging.getLogger(__name__)
@@ -36,9 +36,7 @@ class Scheduler:
     """The queue of a workspace, in the order of submission; one job at a time runs in each lane. problems: by job id,
     why its folder can't be read or written. before_start: called with a job's lane before its worker starts."""
 
-    def __init__(
-        self, workspace: Workspace, supervisor: Supervisor, before_start: Callable[[Lane], None] | None = None
-    ) -> None:
+    def __init__(self, workspace: Workspace, supervisor: Supervisor, before_start: BeforeStart | None = None) -> None:
         self.problems: dict[str, WorkspaceProblem] = {}
         self._workspace, self._supervisor, self._before_start = workspace, supervisor, before_start
         self._lock = FileLock(workspace.root / "jobs.lock")

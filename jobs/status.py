@@ -59,11 +59,7 @@ class Status(StoredRecord):
         elif earlier is not None and self.started:
             earlier += max(0.0, (self.ended or time.time()) - self.started)
         return Status(
-            state=State.QUEUED,
-            attempt=self.attempt + 1,
-            queued=queued,
-            progress=self.progress,
-            earlier=earlier,
+            state=State.QUEUED, attempt=self.attempt + 1, queued=queued, progress=self.progress, earlier=earlier
         )
 
     def retry_with_less_memory(self) -> Status | None:

@@ -22,6 +22,9 @@ from jobs.folder import FileVersion, JobFolder, file_version, no_such_run
 from jobs.records import State
 from jobs.status import Identity, Status
 
+Spec = dict[str, Any]
+Prepare = Callable[[Path], None]  # fills a job's folder before others see it
+
 log = logging.getLogger(__name__)
 
 # Folders being created or deleted; no id starts with a dot.
@@ -55,8 +58,8 @@ def _entries(workspace: Workspace) -> list[os.DirEntry[str]]:
 def create(
     workspace: Workspace,
     identity: Identity,
-    spec: dict[str, Any],
-    prepare: Callable[[Path], None] | None = None,
+    spec: Spec,
+    prepare: Prepare | None = None,
     queued: float | None = None,
     ended: Status | None = None,
 ) -> JobFolder:

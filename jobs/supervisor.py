@@ -22,23 +22,19 @@ _REAPED = 1.0  # seconds between the end of a process, when its lock is free, an
 _EXIT_MAX = 60.0  # seconds that a worker may take to exit after its last status, if no runner watched it end
 
 _RESUME = "Start it again: a training run continues from its last checkpoint."
-_STOPPED_UNEXPECTEDLY = "The run stopped unexpectedly and reported no error."
 
-KILLED = Failure(
-    what=_STOPPED_UNEXPECTEDLY,
-    why="Its process was killed or the computer shut down. This system does not record whether memory ran out.",
-    next=_RESUME,
+
+def _unexpected(why: str, **others: str) -> Failure:
+    return Failure(
+        **{"what": "The run stopped unexpectedly and reported no error.", "next": _RESUME, **others}, why=why
+    )
+
+
+KILLED = _unexpected(
+    "Its process was killed or the computer shut down. This system does not record whether memory ran out."
 )
-DIED = Failure(
-    what=_STOPPED_UNEXPECTEDLY,
-    why="Its process ended without writing why. The end of log.txt in its folder may say more.",
-    next=_RESUME,
-)
-KILLED_NOT_BY_OOM = Failure(
-    what=_STOPPED_UNEXPECTEDLY,
-    why="Its process was killed or the computer shut down. It was not out of memory.",
-    next=_RESUME,
-)
+DIED = _unexpected("Its process ended without writing why. The end of log.txt in its folder may say more.")
+KILLED_NOT_BY_OOM = _unexpected("Its process was killed or the computer shut down. It was not out of memory.")
 OUT_OF_MEMORY = Failure(
     what="The computer ran out of memory.",
     why="The system ended the run's process to free memory.",
@@ -46,9 +42,8 @@ OUT_OF_MEMORY = Failure(
     "last checkpoint.",
     error=OutOfMemory.__name__,
 )
-PROBABLY_OUT_OF_MEMORY = Failure(
-    what=_STOPPED_UNEXPECTEDLY,
-    why="Shortly before, the computer had hardly any free memory, so it probably ran out.",
+PROBABLY_OUT_OF_MEMORY = _unexpected(
+    "Shortly before, the computer had hardly any free memory, so it probably ran out.",
     next=OUT_OF_MEMORY.next,
     error=OutOfMemory.__name__,
 )
@@ -65,13 +60,12 @@ NEVER_STARTED = Failure(
 
 
 class Supervisor:
-    """Call its methods only under the runner's lock. They raise OSError when a folder can't be read or written."""
+    """stop, start: the deadlines of a worker, in seconds. Call the methods only under the runner's lock. They raise
+    OSError when a folder can't be read or written."""
 
-    def __init__(
-        self, workspace: Workspace, stop_deadline: float, start_deadline: float, spawn: Spawn | None = None
-    ) -> None:
+    def __init__(self, workspace: Workspace, stop: float, start: float, spawn: Spawn | None = None) -> None:
         self._workspace, self._spawn = workspace, spawn
-        self._deadlines = {"stop": stop_deadline, "start": start_deadline}
+        self._deadlines = {"stop": stop, "start": start}
         self._since: dict[tuple[str, int, str], tuple[object, float]] = {}
         self._killed: set[tuple[str, int]] = set()
         self._unfinished: set[str] = set()  # as last seen

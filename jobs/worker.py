@@ -81,21 +81,19 @@ def attempt(folder: JobFolder, workspace: Workspace, work: str = "", until: floa
         folder.write_status(status)
         folder.reserve_disk_space()
         context = Context(folder, workspace, status, until)
-        ending = _work(folder, context, work)
+        final = _work(folder, context, work)
     except (Exception, SystemExit) as error:
         log.exception("attempt %s failed", status.attempt)
-        ending = status_after_error(
-            error, context.status if context else status, stop_requested=folder.stop_requested
-        )
-    log.info("attempt %s: %s", ending.attempt, ending.state)
-    return DONE if _write_final_status(folder, ending) and ending.state is not State.FAILED else FAILED
+        final = status_after_error(error, context.status if context else status, stop_requested=folder.stop_requested)
+    log.info("attempt %s: %s", final.attempt, final.state)
+    return DONE if _write_final_status(folder, final) and final.state is not State.FAILED else FAILED
 
 
-def _write_final_status(folder: JobFolder, ending: Status) -> bool:
+def _write_final_status(folder: JobFolder, final: Status) -> bool:
     """Write the last status, retrying for a while: without it the job would count as interrupted."""
     for _ in range(FINAL_WRITE_TRIES):
         try:
-            folder.write_status(ending)
+            folder.write_status(final)
             return True
         except OSError:
             log.exception("the last status could not be written")

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from backend.chat.engine import Answered, Enough, looping
+from backend.chat.engine import Answered, Each, Enough, looping
 from backend.errors import is_out_of_memory
 from backend.hardware.gpu_memory import release
 
@@ -24,7 +24,7 @@ def answer_all(
     prompts: Sequence[Sequence[int]],
     end_ids: Collection[int],
     limits: Sequence[int],
-    each: Callable[[int], None] = lambda done: None,
+    each: Each = lambda done: None,
     enough: Enough = looping,
 ) -> list[Answered]:
     """`Engine.answer_all` of a model of transformers."""
@@ -64,7 +64,7 @@ def _answer(
     end_ids: Collection[int],
     limits: Sequence[int],
     answers: dict[int, Answered],
-    each: Callable[[int], None],
+    each: Each,
     enough: Enough,
 ) -> None:
     """Answers `prompts` (by their numbers) together; finished ones leave the batch."""
@@ -73,17 +73,12 @@ def _answer(
     numbers = list(prompts)
     written: dict[int, list[int]] = {number: [] for number in prompts}
     ids, mask = _padded(list(prompts.values()), model.device)
-    positions = (mask.cumsum(-1) - 1).clamp(min=0)
+    places = (mask.cumsum(-1) - 1).clamp(min=0)
     cache: Any = None
     while numbers:
         with torch.inference_mode():
             out = model(
-                input_ids=ids,
-                attention_mask=mask,
-                position_ids=positions,
-                cache=cache,
-                use_cache=True,
-                logits_to_keep=1,
+                input_ids=ids, attention_mask=mask, position_ids=places, cache=cache, use_cache=True, logits_to_keep=1
             )
         cache, going = out.cache, []
         for place, token in enumerate(out.logits[:, -1].float().argmax(-1).tolist()):
@@ -98,13 +93,13 @@ def _answer(
         each(len(answers))
         if len(going) < len(numbers):
             keep = torch.tensor(going, dtype=torch.long, device=mask.device)
-            numbers, mask, positions = [numbers[place] for place in going], mask[keep], positions[keep]
+            numbers, mask, places = [numbers[place] for place in going], mask[keep], places[keep]
             if going:
                 cache.batch_select_indices(keep)
         if going:
             ids = torch.tensor([[written[number][-1]] for number in numbers], device=mask.device)
             mask = torch.cat([mask, mask.new_ones(len(numbers), 1)], dim=-1)
-            positions = positions[:, -1:] + 1
+            places = places[:, -1:] + 1
 
 
 def _padded(rows: Sequence[Sequence[int]], device: Any) -> tuple[torch.Tensor, torch.Tensor]:

@@ -17,6 +17,8 @@ Opened = TypeVar("Opened")
 Finish = Literal["end", "length", "stopped"]  # ended by the model, cut at the limit, stopped by the person
 Tokens = Generator[int, None, Finish]
 Messages = Sequence[Mapping[str, Any]]
+Prompts = Sequence[list[int]]  # token ids
+Each = Callable[[int], None]  # gets the number of finished answers; what it raises ends the work
 Enough = Callable[[int, Sequence[int]], bool]  # whether the tokens so far of the answer to a prompt say enough
 Tools = Sequence[Mapping[str, Any]]  # descriptions of functions
 _SHARE = 0.25  # of the free memory, for what the contexts of llama.cpp remember
@@ -96,12 +98,7 @@ class Engine(Protocol):
         ...
 
     def answer_all(
-        self,
-        pane: str,
-        prompts: Sequence[list[int]],
-        limits: Sequence[int],
-        each: Callable[[int], None],
-        enough: Enough = looping,
+        self, pane: str, prompts: Prompts, limits: Sequence[int], each: Each, enough: Enough = looping
     ) -> list[Answered]:
         """The greedy answers to many prompts (token ids) at once. each: called with the number of finished answers
         every few tokens; what it raises ends the work. enough: gets the number of a prompt; its answer may be cut

@@ -1,10 +1,10 @@
 """Greedy answers of llama.cpp to many conversations at once: it reads the weights once for a token of each."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from backend.chat.engine import Answered, Enough, fewer_until_it_fits, require_number
+from backend.chat.engine import Answered, Each, Enough, fewer_until_it_fits, require_number
 from backend.chat.llama import BATCH, Context, Token, Weights
 
 _ROUND = 256  # tokens
@@ -17,7 +17,7 @@ def answer_all(
     prompts: Sequence[Sequence[int]],
     end_ids: Collection[int],
     limits: Sequence[int],
-    each: Callable[[int], None],
+    each: Each,
     enough: Enough,
 ) -> list[Answered]:
     """See `Engine.answer_all`. adapter: of the tuned context, None for the base."""

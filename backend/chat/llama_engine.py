@@ -4,16 +4,18 @@ model are two contexts on the same weights; the adapter belongs to the tuned one
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from backend.chat.engine import (
     BASE,
     PROBE,
     TUNED,
     Answered,
+    Each,
     Enough,
+    Prompts,
     Sampling,
     Tokenizer,
     Tokens,
@@ -49,9 +51,7 @@ class LlamaEngine(WithTokenizer):
         self._set_up(weights, GgufTokenizer(LlamaVocabulary(weights)), weights.end_ids, (TUNED,))
 
     @classmethod
-    def with_adapter(
-        cls, file: Path, model: Path, tuned: Path | None = None, adapter: Path | None = None
-    ) -> LlamaEngine:
+    def with_adapter(cls, file: Path, model: Path, tuned: Path | None = None, adapter: Path | None = None) -> Self:
         """The base model of the folder `model` as a GGUF file, with the tokenizer it was trained with; and the one
         that was trained, in the folder `tuned`, its adapter as a GGUF LoRA. Raises MissingPart, and ChatFailed if the
         check of the panes fails."""
@@ -126,12 +126,7 @@ class LlamaEngine(WithTokenizer):
         return score_row(numpy.concatenate(pieces) if pieces else numpy.zeros((0, 1)), labels)
 
     def answer_all(
-        self,
-        pane: str,
-        prompts: Sequence[list[int]],
-        limits: Sequence[int],
-        each: Callable[[int], None],
-        enough: Enough = looping,
+        self, pane: str, prompts: Prompts, limits: Sequence[int], each: Each, enough: Enough = looping
     ) -> list[Answered]:
         adapter = self._contexts[pane].adapter
         return answer_all(self._weights, adapter, prompts, self._end_ids, limits, each, enough)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,9 @@ from backend.chat.engine import (
     PROBE,
     TUNED,
     Answered,
+    Each,
     Enough,
+    Prompts,
     Sampling,
     Tokens,
     WithTokenizer,
@@ -88,12 +90,7 @@ class TorchEngine(WithTokenizer):
         return [score_row(logits(model, row["input_ids"]).float().cpu().numpy(), row["labels"]) for row in rows]
 
     def answer_all(
-        self,
-        pane: str,
-        prompts: Sequence[list[int]],
-        limits: Sequence[int],
-        each: Callable[[int], None],
-        enough: Enough = looping,
+        self, pane: str, prompts: Prompts, limits: Sequence[int], each: Each, enough: Enough = looping
     ) -> list[Answered]:
         return batch.answer_all(self._models[pane], prompts, self._end_ids, limits, each, enough)
 

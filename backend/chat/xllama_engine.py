@@ -15,14 +15,16 @@ from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
 from statistics import fmean
-from typing import Any
+from typing import Any, Self
 
 from backend.chat.engine import (
     BASE,
     PROBE,
     TUNED,
     Answered,
+    Each,
     Enough,
+    Prompts,
     Sampling,
     Tokenizer,
     Tokens,
@@ -58,9 +60,7 @@ class XllamaEngine(WithTokenizer):
         self._use(GgufTokenizer(vocabulary), self.server().end_ids())
 
     @classmethod
-    def with_adapter(
-        cls, file: Path, model: Path, tuned: Path | None = None, adapter: Path | None = None
-    ) -> XllamaEngine:
+    def with_adapter(cls, file: Path, model: Path, tuned: Path | None = None, adapter: Path | None = None) -> Self:
         """As `LlamaEngine.with_adapter`."""
         engine = cls.__new__(cls)
         engine._set_up(file, (BASE, TUNED) if adapter else (BASE,))
@@ -191,12 +191,7 @@ class XllamaEngine(WithTokenizer):
         return known
 
     def answer_all(
-        self,
-        pane: str,
-        prompts: Sequence[list[int]],
-        limits: Sequence[int],
-        each: Callable[[int], None],
-        enough: Enough = looping,
+        self, pane: str, prompts: Prompts, limits: Sequence[int], each: Each, enough: Enough = looping
     ) -> list[Answered]:
         if not prompts:
             return []

@@ -41,13 +41,11 @@ class Parent:
     learned: Path
 
 
+Load = Callable[[Parent], Models]
+
+
 def add_parent(
-    report: EvaluationReport,
-    workspace: Workspace,
-    run_folder: Path,
-    asking: Asking,
-    tuned: System,
-    load: Callable[[Parent], Models],
+    report: EvaluationReport, workspace: Workspace, run_folder: Path, asking: Asking, tuned: System, load: Load
 ) -> EvaluationReport:
     """The report on the run in `run_folder`, and how its model compares with the previous version.
 
@@ -126,8 +124,7 @@ def store_answers(run_folder: Path, weights: str, asking: Asking, tuned: System,
     the digest of what was trained, see `runs.start.digest`. asking: the evaluation, whose questions it answered.
     tuned: its answers. precision: in which it computed them."""
     try:
-        settings = _settings(weights, asking, precision)
-        store(run_folder, asking.items, tuned.answers, **settings)
+        store(run_folder, asking.items, tuned.answers, **_settings(weights, asking, precision))
     except OSError:
         log.warning("the answers could not be stored", exc_info=True)
 
@@ -165,9 +162,7 @@ def _fair(run_folder: Path, parent: Path, items: Sequence[Item]) -> list[int]:
     return [number for number, item in enumerate(items) if fair[item.row]]
 
 
-def _answers_of(
-    parent: Parent, asking: Asking, items: Sequence[Item], load: Callable[[Parent], Models]
-) -> tuple[System, int]:
+def _answers_of(parent: Parent, asking: Asking, items: Sequence[Item], load: Load) -> tuple[System, int]:
     """The answers of the previous version, and how many of them could not be taken from its own evaluation."""
     answers: list[Answer | None] = [None] * len(items)
     if asking.measure.name != "preference":  # which needs no answers but probabilities
@@ -182,7 +177,7 @@ def _answers_of(
     return System([answer for answer in answers if answer], scores), len(missing)
 
 
-def _ask(parent: Parent, asking: Asking, items: Sequence[Item], load: Callable[[Parent], Models]) -> System:
+def _ask(parent: Parent, asking: Asking, items: Sequence[Item], load: Load) -> System:
     progress, phase = asking.progress, "Asking the previous version"
     del asking.models  # two models at once may not fit into memory
     again = Asking(load(parent), items, asking.train, lambda _, done, total: progress(phase, done, total))
@@ -191,12 +186,7 @@ def _ask(parent: Parent, asking: Asking, items: Sequence[Item], load: Callable[[
 
 
 def _settings(weights: str, asking: Asking, precision: str) -> dict[str, object]:
-    return {
-        "weights": weights,
-        "engine": asking.models.name,
-        "precision": precision,
-        "limit": asking.limit,
-    }
+    return {"weights": weights, "engine": asking.models.name, "precision": precision, "limit": asking.limit}
 
 
 def store(run_folder: Path, items: Sequence[Item], answers: Sequence[Answer], **settings: object) -> None:
@@ -217,5 +207,4 @@ def stored(run_folder: Path, items: Sequence[Item], **settings: object) -> list[
 
 
 def _key(item: Item) -> str:
-    asked = json.dumps([item.messages, item.tools], sort_keys=True)
-    return hashlib.sha256(asked.encode()).hexdigest()
+    return hashlib.sha256(json.dumps([item.messages, item.tools], sort_keys=True).encode()).hexdigest()

@@ -21,6 +21,7 @@ from backend.work import JobContext
 CHOSEN_ON = 8  # training items on which the best instruction is chosen
 _LONGEST = 384  # tokens of an answer
 
+Conversations = Sequence[Conversation]
 Progress = Callable[[str, int, int], None]  # phase, done, total; what it raises ends the evaluation
 
 
@@ -140,9 +141,7 @@ class Asking:
         answers = [self.models.tokens(said(answer)) for answer in (item.expected, item.rejected) if answer]
         return len(prompt) + max(answers) < self.models.context_length
 
-    def _system(
-        self, pane: str, conversations: Sequence[Conversation], phase: str, instruction: str | None = None
-    ) -> System:
+    def _system(self, pane: str, conversations: Conversations, phase: str, instruction: str | None = None) -> System:
         answers = self._ask(pane, self.items, conversations, phase)
         preference = self.measure.name == "preference"
         measured = instruction is None and (preference or self.models.all_at_once)
@@ -156,9 +155,7 @@ class Asking:
         worse = [replace(item, expected=item.rejected) for item in self.items if item.rejected]
         return [float(better < self.models.loss(pane, item)) for better, item in zip(losses, worse, strict=True)]
 
-    def _ask(
-        self, pane: str, items: Sequence[Item], conversations: Sequence[Conversation], phase: str
-    ) -> list[Answer]:
+    def _ask(self, pane: str, items: Sequence[Item], conversations: Conversations, phase: str) -> list[Answer]:
         prompts = [
             accepted(conversation, partial(self.models.prompt_ids, tools=item.tools))
             for item, conversation in zip(items, conversations, strict=True)

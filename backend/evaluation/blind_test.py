@@ -120,11 +120,13 @@ class BlindTest(Record):
     def _e_value(self) -> float:
         return e_value(*self._wins())
 
+    def _choices(self) -> list[tuple[Pair, int | None]]:
+        """Each pair with a vote, and the system that was preferred."""
+        return [(pair, pair.preferred(vote)) for pair, vote in zip(self.pairs, self.votes, strict=False)]
+
     def _wins(self) -> tuple[int, int]:
         """The votes for each system; a repetition is no further vote."""
-        choices = [
-            pair.preferred(vote) for pair, vote in zip(self.pairs, self.votes, strict=False) if pair.repeats is None
-        ]
+        choices = [choice for pair, choice in self._choices() if pair.repeats is None]
         return choices.count(0), choices.count(1)
 
     def voted(self, at: int, vote: Vote) -> BlindTest:
@@ -152,14 +154,9 @@ class BlindTest(Record):
         return Question(at + 1, len(self.pairs), pair.question, *pair.sides, can_undo=at > 0)
 
     def _outcome(self) -> Outcome:
-        voted = list(zip(self.pairs, self.votes, strict=False))
-        choices = [pair.preferred(vote) for pair, vote in voted]
-        first = [(pair, choice) for (pair, _), choice in zip(voted, choices, strict=True) if pair.repeats is None]
-        again = [
-            choices[pair.repeats] == choice
-            for (pair, _), choice in zip(voted, choices, strict=True)
-            if pair.repeats is not None
-        ]
+        voted = self._choices()
+        first = [(pair, choice) for pair, choice in voted if pair.repeats is None]
+        again = [voted[pair.repeats][1] == choice for pair, choice in voted if pair.repeats is not None]
         wins = self._wins()
         return Outcome(
             systems=self.systems,

@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import lru_cache
 from statistics import fmean
 
-from backend.chat.engine import Enough, looping
+from backend.chat.engine import Each, Enough, looping
 from backend.evaluation.answers_so_far import AnswersSoFar
 from backend.evaluation.items import Item
 from backend.evaluation.measures import Measure
@@ -102,9 +102,7 @@ def check(
     )
 
 
-def ask(
-    models: Models, pane: str, so_far: AnswersSoFar, progress: Callable[[int], None], enough: Enough = looping
-) -> list[Answer]:
+def ask(models: Models, pane: str, so_far: AnswersSoFar, progress: Each, enough: Enough = looping) -> list[Answer]:
     """The answers of the model in `pane` to all prompts. enough: for those to questions."""
     count, opening = len(questions()), models.opening()  # it begins at once, also where it would think aloud first
     ids = [[*models.prompt_ids([{"role": "user", "content": prompt}], ()), *opening] for prompt in prompts()]

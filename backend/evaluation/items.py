@@ -8,6 +8,8 @@ from backend.datasets.checks import duplicates
 from backend.records.rows import Message, Row, is_learned
 from backend.text.conversation import content, said
 
+Conversations = Sequence[Sequence[Message]]
+
 
 @dataclass(frozen=True)
 class Item:
@@ -34,9 +36,7 @@ class Item:
 
 
 def items_from(
-    conversations: Sequence[Sequence[Message]],
-    limit: int | None = None,
-    tools: Sequence[Sequence[Mapping[str, Any]] | None] = (),
+    conversations: Conversations, limit: int | None = None, tools: Sequence[Sequence[Mapping[str, Any]] | None] = ()
 ) -> list[Item]:
     """The items of `conversations`, in their order: one for each learned assistant turn after a user's or a tool's.
     Conversations that say the same, or almost the same, form one cluster with all their answers. limit: items at
@@ -53,7 +53,7 @@ def items_from(
     return items if limit is None else items[:limit]
 
 
-def count_items(conversations: Sequence[Sequence[Message]]) -> int:
+def count_items(conversations: Conversations) -> int:
     """How many items `items_from` makes; much quicker, since it compares no conversations."""
     return sum(1 for messages in conversations for _ in _answers(messages))
 
@@ -66,9 +66,7 @@ def _answers(messages: Sequence[Message]) -> Iterator[tuple[int, Message]]:
             yield at, message
 
 
-def pairs_from(
-    better: Sequence[Sequence[Message]], worse: Sequence[Sequence[Message]], limit: int | None = None
-) -> list[Item]:
+def pairs_from(better: Conversations, worse: Conversations, limit: int | None = None) -> list[Item]:
     """The items of preference pairs: one for the last answer of each. worse: the same conversations with the worse
     answers at their ends. Raises ValueError when they are not as many."""
     if len(better) != len(worse):

@@ -106,12 +106,7 @@ def _evaluate(context: JobContext, spec: EvaluationSpec, folder: Path, trained: 
     precision = models.precision if models.on_processor else ""  # both versions answer in the same one
     del models  # so that they are gone when those of the previous version are loaded
     return against_parent.add_parent(
-        report,
-        workspace,
-        folder,
-        asking,
-        tuned,
-        lambda parent: load(workspace, engine, base, parent.learned, precision),
+        report, workspace, folder, asking, tuned, lambda old: load(workspace, engine, base, old.learned, precision)
     )
 
 

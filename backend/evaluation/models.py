@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from backend.chat import engines, llama_probe
-from backend.chat.engine import Engine, Enough, looping
+from backend.chat.engine import Each, Engine, Enough, Prompts, looping
 from backend.chat.llama_engine import NAME as LLAMA
 from backend.chat.torch_engine import NAME as TORCH
 from backend.errors import ApprenticeError
@@ -45,14 +45,7 @@ class Models(Protocol):
         """How many tokens a text has."""
         ...
 
-    def answer(
-        self,
-        pane: str,
-        prompts: Sequence[list[int]],
-        limit: int,
-        each: Callable[[int], None],
-        enough: Enough = looping,
-    ) -> list[Answer]:
+    def answer(self, pane: str, prompts: Prompts, limit: int, each: Each, enough: Enough = looping) -> list[Answer]:
         """See `Engine.answer_all`. limit: tokens of an answer."""
         ...
 
@@ -100,14 +93,7 @@ class EngineModels:
     def tokens(self, text: str) -> int:
         return len(self._tokenizer.encode([{"role": "user", "content": text}]).input_ids)
 
-    def answer(
-        self,
-        pane: str,
-        prompts: Sequence[list[int]],
-        limit: int,
-        each: Callable[[int], None],
-        enough: Enough = looping,
-    ) -> list[Answer]:
+    def answer(self, pane: str, prompts: Prompts, limit: int, each: Each, enough: Enough = looping) -> list[Answer]:
         room = [min(limit, self.context_length - len(prompt)) for prompt in prompts]
         answers = self._engine.answer_all(pane, prompts, room, each, enough)
         return [Answer(self._tokenizer.decode(list(answer.ids)), answer.ended) for answer in answers]

@@ -20,10 +20,7 @@ def _next_step(report: EvaluationReport, falling: bool | None) -> tuple[str, str
         kind = report.findings[0].kind
         return kind, sentence(kind, falling)
     if verdict == "worse":
-        return (
-            "worse",
-            "It became worse than the base model: train with a lower learning rate or fewer epochs.",
-        )
+        return ("worse", "It became worse than the base model: train with a lower learning rate or fewer epochs.")
     if report.against_prompt == "as_good":
         return (
             "prompt_does_it",
@@ -46,10 +43,7 @@ def _next_step(report: EvaluationReport, falling: bool | None) -> tuple[str, str
             return "set_more_aside", f"{count} examples are too few to prove much: set more of them aside."
         return "train_longer", sentence("train_longer", falling)
     if report.general.keep_general == 0 and report.general.verdict in ("mostly_kept", "lost"):
-        return (
-            "keep_general",
-            "It lost other things: choose “Keep the rest” on Train, and train it again.",
-        )
+        return ("keep_general", "It lost other things: choose “Keep the rest” on Train, and train it again.")
     if report.main_measure == "perplexity":
         return "use_it", "Use it: try it, then share it. More texts of this kind make it better still."
     if tuned.score >= _GOOD and not report.graded:

@@ -7,19 +7,14 @@ from backend.records.evaluation import AgainstPrompt, Comparison, Verdict
 from backend.statistics import SIGNIFICANT, cluster_bootstrap, mcnemar_exact, wilson_interval
 
 MARGIN = 0.1  # stated beforehand: a prompt that is at most this much worse or better does the same job
+Scores = Mapping[str, Sequence[float]]  # by system, one for each item
 FEWEST = 6  # clusters; with fewer no result could be proved (see statistics.least_provable_gain)
 
 
 def compare(
-    a: str,
-    b: str,
-    scores: Mapping[str, Sequence[float]],
-    clusters: Sequence[int],
-    *,
-    graded: bool,
-    largest: float = 1.0,
+    a: str, b: str, scores: Scores, clusters: Sequence[int], *, graded: bool, largest: float = 1.0
 ) -> Comparison:
-    """Whether `a` scores better than `b`. Raises ValueError for no items. scores: by system, one for each item.
+    """Whether `a` scores better than `b`. Raises ValueError for no items.
     clusters: the cluster of each item. Right or wrong: it is won by the system that has more of its items right.
     graded: whether scores may have any value, instead of 0 and 1. largest: the largest possible difference."""
     difference, low, high = cluster_bootstrap(scores[a], scores[b], clusters)

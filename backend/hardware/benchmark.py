@@ -107,8 +107,7 @@ def _stored(workspace: Workspace) -> Sequence[_Measurement]:
 @lru_cache(maxsize=8)
 def _read(path: Path, _modified: int, _size: int, machine: str) -> Sequence[_Measurement]:
     stored = read_json(path)
-    measurements = tuple(map(_Measurement.model_validate, stored["measurements"]))
-    return measurements if stored["machine"] == machine else ()
+    return tuple(map(_Measurement.model_validate, stored["measurements"])) if stored["machine"] == machine else ()
 
 
 def _fastest(measurements: Sequence[_Measurement]) -> Rates:

@@ -150,9 +150,8 @@ def load_hardware(path: Path) -> Hardware:
     try:
         values = json.loads(path.read_text("utf-8"))
     except OSError as error:
-        raise BadInput(
-            f"The file {path.name} can't be read.", f"The system reports: {error.strerror or error}."
-        ) from error
+        why = f"The system reports: {error.strerror or error}."
+        raise BadInput(f"The file {path.name} can't be read.", why) from error
     except (ValueError, RecursionError) as error:
         raise BadInput(f"The file {path.name} is not JSON.", "", _USE_DOCTOR) from error
     if isinstance(values, dict) and isinstance(values.get("hardware"), dict):
@@ -161,10 +160,8 @@ def load_hardware(path: Path) -> Hardware:
         return Hardware.model_validate(values)
     except ValidationError as error:
         first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"]) or "its content"
-        raise BadInput(
-            f"The file {path.name} does not describe a machine.", f"{field}: {first['msg']}.", _USE_DOCTOR
-        ) from error
+        why = f"{'.'.join(map(str, first['loc'])) or 'its content'}: {first['msg']}."
+        raise BadInput(f"The file {path.name} does not describe a machine.", why, _USE_DOCTOR) from error
 
 
 _USE_DOCTOR = f"Use the output of `{PROGRAM} doctor --json`."
@@ -216,9 +213,7 @@ def _memory_problems(users: list[MemoryUser]) -> list[MachineProblem]:
 def _hosted() -> Literal["space", "zero_gpu", "colab"] | None:
     if on_zero_gpu():
         return "zero_gpu"
-    if os.environ.get("SPACE_ID"):
-        return "space"
-    return "colab" if on_colab() else None
+    return "space" if os.environ.get("SPACE_ID") else "colab" if on_colab() else None
 
 
 def _without_gpu(machine: Machine) -> list[MachineProblem]:
@@ -242,7 +237,5 @@ def _has_bf16(apple: bool) -> bool:
         text = Path("/proc/cpuinfo").read_text("utf-8", "replace")
     except OSError:
         return False
-    flags = {
-        flag for line in text.splitlines() if line.lower().startswith(("flags", "features")) for flag in line.split()
-    }
-    return bool(flags & {"avx512_bf16", "amx_bf16", "bf16", "svebf16"})
+    lines = [line for line in text.splitlines() if line.lower().startswith(("flags", "features"))]
+    return bool(set(" ".join(lines).split()) & {"avx512_bf16", "amx_bf16", "bf16", "svebf16"})

@@ -24,6 +24,7 @@ from backend.records.rows import Message, Row, is_learned
 from backend.tokens.chat_template import render
 from backend.tokens.text_encoder import CUT, TextEncoder
 
+Tools = Sequence[Mapping[str, Any]] | None
 _PROBE = "\uf8f1answer\uf8f1"
 
 
@@ -67,8 +68,7 @@ class PlainTokenizer:
     def end_of_turn(self) -> str:
         """The token that the template writes after an answer, such as <|im_end|>; "" when it writes none."""
         messages = [{"role": "user", "content": "question"}, {"role": "assistant", "content": _PROBE}]
-        after = self.render(messages).partition(_PROBE)[2]
-        return self._encoder.leading_token(after.lstrip())
+        return self._encoder.leading_token(self.render(messages).partition(_PROBE)[2].lstrip())
 
     @cached_property
     def default_instruction(self) -> str:
@@ -104,10 +104,7 @@ class PlainTokenizer:
     # Messages to text
 
     def render(
-        self,
-        messages: Sequence[Mapping[str, Any]],
-        tools: Sequence[Mapping[str, Any]] | None = None,
-        add_generation_prompt: bool = False,
+        self, messages: Sequence[Mapping[str, Any]], tools: Tools = None, add_generation_prompt: bool = False
     ) -> str:
         """The text that the chat template makes of `messages`. Raises BadInput when it does not accept them."""
         if not self.chat_template:
@@ -119,10 +116,7 @@ class PlainTokenizer:
         return render(self.chat_template, messages, self.special_tokens, tools, add_generation_prompt)
 
     def _render_chat(
-        self,
-        messages: Sequence[Message],
-        tools: Sequence[Mapping[str, Any]] | None,
-        add_generation_prompt: bool = False,
+        self, messages: Sequence[Message], tools: Tools, add_generation_prompt: bool = False
     ) -> Rendered:
         if any(message.get("tool_calls") for message in messages) and not self.writes_tool_calls:
             raise BadInput(
@@ -141,12 +135,7 @@ class PlainTokenizer:
         return Rendered(full, learned, len(turns) - len(learned))
 
     def _answer_span(
-        self,
-        full: str,
-        messages: Sequence[Message],
-        tools: Sequence[Mapping[str, Any]] | None,
-        index: int,
-        with_prompt: bool,
+        self, full: str, messages: Sequence[Message], tools: Tools, index: int, with_prompt: bool
     ) -> Span | None:
         """The span of `full` that the model must produce for the assistant turn `index`, None if there is none."""
         prompt = self.render(messages[:index], tools, add_generation_prompt=True)
@@ -164,12 +153,7 @@ class PlainTokenizer:
 
     # Text to tokens
 
-    def encode(
-        self,
-        messages: Sequence[Message],
-        tools: Sequence[Mapping[str, Any]] | None = None,
-        max_length: int | None = None,
-    ) -> Encoded:
+    def encode(self, messages: Sequence[Message], tools: Tools = None, max_length: int | None = None) -> Encoded:
         """One conversation as `input_ids` and `labels`, cut to `max_length` tokens if that is set. Raises BadInput
         when the template does not accept the conversation."""
         rendered = self._render_chat(messages, tools)
@@ -182,16 +166,14 @@ class PlainTokenizer:
         rendered: list[Rendered | ApprenticeError] = []
         for row in rows:
             try:
-                chat = row.text is None
-                rendered.append(
-                    self._render_chat(row.messages, row.tools) if chat else self._render_document(row.text or "")
-                )
+                chat = self._render_chat(row.messages, row.tools) if row.text is None else None
+                rendered.append(chat or self._render_document(row.text or ""))
             except ApprenticeError as error:
                 rendered.append(error)
         encoded = iter(self._encoder.encode_many([item for item in rendered if isinstance(item, Rendered)]))
         return [item if isinstance(item, ApprenticeError) else next(encoded) for item in rendered]
 
-    def prompt_ids(self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]] | None = None) -> list[int]:
+    def prompt_ids(self, messages: Sequence[Message], tools: Tools = None) -> list[int]:
         """The tokens that the model reads before it answers: the conversation with the generation prompt."""
         return self._encoder.encode(self._render_chat(messages, tools, add_generation_prompt=True))[0]
 
@@ -212,12 +194,7 @@ class PlainTokenizer:
         """Tokens in each text, without a template."""
         return [len(e.ids) for e in self._tokenizer.encode_batch(list(texts), add_special_tokens=False)]
 
-    def pieces(
-        self,
-        messages: Sequence[Message],
-        tools: Sequence[Mapping[str, Any]] | None = None,
-        max_length: int | None = None,
-    ) -> list[Piece]:
+    def pieces(self, messages: Sequence[Message], tools: Tools = None, max_length: int | None = None) -> list[Piece]:
         """The tokens of `encode`, grouped for display into learned, read (content) and template pieces."""
         rendered = self._render_chat(messages, tools)
         ids, spans = self._encoder.encode(rendered)

@@ -19,7 +19,7 @@ from backend.records.encoded import Encoded, Piece
 from backend.records.lengths import LengthLimits
 from backend.records.rows import Message, Row
 from backend.tokens.box import Box, error_of
-from backend.tokens.plain_tokenizer import PlainTokenizer
+from backend.tokens.plain_tokenizer import PlainTokenizer, Tools
 
 # SHA-256 of the bundled model's files, as backend/models/bundled_file.py writes them.
 _BUNDLED_TOKENIZER = "e9f1b9eb29e5f4fc508736f874cc7d1321834fb5610e169fb1acae231472321b"
@@ -97,47 +97,22 @@ class BoxedTokenizer(ChatTokenizer):
         self._box.open()
         self.chat_template, self.special_tokens = source.texts[1], dict(source.specials)
 
-    @cached_property
-    def pad_id(self) -> int:
-        return int(self._value("pad_id"))
-
-    @cached_property
-    def control_markers(self) -> tuple[str, ...]:
-        return tuple(self._value("control_markers"))
-
-    @cached_property
-    def control_ids(self) -> set[int]:
-        return set(self._value("control_ids"))
-
-    @cached_property
-    def stop_ids(self) -> tuple[int, ...]:
-        return tuple(self._value("stop_ids"))
-
-    @cached_property
-    def end_of_turn(self) -> str:
-        return str(self._value("end_of_turn"))
-
-    @cached_property
-    def default_instruction(self) -> str:
-        return str(self._value("default_instruction"))
+    pad_id = cached_property[int](lambda self: int(self._value("pad_id")))
+    control_markers = cached_property[tuple[str, ...]](lambda self: tuple(self._value("control_markers")))
+    control_ids = cached_property[set[int]](lambda self: set(self._value("control_ids")))
+    stop_ids = cached_property[tuple[int, ...]](lambda self: tuple(self._value("stop_ids")))
+    end_of_turn = cached_property[str](lambda self: str(self._value("end_of_turn")))
+    default_instruction = cached_property[str](lambda self: str(self._value("default_instruction")))
 
     def _value(self, name: str, *arguments: Any) -> Any:
         return self._box.ask(name, *arguments)[0]
 
     def render(
-        self,
-        messages: Sequence[Mapping[str, Any]],
-        tools: Sequence[Mapping[str, Any]] | None = None,
-        add_generation_prompt: bool = False,
+        self, messages: Sequence[Mapping[str, Any]], tools: Tools = None, add_generation_prompt: bool = False
     ) -> str:
         return str(self._value("render", messages, tools, add_generation_prompt))
 
-    def encode(
-        self,
-        messages: Sequence[Message],
-        tools: Sequence[Mapping[str, Any]] | None = None,
-        max_length: int | None = None,
-    ) -> Encoded:
+    def encode(self, messages: Sequence[Message], tools: Tools = None, max_length: int | None = None) -> Encoded:
         return Encoded(*self._value("encode", messages, tools, max_length))
 
     def encode_rows(self, rows: Iterable[Row]) -> list[Encoded | ApprenticeError]:
@@ -150,12 +125,10 @@ class BoxedTokenizer(ChatTokenizer):
         try:
             counts, numbers = self._box.ask("rows", [(row.text, row.messages, row.tools) for row in rows])
         except ApprenticeError as error:
-            if len(rows) == 1:
-                return [error]
-            return [one for row in rows for one in self._encode_batch([row])]
+            return [error] if len(rows) == 1 else [one for row in rows for one in self._encode_batch([row])]
         return list(_split(counts, numbers))
 
-    def prompt_ids(self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]] | None = None) -> list[int]:
+    def prompt_ids(self, messages: Sequence[Message], tools: Tools = None) -> list[int]:
         return list(self._value("prompt_ids", messages, tools))
 
     def opening(self) -> list[int]:
@@ -167,12 +140,7 @@ class BoxedTokenizer(ChatTokenizer):
     def count(self, texts: Sequence[str]) -> list[int]:
         return list(self._value("count", list(texts)))
 
-    def pieces(
-        self,
-        messages: Sequence[Message],
-        tools: Sequence[Mapping[str, Any]] | None = None,
-        max_length: int | None = None,
-    ) -> list[Piece]:
+    def pieces(self, messages: Sequence[Message], tools: Tools = None, max_length: int | None = None) -> list[Piece]:
         return [Piece(*piece) for piece in self._value("pieces", messages, tools, max_length)]
 
     def document_pieces(self, row: Row, lengths: LengthLimits) -> list[Piece]:
@@ -207,6 +175,5 @@ def _split(counts: Sequence[Any], numbers: array[int]) -> Iterator[Encoded | App
 def _template_of(config: Mapping[str, Any]) -> str:
     template = config.get("chat_template") or ""
     if isinstance(template, list):
-        named = {item["name"]: item["template"] for item in template}
-        template = named.get("default", "")
+        template = {item["name"]: item["template"] for item in template}.get("default", "")
     return str(template)

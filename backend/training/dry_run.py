@@ -50,9 +50,7 @@ class _SilentWork:
     short_of_memory: bool = False
 
     def emit(self, event: Event) -> None: ...
-    def progress(
-        self, phase: str, done: int = 0, total: int = 0, seconds_left: float | None = None, detail: str = ""
-    ) -> None: ...
+    def progress(self, *_: object, **__: object) -> None: ...
     def alive(self) -> None: ...
     def should_stop(self) -> bool:
         return False
@@ -191,13 +189,9 @@ def main(folder: Path) -> None:
     began = psutil.Process().create_time()
     place = folder / FOLDER
     order = json.loads((place / ORDER).read_text("utf-8"))
+    spec = RunSpec.model_validate(order["spec"])
     try:
-        outcome = {
-            "fits": True,
-            **run_steps(
-                folder, RunSpec.model_validate(order["spec"]), began, order["limit_mib"], order["on_processor"]
-            ),
-        }
+        outcome = {"fits": True, **run_steps(folder, spec, began, order["limit_mib"], order["on_processor"])}
     except NotEnough:
         outcome = {"fits": False}
     except ApprenticeError as error:

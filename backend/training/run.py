@@ -56,9 +56,8 @@ def _settings(context: Work, planned: TrainSettings, rows: Sequence[TokenRow]) -
     """The settings of this attempt; they need less memory if the attempt before ran out of it."""
     if context.short_of_memory:
         step = oom.step_down(context.folder, planned, max((row.longest for row in rows), default=0))
-        add_note(
-            context, "Out of memory", f"The run continues from its last checkpoint with less memory. {step.sentence}"
-        )
+        what = f"The run continues from its last checkpoint with less memory. {step.sentence}"
+        add_note(context, "Out of memory", what)
     return oom.settings_used(context.folder, planned)
 
 
@@ -140,9 +139,8 @@ def set_up(
         add_note(context, title, what)
 
     train_step = TrainStep(collator, place, settings, on_smaller_batch, context.alive, oom_retries)
-    session = session_of(
-        context, spec, place, tokenizer, train, spread(validation, VALIDATION_ROWS), plan, train_step
-    )
+    tests = spread(validation, VALIDATION_ROWS)
+    session = session_of(context, spec, place, tokenizer, train, tests, plan, train_step)
     engine = trainer.build(net, session)
     model.prepare_trainable(net, place)
     fused_lora.fuse(net)
@@ -157,8 +155,7 @@ def _load_start(net: Any, spec: RunSpec, run_folder: Path) -> None:
         return
     what, way_out = "This run can't start.", "Train again: continue that version, or start from the base model."
     if not start.is_intact(spec, run_folder):
-        why = "Its copy of the version that it continues is missing or has changed."
-        raise TrainingFailed(what, why, way_out)
+        raise TrainingFailed(what, "Its copy of the version that it continues is missing or has changed.", way_out)
     try:
         result.load(net, start.folder(run_folder))
     except (KeyError, RuntimeError) as error:

@@ -48,11 +48,14 @@ def sample_answers(
     ]
 
 
+Prompts = Sequence[Sequence[int]]  # token ids
+
+
 def generate(
     model: Any,
     tokenizer: ChatTokenizer,
     device: Device,
-    prompts: Sequence[Sequence[int]],
+    prompts: Prompts,
     new_tokens: int,
     longest: float | None = None,
 ) -> list[str]:
@@ -67,7 +70,7 @@ def generate_ids(
     model: Any,
     tokenizer: ChatTokenizer,
     device: Device,
-    prompts: Sequence[Sequence[int]],
+    prompts: Prompts,
     new_tokens: int,
     longest: float | None = None,
 ) -> list[list[int]]:
@@ -92,8 +95,6 @@ def generate_ids(
     model.eval()
     with torch.no_grad(), device.autocast():
         output = model.generate(
-            input_ids=ids.to(device.kind),
-            attention_mask=mask.to(device.kind),
-            generation_config=config,
+            input_ids=ids.to(device.kind), attention_mask=mask.to(device.kind), generation_config=config
         )
     return [row[width:].tolist() for row in output]

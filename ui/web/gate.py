@@ -98,9 +98,8 @@ class Gate:
         if visitor:
             self._visitors.note_address(visitor, self._address(scope))
         whose = visitor or "nobody"
-        if b"deep_link" in unquote_to_bytes(
-            scope["query_string"]
-        ):  # a page that gradio stored with what somebody had typed
+        # Such a link opens a page that gradio stored with what somebody had typed.
+        if b"deep_link" in unquote_to_bytes(scope["query_string"]):
             await _refuse(scope, receive, send)
         elif _OPEN.fullmatch(path) and (reading or path.startswith("/log")):
             await self.app(scope, receive, send)
@@ -203,10 +202,8 @@ class Gate:
 
     async def _pass_on(self, scope: Scope, receive: Receive, send: Send, content: bytes) -> None:
         """Passes this body on instead of the original, so that gradio reads exactly what was checked."""
-        headers = [
-            (name, value) for name, value in scope["headers"] if name not in (b"content-length", b"content-type")
-        ]
-        headers += [(b"content-length", str(len(content)).encode()), (b"content-type", b"application/json")]
+        ours = {b"content-length": str(len(content)).encode(), b"content-type": b"application/json"}
+        headers = [*((name, value) for name, value in scope["headers"] if name not in ours), *ours.items()]
         sent = False
 
         async def receiving() -> Message:
@@ -269,9 +266,8 @@ def _joined(session: str, visitor: str) -> str:
 def _renamed(scope: Scope, visitor: str) -> tuple[Scope, str]:
     """The request with its session, or the name of its upload, joined to the visitor; and that name."""
     pairs = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
-    pairs = [
-        (name, _joined(text, visitor) if name in ("session_hash", "upload_id") else text) for name, text in pairs
-    ]
+    ours = ("session_hash", "upload_id")
+    pairs = [(name, _joined(text, visitor) if name in ours else text) for name, text in pairs]
     named = dict(pairs).get("session_hash", "")
     return {**scope, "query_string": urlencode(pairs).encode()}, named
 

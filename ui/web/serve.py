@@ -200,9 +200,8 @@ def free_port(host: str, wanted: int | None) -> int:
                 probe.bind((host, port))
         except PermissionError as error:  # on Windows also for a port in use, or in a reserved range
             if port < 1024:
-                raise BadSetting(
-                    f"Port {port} can't be used.", "The system reserves it.", "Choose one above 1024."
-                ) from error
+                what = f"Port {port} can't be used."
+                raise BadSetting(what, "The system reserves it.", "Choose one above 1024.") from error
         except OSError as error:
             if isinstance(error, socket.gaierror) or error.errno not in _IN_USE:
                 raise BadSetting(f"{host[:60]} is not an address of this computer.", "", "Remove --host.") from error
@@ -229,11 +228,8 @@ def running_at(workspace: Workspace) -> str:
             return str(read_json(workspace.root / "app.json")["url"])
         except (OSError, ValueError, KeyError):
             time.sleep(0.2)
-    raise WorkspaceProblem(
-        f"Another Apprentice uses the workspace {workspace.root} but shows no page.",
-        "",
-        "Close it, then start again.",
-    )
+    what = f"Another Apprentice uses the workspace {workspace.root} but shows no page."
+    raise WorkspaceProblem(what, "", "Close it, then start again.")
 
 
 def with_ticket(url: str, key: str) -> str:
@@ -249,10 +245,9 @@ def show(text: str, url: str, browser: bool) -> None:
 
 def logs_to(workspace: Workspace) -> None:
     """Logs technical details to WORKSPACE/app.log, up to a few megabytes."""
-    make_private(workspace.root / "app.log")
-    handler = logging.handlers.RotatingFileHandler(
-        workspace.root / "app.log", maxBytes=2_000_000, backupCount=2, encoding="utf-8"
-    )
+    file = workspace.root / "app.log"
+    make_private(file)
+    handler = logging.handlers.RotatingFileHandler(file, maxBytes=2_000_000, backupCount=2, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logging.getLogger().addHandler(handler)
     logging.getLogger().setLevel(logging.INFO)
