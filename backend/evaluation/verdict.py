@@ -14,9 +14,9 @@ FEWEST = 6  # clusters; with fewer no result could be proved (see statistics.lea
 def compare(
     a: str, b: str, scores: Scores, clusters: Sequence[int], *, graded: bool, largest: float = 1.0
 ) -> Comparison:
-    """Whether `a` scores better than `b`. Raises ValueError for no items.
-    clusters: the cluster of each item. Right or wrong: it is won by the system that has more of its items right.
-    graded: whether scores may have any value, instead of 0 and 1. largest: the largest possible difference."""
+    """Whether `a` scores better than `b`. Raises ValueError for no items. clusters: the cluster of each item. Right
+    or wrong: it is won by the system that has more of its items right. graded: whether scores may have any value,
+    instead of 0 and 1. largest: the largest possible difference."""
     difference, low, high = cluster_bootstrap(scores[a], scores[b], clusters)
     mean = {name: _by_cluster(scores[name], clusters) for name in (a, b)}
     count = len(mean[a])
