@@ -1,5 +1,5 @@
 """Preference pairs as tokens: the same conversation twice, ending in the better and in the worse answer. Both are
-encoded by `ChatTokenizer.encode_rows`, like all rows. Only the tokens after the question are learned, as in. TRL:
+encoded by `ChatTokenizer.encode_rows`, like all rows. Only the tokens after the question are learned, as in TRL:
 there is nothing to learn from the part that both answers share."""
 
 from __future__ import annotations

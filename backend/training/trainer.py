@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def build(model: Any, session: TrainingSession) -> Any:
-    """The trainer of a run. Its batches are all rows of an optimizer step. Overrides defaults that would be wrong.
+    """The trainer of a run. Its batches are all rows of an optimizer step. Overrides defaults that would be wrong
     here: learning rate, activation checkpointing, precision, length, checkpoints (pickled, rotated by file times) and
     reporting to other services."""
     from transformers import AutoTokenizer, PrinterCallback, ProgressCallback
