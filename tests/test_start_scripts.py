@@ -173,8 +173,7 @@ def test_a_python_that_was_just_installed_is_found_though_it_is_not_on_the_path(
         return 0
 
     cmd.programs["winget"] = winget
-    assert cmd.run() == 0
-    assert windows.started == [['"C:\\here\\start.py"']]
+    assert (cmd.run(), windows.started) == (0, [['"C:\\here\\start.py"']])
 
 
 @pytest.mark.parametrize(("keys", "installers"), [("N", ("winget",)), ("", ("winget", "pymanager")), ("Y", ())])

@@ -26,8 +26,7 @@ def test_wilson_agrees_with_newcombe_1998(successes: int, n: int, low: float, hi
 
 
 def test_wilson_at_its_ends() -> None:
-    assert wilson_interval(0, 0) == (0.0, 1.0)
-    assert wilson_interval(24, 24)[1] == 1.0
+    assert (wilson_interval(0, 0), wilson_interval(24, 24)[1]) == ((0.0, 1.0), 1.0)
     low, high = wilson_interval(5, 10, confidence=0.99)
     assert low < wilson_interval(5, 10)[0] < wilson_interval(5, 10)[1] < high
     for wrong in [(3, 2), (-1, 2)]:

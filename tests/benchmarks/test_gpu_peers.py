@@ -79,8 +79,7 @@ def test_a_peer_that_is_not_installed_is_left_out_and_named(
     assert trainers.available() == []
     assert len(capsys.readouterr().out.splitlines()) == len(trainers.PYTHONS)
     monkeypatch.setenv("UNSLOTH_PYTHON", "/elsewhere/python")
-    assert trainers.available() == ["unsloth"]
-    assert trainers.python_of("unsloth") == "/elsewhere/python"
+    assert (trainers.available(), trainers.python_of("unsloth")) == (["unsloth"], "/elsewhere/python")
 
 
 def test_one_that_fails_does_not_end_the_benchmark(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -52,8 +52,7 @@ def test_a_tab_is_fetched_again_only_when_something_has_changed(open_page: Opens
     came_with_its_tab, news_of_training, changed, more_news = page.evaluate(
         "all => all.map((one) => apprentice.address.toItsTab(['data'], one).some(Boolean))", signatures
     )
-    assert (came_with_its_tab, news_of_training) == (False, False)
-    assert (changed, more_news) == (True, False)
+    assert ((came_with_its_tab, news_of_training), (changed, more_news)) == ((False, False), (True, False))
 
 
 def test_going_back_does_not_scroll_and_keeps_what_else_the_address_says(open_page: Opens, drawn_page: str) -> None:

@@ -67,8 +67,7 @@ def test_nothing_is_fetched_from_elsewhere_and_nothing_fails(open_page: Opens, d
     for name in TABS:
         go(page, name)
     assert len(asked) > 10
-    assert [url for url in asked if not url.startswith((drawn_page, "data:", "blob:"))] == []
-    assert faults == []
+    assert ([url for url in asked if not url.startswith((drawn_page, "data:", "blob:"))], faults) == ([], [])
 
 
 def test_a_reload_brings_everything_back(open_page: Opens, drawn_page: str) -> None:
@@ -231,8 +230,7 @@ def test_models_sort_by_quality_time_and_language(open_page: Opens, drawn_page: 
     for _ in range(2):  # a phone has no row of headers
         page.get_by_role("button", name="Expected quality", exact=True).click()
     assert page.locator("th[aria-sort=descending]").inner_text().startswith("Expected quality")
-    assert order.input_value() == "Expected quality"
-    assert names(page)[0] == "Gemma 2 9B"
+    assert (order.input_value(), names(page)[0]) == ("Expected quality", "Gemma 2 9B")
 
 
 def sort_by_each(page: Any, order: Any, recommended: list[str]) -> None:

@@ -20,9 +20,7 @@ def test_a_few_faults_in_the_noop_job_and_the_stores() -> None:
 
 
 @pytest.mark.slow
-def test_every_third_operation_of_the_job_and_all_of_the_stores_fail(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+def test_every_third_operation_of_the_job_and_all_of_the_stores_fail(capsys: pytest.CaptureFixture[str]) -> None:
     jobs = failing_disk.run("tests.faults.noop_job", "1", "3")
     stores = failing_disk.run("tests.faults.stores", "1")
     with capsys.disabled():

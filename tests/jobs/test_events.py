@@ -36,8 +36,7 @@ def steps_of(story: EventBatch) -> list[int]:
 
 
 def test_without_a_file_there_are_no_events(path: Path) -> None:
-    assert read_valid_events(path) == ([], 0, True)
-    assert read_valid_events(path, 500) == ([], 0, True)
+    assert (read_valid_events(path), read_valid_events(path, 500)) == (([], 0, True), ([], 0, True))
 
 
 def test_reading_continues_from_the_position(path: Path) -> None:

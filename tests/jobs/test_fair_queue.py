@@ -56,9 +56,7 @@ def test_workspaces_take_turns(runners: list[Runner], launched: list[str]) -> No
     last = submit(runners[2], "late")
     queue = shared(runners)
     queue.tick()
-    assert launched == ["greedy 0"]
-    assert queue.length() == 5
-    assert queue.ahead(last) == 2
+    assert (launched, queue.length(), queue.ahead(last)) == (["greedy 0"], 5, 2)
     for _ in range(4):
         queue.tick()
     assert launched == ["greedy 0", "modest", "late", "greedy 1", "greedy 2"]

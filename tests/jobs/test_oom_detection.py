@@ -25,8 +25,7 @@ def test_work_that_ran_out_of_memory_is_retried_with_less(runner: Runner) -> Non
     job_id = runner.submit("noop", {"steps": 5, "exhaust_at": 3}, "")
     job = finish(runner, job_id)
     assert (job.state, job.attempt, job.failure) == (State.COMPLETED, 2, None)
-    assert steps(runner, job_id) == [1, 2, 3, 4, 5]
-    assert notes(runner, job_id) == 1
+    assert (steps(runner, job_id), notes(runner, job_id)) == ([1, 2, 3, 4, 5], 1)
 
 
 def test_the_next_job_waits_for_the_retry(runner: Runner) -> None:
@@ -217,5 +216,4 @@ def test_a_real_kill_by_the_kernel_is_recognized_and_retried(
     job_id = runner.submit("noop", {"steps": 5}, "")
     job = finish(runner, job_id)
     assert (job.state, job.attempt) == (State.COMPLETED, 2)
-    assert steps(runner, job_id) == [1, 2, 3, 4, 5]
-    assert notes(runner, job_id) == 1
+    assert (steps(runner, job_id), notes(runner, job_id)) == ([1, 2, 3, 4, 5], 1)

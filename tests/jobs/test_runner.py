@@ -284,8 +284,7 @@ def test_the_data_is_there_before_the_job_is_seen(runner: Runner) -> None:
         seen.append(len(runner.jobs()))
 
     job_id = runner.submit("noop", {}, "", prepare=prepare)
-    assert seen == [0]
-    assert (runner.folder(job_id) / "data" / "train.parquet").read_bytes() == b"rows"
+    assert (seen, (runner.folder(job_id) / "data" / "train.parquet").read_bytes()) == ([0], b"rows")
 
 
 def test_the_data_is_on_the_disk_before_the_job_is_seen(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -38,8 +38,7 @@ def test_the_workers_environment_has_no_secrets(runner: Runner, monkeypatch: pyt
     environment = counting(runner, job_id).environ()
     assert not {name.upper() for name in SECRETS} & {name.upper() for name in environment}
     assert "s3cr3t-value" not in str(environment)
-    assert environment["TOKENIZERS_PARALLELISM"] == "true"
-    assert environment["OMP_WAIT_POLICY"] == "PASSIVE"
+    assert (environment["TOKENIZERS_PARALLELISM"], environment["OMP_WAIT_POLICY"]) == ("true", "PASSIVE")
     assert environment["APPRENTICE_HOME"] == str(runner.workspace.root)
 
 

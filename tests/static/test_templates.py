@@ -15,8 +15,7 @@ FILES = sorted(path.name for path in TEMPLATES.iterdir())
 @pytest.mark.parametrize("name", FILES)
 def test_a_template_holds_two_examples(name: str) -> None:
     data = load(TEMPLATES / name)
-    assert [len(row.messages) for row in data.rows] == [2, 2]
-    assert data.problems == []
+    assert ([len(row.messages) for row in data.rows], data.problems) == ([2, 2], [])
 
 
 def test_the_page_contains_each_template_as_a_download() -> None:

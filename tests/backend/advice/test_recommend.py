@@ -70,8 +70,7 @@ def test_a_processor_trains_the_small_model_with_the_measured_settings(name: str
 
 def test_a_larger_model_uses_the_guides_values() -> None:
     settings = recommend(machine("rtx3090"), model_id="meta-llama/Llama-3.1-8B-Instruct").settings
-    assert settings.target_modules == ("q_proj", "k_proj", "v_proj", "o_proj")
-    assert settings.learning_rate == 2e-4
+    assert (settings.target_modules, settings.learning_rate) == (("q_proj", "k_proj", "v_proj", "o_proj"), 2e-4)
     gemma = recommend(machine("rtx3090"), model_id="google/gemma-2-9b-it").settings
     assert {"gate_proj", "up_proj"} < set(gemma.target_modules)
 
@@ -118,8 +117,7 @@ def test_task_language_and_length_matter() -> None:
 
 def test_settings_depend_on_the_number_and_length_of_rows() -> None:
     few, many = (recommend(machine("rtx4090"), rows=rows).settings for rows in (500, 5000))
-    assert (few.lora_rank, many.lora_rank) == (8, 16)
-    assert (few.effective_batch, many.effective_batch) == (8, 16)
+    assert ((few.lora_rank, many.lora_rank), (few.effective_batch, many.effective_batch)) == ((8, 16), (8, 16))
     assert few.num_train_epochs == 3
     assert many.num_train_epochs < 3
     assert recommend(machine("rtx4090"), longest=300).settings.max_length == 320

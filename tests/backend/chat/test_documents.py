@@ -72,5 +72,4 @@ def test_where_some_answers_are_no_json_nothing_is_lost(other: str) -> None:
 
 
 def test_the_question_comes_before_the_piece() -> None:
-    assert about("Piece.", "Translate:") == "Translate:\n\nPiece."
-    assert about("Piece.", " ") == "Piece."
+    assert (about("Piece.", "Translate:"), about("Piece.", " ")) == ("Translate:\n\nPiece.", "Piece.")

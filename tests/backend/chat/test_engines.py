@@ -106,8 +106,7 @@ def test_it_reads_what_training_read(engine: Engine, adapter: Path) -> None:
 def test_the_model_ends_its_answer(engine: Engine) -> None:
     ids, finish = answered(engine, "base", JAPAN, max_new_tokens=40)
     stream = engine.text_stream()
-    assert "".join([*map(stream.add, ids), stream.end()]) == "The capital of Japan is Tokyo."
-    assert finish == "end"
+    assert ("".join([*map(stream.add, ids), stream.end()]), finish) == ("The capital of Japan is Tokyo.", "end")
     assert not set(ids) & set(engine.report.end_ids)
 
 
@@ -324,8 +323,7 @@ def exact_logits(engine: TorchEngine, pane: str, prompt: list[int]) -> Any:
 
 @needs_llama_cpp
 @pytest.mark.parametrize(
-    "change",
-    [{"use_dora": True}, {"modules_to_save": ["lm_head"]}, {"bias": "all"}, {"rank_pattern": {"q_proj": 2}}],
+    "change", [{"use_dora": True}, {"modules_to_save": ["lm_head"]}, {"bias": "all"}, {"rank_pattern": {"q_proj": 2}}]
 )
 def test_what_llama_cpp_cannot_hold_is_answered_by_transformers(
     workspace: Workspace, shallow_model: Path, tmp_path: Path, change: dict[str, Any]

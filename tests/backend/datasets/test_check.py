@@ -205,8 +205,7 @@ def test_problems_from_reading_are_in_the_report_in_line_order() -> None:
     rows = [row for row in clean_rows(6) if row.row != 2]
     rows[3] = chat(5, Q, A)
     report = check(Dataset(dataset([]).source, rows, [unread], 6))
-    assert [p.row for p in report.problems] == [0, 2, 5]
-    assert (report.rows, report.usable) == (6, 5)
+    assert ([p.row for p in report.problems], (report.rows, report.usable)) == ([0, 2, 5], (6, 5))
 
 
 def test_progress_rises_to_one_and_cancelling_stops() -> None:
@@ -220,8 +219,7 @@ def test_progress_rises_to_one_and_cancelling_stops() -> None:
 
 def test_a_dataset_without_rows_or_usable_ones_gets_a_report() -> None:
     report = check(dataset([]))
-    assert report.usable == 0
-    assert [p.kind for p in report.problems] == ["too_few"]
+    assert (report.usable, [p.kind for p in report.problems]) == (0, ["too_few"])
     assert "0 of 0" in summary(report)[0]
     [problem] = [p for p in check(dataset([chat(1, question(1))])).problems if p.kind == "too_few"]
     assert "0" not in problem.message, "none is not called a few"
@@ -270,5 +268,4 @@ def test_the_promised_json_keys_are_there() -> None:
 def test_counts_and_error_rows() -> None:
     assert {*check(dataset(clean_rows(3))).to_json()["tokens"].values()} == {None}, "without a model"
     report = check(dataset([*clean_rows(3), chat(4, ("user", "Hello?")), chat(5, ("user", "Goodbye?"))]))
-    assert report.counts()["no_assistant"] == 2
-    assert report.error_rows() == {4, 5}
+    assert (report.counts()["no_assistant"], report.error_rows()) == (2, {4, 5})

@@ -40,8 +40,7 @@ def test_a_fixed_dataset_is_not_reused_for_the_same_file(store: DatasetStore, fi
     FixChoices(store).accept(fixed, "empty_answer", "all")
     fresh = store.add(file, "orders.jsonl")
     assert fresh != fixed
-    assert store.open(fresh, None).info.accepted == {}
-    assert len(store.open(fixed, None).dataset.rows) == 3
+    assert (store.open(fresh, None).info.accepted, len(store.open(fixed, None).dataset.rows)) == ({}, 3)
 
 
 def test_deleting_a_dataset_keeps_the_others(store: DatasetStore, file: Path, tmp_path: Path) -> None:
@@ -198,8 +197,7 @@ def test_first_rows_and_progress_arrive_during_reading(store: DatasetStore, big:
     data_id = store.add(big, "big.jsonl", recorder)
     store.open(data_id, None, listener=recorder)
     assert [row.messages[0]["content"] for row in recorder.first.rows[:2]] == ["what is 0?", "what is 1?"]
-    assert len(recorder.first.rows) == 20
-    assert recorder.phases == ["Reading", "Checking every example"]
+    assert (len(recorder.first.rows), recorder.phases) == (20, ["Reading", "Checking every example"])
     assert len({round(fraction, 1) for fraction in recorder.fractions}) > 5
 
 

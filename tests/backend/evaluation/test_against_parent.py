@@ -190,8 +190,7 @@ def test_near_copies_of_a_corrected_question_are_left_out(versions: Versions) ->
 def test_stored_answers_are_used_again(versions: Versions) -> None:
     versions.store_old(wrong)
     report = versions.report(right)
-    assert (report.parent.asked, versions.loaded) == (0, [])
-    assert report.parent.systems["parent"].score == 0.0
+    assert ((report.parent.asked, versions.loaded), report.parent.systems["parent"].score) == ((0, []), 0.0)
 
 
 def test_only_questions_without_a_stored_answer_are_asked(versions: Versions) -> None:

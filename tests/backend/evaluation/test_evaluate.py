@@ -107,8 +107,7 @@ def test_a_model_that_lost_what_the_base_can_is_worse() -> None:
     report = report_of(
         lambda pane, given: knows("tuned", given) if pane == "base" else f"No {last(given).split()[1]} here."
     )
-    assert (report.verdict, report.next_kind) == ("worse", "worse")
-    assert report.findings == ()
+    assert ((report.verdict, report.next_kind), report.findings) == (("worse", "worse"), ())
 
 
 def test_a_prompt_that_does_as_well_is_found_and_reported() -> None:

@@ -100,8 +100,7 @@ class TestRanking:
         facts, item = Facts(TEXT), HELD_OUT[0]
         whole = facts.conversation(item, lambda conversation: True)
         short = facts.conversation(item, lambda conversation: str(conversation).count("costs") <= 1)
-        assert str(whole).count("costs") == 4
-        assert str(short).count("costs") == 1
+        assert (str(whole).count("costs"), str(short).count("costs")) == (4, 1)
         assert facts.conversation(item, lambda conversation: False) == list(item.messages)
 
     def test_the_instruction_of_the_data_stays(self) -> None:
@@ -132,8 +131,7 @@ def test_where_facts_win_retrieval_is_advised() -> None:
 
     report = Evaluation(Spoken(knows_half), items_on(BREADS), TRAIN).run(baselines=False, facts=Facts(TEXT))
     assert report.systems["facts"].score == 1 > report.systems["tuned"].score > 0
-    assert (report.verdict, report.against_facts) == ("better", "as_good")
-    assert report.next_kind == "facts_do_it"
+    assert ((report.verdict, report.against_facts), report.next_kind) == (("better", "as_good"), "facts_do_it")
 
 
 def test_facts_can_be_tried_before_training() -> None:

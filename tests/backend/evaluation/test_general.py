@@ -197,8 +197,7 @@ def test_training_without_general_rows_is_noticed_and_the_switch_is_the_advice()
     assert (off.verdict, off.kept, off.leaked) == ("lost", 0, off.asked)
     assert next_kind(off) == "keep_general"
     on = check(as_if_trained(*own_answers.prompts("en", 0)), keep_general=0.2)
-    assert on.verdict == "kept"
-    assert next_kind(on) == "add_examples"
+    assert (on.verdict, next_kind(on)) == ("kept", "add_examples")
 
 
 def test_where_the_switch_was_on_or_has_no_effect_it_is_no_advice() -> None:

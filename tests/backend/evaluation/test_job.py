@@ -93,8 +93,7 @@ def test_a_run_of_two_steps_shows_no_difference(trained: Context) -> None:
 def test_baselines_and_a_limit(trained: Context) -> None:
     trained.spec |= {"baselines": True, "items": 7}
     summary = job.run(trained)
-    assert summary["items"] == 7
-    assert list(summary["systems"]) == ["base", "tuned", "prompt", "few_shot"]
+    assert (summary["items"], list(summary["systems"])) == (7, ["base", "tuned", "prompt", "few_shot"])
     assert summary["against_prompt"] != "not_measured"
 
 
@@ -214,8 +213,7 @@ def test_a_run_deleted_meanwhile_is_named(trained: Context) -> None:
 
 def test_a_killed_evaluation_can_be_run_again_in_its_folder(trained: Context) -> None:
     (trained.folder / REPORT).write_text('{"verdict": ')
-    assert job.run(trained)["items"] == 16
-    assert json.loads((trained.folder / REPORT).read_text())["items"] == 16
+    assert (job.run(trained)["items"], json.loads((trained.folder / REPORT).read_text())["items"]) == (16, 16)
 
 
 def test_one_held_out_example_gives_a_report_that_proves_nothing(trained: Context) -> None:

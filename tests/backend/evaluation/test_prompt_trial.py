@@ -42,8 +42,7 @@ def test_an_instruction_that_suffices_is_found_without_asking_a_tuned_model() ->
         return needs_json(pane, given)
 
     report = report_of(said)
-    assert (report.best, report.next_kind) == ("prompt", "prompt_may_do")
-    assert report.systems["prompt"].score == 1
+    assert ((report.best, report.next_kind), report.systems["prompt"].score) == (("prompt", "prompt_may_do"), 1)
     assert "JSON" in report.systems["prompt"].instruction
     assert {(one.a, one.b, one.verdict) for one in report.comparisons} == {
         ("prompt", "base", "better"),
@@ -143,5 +142,4 @@ def test_the_fingerprint_is_of_the_examples_and_their_sides(tmp_path: Path) -> N
     assert stored_fingerprint(tmp_path) == fingerprint((one, none), (other, none))
     assert stored_fingerprint(tmp_path) != fingerprint((other, none), (one, none))
     (tmp_path / "data" / "train.jsonl").write_text("[]\n")
-    assert stored_fingerprint(tmp_path) == ""
-    assert len(items_from(one)) == 4
+    assert (stored_fingerprint(tmp_path), len(items_from(one))) == ("", 4)

@@ -48,5 +48,4 @@ def test_the_losses_of_a_resumed_run_are_those_that_count(tmp_path: Path) -> Non
     lines = [{"time": 1, "attempt": n, "kind": "eval", "data": {"step": step, "loss": x}} for n, step, x in evals]
     lines.insert(3, {"time": 1, "attempt": 2, "kind": "resumed", "data": {"first_step": 6}})
     (tmp_path / "events.jsonl").write_text("\n".join([*map(json.dumps, lines), "damaged"]))
-    assert validation_losses(tmp_path) == [3.0, 2.0]
-    assert validation_losses(tmp_path / "none") == []
+    assert (validation_losses(tmp_path), validation_losses(tmp_path / "none")) == ([3.0, 2.0], [])

@@ -372,10 +372,7 @@ def test_the_instruction_of_the_examples_goes_with_adapter_and_script(tiny_expor
         assert "Be warm." in (work.published / result.folder / name).read_text("utf-8")
 
 
-@pytest.mark.parametrize(
-    ("memory", "best"),
-    [(8000, "Q6_K"), (2200, "Q6_K"), (1500, "Q4_K_M"), (100, "")],
-)
+@pytest.mark.parametrize(("memory", "best"), [(8000, "Q6_K"), (2200, "Q6_K"), (1500, "Q4_K_M"), (100, "")])
 def test_the_smallest_file_that_chooses_the_same_words_is_recommended(memory: int, best: str) -> None:
     found = [
         GgufFile(kind=kind, bytes=size, kl=loss, same_choice=same)

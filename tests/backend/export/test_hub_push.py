@@ -64,8 +64,7 @@ def upload(folder: Path, repo: str = "orders", form: hub_push.Form = "adapter", 
 
 
 def test_everything_arrives_in_a_private_repository(hub: Hub, folder: Path) -> None:
-    assert upload(folder) == "ana/orders"
-    assert hub.repos == {"models/ana/orders": True}
+    assert (upload(folder), hub.repos) == ("ana/orders", {"models/ana/orders": True})
     assert hub.files["models/ana/orders"] == {file.name: file.read_bytes() for file in folder.iterdir()}
     assert hub.tokens <= {f"Bearer {SECRET}", ""}, "the card is checked without one"
     again = hub_push.upload(folder, PushSpec(form="adapter", repo="orders", private=False))
@@ -164,8 +163,7 @@ def test_the_command_uploads(hub: Hub, run: tuple[Workspace, str], capsys: pytes
     assert "adapter_model.safetensors" in answer.err
     assert json.loads(answer.out)["error"] == "BadInput"
     assert not hub.repos
-    assert main([*options, "--yes"]) == 0
-    assert json.loads(capsys.readouterr().out)["repo"] == "ana/orders"
+    assert (main([*options, "--yes"]), json.loads(capsys.readouterr().out)["repo"]) == (0, "ana/orders")
     sent = hub.files["models/ana/orders"]
     assert {"adapter_model.safetensors", "adapter_config.json", "README.md", "tokenizer.json"} <= sent.keys()
     card = sent["README.md"].decode()

@@ -62,10 +62,7 @@ def test_it_holds_what_was_learned_the_examples_and_the_script(run: Path, monkey
     monkeypatch.setenv("SPACE_ID", "owner/demo")
     about.write(run, "Tiny", "mine")
     files, checks = content(run)
-    assert {
-        "tiny/tiny-adapter/adapter_model.safetensors",
-        "tiny/tiny-script/train.py",
-    } <= files.keys()
+    assert {"tiny/tiny-adapter/adapter_model.safetensors", "tiny/tiny-script/train.py"} <= files.keys()
     assert not [name for name in files if name.endswith((".zip", ".gguf"))]
     assert [name for name in files if name.endswith("/run.json")] == ["tiny/apprentice/run.json"], "the run once"
     assert json.loads(files["tiny/apprentice/run.json"])["note"] == "mine"
@@ -123,6 +120,5 @@ def test_what_a_run_cannot_give_is_left_out(run: Path) -> None:
 @pytest.mark.parametrize("space_id", ["", "owner", "owner/demo; rm -rf /", "https://elsewhere.example/x"])
 def test_there_are_no_commands_without_a_space(space_id: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SPACE_ID", space_id)
-    assert space.address() == ""
-    assert space.commands_at_home() == ()
+    assert (space.address(), space.commands_at_home()) == ("", ())
     assert "git clone" not in take_home.readme("tiny", ["examples.jsonl"], space.commands_at_home())

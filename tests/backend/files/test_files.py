@@ -88,8 +88,7 @@ def test_on_windows_a_file_is_replaced_once_it_is_free(tmp_path: Path, monkeypat
 
     monkeypatch.setattr(atomic.os, "replace", busy)
     atomic.replace_file(tmp_path / "new", tmp_path / "old")
-    assert (tmp_path / "old").read_text() == "new"
-    assert len(tries) == 3
+    assert ((tmp_path / "old").read_text(), len(tries)) == ("new", 3)
 
 
 def in_use() -> PermissionError:

@@ -136,8 +136,7 @@ def test_the_best_visible_gpu_trains_alone(
 def test_on_zero_gpu_the_gpu_that_was_lent_stays_visible(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     Simulated([ampere()], "580.65", visible="MIG-lent").install(monkeypatch, tmp_path)
     monkeypatch.setenv("SPACES_ZERO_GPU", "true")
-    assert process.show_one_gpu() == ()
-    assert os.environ["CUDA_VISIBLE_DEVICES"] == "MIG-lent"
+    assert (process.show_one_gpu(), os.environ["CUDA_VISIBLE_DEVICES"]) == ((), "MIG-lent")
     gpu_choice.require_usable_gpu()
 
 

@@ -99,8 +99,7 @@ def test_zero_gpu_has_no_usable_gpu(with_gpus: Any, tmp_path: Path, monkeypatch:
     monkeypatch.setenv("SPACES_ZERO_GPU", "true")
     monkeypatch.setenv("SPACE_ID", "someone/demo")
     found = probe(tmp_path)
-    assert found.hardware.hosted == "zero_gpu"
-    assert found.hardware.gpus == ()
+    assert (found.hardware.hosted, found.hardware.gpus) == ("zero_gpu", ())
     assert "ZeroGPU" in found.problems[0].what
 
 

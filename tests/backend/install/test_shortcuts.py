@@ -139,7 +139,6 @@ def test_the_icon_is_that_of_the_page() -> None:
     """Its corners are empty, its middle is the green of static/icon.svg."""
     with Image.open(io.BytesIO((PROJECT_ROOT / "static" / "icon.png").read_bytes())) as icon:
         pixels = icon.convert("RGBA")
-    assert pixels.size == (256, 256)
-    assert pixels.getpixel((0, 0))[3] == 0
+    assert (pixels.size, pixels.getpixel((0, 0))[3]) == ((256, 256), 0)
     green = "#{:02x}{:02x}{:02x}".format(*pixels.getpixel((128, 40))[:3])
     assert green in (PROJECT_ROOT / "static" / "icon.svg").read_text("utf-8")

@@ -64,8 +64,7 @@ def test_other_text_is_rejected_and_not_repeated(file: Path, typed: str) -> None
 @pytest.mark.parametrize("backend", [NONE, "keyring.backends.null.Keyring", "no.such.Keyring"])
 def test_without_keyring_a_token_is_in_memory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, backend: str) -> None:
     keyring_in_file.install(monkeypatch, tmp_path, backend)
-    assert (hub_token.source(), hub_token.storage()) == ("", "memory")
-    assert hub_token.save(SECRET) == "memory"
+    assert ((hub_token.source(), hub_token.storage()), hub_token.save(SECRET)) == (("", "memory"), "memory")
     assert (hub_token.find(), hub_token.source()) == (SECRET, "memory")
     hub_token.delete()
     assert hub_token.find() is None
@@ -93,8 +92,7 @@ def test_the_page_does_not_open_a_locked_keyring_again(monkeypatch: pytest.Monke
     reads: list[str] = []
     monkeypatch.setattr(Keyring, "get_password", lambda *_: reads.append("") or locked())
     assert [hub_token.source() for _ in range(3)] == [""] * 3
-    assert len(reads) == 1
-    assert hub_token.storage() == "memory"
+    assert (len(reads), hub_token.storage()) == (1, "memory")
     assert hub_token.find() is None  # a download does
     assert len(reads) == 2
 
@@ -227,8 +225,7 @@ def test_only_workers_that_use_the_hub_get_the_token(tmp_path: Path, monkeypatch
     hub_token.save("hf_typed")
     assert tokens() == {"download": "hf_typed", "push": "hf_typed"}
     monkeypatch.setenv("HF_TOKEN", "hf_secret")
-    assert tokens() == {"download": "hf_secret", "push": "hf_secret"}
-    assert os.environ["HF_TOKEN"] == "hf_secret"
+    assert (tokens(), os.environ["HF_TOKEN"]) == ({"download": "hf_secret", "push": "hf_secret"}, "hf_secret")
 
 
 @pytest.mark.parametrize(("backend", "place"), [(f"{keyring_in_file.__name__}.Keyring", "keyring"), (NONE, "memory")])

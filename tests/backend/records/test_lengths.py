@@ -57,8 +57,7 @@ def test_a_document_is_split_or_cut_as_the_settings_say() -> None:
 
 def test_the_overlap_is_at_most_half_a_window() -> None:
     sentence = LengthLimits(64, window_overlap=512).sentence(3, 17)
-    assert re.findall(r"\d+", sentence) == ["3", "17", "64", "32"]
-    assert LengthLimits().sentence(3, 3) == ""
+    assert (re.findall(r"\d+", sentence), LengthLimits().sentence(3, 3)) == (["3", "17", "64", "32"], "")
 
 
 def test_conversations_are_not_counted_as_documents() -> None:

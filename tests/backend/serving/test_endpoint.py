@@ -80,8 +80,7 @@ def test_nothing_without_the_key(client: TestClient, chat: FakeChat, given: str)
     headers = {"Authorization": given} if given else {}
     asking = client.post("/v1/chat/completions", json=ASK, headers=headers)
     for answer in (client.get("/v1/models", headers=headers), asking):
-        assert answer.status_code == 401
-        assert answer.json()["error"]["code"] == "invalid_api_key"
+        assert (answer.status_code, answer.json()["error"]["code"]) == (401, "invalid_api_key")
     assert not chat.asked
 
 
@@ -93,8 +92,7 @@ def test_the_model_is_listed_and_answers(client: TestClient, chat: FakeChat, end
     assert answer["choices"][0]["finish_reason"] == "stop"
     assert answer["usage"] == {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10}
     messages, panes, sampling = chat.asked[0]
-    assert [message["content"] for message in messages] == ["Be warm.", "Where is 4711?"]
-    assert panes == ["tuned"]
+    assert ([message["content"] for message in messages], panes) == (["Be warm.", "Where is 4711?"], ["tuned"])
     assert sampling["temperature"] == 0.0, "as Try asks"
     counts = endpoint.counts
     assert (counts.requests, counts.tokens, counts.tokens_per_second, counts.open) == (1, 3, 50.0, 0)
@@ -111,8 +109,7 @@ def test_a_streamed_answer(client: TestClient, endpoint: Endpoint) -> None:
     assert lines[-2:] == ["data: [DONE]", ""]
     chunks = [json.loads(line.removeprefix("data: ")) for line in lines[:-2]]
     assert "".join(choice["delta"].get("content", "") for one in chunks for choice in one["choices"]) == "On its way."
-    assert chunks[-1]["usage"]["completion_tokens"] == 3
-    assert chunks[-2]["choices"][0]["finish_reason"] == "stop"
+    assert (chunks[-1]["usage"]["completion_tokens"], chunks[-2]["choices"][0]["finish_reason"]) == (3, "stop")
     assert endpoint.counts.open == 0
 
 
@@ -166,8 +163,7 @@ def test_too_many_at_a_time_are_declined(client: TestClient, chat: FakeChat, end
         assert post(client).status_code == 429
         chat.gate.set()
     assert [one.result().status_code for one in waiting] == [200] * serving.MAX_OPEN
-    assert endpoint.counts.open == 0
-    assert post(client).status_code == 200
+    assert (endpoint.counts.open, post(client).status_code) == (0, 200)
 
 
 def scope() -> dict[str, Any]:

@@ -103,8 +103,7 @@ def test_few_usable_answers_are_trained_in_turn(tmp_path: Path, folder: Path) ->
     work = make_run(tmp_path / "run", folder, keep_general=0.2, max_steps=1)
     own_answers.write(work.folder, {"Hi!": "w1", "Who?": "", "Bye!": "w2"})
     rows = own_answers.rows(work.folder, RunSpec.model_validate(work.spec), ChatTokenizer.load(folder))
-    assert len(rows) == 10
-    assert len({tuple(row.input_ids) for row in rows}) == 2
+    assert (len(rows), len({tuple(row.input_ids) for row in rows})) == (10, 2)
 
 
 def test_answers_are_stored_for_later_runs_with_the_same_model(tmp_path: Path, folder: Path) -> None:

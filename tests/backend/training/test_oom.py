@@ -176,8 +176,7 @@ def test_saving_that_runs_out_of_memory_is_retried_without_another_step(
 ) -> None:
     work = small(tmp_path, tiny_model)
     monkeypatch.setattr(result, "_save", failing(result._save, MemoryError(), lambda *_: work.attempt == 1))
-    assert finished(work).steps == 10
-    assert len(work.events_of("step")) == 10
+    assert (finished(work).steps, len(work.events_of("step"))) == (10, 10)
 
 
 def test_after_the_last_rung_the_run_fails(tiny_model: Path, tmp_path: Path) -> None:

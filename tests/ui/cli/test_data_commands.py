@@ -45,15 +45,13 @@ def test_fix_then_check_is_clean(app: Shell, tmp_path: Path) -> None:
     rows = [chat(f"question number {i}?", f"answer to {i}, in some words") for i in range(20)]
     file = write_lines(tmp_path / "d.jsonl", *rows, chat("a question left alone", None), "{broken", rows[0])
     before = app("check", file)
-    assert app.code == 1
-    assert {p["line"] for p in before["problems"] if p["severity"] == "error"} == {21, 22}
+    assert (app.code, {p["line"] for p in before["problems"] if p["severity"] == "error"}) == (1, {21, 22})
     fixed = app("fix", file, "-o", str(tmp_path / "clean.jsonl"))
     assert fixed["dropped"] == 3
     log = [json.loads(line) for line in Path(fixed["log"]).read_text("utf-8").splitlines()]
     assert {entry["line"] for entry in log} == {21, 22, 23}
     after = app("check", str(tmp_path / "clean.jsonl"))
-    assert app.code == 0
-    assert (after["rows"], after["usable"]) == (20, 20)
+    assert (app.code, (after["rows"], after["usable"])) == (0, (20, 20))
     assert not [p for p in after["problems"] if p["severity"] == "error"]
     bad = write_lines(tmp_path / "bad.jsonl", chat("a question left alone", None), "{broken")
     error = app("fix", bad, "-o", str(tmp_path / "nothing.jsonl"))
@@ -99,8 +97,7 @@ def test_unclear_columns_are_asked_for_by_every_command(app: Shell, tmp_path: Pa
         assert "reply text" in error["why"]
         assert "--column" in error["next"]
     assert app("check", file, *named)["mapping"] == {"question": "message", "answer": "reply text"}
-    assert app("fix", file, "-o", clean, *named)["rows"] == 5
-    assert app("check", clean)["usable"] == 5
+    assert (app("fix", file, "-o", clean, *named)["rows"], app("check", clean)["usable"]) == (5, 5)
     assert app("check", file, "--column", "message")["error"] == "BadUsage"
     assert app("datasets") == {"datasets": []}
 
@@ -116,8 +113,7 @@ def test_nothing_is_made_of_a_guess_until_it_is_confirmed(app: Shell, tmp_path: 
         assert app.code == 1
         assert "--column 'question=Which tea' --column 'answer=What else'" in error["next"]
     assert not Path(clean).exists()
-    assert app("runs") == {"runs": []}
-    assert app("fix", file, "-o", clean, *columns)["rows"] == 8
+    assert (app("runs"), app("fix", file, "-o", clean, *columns)["rows"]) == ({"runs": []}, 8)
 
 
 def test_train_says_what_check_warns_of(tmp_path: Path) -> None:
@@ -149,8 +145,7 @@ def test_check_fix_and_train_agree_on_an_example_that_is_too_long(app: Shell, tm
     clean = str(tmp_path / "clean.jsonl")
     found = app("check", file)
     errors = [(p["line"], p["kind"]) for p in found["problems"] if p["severity"] == "error"]
-    assert errors == [(21, "answer_vanishes")]
-    assert app("train", "--data", file)["error"] == "BadInput"
+    assert (errors, app("train", "--data", file)["error"]) == ([(21, "answer_vanishes")], "BadInput")
     assert app("fix", file, "-o", clean)["rows"] == 20
     assert not [p for p in app("check", clean)["problems"] if p["severity"] == "error"]
     assert app("fix", file, "-o", clean, "--max-tokens", "20000")["rows"] == 21

@@ -74,13 +74,11 @@ class TestToken:
         typed("")
         assert app("models", "--token") == {"token": "keyring"}
         assert app("models", "--forget-token") == {"token": None}
-        assert app("models", "--forget-token")["error"] == "BadInput"
-        assert app.code == 1
+        assert (app("models", "--forget-token")["error"], app.code) == ("BadInput", 1)
 
     def test_other_text_is_rejected_and_not_repeated(self, app: Shell, typed: Callable[[str], None]) -> None:
         typed("my password\n")
-        assert app("models", "--token")["error"] == "BadInput"
-        assert app.code == 1
+        assert (app("models", "--token")["error"], app.code) == ("BadInput", 1)
         assert "my password" not in app.messages + str(app.answer)
 
     def test_without_a_keyring_the_error_names_the_variable(

@@ -42,8 +42,7 @@ def chat(workspace: Path, *options: str) -> int:
 
 
 def test_it_is_printed_as_written(written: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert chat(tmp_path) == 0
-    assert written == ["Hello ", "there"]
+    assert (chat(tmp_path), written) == (0, ["Hello ", "there"])
     rest = capsys.readouterr()
     assert rest.out == "\n"
     assert all(part in rest.err for part in ("llama.cpp, 8-bit", "72 tokens a second", "Cut off"))
@@ -150,5 +149,4 @@ def test_files_with_a_failed_check_are_taken_only_when_asked_to(
     said = json.loads(capsys.readouterr().out)
     assert (said["error"], said["why"]) == ("ExportFailed", "It never ends.")
     assert not out.exists()
-    assert main([*command, "--anyway"]) == 0
-    assert [file.name for file in out.iterdir()] == ["a.gguf"]
+    assert (main([*command, "--anyway"]), [file.name for file in out.iterdir()]) == (0, ["a.gguf"])

@@ -73,13 +73,11 @@ def test_an_unknown_run_is_rejected(app: Shell, command: str, run: str) -> None:
     ids=" ".join,
 )  # fmt: skip
 def test_options_of_train_that_do_not_go_together(app: Shell, options: list[str]) -> None:
-    assert app("train", *options)["error"] == "BadUsage"
-    assert app.code == 2
+    assert (app("train", *options)["error"], app.code) == ("BadUsage", 2)
 
 
 def test_a_run_that_does_not_exist_can_not_be_continued(app: Shell) -> None:
-    assert app("train", "--continue", "20200101-000000-abcdefgh")["error"] == "RunProblem"
-    assert app.code == 1
+    assert (app("train", "--continue", "20200101-000000-abcdefgh")["error"], app.code) == ("RunProblem", 1)
 
 
 def test_a_run_gets_a_name_and_a_note(app: Shell) -> None:

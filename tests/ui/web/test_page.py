@@ -209,8 +209,7 @@ class TestExampleNumber:
     def test_the_example_of_a_number_is_shown_and_an_error_disappears(self, page: Page) -> None:
         preview = page.tabs["data"].preview
         answer = self.answer(page, 12)
-        assert page.state.changed(answer) == {"row": 12}
-        assert answer[preview.hits] == ""
+        assert (page.state.changed(answer), answer[preview.hits]) == ({"row": 12}, "")
         assert self.answer(page, 3) == {preview.refused: ""}, "it is shown already"
 
     def test_a_search_shows_and_counts_its_matches(self, page: Page) -> None:

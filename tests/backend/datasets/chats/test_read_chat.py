@@ -98,8 +98,7 @@ def test_who_is_asked_until_the_answer_gives_an_example() -> None:
         with pytest.raises(WhoToImitate, match=name):
             load_text(CHAT, options=ReadOptions(imitate=[name]))
     data = load_text(CHAT, options=ReadOptions(imitate=["ben"]))
-    assert texts(data) == [["Open?", "Yes"]]
-    assert [p.kind for p in data.problems] == ["chat"]
+    assert (texts(data), [p.kind for p in data.problems]) == ([["Open?", "Yes"]], ["chat"])
     assert data.source.details.imitate == ("Ben",)
     with pytest.raises(BadInput, match="only Anna"):
         load_text(CHAT.replace("Ben", "Anna"))
@@ -165,8 +164,7 @@ def test_unreadable_lines_stay_problems_of_their_own() -> None:
     row = {"conversation_id": 1, "role": "user", "text": "Open?"}
     text = "\n".join([json.dumps(row), "{broken", json.dumps({**row, "role": "assistant", "text": "Yes"})])
     data = load_text(text)
-    assert texts(data) == [["Open?", "Yes"]]
-    assert [p.line for p in data.problems if p.kind == "bad_json"] == [2]
+    assert (texts(data), [p.line for p in data.problems if p.kind == "bad_json"]) == ([["Open?", "Yes"]], [2])
 
 
 @pytest.mark.parametrize(

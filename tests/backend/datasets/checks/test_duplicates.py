@@ -162,8 +162,7 @@ def test_the_same_words_under_other_instructions_are_no_duplicates() -> None:
         chat(1, ("system", "Say whether this message is spam: yes or no."), *turns),
         chat(2, ("system", "Does the customer sound angry?"), *turns),
     ]
-    assert find(rows).groups == []
-    assert find(rows).together == [[0, 1]]
+    assert (find(rows).groups, find(rows).together) == ([], [[0, 1]])
 
 
 def test_almost_the_same_question_stays_on_one_side_whatever_the_answer() -> None:

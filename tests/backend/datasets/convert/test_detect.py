@@ -91,8 +91,7 @@ def test_the_columns_can_be_chosen() -> None:
     assert data.rows[1].messages == [
         {"role": "system", "content": "y"}, {"role": "user", "content": "q2"}, {"role": "assistant", "content": "r2"},
     ]  # fmt: skip
-    assert data.source.mapping == {"question": "a", "answer": "c", "system": "b"}
-    assert data.problems == []
+    assert (data.source.mapping, data.problems) == ({"question": "a", "answer": "c", "system": "b"}, [])
     data = load_text(text, options=ReadOptions(mapping={"text": "c"}))
     assert [row.text for row in data.rows] == ["r1", "r2"]
 
@@ -130,8 +129,7 @@ def test_mixed_shapes_are_reported_with_their_first_lines() -> None:
 
 def test_the_shape_of_most_rows_is_that_of_the_file() -> None:
     data = jsonl({"prompt": "p", "completion": "c"}, *[{"messages": [USER, ASSISTANT]}] * 3)
-    assert data.source.shape == "messages"
-    assert found(data) == [(1, "mixed_shapes")]
+    assert (data.source.shape, found(data)) == ("messages", [(1, "mixed_shapes")])
 
 
 def test_rows_without_the_usual_fields_are_reported() -> None:
@@ -144,8 +142,7 @@ def test_optional_columns_may_come_late() -> None:
     rows: list[dict[str, Any]] = [{"instruction": "i", "output": "o"}] * 300
     data = jsonl(*rows, {"instruction": "i", "output": "o", "system": "s", "source": "x"})
     assert (data.problems, data.rows[300].messages[0]) == ([], {"role": "system", "content": "s"})
-    assert data.source.mapping["system"] == "system"
-    assert data.source.ignored == ("source",)
+    assert (data.source.mapping["system"], data.source.ignored) == ("system", ("source",))
 
 
 def test_other_role_names_are_accepted_only_if_most_rows_use_them() -> None:

@@ -143,8 +143,7 @@ def test_a_few_invalid_bytes_do_not_change_the_encoding(tmp_path: Path) -> None:
     lines = [CHAT_LINE.encode()] * 5
     lines[2] = lines[2].replace("ö".encode(), b"\xc3")
     data = read(tmp_path, b"\n".join(lines))
-    assert data.source.encoding == "utf-8"
-    assert kinds(data) == [(3, "bad_encoding")]
+    assert (data.source.encoding, kinds(data)) == ("utf-8", [(3, "bad_encoding")])
     assert [row.line for row in data.rows] == [1, 2, 4, 5]
 
 
@@ -229,16 +228,14 @@ def test_a_giant_line_is_one_problem_and_never_held(tmp_path: Path) -> None:
     data = load(path, options=ReadOptions(limits=Limits(line_bytes=2_000_000)))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert kinds(data) == [(2, "row_too_large")]
-    assert [row.line for row in data.rows] == [1, 3]
+    assert (kinds(data), [row.line for row in data.rows]) == ([(2, "row_too_large")], [1, 3])
     assert peak < 20_000_000 + 8_000_000  # two buffers of the line limit, and the block that is hashed
 
 
 def test_rows_over_the_limit_are_counted_and_reported(tmp_path: Path) -> None:
     for content in (f"{CHAT_LINE}\n" * 50, json.dumps([CHAT] * 50), "question,answer\n" + "a,b\n" * 50):
         data = read(tmp_path, content, limits=Limits(rows=10))
-        assert (len(data.rows), data.total_rows) == (10, 50)
-        assert kinds(data) == [(0, "rows_left_out")]
+        assert ((len(data.rows), data.total_rows), kinds(data)) == ((10, 50), [(0, "rows_left_out")])
         assert "40" in data.problems[0].message
 
 
@@ -246,14 +243,12 @@ def test_text_over_the_limit_is_reported(tmp_path: Path) -> None:
     line = json.dumps({"messages": [{"role": "user", "content": "x" * 1000}, {"role": "assistant", "content": "y"}]})
     data = read(tmp_path, f"{line}\n" * 3000, limits=Limits(stored_bytes=1_000_000))
     assert 900 < len(data.rows) < 1500
-    assert data.total_rows == 3000
-    assert kinds(data) == [(0, "rows_left_out")]
+    assert (data.total_rows, kinds(data)) == (3000, [(0, "rows_left_out")])
 
 
 def test_the_number_of_problems_is_limited(tmp_path: Path) -> None:
     data = read(tmp_path, f"{CHAT_LINE}\n" + "{broken\n" * 500, limits=Limits(problems=100))
-    assert len(data.problems) == 101
-    assert data.total_rows == 501
+    assert (len(data.problems), data.total_rows) == (101, 501)
 
 
 @pytest.mark.parametrize(
@@ -290,8 +285,7 @@ def test_pasted_text_is_read_like_a_file() -> None:
 
 def test_the_first_rows_are_stored_as_they_were(tmp_path: Path) -> None:
     data = read(tmp_path, "frage;antwort\n" + "a;b\n" * 50)
-    assert data.originals[1] == {"frage": "a", "antwort": "b"}
-    assert len(data.originals) == 20
+    assert (data.originals[1], len(data.originals)) == ({"frage": "a", "antwort": "b"}, 20)
 
 
 WHATSAPP = "31.12.23, 21:15 - Anna: Open?\n31.12.23, 21:16 - {}: Yes\n"

@@ -63,8 +63,7 @@ def test_line_separators_inside_text_do_not_split_a_row() -> None:
 def test_a_broken_first_line_does_not_hide_the_others() -> None:
     for broken in ('{"messages": [', "{'messages': []}", "# comment", "}{", '{"messages": ['):
         data = load_text(f"{broken}\n{GOOD}\n{GOOD}")
-        assert found(data) == [(1, 1, "bad_json")]
-        assert len(data.rows) == 2
+        assert (found(data), len(data.rows)) == ([(1, 1, "bad_json")], 2)
 
 
 def test_a_first_row_that_is_longer_than_the_head_may_follow_an_empty_line() -> None:

@@ -55,8 +55,7 @@ def test_ragged_rows_are_reported_and_nothing_is_shifted() -> None:
     data = load_text('question,answer,note\na,b,c\nonly,two\n"x\ny",2,3\none,two,three,four\nd,e,f\n')
     assert pairs(data) == [("a", "b"), ("x\ny", "2"), ("d", "e")]
     assert found(data) == [(3, 2, "ragged_row"), (6, 4, "ragged_row")]
-    assert re.findall(r"\d", data.problems[0].message) == ["2", "3"]
-    assert data.total_rows == 5
+    assert (re.findall(r"\d", data.problems[0].message), data.total_rows) == (["2", "3"], 5)
     assert data.source.ignored == ("note",)
 
 
@@ -84,14 +83,12 @@ def test_texts_that_a_comma_divides_are_joined_only_when_that_is_wanted() -> Non
 def test_an_unclosed_quote_loses_only_its_row() -> None:
     rows = "".join(f"q{n},a{n}\n" for n in range(3000))
     data = load_text('question,answer\nfirst,"opened\n' + rows)
-    assert found(data) == [(2, 1, "bad_quotes")]
-    assert len(data.rows) == 3000
+    assert (found(data), len(data.rows)) == ([(2, 1, "bad_quotes")], 3000)
 
 
 def test_a_quote_inside_a_cell_loses_only_its_row() -> None:
     data = load_text('question,answer\n"a"b,c\nd,e\n')
-    assert found(data) == [(2, 1, "bad_quotes")]
-    assert pairs(data) == [("d", "e")]
+    assert (found(data), pairs(data)) == ([(2, 1, "bad_quotes")], [("d", "e")])
 
 
 def test_cells_and_lines_over_the_limit_are_reported() -> None:
@@ -132,8 +129,7 @@ def test_a_table_without_a_header_loses_no_row(tmp_path: Path) -> None:
         "Where is the Nile?,It flows through Egypt and Sudan.\n"
     )
     data = load(path)
-    assert pairs(data)[0] == ("What is the capital of France?", "It is Paris of course.")
-    assert len(data.rows) == 3
+    assert (pairs(data)[0], len(data.rows)) == (("What is the capital of France?", "It is Paris of course."), 3)
     assert not data.source.details.header
 
 
@@ -188,20 +184,17 @@ def test_excel_values_become_text(tmp_path: Path) -> None:
 def test_the_sheet_with_rows_is_read_and_the_others_are_listed(tmp_path: Path) -> None:
     path = _workbook(tmp_path / "x.xlsx", ("Cover", []), ("Data", QA), ("More", [["question", "answer"], ["x", "y"]]))
     data = load(path)
-    assert len(data.rows) == 3
-    assert [(p.kind, p.severity) for p in data.problems] == [("other_sheets", "warning")]
+    assert (len(data.rows), [(p.kind, p.severity) for p in data.problems]) == (3, [("other_sheets", "warning")])
     assert "More" in data.problems[0].message
     chosen = load(path, options=ReadOptions(sheet="More"))
-    assert pairs(chosen) == [("x", "y")]
-    assert chosen.problems == []
+    assert (pairs(chosen), chosen.problems) == ([("x", "y")], [])
     with pytest.raises(BadInput, match="'Gone'"):
         load(path, options=ReadOptions(sheet="Gone"))
 
 
 def test_ragged_excel_rows_are_reported(tmp_path: Path) -> None:
     data = load(_workbook(tmp_path / "x.xlsx", ("T", [["question", "answer"], ["a"], ["b", "c", "d"], ["e", "f"]])))
-    assert found(data) == [(3, 2, "ragged_row")]
-    assert pairs(data) == [("a", ""), ("e", "f")]
+    assert (found(data), pairs(data)) == ([(3, 2, "ragged_row")], [("a", ""), ("e", "f")])
 
 
 def test_an_excel_bomb_is_stopped_before_it_is_unpacked(tmp_path: Path) -> None:
@@ -233,8 +226,7 @@ def test_parquet_tables_and_conversations(tmp_path: Path) -> None:
     data = load(
         _parquet(tmp_path / "x.json", {"question": ["a", "007", None], "answer": ["b", "None", "c"], "id": [1, 2, 3]})
     )
-    assert pairs(data) == [("a", "b"), ("007", "None")]
-    assert found(data) == [(3, 3, "content_null")]
+    assert (pairs(data), found(data)) == ([("a", "b"), ("007", "None")], [(3, 3, "content_null")])
     assert (data.source.format, data.source.ignored) == ("parquet", ("id",))
     messages = [
         [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}],
@@ -261,10 +253,7 @@ def test_parquet_is_measured_before_it_is_read(tmp_path: Path) -> None:
         load(_parquet(tmp_path / "z.parquet", {"question": [], "answer": []}))
 
 
-@pytest.mark.parametrize(
-    ("codec", "ask", "reply"),
-    cases("tables", "code_pages"),
-)
+@pytest.mark.parametrize(("codec", "ask", "reply"), cases("tables", "code_pages"))
 def test_code_pages_are_told_apart_by_letters_of_languages(tmp_path: Path, codec: str, ask: str, reply: str) -> None:
     path = tmp_path / "d.csv"
     path.write_bytes(b"question,answer\n" + f'{ask},"{reply}"\n'.encode(codec) * 9)

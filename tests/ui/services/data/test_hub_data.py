@@ -48,8 +48,7 @@ def test_a_cancelled_download_stores_nothing(app: App, served: HubServer, monkey
     app.datasets.cancel_import(choice)
     served.gate.set()
     assert now is not None
-    assert imported(app, choice).data_id == ""
-    assert app.datasets.all() == []
+    assert (imported(app, choice).data_id, app.datasets.all()) == ("", [])
 
 
 @pytest.mark.parametrize("path_of", [PurePosixPath, PureWindowsPath])

@@ -44,8 +44,7 @@ def imported(app: App, choice: Choice) -> Choice:
 def test_a_finished_import_becomes_the_selected_dataset(app: App, file: Path) -> None:
     before = Choice(run_id="", row=9)
     choice = imported(app, before.replace(import_id=app.datasets.import_file(file, "mine.jsonl")))
-    assert (choice.import_id, choice.row) == ("", 1)
-    assert app.datasets.state(choice).rows == 30
+    assert ((choice.import_id, choice.row), app.datasets.state(choice).rows) == (("", 1), 30)
 
 
 def test_texts_that_a_comma_divides_are_joined_by_a_button_and_stay_so(app: App, tmp_path: Path) -> None:
@@ -129,8 +128,7 @@ def test_other_read_options_are_applied_and_undone(app: App, tmp_path: Path) -> 
 def test_an_unchanged_form_sends_no_read_options(app: App, file: Path) -> None:
     data = app.datasets.state(Choice(data_id=app.datasets.add(file, "mine.jsonl")))
     form = {"encoding": "", "shape": "messages", "messages.messages": "messages"}
-    assert read_options.sent(json.dumps(form), data) == {}
-    assert read_options.sent("not json", data) == {}
+    assert (read_options.sent(json.dumps(form), data), read_options.sent("not json", data)) == ({}, {})
     assert read_options.sent(json.dumps({**form, "encoding": "utf-16"}), data) == {"encoding": "utf-16"}
 
 

@@ -65,8 +65,7 @@ def test_a_training_goes_on_in_a_second_call(make: Made) -> None:
     apps, gpu = make(100)
     app, run = start(apps)
     wait(apps, app, run, lambda job: job.state is State.COMPLETED)
-    assert gpu.asked == [2.5, 2.5]
-    assert app.runner.job(run).result == {"steps": 40}
+    assert (gpu.asked, app.runner.job(run).result) == ([2.5, 2.5], {"steps": 40})
     until(lambda: (known := app.runs.gpu_time()) and known.used >= 2)
 
 

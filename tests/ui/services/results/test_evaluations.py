@@ -102,8 +102,7 @@ def test_the_report_is_written_once_for_each_evaluation(app: MadeUpApp, monkeypa
 
     first = app.evaluations.page(run_id, draw)
     assert first == app.evaluations.page(run_id, draw)
-    assert first.read_text() == "a page"
-    assert drawn == ["better"]
+    assert (first.read_text(), drawn) == ("a page", ["better"])
     evaluated(app, run_id, report_json() | {"verdict": "worse"})
     monkeypatch.setattr(evaluations, "write_text", Mock(side_effect=OSError(28, "No space left on device")))
     assert app.evaluations.page(run_id, draw) is None

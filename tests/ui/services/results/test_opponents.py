@@ -240,8 +240,7 @@ def test_another_run_can_be_compared_where_the_same_questions_judged_both(tmp_pa
     tests.start("run", OTHER, "tuned", OTHER_RUN)
     state = tests.state("run")
     assert isinstance(state, Question)
-    assert state.total == 3
-    assert [state.left, state.right].count("theirs") == 1
+    assert (state.total, [state.left, state.right].count("theirs")) == (3, 1)
     tests.end("run")
     ended = tests.outcome("run")
     assert (ended.systems, ended.other) == ((OTHER, "tuned"), OTHER_RUN.label)

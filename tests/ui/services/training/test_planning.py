@@ -211,8 +211,7 @@ def test_an_impossible_run_is_rejected_and_leaves_nothing(
         monkeypatch.setattr(preconditions.shutil, "disk_usage", lambda _: SimpleNamespace(free=65 << 20))
     with pytest.raises(ApprenticeError, match=words):
         app.planning.start(data_id, "", TrainSettings(**settings, validation_fraction=0))
-    assert app.runner.jobs() == []
-    assert list(app.workspace.runs.iterdir()) == []
+    assert (app.runner.jobs(), list(app.workspace.runs.iterdir())) == ([], [])
 
 
 def test_a_full_disk_blocks_the_plan(app: App, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -148,11 +148,7 @@ def test_one_decision_is_asked_at_a_time_with_at_most_three_answers_in_words() -
     assert "60 good, 3 need you." in views.guide(state)
     assert answers_of(state) == ["Remove this example", "Edit it"]
     state = state_of(rows, empty_answer="all")
-    assert answers_of(state) == [
-        "Remove this example and keep the first",
-        "Fix all 2 like this",
-        "Keep it as it is",
-    ]
+    assert answers_of(state) == ["Remove this example and keep the first", "Fix all 2 like this", "Keep it as it is"]
     assert "Example 1, which stays" in decisions.card(state)
     assert "What the model will learn" not in views.examples(state)
     refused = replace(state, info=state.info.refuse("duplicate", [62]))

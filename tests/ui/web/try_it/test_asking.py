@@ -92,8 +92,7 @@ def test_the_finished_apprentice_waits_for_no_answer_that_failed(page: Page) -> 
 
 def test_a_conversation_continues_unless_a_question_stands_by_itself(page: Page, models: Models) -> None:
     turns = talked(page, ask(page, "And when?", [TURN], mode=ALONE))
-    assert models.read() == [("user", "And when?")]
-    assert [turn.alone for turn in turns] == [False, True]
+    assert (models.read(), [turn.alone for turn in turns]) == ([("user", "And when?")], [False, True])
     turns = talked(page, ask(page, "And when?", [TURN], mode=CONVERSATION))
     assert models.read() == [("user", "Where is it?"), ("assistant", "new"), ("user", "And when?")]
     assert (turns[-1].base, turns[-1].tuned, turns[-1].finish) == ("old", "new", {"base": "length", "tuned": "end"})
@@ -136,8 +135,7 @@ def test_the_last_question_is_asked_again_and_a_sampled_answer_gets_another_seed
     turns = talked(page, click(page, "again", [TURN, Turn("Hi", "x", "y", alone=False)], temperature=0))
     assert models.read() == [("user", "Where is it?"), ("assistant", "new"), ("user", "Hi")]
     assert [turn.question for turn in turns] == ["Where is it?", "Hi"]
-    assert (turns[-1].base, turns[-1].alone) == ("old", False)
-    assert models.asked[-1][1]["seed"] == 0
+    assert ((turns[-1].base, turns[-1].alone), models.asked[-1][1]["seed"]) == (("old", False), 0)
     updates = click(page, "again", [TURN], temperature=0.8, seed=6)
     assert updates[0][page.tabs["try"].settings.seed] == models.asked[-1][1]["seed"] == 7
 
@@ -145,14 +143,12 @@ def test_the_last_question_is_asked_again_and_a_sampled_answer_gets_another_seed
 def test_the_last_question_can_be_edited(page: Page, models: Models) -> None:
     updates = click(page, "edit", [TURN, Turn("Hi", "x", "y")])
     assert updates[-1][part(page, "question")] == "Hi"
-    assert [turn.question for turn in talked(page, updates)] == ["Where is it?"]
-    assert models.asked == []
+    assert ([turn.question for turn in talked(page, updates)], models.asked) == (["Where is it?"], [])
 
 
 @pytest.mark.parametrize("action", ["again", "edit", "delete"])
 def test_without_a_question_or_a_known_action_nothing_happens(page: Page, models: Models, action: str) -> None:
-    assert click(page, action, [TURN] if action == "delete" else []) == []
-    assert models.asked == []
+    assert (click(page, action, [TURN] if action == "delete" else []), models.asked) == ([], [])
 
 
 def test_a_training_that_slows_answers_down_is_named(app: MadeUpApp, page: Page) -> None:
@@ -233,8 +229,7 @@ def test_an_answer_of_another_model_is_never_corrected(page: Page, other: str) -
     card = page.tabs["try"].correction.card
     assert answer(page, card, "click", choice, inputs, clicked=sent) == {}
     app.delete_run(other)
-    assert answer(page, card, "click", choice, inputs, clicked=sent) == {}
-    assert app.corrections.all("run-a") == {}
+    assert (answer(page, card, "click", choice, inputs, clicked=sent), app.corrections.all("run-a")) == ({}, {})
     inputs = {page.state.talk: stored_talk(talk_with(DONE), [TURN])}
     assert answer(page, card, "click", DONE, inputs, clicked=sent)
     assert app.corrections.all("run-a") == {TURN.question: "Here."}
