@@ -163,26 +163,13 @@ def test_what_is_typed_into_the_table_is_learned(open_page: Callable[..., Any], 
 def bakery(tmp_path: Path) -> Path:
     """Sixty rows: 12 has no answer, 25 and 34 are copies, 42 and 53 have two spare cells, 56 contradicts 16."""
     goods = (
-        "rye",
-        "sourdough",
-        "baguette",
-        "roll",
-        "croissant",
-        "brioche",
-        "tart",
-        "pie",
-        "cake",
-        "spelt",
-        "bun",
+        "rye", "sourdough", "baguette", "roll", "croissant", "brioche", "tart", "pie", "cake", "spelt", "bun",
         "slice",
-    )
+    )  # fmt: skip
     asked = (
-        "Do you have {} today?",
-        "Can I order {} for Saturday?",
-        "How long does {} keep?",
-        "What does {} cost?",
+        "Do you have {} today?", "Can I order {} for Saturday?", "How long does {} keep?", "What does {} cost?",
         "Is {} vegan?",
-    )
+    )  # fmt: skip
     rows = [
         [ask.format(good), f"We do our best, love: {good} until {at}. Rosie x"]
         for at, ask in enumerate(asked)

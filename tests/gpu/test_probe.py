@@ -24,11 +24,9 @@ def test_the_probe_finds_the_card_that_cuda_uses(place: Place, tmp_path: Path, r
     torch.zeros(1, device="cuda")
     free, total = torch.cuda.mem_get_info()
     cuda = Gpu(
-        name=torch.cuda.get_device_name(),
-        memory_total_mib=total // MIB,
-        memory_free_mib=free // MIB,
+        name=torch.cuda.get_device_name(), memory_total_mib=total // MIB, memory_free_mib=free // MIB,
         compute_capability=torch.cuda.get_device_capability(),
-    )
+    )  # fmt: skip
     found = hardware.probe(tmp_path)
     gpu = found.hardware.gpus[0]
     for name in ("name", "compute_capability", "memory_total_mib", "memory_free_mib"):

@@ -43,11 +43,9 @@ def test_after_three_retries_the_job_fails_and_can_be_resumed(runner: Runner) ->
     job = finish(runner, job_id)
     assert (job.state, job.attempt) == (State.FAILED, 1 + MAX_MEMORY_RETRIES)
     assert job.failure == Failure(
-        what="The noop job ran out of memory.",
-        why="It was asked to at step 3.",
-        next="Resume it.",
+        what="The noop job ran out of memory.", why="It was asked to at step 3.", next="Resume it.",
         error="OutOfMemory",
-    )
+    )  # fmt: skip
     assert notes(runner, job_id) == MAX_MEMORY_RETRIES
     runner.resume(job_id)
     job = finish(runner, job_id)

@@ -20,12 +20,9 @@ pytestmark = pytest.mark.slow
 
 def command(workspace: Workspace, *arguments: str) -> dict[str, Any]:
     done = subprocess.run(
-        [sys.executable, "app.py", *arguments, "--json", "--workspace", str(workspace.root)],
-        cwd=PROJECT_ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+        [sys.executable, "app.py", *arguments, "--json", "--workspace", str(workspace.root)], cwd=PROJECT_ROOT,
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
     return dict(json.loads(done.stdout))
 
 

@@ -82,11 +82,9 @@ def test_a_name_becomes_a_plain_file_name(name: str, slug: str) -> None:
 
 NUMBERS = dict.fromkeys(("train_rows", "validation_rows", "train_tokens", "learned_tokens", "longest"), 9)
 RUN = RunSpec(
-    name="Bakery",
-    model=ModelRef(id="tests/tiny", path=Path("tiny")),
-    data=DataRef(name="bakery.jsonl", sha256="", **NUMBERS),
-    settings=TrainSettings(),
-)
+    name="Bakery", model=ModelRef(id="tests/tiny", path=Path("tiny")),
+    data=DataRef(name="bakery.jsonl", sha256="", **NUMBERS), settings=TrainSettings(),
+)  # fmt: skip
 ODD = "Be \"warm\" and brief.\nSign as `Rosie` 🥐 {x} \\ ''' end\""
 
 
