@@ -113,16 +113,15 @@ def test_every_name_of_the_code_that_it_uses_exists(document: str) -> None:
     } | VARIABLES
 
 
-def test_the_map_of_the_tree_is_true() -> None:
+def test_the_map_is_true_whole_and_short() -> None:
     paths = list(map_of_the_tree())
     assert len(paths) >= 40
     assert [path for path in paths if not (PROJECT_ROOT / path).exists()] == []
-
-
-def test_the_map_shows_every_package_of_the_program() -> None:
     shown = {path.rstrip("/") for path in map_of_the_tree()}
     packages = {path.rpartition("/")[0] for path in files() if path.split("/")[0] in ("backend", "jobs", "ui")}
     assert {"/".join(package.split("/")[:2]) for package in packages} <= shown
+    assert sum(head.count("\nDecision: ") for head in heads().values()) >= 50
+    assert len(text_of("ARCHITECTURE.md").encode()) <= 12_000
 
 
 @pytest.mark.parametrize(("package", "head"), heads().items(), ids=list(heads()))
@@ -144,11 +143,6 @@ def test_a_decision_has_a_reason_a_proof_and_an_end(package: str, head: str) -> 
         assert [path for path in _PATH.findall(parts[5]) if not is_in_tree(path.rstrip("."))] == []
 
 
-def test_the_decisions_are_in_the_heads_and_the_map_stays_short() -> None:
-    assert sum(head.count("\nDecision: ") for head in heads().values()) >= 50
-    assert len(text_of("ARCHITECTURE.md").encode()) <= 12_000
-
-
 def test_the_files_of_a_workspace_are_those_that_the_code_names() -> None:
     (layout,) = (block for block in _BLOCK.findall(text_of("ARCHITECTURE.md")) if block.startswith("WORKSPACE/"))
     named = set(re.findall(r"[\w.]+\.(?:json|jsonl|txt|lock|safetensors)\b", layout))
@@ -162,13 +156,10 @@ def test_the_changelog_begins_with_the_version_of_the_program() -> None:
     assert version == (f"{number}.dev0" if date == "unreleased" else number)
 
 
-def test_the_workflows_are_yaml_with_steps() -> None:
+def test_benchmarks_exist_and_workflows_have_steps() -> None:
     for file in (PROJECT_ROOT / ".github" / "workflows").iterdir():
         jobs = yaml.safe_load(file.read_text("utf-8"))["jobs"]
         assert all(step.keys() & {"uses", "run"} for job in jobs.values() for step in job["steps"]), file.name
-
-
-def test_every_benchmark_with_a_figure_exists() -> None:
     names = set(_BENCHMARK.findall(text_of("docs/performance.md")))
     assert len(names) >= 8
     assert [name for name in names if not (PROJECT_ROOT / f"tests/benchmarks/{name}.py").is_file()] == []

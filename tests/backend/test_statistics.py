@@ -63,8 +63,9 @@ def test_the_detectable_gain_leaves_one_case_in_five(n: int, gain: float) -> Non
     assert detectable_gain(n) == pytest.approx(gain, abs=0.011)
 
 
-def test_few_items_detect_nothing() -> None:
+def test_few_items_and_one_cluster_say_nothing() -> None:
     assert detectable_gain(5) is None
+    assert cluster_bootstrap([1.0, 1.0], [0.0, 0.0], "aa") == (1.0, -math.inf, math.inf)
 
 
 def test_the_bootstrap_covers_the_true_difference_as_often_as_it_says() -> None:
@@ -82,10 +83,6 @@ def test_copies_in_one_cluster_count_once() -> None:
     copied = cluster_bootstrap(scores * 10, [0.0] * 60, "abcdef" * 10)
     assert copied == pytest.approx(once)
     assert cluster_bootstrap(scores, [0.0] * 6, "abcdef") == once
-
-
-def test_one_cluster_says_nothing_of_other_items() -> None:
-    assert cluster_bootstrap([1.0, 1.0], [0.0, 0.0], "aa") == (1.0, -math.inf, math.inf)
 
 
 @pytest.mark.parametrize(("wins", "losses", "value"), [(0, 0, 1.0), (1, 0, 1.0), (7, 0, 16.0), (8, 0, 256 / 9)])

@@ -133,14 +133,11 @@ def test_overfitting_names_the_best_step_and_suggests_fewer_epochs() -> None:
     assert "1.10 at step 40; the latest is 1.70" in verdict.what
 
 
-def test_training_slower_than_measured() -> None:
+def test_speed_and_time_between_steps_are_watched() -> None:
     verdict = diagnose(steps(falling(80), speed=200), evals([3.0, 1.2]), SETTINGS, expected=500)
     check(verdict, "watch", "slow")
     assert "200 tokens a second; 500" in verdict.what
     check(diagnose(steps(falling(80), speed=400), evals([3.0]), SETTINGS, expected=500), "good", "falling")
-
-
-def test_time_spent_between_steps() -> None:
     waiting = [replace(step, seconds=2.0, waited=1.5) for step in steps(falling(80))]
     verdict = diagnose(waiting, evals([3.0, 1.2]), SETTINGS)
     check(verdict, "watch", "waiting")
@@ -162,23 +159,17 @@ def early_plateau(rate: Callable[[int], float]) -> list[StepEvent]:
     return [replace(step, learning_rate=rate(step.step)) for step in steps(losses)]
 
 
-def test_an_early_plateau_suggests_a_higher_rate() -> None:
+def test_a_plateau_early_and_at_a_low_rate() -> None:
     verdict = diagnose(early_plateau(lambda step: 2e-4), evals([2.8, 2.1, 2.0]), SETTINGS)
     check(verdict, "watch", "early_plateau", {"learning_rate": pytest.approx(3e-4)})
-
-
-def test_a_plateau_at_a_low_learning_rate_is_the_normal_end_of_a_run() -> None:
     verdict = diagnose(early_plateau(lambda step: 2e-4 if step < 40 else 1e-5), evals([2.8, 2.1, 2.0]), SETTINGS)
     check(verdict, "good", "falling")
 
 
-def test_the_most_serious_finding_wins() -> None:
+def test_the_most_serious_finding_wins_and_a_retry_is_allowed() -> None:
     losses = [*falling(40, 3.0, 0.8, 0.0), *[4.0] * 20]
     verdict = diagnose(steps(losses, speed=1), evals([2.0, 2.1, 2.4, 2.9]), SETTINGS, expected=500)
     check(verdict, "bad", "rising", {"learning_rate": 1e-4})
-
-
-def test_a_retry_stays_within_the_allowed_values() -> None:
     steep = SETTINGS.changed(learning_rate=0.09)
     verdict = diagnose(steps(curve(lambda i: 2.4, 120, 0.04)), [], steep)
     assert verdict.retry

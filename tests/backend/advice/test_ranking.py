@@ -73,13 +73,10 @@ def test_the_order_of_two_models(better: str, worse: str) -> None:
     assert first > second
 
 
-def test_a_gated_model_that_is_installed_is_recommended_for_its_results() -> None:
+def test_what_comes_before_results() -> None:
     installed = {BUNDLED.id, "ibm-granite/granite-4.1-3b", "meta-llama/Llama-3.2-3B-Instruct"}
     found = recommend(machine("t4"), available=installed, compare=False)
     assert found.model.id == "meta-llama/Llama-3.2-3B-Instruct"
-
-
-def test_language_and_task_come_before_results() -> None:
     dutch = ranking.sort_key(catalogue.find("granite-4.1-3b"), machine("h100"), Data(language="nl"), None)
     assert dutch > ranking.sort_key(catalogue.find("Olmo-3-7B-Instruct"), machine("h100"), Data(language="nl"), None)
     code = recommend(machine("rtx4090"), task="extract", compare=False)

@@ -41,11 +41,9 @@ def test_answers_equal_those_made_one_by_one(engine: TorchEngine) -> None:
     assert done[-1] == len(QUESTIONS)
 
 
-def test_nothing_to_answer(engine: TorchEngine) -> None:
+def test_nothing_to_answer_and_an_interruption(engine: TorchEngine) -> None:
     assert answer_all(engine.model("base"), [], [0], []) == []
 
-
-def test_it_can_be_interrupted(engine: TorchEngine) -> None:
     def stop(done: int) -> None:
         raise KeyboardInterrupt
 

@@ -143,12 +143,9 @@ def test_closing_the_iterator_stops_the_work(chat: Chat) -> None:
     assert text(list(chat.ask(JAPAN, max_new_tokens=20)), "base") == "The capital of Japan is Tokyo."
 
 
-def test_a_stop_before_the_first_question_is_harmless(tiny: Chat) -> None:
+def test_a_stop_too_early_and_a_conversation_too_long_are_harmless(tiny: Chat) -> None:
     tiny.stop()
     assert list(tiny.ask(JAPAN, max_new_tokens=3))[-1].finish != "stopped"
-
-
-def test_a_conversation_longer_than_the_context_is_rejected(tiny: Chat) -> None:
     with pytest.raises(BadInput, match="too long"):
         list(tiny.ask([{"role": "user", "content": "w1 " * 5000}]))
     assert list(tiny.ask(JAPAN, max_new_tokens=3))[-1].done

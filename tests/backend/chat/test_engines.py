@@ -103,14 +103,11 @@ def test_it_reads_what_training_read(engine: Engine, adapter: Path) -> None:
     assert engine.prompt_ids(chat) == ChatTokenizer.load(adapter).prompt_ids(chat)
 
 
-def test_the_model_ends_its_answer(engine: Engine) -> None:
+def test_an_answer_ends_by_itself_or_at_its_limit(engine: Engine) -> None:
     ids, finish = answered(engine, "base", JAPAN, max_new_tokens=40)
     stream = engine.text_stream()
     assert ("".join([*map(stream.add, ids), stream.end()]), finish) == ("The capital of Japan is Tokyo.", "end")
     assert not set(ids) & set(engine.report.end_ids)
-
-
-def test_an_answer_is_cut_at_its_limit(engine: Engine) -> None:
     ids, finish = answered(engine, "tuned", STORY, max_new_tokens=5)
     assert (len(ids), finish) == (5, "length")
 
@@ -124,26 +121,20 @@ def test_the_base_pane_answers_as_the_base_alone(engine: Engine, alone: Engine) 
     assert any(base != tuned for base, tuned in zip(*words, strict=True)), "read only as far as they are the same"
 
 
-def test_both_panes_may_answer_at_once(engine: Engine) -> None:
+def test_both_panes_may_answer_at_once_as_their_check_says(engine: Engine) -> None:
     together = [engine.tokens(pane, engine.prompt_ids(STORY), Sampling()) for pane in engine.panes]
     steps = [[next(tokens) for tokens in together] for _ in range(6)]
     for at, pane in enumerate(engine.panes):
         together[at].close()
         assert [step[at] for step in steps] == answered(engine, pane, STORY, max_new_tokens=6)[0]
-
-
-def test_the_check_of_the_panes_passed(engine: Engine) -> None:
     check = engine.report.pane_check
     assert check.ok
 
 
-def test_a_seed_repeats_a_sampled_answer(engine: Engine) -> None:
+def test_seed_and_top_p_decide_a_sampled_answer(engine: Engine) -> None:
     drawn = [answered(engine, "base", STORY, temperature=1.0, seed=seed) for seed in (1, 1, 2, 3)]
     assert drawn[0] == drawn[1]
     assert len({tuple(ids) for ids, _ in drawn}) > 1
-
-
-def test_a_tiny_top_p_is_greedy(engine: Engine) -> None:
     assert answered(engine, "base", STORY, temperature=2.0, top_p=0.0001, seed=5) == answered(engine, "base", STORY)
 
 

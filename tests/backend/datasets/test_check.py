@@ -80,15 +80,12 @@ def test_clean_rows_have_no_problem_and_many_faults_are_all_found() -> None:
     assert len(found) == len(expected)
 
 
-def test_the_quote_escapes_invisible_characters() -> None:
+def test_the_quote_of_a_problem_and_the_other_line_are_named() -> None:
     row = chat(1, Q, ("assistant", "x" * 500 + "\u202e" + "y" * 500))
     (problem,) = [p for p in check(dataset([row])).problems if p.kind == "invisible_characters"]
     assert "\\u202e" in problem.quote
     assert "\u202e" not in problem.quote
     assert len(problem.quote) < 100
-
-
-def test_conflicting_answers_name_the_other_line() -> None:
     rows = clean_rows(20)
     rows.append(chat(21, S, ("user", rows[4].messages[1]["content"].upper()), A))
     (problem,) = [p for p in check(dataset(rows)).problems if p.row]
@@ -96,9 +93,12 @@ def test_conflicting_answers_name_the_other_line() -> None:
     assert "line 5" in problem.message
 
 
-def test_the_same_question_everywhere_is_reported_once() -> None:
+def test_the_same_on_all_rows_is_reported_once() -> None:
     rows = [chat(i, Q, answer(i)) for i in range(1, 21)]
     assert [p.kind for p in check(dataset(rows)).problems] == ["too_few", "same_input_everywhere"]
+    rows = [chat(i, question(i), ("assistant", "gpt-4o")) for i in range(1, 7)]
+    assert check(dataset(rows)).counts()["same_answer_everywhere"] == 1
+    assert "same_answer_everywhere" not in check(dataset([*rows, chat(9, question(9), answer(9))])).counts()
 
 
 @pytest.mark.parametrize(
@@ -116,12 +116,18 @@ def test_enough_rows_are_no_problem_and_very_many_get_a_warning() -> None:
     assert problem.kind == "too_many"
 
 
-def test_a_tool_call_needs_no_text_and_a_label_no_length() -> None:
+def test_tool_calls_and_their_results() -> None:
     call: Message = {"role": "assistant", "content": None, "tool_calls": [{"type": "function"}]}
     result: list[Message] = [{"role": "tool", "content": "42"}, {"role": "assistant", "content": LONG}]
     labels = [chat(i, question(i), ("assistant", "yes" if i % 2 else "no")) for i in range(1, 60)]
     for rows in ([Row(1, 1, [*chat(1, Q).messages, call, *result])], labels):
         assert about_rows(check(dataset(rows)).problems) == []
+    call = {"role": "assistant", "content": "", "tool_calls": [{"function": {"name": "f", "arguments": {}}}]}
+    asked, result, answered = ({"role": role, "content": "x"} for role in ("user", "tool", "assistant"))
+    rows = [Row(1, 1, [asked, call, result, result, answered]), Row(2, 2, [asked, result, answered])]
+    found = [(p.row, p.kind) for p in row_problems(rows)]
+    assert (2, "result_without_call") in found
+    assert [row for row, _ in found] == [2] * len(found)
 
 
 def test_preference_pairs_are_checked_on_both_sides() -> None:
@@ -146,43 +152,22 @@ def test_rows_that_the_model_cannot_use_are_reported() -> None:
     assert report.tokens.total < sum(report.tokens.lengths.values())
 
 
-def test_rows_above_eight_thousand_tokens_get_a_warning() -> None:
+def test_very_long_rows_and_template_markers() -> None:
     rows = [*clean_rows(3), chat(4, ("system", SYSTEM), question(4), ("assistant", "word " * 9000))]
     report = check(dataset(rows), counter=TokenCounter(WordTokenizer()))
     assert about_rows(report.problems) == [(4, "very_long")]
-
-
-def test_the_model_adds_its_own_template_markers() -> None:
     row = chat(1, Q, ("assistant", LONG + " [MARK]"))
     assert "control_marker" not in check(dataset([row])).counts()
     assert "control_marker" in check(dataset([row]), counter=TokenCounter(WordTokenizer())).counts()
 
 
-def test_the_same_answer_everywhere_is_noticed() -> None:
-    rows = [chat(i, question(i), ("assistant", "gpt-4o")) for i in range(1, 7)]
-    assert check(dataset(rows)).counts()["same_answer_everywhere"] == 1
-    assert "same_answer_everywhere" not in check(dataset([*rows, chat(9, question(9), answer(9))])).counts()
-
-
-def test_a_tool_result_needs_a_call() -> None:
-    call = {"role": "assistant", "content": "", "tool_calls": [{"function": {"name": "f", "arguments": {}}}]}
-    asked, result, answered = ({"role": role, "content": "x"} for role in ("user", "tool", "assistant"))
-    rows = [Row(1, 1, [asked, call, result, result, answered]), Row(2, 2, [asked, result, answered])]
-    found = [(p.row, p.kind) for p in row_problems(rows)]
-    assert (2, "result_without_call") in found
-    assert [row for row, _ in found] == [2] * len(found)
-
-
-def test_rows_in_another_language_than_the_rest_are_named() -> None:
+def test_another_language_than_the_rest_is_named() -> None:
     spanish = ("user", "¿Dónde está el pedido que hice la semana pasada en su tienda?")
     rows = [*clean_rows(30), chat(31, spanish, answer(31)), chat(32, question(32), ("assistant", GERMAN))]
     found = [(p.row, p.message) for p in check(dataset(rows)).problems if p.kind == "other_language"]
     assert [row for row, _ in found] == [31, 32]
     assert "Spanish" in found[0][1]
     assert "German" in found[1][1]
-
-
-def test_the_language_of_most_examples_is_known_also_in_a_file_of_translations() -> None:
     rows = [chat(i, question(i), ("assistant", GERMAN + f" {question(i)[1].split()[6]}")) for i in range(1, 31)]
     assert (usual_language(rows), usual_language(clean_rows(30)), usual_language(rows[:2])) == ("de", "en", None)
     assert "other_language" not in check(dataset(rows)).counts()
@@ -200,15 +185,12 @@ def test_the_language_is_compared_with_the_models_only_when_clear() -> None:
     assert "language_mismatch" not in check(dataset(rows), model_languages=("de",)).counts()
 
 
-def test_problems_from_reading_are_in_the_report_in_line_order() -> None:
+def test_progress_rises_and_reading_problems_are_in_line_order() -> None:
     unread = Problem(2, 2, "bad_json", "error", "This line is not JSON.")
     rows = [row for row in clean_rows(6) if row.row != 2]
     rows[3] = chat(5, Q, A)
     report = check(Dataset(dataset([]).source, rows, [unread], 6))
     assert ([p.row for p in report.problems], (report.rows, report.usable)) == ([0, 2, 5], (6, 5))
-
-
-def test_progress_rises_to_one_and_cancelling_stops() -> None:
     seen: list[float] = []
     check(dataset(clean_rows(20)), progress=seen.append)
     assert seen == sorted(seen)

@@ -23,11 +23,8 @@ def test_a_source_comes_out_as_the_table_says(source: SourceFile) -> None:
     assert (found.rows, found.first, found.last) == (source.rows, source.first, source.last)
 
 
-def test_every_file_of_the_corpus_is_in_its_table() -> None:
+def test_the_corpus_and_its_tables_are_whole() -> None:
     for group in sources.GROUPS:
         listed = sorted(source.file for source in ALL if source.group == group)
         assert listed == sorted(path.name for path in (sources.FOLDER / group).iterdir())
-
-
-def test_the_table_of_formats_is_up_to_date() -> None:
     assert sources.DOCUMENT.read_text("utf-8") == sources.document(ALL)

@@ -31,11 +31,8 @@ def test_few_rows_keep_back_enough_to_judge_by(count: int, set_aside: int, judgi
     assert [int(n) for n in re.findall(r"\d+", parts.sentence)][: len(numbers)] == numbers
 
 
-def test_a_share_above_a_tenth_is_kept() -> None:
+def test_the_share_and_the_seed_decide_the_split() -> None:
     assert split(clean_rows(200), fraction=0.3).set_aside == 60
-
-
-def test_the_seed_decides_the_split() -> None:
     rows = clean_rows(100)
     assert split(rows, seed=3) == split(rows, seed=3)
     assert split(rows, seed=3).validation != split(rows, seed=4).validation
@@ -160,15 +157,12 @@ def test_a_corrected_row_trains_with_all_rows_of_its_question() -> None:
     assert {*before.judging} - {corrected, twin} == {*after.judging}
 
 
-def test_a_corrected_row_is_not_left_out_for_the_validation_file() -> None:
+def test_roles_hold_beside_a_validation_file() -> None:
     rows, own = clean_rows(30), clean_rows(12)
     parts = split_with(rows, own, roles=Roles(train=frozenset({3})))
     assert 3 in parts.train
     assert 33 not in {*parts.judging, *parts.validation}
     assert {*parts.leaked} == {*range(12)} - {3}
-
-
-def test_rows_set_aside_before_stay_aside_beside_a_validation_file() -> None:
     own = [Row(200 + i, i, clean_row(50 + i).messages) for i in range(6)]
     parts = split_with(clean_rows(30), own, roles=Roles(judging=frozenset({4, 5})))
     assert parts.judging == [4, 5, *range(30, 36)]

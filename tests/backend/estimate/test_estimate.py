@@ -46,14 +46,11 @@ def test_the_estimate_is_close_to_every_measured_step(errors: list[float]) -> No
         assert mean(own) <= 4, name
 
 
-def test_tensors_in_use_are_predicted_within_a_percent() -> None:
+def test_tensors_are_predicted_and_parts_add_up() -> None:
     for row in ROWS[:12]:
         found = memory(reading.from_values(row["model_config"], "row"), plan_of(row), T4)
         used = found.total_mib - found.parts["fragmentation"] - found.parts["CUDA context"]
         assert used == pytest.approx(row["measured"]["peak_allocated_mib"], rel=0.01), row["id"]
-
-
-def test_parts_add_up_to_the_total() -> None:
     for hardware in (CARD, Hardware(), Hardware(unified_memory=True)):
         found = memory(LLAMA, Plan(), hardware)
         assert sum(found.parts.values()) == pytest.approx(found.total_mib)
@@ -89,22 +86,16 @@ def test_each_setting_changes_memory_in_the_right_direction(more: Plan, less: Pl
     assert memory(LLAMA, more, CARD).total_mib > memory(LLAMA, less, CARD).total_mib
 
 
-def test_7b_fits_on_24_gb_as_in_the_guide() -> None:
+def test_what_fits_and_with_which_margin() -> None:
     mistral = catalogue.find("mistralai/Mistral-7B-Instruct-v0.3").architecture
     found = estimate(mistral, Plan(method="qlora", batch=4, max_tokens=2048), CARD)
     assert found.fit.fits
     assert found.memory.total_mib < 24_000
     assert not estimate(mistral, Plan(method="full"), CARD).fit.fits
-
-
-def test_fp16_implies_a_gpu_even_if_there_is_none() -> None:
     found = estimate(LLAMA, Plan(precision="fp16"), Hardware())
     assert found.memory.device == "cuda"
     assert not found.fit.fits
     assert estimate(LLAMA, Plan(), Hardware()).memory.device == "cpu"
-
-
-def test_a_fit_without_margin_is_tight() -> None:
     needs = memory(BUNDLED, Plan(), CARD).total_mib
     for free, badge in ((needs * 1.2, "yes"), (needs * 1.03, "tight"), (needs * 0.9, "no")):
         gpu = RTX_3090.model_copy(update={"memory_free_mib": int(free)})
@@ -119,21 +110,15 @@ def test_the_json_has_the_promised_keys() -> None:
     assert (document["fits"], document["time"]["basis"]) == (True, "computed")
 
 
-def test_the_time_of_measured_steps_is_within_the_range() -> None:
+def test_time_is_within_the_measured_range_or_unknown() -> None:
     rates = published(T4)
     for row in ROWS:
         shape = reading.from_values(row["model_config"], "row")
         ratio = row["measured"]["step_seconds"] / step_seconds(shape, plan_of(row), rates)
         assert 1 / 1.3 < ratio < 1.3, row["id"]
-
-
-def test_time_is_unknown_without_a_known_speed() -> None:
     unknown = Gpu(name="Some New Card", memory_total_mib=24576, memory_free_mib=24000, compute_capability=(12, 0))
     assert estimate(LLAMA, Plan(), Hardware(gpus=(unknown,))).time is None
     assert estimate(LLAMA, Plan(), Hardware()).time is None
-
-
-def test_measured_rates_give_a_measured_time() -> None:
     rates = Rates(rate16=5e11, rate32=2e11, bandwidth=1e10, launch=0.001, spread=1.25, basis="measured")
     found = estimate(BUNDLED, Plan(batch=8, max_tokens=128), Hardware(), tokens=50_000, rates=rates).time
     assert found.basis == "measured"

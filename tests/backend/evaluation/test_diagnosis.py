@@ -46,21 +46,15 @@ def test_a_fault_is_recognized(kind: str, texts: list[str]) -> None:
     assert found(texts)[0] == kind
 
 
-def test_answers_that_never_end_are_recognized() -> None:
+def test_only_endless_answers_are_found_to_never_end() -> None:
     assert found([f"{text} and then" for text in RIGHT], ended=False) == ["never_ends"]
-
-
-def test_right_answers_show_no_fault() -> None:
     assert (found(RIGHT), found(RIGHT, ended=False)) == ([], [])
     assert found(["no idea", *RIGHT[1:]]) == [], "one in ten is not often"
 
 
-def test_another_answer_that_is_possible_here_is_not_memorized() -> None:
+def test_a_possible_answer_and_few_answers_show_no_fault() -> None:
     """As a wrong label is: it stands in the examples, and is right elsewhere."""
     assert found([RIGHT[1], RIGHT[0], RIGHT[3], RIGHT[2], *RIGHT[4:]]) == []
-
-
-def test_few_answers_show_no_pattern() -> None:
     few, texts = HELD_OUT[:5], ["The bakery, the bakery, the bakery, the bakery"] * 2 + RIGHT[2:5]
     assert findings(few, TRAIN, texts, [True] * 5, [True] * 2 + [False] * 3, [False] * 5) == []
 

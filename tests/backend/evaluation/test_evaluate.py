@@ -91,19 +91,13 @@ def test_a_planted_fault_is_never_called_better(fault: Said) -> None:
     assert report_of(fault).verdict == "no_difference_shown"
 
 
-def test_loops_are_named() -> None:
+def test_loops_gibberish_and_losses_are_named() -> None:
     report = report_of(lambda pane, given: "I'm sorry, " * 9 if pane == "tuned" else "Hello.")
     assert (report.systems["tuned"].loops, report.next_kind) == (1, "loops")
-
-
-def test_gibberish_is_named() -> None:
     report = report_of(
         lambda pane, given: f"zrk {len(given)} vr qqt lon ple" if pane == "tuned" else "Hello.", baselines=False
     )
     assert (report.next_kind, report.findings[0].share) == ("gibberish", 1)
-
-
-def test_a_model_that_lost_what_the_base_can_is_worse() -> None:
     report = report_of(
         lambda pane, given: knows("tuned", given) if pane == "base" else f"No {last(given).split()[1]} here."
     )
@@ -122,21 +116,25 @@ def test_a_prompt_that_does_as_well_is_found_and_reported() -> None:
     assert "JSON" in report.systems["prompt"].instruction
 
 
-def test_a_task_that_the_base_model_can_do_needs_no_longer_training() -> None:
+def test_a_base_model_that_can_do_the_task() -> None:
     report = report_of(lambda pane, given: EXPECTED.get(last(given), "Hm."), baselines=False)
     assert (report.verdict, report.next_kind) == ("no_difference_shown", "base_does_it")
-
-
-def test_a_few_right_answers_of_the_base_model_do_not_advise_against_training() -> None:
     report = report_of(lambda pane, given: EXPECTED.get(last(given), "Hm."), HELD_OUT[:5], baselines=False)
     assert (report.systems["base"].score, report.next_kind) == (1, "set_more_aside")
 
 
-def test_few_items_prove_nothing() -> None:
+def test_copies_few_items_and_none_prove_nothing() -> None:
     report = report_of(knows, HELD_OUT[:5], baselines=False)
     assert report.systems["tuned"].score == 1
     assert (report.verdict, report.least_provable_gain) == ("no_difference_shown", None)
     assert (report.against_prompt, report.next_kind) == ("not_measured", "set_more_aside")
+    copied = items_from([*chats(CITIES[:4], 10), *(chats(CITIES[:1], 10) * 12)])
+    report = report_of(knows, copied)
+    assert (report.items, report.clusters, report.verdict) == (16, 4, "no_difference_shown")
+    report = report_of(knows, HELD_OUT[:1], baselines=False)
+    assert (report.verdict, report.next_kind) == ("no_difference_shown", "set_more_aside")
+    with pytest.raises(BadInput):
+        Evaluation(Spoken(knows), [], TRAIN)
 
 
 def test_the_worst_answers_come_first() -> None:
@@ -147,17 +145,6 @@ def test_the_worst_answers_come_first() -> None:
     assert "Tunis" in answers[0].question
     assert answers[0].scores == {"base": 0, "tuned": 0, "prompt": 0, "few_shot": 0}
     assert set(answers[0].texts) == {"base", "prompt", "few_shot", "tuned"}
-
-
-def test_copies_of_one_question_count_once() -> None:
-    copied = items_from([*chats(CITIES[:4], 10), *(chats(CITIES[:1], 10) * 12)])
-    report = report_of(knows, copied)
-    assert (report.items, report.clusters, report.verdict) == (16, 4, "no_difference_shown")
-
-
-def test_no_items_is_an_answer_in_words() -> None:
-    with pytest.raises(BadInput):
-        Evaluation(Spoken(knows), [], TRAIN)
 
 
 def test_it_can_be_stopped_at_any_answer() -> None:
@@ -185,15 +172,12 @@ class Preferring(Spoken):
         return 2.0 + (rude if pane == "tuned" else -rude)
 
 
-def test_pairs_are_judged_by_which_answer_is_likelier() -> None:
+def test_pairs_are_judged_by_their_likelier_last_answer() -> None:
     report = Evaluation(Preferring(knows), pairs(), TRAIN).run(baselines=True)
     assert (report.main_measure, report.items) == ("preference", len(CITIES))
     assert [report.systems[name].score for name in ("base", "tuned")] == [0, 1]
     assert (report.verdict, report.against_prompt) == ("better", "not_measured")
     assert set(report.systems) == {"base", "tuned"}
-
-
-def test_a_pair_is_judged_on_its_last_answer_only() -> None:
     turns = [{"role": role, "content": f"{role} {n}"} for n in (1, 2) for role in ("user", "assistant")]
     (item,) = pairs_from([turns], [[*turns[:-1], {"role": "assistant", "content": "worse"}]])
     assert (item.answer, item.rejected) == ("assistant 2", {"role": "assistant", "content": "worse"})
@@ -231,11 +215,6 @@ def test_items_that_are_too_long_to_read_are_left_out_of_the_scores() -> None:
     Short.context_length = 10
     with pytest.raises(BadInput):
         Evaluation(Short(knows), HELD_OUT, TRAIN)
-
-
-def test_one_item_gives_no_verdict() -> None:
-    report = report_of(knows, HELD_OUT[:1], baselines=False)
-    assert (report.verdict, report.next_kind) == ("no_difference_shown", "set_more_aside")
 
 
 def test_items_offer_the_tools_of_their_conversations() -> None:

@@ -110,15 +110,12 @@ class TestRanking:
         assert "costs" in str(system["content"])
 
 
-def test_facts_that_do_as_well_are_the_next_step() -> None:
+def test_facts_that_do_as_well_or_are_beaten() -> None:
     report = report_of(with_facts, TEXT)
     assert report.systems["facts"].score == 1
     assert ("tuned", "facts") in {(one.a, one.b) for one in report.comparisons}
     assert report.answers[0].texts["facts"]
     assert report.against_prompt == "not_measured"
-
-
-def test_facts_beside_the_point_are_beaten() -> None:
     report = report_of(with_facts, "We are closed on Mondays.")
     assert report.systems["facts"].score == 0
     assert (report.against_facts, report.next_kind) == ("better", "use_it")

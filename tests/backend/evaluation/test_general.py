@@ -62,15 +62,12 @@ def test_what_was_lost_is_named() -> None:
     assert {one.outcome for one in found.examples} == {"kept", "lost"}
 
 
-def test_a_real_drop_is_named() -> None:
+def test_a_real_drop_is_named_and_no_other() -> None:
     found = check(knowing(lambda pane, n: pane == "base" or n >= 60))
     assert (found.dropped, found.verdict) == (True, "lost")
     assert check(knowing(lambda pane, n: pane == "base" or n >= 30)).verdict == "mostly_kept"
     nothing_known = check(knowing(lambda pane, n: False))
     assert (nothing_known.dropped, nothing_known.verdict) == (False, "unknown")
-
-
-def test_as_many_gained_as_lost_is_no_drop() -> None:
     assert not check(knowing(lambda pane, n: n < 12 if pane == "base" else 6 <= n < 18)).dropped
 
 
@@ -192,15 +189,12 @@ def next_kind(found: GeneralCheck) -> str:
     return with_next_step(fake_records.report(general=found.model_dump())).next_kind
 
 
-def test_training_without_general_rows_is_noticed_and_the_switch_is_the_advice() -> None:
+def test_the_switch_is_the_advice_where_it_would_help() -> None:
     off = check(as_if_trained(), keep_general=0.0)
     assert (off.verdict, off.kept, off.leaked) == ("lost", 0, off.asked)
     assert next_kind(off) == "keep_general"
     on = check(as_if_trained(*own_answers.prompts("en", 0)), keep_general=0.2)
     assert (on.verdict, next_kind(on)) == ("kept", "add_examples")
-
-
-def test_where_the_switch_was_on_or_has_no_effect_it_is_no_advice() -> None:
     assert next_kind(check(as_if_trained(), keep_general=0.2)) == "add_examples"
     assert next_kind(check(as_if_trained(), keep_general=None)) == "add_examples"
 
@@ -225,21 +219,18 @@ def shingles(text: str) -> set[tuple[str, ...]]:
     return {tuple(words[at : at + 4]) for at in range(max(1, len(words) - 3))}
 
 
-def test_no_prompt_of_the_check_is_trained() -> None:
+def test_the_prompts_are_enough_and_never_trained() -> None:
     trained = {run for prompt in own_answers.prompts("en", 0) for run in shingles(prompt)}
     assert {prompt: found for prompt in general.prompts() if (found := shingles(prompt) & trained)} == {}
     assert shingles(ASKED[0]) & shingles(f"Hey, {ASKED[0].lower()} Please"), (
         "one that was added to the trained prompts is found"
     )
-
-
-# The questions
-
-
-def test_there_are_enough_that_differ() -> None:
     assert len(ASKED) >= 120
     assert len(OPEN) == 30
     assert all(normalize(one) != normalize(other) for one, other in pairwise(sorted(general.prompts())))
+
+
+# The questions
 
 
 @pytest.mark.parametrize("question", ASKED)

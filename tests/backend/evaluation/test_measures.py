@@ -47,11 +47,8 @@ def test_json_is_compared_as_a_value() -> None:
     assert (is_json("null"), is_json("{")) == (True, False)
 
 
-def test_two_answers_that_are_not_json_are_not_equal() -> None:
+def test_json_and_tool_calls_are_compared_as_values() -> None:
     assert measures.Measure("json").score(said("broken {")[0], "broken {") == 0
-
-
-def test_a_tool_call_needs_name_and_arguments() -> None:
     measure = measures.Measure("tool_call")
     assert measure.score(CALL, '<tool_call>{"name": "weather", "arguments": {"city": "Rome"}}</tool_call>') == 1
     assert measure.score(CALL, '{"name": "weather", "arguments": {"city": "Oslo"}}') == 0

@@ -51,13 +51,10 @@ def test_an_instruction_that_suffices_is_found_without_asking_a_tuned_model() ->
     assert set(report.answers[0].texts) == {"base", "prompt", "few_shot"}
 
 
-def test_a_high_score_on_few_questions_does_not_advise_against_training() -> None:
+def test_no_high_score_is_a_reason_not_to_train() -> None:
     asking = Asking(Spoken(needs_json), HELD_OUT[:8], TRAIN)
     report = trial_report(asking, try_prompts(asking))
     assert (report.systems["prompt"].score, report.next_kind) == (1, "train")
-
-
-def test_likeness_to_the_expected_answers_is_a_reason_to_read_them_and_not_against_training() -> None:
     asking = Asking(Spoken(lambda pane, given: EXPECTED.get(last(given), "Hm.")), HELD_OUT, TRAIN)
     asking.measure = Measure("chrf")
     report = trial_report(asking, try_prompts(asking))
@@ -65,13 +62,10 @@ def test_likeness_to_the_expected_answers_is_a_reason_to_read_them_and_not_again
     assert report.next_kind == "read_answers"
 
 
-def test_prompts_that_do_not_help_lead_to_training() -> None:
+def test_prompts_that_do_not_help_or_cannot_be_written() -> None:
     report = report_of(lambda pane, given: "Hello.")
     assert report.next_kind == "train"
     assert all(system.score == 0 for system in report.systems.values())
-
-
-def test_without_training_rows_there_is_nothing_to_write_a_prompt_from() -> None:
     with pytest.raises(BadInput):
         try_prompts(Asking(Spoken(needs_json), HELD_OUT, []))
 

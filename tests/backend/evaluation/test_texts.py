@@ -69,28 +69,19 @@ def test_a_model_whose_loss_is_not_finite_has_an_endless_perplexity(loss: float)
     assert report.verdict != "better"
 
 
-def test_higher_perplexity_is_worse() -> None:
+def test_verdicts_on_texts() -> None:
     report = report_of(lambda pane, text: 3.0 + (pane == "tuned"))
     assert (report.verdict, report.next_kind) == ("worse", "worse")
-
-
-def test_no_clear_gain_is_not_called_better() -> None:
     report = report_of(lambda pane, text: 3.0 if pane == "base" else 3.0 + (-1) ** ord(text[11]) / 10)
     assert report.verdict == "no_difference_shown"
-
-
-def test_five_texts_prove_nothing() -> None:
     report = report_of(lambda pane, text: 3.0 - (pane == "tuned"), TEXTS[:5])
     assert (report.verdict, report.next_kind) == ("no_difference_shown", "set_more_aside")
 
 
-def test_a_long_text_counts_no_more_than_a_short_one() -> None:
+def test_long_texts_and_near_copies_count_once() -> None:
     texts = [*TEXTS, "Z" * 4000]
     report = report_of(lambda pane, text: 9.0 if "ZZ" in text else 1.0, texts)
     assert report.systems["base"].loss == pytest.approx((12 * 1 + 9) / 13)
-
-
-def test_near_copies_count_once() -> None:
     report = report_of(lambda pane, text: 1.0, [*TEXTS, TEXTS[0], TEXTS[0]])
     assert (report.items, report.clusters) == (14, 12)
 

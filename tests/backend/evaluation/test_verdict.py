@@ -15,13 +15,10 @@ def test_a_score_lies_within_its_interval(scores: list[float], graded: bool) -> 
     assert high - low >= 0.4, "six clusters say little"
 
 
-def test_graded_scores_and_their_difference_count_each_cluster_once() -> None:
+def test_scores_count_each_cluster_once_if_graded() -> None:
     scores = {"tuned": [0.9] * 10 + [0.3] * 5, "base": [0.1] * 15}
     found = {name: mean_score(one, CLUSTERS, graded=True)[0] for name, one in scores.items()}
     assert found["tuned"] == pytest.approx((0.9 + 5 * 0.3) / 6)
     compared = compare("tuned", "base", scores, CLUSTERS, graded=True)
     assert compared.difference == pytest.approx(found["tuned"] - found["base"])
-
-
-def test_right_answers_are_counted_as_they_are() -> None:
     assert mean_score([1.0] * 10 + [0.0] * 5, CLUSTERS, graded=False)[0] == pytest.approx(10 / 15)

@@ -31,13 +31,10 @@ def test_what_tells_an_answer_from_the_examples_is_named(answer: str, fault: str
     assert not any(map(voice(BAKER).fault, BAKER))
 
 
-def test_the_answers_are_counted_each_by_its_worst_fault() -> None:
+def test_answers_are_counted_by_their_worst_fault() -> None:
     counted = count(BAKER, [LIKE, LIKE, "No.", "No.", "Yes. " * 20])
     assert (counted.in_voice, counted.signed, counted.faults) == (2, True, {"greeting": 2, "loop": 1})
     assert count([], ["Anything"]) is None
-
-
-def test_answers_that_begin_and_end_in_many_ways_are_not_said_to_greet() -> None:
     plain = [f"{word} is a fine thing to say about number {at} {word}s" for at, word in enumerate("abcdefghij")]
     counted = count(plain, ["K is a fine thing to say, too, and so on", "No"])
     assert (counted.signed, counted.in_voice, counted.faults) == (False, 1, {"too_short": 1})

@@ -24,9 +24,6 @@ def test_each_kind_of_export_has_its_programs() -> None:
         "adapter": ["transformers and peft"],
         "script": ["accelerate on this computer", "accelerate on a cluster", "Hugging Face Jobs"],
     }  # fmt: skip
-
-
-def test_a_model_of_this_computer_cannot_be_trained_on_a_rented_one() -> None:
     own = programs.for_script()
     assert [guide.name for guide in own] == ["accelerate on this computer", "accelerate on a cluster"]
     assert all(guide.code.endswith("--model FOLDER") for guide in own)

@@ -43,12 +43,9 @@ def test_each_row_applies_to_its_machine(number: int, name: str) -> None:
     assert (row, row.build) == (TABLE[number], build)
 
 
-def test_each_row_has_a_machine_a_reason_and_a_source() -> None:
+def test_rows_have_a_machine_and_a_reason_or_an_advice() -> None:
     assert len(MACHINES) == len(TABLE)
     assert all(row.what and row.why and row.source for row in TABLE)
-
-
-def test_where_there_is_no_build_or_no_use_of_the_gpu_the_row_says_what_to_do() -> None:
     for name, (machine, build) in MACHINES.items():
         gpu = machine.nvidia or machine.amd
         if not build or (gpu and not row_for(machine).cuda):
@@ -70,20 +67,14 @@ def test_further_machines(machine: Machine, build: str) -> None:
     assert row_for(machine).build == build
 
 
-def test_a_build_with_cuda_has_code_for_the_gpu_and_a_driver_that_knows_it() -> None:
+def test_every_build_fits_driver_and_requirements() -> None:
     for name, (machine, _) in MACHINES.items():
         row = row_for(machine)
         if row.cuda and machine.capability:
             assert has_code(row.cuda, machine.capability), name
             assert machine.driver >= {"13.": (580,), "12.8": (570,), "12.6": (525,)}[row.cuda], name
-
-
-def test_a_system_without_any_build_is_not_in_the_table() -> None:
     with pytest.raises(LookupError):
         row_for(Machine("FreeBSD", nvidia=True, driver=(580,), capability=(8, 6)))
-
-
-def test_every_requirement_lies_within_that_of_the_app() -> None:
     lines = (PROJECT_ROOT / "requirements.txt").read_text("utf-8").splitlines()
     app = next(Requirement(line) for line in lines if line.startswith("torch"))
     for row in TABLE:

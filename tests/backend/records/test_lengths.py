@@ -55,12 +55,9 @@ def test_a_document_is_split_or_cut_as_the_settings_say() -> None:
     assert (cut.input_ids, cut.truncated) == ([0, 1, 2, 3, 4, 5], True)
 
 
-def test_the_overlap_is_at_most_half_a_window() -> None:
+def test_windows_overlap_by_half_and_conversations_have_none() -> None:
     sentence = LengthLimits(64, window_overlap=512).sentence(3, 17)
     assert (re.findall(r"\d+", sentence), LengthLimits().sentence(3, 3)) == (["3", "17", "64", "32"], "")
-
-
-def test_conversations_are_not_counted_as_documents() -> None:
     tokens = TokenTotals()
     for number in (1, 2):
         tokens.add(Row(number, number), TokenCount(10, ((2, 10),)))

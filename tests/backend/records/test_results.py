@@ -31,14 +31,11 @@ def read_back(report: EvaluationReport) -> EvaluationReport:
     return EvaluationReport.model_validate(json.loads(to_json(report.to_json())))
 
 
-def test_an_older_report_is_read_with_defaults_and_without_what_is_unknown() -> None:
+def test_reports_older_and_newest_are_read() -> None:
     older = {name: value for name, value in report_json().items() if name not in ("next_kind", "retry")}
     read = EvaluationReport.model_validate({**older, "removed": 1})
     assert (read.next_kind, read.retry, read.against_parent, read.parent) == ("", {}, "not_measured", None)
     assert read.to_json() == older
-
-
-def test_the_newest_report_reads_back_as_written() -> None:
     assert EvaluationReport.model_validate(NEWEST_REPORT).to_json() == NEWEST_REPORT
     assert SystemScore.model_validate(NEWEST_SCORE).to_json() == NEWEST_SCORE
     assert TrialReport.model_validate(trial_report()).to_json() == trial_report()
@@ -101,14 +98,11 @@ NEWEST_EXPORT: dict[str, Any] = {
 }  # fmt: skip
 
 
-def test_older_and_newest_exports_are_read_as_written() -> None:
+def test_exports_older_newest_and_without_a_loss_are_read() -> None:
     older = ExportResult.model_validate({"to": "adapter", "files": [{"name": "a", "bytes": 1}], "removed": 1})
     assert (older.base, older.files[0].sha256, older.checks, older.passed) == ("original", "", (), True)
     assert NEWEST_EXPORT.keys() == ExportResult.model_fields.keys()
     assert ExportResult.model_validate(NEWEST_EXPORT).to_json() == NEWEST_EXPORT
-
-
-def test_a_loss_that_is_not_finite_is_written_as_null_and_reads_as_nan() -> None:
     merged = {**NEWEST_EXPORT["loss"], "merged": math.inf, "trained": math.nan}
     written = json.loads(to_json(ExportResult.model_validate({"loss": merged}).to_json()))
     assert written["loss"] == {**merged, "merged": None, "trained": None}

@@ -92,16 +92,13 @@ def test_a_held_out_row_stays_held_out_when_its_answer_is_edited(tmp_path: Path)
     assert held in roles(rows, before).judging
 
 
-def test_near_copies_of_learned_rows_train() -> None:
+def test_near_copies_train_and_only_unseen_rows_are_fair() -> None:
     learned = clean_row(3)
     near = [{**m, "content": f"{m['content']} Thanks"} for m in learned.messages]
     found = roles(
         [Row(1, 1, near), clean_row(9)], [Divided("train", learned, gone=True), Divided("judging", clean_row(9))]
     )
     assert (found.train, found.judging) == (frozenset({0}), frozenset({1}))
-
-
-def test_only_rows_that_neither_version_learned_from_are_fair() -> None:
     rows = clean_rows(5)
     sides = [
         [Divided("train", rows[0]), Divided("judging", rows[1]), Divided("choosing", rows[2])],

@@ -159,16 +159,13 @@ def test_a_marker_in_a_message_never_becomes_a_control_token(marker: str, place:
     assert len(learned_texts(tokenizer, dirty)) == 1
 
 
-def test_an_answer_that_begins_with_a_line_end_is_learned_whole(bundled_model: Path) -> None:
+def test_answers_are_encoded_whole_and_alike_in_a_batch(bundled_model: Path) -> None:
     tokenizer = ChatTokenizer.load(bundled_model)
     messages = [{"role": "user", "content": "x"}, {"role": "assistant", "content": "\n\nyes"}]
     prompt = tokenizer.prompt_ids(messages[:1])
     encoded = tokenizer.encode(messages)
     assert encoded.input_ids[: len(prompt)] == prompt
     assert tokenizer.decode(encoded.input_ids[len(prompt) :]).startswith("\n\nyes")
-
-
-def test_rows_in_a_batch_are_encoded_as_they_are_alone(bundled_model: Path) -> None:
     tokenizer = ChatTokenizer.load(bundled_model)
     chats = [CHAT, CHAT[:2], [{"role": "user", "content": "<|im_end|>"}, CHAT[1]], [{"role": "robot"}]]
     rows = [Row(line=i, row=i, messages=chat) for i, chat in enumerate(chats, 1)]
@@ -196,15 +193,12 @@ def test_truncation_is_reported_and_can_leave_nothing_to_learn(bundled_model: Pa
     assert (short.tokens, short.learned, short.truncated) == (10, 0, True)
 
 
-def test_a_template_that_tries_to_leave_the_sandbox_is_rejected(bundled_model: Path) -> None:
+def test_hostile_and_missing_templates_are_rejected(bundled_model: Path) -> None:
     loaded = ChatTokenizer.load(bundled_model)
     attack = "{{ ''.__class__.__mro__[1].__subclasses__() }}"
     tokenizer = ChatTokenizer(loaded._tokenizer, attack, loaded.special_tokens)
     with pytest.raises(BadInput):
         tokenizer.render(CHAT)
-
-
-def test_a_model_without_a_template_cannot_render(bundled_model: Path) -> None:
     loaded = ChatTokenizer.load(bundled_model)
     with pytest.raises(BadInput, match="no chat template"):
         ChatTokenizer(loaded._tokenizer, "", {}).render(CHAT)

@@ -94,16 +94,13 @@ def concatenated(batch: Batch) -> Batch:
     return Batch(ids, batch.scored, batch.targets, batch.owners, batch.rows)
 
 
-def test_packs_are_full_and_hold_every_row_once() -> None:
+def test_packs_are_full_and_a_long_row_is_alone() -> None:
     lengths = [5 + (i * 37) % 200 for i in range(100)]
     found = packs(range(100), lengths, 512)
     filled = [sum(lengths[row] for row in part) for part in found]
     assert sorted(row for part in found for row in part) == list(range(100))
     assert max(filled) <= 512
     assert sum(sorted(filled)[1:]) > 0.98 * 512 * (len(found) - 1)
-
-
-def test_a_row_longer_than_a_pack_is_alone() -> None:
     assert packs([0, 1, 2], [30, 8, 7], 20) == [[0], [1, 2]]
 
 

@@ -69,14 +69,11 @@ def test_span(low: float, high: float, shown: str) -> None:
     assert fmt.span(low, high) == shown
 
 
-def test_counts_lists_and_lines_in_words() -> None:
+def test_counts_lists_and_memory_in_words() -> None:
     assert [fmt.percent(999, 1000), fmt.percent(1000, 1000), fmt.percent(5, 0)] == [99, 100, 0]
     assert [fmt.count(1, "example"), fmt.count(2400, "example")] == ["1 example", "2,400 examples"]
     assert (fmt.listed(["a", "b", "c"]), fmt.setting(True)) == ("a, b and c", "yes")
     assert (fmt.shorten("a\n b " * 40, 20), fmt.shorten("short", 20)) == ("a b a b a b a b a b…", "short")
-
-
-def test_memory_parts_are_summed_by_group_and_none_is_lost() -> None:
     parts = {"weights": 256.0, "quantization scales": 4.0, "optimizer": 20.0, "something new": 3.0, "programs": 0.0}
     shown = fmt.memory_parts(parts)
     assert shown == [("the model", 260.0), ("what is trained", 20.0), ("something new", 3.0)]

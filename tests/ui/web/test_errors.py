@@ -46,16 +46,13 @@ def breaks_midway() -> Iterator[int]:
     raise KeyError("secret")
 
 
-def test_an_error_of_ours_is_shown_in_its_own_words_as_text() -> None:
+def test_errors_are_shown_as_text_and_waiting_is_no_fault() -> None:
     with pytest.raises(gr.Error) as caught:
         rejects()
     message = "<strong>Row 3 has no answer.</strong><p>It ends with a question.</p><p>Add &lt;b&gt;one&lt;/b&gt;.</p>"
     assert caught.value.message == message
     assert caught.value.duration is None, "it stays until it is closed"
     assert not caught.value.print_exception
-
-
-def test_whoever_only_has_to_wait_is_shown_no_fault() -> None:
     busy = BadInput("A file is being read.", "", "Wait until it is done.")
     with pytest.raises(gr.Error, match='class="calm"'):
         web_errors.handler(lambda: raise_(busy))()

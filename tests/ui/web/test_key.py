@@ -36,12 +36,9 @@ def test_without_the_cookie_nothing_is_answered(method: str, path: str) -> None:
     assert page().request(method, path).status_code == 401
 
 
-def test_what_gradio_asks_itself_as_it_starts_is_answered() -> None:
+def test_what_the_page_answers_before_it_is_opened() -> None:
     assert page().get("/gradio_api/startup-events").status_code == 200
     assert page().post("/gradio_api/startup-events").status_code == 401
-
-
-def test_the_plain_page_says_how_to_open_it_and_is_not_stored() -> None:
     refused = page().get("/")
     assert "Start Apprentice" in refused.text
     assert refused.headers["cache-control"] == "no-store"

@@ -49,15 +49,12 @@ def client(blocks: gr.Blocks, tmp_path_factory: pytest.TempPathFactory) -> TestC
     return TestClient(app, base_url=OURS)
 
 
-def test_no_listener_is_a_public_api(blocks: gr.Blocks) -> None:
+def test_listeners_are_private_and_an_idle_page_holds_nothing(blocks: gr.Blocks) -> None:
     listeners = blocks.get_config_file()["dependencies"]
     assert listeners
     assert {one["api_visibility"] for one in listeners} == {"private"}
     assert not blocks.get_api_info()["named_endpoints"]
-
-
-def test_an_idle_page_holds_no_connection(blocks: gr.Blocks) -> None:
-    """A browser has six of them to one address, for all its pages."""
+    # A browser has six of them to one address, for all its pages.
     assert blocks.get_config_file()["connect_heartbeat"] is False
 
 
@@ -86,13 +83,10 @@ def test_the_guard_covers_every_route(client: TestClient, blocks: gr.Blocks) -> 
             assert rebound.status_code == 400, (method, filled)
 
 
-def test_a_cross_origin_options_request_gets_no_permission(client: TestClient) -> None:
+def test_files_and_other_origins_get_nothing(client: TestClient) -> None:
     """Gradio answers OPTIONS before any middleware of ours; what counts is that it permits nothing."""
     headers = {"origin": "http://evil.example", "access-control-request-method": "POST"}
     assert "access-control-allow-origin" not in client.options("/gradio_api/queue/join", headers=headers).headers
-
-
-def test_files_of_this_computer_are_not_served(client: TestClient) -> None:
     for path in (__file__, str(PROJECT_ROOT / "app.py"), "/etc/passwd"):
         assert client.get(f"/gradio_api/file={path}").status_code in (403, 404)
 
@@ -165,13 +159,10 @@ def test_a_disabled_button_says_why(app: MadeUpApp, situation: str) -> None:
             assert bool(reason) != button["interactive"], name
 
 
-def test_finished_steps_carry_a_tick(app: MadeUpApp) -> None:
+def test_ticks_and_the_learning_rate_are_shown(app: MadeUpApp) -> None:
     assert 'data-done=""' in finished_steps(app, Choice())
     assert 'data-done="start data train"' in finished_steps(app, CHOICES["a run done"])
     assert "Done: Start, Data." in finished_steps(app, CHOICES["a run going"])
-
-
-def test_the_current_learning_rate_is_shown_as_a_share_of_its_maximum(app: MadeUpApp) -> None:
     tab = tabs(app)["train"]
     drawn = tab.show(CHOICES["a run going"])[tab.running.learning]
     assert "learning rate, 0.0002" in drawn

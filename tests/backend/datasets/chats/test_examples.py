@@ -15,47 +15,35 @@ def made(maker: ExampleMaker, conversation: list[Post]) -> list[list[str]]:
     return [[f"{m['role'][0]} {m['content']}" for m in record["messages"]] for record in records]
 
 
-def test_several_messages_in_a_row_are_one_turn() -> None:
+def test_turns_join_messages_and_lonely_ones_are_counted() -> None:
     maker = ExampleMaker(["B"])
     assert made(maker, posts("A: Hello", "A: Open?", "B: Yes", "B: Till six", "A: Thanks", "B: Bye")) == [
         ["u Hello\nOpen?", "a Yes\nTill six", "u Thanks", "a Bye"]
     ]
     assert (maker.used, maker.alone) == (6, 0)
-
-
-def test_an_opening_without_a_question_and_an_end_without_an_answer_are_counted() -> None:
     maker = ExampleMaker(["B"])
     assert made(maker, posts("B: Hi all", "A: Open?", "B: Yes", "A: Thanks")) == [["u Open?", "a Yes"]]
     assert (maker.used, maker.alone) == (2, 2)
 
 
-def test_a_long_pause_begins_a_new_conversation_but_not_before_an_answer() -> None:
+def test_long_conversations_are_divided_at_pauses_and_by_length() -> None:
     maker = ExampleMaker(["B"], pauses=True)
     times = [0.0, PAUSE + 1, 2 * PAUSE + 2, 2 * PAUSE + 3]
     assert made(maker, posts("A: Open?", "B: Yes", "A: And today?", "B: No", times=times)) == [
         ["u Open?", "a Yes"],
         ["u And today?", "a No"],
     ]
-
-
-def test_years_of_messages_do_not_become_one_example() -> None:
     said = [f"{'AB'[number % 2]}: {number}" for number in range(2 * ANSWERS + 4)]
     assert [len(example) for example in made(ExampleMaker(["B"]), posts(*said))] == [2 * ANSWERS, 4]
 
 
-def test_with_roles_only_the_user_asks() -> None:
+def test_roles_and_sides_decide_who_asks() -> None:
     maker = ExampleMaker(["assistant"], ask=["user"])
     conversation = posts("user: Open?", "bot: Please wait", "assistant: Yes")
     assert made(maker, conversation) == [["u Open?", "a Yes"]]
-
-
-def test_a_system_message_stays_at_the_start() -> None:
     maker = ExampleMaker(["assistant"], ask=["user"], pairs=True)
     conversation = posts("system: Be brief", "user: Open?", "assistant: Yes", "user: Late?", "assistant: No")
     assert made(maker, conversation) == [["s Be brief", "u Open?", "a Yes"], ["u Late?", "a No"]]
-
-
-def test_several_people_of_one_side() -> None:
     maker = ExampleMaker(["B", "C"])
     assert made(maker, posts("A: Open?", "B: Wait", "C: Yes")) == [["u Open?", "a Wait\nYes"]]
 

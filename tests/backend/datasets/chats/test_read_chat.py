@@ -124,14 +124,11 @@ def test_whoever_answers_can_be_imitated_where_there_are_many_names() -> None:
     assert data.source.details.imitate == ("*",)
 
 
-def test_the_lines_of_a_play_are_asked_about() -> None:
+def test_a_play_and_numbered_turns_are_read() -> None:
     said = [{"character": "AB"[number % 2], "line": f"Words {number}"} for number in range(12)]
     with pytest.raises(WhoToImitate):
         lines(*said)
     assert texts(lines(*said, imitate=["B"]))[0][:2] == ["Words 0", "Words 1"]
-
-
-def test_the_order_is_that_of_the_turns_not_of_the_file() -> None:
     said = [("2", "assistant", "Yes"), ("1", "user", "Open?")]
     records = [
         {"conversation_id": n, "turn": turn, "role": role, "text": text} for n in (1, 2) for turn, role, text in said

@@ -95,19 +95,26 @@ def test_almost_the_same_question_counts_when_the_answers_are_similar() -> None:
     assert find(rows).groups == [[0, 1]]
 
 
-def test_rows_with_the_same_question_stay_together_without_being_duplicates() -> None:
+def test_rows_stay_together_without_being_duplicates() -> None:
     rows = [*clean_rows(20), chat(21, *[(m["role"], m["content"]) for m in clean_row(3).messages[:2]], answer(99))]
     found = find(rows)
     assert (found.groups, found.together) == ([], [[2, 20]])
+    turns = [question(1), ("assistant", "No")]
+    rows = [
+        chat(1, ("system", "Say whether this message is spam: yes or no."), *turns),
+        chat(2, ("system", "Does the customer sound angry?"), *turns),
+    ]
+    assert (find(rows).groups, find(rows).together) == ([], [[0, 1]])
+    words = "I bought a red wagon at your market in spring and want to know when it will be delivered to my door"
+    rows = [chat(1, ("user", words), answer(1)), chat(2, ("user", words.replace("spring", "summer")), answer(2))]
+    found = find(rows)
+    assert (found.groups, found.together) == ([], [[0, 1]])
 
 
-def test_documents_and_chinese_are_compared_too() -> None:
+def test_documents_and_chinese_are_compared_and_groups_joined() -> None:
     text = "我们的商店每天早上九点开门，晚上八点关门，周末也不休息，欢迎您随时光临，我们会为您提供最好的服务。"
     rows = [Row(1, 1, text=text), Row(2, 2, text=text.replace("晚上", "傍晚")), Row(3, 3, text=text[::-1])]
     assert find(rows).groups == [[0, 1]]
-
-
-def test_connected_joins_groups_with_a_common_member() -> None:
     assert connected([[5, 6], [1, 2], [2, 3], [3, 1]]) == [[1, 2, 3], [5, 6]]
 
 
@@ -154,22 +161,6 @@ def test_long_instructions_do_not_make_short_rows_similar(count: int) -> None:
         for i, name in enumerate(_CITIES.split()[:count])
     ]
     assert find(rows).together == []
-
-
-def test_the_same_words_under_other_instructions_are_no_duplicates() -> None:
-    turns = [question(1), ("assistant", "No")]
-    rows = [
-        chat(1, ("system", "Say whether this message is spam: yes or no."), *turns),
-        chat(2, ("system", "Does the customer sound angry?"), *turns),
-    ]
-    assert (find(rows).groups, find(rows).together) == ([], [[0, 1]])
-
-
-def test_almost_the_same_question_stays_on_one_side_whatever_the_answer() -> None:
-    words = "I bought a red wagon at your market in spring and want to know when it will be delivered to my door"
-    rows = [chat(1, ("user", words), answer(1)), chat(2, ("user", words.replace("spring", "summer")), answer(2))]
-    found = find(rows)
-    assert (found.groups, found.together) == ([], [[0, 1]])
 
 
 def _set(text: str) -> set[tuple[str, str]]:

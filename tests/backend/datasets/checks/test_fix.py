@@ -34,16 +34,13 @@ def planted() -> Dataset:
     return dataset(rows)
 
 
-def test_fixing_everything_leaves_nothing_to_fix_and_does_not_touch_the_source() -> None:
+def test_all_fixes_leave_nothing_and_safe_ones_no_error() -> None:
     data = planted()
     before = copy.deepcopy(data.rows)
     fixed = fixed_by(data, ALL)
     assert data.rows == before
     assert {p.kind for p in check(fixed.dataset).problems} <= {"too_few"}
     assert fixed_by(fixed.dataset, ALL).changes == []
-
-
-def test_the_safe_fixes_leave_no_error() -> None:
     report = check(fixed_by(planted(), dict.fromkeys(fix.SAFE_FIXES, "all")).dataset)
     assert report.usable == report.rows
     assert {p.severity for p in report.problems} == {"warning"}
@@ -126,12 +123,9 @@ def test_unreadable_rows_are_listed_as_left_out() -> None:
     assert unread.message in change.what
 
 
-def test_a_kind_without_a_fix_is_rejected() -> None:
+def test_fixes_that_are_unknown_or_exclude_each_other_are_rejected() -> None:
     with pytest.raises(BadSetting, match="too_few"):
         fixed_by(dataset(clean_rows(3)), {"too_few": "all"})
-
-
-def test_fixes_of_the_system_message_exclude_each_other() -> None:
     with pytest.raises(BadSetting, match="system_inconsistent and remove_system"):
         fixed_by(dataset(clean_rows(3)), {"system_inconsistent": "all", "remove_system": "all"})
 

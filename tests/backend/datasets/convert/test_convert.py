@@ -43,16 +43,13 @@ def test_preference_pairs_are_converted(record: dict[str, Any], messages: list[M
     assert (note.row, note.kind, note.severity) == (0, "preference_pairs", "warning")
 
 
-def test_llama_factory_parts_and_pairs_are_read() -> None:
+def test_parts_are_read_and_images_are_ignored_with_a_warning() -> None:
     asked, good, bad = (
         {"role": role, "content": [{"type": "text", "value": text}], "loss_weight": 1.0}
         for role, text in (("user", "q"), ("assistant", "a"), ("assistant", "b"))
     )
     row = only({"chosen_messages": [asked, good], "rejected_messages": [asked, bad]})
     assert (row.messages, row.rejected) == ([Q, A], [{"role": "assistant", "content": "b"}])
-
-
-def test_ignored_images_get_a_warning() -> None:
     (note,) = rows({"messages": [{**Q, "content": "What is on <image>?"}, A], "images": ["cat.png"]}).problems
     assert (note.row, note.kind, "'images'" in note.message) == (0, "media_ignored", True)
 

@@ -127,25 +127,12 @@ def test_mixed_shapes_are_reported_with_their_first_lines() -> None:
     assert len(data.rows) == 3
 
 
-def test_the_shape_of_most_rows_is_that_of_the_file() -> None:
+def test_most_rows_decide_the_shape_and_the_roles() -> None:
     data = jsonl({"prompt": "p", "completion": "c"}, *[{"messages": [USER, ASSISTANT]}] * 3)
     assert (data.source.shape, found(data)) == ("messages", [(1, "mixed_shapes")])
-
-
-def test_rows_without_the_usual_fields_are_reported() -> None:
     data = jsonl({"messages": [USER, ASSISTANT]}, {"id": 7, "topic": "x"}, {"messages": [USER, ASSISTANT], "id": 8})
     assert found(data) == [(2, "missing_field")]
     assert "'messages'" in data.problems[0].message
-
-
-def test_optional_columns_may_come_late() -> None:
-    rows: list[dict[str, Any]] = [{"instruction": "i", "output": "o"}] * 300
-    data = jsonl(*rows, {"instruction": "i", "output": "o", "system": "s", "source": "x"})
-    assert (data.problems, data.rows[300].messages[0]) == ([], {"role": "system", "content": "s"})
-    assert (data.source.mapping["system"], data.source.ignored) == ("system", ("source",))
-
-
-def test_other_role_names_are_accepted_only_if_most_rows_use_them() -> None:
     human = {"messages": [{"role": "human", "content": "q"}, {"role": "gpt", "content": "a"}]}
     usual = {"messages": [USER, ASSISTANT]}
     assert [m["role"] for m in jsonl(human, human).rows[0].messages] == ["user", "assistant"]
@@ -154,7 +141,11 @@ def test_other_role_names_are_accepted_only_if_most_rows_use_them() -> None:
     assert "'user'" in data.problems[0].fix
 
 
-def test_unknown_keys_inside_messages_are_listed() -> None:
+def test_optional_columns_and_unknown_keys_are_listed() -> None:
+    rows: list[dict[str, Any]] = [{"instruction": "i", "output": "o"}] * 300
+    data = jsonl(*rows, {"instruction": "i", "output": "o", "system": "s", "source": "x"})
+    assert (data.problems, data.rows[300].messages[0]) == ([], {"role": "system", "content": "s"})
+    assert (data.source.mapping["system"], data.source.ignored) == ("system", ("source",))
     data = jsonl({"messages": [USER, {**ASSISTANT, "mood": 1}]})
     assert data.source.ignored == ("message.mood",)
     assert data.rows[0].messages == [USER, ASSISTANT]

@@ -42,14 +42,11 @@ def test_the_steps_do_not_depend_on_how_many_elements_are_open(closed: str) -> N
     assert steps(300) == steps(3)
 
 
-def test_bold_and_verbatim_text_and_headings_end_with_their_elements() -> None:
+def test_elements_end_and_what_is_no_whole_tag_is_text() -> None:
     document = read_html("<h2>A<h3>B</h3></h2><p><b>C<b>D</b></b></p><pre>E  F</pre><p>G  H</p><script>I</script>J")
     assert [(b.text, b.level, b.bold) for b in document.blocks] == [
         ("A", 2, False), ("B", 3, False), ("CD", 0, True), ("E  F", 0, False), ("G H", 0, False), ("J", 0, False),
     ]  # fmt: skip
-
-
-def test_what_is_no_whole_tag_is_text() -> None:
     assert read_html("a <b>c</b> d <i e <i f <i g").text == "a c d <i e <i f <i g"
     assert read_html("a <![>b<![CDATA[c>d").text == "a bd"
 

@@ -25,19 +25,13 @@ def test_every_usual_way_to_write_them_is_read(form: str, between: str) -> None:
     assert found(text) == (PAIRS, True)
 
 
-def test_a_question_without_an_answer_is_not_lost() -> None:
+def test_questions_without_answers_choices_and_titles() -> None:
     text = "Q: One?\nA: 1\n\nQ: Two?\n\nQ: Three?\nA: 3\n\nQ: Four?\nA: 4\n\nQ: Five?\nA: 5\n"
     pairs, sure = found(text) or ([], False)
     assert sure
     assert pairs == [("One?", "1"), ("Two?", ""), ("Three?", "3"), ("Four?", "4"), ("Five?", "5")]
-
-
-def test_choices_of_a_quiz_are_no_answers() -> None:
     one = "Q: Which is even?\nA. One\nB. Two\nC. Three\nAnswer: B"
     assert found(f"{one}\n\n{one}") == ([("Which is even?\nA. One\nB. Two\nC. Three", "B")] * 2, True)
-
-
-def test_a_title_that_may_belong_to_an_answer_is_asked_about() -> None:
     text = "{}\n\nDelivery\n\n{}".format(*("\n\n".join(f"{q}\n\n{a}" for q, a in PAIRS) for _ in range(2)))
     assert (found(text) or ([], True))[1] is False
 

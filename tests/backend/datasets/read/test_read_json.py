@@ -45,11 +45,17 @@ def test_good_json_is_read_exactly(line: str) -> None:
     assert parse(line.encode(), Limits()) == json.loads(line)
 
 
-def test_rows_are_numbered_by_their_lines_in_the_file() -> None:
+def test_rows_are_numbered_by_their_lines() -> None:
     data = load_text(f'{GOOD}\n\n{{broken\n{GOOD}\n[1]\n"x"\n{{}}\n{GOOD}')
     assert [(row.line, row.row) for row in data.rows] == [(1, 1), (4, 3), (8, 7)]
     assert found(data) == [(3, 2, "bad_json"), (5, 4, "not_an_object"), (6, 5, "not_an_object"), (7, 6, "empty_row")]
     assert data.total_rows == 7
+    rows = [{"question": "a", "answer": "b"}, {"question": "c"}, [1], {"question": "d", "answer": "e"}]
+    data = load_text(json.dumps(rows, indent=1))
+    assert [(row.line, row.row) for row in data.rows] == [(2, 1), (12, 4)]
+    assert found(data) == [(6, 2, "missing_field"), (9, 3, "not_an_object")]
+    data = load_text("\n" + json.dumps({"question": "a" * 70_000, "answer": "b"}))
+    assert [(row.line, row.row) for row in data.rows] == [(2, 1)]
 
 
 def test_line_separators_inside_text_do_not_split_a_row() -> None:
@@ -60,29 +66,11 @@ def test_line_separators_inside_text_do_not_split_a_row() -> None:
     assert [r.messages[0]["content"] for r in data.rows] == [text, text]
 
 
-def test_a_broken_first_line_does_not_hide_the_others() -> None:
+def test_every_broken_row_is_reported_and_hides_no_other() -> None:
     for broken in ('{"messages": [', "{'messages': []}", "# comment", "}{", '{"messages": ['):
         data = load_text(f"{broken}\n{GOOD}\n{GOOD}")
         assert (found(data), len(data.rows)) == ([(1, 1, "bad_json")], 2)
-
-
-def test_a_first_row_that_is_longer_than_the_head_may_follow_an_empty_line() -> None:
-    data = load_text("\n" + json.dumps({"question": "a" * 70_000, "answer": "b"}))
-    assert [(row.line, row.row) for row in data.rows] == [(2, 1)]
-
-
-def test_every_broken_row_is_reported() -> None:
     assert found(load_text('{"messages": [}\n{"messages": ]}\n')) == [(1, 1, "bad_json"), (2, 2, "bad_json")]
-
-
-def test_rows_of_a_list_are_numbered_by_their_first_line() -> None:
-    rows = [{"question": "a", "answer": "b"}, {"question": "c"}, [1], {"question": "d", "answer": "e"}]
-    data = load_text(json.dumps(rows, indent=1))
-    assert [(row.line, row.row) for row in data.rows] == [(2, 1), (12, 4)]
-    assert found(data) == [(6, 2, "missing_field"), (9, 3, "not_an_object")]
-
-
-def test_faults_inside_a_list_lose_only_their_row() -> None:
     data = load_text(
         '[{"question": "a", "answer": "b"},\n{"question": "a" "answer": "b"},\n{"question": "c", "answer": "d"}]'
     )
@@ -236,22 +224,16 @@ def written(text: str, name: str = "reply") -> dict[str, Any]:
     return {"from_name": name, "type": "textarea", "value": {"text": [text]}}
 
 
-def test_a_choice_is_an_answer_too() -> None:
+def test_answers_of_tasks_are_learned() -> None:
     chosen = {"from_name": "mood", "type": "choices", "value": {"choices": ["Angry"]}}
     assert texts(rows(*[task(chosen, text=f"Where is it, {n}?") for n in range(3)]))[0] == [
         "Where is it, 0?",
         "Angry",
     ]
-
-
-def test_the_answer_to_a_conversation_ends_it() -> None:
     chat = [
         {"author": "user", "text": "Open?"}, {"author": "bot", "text": "Yes"}, {"author": "user", "text": "Till?"},
     ]  # fmt: skip
     assert texts(rows(task(written("Till six."), dialogue=chat))) == [["Open?", "Yes", "Till?", "Till six."]]
-
-
-def test_a_skipped_task_is_named_and_not_learned() -> None:
     done, skipped = task(written("On its way."), mail="Where?"), task(mail="Who?", cancelled=True)
     data = rows(done, task(written("Yes."), mail="Open?"), skipped)
     assert texts(data) == [["Where?", "On its way."], ["Open?", "Yes."]]

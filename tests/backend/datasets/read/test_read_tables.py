@@ -51,15 +51,12 @@ def test_cells_stay_as_they_are_written(text: str, expected: list[tuple[str, str
     assert data.problems == []
 
 
-def test_ragged_rows_are_reported_and_nothing_is_shifted() -> None:
+def test_ragged_rows_and_spare_cells() -> None:
     data = load_text('question,answer,note\na,b,c\nonly,two\n"x\ny",2,3\none,two,three,four\nd,e,f\n')
     assert pairs(data) == [("a", "b"), ("x\ny", "2"), ("d", "e")]
     assert found(data) == [(3, 2, "ragged_row"), (6, 4, "ragged_row")]
     assert (re.findall(r"\d", data.problems[0].message), data.total_rows) == (["2", "3"], 5)
     assert data.source.ignored == ("note",)
-
-
-def test_spare_cells_are_dropped_only_when_that_is_wanted() -> None:
     text = "question,answer\nOpen?,Yes.,mia,old\nLate?,No.,tom\nd,e\nalone\n"
     assert [p.fix for p in load_text(text).problems][:2] == ["Drop the 2 spare cells.", "Drop the spare cell."]
     dropped = load_text(text, options=ReadOptions(drop_cells=True))
@@ -80,13 +77,10 @@ def test_texts_that_a_comma_divides_are_joined_only_when_that_is_wanted() -> Non
     assert "split_texts" not in {p.kind for p in load_text("q?, answer\na?, b, c\nd?, e\n").problems}
 
 
-def test_an_unclosed_quote_loses_only_its_row() -> None:
+def test_broken_quotes_lose_only_their_row() -> None:
     rows = "".join(f"q{n},a{n}\n" for n in range(3000))
     data = load_text('question,answer\nfirst,"opened\n' + rows)
     assert (found(data), len(data.rows)) == ([(2, 1, "bad_quotes")], 3000)
-
-
-def test_a_quote_inside_a_cell_loses_only_its_row() -> None:
     data = load_text('question,answer\n"a"b,c\nd,e\n')
     assert (found(data), pairs(data)) == ([(2, 1, "bad_quotes")], [("d", "e")])
 

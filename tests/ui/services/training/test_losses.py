@@ -44,13 +44,10 @@ def text_of(html: str) -> str:
     return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", html))
 
 
-def test_where_the_last_step_is_saved_its_loss_is_listed() -> None:
+def test_the_lowest_loss_may_be_before_training_or_the_saved_one() -> None:
     one = watched(State.COMPLETED, result={"best_step": 40, "eval_loss": 1.6, "eval_step": 40})
     listed = text_of(runs_views.listing([RunSummary(one.origin, one.job.state, 0.0, one.losses)], "", 1.0))
     assert "1.60 validation loss of the saved model, step 40" in listed
-
-
-def test_a_loss_that_was_lower_before_training_is_the_lowest() -> None:
     one = watched(State.COMPLETED, made_curve({0: 2.6, 10: 2.7, 20: 3.1}), result={"best_step": 20})
     assert losses.lowest_step(one.losses) == 0
     assert "lower before training, 2.60" in text_of(run_view.learning(one))
@@ -159,12 +156,9 @@ def test_the_command_line_reports_the_loss_of_the_saved_model(
     assert (found["first_eval_loss"], found["eval_loss"], found["eval_step"]) == expected
 
 
-def test_a_damaged_run_has_the_losses_of_its_result() -> None:
+def test_the_losses_of_a_damaged_run_and_the_last_finite_one() -> None:
     result = {"first_eval_loss": 3.1, "eval_loss": 1.2, "eval_step": 20}
     assert losses.as_json(losses.compute(job("run-a", State.COMPLETED, result=result), Curve())) == result
-
-
-def test_the_last_finite_validation_loss_is_the_final_one() -> None:
     found = losses.as_json(losses.compute(job("run-b", State.RUNNING), made_curve({20: 1.2, 40: math.nan})))
     assert found == {"first_eval_loss": None, "eval_loss": 1.2, "eval_step": 20}
 

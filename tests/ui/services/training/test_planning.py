@@ -27,16 +27,13 @@ def app(workspace_with_model: Workspace) -> App:
     return App(workspace_with_model)
 
 
-def test_the_validation_share_is_the_one_in_the_settings(app: App) -> None:
+def test_share_and_seed_decide_the_validation_rows(app: App) -> None:
     data_id = app.datasets.add(SAMPLES / "orders.jsonl", "orders.jsonl")
     for fraction, rows in ((0.0, 0), (0.1, 24), (0.5, 120)):
         plan = app.planning.plan(data_id, "", TrainSettings(validation_fraction=fraction))
         assert (plan.train_rows, plan.set_aside, plan.validation_rows) == (240 - rows, rows, rows // 2)
         assert plan.chooses is (rows > 0)
         assert str(rows // 2 + 40) in plan.proves, "those of the sample, too"
-
-
-def test_the_seed_decides_the_validation_rows(app: App) -> None:
     checked = app.datasets.checked(app.datasets.add(SAMPLES / "orders.jsonl", "orders.jsonl"))
     rows = [checked.split_at(0.1, seed).validation for seed in (0, 0, 1)]
     assert rows[0] == rows[1] != rows[2]

@@ -248,13 +248,10 @@ def test_deleting_can_be_undone_and_redone(page: Page) -> None:
     assert kinds(page) == ["delete"]
 
 
-def test_drawing_the_tab_again_leaves_the_open_form(page: Page) -> None:
+def test_an_open_form_stays_until_another_example_is_shown(page: Page) -> None:
     tab = page.tabs["data"]
     assert tab.preview.editing.form not in tab.show(CHOICE)
     assert tab.preview.editing.form in tab.outputs
-
-
-def test_moving_to_another_example_closes_the_form(page: Page) -> None:
     preview = page.tabs["data"].preview
     assert answer(page, preview.on, "click", CHOICE, {preview.row: 3})[preview.editing.form] == ""
 
@@ -271,14 +268,11 @@ def test_the_instruction_is_set_and_removed(page: Page) -> None:
     assert kinds(page) == ["instruction", "instruction"]
 
 
-def test_what_an_example_holds_is_escaped_in_its_form() -> None:
+def test_a_form_escapes_its_example_and_plain_texts_have_no_instruction() -> None:
     fields = (ExampleField("message-0", "Question", "</textarea><script>x</script>"),)
     drawn = edit_views.form(EditableExample(1, fields), "<data>")
     assert "<script" not in drawn
     assert drawn.count("</textarea>") == 1
-
-
-def test_plain_texts_show_no_instruction() -> None:
     assert edit_views.instruction(Instruction("", 0, 0, 0), DATA) == ""
 
 

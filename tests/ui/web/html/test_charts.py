@@ -32,36 +32,27 @@ def points(svg: str, name: str) -> list[tuple[float, float]]:
     return [(float(x), float(y)) for x, y in (pair.split(",") for pair in drawn[1].split())]
 
 
-def test_it_is_one_well_formed_image_with_a_sentence() -> None:
+def test_losses_are_drawn_as_one_image_with_a_sentence() -> None:
     root = ElementTree.fromstring(loss_curve.draw(TRAINING, VALIDATION, best_step=80))
     assert root.get("role") == "img"
     numbers = re.findall(r"[\d.]*\d", root.get("aria-label") or "")
     assert numbers == ["1.84", f"{NOW:.2f}", "80", "2.00", "0.33", "80", "0.33", "80"]
-
-
-def test_a_loss_that_did_not_change_is_named_once() -> None:
     for first in (1.2001, math.nan):
         words = loss_curve.sentence({"training loss": [(1.0, first), (9.0, 1.2)]}, [1.2], None)
         assert re.findall(r"[\d.]*\d", words) == ["1.20", "9"]
 
 
-def test_points_are_where_the_numbers_put_them() -> None:
+def test_lines_are_named_and_lie_where_the_numbers_put_them() -> None:
     svg = loss_curve.draw(TRAINING, VALIDATION, total_steps=160)
     training = points(svg, "training")
     assert training[-1][0] == 500.0  # step 80 of 160 is half way
     assert training[0][1] < training[-1][1]  # a falling loss goes down the page
     assert all(0 <= y <= 1000 for _, y in training + points(svg, "validation"))
-
-
-def test_both_lines_are_named_with_their_latest_loss_and_the_best_is_marked() -> None:
     svg = loss_curve.draw(TRAINING, [*VALIDATION, (90.0, 0.9)], best_step=80)
     assert f">training loss <tspan>{NOW:.2f}" in svg
     assert ">latest validation loss <tspan>0.90" in svg
     best = re.search(r'<circle class="best" cx="([\d.]+)%"', svg)
     assert abs(float(best[1]) - 100 * 80 / 90) < 0.1  # that one, not the latest
-
-
-def test_labels_never_overlap() -> None:
     svg = loss_curve.draw([(1.0, 1.0), (2.0, 0.5)], [(1.0, 1.0), (2.0, 0.5)])
     heights = [float(y) for y in re.findall(r'class="label \w+" x="[\d.]+%" y="([\d.]+)%"', svg)]
     assert len(heights) == 2
@@ -90,15 +81,12 @@ def test_a_long_run_is_drawn_with_few_points_and_keeps_its_spikes() -> None:
     assert len(loss_curve.draw(long, [])) < 20_000
 
 
-def test_a_loss_that_is_not_finite_is_left_out_and_without_any_there_is_a_note() -> None:
+def test_losses_not_finite_and_the_numbers_of_the_axis() -> None:
     svg = loss_curve.draw([(1.0, 1.0), (2.0, math.nan), (3.0, math.inf), (4.0, 0.5)], [])
     assert len(points(svg, "training")) == 2
     assert "nan" not in svg.lower()
     nothing = loss_curve.draw([], [])
     assert ("first training step" in nothing, "polyline" in nothing) == (True, False)
-
-
-def test_axis_numbers_are_round_and_few() -> None:
     for highest in (0.02, 0.3, 1.7, 2.0, 9.4, 113.0):
         top, gap = loss_curve._scale(highest)
         assert top >= highest
@@ -110,19 +98,13 @@ def heights(drawn: str) -> list[float]:
     return [float(height) for height in re.findall(r' height="([\d.]+)"', drawn)]
 
 
-def test_each_length_is_in_a_bar_and_the_tallest_fills_the_height() -> None:
+def test_each_length_is_in_a_bar_and_in_the_sentence() -> None:
     assert heights(histogram([10] * 8 + [200] * 4 + [320])) == [100.0, 50.0, 12.5]
     assert (histogram([]), heights(histogram([7]))) == ("", [100.0])
-
-
-def test_the_sentence_gives_the_same_numbers_to_screen_readers() -> None:
     words = sentence([*range(1, 101)])
     assert re.findall(r"\d+", words) == ["50", "90", "100"]
     assert f'aria-label="{words}"' in histogram([*range(1, 101)])
     assert "7 tokens" in sentence([7])
     assert sentence([34, 34, 34]) == "Every example has 34 tokens."
-
-
-def test_a_limit_is_drawn_only_where_it_cuts_examples() -> None:
     assert all(words in histogram([10, 400], 200) for words in ("limit", "200 tokens"))
     assert "limit" not in histogram([10, 400], 512)

@@ -122,15 +122,12 @@ def test_a_later_version_of_a_model_is_named_as_such(version: int, words: str) -
     assert words in components.run_line(RunInfo("run-a", "Orders", "SmolLM2", "orders.jsonl", 216, descent))
 
 
-def test_an_import_is_called_reading_and_a_second_check_checking() -> None:
+def test_reading_and_checking_and_a_need_beyond_the_memory() -> None:
     now = DatasetProgress("orders.csv", "Reading", 0.5)
     assert "<h2>Reading orders.csv</h2>" in data_views.reading(now, True)
     asks = replace(now, error=NoExamples("Which column is which?", "", "", ("a", "b")))
     assert "<h2>How should orders.csv be read?</h2>" in data_views.reading(asks, True), "a question is no failure"
     assert "<h2>Checking orders.csv</h2>" in data_views.reading(now, False)
-
-
-def test_a_need_beyond_the_memory_is_marked() -> None:
     assert "over" in components.memory_bar([("weights", 9.0)], 8.0, "Needs 9, you have 8.")
     assert "over" not in components.memory_bar([("weights", 7.0)], 8.0, "Needs 7, you have 8.")
 
@@ -150,14 +147,11 @@ def test_each_kind_of_problem_is_listed_once_with_its_rows_and_fix() -> None:
     assert html.index("empty") < html.index("same as example 12"), "errors come first"
 
 
-def test_an_accepted_fix_can_be_undone() -> None:
+def test_an_accepted_fix_can_be_undone_and_leaves_others_open() -> None:
     html = issues_panel.card(data(empty_answer="all", duplicate=[40]))
     assert "2 examples removed" in html
     assert 'data-do="undo" data-value="empty_answer"' in html
     assert 'data-do="accept" data-value="empty_answer:18"' not in html, "an accepted fix is not offered again"
-
-
-def test_a_fix_for_one_row_leaves_the_others_open() -> None:
     assert "1 example removed" in issues_panel.card(data(empty_answer=[18]))
     assert 'data-value="empty_answer:51"' in issues_panel.card(data(empty_answer=[18]))
 
@@ -167,11 +161,8 @@ def test_a_file_in_progress_says_what_is_done_with_it(imports: bool, title: str)
     assert f"<h2>{title}</h2>" in data_views.reading(DatasetProgress("mine.csv", "", 0.5), imports)
 
 
-def test_states_have_words() -> None:
+def test_states_and_notes_have_words() -> None:
     assert {state.value for state in State} <= set(fmt.STATES)
-
-
-def test_the_latest_notes_of_a_run_are_shown_in_order() -> None:
     drawn = run_view.notices([NoteEvent(f"Notice {n}", "It reads <4> at a time.") for n in range(6)])
     assert "It reads &lt;4&gt; at a time." in drawn
     assert [f"Notice {n}" in drawn for n in range(6)] == [False, False, True, True, True, True]

@@ -40,26 +40,17 @@ def test_versions_are_listed_together_with_their_scores() -> None:
     assert "Continues v1." in shown
 
 
-def test_the_buttons_of_each_version_name_it() -> None:
+def test_versions_are_named_numbered_and_compared() -> None:
     runs = versions()
     same = [replace(run, info=replace(run.info, name="Orders")) for run in runs if run.info.id != "run-c"]
     html = listing(same, "run-b", 0.0)
     assert 'aria-label="Open Orders, version 1"' in html
     assert 'aria-label="Open Orders, version 2"' in html
     assert 'aria-label="Compare Orders, version 1 with Orders, version 2"' in html
-
-
-def test_a_single_version_has_no_number() -> None:
     runs = [run for run in versions() if run.info.id == "run-c"]
     assert "v1" not in text_of(listing(runs, "", 0.0))
-
-
-def test_where_a_version_starts_is_shown() -> None:
     assert "from the base model" in text_of(listing(versions(continues=False), "", 0.0))
     assert "deleted" in text_of(listing(versions(parent="run-x"), "", 0.0))
-
-
-def test_the_comparison_with_the_version_before_is_shown() -> None:
     found = {"run-b": report(**against_parent("worse"))}
     assert "Worse than version 1." in text_of(listing(versions(), "", 0.0, evaluations=found))
 
@@ -87,12 +78,9 @@ def test_the_verdict_of_a_blind_test_is_shown() -> None:
     }  # fmt: skip
 
 
-def test_names_and_notes_are_escaped() -> None:
+def test_names_are_escaped_and_only_a_model_is_trained_again() -> None:
     runs = [replace(run, info=replace(run.info, name=EVIL)) for run in versions(note=EVIL)]
     assert "<img" not in listing(runs, "run-a", 0.0, "run-b")
-
-
-def test_only_a_run_with_a_model_can_be_trained_again() -> None:
     shown = listing(versions(), "", 0.0)
     again = set(re.findall(r'data-do="train-again" data-value="([^"]*)"', shown))
     done = {run.info.id for run in versions() if run.state is State.COMPLETED}

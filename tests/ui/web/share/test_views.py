@@ -35,28 +35,22 @@ def status(**found: Any) -> ExportStatus:
     return ExportStatus("e", "gguf:F16,gguf:Q8_0", State.COMPLETED, False, None, None, Path("/x"), result)
 
 
-def test_each_size_says_what_it_lost_and_one_is_recommended() -> None:
+def test_exports_show_sizes_programs_and_the_instruction() -> None:
     shown = views.exports([status(sizes=SIZES)])
     assert shown.count("(recommended)") == 1
     for words in ("138 MB", "99.7% of 300 positions", "0.0412", "78% of the weights"):
         assert words in shown
-
-
-def test_programs_and_the_instruction_are_shown() -> None:
     shown = views.exports([status(programs=(GUIDE,))], "Be <warm>.")
     assert all(words in shown for words in ("Ollama", "<li>Two.</li>", "ollama run a", "Be &lt;warm&gt;."))
     assert "Where to use it" not in views.exports([status()])
 
 
-def test_the_types_say_which_weights_do_not_fit() -> None:
+def test_types_say_what_fits_and_how_to_get_more() -> None:
     offered = {key: words for words, key in views.gguf_types({"gguf:Q6_K": (132.0, 132.0)}, {"Q6_K": 0.78})}
     assert "132" in offered["gguf:Q6_K"]
     assert "78%" in offered["gguf:Q6_K"]
     assert "%" not in offered["gguf:Q8_0"]
     assert set(offered) == {f"gguf:{kind}" for kind in ("F16", "Q8_0", "Q6_K", "Q5_K_M", "Q4_K_M")}
-
-
-def test_without_llama_cpp_it_says_how_to_get_the_other_types() -> None:
     assert "compiler" in views.types_note(False)
     assert "compiler" not in views.types_note(True)
 

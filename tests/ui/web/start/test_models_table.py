@@ -60,23 +60,21 @@ def test_the_time_is_shown_once_there_are_examples() -> None:
     assert "no" in fits.values()
 
 
-def test_a_recommendation_that_must_be_downloaded_still_shows_its_first_reason() -> None:
+def test_the_table_names_reasons_and_sources_once() -> None:
     found = recommend(load_hardware(MACHINES / "t4.json"), available=(), compare=False)
     assert not found.startable
     assert found.reasons[0] in unescape(models_table.others_table((found,), "", set(), {}))
-
-
-def test_models_of_many_languages_come_first() -> None:
-    languages = cells(compared("cpu16"), "Languages")
-    assert languages["Phi-4 mini"] < languages["Llama 3.2 1B"] < languages["TinyLlama 1.1B"]
-    assert "English" in languages["TinyLlama 1.1B"][1]
-
-
-def test_every_source_is_named_once() -> None:
     table = models_table.others_table(compared("h100"), "", set(), {})
     newest, older = catalogue.find("Qwen3-8B").evidence
     assert table.count(f'href="{newest.url}"') == table.count(f'href="{older.url}"') == 1
     assert "March 2026" in table
+
+
+def test_languages_have_names_and_many_come_first() -> None:
+    languages = cells(compared("cpu16"), "Languages")
+    assert languages["Phi-4 mini"] < languages["Llama 3.2 1B"] < languages["TinyLlama 1.1B"]
+    assert "English" in languages["TinyLlama 1.1B"][1]
+    assert {code for entry in catalogue.entries() for code in entry.languages} <= set(LANGUAGE_NAMES)
 
 
 def test_the_table_can_be_sorted_by_every_column() -> None:
@@ -85,10 +83,6 @@ def test_the_table_can_be_sorted_by_every_column() -> None:
     offered = set(re.findall(r'value="([^"]+)"', order))
     assert offered == set(re.findall(r'class="sort">([^<]+)<', table))
     assert offered >= {"Expected quality", "Time", "Languages", "Needs", "Size", "License", "Fit", "Model"}
-
-
-def test_every_language_has_a_name() -> None:
-    assert {code for entry in catalogue.entries() for code in entry.languages} <= set(LANGUAGE_NAMES)
 
 
 def test_each_line_carries_what_it_is_filtered_by() -> None:
@@ -108,11 +102,9 @@ def test_each_line_carries_what_it_is_filtered_by() -> None:
         assert {value.partition('"')[0] for value in values} & set(carried), key
 
 
-def test_a_note_stands_in_for_the_table_until_it_is_ready() -> None:
+def test_until_the_table_is_ready_and_all_weights() -> None:
     assert models_table.others_table(None, "", set(), {}) == models_table.COMPARING
 
-
-def test_training_all_weights_is_offered_where_it_fits() -> None:
     def table(name: str) -> str:
         return models_table.others_table(compared(name), "", set(), {})
 
@@ -127,15 +119,12 @@ def download(state: State, **more: Any) -> Job:
     return job("download-1", state, **more)
 
 
-def test_a_download_shows_its_progress_in_the_table() -> None:
+def test_downloads_show_progress_and_can_be_deleted() -> None:
     going = download(State.RUNNING, progress=Progress(phase="Downloading Llama", done=500, total=2048))
     options = compared("laptop4060", **EXAMPLES)
     table = models_table.others_table(options, "", set(), {LLAMA.id: going})
     assert "24%" in table
     assert f'data-do="cancel" data-value="{LLAMA.id}"' in table
-
-
-def test_a_model_that_was_downloaded_can_be_deleted_in_the_table() -> None:
     table = models_table.others_table(
         compared("laptop4060", **EXAMPLES), "", {LLAMA.id}, {LLAMA.id: download(State.COMPLETED)}
     )

@@ -55,13 +55,10 @@ def test_without_examples_the_memory_is_a_range_for_an_assumed_length() -> None:
     assert f"{fmt.size(known.memory.total_mib)}</dd>" in card
 
 
-def test_least_memory_of_the_bundled_model_is_what_the_readme_promises() -> None:
+def test_sizes_and_memory_are_what_the_readme_promises() -> None:
     small = Hardware(memory_total_mib=4096, memory_available_mib=3000)
     found = recommend(small, compare=False)
     assert (found.model.id, found.fit) == (BUNDLED.id, "yes")
-
-
-def test_the_bundled_model_shows_its_packed_and_unpacked_size() -> None:
     found = recommend(machine("cpu16"), compare=False)
     assert "260 MB" in start_views.model_card(found, True, 260.0)
     assert "93 MB" in start_views.model_card(found, True, 260.0)
@@ -179,16 +176,13 @@ def test_on_a_processor_the_better_model_is_offered_with_both_times() -> None:
     assert "Better: Qwen3 0.6B, about 40 min" in start_views.suggestion(slower, here)
 
 
-def test_a_second_choice_is_one_press_away() -> None:
+def test_a_second_choice_and_another_language_are_one_press_away() -> None:
     found = recommend(machine("rtx3060"), compare=False)
     card = start_views.second(found)
     assert "Second choice: Qwen3 4B" in card
     assert "larger than what we usually" in card
     assert 'data-value="Qwen/Qwen3-4B-Instruct-2507"' in card
     assert not start_views.second(recommend(machine("cpu16"), compare=False))
-
-
-def test_a_model_that_does_not_speak_the_examples_language_is_named_with_one_that_does() -> None:
     small, multilingual = BUNDLED, catalogue.find("meta-llama/Llama-3.2-1B-Instruct")
     html = start_views.language_alert(UnknownLanguage("de", small, multilingual))
     assert f"{small.name} does not speak German" in html

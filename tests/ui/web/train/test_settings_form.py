@@ -189,22 +189,16 @@ def test_a_new_setting_needs_only_its_field(tmp_path: Path, monkeypatch: pytest.
     assert "\nOFFLOAD = True\n" in script.fill_template(values, run)
 
 
-def test_inputs_show_the_defaults_and_give_them_back() -> None:
+def test_inputs_give_back_what_is_recommended() -> None:
     for name, part in built().items():
         read = apply_overrides({name: part.value}, TrainSettings())
         assert (read.settings, read.changed, read.faults) == (TrainSettings(), frozenset(), {})
-
-
-def test_a_changed_setting_replaces_the_recommended_one() -> None:
     recommended = TrainSettings(max_length=128, learning_rate=5e-4)
     read = apply_overrides(
         {"lora_rank": 16, "target_modules": "attention", "max_length": 128, "seed": None}, recommended
     )
     assert read.settings == recommended.changed(lora_rank=16, target_modules="attention")
     assert read.changed == {"lora_rank", "target_modules"}
-
-
-def test_layers_of_their_own_are_left_as_recommended() -> None:
     recommended = TrainSettings(target_modules=("qkv_proj", "o_proj"))
     shown = as_input("target_modules", recommended.target_modules)
     assert apply_overrides({"target_modules": shown}, recommended) == apply_overrides({}, recommended)

@@ -56,14 +56,11 @@ def test_a_phase_may_say_more_than_its_name() -> None:
     assert said not in run_view.time_left(Progress(phase="Training", done=1, total=2, detail=said))
 
 
-def test_memory_that_cannot_be_computed_will_be_measured(app: MadeUpApp) -> None:
+def test_memory_to_be_measured_and_where_examples_stay(app: MadeUpApp) -> None:
     ahead = app.planning.plan(DATA, "", TrainSettings())
     shown = plan_view.plan(replace(ahead, memory_mib=0.0, memory_parts={}), {}, ())
     assert "will be measured" in shown
     assert "will be measured" not in plan_view.plan(ahead, {}, ())
-
-
-def test_a_demo_does_not_say_that_the_examples_stay_on_the_visitors_computer(app: MadeUpApp) -> None:
     ahead = app.planning.plan(DATA, "", TrainSettings())
     assert "stays on this computer" in plan_view.plan(ahead, {}, ())
     assert "this computer." not in plan_view.plan(ahead, {}, (), demo=True)
@@ -95,13 +92,10 @@ def test_one_function_decides_why_training_can_t_start(
     assert why_disabled(plan, problem, faults) == reason
 
 
-def test_gpu_time_names_what_was_used_and_what_is_left_only_where_known() -> None:
+def test_gpu_time_and_the_recorded_training() -> None:
     assert "43 s" in demo_cards.gpu_time(GpuTime(used=43.0))
     assert "last reported" not in demo_cards.gpu_time(GpuTime(used=43.0))
     assert "20 s" in demo_cards.gpu_time(GpuTime(used=43.0, left=20.0))
-
-
-def test_the_recorded_training_is_labelled_and_shows_that_it_learned() -> None:
     shown = demo_cards.recorded()
     assert "This is not your training" in shown
     assert "same as yours" in shown

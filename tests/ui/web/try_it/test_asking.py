@@ -90,15 +90,12 @@ def test_the_finished_apprentice_waits_for_no_answer_that_failed(page: Page) -> 
     ]  # fmt: skip
 
 
-def test_a_conversation_continues_unless_a_question_stands_by_itself(page: Page, models: Models) -> None:
+def test_a_question_continues_or_stands_by_itself(page: Page, models: Models) -> None:
     turns = talked(page, ask(page, "And when?", [TURN], mode=ALONE))
     assert (models.read(), [turn.alone for turn in turns]) == ([("user", "And when?")], [False, True])
     turns = talked(page, ask(page, "And when?", [TURN], mode=CONVERSATION))
     assert models.read() == [("user", "Where is it?"), ("assistant", "new"), ("user", "And when?")]
     assert (turns[-1].base, turns[-1].tuned, turns[-1].finish) == ("old", "new", {"base": "length", "tuned": "end"})
-
-
-def test_a_suggested_question_is_never_asked_inside_the_conversation(page: Page, models: Models) -> None:
     turns = talked(page, ask(page, ASKED, [TURN], mode=CONVERSATION))
     assert models.read() == [("user", ASKED)]
     assert (turns[-1].alone, turns[-1].expected) == (True, ORDER)

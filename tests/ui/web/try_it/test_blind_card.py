@@ -163,13 +163,10 @@ def test_the_model_that_was_chosen_to_compare_with_is_chosen_here_too() -> None:
     assert "no readable check" not in blind_card.before(["base", "tuned"])
 
 
-def test_the_verdict_on_another_run_has_its_name() -> None:
+def test_verdicts_have_names_and_texts_are_escaped() -> None:
     found = ended(systems=("tuned", OTHER), other="Orders (version 1)", better=1, wins=(0, 8))
     assert "Orders (version 1) is better" in blind_card.outcome(found, [])
     assert verdicts.blind_test(found) == "Blind test: Orders (version 1) is better, by your choices (8 to 0)."
-
-
-def test_text_from_people_and_models_is_escaped() -> None:
     shown = blind_card.question(Question(1, 3, EVIL, EVIL, EVIL, True))
     shown += blind_card.outcome(ended(questions=(Revealed(EVIL, (EVIL, EVIL), 1),)), ["tuned"])
     other = Opponent("run-b", EVIL, EVIL, is_run=True)

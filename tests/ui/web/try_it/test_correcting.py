@@ -184,16 +184,13 @@ def test_a_text_that_the_page_would_not_accept_is_left_out(name: str, most: int)
     assert [one.question for one in turns_with("run-1", talk)] == ["And when?"]
 
 
-def test_the_beginning_of_a_very_long_answer_stays() -> None:
+def test_long_and_endless_answers_are_stored() -> None:
     new = Turn("What is it about?", document="letters.txt")
     for pane, text in (("base", "Short."), ("tuned", "x" * (LONGEST_ANSWER + 1))):
         new.add_part(Whole(pane, text, "end", "Joined."))
     (stored,) = turns_with("run-1", stored_talk("run-1", [new]))
     assert stored.tuned == "x" * LONGEST_ANSWER
     assert (stored.how["base"], "100,000" in stored.how["tuned"]) == ("Joined.", True)
-
-
-def test_an_answer_without_a_valid_end_counts_as_stopped() -> None:
     talk = stored_talk("run-1", [turn("Where?", finish={"base": "<b>", "other": "end"})])
     assert turns_with("run-1", talk)[0].finish == {"base": "stopped", "tuned": "stopped"}
 
@@ -202,15 +199,12 @@ def said(found: list[dict[str, Any]]) -> list[tuple[str, str]]:
     return [(message["role"], message["content"]) for message in found]
 
 
-def test_a_conversation_continues_with_the_own_answers_of_each_model_but_not_a_question_by_itself() -> None:
+def test_the_messages_of_a_conversation() -> None:
     before = [turn("One", alone=False), turn("Two")]
     new = Turn("Three", alone=False)
     assert said(messages("base", before, new, "")) == [("user", "One"), ("assistant", "old"), ("user", "Three")]
     assert said(messages("tuned", before, new, ""))[1] == ("assistant", "new")
     assert said(messages("base", [turn("One", alone=False)], Turn("Two"), " ")) == [("user", "Two")]
-
-
-def test_the_instruction_comes_first_and_replaces_that_of_an_example() -> None:
     history = [{"role": "system", "content": "Old"}, {"role": "user", "content": "Hi"}]
     found = messages("tuned", [], Turn("Now"), "New", history)
     assert said(found) == [("system", "New"), ("user", "Hi"), ("user", "Now")]

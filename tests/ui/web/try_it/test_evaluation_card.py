@@ -299,22 +299,16 @@ def test_the_report_is_one_page_without_scripts_that_has_every_answer() -> None:
     assert html.count("<article") == 3 + len(whole["answers"])
 
 
-def test_what_the_previous_version_answered_is_shown_where_both_were_asked() -> None:
+def test_what_is_beside_the_answers() -> None:
     asked, *others = report_json()["answers"]
     both = {**asked, "parent": "An old answer.", "scores": {**asked["scores"], "parent": 0.0}}
     html = report_card.answers(report(answers=[both, *others]))
     assert html.count('class="parent"') == html.count("An old answer.") == 1
-
-
-def test_labels_are_shown_in_a_table_of_expected_and_answered() -> None:
     systems = report_json()["systems"]
     systems["tuned"]["confusion"] = {"late": {"late": 3, "broken": 1}, "broken": {"broken": 4}}
     html = verdict_card.verdict(report(systems=systems))
     assert html.count("<tr") == 3
     assert "<table" not in verdict_card.verdict(report())
-
-
-def test_an_answer_learned_by_heart_names_its_example() -> None:
     finding = {"kind": "memorized", "share": 0.4, "item": 0, "example": "At nine, dear."}
     assert "At nine, dear." in verdict_card.verdict(report(findings=[finding]))
 
@@ -402,12 +396,9 @@ def test_a_failure_is_named(page: Page, trial: Callable[..., None]) -> None:
     assert shown[card.begin]["interactive"]
 
 
-def test_prompts_that_are_not_enough_are_not_praised() -> None:
+def test_a_trial_that_is_not_enough_and_escaped_texts() -> None:
     found = TrialReport.model_validate({**trial_report(), "next_kind": "train", "next": "Train the model."})
     assert 'class="alert calm"' in prompt_card.ended(found, True)
-
-
-def test_text_from_people_and_models_is_escaped() -> None:
     found = trial_report()
     found["systems"]["prompt"]["instruction"] = "<img src=x>"
     assert "<img" not in prompt_card.ended(TrialReport.model_validate(found), True)

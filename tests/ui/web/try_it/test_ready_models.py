@@ -33,13 +33,16 @@ def test_three_tabs_name_the_open_run(app: MadeUpApp, choice: Choice) -> None:
         assert "based on" not in made[name].show(Choice())[made[name].line], name
 
 
-def test_ready_models_are_offered_until_the_open_run_has_one(app: MadeUpApp) -> None:
+def test_models_are_offered_until_there_is_one(app: MadeUpApp) -> None:
     made = tabs(app)
     for name in ("try", "share"):
         tab = made[name]
         assert 'data-do="open" data-value="run-a"' in tab.show(RUNNING)[tab.offered], name
         assert 'data-do="open" data-value="run-a"' in tab.show(Choice())[tab.offered], name
         assert tab.show(DONE)[tab.offered] == "", name
+    assert "interrupted" in no_model(app, Choice(run_id="run-c"))
+    app.end("run-c", State.FAILED)
+    assert "failed" in no_model(app, Choice(run_id="run-c"))
 
 
 def test_a_reason_stands_only_beside_a_disabled_button(app: MadeUpApp) -> None:
@@ -47,12 +50,6 @@ def test_a_reason_stands_only_beside_a_disabled_button(app: MadeUpApp) -> None:
     begins, waits = tab.show(Choice()), tab.show(RUNNING)
     assert (begins[tab.begin]["visible"], begins[tab.why_not]) == (True, "")
     assert (waits[tab.begin]["visible"], waits[tab.why_not]) == (False, no_model(app, RUNNING))
-
-
-def test_an_interrupted_training_did_not_fail(app: MadeUpApp) -> None:
-    assert "interrupted" in no_model(app, Choice(run_id="run-c"))
-    app.end("run-c", State.FAILED)
-    assert "failed" in no_model(app, Choice(run_id="run-c"))
 
 
 def test_a_run_that_finishes_is_offered(app: MadeUpApp) -> None:
