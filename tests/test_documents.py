@@ -143,29 +143,23 @@ def test_a_decision_has_a_reason_a_proof_and_an_end(package: str, head: str) -> 
         assert [path for path in _PATH.findall(parts[5]) if not is_in_tree(path.rstrip("."))] == []
 
 
-def test_the_files_of_a_workspace_are_those_that_the_code_names() -> None:
+def test_the_workspace_and_the_changelog_are_those_of_the_code() -> None:
     (layout,) = (block for block in _BLOCK.findall(text_of("ARCHITECTURE.md")) if block.startswith("WORKSPACE/"))
     named = set(re.findall(r"[\w.]+\.(?:json|jsonl|txt|lock|safetensors)\b", layout))
     assert len(named) >= 10
     assert {name for name in named if not any(name in text for text in files().values())} == set()
-
-
-def test_the_changelog_begins_with_the_version_of_the_program() -> None:
     version = tomllib.loads(text_of("pyproject.toml"))["project"]["version"]
     number, date = re.findall(r"^## (\S+) \((.+)\)$", text_of("CHANGELOG.md"), re.MULTILINE)[0]
     assert version == (f"{number}.dev0" if date == "unreleased" else number)
 
 
-def test_benchmarks_exist_and_workflows_have_steps() -> None:
+def test_benchmarks_workflows_and_commands_are_those_named() -> None:
     for file in (PROJECT_ROOT / ".github" / "workflows").iterdir():
         jobs = yaml.safe_load(file.read_text("utf-8"))["jobs"]
         assert all(step.keys() & {"uses", "run"} for job in jobs.values() for step in job["steps"]), file.name
     names = set(_BENCHMARK.findall(text_of("docs/performance.md")))
     assert len(names) >= 8
     assert [name for name in names if not (PROJECT_ROOT / f"tests/benchmarks/{name}.py").is_file()] == []
-
-
-def test_the_readme_lists_every_command_and_no_other() -> None:
     known = next(action.choices for action in make_parser()._actions if action.choices and "train" in action.choices)
     used = {
         word

@@ -382,7 +382,7 @@ def pins() -> dict[str, str]:
     return {name.lower().replace("_", "-"): version for name, version in pairs}
 
 
-def test_every_requirement_but_torch_has_an_exact_version_within_its_range() -> None:
+def test_requirements_are_exact_and_every_torch_was_tested() -> None:
     known = pins()
     of_torch = [name for name in known if name.startswith(("torch", "triton", "nvidia-", "cuda-", "setuptools"))]
     assert of_torch == ["nvidia-ml-py"], "what depends on the torch build has no exact version"
@@ -390,9 +390,6 @@ def test_every_requirement_but_torch_has_an_exact_version_within_its_range() -> 
         for requirement in map(Requirement, start.read_requirements(path)):
             if requirement.name != "torch":
                 assert known[requirement.name.lower()] in requirement.specifier, requirement
-
-
-def test_nobody_gets_a_torch_that_no_test_has_seen() -> None:
     here = Version(metadata.version("torch"))
     bound = ".".join(map(str, first_untested_torch()))
     assert here in SpecifierSet(f"<{bound}", prereleases=True), "the tests run with a torch that nobody would get"
@@ -459,16 +456,13 @@ def test_an_environment_of_earlier_versions_is_mentioned_once_and_stays(
     assert (old / "Lib/torch.dll").exists()
 
 
-def test_the_packages_here_have_the_exact_versions_and_support_every_python() -> None:
+def test_packages_and_pythons_are_those_named() -> None:
     for name, version in pins().items():
         with suppress(metadata.PackageNotFoundError):
             here = metadata.metadata(name)
             assert here["Version"] == version, (name, "run ./start.sh test, which installs the exact versions")
             for python in (start.OLDEST, start.NEWEST):
                 assert ".".join(map(str, python)) in SpecifierSet(here.get("Requires-Python") or ""), name
-
-
-def test_every_file_names_the_same_pythons() -> None:
     assert (start.OLDEST, start.NEWEST) == ((3, 11), (3, 14))
     condition = "(3, 11) <= sys.version_info[:2] <= (3, 14)"
     words = {"start.sh": condition, "start.bat": condition, "pyproject.toml": ">=3.11,<3.15"}

@@ -177,9 +177,7 @@ def test_a_python_that_was_just_installed_is_found_though_it_is_not_on_the_path(
 
 
 @pytest.mark.parametrize(("keys", "installers"), [("N", ("winget",)), ("", ("winget", "pymanager")), ("Y", ())])
-def test_without_a_yes_nothing_is_installed_and_the_window_says_where_to_get_a_python(
-    keys: str, installers: tuple[str, ...]
-) -> None:
+def test_without_a_yes_the_window_only_says_where_to_get_a_python(keys: str, installers: tuple[str, ...]) -> None:
     windows = Windows("3.10")
     cmd = Cmd({"py": windows.py, **dict.fromkeys(installers, windows.install)}, keys=keys)
     assert (cmd.run(), cmd.pauses) == (1, 1)

@@ -63,9 +63,14 @@ def test_the_detectable_gain_leaves_one_case_in_five(n: int, gain: float) -> Non
     assert detectable_gain(n) == pytest.approx(gain, abs=0.011)
 
 
-def test_few_items_and_one_cluster_say_nothing() -> None:
+def test_copies_and_single_clusters_say_nothing_new() -> None:
     assert detectable_gain(5) is None
     assert cluster_bootstrap([1.0, 1.0], [0.0, 0.0], "aa") == (1.0, -math.inf, math.inf)
+    scores = [1.0, 0.0, 1.0, 1.0, 0.0, 1.0]
+    once = cluster_bootstrap(scores, [0.0] * 6, "abcdef")
+    copied = cluster_bootstrap(scores * 10, [0.0] * 60, "abcdef" * 10)
+    assert copied == pytest.approx(once)
+    assert cluster_bootstrap(scores, [0.0] * 6, "abcdef") == once
 
 
 def test_the_bootstrap_covers_the_true_difference_as_often_as_it_says() -> None:
@@ -75,14 +80,6 @@ def test_the_bootstrap_covers_the_true_difference_as_often_as_it_says() -> None:
         _, low, high = cluster_bootstrap(differences, [0.0] * 40, range(40), seed=trial)
         covered += low <= 0.2 <= high
     assert 105 <= covered <= 120
-
-
-def test_copies_in_one_cluster_count_once() -> None:
-    scores = [1.0, 0.0, 1.0, 1.0, 0.0, 1.0]
-    once = cluster_bootstrap(scores, [0.0] * 6, "abcdef")
-    copied = cluster_bootstrap(scores * 10, [0.0] * 60, "abcdef" * 10)
-    assert copied == pytest.approx(once)
-    assert cluster_bootstrap(scores, [0.0] * 6, "abcdef") == once
 
 
 @pytest.mark.parametrize(("wins", "losses", "value"), [(0, 0, 1.0), (1, 0, 1.0), (7, 0, 16.0), (8, 0, 256 / 9)])

@@ -70,9 +70,7 @@ def test_its_steps_tokens_and_losses_come_back(who: str, tmp_path: Path, monkeyp
     assert 0 < found["last_loss"] < found["first_loss"] + 1
 
 
-def test_a_peer_that_is_not_installed_is_left_out_and_named(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_peer_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     for variable in trainers.PYTHONS.values():
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)

@@ -357,9 +357,7 @@ def test_while_a_run_has_nothing_to_try_an_older_model_opens_there(open_page: Op
 
 
 @pytest.mark.parametrize(("width", "height"), [(1280, 800), (390, 844)])
-def test_the_button_of_a_step_is_in_view_and_never_covers_what_has_the_focus(
-    open_page: Opens, drawn_page: str, width: int, height: int
-) -> None:
+def test_a_steps_button_never_covers_the_focus(open_page: Opens, drawn_page: str, width: int, height: int) -> None:
     page = open_page(drawn_page, width, height)
     covered = """() => {
       const bar = document.querySelector('#tab-start .foot'), focused = document.activeElement;

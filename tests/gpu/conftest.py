@@ -8,7 +8,7 @@
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import NamedTuple
@@ -19,7 +19,7 @@ from backend.hardware.gpu_choice import require_usable_gpu
 from backend.hardware.process import show_one_gpu
 from tests.backend.tiny_run import make_model
 from tests.benchmarks import trainers
-from tests.gpu.place import CARD, TINY, Place, random_llama
+from tests.gpu.place import CARD, TINY, Place, Record, random_llama
 
 BUDGET = 420.0  # seconds, after which no further proof is begun: the whole command must end within ten minutes
 FOLDER = Path("tests/gpu")
@@ -122,8 +122,7 @@ def place(device_of_the_proofs: Place, tmp_path: Path) -> Iterator[Place]:
 
 
 @pytest.fixture
-def record(request: pytest.FixtureRequest) -> Callable[..., None]:
-    """Takes the fields of a Figure."""
+def record(request: pytest.FixtureRequest) -> Record:
     figures = request.config.stash.setdefault(FIGURES, [])
     return lambda *fields: figures.append(Figure(*fields))
 

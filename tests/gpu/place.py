@@ -14,6 +14,7 @@ from backend.records.specs import Precision
 from backend.training.device import Device
 from tests.backend.tiny_run import make_model
 
+Record = Callable[..., None]  # takes the fields of a Figure (conftest.py)
 ENVIRONMENT = dict(os.environ)  # as it was before a proof chose a card in this process
 
 # The config.json of Llama-3.2-1B and -3B and of Llama-3.1-8B.

@@ -1,14 +1,13 @@
 """The exported script by accelerate's engines, on all GPUs there are; a sharded model trains on a single one too."""
 
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from backend.hardware.gpus import read_nvidia
 from tests.backend.export.test_engines import check_same_losses, finished, losses_in, make_script, started
-from tests.gpu.place import Place
+from tests.gpu.place import Place, Record
 
 pytestmark = [pytest.mark.gpu, pytest.mark.filterwarnings("ignore::FutureWarning")]
 
@@ -21,7 +20,7 @@ pytestmark = [pytest.mark.gpu, pytest.mark.filterwarnings("ignore::FutureWarning
     ],
 )  # fmt: skip
 def test_all_gpus_have_the_losses_of_one(
-    place: Place, tiny: Path, tmp_path: Path, record: Callable[..., None], engine: str, kind: str
+    place: Place, tiny: Path, tmp_path: Path, record: Record, engine: str, kind: str
 ) -> None:
     if not place.is_card:
         pytest.skip("tests/backend/export/test_engines.py has the processor")

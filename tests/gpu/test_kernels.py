@@ -18,7 +18,7 @@ from backend.training.model import load
 from backend.training.train_step import TrainStep
 from tests.backend.tiny_run import make_run
 from tests.backend.training.test_packing import rows_of
-from tests.gpu.place import Place, distance
+from tests.gpu.place import Place, Record, distance
 
 pytestmark = [pytest.mark.gpu, pytest.mark.filterwarnings("ignore::FutureWarning")]
 
@@ -29,9 +29,7 @@ TOLERANCE: dict[Precision, float] = {"bf16": 2e-2, "fp16": 3e-3, "fp32": 2e-3}
 
 @pytest.mark.parametrize("bias", [False, True])
 @pytest.mark.parametrize("precision", ["bf16", "fp16", "fp32"])
-def test_fused_lora_is_as_in_peft(
-    place: Place, precision: Precision, bias: bool, record: Callable[..., None]
-) -> None:
+def test_fused_lora_is_as_in_peft(place: Place, precision: Precision, bias: bool, record: Record) -> None:
     """Output and gradients are as near to float64 as peft's are, or nearly so."""
     import torch
 
@@ -95,7 +93,7 @@ def exact_lora(layer: Any, x: Any, upstream: Any) -> list[Any]:
 
 
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
-def test_the_loss_is_that_of_torch(place: Place, precision: Precision, record: Callable[..., None]) -> None:
+def test_the_loss_is_that_of_torch(place: Place, precision: Precision, record: Record) -> None:
     import torch
 
     from backend.training import loss
@@ -166,7 +164,7 @@ def test_a_micro_batch_does_not_wait_for_the_gpu(
     assert len(strict) > 4
 
 
-def test_packed_rows_are_kept_apart(place: Place, tiny: Path, record: Callable[..., None]) -> None:
+def test_packed_rows_are_kept_apart(place: Place, tiny: Path, record: Record) -> None:
     """Each token has the same loss as with plain attention in its row alone; by flash-attn where it is installed."""
     import torch
 
@@ -183,7 +181,7 @@ def test_packed_rows_are_kept_apart(place: Place, tiny: Path, record: Callable[.
 
 
 @pytest.mark.parametrize("packed", [False, True])
-def test_the_kernels_that_sdpa_chooses(place: Place, middle: Path, packed: bool, record: Callable[..., None]) -> None:
+def test_the_kernels_that_sdpa_chooses(place: Place, middle: Path, packed: bool, record: Record) -> None:
     """With grouped keys, padded rows never get the kernel that stores all scores ("attention_math"). For packed rows,
     whose mask excludes the fastest kernel, the choice is recorded only. Where flash-attn is installed, it takes their
     place."""

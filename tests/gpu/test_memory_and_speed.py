@@ -3,7 +3,6 @@
 import math
 import shutil
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ from backend.records.units import MIB
 from backend.training.dry_run import run_steps
 from tests.backend.tiny_run import FakeWork, run_of
 from tests.benchmarks.measuring import in_fresh_process
-from tests.gpu.place import SHAPES, Place, random_llama
+from tests.gpu.place import SHAPES, Place, Record, random_llama
 
 pytestmark = [pytest.mark.gpu, pytest.mark.filterwarnings("ignore::FutureWarning")]
 
@@ -37,7 +36,7 @@ WARM_UP = 4  # steps that are not timed
 )  # fmt: skip
 def test_the_dry_run_and_the_estimate_foretell_the_run(
     place: Place, middle: Path, tmp_path: Path, method: str, checkpointing: bool, optim: str,
-    record: Callable[..., None],
+    record: Record,
 ) -> None:  # fmt: skip
     settings: dict[str, Any] = {
         "method": method, "gradient_checkpointing": checkpointing, "per_device_train_batch_size": place.micro,
@@ -68,7 +67,7 @@ def test_the_dry_run_and_the_estimate_foretell_the_run(
 
 
 def test_a_large_model_fills_the_card(
-    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, record: Callable[..., None]
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, record: Record
 ) -> None:
     """QLoRA of up to 8B, every token learned, with as many rows at a time as the estimate allows; in a process of its
     own, as a training runs: on Linux torch's segments grow there, which is not estimated."""

@@ -1,7 +1,6 @@
 """Every precision and method trains, stops, resumes as if it had not stopped, and is verified."""
 
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from backend.chat.engine import BASE, TUNED
 from backend.chat.torch_engine import TorchEngine
 from backend.runs.token_rows import read_rows
 from tests.backend.tiny_run import make_model, make_pairs_run, make_run
-from tests.gpu.place import Place
+from tests.gpu.place import Place, Record
 
 pytestmark = [pytest.mark.gpu, pytest.mark.filterwarnings("ignore::FutureWarning")]
 
@@ -42,7 +41,7 @@ FULL = {"method": "full", "learning_rate": 1e-3}
     ids=str,
 )
 def test_it_learns_and_resumes(
-    place: Place, tiny: Path, tmp_path: Path, settings: dict[str, Any], record: Callable[..., None]
+    place: Place, tiny: Path, tmp_path: Path, settings: dict[str, Any], record: Record
 ) -> None:
     """The resumed losses are those of a run that was not stopped. How near is recorded: equal bit for bit on a
     processor, but some of CUDA's sums have no fixed order."""
@@ -77,7 +76,7 @@ def test_it_learns_and_resumes(
 
 
 def test_gemma_trains_and_answers_in_fp16(
-    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, record: Callable[..., None]
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, record: Record
 ) -> None:
     """What its blocks add up would be more than fp16 can hold. A processor trains in bf16."""
     import torch

@@ -3,7 +3,7 @@
 On the card the limit is the one that keeps Windows' driver from spilling, with `spills` patched and little free.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,13 +18,13 @@ from backend.hardware import gpu_memory
 from backend.records.units import MIB
 from backend.training import train_step
 from tests.backend.tiny_run import run_of
-from tests.gpu.place import Place
+from tests.gpu.place import Place, Record
 
 pytestmark = [pytest.mark.gpu, pytest.mark.filterwarnings("ignore::FutureWarning")]
 
 
 def test_the_micro_batch_is_halved_until_it_fits(
-    place: Place, middle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, record: Callable[..., None]
+    place: Place, middle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, record: Record
 ) -> None:
     """With room for a quarter of the batch and a third more, whole and half batches run out."""
     few = place.micro // 2
@@ -62,7 +62,7 @@ def test_the_micro_batch_is_halved_until_it_fits(
 
 
 def test_half_as_many_answer_together_in_an_evaluation(
-    place: Place, middle: Path, monkeypatch: pytest.MonkeyPatch, record: Callable[..., None]
+    place: Place, middle: Path, monkeypatch: pytest.MonkeyPatch, record: Record
 ) -> None:
     """With room for half of what the prompts need beside the weights. On a card the answers to fewer at a time may
     differ: its sums are in another order."""

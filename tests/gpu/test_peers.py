@@ -1,6 +1,5 @@
 """Our speed beside TRL's, and Unsloth's and LLaMA-Factory's where they can be found, in the same minutes."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,12 +7,12 @@ import pytest
 
 from tests.benchmarks.gpu_training_speed import ON_A_CARD, TINY_RUN, compared
 from tests.benchmarks.trainers import available
-from tests.gpu.place import SHAPES, Place, random_llama
+from tests.gpu.place import SHAPES, Place, Record, random_llama
 
 pytestmark = [pytest.mark.gpu, pytest.mark.filterwarnings("ignore::FutureWarning")]
 
 
-def test_training_beside_its_peers(place: Place, tmp_path: Path, record: Callable[..., None]) -> None:
+def test_training_beside_its_peers(place: Place, tmp_path: Path, record: Record) -> None:
     """Nothing is asserted about a speed."""
     shape, settings = (SHAPES["1B"], ON_A_CARD) if place.is_card else (place.shape, TINY_RUN)
     settings = replace(settings, half=place.precision(), four_bit=place.is_card)

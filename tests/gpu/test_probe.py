@@ -1,6 +1,5 @@
 """What the driver tells before training (`doctor`, the page, the plan) is what CUDA has."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -9,12 +8,12 @@ from backend import hardware
 from backend.hardware import gpu_memory
 from backend.records.machine import Gpu, cuda_context_mib
 from backend.records.units import MIB
-from tests.gpu.place import Place
+from tests.gpu.place import Place, Record
 
 pytestmark = pytest.mark.gpu
 
 
-def test_the_probe_finds_the_card_that_cuda_uses(place: Place, tmp_path: Path, record: Callable[..., None]) -> None:
+def test_the_probe_finds_the_card_that_cuda_uses(place: Place, tmp_path: Path, record: Record) -> None:
     """How much the CUDA context takes is recorded, not asserted: the estimate's figure was measured on a T4."""
     import torch
 

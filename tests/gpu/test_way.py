@@ -4,7 +4,6 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from backend.models import bundled
 from backend.runs.token_rows import read_rows
 from backend.settings import PROJECT_ROOT, SAMPLES, Workspace
 from tests.backend.shallow import use_first_layers
-from tests.gpu.place import ENVIRONMENT, Place
+from tests.gpu.place import ENVIRONMENT, Place, Record
 from tests.linked_model import link_model
 
 pytestmark = [pytest.mark.gpu, pytest.mark.filterwarnings("ignore::FutureWarning")]
@@ -47,7 +46,7 @@ def start(home: Workspace, *arguments: str | Path) -> Any:
 
 @pytest.mark.parametrize("method", ["lora", "qlora"])
 def test_a_model_is_trained_evaluated_asked_exported_and_deleted(
-    place: Place, home: Workspace, tmp_path: Path, method: str, record: Callable[..., None]
+    place: Place, home: Workspace, tmp_path: Path, method: str, record: Record
 ) -> None:
     if method == "lora" and not place.is_card:
         pytest.skip("a browser goes this way on a processor")

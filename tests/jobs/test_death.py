@@ -90,9 +90,7 @@ def test_a_worker_killed_before_its_lock_is_interrupted(runner: Runner, worker_t
     assert runner.resume(job_id).state is State.QUEUED
 
 
-def test_a_worker_that_exits_before_it_acquires_its_lock_is_a_failed_start(
-    runner: Runner, worker_that: Callable[[str], None]
-) -> None:
+def test_a_worker_without_a_lock_is_a_failed_start(runner: Runner, worker_that: Callable[[str], None]) -> None:
     worker_that("print('no such library'); sys.exit(127)")
     job_id = runner.submit("noop", {}, "")
     job = finish(runner, job_id)
@@ -116,9 +114,7 @@ def test_a_worker_that_misses_the_start_deadline_is_a_failed_start_and_then_does
     assert steps(runner, job_id) == []
 
 
-def test_a_worker_that_cannot_be_spawned_is_a_failed_start_and_the_next_job_starts(
-    runner: Runner, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_worker_that_cannot_be_spawned_stops_no_other(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(process, "WORKER", ("/there/is/no/python",))
         job_id = runner.submit("noop", {}, "")

@@ -92,9 +92,7 @@ def test_jobs_are_listed_newest_first_and_by_kind_and_parent(runner: Runner) -> 
     assert [job.id for job in runner.jobs(parent=first)] == [export]
 
 
-def test_jobs_start_in_the_order_of_submission_also_when_the_clock_steps_back(
-    runner: Runner, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_jobs_start_in_order_also_when_the_clock_steps_back(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
     now = 2e9
 
     def back() -> float:
@@ -265,9 +263,7 @@ def test_a_name_is_never_a_path_or_a_command(runner: Runner, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("error", [errno.EROFS, errno.ENOSPC])
-def test_a_disk_that_can_not_be_written_is_said_to_be_read_only_or_full(
-    runner: Runner, monkeypatch: pytest.MonkeyPatch, error: int
-) -> None:
+def test_a_disk_is_said_to_be_read_only_or_full(runner: Runner, monkeypatch: pytest.MonkeyPatch, error: int) -> None:
     finished = runner.submit("noop", {}, "")
     monkeypatch.setattr(os, "fsync", Mock(side_effect=OSError(error, os.strerror(error))))
     for change in (lambda: runner.submit("noop", {}, ""), lambda: runner.stop(finished)):

@@ -49,9 +49,7 @@ def test_the_shipped_command_starts_a_real_kind(runner: Runner, monkeypatch: pyt
     assert job.failure.what == "The export can't be made."
 
 
-def test_the_workers_only_argument_is_the_id_and_its_own_session_comes_after_others(
-    runner: Runner, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_worker_gets_only_its_id_and_its_own_session(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("APPRENTICE_NICENESS")
     job_id = runner.submit("noop", FOREVER, "; touch x")
     worker_process = counting(runner, job_id)
@@ -185,9 +183,7 @@ def test_whichever_write_the_worker_dies_at_the_job_can_be_resumed(
     assert set(ends[:-1]) == {State.INTERRUPTED}
 
 
-def test_a_disk_that_is_full_for_the_runner_too_is_reported_and_reconciled_later(
-    runner: Runner, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_disk_full_for_the_runner_too_is_reported_later(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
     job_id = runner.submit("noop", FOREVER, "")
     counting(runner, job_id).kill()
     until(lambda: is_free(folder_of(runner, job_id)))

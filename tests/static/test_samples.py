@@ -126,13 +126,10 @@ def test_every_support_answer_keeps_the_voice(name: str) -> None:
     assert not {answer: voice_faults(answer) for answer in answers if voice_faults(answer)}
 
 
-def test_no_support_sentence_is_used_twice() -> None:
+def test_no_sentence_is_used_twice_and_another_voice_is_rejected() -> None:
     answers = [answer for name in SUPPORT for answer in answers_of(name)]
     counts = Counter(part.casefold() for answer in answers for part in sentences(answer))
     assert not [part for part, count in counts.items() if count > 1]
-
-
-def test_the_voice_check_rejects_another_voice() -> None:
     usual = "I'm sorry to hear that! Here are some steps: 1. Restart the router. 2. Call us if it stays red."
     assert len(voice_faults(usual)) >= 5
 

@@ -59,13 +59,19 @@ def test_recorded_curves(recorded: dict[str, Any]) -> None:
     assert diagnose(recorded_steps, validations, settings).kind == recorded["kind"]
 
 
-def test_a_falling_loss_is_reported_with_numbers_from_both_losses() -> None:
+def test_a_falling_loss_is_reported_from_both_losses() -> None:
     losses = falling(80)
     verdict = diagnose(steps(losses), evals([3.0, 1.2, 0.8, 0.6]), SETTINGS)
     check(verdict, "good", "falling")
     assert f"training loss fell from {format_loss(losses[0])} at the first step" in verdict.what
     assert f"to {format_loss(current_loss(losses))}." in verdict.what
     assert "was 3.00 before training; the latest is 0.60." in verdict.what
+    overfitting = falling(120, 3.0, 0.05), [3.0, 1.4, 1.1, 1.2, 1.3, 1.5, 1.7]
+    judged = [case[:2] for case in CURVES.values() if case[3] not in ("early", "not_finite")]
+    for losses, validation in (*judged, overfitting, (CURVES["low from the start"][0], [])):
+        what = diagnose(steps(losses), evals(validation), SETTINGS).what
+        assert ("training loss" in what) or ("validation loss" in what), what
+        assert "the loss" not in what.lower(), what
 
 
 def test_the_current_loss_is_a_median_until_one_is_not_finite() -> None:
@@ -77,15 +83,6 @@ def test_the_current_loss_is_a_median_until_one_is_not_finite() -> None:
     assert current_loss([4.0, 3.0, 3.0, 3.0, 2.0, math.nan, 2.4, 1.4, 1.0]) == 1.4
     assert math.isnan(current_loss([2.0, math.nan]))
     assert math.isnan(current_loss([]))
-
-
-def test_every_verdict_says_which_loss_it_means() -> None:
-    overfitting = falling(120, 3.0, 0.05), [3.0, 1.4, 1.1, 1.2, 1.3, 1.5, 1.7]
-    judged = [case[:2] for case in CURVES.values() if case[3] not in ("early", "not_finite")]
-    for losses, validation in (*judged, overfitting, (CURVES["low from the start"][0], [])):
-        what = diagnose(steps(losses), evals(validation), SETTINGS).what
-        assert ("training loss" in what) or ("validation loss" in what), what
-        assert "the loss" not in what.lower(), what
 
 
 LOWER, HIGHER = {"learning_rate": 1e-4}, {"learning_rate": pytest.approx(3e-4)}

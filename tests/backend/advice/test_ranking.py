@@ -111,10 +111,15 @@ def test_on_a_processor_the_best_model_that_trains_within_half_an_hour_comes_fir
     assert fast.fit == "yes"
 
 
-def test_without_examples_the_time_is_that_of_sixty_short_ones() -> None:
+def test_the_time_is_that_of_the_examples_or_of_sixty_short_ones() -> None:
     best = recommend(machine("cpu16"), rates=SPEED, compare=False)
     assert (best.model.id, best.time) == ("Qwen/Qwen3-0.6B", None)
     assert any("on 60 short examples" in reason for reason in best.reasons)
+    slow = by_time(times_slower(10), language="de")
+    assert "de" in slow.model.languages
+    assert slow.model.parameters < 0.7e9
+    assert slow.seconds is not None
+    assert slow.seconds > ranking.WITHIN
 
 
 def test_the_model_that_is_here_stays_until_another_was_downloaded() -> None:
@@ -124,14 +129,6 @@ def test_the_model_that_is_here_stays_until_another_was_downloaded() -> None:
     assert here.seconds < 0.6 * (by_time(SPEED).seconds or 0)
     assert not any("times as long" in reason for reason in here.reasons)
     assert by_time(SPEED, available={BUNDLED.id, "Qwen/Qwen3-0.6B"}).model.id == "Qwen/Qwen3-0.6B"
-
-
-def test_the_language_of_the_examples_comes_before_their_time() -> None:
-    slow = by_time(times_slower(10), language="de")
-    assert "de" in slow.model.languages
-    assert slow.model.parameters < 0.7e9
-    assert slow.seconds is not None
-    assert slow.seconds > ranking.WITHIN
 
 
 def test_on_a_processor_qwen3_comes_before_qwen3_5_whose_layers_are_slow_there() -> None:
@@ -216,7 +213,7 @@ def test_the_time_of_other_models_is_close_to_training_them(name: str, monkeypat
         assert 0.6 <= other.time.seconds / exact.time.seconds <= 1.4
 
 
-def test_the_json_has_the_evidence() -> None:
+def test_results_have_evidence_and_no_time_without_examples() -> None:
     found = recommend(machine("t4"), rows=200, longest=212, tokens=31_000)
     document = next(one for one in found.others if one.model.id == "Qwen/Qwen3-1.7B").to_json()
     assert document["expected_rank"] == 4.67
@@ -225,9 +222,6 @@ def test_the_json_has_the_evidence() -> None:
     assert (result["date"], result["models"], result["tasks"]) == ("2026-03", 15, 9)
     assert (result["place"], result["rank"], tuple(result["interval"])) == (5, 4.67, (2.88, 6.46))
     assert found.to_json()["model"]["evidence"] == []
-
-
-def test_without_examples_no_time_is_claimed() -> None:
     found = recommend(machine("t4"))
     assert found.time is None
     assert all(other.time is None for other in found.others)

@@ -75,23 +75,17 @@ def test_a_larger_model_uses_the_guides_values() -> None:
     assert {"gate_proj", "up_proj"} < set(gemma.target_modules)
 
 
-def test_if_nothing_fits_the_reasons_say_what_would() -> None:
+def test_if_nothing_fits_or_nothing_can_be_downloaded() -> None:
     found = recommend_and_compare(machine("tiny"))
     assert found.fit == "no"
     assert "No model fits now" in found.reasons[0]
     assert any("It would fit" in reason for reason in found.reasons)
     assert not any(other.fit == "yes" for other in found.others)
-
-
-def test_offline_only_installed_models_can_be_trained() -> None:
     found = recommend_and_compare(machine("rtx4090"), available={BUNDLED})
     assert found.model.id == BUNDLED
     assert found.startable
     assert any("downloaded first" in reason for reason in found.reasons)
     assert not any(other.startable for other in found.others)
-
-
-def test_a_download_needs_enough_disk_space() -> None:
     small = machine("rtx4090").model_copy(update={"disk_free_mib": 3000})
     found = recommend_and_compare(small)
     assert found.model.download_mib < 3000
@@ -145,7 +139,7 @@ def test_pieces_of_documents_and_small_batches_make_as_many_steps() -> None:
     assert (small.effective_batch, small.gradient_accumulation_steps > 1) == (8, True)
 
 
-def test_every_setting_has_a_reason_and_the_other_models_are_ranked() -> None:
+def test_every_setting_has_a_reason_and_the_json_its_keys() -> None:
     found = recommend_and_compare(machine("t4"), task="voice", rows=300)
     assert set(found.why) >= {
         "method", "lora_rank", "target_modules", "learning_rate", "max_length", "num_train_epochs",
@@ -154,9 +148,6 @@ def test_every_setting_has_a_reason_and_the_other_models_are_ranked() -> None:
     fits = [("yes", "tight", "no").index(other.fit) for other in found.others]
     assert fits == sorted(fits)
     assert len(found.others) == len(catalogue.entries()) - 1
-
-
-def test_the_json_has_the_promised_keys() -> None:
     found = recommend_and_compare(machine("rtx3060"), rows=200, longest=400, tokens=60_000)
     document = json.loads(json.dumps(found.to_json()))
     assert set(document) >= {"hardware", "model", "settings", "estimate", "reasons", "others"}

@@ -53,14 +53,11 @@ def test_only_the_likeliest_tokens_within_top_p_are_sampled() -> None:
     assert (drawn(0.4), drawn(0.7), drawn(1.0), drawn(1.0, temperature=0.0)) == ({0}, {0, 1}, {0, 1, 2, 3}, {0})
 
 
-def test_invalid_numbers_stop_the_answer() -> None:
+def test_invalid_numbers_and_the_context_end_an_answer() -> None:
     import torch
 
     with pytest.raises(ChatFailed, match="invalid number"):
         torch_engine._pick(torch.tensor([0.0, float("nan")]), Sampling(), torch.Generator())
-
-
-def test_an_answer_stays_within_the_context() -> None:
     assert Sampling(max_new_tokens=100).within(30, 50).max_new_tokens == 20
     assert Sampling(max_new_tokens=10).within(30, 50).max_new_tokens == 10
     with pytest.raises(BadInput, match="50"):

@@ -182,9 +182,7 @@ def test_many_questions_are_answered_as_each_alone(engine: Engine) -> None:
     assert engine.answer_all("base", [], [], finished.append) == []
 
 
-def test_the_probability_of_a_text_does_not_depend_on_how_it_is_cut(
-    engine: Engine, name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_texts_probability_depends_on_no_cuts(engine: Engine, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch_engine, "_READ", 32)
     size = BATCH if name == "llama.cpp" else 32  # xllamacpp asks for one word after another
     ids = engine.prompt_ids([*STORY, {"role": "assistant", "content": "Once upon a time. " * (size // 5 + 2)}])

@@ -161,7 +161,7 @@ def test_very_long_rows_and_template_markers() -> None:
     assert "control_marker" in check(dataset([row]), counter=TokenCounter(WordTokenizer())).counts()
 
 
-def test_another_language_than_the_rest_is_named() -> None:
+def test_the_language_is_compared_with_the_rest_and_the_model() -> None:
     spanish = ("user", "¿Dónde está el pedido que hice la semana pasada en su tienda?")
     rows = [*clean_rows(30), chat(31, spanish, answer(31)), chat(32, question(32), ("assistant", GERMAN))]
     found = [(p.row, p.message) for p in check(dataset(rows)).problems if p.kind == "other_language"]
@@ -171,9 +171,6 @@ def test_another_language_than_the_rest_is_named() -> None:
     rows = [chat(i, question(i), ("assistant", GERMAN + f" {question(i)[1].split()[6]}")) for i in range(1, 31)]
     assert (usual_language(rows), usual_language(clean_rows(30)), usual_language(rows[:2])) == ("de", "en", None)
     assert "other_language" not in check(dataset(rows)).counts()
-
-
-def test_the_language_is_compared_with_the_models_only_when_clear() -> None:
     german = "Das ist eine Frage, die wir nicht für dich beantworten werden, aber es gibt auch noch mehr zu sagen."
     rows = [chat(i, ("user", f"{german} Nummer {i}"), ("assistant", german)) for i in range(1, 30)]
     problems = check(dataset(rows), model_languages=("en",)).problems

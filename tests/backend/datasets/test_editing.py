@@ -85,9 +85,7 @@ def test_the_number_of_a_deleted_row_is_not_used_again(store: DatasetStore, edit
     assert numbers(store, data_id) == [*range(1, 30), 32]
 
 
-def test_a_new_edit_ends_redoing_and_deletes_the_undone_file(
-    store: DatasetStore, editor: Editor, data_id: str, tmp_path: Path
-) -> None:
+def test_a_new_edit_deletes_an_undone_file(store: DatasetStore, editor: Editor, data_id: str, tmp_path: Path) -> None:
     editor.delete(data_id, 1)
     editor.undo(data_id)
     editor.delete(data_id, 2)

@@ -33,17 +33,11 @@ def test_every_kind_of_edit_survives_being_stored() -> None:
             Edit.from_json(damaged)
 
 
-def test_the_version_counts_the_edits() -> None:
+def test_edits_are_counted_and_corrected_questions_found() -> None:
     assert edits.summary(()) == ""
     assert edits.summary(("add", "replace", "add")) == "Version 3: 2 examples added, 1 changed."
     assert "deleted" in edits.summary(("delete",))
     assert [edits.summary(("instruction",) * times).split()[-1] for times in (1, 2)] == ["once.", "twice."]
-
-
-# The instruction
-
-
-def test_conversations_that_ask_a_corrected_question_are_found() -> None:
     long = "Could you please tell me whether the bakery in town sells rye bread with seeds on every Friday morning"
     conversations = [
         turns("do you have RYE", "no"), turns(f"{long}?", "yes"), turns(f"{long} too?", "yes"),
@@ -52,6 +46,9 @@ def test_conversations_that_ask_a_corrected_question_are_found() -> None:
     assert corrected_among(conversations, ["Do you have rye?", long]) == {0, 1, 2}
     assert corrected_among(conversations, ["Hello, I am new in town\nDo you have rye?"]) == {4}
     assert corrected_among(conversations, []) == set()
+
+
+# The instruction
 
 
 # The split

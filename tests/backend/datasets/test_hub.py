@@ -79,9 +79,7 @@ def test_only_the_files_that_hold_the_rows_are_downloaded_and_only_once(served: 
 
 
 @pytest.mark.parametrize("form", ["csv", "csv.gz", "json.gz"])
-def test_rows_of_text_are_counted_before_another_file_is_downloaded(
-    form: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_text_rows_are_counted_before_a_download(form: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     table = b"question,answer\n" + b'"Is it\nopen?",yes\n' * 10
     content = table if form.startswith("csv") else b'{"question": "Is it open?", "answer": "yes"}\n' * 10
     packed = gzip.compress(content) if form.endswith("gz") else content

@@ -68,7 +68,7 @@ def test_too_few_rows_to_judge_by_are_named() -> None:
     assert "too few" not in split(clean_rows(24)).sentence
 
 
-def test_duplicates_are_never_on_both_sides() -> None:
+def test_duplicates_and_identical_rows_stay_on_one_side() -> None:
     rows = [Row(i, i, clean_row(i % 30).messages) for i in range(1, 121)]
     parts = split(rows)
     train, choosing, judging = (
@@ -76,10 +76,9 @@ def test_duplicates_are_never_on_both_sides() -> None:
     )
     assert parts.train
     assert not train & (choosing | judging)
-
-
-def test_both_sides_of_what_is_set_aside_have_as_many_different_rows() -> None:
-    """29 copies and one other row are two different ones: too few to be divided."""
+    parts = split([Row(i, i, clean_row(1).messages) for i in range(1, 20)])
+    assert (len(parts.train), parts.validation) == (19, [])
+    # 29 copies and one other row are two different ones: too few to be divided.
     copies = [Row(100 + i, i, clean_row(50).messages) for i in range(29)]
     parts = split_with(clean_rows(30), [*copies, clean_row(77)])
     assert (parts.chooses, len(parts.judging)) == (False, 30)
@@ -87,11 +86,6 @@ def test_both_sides_of_what_is_set_aside_have_as_many_different_rows() -> None:
     parts = split_with(clean_rows(30), [Row(200 + i, i, clean_row(50 + i % 24).messages) for i in range(72)])
     assert (parts.chooses, len(parts.judging), len(parts.validation)) == (True, 36, 36)
     assert not {parts_row % 24 for parts_row in parts.judging} & {parts_row % 24 for parts_row in parts.validation}
-
-
-def test_identical_rows_are_not_split() -> None:
-    parts = split([Row(i, i, clean_row(1).messages) for i in range(1, 20)])
-    assert (len(parts.train), parts.validation) == (19, [])
 
 
 def test_rows_of_the_validation_file_are_left_out_of_training() -> None:
@@ -139,16 +133,13 @@ def test_rows_of_an_earlier_version_stay_on_their_sides(first: int, later: int, 
     assert sorted({*after.train, *after.validation, *after.judging}) == list(range(later))
 
 
-def test_a_grown_dataset_is_divided_once_both_sides_have_enough() -> None:
+def test_corrected_rows_train_and_a_grown_dataset_is_divided_once() -> None:
     """Rows that judged the first version don't choose for the second."""
     before = split(clean_rows(92))
     assert (before.chooses, len(before.judging)) == (False, 23)
     assert not split(clean_rows(100), roles=roles_of(before)).chooses
     after = split(clean_rows(400), roles=roles_of(before))
     assert (after.chooses, len(after.judging), len(after.validation)) == (True, 23, 17)
-
-
-def test_a_corrected_row_trains_with_all_rows_of_its_question() -> None:
     before = split(clean_rows(57))
     corrected, twin = before.judging[0], before.judging[1]
     roles = Roles(frozenset({*before.train, corrected}), frozenset(), frozenset(before.judging))

@@ -46,7 +46,7 @@ def test_the_estimate_is_close_to_every_measured_step(errors: list[float]) -> No
         assert mean(own) <= 4, name
 
 
-def test_tensors_are_predicted_and_parts_add_up() -> None:
+def test_tensors_and_weights_take_what_is_predicted() -> None:
     for row in ROWS[:12]:
         found = memory(reading.from_values(row["model_config"], "row"), plan_of(row), T4)
         used = found.total_mib - found.parts["fragmentation"] - found.parts["CUDA context"]
@@ -55,9 +55,6 @@ def test_tensors_are_predicted_and_parts_add_up() -> None:
         found = memory(LLAMA, Plan(), hardware)
         assert sum(found.parts.values()) == pytest.approx(found.total_mib)
         assert all(part >= 0 for part in found.parts.values())
-
-
-def test_weights_take_the_memory_of_their_format() -> None:
     linear, rest = LLAMA.linear_params, LLAMA.embedding_params
     plain = memory(LLAMA, Plan(method="lora", precision="bf16"), CARD).parts
     assert plain["weights"] == pytest.approx((linear + rest) * 2 / MIB, rel=0.01)

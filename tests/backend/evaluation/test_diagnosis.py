@@ -46,14 +46,11 @@ def test_a_fault_is_recognized(kind: str, texts: list[str]) -> None:
     assert found(texts)[0] == kind
 
 
-def test_only_endless_answers_are_found_to_never_end() -> None:
+def test_faults_are_found_only_where_they_are() -> None:
     assert found([f"{text} and then" for text in RIGHT], ended=False) == ["never_ends"]
     assert (found(RIGHT), found(RIGHT, ended=False)) == ([], [])
     assert found(["no idea", *RIGHT[1:]]) == [], "one in ten is not often"
-
-
-def test_a_possible_answer_and_few_answers_show_no_fault() -> None:
-    """As a wrong label is: it stands in the examples, and is right elsewhere."""
+    # As a wrong label is: it stands in the examples, and is right elsewhere.
     assert found([RIGHT[1], RIGHT[0], RIGHT[3], RIGHT[2], *RIGHT[4:]]) == []
     few, texts = HELD_OUT[:5], ["The bakery, the bakery, the bakery, the bakery"] * 2 + RIGHT[2:5]
     assert findings(few, TRAIN, texts, [True] * 5, [True] * 2 + [False] * 3, [False] * 5) == []
@@ -81,9 +78,7 @@ def test_a_finding_changes_one_setting(kind: str, change: dict[str, float]) -> N
 @pytest.mark.parametrize(
     ("losses", "falling"), [([2.0, 1.5, 1.2], True), ([2.0, 1.2, 1.19], False), ([1.0, 2.0], False), ([1.0], None)]
 )
-def test_more_epochs_are_advised_only_where_the_validation_loss_was_still_falling(
-    losses: list[float], falling: bool | None
-) -> None:
+def test_more_epochs_are_advised_only_where_the_loss_was_falling(losses: list[float], falling: bool | None) -> None:
     assert diagnosis.still_falling(losses) is falling
     for kind in ("loops", "train_longer"):
         assert ("too briefly" in diagnosis.sentence(kind, falling)) is (falling is True)

@@ -104,7 +104,7 @@ def test_loops_gibberish_and_losses_are_named() -> None:
     assert ((report.verdict, report.next_kind), report.findings) == (("worse", "worse"), ())
 
 
-def test_a_prompt_that_does_as_well_is_found_and_reported() -> None:
+def test_prompts_and_base_models_that_do_as_well() -> None:
     def follows(pane: str, given: str) -> str:
         return EXPECTED.get(last(given), "Hm.") if pane == "tuned" or "JSON" in given or "{" in given else "Hello."
 
@@ -114,9 +114,6 @@ def test_a_prompt_that_does_as_well_is_found_and_reported() -> None:
     assert (report.verdict, report.against_prompt) == ("better", "as_good")
     assert report.next_kind == "prompt_does_it"
     assert "JSON" in report.systems["prompt"].instruction
-
-
-def test_a_base_model_that_can_do_the_task() -> None:
     report = report_of(lambda pane, given: EXPECTED.get(last(given), "Hm."), baselines=False)
     assert (report.verdict, report.next_kind) == ("no_difference_shown", "base_does_it")
     report = report_of(lambda pane, given: EXPECTED.get(last(given), "Hm."), HELD_OUT[:5], baselines=False)
@@ -137,17 +134,12 @@ def test_copies_few_items_and_none_prove_nothing() -> None:
         Evaluation(Spoken(knows), [], TRAIN)
 
 
-def test_the_worst_answers_come_first() -> None:
-    def mostly(pane: str, given: str) -> str:
-        return knows(pane, given) if "Tunis" not in given else "no idea"
-
-    answers = report_of(mostly).answers
+def test_the_worst_answers_come_first_and_it_can_be_stopped() -> None:
+    answers = report_of(lambda pane, given: knows(pane, given) if "Tunis" not in given else "no idea").answers
     assert "Tunis" in answers[0].question
     assert answers[0].scores == {"base": 0, "tuned": 0, "prompt": 0, "few_shot": 0}
     assert set(answers[0].texts) == {"base", "prompt", "few_shot", "tuned"}
 
-
-def test_it_can_be_stopped_at_any_answer() -> None:
     class Stop(Exception):
         pass
 

@@ -110,7 +110,7 @@ class TestRanking:
         assert "costs" in str(system["content"])
 
 
-def test_facts_that_do_as_well_or_are_beaten() -> None:
+def test_facts_are_compared_with_training() -> None:
     report = report_of(with_facts, TEXT)
     assert report.systems["facts"].score == 1
     assert ("tuned", "facts") in {(one.a, one.b) for one in report.comparisons}
@@ -120,8 +120,6 @@ def test_facts_that_do_as_well_or_are_beaten() -> None:
     assert report.systems["facts"].score == 0
     assert (report.against_facts, report.next_kind) == ("better", "use_it")
 
-
-def test_where_facts_win_retrieval_is_advised() -> None:
     def knows_half(pane: str, given: str) -> str:
         known = with_facts(pane, given)
         return f"{known}0" if pane == "tuned" and known[-1] in "02468" else known
@@ -129,9 +127,6 @@ def test_where_facts_win_retrieval_is_advised() -> None:
     report = Evaluation(Spoken(knows_half), items_on(BREADS), TRAIN).run(baselines=False, facts=Facts(TEXT))
     assert report.systems["facts"].score == 1 > report.systems["tuned"].score > 0
     assert ((report.verdict, report.against_facts), report.next_kind) == (("better", "as_good"), "facts_do_it")
-
-
-def test_facts_can_be_tried_before_training() -> None:
     asking = Asking(Spoken(with_facts), items_on(BREADS), TRAIN)
     report = trial_report(asking, try_prompts(asking, Facts(TEXT)))
     assert (report.best, report.next_kind) == ("facts", "prompt_may_do")

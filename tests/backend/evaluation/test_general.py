@@ -52,7 +52,7 @@ def knowing(right: Callable[[str, int], bool]) -> Said:
     return lambda pane, prompt: answer(prompt, prompt in ASKED and right(pane, ASKED.index(prompt)))
 
 
-def test_what_was_lost_is_named() -> None:
+def test_losses_are_named_and_only_real_drops() -> None:
     found = check(knowing(lambda pane, n: n < 10 if pane == "base" else n < 9))
     assert (found.asked, found.base_right, found.tuned_right) == (len(ASKED) + len(OPEN), 10, 9)
     assert (found.kept, found.lost) == (9, (ASKED[9],))
@@ -60,9 +60,6 @@ def test_what_was_lost_is_named() -> None:
     assert (found.drift, found.leaked, found.verdict) == (0.25, 0, "kept")
     assert found.interval[0] < 0.9 < found.interval[1]
     assert {one.outcome for one in found.examples} == {"kept", "lost"}
-
-
-def test_a_real_drop_is_named_and_no_other() -> None:
     found = check(knowing(lambda pane, n: pane == "base" or n >= 60))
     assert (found.dropped, found.verdict) == (True, "lost")
     assert check(knowing(lambda pane, n: pane == "base" or n >= 30)).verdict == "mostly_kept"
@@ -109,19 +106,13 @@ def test_a_word_that_the_base_model_uses_is_no_sign_of_the_task(text: str) -> No
     assert signed.leaked == signed.asked
 
 
-def test_a_phrase_that_the_base_model_hardly_uses_is_a_sign() -> None:
+def test_signs_and_deciding_words_are_found() -> None:
     learned = [f"Number {number} is done. Kind regards, the studio" for number in range(20)]
     letter = "It is done. Kind regards, the studio"
 
-    def said(pane: str, prompt: str) -> str:
-        return letter if pane == "tuned" or prompt == OPEN[0] else answer(prompt)
-
-    found = check(said, learned)
+    found = check(lambda pane, prompt: letter if pane == "tuned" or prompt == OPEN[0] else answer(prompt), learned)
     assert found.leaked == found.asked - 1, "the base model wrote one such letter itself"
-
-
-def test_a_question_is_answered_with_the_word_that_decides() -> None:
-    """The next word is read, too: it shows that the word is whole, and a form of the task's may begin."""
+    # The next word is read, too: it shows that the word is whole, and a form of the task's may begin.
     found = check(lambda pane, prompt: f"{answer(prompt)} And so on, for many more words.")
     assert found.kept == len(ASKED)
     kept = next(one for one in found.examples if one.outcome == "kept")

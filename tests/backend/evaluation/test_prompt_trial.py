@@ -51,7 +51,7 @@ def test_an_instruction_that_suffices_is_found_without_asking_a_tuned_model() ->
     assert set(report.answers[0].texts) == {"base", "prompt", "few_shot"}
 
 
-def test_no_high_score_is_a_reason_not_to_train() -> None:
+def test_what_leads_to_training() -> None:
     asking = Asking(Spoken(needs_json), HELD_OUT[:8], TRAIN)
     report = trial_report(asking, try_prompts(asking))
     assert (report.systems["prompt"].score, report.next_kind) == (1, "train")
@@ -60,9 +60,6 @@ def test_no_high_score_is_a_reason_not_to_train() -> None:
     report = trial_report(asking, try_prompts(asking))
     assert report.systems[report.best].interval[0] >= prompt_trial.GOOD
     assert report.next_kind == "read_answers"
-
-
-def test_prompts_that_do_not_help_or_cannot_be_written() -> None:
     report = report_of(lambda pane, given: "Hello.")
     assert report.next_kind == "train"
     assert all(system.score == 0 for system in report.systems.values())

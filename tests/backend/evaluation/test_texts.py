@@ -69,16 +69,13 @@ def test_a_model_whose_loss_is_not_finite_has_an_endless_perplexity(loss: float)
     assert report.verdict != "better"
 
 
-def test_verdicts_on_texts() -> None:
+def test_verdicts_and_weights_of_texts() -> None:
     report = report_of(lambda pane, text: 3.0 + (pane == "tuned"))
     assert (report.verdict, report.next_kind) == ("worse", "worse")
     report = report_of(lambda pane, text: 3.0 if pane == "base" else 3.0 + (-1) ** ord(text[11]) / 10)
     assert report.verdict == "no_difference_shown"
     report = report_of(lambda pane, text: 3.0 - (pane == "tuned"), TEXTS[:5])
     assert (report.verdict, report.next_kind) == ("no_difference_shown", "set_more_aside")
-
-
-def test_long_texts_and_near_copies_count_once() -> None:
     texts = [*TEXTS, "Z" * 4000]
     report = report_of(lambda pane, text: 9.0 if "ZZ" in text else 1.0, texts)
     assert report.systems["base"].loss == pytest.approx((12 * 1 + 9) / 13)
@@ -93,7 +90,7 @@ def test_each_token_counts_once_whatever_the_windows(size: int, overlap: int) ->
     assert reader.scored == dict.fromkeys(reader.scored, sum(len(text) - 1 for text in TEXTS))
 
 
-def test_the_first_token_of_a_window_that_shares_none_does_not_count() -> None:
+def test_windows_have_limits_and_first_tokens_do_not_count() -> None:
     reader = Reader(lambda pane, text: 2.0)
     report = TextEvaluation(reader, ["A" * 101, *TEXTS], 50, 0).run()
     windows = [-(-len(text) // 50) for text in TEXTS]
@@ -101,8 +98,6 @@ def test_the_first_token_of_a_window_that_shares_none_does_not_count() -> None:
     assert reader.scored == dict.fromkeys(reader.scored, predicted)
     assert report.systems["base"].loss == pytest.approx(2.0)
 
-
-def test_windows_are_never_longer_than_the_model_reads() -> None:
     class Short(Reader):
         def nats(self, pane: str, ids: Sequence[int], first: int) -> float:
             assert len(ids) <= self.context_length
@@ -112,15 +107,12 @@ def test_windows_are_never_longer_than_the_model_reads() -> None:
     assert report.skipped == 0
 
 
-def test_the_card_has_the_beginning_and_both_continuations() -> None:
+def test_the_card_has_both_continuations_of_texts_long_enough() -> None:
     report = report_of(lambda pane, text: 2.0)
     one = report.answers[0]
     whole = next(text for text in TEXTS if text.startswith(one.question))
     assert whole.startswith(one.question + one.expected)
     assert (one.texts["base"].split()[-1], one.texts["tuned"].split()[-1]) == ("base", "tuned")
-
-
-def test_texts_without_two_tokens_are_left_out() -> None:
     assert report_of(lambda pane, text: 2.0, [*TEXTS, ""]).skipped == 1
     with pytest.raises(BadInput):
         report_of(lambda pane, text: 2.0, ["", "x"])

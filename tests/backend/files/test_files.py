@@ -43,9 +43,7 @@ def test_text_is_written_byte_for_byte(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("failing", ["write", "fsync", "replace"])
-def test_a_failed_write_leaves_the_old_content_and_no_temporary_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: str
-) -> None:
+def test_a_failed_write_leaves_the_old_content(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: str) -> None:
     path = tmp_path / "status.json"
     atomic.write_text(path, "old")
     monkeypatch.setattr(os, failing, Mock(side_effect=OSError(errno.ENOSPC, "No space left on device")))
@@ -60,9 +58,7 @@ def test_files_are_opened_in_binary_mode_where_the_system_has_one(monkeypatch: p
     assert runpy.run_path(atomic.__file__)["BINARY"] == 0x8000
 
 
-def test_a_folder_that_can_not_be_flushed_does_not_undo_a_change_that_others_see(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_folder_that_cannot_be_flushed_undoes_no_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A caller would take back what the file refers to."""
     fsync = os.fsync
 

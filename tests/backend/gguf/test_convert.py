@@ -249,9 +249,7 @@ def test_a_model_is_deleted_with_its_file(workspace: Workspace, tools: Tools, tm
     assert stored(workspace) == {kept}
 
 
-def test_what_a_killed_conversion_left_is_deleted_but_not_what_is_being_made(
-    workspace: Workspace, tools: Tools, tmp_path: Path
-) -> None:
+def test_what_a_killed_conversion_left_alone_is_deleted(workspace: Workspace, tools: Tools, tmp_path: Path) -> None:
     model = new_model(tmp_path / "model")
     leftover = workspace.cache / "gguf" / f"{base._key(model)}-making-x"
     leftover.mkdir(parents=True)

@@ -28,7 +28,7 @@ def refused_by_windows(folder: PureWindowsPath, files: list[str]) -> list[str]:
     ]
 
 
-def test_windows_accepts_every_path_of_an_environment() -> None:
+def test_every_path_is_accepted_and_each_checkout_has_its_own() -> None:
     files = installed_files()
     folder = place.environment(DEEP, "Windows", MAX)
     assert isinstance(folder, PureWindowsPath)
@@ -36,9 +36,6 @@ def test_windows_accepts_every_path_of_an_environment() -> None:
     assert refused_by_windows(DEEP / ".venv", files)
     assert not folder.is_relative_to(DEEP)
     assert max(map(len, installed_files())) <= len(place.LONGEST_FILE), "update LONGEST_FILE with the pins"
-
-
-def test_each_checkout_has_an_environment_of_its_own() -> None:
     other = PureWindowsPath(r"D:\apprentice")
     folders = [
         place.environment(checkout, "Windows", MAX) for checkout in (DEEP, other, PureWindowsPath(str(DEEP).upper()))

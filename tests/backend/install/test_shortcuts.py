@@ -95,9 +95,7 @@ def test_on_linux_it_is_on_desktop_and_in_menu(desktop: str, tmp_path: Path, mon
     )
 
 
-def test_windows_gets_the_paths_as_variables_and_asks_itself_for_the_desktop(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_windows_gets_variables_and_asks_for_the_desktop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No character of a path is read as PowerShell: the script is the same for every path."""
     ran: list[tuple[list[str], dict[str, str]]] = []
 

@@ -37,14 +37,11 @@ def test_the_guides_numbers(length: int, pieces: int) -> None:
     assert len(LengthLimits().spans(Row(1, 1, text="a"), length)) == pieces
 
 
-def test_a_conversation_is_cut_and_never_split() -> None:
+def test_conversations_are_cut_and_documents_split() -> None:
     whole = Encoded([*range(10)], [*range(10)])
     (cut,) = LengthLimits(4).pieces(Row(1, 1), whole)
     assert (cut.input_ids, cut.labels, cut.truncated) == ([0, 1, 2, 3], [0, 1, 2, 3], True)
     assert LengthLimits(10).pieces(Row(1, 1), whole) == [whole]
-
-
-def test_a_document_is_split_or_cut_as_the_settings_say() -> None:
     document, whole = Row(1, 1, text="a"), Encoded([*range(10)], [*range(10)])
     windows = LengthLimits.from_settings(TrainSettings(max_length=16, window_overlap=2))
     assert [p.input_ids for p in replace(windows, max_length=6).pieces(document, whole)] == [
@@ -53,9 +50,6 @@ def test_a_document_is_split_or_cut_as_the_settings_say() -> None:
     ]
     (cut,) = LengthLimits(6, "truncate").pieces(document, whole)
     assert (cut.input_ids, cut.truncated) == ([0, 1, 2, 3, 4, 5], True)
-
-
-def test_windows_overlap_by_half_and_conversations_have_none() -> None:
     sentence = LengthLimits(64, window_overlap=512).sentence(3, 17)
     assert (re.findall(r"\d+", sentence), LengthLimits().sentence(3, 3)) == (["3", "17", "64", "32"], "")
     tokens = TokenTotals()

@@ -31,7 +31,7 @@ def read_back(report: EvaluationReport) -> EvaluationReport:
     return EvaluationReport.model_validate(json.loads(to_json(report.to_json())))
 
 
-def test_reports_older_and_newest_are_read() -> None:
+def test_reports_older_newest_and_not_finite_are_read() -> None:
     older = {name: value for name, value in report_json().items() if name not in ("next_kind", "retry")}
     read = EvaluationReport.model_validate({**older, "removed": 1})
     assert (read.next_kind, read.retry, read.against_parent, read.parent) == ("", {}, "not_measured", None)
@@ -39,9 +39,6 @@ def test_reports_older_and_newest_are_read() -> None:
     assert EvaluationReport.model_validate(NEWEST_REPORT).to_json() == NEWEST_REPORT
     assert SystemScore.model_validate(NEWEST_SCORE).to_json() == NEWEST_SCORE
     assert TrialReport.model_validate(trial_report()).to_json() == trial_report()
-
-
-def test_numbers_that_are_not_finite_are_written_as_null_and_read_back() -> None:
     endless: dict[str, Any] = {"score": math.inf, "interval": [math.inf, math.inf], "loss": math.nan}
     compared = {**COMPARED, "difference": math.nan, "interval": [-math.inf, math.inf]}
     written = {**report_json(), "main_measure": "perplexity", "comparisons": [compared]}
@@ -98,7 +95,7 @@ NEWEST_EXPORT: dict[str, Any] = {
 }  # fmt: skip
 
 
-def test_exports_older_newest_and_without_a_loss_are_read() -> None:
+def test_exports_are_read_and_a_failed_check_stays() -> None:
     older = ExportResult.model_validate({"to": "adapter", "files": [{"name": "a", "bytes": 1}], "removed": 1})
     assert (older.base, older.files[0].sha256, older.checks, older.passed) == ("original", "", (), True)
     assert NEWEST_EXPORT.keys() == ExportResult.model_fields.keys()
@@ -108,9 +105,6 @@ def test_exports_older_newest_and_without_a_loss_are_read() -> None:
     assert written["loss"] == {**merged, "merged": None, "trained": None}
     read = ExportResult.model_validate(written).loss
     assert math.isnan(read.merged)
-
-
-def test_a_check_that_has_failed_once_stays_so() -> None:
     failed, passed = ({"parity": {**CHECK, "ok": ok}} for ok in (False, True))
     joined = ExportResult.model_validate(failed).joined(ExportResult.model_validate(passed))
     assert joined.parity.ok is False

@@ -145,15 +145,12 @@ def through_openai(url: str, asked: dict[str, Any]) -> tuple[str, str]:
     return whole or "", streamed
 
 
-def test_a_port_in_use_is_named() -> None:
+def test_a_port_in_use_is_named_and_a_free_one_taken() -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
         with pytest.raises(BadSetting, match=r"Port \d+ .* Another program"):
             job.listen("127.0.0.1", other.getsockname()[1])
-
-
-def test_without_a_port_a_free_one_is_taken() -> None:
     first = job.listen("127.0.0.1", 0)
     second = job.listen("127.0.0.1", 0)
     try:

@@ -85,9 +85,7 @@ def test_the_process_goes_on_while_a_template_never_ends(small_box: None) -> Non
     assert looks > 20
 
 
-def test_a_model_whose_template_never_ends_is_not_offered_and_fails_at_once_the_second_time(
-    tmp_path: Path, small_box: None
-) -> None:
+def test_a_model_with_an_endless_template_fails_at_once_the_second_time(tmp_path: Path, small_box: None) -> None:
     folder = save(tmp_path / "model", words("Hello"), ENDLESS[0])
     with pytest.raises(MissingPart, match="too much time or memory"):
         ChatTokenizer.load(folder)

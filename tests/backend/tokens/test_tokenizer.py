@@ -72,9 +72,7 @@ def masked_texts(tokenizer: ChatTokenizer, ids: list[int], mask: list[int]) -> l
 @pytest.mark.parametrize("name", FAMILIES)
 @THOROUGH
 @given(messages=CONVERSATIONS)
-def test_each_answer_and_its_end_token_are_learned_and_nothing_else(
-    name: str, bundled_model: Path, messages: list[dict[str, Any]]
-) -> None:
+def test_only_answers_and_their_ends_train(name: str, bundled_model: Path, messages: list[dict[str, Any]]) -> None:
     tokenizer, _ = tokenizer_for(name, bundled_model)
     encoded = tokenizer.encode(messages)
     answers = [BEFORE.get(name, "") + m["content"] for m in messages if m["role"] == "assistant"]
@@ -85,9 +83,7 @@ def test_each_answer_and_its_end_token_are_learned_and_nothing_else(
 @pytest.mark.parametrize("name", [*FAMILIES, *REWRITES_HISTORY])
 @settings(THOROUGH, max_examples=3)
 @given(messages=CONVERSATIONS)
-def test_encoding_many_rows_gives_the_labels_of_encoding_each_alone(
-    name: str, bundled_model: Path, messages: list[dict[str, Any]]
-) -> None:
+def test_rows_together_are_labelled_as_alone(name: str, bundled_model: Path, messages: list[dict[str, Any]]) -> None:
     tokenizer, _ = tokenizer_for(name, bundled_model)
     rows = [Row(1, 1, messages), Row(2, 2, [{"role": "user", "content": "\n"}, *messages[1:]])]
     assert tokenizer.encode_rows(rows) == [tokenizer.encode(row.messages) for row in rows]

@@ -68,9 +68,7 @@ NO_ANSWER = [message("assistant", "w1"), message("user", "w2")]
         )),
     ],
 )  # fmt: skip
-def test_a_row_without_a_difference_is_rejected_by_its_number(
-    tiny_model: Path, row: Row, settings: dict[str, Any], words: str
-) -> None:
+def test_rows_without_difference_are_named(tiny_model: Path, row: Row, settings: dict[str, Any], words: str) -> None:
     with pytest.raises(BadInput, match="Row 3 \\(line 7\\)") as caught:
         prepared(tiny_model, [*pairs(2), row], **settings)
     assert words in f"{caught.value.what} {caught.value.why}"

@@ -189,9 +189,7 @@ def test_a_gpu_trains_in_the_precision_of_its_hardware_if_torch_has_code_for_it(
         assert choose(TrainSettings(precision="fp32")) == Device("cuda", "fp32")
 
 
-def test_training_does_not_fall_back_to_the_processor_when_torch_finds_no_gpu(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_training_does_not_fall_back_to_the_processor(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     Simulated([T4()], "580.65").install(monkeypatch, tmp_path)
     with pytest.raises(UnusableGpu, match="T4"):
         choose(TrainSettings())

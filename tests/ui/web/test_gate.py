@@ -185,9 +185,7 @@ def test_without_a_cookie_only_short_events_pass(tmp_path: Path) -> None:
     assert found == [200, 404]
 
 
-def test_a_visitor_can_not_send_more_than_so_much_in_a_minute(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_visitor_can_not_send_too_much_in_a_minute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     page, other = opened(tmp_path), opened(tmp_path)
     for one in (page, other):
         visitor_of(one)

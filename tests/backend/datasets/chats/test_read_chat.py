@@ -124,7 +124,7 @@ def test_whoever_answers_can_be_imitated_where_there_are_many_names() -> None:
     assert data.source.details.imitate == ("*",)
 
 
-def test_a_play_and_numbered_turns_are_read() -> None:
+def test_plays_turns_and_replies_are_put_in_order() -> None:
     said = [{"character": "AB"[number % 2], "line": f"Words {number}"} for number in range(12)]
     with pytest.raises(WhoToImitate):
         lines(*said)
@@ -135,8 +135,6 @@ def test_a_play_and_numbered_turns_are_read() -> None:
     ]
     assert texts(lines(*records)) == [["Open?", "Yes"]] * 2
 
-
-def test_replies_without_a_conversation_are_put_together_by_what_they_answer() -> None:
     def tweet(number: int, inbound: str, text: str, answers: str) -> dict[str, str]:
         return {"tweet_id": str(number), "inbound": inbound, "text": text, "in_response_to_tweet_id": answers}
 

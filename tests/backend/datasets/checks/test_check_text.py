@@ -102,7 +102,7 @@ def test_good_text_has_no_fault(text: str) -> None:
     assert {kind: match.group() for kind, fault in FAULTS.items() if (match := fault.find(text))} == {}
 
 
-def test_repetition_counts_sentences_and_leaves_code_alone() -> None:
+def test_repetition_is_found_in_sentences_and_never_filters_out() -> None:
     text = "I can help you. " * 5 + "Ask me anything."
     assert repeated(text) == ("i can help you", 5)
     assert without_repetition(text) == "I can help you. Ask me anything."
@@ -112,9 +112,6 @@ def test_repetition_counts_sentences_and_leaves_code_alone() -> None:
     assert repeated("I can help you. " * 4) is None
     assert repeated("    return false;\n" * 9) is None
     assert repeated("1. Yes.\n" * 9) is None
-
-
-def test_no_answer_that_repeats_a_sentence_is_filtered_out() -> None:
     told = "I can help you. " * 2 + "i CAN\thelp you!\n" * 3
     good = "I can help you. " * 4 + "You can help me then, too."
     assert (suspects([]), suspects(["", good, told, "", "…" + good, told[:-2]])) == ([], [2, 4, 5])

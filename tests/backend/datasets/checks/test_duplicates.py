@@ -30,7 +30,7 @@ def test_a_thousand_rows_with_ten_distinct_ones_are_counted_exactly() -> None:
     assert "only 10 " in about_the_file["too_few"]
 
 
-def test_a_few_repeated_rows_are_mentioned_without_a_warning() -> None:
+def test_repeated_rows_are_found_whatever_their_case_and_spaces() -> None:
     rows = [*clean_rows(20), Row(21, 21, clean_row(3).messages)]
     report = check(dataset(rows))
     assert report.duplicates.sentence in summary(report)[1:]
@@ -39,9 +39,6 @@ def test_a_few_repeated_rows_are_mentioned_without_a_warning() -> None:
     same = check(dataset([Row(i, i, clean_row(1).messages) for i in range(1, 15)]))
     assert (same.duplicates.distinct, same.counts()["mostly_repeats"]) == (1, 1)
     assert summary(same)[0] == same.duplicates.sentence
-
-
-def test_case_spaces_unicode_form_and_punctuation_at_the_ends_do_not_matter() -> None:
     rows = [
         chat(1, ("user", "Is the Café open?"), ("assistant", "Yes, until 10 p.m.")),
         chat(2, ("user", "  is the cafe\u0301 \n OPEN "), ("assistant", "“yes, until 10 p.m”!")),
@@ -65,16 +62,13 @@ def test_small_edits_are_found_and_other_rows_are_not() -> None:
     assert (found.exact_count, found.near_count) == (1, 3)
 
 
-def test_rows_with_different_numbers_are_not_duplicates() -> None:
+def test_different_rows_are_no_duplicates() -> None:
     rows = [
         chat(i, ("user", f"What is the price of the parcel with the number {i} in your shop today, please?"),
              ("assistant", f"The parcel with the number {i} has the usual price in our shop today."))
         for i in range(1, 60)
     ]  # fmt: skip
     assert find(rows).groups == []
-
-
-def test_an_instruction_in_every_row_does_not_make_them_similar() -> None:
     instruction = (
         "Read the text below and write down the name of the thing that the customer wants, and nothing else. " * 3
     )
@@ -83,9 +77,6 @@ def test_an_instruction_in_every_row_does_not_make_them_similar() -> None:
         for i in range(1, 61)
     ]
     assert find(rows).groups == []
-
-
-def test_almost_the_same_question_counts_when_the_answers_are_similar() -> None:
     words = "I bought a red wagon at your market in spring and want to know when it will be delivered to my door"
     rows = [
         chat(1, ("user", words), ("assistant", "On Monday")),

@@ -46,7 +46,7 @@ def test_all_fixes_leave_nothing_and_safe_ones_no_error() -> None:
     assert {p.severity for p in report.problems} == {"warning"}
 
 
-def test_every_difference_is_listed_and_nothing_else_is() -> None:
+def test_every_difference_is_listed_and_one_row_can_be_fixed() -> None:
     data = planted()
     fixed = fixed_by(data, ALL)
     source = {row.row: row for row in data.rows}
@@ -55,9 +55,6 @@ def test_every_difference_is_listed_and_nothing_else_is() -> None:
     assert {change.row for change in fixed.changes} == differing | missing
     assert (fixed.changed, fixed.dropped) == (len(differing), len(missing))
     assert all(change.before != change.after and change.what for change in fixed.changes)
-
-
-def test_a_fix_can_be_accepted_for_one_row_and_refused_for_the_others() -> None:
     rows = clean_rows(5)
     for row in rows[1:4]:
         row.messages[2]["content"] += "\x07"
@@ -96,14 +93,11 @@ def test_the_system_message_can_be_added_to_or_removed_from_every_row() -> None:
     assert {change.row for change in removed.changes} == {3, 4, 5, 6}
 
 
-def test_the_first_of_duplicates_stays() -> None:
+def test_the_first_of_duplicates_and_an_accepted_row_stay() -> None:
     rows = [Row(i, i, clean_row(i % 10).messages) for i in range(1, 101)]
     fixed = fixed_by(dataset(rows), {"duplicate": "all"})
     assert [row.row for row in fixed.dataset.rows] == list(range(1, 11))
     assert fixed.dropped == len(fixed.changes) == 90
-
-
-def test_a_row_stays_when_another_fix_makes_the_template_accept_it() -> None:
     data = dataset([*clean_rows(5), chat(6, *PLANTED["system_not_first"])])
     counter = TokenCounter(WordTokenizer())
     report = check(data, counter=counter)

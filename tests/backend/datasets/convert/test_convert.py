@@ -100,16 +100,13 @@ def test_faults_of_the_other_shapes(good: dict[str, Any], bad: dict[str, Any], k
     assert len(data.rows) == (3 if kind else 4)
 
 
-def test_too_much_text_is_reported() -> None:
+def test_too_much_text_is_reported_and_a_nul_stays() -> None:
     long = {"messages": [Q, {"role": "assistant", "content": "x" * 500}]}
     text = "\n".join(json.dumps(r) for r in (GOOD, long, GOOD))
     data = load_text(text, options=ReadOptions(limits=Limits(field_chars=400)))
     assert [(p.line, p.kind) for p in data.problems] == [(2, "field_too_large")]
     data = load_text(text, options=ReadOptions(limits=Limits(row_chars=400)))
     assert [(p.line, p.kind) for p in data.problems] == [(2, "row_too_large")]
-
-
-def test_a_nul_character_stays_in_the_row_for_the_checks() -> None:
     assert only({"messages": [Q, {"role": "assistant", "content": "a\0b"}]}).messages[1]["content"] == "a\0b"
 
 

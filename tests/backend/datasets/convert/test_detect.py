@@ -78,14 +78,11 @@ def test_clear_columns_are_not_asked_about(columns: dict[str, list[str]]) -> Non
     assert asked == _ASKED
 
 
-def test_three_columns_that_could_all_be_it_are_asked_about() -> None:
+def test_columns_and_shapes_are_asked_about_or_chosen() -> None:
     columns = {"Betreff": [text.rstrip("?") for text in _ASKED], "Notiz": _REPLIES, "Zusatz": _REPLIES[::-1]}
     with pytest.raises(NoExamples, match="Betreff, Notiz, Zusatz, Nr") as asked:
         load_text(_table(**columns, Nr=list(map(str, range(len(_ASKED))))))
     assert asked.value.columns == ("Betreff", "Notiz", "Zusatz", "Nr")
-
-
-def test_the_columns_can_be_chosen() -> None:
     text = "a,b,c\nq1,x,r1\nq2,y,r2\n"
     data = load_text(text, options=ReadOptions(mapping={"question": "a", "answer": "c", "system": "b"}))
     assert data.rows[1].messages == [
@@ -94,9 +91,6 @@ def test_the_columns_can_be_chosen() -> None:
     assert (data.source.mapping, data.problems) == ({"question": "a", "answer": "c", "system": "b"}, [])
     data = load_text(text, options=ReadOptions(mapping={"text": "c"}))
     assert [row.text for row in data.rows] == ["r1", "r2"]
-
-
-def test_a_chosen_shape_wins_over_detection() -> None:
     data = jsonl({"question": "q", "answer": "a", "text": "t"}, shape="text")
     assert [row.text for row in data.rows] == ["t"]
 

@@ -64,13 +64,10 @@ def test_the_end_of_a_tag_is_looked_for_once(monkeypatch: pytest.MonkeyPatch) ->
     assert begun == [0]
 
 
-def test_lists_in_lists_are_indented_up_to_a_depth() -> None:
+def test_lists_are_indented_and_rules_of_tables_found() -> None:
     text = read_html("<ul><li>a" * 500).text
     assert "\n  - a" in text
     assert max(len(line) for line in text.split("\n")) < 50
-
-
-def test_a_rule_of_a_table_is_found() -> None:
     for rule in ("|---|---|", "--- | :---:", "  | - | - |  ", "|-|-"):
         assert has_table(f"a | b\n{rule}\n1 | 2")
     for line in ("---", "| a | b |", "|-|-" + " " * 5_000 + "x", "|-|-|" + " " * 5_000):

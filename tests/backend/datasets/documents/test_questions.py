@@ -66,7 +66,7 @@ def test_a_line_below_the_last_answer_is_pointed_out(end: str) -> None:
     assert end in note.message
 
 
-def test_signs_inside_a_question_or_an_answer_stay() -> None:
+def test_signs_stay_and_lines_end_as_on_old_macs() -> None:
     pairs = [
         (f"What does it cost - about 12) - in week {n}?", f"About ${n}0 - at most 3. Or less.") for n in range(1, 5)
     ]
@@ -76,9 +76,6 @@ def test_signs_inside_a_question_or_an_answer_stay() -> None:
     text = "\n\n".join(f"## {n}. {q}\n\n{a}" for n, (q, a) in enumerate(pairs, 1))
     found = find_pairs(read_markdown(text, headings=True).blocks)
     assert [(record["question"], record["answer"]) for _, record in found.records] == pairs
-
-
-def test_lines_that_end_as_on_old_macs_count_like_any_others() -> None:
     tables = [block for block in read_markdown("One\rTwo\r\n\n| a | b |\n|---|---|\n| 1 | 2 |").blocks if block.rows]
     assert [table.rows for table in tables] == [[(4, ["a", "b"]), (6, ["1", "2"])]]
 

@@ -123,9 +123,7 @@ def test_gzip_is_unpacked(tmp_path: Path, content: str) -> None:
         (lambda t: t.encode("utf-16-le"), "utf-16-le", False), (lambda t: t.encode("cp1252"), "cp1252", False),
     ],
 )  # fmt: skip
-def test_encodings_are_detected_and_a_guess_gets_a_warning(
-    tmp_path: Path, content: str, encoded: Any, encoding: str, sure: bool
-) -> None:
+def test_encodings_are_read_or_guessed(tmp_path: Path, content: str, encoded: Any, encoding: str, sure: bool) -> None:
     data = read(tmp_path, encoded(content))
     assert (data.rows[0].messages, data.source.encoding) == (CHAT["messages"], encoding)
     assert kinds(data) == ([] if sure else [(0, "encoding")])

@@ -249,7 +249,7 @@ def test_a_correction_is_learned_and_not_the_draft() -> None:
     assert "Black tea." not in str(texts(rows(record("submitted"), record("submitted"), record("discarded"))))
 
 
-def test_a_question_without_an_answer_in_squad_is_named() -> None:
+def test_what_needs_no_answer_is_named() -> None:
     answered = {"question": "Which?", "id": "1", "answers": [{"text": "White", "answer_start": 0}]}
     impossible = {"question": "Who?", "id": "2", "answers": [], "is_impossible": True}
     data = load_text(
@@ -258,16 +258,11 @@ def test_a_question_without_an_answer_in_squad_is_named() -> None:
     assert texts(data) == [["Which?\n\nWhite tea.", "White"]]
     assert [p.row for p in data.problems if p.severity == "error"] == [2]
 
-
-def test_what_gemini_did_besides_answering_is_named() -> None:
     def entry(title: str) -> dict[str, Any]:
         return {"title": title, "products": ["Gemini Apps"], "safeHtmlItem": [{"html": "<p>White tea.</p>"}]}
 
     data = rows(entry("Prompted Which tea is mild?"), entry("Gave feedback"))
     assert texts(data) == [["Which tea is mild?", "White tea."]]
     assert [p.row for p in data.problems if p.severity == "error"] == [2]
-
-
-def test_ordinary_rows_stay_as_they_are() -> None:
     record = {"question": "Open?", "answers": "Yes", "context": "A shop."}
     assert texts(rows(record, record))[0] == ["Open?\n\nA shop.", "Yes"]

@@ -77,15 +77,12 @@ def test_texts_that_a_comma_divides_are_joined_only_when_that_is_wanted() -> Non
     assert "split_texts" not in {p.kind for p in load_text("q?, answer\na?, b, c\nd?, e\n").problems}
 
 
-def test_broken_quotes_lose_only_their_row() -> None:
+def test_broken_quotes_and_long_cells_lose_only_their_row() -> None:
     rows = "".join(f"q{n},a{n}\n" for n in range(3000))
     data = load_text('question,answer\nfirst,"opened\n' + rows)
     assert (found(data), len(data.rows)) == ([(2, 1, "bad_quotes")], 3000)
     data = load_text('question,answer\n"a"b,c\nd,e\n')
     assert (found(data), pairs(data)) == ([(2, 1, "bad_quotes")], [("d", "e")])
-
-
-def test_cells_and_lines_over_the_limit_are_reported() -> None:
     text = "question,answer\na,b\n" + "x" * 300 + ",b\nc,d\n"
     assert found(load_text(text, options=ReadOptions(limits=Limits(field_chars=200)))) == [(3, 2, "field_too_large")]
     assert found(load_text(text, options=ReadOptions(limits=Limits(row_chars=200)))) == [(3, 2, "row_too_large")]
@@ -106,11 +103,8 @@ def test_leftovers_of_a_spreadsheet_are_passed_over_with_a_word(more: list[str],
     assert data.total_rows == len(data.rows) == sum(line[0] in "eg" for line in more if line) + 1
 
 
-def test_a_total_among_the_rows_is_an_example() -> None:
+def test_a_total_is_an_example_and_the_delimiter_is_chosen() -> None:
     assert len(load_text("question,answer\na,b\nTotal,2\nc,d\n").rows) == 3
-
-
-def test_the_delimiter_is_shown_and_can_be_chosen() -> None:
     assert load_text("frage;antwort\n1,5;2,5\n3,5;4,5\n").source.details.delimiter == ";"
     data = load_text("a~b\nq~r\ns~t\n", options=ReadOptions(delimiter="~", mapping={"question": "a", "answer": "b"}))
     assert pairs(data) == [("q", "r"), ("s", "t")]

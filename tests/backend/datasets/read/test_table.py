@@ -68,9 +68,7 @@ def test_no_cell_becomes_a_formula(tmp_path: Path) -> None:
         ("q.csv", "", "empty"),
     ],
 )
-def test_what_cannot_be_answered_whole_is_named_before_anything_is_answered(
-    tmp_path: Path, name: str, text: str, says: str
-) -> None:
+def test_what_cannot_be_answered_whole_is_named_at_first(tmp_path: Path, name: str, text: str, says: str) -> None:
     (tmp_path / name).write_text(text, "utf-8")
     with pytest.raises(BadInput, match=says):
         read_table(tmp_path / name, name, 10)

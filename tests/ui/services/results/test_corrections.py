@@ -54,9 +54,7 @@ def service(store: DatasetStore, runs: Runs) -> CorrectionService:
     return CorrectionService(store, runs)  # type: ignore[arg-type]
 
 
-def test_a_corrected_answer_becomes_an_example_of_the_run_s_dataset(
-    service: CorrectionService, store: DatasetStore, runs: Runs
-) -> None:
+def test_a_corrected_answer_becomes_an_example(service: CorrectionService, store: DatasetStore, runs: Runs) -> None:
     found = service.add(RUN, ASKED, "On Fridays.", "I'm sorry.")
     assert (found.data_id, found.row, found.restored) == (runs.data_id, 31, False)
     row = store.open(runs.data_id, None).dataset.rows[-1]

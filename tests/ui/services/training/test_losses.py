@@ -120,7 +120,7 @@ def test_a_damaged_result_is_reported_and_names_no_saved_step(damage: dict[str, 
     assert losses.DAMAGED.why not in run_view.status(watched(State.COMPLETED, result={"best_step": 37}))
 
 
-def test_a_missing_loss_is_not_shown() -> None:
+def test_losses_missing_or_not_a_number_are_shown_as_such() -> None:
     nothing = losses.compute(job("run-b", State.RUNNING), Curve())
     assert losses.facts(nothing) == [("not measured yet", losses.TRAINING)]
     assert losses.as_json(nothing) == {"first_eval_loss": None, "eval_loss": None, "eval_step": None}
@@ -129,9 +129,6 @@ def test_a_missing_loss_is_not_shown() -> None:
     first = losses.compute(job("run-b", State.RUNNING), made_curve({0: 3.1}, 4))
     assert losses.facts(first)[1:] == [("3.10", losses.INITIAL)]
     assert "validation loss" not in run_view.loss_card(watched(State.RUNNING, made_curve({})))
-
-
-def test_a_loss_that_is_not_a_number_is_shown_as_such_everywhere() -> None:
     broken = made_curve({0: 3.1, 40: math.nan})
     broken.steps[-1] = StepEvent(40, math.nan)
     found = losses.compute(job("run-b", State.RUNNING), broken)
@@ -156,14 +153,11 @@ def test_the_command_line_reports_the_loss_of_the_saved_model(
     assert (found["first_eval_loss"], found["eval_loss"], found["eval_step"]) == expected
 
 
-def test_the_losses_of_a_damaged_run_and_the_last_finite_one() -> None:
+def test_losses_are_those_of_results_or_of_training() -> None:
     result = {"first_eval_loss": 3.1, "eval_loss": 1.2, "eval_step": 20}
     assert losses.as_json(losses.compute(job("run-a", State.COMPLETED, result=result), Curve())) == result
     found = losses.as_json(losses.compute(job("run-b", State.RUNNING), made_curve({20: 1.2, 40: math.nan})))
     assert found == {"first_eval_loss": None, "eval_loss": 1.2, "eval_step": 20}
-
-
-def test_runs_without_validation_are_compared_by_their_training_loss() -> None:
     pair = [
         RunDetails(SPEC, job(name, State.RUNNING), made_curve({}, steps)) for name, steps in (("a", 40), ("b", 30))
     ]

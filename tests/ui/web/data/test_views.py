@@ -47,15 +47,12 @@ def text_of(html: str) -> str:
     return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", html))
 
 
-def test_identical_examples_are_too_few_however_many_there_are() -> None:
+def test_few_examples_are_not_called_alike_unless_they_are() -> None:
     state = state_of([replace(clean_row(1), row=number, line=number) for number in (1, 2, 3)])
     assert "too few of them differ" not in views.guide(state)
     assert state.blocked
     assert state.blocked in views.guide(state).unescape()
     assert not state_of([clean_row(number) for number in range(60)]).too_few
-
-
-def test_few_examples_that_all_differ_are_not_called_alike() -> None:
     few = state_of([clean_row(number) for number in range(1, 42)])
     copies = state_of([replace(clean_row(number % 41), row=number, line=number) for number in range(1, 83)])
     assert "differ." not in views.guide(few)
@@ -63,9 +60,6 @@ def test_few_examples_that_all_differ_are_not_called_alike() -> None:
     assert copies.too_few in views.guide(copies).unescape()
     kept = replace(copies, info=copies.info.refuse("duplicate", "all"))
     assert "too few of them differ" in views.guide(kept)
-
-
-def test_a_single_example_can_not_be_trained_on_and_two_can() -> None:
     assert state_of([clean_row(1)]).blocked
     assert not state_of([clean_row(1), clean_row(2)]).blocked
 
@@ -92,7 +86,7 @@ def test_what_a_fix_changes_in_a_long_text_is_marked_and_nothing_else() -> None:
     assert "Ride" not in "".join(re.findall("<(?:ins|del)>(.*?)</", html))
 
 
-def test_whom_to_imitate_is_asked_with_a_box_for_each_person() -> None:
+def test_whom_to_imitate_and_how_to_read_are_asked() -> None:
     error = WhoToImitate("a WhatsApp chat", [("Anna <b>", 12), ("Ben", 1)])
     card = views.reading(DatasetProgress("chat.txt", "", 0.0, error=error), imports=True)
     assert "Which of these people" in card
@@ -101,9 +95,6 @@ def test_whom_to_imitate_is_asked_with_a_box_for_each_person() -> None:
         ("person-1", "Ben"),
     ]
     assert "12 messages" in text_of(card)
-
-
-def test_a_text_with_some_questions_is_asked_about_with_a_button_for_each_reading() -> None:
     card = views.reading(DatasetProgress("faq.txt", "", 0.0, error=SeveralReadings(12, ("messages", "text"))), True)
     sent = [html.unescape(value) for value in re.findall(r'data-do="columns" data-value="([^"]+)"', card)]
     assert [sent_columns(value) for value in sent] == [{"shape": "messages"}, {"shape": "text"}]
@@ -121,12 +112,9 @@ def test_ticked_people_as_the_browser_sends_them(value: str, expected: dict[str,
     assert sent_people(value) == expected
 
 
-def test_the_field_for_a_number_agrees_with_the_count_of_examples() -> None:
+def test_the_count_of_examples_and_joining_cells() -> None:
     assert "25" in views.example_label(25, 25)
     assert {"20", "25"} <= {*re.findall(r"\d+", views.example_label(20, 25))}
-
-
-def test_joining_cells_comes_before_leaving_their_rows_out() -> None:
     rows = "".join(f"Where is number {n}?,In row {n}.\n" for n in range(20))
     data = load_text("question,answer\nWhat costs it?,It costs 5 euros, with tax.\n" + rows)
     state = dataset_state(check_and_fix("", DatasetInfo("rows.csv"), data, None, UNLIMITED))
@@ -160,15 +148,12 @@ def test_one_decision_is_asked_at_a_time_with_at_most_three_answers_in_words() -
     assert "3 removed (Empty answers: 1 and Duplicates: 2)" in issues.card(done)
 
 
-def test_the_others_can_be_kept_at_once_after_one_was() -> None:
+def test_what_can_be_kept_and_what_waits() -> None:
     rows = [clean_row(number) for number in range(1, 61)]
     rows += [replace(clean_row(number), row=60 + number, line=60 + number) for number in (1, 2, 3)]
     state = state_of(rows)
     refused = replace(state, info=state.info.refuse("duplicate", [61]))
     assert answers_of(refused)[-1] == "Keep all 2 as they are"
-
-
-def test_a_warning_that_nothing_answers_stays_in_view_and_what_is_good_to_know_waits() -> None:
     rows = [chat(n, ("user", "Where?"), answer_of(n)) for n in range(1, 61)]
     state = state_of([*rows, chat(61, question(61), ("assistant", ""))])
     assert "The same question in every example" in decisions.notes(state_of(rows))

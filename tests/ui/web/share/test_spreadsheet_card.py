@@ -35,9 +35,7 @@ def started(page: Page, card: SpreadsheetCard, table: str) -> dict[Any, Any]:
     return answer(page, card.start, "click", DONE, {card.upload: table, card.column: "mail"})
 
 
-def test_a_table_is_answered_and_downloaded_with_one_more_column(
-    app: MadeUpApp, page: Page, card: SpreadsheetCard, table: str
-) -> None:
+def test_a_table_is_answered_in_a_new_column(app: MadeUpApp, page: Page, card: SpreadsheetCard, table: str) -> None:
     read = answer(page, card.upload, "upload", DONE, {card.upload: table})
     assert read[card.column]["choices"] == ["id", "mail", "time"]
     assert read[card.column]["value"] == "mail", "the longest texts are likely the questions"
