@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -58,29 +59,19 @@ def look(workspace: Workspace) -> tuple[set[str], set[str]]:
     try:
         with patch.object(app.models, "_probe", made_up_workspace.PROBE):
             app.runner.tick()
-            runs = app.runs.all()
+            of, runs = app.runs, app.runs.all()
             for run in runs:
-                for part in (
-                    app.runs.details,
-                    app.runs.curve,
-                    app.runs.verdict,
-                    app.runs.note,
-                    app.results.has_model,
-                ):
-                    try:
+                for part in (of.details, of.curve, of.verdict, of.note, app.results.has_model):
+                    with suppress(ApprenticeError):
                         part(run.info.id)
-                    except ApprenticeError:
-                        continue
                 app.validated(Choice(run_id=run.info.id, data_id=DATA))
             app.models.available()
             app.endpoints.current()
             app.results.ready_to_try()
             datasets = app.datasets.all()
             for dataset in datasets:
-                try:
+                with suppress(ApprenticeError):
                     app.datasets.checked(dataset.id)
-                except ApprenticeError:
-                    continue
             listed = {run.info.id for run in runs}
             assert listed | set(app.runs.damaged()) >= set(made_up_workspace.RUNS)
             return listed, {dataset.id for dataset in datasets}

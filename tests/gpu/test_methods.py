@@ -16,30 +16,17 @@ from tests.gpu.place import Place, Record
 pytestmark = [pytest.mark.gpu, pytest.mark.filterwarnings("ignore::FutureWarning")]
 
 FULL = {"method": "full", "learning_rate": 1e-3}
+AUTO, FP16, QLORA = {"precision": "auto"}, {"precision": "fp16"}, {"method": "qlora"}  # fp16: below capability 8
 
 
-@pytest.mark.parametrize(
-    "settings",
-    [
-        {"precision": "bf16"},
-        {"precision": "fp16"},  # as on GPUs before compute capability 8
-        {"precision": "fp32"},
-        {"precision": "auto", "lora_dropout": 0.1},
-        {"precision": "auto", "method": "qlora"},
-        {"precision": "fp16", "method": "qlora"},
-        {"precision": "auto", **FULL},
-        {"precision": "fp16", **FULL},
-        {"precision": "auto", **FULL, "optim": "adamw_8bit"},
-        {"precision": "auto", **FULL, "optim": "paged_adamw_8bit"},
-        {"precision": "auto", "packing": True},
-        {"precision": "auto", "gradient_checkpointing": True},
-        {"precision": "auto", "use_dora": True},
-        {"precision": "fp16", "method": "qlora", "use_rslora": True, "packing": True},
-        {"precision": "auto", "trainer": "dpo"},
-        {"precision": "fp16", "method": "qlora", "trainer": "dpo"},
-    ],
-    ids=str,
-)
+@pytest.mark.parametrize("settings", [
+    {"precision": "bf16"}, FP16, {"precision": "fp32"}, {**AUTO, "lora_dropout": 0.1}, {**AUTO, **QLORA},
+    {**FP16, **QLORA}, {**AUTO, **FULL}, {**FP16, **FULL}, {**AUTO, **FULL, "optim": "adamw_8bit"},
+    {**AUTO, **FULL, "optim": "paged_adamw_8bit"}, {**AUTO, "packing": True},
+    {**AUTO, "gradient_checkpointing": True},
+    {**AUTO, "use_dora": True}, {**FP16, **QLORA, "use_rslora": True, "packing": True}, {**AUTO, "trainer": "dpo"},
+    {**FP16, **QLORA, "trainer": "dpo"},
+], ids=str)  # fmt: skip
 def test_it_learns_and_resumes(
     place: Place, tiny: Path, tmp_path: Path, settings: dict[str, Any], record: Record
 ) -> None:
