@@ -91,9 +91,7 @@ def main(minutes: float, first: int, visitors: int = VISITORS, browsers: int = B
             many = asyncio.run(load(replace(demo, seed=seed), seeds, browsers, minutes, 1 if smoke else HOSTILE))
     ours, peer = (1000 * percentile(seen.seconds) for seen in (many, alone))
     print(
-        f"{len(many.seconds)} clicks and {many.ticks} ticks; questions: {dict(many.questions)}; "
-        f"attacks: {dict(many.attacks)}",
-        flush=True,
+        f"{len(many.seconds)} clicks and {many.ticks} ticks, {dict(many.questions)}, {dict(many.attacks)}", flush=True
     )
     print_result(
         "many_visitors", "ms, 95th percentile", round(ours, 1), round(peer, 1), round(peer / ours, 2),
@@ -178,7 +176,9 @@ async def visit(demo: Demo, seen: Seen, until: float, chance: random.Random) -> 
             page = await PageClient.open(http, Choice(), "start")
             await timed(seen, page.ask(page.listener("select", elem_id="tab-start")))
             if demo.seed:
-                page.choice = replace(page.choice, run_id=give_run(demo, http.cookies["apprentice-visitor"]))
+                page.choice = replace(
+                    page.choice, run_id=give_run(demo, demo.seed, http.cookies["apprentice-visitor"])
+                )
             await asyncio.gather(tick(page, seen, until), clicks(http, page, seen, until, chance))
         except Exception as error:
             seen.note(error)
@@ -192,14 +192,13 @@ async def clicks(http: httpx.AsyncClient, page: PageClient, seen: Seen, until: f
         await click(http, page, seen, chance)
 
 
-def give_run(demo: Demo, key: str) -> str:
+def give_run(demo: Demo, seed: Path, key: str) -> str:
     """Puts a copy of the run into a visitor's folder, as if it had been trained there; returns its id."""
-    assert demo.seed
     runs = demo.visitors.folder(demo.visitors.of_key(key) or "") / "runs"
-    staged = runs / f".copy-{demo.seed.name}"
-    shutil.copytree(demo.seed, staged, ignore=shutil.ignore_patterns("checkpoints", "dry_run"))
-    staged.rename(runs / demo.seed.name)
-    return demo.seed.name
+    staged = shutil.copytree(
+        seed, runs / f".copy-{seed.name}", ignore=shutil.ignore_patterns("checkpoints", "dry_run")
+    )
+    return staged.rename(runs / seed.name).name
 
 
 async def attack(address: str, seen: Seen, until: float, number: int) -> None:
@@ -302,17 +301,15 @@ async def browse(address: str, seen: Seen, until: float) -> None:
             await page.wait_for_selector("#rail [role=tab]")
             while time.monotonic() < until:
                 for name in TABS:
-                    await timed(seen, open_tab(page, name))
+                    start = time.perf_counter()
+                    await page.click(f"#tab-{name}-button")
+                    await page.wait_for_selector(f"#tab-{name} .guide-line")
+                    seen.seconds.append(time.perf_counter() - start)
                     await asyncio.sleep(PAUSE)
         except Exception as error:
             seen.note(error)
         finally:
             await browser.close()
-
-
-async def open_tab(page: Any, name: str) -> None:
-    await page.click(f"#tab-{name}-button")
-    await page.wait_for_selector(f"#tab-{name} .guide-line")
 
 
 def percentile(seconds: list[float]) -> float:

@@ -37,9 +37,8 @@ def main(ticks: int) -> None:
     figures = round(ours, 2), round(peer, 2), round(peer / ours, 1)
     print_result("page_tick", "ms of processor time, median", *figures)
     percent, requests = browser_share(WATCHED if ticks == TICKS else 1)
-    print(
-        json.dumps({"benchmark": "page_tick_browser", "percent of a core": round(percent, 2), "requests": requests})
-    )
+    found = {"percent of a core": round(percent, 2), "requests": requests}
+    print(json.dumps({"benchmark": "page_tick_browser", **found}))
 
 
 def browser_share(seconds: float) -> tuple[float, float]:

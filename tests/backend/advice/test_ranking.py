@@ -155,14 +155,10 @@ def test_on_a_processor_the_better_but_slower_model_is_named() -> None:
 @pytest.mark.parametrize(
     ("name", "second"),
     [
-        ("laptop4060", "Qwen/Qwen3-4B-Instruct-2507"),
-        ("rtx3060", "Qwen/Qwen3-4B-Instruct-2507"),
-        ("t4", "Qwen/Qwen3-4B-Instruct-2507"),
-        ("held_card", None),  # it does not fit
-        ("rtx4090", None),
-        ("h100", None),
-        ("macbook16", None),
-        ("cpu16", None),
+        *((name, "Qwen/Qwen3-4B-Instruct-2507") for name in ("laptop4060", "rtx3060", "t4")),
+        *(
+            (name, None) for name in ("held_card", "rtx4090", "h100", "macbook16", "cpu16")
+        ),  # held_card: it does not fit
     ],
 )
 def test_a_better_model_a_little_above_the_guides_size_is_named_second(name: str, second: str | None) -> None:

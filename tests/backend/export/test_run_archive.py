@@ -209,21 +209,16 @@ def widen(weights: dict[str, Any]) -> None:
     weights[name] = weights[name].repeat(2, axis=1)
 
 
-def deepen(weights: dict[str, Any]) -> None:
-    weights |= {name.replace(".layers.0.", ".layers.999."): weights[name] for name in weights if ".layers.0." in name}
-
-
 ENDLESS = b"{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}"
 ROWS = "tiny/apprentice/rows.safetensors"
+NAMES = {
+    "parent": "tiny/../../escaped", "absolute": "/tmp/escaped", "drive": "tiny/C:escaped", "hidden": "tiny/.bashrc",
+    "backslash": "tiny\\..\\escaped", "two folders": "other/README.md",
+}  # fmt: skip
 HOSTILE: dict[str, Callable[[Files], Files]] = {
-    "parent": lambda files: {**files, "tiny/../../escaped": b""},
-    "absolute": lambda files: {**files, "/tmp/escaped": b""},
-    "drive": lambda files: {**files, "tiny/C:escaped": b""},
-    "backslash": lambda files: {**files, "tiny\\..\\escaped": b""},
-    "hidden": lambda files: {**files, "tiny/.bashrc": b""},
+    **{kind: lambda files, name=name: {**files, name: b""} for kind, name in NAMES.items()},  # type: ignore[misc]
     "pickle": lambda files: listed(files, "tiny/tiny-adapter/adapter_model.bin", b"\x80\x04."),
     "numpy pickle": lambda files: listed(files, "tiny/apprentice/rows.NPY", b""),
-    "two folders": lambda files: {**files, "other/README.md": b""},
     "same name": lambda files: {
         **files, "tiny/Tiny-adapter/adapter_config.json": b"", "tiny/APPRENTICE/run.json": b"",
     },
@@ -249,7 +244,9 @@ HOSTILE: dict[str, Callable[[Files], Files]] = {
         files, lambda weights: weights.update(evil=next(iter(weights.values())))
     ),
     "another width": lambda files: weights_with(files, widen),
-    "more layers than the base": lambda files: weights_with(files, deepen),
+    "more layers than the base": lambda files: weights_with(files, lambda weights: weights.update(
+        {name.replace(".layers.0.", ".layers.999."): weights[name] for name in weights if ".layers.0." in name}
+    )),
     **{f"rank {rank}": partial(adapter_with, r=rank) for rank in (10**7, 10**9, 0, 8, "x", True, None)},
     **{f"alpha {alpha}": partial(adapter_with, lora_alpha=alpha) for alpha in (1e308, -1, math.inf, "x", None)},
     "no tokenizer": lambda files: listed(files, LEARNED + "tokenizer.json", b"{}"),

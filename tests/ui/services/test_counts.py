@@ -71,16 +71,12 @@ def test_every_count_agrees_at_every_step(app: App, tmp_path: Path) -> None:
     choice = Choice(data_id=app.datasets.add(tmp_path / "faq.jsonl", "faq.jsonl"))
     tab = tabs(app)["data"]
     assert walk(app, tab, choice) == (23, 3)
-    for action, value, expected in (
-        ("accept", "empty_answer:22", (22, 2)),
-        ("accept", "duplicate", (21, 2)),
-        ("undo", "duplicate", (22, 2)),
-        ("accept", "empty_answer", (21, 1)),
-        ("accept", "bad_json", (21, 0)),
-        ("accept", "duplicate", (20, 0)),
-        ("refuse", "empty_answer:22", (21, 1)),
-        ("accept", "empty_answer:22", (20, 0)),
-    ):
+    steps = [
+        ("accept", "empty_answer:22", (22, 2)), ("accept", "duplicate", (21, 2)), ("undo", "duplicate", (22, 2)),
+        ("accept", "empty_answer", (21, 1)), ("accept", "bad_json", (21, 0)), ("accept", "duplicate", (20, 0)),
+        ("refuse", "empty_answer:22", (21, 1)), ("accept", "empty_answer:22", (20, 0)),
+    ]  # fmt: skip
+    for action, value, expected in steps:
         choice = apply_action(app, choice, action, value)
         assert walk(app, tab, choice) == expected, (action, value)
     app.edits.delete(choice.data_id, 3)
