@@ -105,12 +105,9 @@ def adapter(work: FakeWork) -> Path:
     return learned(work.folder, "lora")
 
 
-def test_its_linear_layers_are_found_and_its_size(trained: Trained) -> None:
+def test_layers_size_and_memory_are_known_as_far_as_the_structure(trained: Trained) -> None:
     assert set(trained.entry.all_linear_targets) == LAYERS[trained.kind]
     assert trained.entry.parameters > 10_000
-
-
-def test_its_memory_is_computed_only_where_its_structure_is_known(trained: Trained) -> None:
     settings = training_settings(trained.work)
     found = estimate(trained.entry.architecture, plan_from(settings, "fp32"), Hardware())
     assert (found.fit.badge == "unknown") == (trained.kind != "gemma3")

@@ -68,11 +68,15 @@ def test_a_processor_trains_the_small_model_with_the_measured_settings(name: str
     assert recommend(machine(name)).model.id == BUNDLED
 
 
-def test_a_larger_model_uses_the_guides_values() -> None:
+def test_guides_values_and_as_many_steps_for_small_batches() -> None:
     settings = recommend(machine("rtx3090"), model_id="meta-llama/Llama-3.1-8B-Instruct").settings
     assert (settings.target_modules, settings.learning_rate) == (("q_proj", "k_proj", "v_proj", "o_proj"), 2e-4)
     gemma = recommend(machine("rtx3090"), model_id="google/gemma-2-9b-it").settings
     assert {"gate_proj", "up_proj"} < set(gemma.target_modules)
+    pieces = recommend(machine("cpu16"), rows=1, train_rows=400, longest=90_000, documents=True).settings
+    assert pieces.num_train_epochs == 3
+    small = recommend(machine("laptop4060"), longest=2048).settings
+    assert (small.effective_batch, small.gradient_accumulation_steps > 1) == (8, True)
 
 
 def test_if_nothing_fits_or_nothing_can_be_downloaded() -> None:
@@ -130,13 +134,6 @@ def test_few_examples_are_repeated_until_there_are_enough_steps(rows: int, epoch
     large = recommend(machine("rtx4090"), rows=rows)
     assert large.settings.num_train_epochs == min(epochs, 5)
     assert ("not measured" in large.why["num_train_epochs"]) == (epochs > 3), "only on a small model"
-
-
-def test_pieces_of_documents_and_small_batches_make_as_many_steps() -> None:
-    pieces = recommend(machine("cpu16"), rows=1, train_rows=400, longest=90_000, documents=True).settings
-    assert pieces.num_train_epochs == 3
-    small = recommend(machine("laptop4060"), longest=2048).settings
-    assert (small.effective_batch, small.gradient_accumulation_steps > 1) == (8, True)
 
 
 def test_every_setting_has_a_reason_and_the_json_its_keys() -> None:

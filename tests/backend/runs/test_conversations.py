@@ -7,13 +7,10 @@ from backend.runs.conversations import copy_conversations, read_conversations, r
 CHAT = [{"role": "user", "content": "line\u2028break, ümlaut"}, {"role": "assistant", "content": "yes"}]
 
 
-def test_conversations_come_back_as_they_were(tmp_path: Path) -> None:
+def test_conversations_come_back_and_another_run_gets_them(tmp_path: Path) -> None:
     write_conversations(tmp_path, "train", [CHAT, CHAT[:1]])
     assert read_conversations(tmp_path, "train") == [CHAT, CHAT[:1]]
     assert read_conversations(tmp_path, "held_out") == []
-
-
-def test_another_run_gets_the_same(tmp_path: Path) -> None:
     write_conversations(tmp_path / "a", "held_out", [CHAT])
     copy_conversations(tmp_path / "a", tmp_path / "b")
     assert read_conversations(tmp_path / "b", "held_out") == [CHAT]

@@ -170,7 +170,7 @@ def test_answers_are_encoded_whole_and_alike_in_a_batch(bundled_model: Path) -> 
     assert isinstance(together[3], BadInput)
 
 
-def test_text_and_ids_are_those_of_transformers(bundled_model: Path) -> None:
+def test_text_ids_and_truncation_are_those_reported(bundled_model: Path) -> None:
     from transformers import AutoTokenizer
 
     theirs = AutoTokenizer.from_pretrained(bundled_model)
@@ -179,9 +179,6 @@ def test_text_and_ids_are_those_of_transformers(bundled_model: Path) -> None:
     for messages in (CHAT, chat):
         assert ours.render(messages) == theirs.apply_chat_template(messages, tokenize=False)
         assert ours.encode(messages).input_ids == theirs.apply_chat_template(messages)["input_ids"]
-
-
-def test_truncation_is_reported_and_can_leave_nothing_to_learn(bundled_model: Path) -> None:
     tokenizer = ChatTokenizer.load(bundled_model)
     whole = tokenizer.encode(CHAT)
     assert not whole.truncated
@@ -189,7 +186,7 @@ def test_truncation_is_reported_and_can_leave_nothing_to_learn(bundled_model: Pa
     assert (short.tokens, short.learned, short.truncated) == (10, 0, True)
 
 
-def test_hostile_and_missing_templates_are_rejected(bundled_model: Path) -> None:
+def test_templates_are_safe_and_tool_calls_no_empty_answers(bundled_model: Path) -> None:
     loaded = ChatTokenizer.load(bundled_model)
     attack = "{{ ''.__class__.__mro__[1].__subclasses__() }}"
     tokenizer = ChatTokenizer(loaded._tokenizer, attack, loaded.special_tokens)
@@ -198,9 +195,6 @@ def test_hostile_and_missing_templates_are_rejected(bundled_model: Path) -> None
     loaded = ChatTokenizer.load(bundled_model)
     with pytest.raises(BadInput, match="no chat template"):
         ChatTokenizer(loaded._tokenizer, "", {}).render(CHAT)
-
-
-def test_tool_calls_that_the_template_leaves_out_are_no_empty_answers(bundled_model: Path) -> None:
     loaded = ChatTokenizer.load(bundled_model)
     call = {"type": "function", "function": {"name": "lookup", "arguments": {"id": 7}}}
     messages = [CHAT[0], {"role": "assistant", "content": "", "tool_calls": [call]}]

@@ -160,7 +160,7 @@ def test_a_file_that_is_not_a_dataset_is_rejected(app: Shell, tmp_path: Path, co
     assert app("runs") == {"runs": []}
 
 
-def test_several_files_and_a_folder_are_read_together(app: Shell, tmp_path: Path) -> None:
+def test_files_and_folders_are_read_together_or_rejected(app: Shell, tmp_path: Path) -> None:
     folder = tmp_path / "examples"
     folder.mkdir()
     one, other = write_lines(folder / "a.jsonl", chat("q", "a")), write_lines(folder / "b.jsonl", chat("r", None))
@@ -170,9 +170,6 @@ def test_several_files_and_a_folder_are_read_together(app: Shell, tmp_path: Path
     assert app("check", str(folder))["problems"] == report["problems"]
     assert app("fix", one, other, "-o", str(tmp_path / "clean.jsonl"))["rows"] == 1
     assert "(b.jsonl, line 1)" in app("train", "--data", one, "--data", other)["why"]
-
-
-def test_a_missing_file_and_an_empty_folder_are_rejected(app: Shell, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     for path in (tmp_path / "gone.jsonl", tmp_path / "empty"):
         error = app("train", "--data", str(path))

@@ -36,15 +36,12 @@ def test_without_the_cookie_nothing_is_answered(method: str, path: str) -> None:
     assert page().request(method, path).status_code == 401
 
 
-def test_what_the_page_answers_before_it_is_opened() -> None:
+def test_only_the_key_in_the_address_opens_the_page() -> None:
     assert page().get("/gradio_api/startup-events").status_code == 200
     assert page().post("/gradio_api/startup-events").status_code == 401
     refused = page().get("/")
     assert "Start Apprentice" in refused.text
     assert refused.headers["cache-control"] == "no-store"
-
-
-def test_the_key_in_the_address_lets_a_browser_in_for_good() -> None:
     browser = page()
     first = browser.get("/", params={"key": KEY})
     cookie = SimpleCookie(first.headers["set-cookie"])["apprentice-7860"]

@@ -49,16 +49,13 @@ def client(blocks: gr.Blocks, tmp_path_factory: pytest.TempPathFactory) -> TestC
     return TestClient(app, base_url=OURS)
 
 
-def test_listeners_are_private_and_an_idle_page_holds_nothing(blocks: gr.Blocks) -> None:
+def test_listeners_are_private_and_inputs_have_labels(blocks: gr.Blocks) -> None:
     listeners = blocks.get_config_file()["dependencies"]
     assert listeners
     assert {one["api_visibility"] for one in listeners} == {"private"}
     assert not blocks.get_api_info()["named_endpoints"]
     # A browser has six of them to one address, for all its pages.
     assert blocks.get_config_file()["connect_heartbeat"] is False
-
-
-def test_every_input_has_a_label(blocks: gr.Blocks) -> None:
     kinds = {"textbox", "number", "dropdown", "checkbox", "radio", "slider", "file", "dataframe"}
     inputs = [part for part in blocks.get_config_file()["components"] if part["type"] in kinds]
     assert len(inputs) > 25

@@ -155,13 +155,10 @@ def test_what_is_no_text_is_refused_by_name(tmp_path: Path, name: str, data: byt
     assert name in caught.value.what
 
 
-def test_a_missing_file_is_named(tmp_path: Path) -> None:
+def test_files_missing_or_too_large_are_named(tmp_path: Path) -> None:
     with pytest.raises(BadInput) as caught:
         read_document(tmp_path / "gone.txt")
     assert "gone.txt" in caught.value.what
-
-
-def test_a_file_that_is_too_large_is_not_called_unreadable(tmp_path: Path) -> None:
     (tmp_path / "a.md").write_bytes(b"x" * (2 * LARGEST))
     with pytest.raises(BadInput) as refused:
         read_document(tmp_path / "a.md")

@@ -175,7 +175,7 @@ def test_a_file_that_is_not_a_dataset_is_rejected(tmp_path: Path, content: bytes
     assert word in refusal(tmp_path, content)
 
 
-def test_a_pickle_is_never_opened(tmp_path: Path) -> None:
+def test_pickles_missing_files_and_folders_are_rejected(tmp_path: Path) -> None:
     canary = tmp_path / "canary"
 
     class Trap:
@@ -185,9 +185,6 @@ def test_a_pickle_is_never_opened(tmp_path: Path) -> None:
     for protocol in range(2, pickle.HIGHEST_PROTOCOL + 1):
         refusal(tmp_path, pickle.dumps(Trap(), protocol), "model.bin")
     assert not canary.exists()
-
-
-def test_a_missing_file_and_a_folder_are_rejected(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match=r"gone\.jsonl"):
         load(tmp_path / "gone.jsonl")
     with pytest.raises(BadInput, match="folder"):
@@ -204,11 +201,8 @@ def test_a_file_without_read_permission(tmp_path: Path, monkeypatch: pytest.Monk
         load(tmp_path / "x.jsonl")
 
 
-def test_too_large_a_file_is_rejected_before_it_is_read(tmp_path: Path) -> None:
+def test_large_files_and_bombs_are_stopped(tmp_path: Path) -> None:
     assert "too large" in refusal(tmp_path, CHAT_LINE, limits=Limits(file_bytes=10))
-
-
-def test_a_gzip_bomb_is_stopped(tmp_path: Path) -> None:
     bomb = gzip.compress(b"a" * 3_000_000, mtime=0)
     assert "unpacks" in refusal(tmp_path, bomb, limits=Limits(expanded_bytes=1_000_000))
     assert "unpacks" in refusal(tmp_path, bomb, limits=Limits(ratio_from_bytes=100_000))
@@ -230,21 +224,15 @@ def test_a_giant_line_is_one_problem_and_never_held(tmp_path: Path) -> None:
     assert peak < 20_000_000 + 8_000_000  # two buffers of the line limit, and the block that is hashed
 
 
-def test_rows_over_the_limit_are_counted_and_reported(tmp_path: Path) -> None:
+def test_what_is_over_the_limits_is_counted_and_reported(tmp_path: Path) -> None:
     for content in (f"{CHAT_LINE}\n" * 50, json.dumps([CHAT] * 50), "question,answer\n" + "a,b\n" * 50):
         data = read(tmp_path, content, limits=Limits(rows=10))
         assert ((len(data.rows), data.total_rows), kinds(data)) == ((10, 50), [(0, "rows_left_out")])
         assert "40" in data.problems[0].message
-
-
-def test_text_over_the_limit_is_reported(tmp_path: Path) -> None:
     line = json.dumps({"messages": [{"role": "user", "content": "x" * 1000}, {"role": "assistant", "content": "y"}]})
     data = read(tmp_path, f"{line}\n" * 3000, limits=Limits(stored_bytes=1_000_000))
     assert 900 < len(data.rows) < 1500
     assert (data.total_rows, kinds(data)) == (3000, [(0, "rows_left_out")])
-
-
-def test_the_number_of_problems_is_limited(tmp_path: Path) -> None:
     data = read(tmp_path, f"{CHAT_LINE}\n" + "{broken\n" * 500, limits=Limits(problems=100))
     assert (len(data.problems), data.total_rows) == (101, 501)
 
@@ -327,16 +315,13 @@ def test_any_other_archive_is_refused(tmp_path: Path, files: dict[str, Any]) -> 
         texts(packed(tmp_path / "other.zip", **files))
 
 
-def test_a_damaged_export_is_refused(tmp_path: Path) -> None:
+def test_damaged_exports_and_bombs_are_refused(tmp_path: Path) -> None:
     path = packed(tmp_path / "export.zip", **{"_chat.txt": WHATSAPP.format("Ben") * 200})
     path.write_bytes(
         path.read_bytes().replace(b"_chat.txt", b"_chat.txt", 1)[:60] + b"\0" * 20 + path.read_bytes()[80:]
     )
     with pytest.raises(BadInput, match="damaged"):
         texts(path, "Ben")
-
-
-def test_a_bomb_is_refused(tmp_path: Path) -> None:
     path = packed(tmp_path / "export.zip", **{"_chat.txt": WHATSAPP.format("Ben") + "a" * 3_000_000})
     limits = Limits(ratio_from_bytes=1_000_000)
     with pytest.raises(BadInput, match="unpacks to far more"):

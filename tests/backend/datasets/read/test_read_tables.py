@@ -160,16 +160,13 @@ def _workbook(path: Path, *sheets: tuple[str, list[list[Any]]]) -> Path:
 QA: list[list[Any]] = [["Question", "Answer"], ["007", "None"], [3, 2.5], [datetime.date(2026, 1, 2), True]]
 
 
-def test_excel_values_become_text(tmp_path: Path) -> None:
+def test_excel_values_sheets_and_ragged_rows_are_read(tmp_path: Path) -> None:
     rows = [*QA, [], ["last", "one", None]]
     data = load(_workbook(tmp_path / "table.csv", ("Table", rows)))
     assert pairs(data) == [("007", "None"), ("3", "2.5"), ("2026-01-02", "true"), ("last", "one")]
     assert [row.line for row in data.rows] == [2, 3, 4, 6]
     details = data.source.details
     assert (data.source.format, details.sheet, details.sheets) == ("xlsx", "Table", ("Table",))
-
-
-def test_the_sheet_with_rows_is_read_and_the_others_are_listed(tmp_path: Path) -> None:
     path = _workbook(tmp_path / "x.xlsx", ("Cover", []), ("Data", QA), ("More", [["question", "answer"], ["x", "y"]]))
     data = load(path)
     assert (len(data.rows), [(p.kind, p.severity) for p in data.problems]) == (3, [("other_sheets", "warning")])
@@ -178,23 +175,17 @@ def test_the_sheet_with_rows_is_read_and_the_others_are_listed(tmp_path: Path) -
     assert (pairs(chosen), chosen.problems) == ([("x", "y")], [])
     with pytest.raises(BadInput, match="'Gone'"):
         load(path, options=ReadOptions(sheet="Gone"))
-
-
-def test_ragged_excel_rows_are_reported(tmp_path: Path) -> None:
     data = load(_workbook(tmp_path / "x.xlsx", ("T", [["question", "answer"], ["a"], ["b", "c", "d"], ["e", "f"]])))
     assert (found(data), pairs(data)) == ([(3, 2, "ragged_row")], [("a", ""), ("e", "f")])
 
 
-def test_an_excel_bomb_is_stopped_before_it_is_unpacked(tmp_path: Path) -> None:
+def test_bombs_and_entities_in_excel_are_stopped(tmp_path: Path) -> None:
     path = _workbook(tmp_path / "x.xlsx", ("T", QA))
     with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("xl/media/blank.bin", b"\0" * 5_000_000)
     for limits in (Limits(expanded_bytes=1_000_000), Limits(ratio_from_bytes=1_000_000)):
         with pytest.raises(BadInput, match="unpacks"):
             load(path, options=ReadOptions(limits=limits))
-
-
-def test_xml_entities_in_excel_are_rejected(tmp_path: Path) -> None:
     path = tmp_path / "x.xlsx"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("xl/workbook.xml", '<?xml version="1.0"?><!DOCTYPE x [<!ENTITY a "b">]><workbook/>')

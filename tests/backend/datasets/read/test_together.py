@@ -129,14 +129,11 @@ def left_out(path: Path, limits: Limits) -> tuple[list[str], list[str]]:
     return [row.file for row in data.rows], [p.message for p in data.problems if p.row == 0]
 
 
-def test_the_rows_of_all_files_count_together(tmp_path: Path) -> None:
+def test_rows_and_text_of_all_files_count_together(tmp_path: Path) -> None:
     path = archive(tmp_path, a__dot__csv=lines(3), b__dot__csv=lines(3), c__dot__csv=lines(3))
     files, problems = left_out(path, Limits(rows=5))
     assert files == ["a.csv"] * 3 + ["b.csv"] * 2
     assert [message.split()[0].rstrip(":") for message in problems] == ["c.csv", "b.csv"]
-
-
-def test_the_text_of_all_files_counts_together(tmp_path: Path) -> None:
     path = archive(tmp_path, a__dot__csv=lines(3, 100), b__dot__csv=lines(3, 100), c__dot__csv=lines(3, 100))
     files, problems = left_out(path, Limits(stored_bytes=500))
     assert files == ["a.csv"] * 3 + ["b.csv"] * 2

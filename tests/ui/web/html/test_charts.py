@@ -59,7 +59,7 @@ def test_lines_are_named_and_lie_where_the_numbers_put_them() -> None:
     assert abs(heights[0] - heights[1]) >= 7
 
 
-def test_the_name_of_the_best_point_makes_room_for_the_labels_of_the_lines() -> None:
+def test_names_make_room_and_long_runs_keep_their_spikes() -> None:
     drawn = {
         "end": loss_curve.draw([(1, 3.0), (6, 2.0)], [(0, 3.0), (6, 2.0)], 60, 6),
         "start": loss_curve.draw([(1, 3.0), (40, 2.0)], [(0, 3.0), (6, 2.0), (40, 2.5)], 60, 6),
@@ -67,9 +67,6 @@ def test_the_name_of_the_best_point_makes_room_for_the_labels_of_the_lines() -> 
     }
     assert all(f"best-name {place}" in svg for place, svg in drawn.items())
     assert 'class="best-name end"' in loss_curve.draw(TRAINING, VALIDATION, best_step=80)
-
-
-def test_a_long_run_is_drawn_with_few_points_and_keeps_its_spikes() -> None:
     noise = random.Random(0)
     long = [(float(step), 1.0 + noise.random() / 10) for step in range(10_000)]
     long[6_123] = (6_123.0, 7.5)

@@ -137,7 +137,7 @@ def data(**accepted: Any) -> DatasetState:
     return dataset_state(check_and_fix("", DatasetInfo("orders.jsonl", accepted=accepted), read, None, UNLIMITED))
 
 
-def test_each_kind_of_problem_is_listed_once_with_its_rows_and_fix() -> None:
+def test_problems_are_listed_once_and_a_fix_can_be_undone() -> None:
     html = issues_panel.card(data())
     assert html.count("an answer, is empty") == 1
     assert '<span class="badge bad">2 examples' in html
@@ -145,9 +145,6 @@ def test_each_kind_of_problem_is_listed_once_with_its_rows_and_fix() -> None:
     assert "Example 51, line 51" in html
     assert 'data-do="accept" data-value="empty_answer"' in html
     assert html.index("empty") < html.index("same as example 12"), "errors come first"
-
-
-def test_an_accepted_fix_can_be_undone_and_leaves_others_open() -> None:
     html = issues_panel.card(data(empty_answer="all", duplicate=[40]))
     assert "2 examples removed" in html
     assert 'data-do="undo" data-value="empty_answer"' in html

@@ -78,16 +78,13 @@ def test_the_verdict_of_a_blind_test_is_shown() -> None:
     }  # fmt: skip
 
 
-def test_names_are_escaped_and_only_a_model_is_trained_again() -> None:
+def test_names_are_escaped_and_damaged_runs_only_deleted() -> None:
     runs = [replace(run, info=replace(run.info, name=EVIL)) for run in versions(note=EVIL)]
     assert "<img" not in listing(runs, "run-a", 0.0, "run-b")
     shown = listing(versions(), "", 0.0)
     again = set(re.findall(r'data-do="train-again" data-value="([^"]*)"', shown))
     done = {run.info.id for run in versions() if run.state is State.COMPLETED}
     assert again == done == {"run-a"}
-
-
-def test_a_damaged_folder_can_only_be_deleted() -> None:
     shown = damaged(["20261126-120000-abcdefgh"])
     assert re.findall(r'data-do="([^"]*)" data-value="([^"]*)"', shown) == [("delete", "20261126-120000-abcdefgh")]
     assert "20261126-120000-abcdefgh" in text_of(shown)

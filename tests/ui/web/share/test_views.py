@@ -78,16 +78,13 @@ def test_at_home_there_is_no_such_card(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not views.at_home()
 
 
-def test_the_web_form_has_the_address_and_the_key_in_it() -> None:
+def test_addresses_keys_and_tokens_are_shown_only_where_they_belong() -> None:
     shown = endpoint_card.web_form("http://127.0.0.1:8080/v1", "orders", "k-123")
     page = b64decode(shown.partition("base64,")[2].partition('"')[0]).decode()
     assert "http://127.0.0.1:8080/v1/chat/completions" in page
     assert '"k-123"' in page
     assert "download=" in shown
     assert endpoint_card.web_form("http://127.0.0.1:8080/v1", "orders", "").count("<a ") == 0
-
-
-def test_the_hub_s_token_is_typed_into_a_hidden_field_and_never_shown() -> None:
     asked = hub_card.token(TokenStatus("", "keyring"))
     assert 'type="password"' in asked
     assert "value=" not in asked

@@ -44,7 +44,7 @@ def test_every_machine_gets_its_cards(name: str) -> None:
     assert ("Too big" in card) == (found.fit == "no") != (">Recommended<" in card)
 
 
-def test_without_examples_the_memory_is_a_range_for_an_assumed_length() -> None:
+def test_memory_is_a_range_or_what_the_readme_promises() -> None:
     card = start_views.model_card(recommend(machine("cpu16"), compare=False), True, 260.0)
     assert re.search(r"<dd>[\d.]+ to [\d.]+ GB</dd>", card)
     assert "512 tokens" in card
@@ -53,9 +53,6 @@ def test_without_examples_the_memory_is_a_range_for_an_assumed_length() -> None:
     card = start_views.model_card(known, True, 260.0)
     assert "380 words" not in card
     assert f"{fmt.size(known.memory.total_mib)}</dd>" in card
-
-
-def test_sizes_and_memory_are_what_the_readme_promises() -> None:
     small = Hardware(memory_total_mib=4096, memory_available_mib=3000)
     found = recommend(small, compare=False)
     assert (found.model.id, found.fit) == (BUNDLED.id, "yes")

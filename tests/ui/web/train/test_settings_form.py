@@ -149,11 +149,8 @@ def test_a_stopped_run_offers_more_passes_only_as_its_continuation() -> None:
     assert "train-on" not in version_cards.after(2, State.STOPPED)
 
 
-def test_a_second_click_deletes_nothing(page: Page) -> None:
+def test_a_second_click_deletes_nothing_and_a_row_is_added(page: Page) -> None:
     click(page, page.tabs["runs"].listing, "click", Choice(), "delete", "already-gone")
-
-
-def test_a_row_is_added_below_what_was_typed(page: Page) -> None:
     panel = page.tabs["data"].importing
     rows = answer(page, panel.add_row, "click", Choice(), {panel.typed: [["Open?", "Yes."]]})[panel.typed]
     assert rows == [["Open?", "Yes."], ["", ""]]

@@ -144,15 +144,12 @@ def test_the_verdict_has_its_tone(systems: tuple[str, str], better: int | None, 
     assert "<form" not in html
 
 
-def test_the_counts_and_the_choices_are_shown() -> None:
+def test_counts_and_choices_are_shown() -> None:
     html = blind_card.outcome(ended(), ["base", "tuned"])
     assert all(part in html for part in ("8 times", "28.4", "1 of 2"))
     assert html.count(">your choice<") == 1
     assert "No answer." in html
     assert "<form" in html
-
-
-def test_the_model_that_was_chosen_to_compare_with_is_chosen_here_too() -> None:
     other = Opponent("run-b", "Orders", "another trained model, version 1", is_run=True)
     html = blind_card.before(["base", "tuned", OTHER], [other])
     assert f'value="{OTHER}" selected>{other.label}' in html

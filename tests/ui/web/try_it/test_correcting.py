@@ -117,15 +117,12 @@ def test_the_last_answer_of_the_chat_is_corrected_after_its_history(page: Page, 
     assert [message["content"] for message in added[-1][0]] == [ASKED]
 
 
-def test_only_the_last_answer_of_the_chat_is_corrected(page: Page) -> None:
+def test_the_last_answer_is_corrected_from_what_the_examples_say(page: Page) -> None:
     said = turns(("One?", True), ("Two?", True))
     (sent,) = forms(chat_form(page, said[:1]))
     with pytest.raises(gr.Error):
         correct_chat(page, said, sent)
     assert (chat_form(page, []), chat_form(page, [Turn("One?", "Sorry.", "")])) == ("", "")
-
-
-def test_the_form_begins_with_what_the_examples_say(page: Page) -> None:
     (turn,) = turns((ASKED, True))
     turn.expected = ORDER
     assert str(escape(ORDER)) in chat_form(page, [turn])
