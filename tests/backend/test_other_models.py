@@ -3,7 +3,7 @@
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pytest
 
@@ -16,6 +16,7 @@ from backend.models import catalogue, model_folder
 from backend.models.catalogue import Entry
 from backend.models.local import learned
 from backend.records.machine import Hardware
+from backend.records.specs import RunSpec
 from backend.records.training import TrainingResult
 from backend.settings import PROJECT_ROOT, SAMPLES
 from tests.backend.merging import merge
@@ -108,17 +109,11 @@ def adapter(work: FakeWork) -> Path:
 def test_layers_size_and_memory_are_known_as_far_as_the_structure(trained: Trained) -> None:
     assert set(trained.entry.all_linear_targets) == LAYERS[trained.kind]
     assert trained.entry.parameters > 10_000
-    settings = training_settings(trained.work)
+    settings = RunSpec.model_validate(trained.work.spec).settings
     found = estimate(trained.entry.architecture, plan_from(settings, "fp32"), Hardware())
     assert (found.fit.badge == "unknown") == (trained.kind != "gemma3")
     assert found.fit.fits
     assert (found.memory.parts.keys() == {"weights"}) == (trained.kind != "gemma3")
-
-
-def training_settings(work: FakeWork) -> Any:
-    from backend.records.specs import RunSpec
-
-    return RunSpec.model_validate(work.spec).settings
 
 
 @pytest.mark.slow

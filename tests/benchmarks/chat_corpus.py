@@ -6,8 +6,8 @@ rows are similar by chance.
 
 import json
 import random
-from collections.abc import Callable, Iterator
-from itertools import accumulate
+from collections.abc import Callable
+from itertools import accumulate, cycle
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +84,7 @@ def write(path: Path, rows: int, seed: int = 0, share: float = 0.05) -> set[tupl
     (line, kind)."""
     rng = random.Random(seed)
     words = Words(rng)
-    planted = dict(zip(rng.sample(range(1, rows + 1), int(rows * share)), _kinds(), strict=False))
+    planted = dict(zip(rng.sample(range(1, rows + 1), int(rows * share)), cycle(FAULTS), strict=False))
     with path.open("w", encoding="utf-8") as file:
         for line in range(1, rows + 1):
             messages = row(words)
@@ -92,8 +92,3 @@ def write(path: Path, rows: int, seed: int = 0, share: float = 0.05) -> set[tupl
                 messages = FAULTS[planted[line]](messages)
             file.write(json.dumps({"messages": messages}, ensure_ascii=False) + "\n")
     return set(planted.items())
-
-
-def _kinds() -> Iterator[str]:
-    while True:
-        yield from FAULTS

@@ -108,7 +108,8 @@ def one(tally: Tally, name: str, check: Check, operation: int, fault: Fault | No
     """One fault, None for a run without; see `inject`."""
     if fault:
         tally.faults[fault.name.lower()] += 1
-    folder = Path(tempfile.mkdtemp(prefix="faults-", dir=_memory()))
+    memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # no flush of a real disk is waited for
+    folder = Path(tempfile.mkdtemp(prefix="faults-", dir=memory))
     try:
         return check(folder, operation, fault)
     except Exception as error:
@@ -118,11 +119,6 @@ def one(tally: Tally, name: str, check: Check, operation: int, fault: Fault | No
         return 0
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def _memory() -> str | None:
-    """A folder in memory: no flush of a real disk is waited for."""
-    return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 
 
 @functools.cache

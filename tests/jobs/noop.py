@@ -64,7 +64,9 @@ def run(context: Context) -> dict[str, Any]:
         context.emit(NoteEvent("Less memory"))
     while step < spec.steps:
         if context.should_stop() and not (spec.deaf and first):
-            _save_slowly(context, spec.seconds_to_save)
+            for part in range(parts := int(spec.seconds_to_save / _SECONDS_PER_PART)):
+                time.sleep(_SECONDS_PER_PART)
+                context.emit(SavingEvent(part, parts))
             break
         time.sleep(spec.seconds_per_step)
         step += 1
@@ -82,13 +84,6 @@ def run(context: Context) -> dict[str, Any]:
         write_json(counter, {"step": step})
         context.emit(CheckpointEvent(step))
     return {"steps": step}
-
-
-def _save_slowly(context: Context, seconds: float) -> None:
-    parts = int(seconds / _SECONDS_PER_PART)
-    for part in range(parts):
-        time.sleep(_SECONDS_PER_PART)
-        context.emit(SavingEvent(part, parts))
 
 
 def _misbehave(spec: Spec, step: int) -> None:

@@ -27,10 +27,6 @@ NEWEST_REPORT = {
 }  # fmt: skip
 
 
-def read_back(report: EvaluationReport) -> EvaluationReport:
-    return EvaluationReport.model_validate(json.loads(to_json(report.to_json())))
-
-
 def test_reports_older_newest_and_not_finite_are_read() -> None:
     older = {name: value for name, value in report_json().items() if name not in ("next_kind", "retry")}
     read = EvaluationReport.model_validate({**older, "removed": 1})
@@ -43,7 +39,7 @@ def test_reports_older_newest_and_not_finite_are_read() -> None:
     compared = {**COMPARED, "difference": math.nan, "interval": [-math.inf, math.inf]}
     written = {**report_json(), "main_measure": "perplexity", "comparisons": [compared]}
     report = EvaluationReport.model_validate({**written, "systems": {"base": SCORE, "tuned": endless}})
-    read = read_back(report)
+    read = EvaluationReport.model_validate(json.loads(to_json(report.to_json())))
     assert read.systems["tuned"].score == math.inf
     assert math.isnan(read.comparisons[0].difference)
     assert read.comparisons[0].interval == (-math.inf, math.inf)

@@ -81,17 +81,13 @@ def test_each_token_has_the_same_loss_as_in_its_row_alone(kind: str, attention: 
     with torch.no_grad():
         alone = torch.cat([token_losses(model, Collator(0, "cpu")([row])) for row in some])
         packed = token_losses(model, collator(some))
-        wrapped = token_losses(model, concatenated(collator(some)))
+        batch = collator(some)  # the same tokens as one text, as in TRL's `wrapped` strategy
+        ids = {"input_ids": batch.inputs["input_ids"]}
+        wrapped = token_losses(model, Batch(ids, batch.scored, batch.targets, batch.owners, batch.rows))
     first = LENGTHS[0] - 2  # the first row has no row before it
     assert torch.allclose(packed, alone, atol=2e-5)
     assert torch.allclose(wrapped[:first], alone[:first], atol=2e-5)
     assert (wrapped[first:] - alone[first:]).abs().mean() > 0.02  # the effect of packing without positions
-
-
-def concatenated(batch: Batch) -> Batch:
-    """The same tokens as one text, as in TRL's `wrapped` strategy."""
-    ids = {"input_ids": batch.inputs["input_ids"]}
-    return Batch(ids, batch.scored, batch.targets, batch.owners, batch.rows)
 
 
 def test_packs_are_full_and_a_long_row_is_alone() -> None:

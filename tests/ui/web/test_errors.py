@@ -94,15 +94,12 @@ def loads(*handlers: tuple[Callable[..., Any], slice]) -> web_errors.Blocks:
 
 
 def test_half_a_character_does_not_break_the_stream_of_answers() -> None:
-    blocks = loads((lambda: "a\ud800é", slice(1)), (web_errors.handler(rejects_half), slice(2)))
+    rejects = web_errors.handler(lambda: raise_(BadInput("There is no \ud800.")))
+    blocks = loads((lambda: "a\ud800é", slice(1)), (rejects, slice(2)))
     assert asyncio.run(blocks.process_api(0, []))["data"] == ["a?é"]
     with pytest.raises(gr.Error) as caught:
         asyncio.run(blocks.process_api(1, []))
     assert "There is no ?" in caught.value.message
-
-
-def rejects_half() -> None:
-    raise BadInput("There is no \ud800.")
 
 
 def test_a_handler_may_answer_with_no_updates() -> None:

@@ -87,13 +87,10 @@ async def upload(browser: httpx.AsyncClient, name: str = f"{SECRET}.jsonl", cont
     return str(answer.raise_for_status().json()[0])
 
 
-def as_file(path: str) -> dict[str, Any]:
-    return {"path": path, "meta": {"_type": "gradio.FileData"}, "orig_name": Path(path).name}
-
-
 async def import_file(page: PageClient, path: str) -> str:
     """What an upload to the page answers, once its file is there."""
-    return json.dumps(await page.ask(page.listener("upload", elem_id="upload"), upload=[as_file(path)]))
+    file = {"path": path, "meta": {"_type": "gradio.FileData"}, "orig_name": Path(path).name}
+    return json.dumps(await page.ask(page.listener("upload", elem_id="upload"), upload=[file]))
 
 
 @dataclass
@@ -160,11 +157,6 @@ def package_of(demo: Demo, listener: dict[str, Any]) -> Path:
     return Path(inspect.getfile(inspect.unwrap(demo.blocks.fns[listener["id"]].fn))).parent
 
 
-def actions_of(package: Path) -> list[str]:
-    source = "".join(file.read_text("utf-8") for file in package.glob("*.py"))
-    return [action for action in ACTIONS if f'"{action}"' in source]
-
-
 def test_no_event_shows_or_changes_anything_of_another_visitor(workspace_with_model: Workspace) -> None:
     async def work(demo: Demo) -> None:
         made = await make_work(demo)
@@ -197,7 +189,8 @@ def test_no_button_shows_or_changes_anything_of_another_visitor(workspace_with_m
             package = package_of(demo, one)
             known = made.ids[0] if package.name == "data" else made.ids[1]
             sides = json.dumps({"left": made.choice.left, "right": made.choice.right})
-            for action in actions_of(package):
+            source = "".join(file.read_text("utf-8") for file in package.glob("*.py"))
+            for action in (action for action in ACTIONS if f'"{action}"' in source):
                 sent = sides if (package.name, action) == ("try_it", "compare") else known
                 assert SECRET not in await answer(page, one, (action, sent)), (action, one["targets"])
         assert everything_in(folder) == before
