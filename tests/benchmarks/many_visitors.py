@@ -90,9 +90,8 @@ def main(minutes: float, first: int, visitors: int = VISITORS, browsers: int = B
             seeds = range(first, first + visitors)
             many = asyncio.run(load(replace(demo, seed=seed), seeds, browsers, minutes, 1 if smoke else HOSTILE))
     ours, peer = (1000 * percentile(seen.seconds) for seen in (many, alone))
-    print(
-        f"{len(many.seconds)} clicks and {many.ticks} ticks, {dict(many.questions)}, {dict(many.attacks)}", flush=True
-    )
+    ends = f"questions: {dict(many.questions)}; attacks: {dict(many.attacks)}"
+    print(f"{len(many.seconds)} clicks and {many.ticks} ticks; {ends}", flush=True)
     print_result(
         "many_visitors", "ms, 95th percentile", round(ours, 1), round(peer, 1), round(peer / ours, 2),
         visitors=visitors + browsers, minutes=minutes, errors=len(alone.errors) + len(many.errors),
