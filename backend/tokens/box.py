@@ -22,11 +22,13 @@ _SECONDS_A_MIB = 40.0  # more for one with so much text; quick tokenizers take a
 _PATIENCE = 6.0  # so many times as long by the clock, for a busy computer
 _ANSWER = 64  # bytes of an answer for each byte of a request; a token takes eight
 _SHORT_ANSWER = 64 * MIB
+_LONG = 4 * MIB  # bytes of a request that may be to blame itself; tokenizers take some 150 for each
 _CRASHES = 3  # after which a box is not started again
 
 
 class Box:
-    """One process. Passing a limit, which would happen again, ends the use of the box; so do a few crashes."""
+    """One process. Passing a limit, which would happen again, ends the use of the box; so do a few crashes, or long
+    requests that pass one."""
 
     def __init__(self, tokenizer: str, template: str, specials: dict[str, str]) -> None:
         self._opening = frames.pack(["open", tokenizer, template, specials])
@@ -51,6 +53,9 @@ class Box:
             return self._exchange(request)
 
     def _open(self) -> None:
+        if self._child is not None and self._child.poll() is not None:  # the system ended it between two requests
+            _close(self._child)
+            self._child = None
         if self._child is None and not self._failure:
             try:
                 self._exchange(self._opening)
@@ -72,7 +77,7 @@ class Box:
                 return value, numbers
             error = error_of(value)
         except (OSError, EOFError, ValueError, TypeError, AttributeError, LookupError) as fault:
-            raise self._ended(child, watch) from fault
+            raise self._ended(child, watch, len(request) > _LONG) from fault
         except BaseException:  # Ctrl-C: the answer that is still to come would be taken for that of the next request
             _close(child)
             self._child = None
@@ -89,7 +94,7 @@ class Box:
         weakref.finalize(self, _close, self._child)
         return self._child
 
-    def _ended(self, child: subprocess.Popen[bytes], watch: child_process.Watch) -> BadInput:
+    def _ended(self, child: subprocess.Popen[bytes], watch: child_process.Watch, is_long: bool) -> BadInput:
         _close(child)
         self._child, self._crashes = None, self._crashes + 1
         failure = BadInput(
@@ -97,9 +102,9 @@ class Box:
             if watch.why
             else "This model's chat template or tokenizer failed.",
             f"It was stopped: it takes {watch.why}." if watch.why else "Its process ended.",
-            "Choose another model.",
+            "Choose another model, or split the longest example." if is_long else "Choose another model.",
         )
-        if watch.why or self._crashes == _CRASHES:
+        if (watch.why and not is_long) or self._crashes == _CRASHES:
             self._failure = failure
         return failure
 

@@ -116,19 +116,43 @@ def test_a_tokenizer_that_multiplies_its_text_is_stopped(tmp_path: Path, small_b
     assert isinstance(failed, ApprenticeError)
 
 
-def test_a_crash_ends_one_request_and_many_end_the_box(tmp_path: Path) -> None:
+def test_a_long_request_that_passes_a_limit_fails_alone(
+    tmp_path: Path, small_box: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(box, "_LONG", 2 * MIB)
+    monkeypatch.setattr(box, "MEMORY", 150 * MIB)
+    made = words("x")
+    made.pre_tokenizer = pre_tokenizers.Split(Regex("."), "isolated")
+    tokenizer = ChatTokenizer.load(save(tmp_path / "model", made))
+    failed, sound = tokenizer.encode_rows([Row(1, 1, text="x" * (3 << 20)), Row(2, 2, [QUESTION])])
+    assert isinstance(failed, BadInput)
+    assert "split the longest example" in failed.next
+    assert not isinstance(sound, ApprenticeError)
+
+
+def test_a_crash_ends_one_request_and_many_end_the_box(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tokenizer = ChatTokenizer.load(save(tmp_path / "model", words("Hello", "crash")))
     assert isinstance(tokenizer, BoxedTokenizer)
     for _ in range(box._CRASHES):
-        child = tokenizer._box._child
-        child.kill()
-        child.wait()
-        with pytest.raises(BadInput, match="failed"):
-            tokenizer.prompt_ids([QUESTION])
+        with monkeypatch.context() as patch:
+            patch.setattr(box.frames, "write", lambda *_: tokenizer._box._child.kill())  # type: ignore[union-attr]
+            with pytest.raises(BadInput, match="failed"):
+                tokenizer.prompt_ids([QUESTION])
         if _ < box._CRASHES - 1:
             assert tokenizer.prompt_ids([QUESTION])
     with pytest.raises(BadInput, match="failed"):
         tokenizer.prompt_ids([QUESTION])
+
+
+def test_a_box_that_ended_between_two_requests_starts_again(tmp_path: Path) -> None:
+    tokenizer = ChatTokenizer.load(save(tmp_path / "model", words("Hello", "idle")))
+    assert isinstance(tokenizer, BoxedTokenizer)
+    for _ in range(box._CRASHES + 1):
+        child = tokenizer._box._child
+        assert child is not None
+        child.kill()
+        child.wait()
+        assert tokenizer.prompt_ids([QUESTION])
 
 
 def test_the_bundled_model_needs_no_box_but_any_change_of_its_files(bundled_model: Path, tmp_path: Path) -> None:
