@@ -14,7 +14,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from backend.errors import BadInput, WorkspaceProblem
+from backend.errors import BadInput, MissingPart, WorkspaceProblem
 from backend.files import manifest
 from backend.files.atomic import delete_folder, replace_file, write_text
 from backend.files.disk_errors import disk_errors
@@ -110,10 +110,18 @@ def _download(context: JobContext, hub: Hub, entry: Entry, target: Path) -> None
     require_disk(staging, max(0, size - have) + _DISK_RESERVE_MIB * MIB, f"for {entry.name}", ELSEWHERE)
     meter = _Meter(context, entry.name, size)
     with disk_errors():
-        for file in sorted(files, key=lambda file: file.name.endswith(".safetensors")):  # small files first
+        weights = [file for file in files if file.name.endswith(".safetensors")]
+        for file in (file for file in files if file not in weights):
             hub.download(commit, file, staging / file.name, meter)
             if file.name in ("config.json", "tokenizer_config.json"):
                 _remove_custom_code(staging / file.name, entry)
+        try:
+            ChatTokenizer.load(staging)  # tries it once, before gigabytes are downloaded
+        except MissingPart:
+            shutil.rmtree(staging, ignore_errors=True)
+            raise
+        for file in weights:
+            hub.download(commit, file, staging / file.name, meter)
         context.progress("Checking the model")
         manifest.write(staging, {"model": entry.id, "revision": commit, "licence": entry.licence}, meter.check)
         delete_folder(target)

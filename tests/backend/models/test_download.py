@@ -125,6 +125,18 @@ def test_a_pinned_model_is_never_replaced(hub: Hub, work: FakeWork, monkeypatch:
     assert hub.file_names() == []
 
 
+def test_of_a_model_whose_tokenizer_fails_no_weights_are_downloaded_and_nothing_stays(
+    hub: Hub, work: FakeWork
+) -> None:
+    hub.files["tokenizer.json"] = b"{}"
+    for _ in range(2):
+        with pytest.raises(MissingPart, match="Choose another model"):
+            download.run(work)
+    assert "model.safetensors" not in hub.file_names()
+    assert not local.is_ready(work.workspace, MODEL)
+    assert not download.has_partial(work.workspace, MODEL)
+
+
 def test_damaged_weights_are_deleted(hub: Hub, work: FakeWork) -> None:
     hub.sha256 = "0" * 64
     with pytest.raises(MissingPart, match="damaged"):
