@@ -38,14 +38,12 @@ def _tensors(file: Path) -> dict[str, Stored]:
         tensors, _ = safetensors_files.read(file)
     except ValueError as error:
         raise ValueError(f"{file.name} is damaged: it has no header.") from error
-    at = None
+    with file.open("rb") as content:
+        at = 8 + int.from_bytes(content.read(8), "little")  # after the header and its length
     for name, tensor in sorted(tensors.items(), key=lambda item: item[1].begin):
         if not all(isinstance(size, int) and size >= 0 for size in tensor.shape):
             raise ValueError(f"{file.name} is damaged: {name[:100]} has no shape.")
-        if tensor.end - tensor.begin != tensor.numbers * _SIZES.get(tensor.dtype, 0) or at not in (
-            None,
-            tensor.begin,
-        ):
+        if tensor.begin != at or tensor.end - at != tensor.numbers * _SIZES.get(tensor.dtype, 0):
             raise ValueError(f"{file.name} is damaged: {name[:100]} is not where its header says.")
         at = tensor.end
     if at != file.stat().st_size:

@@ -197,6 +197,17 @@ def weights_with(files: Files, change: Callable[[dict[str, Any]], Any]) -> Files
     return listed(files, WEIGHTS, save(weights))
 
 
+def shifted(files: Files) -> Files:
+    """Weights after a gap of eight bytes, which the safetensors package refuses."""
+
+    def shift(header: dict[str, Any]) -> None:
+        for name in header.keys() - {"__metadata__"}:
+            header[name]["data_offsets"] = [at + 8 for at in header[name]["data_offsets"]]
+
+    files = header_with(files, shift)
+    return listed(files, WEIGHTS, files[WEIGHTS] + bytes(8))
+
+
 def overlap(header: dict[str, Any]) -> None:
     first, second = sorted(
         (name for name in header if name[0] != "_"), key=lambda name: header[name]["data_offsets"]
@@ -239,6 +250,7 @@ HOSTILE: dict[str, Callable[[Files], Files]] = {
     "a header without end": lambda files: listed(files, WEIGHTS, (1 << 63).to_bytes(8, "little") + b"{}"),
     "half of the weights": lambda files: listed(files, WEIGHTS, files[WEIGHTS][:-1000]),
     "overlapping weights": lambda files: header_with(files, overlap),
+    "bytes before the weights": shifted,
     "weights without a shape": lambda files: header_with(files, lambda header: header.popitem()),
     "another part": lambda files: weights_with(
         files, lambda weights: weights.update(evil=next(iter(weights.values())))
