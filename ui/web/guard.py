@@ -34,6 +34,7 @@ POLICY = (
 WINDOW = 900.0  # seconds for which a wrong password counts
 FROM_ONE = 10  # wrong passwords in that time, of one address
 _REMEMBERED = 10_000  # wrong passwords of all addresses
+_LONGEST_LOGIN = 16 * 1024  # bytes
 _RIGHT = 200  # gradio's answer to a right password; whatever else it answers counts as a wrong one
 
 
@@ -159,6 +160,10 @@ class LoginLimit:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["method"] != "POST" or scope["path"].rstrip("/") != "/login":
             await self.app(scope, receive, send)
+            return
+        length = Headers(scope=scope).get("content-length", "")
+        if not length.isdecimal() or int(length) > _LONGEST_LOGIN:  # gradio would read it all into memory
+            await PlainTextResponse("This is too large.", 413)(scope, receive, send)
             return
         address = str((scope.get("client") or ("", 0))[0])
         while self._wrong and time.monotonic() - self._wrong[0][0] > WINDOW:

@@ -37,7 +37,7 @@ def launch_arguments(
     # Each script has a scope of its own. It runs before gradio draws the page, which a module would not.
     scripts = ((STATIC / "js" / f"{name}.js").read_text("utf-8") for name in SCRIPTS)
     gate = [Middleware(Gate, door=door)] if door else []
-    limit = [Middleware(LoginLimit)] if hosts or space else []  # where there may be a password
+    limit = [Middleware(LoginLimit)] if hosts or space or door else []  # where strangers may try
     owner = [Middleware(OwnersOnly, key=key)] if key else []
     return {
         "theme": theme(),
