@@ -239,8 +239,8 @@ def with_ticket(url: str, key: str) -> str:
 
 def show(text: str, url: str, browser: bool) -> None:
     print(text, file=sys.stderr, flush=True)
-    if browser:
-        webbrowser.open(url)
+    if browser and not webbrowser.open(url):
+        print(f"No browser could be opened. Open this address within two minutes: {url}", file=sys.stderr, flush=True)
 
 
 def logs_to(workspace: Workspace) -> None:

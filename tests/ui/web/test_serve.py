@@ -60,7 +60,7 @@ def test_a_second_start_opens_the_page_of_the_first(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     opened: list[str] = []
-    monkeypatch.setattr(serve.webbrowser, "open", opened.append)
+    monkeypatch.setattr(serve.webbrowser, "open", lambda url: not opened.append(url))  # type: ignore[func-returns-value]
     workspace = Workspace.open(tmp_path)
     (workspace.root / "app.json").write_text(json.dumps({"url": "http://127.0.0.1:7999"}), "utf-8")
     with FileLock(workspace.root / "app.lock"):
@@ -73,6 +73,14 @@ def test_a_second_start_opens_the_page_of_the_first(
     assert "already open" in told
     assert "key" not in told
     assert key.of(workspace) not in address, "other accounts can read the command that opens a browser"
+
+
+def test_without_a_browser_the_address_is_printed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(serve.webbrowser, "open", lambda url: False)
+    serve.show("Open.", "http://127.0.0.1:7999/?key=ticket", browser=True)
+    assert "within two minutes: http://127.0.0.1:7999/?key=ticket" in capsys.readouterr().err
 
 
 class Reserved(socket.socket):
