@@ -128,8 +128,8 @@ class Gate:
 
     def _address(self, scope: Scope) -> str:
         """Of the browser; on a Space, where a proxy stands before the page, the last one that the proxy names."""
-        forwarded = Headers(scope=scope).get("x-forwarded-for", "") if self._https else ""
-        address = forwarded.rpartition(",")[2].strip() or str((scope.get("client") or ("",))[0])
+        forwarded = Headers(scope=scope).getlist("x-forwarded-for") if self._https else []
+        address = ",".join(forwarded).rpartition(",")[2].strip() or str((scope.get("client") or ("",))[0])
         return "" if is_loopback(address) else address  # of a proxy on this computer
 
     def _welcome(self, visitor: str | None, why_none: str, send: Send) -> Send:
@@ -235,7 +235,7 @@ class Gate:
         if visitor in self._uploading:
             await PlainTextResponse("Another file of yours is still being uploaded.", 429)(scope, receive, send)
             return
-        await run_in_threadpool(self._make_room, visitor, int(length) / MIB)
+        self._uploading.add(visitor)
         status, answer = 0, b""
 
         async def sending(message: Message) -> None:
@@ -248,8 +248,8 @@ class Gate:
                     self._files.note_uploads(visitor, json.loads(answer))
             await send(message)
 
-        self._uploading.add(visitor)
         try:
+            await run_in_threadpool(self._make_room, visitor, int(length) / MIB)
             await self.app(scope, receive, sending)
         finally:
             self._uploading.discard(visitor)
@@ -298,7 +298,7 @@ def _parsed(content: bytes) -> dict[str, Any] | None:
     if sum(map(bare.count, (b"[", b"{", b","))) > most or _depth(bare) > _DEPTH:
         return None
     try:
-        body = json.loads(content)
+        body = json.loads(content.decode())  # not in UTF-16, whose quotes are counted wrongly
     except (ValueError, RecursionError):
         return None
     return body if isinstance(body, dict) else None

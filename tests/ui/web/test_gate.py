@@ -204,6 +204,46 @@ def test_hostile_json_costs_little_time(tmp_path: Path) -> None:
         assert thread_time() - began < 3
 
 
+def test_json_in_another_encoding_is_refused(tmp_path: Path) -> None:
+    """The letter's bytes in UTF-16 look like two quotes, or one."""
+    text = '{"data": ["Ģ", ' + "[], " * 30_000 + '0], "session_hash": "abc"}'
+    assert gate._parsed(text.encode("utf-16-le")) is None
+    assert gate._parsed(text.encode("utf-16")) is None
+    assert gate._parsed('{"data": ["Ģ"]}'.encode()) == {"data": ["Ģ"]}
+
+
+def test_on_a_space_the_address_is_the_last_that_the_proxy_names(tmp_path: Path) -> None:
+    door = Door(Visitors(tmp_path / "visitors", Limits()), Limits(), tmp_path, Queue(), https=True)
+    for forged in ([b"192.0.2.9, 192.0.2.1"], [b"192.0.2.9", b"192.0.2.1"]):
+        headers = [(b"x-forwarded-for", line) for line in forged]
+        assert Gate(Starlette(), door)._address({"type": "http", "headers": headers}) == "192.0.2.1"
+
+
+def test_of_two_uploads_at_once_the_second_waits(tmp_path: Path) -> None:
+    visitors = Visitors(tmp_path / "visitors", Limits())
+    statuses: list[int] = []
+
+    async def gradio(scope: Scope, receive: Receive, send: Send) -> None:
+        await asyncio.sleep(0.05)
+        await JSONResponse([])(scope, receive, send)
+
+    async def receive() -> Message:
+        return {"type": "http.request"}
+
+    async def send(message: Message) -> None:
+        statuses.extend([message["status"]] if "status" in message else [])
+
+    async def work() -> None:
+        gate = Gate(gradio, Door(visitors, Limits(), tmp_path / "uploads", Queue()))
+        headers = [(b"content-length", b"9"), (b"cookie", f"{COOKIE}={visitors.new_key()}".encode())]
+        path = "/gradio_api/upload"
+        scope = {"type": "http", "method": "POST", "path": path, "query_string": b"", "headers": headers}
+        await asyncio.gather(*(gate(scope, receive, send) for _ in range(5)))
+
+    asyncio.run(work())
+    assert sorted(statuses) == [200, 429, 429, 429, 429]
+
+
 @pytest.mark.parametrize(
     "address", ["/gradio_api/queue/data?session_hash=unknown", "/?deep_link=x", "/?deep%5Flink=x", "/?%64eep_link=x"]
 )
