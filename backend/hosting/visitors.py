@@ -39,7 +39,7 @@ class Visitors:
         self._touched: dict[str, float] = {}  # by visitor, the monotonic time of the last update
         self._seen: dict[str, float] = {}  # by visitor, that of the last visit
         self._addresses: dict[str, str] = {}  # by visitor, the latest address
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._losses: OrderedDict[str, Loss] = OrderedDict()
         self._measured = -_MEASURE, 0.0  # when, and the disk space of all
         self._secret = _read_secret(root)
@@ -88,23 +88,29 @@ class Visitors:
         return self.root / visitor
 
     def _require_room(self, visitor: str) -> None:
-        if len(self._rivals(visitor)) >= self._limits.visitors:
+        if crowd := self._crowd(visitor):
+            here = "" if len(crowd) >= self._limits.visitors else " from your address"
             raise NotInDemo(
                 "This demo is full.",
-                f"{self._limits.visitors:g} people have used it lately, and it has room for no more.",
+                f"{len(crowd)} people have used it lately{here}, and it has room for no more.",
                 f"Come back later. {_AGAIN}",
             )
 
-    def _rivals(self, visitor: str) -> list[str]:
-        """Those who share the places with a visitor: people who signed in have places of their own."""
-        return [other for other in self.all() if other.startswith(ACCOUNT) == visitor.startswith(ACCOUNT)]
+    def _crowd(self, visitor: str) -> list[str]:
+        """Those who leave no place for a new visitor: all, or the people at the same address, who get half of the
+        places. Nobody where there is room. People who signed in have places of their own."""
+        rivals = [other for other in self.all() if other.startswith(ACCOUNT) == visitor.startswith(ACCOUNT)]
+        here = {folder.name for folder in self.at_the_same_address(visitor)}
+        neighbours = [other for other in rivals if other in here]
+        if len(neighbours) >= self._limits.visitors / 2:
+            return neighbours
+        return rivals if len(rivals) >= self._limits.visitors else []
 
     def dispensable(self, visitor: str) -> str | None:
         """Who has to leave for a new visitor: of those who made nothing, the one who was away longest. None where
         there is room, or nobody to leave."""
-        if self.folder(visitor).is_dir() or len(rivals := self._rivals(visitor)) < self._limits.visitors:
-            return None
-        empty = [other for other in rivals if self._made_nothing(other)]
+        crowd = [] if self.folder(visitor).is_dir() else self._crowd(visitor)
+        empty = [other for other in crowd if self._made_nothing(other)]
         return min(empty, key=lambda other: self._seen.get(other, 0.0), default=None)
 
     def _made_nothing(self, visitor: str) -> bool:
@@ -115,8 +121,9 @@ class Visitors:
         if self._addresses.get(visitor) != address:
             with self._lock:
                 self._addresses[visitor] = address
-                while len(self._addresses) > _MOST_LOSSES:
-                    del self._addresses[next(iter(self._addresses))]
+                while len(self._addresses) > _MOST_LOSSES:  # first of those who made nothing
+                    empty = (other for other in self._addresses if not self.folder(other).is_dir())
+                    del self._addresses[next(empty, next(iter(self._addresses)))]
 
     def at_the_same_address(self, visitor: str) -> set[Path]:
         """The folders of all visitors who came last from this one's address; none where it is unknown."""

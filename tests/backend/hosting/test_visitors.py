@@ -129,6 +129,22 @@ def test_people_who_signed_in_have_places_of_their_own(tmp_path: Path) -> None:
             full()
 
 
+def test_people_at_one_address_get_half_of_the_places(tmp_path: Path) -> None:
+    visitors = make(tmp_path, visitors=4)
+    at = {name: str(visitors.of_key(visitors.new_key())) for name in ("first", "second", "third", "elsewhere")}
+    for name, visitor in at.items():
+        visitors.note_address(visitor, "192.0.2.2" if name == "elsewhere" else "192.0.2.1")
+    for name in ("first", "second"):
+        (visitors.visit(at[name]) / "runs").mkdir()
+        (visitors.folder(at[name]) / "runs" / "made").mkdir()
+    with pytest.raises(NotInDemo, match="2 people have used it lately from your address"):
+        visitors.visit(at["third"])
+    assert visitors.dispensable(at["third"]) is None
+    assert visitors.visit(at["elsewhere"]).is_dir()
+    (visitors.folder(at["second"]) / "runs" / "made").rmdir()
+    assert visitors.dispensable(at["third"]) == at["second"]
+
+
 def test_visitors_are_grouped_by_address(tmp_path: Path) -> None:
     visitors = make(tmp_path)
     one, same, other, unknown = (new(visitors) for _ in range(4))
@@ -136,6 +152,11 @@ def test_visitors_are_grouped_by_address(tmp_path: Path) -> None:
         visitors.note_address(visitor, address)
     assert {folder.name for folder in visitors.at_the_same_address(one)} == {one, same}
     assert visitors.at_the_same_address(unknown) == set()
+    visitors.visit(same)
+    for _ in range(1000):  # cookies that made nothing
+        visitors.note_address(str(visitors.of_key(visitors.new_key())), "192.0.2.3")
+    visitors.note_address(one, "192.0.2.1")
+    assert {folder.name for folder in visitors.at_the_same_address(one)} == {one, same}
 
 
 @pytest.mark.parametrize("limits", [{"visitor_disk": 1.0}, {"disk": 1.0}])
