@@ -211,9 +211,10 @@ def _size_line(size: GgufFile) -> str:
 def _take_files(exported: Path, output: Path, take: Callable[[Path, Path], object]) -> None:
     """Copy or move the files to `output`, replacing files of the same names. Raises BadInput."""
     try:
-        if not output.exists():
+        missing = [folder for folder in (output, *output.parents) if not folder.exists()]
+        if missing:
             output.mkdir(parents=True)
-            make_readable(output)
+            make_readable(missing[-1])
         for path in sorted(exported.iterdir()):
             target = output / path.name
             shutil.rmtree(target) if target.is_dir() else target.unlink(missing_ok=True)

@@ -1,6 +1,7 @@
 """`chat` as typed: its text while it is written, or one JSON document; `export` after a failed check."""
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -150,3 +151,17 @@ def test_files_with_a_failed_check_are_taken_only_when_asked_to(
     assert (said["error"], said["why"]) == ("ExportFailed", "It never ends.")
     assert not out.exists()
     assert (main([*command, "--anyway"]), [file.name for file in out.iterdir()]) == (0, ["a.gguf"])
+
+
+@pytest.mark.skipif(os.name == "nt", reason="rights are kept otherwise there")
+def test_the_folders_above_exported_files_are_for_everybody_too(tmp_path: Path) -> None:
+    exported = tmp_path / "exports"
+    exported.mkdir()
+    (exported / "model.gguf").touch(0o600)
+    before = os.umask(0o077)
+    try:
+        result_commands._take_files(exported, tmp_path / "models" / "mine", result_commands._copy)
+    finally:
+        os.umask(before)
+    made = [tmp_path / "models", *(tmp_path / "models").rglob("*")]
+    assert [oct(path.stat().st_mode & 0o777) for path in made] == ["0o755", "0o755", "0o644"]
