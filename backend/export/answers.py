@@ -17,6 +17,7 @@ from backend.models import bundled, local
 from backend.records.base import Record
 from backend.records.evaluation import TUNED
 from backend.records.exports import AnsweredTable
+from backend.runs import start
 from backend.runs.conversations import usual_instruction
 from backend.work import JobContext
 
@@ -67,16 +68,16 @@ def _answers(context: JobContext, run_id: str, questions: list[str]) -> list[Ans
     system = [{"role": "system", "content": instruction}] if instruction else []
     prompts = [models.prompt_ids([*system, {"role": "user", "content": question}], ()) for question in questions]
     asked = [n for n, ids in enumerate(prompts) if questions[n] and len(ids) + LONGEST <= models.context_length]
-    so_far = AnswersSoFar(context.folder / _SO_FAR, None, None, None, **models.decides)
+    so_far = AnswersSoFar(context.folder / _SO_FAR, None, None, None, start.digest(learned), **models.decides)
     answers, began = [Answer("", ended=True)] * len(questions), time.monotonic()
-    for start in range(0, len(asked), _AT_ONCE):
-        some = asked[start : start + _AT_ONCE]
-        left = (time.monotonic() - began) / start * (len(asked) - start) if start else None
+    for at in range(0, len(asked), _AT_ONCE):
+        some = asked[at : at + _AT_ONCE]
+        left = (time.monotonic() - began) / at * (len(asked) - at) if at else None
 
-        def answered(done: int, start: int = start, left: float | None = left) -> None:
+        def answered(done: int, at: int = at, left: float | None = left) -> None:
             if context.should_stop():
                 raise Stopped
-            context.progress("Answering", start + done, len(asked), left)
+            context.progress("Answering", at + done, len(asked), left)
 
         given = so_far.ask(models, TUNED, [prompts[n] for n in some], LONGEST, answered)
         for n, answer in zip(some, given, strict=True):

@@ -243,7 +243,7 @@ class ExportResult(StoredRecord):
 
 class AnsweredTable(StoredRecord):
     """A spreadsheet with answers. unanswered: rows without an answer, such as those without a question. cut: answers
-    that were cut at their limit. skipped: sentences on rows that were left out."""
+    that were cut at their limit or in a loop. skipped: sentences on what was left out."""
 
     file: str = ""
     rows: int = 0

@@ -12,6 +12,7 @@ from backend.datasets.read.readers import READERS, open_file
 from backend.datasets.read.source import open_path
 from backend.errors import BadInput
 from backend.records.reading import ReadOptions, RowFault
+from backend.text.excerpt import excerpt
 
 _SHEETS = ("xlsx", "ods")  # written as Excel files, others as text with the same delimiter
 _TABLES = (*_SHEETS, "csv")
@@ -23,8 +24,8 @@ _LONGEST_CELL = 32_767  # characters, in Excel
 
 @dataclass(frozen=True)
 class Table:
-    """rows: of texts by column. delimiter: of a text file, "" for an Excel file. skipped: sentences on rows that are
-    no part of the table, such as totals."""
+    """rows: of texts by column. delimiter: of a text file, "" for an Excel file. skipped: sentences on what is
+    no part of the table, such as totals and other sheets."""
 
     columns: tuple[str, ...]
     rows: tuple[dict[str, str], ...]
@@ -95,6 +96,9 @@ def _read(file: File, most: int) -> Table:
     if not rows:
         raise BadInput("This table has no rows.", "It has only a header.", "Choose another file.")
     notes = tuple(message for kind, message, _ in opened.late_notes() if kind == "leftovers")
+    if others := [sheet for sheet in opened.details.sheets if sheet != opened.details.sheet]:
+        listed = excerpt(", ".join(others), width=300)
+        notes += (f"Only the sheet “{opened.details.sheet}” is in the new file, without: {listed}.",)
     delimiter = "" if opened.format in _SHEETS else opened.details.delimiter or ","
     return Table(tuple(rows[0]), tuple(rows), delimiter, notes)
 

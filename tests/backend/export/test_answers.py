@@ -82,3 +82,17 @@ def test_every_row_is_answered_once_also_after_a_stop(work: Work, monkeypatch: p
         rows = list(csv.DictReader(file))
     assert [row["answer"] for row in rows] == [*(f"re: {question}" for question in QUESTIONS), "", ""]
     assert [row["id"] for row in rows] == [str(n) for n in range(42)]
+
+
+def test_another_models_answers_are_not_continued(
+    work: Work, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A training that was stopped can go on while its table is stopped."""
+    stub = Stub()
+    monkeypatch.setattr(answers, "load", lambda *_: stub)
+    work.ends_after = 17
+    answers.run(work)
+    (tmp_path / "adapter_model.safetensors").write_bytes(b"trained on")
+    stub.asked, work.ends_after, work.stop_at = [], 10**9, None
+    answers.run(work)
+    assert stub.asked == QUESTIONS

@@ -116,7 +116,9 @@ def _sheet(sheet: AnsweredSpreadsheet) -> Markup:
             f"{fmt.count(result.unanswered, 'row has', 'rows have')} no answer: no question, or one that is too long."
             if result.unanswered
             else "",
-            f"{fmt.count(result.cut, 'answer was', 'answers were')} cut off at the limit." if result.cut else "",
+            f"{fmt.count(result.cut, 'answer was', 'answers were')} cut off: too long, or in a loop."
+            if result.cut
+            else "",
             *result.skipped,
         ]
         parts.append(components.text(" ".join(filter(None, asides)), "small"))

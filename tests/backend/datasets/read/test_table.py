@@ -43,6 +43,17 @@ def test_an_excel_table_comes_back_as_one(tmp_path: Path) -> None:
     assert cells == [["number", "question", "answer"], ["7", "Open?", "Yes"], ["8", "Until when?", "Eight"]]
 
 
+def test_sheets_that_are_left_out_are_named(tmp_path: Path) -> None:
+    book = Workbook()
+    for sheet, question in ((book.active, "Open?"), (book.create_sheet("May"), "Until when?")):
+        sheet.append(["question", "answer"])  # type: ignore[union-attr]
+        sheet.append([question, ""])  # type: ignore[union-attr]
+    book.save(tmp_path / "q.xlsx")
+    table = read_table(tmp_path / "q.xlsx", "q.xlsx", 10)
+    assert [row["question"] for row in table.rows] == ["Open?"]
+    assert table.skipped == ("Only the sheet “Sheet” is in the new file, without: May.",)
+
+
 def test_no_cell_becomes_a_formula(tmp_path: Path) -> None:
     source = tmp_path / "q.csv"
     source.write_text("question,price\n" + "\n".join(f"Open {n}?,-4.50" for n in range(len(FORMULAS))), "utf-8")
