@@ -112,8 +112,9 @@ def _answers(problem: Problem, alike: Sequence[Problem], data: DatasetState) -> 
         fix, all_alike = "Remove this row", f"Remove all {fmt.number(many)} rows like this"
     acts = []
     if drop:
-        each = "of both rows" if many == 2 else f"of all {fmt.number(many)} rows"
-        what = f"{DROP} spare cells {each}" if many > 1 else problem.fix.rstrip(".")
+        spare = sum(one.fix.startswith(DROP) for one in alike)  # other rows have too few cells
+        each = "of both rows" if spare == 2 else f"of all {fmt.number(spare)} rows"
+        what = f"{DROP} spare cells {each}" if spare > 1 else problem.fix.rstrip(".")
         acts.append(components.button(what, "drop-cells", "", "firm"))
         if any(p.kind == "split_texts" for p in data.problems):
             acts.append(components.button("Join them into one text", "join-cells"))

@@ -120,6 +120,9 @@ def test_the_count_of_examples_and_joining_cells() -> None:
     state = dataset_state(check_and_fix("", DatasetInfo("rows.csv"), data, None, UNLIMITED))
     assert re.findall('data-do="([^"]+)"', decisions.card(state)) == ["drop-cells", "join-cells", "accept"]
     assert 'data-do="join-cells"' in issues.card(state)
+    (spare,) = (problem for problem in state.problems if problem.kind == "ragged_row")
+    short = replace(spare, row=spare.row + 1, fix="Add or remove delimiters.")
+    assert answers_of(replace(state, problems=[*state.problems, short]))[0] == "Drop the spare cell"
 
 
 def answers_of(state: DatasetState) -> list[str]:
