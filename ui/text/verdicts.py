@@ -180,7 +180,7 @@ def general_counts(report: EvaluationSummary) -> str:
     if general.base_right:
         parts = [f"{general.kept} of {general.base_right} general questions are still answered correctly."]
     if general.leaked is not None:
-        parts.append(f"Of {general.asked} other messages, {general.leaked} are answered as if they were your task.")
+        parts.append(f"It answers {general.leaked} of {general.asked} other messages as if that were your task.")
     return " ".join(parts)
 
 

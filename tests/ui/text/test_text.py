@@ -165,6 +165,7 @@ def test_both_halves_stand_on_one_card() -> None:
     assert "19 of 20 general questions" in halves
     assert "fewer epochs" not in shown
     assert "answered as if it were your task" in shown
+    assert "other messages as if that were your task" in shown, "of one, too"
     off = verdict_card.verdict(report("better", general={**report_json()["general"], "leaked": 30}))
     assert 'class="alert warn"' in off
 
