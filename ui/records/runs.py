@@ -95,12 +95,10 @@ class RunDetails:
 
 @dataclass(frozen=True)
 class Losses:
-    """The losses of a run.
-
-    training: the median training loss of the last `window` steps, None before the first. general: likewise of the
-    general rows. initial: the validation loss before training. latest, best: of the validation losses since. final:
-    of the saved model, else the last finite one. saved_step: the step of the saved model, None when there is none.
-    """
+    """The losses of a run. training: the median training loss of the last `window` steps, None before the first.
+    general: likewise of the general rows. initial: the validation loss before training. latest, best: of the
+    validation losses since. final: of the saved model, else the last finite one. saved_step: the step of the saved
+    model, None when there is none."""
 
     training: float | None = None
     general: float | None = None

@@ -53,14 +53,10 @@ _STOP_FIRST = "Stop it on Share (“Use it from other programs”), or with Ctrl
 
 
 class App:
-    """The services of one workspace, and the operations that need several of them.
-
-    `start` lets queued jobs run by themselves; the command line waits for each job instead.
-
-    simulated: another machine to show everything for; nothing can be trained on it. open_to_network: whether the page
-    can be reached from other computers. policy: what may be done here. shared: what a visitor of a demo shares with
-    the others.
-    """
+    """The services of one workspace, and the operations that need several of them. `start` lets queued jobs run by
+    themselves; the command line waits for each job instead. simulated: another machine to show everything for;
+    nothing can be trained on it. open_to_network: whether the page can be reached from other computers. policy: what
+    may be done here. shared: what a visitor of a demo shares with the others."""
 
     def __init__(
         self,

@@ -26,9 +26,8 @@ class HubPanel:
     def __init__(self, app: App) -> None:
         self.app = app
         with gr.Row(elem_classes="actions"):
-            self.name = gr.Textbox(
-                label="Name of the dataset", placeholder="owner/name", max_lines=1, elem_id="hub-name", scale=1
-            )
+            name = "Name of the dataset"
+            self.name = gr.Textbox(label=name, placeholder="owner/name", max_lines=1, elem_id="hub-name", scale=1)
             self.look = button("Look it up")
         html(components.text(ABOUT, "small"))
         self.results = clickable(elem_id="hub-found")
@@ -74,10 +73,7 @@ def choices(dataset: HubDataset) -> Markup:
         "<label>Rows to read, from the start"
         '<input type="number" name="rows" min="1" max="1000000" value="{}" required></label>'
     ).format(ROWS)
-    form = components.form(
-        f"hub:{dataset.id}@{dataset.commit}",
-        Markup('<div class="choose">{}{}</div>').format(split, rows),
-        components.submit("Download and read"),
-        kind="how",
-    )
+    chosen = Markup('<div class="choose">{}{}</div>').format(split, rows)
+    send = components.submit("Download and read")
+    form = components.form(f"hub:{dataset.id}@{dataset.commit}", chosen, send, kind="how")
     return components.card(dataset.id, components.rows(lines), form, aside=page)

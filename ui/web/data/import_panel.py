@@ -35,14 +35,9 @@ class ImportPanel:
         with gr.Accordion("Choose examples", open=False, elem_classes="fold-block") as self.chooser:
             with gr.Tabs(elem_classes="ways"):
                 with gr.Tab("Upload"):
-                    self.upload = gr.File(
-                        label="Your examples as a file, or several",
-                        file_count="multiple",
-                        height=150,
-                        elem_classes="drop",
-                        elem_id="upload",
-                        show_label=False,
-                    )
+                    looks: dict[str, Any] = {"height": 150, "show_label": False, "elem_classes": "drop"}
+                    label = "Your examples as a file, or several"
+                    self.upload = gr.File(label=label, file_count="multiple", elem_id="upload", **looks)
                     html(data_views.templates())
                     html(components.text(f"{KINDS} {_stays(app.policy)}", "small"))
                 with gr.Tab("Paste"):

@@ -33,9 +33,8 @@ class Preview:
                         self.on = button("Next", elem_id="row-on")
                     self.refused = html(elem_id="row-refused")
                 with gr.Row(elem_classes="stepper search"):
-                    self.search = gr.Textbox(
-                        label="Find examples with", max_lines=1, min_width=0, scale=1, elem_id="row-search"
-                    )
+                    find = "Find examples with"
+                    self.search = gr.Textbox(label=find, max_lines=1, min_width=0, scale=1, elem_id="row-search")
                     self.search_back = button("Find previous", elem_id="search-back")
                     self.search_on = button("Find next", elem_id="search-on")
             self.hits = html()

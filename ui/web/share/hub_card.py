@@ -43,9 +43,8 @@ class HubCard:
             html(components.text(LEAD))
             self.token = clickable(elem_id="hub-token")
             self.form = gr.Radio([(TITLES[key], key) for key in FORMS], label="What to upload", elem_id="hub-form")
-            self.repo = gr.Textbox(
-                label="Its name there", placeholder="my-model", max_lines=1, max_length=200, elem_id="hub-repo"
-            )
+            name: dict[str, Any] = {"label": "Its name there", "placeholder": "my-model"}
+            self.repo = gr.Textbox(max_lines=1, max_length=200, elem_id="hub-repo", **name)
             self.public = gr.Checkbox(label="Anyone can see it (public)", elem_id="hub-public")
             self.look = button("See what is uploaded", interactive=False, elem_id="hub-look")
             self.offer = html()

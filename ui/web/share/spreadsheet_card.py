@@ -32,17 +32,10 @@ class SpreadsheetCard:
         with gr.Accordion("Answer a spreadsheet", open=False, elem_classes="fold-block", elem_id="spreadsheet"):
             html(components.text(LEAD))
             types = [".xlsx", ".ods", ".csv", ".tsv"]
-            self.upload = gr.File(
-                label="Your table",
-                file_types=types,
-                height=150,
-                show_label=False,
-                elem_classes="drop",
-                elem_id="spreadsheet-file",
-            )
-            self.column = gr.Dropdown(
-                [], label="The column with the questions", visible=False, elem_id="spreadsheet-column"
-            )
+            looks: dict[str, Any] = {"height": 150, "show_label": False, "elem_classes": "drop"}
+            self.upload = gr.File(label="Your table", file_types=types, elem_id="spreadsheet-file", **looks)
+            column = "The column with the questions"
+            self.column = gr.Dropdown([], label=column, visible=False, elem_id="spreadsheet-column")
             self.found = html()
             with gr.Row(elem_classes="actions"):
                 self.start = button("Answer every row", interactive=False, elem_id="spreadsheet-start")
@@ -112,15 +105,11 @@ def _sheet(sheet: AnsweredSpreadsheet) -> Markup:
         acts.insert(0, components.button("Continue", "resume", sheet.id, "firm"))
     elif sheet.file:
         result, name = sheet.result, sheet.file.name
-        asides = [
+        lacks = (
             f"{fmt.count(result.unanswered, 'row has', 'rows have')} no answer: no question, or one that is too long."
-            if result.unanswered
-            else "",
-            f"{fmt.count(result.cut, 'answer was', 'answers were')} cut off: too long, or in a loop."
-            if result.cut
-            else "",
-            *result.skipped,
-        ]
+        )
+        cut = f"{fmt.count(result.cut, 'answer was', 'answers were')} cut off: too long, or in a loop."
+        asides = [lacks if result.unanswered else "", cut if result.cut else "", *result.skipped]
         parts.append(components.text(" ".join(filter(None, asides)), "small"))
         acts.insert(0, components.download_link(sheet.file, name, f"Download {name}", fmt.count(result.rows, "row")))
     return components.card(sheet.name, *parts, components.acts(*acts), badges=badge)

@@ -29,12 +29,8 @@ class StartTab:
         self.first = FirstCard(app, state, new)
         with gr.Column(visible=not new) as self.setup:
             self.language = clickable(elem_id="language")
-            self.task = gr.Radio(
-                [("\n".join(lines), key) for key, lines in start_views.TASKS.items()],
-                label="What should it learn?",
-                elem_classes="choices four",
-                elem_id="task",
-            )
+            tasks = [("\n".join(lines), key) for key, lines in start_views.TASKS.items()]
+            self.task = gr.Radio(tasks, label="What should it learn?", elem_classes="choices four", elem_id="task")
             self.facts = gr.Checkbox(label="The right answers change often, such as prices or stock")
             self.advice = html()
             self.here = html()

@@ -20,9 +20,8 @@ GOALS = {
 
 def plan(ahead: Plan, why: Mapping[str, str], by_hand: Collection[str], demo: bool = False) -> Markup:
     """The plan: what the model will be able to do and how long it takes; below it, folded, the computed and measured
-    numbers.
-    why: the reason for each recommended setting. by_hand: the settings that the person changed. demo: whether the
-    computer is not the person's own."""
+    numbers. why: the reason for each recommended setting. by_hand: the settings that the person changed. demo:
+    whether the computer is not the person's own."""
     stays = "Your examples stay in this demo." if demo else "Everything stays on this computer."
     time_how = "to train, from this computer's measured speed" if ahead.time_measured else "to train, estimated"
     numbers = [

@@ -53,9 +53,6 @@ class AnswerSettings:
         if not (isinstance(number, (int, float)) and number in _SEEDS):
             whole = f"Enter a whole number from 0 to {_SEEDS[-1]:,}, under “{TITLE}”."
             raise BadInput(f"{SEED} can't be {fmt.setting(number)[:40]}.", "", whole)
-        return {
-            "temperature": float(inputs[self.temperature]),
-            "top_p": float(inputs[self.top_p]),
-            "max_new_tokens": int(inputs[self.longest]),
-            "seed": int(number),
-        }
+        vary, longest = float(inputs[self.temperature]), int(inputs[self.longest])
+        likely = float(inputs[self.top_p])
+        return {"temperature": vary, "top_p": likely, "max_new_tokens": longest, "seed": int(number)}

@@ -24,6 +24,7 @@ from ui.web.try_it.talk import LONGEST_QUESTION, PANES, Turn, messages, stored_t
 from ui.web.try_it.views import GENERAL, KEYS, conversation
 
 ALONE, CONVERSATION = "alone", "conversation"
+PLACEHOLDER = "Write what a customer would write"
 _REDRAW = 0.2  # seconds: at least so long between two drawings of the growing answers
 
 
@@ -67,13 +68,8 @@ class Asking:
                 elem_classes="choices inline",
                 elem_id="mode",
             )
-            self.question = gr.Textbox(
-                label="Your question to both",
-                placeholder="Write what a customer would write",
-                lines=1,
-                max_lines=8,
-                elem_id="question",
-            )
+            words: dict[str, Any] = {"label": "Your question to both", "placeholder": PLACEHOLDER}
+            self.question = gr.Textbox(lines=1, max_lines=8, elem_id="question", **words)
             with gr.Row(elem_classes="actions"):
                 self.send = button("Ask both", interactive=False, elem_id="ask")
                 self.stop = button("Stop", visible=False, elem_id="stop-answer")
@@ -162,9 +158,8 @@ class Asking:
             instruction = next((str(m["content"]) for m in history if m["role"] == "system"), "")
         asked = {pane: messages(pane, before, turn, instruction, history) for pane in PANES}
         turns = [*before, turn]
-        busy = {self.send: gr.update(interactive=False), self.stop: gr.update(visible=True)}
         pair = self.app.results.pair(choice)
-        yield {self.shown: conversation(turns, pair, True), **busy}
+        yield {self.shown: conversation(turns, pair, True), **self._busy()}
         for _ in growing(self.app, choice.run_id, turn, asked, **sampling, opponents=pair.opponents):
             yield {self.shown: conversation(turns, pair, True)}
         yield {self.state.talk: stored_talk(talk_with(choice), turns)}
@@ -176,11 +171,7 @@ class Asking:
         instruction, sampling = self.settings.instruction(inputs), self.settings.sampling(inputs)
         turns = [*before, turn]
         pair = self.app.results.pair(choice)
-        yield {
-            self.shown: conversation(turns, pair, True),
-            self.send: gr.update(interactive=False),
-            self.stop: gr.update(visible=True),
-        }
+        yield {self.shown: conversation(turns, pair, True), **self._busy()}
         parts = self.app.documents.answers(
             choice.run_id, document.text, turn.question, instruction, document.how, pair.opponents, **sampling
         )
@@ -191,6 +182,9 @@ class Asking:
                 yield {self.shown: conversation(turns, pair, True)}
         turn.piece = ""
         yield {self.state.talk: stored_talk(talk_with(choice), turns)}
+
+    def _busy(self) -> Updates:
+        return {self.send: gr.update(interactive=False), self.stop: gr.update(visible=True)}
 
     def settle(self, inputs: Inputs) -> Updates:
         """The tab as it stands by now, after an answer or in place of one that failed."""

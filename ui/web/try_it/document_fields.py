@@ -16,12 +16,12 @@ HOW = (
     "It is split into pieces as long as your longest examples; your question is asked about each piece. A model that "
     "learned to answer one message at a time gives one answer to a piece that holds several."
 )
-_WAYS = {
-    "auto": "Automatic: JSON answers become one list",
-    "join": "One after another",
-    "merge": "One JSON list",
-    "summarize": "Summarized once more",
-}
+_WAYS = [
+    ("Automatic: JSON answers become one list", "auto"),
+    ("One after another", "join"),
+    ("One JSON list", "merge"),
+    ("Summarized once more", "summarize"),
+]
 
 
 class Document(NamedTuple):
@@ -38,16 +38,10 @@ class DocumentFields:
     def __init__(self) -> None:
         with gr.Accordion(TITLE, open=False, elem_classes="fold-block", elem_id="document"):
             html(components.text(HOW, "small"))
-            self.file = gr.File(
-                label="A text file (.txt or .md)", file_types=list(SUFFIXES), height=120, elem_id="document-file"
-            )
-            self.how = gr.Radio(
-                [(label, way) for way, label in _WAYS.items()],
-                value="auto",
-                label="How the answers are put together",
-                elem_classes="choices inline",
-                elem_id="combine",
-            )
+            kind = "A text file (.txt or .md)"
+            self.file = gr.File(label=kind, file_types=list(SUFFIXES), height=120, elem_id="document-file")
+            how = "How the answers are put together"
+            self.how = gr.Radio(_WAYS, value="auto", label=how, elem_classes="choices inline", elem_id="combine")
         self.inputs: list[Any] = [self.file, self.how]
 
     def document(self, inputs: Inputs) -> Document | None:

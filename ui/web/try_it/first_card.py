@@ -17,7 +17,7 @@ from ui.web.browser_state import BrowserState, Inputs, Updates
 from ui.web.components import button, clickable, clicked, html, primary
 from ui.web.errors import handler
 from ui.web.html import components
-from ui.web.try_it.asking import growing
+from ui.web.try_it.asking import PLACEHOLDER, growing
 from ui.web.try_it.talk import LONGEST_QUESTION, PANES, Turn, messages
 
 RECORDED = "These two answers were recorded on another computer."
@@ -32,12 +32,8 @@ class FirstCard:
         with gr.Column(visible=visible, elem_classes="first") as self.column:
             self.shown = html(recorded(0))
             with gr.Row(elem_classes="actions"):
-                self.question = gr.Textbox(
-                    label="A message of your own",
-                    placeholder="Write what a customer would write",
-                    max_lines=4,
-                    elem_classes="first-question",
-                )
+                words: dict[str, Any] = {"label": "A message of your own", "placeholder": PLACEHOLDER}
+                self.question = gr.Textbox(max_lines=4, elem_classes="first-question", **words)
                 self.send = button("Ask both", interactive=False)
                 self.why_not = html(elem_classes="reason")
             self.others = clickable(_others())
@@ -120,9 +116,8 @@ def _others() -> Markup:
 def drawn(turn: Turn, source: str, answering: bool = False) -> Markup:
     """The message with both answers. source: where they are from."""
     made = first()
-    score = (
-        f"Of {made.asked} messages that it had not seen, it got {made.right} right, the base model {made.base_right}."
-    )
+    score = f"it got {made.right} right, the base model {made.base_right}."
+    score = f"Of {made.asked} messages that it had not seen, {score}"
     return Markup(
         '<div role="log" aria-label="A message and both answers" aria-busy="{}"><div class="turn">'
         '<div class="asked"><span class="unseen">Message: </span>{}</div><div class="versus">{}{}</div></div>{}</div>'

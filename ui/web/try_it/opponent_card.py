@@ -79,7 +79,5 @@ def opponents(listed: Listed, pair: Pair, folder: str) -> Markup:
 def _select(label: str, name: str, models: Sequence[Opponent], chosen: Opponent) -> Markup:
     """chosen: one of the models, or one that is older than those listed."""
     labels = {model.id: model.label for model in (*models, chosen)}
-    options = components.options(labels.items(), chosen.id)
-    return Markup('<label><span>{0}</span><select name="{1}" aria-label="{0}">{2}</select></label>').format(
-        label, name, options
-    )
+    select = Markup('<label><span>{0}</span><select name="{1}" aria-label="{0}">{2}</select></label>')
+    return select.format(label, name, components.options(labels.items(), chosen.id))
