@@ -91,10 +91,6 @@ def write(context: JobContext, spec: AnswersSpec, table: Table, answers: list[An
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / f"{slug(Path(spec.name).stem)}-answers{table.suffix}"
     table.with_column("answer", [answer.text.strip() for answer in answers]).write(file)
-    return AnsweredTable(
-        file=file.name,
-        rows=len(answers),
-        unanswered=sum(not answer.text.strip() for answer in answers),
-        cut=sum(not answer.ended for answer in answers),
-        skipped=table.skipped,
-    )
+    lack, cut = sum(not answer.text.strip() for answer in answers), sum(not answer.ended for answer in answers)
+    rows, skipped = len(answers), table.skipped
+    return AnsweredTable(file=file.name, rows=rows, unanswered=lack, cut=cut, skipped=skipped)

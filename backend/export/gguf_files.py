@@ -52,17 +52,11 @@ def check(source: Source, target: Target, files: list[ExportFile], report: Repor
     usable = {kind: target.place / file.name for kind, file in largest_first if result.smoke[kind].loads}
     lost = _measure(source, target, usable, report) if has_llama_cpp_python() else {}
     tasks, task = task_score.measure_files(source, target, usable, report)
-    described = [
-        GgufFile(
-            kind=kind,
-            file=file.name,
-            bytes=file.bytes,
-            too_narrow=sizes.too_narrow(target.merged, kind),
-            **lost.get(kind, Divergence())._asdict(),
-            task=tasks.get(kind),
-        )
-        for kind, file in largest_first
-    ]
+    described = []
+    for kind, file in largest_first:
+        narrow, loss = sizes.too_narrow(target.merged, kind), lost.get(kind, Divergence())._asdict()
+        made = GgufFile(kind=kind, file=file.name, bytes=file.bytes, too_narrow=narrow, **loss, task=tasks.get(kind))
+        described.append(made)
     failed = {kind for kind, smoke in result.smoke.items() if smoke.ok is False} | {*(task.worse if task else ())}
     best = recommended([file for file in described if file.kind not in failed], _memory())
     marked = tuple(file.model_copy(update={"recommended": file.kind == best}) for file in described)

@@ -30,18 +30,11 @@ def doctor(options: argparse.Namespace, workspace: Workspace) -> Answer:
     machine = probe(workspace.root)
     packages = {"python": platform.python_version(), **versions(PACKAGES)}
     problems = [*machine.to_json()["problems"], *_missing(packages)]
-    document = {
-        "hardware": machine.hardware.model_dump(mode="json"),
-        "packages": packages,
-        "problems": problems,
-        "workspace": str(workspace.root),
-    }
-    lines = [
-        *machine.sentences,
-        "",
-        *(f"{name} {version or 'is not installed'}" for name, version in packages.items()),
-    ]
-    lines += ["", *(" ".join(filter(None, (p["what"], p["why"], p["next"]))) for p in problems)]
+    hardware, root = machine.hardware.model_dump(mode="json"), str(workspace.root)
+    document = {"hardware": hardware, "packages": packages, "problems": problems, "workspace": root}
+    installed = [f"{name} {version or 'is not installed'}" for name, version in packages.items()]
+    lines = [*machine.sentences, "", *installed, ""]
+    lines += [*(" ".join(filter(None, (p["what"], p["why"], p["next"]))) for p in problems)]
     return Answer(document, "\n".join(lines).strip())
 
 

@@ -70,13 +70,9 @@ class App:
         admission = Admission(policy.limits, shared) if shared else None
         gpu = shared.gpu if shared else None
         admit = admission.place if admission else None
-        self.runner = Runner(
-            workspace,
-            admit=admit,
-            start_deadline=WAITING if gpu else START_DEADLINE,
-            spawn=gpu.spawn if gpu else None,
-            before_start=self._free_memory,
-        )
+        deadline, spawn = WAITING if gpu else START_DEADLINE, gpu.spawn if gpu else None
+        free = self._free_memory
+        self.runner = Runner(workspace, admit=admit, start_deadline=deadline, spawn=spawn, before_start=free)
         self.dataset_store = DatasetStore(workspace.datasets, read_limits(policy.limits))
         self._imports = DatasetImports(self.dataset_store, self._require_import, policy.limits.imports)
         self.models = (

@@ -47,9 +47,7 @@ def launch_arguments(
         "allowed_paths": [str(exports)],
         "app_kwargs": {
             "middleware": [*guard.middleware(hosts, space), *limit, *owner, *gate],
-            "docs_url": None,
-            "redoc_url": None,
-            "openapi_url": None,
+            **dict.fromkeys(("docs_url", "redoc_url", "openapi_url")),
         },
         "state_session_capacity": session_memory.PAGES_OF_A_DEMO if door else session_memory.PAGES,
         "max_file_size": int((door.limits if door else HOME.limits).upload * MIB),

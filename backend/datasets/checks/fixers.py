@@ -46,12 +46,9 @@ def without_system(row: Row) -> Row:
 
 def _in_every_text(fix_text: Callable[[str], str]) -> Fixer:
     def fix(row: Row) -> Row:
-        return replace(
-            row,
-            messages=[_fixed(m, fix_text) for m in row.messages],
-            rejected=row.rejected and [_fixed(m, fix_text) for m in row.rejected],
-            text=row.text and fix_text(row.text),
-        )
+        messages = [_fixed(m, fix_text) for m in row.messages]
+        rejected = row.rejected and [_fixed(m, fix_text) for m in row.rejected]
+        return replace(row, messages=messages, rejected=rejected, text=row.text and fix_text(row.text))
 
     return fix
 

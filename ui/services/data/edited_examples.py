@@ -94,12 +94,9 @@ def _with_texts(row: Row, texts: Mapping[str, str]) -> Row:
     def typed(messages: Sequence[Message], name: str) -> list[Message]:
         return [_typed(message, f"{name}-{at}", texts) for at, message in enumerate(messages)]
 
-    return replace(
-        row,
-        messages=typed(row.messages, "message"),
-        rejected=None if row.rejected is None else typed(row.rejected, "rejected"),
-        text=None if row.text is None else texts["text"],
-    )
+    rejected = None if row.rejected is None else typed(row.rejected, "rejected")
+    text = None if row.text is None else texts["text"]
+    return replace(row, messages=typed(row.messages, "message"), rejected=rejected, text=text)
 
 
 def _typed(message: Message, name: str, texts: Mapping[str, str]) -> Message:

@@ -36,10 +36,8 @@ def table_as_lines(rows: Sequence[Sequence[str]]) -> str:
     filled = [(row[0], row[1] if len(row) > 1 else "") for row in rows if any(cell.strip() for cell in row)]
     if not filled:
         raise BadInput("The table is empty.", "", "Type a question and its answer into a row.")
-    conversations = (
-        [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
-        for question, answer in filled
-    )
+    user, answers = {"role": "user"}, {"role": "assistant"}
+    conversations = ([{**user, "content": asked}, {**answers, "content": answer}] for asked, answer in filled)
     return "\n".join(json.dumps({"messages": messages}, ensure_ascii=False) for messages in conversations)
 
 

@@ -170,13 +170,8 @@ class ChatSession:
         for chunk in self._chat.ask_each({pane: messages}, **how):
             text += chunk.text
             each(chunk.text)
-        return ChatAnswer(
-            text=text,
-            tokens=chunk.tokens,
-            tokens_per_second=round(chunk.tokens_per_second, 1),
-            engine=self._chat.engine,
-            finish=chunk.finish,
-        )
+        tokens, speed, engine = chunk.tokens, round(chunk.tokens_per_second, 1), self._chat.engine
+        return ChatAnswer(text=text, tokens=tokens, tokens_per_second=speed, engine=engine, finish=chunk.finish)
 
     def engine(self, run_id: str) -> str:
         """The engine of this run's chat: "llama.cpp, 8-bit", or two such; "" when another chat, or none, is open."""

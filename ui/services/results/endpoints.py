@@ -25,9 +25,8 @@ class EndpointService:
         self._policy.require(Feature.SERVE)
         self._results.model_folder(run_id)
         if other := self.current():
-            raise RunProblem(
-                "Another endpoint is open.", f"It serves “{self._runs.job(other.run_id).name}”.", "Stop it first."
-            )
+            name = self._runs.job(other.run_id).name
+            raise RunProblem("Another endpoint is open.", f"It serves “{name}”.", "Stop it first.")
         key = new_key()
         spec = {"run": run_id, "name": self.name(run_id), "key_sha256": key_hash(key), "host": host, "port": port}
         job_id = self._runner.submit("serve", spec, "Serve", parent=run_id)

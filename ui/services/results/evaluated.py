@@ -43,9 +43,7 @@ def summary_of(evaluation: Job) -> EvaluationSummary | None:
 
 def for_model_card(report: EvaluationSummary) -> Evaluation:
     """The verdict and the scores in plain words."""
-    systems = [
-        (verdicts.SYSTEMS[name], verdicts.score(name, report), verdicts.interval(name, report))
-        for name in report.systems
-    ]
+    names, score, interval = verdicts.SYSTEMS, verdicts.score, verdicts.interval
+    systems = [(names[name], score(name, report), interval(name, report)) for name in report.systems]
     right = "" if report.graded else verdicts.MEASURES[report.main_measure]
     return Evaluation(verdicts.sentence(report), right, report.items, systems)

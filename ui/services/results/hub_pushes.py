@@ -44,16 +44,10 @@ class HubPushService:
         files = {name: file.stat() for name, file in paths.items()}
         seen = [run_id, form, repo, private, card, instruction]
         seen += [(name, stat.st_size, stat.st_mtime_ns) for name, stat in files.items()]
-        return HubUpload(
-            form,
-            repo,
-            private,
-            {name: stat.st_size / MIB for name, stat in files.items()},
-            (hub_push.CARD, *(_SPACE_FILES if form == "space" else ())),
-            instruction,
-            card,
-            hashlib.sha256(json.dumps(seen).encode()).hexdigest(),
-        )
+        sizes = {name: stat.st_size / MIB for name, stat in files.items()}
+        written = (hub_push.CARD, *(_SPACE_FILES if form == "space" else ()))
+        mark = hashlib.sha256(json.dumps(seen).encode()).hexdigest()
+        return HubUpload(form, repo, private, sizes, written, instruction, card, mark)
 
     def _card(self, run_id: str, form: Form) -> str:
         """The model card that goes with it: Markdown."""

@@ -59,9 +59,8 @@ class PromptTrialService:
         checked, split = self._examples(choice)
         settings, entry = self._datasets.settings(choice), self._models.entry(choice.model_id)
         examples = prompt_trial.examples_read(self._questions(checked, split))
-        seconds = training_plan.seconds_for(
-            examples, checked, entry, settings, self._models.hardware(), self._models.rates()
-        )
+        hardware, rates = self._models.hardware(), self._models.rates()
+        seconds = training_plan.seconds_for(examples, checked, entry, settings, hardware, rates)
         first = base_file.seconds_to_make(self._workspace, self._models.reference(choice.model_id).path)
         return (seconds[0] + first, seconds[1] + first) if seconds else None
 
@@ -77,12 +76,8 @@ class PromptTrialService:
             raise BadInput("No prompts can be tried now.", why_not, "")
         checked, split = self._examples(choice)
         train, held_out = samples.sides(checked, split)
-        spec = PromptTrialSpec(
-            model=self._models.reference(choice.model_id),
-            data=choice.data_id,
-            examples=fingerprint(train, held_out),
-            items=items,
-        )
+        model, examples = self._models.reference(choice.model_id), fingerprint(train, held_out)
+        spec = PromptTrialSpec(model=model, data=choice.data_id, examples=examples, items=items)
 
         def write(folder: Path) -> None:
             samples.write_examples(folder, checked, split)

@@ -82,9 +82,8 @@ class RetryService:
                 settings = self._runs.spec(run_id).settings.changed(max_length=length)
                 rows = truncate_run(self._runs.folder(run_id), settings)
                 if rows.train:
-                    self._cuts[run_id, length] = Shortening(
-                        length, rows.before, rows.cut, rows.left_out, rows.divided
-                    )
+                    counts = rows.before, rows.cut, rows.left_out, rows.divided
+                    self._cuts[run_id, length] = Shortening(length, *counts)
         return self._cuts[run_id, length]
 
     def _shorter_length(self, run_id: str) -> int | None:
@@ -101,9 +100,8 @@ class RetryService:
         when they can't help, TrainingFailed for damaged rows."""
         offer, spec, folder = self.shortening(run_id), self._spec(run_id), self._runs.folder(run_id)
         if offer is None:
-            raise RunProblem(
-                "Shorter examples would not help this run.", "They were tried, or memory was not the problem.", ""
-            )
+            why = "They were tried, or memory was not the problem."
+            raise RunProblem("Shorter examples would not help this run.", why, "")
         change = {"max_length": offer.max_length}
         rows = truncate_run(folder, spec.settings.changed(**change))
         again = _changed(spec, run_id, change, **sizes(rows.train, rows.validation))
@@ -123,11 +121,5 @@ def _changed(spec: RunSpec, run_id: str, change: dict[str, Any], **data: int) ->
     terms = {name: setting.term for name, setting in settings.facts().items()}
     changed = ", ".join(f"{terms[name]} {fmt.setting(getattr(settings, name))}" for name in change)
     first = spec.name.partition(" (")[0] if spec.retry_of else spec.name
-    return spec.model_copy(
-        update={
-            "settings": settings,
-            "name": f"{first[:60]} ({changed})",
-            "retry_of": run_id,
-            "data": spec.data.model_copy(update=data),
-        }
-    )
+    name, rows = f"{first[:60]} ({changed})", spec.data.model_copy(update=data)
+    return spec.model_copy(update={"settings": settings, "name": name, "retry_of": run_id, "data": rows})

@@ -175,10 +175,8 @@ def _blocked(data: CheckedDataset, why_not: str, need: Estimate, settings: Train
     if data.blocked:
         return data.blocked
     if settings.trainer == "dpo" and not has_pairs(data):
-        return (
-            "To learn the difference, every example needs a good and a bad answer. Learn from the good answers "
-            "instead."
-        )
+        both = "To learn the difference, every example needs a good and a bad answer."
+        return f"{both} Learn from the good answers instead."
     if why_not:
         return why_not
     try:

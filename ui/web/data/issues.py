@@ -79,20 +79,18 @@ def _kind(problems: Sequence[Problem], data: DatasetState, groups: Markup) -> Ma
     done = "removed" if unread or _drops(first.kind, data) else "fixed"
     refused = "can't be read" if unread else "left as is"
     badge = _badge(first, len(rows), waiting, len(fixed), f"{fmt.count(len(left), 'example')} {refused}", done)
-    actions = [components.text(fix, "fix")]
+    actions, title = [components.text(fix, "fix")], issue_title(first.kind)
     if waiting and (unread or first.kind in FIXABLE):
         label = f"{'Remove' if unread else 'Fix'} all {fmt.number(waiting)}"
         actions.append(components.button(label, "accept", first.kind, "firm", f"{label}: {fix}"))
     if waiting and first.severity != "error":
-        actions.append(
-            components.button("Leave as is", "refuse", first.kind, label=f"Leave as is: {issue_title(first.kind)}")
-        )
+        actions.append(components.button("Leave as is", "refuse", first.kind, label=f"Leave as is: {title}"))
     if first.kind == "split_texts" and not data.info.read_options.get("join_cells"):
         actions.append(components.button("Join them", "join-cells", "", "firm"))
     if first.kind == "spare_cells":
-        actions.append(components.button("Undo", "keep-cells", label=f"Undo: {issue_title(first.kind)}"))
+        actions.append(components.button("Undo", "keep-cells", label=f"Undo: {title}"))
     if fixed or left:
-        actions.append(components.button("Undo", "undo", first.kind, label=f"Undo: {issue_title(first.kind)}"))
+        actions.append(components.button("Undo", "undo", first.kind, label=f"Undo: {title}"))
     notes = []
     if fixed and len(fixed) < len(rows):
         notes.append(f"{fmt.count(len(fixed), 'example')} {done}.")
@@ -103,7 +101,7 @@ def _kind(problems: Sequence[Problem], data: DatasetState, groups: Markup) -> Ma
     about = messages[0] if len(messages) == 1 else f"For example: {messages[0]}"
     return _item(
         first.kind,
-        _head(badge, issue_title(first.kind), about) + components.text(" ".join(notes), "small"),
+        _head(badge, title, about) + components.text(" ".join(notes), "small"),
         components.join(actions),
         _where(rows, data) + groups + _effect(first.kind, data),
     )
@@ -195,10 +193,8 @@ def _whole_file(kind: str, data: DatasetState) -> Markup:
     if accepted:
         badge, act = components.badge("done"), components.button("Undo", "undo", kind, label=f"Undo: {title}")
     else:
-        badge, act = (
-            components.badge("optional", "calm"),
-            components.button("Do this", "accept", kind, label=f"Do this: {title}"),
-        )
+        badge = components.badge("optional", "calm")
+        act = components.button("Do this", "accept", kind, label=f"Do this: {title}")
     return _item(kind, _head(badge, title, WHOLE_FILE_FIXES[kind]), act, _effect(kind, data))
 
 

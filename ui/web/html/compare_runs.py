@@ -32,9 +32,8 @@ def _caution(a: RunDetails, b: RunDetails) -> Markup:
     if not _same_validation(a, b):
         return components.alert("calm", "They were checked on different examples, so their losses can't be compared.")
     if a.spec.model.id != b.spec.model.id:
-        return components.alert(
-            "calm", "These are different base models. Compare their answers in step 4, not their losses."
-        )
+        models = "These are different base models. Compare their answers in step 4, not their losses."
+        return components.alert("calm", models)
     return components.EMPTY
 
 

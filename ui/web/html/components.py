@@ -108,10 +108,8 @@ def facts(pairs: Iterable[tuple[str, str]]) -> Markup:
 
 def rows(lines: Iterable[tuple[str, str, str]]) -> Markup:
     """A list of (name, value, small print) in two columns."""
-    cells = (
-        Markup("<div><dt>{}</dt><dd>{}{}</dd></div>").format(name, value, text(small, "small"))
-        for name, value, small in lines
-    )
+    row = Markup("<div><dt>{}</dt><dd>{}{}</dd></div>")
+    cells = (row.format(name, value, text(small, "small")) for name, value, small in lines)
     return Markup('<dl class="rows">{}</dl>').format(join(cells))
 
 
@@ -191,9 +189,8 @@ def acts(*buttons: str) -> Markup:
 
 def submit(text: str, *more: str) -> Markup:
     """The last row of a form: the button that sends it, and `more` to its right."""
-    return Markup('<div class="acts"><button type="submit" class="btn firm">{}</button>{}</div>').format(
-        text, join(more)
-    )
+    row = Markup('<div class="acts"><button type="submit" class="btn firm">{}</button>{}</div>')
+    return row.format(text, join(more))
 
 
 def external_link(url: str, text: str) -> Markup:
@@ -242,7 +239,5 @@ def fields(value: str) -> dict[str, str]:
 
 def options(choices: Iterable[tuple[str, str]], chosen: str = "") -> Markup:
     """The options of a select: (value, text)."""
-    return join(
-        Markup('<option value="{}"{}>{}</option>').format(value, Markup(" selected") if value == chosen else "", text)
-        for value, text in choices
-    )
+    option, selected = Markup('<option value="{}"{}>{}</option>'), Markup(" selected")
+    return join(option.format(value, selected if value == chosen else "", text) for value, text in choices)

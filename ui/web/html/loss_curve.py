@@ -178,10 +178,8 @@ def _grid(top: float, gap: float, place: _Place) -> Markup:
         '<line class="{kind}" x1="0" x2="100%" y1="{y:.2f}%" y2="{y:.2f}%"/>'
         '<text class="tick left" x="0" y="{y:.2f}%">{value:g}</text>'
     )
-    lines = (
-        line.format(kind="rule" if at else "axis", y=place.y(at * gap), value=at * gap)
-        for at in range(round(top / gap) + 1)
-    )
+    values = (at * gap for at in range(round(top / gap) + 1))
+    lines = (line.format(kind="rule" if value else "axis", y=place.y(value), value=value) for value in values)
     return join(lines) + Markup('<text class="axis-name above" x="0" y="0">loss (lower is better)</text>')
 
 

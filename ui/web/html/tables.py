@@ -18,10 +18,8 @@ def table(
     """A table. lines: a cell for each column; a cell may start with a `sort_key`. caption: for screen readers.
     sortable: whether a click on a header sorts by its column. kind: its CSS class, by which `filters` finds it.
     marks: for each line, the values that `filters` can select by."""
-    plain, sorting = (
-        Markup('<th scope="col">{}</th>'),
-        Markup('<th scope="col"><button type="button" class="sort">{}</button></th>'),
-    )
+    plain = Markup('<th scope="col">{}</th>')
+    sorting = Markup('<th scope="col"><button type="button" class="sort">{}</button></th>')
     head = [
         (sorting if name else Markup("<th>{}</th>")).format(name) if sortable else plain.format(name)
         for name in headers

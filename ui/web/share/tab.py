@@ -61,13 +61,8 @@ class ShareTab:
             self.script = button("Make the training script", visible=False, elem_id="export-script")
             self.why_not = html(elem_classes="reason")
         drawn = [self.line, self.offered, self.kind, self.types, self.base, self.make, self.script, self.why_not]
-        self.outputs: list[Any] = [
-            *drawn,
-            self.exports,
-            *self.spreadsheet.outputs,
-            *self.endpoint.outputs,
-            *self.hub.outputs,
-        ]
+        cards = [*self.spreadsheet.outputs, *self.endpoint.outputs, *self.hub.outputs]
+        self.outputs: list[Any] = [*drawn, self.exports, *cards]
         state.listen(self.make.click, self._make, self.outputs, self.kind, self.types, self.base)
         state.listen(self.script.click, self._make_script, self.outputs, self.base)
         ready_models.listen(self.offered, app, state, lambda choice, _: self.show(choice), self.outputs)

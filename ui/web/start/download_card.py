@@ -64,9 +64,8 @@ def _downloading(model: Entry, progress: Any) -> Markup:
     if progress and progress.seconds_left:
         sentences += f" About {fmt.duration(progress.seconds_left)} left."
     cancel = components.button("Cancel", "cancel", model.id, label=f"Cancel the download of {model.name}")
-    return Markup('{}{}<div class="fetch">{}</div>').format(
-        components.text(sentences), components.progress(percent, phase), cancel
-    )
+    bar = components.progress(percent, phase)
+    return Markup('{}{}<div class="fetch">{}</div>').format(components.text(sentences), bar, cancel)
 
 
 def label(model: Entry) -> str:
@@ -101,9 +100,8 @@ def other_token(has: TokenStatus) -> Markup:
         return components.fold("Use another token", paste(has), key="token")
     if has.source not in ("memory", "keyring"):
         return components.EMPTY
-    return components.confirm(
-        "Delete the token", SURE_TO_DELETE, components.button("Delete it", "forget-token", kind="danger")
-    )
+    sure = components.button("Delete it", "forget-token", kind="danger")
+    return components.confirm("Delete the token", SURE_TO_DELETE, sure)
 
 
 def paste(has: TokenStatus) -> Markup:
