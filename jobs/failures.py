@@ -31,11 +31,8 @@ def failure_of(error: BaseException) -> Failure:
             next="Free some disk space, then resume it: it continues from its last checkpoint.",
         )
     if isinstance(error, OSError):
-        return Failure(
-            what="A file could not be read or written.",
-            why=disk_words(error)[0],
-            next="Check the disk, then resume the run.",
-        )
+        why, way_out = disk_words(error)[0], "Check the disk, then resume the run."
+        return Failure(what="A file could not be read or written.", why=why, next=way_out)
     if isinstance(error, ImportError):
         return Failure(
             what=f"A required library can't be loaded: {error.name or 'unknown'}.",

@@ -31,16 +31,12 @@ TICK = 0.5  # seconds between two ticks of the thread
 
 
 class Runner:
-    """The jobs of a workspace.
-
-    stop_deadline: seconds that a worker may show no activity after a stop before it is killed.
-    start_deadline: seconds that it may take to acquire its lock.
-    admit: called with the kind and spec of a job about to be queued or resumed, and the jobs so far. The job
-    is queued inside the context that it returns, one job at a time; entering that may refuse it.
-    spawn: starts an attempt of a job; by default in a process of its own.
-    before_start: called with the lane of a job before its worker starts.
-    Methods raise RunProblem for an unknown id or a wrong state, WorkspaceProblem for a malformed id and when the
-    workspace can't be read or written."""
+    """The jobs of a workspace. stop_deadline: seconds that a worker may show no activity after a stop before it is
+    killed. start_deadline: seconds that it may take to acquire its lock. admit: called with the kind and spec of a
+    job about to be queued or resumed, and the jobs so far. The job is queued inside the context that it returns, one
+    job at a time; entering that may refuse it. spawn: starts an attempt of a job; by default in a process of its own.
+    before_start: called with the lane of a job before its worker starts. Methods raise RunProblem for an unknown id
+    or a wrong state, WorkspaceProblem for a malformed id and when the workspace can't be read or written."""
 
     def __init__(
         self,

@@ -114,9 +114,8 @@ class Scheduler:
             with self._lock.acquire(timeout=timeout):
                 yield
         except Timeout:
-            raise Busy(
-                "Another copy of Apprentice is busy with the list of runs.", "", "Try again in a moment."
-            ) from None
+            what = "Another copy of Apprentice is busy with the list of runs."
+            raise Busy(what, "", "Try again in a moment.") from None
         except OSError as error:
             log.warning("the workspace can't be written: %r", error)
             raise WorkspaceProblem("The workspace can't be written.", *disk_words(error)) from error

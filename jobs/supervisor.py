@@ -47,10 +47,8 @@ PROBABLY_OUT_OF_MEMORY = _unexpected(
     next=OUT_OF_MEMORY.next,
     error=OutOfMemory.__name__,
 )
-STOP_TIMED_OUT = Failure(
-    what="The run did not stop in time and was killed.",
-    why="Its progress since its last checkpoint is lost.",
-    next=_RESUME,
+STOP_TIMED_OUT = _unexpected(
+    "Its progress since its last checkpoint is lost.", what="The run did not stop in time and was killed."
 )
 NEVER_STARTED = Failure(
     what="The run could not be started.",

@@ -128,8 +128,7 @@ class LlamaEngine(WithTokenizer):
     def answer_all(
         self, pane: str, prompts: Prompts, limits: Sequence[int], each: Each, enough: Enough = looping
     ) -> list[Answered]:
-        adapter = self._contexts[pane].adapter
-        return answer_all(self._weights, adapter, prompts, self._end_ids, limits, each, enough)
+        return answer_all(self._weights, self._contexts[pane].adapter, prompts, self._end_ids, limits, each, enough)
 
     def nats(self, pane: str, ids: Sequence[int], labels: Sequence[int]) -> float:
         wanted = [at for at, label in enumerate(labels) if at and label >= 0]

@@ -151,8 +151,7 @@ def nats(model: Any, ids: Sequence[int], labels: Sequence[int]) -> float:
     for start in range(0, len(ids) - 1, _READ):
         piece = ids[start : start + _READ]
         with torch.inference_mode():
-            tokens = torch.tensor([piece], device=model.device)
-            out = model(input_ids=tokens, cache=cache, use_cache=True)
+            out = model(input_ids=torch.tensor([piece], device=model.device), cache=cache, use_cache=True)
         cache = out.cache
         following = labels[start + 1 : start + 1 + len(piece)]
         learned = [at for at, label in enumerate(following) if label >= 0]
@@ -182,8 +181,7 @@ def _load_tuned(base: Any, folder: Path, probe: list[int]) -> tuple[Any, PaneChe
 
 def _twin(model: Any) -> Any:
     """A copy of the modules that shares every weight and buffer with `model`."""
-    shared = {id(tensor): tensor for tensor in chain(model.parameters(), model.buffers())}
-    return copy.deepcopy(model, shared)
+    return copy.deepcopy(model, {id(tensor): tensor for tensor in chain(model.parameters(), model.buffers())})
 
 
 def _step(model: Any, ids: list[int], cache: Any) -> tuple[torch.Tensor, Any]:

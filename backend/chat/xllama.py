@@ -60,9 +60,8 @@ class LlamaServer:
         self, file: Path, slots: int, tokens: int, adapter: Path | None = None, threads: int | None = None
     ) -> None:
         if not has_xllamacpp():
-            raise MissingPart(
-                "GGUF files can't be used here.", "There is no build of llama.cpp for this computer.", HOW_TO_COMPILE
-            )
+            why = "There is no build of llama.cpp for this computer."
+            raise MissingPart("GGUF files can't be used here.", why, HOW_TO_COMPILE)
         import xllamacpp
 
         self.slots, self.tokens, self.adapter = slots, tokens, adapter
@@ -100,8 +99,7 @@ class LlamaServer:
 
     def encode(self, text: str) -> list[int]:
         """The token ids of a text in which markers are control tokens."""
-        asked = {"content": text, "add_special": False, "parse_special": True}
-        return list(self._post("/tokenize", asked)["tokens"])
+        return list(self._post("/tokenize", {"content": text, "add_special": False, "parse_special": True})["tokens"])
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of tokens, with U+FFFD for an incomplete character."""

@@ -56,8 +56,7 @@ class XllamaEngine(WithTokenizer):
 
     def __init__(self, file: Path) -> None:
         self._set_up(file, (TUNED,))
-        vocabulary = ServerVocabulary(self.server, self._facts)
-        self._use(GgufTokenizer(vocabulary), self.server().end_ids())
+        self._use(GgufTokenizer(ServerVocabulary(self.server, self._facts)), self.server().end_ids())
 
     @classmethod
     def with_adapter(cls, file: Path, model: Path, tuned: Path | None = None, adapter: Path | None = None) -> Self:

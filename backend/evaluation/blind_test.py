@@ -203,9 +203,8 @@ def new_test(answers: Sequence[ReportedAnswer], systems: tuple[str, str], seed: 
             by_cluster.setdefault(answer.cluster, pair)
     pairs = list(by_cluster.values())[:_LONGEST]
     if not pairs:
-        raise BadInput(
-            "There is nothing to choose between.", "Both answered every question the same way.", "Choose two others."
-        )
+        why = "Both answered every question the same way."
+        raise BadInput("There is nothing to choose between.", why, "Choose two others.")
     return BlindTest(systems=systems, pairs=tuple(_with_repetitions(pairs, draw)), other=other)
 
 

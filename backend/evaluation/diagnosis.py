@@ -99,8 +99,7 @@ def change(kind: str, settings: TrainSettings, falling: bool | None = None) -> d
 
 def _same(items: Sequence[Item], texts: Sequence[str], wrong: Sequence[bool]) -> list[int]:
     """The items that get the most frequent answer, where it is far more frequent than it should be."""
-    answered = Counter(map(normalize, texts))
-    text, count = answered.most_common(1)[0]
+    text, count = Counter(map(normalize, texts)).most_common(1)[0]
     expected = max(Counter(normalize(item.answer) for item in items).values())
     if count < _SAME * len(items) or count < 2 * expected:
         return []

@@ -56,9 +56,8 @@ class Facts:
 
     def __init__(self, text: str) -> None:
         if len(text) > LONGEST:
-            raise BadInput(
-                "The facts are too long.", f"They have over {LONGEST:,} characters.", "Use a part of them."
-            )
+            why = f"They have over {LONGEST:,} characters."
+            raise BadInput("The facts are too long.", why, "Use a part of them.")
         self.passages = passages(text)
         if not self.passages:
             raise BadInput("There are no facts.", "The text is empty.", "Write some, or choose another file.")

@@ -54,9 +54,8 @@ class Visitors:
     def of_key(self, key: str) -> str | None:
         """The visitor with this key; None unless this server made it and still has its own secret."""
         number, _, signature = key.partition(".")
-        made_here = len(number) == 2 * _SECRET_BYTES and hmac.compare_digest(
-            signature.encode(), self._sign("key", number).encode()
-        )
+        own = self._sign("key", number).encode()
+        made_here = len(number) == 2 * _SECRET_BYTES and hmac.compare_digest(signature.encode(), own)
         return self._sign("browser", number)[:32] if made_here else None
 
     def of_account(self, account: str) -> str:

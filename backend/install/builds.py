@@ -42,14 +42,12 @@ class Machine(NamedTuple):
 
 
 class Row(NamedTuple):
-    """A kind of machine and the build for it.
-
-    build: the name of an index of PyTorch's, "PyPI", or "" if there is no build and the app can't run. below: the
-    first version of torch without this build. cuda: how the CUDA version of a fitting build begins, "" for one
-    without CUDA. From `system` to `needs`: what must hold; "", () and None stand for anything, and versions are
-    [least, below). keep: whether any installed build is as good. falls_back: whether the processor trains in place of
-    a GPU; else training waits until the advice was followed. why: the reason. advice: what the person should know or
-    do. source: of the fact."""
+    """A kind of machine and the build for it. build: the name of an index of PyTorch's, "PyPI", or "" if there is no
+    build and the app can't run. below: the first version of torch without this build. cuda: how the CUDA version of a
+    fitting build begins, "" for one without CUDA. From `system` to `needs`: what must hold; "", () and None stand for
+    anything, and versions are [least, below). keep: whether any installed build is as good. falls_back: whether the
+    processor trains in place of a GPU; else training waits until the advice was followed. why: the reason. advice:
+    what the person should know or do. source: of the fact."""
 
     what: str
     build: str

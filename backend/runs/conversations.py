@@ -70,8 +70,7 @@ def write_texts(run_folder: Path, texts: Iterable[str]) -> None:
     """Writes the plain texts that judge a run, one a line. Raises OSError."""
     path = _path(run_folder, TEXTS)
     path.parent.mkdir(parents=True, exist_ok=True)
-    lines = (json.dumps({"text": text}, ensure_ascii=False) + "\n" for text in texts)
-    path.write_text("".join(lines), "utf-8")
+    path.write_text("".join(json.dumps({"text": text}, ensure_ascii=False) + "\n" for text in texts), "utf-8")
 
 
 def read_texts(run_folder: Path) -> list[str]:

@@ -108,11 +108,8 @@ class PlainTokenizer:
     ) -> str:
         """The text that the chat template makes of `messages`. Raises BadInput when it does not accept them."""
         if not self.chat_template:
-            raise BadInput(
-                "This model has no chat template.",
-                "It was never trained to hold a conversation.",
-                "Choose an instruct model.",
-            )
+            why = "It was never trained to hold a conversation."
+            raise BadInput("This model has no chat template.", why, "Choose an instruct model.")
         return render(self.chat_template, messages, self.special_tokens, tools, add_generation_prompt)
 
     def _render_chat(

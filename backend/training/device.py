@@ -108,8 +108,7 @@ def choose(settings: TrainSettings) -> Device:
 
     if torch.cuda.is_available():
         _require_code(torch.cuda.get_device_capability(), torch.cuda.get_arch_list())
-        capable = torch.cuda.get_device_capability()[0] >= 8
-        return Device("cuda", _precision(settings, "bf16" if capable else "fp16"))
+        return Device("cuda", _precision(settings, "bf16" if torch.cuda.get_device_capability()[0] >= 8 else "fp16"))
     if torch.backends.mps.is_available():
         return Device("mps", _precision(settings, "bf16" if torch.backends.mps.is_macos_or_newer(14, 0) else "fp32"))
     if gpus := read_choice()[1].devices:
@@ -120,11 +119,8 @@ def choose(settings: TrainSettings) -> Device:
             "train on the processor.",
         )
     if settings.precision == "fp16":
-        raise BadSetting(
-            "This computer can't train in fp16.",
-            "It has no GPU, and processors do not compute in fp16.",
-            "Set precision to auto.",
-        )
+        why = "It has no GPU, and processors do not compute in fp16."
+        raise BadSetting("This computer can't train in fp16.", why, "Set precision to auto.")
     chosen = settings.precision
     precision: Precision = ("bf16" if bf16_speedup() > _MIN_SPEEDUP else "fp32") if chosen == "auto" else chosen
     return Device("cpu", precision, _four_bit(precision) if settings.method == "qlora" else "")

@@ -138,8 +138,7 @@ def _saving_seconds(dry_run: DryRun, engine: Any) -> float:
 
 def _test_speed(dry_run: DryRun, net: Any) -> float:
     """Seconds per token of an evaluation, from one batch of the longest validation rows (else training rows)."""
-    evaluated = dry_run.validation or dry_run.train
-    rows = sorted(evaluated, key=lambda row: -row.longest)[: dry_run.train_step.micro]
+    rows = sorted(dry_run.validation or dry_run.train, key=lambda row: -row.longest)[: dry_run.train_step.micro]
     return _seconds(dry_run, lambda: dry_run.train_step.mean_loss(net, rows)) / _tokens(rows)
 
 

@@ -68,8 +68,7 @@ def _row_numbers(positions: torch.Tensor) -> torch.Tensor:
     """(1, length): the number of the row of each token in a pack; within a row, positions go up by one."""
     import torch
 
-    first = positions[:, :1] - 1
-    return (torch.diff(positions, prepend=first) != 1).cumsum(-1)
+    return (torch.diff(positions, prepend=positions[:, :1] - 1) != 1).cumsum(-1)
 
 
 def _logits(model: Any, scored: tuple[torch.Tensor, ...], **inputs: Any) -> torch.Tensor:
@@ -114,5 +113,4 @@ def _cross_entropy() -> Any:
 def _parts(logits: torch.Tensor) -> tuple[torch.Tensor, ...]:
     import torch
 
-    values = _CHUNK.get(logits.device.type, _CHUNK_ON_GPU)
-    return torch.split(logits, max(1, values // logits.shape[-1]))
+    return torch.split(logits, max(1, _CHUNK.get(logits.device.type, _CHUNK_ON_GPU) // logits.shape[-1]))

@@ -21,12 +21,11 @@ _VERSION = 4  # raised when the measurement changes, so that stored ones are mad
 
 
 class Measured(Record):
-    """The measured memory and times of a run with `settings`.
-
-    memory_mib: peak of the dry run, then of the whole run. startup: seconds before the first step. tokens_per_second:
-    of training, without padding. Seconds: evaluation: on the validation rows, once; sample: answering the sample
-    prompts once at full length, 0 if there was no time to measure it; reference: DPO's reference log-probabilities;
-    save: one checkpoint; verification: comparing all weights after training."""
+    """The measured memory and times of a run with `settings`. memory_mib: peak of the dry run, then of the whole run.
+    startup: seconds before the first step. tokens_per_second: of training, without padding. Seconds: evaluation: on
+    the validation rows, once; sample: answering the sample prompts once at full length, 0 if there was no time to
+    measure it; reference: DPO's reference log-probabilities; save: one checkpoint; verification: comparing all
+    weights after training."""
 
     settings: TrainSettings
     memory_mib: int

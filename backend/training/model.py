@@ -18,17 +18,11 @@ if TYPE_CHECKING:
 
 
 def build(folder: Path, model_id: str, settings: TrainSettings, device: Device, longest: int = 0) -> Any:
-    """The model in `folder`, ready for training on `device`, with its trainable weights in float32.
-
-    The same seed gives the same initial weights.
-
-    folder: the base model's.
-    model_id: its name, which the adapter will state as its base.
-    settings: of the run.
-    device: to train on, with its precision.
-    longest: tokens of the longest row, 0 if unknown.
-
-    Raises MissingPart without the folder or bitsandbytes, BadSetting when a target module is not in the model."""
+    """The model in `folder`, ready for training on `device`, with its trainable weights in float32. The same seed
+    gives the same initial weights. folder: the base model's. model_id: its name, which the adapter will state as its
+    base. settings: of the run. device: to train on, with its precision. longest: tokens of the longest row, 0 if
+    unknown. Raises MissingPart without the folder or bitsandbytes, BadSetting when a target module is not in the
+    model."""
     import torch
 
     model_folder.check(folder)
@@ -135,11 +129,8 @@ def prepare_trainable(model: Any, device: Device) -> None:
             module.cast_input_dtype_enabled = False
     four_bit.compute_as_asked(model)
     if not trainable(model):
-        raise TrainingFailed(
-            "Nothing in the model can be trained.",
-            "All of its weights are frozen.",
-            "Set method to lora and target_modules to all-linear.",
-        )
+        way_out = "Set method to lora and target_modules to all-linear."
+        raise TrainingFailed("Nothing in the model can be trained.", "All of its weights are frozen.", way_out)
 
 
 def trainable(model: Any) -> dict[str, torch.nn.Parameter]:

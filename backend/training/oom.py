@@ -77,9 +77,8 @@ def next_rung(planned: TrainSettings, used: TrainSettings, *, can_quantize: bool
     if current == planned.per_device_train_batch_size and current > 1:
         changes = with_micro_batch(used, current // 2)
         size = changes["per_device_train_batch_size"]
-        return Rung(
-            changes, f"It processes {size} instead of {current} examples at a time; each step still uses as many."
-        )
+        what = f"It processes {size} instead of {current} examples at a time; each step still uses as many."
+        return Rung(changes, what)
     if current > 1 or not used.gradient_checkpointing:
         changes = {**with_micro_batch(used, 1), "gradient_checkpointing": True}
         return Rung(changes, "It processes one example at a time and recomputes some values (slower, same result).")
@@ -135,15 +134,10 @@ def half_length(longest: int) -> int | None:
 
 def require_bitsandbytes(settings: TrainSettings) -> None:
     """Raises MissingPart when the settings ask for 4-bit weights or 8-bit AdamW, and this computer has neither."""
-    if settings.method == "qlora" and not four_bit.is_possible():
-        raise MissingPart(
-            "4-bit training (QLoRA) is not possible on this computer.",
-            "It needs the package bitsandbytes, which is not installed or, as on a Mac, does not work here.",
-            "Choose the method lora.",
-        )
-    if settings.optim != "adamw" and not four_bit.is_possible():
-        raise MissingPart(
-            "AdamW in 8 bits is not possible on this computer.",
-            "It needs the package bitsandbytes, which is not installed or, as on a Mac, does not work here.",
-            "Set optim to adamw.",
-        )
+    for asked, what, way_out in (
+        (settings.method == "qlora", "4-bit training (QLoRA)", "Choose the method lora."),
+        (settings.optim != "adamw", "AdamW in 8 bits", "Set optim to adamw."),
+    ):
+        if asked and not four_bit.is_possible():
+            why = "It needs the package bitsandbytes, which is not installed or, as on a Mac, does not work here."
+            raise MissingPart(f"{what} is not possible on this computer.", why, way_out)

@@ -34,8 +34,7 @@ def build(model: Any, session: TrainingSession) -> Any:
         def training_step(self, model: Any, inputs: list[TokenRow], num_items_in_batch: Any = None) -> torch.Tensor:
             """The gradients of a whole optimizer step: TRL's own step for each micro batch, so that one that runs
             out of memory can be repeated in halves."""
-            learn = partial(super().training_step, self.model)
-            return session.compute_gradients(self.model, inputs, learn)
+            return session.compute_gradients(self.model, inputs, partial(super().training_step, self.model))
 
         def compute_loss(
             self, model: Any, inputs: Sequence[TokenRow], return_outputs: bool = False, num_items_in_batch: Any = None

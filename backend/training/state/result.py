@@ -65,5 +65,4 @@ def _save(model: Any, folder: Path, base_folder: Path) -> None:
             (folder / "README.md").unlink(missing_ok=True)  # peft's blank model card
         else:
             # A language part that was loaded alone is a model of its own, and its weights get the names of one.
-            alone = bool(causal_lm.key_mapping(base_folder))
-            model.save_pretrained(folder, save_original_format=not alone)
+            model.save_pretrained(folder, save_original_format=not causal_lm.key_mapping(base_folder))

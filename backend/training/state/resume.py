@@ -35,8 +35,7 @@ def find_checkpoint(work: Work, base: Path) -> Path | None:
     """The checkpoint to resume from, None to start from the beginning; reports damaged ones in a note. base: the
     model's folder. Raises TrainingFailed when a checkpoint belongs to another run, or the model has changed since the
     run, or the version that it continues, began; OSError."""
-    folder = work.folder / "checkpoints"
-    checkpoint, damaged = checkpoints.find(folder)
+    checkpoint, damaged = checkpoints.find(work.folder / "checkpoints")
     now = base_files(base)
     if damaged:
         names = ", ".join(path.name for path in damaged)
@@ -105,8 +104,7 @@ def _check_base(saved: Path, now: dict[str, dict[str, Any]], since: str) -> None
 
 
 def _digest(path: Path) -> str:
-    size = path.stat().st_size
-    parts = -(-size // MIB)
+    parts = -(-path.stat().st_size // MIB)
     step = max(1, parts * MIB // _HASHED_AT_MOST)
     sha = hashlib.sha256()
     with path.open("rb") as file:
