@@ -153,7 +153,7 @@ def test_what_is_typed_into_the_table_is_learned(open_page: Callable[..., Any], 
     keys.type(" You?")
     keys.press("Escape")
     page.get_by_role("button", name="Read these").click()
-    read = page.locator(".before-after .is .bubble > div")
+    read = page.locator(".few .bubble > div")
     read.nth(3).wait_for(state="attached")
     answer = [words.strip() for words in read.all_text_contents()]
     assert answer == ["What is up?", "Not much, Jörg. You?", "Is it late?", "Yes, go to bed."]
