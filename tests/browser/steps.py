@@ -52,7 +52,7 @@ def decide(page: Any) -> bool:
     asked = page.locator("#decision").first.inner_text()
     every = answers.filter(has_text=re.compile("all|both"))
     (every if every.count() else answers).first.click()
-    page.wait_for_function("(asked) => document.querySelector('#decision').innerText !== asked", arg=asked)
+    page.wait_for_function("(asked) => document.querySelector('#decision')?.innerText !== asked", arg=asked)
     return True
 
 
