@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.browser.conftest import free_port, served
-from tests.browser.steps import TABS, go, still, take_sample
+from tests.browser.steps import TABS, go, open_details, still, take_sample
 
 pytestmark = pytest.mark.browser
 
@@ -21,6 +21,7 @@ def test_long_names_stay_within_their_cards(open_page: Callable[..., Any], tmp_p
     with served(command, port, tmp_path / "long.txt") as url:
         page = open_page(url)
         take_sample(page)
+        open_details(page)
         page.locator("#tab-data summary", has_text="How this file was read").click()
         page.locator("#earlier summary").first.click()
         go(page, "runs")

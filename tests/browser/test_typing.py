@@ -20,6 +20,7 @@ from tests.browser.steps import (
     ticked,
     unfold,
 )
+from ui.web.try_it.talk import LONGEST_QUESTION
 
 pytestmark = pytest.mark.browser
 
@@ -329,12 +330,15 @@ def test_a_quick_click_on_another_tab_is_not_taken_back(at_try: Any, hold_openin
 
 def test_a_question_that_cannot_be_sent_is_not_cleared(open_page: Opens, held_page: str) -> None:
     page = open_page(held_page)
+    go(page, "runs")
+    page.locator("[data-do=open][data-value=run-a]").click()
+    stored(page, "run_id", "run-a")
     go(page, "try")
-    question = page.get_by_label("Your question to both")
-    question.fill("Is anybody there?")
+    question, long = page.get_by_label("Your question to both"), "Is anybody there? " * (LONGEST_QUESTION // 18 + 1)
+    question.fill(long)
     question.press("Enter")
     page.locator(".toast-body").wait_for()
-    assert question.input_value() == "Is anybody there?"
+    assert question.input_value() == long
     go(page, "data")  # an error stands until the next thing is done
     page.locator(".toast-body").wait_for(state="detached")
 
