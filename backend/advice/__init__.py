@@ -19,7 +19,7 @@ Because: size alone misleads: in those results Llama 3.2 3B did about as well as
 Proof: tests/backend/advice/test_ranking.py, tests/backend/models/test_catalogue.py.
 Reconsider when: somebody publishes results of the catalogue's models on small datasets such as ours.
 
-Decision: On a processor, the best-ranked model that trains within half an hour is recommended. Until it is
+Decision: On a processor, the best-ranked model that trains in about half an hour is recommended. Until it is
     downloaded, training uses the best one on this computer, and both are shown with their times.
 Because: size alone gave everybody the smallest model, although one of four times its size trains in twenty minutes.
 Proof: tests/backend/advice/test_ranking.py; times of typical machines in docs/hardware.md.

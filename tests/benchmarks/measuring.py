@@ -26,11 +26,9 @@ class Measured:
 
 
 def in_fresh_process(function: Callable[P, R], *arguments: P.args, **named: P.kwargs) -> R:
-    """What the function returns or raises there: offline, with sleeping idle threads, a low priority and no output.
-
-    A smoke run, which measures nothing, is the fork of a process that has imported torch (test_smoke.py); so is this
-    process then.
-    """
+    """What the function returns or raises there: offline, with sleeping idle threads, a low priority and no output. A
+    smoke run, which measures nothing, is the fork of a process that has imported torch (test_smoke.py); so is this
+    process then."""
     method = "fork" if multiprocessing.parent_process() else "spawn"
     with ProcessPoolExecutor(1, multiprocessing.get_context(method), initializer=_prepare) as pool:
         return pool.submit(function, *arguments, **named).result()

@@ -70,10 +70,8 @@ Errors = tuple[float, float]  # ours and the rule of thumb's, in percent
 
 
 def make(model_type: str, folder: Path, changes: dict[str, Any]) -> int:
-    """Saves a model with random weights, and a tokenizer; imports torch. Returns the number of parameters.
-
-    changes: to SHAPE.
-    """
+    """Saves a model with random weights, and a tokenizer; imports torch. Returns the number of parameters. changes:
+    to SHAPE."""
     import torch
     from transformers import AutoModelForCausalLM
     from transformers.models.auto.configuration_auto import CONFIG_MAPPING

@@ -39,10 +39,8 @@ def test_every_file_here_is_a_benchmark_or_used_by_one() -> None:
 
 @pytest.fixture(scope="module")
 def forked(bundled_model: Path, bundled_gguf: Path | None) -> Iterator[ForkServerContext]:
-    """Processes that are forks of one that has imported the slow packages.
-
-    The bundled model is unpacked and converted beforehand, so that no benchmark does it again.
-    """
+    """Processes that are forks of one that has imported the slow packages. The bundled model is unpacked and
+    converted beforehand, so that no benchmark does it again."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(HOME_VARIABLE, str(bundled_model.parent.parent))
         patch.setenv("OMP_NUM_THREADS", "1")  # a fork has no other threads

@@ -60,10 +60,8 @@ def as_user(**environment: str) -> list[str]:
 
 @pytest.fixture(scope="module")
 def installed(folder: Path, python: str) -> Path:
-    """The Space's folder, and next to it `environment` with its requirements, all in one call as Spaces do it.
-
-    Only torch is the one that this environment has: its own comes from an index that a test can't expect to reach.
-    """
+    """The Space's folder, and next to it `environment` with its requirements, all in one call as Spaces do it. Only
+    torch is the one that this environment has: its own comes from an index that a test can't expect to reach."""
     written = space.write(folder / "app", "cpu-basic").folder
     lines = (written / "requirements.txt").read_text("utf-8").splitlines()
     assert lines[-1] == space.torch_for("cpu-basic")

@@ -92,11 +92,9 @@ Check = Callable[[Path, int, Fault | None], int]
 
 
 def inject(tally: Tally, name: str, check: Check, every: int = 1, faults: Iterable[Fault] = Fault) -> None:
-    """Lets each fault happen at operation 1, 2, 3 and so on, until nothing is left to fail.
-
-    check: does the work in an empty folder with the fault at the given operation, and raises AssertionError if what
-    must hold does not; returns the number of operations. every: only one operation in so many.
-    """
+    """Lets each fault happen at operation 1, 2, 3 and so on, until nothing is left to fail. check: does the work in
+    an empty folder with the fault at the given operation, and raises AssertionError if what must hold does not;
+    returns the number of operations. every: only one operation in so many."""
     total = one(tally, name, check, 0, None)
     tally.operations[name] = total
     for fault in faults:

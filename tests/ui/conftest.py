@@ -20,10 +20,8 @@ Made = TypeVar("Made")
 
 
 def in_loop(make: Callable[[], Made]) -> Made:
-    """Builds gradio components inside a running event loop: outside one, gradio opens loops and never closes them.
-
-    In a new thread, since this one may run a loop already (playwright's).
-    """
+    """Builds gradio components inside a running event loop: outside one, gradio opens loops and never closes them. In
+    a new thread, since this one may run a loop already (playwright's)."""
 
     async def making() -> Made:
         return make()
@@ -97,10 +95,8 @@ def answer(
     page: Page, component: Any, event: str, choice: Choice, inputs: dict[Any, Any] | None = None,
     clicked: tuple[str, str] | None = None,
 ) -> dict[Any, Any]:  # fmt: skip
-    """The page's answer to an event in a browser with this choice.
-
-    inputs: values by component, of what is not as the page began. clicked: a button's action and value.
-    """
+    """The page's answer to an event in a browser with this choice. inputs: values by component, of what is not as the
+    page began. clicked: a button's action and value."""
     listener = next(one for one in page.blocks.fns.values() if (component._id, event) in one.targets and one.fn)
     values = {part: getattr(part, "value", None) for part in listener.inputs}
     values |= {**page.state.inputs(choice), **(inputs or {})}

@@ -40,10 +40,8 @@ class PageClient:
         return cls(http, (await http.get("/config")).raise_for_status().json(), choice, tab)
 
     def listener(self, event: str, **component: str) -> dict[str, Any]:
-        """The listener of an `event` of the component with this elem_id, label or kind (`type`).
-
-        Raises LookupError when the page has none.
-        """
+        """The listener of an `event` of the component with this elem_id, label or kind (`type`). Raises LookupError
+        when the page has none."""
         for listener in self.listeners:
             for target, name in listener["targets"]:
                 part = self._components.get(target, {"type": "", "props": {}})

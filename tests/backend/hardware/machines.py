@@ -3,6 +3,7 @@
 python -m tests.backend.hardware.machines      writes the page
 """
 
+import re
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -80,30 +81,6 @@ MACHINES: dict[str, Simulated] = {
     "Windows on Arm": Simulated(system="Windows", processor="arm64"),
 }
 
-_INTRODUCTION = """# Hardware
-
-What Apprentice does on the computers that people have. **None of this has run on a real one of these machines.** The
-driver, the system and the installed PyTorch are made up by the tests; what is shown is what the program decides when
-they answer so. This page is written by `python -m tests.backend.hardware.machines`, and a test compares it.
-
-- **PyTorch** is what the start script installs, by the table of `backend/install/builds.py`: from PyPI, or from an
-  index of download.pytorch.org (`cpu`; `cu126`, `cu128` and `cu130` for CUDA 12.6, 12.8 and 13.0). That table follows
-  PyTorch's published support matrix. What lies on download.pytorch.org could not be looked at; what PyPI has for each
-  system was.
-- **Trains on** is the device that `doctor`, Start, the plan and training agree on. Of several cards the best is used:
-  those with tensor cores (compute capability 7.0) first, then the one with the most free memory. A training in one
-  process sees no other; [clusters.md](clusters.md) says how to train with all of them.
-- **Refused** means that a card could train but for something that you can change. Training then does not fall back
-  to the processor. To choose the processor, set the environment variable `CUDA_VISIBLE_DEVICES` to -1.
-- `CUDA_VISIBLE_DEVICES` chooses among cards. Numbers are those of `nvidia-smi`; ids work too.
-- **Precision** is that of the plan; on a processor, training measures which is faster. **Model** is the one
-  recommended without examples, with its method.
-- AMD's and Intel's cards are not used.
-
-| Machine | PyTorch | Trains on | Precision | Model | What is said |
-|---|---|---|---|---|---|
-"""
-
 
 def line(name: str, machine: Simulated) -> str:
     """A line of the table."""
@@ -142,19 +119,6 @@ EXAMPLES: dict[str, Any] = {"rows": 240, "train_rows": None, "longest": 96, "tok
 LAPTOP_SPEED = rates_from("cpu", 150e9, 150e9, 12e9, 1.1e-6)
 MAC_SPEED = rates_from("mps", 2.5e12, 2.2e12, 60e9, 5e-6)
 
-_TIMES = """
-## How long it takes
-
-For examples like the orders sample's: 240, of 70 tokens each. **Now** needs no download; **recommended** is what
-Start offers, on a processor the best model that trains within half an hour. **Second** has better published results,
-fits by the estimate and is a little larger than the guide's models for this card. The speed of an NVIDIA card is that
-of its data sheet. The speed of a processor and of a Mac is measured by the app; here it is **assumed**: matrix
-products at 150 GFLOP/s (four cores without 16-bit arithmetic), and at 2.5 TFLOP/s on the M2.
-
-| Machine | Now | Recommended | Download | Second |
-|---|---|---|---|---|
-"""
-
 
 def times(name: str, file: str) -> str:
     """A line of the table of times."""
@@ -173,9 +137,10 @@ def times(name: str, file: str) -> str:
 
 
 def document() -> str:
-    """docs/hardware.md."""
+    """docs/hardware.md: the lines of its two tables made anew, below its own prose."""
+    about, timing = re.findall(r"^##? .*?^\|(?:---\|)+\n", DOCUMENT.read_text("utf-8"), re.DOTALL | re.MULTILINE)
     lines = "\n".join(line(name, machine) for name, machine in MACHINES.items())
-    return _INTRODUCTION + lines + "\n" + _TIMES + "\n".join(times(*timed) for timed in TIMED.items()) + "\n"
+    return about + lines + "\n\n" + timing + "\n".join(times(*timed) for timed in TIMED.items()) + "\n"
 
 
 if __name__ == "__main__":

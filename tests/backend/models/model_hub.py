@@ -27,11 +27,9 @@ class Request(NamedTuple):
 
 @dataclass
 class Hub:
-    """What the stand-in has, and the requests it got.
-
-    status: its answer; if `listed`, for files only. broken: it hangs up once after so many bytes. signed: weights are
-    redirected to a signed address on another host, which answers with this status; 0 for no redirect.
-    """
+    """What the stand-in has, and the requests it got. status: its answer; if `listed`, for files only. broken: it
+    hangs up once after so many bytes. signed: weights are redirected to a signed address on another host, which
+    answers with this status; 0 for no redirect."""
 
     files: dict[str, bytes]
     status: int = 200

@@ -38,10 +38,8 @@ def test_a_few_steps_on_the_orders_sample(bundled_model: Path, tmp_path: Path) -
 
 @pytest.mark.slow
 def test_dpo_learns_pairs_from_the_command_line(workspace_with_model: Workspace) -> None:
-    """`train --data pairs.jsonl --set trainer=dpo`, in a queued process: the better answers become more likely.
-
-    In fp32: in 16 bits an answer's log-probability depends on its batch, so that the first loss is only about ln 2.
-    """
+    """`train --data pairs.jsonl --set trainer=dpo`, in a queued process: the better answers become more likely. In
+    fp32: in 16 bits an answer's log-probability depends on its batch, so that the first loss is only about ln 2."""
     command = [sys.executable, str(PROJECT_ROOT / "app.py"), "train", "--data", str(PAIRS), "--json"]
     command += [
         "--set", "trainer=dpo", "max_steps=10", "precision=fp32", "learning_rate=2e-4", "--workspace",

@@ -47,10 +47,8 @@ def test_an_unchanged_tick_sends_one_value(app: MadeUpApp) -> None:
     [(TICK, 500, 2), pytest.param(TICK, 2_000, 0.5, marks=pytest.mark.slow), (FETCH, 60, 10)],
 )
 def test_memory_is_flat(app: MadeUpApp, listener: dict[str, Any], times: int, allowed: float) -> None:
-    """allowed: blocks of memory that each tick, or each answer with a tab that changed, may leave behind.
-
-    Before, it was over a hundred for each component of the answer.
-    """
+    """allowed: blocks of memory that each tick, or each answer with a tab that changed, may leave behind. Before, it
+    was over a hundred for each component of the answer."""
 
     async def work(page: PageClient) -> None:
         async def repeat(count: int) -> int:

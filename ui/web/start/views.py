@@ -171,7 +171,7 @@ def suggestion(better: Recommendation, chosen: Recommendation, does: str = "View
     why = next((reason for reason in better.reasons if reason not in chosen.reasons), model.note)
     offer = f"{model.name} would suit this computer and task better. {why}"
     if better.seconds is not None and chosen.seconds is not None:
-        best = "Best within 30 minutes" if in_time(better.seconds) else "Better"
+        best = "Best within about half an hour" if in_time(better.seconds) else "Better"
         offer = (
             f"{best}: {model.name}, about {fmt.rough(better.seconds)}, {fmt.size(model.download_mib)} to download. "
             f"Now, without a download: {chosen.model.name}, about {fmt.rough(chosen.seconds)}."

@@ -166,7 +166,7 @@ def test_on_a_processor_the_better_model_is_offered_with_both_times() -> None:
     advice = partial(recommend, machine("cpu16"), compare=False, rates=SPEED, **examples)
     better, here = advice(), advice(available={BUNDLED.id})
     card = start_views.suggestion(better, here)
-    assert re.search(r"Best within 30 minutes: Qwen3 0.6B, about \d+ min, 1.4 GB to download", card)
+    assert re.search(r"Best within about half an hour: Qwen3 0.6B, about \d+ min, 1.4 GB to download", card)
     assert re.search(r"Now, without a download: SmolLM2 135M, about \d+ min", card)
     assert f'data-value="{better.model.id}"' in card
     slower = better.model_copy(update={"seconds": 2400.0})
