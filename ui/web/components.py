@@ -32,15 +32,14 @@ _escaping = {"postprocess": lambda part, value: "" if value is None else str(esc
 _Html: type[gr.HTML] = ABCMeta.__new__(type(gr.HTML), "Html", (gr.HTML,), _escaping)
 
 
-def html(value: str = "", **options: Any) -> gr.HTML:
-    """HTML on the page, without gradio's own styling: `Markup`, or text, which is escaped."""
-    return _Html(value, js_on_load=None, apply_default_css=False, padding=False, **options)
+def html(value: str = "", js: str | None = None, **options: Any) -> gr.HTML:
+    """HTML on the page, without gradio's own styling: `Markup`, or text, which is escaped. js: run with it."""
+    return _Html(value, js_on_load=js, apply_default_css=False, padding=False, **options)
 
 
 def clickable(value: str = "", **options: Any) -> gr.HTML:
     """As `html`, but its buttons and forms raise the component's click event; read it with `clicked`."""
-    js = "apprentice.listenToButtons(element, trigger)"
-    return _Html(value, js_on_load=js, apply_default_css=False, padding=False, **options)
+    return html(value, "apprentice.listenToButtons(element, trigger)", **options)
 
 
 _LONGEST_SENT = 1_000_000  # characters of a form; one that is longer can't be read as a form

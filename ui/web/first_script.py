@@ -21,7 +21,8 @@ class _WithScript(BaseLoader):
     ) -> tuple[str, str | None, Callable[[], bool] | None]:
         source, file, is_current = self._pages.get_source(environment, template)
         script = f"<script>(() => {{\n{_SCRIPT.read_text('utf-8')}}})();</script>"
-        return source.replace("<head>", f"<head>{{% raw %}}{script}{{% endraw %}}", 1), file, is_current
+        before, head, after = source.partition("<head>")
+        return f"{before}{head}{{% raw %}}{script}{{% endraw %}}{after}", file, is_current
 
 
 def install() -> None:

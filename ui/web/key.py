@@ -12,6 +12,7 @@ import time
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qs
 
+from markupsafe import Markup
 from starlette.datastructures import Headers
 from starlette.responses import HTMLResponse, PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -24,13 +25,13 @@ _TICKET = 120.0  # seconds for which a ticket can be used
 _COOKIE_AGE = 400 * 24 * 3600  # seconds; browsers keep none longer
 _OF_GRADIO = "/gradio_api/startup-events"  # which gradio itself requests as it starts
 _SIGNED_IN = '<!doctype html><meta http-equiv="refresh" content="0; url=/"><title>Apprentice</title>'
-_HOW_TO_OPEN = f"""<!doctype html><meta charset="utf-8"><title>Apprentice</title>
+_HOW_TO_OPEN = Markup("""<!doctype html><meta charset="utf-8"><title>Apprentice</title>
 <style>body {{ font: 1.1em/1.5 system-ui, sans-serif; max-width: 34em; margin: 15vh auto; padding: 0 1em }}</style>
 <h1>This page belongs to the person who started Apprentice</h1>
-<p>This browser has not been let in yet. Start Apprentice once more (<code>{PROGRAM}</code>, or its icon): it opens
+<p>This browser has not been let in yet. Start Apprentice once more (<code>{}</code>, or its icon): it opens
 the page here. If it was started with <code>--no-browser</code>, use the address that it printed.</p>
 <p><a href="/">Try again</a></p>
-"""
+""").format(PROGRAM)
 
 
 def of(workspace: Workspace) -> str:

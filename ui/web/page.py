@@ -149,7 +149,7 @@ def build_page(app: App, demo: PerVisitor | None = None) -> Page:
         signature = gr.Textbox("", label="Signature", visible=False)
         opens = gr.Textbox("", label="Opens", visible=False)
         every = 1000 * (DEMO_TICK if demo else TICK)
-        pulse = gr.HTML(js_on_load=f"apprentice.pulse.start(trigger, {every})", elem_id="pulse", visible="hidden")
+        pulse = html(js=f"apprentice.pulse.start(trigger, {every})", elem_id="pulse", visible="hidden")
         html(HEADER)
         if demo:
             demo_notice.build(demo, blocks)
