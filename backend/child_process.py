@@ -48,13 +48,27 @@ def memory_used(process: psutil.Process) -> int:
     return int(max(memory.rss, getattr(memory, "private", 0)))
 
 
+class _Child(subprocess.Popen[bytes]):
+    """A process that is killed, and its pipes closed, when nobody holds it any more."""
+
+    def __del__(self) -> None:
+        if hasattr(self, "pid"):  # it was started
+            if self.returncode is None:
+                self.kill()
+                self.wait()
+            for pipe in filter(None, (self.stdin, self.stdout)):
+                with suppress(OSError):
+                    pipe.close()
+        super().__del__()
+
+
 def start(
     arguments: Sequence[str], environment: Mapping[str, str] | None = None, **options: Any
 ) -> subprocess.Popen[bytes]:
     """Starts Python with `arguments` in the project's folder; it ends with this process. environment: variables to
     add to `child_environment`. options: of subprocess.Popen."""
     end_with_us()
-    child = subprocess.Popen(
+    child = _Child(
         [sys.executable, *arguments],
         stdin=subprocess.PIPE,
         cwd=PROJECT_ROOT,
