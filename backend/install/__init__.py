@@ -1,6 +1,6 @@
 """Facts that start.py needs before anything is installed: this machine, which PyTorch fits it, and where it can be.
 
-    builds.py      the builds of PyTorch, as a table
+    builds.py      the builds of PyTorch, as a table (builds.json)
     machine.py     this machine
     place.py       where the environment is, and whether its paths are short enough
     pins.py        requirements and their exact versions

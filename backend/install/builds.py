@@ -1,4 +1,4 @@
-"""Which build of PyTorch fits a machine, as a table.
+"""Which build of PyTorch fits a machine, as a table (builds.json).
 
 The first row of `TABLE` whose conditions all hold applies.
 
@@ -11,17 +11,15 @@ Sources, read in November 2026:
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from backend.install.pins import first_untested_torch
 
 INDEX = "https://download.pytorch.org/whl/"  # https://pytorch.org/get-started/locally/
 Version = tuple[int, ...]
-
-_RELEASE, _DRIVERS = "RELEASE.md", "CUDA compatibility, minor versions"
-_UPDATE = "Install the newest driver from https://www.nvidia.com/drivers, restart the computer, then start again."
 
 
 class Machine(NamedTuple):
@@ -72,120 +70,12 @@ class Row(NamedTuple):
         return "torch>=2.10,<" + ".".join(map(str, min(self.below, first_untested_torch())))
 
 
-TABLE = (
-    Row(
-        "Python for 32 bits", "", needs="is_32_bit", source="PYPI",
-        why="PyTorch needs a Python for 64 bits.",
-        advice="Install the 64-bit Python 3.12 from https://www.python.org/downloads, then start again.",
-    ),
-    Row(
-        "Python for Intel on an Apple processor", "", needs="rosetta", source="PYPI",
-        why="This Python was made for Macs with an Intel processor, for which there is no PyTorch any more.",
-        advice="Install Python 3.12 for Apple silicon from https://www.python.org/downloads, then start again.",
-    ),
-    Row(
-        "Mac with an Intel processor", "", system="Darwin", processor="x86_64", source="PYPI",
-        why="There is no PyTorch for Macs with an Intel processor any more.",
-        advice="Use a Mac with an Apple processor, a computer with Windows or Linux, or a Space on Hugging Face.",
-    ),
-    Row(
-        "Windows on an Arm processor", "", system="Windows", processor="arm64", source="PYPI",
-        why="PyPI has no PyTorch for a Python of Windows on Arm.",
-        advice="Install the 64-bit Python 3.12 for Intel and AMD from https://www.python.org/downloads (Windows "
-        "translates it), then start again.",
-    ),
-    Row(
-        "Mac with macOS 13 or older", "PyPI", (2, 12), system="Darwin", os_version=((), (14,)),
-        falls_back=True, source=_RELEASE,
-        why="Newer builds need macOS 14, and so does the graphics chip (MPS).",
-        advice="Training uses the processor only. Update to macOS 14 or newer to train on the graphics chip.",
-    ),
-    Row(
-        "Mac with an Apple processor", "PyPI", system="Darwin", source=_RELEASE,
-        why="PyPI's build for macOS uses the graphics chip (MPS).",
-    ),
-    Row(
-        "AMD GPU, Linux", "cpu", system="Linux", nvidia=False, needs="amd", keep=True, falls_back=True,
-        source="not tried",
-        why="PyTorch has builds for AMD (ROCm), but Apprentice has never been tried with one.",
-        advice="Training uses the processor, because Apprentice can't use AMD GPUs.",
-    ),
-    Row(
-        "AMD GPU, Windows", "PyPI", system="Windows", nvidia=False, needs="amd", keep=True, falls_back=True,
-        source="not tried",
-        why="PyTorch has no builds for AMD on Windows; AMD offers its own, which Apprentice was never tried with.",
-        advice="Training uses the processor, because Apprentice can't use AMD GPUs.",
-    ),
-    Row(
-        "no GPU, Linux", "cpu", system="Linux", nvidia=False, keep=True, source=_RELEASE,
-        why="It is a tenth of the size of PyPI's build, which brings CUDA along.",
-    ),
-    Row(
-        "no GPU, Windows", "PyPI", system="Windows", nvidia=False, keep=True, source="PYPI",
-        why="PyPI's build for Windows has no CUDA.",
-    ),
-    Row(
-        "Jetson with JetPack 6 or older", "cpu", needs="jetson", driver=((), (580,)),
-        keep=True, falls_back=True, source=_DRIVERS,
-        why="PyTorch's builds with CUDA work on a Jetson from JetPack 7 on.",
-        advice="Training uses the processor only. Install JetPack 7, then start again.",
-    ),
-    Row(
-        "NVIDIA GPU whose driver does not answer", "PyPI", cuda="13.", system="Linux", driver=((), (1,)), keep=True,
-        source="-", why="The GPU and its driver could not be identified.",
-        advice="The driver of the GPU does not answer. Restart the computer, then start again. If that does "
-        "not help, install the driver from https://www.nvidia.com/drivers.",
-    ),
-    Row(
-        "NVIDIA GPU whose driver does not answer", "cu126", (2, 15), "12.6", system="Windows",
-        driver=((), (1,)), keep=True, source="-",
-        why="The GPU and its driver could not be identified; this build works on most computers.",
-        advice="The driver of the GPU does not answer. Restart the computer, then start again. If that does "
-        "not help, install the driver from https://www.nvidia.com/drivers.",
-    ),
-    Row(
-        "NVIDIA GPU before Maxwell (below 5.0)", "cpu", capability=((), (5, 0)),
-        keep=True, falls_back=True, source=_RELEASE,
-        why="No current PyTorch has code for it.",
-        advice="The GPU is too old for PyTorch, so training uses the processor.",
-    ),
-    Row(
-        "driver before 525", "cpu", driver=((), (525,)), keep=True, source=_DRIVERS,
-        why="CUDA 12 needs driver 525, and PyTorch has no builds for older ones.",
-        advice="The driver of the GPU is too old for PyTorch. " + _UPDATE,
-    ),
-    Row(
-        "Blackwell (10.0 and newer), driver before 570", "cpu", capability=((10, 0), ()), driver=((), (570,)),
-        keep=True, source=_DRIVERS,
-        why="CUDA 12.8, the first with code for it, came with driver 570.",
-        advice="The driver of the GPU is too old for it. " + _UPDATE,
-    ),
-    Row(
-        "Blackwell (10.0 and newer), driver 570 to 579", "cu128", (2, 12), "12.8",
-        capability=((10, 0), ()), driver=((), (580,)), source=_RELEASE,
-        why="CUDA 13 needs driver 580; CUDA 12.8 has code for Blackwell, and ended with PyTorch 2.11.",
-        advice="With driver 580 or newer you get a newer PyTorch: https://www.nvidia.com/drivers.",
-    ),
-    Row(
-        "Maxwell, Pascal, Volta (5.0 to 7.2)", "cu126", (2, 15), "12.6", capability=((), (7, 5)),
-        source=_RELEASE + ", 2.15",
-        why="CUDA 13 has no code for them; CUDA 12.6 has, and ended with PyTorch 2.14.",
-    ),
-    Row(
-        "Turing to Hopper (7.5 to 9.0), driver 525 to 579", "cu126", (2, 15), "12.6",
-        driver=((), (580,)), source=_DRIVERS,
-        why="CUDA 13 needs driver 580; CUDA 12.6 runs from driver 525 on, and ended with PyTorch 2.14.",
-        advice="With driver 580 or newer you get a newer PyTorch: https://www.nvidia.com/drivers.",
-    ),
-    Row(
-        "Turing and newer (7.5), driver 580, Linux", "PyPI", cuda="13.", system="Linux", source=_RELEASE,
-        why="PyPI's builds for Linux have CUDA 13.",
-    ),
-    Row(
-        "Turing and newer (7.5), driver 580, Windows", "cu130", cuda="13.", system="Windows", source=_RELEASE,
-        why="PyPI's builds for Windows have no CUDA.",
-    ),
-)  # fmt: skip
+def _frozen(value: Any) -> Any:
+    return tuple(map(_frozen, value)) if isinstance(value, list) else value
+
+
+_ROWS = json.loads(Path(__file__).with_suffix(".json").read_text("utf-8"))
+TABLE = tuple(Row(**{name: _frozen(value) for name, value in row.items()}) for row in _ROWS)
 
 # For which GPUs the builds have code: CUDA's version to [least, below) of the capability (RELEASE.md). Builds with
 # CUDA 12.8 had Volta up to PyTorch 2.10.

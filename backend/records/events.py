@@ -173,24 +173,11 @@ class LoggedEvent(NamedTuple):
     event: Event
 
 
-_KINDS: dict[str, TypeAdapter[Any]] = {
-    record.kind: TypeAdapter(record)
-    for record in (
-        StepEvent,
-        EvalEvent,
-        SampleEvent,
-        CheckpointEvent,
-        NoteEvent,
-        AwakeEvent,
-        DryRunEvent,
-        VerificationEvent,
-        DownloadedEvent,
-        SavingEvent,
-        ResumedEvent,
-    )
-}
-
-
+_EVENTS = (
+    StepEvent, EvalEvent, SampleEvent, CheckpointEvent, NoteEvent, AwakeEvent, DryRunEvent, VerificationEvent,
+    DownloadedEvent, SavingEvent, ResumedEvent,
+)  # fmt: skip
+_KINDS: dict[str, TypeAdapter[Any]] = {record.kind: TypeAdapter(record) for record in _EVENTS}
 _COUNTS = ("step", "first_step", "part", "of", "mib", "max_length", "seconds", "waited", "tokens_per_second")
 _LARGEST = 1e15  # larger than any real value; the page can't draw infinity
 

@@ -39,7 +39,8 @@ def sample_answers(
     if not prompts:
         return []
     asked = [tokenizer.prompt_ids(prompt) for prompt in prompts]
-    answers = generate(model, tokenizer, device, asked, new_tokens, longest)
+    ids = generate_ids(model, tokenizer, device, asked, new_tokens, longest)
+    answers = [tokenizer.decode(answer).strip() for answer in ids]
     expected = [*data.held_out_answers, *[""] * len(prompts)]
     seconds = round(time.perf_counter() - began, 3)
     return [
@@ -51,21 +52,6 @@ def sample_answers(
 Prompts = Sequence[Sequence[int]]  # token ids
 
 
-def generate(
-    model: Any,
-    tokenizer: ChatTokenizer,
-    device: Device,
-    prompts: Prompts,
-    new_tokens: int,
-    longest: float | None = None,
-) -> list[str]:
-    """The greedy answers to `prompts`, generated in one batch. model: the model in training. tokenizer: of the model.
-    device: to generate on. prompts: token ids. new_tokens: tokens of an answer at most. longest: seconds after which
-    the answers are cut, None for never."""
-    answers = generate_ids(model, tokenizer, device, prompts, new_tokens, longest)
-    return [tokenizer.decode(ids).strip() for ids in answers]
-
-
 def generate_ids(
     model: Any,
     tokenizer: ChatTokenizer,
@@ -74,7 +60,9 @@ def generate_ids(
     new_tokens: int,
     longest: float | None = None,
 ) -> list[list[int]]:
-    """Like `generate`, but as token ids: the answer, then, where it ended in time, a stop token and padding."""
+    """The greedy answers to `prompts`, generated in one batch, as token ids: the answer, then, where it ended in
+    time, a stop token and padding. model: the model in training. tokenizer: of the model. device: to generate on.
+    prompts: token ids. new_tokens: of an answer at most. longest: seconds until answers are cut, None for never."""
     import torch
     from transformers import GenerationConfig
 

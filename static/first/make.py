@@ -12,6 +12,7 @@ from pathlib import Path
 from backend.evaluation.report import REPORT
 from backend.files.json_file import read_json
 from backend.models import bundled
+from backend.records.evaluation import EvaluationReport
 from backend.records.specs import RunSpec
 from backend.settings import PROJECT_ROOT, Workspace
 
@@ -45,21 +46,25 @@ def main() -> None:
     found = evaluated(workspace)
     assert found, "The training ended without an evaluation."
     evaluation, run = found
-    spec, report = RunSpec.model_validate(read_json(run / "spec.json")), read_json(evaluation / REPORT)
+    spec, report = (
+        RunSpec.model_validate(read_json(run / "spec.json")),
+        EvaluationReport.model_validate(read_json(evaluation / REPORT)),
+    )
+    assert report.general
     adapter = run / "result" / "adapter"
     save_half(adapter / "adapter_model.safetensors", FOLDER / "adapter_model.safetensors")
     shutil.copy(adapter / "adapter_config.json", FOLDER)
-    right = [row for row in report["answers"] if row["scores"]["tuned"] == 1]
-    answers = [{name: row[name] for name in ("question", "base", "tuned")} for row in right[:RECORDED]]
+    right = [row for row in report.answers if row.scores["tuned"] == 1]
+    answers = [{name: row.model_dump()[name] for name in ("question", "base", "tuned")} for row in right[:RECORDED]]
     recorded = {
         "model": bundled.MODEL_ID,
         "examples": spec.data.train_rows,
         "settings": spec.settings.model_dump(),
         "versions": spec.versions,
-        "asked": len(report["answers"]),
+        "asked": len(report.answers),
         "right": len(right),
-        "base_right": sum(row["scores"]["base"] == 1 for row in report["answers"]),
-        "general": {name: report["general"][name] for name in ("base_right", "kept")},
+        "base_right": sum(row.scores["base"] == 1 for row in report.answers),
+        "general": {"base_right": report.general.base_right, "kept": report.general.kept},
         "answers": answers,
     }
     (FOLDER / "recorded.json").write_text(json.dumps(recorded, ensure_ascii=False, indent=1) + "\n", "utf-8")

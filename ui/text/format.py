@@ -1,14 +1,14 @@
 """Numbers and records as a person reads them. Pure functions, no HTML, no gradio."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
 from backend.advice.loss import format_loss
 from backend.records.exports import TaskScore
 from backend.records.units import MIB, format_decimal, format_rough, format_size, format_sizes
-from jobs.records import Job
+from jobs.records import Job, Progress
 from ui.records.runs import RunInfo, Shortening
 from ui.text.memory_parts import MEMORY
 
@@ -117,6 +117,18 @@ def percent(done: float, total: float) -> int:
     if total <= 0:
         return 0
     return 100 if done >= total else min(99, int(100 * done / total))
+
+
+def progress(now: Progress | None, amount: Callable[[float], str] = number) -> tuple[str, int | None, str]:
+    """How far a job is: its phase, its percentage where that is known, and all of it in words. amount: formats what
+    is counted."""
+    phase = now.phase if now else "Waiting for its turn"
+    percentage, words = None, f"{phase}."
+    if now and now.total > 0:
+        percentage, words = percent(now.done, now.total), f"{words} {amount(now.done)} of {amount(now.total)}."
+    if now and now.seconds_left:
+        words += f" About {duration(now.seconds_left)} left."
+    return phase, percentage, words
 
 
 def when(time: float, now: float) -> str:

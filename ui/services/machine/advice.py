@@ -56,14 +56,18 @@ class AdviceService:
         return best if best and best.model.id not in self._models.available() else None
 
     def unknown_language(self, choice: Choice) -> UnknownLanguage | None:
-        """The language of the examples where the chosen, or else the recommended, model does not know it."""
-        language = self._inputs(choice.task, choice.data_id, choice.model_id).get("language")
+        """The language of the examples where the chosen, or else the recommended, model does not know it. Waits for
+        nothing: None, too, until the examples are checked for that model."""
+        target = self._models.target_model(choice.model_id)
+        checked = self._imports.cached(choice.data_id, target) if self._imports.store.has(choice.data_id) else None
+        language = data_facts(checked).get("language") if checked else None
         if not language:
             return None
-        model = self.recommendation(choice.task, choice.data_id, choice.model_id).model
+        inputs = self._inputs(choice.task, choice.data_id, choice.model_id)
+        model = recommend(**inputs, model_id=choice.model_id or None, compare=False).model
         if language in model.languages:
             return None
-        best = self._in_background(self._inputs(choice.task, choice.data_id) | {"available": None})
+        best = self._in_background(inputs | {"available": None})
         compared = (best, *best.others) if best else ()
         fitting = (option for option in compared if language in option.model.languages and option.fit != "no")
         return UnknownLanguage(language, model, next((option.model for option in fitting), None))

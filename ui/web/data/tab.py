@@ -134,9 +134,7 @@ class DataTab:
         now = self.app.datasets.progress(choice)
         far = (now.phase, int(100 * now.fraction), now.first_rows is None, repr(now.error)) if now else ()
         mark = self.app.datasets.change_token(choice.data_id)
-        checked = choice.data_id and now is None
-        language = repr(self.app.advice.unknown_language(choice)) if checked else ""
-        return language, self.app.models.is_ready(choice.model_id), mark, far
+        return repr(self.app.advice.unknown_language(choice)), self.app.models.is_ready(choice.model_id), mark, far
 
     def _imported(self, inputs: Inputs, import_id: str) -> Updates:
         """The examples are read in the background; if that was quick, they are shown at once."""

@@ -1,6 +1,6 @@
 """The section of Share that answers a spreadsheet: uploaded, answered row by row, downloaded with a new column."""
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable
 from typing import Any
 
 import gradio as gr
@@ -96,7 +96,9 @@ def _sheet(sheet: AnsweredSpreadsheet) -> Markup:
     """How far a spreadsheet is, or its answers to download."""
     badge = components.badge(*fmt.state(sheet.state.value))
     if not sheet.state.is_terminal:
-        return components.card(sheet.name, *_going(sheet), badges=badge)
+        phase, percent, words = fmt.progress(sheet.progress)
+        stop = components.acts(components.button("Stop", "stop", sheet.id, label=f"Stop {sheet.name}"))
+        return components.card(sheet.name, components.progress(percent, phase), stop, badges=badge, lead=words)
     sure = components.button("Delete for good", "delete", sheet.id, "danger")
     acts = [components.confirm("Delete", "This deletes the table and its answers from this computer.", sure)]
     parts = [components.problem_alert(sheet.failure)] if sheet.failure else []
@@ -113,16 +115,3 @@ def _sheet(sheet: AnsweredSpreadsheet) -> Markup:
         parts.append(components.text(" ".join(filter(None, asides)), "small"))
         acts.insert(0, components.download_link(sheet.file, name, f"Download {name}", fmt.count(result.rows, "row")))
     return components.card(sheet.name, *parts, components.acts(*acts), badges=badge)
-
-
-def _going(sheet: AnsweredSpreadsheet) -> Iterable[Markup]:
-    progress = sheet.progress
-    phase = progress.phase if progress else "Waiting for its turn"
-    lead, percent = f"{phase}.", None
-    if progress and progress.total:
-        percent = fmt.percent(progress.done, progress.total)
-        lead += f" {fmt.number(progress.done)} of {fmt.number(progress.total)}."
-    if progress and progress.seconds_left:
-        lead += f" About {fmt.duration(progress.seconds_left)} left."
-    stop = components.button("Stop", "stop", sheet.id, label=f"Stop {sheet.name}")
-    return components.text(lead), components.progress(percent, phase), components.acts(stop)

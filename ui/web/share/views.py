@@ -100,9 +100,7 @@ def _export(line: ExportStatus, instruction: str) -> Markup:
     if line.failure:
         return components.card(title, components.problem_alert(line.failure), badges=badge)
     if line.active:
-        progress = line.progress
-        phase = progress.phase if progress else "Waiting for its turn"
-        percent = fmt.percent(progress.done, progress.total) if progress and progress.total else None
+        phase, percent, _ = fmt.progress(line.progress)
         return components.card(title, components.progress(percent, phase), badges=badge, lead=f"{phase}.")
     result = line.result
     files = sorted(result.files, key=lambda file: -file.bytes)  # the model before the texts about it

@@ -56,13 +56,7 @@ def fetching(status: DownloadStatus) -> Markup:
 
 
 def _downloading(model: Entry, progress: Any) -> Markup:
-    phase = progress.phase if progress else "Waiting for its turn"
-    sentences, percent = f"{phase}.", None
-    if progress and progress.total > 0:
-        percent = fmt.percent(progress.done, progress.total)
-        sentences += f" {fmt.size(progress.done)} of {fmt.size(progress.total)}."
-    if progress and progress.seconds_left:
-        sentences += f" About {fmt.duration(progress.seconds_left)} left."
+    phase, percent, sentences = fmt.progress(progress, fmt.size)
     cancel = components.button("Cancel", "cancel", model.id, label=f"Cancel the download of {model.name}")
     bar = components.progress(percent, phase)
     return Markup('{}{}<div class="fetch">{}</div>').format(components.text(sentences), bar, cancel)

@@ -12,7 +12,7 @@ from backend.errors import RunProblem
 from backend.evaluation.blind_test import Question
 from backend.evaluation.facts import LONGEST
 from backend.records.evaluation import EvaluationReport
-from jobs.records import Job, State
+from jobs.records import Job, Progress, State
 from ui.services.app import App
 from ui.services.selection import Choice
 from ui.text import format as fmt
@@ -198,25 +198,12 @@ def before(examples: int, on_try: bool = True) -> Markup:
 
 def running(job: Job, title: str = TITLE) -> Markup:
     """How far an evaluation is."""
-    progress = job.progress
-    percent = fmt.percent(progress.done, progress.total) if progress and progress.total else None
-    badge = components.badge(*fmt.state(job.state.value))
-    return components.card(title, components.progress(percent, _phase(job)), badges=badge, lead=progress_words(job))
-
-
-def progress_words(job: Job) -> str:
-    """The phase of an evaluation, and how many questions of how many."""
-    progress = job.progress
-    counted = f" {fmt.number(progress.done)} of {fmt.number(progress.total)}." if progress and progress.total else ""
-    return f"{_phase(job)}.{counted}"
-
-
-def _phase(job: Job) -> str:
+    now = job.progress or Progress(phase="Getting ready")
     if job.state is State.STOPPING or job.stop_requested:
-        return "Stopping"
-    if job.state is State.QUEUED:
-        return "Waiting for its turn"
-    return job.progress.phase if job.progress else "Getting ready"
+        now = now.model_copy(update={"phase": "Stopping"})
+    phase, percent, words = fmt.progress(None if job.state is State.QUEUED else now)
+    badge = components.badge(*fmt.state(job.state.value))
+    return components.card(title, components.progress(percent, phase), badges=badge, lead=words)
 
 
 def ended(problem: Markup, report: EvaluationReport | None, questions: int, link: Markup, on_try: bool) -> Markup:

@@ -192,10 +192,10 @@ class TestNoTickBetween:
     def page(self, app: App, monkeypatch: pytest.MonkeyPatch) -> Page:
         """Each check waits for `ticked`."""
         monkeypatch.setattr(dataset_imports, "PAGE_WAIT", 0.0)
-        self.go_on, check = threading.Event(), app.dataset_store.open
+        self.late, self.go_on, check = False, threading.Event(), app.dataset_store.open
 
         def slow(*inputs: Any, **named: Any) -> Any:
-            assert self.go_on.wait(30)
+            self.late = not self.go_on.wait(10)
             return check(*inputs, **named)
 
         monkeypatch.setattr(app.dataset_store, "open", slow)
@@ -206,6 +206,7 @@ class TestNoTickBetween:
         self.go_on.set()
         page.app.datasets.state(choice)  # waits
         self.go_on.clear()
+        assert not self.late, "the page waited for a check"
         assert page.signature_of("data", choice) != signature
         return page.show("data", page.state.inputs(choice))
 
