@@ -25,10 +25,8 @@ import errno
 
 
 class ApprenticeError(Exception):
-    """An error to show to a person.
-
-    what: what happened. why: the cause. next: what the person can do now. Full sentences; why and next may be "".
-    """
+    """An error to show to a person. what: what happened. why: the cause. next: what the person can do now. Full
+    sentences; why and next may be ""."""
 
     def __init__(self, what: str, why: str = "", next: str = "") -> None:  # noqa: A002
         super().__init__(what)

@@ -9,11 +9,9 @@ _found_frozen = False
 
 @contextmanager
 def without_gc() -> Iterator[None]:
-    """Pauses garbage collection, which would walk millions of new objects again and again.
-
-    At the end, freezing and unfreezing moves them to the oldest generation; otherwise the collector would walk them
-    all as young objects once it is back on. Whoever has frozen objects before keeps them frozen.
-    """
+    """Pauses garbage collection, which would walk millions of new objects again and again. At the end, freezing and
+    unfreezing moves them to the oldest generation; otherwise the collector would walk them all as young objects once it
+    is back on. Whoever has frozen objects before keeps them frozen."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:

@@ -54,11 +54,9 @@ class Workspace:
 
     @classmethod
     def open(cls, root: Path | None = None) -> Workspace:
-        """The workspace at `root`, else at $APPRENTICE_HOME, else in the user's data folder; created if missing.
-
-        What this process writes from then on is for its owner only. Raises WorkspaceProblem when it can't be created
-        or written, but not for a full disk: something must be deleted there.
-        """
+        """The workspace at `root`, else at $APPRENTICE_HOME, else in the user's data folder; created if missing. What
+        this process writes from then on is for its owner only. Raises WorkspaceProblem when it can't be created or
+        written, but not for a full disk: something must be deleted there."""
         workspace = cls((root or default_root()).expanduser().resolve())
         write_privately()
         try:
@@ -126,10 +124,8 @@ class Workspace:
 
 
 def default_root() -> Path:
-    """$APPRENTICE_HOME, else the user's data folder for this system.
-
-    On a Space of Hugging Face, where the home may be read-only, /var/tmp/apprentice: gradio may serve files of /tmp.
-    """
+    """$APPRENTICE_HOME, else the user's data folder for this system. On a Space of Hugging Face, where the home may be
+    read-only, /var/tmp/apprentice: gradio may serve files of /tmp."""
     from platformdirs import user_data_path
 
     if home := os.environ.get(HOME_VARIABLE):
@@ -165,11 +161,9 @@ def on_colab() -> bool:
 
 
 def child_environment() -> dict[str, str]:
-    """The environment for a child process: part of this one's, and the path to our packages.
-
-    A secret may have any name, so only variables that are known to be needed go along, and of these none that is
-    named like a secret. On ZeroGPU no GPU is visible to it.
-    """
+    """The environment for a child process: part of this one's, and the path to our packages. A secret may have any
+    name, so only variables that are known to be needed go along, and of these none that is named like a secret. On
+    ZeroGPU no GPU is visible to it."""
     environment = {name: value for name, value in os.environ.items() if _children_get(name)}
     if on_zero_gpu():
         environment["CUDA_VISIBLE_DEVICES"] = ""
@@ -183,10 +177,8 @@ def _children_get(name: str) -> bool:
 
 
 def child_path(parent: Path, name: str) -> Path:
-    """`parent / name`, for an id or the folder name of a model.
-
-    Raises WorkspaceProblem unless `name` is a single plain path component that stays inside `parent`, links included.
-    """
+    """`parent / name`, for an id or the folder name of a model. Raises WorkspaceProblem unless `name` is a single plain
+    path component that stays inside `parent`, links included."""
     plain = 0 < len(name) <= _LONGEST_NAME and all(c.isascii() and (c.isalnum() or c in "-_.") for c in name)
     path = parent / name
     may_lead_outside = plain and (sys.platform == "win32" or path.is_symlink())  # a junction of Windows is no symlink

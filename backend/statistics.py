@@ -24,11 +24,9 @@ _RESAMPLES = 10_000
 
 
 def wilson_interval(successes: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
-    """The interval (low, high) for the share behind `successes` out of `n`; (0, 1) when n is 0.
-
-    Wilson (1927), doi:10.1080/01621459.1927.10502953. Not for votes that are still coming in: see `e_value`.
-    Raises ValueError unless 0 <= successes <= n and 0 < confidence < 1.
-    """
+    """The interval (low, high) for the share behind `successes` out of `n`; (0, 1) when n is 0. Wilson (1927),
+    doi:10.1080/01621459.1927.10502953. Not for votes that are still coming in: see `e_value`. Raises ValueError unless
+    0 <= successes <= n and 0 < confidence < 1."""
     if not 0 <= successes <= n or not 0 < confidence < 1:
         raise ValueError(f"no interval for {successes} of {n} at confidence {confidence}")
     if n == 0:
@@ -57,21 +55,17 @@ def mcnemar_exact(only_a: int, only_b: int) -> float:
 
 
 def least_provable_gain(n: int) -> float | None:
-    """The smallest gain (a share of `n` items) that `mcnemar_exact` can prove; None where none can be.
-
-    Six items won and none lost is the first result with p <= 0.05 (0.031), so it is 6/n, and nothing below six items.
-    """
+    """The smallest gain (a share of `n` items) that `mcnemar_exact` can prove; None where none can be. Six items won
+    and none lost is the first result with p <= 0.05 (0.031), so it is 6/n, and nothing below six items."""
     fewest = next(wins for wins in range(1, 64) if mcnemar_exact(wins, 0) <= SIGNIFICANT)
     return fewest / n if n >= fewest else None
 
 
 @lru_cache(maxsize=256)
 def detectable_gain(n: int, worse: float = 0.05, power: float = 0.8) -> float | None:
-    """The smallest gain (a share) that `n` items prove in a share `power` of all cases; None where no gain is.
-
-    worse: the share of items that the better model gets wrong although the other one gets them right. Exact: the
-    power of `mcnemar_exact` over the trinomial of items won, lost and unchanged, to a tenth of a point.
-    """
+    """The smallest gain (a share) that `n` items prove in a share `power` of all cases; None where no gain is. worse:
+    the share of items that the better model gets wrong although the other one gets them right. Exact: the power of
+    `mcnemar_exact` over the trinomial of items won, lost and unchanged, to a tenth of a point."""
     points = range(1, int(1000 * (1 - 2 * worse)) + 1)  # thousandths
     at = bisect_left(points, power, key=lambda point: _power(n, point / 1000 + worse, worse))
     return points[at] / 1000 if at < len(points) else None
@@ -97,10 +91,8 @@ def cluster_bootstrap(
     follows for other items: the interval is infinite. Raises ValueError for no items and for lists of different
     lengths.
 
-    a, b: the score of each item.
-    clusters: the cluster of each item; whole clusters are drawn, and each counts once, with the mean of its items.
-    confidence: of the interval.
-    seed: the same one gives the same interval.
+    a, b: the score of each item. clusters: the cluster of each item; whole clusters are drawn, and each counts once,
+    with the mean of its items. confidence: of the interval. seed: the same one gives the same interval.
     """
     if not a or not len(a) == len(b) == len(clusters):
         raise ValueError("scores and clusters need one entry for each item, and at least one item")

@@ -108,9 +108,7 @@ def test_every_module_that_it_runs_exists(document: str) -> None:
 def test_every_name_of_the_code_that_it_uses_exists(document: str) -> None:
     code = [*spans(document), *(_BLOCK.findall(text_of(document)) if document.startswith("docs/") else ())]
     used = {name for piece in code for name in _NAME.findall(piece)}
-    assert {name for name in used if name not in words()} <= EXAMPLES | {
-        name.upper() for name in EXAMPLES
-    } | VARIABLES
+    assert {name for name in used if name not in words()} <= EXAMPLES | {name.upper() for name in EXAMPLES} | VARIABLES
 
 
 def test_the_map_is_true_whole_and_short() -> None:

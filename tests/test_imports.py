@@ -116,9 +116,7 @@ def circles(imported: dict[str, set[str]]) -> list[list[str]]:
             if module not in reached[start]:
                 reached[start].add(module)
                 waiting += imported.get(module, ())
-    groups = {
-        frozenset({a, *(b for b in reached[a] if a in reached.get(b, ()))}) for a in imported if a in reached[a]
-    }
+    groups = {frozenset({a, *(b for b in reached[a] if a in reached.get(b, ()))}) for a in imported if a in reached[a]}
     return sorted(sorted(group) for group in groups)
 
 

@@ -129,9 +129,7 @@ def test_only_what_is_missing_or_does_not_fit_is_installed(
     assert asked(pip_calls) == expected
     if expected[:1] == ["torch"]:
         assert pip_calls[0][-1] == builds.row_for(machine).torch
-    assert all(
-        "--force-reinstall" in call and "--no-deps" in call for call in pip_calls[:1] if "torch" in expected[0]
-    )
+    assert all("--force-reinstall" in call and "--no-deps" in call for call in pip_calls[:1] if "torch" in expected[0])
 
 
 @pytest.mark.parametrize(("fails", "calls"), [((), 1), (("",), 2), (("", "--use-feature=truststore"), 2)])

@@ -142,9 +142,7 @@ class LossRules:
         if not self._fell():
             return verdict("not_yet", now=format_loss(self.now))
         title = "The loss is falling as it should"
-        fell = (
-            f"The training loss fell from {format_loss(self.losses[0])} at the first step to {format_loss(self.now)}"
-        )
+        fell = f"The training loss fell from {format_loss(self.losses[0])} at the first step to {format_loss(self.now)}"
         if self.settings.trainer != "dpo":
             more = f" {self._validation_sentence()}" if len(self.validation) > 1 else ""
             title = "The training loss is falling" if self._past_lowest() else title

@@ -56,9 +56,8 @@ def about(piece: str, words: str) -> str:
 
 
 def combine(answers: Sequence[str], how: Combine) -> Combined:
-    """The answers to the pieces as one. "merge" makes one JSON list of all that they list, without repetitions;
-    "auto" merges where every answer is JSON, and joins otherwise. "summarize" joins them, to be asked about once
-    more."""
+    """The answers to the pieces as one. "merge" makes one JSON list of all that they list, without repetitions; "auto"
+    merges where every answer is JSON, and joins otherwise. "summarize" joins them, to be asked about once more."""
     if len(answers) == 1:
         return Combined(answers[0], "one")
     values = [_parsed(answer) for answer in answers]

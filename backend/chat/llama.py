@@ -113,9 +113,7 @@ class Context:
         options.n_threads = options.n_threads_batch = container.cores()
         self._pointer = self._api.llama_init_from_model(weights.pointer, options)
         if not self._pointer:
-            raise ChatFailed(
-                "The model could not be opened.", "llama.cpp reported no reason.", "Close other programs."
-            )
+            raise ChatFailed("The model could not be opened.", "llama.cpp reported no reason.", "Close other programs.")
         weakref.finalize(self, _free_context, weights, self._pointer, self._api.llama_free)
         self._memory = self._api.llama_get_memory(self._pointer)
         self._ids: list[int] = []
@@ -174,9 +172,7 @@ class Context:
                 batch.token[at], batch.pos[at], batch.logits[at] = token.id, token.position, token.wanted
                 batch.n_seq_id[at], batch.seq_id[at][0] = 1, token.sequence
             if self._api.llama_decode(self._pointer, batch):
-                raise ChatFailed(
-                    "The model failed.", "llama.cpp could not read the text.", "Start a new conversation."
-                )
+                raise ChatFailed("The model failed.", "llama.cpp could not read the text.", "Start a new conversation.")
         finally:
             self._api.llama_batch_free(batch)
 

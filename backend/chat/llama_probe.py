@@ -28,9 +28,7 @@ _DOES_NOT_FIT = 3  # an exit code
 _PHASE = "Loading the models"
 
 
-def holds(
-    workspace: Workspace, model: Path, tuned: Sequence[Path], progress: Callable[[str, int, int], None]
-) -> bool:
+def holds(workspace: Workspace, model: Path, tuned: Sequence[Path], progress: Callable[[str, int, int], None]) -> bool:
     """Whether llama.cpp answers with the model in the folder `model`, and with what was trained on it in each of
     `tuned`. The model is converted first if need be, which takes a while. progress: called twice a second; what it
     raises ends the child."""

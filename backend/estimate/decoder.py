@@ -196,8 +196,7 @@ class Decoder:
         return tape.record(tape.new(1, FLOAT), [likely], saved, lambda g, _: [tape.new(count, FLOAT)])
 
     def _cross_entropy_in_parts(self, logits: Tensor) -> Tensor:
-        """backend/training/loss.py: fp32 for a part of the rows at a time; the gradient has the width of the
-        logits."""
+        """backend/training/loss.py: fp32 for a part of the rows at a time; the gradient has the width of the logits."""
         tape, count, width = self.tape, logits.count, logits.width
         part = min(count, max(self.shape.vocab_size, self.loss_values))
 

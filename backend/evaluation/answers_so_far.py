@@ -95,9 +95,7 @@ class AnswersSoFar:
         """Saves answers. A full disk costs only the time to ask again."""
         file = self._file_of(pane, general)
         known = self._known[file]
-        known |= {
-            self._key(file, pane, prompt, limit): answer for prompt, answer in zip(prompts, answers, strict=True)
-        }
+        known |= {self._key(file, pane, prompt, limit): answer for prompt, answer in zip(prompts, answers, strict=True)}
         if file:
             newest = list(known.items())[-_MOST:]
             try:

@@ -32,8 +32,7 @@ _WORDS: dict[str, str] = {
 }
 _TOO_BRIEF = ("loops", "same_answer", "repeats_question", "never_ends", "train_longer")  # perhaps
 _CAUSES = {
-    True: "It was trained too briefly: the validation loss was still falling at the end. Train again for more "
-    "epochs.",
+    True: "It was trained too briefly: the validation loss was still falling at the end. Train again for more epochs.",
     False: "More epochs would not help, because the validation loss had stopped falling. Add about as many examples "
     "again.",
     None: "Train again for more epochs, or add about as many examples again.",

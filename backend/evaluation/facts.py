@@ -76,9 +76,7 @@ class Facts:
 
     def _score(self, words: Counter[str], wanted: set[str]) -> float:
         length = _K1 * (1 - _B + _B * words.total() / self._mean)
-        return sum(
-            self._idf[word] * words[word] * (_K1 + 1) / (words[word] + length) for word in wanted & words.keys()
-        )
+        return sum(self._idf[word] * words[word] * (_K1 + 1) / (words[word] + length) for word in wanted & words.keys())
 
     def conversation(self, item: Item, fits: Callable[[Conversation], bool]) -> Conversation:
         """`item` with as many of its best passages before it as `fits` allows."""

@@ -107,9 +107,7 @@ def ask(models: Models, pane: str, so_far: AnswersSoFar, progress: Each, enough:
     count, opening = len(questions()), models.opening()  # it begins at once, also where it would think aloud first
     ids = [[*models.prompt_ids([{"role": "user", "content": prompt}], ()), *opening] for prompt in prompts()]
     short = so_far.ask(models, pane, ids[:count], LIMIT, progress, enough, general=True)
-    return short + so_far.ask(
-        models, pane, ids[count:], OPEN_LIMIT, lambda done: progress(count + done), general=True
-    )
+    return short + so_far.ask(models, pane, ids[count:], OPEN_LIMIT, lambda done: progress(count + done), general=True)
 
 
 def is_right(question: str, answer: str) -> bool:

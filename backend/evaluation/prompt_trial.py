@@ -74,8 +74,7 @@ def run(context: JobContext) -> dict[str, Any]:
 def examples_read(questions: int) -> float:
     """How many average examples a trial with so many questions reads and answers, at most. Each question is answered
     and its expected answer read by the base as it is (2 examples), answered with the best instruction, which shows up
-    to 3 examples (4), and with up to 8 examples (9); each of about 7 instructions is tried on up to 8 training
-    rows."""
+    to 3 examples (4), and with up to 8 examples (9); each of about 7 instructions is tried on up to 8 training rows."""
     return 15.0 * questions + 4 * 7 * CHOSEN_ON
 
 

@@ -44,9 +44,7 @@ def tokens_in(source: Source, folder: Path, more: Mapping[str, Prompt] | None = 
     return check_tokens(ChatTokenizer.load(source.learned), readers, source.prompts)
 
 
-def check_tokens(
-    tokenizer: ChatTokenizer, readers: Mapping[str, Prompt], more: Sequence[Messages] = ()
-) -> TokenCheck:
+def check_tokens(tokenizer: ChatTokenizer, readers: Mapping[str, Prompt], more: Sequence[Messages] = ()) -> TokenCheck:
     """Whether the same conversations become the same token ids as in training. readers: name to a function that
     encodes a prompt. Conversations that the template rejects (a system message, say) are skipped."""
     conversations = 0

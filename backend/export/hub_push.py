@@ -63,8 +63,7 @@ def export_for(form: Form) -> str:
 
 
 def files(form: Form, exported: Path, folder: str) -> dict[str, Path]:
-    """The files to upload, by their names there, without the card. folder: the export's in `exported`, "" for
-    GGUF."""
+    """The files to upload, by their names there, without the card. folder: the export's in `exported`, "" for GGUF."""
     if form == "gguf":
         return {file.name: file for file in sorted(exported.iterdir()) if file.suffix in _GGUF_FILES}
     inside = exported / folder

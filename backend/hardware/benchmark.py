@@ -184,10 +184,9 @@ def _product_rate(device: str, dtype: torch.dtype) -> float:
 
 
 def _seconds(device: str, operation: Callable[[], object], burst: int = 0) -> float:
-    """Seconds of `operation`: those of the fastest burst within the budget. device: "cpu", "cuda" or "mps".
-    operation: to time. burst: how often it runs between two looks at the clock; 0 for once on a processor, which
-    another program is then least likely to interrupt, and eight times on a GPU, which works while more is given to
-    it."""
+    """Seconds of `operation`: those of the fastest burst within the budget. device: "cpu", "cuda" or "mps". operation:
+    to time. burst: how often it runs between two looks at the clock; 0 for once on a processor, which another program
+    is then least likely to interrupt, and eight times on a GPU, which works while more is given to it."""
     import torch
 
     burst = burst or (1 if device == "cpu" else 8)

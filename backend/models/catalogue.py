@@ -45,9 +45,8 @@ class Entry(Record):
     context_length in tokens. lora_targets: the layers that the guide names for the family; all_linear_targets: all
     linear layers of a block. languages: ISO 639-1 codes. revision: the pinned commit, as public projects pin it; ""
     downloads the newest and records its commit. access: how to get a gated model. bundled: whether it comes with the
-    app. replaced_by: the newer model of its makers and about its size, if that is the better choice as far as is
-    known. evidence: its published results, the newest comparison first, which is the one that counts; () if there are
-    none."""
+    app. replaced_by: the newer model of its makers and about its size, if that is the better choice as far as is known.
+    evidence: its published results, the newest comparison first, which is the one that counts; () if there are none."""
 
     id: str = Field(pattern=r"^[\w.-]+/[\w.-]+$")
     name: str

@@ -93,9 +93,7 @@ class Repository:
             listing = answer.json()
             commit = str(listing["sha"])
             files = [
-                RemoteFile(
-                    str(it["rfilename"]), int(it.get("size") or 0), str((it.get("lfs") or {}).get("sha256", ""))
-                )
+                RemoteFile(str(it["rfilename"]), int(it.get("size") or 0), str((it.get("lfs") or {}).get("sha256", "")))
                 for it in listing["siblings"]
             ]
         except (ValueError, KeyError, TypeError, AttributeError) as error:

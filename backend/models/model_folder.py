@@ -214,10 +214,9 @@ def _json(path: Path) -> dict[str, Any]:
 
 
 def widen_gemma(model: Any) -> None:
-    """Keeps what the blocks of a Gemma add up in float32, and only their products in fp16, in which it overflows;
-    other models stay. Its embeddings and the norms around its blocks then give float32, which the residual
-    connections carry on. Without autocast its linear layers take that in their own precision; attention computes in
-    float32."""
+    """Keeps what the blocks of a Gemma add up in float32, and only their products in fp16, in which it overflows; other
+    models stay. Its embeddings and the norms around its blocks then give float32, which the residual connections carry
+    on. Without autocast its linear layers take that in their own precision; attention computes in float32."""
     import torch
 
     if not str(model.config.model_type).startswith("gemma"):

@@ -47,9 +47,8 @@ class Hardware(Record):
 
 
 class MachineProblem(Record):
-    """A problem with a machine, its cause, and what to do, in plain words. blocks_training: training would not use
-    what the person expects, so it is refused until the problem is solved. missing_part: something is not
-    installed."""
+    """A problem with a machine, its cause, and what to do, in plain words. blocks_training: training would not use what
+    the person expects, so it is refused until the problem is solved. missing_part: something is not installed."""
 
     what: str
     why: str = ""

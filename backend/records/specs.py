@@ -114,9 +114,7 @@ class TrainSettings(Settings):
     """Joins short examples into rows of the maximum length, so that no time is lost on empty space. They can't see
     each other. Worth it on a GPU; a processor is faster with examples of similar length together."""
 
-    validation_fraction: float = setting(
-        0.1, "Validation fraction", EXAMPLES, ge=0, le=0.5, costs=False, script=False
-    )
+    validation_fraction: float = setting(0.1, "Validation fraction", EXAMPLES, ge=0, le=0.5, costs=False, script=False)
     """The share of your examples set aside for validation. They are never trained on and show whether it really
     learned. 0.1 is a tenth. Whatever the share, at least 24 examples are set aside, or a quarter where there are
     fewer than 96, because fewer would show little. 0 sets none aside. It has no effect with a validation file of your

@@ -112,9 +112,7 @@ class PlainTokenizer:
             raise BadInput("This model has no chat template.", why, "Choose an instruct model.")
         return render(self.chat_template, messages, self.special_tokens, tools, add_generation_prompt)
 
-    def _render_chat(
-        self, messages: Sequence[Message], tools: Tools, add_generation_prompt: bool = False
-    ) -> Rendered:
+    def _render_chat(self, messages: Sequence[Message], tools: Tools, add_generation_prompt: bool = False) -> Rendered:
         if any(message.get("tool_calls") for message in messages) and not self.writes_tool_calls:
             raise BadInput(
                 "This model can't learn actions (tool calls).",

@@ -20,10 +20,9 @@ MIN_SHARED_PREFIX = 64
 @dataclass(frozen=True)
 class Batch:
     """inputs: arguments of the model's forward pass, each (rows, length). scored: row and column of each position in
-    them whose next token is learned; as numbers, since a GPU must be waited for to count what a mask selects.
-    targets: those next tokens. owners: the number of the row, of `rows` rows, that each target belongs to.
-    prefix: (1, length), tokens that come before every row of `inputs`; None if there are none.
-    padded: whether `inputs` are padded."""
+    them whose next token is learned; as numbers, since a GPU must be waited for to count what a mask selects. targets:
+    those next tokens. owners: the number of the row, of `rows` rows, that each target belongs to. prefix: (1, length),
+    tokens that come before every row of `inputs`; None if there are none. padded: whether `inputs` are padded."""
 
     inputs: dict[str, torch.Tensor]
     scored: tuple[torch.Tensor, ...]

@@ -50,9 +50,7 @@ def _compute(session: TrainingSession, model: Any, rows: Sequence[TokenRow]) -> 
                 return None
             session.work.progress(PHASE, len(done), len(rows))
             part = order[len(done) : len(done) + session.train_step.micro]
-            done |= zip(
-                part, session.train_step.answer_logprobs(model, [rows[number] for number in part]), strict=True
-            )
+            done |= zip(part, session.train_step.answer_logprobs(model, [rows[number] for number in part]), strict=True)
     return [done[number] for number in range(len(rows))]
 
 

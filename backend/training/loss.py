@@ -50,8 +50,7 @@ def learned_logits(model: Any, batch: Batch) -> torch.Tensor:
 def _mask_questions_answered(batch: Batch) -> Iterator[None]:
     """A context in which transformers builds the attention masks of `batch` without waiting for the GPU. It asks of
     each batch whether its rows are packed and whether they are padded, and reads both from the GPU (5.24,
-    masking_utils.py), for which the program waits until the GPU has done all that it was given. The collator
-    knows."""
+    masking_utils.py), for which the program waits until the GPU has done all that it was given. The collator knows."""
     from transformers import masking_utils as asking
 
     before = asking.find_packed_sequence_indices, asking.fast_all

@@ -113,9 +113,8 @@ def check_disk(folder: Path, needed: int) -> None:
 
 
 def before_resume(folder: Path, spec: RunSpec) -> None:
-    """Checks names and sizes of the files that the run in `folder` resumes from; the run itself checks contents.
-    Raises TrainingFailed (damaged data, a checkpoint of another run), MissingPart (no model), NotEnough (disk
-    space)."""
+    """Checks names and sizes of the files that the run in `folder` resumes from; the run itself checks contents. Raises
+    TrainingFailed (damaged data, a checkpoint of another run), MissingPart (no model), NotEnough (disk space)."""
     model_folder.check(spec.model.path)
     if not manifest.holds(folder / "data"):
         raise TrainingFailed(

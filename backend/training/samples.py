@@ -32,8 +32,7 @@ def sample_answers(
 ) -> list[SampleEvent]:
     """The model's answers to up to PROMPTS held-out prompts. model: the model in training. tokenizer: of the model.
     device: to generate on. data: has the prompts, and the expected answers. step: after which step this is; it goes
-    into the events. new_tokens: tokens of an answer at most. longest: seconds for all of them, None without a
-    limit."""
+    into the events. new_tokens: tokens of an answer at most. longest: seconds for all of them, None without a limit."""
     began = time.perf_counter()
     prompts = [list(prompt) for prompt in data.held_out_prompts[:PROMPTS]]
     if not prompts:

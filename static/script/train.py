@@ -135,9 +135,7 @@ def read(path):
     """The examples, each a list of its sequences: one, or for DPO the better and the worse one."""
     lines = path.read_text("utf-8").split("\n") if path.is_file() else ()
     rows = [json.loads(line) for line in lines if line]
-    return [
-        [sequence(row["better"]), sequence(row["worse"])] if TRAINER == "dpo" else [sequence(row)] for row in rows
-    ]
+    return [[sequence(row["better"]), sequence(row["worse"])] if TRAINER == "dpo" else [sequence(row)] for row in rows]
 
 
 def sequence(row):

@@ -41,9 +41,7 @@ def main(count: int, limit: int) -> None:
         ended = time.perf_counter()
     mine, theirs = count * 60 / (half - began), count * 60 / (ended - half)
     same = sum(a == b for a, b in zip(ours, peer, strict=True)) / count
-    print_result(
-        "batched_answers", "answers/min", round(mine, 1), round(theirs, 1), round(mine / theirs, 2), same=same
-    )
+    print_result("batched_answers", "answers/min", round(mine, 1), round(theirs, 1), round(mine / theirs, 2), same=same)
 
 
 def questions(count: int) -> list[list[dict[str, Any]]]:

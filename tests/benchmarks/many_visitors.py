@@ -175,9 +175,7 @@ async def visit(demo: Demo, seen: Seen, until: float, chance: random.Random) -> 
             page = await PageClient.open(http, Choice(), "start")
             await timed(seen, page.ask(page.listener("select", elem_id="tab-start")))
             if demo.seed:
-                page.choice = replace(
-                    page.choice, run_id=give_run(demo, demo.seed, http.cookies["apprentice-visitor"])
-                )
+                page.choice = replace(page.choice, run_id=give_run(demo, demo.seed, http.cookies["apprentice-visitor"]))
             await asyncio.gather(tick(page, seen, until), clicks(http, page, seen, until, chance))
         except Exception as error:
             seen.note(error)
@@ -194,9 +192,7 @@ async def clicks(http: httpx.AsyncClient, page: PageClient, seen: Seen, until: f
 def give_run(demo: Demo, seed: Path, key: str) -> str:
     """Puts a copy of the run into a visitor's folder, as if it had been trained there; returns its id."""
     runs = demo.visitors.folder(demo.visitors.of_key(key) or "") / "runs"
-    staged = shutil.copytree(
-        seed, runs / f".copy-{seed.name}", ignore=shutil.ignore_patterns("checkpoints", "dry_run")
-    )
+    staged = shutil.copytree(seed, runs / f".copy-{seed.name}", ignore=shutil.ignore_patterns("checkpoints", "dry_run"))
     return staged.rename(runs / seed.name).name
 
 

@@ -63,9 +63,7 @@ def available() -> list[str]:
     """The peers that can run. Prints which can't."""
     for peer, variable in PYTHONS.items():
         if python_of(peer) is None:
-            print(
-                f"{peer} is left out: it is not installed, and ${variable} names no Python that has it.", flush=True
-            )
+            print(f"{peer} is left out: it is not installed, and ${variable} names no Python that has it.", flush=True)
     return [peer for peer in PYTHONS if python_of(peer)]
 
 

@@ -55,9 +55,7 @@ def examples(sample: str, folder: Path) -> Path:
 def timed(app: App, model_id: str, sample: str, changes: dict[str, Any], steps: int) -> dict[str, float]:
     """Seconds as computed, as predicted by the dry run, and of the run itself; MiB as measured by both."""
     data_id = app.datasets.add(examples(sample, app.workspace.root), f"{sample}.jsonl")
-    settings = app.advice.settings(model_id, data_id).settings.changed(
-        max_steps=steps, early_stopping=False, **changes
-    )
+    settings = app.advice.settings(model_id, data_id).settings.changed(max_steps=steps, early_stopping=False, **changes)
     before = app.planning.plan(data_id, model_id, settings)
     assert before.seconds is not None
     dry_runs: list[tuple[float, DryRunEvent]] = []
@@ -96,9 +94,7 @@ def main(steps: int, *, smoke: bool = False, promise: bool = False) -> None:
         for sample, changes in PROMISED if promise else RUNS[:1] if smoke else RUNS:
             one = timed(app, model_id, sample, changes, steps)
             found.append(one)
-            print(
-                f"{sample} {changes}: " + ", ".join(f"{name} {value:.0f}" for name, value in one.items()), flush=True
-            )
+            print(f"{sample} {changes}: " + ", ".join(f"{name} {value:.0f}" for name, value in one.items()), flush=True)
     if promise:
         factors = [max(one["computed"] / one["took"], one["took"] / one["computed"]) for one in found]
         print(json.dumps({"name": "promise", "off": [round(factor, 2) for factor in factors], "unit": "times"}))

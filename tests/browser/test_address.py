@@ -112,7 +112,5 @@ def test_the_fields_to_rename_a_model_come_into_view(open_page: Opens, drawn_pag
     go(page, "runs")
     page.locator("#run-list button[data-do=name]").last.click()
     page.wait_for_function("document.querySelector('#run-names')?.contains(document.activeElement)")
-    top, bottom = page.evaluate(
-        "(({ top, bottom }) => [top, bottom])(document.activeElement.getBoundingClientRect())"
-    )
+    top, bottom = page.evaluate("(({ top, bottom }) => [top, bottom])(document.activeElement.getBoundingClientRect())")
     assert 0 <= top < bottom <= 500

@@ -58,9 +58,7 @@ def _expected(model_folder: Path) -> list[str]:
     messages, found = [{"role": "system", "content": INSTRUCTION}], []
     for question in QUESTIONS:
         messages.append({"role": "user", "content": question})
-        ids = tokenizer.apply_chat_template(
-            messages, add_generation_prompt=True, return_tensors="pt", return_dict=True
-        )
+        ids = tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_tensors="pt", return_dict=True)
         told = model.generate(**ids, max_new_tokens=512, do_sample=False)[0, ids["input_ids"].shape[1] :]
         found.append(tokenizer.decode(told, skip_special_tokens=True).strip())
         messages.append({"role": "assistant", "content": found[-1]})

@@ -42,10 +42,7 @@ def folder() -> Iterator[Path]:
 def python() -> str:
     """A Python that the user of the test may start."""
     for found in (getattr(sys, "_base_executable", ""), f"/usr/bin/python3.{sys.version_info.minor}"):
-        if (
-            found
-            and subprocess.run([*as_user(), found, "-c", "import ensurepip"], capture_output=True).returncode == 0
-        ):
+        if found and subprocess.run([*as_user(), found, "-c", "import ensurepip"], capture_output=True).returncode == 0:
             return str(found)
     pytest.skip("No Python that another user can start")
 

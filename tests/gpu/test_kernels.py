@@ -99,9 +99,7 @@ def test_the_loss_is_that_of_torch(place: Place, precision: Precision, record: R
     from backend.training import loss
 
     rows, words = place.logits
-    logits = torch.randn(
-        rows, words, device=place.kind, dtype=Device(place.kind, precision).dtype, requires_grad=True
-    )
+    logits = torch.randn(rows, words, device=place.kind, dtype=Device(place.kind, precision).dtype, requires_grad=True)
     targets = torch.randint(words, (rows,), device=place.kind)
 
     def ours() -> Any:

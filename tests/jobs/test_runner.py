@@ -236,9 +236,7 @@ def test_an_invalid_spec_fails_the_job(runner: Runner) -> None:
 
 
 def test_a_missing_library_is_named(runner: Runner, worker_that: Callable[[str], None]) -> None:
-    worker_that(
-        "from jobs import registry as r; r.JOB_TYPES['noop'] = r.JobType('not_installed_here:run', 'training')"
-    )
+    worker_that("from jobs import registry as r; r.JOB_TYPES['noop'] = r.JobType('not_installed_here:run', 'training')")
     job = finish(runner, runner.submit("noop", {}, ""))
     assert "not_installed_here" in job.failure.what
 

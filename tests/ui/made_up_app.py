@@ -152,8 +152,7 @@ def _lasts(context: Context, seconds: float) -> bool:
 
 
 MADE_UP = {
-    work.__name__: f"{__name__}:{work.__name__}"
-    for work in (train, evaluate, try_prompts, export, answer, serve, push)
+    work.__name__: f"{__name__}:{work.__name__}" for work in (train, evaluate, try_prompts, export, answer, serve, push)
 }
 
 

@@ -16,9 +16,7 @@ class _WithScript(BaseLoader):
     def __init__(self, pages: BaseLoader) -> None:
         self._pages = pages
 
-    def get_source(
-        self, environment: Environment, template: str
-    ) -> tuple[str, str | None, Callable[[], bool] | None]:
+    def get_source(self, environment: Environment, template: str) -> tuple[str, str | None, Callable[[], bool] | None]:
         source, file, is_current = self._pages.get_source(environment, template)
         script = f"<script>(() => {{\n{_SCRIPT.read_text('utf-8')}}})();</script>"
         before, head, after = source.partition("<head>")

@@ -119,9 +119,7 @@ class Gate:
             await self.app(scope, receive, send)
         elif path == f"{_API}/upload" and scope["method"] == "POST" and visitor:
             await self._upload(_renamed(scope, whose)[0], receive, send, visitor)
-        elif (
-            reading and visitor and path.startswith(_FILE) and self._files.may_read(visitor, path.removeprefix(_FILE))
-        ):
+        elif reading and visitor and path.startswith(_FILE) and self._files.may_read(visitor, path.removeprefix(_FILE)):
             await self.app(scope, receive, send)
         else:
             await _refuse(scope, receive, send)

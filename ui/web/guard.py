@@ -39,9 +39,8 @@ _RIGHT = 200  # gradio's answer to a right password; whatever else it answers co
 
 
 class Guard:
-    """ASGI middleware that refuses all other requests.
-    hosts: further names of ours, such as a --host. If there is one, the page is open to the network. space: the name
-    of the Space that the page is on; huggingface.co may frame it."""
+    """ASGI middleware that refuses all other requests. hosts: further names of ours, such as a --host. If there is one,
+    the page is open to the network. space: the name of the Space that the page is on; huggingface.co may frame it."""
 
     def __init__(self, app: ASGIApp, hosts: Iterable[str] = (), space: str = "") -> None:
         self.app = app

@@ -82,10 +82,9 @@ def port_of_environment() -> int | None:
 
 
 def receive_uploads_in(workspace: Workspace) -> None:
-    """Has gradio put uploaded files into the workspace, and deletes what was uploaded before a restart. Its own
-    choice, /tmp/gradio, belongs to whoever started a gradio app first on this computer, and no other user can open
-    the page then. To be called before gradio is imported: gradio 6.31 reads the variable then, and again at each
-    upload."""
+    """Has gradio put uploaded files into the workspace, and deletes what was uploaded before a restart. Its own choice,
+    /tmp/gradio, belongs to whoever started a gradio app first on this computer, and no other user can open the page
+    then. To be called before gradio is imported: gradio 6.31 reads the variable then, and again at each upload."""
     shutil.rmtree(workspace.uploads, ignore_errors=True)
     os.environ["GRADIO_TEMP_DIR"] = str(workspace.uploads)
 

@@ -15,18 +15,17 @@ Markup = Literal["", "html", "slack", "meta"]
 class ChatFormat:
     """One format of conversations, as paths (`paths.py`). Those after `messages` start at a message.
 
-    title: "a WhatsApp chat". source: where the format is documented. needs: what every record of it has. records:
-    where the conversations are, if not the record itself. messages: where a conversation's messages are; () where
-    each record is one message. thread: which conversation a message belongs to.
+    title: "a WhatsApp chat". source: where the format is documented. needs: what every record of it has. records: where
+    the conversations are, if not the record itself. messages: where a conversation's messages are; () where each record
+    is one message. thread: which conversation a message belongs to.
 
     author: who wrote it, or their id; name: their name. roles: what values of `author` mean, in lower case; a value
     that is not listed stays as it is. asker: in the conversation, the id of the one who asks; everyone else answers.
 
-    text: the first that is filled is what was said; its pieces are put together with `joint`. time: when.
-    id, parent: of a message, where answers form a tree; leaf: in the conversation, the id of its last message; rank:
-    of several replies the lowest is followed. only: values that a message may have, if it has one; never: what it
-    must not have. markup: what the text is written in. pauses: it goes on for months, so that a long pause begins a
-    new conversation.
+    text: the first that is filled is what was said; its pieces are put together with `joint`. time: when. id, parent:
+    of a message, where answers form a tree; leaf: in the conversation, the id of its last message; rank: of several
+    replies the lowest is followed. only: values that a message may have, if it has one; never: what it must not have.
+    markup: what the text is written in. pauses: it goes on for months, so that a long pause begins a new conversation.
     """
 
     title: str

@@ -42,9 +42,7 @@ def _correct_letters(match: re.Match[str]) -> str | None:
 
 
 NUL = TextFault("nul_character", CONTROL, re.compile("\x00"))
-CONTROLS = TextFault(
-    "control_characters", CONTROL, re.compile("[\u0001-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f]")
-)
+CONTROLS = TextFault("control_characters", CONTROL, re.compile("[\u0001-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f]"))
 INVISIBLE = TextFault(
     "invisible_characters",
     INVISIBLE_BYTES,

@@ -87,8 +87,7 @@ def as_records(
 ) -> Iterator[list[Record]]:
     """Batches of records as {column: cell}. header: the columns; None when every record is data. A record with the
     wrong number of cells becomes the fault ragged_row. pad: fill missing cells instead (for sheets, which omit empty
-    cells at the end). can_drop: whether the person can have
-    spare cells dropped."""
+    cells at the end). can_drop: whether the person can have spare cells dropped."""
     batch: list[Record] = []
     for line, cells in rows:
         if isinstance(cells, RowFault):

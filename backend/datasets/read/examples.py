@@ -19,9 +19,7 @@ _TABLE_ROWS = 3  # that a table without usual column names has at least
 _MOSTLY = 0.6  # share of the text that is in tables
 _LONGEST_CLOSING = 200  # characters
 # What people write below a list of questions, in the languages that most write in.
-_CLOSING = re.compile(
-    rf"\W*({'|'.join(read_json(Path(__file__).with_name('words.json'))['closing'])})", re.IGNORECASE
-)
+_CLOSING = re.compile(rf"\W*({'|'.join(read_json(Path(__file__).with_name('words.json'))['closing'])})", re.IGNORECASE)
 
 
 def one_text(text: str) -> OpenSource:

@@ -67,12 +67,8 @@ class Table:
 
 def read_table(path: Path, name: str, most: int) -> Table:
     """Reads a spreadsheet: CSV and the like, Excel, OpenDocument.
-
-    name: of the file; its extension only decides unclear formats.
-    most: rows that it may have.
-
-    Raises BadInput for another kind of file, for too many rows, and for rows that can't be read: none is lost.
-    """
+    name: of the file; its extension only decides unclear formats. most: rows that it may have. Raises BadInput for
+    another kind of file, for too many rows, and for rows that can't be read: none is lost."""
     options = ReadOptions(shape="question_answer")  # it need not look like examples
     with open_path(path, options.limits, None, None) as source:
         try:

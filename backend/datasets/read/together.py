@@ -60,9 +60,8 @@ READER = Reader("zip", "an archive of files", lambda file: file.archive is not N
 
 
 def read_together(source: ByteSource, name: str, options: ReadOptions, load: Load) -> Dataset:
-    """The rows of all files in the archive, by name; files without examples are named. Raises BadInput when none
-    can be read, for a mix of texts and conversations, or a damaged archive; and what `load` raises to ask about a
-    file."""
+    """The rows of all files in the archive, by name; files without examples are named. Raises BadInput when none can be
+    read, for a mix of texts and conversations, or a damaged archive; and what `load` raises to ask about a file."""
     read: list[tuple[str, Dataset]] = []
     refused: list[tuple[str, BadInput]] = []
     asked: list[tuple[str, WhoToImitate]] = []

@@ -20,9 +20,7 @@ SETTINGS = TrainSettings(learning_rate=2e-4, num_train_epochs=6)
 
 
 def steps(losses: Sequence[float], per_epoch: int = 20, speed: float = 500) -> list[StepEvent]:
-    return [
-        StepEvent(i, loss, epoch=i / per_epoch, tokens_per_second=speed) for i, loss in enumerate(losses, start=1)
-    ]
+    return [StepEvent(i, loss, epoch=i / per_epoch, tokens_per_second=speed) for i, loss in enumerate(losses, start=1)]
 
 
 def evals(losses: Sequence[float], every: int = 20) -> list[EvalEvent]:

@@ -67,9 +67,7 @@ def test_a_model_without_results_counts_as_one_of_half_its_size() -> None:
     ],
 )
 def test_the_order_of_two_models(better: str, worse: str) -> None:
-    first, second = (
-        ranking.sort_key(catalogue.find(name), machine("h100"), Data(), None) for name in (better, worse)
-    )
+    first, second = (ranking.sort_key(catalogue.find(name), machine("h100"), Data(), None) for name in (better, worse))
     assert first > second
 
 

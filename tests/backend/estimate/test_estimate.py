@@ -22,9 +22,7 @@ from tests.benchmarks.memory_estimate import HELD_OUT, T4, error, family, measur
 ROWS = measured_rows()
 LLAMA = catalogue.find("meta-llama/Llama-3.2-1B-Instruct").architecture
 BUNDLED = catalogue.default().architecture
-RTX_3090 = Gpu(
-    name="NVIDIA GeForce RTX 3090", memory_total_mib=24576, memory_free_mib=24000, compute_capability=(8, 6)
-)
+RTX_3090 = Gpu(name="NVIDIA GeForce RTX 3090", memory_total_mib=24576, memory_free_mib=24000, compute_capability=(8, 6))
 CARD = Hardware(gpus=(RTX_3090,))
 
 

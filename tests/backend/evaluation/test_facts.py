@@ -41,9 +41,7 @@ TEXT = "\n\n".join(f"Our {bread} bread costs {price(bread)} a loaf." for bread i
 
 def with_facts(pane: str, given: str) -> str:
     """The tuned model knows the prices; the base finds them among the passages that it was given."""
-    bread = (
-        next(word for word in given.rpartition("\n")[2].split() if word in BREADS) if "loaf, what" in given else ""
-    )
+    bread = next(word for word in given.rpartition("\n")[2].split() if word in BREADS) if "loaf, what" in given else ""
     if not bread:
         return "Hm."
     known = pane == "tuned" or f"Our {bread} bread costs" in given

@@ -71,9 +71,7 @@ class Answers(BaseHTTPRequestHandler):
             hub.repos.setdefault(repo, asked["visibility"] == "private")
             where = repo.removeprefix("models/")
             self._send(status, {"url": f"https://huggingface.co/{where}", "name": where})
-        elif found := re.fullmatch(
-            r"/api/(models|spaces)/([\w.-]+/[\w.-]+)(/preupload/main|/commit/main)?", self.path
-        ):
+        elif found := re.fullmatch(r"/api/(models|spaces)/([\w.-]+/[\w.-]+)(/preupload/main|/commit/main)?", self.path):
             self._repository(f"{found[1]}/{found[2]}", found[3] or "", body)
         elif self.path.endswith(".git/info/lfs/objects/batch"):
             self._send(

@@ -84,9 +84,7 @@ def test_every_row_is_answered_once_also_after_a_stop(work: Work, monkeypatch: p
     assert [row["id"] for row in rows] == [str(n) for n in range(42)]
 
 
-def test_another_models_answers_are_not_continued(
-    work: Work, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_another_models_answers_are_not_continued(work: Work, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A training that was stopped can go on while its table is stopped."""
     stub = Stub()
     monkeypatch.setattr(answers, "load", lambda *_: stub)

@@ -315,9 +315,7 @@ def test_a_file_that_answers_differently_or_not_at_all_fails_its_check(
 
     monkeypatch.setattr(gguf, "convert", lambda model, out, poll: shutil.copyfile(shallow_f16, out))
     assert_failed(shallow_export("gguf:F16"), "smoke", "does not match the trained model")
-    monkeypatch.setattr(
-        gguf, "convert", lambda model, out, poll: out.write_bytes(shallow_f16.read_bytes()[: 10 << 20])
-    )
+    monkeypatch.setattr(gguf, "convert", lambda model, out, poll: out.write_bytes(shallow_f16.read_bytes()[: 10 << 20]))
     assert_failed(shallow_export("gguf:F16"), "smoke", "can't be opened")
 
 

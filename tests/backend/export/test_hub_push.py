@@ -132,9 +132,7 @@ def run(tmp_path: Path, bundled_model: Path) -> Iterator[tuple[Workspace, str]]:
     """A finished and evaluated run with an exported adapter."""
     workspace = Workspace.open(tmp_path / "workspace")
     folder, export, evaluation = (workspace.runs / new_id() for _ in range(3))
-    make_adapter(
-        make_finished_run(folder, bundled_model, "HuggingFaceTB/SmolLM2-135M-Instruct"), bundled_model, rank=1
-    )
+    make_adapter(make_finished_run(folder, bundled_model, "HuggingFaceTB/SmolLM2-135M-Instruct"), bundled_model, rank=1)
     write_conversations(folder, "train", CHATS)
     write_json(folder / "job.json", {"kind": "train", "name": "Orders", "created": 1.0})
     write_json(folder / "status.json", {"state": "completed", "ended": 2.0})
@@ -235,9 +233,7 @@ def test_it_needs_the_export_first(run: tuple[Workspace, str], hub: Hub) -> None
     assert "6 of 8" not in App(workspace).hub_pushes.offer(run_id, "adapter", "orders").card, "nor are the scores"
 
 
-@pytest.mark.parametrize(
-    ("sizes", "shown"), [([3 << 20], "1 file, 3.0 MB"), ([99 << 20, 1 << 20], "2 files, 100 MB")]
-)
+@pytest.mark.parametrize(("sizes", "shown"), [([3 << 20], "1 file, 3.0 MB"), ([99 << 20, 1 << 20], "2 files, 100 MB")])
 def test_it_says_what_is_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sizes: list[int], shown: str) -> None:
     phases: list[str] = []
     (tmp_path / "data" / "upload").mkdir(parents=True)

@@ -77,9 +77,7 @@ def test_the_modelfile_follows_the_grammar() -> None:
     assert dict(found)["TEMPLATE"] == template
     assert dict(found)["SYSTEM"].rstrip() == ODD
     parameters = [value for name, value in found if name == "PARAMETER"]
-    assert {'stop "<|im_end|>"', 'stop "</s>"', "num_ctx 8192", "temperature 0", "repeat_penalty 1"} == set(
-        parameters
-    )
+    assert {'stop "<|im_end|>"', 'stop "</s>"', "num_ctx 8192", "temperature 0", "repeat_penalty 1"} == set(parameters)
 
 
 @pytest.mark.parametrize("instruction", ['end """ FROM evil', '"""', 'a"""\nFROM evil\n"""', '""" """'])

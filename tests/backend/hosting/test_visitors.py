@@ -181,9 +181,7 @@ def test_a_loss_is_told_once(tmp_path: Path) -> None:
     assert [visitors.loss("one"), visitors.loss("one"), visitors.loss("two")] == ["restarted", None, None]
 
 
-@pytest.mark.parametrize(
-    "environment", [{"APPRENTICE_DEMO": "1"}, {"SPACE_ID": "me/apprentice"}, {"SYSTEM": "spaces"}]
-)
+@pytest.mark.parametrize("environment", [{"APPRENTICE_DEMO": "1"}, {"SPACE_ID": "me/apprentice"}, {"SYSTEM": "spaces"}])
 def test_a_demo_is_one_by_its_own_variable_or_those_of_a_space(environment: dict[str, str]) -> None:
     assert chosen(environment) is DEMO
     assert chosen({**environment, "APPRENTICE_DEMO": "1"}) is DEMO

@@ -91,9 +91,7 @@ def test_windows_names_the_amd_gpu(monkeypatch: pytest.MonkeyPatch, name: str) -
             return path
         raise FileNotFoundError(path)
 
-    registry = SimpleNamespace(
-        HKEY_LOCAL_MACHINE=0, OpenKey=open_key, QueryValueEx=lambda key, name: (values[name], 1)
-    )
+    registry = SimpleNamespace(HKEY_LOCAL_MACHINE=0, OpenKey=open_key, QueryValueEx=lambda key, name: (values[name], 1))
     monkeypatch.setitem(sys.modules, "winreg", registry)  # type: ignore[arg-type]
     monkeypatch.setattr(sys, "platform", "win32")
     monkeypatch.setattr("platform.system", lambda: "Windows")

@@ -102,9 +102,7 @@ def test_transformers_builds_a_model_with_the_same_number_of_parameters(entry: E
     with torch.device("meta"):
         model = AutoModelForCausalLM.from_config(config)
     assert model.num_parameters() == pytest.approx(entry.parameters, rel=0.001)
-    linear = {
-        name.rpartition(".")[2] for name, module in model.named_modules() if isinstance(module, torch.nn.Linear)
-    }
+    linear = {name.rpartition(".")[2] for name, module in model.named_modules() if isinstance(module, torch.nn.Linear)}
     assert set(entry.all_linear_targets) == linear - {"lm_head"}
 
 
@@ -158,9 +156,7 @@ def test_a_model_whose_memory_is_not_modeled_is_read_from_its_tensors(tmp_path: 
         "model.layers.1.norm.weight": (64,), "model.layers.1.mamba.out_proj.weight": (64, 2),
         "model.layers.1.moe.router.layer.weight": (4, 64),
     }  # fmt: skip
-    save_file(
-        {name: numpy.zeros(shape, numpy.float16) for name, shape in shapes.items()}, folder / "model.safetensors"
-    )
+    save_file({name: numpy.zeros(shape, numpy.float16) for name, shape in shapes.items()}, folder / "model.safetensors")
     entry = catalogue.from_folder(folder)
     assert (entry.lora_targets, entry.all_linear_targets) == (("q_proj",), ("q_proj", "up_proj"))
     assert not entry.architecture.is_modeled

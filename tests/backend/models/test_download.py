@@ -125,9 +125,7 @@ def test_a_pinned_model_is_never_replaced(hub: Hub, work: FakeWork, monkeypatch:
     assert hub.file_names() == []
 
 
-def test_of_a_model_whose_tokenizer_fails_no_weights_are_downloaded_and_nothing_stays(
-    hub: Hub, work: FakeWork
-) -> None:
+def test_of_a_model_whose_tokenizer_fails_no_weights_are_downloaded_and_nothing_stays(hub: Hub, work: FakeWork) -> None:
     hub.files["tokenizer.json"] = b"{}"
     for _ in range(2):
         with pytest.raises(MissingPart, match="Choose another model"):

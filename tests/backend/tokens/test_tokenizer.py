@@ -200,9 +200,7 @@ def test_templates_are_safe_and_tool_calls_no_empty_answers(bundled_model: Path)
     messages = [CHAT[0], {"role": "assistant", "content": "", "tool_calls": [call]}]
     with pytest.raises(BadInput, match="tool calls"):
         loaded.encode(messages)
-    writes = loaded.chat_template.replace(
-        "message['content']", "(message['tool_calls'] or message['content'])|string"
-    )
+    writes = loaded.chat_template.replace("message['content']", "(message['tool_calls'] or message['content'])|string")
     assert ChatTokenizer(loaded._tokenizer, writes, loaded.special_tokens).encode(messages).learned > 2
 
 

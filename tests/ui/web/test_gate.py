@@ -254,9 +254,7 @@ def test_an_unknown_session_and_a_stored_page_are_refused(tmp_path: Path, addres
 
 
 def test_the_oldest_uploads_make_room(tmp_path: Path) -> None:
-    door = Door(
-        Visitors(tmp_path / "visitors", Limits()), Limits(uploads=3.0, visitor_uploads=2.0), tmp_path, Queue()
-    )
+    door = Door(Visitors(tmp_path / "visitors", Limits()), Limits(uploads=3.0, visitor_uploads=2.0), tmp_path, Queue())
     guarded = Gate(Starlette(), door)
     files = [tmp_path / f"{number}.bin" for number in range(3)]
     for file in files:

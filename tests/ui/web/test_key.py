@@ -69,9 +69,7 @@ WORDS = ["", "-", "9999999999-00-" + "0" * 64, key.ticket("another"), "ü", "\ud
 @pytest.mark.parametrize("word", WORDS, ids=range(len(WORDS)))  # the ticket differs in each process
 def test_nothing_else_lets_in(word: str) -> None:
     browser = page()
-    assert (
-        browser.get("/", params={"key": word.encode("utf-8", "surrogatepass").decode("latin-1")}).status_code == 401
-    )
+    assert browser.get("/", params={"key": word.encode("utf-8", "surrogatepass").decode("latin-1")}).status_code == 401
     browser.cookies.set("apprentice-7860", word.encode("ascii", "replace").decode())
     assert browser.get("/").status_code == 401
 

@@ -84,8 +84,7 @@ class DatasetImports:
         self._import(data_id, name, work)
 
     def read_again(self, data_id: str, options: Mapping[str, Any], model: TargetModel | None) -> None:
-        """Starts to read a stored dataset with other read options. If that fails or is cancelled, the old ones
-        stay."""
+        """Starts to read a stored dataset with other read options. If that fails or is cancelled, the old ones stay."""
         before = self.store.info.read(data_id)
         options = {**({"rows": rows} if (rows := before.read_options.get("rows")) else {}), **options}
         if options == before.read_options:

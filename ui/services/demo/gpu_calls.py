@@ -139,10 +139,9 @@ NO_GPU = (
 
 
 def seconds_needed(folder: Path, spec: RunSpec) -> float:
-    """The most seconds that the rest of a run takes on ZeroGPU's GPU: the upper end of our estimate. It is half an
-    RTX PRO 6000 Blackwell (https://huggingface.co/docs/hub/spaces-zerogpu), so half of its published peaks. For a
-    model whose work is not modeled, as long as a call may be. Raises ApprenticeError for one that is not in the
-    catalogue."""
+    """The most seconds that the rest of a run takes on ZeroGPU's GPU: the upper end of our estimate. It is half an RTX
+    PRO 6000 Blackwell (https://huggingface.co/docs/hub/spaces-zerogpu), so half of its published peaks. For a model
+    whose work is not modeled, as long as a call may be. Raises ApprenticeError for one that is not in the catalogue."""
     settings, data = spec.settings, spec.data
     whole = speed.published(_HALF)
     assert whole is not None

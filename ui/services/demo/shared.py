@@ -63,9 +63,8 @@ class ChatSeats:
 
 @dataclass(frozen=True)
 class Shared:
-    """require_disk: raises NotInDemo when this visitor, or all together, have used up their disk space. neighbours:
-    the workspaces of all visitors at this one's address. gpu: on which this visitor trains, None for the
-    processor."""
+    """require_disk: raises NotInDemo when this visitor, or all together, have used up their disk space. neighbours: the
+    workspaces of all visitors at this one's address. gpu: on which this visitor trains, None for the processor."""
 
     models: ModelService
     recommended: BackgroundCache[Recommendation]

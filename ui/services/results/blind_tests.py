@@ -51,9 +51,7 @@ class BlindTestService:
         unless both answered in the latest evaluation, differ, and differed in an answer."""
         report = self._evaluations.latest_report(run_id)
         if report is None:
-            raise BadInput(
-                "There are no answers to choose between.", "This model was not checked.", "Check it first."
-            )
+            raise BadInput("There are no answers to choose between.", "This model was not checked.", "Check it first.")
         answers: Sequence[ReportedAnswer] = report.answers
         if with_their_run := OTHER in (first, second):
             answers = self._with_other(report, other)

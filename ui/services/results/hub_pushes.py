@@ -25,9 +25,7 @@ _SPACE_FILES = ("app.py", "requirements.txt", "settings.json", f"{space.MODEL}/{
 class HubPushService:
     """Nothing is sent before `start`, and then only what `offer` lists."""
 
-    def __init__(
-        self, exports: Path, runner: Runner, runs: RunService, results: ResultService, policy: Policy
-    ) -> None:
+    def __init__(self, exports: Path, runner: Runner, runs: RunService, results: ResultService, policy: Policy) -> None:
         self._exports, self._runner, self._policy = exports, runner, policy
         self._runs, self._results = runs, results
 

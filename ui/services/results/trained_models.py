@@ -188,11 +188,7 @@ class ResultService:
             if job.name != to or result.base != base or not passed(job):
                 continue
             of_this_evaluation = evaluation is None or result.evaluation == evaluation
-            if (
-                of_this_evaluation
-                and result.files
-                and all(_is_here(made.folder, file, name) for file in result.files)
-            ):
+            if of_this_evaluation and result.files and all(_is_here(made.folder, file, name) for file in result.files):
                 return made
         return None
 

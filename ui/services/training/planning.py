@@ -87,11 +87,10 @@ class PlanningService:
         evaluate: bool = True,
         version: NextVersion | None = None,
     ) -> str:
-        """Queues a run and returns its id.
-        model_id: "" for the recommended one. name: that the person gave it; "" for the default. evaluate: its
-        evaluation follows automatically, if that is quick. version: the run is the next version of another one; see
-        `VersionService.why_not_continue`. Raises MissingPart without the model, UnusableGpu, BadInput naming the
-        first faulty row, TrainingFailed or NotEnough; then nothing starts."""
+        """Queues a run and returns its id. model_id: "" for the recommended one. name: that the person gave it; "" for
+        the default. evaluate: its evaluation follows automatically, if that is quick. version: the run is the next
+        version of another one; see `VersionService.why_not_continue`. Raises MissingPart without the model,
+        UnusableGpu, BadInput naming the first faulty row, TrainingFailed or NotEnough; then nothing starts."""
         if self._models.simulated:
             raise BadInput(SIMULATED, "", OPEN_HERE)
         self._models.probe().require_training()

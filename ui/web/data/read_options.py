@@ -199,9 +199,9 @@ def ask_people(people: Iterable[tuple[str, int]], chosen: Iterable[str] = ()) ->
 def _box(field: str, value: str, text: str, small: str, checked: bool) -> Markup:
     mark = Markup(" checked") if checked else ""
     note = Markup(" <small>{}</small>").format(small) if small else ""
-    return Markup(
-        '<label class="tick"><input type="checkbox" name="{}" value="{}"{}><span>{}{}</span></label>'
-    ).format(field, value, mark, text, note)
+    return Markup('<label class="tick"><input type="checkbox" name="{}" value="{}"{}><span>{}{}</span></label>').format(
+        field, value, mark, text, note
+    )
 
 
 def sent_people(value: str) -> dict[str, Any]:

@@ -177,8 +177,7 @@ def button(text: str, do: str, value: object = "", kind: str = "quiet", label: s
 def confirm(text: str, question: str, yes: str) -> Markup:
     """A button that asks first. yes: the button that then acts."""
     return Markup(
-        '<details class="confirm"><summary class="btn quiet">{}</summary>'
-        '<div class="sure"><p>{}</p>{}</div></details>'
+        '<details class="confirm"><summary class="btn quiet">{}</summary><div class="sure"><p>{}</p>{}</div></details>'
     ).format(text, question, yes)
 
 

@@ -28,9 +28,7 @@ def histogram(lengths: Sequence[int], limit: int | None = None) -> Markup:
     )
     line, summary = EMPTY, sentence(lengths)
     if limit and limit < longest:
-        line = Markup('<i class="limit" style="left:{:.1f}%"></i>').format(
-            100 * max(0, limit - begin) / (end - begin)
-        )
+        line = Markup('<i class="limit" style="left:{:.1f}%"></i>').format(100 * max(0, limit - begin) / (end - begin))
         summary += f" Conversations beyond the line, {fmt.number(limit)} tokens, are cut off; documents are divided."
     return Markup(
         '<figure class="lengths"><div><svg viewBox="0 0 {width} 100" preserveAspectRatio="none" role="img" '

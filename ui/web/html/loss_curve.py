@@ -33,9 +33,8 @@ def draw(
 ) -> Markup:
     """The curve of one run.
     training: (step, loss) in order of step; the lines skip a loss that is not finite. validation: likewise.
-    total_steps: the end of the step axis, so that the curve grows into free space; 0 when unknown. best_step: the
-    step of the lowest validation loss, which is marked. general: the loss of the general rows, drawn without a
-    label."""
+    total_steps: the end of the step axis, so that the curve grows into free space; 0 when unknown. best_step: the step
+    of the lowest validation loss, which is marked. general: the loss of the general rows, drawn without a label."""
     smooth = smoothed(training)
     now = {"training": _last(smooth), "validation": _last(validation)}
     training, smooth, validation = _finite(training), _finite(smooth), _finite(validation)

@@ -63,9 +63,9 @@ def filters(
         )
         for key, (question, values) in choices.items()
     )
-    order = Markup(
-        '<label><span>Sort by</span><select class="order" aria-label="Sort by">{}</select></label>'
-    ).format(options([("", "Recommended first"), *((name, name) for name in columns)]))
+    order = Markup('<label><span>Sort by</span><select class="order" aria-label="Sort by">{}</select></label>').format(
+        options([("", "Recommended first"), *((name, name) for name in columns)])
+    )
     return Markup('<div class="filters" data-for="{}">{}{}{}<p class="small left" role="status"></p></div>').format(
         kind, field, order if columns else EMPTY, join(lists)
     )

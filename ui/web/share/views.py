@@ -105,9 +105,7 @@ def _export(line: ExportStatus, instruction: str) -> Markup:
     result = line.result
     files = sorted(result.files, key=lambda file: -file.bytes)  # the model before the texts about it
     links = components.join(
-        components.download_link(
-            line.folder / file.name, file.name, f"Download {file.name}", fmt.bytes_of(file.bytes)
-        )
+        components.download_link(line.folder / file.name, file.name, f"Download {file.name}", fmt.bytes_of(file.bytes))
         for file in files
     )
     guides = _guides(line, instruction) if result.programs else components.EMPTY

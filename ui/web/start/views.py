@@ -121,10 +121,9 @@ def _free_memory(hardware: Hardware) -> tuple[str, str]:
 def model_card(
     option: Recommendation, recommended: bool, on_disk: float | None, more: str = "", outdone: bool = False
 ) -> Markup:
-    """The chosen model: why it was chosen, the memory that it needs, its license and size.
-    option: the model with its estimate. recommended: whether it is the recommended one. on_disk: its measured size on
-    this computer in MiB; None while it is not here. more: HTML below it. outdone: whether a model that is not on this
-    computer would be better."""
+    """The chosen model: why it was chosen, the memory that it needs, its license and size. option: the model with its
+    estimate. recommended: whether it is the recommended one. on_disk: its measured size on this computer in MiB; None
+    while it is not here. more: HTML below it. outdone: whether a model that is not on this computer would be better."""
     model, fit = option.model, option.estimate.fit
     best = "Best one on this computer" if outdone else "Recommended"
     word = "Your choice" if not recommended else best if fit.fits else "Closest fit"

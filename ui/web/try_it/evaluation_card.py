@@ -214,9 +214,7 @@ def ended(problem: Markup, report: EvaluationReport | None, questions: int, link
     return problem + (EARLIER if problem else components.EMPTY) + verdict_card.verdict(report, link)
 
 
-def failure(
-    job: Job | None, what: str = "The check", retry: str = "Check it again.", *, saved: bool = False
-) -> Markup:
+def failure(job: Job | None, what: str = "The check", retry: str = "Check it again.", *, saved: bool = False) -> Markup:
     """How `what` failed or was cancelled; empty for a completed job, and without one. retry: what to do then.
     saved: whether its answers so far are saved."""
     if job is None or job.state.value == "completed":

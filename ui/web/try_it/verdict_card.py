@@ -71,9 +71,9 @@ def _pair(name: str, answer: ReportedAnswer, report: EvaluationReport) -> Markup
         )
         for system, head in ((BASE, "Before"), (TUNED, "After"))
     )
-    return Markup(
-        '<article><p class="asked"><strong>{}</strong> {}</p><div class="versus">{}</div></article>'
-    ).format(name, fmt.shorten(answer.question, 240), components.join(panes))
+    return Markup('<article><p class="asked"><strong>{}</strong> {}</p><div class="versus">{}</div></article>').format(
+        name, fmt.shorten(answer.question, 240), components.join(panes)
+    )
 
 
 def mark(score: float, report: Answered) -> Markup:

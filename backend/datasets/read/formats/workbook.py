@@ -24,9 +24,8 @@ _SURE, _MAYBE = 2, 1  # how likely a sheet holds examples
 
 @dataclass
 class _Sheet:
-    """One sheet by its first rows. columns: of its header; () when all rows are examples. start: the first row of
-    data, as numbered in the sheet. likely: 2 with the usual columns, 1 with columns that may fit, else 0. rows:
-    looked at."""
+    """One sheet by its first rows. columns: of its header; () when all rows are examples. start: the first row of data,
+    as numbered in the sheet. likely: 2 with the usual columns, 1 with columns that may fit, else 0. rows: looked at."""
 
     number: int
     name: str

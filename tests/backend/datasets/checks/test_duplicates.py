@@ -73,8 +73,7 @@ def test_different_rows_are_no_duplicates() -> None:
         "Read the text below and write down the name of the thing that the customer wants, and nothing else. " * 3
     )
     rows = [
-        chat(i, ("user", instruction + question(i)[1]), ("assistant", question(i)[1].split()[6]))
-        for i in range(1, 61)
+        chat(i, ("user", instruction + question(i)[1]), ("assistant", question(i)[1].split()[6])) for i in range(1, 61)
     ]
     assert find(rows).groups == []
     words = "I bought a red wagon at your market in spring and want to know when it will be delivered to my door"

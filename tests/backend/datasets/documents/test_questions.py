@@ -70,9 +70,7 @@ def test_signs_stay_and_lines_end_as_on_old_macs() -> None:
     pairs = [
         (f"What does it cost - about 12) - in week {n}?", f"About ${n}0 - at most 3. Or less.") for n in range(1, 5)
     ]
-    assert (
-        find_pairs(read_markdown("\n\n".join(f"## {q}\n\n{a}" for q, a in pairs), headings=True).blocks) is not None
-    )
+    assert find_pairs(read_markdown("\n\n".join(f"## {q}\n\n{a}" for q, a in pairs), headings=True).blocks) is not None
     text = "\n\n".join(f"## {n}. {q}\n\n{a}" for n, (q, a) in enumerate(pairs, 1))
     found = find_pairs(read_markdown(text, headings=True).blocks)
     assert [(record["question"], record["answer"]) for _, record in found.records] == pairs

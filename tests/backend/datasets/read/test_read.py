@@ -70,8 +70,7 @@ def test_the_content_decides_not_the_extension(tmp_path: Path, content: str, for
 @pytest.mark.parametrize("name", ["story.md", "story.txt", "story"])
 def test_prose_is_one_document(tmp_path: Path, name: str) -> None:
     prose = (
-        "# A title\n\n"
-        + "The fox, who was quick, jumped.\nThe dog, being lazy, did not; it slept.\n\n- one, two\n" * 3
+        "# A title\n\n" + "The fox, who was quick, jumped.\nThe dog, being lazy, did not; it slept.\n\n- one, two\n" * 3
     )
     data = read(tmp_path, prose, name)
     assert [row.text for row in data.rows] == [prose]

@@ -252,9 +252,7 @@ def test_a_correction_is_learned_and_not_the_draft() -> None:
 def test_what_needs_no_answer_is_named() -> None:
     answered = {"question": "Which?", "id": "1", "answers": [{"text": "White", "answer_start": 0}]}
     impossible = {"question": "Who?", "id": "2", "answers": [], "is_impossible": True}
-    data = load_text(
-        json.dumps({"data": [{"paragraphs": [{"context": "White tea.", "qas": [answered, impossible]}]}]})
-    )
+    data = load_text(json.dumps({"data": [{"paragraphs": [{"context": "White tea.", "qas": [answered, impossible]}]}]}))
     assert texts(data) == [["Which?\n\nWhite tea.", "White"]]
     assert [p.row for p in data.problems if p.severity == "error"] == [2]
 

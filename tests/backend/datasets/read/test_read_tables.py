@@ -219,9 +219,7 @@ def test_parquet_tables_and_conversations(tmp_path: Path) -> None:
 
 
 def test_parquet_is_measured_before_it_is_read(tmp_path: Path) -> None:
-    path = _parquet(
-        tmp_path / "x.parquet", {"question": ["a" * 1000] * 5000, "answer": [str(n) for n in range(5000)]}
-    )
+    path = _parquet(tmp_path / "x.parquet", {"question": ["a" * 1000] * 5000, "answer": [str(n) for n in range(5000)]})
     assert len(load(path, options=ReadOptions(limits=Limits(rows=100))).rows) == 100
     huge = _parquet(
         tmp_path / "y.parquet", {"question": ["a" * 1000] * 5000, "answer": ["b"] * 5000}, use_dictionary=False

@@ -110,9 +110,7 @@ class FailAt:
         patch.setattr(os, "replace", self._counted(os.replace))
         patch.setattr(checkpoints.manifest, "write", self._counted(manifest.write))
         remove = checkpoints.shutil.rmtree
-        patch.setattr(
-            checkpoints.shutil, "rmtree", lambda *a, **k: None if self.failed and crash else remove(*a, **k)
-        )
+        patch.setattr(checkpoints.shutil, "rmtree", lambda *a, **k: None if self.failed and crash else remove(*a, **k))
 
     def _counted(self, call: Callable[..., Any]) -> Callable[..., Any]:
         def counted(*given: Any, **named: Any) -> Any:

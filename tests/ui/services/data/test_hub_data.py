@@ -52,9 +52,7 @@ def test_a_cancelled_download_stores_nothing(app: App, served: HubServer, monkey
 
 
 @pytest.mark.parametrize("path_of", [PurePosixPath, PureWindowsPath])
-def test_it_is_named(
-    app: App, served: HubServer, capsys: pytest.CaptureFixture[str], path_of: type[PurePath]
-) -> None:
+def test_it_is_named(app: App, served: HubServer, capsys: pytest.CaptureFixture[str], path_of: type[PurePath]) -> None:
     served.card = {"license": "mit"}
     typed: argparse.Namespace = make_parser().parse_args(["train", "--data", "hf:shop/orders", "--rows", "30"])
     typed.data = [path_of(one) for one in typed.data]

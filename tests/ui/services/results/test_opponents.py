@@ -33,9 +33,7 @@ def export(folder: Path, number: int, to: str, state: State = State.COMPLETED) -
     else:
         (made / f"orders-{to[5:]}.gguf").write_bytes(b"GGUF")
     result = {"folder": "orders"} if to == "merged" else {}
-    return Job(
-        id=made.name, kind="export", name=to, parent="run-x", state=state, attempt=1, created=0.0, result=result
-    )
+    return Job(id=made.name, kind="export", name=to, parent="run-x", state=state, attempt=1, created=0.0, result=result)
 
 
 @pytest.fixture
@@ -62,9 +60,7 @@ def opponents(tmp_path: Path, exported: list[Job]) -> Opponents:
         raise RunProblem("There is no such run.")
 
     runner: Any = SimpleNamespace(job=job, jobs=lambda kind: exported)
-    return with_runs(
-        tmp_path, runner, [RunInfo(f"run-{name}", name.upper(), "SmolLM2", "orders", 3) for name in "ab"]
-    )
+    return with_runs(tmp_path, runner, [RunInfo(f"run-{name}", name.upper(), "SmolLM2", "orders", 3) for name in "ab"])
 
 
 def test_finished_exports_and_other_runs_can_answer(opponents: Opponents, exported: list[Job]) -> None:

@@ -158,9 +158,7 @@ def test_losses_are_those_of_results_or_of_training() -> None:
     assert losses.as_json(losses.compute(job("run-a", State.COMPLETED, result=result), Curve())) == result
     found = losses.as_json(losses.compute(job("run-b", State.RUNNING), made_curve({20: 1.2, 40: math.nan})))
     assert found == {"first_eval_loss": None, "eval_loss": 1.2, "eval_step": 20}
-    pair = [
-        RunDetails(SPEC, job(name, State.RUNNING), made_curve({}, steps)) for name, steps in (("a", 40), ("b", 30))
-    ]
+    pair = [RunDetails(SPEC, job(name, State.RUNNING), made_curve({}, steps)) for name, steps in (("a", 40), ("b", 30))]
     card = text_of(compare_runs.card(*pair))
     numbers = [current_loss([step.loss for step in one.curve.steps]) for one in pair]
     for letter, number in zip("AB", numbers, strict=True):

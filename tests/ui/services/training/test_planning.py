@@ -121,9 +121,7 @@ def test_with_several_gpus_the_plan_has_the_command_for_all_of_them(
 ) -> None:
     data_id = app.datasets.add(SAMPLES / "orders.jsonl", "orders.jsonl")
     gpu = Gpu(name="NVIDIA T4", memory_total_mib=15_360, memory_free_mib=free, compute_capability=(7, 5))
-    app.models._probe = app.models.probe().model_copy(
-        update={"hardware": Hardware(gpus=(gpu,) * gpus), "problems": ()}
-    )
+    app.models._probe = app.models.probe().model_copy(update={"hardware": Hardware(gpus=(gpu,) * gpus), "problems": ()})
     plan = app.planning.plan(data_id, "", TrainSettings(**settings))
     [note] = [note for note in plan.notes if "the app trains on one of them" in note] or [""]
     assert note.endswith(f"uv run train.py --engine {engine}") is bool(engine)

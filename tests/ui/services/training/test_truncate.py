@@ -40,9 +40,7 @@ def app(tmp_path: Path) -> Iterator[App]:
     made.close()
 
 
-def failed(
-    app: App, folder: Path, failure: Failure, rows: list[Encoded] = ROWS, fits: int = 0, **settings: Any
-) -> str:
+def failed(app: App, folder: Path, failure: Failure, rows: list[Encoded] = ROWS, fits: int = 0, **settings: Any) -> str:
     """A run that failed this way. fits: the length measured to fit."""
     work = run_of(folder, folder, rows, [ROWS[0]], **settings)
     measured = {"time": 0.0, "attempt": 1, "kind": "dry_run", "data": DryRunEvent(fits, 1.0, 1.0).data()}

@@ -248,9 +248,7 @@ def test_a_file_is_worked_through_piece_by_piece(app: MadeUpApp, page: Page, tmp
     assert "one JSON list" in conversation([turn]), "the browser stores how they were put together"
 
 
-@pytest.mark.parametrize(
-    ("name", "content"), [("empty.txt", b""), ("scan.pdf", b"%PDF-1.4"), ("photo.md", b"\x89PNG")]
-)
+@pytest.mark.parametrize(("name", "content"), [("empty.txt", b""), ("scan.pdf", b"%PDF-1.4"), ("photo.md", b"\x89PNG")])
 def test_a_file_that_is_no_text_is_named(page: Page, tmp_path: Path, name: str, content: bytes) -> None:
     (tmp_path / name).write_bytes(content)
     with pytest.raises(gr.Error, match=name):
