@@ -15,14 +15,14 @@ apprentice.listenToButtons = (element, trigger) => {
   });
 };
 
-// The keyboard stays where it was when its card is drawn again: in the list of findings, or at the next decision, and
+// The keyboard stays where it was when its card is drawn again: in the table of what was found, or at the next decision, and
 // after the last one at the step's button. Looking at an example opens the preview and moves it there.
 let last = '', looking = false;
 document.addEventListener('click', (event) => {
   const button = event.target.closest('button[data-do]');
   if (!button) return;
-  const item = button.closest('li[data-kind]'), decision = button.closest('#decision');
-  last = item ? `[data-kind="${CSS.escape(item.dataset.kind)}"] .problem-do button` : '';
+  const item = button.closest('tr[data-kind]'), decision = button.closest('#decision');
+  last = item ? `[data-kind="${CSS.escape(item.dataset.kind)}"] td:last-child button` : '';
   if (decision) last = '#decision :is(button, textarea), #to-train:not(:disabled)';
   looking = button.dataset.do === 'look';
   if (looking) document.querySelector('#data-details > button:not(.open)')?.click();

@@ -54,12 +54,12 @@ def test_a_faulty_table_is_fixed_and_trained_on(open_page: Callable[..., Any], r
     found = page.locator("details[data-key=findings]")
     found.get_by_text("2 removed (").wait_for()
     found.locator("summary").first.click()
-    copies = page.locator("[data-kind=duplicate]")
-    copies.locator("details[data-key=groups] > summary").click()
-    assert copies.locator(".groups").inner_text().count("Kessel") > 1
-    copies.locator(".problem-do [data-do=undo]").click()
+    copies = page.locator("tr[data-kind=duplicate]")
+    copies.locator("details[data-key=where-duplicate] > summary").click()
+    assert "Kessel" in copies.locator(".where").inner_text()
+    copies.locator("[data-do=undo]").click()
     page.click("#decision [data-do=refuse]")
-    assert copies.locator(".groups").is_visible(), "what was open stays open"
+    assert copies.locator(".where").is_visible(), "what was open stays open"
     open_details(page)
     page.get_by_role("heading", name="29 examples, ready").wait_for()
 

@@ -158,12 +158,12 @@ def test_a_fix_can_be_undone(open_page: Opens, drawn_page: str) -> None:
     page = open_page(drawn_page)
     take_sample(page)
     page.click("details[data-key=findings] > summary")
-    undo = page.locator("[data-kind=empty_answer]").get_by_role("button", name="Undo:")
+    undo = page.locator("tr[data-kind=empty_answer]").get_by_role("button", name="Undo:")
     undo.click()
     page.wait_for_selector("#to-train[disabled]")
     page.locator("#decision .acts button").first.wait_for()
-    assert page.locator("[data-kind=empty_answer] .problem-do").is_visible(), "what was open stays open"
-    page.locator("[data-kind=empty_answer] .problem-do [data-do=accept]").click()
+    assert page.locator("tr[data-kind=empty_answer]").is_visible(), "what was open stays open"
+    page.locator("#decision [data-do=accept][data-value=empty_answer]").click()
     page.wait_for_selector("#to-train:not([disabled])")
 
 

@@ -7,7 +7,6 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import asdict, dataclass, replace
-from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 
@@ -112,15 +111,14 @@ def apply(
 
 
 def preview_fixes(data: Dataset, found: Iterable[Problem], counter: TokenCounter | None) -> dict[str, list[Change]]:
-    """The changes that each fix alone would make in its first rows, including the fixes for the whole file."""
-    fixing = _Fixing(data, dict.fromkeys(WHOLE_FILE_FIXES, "all"), counter, UNLIMITED)
+    """The changes that each fix alone would make in its first rows."""
     wanted: dict[str, dict[int, None]] = {}
-    for problem in chain(found, fixing.whole_file_problems()):
+    for problem in found:
         if problem.kind in FIXABLE and len(rows := wanted.setdefault(problem.kind, {})) < _PREVIEWED:
             rows[problem.row] = None
     numbers = {number for rows in wanted.values() for number in rows}
     by_number = {row.row: row for row in data.rows if row.row in numbers}
-    fixers = fixing.fixers()
+    fixers = _Fixing(data, {}, counter, UNLIMITED).fixers()
     previews: dict[str, list[Change]] = {kind: [] for kind in wanted}
     for kind, numbered in wanted.items():
         for row in (by_number[number] for number in numbered if number in by_number):

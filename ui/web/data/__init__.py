@@ -5,7 +5,7 @@ views.py, actions.py            its cards, and their buttons
 import_panel.py, hub_panel.py   adding examples
 read_options.py                 questions about a file
 decisions.py                    what needs the person, one at a time
-issues.py, before_after.py      everything that was found, and fixes
+issues.py, before_after.py      everything that was found, as a table; rows before and after
 preview.py                      one example, as bubbles and as tokens
 edit_panel.py, edit_views.py    editing and writing examples
 """

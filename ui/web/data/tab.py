@@ -45,14 +45,13 @@ class DataTab:
                     self.own_test = gr.UploadButton(own, size="md", min_width=0, scale=0, elem_id="own-test")
                     self.tested = clickable(elem_classes="reason")
                 self.how = clickable()
-                self.optional = clickable()
                 self.instruction = clickable(elem_id="instruction")
                 self.preview = Preview(app)
                 self.download = clickable()
         with action_bar():
             self.forward = primary("Continue to training", interactive=False, elem_id="to-train")
             self.reason = html(elem_classes="reason")
-        cards = [self.reading, self.decision, self.writing, self.problems, self.tested, self.how, self.optional]
+        cards = [self.reading, self.decision, self.writing, self.problems, self.tested, self.how]
         cards += [self.instruction, self.download, self.language]
         drawn = [self.line, self.examples, self.learned, self.notes, self.summary, self.own_test, *cards]
         self.outputs: list[Any] = [*drawn, *self.importing.outputs, *self.preview.outputs, self.forward, self.reason]
@@ -122,7 +121,6 @@ class DataTab:
             self.own_test: None,
             self.tested: data_views.tested(data),
             self.how: read_options.card(data),
-            self.optional: issues_panel.optional(data),
             self.instruction: edit_views.instruction(self.app.edits.instruction(choice), choice.data_id),
             self.download: data_views.download(data, self.app.datasets.written_files(choice)),
             **self.preview.show(choice),
