@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from markdown_it import MarkdownIt
 
 _BOLD_LINE = re.compile(r"(\*\*|__)(?P<bold>\S.*?)\1(?P<rest>.*)")
+_MARKS = ("?", "？", "؟")
+_ASKED_IN_LINE = re.compile(r"^(?:\*\*|__)\S[^\n]*?[?？؟]\s*(?:\*\*|__)[ \t]*\S", re.MULTILINE)
+_SEVERAL = 3
 _LINE_END = re.compile(r"\r\n?|\n")
 _STRUCTURED = 4_000_000  # characters; longer texts are only divided into lines
 _TABLE_RULE = re.compile(
@@ -37,7 +40,7 @@ def read_markdown(text: str, headings: bool = True) -> Document:
     """The lines of a text as blocks, and its tables. headings: lines that are underlined count, too."""
     lines = _LINE_END.split(text)  # as the parser does, which counts them
     if len(text) > _STRUCTURED:
-        return _blocks(lines, {}, set(), {})
+        return _blocks(lines, {}, set(), {}, False)
     levels: dict[int, tuple[int, int]] = {}  # line: level of the heading, and where it ends
     plain: set[int] = set()  # lines of code
     tables: dict[int, int] = {}
@@ -51,10 +54,13 @@ def read_markdown(text: str, headings: bool = True) -> Document:
             plain.update(range(begin, end))
         elif token.type == "table_open":
             tables[begin] = end
-    return _blocks(lines, levels, plain, tables)
+    return _blocks(lines, levels, plain, tables, len(_ASKED_IN_LINE.findall(text)) >= _SEVERAL)
 
 
-def _blocks(lines: list[str], levels: dict[int, tuple[int, int]], code: set[int], tables: dict[int, int]) -> Document:
+def _blocks(
+    lines: list[str], levels: dict[int, tuple[int, int]], code: set[int], tables: dict[int, int], split: bool
+) -> Document:
+    """split: bold letters at the start of a line are a question, with the answer behind it."""
     document = Document()
     at, gap = 0, True
     while at < len(lines):
@@ -73,20 +79,22 @@ def _blocks(lines: list[str], levels: dict[int, tuple[int, int]], code: set[int]
             if at in levels:
                 level, end = levels[at]
                 text = text.strip().strip("#").strip() if text.lstrip().startswith("#") else text.strip()
-            document.blocks += _line(at + 1, text, level, gap, at in code)
+            document.blocks += _line(at + 1, text, level, gap, at in code, split)
             gap = bool(level)
         at = end
     return document
 
 
-def _line(number: int, text: str, level: int, gap: bool, plain: bool) -> list[Block]:
+def _line(number: int, text: str, level: int, gap: bool, plain: bool, split: bool) -> list[Block]:
     match = None if plain else _BOLD_LINE.fullmatch(text.strip())
     if match is None:
         return [Block(number, text, level, gap=gap)]
     rest = match["rest"].strip()
     if not rest:
         return [Block(number, match["bold"].strip(), level, True, gap)]
-    if match["bold"].rstrip().endswith(("?", "？", "؟")):
+    if match["bold"].rstrip().endswith(_MARKS) or (
+        split and not rest.startswith(":") and match["bold"][-1] not in ":：."
+    ):
         return [Block(number, match["bold"].strip(), level, True, gap), Block(number, rest, gap=False)]
     return [Block(number, text, level, gap=gap)]
 

@@ -22,7 +22,10 @@ _BREAKS = frozenset(
 )
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
 _DEEPEST = 20  # lists in lists that are indented
+_SEVERAL = 3  # questions, after which other bold letters at the start of a block are taken for one
 _SPACES = re.compile(r"[ \t\r\n\f]+")
+_STYLE_RULE = re.compile(r"\.([\w-]+)[^{}]*\{([^{}]*)\}")
+_WEIGHT = re.compile(r"font-weight:\s*(?:(bold|[6-9]00)|(normal|[1-5]00))")
 
 
 class _Reader(HTMLParser):
@@ -33,8 +36,11 @@ class _Reader(HTMLParser):
         self.document = Document()
         self.data: list[str] = []  # the JSON-LD of the page
         self._open: list[str] = []
+        self._weights: list[bool | None] = []  # of the open elements, by their styles; None for that of the one around
+        self._classes: dict[str, bool] = {}  # bold or not, by the style sheet of the page
         self._count: Counter[str] = Counter()  # of the open elements by their names
         self._hidden = 0
+        self._asked = 0  # blocks with a question in bold letters and more behind it
         self._levels: list[int] = []  # of the open headings
         self._runs: list[tuple[str, bool]] = []
         self._line = 1
@@ -56,6 +62,7 @@ class _Reader(HTMLParser):
         if tag in _BREAKS:
             self._end_block()
         self._open.append(tag)
+        self._weights.append(self._weight(dict(attrs)))
         self._count[tag] += 1
         if tag in _HIDDEN:
             self._hidden += 1
@@ -83,6 +90,7 @@ class _Reader(HTMLParser):
             self._end_block()
         while self._open:
             last = self._open.pop()
+            self._weights.pop()
             self._count[last] -= 1
             if last in _HIDDEN:
                 self._hidden -= 1
@@ -104,6 +112,9 @@ class _Reader(HTMLParser):
     def handle_data(self, data: str) -> None:
         if self._json:
             self.data.append(data)
+        elif self._open[-1:] == ["style"]:
+            rules = ((name, _WEIGHT.search(rule)) for name, rule in _STYLE_RULE.findall(data))
+            self._classes |= {name: bool(weight[1]) for name, weight in rules if weight}
         elif not self._hidden:
             if not self._runs:
                 self._line = self.getpos()[0]
@@ -123,7 +134,15 @@ class _Reader(HTMLParser):
 
     @property
     def _bold(self) -> bool:
-        return any(self._count[tag] for tag in _BOLD)
+        styled = next((weight for weight in reversed(self._weights) if weight is not None), None)
+        return any(self._count[tag] for tag in _BOLD) if styled is None else styled
+
+    def _weight(self, attrs: dict[str, str | None]) -> bool | None:
+        """Whether an element is bold by its style or its classes, as Google Docs writes it; None if they don't say."""
+        if style := _WEIGHT.search(attrs.get("style") or ""):
+            return bool(style[1])
+        return next((bold for name in (attrs.get("class") or "").split()
+                     if (bold := self._classes.get(name)) is not None), None)  # fmt: skip
 
     @property
     def _level(self) -> int:
@@ -146,7 +165,10 @@ class _Reader(HTMLParser):
         first, rest = (_clean("".join(text for text, _ in part)) for part in (runs[:bold], runs[bold:]))
         before = self.document.blocks[-1].text if self.document.blocks else ""
         gap = not item or re.match(r"\s*(- |\d+\. )", before) is None  # no item of a list follows another
-        if first and rest and not self._level and (asks(first) or runs[bold][0].startswith("\n")):
+        asking = asks(first)
+        self._asked += asking and bool(rest)
+        like_them = self._asked >= _SEVERAL and first[-1:] not in ":：."
+        if first and rest and not self._level and (asking or like_them or runs[bold][0].startswith("\n")):
             question = Block(self._line, item + first, 0, True, gap)
             self.document.blocks += [question, Block(self._line, rest, gap=False)]
         else:

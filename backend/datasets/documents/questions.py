@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -22,6 +22,9 @@ _ON_ONE_LINE = re.compile(
 )
 _NUMBER = re.compile(r"\s*\(?\d{1,4}[.):]\s+")
 _BULLET = re.compile(r"\s*[-*+•‣▪◦○●■·–—]\s+")
+_ITEM = re.compile(r"(?P<indent>\s*)(?:(?P<number>\(?\d{1,4}[.):])|(?P<sign>[-*+•‣▪◦○●■·–—]))\s+")
+_FIRST_LINE, _AFTER_GAP = "first line of a paragraph", ", after a gap"
+_PLACES = (_FIRST_LINE, _FIRST_LINE + _AFTER_GAP)
 _EMPHASIS = re.compile(r"(\*{1,3}|_{1,3})(.+)\1")
 _SIGN = re.compile(r"\s*([^\w\s¿¡\"'“„«‘(\[{$€£¥@#/\\&.,+<]{1,4})\s+")
 
@@ -29,11 +32,17 @@ _SIGN = re.compile(r"\s*([^\w\s¿¡\"'“„«‘(\[{$€£¥@#/\\&.,+<]{1,4})\s
 @dataclass(frozen=True)
 class Pairs:
     """Examples in a text. records: (line, fields). sure: nothing speaks against them; otherwise the user decides.
-    outside: the text that belongs to none."""
+    outside: what belongs to none. cue: what each question begins with, in words."""
 
     records: list[tuple[int, dict[str, Any]]]
     sure: bool
-    outside: str = ""
+    outside: Sequence[Block] = ()
+    cue: str = "line that asks"
+
+    @property
+    def worth_telling(self) -> bool:
+        """Whether more than titles belongs to no pair."""
+        return any(not b.level and not b.bold and len(b.text) > _CATEGORY for b in self.outside)
 
 
 def find_pairs(blocks: Sequence[Block]) -> Pairs | None:
@@ -41,10 +50,11 @@ def find_pairs(blocks: Sequence[Block]) -> Pairs | None:
     labelled = find_labelled(blocks)
     if labelled is not None:
         records, sure, outside = labelled
-        return Pairs(records, sure, _worth_telling(outside))
-    finders: list[Callable[[Sequence[Block]], Pairs | None]] = [_by_heading, _by_paragraph, _by_line]
+        return Pairs(records, sure, outside, "label")
+    finders: list[Callable[[Sequence[Block]], Pairs | None]] = [_by_cue, _by_paragraph, _by_line]
     readings = [pairs for find in finders if (pairs := find(blocks)) is not None]
-    best = next((pairs for pairs in readings if pairs.sure), readings[0] if readings else None)
+    most = readings[0] if readings else None
+    best = next((pairs for pairs in readings if most and pairs.sure and len(pairs.records) >= len(most.records)), most)
     for name in ("question", "answer") if best else ():
         _take_off_signs([record for _, record in best.records], name)  # type: ignore[union-attr]
     return best
@@ -73,22 +83,39 @@ def asks(text: str) -> bool:
     return text.endswith(_MARKS) and len(text) <= _LONGEST and "\n" not in text
 
 
-def _by_heading(blocks: Sequence[Block]) -> Pairs | None:
+def _by_cue(blocks: Sequence[Block]) -> Pairs | None:
+    """The pairs that begin at the blocks which look like the sure questions: by heading, bold letters, number, list
+    sign or place. Most of them have to ask; the others that look alike begin pairs, too."""
+    cues = [_cues(blocks, at) for at in range(len(blocks))]
+    sure = [at for at, block in enumerate(blocks) if asks(block.text)]
     candidates = []
-    for is_head in _kinds_of_heading(blocks):
-        heads = [i for i, block in enumerate(blocks) if is_head(block)]
-        questions = [i for i in heads if asks(blocks[i].text)]
+    for cue in dict.fromkeys(cue for at in sure for cue in cues[at]):
+        heads = [at for at, has in enumerate(cues) if cue in has]
+        questions = [at for at in heads if asks(blocks[at].text)]
         share = len(questions) / len(heads)
-        if len(questions) >= 2 and share >= _UNSURE:
-            candidates.append((len(questions), share, _pairs(blocks, questions, is_head, share >= _SURE)))
+        if len(questions) < (3 if cue in _PLACES else 2) or share < _UNSURE:
+            continue
+        alike = set(heads)
+        if share >= _SURE:  # those that don't ask are titles where no answer follows
+            ends = zip(heads, [*heads[1:], len(blocks)], strict=True)
+            questions = [at for at, end in ends if asks(blocks[at].text) or end > at + 1]
+        elsewhere = sum(blocks[at].gap for at in sure if cue not in cues[at])
+        certain = share >= _SURE and asks(blocks[questions[0]].text) and elsewhere <= (1 - _SURE) * len(questions)
+        pairs = _pairs(blocks, questions, alike, certain, cue.removesuffix(_AFTER_GAP))
+        candidates.append((len(questions), share, pairs))
     return max(candidates, key=lambda candidate: candidate[:2])[2] if candidates else None
 
 
-def _kinds_of_heading(blocks: Sequence[Block]) -> Iterator[Callable[[Block], bool]]:
-    for level in sorted({block.level for block in blocks if block.level}):
-        yield lambda block, level=level: block.level == level  # type: ignore[misc]
-    if any(block.bold and not block.level for block in blocks):
-        yield lambda block: block.bold and not block.level
+def _cues(blocks: Sequence[Block], at: int) -> set[str]:
+    """What may mark a block as the beginning of a pair, in words for people."""
+    block, below = blocks[at], blocks[at + 1] if at + 1 < len(blocks) else None
+    cues = {f"heading {block.level}"} if block.level else {"line in bold"} if block.bold else set()
+    if item := _ITEM.match(block.text):
+        sign = "number" if item["number"] else f"list sign {item['sign']}"
+        cues.add(f"line with a {sign}" + (f", indented by {len(item['indent'])}" if item["indent"] else ""))
+    if block.gap and below and not below.gap:
+        cues.add(_FIRST_LINE)
+    return cues | {cue + _AFTER_GAP for cue in cues if block.gap}
 
 
 def _by_paragraph(blocks: Sequence[Block]) -> Pairs | None:
@@ -100,29 +127,36 @@ def _by_paragraph(blocks: Sequence[Block]) -> Pairs | None:
     if in_row > 0.3 * len(questions):
         return None  # a list of questions
     lengths = [b - a for a, b in zip(questions, [*questions[1:], len(blocks)], strict=True)]
-    regular = Counter(lengths).most_common(1)[0][1] >= 0.7 * len(questions)
+    usual, times = Counter(lengths).most_common(1)[0]
+    regular = times >= 0.7 * len(questions)
+    if regular and usual > 1:  # a title in the place of a question is one
+        places = (at for start, length in zip(questions, lengths, strict=True)
+                  for at in range(start + usual, start + length - usual + 1, usual))  # fmt: skip
+        questions = sorted([*questions, *(at for at in places if _is_title(blocks[at]))])
     spaced = any(block.gap for block in blocks[1:])
     begins = all(blocks[i].gap or i == 0 for i in questions) if spaced else True
     sure = share >= _PARAGRAPHS_SURE and not in_row and regular and begins and questions[0] <= 2
-    starts = set(questions)
-    return _pairs(blocks, questions, lambda block: False, sure, starts)
+    return _pairs(blocks, questions, set(questions), sure, "line that asks")
+
+
+def _is_title(block: Block) -> bool:
+    return len(block.text) <= _LONGEST and "\n" not in block.text and not block.text.rstrip().endswith(_ENDS)
 
 
 def _pairs(
     blocks: Sequence[Block],
     questions: Sequence[int],
-    is_head: Callable[[Block], bool],
+    heads: Set[int],
     sure: bool,
-    starts: set[int] | None = None,
+    cue: str,
 ) -> Pairs | None:
-    """The pairs that begin at `questions`; an answer ends at the next one, and at any heading as high."""
-    starts = starts or set(questions)
+    """The pairs that begin at `questions`; an answer ends at the next one of `heads`, and at any heading as high."""
     records: list[tuple[int, dict[str, Any]]] = []
     used: set[int] = set()
     for start in questions:
         level = blocks[start].level
         end = start + 1
-        while end < len(blocks) and end not in starts and not is_head(blocks[end]):
+        while end < len(blocks) and end not in heads:
             if blocks[end].level and (not level or blocks[end].level <= level):
                 break
             end += 1
@@ -137,7 +171,7 @@ def _pairs(
         return None
     outside = [block for place, block in enumerate(blocks) if place not in used]
     sure = sure and characters(outside) <= _OUTSIDE * characters(blocks) and missing <= 0.1 * len(records)
-    return Pairs(records, sure, _worth_telling(outside))
+    return Pairs(records, sure, outside, cue)
 
 
 def _without_marks(question: str, answer: str) -> dict[str, Any]:
@@ -153,16 +187,19 @@ def _without_marks(question: str, answer: str) -> dict[str, Any]:
     return {"question": text, "answer": answer}
 
 
-def _worth_telling(outside: Sequence[Block]) -> str:
-    """The text outside of all pairs; "" where it is only titles."""
-    return joined(outside) if any(not b.level and not b.bold and len(b.text) > _CATEGORY for b in outside) else ""
-
-
 def _by_line(blocks: Sequence[Block]) -> Pairs | None:
-    """A question and its answer on each line, perhaps with a sign between them."""
-    matches = [(block.line, _ON_ONE_LINE.fullmatch(block.text)) for block in blocks]
-    records = [(line, _without_marks(match["question"], match["answer"])) for line, match in matches if match]
-    if len(records) < 3 or len(records) < _SURE * len(blocks):
+    """A question and its answer on each line, perhaps with a sign between them, which then divides the other lines."""
+    matches = [_ON_ONE_LINE.fullmatch(block.text) for block in blocks]
+    signs = Counter(match["sign"] for match in matches if match)
+    if sum(signs.values()) < 3 or sum(signs.values()) < _SURE * len(blocks):
         return None
-    signs = sum(bool(match and match["sign"]) for _, match in matches)
-    return Pairs(records, len(records) == len(blocks) == signs)
+    sign = signs.most_common(1)[0][0]
+    if sign:
+        apart = r"\s" * (sign not in (":", ";"))
+        other = re.compile(rf"\s*(?P<question>\S.{{3,300}}?){apart}\s*(?P<sign>{re.escape(sign)})\s+(?P<answer>\S.*)")
+        matches = [match or other.fullmatch(block.text) for match, block in zip(matches, blocks, strict=True)]
+    found = [(block, match) for block, match in zip(blocks, matches, strict=True) if match]
+    records = [(block.line, _without_marks(match["question"], match["answer"])) for block, match in found]
+    outside = [block for block, match in zip(blocks, matches, strict=True) if not match]
+    sure = bool(sign) and not outside and all(match["sign"] == sign for _, match in found)
+    return Pairs(records, sure, outside, f"what stands before {sign}" if sign else "what asks on each line")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from backend.datasets.convert.detect import Record
 from backend.datasets.convert.mapping import SeveralReadings
-from backend.datasets.documents.blocks import Document, Rows
+from backend.datasets.documents.blocks import Document, Rows, joined
 from backend.datasets.documents.questions import Pairs, find_pairs
 from backend.datasets.read.cells import as_records, split_header, unique_names
 from backend.datasets.read.file import OpenSource
@@ -77,8 +77,8 @@ def _from_pairs(pairs: Pairs, options: ReadOptions) -> OpenSource:
         raise SeveralReadings(len(pairs.records), ("messages" if conversations else "question_answer", "text"))
     records: list[Record] = [(line, record) for line, record in pairs.records]
     opened = OpenSource(iter([records]))
-    if pairs.outside:
-        outside = excerpt(" ".join(pairs.outside.split()), width=200)
+    if pairs.worth_telling:
+        outside = excerpt(" ".join(joined(pairs.outside).split()), width=200)
         message = f"Text that belongs to no question was passed over: {outside}"
         opened.notes.append(("text_passed_over", message, "Give it a question if the model should learn it."))
     if not conversations and (closing := _closing(records)):

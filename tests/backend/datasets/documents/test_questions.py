@@ -25,6 +25,21 @@ def test_every_usual_way_to_write_them_is_read(form: str, between: str) -> None:
     assert found(text) == (PAIRS, True)
 
 
+MORE = [("Do you deliver?", "In town."), ("Are dogs welcome?", "Yes."), ("Group bookings", "From ten people.")]
+
+
+@pytest.mark.parametrize(("form", "between"), cases("documents", "questions"))
+def test_what_does_not_ask_but_looks_like_the_questions_begins_a_pair(form: str, between: str) -> None:
+    pairs = [*PAIRS, *MORE, ("Is it far?", "Two miles.")]
+    text = between.join(form.format(n=n, q=q, a=a) for n, (q, a) in enumerate(pairs, 1))
+    assert found(text) in ((pairs, True), ([*pairs[:5], pairs[6]], False))  # never glued to the answer before it
+
+
+def test_a_first_heading_that_does_not_ask_is_asked_about() -> None:
+    pairs = [("About us", "We bake."), *PAIRS, *MORE[:2]]
+    assert found("\n\n".join(f"## {q}\n\n{a}" for q, a in pairs)) == (pairs, False)
+
+
 def test_questions_without_answers_choices_and_titles() -> None:
     text = "Q: One?\nA: 1\n\nQ: Two?\n\nQ: Three?\nA: 3\n\nQ: Four?\nA: 4\n\nQ: Five?\nA: 5\n"
     pairs, sure = found(text) or ([], False)
