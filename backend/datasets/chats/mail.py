@@ -22,7 +22,8 @@ _POSTMARK = re.compile(rb"From \S{1,320} .{0,99}\d\d:\d\d.{0,99}\d{4}|From [^\s@
 _FIELD = re.compile(rb"([A-Za-z][A-Za-z0-9-]*):", re.ASCII)
 _MAIL_FIELDS = frozenset((b"from", b"to", b"subject", b"date", b"message-id", b"received", b"mime-version"))
 _LARGEST = 32 * MIB  # bytes of one message; the attachments of a larger one are cut off
-_HTML_QUOTE = re.compile(r"<blockquote\b|<div[^<>]{1,300}(gmail_quote|divRplyFwdMsg|moz-cite-prefix)", re.IGNORECASE)
+_GMAIL_QUOTE = re.compile(r"<div[^<>]{1,300}gmail_quote[^<>]{0,300}>", re.IGNORECASE)
+_BLOCKQUOTE = re.compile(r"(</?blockquote\b[^<>]{0,1000}>)", re.IGNORECASE)
 _SUBJECT = re.compile(r"^(\s*(re|aw|sv|antw|fw|fwd|wg|tr|rv|enc|odp|vs|ynt|res)\s*(\[\d+\]\s*)?[:：])+\s*", re.I)
 _LONGEST_SUBJECT = 1_000  # characters that are read
 _FORWARDED = re.compile(r"\s*(fwd?|wg|tr|rv|enc|doorst|vb|vs)\s*:", re.IGNORECASE)
@@ -166,8 +167,23 @@ def _body(message: EmailMessage) -> str:
         text = payload.decode("utf-8", "replace") if isinstance(payload, bytes) else ""
     if part.get_content_subtype() != "html":
         return text
-    quote = _HTML_QUOTE.search(text)
-    return clean.html(text[: quote.start()] if quote else text)
+    return _as_plain(text)
+
+
+def _as_plain(html: str) -> str:
+    """An HTML mail as a plain one, with a ">" before the lines in a blockquote, apart from who wrote them."""
+    if "<blockquote" not in html.lower():
+        html = _GMAIL_QUOTE.sub("<blockquote>", html)
+    lines: list[str] = []
+    depth = 0
+    for piece in _BLOCKQUOTE.split(html):
+        if _BLOCKQUOTE.fullmatch(piece):
+            depth = max(depth + (-1 if piece.startswith("</") else 1), 0)
+        elif text := clean.html(piece).strip():
+            first, *rest = text.split("\n")
+            inside = not (depth and first.rstrip().endswith(":") and ADDRESS.search(first))  # Apple's credit is quoted
+            lines += ["> " * depth + first if inside else first, *("> " * depth + line for line in rest), ""]
+    return "\n".join(lines)
 
 
 def _clean(mails: list[_Mail]) -> list[_Mail]:

@@ -48,8 +48,8 @@ def _divide(lines: list[str]) -> tuple[list[str], list[str]]:
     tail = _last_quotation(lines)
     cut = next((at for at in range(len(lines)) if _begins_quote(lines, at, last, tail)), len(lines))
     written = lines[:cut]
-    while cut < len(lines) and written and (not written[-1].strip() or written[-1].endswith(":")):
-        written.pop()  # "Begin forwarded message:"
+    while cut < len(lines) and written and (set(written[-1]) <= set("-_ ") or written[-1].endswith(":")):
+        written.pop()  # "Begin forwarded message:", or a line across the page
     return written, lines[cut:]
 
 

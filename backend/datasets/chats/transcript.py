@@ -1,66 +1,161 @@
-"""Reads a chat as a text with times but no dates, as chat widgets and meetings save it.
+"""Reads a chat or a meeting as a text in which a time stands beside each name, whichever program wrote it.
 
-[10:02:11] Visitor 4001: Are you open?          10:02 AM - Sue: Yes.          Sue (10:02): Yes.
+[10:02] Sue: Yes.   10:02 AM - Sue: Yes.   Sue (10:02): Yes.   [Sue] [10:02] Yes.   10:02 From Sue to Everyone: Yes.
+10:02 <tab> Sue <tab> Yes.   [1/3/2025 10:02] Sue, or Sue 10:02, above the text.   Subtitles: <v Sue>Yes, or Sue: Yes.
 """
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
 
 from backend.datasets.chats.format import ChatFormat
 from backend.datasets.convert.detect import Record
+from backend.files.json_file import read_json
 
-TRANSCRIPT = ChatFormat("a chat transcript", thread="thread", time=("time",))
-_TIME = r"\d{1,2}[:.]\d{2}(?:[:.]\d{2})?(?: ?[AaPp]\.?[Mm]\.?)?"
-_NAME = r"[^\s:：\[(][^:：\n\[(]{0,50}?"
-_LINE = re.compile(
-    rf"(?:[\[(]{_TIME}[\])]|{_TIME})\s{{0,9}}(?:[-–|]\s{{0,9}})?(?P<name>{_NAME})\s{{0,9}}[:：]\s+(?P<text>\S.*)"
-    rf"|(?P<before>{_NAME})\s{{0,9}}[\[(]{_TIME}[\])]\s{{0,9}}[:：]\s*(?P<said>\S.*)"
+TRANSCRIPT = ChatFormat("a chat transcript", thread="thread", time=("time",), pauses=True)
+_FROM = "|".join(read_json(Path(__file__).with_name("words.json"))["from"])
+_CLOCK = r"(?:(?:오전|오후|午前|午後|上午|下午)\s?)?\d{1,2}[:.]\d{2}(?:[:.]\d{2})?(?: ?[AaPp]\.?[Mm]\.?)?"
+_DAY = r"(?:\d{1,4}[./-]\d{1,2}[./-]\d{1,4}|\d{4}년 \d{1,2}월 \d{1,2}일|[^\W\d]{3,9} \d{1,2}, \d{4})"
+_TIME = rf"(?P<time>(?:{_DAY},?\s{{1,3}})?{_CLOCK}|{_CLOCK},?\s{{1,3}}{_DAY})"
+_BRACKETS = rf"[\[(]\s?{_TIME}\s?[\])]"
+_NAME = r"(?P<name>[^\s:：\[(][^:：\n\[(]{0,50}?)"
+_TEXT = r"(?P<text>\S.*)"
+_SAID = rf"\s{{0,9}}[:：]\s+{_TEXT}"
+# How a message begins. Of those that fit the most lines the first one counts; without `text` it stands below.
+_BEGINNINGS = (
+    rf"{_TIME}\s{{1,9}}(?:{_FROM})\s{{1,9}}{_NAME}(?:\s{{1,9}}(?:to|an|à|a|para|aan)\s[^:：\n]{{1,60}})?\s{{0,9}}:(?P<text>.*)",
+    rf"{_BRACKETS}\s{{0,9}}(?:[-–|]\s{{0,9}})?{_NAME}{_SAID}",
+    rf"{_TIME}\s{{0,9}}(?:[-–|,]\s{{0,9}})?{_NAME}{_SAID}",
+    rf"{_NAME}\s{{0,9}}{_BRACKETS}\s{{0,9}}[:：]\s*{_TEXT}",
+    rf"{_TIME}\t{_NAME}\t{_TEXT}",
+    rf"\[(?P<name>[^\[\]\n]{{1,50}})\] {_BRACKETS} {_TEXT}",
+    rf"{_BRACKETS}\s{{0,9}}{_NAME}",
+    rf"{_NAME}\s{{1,9}}(?:[|-]\s)?{_TIME}",
 )
+_PATTERNS = [re.compile(beginning, re.IGNORECASE) for beginning in _BEGINNINGS]
+_ONLY_NAME, _ONLY_TIME = re.compile(_NAME), re.compile(_TIME)
+_ONLY_DAY = re.compile(
+    rf"[-–—=\s]{{0,40}}(?P<day>{_DAY})(?: {_CLOCK})?\s?(?:\([^()\n]{{1,12}}\)|[^\W\d]{{1,12}})?[-–—=\s]{{0,40}}"
+)
+_NO_WORDS = re.compile(r"\[[^\[\]\n]{1,40}\]")  # "[Sticker]"
+_NOTICE = re.compile(rf"{_TIME}\t[^\t]*")  # "10:02 <tab> Sue joined the group"
+_CUE = re.compile(r"(?P<time>(?:\d{1,2}:)?\d{1,2}:\d{2})[.,]\d{3} --> .*")
+_SPEAKER = re.compile(rf"(?:<v(?:\.\w+)? (?P<voice>[^<>\n]{{1,60}})>|{_NAME}[:：]\s)(?P<text>.*)")
+_TAG = re.compile(r"</?[a-z][^<>]{0,60}>")
 _LEVELS = frozenset(("debug", "info", "warn", "warning", "error", "critical", "fatal", "trace", "notice"))
 _LOOKED_AT, _FEWEST, _SHARE = 200, 4, 0.5  # lines; messages; of the lines
 
 
+@dataclass
+class _Message:
+    line: int
+    author: str
+    text: str
+    time: str  # "" without a date
+    gap: bool  # a blank line precedes
+
+
 def is_transcript(text: str) -> bool:
-    """Whether most lines begin with a time and a name, and several people take turns."""
-    lines = [line for line in text.lstrip("\ufeff").split("\n") if line.strip()][:_LOOKED_AT]
-    names = [name for line in lines if (name := _parts(line)[0])]
-    speaking = {name for name in names if names.count(name) > 1}
-    return (
-        len(names) >= max(_FEWEST, _SHARE * len(lines))
-        and bool(speaking)
-        and len(set(names)) > 1
-        and not any(name.casefold() in _LEVELS for name in names)
-    )
+    """Whether most lines begin with a time and a name, or stand below them, and several people take turns."""
+    return _pattern_of(_lines(text)) is not None
 
 
 def transcript_messages(text: str) -> Iterator[list[Record]]:
     """The messages as records of the format TRANSCRIPT, divided at blank lines if people take turns in each part."""
-    parts: list[list[tuple[int, dict[str, str]]]] = [[]]
-    for number, line in enumerate(text.lstrip("\ufeff").split("\n"), 1):
-        author, spoken = _parts(line.rstrip("\r"))
-        if author:
-            parts[-1].append((number, {"author": author, "text": spoken, "time": str(number)}))
-        elif line.strip() and parts[-1]:
-            parts[-1][-1][1]["text"] += "\n" + line.strip()
-        elif parts[-1]:
-            parts.append([])
-    parts = [part for part in parts if part]
-    divided = all(len({message["author"] for _, message in part}) > 1 for part in parts)
-    threads = [(str(number) if divided else "", part) for number, part in enumerate(parts)]
-    yield [(line, {**message, "thread": thread}) for thread, part in threads for line, message in part]
+    messages, _ = _read(text)
+    starts = [at for at, message in enumerate(messages) if message.gap or not at]
+    parts = [messages[at:end] for at, end in zip(starts, [*starts[1:], len(messages)], strict=True)]
+    divided = all(len({message.author for message in part if message.author}) > 1 for part in parts)
+    yield [
+        (m.line, {"author": m.author, "text": m.text, "time": m.time or str(m.line), "thread": str(number * divided)})
+        for number, part in enumerate(parts)
+        for m in part
+    ]
 
 
 def outside(text: str) -> str:
     """The lines that belong to no message: above the first one, or below a blank line."""
-    inside, lines = False, []
-    for line in text.lstrip("\ufeff").split("\n"):
-        inside = bool(_parts(line)[0]) or (inside and bool(line.strip()))
-        if line.strip() and not inside:
-            lines.append(line.strip())
-    return "\n".join(lines)
+    return "\n".join(_read(text)[1])
 
 
-def _parts(line: str) -> tuple[str, str]:
-    """Who speaks on a line, and what; ("", "") where nobody begins to."""
-    match = _LINE.match(line.strip())
-    return ((match["name"] or match["before"]).strip(), match["text"] or match["said"]) if match else ("", "")
+def _read(text: str) -> tuple[list[_Message], list[str]]:
+    """The messages, and the lines that belong to none."""
+    lines = _lines(text)
+    pattern = _pattern_of(lines) or _PATTERNS[0]
+    below = "text" not in pattern.groupindex  # paragraphs belong to the name above them
+    messages: list[_Message] = []
+    passed: list[str] = []
+    day, gap = "", True
+    for number, line in enumerate(lines, 1):
+        said = line.strip()
+        match = pattern.fullmatch(said)
+        if match:
+            when = match["time"] if re.search(_DAY, match["time"]) else f"{day} {match['time']}" if day else ""
+            spoken = "" if below else match["text"].strip()
+            messages.append(_Message(number, match["name"].strip(), spoken, when, gap))
+        elif only := _ONLY_DAY.fullmatch(said):
+            day = only["day"]
+        elif _NOTICE.fullmatch(said):
+            messages.append(_Message(number, "", "", messages[-1].time if messages else "", False))
+        elif said and messages and (not gap or below):
+            messages[-1].text += ("\n\n" if gap and messages[-1].text else "\n") + said
+        elif said:
+            passed.append(said)
+        gap = not said
+    *before, last = messages or [_Message(0, "", "", "", False)]
+    if below and "\n\n" in last.text and not any("\n\n" in message.text.strip() for message in before):
+        last.text, _, after = last.text.partition("\n\n")
+        passed.append(after)  # "Transcribed by ..."
+    return [_cleaned(message) for message in messages], passed
+
+
+def _cleaned(message: _Message) -> _Message:
+    message.text = message.text.strip()
+    if message.text.startswith('"') and message.text.endswith('"') and "\n" in message.text:
+        message.text = message.text[1:-1]  # how some programs keep the lines of a message together
+    if _NO_WORDS.fullmatch(message.text):
+        message.text = ""
+    return message
+
+
+def _pattern_of(lines: list[str]) -> re.Pattern[str] | None:
+    lines = [line.strip() for line in lines if line.strip() and not _ONLY_DAY.fullmatch(line)][:_LOOKED_AT]
+    best, most = None, 0
+    for pattern in _PATTERNS:
+        names = [match["name"].strip() for line in lines if (match := pattern.fullmatch(line))]
+        share = _SHARE if "text" in pattern.groupindex else _SHARE / 2
+        repeated = any(names.count(name) > 1 for name in set(names)) and len(set(names)) > 1
+        is_log = any(name.casefold() in _LEVELS for name in names)
+        if len(names) >= max(_FEWEST, share * len(lines), most + 1) and repeated and not is_log:
+            best, most = pattern, len(names)
+    return best
+
+
+def _lines(text: str) -> list[str]:
+    """The lines, where a name with a time below it is one line, and so are the words of each speaker of subtitles."""
+    lines = [line.rstrip() for line in text.lstrip("\ufeff").split("\n")]
+    cues = [at for at, line in enumerate(lines) if _CUE.fullmatch(line.strip())]
+    if len(cues) >= _FEWEST:
+        return _spoken(lines, cues)
+    for at, (name, below) in enumerate(pairwise(lines)):
+        if _ONLY_TIME.fullmatch(below.strip()) and _ONLY_NAME.fullmatch(name.strip()):
+            lines[at], lines[at + 1] = "", f"{name}  {below.strip()}"
+    return lines
+
+
+def _spoken(lines: list[str], cues: list[int]) -> list[str]:
+    """Subtitles as lines with a time, a name and a text, each where its first cue stands."""
+    spoken = [""] * len(lines)
+    name, first = "", 0
+    for at, end in zip(cues, [*cues[1:], len(lines)], strict=True):
+        said = " ".join(line.strip() for line in lines[at + 1 : end] if line.strip() and not line.strip().isdecimal())
+        if speaker := _SPEAKER.match(said):
+            said, who = speaker["text"], (speaker["voice"] or speaker["name"]).strip()
+            if who != name:
+                name, first = who, at
+                spoken[at] = f"[{_CUE.fullmatch(lines[at].strip())['time']}] {name}:"  # type: ignore[index]
+        if name:
+            spoken[first] += f" {_TAG.sub('', said)}"
+    return spoken

@@ -41,7 +41,9 @@ def document_kind(archive: zipfile.ZipFile) -> str:
                 return kind
     for fits, what in _OTHERS:
         if any(map(fits, names)):
-            raise BadInput(f"This file is {what}.", "", "Upload text, a table (.csv, .xlsx) or a document (.docx).")
+            raise BadInput(
+                f"This file is {what}.", "", "Save it as PDF, or its text as .docx, .xlsx or .csv, and upload that."
+            )
     return ""
 
 

@@ -2,12 +2,13 @@
 
 import re
 
+from backend.datasets.chats.transcript import is_transcript
 from backend.datasets.read.file import File, OpenSource, Reader
 from backend.datasets.read.formats.text import is_html
 from backend.errors import BadInput
 
 _SAVE_TEXT = "Save or export its text as a spreadsheet (.xlsx, .csv) or as plain text, and upload that."
-_SAVE_NEW = "Save it as .xlsx, .docx or .csv without a password, and upload that."
+_SAVE_NEW = "Save it as .xlsx, .docx, .pdf or .csv without a password, or the mail as .txt or .eml, and upload that."
 _UPLOAD_TEXT = "Upload text."
 _NO_MODEL = "Upload examples here; you choose the model on another page."
 _UNPACK = "Unpack it, and upload the file inside."
@@ -20,8 +21,12 @@ _NOT_DATA: tuple[tuple[bytes, str, str], ...] = (
     (b"RIFF", "an image, sound or video", _UPLOAD_TEXT),
     (b"ID3", "a sound file", _UPLOAD_TEXT),
     (b"OggS", "a sound file", _UPLOAD_TEXT),
-    (b"\xd0\xcf\x11\xe0", "an old Office document (.doc or .xls), or one with a password", _SAVE_NEW),
-    (b"{\\rtf", "a rich text document (.rtf)", _SAVE_TEXT),
+    (
+        b"\xd0\xcf\x11\xe0",
+        "an old Office document (.doc, .xls, .ppt), a mail of Outlook (.msg), or has a password",
+        _SAVE_NEW,
+    ),
+    (b"{\\rtf", "a rich text document (.rtf)", "Save it as .docx, and upload that."),
     *((bytes([0x80, version]), _PICKLE, f"It is never opened here. {_NO_MODEL}") for version in range(2, 6)),
     (b"GGUF", "a model, not a dataset", _NO_MODEL),
     (b"ARROW1", "an Arrow file", _PARQUET),
@@ -62,7 +67,7 @@ def refusal(head: bytes, text: str) -> BadInput | None:
     if control > 20 and control > 0.03 * len(text):
         return BadInput("This file is not text.", "A model can only learn from text.", _SAVE_TEXT)
     for begins, what in _OF_PROGRAMS:
-        if begins.match(text[:4000].lstrip("\ufeff\r\n ")):
+        if begins.match(text[:4000].lstrip("\ufeff\r\n ")) and not is_transcript(text):
             return BadInput(f"This file is {what}.", "It is meant for a program, not for people to read.", _SAVE_TEXT)
     if re.match(r"\s*<\?xml", text[:1000], re.IGNORECASE) and not is_html(text):
         return BadInput("This file is XML.", "Its text is mixed with markup that no model should learn.", _SAVE_TEXT)

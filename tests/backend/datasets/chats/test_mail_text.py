@@ -68,7 +68,8 @@ def test_of_a_subject_only_the_beginning_counts() -> None:
 
 
 def test_only_whole_tags_count_in_html() -> None:
-    assert only_record(mail_with("x", 'Yes<div dir="ltr" class="gmail_quote">Open?</div>', "html"))["text"] == "Yes"
+    ((question, answer),) = mail_messages(mail_with("x", 'Yes<div dir="ltr" class="gmail_quote">Open?</div>', "html"))
+    assert [question[1]["text"], answer[1]["text"]] == ["Open?", "Yes"]
     assert "Open?" in str(only_record(mail_with("x", "Yes<div <p gmail_quote>Open?</div>", "html"))["text"])
     assert only_record(mail_with("x", "Yes" + "<div " * 1_000, "html"))["text"] == ("Yes" + "<div " * 1_000).strip()
     assert html("Is 1 <a <3 or> 2?") == "Is 1 <a <3 or> 2?"
