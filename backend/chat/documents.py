@@ -10,7 +10,7 @@ from backend.records.rows import Row
 from backend.records.specs import TrainSettings
 from backend.tokens.tokenizer import ChatTokenizer
 
-Combine = Literal["auto", "join", "merge", "summarize"]
+Combine = Literal["auto", "join", "merge"]
 COMBINE: tuple[Combine, ...] = get_args(Combine)
 _OVERLAP = 8  # of a piece one eighth at most, as in the guide's windows of 4,096 tokens with 512
 _FEWEST = 16  # tokens of a piece
@@ -57,7 +57,7 @@ def about(piece: str, words: str) -> str:
 
 def combine(answers: Sequence[str], how: Combine) -> Combined:
     """The answers to the pieces as one. "merge" makes one JSON list of all that they list, without repetitions; "auto"
-    merges where every answer is JSON, and joins otherwise. "summarize" joins them, to be asked about once more."""
+    merges where every answer is JSON, and joins otherwise."""
     if len(answers) == 1:
         return Combined(answers[0], "one")
     values = [_parsed(answer) for answer in answers]

@@ -23,10 +23,8 @@ from backend.settings import Workspace
 from ui.cli.follow import follow, require_completed
 from ui.cli.output import INTERRUPTED, AddCommand, Answer, say, write
 from ui.services.app import App
-from ui.services.results.documents import SUMMARIZED, TOO_LONG, sentence
+from ui.services.results.documents import sentence
 from ui.text import format as fmt
-
-SUMMARY_STOPPED = "The summary was stopped. These are the answers to the pieces."
 
 
 def add_commands(add: AddCommand) -> None:
@@ -138,19 +136,6 @@ def _work_through(app: App, options: argparse.Namespace, document: str, gguf: Pa
     if stopped:
         say(f"Stopped after piece {len(answers)} of {len(pieces)}.")
         finish = "stopped"
-    elif options.combine == "summarize" and len(pieces) > 1:
-        again = app.documents.pieces(options.run, text, options.prompt, instruction)
-        if len(again) == 1:
-            say("Summary of the answers:")
-            try:
-                last = ask(about(again[0], options.prompt))
-                text, how, finish = last.text, SUMMARIZED, last.finish
-                tokens += last.tokens
-            except KeyboardInterrupt:
-                say(SUMMARY_STOPPED)
-                stopped, finish = True, "stopped"
-        elif again:
-            how = TOO_LONG
     say(how)
     answered = [answer.model_dump(include={"text", "tokens", "finish"}) for answer in answers]
     parts = {"pieces": answered, "combined": combined.how, "left_out": list(combined.left_out)}

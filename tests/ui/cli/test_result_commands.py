@@ -75,25 +75,10 @@ def test_a_file_is_answered_in_pieces(document: Path, tmp_path: Path, capsys: py
     assert capsys.readouterr().out == "\n\n".join(["Hello there"] * 3) + "\n"
 
 
-def test_a_summary_gives_its_own_end_and_adds_its_tokens(
+def test_ctrl_c_leaves_the_complete_answers(
     document: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    answers = [ANSWER, ANSWER, ANSWER, {**ANSWER, "text": "In short", "tokens": 5, "finish": "end"}]
-    monkeypatch.setattr(ResultService, "answer_once", lambda *given: ChatAnswer(**answers.pop(0)))
-    assert chat(tmp_path, "--file", str(document), "--combine", "summarize", "--json") == 0
-    found = json.loads(capsys.readouterr().out)
-    assert (found["text"], found["tokens"], found["finish"]) == ("In short", 11, "end")
-
-
-@pytest.mark.parametrize(
-    ("complete", "text"), [(2, "Hello there\n\nHello there"), (3, "Hello there\n\nHello there\n\nHello there")]
-)
-def test_ctrl_c_leaves_the_complete_answers(
-    document: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
-    complete: int, text: str,
-) -> None:  # fmt: skip
-    """In the third piece, and in the summary of all three."""
-    answers = [ANSWER] * complete
+    answers = [ANSWER] * 2
 
     def answer_once(*given: Any) -> ChatAnswer:
         if not answers:
@@ -101,11 +86,11 @@ def test_ctrl_c_leaves_the_complete_answers(
         return ChatAnswer(**answers.pop())
 
     monkeypatch.setattr(ResultService, "answer_once", answer_once)
-    assert chat(tmp_path, "--file", str(document), "--combine", "summarize", "--json") == INTERRUPTED
+    assert chat(tmp_path, "--file", str(document), "--json") == INTERRUPTED
     printed = capsys.readouterr()
     found = json.loads(printed.out)
-    assert (found["text"], found["finish"], len(found["pieces"])) == (text, "stopped", complete)
-    assert ("Stopped after piece 2 of 3" if complete == 2 else result_commands.SUMMARY_STOPPED) in printed.err
+    assert (found["text"], found["finish"], len(found["pieces"])) == ("Hello there\n\nHello there", "stopped", 2)
+    assert "Stopped after piece 2 of 3" in printed.err
     assert chat(tmp_path, "--file", str(document), "--json") == INTERRUPTED
     assert capsys.readouterr().out == "", "there is none"
 

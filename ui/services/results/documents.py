@@ -1,9 +1,9 @@
 """A long document on Try: both models answer each of its pieces, and their answers are put together."""
 
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from backend.chat.documents import Combine, Combined, about, combine, split
+from backend.chat.documents import Combined, about, combine, split
 from backend.models import model_folder
 from backend.tokens.tokenizer import ChatTokenizer
 from ui.services.results.chat import Answer, ChatSession, Loading
@@ -12,19 +12,17 @@ from ui.services.training.runs import RunService
 
 PANES = ("base", "tuned")
 _HOW = {"join": "The answers follow each other.", "merge": "The answers are one JSON list, without repetitions."}
-SUMMARIZED = "The answers were summarized once more."
-TOO_LONG = "The answers are too long to summarize at once; they follow each other."
 
 
 class Piece(NamedTuple):
-    """A piece begins. total: 0 for the answers together, of which a summary begins."""
+    """A piece begins."""
 
     number: int
     total: int
 
     @property
     def title(self) -> str:
-        return f"Piece {self.number} of {self.total}" if self.total else "Summary of the answers"
+        return f"Piece {self.number} of {self.total}"
 
 
 class Whole(NamedTuple):
@@ -60,72 +58,39 @@ class DocumentService:
         text: str,
         question: str,
         instruction: str,
-        how: Combine,
         opponents: Mapping[str, str] | None = None,
         **sampling: Any,
     ) -> Iterator[Part]:
         """The growing answers in both panes, to one piece after another, then put together.
-        run_id, text, question, instruction: as for `pieces`. how: the answers are put together. opponents, sampling:
-        as for `ResultService.answers`. A stop leaves the answers so far. Raises what `pieces` and
-        `ResultService.answers` raise."""
+        run_id, text, question, instruction: as for `pieces`. opponents, sampling: as for `ResultService.answers`. A
+        stop leaves the answers so far. Raises what `pieces` and `ResultService.answers` raise."""
         most = int(sampling.get("max_new_tokens", 256))
         pieces = self.pieces(run_id, text, question, instruction, most)
         done: dict[str, list[Answer]] = {pane: [] for pane in PANES}
-        sampling["opponents"] = opponents
         with self._chat.question():
             for number, piece in enumerate(pieces, 1):
                 yield Piece(number, len(pieces))
                 asked = dict.fromkeys(PANES, _messages(about(piece, question), instruction))
-                last = yield from self._ask(run_id, asked, sampling, done)
+                last: dict[str, Answer] = {}
+                for part in self._results.answers(run_id, asked, opponents=opponents, ongoing=True, **sampling):
+                    if isinstance(part, Answer):
+                        last[part.pane] = part
+                        texts = [answer.text for answer in done[part.pane]]
+                        yield Answer(part.pane, "\n\n".join([*texts, part.text]), "")
+                    else:
+                        yield part
                 for pane, answer in last.items():
                     done[pane].append(answer)
-                if _stopped(last.values()):
+                if any(answer.finish == "stopped" for answer in last.values()):
                     break
-            wholes = {pane: _whole(pane, done[pane], how) for pane in PANES}
-            if how == "summarize" and len(pieces) > 1 and not _stopped(wholes.values()):
-                again = {pane: self.pieces(run_id, wholes[pane].text, question, instruction, most) for pane in PANES}
-                wholes |= {pane: wholes[pane]._replace(how=TOO_LONG) for pane in PANES if len(again[pane]) > 1}
-                short = {pane: parts[0] for pane, parts in again.items() if len(parts) == 1}
-                if short:
-                    asked = {pane: _messages(about(text, question), instruction) for pane, text in short.items()}
-                    summaries = yield from self._summary(run_id, asked, sampling, {p: wholes[p] for p in short})
-                    wholes |= summaries
-            yield from wholes.values()
-
-    def _summary(
-        self, run_id: str, asked: dict[str, Any], sampling: dict[str, Any], wholes: dict[str, Whole]
-    ) -> Generator[Part, None, dict[str, Whole]]:
-        """Yields the growing summaries of `wholes`; returns them, or `wholes` after a stop."""
-        yield Piece(1, 0)
-        last = yield from self._ask(run_id, asked, sampling, {pane: [] for pane in wholes})
-        if _stopped(last.values()):
-            return {pane: whole._replace(finish="stopped") for pane, whole in wholes.items()}
-        return {pane: Whole(pane, last[pane].text, last[pane].finish, SUMMARIZED) for pane in wholes}
-
-    def _ask(
-        self, run_id: str, asked: dict[str, Any], sampling: dict[str, Any], done: dict[str, list[Answer]]
-    ) -> Generator[Part, None, dict[str, Answer]]:
-        """Yields the growing answers below those that are `done`; returns the last of each pane."""
-        last: dict[str, Answer] = {}
-        for part in self._results.answers(run_id, asked, **sampling, ongoing=True):
-            if isinstance(part, Answer):
-                last[part.pane] = part
-                texts = [answer.text for answer in done[part.pane]]
-                yield Answer(part.pane, "\n\n".join([*texts, part.text]), "")
-            else:
-                yield part
-        return last
+            yield from (_whole(pane, done[pane]) for pane in PANES)
 
 
-def _stopped(answers: Iterable[Answer | Whole]) -> bool:
-    return any(answer.finish == "stopped" for answer in answers)
-
-
-def _whole(pane: str, answers: list[Answer], how: Combine) -> Whole:
+def _whole(pane: str, answers: list[Answer]) -> Whole:
     begun = [answer.text for answer in answers if answer.text or answer.finish != "stopped"]
     if not begun:
         return Whole(pane, "", "stopped", "")
-    combined = combine(begun, how)
+    combined = combine(begun, "auto")
     finishes = {answer.finish for answer in answers}
     finish = next((reason for reason in ("stopped", "length") if reason in finishes), "end")
     return Whole(pane, combined.text, finish, sentence(combined))

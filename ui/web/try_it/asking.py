@@ -1,6 +1,6 @@
 """Asking on Try: a new question, the last one again or edited, stopping, and starting over."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from time import monotonic
 from typing import Any
@@ -43,16 +43,14 @@ class _Redraws:
         return True
 
 
-def growing(app: App, run_id: str, turn: Turn, asked: dict[str, Any], **how: Any) -> Iterator[None]:
-    """Has both models answer `turn`; yields whenever it should be drawn again. how: see `ResultService.answers`."""
+def growing(turn: Turn, parts: Iterable[Part]) -> Iterator[None]:
+    """Adds the parts of both answers to `turn`; yields whenever it should be drawn again."""
     due = _Redraws()
-    for part in app.results.answers(run_id, asked, **how):
-        if isinstance(part, Answer):
-            turn.add(part.pane, part.text, part.finish)
-        else:
-            turn.loading = part.phase
+    for part in parts:
+        turn.add_part(part)
         if due(part):
             yield
+    turn.piece = ""
 
 
 class Asking:
@@ -116,14 +114,14 @@ class Asking:
         if len(question) > LONGEST_QUESTION:
             most = f"It has more than {LONGEST_QUESTION:,} characters."
             raise BadInput("The question is too long.", most, f"Shorten it, or load a file under “{TITLE}”.")
-        turns = turns_with(talk_with(choice), inputs[self.state.talk])
+        before = turns_with(talk_with(choice), inputs[self.state.talk])
         if document:
-            yield from self._answer_document(inputs, choice, turns, Turn(question, document=document.name), document)
+            yield from self._answer(inputs, before, Turn(question, document=document.name), document=document)
             return
         example = example_of(self.app, choice, question)
         alone = example is not None or inputs[self.mode] != CONVERSATION
         turn = Turn(question, expected=example.expected if example else "", alone=alone)
-        yield from self._answer(inputs, choice, turns, turn, example)
+        yield from self._answer(inputs, before, turn, example)
 
     def change_last(self, event: gr.EventData, inputs: Inputs) -> Iterator[Updates]:
         """Takes the last question back into the box, or asks it again: with the next seed where answers are sampled,
@@ -145,42 +143,35 @@ class Asking:
                 document = self.document.document(inputs)
                 if document is None or document.name != last.document:
                     raise BadInput(f"{last.document} is not loaded any more.", "", f"Load it under “{TITLE}”.")
-                yield from self._answer_document(inputs, choice, before, turn, document)
+                yield from self._answer(inputs, before, turn, document=document)
                 return
-            yield from self._answer(inputs, choice, before, turn, example_of(self.app, choice, last.question))
+            yield from self._answer(inputs, before, turn, example_of(self.app, choice, last.question))
 
     def _answer(
-        self, inputs: Inputs, choice: Choice, before: Sequence[Turn], turn: Turn, example: UnseenQuestion | None
+        self,
+        inputs: Inputs,
+        before: Sequence[Turn],
+        turn: Turn,
+        example: UnseenQuestion | None = None,
+        document: Document | None = None,
     ) -> Iterator[Updates]:
+        """Both models answer a question, which may be one of the examples, or about each piece of a document."""
+        app, choice = self.app, self.state.choice(inputs)
         instruction, sampling = self.settings.instruction(inputs), self.settings.sampling(inputs)
-        history = example.messages[:-1] if example else []
-        if example and instruction == self.app.results.instruction(choice.run_id):  # not edited: it has its own
-            instruction = next((str(m["content"]) for m in history if m["role"] == "system"), "")
-        asked = {pane: messages(pane, before, turn, instruction, history) for pane in PANES}
-        turns = [*before, turn]
-        pair = self.app.results.pair(choice)
+        pair, run_id, turns = app.results.pair(choice), choice.run_id, [*before, turn]
+        sampling["opponents"] = pair.opponents
+        parts: Iterable[Part]
+        if document:
+            parts = app.documents.answers(run_id, document.text, turn.question, instruction, **sampling)
+        else:
+            history = example.messages[:-1] if example else []
+            if example and instruction == app.results.instruction(run_id):  # not edited: it has its own
+                instruction = next((str(m["content"]) for m in history if m["role"] == "system"), "")
+            asked = {pane: messages(pane, before, turn, instruction, history) for pane in PANES}
+            parts = app.results.answers(run_id, asked, **sampling)
         yield {self.shown: conversation(turns, pair, True), **self._busy()}
-        for _ in growing(self.app, choice.run_id, turn, asked, **sampling, opponents=pair.opponents):
+        for _ in growing(turn, parts):
             yield {self.shown: conversation(turns, pair, True)}
-        yield {self.state.talk: stored_talk(talk_with(choice), turns)}
-
-    def _answer_document(
-        self, inputs: Inputs, choice: Choice, before: Sequence[Turn], turn: Turn, document: Document
-    ) -> Iterator[Updates]:
-        """Both models answer the pieces of a file one after another."""
-        instruction, sampling = self.settings.instruction(inputs), self.settings.sampling(inputs)
-        turns = [*before, turn]
-        pair = self.app.results.pair(choice)
-        yield {self.shown: conversation(turns, pair, True), **self._busy()}
-        parts = self.app.documents.answers(
-            choice.run_id, document.text, turn.question, instruction, document.how, pair.opponents, **sampling
-        )
-        due = _Redraws()
-        for part in parts:
-            turn.add_part(part)
-            if due(part):
-                yield {self.shown: conversation(turns, pair, True)}
-        turn.piece = ""
         yield {self.state.talk: stored_talk(talk_with(choice), turns)}
 
     def _busy(self) -> Updates:

@@ -5,7 +5,6 @@ from typing import Any, NamedTuple
 
 import gradio as gr
 
-from backend.chat.documents import COMBINE, Combine
 from backend.datasets.read.document import SUFFIXES, read_document
 from ui.web.browser_state import Inputs
 from ui.web.components import html
@@ -14,40 +13,31 @@ from ui.web.html import components
 TITLE = "Ask about a long text"
 HOW = (
     "It is split into pieces as long as your longest examples; your question is asked about each piece. A model that "
-    "learned to answer one message at a time gives one answer to a piece that holds several."
+    "learned to answer one message at a time gives one answer to a piece that holds several. Answers in JSON "
+    "become one list, others follow each other."
 )
-_WAYS = [
-    ("Automatic: JSON answers become one list", "auto"),
-    ("One after another", "join"),
-    ("One JSON list", "merge"),
-    ("Summarized once more", "summarize"),
-]
 
 
 class Document(NamedTuple):
-    """A text file and how the answers to its pieces are put together."""
+    """A text file."""
 
     name: str
     text: str
-    how: Combine
 
 
 class DocumentFields:
-    """The fold, with a file and how the answers to its pieces are put together."""
+    """The fold with a file."""
 
     def __init__(self) -> None:
         with gr.Accordion(TITLE, open=False, elem_classes="fold-block", elem_id="document"):
             html(components.text(HOW, "small"))
             kind = "A text file (.txt or .md)"
             self.file = gr.File(label=kind, file_types=list(SUFFIXES), height=120, elem_id="document-file")
-            how = "How the answers are put together"
-            self.how = gr.Radio(_WAYS, value="auto", label=how, elem_classes="choices inline", elem_id="combine")
-        self.inputs: list[Any] = [self.file, self.how]
+        self.inputs: list[Any] = [self.file]
 
     def document(self, inputs: Inputs) -> Document | None:
         """The chosen file; None without one. Raises BadInput, naming it, when it can't be read."""
         if not inputs[self.file]:
             return None
         path = Path(str(inputs[self.file]))
-        how: Combine = next((way for way in COMBINE if way == inputs[self.how]), "auto")
-        return Document(path.name, read_document(path), how)
+        return Document(path.name, read_document(path))

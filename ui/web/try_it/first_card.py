@@ -87,7 +87,8 @@ class FirstCard:
         turn = Turn(question)
         yield {self.shown: drawn(turn, "", True), self.send: gr.update(interactive=False)}
         try:
-            for _ in growing(self.app, FIRST, turn, {pane: messages(pane, (), turn, "") for pane in PANES}):
+            asked = {pane: messages(pane, (), turn, "") for pane in PANES}
+            for _ in growing(turn, self.app.results.answers(FIRST, asked)):
                 yield {self.shown: drawn(turn, "", True)}
         except ApprenticeError:
             yield {self.shown: recorded(0)}

@@ -45,14 +45,14 @@ class Turn:
             self.finish[pane] = finish
 
     def add_part(self, part: Part) -> None:
-        """Apply the next part while both models answer a question about a document."""
+        """Apply the next part while both models answer."""
         match part:
             case Loading():
                 self.loading = part.phase
             case Piece():
                 self.piece = part.title
             case Answer():
-                self.add(part.pane, part.text[:LONGEST_ANSWER], "")
+                self.add(part.pane, part.text[:LONGEST_ANSWER], part.finish)
             case Whole():
                 self.add(part.pane, part.text[:LONGEST_ANSWER], part.finish)
                 self.how[part.pane] = part.how

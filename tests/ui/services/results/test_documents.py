@@ -12,7 +12,7 @@ from backend.settings import Workspace
 from jobs.runner import Runner
 from tests.ui.services.results.test_chat_session import MODEL, FakeChat
 from ui.services.results.chat import Answer, ChatSession, Loading
-from ui.services.results.documents import SUMMARIZED, TOO_LONG, DocumentService, Part, Piece, Whole
+from ui.services.results.documents import DocumentService, Part, Piece, Whole
 from ui.services.results.opponents import ChatTarget
 from ui.services.results.trained_models import ResultService
 from ui.services.training.runs import RunService
@@ -50,8 +50,8 @@ def service(models: Models | ResultService, chat: Any = NO_CHAT) -> DocumentServ
     return found
 
 
-def parts(models: Models, how: Any = "auto", text: str = TEXT) -> list[Part]:
-    return list(service(models).answers("run-1", text, "Say it", "Be brief.", how))
+def parts(models: Models, text: str = TEXT) -> list[Part]:
+    return list(service(models).answers("run-1", text, "Say it", "Be brief."))
 
 
 def test_each_piece_is_asked_by_itself_with_the_persons_words(models: Models) -> None:
@@ -92,7 +92,7 @@ def test_a_stop_between_two_pieces_ends_it(tmp_path: Path) -> None:
     results = ResultService(Workspace.open(tmp_path), cast("Runner", None), runs, session)
     results._target = lambda run_id: ChatTarget(run_id, MODEL, Path("a"))  # type: ignore[method-assign]
     found: list[Part] = []
-    for part in service(results, session).answers("run-1", TEXT, "Say it", "", "merge"):
+    for part in service(results, session).answers("run-1", TEXT, "Say it", ""):
         found.append(part)
         assert session.answering
         if part == Piece(2, 3):
@@ -102,56 +102,8 @@ def test_a_stop_between_two_pieces_ends_it(tmp_path: Path) -> None:
     assert found[-1] == Whole("tuned", "own", "stopped", "")
 
 
-def test_a_stop_during_the_summary_leaves_the_answers_to_the_pieces() -> None:
-    tuned = parts(Models(stop_at=4), "summarize")[-1]
-    assert isinstance(tuned, Whole)
-    assert (tuned.finish, tuned.text.count("SAY IT")) == ("stopped", 3)
-    assert tuned.how != SUMMARIZED
-
-
-def test_answers_are_summarized_once_more(models: Models) -> None:
-    tuned = parts(models, "summarize")[-1]
-    assert len(models.asked) == 4
-    assert "TUNED SAY IT\n\nTHREE" in models.asked[3]["tuned"][-1]["content"]
-    assert isinstance(tuned, Whole)
-    assert tuned.how == SUMMARIZED
-
-
-def test_answers_too_long_for_a_summary_follow_each_other(models: Models) -> None:
-    documents = service(models)
-    documents.pieces = lambda run_id, text, *rest: text.split("|") if "|" in text else ["a", "b"]  # type: ignore[method-assign]
-    tuned = list(documents.answers("run-1", TEXT, "Say it", "", "summarize"))[-1]
-    assert len(models.asked) == 3
-    assert isinstance(tuned, Whole)
-    assert (tuned.how, tuned.text.count("SAY IT")) == (TOO_LONG, 3)
-
-
-def summarized(models: Models) -> list[Whole]:
-    """Of a document where the answers of the base model together are too long, those of the trained one not."""
-
-    def pieces(run_id: str, text: str, *rest: Any) -> list[str]:
-        return text.split("|") if text == TEXT else ["a", "b"] if "BASE" in text else [text]
-
-    documents = service(models)
-    documents.pieces = pieces  # type: ignore[method-assign]
-    found = documents.answers("run-1", TEXT, "Say it", "", "summarize")
-    return [part for part in found if isinstance(part, Whole)]
-
-
-def test_a_model_whose_answers_are_too_long_keeps_no_other_from_its_summary(models: Models) -> None:
-    base, tuned = summarized(models)
-    assert [list(asked) for asked in models.asked] == [["base", "tuned"]] * 3 + [["tuned"]]
-    assert (base.how, base.text.count("SAY IT"), base.finish) == (TOO_LONG, 3, "end")
-    assert (tuned.how, tuned.finish) == (SUMMARIZED, "end")
-
-
-def test_a_stop_during_one_summary_leaves_the_other_models_answers_complete() -> None:
-    base, tuned = summarized(Models(stop_at=4))
-    assert (base.how, base.finish, tuned.finish) == (TOO_LONG, "end", "stopped")
-
-
 def test_one_piece_needs_no_combining(models: Models) -> None:
-    tuned = parts(models, "summarize", "one")[-1]
+    tuned = parts(models, "one")[-1]
     assert len(models.asked) == 1
     assert isinstance(tuned, Whole)
     assert (tuned.text, tuned.how) == ("TUNED SAY IT\n\nONE", "")

@@ -234,7 +234,7 @@ def test_an_answer_of_another_model_is_never_corrected(page: Page, other: str) -
 
 def test_a_file_is_worked_through_piece_by_piece(app: MadeUpApp, page: Page, tmp_path: Path) -> None:
     (tmp_path / "letters.txt").write_text(f"First letter. {'It goes on. ' * 62}Second letter.")
-    updates = ask(page, "What is it about?", document_file=str(tmp_path / "letters.txt"), combine="merge")
+    updates = ask(page, "What is it about?", document_file=str(tmp_path / "letters.txt"))
     shown = [str(update[page.tabs["try"].shown]) for update in updates if page.tabs["try"].shown in update]
     assert any("Piece 1 of 2" in html for html in shown)
     assert any("Piece 2 of 2" in html for html in shown)
@@ -242,10 +242,10 @@ def test_a_file_is_worked_through_piece_by_piece(app: MadeUpApp, page: Page, tmp
     assert ["First letter." in words for words in asked] == [True, False]
     assert ["Second letter." in words for words in asked] == [False, True]
     assert all("What is it about?" in words for words in asked)
-    assert "one JSON list" in shown[-1]
+    assert "follow each other" in shown[-1]
     (turn,) = talked(page, updates)
     assert (turn.document, turn.alone, turn.finish) == ("letters.txt", True, {"base": "end", "tuned": "end"})
-    assert "one JSON list" in conversation([turn]), "the browser stores how they were put together"
+    assert "follow each other" in conversation([turn]), "the browser stores how they were put together"
 
 
 @pytest.mark.parametrize(("name", "content"), [("empty.txt", b""), ("scan.pdf", b"%PDF-1.4"), ("photo.md", b"\x89PNG")])
