@@ -27,19 +27,20 @@ const lead = (from, to) => {
   buttonOf(to).click();
   window.scrollTo({ top: 0 });
 };
-// The top of a tab, and the keyboard at the element that `first` names, if any, once it is there.
+// The top of a tab, and the keyboard at the element that `first` names, if any, once it is there. Gradio may draw it anew
+// and lose the keyboard, so it is held there until the person does something.
 let first = '';
 const focusFirst = () => {
-  const element = first ? document.querySelector(first) : null;
-  if (!element?.checkVisibility()) return;
-  first = '';
-  element.focus({ preventScroll: true });
+  const element = first && document.activeElement === document.body ? document.querySelector(first) : null;
+  if (element?.checkVisibility()) element.focus({ preventScroll: true });
 };
 apprentice.onRedraw(focusFirst);
+for (const action of ['keydown', 'pointerdown']) document.addEventListener(action, () => { first = ''; }, true);
 const toTop = (tab, element = '') => {
   if (openTab() !== tab) return;
   window.scrollTo({ top: 0 });
   first = element;
+  if (first) document.activeElement.blur();
   focusFirst();
 };
 
