@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from backend.errors import ApprenticeError
 from jobs import process
@@ -17,6 +17,8 @@ from jobs.registry import Lane
 from jobs.repeating import RepeatingThread
 from jobs.runner import TICK, Runner
 from jobs.scheduler import Unfinished
+
+Refusal = Literal["queue", "neighbours"]
 
 log = logging.getLogger(__name__)
 
@@ -41,8 +43,8 @@ class FairQueue:
         self._served: Counter[tuple[Runner, Lane]] = Counter()  # the number of a workspace's last turn
         self._turn = 0
         self._since: dict[str, float] = {}  # by active job, the monotonic time at which it was first seen
-        self._creating: Counter[Lane] = Counter()  # jobs that are being created
-        self._unseen: Counter[Lane] = Counter()  # jobs created since the last tick
+        self._creating: Counter[tuple[Lane, Path]] = Counter()  # jobs that are being created, by their workspace
+        self._unseen: Counter[tuple[Lane, Path]] = Counter()  # jobs created since the last tick
         self._entries: list[_Entry] = []  # active ones first, then in the order in which they will start
         self._lock = threading.Lock()
         self._thread = RepeatingThread("fair-queue", self.tick, TICK)
@@ -65,24 +67,28 @@ class FairQueue:
         return ids.index(job_id) if job_id in ids else 0
 
     def length(self, lane: Lane = "training", workspaces: Collection[Path] | None = None) -> int:
-        """The jobs of all workspaces, or of those in these folders, that wait or run in a lane."""
-        entries = [entry for entry in self._entries if entry.job.lane == lane]
-        return sum(workspaces is None or entry.runner.workspace.root in workspaces for entry in entries)
+        """The jobs of all workspaces, or of those in these folders, that wait or run in a lane or are being created."""
+        jobs = [(entry.job.lane, entry.runner.workspace.root) for entry in self._entries]
+        jobs += (self._creating + self._unseen).elements()
+        return sum(of == lane and (workspaces is None or root in workspaces) for of, root in jobs)
 
     @contextmanager
-    def place(self, lane: Lane, most: float) -> Iterator[bool]:
-        """Holds a place for a job that is created inside. False, and none, where `most` jobs wait or run already."""
+    def place(self, lane: Lane, workspace: Path, neighbours: Collection[Path], most: float) -> Iterator[Refusal | None]:
+        """Holds a place for a job that is created in a workspace inside, and none where `most` jobs wait or run, or
+        half as many of the neighbours, itself among them: what was full is yielded then."""
+        job = lane, workspace
         with self._lock:
-            free = self.length(lane) + self._creating[lane] + self._unseen[lane] < most
-            self._creating[lane] += free
+            full: Refusal | None = "neighbours" if self.length(lane, neighbours) >= most / 2 else None
+            full = "queue" if self.length(lane) >= most else full
+            self._creating[job] += full is None
         created = False
         try:
-            yield free
-            created = free
+            yield full
+            created = full is None
         finally:
             with self._lock:
-                self._creating[lane] -= free
-                self._unseen[lane] += created
+                self._creating[job] -= full is None
+                self._unseen[job] += created
 
     def tick(self) -> None:
         """Stop what has run too long, and start the next job of each free lane."""

@@ -124,3 +124,14 @@ def test_a_workspace_that_is_gone_is_forgotten(runners: list[Runner], launched: 
     queue.remove(runners[0])
     queue.tick()
     assert queue.length() == 0
+
+
+def test_a_place_counts_what_is_being_created_and_half_of_all_stay_free_of_neighbours(tmp_path: Path) -> None:
+    queue, here, elsewhere = FairQueue(), [tmp_path / "a", tmp_path / "b"], tmp_path / "c"
+    with queue.place("training", here[0], here, 4) as full, queue.place("training", here[1], here, 4) as next_full:
+        assert (full, next_full) == (None, None)
+        with queue.place("training", here[0], here, 4) as refused:
+            assert refused == "neighbours"
+        with queue.place("training", elsewhere, [elsewhere], 2) as refused:
+            assert refused == "queue"
+    assert queue.length() == 2, "they count until the queue has seen them"

@@ -67,7 +67,7 @@ class App:
         shared: Shared | None = None,
     ) -> None:
         self.workspace, self.policy, self._shared = workspace, policy, shared
-        admission = Admission(policy.limits, shared) if shared else None
+        admission = Admission(policy.limits, workspace.root, shared) if shared else None
         gpu = shared.gpu if shared else None
         admit = admission.place if admission else None
         deadline, spawn = WAITING if gpu else START_DEADLINE, gpu.spawn if gpu else None

@@ -4,6 +4,7 @@ session names before gradio sees them, so that another visitor's session can't b
 
 import json
 import re
+import threading
 import time
 from collections import Counter, deque
 from dataclasses import dataclass
@@ -78,6 +79,7 @@ class Gate:
         self._events, self._https, self._accounts = door.events, door.https, door.accounts
         self._passing: Counter[str] = Counter()  # by visitor, events that gradio has not put into its queue yet
         self._uploading: set[str] = set()
+        self._making_room = threading.Lock()
         self._large: dict[str, deque[tuple[float, int]]] = {}  # by visitor, when and how many bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -218,12 +220,13 @@ class Gate:
     def _make_room(self, visitor: str, coming: float) -> None:
         """Deletes the oldest uploads, first of this visitor and then of all, until there is room for so many MiB: a
         file is read as soon as it has arrived."""
-        for path in self._files.oldest_over(visitor, self._limits.visitor_uploads - coming):
-            Path(path).unlink(missing_ok=True)
-        if disk_mib(self._uploads) + coming > self._limits.uploads:
-            files = sorted(filter(Path.is_file, self._uploads.rglob("*")), key=lambda path: path.stat().st_mtime)
-            for file in files[: len(files) // 2 + 1]:
-                file.unlink(missing_ok=True)
+        with self._making_room:
+            for path in self._files.oldest_over(visitor, self._limits.visitor_uploads - coming):
+                Path(path).unlink(missing_ok=True)
+            if disk_mib(self._uploads) + coming > self._limits.uploads:
+                files = sorted(filter(Path.is_file, self._uploads.rglob("*")), key=lambda path: path.stat().st_mtime)
+                for file in files[: len(files) // 2 + 1]:
+                    file.unlink(missing_ok=True)
 
     async def _upload(self, scope: Scope, receive: Receive, send: Send, visitor: str) -> None:
         length = Headers(scope=scope).get("content-length", "")

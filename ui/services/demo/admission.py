@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from backend.errors import NotInDemo
@@ -10,19 +11,27 @@ from backend.records import reading as options
 from backend.records.specs import RunSpec
 from backend.records.units import MIB
 from backend.training.schedule import schedule
+from jobs.fair_queue import Refusal
 from jobs.records import Job
 from jobs.registry import JOB_TYPES
 from ui.services.demo.shared import Shared
 from ui.text import format as fmt
 
 AT_HOME = "On your own computer there is no such limit."
+_FULL: dict[Refusal, tuple[str, str]] = {
+    "queue": ("The queue of this demo is full.", "{} people are already waiting."),
+    "neighbours": (
+        "Too many trainings from your address are waiting.",
+        "Half of the {} places in the queue of this demo stay free for people at other addresses.",
+    ),
+}
 
 
 class Admission:
-    """shared: what the visitor shares with the others."""
+    """workspace: the visitor's folder. shared: what the visitor shares with the others."""
 
-    def __init__(self, limits: Limits, shared: Shared) -> None:
-        self._limits, self._queue, self._shared = limits, shared.queue, shared
+    def __init__(self, limits: Limits, workspace: Path, shared: Shared) -> None:
+        self._limits, self._workspace, self._queue, self._shared = limits, workspace, shared.queue, shared
 
     @contextmanager
     def place(self, kind: str, spec: dict[str, Any], jobs: list[Job]) -> Iterator[None]:
@@ -38,21 +47,12 @@ class Admission:
                 f"Wait until it is done, or stop it. {AT_HOME}",
             )
         self._shared.require_disk()
-        if self._queue.length(lane, self._shared.neighbours()) >= self._limits.queue / 2:
-            raise NotInDemo(
-                "Too many trainings from your address are waiting.",
-                "Half of the queue of this demo stays free for people at other addresses.",
-                f"Try again in a few minutes. {AT_HOME}",
-            )
         if kind == "train":
             self._check_size(RunSpec.model_validate(spec))
-        with self._queue.place(lane, self._limits.queue) as free:
-            if not free:
-                raise NotInDemo(
-                    "The queue of this demo is full.",
-                    f"{self._limits.queue:g} people are already waiting.",
-                    f"Try again in a few minutes. {AT_HOME}",
-                )
+        with self._queue.place(lane, self._workspace, self._shared.neighbours(), self._limits.queue) as full:
+            if full:
+                here, why = _FULL[full]
+                raise NotInDemo(here, why.format(f"{self._limits.queue:g}"), f"Try again in a few minutes. {AT_HOME}")
             yield
 
     def _check_size(self, spec: RunSpec) -> None:
