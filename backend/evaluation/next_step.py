@@ -40,7 +40,10 @@ def _next_step(report: EvaluationReport, falling: bool | None) -> tuple[str, str
             return "base_does_it", "The base model already answers these: you may not need any training."
         least, count = report.least_provable_gain, report.clusters
         if count < FEWEST or (not report.graded and (least is None or least > 0.5)):
-            return "set_more_aside", f"{count} examples are too few to prove much: set more of them aside."
+            return (
+                "set_more_aside",
+                f"{count} examples are too few to prove much: add examples, so that more are set aside.",
+            )
         return "train_longer", sentence("train_longer", falling)
     if report.general.keep_general == 0 and report.general.verdict in ("mostly_kept", "lost"):
         return ("keep_general", "It lost other things: choose “Keep the rest” on Train, and train it again.")

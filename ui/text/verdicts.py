@@ -80,7 +80,7 @@ def provable(judging: int) -> str:
         return ""
     return (
         f"To prove that the trained model is better, at least {round(least * judging)} of the {judging} answers must "
-        "get better, and none worse. Set more aside to prove a smaller gain."
+        "get better, and none worse. With more examples, more are set aside, and a smaller gain can be proved."
     )
 
 

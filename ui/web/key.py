@@ -35,12 +35,12 @@ the page here. If it was started with <code>--no-browser</code>, use the address
 
 
 def of(workspace: Workspace) -> str:
-    """The workspace's key, made at the first call; on a full disk, one for this process."""
+    """The workspace's key, made at the first call and where it can't be read; on a full disk, one for this process."""
     path = workspace.root / "page.key"
     try:
         if key := path.read_text("ascii").strip():
             return key
-    except (FileNotFoundError, ValueError):
+    except (OSError, ValueError):
         pass
     made = secrets.token_urlsafe(32)
     try:

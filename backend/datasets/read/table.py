@@ -17,7 +17,7 @@ from backend.text.excerpt import excerpt
 _SHEETS = ("xlsx", "ods")  # written as Excel files, others as text with the same delimiter
 _TABLES = (*_SHEETS, "csv")
 _FORMULA = re.compile(r"[=+\-@\t\r\uff1d\uff0b\uff0d\uff20]")  # what a spreadsheet reads as the start of a formula
-_NUMBER = re.compile(r"[-+]?\d{1,3}(?:[,.\s]?\d{3})*(?:[.,]\d+)?\s*[%€$£]?|[-+]")
+_NUMBER = re.compile(r"[-+]?\d{1,3}(?:[,.\s]?\d{3})*(?:[.,]\d+)?\s*[%€$£]?|\+\d[\d\s()/-]{5,}|[-+]")
 _NOT_IN_XML = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _LONGEST_CELL = 32_767  # characters, in Excel
 

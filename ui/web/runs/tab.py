@@ -5,6 +5,7 @@ from collections.abc import Hashable
 from typing import Any
 
 import gradio as gr
+from markupsafe import Markup
 
 from backend.errors import BadInput
 from backend.hosting.policy import Feature
@@ -99,9 +100,13 @@ class RunsTab:
                 runs, choice.run_id, time.time(), choice.compared_run, self.app.evaluations.summaries(), votes
             )
             + damaged(self.app.runs.damaged()),
-            self.verdict: look(self.app, choice.run_id).card if has_model else components.EMPTY,
+            self.verdict: self._verdict(choice.run_id) if has_model else components.EMPTY,
             **refused,
         }
+
+    def _verdict(self, run_id: str) -> Markup:
+        named = Markup("<h2>The check of “{}”</h2>").format(self.app.runs.info(run_id).name)
+        return named + look(self.app, run_id).card
 
     def signature(self, choice: Choice) -> Hashable:
         curves = [self.app.runs.curve_position(run) for run in (choice.run_id, choice.compared_run) if run]

@@ -56,13 +56,14 @@ def test_sheets_that_are_left_out_are_named(tmp_path: Path) -> None:
 
 def test_no_cell_becomes_a_formula(tmp_path: Path) -> None:
     source = tmp_path / "q.csv"
-    source.write_text("question,price\n" + "\n".join(f"Open {n}?,-4.50" for n in range(len(FORMULAS))), "utf-8")
+    rows = [f"Open {n}?,-4.50,+49 170 1234567" for n in range(len(FORMULAS))]
+    source.write_text("\n".join(["question,price,phone", *rows]), "utf-8")
     table = read_table(source, source.name, 10).with_column("answer", FORMULAS)
     table.write(tmp_path / "out.csv")
     with (tmp_path / "out.csv").open(newline="", encoding="utf-8-sig") as file:
-        _, *rows = csv.reader(file)
-    assert [row[2] for row in rows] == [f"'{formula}" for formula in FORMULAS]
-    assert {row[1] for row in rows} == {"-4.50"}, "a number stays one"
+        _, *cells = csv.reader(file)
+    assert [row[3] for row in cells] == [f"'{formula}" for formula in FORMULAS]
+    assert {tuple(row[1:3]) for row in cells} == {("-4.50", "+49 170 1234567")}, "numbers stay what they are"
     book = excel(tmp_path / "q.xlsx", [["question"], *([f"Open {n}?"] for n in range(len(FORMULAS)))])
     table = read_table(book, book.name, 10).with_column("answer", FORMULAS)
     table.write(tmp_path / "out.xlsx")
