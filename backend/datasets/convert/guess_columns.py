@@ -86,6 +86,36 @@ def _guess_pair(columns: list[_Column], doubt: str, names: Iterable[str]) -> Gue
     return Guess("question_answer", {"question": question.name, "answer": answer.name}, doubt)
 
 
+def beside_text(records: Sequence[dict[str, Any]], text: str) -> Guess | None:
+    """The likely pair where another column has texts, too: labels of the texts, their titles, or longer texts. None
+    where the texts stand alone, perhaps with dates, addresses and the like."""
+    own, others = _measure(text, records), []
+    for name in dict.fromkeys(name for record in records for name in record):
+        held = what_it_holds(name, [record.get(name) for record in records])
+        title = "name" in held and PEOPLE.isdisjoint(plain_name(name).split("_"))  # short titles look like names
+        if name != text and (not held or title) and (column := _measure(name, records)).is_text:
+            others.append(column)
+    if not others:
+        return None
+    other = max(others, key=lambda column: (column.distinct > _DIFFERENT, column.length))
+    title = other.distinct > _DIFFERENT and other.length < own.length
+    question, answer = (other.name, text) if title else (text, other.name)
+    return Guess("question_answer", {"question": question, "answer": answer})
+
+
+def rival(records: Sequence[dict[str, Any]], mapping: Mapping[str, str]) -> str:
+    """A column of texts with the name of one in `mapping` and a number, such as "Answer 2"; "" without one."""
+    names = {_without_number(column) for field, column in mapping.items() if field != "system"}
+    for column in dict.fromkeys(name for record in records for name in record):
+        if column not in mapping.values() and _without_number(column) in names and _measure(column, records).filled:
+            return column
+    return ""
+
+
+def _without_number(column: str) -> str:
+    return re.sub(r"_?\d+$", "", plain_name(column))
+
+
 def _held_by(holding: dict[str, str]) -> str:
     """A sentence on the columns that hold neither questions nor answers."""
     parts = [f"{excerpt(name, width=40)!r} holds {what}" for name, what in holding.items() if what]

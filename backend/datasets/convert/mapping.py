@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from backend.datasets.convert.detect import Match, Record, match
-from backend.datasets.convert.guess_columns import Doubt, guess, in_doubt
+from backend.datasets.convert.guess_columns import Doubt, beside_text, guess, in_doubt, rival
 from backend.datasets.convert.shapes import SHAPES, Columns, complete
 from backend.errors import BadInput
 from backend.records.reading import ReadOptions, RowFault
@@ -42,7 +42,8 @@ class SeveralReadings(NoExamples):
 @dataclass
 class Plan:
     """How the rows of one file are converted, and what was seen so far. lenient: other role names (human, gpt) are
-    accepted. fixed: the mapping holds for every row. guessed: it is a guess by content. used: the mapping over all
+    accepted. fixed: the mapping holds for every row. guessed: it is a guess by content. rival: a column that one of them
+    may be as well. used: the mapping over all
     rows. columns: every column seen. unused_keys: inside messages."""
 
     shape: str
@@ -50,6 +51,7 @@ class Plan:
     lenient: bool = False
     fixed: bool = False
     guessed: bool = False
+    rival: str = ""
     used: dict[str, str] = field(default_factory=dict)
     columns: dict[str, None] = field(default_factory=dict)
     unused_keys: set[str] = field(default_factory=set)
@@ -124,6 +126,10 @@ def make_plan(sample: Sequence[Record], options: ReadOptions) -> Plan:
                 mapping.update({name: c for name, c in matched.mapping.items() if name not in mapping})
         if shape == "question_answer" and (doubt := in_doubt(records, mapping)):
             return Plan(shape, _without(doubt, records), fixed=True)
+        if shape == "text" and (pair := beside_text(records, mapping["text"])):
+            return Plan(pair.shape, pair.mapping, fixed=True, guessed=True)
+        if other := rival(records, mapping):
+            return Plan(shape, mapping, fixed=True, guessed=True, rival=other)
         first = next(line for line, matched in matches if matched.shape == shape)
         return Plan(shape, mapping, lenient=_is_lenient(records, shape, mapping), _first_lines={shape: first})
     if guessed is None:

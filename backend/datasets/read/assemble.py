@@ -172,7 +172,9 @@ def _note_guesses(collector: _Collector, plan: Plan, encoding: Encoding) -> None
         )
     if plan.guessed:
         which = ", ".join(f"{column!r} is the {field}" for field, column in plan.mapping.items())
-        collector.note("mapping_guessed", f"The columns were guessed: {which}.", "Choose other columns if not.")
+        fix = "If not, choose other columns, or plain text if the model should learn how the texts are written."
+        rival = f" {excerpt(plan.rival, width=40)!r} may be one of them, too." if plan.rival else ""
+        collector.note("mapping_guessed", f"The columns were guessed: {which}.{rival}", fix)
     if plan.shape == "preference":
         collector.note(
             "preference_pairs",

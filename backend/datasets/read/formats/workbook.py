@@ -58,11 +58,6 @@ def _open(kind: str, file: File) -> OpenSource:
     passed = Passed()
     opened = OpenSource(_records(parser, chosen, width, passed), details, late_notes=passed.notes)
     if file.options.sheet is None:
-        second = [name for name in columns if name.endswith(" (2)")]
-        if len(second) > 1:
-            listed = ", ".join(second)[:200]
-            message = f"There seem to be tables side by side; the second one was not read (columns {listed})."
-            opened.notes.append(("other_sheets", message, "Move it below the first one, or into a file of its own."))
         likely = ", ".join(sheet.name for sheet in sheets if sheet not in chosen and sheet.likely)[:200]
         if likely:
             message = f"Only the sheet {chosen[0].name!r} was read; these may hold examples, too: {likely}."
