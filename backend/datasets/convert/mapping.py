@@ -42,9 +42,8 @@ class SeveralReadings(NoExamples):
 @dataclass
 class Plan:
     """How the rows of one file are converted, and what was seen so far. lenient: other role names (human, gpt) are
-    accepted. fixed: the mapping holds for every row. guessed: it is a guess by content. rival: a column that one of them
-    may be as well. used: the mapping over all
-    rows. columns: every column seen. unused_keys: inside messages."""
+    accepted. fixed: the mapping holds for every row. guessed: it is a guess by content. rival: a column that may be
+    one of them, too. used: the mapping over all rows. columns: every column seen. unused_keys: inside messages."""
 
     shape: str
     mapping: dict[str, str]
