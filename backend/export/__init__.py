@@ -5,19 +5,18 @@
     source.py, target.py                        what an export is made of; where it goes, and what it needs there
     makers.py                                   how each format is made, checked and described
     weights.py, lora_merge.py, merge.py         merges an adapter, one tensor in memory at a time
-    merged_model.py                             the merged model, of which GGUF files are made too
-    four_bit_base.py                            the 4-bit base of a QLoRA adapter
+    merged_model.py, four_bit_base.py           the merged model, of which GGUF files are made too; QLoRA's 4-bit base
     gguf_files.py                               GGUF files in several sizes
     divergence.py, task_score.py                what each size lost
     checks.py, conversations.py, rendering.py   the checks, and what they read
     model_card.py, snippets.py, programs.py     what people read in an export, and where it goes
     ollama.py                                   a Modelfile for Ollama
+    page_to_give.py, page_check.py              a chat page with the model in it, for a disk and for a web server
     script.py, script_check.py                  a run as one Python file
     answers.py                                  the job "answer": a spreadsheet with answers in a new column
     take_home.py                                everything in one zip file
     run_archive.py, checked_zip.py, learned_check.py   such a file as a run from another computer
-    hub_push.py                                 the job "push"
-    space.py                                    folders for Hugging Face Spaces
+    hub_push.py, space.py                       the job "push"; folders for Hugging Face Spaces
 
 Decision: An export is offered only with its checks, all in CHECKS.json: the same token ids and texts everywhere, the
     right end tokens, the merged model's next words. A file that failed one is behind a warning, and never uploaded.
@@ -54,6 +53,13 @@ Decision: A model travels in a zip file without compression, and an import takes
 Because: nothing in it can be larger than the file itself, and it may come from a stranger.
 Proof: tests/backend/export/test_run_archive.py.
 Reconsider when: the size of these files is a burden.
+
+Decision: llama.cpp for browsers (wllama) is shipped, compressed with xz and pinned by SHA-256: 4.8 MB instead of 29.
+Because: an export then needs no network and no host that may go away. 2.9 MB of it are for browsers that lack what the
+    faster build needs, such as Safari.
+Proof: tests/backend/export/test_page_to_give.py, tests/browser/test_page_to_give.py. No Safari and no Firefox was
+    tried: the build for Safari ran in Chromium without JSPI.
+Reconsider when: wllama can be built without the parts that a chat does not need.
 
 Decision: The exported script is written on accelerate, and makes a zip file that an import takes. A step's loss is
     its mean over the learned tokens of all processes; all pass through the model equally often, and one that lacks

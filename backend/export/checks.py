@@ -128,8 +128,8 @@ def check_gguf(
     stops_alike = stops or (has_ends and not merged.ends)
     nll, merged_nll, same, places = _compare(chat.score(rows), merged.scores)
     gap, share = abs(nll - merged_nll), same / places
-    is_chance = _is_chance(places - same, places, 1 - SAME_CHOICE[kind])
-    agrees = gap <= _ALLOWED[kind] and is_chance and last.tokens > 0
+    by_chance = is_chance(places - same, places, 1 - SAME_CHOICE[kind])
+    agrees = gap <= _ALLOWED[kind] and by_chance and last.tokens > 0
     if not stops_alike:
         sentence = "The file does not end its answers where the trained model does."
     elif not agrees:
@@ -162,7 +162,7 @@ def check_gguf(
     )
 
 
-def _is_chance(differing: int, places: int, share: float) -> bool:
+def is_chance(differing: int, places: int, share: float) -> bool:
     """Whether at least so many `differing` of `places` come up in one of a hundred cases, at a true `share` of them
     (binomial distribution)."""
 

@@ -7,7 +7,8 @@ from backend.errors import BadSetting
 from backend.gguf import convert as gguf
 
 HOME = "home"  # everything in one zip file (take_home.py)
-FORMATS = ("adapter", "merged", "script", HOME, *(f"gguf:{kind}" for kind in gguf.TYPES))
+PAGE = "page"  # a page with the model in it (page_to_give.py)
+FORMATS = ("adapter", "merged", "script", PAGE, HOME, *(f"gguf:{kind}" for kind in gguf.TYPES))
 OLLAMA = "ollama"
 
 

@@ -17,7 +17,7 @@ from typing import Any, Literal
 from pydantic import ValidationError
 
 from backend.errors import BadInput, BadSetting, RunProblem
-from backend.export import space
+from backend.export import page_to_give, space
 from backend.files.listing import files_in
 from backend.models import hub_token
 from backend.records.base import Record
@@ -27,8 +27,9 @@ from backend.work import JobContext
 
 log = logging.getLogger(__name__)
 
-Form = Literal["adapter", "merged", "gguf", "space"]
-FORMS: tuple[Form, ...] = ("adapter", "merged", "gguf", "space")
+Form = Literal["adapter", "merged", "gguf", "space", "page"]
+FORMS: tuple[Form, ...] = ("adapter", "merged", "gguf", "space", "page")
+_SDKS = {"space": "gradio", "page": "static"}  # of the forms that are Spaces
 CARD = "README.md"
 _GGUF_FILES = {".gguf", ".Modelfile", ".txt", ".json"}
 _REPO = re.compile(r"(?!.*(--|\.\.))([A-Za-z0-9][\w.-]{0,95}/)?[A-Za-z0-9][\w.-]{0,94}[A-Za-z0-9]", re.ASCII)
@@ -66,7 +67,7 @@ def files(form: Form, exported: Path, folder: str) -> dict[str, Path]:
     """The files to upload, by their names there, without the card. folder: the export's in `exported`, "" for GGUF."""
     if form == "gguf":
         return {file.name: file for file in sorted(exported.iterdir()) if file.suffix in _GGUF_FILES}
-    inside = exported / folder
+    inside = exported / (page_to_give.website(folder) if form == "page" else folder)
     prefix = f"{space.MODEL}/" if form == "space" else ""
     paths = {f"{prefix}{file.relative_to(inside).as_posix()}": file for file in files_in(inside)}
     return {name: file for name, file in paths.items() if name != _card_of(form)}
@@ -146,7 +147,8 @@ def upload(folder: Path, spec: PushSpec) -> PushResult:
     from huggingface_hub import HfApi
 
     hub = HfApi(token=token())
-    kind, sdk = ("space", "gradio") if spec.form == "space" else ("model", None)
+    sdk = _SDKS.get(spec.form)
+    kind = "space" if sdk else "model"
     with _plain_errors():
         repo = check_repo(spec.repo)
         repo = repo if "/" in repo else f"{hub.whoami()['name']}/{repo}"

@@ -5,6 +5,7 @@
     script       one Python file with its data that repeats the training without this project (see script.py)
     gguf:TYPE    one GGUF file for llama.cpp, Ollama, LM Studio; TYPE is one of `gguf.TYPES`; with a Modelfile for
                  Ollama; several, separated by commas, are made from one conversion (gguf_files.py)
+    page         a chat page with a GGUF file in it, as a folder for a disk and one for a web server (page_to_give.py)
     home         all of these but the merged model, and the examples, in one zip file (take_home.py)
 
 With each model goes a text file that says where to use it and how (programs.py). Everything is made in the job's own
@@ -13,11 +14,12 @@ folder and moves to WORKSPACE/exports/<job id>/ once all checks are done; the re
 
 import shutil
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from backend.export import makers, take_home
-from backend.export.formats import HOME, slug
+from backend.export import makers, page_to_give, take_home
+from backend.export.formats import HOME, PAGE, slug
 from backend.export.source import ExportSpec, Source
 from backend.export.target import Report, Stopped, Target
 from backend.files import manifest
@@ -33,6 +35,8 @@ def run(context: JobContext) -> dict[str, Any]:
     requested, report = ExportSpec.of(context.spec), Report(context)
     source = Source.of(context.workspace, requested)
     target = Target.of(requested.to, slug(requested.name or source.run.name), context.folder)
+    if target.to == PAGE:
+        target = replace(target, kinds=[page_to_give.kind_for(source.run.model.path)])
     shutil.rmtree(target.work, ignore_errors=True)
     target.place.mkdir(parents=True)
     try:
@@ -53,10 +57,11 @@ def run(context: JobContext) -> dict[str, Any]:
 def _publish(requested: ExportSpec, target: Target, result: ExportResult, folder: Path) -> ExportResult:
     """Move the finished files to the folder of the export, a folder of files also as a zip file."""
     for model in filter(Path.is_dir, list(target.place.iterdir())):
-        # Uncompressed: weights hardly shrink.
-        with zipfile.ZipFile(model.with_name(f"{model.name}.zip"), "w", zipfile.ZIP_STORED) as archive:
+        with zipfile.ZipFile(model.with_name(f"{model.name}.zip"), "w", compresslevel=1) as archive:
             for file in files_in(model):
-                archive.write(file, Path(model.name) / file.relative_to(model))
+                # Weights hardly shrink, but as text in scripts they do.
+                kind = zipfile.ZIP_DEFLATED if file.suffix == ".js" else zipfile.ZIP_STORED
+                archive.write(file, Path(model.name) / file.relative_to(model), kind)
     delete_folder(folder)
     replace_file(target.place, folder)
     paths = sorted(folder.iterdir())

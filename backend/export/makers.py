@@ -6,7 +6,18 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import NamedTuple
 
-from backend.export import checks, gguf_files, merged_model, model_card, programs, script, script_check
+from backend.export import (
+    checks,
+    gguf_files,
+    merged_model,
+    model_card,
+    page_check,
+    page_to_give,
+    programs,
+    script,
+    script_check,
+)
+from backend.export.formats import PAGE
 from backend.export.source import Source
 from backend.export.target import Report, Target
 from backend.models import causal_lm, model_folder
@@ -28,7 +39,7 @@ class Maker(NamedTuple):
 
 def make(source: Source, target: Target, report: Report) -> ExportResult:
     """Make the files of one format in `target.place`, and check them. Raises NotEnough, MissingPart, ExportFailed."""
-    maker = GGUF if target.kinds else MAKERS[target.to]
+    maker = MAKERS.get(target.to, GGUF)
     files, result = maker.make(source, target, report), ExportResult()
     for number, check in enumerate(maker.checks):
         report("Checking", number, len(maker.checks))
@@ -95,5 +106,6 @@ MAKERS = {
     "adapter": Maker(_adapter, (checks.tokens,), _for_adapter),
     "merged": Maker(merged_model.make, (merged_model.check, checks.tokens), _for_merged),
     "script": Maker(script.make, (script_check.check,), _for_script),
+    PAGE: Maker(page_to_give.make, (merged_model.check, gguf_files.check, page_check.check), page_to_give.finish),
 }
 GGUF = Maker(gguf_files.make, (merged_model.check, gguf_files.check), gguf_files.finish)

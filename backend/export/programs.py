@@ -37,6 +37,11 @@ def for_gguf(file: str, instruction: str = "") -> list[Program]:
     return _filled("gguf", file=file, model=model, ollama=model.lower(), paste=paste)
 
 
+def for_page(name: str) -> list[Program]:
+    """The ways to pass on the page with the model in it."""
+    return _filled("page", page=f"{name}-page", website=f"{name}-website")
+
+
 def for_merged(name: str, instruction: str = "", renamed: Mapping[str, str] | None = None) -> list[Program]:
     """The programs for the folder NAME-merged. renamed: as for `snippets.with_transformers`."""
     folder = f"{name}-merged"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from backend.errors import BadSetting
 from backend.export import divergence, merge
+from backend.export.formats import PAGE
 from backend.export.source import ROWS, Source
 from backend.files.listing import files_in
 from backend.gguf import convert as gguf
@@ -57,7 +58,7 @@ class Target:
     def of(cls, to: str, name: str, folder: Path) -> Target:
         work = folder / "work"
         kinds = [part.partition(":")[2] for part in to.split(",") if ":" in part]
-        merged = work / name if kinds else work / "out" / f"{name}-merged"
+        merged = work / name if kinds or to == PAGE else work / "out" / f"{name}-merged"
         return cls(to, name, folder, work, work / "out", kinds, merged)
 
     def require(self, source: Source, report: Report) -> None:
@@ -90,7 +91,8 @@ class Target:
             return 2 * _bytes_in(source.learned) + 50 * MIB
         model = source.run.model.path
         rounded = model_folder.weight_bytes(model) if source.requested.base == "trained" else 0
-        return rounded + (merged_disk(model) if self.to == "merged" else gguf_disk(model, self.kinds))
+        pages = 6 * sizes.size(model, self.kinds[0]) + 100 * MIB if self.to == PAGE else 0  # two folders, zipped
+        return rounded + pages + (merged_disk(model) if self.to == "merged" else gguf_disk(model, self.kinds))
 
 
 def merged_disk(model: Path) -> int:

@@ -140,6 +140,21 @@ class FileCheck(Check):
     """The share that `same_choice` must reach."""
 
 
+class PageCheck(Check):
+    """Whether the page with the model in it answers in a browser as the GGUF file does."""
+
+    questions: int = 0
+    """How many were asked."""
+    from_disk: int = 0
+    """How many answers from the disk are the file's."""
+    over_http: int = 0
+    """How many over http."""
+    seconds: float = 0.0
+    """Until the page from the disk was ready."""
+    tokens_per_second: float = 0.0
+    """Of its answers."""
+
+
 class TaskScore(StoredRecord):
     """How a GGUF file did on held-out examples."""
 
@@ -214,6 +229,8 @@ class ExportResult(StoredRecord):
     """The script repeats the run."""
     task: TaskCheck | None = None
     """The sizes on the task."""
+    page: PageCheck | None = None
+    """The page answers as the file in it."""
     smoke: dict[str, FileCheck] = Field({})
     """Each GGUF file, by its type."""
     sizes: tuple[GgufFile, ...] = ()
@@ -237,7 +254,7 @@ class ExportResult(StoredRecord):
 
     def all_checks(self) -> list[Check]:
         """Every check, in the order in which they are shown."""
-        found = (self.parity, self.merge, self.loss, self.template, self.same, self.task)
+        found = (self.parity, self.merge, self.loss, self.template, self.same, self.task, self.page)
         return [*(check for check in found if check), *self.smoke.values()]
 
 
@@ -264,4 +281,4 @@ class PushResult(StoredRecord):
 
 
 # The fields of a result that hold checks.
-CHECK_FIELDS = ("parity", "merge", "loss", "template", "same", "task", "smoke")
+CHECK_FIELDS = ("parity", "merge", "loss", "template", "same", "task", "page", "smoke")

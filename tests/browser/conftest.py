@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -15,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from backend.export.page_check import browser as chromium_path
 from backend.settings import HOME_VARIABLE, PROJECT_ROOT, Workspace
 from tests.linked_model import link_model
 from tests.measured_speed import store_speed
@@ -27,12 +27,6 @@ FLAGS = (
     "--num-raster-threads=1", "--disable-software-rasterizer",
 )  # fmt: skip
 PATIENCE = 30_000  # milliseconds that a test waits for something to appear
-
-
-def chromium_path() -> str | None:
-    """Debian's Chromium, or the one named by $CHROMIUM."""
-    named = os.environ.get("CHROMIUM")
-    return named or next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 
 @pytest.fixture(scope="package")  # ends with the browser tests: while it is open, no other test can run an event loop

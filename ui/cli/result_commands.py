@@ -46,8 +46,9 @@ def add_commands(add: AddCommand) -> None:
         "--to",
         required=True,
         metavar="KINDS",
-        help="adapter, merged, script, home (everything in one zip file), ollama (a GGUF file with a Modelfile), or "
-        "gguf:F16, gguf:Q8_0, gguf:Q6_K, gguf:Q5_K_M, gguf:Q4_K_M; separate several with commas",
+        help="adapter, merged, script, page (a chat page with the model in it), home (everything in one zip file), "
+        "ollama (a GGUF file with a Modelfile), or gguf:F16, gguf:Q8_0, gguf:Q6_K, gguf:Q5_K_M, gguf:Q4_K_M; "
+        "separate several with commas",
     )
     exporting.add_argument(
         "--base",

@@ -43,7 +43,9 @@ def add_commands(add: AddCommand) -> None:
     serving.add_argument("--host", default=LOOPBACK, metavar="H", help="default: 127.0.0.1, only for this computer")
     pushing = add("push", push, "upload a model to your Hugging Face account; lists the files first")
     pushing.add_argument("run", metavar="RUN")
-    pushing.add_argument("--as", dest="form", choices=hub_push.FORMS, default="adapter", help="default: adapter")
+    pushing.add_argument(
+        "--as", dest="form", choices=hub_push.FORMS, default="adapter", help="default: adapter; page: a static Space"
+    )
     pushing.add_argument("--repo", required=True, metavar="NAME", help="its name there, or OWNER/NAME")
     pushing.add_argument("--public", action="store_true", help="for everybody (default: private)")
     pushing.add_argument("--yes", action="store_true", help="agree to the upload")
@@ -75,6 +77,7 @@ def push(options: argparse.Namespace, workspace: Workspace) -> Answer:
     if not options.yes:
         seen = "anyone can see it" if options.public else "only you can see it"
         quoted = " The card quotes the instruction of your examples." if offer.instruction else ""
+        quoted = " The page shows your instruction and up to three questions." if options.form == "page" else quoted
         why = f"These files would go to {repo} on Hugging Face, where {seen}.{quoted}"
         raise BadInput("Nothing was uploaded.", why, "Agree to that with --yes.")
     push_id = app.hub_pushes.start(options.run, options.form, repo, private=not options.public, agreed=offer.mark)

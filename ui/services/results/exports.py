@@ -3,6 +3,8 @@
 from contextlib import suppress
 from pathlib import Path
 
+from backend.errors import NotEnough
+from backend.export import page_to_give
 from backend.export.merge import memory_needed
 from backend.export.target import gguf_disk, merged_disk
 from backend.gguf import sizes as gguf_sizes
@@ -61,10 +63,14 @@ def sizes(model: Path, adapter: Path) -> dict[str, tuple[float, float]]:
     learned = _size(adapter, "*")  # its tokenizer included
     wide = weights if model_folder.saved_dtype(model) == "float32" else 2 * weights
     types = {kind: gguf_sizes.size(model, kind) / MIB for kind in TYPES}
+    page = 0.0  # too large
+    with suppress(NotEnough):
+        page = types[page_to_give.kind_for(model)] * 4 / 3 + page_to_give.OWN_MIB
     return {
         "adapter": (learned, learned),
         "merged": (weights + tokenizer, wide + tokenizer),
         **{f"gguf:{kind}": (mib, mib) for kind, mib in types.items()},
+        "page": (page, page),
         "home": (learned + types["Q8_0"], learned + types["Q8_0"]),
     }
 

@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 from backend.errors import RunProblem
-from backend.export import hub_push, model_card, space
+from backend.export import hub_push, model_card, page_to_give, space
 from backend.export.formats import slug
 from backend.export.hub_push import Form
 from backend.hosting.policy import Feature, Policy
@@ -50,6 +50,8 @@ class HubPushService:
     def _card(self, run_id: str, form: Form) -> str:
         """The model card that goes with it: Markdown."""
         _, result = self._required_export(run_id, form)
+        if form == "page":
+            return page_to_give.space_card(self._name(run_id), self._runs.spec(run_id).model.id)
         kind = "merged" if form == "space" else form
         name, instruction = self._name(run_id), self._results.instruction(run_id)
         judged = evaluated.current(self._runner, self._runs.job(run_id))
@@ -75,6 +77,8 @@ class HubPushService:
             if form == "space":
                 spec, instruction = self._runs.spec(run_id), self._results.instruction(run_id)
                 space.write_model_app(upload, self._name(run_id), spec, instruction)
+            elif form == "page":
+                page_to_give.allow_hub(upload)
 
         spec = {"form": form, "repo": offered.repo, "private": private}
         return self._runner.submit("push", spec, form, parent=run_id, prepare=prepare)

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from backend.errors import ApprenticeError, RunProblem
-from backend.export.formats import HOME, slug
+from backend.export import page_to_give
+from backend.export.formats import HOME, PAGE, slug
 from backend.models import bundled, four_bit, local
 from backend.records.chat import ChatAnswer
 from backend.records.exports import ExportFile
@@ -167,9 +168,12 @@ class ResultService:
 
     def start_export(self, run_id: str, to: str, base: str = "original") -> str:
         """Queues an export ("gguf:Q8_0", "gguf:F16,gguf:Q4_K_M", "adapter", "script", …); returns its job id. base:
-        what a QLoRA run's adapter is merged into, "original" or "trained" (`backend.export.source`)."""
+        what a QLoRA run's adapter is merged into, "original" or "trained" (`backend.export.source`). Raises NotEnough
+        for a page with too large a model."""
         if to != "script":  # which needs no trained model
             self.model_folder(run_id)
+        if to == PAGE:
+            page_to_give.kind_for(self._runs.spec(run_id).model.path)
         run = self._runs.job(run_id)
         spec: dict[str, Any] = {"run": run_id, "to": to, "name": run.name, "base": base}
         if judged := evaluated.current(self._runner, run):

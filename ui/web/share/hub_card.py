@@ -25,12 +25,13 @@ LEAD = (
     "Puts the model into your own Hugging Face account, private unless you say otherwise. You need an access token "
     "with write access."
 )
-NO_EXPORT = "First make a file above: what it learned, the whole model, or one file for any computer."
+NO_EXPORT = "First make a file above: any but the script and everything in one file."
 TITLES: dict[Form, str] = {
     "adapter": "Only what it learned (adapter)",
     "merged": "The whole model (merged)",
     "gguf": "The file for any computer (GGUF)",
     "space": "A small app with the whole model (Space)",
+    "page": "The page with the model in it (static Space, free)",
 }
 
 
@@ -160,6 +161,8 @@ def offer(upload: HubUpload) -> Markup:
     """Everything that leaves this computer, and who can see it there."""
     files = fmt.listed([f"{name} ({fmt.bytes_of(round(size * MIB))})" for name, size in upload.sizes.items()])
     quoted = "the instruction of your examples, and no example" if upload.instruction else "none of your examples"
+    if upload.form == "page":
+        quoted = "the instruction of your examples, and up to three of their questions"
     seen = "only you, and people to whom you give access there" if upload.private else "anyone"
     where = upload.repo if "/" in upload.repo else f"{upload.repo}, in your own account"
     return components.join(

@@ -14,6 +14,11 @@ from ui.web.html import components
 
 KINDS = {
     "gguf:Q8_0": ("One file for any computer", "Runs in LM Studio, Ollama, llama.cpp and Jan, without a GPU. (GGUF)"),
+    "page": (
+        "One folder to give to others",
+        "A chat page with the model in it: open index.html, nothing to install. Shows the instruction and three of "
+        "your questions. (WebAssembly)",
+    ),
     "adapter": ("Only what it learned", "Small; needs the base model as well. (adapter, safetensors)"),
     "merged": ("The whole model", "For servers and further training. (merged, safetensors)"),
     "script": (
@@ -154,9 +159,7 @@ def _guides(line: ExportStatus, instruction: str) -> Markup:
             components.text(guide.what),
             components.steps(guide.steps),
             components.code(guide.code),
-            Markup('<p class="small">{}</p>').format(
-                components.external_link(guide.source, f"What {guide.name} says about this")
-            ),
+            Markup('<p class="small">{}</p>').format(components.external_link(guide.source, "More about this")),
             key=f"use-{line.id}-{guide.name}",
         )
         for guide in line.result.programs

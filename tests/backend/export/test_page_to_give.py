@@ -1,0 +1,117 @@
+"""The page to give to others: its files, what it refuses, and what its check says."""
+
+import base64
+import gzip
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from backend.errors import ExportFailed, NotEnough
+from backend.export import page_check, page_to_give
+from backend.export.page_check import Answer, Heard
+from backend.records.units import MIB
+
+HOSTILE = '</script><img src=x onerror="alert(1)"> ${name} \u2028 ü'
+MODEL = b"GGUF" + bytes(range(256)) * 100
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Both folders, with a model of 25,604 bytes in pieces of 9,000."""
+    place = tmp_path_factory.mktemp("page")
+    (place / "model").write_bytes(MODEL)
+    folders = {variant: place / variant for variant in (page_to_give.PAGE, page_to_give.WEBSITE)}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(page_to_give, "_PIECE", 9000)
+        for variant, folder in folders.items():
+            settings = {"name": HOSTILE, "instruction": HOSTILE, "examples": [HOSTILE], "context": 64}
+            page_to_give.write(folder, place / "model", settings, in_scripts=variant == page_to_give.PAGE)
+    return folders
+
+
+def settings_of(folder: Path) -> dict[str, object]:
+    text = (folder / "files" / "settings.js").read_text("ascii")
+    return dict(json.loads(text.removeprefix("const settings = ").removesuffix(";\n")))
+
+
+def test_the_disk_has_the_model_in_scripts_and_the_website_as_it_is(folders: dict[str, Path]) -> None:
+    disk, website = folders[page_to_give.PAGE], folders[page_to_give.WEBSITE]
+    described = {"bytes": len(MODEL), "scripts": 3}
+    assert settings_of(disk)["files"]["model.gguf"] == described  # type: ignore[index]
+    pieces = [(disk / "files" / f"model.gguf.{number}.js").read_text("ascii") for number in (1, 2, 3)]
+    texts = [re.fullmatch(r'piece\("([A-Za-z0-9+/=]+)"\);\n', piece) for piece in pieces]
+    assert b"".join(base64.b64decode(text[1]) for text in texts if text) == MODEL
+    assert not (disk / "files" / "model.gguf").exists()
+    assert (website / "files" / "model.gguf").read_bytes() == MODEL
+    assert gzip.decompress((website / "files" / "wllama.wasm.gz").read_bytes())[:4] == b"\0asm"
+    headers = [(website / name).read_text() for name in (".htaccess", "_headers")]
+    assert all("Cross-Origin-Embedder-Policy" in text for text in headers)
+    for folder in (disk, website):
+        assert "MIT License" in (folder / "files" / "wllama" / "LICENCE").read_text("utf-8")
+        assert not list(folder.rglob("*.xz"))
+
+
+def test_texts_of_people_are_in_no_html(folders: dict[str, Path]) -> None:
+    for folder in folders.values():
+        assert settings_of(folder)["name"] == HOSTILE
+        html = (folder / "index.html").read_text("utf-8")
+        assert html == (page_to_give._FILES / "index.html").read_text("utf-8")
+        [policy] = re.findall(r'Content-Security-Policy" content="([^"]+)"', html)
+        assert "default-src 'none'" in policy
+        assert "unsafe-inline" not in policy
+        assert "http" not in policy
+
+
+def test_files_that_are_not_those_of_wllama_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(page_to_give._PINNED, "wllama.wasm", "0" * 64)
+    (tmp_path / "model").write_bytes(MODEL)
+    with pytest.raises(ExportFailed, match=r"wllama\.wasm\.xz"):
+        page_to_give.write(tmp_path / "page", tmp_path / "model", {}, in_scripts=True)
+
+
+def test_a_model_that_is_too_large_takes_fewer_bits_or_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes = {"Q8_0": page_to_give.LARGEST, "Q4_K_M": 100 * MIB}
+    monkeypatch.setattr(page_to_give.sizes, "size", lambda model, kind: sizes[kind])
+    assert page_to_give.kind_for(Path()) == "Q8_0"
+    sizes["Q8_0"] += 1
+    assert page_to_give.kind_for(Path()) == "Q4_K_M"
+    sizes["Q4_K_M"] = 2 * page_to_give.LARGEST
+    with pytest.raises(NotEnough, match="browsers were seen to load"):
+        page_to_give.kind_for(Path())
+
+
+def heard(*texts: str, read: int = 7) -> Heard:
+    return Heard([Answer(text, read) for text in texts], "", 3.0, 9.0)
+
+
+WANTED = [Answer(str(number), 7) for number in range(10)]
+SAME = heard(*"0123456789")
+
+
+@pytest.mark.parametrize(
+    ("disk", "http", "ok", "sentence"),
+    [
+        (SAME, SAME, True, "10 of 10 answers from the disk and 10 over http"),
+        (SAME, heard(*"0123456xyz"), True, "7 over http"),
+        (heard(*"01234vwxyz"), SAME, False, "5 of 10"),
+        (heard(*"0123456789", read=8), SAME, False, "another conversation"),
+        (SAME, Heard([], "This browser can't run the model."), False, "This browser can't run the model."),
+        (SAME, None, None, "not checked"),
+    ],
+)
+def test_the_check_compares_answers(disk: Heard, http: Heard | None, ok: bool | None, sentence: str) -> None:
+    check = page_check.verdict(WANTED, disk, http)
+    assert check.ok is ok
+    assert sentence in check.sentence
+
+
+def test_without_a_browser_the_check_says_that_it_did_not_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CHROMIUM", "")
+    monkeypatch.setattr(page_check.shutil, "which", lambda name: None)
+    nothing: object = None
+    found = page_check.check(nothing, nothing, [], nothing).page  # type: ignore[arg-type]
+    assert found is not None
+    assert found.ok is None
+    assert "not tried" in found.sentence
