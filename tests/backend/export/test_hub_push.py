@@ -16,7 +16,7 @@ from backend.export.hub_push import PushSpec
 from backend.files.json_file import write_json
 from backend.records.exports import PushResult
 from backend.runs.conversations import write_conversations
-from backend.settings import Workspace, new_id
+from backend.settings import PROJECT_ROOT, Workspace, new_id
 from jobs.records import State
 from tests.backend.export import stand_in_hub
 from tests.backend.export.stand_in_hub import LARGE, Hub
@@ -174,6 +174,27 @@ def test_the_command_uploads(hub: Hub, run: tuple[Workspace, str], capsys: pytes
     assert (first.state, second.state) == (State.FAILED, State.COMPLETED)
     assert not list(workspace.runs.glob("*/data/upload")), "neither what was sent nor what failed takes room"
     assert SECRET not in "".join(file.read_text("utf-8", "replace") for file in workspace.runs.glob("*/*.*"))
+
+
+def test_the_page_to_give_becomes_a_static_space(hub: Hub, run: tuple[Workspace, str]) -> None:
+    """Its website, which may load the model from where the hub has large files; the export stays as it is."""
+    workspace, run_id = run
+    [export] = workspace.exports.iterdir()
+    (export / "orders-page").mkdir()
+    website = export / "orders-website"
+    website.mkdir()
+    html = (PROJECT_ROOT / "static" / "page_to_give" / "index.html").read_text("utf-8")
+    (website / "index.html").write_text(html, "utf-8")
+    job = workspace.runs / export.name
+    write_json(job / "job.json", {"kind": "export", "name": "page", "parent": run_id, "created": 3.0})
+    made = {"folder": "orders-page", "checks": []}
+    write_json(job / "status.json", {"state": "completed", "started": 3.0, "ended": 4.0, "result": made})
+    assert main(["push", run_id, "--repo", "orders", "--as", "page", "--yes", "--workspace", str(workspace.root)]) == 0
+    sent = {name: content.decode() for name, content in hub.files["spaces/ana/orders"].items()}
+    assert sent.keys() == {"README.md", "index.html"}
+    assert "sdk: static" in sent["README.md"]
+    assert sent["index.html"] == html.replace("'self' data:", "'self' https://huggingface.co https://*.hf.co data:")
+    assert (website / "index.html").read_text("utf-8") == html
 
 
 def test_the_page_lists_the_files_and_needs_consent(
