@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from backend.datasets.convert.shapes import Columns, plain_name
+from backend.datasets.convert.templates import conversation
 
 Record = tuple[int, Any]  # line, and the record: usually a dict, a RowFault when it is unreadable
 ROLE_KEYS = ("role", "from", "speaker", "author")
@@ -84,7 +85,11 @@ def _chat_column(record: Mapping[str, Any], columns: Columns) -> str | None:
 def _is_chat(value: Any) -> bool:
     if isinstance(value, list):
         return bool(value) and isinstance(value[0], dict) and any(key in value[0] for key in ROLE_KEYS)
-    return isinstance(value, str) and value.startswith("[{") and any(f'"{key}"' in value[:2000] for key in ROLE_KEYS)
+    if not isinstance(value, str):
+        return False
+    if value.startswith("[{"):
+        return any(f'"{key}"' in value[:2000] for key in ROLE_KEYS)
+    return value.lstrip()[:1] in tuple("<[#B") and bool(conversation(value))  # "Below is an instruction ..."
 
 
 def _is_mark(value: Any) -> bool:

@@ -26,11 +26,11 @@ _CONSTANT = 5  # rows; a value that all of so many share is not an answer
 _DIFFERENT = 0.5  # of the names differ; fewer are categories
 
 _DATE = r"(?:\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}|\d{1,2}\.? \w{3,9}\.?,? \d{2,4}|\w{3,9}\.? \d{1,2},? \d{4})"
-_TIME = r"\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)? ?(?:[ap]\.?m\.?|Z|[+-]\d\d:?\d\d)?"
+_TIME = r"\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)? ?(?:[ap]\.?m\.?|Z|[+-]\d\d:?\d\d|GMT)?"
 _KINDS = (
     ("an email address", re.compile(r"[^\s@]+@[^\s@]+\.\w+|[\w .,'-]*<[^\s@]+@[^\s@]+>")),
     ("a web address", re.compile(r"(?:https?://|www\.)\S+")),
-    ("a date or a time", re.compile(rf"{_DATE}(?:,?[T ]\s*{_TIME})?|{_TIME}", re.IGNORECASE)),
+    ("a date or a time", re.compile(rf"(?:\w{{3}}, )?{_DATE}(?:,?[T ]\s*{_TIME})?|{_TIME}", re.IGNORECASE)),
     ("a number or an id", re.compile(r"[#$€£]?(?=\S*\d)[\w#.,:/+%€-]+")),
 )
 

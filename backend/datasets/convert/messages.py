@@ -3,6 +3,7 @@
 from typing import Any
 
 from backend.datasets.convert.detect import ROLE_KEYS
+from backend.datasets.convert.templates import conversation
 from backend.datasets.convert.tool_calls import calls_from, calls_in_text
 from backend.records.reading import Limits, RowFault
 from backend.records.rows import Message
@@ -31,7 +32,7 @@ def messages_from(value: Any, lenient: bool, unused_keys: set[str]) -> list[Mess
     """Canonical messages from a list (or its JSON text). lenient: human, gpt, from and value are accepted too. Keys
     that are not used are added to `unused_keys`. Raises RowFault."""
     if isinstance(value, str):
-        value = from_json(value, "conversation")
+        value = (not value.startswith("[{") and conversation(value)) or from_json(value, "conversation")
     if value is None or value == []:
         raise RowFault("empty_messages", "The conversation is empty.", "Remove this example.")
     if not isinstance(value, list):

@@ -15,6 +15,7 @@ from backend.files.json_file import read_json
 
 # "pairs" and "turns" (speakers): each a question and an answer, with the other spellings after a bar.
 _WORDS: dict[str, list[tuple[str, str]]] = read_json(Path(__file__).with_name("labels.json"))
+_SPEAKERS = {name for words in _WORDS["turns"] for part in words for name in part.split("|")}
 _LABEL = (
     r"[ \t>#*_•-]{{0,8}}?(?:\d{{1,4}}[.)]\s+)?(?P<open>\*\*|__)?\s*(?:{words})(?:\s*\#?\d{{1,4}})?\s*"
     r"(?P<close>\*\*|__)?\s*{mark}(?P<after>\*\*|__)?[ \t]*"
@@ -61,7 +62,7 @@ def speakers(question: str, answer: str) -> Family:
 
 
 SYSTEM = _pattern("system|system prompt", _LETTER_MARK)
-CONTEXT = _pattern("context|kontext|contexte|contexto", _LETTER_MARK)
+CONTEXT = _pattern("input|context|kontext|contexte|contexto", _LETTER_MARK)
 
 
 def after_label(pattern: re.Pattern[str], text: str) -> str | None:
@@ -104,6 +105,7 @@ class _Part:
 
 def find_labelled(blocks: Sequence[Block]) -> tuple[Records, bool, list[Block]] | None:
     """The examples, whether they are certain, and the text that belongs to none; None if no labels alternate."""
+    blocks = [_labelled_heading(block) for block in blocks]
     options = sum(bool(_OPTION.match(block.text)) for block in blocks) >= 2  # "A." may be a choice, not an answer
     sample = blocks[:_SAMPLE]
     for mark in (_LETTER_MARK,) if options else (_LETTER_MARK, _WIDE_MARK):
@@ -119,6 +121,12 @@ def find_labelled(blocks: Sequence[Block]) -> tuple[Records, bool, list[Block]] 
     names = _two_speakers(sample)
     pairs = _examples(speakers(*names), blocks) if names else None
     return (pairs[0], False, pairs[2]) if pairs else None
+
+
+def _labelled_heading(block: Block) -> Block:
+    """The block, with a colon after a heading or a line in bold that is the name of a speaker, such as "## User"."""
+    alone = (block.level or block.bold) and block.text.casefold().strip() in _SPEAKERS
+    return replace(block, text=f"{block.text.strip()}:") if alone else block
 
 
 def _two_speakers(blocks: Sequence[Block]) -> tuple[str, str] | None:
@@ -157,6 +165,8 @@ def _parts(family: Family, blocks: Sequence[Block]) -> tuple[list[Block], list[_
     """The blocks that belong to no label, and the labelled pieces."""
     parts: list[_Part] = []
     outside: list[Block] = []
+    labels = [label[0] for block in blocks[:_SAMPLE] if (label := _labelled(family, block))]
+    headed = any(not label.blocks[0].text for label in labels)  # with lines of their own, so headings are inside
     for block in blocks:
         if _SEPARATOR.match(block.text):
             parts.append(_Part("end", [], True))
@@ -164,12 +174,14 @@ def _parts(family: Family, blocks: Sequence[Block]) -> tuple[list[Block], list[_
         label = _labelled(family, block)
         if label:
             parts += label
-        elif block.level and not (parts and parts[-1].kind == "answer" and block.level > 3):
+        elif block.level and not headed and not (parts and parts[-1].kind == "answer" and block.level > 3):
             parts.append(_Part("end", [], True))
         elif parts and parts[-1].kind != "end":
             parts[-1].blocks.append(block)
         else:
             outside.append(block)
+    if any(a.kind == "question" and b.kind == "end" for a, b in pairwise(parts)):  # rules between all messages
+        parts = [part for part in parts if part.kind != "end"]
     return outside, parts
 
 
@@ -217,12 +229,13 @@ def _conversations(parts: Sequence[_Part], sure: bool) -> tuple[Records, bool]:
     """Conversations that a line such as --- or a system label divides, else pairs where a gap precedes each."""
     talk = [part for part in parts if part.kind in ("question", "answer")]
     divided = any(part.kind == "end" for part in parts[1:-1]) or sum(part.kind == "system" for part in parts) > 1
+    alone = all(not part.blocks[0].text for part in talk)  # labels on lines of their own, as a saved chat has them
     spaced = all(part.gap == (part.kind == "question") for part in talk[1:])
     records: Records = []
     messages: list[dict[str, str]] = []
     line = 0
     for part in [*parts, _Part("end", [], True)]:
-        begins = part.kind in ("end", "system") or (part.kind == "question" and not divided and bool(talk))
+        begins = part.kind in ("end", "system") or (part.kind == "question" and not divided and not alone)
         if begins and any(message["role"] == "assistant" for message in messages):
             records.append((line, {"messages": messages}))
             messages = []
@@ -232,4 +245,4 @@ def _conversations(parts: Sequence[_Part], sure: bool) -> tuple[Records, bool]:
             line = line if messages else part.blocks[0].line
             role = {"question": "user", "answer": "assistant"}.get(part.kind, "system")
             messages.append({"role": role, "content": part.text})
-    return records, sure and (divided or spaced or len(talk) == 2)
+    return records, sure and (divided or spaced or alone or len(talk) == 2)

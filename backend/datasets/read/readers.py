@@ -13,6 +13,7 @@ from backend.datasets.read.formats import (
     delimited,
     documents,
     json,
+    markup,
     parquet,
     refused,
     text,
@@ -28,7 +29,9 @@ READERS: tuple[Reader, ...] = (
     chat_archive.READER,  # before any other archive
     together.READER,
     chats.MAILBOX,
+    markup.FEED,  # before XML is refused
     refused.READER,  # from here on, everything is text
+    *markup.READERS,  # translations, LaTeX
     anki.READER,
     chats.WHATSAPP,
     chats.PASTED_MAIL,

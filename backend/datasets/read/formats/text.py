@@ -2,6 +2,7 @@
 
 import re
 
+from backend.datasets.convert.templates import conversations
 from backend.datasets.documents.markdown import has_table, read_markdown
 from backend.datasets.documents.markup import read_html
 from backend.datasets.documents.questions import find_pairs
@@ -33,6 +34,8 @@ def holds_examples(file: File) -> bool:
     """Whether the start of a plain text or of a table holds questions and answers in another way."""
     if file.ends_with(".csv", ".tsv", ".tab"):
         return False
+    if conversations(file.text):
+        return True
     document = read_markdown(file.text, headings=_is_markdown(file))
     return (has_table(file.text) and bool(document.tables)) or find_pairs(document.blocks) is not None
 
@@ -43,6 +46,8 @@ def _is_markdown(file: File) -> bool:
 
 def _open_text(file: File) -> OpenSource:
     text = file.whole_text()
+    if file.options.shape != "text" and (prompts := conversations(text)):
+        return OpenSource(iter([[(line, {"messages": messages}) for line, messages in prompts]]))
     if holds_examples(file):
         opened = find_examples(read_markdown(text, headings=_is_markdown(file)), file.options)
         if opened is not None:

@@ -1,0 +1,81 @@
+"""Conversations in the format of a prompt, as one text: ChatML, Llama, Gemma, Alpaca, Ollama's Modelfile.
+
+<|im_start|>user Where?<|im_end|> ...    [INST] Where? [/INST] Here.    ### Human: Where? ### Assistant: Here.
+"""
+
+import re
+from dataclasses import dataclass
+
+from backend.records.rows import Message
+
+_BEGIN, _OPEN, _CLOSE = "\ue010", "\ue011", "\ue012"  # of a conversation; around a role
+_FORMS = [
+    (re.compile(pattern, re.MULTILINE | re.IGNORECASE), to)
+    for pattern, to in (
+        (r"<s>|<\|begin_of_text\|>|<\|endoftext\|>|<bos>", _BEGIN),
+        (r"<\|(?:im_end|eot_id|end|end_of_text)\|>|<end_of_turn>|</s>|<eos>", ""),
+        (r"<\|im_start\|>(\w+)|<start_of_turn>(\w+)|<\|(user|assistant|system)\|>", rf"{_OPEN}\1\2\3{_CLOSE}"),
+        (r"<\|start_header_id\|>(\w+)<\|end_header_id\|>", rf"{_OPEN}\1{_CLOSE}"),
+        (r"\[INST\]\s*<<SYS>>", f"{_OPEN}system{_CLOSE}"),
+        (r"\[INST\]|<</SYS>>", f"{_OPEN}user{_CLOSE}"),
+        (r"\[/INST\]", f"{_OPEN}assistant{_CLOSE}"),
+        (r"(?:^|(?<=\s))#{2,4} ?(Human|User|Assistant|Instruction|Input|Response|System)\s*:", rf"{_OPEN}\1{_CLOSE}"),
+        (r"^(?=Below is an instruction\b)", f"{_BEGIN}{_OPEN}system{_CLOSE}"),
+    )
+]
+_MODELFILE = re.compile(r"^(?:MESSAGE (user|assistant|system)|(SYSTEM))\b", re.MULTILINE)
+_ABOVE = 300  # characters above the first mark; a longer text is about such marks
+_NAMES = {**dict.fromkeys(("human", "instruction"), "user"), **dict.fromkeys(("model", "response"), "assistant")}
+
+
+@dataclass
+class _Turn:
+    """line: where it begins, from 1. first: a mark says that a conversation begins with it."""
+
+    role: str
+    text: str
+    line: int
+    first: bool
+
+
+def conversation(text: str) -> list[Message]:
+    """The messages of a text that is one conversation; [] for a text without such marks."""
+    return [_message(turn) for turn in _turns(text)]
+
+
+def conversations(text: str) -> list[tuple[int, list[Message]]]:
+    """The conversations in a text, each with its line: as the marks divide them, else at each system message, else at
+    each question. [] for a text without such marks."""
+    turns = _turns(text)
+    systems = [_message(turn) for turn in turns if turn.role == "system"]
+    divided = sum(turn.first for turn in turns) > 1
+    found: list[tuple[int, list[Message]]] = []
+    for turn in turns:
+        begins = turn.role == "system" or (len(systems) < 2 and turn.role == "user")
+        if not found or (turn.first if divided else begins and found[-1][1][-1]["role"] == "assistant"):
+            found.append((turn.line, systems[:1] if len(systems) == 1 and turn.role == "user" else []))
+        found[-1][1].append(_message(turn))
+    return found
+
+
+def _message(turn: _Turn) -> Message:
+    return {"role": turn.role, "content": turn.text}
+
+
+def _turns(text: str) -> list[_Turn]:
+    """The messages of a text. What is above the first mark is the system's, except in a Modelfile."""
+    marked, modelfile = text, "\nMESSAGE " in text
+    for pattern, to in [(_MODELFILE, rf"{_OPEN}\1\2{_CLOSE}")] if modelfile else _FORMS:
+        marked = pattern.sub(to, marked)
+    above, *parts = re.split(rf"{_OPEN}(\w+){_CLOSE}", marked)
+    line, first = 1 + above.count("\n"), _BEGIN in above
+    said = "" if modelfile else above.replace(_BEGIN, "").strip()
+    turns = [_Turn("system", said, 1, first)] if said else []
+    for name, said in zip(parts[::2], parts[1::2], strict=True):
+        role, content = _NAMES.get(name.lower(), name.lower()), said.replace(_BEGIN, "").strip()
+        if role == "input" and turns:
+            turns[-1].text += f"\n{content}"
+        elif content:
+            turns.append(_Turn(role, content.strip('"').strip() if modelfile else content, line, first))
+        line, first = line + said.count("\n"), _BEGIN in said
+    return turns if {"user", "assistant"} <= {turn.role for turn in turns} and len(above) <= _ABOVE else []

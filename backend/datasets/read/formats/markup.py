@@ -1,0 +1,78 @@
+"""Reads texts with marks for programs: feeds (RSS, Atom), translations (.po) and LaTeX."""
+
+import html
+import re
+from collections.abc import Iterator
+
+from backend.datasets.convert.detect import Record
+from backend.datasets.documents.markdown import read_markdown
+from backend.datasets.documents.markup import read_html
+from backend.datasets.read.examples import find_examples, one_text
+from backend.datasets.read.file import File, OpenSource, Reader
+from backend.errors import BadInput
+
+_FEED = re.compile(r"\s*(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*)*<(?:rss|feed|rdf:RDF)\b", re.DOTALL)
+_ITEM = re.compile(r"<(item|entry)\b[^>]*>(.*?)</\1>", re.DOTALL)
+_FIELD = re.compile(r"<([\w:]+)(?:\s[^>]*)?(?<!/)>(.*?)</\1>", re.DOTALL)
+_CDATA = re.compile(r"<!\[CDATA\[(.*?)\]\]>", re.DOTALL)
+_MESSAGE = re.compile(r'^(msgid|msgid_plural|msgstr(?:\[(\d)\])?) ((?:".*"\s*)+)', re.MULTILINE)
+_QUOTED = re.compile(r'"(.*)"')
+_LATEX = tuple(
+    (re.compile(pattern), to)
+    for pattern, to in (
+        (r"(?<!\\)%.*", ""),
+        (r"\\(?:sub)*section\*?\{([^{}]*)\}", r"\n\n## \1\n\n"),
+        (r"\\item\s*\[([^\]]*)\]", r"\n\n**\1**\n\n"),
+        (r"\\item\b", "\n- "),
+        (r"\\textbf\{([^{}]*)\}", r"**\1**"),
+        (r"\\(?:documentclass|usepackage|begin|end|label|title|author|date)(?:\[[^\]]*\])?\{[^{}]*\}|\\maketitle", ""),
+        (r"\\(?:emph|textit|texttt|underline|href\{[^{}]*\})\{([^{}]*)\}", r"\1"),
+        (r"\\([%&$#_{}])|\\\\", r"\1"),
+    )
+)
+
+
+def _open_feed(file: File) -> OpenSource:
+    text = file.whole_text()
+    records: list[Record] = [
+        (text.count("\n", 0, item.start()) + 1, {name: _shown(value) for name, value in _FIELD.findall(item[2])})
+        for item in _ITEM.finditer(text)
+    ]
+    if not records:
+        raise BadInput("This feed has no entries.", "", "Choose another file.")
+    return OpenSource(iter([records]))
+
+
+def _shown(value: str) -> str:
+    return read_html(html.unescape(_CDATA.sub(r"\1", value))).text
+
+
+def _open_translations(file: File) -> OpenSource:
+    return OpenSource(iter([list(_translations(file.whole_text()))]))
+
+
+def _translations(text: str) -> Iterator[Record]:
+    sources: list[str] = []
+    for found in _MESSAGE.finditer(text):
+        said = "".join(_QUOTED.findall(found[3])).replace("\\n", "\n").replace('\\"', '"')
+        if found[1] == "msgid":
+            sources = [said]
+        elif found[1] == "msgid_plural":
+            sources.append(said)
+        elif sources and sources[0]:  # else the header
+            source = sources[min(int(found[2] or 0), len(sources) - 1)]
+            yield text.count("\n", 0, found.start()) + 1, {"source text": source, "target text": said}
+
+
+def _open_latex(file: File) -> OpenSource:
+    text = file.whole_text()
+    for pattern, to in _LATEX:
+        text = pattern.sub(to, text)
+    return find_examples(read_markdown(text), file.options) or one_text(text)
+
+
+FEED = Reader("rss", "a feed (RSS or Atom)", lambda file: _FEED.match(file.text) is not None, _open_feed)
+READERS = (
+    Reader("po", "translations (gettext)", lambda file: file.ends_with(".po", ".pot"), _open_translations),
+    Reader("latex", "LaTeX", lambda file: "\\begin{document}" in file.text or file.ends_with(".tex"), _open_latex),
+)
