@@ -5,6 +5,7 @@ delimited.py, anki.py                  tables as text
 json.py, yaml.py                       JSON, JSON lines, YAML
 documents.py                           PDF, Word, OpenDocument texts
 text.py                                web pages, Markdown, plain text
+markup.py                              feeds, translations, LaTeX
 chats.py, chat_archive.py              chats and mail, also in the records of another format
 annotation_tools.py                    records of annotation tools, and nested question sets
 refused.py                             what is not text
