@@ -9,7 +9,6 @@
     start.py           the weights that it starts from, where it continues another run
     curve.py           its validation losses
     own_answers.py     what the base model answers to everyday questions, to be trained besides
-    truncate.py        shorter rows, at the person's request
     about.py           its name and a note, which may change
 
 Decision: A run's rows are an Arrow file that is mapped into memory. Its hash is checked before each start.
@@ -37,8 +36,8 @@ Because: without them a small model answers everything in the form of its task; 
 Proof: tests/backend/training/test_general_rows.py; docs/recipes.md.
 Reconsider when: larger models are measured to keep as much without.
 
-Decision: Shorter examples after running out of memory are offered, never chosen, and make a run of their own.
-Because: they change what is learned.
-Proof: tests/backend/runs/test_truncate.py, tests/ui/services/training/test_truncate.py.
+Decision: Shorter examples after running out of memory are offered as a plan, never chosen.
+Because: they change what is learned, and the plan says what is cut.
+Proof: tests/ui/services/training/test_truncate.py.
 Reconsider when: people ask for it to happen by itself.
 """

@@ -2,12 +2,11 @@
 the latter."""
 
 import json
-import shutil
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import chain, repeat
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 from backend.records.rows import Message
 from backend.text.conversation import SYSTEM, content
@@ -92,16 +91,6 @@ def usual_instruction(run_folder: Path) -> str:
         return ""
     counts = Counter(content(chat[0]) if chat and chat[0]["role"] in SYSTEM else "" for chat in chats)
     return max(counts, key=lambda text: counts[text], default="")
-
-
-def copy_conversations(run_folder: Path, to: Path) -> None:
-    """Gives another run the same conversations and texts. Raises OSError."""
-    for part in (*get_args(Part), TEXTS):
-        source = _path(run_folder, part)
-        if source.is_file():
-            target = _path(to, part)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(source, target)
 
 
 def _path(run_folder: Path, part: str) -> Path:

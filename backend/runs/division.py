@@ -4,7 +4,6 @@ is judged by rows that another one learned from."""
 
 import hashlib
 import json
-import shutil
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -91,14 +90,6 @@ def read(run_folder: Path) -> list[Divided]:
 
 def exists(run_folder: Path) -> bool:
     return _path(run_folder).is_file()
-
-
-def copy(run_folder: Path, to: Path) -> None:
-    """Gives another run the same division, if there is one. Raises OSError."""
-    if not exists(run_folder):
-        return
-    _path(to).parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(_path(run_folder), _path(to))
 
 
 def roles(rows: Sequence[Row], before: Sequence[Divided]) -> Roles:

@@ -52,12 +52,6 @@ def copy(run_folder: Path, result: Path, to: Path, expected: str) -> None:
         raise RunProblem("The version to continue has just changed.", "It is being trained.", "Wait until it ends.")
 
 
-def copy_again(run_folder: Path, to: Path) -> None:
-    """Gives another run the same start. Raises OSError."""
-    if folder(run_folder).is_dir():
-        shutil.copytree(folder(run_folder), folder(to))
-
-
 def shape(settings: TrainSettings) -> dict[str, object]:
     """The settings that a run must share with the one that it continues: those that give its weights their shape."""
     if settings.method == "full":

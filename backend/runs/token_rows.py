@@ -8,7 +8,7 @@ noticed before training."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, overload
 
@@ -128,6 +128,16 @@ def token_row(columns: Mapping[str, Any], prefix: str = "") -> TokenRow:
 def sides(rows: Sequence[TokenRow]) -> list[TokenRow]:
     """All sequences of `rows`: the rows and then, if they are pairs, their rejected sides in the same order."""
     return [*rows, *(row.rejected for row in rows if row.rejected is not None)]
+
+
+def truncate(rows: Sequence[TokenRow], length: int) -> list[TokenRow]:
+    """The first `length` tokens of each of `rows`, without the rows that then have nothing to learn."""
+    return [row for row in (_first(row, length) for row in rows) if all(side.learned for side in sides([row]))]
+
+
+def _first(row: TokenRow, length: int) -> TokenRow:
+    ids, labels, rejected = row.input_ids[:length], row.labels[:length], row.rejected and _first(row.rejected, length)
+    return replace(row, input_ids=ids, labels=labels, learned=int((labels != IGNORED).sum()), rejected=rejected)
 
 
 def sizes(train: Sequence[Tokens], validation: Sequence[Tokens]) -> dict[str, int]:

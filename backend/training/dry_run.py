@@ -25,8 +25,7 @@ from backend.hardware.process import prepare_process
 from backend.records.events import Event
 from backend.records.specs import RunSpec
 from backend.records.units import MIB, format_size
-from backend.runs.token_rows import TokenRow, TokenRows, read_rows, sides
-from backend.runs.truncate import truncate
+from backend.runs.token_rows import TokenRow, TokenRows, read_rows, sides, truncate
 from backend.training import dpo_loss, growth
 from backend.training.dry_run_session import FOLDER, LONGEST, DryRun
 from backend.training.run import set_up, verification_rows

@@ -19,7 +19,6 @@ from tests.ui.fake_page import serve
 from tests.ui.made_up_app import MadeUpApp
 from tests.ui.made_up_workspace import add_events, add_run
 from ui.records.data import DatasetProgress
-from ui.records.runs import Shortening
 from ui.services.results.chat import Answer, Loading
 from ui.services.selection import Choice
 
@@ -106,7 +105,7 @@ class InjectedApp(MadeUpApp):
 
         vars(self.datasets)["progress"] = progress
         vars(self.edits)["save"] = save
-        vars(self.retries)["shortening"] = lambda run_id: Shortening(64, 216, 3, 2, 1)
+        vars(self.retries)["shorter_length"] = lambda run_id: 64
         vars(self.results)["answers"] = answer
         latest = self.evaluations.latest_report
         vars(self.evaluations)["latest_report"] = lambda run_id: with_payloads(latest(run_id))

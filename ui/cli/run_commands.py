@@ -1,7 +1,7 @@
 """The commands about training runs: train, runs, show, rename, stop, resume, delete."""
 
 import argparse
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any
 
 from backend.errors import BadInput, BadUsage
@@ -23,7 +23,6 @@ from ui.cli.options import (
 from ui.cli.output import AddCommand, Answer, say
 from ui.services.app import App
 from ui.services.training import losses
-from ui.text import format as fmt
 from ui.text import verdicts
 
 HELP = f"See: {PROGRAM} train --help"
@@ -39,9 +38,6 @@ def add_commands(add: AddCommand) -> None:
         help="train the next version of RUN: it continues what RUN learned, on its examples or on --data",
     )
     training.add_argument("--from-base", action="store_true", help="with --continue: start from the base model again")
-    training.add_argument(
-        "--more-epochs", type=float, metavar="N", help="with --continue: N more epochs, same rows and settings"
-    )
     add_validation_option(training)
     add_reading_options(training)
     training.add_argument("--model", metavar="ID", help="or the folder of a model on this computer")
@@ -64,11 +60,7 @@ def add_commands(add: AddCommand) -> None:
 def train(options: argparse.Namespace, workspace: Workspace) -> Answer:
     _check_options(options)
     app = App(workspace)
-    if options.more_epochs is not None:
-        evaluate = not options.no_evaluation
-        run_id = app.versions.train_on(options.parent, options.more_epochs, evaluate=evaluate)
-    else:
-        run_id = _start(app, options)
+    run_id = _start(app, options)
     say(f"Run {run_id}. Ctrl-C stops and saves.")
     return _ended(app, follow(app, run_id))
 
@@ -78,15 +70,9 @@ def _check_options(options: argparse.Namespace) -> None:
     if options.parent is None:
         if options.data is None:
             raise BadUsage("Train needs --data FILE, or --continue RUN.", "", HELP)
-        if options.from_base or options.more_epochs is not None:
-            raise BadUsage("--from-base and --more-epochs need --continue RUN.", "", HELP)
-        return
-    typed = reading_options_typed(options)
-    if options.more_epochs is not None:
-        changes = (options.data, options.validation, options.model, options.settings, options.name, options.from_base)
-        if any(changes) or typed:
-            raise BadUsage("--more-epochs keeps the rows and settings; use it with --continue only.", "", HELP)
-    elif typed and not options.data:
+        if options.from_base:
+            raise BadUsage("--from-base needs --continue RUN.", "", HELP)
+    elif not options.data and (typed := reading_options_typed(options)):
         why = "A run keeps its examples as they were read when it was trained."
         raise BadUsage(f"{', '.join(typed)} can't be used without --data.", why, "Remove it, or add --data FILE.")
 
@@ -184,9 +170,6 @@ def run_answer(app: App, job: Job, detailed: bool = False) -> Answer:
     if job.failure:
         document["failure"] = job.failure.model_dump()
         text += [job.failure.what, job.failure.why, job.failure.next]
-        if shorter := app.retries.shortening(job.id) if job.kind == "train" else None:
-            document["failure"]["shorter"] = asdict(shorter)
-            text.append(fmt.shorter(shorter))
     if figures.get("eval_loss") is not None:
         result = losses.result_of(job)
         text.append(_format_losses(**figures, saved=result.best_step if result else None))

@@ -111,17 +111,6 @@ class Losses:
 
 
 @dataclass(frozen=True)
-class Shortening:
-    """The effect of at most max_length tokens per example on a run: see `backend.runs.truncate.TruncatedRun`."""
-
-    max_length: int
-    examples: int
-    cut: int
-    left_out: int
-    divided: int
-
-
-@dataclass(frozen=True)
 class RunInfo:
     """The identity of a run: its name, its base model, its dataset with the number of training examples, and its
     place among the versions of its model. descent: None for the first version. ended: 0 until it has."""

@@ -194,6 +194,15 @@ class App:
             model_id = ""
         return choice.replace(run_id="", parent=run_id, from_base=False, model_id=model_id)
 
+    def for_shorter(self, choice: Choice, run_id: str) -> Choice:
+        """The selection to plan a run that ran out of memory again, with shorter examples. Raises RunProblem when its
+        examples were deleted."""
+        length, descent = self.retries.shorter_length(run_id), self.runs.spec(run_id).descent
+        settings = {**choice.settings, **({"max_length": length} if length else {})}
+        parent, from_base = descent.parent if descent else "", bool(descent and not descent.weights)
+        data_id = self.versions.data_id(run_id)
+        return choice.replace(run_id="", data_id=data_id, parent=parent, from_base=from_base, settings=settings)
+
     def with_run(self, choice: Choice, run_id: str) -> Choice:
         """The browser's selection with this run, and its model, selected."""
         model_id = self.runs.spec(run_id).model.id

@@ -9,7 +9,7 @@ from backend.advice.loss import format_loss
 from backend.records.exports import TaskScore
 from backend.records.units import MIB, format_decimal, format_rough, format_size, format_sizes
 from jobs.records import Job, Progress
-from ui.records.runs import RunInfo, Shortening
+from ui.records.runs import RunInfo
 from ui.text.memory_parts import MEMORY
 
 METHODS = {  # what is trained, and the field's term
@@ -167,22 +167,6 @@ def shorten(text: str, limit: int = 80) -> str:
     """The first `limit` characters on one line, with an ellipsis where text was cut off."""
     line = " ".join(text.split())
     return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
-
-
-def shorter(offer: Shortening) -> str:
-    """The effect on the examples of training again with shorter ones."""
-    of_all = f"of {count(offer.examples, 'example')}"
-    effects = []
-    if offer.cut:
-        effects.append(f"{number(offer.cut)} {of_all} {'is' if offer.cut == 1 else 'are'} cut")
-    if offer.divided:
-        split = "is split" if offer.divided == 1 else "are split"
-        effects.append(f"{number(offer.divided)} {of_all} {split} into shorter ones, with nothing lost")
-    if offer.left_out:
-        lost = "loses its answer and is" if offer.left_out == 1 else "lose their answers and are"
-        effects.append(f"{number(offer.left_out)} {lost} skipped")
-    effect = "; ".join(effects) or "no example is cut, but fewer are read at once"
-    return f"Try again with at most {number(offer.max_length)} tokens per example: {effect}."
 
 
 def listed(items: list[str]) -> str:

@@ -25,12 +25,10 @@ def on(side: str, rows: list[Divided]) -> set[str]:
     return {str(one.row.messages) for one in rows if one.side == side}
 
 
-def test_the_sides_are_stored_and_copied(tmp_path: Path) -> None:
+def test_the_sides_are_stored(tmp_path: Path) -> None:
     before = saved(tmp_path, clean_rows(120))
     assert [sum(one.side == side for one in before) for side in ("train", "choosing", "judging")] == [96, 12, 12]
-    division.copy(tmp_path, tmp_path / "other")
-    assert division.read(tmp_path / "other") == before
-    assert division.exists(tmp_path / "other")
+    assert division.exists(tmp_path)
 
 
 def test_two_runs_with_the_same_rows_aside_are_recognized(tmp_path: Path) -> None:
@@ -46,11 +44,6 @@ def test_two_runs_with_the_same_rows_aside_are_recognized(tmp_path: Path) -> Non
     saved(tmp_path, [clean_row(n) for n in range(300, 420)])
     assert division.held_out_digest(tmp_path) != same
     assert division.held_out_digest(tmp_path / "none") == ""
-
-
-def test_a_run_without_a_division_is_copied_without_one(tmp_path: Path) -> None:
-    division.copy(tmp_path / "old", tmp_path / "new")
-    assert not division.exists(tmp_path / "new")
 
 
 def test_documents_and_pairs_are_stored(tmp_path: Path) -> None:

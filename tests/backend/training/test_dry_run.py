@@ -15,8 +15,7 @@ from backend.errors import BadSetting, DoesNotFit, NotEnough
 from backend.records.encoded import Encoded
 from backend.records.specs import RunSpec, TrainSettings
 from backend.records.training import TrainingResult
-from backend.runs.token_rows import TokenRow, read_rows
-from backend.runs.truncate import truncate
+from backend.runs.token_rows import TokenRow, read_rows, truncate
 from backend.settings import Workspace
 from backend.training import dry_run, dry_run_session, growth, oom, session
 from backend.training import job as training_job

@@ -63,12 +63,7 @@ def test_an_unknown_run_is_rejected(app: Shell, command: str, run: str) -> None:
 @pytest.mark.parametrize(
     "options",
     [
-        [], ["--data", ORDERS, "--from-base"], ["--data", ORDERS, "--more-epochs", "2"],
-        ["--continue", "x", "--more-epochs", "2", "--data", ORDERS],
-        ["--continue", "x", "--more-epochs", "2", "--set", "seed=1"],
-        ["--continue", "x", "--more-epochs", "2", "--from-base"], ["--continue", "x", "--more-epochs", "many"],
-        ["--continue", "x", "--more-epochs", "2", "--rows", "50"],
-        ["--continue", "x", "--column", "question=Subject"],
+        [], ["--data", ORDERS, "--from-base"], ["--continue", "x", "--column", "question=Subject"],
     ],
     ids=" ".join,
 )  # fmt: skip

@@ -31,7 +31,7 @@ ROWS = "\n".join(
 )
 ACTIONS = (
     *("open", "delete", "resume", "compare", "name", "train-again", "again", "edit", "retry", "retry-evaluated"),
-    *("shorter", "train-on", "start-blind", "vote", "undo-vote", "end-blind", "try", "answer", "restore"),
+    *("shorter", "start-blind", "vote", "undo-vote", "end-blind", "try", "answer", "restore"),
     *("look", "how", "as-found", "columns", "accept", "keep", "refuse", "undo", "delete-row", "save-row"),
     *("add-row", "new-row", "edit-row", "undo-edit", "redo-edit", "remove-instruction", "clear-test", "cancel"),
     *("dismiss", "files", "drop-cells", "keep-cells", "download", "discard", "token", "forget-token", "probe"),

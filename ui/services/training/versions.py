@@ -1,7 +1,4 @@
-"""Versions of a model: train again from one, keep training one, rename them, and note something about them."""
-
-import shutil
-from pathlib import Path
+"""Versions of a model: train again from one, rename them, and note something about them."""
 
 from backend.advice.settings import ChosenSettings
 from backend.errors import BadInput, RunProblem
@@ -9,13 +6,10 @@ from backend.files.disk_errors import disk_words
 from backend.records.specs import TrainSettings
 from backend.runs import about, division, start
 from backend.runs.next_version import NextVersion
-from backend.runs.token_rows import list_files
-from backend.training import preconditions
 from jobs.runner import Runner
 from ui.services.data.datasets import DatasetService
-from ui.services.machine.models import SIMULATED, ModelService
+from ui.services.machine.models import ModelService
 from ui.services.results.trained_models import ResultService
-from ui.services.training.planning import OPEN_HERE
 from ui.services.training.runs import RunService
 from ui.text import format as fmt
 
@@ -72,7 +66,7 @@ class VersionService:
             raise RunProblem(
                 "The examples of this run are no longer here.",
                 "They were deleted from step 2.",
-                "Add them again, or keep training this version: it has its own copy.",
+                "Add them again, then train the next version.",
             )
         return data_id
 
@@ -107,28 +101,6 @@ class VersionService:
         }
         why = {**advice.why, **dict.fromkeys(changed, AS_BEFORE), **dict.fromkeys(gently, GENTLY)}
         return advice.model_copy(update={"settings": advice.settings.changed(**shape, **gently), "why": why})
-
-    def train_on(self, run_id: str, epochs: float, *, evaluate: bool = True) -> str:
-        """Queues a new version that continues a run with the very same rows for more epochs; returns its id. Raises
-        RunProblem when the run has no model, BadSetting for an impossible number, BadInput on a simulated machine,
-        and whatever `preconditions.before_resume` raises."""
-        if self._models.simulated:
-            raise BadInput(SIMULATED, "", OPEN_HERE)
-        spec, version = self._runs.spec(run_id), self.next(run_id)
-        again = TrainSettings.parse_new({**spec.settings.model_dump(), "num_train_epochs": epochs, "max_steps": -1})
-        preconditions.before_resume(version.folder, spec)
-        descent = version.descent()
-        name = self._runs.job(run_id).name
-        changes = {"settings": again, "name": name, "descent": descent, "retry_of": "", "evaluate": evaluate}
-
-        def write(new: Path) -> None:
-            other_weights = shutil.ignore_patterns(start.folder(version.folder).name)
-            shutil.copytree(version.folder / "data", new / "data", ignore=other_weights, dirs_exist_ok=True)
-            start.copy(version.folder, self._results.model_folder(run_id), new, descent.weights)
-            list_files(new)
-
-        spec = spec.model_copy(update=changes)
-        return self._runner.submit("train", spec.model_dump(mode="json"), name, prepare=write)
 
     # What the person calls it
 

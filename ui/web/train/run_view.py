@@ -11,7 +11,7 @@ from backend.records.events import NoteEvent, SampleEvent
 from backend.records.specs import TrainSettings
 from backend.training.session import STEP_PHASES
 from jobs.records import Job, Progress
-from ui.records.runs import Curve, Losses, RunInfo, Shortening
+from ui.records.runs import Curve, Losses, RunInfo
 from ui.services.results.trained_models import DELETED
 from ui.services.training import losses
 from ui.text import format as fmt
@@ -24,7 +24,7 @@ EMPTY = components.EMPTY
 @dataclass(frozen=True)
 class Watched:
     """A run as the tab shows it. queue: runs that go before it. has_model: whether there is a model to try. rate: the
-    learning rate that was set. shorter: what training with shorter examples would mean, where that might help.
+    learning rate that was set. shorter: the tokens to which examples may be cut, where that might help.
     chooses: see `losses.compute`. wait: seconds that the runs before it take at most, None without a limit."""
 
     job: Job
@@ -34,7 +34,7 @@ class Watched:
     has_model: bool
     origin: RunInfo
     rate: float = 0.0
-    shorter: Shortening | None = None
+    shorter: int | None = None
     chooses: bool = True
     wait: float | None = None
 
@@ -76,8 +76,10 @@ def status(watched: Watched) -> Markup:
     problem = job.failure or (None if losses.result_of(job) else losses.DAMAGED)
     failure = components.problem_alert(problem) if problem else EMPTY
     if watched.shorter:
-        offer = components.text(fmt.shorter(watched.shorter))
-        again = components.button("Try again with shorter examples", "shorter", kind="firm")
+        offer = components.text(
+            f"Examples of at most {fmt.number(watched.shorter)} tokens may fit. The plan shows what is cut."
+        )
+        again = components.button("Plan it with shorter examples", "shorter", kind="firm")
         failure += Markup('<div class="after-alert">{}{}</div>').format(offer, again)
     if watched.state == "queued":
         lead = f"{fmt.count(watched.queue, 'run goes', 'runs go')} first." if watched.queue else "It is next."

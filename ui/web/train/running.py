@@ -49,14 +49,14 @@ class Running:
             self.app.results.has_model(run_id),
             self.app.runs.info(run_id),
             spec.settings.learning_rate,
-            self.app.retries.shortening(run_id),
+            self.app.retries.shorter_length(run_id),
             spec.data.validation_chooses,
             self.app.runs.longest_wait(run_id),
         )
         has_ended, can_resume = watched.has_model and not watched.can_stop, watched.job.state.can_resume
         onward = components.EMPTY
         if has_ended and self.app.runs.is_divided(run_id):
-            onward = version_cards.after(self.app.versions.next_number(run_id), watched.job.state)
+            onward = version_cards.after(self.app.versions.next_number(run_id))
         return {
             self.line: run_view.guide(watched),
             self.status: run_view.status(watched),
@@ -120,23 +120,23 @@ class Running:
 
         @handler
         def follow_up(event: gr.EventData, inputs: Inputs) -> Any:
-            """Plans the next version of the open run, or starts one that trains on."""
-            (do, value), choice = clicked(event), state.choice(inputs)
-            if do == "train-on":
-                run_id = app.versions.train_on(choice.run_id, version_cards.epochs(value))
-                return changed(inputs, choice.replace(run_id=run_id))
-            if do != "train-again":
+            """Plans the next version of the open run."""
+            choice = state.choice(inputs)
+            if clicked(event)[0] != "train-again":
                 return gr.skip()
             choice = app.for_next_version(choice, choice.run_id)
             return {**changed(inputs, choice), **restore(choice)}
 
         @handler
         def retry(event: gr.EventData, inputs: Inputs) -> Any:
-            """Repeats the run with the change that a verdict names, or with shorter examples, and compares both."""
-            choice = state.choice(inputs)
-            retries = {"retry": app.retries.retry, "shorter": app.retries.retry_shortened}
-            repeat = retries.get(clicked(event)[0])
-            return changed(inputs, choice.replace(run_id=repeat(choice.run_id))) if repeat else gr.skip()
+            """Repeats the run with the change that a verdict names, or plans it again with shorter examples."""
+            do, choice = clicked(event)[0], state.choice(inputs)
+            if do == "retry":
+                return changed(inputs, choice.replace(run_id=app.retries.retry(choice.run_id)))
+            if do != "shorter":
+                return gr.skip()
+            choice = app.for_shorter(choice, choice.run_id)
+            return {**changed(inputs, choice), **restore(choice)}
 
         state.listen(self.stop.click, end, outputs)
         self.notify.click(None, None, None, js="() => apprentice.runEnd.allow()", **PRIVATE)

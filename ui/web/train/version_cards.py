@@ -2,46 +2,24 @@
 
 from markupsafe import Markup
 
-from backend.errors import BadInput
 from backend.runs.division import Changes
-from jobs.records import State
 from ui.text import format as fmt
 from ui.web.html import components
 
-EPOCHS = 3  # offered for more training
 
-
-def after(number: int, state: State = State.COMPLETED) -> Markup:
-    """Ways to train a model further. number: of its next version. state: of its training, which is continued first
-    where that is possible, before more passes are offered."""
+def after(number: int) -> Markup:
+    """Offers to train a model further. number: of its next version."""
     again = Markup("<li><div><strong>{}</strong>{}</div>{}</li>").format(
         "Train the next version",
         components.text("With your examples as they are now, for instance once you have corrected some answers."),
         components.button("Set it up", "train-again", kind="firm"),
     )
-    passes = Markup(
-        '<label><span>Passes (epochs)</span><input type="number" name="epochs" value="{}" min="1" max="100" '
-        'inputmode="decimal"></label><button type="submit" class="btn firm">Train it</button>'
-    ).format(EPOCHS)
-    onward = Markup("<li><div><strong>{}</strong>{}</div>{}</li>").format(
-        "More passes",
-        components.text("The next version learns from the very same examples for more passes over them."),
-        components.form("train-on", passes, kind="train-on"),
-    )
     return components.card(
         "Make it better",
-        Markup('<ul class="ready">{}{}</ul>').format(again, components.EMPTY if state.can_resume else onward),
+        Markup('<ul class="ready">{}</ul>').format(again),
         lead=f"You get version {number}. This version stays as it is, and the two are compared on examples that "
         "neither has learned from.",
     )
-
-
-def epochs(sent: str) -> float:
-    """The number of passes in the form of `after`. Raises BadInput for anything else."""
-    try:
-        return float(components.fields(sent).get("epochs", ""))
-    except ValueError as error:
-        raise BadInput("That is not a number of passes.", "", "Enter a number from 1 to 100.") from error
 
 
 def before(

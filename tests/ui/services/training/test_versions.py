@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from backend.errors import BadInput, BadSetting, RunProblem, TrainingFailed
+from backend.errors import BadInput, RunProblem
 from backend.estimate import Rates
 from backend.evaluation import prompt_trial
 from backend.evaluation.examples import judging_items, stored_fingerprint, training_items
@@ -28,7 +28,6 @@ from ui.services.selection import Choice
 from ui.services.training.prompt_trials import NO_QUESTIONS
 from ui.text import format as fmt
 from ui.web.runs.views import lines_of_descent, listing
-from ui.web.train.version_cards import epochs
 
 WORDS = ["oak", "elm", "ash", "fir", "yew", "box", "bay", "fig", "oat", "rye", "kale", "leek", "pear", "plum", "lime"]
 CHATS = [
@@ -92,39 +91,6 @@ def test_rows_stay_on_their_sides_in_examples_that_grew(app: App, tmp_path: Path
     assert plan.train_rows == app.runs.spec(second).data.train_rows
 
 
-def test_training_on_keeps_rows_and_settings(app: App, tmp_path: Path) -> None:
-    first = trained(app, dataset(app, tmp_path), max_steps=4)
-    second = app.versions.train_on(first, 2)
-    one, other = app.runs.spec(first), app.runs.spec(second)
-    assert other.settings == one.settings.changed(num_train_epochs=2, max_steps=-1)
-    assert other.data == one.data
-    for file in ("train.arrow", "held_out.jsonl", "division.jsonl"):
-        paths = [app.runner.folder(run_id) / "data" / file for run_id in (first, second)]
-        assert paths[0].read_bytes() == paths[1].read_bytes()
-    assert manifest.holds(app.runner.folder(second) / "data", content=True)
-    make_adapter(learned(app.runner.folder(second), "lora"), one.model.path, seed=9)
-    job = JobFolder(app.runner.folder(second))
-    app.runner.stop(second)
-    job.write_status(job.status().ended_as(State.COMPLETED, result={}))
-    third = app.versions.train_on(second, 1)
-    descent = app.runs.spec(third).descent
-    assert (descent.version, descent.weights) == (3, start.digest(app.results.model_folder(second)))
-    assert start.digest(start.folder(app.runner.folder(third))) == descent.weights
-    with pytest.raises(BadSetting):
-        app.versions.train_on(first, 0)
-
-
-def test_training_on_is_checked_before_it_starts(app: App, tmp_path: Path) -> None:
-    first = trained(app, dataset(app, tmp_path))
-    other_machine = App(app.workspace, simulated=app.models.hardware())
-    with pytest.raises(BadInput):
-        other_machine.versions.train_on(first, 1)
-    (app.runner.folder(first) / "data" / "train.arrow").unlink()
-    with pytest.raises(TrainingFailed):
-        app.versions.train_on(first, 1)
-    assert [run.id for run in app.runs.jobs()] == [first]
-
-
 def test_a_repetition_of_a_later_version_starts_where_that_one_did(app: App, tmp_path: Path) -> None:
     data_id = dataset(app, tmp_path)
     first = trained(app, data_id)
@@ -171,7 +137,6 @@ def test_without_a_model_or_examples_there_is_no_next_version(app: App, tmp_path
     app.datasets.delete(data_id)
     with pytest.raises(RunProblem):
         app.for_next_version(Choice(), first)
-    assert app.versions.train_on(first, 1), "it has its own rows"
     (app.runner.folder(first) / "data" / "division.jsonl").write_text("{")
     with pytest.raises(RunProblem):
         app.versions.next(first)
@@ -232,13 +197,6 @@ def test_a_next_version_takes_the_name_of_the_one_before(app: App, tmp_path: Pat
     app.versions.rename(other, "Rosie")
     finished = fmt.moment(app.runs.job(first).ended or 0.0)
     assert app.results.pair(Choice(run_id=other, left=first)).base.what.endswith(f"1, finished {finished}")
-
-
-def test_only_a_number_of_passes_is_accepted(app: App) -> None:
-    assert epochs('{"epochs": "2.5"}') == 2.5
-    for sent in ('{"epochs": "many"}', "{}", "x"):
-        with pytest.raises(BadInput):
-            epochs(sent)
 
 
 def test_a_sample_s_own_questions_judge_both_versions(app: App) -> None:

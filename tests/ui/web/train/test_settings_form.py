@@ -11,7 +11,6 @@ from backend.records.setting import setting
 from backend.records.specs import TECHNICAL, DataRef, ModelRef, RunSpec, TrainSettings
 from backend.runs.division import Changes
 from backend.training import measured
-from jobs.records import State
 from tests.ui.conftest import answer, in_loop
 from tests.ui.fake_records import DATA
 from tests.ui.made_up_app import MadeUpApp
@@ -34,7 +33,6 @@ def test_a_trained_model_offers_its_next_version(page: Page) -> None:
     shown = tab.show(Choice(run_id="run-a"))[tab.running.onward]
     assert "version 2" in shown
     assert 'data-do="train-again"' in shown
-    assert 'data-send="train-on"' in shown
     assert not tab.show(Choice(run_id="run-b"))[tab.running.onward], "it is still training"
 
 
@@ -99,12 +97,6 @@ def test_the_plan_says_which_examples_the_version_before_knows(changes: Changes,
     assert [part for part in named if part not in words] == []
 
 
-def test_training_on_opens_the_new_version(page: Page, app: MadeUpApp) -> None:
-    tab = page.tabs["train"]
-    _, choice = click(page, tab.running.onward, "click", Choice(run_id="run-a"), "train-on", '{"epochs": "2"}')
-    assert choice.run_id not in ("", "run-a")
-
-
 def test_a_name_is_escaped() -> None:
     for html in (version_cards.before(EVIL, 2, 1, False, EVIL), version_cards.before(EVIL, 2, 1, True, EVIL)):
         assert "<img" not in html
@@ -142,11 +134,6 @@ def test_a_run_that_goes_first_is_opened_from_the_plan(page: Page) -> None:
     assert 'data-do="watch"' in planning.show(Choice(data_id=DATA))[planning.plan]
     _, choice = click(page, planning.plan, "click", Choice(data_id=DATA), "watch", "run-a")
     assert choice.run_id == "run-a"
-
-
-def test_a_stopped_run_offers_more_passes_only_as_its_continuation() -> None:
-    assert "train-on" in version_cards.after(2)
-    assert "train-on" not in version_cards.after(2, State.STOPPED)
 
 
 def test_a_second_click_deletes_nothing_and_a_row_is_added(page: Page) -> None:
