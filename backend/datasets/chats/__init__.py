@@ -4,7 +4,7 @@
     read_chat.py                            recognizes conversations in records
     threads.py                              who said what, in which order
     people.py                               whom to imitate, and the examples that follow
-    columns.py                              tables with a message per row
+    shape.py                                messages by who and what, wherever they lie
     whatsapp.py, transcript.py              chats as text
     mail.py, mail_text.py, pasted_mail.py   mail, without what the mail program added
     clean.py, paths.py, times.py            markup, paths in records, dates

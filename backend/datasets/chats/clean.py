@@ -10,9 +10,14 @@ _TAG = re.compile(r"</?[a-z][a-z0-9]{0,30}\b[^<>]*>", re.IGNORECASE)  # [^<>]: n
 _SLACK = re.compile(r"<([@#!]?)([^<>|]*)(?:\|([^<>]*))?>")
 
 
+def has_tags(text: str) -> bool:
+    """Whether a text is HTML."""
+    return _TAG.search(text) is not None
+
+
 def html(text: str) -> str:
     """The text of HTML; a text without tags stays as it is."""
-    if _TAG.search(text):
+    if has_tags(text):
         return read_html(text).text
     return unescape(text) if "&" in text else text
 

@@ -22,10 +22,11 @@ class ChatFormat:
     author: who wrote it, or their id; name: their name. roles: what values of `author` mean, in lower case; a value
     that is not listed stays as it is. asker: in the conversation, the id of the one who asks; everyone else answers.
 
-    text: the first that is filled is what was said; its pieces are put together with `joint`. time: when. id, parent:
-    of a message, where answers form a tree; leaf: in the conversation, the id of its last message; rank: of several
-    replies the lowest is followed. only: values that a message may have, if it has one; never: what it must not have.
-    markup: what the text is written in. pauses: it goes on for months, so that a long pause begins a new conversation.
+    text: the first that is filled is what was said; its pieces are put together with `joint`. reply: what the other
+    side answered to it. opening: in each message, what the conversation began with. time: when. id, parent: of a
+    message, where answers form a tree; leaf: in the conversation, the id of its last message; rank: of several replies
+    the lowest is followed. only: values that a message may have, if it has one; never: what it must not have. markup:
+    what the text is written in. pauses: it goes on for months, so that a long pause begins a new conversation.
     """
 
     title: str
@@ -40,6 +41,8 @@ class ChatFormat:
     asker: str = ""
     text: Sequence[str] = ("text",)
     joint: str = "\n"
+    reply: str = ""
+    opening: str = ""
     time: Sequence[str] = ()
     id: str = ""
     parent: str = ""

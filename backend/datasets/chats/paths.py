@@ -3,6 +3,7 @@
 A path is a sequence of steps separated by ".". A step is a name, and may go on with
     []            each item of the list there
     [key=value]   the items whose `key` is `value`
+    [@key]        the item whose position is the value of `key`, which stands beside the list
     *             instead of a name: every value of an object
     ~replies      instead of a name: the object itself, and all below it in its list `replies`
 so that "mapping.*", "content[type=text].text" and "prompt.~replies" are paths.
@@ -22,6 +23,9 @@ def _steps(path: str) -> tuple[Step, ...]:
     steps: list[Step] = []
     for part in path.split("."):
         name, bracket, inside = part.partition("[")
+        if inside.startswith("@"):
+            steps.append(("chosen", name, inside[1:-1]))
+            continue
         if name == "*":
             steps.append(("values", "", ""))
         elif name.startswith("~"):
@@ -62,6 +66,9 @@ def _follow(value: Any, step: Step) -> Iterator[Any]:
     elif isinstance(value, dict):
         if kind == "values":
             yield from value.values()
+        elif kind == "chosen":
+            items, at = value.get(name), value.get(wanted)
+            yield items[at] if isinstance(items, list) and isinstance(at, int) and 0 <= at < len(items) else None
         elif kind == "name":
             yield value.get(name)
 

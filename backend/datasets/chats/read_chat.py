@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from backend.datasets.chats.columns import message_rows
 from backend.datasets.chats.format import FORMATS, ChatFormat
 from backend.datasets.chats.people import (
     WHOEVER_ANSWERS,
@@ -14,8 +14,10 @@ from backend.datasets.chats.people import (
     likely_to_answer,
     who_to_imitate,
 )
+from backend.datasets.chats.shape import message_rows, nested_messages
 from backend.datasets.chats.threads import Post, Threads, read_threads
-from backend.datasets.convert.detect import Record
+from backend.datasets.convert.detect import ROLE_KEYS, Record, match
+from backend.datasets.convert.messages import CONTENT_KEYS
 from backend.records.reading import RowFault
 
 _LISTED = 200  # people to choose from on the page
@@ -39,7 +41,22 @@ def chat_format(sample: Sequence[Record]) -> ChatFormat | None:
     for chat in FORMATS:
         if records and 2 * sum(map(chat.fits, records)) > len(records):
             return chat
-    return message_rows(records)
+    if 2 * sum(map(_needs_no_reading, records)) >= len(records):
+        return None
+    return nested_messages(records) or message_rows(records)
+
+
+def _needs_no_reading(record: dict[str, Any]) -> bool:
+    """Whether a record is an example as training files have it: its messages have a role and a content."""
+    matched = match(record)
+    if matched is None or matched.shape == "text":
+        return False
+    chat = record.get(matched.mapping.get("messages", ""))
+    first = chat[0] if isinstance(chat, list) and chat else None
+    if not isinstance(first, dict):
+        return True
+    speaker = "role" in first or any(key in first and not isinstance(first[key], dict) for key in ROLE_KEYS)
+    return speaker and any(key in first for key in CONTENT_KEYS)
 
 
 def read_chat(records: Iterator[Record], chat: ChatFormat, imitate: Sequence[str]) -> ChatExamples:
@@ -59,7 +76,7 @@ def read_chat(records: Iterator[Record], chat: ChatFormat, imitate: Sequence[str
     likely = likely_to_answer(threads.conversations, chat.pauses)
     chosen = who_to_imitate(people, imitate, chat.title, likely)
     conversations: Iterable[Sequence[Post]] = threads.conversations
-    answers, roles = chosen, bool(chat.roles or chat.asker)
+    answers, roles = chosen, bool(chat.roles or chat.asker or chat.reply)
     if chosen == (WHOEVER_ANSWERS,):
         conversations, answers, roles = by_opener(conversations, chat.pauses), ("assistant",), True
     # without time or an id of the conversation, nothing says where one ends

@@ -1,5 +1,6 @@
 """Reads the conversations of records by their format: who said what, in which order."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,6 +13,9 @@ from backend.datasets.convert.detect import Record
 
 _MARKUP = {"html": clean.html, "meta": clean.meta}
 _LONGEST_NAME = 200  # characters
+WHOEVER_OPENED = "whoever opened it"  # instead of a name, which nothing says
+_KIND = re.compile(r"t\d_")
+_UNSET = ("", "0", "false", "no")
 _DATES = 500  # looked at for the order of day and month
 
 
@@ -52,7 +56,7 @@ def read_threads(records: Iterable[Record], chat: ChatFormat) -> Threads:
             places = [find(conversation, path) for path in chat.messages] or [[conversation]]
             for message in (value for values in places for value in values if isinstance(value, dict)):
                 thread = first(message, chat.thread) if chat.thread else None
-                key = (number if chat.messages else 0, str(thread) if thread is not None else "")
+                key = (number if chat.messages or chat.reply else 0, str(thread) if thread is not None else "")
                 groups.setdefault(key, []).append(_Found(line, message, conversation))
     if chat.parent and not chat.messages and not chat.thread:
         groups = _by_root(groups, chat)
@@ -76,13 +80,23 @@ class _Reader:
                 self._names.setdefault(str(key if key is not None else name)[:_LONGEST_NAME].strip(), shown)
 
     def add(self, group: list[_Found]) -> None:
-        branch = _branch(group, self._chat) if self._chat.parent else group
-        self.threads.branches += len(group) - len(branch)
-        posts = [post for post in map(self._post, branch) if post is not None]
-        if self._chat.time and not self._chat.parent and all(post.time is not None for post in posts):
-            posts.sort(key=lambda post: post.time or 0)
-        if posts:
-            self.threads.conversations.append(posts)
+        chat = self._chat
+        if chat.parent and not (chat.leaf or chat.rank or chat.roles):
+            branches = _branches(group, chat)
+        else:
+            branches = [_branch(group, chat) if chat.parent else group]
+            self.threads.branches += len(group) - len(branches[0])
+        for branch in branches:
+            posts = [post for post in map(self._post, branch) if post is not None]
+            if chat.time and not chat.parent and all(post.time is not None for post in posts):
+                posts.sort(key=lambda post: post.time or 0)
+            opening = self._cleaned(str(first(branch[0].message, chat.opening) or "")).strip() if chat.opening else ""
+            if opening and opening not in (post.text for post in posts):
+                posts.insert(0, Post("user" if chat.roles else WHOEVER_OPENED, opening, None, branch[0].line))
+            if chat.reply and posts and (reply := _piece(first(branch[0].message, chat.reply)).strip()):
+                posts.append(Post("assistant", self._cleaned(reply), None, branch[0].line))
+            if posts:
+                self.threads.conversations.append(posts)
 
     def _post(self, entry: _Found) -> Post | None:
         chat, message = self._chat, entry.message
@@ -95,6 +109,8 @@ class _Reader:
         return Post(author, text, time, entry.line)
 
     def _author(self, entry: _Found) -> str:
+        if self._chat.reply:
+            return "user"
         key = first(entry.message, *self._chat.author)
         if key is None and self._chat.name:
             key = first(entry.message, *self._chat.name)
@@ -114,6 +130,10 @@ class _Reader:
                 break
         else:
             return ""
+        return self._cleaned(text)
+
+    def _cleaned(self, text: str) -> str:
+        chat = self._chat
         if chat.markup == "slack":
             return clean.slack(text, self._names)
         return _MARKUP[chat.markup](text) if chat.markup else text
@@ -128,7 +148,7 @@ def _piece(value: Any) -> str:
 
 
 def _is_wanted(message: dict[str, Any], chat: ChatFormat) -> bool:
-    if any(first(message, path) not in (None, False) for path in chat.never):
+    if any(str(first(message, path) or "").lower() not in _UNSET for path in chat.never):
         return False
     return all(value in allowed for path, allowed in chat.only.items() for value in find(message, path))
 
@@ -149,10 +169,27 @@ def _branch(group: list[_Found], chat: ChatFormat) -> list[_Found]:
     return path[::-1]
 
 
+def _branches(group: list[_Found], chat: ChatFormat) -> list[list[_Found]]:
+    """A conversation for each message that nobody answers, from the first that no other one has; all as one where most
+    do not say what they answer. One that does not say so answers the first."""
+    by_id = {_key(entry.message, chat.id): entry for entry in group}
+    parents = {key: _key(entry.message, chat.parent) for key, entry in by_id.items()}
+    linked = sum(parent in by_id for parent in parents.values())
+    if len(by_id) < len(group) or 2 * linked < len(group) - 1:
+        return [group]
+    branches: dict[str, list[_Found]] = {}  # by the id of their last message
+    root = next(key for key in by_id if parents[key] not in by_id)
+    for key, entry in by_id.items():
+        parent = parents[key] if parents[key] in by_id else root
+        branches[key] = [*branches.pop(parent, [by_id[parent]]), entry] if key != root else [entry]
+    return list(branches.values())
+
+
 def _key(value: Any, path: str) -> str:
-    """The id at a path as text, "" for none: exports write the same id as a number here and as a text there."""
+    """The id at a path as text, "" for none: exports write the same id as a number here and as a text there, and
+    Reddit's say of what kind they are (t1_)."""
     key = first(value, path)
-    return "" if key is None else str(key)
+    return "" if key is None else _KIND.sub("", str(key))
 
 
 def _by_root(groups: dict[Any, list[_Found]], chat: ChatFormat) -> dict[Any, list[_Found]]:

@@ -1,9 +1,11 @@
 """Converts a record of any shape into the canonical Row."""
 
+import json
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from backend.datasets.convert.detect import ROLE_KEYS
 from backend.datasets.convert.mapping import Plan
 from backend.datasets.convert.messages import from_json, messages_from, system_text
 from backend.datasets.convert.tool_calls import tools_from
@@ -138,6 +140,12 @@ def _answer(fields: _Fields, field: str) -> list[Message]:
     value = fields[field]
     if isinstance(value, str) and value.startswith("[{") and '"role"' in value:
         value = from_json(value, field)
+    if isinstance(value, list) and value and isinstance(value[0], dict) and isinstance(value[0].get("message"), dict):
+        value = value[0]["message"]  # the first of several choices
+    if isinstance(value, list) and value and isinstance(value[0], str):
+        return [_assistant(value[0])]  # the first of several that would do
+    if isinstance(value, dict) and not any(key in value for key in ROLE_KEYS):
+        return [_assistant(json.dumps(value, ensure_ascii=False))]
     if isinstance(value, dict):
         value = [value]
     if isinstance(value, list):

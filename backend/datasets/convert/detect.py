@@ -9,7 +9,7 @@ from backend.datasets.convert.templates import conversation
 
 Record = tuple[int, Any]  # line, and the record: usually a dict, a RowFault when it is unreadable
 ROLE_KEYS = ("role", "from", "speaker", "author")
-_CHAT_BY_NAME = ("messages", "conversations")
+CHAT_BY_NAME = ("messages", "conversations")
 _EARLIER = ("history", "chat_history")  # what was said before the question, which is another column
 
 
@@ -33,6 +33,8 @@ def match(record: Mapping[str, Any]) -> Match | None:
         if prompt.get("prompt") == columns.find("instruction").get("instruction"):
             prompt |= columns.find("input")
         return Match("preference", {**prompt, **pair, **extras})
+    if asked := _asked(record, columns):
+        return Match("prompt_completion", {**asked, **extras})
     if chat:
         chat_mapping = {"messages": chat, **extras}
         label = columns.find("label")
@@ -42,6 +44,24 @@ def match(record: Mapping[str, Any]) -> Match | None:
         first = items[0] if isinstance(items, list) and items and isinstance(items[0], dict) else {}
         return Match("sharegpt" if "from" in first and "role" not in first else "messages", chat_mapping)
     return _match_texts(record, columns)
+
+
+def _asked(record: Mapping[str, Any], columns: Columns) -> dict[str, str]:
+    """The prompt and the completion of a conversation that ends with a question, whose answer stands in another
+    column, as in OpenAI's evals and stored completions; {} for anything else."""
+    answer = columns.find("reference").get("reference")
+    if answer is None or record[answer] is None or "prompt" in columns.find("prompt"):
+        return {}
+    prompt = next((column for column, value in record.items() if column != answer and _is_open(value)), None)
+    if prompt is None and _is_chat(record[answer]):
+        prompt = columns.find("question").get("question")
+    return {"prompt": prompt, "completion": answer} if prompt and prompt != answer else {}
+
+
+def _is_open(value: Any) -> bool:
+    """Whether a conversation waits for an answer."""
+    last = value[-1] if isinstance(value, list) and value else None
+    return isinstance(last, dict) and last.get("role") == "user"
 
 
 def _match_texts(record: Mapping[str, Any], columns: Columns) -> Match | None:
@@ -63,6 +83,8 @@ def _match_texts(record: Mapping[str, Any], columns: Columns) -> Match | None:
         return Match("prompt_completion", only("prompt", "completion", "system", "tools"))
     pair = columns.find("question", "answer")
     text = columns.find("text")
+    if "answer" in pair and "question" not in pair and text and isinstance(record[pair["answer"]], bool):
+        return None  # whether a text is a reply
     if "answer" in pair and "question" not in pair and text and text["text"] != pair["answer"]:
         pair["question"] = text["text"]
     if marked and len(pair) == 2 and pair["answer"] != by_field["label"]:
@@ -75,7 +97,7 @@ def _match_texts(record: Mapping[str, Any], columns: Columns) -> Match | None:
 
 def _chat_column(record: Mapping[str, Any], columns: Columns) -> str | None:
     named = columns.find("messages").get("messages")
-    if named and (named in _CHAT_BY_NAME or _is_chat(record[named])):
+    if named and (named in CHAT_BY_NAME or _is_chat(record[named])):
         return named
     answers = columns.find("chosen", "rejected", "prompt", "completion").values()
     rest = (column for column in record if column not in answers and plain_name(column) not in _EARLIER)

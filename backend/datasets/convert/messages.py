@@ -20,7 +20,8 @@ _ALIASES = {
     **dict.fromkeys(("observation", "function_response", "tool_response", "tool_result"), "tool"),
     **dict.fromkeys(("function_call", "tool_call"), "call"),
 }
-_CONTENT_KEYS = ("content", "value", "text", "message", "parts")  # parts: Gemini's
+SPEAKERS = {**{role: role for role in ROLES}, **_ALIASES}
+CONTENT_KEYS = ("content", "value", "text", "message", "parts")  # parts: Gemini's
 _REASONING_KEYS = ("reasoning_content", "reasoning", "thinking")
 _REASONING_PARTS = ("reasoning", "thinking", "redacted_thinking")  # OpenAI's, and Anthropic's
 _CALL_KEYS = ("tool_calls", "function_call")
@@ -64,7 +65,7 @@ def _message(item: Any, number: int, lenient: bool, unused_keys: set[str]) -> Me
         )
     keys = {key for key, value in item.items() if value is not None}
     role_key = next((key for key in (ROLE_KEYS if lenient else ROLE_KEYS[:1]) if key in keys), None)
-    content_key = next((key for key in (_CONTENT_KEYS if lenient else _CONTENT_KEYS[:1]) if key in keys), None)
+    content_key = next((key for key in (CONTENT_KEYS if lenient else CONTENT_KEYS[:1]) if key in keys), None)
     if role_key is None:
         raise RowFault(
             "missing_role",

@@ -41,8 +41,13 @@ class Columns:
 
     def __init__(self, columns: Iterable[str]) -> None:
         self._by_name: dict[str, str] = {}
-        for column in columns:
+        names = [*columns]
+        for column in names:
             self._by_name.setdefault(plain_name(column), column)
+        for column in (name for name in names if "." in name):  # of an object inside: its own name, or the object's
+            inside, _, own = column.rpartition(".")
+            self._by_name.setdefault(plain_name(own), column)
+            self._by_name.setdefault(plain_name(inside.rpartition(".")[2]), column)
 
     def find(self, *fields: str) -> dict[str, str]:
         """{field: column} for each of `fields` that has a column."""

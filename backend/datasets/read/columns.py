@@ -1,12 +1,18 @@
 """Gives names to the columns of JSON and YAML without any: lists of pairs, and objects of questions and answers."""
 
-from collections.abc import Iterator
-from itertools import chain
+import re
+from collections.abc import Iterator, Sequence
+from itertools import chain, cycle
 from typing import Any
 
-from backend.datasets.convert.detect import Record, match
+from backend.datasets.convert.detect import CHAT_BY_NAME, Record, match
+from backend.datasets.convert.messages import SPEAKERS
 from backend.datasets.read.cells import Cells, as_records, split_header
 from backend.records.reading import RowFault
+
+_FEW = 4  # texts
+_SENTENCE = 10  # characters on average
+_MARKER = re.compile(r"<\|[^|<>]*\|>")  # a place in a chat at which nobody says anything
 
 
 def with_columns(records: Iterator[list[Record]]) -> Iterator[list[Record]]:
@@ -15,7 +21,13 @@ def with_columns(records: Iterator[list[Record]]) -> Iterator[list[Record]]:
     first = next(records, None)
     if first is None:
         return iter(())
-    everything = chain([first], records)
+    everything: Iterator[list[Record]] = chain([first], records)
+    if all(isinstance(value, str) for _, value in first) and alternates([value for _, value in first]):
+        everything = _in_pairs(record for batch in everything for record in batch)
+        first = next(everything)
+        everything = chain([first], everything)
+    if all(_conversation(value) is not value for _, value in first):
+        return ([(line, _conversation(value)) for line, value in batch] for batch in everything)
     if all(_is_row(value) for _, value in first):
         cells: Iterator[Cells] = ((line, _cells(value)) for batch in everything for line, value in batch)
         header, below, _ = split_header(cells)
@@ -29,6 +41,58 @@ def with_columns(records: Iterator[list[Record]]) -> Iterator[list[Record]]:
             return iter([[(line, {"question": question, "answer": answer}) for question, answer in value.items()]])
         return chain([first, second], records)
     return everything
+
+
+def alternates(texts: Sequence[str]) -> bool:
+    """Whether texts are questions and answers in turn."""
+    asks = [text.rstrip().endswith(("?", "？", "؟")) for text in texts]
+    return len(asks) >= _FEW and sum(asks[::2]) >= 0.8 * len(asks[::2]) and sum(asks[1::2]) <= 0.2 * len(asks[1::2])
+
+
+def _in_pairs(records: Iterator[Record]) -> Iterator[list[Record]]:
+    for line, value in records:
+        yield [(line, [value, next(records, (0, None))[1]])]
+
+
+def _turns(value: Any) -> list[dict[str, str]]:
+    """The messages of a list in which speakers take turns: texts (more than a pair), pairs, or objects of one name
+    each that is a role. [] for anything else."""
+    if not isinstance(value, list) or len(value) < 2:
+        return []
+    if all(map(_speaks, value)):
+        said = [next(iter(item.items())) for item in value]
+        return [{"role": SPEAKERS[name.casefold()], "content": text} for name, text in said]
+    if all(isinstance(item, list) and len(item) == 2 for item in value):
+        value = [text for pair in value for text in pair]
+    elif len(value) == 2:
+        return []
+    if not all(isinstance(text, str) for text in value) or sum(map(len, value)) < _SENTENCE * len(value):
+        return []
+    turns = zip(value, cycle(("user", "assistant")))
+    return [{"role": role, "content": text} for text, role in turns if text and not _MARKER.fullmatch(text)]
+
+
+def _speaks(value: Any) -> bool:
+    """Whether an object has one name, which is a role, and a text."""
+    if not isinstance(value, dict) or len(value) != 1:
+        return False
+    ((name, text),) = value.items()
+    return isinstance(text, str) and name.casefold() in SPEAKERS
+
+
+def _conversation(value: Any) -> Any:
+    """The record with the list in which speakers take turns as messages; as it is where it has none."""
+    if talk := _turns(value):
+        return {"messages": talk}
+    if _speaks(value):
+        ((name, text),) = value.items()
+        return {"role": SPEAKERS[name.casefold()], "content": text}
+    if isinstance(value, dict):
+        named = match(value)
+        for name, inner in value.items():
+            if (named is None or name in CHAT_BY_NAME) and (talk := _turns(inner)):
+                return {**{other: cell for other, cell in value.items() if other != name}, "messages": talk}
+    return value
 
 
 def _is_row(value: Any) -> bool:

@@ -66,4 +66,6 @@ def open_file(file: File) -> OpenSource:
     if file.options.shape is None and not file.options.mapping:
         for read in OF_RECORDS:
             read(opened, file.options)
+    elif mapping := file.options.mapping:
+        chats.flatten(opened, lambda record: not {*mapping.values()} <= {*record})
     return opened

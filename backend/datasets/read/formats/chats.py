@@ -1,12 +1,16 @@
 """Reads chats, mailboxes and copied e-mails as text, and the records of files that hold conversations."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import chain
+from typing import Any
 
 from backend.datasets.chats import transcript, whatsapp
 from backend.datasets.chats.mail import MAIL, is_mail, mail_messages
 from backend.datasets.chats.pasted_mail import is_pasted_mail, pasted_mails
 from backend.datasets.chats.read_chat import chat_format, read_chat
+from backend.datasets.convert.detect import match
+from backend.datasets.convert.nested import flat, is_nested
 from backend.datasets.read.file import File, OpenSource, Reader
 from backend.datasets.read.source import line_blocks
 from backend.records.reading import ReadOptions
@@ -23,16 +27,31 @@ def _open_transcript(file: File) -> OpenSource:
 
 
 def read_conversations(opened: OpenSource, options: ReadOptions) -> None:
-    """Turns records that are conversations into examples. Raises WhoToImitate when it is unclear whom to imitate,
-    BadInput when fewer than two people write."""
+    """Turns records that are conversations into examples, or else gives dotted names to what lies inside objects.
+    Raises WhoToImitate when it is unclear whom to imitate, BadInput when fewer than two people write."""
     sample = opened.sample()
     chat = opened.chat or chat_format(sample)
+    if chat is None and flatten(opened, lambda record: match(record) is None):
+        chat = chat_format(opened.sample())
     if chat is None or not sample:
         return
     examples = read_chat(chain.from_iterable(opened.records), chat, options.imitate)
     opened.records = iter([examples.records])
     opened.notes.append(("chat", examples.note, "If that is wrong, choose somebody else to learn from."))
     opened.details = replace(opened.details, title=examples.title, people=examples.people, imitate=examples.imitate)
+
+
+def flatten(opened: OpenSource, wanted: Callable[[dict[str, Any]], bool] = lambda record: True) -> bool:
+    """Gives dotted names to what lies inside the objects of records, where most are `wanted` and have any. Whether it
+    does."""
+    records = [record for _, record in opened.sample() if isinstance(record, dict)]
+    if 2 * sum(is_nested(record) and wanted(record) for record in records) <= len(records):
+        return False
+    batches = opened.records
+    opened.records = (
+        [(line, flat(record) if isinstance(record, dict) else record) for line, record in batch] for batch in batches
+    )
+    return True
 
 
 def _is_mailbox(file: File) -> bool:

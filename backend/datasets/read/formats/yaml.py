@@ -3,7 +3,7 @@
 from typing import Any
 
 from backend.datasets.convert.detect import match
-from backend.datasets.read.columns import is_pairs, with_columns
+from backend.datasets.read.columns import alternates, is_pairs, with_columns
 from backend.datasets.read.file import File, OpenSource, Reader
 from backend.errors import BadInput
 from backend.records.reading import Limits
@@ -22,10 +22,11 @@ def _examples(text: str, limits: Limits) -> list[Any]:
     if isinstance(value, dict) and not is_pairs(value):
         lists = [inner for inner in value.values() if isinstance(inner, (list, dict)) and inner]
         lists = [inner for inner in lists if isinstance(inner, list) and isinstance(inner[0], (dict, list))] or lists
-        if len(lists) == 1 and match(value) is None:
+        if len(lists) == 1 and (match(value) is None or any(isinstance(item, list) for item in lists[0])):
             value = lists[0]
     items = value if isinstance(value, list) else [value]
-    if not any(isinstance(item, (dict, list)) for item in items):
+    texts = [item for item in items if isinstance(item, str)]
+    if len(texts) == len(items) and not alternates(texts):
         raise BadInput("No examples were found in this YAML file.", "", "Write a list with question and answer each.")
     return items
 

@@ -226,3 +226,44 @@ def test_what_is_no_time(written: Any) -> None:
 )  # fmt: skip
 def test_other_dates_of_the_file_say_whether_the_month_is_first(dates: list[str], expected: bool) -> None:
     assert month_first(dates) is expected
+
+
+SAID = ({"by": "Ann", "body": "Open?"}, {"by": "Ben", "body": "Yes"}, {"by": "Ann", "body": "Thanks"})
+
+
+def test_messages_are_found_wherever_they_lie() -> None:
+    for record in ({"talk": {"posts": SAID}}, {"first": SAID[0], "then": {"more": SAID[1:]}}):
+        assert texts(lines(*[record] * 2, imitate=["Ben"])) == [["Open?", "Yes"]] * 2
+    both = {"tickets": [{"n": 1, "posts": SAID}, {"n": 2, "posts": SAID}], "count": 2}
+    assert texts(lines({"data": both}, imitate=["Ben"])) == [["Open?", "Yes"]] * 2, "conversations inside one object"
+    sides = [{"item": {"is_user": user, "body": body}} for user, body in ((True, "Open?"), (False, "Yes"))]
+    assert texts(lines({"log": sides})) == [["Open?", "Yes"]]
+    hidden = {"by": "Ben", "body": "Not for her", "private": True}
+    assert texts(lines({"talk": {"posts": [SAID[0], hidden, SAID[1]]}}, imitate=["Ben"])) == [["Open?", "Yes"]]
+    entities = [{"sentence": f"Ann lives in {n}.", "spans": [{"type": "person", "text": "Ann"}]} for n in range(4)]
+    assert lines(*entities).source.details.people == ()
+
+
+def test_every_reply_to_a_comment_is_read() -> None:
+    said = [
+        (1, 0, "Ann", "Open?"),
+        (2, 1, "Ben", "Yes"),
+        (3, 1, "Zoe", "No"),
+        (4, 2, "Ann", "Late?"),
+        (5, 4, "Ben", "Six"),
+    ]
+    records = [{"id": n, "parent_id": parent, "author": name, "text": text} for n, parent, name, text in said]
+    data = lines(*records, imitate=["Ben", "Zoe"])
+    assert texts(data) == [["Open?", "No"], ["Open?", "Yes", "Late?", "Six"]]
+
+
+def test_a_nested_answer_has_a_dotted_name() -> None:
+    records = [{"id": n, "said": {"mail": f"Is it {n}?", "note": f"It is {n}."}} for n in range(4)]
+    data = lines(*records, mapping={"question": "said.mail", "answer": "said.note"})
+    assert texts(data)[3] == ["Is it 3?", "It is 3."]
+    with pytest.raises(BadInput, match=r"said\.mail"):
+        lines(*records, mapping={"question": "mail", "answer": "note"})
+    review = {"comment": "It broke.", "reply": {"comment": "We are sorry."}, "stars": 2}
+    data = lines(review, {**review, "reply": None}, review)
+    assert (texts(data), data.problems[0].kind) == ([["It broke.", "We are sorry."]] * 2, "chat")
+    assert "without an answer" in data.problems[0].message
