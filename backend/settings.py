@@ -81,7 +81,7 @@ class Workspace:
 
     @property
     def folders(self) -> tuple[Path, ...]:
-        return (self.runs, self.models, self.datasets, self.exports, self.gguf, self.cache)
+        return (self.runs, self.models, self.datasets, self.exports, self.cache)
 
     @property
     def runs(self) -> Path:
@@ -102,11 +102,6 @@ class Workspace:
     def exports(self) -> Path:
         """Finished exports, which the page may serve."""
         return self.root / "exports"
-
-    @property
-    def gguf(self) -> Path:
-        """GGUF files from elsewhere, put there by the person to chat with."""
-        return self.root / "gguf"
 
     @property
     def uploads(self) -> Path:

@@ -7,7 +7,6 @@ its last question, or by `ended`."""
 from __future__ import annotations
 
 import random
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Self
@@ -16,13 +15,13 @@ from pydantic import model_validator
 
 from backend.errors import BadInput
 from backend.records.base import Record
-from backend.records.evaluation import SYSTEMS, TUNED, ReportedAnswer
+from backend.records.evaluation import SYSTEMS, ReportedAnswer
 from backend.statistics import VERDICT_AT, e_value
 
 Vote = Literal["left", "right", "same"]
 VOTES: tuple[Vote, ...] = ("left", "right", "same")
 
-OTHER = "other"  # the model of another run, in place of a system
+OTHER = "other"  # in older files: the model of another run, in place of a system
 _LONGEST = 40  # questions
 _REPEATED_FROM = 6  # only so many of the first are repeated, since a clear test may end after eight votes
 _APART = 3, 5  # questions from one to its repetition
@@ -171,29 +170,10 @@ class BlindTest(Record):
         )
 
 
-def with_other(answers: Sequence[ReportedAnswer], others: Sequence[ReportedAnswer]) -> list[ReportedAnswer]:
-    """The `answers` of a report whose question also judged another run, each with that run's answer. others: the
-    answers of the other run's report. Neither run has learned from a question that judged it. A question that was
-    asked twice is skipped, since a report does not tell which of two conversations it stands in."""
-    theirs, ours = Counter(map(_asked, others)), Counter(map(_asked, answers))
-    text = {_asked(answer): answer.texts[TUNED] for answer in others}
-    once = {asked for asked, count in theirs.items() if count == ours[asked] == 1}
-    return [
-        answer.model_copy(update={"texts": {**answer.texts, OTHER: text[_asked(answer)]}})
-        for answer in answers
-        if _asked(answer) in once
-    ]
-
-
-def _asked(answer: ReportedAnswer) -> tuple[str, str]:
-    return answer.question, answer.expected
-
-
-def new_test(answers: Sequence[ReportedAnswer], systems: tuple[str, str], seed: int, other: str = "") -> BlindTest:
+def new_test(answers: Sequence[ReportedAnswer], systems: tuple[str, str], seed: int) -> BlindTest:
     """A test of two systems. Raises BadInput when no question remains. One question of each cluster, since answers
     that depend on each other would count twice; none where both systems answered the same. answers: of an
-    evaluation's report. systems: the names of the two. seed: decides the order and the sides. other: what the person
-    calls the model OTHER."""
+    evaluation's report. systems: the names of the two. seed: decides the order and the sides."""
     draw = random.Random(seed)  # noqa: S311 (a person is to be kept from guessing, not an attacker)
     by_cluster: dict[int, Pair] = {}
     for answer in draw.sample(answers, len(answers)):
@@ -205,7 +185,7 @@ def new_test(answers: Sequence[ReportedAnswer], systems: tuple[str, str], seed: 
     if not pairs:
         why = "Both answered every question the same way."
         raise BadInput("There is nothing to choose between.", why, "Choose two others.")
-    return BlindTest(systems=systems, pairs=tuple(_with_repetitions(pairs, draw)), other=other)
+    return BlindTest(systems=systems, pairs=tuple(_with_repetitions(pairs, draw)))
 
 
 def _with_repetitions(pairs: Sequence[Pair], draw: random.Random) -> list[Pair]:

@@ -26,7 +26,6 @@ class Feature(Enum):
     ANSWER_TABLE = "This demo doesn't answer spreadsheets.", "open Share and upload one there"
     SERVE = "This demo doesn't open endpoints for other programs.", "open Share and press Start there"
     IMPORT_MODEL = "This demo doesn't import models from other computers.", "add the zip file on My models"
-    FOREIGN_FILE = "This demo doesn't open GGUF files from elsewhere.", "put the file into the gguf folder"
     MEASURE = "The speed of this computer isn't measured again in a demo.", "press the same button"
 
     def __init__(self, what: str, at_home: str) -> None:

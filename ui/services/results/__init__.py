@@ -9,7 +9,7 @@
     spreadsheets.py                                       spreadsheets that it answers
 
 Decision: Any two models can answer: each that is not the open run's own or its base has a process of its own.
-Because: people compare with an exported file, another run or any GGUF file.
+Because: people compare with an exported file or another run.
 Proof: tests/ui/services/results/test_opponents.py.
 Reconsider when: two models rarely fit.
 

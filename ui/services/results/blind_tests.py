@@ -3,19 +3,17 @@
 import logging
 import secrets
 import threading
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable
 from contextlib import suppress
 from pathlib import Path
 
 from pydantic import ValidationError
 
-from backend.errors import ApprenticeError, BadInput, RunProblem
-from backend.evaluation.blind_test import OTHER, VOTES, BlindTest, Outcome, Question, new_test, with_other
+from backend.errors import BadInput, RunProblem
+from backend.evaluation.blind_test import VOTES, BlindTest, Outcome, Question, new_test
 from backend.files.json_file import read_json, write_json
-from backend.records.evaluation import EvaluationReport, ReportedAnswer
 from jobs.runner import Runner
 from ui.services.results.evaluations import EvaluationService
-from ui.services.results.opponents import BASE_MODEL, Opponent
 
 FILE = "blind_test.json"  # in the run's folder
 
@@ -30,36 +28,22 @@ class BlindTestService:
         self._lock = threading.Lock()
         self._outcomes: dict[str, tuple[Hashable, Outcome | None]] = {}  # by run, with the file's change token
 
-    def systems(self, run_id: str, other: Opponent = BASE_MODEL) -> list[str]:
-        """The systems that answered the questions of the run's latest evaluation; none without a readable one. other:
-        another run, which is among them as OTHER if it was evaluated on some of the same questions."""
+    def systems(self, run_id: str) -> list[str]:
+        """The systems that answered the questions of the run's latest evaluation; none without a readable one."""
         with suppress(RunProblem):  # the evaluation's own card reports it
             report = self._evaluations.latest_report(run_id)
-            if report:
-                return [*report.systems, *([OTHER] if self._with_other(report, other) else [])]
+            return list(report.systems) if report else []
         return []
 
-    def _with_other(self, report: EvaluationReport, other: Opponent) -> list[ReportedAnswer]:
-        """The answers of a report that also stand in that of another run; none for anything but a run."""
-        with suppress(ApprenticeError):
-            theirs = self._evaluations.latest_report(other.id) if other.is_run else None
-            return with_other(report.answers, theirs.answers) if theirs else []
-        return []
-
-    def start(self, run_id: str, first: str, second: str, other: Opponent = BASE_MODEL) -> None:
-        """Starts a test between two systems, in place of the one before. other: as for `systems`. Raises BadInput
-        unless both answered in the latest evaluation, differ, and differed in an answer."""
+    def start(self, run_id: str, first: str, second: str) -> None:
+        """Starts a test between two systems, in place of the one before. Raises BadInput unless both answered in the
+        latest evaluation, differ, and differed in an answer."""
         report = self._evaluations.latest_report(run_id)
         if report is None:
             raise BadInput("There are no answers to choose between.", "This model was not checked.", "Check it first.")
-        answers: Sequence[ReportedAnswer] = report.answers
-        if with_their_run := OTHER in (first, second):
-            answers = self._with_other(report, other)
-        systems = {*report.systems, *([OTHER] if answers and with_their_run else [])}
-        if first == second or not {first, second} <= systems:
+        if first == second or not {first, second} <= report.systems.keys():
             raise BadInput("Choose two different ones to compare.")
-        name = other.label if with_their_run else ""
-        test = new_test(answers, (first, second), secrets.randbits(64), name)
+        test = new_test(report.answers, (first, second), secrets.randbits(64))
         with self._lock:
             self._write(run_id, test)
 

@@ -1,11 +1,9 @@
-"""The two models that answer on Try: a run's own and its base, other runs' models, exported and other GGUF files."""
+"""The two models that answer on Try: a run's own and its base, exports, and models of other runs."""
 
-import hashlib
-import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from itertools import islice, starmap
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -29,13 +27,11 @@ class ChatTarget(NamedTuple):
 
 
 class Opponent(NamedTuple):
-    """A model that can answer. id: of its run, export or file; "" for the base model and the open run's own. is_run:
-    whether it is what another run learned."""
+    """A model that can answer. id: of its run or export; "" for the base model and the open run's own."""
 
     id: str
     name: str
     what: str
-    is_run: bool = False
 
     @property
     def label(self) -> str:
@@ -44,7 +40,6 @@ class Opponent(NamedTuple):
 
 
 MOST = 10  # of each kind
-_PART = re.compile(r"-(\d{5})-of-\d{5}\.gguf$", re.IGNORECASE)
 BASE_MODEL = Opponent("", "Before", "the base model")
 OWN = Opponent("", "Yours", "your trained model")
 
@@ -72,26 +67,23 @@ class Listed(NamedTuple):
 
 
 class Opponents:
-    """runs: those that saved a model, last ended first. run: one of them by its id, or None. target: its chat target.
-    files: the folder of GGUF files from elsewhere."""
+    """runs: those that saved a model, last ended first. run: one of them by its id, or None. target: its chat
+    target."""
 
     def __init__(
         self,
         exports: Path,
-        files: Path,
         runner: Runner,
         runs: Callable[[], Iterator[RunInfo]],
         run: Callable[[str], RunInfo | None],
         target: Callable[[str], ChatTarget],
     ) -> None:
-        self.files = files
         self._exports, self._runner, self._runs, self._run, self._target = exports, runner, runs, run, target
 
     def all(self, run_id: str) -> Listed:
-        """The latest exported files, then files from elsewhere and models of other runs."""
-        files = starmap(_from_elsewhere, self._ggufs().items())
+        """The latest exports, then models of other runs."""
         exported = filter(None, map(self._export, self._runner.jobs(kind="export")))
-        kinds = [list(islice(kind, MOST + 1)) for kind in (exported, files, self._trained(run_id))]
+        kinds = [list(islice(kind, MOST + 1)) for kind in (exported, self._trained(run_id))]
         listed = [opponent for kind in kinds for opponent in kind[:MOST]]
         return Listed(listed, any(len(kind) > MOST for kind in kinds))
 
@@ -106,7 +98,7 @@ class Opponents:
             if names[run.name, run.version] > 1:
                 what += f", finished {fmt.moment(run.ended)}"
             if run.id != run_id:
-                yield Opponent(run.id, run.name, what, is_run=True)
+                yield Opponent(run.id, run.name, what)
 
     def pair(self, run_id: str, left: str, right: str) -> Pair:
         """The models with these ids: the base model and the run's own in place of "", of one that is no longer there,
@@ -116,8 +108,6 @@ class Opponents:
     def _get(self, run_id: str, opponent_id: str, default: Opponent) -> Opponent:
         if not opponent_id:
             return default
-        if (file := self._ggufs().get(opponent_id)) is not None:
-            return _from_elsewhere(opponent_id, file)
         with suppress(ApprenticeError):
             job = self._runner.job(opponent_id)
             candidates: Iterable[Opponent | None] = (
@@ -128,8 +118,6 @@ class Opponents:
 
     def target(self, opponent_id: str) -> ChatTarget:
         """Raises ChatFailed for an opponent that is no longer there."""
-        if (file := self._ggufs().get(opponent_id)) is not None:
-            return ChatTarget("", gguf=file)
         with suppress(ApprenticeError):
             job = self._runner.job(opponent_id)
             if job.kind != "export":
@@ -138,20 +126,6 @@ class Opponents:
                 run_id = job.parent or ""
                 return ChatTarget(run_id, gguf=path) if path.is_file() else ChatTarget(run_id, path)
         raise ChatFailed("The model to compare with is no longer here.", "It was deleted.", "Choose another one.")
-
-    def _ggufs(self) -> dict[str, Path]:
-        """The GGUF files by id, newest first. Links are skipped, so that only files in the folder itself answer."""
-        files: list[tuple[float, Path]] = []
-        for file in self.files.glob("*"):
-            part = _PART.search(file.name)
-            # llama.cpp takes only a name in UTF-8; of several parts it takes the first and looks for the rest itself.
-            if file.suffix.lower() != ".gguf" or not file.name.isprintable() or (part and int(part[1]) != 1):
-                continue
-            with suppress(OSError):  # just deleted
-                if file.is_file() and not file.is_symlink():
-                    files.append((file.stat().st_mtime, file))
-        newest_first = [file for _, file in sorted(files, reverse=True)]
-        return {f"file-{hashlib.sha256(file.name.encode()).hexdigest()[:12]}": file for file in newest_first}
 
     def _export(self, job: Job) -> Opponent | None:
         with suppress(ApprenticeError):
@@ -170,7 +144,3 @@ class Opponents:
             merged = folder / ((result.folder if result else "") or "-")
             return merged if (merged / "config.json").is_file() else None
         return next(iter(sorted(folder.glob("*.gguf"))), None)
-
-
-def _from_elsewhere(file_id: str, file: Path) -> Opponent:
-    return Opponent(file_id, file.name, "a GGUF file")

@@ -38,9 +38,7 @@ class ResultService:
     def __init__(self, workspace: Workspace, runner: Runner, runs: RunService, chat: ChatSession) -> None:
         self._exports, self._runner, self._runs, self._chat = workspace.exports, runner, runs, chat
         self._first = ChatTarget(FIRST, bundled.folder(workspace), FOLDER)
-        self._opponents = Opponents(
-            workspace.exports, workspace.gguf, runner, self._with_models, self._with_model, self._target
-        )
+        self._opponents = Opponents(workspace.exports, runner, self._with_models, self._with_model, self._target)
         self._instructions: dict[str, str] = {}  # by run; its examples never change
 
     # Models
@@ -115,11 +113,6 @@ class ResultService:
     def opponents(self, run_id: str) -> Listed:
         """The models that can answer instead of the base model or the run's own."""
         return self._opponents.all(run_id)
-
-    @property
-    def gguf_folder(self) -> Path:
-        """Where the person puts GGUF files from elsewhere, which then are opponents too."""
-        return self._opponents.files
 
     def pair(self, choice: Choice) -> Pair:
         """The two models that answer on Try, see `Opponents.pair`."""

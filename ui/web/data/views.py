@@ -16,7 +16,7 @@ from ui.records.data import DatasetFiles, DatasetProgress, DatasetState, Matches
 from ui.text import format as fmt
 from ui.web import errors as web_errors
 from ui.web.data import before_after, decisions, read_options
-from ui.web.html import components, length_histogram, tables
+from ui.web.html import components, tables
 
 TABLE = "Two columns are enough: question and answer, one example in each row."
 DELETES = "This deletes the file and your fixes. Runs keep the examples they learn from."
@@ -130,7 +130,7 @@ def _failure(now: DatasetProgress, error: Exception) -> Markup:
 
 
 def summary(data: DatasetState, limit: int | None) -> Markup:
-    """Counts after the fixes, the split in sentences, and a chart of the lengths. limit: tokens read per example."""
+    """Counts after the fixes, the split and the lengths in sentences. limit: tokens read per example."""
     tokens, repeated = data.tokens, data.duplicates.exact + data.duplicates.near
     title = f"{fmt.count(data.rows, 'example')}, {'not ready yet' if data.blocked else 'ready'}"
     numbers = [(fmt.number(data.errors), "still with errors")]
@@ -144,9 +144,24 @@ def summary(data: DatasetState, limit: int | None) -> Markup:
     missing += [f"{fmt.number(data.unusable)} can't be read"] if data.unusable else []
     in_file = f": {fmt.count(data.report.rows, 'example')}, {fmt.listed(missing)}" if missing else ""
     small = f"From {fmt.shorten(data.name, 60)}{in_file}."
-    lengths = length_histogram.histogram(list(tokens.lengths.values()), limit) if tokens else ""
-    return components.card(
-        title, components.facts(numbers), components.text(small, "small"), lengths, lead=data.split_summary
+    if tokens and tokens.lengths:
+        small += f" {spread(list(tokens.lengths.values()))}"
+        if limit and limit < tokens.longest:
+            small += f" Conversations of more than {fmt.number(limit)} are cut off; documents are divided."
+    return components.card(title, components.facts(numbers), components.text(small, "small"), lead=data.split_summary)
+
+
+def spread(lengths: Sequence[int]) -> str:
+    """The spread of the lengths in words: the median, the ninth decile, the longest."""
+    ordered = sorted(lengths)
+    half, most = ordered[(len(ordered) - 1) // 2], ordered[(9 * len(ordered) + 9) // 10 - 1]
+    if len(ordered) == 1:
+        return f"Your one example has {fmt.count(half, 'token')}."
+    if ordered[0] == ordered[-1]:
+        return f"Every example has {fmt.count(half, 'token')}."
+    return (
+        f"Half of the examples have {fmt.count(half, 'token')} or fewer, nine in ten have "
+        f"{fmt.number(most)} or fewer, and the longest has {fmt.number(ordered[-1])}."
     )
 
 

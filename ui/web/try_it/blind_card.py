@@ -5,10 +5,9 @@ from collections.abc import Hashable, Sequence
 import gradio as gr
 from markupsafe import Markup
 
-from backend.evaluation.blind_test import OTHER, Outcome, Question, Revealed
+from backend.evaluation.blind_test import Outcome, Question, Revealed
 from backend.statistics import VERDICT_AT
 from ui.services.app import App
-from ui.services.results.opponents import Opponent
 from ui.services.selection import Choice
 from ui.text import format as fmt
 from ui.text import verdicts
@@ -26,8 +25,6 @@ LEAD = (
 )
 NO_ANSWERS = "Check your model first (above). Its answers are then shown here."
 SEEN = "Start before you read the answers above, which carry names. They are hidden while you choose."
-NOT_CHECKED = "{} can't be compared here: there is no readable check of it on the same questions."
-ONE_OTHER = "{} can't be chosen here: of two other models above, this test takes the left one."
 KEYS = "On the keyboard: 1 for the left one, 2 for the right one, 3 for no difference, U to undo."
 _CHOICES = (("left", "1 · Left is better"), ("right", "2 · Right is better"), ("same", "3 · No difference"))
 
@@ -49,20 +46,11 @@ class BlindCard:
         state = self.app.blind_tests.state(choice.run_id)
         if isinstance(state, Question):
             return {self.card: question(state)}
-        runs = self.other_runs(choice)
-        systems = self.app.blind_tests.systems(choice.run_id, *runs[:1])
-        return {self.card: outcome(state, systems, runs) if state else before(systems, runs)}
-
-    def other_runs(self, choice: Choice) -> list[Opponent]:
-        """The other runs whose models were chosen to answer above. The first one can be compared here."""
-        return [model for model in self.app.results.pair(choice) if model.is_run]
+        systems = self.app.blind_tests.systems(choice.run_id)
+        return {self.card: outcome(state, systems) if state else before(systems)}
 
     def signature(self, choice: Choice) -> Hashable:
-        if not choice.run_id:
-            return None
-        checks = [self.app.evaluations.latest(run.id) for run in self.other_runs(choice)]
-        checked = tuple((check.id, check.state) for check in checks if check)
-        return self.app.blind_tests.change_token(choice.run_id), checked
+        return self.app.blind_tests.change_token(choice.run_id) if choice.run_id else None
 
     @handler
     def _act(self, event: gr.EventData, inputs: Inputs) -> Updates:
@@ -71,7 +59,7 @@ class BlindCard:
         if do == "start-blind":
             chosen = components.fields(value)
             first, second = chosen.get("first", ""), chosen.get("second", "")
-            tests.start(choice.run_id, first, second, *self.other_runs(choice)[:1])
+            tests.start(choice.run_id, first, second)
         elif do == "end-blind":
             tests.end(choice.run_id)
         elif do in ("vote", "undo-vote"):
@@ -85,27 +73,23 @@ class BlindCard:
         return {**self.show(choice), answers: self._evaluation.show(choice)[answers]}
 
 
-def before(systems: Sequence[str], runs: Sequence[Opponent] = ()) -> Markup:
-    """The card before a blind test, with the two to choose. systems: those that answered the questions. runs:
-    those that were chosen to compare with."""
+def before(systems: Sequence[str]) -> Markup:
+    """The card before a blind test, with the two to choose. systems: those that answered the questions."""
     if not systems:
         return components.card(TITLE, components.text(NO_ANSWERS, "small"), lead=LEAD)
-    return components.card(TITLE, components.text(SEEN, "small"), _start(systems, runs, "Start"), lead=LEAD)
+    return components.card(TITLE, components.text(SEEN, "small"), _start(systems, "Start"), lead=LEAD)
 
 
-def _start(systems: Sequence[str], runs: Sequence[Opponent], label: str) -> Markup:
+def _start(systems: Sequence[str], label: str) -> Markup:
     names = [(name, verdicts.SYSTEMS[name]) for name in verdicts.SYSTEMS if name in systems]
-    names += [(OTHER, run.label) for run in runs[:1] if OTHER in systems]
-    missing = [NOT_CHECKED.format(run.label) for run in runs[:1] if OTHER not in systems]
-    missing += [ONE_OTHER.format(run.label) for run in runs[1:]]
     select = Markup('<label><span>{0}</span><select name="{1}" aria-label="{0}">{2}</select></label>')
     return components.form(
         "start-blind",
         select.format("Compare", "first", components.options(names, "tuned")),
-        select.format("with", "second", components.options(names, OTHER if OTHER in systems else "base")),
+        select.format("with", "second", components.options(names, "base")),
         Markup('<button type="submit" class="btn firm">{}</button>').format(label),
         kind="choose-two",
-    ) + components.join(components.text(note, "small") for note in missing)
+    )
 
 
 def question(now: Question) -> Markup:
@@ -131,8 +115,8 @@ def question(now: Question) -> Markup:
     )
 
 
-def outcome(ended: Outcome, systems: Sequence[str], runs: Sequence[Opponent] = ()) -> Markup:
-    """The verdict, the counts, and every answer with its name. systems, runs: as in `before`, for a new test."""
+def outcome(ended: Outcome, systems: Sequence[str]) -> Markup:
+    """The verdict, the counts, and every answer with its name. systems: as in `before`, for a new test."""
     first, second = verdicts.voted_on(ended)
     lines = [
         (first, f"preferred {fmt.count(ended.wins[0], 'time')}", ""),
@@ -149,7 +133,7 @@ def outcome(ended: Outcome, systems: Sequence[str], runs: Sequence[Opponent] = (
         Markup('<div class="samples report">{}</div>').format(answers),
         key="blind-answers",
     )
-    again = _start(systems, runs, "Start another") if systems else components.EMPTY
+    again = _start(systems, "Start another") if systems else components.EMPTY
     return components.card(TITLE, _verdict(ended), components.rows(lines), fold, again)
 
 

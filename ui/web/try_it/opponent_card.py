@@ -7,7 +7,6 @@ import gradio as gr
 from markupsafe import Markup
 
 from backend.errors import BadInput
-from backend.hosting.policy import Feature
 from ui.services.app import App
 from ui.services.results.opponents import BASE_MODEL, MOST, OWN, Listed, Opponent, Pair
 from ui.services.selection import Choice
@@ -18,8 +17,7 @@ from ui.web.html import components
 from ui.web.try_it.ready_models import no_model
 
 NOTE = "Every other model is loaded separately. This takes more memory and slows both answers down."
-LATEST = f"This lists only the latest {MOST} exports, GGUF files and trained models."
-ELSEWHERE = "To compare with a model from elsewhere, put its GGUF file in this folder and reload this page:"
+LATEST = f"This lists only the latest {MOST} exports and trained models."
 NOT_YOURS = (
     "Your model is not answering right now. The check below is still about your model, and the blind test about the "
     "two that you choose there."
@@ -36,10 +34,8 @@ class OpponentCard:
         if no_model(self.app, choice):
             return {self.fold: components.EMPTY}
         listed = self.app.results.opponents(choice.run_id)
-        away = self.app.models.open_to_network or self.app.policy.why_not(Feature.FOREIGN_FILE)
-        folder = "" if away else str(self.app.results.gguf_folder)
         pair = self.app.results.pair(choice)
-        return {self.fold: opponents(listed, pair, folder) if folder or listed.models else components.EMPTY}
+        return {self.fold: opponents(listed, pair) if listed.models else components.EMPTY}
 
     def listen(
         self, state: BrowserState, show: Callable[[Choice, Inputs], Updates], outputs: list[Any], talk: Any
@@ -60,9 +56,8 @@ class OpponentCard:
         state.listen(self.fold.click, choose, outputs, talk)
 
 
-def opponents(listed: Listed, pair: Pair, folder: str) -> Markup:
-    """Two lists of the models that can answer. listed: besides the base model and the trained one. folder: of GGUF
-    files, "" to hide it."""
+def opponents(listed: Listed, pair: Pair) -> Markup:
+    """Two lists of the models that can answer. listed: besides the base model and the trained one."""
     form = components.form(
         "compare",
         _select("Compare", "left", [BASE_MODEL, *listed.models], pair.base),
@@ -70,10 +65,9 @@ def opponents(listed: Listed, pair: Pair, folder: str) -> Markup:
         Markup('<button type="submit" class="btn firm">Compare</button>'),
         kind="choose-two",
     )
-    elsewhere = Markup("<p>{}<br><code>{}</code></p>").format(ELSEWHERE, folder) if folder else components.EMPTY
     latest = components.text(LATEST if listed.is_cut else "", "small")
-    choose = components.text(NOTE, "small") + form + latest if listed.models else components.EMPTY
-    return components.fold(f"Comparing {pair.base.label} with {pair.tuned.label}", choose, elsewhere, key="opponent")
+    title = f"Comparing {pair.base.label} with {pair.tuned.label}"
+    return components.fold(title, components.text(NOTE, "small"), form, latest, key="opponent")
 
 
 def _select(label: str, name: str, models: Sequence[Opponent], chosen: Opponent) -> Markup:

@@ -1,8 +1,6 @@
 """Models to compare with, and blind tests between two of them."""
 
 import json
-import os
-from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,15 +9,14 @@ from typing import Any
 import pytest
 
 from backend.errors import BadInput, ChatFailed, RunProblem
-from backend.evaluation.blind_test import OTHER, Outcome, Question
+from backend.evaluation.blind_test import Outcome, Question
 from backend.records.evaluation import EvaluationReport
 from backend.records.specs import Descent
 from jobs.records import Job, State
-from tests.ui.fake_records import report, report_json
+from tests.ui.fake_records import report
 from ui.records.runs import RunInfo
 from ui.services.results.blind_tests import FILE, BlindTestService
-from ui.services.results.opponents import BASE_MODEL, OWN, ChatTarget, Opponent, Opponents, Pair
-from ui.text import verdicts
+from ui.services.results.opponents import BASE_MODEL, OWN, ChatTarget, Opponents, Pair
 
 MODEL = Path("model")
 
@@ -44,9 +41,7 @@ def exported(tmp_path: Path) -> list[Job]:
 
 def with_runs(folder: Path, runner: Any, runs: list[RunInfo]) -> Opponents:
     by_id = {run.id: run for run in runs}
-    return Opponents(
-        folder, folder / "gguf", runner, lambda: iter(runs), by_id.get, lambda run: ChatTarget(run, MODEL, Path(run))
-    )
+    return Opponents(folder, runner, lambda: iter(runs), by_id.get, lambda run: ChatTarget(run, MODEL, Path(run)))
 
 
 @pytest.fixture
@@ -102,7 +97,6 @@ def test_versions_of_a_model_are_told_apart(tmp_path: Path) -> None:
         "Voice (another trained model, version 3)", "Orders (another trained model, version 1)",
         "Support (another trained model)",
     ]  # fmt: skip
-    assert all(one.is_run for one in found)
 
 
 def test_two_trainings_of_the_same_examples_are_told_apart(tmp_path: Path) -> None:
@@ -138,41 +132,9 @@ def test_each_opponent_has_what_the_chat_opens(opponents: Opponents, exported: l
             opponents.target(gone)
 
 
-def test_a_gguf_file_from_elsewhere_can_answer_but_no_outward_link(opponents: Opponents, tmp_path: Path) -> None:
-    folder = tmp_path / "gguf"
-    folder.mkdir()
-    for number in range(12):
-        (folder / f"a{number}.gguf").write_bytes(b"GGUF")
-    file, elsewhere = folder / "Mistral 7B-00001-of-00002.GGUF", tmp_path / "elsewhere.gguf"
-    for path in (file, folder / "Mistral 7B-00002-of-00002.GGUF", folder / "notes.txt", elsewhere):
-        path.write_bytes(b"GGUF")
-    os.utime(file, (1, 1))  # older than more files than are listed
-    (folder / "link.gguf").symlink_to(elsewhere)
-    with suppress(OSError):  # not every file system takes such names
-        Path(os.fsdecode(os.fsencode(folder) + b"/caf\xe9.gguf")).write_bytes(b"GGUF")
-    listed = [one.name for one in opponents.all("run-a").models if one.what == "a GGUF file"]
-    assert (len(listed), opponents.all("run-a").is_cut) == (10, True)
-    assert set(listed) <= {f"a{number}.gguf" for number in range(12)}
-    for number in range(12):
-        (folder / f"a{number}.gguf").unlink()
-    assert not opponents.all("run-a").is_cut
-    (opponent,) = (one for one in opponents.all("run-a").models if one.what == "a GGUF file")
-    assert opponent.name == file.name
-    assert opponents.pair("run-a", "", opponent.id).tuned == opponent
-    assert opponents.target(opponent.id) == ChatTarget("", gguf=file)
-    file.unlink()
-    assert opponents.pair("run-a", opponent.id, "") == Pair()
-    with pytest.raises(ChatFailed):
-        opponents.target(opponent.id)
-
-
-OTHER_RUN = Opponent("run-b", "Orders", "another trained model, version 1", is_run=True)
-
-
-def service(folder: Path, found: EvaluationReport | None = None, **others: EvaluationReport) -> BlindTestService:
-    """others: by run, its latest report; of every other run it is `found`."""
+def service(folder: Path, found: EvaluationReport | None = None) -> BlindTestService:
     runner: Any = SimpleNamespace(folder=lambda run_id: folder)
-    evaluations: Any = SimpleNamespace(latest_report=lambda run_id: others.get(run_id.replace("-", "_"), found))
+    evaluations: Any = SimpleNamespace(latest_report=lambda run_id: found)
     return BlindTestService(runner, evaluations)
 
 
@@ -227,29 +189,6 @@ def test_each_start_draws_sides_anew(tmp_path: Path) -> None:
 def test_only_two_systems_that_answered_can_be_compared(tmp_path: Path, first: str, second: str) -> None:
     with pytest.raises(BadInput):
         service(tmp_path, report()).start("run", first, second)
-
-
-def test_another_run_can_be_compared_where_the_same_questions_judged_both(tmp_path: Path) -> None:
-    theirs = report(answers=[{**answer, "tuned": "theirs"} for answer in report_json()["answers"][:3]])
-    tests = service(tmp_path, report(), run_b=theirs)
-    assert tests.systems("run", OTHER_RUN) == ["base", "tuned", OTHER]
-    tests.start("run", OTHER, "tuned", OTHER_RUN)
-    state = tests.state("run")
-    assert isinstance(state, Question)
-    assert (state.total, [state.left, state.right].count("theirs")) == (3, 1)
-    tests.end("run")
-    ended = tests.outcome("run")
-    assert (ended.systems, ended.other) == ((OTHER, "tuned"), OTHER_RUN.label)
-    assert verdicts.voted_on(ended) == ("Orders (another trained model, version 1)", "Your model")
-
-
-def test_a_model_that_was_not_checked_on_the_same_questions_can_t_be_compared(tmp_path: Path) -> None:
-    elsewhere = report(answers=[{**answer, "question": "Another one?"} for answer in report_json()["answers"]])
-    tests = service(tmp_path, report(), run_b=elsewhere)
-    for other in (OTHER_RUN, BASE_MODEL, Opponent("file-1", "a.gguf", "a GGUF file")):
-        assert OTHER not in tests.systems("run", other)
-        with pytest.raises(BadInput):
-            tests.start("run", "tuned", OTHER, other)
 
 
 def test_without_an_evaluation_there_is_nothing_to_start(tmp_path: Path) -> None:

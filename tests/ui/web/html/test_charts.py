@@ -1,4 +1,4 @@
-"""The loss curve and the lengths of the examples as SVG: lines, labels, sentence and size."""
+"""The loss curve as SVG: lines, labels, sentence and size."""
 
 import math
 import random
@@ -9,7 +9,6 @@ import pytest
 
 from backend.advice.loss import current_loss
 from ui.web.html import loss_curve
-from ui.web.html.length_histogram import histogram, sentence
 
 TRAINING = [(float(step), 1.8 * math.exp(-step / 30) + 0.1) for step in range(1, 81)]
 NOW = current_loss([loss for _, loss in TRAINING])
@@ -89,19 +88,3 @@ def test_losses_not_finite_and_the_numbers_of_the_axis() -> None:
         assert top >= highest
         assert 2 <= round(top / gap) <= 7
         assert float(f"{gap:.1g}") == gap or float(f"{gap:.2g}") == gap
-
-
-def heights(drawn: str) -> list[float]:
-    return [float(height) for height in re.findall(r' height="([\d.]+)"', drawn)]
-
-
-def test_each_length_is_in_a_bar_and_in_the_sentence() -> None:
-    assert heights(histogram([10] * 8 + [200] * 4 + [320])) == [100.0, 50.0, 12.5]
-    assert (histogram([]), heights(histogram([7]))) == ("", [100.0])
-    words = sentence([*range(1, 101)])
-    assert re.findall(r"\d+", words) == ["50", "90", "100"]
-    assert f'aria-label="{words}"' in histogram([*range(1, 101)])
-    assert "7 tokens" in sentence([7])
-    assert sentence([34, 34, 34]) == "Every example has 34 tokens."
-    assert all(words in histogram([10, 400], 200) for words in ("limit", "200 tokens"))
-    assert "limit" not in histogram([10, 400], 512)

@@ -85,7 +85,7 @@ DRAWN = {
     ),
     "conversation": lambda: try_it_views.conversation([TURN])
     + try_it_views.conversation([TURN], Pair(OTHER, OTHER), True)
-    + opponent_card.opponents(Listed([OTHER], True), Pair(OTHER, OTHER), EVIL),
+    + opponent_card.opponents(Listed([OTHER], True), Pair(OTHER, OTHER)),
     "suggestions": lambda: try_it_views.suggestions([UnseenQuestion(EVIL, [], EVIL)]),
     "runs": lambda: runs_views.listing(
         [RunSummary(RunInfo(EVIL, EVIL, EVIL, EVIL, 1), State.STOPPED, 1.0, Losses())], "", 2.0

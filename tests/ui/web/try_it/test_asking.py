@@ -264,14 +264,14 @@ def test_a_file_needs_no_question_but_is_asked_again_only_with_the_file(page: Pa
         click(page, "again", [turn])
 
 
-LATE, EARLY = (Opponent(name.lower(), name, "another trained model", True) for name in ("Late", "Early"))
+LATE, EARLY = (Opponent(name.lower(), name, "another trained model") for name in ("Late", "Early"))
 
 
 def test_that_older_models_are_left_out_is_said_and_a_chosen_one_stays() -> None:
-    html = opponents(Listed([LATE], is_cut=True), Pair(EARLY, OWN), "")
+    html = opponents(Listed([LATE], is_cut=True), Pair(EARLY, OWN))
     assert html.count('value="late"') == 2
     assert html.count('value="early" selected') == html.count('value="early"') == 1
     assert f"Comparing {EARLY.label} with {OWN.what}" in html
-    assert LATEST in opponents(Listed([LATE], is_cut=True), Pair(), "")
-    assert LATEST not in opponents(Listed([LATE]), Pair(), "")
-    assert f"Comparing {BASE_MODEL.what} with" in opponents(Listed([LATE]), Pair(), "")
+    assert LATEST in opponents(Listed([LATE], is_cut=True), Pair())
+    assert LATEST not in opponents(Listed([LATE]), Pair())
+    assert f"Comparing {BASE_MODEL.what} with" in opponents(Listed([LATE]), Pair())

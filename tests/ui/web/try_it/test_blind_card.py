@@ -5,15 +5,11 @@ from typing import Any
 
 import gradio as gr
 import pytest
-from markupsafe import escape
 
 from backend.evaluation.blind_test import OTHER, Outcome, Question, Revealed
-from jobs.records import State
 from tests.ui.conftest import answer, page_of
 from tests.ui.fake_records import DATA
 from tests.ui.made_up_app import MadeUpApp
-from tests.ui.made_up_workspace import add_run
-from ui.services.results.opponents import Opponent
 from ui.services.selection import Choice
 from ui.text import verdicts
 from ui.web.page import Page
@@ -88,23 +84,6 @@ class TestTab:
         for again in (updates(page, "end-blind"), card.show(DONE)):
             assert "<article" in again[card.answers]
 
-    def test_another_run_that_answers_above_is_compared_once_it_is_checked(self, app: MadeUpApp, page: Page) -> None:
-        for run_id, name in (("run-y", "Second"), ("run-z", "Third")):
-            add_run(app.workspace, run_id, State.COMPLETED, name)
-        both = DONE.replace(left="run-y", right="run-z")
-        second, third = (f"{name} (another trained model)" for name in ("Second", "Third"))
-        assert escape(blind_card.NOT_CHECKED.format(second)) in self.card(page, both)
-        assert escape(blind_card.ONE_OTHER.format(third)) in self.card(page, both)
-        before = page.signature_of("try", both)
-        app.evaluations.start("run-y")
-        app.work()
-        assert page.signature_of("try", both) != before
-        assert f'value="{OTHER}" selected>{second}' in self.card(page, both)
-        clicked(page, "start-blind", f'{{"first": "{OTHER}", "second": "base"}}', both)
-        assert f"<dt>{second}" in clicked(page, "end-blind", choice=both)
-        outcome = app.blind_tests.outcome("run-a")
-        assert (outcome.systems, outcome.other) == ((OTHER, "base"), second)
-
     def test_undo_goes_back_and_an_early_end_reveals(self, page: Page) -> None:
         shown = clicked(page, "start-blind", PANES)
         assert "undo-vote" not in shown
@@ -150,14 +129,7 @@ def test_counts_and_choices_are_shown() -> None:
     assert html.count(">your choice<") == 1
     assert "No answer." in html
     assert "<form" in html
-    other = Opponent("run-b", "Orders", "another trained model, version 1", is_run=True)
-    html = blind_card.before(["base", "tuned", OTHER], [other])
-    assert f'value="{OTHER}" selected>{other.label}' in html
-    assert 'value="tuned" selected' in html
-    html = blind_card.before(["base", "tuned"], [other])
-    assert escape(blind_card.NOT_CHECKED.format(other.label)) in html
-    assert 'value="base" selected' in html
-    assert "no readable check" not in blind_card.before(["base", "tuned"])
+    assert 'value="base" selected' in blind_card.before(["base", "tuned"])
 
 
 def test_verdicts_have_names_and_texts_are_escaped() -> None:
@@ -166,7 +138,5 @@ def test_verdicts_have_names_and_texts_are_escaped() -> None:
     assert verdicts.blind_test(found) == "Blind test: Orders (version 1) is better, by your choices (8 to 0)."
     shown = blind_card.question(Question(1, 3, EVIL, EVIL, EVIL, True))
     shown += blind_card.outcome(ended(questions=(Revealed(EVIL, (EVIL, EVIL), 1),)), ["tuned"])
-    other = Opponent("run-b", EVIL, EVIL, is_run=True)
-    shown += blind_card.before(["base", OTHER], [other]) + blind_card.before(["base"], [other, other])
     assert "<img" not in shown
-    assert shown.count("&lt;img") == 14
+    assert shown.count("&lt;img") == 6
