@@ -82,7 +82,7 @@ def prepare(job_folder: Path, form: Form, files: dict[str, Path], card: str) -> 
     """Put the files into the folder of a job, with the model's card; returns their folder. Raises OSError."""
     upload = job_folder / "data" / "upload"
     for name, file in files.items():
-        _link(file, upload / name)
+        link(file, upload / name)
     (upload / _card_of(form)).write_text(card, "utf-8", "replace")
     return upload
 
@@ -92,7 +92,8 @@ def forget(job_folder: Path) -> None:
     shutil.rmtree(job_folder / "data" / "upload", ignore_errors=True)
 
 
-def _link(file: Path, target: Path) -> None:
+def link(file: Path, target: Path) -> None:
+    """Put a file at `target`, too, without taking more room where the disk can do that. Raises OSError."""
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
         os.link(file, target)

@@ -24,6 +24,7 @@ class Feature(Enum):
     TOKEN = "This demo doesn't accept access tokens.", f"type {PROGRAM} models --token"
     PUSH = "This demo can't upload models to Hugging Face.", "open Share and choose to upload it"
     ANSWER_TABLE = "This demo doesn't answer spreadsheets.", "open Share and upload one there"
+    ADD = "This demo can't add models to programs of yours.", "open Share and press the button at the file"
     SERVE = "This demo doesn't open endpoints for other programs.", "open Share and press Start there"
     IMPORT_MODEL = "This demo doesn't import models from other computers.", "add the zip file on My models"
     MEASURE = "The speed of this computer isn't measured again in a demo.", "press the same button"

@@ -36,6 +36,7 @@ from ui.services.results.documents import DocumentService
 from ui.services.results.endpoints import EndpointService
 from ui.services.results.evaluations import EvaluationService
 from ui.services.results.hub_pushes import HubPushService
+from ui.services.results.local_programs import LocalProgramService
 from ui.services.results.spreadsheets import SpreadsheetService
 from ui.services.results.trained_models import ResultService
 from ui.services.selection import Choice
@@ -100,6 +101,7 @@ class App:
         self.model_imports = ModelImportService(workspace, self.runner, policy)
         self.spreadsheets = SpreadsheetService(workspace.exports, self.runner, self.results, policy)
         self.endpoints = EndpointService(self.runner, self.runs, self.results, policy)
+        self.local_programs = LocalProgramService(self.runner, self.results, policy)
         self.hub_pushes = HubPushService(workspace.exports, self.runner, self.runs, self.results, policy)
 
     def _require_import(self, rows: int) -> None:

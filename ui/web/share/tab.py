@@ -4,12 +4,13 @@ from collections.abc import Hashable
 from typing import Any
 
 import gradio as gr
+from markupsafe import Markup
 
 from backend.gguf.requirement import has_llama_cpp_python
 from ui.services.app import App
 from ui.services.selection import Choice
 from ui.web.browser_state import BrowserState, Inputs, Updates
-from ui.web.components import action_bar, button, clickable, html, primary
+from ui.web.components import action_bar, button, clickable, clicked, html, primary
 from ui.web.errors import handler
 from ui.web.html import components
 from ui.web.share.endpoint_card import EndpointCard
@@ -50,7 +51,7 @@ class ShareTab:
             html(components.text(NOT_OFFERED, "small"))
         merged = "What it is merged into"
         self.base = gr.Radio(BASES, value="original", label=merged, visible=False, elem_id="export-base")
-        self.exports = html()
+        self.exports = clickable(elem_id="exports")
         if card := at_home():
             html(card)
         self.spreadsheet = SpreadsheetCard(app, state)
@@ -65,6 +66,7 @@ class ShareTab:
         self.outputs: list[Any] = [*drawn, self.exports, *cards]
         state.listen(self.make.click, self._make, self.outputs, self.kind, self.types, self.base)
         state.listen(self.script.click, self._make_script, self.outputs, self.base)
+        state.listen(self.exports.click, self._add, [self.exports])
         ready_models.listen(self.offered, app, state, lambda choice, _: self.show(choice), self.outputs)
 
     def show(self, choice: Choice) -> Updates:
@@ -93,7 +95,7 @@ class ShareTab:
             self.make: gr.update(interactive=not (busy or why_not), visible=not only_script),
             self.script: gr.update(interactive=not busy, visible=only_script),
             self.why_not: busy or (ONLY_SCRIPT if only_script else why_not),
-            self.exports: exports(jobs, self.app.results.instruction(choice.run_id) if jobs else ""),
+            self.exports: self._exports(choice),
             **self.spreadsheet.show(choice, why_not),
             **self.endpoint.show(choice, why_not),
             **self.hub.show(choice),
@@ -103,8 +105,23 @@ class ShareTab:
         jobs = self.app.results.exports(choice.run_id) if choice.run_id else []
         offered = ready_models.offered(self.app, choice)
         cards = [card.signature(choice) for card in (self.spreadsheet, self.endpoint, self.hub)]
-        shown = (offered, [(job.id, job.state, job.progress) for job in jobs], cards)
+        added = self.app.local_programs.all(choice.run_id) if choice.run_id else []
+        shown = (offered, [(job.id, job.state, job.progress) for job in jobs], added, cards)
         return no_model(self.app, choice), repr(shown)
+
+    def _exports(self, choice: Choice) -> Markup:
+        jobs = self.app.results.exports(choice.run_id) if choice.run_id else []
+        if not jobs:
+            return components.EMPTY
+        programs = self.app.local_programs
+        instruction = self.app.results.instruction(choice.run_id)
+        return exports(jobs, instruction, programs.installed(), programs.all(choice.run_id))
+
+    @handler
+    def _add(self, event: gr.EventData, inputs: Inputs) -> Updates:
+        (program, export), choice = clicked(event), self._state.choice(inputs)
+        self.app.local_programs.add(choice.run_id, export, program)
+        return {self.exports: self._exports(choice)}
 
     @handler
     def _make(self, inputs: Inputs) -> Updates:
