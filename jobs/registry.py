@@ -35,7 +35,6 @@ JOB_TYPES: dict[str, JobType] = {
     ),
     "calibrate": JobType("backend.hardware.benchmark:run", "training"),
     "export": JobType("backend.export.job:run", "light"),
-    "add": JobType("backend.export.local_programs:run", "light"),
     "answer": JobType("backend.export.answers:run", "training"),
     "evaluate": JobType("backend.evaluation.job:run", "training"),
     "try_prompts": JobType("backend.evaluation.prompt_trial:run", "training"),

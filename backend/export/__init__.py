@@ -10,7 +10,7 @@
     divergence.py, task_score.py                what each size lost
     checks.py, conversations.py, rendering.py   the checks, and what they read
     model_card.py, snippets.py, programs.py     what people read in an export, and where it goes
-    ollama.py, local_programs.py                a Modelfile for Ollama; the job "add": a file in Ollama or LM Studio
+    ollama.py, local_programs.py                a Modelfile for Ollama; a file in Ollama or LM Studio
     page_to_give.py, page_check.py              a chat page with the model in it, for a disk and for a web server
     script.py, script_check.py                  a run as one Python file
     answers.py                                  the job "answer": a spreadsheet with answers in a new column

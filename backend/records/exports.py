@@ -269,15 +269,6 @@ class AnsweredTable(StoredRecord):
     skipped: tuple[str, ...] = ()
 
 
-class AddedModel(StoredRecord):
-    """A GGUF file in a program of this computer."""
-
-    program: str = ""
-    """Ollama or LM Studio."""
-    name: str = ""
-    """The model's name there."""
-
-
 class PushResult(StoredRecord):
     """An upload to Hugging Face."""
 

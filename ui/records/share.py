@@ -53,18 +53,6 @@ class HubPush:
 
 
 @dataclass(frozen=True)
-class AddedStatus:
-    """An export that is being added to a program of this computer, or was. name: there, "" meanwhile."""
-
-    id: str
-    export: str
-    program: str
-    active: bool
-    failure: Failure | None
-    name: str = ""
-
-
-@dataclass(frozen=True)
 class AnsweredSpreadsheet:
     """A spreadsheet that is being answered, or was. file: to download, None before it has completed."""
 

@@ -101,7 +101,7 @@ class App:
         self.model_imports = ModelImportService(workspace, self.runner, policy)
         self.spreadsheets = SpreadsheetService(workspace.exports, self.runner, self.results, policy)
         self.endpoints = EndpointService(self.runner, self.runs, self.results, policy)
-        self.local_programs = LocalProgramService(self.runner, self.results, policy)
+        self.local_programs = LocalProgramService(self.results, policy)
         self.hub_pushes = HubPushService(workspace.exports, self.runner, self.runs, self.results, policy)
 
     def _require_import(self, rows: int) -> None:

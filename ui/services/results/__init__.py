@@ -5,7 +5,8 @@
     first.py                                              the finished apprentice that comes with the app
     corrections.py                                        wrong answers, corrected
     evaluations.py, evaluated.py, blind_tests.py          is it better?
-    exports.py, hub_pushes.py, endpoints.py, local_programs.py   to take away, to share, and in programs of this computer
+    exports.py, hub_pushes.py, endpoints.py               to take away and to share
+    local_programs.py                                     files in Ollama or LM Studio
     spreadsheets.py                                       spreadsheets that it answers
 
 Decision: Any two models can answer: each that is not the open run's own or its base has a process of its own.

@@ -4,7 +4,6 @@ from collections.abc import Hashable
 from typing import Any
 
 import gradio as gr
-from markupsafe import Markup
 
 from backend.gguf.requirement import has_llama_cpp_python
 from ui.services.app import App
@@ -16,7 +15,7 @@ from ui.web.html import components
 from ui.web.share.endpoint_card import EndpointCard
 from ui.web.share.hub_card import HubCard
 from ui.web.share.spreadsheet_card import SpreadsheetCard
-from ui.web.share.views import NOT_OFFERED, at_home, choices, exports, gguf_types, types_note
+from ui.web.share.views import NOT_OFFERED, added, at_home, choices, exports, gguf_types, types_note
 from ui.web.try_it import ready_models
 from ui.web.try_it.ready_models import no_model
 
@@ -51,6 +50,7 @@ class ShareTab:
             html(components.text(NOT_OFFERED, "small"))
         merged = "What it is merged into"
         self.base = gr.Radio(BASES, value="original", label=merged, visible=False, elem_id="export-base")
+        self.added = html()
         self.exports = clickable(elem_id="exports")
         if card := at_home():
             html(card)
@@ -66,7 +66,7 @@ class ShareTab:
         self.outputs: list[Any] = [*drawn, self.exports, *cards]
         state.listen(self.make.click, self._make, self.outputs, self.kind, self.types, self.base)
         state.listen(self.script.click, self._make_script, self.outputs, self.base)
-        state.listen(self.exports.click, self._add, [self.exports])
+        state.listen(self.exports.click, self._add, [self.added])
         ready_models.listen(self.offered, app, state, lambda choice, _: self.show(choice), self.outputs)
 
     def show(self, choice: Choice) -> Updates:
@@ -95,7 +95,11 @@ class ShareTab:
             self.make: gr.update(interactive=not (busy or why_not), visible=not only_script),
             self.script: gr.update(interactive=not busy, visible=only_script),
             self.why_not: busy or (ONLY_SCRIPT if only_script else why_not),
-            self.exports: self._exports(choice),
+            self.exports: exports(
+                jobs,
+                self.app.results.instruction(choice.run_id) if jobs else "",
+                self.app.local_programs.installed() if jobs else (),
+            ),
             **self.spreadsheet.show(choice, why_not),
             **self.endpoint.show(choice, why_not),
             **self.hub.show(choice),
@@ -105,23 +109,14 @@ class ShareTab:
         jobs = self.app.results.exports(choice.run_id) if choice.run_id else []
         offered = ready_models.offered(self.app, choice)
         cards = [card.signature(choice) for card in (self.spreadsheet, self.endpoint, self.hub)]
-        added = self.app.local_programs.all(choice.run_id) if choice.run_id else []
-        shown = (offered, [(job.id, job.state, job.progress) for job in jobs], added, cards)
+        shown = (offered, [(job.id, job.state, job.progress) for job in jobs], cards)
         return no_model(self.app, choice), repr(shown)
-
-    def _exports(self, choice: Choice) -> Markup:
-        jobs = self.app.results.exports(choice.run_id) if choice.run_id else []
-        if not jobs:
-            return components.EMPTY
-        programs = self.app.local_programs
-        instruction = self.app.results.instruction(choice.run_id)
-        return exports(jobs, instruction, programs.installed(), programs.all(choice.run_id))
 
     @handler
     def _add(self, event: gr.EventData, inputs: Inputs) -> Updates:
-        (program, export), choice = clicked(event), self._state.choice(inputs)
-        self.app.local_programs.add(choice.run_id, export, program)
-        return {self.exports: self._exports(choice)}
+        (program, export), run_id = clicked(event), self._state.choice(inputs).run_id
+        name = self.app.local_programs.add(run_id, export, program)
+        return {self.added: added(program, name, self.app.results.instruction(run_id))}
 
     @handler
     def _make(self, inputs: Inputs) -> Updates:

@@ -1,6 +1,6 @@
 """Share as HTML: how far each export is, or its files and checks; how to continue without a Space."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from markupsafe import Markup
 
@@ -8,7 +8,7 @@ from backend.export import space
 from backend.gguf.requirement import HOW_TO_COMPILE
 from backend.records.exports import GgufFile
 from backend.records.units import MIB
-from ui.records.share import AddedStatus, ExportStatus
+from ui.records.share import ExportStatus
 from ui.services.results.local_programs import can_add
 from ui.text import format as fmt
 from ui.web.html import components
@@ -94,18 +94,13 @@ def types_note(can_make_all: bool) -> str:
     )
 
 
-def exports(
-    lines: Iterable[ExportStatus],
-    instruction: str = "",
-    programs: Sequence[str] = (),
-    added: Sequence[AddedStatus] = (),
-) -> Markup:
+def exports(lines: Iterable[ExportStatus], instruction: str = "", programs: Iterable[str] = ()) -> Markup:
     """Every export of a run: how far it is, or its files and checks, and where to use it. instruction: of its
-    examples. programs: of this computer, to which a GGUF file can be added. added: what was."""
-    return components.join(_export(line, instruction, programs, added) for line in lines)
+    examples. programs: of this computer, to which a GGUF file can be added."""
+    return components.join(_export(line, instruction, programs) for line in lines)
 
 
-def _export(line: ExportStatus, instruction: str, programs: Sequence[str], added: Sequence[AddedStatus]) -> Markup:
+def _export(line: ExportStatus, instruction: str, programs: Iterable[str]) -> Markup:
     title = KINDS["gguf:Q8_0" if line.to.startswith("gguf:") else line.to][0]
     badge = components.badge(*fmt.state(str(line.state.value)))
     if line.failure:
@@ -128,7 +123,9 @@ def _export(line: ExportStatus, instruction: str, programs: Sequence[str], added
     if result.passed:
         if all(check.ok for check in result.checks):  # else some could not be made
             checks = components.verified("Verified to be the same model", checks, key=f"checks-{line.id}")
-        given += _programs(line, instruction, programs, added)
+        if can_add(line):
+            adding = (components.button(f"Add it to {name}", name, line.id, "firm") for name in programs)
+            given += components.acts(*adding)
         return components.card(title, given, sizes, checks, checksums, guides, badges=badge)
     warning = components.alert("bad", FAILED, *FAILED_MEANS)
     hidden = components.fold("Show the download all the same", given, checksums, guides, kind="failed-download")
@@ -139,24 +136,12 @@ _OPEN = {
     "Ollama": "It is in Ollama as {0}. Open Ollama and choose {0}, or type in a terminal: ollama run {0}",
     "LM Studio": "It is in LM Studio as {0}. Open LM Studio, choose {0} in Chat, and set the temperature to 0.{1}",
 }
-_PASTE = " Paste the instruction below as the system prompt."
 
 
-def _programs(line: ExportStatus, instruction: str, programs: Sequence[str], added: Sequence[AddedStatus]) -> Markup:
-    """A button for each program of this computer that can take the file, and what became of it."""
-    latest = {one.program: one for one in reversed(added) if one.export == line.id}
-    parts = []
-    for program in programs if can_add(line) else ():
-        one = latest.get(program)
-        if one and one.failure:
-            parts.append(components.problem_alert(one.failure))
-        if one and one.active:
-            parts.append(components.text(f"Adding it to {program}.", "small"))
-        elif one and one.name:
-            parts.append(components.text(_OPEN[program].format(one.name, _PASTE if instruction else "")))
-        else:
-            parts.append(components.acts(components.button(f"Add it to {program}", program, line.id, "firm")))
-    return components.join(parts)
+def added(program: str, name: str, instruction: str) -> Markup:
+    """How to open a file that was added to a program. name: its name there."""
+    paste = " Paste the instruction below as the system prompt." if instruction else ""
+    return components.alert("calm", _OPEN[program].format(name, paste))
 
 
 def _size(file: GgufFile) -> tuple[str, str, str]:
