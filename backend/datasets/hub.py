@@ -69,6 +69,11 @@ def valid_name(typed: str) -> str:
     return name
 
 
+def is_named(text: str) -> bool:
+    """Whether a text is "hf:OWNER/NAME" or the address of a dataset's page."""
+    return text.strip().startswith((PREFIX, _PAGES))
+
+
 def look_up(typed: str) -> HubDataset:
     """The dataset with its splits. Raises BadInput for a malformed name, MissingPart when the hub can't be reached,
     does not have the dataset, or it has no tables."""

@@ -20,7 +20,7 @@ class Feature(Enum):
 
     DOWNLOAD = "Other models can't be downloaded in this demo.", "choose the model on Start and download it"
     DELETE_MODEL = "Models can't be deleted in this demo.", "delete it on Start"
-    HUB_DATA = "Datasets from the Hugging Face hub can't be downloaded in this demo.", "name the dataset on Data"
+    HUB_DATA = "Datasets from the Hugging Face hub can't be downloaded in this demo.", "paste its name on Data"
     TOKEN = "This demo doesn't accept access tokens.", f"type {PROGRAM} models --token"
     PUSH = "This demo can't upload models to Hugging Face.", "open Share and choose to upload it"
     ANSWER_TABLE = "This demo doesn't answer spreadsheets.", "open Share and upload one there"

@@ -2,7 +2,7 @@
 
 tab.py                          the tab
 views.py, actions.py            its cards, and their buttons
-import_panel.py, hub_panel.py   adding examples
+import_panel.py                 adding examples
 read_options.py                 questions about a file
 decisions.py                    what needs the person, one at a time
 issues.py, before_after.py      everything that was found, as a table; rows before and after

@@ -7,19 +7,23 @@ from typing import Any
 import gradio as gr
 from markupsafe import Markup
 
+from backend.datasets.hub import ROWS, is_named
 from backend.hosting.policy import Feature, Policy
 from ui.services.app import App
 from ui.text import format as fmt
 from ui.web.browser_state import PRIVATE, BrowserState, Inputs, Updates
 from ui.web.components import button, clickable, clicked, html
 from ui.web.data import views as data_views
-from ui.web.data.hub_panel import HubPanel
 from ui.web.errors import handler
 from ui.web.html import components
 
 KINDS = (
     "Also read: Word, PDF, OpenDocument, text, Markdown, web pages, exports of chats, e-mail, JSON, YAML, Parquet, "
     "any of these packed (.gz, .bz2, .xz, .zst), several at once, and several in one .zip."
+)
+HUB = (
+    f"A dataset of the Hugging Face hub: hf:OWNER/NAME, of which the first {ROWS:,} rows are read. Only tables are "
+    "downloaded, never program code. See on its page what it holds and what its license allows."
 )
 TABLE_HEADERS = ["What is asked", "What it should answer"]
 EMPTY_TABLE = [["", ""] for _ in range(5)]
@@ -44,6 +48,8 @@ class ImportPanel:
                     paste = "Paste JSON lines or a table with a heading"
                     self.pasted = gr.Textbox(label="Examples as text", lines=7, max_lines=16, placeholder=paste)
                     self.use_text = button("Read this")
+                    if not app.policy.why_not(Feature.HUB_DATA):
+                        html(components.text(HUB, "small"))
                 with gr.Tab("Type"):
                     self.typed = gr.Dataframe(
                         EMPTY_TABLE,
@@ -60,10 +66,6 @@ class ImportPanel:
                     with gr.Row(elem_classes="actions"):
                         self.add_row = button("Add a row", elem_id="add-row")
                         self.use_table = button("Read these")
-                with gr.Tab("Hugging Face"):
-                    if why_not := app.policy.why_not(Feature.HUB_DATA):
-                        html(components.text(why_not))
-                    self.from_hub = None if why_not else HubPanel(app)
             html(Markup("<h3>Or use ours</h3>"), elem_classes="group-name")
             self.samples = clickable()
             self.earlier = clickable(elem_id="earlier")
@@ -108,8 +110,9 @@ class ImportPanel:
 
         @handler
         def take_text(inputs: Inputs) -> Updates:
-            text = inputs[self.pasted] or ""
-            return imported(inputs, datasets.import_text(text, state.choice(inputs).model_id))
+            text, model_id = inputs[self.pasted] or "", state.choice(inputs).model_id
+            start = self.app.hub_data.start if is_named(text) else datasets.import_text
+            return imported(inputs, start(text, model_id))
 
         def rows_of(inputs: Inputs) -> list[list[str]]:
             return [["" if cell is None else str(cell) for cell in row] for row in inputs[self.typed] or []]
@@ -123,8 +126,6 @@ class ImportPanel:
             filled = [row for row in rows_of(inputs) if any(cell.strip() for cell in row)]
             return imported(inputs, datasets.import_table(filled, state.choice(inputs).model_id))
 
-        if self.from_hub:
-            self.from_hub.listen(state, imported, outputs)
         busy: dict[str, Any] = {"show_progress": "minimal", "show_progress_on": [self.samples]}
         state.listen(self.samples.click, take_sample, outputs, **busy)
         state.listen(self.upload.upload, take_file, outputs, self.upload, **busy)

@@ -5,18 +5,22 @@ from collections.abc import Iterator
 from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
 from threading import Event
 
+import gradio as gr
 import pytest
 
-from backend.errors import BadInput, NotInDemo
+from backend.datasets import hub
+from backend.errors import NotInDemo
 from backend.hosting.policy import DEMO
 from backend.settings import Workspace
 from tests.backend.datasets.hub_server import COMMIT, HubServer, hub_server
+from tests.ui.conftest import answer
 from tests.ui.services.data.test_imports import imported
 from ui.cli.main import make_parser
 from ui.cli.options import imported as imported_by_command
 from ui.services.app import App
 from ui.services.data import imports as dataset_imports
 from ui.services.selection import Choice
+from ui.web.page import Page
 
 LINES = "".join(f'{{"question": "What is {n}?", "answer": "Number {n}."}}\n' for n in range(40)).encode()
 
@@ -27,23 +31,28 @@ def served(monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
         yield server
 
 
-def test_the_rows_that_were_chosen_are_imported_and_stay_chosen(app: App, served: HubServer) -> None:
-    found = app.hub_data.look_up("shop/orders")
-    import_id = app.hub_data.start(found.id, found.commit, "test", 25)
-    choice = imported(app, Choice(import_id=import_id))
+def test_its_first_rows_are_imported_and_stay_chosen(
+    page: Page, served: HubServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = page.app
+    monkeypatch.setattr(hub, "ROWS", 25)
+    panel = page.tabs["data"].importing
+    pasted = {panel.pasted: "https://huggingface.co/datasets/shop/orders/\n"}
+    shown = answer(page, panel.use_text, "click", Choice(), pasted)
+    choice = imported(app, Choice(**page.state.changed(shown)))
     state = app.datasets.state(choice)
-    assert (state.rows, state.name) == (25, f"shop/orders@{COMMIT[:8]}/test.jsonl")
+    assert (state.rows, state.name) == (25, f"shop/orders@{COMMIT[:8]}/train.jsonl")
     app.datasets.read_again(choice.data_id, {"shape": "question_answer"})
     choice = imported(app, choice.replace(import_id=choice.data_id))
     assert app.datasets.state(choice).rows == 25
-    with pytest.raises(BadInput):
-        app.hub_data.start(found.id, "0" * 40, "test", 25)
+    with pytest.raises(gr.Error, match="not the name"):
+        answer(page, panel.use_text, "click", Choice(), {panel.pasted: "hf:../etc"})
 
 
 def test_a_cancelled_download_stores_nothing(app: App, served: HubServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dataset_imports, "PAGE_WAIT", 0.0)
-    found, served.gate = app.hub_data.look_up("shop/orders"), Event()
-    choice = Choice(import_id=app.hub_data.start(found.id, found.commit, "", 25))
+    served.gate = Event()
+    choice = Choice(import_id=app.hub_data.start("hf:shop/orders"))
     now = app.datasets.progress(choice)
     app.datasets.cancel_import(choice)
     served.gate.set()
@@ -65,8 +74,6 @@ def test_it_is_named(app: App, served: HubServer, capsys: pytest.CaptureFixture[
 def test_a_demo_asks_the_hub_nothing(tmp_path: Path, served: HubServer) -> None:
     app = App(Workspace.open(tmp_path / "workspace"), policy=DEMO)
     with pytest.raises(NotInDemo):
-        app.hub_data.look_up("shop/orders")
-    with pytest.raises(NotInDemo):
-        app.hub_data.start("shop/orders", COMMIT, "", 5)
+        app.hub_data.start("shop/orders")
     assert served.asked == []
     app.close()
