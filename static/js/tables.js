@@ -1,4 +1,4 @@
-// Tables that sort and filter. How a person left a table outlives its being drawn again.
+// Tables that sort and are searched. How a person left a table outlives its being drawn again.
 const key = (row, column) => {
   const cell = row.cells[column];
   const number = cell.querySelector('data');
@@ -45,44 +45,37 @@ apprentice.onRedraw(() => {
   }
 });
 
-// A row is shown if it carries every chosen value and every typed word.
-const filtered = {}; // by the filter's name: what was chosen or typed
-const matches = (row, field) => {
-  const carried = row.dataset[field.dataset.filter];
-  if (field.type !== 'search') return carried.split(' ').includes(field.value);
-  return field.value.toLowerCase().split(/\s+/).every((word) => carried.toLowerCase().includes(word));
-};
-const filter = (filters) => {
-  const set = [...filters.querySelectorAll('[data-filter]')].filter((field) => field.value.trim());
-  const rows = [...filters.parentElement.querySelectorAll(`table.${filters.dataset.for} tbody tr`)];
-  for (const row of rows) row.hidden = !set.every((field) => matches(row, field));
+// A row is shown if it carries every typed word.
+const typed = {}; // by the table's class
+const find = (field) => {
+  const finder = field.closest('.filters'), words = field.value.toLowerCase().split(/\s+/).filter(Boolean);
+  const rows = [...finder.parentElement.querySelectorAll(`table.${finder.dataset.for} tbody tr`)];
+  for (const row of rows) row.hidden = !words.every((word) => row.dataset.words.toLowerCase().includes(word));
   const shown = rows.filter((row) => !row.hidden).length;
-  const typed = set.some((field) => field.type === 'search');
-  const counted = set.length ? `${shown} of ${rows.length} models are shown.` : '';
-  const message = typed && !shown ? 'No model matches; clear the search.' : counted;
-  const left = filters.querySelector('.left');
+  const counted = words.length ? `${shown} of ${rows.length} models are shown.` : '';
+  const message = words.length && !shown ? 'No model matches; clear the search.' : counted;
+  const left = finder.querySelector('.left');
   if (left.textContent !== message) left.textContent = message;
-  filters.querySelector('.clear').hidden = !typed;
+  finder.querySelector('.clear').hidden = !words.length;
 };
-const setFilter = (field, value) => {
-  field.value = filtered[field.dataset.filter] = value;
-  filter(field.closest('.filters'));
+const setTyped = (field, value) => {
+  field.value = typed[field.closest('.filters').dataset.for] = value;
+  find(field);
 };
 
 document.addEventListener('input', (event) => {
-  const field = event.target.closest('[data-filter]');
-  if (field) setFilter(field, field.value);
+  const field = event.target.closest('.filters [type=search]');
+  if (field) setTyped(field, field.value);
 });
 document.addEventListener('click', (event) => {
-  const field = event.target.closest('.filters .clear')?.parentElement.querySelector('[data-filter]');
+  const field = event.target.closest('.filters .clear')?.parentElement.querySelector('[type=search]');
   if (!field) return;
-  setFilter(field, '');
+  setTyped(field, '');
   field.focus();
 });
 apprentice.onRedraw(() => {
-  for (const filters of document.querySelectorAll('.filters:not([data-kept])')) {
-    filters.dataset.kept = '';
-    for (const field of filters.querySelectorAll('[data-filter]')) field.value = filtered[field.dataset.filter] || '';
-    filter(filters);
+  for (const finder of document.querySelectorAll('.filters:not([data-kept])')) {
+    finder.dataset.kept = '';
+    setTyped(finder.querySelector('[type=search]'), typed[finder.dataset.for] || '');
   }
 });

@@ -262,24 +262,23 @@ def draw_models_again(page: Any) -> None:
 def test_models_are_found_by_typing(open_page: Opens, drawn_page: str) -> None:
     page = open_page(drawn_page)
     page.locator("#computer-and-models > button").click()
-    search = page.get_by_label("Search by name, family or license")
+    search = page.get_by_label("Search by name, language, license or use")
     search.press_sequentially("llama COMMUNITY")  # a name and a license
     page.get_by_text("3 of 5 models are shown.").wait_for()
     for width in (390, 1280):
         page.set_viewport_size({"width": width, "height": 900})
         assert sorted(names(page)) == ["Llama 3.1 8B", "Llama 3.2 1B", "Llama 3.2 3B"], width
-    page.get_by_label("Fit", exact=True).select_option("Too big")
+    search.press_sequentially(" big")  # whether it fits
     page.get_by_text("1 of 5 models are shown.").wait_for()
-    search.focus()
     draw_models_again(page)
     assert names(page) == ["Llama 3.1 8B"]
     page.keyboard.type("x")
-    assert search.input_value() == "llama COMMUNITYx", "what was typed, or the keyboard's place in it, is lost"
+    assert search.input_value() == "llama COMMUNITY bigx", "what was typed, or the keyboard's place in it, is lost"
     page.get_by_text("No model matches; clear the search.").wait_for()
     assert names(page) == []
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")  # "Clear the search"
-    page.get_by_text("2 of 5 models are shown.").wait_for()
+    assert len(names(page)) == 5
     assert search.evaluate("(field) => field === document.activeElement && !field.value")
     assert page.get_by_role("button", name="Clear the search").is_hidden()
     search.fill("8B")

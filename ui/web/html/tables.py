@@ -1,10 +1,10 @@
-"""Tables that can be sorted, searched and filtered, as HTML."""
+"""Tables that can be sorted and searched, as HTML."""
 
 from collections.abc import Mapping, Sequence
 
 from markupsafe import Markup
 
-from ui.web.html.components import EMPTY, join, options
+from ui.web.html.components import join, options
 
 
 def table(
@@ -16,8 +16,8 @@ def table(
     marks: Sequence[Mapping[str, Sequence[str]]] = (),
 ) -> Markup:
     """A table. lines: a cell for each column; a cell may start with a `sort_key`. caption: for screen readers.
-    sortable: whether a click on a header sorts by its column. kind: its CSS class, by which `filters` finds it.
-    marks: for each line, the values that `filters` can select by."""
+    sortable: whether a click on a header sorts by its column. kind: its CSS class, by which `finder` finds it.
+    marks: for each line, its data attributes."""
     plain = Markup('<th scope="col">{}</th>')
     sorting = Markup('<th scope="col"><button type="button" class="sort">{}</button></th>')
     head = [
@@ -43,29 +43,13 @@ def sort_key(value: float) -> Markup:
     return Markup('<data value="{}"></data>').format(value)
 
 
-def filters(
-    choices: Mapping[str, tuple[str, Mapping[str, str]]],
-    kind: str,
-    search: tuple[str, str],
-    columns: Sequence[str] = (),
-) -> Markup:
-    """A search field and drop-down lists for a table. It shows the lines that contain every typed word and carry
-    every chosen value, sorted by the chosen column (static/js/tables.js). choices: key to (question, value to its
-    words). search: (key, question). columns: the names of the columns to sort by."""
-    field = Markup(
-        '<div class="find"><label><span>{1}</span><input type="search" data-filter="{0}" '
+def finder(kind: str, question: str, columns: Sequence[str]) -> Markup:
+    """A search field and a list to sort by, for a table. It shows the lines that carry every typed word among the
+    `words` of their marks, sorted by the chosen column (static/js/tables.js). columns: their names."""
+    return Markup(
+        '<div class="filters" data-for="{}"><div class="find"><label><span>{}</span><input type="search" '
         'autocomplete="off" spellcheck="false"></label>'
-        '<button type="button" class="btn quiet clear" hidden>Clear the search</button></div>'
-    ).format(*search)
-    lists = (
-        Markup('<label><span>{0}</span><select data-filter="{1}" aria-label="{0}">{2}</select></label>').format(
-            question, key, options({"": "All", **values}.items())
-        )
-        for key, (question, values) in choices.items()
-    )
-    order = Markup('<label><span>Sort by</span><select class="order" aria-label="Sort by">{}</select></label>').format(
-        options([("", "Recommended first"), *((name, name) for name in columns)])
-    )
-    return Markup('<div class="filters" data-for="{}">{}{}{}<p class="small left" role="status"></p></div>').format(
-        kind, field, order if columns else EMPTY, join(lists)
-    )
+        '<button type="button" class="btn quiet clear" hidden>Clear the search</button>'
+        '<label><span>Sort by</span><select class="order" aria-label="Sort by">{}</select></label></div>'
+        '<p class="small left" role="status"></p></div>'
+    ).format(kind, question, options([("", "Recommended first"), *((name, name) for name in columns)]))

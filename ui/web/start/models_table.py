@@ -1,4 +1,4 @@
-"""All models as a table to sort and filter: what each needs, its expected quality and its training time."""
+"""All models as a table to sort and search: what each needs, its expected quality and its training time."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -22,8 +22,7 @@ NEEDED_BY_RUNS = "The models you trained from it can't be tried or exported unti
 COMPARING = components.text("Working out what each model needs on this computer. This takes a few seconds.", "small")
 GOOD_FOR = {"voice": "Conversation", "extract": "Extracting data", "write": "Fluent writing"}
 UNKNOWN = 1000.0  # sorts after every published rank
-SEARCH = ("words", "Search by name, family or license")
-SIZES = {"small": "Under 1 billion", "middle": "1 to 4 billion", "large": "Over 4 billion"}
+SEARCH = "Search by name, language, license or use"
 
 
 def others_table(options: Sequence[Option] | None, chosen: str, ready: set[str], jobs: Mapping[str, Job]) -> Markup:
@@ -36,10 +35,10 @@ def others_table(options: Sequence[Option] | None, chosen: str, ready: set[str],
     lines = [_line(option, chosen, option.model.id in ready, jobs.get(option.model.id)) for option in options]
     headers = [name for name in lines[0] if timed or name != "Time"]
     cells = [[line[name] for name in headers] for line in lines]
-    kinds = [_kinds(option, option.model.id in ready) for option in options]
-    table = tables.table(headers, cells, "Models and whether they fit this computer", True, "models", kinds)
-    filters = tables.filters(_choices(options), "models", SEARCH, [name for name in headers if name])
-    return filters + table + _notes(options, timed) + _full(options[0])
+    words = [{"words": _words(option, option.model.id in ready)} for option in options]
+    table = tables.table(headers, cells, "Models and whether they fit this computer", True, "models", words)
+    finder = tables.finder("models", SEARCH, [name for name in headers if name])
+    return finder + table + _notes(options, timed) + _full(options[0])
 
 
 def _notes(options: Sequence[Option], timed: bool) -> Markup:
@@ -80,31 +79,15 @@ def _full(recommended: Option) -> Markup:
     )
 
 
-def _choices(options: Sequence[Option]) -> dict[str, tuple[str, dict[str, str]]]:
-    """The filters of the table: key to (question, value to its name)."""
-    languages = {code for option in options for code in option.model.languages}
-    names = {code: LANGUAGE_NAMES.get(code, code) for code in languages}
-    return {
-        "fit": ("Fit", {key: name for key, (name, _) in FITS.items()} | {"here": "On this computer"}),
-        "size": ("Size", SIZES),
-        "use": ("License", {"free": "Commercial use allowed", "open": "No access request needed"}),
-        "language": ("Language", dict(sorted(names.items(), key=lambda pair: pair[1]))),
-        "task": ("Good for", GOOD_FOR),
-    }
-
-
-def _kinds(option: Option, ready: bool) -> dict[str, list[str]]:
-    """A model's values for each filter, and the words that the search finds."""
+def _words(option: Option, ready: bool) -> list[str]:
+    """The words by which a search finds a model."""
     model = option.model
-    size = "small" if model.parameters < 1e9 else "middle" if model.parameters <= 4.05e9 else "large"
-    return {
-        "fit": [option.fit, *(["here"] if ready else [])],
-        "size": [size],
-        "use": [*(["free"] if model.commercial_use else []), *([] if model.gated else ["open"])],
-        "language": list(model.languages),
-        "task": list(model.good_for),
-        SEARCH[0]: [model.name, model.family, model.licence],
-    }
+    asks = "access request needed" if model.gated else "no access request"
+    uses = "commercial use" if model.commercial_use else "no commercial use"
+    languages = [LANGUAGE_NAMES.get(code, code) for code in model.languages]
+    tasks = [GOOD_FOR[task] for task in model.good_for if task in GOOD_FOR]
+    here = ["on this computer"] if ready else []
+    return [model.name, model.family, model.licence, FITS[option.fit][0], uses, asks, *tasks, *languages, *here]
 
 
 def _line(option: Option, chosen_id: str, ready: bool, job: Job | None) -> dict[str, str]:

@@ -62,7 +62,7 @@ DRAWN = {
     "memory bar": lambda: components.memory_bar([(EVIL, 1.0)], 2.0, EVIL),
     "button": lambda: components.button(EVIL, EVIL, EVIL, label=EVIL),
     "form": lambda: components.form(EVIL, components.text(EVIL)),
-    "filters": lambda: tables.filters({EVIL: (EVIL, {EVIL: EVIL})}, EVIL, (EVIL, EVIL)),
+    "finder": lambda: tables.finder(EVIL, EVIL, [EVIL]),
     "fold": lambda: components.fold(EVIL),
     "confirm": lambda: components.confirm(EVIL, EVIL, ""),
     "guide": lambda: components.guide(1, EVIL, EVIL),
