@@ -33,7 +33,7 @@ from tests.ui.fake_records import report, report_json
 from ui.records.runs import ImportedModel
 from ui.services.app import App
 from ui.services.machine.model_imports import ModelImportService
-from ui.web.try_it import report_card
+from ui.web.try_it import verdict_card
 
 MODEL = "tests/tiny"
 Files = dict[str, bytes]
@@ -104,7 +104,7 @@ def test_the_model_is_the_same_on_another_computer(folder: Path, archive: Path, 
     scores = app.evaluations.latest_report(found.run_id)
     assert scores.answers == report().answers
     for text in ("it is better than the base model", "It kept the rest", "6 of 8 right"):
-        assert text in report_card.page(scores, shown.info)
+        assert text in verdict_card.verdict(scores)
     app.runner.delete(found.run_id)
     assert list(here.runs.iterdir()) == []
 

@@ -1,9 +1,7 @@
 """Evaluations of trained models: started, followed, read."""
 
 import logging
-from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 
 from pydantic import ValidationError
 
@@ -12,12 +10,10 @@ from backend.evaluation import answers_so_far, prompt_trial
 from backend.evaluation.examples import judging_items, judging_texts, stored_fingerprint
 from backend.evaluation.facts import write_facts
 from backend.evaluation.report import REPORT
-from backend.files.atomic import write_text
 from backend.files.json_file import read_json
 from backend.models.local import read_run
 from backend.records.base import lacks_fields
 from backend.records.evaluation import EvaluationReport, EvaluationSummary
-from backend.settings import child_path
 from jobs.records import Job, State
 from jobs.runner import Runner
 from ui.services.results import evaluated
@@ -77,12 +73,8 @@ class EvaluationService:
 
     def latest_report(self, run_id: str) -> EvaluationReport | None:
         """The report of the newest completed evaluation of a run. Raises RunProblem when it can't be read."""
-        job = self._latest_completed(run_id)
-        return self.report(job.id) if job else None
-
-    def _latest_completed(self, run_id: str) -> Job | None:
         jobs = self._runner.jobs(kind="evaluate", parent=run_id)
-        return next((job for job in jobs if job.state is State.COMPLETED), None)
+        return next((self.report(job.id) for job in jobs if job.state is State.COMPLETED), None)
 
     def summaries(self) -> dict[str, EvaluationSummary]:
         """Each run's newest completed evaluation, by run; those of an older format are skipped."""
@@ -90,22 +82,6 @@ class EvaluationService:
         completed = {job.parent: job for job in oldest_first if job.parent and job.state is State.COMPLETED}
         summaries = {run_id: evaluated.summary_of(job) for run_id, job in completed.items()}
         return {run_id: summary for run_id, summary in summaries.items() if summary}
-
-    def page(self, run_id: str, draw: Callable[[EvaluationReport], str]) -> Path | None:
-        """The newest report of a run as an HTML file among its exports, drawn once for each evaluation. None without
-        a report, and when the file can't be written. Raises RunProblem when the report can't be read."""
-        job = self._latest_completed(run_id)
-        if job is None:
-            return None
-        file = child_path(self._runner.workspace.exports, run_id) / f"report-{job.id}.html"
-        try:
-            if not file.is_file():
-                file.parent.mkdir(parents=True, exist_ok=True)
-                write_text(file, draw(self.report(job.id)))
-        except OSError:
-            log.warning("%s can't be written", file, exc_info=True)
-            return None
-        return file
 
     def report(self, job_id: str) -> EvaluationReport:
         """The report of a completed evaluation, with its answers. Raises RunProblem when there is none."""

@@ -64,23 +64,12 @@ def look(app: App, run_id: str, *, on_try: bool = False) -> Looked:
         return Looked(running(job), active=True, texts=texts)
     try:
         report = evaluations.latest_report(run_id)
-        link = _link(app, run_id) if report else components.EMPTY
     except RunProblem as error:
         return Looked(components.problem_alert(error), again=True, texts=texts)
     problem = failure(job, saved=evaluations.has_answers(run_id))
     hidden = bool(report) and isinstance(app.blind_tests.state(run_id), Question)
     shown = report.model_copy(update={"answers": ()}) if report and hidden else report
-    return Looked(ended(problem, shown, questions, link, on_try), "", False, bool(report), texts, report, hidden)
-
-
-def _link(app: App, run_id: str) -> Markup:
-    """A link to the report as a file; empty when the disk is full."""
-    info = app.runs.info(run_id)
-    file = app.evaluations.page(run_id, lambda report: report_card.page(report, info))
-    if file is None:
-        return components.EMPTY
-    link = components.download_link(file, "report.html", "Download the report", "a page to send to others")
-    return Markup('<div class="after-alert">{}</div>').format(link)
+    return Looked(ended(problem, shown, questions, on_try), "", False, bool(report), texts, report, hidden)
 
 
 class EvaluationCard:
@@ -206,12 +195,12 @@ def running(job: Job, title: str = TITLE) -> Markup:
     return components.card(title, components.progress(percent, phase), badges=badge, lead=words)
 
 
-def ended(problem: Markup, report: EvaluationReport | None, questions: int, link: Markup, on_try: bool) -> Markup:
-    """The newest report with the `link` to its file, under the `problem` of the latest evaluation, if it had one;
-    without both, the card before a check."""
+def ended(problem: Markup, report: EvaluationReport | None, questions: int, on_try: bool) -> Markup:
+    """The newest report, under the `problem` of the latest evaluation, if it had one; without both, the card before a
+    check."""
     if report is None:
         return problem or before(questions, on_try)
-    return problem + (EARLIER if problem else components.EMPTY) + verdict_card.verdict(report, link)
+    return problem + (EARLIER if problem else components.EMPTY) + verdict_card.verdict(report)
 
 
 def failure(job: Job | None, what: str = "The check", retry: str = "Check it again.", *, saved: bool = False) -> Markup:

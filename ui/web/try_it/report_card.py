@@ -1,4 +1,4 @@
-"""The report card of an evaluation as HTML: every held-out answer, the worst first; on the page and as a file."""
+"""The report card of an evaluation as HTML: every held-out answer, the worst first."""
 
 import json
 import re
@@ -9,8 +9,7 @@ from typing import Any
 from markupsafe import Markup
 
 from backend.evaluation.measures import fields, parse_json
-from backend.records.evaluation import Answered, EvaluationReport, ReportedAnswer
-from ui.records.runs import RunInfo
+from backend.records.evaluation import Answered, ReportedAnswer
 from ui.text import format as fmt
 from ui.web.html import components
 from ui.web.try_it import verdict_card
@@ -37,20 +36,6 @@ _ONLY_MISTAKES = Markup(
     '<label class="only-mistakes"><input type="checkbox" autocomplete="off"> Show only mistakes of {}</label>'
 )
 
-_PAGE_STYLE = Markup("""
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 900px; margin: 2rem auto; padding: 0 1rem; color: #222; }
-h1 { font-size: 1.6rem; } h3 { font-size: .85rem; color: #555; margin: 0 0 .3rem; }
-article { border-top: 1px solid #ddd; padding: 1rem 0; } .asked { color: #555; }
-.versus { display: grid; grid-template-columns: repeat(auto-fit, minmax(240px, 1fr)); gap: .7rem; }
-.versus > div { background: #f4f4f2; border-radius: 8px; padding: .6rem .8rem; overflow-wrap: anywhere; }
-.versus p, dl { margin: 0; white-space: pre-wrap; } .cells > div { display: grid; grid-template-columns: 1fr 2fr; }
-dd { margin: 0; } mark { background: #fbe3d6; color: inherit; }
-.fault dd { color: #a02020; } .badge { font-size: .8rem; margin-left: .4rem; font-weight: 600; }
-.alert p { margin: .3rem 0 0; white-space: normal; }
-.small { color: #555; font-size: .9rem; } .only-mistakes, summary svg { display: none; }
-table { border-collapse: collapse; } th, td { text-align: left; padding: .2rem .8rem .2rem 0; }
-""")
-
 Below = Callable[[int, ReportedAnswer], Markup]  # what comes below an answer, from its number in the report on
 
 
@@ -63,32 +48,15 @@ def answers(report: Answered, below: Below = nothing_below) -> Markup:
     count, judged = len(report.answers), report.judged
     mistakes = any(answer.scores[judged] < 1 for answer in report.answers)
     more = f"The {SHOWN} worst of {count} are shown." if count > SHOWN else ""
+    articles = (_article(answer, report, below(at, answer)) for at, answer in enumerate(report.answers[:SHOWN]))
     fold = components.fold(
         f"All {fmt.count(count, 'text' if report.main_measure == 'perplexity' else 'answer')}, the worst first",
         _ONLY_MISTAKES.format(_OF[judged]) if mistakes and not report.graded else components.EMPTY,
         components.text(more, "small"),
-        opened(report, SHOWN, below),
+        Markup('<div class="samples report">{}</div>').format(components.join(articles)),
         key="answers",
     )
     return Markup('<section class="card slim">{}</section>').format(fold)
-
-
-def opened(report: Answered, most: int | None = None, below: Below = nothing_below) -> Markup:
-    """The answers without a fold: all, or the `most` worst."""
-    shown = enumerate(report.answers[:most])
-    articles = components.join(_article(answer, report, below(at, answer)) for at, answer in shown)
-    return Markup('<div class="samples report">{}</div>').format(articles)
-
-
-def page(report: EvaluationReport, info: RunInfo) -> str:
-    """An HTML file without scripts, to send to a colleague: the verdict, how it was measured, and every answer."""
-    return Markup(
-        '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{}</title>'
-        '<meta name="viewport" content="width=device-width"><style>{}</style></head>'
-        "<body><h1>{}</h1><p>{}</p>{}{}</body></html>"
-    ).format(
-        info.name, _PAGE_STYLE, info.name, fmt.origin(info), verdict_card.verdict(report, acts=False), opened(report)
-    )
 
 
 def _article(answer: ReportedAnswer, report: Answered, below: Markup) -> Markup:

@@ -29,8 +29,8 @@ _DO = {  # what leads to the next step, by its kind; most are reached by more ex
 _MORE = ("Add examples", "examples")
 
 
-def verdict(report: EvaluationSummary, link: Markup = components.EMPTY, *, acts: bool = True) -> Markup:
-    """The verdict in one card. link: to the report as a file. acts: whether the next step is a button."""
+def verdict(report: EvaluationSummary) -> Markup:
+    """The verdict in one card."""
     learned = components.alert(tone(report, report.verdict), verdicts.title(report), verdicts.caveats(report))
     kept = components.alert(
         _KEPT.get(report.general.verdict, "calm"), verdicts.general_title(report), verdicts.general_counts(report)
@@ -43,8 +43,8 @@ def verdict(report: EvaluationSummary, link: Markup = components.EMPTY, *, acts:
                 pairs(report) if isinstance(report, EvaluationReport) else components.EMPTY,
                 kept,
                 against_parent(report),
-                next_step(report, acts),
-                _verified(report, link),
+                next_step(report),
+                _verified(report),
             )
         ),
     )
@@ -87,13 +87,11 @@ def mark(score: float, report: Answered) -> Markup:
     return components.badge("right", "good") if score >= 1 else components.badge("wrong", "bad")
 
 
-def next_step(report: EvaluationSummary, acts: bool = True) -> Markup:
-    """What to do next, in a sentence and, with `acts`, as one button."""
+def next_step(report: EvaluationSummary) -> Markup:
+    """What to do next, in a sentence and as one button."""
     if not report.next:
         return components.EMPTY
     step = components.alert("calm", "Next", report.next)
-    if not acts:
-        return step
     text, do = _DO.get(report.next_kind, _MORE)
     for name, value in report.retry.items():
         text, do = f"Try again with {TrainSettings.facts()[name].term} {fmt.setting(value)}", "retry-evaluated"
@@ -122,7 +120,7 @@ def systems(report: Measured) -> Markup:
     )
 
 
-def _verified(report: EvaluationSummary, link: Markup) -> Markup:
+def _verified(report: EvaluationSummary) -> Markup:
     """How it was measured, with all numbers."""
     asked = fmt.count(report.items, "text" if report.main_measure == "perplexity" else "example")
     memorized = next((finding.example for finding in report.findings if finding.kind == "memorized"), "")
@@ -137,7 +135,6 @@ def _verified(report: EvaluationSummary, link: Markup) -> Markup:
         instruction(report),
         _titled("What it answers to other things", components.text(verdicts.general_detail(report), "small")),
         components.rows(others) if others else components.EMPTY,
-        link,
     )
     return components.verified(f"Verified on {asked} it has not seen", *parts, key="verdict")
 

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from unittest.mock import Mock
 
 import pytest
 
@@ -16,7 +15,6 @@ from jobs.records import State
 from tests.ui.conftest import tabs
 from tests.ui.fake_records import DATA, report, report_json
 from tests.ui.made_up_app import MadeUpApp
-from ui.services.results import evaluations
 from ui.services.selection import Choice
 from ui.services.training import runs
 
@@ -89,30 +87,6 @@ def test_a_damaged_file_is_reported_in_its_card_and_the_tabs_still_show(app: Mad
     assert 'class="alert bad"' in shown[trying.evaluation.card]
     assert shown[trying.evaluation.check]["interactive"] is (damage != "questions")
     assert app.results.unseen_questions(run_id) == [] or damage != "questions"
-
-
-def test_the_report_is_written_once_for_each_evaluation(app: MadeUpApp, monkeypatch: pytest.MonkeyPatch) -> None:
-    run_id, _ = trained(app)
-    evaluated(app, run_id, report_json())
-    drawn: list[str] = []
-
-    def draw(found: Any) -> str:
-        drawn.append(found.verdict)
-        return "a page"
-
-    first = app.evaluations.page(run_id, draw)
-    assert first == app.evaluations.page(run_id, draw)
-    assert (first.read_text(), drawn) == ("a page", ["better"])
-    evaluated(app, run_id, report_json() | {"verdict": "worse"})
-    monkeypatch.setattr(evaluations, "write_text", Mock(side_effect=OSError(28, "No space left on device")))
-    assert app.evaluations.page(run_id, draw) is None
-    trying = tabs(app)["try"]
-    shown = trying.show(Choice(run_id=run_id))[trying.evaluation.card]
-    assert 'class="alert bad"' in shown, "the verdict"
-    assert "download" not in shown
-    monkeypatch.undo()
-    assert app.evaluations.page(run_id, draw) != first
-    assert drawn[-1] == "worse"
 
 
 def test_deleting_a_run_stops_its_evaluation(app: MadeUpApp) -> None:

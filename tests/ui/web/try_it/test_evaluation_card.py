@@ -19,7 +19,7 @@ from tests.measured_speed import store_speed
 from tests.ui.conftest import answer
 from tests.ui.fake_records import DATA, INFO, against_parent, job, report, report_json, trial_report
 from tests.ui.made_up_app import MadeUpApp
-from ui.records.runs import Losses, RunInfo, RunSummary
+from ui.records.runs import Losses, RunSummary
 from ui.services.selection import Choice
 from ui.web.page import Page
 from ui.web.runs.views import listing
@@ -195,7 +195,6 @@ class TestViews:
         assert "95% interval" not in html.partition('<details class="fold verified"')[0]
         retry = verdict_card.verdict(report(retry={"num_train_epochs": 6.0}))
         assert re.findall('data-do="(.*?)"', retry) == ["retry-evaluated"]
-        assert "<button" not in verdict_card.verdict(report(), acts=False)
 
     def test_a_voice_is_judged_by_what_the_examples_have_in_common(self) -> None:
         systems, voice = (
@@ -285,18 +284,6 @@ class TestReportCard:
         html = report_card.answers(found) + verdict_card.verdict(found)
         assert "<img" not in html
         assert html.count("&lt;img") >= 7
-
-
-def test_the_report_is_one_page_without_scripts_that_has_every_answer() -> None:
-    whole = report_json(baselines=True)
-    whole["answers"][0]["question"] = "<script>alert(1)</script>"
-    html = report_card.page(
-        EvaluationReport.model_validate(whole), RunInfo("run-a", "Orders & more", "SmolLM2", "orders.jsonl", 216)
-    )
-    assert "<script" not in html
-    assert "http" not in html, "it needs nothing from elsewhere"
-    assert "Orders &amp; more" in html
-    assert html.count("<article") == 3 + len(whole["answers"])
 
 
 def test_what_is_beside_the_answers() -> None:
