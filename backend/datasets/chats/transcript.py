@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
+from backend.datasets.chats import clean
 from backend.datasets.chats.format import ChatFormat
 from backend.datasets.convert.detect import Record
+from backend.datasets.convert.messages import SPEAKERS
 from backend.files.json_file import read_json
 
 TRANSCRIPT = ChatFormat("a chat transcript", thread="thread", time=("time",), pauses=True)
@@ -35,6 +37,7 @@ _BEGINNINGS = (
     rf"{_NAME}\s{{1,9}}(?:[|-]\s)?{_TIME}",
 )
 _PATTERNS = [re.compile(beginning, re.IGNORECASE) for beginning in _BEGINNINGS]
+_NAMED = re.compile(rf"{_NAME}\s{{0,9}}[:：]\s*{_TEXT}")
 _ONLY_NAME, _ONLY_TIME = re.compile(_NAME), re.compile(_TIME)
 _ONLY_DAY = re.compile(
     rf"[-–—=\s]{{0,40}}(?P<day>{_DAY})(?: {_CLOCK})?\s?(?:\([^()\n]{{1,12}}\)|[^\W\d]{{1,12}})?[-–—=\s]{{0,40}}"
@@ -75,15 +78,26 @@ def transcript_messages(text: str) -> Iterator[list[Record]]:
     ]
 
 
+def turns_in(cell: str) -> list[tuple[str, str]]:
+    """Who says what in a conversation that is one cell of a table; [] for another text."""
+    text = clean.html(cell).strip()
+    first = text.partition("\n")[0]
+    pattern = next((pattern for pattern in (*_PATTERNS, _NAMED) if pattern.fullmatch(first)), None)
+    messages = _read(text, pattern)[0] if pattern else []
+    names = [message.author for message in messages]
+    sure = pattern is not _NAMED or len(set(names)) < len(names) or names[0].casefold() in SPEAKERS
+    return [(message.author, message.text) for message in messages] if len(set(names)) > 1 and sure else []
+
+
 def outside(text: str) -> str:
     """The lines that belong to no message: above the first one, or below a blank line."""
     return "\n".join(_read(text)[1])
 
 
-def _read(text: str) -> tuple[list[_Message], list[str]]:
+def _read(text: str, pattern: re.Pattern[str] | None = None) -> tuple[list[_Message], list[str]]:
     """The messages, and the lines that belong to none."""
     lines = _lines(text)
-    pattern = _pattern_of(lines) or _PATTERNS[0]
+    pattern = pattern or _pattern_of(lines) or _PATTERNS[0]
     below = "text" not in pattern.groupindex  # paragraphs belong to the name above them
     messages: list[_Message] = []
     passed: list[str] = []
@@ -92,7 +106,8 @@ def _read(text: str) -> tuple[list[_Message], list[str]]:
         said = line.strip()
         match = pattern.fullmatch(said)
         if match:
-            when = match["time"] if re.search(_DAY, match["time"]) else f"{day} {match['time']}" if day else ""
+            when = match.groupdict().get("time", "")
+            when = when if re.search(_DAY, when) else f"{day} {when}" if day else ""
             spoken = "" if below else match["text"].strip()
             messages.append(_Message(number, match["name"].strip(), spoken, when, gap))
         elif only := _ONLY_DAY.fullmatch(said):

@@ -7,12 +7,12 @@ asked about, never trained on.
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import mean
 from typing import Any
 
-from backend.datasets.convert.shapes import NAMES, PEOPLE, UNSURE, plain_name
+from backend.datasets.convert.shapes import ASKED, DESK, NAMES, PEOPLE, UNSURE, plain_name
 from backend.text.excerpt import excerpt
 
 _MARKS = ("?", "？", "؟", ";")  # the last one is the Greek question mark
@@ -23,6 +23,8 @@ _MOST = 0.8  # of the filled cells
 _LONG = 80  # characters; a longer text is none of these
 _FEWEST = 2  # filled cells to judge by; for names, one more
 _CONSTANT = 5  # rows; a value that all of so many share is not an answer
+_SAME = 0.2  # of the rows
+_OF_DESK = 2  # columns that only a help desk has
 _DIFFERENT = 0.5  # of the names differ; fewer are categories
 
 _DATE = r"(?:\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}|\d{1,2}\.? \w{3,9}\.?,? \d{2,4}|\w{3,9}\.? \d{1,2},? \d{4})"
@@ -52,7 +54,7 @@ class _Column:
 
 @dataclass(frozen=True)
 class Guess:
-    """mapping: from the fields of the shape to columns. doubt: why the user has to be asked, "" if it is clear."""
+    """mapping: from the fields of the shape to columns, {} where none fit. doubt: why the user has to be asked."""
 
     shape: str
     mapping: dict[str, str]
@@ -66,24 +68,54 @@ def guess(records: Sequence[dict[str, Any]]) -> Guess | None:
     holding = {c.name: what_it_holds(c.name, [record.get(c.name) for record in records]) for c in texts}
     columns = [column for column in texts if not holding[column.name]]
     if not columns:
-        return None if len(texts) < 2 else _guess_pair(texts, _held_by(holding), names)
+        return None if len(texts) < 2 else _guess_pair(texts, _held_by(holding), records)
     if len(columns) == 1 and len(texts) == 1:
         only = columns[0]
         half = _name_score(only.name, "question") or _name_score(only.name, "answer")
         return Guess("text", {"text": only.name}) if len(names) == 1 or (only.length >= 20 and not half) else None
     if len(columns) == 1:
-        return _guess_pair(texts, _held_by(holding), names)
-    return _guess_pair(columns, "", names)
+        return _guess_pair(texts, _held_by(holding), records)
+    return _guess_pair(columns, "", records)
 
 
-def _guess_pair(columns: list[_Column], doubt: str, names: Iterable[str]) -> Guess:
-    """names: of all columns, for the doubt."""
-    pairs = [(_score(q, a, columns), q, a) for q in columns for a in columns if q is not a]
+def _guess_pair(columns: list[_Column], doubt: str, records: Sequence[dict[str, Any]]) -> Guess:
+    names = [*dict.fromkeys(name for record in records for name in record)]
+    scored = [(_score(q, a, columns), q, a) for q in columns for a in columns if q is not a]
+    pairs = [pair for pair in scored if not _repeats(pair[1].name, pair[2].name, records)]
+    if not pairs:
+        first, second = columns[:2]
+        why = f"{excerpt(second.name, width=40)!r} repeats {excerpt(first.name, width=40)!r} in many rows."
+        return Guess("question_answer", {}, why)
     best, question, answer = max(pairs, key=lambda pair: pair[0])
-    rivals = [score for score, q, a in pairs if (q, a) != (question, answer)]
+    rivals = [score for score, q, a in pairs if (q, a) != (question, answer)] or [0]
     if not doubt and best < max(rivals) + (_MARGIN if len(columns) > 2 or columns[0] is answer else 0):
         doubt = "Its columns are: " + excerpt(", ".join(names), width=300) + "."
     return Guess("question_answer", {"question": question.name, "answer": answer.name}, doubt)
+
+
+def _repeats(question: str, answer: str, records: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether a column is no answer to another one, because it is the same in many rows."""
+    same = [record for record in records if record.get(question) == record.get(answer)]
+    return len(same) > _SAME * len(records)
+
+
+def lacks_answers(records: Sequence[dict[str, Any]]) -> bool:
+    """Whether rows are a help desk's tickets of which no column holds an answer."""
+    names = dict.fromkeys(name for record in records for name in record)
+    words = {name: set(plain_name(name).split("_")) for name in names}
+    texts = [
+        name
+        for name in names
+        if _measure(name, records).is_text and not what_it_holds(name, [record.get(name) for record in records])
+    ]
+    desk = sum(not DESK.isdisjoint(words[name]) for name in names)
+    return desk >= _OF_DESK and all(words[name] & (DESK | ASKED) for name in texts)
+
+
+def can_choose(records: Sequence[dict[str, Any]]) -> bool:
+    """Whether there are two columns with values of which a person could choose question and answer."""
+    scalars = (str, int, float)
+    return len({n for record in records for n, v in record.items() if isinstance(v, scalars) and v != ""}) > 1
 
 
 def beside_text(records: Sequence[dict[str, Any]], text: str) -> Guess | None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from backend.datasets.convert.detect import Match, Record, match
-from backend.datasets.convert.guess_columns import Doubt, beside_text, guess, in_doubt, rival
+from backend.datasets.convert.guess_columns import Doubt, beside_text, can_choose, guess, in_doubt, lacks_answers, rival
 from backend.datasets.convert.shapes import SHAPES, Columns, complete
 from backend.errors import BadInput
 from backend.records.reading import ReadOptions, RowFault
@@ -113,6 +113,12 @@ def make_plan(sample: Sequence[Record], options: ReadOptions) -> Plan:
         return _from_options(records, options)
     if not records and any(isinstance(value, RowFault) for _, value in sample):
         return Plan("messages", {"messages": "messages"})  # nothing is readable, and each row has its own fault
+    if lacks_answers(records):
+        raise NoExamples(
+            "This file holds no answers.",
+            "Each row is a ticket, with what was asked and not what was answered.",
+            "Export the comments of the tickets too, and choose that file.",
+        )
     readable = ((line, match(value)) for line, value in sample if isinstance(value, dict) and value)
     matches = [(line, matched) for line, matched in readable if matched is not None]
     guessed = guess(records) if len(records) > max(1, 2 * len(matches)) else None
@@ -138,10 +144,12 @@ def make_plan(sample: Sequence[Record], options: ReadOptions) -> Plan:
             "Its columns are: " + excerpt(", ".join(columns), width=300) + "."
             if columns
             else "Its lines have no column names.",
-            "An example is a conversation (messages), or a question with its answer. "
-            "If yours have other names, choose which column is which.",
-            tuple(columns),
+            "An example is a conversation (messages), or a question with its answer."
+            + " If yours have other names, choose which column is which." * can_choose(records),
+            tuple(columns) if can_choose(records) else (),
         )
+    if not guessed.mapping:
+        raise NoExamples("This file holds no answers.", guessed.doubt, "Export it with who wrote each comment.")
     if guessed.doubt:
         raise _which(guessed.doubt, records)
     return Plan(guessed.shape, guessed.mapping, fixed=True, guessed=True)

@@ -28,6 +28,8 @@ SHAPES = {name: Shape(**described) for name, described in _TABLES["shapes"].item
 NAMES: dict[str, list[str]] = _TABLES["names"]
 # Names of a question or an answer that are also the names of something else, such as who wrote it; and of people.
 UNSURE, PEOPLE = frozenset(_TABLES["unsure"]), frozenset(_TABLES["people"])
+# Words of the columns of a help desk's tickets, and of what somebody asked in them.
+DESK, ASKED = frozenset(_TABLES["desk"]), frozenset(_TABLES["asked"])
 
 
 def plain_name(column: str) -> str:

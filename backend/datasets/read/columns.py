@@ -8,7 +8,9 @@ from typing import Any
 from backend.datasets.convert.detect import CHAT_BY_NAME, Record, match
 from backend.datasets.convert.messages import SPEAKERS
 from backend.datasets.read.cells import Cells, as_records, split_header
-from backend.records.reading import RowFault
+from backend.datasets.read.file import OpenSource
+from backend.datasets.read.header import known_columns
+from backend.records.reading import ReadOptions, RowFault
 
 _FEW = 4  # texts
 _SENTENCE = 10  # characters on average
@@ -41,6 +43,29 @@ def with_columns(records: Iterator[list[Record]]) -> Iterator[list[Record]]:
             return iter([[(line, {"question": question, "answer": answer}) for question, answer in value.items()]])
         return chain([first, second], records)
     return everything
+
+
+def rearrange(opened: OpenSource, _: ReadOptions) -> None:
+    """Turns a table round whose first column has the names, or whose answers stand below their questions."""
+    records = [record for _, record in opened.sample()]
+    if not records or not all(isinstance(record, dict) and record for record in records):
+        return
+    rows = [[str(cell or "") for cell in record.values()] for record in records]
+    if len(records[0]) == 1 and alternates([row[0] for row in rows]):
+        below = ((line, *record.values()) for batch in opened.records for line, record in batch)
+        opened.records = iter([[(line, {"question": q, "answer": next(below, (0, ""))[1]}) for line, q in below]])
+        return
+    names = [*records[0]]
+    rows = rows if all(name.startswith("column ") for name in names) else [names, *rows]
+    first = [row[0] for row in rows]
+    if len(rows) > _FEW or len(names) <= len(rows):
+        return
+    if not known_columns(first):
+        if len(rows) != 2 or not alternates([cell for pair in zip(*rows, strict=False) for cell in pair]):
+            return
+        first, rows = ["question", "answer"], [["", *row] for row in rows]
+    turned = zip(*(row[1:] for row in rows), strict=False)
+    opened.records = iter([[(at, dict(zip(first, cells, strict=True))) for at, cells in enumerate(turned, 2)]])
 
 
 def alternates(texts: Sequence[str]) -> bool:

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from backend.datasets.read import together
+from backend.datasets.read.columns import rearrange
 from backend.datasets.read.encoding import NotUtf8
 from backend.datasets.read.file import File, OpenSource, Reader
 from backend.datasets.read.formats import (
@@ -14,6 +15,7 @@ from backend.datasets.read.formats import (
     documents,
     json,
     markup,
+    notes,
     parquet,
     refused,
     text,
@@ -27,9 +29,11 @@ READERS: tuple[Reader, ...] = (
     *documents.READERS,  # PDF, Word, OpenDocument text
     *workbook.READERS,  # Excel, OpenDocument spreadsheet
     chat_archive.READER,  # before any other archive
+    notes.ARCHIVE,
     together.READER,
     chats.MAILBOX,
     markup.FEED,  # before XML is refused
+    notes.EVERNOTE,
     refused.READER,  # from here on, everything is text
     *markup.READERS,  # translations, LaTeX
     anki.READER,
@@ -46,7 +50,7 @@ READERS: tuple[Reader, ...] = (
     text.PLAIN,  # any text
 )
 # Asked afterwards, by what the records hold, unless the user chose how to read them.
-OF_RECORDS = (annotation_tools.read_annotations, chats.read_conversations)
+OF_RECORDS = (rearrange, annotation_tools.read_annotations, chats.read_conversations)
 
 
 def open_file(file: File) -> OpenSource:

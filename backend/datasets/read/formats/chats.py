@@ -1,6 +1,6 @@
 """Reads chats, mailboxes and copied e-mails as text, and the records of files that hold conversations."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import chain
 from typing import Any
@@ -9,7 +9,7 @@ from backend.datasets.chats import transcript, whatsapp
 from backend.datasets.chats.mail import MAIL, is_mail, mail_messages
 from backend.datasets.chats.pasted_mail import is_pasted_mail, pasted_mails
 from backend.datasets.chats.read_chat import chat_format, read_chat
-from backend.datasets.convert.detect import match
+from backend.datasets.convert.detect import Record, match
 from backend.datasets.convert.nested import flat, is_nested
 from backend.datasets.read.file import File, OpenSource, Reader
 from backend.datasets.read.source import line_blocks
@@ -29,6 +29,8 @@ def _open_transcript(file: File) -> OpenSource:
 def read_conversations(opened: OpenSource, options: ReadOptions) -> None:
     """Turns records that are conversations into examples, or else gives dotted names to what lies inside objects.
     Raises WhoToImitate when it is unclear whom to imitate, BadInput when fewer than two people write."""
+    if opened.chat is None:
+        _divide_cells(opened)
     sample = opened.sample()
     chat = opened.chat or chat_format(sample)
     if chat is None and flatten(opened, lambda record: match(record) is None):
@@ -39,6 +41,28 @@ def read_conversations(opened: OpenSource, options: ReadOptions) -> None:
     opened.records = iter([examples.records])
     opened.notes.append(("chat", examples.note, "If that is wrong, choose somebody else to learn from."))
     opened.details = replace(opened.details, title=examples.title, people=examples.people, imitate=examples.imitate)
+
+
+def _divide_cells(opened: OpenSource) -> None:
+    """Gives each message a row where a cell of each row is a whole conversation."""
+    rows = [record for _, record in opened.sample() if isinstance(record, dict)]
+    matched = match(rows[0]) if rows else None
+    used = matched.mapping.values() if matched and matched.shape != "text" else ()
+    for column in (name for name in (rows[0] if rows else ()) if name not in used):
+        cells = [cell for row in rows if isinstance(cell := row.get(column), str) and cell.strip()]
+        if 2 * len(cells) > len(rows) and sum(bool(transcript.turns_in(cell)) for cell in cells) > 0.8 * len(cells):
+            opened.records = ([one for row in batch for one in _turns(row, column)] for batch in opened.records)
+            return
+
+
+def _turns(record: Record, column: str) -> Iterator[Record]:
+    line, row = record
+    if not isinstance(row, dict):
+        yield record
+        return
+    cell = str(row.get(column) or "")
+    for author, said in transcript.turns_in(cell) or [("", cell)]:
+        yield line, {"conversation_id": line, "author": author, "text": said}
 
 
 def flatten(opened: OpenSource, wanted: Callable[[dict[str, Any]], bool] = lambda record: True) -> bool:
