@@ -112,14 +112,6 @@ def lowest_step(losses: Losses) -> int | None:
     return min(events, key=lambda event: event.loss).step if losses.best else None
 
 
-def of_the_model(losses: Losses) -> tuple[str, str]:
-    """(number, name and steps) of the most telling loss: that of the saved model, else the latest one."""
-    better = losses.best and losses.best.step == losses.saved_step
-    if losses.final and losses.final.step == losses.saved_step and not better:
-        return fmt.loss(losses.final.loss), f"validation loss of the saved model, step {losses.final.step}"
-    return facts(losses)[-1]
-
-
 def facts(losses: Losses) -> list[tuple[str, str]]:
     """(number, name and steps) of each loss; the initial one only until there is a later one."""
     shown = [line for line in lines(losses) if line[0] != INITIAL or losses.latest is None]

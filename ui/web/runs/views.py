@@ -8,7 +8,6 @@ from markupsafe import Markup
 from backend.evaluation.blind_test import Outcome
 from backend.records.evaluation import TUNED, EvaluationSummary
 from ui.records.runs import ImportedModel, RunSummary
-from ui.services.training import losses
 from ui.text import format as fmt
 from ui.text import verdicts
 from ui.web.html import components, tables
@@ -33,7 +32,7 @@ def listing(
     cells = [_line(run, line, context) for line in lines for run in line]
     if not cells:
         return components.EMPTY
-    head = ("Name", "State", "Loss", "When", "")
+    head = ("Name", "State", "When", "")
     return Markup('<section class="card">{}</section>').format(tables.table(head, cells, "Your models", kind="runs"))
 
 
@@ -85,13 +84,6 @@ class _Context:
 def _line(run: RunSummary, line: Sequence[RunSummary], context: _Context) -> tuple[str, ...]:
     run_id, report, vote = run.info.id, context.reports.get(run.info.id), context.votes.get(run.info.id)
     compared = verdicts.against_parent(report) if report else None
-    number, name = losses.of_the_model(run.losses)
-    before = run.losses.initial if run.losses.best else None
-    loss = Markup("{}{}{}").format(
-        number,
-        components.text(name, "small"),
-        components.text(f"{fmt.loss(before.loss)} {losses.INITIAL}" if before else "", "small"),
-    )
     about = [
         fmt.origin(run.info),
         _descent(run, line),
@@ -100,29 +92,17 @@ def _line(run: RunSummary, line: Sequence[RunSummary], context: _Context) -> tup
         verdicts.blind_test(vote) if vote else "",
     ]
     return (
-        Markup("<strong>{}</strong>{}{}{}{}{}").format(
+        Markup("<strong>{}</strong>{}{}{}{}").format(
             run.info.name,
             components.badge(f"v{run.info.version}", "calm") if len(line) > 1 else "",
             components.badge("Open now", "calm") if run_id == context.open_id else "",
-            _line_of_descent(line, context.reports) if run is line[0] and len(line) > 1 else "",
             components.join(components.text(sentence, "small") for sentence in about),
             components.text(run.note, "note"),
         ),
         components.badge(*fmt.state(run.state.value)),
-        loss,
         fmt.when(run.created, context.now),
         components.acts(*_acts(run, line, context)),
     )
-
-
-def _line_of_descent(line: Sequence[RunSummary], reports: Mapping[str, EvaluationSummary]) -> Markup:
-    """v1 21 of 24 right -> v2 23 of 24 right"""
-    rows = []
-    for run in reversed(line):
-        report = reports.get(run.info.id)
-        score = verdicts.score(TUNED, report) if report else "not checked"
-        rows.append(Markup("<li><strong>v{}</strong> {}</li>").format(run.info.version, score))
-    return Markup('<ol class="versions" aria-label="Versions and their scores">{}</ol>').format(components.join(rows))
 
 
 def _descent(run: RunSummary, line: Sequence[RunSummary]) -> str:

@@ -59,7 +59,7 @@ def _numbers(ahead: Plan, why: Mapping[str, str], by_hand: Collection[str]) -> l
     memory, bar = ("will be measured", "memory"), components.EMPTY
     if ahead.memory_mib:
         of_memory = f"of {fmt.size(ahead.available_mib)} memory, {memory_how}"
-        memory, bar = (fmt.size(ahead.memory_mib), of_memory), memory_bar(ahead)
+        memory, bar = (fmt.size(ahead.memory_mib), of_memory), _memory(ahead)
     return [
         components.facts([duration, memory]),
         bar,
@@ -78,10 +78,8 @@ def going(runs: Sequence[tuple[str, str]]) -> Markup:
     return components.card("Trained first", Markup('<ul class="ready">{}</ul>').format(components.join(lines)))
 
 
-def memory(ahead: Plan) -> Markup:
-    """The memory part by part: its size, what it is, and the source of its formula."""
-    if not ahead.memory_mib:
-        return components.EMPTY
+def _memory(ahead: Plan) -> Markup:
+    """The needed memory against what the computer has; folded, part by part: what it is, and its formula's source."""
     how = "The total is measured, its parts are estimated." if ahead.memory_measured else "Estimated, part by part."
     rows = [
         (PARTS[name].name if name in PARTS else name, fmt.size(mib), PARTS[name].source if name in PARTS else "")
@@ -89,16 +87,9 @@ def memory(ahead: Plan) -> Markup:
         if mib >= 0.05
     ]
     uses = components.fold("What uses the memory", components.text(how, "small"), components.rows(rows), key="memory")
-    return Markup('<div class="memory"><h3>Memory: {} of {}</h3>{}{}</div>').format(
-        fmt.size(ahead.memory_mib), fmt.size(ahead.available_mib), memory_bar(ahead), uses
-    )
-
-
-def memory_bar(ahead: Plan) -> Markup:
-    """The parts of the needed memory against what the computer has."""
-    how = "measured on your longest examples" if ahead.memory_measured else "estimated"
-    label = f"Needs {fmt.size(ahead.memory_mib)} of {fmt.size(ahead.available_mib)} memory, {how}."
-    return components.memory_bar(fmt.memory_parts(ahead.memory_parts), ahead.available_mib, label)
+    measured = "measured on your longest examples" if ahead.memory_measured else "estimated"
+    label = f"Needs {fmt.size(ahead.memory_mib)} of {fmt.size(ahead.available_mib)} memory, {measured}."
+    return components.memory_bar(fmt.memory_parts(ahead.memory_parts), ahead.available_mib, label) + uses
 
 
 def _general(ahead: Plan, demo: bool) -> list[tuple[bool, str]]:

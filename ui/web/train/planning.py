@@ -57,7 +57,6 @@ class Planning:
                 self.prompts = prompt_card.PromptCard(app, state)
             with details("advanced", "All settings"):
                 self.called = gr.Textbox(label="A name for your model", max_lines=1, elem_id="run-name")
-                self.memory = html()
                 fields = {"trainer": trainer, **settings_form.build()}
                 answer = gr.JSON(visible=False)
                 self.back = button("Back to the recommended settings", elem_id="reset-settings")
@@ -65,12 +64,12 @@ class Planning:
                 self.start = primary("Start training", interactive=False, elem_id="start-training")
                 self.why_not = html(elem_classes="reason")
         self.form = SettingsForm(app, fields, answer)
-        planned = [self.version, self.goal, self.plan, self.memory, self.called, self.start, self.why_not]
+        planned = [self.version, self.goal, self.plan, self.called, self.start, self.why_not]
         self.outputs: list[Any] = [self.column, *planned, *self.prompts.outputs, answer]
 
     def show(self, choice: Choice) -> Updates:
         """All but the settings, in which the person may be typing: `SettingsForm.restore` fills those."""
-        plan = memory = start = components.EMPTY
+        plan = start = components.EMPTY
         unnamed, why_not, asks = "", why_disabled(None), False
         if choice.data_id:
             try:
@@ -80,7 +79,7 @@ class Planning:
                 ahead = self.app.planning.plan(choice.data_id, choice.model_id, read.settings, version)
                 asks = ahead.has_pairs or ahead.settings.trainer == "dpo"
                 plan = plan_view.plan(ahead, advice.why, read.changed, self.app.policy.demo)
-                memory, unnamed, cant = plan_view.memory(ahead), default_name(ahead.data_name), ""
+                unnamed, cant = default_name(ahead.data_name), ""
                 if version:
                     start, unnamed, cant = self._start(choice, version, read.settings, ahead.changes)
                 plan += self._fetching(choice) + self._better(choice)
@@ -98,7 +97,6 @@ class Planning:
             self.version: start,
             self.goal: gr.update(visible=asks),
             self.plan: plan,
-            self.memory: memory,
             self.called: gr.update(placeholder=unnamed),
             **self.prompts.show(choice),
             self.start: gr.update(interactive=not why_not),

@@ -12,10 +12,9 @@ from backend.records.events import EvalEvent, StepEvent
 from backend.records.specs import TrainSettings
 from jobs.records import State
 from tests.ui.fake_records import INFO, SPEC, job
-from ui.records.runs import Curve, Losses, RunDetails, RunSummary
+from ui.records.runs import Curve, Losses, RunDetails
 from ui.services.training import losses
 from ui.web.html import compare_runs
-from ui.web.runs import views as runs_views
 from ui.web.train import run_view
 
 NOISE = [0.3, -0.2, 0.1, 0.4, -0.3, 0.2, -0.1]
@@ -44,10 +43,7 @@ def text_of(html: str) -> str:
     return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", html))
 
 
-def test_the_lowest_loss_may_be_before_training_or_the_saved_one() -> None:
-    one = watched(State.COMPLETED, result={"best_step": 40, "eval_loss": 1.6, "eval_step": 40})
-    listed = text_of(runs_views.listing([RunSummary(one.origin, one.job.state, 0.0, one.losses)], "", 1.0))
-    assert "1.60 validation loss of the saved model, step 40" in listed
+def test_the_lowest_loss_may_be_before_training() -> None:
     one = watched(State.COMPLETED, made_curve({0: 2.6, 10: 2.7, 20: 3.1}), result={"best_step": 20})
     assert losses.lowest_step(one.losses) == 0
     assert "lower before training, 2.60" in text_of(run_view.learning(one))
@@ -59,7 +55,7 @@ def test_the_lowest_loss_may_be_before_training_or_the_saved_one() -> None:
     [(State.RUNNING, {}), (State.COMPLETED, {"best_step": 20}), (State.STOPPED, {"best_step": 20})],
 )
 def test_every_place_shows_the_same_numbers(state: State, result: dict[str, Any]) -> None:
-    """The numbers, the verdict, the curve's labels, the curve's description, the list of runs, and a comparison."""
+    """The numbers, the verdict, the curve's labels, the curve's description, and a comparison."""
     one = watched(state, result=result)
     training = f"{losses.compute(one.job, OVERFITTED).training:.2f}"
     card, health, plot = (draw(one) for draw in (run_view.learning, run_view.health, run_view.loss_card))
@@ -71,8 +67,6 @@ def test_every_place_shows_the_same_numbers(state: State, result: dict[str, Any]
     assert f"{losses.LATEST} 1.60" in text_of(plot)
     assert f"to {training} by step 40." in plot
     assert f"The {losses.BEST} is 1.20, at step 20." in plot
-    listed = text_of(runs_views.listing([RunSummary(one.origin, state, 0.0, one.losses)], "", 1.0))
-    assert f"1.20 {losses.BEST}, at step 20 (the saved model) 3.10 {losses.INITIAL}" in listed
     details = RunDetails(SPEC, one.job, OVERFITTED)
     compared = {name: of_a for name, of_a, _ in compare_runs.outcomes(details, details)}
     assert compared[losses.TRAINING.capitalize()] == f"{training}, {WINDOW}"

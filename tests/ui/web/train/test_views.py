@@ -111,7 +111,7 @@ def test_the_end_of_a_training_opens_with_the_verdict(page: Page, app: MadeUpApp
     app.work()
     shown = page.tabs["train"].show(choice)
     assert "6 of 8 right" in shown[running.outcome]
-    assert shown[running.outcome] == page.tabs["runs"].show(choice)[page.tabs["runs"].verdict]
+    assert shown[running.outcome] in page.tabs["runs"].show(choice)[page.tabs["runs"].verdict]
     ids = [part._id for part in running.column.children]
     assert ids.index(running.outcome._id) < ids.index(running.status._id) < ids.index(running.learning._id)
 
