@@ -14,6 +14,7 @@ hardware/       what this machine has, and how fast it is
 models/         the catalogue, models on this computer, downloads
 tokens/         from messages to token ids and labels
 datasets/       the user's data: read, converted, checked, edited, split
+drafts/         examples made from a text, a table or a topic
 estimate/       memory and time of training, before anything is loaded
 advice/         which model and settings; what a loss curve says
 runs/           a run's data on disk

@@ -25,7 +25,7 @@ LAYERS = (
     ("backend.chat", "backend.datasets.chats"),
     ("backend.datasets.read",),
     ("backend.datasets",),
-    ("backend.advice", "backend.runs"),
+    ("backend.advice", "backend.drafts", "backend.runs"),
     ("backend.evaluation", "backend.serving", "backend.training"),
     ("backend.export", "jobs"),  # jobs is above the backend, and itself takes only GROUND_OF_JOBS
     ("ui", "ui.records"),

@@ -29,12 +29,14 @@ PROBE: Messages = ({"role": "user", "content": "What is the capital of France?"}
 
 @dataclass(frozen=True)
 class Sampling:
-    """How an answer is sampled. temperature 0 is greedy: always the likeliest token, so always the same answer."""
+    """How an answer is sampled. temperature 0 is greedy: always the likeliest token, so always the same answer.
+    grammar: that the answer fits, in GBNF, "" for none; only llama.cpp holds an answer to it."""
 
     max_new_tokens: int = 512
     temperature: float = 0.0
     top_p: float = 0.95
     seed: int = 0
+    grammar: str = ""
 
     def within(self, prompt_tokens: int, context_length: int) -> Sampling:
         """These settings, limited to the tokens that the context has left. Raises BadInput if none are left."""

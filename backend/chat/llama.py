@@ -205,7 +205,8 @@ class Context:
 class Sampler:
     """Chooses tokens as `Sampling` says; its random numbers begin anew with each."""
 
-    def __init__(self, api: Any, sampling: Sampling) -> None:
+    def __init__(self, weights: Weights, sampling: Sampling) -> None:
+        api = weights.api
         self.pointer = api.llama_sampler_chain_init(api.llama_sampler_chain_default_params())
         weakref.finalize(self, api.llama_sampler_free, self.pointer)
         if sampling.temperature <= 0:
@@ -216,6 +217,11 @@ class Sampler:
                 api.llama_sampler_init_top_p(sampling.top_p, 1),
                 api.llama_sampler_init_dist(sampling.seed),
             ]
+        if sampling.grammar:
+            grammar = sampling.grammar.encode()
+            steps.insert(0, api.llama_sampler_init_grammar(weights.vocabulary, grammar, b"root"))
+        if not all(steps):
+            raise ChatFailed("The form of the answer is not understood.", "llama.cpp rejected its grammar.", "")
         for step in steps:
             api.llama_sampler_chain_add(self.pointer, step)
 

@@ -105,7 +105,7 @@ class LlamaEngine(WithTokenizer):
 
     def tokens(self, pane: str, prompt_ids: list[int], sampling: Sampling) -> Tokens:
         context = self._contexts[pane]
-        sampler = Sampler(self._weights.api, sampling)
+        sampler = Sampler(self._weights, sampling)
         context.read_prompt(prompt_ids)
         for done in range(1, sampling.max_new_tokens + 1):
             token = context.pick(sampler)

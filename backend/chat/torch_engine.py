@@ -32,6 +32,7 @@ from backend.chat.engine import (
     score_row,
 )
 from backend.chat.place import Place, gpu_dtype, place
+from backend.errors import ChatFailed
 from backend.hardware import gpu_memory
 from backend.models import four_bit, model_folder
 from backend.records.chat import AnswerScore, EngineReport, PaneCheck
@@ -103,6 +104,9 @@ class TorchEngine(WithTokenizer):
     def tokens(self, pane: str, prompt_ids: list[int], sampling: Sampling) -> Tokens:
         import torch
 
+        if sampling.grammar:
+            why = "Its answers need a fixed form, which only llama.cpp can hold a model to."
+            raise ChatFailed("This model can't do this here.", why, "Choose another model.")
         generator = torch.Generator().manual_seed(sampling.seed)
         ids, cache = self._remembered(pane, prompt_ids)
         self._tokens_read[pane] = len(prompt_ids) - len(ids)

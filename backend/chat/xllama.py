@@ -136,10 +136,11 @@ class LlamaServer:
         top = [(int(likely["id"]), _number(likely["logprob"])) for likely in probabilities[0]["top_logprobs"]]
         return Next(token, _number(probabilities[0]["logprob"]), top, read)
 
-    def answer(self, ids: Sequence[int], slot: int, limit: int, tuned: bool) -> list[int]:
+    def answer(self, ids: Sequence[int], slot: int, limit: int, tuned: bool, grammar: str = "") -> list[int]:
         """The greedy answer's tokens, up to `limit` or with the token that ended it; what the slot remembers is not
-        read again. Threads may call this, each with a slot of its own."""
-        return list(self._complete(ids, slot, tuned, n_predict=limit, cache_prompt=True)["tokens"])
+        read again. grammar: see `Sampling`. Threads may call this, each with a slot of its own."""
+        form: dict[str, Any] = {"grammar": grammar} if grammar else {}
+        return list(self._complete(ids, slot, tuned, n_predict=limit, cache_prompt=True, **form)["tokens"])
 
     def _complete(
         self,

@@ -144,6 +144,12 @@ class XllamaEngine(WithTokenizer):
         prompt, held = self._held.get(pane, (0, []))
         continues = 0 < prompt <= common_prefix(held, ids) < len(ids)  # see `Context.read_prompt`
         self._held[pane] = len(ids), ids
+        if sampling.grammar:  # whose state one request holds
+            slot = self.panes.index(pane)
+            most = sampling.max_new_tokens
+            answer = server.answer(ids, slot, most, self._tuned(pane), sampling.grammar)
+            yield from (token for token in answer if token not in self._end_ids)
+            return "length" if len(answer) == most else "end"
         for done in range(sampling.max_new_tokens):
             step = replace(sampling, seed=draw.getrandbits(31))
             new = self._next(server, pane, ids, sampling=step, remembered=continues or done > 0)

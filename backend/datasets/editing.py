@@ -49,11 +49,13 @@ class Editor:
     def add_all(self, data_id: str, examples: Sequence[Row]) -> list[int]:
         """Adds rows as `add` does, all of them or none, and returns their numbers."""
         dataset = self._store.original(data_id)
-        usual = most_common_instruction(dataset.rows)
-        kinds = _kinds(dataset.rows) or _kinds(examples[:1])
-        added = [Edit("add", example=_usable(_instructed(example, usual), kinds)) for example in examples]
-        self._save(data_id, *added)
-        return [*range(dataset.highest + 1, dataset.highest + 1 + len(added))]
+        self._save(data_id, *(Edit("add", example=example) for example in _to_add(dataset, examples)))
+        return [*range(dataset.highest + 1, dataset.highest + 1 + len(examples))]
+
+    def add_together(self, data_id: str, examples: Sequence[Row]) -> str:
+        """Adds rows as `add` does, all of them or none, as one edit to undo, and returns its id."""
+        first, *more = _to_add(self._store.original(data_id), examples)
+        return self._save(data_id, Edit("add", example=first, more=tuple(more)))[0]
 
     def set_instruction(self, data_id: str, text: str) -> None:
         """Gives every conversation this system message; "" removes it."""
@@ -120,8 +122,8 @@ class Editor:
         corrected = (row for row in self._store.original(data_id).rows if row.origin == "corrected")
         return {content(row.messages[-2]): said(row.messages[-1]) for row in corrected}
 
-    def _save(self, data_id: str, *edits: Edit) -> None:
-        """Adds the edits, all of them or none, and deletes those that were undone."""
+    def _save(self, data_id: str, *edits: Edit) -> list[str]:
+        """Adds the edits, all of them or none, deletes those that were undone, and returns the ids of the new ones."""
         ids: list[str] = []
         undone: list[str] = []
 
@@ -139,6 +141,14 @@ class Editor:
                 raise not_saved("Your change", error) from error
             raise
         self._store.edits.delete(data_id, undone)
+        return ids
+
+
+def _to_add(dataset: Dataset, examples: Sequence[Row]) -> list[Row]:
+    """The rows with the instruction that most rows have. Raises BadInput for one that can't be learned."""
+    usual = most_common_instruction(dataset.rows)
+    kinds = _kinds(dataset.rows) or _kinds(examples[:1])
+    return [_usable(_instructed(example, usual), kinds) for example in examples]
 
 
 def _row(dataset: Dataset, number: int) -> Row | None:

@@ -26,12 +26,13 @@ Kind = Literal["add", "replace", "delete", "instruction"]
 @dataclass(frozen=True, slots=True)
 class Edit:
     """One edit. row: the number of the replaced or deleted row. example: the replaced or added row; its number and
-    line are not used. instruction: the system message for every conversation, "" to remove it. run_id: the run whose
-    answer was corrected, "" for an edit by hand."""
+    line are not used. more: rows added with it. instruction: the system message for every conversation, "" to remove
+    it. run_id: the run whose answer was corrected, "" for an edit by hand."""
 
     kind: Kind
     row: int = 0
     example: Row | None = None
+    more: tuple[Row, ...] = ()
     instruction: str = ""
     run_id: str = ""
 
@@ -42,13 +43,9 @@ class Edit:
 
     def to_json(self) -> dict[str, Any]:
         """The edit as it is stored."""
-        row = self.example
-        example = row and {
-            "messages": row.messages, "rejected": row.rejected, "tools": row.tools, "text": row.text,
-            "passage": row.passage,
-        }  # fmt: skip
         names = ("kind", "row", "instruction", "run_id", "origin")
-        return {**{name: getattr(self, name) for name in names}, "example": example}
+        stored = {**{name: getattr(self, name) for name in names}, "example": _stored(self.example)}
+        return {**stored, "more": [_stored(row) for row in self.more]} if self.more else stored
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> Edit:
@@ -57,7 +54,13 @@ class Edit:
         if stored["kind"] not in get_args(Kind) or (example is None) != (stored["kind"] in ("delete", "instruction")):
             raise ValueError("not an edit")
         row = None if example is None else Row(0, 0, **example)
-        return cls(stored["kind"], int(stored["row"]), row, str(stored["instruction"]), str(stored["run_id"]))
+        more = tuple(Row(0, 0, **other) for other in stored.get("more", ()))
+        return cls(stored["kind"], int(stored["row"]), row, more, str(stored["instruction"]), str(stored["run_id"]))
+
+
+def _stored(row: Row | None) -> dict[str, Any] | None:
+    names = ("messages", "rejected", "tools", "text", "passage", "made")
+    return None if row is None else {name: getattr(row, name) for name in names}
 
 
 def apply(dataset: Dataset, edits: Sequence[Edit], newest: str) -> Dataset:
@@ -72,8 +75,9 @@ def apply(dataset: Dataset, edits: Sequence[Edit], newest: str) -> Dataset:
     problems = [p for p in dataset.problems if p.row not in editing.changed]
     unread = {p.row for p in problems if p.severity == "error" and p.row} - editing.rows.keys()
     sha256 = hashlib.sha256(f"{source.sha256} {newest}".encode()).hexdigest()
+    kinds = tuple(edit.kind for edit in edits for _ in (edit, *edit.more))
     return Dataset(
-        replace(source, sha256=sha256, file_sha256=source.sha256, edits=tuple(edit.kind for edit in edits)),
+        replace(source, sha256=sha256, file_sha256=source.sha256, edits=kinds),
         rows,
         problems,
         len(rows) + len(unread),
@@ -105,10 +109,11 @@ class _Editing:
             self._put(edit.row, self._lines.get(edit.row, edit.row), edit.example, origin)
             self.changed.add(edit.row)
         elif edit.example:
-            self.last += 1
-            self._last_line += 1
-            self._put(self.last, self._last_line, edit.example, "corrected" if edit.run_id else "added")
-            self._lines[self.last] = self._last_line
+            for example in (edit.example, *edit.more):
+                self.last += 1
+                self._last_line += 1
+                self._put(self.last, self._last_line, example, "corrected" if edit.run_id else "added")
+                self._lines[self.last] = self._last_line
 
     def _put(self, number: int, line: int, example: Row, origin: Origin) -> None:
         self.rows[number] = replace(example, row=number, line=line, origin=origin)

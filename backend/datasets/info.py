@@ -30,8 +30,8 @@ RowsByKind = dict[str, RowChoice]  # kind of problem -> rows
 class DatasetInfo:
     """name: of the uploaded file. read_options: fields of ReadOptions. accepted, refused: fixes, by kind of problem.
     validation: the "name" and the stored "file" of the validation file, {} without one. edits: ids of the edits, in
-    order; undone: of those undone, the last one first to be redone. written: the file is a text, and the examples are
-    only those that a person writes about it."""
+    order; undone: of those undone, the last one first to be redone. written: the file is what examples are made
+    from, and the only ones are those that a person has kept."""
 
     name: str
     read_options: dict[str, Any] = field(default_factory=dict)

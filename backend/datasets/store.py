@@ -16,6 +16,7 @@ from typing import Any
 from backend.datasets import edits
 from backend.datasets.background import NO_PROGRESS, ProgressListener
 from backend.datasets.dataset import CheckedDataset, check_and_fix, require_compatible
+from backend.datasets.documents.passages import Passage
 from backend.datasets.edits import StoredEdits
 from backend.datasets.info import DatasetInfo, StoredInfo, not_saved
 from backend.datasets.read.source import require_file
@@ -26,7 +27,7 @@ from backend.files.disk_errors import disk_words
 from backend.files.manifest import digest
 from backend.records.lengths import UNLIMITED, LengthLimits
 from backend.records.reading import Limits
-from backend.records.rows import Dataset
+from backend.records.rows import Dataset, Source
 from backend.settings import child_path, new_id
 from backend.tokens.token_counts import TargetModel, TokenCounter
 
@@ -95,16 +96,49 @@ class DatasetStore:
         content = text.encode("utf-8", "surrogatepass")
         return self._add(name, lambda target: target.write_bytes(content), listener, data_id, options)
 
-    def _add(
-        self, name: str, write: Callable[[Path], Any], listener: ProgressListener, data_id: str, options: Options
+    def add_material(
+        self,
+        source: Path | str,
+        name: str,
+        listener: ProgressListener = NO_PROGRESS,
+        data_id: str = "",
+        options: Options = _AS_DETECTED,
     ) -> str:
-        new = data_id or new_id()
+        """Stores a text, a document or a table (a file, or the text itself) to make examples from, as a dataset
+        without any. Arguments and errors as for `add`; one that examples are made from is not stored again."""
+        if isinstance(source, Path):
+            require_file(source)
+        content = source.read_bytes() if isinstance(source, Path) else source.encode("utf-8", "surrogatepass")
+        return self._add(name, lambda to: to.write_bytes(content), listener, data_id, options, written=True)
+
+    def start_material(self, data_id: str) -> str:
+        """The id of the dataset, made if need be, to make examples from the text of this one. Raises BadInput."""
+        info = self.info.read(data_id)
+        return self.add_material(self.folder(data_id) / "source", info.name, options=info.read_options)
+
+    def material(self, data_id: str) -> list[Passage]:
+        """What examples are made from; empty for other datasets. Raises BadInput."""
+        info = self.info.read(data_id)
+        return self.files.material(data_id, info.name, info.read_options)[1] if info.written else []
+
+    def _add(
+        self,
+        name: str,
+        write: Callable[[Path], Any],
+        listener: ProgressListener,
+        data_id: str,
+        options: Options,
+        written: bool = False,
+    ) -> str:
+        new, info = data_id or new_id(), DatasetInfo(name, dict(options), written=written)
         with self._new_folder(new) as folder:
             write(folder / "source")
             fsync(folder / "source")
-            sha256 = self.files.source(new, name, options, listener).source.sha256
-            info = DatasetInfo(name, dict(options))
-            duplicate = "" if data_id else self._find(folder / "source", sha256, lambda other: other == info)
+            if written:
+                sha256, _ = self.files.material(new, name, options)
+            else:
+                sha256 = self.files.source(new, name, options, listener).source.sha256
+            duplicate = "" if data_id else self._find(folder / "source", sha256, _same_as(info))
             if duplicate:
                 shutil.rmtree(folder, ignore_errors=True)
                 self.files.discard(new)
@@ -138,27 +172,6 @@ class DatasetStore:
             if same_size and digest(self.folder(stored.id) / "source") == sha256:
                 return stored.id
         return ""
-
-    def add_written(self, data_id: str) -> str:
-        """The id of the dataset, made if need be, of examples written about the text of this one. Raises BadInput if
-        it is none."""
-        if not self.texts(data_id):
-            raise BadInput("This is not a text.", "It already holds examples.", "Choose a text.")
-        info, source = self.info.read(data_id), self.folder(data_id) / "source"
-        if existing := self._find(source, digest(source), lambda info: info.written):
-            return existing
-        new = new_id()
-        with self._new_folder(new) as folder:
-            shutil.copyfile(source, folder / "source")
-            fsync(folder / "source")
-            self.info.write(new, DatasetInfo(info.name, info.read_options, written=True))
-        return new
-
-    def texts(self, data_id: str) -> list[str]:
-        """The texts in the file of a dataset."""
-        info = self.info.read(data_id)
-        rows = self.files.source(data_id, info.name, info.read_options, NO_PROGRESS).rows
-        return [row.text for row in rows if row.text]
 
     def folder(self, data_id: str) -> Path:
         """The folder of a dataset, which may not exist."""
@@ -221,9 +234,11 @@ class DatasetStore:
     def original(self, data_id: str, listener: ProgressListener = NO_PROGRESS) -> Dataset:
         """The rows before any fix, with the person's edits."""
         info = self.info.read(data_id)
-        dataset = self.files.source(data_id, info.name, info.read_options, listener)
         if info.written:
-            dataset = replace(dataset, rows=[], problems=[], total_rows=0, originals={})
+            sha256, _ = self.files.material(data_id, info.name, info.read_options)
+            dataset = Dataset(Source(info.name, "material", "question_answer", "utf-8", sha256), [])
+        else:
+            dataset = self.files.source(data_id, info.name, info.read_options, listener)
         if not info.edits:
             return dataset
         key = (data_id, options_key(info.read_options), info.edits[-1])
@@ -272,6 +287,11 @@ class DatasetStore:
         if not info.validation:
             return None
         return self.files.validation(data_id, info.validation["name"], info.validation["file"], options)
+
+
+def _same_as(info: DatasetInfo) -> Callable[[DatasetInfo], bool]:
+    """Whether another dataset of the same file is the same: as it was added, or made of the same material."""
+    return lambda other: other.written if info.written else other == info
 
 
 def _require_unedited(info: DatasetInfo) -> None:

@@ -9,8 +9,11 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from backend.datasets.background import ProgressListener
+from backend.datasets.documents.passages import Passage
 from backend.datasets.read.load import load
+from backend.datasets.read.material import read_material
 from backend.errors import BadInput
+from backend.files.manifest import digest
 from backend.records.reading import Limits, ReadOptions
 from backend.records.rows import Dataset
 from backend.settings import child_path
@@ -58,6 +61,7 @@ class StoredFiles:
     def __init__(self, root: Path, limits: Limits) -> None:
         self._root, self._limits = root, limits
         self._cache: RecentCache[Dataset] = RecentCache()
+        self._materials: RecentCache[tuple[str, list[Passage]]] = RecentCache()
 
     def source(self, data_id: str, name: str, options: Options, listener: ProgressListener) -> Dataset:
         """The rows of a dataset before any fix. Raises BadInput, Cancelled."""
@@ -75,6 +79,15 @@ class StoredFiles:
             self._cache.put(key, dataset, len(dataset.rows))
         return dataset
 
+    def material(self, data_id: str, name: str, options: Options) -> tuple[str, list[Passage]]:
+        """The SHA-256 and the passages of a text or a table to make examples from. Raises BadInput."""
+        key = (data_id, options_key(options))
+        if (material := self._materials.get(key)) is None:
+            path = child_path(self._root, data_id) / "source"
+            material = digest(path), read_material(path, name, self._limits, options.get("encoding"))
+            self._materials.put(key, material, len(material[1]))
+        return material
+
     def validation(self, data_id: str, name: str, file: str, options: Options) -> Dataset:
         """The rows of a dataset's validation file. Raises BadInput."""
         key = (data_id, file, options_key(options))
@@ -91,6 +104,7 @@ class StoredFiles:
     def discard(self, data_id: str) -> None:
         """Drops everything of one dataset from memory."""
         self._cache.discard(data_id)
+        self._materials.discard(data_id)
 
 
 def load_validation(path: Path, name: str, options: Options, limits: Limits = USUAL) -> Dataset:

@@ -19,8 +19,9 @@ class Row:
     """One example in the canonical form. line: line in the source file, from 1 (for binary tables the row). row:
     number among the rows, from 1. messages: the conversation. For a preference pair `messages` ends with the chosen
     answer and `rejected` holds the rejected one. text: a plain document instead of a conversation. file: its name
-    where several were read together. passage: number of the passage of a text that a person wrote it about, from 1;
-    rows of one passage stay together. Lines and numbers of added rows count on after the last one of the file."""
+    where several were read together. passage: number of the passage of a text that it was made about, from 1; rows
+    of one passage stay together. made: how it was made of a text, in words. Lines and numbers of added rows count on
+    after the last one of the file."""
 
     line: int
     row: int
@@ -31,6 +32,7 @@ class Row:
     origin: Origin = "file"
     file: str = ""
     passage: int = 0
+    made: str = ""
 
     @property
     def place(self) -> str:

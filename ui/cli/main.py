@@ -18,6 +18,7 @@ from backend.settings import HOME_VARIABLE, PROGRAM, Workspace
 from ui.cli import (
     advice_commands,
     data_commands,
+    draft_command,
     evaluate_command,
     machine_commands,
     model_commands,
@@ -110,7 +111,7 @@ def make_parser() -> argparse.ArgumentParser:
         return sub
 
     _add_serve_options(add("serve", serve, "open the page"), argparse.SUPPRESS)
-    before_a_run = (machine_commands, data_commands, model_commands, advice_commands)
+    before_a_run = (machine_commands, data_commands, draft_command, model_commands, advice_commands)
     for group in (*before_a_run, run_commands, result_commands, evaluate_command, share_commands):
         group.add_commands(add)
     return parser

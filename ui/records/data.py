@@ -6,7 +6,10 @@ from pathlib import Path
 from backend.datasets.checks.fix import Change
 from backend.datasets.checks.report import DuplicateRows, Report
 from backend.datasets.checks.tokens import TokenTotals
+from backend.datasets.documents.passages import Passage
 from backend.datasets.info import DatasetInfo, RowsByKind
+from backend.drafts.draft import Draft
+from backend.drafts.templates import Column
 from backend.records.encoded import Piece
 from backend.records.rows import Dataset, Message, Problem, Row, Source
 
@@ -77,27 +80,46 @@ class DatasetState:
 
 
 @dataclass(frozen=True)
-class Writing:
-    """A passage of a text. written: number and question of each example about it. examples: about all passages;
-    covered: how many passages have some."""
+class Material:
+    """What examples are made from. drafts: those without a model. columns: of tables. topic: "" for a text."""
 
-    number: int
+    drafts: list[Draft]
+    columns: list[Column] = field(default_factory=list)
+    passages: list[Passage] = field(default_factory=list)
+    topic: str = ""
+
+
+@dataclass(frozen=True)
+class Making:
+    """Examples being made: what to decide next, and how far one is. draft: to keep, change or drop, about `passage`.
+    column: of a table, to be asked about first. kept: examples. waiting: drafts. covered: how many passages have
+    examples. last: the draft decided last, "" if that can't be undone. models: the id and name of each that can draft.
+    working: what a model does now, and how far it is, 0 to 1. failed: why it ended."""
+
+    draft: Draft | None
+    passage: Passage | None
+    column: Column | None
+    kept: int
+    waiting: int
     passages: int
-    text: str
-    written: list[tuple[int, str]]
-    examples: int
     covered: int
+    last: str
+    models: tuple[tuple[str, str], ...]
+    working: tuple[str, float] | None
+    failed: Exception | None
 
 
 @dataclass(frozen=True)
 class Preview:
     """One row: its conversation, and its tokens in pieces by their role in training. A long document has one piece
-    for each window; `note` explains that, or a cut. file: the row's, where several were read together."""
+    for each window; `note` explains that, or a cut. file: the row's, where several were read together. made: how it
+    was made of a text."""
 
     messages: list[Message]
     pieces: list[Piece]
     note: str = ""
     file: str = ""
+    made: str = ""
 
 
 @dataclass(frozen=True)

@@ -18,10 +18,10 @@ from backend.settings import Workspace
 from jobs.registry import Lane
 from jobs.runner import START_DEADLINE, Runner
 from ui.services.data.datasets import DatasetService
+from ui.services.data.drafting import DraftingService
 from ui.services.data.edits import EditService
 from ui.services.data.hub_data import HubDataService
 from ui.services.data.imports import DatasetImports
-from ui.services.data.writing import WritingService
 from ui.services.demo.admission import Admission, read_limits, require_rows
 from ui.services.demo.gpu_calls import WAITING
 from ui.services.demo.shared import Shared
@@ -84,7 +84,7 @@ class App:
         self.datasets = DatasetService(workspace.exports, self._imports, self.models, self.advice)
         self.fixes, self.validation_files = FixChoices(self.dataset_store), ValidationFiles(self.dataset_store)
         self.edits = EditService(self.dataset_store, self.datasets, self.models)
-        self.writing = WritingService(self.dataset_store)
+        self.drafting = DraftingService(workspace, self._imports, self.models, policy)
         self.hub_data = HubDataService(self._imports, self.models, workspace.cache, policy)
         queue = shared.queue if shared else None
         self.runs = RunService(workspace, self.runner, self.models, policy, queue, gpu)
@@ -111,9 +111,10 @@ class App:
             self._shared.require_disk()
 
     def _free_memory(self, lane: Lane) -> None:
-        """Closes the open chat before a training run starts: both may need most of the memory."""
+        """Closes the open chats before a training run starts: each may need most of the memory."""
         if lane == "training":
             self.chat.release()
+            self.drafting.stop()
 
     def start(self) -> None:
         """Starts the queue, and what `prepare` does; deletes what a killed app left behind."""
@@ -139,6 +140,7 @@ class App:
     def close(self) -> None:
         """Ends the chat process and the runner's thread; jobs continue."""
         self._imports.close()
+        self.drafting.stop()
         self.chat.close()
         self.runner.close()
 

@@ -19,8 +19,8 @@ class Choice:
     compared_run: the run to compare the selected run with. parent: the run of which the next version is planned, from
     the base model again with from_base. left: the run, export or file that answers on the left of Try, "" for the
     base model. right: the one that answers on the right, "" for the selected run's model. import_id: the import in
-    progress, which will become the selected dataset. row: the example to preview. passage: of the text about which
-    examples are written. settings: only those that the person changed.
+    progress, which will become the selected dataset. row: the example to preview. passage: to ask something
+    else about, 0 for none. settings: only those that the person changed.
     """
 
     task: str = ""
@@ -35,7 +35,7 @@ class Choice:
     right: str = ""
     import_id: str = ""
     row: int = 1
-    passage: int = 1
+    passage: int = 0
     settings: dict[str, Any] = field(default_factory=dict)
     begun: bool = False
 
@@ -51,7 +51,7 @@ class Choice:
             from_base=values.get("from_base") is True,
             **{name: _valid_id(values.get(name)) for name in IDS},
             row=_number(values.get("row")),
-            passage=_number(values.get("passage")),
+            passage=_number(values.get("passage"), 0),
             settings={str(k): v for k, v in settings.items()} if isinstance(settings, Mapping) else {},
         )
 
@@ -62,8 +62,8 @@ class Choice:
         return replace(self, **changes)
 
 
-def _number(value: object) -> int:
-    return value if isinstance(value, int) and value > 0 else 1
+def _number(value: object, otherwise: int = 1) -> int:
+    return value if isinstance(value, int) and value > 0 else otherwise
 
 
 def _valid_id(value: object) -> str:

@@ -64,9 +64,10 @@ def button(label: str, **options: Any) -> gr.Button:
     return gr.Button(label, min_width=0, scale=0, size="md", **options)
 
 
-def upload_button(label: str, suffixes: Iterable[str], elem_id: str) -> gr.UploadButton:
-    """A button that asks for a file, as wide as its label. suffixes: of the files that can be chosen."""
-    return gr.UploadButton(label, file_types=list(suffixes), size="md", min_width=0, scale=0, elem_id=elem_id)
+def upload_button(label: str, suffixes: Iterable[str] | None, elem_id: str) -> gr.UploadButton:
+    """A button that asks for a file, as wide as its label. suffixes: of the files that can be chosen; None for any."""
+    types = None if suffixes is None else list(suffixes)
+    return gr.UploadButton(label, file_types=types, size="md", min_width=0, scale=0, elem_id=elem_id)
 
 
 def primary(label: str, **options: Any) -> gr.Button:

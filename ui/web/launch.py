@@ -16,7 +16,7 @@ from ui.web.theme import theme
 
 STATIC = PROJECT_ROOT / "static"
 SCRIPTS = (  # in this order
-    "store", "redraw", "address", "buttons", "tables", "typed_table", "question", "drafts", "settings",
+    "store", "redraw", "address", "buttons", "tables", "typed_table", "question", "drafts", "making", "settings",
     "run_end", "pulse", "blind_test",
 )  # fmt: skip
 

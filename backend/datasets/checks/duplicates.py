@@ -110,7 +110,8 @@ def _near(rows: Sequence[Row]) -> tuple[Pairs, Pairs]:
     instructions = [normalize(instruction(row)) for row in rows]
     alike = are_similar(instructions, near, _HALF)
     near = [(a, b) for (a, b), like in zip(near, alike, strict=True) if like or instructions[a] == instructions[b]]
-    return near, related
+    # Several ways of asking about one passage have the same answer on purpose.
+    return [(a, b) for a, b in near if not rows[a].passage or rows[a].passage != rows[b].passage], related
 
 
 def _whole_row(row: Row, of_text: Callable[[str], Hashable]) -> Hashable:

@@ -7,7 +7,7 @@
     markdown.py, markup.py                 Markdown and HTML
     blocks.py                              what all of these become
     questions.py, labelled.py              questions and answers in a text
-    passages.py                            a long text in passages to write examples about
+    passages.py                            a document in passages to make examples from
 
 Decision: Documents are parsed in a child process with limits on time and memory.
 Because: they come from strangers, and their parsers crash and hang.

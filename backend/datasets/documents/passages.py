@@ -1,35 +1,163 @@
-"""Divides a long text into passages of a size to read at once and to write a question about."""
+"""Divides a document into passages of a size to read at once and to ask a question about, each below its headings."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import count
 
-SIZE = 900  # characters of a passage, at most, wherever its sentences allow it
+from backend.datasets.documents.blocks import Block, Document
 
-_PARAGRAPH = re.compile(r"\n[ \t]*\n")
-_SENTENCE_END = re.compile(r"(?<=[.!?])(?=\s)|(?<=[。！？])")
+SIZE = 700  # characters of a passage
+_LONGEST_HEADING, _UNMARKED = 80, 7  # characters; the level of a heading that only looks like one
+_WRAPPED = 40  # characters of a line that goes on in the next one, at least
+_LABELS = 3  # lines such as "Phone: 555 010" of which each is a passage of its own
+_ITEM = re.compile(r"^\s*([-*+•–]|\(?\d{1,3}[.)])\s")
+_LABEL = re.compile(
+    r"\s*(?:[-*+•–]\s+)?(?:\*\*)?(?P<label>[^:：\n.!?]{2,40}?)(?:\*\*)?\s?[:：](?:\*\*)?\s+(?P<value>\S.*)"
+)
+_END = re.compile(r"[.!?…]+[\"'”’»)\]]*(?=\s|$)|[。！？]+[」』”）]*|\n+")
+_SHORT = re.compile(
+    r"(?:^|[\s(])(?:\w|dr|mr|mrs|ms|st|no|nr|vs|approx|ca|bzw|inkl|tel|str|(?:\w\.)+\w)\.$", re.IGNORECASE
+)
+_NUMBERED = re.compile(r"(?:^|\n)\s*\d{1,3}\.$")
 
 
-def passages(text: str) -> list[str]:
-    """The text in passages: whole paragraphs where they are short enough, else whole sentences."""
-    finished: list[str] = []
-    joined = ""
-    for part in _parts(text):
-        if joined and len(joined) + len(part) > SIZE:
-            finished.append(joined)
-            joined = ""
-        joined = f"{joined}\n\n{part}" if joined else part
-    return [*finished, joined] if joined else finished
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """line: where it begins, as in a `Block`. headings: it stands below, the nearest one last. first: nothing stands
+    between it and its heading. table: number of the table that it is a row of, from 1; 0: it is text. cells: of that
+    row, by column."""
+
+    number: int
+    line: int
+    text: str
+    headings: tuple[str, ...] = ()
+    first: bool = False
+    table: int = 0
+    cells: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def heading(self) -> str:
+        return self.headings[-1] if self.headings else ""
+
+    @property
+    def place(self) -> str:
+        """Where it is, in words: “Opening hours”, line 12."""
+        return f"“{self.heading}”, line {self.line}" if self.heading else f"line {self.line}"
 
 
-def _parts(text: str) -> Iterator[str]:
-    for paragraph in filter(None, map(str.strip, _PARAGRAPH.split(text))):
-        if len(paragraph) <= SIZE:
-            yield paragraph
+def passages(document: Document) -> list[Passage]:
+    """The document in passages: paragraphs and list items below one heading, and the rows of its tables."""
+    numbers = count(1)
+    return [replace(passage, number=next(numbers)) for passage in _unnumbered(document.blocks)]
+
+
+def sentences(text: str) -> list[str]:
+    """The sentences and lines of a text in order, word for word but for the mark before an item of a list."""
+    return list(filter(None, (_ITEM.sub("", part).strip() for part in _divided(text))))
+
+
+def _divided(text: str) -> Iterator[str]:
+    """The sentences and lines of a text with all that stands between them."""
+    start = 0
+    for match in _END.finditer(text):
+        before, after = text[start : match.end()], text[match.end() :].lstrip(" ")
+        short = match[0] == "." and (_SHORT.search(before) or after[:1].islower())
+        if not short and not _NUMBERED.search(before):
+            yield before
+            start = match.end()
+    yield text[start:]
+
+
+def labelled(text: str) -> tuple[str, str] | None:
+    """The label and the value of a line such as "Phone: 555 010"; None for any other text."""
+    match = _LABEL.fullmatch(text)
+    return (match["label"].strip(), match["value"].strip()) if match else None
+
+
+def _unnumbered(blocks: Sequence[Block]) -> Iterator[Passage]:
+    above: list[tuple[int, str]] = []
+    waiting: list[Block] = []
+    tables = count(1)
+    for block, following in zip(blocks, [*blocks[1:], None], strict=True):
+        level, headings = _level(block, following), tuple(text for _, text in above)
+        if not level and not block.rows:
+            waiting.append(block)
+        if level or block.rows or following is None:
+            yield from _section(waiting, headings)
+            yield from _rows(block.rows, next(tables), headings) if block.rows else ()
+            waiting = []
+        if level:
+            above = [*(pair for pair in above if pair[0] < level), (level, block.text.strip().rstrip(":："))]
+
+
+def _level(block: Block, following: Block | None) -> int:
+    """The level of a heading, marked or not; 0 for text."""
+    text = block.text.strip()
+    if block.level or block.rows or following is None:
+        return block.level
+    if len(text) > _LONGEST_HEADING or _ITEM.match(text) or labelled(text) or text.endswith((".", "!", ",", ";", "。")):
+        return 0
+    stands_alone = block.gap and following.gap and not _ITEM.match(following.text) and len(following.text) > len(text)
+    return _UNMARKED if stands_alone or (block.bold and not following.bold) else 0
+
+
+def _rows(rows: Sequence[tuple[int, list[str]]], table: int, headings: tuple[str, ...]) -> Iterator[Passage]:
+    (_, header), *below = rows
+    names = [name.strip() or f"column {at}" for at, name in enumerate(header, 1)]
+    for line, cells in below:
+        filled = {name: cell.strip() for name, cell in zip(names, cells, strict=False) if cell.strip()}
+        if filled:
+            yield Passage(0, line, " | ".join(filled.values()), headings, table=table, cells=filled)
+
+
+def _section(blocks: Sequence[Block], headings: tuple[str, ...]) -> Iterator[Passage]:
+    if sum(labelled(block.text) is not None for block in blocks) >= max(_LABELS, len(blocks) / 2):
+        yield from (Passage(0, block.line, block.text.strip(), headings) for block in blocks if block.text.strip())
+        return
+    parts = (part for line, paragraph in _paragraphs(blocks) for part in _cut(line, paragraph))
+    for number, (line, text) in enumerate(_packed(parts, "\n\n")):
+        yield Passage(0, line, text, headings, bool(headings) and not number)
+
+
+def _paragraphs(blocks: Sequence[Block]) -> Iterator[tuple[int, str]]:
+    """Each paragraph with its line; lines that were only wrapped are one line again."""
+    line, text = 0, ""
+    for block, before in zip(blocks, [None, *blocks], strict=False):
+        if before and not block.gap:
+            wrapped = len(before.text) >= _WRAPPED and not _ITEM.match(block.text)
+            text += f" {block.text.strip()}" if wrapped else f"\n{block.text.rstrip()}"
             continue
-        joined = ""
-        for sentence in _SENTENCE_END.split(paragraph):
-            if joined and len(joined) + len(sentence) > SIZE:
-                yield joined.strip()
-                joined = ""
-            joined += sentence
-        yield joined.strip()
+        if text:
+            yield line, text
+        line, text = block.line, block.text.strip()
+    if text:
+        yield line, text
+
+
+def _cut(line: int, paragraph: str) -> Iterable[tuple[int, str]]:
+    """A paragraph in parts of SIZE at most: whole sentences, or pieces of one that is longer than that."""
+    if len(paragraph) <= SIZE:
+        return [(line, paragraph)]
+    return _packed(((line, piece) for sentence in _divided(paragraph) for piece in _pieces(sentence)), "")
+
+
+def _pieces(sentence: str) -> Iterator[str]:
+    while len(sentence) > SIZE:
+        ends = (sentence.rfind(sign, SIZE // 2, SIZE) for sign in ("\n", "; ", ", ", " ", "、", "，"))
+        end = next((end + 1 for end in ends if end > 0), SIZE)
+        yield sentence[:end]
+        sentence = sentence[end:]
+    yield sentence
+
+
+def _packed(parts: Iterable[tuple[int, str]], between: str) -> Iterator[tuple[int, str]]:
+    """Neighbors joined as long as they fit into SIZE, with the line of the first."""
+    line, joined = 0, ""
+    for at, part in parts:
+        if joined and len(joined) + len(between) + len(part) > SIZE:
+            yield line, joined.strip()
+            joined = ""
+        line, joined = (line, joined + between + part) if joined else (at, part)
+    if joined.strip():
+        yield line, joined.strip()

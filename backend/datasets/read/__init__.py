@@ -1,6 +1,7 @@
 """From bytes to records. Every row is imported or named; nothing is dropped silently.
 
 table.py                                a spreadsheet as a table, to be filled and written again
+material.py                             a text or a table to make examples from
 load.py                                 a file as rows, with a problem for each that can't be used
 readers.py                              the table of readers, in the order in which they are asked
 formats/                                a file for each format

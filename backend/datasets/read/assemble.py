@@ -80,7 +80,14 @@ class _Collector:
             )
         if not value:
             raise RowFault("empty_row", "This example is empty.", "Remove this example.")
-        return convert(value, self._plan.mapping_for(value, line), self._plan)
+        row = convert(value, self._plan.mapping_for(value, line), self._plan)
+        if isinstance(draft := value.get("draft"), dict):
+            if draft.get("kept") is not True:
+                keep = 'Set "kept" to true if it is a good example, or remove it.'
+                raise RowFault("not_kept", "This is a draft that nobody has kept.", keep)
+            number, made = draft.get("passage"), draft.get("made")
+            row.passage, row.made = number if isinstance(number, int) else 0, made if isinstance(made, str) else ""
+        return row
 
     def finish(self, chosen: int | None = None) -> None:
         """Adds a warning when rows were skipped because of a limit. chosen: how many rows the user wants."""

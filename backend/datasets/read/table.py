@@ -15,7 +15,7 @@ from backend.records.reading import ReadOptions, RowFault
 from backend.text.excerpt import excerpt
 
 _SHEETS = ("xlsx", "ods")  # written as Excel files, others as text with the same delimiter
-_TABLES = (*_SHEETS, "csv")
+TABLES = (*_SHEETS, "csv")
 _FORMULA = re.compile(r"[=+\-@\t\r\uff1d\uff0b\uff0d\uff20]")  # what a spreadsheet reads as the start of a formula
 _NUMBER = re.compile(r"[-+]?\d{1,3}(?:[,.\s]?\d{3})*(?:[.,]\d+)?\s*[%€$£]?|\+\d[\d\s()/-]{5,}|[-+]")
 _NOT_IN_XML = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
@@ -79,7 +79,7 @@ def read_table(path: Path, name: str, most: int) -> Table:
 
 def _read(file: File, most: int) -> Table:
     reader = next(reader for reader in READERS if reader.matches(file))
-    if reader.format not in _TABLES:
+    if reader.format not in TABLES:
         raise BadInput("This is not a spreadsheet.", f"It is {reader.title}.", "Save it as XLSX or CSV.")
     opened = open_file(file)
     rows: list[dict[str, str]] = []

@@ -34,7 +34,9 @@ def preview(
         return _shortened(Preview([], pieces, note, example.file))
     pieces = tokenizer.pieces(example.messages, example.tools, lengths.max_length)
     worse = [{**message, "role": "rejected"} for message in example.rejected or ()]
-    return _shortened(Preview([*example.messages, *worse], pieces, _cut_note(pieces, lengths), example.file))
+    return _shortened(
+        Preview([*example.messages, *worse], pieces, _cut_note(pieces, lengths), example.file, example.made)
+    )
 
 
 def _cut_note(pieces: list[Piece], lengths: LengthLimits) -> str:

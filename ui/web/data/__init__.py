@@ -7,5 +7,6 @@ read_options.py                 questions about a file
 decisions.py                    what needs the person, one at a time
 issues.py, before_after.py      everything that was found, as a table; rows before and after
 preview.py                      one example, as bubbles and as tokens
-edit_panel.py, edit_views.py    editing and writing examples
+drafting.py                     making examples, one draft at a time
+edit_panel.py, edit_views.py    editing examples
 """

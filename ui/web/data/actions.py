@@ -8,6 +8,11 @@ from ui.web.data import decisions, read_options
 from ui.web.data.edit_panel import apply_edit, require_open
 from ui.web.html import components
 
+MAKING = (
+    "keep-draft", "drop-draft", "undo-draft", "ask-about", "word-column", "leave-column", "begin-drafting",
+    "stop-drafting",
+)  # fmt: skip
+
 
 def apply_action(app: App, choice: Choice, action: str, value: str) -> Choice:
     """Does what a button stands for, and returns the choice after it.
@@ -56,12 +61,10 @@ def apply_action(app: App, choice: Choice, action: str, value: str) -> Choice:
     elif action == "remove-instruction":
         require_open(choice, value)
         app.edits.set_instruction(data_id, "")
-    elif action == "write-examples":
-        return choice.replace(data_id=app.writing.start(data_id), row=1, passage=1)
-    elif action == "go-passage" and value.isdecimal():
-        return choice.replace(passage=int(value[:9]))
-    elif action.startswith("save-passage:"):
-        return _save_passage(app, choice, action.removeprefix("save-passage:"), components.fields(value))
+    elif action == "make-examples":
+        return choice.replace(data_id=app.drafting.start(data_id), row=1, passage=0)
+    elif (making := action.partition(":"))[0] in MAKING:
+        return _make(app, choice, making[0], making[2], value)
     elif action == "clear-test":
         app.validation_files.clear(data_id)
     elif action.startswith("save-row:"):
@@ -74,10 +77,28 @@ def apply_action(app: App, choice: Choice, action: str, value: str) -> Choice:
     return choice
 
 
-def _save_passage(app: App, choice: Choice, place: str, form: dict[str, str]) -> Choice:
-    """Adds what was written about a passage. place: the dataset and the passage of the form."""
-    data_id, _, number = place.partition(":")
+def _make(app: App, choice: Choice, kind: str, sent: str, value: str) -> Choice:
+    """Decides about a draft, or about a column of a table. sent: the dataset, and the draft or the column of a form.
+    value: the form, or else the draft, the column or the passage."""
+    data_id, _, what = (sent or value).partition(":")
     require_open(choice, data_id)
-    at = int(number) if number.isdecimal() else 0
-    row = app.writing.save(data_id, at, form.get("question", ""), form.get("answer", ""))
-    return choice.replace(row=row, passage=at)
+    form, drafting = components.fields(value), app.drafting
+    row, passage = 0, 0
+    if kind == "keep-draft":
+        row = drafting.keep(data_id, what, form.get("question", ""), form.get("answer", ""))
+    elif kind == "ask-about":
+        passage = int(value[:9]) if value.isdecimal() else 0
+    elif kind == "drop-draft":
+        drafting.drop(data_id, value)
+    elif kind == "undo-draft":
+        drafting.undo(data_id)
+    elif kind == "word-column":
+        ways = [text for name, text in form.items() if name.startswith("way-")]
+        drafting.word(data_id, what, ways, form.get("answer", ""), at_once="each" not in form)
+    elif kind == "leave-column":
+        drafting.word(data_id, value, (), "", at_once=False)
+    elif kind == "begin-drafting":
+        drafting.begin(data_id, form.get("model", ""))
+    elif kind == "stop-drafting":
+        drafting.stop(data_id)
+    return choice.replace(row=row or choice.row, passage=passage)

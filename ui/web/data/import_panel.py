@@ -1,4 +1,4 @@
-"""The ways to add examples: a sample, a file, pasted text, a typed table."""
+"""The ways to get examples: a file, pasted text, a typed table; made from a text or a topic; a sample."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +12,7 @@ from backend.hosting.policy import Feature, Policy
 from ui.services.app import App
 from ui.text import format as fmt
 from ui.web.browser_state import PRIVATE, BrowserState, Inputs, Updates
-from ui.web.components import button, clickable, clicked, html
+from ui.web.components import button, clickable, clicked, html, sent_file, upload_button
 from ui.web.data import views as data_views
 from ui.web.errors import handler
 from ui.web.html import components
@@ -25,6 +25,11 @@ HUB = (
     f"A dataset of the Hugging Face hub: hf:OWNER/NAME, of which the first {ROWS:,} rows are read. Only tables are "
     "downloaded, never program code. See on its page what it holds and what its license allows."
 )
+MAKE = (
+    "No questions and answers yet? Take a handbook, a price list or a web page of yours, or just a topic. You get one "
+    "question after another to keep, change or drop; the answers are your own sentences."
+)
+LONGEST_NAME = 60  # characters of a topic that names its examples
 TABLE_HEADERS = ["What is asked", "What it should answer"]
 EMPTY_TABLE = [["", ""] for _ in range(5)]
 
@@ -66,10 +71,21 @@ class ImportPanel:
                     with gr.Row(elem_classes="actions"):
                         self.add_row = button("Add a row", elem_id="add-row")
                         self.use_table = button("Read these")
+            html(Markup("<h3>Or make examples</h3>"), elem_classes="group-name")
+            with gr.Column(elem_classes="make-examples"):
+                html(components.text(MAKE))
+                with gr.Row(elem_classes="actions"):
+                    self.material = upload_button("Choose a document or a table", None, "material")
+                topic = "Or paste a text, or name a topic"
+                self.topic = gr.Textbox(
+                    label=topic, placeholder="Questions to a bicycle workshop", lines=2, max_lines=8
+                )
+                with gr.Row(elem_classes="actions"):
+                    self.make = button("Make examples from this", elem_id="make-examples")
             html(Markup("<h3>Or use ours</h3>"), elem_classes="group-name")
             self.samples = clickable()
             self.earlier = clickable(elem_id="earlier")
-        self.outputs: list[Any] = [self.chooser, self.samples, self.upload, self.typed, self.earlier]
+        self.outputs: list[Any] = [self.chooser, self.samples, self.upload, self.material, self.typed, self.earlier]
 
     def show(self, wanted: bool, data_id: str) -> Updates:
         """wanted: whether to open the chooser. Otherwise it stays as the person left it."""
@@ -109,6 +125,18 @@ class ImportPanel:
             return {self.upload: None, **imported(inputs, import_id)}
 
         @handler
+        def take_material(inputs: Inputs) -> Any:
+            path = sent_file(inputs[self.material])
+            import_id = self.app.drafting.import_material(path, path.name, state.choice(inputs).model_id)
+            return {self.material: None, **imported(inputs, import_id)}
+
+        @handler
+        def take_topic(inputs: Inputs) -> Updates:
+            text = (inputs[self.topic] or "").strip()
+            name = text if text and len(text) < LONGEST_NAME else "Pasted text"
+            return imported(inputs, self.app.drafting.import_material(text, name, state.choice(inputs).model_id))
+
+        @handler
         def take_text(inputs: Inputs) -> Updates:
             text, model_id = inputs[self.pasted] or "", state.choice(inputs).model_id
             start = self.app.hub_data.start if is_named(text) else datasets.import_text
@@ -130,6 +158,8 @@ class ImportPanel:
         state.listen(self.samples.click, take_sample, outputs, **busy)
         state.listen(self.upload.upload, take_file, outputs, self.upload, **busy)
         quiet: dict[str, Any] = {"show_progress": "hidden"}
+        state.listen(self.material.upload, take_material, outputs, self.material, **busy)
+        state.listen(self.make.click, take_topic, outputs, self.topic, **quiet)
         state.listen(self.use_text.click, take_text, outputs, self.pasted, **quiet)
         state.listen(self.use_table.click, take_table, outputs, self.typed, **quiet)
         state.listen(self.add_row.click, add_row, [self.typed], self.typed, **quiet)

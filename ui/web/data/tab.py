@@ -10,7 +10,7 @@ from ui.services.app import App
 from ui.services.selection import Choice
 from ui.web.browser_state import BrowserState, Inputs, Updates
 from ui.web.components import action_bar, clickable, clicked, details, html, primary, sent_file
-from ui.web.data import decisions, edit_views, read_options
+from ui.web.data import decisions, drafting, edit_views, read_options
 from ui.web.data import issues as issues_panel
 from ui.web.data import views as data_views
 from ui.web.data.actions import apply_action
@@ -33,8 +33,8 @@ class DataTab:
         self.importing = ImportPanel(app, state.table)
         with gr.Column(visible=False) as self.examples:
             self.language = clickable()
+            self.making = clickable(elem_id="making")
             self.decision = clickable(elem_id="decision")
-            self.writing = clickable(elem_id="writing")
             self.learned = html()
             self.notes = html()
             self.problems = clickable(elem_id="findings")
@@ -51,7 +51,7 @@ class DataTab:
         with action_bar():
             self.forward = primary("Continue to training", interactive=False, elem_id="to-train")
             self.reason = html(elem_classes="reason")
-        cards = [self.reading, self.decision, self.writing, self.problems, self.tested, self.how]
+        cards = [self.reading, self.decision, self.making, self.problems, self.tested, self.how]
         cards += [self.instruction, self.download, self.language]
         drawn = [self.line, self.examples, self.learned, self.notes, self.summary, self.own_test, *cards]
         self.outputs: list[Any] = [*drawn, *self.importing.outputs, *self.preview.outputs, self.forward, self.reason]
@@ -103,16 +103,15 @@ class DataTab:
         }
 
     def _showing(self, choice: Choice, data: DatasetState) -> Updates:
-        writing = components.EMPTY  # a text offers to write examples about it, and then its passages
-        if self.app.writing.is_written(choice.data_id):
-            writing = edit_views.passage(self.app.writing.at(choice.data_id, choice.passage), choice.data_id)
-        elif self.app.writing.is_text(choice.data_id):
-            writing = edit_views.offer()
+        now = self.app.drafting.now(choice.data_id, choice.passage)
+        making = drafting.card(now, choice.data_id) if now else components.EMPTY
+        if self.app.drafting.is_text(choice.data_id):
+            making = drafting.offer()
         return {
-            self.line: data_views.guide(data),
+            self.line: drafting.guide(now) if now else data_views.guide(data),
             self.examples: gr.update(visible=True),
             self.language: language_alert(self.app.advice.unknown_language(choice)),
-            self.writing: writing,
+            self.making: making,
             self.decision: decisions.card(data),
             self.learned: data_views.examples(data),
             self.notes: decisions.notes(data),
@@ -131,7 +130,7 @@ class DataTab:
     def signature(self, choice: Choice) -> Hashable:
         now = self.app.datasets.progress(choice)
         far = (now.phase, int(100 * now.fraction), now.first_rows is None, repr(now.error)) if now else ()
-        mark = self.app.datasets.change_token(choice.data_id)
+        mark = self.app.datasets.change_token(choice.data_id), self.app.drafting.change_token(choice.data_id)
         return repr(self.app.advice.unknown_language(choice)), self.app.models.is_ready(choice.model_id), mark, far
 
     def _imported(self, inputs: Inputs, import_id: str) -> Updates:

@@ -209,13 +209,14 @@ def example_label(rows: int, highest: int) -> str:
     return f"Example, {rows:,} of {highest:,} left"
 
 
-def token_count(pieces: Sequence[Piece], note: str = "", file: str = "") -> Markup:
-    """How many tokens of an example are learned. note: a sentence about the whole example. file: where it is from."""
+def token_count(pieces: Sequence[Piece], note: str = "", file: str = "", made: str = "") -> Markup:
+    """How many tokens of an example are learned. note: a sentence about the whole example. file: where it is from.
+    made: how it was made of a text."""
     whole = sum(piece.tokens for piece in pieces)
     learned = sum(piece.tokens for piece in pieces if piece.kind == "learned")
     of_all = fmt.count(whole, "piece of a word (token)", "pieces of words (tokens)")
     origin = f"From {file}." if file else ""
-    return components.text(f"{fmt.number(learned)} of {of_all} are learned. {note} {origin}", "small")
+    return components.text(f"{fmt.number(learned)} of {of_all} are learned. {note} {origin} {made}", "small")
 
 
 def no_such_example(typed: object, total: int) -> Markup:

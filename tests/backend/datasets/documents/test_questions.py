@@ -1,9 +1,8 @@
-"""A text is divided into passages and loses nothing; questions and answers are found in it, as far as they fit."""
+"""Questions and answers are found in a text, as far as they fit."""
 
 import pytest
 
 from backend.datasets.documents.markdown import read_markdown
-from backend.datasets.documents.passages import SIZE, passages
 from backend.datasets.documents.questions import find_pairs
 from tests.backend.datasets.builders import load_text
 from tests.cases import cases
@@ -91,23 +90,3 @@ def test_signs_stay_and_lines_end_as_on_old_macs() -> None:
     assert [(record["question"], record["answer"]) for _, record in found.records] == pairs
     tables = [block for block in read_markdown("One\rTwo\r\n\n| a | b |\n|---|---|\n| 1 | 2 |").blocks if block.rows]
     assert [table.rows for table in tables] == [[(4, ["a", "b"]), (6, ["1", "2"])]]
-
-
-SENTENCE = "We bake bread at night and sell it in the morning. "
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "", "Short.", "\n\n".join(SENTENCE * 3 for _ in range(20)), SENTENCE * 100, "夜にパンを焼きます。" * 300,
-        f"Title\n\n{SENTENCE * 40}\n\nThe end.",
-    ],
-)  # fmt: skip
-def test_all_of_it_is_there_in_order(text: str) -> None:
-    found = passages(text)
-    assert "".join("".join(found).split()) == "".join(text.split())
-    assert all(len(passage) <= SIZE for passage in found)
-
-
-def test_a_sentence_without_end_stays_whole() -> None:
-    assert passages("word " * 1_000) == ["word " * 999 + "word"]

@@ -1,0 +1,87 @@
+"""What a model drafted and the person decided, as lines of JSON in the dataset's folder. Lines are only added, so that
+a crash loses at most the last one, which is then not read."""
+
+import json
+from collections.abc import Collection
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from backend.drafts.draft import Draft
+from backend.errors import WorkspaceProblem
+from backend.files.disk_errors import disk_words
+
+FILE = "drafts.jsonl"
+DROPPED = ""  # in place of an edit's id
+
+
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """How a column of a table is asked about, as the person wrote it; no ways leave it out. edit: with which all rows
+    were kept at once; DROPPED where they are decided one by one."""
+
+    ways: tuple[str, ...]
+    answer: str
+    edit: str = DROPPED
+
+
+@dataclass
+class Log:
+    """drafted: by models. decided: drafts with the edit that keeps each, or DROPPED, in order. wordings: of columns
+    of a table, by their keys. looked_at: numbers of the passages that a model has drafted questions about."""
+
+    drafted: list[Draft] = field(default_factory=list)
+    decided: dict[str, str] = field(default_factory=dict)
+    wordings: dict[str, Wording] = field(default_factory=dict)
+    looked_at: set[int] = field(default_factory=set)
+
+    def _read(self, about: str, value: Any) -> None:
+        """One line. Raises KeyError, TypeError or ValueError for a damaged one."""
+        kind, _, name = about.partition(" ")
+        if kind == "drafted":
+            self.looked_at.add(int(name))
+            self.drafted += [Draft(**draft) for draft in value]
+        elif kind == "worded":
+            self.wordings[name] = Wording(tuple(value["ways"]), value["answer"], value["edit"])
+        else:
+            self.decided.pop(name, None)
+            self.decided |= {} if value is None else {name: str(value)}
+
+
+def read_log(folder: Path, edits: Collection[str]) -> Log:
+    """The log in a dataset's folder, without damaged lines and without what was kept by edits that were undone since.
+    edits: ids of those that stand."""
+    log = Log()
+    for line in (folder / FILE).read_bytes().splitlines() if (folder / FILE).is_file() else ():
+        try:
+            ((about, value),) = json.loads(line).items()
+            log._read(about, value)
+        except (AttributeError, KeyError, TypeError, ValueError):
+            continue
+    log.decided = {name: edit for name, edit in log.decided.items() if not edit or edit in edits}
+    log.wordings = {key: each for key, each in log.wordings.items() if not each.edit or each.edit in edits}
+    return log
+
+
+def log_drafted(folder: Path, passage: int, drafts: Collection[Draft]) -> None:
+    """A model has looked at a passage. Raises WorkspaceProblem, as the next ones do."""
+    _add(folder, f"drafted {passage}", [asdict(draft) for draft in drafts])
+
+
+def log_decided(folder: Path, draft: str, edit: str | None) -> None:
+    """edit: the one that keeps it, or DROPPED; None takes the decision back."""
+    _add(folder, f"decided {draft}", edit)
+
+
+def log_worded(folder: Path, key: str, wording: Wording) -> None:
+    """A column is asked about in these words."""
+    _add(folder, f"worded {key}", asdict(wording))
+
+
+def _add(folder: Path, about: str, value: object) -> None:
+    line = json.dumps({about: value}, ensure_ascii=False)
+    try:
+        with (folder / FILE).open("ab") as file:
+            file.write(f"\n{line}".encode("utf-8", "surrogatepass"))  # a line that a crash cut ends here
+    except OSError as error:
+        raise WorkspaceProblem("Your decision could not be saved.", *disk_words(error)) from error

@@ -1,0 +1,154 @@
+"""Drafts without a model: ways of asking about headings, about lines such as "Phone: 555 010", and about the cells of
+a table. The ways stand in templates.json by language."""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from backend.datasets.checks.language import detect
+from backend.datasets.documents.passages import Passage, labelled, sentences
+from backend.drafts.draft import STARTER, Draft, changes
+from backend.files.json_file import read_json
+from backend.text.normalize import normalize
+
+_LANGUAGES = read_json(Path(__file__).with_suffix(".json"))
+_LONGEST_ANSWER = 400  # characters of an answer that is drafted
+_SAMPLE = 40  # passages and rows that show the language, or what a column holds
+_HOURS = re.compile(r"\d{1,2}:\d\d|\d{1,2}(\.\d\d)? ?([ap]m|uhr|h)\b|\d\d?\.\d\d ?[-–] ?\d", re.IGNORECASE)
+_PRICED = re.compile(r"pri[cxs]|preis|precio|prezzo|cost|kosten|tarif|fee|rate|€|\$|£", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a table to ask about. key: names it among all tables. subject: the column that names each row.
+    ways: of asking, in which {row}, {cell} and {column} stand for the row's own words, and so do the names of other
+    columns. answer: likewise. rows: to ask about. flagged: it holds prices or dates."""
+
+    key: str
+    name: str
+    subject: str
+    ways: tuple[str, ...]
+    answer: str
+    rows: tuple[Passage, ...]
+    flagged: bool
+
+
+def starters(text: str) -> list[Draft]:
+    """Questions that people ask anywhere, for the person to answer. text: a topic, for its language."""
+    return [Draft(f"starter {n}", f"{STARTER} {n % 3}", 0, asked) for n, asked in enumerate(_ways(text)["starters"], 1)]
+
+
+def from_text(passages: Sequence[Passage]) -> list[Draft]:
+    """Drafts about the headings and the labelled lines of a text. A question has one answer: where a heading or a
+    label occurs again, the heading above it is added."""
+    texts = [passage for passage in passages if not passage.table]
+    whole = "\n".join(passage.text for passage in texts)
+    ways, drafts = _ways(whole), list[Draft]()
+    found = [(passage, *about) for passage in texts for about in _about(passage, _title(texts))]
+    times = Counter(normalize(name) for _, _, name, _ in found)
+    for passage, kind, name, answer in found:
+        inside = name if ways["keeps_capitals"] else _lower(name, whole)
+        if times[normalize(name)] > 1 and (above := passage.headings[: -1 if kind == "heading" else None]):
+            inside = f"{inside} ({above[-1]})"
+        asks = [name] if name.endswith(("?", "？")) else [_filled(way, {kind: inside}) for way in ways[kind]]
+        drafts += (_draft(passage, f"{kind} {n}", question, answer) for n, question in enumerate(asks, 1))
+    return _distinct(drafts)
+
+
+def _draft(passage: Passage, way: str, question: str, answer: str) -> Draft:
+    return Draft(f"{passage.number} {way}", way, passage.number, question[:1].upper() + question[1:], answer)
+
+
+def _distinct(drafts: Iterable[Draft]) -> list[Draft]:
+    """The first of those that ask the same."""
+    first: dict[str, Draft] = {}
+    for draft in drafts:
+        first.setdefault(normalize(draft.question), draft)
+    return list(first.values())
+
+
+def _title(texts: Sequence[Passage]) -> str:
+    """The heading above everything, about which there is nothing to ask; "" without one."""
+    first = {passage.headings[:1] for passage in texts}
+    return first.pop()[0] if len(first) == 1 and len(texts) > 1 and texts[0].headings else ""
+
+
+def _about(passage: Passage, title: str) -> Iterator[tuple[str, str, str]]:
+    """(kind, heading or label, answer) of what can be asked about a passage."""
+    if passage.first and passage.heading != title:
+        yield "heading", passage.heading, _beginning(passage.text)
+    elif pair := labelled(passage.text):
+        yield "label", *pair
+
+
+def _beginning(text: str) -> str:
+    """As many of the first sentences as an answer may have."""
+    end = 0
+    for sentence in sentences(text):
+        at = text.find(sentence, end) + len(sentence)
+        if at > _LONGEST_ANSWER and end:
+            break
+        end = at
+    return text[:end]
+
+
+def _lower(name: str, text: str) -> str:
+    """A heading inside a sentence: with a small letter, unless the text writes its first word large in a sentence."""
+    first = re.match(r"[^\W\d_][^\W\d_A-Z]+\b", name)
+    is_name = first is None or re.search(rf"[\w,] {first[0]}\b", text)
+    return name if is_name else name[0].lower() + name[1:]
+
+
+def columns(passages: Sequence[Passage]) -> list[Column]:
+    """The columns of all tables that can be asked about: those beside the one that names each row."""
+    tables = {passage.table: passage for passage in passages if passage.table}
+    return [
+        column for table in tables for column in _columns(table, [each for each in passages if each.table == table])
+    ]
+
+
+def _columns(table: int, rows: Sequence[Passage]) -> Iterator[Column]:
+    names = list(dict.fromkeys(name for row in rows for name in row.cells))
+    subject = max(names, key=lambda name: len({cell for row in rows if _is_name(cell := row.cells.get(name, ""))}))
+    ways = _ways(" ".join([*names, *(row.text for row in rows[:_SAMPLE])]))
+    for number, name in enumerate(names, 1):
+        filled = tuple(row for row in rows if row.cells.get(name) and row.cells.get(subject))
+        if name == subject or len({row.cells[name] for row in filled}) < min(2, len(rows)):
+            continue
+        cells = [row.cells[name] for row in filled[:_SAMPLE]]
+        flagged, priced = (
+            _most(cells, changes),
+            bool(_PRICED.search(name)) and _most(cells, lambda cell: cell[0].isdigit()),
+        )
+        kind = "price" if priced else "hours" if _most(cells, _HOURS.search) else "cell"
+        answer = "{row}: {cell} ({column})" if priced and not flagged else "{row}: {cell}"
+        yield Column(f"{table}.{number}", name, subject, tuple(ways[kind]), answer, filled, flagged or priced)
+
+
+def _is_name(cell: str) -> bool:
+    return bool(cell) and not (cell[0].isdigit() or changes(cell) or _HOURS.search(cell))
+
+
+def _most(cells: Sequence[str], matches: Callable[[str], object]) -> bool:
+    return 2 * sum(bool(matches(cell)) for cell in cells) >= len(cells)
+
+
+def from_column(column: Column, ways: Sequence[str], answer: str) -> list[Draft]:
+    """All rows of a column in these wordings; one that comes out the same as another is left out."""
+    drafts: list[Draft] = []
+    for row in column.rows:
+        filling = {**row.cells, "row": row.cells[column.subject], "cell": row.cells[column.name], "column": column.name}
+        asks = enumerate((_filled(way, filling) for way in ways), 1)
+        drafts += (_draft(row, f"{column.key} {n}", asked, _filled(answer, filling)) for n, asked in asks if asked)
+    return _distinct(drafts)
+
+
+def _filled(way: str, filling: dict[str, str]) -> str:
+    return re.sub(r"\{([^{}\n]*)\}", lambda match: filling.get(match[1], match[0]), way).strip()
+
+
+def _ways(text: str) -> Any:
+    return _LANGUAGES.get(detect(text) or "", _LANGUAGES["en"])

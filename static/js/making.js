@@ -1,0 +1,40 @@
+// Making examples. A press on a sentence takes it as the answer, or takes it back; several stand in their order. A key
+// presses its button while the keyboard is on a button of the card, never while something is typed; Escape leaves a
+// field for the card's first button.
+const card = () => document.querySelector('#making form.making');
+document.addEventListener('click', (event) => {
+  const sentence = event.target.closest('#making [data-sentence]');
+  if (sentence) {
+    const all = [...sentence.parentElement.querySelectorAll('[data-sentence]')];
+    sentence.ariaPressed = String(sentence.ariaPressed !== 'true');
+    const field = sentence.closest('form').elements.answer;
+    field.value = all.filter((each) => each.ariaPressed === 'true').map((each) => each.textContent).join(' ');
+    field.dispatchEvent(new Event('input', { bubbles: true }));
+  }
+  if (event.target.closest('#making [data-do=""]')) card().elements.question.focus();
+});
+document.addEventListener('keydown', (event) => {
+  const form = card();
+  if (!form?.contains(event.target)) return;
+  const typing = event.target.matches('textarea, input:not([type=checkbox]), select');
+  if (typing && event.key === 'Escape') form.querySelector('[type=submit]').focus();
+  if (typing || event.ctrlKey || event.metaKey || event.altKey) return;
+  const key = [...document.querySelectorAll('#making kbd')].find((each) => each.textContent === event.key.toLowerCase());
+  if (!key) return;
+  event.preventDefault();
+  key.closest('button').click();
+});
+
+// The next card has the keyboard: on its button, or in the field for a question that the person writes.
+let shown = '';
+apprentice.onRedraw(() => {
+  const form = card(), now = form?.offsetParent ? form.dataset.send : '';
+  if (now === shown) return;
+  const before = shown, active = document.activeElement;
+  shown = now;
+  const busy = active.offsetParent && active !== document.body && !document.getElementById('making').contains(active);
+  if (!now || busy) return;
+  const { question } = form.elements;
+  const next = question?.value === '' ? question : form.querySelector('[type=submit]');
+  next.focus({ preventScroll: Boolean(before) });
+});

@@ -1,0 +1,222 @@
+"""Examples made from a text, a table or a topic: drafts to keep, change or drop, one at a time."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from backend.chat.client import Chat
+from backend.datasets.background import BackgroundTask, BackgroundTasks, ProgressListener
+from backend.datasets.editing import Editor
+from backend.datasets.stored_files import RecentCache
+from backend.drafts import templates, writer
+from backend.drafts.draft import YOURS, Draft, as_row
+from backend.drafts.log import DROPPED, FILE, Log, Wording, log_decided, log_drafted, log_worded, read_log
+from backend.drafts.queue import next_draft
+from backend.errors import BadInput, NotInDemo
+from backend.hosting.policy import Policy
+from backend.records.rows import Row
+from backend.settings import Workspace
+from backend.text.conversation import question as question_of
+from ui.records.data import Making, Material
+from ui.services.data.edited_examples import LONGEST
+from ui.services.data.imports import DatasetImports
+from ui.services.demo.admission import require_rows
+from ui.services.machine.models import ModelService
+
+_TOPIC = 200  # characters of a text that is only a topic
+_ROUNDS = 12  # of questions about a topic
+
+
+class DraftingService:
+    """The drafts are computed from the text and the log of decisions; what is kept becomes an edit like any other."""
+
+    def __init__(self, workspace: Workspace, imports: DatasetImports, models: ModelService, policy: Policy) -> None:
+        self._imports, self._models, self._policy = imports, models, policy
+        self._store, self._editor = imports.store, Editor(imports.store)
+        self._materials: RecentCache[Material] = RecentCache()
+        self._tasks, self._deciding = BackgroundTasks(), threading.Lock()
+        self.open_chat: Callable[[], Chat] = lambda: Chat(workspace, log_file=workspace.cache / "chat-drafts.log")
+
+    def import_material(self, source: Path | str, name: str, model_id: str = "") -> str:
+        """Starts to read a file, a pasted text or a topic in the background and returns the data id."""
+
+        def add(listener: ProgressListener, data_id: str, options: Mapping[str, Any]) -> str:
+            return self._store.add_material(source, name, listener, data_id, options)
+
+        return self._imports.add(name, self._models.target_model(model_id), add)
+
+    def is_text(self, data_id: str) -> bool:
+        """Whether a dataset is a text, of which examples can be made."""
+        rows = self._store.original(data_id).rows
+        return bool(rows) and rows[0].text is not None
+
+    def start(self, data_id: str) -> str:
+        """The id of the dataset of examples made from this text. Raises BadInput for one that is no text."""
+        return self._store.start_material(data_id)
+
+    # One draft at a time
+
+    def now(self, data_id: str, wanted: int = 0) -> Making | None:
+        """What to decide next, and how far one is; None for examples that are not being made. wanted: the number of a
+        passage to ask something else about."""
+        log, task = self._log(data_id), self._tasks.get(data_id)
+        if not self._store.info.read(data_id).written and not log.drafted and task is None:
+            return None
+        material, drafts, blanks = self._all(data_id, log)
+        column = next((column for column in material.columns if column.key not in log.wordings), None)
+        kept = Counter(row.passage for row in self._store.original(data_id).rows)
+        draft = None if column else next_draft(drafts, log)
+        draft = draft or next_draft([] if column else [blank for blank in blanks if not kept[blank.passage]], log)
+        draft = next((blank for blank in blanks if blank.passage == wanted), draft)
+        return Making(
+            draft,
+            material.passages[draft.passage - 1] if draft and draft.passage else None,
+            column if draft is None else None,
+            kept=kept.total(),
+            waiting=sum(each.id not in log.decided for each in drafts),
+            passages=len(material.passages),
+            covered=len(kept.keys() - {0}),
+            last=self._last(data_id, log),
+            models=() if self._policy.demo else self._choices(),
+            working=None if task is None or task.ended else (task.phase, task.fraction),
+            failed=task.error if task is not None and task.ended else None,
+        )
+
+    def keep(self, data_id: str, draft_id: str, question: str, answer: str) -> int:
+        """Makes an example of a draft and returns its number; 0 where it was decided already. Raises BadInput,
+        changing nothing."""
+        with self._deciding:
+            log = self._log(data_id)
+            if draft_id in log.decided:
+                return 0
+            if len(question) + len(answer) > LONGEST:
+                raise BadInput("This example is too long.", f"It has over {LONGEST:,} characters.", "Shorten it.")
+            draft, passages = self._find(data_id, draft_id, log), self._material(data_id).passages
+            passage = passages[draft.passage - 1] if draft.passage else None
+            edit = self._add(data_id, [as_row(draft, passage, question, answer)])
+            log_decided(self._store.folder(data_id), draft_id, edit)
+            return self._store.original(data_id).highest
+
+    def drop(self, data_id: str, draft_id: str) -> None:
+        """Decides that a draft is no example, or that there is nothing to ask about a passage. Raises BadInput."""
+        with self._deciding:
+            log = self._log(data_id)
+            if draft_id not in log.decided:
+                log_decided(self._store.folder(data_id), self._find(data_id, draft_id, log).id, DROPPED)
+
+    def undo(self, data_id: str) -> None:
+        """Takes the last decision back. Raises BadInput when there is none."""
+        with self._deciding:
+            log = self._log(data_id)
+            if not (last := self._last(data_id, log)):
+                raise BadInput("There is nothing to undo.")
+            if log.decided[last]:
+                self._editor.undo(data_id)
+            log_decided(self._store.folder(data_id), last, None)
+
+    def word(self, data_id: str, key: str, ways: Sequence[str], answer: str, at_once: bool) -> None:
+        """Asks about a column of a table in these ways. ways: none to leave it out. at_once: keeps all rows, which are
+        decided one by one otherwise. Raises BadInput."""
+        with self._deciding:
+            material, ways = self._material(data_id), tuple(filter(None, map(str.strip, ways)))
+            column = next((column for column in material.columns if column.key == key), None)
+            if column is None or key in self._log(data_id).wordings:
+                return
+            if not all("{" in way for way in ways):
+                raise BadInput("Each way of asking needs {row}.", "Otherwise all rows are asked the same.", "Add it.")
+            drafts = templates.from_column(column, ways, answer) if at_once else []
+            made = [as_row(each, material.passages[each.passage - 1], each.question, each.answer) for each in drafts]
+            edit = self._add(data_id, made) if made else DROPPED
+            log_worded(self._store.folder(data_id), key, Wording(ways, answer, edit))
+
+    # Drafts by a model
+
+    def begin(self, data_id: str, model_id: str) -> None:
+        """Starts to draft questions with a chat model on this computer. Raises NotInDemo, MissingPart."""
+        if self._policy.demo:
+            raise NotInDemo("Models don't draft questions in this demo.", "Many people share this server.", "")
+        model, name = self._models.reference(model_id), self._models.entry(model_id).name
+        self._tasks.start(data_id, name, lambda task: self._draft(task, data_id, Path(model.path), name))
+
+    def _draft(self, task: BackgroundTask, data_id: str, model: Path, name: str) -> None:
+        task.start_phase(f"Loading {name}")
+        chat, folder, log = self.open_chat(), self._store.folder(data_id), self._log(data_id)
+        material, seen = self._material(data_id), [question_of(row) for row in self._store.original(data_id).rows]
+        left = [each for each in material.passages if each.number not in log.looked_at and not each.table]
+        try:
+            chat.open(model)
+            ask, update = writer.asking(chat, task.cancelled), task.start_phase(f"{name} drafts questions")
+            if left:
+                for done, (passage, drafts) in enumerate(writer.draft_all(ask, left, name, task.cancelled, seen), 1):
+                    log_drafted(folder, passage.number, drafts)
+                    update(done / len(left))
+                return
+            for done in range(_ROUNDS):
+                drafts = [] if task.cancelled() else writer.more(ask, material.topic, seen, name)
+                seen += (draft.question for draft in drafts)
+                log_drafted(folder, 0, drafts)
+                update((done + 1) / _ROUNDS)
+        finally:
+            chat.close()
+
+    def stop(self, data_id: str = "") -> None:
+        """Stops the model, of one dataset or of all; what it has drafted stays."""
+        for key in [data_id] if data_id else self._tasks.running():
+            if task := self._tasks.get(key):
+                task.cancel()
+
+    def change_token(self, data_id: str) -> Hashable:
+        """Differs whenever `now` may return something new."""
+        task, path = self._tasks.get(data_id), self._store.folder(data_id or "none") / FILE
+        size = path.stat().st_size if path.is_file() else 0
+        return size, task and (task.phase, int(100 * task.fraction), task.ended)
+
+    def _material(self, data_id: str) -> Material:
+        """What examples are made from, and the drafts without a model."""
+        if (material := self._materials.get((data_id,))) is None:
+            passages = self._store.material(data_id)
+            topic = "\n".join(each.text for each in passages)
+            if topic and len(topic) < _TOPIC and not any(each.table or each.headings for each in passages):
+                material = Material(templates.starters(topic), topic=topic)
+            else:
+                material = Material(templates.from_text(passages), templates.columns(passages), passages)
+            self._materials.put((data_id,), material, len(passages))
+        return material
+
+    def _all(self, data_id: str, log: Log) -> tuple[Material, list[Draft], list[Draft]]:
+        """The material, all drafts, and one of the person's own for each passage."""
+        material = self._material(data_id)
+        kept = Counter(row.passage for row in self._store.original(data_id).rows)
+        single = [(each, log.wordings[each.key]) for each in material.columns if each.key in log.wordings]
+        drafts = [*material.drafts, *log.drafted]
+        for column, wording in single:
+            drafts += [] if wording.edit else templates.from_column(column, wording.ways, wording.answer)
+        numbers = [passage.number for passage in material.passages]
+        return material, drafts, [Draft(f"{YOURS} {n} {kept[n]}", YOURS, n) for n in numbers]
+
+    def _find(self, data_id: str, draft_id: str, log: Log) -> Draft:
+        _, drafts, blanks = self._all(data_id, log)
+        for draft in (*drafts, *blanks):
+            if draft.id == draft_id:
+                return draft
+        raise BadInput("This draft is no longer here.", "", "Reload the page.")
+
+    def _log(self, data_id: str) -> Log:
+        return read_log(self._store.folder(data_id), self._store.info.read(data_id).edits)
+
+    def _last(self, data_id: str, log: Log) -> str:
+        """The draft that was decided last, if that can be undone; else ""."""
+        last, edits = next(reversed(log.decided), ""), self._store.info.read(data_id).edits
+        return last if last and (not log.decided[last] or edits[-1:] == [log.decided[last]]) else ""
+
+    def _add(self, data_id: str, rows: list[Row]) -> str:
+        require_rows(self._policy.limits, len(self._store.original(data_id).rows) + len(rows))
+        return self._editor.add_together(data_id, rows)
+
+    def _choices(self) -> tuple[tuple[str, str], ...]:
+        """The id and the name of each chat model that is ready here."""
+        return tuple((model_id, self._models.entry(model_id).name) for model_id in sorted(self._models.available()))

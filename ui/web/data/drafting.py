@@ -1,0 +1,167 @@
+"""Making examples, as HTML: one draft at a time, the ways of asking about a table, and a model that drafts."""
+
+from markupsafe import Markup
+
+from backend.datasets.documents.passages import Passage, sentences
+from backend.drafts import templates
+from backend.drafts.draft import YOURS, Draft, changes
+from backend.drafts.templates import Column
+from backend.errors import ApprenticeError
+from ui.records.data import Making
+from ui.text import format as fmt
+from ui.web.html import components
+
+GOAL = 50  # examples
+TESTED = 24  # passages with examples: a quarter of them is set aside, and six can judge
+TWO_WAYS = (
+    "You can let the model learn how it is written, as it is set now: it then continues texts in this style, but "
+    "answers no questions. Or make examples from it: questions that people ask, and how they should be answered."
+)
+STALE = "This changes, and a model keeps the old one."
+ELSEWHERE = "Better teach it where the price or the date can be found, or train again whenever it changes."
+MAY_BE_WRONG = (
+    "It asks about sentences of yours and may be wrong, so you decide about each question. The small model that comes "
+    "with Apprentice is too weak for this."
+)
+KEY = Markup("{}<kbd>{}</kbd>")
+SENTENCE = Markup('<button type="button" class="sentence" data-sentence aria-pressed="{}">{}</button>')
+
+
+def offer() -> Markup:
+    """The two ways to learn from a text."""
+    make = components.button("Make examples from it", "make-examples", "", "firm")
+    return components.card("This is a text without questions and answers.", components.acts(make), lead=TWO_WAYS)
+
+
+def guide(now: Making) -> Markup:
+    if now.kept >= GOAL:
+        return components.guide(2, f"{fmt.count(now.kept, 'example')} made.", "You can go on to training.")
+    return components.guide(2, f"{fmt.number(now.kept)} of {GOAL} examples made.", "You decide about each.")
+
+
+def card(now: Making, data_id: str) -> Markup:
+    """What to decide next, and below it the model that drafts."""
+    undo = _press("Undo", "u", "undo-draft", data_id) if now.last else components.EMPTY
+    if now.draft:
+        shown = _draft(now.draft, now.passage, data_id, undo)
+    elif now.column:
+        shown = _column(now.column, data_id)
+    else:
+        shown = components.text("Nothing is left to decide.") + components.acts(undo)
+    bar = components.progress(fmt.percent(min(now.kept, GOAL), GOAL), f"{now.kept} of {GOAL} examples")
+    waiting = components.badge(f"{fmt.count(now.waiting, 'draft')} left", "calm") if now.waiting else ""
+    return components.card(_title(now), bar, shown, _model(now, data_id), lead=_needed(now), aside=waiting)
+
+
+def _press(text: str, key: str, do: str, value: object) -> Markup:
+    """A button that a key presses while the keyboard is in the card (static/js/making.js)."""
+    return components.button(KEY.format(text, key), do, value)
+
+
+def _title(now: Making) -> str:
+    if now.draft is None:
+        return f"How do people ask about “{fmt.shorten(now.column.name, 60)}”?" if now.column else "All done"
+    if now.draft.kind == YOURS:
+        return "What would people ask about this?"
+    return "Keep this example?" if now.draft.answer else "How would you answer this?"
+
+
+def _needed(now: Making) -> str:
+    """How many there are, and whether the test at the end has enough to ask."""
+    so_far = f"{fmt.number(now.kept)} of {GOAL} kept." if now.kept < GOAL else f"{fmt.number(now.kept)} kept."
+    if 0 < now.passages < TESTED:
+        places = f"There are only {fmt.count(now.passages, 'place')} to ask about"
+        return f"{so_far} {places}, so the test at the end will be a rough one."
+    if now.covered < min(TESTED, now.passages):
+        needs = f"The test at the end needs some about {TESTED} different places"
+        return f"{so_far} {needs}: {fmt.number(now.covered)} so far."
+    return so_far
+
+
+def _draft(draft: Draft, passage: Passage | None, data_id: str, undo: Markup) -> Markup:
+    at, answer = f"make {data_id} {draft.id}", draft.answer
+    acts = [_press("Drop" if draft.question else "Skip", "d", f"drop-draft:{data_id}", draft.id), undo]
+    if draft.question:
+        acts.insert(0, _press("Edit", "e", "", ""))
+    if draft.question and passage:
+        acts.append(_press("Ask something else about this", "n", f"ask-about:{data_id}", passage.number))
+    return components.form(
+        f"keep-draft:{data_id}:{draft.id}",
+        components.textarea("The question", "question", draft.question, f"{at} question"),
+        components.textarea("The answer", "answer", answer, f"{at} answer"),
+        components.alert("warn", STALE, ELSEWHERE) if changes(answer) else components.EMPTY,
+        _passage(passage, answer) if passage else components.EMPTY,
+        components.submit(KEY.format("Keep", "k"), *acts),
+        components.text(_by(draft), "small"),
+        kind="write making",
+    )
+
+
+def _by(draft: Draft) -> str:
+    if draft.by:
+        return f"Drafted by {draft.by}, which may be wrong. Nothing is learned that you don't keep."
+    if not draft.question:
+        return "Press a sentence to take it as the answer, or write your own. Ctrl and Enter keep it."
+    return "Nothing is learned that you don't keep."
+
+
+def _passage(passage: Passage, answer: str) -> Markup:
+    """The passage, of which each sentence can be pressed to be the answer."""
+    parts, end = [], 0
+    for sentence in sentences(passage.text):
+        at = passage.text.find(sentence, end)
+        parts += [passage.text[end:at], SENTENCE.format("true" if sentence in answer else "false", sentence)]
+        end = at + len(sentence)
+    shown = Markup('<blockquote class="passage">{}</blockquote>').format(components.join(parts))
+    return components.text(f"From {passage.place}:", "small") + shown
+
+
+def _column(column: Column, data_id: str) -> Markup:
+    """Three ways of asking about a cell, to change, and what they make of the first row."""
+    first, at = column.rows[0], f"ways {data_id} {column.key}"
+    named = (
+        f"Write {{row}} for the {column.subject} (such as {first.cells[column.subject]}) and {{cell}} for the "
+        f"{column.name} (such as {first.cells[column.name]})."
+    )
+    ways = [components.textarea(f"Way {n}", f"way-{n}", way, f"{at} {n}") for n, way in enumerate(column.ways, 1)]
+    drafts = templates.from_column(column, column.ways, column.answer)[: len(column.ways)]
+    pairs = (Markup("<li><q>{}</q> {}</li>").format(draft.question, draft.answer) for draft in drafts)
+    return components.form(
+        f"word-column:{data_id}:{column.key}",
+        components.text(named),
+        *ways,
+        components.textarea("The answer", "answer", column.answer, f"{at} answer"),
+        components.alert("warn", STALE, ELSEWHERE) if column.flagged else components.EMPTY,
+        components.text("The first row in these words:", "small"),
+        Markup('<ul class="where">{}</ul>').format(components.join(pairs)),
+        Markup('<label class="check"><input type="checkbox" name="each"> Let me look at each one</label>'),
+        components.submit(
+            f"Use them for {fmt.count(len(column.rows), 'row')}",
+            components.button("Leave this column out", f"leave-column:{data_id}", column.key),
+        ),
+        kind="write making",
+    )
+
+
+def _model(now: Making, data_id: str) -> Markup:
+    """A model that drafts questions: to choose, at work, or why it ended."""
+    if now.working:
+        phase, done = now.working
+        bar = components.progress(fmt.percent(done, 1.0) if done else None, phase)
+        stop = components.button("Stop", "stop-drafting", data_id, label="Stop drafting")
+        return Markup('<div class="drafting">{}{}{}</div>').format(
+            components.text(f"{phase}. What it has drafted comes among the others.", "status"),
+            bar,
+            components.acts(stop),
+        )
+    failed = components.EMPTY
+    if isinstance(now.failed, ApprenticeError):
+        failed = components.problem_alert(now.failed, "warn")
+    elif now.failed:
+        failed = components.alert("warn", "The model stopped working.", "What it had drafted is still here.")
+    if not now.models or (now.column and not now.draft):
+        return failed
+    select = Markup('<label>Model<select name="model">{}</select></label>').format(components.options(now.models))
+    form = components.form(f"begin-drafting:{data_id}", select, components.submit("Draft questions"), kind="write")
+    why = components.text(MAY_BE_WRONG, "small")
+    return failed + components.fold("Let a model on this computer draft questions", why, form, key="drafting")
