@@ -12,8 +12,9 @@ from backend.datasets.read.assemble import assemble
 from backend.datasets.read.encoding import NotUtf8, detect_encoding, initial_encoding
 from backend.datasets.read.file import File
 from backend.datasets.read.readers import open_file
-from backend.datasets.read.source import ByteSource, Digest, open_path
+from backend.datasets.read.source import ByteSource, open_path
 from backend.datasets.read.together import ManyFiles, read_together
+from backend.files.manifest import digest
 from backend.gc_pause import without_gc
 from backend.records.reading import Cancelled, Limits, ReadOptions
 from backend.records.rows import Dataset
@@ -37,13 +38,8 @@ def load(
     most = max(1, min(options.rows or options.limits.rows, options.limits.rows))
     options = replace(options, limits=replace(options.limits, rows=most))
     with open_path(path, options.limits, progress, cancelled) as source:
-        digest = Digest(path)
-        try:
-            data = _load(source, name or path.name, options, on_first_rows)
-        except BaseException:
-            digest.cancel()
-            raise
-        data.source = replace(data.source, sha256=digest.result())
+        data = _load(source, name or path.name, options, on_first_rows)
+        data.source = replace(data.source, sha256=digest(path, source.check_cancelled))
     if progress is not None:
         progress(1.0)
     return data

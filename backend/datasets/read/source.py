@@ -1,13 +1,11 @@
-"""Reads the bytes of a source in blocks: limits its size, unpacks them and computes the hash.
+"""Reads the bytes of a source in blocks: limits its size and unpacks them.
 
 Memory stays bounded whatever the file contains. Each block reports progress and checks for cancellation.
 """
 
 from __future__ import annotations
 
-import hashlib
 import tempfile
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -102,32 +100,6 @@ class ByteSource:
         if self._progress is not None:
             self._reported = max(self._reported, min(fraction, 1.0))
             self._progress(self._reported)
-
-
-class Digest:
-    """The SHA-256 of a file, computed by a second thread during reading."""
-
-    def __init__(self, path: Path) -> None:
-        self._path, self._stop = path, threading.Event()
-        self._hash = hashlib.sha256()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
-
-    def _run(self) -> None:
-        block = memoryview(bytearray(2 * MIB))
-        with self._path.open("rb", buffering=0) as file:
-            while not self._stop.is_set() and (count := file.readinto(block)):
-                self._hash.update(block[:count])
-
-    def result(self) -> str:
-        """The digest in hexadecimal; waits until the file is read."""
-        self._thread.join()
-        return self._hash.hexdigest()
-
-    def cancel(self) -> None:
-        """Stops; the file is closed when this returns."""
-        self._stop.set()
-        self._thread.join()
 
 
 def require_file(path: Path) -> None:
