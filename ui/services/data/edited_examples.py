@@ -9,39 +9,20 @@ from backend.errors import BadInput
 from backend.records.reading import RowFault
 from backend.records.rows import Dataset, Message, Row
 from backend.text.conversation import SYSTEM, calls_text, content, full_text
-from ui.records.data import EditableExample, ExampleField
+from ui.records.data import ExampleField
 
 LONGEST = 200_000  # characters of an example that the page can edit
 _CALLS = "tool call (name and arguments, as JSON)"
 _LABELS = {"user": "Question", "assistant": "Answer", "tool": "Tool result"}
 
 
-def editable(checked: CheckedDataset, number: int) -> EditableExample:
-    """The example with this number. Raises BadInput when there is none, or it is too long for the page."""
-    return EditableExample(number, tuple(_fields(_to_edit(checked, number))))
-
-
-def new(dataset: Dataset) -> EditableExample:
-    """An empty example of the same kind as the others."""
-    return EditableExample(dataset.highest + 1, tuple(_fields(_blank(dataset))), is_new=True)
-
-
-def edited(checked: CheckedDataset, number: int, texts: Mapping[str, str]) -> Row:
-    """The example with this number and these texts, by field. Raises BadInput when a field is missing."""
-    return _with_texts(_to_edit(checked, number), texts)
-
-
-def added(dataset: Dataset, texts: Mapping[str, str]) -> Row:
-    """A new example with these texts, by field. Raises BadInput when a field is missing."""
-    return _with_texts(_blank(dataset), texts)
-
-
-def _to_edit(checked: CheckedDataset, number: int) -> Row:
-    """The example after the fixes, but with the instruction of the file: what fixes do to those stays a fix."""
+def to_edit(checked: CheckedDataset, number: int) -> Row:
+    """The example with this number after the fixes, but with the instruction of the file: what fixes do to those stays
+    a fix. Raises BadInput when there is none, or it is too long for the page."""
     rows = {row.row: row for row in checked.original.rows}
     if number not in rows:
         if number in {problem.row for problem in checked.unread}:
-            return _blank(checked.original)
+            return blank(checked.original)
         raise BadInput(f"There is no example {number:,}.", "It was deleted.", "Choose another number.")
     original = rows[number]
     if len(full_text(original)) > LONGEST:
@@ -50,7 +31,8 @@ def _to_edit(checked: CheckedDataset, number: int) -> Row:
     return replace(fixed, messages=[*_only(original.messages, True), *_only(fixed.messages, False)])
 
 
-def _blank(dataset: Dataset) -> Row:
+def blank(dataset: Dataset) -> Row:
+    """An empty example of the same kind as the others."""
     first = dataset.rows[0] if dataset.rows else None
     if first is not None and first.text is not None:
         return Row(0, 0, text="")
@@ -62,7 +44,8 @@ def _only(messages: Sequence[Message], instruction: bool) -> list[Message]:
     return [message for message in messages if (message["role"] in SYSTEM) == instruction]
 
 
-def _fields(row: Row) -> Iterator[ExampleField]:
+def fields(row: Row) -> Iterator[ExampleField]:
+    """The texts of an example, apart from its instruction."""
     if row.text is not None:
         yield ExampleField("text", "Text", row.text)
     better = len(row.messages) - len(row.rejected or ())
@@ -84,8 +67,9 @@ def _has_text(message: Message) -> bool:
     return message["role"] not in SYSTEM and bool(content(message) or not message.get("tool_calls"))
 
 
-def _with_texts(row: Row, texts: Mapping[str, str]) -> Row:
-    if {field.name for field in _fields(row)} - texts.keys():  # also of a form too long to be sent
+def with_texts(row: Row, texts: Mapping[str, str]) -> Row:
+    """The example with these texts, by field. Raises BadInput when one is missing or can't be saved."""
+    if {field.name for field in fields(row)} - texts.keys():  # also of a form too long to be sent
         why = "It is too long, or the example has changed meanwhile."
         raise BadInput("This change can't be saved.", why, "Shorten it, or reload the page.")
     if sum(map(len, texts.values())) > LONGEST:

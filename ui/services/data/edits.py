@@ -4,8 +4,8 @@ from backend.datasets.dataset import CheckedDataset
 from backend.datasets.editing import Editor
 from backend.datasets.store import DatasetStore
 from ui.records.data import EditableExample, Instruction
-from ui.services.data import edited_examples
 from ui.services.data.datasets import DatasetService
+from ui.services.data.edited_examples import blank, fields, to_edit, with_texts
 from ui.services.machine.models import ModelService
 from ui.services.selection import Choice
 
@@ -15,40 +15,31 @@ class EditService:
 
     def __init__(self, store: DatasetStore, datasets: DatasetService, models: ModelService) -> None:
         self._store, self._datasets, self._models = store, datasets, models
-        self._editor = Editor(store)
+        self._editor = editor = Editor(store)
+        self.delete, self.undo, self.redo = editor.delete, editor.undo, editor.redo
+        self.set_instruction = editor.set_instruction
 
     def editable(self, choice: Choice) -> EditableExample:
         """The selected example as fields. Raises BadInput when there is none, or it is too long for the page."""
-        return edited_examples.editable(self._whole(choice), choice.row)
+        return EditableExample(choice.row, tuple(fields(to_edit(self._whole(choice), choice.row))))
 
     def new(self, choice: Choice) -> EditableExample:
         """An empty example of the same kind as the others."""
-        return edited_examples.new(self._store.original(choice.data_id))
+        dataset = self._store.original(choice.data_id)
+        return EditableExample(dataset.highest + 1, tuple(fields(blank(dataset))), is_new=True)
 
     def save(self, choice: Choice, row: int, texts: dict[str, str]) -> None:
         """Replaces an example by one with these texts, by field. Raises BadInput, changing nothing."""
-        example = edited_examples.edited(self._whole(choice), row, texts)
-        self._editor.replace(choice.data_id, row, example)
+        self._editor.replace(choice.data_id, row, with_texts(to_edit(self._whole(choice), row), texts))
 
     def add(self, data_id: str, texts: dict[str, str]) -> int:
         """Adds an example with these texts and returns its number. Raises BadInput, changing nothing."""
-        return self._editor.add(data_id, edited_examples.added(self._store.original(data_id), texts))
-
-    def delete(self, data_id: str, row: int) -> None:
-        self._editor.delete(data_id, row)
+        return self._editor.add(data_id, with_texts(blank(self._store.original(data_id)), texts))
 
     def nearest(self, data_id: str, row: int) -> int:
         """The number of the example itself, else of the next one, else of the last one that is left."""
         numbers = [example.row for example in self._store.original(data_id).rows]
         return next((number for number in numbers if number >= row), numbers[-1] if numbers else 1)
-
-    def undo(self, data_id: str) -> None:
-        """Undoes the last edit."""
-        self._editor.undo(data_id)
-
-    def redo(self, data_id: str) -> None:
-        """Redoes the edit that was undone last."""
-        self._editor.redo(data_id)
 
     def instruction(self, choice: Choice) -> Instruction:
         """The instruction that most examples carry. Waits until the dataset is checked."""
@@ -57,10 +48,6 @@ class EditService:
         different = counts.total() - most - (counts[""] if text else 0)
         default = tokenizer.default_instruction if tokenizer else ""
         return Instruction(text, most if text else 0, different, counts.total(), default)
-
-    def set_instruction(self, data_id: str, text: str) -> None:
-        """Gives every example this instruction; "" removes it. Raises BadInput."""
-        self._editor.set_instruction(data_id, text)
 
     def _whole(self, choice: Choice) -> CheckedDataset:
         return self._datasets.checked(choice.data_id, choice.model_id)
