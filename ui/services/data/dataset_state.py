@@ -12,7 +12,7 @@ from backend.evaluation.items import items_from
 from backend.evaluation.measures import choose_measure
 from backend.records.specs import Trainer
 from ui.records.data import DatasetFiles, DatasetState
-from ui.services.data.samples import held_out_conversations, sample_questions
+from ui.services.data.samples import sample_questions, sides
 from ui.text import verdicts
 
 _ENOUGH = 500  # training answers to know their form by
@@ -98,7 +98,7 @@ def has_pairs(checked: CheckedDataset) -> bool:
 
 def provable(checked: CheckedDataset, split: Split) -> str:
     """The smallest gain that the held-out rows can prove, in words; "" where answers are not right or wrong."""
-    judging = held_out_conversations(checked, split)
+    _, (judging, _) = sides(checked, split)
     items, rows = items_from(judging), checked.rows
     learned = [rows[i].messages[-1] for i in split.train[:_ENOUGH] if rows[i].messages]
     if not items or choose_measure([*learned, *(item.expected for item in items)]).graded:

@@ -4,7 +4,6 @@ import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from backend.datasets.dataset import CheckedDataset
 from backend.datasets.edits import with_instruction
@@ -48,28 +47,23 @@ def write_examples(folder: Path, checked: CheckedDataset, split: Split, *, pairs
     train, held_out = sides(checked, split)
     write_conversations(folder, "train", *train)
     write_conversations(folder, "held_out", *held_out)
+    judging = [checked.rows[i] for i in split.judging]
     if pairs:
-        write_conversations(folder, "rejected", rejected_conversations(checked, split))
-    judging = [checked.rows[i].text for i in split.judging]
-    if texts := [text for text in judging if text is not None]:
+        write_conversations(folder, "rejected", [rejected_side(row).messages for row in judging if row.messages])
+    if texts := [row.text for row in judging if row.text is not None]:
         write_texts(folder, texts)
 
 
 def sides(checked: CheckedDataset, split: Split) -> tuple[Side, Side]:
-    """The conversations of a split to learn from, and those that judge, each with the tools that they offer."""
-    train = [checked.rows[i] for i in split.train]
-    held_out, tools = held_out_conversations(checked, split), held_out_tools(checked, split)
-    return (
-        ([row.messages for row in train], [row.tools for row in train]),
-        (held_out, [*[None] * (len(held_out) - len(tools)), *tools]),
-    )
-
-
-def held_out_conversations(checked: CheckedDataset, split: Split) -> list[list[Message]]:
-    """The conversations that judge a run: the rows of its split that judge, and with a sample its held-out ones too.
-    A person's own validation file takes precedence over a sample's."""
-    rows = checked.rows
-    return [*sample_questions(checked), *(rows[i].messages for i in split.judging if rows[i].messages)]
+    """The conversations of a split to learn from, and those that judge, with a sample its held-out ones too; each with
+    the tools that they offer. A person's own validation file takes precedence over a sample's."""
+    train, judging = ([checked.rows[i] for i in side] for side in (split.train, split.judging))
+    judging = [
+        *(Row(0, 0, messages) for messages in sample_questions(checked)),
+        *(row for row in judging if row.messages),
+    ]
+    learned, held_out = (([row.messages for row in side], [row.tools for row in side]) for side in (train, judging))
+    return learned, held_out
 
 
 def sample_questions(checked: CheckedDataset) -> list[list[Message]]:
@@ -98,18 +92,6 @@ def judged_before(checked: CheckedDataset, run_folder: Path) -> int:
 
 def _without_instruction(messages: Sequence[Message]) -> list[Message]:
     return [message for message in messages if message["role"] not in SYSTEM]
-
-
-def held_out_tools(checked: CheckedDataset, split: Split) -> list[Any]:
-    """The tools that the last of `held_out_conversations` offer, those of the split; a sample offers none."""
-    rows = checked.rows
-    return [rows[i].tools for i in split.judging if rows[i].messages]
-
-
-def rejected_conversations(checked: CheckedDataset, split: Split) -> list[list[Message]]:
-    """The pairs that judge a run, with their worse answers, in the order of `held_out_conversations`."""
-    rows = checked.rows
-    return [rejected_side(rows[i]).messages for i in split.judging if rows[i].messages]
 
 
 def unseen_questions(run_folder: Path) -> list[UnseenQuestion]:

@@ -66,7 +66,7 @@ class PromptTrialService:
 
     @staticmethod
     def _questions(checked: CheckedDataset, split: Split) -> int:
-        return count_items(samples.held_out_conversations(checked, split))
+        return count_items(samples.sides(checked, split)[1][0])
 
     def start(self, choice: Choice, items: int | None = None, facts: str = "") -> str:
         """Queues a trial and returns the job's id; an earlier one of the same examples and model is deleted. facts: a
