@@ -13,11 +13,7 @@ _NUMBER = re.compile(r"[#0?][#0?,]*(?:\.(?P<decimals>[#0?]+))?")
 _REGIONAL = ("mm-dd-yy", "m/d/yy h:mm", "general", "@", "[$-f800]", "[$-f400]")
 _DATE_CODES = re.compile(r"AM/PM|A/P|y+|m+|d+|h+|s+(?:\.0+)?|.", re.IGNORECASE | re.DOTALL)
 _FIRST_LITERAL = 0xE100  # characters for private use stand in for quoted texts
-_MONTHS = (
-    *("January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November"),
-    "December",
-)
-_DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+_FIELDS = {"y": "year", "m": "month", "d": "day", "h": "hour", "s": "second"}
 
 
 def shown(value: Any, code: str) -> str:
@@ -99,7 +95,7 @@ def _date(value: Any, code: str) -> str:
     written = []
     for place, part in enumerate(codes):
         try:
-            written.append(_piece(value, part, noon, _is_minute(codes, place)))
+            written.append(_piece(value, part, noon, part[0] in "mM" and _is_minute(codes, place)))
         except AttributeError:  # a time has no day
             return _iso(value)
     return _with(literals, "".join(written))
@@ -119,26 +115,17 @@ def _is_minute(codes: list[str], place: int) -> bool:
 
 
 def _piece(value: Any, part: str, noon: bool, minute: bool) -> str:
-    sign, count = part[0].lower(), len(part)
     if part.upper() in ("AM/PM", "A/P"):
         return "PM" if value.hour >= 12 else "AM"
-    if sign == "y":
-        return f"{value.year:04d}" if count > 2 else f"{value.year % 100:02d}"
-    if sign == "m" and minute:
-        return f"{value.minute:02d}" if count > 1 else str(value.minute)
-    if sign == "m":
-        return _name(_MONTHS[value.month - 1], value.month, count)
-    if sign == "d":
-        return _name(_DAYS[value.weekday()] if count > 2 else "", value.day, count)
-    if sign == "h":
-        hour = (value.hour % 12 or 12) if noon else value.hour
-        return f"{hour:02d}" if count > 1 else str(hour)
-    if sign == "s":
-        return f"{value.second:02d}" if count > 1 else str(value.second)
-    return part
-
-
-def _name(name: str, number: int, count: int) -> str:
-    if count > 2:
-        return name[:3] if count == 3 else name[:1] if count == 5 else name
-    return f"{number:02d}" if count == 2 else str(number)
+    field = "minute" if minute else _FIELDS.get(part[0].lower())
+    if field is None:
+        return part
+    number, count = getattr(value, field), len(part)
+    if field == "year":
+        return f"{number:04d}" if count > 2 else f"{number % 100:02d}"
+    if field in ("month", "day") and count > 2:
+        name = f"{value:%B}" if field == "month" else f"{value:%A}"
+        return name[: {3: 3, 5: 1}.get(count)]
+    if field == "hour" and noon:
+        number = number % 12 or 12
+    return f"{number:02d}" if count > 1 else str(number)
