@@ -31,15 +31,11 @@ class Editor:
         """Puts `example` in place of the row with this number, also of one that could not be read."""
         dataset = self._store.original(data_id)
         before = _row(dataset, number)
-        if before is None and number not in {p.row for p in dataset.problems if p.row}:
-            raise _no_row(number)
         if before is None or not _same(before, example):
             self._save(data_id, Edit("replace", number, _usable(example, _kinds(dataset.rows))))
 
     def delete(self, data_id: str, number: int) -> None:
-        dataset = self._store.original(data_id)
-        if _row(dataset, number) is None and number not in {p.row for p in dataset.problems if p.row}:
-            raise _no_row(number)
+        _row(self._store.original(data_id), number)
         self._save(data_id, Edit("delete", number))
 
     def add(self, data_id: str, example: Row) -> int:
@@ -152,11 +148,11 @@ def _to_add(dataset: Dataset, examples: Sequence[Row]) -> list[Row]:
 
 
 def _row(dataset: Dataset, number: int) -> Row | None:
-    return next((row for row in dataset.rows if row.row == number), None)
-
-
-def _no_row(number: int) -> BadInput:
-    return BadInput(f"There is no example {number:,}.", "It may have been deleted.", "Choose another number.")
+    """The row with this number, None for one that could not be read. Raises BadInput when there is neither."""
+    row = next((row for row in dataset.rows if row.row == number), None)
+    if row is None and number not in {p.row for p in dataset.problems if p.row}:
+        raise BadInput(f"There is no example {number:,}.", "It may have been deleted.", "Choose another number.")
+    return row
 
 
 def _same(row: Row, other: Row) -> bool:
