@@ -72,7 +72,7 @@ def conflicts(rows: Sequence[Row]) -> Iterator[Problem]:
         lambda row, of_text: of_text(content(row.messages[-2])) if len(row.messages) > 1 else "",
     )
     if groups and len(groups[0]) == len(ended) >= SAME_EVERYWHERE:
-        return  # `dataset.same_input` reports this once
+        return  # `dataset.same_everywhere` reports this once
     for group in groups:
         answered = [ended[i] for i in group if question(ended[i]).strip() and last_answer(ended[i]).strip()]
         for row in answered[1:]:

@@ -19,8 +19,7 @@ def find(rows: Sequence[Row], languages: Sequence[str] | None, distinct: int, pi
     """Problems of the file. rows: the usable ones. languages: ISO 639-1 codes. distinct: how many rows differ.
     pieces: how many rows documents become in training, 0 for conversations."""
     yield from size(pieces or distinct, "piece" if pieces else "different example", repeated=distinct < len(rows))
-    yield from same_input(rows)
-    yield from same_answer(rows)
+    yield from same_everywhere(rows)
     yield from language.find(rows, languages)
 
 
@@ -46,22 +45,18 @@ def size(count: int, what: str, *, repeated: bool = False) -> Iterator[Problem]:
         yield problem(None, "too_many", f"{usable} Above 2,000, better examples help more than more examples.")
 
 
-def same_input(rows: Sequence[Row]) -> Iterator[Problem]:
-    """The same question in every row: usually the wrong column was used as the question."""
-    chats = [row for row in rows if row.text is None and row.rejected is None]
-    first = normalize(question(chats[0])) if chats else ""
-    if len(chats) >= SAME_EVERYWHERE and first and all(normalize(question(row)) == first for row in chats):
-        message = "Every example asks the same question. Probably the wrong column was used as the question."
-        yield problem(None, "same_input_everywhere", message, excerpt(first))
-
-
-def same_answer(rows: Sequence[Row]) -> Iterator[Problem]:
-    """The same answer in every row, though the questions differ."""
+def same_everywhere(rows: Sequence[Row]) -> Iterator[Problem]:
+    """The same question or answer in every row: usually the wrong column was used for it."""
     chats = [row for row in rows if row.messages and row.rejected is None]
-    first = normalize(last_answer(chats[0])) if len(chats) >= SAME_EVERYWHERE else ""
-    if first and all(normalize(last_answer(row)) == first for row in chats):
-        message = "Every example has the same answer. Probably the wrong column was used as the answer."
-        yield problem(None, "same_answer_everywhere", message, excerpt(first))
+    for part, text, says in (
+        ("input", question, "asks the same question"),
+        ("answer", last_answer, "has the same answer"),
+    ):
+        first = normalize(text(chats[0])) if len(chats) >= SAME_EVERYWHERE else ""
+        if first and all(normalize(text(row)) == first for row in chats):
+            column = says.rpartition(" ")[2]
+            message = f"Every example {says}. Probably the wrong column was used as the {column}."
+            yield problem(None, f"same_{part}_everywhere", message, excerpt(first))
 
 
 def system_messages(rows: Sequence[Row]) -> Iterator[Problem]:
