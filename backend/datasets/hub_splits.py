@@ -6,7 +6,7 @@ folders (https://huggingface.co/docs/hub/datasets-file-names-and-splits).
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -27,11 +27,10 @@ _KEYWORD = re.compile(rf"(?:^|[-._/ ])({'|'.join(sorted(_SPLIT_OF, key=len, reve
 @dataclass(frozen=True)
 class HubSplit:
     """A part of a dataset that can be chosen. name: "train", or "configuration/train" where there are several
-    configurations. rows: as the card states them, None where it does not."""
+    configurations."""
 
     name: str
     files: tuple[RemoteFile, ...]
-    rows: int | None = None
 
     @property
     def bytes(self) -> int:
@@ -41,8 +40,7 @@ class HubSplit:
 def splits(card: dict[str, Any], files: Iterable[RemoteFile]) -> list[HubSplit]:
     """The splits to choose from; [] without tables."""
     tables = [file for file in files if _TABLE.search(file.name) and not _NOT_DATA.search(file.name)]
-    counts = _counts(card)
-    return [replace(split, rows=counts.get(split.name)) for split in _configured(card, tables) or _by_names(tables)]
+    return _configured(card, tables) or _by_names(tables)
 
 
 def _objects(stated: Any) -> list[dict[str, Any]]:
@@ -105,15 +103,3 @@ def _one_format(files: Sequence[RemoteFile]) -> tuple[RemoteFile, ...]:
     formats = {file: ending.group(1) for file in files if (ending := _TABLE.search(file.name))}
     first = min(formats.values(), key=_FORMATS.index)
     return tuple(sorted((file for file in formats if formats[file] == first), key=lambda file: file.name))
-
-
-def _counts(card: dict[str, Any]) -> dict[str, int]:
-    """The rows of each split, as the card states them."""
-    infos = _objects(card.get("dataset_info"))
-    counts: dict[str, int] = {}
-    for info in infos:
-        prefix = f"{info.get('config_name') or 'default'}/" if len(infos) > 1 else ""
-        for split in _objects(info.get("splits")):
-            if isinstance(split.get("num_examples"), int):
-                counts[f"{prefix}{split.get('name')}"] = split["num_examples"]
-    return counts

@@ -118,9 +118,8 @@ def opened(sources: Sequence[Path], workspace: Workspace, split: str, rows: int 
         raise BadUsage("A dataset of the hub can't be read together with other examples.", "", "Name it alone.")
     listing = hub.look_up(typed[0])
     part = listing.split(split)
-    count = f"{fmt.count(part.rows, 'row')}, " if part.rows else ""
     licence = f"license: {listing.licence}" if listing.licence else "its card states no license"
-    say(f"{listing.id}, commit {listing.commit[:8]}, {part.name}: {count}{fmt.bytes_of(part.bytes)}; {licence}.")
+    say(f"{listing.id}, commit {listing.commit[:8]}, {part.name}: {fmt.bytes_of(part.bytes)}; {licence}.")
     with as_one_file(hub.download(listing, part, rows or hub.ROWS, workspace.cache)) as path:
         yield path, listing.name_of(part)
 
