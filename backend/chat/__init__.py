@@ -12,6 +12,7 @@
     llama_probe.py      whether llama.cpp can hold a model, tried in a child
     xllama.py           llama.cpp's own server, on loopback
     xllama_engine.py    the engine on it
+    served.py           that server for other programs
     torch_engine.py     the engine on transformers
     batch.py            many answers at once
     gguf_tokenizer.py   the tokenizer inside a GGUF file

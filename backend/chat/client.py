@@ -14,12 +14,13 @@ from backend.chat.engine import Messages, Sampling, Tools
 from backend.errors import ApprenticeError, ChatFailed
 from backend.hardware import container
 from backend.models.bundled import ReportProgress
-from backend.records.chat import AnswerScore, Chunk, EngineReport, PaneCheck, Phase
+from backend.records.chat import AnswerScore, Chunk, EngineReport, PaneCheck, Phase, Served
 from backend.settings import Workspace
 
 log = logging.getLogger(__name__)
 
 IDLE_SECONDS = 600.0
+_NEVER = 1e8  # seconds without a question from here; programs ask llama.cpp's server at any time
 _STOP_TIMEOUT = 30.0  # seconds for an answer to stop before the process is killed
 _CHUNK = ("pane", "text", "tokens", "tokens_per_second", "finish")
 
@@ -45,6 +46,7 @@ class Chat:
         self._busy = threading.Lock()
         self._process: ChatChild | None = None
         self._opened: dict[str, str] = {}  # the paths of the open model
+        self._served: Served | None = None
         self._number = 0
 
     def open(
@@ -74,6 +76,25 @@ class Chat:
                 self._opened = {}
                 yield from self._open(given)
                 self._opened = given
+
+    def serve(
+        self, model_path: Path, adapter_path: Path | None, name: str, key: str, progress: ReportProgress | None = None
+    ) -> Served:
+        """Open llama.cpp's own server for programs, under `name`; does nothing while it runs. Raises ChatFailed where
+        it can't answer as `ask` does, MissingPart, NotEnough."""
+        with self._busy:
+            if self._served and self._process and self._process.alive:
+                return self._served
+            paths = {"model": str(model_path), **({"adapter": str(adapter_path)} if adapter_path else {})}
+            self._served = None
+            request = {"do": "serve", "workspace": str(self.workspace.root), "name": name, "key": key, **paths}
+            for message in self._exchange(self._new_process(_NEVER), request):
+                if progress and message["type"] == "progress":
+                    progress(message["phase"], message["done"], message["total"])
+                elif message["type"] == "done":
+                    self._served = Served.model_validate(message["value"])
+            assert self._served
+            return self._served
 
     @property
     def engine(self) -> str:
@@ -137,11 +158,11 @@ class Chat:
         self.panes = tuple(opened["panes"])
         self.report = EngineReport.model_validate(opened["report"])
 
-    def _new_process(self) -> ChatChild:
+    def _new_process(self, idle_seconds: float = 0.0) -> ChatChild:
         """A new chat process for each model: one that had loaded torch crashed when it answered with llama.cpp."""
         if self._process is not None:
             self._process.end()
-        self._process = process = ChatChild(self.workspace, self._idle_seconds, self._log_file)
+        self._process = process = ChatChild(self.workspace, idle_seconds or self._idle_seconds, self._log_file)
         return process
 
     def _load(self, process: ChatChild, paths: dict[str, str]) -> Generator[Phase, None, dict[str, Any]]:

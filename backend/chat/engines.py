@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -62,15 +63,16 @@ def open_model(
     return TorchEngine(model, tuned)
 
 
-def fits_llama_cpp(tuned: Path | None) -> bool:
+def fits_llama_cpp(tuned: Path | None, uses_gpu: Callable[[], bool] | None = None) -> bool:
     """Whether to try llama.cpp: not where all weights were trained, nor where transformers has a GPU that this
-    llama.cpp can't use, or on which it answers with the 4-bit weights of the training."""
+    llama.cpp can't use, or on which it answers with the 4-bit weights of the training. uses_gpu: whether its build can
+    use a GPU; the default: the one that answers chats."""
     if not has_llama_cpp() or (tuned and not (tuned / "adapter_config.json").is_file()):
         return False
     if not read_choice()[1].devices:
         return True
     packed = tuned is not None and four_bit.is_possible() and four_bit.trained_in_4_bit(tuned)
-    return not packed and _uses_gpu()
+    return not packed and (uses_gpu or _uses_gpu)()
 
 
 def _uses_gpu() -> bool:

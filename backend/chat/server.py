@@ -1,9 +1,9 @@
 """`python -m backend.chat.server`: loads a model and answers, so that the page never imports torch or llama.cpp.
 
-The protocol is JSON lines. In: {"do": "open" | "ask" | "prompt_ids" | "score" | "ping" | "stop", "number": n, ...}.
-Out: {"number": n, "type": "progress" | "chunk" | "done" | "error", ...}; every request but "stop" ends with one
-"done" or one "error". The process ends when its stdin ends (the parent closed it, or died) and after idling for a
-while. backend/chat/child.py is the other end."""
+The protocol is JSON lines. In: {"do": "open" | "ask" | "prompt_ids" | "score" | "serve" | "ping" | "stop",
+"number": n, ...}. Out: {"number": n, "type": "progress" | "chunk" | "done" | "error", ...}; every request but "stop"
+ends with one "done" or one "error". The process ends when its stdin ends (the parent closed it, or died) and after
+idling for a while. backend/chat/child.py is the other end."""
 
 import json
 import logging
@@ -21,6 +21,7 @@ from backend.chat.engine import Engine, Sampling, Tokens
 from backend.child_process import receive
 from backend.errors import ApprenticeError, ChatFailed, is_out_of_memory
 from backend.hardware.process import lower_priority, show_one_gpu
+from backend.models.bundled import ReportProgress
 from backend.settings import Workspace
 
 log = logging.getLogger(__name__)
@@ -74,12 +75,14 @@ class ChatProcess:
     def __init__(self, send: Any) -> None:
         self._send = send
         self._engine: Engine | None = None
+        self._server: Any = None  # one that answers programs, which lives as long as this process
         self._work: dict[str, Callable[[dict[str, Any]], Any]] = {
             "open": self._open,
             "ask": self._ask,
             "prompt_ids": lambda asked: self._ready.prompt_ids(asked["messages"], asked["tools"]),
             "score": lambda asked: [score.model_dump() for score in self._ready.score(asked["rows"])],
             "ping": lambda _: None,
+            "serve": self._serve,
         }
         self.stop_up_to = 0  # asks with this number or a lower one end early
 
@@ -101,15 +104,27 @@ class ChatProcess:
         return {"panes": self._engine.panes, "report": self._engine.report.model_dump()}
 
     def _load(self, request: dict[str, Any]) -> Engine:
-        def progress(phase: str, done: int = 0, total: int = 0) -> None:
-            message = {"number": request["number"], "type": "progress"}
-            self._send({**message, "phase": phase, "done": done, "total": total})
-
+        progress = self._progress(request["number"])
         if request.get("gguf"):
             return engines.open_file(Path(request["gguf"]))
         workspace, adapter = Workspace.open(Path(request["workspace"])), request.get("adapter")
         tuned, plain = Path(adapter) if adapter else None, request.get("engine") == "transformers"
         return engines.open_model(workspace, Path(request["model"]), tuned, progress, only_transformers=plain)
+
+    def _progress(self, number: int) -> ReportProgress:
+        def report(phase: str, done: int = 0, total: int = 0) -> None:
+            self._send({"number": number, "type": "progress", "phase": phase, "done": done, "total": total})
+
+        return report
+
+    def _serve(self, request: dict[str, Any]) -> dict[str, Any]:
+        from backend.chat.served import open_server
+
+        workspace, adapter = Workspace.open(Path(request["workspace"])), request.get("adapter")
+        model, tuned = Path(request["model"]), Path(adapter) if adapter else None
+        progress = self._progress(request["number"])
+        self._server, served = open_server(workspace, model, tuned, request["name"], request["key"], progress)
+        return served.model_dump()
 
     @property
     def _ready(self) -> Engine:

@@ -21,7 +21,16 @@ from backend.hardware import container
 
 _PATIENCE = 600.0  # seconds for an answer
 _GREEDY = Sampling()
+_SIMILAR = 0.1  # share of a prompt that a slot must remember to be chosen for it
 _FORCED = 1000.0  # added to a token's logit, after which it is chosen; its probability is the one before
+
+
+class Front(NamedTuple):
+    """How a server answers programs directly: the model's name, the key, and the trained chat template."""
+
+    name: str
+    key: str
+    template: str
 
 
 class Next(NamedTuple):
@@ -53,11 +62,17 @@ def cannot_open(file: Path) -> ChatFailed:
 
 class LlamaServer:
     """A running server that remembers `slots` conversations of `tokens` each. adapter: a GGUF LoRA, which a request
-    switches on or off; read into memory. Raises MissingPart without xllamacpp, ChatFailed for a file that can't be
-    opened."""
+    switches on or off; read into memory. front: for programs that ask it directly, to whom the adapter is always on.
+    Raises MissingPart without xllamacpp, ChatFailed for a file that can't be opened."""
 
     def __init__(
-        self, file: Path, slots: int, tokens: int, adapter: Path | None = None, threads: int | None = None
+        self,
+        file: Path,
+        slots: int,
+        tokens: int,
+        adapter: Path | None = None,
+        threads: int | None = None,
+        front: Front | None = None,
     ) -> None:
         if not has_xllamacpp():
             why = "There is no build of llama.cpp for this computer."
@@ -66,25 +81,29 @@ class LlamaServer:
 
         self.slots, self.tokens, self.adapter = slots, tokens, adapter
         self.threads = threads or container.cores()
-        key = secrets.token_urlsafe()
+        key = front.key if front else secrets.token_urlsafe()
         options = xllamacpp.CommonParams()
         options.model.path, options.api_keys = str(file), [key]
         options.n_parallel, options.n_ctx, options.kv_unified = slots, slots * tokens, False
         options.cpuparams.n_threads = options.cpuparams_batch.n_threads = self.threads
         options.warmup = options.ui = options.ctx_shift = options.cache_idle_slots = False
         options.cache_ram_mib, options.slot_prompt_similarity = 0, 0.0  # a slot holds what it was asked, nothing else
-        options.verbosity = 0
+        options.verbosity = options.cpuparams.poll = options.cpuparams_batch.poll = 0  # no thread spins
+        if front:
+            options.model_alias, options.chat_template = {front.name}, front.template
+            options.slot_prompt_similarity, options.prefill_assistant = _SIMILAR, False
+            options.sampling.temp, options.sampling.top_k, options.sampling.min_p = 0.0, 0, 0.0  # as Try asks
         if adapter:
             lora = xllamacpp.CommonAdapterLoraInfo()
-            lora.path, lora.scale = str(adapter), 0.0
+            lora.path, lora.scale = str(adapter), float(front is not None)
             options.lora_adapters = [lora]
         try:
             self._server: Any = xllamacpp.Server(options)
         except (RuntimeError, ValueError) as error:
             raise cannot_open(file) from error
         headers = {"Authorization": f"Bearer {key}"}
-        address = self._server.listening_address
-        self._client = httpx.Client(base_url=address, headers=headers, trust_env=False, timeout=_PATIENCE)
+        self.address = str(self._server.listening_address)
+        self._client = httpx.Client(base_url=self.address, headers=headers, trust_env=False, timeout=_PATIENCE)
         weakref.finalize(self, self._client.close)
 
     def close(self) -> None:
@@ -99,11 +118,11 @@ class LlamaServer:
 
     def encode(self, text: str) -> list[int]:
         """The token ids of a text in which markers are control tokens."""
-        return list(self._post("/tokenize", {"content": text, "add_special": False, "parse_special": True})["tokens"])
+        return list(self.call("/tokenize", {"content": text, "add_special": False, "parse_special": True})["tokens"])
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of tokens, with U+FFFD for an incomplete character."""
-        return str(self._post("/detokenize", {"tokens": list(ids)})["content"])
+        return str(self.call("/detokenize", {"tokens": list(ids)})["content"])
 
     def next(
         self,
@@ -162,11 +181,12 @@ class LlamaServer:
             **({"lora": [{"id": 0, "scale": float(tuned)}]} if self.adapter else {}),
             **more,
         }
-        return self._post("/completion", asked)
+        return self.call("/completion", asked)
 
-    def _post(self, path: str, asked: dict[str, Any]) -> dict[str, Any]:
+    def call(self, path: str, asked: dict[str, Any] | None = None) -> dict[str, Any]:
+        """What the server answers to a question, or without one. Raises ChatFailed."""
         try:
-            reply = self._client.post(path, json=asked)
+            reply = self._client.request("GET" if asked is None else "POST", path, json=asked)
             reply.raise_for_status()
             values: dict[str, Any] = reply.json()
         except (httpx.HTTPError, ValueError) as error:

@@ -96,3 +96,16 @@ class ChatAnswer(Record):
     """And its precision: "llama.cpp, 8-bit"."""
     finish: str
     """One of "end", "length" or "stopped"."""
+
+
+class Served(Record):
+    """llama.cpp's own server in the chat process."""
+
+    address: str
+    """On loopback: http://127.0.0.1:PORT."""
+    slots: int
+    """How many answers it gives at a time."""
+    tools: bool
+    """Whether the model's template has tools."""
+    marks: tuple[str, ...] = ()
+    """Texts that it reads as control tokens, also in messages."""

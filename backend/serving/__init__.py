@@ -1,17 +1,29 @@
-"""An endpoint for other programs, compatible with OpenAI's chat completions.
+"""An endpoint for other programs, compatible with OpenAI's API.
 
-    endpoint.py   the HTTP server
-    requests.py   validated requests
+    endpoint.py   the HTTP server: the key, turns, and what comes back
+    requests.py   validated requests, by the table in requests.json
+    schemas.py    JSON schemas that can be enforced
+    answers.py    who answers: llama.cpp's server, or the engine of Try
     connections.py   closes those that only wait
-    answer.py     one answer, which ends once its client is gone
     job.py        the job "serve"
     state.py      its address, counts, and the hash of its key
 
-Decision: The endpoint answers through the chat process, not through llama.cpp's own server.
-Because: its answers are then Try's by construction, control tokens in a question stay text, and models that only
-    transformers can answer are served too.
-Proof: tests/backend/serving, also with the package openai as a client.
-Reconsider when: people need more than one answer at a time; three may wait.
+Decision: llama.cpp's own server answers (backend/chat/served.py) behind a guard of ours; the engine of Try, with fewer
+    abilities, where that server can't run the model.
+Because: programs ask for JSON schemas, stop texts, several answers and tool calls, and for several answers at a time.
+Proof: tests/backend/serving; its slow test asks through nine programs' own clients.
+Reconsider when: llama-cpp-python's server has the same, or the chat process answers in parallel.
+
+Decision: A field that is not honoured is an error with its name. max_tokens is capped: it is a limit, and
+    finish_reason says where it cut.
+Because: a program that believes in a schema which nobody enforced fails later, and elsewhere.
+Proof: tests/backend/serving/test_requests.py.
+Reconsider when: clients send more fields than they need.
+
+Decision: A message that contains one of the model's control tokens is declined.
+Because: llama.cpp's server would read it as one, and a quotation would end the message.
+Proof: tests/backend/serving/test_requests.py.
+Reconsider when: that server can read messages as plain text.
 
 Decision: Every request needs the key, also on this computer. Only its SHA-256 is stored.
 Because: other users and web pages can reach a port on loopback.

@@ -5,7 +5,7 @@ from typing import Any
 
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
-MOST = 64
+MOST = 128
 _BUSY = object()
 PATIENCE = 10.0  # seconds until the head of a request must have arrived, and then its body
 

@@ -1,8 +1,7 @@
-"""An OpenAI-compatible endpoint for one model, which answers in the chat process exactly as Try does.
+"""An OpenAI-compatible endpoint for one model: the guard before what answers.
 
-The answers come from `Chat`, so template, end tokens and engine are those of Try, and a crash of the model's process
-is an error of one request. Every request needs the key; only its SHA-256 is known here. One question is answered at a
-time; a few may wait, and more are declined."""
+It knows the key, checks requests, and lets as many through as are answered at a time; others wait, and more are
+declined. Every request needs the key; only its SHA-256 is known here."""
 
 import asyncio
 import hmac
@@ -10,14 +9,14 @@ import json
 import secrets
 import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import anyio
+import httpx
 from starlette.applications import Starlette
-from starlette.concurrency import iterate_in_threadpool, run_in_threadpool
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect, Request
@@ -25,49 +24,62 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from backend.chat.client import Chat
 from backend.errors import ApprenticeError, BadInput
-from backend.records.chat import Chunk
 from backend.records.units import MIB, format_size
 from backend.serving import connections, requests
-from backend.serving.answer import Answer
+from backend.serving.requests import Abilities, Asked, BadField
 from backend.serving.state import key_hash
 
 MAX_BODY = MIB  # bytes
-MAX_OPEN = 4  # requests that are answered or wait
+MAX_WAITING = 64  # requests, besides those that are answered
+_LONGEST_RETRY = 60  # seconds; OpenAI's clients ignore more
 
 
 @dataclass
 class Counts:
-    """An endpoint's counts since it started. tokens_per_second: of the latest answer. open: requests under way."""
+    """An endpoint's counts since it started. tokens_per_second: of the latest answer. open: requests under way.
+    seconds: of an answer, about."""
 
     requests: int = 0
     tokens: int = 0
     tokens_per_second: float = 0.0
     open: int = 0
+    seconds: float = 1.0
 
 
 class Endpoint:
-    """The routes. name: of the model. pane: of `chat` that answers. instruction: for conversations without one.
-    key_sha256: of the key that every request needs."""
+    """The routes. answers: what answers, `slots` requests at a time, and able to do `able`. key_sha256: of the key that
+    every request needs. origins: of web pages that may ask, besides files on this computer."""
 
-    def __init__(self, chat: Chat, pane: str, name: str, instruction: str, key_sha256: str) -> None:
+    def __init__(
+        self,
+        answers: httpx.AsyncBaseTransport,
+        slots: int,
+        able: Abilities,
+        key_sha256: str,
+        origins: Sequence[str] = (),
+    ) -> None:
         self.counts = Counts()
-        self._chat, self._pane, self._name = chat, pane, name
-        self._instruction, self._key = instruction, key_sha256
+        unlimited = httpx.Timeout(None)  # an answer may take long
+        self._http = httpx.AsyncClient(transport=answers, base_url="http://model", timeout=unlimited, trust_env=False)
+        self._able, self._key = able, key_sha256
+        self._slots, self._turns = slots, asyncio.Semaphore(slots)
         self._lock = threading.Lock()
         self._created = int(time.time())
-        # The key protects the endpoint, not the origin of a request: pages of other sites don't know the key.
         cors = Middleware(
             CORSMiddleware,
-            allow_origins=["*"],
+            allow_origins=["null", *origins],  # null: a file, such as the web form
             allow_methods=["GET", "POST"],
-            allow_headers=["authorization", "content-type"],
+            allow_headers=["*"],  # OpenAI's client sends a dozen of its own
+            expose_headers=["Retry-After"],
         )
         self.app = Starlette(
             routes=[
-                Route("/v1/models", self._models, methods=["GET"]),
-                Route("/v1/chat/completions", self._completions, methods=["POST"]),
+                Route("/health", lambda _: JSONResponse({"status": "ok"})),
+                Route("/v1/models", self._models),
+                Route("/v1/models/{name:path}", self._models),
+                *(Route(path, self._ask, methods=["POST"]) for path in requests.PATHS),
+                Route("/{path:path}", _nothing_here, methods=["GET", "POST"]),
             ],
             middleware=[cors],
         )
@@ -75,69 +87,81 @@ class Endpoint:
     async def _models(self, request: Request) -> Response:
         if not self._knows_key(request):
             return _wrong_key()
-        model = {"id": self._name, "object": "model", "created": self._created, "owned_by": "apprentice"}
-        return JSONResponse({"object": "list", "data": [model]})
+        model = {"id": self._able.name, "object": "model", "created": self._created, "owned_by": "apprentice"}
+        name = request.path_params.get("name")
+        if name not in (None, self._able.name):
+            return _error(404, f"There is no model {name} here, only {self._able.name}.", code="model_not_found")
+        return JSONResponse(model if name else {"object": "list", "data": [model]})
 
-    async def _completions(self, request: Request) -> Response:
+    async def _ask(self, request: Request) -> Response:
         if not self._knows_key(request):
             return _wrong_key()
         try:
             async with asyncio.timeout(connections.PATIENCE):
                 body = await _body(request)
-            asked = requests.parse(body, self._instruction)
-            answer = Answer(self._chat, self._pane, asked)
+            asked = requests.parse(request.url.path, body, self._able)
         except ClientDisconnect:
             return Response(status_code=499)
         except TimeoutError:
-            late = _error(408, "invalid_request_error", "The rest of the request did not arrive in time.")
-            late.headers["Connection"] = "close"
-            return late
+            return _error(408, "The rest of the request did not arrive in time.", headers={"Connection": "close"})
+        except BadField as error:
+            code = "model_not_found" if error.status == 404 else "unsupported_value"
+            return _error(error.status, str(error), param=error.field, code=code)
         except BadInput as error:
-            return _problem(413 if error.what == _TOO_LARGE else 400, "invalid_request_error", error)
+            return _error(413 if error.what == _TOO_LARGE else 400, str(error))
         if not self._enter():
-            return _error(429, "rate_limit_error", "Too many questions are waiting. Ask again in a moment.")
-        streams = False
-        watching = asyncio.create_task(answer.watch(request))
+            seconds = min(_LONGEST_RETRY, 1 + int(self.counts.open * self.counts.seconds / self._slots))
+            message = "Too many questions are waiting. Ask again in a moment."
+            return _error(429, message, "rate_limit_error", headers={"Retry-After": str(seconds)})
+        leaving = AsyncExitStack()
+        leaving.callback(self._leave)
+        response: Response | None = None
         try:
-            first = await run_in_threadpool(answer.begin)
-            about = {"id": f"chatcmpl-{secrets.token_hex(12)}", "created": int(time.time()), "model": self._name}
-            if asked.stream:
-                streams = True
-                return _Stream(self._events(answer, first, about), partial(self._leave, answer))
-            text = first.text + "".join([chunk.text async for chunk in iterate_in_threadpool(answer.rest)])
-            message = {"role": "assistant", "content": text}
-            choice = {"index": 0, "message": message, "finish_reason": answer.finish_reason, "logprobs": None}
-            about |= {"object": "chat.completion", "choices": [choice]}
-            return JSONResponse({**about, "usage": answer.usage})
+            response = await _unless_gone(request, self._answer(asked, leaving))
         except ClientDisconnect:
-            return Response(status_code=499)
+            response = Response(status_code=499)
         except BadInput as error:
-            return _problem(400, "invalid_request_error", error)
-        except ApprenticeError as error:
-            return _problem(503, "server_error", error)
+            response = _error(400, str(error))
+        except (ApprenticeError, httpx.HTTPError) as error:
+            response = _error(503, _sentence(error), "server_error")
         finally:
-            watching.cancel()
-            if not streams:
-                await self._leave(answer)
+            if not isinstance(response, _Stream):
+                await _closed(leaving)
+        return response
 
-    async def _events(self, answer: Answer, first: Chunk, about: dict[str, Any]) -> AsyncIterator[str]:
-        about = {**about, "object": "chat.completion.chunk"}
+    async def _answer(self, asked: Asked, leaving: AsyncExitStack) -> Response:
+        """Waits for a turn and asks. leaving: gets what must be given back."""
+        await self._turns.acquire()
+        leaving.callback(self._turns.release)
+        began = time.monotonic()
+        leaving.callback(lambda: self._took(time.monotonic() - began))
+        question = self._http.build_request("POST", asked.path, json=asked.body)
+        reply = await self._http.send(question, stream=True)
+        leaving.push_async_callback(reply.aclose)
+        if asked.streams and reply.is_success:
+            return _Stream(self._events(asked, reply), leaving)
+        document = json.loads(await reply.aread())
+        if not reply.is_success:
+            return _error(reply.status_code, str(document.get("error", {}).get("message", document)))
+        self._count(document)
+        for choice in document.get("choices", []) if asked.function else []:
+            _make_call(choice, choice["message"], asked.function, {"id": f"call_{secrets.token_hex(12)}"})
+        return JSONResponse(document)
 
-        def event(delta: dict[str, str], finish: str | None = None) -> str:
-            choice = {"index": 0, "delta": delta, "finish_reason": finish, "logprobs": None}
-            return f"data: {json.dumps({**about, 'choices': [choice]})}\n\n"
-
+    async def _events(self, asked: Asked, reply: httpx.Response) -> AsyncIterator[str]:
+        started: dict[str, Any] = {"id": f"call_{secrets.token_hex(12)}", "index": 0}
         try:
-            yield event({"role": "assistant", "content": first.text})
-            async for chunk in iterate_in_threadpool(answer.rest):
-                if chunk.text:
-                    yield event({"content": chunk.text})
-            yield event({}, answer.finish_reason)
-            if answer.asked.with_usage:
-                yield f"data: {json.dumps({**about, 'choices': [], 'usage': answer.usage})}\n\n"
-            yield "data: [DONE]\n\n"
-        except ApprenticeError as error:
-            yield f"data: {json.dumps({'error': _about(error, 'server_error')})}\n\n"
+            async for line in reply.aiter_lines():
+                if line.startswith("data: {") and (asked.function or '"timings"' in line or '"usage"' in line):
+                    event = json.loads(line.removeprefix("data: "))
+                    self._count(event)
+                    for choice in event.get("choices", []) if asked.function else []:
+                        _make_call(choice, choice["delta"], asked.function, started)
+                        started = {"index": 0}
+                    line = f"data: {json.dumps(event)}"
+                yield f"{line}\n"
+        except (ApprenticeError, httpx.HTTPError) as error:
+            yield f"data: {json.dumps(_about(_sentence(error), 'server_error'))}\n\n"
 
     def _knows_key(self, request: Request) -> bool:
         scheme, _, key = request.headers.get("authorization", "").partition(" ")
@@ -145,33 +169,76 @@ class Endpoint:
 
     def _enter(self) -> bool:
         with self._lock:
-            if self.counts.open >= MAX_OPEN:
+            if self.counts.open >= self._slots + MAX_WAITING:
                 return False
             self.counts.open += 1
             self.counts.requests += 1
             return True
 
-    async def _leave(self, answer: Answer) -> None:
-        with anyio.CancelScope(shield=True):
-            await run_in_threadpool(answer.close)
+    def _leave(self) -> None:
         with self._lock:
             self.counts.open -= 1
-            self.counts.tokens += answer.tokens
-            self.counts.tokens_per_second = answer.tokens_per_second or self.counts.tokens_per_second
+
+    def _took(self, seconds: float) -> None:
+        self.counts.seconds = (3 * self.counts.seconds + seconds) / 4
+
+    def _count(self, document: dict[str, Any]) -> None:
+        usage = document.get("usage") or document.get("response", {}).get("usage") or {}
+        timings = document.get("timings") or {}
+        tokens = usage.get("completion_tokens") or usage.get("output_tokens") or timings.get("predicted_n") or 0
+        with self._lock:
+            self.counts.tokens += tokens
+            self.counts.tokens_per_second = timings.get("predicted_per_second") or self.counts.tokens_per_second
 
 
 class _Stream(StreamingResponse):
-    """Events as they come. leave: called however the response ends, also if no event was sent."""
+    """Events as they come. leaving: closed however the response ends, also if no event was sent."""
 
-    def __init__(self, events: AsyncIterator[str], leave: Callable[[], Awaitable[None]]) -> None:
+    def __init__(self, events: AsyncIterator[str], leaving: AsyncExitStack) -> None:
         super().__init__(events, media_type="text/event-stream", headers={"Cache-Control": "no-cache"})
-        self._leave = leave
+        self._leaving = leaving
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             await super().__call__(scope, receive, send)
         finally:
-            await self._leave()
+            await _closed(self._leaving)
+
+
+async def _closed(leaving: AsyncExitStack) -> None:
+    with anyio.CancelScope(shield=True):
+        await leaving.aclose()
+
+
+async def _unless_gone(request: Request, work: Coroutine[Any, Any, Response]) -> Response:
+    """The result of `work`, which is cancelled once the client is gone; then raises ClientDisconnect."""
+
+    async def gone() -> None:
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
+
+    working, watching = asyncio.create_task(work), asyncio.create_task(gone())
+    try:
+        await asyncio.wait((working, watching), return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            raise ClientDisconnect
+        return working.result()
+    finally:
+        working.cancel()
+        watching.cancel()
+        await asyncio.gather(working, watching, return_exceptions=True)
+
+
+def _make_call(choice: dict[str, Any], message: dict[str, Any], function: str, more: dict[str, Any]) -> None:
+    """Turns an answer, or a piece of one, into the call of a function with it as the arguments. more: of the call; its
+    id in the first piece."""
+    content = message.pop("content", None)
+    if choice.get("finish_reason") == "stop":
+        choice["finish_reason"] = "tool_calls"
+    named = {"name": function} if "id" in more else {}
+    if content is not None or named:
+        call = {**more, "type": "function", "function": {**named, "arguments": content or ""}}
+        message.update(tool_calls=[call], **({"content": None} if "role" in message else {}))
 
 
 _WRONG_KEY = (
@@ -192,19 +259,30 @@ async def _body(request: Request) -> bytes:
 
 
 def _wrong_key() -> Response:
-    error = _error(401, "invalid_request_error", _WRONG_KEY, "invalid_api_key")
-    error.headers["WWW-Authenticate"] = "Bearer"
-    return error
+    return _error(401, _WRONG_KEY, code="invalid_api_key", headers={"WWW-Authenticate": "Bearer"})
 
 
-def _problem(status: int, kind: str, error: ApprenticeError) -> Response:
-    return JSONResponse({"error": _about(error, kind)}, status)
+def _nothing_here(request: Request) -> Response:
+    paths = ", ".join(("/v1/models", *requests.PATHS))
+    return _error(404, f"There is nothing at this address. Use {paths}.")
 
 
-def _about(error: ApprenticeError, kind: str) -> dict[str, Any]:
-    message = " ".join(filter(None, (error.what, error.why, error.next)))
-    return {"message": message, "type": kind, "param": None, "code": None}
+def _sentence(error: Exception) -> str:
+    lost = "The model stopped working, most likely because memory ran out. Ask again to restart it."
+    return str(error) if isinstance(error, ApprenticeError) else lost
 
 
-def _error(status: int, kind: str, message: str, code: str | None = None) -> Response:
-    return JSONResponse({"error": {"message": message, "type": kind, "param": None, "code": code}}, status)
+def _about(message: str, kind: str, param: str | None = None, code: str | None = None) -> dict[str, Any]:
+    return {"error": {"message": message, "type": kind, "param": param, "code": code}}
+
+
+def _error(
+    status: int,
+    message: str,
+    kind: str = "invalid_request_error",
+    *,
+    param: str | None = None,
+    code: str | None = None,
+    headers: dict[str, str] | None = None,
+) -> Response:
+    return JSONResponse(_about(message, kind, param, code), status, headers)

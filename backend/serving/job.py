@@ -2,20 +2,29 @@
 
 import errno
 import logging
+import secrets
 import socket
 import threading
 import time
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
 from typing import Any
 
+import httpx
 from pydantic import ValidationError
 
 from backend.chat.client import Chat
 from backend.chat.engine import BASE, TUNED
-from backend.errors import BadSetting
+from backend.errors import ApprenticeError, BadSetting
 from backend.models import local, model_folder
+from backend.models.bundled import ReportProgress
 from backend.records.base import Record
+from backend.runs.answer_form import answer_form
 from backend.runs.conversations import usual_instruction
+from backend.serving.answers import ChatAnswers, ServerAnswers
 from backend.serving.endpoint import Counts, Endpoint
+from backend.serving.requests import Abilities
 from backend.serving.state import LOOPBACK, write_state
 from backend.work import JobContext
 
@@ -27,13 +36,16 @@ _LAST_ANSWERS = 3  # seconds that answers in progress may take after a stop
 
 
 class ServeSpec(Record):
-    """Which run, under which name, and where. key_sha256: of the key that requests need. port: 0 for a free one."""
+    """Which run, under which name, and where. key_sha256: of the key that requests need. port: 0 for a free one.
+    origins: of web pages that may ask. in_form: whether answers keep to the form of the examples' answers."""
 
     run: str
     name: str
     key_sha256: str
     host: str = LOOPBACK
     port: int = 0
+    origins: tuple[str, ...] = ()
+    in_form: bool = False
 
 
 def run(context: JobContext) -> dict[str, Any]:
@@ -56,9 +68,9 @@ def run(context: JobContext) -> dict[str, Any]:
     url = f"http://{host}:{bound.getsockname()[1]}/v1"
     chat = Chat(context.workspace, log_file=context.folder / "chat.log")
     try:
-        chat.open(trained.model.path, result, progress=context.progress)
-        pane = TUNED if TUNED in chat.panes else BASE
-        endpoint = Endpoint(chat, pane, spec.name, usual_instruction(run_folder), spec.key_sha256)
+        able = Abilities(spec.name, usual_instruction(run_folder), answer_form(run_folder) if spec.in_form else None)
+        answers, slots, able = _open(chat, trained.model.path, result, able, context.progress)
+        endpoint = Endpoint(answers, slots, able, spec.key_sha256, spec.origins)
         config = uvicorn.Config(
             endpoint.app, log_config=None, access_log=False, timeout_graceful_shutdown=_LAST_ANSWERS, lifespan="off",
             http=Impatient,
@@ -73,6 +85,23 @@ def run(context: JobContext) -> dict[str, Any]:
     finally:
         chat.close()
         bound.close()
+
+
+def _open(
+    chat: Chat, model: Path, result: Path, able: Abilities, progress: ReportProgress
+) -> tuple[httpx.AsyncBaseTransport, int, Abilities]:
+    """Who answers, how many requests at a time, and what they can do. Raises MissingPart, ChatFailed."""
+    key = secrets.token_urlsafe()
+    serve = partial(chat.serve, model, result, able.name, key)
+    try:
+        served = serve(progress)
+    except ApprenticeError as error:
+        log.info("the engine of Try answers: %s", error)
+        if able.schema:
+            raise BadSetting("Answers can't be kept to a form here.", str(error), "Start it without that.") from error
+        chat.open(model, result, progress=progress)
+        return ChatAnswers(chat, TUNED if TUNED in chat.panes else BASE), 1, replace(able, whole=False)
+    return ServerAnswers(serve, key), served.slots, replace(able, tools=served.tools, marks=served.marks)
 
 
 def _watch(context: JobContext, thread: threading.Thread, server: Any, endpoint: Endpoint, url: str) -> None:

@@ -1,91 +1,241 @@
-"""Validated requests to the endpoint: the part of OpenAI's chat completions that one model can do. Format:
-https://platform.openai.com/docs/api-reference/chat/create"""
+"""Validated requests to the endpoint. Which fields are honoured stands in requests.json; any other one is an error
+with its name. Formats: https://platform.openai.com/docs/api-reference"""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from backend.errors import BadInput
+from backend.files.json_file import loads, read_json
+from backend.records.base import Record
+from backend.serving.schemas import check_schema
 
-MAX_ANSWER = 4096  # tokens
-DEFAULT_ANSWER = 512
-_ROLES = {"developer": "system", "system": "system", "user": "user", "assistant": "assistant"}
-_UNSUPPORTED = ("tools", "functions", "stop", "response_format", "logprobs", "audio")
+DEFAULT_ANSWER = 512  # tokens
+PATHS = CHAT, COMPLETIONS, RESPONSES = "/v1/chat/completions", "/v1/completions", "/v1/responses"
+_LIMIT = {CHAT: "max_tokens", COMPLETIONS: "max_tokens", RESPONSES: "max_output_tokens"}
+_ROLES = {"developer": "system", "system": "system", "user": "user", "assistant": "assistant", "tool": "tool"}
+_TEXTS = {"text", "input_text", "output_text"}  # types of a message's parts
+
+
+class _Field(Record):
+    """A line of requests.json."""
+
+    kind: str = "any"
+    least: float = 0
+    most: float = float("inf")
+    cap: int = 0
+    only: list[Any] | None = None
+    everywhere: bool = False
+    tools: bool = False
+
+
+_TABLE = read_json(Path(__file__).with_suffix(".json"))
+_FIELDS = {path: {name: _Field(**rule) for name, rule in _TABLE[path].items()} for path in _LIMIT}
+
+
+class BadField(BadInput):
+    """A field that can't be honoured. field: its name. status: of the answer."""
+
+    def __init__(self, field: str, why: str, status: int = 400, next: str = "") -> None:  # noqa: A002
+        super().__init__(f"{field} {why}", "", next or f"Remove {field}, or change it.")
+        self.field, self.status = field, status
 
 
 @dataclass(frozen=True)
-class CompletionRequest:
-    """messages: {role, content}. sampling: of `Sampling`. stream: piece by piece; with_usage: counts at its end."""
+class Abilities:
+    """What answers can do. name: of the model. instruction: the system message where a conversation has none, "" for
+    none. schema: of answers where a request asks for no form, None for none. whole: whether llama.cpp's server
+    answers. tools: whether the model's template has tools. marks: texts that this server would read as control
+    tokens."""
 
-    messages: list[dict[str, str]]
-    sampling: dict[str, Any]
-    stream: bool
-    with_usage: bool
+    name: str
+    instruction: str = ""
+    schema: dict[str, Any] | None = None
+    whole: bool = True
+    tools: bool = False
+    marks: tuple[str, ...] = ()
 
 
-def parse(body: bytes, instruction: str) -> CompletionRequest:
-    """Read a request. instruction: the system message where the conversation has none, "" for none. Raises BadInput
-    that says what is wrong."""
+@dataclass(frozen=True)
+class Asked:
+    """A valid request. body: for the server. function: the one that must be called and whose arguments are the
+    answer; "" otherwise."""
+
+    path: str
+    body: dict[str, Any]
+    function: str = ""
+
+    @property
+    def streams(self) -> bool:
+        return bool(self.body.get("stream"))
+
+
+def parse(path: str, content: bytes, able: Abilities) -> Asked:
+    """Read a request. Raises BadField, BadInput."""
     try:
-        asked = json.loads(body)
-        json.dumps(asked, ensure_ascii=False).encode()  # lone surrogates are no text
+        given = loads(content)
+        json.dumps(given, ensure_ascii=False).encode()  # lone surrogates are no text
+        return _asked(path, given, able)
     except (ValueError, RecursionError) as error:
         raise BadInput("The request is not JSON.", "", "Send a JSON object with messages.") from error
-    if not isinstance(asked, dict):
+
+
+def _asked(path: str, given: Any, able: Abilities) -> Asked:
+    if not isinstance(given, dict):
         raise BadInput("The request is not a JSON object.", "", "Send a JSON object with messages.")
-    unsupported = [name for name in _UNSUPPORTED if asked.get(name)] + (
-        ["n"] if asked.get("n") not in (None, 1) else []
-    )
-    if unsupported:
-        raise BadInput(f"{unsupported[0]} is not supported here.", "", f"Leave {unsupported[0]} out.")
-    given = asked.get("messages")
-    if not isinstance(given, list) or not given:
-        raise BadInput("The request has no messages.", "", "Send a list of messages, each with role and content.")
-    messages = [_message(number, message) for number, message in enumerate(given, 1)]
-    if instruction and not any(message["role"] == "system" for message in messages):
-        messages.insert(0, {"role": "system", "content": instruction})
-    limit = asked.get("max_completion_tokens") or asked.get("max_tokens")
-    sampling = {
-        "max_new_tokens": _whole(limit, "max_tokens", 1, MAX_ANSWER, DEFAULT_ANSWER),
-        "temperature": _number(asked.get("temperature"), "temperature", 0, 2, 0.0),
-        "top_p": _number(asked.get("top_p"), "top_p", 0, 1, 0.95),
-        "seed": _whole(asked.get("seed"), "seed", 0, 2**32 - 1, 0),
-    }
-    options = asked.get("stream_options")
-    for name, value, kind in (("stream", asked.get("stream"), bool), ("stream_options", options, dict)):
-        if value is not None and not isinstance(value, kind):
-            raise BadInput(f"{name} is of another type than OpenAI's.", "", f"Remove {name}, or change it.")
-    with_usage = isinstance(options, dict) and bool(options.get("include_usage"))
-    return CompletionRequest(messages, sampling, bool(asked.get("stream")), with_usage)
+    given = {name: value for name, value in given.items() if value is not None}
+    if given.get("model", able.name) != able.name:
+        why = f"is not the name of the model that is served here: {able.name}."
+        raise BadField("model", why, 404, f"Ask for {able.name}.")
+    given, function = _with_forced_function(path, given, able)
+    fields = _FIELDS[path]
+    body = {name: _valid(name, value, fields.get(name), able) for name, value in given.items()}
+    body = {name: value for name, value in body.items() if fields[name].kind != "ignored"}
+    for needed in {"messages", "prompt", "input"} & fields.keys() - body.keys():
+        raise BadField(needed, "is missing.", next=f"Send {needed}.")
+    if path != COMPLETIONS:
+        _require_no_marks(body, able.marks)
+        _complete(body, able)
+    limit = body.pop("max_completion_tokens", None) or body.get(_LIMIT[path])
+    return Asked(path, {**body, "model": able.name, _LIMIT[path]: limit or DEFAULT_ANSWER}, function)
 
 
-def _message(number: int, message: Any) -> dict[str, str]:
-    role = _ROLES.get(str(message.get("role"))) if isinstance(message, dict) else None
+def _valid(name: str, value: Any, field: _Field | None, able: Abilities) -> Any:
+    if field is None:
+        raise BadField(name, "is not supported here.", next=f"Leave {name} out.")
+    if not (field.everywhere or able.whole) and value != {"type": "text"}:
+        raise BadField(name, "needs llama.cpp's server, which can't run this model.", next=f"Leave {name} out.")
+    if field.tools and not able.tools and value != []:
+        raise BadField(name, "needs a model that learned to call tools.", next=f"Leave {name} out.")
+    if field.only is not None and value not in field.only:
+        raise BadField(name, f"can only be {json.dumps(field.only[0])} here.")
+    if field.kind in ("number", "whole"):
+        return _number(name, value, field)
+    if field.kind == "messages":
+        return value if name == "input" and isinstance(value, str) else _messages(name, value, able)
+    if name == "tools" and isinstance(value, list):
+        for tool in value:
+            _schema_format("tools", [part.get("parameters") for part in _functions(tool)])
+    if field.kind == "format":
+        return _format(name, value)
+    if field.kind == "form":  # of /v1/responses
+        if not isinstance(value, dict) or set(value) - {"format"}:
+            raise BadField(name, "can only have a format here.")
+        return _format(f"{name}.format", value.get("format") or {"type": "text"})
+    texts = isinstance(value, str) or (isinstance(value, list) and all(isinstance(text, str) for text in value))
+    kinds = {"text": str, "flag": bool, "list": list, "object": dict}
+    if (field.kind == "texts" and not texts) or not isinstance(value, kinds.get(field.kind, object)):
+        raise BadField(name, "is of another type than OpenAI's.")
+    return value
+
+
+def _number(name: str, value: Any, field: _Field) -> float | int:
+    whole = field.kind == "whole"
+    right = isinstance(value, int | float) and not isinstance(value, bool) and field.least <= value <= field.most
+    if not right or (whole and value != int(value)):
+        most = f" to {field.most:.0f}" if field.most != float("inf") else " on"
+        raise BadField(name, f"is not a {'whole ' if whole else ''}number from {field.least:g}{most}.")
+    return min(int(value), field.cap or int(value)) if whole else value
+
+
+def _messages(name: str, value: Any, able: Abilities) -> list[dict[str, Any]]:
+    if not isinstance(value, list) or not value:
+        raise BadField(name, "is not a list of messages.", next="Send a list of messages, each with role and content.")
+    return [_message(f"{name}[{number}]", message, able) for number, message in enumerate(value)]
+
+
+def _message(name: str, message: Any, able: Abilities) -> dict[str, Any]:
+    if not isinstance(message, dict):
+        raise BadField(name, "is not a message.", next="Send role and content.")
+    calls = bool(message.get("tool_calls")) or message.get("role") == "tool" or "call_id" in message
+    if calls and not able.tools:
+        raise BadField(name, "needs a model that learned to call tools.", next="Leave it out.")
+    if "call_id" in message:  # an item of /v1/responses: a call, or what it returned
+        return message
+    role = _ROLES.get(str(message.get("role")))
     if role is None:
-        raise BadInput(f"Message {number} has no known role.", "", "Use system, user or assistant.")
-    content = _text(message.get("content"))
-    if content is None:
-        raise BadInput(f"Message {number} has no text.", "This model reads only text.", "Send content as text.")
-    return {"role": role, "content": content}
+        raise BadField(f"{name}.role", "is unknown.", next="Use system, user or assistant.")
+    text = _text(message.get("content"))
+    if text is None and not calls:
+        raise BadField(f"{name}.content", "is not text.", next="Send content as text: this model reads nothing else.")
+    more = {key: message[key] for key in ("tool_calls", "tool_call_id") if message.get(key)}
+    return {"role": role, "content": text or "", **more}
 
 
 def _text(content: Any) -> str | None:
     """The text of a message, which may come in parts; None where there is anything else."""
     if not isinstance(content, list):
         return content if isinstance(content, str) else None
-    texts = [part["text"] for part in content if isinstance(part, dict) and isinstance(part.get("text"), str)]
+    texts = [
+        part["text"]
+        for part in content
+        if isinstance(part, dict) and part.get("type", "text") in _TEXTS and isinstance(part.get("text"), str)
+    ]
     return "".join(texts) if len(texts) == len(content) else None
 
 
-def _number(given: Any, name: str, least: float, most: float, default: float) -> float:
-    if given is None:
-        return default
-    if isinstance(given, bool) or not isinstance(given, int | float) or not least <= given <= most:
-        raise BadInput(f"{name} is not a number from {least:g} to {most:g}.", "", f"Remove {name}, or change it.")
-    return given
+def _format(name: str, value: Any) -> dict[str, Any]:
+    """A response_format, in which every keyword of a schema counts."""
+    given = value if isinstance(value, dict) else {}
+    kind, described = given.get("type"), given.get("json_schema", given)
+    if kind in ("text", "json_object"):
+        return {"type": kind}
+    schema = described.get("schema") if kind == "json_schema" and isinstance(described, dict) else None
+    if not isinstance(schema, dict):
+        raise BadField(name, "is not of the type text, json_object, or json_schema with a schema.")
+    return _schema_format(f"{name}.schema", schema)
 
 
-def _whole(given: Any, name: str, least: int, most: int, default: int) -> int:
-    if isinstance(given, float) and not given.is_integer():
-        raise BadInput(f"{name} is not a whole number.", "", f"Remove {name}, or change it.")
-    return int(_number(given, name, least, most, default))
+def _schema_format(name: str, schema: Any) -> dict[str, Any]:
+    try:
+        check_schema(schema)
+    except BadInput as error:
+        raise BadField(name, error.what) from error
+    return {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema}}
+
+
+def _with_forced_function(path: str, given: dict[str, Any], able: Abilities) -> tuple[dict[str, Any], str]:
+    """A single function that must be called is a form of the answer, which needs no template with tools."""
+    tools, choice = given.get("tools"), given.get("tool_choice")
+    if path != CHAT or able.tools or not able.whole or not isinstance(tools, list) or not choice:
+        return given, ""
+    functions = [function for tool in tools for function in _functions(tool)]
+    named = choice.get("function", {}).get("name") if isinstance(choice, dict) else None
+    chosen = [one for one in functions if named in (None, one.get("name"))]
+    if choice in ("auto", "none") or len(chosen) != 1:
+        return given, ""
+    rest = {name: value for name, value in given.items() if name not in ("tools", "tool_choice", "parallel_tool_calls")}
+    schema = chosen[0].get("parameters") or {"type": "object"}
+    return {**rest, "response_format": _schema_format("tools", schema)}, str(chosen[0].get("name"))
+
+
+def _functions(tool: Any) -> list[dict[str, Any]]:
+    """The function that a tool describes, in the form of either path; [] for anything else."""
+    function = tool.get("function", tool) if isinstance(tool, dict) else None
+    return [function] if isinstance(function, dict) else []
+
+
+def _require_no_marks(body: Mapping[str, Any], marks: tuple[str, ...]) -> None:
+    """llama.cpp's server reads control tokens out of a message's text."""
+    for name in ("messages", "input", "instructions", "tools"):
+        text = json.dumps(body.get(name, ""), ensure_ascii=False)
+        if mark := next((mark for mark in marks if mark in text), None):
+            raise BadField(name, f"contains {mark}, which controls this model.", next="Write it differently.")
+
+
+def _complete(body: dict[str, Any], able: Abilities) -> None:
+    """Adds the default instruction and the form of answers."""
+    asked = body.pop("text", None) or body.pop("response_format", None)
+    if asked is None and able.schema and not body.get("tools"):
+        asked = _schema_format("schema", able.schema)
+    if asked and asked["type"] != "text":
+        body["response_format"] = asked
+    conversation = body.get("input", body.get("messages"))
+    if not able.instruction or "instructions" in body:
+        return
+    if isinstance(conversation, str):
+        body["instructions"] = able.instruction
+    elif not any(message.get("role") == "system" for message in conversation or ()):
+        conversation.insert(0, {"role": "system", "content": able.instruction})  # type: ignore[union-attr]

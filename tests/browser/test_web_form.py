@@ -10,8 +10,10 @@ import uvicorn
 
 from backend.export import snippets
 from backend.records.chat import Chunk
+from backend.serving.answers import ChatAnswers
 from backend.serving.endpoint import Endpoint
 from backend.serving.job import listen
+from backend.serving.requests import Abilities
 from backend.serving.state import key_hash
 
 pytestmark = pytest.mark.browser
@@ -31,7 +33,8 @@ class Echo:
 
 @pytest.fixture
 def url() -> Iterator[str]:
-    endpoint = Endpoint(Echo(), "tuned", "orders", "", key_hash(KEY))  # type: ignore[arg-type]
+    answers = ChatAnswers(Echo(), "tuned")  # type: ignore[arg-type]
+    endpoint = Endpoint(answers, 1, Abilities("orders", whole=False), key_hash(KEY))
     server = uvicorn.Server(uvicorn.Config(endpoint.app, log_config=None, lifespan="off"))
     with listen("127.0.0.1", 0) as bound:
         thread = threading.Thread(target=server.run, args=([bound],), daemon=True)

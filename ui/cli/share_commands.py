@@ -41,6 +41,10 @@ def add_commands(add: AddCommand) -> None:
     serving.add_argument("run", metavar="RUN")
     serving.add_argument("--port", type=positive, default=0, metavar="N", help="default: 8080 or the next free one")
     serving.add_argument("--host", default=LOOPBACK, metavar="H", help="default: 127.0.0.1, only for this computer")
+    serving.add_argument(
+        "--origin", dest="origins", action="append", default=[], metavar="URL", help="a web site whose pages may ask it"
+    )
+    serving.add_argument("--in-form", action="store_true", help="every answer is JSON in the form of the examples")
     pushing = add("push", push, "upload a model to your Hugging Face account; lists the files first")
     pushing.add_argument("run", metavar="RUN")
     pushing.add_argument(
@@ -99,7 +103,9 @@ def serve_model(options: argparse.Namespace, workspace: Workspace) -> Answer:
     """Prints address and key once they are ready, with --json as one line, and serves until it is stopped."""
     app = App(workspace)
     before = [signal.signal(number, _interrupt) for number in _ENDING]
-    opened, key = app.endpoints.start(options.run, options.host, options.port)
+    opened, key = app.endpoints.start(
+        options.run, options.host, options.port, origins=options.origins, in_form=options.in_form
+    )
     try:
         ready = _wait(app, opened.id, until_ready=True)
         if ready.url:

@@ -14,12 +14,14 @@ from starlette.testclient import TestClient
 from backend.errors import BadInput, ChatFailed
 from backend.records.chat import Chunk
 from backend.serving import endpoint as serving
+from backend.serving.answers import ChatAnswers
 from backend.serving.endpoint import Endpoint
+from backend.serving.requests import Abilities
 from backend.serving.state import key_hash, new_key
 
 KEY = new_key()
 HEADERS = {"Authorization": f"Bearer {KEY}"}
-ASK = {"model": "any", "messages": [{"role": "user", "content": "Where is 4711?"}]}
+ASK = {"model": "orders", "messages": [{"role": "user", "content": "Where is 4711?"}]}
 
 
 class FakeChat:
@@ -59,12 +61,14 @@ def chat() -> FakeChat:
 
 @pytest.fixture
 def endpoint(chat: FakeChat) -> Endpoint:
-    return Endpoint(chat, "tuned", "orders", "Be warm.", key_hash(KEY))  # type: ignore[arg-type]
+    answers = ChatAnswers(chat, "tuned")  # type: ignore[arg-type]
+    return Endpoint(answers, 1, Abilities("orders", "Be warm.", whole=False), key_hash(KEY))
 
 
 @pytest.fixture
-def client(endpoint: Endpoint) -> TestClient:
-    return TestClient(endpoint.app)
+def client(endpoint: Endpoint) -> Iterator[TestClient]:
+    with TestClient(endpoint.app) as client:
+        yield client
 
 
 def post(client: TestClient, **changes: Any) -> Any:
@@ -119,10 +123,11 @@ def test_a_streamed_answer(client: TestClient, endpoint: Endpoint) -> None:
         {"messages": []}, {"messages": "hi"}, {"messages": [{"role": "robot", "content": "hi"}]},
         {"messages": [{"role": ["user"], "content": "hi"}]},
         {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {}}]}]},
-        {"messages": [{"role": "user"}]}, {"max_tokens": 10**9}, {"max_tokens": True}, {"temperature": "hot"},
+        {"messages": [{"role": "user"}]}, {"max_tokens": 0}, {"max_tokens": True}, {"temperature": "hot"},
         {"temperature": float("1e300")}, {"n": 2}, {"tools": [{"type": "function"}]}, {"stop": ["x"]},
         {"messages": [{"role": "user", "content": "half \ud83d"}]}, {"stream": "no"}, {"seed": 1.5},
-        {"max_tokens": 2.5}, {"stream_options": []},
+        {"max_tokens": 2.5}, {"stream_options": []}, {"response_format": {"type": "json_object"}}, {"logprobs": True},
+        {"audio": {}}, {"frobnicate": 1}, {"temperature": float("nan")},
     ],
 )  # fmt: skip
 def test_a_bad_request_is_explained(client: TestClient, chat: FakeChat, changes: dict[str, Any]) -> None:
@@ -154,15 +159,19 @@ def test_a_failure_is_a_sentence_and_frees_its_place(
     assert endpoint.counts.open == 0
 
 
-def test_too_many_at_a_time_are_declined(client: TestClient, chat: FakeChat, endpoint: Endpoint) -> None:
+def test_too_many_at_a_time_are_declined(
+    client: TestClient, chat: FakeChat, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(serving, "MAX_WAITING", 3)
     chat.gate.clear()
-    with ThreadPoolExecutor(serving.MAX_OPEN) as threads:
-        waiting = [threads.submit(post, client) for _ in range(serving.MAX_OPEN)]
-        while endpoint.counts.open < serving.MAX_OPEN:
+    with ThreadPoolExecutor(4) as threads:
+        waiting = [threads.submit(post, client) for _ in range(4)]
+        while endpoint.counts.open < 4:
             pass
-        assert post(client).status_code == 429
+        declined = post(client)
+        assert (declined.status_code, 1 <= int(declined.headers["retry-after"]) <= 60) == (429, True)
         chat.gate.set()
-    assert [one.result().status_code for one in waiting] == [200] * serving.MAX_OPEN
+    assert [one.result().status_code for one in waiting] == [200] * 4
     assert (endpoint.counts.open, post(client).status_code) == (0, 200)
 
 
@@ -221,9 +230,20 @@ def test_an_answer_ends_when_its_client_goes(chat: FakeChat, endpoint: Endpoint,
     assert endpoint.counts.tokens < 1000
 
 
-def test_a_web_form_may_ask_with_the_key(client: TestClient) -> None:
-    asking = {"Origin": "null", "Access-Control-Request-Method": "POST"}
-    asking["Access-Control-Request-Headers"] = "authorization,content-type"
-    allowed = client.options("/v1/chat/completions", headers=asking)
-    assert allowed.headers["access-control-allow-origin"] == "*"
-    assert "access-control-allow-credentials" not in allowed.headers
+def test_only_files_and_named_pages_may_ask(chat: FakeChat) -> None:
+    answers = ChatAnswers(chat, "tuned")  # type: ignore[arg-type]
+    client = TestClient(Endpoint(answers, 1, Abilities("orders"), key_hash(KEY), ["https://shop.example"]).app)
+    asking = {"Access-Control-Request-Method": "POST"}
+    asking["Access-Control-Request-Headers"] = "authorization,content-type,x-stainless-lang,openai-organization"
+    for origin, allowed in (("null", True), ("https://shop.example", True), ("https://other.example", False)):
+        answer = client.options("/v1/chat/completions", headers={**asking, "Origin": origin})
+        assert answer.headers.get("access-control-allow-origin") == (origin if allowed else None)
+        assert "access-control-allow-credentials" not in answer.headers
+
+
+def test_seeds(client: TestClient, chat: FakeChat) -> None:
+    for seed in (7, -1, None, None):
+        post(client, seed=seed, temperature=1)
+    seeds = [sampling["seed"] for _, _, sampling in chat.asked]
+    assert seeds[0] == 7
+    assert len(set(seeds)) == 4, "random without one"

@@ -2,18 +2,21 @@
 
 import importlib.util
 import json
+import os
 import shutil
 import socket
 import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 import pytest
 from safetensors.numpy import load_file, save_file
 
@@ -103,6 +106,61 @@ def test_answers_equal_those_of_try(work: Work, url: str, tmp_path: Path) -> Non
         time.sleep(0.05)
         state = read_state(work.folder)
     assert KEY not in "".join(file.read_text("utf-8", "replace") for file in work.folder.iterdir())
+
+
+ASK: dict[str, Any] = {"messages": [{"role": "user", "content": "Tell me a story."}], "max_tokens": LIMIT}
+FORM = {"type": "object", "properties": {"count": {"type": "integer"}}, "required": ["count"]}
+
+
+@pytest.mark.skipif(importlib.util.find_spec("xllamacpp") is None, reason="there is no build for some systems")
+def test_what_programs_ask_for(work: Work, url: str) -> None:
+    """Forms of answers, many at once, clients that leave, and a process that ends."""
+    headers = {"Authorization": f"Bearer {KEY}"}
+    with httpx.Client(base_url=url, headers=headers, timeout=120, trust_env=False) as client:
+
+        def ask(path: str = "chat/completions", **more: Any) -> Any:
+            answer = client.post(f"/{path}", json=more)
+            assert answer.status_code == 200, answer.text
+            return answer.json()
+
+        described = {"type": "json_schema", "json_schema": {"name": "x", "schema": FORM}}
+        assert json.loads(ask(**ASK, response_format=described)["choices"][0]["message"]["content"]).keys() == {"count"}
+        form = {"format": {"type": "json_schema", "name": "x", "schema": FORM}}
+        (item,) = ask("responses", input="Tell me a story.", text=form)["output"]
+        assert json.loads(item["content"][0]["text"]).keys() == {"count"}
+        assert len(ask(**ASK, n=2, stop=["e"], logprobs=True, seed=-1, temperature=1)["choices"]) == 2
+        assert ask("completions", prompt="The sky is", max_tokens=3)["usage"]["completion_tokens"] == 3
+        with ThreadPoolExecutor(16) as threads:
+            stories = list(threads.map(lambda _: ask(**ASK, temperature=2), range(16)))
+        assert len({one["choices"][0]["message"]["content"] for one in stories}) > 8, "random without a seed"
+        endless = {"type": "array", "items": {"type": "string"}, "minItems": 400}
+        asked = {**ASK, "max_tokens": 2000, "stream": True}
+        asked["response_format"] = {"type": "json_schema", "json_schema": {"schema": endless}}
+        for _ in range(6):  # more than are answered at a time
+            with client.stream("POST", "/chat/completions", json=asked) as streamed:
+                next(streamed.iter_lines())
+        began = time.monotonic()
+        ask(**ASK)
+        assert time.monotonic() - began < 30, "what nobody reads ends"
+        (model,) = (one for one in psutil.Process().children() if "backend.chat.server" in one.cmdline())
+        model.kill()
+        model.wait(10)
+        ask(**ASK)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("program", "script"), [("bin/python", "ask.py"), ("node", "ask.mjs")])
+def test_clients(url: str, program: str, script: str) -> None:
+    """Those installed in the virtual environment $APPRENTICE_CLIENTS (pip) and its folder node (npm)."""
+    folder = Path(os.environ.get("APPRENTICE_CLIENTS", "/nowhere"))
+    found = shutil.which(folder / program if "/" in program else program)
+    if not found or (script == "ask.mjs" and not (folder / "node" / "node_modules").is_dir()):
+        pytest.skip(f"$APPRENTICE_CLIENTS has no clients for {script}")
+    command = [found, str(Path(__file__).parent / "clients" / script), url, KEY, "orders"]
+    where = folder / "node" if script == "ask.mjs" else folder
+    made = subprocess.run(command, cwd=where, capture_output=True, text=True, check=True)
+    results = json.loads(made.stdout)
+    assert {name: result for name, result in results.items() if result != "ok" and "not installed" not in result} == {}
 
 
 def test_a_fully_trained_model_is_served_by_transformers(tmp_path: Path, tiny_model: Path) -> None:

@@ -1,15 +1,20 @@
 """Endpoints: a trained model that other programs use, until it is stopped."""
 
 import re
+from collections.abc import Sequence
+from typing import Any
 
-from backend.errors import RunProblem
+from backend.errors import BadSetting, RunProblem
 from backend.hosting.policy import Feature, Policy
+from backend.runs.answer_form import answer_form
 from backend.serving.state import LOOPBACK, key_hash, new_key, read_state
 from jobs.records import Job
 from jobs.runner import Runner
 from ui.records.share import Endpoint
 from ui.services.results.trained_models import ResultService
 from ui.services.training.runs import RunService
+
+_ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:\d+)?", re.IGNORECASE)
 
 
 class EndpointService:
@@ -18,20 +23,41 @@ class EndpointService:
     def __init__(self, runner: Runner, runs: RunService, results: ResultService, policy: Policy) -> None:
         self._runner, self._runs, self._results, self._policy = runner, runs, results, policy
         self._keys: dict[str, str] = {}  # of the endpoints opened here; no file has them
+        self._forms: dict[str, dict[str, Any] | None] = {}
 
-    def start(self, run_id: str, host: str = LOOPBACK, port: int = 0) -> tuple[Endpoint, str]:
-        """Opens an endpoint for a run; port 0: a free one. Returns it and its key, which no file has. Raises
-        RunProblem before the run has a model, and while another endpoint is open; NotInDemo."""
+    def start(
+        self,
+        run_id: str,
+        host: str = LOOPBACK,
+        port: int = 0,
+        *,
+        origins: Sequence[str] = (),
+        in_form: bool = False,
+    ) -> tuple[Endpoint, str]:
+        """Opens an endpoint for a run; port 0: a free one. origins: of web pages that may ask. in_form: whether answers
+        keep to the form of the examples' answers. Returns it and its key, which no file has. Raises RunProblem before
+        the run has a model, and while another endpoint is open; BadSetting; NotInDemo."""
         self._policy.require(Feature.SERVE)
+        if wrong := [origin for origin in origins if not _ORIGIN.fullmatch(origin)]:
+            raise BadSetting(f"{wrong[0]} is not the address of a web site.", "", "Write it like https://shop.example.")
+        if in_form and not self.form(run_id):
+            raise BadSetting("The examples' answers are not JSON of one form.", "", "Start it without that.")
         self._results.model_folder(run_id)
         if other := self.current():
             name = self._runs.job(other.run_id).name
             raise RunProblem("Another endpoint is open.", f"It serves “{name}”.", "Stop it first.")
         key = new_key()
         spec = {"run": run_id, "name": self.name(run_id), "key_sha256": key_hash(key), "host": host, "port": port}
+        spec |= {"origins": list(origins), "in_form": in_form}
         job_id = self._runner.submit("serve", spec, "Serve", parent=run_id)
         self._keys[job_id] = key
         return self._endpoint(self._runner.job(job_id)), key
+
+    def form(self, run_id: str) -> dict[str, Any] | None:
+        """The JSON schema of a run's answers; None where they have no form in common."""
+        if run_id not in self._forms:
+            self._forms[run_id] = answer_form(self._runs.folder(run_id))
+        return self._forms[run_id]
 
     def key(self, job_id: str) -> str:
         """The key of an endpoint that was opened here and is open; "" for any other one."""

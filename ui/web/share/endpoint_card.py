@@ -20,6 +20,8 @@ LEAD = (
     "a key. It keeps running when you close this page, until you stop it. (an OpenAI-compatible endpoint)"
 )
 KEY_NOTE = "The key is shown only now. Copy it; to get another one, stop and start again."
+IN_FORM = "Every answer is JSON in the form of your examples (JSON schema)"
+ORIGINS = "Web sites whose pages may ask it, if any (CORS)"
 NO_KEY = "The key is no longer known here: stop and start again for a form with it."
 
 
@@ -30,12 +32,14 @@ class EndpointCard:
         self.app, self._state = app, state
         with gr.Accordion("Use it from other programs", open=False, elem_classes="fold-block"):
             html(components.text(LEAD))
+            self.in_form = gr.Checkbox(label=IN_FORM, visible=False, elem_id="endpoint-form")
+            self.origins = gr.Textbox(label=ORIGINS, placeholder="https://shop.example", elem_id="endpoint-origins")
             with gr.Row(elem_classes="actions"):
                 self.start = button("Start", interactive=False, elem_id="endpoint-start")
                 self.stop = button("Stop", visible=False, elem_id="endpoint-stop")
             self.state, self.secret, self.examples = html(), html(elem_id="endpoint-key"), html()
-        self.outputs = [self.start, self.stop, self.state, self.secret, self.examples]
-        state.listen(self.start.click, self._open, self.outputs)
+        self.outputs = [self.in_form, self.origins, self.start, self.stop, self.state, self.secret, self.examples]
+        state.listen(self.start.click, self._open, self.outputs, self.in_form, self.origins)
         state.listen(self.stop.click, self._close, self.outputs)
 
     def show(self, choice: Choice, why_not: str) -> Updates:
@@ -44,7 +48,10 @@ class EndpointCard:
             return {self.start: gr.update(interactive=False), self.state: components.text(refused, "small")}
         latest = self.app.endpoints.latest(choice.run_id) if choice.run_id else None
         serving = bool(latest and latest.active)
+        form = choice.run_id and not serving and self.app.endpoints.form(choice.run_id)
         updates: Updates = {
+            self.in_form: gr.update(visible=bool(form)),
+            self.origins: gr.update(visible=not serving),
             self.start: gr.update(visible=not serving, interactive=bool(choice.run_id and not why_not)),
             self.stop: gr.update(visible=serving),
             self.state: status(latest) if latest else components.EMPTY,
@@ -62,7 +69,8 @@ class EndpointCard:
     @handler
     def _open(self, inputs: Inputs) -> Updates:
         choice = self._state.choice(inputs)
-        _, key = self.app.endpoints.start(choice.run_id)
+        origins = inputs[self.origins].replace(",", " ").split()
+        _, key = self.app.endpoints.start(choice.run_id, origins=origins, in_form=inputs[self.in_form])
         return {**self.show(choice, ""), self.secret: key_notice(key)}
 
     @handler

@@ -1,0 +1,85 @@
+"""llama.cpp's own server for programs: with its parallel slots, grammars and tool calls, which no engine here has.
+
+It renders and tokenizes conversations itself, so it is opened only where that gives the tokens of the training."""
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from backend.chat.engine import PROBE, Messages, context_length, fewer_until_it_fits
+from backend.chat.engines import fits_llama_cpp
+from backend.chat.llama_engine import trained_tokenizer
+from backend.chat.xllama import Front, LlamaServer, on_gpu
+from backend.errors import BadInput, ChatFailed
+from backend.gguf.base_file import base_file
+from backend.gguf.facts import Facts
+from backend.gguf.lora import convert_adapter
+from backend.gguf.requirement import has_xllamacpp
+from backend.models import bundled, model_folder
+from backend.models.bundled import ReportProgress
+from backend.records.chat import Served
+from backend.settings import Workspace
+from backend.tokens.tokenizer import ChatTokenizer
+
+SLOTS = 4  # on two cores: 35 tokens a second of processor time with one, 47 with four
+_CHECKED: tuple[Messages, ...] = (
+    PROBE,
+    (
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": "Hello"},
+        {"role": "assistant", "content": "Hi."},
+        {"role": "user", "content": "Ünïcode, <b>tags</b>\nand lines?"},
+    ),
+)
+
+
+def open_server(
+    workspace: Workspace, model: Path, tuned: Path | None, name: str, key: str, progress: ReportProgress
+) -> tuple[LlamaServer, Served]:
+    """A server for the model in the folder `model` with what was trained in `tuned`, under `name`. Raises MissingPart,
+    NotEnough, ExportFailed, UnsupportedModel, Unsupported, BadModel, and ChatFailed where it would not answer as the
+    engines here."""
+    if not has_xllamacpp() or not fits_llama_cpp(tuned, on_gpu):
+        raise ChatFailed("llama.cpp's server can't run this model here.")
+    if model == bundled.folder(workspace):
+        bundled.ensure(workspace, progress)
+    model_folder.check(model)
+    file = base_file(workspace, model, progress)
+    progress("Loading the model")
+    tokenizer, ends = trained_tokenizer(model, tuned)
+    facts, front = Facts(file), Front(name, key, tokenizer.chat_template)
+    with TemporaryDirectory(dir=workspace.cache) as work:
+        adapter = Path(work) / "adapter.gguf" if tuned else None
+        if tuned and adapter:
+            convert_adapter(tuned, model, file, adapter)
+
+        def opened(slots: int) -> LlamaServer:
+            tokens = context_length(facts.trained_context, facts.bytes_per_token, slots)
+            return LlamaServer(file, slots, tokens, adapter, front=front)
+
+        server = fewer_until_it_fits(opened, SLOTS)
+    reads = all(_reads(server, tokenizer, messages) for messages in _CHECKED)
+    if not (reads and ends <= server.end_ids() and (adapter is None or _uses_adapter(server))):
+        server.close()
+        raise ChatFailed("llama.cpp's server reads conversations differently from the training.")
+    tools = bool(server.call("/props").get("chat_template_caps", {}).get("supports_tools"))
+    return server, Served(address=server.address, slots=server.slots, tools=tools, marks=tokenizer.control_markers)
+
+
+def _reads(server: LlamaServer, tokenizer: ChatTokenizer, messages: Messages) -> bool:
+    """Whether the server gives the model the tokens of the training."""
+    try:
+        expected = tokenizer.prompt_ids([dict(message) for message in messages])
+    except BadInput:  # the template accepts no such conversation
+        return True
+    asked = {"messages": list(messages)}
+    ids = server.encode(server.call("/apply-template", asked)["prompt"])
+    read = server.call("/v1/chat/completions", {**asked, "max_tokens": 1})["usage"]["prompt_tokens"]
+    shared = min(len(ids), len(expected))  # the text may lack the start token, which the server adds
+    return bool(read == len(expected) and ids[-shared:] == expected[-shared:])
+
+
+def _uses_adapter(server: LlamaServer) -> bool:
+    """Whether an answer without further ado is another one than the base model's."""
+    asked = {"prompt": "The capital of France is", "n_predict": 1, "n_probs": 20, "cache_prompt": False}
+    base = server.call("/completion", {**asked, "lora": [{"id": 0, "scale": 0.0}]})
+    return bool(server.call("/completion", asked)["completion_probabilities"] != base["completion_probabilities"])

@@ -1,0 +1,44 @@
+"""The form of a run's answers as a JSON schema, where all of its examples' answers are JSON of one form."""
+
+from pathlib import Path
+from typing import Any
+
+from backend.files.json_file import loads
+from backend.runs.conversations import read_conversations
+from backend.text.conversation import content
+
+_NAMES = {bool: "boolean", int: "integer", float: "number", str: "string", type(None): "null"}
+Schema = dict[str, Any]
+
+
+def answer_form(run_folder: Path) -> Schema | None:
+    """The JSON schema of the objects or lists that a run's examples have as their last answers; None where some are
+    anything else, or objects in one place have other names or another order."""
+    try:
+        chats = read_conversations(run_folder, "train") or read_conversations(run_folder, "held_out")
+        answers = [loads(content(chat[-1])) for chat in chats if chat and chat[-1]["role"] == "assistant"]
+        if answers and all(isinstance(answer, dict | list) for answer in answers):
+            return _schema(answers)
+    except (OSError, ValueError):
+        pass
+    return None
+
+
+def _schema(values: list[Any]) -> Schema:
+    """What all `values` are. Raises ValueError for objects of several forms."""
+    kinds = {type(value) for value in values}
+    if {int, float} <= kinds:
+        kinds.remove(int)
+    plain = sorted(_NAMES[kind] for kind in kinds if kind in _NAMES)
+    schemas: list[Schema] = [{"type": plain[0] if len(plain) == 1 else plain}] if plain else []
+    objects = [value for value in values if isinstance(value, dict)]
+    if objects:
+        names = list(objects[0])
+        if any(list(one) != names for one in objects):
+            raise ValueError("objects of several forms")
+        properties = {name: _schema([one[name] for one in objects]) for name in names}
+        schemas.append({"type": "object", "properties": properties, "required": names, "additionalProperties": False})
+    if list in kinds:
+        items = [item for value in values if isinstance(value, list) for item in value]
+        schemas.append({"type": "array", "items": _schema(items)})
+    return schemas[0] if len(schemas) == 1 else {"anyOf": schemas} if schemas else {}

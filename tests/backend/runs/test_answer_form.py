@@ -1,0 +1,33 @@
+"""The form of a run's answers, as a JSON schema."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backend.runs.answer_form import answer_form
+from backend.runs.conversations import write_conversations
+
+PLAIN = {"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"], "additionalProperties": False}
+
+
+@pytest.mark.parametrize(
+    ("answers", "properties"),
+    [
+        ([{"a": 1}, {"a": 2}], {"a": {"type": "integer"}}),
+        ([{"a": 1, "b": None}, {"a": 2.5, "b": "x"}], {"a": {"type": "number"}, "b": {"type": ["null", "string"]}}),
+        ([{"a": True}, {"a": 1}], {"a": {"type": ["boolean", "integer"]}}),
+        ([{"a": {"a": 1}}, {"a": None}], {"a": {"anyOf": [{"type": "null"}, PLAIN]}}),
+        ([{"a": [1]}, {"a": []}], {"a": {"type": "array", "items": {"type": "integer"}}}),
+        ([{"a": 1}, {"b": 1}], None), ([{"a": 1, "b": 1}, {"b": 1, "a": 1}], None), ([{"a": 1}, "text"], None),
+        (["text"], None), ([], None),
+    ],
+)  # fmt: skip
+def test_forms(tmp_path: Path, answers: list[Any], properties: dict[str, Any] | None) -> None:
+    texts = [answer if isinstance(answer, str) else json.dumps(answer) for answer in answers]
+    turns = [[{"role": "user", "content": "q"}, {"role": "assistant", "content": text}] for text in texts]
+    write_conversations(tmp_path, "train", turns)  # type: ignore[arg-type]
+    form = answer_form(tmp_path)
+    assert (form and form["properties"]) == properties
+    assert answer_form(tmp_path / "none") is None

@@ -1,0 +1,188 @@
+"""What reaches llama.cpp's server, how its answers come back, and that no field is ignored silently."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+from starlette.testclient import TestClient
+
+from backend.serving.endpoint import Endpoint
+from backend.serving.requests import CHAT, COMPLETIONS, PATHS, RESPONSES, Abilities, BadField, parse
+from backend.serving.state import key_hash
+
+ABLE = Abilities("orders", "Be warm.", marks=("<|im_end|>",))
+CALLS = Abilities("orders", tools=True)
+ASK: dict[str, dict[str, Any]] = {
+    CHAT: {"messages": [{"role": "user", "content": "Where is 4711?"}]},
+    COMPLETIONS: {"prompt": "Where"},
+    RESPONSES: {"input": "Where is 4711?"},
+}
+SCHEMA = {"type": "object", "properties": {"if": {"type": "integer"}}, "required": ["if"]}  # a name is no keyword
+TOOL = {"type": "function", "function": {"name": "find", "parameters": SCHEMA}}
+FORM = {"type": "json_schema", "json_schema": {"name": "answer", "schema": SCHEMA}}
+
+
+def body(path: str = CHAT, able: Abilities = ABLE, **more: Any) -> dict[str, Any]:
+    return parse(path, json.dumps({**ASK[path], **more}).encode(), able).body
+
+
+@pytest.mark.parametrize(
+    ("more", "expected"),
+    [
+        ({"max_tokens": 10**9}, {"max_tokens": 4096}), ({"max_completion_tokens": 9}, {"max_tokens": 9}),
+        ({"max_tokens": None}, {"max_tokens": 512}), ({"seed": -1}, {"seed": -1}), ({"stop": ["x"]}, {"stop": ["x"]}),
+        ({"n": 2}, {"n": 2}), ({"response_format": FORM}, {"response_format": FORM}), ({"logprobs": True}, {}),
+        ({"response_format": {"type": "text"}}, {}), ({"user": "me", "store": True}, {}), ({"model": "orders"}, {}),
+        ({"temperature": 0.5, "top_p": 1}, {"temperature": 0.5}),
+    ],
+)  # fmt: skip
+def test_honoured_fields(more: dict[str, Any], expected: dict[str, Any]) -> None:
+    made = body(**more)
+    assert {name: made[name] for name in expected} == expected
+    assert "user" not in made
+    assert ("response_format" in made) == ("response_format" in expected)
+
+
+@pytest.mark.parametrize(
+    ("path", "field", "value"),
+    [
+        (CHAT, "audio", {}), (CHAT, "frobnicate", 1), (CHAT, "stop", 5), (CHAT, "logit_bias", "x"), (CHAT, "n", 99),
+        (CHAT, "response_format", "x"), (CHAT, "response_format", {"type": "xml"}), (CHAT, "tools", [TOOL]),
+        (CHAT, "response_format", {"type": "json_schema", "json_schema": {}}), (COMPLETIONS, "echo", True),
+        (RESPONSES, "previous_response_id", "a"), (RESPONSES, "background", True), (RESPONSES, "text", {"format": 1}),
+    ],
+)  # fmt: skip
+def test_other_fields_are_named(path: str, field: str, value: Any) -> None:
+    with pytest.raises(BadField) as error:
+        body(path, **{field: value})
+    assert error.value.field.startswith(field)
+    assert error.value.status == 400
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"not": {}}, {"multipleOf": 7}, {"type": "number", "minimum": 1}, {"pattern": "a"}, {"pattern": "^a{5,2}$"},
+        {"pattern": "^[($"}, {"format": "email"}, {"minLength": 5, "maxLength": 2}, {"minItems": 5, "maxItems": 2},
+        {"type": "integer", "minimum": 5, "maximum": 2}, {"minLength": "x"},
+    ],
+)  # fmt: skip
+def test_schemas_that_the_server_would_ignore_or_hang_on_are_declined(part: dict[str, Any]) -> None:
+    schema = {"type": "object", "properties": {"a": {"anyOf": [{"items": part}]}}}
+    with pytest.raises(BadField, match=r"response_format\.schema (has|can't)"):
+        body(response_format={"type": "json_schema", "json_schema": {"schema": schema}})
+    with pytest.raises(BadField, match="tools"):
+        body(able=CALLS, tools=[{"type": "function", "function": {"name": "a", "parameters": schema}}])
+
+
+def test_another_model_and_control_tokens_are_declined() -> None:
+    with pytest.raises(BadField, match="orders") as error:
+        body(model="gpt-4o")
+    assert error.value.status == 404
+    with pytest.raises(BadField, match="messages contains"):
+        body(messages=[{"role": "user", "content": "a<|im_end|>b"}])
+
+
+def test_the_instruction_is_added_on_each_path() -> None:
+    assert body()["messages"][0] == {"role": "system", "content": "Be warm."}
+    assert body(RESPONSES)["instructions"] == "Be warm."
+    assert body(RESPONSES, instructions="Be brief.")["instructions"] == "Be brief."
+    turns = [{"role": "developer", "content": [{"type": "input_text", "text": "Be brief."}]}]
+    assert body(RESPONSES, input=turns)["input"] == [{"role": "system", "content": "Be brief."}]
+    assert "instruction" not in json.dumps(body(COMPLETIONS))
+
+
+def test_the_form_of_the_examples_is_the_default() -> None:
+    able = Abilities("orders", schema=SCHEMA)
+    assert body(able=able)["response_format"]["json_schema"]["schema"] == SCHEMA
+    assert "response_format" not in body(able=able, response_format={"type": "text"})
+    asked = {"format": {"type": "json_schema", "name": "x", "schema": {}}}
+    assert body(RESPONSES, able, text=asked)["response_format"]["json_schema"]["schema"] == {}
+
+
+def test_tools_pass_where_the_model_learned_them() -> None:
+    turns = [{"role": "assistant", "tool_calls": [{"id": "1"}]}, {"role": "tool", "content": "x", "tool_call_id": "1"}]
+    made = body(able=CALLS, tools=[TOOL], tool_choice="auto", messages=turns)
+    assert (made["tools"], made["messages"][1]["tool_call_id"]) == ([TOOL], "1")
+
+
+Serve = Callable[[httpx.Request], httpx.Response]
+
+
+@pytest.fixture
+def ask() -> Callable[..., httpx.Response]:
+    """Asks an endpoint before a server that answers as the given function says."""
+
+    def asked(serve: Serve, path: str = CHAT, **more: Any) -> httpx.Response:
+        made = Endpoint(httpx.MockTransport(serve), 2, ABLE, key_hash("sk"))
+        with TestClient(made.app) as client:
+            answer: httpx.Response = client.post(
+                path, json={**ASK[path], **more}, headers={"Authorization": "Bearer sk"}
+            )
+        assert made.counts.open == 0
+        return answer
+
+    return asked
+
+
+def test_a_function_that_must_be_called_is_a_form_of_the_answer(ask: Callable[..., httpx.Response]) -> None:
+    def serve(request: httpx.Request) -> httpx.Response:
+        asked = json.loads(request.content)
+        assert asked["response_format"]["json_schema"]["schema"] == SCHEMA
+        assert "tools" not in asked
+        if not asked.get("stream"):
+            choice = {"message": {"role": "assistant", "content": '{"if": 1}'}, "finish_reason": "stop"}
+            return httpx.Response(200, json={"choices": [choice], "usage": {"completion_tokens": 3}})
+        deltas = [{"role": "assistant", "content": None}, {"content": '{"if"'}, {"content": ": 1}"}, {}]
+        ends = [None, None, None, "stop"]
+        events = [{"choices": [{"delta": d, "finish_reason": e}]} for d, e in zip(deltas, ends, strict=True)]
+        text = "".join(f"data: {json.dumps(event)}\n\n" for event in events)
+        return httpx.Response(200, text=f"{text}data: [DONE]\n\n")
+
+    forced = {"tools": [TOOL], "tool_choice": {"type": "function", "function": {"name": "find"}}}
+    choice = ask(serve, **forced).json()["choices"][0]
+    function = {"name": "find", "arguments": '{"if": 1}'}
+    assert (choice["message"]["tool_calls"][0]["function"], choice["finish_reason"]) == (function, "tool_calls")
+    lines = ask(serve, **forced, stream=True).text.split("\n\n")
+    choices = [json.loads(line.removeprefix("data: "))["choices"][0] for line in lines if line.startswith("data: {")]
+    calls = [call for choice in choices for call in choice["delta"].get("tool_calls", [])]
+    assert [call["function"].get("name") for call in calls] == ["find", None, None]
+    assert "".join(call["function"]["arguments"] for call in calls) == '{"if": 1}'
+    assert choices[-1]["finish_reason"] == "tool_calls"
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_failures_of_the_server_are_sentences(ask: Callable[..., httpx.Response], stream: bool) -> None:
+    def gone(_: httpx.Request) -> httpx.Response:
+        raise httpx.ReadError("")
+
+    def declines(_: httpx.Request) -> httpx.Response:
+        return httpx.Response(400, json={"error": {"message": "The schema is wrong.", "code": 400}})
+
+    answer = ask(gone, stream=stream)
+    assert (answer.status_code, "restart" in answer.text) == (503, True)
+    answer = ask(declines, stream=stream)
+    assert (answer.status_code, answer.json()["error"]["message"]) == (400, "The schema is wrong.")
+
+
+def test_an_answer_that_breaks_off_says_so(ask: Callable[..., httpx.Response]) -> None:
+    class Breaks(httpx.AsyncByteStream):
+        async def __aiter__(self) -> Any:
+            yield b'data: {"choices": []}\n\n'
+            raise httpx.ReadError("")
+
+    answer = ask(lambda _: httpx.Response(200, stream=Breaks()), stream=True)
+    assert "restart" in json.loads(answer.text.strip().split("\n\n")[-1].removeprefix("data: "))["error"]["message"]
+
+
+def test_the_other_addresses() -> None:
+    answers = httpx.MockTransport(lambda _: httpx.Response(500))
+    with TestClient(Endpoint(answers, 1, ABLE, key_hash("sk")).app) as client:
+        assert client.get("/health").json() == {"status": "ok"}
+        headers = {"Authorization": "Bearer sk"}
+        assert client.get("/v1/models/orders", headers=headers).json()["id"] == "orders"
+        assert client.get("/v1/models/other", headers=headers).json()["error"]["code"] == "model_not_found"
+        missing = client.post("/v1/embeddings", json={}, headers=headers)
+        assert (missing.status_code, all(path in missing.text for path in PATHS)) == (404, True)
