@@ -17,11 +17,14 @@ from ui.cli.main import make_parser
 DOCUMENTS = (
     "README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", "docs/your-first-change.md",
     "docs/formats.md", "docs/hardware.md", "docs/performance.md", "docs/recipes.md", "docs/using-exports.md",
-    "docs/clusters.md",
+    "docs/clusters.md", "docs/coming-from-openai.md",
 )  # fmt: skip
 EXAMPLES = {"adam_beta2", "test_the_log_is_exported_as_it_is"}  # what docs/your-first-change.md adds to the code
-# of Slurm and Kubernetes, in docs/clusters.md
-VARIABLES = {"PIP_CERT", "SLURM_JOB_NODELIST", "SLURM_NNODES", "SLURM_NODEID", "JOB_COMPLETION_INDEX"}
+# of Slurm and Kubernetes, in docs/clusters.md; of OpenAI, in docs/coming-from-openai.md
+VARIABLES = {
+    "PIP_CERT", "SLURM_JOB_NODELIST", "SLURM_NNODES", "SLURM_NODEID", "JOB_COMPLETION_INDEX",
+    "n_epochs", "OPENAI_BASE_URL", "OPENAI_API_KEY", "learning_rate_multiplier", "training_file", "validation_file",
+}  # fmt: skip
 SOURCES = ("app.py", "start.py", "backend", "jobs", "ui", "static", "tests")
 _BLOCK = re.compile(r"```\w*\n(.*?)```", re.DOTALL)
 _SPAN = re.compile(r"`([^`\n]+)`")

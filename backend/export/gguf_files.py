@@ -29,14 +29,15 @@ def make(source: Source, target: Target, report: Report) -> list[ExportFile]:
     merged_model.make(source, target, report)
     merged, f16 = target.merged, _f16(target)
     if "F16" in target.kinds or has_llama_cpp_python():  # which makes the others of it, and compares them with it
-        gguf.convert(merged, f16, _progress(report, "Converting", f16, sizes.size(merged, "F16")))
+        poll = _progress(report, "Converting", f16, sizes.size(merged, "F16"))
+        gguf.convert(merged, f16, poll, name=target.name)
     for kind, file in _paths(target).items():
         if kind != "F16":
             poll = _progress(report, f"Making {kind}", file, sizes.size(merged, kind))
             if has_llama_cpp_python():
                 gguf.quantize(f16, file, kind, poll)
             else:
-                gguf.convert(merged, file, poll, kind)
+                gguf.convert(merged, file, poll, kind, target.name)
     return [ExportFile(name=file.name, bytes=file.stat().st_size) for file in _paths(target).values()]
 
 
@@ -74,14 +75,14 @@ def finish(source: Source, target: Target, result: ExportResult) -> ExportResult
         prompting = ollama.Prompting(
             template.go() if template else "",
             [tokenizer.decode([token], skip_special_tokens=False) for token in tokenizer.stop_ids],
-            source.instruction,
+            source.system_message,
             model_folder.context_length(source.run.model.path),
         )
         file.with_suffix(".Modelfile").write_text(ollama.modelfile(file.name, prompting), "utf-8", "replace")
         result = result.joined(ExportResult(ollama_template=template is not None))
     first = (usable or list(_paths(target).values()))[0].name
     best = next((size.file for size in result.sizes if size.recommended), first)
-    return result.joined(ExportResult(programs=tuple(programs.for_gguf(best, source.instruction))))
+    return result.joined(ExportResult(programs=tuple(programs.for_gguf(best, source.system_message))))
 
 
 def recommended(files: Sequence[GgufFile], memory: int) -> str:

@@ -68,7 +68,7 @@ def _describe(source: Source, target: Target, files: list[ExportFile], result: E
     the answers of GGUF files, which may repeat examples: these files are uploaded and passed on."""
     inside = target.place / files[0].name
     folder, prefix = (inside, "") if inside.is_dir() else (target.place, f"{target.name}-")
-    text = programs.as_text(result.programs, source.instruction)
+    text = programs.as_text(result.programs, source.system_message)
     (folder / f"{prefix}{programs.FILE}").write_text(text, "utf-8", "replace")
     # JSON as text, unlike JSON values, has null for numbers that are not finite.
     answers = {"smoke": {"__all__": {"text"}}}
@@ -88,12 +88,12 @@ def _adapter(source: Source, target: Target, report: Report) -> list[ExportFile]
 
 def _for_adapter(source: Source, target: Target, result: ExportResult) -> ExportResult:
     base = source.run.model
-    guides = programs.for_adapter(target.name, base.id, source.instruction, causal_lm.key_mapping(base.path))
+    guides = programs.for_adapter(target.name, base.id, source.system_message, causal_lm.key_mapping(base.path))
     return result.joined(ExportResult(programs=tuple(guides)))
 
 
 def _for_merged(source: Source, target: Target, result: ExportResult) -> ExportResult:
-    guides = programs.for_merged(target.name, source.instruction, causal_lm.key_mapping(target.merged))
+    guides = programs.for_merged(target.name, source.system_message, causal_lm.key_mapping(target.merged))
     return result.joined(ExportResult(programs=tuple(guides)))
 
 

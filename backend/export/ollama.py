@@ -49,7 +49,7 @@ def modelfile(gguf: str, prompting: Prompting) -> str:
     if prompting.instruction:
         quoted = prompting.instruction.replace('"""', "'''")
         lines += [
-            "# The instruction is the one that the examples carry; other programs need it as their system prompt.",
+            "# The instruction is the one of the training; other programs need it as their system prompt.",
             f'SYSTEM """{quoted}{" " if quoted.endswith(chr(34)) else ""}"""',
         ]
     return "\n".join(lines) + "\n"

@@ -78,7 +78,7 @@ def as_text(programs: Sequence[Program], instruction: str = "") -> str:
         parts.append(f"{heading}\n\n{steps}\n{code}\n{program.source}\n")
     if instruction:
         parts.append(
-            f"The instruction (system prompt)\n-------------------------------\nThe examples carry it, so every chat "
-            f"should start with it:\n\n{instruction}\n"
+            f"The instruction (system prompt)\n-------------------------------\nEvery chat should start with it, "
+            f"also in programs that leave out what the chat template adds:\n\n{instruction}\n"
         )
     return "\n".join(parts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,6 +22,7 @@ from backend.records.specs import Precision, RunSpec
 from backend.runs.conversations import usual_instruction
 from backend.runs.token_rows import TokenRow, read_rows
 from backend.settings import Workspace
+from backend.tokens.tokenizer import ChatTokenizer
 from backend.training import oom
 from backend.training.device import Device
 from backend.training.state.resume import DEVICE
@@ -66,6 +68,11 @@ class Source:
     prompts: list[Messages]  # validation conversations to answer
     rows: list[dict[str, list[int]]]  # {input_ids, labels} to compare probabilities on, shortened; [] if not needed
     requested: ExportSpec
+
+    @cached_property
+    def system_message(self) -> str:
+        """What every chat needs: the instruction, or else the template's own, which some programs leave out."""
+        return self.instruction or ChatTokenizer.load(self.learned).default_instruction
 
     @classmethod
     def of(cls, workspace: Workspace, requested: ExportSpec) -> Source:

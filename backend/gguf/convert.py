@@ -79,11 +79,13 @@ def _known_architectures() -> frozenset[str]:
     return frozenset(name for arguments in registered for name in re.findall(r'"(\w+)"', arguments))
 
 
-def convert(model: Path, out: Path, poll: Callable[[], None] | None = None, kind: str = "F16") -> None:
+def convert(model: Path, out: Path, poll: Callable[[], None] | None = None, kind: str = "F16", name: str = "") -> None:
     """Convert the safetensors model in the folder `model` to the GGUF file `out`. poll: called meanwhile; may raise.
-    kind: one of BY_CONVERTER. Raises MissingPart without the converter, UnsupportedModel, ExportFailed."""
+    kind: one of BY_CONVERTER. name: of the model in the file; the default: one that the converter makes up. Raises
+    MissingPart without the converter, UnsupportedModel, ExportFailed."""
     model_folder.check(model)
     arguments = [str(model), "--outfile", str(out), "--outtype", kind.lower()]
+    arguments += ["--model-name", name] if name else []
     if model_folder.model_type(model) == "qwen3_5_text":
         arguments.append("--no-mtp")  # the multi-token prediction head: transformers does not load it
     made = child_process.run([str(converter()), *arguments], _OFFLINE, poll=poll)

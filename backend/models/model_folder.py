@@ -169,7 +169,8 @@ def write_end_ids(folder: Path, ids: Collection[int]) -> None:
 def make_portable(folder: Path, name: str) -> None:
     """Edit a model that transformers 5 has saved so that older programs read it correctly; others stay as they are.
     The rotary base is also written where transformers 4 looks for it (it would assume 10,000), the tokenizer class
-    becomes one that both versions have, and paths of this machine are removed. name: such as its id on the hub."""
+    becomes one that both versions have, what the model reads is named (transformers 4.57 would also give it
+    token_type_ids), and paths of this machine are removed. name: such as its id on the hub."""
     for file, edit in (("config.json", _portable_config), ("tokenizer_config.json", _portable_tokenizer)):
         values = _json(folder / file)
         edit(values, name)
@@ -199,6 +200,8 @@ def _portable_tokenizer(config: dict[str, Any], _: str) -> None:
         config.pop(key, None)
     if config.get("tokenizer_class") == "TokenizersBackend":
         config["tokenizer_class"] = "PreTrainedTokenizerFast"
+    if config.get("tokenizer_class") == "PreTrainedTokenizerFast":
+        config.setdefault("model_input_names", ["input_ids", "attention_mask"])
 
 
 def _write_json(path: Path, values: dict[str, Any]) -> None:

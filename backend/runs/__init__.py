@@ -4,6 +4,7 @@
     token_rows.py      its rows as tokens, in an Arrow file
     portable_rows.py   the same as safetensors, for another computer
     conversations.py   its examples as conversations
+    answer_form.py     the form of its answers, where they are JSON
     division.py        which rows trained, chose and judged
     next_version.py    what the next version takes over
     start.py           the weights that it starts from, where it continues another run

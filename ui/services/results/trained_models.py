@@ -15,6 +15,7 @@ from backend.records.chat import ChatAnswer
 from backend.records.exports import ExportFile
 from backend.runs.conversations import usual_instruction
 from backend.settings import Workspace
+from backend.tokens.tokenizer import ChatTokenizer
 from jobs.records import State
 from jobs.runner import Runner
 from ui.records.runs import RunInfo, UnseenQuestion
@@ -156,6 +157,13 @@ class ResultService:
         if run_id not in self._instructions:
             self._instructions[run_id] = usual_instruction(self._runs.folder(run_id))
         return self._instructions[run_id]
+
+    def system_message(self, run_id: str) -> str:
+        """The instruction, or else the template's own, which some programs leave out; "" where it is unknown."""
+        try:
+            return self.instruction(run_id) or ChatTokenizer.load(self.model_folder(run_id)).default_instruction
+        except ApprenticeError:
+            return ""
 
     # Exports
 

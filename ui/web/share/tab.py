@@ -97,7 +97,7 @@ class ShareTab:
             self.why_not: busy or (ONLY_SCRIPT if only_script else why_not),
             self.exports: exports(
                 jobs,
-                self.app.results.instruction(choice.run_id) if jobs else "",
+                self.app.results.system_message(choice.run_id) if jobs else "",
                 self.app.local_programs.installed() if jobs else (),
             ),
             **self.spreadsheet.show(choice, why_not),
@@ -116,7 +116,7 @@ class ShareTab:
     def _add(self, event: gr.EventData, inputs: Inputs) -> Updates:
         (program, export), run_id = clicked(event), self._state.choice(inputs).run_id
         name = self.app.local_programs.add(run_id, export, program)
-        return {self.added: added(program, name, self.app.results.instruction(run_id))}
+        return {self.added: added(program, name, self.app.results.system_message(run_id))}
 
     @handler
     def _make(self, inputs: Inputs) -> Updates:
