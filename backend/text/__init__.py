@@ -9,6 +9,6 @@
 Decision: JSON is read strictly: duplicate keys, NaN and huge numbers are errors of their row. orjson reads first, and
     its value is used where the strict reader would return the same.
 Because: other readers silently drop one value of a repeated key, and orjson is faster.
-Proof: tests/backend/datasets/read/test_read_json.py, tests/benchmarks/reading.py.
+Proof: tests/backend/datasets/read/test_read_json.py, tests/benchmarks/checking.py.
 Reconsider when: the benchmark no longer shows a gain: then the standard library alone is enough.
 """
