@@ -6,17 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import NamedTuple
 
-from backend.export import (
-    checks,
-    gguf_files,
-    merged_model,
-    model_card,
-    page_check,
-    page_to_give,
-    programs,
-    script,
-    script_check,
-)
+from backend.export import checks, gguf_files, merged_model, model_card, page_to_give, programs, script, script_check
 from backend.export.formats import PAGE
 from backend.export.source import Source
 from backend.export.target import Report, Target
@@ -106,6 +96,6 @@ MAKERS = {
     "adapter": Maker(_adapter, (checks.tokens,), _for_adapter),
     "merged": Maker(merged_model.make, (merged_model.check, checks.tokens), _for_merged),
     "script": Maker(script.make, (script_check.check,), _for_script),
-    PAGE: Maker(page_to_give.make, (merged_model.check, gguf_files.check, page_check.check), page_to_give.finish),
+    PAGE: Maker(page_to_give.make, (merged_model.check, gguf_files.check, page_to_give.check), page_to_give.finish),
 }
 GGUF = Maker(gguf_files.make, (merged_model.check, gguf_files.check), gguf_files.finish)

@@ -20,7 +20,7 @@ from string import Template
 from typing import Any, BinaryIO
 
 from backend.errors import ExportFailed, NotEnough
-from backend.export import gguf_files, programs
+from backend.export import gguf_files, page_check, programs
 from backend.export.source import Source
 from backend.export.target import Report, Target
 from backend.gguf import sizes
@@ -42,7 +42,7 @@ _PINNED = {  # SHA-256 of the files of wllama 3.13.0 and wllama-compat 3.13.0 on
     "compat.wasm": "35df8c1e2f7dbd74b8e8b01054fb9f1fbe86cf566945fbf4cef3965855a8b92e",
 }
 _PIECE = 9 * MIB  # bytes in one script, a multiple of 3
-LARGEST = 640 * MIB
+_FITTING = {"Q8_0": 613 * MIB, "Q4_K_M": 1423 * MIB}  # the largest files that were loaded: docs/using-exports.md
 OWN_MIB = 10  # of the page without the model, as scripts
 _CONTEXT = 4096  # tokens at most; each takes memory
 _EXAMPLES, _LONGEST = 3, 200  # example questions, and their characters
@@ -50,12 +50,12 @@ _EXAMPLES, _LONGEST = 3, 200  # example questions, and their characters
 
 def kind_for(model: Path) -> str:
     """The GGUF type of the file in the page. Raises NotEnough for a model that is too large for browsers."""
-    fitting = [kind for kind in ("Q8_0", "Q4_K_M") if sizes.size(model, kind) <= LARGEST]
+    fitting = [kind for kind, most in _FITTING.items() if sizes.size(model, kind) <= most]
     if not fitting:
-        size, largest = (format_size(number / MIB) for number in (sizes.size(model, "Q4_K_M"), LARGEST))
+        size, largest = (format_size(number / MIB) for number in (sizes.size(model, "Q4_K_M"), _FITTING["Q4_K_M"]))
         raise NotEnough(
             "This model is too large for a page.",
-            f"Its smallest file has about {size}; browsers were seen to load up to {largest}.",
+            f"Its smallest file has about {size}; up to {largest} was seen to load in a browser.",
             "Choose another kind of file, or train a smaller model.",
         )
     return fitting[0]
@@ -76,6 +76,12 @@ def make(source: Source, target: Target, report: Report) -> list[ExportFile]:
     for variant in (PAGE, WEBSITE):
         write(folder_of(target, variant), target.place / made[0].name, settings, in_scripts=variant == PAGE)
     return made
+
+
+def check(source: Source, target: Target, files: list[ExportFile], report: Report) -> ExportResult:
+    """Check that both folders answer as the GGUF file does."""
+    disk, web = folder_of(target, PAGE), folder_of(target, WEBSITE)
+    return ExportResult(page=page_check.check(source, target, target.place / files[0].name, disk, web, report))
 
 
 def finish(source: Source, target: Target, result: ExportResult) -> ExportResult:
@@ -112,7 +118,9 @@ def write(folder: Path, gguf: Path, settings: dict[str, Any], *, in_scripts: boo
     """Write the page with a model to a new folder. settings: what it shows. in_scripts: for a disk. Raises OSError,
     and ExportFailed where wllama's files are not those that were published."""
     rmtree(folder, ignore_errors=True)
-    copytree(_FILES, folder, ignore=ignore_patterns("*.xz", *([".htaccess", "_headers"] if in_scripts else [])))
+    copytree(
+        _FILES, folder, ignore=ignore_patterns("*.xz", "check.js", *([".htaccess", "_headers"] if in_scripts else []))
+    )
     files, inside = {}, folder / "files"
     for name, digest in _PINNED.items():
         content = lzma.decompress((_FILES / "files" / "wllama" / f"{name}.xz").read_bytes())

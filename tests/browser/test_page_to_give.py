@@ -112,4 +112,4 @@ def test_a_real_model_answers_as_in_llama_cpp(
         assert found
         assert not found.problem
         print(f"older: {older}, over http: {over_http}: {found.seconds:.1f} s, {found.tokens_per_second:.1f} tokens/s")
-        assert [(answer.text.strip(), answer.read) for answer in found.answers] == list(zip(wanted, read, strict=True))
+        assert [(text.strip(), count) for text, count in found.answers] == list(zip(wanted, read, strict=True))
