@@ -233,8 +233,7 @@ def install_llama(requirement: str) -> None:
         return
     record(llama="no wheel")
     say("There is none for this computer, or its server can't be reached. Without it, GGUF files smaller than Q8_0")
-    say("can't be made, what a file lost is not measured, and an Intel Mac can't answer from GGUF files. To get it,")
-    say("run the same command with the word `compile`.")
+    say("can't be made. To get it, run the same command with the word `compile`.")
 
 
 def install_ready_made(requirement: str) -> bool:

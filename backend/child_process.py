@@ -6,14 +6,11 @@ the children.
 
     start, run, kill    in the parent
     end_with_us         for a process that was started otherwise
-    run_request         in the parent: sends a request as JSON and returns the child's answer
-    return_value        in the child of run_request: its answer
     Watch               in the parent: limits of a child
     receive             in the child: the lines that the parent writes to it
     limit_memory        in the child
 """
 
-import json
 import math
 import os
 import secrets
@@ -24,7 +21,6 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import psutil
@@ -137,30 +133,6 @@ def _wait(child: subprocess.Popen[bytes], timeout: float | None, poll: Callable[
             if timeout is not None and time.monotonic() - began > timeout:
                 raise
             poll()
-
-
-def run_request(module: str, request: Path, asked: Any, poll: Callable[[], None] | None = None) -> tuple[Any, str]:
-    """Runs `python -m MODULE REQUEST`. Returns what the child gave to `return_value`, None if it failed, and the last
-    line that it printed. module: its full name. request: a file to write, whose path the child gets. asked: what is
-    written there as JSON. poll: as in `run`"""
-    request.write_text(json.dumps(asked), "utf-8")
-    code, output = run(["-m", module, str(request)], poll=poll)
-    answered = _answer_to(request)
-    last = (output.strip().splitlines() or [""])[-1][:200]
-    if code != 0 or not answered.is_file():
-        return None, last
-    answer = json.loads(answered.read_text("utf-8"))
-    answered.unlink()
-    return answer, last
-
-
-def return_value(request: Path, value: Any) -> None:
-    """Returns a JSON value to the parent, in the child of `run_request`."""
-    _answer_to(request).write_text(json.dumps(value), "utf-8")
-
-
-def _answer_to(request: Path) -> Path:
-    return request.with_suffix(".answer.json")
 
 
 def kill(child: subprocess.Popen[bytes]) -> None:

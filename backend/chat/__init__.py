@@ -6,12 +6,9 @@
     engine.py           what both engines share: sampling, scores, the check of the base
     engines.py          which engine answers
     place.py            on which device, and whether in 4-bit
-    llama.py            llama.cpp through its C interface
+    llama_server.py     llama.cpp's own server, on loopback
     llama_engine.py     the engine on it
-    llama_batch.py      many answers at once
     llama_probe.py      whether llama.cpp can hold a model, tried in a child
-    xllama.py           llama.cpp's own server, on loopback
-    xllama_engine.py    the engine on it
     served.py           that server for other programs
     torch_engine.py     the engine on transformers
     batch.py            many answers at once
@@ -30,12 +27,12 @@ Because: a process that had loaded torch crashed when it answered with llama.cpp
 Proof: tests/backend/chat/test_engines.py, test_chat.py.
 Reconsider when: both use AMX tiles in one process without a crash.
 
-Decision: Base is verified to be base: its logits before the adapter is attached must be bit-identical with the
-    adapter switched off.
+Decision: Base is verified to be base: its probabilities before the adapter is attached must be bit-identical with
+    the adapter switched off.
 Because: both panes answer from one copy of the weights, and a mistake there would look like learning.
 Proof: tests/backend/chat/test_engines.py plants an adapter that stays on.
-Reconsider when: the panes no longer share weights. (llama.cpp's server gives only the 1,000 largest probabilities,
-    which are compared.)
+Reconsider when: the panes no longer share weights. (In llama.cpp the 1,000 largest probabilities are compared, in
+    transformers all logits.)
 
 Decision: A chat answers in the precision that was trained, where that decides what fits: after QLoRA on an NVIDIA GPU
     in 4 bits.

@@ -128,6 +128,10 @@ class Chat:
         request = {"do": "prompt_ids", "messages": [dict(m) for m in messages], "tools": list(tools)}
         return list(self._value(request))
 
+    def render(self, messages: Messages) -> str:
+        """See `LlamaServer.render`, of an open GGUF file. Raises BadInput, ChatFailed."""
+        return str(self._value({"do": "render", "messages": [dict(m) for m in messages]}))
+
     def score(self, rows: list[dict[str, list[int]]]) -> list[AnswerScore]:
         """See `Engine.score`."""
         return [AnswerScore.model_validate(score) for score in self._value({"do": "score", "rows": rows})]

@@ -1,43 +1,24 @@
 """Which engine answers: llama.cpp where it can hold the model, else transformers. Never in the page's process."""
 
-from __future__ import annotations
-
 import logging
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from backend.chat import xllama
 from backend.chat.engine import Engine
-from backend.gguf.requirement import has_llama_cpp, has_llama_cpp_python
+from backend.chat.llama_engine import LlamaEngine
+from backend.chat.llama_server import on_gpu
+from backend.gguf.requirement import has_llama_cpp
 from backend.hardware.gpu_choice import read_choice
 from backend.models import bundled, four_bit
 from backend.models.bundled import ReportProgress
 from backend.settings import Workspace
-
-if TYPE_CHECKING:
-    from backend.chat.llama_engine import LlamaEngine
-    from backend.chat.xllama_engine import XllamaEngine
 
 log = logging.getLogger(__name__)
 
 
 def open_file(gguf: Path) -> Engine:
     """The model in a GGUF file. Raises MissingPart, ChatFailed."""
-    return llama_engine()(gguf)
-
-
-def llama_engine() -> type[LlamaEngine] | type[XllamaEngine]:
-    """The engine on llama-cpp-python where it is installed, which knows all probabilities at once, or else on
-    xllamacpp. Never both in one process."""
-    if has_llama_cpp_python():
-        from backend.chat.llama_engine import LlamaEngine
-
-        return LlamaEngine
-    from backend.chat.xllama_engine import XllamaEngine
-
-    return XllamaEngine
+    return LlamaEngine(gguf)
 
 
 def open_model(
@@ -63,24 +44,15 @@ def open_model(
     return TorchEngine(model, tuned)
 
 
-def fits_llama_cpp(tuned: Path | None, uses_gpu: Callable[[], bool] | None = None) -> bool:
+def fits_llama_cpp(tuned: Path | None) -> bool:
     """Whether to try llama.cpp: not where all weights were trained, nor where transformers has a GPU that this
-    llama.cpp can't use, or on which it answers with the 4-bit weights of the training. uses_gpu: whether its build can
-    use a GPU; the default: the one that answers chats."""
+    llama.cpp can't use, or on which it answers with the 4-bit weights of the training."""
     if not has_llama_cpp() or (tuned and not (tuned / "adapter_config.json").is_file()):
         return False
     if not read_choice()[1].devices:
         return True
     packed = tuned is not None and four_bit.is_possible() and four_bit.trained_in_4_bit(tuned)
-    return not packed and (uses_gpu or _uses_gpu)()
-
-
-def _uses_gpu() -> bool:
-    if not has_llama_cpp_python():
-        return xllama.on_gpu()
-    import llama_cpp
-
-    return bool(llama_cpp.llama_supports_gpu_offload())
+    return not packed and on_gpu()
 
 
 def on_llama_cpp(workspace: Workspace, model: Path, tuned: Path | None, progress: ReportProgress) -> Engine:
@@ -90,12 +62,11 @@ def on_llama_cpp(workspace: Workspace, model: Path, tuned: Path | None, progress
     from backend.models import model_folder
 
     model_folder.check(model)
-    engine = llama_engine()
     file = base_file(workspace, model, progress)
     progress("Loading the model")
     if tuned is None:
-        return engine.with_adapter(file, model)
+        return LlamaEngine.with_adapter(file, model)
     with tempfile.TemporaryDirectory(dir=workspace.cache) as work:
         adapter = Path(work) / "adapter.gguf"
         convert_adapter(tuned, model, file, adapter)
-        return engine.with_adapter(file, model, tuned, adapter)
+        return LlamaEngine.with_adapter(file, model, tuned, adapter)

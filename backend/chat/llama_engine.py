@@ -1,11 +1,20 @@
-"""The engine on llama-cpp-python: a base model with a trained adapter on one copy of the weights, or a GGUF file. It
-never runs in the page's process, which the bugs of llama.cpp's file parser therefore can't reach. Base and tuned
-model are two contexts on the same weights; the adapter belongs to the tuned one alone."""
+"""The engine on llama.cpp's own server: a base model with a trained adapter, or a GGUF file.
+
+Base and tuned model are two slots of one server; the adapter is switched on for the questions to the tuned one. The
+server is opened as it is needed: with a slot for each pane, with more to answer many questions at once, or with a
+longer one to read a long text."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import random
+import tempfile
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from queue import SimpleQueue
+from statistics import fmean
 from typing import Any, Self
 
 from backend.chat.engine import (
@@ -15,18 +24,24 @@ from backend.chat.engine import (
     Answered,
     Each,
     Enough,
+    Messages,
     Prompts,
     Sampling,
     Tokenizer,
     Tokens,
     WithTokenizer,
     check_panes,
+    common_prefix,
+    context_length,
+    fewer_until_it_fits,
     looping,
-    score_row,
+    require_number,
+    tokens_that_fit,
 )
-from backend.chat.gguf_tokenizer import GgufTokenizer, LlamaVocabulary
-from backend.chat.llama import Context, Sampler, Weights
-from backend.chat.llama_batch import answer_all
+from backend.chat.gguf_tokenizer import GgufTokenizer
+from backend.chat.llama_server import LlamaServer, Next, cannot_open, on_gpu
+from backend.gguf.facts import Facts
+from backend.hardware import container
 from backend.models import model_folder
 from backend.records.chat import AnswerScore, EngineReport, PaneCheck
 from backend.tokens.tokenizer import ChatTokenizer
@@ -34,6 +49,11 @@ from backend.tokens.tokenizer import ChatTokenizer
 NAME = "llama.cpp"
 # llama.cpp's number of a file's type (enum llama_ftype) in words.
 PRECISIONS = {"0": "32-bit", "1": "16-bit", "7": "8-bit", "18": "6-bit", "17": "5-bit", "15": "4-bit", "3": "4-bit"}
+_COMPARED = 1000  # probabilities of the check of the panes
+_TOGETHER = 8  # conversations; more gain little on a processor
+_ROUND = 256  # tokens
+_PIECE = 8  # tokens until an answer is looked at
+_LOOK = 0.2  # seconds between looks at answers in progress
 
 
 def trained_tokenizer(model: Path, tuned: Path | None) -> tuple[ChatTokenizer, set[int]]:
@@ -47,8 +67,8 @@ class LlamaEngine(WithTokenizer):
     """The model in a GGUF file, in the pane "tuned"; see `with_adapter` for two panes."""
 
     def __init__(self, file: Path) -> None:
-        weights = Weights(file)
-        self._set_up(weights, GgufTokenizer(LlamaVocabulary(weights)), weights.end_ids, (TUNED,))
+        self._set_up(file, (TUNED,))
+        self._use(GgufTokenizer(self.server, self._facts), self.server().end_ids())
 
     @classmethod
     def with_adapter(cls, file: Path, model: Path, tuned: Path | None = None, adapter: Path | None = None) -> Self:
@@ -56,98 +76,200 @@ class LlamaEngine(WithTokenizer):
         that was trained, in the folder `tuned`, its adapter as a GGUF LoRA. Raises MissingPart, and ChatFailed if the
         check of the panes fails."""
         engine = cls.__new__(cls)
-        tokenizer, ends = trained_tokenizer(model, tuned)
-        engine._set_up(Weights(file), tokenizer, ends, (BASE, TUNED) if adapter else (BASE,))
+        engine._set_up(file, (BASE, TUNED) if adapter else (BASE,))
+        engine._use(*trained_tokenizer(model, tuned))
         if adapter:
             engine.report = engine.report.model_copy(update={"pane_check": engine._attach(adapter)})
+        else:
+            engine.server()
         return engine
 
-    def _set_up(self, weights: Weights, tokenizer: Tokenizer, end_ids: set[int], panes: tuple[str, ...]) -> None:
+    def _set_up(self, file: Path, panes: tuple[str, ...]) -> None:
         self.panes = panes
-        self.context_length = weights.context_length(len(panes))
-        self._weights, self._tokenizer, self._end_ids = weights, tokenizer, end_ids
-        self._contexts = {pane: Context(weights, self.context_length) for pane in panes}
+        self._file, self._facts = file, Facts(file)
+        try:
+            trained, self._per_token = self._facts.trained_context, self._facts.bytes_per_token
+        except (OSError, ValueError, IndexError, KeyError) as error:
+            raise cannot_open(file) from error
+        self.context_length = context_length(trained, self._per_token, len(panes))
+        self._threads = container.cores()
+        self._adapter = b""  # a GGUF file, which every new server reads
+        self._open: LlamaServer | None = None
+        self._held: dict[str, tuple[int, list[int]]] = {}  # by pane: of the latest prompt the length, and all tokens
+        self._read: dict[str, int] = {}
+
+    def _use(self, tokenizer: Tokenizer, end_ids: set[int]) -> None:
+        self._tokenizer, self._end_ids = tokenizer, end_ids
         self.report = EngineReport(
             engine=NAME,
-            precision=PRECISIONS.get(weights.metadata("general.file_type"), ""),
+            precision=PRECISIONS.get(self._facts.file_type, ""),
             dtype="gguf",
-            device="gpu" if weights.on_gpu else "cpu",
+            device="gpu" if on_gpu() else "cpu",
             end_ids=tuple(sorted(end_ids)),
         )
 
-    def _attach(self, adapter: Path) -> PaneCheck:
-        """The adapter goes to the tuned context. Returns the check that the base is unchanged."""
-        probe = self.prompt_ids(PROBE)
-        before = self._probe_logits(BASE, probe)
-        tuned = self._contexts[TUNED]
-        tuned.load_adapter(adapter)
-        tuned.switch_adapter(True)
-        with_adapter = self._probe_logits(TUNED, probe)
-        tuned.switch_adapter(False)
-        without = self._probe_logits(TUNED, probe)
-        tuned.switch_adapter(True)
-        return check_panes(before, (without, self._probe_logits(BASE, probe)), with_adapter)
+    def server(self, slots: int = 0, tokens: int = 0) -> LlamaServer:
+        """The open server with at least so many slots and tokens in each; the default: those of the panes."""
+        slots, tokens = slots or len(self.panes), tokens or self.context_length
+        server = self._open
+        if server is None or server.slots < slots or server.tokens < tokens or server.threads != self._threads:
+            self.close()
+            server = self._open = self._new_server(slots, tokens)
+        return server
 
-    def _probe_logits(self, pane: str, probe: list[int]) -> Any:
-        context = self._contexts[pane]
-        context.forget()
-        context.read(probe)
-        logits = context.logits().copy()
-        context.forget()
-        return logits
+    def _new_server(self, slots: int, tokens: int) -> LlamaServer:
+        if not self._adapter:
+            return LlamaServer(self._file, slots, tokens, None, self._threads)
+        with tempfile.TemporaryDirectory() as work:
+            adapter = Path(work) / "adapter.gguf"
+            adapter.write_bytes(self._adapter)
+            return LlamaServer(self._file, slots, tokens, adapter, self._threads)
+
+    def render(self, messages: Messages) -> str:
+        """See `LlamaServer.render`."""
+        return self.server().render(messages)
+
+    def close(self) -> None:
+        """Frees the model until it is needed again."""
+        self._held = {}
+        if self._open is not None:
+            self._open.close()
+            self._open = None
+
+    def _attach(self, adapter: Path) -> PaneCheck:
+        """Let the tuned pane answer with the adapter from now on. Returns the check that the base is unchanged."""
+        probe = self.prompt_ids(PROBE)
+        before = _probabilities(self.server(1).next(probe, 0, likeliest=_COMPARED))
+        self.close()
+        self._adapter = adapter.read_bytes()
+
+        def asked(pane: str, *, tuned: bool) -> Any:
+            slot = self.panes.index(pane)
+            return _probabilities(self.server().next(probe, slot, tuned=tuned, likeliest=_COMPARED))
+
+        with_adapter, without = asked(TUNED, tuned=True), asked(TUNED, tuned=False)
+        compared = f"the {_COMPARED:,} largest probabilities"
+        return check_panes(before, (without, asked(BASE, tuned=False)), with_adapter, compared)
 
     def use_threads(self, threads: int) -> None:
-        for context in self._contexts.values():
-            context.use_threads(threads)
+        self._threads = threads
 
     def tokens_read(self, pane: str) -> int:
-        return self._contexts[pane].tokens_read
+        return self._read[pane]
 
     def tokens(self, pane: str, prompt_ids: list[int], sampling: Sampling) -> Tokens:
-        context = self._contexts[pane]
-        sampler = Sampler(self._weights, sampling)
-        context.read_prompt(prompt_ids)
-        for done in range(1, sampling.max_new_tokens + 1):
-            token = context.pick(sampler)
-            if token in self._end_ids:
+        server, draw, ids = self.server(), random.Random(sampling.seed), list(prompt_ids)  # noqa: S311 (not a secret)
+        prompt, held = self._held.get(pane, (0, []))
+        continues = 0 < prompt <= common_prefix(held, ids) < len(ids)
+        # Any other prompt is read from its start: read in other pieces it gives slightly other numbers, and the seed
+        # alone must decide.
+        self._held[pane] = len(ids), ids
+        if sampling.grammar:  # whose state one request holds
+            slot, most = self.panes.index(pane), sampling.max_new_tokens
+            answer = server.answer(ids, slot, most, self._tuned(pane), sampling.grammar)
+            yield from (token for token in answer if token not in self._end_ids)
+            return "length" if len(answer) == most else "end"
+        for done in range(sampling.max_new_tokens):
+            step = replace(sampling, seed=draw.getrandbits(31))
+            new = self._next(server, pane, ids, sampling=step, remembered=continues or done > 0)
+            if new.likeliest:  # none for a token that is only part of a character
+                require_number(new.likeliest[0][1])
+            if done == 0:
+                self._read[pane] = new.read
+            if new.token in self._end_ids:
                 return "end"
-            yield token
-            if done < sampling.max_new_tokens:
-                context.read([token])
+            yield new.token
+            ids.append(new.token)
         return "length"
 
+    def _next(self, server: LlamaServer, pane: str, ids: Sequence[int], **more: Any) -> Next:
+        return server.next(ids, self.panes.index(pane), tuned=self._tuned(pane), **more)
+
+    def _tuned(self, pane: str) -> bool:
+        return pane == TUNED and bool(self._adapter)
+
     def score(self, rows: list[dict[str, list[int]]]) -> list[AnswerScore]:
-        return [self._score(row["input_ids"], row["labels"]) for row in rows]
+        scores = []
+        for row in rows:
+            tokens = self._known(self.panes[-1], row["input_ids"], row["labels"])
+            nll = -fmean(log_p for log_p, _ in tokens) if tokens else 0.0
+            scores.append(AnswerScore(nll=nll, top=tuple(top for _, top in tokens)))
+        return scores
 
-    def _score(self, ids: list[int], labels: list[int]) -> AnswerScore:
-        import numpy
+    def nats(self, pane: str, ids: Sequence[int], labels: Sequence[int]) -> float:
+        return -sum(log_p for log_p, _ in self._known(pane, ids, labels))
 
-        pieces = list(self._reading(self.panes[-1], len(ids)).logits_from(ids))
-        return score_row(numpy.concatenate(pieces) if pieces else numpy.zeros((0, 1)), labels)
+    def _known(self, pane: str, ids: Sequence[int], labels: Sequence[int]) -> list[tuple[float, int]]:
+        """The log-probability of each label after the ids before it, and the likeliest token there."""
+        self._held.pop(pane, None)
+        server, known = self.server(tokens=max(len(ids), self.context_length)), list[tuple[float, int]]()
+        for at, label in enumerate(labels):
+            if at and label >= 0:
+                new = self._next(server, pane, ids[:at], forced=label, remembered=bool(known))
+                if new.log_p is None:  # all of them, with another token chosen, whose text is complete
+                    every = {"likeliest": self._facts.tokens, "forced": min(self._end_ids)}
+                    new = self._next(server, pane, ids[:at], remembered=True, **every)
+                    new = new._replace(log_p=dict(new.likeliest)[label])
+                require_number(new.likeliest[0][1])
+                known.append((new.log_p or 0.0, new.likeliest[0][0]))
+        return known
 
     def answer_all(
         self, pane: str, prompts: Prompts, limits: Sequence[int], each: Each, enough: Enough = looping
     ) -> list[Answered]:
-        return answer_all(self._weights, self._contexts[pane].adapter, prompts, self._end_ids, limits, each, enough)
+        if not prompts:
+            return []
+        longest = max(len(prompt) + limit for prompt, limit in zip(prompts, limits, strict=True)) + 1
+        fit = tokens_that_fit(self._per_token) // longest
+        self._held = {}
+        tokens = -(-longest // _ROUND) * _ROUND
+        slots = max(1, min(_TOGETHER, len(prompts), fit))
+        server = fewer_until_it_fits(lambda count: self.server(count, tokens), slots)
+        free = SimpleQueue[int]()
+        for slot in range(server.slots):
+            free.put(slot)
 
-    def nats(self, pane: str, ids: Sequence[int], labels: Sequence[int]) -> float:
-        wanted = [at for at, label in enumerate(labels) if at and label >= 0]
-        if not wanted:
-            return 0.0
-        at, total = wanted[0] - 1, 0.0  # the logits of a position are about the next one
-        for rows in self._reading(pane, len(ids)).logits_from(ids[: wanted[-1]], at):
-            following = labels[at + 1 : at + 1 + len(rows)]
-            total += score_row(rows, [-100, *following]).nll * sum(label >= 0 for label in following)
-            at += len(rows)
-        return total
+        def answer(number: int) -> Answered:
+            slot = free.get()
+            try:
+                return self._answer(server, slot, pane, prompts[number], limits[number], partial(enough, number))
+            finally:
+                free.put(slot)
 
-    def _reading(self, pane: str, tokens: int) -> Context:
-        """A context for so many tokens: the pane's own, or one that lasts as long as its text is read."""
-        own = self._contexts[pane]
-        if tokens <= self.context_length:
-            return own
-        longer = Context(self._weights, tokens)
-        if own.adapter:
-            longer.adapter = own.adapter
-            longer.switch_adapter(True)
-        return longer
+        with ThreadPoolExecutor(server.slots) as threads:
+            answers = [threads.submit(answer, number) for number in range(len(prompts))]
+            try:
+                while wait(answers, _LOOK).not_done:
+                    each(sum(answer.done() for answer in answers))
+                each(len(answers))
+            except BaseException:
+                threads.shutdown(wait=False, cancel_futures=True)
+                self.close()  # which ends the answers in progress
+                raise
+            return [answer.result() for answer in answers]
+
+    def _answer(
+        self,
+        server: LlamaServer,
+        slot: int,
+        pane: str,
+        prompt: list[int],
+        limit: int,
+        enough: Callable[[Sequence[int]], bool],
+    ) -> Answered:
+        """In pieces, which cost nothing since the slot remembers them. The server also ends at tokens that may not
+        end an answer here."""
+        ids: list[int] = []
+        while len(ids) < limit and not enough(ids):
+            piece = min(_PIECE, limit - len(ids))
+            ids += server.answer([*prompt, *ids], slot, piece, tuned=self._tuned(pane))
+            ended = next((at for at, token in enumerate(ids) if token in self._end_ids), None)
+            if ended is not None:
+                return Answered(tuple(ids[:ended]), ended=True)
+        return Answered(tuple(ids), ended=False)
+
+
+def _probabilities(new: Next) -> Any:
+    import numpy
+
+    return numpy.array(new.likeliest)

@@ -8,12 +8,11 @@ from tempfile import TemporaryDirectory
 from backend.chat.engine import PROBE, Messages, context_length, fewer_until_it_fits
 from backend.chat.engines import fits_llama_cpp
 from backend.chat.llama_engine import trained_tokenizer
-from backend.chat.xllama import Front, LlamaServer, on_gpu
+from backend.chat.llama_server import Front, LlamaServer
 from backend.errors import BadInput, ChatFailed
 from backend.gguf.base_file import base_file
 from backend.gguf.facts import Facts
 from backend.gguf.lora import convert_adapter
-from backend.gguf.requirement import has_xllamacpp
 from backend.models import bundled, model_folder
 from backend.models.bundled import ReportProgress
 from backend.records.chat import Served
@@ -38,7 +37,7 @@ def open_server(
     """A server for the model in the folder `model` with what was trained in `tuned`, under `name`. Raises MissingPart,
     NotEnough, ExportFailed, UnsupportedModel, Unsupported, BadModel, and ChatFailed where it would not answer as the
     engines here."""
-    if not has_xllamacpp() or not fits_llama_cpp(tuned, on_gpu):
+    if not fits_llama_cpp(tuned):
         raise ChatFailed("llama.cpp's server can't run this model here.")
     if model == bundled.folder(workspace):
         bundled.ensure(workspace, progress)

@@ -1,6 +1,6 @@
 """`python -m backend.chat.server`: loads a model and answers, so that the page never imports torch or llama.cpp.
 
-The protocol is JSON lines. In: {"do": "open" | "ask" | "prompt_ids" | "score" | "serve" | "ping" | "stop",
+The protocol is JSON lines. In: {"do": "open" | "ask" | "prompt_ids" | "score" | "render" | "serve" | "ping" | "stop",
 "number": n, ...}. Out: {"number": n, "type": "progress" | "chunk" | "done" | "error", ...}; every request but "stop"
 ends with one "done" or one "error". The process ends when its stdin ends (the parent closed it, or died) and after
 idling for a while. backend/chat/child.py is the other end."""
@@ -18,6 +18,7 @@ from typing import Any
 
 from backend.chat import engines
 from backend.chat.engine import Engine, Sampling, Tokens
+from backend.chat.llama_engine import LlamaEngine
 from backend.child_process import receive
 from backend.errors import ApprenticeError, ChatFailed, is_out_of_memory
 from backend.hardware.process import lower_priority, show_one_gpu
@@ -81,6 +82,7 @@ class ChatProcess:
             "ask": self._ask,
             "prompt_ids": lambda asked: self._ready.prompt_ids(asked["messages"], asked["tools"]),
             "score": lambda asked: [score.model_dump() for score in self._ready.score(asked["rows"])],
+            "render": self._render,
             "ping": lambda _: None,
             "serve": self._serve,
         }
@@ -131,6 +133,10 @@ class ChatProcess:
         if self._engine is None:
             raise ChatFailed("No model is open.", "", "Choose a model first.")
         return self._engine
+
+    def _render(self, request: dict[str, Any]) -> str:
+        assert isinstance(self._engine, LlamaEngine)
+        return self._engine.render(request["messages"])
 
     def _ask(self, request: dict[str, Any]) -> None:
         engine, number = self._ready, request["number"]

@@ -10,7 +10,6 @@ from backend.chat.llama_engine import NAME as LLAMA
 from backend.chat.torch_engine import NAME as TORCH
 from backend.errors import ApprenticeError
 from backend.evaluation.items import Item
-from backend.gguf.requirement import has_llama_cpp_python
 from backend.models import model_folder
 from backend.models.bundled import silent
 from backend.records.rows import Row
@@ -81,7 +80,7 @@ class EngineModels:
         self.name, self.precision = engine.report.engine, engine.report.dtype
         self.loaded = f"{engine.report.precision} on {engine.report.device}"
         self.on_processor = engine.report.device == "cpu"
-        self.all_at_once = self.name == TORCH or has_llama_cpp_python()
+        self.all_at_once = self.name == TORCH
         self.decides = {"engine": self.name, "precision": self.precision, "loaded": self.loaded}  # what it answers
 
     def prompt_ids(self, conversation: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]]) -> list[int]:
@@ -135,11 +134,9 @@ def choose_engine(
 ) -> str:
     """The engine that the chat would use for a model and for all that was trained on it, so that those that are
     compared answer in the same one. model: the model's folder. tuned: the folders of what was trained on it.
-    progress: what it raises ends the work. texts: the probability of every word is wanted, for which xllamacpp takes
+    progress: what it raises ends the work. texts: the probability of every word is wanted, for which llama.cpp takes
     a step each."""
-    if texts and not has_llama_cpp_python():
-        return TORCH
-    return LLAMA if llama_probe.holds(workspace, model, tuned, progress) else TORCH
+    return LLAMA if not texts and llama_probe.holds(workspace, model, tuned, progress) else TORCH
 
 
 def load(

@@ -7,8 +7,8 @@
     weights.py, lora_merge.py, merge.py         merges an adapter, one tensor in memory at a time
     merged_model.py, four_bit_base.py           the merged model, of which GGUF files are made too; QLoRA's 4-bit base
     gguf_files.py                               GGUF files in several sizes
-    divergence.py, task_score.py                what each size lost
-    checks.py, conversations.py, rendering.py   the checks, and what they read
+    task_score.py                               how well each size does the task
+    checks.py, conversations.py                 the checks, and what they read
     model_card.py, snippets.py, programs.py     what people read in an export, and where it goes
     ollama.py, local_programs.py                a Modelfile for Ollama; a file in Ollama or LM Studio
     page_to_give.py, page_check.py              a chat page with the model in it, for a disk and for a web server

@@ -10,12 +10,12 @@ from pathlib import Path
 from backend.chat.client import Chat
 from backend.chat.engine import BASE, Messages, Sampling, Tools, common_prefix
 from backend.errors import BadInput
-from backend.export.conversations import FIXED, Conversation
+from backend.export.conversations import FIXED, PLAIN, Conversation
 from backend.export.source import Source
 from backend.export.target import Report, Target
 from backend.models import model_folder
 from backend.records.chat import AnswerScore
-from backend.records.exports import ExportFile, ExportResult, FileCheck, TokenCheck, TokenDifference
+from backend.records.exports import ExportFile, ExportResult, FileCheck, TemplateCheck, TokenCheck, TokenDifference
 from backend.tokens.tokenizer import ChatTokenizer
 
 ANSWER_TOKENS = 128  # at most, per test answer
@@ -72,6 +72,28 @@ def check_tokens(tokenizer: ChatTokenizer, readers: Mapping[str, Prompt], more: 
     compared = ", ".join(["training", *readers][:-1]) + " and " + [*readers][-1]
     sentence = f"{conversations} conversations become exactly the same tokens in {compared}."
     return TokenCheck(ok=conversations > 0, sentence=sentence, first_difference=None, conversations=conversations)
+
+
+def check_template(chat: Chat, tokenizer: ChatTokenizer, held_out: Sequence[Messages]) -> TemplateCheck:
+    """Whether llama.cpp's own template engine, with the GGUF file that is open in `chat`, gives the text that training
+    had. Conversations with tools are skipped: llama.cpp describes tools in words of its own where a template does not.
+    tokenizer: as in training. held_out: conversations besides the fixed ones."""
+    bos, count = tokenizer.special_tokens.get("bos_token", ""), 0  # llama.cpp leaves it to the tokenizer
+    for messages in (*PLAIN, *held_out):
+        try:
+            expected = tokenizer.render(messages, add_generation_prompt=True)
+        except BadInput:
+            continue
+        count += 1
+        try:
+            text = chat.render(messages)
+        except BadInput as error:
+            text = error.why
+        if text.removeprefix(bos) != expected.removeprefix(bos):
+            sentence = f"llama.cpp's template engine renders conversation {count} differently from training."
+            return TemplateCheck(ok=False, sentence=sentence, conversations=count, expected=expected, found=text)
+    sentence = f"llama.cpp's own template engine renders {count} conversations exactly as in training."
+    return TemplateCheck(ok=True, sentence=sentence, conversations=count)
 
 
 def through_transformers(folder: Path) -> Prompt:

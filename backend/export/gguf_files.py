@@ -1,18 +1,17 @@
 """GGUF files in one or several sizes from one conversion, each checked and measured against the 16-bit model."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from backend.chat.client import Chat
 from backend.errors import BadInput, ChatFailed
-from backend.export import checks, conversations, divergence, merged_model, ollama, programs, rendering, task_score
-from backend.export.divergence import Divergence
+from backend.export import checks, conversations, merged_model, ollama, programs, task_score
 from backend.export.source import Source
 from backend.export.target import LOG, Report, Target
 from backend.gguf import convert as gguf
 from backend.gguf import sizes
 from backend.gguf.facts import Facts
-from backend.gguf.requirement import has_llama_cpp, has_llama_cpp_python
+from backend.gguf.requirement import has_llama_cpp, has_quantizer
 from backend.hardware import container
 from backend.models import model_folder
 from backend.records.exports import ExportFile, ExportResult, FileCheck, GgufFile
@@ -20,7 +19,7 @@ from backend.records.units import MIB
 from backend.tokens.tokenizer import ChatTokenizer
 
 _UNTRIED = "The file was not tested here, because there is no llama.cpp for this computer."
-_SAME_ENOUGH = 0.98  # of the positions at which a file must choose the 16-bit file's word to be recommended
+_SAME_ENOUGH = 0.98  # of the positions at which a file must choose the merged model's word to be recommended
 _SHARE_OF_MEMORY = 0.5  # of the computer's, that a recommended file may take
 
 
@@ -28,13 +27,13 @@ def make(source: Source, target: Target, report: Report) -> list[ExportFile]:
     """Make a GGUF file of each type. Raises MissingPart, NotEnough, ExportFailed."""
     merged_model.make(source, target, report)
     merged, f16 = target.merged, _f16(target)
-    if "F16" in target.kinds or has_llama_cpp_python():  # which makes the others of it, and compares them with it
+    if set(target.kinds) - {"Q8_0"}:  # of which the smaller ones are made
         poll = _progress(report, "Converting", f16, sizes.size(merged, "F16"))
         gguf.convert(merged, f16, poll, name=target.name)
     for kind, file in _paths(target).items():
         if kind != "F16":
             poll = _progress(report, f"Making {kind}", file, sizes.size(merged, kind))
-            if has_llama_cpp_python():
+            if f16.is_file() and has_quantizer():
                 gguf.quantize(f16, file, kind, poll)
             else:
                 gguf.convert(merged, file, poll, kind, target.name)
@@ -42,7 +41,7 @@ def make(source: Source, target: Target, report: Report) -> list[ExportFile]:
 
 
 def check(source: Source, target: Target, files: list[ExportFile], report: Report) -> ExportResult:
-    """Check each file, measure what it lost against the 16-bit file, and recommend one for this computer."""
+    """Check each file, say what it lost against the merged model, and recommend one for this computer."""
     if not has_llama_cpp():
         untried = FileCheck(ok=None, sentence=_UNTRIED, loads=None, stops=None, agrees=None)
         parity = checks.tokens_in(source, target.merged)
@@ -51,13 +50,14 @@ def check(source: Source, target: Target, files: list[ExportFile], report: Repor
         result = _check_answers(source, target, report)
     largest_first = sorted(zip(target.kinds, files, strict=True), key=lambda pair: -pair[1].bytes)
     usable = {kind: target.place / file.name for kind, file in largest_first if result.smoke[kind].loads}
-    lost = _measure(source, target, usable, report) if has_llama_cpp_python() else {}
     tasks, task = task_score.measure_files(source, target, usable, report)
     described = []
     for kind, file in largest_first:
-        narrow, loss = sizes.too_narrow(target.merged, kind), lost.get(kind, Divergence())._asdict()
-        made = GgufFile(kind=kind, file=file.name, bytes=file.bytes, too_narrow=narrow, **loss, task=tasks.get(kind))
-        described.append(made)
+        check, narrow = result.smoke[kind], sizes.too_narrow(target.merged, kind)
+        same = {"same_choice": check.same_choice, "places": check.places} if check.places else {}
+        described.append(
+            GgufFile(kind=kind, file=file.name, bytes=file.bytes, too_narrow=narrow, task=tasks.get(kind), **same)
+        )
     failed = {kind for kind, smoke in result.smoke.items() if smoke.ok is False} | {*(task.worse if task else ())}
     best = recommended([file for file in described if file.kind not in failed], _memory())
     marked = tuple(file.model_copy(update={"recommended": file.kind == best}) for file in described)
@@ -87,13 +87,13 @@ def finish(source: Source, target: Target, result: ExportResult) -> ExportResult
 
 def recommended(files: Sequence[GgufFile], memory: int) -> str:
     """The type to use on a computer with `memory` bytes: of the files that fit into half of it, the smallest that
-    chooses the 16-bit file's word in 98% of the positions, or else the one that lost least. "" if none fits or
-    nothing was measured."""
-    fit = [file for file in files if file.kl is not None and file.bytes <= memory * _SHARE_OF_MEMORY]
+    chooses the merged model's word in 98% of the positions, or else the one that does so most often. "" if none fits
+    or nothing was measured."""
+    fit = [file for file in files if file.same_choice is not None and file.bytes <= memory * _SHARE_OF_MEMORY]
     same = [file for file in fit if (file.same_choice or 0.0) >= _SAME_ENOUGH]
     if same:
         return min(same, key=lambda file: file.bytes).kind
-    return min(fit, key=lambda file: file.kl or 0.0).kind if fit else ""
+    return max(fit, key=lambda file: file.same_choice or 0.0).kind if fit else ""
 
 
 def _paths(target: Target) -> dict[str, Path]:
@@ -109,9 +109,7 @@ def _f16(target: Target) -> Path:
 def _check_answers(source: Source, target: Target, report: Report) -> ExportResult:
     """Check each file in turn, in a chat process of its own."""
     files, tokenizer = _paths(target), ChatTokenizer.load(source.learned)
-    smallest = min(files.values(), key=lambda file: file.stat().st_size)  # all have the same template
-    template = rendering.check(smallest, tokenizer, source.prompts, target.work, report.poll)
-    result = ExportResult(template=template)
+    result = ExportResult()
     reference = checks.Reference.of(target.merged, source.prompts[0], source.rows)
     chat = Chat(source.workspace, log_file=target.folder / LOG)
     smoke: dict[str, FileCheck] = {}
@@ -122,6 +120,9 @@ def _check_answers(source: Source, target: Target, report: Report) -> ExportResu
                 chat.open(gguf=file)
                 parity = checks.tokens_in(source, target.merged, {"the GGUF file": chat.prompt_ids})
                 result = result.joined(ExportResult(parity=parity))
+                if result.template is None:  # all files have the same
+                    template = checks.check_template(chat, tokenizer, source.prompts)
+                    result = result.joined(ExportResult(template=template))
                 check = checks.check_gguf(chat, kind, reference, source.prompts, source.rows)
             except (ChatFailed, BadInput) as error:  # a file that can't be opened, or has no template
                 check = FileCheck(ok=False, sentence=f"{error.what} {error.why}", loads=False)
@@ -131,16 +132,6 @@ def _check_answers(source: Source, target: Target, report: Report) -> ExportResu
     finally:
         chat.close()
     return result.joined(ExportResult(smoke=smoke))
-
-
-def _measure(source: Source, target: Target, files: Mapping[str, Path], report: Report) -> dict[str, Divergence]:
-    """What each file lost, by type."""
-    smaller = {kind: file for kind, file in files.items() if kind != "F16"}
-    report("Comparing with the 16-bit file", 0, 1)
-    lost = divergence.measure(_f16(target), smaller, source.rows, target.work, report.poll) if smaller else {}
-    if "F16" in files:
-        lost["F16"] = Divergence(0.0, 1.0, max((loss.places for loss in lost.values()), default=0))
-    return lost
 
 
 def _memory() -> int:

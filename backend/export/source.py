@@ -30,6 +30,7 @@ from backend.training.state.resume import DEVICE
 ROWS = 8  # examples to compare probabilities on
 _PROMPTS = 3  # validation conversations to answer
 _LONGEST = 512  # tokens of an example that the checks use
+_LEARNED = 64  # of them are learned at most, since llama.cpp takes a step for the probability of each
 _FALLBACK: Messages = ({"role": "user", "content": "What can you help me with?"},)
 
 
@@ -103,7 +104,8 @@ class Source:
 
 def _shortened(row: TokenRow) -> dict[str, list[int]]:
     """The start of a row; where nothing in it is learned, as after a long prompt, the first token and the end."""
-    ids, labels = row.input_ids.tolist(), row.labels.tolist()
+    ids, labels, learned = row.input_ids.tolist(), row.labels.tolist(), (row.labels != IGNORED).nonzero()[0].tolist()
+    labels = [label if at in learned[:_LEARNED] else IGNORED for at, label in enumerate(labels)]
     if len(ids) > _LONGEST and all(label == IGNORED for label in labels[:_LONGEST]):
         end = 1 - _LONGEST
         return {"input_ids": [*ids[:1], *ids[end:]], "labels": [*labels[:1], *labels[end:]]}

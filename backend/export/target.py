@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from backend.errors import BadSetting
-from backend.export import divergence, merge
+from backend.export import merge
 from backend.export.formats import PAGE
-from backend.export.source import ROWS, Source
+from backend.export.source import Source
 from backend.files.listing import files_in
 from backend.gguf import convert as gguf
 from backend.gguf import sizes
-from backend.gguf.requirement import require_llama_cpp_python
+from backend.gguf.requirement import require_quantizer
 from backend.models import bundled, model_folder
 from backend.records.units import MIB
 from backend.runs import start
@@ -71,7 +71,7 @@ class Target:
         if self.kinds:
             gguf.converter()
         if quantized := sorted(set(self.kinds) - set(gguf.BY_CONVERTER)):
-            require_llama_cpp_python(f"Files of the type {', '.join(quantized)} can't be made here yet.")
+            require_quantizer(f"Files of the type {', '.join(quantized)} can't be made here yet.")
         if source.run.model.id == bundled.MODEL_ID:
             bundled.ensure(source.workspace, report)
         if self.to == "merged" or self.kinds:
@@ -101,10 +101,8 @@ def merged_disk(model: Path) -> int:
 
 
 def gguf_disk(model: Path, kinds: Iterable[str]) -> int:
-    """Bytes of disk to make GGUF files: the merged model, the F16 file, the others, and the comparison."""
-    files = sum(sizes.size(model, kind) for kind in {"F16", *kinds})
-    compared = divergence.disk_needed(ROWS, sizes.vocabulary(model))
-    return 2 * model_folder.weight_bytes(model) + files + compared + 50 * MIB
+    """Bytes of disk to make GGUF files: the merged model, the F16 file, and the others."""
+    return 2 * model_folder.weight_bytes(model) + sum(sizes.size(model, kind) for kind in {"F16", *kinds}) + 50 * MIB
 
 
 def _bytes_in(folder: Path) -> int:

@@ -7,13 +7,13 @@
     sizes.py         how large files will be, from the shapes alone
     requirement.py   the two packages with llama.cpp in them
 
-Decision: Two packages bring llama.cpp, and each process uses one of them.
-Because: llama-cpp-python has the C interface (all probabilities of a text in one pass, K types, two contexts on one
-    copy of the weights), but is source only where its author has no wheel, and nothing is compiled unless asked for.
-    xllamacpp is ready-made for every system, but has the server only.
-Proof: tests/backend/chat/test_engines.py runs the same contract on both.
-Reconsider when: xllamacpp offers the C interface, or answers as fast in tests/benchmarks/chat_speed.py: then drop the
-    other.
+Decision: Two packages bring llama.cpp: xllamacpp answers, and llama-cpp-python makes the files smaller than Q8_0.
+Because: xllamacpp is ready-made for every system that has a PyTorch, and answers at 0.9 of the speed of
+    llama-cpp-python (tests/benchmarks/chat_speed.py), but has no quantizer. llama-cpp-python is source only where its
+    author has no wheel, and nothing is compiled unless asked for. An engine on its C interface was dropped.
+Proof: tests/backend/chat/test_engines.py, tests/backend/gguf/test_convert.py.
+Reconsider when: xllamacpp can quantize: then drop the other. Or when the probability of each word of long texts is
+    wanted from a GGUF file, for which the server takes a step each.
 
 Decision: Sizes are computed from shapes, by llama.cpp's rules for which weights get a larger type.
 Because: people choose a size before a file is made, which takes minutes.

@@ -10,7 +10,6 @@ from backend.errors import BadInput
 from backend.files.atomic import delete_folder, replace_file
 from backend.gguf import convert
 from backend.gguf.convert import UnsupportedModel
-from backend.gguf.requirement import has_llama_cpp_python
 from backend.models import model_folder
 from backend.models.bundled import ReportProgress
 from backend.records.units import MIB
@@ -20,7 +19,7 @@ from backend.work import require_disk
 KIND = "Q8_0"
 PHASE = "Preparing the model for fast answers (once)"
 _MIB_PER_SECOND = 30  # of weights, measured with the bundled model (257 MiB in 8 s on two processor cores)
-_DISK = 1.8  # times the weights: the F16 file that is quantized, and the result
+_DISK = 0.6  # times the weights, which are in 16 bits
 
 
 def base_file(workspace: Workspace, model: Path, progress: ReportProgress) -> Path:
@@ -37,9 +36,9 @@ def base_file(workspace: Workspace, model: Path, progress: ReportProgress) -> Pa
             raise UnsupportedModel("llama.cpp does not support this model.", "", "")
         _delete(folder, model)  # of an earlier version of the model, or left over from a conversion that was killed
         require_disk(folder, _DISK * model_folder.weight_bytes(model))
-        progress(PHASE, 0, 2)
+        progress(PHASE, 0, 1)
         try:
-            _make(model, file, progress)
+            _make(model, file)
         except UnsupportedModel:
             unsupported.touch()
             raise
@@ -72,15 +71,10 @@ def delete(workspace: Workspace, model: Path) -> float:
         raise BadInput("This model is being prepared for answers.", "", "Wait a moment, then try again.") from error
 
 
-def _make(model: Path, file: Path, progress: ReportProgress) -> None:
+def _make(model: Path, file: Path) -> None:
     with tempfile.TemporaryDirectory(prefix=f"{_key(model)}-making-", dir=file.parent) as work:
-        f16, made = Path(work) / "f16.gguf", Path(work) / file.name
-        if has_llama_cpp_python():
-            convert.convert(model, f16)
-            progress(PHASE, 1, 2)
-            convert.quantize(f16, made, KIND)
-        else:
-            convert.convert(model, made, kind=KIND)
+        made = Path(work) / file.name
+        convert.convert(model, made, kind=KIND)
         replace_file(made, file)
 
 

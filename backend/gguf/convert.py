@@ -14,7 +14,7 @@ from pathlib import Path
 
 from backend import child_process
 from backend.errors import ExportFailed, MissingPart
-from backend.gguf.requirement import require_llama_cpp_python
+from backend.gguf.requirement import require_quantizer
 from backend.models import model_folder
 
 log = logging.getLogger(__name__)
@@ -96,7 +96,7 @@ def quantize(f16: Path, out: Path, kind: str, poll: Callable[[], None] | None = 
     """Quantize the F16 file `f16` to `out`. kind: one of TYPES. poll: as in `convert`. llama.cpp uses a larger type
     for weights whose width is not a multiple of 256, which the K types need. Raises MissingPart without
     llama-cpp-python, ExportFailed."""
-    require_llama_cpp_python()
+    require_quantizer()
     arguments = ["-m", "backend.gguf.convert", str(f16), str(out), str(TYPES[kind])]
     _check(child_process.run(arguments, _OFFLINE, poll=poll), out, f"The GGUF file could not be quantized ({kind}).")
 

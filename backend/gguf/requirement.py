@@ -1,7 +1,7 @@
 """The two packages with llama.cpp in them. Importing this module imports neither.
 
-xllamacpp           its server, ready-made for nearly every system: answers
-llama-cpp-python    its C interface: also K types, and what a file lost; source only, for some systems a wheel
+xllamacpp           its server, ready-made for every system with a PyTorch: answers
+llama-cpp-python    its quantizer, for files smaller than Q8_0; source only, for some systems a wheel
 """
 
 import importlib.util
@@ -18,19 +18,16 @@ HOW_TO_COMPILE = (
 
 def has_llama_cpp() -> bool:
     """Whether llama.cpp can answer from GGUF files."""
-    return has_llama_cpp_python() or has_xllamacpp()
-
-
-def has_llama_cpp_python() -> bool:
-    return importlib.util.find_spec("llama_cpp") is not None
-
-
-def has_xllamacpp() -> bool:
     return importlib.util.find_spec("xllamacpp") is not None
 
 
-def require_llama_cpp_python(what: str = "GGUF files can't be used here yet.") -> None:
-    """Raises MissingPart, with instructions, if llama-cpp-python is not installed. what: can't be done without it."""
-    if not has_llama_cpp_python():
+def has_quantizer() -> bool:
+    """Whether GGUF files smaller than Q8_0 can be made."""
+    return importlib.util.find_spec("llama_cpp") is not None
+
+
+def require_quantizer(what: str = "This GGUF file can't be made here yet.") -> None:
+    """Raises MissingPart, with instructions, without llama-cpp-python. what: can't be done without it."""
+    if not has_quantizer():
         why = "This needs llama-cpp-python, which is not installed: there was no ready-made build for this computer."
         raise MissingPart(what, why, HOW_TO_COMPILE)

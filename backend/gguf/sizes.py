@@ -36,12 +36,6 @@ def too_narrow(model: Path, kind: str) -> float:
     return sum(count for count, replaced in weights if replaced) / max(1, sum(count for count, _ in weights))
 
 
-def vocabulary(model: Path) -> int:
-    """How many different tokens the model in a folder knows."""
-    tensors = Tensors(model)
-    return max((tensors.shape(name)[0] for name in tensors.names if "embed_tokens" in name), default=0)
-
-
 def _weights(model: Path, kind: str) -> tuple[tuple[int, str, str], ...]:
     """For each weight: the number of values, the type that `kind` asks for, and the stored type."""
     files = ((file, file.stat()) for file in sorted(model.glob("*.safetensors")))

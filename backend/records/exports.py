@@ -177,10 +177,8 @@ class GgufFile(StoredRecord):
     """Its size."""
     too_narrow: float = 0.0
     """Share of the weights that take a larger type, because their width does not fit this one."""
-    kl: float | None = None
-    """Mean divergence of its next words from the 16-bit file's (nats); None: not measured."""
     same_choice: float | None = None
-    """Share of the `places` where both choose the same next word."""
+    """Share of the `places` with the merged model's next word; None: not measured."""
     places: int = 0
     """How many positions were compared."""
     task: TaskScore | None = None

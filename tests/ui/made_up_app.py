@@ -122,8 +122,8 @@ def export(context: Context) -> dict[str, Any]:
         files=(ExportFile(name=made.name, bytes=MIB, sha256="0f" * 32),),
         checks=tuple(Check(ok=True, sentence=sentence) for sentence in said),
         sizes=(
-            GgufFile(kind="Q8_0", bytes=138 * MIB, kl=0.0004, same_choice=0.997, places=304, recommended=True),
-            GgufFile(kind="Q4_K_M", bytes=100 * MIB, kl=0.041, same_choice=0.94, places=304, too_narrow=0.78),
+            GgufFile(kind="Q8_0", bytes=138 * MIB, same_choice=0.997, places=304, recommended=True),
+            GgufFile(kind="Q4_K_M", bytes=100 * MIB, same_choice=0.94, places=304, too_narrow=0.78),
         ),
         programs=tuple(programs.for_gguf(made.name)),
     ).to_json()

@@ -1,36 +1,28 @@
 """The contract of an engine, over transformers and llama.cpp: the same model answers, from either."""
 
-import gc
-import importlib.util
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 from unittest.mock import Mock
 
 import pytest
 
-from backend.chat import engines, llama_engine, torch_engine
+from backend.chat import engines, torch_engine
 from backend.chat.client import Chat
-from backend.chat.engine import Engine, Sampling
-from backend.chat.llama import BATCH, Context, Weights
+from backend.chat.engine import Engine, Sampling, context_length
+from backend.chat.llama_engine import LlamaEngine
+from backend.chat.llama_server import LlamaServer
 from backend.chat.torch_engine import TorchEngine
-from backend.chat.xllama import LlamaServer
-from backend.chat.xllama_engine import XllamaEngine
 from backend.errors import ChatFailed
 from backend.gguf.base_file import PHASE, base_file
+from backend.gguf.facts import Facts
 from backend.gguf.lora import Unsupported
+from backend.gguf.requirement import has_llama_cpp
 from backend.settings import Workspace
 from backend.tokens.tokenizer import ChatTokenizer
 from tests.backend.synthetic import make_adapter
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")  # peft uses names that transformers renames
-needs_llama_cpp = pytest.mark.skipif(
-    importlib.util.find_spec("llama_cpp") is None, reason="llama-cpp-python is optional"
-)
-
-needs_xllamacpp = pytest.mark.skipif(
-    importlib.util.find_spec("xllamacpp") is None, reason="there is no build for some systems"
-)
+needs_llama_cpp = pytest.mark.skipif(not has_llama_cpp(), reason="there is no build for some systems")
 
 JAPAN = [{"role": "user", "content": "What is the capital of Japan?"}]
 STORY = [{"role": "user", "content": "Write a long story about a lighthouse."}]
@@ -42,18 +34,10 @@ def open_engine(name: str, workspace: Workspace, model: Path, tuned: Path | None
         import torch
 
         return TorchEngine(model, tuned, dtype=torch.float32)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(engines, "has_llama_cpp_python", lambda: name == "llama.cpp")
-        return engines.on_llama_cpp(workspace, model, tuned, lambda *step: None)
+    return engines.on_llama_cpp(workspace, model, tuned, lambda *step: None)
 
 
-@pytest.fixture(
-    scope="module",
-    params=[
-        "transformers", pytest.param("llama.cpp", marks=needs_llama_cpp),
-        pytest.param("xllamacpp", marks=needs_xllamacpp),
-    ],
-)  # fmt: skip
+@pytest.fixture(scope="module", params=["transformers", pytest.param("llama.cpp", marks=needs_llama_cpp)])
 def name(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
@@ -93,7 +77,7 @@ def answered(engine: Engine, pane: str, messages: list[dict[str, str]], **sampli
 
 
 def test_it_names_itself_and_its_precision(engine: Engine, name: str) -> None:
-    assert engine.report.engine == ("transformers" if name == "transformers" else "llama.cpp")
+    assert engine.report.engine == name
     assert engine.report.precision == ("32-bit" if name == "transformers" else "8-bit")
     assert engine.panes == ("base", "tuned")
 
@@ -182,9 +166,9 @@ def test_many_questions_are_answered_as_each_alone(engine: Engine) -> None:
     assert engine.answer_all("base", [], [], finished.append) == []
 
 
-def test_a_texts_probability_depends_on_no_cuts(engine: Engine, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch_engine, "_READ", 32)
-    size = BATCH if name == "llama.cpp" else 32  # xllamacpp asks for one word after another
+def test_a_texts_probability_depends_on_no_cuts(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    size = 32
+    monkeypatch.setattr(torch_engine, "_READ", size)
     ids = engine.prompt_ids([*STORY, {"role": "assistant", "content": "Once upon a time. " * (size // 5 + 2)}])
     assert len(ids) > size  # read in several pieces
     first, rest = [-100] * len(ids), [-100] * len(ids)
@@ -198,18 +182,18 @@ def test_a_texts_probability_depends_on_no_cuts(engine: Engine, name: str, monke
 
 @needs_llama_cpp
 def test_where_memory_is_short_fewer_questions_are_answered_at_once(
-    workspace: Workspace, bundled_model: Path, monkeypatch: pytest.MonkeyPatch
+    workspace: Workspace, shallow_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    engine, opened = open_engine("llama.cpp", workspace, bundled_model), list[int]()
-    honest = Context.__init__
+    engine, opened = open_engine("llama.cpp", workspace, shallow_model), list[int]()
+    honest = LlamaServer.__init__
 
-    def short(self: Context, weights: Weights, tokens: int, sequences: int = 1) -> None:
-        opened.append(sequences)
-        if sequences > 2:
+    def short(self: LlamaServer, file: Path, slots: int, *more: Any) -> None:
+        opened.append(slots)
+        if slots > 2:
             raise ChatFailed("", "", "")
-        honest(self, weights, tokens, sequences)
+        honest(self, file, slots, *more)
 
-    monkeypatch.setattr(Context, "__init__", short)
+    monkeypatch.setattr(LlamaServer, "__init__", short)
     prompts = [engine.prompt_ids(JAPAN)] * 5
     assert len({one.ids for one in engine.answer_all("base", prompts, [9] * 5, lambda done: None)}) == 1
     assert opened == [5, 2]
@@ -224,22 +208,22 @@ def test_an_idle_adapter_is_rejected(name: str, workspace: Workspace, shallow_mo
 # llama.cpp only
 
 
-@needs_xllamacpp
-def test_an_adapter_that_stays_on_in_the_server_is_noticed(
+@needs_llama_cpp
+def test_an_adapter_that_stays_on_is_noticed(
     workspace: Workspace, shallow_model: Path, shallow_adapter: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     honest = LlamaServer.next
     monkeypatch.setattr(LlamaServer, "next", lambda *args, **more: honest(*args, **{**more, "tuned": True}))
     with pytest.raises(ChatFailed, match="can't be compared"):
-        open_engine("xllamacpp", workspace, shallow_model, shallow_adapter)
+        open_engine("llama.cpp", workspace, shallow_model, shallow_adapter)
 
 
-@needs_xllamacpp
+@needs_llama_cpp
 def test_the_server_answers_from_a_file_as_from_the_folder(
     workspace: Workspace, bundled_model: Path, bundled_gguf: Path, tmp_path: Path
 ) -> None:
     """The file's own tokenizer and end tokens; and the probability of a token that begins a character."""
-    engine = XllamaEngine(bundled_gguf)
+    engine = LlamaEngine(bundled_gguf)
     tokenizer = ChatTokenizer.load(bundled_model)
     chat = [{"role": "user", "content": "Hi <|im_end|> Grüße 🦊"}, {"role": "assistant", "content": "Yes"}, *JAPAN]
     assert engine.prompt_ids(chat) == tokenizer.prompt_ids(chat)
@@ -253,40 +237,7 @@ def test_the_server_answers_from_a_file_as_from_the_folder(
     broken = tmp_path / "broken.gguf"
     broken.write_bytes(bundled_gguf.read_bytes()[:10_000_000])
     with pytest.raises(ChatFailed, match="can't be opened"):
-        XllamaEngine(broken)
-
-
-@needs_llama_cpp
-def test_an_adapter_that_stays_on_is_noticed(
-    workspace: Workspace, shallow_model: Path, shallow_adapter: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    honest = Context.switch_adapter
-    monkeypatch.setattr(Context, "switch_adapter", lambda context, on: honest(context, True))
-    with pytest.raises(ChatFailed, match="can't be compared"):
-        open_engine("llama.cpp", workspace, shallow_model, shallow_adapter)
-
-
-@needs_llama_cpp
-def test_a_context_is_freed_after_its_use_and_before_its_weights(
-    workspace: Workspace, bundled_model: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    import llama_cpp
-
-    freed: list[str] = []
-
-    def watch(name: str) -> None:
-        free = getattr(llama_cpp, name)
-        monkeypatch.setattr(llama_cpp, name, lambda pointer: (freed.append(name), free(pointer)))
-
-    watch("llama_free")
-    watch("llama_model_free")
-    engine = open_engine("llama.cpp", workspace, bundled_model)
-    engine.answer_all("base", [engine.prompt_ids(JAPAN)], [2], lambda done: None)
-    assert freed == ["llama_free"]
-    vars(engine)["cycle"] = engine  # as in a traceback: the garbage collector decides the order
-    del engine
-    gc.collect()
-    assert freed == ["llama_free", "llama_free", "llama_model_free"]
+        LlamaEngine(broken)
 
 
 @needs_llama_cpp
@@ -296,18 +247,13 @@ def test_adapters_work_as_in_transformers(workspace: Workspace, bundled_model: P
 
     strong = make_adapter(tmp_path / "strong", bundled_model, strength=0.3)
     found, exact = (open_engine(name, workspace, bundled_model, strong) for name in ("llama.cpp", "transformers"))
-    assert isinstance(found, llama_engine.LlamaEngine)
+    assert isinstance(found, LlamaEngine)
     assert isinstance(exact, TorchEngine)
     prompt = found.prompt_ids(STORY)
-    base, tuned = (exact_logits(exact, pane, prompt) for pane in exact.panes)
-    effect = numpy.linalg.norm(tuned - base)
-    assert numpy.linalg.norm(found._probe_logits("tuned", prompt) - tuned) < 0.15 * effect
-
-
-def exact_logits(engine: TorchEngine, pane: str, prompt: list[int]) -> Any:
-    from backend.chat.torch_engine import logits
-
-    return logits(engine.model(pane), prompt)[-1].float().numpy()
+    ids, likely = zip(*found.server().next(prompt, 1, tuned=True, likeliest=1000).likeliest, strict=True)
+    base, tuned = (torch_engine.logits(exact.model(pane), prompt)[-1].log_softmax(-1).numpy() for pane in exact.panes)
+    at = numpy.array(ids)
+    assert numpy.linalg.norm(numpy.array(likely) - tuned[at]) < 0.15 * numpy.linalg.norm(tuned[at] - base[at])
 
 
 @needs_llama_cpp
@@ -352,41 +298,25 @@ def test_whatever_fails_in_llama_cpp_transformers_answers(
 @pytest.mark.parametrize(
     ("metadata", "expected"),
     [
-        ({}, 2 * (64 + 64) * 4 * 10), ({"key_length": 128, "value_length": 96}, 2 * (128 + 96) * 4 * 10),
+        ({}, 2 * (64 + 64) * 16 * 10), ({"key_length": 128, "value_length": 96}, 2 * (128 + 96) * 16 * 10),
         ({"head_count_kv": 8}, 2 * (64 + 64) * 8 * 10), ({"head_count_kv": [0, 0, 2]}, 2 * (64 + 64) * 2 * 10),
+        ({"head_count_kv": [0, 0]}, 0),
     ],
 )  # fmt: skip
 def test_the_memory_of_a_context_is_that_of_the_file(tmp_path: Path, metadata: dict[str, Any], expected: int) -> None:
-    """llama.cpp gives no list as text, and the first layer's count for all."""
-    weights = stub_weights(tmp_path, metadata)
-    assert weights.bytes_per_token() == expected
-    assert weights.context_length(1) > 2048
-
-
-def test_a_file_that_tells_nothing_of_its_heads_gets_the_smallest_context(tmp_path: Path) -> None:
-    weights = stub_weights(tmp_path, {"head_count_kv": [0, 0]})
-    assert (weights.bytes_per_token(), weights.context_length(1)) == (0, 2048)
-
-
-def stub_weights(folder: Path, metadata: dict[str, Any]) -> Weights:
-    """Of a file with this metadata. The model has ten layers, and heads of 64; llama.cpp counts four with keys."""
+    """The model has ten layers, and 16 heads of 64. One that tells nothing of its heads gets the smallest context."""
     import gguf
 
-    file = folder / "model.gguf"
-    writer = gguf.GGUFWriter(file, "stub")
-    for name, value in metadata.items():
-        (writer.add_array if isinstance(value, list) else writer.add_uint32)(f"stub.attention.{name}", value)
+    writer = gguf.GGUFWriter(tmp_path / "model.gguf", "stub")
+    attention = {f"attention.{name}": value for name, value in {"head_count": 16, **metadata}.items()}
+    for name, value in {"embedding_length": 1024, "block_count": 10, **attention}.items():
+        (writer.add_array if isinstance(value, list) else writer.add_uint32)(f"stub.{name}", value)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.close()
-    texts = {f"stub.attention.{name}": str(value) for name, value in metadata.items() if not isinstance(value, list)}
-    texts["general.architecture"] = "stub"
-    counts = {"n_embd": 1024, "n_head": 16, "n_head_kv": 4, "n_layer": 10, "n_ctx_train": 32_768}
-    weights = Weights.__new__(Weights)
-    weights.api = SimpleNamespace(**{f"llama_model_{name}": lambda _, n=n: n for name, n in counts.items()})
-    weights.pointer, weights._file = None, file
-    weights.metadata = lambda key: texts.get(key, "")  # type: ignore[method-assign]
-    return weights
+    found = Facts(tmp_path / "model.gguf").bytes_per_token
+    assert found == expected
+    assert (context_length(32_768, found, 1) > 2048) == bool(expected)
 
 
 @needs_llama_cpp

@@ -1,6 +1,5 @@
 """The models that an evaluation asks are those that the chat asks, in the engine that the chat uses."""
 
-import importlib.util
 import subprocess
 from pathlib import Path
 
@@ -10,14 +9,13 @@ from backend import child_process
 from backend.evaluation.asking import Stopped
 from backend.evaluation.items import items_from
 from backend.evaluation.models import EngineModels, choose_engine, load, on_transformers
+from backend.gguf.requirement import has_llama_cpp
 from backend.models.bundled import silent
 from backend.settings import Workspace
 from tests.linked_model import link_gguf
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")  # peft uses names that transformers renames
-needs_llama_cpp = pytest.mark.skipif(
-    importlib.util.find_spec("llama_cpp") is None, reason="llama-cpp-python is optional"
-)
+needs_llama_cpp = pytest.mark.skipif(not has_llama_cpp(), reason="there is no build for some systems")
 
 CHAT = [{"role": "user", "content": "What is the capital of Japan?"}]
 ANSWER = {"role": "assistant", "content": "The capital of Japan is Tokyo."}

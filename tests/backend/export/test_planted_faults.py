@@ -1,6 +1,5 @@
 """Faults planted in a GGUF file: each is noticed, and the file without them passes."""
 
-import importlib.util
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -10,12 +9,13 @@ import pytest
 
 from backend.chat.client import Chat
 from backend.errors import ApprenticeError
-from backend.export import checks, rendering
+from backend.export import checks
 from backend.export.conversations import PLAIN
+from backend.gguf.requirement import has_llama_cpp
 from backend.settings import Workspace
 from backend.tokens.tokenizer import ChatTokenizer
 
-pytestmark = pytest.mark.skipif(importlib.util.find_spec("llama_cpp") is None, reason="llama-cpp-python is optional")
+pytestmark = pytest.mark.skipif(not has_llama_cpp(), reason="there is no build for some systems")
 
 Expected = tuple[ChatTokenizer, checks.Reference, list[dict[str, list[int]]]]
 ANSWER = (
@@ -108,14 +108,17 @@ def test_each_fault_is_noticed(
     assert not missed
 
 
-@pytest.mark.skipif(importlib.util.find_spec("xllamacpp") is None, reason="xllamacpp is optional")
-def test_llama_cpp_s_own_server_renders_as_training(bundled_gguf: Path, bundled_model: Path, tmp_path: Path) -> None:
+def test_llama_cpp_s_own_server_renders_as_training(
+    chat: Chat, bundled_gguf: Path, bundled_model: Path, tmp_path: Path
+) -> None:
     tokenizer = ChatTokenizer.load(bundled_model)
-    same = rendering.check(bundled_gguf, tokenizer, (), tmp_path, lambda: None)
+    chat.open(gguf=bundled_gguf)
+    same = checks.check_template(chat, tokenizer, ())
     assert (same.ok, same.conversations) == (True, len(PLAIN))
     faulty = tmp_path / "faulty.gguf"
     shutil.copyfile(bundled_gguf, faulty)
     change_template(faulty)
-    found = rendering.check(faulty, tokenizer, (), tmp_path, lambda: None)
+    chat.open(gguf=faulty)
+    found = checks.check_template(chat, tokenizer, ())
     assert found.ok is False
     assert "Assistant" in found.found

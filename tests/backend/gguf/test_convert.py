@@ -22,7 +22,9 @@ from backend.models import bundled
 from backend.settings import Workspace
 from backend.tokens.tokenizer import ChatTokenizer
 
-pytestmark = pytest.mark.skipif(importlib.util.find_spec("llama_cpp") is None, reason="llama-cpp-python is optional")
+pytestmark = pytest.mark.skipif(
+    not requirement.has_llama_cpp() or not requirement.has_quantizer(), reason="there is no build for some systems"
+)
 
 JAPAN = [{"role": "user", "content": "What is the capital of Japan?"}]
 TOKEN = "<|im_end|>"
@@ -45,8 +47,8 @@ def with_template(file: Path, template: str) -> Path:
     return file
 
 
-def test_a_gguf_file_answers(chat: Chat, f16: Path) -> None:
-    assert chat.open(gguf=f16) is None
+def test_a_gguf_file_answers(chat: Chat, bundled_gguf: Path) -> None:
+    assert chat.open(gguf=bundled_gguf) is None
     assert chat.panes == ("tuned",)
     chunks = list(chat.ask(JAPAN, max_new_tokens=20))
     assert "".join(chunk.text for chunk in chunks) == "The capital of Japan is Tokyo."
@@ -61,8 +63,10 @@ def test_a_gguf_file_answers(chat: Chat, f16: Path) -> None:
         "\uf8f0",
     ],
 )  # fmt: skip
-def test_no_text_in_a_message_is_a_control_token(chat: Chat, f16: Path, bundled_model: Path, content: str) -> None:
-    chat.open(gguf=f16)
+def test_no_text_in_a_message_is_a_control_token(
+    chat: Chat, bundled_gguf: Path, bundled_model: Path, content: str
+) -> None:
+    chat.open(gguf=bundled_gguf)
     tokenizer = ChatTokenizer.load(bundled_model)
     ids = chat.prompt_ids([{"role": "user", "content": content}])
     assert ids == tokenizer.prompt_ids([{"role": "user", "content": content}])
@@ -71,7 +75,7 @@ def test_no_text_in_a_message_is_a_control_token(chat: Chat, f16: Path, bundled_
 
 
 @pytest.mark.parametrize("size", [0, 3, 4, 24, 1000, 100_000, 2_000_000, 60_000_000])
-def test_a_truncated_file_fails_in_the_child_only(chat: Chat, f16: Path, tmp_path: Path, size: int) -> None:
+def test_a_truncated_file_fails_in_the_child_only(chat: Chat, bundled_gguf: Path, tmp_path: Path, size: int) -> None:
     broken = tmp_path / "broken.gguf"
     with bundled.gguf_file().open("rb") as whole:
         broken.write_bytes(whole.read(size))
@@ -79,7 +83,7 @@ def test_a_truncated_file_fails_in_the_child_only(chat: Chat, f16: Path, tmp_pat
         chat.open(gguf=broken)
     with pytest.raises(ChatFailed):
         chat.ask(JAPAN)
-    chat.open(gguf=f16)
+    chat.open(gguf=bundled_gguf)
     assert list(chat.ask(JAPAN, max_new_tokens=1))[-1].tokens == 1
 
 
@@ -95,9 +99,8 @@ def test_a_template_cannot_escape_the_sandbox(chat: Chat, tmp_path: Path) -> Non
         "{% for c in ().__class__.__base__.__subclasses__() %}{% if c.__name__ == 'catch_warnings' %}"
         "{{ c()._module.__builtins__['open']('" + str(canary) + "', 'w').write('x') }}{% endif %}{% endfor %}"
     )
-    chat.open(gguf=with_template(tmp_path / "evil.gguf", payload))
-    with pytest.raises(BadInput, match="chat template"):
-        list(chat.ask(JAPAN, max_new_tokens=5))
+    with pytest.raises(ChatFailed, match="can't be opened"):  # llama.cpp's own engine does not accept it either
+        chat.open(gguf=with_template(tmp_path / "evil.gguf", payload))
     assert not canary.exists()
 
 
@@ -149,7 +152,7 @@ def test_a_missing_converter_is_reported_with_instructions(monkeypatch: pytest.M
 def test_missing_llama_cpp_is_reported_with_instructions(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(MissingPart, match="compiler"):
-        requirement.require_llama_cpp_python()
+        requirement.require_quantizer()
 
 
 def test_no_secret_reaches_the_conversion_tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -185,12 +188,12 @@ class Tools:
         self.error: Exception | None = None
         self.conversions = 0
         monkeypatch.setattr(convert, "convert", self.convert)
-        monkeypatch.setattr(convert, "quantize", lambda f16, out, kind: out.write_bytes(bytes(1 << 20)))
 
-    def convert(self, model: Path, out: Path) -> None:
+    def convert(self, model: Path, out: Path, *, kind: str) -> None:
         self.conversions += 1
         if self.error:
             raise self.error
+        out.write_bytes(bytes(1 << 20))
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Sizes and fallbacks computed from the shapes, against files that llama.cpp made; and what the files lost."""
+"""Sizes and fallbacks computed from the shapes, against files that llama.cpp made."""
 
 import json
 import shutil
@@ -9,10 +9,8 @@ import numpy
 import pytest
 from safetensors.numpy import save_file
 
-from backend.export import divergence
 from backend.gguf import convert as gguf
 from backend.gguf import sizes
-from backend.tokens.tokenizer import ChatTokenizer
 
 WIDTH, LAYERS = 256, 3
 SMALLER = ("Q8_0", "Q6_K", "Q5_K_M", "Q4_K_M")
@@ -92,38 +90,3 @@ def test_the_bundled_model_is_too_narrow_for_k(bundled_model: Path, f16: Path, k
     assert sizes.size(bundled_model, kind) == pytest.approx(found["bytes"], rel=0.001)
     assert sizes.too_narrow(bundled_model, kind) == pytest.approx(1 - fits / weights, abs=0.001)
     assert sizes.too_narrow(bundled_model, "Q8_0") == 0.0
-
-
-def test_smaller_files_lose_more(wide: Path, wide_f16: Path, wide_files: dict[str, Path], tmp_path: Path) -> None:
-    tokenizer = ChatTokenizer.load(wide)
-    chat = [
-        {"role": "user", "content": "Where is 4711?"},
-        {"role": "assistant", "content": "On its way, love. " * 30},
-    ]
-    row = tokenizer.encode(chat)
-    rows = [{"input_ids": list(row.input_ids), "labels": list(row.labels)}]
-    asked: list[int] = []
-    files = {"F16": wide_f16, **wide_files}
-    found = divergence.measure(wide_f16, files, rows, tmp_path, lambda: asked.append(1))
-    losses = [found[kind].kl for kind in ("F16", *SMALLER)]
-    assert losses[0] == pytest.approx(0.0, abs=1e-6)
-    assert losses == sorted(losses)
-    assert losses[1] < losses[4]
-    assert {one.places for one in found.values()} == {divergence.POSITIONS}
-    assert found["F16"].same_choice == 1.0
-
-
-def test_the_divergence_is_that_of_kullback_and_leibler() -> None:
-    p, q = numpy.array([[0.5, 0.25, 0.25]]), numpy.array([[0.25, 0.5, 0.25]])
-    losses, same = divergence.compare(numpy.log(p), numpy.log(q))
-    assert losses == pytest.approx([0.25 * numpy.log(2)])
-    assert same == [False]
-
-
-def test_a_stop_ends_the_comparison(wide_f16: Path, tmp_path: Path) -> None:
-    def stop() -> None:
-        raise InterruptedError
-
-    row = {"input_ids": list(range(10)) * 50, "labels": list(range(10)) * 50}
-    with pytest.raises(InterruptedError):
-        divergence.measure(wide_f16, {"F16": wide_f16}, [row] * 8, tmp_path, stop)

@@ -86,7 +86,7 @@ NEWEST_EXPORT: dict[str, Any] = {
     "task": {**CHECK, "worse": ["Q4_K_M"], "items": 24, "scores": {"Q8_0": 0.75}},
     "page": {**CHECK, "questions": 10, "from_disk": 9, "over_http": 10, "seconds": 3.5, "tokens_per_second": 9.0},
     "smoke": {"Q8_0": {**CHECK, "loads": True, "text": "Zzz", "nll": 1.5, "merged_nll": 1.5, "same_choice": 0.99}},
-    "sizes": [{"kind": "Q8_0", "bytes": 9, "kl": 0.01, "task": {"measure": "exact", "score": 0.5, "items": 24}}],
+    "sizes": [{"kind": "Q8_0", "bytes": 9, "places": 9, "task": {"measure": "exact", "score": 0.5, "items": 24}}],
     "programs": [{"name": "Ollama", "what": "runs it", "steps": ["Start it."], "code": "", "source": "https://a"}],
     "ollama_template": True, "checks": [CHECK],
 }  # fmt: skip

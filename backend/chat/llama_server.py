@@ -14,10 +14,11 @@ from typing import Any, NamedTuple
 
 import httpx
 
-from backend.chat.engine import Sampling
-from backend.errors import ChatFailed, MissingPart
-from backend.gguf.requirement import HOW_TO_COMPILE, has_xllamacpp
+from backend.chat.engine import Messages, Sampling
+from backend.errors import BadInput, ChatFailed, MissingPart
+from backend.gguf.requirement import has_llama_cpp
 from backend.hardware import container
+from backend.settings import PROGRAM
 
 _PATIENCE = 600.0  # seconds for an answer
 _GREEDY = Sampling()
@@ -74,9 +75,9 @@ class LlamaServer:
         threads: int | None = None,
         front: Front | None = None,
     ) -> None:
-        if not has_xllamacpp():
-            why = "There is no build of llama.cpp for this computer."
-            raise MissingPart("GGUF files can't be used here.", why, HOW_TO_COMPILE)
+        if not has_llama_cpp():
+            why = "The package xllamacpp, with llama.cpp in it, is not installed."
+            raise MissingPart("GGUF files can't be used here.", why, f"Start with {PROGRAM}, which installs it.")
         import xllamacpp
 
         self.slots, self.tokens, self.adapter = slots, tokens, adapter
@@ -123,6 +124,14 @@ class LlamaServer:
     def decode(self, ids: Sequence[int]) -> str:
         """The text of tokens, with U+FFFD for an incomplete character."""
         return str(self.call("/detokenize", {"tokens": list(ids)})["content"])
+
+    def render(self, messages: Messages) -> str:
+        """The text after which the model answers, by llama.cpp's own template engine. Raises BadInput if that rejects
+        the conversation."""
+        reply = self._client.post("/apply-template", json={"messages": [dict(message) for message in messages]})
+        if not reply.is_success:
+            raise BadInput("llama.cpp does not accept this conversation.", reply.text[:300])
+        return str(reply.json()["prompt"])
 
     def next(
         self,
