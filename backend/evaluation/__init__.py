@@ -44,7 +44,8 @@ Because: a lower rate or fewer epochs lose the task as well (docs/recipes.md), a
 Proof: tests/backend/evaluation/test_general.py.
 Reconsider when: the bundled model changes: its near ties were left out.
 
-Decision: Prompts can be tried before training, laid out as a run, so that a later evaluation takes their answers.
+Decision: Prompts can be tried before training, laid out as a run. Their answers lie beside the dataset, where a later
+    evaluation takes them.
 Because: a good prompt may make training unnecessary.
 Proof: tests/backend/evaluation/test_prompt_trial.py.
 Reconsider when: a trial takes nearly as long as training.
@@ -54,7 +55,7 @@ Because: one long text would otherwise decide.
 Proof: tests/backend/evaluation/test_texts.py.
 Reconsider when: people bring a few long texts, whose passages should count.
 
-Decision: Facts are looked up by BM25 of our own, 25 lines.
+Decision: Facts, and the examples that are most like a question, are looked up by BM25 of our own, 25 lines.
 Because: the question is whether looking up does as well as training, not how well it can be done.
 Proof: tests/backend/evaluation/test_facts.py.
 Reconsider when: looking up becomes a feature of its own.

@@ -2,8 +2,6 @@
 whose row, or a near-copy of it, trained either version or chose its checkpoint are left out for both; corrected
 questions are among them, since a corrected answer is trained on."""
 
-import hashlib
-import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -11,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from backend.errors import ApprenticeError, RunProblem
+from backend.evaluation.answers_so_far import LATEST, AnswersSoFar
 from backend.evaluation.asking import Asking, System
 from backend.evaluation.items import Item
 from backend.evaluation.models import Answer, Models
 from backend.evaluation.verdict import compare, mean_score
 from backend.files.disk_errors import disk_words
-from backend.files.json_file import read_json, write_json
 from backend.models import local
 from backend.records.evaluation import PARENT, TUNED, EvaluationReport, ParentComparison, ReportedAnswer, SystemScore
 from backend.records.rows import Row
@@ -26,7 +24,6 @@ from backend.runs.conversations import read_conversations
 from backend.settings import Workspace
 from backend.statistics import least_provable_gain
 
-_ANSWERS = "answers.json"  # in a run's folder: what it answered in its latest evaluation, so that nobody asks again
 _DELETED = "The previous version was deleted."
 
 log = logging.getLogger(__name__)
@@ -116,16 +113,6 @@ def learned_before(workspace: Workspace, trained: RunSpec) -> list[Path]:
         return []
 
 
-def store_answers(run_folder: Path, weights: str, asking: Asking, tuned: System, precision: str) -> None:
-    """Stores what a model answered, for its next version. A full disk costs only the time to ask it again. weights:
-    the digest of what was trained, see `runs.start.digest`. asking: the evaluation, whose questions it answered.
-    tuned: its answers. precision: in which it computed them."""
-    try:
-        store(run_folder, asking.items, tuned.answers, **_settings(weights, asking, precision))
-    except OSError:
-        log.warning("the answers could not be stored", exc_info=True)
-
-
 def _why_not(error: ApprenticeError | OSError, workspace: Workspace, parent: str) -> str:
     """Why two versions were not compared. parent: the id of the previous one, which may just be gone."""
     with suppress(ApprenticeError):
@@ -163,8 +150,9 @@ def _answers_of(parent: Parent, asking: Asking, items: Sequence[Item], load: Loa
     """The answers of the previous version, and how many of them could not be taken from its own evaluation."""
     answers: list[Answer | None] = [None] * len(items)
     if asking.measure.name != "preference":  # which needs no answers but probabilities
-        settings = _settings(start.digest(parent.learned), asking, getattr(asking.models, "precision", ""))
-        answers = stored(parent.folder, items, **settings)
+        file, weights = parent.folder / LATEST, start.digest(parent.learned)
+        so_far = AnswersSoFar(file, None, None, None, weights, **asking.models.decides)
+        answers = [so_far.get(TUNED, asking.prompt(item), asking.limit) for item in items]
     missing = [number for number, answer in enumerate(answers) if answer is None]
     scores = [asking.score(item, answer.text) if answer else 0.0 for item, answer in zip(items, answers, strict=True)]
     if missing:
@@ -180,28 +168,3 @@ def _ask(parent: Parent, asking: Asking, items: Sequence[Item], load: Load) -> S
     again = Asking(load(parent), items, asking.train, lambda _, done, total: progress(phase, done, total))
     again.measure, again.limit = asking.measure, asking.limit
     return again.tuned()
-
-
-def _settings(weights: str, asking: Asking, precision: str) -> dict[str, object]:
-    return {"weights": weights, "engine": asking.models.name, "precision": precision, "limit": asking.limit}
-
-
-def store(run_folder: Path, items: Sequence[Item], answers: Sequence[Answer], **settings: object) -> None:
-    """Stores the answers. settings: all that decides an answer, besides its question. Raises OSError."""
-    by_question = {_key(item): list(answer) for item, answer in zip(items, answers, strict=True)}
-    write_json(run_folder / _ANSWERS, {"settings": settings, "answers": by_question})
-
-
-def stored(run_folder: Path, items: Sequence[Item], **settings: object) -> list[Answer | None]:
-    """The stored answer to each of `items`; None where there is none for these settings."""
-    try:
-        values = read_json(run_folder / _ANSWERS)
-        by_question: Mapping[str, Sequence[object]] = values["answers"] if values["settings"] == settings else {}
-        answers = [by_question.get(_key(item)) for item in items]
-        return [Answer(str(answer[0]), bool(answer[1])) if answer else None for answer in answers]
-    except (OSError, ValueError, TypeError, KeyError, IndexError, AttributeError):
-        return [None] * len(items)
-
-
-def _key(item: Item) -> str:
-    return hashlib.sha256(json.dumps([item.messages, item.tools], sort_keys=True).encode()).hexdigest()

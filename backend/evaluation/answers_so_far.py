@@ -1,10 +1,10 @@
 """Answers that an evaluation need not ask for again.
 
-Those of the tuned model lie in its run's folder until the evaluation has ended. Those of the base model to the
-questions of a dataset stay beside it for every version of the model, those to general prompts in the workspace's
-cache for every run with the same base; for the bundled one they come with the app. All are the likeliest ones, so
-that one holds until something changes that decides it: the prompt, the length at which it is cut, the weights, the
-engine, the precision."""
+Those of the tuned model lie in its run's folder, until the evaluation has ended under FILE, then under LATEST for the
+next version. Those of the base model to the questions of a dataset, with the prompts that were tried, stay beside it
+for every version of the model, those to general prompts in the workspace's cache for every run with the same base; for
+the bundled one they come with the app. All are the likeliest ones, so that one holds until something changes that
+decides it: the prompt, the length at which it is cut, the weights, the engine, the precision."""
 
 import hashlib
 import json
@@ -14,15 +14,27 @@ from contextlib import suppress
 from pathlib import Path
 
 from backend.chat.engine import Enough, looping
+from backend.errors import WorkspaceProblem
 from backend.evaluation.models import Answer, Models
 from backend.files.json_file import read_json, write_json
+from backend.gguf import base_file
 from backend.records.evaluation import BASE
+from backend.settings import Workspace, child_path
 
-FILE = "answers_so_far.json"  # in the run's folder
+FILE, LATEST = "answers_so_far.json", "answers.json"  # in the run's folder
 _AT_ONCE = 64  # answers until they are saved
 _MOST = 5000  # answers of a base model; the oldest go first
 
 log = logging.getLogger(__name__)
+
+
+def beside_dataset(workspace: Workspace, data_id: str, model: Path) -> Path | None:
+    """Where the answers of the base model in the folder `model` to the questions of a dataset lie, to be deleted with
+    it; None where there is no such dataset."""
+    with suppress(WorkspaceProblem):  # a run from elsewhere may name none
+        dataset = child_path(workspace.datasets, data_id)
+        return dataset / f"base_answers-{base_file.key(model)}.json" if dataset.is_dir() else None
+    return None
 
 
 class AnswersSoFar:

@@ -1,10 +1,9 @@
 """Asking an evaluation's questions: each system answers every held-out item, and its answers are scored."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cached_property, partial
 from statistics import fmean
-from typing import Any, Self
 
 from backend.chat.engine import Enough, looping, loops
 from backend.errors import BadInput
@@ -49,14 +48,6 @@ class System:
     scores: list[float]
     losses: list[float] = field(default_factory=list)
     instruction: str | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        return {**vars(self), "answers": [list(answer) for answer in self.answers]}
-
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> Self:
-        """Raises TypeError or KeyError for anything that `to_json` does not return."""
-        return cls(**{**values, "answers": [Answer(*answer) for answer in values["answers"]]})
 
 
 @dataclass
@@ -119,9 +110,17 @@ class Asking:
 
     def few_shot(self) -> System:
         """The base with as many of the nearest training examples in its prompt as fit."""
+        return self._system(BASE, self._with_examples, "Asking the base model with examples", "")
+
+    def has_tried_prompts(self) -> bool:
+        """Whether the answers of `few_shot` are known, as after a trial of prompts on the same examples."""
+        prompts = map(self.prompt, self.items, self._with_examples)
+        return all(self.so_far.get(BASE, prompt, self.limit) for prompt in prompts)
+
+    @cached_property
+    def _with_examples(self) -> Conversations:
         nearest = NearestExamples(self.train)
-        conversations = [nearest.conversation(item, self._fits) for item in self.items]
-        return self._system(BASE, conversations, "Asking the base model with examples", "")
+        return [nearest.conversation(item, self._fits) for item in self.items]
 
     def facts(self, facts: Facts) -> System:
         """The base with the passages in its prompt that match each question best."""
@@ -136,8 +135,13 @@ class Asking:
             return False
         return len(prompt) <= self.models.context_length - self.limit
 
+    def prompt(self, item: Item, conversation: Conversation | None = None) -> list[int]:
+        """The token ids of a question, or of `conversation` with its tools, in the form that the model's template
+        accepts. Raises BadInput for neither."""
+        return accepted(conversation or list(item.messages), partial(self.models.prompt_ids, tools=item.tools))
+
     def _can_read(self, item: Item) -> bool:
-        prompt = accepted(list(item.messages), partial(self.models.prompt_ids, tools=item.tools))
+        prompt = self.prompt(item)
         answers = [self.models.tokens(said(answer)) for answer in (item.expected, item.rejected) if answer]
         return len(prompt) + max(answers) < self.models.context_length
 
@@ -156,10 +160,7 @@ class Asking:
         return [float(better < self.models.loss(pane, item)) for better, item in zip(losses, worse, strict=True)]
 
     def _ask(self, pane: str, items: Sequence[Item], conversations: Conversations, phase: str) -> list[Answer]:
-        prompts = [
-            accepted(conversation, partial(self.models.prompt_ids, tools=item.tools))
-            for item, conversation in zip(items, conversations, strict=True)
-        ]
+        prompts = list(map(self.prompt, items, conversations))
         fits = [number for number, prompt in enumerate(prompts) if len(prompt) < self.models.context_length]
         asked = [prompts[number] for number in fits]
 

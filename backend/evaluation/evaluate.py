@@ -40,22 +40,18 @@ class Evaluation:
         self,
         *,
         baselines: bool,
-        known: Mapping[str, System] | None = None,
         facts: Facts | None = None,
         keep_general: float | None = None,
         usual: Sequence[str] = (),
     ) -> EvaluationReport:
         """The report; it has no settings to train again with and no comparison with a previous version. baselines:
-        also the base with the best prompt, and with examples. known: answers of the base, by system, that the same
-        model gave to the same items before. facts: also the base with these in its prompt. keep_general: the setting
-        of the run, None where it has no effect. usual: see `general.check`."""
+        also the base with the best prompt, and with examples, which it also has where their answers are known. facts:
+        also the base with these in its prompt. keep_general: the setting of the run, None where it has no effect.
+        usual: see `general.check`."""
         asking, prefers = self.asking, self.asking.measure.name == "preference"
-        known = {} if prefers else known or {}
-        systems = {BASE: known.get(BASE) or asking.base(), TUNED: asking.tuned()}
-        systems |= {name: known[name] for name in (PROMPT, FEW_SHOT) if name in known}
-        if baselines and asking.train and not prefers:
-            systems[PROMPT] = systems.get(PROMPT) or asking.best_prompt()
-            systems[FEW_SHOT] = systems.get(FEW_SHOT) or asking.few_shot()
+        systems = {BASE: asking.base(), TUNED: asking.tuned()}
+        if asking.train and not prefers and (baselines or asking.has_tried_prompts()):
+            systems |= {PROMPT: asking.best_prompt(), FEW_SHOT: asking.few_shot()}
         if facts and not prefers:
             systems[FACTS] = asking.facts(facts)
         self.systems = systems

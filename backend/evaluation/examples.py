@@ -44,14 +44,3 @@ def fingerprint(train: Side, held_out: Side) -> str:
     """The SHA-256 of a split: equal for the same examples on the same sides."""
     sides = [[[chat, offered or None] for chat, offered in zip(*side, strict=True)] for side in (train, held_out)]
     return hashlib.sha256(json.dumps(sides, sort_keys=True).encode()).hexdigest()
-
-
-def stored_fingerprint(folder: Path) -> str:
-    """The fingerprint of the examples in a run's folder; "" when they can't be read."""
-    try:
-        train, held_out = (
-            (read_conversations(folder, part), read_tools(folder, part)) for part in ("train", "held_out")
-        )
-    except (OSError, ValueError):
-        return ""
-    return fingerprint(train, held_out)

@@ -1,21 +1,16 @@
-"""Facts in the prompt instead of training (retrieval): the passages of a text that match a question best. Ranked by
-BM25 (Robertson and Zaragoza 2009, doi:10.1561/1500000019) with the usual k1 and b, and the idf of Lucene, which is
-never negative."""
+"""Facts in the prompt instead of training (retrieval): the passages of a text that match a question best."""
 
-import math
 import re
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
 from backend.errors import BadInput
 from backend.evaluation.items import Item
-from backend.evaluation.prompts import Conversation
+from backend.evaluation.prompts import Conversation, WordSearch
 from backend.text.conversation import content
 
 FILE = "facts.txt"  # in the data folder of a job
 LONGEST = 2_000_000  # characters
-_K1, _B = 1.2, 0.75
 _WORDS = 80  # of a passage, about
 _MOST = 4  # passages in a prompt
 
@@ -61,22 +56,11 @@ class Facts:
         self.passages = passages(text)
         if not self.passages:
             raise BadInput("There are no facts.", "The text is empty.", "Write some, or choose another file.")
-        self._words = [Counter(_words(passage)) for passage in self.passages]
-        self._mean = sum(map(Counter.total, self._words)) / len(self._words) or 1.0
-        seen = Counter(word for words in self._words for word in words)
-        count = len(self.passages)
-        self._idf = {word: math.log(1 + (count - n + 0.5) / (n + 0.5)) for word, n in seen.items()}
+        self._search = WordSearch(self.passages)
 
     def best(self, question: str, most: int = _MOST) -> list[str]:
         """At most `most` passages that share words with `question`, the best first."""
-        wanted = set(_words(question))
-        scores = [self._score(words, wanted) for words in self._words]
-        order = sorted(range(len(scores)), key=lambda number: -scores[number])
-        return [self.passages[number] for number in order[:most] if scores[number] > 0]
-
-    def _score(self, words: Counter[str], wanted: set[str]) -> float:
-        length = _K1 * (1 - _B + _B * words.total() / self._mean)
-        return sum(self._idf[word] * words[word] * (_K1 + 1) / (words[word] + length) for word in wanted & words.keys())
+        return [self.passages[number] for number, score in self._search.best(question, most) if score > 0]
 
     def conversation(self, item: Item, fits: Callable[[Conversation], bool]) -> Conversation:
         """`item` with as many of its best passages before it as `fits` allows."""
@@ -95,10 +79,6 @@ def _with_passages(item: Item, best: list[str]) -> Conversation:
     facts = "Answer from these facts:\n\n" + "\n\n".join(best)
     system = {"role": "system", "content": f"{own}\n\n{facts}" if own else facts}
     return [system, *(m for m in item.messages if m["role"] != "system")]
-
-
-def _words(text: str) -> list[str]:
-    return re.findall(r"\w+", text.casefold())
 
 
 def write_facts(job_folder: Path, text: str) -> None:

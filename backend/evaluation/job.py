@@ -6,17 +6,18 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from backend.errors import BadSetting, WorkspaceProblem
-from backend.evaluation import against_parent, answers_so_far, diagnosis, general, prompt_trial
+from backend.errors import BadSetting
+from backend.evaluation import against_parent, answers_so_far, diagnosis, general
 from backend.evaluation.answers_so_far import AnswersSoFar
 from backend.evaluation.asking import Stopped, reporting
 from backend.evaluation.evaluate import Evaluation
-from backend.evaluation.examples import judging_items, judging_texts, stored_fingerprint, training_items
+from backend.evaluation.examples import judging_items, judging_texts, training_items
 from backend.evaluation.facts import read_facts
 from backend.evaluation.models import choose_engine, load
 from backend.evaluation.next_step import with_next_step
 from backend.evaluation.report import REPORT
 from backend.evaluation.texts import TextEvaluation
+from backend.files.atomic import replace_file
 from backend.files.json_file import write_json
 from backend.gguf import base_file
 from backend.hardware.process import prepare_process
@@ -29,7 +30,7 @@ from backend.records.specs import RunSpec
 from backend.records.training import TrainingResult
 from backend.runs import own_answers, start
 from backend.runs.curve import validation_losses
-from backend.settings import Workspace, child_path, on_zero_gpu
+from backend.settings import Workspace, on_zero_gpu
 from backend.tokens.tokenizer import ChatTokenizer
 from backend.work import JobContext
 
@@ -37,14 +38,13 @@ QUICK = 180.0  # seconds that an evaluation may take to start automatically
 
 
 class EvaluationSpec(Record):
-    """An evaluation of a run (by its id). items: how many questions at most. baselines: try prompts on the base too.
-    trial: a job that has tried prompts on the same examples with the same base model; its answers are reused. A text
-    of facts to compare with lies in the job's folder (facts.py)."""
+    """An evaluation of a run (by its id). items: how many questions at most. baselines: try prompts on the base too. A
+    text of facts to compare with lies in the job's folder (facts.py)."""
 
     run: str
     baselines: bool = False
     items: int | None = None
-    trial: str | None = None
+    trial: str | None = None  # of older versions; not read
 
 
 def run(context: JobContext) -> dict[str, Any]:
@@ -66,7 +66,10 @@ def run(context: JobContext) -> dict[str, Any]:
     report = report.model_copy(update={"retry": diagnosis.change(report.next_kind, trained.settings, falling)})
     write_json(context.folder / REPORT, report.to_json())
     with suppress(OSError):  # a virus scanner may hold it
-        (folder / answers_so_far.FILE).unlink(missing_ok=True)
+        if spec.items is None:
+            replace_file(folder / answers_so_far.FILE, folder / answers_so_far.LATEST)
+        else:
+            (folder / answers_so_far.FILE).unlink()
     return report.to_json(exclude=["answers"])
 
 
@@ -91,18 +94,14 @@ def _evaluate(context: JobContext, spec: EvaluationSpec, folder: Path, trained: 
         return TextEvaluation(
             models, texts, lengths.size, lengths.overlap, progress, so_far, keep_general=keep_general
         ).run()
-    known = prompt_trial.stored_systems(workspace.run_folder(spec.trial), models.precision) if spec.trial else {}
     evaluation = Evaluation(models, items, training_items(folder), progress, so_far)
     report = evaluation.run(
         baselines=spec.baselines,
-        known=known,
         facts=read_facts(context.folder),
         keep_general=keep_general,
         usual=list(own_answers.read(folder).values()),
     )
     asking, tuned = evaluation.asking, evaluation.systems[TUNED]
-    if spec.items is None:
-        against_parent.store_answers(folder, weights, asking, tuned, models.precision)
     precision = models.precision if models.on_processor else ""  # both versions answer in the same one
     del models  # so that they are gone when those of the previous version are loaded
     return against_parent.add_parent(
@@ -111,14 +110,12 @@ def _evaluate(context: JobContext, spec: EvaluationSpec, folder: Path, trained: 
 
 
 def _so_far(workspace: Workspace, folder: Path, trained: RunSpec, **decides: str) -> AnswersSoFar:
-    """The known answers; those of the base model to a dataset's questions are deleted with the dataset."""
-    name, dataset = f"{base_file.key(trained.model.path)}.json", None
-    with suppress(WorkspaceProblem):  # a run from elsewhere may name none
-        dataset = child_path(workspace.datasets, trained.data.data_id)
+    """The known answers."""
+    base = trained.model.path
     return AnswersSoFar(
         folder / answers_so_far.FILE,
-        base=dataset / f"base_answers-{name}" if dataset and dataset.is_dir() else None,
-        general=workspace.cache / "base_answers" / name,
+        base=answers_so_far.beside_dataset(workspace, trained.data.data_id, base),
+        general=workspace.cache / "base_answers" / f"{base_file.key(base)}.json",
         shipped=general.OF_BUNDLED if trained.model.id == bundled.MODEL_ID else None,
         **decides,
     )
@@ -145,5 +142,4 @@ def after_training(context: JobContext, result: dict[str, Any]) -> dict[str, Any
     answering = 2 * (3 if spec.descent else 2) * tokens / trained.tokens_per_second
     if answering + base_file.seconds_to_make(context.workspace, base) > QUICK:
         return None
-    trial = prompt_trial.find(context.workspace, spec.model.id, stored_fingerprint(context.folder))
-    return EvaluationSpec(run=context.folder.name, trial=trial).model_dump()
+    return EvaluationSpec(run=context.folder.name).model_dump()

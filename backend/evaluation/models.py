@@ -31,6 +31,7 @@ class Models(Protocol):
     panes: tuple[str, ...]
     context_length: int
     all_at_once: bool  # whether the probabilities of a text are computed in one pass, instead of a step for each
+    decides: dict[str, str]  # what else than the weights and the prompt decides an answer
 
     def prompt_ids(self, conversation: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]]) -> list[int]:
         """The token ids the model reads. Raises BadInput when its chat template does not accept the conversation."""
@@ -81,7 +82,7 @@ class EngineModels:
         self.loaded = f"{engine.report.precision} on {engine.report.device}"
         self.on_processor = engine.report.device == "cpu"
         self.all_at_once = self.name == TORCH
-        self.decides = {"engine": self.name, "precision": self.precision, "loaded": self.loaded}  # what it answers
+        self.decides = {"engine": self.name, "precision": self.precision, "loaded": self.loaded}
 
     def prompt_ids(self, conversation: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]]) -> list[int]:
         return self._tokenizer.prompt_ids([dict(m) for m in conversation], list(tools) or None)

@@ -1,31 +1,28 @@
 """The job "try_prompts": how far does the base model get with a good prompt, before anything is trained? The job's
-own folder holds the examples, laid out as in a run's. It writes the report into REPORT, and the answers of each
-system into SYSTEMS_FILE, where an evaluation on the same examples finds them."""
+own folder holds the examples, laid out as in a run's. It writes the report into REPORT; its answers lie beside the
+dataset (answers_so_far.py), where a later evaluation finds them."""
 
 from collections.abc import Mapping
-from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 from backend.errors import BadInput, BadSetting
+from backend.evaluation.answers_so_far import AnswersSoFar, beside_dataset
 from backend.evaluation.asking import CHOSEN_ON, Asking, Stopped, System, reporting
 from backend.evaluation.examples import judging_items, training_items
 from backend.evaluation.facts import Facts, read_facts
 from backend.evaluation.models import choose_engine, load
 from backend.evaluation.report import REPORT, all_answers, describe
 from backend.evaluation.verdict import compare
-from backend.files.json_file import read_json, write_json
+from backend.files.json_file import write_json
 from backend.hardware.process import prepare_process
 from backend.models import bundled
 from backend.records.base import Record
 from backend.records.evaluation import BASE, FACTS, FEW_SHOT, PROMPT, TrialOutcome, TrialReport
 from backend.records.specs import ModelRef
-from backend.settings import Workspace
 from backend.work import JobContext
 
-SYSTEMS_FILE = "systems.json"
 GOOD = 0.8  # the score from which on a prompt may do without any training
 _NEXT: dict[TrialOutcome, str] = {
     "prompt_may_do": "You may not need any training.",
@@ -60,13 +57,13 @@ def run(context: JobContext) -> dict[str, Any]:
             bundled.ensure(workspace, context.progress)
         models = load(workspace, engine, spec.model.path)
         items = judging_items(context.folder, spec.items)
-        asking = Asking(models, items, training_items(context.folder), progress)
+        base = beside_dataset(workspace, spec.data, spec.model.path)
+        so_far = AnswersSoFar(None, base, None, None, "", **models.decides)
+        asking = Asking(models, items, training_items(context.folder), progress, so_far)
         systems = try_prompts(asking, read_facts(context.folder))
     except Stopped:
         return {}
     report = trial_report(asking, systems)
-    stored = {name: system.to_json() for name, system in systems.items()}
-    write_json(context.folder / SYSTEMS_FILE, {"precision": models.precision, "systems": stored})
     write_json(context.folder / REPORT, report.to_json())
     return report.to_json(exclude=["answers"])
 
@@ -99,24 +96,3 @@ def trial_report(asking: Asking, systems: Mapping[str, System]) -> TrialReport:
     return TrialReport(
         **vars(measured), best=best, next=_NEXT[kind], next_kind=kind, answers=all_answers(asking, systems, best)
     )
-
-
-def find(workspace: Workspace, model_id: str, examples: str) -> str | None:
-    """The id of the newest completed trial of this model on all questions of the examples with this fingerprint."""
-    for file in sorted(workspace.runs.glob(f"[!.]*/{SYSTEMS_FILE}"), reverse=True):
-        with suppress(OSError, ValueError):
-            spec = PromptTrialSpec.model_validate(read_json(file.with_name("spec.json")))
-            if (spec.model.id, spec.examples, spec.items) == (model_id, examples, None):
-                return file.parent.name
-    return None
-
-
-def stored_systems(job_folder: Path, precision: str) -> dict[str, System]:
-    """The answers of a trial, to reuse; {} when they can't be read or were computed in another precision."""
-    try:
-        stored = read_json(job_folder / SYSTEMS_FILE)
-        if stored["precision"] != precision:
-            return {}
-        return {name: System.from_json(system) for name, system in stored["systems"].items()}
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
-        return {}

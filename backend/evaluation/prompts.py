@@ -16,6 +16,7 @@ from backend.text.signs import own_phrases
 Conversation = list[Mapping[str, Any]]
 _SHOWN = 3  # examples inside an instruction
 _FEW = 8  # examples in the prompt at most
+_K1, _B = 1.2, 0.75
 _SHORTEN = 400  # characters of an example inside an instruction
 
 
@@ -79,22 +80,36 @@ def accepted(conversation: Conversation, prompt_ids: Callable[[Conversation], li
         return prompt_ids(without_system(conversation))
 
 
+class WordSearch:
+    """Ranks texts by the words that they share with a question: BM25 (Robertson and Zaragoza 2009,
+    doi:10.1561/1500000019) with the usual k1 and b, and the idf of Lucene, which is never negative."""
+
+    def __init__(self, texts: Sequence[str]) -> None:
+        self._words = [Counter(_words(text)) for text in texts]
+        self._mean = sum(map(Counter.total, self._words)) / max(1, len(texts)) or 1.0
+        seen = Counter(word for words in self._words for word in words)
+        self._idf = {word: math.log(1 + (len(texts) - n + 0.5) / (n + 0.5)) for word, n in seen.items()}
+
+    def best(self, question: str, most: int) -> list[tuple[int, float]]:
+        """The numbers of at most `most` texts with their scores, the best first; 0 where no word is shared."""
+        wanted = set(_words(question))
+        scores = [self._score(words, wanted) for words in self._words]
+        return [(at, scores[at]) for at in sorted(range(len(scores)), key=lambda at: -scores[at])[:most]]
+
+    def _score(self, words: Counter[str], wanted: set[str]) -> float:
+        length = _K1 * (1 - _B + _B * words.total() / self._mean)
+        return sum(self._idf[word] * words[word] * (_K1 + 1) / (words[word] + length) for word in wanted & words.keys())
+
+
 class NearestExamples:
-    """The training items that are most like a question, by the words that they share (TF-IDF, cosine)."""
+    """The training items that are most like a question."""
 
     def __init__(self, train: Sequence[Item]) -> None:
-        self._train = list(train)
-        questions = [Counter(_words(item.question)) for item in self._train]
-        seen = Counter(word for counts in questions for word in counts)
-        self._weight = {word: math.log((1 + len(questions)) / n) for word, n in seen.items()}
-        self._vectors = [self._vector(counts) for counts in questions]
+        self._train, self._search = train, WordSearch([item.question for item in train])
 
     def near(self, question: str, most: int = _FEW) -> list[Item]:
         """At most `most` items, the most similar first."""
-        wanted = self._vector(Counter(_words(question)))
-        likeness = [sum(value * vector.get(word, 0.0) for word, value in wanted.items()) for vector in self._vectors]
-        order = sorted(range(len(self._train)), key=lambda number: -likeness[number])
-        return [self._train[number] for number in order[:most]]
+        return [self._train[at] for at, _ in self._search.best(question, most)]
 
     def conversation(self, item: Item, fits: Callable[[Conversation], bool]) -> Conversation:
         """`item` after as many similar examples as `fits` allows, the most similar one nearest to the question."""
@@ -109,11 +124,6 @@ class NearestExamples:
                 break
             best = [*system, *shown, *rest]
         return best
-
-    def _vector(self, counts: Counter[str]) -> dict[str, float]:
-        weighed = {word: n * self._weight.get(word, 0.0) for word, n in counts.items()}
-        length = math.sqrt(sum(value * value for value in weighed.values())) or 1.0
-        return {word: value / length for word, value in weighed.items()}
 
 
 def _words(text: str) -> list[str]:

@@ -7,24 +7,25 @@ from backend.chat.engine import Enough, looping
 from backend.evaluation.items import Item
 from backend.evaluation.models import Answer
 
+_ASKED: dict[tuple[str, str], int] = {}  # what was asked, with which tools, and its token
 Said = Callable[[str, str], str]  # pane and all that the model was given -> its answer
 
 
 class Spoken:
-    """Models whose answers are given by a function."""
+    """Models whose answers are given by a function. decides: what else decides them."""
 
     name, panes, context_length, all_at_once = "spoken", ("base", "tuned"), 4096, True
 
-    def __init__(self, said: Said) -> None:
-        self._said = said
-        self._asked: list[tuple[str, str]] = []
+    def __init__(self, said: Said, **decides: str) -> None:
+        self._said, self.decides = said, decides
 
     def opening(self) -> list[int]:
         return []
 
     def prompt_ids(self, conversation: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]]) -> list[int]:
-        self._asked.append(("\n".join(str(m["content"]) for m in conversation), str(conversation[-1]["content"])))
-        return [len(self._asked) - 1]
+        """One token for each conversation."""
+        text = "\n".join(str(m["content"]) for m in conversation)
+        return [_ASKED.setdefault((text, repr(tools) if tools else ""), len(_ASKED))]
 
     def tokens(self, text: str) -> int:
         return len(text)
@@ -34,7 +35,8 @@ class Spoken:
         enough: Enough = looping,
     ) -> list[Answer]:  # fmt: skip
         each(len(prompts))
-        texts = [self._said(pane, self._asked[number][0]) for (number,) in prompts]
+        given = [text for text, _ in _ASKED]
+        texts = [self._said(pane, given[number]) for (number,) in prompts]
         ends = [
             next((end for end in range(len(text)) if enough(number, self.text_ids(text[:end]))), None)
             for number, text in enumerate(texts)

@@ -12,12 +12,11 @@ import pytest
 
 from backend.datasets.split import Role
 from backend.evaluation import against_parent
-from backend.evaluation.against_parent import Parent, add_parent, store_answers
+from backend.evaluation.against_parent import Parent, add_parent
+from backend.evaluation.answers_so_far import LATEST, AnswersSoFar
 from backend.evaluation.asking import Asking
 from backend.evaluation.evaluate import Evaluation
 from backend.evaluation.examples import judging_items, training_items
-from backend.evaluation.items import items_from
-from backend.evaluation.models import Answer
 from backend.records.evaluation import EvaluationReport
 from backend.records.rows import Row
 from backend.records.specs import DataRef, Descent, ModelRef, RunSpec, TrainSettings
@@ -92,11 +91,12 @@ class Versions:
 
     def store_old(self, answers: Callable[[str], str], **changes: Any) -> None:
         """As the evaluation of the old version does."""
-        asking = Asking(speaking(answers), judging_items(self.old), training_items(self.old))
+        weights = digest(self.old / "result" / "adapter")
+        so_far = AnswersSoFar(self.old / LATEST, None, None, None, weights, **changes.get("decides", {}))
+        asking = Asking(speaking(answers), judging_items(self.old), training_items(self.old), so_far=so_far)
         again = Asking(asking.models, judging_items(self.new), training_items(self.new))
         asking.limit = changes.get("limit", again.limit)
-        weights = digest(self.old / "result" / "adapter")
-        store_answers(self.old, weights, asking, asking.tuned(), changes.get("precision", ""))
+        asking.tuned()
 
 
 @pytest.fixture
@@ -203,22 +203,14 @@ def test_only_questions_without_a_stored_answer_are_asked(versions: Versions) ->
 
 @pytest.mark.parametrize("change", ["weights", "precision", "limit", "damaged"])
 def test_answers_under_other_settings_are_not_used(versions: Versions, change: str) -> None:
-    changes: dict[str, dict[str, Any]] = {"precision": {"precision": "bfloat16"}, "limit": {"limit": 7}}
+    changes: dict[str, dict[str, Any]] = {"precision": {"decides": {"precision": "bfloat16"}}, "limit": {"limit": 7}}
     versions.store_old(wrong, **changes.get(change, {}))
     if change == "weights":
         (versions.old / "result" / "adapter" / "adapter_model.safetensors").write_bytes(b"trained on")
     if change == "damaged":
-        (versions.old / "answers.json").write_text('{"settings": {}, "answers": []}')
+        (versions.old / LATEST).write_text('{"settings": {}, "answers": []}')  # of an older version
     report = versions.report(right)
     assert (report.parent.asked, report.parent.systems["parent"].score) == (COUNT, 1.0)
-
-
-def test_a_question_is_the_same_only_with_its_history_and_tools(tmp_path: Path) -> None:
-    one, other = items_from([[{"role": "system", "content": "Be brief."}, *chat(1)], chat(1)])
-    against_parent.store(tmp_path, [one], [Answer("Yes", True)], limit=8)
-    assert against_parent.stored(tmp_path, [one, other], limit=8) == [Answer("Yes", True), None]
-    (offered,) = items_from([[{"role": "system", "content": "Be brief."}, *chat(1)]], tools=[[{"name": "look"}]])
-    assert against_parent.stored(tmp_path, [offered], limit=8) == [None]
 
 
 @pytest.mark.parametrize("gone", ["run", "model", "division", "questions"])

@@ -86,7 +86,7 @@ class TestRanking:
         facts = Facts("cat dog\n\ncat cat mouse bird\n\nfish")
         mean, idf = 7 / 3, math.log(1 + (3 - 2 + 0.5) / (2 + 0.5))
         expected = idf * 2 * 2.2 / (2 + 1.2 * (0.25 + 0.75 * 4 / mean))
-        assert facts._score(facts._words[1], {"cat"}) == pytest.approx(expected)
+        assert facts._search.best("cat", 1) == [(1, pytest.approx(expected))]
 
     def test_rare_words_decide(self) -> None:
         assert Facts(TEXT).best("How much is the fig bread?")[0] == f"Our fig bread costs {price('fig')} a loaf."

@@ -7,15 +7,13 @@ from typing import Any
 import pytest
 
 from backend.errors import BadInput, BadSetting
-from backend.evaluation import job, prompt_trial
-from backend.evaluation.asking import Asking, System
-from backend.evaluation.examples import fingerprint, stored_fingerprint
-from backend.evaluation.items import items_from
+from backend.evaluation import general, prompt_trial
+from backend.evaluation.answers_so_far import AnswersSoFar
+from backend.evaluation.asking import Asking
+from backend.evaluation.evaluate import Evaluation
 from backend.evaluation.measures import Measure
-from backend.evaluation.models import Answer
-from backend.evaluation.prompt_trial import stored_systems, trial_report, try_prompts
+from backend.evaluation.prompt_trial import trial_report, try_prompts
 from backend.evaluation.report import REPORT
-from backend.files.json_file import write_json
 from backend.records.evaluation import TrialReport
 from backend.runs.conversations import write_conversations
 from backend.settings import Workspace, new_id
@@ -79,17 +77,13 @@ def trial(tmp_path: Path, tiny_model: Path) -> Context:
 
 
 def test_the_job_writes_its_report_and_answers_to_reuse(trial: Context) -> None:
+    (trial.workspace.datasets / "data-1").mkdir()
     summary = prompt_trial.run(trial)
     written = json.loads((trial.folder / REPORT).read_text())
     assert summary == {name: value for name, value in written.items() if name != "answers"}
     report = TrialReport.model_validate(written)
     assert list(report.systems) == ["base", "prompt", "few_shot"]
-    precision = json.loads((trial.folder / prompt_trial.SYSTEMS_FILE).read_text())["precision"]
-    found = stored_systems(trial.folder, precision)
-    assert [one.text for one in found["base"].answers] == [
-        one.texts["base"] for one in sorted(report.answers, key=lambda one: one.cluster)
-    ]
-    assert stored_systems(trial.folder, "float64") == {}
+    assert len(list((trial.workspace.datasets / "data-1").glob("base_answers-*.json"))) == 1
 
 
 def test_a_stopped_trial_leaves_no_report(trial: Context) -> None:
@@ -105,32 +99,18 @@ def test_a_wrong_spec_is_refused(trial: Context, spec: dict[str, Any]) -> None:
         prompt_trial.run(trial)
 
 
-def test_an_evaluation_reuses_the_answers_of_a_trial(monkeypatch: pytest.MonkeyPatch) -> None:
-    known = System([Answer("Known.", True)] * 16, [0.0] * 16, [2.0] * 16)
-    evaluation = job.Evaluation(Spoken(needs_json), HELD_OUT, TRAIN)
-    report = evaluation.run(baselines=False, known={"base": known, "few_shot": known})
-    assert {(one.texts["base"], one.texts["few_shot"]) for one in report.answers} == {("Known.", "Known.")}
+def test_an_evaluation_reuses_the_answers_of_a_trial(tmp_path: Path) -> None:
+    base, asked = tmp_path / "base.json", list[str]()
+
+    def said(pane: str, given: str) -> str:
+        asked.append(pane)
+        return needs_json(pane, given)
+
+    tried = try_prompts(Asking(Spoken(said), HELD_OUT, TRAIN, so_far=AnswersSoFar(base=base)))
+    asked.clear()
+    report = Evaluation(Spoken(said), HELD_OUT, TRAIN, so_far=AnswersSoFar(base=base)).run(baselines=False)
+    assert asked.count("base") == len(general.prompts()), "which a trial does not ask"
+    assert {name: report.systems[name].score for name in tried} == {"base": 0, "prompt": 1, "few_shot": 0}
     assert report.against_prompt != "not_measured"
-
-
-@pytest.mark.parametrize("content", ["", "[]", '{"precision": "fp32", "systems": {"base": {"wrong": 1}}}'])
-def test_damaged_answers_are_asked_again(tmp_path: Path, content: str) -> None:
-    (tmp_path / prompt_trial.SYSTEMS_FILE).write_text(content)
-    assert stored_systems(tmp_path, "fp32") == {}
-
-
-def test_a_system_survives_its_file(tmp_path: Path) -> None:
-    system = System([Answer("Yes", True), Answer("", False)], [1.0, 0.0], [2.0, 3.5], "Answer.")
-    write_json(tmp_path / prompt_trial.SYSTEMS_FILE, {"precision": "fp32", "systems": {"prompt": system.to_json()}})
-    assert stored_systems(tmp_path, "fp32") == {"prompt": system}
-
-
-def test_the_fingerprint_is_of_the_examples_and_their_sides(tmp_path: Path) -> None:
-    one, other = conversations(4), conversations(4, seed=1)
-    none: list[None] = [None] * 4
-    write_conversations(tmp_path, "train", one)
-    write_conversations(tmp_path, "held_out", other)
-    assert stored_fingerprint(tmp_path) == fingerprint((one, none), (other, none))
-    assert stored_fingerprint(tmp_path) != fingerprint((other, none), (one, none))
-    (tmp_path / "data" / "train.jsonl").write_text("[]\n")
-    assert (stored_fingerprint(tmp_path), len(items_from(one))) == ("", 4)
+    another = Evaluation(Spoken(said), HELD_OUT, TRAIN, so_far=AnswersSoFar(base=tmp_path / "other.json"))
+    assert another.run(baselines=False).against_prompt == "not_measured"

@@ -6,12 +6,11 @@ from functools import partial
 from pydantic import ValidationError
 
 from backend.errors import RunProblem
-from backend.evaluation import answers_so_far, prompt_trial
-from backend.evaluation.examples import judging_items, judging_texts, stored_fingerprint
+from backend.evaluation import answers_so_far
+from backend.evaluation.examples import judging_items, judging_texts
 from backend.evaluation.facts import write_facts
 from backend.evaluation.report import REPORT
 from backend.files.json_file import read_json
-from backend.models.local import read_run
 from backend.records.base import lacks_fields
 from backend.records.evaluation import EvaluationReport, EvaluationSummary
 from jobs.records import Job, State
@@ -49,11 +48,7 @@ class EvaluationService:
         """Queues the evaluation of a run and returns the job's id. facts: a text to compare with, "" for none. Raises
         RunProblem when the run has no model yet, BadInput for facts that can't be used."""
         self._results.model_folder(run_id)
-        folder = self._runner.folder(run_id)
-        examples = stored_fingerprint(folder) if items is None else ""
-        model = read_run(folder).model.id
-        trial = prompt_trial.find(self._runner.workspace, model, examples) if examples else None
-        spec = {"run": run_id, "baselines": baselines, "items": items, "trial": trial}
+        spec = {"run": run_id, "baselines": baselines, "items": items}
         prepare = partial(write_facts, text=facts) if facts.strip() else None
         return self._runner.submit("evaluate", spec, "Evaluate", parent=run_id, prepare=prepare)
 

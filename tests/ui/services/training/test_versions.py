@@ -8,12 +8,10 @@ import pytest
 
 from backend.errors import BadInput, RunProblem
 from backend.estimate import Rates
-from backend.evaluation import prompt_trial
-from backend.evaluation.examples import judging_items, stored_fingerprint, training_items
+from backend.evaluation.examples import judging_items, training_items
 from backend.evaluation.report import REPORT
 from backend.files import manifest
 from backend.files.json_file import write_json
-from backend.models import local
 from backend.models.local import learned
 from backend.records.specs import TrainSettings
 from backend.runs import division, start
@@ -238,7 +236,6 @@ def choice(app: App) -> Choice:
 def completed(app: App, job_id: str) -> None:
     """As its worker leaves a completed trial."""
     folder = JobFolder(app.runner.folder(job_id))
-    write_json(folder.path / prompt_trial.SYSTEMS_FILE, {})
     write_json(folder.path / REPORT, trial_report())
     folder.write_status(folder.status().ended_as(State.COMPLETED))
 
@@ -250,7 +247,6 @@ def test_it_asks_the_questions_that_a_training_would_set_aside(app: App, choice:
     run = app.runner.folder(app.planning.start(choice.data_id, "", settings))
     assert len(judging_items(trial)) == app.prompt_trials.questions(choice)
     assert (judging_items(trial), training_items(trial)) == (judging_items(run), training_items(run))
-    assert stored_fingerprint(trial) == stored_fingerprint(run)
 
 
 def test_its_time_follows_from_the_measured_speed(app: App, choice: Choice, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -281,17 +277,6 @@ def test_a_result_knows_whether_the_examples_have_changed(app: App, choice: Choi
     assert not app.prompt_trials.is_current(job, choice.replace(settings={"seed": 7}))
     app.validation_files.set(choice.data_id, SAMPLES / "orders.held_out.jsonl", "mine.jsonl")
     assert not app.prompt_trials.is_current(job, choice)
-
-
-def test_a_later_evaluation_finds_its_answers(app: App, choice: Choice) -> None:
-    trial = app.prompt_trials.start(choice)
-    examples = stored_fingerprint(app.runner.folder(trial))
-    assert prompt_trial.find(app.runner.workspace, local.DEFAULT, examples) is None, "it is not completed"
-    completed(app, trial)
-    assert prompt_trial.find(app.runner.workspace, local.DEFAULT, examples) == trial
-    assert prompt_trial.find(app.runner.workspace, "another/model", examples) is None
-    run = app.runner.folder(app.planning.start(choice.data_id, "", TrainSettings(seed=7)))
-    assert prompt_trial.find(app.runner.workspace, local.DEFAULT, stored_fingerprint(run)) is None
 
 
 def test_plain_texts_have_no_questions(app: App, tmp_path: Path) -> None:
