@@ -3,7 +3,6 @@
     job.py               the job: a dry run, then the run
     dry_run.py           measures a few steps of a run in a process of its own
     dry_run_session.py   which steps those are, and how long they took
-    growth.py            what the longest rows need at least, found on parts of them
     measured.py          what runs were measured to need on this machine
     preconditions.py     checks before a process starts
     run.py               a run from start to end: read, load, train, save, verify

@@ -1,11 +1,10 @@
 """`python -m backend.training.dry_run RUN_FOLDER`: measures the memory and time of a few steps; saves nothing.
 
-On a processor, parts of long rows first show what those need at least (growth.py). The steps run through the same
-code as training: a short row to warm up, the longest rows (after the optimizer has its state, so that memory is at
-its peak), and rows of usual length until there is enough to time. Then it saves a checkpoint, evaluates one batch,
-computes one batch of reference log-probabilities for DPO, and answers the sample prompts. job.py starts it in a
-process of its own, so that its memory is that of the run, and so that a system without memory kills only this
-process."""
+The steps run through the same code as training: a short row to warm up, the longest rows (after the optimizer has its
+state, so that memory is at its peak), and rows of usual length until there is enough to time. Then it saves a
+checkpoint, evaluates one batch, computes one batch of reference log-probabilities for DPO, and answers the sample
+prompts. job.py starts it in a process of its own, so that its memory is that of the run, and so that a system without
+memory kills only this process."""
 
 import json
 import logging
@@ -26,8 +25,8 @@ from backend.records.events import Event
 from backend.records.specs import RunSpec
 from backend.records.units import MIB, format_size
 from backend.runs.token_rows import TokenRow, TokenRows, read_rows, sides, truncate
-from backend.training import dpo_loss, growth
-from backend.training.dry_run_session import FOLDER, LONGEST, DryRun
+from backend.training import dpo_loss
+from backend.training.dry_run_session import FOLDER, DryRun
 from backend.training.run import set_up, verification_rows
 from backend.training.samples import NEW_TOKENS, sample_answers
 from backend.training.state import checkpoints, verify
@@ -75,7 +74,6 @@ def run_steps(
     # part of the startup time and memory
     fingerprinting = _seconds(dry_run, lambda: verify.fingerprint(net, spec.model.path))
     startup = time.time() - began
-    _expect(dry_run, net, limit_mib)
     engine.train()
     speed = dry_run.seconds_per_token()
     saving = _saving_seconds(dry_run, engine)
@@ -97,20 +95,6 @@ def run_steps(
         "save_seconds": saving,
         "verification_seconds": fingerprinting + 2 * test_speed * _tokens(verification_rows(train, validation)),
     }
-
-
-def _expect(dry_run: DryRun, net: Any, limit_mib: float) -> None:
-    """Estimates how much memory long rows need at least, before any is tried. Raises NotEnough if that is too much.
-    Not on a GPU, which fails in time by itself, and not for packed rows or a shared prefix, which is read once."""
-    rows = [dry_run.train[row] for row in dry_run.batches[LONGEST - 1]][: dry_run.train_step.micro]
-    if dry_run.device.kind != "cpu" or dry_run.spec.settings.packing or rows[0].longest < growth.LONG:
-        return
-    if dry_run.train_step.collator(sides(rows)).prefix is not None:
-        return
-    dry_run.tell([dry_run.train[dry_run.batches[0][0]]])
-    dry_run.least_mib = growth.least_mib(dry_run.train_step, dry_run.device, net, rows)
-    if dry_run.least_mib > limit_mib:
-        raise NotEnough("There is not enough memory.", f"At least {format_size(dry_run.least_mib)} is needed.")
 
 
 def _seconds(dry_run: DryRun, work: Callable[[], object]) -> float:

@@ -20,27 +20,24 @@ _ENOUGH = 8.0  # ... until they, or the longest one, took so many seconds
 
 
 class DryRun(TrainingSession):
-    """A session of a few chosen steps that saves nothing. timed: (tokens, seconds) of each step but the first.
-    least_mib: what the longest rows need at least, where that was found out on parts of them."""
+    """A session of a few chosen steps that saves nothing. timed: (tokens, seconds) of each step but the first."""
 
     def __init__(self, *parts: Any) -> None:
         super().__init__(*parts)
         self.batches = choose_batches([row.longest for row in self.train], self.spec.settings)
         self.schedule = Schedule(len(self.batches), len(self.batches), frozenset())
         self.timed: list[tuple[int, float]] = []
-        self.least_mib: float | None = None
         self._tried = 0
 
     def step_batches(self) -> Iterable[list[int]]:
         return self.batches
 
     def tell(self, rows: Sequence[TokenRow]) -> None:
-        """Tells the run's process which rows are tried next, what the longest need, and the peak so far."""
+        """Tells the run's process which rows are tried next, and the peak so far."""
         tried = {
             "examples": len(rows),
             "tokens": max(row.longest for row in rows),
             "peak_mib": self.device.peak_memory_mib(),
-            "least_mib": self.least_mib,
         }
         write_text(self.work.folder / FOLDER / TRYING, json.dumps(tried))
 

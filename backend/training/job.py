@@ -189,14 +189,12 @@ def _tried(file: Path, seconds: float) -> str:
     """The dry run's progress in words: what it is trying, for how long it has run, and the memory measured so far."""
     try:
         now = json.loads(file.read_text("utf-8"))
-        examples, tokens, peak, ahead = (now[name] for name in ("examples", "tokens", "peak_mib", "least_mib"))
+        examples, tokens, peak = (now[name] for name in ("examples", "tokens", "peak_mib"))
     except (OSError, ValueError, KeyError):
         return f"The model is being loaded ({seconds:.0f} s so far)."
     many = f"{examples} examples" if examples > 1 else "an example"
-    memory = f"{format_size(peak)} of memory used at the peak."
-    if ahead:
-        memory += f" The longest need at least {format_size(ahead)}."
-    return f"Trying {many} of up to {tokens:,} tokens ({seconds:.0f} s so far). {memory}"
+    memory = f"{format_size(peak)} of memory used at the peak"
+    return f"Trying {many} of up to {tokens:,} tokens ({seconds:.0f} s so far). {memory}."
 
 
 def _used_mib(child: subprocess.Popen[bytes]) -> float:

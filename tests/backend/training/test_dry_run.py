@@ -7,7 +7,6 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
 import pytest
 
 from backend import training
@@ -15,9 +14,9 @@ from backend.errors import BadSetting, DoesNotFit, NotEnough
 from backend.records.encoded import Encoded
 from backend.records.specs import RunSpec, TrainSettings
 from backend.records.training import TrainingResult
-from backend.runs.token_rows import TokenRow, read_rows, truncate
+from backend.runs.token_rows import read_rows, truncate
 from backend.settings import Workspace
-from backend.training import dry_run, dry_run_session, growth, oom, session
+from backend.training import dry_run, dry_run_session, oom, session
 from backend.training import job as training_job
 from backend.training import measured as measurements
 from backend.training.device import Device
@@ -269,49 +268,14 @@ def test_no_process_outlives_a_worker_killed_while_long_rows_are_tried(tmp_path:
     assert gone(killed_parent(program, str(made.folder), str(tmp_path / "home")), seconds=10)
 
 
-def long_run(folder: Path, tokens: int, same: int = 0) -> FakeWork:
-    """A run with rows of so many tokens, of which the last hundred are learned. same: how many begin all rows."""
+def long_run(folder: Path, tokens: int) -> FakeWork:
+    """A run with rows of so many tokens, of which the last hundred are learned."""
     model = make_model(folder / "model", max_position_embeddings=8192, num_hidden_layers=4)
-    every = [[4 + (number + (row if number >= same else 0)) % 40 for number in range(tokens)] for row in range(4)]
+    every = [[4 + (number + row) % 40 for number in range(tokens)] for row in range(4)]
     rows = [Encoded(ids, [-100] * (tokens - 100) + ids[-100:]) for ids in every]
     (folder / "home" / "runs").mkdir(parents=True)
     settings = {"per_device_train_batch_size": 2, "max_length": tokens, "lora_dropout": 0.0}
     return run_of(folder / "home" / "runs" / "one", model, rows, [], **settings)
-
-
-def test_what_long_rows_need_is_known_before_they_are_tried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    made, peaks = long_run(tmp_path, 1100), iter([100, 100, 110, 4000])
-    monkeypatch.setattr(Device, "peak_memory_mib", lambda self: next(peaks))
-    with pytest.raises(NotEnough, match="150 MB") as refused:
-        run_steps(made.folder, spec_of(made), time.time(), 149, on_processor=False)
-    assert refused.value.why
-    assert next(peaks) == 4000, "no step was tried"
-
-
-def test_it_tells_which_rows_it_tries_and_what_long_ones_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    made = long_run(tmp_path, 1100)
-    found: list[Any] = []
-    monkeypatch.setattr(dry_run_session, "write_text", lambda path, text: found.append(json.loads(text)))
-    run_steps(made.folder, spec_of(made), time.time())
-    assert found[0]["least_mib"] is None
-    assert (found[-1]["least_mib"] > 0, found[-1]["tokens"]) == (True, 1100)
-
-
-def test_nothing_is_concluded_from_parts_of_shared_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    made = long_run(tmp_path, 1100, same=900)
-    monkeypatch.setattr(growth, "least_mib", lambda *_: pytest.fail("the parts have no prefix in common"))
-    run_steps(made.folder, spec_of(made), time.time())
-
-
-@pytest.mark.parametrize("learned", [1100, 200, 3])
-def test_a_part_of_a_row_has_at_most_its_share_of_the_learned_tokens(learned: int) -> None:
-    ids = np.arange(1100, dtype=np.int32)
-    row = TokenRow(ids, np.where(ids < 1100 - learned, -100, ids), learned)
-    eighth, quarter = growth._end(row, 8), growth._end(row, 4)
-    for part, count in ((eighth, 8), (quarter, 4)):
-        assert part.tokens == 1100 // count
-        assert part.learned == (part.labels != -100).sum() == max(1, learned // count)
-    assert (row.labels != -100).sum() == learned, "the row itself is as it was"
 
 
 def test_bad_settings_are_reported_before_training(work: MeasuredWork) -> None:
