@@ -1,9 +1,7 @@
 """Strict JSON: faults that other readers pass over silently are errors here, explained in plain words.
 
 Python's own reader with hooks for objects, numbers and constants, so that repeated keys, NaN and endless numbers are
-found; nesting and lone surrogates are checked separately. Most lines have none of these faults; parsing with
-orjson and counting the names shows that much faster: without it, reading 100,000 rows (tests/benchmarks/chat_corpus.py)
-takes 1.35 instead of 0.95 seconds of processor time.
+found; nesting and lone surrogates are checked separately.
 """
 
 import json
@@ -12,12 +10,9 @@ import re
 from functools import lru_cache
 from typing import Any
 
-import orjson
-
 from backend.records.reading import Limits, RowFault
 from backend.text.excerpt import excerpt
 
-_NAME_END = re.compile(rb'"[ \t\r\n]*:')
 _TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{}]', re.DOTALL)
 
 
@@ -25,36 +20,10 @@ def parse(line: bytes, limits: Limits, first_line: int = 0) -> Any:
     """The value of JSON in UTF-8. first_line: the line of the file where it starts, 0 when it is one line. Raises
     RowFault: bad_json, bad_encoding, duplicate_key, not_a_number, number_too_long, too_deep, lone_surrogate."""
     try:
-        value = orjson.loads(line)
-        names = _names(value, limits.nesting)
-    except orjson.JSONDecodeError:
-        names = -math.inf  # explained below
-    if names == line.count(b":") or names == len(_NAME_END.findall(line)):
-        return value
-    try:
         text = line.decode("utf-8")
     except UnicodeDecodeError as error:
         raise _undecodable(line, error) from error
     return parse_text(text, limits, first_line)
-
-
-def _names(value: Any, levels: int) -> float:
-    """How many names the objects in `value` have: fewer than the text where one is repeated. -inf where only the
-    strict reader can judge: a number that is not whole or has too many digits for orjson, or more than `levels`."""
-    kind = type(value)
-    if kind is dict:
-        count: float = len(value)
-        value = value.values()
-    elif kind is list:
-        count = 0
-    else:
-        return -math.inf if kind is float else 0
-    if not levels:
-        return -math.inf
-    for item in value:
-        if type(item) is not str:
-            count += _names(item, levels - 1)
-    return count
 
 
 def parse_text(text: str, limits: Limits, first_line: int = 0) -> Any:
