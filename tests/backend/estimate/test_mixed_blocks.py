@@ -1,6 +1,8 @@
-"""The text part of Qwen3.5, mostly gated delta nets: counted, estimated, adapted and trained."""
+"""Models most of whose blocks have no attention: LFM2 (gated short convolutions) and the text part of Qwen3.5 (gated
+delta nets). They are counted, estimated, adapted and trained."""
 
 import shutil
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from backend.estimate import Plan
 from backend.estimate.step import written
 from backend.gguf import convert as gguf
 from backend.models import catalogue
+from backend.models.catalogue import Entry
 from backend.models.model_folder import TOKENIZER_FILES
 from backend.records.specs import TrainSettings
 from backend.runs.token_rows import TokenRow
@@ -27,23 +30,64 @@ from tests.backend.tiny_run import make_model, make_run
 
 pytestmark = [pytest.mark.filterwarnings("ignore::FutureWarning"), pytest.mark.filterwarnings("ignore::UserWarning")]
 
-KINDS = ["linear_attention", "full_attention", "linear_attention"]
-SMALLEST = catalogue.find("Qwen3.5-0.8B")
-EVERY = SMALLEST.all_linear_targets
-SHAPE: dict[str, Any] = {
+LFM2: dict[str, Any] = {
+    "vocab_size": 48, "hidden_size": 64, "intermediate_size": 120, "num_attention_heads": 4, "num_key_value_heads": 2,
+    "block_multiple_of": 16, "max_position_embeddings": 256, "pad_token_id": 0,
+}  # fmt: skip
+QWEN: dict[str, Any] = {
     "vocab_size": 48, "hidden_size": 64, "intermediate_size": 96, "num_attention_heads": 4, "num_key_value_heads": 2,
     "head_dim": 16, "linear_num_key_heads": 2, "linear_num_value_heads": 4, "linear_key_head_dim": 16,
     "linear_value_head_dim": 16, "max_position_embeddings": 256, "pad_token_id": 0, "tie_word_embeddings": True,
 }  # fmt: skip
+PUBLISHED = {"LFM2.5-350M": 354_483_968, "LFM2.5-1.2B-Instruct": 1_170_340_608}  # by the makers' model cards
 
 
-def model_of(kinds: list[str] = KINDS, **more: Any) -> Any:
-    import torch
-    from transformers import Qwen3_5ForCausalLM, Qwen3_5TextConfig
+@dataclass(frozen=True)
+class Family:
+    """other: the type of the blocks without attention. wide: the shape whose blocks are compared with torch's."""
 
-    torch.manual_seed(0)
-    config = Qwen3_5TextConfig(**{**SHAPE, **more}, num_hidden_layers=len(kinds), layer_types=kinds)
-    return Qwen3_5ForCausalLM._from_config(config, attn_implementation="sdpa")
+    entry: Entry
+    classes: tuple[str, str]
+    other: str
+    shape: dict[str, Any]
+    wide: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def every(self) -> tuple[str, ...]:
+        return self.entry.all_linear_targets
+
+    @property
+    def kinds(self) -> list[str]:
+        return [self.other, "full_attention", self.other]
+
+    def model(self, kinds: list[str] | None = None, **more: Any) -> Any:
+        import torch
+        import transformers
+
+        torch.manual_seed(0)
+        kinds = kinds or self.kinds
+        config, model = (getattr(transformers, name) for name in self.classes)
+        made = config(**{**self.shape, **more}, num_hidden_layers=len(kinds), layer_types=kinds)
+        return model._from_config(made, attn_implementation="sdpa")
+
+
+SMALLEST = catalogue.find("Qwen3.5-0.8B")
+HEADS = {"linear_num_key_heads": 4, "linear_key_head_dim": 32, "linear_value_head_dim": 32}
+FAMILIES = {
+    "lfm2": Family(catalogue.find("LFM2.5-350M"), ("Lfm2Config", "Lfm2ForCausalLM"), "conv", LFM2),
+    "qwen3_5": Family(SMALLEST, ("Qwen3_5TextConfig", "Qwen3_5ForCausalLM"), "linear_attention", QWEN, HEADS),
+}
+QWEN3_5 = FAMILIES["qwen3_5"]
+
+
+@pytest.fixture(params=FAMILIES)
+def family(request: pytest.FixtureRequest) -> Family:
+    return FAMILIES[request.param]
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_the_number_of_parameters_is_the_published_one(name: str) -> None:
+    assert catalogue.find(name).architecture.counted_params == PUBLISHED[name]
 
 
 @pytest.mark.parametrize("entry", [one for one in catalogue.entries() if "Qwen3.5" in one.id], ids=lambda one: one.id)
@@ -80,53 +124,54 @@ def test_freed_memory_is_returned_to_the_system_with_checkpointing(
 ) -> None:
     """Otherwise the peak is 50 % above the estimate, see tests.benchmarks.memory_on_processor."""
     make_model(tmp_path / "model")
-    model_of().save_pretrained(tmp_path / "model")
+    QWEN3_5.model().save_pretrained(tmp_path / "model")
     times: list[int] = []
     monkeypatch.setattr("backend.training.model.return_freed_memory", lambda: times.append(1))
-    settings = TrainSettings(gradient_checkpointing=checkpointing, target_modules=EVERY, precision="fp32")
+    settings = TrainSettings(gradient_checkpointing=checkpointing, target_modules=QWEN3_5.every, precision="fp32")
     build(tmp_path / "model", "tests/tiny", settings, Device("cpu", "fp32"))
     assert len(times) == calls
 
 
-def test_a_config_is_read_like_in_transformers() -> None:
-    model = model_of()
+def test_a_config_is_read_like_in_transformers(family: Family) -> None:
+    model = family.model()
     shape = shape_of(model)
     assert shape.attention_layers == (1,)
     assert shape.counted_params == model.num_parameters()
 
 
-@pytest.mark.parametrize("targets", [EVERY, SMALLEST.lora_targets, ("out_proj",), ("o_proj",)])
-def test_the_counted_adapters_are_those_that_peft_creates(targets: tuple[str, ...]) -> None:
-    model = model_of()
-    settings = TrainSettings(target_modules=targets, lora_rank=4)
-    expected = preconditions.trainable_parameters(shape_of(model), settings)
-    made = attach(model, settings)
-    assert sum(part.numel() for part in made.parameters() if part.requires_grad) == expected
+def test_the_counted_adapters_are_those_that_peft_creates(family: Family) -> None:
+    for targets in (family.every, family.entry.lora_targets, family.every[-1:], ("out_proj",)):
+        model = family.model()
+        settings = TrainSettings(target_modules=targets, lora_rank=4)
+        expected = preconditions.trainable_parameters(shape_of(model), settings)
+        made = attach(model, settings)
+        assert sum(part.numel() for part in made.parameters() if part.requires_grad) == expected
 
 
-@pytest.mark.parametrize("kind", ["linear_attention", "full_attention"])
-def test_a_block_saves_the_same_activations_as_torch(kind: str) -> None:
+def test_a_block_saves_the_same_activations_as_torch(family: Family) -> None:
     """The difference made by one more block, in float32, with adapters on all layers."""
-    less, more = KINDS[:2], [*KINDS[:2], kind]
-    heads = {"linear_num_key_heads": 4, "linear_key_head_dim": 32, "linear_value_head_dim": 32}
-    tokens = 256
-    measured, expected = (
-        way(model_of(more, **heads), EVERY, tokens) - way(model_of(less, **heads), EVERY, tokens)
-        for way in (saved_activations.in_torch, saved_activations.in_estimate)
-    )
-    assert expected == pytest.approx(measured, rel=0.05)
+    less = ["full_attention", family.other]
+    for kind in (family.other, *(["full_attention"] if family is QWEN3_5 else [])):
+        measured, expected = (
+            way(family.model([*less, kind], **family.wide), family.every, 256)
+            - way(family.model(less, **family.wide), family.every, 256)
+            for way in (saved_activations.in_torch, saved_activations.in_estimate)
+        )
+        assert expected == pytest.approx(measured, rel=0.05), kind
 
 
-def test_each_block_type_has_its_own_traffic() -> None:
-    shape, plan = shape_of(model_of()), Plan(rank=4, targets=EVERY, max_tokens=64)
-    longer = shape_of(model_of([*KINDS, "linear_attention"]))
-    assert 0 < written(shape, plan) < written(longer, plan)
+def test_each_block_type_has_its_own_traffic(family: Family) -> None:
+    plan = Plan(rank=4, targets=family.every, max_tokens=64)
+    usual = written(shape_of(family.model()), plan)
+    more = [written(shape_of(family.model([*family.kinds, kind])), plan) for kind in (family.other, "full_attention")]
+    assert 0 < usual < min(more)
+    assert more[0] != more[1]
 
 
-def test_padding_does_not_change_the_losses_but_packing_does(tmp_path: Path) -> None:
+def test_padding_does_not_change_the_losses_but_packing_does(family: Family) -> None:
     import torch
 
-    model = model_of().eval()
+    model = family.model().eval()
     for parameter in model.parameters():
         torch.nn.init.normal_(parameter, std=0.2)
     draw = np.random.default_rng(0)
@@ -139,6 +184,9 @@ def test_padding_does_not_change_the_losses_but_packing_does(tmp_path: Path) -> 
         packed = token_losses(model, Collator(0, "cpu", packed=True)(rows))
     assert torch.allclose(padded, alone, atol=2e-5)
     assert (packed - alone).abs().max() > 0.02  # the reason that packing is rejected
+
+
+def test_packing_is_rejected(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('{"model_type": "qwen3_5", "text_config": {"model_type": "qwen3_5_text"}}')
     with pytest.raises(BadSetting, match="can't be packed"):
         preconditions.check_packing(tmp_path, TrainSettings(packing=True))
@@ -149,8 +197,8 @@ def seeing_model(folder: Path, **more: Any) -> None:
     import torch
     from transformers import Qwen3_5Config, Qwen3_5ForConditionalGeneration
 
-    own = {"vocab_size": 44, "max_position_embeddings": 1024, "num_hidden_layers": 3, "layer_types": KINDS}
-    text = {**SHAPE, **own, **more}
+    own = {"vocab_size": 44, "max_position_embeddings": 1024, "num_hidden_layers": 3, "layer_types": QWEN3_5.kinds}
+    text = {**QWEN, **own, **more}
     sight = {"depth": 1, "hidden_size": 32, "intermediate_size": 48, "num_heads": 2}
     sight["out_hidden_size"] = text["hidden_size"]
     torch.manual_seed(0)
@@ -159,11 +207,16 @@ def seeing_model(folder: Path, **more: Any) -> None:
     Qwen3_5ForConditionalGeneration(config).save_pretrained(folder)
 
 
-def test_its_text_part_is_trained_and_verified(tmp_path: Path) -> None:
+def test_it_is_trained_and_verified(tmp_path: Path, family: Family) -> None:
+    """Of Qwen3.5 the text part, with the parts for pictures in the same folder."""
     folder = tmp_path / "model"
-    seeing_model(folder)
+    if family is QWEN3_5:
+        seeing_model(folder)
+    else:
+        family.model(vocab_size=44).save_pretrained(make_model(folder))
     entry = catalogue.from_folder(folder)
-    assert (set(entry.all_linear_targets), entry.context_length) == (set(EVERY), 1024)
+    assert set(entry.all_linear_targets) == set(family.every)
+    assert family is not QWEN3_5 or entry.context_length == 1024
     work = make_run(tmp_path / "run", folder, max_steps=2, target_modules=entry.all_linear_targets)
     result = training.run(work)
     verified = next(data for kind, data in work.events if kind == "verification")
