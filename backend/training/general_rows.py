@@ -14,7 +14,7 @@ from backend.runs import own_answers
 from backend.text.signs import repeats
 from backend.tokens.tokenizer import ChatTokenizer
 from backend.training.device import Device
-from backend.training.samples import generate_ids
+from backend.training.samples import answer_prompts
 
 LONGEST = 64  # tokens of an answer; one that is longer is not used, since its end would be missing
 AT_A_TIME = 16  # prompts
@@ -61,8 +61,7 @@ def usable_answers(net: Any, tokenizer: ChatTokenizer, device: Device, prompts: 
     opening = tokenizer.opening()
     asked = [[*tokenizer.prompt_ids([{"role": "user", "content": prompt}]), *opening] for prompt in prompts]
     answers = []
-    for ids in generate_ids(net, tokenizer, device, asked, LONGEST):
-        ended = any(stop in ids for stop in tokenizer.stop_ids)
-        answer = tokenizer.decode(ids).strip() if ended else ""
+    for answered in answer_prompts(net, tokenizer, device, asked, LONGEST):
+        answer = tokenizer.decode(list(answered.ids)).strip() if answered.ended else ""
         answers.append("" if repeats(answer) else answer)
     return answers

@@ -1,9 +1,12 @@
 """The model's answers to the same few held-out prompts at each evaluation: greedy, short, and within a time limit."""
 
+import math
 import time
 from collections.abc import Sequence
 from typing import Any
 
+from backend.chat.batch import answer_all
+from backend.chat.engine import Answered
 from backend.records.events import SampleEvent
 from backend.records.specs import DataRef
 from backend.tokens.tokenizer import ChatTokenizer
@@ -38,8 +41,8 @@ def sample_answers(
     if not prompts:
         return []
     asked = [tokenizer.prompt_ids(prompt) for prompt in prompts]
-    ids = generate_ids(model, tokenizer, device, asked, new_tokens, longest)
-    answers = [tokenizer.decode(answer).strip() for answer in ids]
+    answered = answer_prompts(model, tokenizer, device, asked, new_tokens, longest)
+    answers = [tokenizer.decode(list(answer.ids)).strip() for answer in answered]
     expected = [*data.held_out_answers, *[""] * len(prompts)]
     seconds = round(time.perf_counter() - began, 3)
     return [
@@ -48,40 +51,18 @@ def sample_answers(
     ]
 
 
-Prompts = Sequence[Sequence[int]]  # token ids
-
-
-def generate_ids(
+def answer_prompts(
     model: Any,
     tokenizer: ChatTokenizer,
     device: Device,
-    prompts: Prompts,
+    prompts: Sequence[Sequence[int]],
     new_tokens: int,
     longest: float | None = None,
-) -> list[list[int]]:
-    """The greedy answers to `prompts`, generated in one batch, as token ids: the answer, then, where it ended in
-    time, a stop token and padding. model: the model in training. tokenizer: of the model. device: to generate on.
+) -> list[Answered]:
+    """The greedy answers to `prompts`. model: the model in training. tokenizer: of the model. device: to compute on.
     prompts: token ids. new_tokens: of an answer at most. longest: seconds until answers are cut, None for never."""
-    import torch
-    from transformers import GenerationConfig
-
-    width = max(len(ids) for ids in prompts)
-    ids = torch.full((len(prompts), width), tokenizer.pad_id)
-    mask = torch.zeros_like(ids)
-    for index, prompt in enumerate(prompts):
-        ids[index, width - len(prompt) :] = torch.tensor(prompt)
-        mask[index, width - len(prompt) :] = 1
-    config = GenerationConfig(
-        max_new_tokens=new_tokens,
-        max_time=longest,
-        do_sample=False,
-        eos_token_id=list(tokenizer.stop_ids),
-        pad_token_id=tokenizer.pad_id,
-        use_cache=True,
-    )
+    until = time.perf_counter() + (math.inf if longest is None else longest)
+    limits, ends = [new_tokens] * len(prompts), tokenizer.stop_ids
     model.eval()
-    with torch.no_grad(), device.autocast():
-        output = model.generate(
-            input_ids=ids.to(device.kind), attention_mask=mask.to(device.kind), generation_config=config
-        )
-    return [row[width:].tolist() for row in output]
+    with device.autocast():
+        return answer_all(model, prompts, ends, limits, enough=lambda number, ids: time.perf_counter() > until)

@@ -18,7 +18,7 @@ from backend.training.collate import MIN_SHARED_PREFIX, Collator, common_prefix
 from backend.training.device import Device, choose
 from backend.training.loss import summed_loss
 from backend.training.prefix_sharing import with_prefix_sharing
-from backend.training.samples import generate_ids, time_limit
+from backend.training.samples import answer_prompts, time_limit
 from backend.training.schedule import schedule
 from tests.backend.hardware.simulated import T4, Simulated
 from tests.backend.tiny_run import make_model
@@ -212,8 +212,8 @@ def test_samples_stay_a_small_part_of_the_run() -> None:
 def test_an_answer_is_cut_at_its_time(folder: Path) -> None:
     cpu = Device("cpu", "fp32")
     net, tokenizer = model.load(folder, TrainSettings(), cpu), ChatTokenizer.load(folder)
-    cut, whole = (generate_ids(net, tokenizer, cpu, [[5, 6]], 9, longest)[0] for longest in (0.0, None))
-    assert len(cut) == 1 < len(whole)
+    cut, whole = (answer_prompts(net, tokenizer, cpu, [[5, 6]], 9, longest)[0] for longest in (0.0, None))
+    assert len(cut.ids) == 1 < len(whole.ids)
 
 
 def test_an_epoch_has_every_row_once_in_batches_of_similar_length_drawn_by_seed_and_epoch() -> None:
