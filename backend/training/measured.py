@@ -39,18 +39,7 @@ class Measured(Record):
     verification_seconds: float = 0.0
 
     def event(self) -> DryRunEvent:
-        return DryRunEvent(
-            max_length=self.settings.max_length,
-            memory_mib=self.memory_mib,
-            tokens_per_second=self.tokens_per_second,
-            startup=self.startup,
-            seconds_per_step=self.seconds_per_step,
-            evaluation_seconds=self.evaluation_seconds,
-            sample_seconds=self.sample_seconds,
-            reference_seconds=self.reference_seconds,
-            save_seconds=self.save_seconds,
-            verification_seconds=self.verification_seconds,
-        )
+        return DryRunEvent(max_length=self.settings.max_length, **self.model_dump(exclude={"settings"}))
 
     def seconds(self, steps: int, evaluations: int) -> float:
         """Seconds for a whole run that does not stop early. evaluations: without the one before the first step."""
