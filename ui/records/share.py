@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from backend.records.exports import AnsweredTable, ExportResult
-from jobs.records import Failure, Progress, State
+from backend.records.exports import AnsweredTable, ExportResult, PushResult
+from jobs.records import Failure, Job, Progress, State
 
 
 @dataclass(frozen=True)
@@ -39,28 +39,17 @@ class HubUpload:
 
 @dataclass(frozen=True)
 class HubPush:
-    """An upload to Hugging Face. url: where it is once it has completed."""
+    """An upload to Hugging Face, and what it made once it has completed."""
 
-    id: str
-    form: str
-    state: State
-    active: bool
-    phase: str
-    failure: Failure | None
-    url: str = ""
-    repo: str = ""
-    private: bool = True
+    job: Job
+    result: PushResult
 
 
 @dataclass(frozen=True)
 class AnsweredSpreadsheet:
     """A spreadsheet that is being answered, or was. file: to download, None before it has completed."""
 
-    id: str
-    name: str
-    state: State
-    progress: Progress | None
-    failure: Failure | None
+    job: Job
     result: AnsweredTable
     file: Path | None
 

@@ -17,7 +17,7 @@ from backend.files.json_file import write_json
 from backend.records.exports import PushResult
 from backend.runs.conversations import write_conversations
 from backend.settings import PROJECT_ROOT, Workspace, new_id
-from jobs.records import State
+from jobs.records import Job, State
 from tests.backend.export import stand_in_hub
 from tests.backend.export.stand_in_hub import LARGE, Hub
 from tests.backend.synthetic import make_adapter, make_finished_run
@@ -171,7 +171,7 @@ def test_the_command_uploads(hub: Hub, run: tuple[Workspace, str], capsys: pytes
     hub.status = 403
     assert main([*options, "--yes"]) == 1
     [first, second] = App(workspace).hub_pushes.all(run_id)
-    assert (first.state, second.state) == (State.FAILED, State.COMPLETED)
+    assert (first.job.state, second.job.state) == (State.FAILED, State.COMPLETED)
     assert not list(workspace.runs.glob("*/data/upload")), "neither what was sent nor what failed takes room"
     assert SECRET not in "".join(file.read_text("utf-8", "replace") for file in workspace.runs.glob("*/*.*"))
 
@@ -236,7 +236,8 @@ def test_the_page_lists_the_files_and_needs_consent(
 
 
 def test_a_link_leads_only_to_the_hub() -> None:
-    evil = HubPush("1", "adapter", State.COMPLETED, False, "", None, "javascript:alert(1)", "x")
+    job = Job(id="1", kind="push", name="adapter", state=State.COMPLETED, attempt=1, created=1.0)
+    evil = HubPush(job, PushResult(url="javascript:alert(1)", repo="x"))
     assert "href" not in hub_card.pushes([evil])
 
 

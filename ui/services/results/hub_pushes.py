@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from contextlib import suppress
 from pathlib import Path
 
 from backend.errors import RunProblem
@@ -120,18 +121,6 @@ class HubPushService:
 
 
 def _push(job: Job) -> HubPush:
-    try:
-        pushed = PushResult.model_validate(job.result)
-    except ValueError:  # damaged
-        pushed = PushResult()
-    return HubPush(
-        id=job.id,
-        form=job.name,
-        state=job.state,
-        active=not job.state.is_terminal,
-        phase=job.progress.phase if job.progress else "Waiting for its turn",
-        failure=job.failure,
-        url=pushed.url if pushed.url.startswith("https://") else "",
-        repo=pushed.repo,
-        private=pushed.private,
-    )
+    with suppress(ValueError):  # damaged
+        return HubPush(job, PushResult.model_validate(job.result))
+    return HubPush(job, PushResult())

@@ -77,4 +77,4 @@ class SpreadsheetService:
         except (ValueError, WorkspaceProblem):  # damaged
             result, file = AnsweredTable(), None
         there = file if file and job.state is State.COMPLETED and file.is_file() else None
-        return AnsweredSpreadsheet(job.id, job.name, job.state, job.progress, job.failure, result, there)
+        return AnsweredSpreadsheet(job, result, there)

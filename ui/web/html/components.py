@@ -77,6 +77,13 @@ def problem_alert(problem: Problem, tone: str = "bad") -> Markup:
     return alert(tone, problem.what, problem.why, problem.next)
 
 
+def answers(question: str, panes: Iterable[tuple[str, str, str]]) -> Markup:
+    """A question with its answers beside each other: (whose it is, a mark beside that, the answer)."""
+    pane = Markup("<div><h3>{}{}</h3><p>{}</p></div>")
+    shown = join(pane.format(name, mark, answer or "No answer.") for name, mark, answer in panes)
+    return Markup('<article><p class="asked">{}</p><div class="versus">{}</div></article>').format(question, shown)
+
+
 # Blocks
 
 

@@ -72,7 +72,7 @@ class HubCard:
             return {self.look: gr.update(interactive=False), self.offer: components.text(why_not, "small")}
         forms = self.app.hub_pushes.forms(choice.run_id) if choice.run_id else []
         uploads = self.app.hub_pushes.all(choice.run_id) if choice.run_id else []
-        active = any(upload.active for upload in uploads)
+        active = any(not upload.job.state.is_terminal for upload in uploads)
         updates: Updates = {
             self.form: gr.update(choices=[(TITLES[form], form) for form in forms], visible=bool(forms)),
             self.look: gr.update(interactive=bool(forms) and not active),
@@ -141,8 +141,8 @@ class HubCard:
     def _end(self, inputs: Inputs) -> Updates:
         choice = self._state.choice(inputs)
         for push in self.app.hub_pushes.all(choice.run_id):
-            if push.active:
-                self.app.hub_pushes.stop(push.id)
+            if not push.job.state.is_terminal:
+                self.app.hub_pushes.stop(push.job.id)
         return self.show(choice)
 
 
@@ -185,11 +185,12 @@ def pushes(uploads: Iterable[HubPush]) -> Markup:
 
 
 def _push(upload: HubPush) -> Markup:
-    if upload.failure:
-        return components.problem_alert(upload.failure)
-    if upload.active:
-        return components.text(f"{upload.phase}.")
-    if not upload.url:
+    job, made = upload.job, upload.result
+    if job.failure:
+        return components.problem_alert(job.failure)
+    if not job.state.is_terminal:
+        return components.text(f"{fmt.progress(job.progress)[0]}.")
+    if not made.url.startswith("https://"):
         return components.text("The upload was stopped. Upload it again to continue where it stopped.", "small")
-    who = "private" if upload.private else "public"
-    return Markup("<p>{} ({}): {}</p>").format(upload.repo, who, components.external_link(upload.url, "open it"))
+    who = "private" if made.private else "public"
+    return Markup("<p>{} ({}): {}</p>").format(made.repo, who, components.external_link(made.url, "open it"))

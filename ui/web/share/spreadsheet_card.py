@@ -87,24 +87,25 @@ class SpreadsheetCard:
     def _act(self, event: gr.EventData, inputs: Inputs) -> Updates:
         (do, job_id), run_id = clicked(event), self._state.choice(inputs).run_id
         sheets = self.app.spreadsheets
-        if job_id in {sheet.id for sheet in sheets.all(run_id)}:  # not after a second click
+        if job_id in {sheet.job.id for sheet in sheets.all(run_id)}:  # not after a second click
             {"stop": sheets.stop, "resume": sheets.resume, "delete": sheets.delete}.get(do, str)(job_id)
         return {self.sheets: components.join(map(_sheet, sheets.all(run_id)))}
 
 
 def _sheet(sheet: AnsweredSpreadsheet) -> Markup:
     """How far a spreadsheet is, or its answers to download."""
-    badge = components.badge(*fmt.state(sheet.state.value))
-    if not sheet.state.is_terminal:
-        phase, percent, words = fmt.progress(sheet.progress)
-        stop = components.acts(components.button("Stop", "stop", sheet.id, label=f"Stop {sheet.name}"))
-        return components.card(sheet.name, components.progress(percent, phase), stop, badges=badge, lead=words)
-    sure = components.button("Delete for good", "delete", sheet.id, "danger")
+    job = sheet.job
+    badge = components.badge(*fmt.state(job.state.value))
+    if not job.state.is_terminal:
+        phase, percent, words = fmt.progress(job.progress)
+        stop = components.acts(components.button("Stop", "stop", job.id, label=f"Stop {job.name}"))
+        return components.card(job.name, components.progress(percent, phase), stop, badges=badge, lead=words)
+    sure = components.button("Delete for good", "delete", job.id, "danger")
     acts = [components.confirm("Delete", "This deletes the table and its answers from this computer.", sure)]
-    parts = [components.problem_alert(sheet.failure)] if sheet.failure else []
-    if sheet.state.can_resume:
+    parts = [components.problem_alert(job.failure)] if job.failure else []
+    if job.state.can_resume:
         parts.append(components.text(SAVED, "small"))
-        acts.insert(0, components.button("Continue", "resume", sheet.id, "firm"))
+        acts.insert(0, components.button("Continue", "resume", job.id, "firm"))
     elif sheet.file:
         result, name = sheet.result, sheet.file.name
         lacks = (
@@ -114,4 +115,4 @@ def _sheet(sheet: AnsweredSpreadsheet) -> Markup:
         asides = [lacks if result.unanswered else "", cut if result.cut else "", *result.skipped]
         parts.append(components.text(" ".join(filter(None, asides)), "small"))
         acts.insert(0, components.download_link(sheet.file, name, f"Download {name}", fmt.count(result.rows, "row")))
-    return components.card(sheet.name, *parts, components.acts(*acts), badges=badge)
+    return components.card(job.name, *parts, components.acts(*acts), badges=badge)

@@ -94,11 +94,7 @@ def _start(systems: Sequence[str], label: str) -> Markup:
 
 def question(now: Question) -> Markup:
     """The current question with its two answers, and the choices."""
-    both = components.join(
-        Markup("<div><h3>{}</h3><p>{}</p></div>").format(side, answer or "No answer.")
-        for side, answer in (("Left", now.left), ("Right", now.right))
-    )
-    article = Markup('<article><p class="asked">{}</p><div class="versus">{}</div></article>')
+    both = components.answers(now.question, [("Left", "", now.left), ("Right", "", now.right)])
     choices = [components.button(label, "vote", f"{now.at} {vote}", kind="firm") for vote, label in _CHOICES]
     more = [components.button("End now", "end-blind")]
     if now.can_undo:
@@ -108,7 +104,7 @@ def question(now: Question) -> Markup:
     return components.card(
         TITLE,
         Markup('<p class="small" role="status">{} {}</p>').format(counted, early),
-        Markup('<div class="samples report">{}</div>').format(article.format(now.question, both)),
+        Markup('<div class="samples report">{}</div>').format(both),
         components.acts(*choices),
         components.acts(*more),
         components.text(KEYS, "small"),
@@ -149,14 +145,7 @@ def _verdict(ended: Outcome) -> Markup:
 
 
 def _revealed(shown: Revealed, names: tuple[str, str]) -> Markup:
-    panes = components.join(
-        Markup("<div><h3>{}{}</h3><p>{}</p></div>").format(
-            name,
-            components.badge("your choice", "good") if shown.preferred == at else components.EMPTY,
-            answer or "No answer.",
-        )
-        for at, (name, answer) in enumerate(zip(names, shown.answers, strict=True))
-    )
-    return Markup('<article><p class="asked">{}</p><div class="versus">{}</div></article>').format(
-        shown.question, panes
-    )
+    choice = components.badge("your choice", "good")
+    both = enumerate(zip(names, shown.answers, strict=True))
+    panes = [(name, choice if shown.preferred == at else "", answer) for at, (name, answer) in both]
+    return components.answers(shown.question, panes)

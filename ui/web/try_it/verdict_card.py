@@ -63,17 +63,10 @@ def pairs(report: EvaluationReport) -> Markup:
 
 
 def _pair(name: str, answer: ReportedAnswer, report: EvaluationReport) -> Markup:
-    panes = (
-        Markup("<div><h3>{}{}</h3><p>{}</p></div>").format(
-            head,
-            mark(answer.scores[system], report) if system == TUNED else "",
-            fmt.shorten(answer.texts[system], 200) or "No answer.",
-        )
-        for system, head in ((BASE, "Before"), (TUNED, "After"))
-    )
-    return Markup('<article><p class="asked"><strong>{}</strong> {}</p><div class="versus">{}</div></article>').format(
-        name, fmt.shorten(answer.question, 240), components.join(panes)
-    )
+    before, after = (fmt.shorten(answer.texts[system], 200) for system in (BASE, TUNED))
+    question = Markup("<strong>{}</strong> {}").format(name, fmt.shorten(answer.question, 240))
+    judged = mark(answer.scores[TUNED], report)
+    return components.answers(question, [("Before", "", before), ("After", judged, after)])
 
 
 def mark(score: float, report: Answered) -> Markup:

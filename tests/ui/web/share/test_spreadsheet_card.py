@@ -58,16 +58,16 @@ def test_a_table_is_answered_in_a_new_column(app: MadeUpApp, page: Page, card: S
 def test_it_is_stopped_continued_and_deleted(app: MadeUpApp, page: Page, card: SpreadsheetCard, table: str) -> None:
     started(page, card, table)
     (sheet,) = app.spreadsheets.all("run-a")
-    shown = answer(page, card.sheets, "click", DONE, clicked=("stop", sheet.id))
+    shown = answer(page, card.sheets, "click", DONE, clicked=("stop", sheet.job.id))
     assert "answers so far are saved" in shown[card.sheets]
-    assert [one.state for one in app.spreadsheets.all("run-a")] == [State.STOPPED]
-    answer(page, card.sheets, "click", DONE, clicked=("resume", sheet.id))
-    assert [one.state for one in app.spreadsheets.all("run-a")] == [State.QUEUED]
-    answer(page, card.sheets, "click", DONE, clicked=("stop", sheet.id))
+    assert [one.job.state for one in app.spreadsheets.all("run-a")] == [State.STOPPED]
+    answer(page, card.sheets, "click", DONE, clicked=("resume", sheet.job.id))
+    assert [one.job.state for one in app.spreadsheets.all("run-a")] == [State.QUEUED]
+    answer(page, card.sheets, "click", DONE, clicked=("stop", sheet.job.id))
     started(page, card, table)
-    assert [one.id for one in app.spreadsheets.all("run-a")] == [sheet.id], "the same table continues"
+    assert [one.job.id for one in app.spreadsheets.all("run-a")] == [sheet.job.id], "the same table continues"
     app.work()
-    answer(page, card.sheets, "click", DONE, clicked=("delete", sheet.id))
+    answer(page, card.sheets, "click", DONE, clicked=("delete", sheet.job.id))
     assert app.spreadsheets.all("run-a") == []
     answer(page, card.sheets, "click", DONE, clicked=("delete", "run-a"))
     assert app.runs.state("run-a") == "completed", "nothing else can be deleted here"
