@@ -66,6 +66,11 @@ def number(value: float) -> str:
     return f"{value:,.0f}"
 
 
+def all_of(count: int) -> str:
+    """2 -> "both", 12 -> "all 12"."""
+    return "both" if count == 2 else f"all {number(count)}"
+
+
 def share(part: float, whole: float) -> str:
     """A part of a whole: (0.4, 1) -> "40%", (0.012, 1) -> "1.2%", (1e-6, 1) -> "under 0.1%"."""
     percent = 100 * part / whole

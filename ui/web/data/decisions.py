@@ -107,14 +107,13 @@ def _answers(problem: Problem, alike: Sequence[Problem], data: DatasetState) -> 
     kind, at, many = problem.kind, f"{problem.kind}:{problem.row}", len(alike)
     unread, where = kind in data.unreadable, f"example {problem.row}"
     drop = unread and problem.fix.startswith(DROP)
-    fix, all_alike = ISSUE_TYPES[kind].fix.rstrip("."), f"Fix all {fmt.number(many)} like this"
+    fix, all_alike = ISSUE_TYPES[kind].fix.rstrip("."), f"Fix {fmt.all_of(many)} like this"
     if unread:
-        fix, all_alike = "Remove this row", f"Remove all {fmt.number(many)} rows like this"
+        fix, all_alike = "Remove this row", f"Remove {fmt.all_of(many)} rows like this"
     acts = []
     if drop:
         spare = sum(one.fix.startswith(DROP) for one in alike)  # other rows have too few cells
-        each = "of both rows" if spare == 2 else f"of all {fmt.number(spare)} rows"
-        what = f"{DROP} spare cells {each}" if spare > 1 else problem.fix.rstrip(".")
+        what = f"{DROP} spare cells of {fmt.all_of(spare)} rows" if spare > 1 else problem.fix.rstrip(".")
         acts.append(components.button(what, "drop-cells", "", "firm"))
         if any(p.kind == "split_texts" for p in data.problems):
             acts.append(components.button("Join them into one text", "join-cells"))
@@ -123,7 +122,7 @@ def _answers(problem: Problem, alike: Sequence[Problem], data: DatasetState) -> 
         acts.append(components.button(all_alike, "accept", kind))
     if problem.severity != "error":
         if many > 1 and any(data.info.is_refused(p) for p in data.problems if p.kind == kind):
-            acts.append(components.button(f"Keep all {fmt.number(many)} as they are", "keep", kind))
+            acts.append(components.button(f"Keep {fmt.all_of(many)} as they are", "keep", kind))
         else:
             acts.append(components.button("Keep it as it is", "refuse", at, label=f"Keep it as it is: {where}"))
     if len(acts) < 3 and not unread:

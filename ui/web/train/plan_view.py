@@ -98,7 +98,7 @@ def _general(ahead: Plan, demo: bool) -> list[tuple[bool, str]]:
         return []
     if ahead.general_rows:
         trained = fmt.count(ahead.general_rows, "everyday question")
-        says = f"Messages about other things get an ordinary answer: {trained} are trained, too, where usable."
+        says = f"Messages about other things get an ordinary answer: up to {trained} are trained too."
         switch = components.button("Train only this task", "general", "off")
     else:
         says = "Messages about other things are answered as if they were this task."

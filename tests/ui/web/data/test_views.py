@@ -145,7 +145,7 @@ def test_one_decision_is_asked_at_a_time_with_at_most_three_answers_in_words() -
     assert "60 good, 3 need you." in views.guide(state)
     assert answers_of(state) == ["Remove this example", "Edit it"]
     state = state_of(rows, empty_answer="all")
-    assert answers_of(state) == ["Remove this example and keep the first", "Fix all 2 like this", "Keep it as it is"]
+    assert answers_of(state) == ["Remove this example and keep the first", "Fix both like this", "Keep it as it is"]
     assert "Example 1, which stays" in decisions.card(state)
     assert "What the model will learn" not in views.examples(state)
     refused = replace(state, info=state.info.refuse("duplicate", [62]))
@@ -162,7 +162,7 @@ def test_what_can_be_kept_and_what_waits() -> None:
     rows += [replace(clean_row(number), row=60 + number, line=60 + number) for number in (1, 2, 3)]
     state = state_of(rows)
     refused = replace(state, info=state.info.refuse("duplicate", [61]))
-    assert answers_of(refused)[-1] == "Keep all 2 as they are"
+    assert answers_of(refused)[-1] == "Keep both as they are"
     rows = [chat(n, ("user", "Where?"), answer_of(n)) for n in range(1, 61)]
     state = state_of([*rows, chat(61, question(61), ("assistant", ""))])
     assert "The same question in every example" in decisions.notes(state_of(rows))
