@@ -3,7 +3,7 @@
     main.py                                                      the options, and how answers and errors are printed
     options.py, output.py                                        what several commands share
     follow.py                                                    waits for a job while its progress is printed
-    data_commands.py, draft_command.py                           check, fix, datasets, edit, draft
+    data_commands.py, draft_command.py                           check, fix, datasets, draft
     advice_commands.py, machine_commands.py, model_commands.py   recommend, estimate, doctor, models
     run_commands.py                                              train, runs, show, stop, resume, ...
     result_commands.py, evaluate_command.py                      chat, export, import, evaluate

@@ -1,27 +1,22 @@
-"""The commands about examples: check, fix, datasets, edit."""
+"""The commands about examples: check, fix, datasets."""
 
 import argparse
-import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
-from backend.datasets import edits
 from backend.datasets.checks.fix import SAFE_FIXES, write_fixed
 from backend.datasets.checks.issues import issue_title
 from backend.datasets.checks.report import Report, summary
 from backend.datasets.dataset import CheckedDataset, check_and_fix, require_compatible
-from backend.datasets.editing import Editor
 from backend.datasets.info import DatasetInfo, RowsByKind
 from backend.datasets.read.load import ReadOptions, load
 from backend.datasets.read.pack import name_of
 from backend.datasets.stored_files import load_validation
 from backend.errors import BadInput
 from backend.records.lengths import UNLIMITED, LengthLimits
-from backend.records.rows import Row
 from backend.settings import PROGRAM, Workspace
 from backend.tokens.token_counts import TokenCounter
 from ui.cli.model_commands import require_tokenizer
@@ -61,15 +56,6 @@ def add_commands(add: AddCommand) -> None:
     add_reading_options(fixing)
     listing = add("datasets", datasets, "list the stored examples, or delete some")
     listing.add_argument("--delete", metavar="ID", help="delete this dataset; runs keep their own copy")
-    editing = add("edit", edit, "change stored examples; the file that they came from stays as it is")
-    editing.add_argument("id", metavar="ID", help="of the dataset, as `datasets` lists it")
-    what = editing.add_mutually_exclusive_group(required=True)
-    what.add_argument("--row", type=positive, metavar="N", help="put the example on stdin in place of this one")
-    what.add_argument("--add", action="store_true", help="add the examples on stdin, in any format of a file")
-    what.add_argument("--delete", type=positive, metavar="N", help="delete this example")
-    what.add_argument("--instruction", metavar="TEXT", help='the system message of every example; "" removes it')
-    what.add_argument("--undo", action="store_true", help="undo the last edit")
-    what.add_argument("--redo", action="store_true", help="redo the edit that was undone last")
 
 
 def check(options: argparse.Namespace, workspace: Workspace) -> Answer:
@@ -160,40 +146,3 @@ def checked_files(
     counter = TokenCounter(require_tokenizer(app, model_id or ""))
     languages, info = app.models.entry(model_id or "").languages, DatasetInfo(name, accepted=accepted or {})
     return check_and_fix("", info, dataset, counter, lengths, validation_set, languages=languages)
-
-
-def edit(options: argparse.Namespace, workspace: Workspace) -> Answer:
-    app = App(workspace)
-    editor = Editor(app.dataset_store)
-    rows = []
-    if options.row:
-        [example, *more] = _read()
-        if more:
-            raise BadInput("There is more than one example on stdin.", "", "Replace one at a time.")
-        editor.replace(options.id, options.row, example)
-        rows = [options.row]
-    elif options.add:
-        rows = editor.add_all(options.id, _read())
-    elif options.delete:
-        editor.delete(options.id, options.delete)
-    elif options.instruction is not None:
-        editor.set_instruction(options.id, options.instruction)
-    else:
-        (editor.undo if options.undo else editor.redo)(options.id)
-    kinds = app.dataset_store.original(options.id).source.edits
-    document = {"id": options.id, "version": len(kinds), "rows": rows}
-    return Answer(document, edits.summary(kinds) or "No edits are left.")
-
-
-def _read() -> list[Row]:
-    """The examples on stdin, in any encoding of a file. Raises BadInput when one of them can't be read."""
-    with TemporaryDirectory() as folder:
-        file = Path(folder) / "stdin"
-        file.write_bytes(sys.stdin.buffer.read())
-        data = load(file)
-    for problem in data.problems:
-        if problem.severity == "error":
-            raise BadInput(f"Line {problem.line} on stdin can't be read.", problem.message, "Nothing was changed.")
-    if not data.rows:
-        raise BadInput("There is no example on stdin.", "", 'Send one such as {"question": "…", "answer": "…"}.')
-    return data.rows
