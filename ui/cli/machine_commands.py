@@ -53,7 +53,7 @@ def _missing(packages: dict[str, str]) -> list[dict[str, str]]:
     if not packages["llama-cpp-python"]:
         problems.append(
             {
-                "what": "GGUF files smaller than Q8_0 can't be made, and what a file lost can't be measured.",
+                "what": "GGUF files smaller than Q8_0 can't be made.",
                 "why": "llama-cpp-python is not installed: there was no ready-made build for this computer.",
                 "next": HOW_TO_COMPILE,
             }

@@ -182,11 +182,10 @@ def _failed(result: ExportResult, folder: Path) -> ExportFailed:
 
 
 def _size_line(size: GgufFile) -> str:
-    """A GGUF file: its size, what it lost against the 16-bit model, and whether it is the one to use here."""
+    """A GGUF file: its size, what it lost against the merged model, and whether it is the one to use here."""
     parts = [f"{size.kind}: {fmt.size(size.bytes / MIB)}"]
-    if size.kl is not None and size.kind != "F16":
-        parts.append(f"the same next word in {size.same_choice or 0.0:.1%} of {size.places} positions")
-        parts.append(f"loss {size.kl:.4f} nats")
+    if size.same_choice is not None and size.kind != "F16":
+        parts.append(f"the same next word in {size.same_choice:.1%} of {size.places} positions")
     if size.task:
         parts.append(fmt.task_score(size.task))
     if size.too_narrow:

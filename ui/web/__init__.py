@@ -17,7 +17,7 @@
 Decision: A handler only queues; the page shows what the folders say. The browser asks for one signature of the open
     tab, and only when that has changed is the tab fetched.
 Because: no training runs inside a handler, and an open page costs almost nothing.
-Proof: tests/ui/web/test_page_tick.py; tests/benchmarks/page_tick.py, page_while_training.py.
+Proof: tests/ui/web/test_page_tick.py; tests/benchmarks/page_tick.py.
 Reconsider when: gradio can push updates without a connection for each page.
 
 Decision: The browser holds what is the browser's, in sessionStorage, with a copy for new pages. A handler answers

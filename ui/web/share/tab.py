@@ -5,7 +5,7 @@ from typing import Any
 
 import gradio as gr
 
-from backend.gguf.requirement import has_llama_cpp_python
+from backend.gguf.requirement import has_quantizer
 from ui.services.app import App
 from ui.services.selection import Choice
 from ui.web.browser_state import BrowserState, Inputs, Updates
@@ -90,7 +90,7 @@ class ShareTab:
             self.line: components.guide(5, now, then) + ready_models.run_line(self.app, choice),
             self.offered: ready_models.offer(self.app, choice),
             self.kind: gr.update(choices=choices(sizes), visible=not only_script),
-            self.types: gr.update(choices=gguf_types(sizes, narrow), info=types_note(has_llama_cpp_python())),
+            self.types: gr.update(choices=gguf_types(sizes, narrow), info=types_note(has_quantizer())),
             self.base: base,
             self.make: gr.update(interactive=not (busy or why_not), visible=not only_script),
             self.script: gr.update(interactive=not busy, visible=only_script),

@@ -87,11 +87,8 @@ NOT_OFFERED = (
 def types_note(can_make_all: bool) -> str:
     """A note on the types. can_make_all: llama-cpp-python is here."""
     if can_make_all:
-        return "All are made in one go. Each is compared with the 16-bit model."
-    return (
-        "Q6_K, Q5_K_M and Q4_K_M can't be made here yet, and what a file lost is not measured: both need "
-        f"llama-cpp-python. {HOW_TO_COMPILE}"
-    )
+        return "All are made in one go. Each is compared with the merged model."
+    return f"Q6_K, Q5_K_M and Q4_K_M can't be made here yet: they need llama-cpp-python. {HOW_TO_COMPILE}"
 
 
 def exports(lines: Iterable[ExportStatus], instruction: str = "", programs: Iterable[str] = ()) -> Markup:
@@ -148,11 +145,8 @@ def _size(file: GgufFile) -> tuple[str, str, str]:
     """The type and the size, and in small print what was lost and why a file may be larger than its type promises."""
     task = fmt.task_score(file.task)
     parts = [f"{task[:1].upper()}{task[1:]}."] if task else []
-    if file.kind != "F16" and file.kl is not None and file.same_choice is not None:
-        parts.append(
-            f"The same next word as the 16-bit model in {file.same_choice:.1%} of {file.places} positions; "
-            f"loss {file.kl:.4f} (mean KL divergence, nats)."
-        )
+    if file.kind != "F16" and file.same_choice is not None:
+        parts.append(f"The same next word as the merged model in {file.same_choice:.1%} of {file.places} positions.")
     if file.too_narrow >= _WORTH_SAYING:
         parts.append(
             f"{file.too_narrow:.0%} of the weights are stored in a larger type, because this one needs widths "
@@ -161,7 +155,7 @@ def _size(file: GgufFile) -> tuple[str, str, str]:
     if file.recommended:
         parts.append(
             "It takes at most half of this computer's memory, and is the smallest that chooses the same word "
-            "in 98% of the positions, or else the one that lost least."
+            "in 98% of the positions, or else the one that does so most often."
         )
     kind = f"{file.kind} (recommended)" if file.recommended else file.kind
     return kind, fmt.size(file.bytes / MIB), " ".join(parts)

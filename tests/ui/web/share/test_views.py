@@ -19,9 +19,9 @@ from ui.web.page import Page
 from ui.web.share import endpoint_card, hub_card, views
 
 SIZES = (
-    GgufFile(kind="F16", bytes=259 * MIB, kl=0.0, same_choice=1.0, places=300),
-    GgufFile(kind="Q8_0", bytes=138 * MIB, kl=0.0004, same_choice=0.997, places=300, recommended=True),
-    GgufFile(kind="Q4_K_M", bytes=100 * MIB, kl=0.0412, same_choice=0.94, places=300, too_narrow=0.78),
+    GgufFile(kind="F16", bytes=259 * MIB, same_choice=1.0, places=300),
+    GgufFile(kind="Q8_0", bytes=138 * MIB, same_choice=0.997, places=300, recommended=True),
+    GgufFile(kind="Q4_K_M", bytes=100 * MIB, same_choice=0.94, places=300, too_narrow=0.78),
 )
 GUIDE = Program(
     name="Ollama", what="Runs.", steps=("One.", "Two.", "Three."), code="ollama run a",
@@ -38,7 +38,7 @@ def status(**found: Any) -> ExportStatus:
 def test_exports_show_sizes_programs_and_the_instruction() -> None:
     shown = views.exports([status(sizes=SIZES)])
     assert shown.count("(recommended)") == 1
-    for words in ("138 MB", "99.7% of 300 positions", "0.0412", "78% of the weights"):
+    for words in ("138 MB", "99.7% of 300 positions", "94.0%", "78% of the weights"):
         assert words in shown
     shown = views.exports([status(programs=(GUIDE,))], "Be <warm>.")
     assert all(words in shown for words in ("Ollama", "<li>Two.</li>", "ollama run a", "Be &lt;warm&gt;."))
