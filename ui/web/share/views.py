@@ -116,13 +116,12 @@ def _export(line: ExportStatus, instruction: str, programs: Iterable[str]) -> Ma
     checks = components.checklist((check.ok, check.sentence) for check in result.checks)
     lines = "".join(f"{file.sha256}  {file.name}\n" for file in files if file.sha256)
     checksums = components.fold("Checksums (SHA-256)", components.code(lines)) if lines else components.EMPTY
+    if can_add(line):
+        links += components.join(components.button(f"Add it to {name}", name, line.id, "firm") for name in programs)
     given = Markup('<div class="files">{}</div>').format(links)
     if result.passed:
         if all(check.ok for check in result.checks):  # else some could not be made
             checks = components.verified("Verified to be the same model", checks, key=f"checks-{line.id}")
-        if can_add(line):
-            adding = (components.button(f"Add it to {name}", name, line.id, "firm") for name in programs)
-            given += components.acts(*adding)
         return components.card(title, given, sizes, checks, checksums, guides, badges=badge)
     warning = components.alert("bad", FAILED, *FAILED_MEANS)
     hidden = components.fold("Show the download all the same", given, checksums, guides, kind="failed-download")
@@ -130,15 +129,15 @@ def _export(line: ExportStatus, instruction: str, programs: Iterable[str]) -> Ma
 
 
 _OPEN = {
-    "Ollama": "It is in Ollama as {0}. Open Ollama and choose {0}, or type in a terminal: ollama run {0}",
-    "LM Studio": "It is in LM Studio as {0}. Open LM Studio, choose {0} in Chat, and set the temperature to 0.{1}",
+    "Ollama": "Open Ollama and choose {0}, or type in a terminal: ollama run {0}",
+    "LM Studio": "Open LM Studio, choose {0} in Chat, and set the temperature to 0.{1}",
 }
 
 
 def added(program: str, name: str, instruction: str) -> Markup:
     """How to open a file that was added to a program. name: its name there."""
     paste = " Paste the instruction below as the system prompt." if instruction else ""
-    return components.alert("calm", _OPEN[program].format(name, paste))
+    return components.alert("good", f"It is in {program} as {name}.", _OPEN[program].format(name, paste))
 
 
 def _size(file: GgufFile) -> tuple[str, str, str]:
