@@ -36,6 +36,15 @@ class Column:
     flagged: bool
 
 
+def all_ready(passages: Sequence[Passage]) -> list[Draft]:
+    """All drafts without a model, with the columns of tables asked about in the ready wordings."""
+    found = columns(passages)
+    return [
+        *from_text(passages),
+        *(each for column in found for each in from_column(column, column.ways, column.answer)),
+    ]
+
+
 def starters(text: str) -> list[Draft]:
     """Questions that people ask anywhere, for the person to answer. text: a topic, for its language."""
     return [Draft(f"starter {n}", f"{STARTER} {n % 3}", 0, asked) for n, asked in enumerate(_ways(text)["starters"], 1)]

@@ -3,8 +3,9 @@
 The model never writes an answer: it names the sentence of the person that is one. A grammar holds it to the form."""
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from hashlib import blake2b
+from pathlib import Path
 
 from backend.chat.client import Chat
 from backend.datasets.documents.passages import Passage, sentences
@@ -126,8 +127,24 @@ def draft_all(
         seen += (draft.question for draft in drafts)
         yield passage, drafts
         if done == NO_USE and len(seen) == len(others):
-            raise ChatFailed(
-                f"The questions of {model} are of no use here.",
-                "None passed the checks: a question in its own words, whose answer it finds in your text again.",
-                "Choose a larger model, or go on without one.",
-            )
+            raise no_use(model)
+
+
+def no_use(model: str) -> ChatFailed:
+    return ChatFailed(
+        f"The questions of {model} are of no use here.",
+        "None passed the checks: a question in words of its own, whose answer it finds in your text again.",
+        "Choose a larger model, or go on without one.",
+    )
+
+
+def with_model(
+    ready: Iterable[list[Draft]], chat: Chat, model: Path, name: str, passages: Sequence[Passage]
+) -> Iterator[list[Draft]]:
+    """The drafts that are ready, then those of a chat model about one passage after another; `chat` is closed."""
+    yield from ready
+    try:
+        chat.open(model)
+        yield from (drafts for _, drafts in draft_all(asking(chat), passages, name))
+    finally:
+        chat.close()

@@ -25,7 +25,7 @@ document.addEventListener('keydown', (event) => {
   key.closest('button').click();
 });
 
-// The next card has the keyboard: on its button, or in the field for a question that the person writes.
+// The next card has the keyboard: in the first empty field, or on its button.
 let shown = '';
 apprentice.onRedraw(() => {
   const form = card(), now = form?.offsetParent ? form.dataset.send : '';
@@ -34,7 +34,7 @@ apprentice.onRedraw(() => {
   shown = now;
   const busy = active.offsetParent && active !== document.body && !document.getElementById('making').contains(active);
   if (!now || busy) return;
-  const { question } = form.elements;
-  const next = question?.value === '' ? question : form.querySelector('[type=submit]');
+  const empty = [...form.querySelectorAll('textarea')].find((field) => !field.value);
+  const next = empty ?? form.querySelector('[type=submit]');
   next.focus({ preventScroll: Boolean(before) });
 });

@@ -49,15 +49,6 @@ class DraftingService:
 
         return self._imports.add(name, self._models.target_model(model_id), add)
 
-    def is_text(self, data_id: str) -> bool:
-        """Whether a dataset is a text, of which examples can be made."""
-        rows = self._store.original(data_id).rows
-        return bool(rows) and rows[0].text is not None
-
-    def start(self, data_id: str) -> str:
-        """The id of the dataset of examples made from this text. Raises BadInput for one that is no text."""
-        return self._store.start_material(data_id)
-
     # One draft at a time
 
     def now(self, data_id: str, wanted: int = 0) -> Making | None:
@@ -81,7 +72,7 @@ class DraftingService:
             passages=len(material.passages),
             covered=len(kept.keys() - {0}),
             last=self._last(data_id, log),
-            models=() if self._policy.demo else self._choices(),
+            models=self.models(),
             working=None if task is None or task.ended else (task.phase, task.fraction),
             failed=task.error if task is not None and task.ended else None,
         )
@@ -135,6 +126,11 @@ class DraftingService:
 
     # Drafts by a model
 
+    def models(self) -> tuple[tuple[str, str], ...]:
+        """The id and the name of each chat model that can draft here."""
+        ready = () if self._policy.demo else sorted(self._models.available())
+        return tuple((model_id, self._models.entry(model_id).name) for model_id in ready)
+
     def begin(self, data_id: str, model_id: str) -> None:
         """Starts to draft questions with a chat model on this computer. Raises NotInDemo, MissingPart."""
         if self._policy.demo:
@@ -157,6 +153,8 @@ class DraftingService:
                 return
             for done in range(_ROUNDS):
                 drafts = [] if task.cancelled() else writer.more(ask, material.topic, seen, name)
+                if not (drafts or done or task.cancelled()):
+                    raise writer.no_use(name)
                 seen += (draft.question for draft in drafts)
                 log_drafted(folder, 0, drafts)
                 update((done + 1) / _ROUNDS)
@@ -216,7 +214,3 @@ class DraftingService:
     def _add(self, data_id: str, rows: list[Row]) -> str:
         require_rows(self._policy.limits, len(self._store.original(data_id).rows) + len(rows))
         return self._editor.add_together(data_id, rows)
-
-    def _choices(self) -> tuple[tuple[str, str], ...]:
-        """The id and the name of each chat model that is ready here."""
-        return tuple((model_id, self._models.entry(model_id).name) for model_id in sorted(self._models.available()))

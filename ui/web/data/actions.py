@@ -62,7 +62,7 @@ def apply_action(app: App, choice: Choice, action: str, value: str) -> Choice:
         require_open(choice, value)
         app.edits.set_instruction(data_id, "")
     elif action == "make-examples":
-        return choice.replace(data_id=app.drafting.start(data_id), row=1, passage=0)
+        return choice.replace(data_id=app.dataset_store.start_material(data_id), row=1, passage=0)
     elif (making := action.partition(":"))[0] in MAKING:
         return _make(app, choice, making[0], making[2], value)
     elif action == "clear-test":

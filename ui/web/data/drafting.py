@@ -1,5 +1,7 @@
 """Making examples, as HTML: one draft at a time, the ways of asking about a table, and a model that drafts."""
 
+from collections.abc import Iterable
+
 from markupsafe import Markup
 
 from backend.datasets.documents.passages import Passage, sentences
@@ -20,8 +22,8 @@ TWO_WAYS = (
 STALE = "This changes, and a model keeps the old one."
 ELSEWHERE = "Better teach it where the price or the date can be found, or train again whenever it changes."
 MAY_BE_WRONG = (
-    "It asks about sentences of yours and may be wrong, so you decide about each question. The small model that comes "
-    "with Apprentice is too weak for this."
+    "It asks about your text, or asks more like your examples. It may be wrong, so you decide about each question. The "
+    "small model that comes with Apprentice is too weak for this."
 )
 KEY = Markup("{}<kbd>{}</kbd>")
 SENTENCE = Markup('<button type="button" class="sentence" data-sentence aria-pressed="{}">{}</button>')
@@ -148,20 +150,21 @@ def _model(now: Making, data_id: str) -> Markup:
     if now.working:
         phase, done = now.working
         bar = components.progress(fmt.percent(done, 1.0) if done else None, phase)
-        stop = components.button("Stop", "stop-drafting", data_id, label="Stop drafting")
-        return Markup('<div class="drafting">{}{}{}</div>').format(
-            components.text(f"{phase}. What it has drafted comes among the others.", "status"),
-            bar,
-            components.acts(stop),
-        )
+        stop = components.acts(components.button("Stop", "stop-drafting", data_id, label="Stop drafting"))
+        return components.text(f"{phase}. Its drafts come among the others.", "status") + bar + stop
     failed = components.EMPTY
     if isinstance(now.failed, ApprenticeError):
         failed = components.problem_alert(now.failed, "warn")
     elif now.failed:
         failed = components.alert("warn", "The model stopped working.", "What it had drafted is still here.")
-    if not now.models or (now.column and not now.draft):
-        return failed
-    select = Markup('<label>Model<select name="model">{}</select></label>').format(components.options(now.models))
+    return failed + (components.EMPTY if now.column and not now.draft else more(now.models, data_id))
+
+
+def more(models: Iterable[tuple[str, str]], data_id: str) -> Markup:
+    """Lets a model draft questions: about the text, or like the examples."""
+    if not models:
+        return components.EMPTY
+    select = Markup('<label>Model<select name="model">{}</select></label>').format(components.options(models))
     form = components.form(f"begin-drafting:{data_id}", select, components.submit("Draft questions"), kind="write")
     why = components.text(MAY_BE_WRONG, "small")
-    return failed + components.fold("Let a model on this computer draft questions", why, form, key="drafting")
+    return components.fold("Let a model on this computer draft questions", why, form, key="drafting")

@@ -20,7 +20,7 @@ from ui.web.errors import handler
 from ui.web.html import components
 from ui.web.start.views import language_alert
 
-NOTHING_YET = "Bring your examples, or use ours.", "Then you see what the model will learn."
+NOTHING_YET = "Bring your examples, make some, or use ours.", "Then you see what the model will learn."
 
 
 class DataTab:
@@ -46,13 +46,14 @@ class DataTab:
                     self.tested = clickable(elem_classes="reason")
                 self.how = clickable()
                 self.instruction = clickable(elem_id="instruction")
+                self.more = clickable()
                 self.preview = Preview(app)
                 self.download = clickable()
         with action_bar():
             self.forward = primary("Continue to training", interactive=False, elem_id="to-train")
             self.reason = html(elem_classes="reason")
         cards = [self.reading, self.decision, self.making, self.problems, self.tested, self.how]
-        cards += [self.instruction, self.download, self.language]
+        cards += [self.instruction, self.more, self.download, self.language]
         drawn = [self.line, self.examples, self.learned, self.notes, self.summary, self.own_test, *cards]
         self.outputs: list[Any] = [*drawn, *self.importing.outputs, *self.preview.outputs, self.forward, self.reason]
 
@@ -105,7 +106,7 @@ class DataTab:
     def _showing(self, choice: Choice, data: DatasetState) -> Updates:
         now = self.app.drafting.now(choice.data_id, choice.passage)
         making = drafting.card(now, choice.data_id) if now else components.EMPTY
-        if self.app.drafting.is_text(choice.data_id):
+        if data.original.rows and data.original.rows[0].text is not None:
             making = drafting.offer()
         return {
             self.line: drafting.guide(now) if now else data_views.guide(data),
@@ -122,6 +123,7 @@ class DataTab:
             self.how: read_options.card(data),
             self.instruction: edit_views.instruction(self.app.edits.instruction(choice), choice.data_id),
             self.download: data_views.download(data, self.app.datasets.written_files(choice)),
+            self.more: drafting.more(self.app.drafting.models(), choice.data_id) if not (now or making) else "",
             **self.preview.show(choice),
             self.forward: gr.update(interactive=not data.blocked),
             self.reason: data.blocked,

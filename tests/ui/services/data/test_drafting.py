@@ -208,6 +208,17 @@ def test_a_model_drafts_beside_the_ready_wordings(app: App, text: str) -> None:
     assert chat.asked > asked, "with all passages done, it asks for more questions of the kind"
 
 
+def test_a_model_asks_more_like_the_examples_of_a_file(app: App, tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_text("question,answer\n" + "".join(f"Is it {n} o'clock?,No.\n" for n in range(12)))
+    data_id = app.datasets.add(tmp_path / "rows.csv", "rows.csv")
+    assert app.drafting.now(data_id) is None
+    draft_with(app, data_id, SimulatedChat())
+    done = wait(app, data_id)
+    assert (done.failed, done.draft and done.draft.answer) == (None, "")
+    assert keep(app, data_id, answer="At night.") == 13
+    assert app.dataset_store.original(data_id).rows[-1].made.startswith("Drafted by ")
+
+
 def test_a_slow_model_can_be_stopped_and_loses_nothing(app: App, text: str) -> None:
     chat = SimulatedChat(pause=0.05)
     draft_with(app, text, chat)
