@@ -96,6 +96,19 @@ def test_an_answer_ends_by_itself_or_at_its_limit(engine: Engine) -> None:
     assert (len(ids), finish) == (5, "length")
 
 
+def test_an_answer_keeps_to_a_grammar_where_llama_cpp_holds_it(engine: Engine, name: str) -> None:
+    form = 'root ::= "Osaka" | "Kyoto 7"'
+    if name == "transformers":
+        with pytest.raises(ChatFailed, match="can't do this"):
+            answered(engine, "base", JAPAN, grammar=form)
+        return
+    for pane in engine.panes:
+        ids, finish = answered(engine, pane, JAPAN, grammar=form)
+        stream = engine.text_stream()
+        assert "".join([*map(stream.add, ids), stream.end()]) in ("Osaka", "Kyoto 7")
+        assert finish == "end"
+
+
 def test_the_base_pane_answers_as_the_base_alone(engine: Engine, alone: Engine) -> None:
     assert alone.panes == ("base",)
     answered(engine, "tuned", STORY)
