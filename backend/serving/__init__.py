@@ -12,7 +12,7 @@ Decision: llama.cpp's own server answers (backend/chat/served.py) behind a guard
     abilities, where that server can't run the model.
 Because: programs ask for JSON schemas, stop texts, several answers and tool calls, and for several answers at a time.
 Proof: tests/backend/serving; its slow test asks through nine programs' own clients.
-Reconsider when: llama-cpp-python's server has the same, or the chat process answers in parallel.
+Reconsider when: the chat process itself answers in parallel, in JSON schemas and with tool calls.
 
 Decision: A field that is not honoured is an error with its name. max_tokens is capped: it is a limit, and
     finish_reason says where it cut.

@@ -4,7 +4,7 @@ are transports of httpx, so that the endpoint asks them alike."""
 import json
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import anyio
@@ -13,9 +13,6 @@ from starlette.concurrency import iterate_in_threadpool, run_in_threadpool
 
 from backend.chat.client import Chat
 from backend.records.chat import Chunk, Served
-
-_CONNECT = 10.0  # seconds
-_NOTHING: Mapping[str, Any] = {}
 
 
 class ServerAnswers(httpx.AsyncBaseTransport):
@@ -30,7 +27,6 @@ class ServerAnswers(httpx.AsyncBaseTransport):
         address = httpx.URL((await run_in_threadpool(self._served)).address)
         request.url = request.url.copy_with(scheme=address.scheme, host=address.host, port=address.port)
         request.headers.update({"Host": address.netloc.decode(), "Authorization": f"Bearer {self._key}"})
-        request.extensions["timeout"] = {"connect": _CONNECT}
         return await self._http.handle_async_request(request)
 
 
@@ -41,96 +37,75 @@ class ChatAnswers(httpx.AsyncBaseTransport):
         self._chat, self._pane = chat, pane
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Raises ApprenticeError."""
+        """Raises BadInput for a conversation that the model can't read, ChatFailed."""
         asked = json.loads(request.content)
-        temperature, seed = asked.get("temperature", 0.0), asked.get("seed", -1)
-        sampling = {
-            "max_new_tokens": asked["max_tokens"],
-            "temperature": temperature,
-            "top_p": asked.get("top_p", 0.95),
-            "seed": secrets.randbits(32) if seed == -1 else seed,
-        }
-        answer = _Answer(self._chat.ask(asked["messages"], panes=[self._pane], **sampling))
+        sampling = {name: asked[name] for name in ("temperature", "top_p", "seed") if name in asked}
+        if sampling.get("seed", -1) == -1:
+            sampling["seed"] = secrets.randbits(32)
+        sampling["max_new_tokens"] = asked["max_tokens"]
         read = len(await run_in_threadpool(self._chat.prompt_ids, asked["messages"]))
+        answer = _Answer(self._chat.ask(asked["messages"], panes=[self._pane], **sampling), asked, read)
         try:
             await answer.begin()
         except BaseException:
             await answer.aclose()
             raise
-        about = {"id": f"chatcmpl-{secrets.token_hex(12)}", "created": int(time.time()), "model": asked["model"]}
-        if asked.get("stream"):
-            with_usage = bool(asked.get("stream_options", {}).get("include_usage"))
-            return httpx.Response(200, stream=_Events(answer, about, read, with_usage))
-        try:
-            text = "".join([chunk.text async for chunk in answer])
-        finally:
-            await answer.aclose()
-        choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": answer.finish}
-        made = {**about, "object": "chat.completion", "choices": [choice], **answer.counts(read)}
-        return httpx.Response(200, json=made)
+        return httpx.Response(200, stream=answer)
 
 
-class _Answer:
-    """An answer under way."""
+class _Answer(httpx.AsyncByteStream):
+    """An answer under way, in OpenAI's form, whole or as it is streamed. read: tokens of the prompt."""
 
-    def __init__(self, chunks: Iterator[Chunk]) -> None:
-        self._chunks, self._first = chunks, Chunk("", "", 0, 0.0)
-        self.last = self._first
+    def __init__(self, chunks: Iterator[Chunk], asked: dict[str, Any], read: int) -> None:
+        self._chunks, self._read, self._last = chunks, read, Chunk("", "", 0, 0.0)
+        self._stream, self._options = asked.get("stream"), asked.get("stream_options", {})
+        kind = "chat.completion.chunk" if self._stream else "chat.completion"
+        self._about = {"id": f"chatcmpl-{secrets.token_hex(12)}", "object": kind, "created": int(time.time())}
+        self._about["model"] = asked["model"]
 
     async def begin(self) -> None:
-        """Waits for its turn and the first piece. Raises BadInput for a conversation that the model can't read,
-        ChatFailed."""
-        self._first = await run_in_threadpool(next, self._chunks)
-
-    async def __aiter__(self) -> AsyncIterator[Chunk]:
-        self.last = self._first
-        yield self._first
-        async for chunk in iterate_in_threadpool(self._chunks):
-            self.last = chunk
-            yield chunk
-
-    @property
-    def finish(self) -> str:
-        return "length" if self.last.finish == "length" else "stop"
-
-    def counts(self, read: int) -> dict[str, Any]:
-        """read: tokens of the prompt."""
-        usage = {"prompt_tokens": read, "completion_tokens": self.last.tokens, "total_tokens": read + self.last.tokens}
-        speed = {"predicted_n": self.last.tokens, "predicted_per_second": self.last.tokens_per_second}
-        return {"usage": usage, "timings": speed}
-
-    async def aclose(self) -> None:
-        close = getattr(self._chunks, "close", None)
-        if close:
-            with anyio.CancelScope(shield=True):
-                await run_in_threadpool(close)
-
-
-class _Events(httpx.AsyncByteStream):
-    """An answer as OpenAI streams it."""
-
-    def __init__(self, answer: _Answer, about: dict[str, Any], read: int, with_usage: bool) -> None:
-        self._answer, self._read, self._with_usage = answer, read, with_usage
-        self._about = {**about, "object": "chat.completion.chunk"}
+        """Waits for the first piece."""
+        self._last = await run_in_threadpool(next, self._chunks)
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
+        if not self._stream:
+            text = "".join([chunk.text async for chunk in self._pieces()])
+            choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": self._finish}
+            yield json.dumps({**self._about, "choices": [choice], **self._counts()}).encode()
+            return
         yield self._event({"role": "assistant", "content": ""})
-        async for chunk in self._answer:
+        async for chunk in self._pieces():
             if chunk.text:
                 yield self._event({"content": chunk.text})
-        counts = self._answer.counts(self._read)
-        yield self._event({}, self._answer.finish, {} if self._with_usage else {"timings": counts["timings"]})
-        if self._with_usage:
-            yield _line({**self._about, "choices": [], **counts})
+        counts = self._counts()
+        if self._options.get("include_usage"):
+            yield self._event({}, self._finish)
+            yield f"data: {json.dumps({**self._about, 'choices': [], **counts})}\n\n".encode()
+        else:
+            yield self._event({}, self._finish, timings=counts["timings"])
         yield b"data: [DONE]\n\n"
 
     async def aclose(self) -> None:
-        await self._answer.aclose()
+        if close := getattr(self._chunks, "close", None):
+            with anyio.CancelScope(shield=True):
+                await run_in_threadpool(close)
 
-    def _event(self, delta: dict[str, str], finish: str | None = None, more: Mapping[str, Any] = _NOTHING) -> bytes:
+    async def _pieces(self) -> AsyncIterator[Chunk]:
+        yield self._last
+        async for chunk in iterate_in_threadpool(self._chunks):
+            self._last = chunk
+            yield chunk
+
+    @property
+    def _finish(self) -> str:
+        return "length" if self._last.finish == "length" else "stop"
+
+    def _counts(self) -> dict[str, Any]:
+        made = self._last.tokens
+        usage = {"prompt_tokens": self._read, "completion_tokens": made, "total_tokens": self._read + made}
+        speed = {"predicted_n": made, "predicted_per_second": self._last.tokens_per_second}
+        return {"usage": usage, "timings": speed}
+
+    def _event(self, delta: dict[str, str], finish: str | None = None, **more: Any) -> bytes:
         choice = {"index": 0, "delta": delta, "finish_reason": finish}
-        return _line({**self._about, "choices": [choice], **more})
-
-
-def _line(event: dict[str, Any]) -> bytes:
-    return f"data: {json.dumps(event)}\n\n".encode()
+        return f"data: {json.dumps({**self._about, 'choices': [choice], **more})}\n\n".encode()

@@ -32,19 +32,17 @@ from backend.serving.state import key_hash
 
 MAX_BODY = MIB  # bytes
 MAX_WAITING = 64  # requests, besides those that are answered
-_LONGEST_RETRY = 60  # seconds; OpenAI's clients ignore more
+_RETRY_AFTER = 5  # seconds
 
 
 @dataclass
 class Counts:
-    """An endpoint's counts since it started. tokens_per_second: of the latest answer. open: requests under way.
-    seconds: of an answer, about."""
+    """An endpoint's counts since it started. tokens_per_second: of the latest answer. open: requests under way."""
 
     requests: int = 0
     tokens: int = 0
     tokens_per_second: float = 0.0
     open: int = 0
-    seconds: float = 1.0
 
 
 class Endpoint:
@@ -110,9 +108,8 @@ class Endpoint:
         except BadInput as error:
             return _error(413 if error.what == _TOO_LARGE else 400, str(error))
         if not self._enter():
-            seconds = min(_LONGEST_RETRY, 1 + int(self.counts.open * self.counts.seconds / self._slots))
             message = "Too many questions are waiting. Ask again in a moment."
-            return _error(429, message, "rate_limit_error", headers={"Retry-After": str(seconds)})
+            return _error(429, message, "rate_limit_error", headers={"Retry-After": str(_RETRY_AFTER)})
         leaving = AsyncExitStack()
         leaving.callback(self._leave)
         response: Response | None = None
@@ -133,8 +130,6 @@ class Endpoint:
         """Waits for a turn and asks. leaving: gets what must be given back."""
         await self._turns.acquire()
         leaving.callback(self._turns.release)
-        began = time.monotonic()
-        leaving.callback(lambda: self._took(time.monotonic() - began))
         question = self._http.build_request("POST", asked.path, json=asked.body)
         reply = await self._http.send(question, stream=True)
         leaving.push_async_callback(reply.aclose)
@@ -161,7 +156,7 @@ class Endpoint:
                     line = f"data: {json.dumps(event)}"
                 yield f"{line}\n"
         except (ApprenticeError, httpx.HTTPError) as error:
-            yield f"data: {json.dumps(_about(_sentence(error), 'server_error'))}\n\n"
+            yield f"data: {bytes(_error(503, _sentence(error), 'server_error').body).decode()}\n\n"
 
     def _knows_key(self, request: Request) -> bool:
         scheme, _, key = request.headers.get("authorization", "").partition(" ")
@@ -178,9 +173,6 @@ class Endpoint:
     def _leave(self) -> None:
         with self._lock:
             self.counts.open -= 1
-
-    def _took(self, seconds: float) -> None:
-        self.counts.seconds = (3 * self.counts.seconds + seconds) / 4
 
     def _count(self, document: dict[str, Any]) -> None:
         usage = document.get("usage") or document.get("response", {}).get("usage") or {}
@@ -272,17 +264,13 @@ def _sentence(error: Exception) -> str:
     return str(error) if isinstance(error, ApprenticeError) else lost
 
 
-def _about(message: str, kind: str, param: str | None = None, code: str | None = None) -> dict[str, Any]:
-    return {"error": {"message": message, "type": kind, "param": param, "code": code}}
-
-
 def _error(
     status: int,
     message: str,
     kind: str = "invalid_request_error",
-    *,
-    param: str | None = None,
-    code: str | None = None,
     headers: dict[str, str] | None = None,
+    **more: str,
 ) -> Response:
-    return JSONResponse(_about(message, kind, param, code), status, headers)
+    return JSONResponse(
+        {"error": {"message": message, "type": kind, "param": None, "code": None, **more}}, status, headers
+    )

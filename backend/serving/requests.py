@@ -24,7 +24,7 @@ class _Field(Record):
 
     kind: str = "any"
     least: float = 0
-    most: float = float("inf")
+    most: float = 1e15
     cap: int = 0
     only: list[Any] | None = None
     everywhere: bool = False
@@ -45,10 +45,9 @@ class BadField(BadInput):
 
 @dataclass(frozen=True)
 class Abilities:
-    """What answers can do. name: of the model. instruction: the system message where a conversation has none, "" for
-    none. schema: of answers where a request asks for no form, None for none. whole: whether llama.cpp's server
-    answers. tools: whether the model's template has tools. marks: texts that this server would read as control
-    tokens."""
+    """What can be asked. name: of the model. instruction: for conversations without one. schema: of answers where a
+    request asks for no form. whole: whether llama.cpp's server answers. tools: whether the model's template has tools.
+    marks: texts that this server would read as control tokens."""
 
     name: str
     instruction: str = ""
@@ -60,8 +59,7 @@ class Abilities:
 
 @dataclass(frozen=True)
 class Asked:
-    """A valid request. body: for the server. function: the one that must be called and whose arguments are the
-    answer; "" otherwise."""
+    """A valid request. body: for the server. function: the one whose arguments are the answer; "" for none."""
 
     path: str
     body: dict[str, Any]
@@ -135,7 +133,7 @@ def _number(name: str, value: Any, field: _Field) -> float | int:
     whole = field.kind == "whole"
     right = isinstance(value, int | float) and not isinstance(value, bool) and field.least <= value <= field.most
     if not right or (whole and value != int(value)):
-        most = f" to {field.most:.0f}" if field.most != float("inf") else " on"
+        most = f" to {field.most:.0f}" if field.most < _Field().most else " on"
         raise BadField(name, f"is not a {'whole ' if whole else ''}number from {field.least:g}{most}.")
     return min(int(value), field.cap or int(value)) if whole else value
 
@@ -202,7 +200,7 @@ def _with_forced_function(path: str, given: dict[str, Any], able: Abilities) -> 
     if path != CHAT or able.tools or not able.whole or not isinstance(tools, list) or not choice:
         return given, ""
     functions = [function for tool in tools for function in _functions(tool)]
-    named = choice.get("function", {}).get("name") if isinstance(choice, dict) else None
+    named = next((one.get("name", "") for one in _functions(choice)), None)
     chosen = [one for one in functions if named in (None, one.get("name"))]
     if choice in ("auto", "none") or len(chosen) != 1:
         return given, ""

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from backend.errors import BadInput
+from backend.export import snippets
 from backend.export.conversations import FIXED
 from backend.models import bundled, model_folder
 from backend.tokens.tokenizer import ChatTokenizer
@@ -57,3 +58,9 @@ def test_a_merged_folder_is_the_same_in_transformers_4(bundled_model: Path, adap
     merged = model_folder.load(folder, torch.float32)
     with torch.inference_mode():
         assert top == merged(torch.tensor([expected[0]])).logits[0].argmax(-1).tolist()
+    (tmp_path / "ask.py").write_text(snippets.with_transformers("merged", "", "Be brief.", str(folder)), "utf-8")
+    printed = [
+        subprocess.run([sys.executable, "ask.py"], env=env, check=True, cwd=tmp_path, capture_output=True).stdout
+        for env in ({**os.environ, "PYTHONPATH": str(other)}, {**os.environ})
+    ]
+    assert printed[0] == printed[1] != b"", "the printed program, in both versions"

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
+from backend.chat.engine import Sampling
 from backend.errors import BadInput, ChatFailed
 from backend.records.chat import Chunk
 from backend.serving import endpoint as serving
@@ -97,7 +98,7 @@ def test_the_model_is_listed_and_answers(client: TestClient, chat: FakeChat, end
     assert answer["usage"] == {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10}
     messages, panes, sampling = chat.asked[0]
     assert ([message["content"] for message in messages], panes) == (["Be warm.", "Where is 4711?"], ["tuned"])
-    assert sampling["temperature"] == 0.0, "as Try asks"
+    assert Sampling(**sampling).temperature == 0.0, "as Try asks"
     counts = endpoint.counts
     assert (counts.requests, counts.tokens, counts.tokens_per_second, counts.open) == (1, 3, 50.0, 0)
 

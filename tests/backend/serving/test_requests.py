@@ -51,6 +51,7 @@ def test_honoured_fields(more: dict[str, Any], expected: dict[str, Any]) -> None
         (CHAT, "audio", {}), (CHAT, "frobnicate", 1), (CHAT, "stop", 5), (CHAT, "logit_bias", "x"), (CHAT, "n", 99),
         (CHAT, "response_format", "x"), (CHAT, "response_format", {"type": "xml"}), (CHAT, "tools", [TOOL]),
         (CHAT, "response_format", {"type": "json_schema", "json_schema": {}}), (COMPLETIONS, "echo", True),
+        (CHAT, "max_tokens", float("inf")), (CHAT, "tool_choice", {"function": 1}),
         (RESPONSES, "previous_response_id", "a"), (RESPONSES, "background", True), (RESPONSES, "text", {"format": 1}),
     ],
 )  # fmt: skip

@@ -127,7 +127,7 @@ def pydantic_ai() -> dict[str, Callable[[], Any]]:
         "stream": lambda: asyncio.run(stream()),
         "tool output": lambda: Agent(model, output_type=Order).run_sync(QUESTION).output,
         "native output": lambda: Agent(model, output_type=NativeOutput(Order)).run_sync(QUESTION).output,
-        "prompted output": lambda: Agent(model, output_type=PromptedOutput(Order)).run_sync(QUESTION).output,
+        "prompted": lambda: Agent(model, output_type=PromptedOutput(Order)).run_sync(QUESTION).output,
     }
 
 
