@@ -61,6 +61,17 @@ class Problem:
 
 
 @dataclass(frozen=True, slots=True)
+class PassedOver:
+    """A part of a file that is in no example. why: in words, such as "title". line, file: as of a Row; 0: not in a
+    line. text: shortened."""
+
+    why: str
+    text: str
+    line: int = 0
+    file: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class FileDetails:
     """What the reader of a file found out about it, beside its rows."""
 
@@ -82,6 +93,8 @@ class FileDetails:
     """Those that could be read together, written the same way; "" if there is only one of its kind."""
     people: tuple[str, ...] = ()
     """Who writes in a chat, most messages first."""
+    cue: str = ""
+    """What each question of a text is recognized by: "heading 2", "line in bold"."""
     imitate: tuple[str, ...] = ()
     """Whom the examples of the chat teach the model to write like."""
 
@@ -89,9 +102,9 @@ class FileDetails:
 @dataclass(frozen=True, slots=True)
 class Source:
     """A description of the file: `format` such as "jsonl", `shape` such as "messages" or "alpaca", `encoding` such as
-    "utf-8", `mapping` from our fields to the file's columns, `ignored` columns, `sha256` of its bytes. Of examples
-    that were edited, `sha256` stands for the file and the edits, `file_sha256` for the file, and `edits` are their
-    kinds (datasets/edits.py)."""
+    "utf-8", `mapping` from our fields to the file's columns, `ignored` columns, the parts that were `passed` over,
+    `sha256` of its bytes. Of examples that were edited, `sha256` stands for the file and the edits, `file_sha256` for
+    the file, and `edits` are their kinds (datasets/edits.py)."""
 
     name: str
     format: str
@@ -101,6 +114,7 @@ class Source:
     mapping: dict[str, str] = field(default_factory=dict)
     ignored: tuple[str, ...] = ()
     details: FileDetails = FileDetails()
+    passed: tuple[PassedOver, ...] = ()
     file_sha256: str = ""
     edits: tuple[str, ...] = ()
 

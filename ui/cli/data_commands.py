@@ -9,7 +9,7 @@ from typing import Any
 
 from backend.datasets.checks.fix import SAFE_FIXES, write_fixed
 from backend.datasets.checks.issues import issue_title
-from backend.datasets.checks.report import Report, summary
+from backend.datasets.checks.report import Report, summary, understood
 from backend.datasets.dataset import CheckedDataset, check_and_fix, require_compatible
 from backend.datasets.info import DatasetInfo, RowsByKind
 from backend.datasets.read.load import ReadOptions, load
@@ -61,7 +61,7 @@ def add_commands(add: AddCommand) -> None:
 def check(options: argparse.Namespace, workspace: Workspace) -> Answer:
     """The exit code is 1 where `train` would refuse the file as it is."""
     checked = _as_trained(options, workspace, validation=options.validation)
-    problems, lines = checked.report.problems, []
+    problems, lines = checked.report.problems, [understood(checked.report.source)]
     try:
         require_answers(checked)
     except BadInput as question:

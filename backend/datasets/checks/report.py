@@ -8,8 +8,10 @@ from typing import Any
 
 from backend.datasets.checks.tokens import TokenTotals
 from backend.records.rows import Problem, Row, Source
+from backend.text.excerpt import excerpt
 
 _WORDS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
+_LISTED = 8  # lines of what is not used
 _MIN_ROWS = 10  # with fewer, repetition is mentioned but not warned about
 
 
@@ -99,6 +101,8 @@ class Report:
             "encoding": self.source.encoding,
             "mapping": self.source.mapping,
             "ignored": list(self.source.ignored),
+            "passed_over": [asdict(part) for part in self.source.passed],
+            "understood": understood(self.source),
             "rows": self.rows,
             "usable": self.usable,
             "problems": [asdict(problem) for problem in self.problems],
@@ -109,6 +113,23 @@ class Report:
             "validation": self.validation.to_json() if self.validation else None,
             "summary": summary(self),
         }
+
+
+def understood(source: Source) -> str:
+    """How the file was read, in one line: what each example is, and what is in none."""
+    if source.details.cue:
+        each = f"question = {source.details.cue}, answer = what follows"
+    else:
+        columns = ((field, excerpt(column, width=40)) for field, column in source.mapping.items())
+        each = ", ".join(field if field == column else f"{field} = {column!r}" for field, column in columns)
+    if source.details.imitate:
+        each = f"a conversation, in which the model learns to write like {', '.join(source.details.imitate)[:80]}"
+    unused = [repr(excerpt(column, width=40)) for column in source.ignored]
+    for why, count in Counter(part.why for part in source.passed).items():
+        lines = [f"{part.line:,}" for part in source.passed if part.why == why and part.line][:_LISTED]
+        where = f" (line {', '.join(lines)}{' …' * (count > len(lines))})" if lines else ""
+        unused.append(f"{count:,} × {why}{where}")
+    return f"Each example: {each}" + (f"; not used: {', '.join(unused)}." if unused else ".")
 
 
 def summary(report: Report) -> list[str]:

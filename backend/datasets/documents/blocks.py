@@ -22,9 +22,10 @@ class Block:
 
 @dataclass
 class Document:
-    """blocks: in document order."""
+    """blocks: in document order. asides: (what it is, its text) of parts that stand beside them, such as comments."""
 
     blocks: list[Block] = field(default_factory=list)
+    asides: list[tuple[str, str]] = field(default_factory=list)
 
     @property
     def tables(self) -> list[Rows]:

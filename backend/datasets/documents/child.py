@@ -5,15 +5,20 @@ Every line that it prints is a JSON object with one of
     progress    0 to 1
     unpacked    bytes of all parts of an Office document
     block       [line, text, level, bold, gap, rows]
+    aside       [what it is, text], such as a comment
     sheets      [[name, the first rows], ...]; the numbers of the sheets to read are then expected on one line
     rows        [sheet, [[row, cells], ...]]
     error       [what, why, next]
     end         true
 """
 
+import html
 import json
 import queue
+import re
 import sys
+import zipfile
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -25,13 +30,17 @@ from backend.datasets.documents.blocks import Document
 from backend.datasets.documents.markup import read_html
 from backend.datasets.documents.odf import OdsSheets, odt_html
 from backend.datasets.documents.pdf import read_pdf
-from backend.datasets.documents.workbook import ExcelSheets
+from backend.datasets.documents.workbook import HIDDEN, ExcelSheets
 from backend.errors import BadInput
 from backend.records.reading import Limits, check_expansion
 from backend.records.units import GIB
 
 OUTLINE = 200  # rows of each sheet that are sent before one is chosen
 _BATCH = 200
+_ASIDE = re.compile(r"(?:word|xl)/(?:(?:threadedC|c)omments/?\w*|(header|footer)\d*)\.xml|content\.xml")
+_COMMENT = re.compile(
+    r"<(?:w:|x:)?((?:threadedC|c)omment)\b.*?</(?:w:|x:)?\1>|<(office:annotation|text:note)\b.*?</\2>", re.DOTALL
+)
 
 
 def _send(name: str, value: Any) -> None:
@@ -45,11 +54,16 @@ def _document(kind: str, path: Path) -> None:
         document = read_docx(path) if kind == "docx" else read_odt(path)
     for block in document.blocks:
         _send("block", [block.line, block.text, block.level, block.bold, block.gap, block.rows])
+    for aside in document.asides:
+        _send("aside", aside)
 
 
 def _sheets(kind: str, path: Path, limits: Limits, received: queue.Queue[bytes]) -> None:
     sheets = ExcelSheets(path, limits.columns) if kind == "xlsx" else OdsSheets(path, limits.columns)
-    _send("sheets", [[name, list(islice(sheets.rows(name), OUTLINE))] for name in sheets.names])
+    for aside in comments(path):
+        _send("aside", aside)
+    shown = {name: (row for row in sheets.rows(name) if row[1][0] != HIDDEN) for name in sheets.names}
+    _send("sheets", [[name, list(islice(shown[name], OUTLINE))] for name in sheets.names])
     for number in json.loads(received.get()):
         batch: list[tuple[int, list[str]]] = []
         for row in sheets.rows(sheets.names[number]):
@@ -87,23 +101,36 @@ def read_docx(path: Path) -> Document:
 
     without_images = mammoth.images.img_element(lambda image: {})
     with path.open("rb") as file:
-        html = mammoth.convert_to_html(file, convert_image=without_images)
-    return numbered(read_html(html.value))
+        converted = mammoth.convert_to_html(file, convert_image=without_images)
+    return numbered(read_html(converted.value), comments(path))
 
 
 def read_odt(path: Path) -> Document:
     """The paragraphs and tables of an OpenDocument text."""
-    return numbered(read_html(odt_html(path)))
+    return numbered(read_html(odt_html(path)), comments(path))
 
 
-def numbered(document: Document) -> Document:
+def comments(path: Path) -> list[tuple[str, str]]:
+    """The comments, headers and footers of an Office document, each with what it is."""
+    found = []
+    with zipfile.ZipFile(path) as archive:
+        for name in archive.namelist():
+            if part := _ASIDE.fullmatch(name):
+                text = archive.read(name).decode("utf-8", "replace")
+                inside = [text] if part[1] else [comment[0] for comment in _COMMENT.finditer(text)]
+                texts = [" ".join(html.unescape(re.sub(r"<[^>]*>", " ", one)).split()) for one in inside]
+                found += [(part[1] or "comment", one) for one in texts if one]
+    return found
+
+
+def numbered(document: Document, asides: Sequence[tuple[str, str]] = ()) -> Document:
     """The document with each block's paragraph number as its line; a table's rows count as paragraphs."""
     blocks, line = [], 1
     for block in document.blocks:
         rows = [(line + n, cells) for n, (_, cells) in enumerate(block.rows)] if block.rows else None
         blocks.append(replace(block, line=line, rows=rows))
         line += len(rows) if rows else 1
-    return Document(blocks)
+    return Document(blocks, [*document.asides, *asides])
 
 
 if __name__ == "__main__":

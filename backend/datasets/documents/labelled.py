@@ -176,6 +176,7 @@ def _parts(family: Family, blocks: Sequence[Block]) -> tuple[list[Block], list[_
             parts += label
         elif block.level and not headed and not (parts and parts[-1].kind == "answer" and block.level > 3):
             parts.append(_Part("end", [], True))
+            outside.append(block)
         elif parts and parts[-1].kind != "end":
             parts[-1].blocks.append(block)
         else:

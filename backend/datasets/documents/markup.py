@@ -115,7 +115,10 @@ class _Reader(HTMLParser):
         elif self._open[-1:] == ["style"]:
             rules = ((name, _WEIGHT.search(rule)) for name, rule in _STYLE_RULE.findall(data))
             self._classes |= {name: bool(weight[1]) for name, weight in rules if weight}
-        elif not self._hidden:
+        elif self._hidden:
+            if data.strip() and self._hidden == self._count["nav"] + self._count["footer"]:
+                self.document.asides.append(("menu or footer", " ".join(data.split())))
+        else:
             if not self._runs:
                 self._line = self.getpos()[0]
             text = data if self._count["pre"] else _SPACES.sub(" ", data)

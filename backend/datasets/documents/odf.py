@@ -9,7 +9,7 @@ from html import escape
 from pathlib import Path
 from xml.etree import ElementTree
 
-from backend.datasets.documents.workbook import FORMULA
+from backend.datasets.documents.workbook import FORMULA, HIDDEN
 
 _TEXT = "{urn:oasis:names:tc:opendocument:xmlns:text:1.0}"
 _TABLE = "{urn:oasis:names:tc:opendocument:xmlns:table:1.0}"
@@ -43,6 +43,8 @@ class OdsSheets:
         for row in self._tables[name].iter(f"{_TABLE}table-row"):
             repeated = int(row.get(f"{_TABLE}number-rows-repeated", "1"))
             cells = self._cells(row, down)
+            if cells and row.get(f"{_TABLE}visibility") in ("collapse", "filter"):
+                cells = [HIDDEN, *cells]
             for n in range(min(repeated, _BLANK_REPEATS) if cells else 0):
                 yield number + n + 1, cells
             number += repeated

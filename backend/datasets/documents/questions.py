@@ -39,11 +39,6 @@ class Pairs:
     outside: Sequence[Block] = ()
     cue: str = "line that asks"
 
-    @property
-    def worth_telling(self) -> bool:
-        """Whether more than titles belongs to no pair."""
-        return any(not b.level and not b.bold and len(b.text) > _CATEGORY for b in self.outside)
-
 
 def find_pairs(blocks: Sequence[Block]) -> Pairs | None:
     """The questions and answers in a text; None if it seems to contain none."""

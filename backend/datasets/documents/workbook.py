@@ -13,8 +13,10 @@ from backend.records.units import MIB
 
 _LARGEST = 16 * MIB  # unpacked bytes of the sheets; of larger files merged cells are not filled
 _NO_RESULT = re.compile(rb"<f(?:\s[^>]*)?(?:/>|>[^<]*</f>)\s*(?:<v\s*/>|<v></v>)?\s*</c>")
+_HIDDEN_ROW = re.compile(rb'<row (?=[^>]*?\bhidden="(?:1|true)")[^>]*?\br="(\d+)"')
 _AREA = re.compile(rb'<mergeCell [^>]*?ref="([A-Z]{1,3}[0-9]{1,7}:[A-Z]{1,3}[0-9]{1,7})"')
 _MOST_CELLS = 5_000_000  # of a sheet that is read as a whole
+HIDDEN = "\ue003"  # stands before the cells of a row that is hidden
 FORMULA = "\ue002"  # stands in for a formula whose result is not stored in the file
 
 
@@ -33,6 +35,7 @@ class ExcelSheets:
         self._limit = limit
         self._book = self._load(path, values=True)
         self._written = self._load(path, values=False) if without_results else None
+        self._path = path
         self.names = [sheet.title for sheet in self._book.worksheets]
 
     def _load(self, path: Path, values: bool) -> Any:
@@ -45,6 +48,7 @@ class ExcelSheets:
     def rows(self, name: str) -> Iterator[tuple[int, list[str]]]:
         """(row in the sheet, cells) of each row that is not blank, without blank cells at the end."""
         sheet = self._book[name]
+        hidden = self._hidden(sheet)
         if self._by_row:
             sheet.reset_dimensions()  # the file's own dimensions are often wrong
         elif sheet.max_row * min(sheet.max_column, self._limit) > _MOST_CELLS:
@@ -62,8 +66,17 @@ class ExcelSheets:
                         cells[place] = FORMULA
             while cells and not cells[-1].strip():
                 cells.pop()
+            if cells and number in hidden:
+                cells = [HIDDEN, *cells]
             if cells:
                 yield number, cells
+
+    def _hidden(self, sheet: Any) -> set[int]:
+        """The numbers of the rows that are hidden."""
+        if not self._by_row:
+            return {number for number, row in sheet.row_dimensions.items() if row.hidden}
+        with zipfile.ZipFile(self._path) as archive:
+            return set(map(int, _HIDDEN_ROW.findall(archive.read(sheet._worksheet_path.lstrip("/")))))
 
     def _cells_of(self, sheet: Any) -> Any:
         return sheet.iter_rows() if self._by_row else sheet.iter_rows(max_col=min(sheet.max_column, self._limit))

@@ -18,6 +18,7 @@ from backend.records.units import MIB, format_size
 from backend.text.excerpt import excerpt
 
 FIRST_ROWS = 20  # passed to `on_first_rows`
+_PASSED = 1_000  # parts of a file that are named, though in no example
 _MEDIA = ("image", "picture", "video", "audio", "sound")
 _ORIGINALS = 20  # rows also stored as they were read, to be shown next to the result
 
@@ -137,6 +138,7 @@ def assemble(opened: OpenSource, file: File, on_first_rows: Callable[[Dataset], 
             mapping=plan.used or plan.mapping,
             ignored=collector.ignored(),
             details=opened.details,
+            passed=tuple(opened.passed[:_PASSED]),
         )
         return Dataset(source, collector.rows, collector.problems, collector.total_rows, collector.originals)
 

@@ -125,8 +125,8 @@ def _record(header: list[str], cells: Sequence[str], can_drop: bool) -> dict[str
     return dict(zip(header, cells, strict=True))
 
 
-def split_header(table: Iterator[Cells]) -> tuple[list[str] | None, Iterator[Cells], int]:
-    """(the column names, the records below them, how many lines above them were passed over). None and all records
+def split_header(table: Iterator[Cells]) -> tuple[list[str] | None, Iterator[Cells], list[Cells]]:
+    """(the column names, the records below them, those above them, which were passed over). None and all records
     when the first record is data. Raises BadInput when there is no data."""
     first: list[Cells] = list(islice(table, LOOKED_AT))
     if not first:
@@ -135,11 +135,11 @@ def split_header(table: Iterator[Cells]) -> tuple[list[str] | None, Iterator[Cel
         raise BadInput("The first row of this table can't be read.", fault.message, fault.fix)
     rows = [(line, cells) for line, cells in first if not isinstance(cells, RowFault) and any(map(str.strip, cells))]
     if not rows:
-        return None, chain(first, table), 0
+        return None, chain(first, table), []
     header, data = find_header(rows)
     if header is None:
         start = next(n for n, (line, _) in enumerate(first) if line == rows[data][0])
-        return None, chain(first[start:], table), start
+        return None, chain(first[start:], table), first[:start]
     line, cells = rows[header]
     above = next(n for n, row in enumerate(first) if row[0] == line)
     below = chain(first[above + 1 :], table)
@@ -150,7 +150,7 @@ def split_header(table: Iterator[Cells]) -> tuple[list[str] | None, Iterator[Cel
             f"It has only a header: {excerpt(', '.join(cells), width=200)}.",
             "Add examples below the header, or choose another file.",
         )
-    return unique_names(cells), chain([second], below), above
+    return unique_names(cells), chain([second], below), first[:above]
 
 
 def unique_names(cells: Sequence[str]) -> list[str]:

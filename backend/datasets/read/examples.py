@@ -1,11 +1,12 @@
 """Decides whether a text or a document contains examples or is one text to learn, and asks when it is not sure."""
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from backend.datasets.convert.detect import Record
 from backend.datasets.convert.mapping import SeveralReadings
-from backend.datasets.documents.blocks import Document, Rows, joined
+from backend.datasets.documents.blocks import Block, Document, Rows, joined
 from backend.datasets.documents.questions import Pairs, find_pairs
 from backend.datasets.read.cells import as_records, split_header, unique_names
 from backend.datasets.read.file import OpenSource
@@ -13,11 +14,12 @@ from backend.datasets.read.header import find_header, is_header, known_columns
 from backend.errors import BadInput
 from backend.files.json_file import read_json
 from backend.records.reading import ReadOptions
+from backend.records.rows import FileDetails, PassedOver
 from backend.text.excerpt import excerpt
 
 _TABLE_ROWS = 3  # that a table without usual column names has at least
 _MOSTLY = 0.6  # share of the text that is in tables
-_LONGEST_CLOSING = 200  # characters
+_LONGEST_CLOSING, _QUOTED, _TITLE = 200, 200, 40  # characters
 # What people write below a list of questions, in the languages that most write in.
 _CLOSING = re.compile(rf"\W*({'|'.join(read_json(Path(__file__).with_name('words.json'))['closing'])})", re.IGNORECASE)
 
@@ -41,12 +43,12 @@ def find_examples(document: Document, options: ReadOptions) -> OpenSource | None
     in_tables = sum(len(block.text) for block in document.blocks if block.rows in tables)
     pairs = find_pairs(document.blocks)
     if tables and (pairs is None or not pairs.sure or 2 * in_tables > len(document.text)):
-        return _from_tables(tables)
+        return _from_tables(tables, document)
     if pairs is not None:
         return _from_pairs(pairs, options)
     large = [rows for rows in document.tables if len(rows) >= _TABLE_ROWS]
     if large and sum(len(b.text) for b in document.blocks if b.rows in large) > _MOSTLY * len(document.text):
-        return _from_tables(large[:1])
+        return _from_tables(large[:1], document)
     return None
 
 
@@ -56,19 +58,23 @@ def _header_of(rows: Rows) -> tuple[str, ...]:
     return tuple(rows[header][1]) if header is not None and known_columns(rows[header][1]) else ()
 
 
-def _from_tables(tables: list[Rows]) -> OpenSource:
+def _from_tables(tables: list[Rows], document: Document) -> OpenSource:
     """The rows of the first table, and of those with the same columns."""
     first = _header_of(tables[0])
     rows: list[tuple[int, list[str]]] = [*tables[0]]
+    used = [tables[0]]
     for table in tables[1:]:
         if first and _header_of(table) == first:
             _, data = find_header(table)
             rows += table[data:]
+            used.append(table)
     if first or not is_header(rows[0][1]):
         names, below, _ = split_header(iter(rows))
     else:  # the first row of a table in a text is its header, however it looks
         names, below = unique_names(rows[0][1]), iter(rows[1:])
-    return OpenSource(as_records(below, names, pad=True))
+    opened = OpenSource(as_records(below, names, pad=True))
+    _pass_over([block for block in document.blocks if block.rows not in used], opened)
+    return opened
 
 
 def _from_pairs(pairs: Pairs, options: ReadOptions) -> OpenSource:
@@ -77,14 +83,23 @@ def _from_pairs(pairs: Pairs, options: ReadOptions) -> OpenSource:
         raise SeveralReadings(len(pairs.records), ("messages" if conversations else "question_answer", "text"))
     records: list[Record] = [(line, record) for line, record in pairs.records]
     opened = OpenSource(iter([records]))
-    if pairs.worth_telling:
-        outside = excerpt(" ".join(joined(pairs.outside).split()), width=200)
-        message = f"Text that belongs to no question was passed over: {outside}"
-        opened.notes.append(("text_passed_over", message, "Give it a question if the model should learn it."))
+    opened.details = FileDetails(cue="conversation" if conversations else pairs.cue)
+    _pass_over(pairs.outside, opened)
     if not conversations and (closing := _closing(records)):
         message = f"The last answer ends with a line that may not belong to it: {excerpt(closing, width=120)}"
         opened.notes.append(("closing_line", message, "If it doesn't, remove it from the last example."))
     return opened
+
+
+def _pass_over(outside: Sequence[Block], opened: OpenSource) -> None:
+    """Names the blocks that are in no example, and tells about them where they are more than titles."""
+    opened.passed += [
+        PassedOver("text outside the examples", excerpt(block.text, width=_QUOTED), block.line) for block in outside
+    ]
+    if any(not block.level and not block.bold and len(block.text) > _TITLE for block in outside):
+        quoted = excerpt(" ".join(joined(outside).split()), width=_QUOTED)
+        message = f"Text that belongs to no question was passed over: {quoted}"
+        opened.notes.append(("text_passed_over", message, "Give it a question if the model should learn it."))
 
 
 def _closing(records: list[Record]) -> str:

@@ -14,7 +14,7 @@ from backend.datasets.read.encoding import Encoding, NotUtf8, utf8_blocks
 from backend.datasets.read.source import ByteSource, line_blocks
 from backend.errors import BadInput
 from backend.records.reading import ZIP_ERRORS, ReadOptions, RowFault
-from backend.records.rows import FileDetails
+from backend.records.rows import FileDetails, PassedOver
 from backend.records.units import MIB, format_size
 
 Note = tuple[str, str, str]  # kind, message, fix
@@ -110,12 +110,13 @@ class File:
 @dataclass
 class OpenSource:
     """A file that was opened. records: in batches, each a line number and a value. notes: (kind, message, fix) about
-    the file. late_notes: those that are complete once all records are read. chat: how to read the records as
-    conversations, where the format says so. format: such as "csv", by default its reader's."""
+    the file. passed: what is in no record; complete once all are read, as late_notes are. chat: how to read the
+    records as conversations, where the format says so. format: such as "csv", by default its reader's."""
 
     records: Iterator[list[Record]]
     details: FileDetails = field(default_factory=FileDetails)
     notes: list[Note] = field(default_factory=list)
+    passed: list[PassedOver] = field(default_factory=list)
     late_notes: Callable[[], list[Note]] = list
     chat: ChatFormat | None = None
     format: str = ""

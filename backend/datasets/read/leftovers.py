@@ -8,24 +8,36 @@ from pathlib import Path
 from backend.datasets.read.cells import Cells
 from backend.files.json_file import read_json
 from backend.records.reading import RowFault
+from backend.records.rows import PassedOver
+from backend.text.excerpt import excerpt
 
 _TOTALS = re.compile("|".join(read_json(Path(__file__).with_name("words.json"))["totals"]), re.IGNORECASE)
 _NUMBER = re.compile(r"[-\s\d.,%€$£]*")
 _LISTED = 8
+_QUOTED = 200  # characters of a part that is passed over
+END, TITLE, BESIDE = "row below the table", "row above the table", "cell beside the table"
 
 
 @dataclass
 class Passed:
-    """Skipped rows by their numbers. rows: totals and remarks. formulas: cells whose result is not stored."""
+    """Skipped rows by their numbers. parts: totals, remarks and cells beside the table, with their texts. formulas:
+    cells whose result is not stored."""
 
-    rows: list[int] = field(default_factory=list)
+    parts: list[PassedOver] = field(default_factory=list)
     blank: list[int] = field(default_factory=list)
     formulas: int = 0
+
+    def add(self, why: str, rows: Iterable[tuple[int, Sequence[str] | RowFault]]) -> None:
+        """Adds rows that are passed over, without blank ones."""
+        for number, cells in rows:
+            if text := "" if isinstance(cells, RowFault) else " | ".join(filter(None, map(str.strip, cells))):
+                self.parts.append(PassedOver(why, excerpt(text, width=_QUOTED), number))
 
     def notes(self) -> list[tuple[str, str, str]]:
         """(kind, message, fix) for totals and remarks, and for blank rows."""
         notes = []
-        for what, rows in (("Totals and remarks below the table", self.rows), ("Blank rows", self.blank)):
+        ends = [part.line for part in self.parts if part.why == END]
+        for what, rows in (("Totals and remarks below the table", ends), ("Blank rows", self.blank)):
             if rows:
                 listed = ", ".join(map(str, rows[:_LISTED])) + (" and others" if len(rows) > _LISTED else "")
                 notes.append(("leftovers", f"{what} were skipped: row {listed}.", "Nothing is missing."))
@@ -64,4 +76,4 @@ def without_leftovers(table: Iterable[Cells], width: int, passed: Passed) -> Ite
                 held = []
                 yield line, cells
         before = line
-    passed.rows += [line for line, _ in held]
+    passed.add(END, held)

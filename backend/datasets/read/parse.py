@@ -18,9 +18,12 @@ from backend.datasets.documents.blocks import Block, Document, Rows
 from backend.datasets.read.source import ByteSource
 from backend.errors import BadInput
 from backend.records.reading import Cancelled
+from backend.records.rows import PassedOver
+from backend.text.excerpt import excerpt
 
 SECONDS = 180.0  # until a document is parsed
 _PREFIX = "apprentice-document-"
+_QUOTED = 200  # characters of a comment
 _CANCELLED = "cancelled"
 
 
@@ -45,6 +48,7 @@ class Parser:
                 file.write(block)
         arguments = ["-m", "backend.datasets.documents.child", kind, str(path), json.dumps(asdict(source.limits))]
         self._child = child_process.start(arguments, stdout=-1, stderr=-3)
+        self.asides: list[PassedOver] = []  # comments and the like, so far
         self._expanded = 0  # bytes of the unpacked document, and of what the child has sent
         self._watch = child_process.Watch(
             self._child, source.limits.parser_bytes, SECONDS, poll=lambda: _CANCELLED * source.is_cancelled()
@@ -67,7 +71,7 @@ class Parser:
 
     def document(self) -> Document:
         """The blocks of a text document."""
-        return Document([Block(*parts) for parts in self._all("block")])
+        return Document([Block(*parts) for parts in self._all("block")], [(one.why, one.text) for one in self.asides])
 
     def outlines(self) -> list[tuple[str, Rows]]:
         """The name and the first rows of each sheet."""
@@ -93,6 +97,8 @@ class Parser:
                 raise BadInput(*value)
             self._expanded += value if name == "unpacked" else len(line)
             self._source.check_expansion(self._expanded)
+            if name == "aside":
+                self.asides.append(PassedOver(value[0], excerpt(value[1], width=_QUOTED)))
             if name == "progress":
                 self._source.advance(value)
             elif name == wanted:

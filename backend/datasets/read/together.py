@@ -189,5 +189,8 @@ def _merged(name: str, read: list[tuple[str, Dataset]], refused: list[tuple[str,
         merged.originals |= {row + before: value for row, value in data.originals.items()}
         merged.total_rows += data.total_rows
     ignored = tuple(dict.fromkeys(column for _, data in read for column in data.source.ignored))
-    merged.source = replace(merged.source, ignored=ignored, details=FileDetails(READER.title, binary=True))
+    passed = tuple(replace(part, file=file) for file, data in read for part in data.source.passed)
+    merged.source = replace(
+        merged.source, ignored=ignored, passed=passed, details=FileDetails(READER.title, binary=True)
+    )
     return merged

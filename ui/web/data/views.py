@@ -7,6 +7,7 @@ from markupsafe import Markup
 
 from backend.datasets.chats.people import QUESTION, WhoToImitate
 from backend.datasets.checks.dataset import FEW
+from backend.datasets.checks.report import understood
 from backend.datasets.convert.mapping import NoExamples, SeveralReadings
 from backend.datasets.convert.shapes import SHAPES
 from backend.datasets.store import StoredDataset
@@ -143,7 +144,7 @@ def summary(data: DatasetState, limit: int | None) -> Markup:
     missing = [f"{fmt.number(len(data.dropped))} removed"] if data.dropped else []
     missing += [f"{fmt.number(data.unusable)} can't be read"] if data.unusable else []
     in_file = f": {fmt.count(data.report.rows, 'example')}, {fmt.listed(missing)}" if missing else ""
-    small = f"From {fmt.shorten(data.name, 60)}{in_file}."
+    small = f"From {fmt.shorten(data.name, 60)}{in_file}. {understood(data.source)}"
     if tokens and tokens.lengths:
         small += f" {spread(list(tokens.lengths.values()))}"
         if limit and limit < tokens.longest:

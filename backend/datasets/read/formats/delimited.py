@@ -10,7 +10,7 @@ from backend.datasets.read.cells import Cells, as_records, read_cells, split_hea
 from backend.datasets.read.file import File, Note, OpenSource, Reader
 from backend.datasets.read.formats.text import holds_examples
 from backend.datasets.read.header import is_header
-from backend.datasets.read.leftovers import Passed, without_leftovers
+from backend.datasets.read.leftovers import BESIDE, TITLE, Passed, without_leftovers
 from backend.records.reading import RowFault
 from backend.records.rows import FileDetails
 from backend.text.excerpt import excerpt
@@ -95,13 +95,15 @@ def _open(file: File) -> OpenSource:
     cells = read_cells(file.lines(), delimiter, file.options.limits)
     if declared:
         next(cells)
-    header, below, _ = split_header(cells)
+    header, below, above = split_header(cells)
     passed = Passed()
-    split = _SplitTexts(len(header or ()), delimiter, file.options.join_cells, file.options.drop_cells)
+    passed.add(TITLE, above)
+    split = _SplitTexts(len(header or ()), delimiter, file.options.join_cells, file.options.drop_cells, passed)
     rows = split.rows(without_leftovers(below, len(header), passed)) if header else below
     tabs = delimiter == "\t"
     details = FileDetails("a table (TSV)" if tabs else "", delimiter=delimiter, header=header is not None)
     opened = OpenSource(as_records(rows, header, can_drop=header is not None), details, format="tsv" if tabs else "")
+    opened.passed = passed.parts
     opened.late_notes = lambda: [*passed.notes(), *split.notes()]
     return opened
 
@@ -115,6 +117,7 @@ class _SplitTexts:
     delimiter: str
     join: bool
     drop: bool
+    passed: Passed
     dropped: list[int] = field(default_factory=list)
     lines: list[int] = field(default_factory=list)
     first: str = ""
@@ -135,6 +138,7 @@ class _SplitTexts:
                     cells = joined if self.join else cells
             if self.drop and not isinstance(cells, RowFault) and len(cells) > self.width:
                 self.dropped.append(line)
+                self.passed.add(BESIDE, [(line, cells[self.width :])])
                 cells = cells[: self.width]
             yield line, cells
 

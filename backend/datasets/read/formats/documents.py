@@ -5,6 +5,7 @@ from functools import partial
 from backend.datasets.read.examples import find_examples, one_text
 from backend.datasets.read.file import File, OpenSource, Reader
 from backend.datasets.read.parse import Parser
+from backend.records.rows import PassedOver
 
 
 def _matches(kind: str, file: File) -> bool:
@@ -14,7 +15,9 @@ def _matches(kind: str, file: File) -> bool:
 def _open(kind: str, file: File) -> OpenSource:
     with Parser(file.source, kind) as parser:
         document = parser.document()
-    return find_examples(document, file.options) or one_text(document.text)
+    opened = find_examples(document, file.options) or one_text(document.text)
+    opened.passed += [PassedOver(what, text) for what, text in document.asides]
+    return opened
 
 
 READERS = tuple(

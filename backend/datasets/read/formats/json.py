@@ -18,7 +18,9 @@ from backend.datasets.read.file import File, OpenSource, Reader
 from backend.datasets.read.formats.delimited import sniff_delimiter
 from backend.errors import BadInput
 from backend.records.reading import Limits, RowFault, row_too_large
+from backend.records.rows import PassedOver
 from backend.records.units import KIB, MIB, format_size
+from backend.text.excerpt import excerpt
 from backend.text.strict_json import parse
 
 _TEXT = rb'"[^"\\]*(?:\\.[^"\\]*)*"'
@@ -79,13 +81,13 @@ def find_list(head: bytes) -> tuple[int, str] | None:
     return None
 
 
-def document(blocks: Iterator[bytes], limits: Limits) -> Iterator[list[Record]]:
+def document(blocks: Iterator[bytes], limits: Limits, beside: list[PassedOver] | None = None) -> Iterator[list[Record]]:
     """Batches of the examples in a JSON document in UTF-8, whose list begins in the first block. Raises as
     `examples`."""
     head = next(blocks, b"")
     place = (head.index(b"["), "") if head.lstrip().startswith(b"[") else find_list(head[:_HEAD])
     start, name = place or (None, "")
-    return examples(chain([head], blocks), start, name, limits)
+    return examples(chain([head], blocks), start, name, limits, [] if beside is None else beside)
 
 
 def _records(blocks: Iterable[list[bytes | None]], limits: Limits) -> Iterator[list[Record]]:
@@ -104,15 +106,30 @@ def _parse(text: bytes | None, limits: Limits, line: int = 0) -> Any:
         return fault
 
 
-def examples(blocks: Iterable[bytes], start: int | None, name: str, limits: Limits) -> Iterator[list[Record]]:
+def _beside_list(text: bytes) -> Iterator[PassedOver]:
+    """What stands beside the list in an object. text: the object without the list, as far as it was read."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return
+    for name, inner in value.items() if isinstance(value, dict) else ():
+        if inner not in ([], None, ""):
+            yield PassedOver("entry beside the list", excerpt(f"{name}: {inner}", width=200))
+
+
+def examples(
+    blocks: Iterable[bytes], start: int | None, name: str, limits: Limits, beside: list[PassedOver]
+) -> Iterator[list[Record]]:
     """Batches of records, with a RowFault in place of an unreadable value. blocks: the document in UTF-8. start: the
-    position of its list; None for objects one after another. name: of the list inside an object, else "". Raises
+    position of its list; None for objects one after another. name: of the list inside an object, else "".
+    beside: receives what else the object has. Raises
     BadInput when an example is over the line limit, or for a second list."""
     scanner = _Scanner(start is not None, limits)
     after = b""  # the bytes after the list
     for number, block in enumerate(blocks):
         if number == 0 and start is not None:
             scanner.line += block.count(b"\n", 0, start)
+            beside.extend(_beside_list(block[:start] + b"[]}"))
             block = block[start + 1 :]
         if scanner.ended:
             after += block[: max(0, 64 * KIB - len(after))]
@@ -122,6 +139,7 @@ def examples(blocks: Iterable[bytes], start: int | None, name: str, limits: Limi
         yield scanner.add(b"", last=True)
     after = scanner.rest() + after
     if scanner.ended and name:
+        beside.extend(_beside_list(b"{" + after.lstrip(b" \t\r\n,")))
         second = find_list(b'{"": 0' + after)
         if second is not None:
             raise BadInput(
@@ -243,7 +261,8 @@ def _open_lines(file: File) -> OpenSource:
 
 
 def _open_document(file: File) -> OpenSource:
-    return OpenSource(with_columns(document(file.blocks(), file.options.limits)))
+    beside: list[PassedOver] = []
+    return OpenSource(with_columns(document(file.blocks(), file.options.limits, beside)), passed=beside)
 
 
 LINES = Reader("jsonl", "JSON lines", _is_lines, _open_lines)

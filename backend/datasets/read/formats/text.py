@@ -9,6 +9,8 @@ from backend.datasets.documents.questions import find_pairs
 from backend.datasets.read.examples import find_examples, one_text
 from backend.datasets.read.file import File, OpenSource, Reader
 from backend.errors import BadInput
+from backend.records.rows import PassedOver
+from backend.text.excerpt import excerpt
 
 
 def is_html(text: str) -> bool:
@@ -27,7 +29,9 @@ def _open_page(file: File) -> OpenSource:
             "Its text is mixed with menus and notices that a model should not learn.",
             "Save the part that you need as text, or put questions and answers into a table.",
         )
-    return opened or one_text(document.text)
+    opened = opened or one_text(document.text)
+    opened.passed += [PassedOver(what, excerpt(text, width=200)) for what, text in document.asides]
+    return opened
 
 
 def holds_examples(file: File) -> bool:

@@ -7,11 +7,11 @@ from functools import partial
 from backend.datasets.convert.detect import Record, match
 from backend.datasets.convert.guess_columns import guess
 from backend.datasets.documents.blocks import Rows
-from backend.datasets.documents.workbook import FORMULA
+from backend.datasets.documents.workbook import FORMULA, HIDDEN
 from backend.datasets.read.cells import Cells, as_records, unique_names
 from backend.datasets.read.file import File, OpenSource, Reader
 from backend.datasets.read.header import find_header, known_columns
-from backend.datasets.read.leftovers import Passed, is_leftover
+from backend.datasets.read.leftovers import BESIDE, END, TITLE, Passed, is_leftover
 from backend.datasets.read.parse import Parser
 from backend.errors import BadInput
 from backend.records.reading import RowFault
@@ -56,7 +56,13 @@ def _open(kind: str, file: File) -> OpenSource:
     )
     width = len(columns) or max(len(cells) for _, cells in outlines[chosen[0].number][1])
     passed = Passed()
-    opened = OpenSource(_records(parser, chosen, width, passed), details, late_notes=passed.notes)
+    for sheet in sheets:
+        first = sheet.start - bool(sheet.columns)
+        above = [row for row in outlines[sheet.number][1] if sheet not in chosen or row[0] < first]
+        passed.add(TITLE if sheet in chosen else f"row of the sheet {sheet.name!r}", above)
+    passed.parts += parser.asides
+    records = _records(parser, chosen, width, passed)
+    opened = OpenSource(records, details, passed=passed.parts, late_notes=passed.notes)
     if file.options.sheet is None:
         likely = ", ".join(sheet.name for sheet in sheets if sheet not in chosen and sheet.likely)[:200]
         if likely:
@@ -122,17 +128,23 @@ def _without_leftovers(
     before = 0
     sheet = None
     for number_of_sheet, number, cells in rows:
+        if cells[0] == HIDDEN:
+            shown = excerpt(" | ".join(cells[1:]), width=200)
+            message, fix = "This row is hidden in the spreadsheet.", "Show it there, or remove this example."
+            yield number, RowFault("hidden_row", message, fix, shown)
+            continue
         if number_of_sheet != sheet:
-            passed.rows += [number for number, _ in held]
+            passed.add(END, held)
             held, before, sheet = [], number, number_of_sheet
         if is_leftover(cells, width, number - before > 1 or bool(held), FORMULA):
             held.append((number, cells))
         else:
-            yield from ((n, _checked(row, passed)) for n, row in held)
+            for n, row in [*held, (number, cells)]:
+                passed.add(BESIDE, [(n, row[width:])])
+                yield n, _checked(row[:width], passed)
             held = []
-            yield number, _checked(cells, passed)
         before = number
-    passed.rows += [number for number, _ in held]
+    passed.add(END, held)
 
 
 def _checked(cells: list[str], passed: Passed) -> list[str] | RowFault:

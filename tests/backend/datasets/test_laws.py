@@ -1,0 +1,107 @@
+"""Nothing vanishes: whatever a source says is in an example, or is named as passed over. Nothing is sure that isn't."""
+
+import csv
+import html
+import json
+import re
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backend.datasets.checks.report import understood
+from backend.datasets.documents.questions import asks
+from backend.datasets.read.load import ReadOptions, load
+from backend.records.rows import Dataset
+from tests.backend.datasets import sources
+from tests.backend.datasets.sources import SourceFile
+
+FEWEST = 3  # words of a part; with fewer it may be a mark, a label or an id
+CUT = 150  # characters of a part that is passed over, which are quoted
+READ = [source for source in sources.sources() if source.outcome != "refused" and source.group != "conversations"]
+_XML_PART = re.compile(
+    r"(word/(document|comments|footnotes|header\d|footer\d)|content|xl/sharedStrings|xl/comments\S*)\.xml"
+)
+_BLOCK = re.compile(r"</(?:w:p|text:p|text:h|si|comment)>")
+_LABEL = re.compile(r"[:：．.)]|\s-\s|MESSAGE \w+")
+_INVISIBLE = re.compile(r"<(script|style|head)\b.*?</\1>|<!--.*?-->", re.DOTALL)
+
+
+def parts(path: Path) -> Iterator[str]:
+    """What a file says, part by part, read as simply as can be."""
+    suffixes = path.suffixes
+    if path.suffix in (".xlsx", ".xlsm", ".ods", ".docx", ".odt"):
+        with zipfile.ZipFile(path) as archive:
+            texts = [archive.read(name).decode() for name in archive.namelist() if _XML_PART.fullmatch(name)]
+        yield from (re.sub(r"<[^>]*>", "", part) for text in texts for part in _BLOCK.split(text))
+    elif suffixes == [".csv"]:
+        data = path.read_bytes()
+        text = (data.decode("cp1252") if b"\xfc" in data else data.decode()).removeprefix("sep=;")
+        yield from (
+            cell for row in csv.reader(text.splitlines(), delimiter=";" if ";" in text else ",") for cell in row
+        )
+    elif path.suffix in (".json", ".jsonl"):
+        lines = path.read_text("utf-8").splitlines() if path.suffix == ".jsonl" else [path.read_text("utf-8")]
+        yield from (
+            part for line in lines for leaf in leaves(json.loads(line)) for part in re.split(r"\n|<\|\w*\|>", leaf)
+        )
+    elif path.suffix == ".html":
+        yield from re.split(
+            r"</?(?:p|li|td|th|h\d|dt|dd|summary|div|a|br)\b[^>]*>", _INVISIBLE.sub("", path.read_text("utf-8"))
+        )
+    elif path.suffix in (".txt", ".md"):
+        yield from re.split(r"\n|\t|\|", path.read_text("utf-8", "replace"))
+
+
+def leaves(value: Any) -> Iterator[str]:
+    if isinstance(value, (dict, list)):
+        yield from (leaf for inner in (value.values() if isinstance(value, dict) else value) for leaf in leaves(inner))
+    elif isinstance(value, str):
+        yield value
+
+
+def letters(text: str) -> str:
+    """The letters and digits of a text, without markup, labels and marks."""
+    return re.sub(r"[\W_]+", "", html.unescape(re.sub(r"<[^>]*>|<\|\w*\|>", " ", text))).casefold()
+
+
+def told(data: Dataset) -> str:
+    """Everything that is in an example or is named."""
+    said = [text for row in data.rows for text in sources.texts(row)]
+    said += [part.text for part in data.source.passed] + [p.quote + p.message for p in data.problems]
+    ignored = [str(row[name]) for row in data.originals.values() for name in data.source.ignored if name in row]
+    return letters("".join([*said, *ignored, *data.source.mapping.values(), *data.source.ignored]))
+
+
+@pytest.mark.parametrize("source", READ, ids=lambda source: f"{source.group}/{source.file}")
+def test_nothing_of_a_source_vanishes(source: SourceFile) -> None:
+    data = load(source.path, options=ReadOptions(**source.options))
+    everything = told(data)
+    missing = [
+        part
+        for part in parts(source.path)
+        if len(part.split()) >= FEWEST
+        and letters(part)[:CUT] not in everything
+        and letters(_LABEL.split(part, 1)[-1])[:CUT] not in everything
+    ]
+    assert not missing
+    assert understood(data.source).startswith("Each example: ")
+
+
+@pytest.mark.parametrize("source", READ, ids=lambda source: f"{source.group}/{source.file}")
+def test_no_reading_is_sure_that_the_file_contradicts(source: SourceFile, tmp_path: Path) -> None:
+    data = load(source.path, options=ReadOptions(**source.options))
+    if source.outcome == "rows" and data.source.shape == "text":
+        assert sum(asks(line) for row in data.rows for line in str(row.text).split("\n")) < FEWEST
+    for row in data.rows:  # no question ended up in the answer of another one
+        assert (
+            not [line for line in sources.texts(row)[-1].split("\n")[1:] if asks(line)] or data.source.shape == "text"
+        )
+    if source.path.suffix == ".csv" and data.source.details.header and data.source.shape == "question_answer":
+        rows = [
+            {**row, f"{data.source.mapping['answer']} 2": f"Another answer, {n}."} for n, row in data.originals.items()
+        ]
+        (tmp_path / "rival.json").write_text(json.dumps(rows))
+        assert sources.read(tmp_path / "rival.json").question == "mapping_guessed"
