@@ -4,19 +4,24 @@ import ctypes
 import re
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-from backend.datasets.documents.blocks import Block, Document
+from backend.datasets.documents.blocks import Block, Document, Rows
 from backend.errors import BadInput
 
 _HEADING = 1.15  # times the usual size of letters
 _PARAGRAPH = 1.35  # times the usual distance of lines
 _REPEATED = 0.5  # share of the pages that have a header or footer
 _BEGINS = re.compile(r"\(?\d{1,3}[.)]\s|[•–-]\s|\w{1,12}( ?\d+)?[:：]")  # a label, a number, an item of a list
+_WIDE = 1.0  # times the size of letters, of a gap between two columns
+_LEVEL = 2.0  # points by which lines on one level, and cells of one column, may differ
+_ROWS = 3  # that a table has at least
+_APART = 1.25  # times the smallest distance of lines, between rows
+_RUNNING = 0.3  # share of the rows that may begin in mid-sentence
 _PASSWORD = 4  # FPDF_ERR_PASSWORD
 _SIGNS = str.maketrans({"\x02": "-", "\ufffe": "-", "\x00": None, "\xa0": " "})
 
@@ -28,6 +33,8 @@ class _Line:
     top: float  # points from the lower edge
     size: float  # of its first letter
     bold: bool
+    parts: tuple[tuple[float, str], ...] = ()  # what stands apart on it, and where each begins, in points
+    rows: Rows | None = None  # of a table, in place of its lines
 
 
 def read_pdf(path: Path, progress: Callable[[float], None]) -> Document:
@@ -38,7 +45,7 @@ def read_pdf(path: Path, progress: Callable[[float], None]) -> Document:
         pdf = pypdfium2.PdfDocument(path)
         lines: list[_Line] = []
         for number in range(len(pdf)):
-            lines += _page_lines(pdf[number], number)
+            lines += with_tables(_page_lines(pdf[number], number))
             progress((number + 1) / len(pdf))
         pages = len(pdf)
     except pypdfium2.PdfiumError as error:
@@ -66,19 +73,85 @@ def _page_lines(page: Any, number: int) -> list[_Line]:
         if shown:
             first = at + len(line) - len(line.lstrip())
             size = pdfium.FPDFText_GetFontSize(text, first)
-            lines.append(_Line(shown.translate(_SIGNS), number, _top(text, first), size, _is_bold(text, first)))
+            parts = _parts(text, shown, first, size)
+            lines.append(
+                _Line(shown.translate(_SIGNS), number, _origin(text, first)[1], size, _is_bold(text, first), parts)
+            )
         at += len(line)
     text.close()
     page.close()
     return lines
 
 
-def _top(text: Any, index: int) -> float:
+def _parts(text: Any, shown: str, first: int, size: float) -> tuple[tuple[float, str], ...]:
+    """The parts of a line between wide gaps."""
+    spaces = [at for at, sign in enumerate(shown) if sign == " " and 0 < at < len(shown) - 1]
+    wide = [at for at in spaces if _origin(text, first + at + 1)[0] - _right(text, first + at - 1) > _WIDE * size]
+    begins = [0, *(at + 1 for at in wide)]
+    cut = zip(begins, [*wide, len(shown)], strict=True)
+    return tuple((_origin(text, first + begin)[0], shown[begin:end].translate(_SIGNS).strip()) for begin, end in cut)
+
+
+def _right(text: Any, index: int) -> float:
+    """The right edge of a letter."""
+    import pypdfium2.raw as pdfium
+
+    left, right, bottom, top = (ctypes.c_double() for _ in range(4))
+    pdfium.FPDFText_GetCharBox(text, index, left, right, bottom, top)
+    return right.value
+
+
+def with_tables(lines: list[_Line]) -> list[_Line]:
+    """The lines of a page with one line in place of those of a table: what stands in columns, also where the columns
+    were drawn one after the other. Columns of running text are none: most of their lines begin in mid-sentence."""
+    drawn = sorted(((line.top, x, text, line) for line in lines for x, text in line.parts), key=lambda one: -one[0])
+    levels: list[list[tuple[float, float, str, _Line]]] = []
+    for part in drawn:
+        if levels and levels[-1][0][0] - part[0] < _LEVEL:
+            levels[-1].append(part)
+        else:
+            levels.append([part])
+    beside = [level for level in levels if len(level) > 1]
+    if len(beside) < _ROWS:
+        return lines
+    starts = Counter(round(part[1]) for level in levels for part in level)
+    columns = sorted(x for x, count in starts.items() if count >= _ROWS and sum(
+        any(round(part[1]) == x for part in level) for level in beside) >= _ROWS)  # fmt: skip
+    inside = [all(any(abs(part[1] - x) < _LEVEL for x in columns) for part in level) for level in levels]
+    first = levels.index(next((level for level in beside if inside[levels.index(level)]), levels[-1]))
+    last = first
+    while last + 1 < len(levels) and inside[last + 1]:
+        last += 1
+    while last > first and {round(part[1]) for part in levels[last]} <= {columns[0]}:
+        last -= 1  # a paragraph below the table
+    table = levels[first : last + 1]
+    steps = [a[0][0] - b[0][0] for a, b in pairwise(table)]
+    if len(columns) < 2 or len(table) < _ROWS:
+        return lines
+    tight = min(steps) * _APART
+    rows: list[list[str]] = []
+    for level, step in zip(table, [tight, *steps], strict=True):
+        if step >= tight or max(steps) < tight:
+            rows.append([""] * len(columns))
+        for _, x, text, _ in sorted(level, key=lambda part: part[1]):
+            at = min(range(len(columns)), key=lambda column: abs(columns[column] - x))
+            rows[-1][at] = f"{rows[-1][at]} {text}".strip()
+    running = sum(row[0][:1].islower() or not row[0] for row in rows)
+    if len(rows) < _ROWS or running > _RUNNING * len(rows):
+        return lines
+    members = {id(line) for level in table for *_, line in level}
+    one = replace(table[0][0][3], rows=[(0, row) for row in rows], text="\n".join(map(" | ".join, rows)))
+    place = min(at for at, line in enumerate(lines) if id(line) in members)
+    rest = [line for line in lines[place:] if id(line) not in members]
+    return [*lines[:place], one, *rest]
+
+
+def _origin(text: Any, index: int) -> tuple[float, float]:
     import pypdfium2.raw as pdfium
 
     x, y = ctypes.c_double(), ctypes.c_double()
     pdfium.FPDFText_GetCharOrigin(text, index, x, y)
-    return y.value
+    return x.value, y.value
 
 
 def _is_bold(text: Any, index: int) -> bool:
@@ -122,21 +195,29 @@ def _paragraphs(lines: list[_Line]) -> list[Block]:
         before = lines[place - 1] if place else None
         same = before is not None and before.bold == line.bold and abs(before.size - line.size) < 0.5
         near = before is not None and before.page == line.page and before.top - line.top < _PARAGRAPH * distance
-        if same and (near or _continues(before, line)) and not _BEGINS.match(line.text):
+        if (
+            same
+            and not line.rows
+            and not (before and before.rows)
+            and (near or _continues(before, line))
+            and not _BEGINS.match(line.text)
+        ):
             groups[-1].append(line)
         else:
             groups.append([line])
             gaps.append(not near)
-    return [
-        Block(
-            number,
-            _join(group),
-            min(larger.index(round(group[0].size, 1)) + 1, 6) if round(group[0].size, 1) in larger else 0,
-            group[0].bold,
-            gap,
-        )
-        for number, (group, gap) in enumerate(zip(groups, gaps, strict=True), 1)
-    ]
+    blocks: list[Block] = []
+    for number, (group, gap) in enumerate(zip(groups, gaps, strict=True), 1):
+        rows = group[0].rows and [(number + at, cells) for at, (_, cells) in enumerate(group[0].rows)]
+        above = blocks[-1].rows if blocks else None
+        if rows and above and len(above[0][1]) == len(rows[0][1]):  # it goes on over the end of a page
+            again = rows[1:] if rows[0][1] == above[0][1] else rows
+            blocks[-1] = replace(blocks[-1], rows=[*above, *again], text=f"{blocks[-1].text}\n{group[0].text}")
+            continue
+        size = round(group[0].size, 1)
+        level = min(larger.index(size) + 1, 6) if size in larger and not rows else 0
+        blocks.append(Block(number, _join(group), level, group[0].bold and not rows, gap, rows))
+    return blocks
 
 
 def _continues(before: _Line | None, line: _Line) -> bool:
