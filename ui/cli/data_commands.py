@@ -84,7 +84,8 @@ def warnings(report: Report) -> list[str]:
 
 def fix(options: argparse.Namespace, workspace: Workspace) -> Answer:
     accepted = [kind.strip() for kind in options.accept.split(",")] if options.accept else SAFE_FIXES
-    checked = _as_trained(options, workspace, accepted=dict.fromkeys(accepted, "all"))
+    accepted = [*accepted, "empty_question"]  # which a fix can leave behind
+    checked = _as_trained(options, workspace, accepted=dict.fromkeys(accepted, "all"), drop_cells=True)
     require_answers(checked)
     fixed = checked.fixed
     if not fixed.dataset.rows:
@@ -109,9 +110,13 @@ def datasets(options: argparse.Namespace, workspace: Workspace) -> Answer:
     return Answer({"datasets": [vars(info) for info in stored]}, text or "No examples are stored.")
 
 
-def _as_trained(options: argparse.Namespace, workspace: Workspace, **more: Any) -> CheckedDataset:
-    """The file as `train` would use it: with --max-tokens, or else the length that is planned for its examples."""
-    app, more = App(workspace), {**more, "reading": reading_options(options), "split": options.split or ""}
+def _as_trained(
+    options: argparse.Namespace, workspace: Workspace, drop_cells: bool = False, **more: Any
+) -> CheckedDataset:
+    """The file as `train` would use it: with --max-tokens, or else the length that is planned for its examples.
+    drop_cells: without the cells for which a table has no column."""
+    cells = {"drop_cells": True} if drop_cells and not options.join_cells else {}
+    app, more = App(workspace), {**more, "reading": reading_options(options) | cells, "split": options.split or ""}
     checked = checked_files(options.files, workspace, options.model, LengthLimits(options.max_tokens), **more)
     if options.max_tokens or checked.longest <= _ALWAYS_FITS:
         return checked

@@ -7,6 +7,7 @@
     content.py, patterns.py                            faults inside a text, by:
     characters.py, leftovers.py                        unintended characters and parts
     personal_data.py, phone_numbers.py                 personal data and secrets
+    editor.py                                          what a strict editor would send back
     answers.py, names.py                               answers, and customers' names in them
     dataset.py                                         the file as a whole
     language.py                                        the language of rows

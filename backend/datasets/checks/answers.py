@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from statistics import median
 
-from backend.datasets.checks import names
+from backend.datasets.checks import editor, names
 from backend.datasets.checks.issues import problem
 from backend.records.rows import Problem, Row
 from backend.text.conversation import answers, content, last_answer, question
@@ -15,6 +15,9 @@ from backend.text.normalize import normalize, same_rows
 SAME_EVERYWHERE = 5  # rows; from here on, the same question in all of them is a fault of the file
 _BLOCK = 512  # rows checked together, so that their texts stay in the processor's cache
 _TYPICAL = 30  # characters; with a median below it, short answers are the task (labels, numbers)
+
+CHOICE = "conflicting_answers"  # no fix but the person's choice
+_LISTED = 4  # answers to one question
 
 LIMIT = 5  # repetitions of one sentence that are a fault (the guide's number)
 _ENDS = ".!?。！？\n"
@@ -32,6 +35,7 @@ def find(rows: Sequence[Row]) -> Iterator[Problem]:
     yield from repetitions(rows)
     yield from short_answers(rows)
     yield from conflicts(rows)
+    yield from editor.find(rows)
     yield from names.find(rows)
 
 
@@ -64,7 +68,7 @@ def short_answers(rows: Sequence[Row]) -> Iterator[Problem]:
 
 
 def conflicts(rows: Sequence[Row]) -> Iterator[Problem]:
-    """Rows with the question of an earlier row and a different answer."""
+    """Rows with the same question and different answers: which one is right, only the person knows."""
     ended = [row for row in rows if row.messages and row.messages[-1]["role"] == "assistant" and row.rejected is None]
     groups = same_rows(
         ended,
@@ -75,13 +79,12 @@ def conflicts(rows: Sequence[Row]) -> Iterator[Problem]:
         return  # `dataset.same_everywhere` reports this once
     for group in groups:
         answered = [ended[i] for i in group if question(ended[i]).strip() and last_answer(ended[i]).strip()]
-        for row in answered[1:]:
-            if normalize(last_answer(row)) != normalize(last_answer(answered[0])):
-                message = (
-                    f"Example {answered[0].row} ({answered[0].place}) has the same question with a different answer; "
-                    "the model can't tell which one is right."
-                )
-                yield problem(row, "conflicting_answers", message, excerpt(last_answer(row)))
+        counts = Counter(normalize(last_answer(row)) for row in answered)
+        if len(counts) > 1:
+            said = {normalize(last_answer(row)): last_answer(row) for row in reversed(answered)}
+            listed = "; ".join(f"“{excerpt(said[key], width=80)}” ({n:,} ×)" for key, n in counts.most_common(_LISTED))
+            message = f"This question has {len(counts):,} answers: {listed}. The model can't tell which one is right."
+            yield from (problem(row, CHOICE, message, excerpt(last_answer(row))) for row in answered)
 
 
 def suspects(texts: Sequence[str]) -> list[int]:

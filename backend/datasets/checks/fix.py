@@ -152,7 +152,7 @@ class _Fixing:
         by_row: dict[int, set[str]] = defaultdict(set)
         for problem in problems:
             rows = self._accept.get(problem.kind, ())
-            if rows == "all" or problem.row in rows:
+            if (rows == "all" and problem.kind != answer_checks.CHOICE) or (rows != "all" and problem.row in rows):
                 by_row[problem.row].add(problem.kind)
         if not by_row:
             return False

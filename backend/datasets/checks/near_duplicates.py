@@ -2,7 +2,7 @@
 
 A text is the set of its shingles: pairs of neighboring words, case and punctuation ignored; signs of numbers, money,
 emoji and the like count as words. Two texts are almost the same when the Jaccard similarity of their sets is at least
-THRESHOLD and their numbers agree: "order 17" is not "order 18", "$5" not "€5".
+THRESHOLD and their numbers and names agree: "order 17" is not "order 18", "$5" not "€5", "to Anna" not "to Ben".
 
 Texts of one form ("What is the capital of ...?") are not almost the same: where _FORM or more texts resemble each
 other, two whose every difference is their own, shared by at most half of them, are two fillings of a form. In an
@@ -52,6 +52,9 @@ _WORD = re.compile(
 _ASCII_WORD = re.compile(
     r"[a-z0-9]+|(?=[$%+#:;-])(?:[$%]|(?<![a-z0-9])[-+](?=\$?\.?[0-9])|(?<=[a-z0-9])[+#]+|[:;]-?[()])"
 )
+_NAME = re.compile(r"(?<=[a-zà-ÿ,;] )[A-ZÀ-Þ][\w’'-]+")
+_HIRAGANA = re.compile("[\u3041-\u309f]")
+_JAPANESE_WORD = re.compile("[\u30a1-\u30fa\u30fc\u4e00-\u9fff]{2,}")
 _NUMBER = re.compile(rf"[-+\d\u2212{_MONEY}]")  # what must agree
 
 Hashes = npt.NDArray[np.uint64]
@@ -60,7 +63,10 @@ Hashes = npt.NDArray[np.uint64]
 def similar_pairs(texts: Sequence[str]) -> list[tuple[int, int]]:
     """All pairs (i, j), i < j, of positions whose texts are almost the same. Empty texts match none."""
     tokens = [_words(text) for text in texts]
-    numbers = [hash(tuple(sorted(filter(_NUMBER.search, row_tokens)))) for row_tokens in tokens]
+    numbers = [
+        hash((*sorted(filter(_NUMBER.search, words)), *sorted(_own_words(text))))
+        for text, words in zip(texts, tokens, strict=True)
+    ]
     sets = _rarest_first([_shingles(row_tokens) for row_tokens in tokens])
     candidates = ((i, j) for i, j in _candidates(sets) if numbers[i] == numbers[j])
     similar = [(i, j) for i, j in candidates if _similarity(sets[i], sets[j]) >= THRESHOLD]
@@ -71,6 +77,11 @@ def are_similar(texts: Sequence[str], pairs: Sequence[tuple[int, int]], threshol
     """For each pair of positions in `texts`, whether their Jaccard similarity reaches `threshold`."""
     sets = {i: _shingles(_words(texts[i])) for pair in pairs for i in pair}
     return [_similarity(sets[i], sets[j]) >= threshold for i, j in pairs]
+
+
+def _own_words(text: str) -> set[str]:
+    """Names in mid-sentence, and in Japanese the words of Chinese characters or katakana: what tells texts apart."""
+    return set(_JAPANESE_WORD.findall(text) if _HIRAGANA.search(text) else _NAME.findall(text))
 
 
 def _words(text: str) -> list[str]:

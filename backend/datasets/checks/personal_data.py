@@ -76,4 +76,32 @@ KEY = TextFault(
     ),
     lambda match: "[key]",
 )
-PERSONAL_FAULTS = (EMAIL, KEY, CARD, IBAN, PHONE)
+_SECRET = "|".join(read_json(Path(__file__).with_name("words.json"))["secret"])
+PASSWORD = TextFault(
+    "secret_password",
+    DIGIT,
+    re.compile(
+        rf"(\b(?:{_SECRET})\b(?:[ \t]+(?:is|ist|est|es|é)\b)?[ \t]*[:=]?[ \t]*[\"'“„`]?)(?=\S*\d)"
+        r"(?=\S{0,30}[^\W\d]|\d{5})"
+        r"[^\s\"'”“`,;]{5,40}(?<![.!?)])",
+        re.IGNORECASE,
+    ),
+    lambda match: f"{match[1]}[password]",
+)
+_PLACE = r"[A-ZÀ-Þ][\w.'’-]+(?: [A-ZÀ-Þ][\w.'’-]+){0,3}"
+ADDRESS = TextFault(
+    "personal_address",
+    DIGIT,
+    re.compile(
+        r"\b\d{1,5}[a-z]? (?:[A-Z][\w'’.-]* ){1,4}?(?:Street|St|Avenue|Ave|Road|Rd|Lane|Ln|Drive|Dr|Boulevard|Blvd|"
+        rf"Court|Ct|Way|Place|Pl|Square|Sq|Terrace|Close)\b\.?(?:,? (?:Apt|Apartment|Unit|Flat|Suite|#)\.? ?\w+)?"
+        rf",?\s+{_PLACE},?\s+"
+        r"(?:[A-Z]{2} \d{5}(?:-\d{4})?|[A-Z]{1,2}\d[A-Z\d]? ?\d[A-Z]{2})\b"
+        r"|\b[A-ZÄÖÜ][\wäöüß.-]*(?:straße|strasse|str\.|weg|platz|allee|gasse|ring|damm|ufer) \d{1,4} ?[a-z]?\b,?\s+"
+        rf"(?:(?:D|A|CH)-)?\d{{4,5}} {_PLACE}"
+        r"|\b\d{1,4}(?: bis| ter)?,? (?:rue|avenue|boulevard|place|chemin|quai|allée) [^,\n\d]{3,40},?\s+"
+        rf"\d{{5}} {_PLACE}"
+    ),
+    lambda match: "[address]",
+)
+PERSONAL_FAULTS = (EMAIL, KEY, PASSWORD, ADDRESS, CARD, IBAN, PHONE)

@@ -88,9 +88,9 @@ def test_the_quote_of_a_problem_and_the_other_line_are_named() -> None:
     assert len(problem.quote) < 100
     rows = clean_rows(20)
     rows.append(chat(21, S, ("user", rows[4].messages[1]["content"].upper()), A))
-    (problem,) = [p for p in check(dataset(rows)).problems if p.row]
-    assert (problem.row, problem.kind) == (21, "conflicting_answers")
-    assert "line 5" in problem.message
+    first, second = [p for p in check(dataset(rows)).problems if p.row]
+    assert [(p.row, p.kind) for p in (first, second)] == [(5, "conflicting_answers"), (21, "conflicting_answers")]
+    assert f"“{A[1][:40]}" in first.message
 
 
 def test_the_same_on_all_rows_is_reported_once() -> None:
@@ -141,7 +141,9 @@ def test_rows_that_the_model_cannot_use_are_reported() -> None:
     rows[2] = chat(3, Q, ("system", "Be kind."), A)
     rows[5] = chat(6, S, ("user", "Say the unlearnable thing to me?"), ("assistant", "unlearnable " * 20))
     rows[7] = chat(8, S, ("user", "long " * 200), A)
-    rows[9] = chat(10, S, ("user", "How much can you write for me?"), ("assistant", "word " * 200))
+    rows[9] = chat(
+        10, S, ("user", "How much can you write for me?"), ("assistant", " ".join(f"word{n}" for n in range(200)) + ".")
+    )
     report = check(dataset(rows), counter=TokenCounter(WordTokenizer()), lengths=LengthLimits(100))
     found = {(p.row, p.kind): p for p in report.problems if p.row}
     assert set(found) >= {(3, "template_refuses"), (6, "nothing_to_learn"), (8, "answer_vanishes"), (10, "too_long")}
@@ -153,7 +155,10 @@ def test_rows_that_the_model_cannot_use_are_reported() -> None:
 
 
 def test_very_long_rows_and_template_markers() -> None:
-    rows = [*clean_rows(3), chat(4, ("system", SYSTEM), question(4), ("assistant", "word " * 9000))]
+    rows = [
+        *clean_rows(3),
+        chat(4, ("system", SYSTEM), question(4), ("assistant", " ".join(f"word{n}" for n in range(9000)) + ".")),
+    ]
     report = check(dataset(rows), counter=TokenCounter(WordTokenizer()))
     assert about_rows(report.problems) == [(4, "very_long")]
     row = chat(1, Q, ("assistant", LONG + " [MARK]"))

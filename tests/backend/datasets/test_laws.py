@@ -104,4 +104,4 @@ def test_no_reading_is_sure_that_the_file_contradicts(source: SourceFile, tmp_pa
             {**row, f"{data.source.mapping['answer']} 2": f"Another answer, {n}."} for n, row in data.originals.items()
         ]
         (tmp_path / "rival.json").write_text(json.dumps(rows))
-        assert sources.read(tmp_path / "rival.json").question == "mapping_guessed"
+        assert sources.read(tmp_path / "rival.json").outcome == "asks"

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from backend.datasets.checks.answers import CHOICE
 from ui.services.app import App
 from ui.services.selection import Choice
 from ui.web.data import decisions, read_options
@@ -26,6 +27,12 @@ def apply_action(app: App, choice: Choice, action: str, value: str) -> Choice:
     elif action == "keep":
         left = [problem.row for problem in decisions.waiting(app.datasets.state(choice)) if problem.kind == kind]
         app.fixes.refuse(data_id, kind, left)
+    elif action == "pick":
+        number = int(at or kind) if (at or kind).isdecimal() else 0
+        for same in decisions.answers_given(number, app.datasets.state(choice)):
+            numbers = [row.row for row in same]
+            decide = app.fixes.refuse if at or number in numbers else app.fixes.accept
+            decide(data_id, CHOICE, numbers)
     elif action == "refuse":
         app.fixes.refuse(data_id, kind, rows)
     elif action == "undo":

@@ -4,11 +4,12 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
+from backend.datasets.checks.answers import CHOICE
 from backend.datasets.checks.fix import FIXABLE
 from backend.datasets.checks.issues import GUESSES, ISSUE_TYPES, issue_title
 from backend.datasets.read.cells import DROP
 from backend.records.rows import Problem, Row
-from backend.text.conversation import question
+from backend.text.conversation import last_answer, question
 from backend.text.normalize import normalize
 from ui.records.data import DatasetState
 from ui.text import format as fmt
@@ -16,6 +17,7 @@ from ui.web.data import before_after, read_options
 from ui.web.html import components
 
 COPIES = ("duplicate", "near_duplicate")
+_LISTED = 6  # answers, and examples of each
 CALM = ("chat", "preference_pairs", "spare_cells", "split_texts", "closing_line", "too_few", "too_many")
 
 
@@ -71,6 +73,11 @@ def _effect(problem: Problem, data: DatasetState) -> Markup:
     """The row as it is, and what the fix makes of it or which other row stays."""
     rows = {row.row: row for row in data.original.rows}
     name, row = f"Example {problem.row}, {problem.place}", rows.get(problem.row)
+    if problem.kind == CHOICE:
+        said = Markup('<div class="row-as-read"><p class="small">{}</p>{}</div>')
+        groups = answers_given(problem.row, data)
+        listed = [(fmt.listed([f"example {one.row}" for one in same][:_LISTED]), same[0]) for same in groups]
+        return components.join(said.format(where, before_after.example(first)) for where, first in listed)
     if row is None:
         return Markup('<div class="row-as-read"><p class="small">{}</p>{}</div>').format(name, _cells(problem, data))
     change = next((c for c in data.fix_previews.get(problem.kind, ()) if c.row == problem.row and c.after), None)
@@ -91,19 +98,35 @@ def _cells(problem: Problem, data: DatasetState) -> Markup:
 
 
 def _twin(row: Row, kind: str, data: DatasetState) -> Row | None:
-    """The earlier row that this one repeats or contradicts."""
-    asked = normalize(question(row))
+    """The earlier row that this one repeats."""
     group = next((group for group in data.report.duplicates.groups if row.row in group[1:]), None)
     for other in data.original.rows:
-        if (kind in COPIES and group and other.row == group[0]) or (
-            kind == "conflicting_answers" and other.row < row.row and normalize(question(other)) == asked
-        ):
+        if kind in COPIES and group and other.row == group[0]:
             return other
     return None
 
 
+def answers_given(number: int, data: DatasetState) -> list[list[Row]]:
+    """The examples that contradict the one with this number, and itself, by their answers: the most frequent first."""
+    numbers = {problem.row for problem in data.problems if problem.kind == CHOICE}
+    rows = {row.row: row for row in data.original.rows if row.row in numbers}
+    groups: dict[str, list[Row]] = {}
+    for row in rows.values():
+        if number in rows and normalize(question(row)) == normalize(question(rows[number])):
+            groups.setdefault(normalize(last_answer(row)), []).append(row)
+    return sorted(groups.values(), key=len, reverse=True)
+
+
 def _answers(problem: Problem, alike: Sequence[Problem], data: DatasetState) -> list[Markup]:
-    """At most three buttons."""
+    """At most three buttons, or one for each of several answers."""
+    if problem.kind == CHOICE:
+        picks = [
+            components.button(
+                f"“{fmt.shorten(last_answer(same[0]), 60)}” is right ({len(same):,} ×)", "pick", same[0].row
+            )
+            for same in answers_given(problem.row, data)[:_LISTED]
+        ]
+        return [*picks, components.button("Keep them all", "pick", f"all:{problem.row}")]
     kind, at, many = problem.kind, f"{problem.kind}:{problem.row}", len(alike)
     unread, where = kind in data.unreadable, f"example {problem.row}"
     drop = unread and problem.fix.startswith(DROP)

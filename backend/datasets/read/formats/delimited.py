@@ -4,6 +4,7 @@ import csv
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from backend.datasets.convert.shapes import NAMES, plain_name
 from backend.datasets.read.cells import Cells, as_records, read_cells, split_header
@@ -136,7 +137,7 @@ class _SplitTexts:
                     self.lines.append(line)
                     self.first = self.first or " | ".join(excerpt(cell.strip(), width=60) for cell in joined)
                     cells = joined if self.join else cells
-            if self.drop and not isinstance(cells, RowFault) and len(cells) > self.width:
+            if self.drop and not isinstance(cells, RowFault) and len(cells) > self.width and not _may_be_split(cells):
                 self.dropped.append(line)
                 self.passed.add(BESIDE, [(line, cells[self.width :])])
                 cells = cells[: self.width]
@@ -159,6 +160,11 @@ class _SplitTexts:
             f"Joined, the first row would be: {self.first}"
         )
         return [*notes, ("split_texts", message, "Join the cells, or remove these rows.")]
+
+
+def _may_be_split(cells: list[str]) -> bool:
+    """Whether a cell may be the rest of the one before: ", at nine", or "1,500 euros"."""
+    return any(b[:1] == " " or (a[-1:].isdigit() and b[:3].isdigit()) for a, b in pairwise(cells))
 
 
 def _lines(numbers: list[int]) -> str:

@@ -26,8 +26,12 @@ def _records(source: ByteSource) -> Iterator[list[Record]]:
         if total == 0:
             raise BadInput("This table has no rows.", f"Its columns are: {', '.join(table.schema_arrow.names)}.", "")
         names = unique_names(table.schema_arrow.names)
-        row = 0
+        row = decoded = 0
         for batch in table.iter_batches(batch_size=_BATCH):
+            decoded += batch.nbytes
+            source.check_expansion(decoded)
+            if row >= source.limits.rows:
+                break
             columns = [column.to_pylist() for column in batch.columns]
             values = zip(*columns, strict=True)
             yield [(row + n, dict(zip(names, cells, strict=True))) for n, cells in enumerate(values, 1)]

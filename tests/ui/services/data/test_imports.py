@@ -14,7 +14,7 @@ from tests.ui.conftest import page_of, tabs
 from ui.services.app import App
 from ui.services.data import imports as dataset_imports
 from ui.services.selection import Choice
-from ui.web.data import issues, read_options
+from ui.web.data import decisions, issues, read_options
 from ui.web.data.actions import apply_action
 from ui.web.page import Page
 
@@ -57,6 +57,25 @@ def test_texts_that_a_comma_divides_are_joined_by_a_button_and_stay_so(app: App,
     assert joined.original.rows[0].messages[-1]["content"] == "Yes, always."
     assert "join-cells" not in issues.card(joined)
     assert read_options.sent('{"encoding": "cp1252"}', joined) == {"encoding": "cp1252", "join_cells": True}
+
+
+def test_the_person_picks_one_of_several_answers(app: App, tmp_path: Path) -> None:
+    said = ["At nine.", "At ten.", "At nine.", *(f"Number {n}." for n in range(20))]
+    asked = ["When do you open?"] * 3 + [f"What is thing {n}?" for n in range(20)]
+    table = tmp_path / "table.json"
+    table.write_text(json.dumps([{"question": q, "answer": a} for q, a in zip(asked, said, strict=True)]))
+    choice = Choice(data_id=app.datasets.add(table, "table.json"))
+    card = decisions.card(app.datasets.state(choice))
+    assert "“At nine.” is right (2 ×)" in card
+    assert "“At ten.” is right (1 ×)" in card
+    for value, left, dropped in (("2", 0, {1, 3}), ("undo", 3, set()), ("all:1", 0, set())):
+        if value == "undo":
+            apply_action(app, choice, "undo", "conflicting_answers")
+        else:
+            apply_action(app, choice, "pick", value)
+        state = app.datasets.state(choice)
+        assert sum(p.kind == "conflicting_answers" for p in decisions.waiting(state)) == left
+        assert set(state.dropped) == dropped
 
 
 def test_an_unreadable_file_is_reported_and_the_old_dataset_stays(app: App, file: Path) -> None:

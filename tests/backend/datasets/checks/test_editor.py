@@ -1,0 +1,71 @@
+"""What a strict editor would send back is found, and what only looks like it is not."""
+
+import pytest
+
+from backend.datasets.check_dataset import check
+from backend.datasets.checks import fix
+from backend.datasets.checks.duplicates import find
+from tests.backend.datasets.builders import SYSTEM, chat, clean_rows, dataset
+
+CUT = "The parcel leaves our warehouse on the next day, and after that it usually takes between four and"
+
+
+def kinds(asked: str, said: str) -> set[str]:
+    """The kinds of problems of one example among sound ones."""
+    row = chat(61, ("system", SYSTEM), ("user", asked), ("assistant", said))
+    return {problem.kind for problem in check(dataset([*clean_rows(60), row])).problems if problem.row == 61}
+
+
+@pytest.mark.parametrize(
+    ("asked", "said", "kind"),
+    [
+        ("How long does it take to Norway?", CUT, "cut_off"),
+        ("Give me a chair as JSON, please.", '{"name":', "cut_off"),
+        ("Can you tell me the hours?", "I'm sorry, but I can't help with that.", "refusal"),
+        ("Was ist im Karton?", "Leider kann ich dir dabei nicht helfen.", "refusal"),
+        ("Do you like it?", "As an AI language model, I have no opinion on it.", "refusal"),
+        ("Where is the museum?", "where is the museum", "answer_is_question"),
+        ("I want to send it back.\nCategory: returns and refunds", "returns and refunds", "answer_in_question"),
+        ("Is it open?", "Yes, it is.\nUser: And on Sunday?\nAssistant: No, it is closed.", "role_label"),
+        ("How do I clean it?", "clean the kettle " * 7, "repeated_words"),
+        ("How do I log in?", "Use admin and the password Sommer2024! and press enter.", "secret_password"),
+        ("Where does she live?", "At 12 Elm Street, Springfield, IL 62704.", "personal_address"),
+        ("Wohin soll es?", "Bitte an Hauptstraße 12, 10115 Berlin schicken.", "personal_address"),
+    ],
+)  # fmt: skip
+def test_what_an_editor_sends_back(asked: str, said: str, kind: str) -> None:
+    assert kind in kinds(asked, said)
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ("Is this one spam or not spam?", "spam"), ("How do I sign?", f"{CUT[:70]} so.\n\nKind regards\nAnna Miller"),
+        ("What does it need?", f"{CUT[:70]} so:\n\n- a cup of flour and a spoon of salt\n- two eggs and some milk"),
+        ("Can I return it?", "Sorry, we can't take it back after 30 days, but we help with repairs at our desk."),
+        ("Which password should I choose?", "Choose a password with 8 letters or more, and write it nowhere."),
+        ("Where are you?", "On Mill Street, opposite the town hall, from 9 to 5."),
+        ("When does it open?", "Answer the bell, please: we open at nine, and we close at five."),
+    ],
+)  # fmt: skip
+def test_what_an_editor_lets_pass(asked: str, said: str) -> None:
+    assert not kinds(asked, said) - {"very_short_answer"}
+
+
+def test_copies_that_differ_in_a_name_are_none() -> None:
+    text = "Yes, {} can come at nine; we look forward to it and will have the coffee ready in the garden for you all."
+    rows = [chat(n, ("user", f"Can {name} come at nine?"), ("assistant", text.format(name)))
+            for n, name in enumerate(("Anna", "Peter", "Anna"))]  # fmt: skip
+    assert find(rows).groups == [[0, 2]]
+    asked = "{}はできますか？", "はい、できます。お電話で{}とご希望の日時をお知らせください。ありがとうございます。"
+    words = (("予約", "お名前"), ("配達", "ご住所"))
+    assert not find([chat(1, ("user", asked[0].format(a)), ("assistant", asked[1].format(b))) for a, b in words]).groups
+
+
+def test_a_contradiction_is_no_fix_for_all() -> None:
+    answers = ("At nine.", "At ten.", "At nine.")
+    rows = [chat(n, ("user", "When do you open?"), ("assistant", said)) for n, said in enumerate(answers, 1)]
+    report = check(dataset(rows))
+    assert [p.row for p in report.problems if p.kind == "conflicting_answers"] == [1, 2, 3]
+    assert len(fix.apply(dataset(rows), report, {"conflicting_answers": "all"}).dataset.rows) == 3
+    assert [row.row for row in fix.apply(dataset(rows), report, {"conflicting_answers": {2}}).dataset.rows] == [1, 3]
