@@ -17,7 +17,7 @@ from typing import Any, Literal
 from pydantic import ValidationError
 
 from backend.errors import BadInput, BadSetting, RunProblem
-from backend.export import page_to_give, space
+from backend.export import page_to_give
 from backend.files.listing import files_in
 from backend.models import hub_token
 from backend.records.base import Record
@@ -27,9 +27,8 @@ from backend.work import JobContext
 
 log = logging.getLogger(__name__)
 
-Form = Literal["adapter", "merged", "gguf", "space", "page"]
-FORMS: tuple[Form, ...] = ("adapter", "merged", "gguf", "space", "page")
-_SDKS = {"space": "gradio", "page": "static"}  # of the forms that are Spaces
+Form = Literal["adapter", "merged", "gguf", "page"]
+FORMS: tuple[Form, ...] = ("adapter", "merged", "gguf", "page")
 CARD = "README.md"
 _GGUF_FILES = {".gguf", ".Modelfile", ".txt", ".json"}
 _REPO = re.compile(r"(?!.*(--|\.\.))([A-Za-z0-9][\w.-]{0,95}/)?[A-Za-z0-9][\w.-]{0,94}[A-Za-z0-9]", re.ASCII)
@@ -60,7 +59,7 @@ def check_repo(repo: str) -> str:
 
 def export_for(form: Form) -> str:
     """How the name of the export begins of which this form is made: "gguf:" stands for all GGUF types."""
-    return {"gguf": "gguf:", "space": "merged"}.get(form, form)
+    return "gguf:" if form == "gguf" else form
 
 
 def files(form: Form, exported: Path, folder: str) -> dict[str, Path]:
@@ -68,22 +67,16 @@ def files(form: Form, exported: Path, folder: str) -> dict[str, Path]:
     if form == "gguf":
         return {file.name: file for file in sorted(exported.iterdir()) if file.suffix in _GGUF_FILES}
     inside = exported / (page_to_give.website(folder) if form == "page" else folder)
-    prefix = f"{space.MODEL}/" if form == "space" else ""
-    paths = {f"{prefix}{file.relative_to(inside).as_posix()}": file for file in files_in(inside)}
-    return {name: file for name, file in paths.items() if name != _card_of(form)}
+    paths = {file.relative_to(inside).as_posix(): file for file in files_in(inside)}
+    return {name: file for name, file in paths.items() if name != CARD}  # which is replaced
 
 
-def _card_of(form: Form) -> str:
-    """Where the model's card is; the export's own is replaced."""
-    return f"{space.MODEL}/{CARD}" if form == "space" else CARD
-
-
-def prepare(job_folder: Path, form: Form, files: dict[str, Path], card: str) -> Path:
+def prepare(job_folder: Path, files: dict[str, Path], card: str) -> Path:
     """Put the files into the folder of a job, with the model's card; returns their folder. Raises OSError."""
     upload = job_folder / "data" / "upload"
     for name, file in files.items():
         link(file, upload / name)
-    (upload / _card_of(form)).write_text(card, "utf-8", "replace")
+    (upload / CARD).write_text(card, "utf-8", "replace")
     return upload
 
 
@@ -148,7 +141,7 @@ def upload(folder: Path, spec: PushSpec) -> PushResult:
     from huggingface_hub import HfApi
 
     hub = HfApi(token=token())
-    sdk = _SDKS.get(spec.form)
+    sdk = "static" if spec.form == "page" else None
     kind = "space" if sdk else "model"
     with _plain_errors():
         repo = check_repo(spec.repo)

@@ -18,10 +18,8 @@ from string import Template
 
 from backend.errors import BadInput, BadSetting
 from backend.files.atomic import replace_file
-from backend.files.json_file import write_json
 from backend.files.listing import files_in
-from backend.models import bundled, causal_lm
-from backend.records.specs import RunSpec
+from backend.models import bundled
 from backend.settings import PROJECT_ROOT
 
 TEMPLATES = PROJECT_ROOT / "static" / "space"
@@ -39,9 +37,6 @@ ON_A_PROCESSOR = (
     "#sha256=4ca4a9394b0c771238a4f73590fdbbc4debad85ed0fa63d026ae1b085da7d6e2"
 )
 _SPACE_ID = re.compile(r"[\w.-]+/[\w.-]+")
-_APP = PROJECT_ROOT / "static" / "model_space"
-_NEEDED = ("transformers", "tokenizers", "safetensors", "jinja2", "numpy")
-MODEL = "model"
 
 
 @dataclass(frozen=True)
@@ -139,20 +134,3 @@ def version_of(requirements: str, package: str) -> str:
     match = re.search(rf"^{package}(?:\[.*\])?==(\S+)", requirements, re.MULTILINE)
     assert match, f"static/space/requirements.txt does not name {package}"
     return match[1]
-
-
-def write_model_app(folder: Path, name: str, run: RunSpec, instruction: str) -> None:
-    """Write a small Gradio app with one model around the folder `model`, an exported merged model in `folder`:
-    app.py, README.md and requirements.txt from static/model_space/, and settings.json. name: a plain file name.
-    Raises OSError."""
-    versions = (TEMPLATES / "requirements.txt").read_text("utf-8")
-    values = {"title": name, "gradio": version_of(versions, "gradio"), "base": run.model.id}
-    readme = Template((_APP / "README.md").read_text("utf-8")).substitute(values)
-    pinned = [line for line in versions.splitlines() if re.split(r"[=\[ ;]", line)[0].lower() in _NEEDED]
-    needed = "\n".join([*pinned, ON_A_PROCESSOR, ""])
-    texts = {"README.md": readme, "requirements.txt": needed, "app.py": (_APP / "app.py").read_text("utf-8")}
-    renamed = {} if run.settings.method == "full" else causal_lm.key_mapping(run.model.path)
-    for file, text in texts.items():
-        (folder / file).write_text(text, "utf-8", newline="\n")
-    settings = {"name": name, "instruction": instruction, **({"renamed": renamed} if renamed else {})}
-    write_json(folder / "settings.json", settings)

@@ -27,7 +27,6 @@ from ui.records.share import Endpoint
 from ui.services.app import App
 from ui.text import format as fmt
 
-_DEFAULT = {"gguf": "gguf:Q8_0", "space": "merged"}  # the export that is made where there is none
 _NEXT = """Written to {folder}: {files} files, {size}. To put them online as YOU/NAME, with your account:
   hf repos create YOU/NAME --repo-type space --space-sdk gradio --flavor {hardware}
   hf upload YOU/NAME {folder} . --repo-type space"""
@@ -71,12 +70,13 @@ def push(options: argparse.Namespace, workspace: Workspace) -> Answer:
     if options.yes:
         hub_push.token()  # a person without one should not wait for an export first
     if options.form not in app.hub_pushes.forms(options.run):
-        job = follow(app, app.results.start_export(options.run, _DEFAULT.get(options.form, options.form)))
+        job = follow(
+            app, app.results.start_export(options.run, "gguf:Q8_0" if options.form == "gguf" else options.form)
+        )
         require_completed(job, ApprenticeError, "The export was stopped.")
     offer = app.hub_pushes.offer(options.run, options.form, repo, private=not options.public)
     for name, size in offer.sizes.items():
         say(f"{name}  {fmt.bytes_of(round(size * MIB))}")
-    say(f"Also uploaded, written by Apprentice: {', '.join(offer.written)}")
     say(f"The card:\n\n{offer.card}")
     if not options.yes:
         seen = "anyone can see it" if options.public else "only you can see it"

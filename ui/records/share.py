@@ -23,15 +23,14 @@ class ExportStatus:
 
 @dataclass(frozen=True)
 class HubUpload:
-    """An upload to Hugging Face before it starts: the size of each file (MiB), and the small files that are written
-    for it. instruction: of the examples, which the card quotes; "" for none. card: Markdown. mark: differs with
-    anything of this, and with the content of the files; consent names it."""
+    """An upload to Hugging Face before it starts: the size of each file (MiB). instruction: of the examples, which the
+    card quotes; "" for none. card: Markdown. mark: differs with anything of this, and with the content of the files;
+    consent names it."""
 
     form: str
     repo: str
     private: bool
     sizes: dict[str, float]
-    written: tuple[str, ...]
     instruction: str
     card: str
     mark: str

@@ -69,7 +69,7 @@ def test_everything_arrives_in_a_private_repository(hub: Hub, folder: Path) -> N
     assert hub.tokens <= {f"Bearer {SECRET}", ""}, "the card is checked without one"
     again = hub_push.upload(folder, PushSpec(form="adapter", repo="orders", private=False))
     assert again.private is True, "what exists stays as private as it is, and is shown so"
-    upload(folder, "ana/talk", "space", private=False)
+    upload(folder, "ana/talk", "page", private=False)
     assert hub.repos["spaces/ana/talk"] is False
 
 
@@ -246,7 +246,7 @@ def test_it_needs_the_export_first(run: tuple[Workspace, str], hub: Hub) -> None
     pushes = App(workspace).hub_pushes
     assert pushes.forms(run_id) == ["adapter"]
     with pytest.raises(ApprenticeError):
-        pushes.start(run_id, "space", "talk", agreed="")
+        pushes.start(run_id, "page", "talk", agreed="")
     write_json(workspace.runs / run_id / "status.json", {"state": "completed", "ended": 9.0})
     assert App(workspace).hub_pushes.forms(run_id) == [], "the export is of the model before it was trained further"
     [export] = workspace.exports.iterdir()

@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from backend.errors import RunProblem
-from backend.export import hub_push, model_card, page_to_give, space
+from backend.export import hub_push, model_card, page_to_give
 from backend.export.formats import slug
 from backend.export.hub_push import Form
 from backend.hosting.policy import Feature, Policy
@@ -19,8 +19,6 @@ from ui.services.results import evaluated
 from ui.services.results.exports import read_result
 from ui.services.results.trained_models import ResultService
 from ui.services.training.runs import RunService
-
-_SPACE_FILES = ("app.py", "requirements.txt", "settings.json", f"{space.MODEL}/{hub_push.CARD}")
 
 
 class HubPushService:
@@ -44,20 +42,18 @@ class HubPushService:
         seen = [run_id, form, repo, private, card, instruction]
         seen += [(name, stat.st_size, stat.st_mtime_ns) for name, stat in files.items()]
         sizes = {name: stat.st_size / MIB for name, stat in files.items()}
-        written = (hub_push.CARD, *(_SPACE_FILES if form == "space" else ()))
         mark = hashlib.sha256(json.dumps(seen).encode()).hexdigest()
-        return HubUpload(form, repo, private, sizes, written, instruction, card, mark)
+        return HubUpload(form, repo, private, sizes, instruction, card, mark)
 
     def _card(self, run_id: str, form: Form) -> str:
         """The model card that goes with it: Markdown."""
         _, result = self._required_export(run_id, form)
         if form == "page":
             return page_to_give.space_card(self._name(run_id), self._runs.spec(run_id).model.id)
-        kind = "merged" if form == "space" else form
         name, instruction = self._name(run_id), self._results.instruction(run_id)
         judged = evaluated.current(self._runner, self._runs.job(run_id))
         scores = evaluated.for_model_card(judged.summary) if judged else None
-        return model_card.card(self._runs.details(run_id).spec, kind, name, instruction, scores, result.checks)
+        return model_card.card(self._runs.details(run_id).spec, form, name, instruction, scores, result.checks)
 
     def start(self, run_id: str, form: Form, repo: str, *, private: bool = True, agreed: str) -> str:
         """Queues the upload and returns its id. form, repo, private: as for `offer`. agreed: the `mark` of the offer
@@ -74,11 +70,8 @@ class HubPushService:
                 hub_push.forget(self._runner.folder(job.id))
 
         def prepare(folder: Path) -> None:
-            upload = hub_push.prepare(folder, form, files, offered.card)
-            if form == "space":
-                spec, instruction = self._runs.spec(run_id), self._results.instruction(run_id)
-                space.write_model_app(upload, self._name(run_id), spec, instruction)
-            elif form == "page":
+            upload = hub_push.prepare(folder, files, offered.card)
+            if form == "page":
                 page_to_give.allow_hub(upload)
 
         spec = {"form": form, "repo": offered.repo, "private": private}

@@ -30,7 +30,6 @@ TITLES: dict[Form, str] = {
     "adapter": "Only what it learned (adapter)",
     "merged": "The whole model (merged)",
     "gguf": "The file for any computer (GGUF)",
-    "space": "A small app with the whole model (Space)",
     "page": "The page with the model in it (static Space, free)",
 }
 
@@ -170,7 +169,7 @@ def offer(upload: HubUpload) -> Markup:
             components.rows(
                 [
                     ("Where", where, "a repository that exists already gets a new version"),
-                    ("What is uploaded", files, f"and {fmt.listed(list(upload.written))}, written for it"),
+                    ("What is uploaded", files, "and a card, written for it"),
                     ("Who can see it", seen, f"its card quotes {quoted}"),
                 ]
             ),
