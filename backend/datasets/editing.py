@@ -92,23 +92,16 @@ class Editor:
 
     def undo(self, data_id: str) -> None:
         """Undoes the last edit."""
+        last: list[str] = []
 
         def change(info: DatasetInfo) -> DatasetInfo:
             if not info.edits:
                 raise BadInput("There is nothing to undo.")
-            return replace(info, edits=info.edits[:-1], undone=[*info.undone, info.edits[-1]])
+            last[:] = info.edits[-1:]
+            return replace(info, edits=info.edits[:-1])
 
         self._store.info.update(data_id, change)
-
-    def redo(self, data_id: str) -> None:
-        """Redoes the edit that was undone last."""
-
-        def change(info: DatasetInfo) -> DatasetInfo:
-            if not info.undone:
-                raise BadInput("There is nothing to redo.")
-            return replace(info, edits=[*info.edits, info.undone[-1]], undone=info.undone[:-1])
-
-        self._store.info.update(data_id, change)
+        self._store.edits.delete(data_id, last)
 
     def corrections(self, data_id: str) -> dict[str, str]:
         """The corrected answers, by the question right before each."""
@@ -119,24 +112,18 @@ class Editor:
         return {content(row.messages[-2]): said(row.messages[-1]) for row in corrected}
 
     def _save(self, data_id: str, *edits: Edit) -> list[str]:
-        """Adds the edits, all of them or none, deletes those that were undone, and returns the ids of the new ones."""
+        """Adds the edits, all of them or none, and returns their ids."""
         ids: list[str] = []
-        undone: list[str] = []
-
-        def change(info: DatasetInfo) -> DatasetInfo:
-            undone.extend(info.undone)
-            return replace(info, edits=[*info.edits, *ids], undone=[])
 
         try:
             for edit in edits:
                 ids.append(self._store.edits.write(data_id, edit))
-            self._store.info.update(data_id, change)
+            self._store.info.update(data_id, lambda info: replace(info, edits=[*info.edits, *ids]))
         except BaseException as error:
             self._store.edits.delete(data_id, ids)
             if isinstance(error, OSError):
                 raise not_saved("Your change", error) from error
             raise
-        self._store.edits.delete(data_id, undone)
         return ids
 
 

@@ -30,8 +30,7 @@ RowsByKind = dict[str, RowChoice]  # kind of problem -> rows
 class DatasetInfo:
     """name: of the uploaded file. read_options: fields of ReadOptions. accepted, refused: fixes, by kind of problem.
     validation: the "name" and the stored "file" of the validation file, {} without one. edits: ids of the edits, in
-    order; undone: of those undone, the last one first to be redone. written: the file is what examples are made
-    from, and the only ones are those that a person has kept."""
+    order. written: the file is what examples are made from, and the only ones are those that a person has kept."""
 
     name: str
     read_options: dict[str, Any] = field(default_factory=dict)
@@ -39,7 +38,6 @@ class DatasetInfo:
     refused: RowsByKind = field(default_factory=dict)
     validation: dict[str, str] = field(default_factory=dict)
     edits: list[str] = field(default_factory=list)
-    undone: list[str] = field(default_factory=list)
     written: bool = False
 
     def is_accepted(self, problem: Problem) -> bool:

@@ -212,14 +212,12 @@ class DatasetStore:
 
     def read_again(self, data_id: str, options: Options, listener: ProgressListener = NO_PROGRESS) -> None:
         """Reads the file with other options and stores them. Accepted and refused fixes are dropped, unless the rows
-        stay the same ones; so are undone edits. Raises BadInput, changing nothing, when the file can't be read this
+        stay the same ones. Raises BadInput, changing nothing, when the file can't be read this
         way, its validation file no longer fits, or examples were edited."""
-        undone: list[str] = []
 
         def change(info: DatasetInfo) -> DatasetInfo:
             _require_unedited(info)
-            undone.extend(info.undone)
-            info = replace(info, read_options=dict(options), undone=[])
+            info = replace(info, read_options=dict(options))
             return info if same_rows else replace(info, accepted={}, refused={})
 
         info = self.info.read(data_id)
@@ -229,7 +227,6 @@ class DatasetStore:
         if (validation := self._validation(data_id, info, options)) is not None:
             require_compatible(validation, dataset)
         self.info.update(data_id, change)
-        self.edits.delete(data_id, undone)
 
     def original(self, data_id: str, listener: ProgressListener = NO_PROGRESS) -> Dataset:
         """The rows before any fix, with the person's edits."""

@@ -64,7 +64,7 @@ def test_an_edit_survives_an_error_a_tick_another_example_and_a_reload(open_page
     page.click("#row-form [type=submit]")
     page.wait_for_selector("#row-form form", state="detached")
     page.click("#row-acts [data-do=undo-edit]")
-    page.wait_for_selector("#row-acts [data-do=redo-edit]")
+    page.wait_for_selector("#row-acts [data-do=undo-edit]", state="detached")
     assert open_form(page).input_value() == before, "what was saved and undone is no draft"
 
 

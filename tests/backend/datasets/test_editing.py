@@ -1,4 +1,4 @@
-"""Examples can be edited, added and deleted, undone and redone, and everything downstream sees it."""
+"""Examples can be edited, added and deleted, and undone, and everything downstream sees it."""
 
 import json
 from concurrent.futures import ThreadPoolExecutor
@@ -69,12 +69,8 @@ def test_edits_reach_the_checked_rows_and_can_be_undone(store: DatasetStore, edi
     for _ in range(3):
         editor.undo(data_id)
     assert store.open(data_id, None).dataset.rows == before.dataset.rows
-    for _ in range(3):
-        editor.redo(data_id)
-    assert store.open(data_id, None).dataset.rows == after.dataset.rows
-    for call in (editor.redo, lambda one: [editor.undo(one) for _ in range(4)]):
-        with pytest.raises(BadInput):
-            call(data_id)
+    with pytest.raises(BadInput):
+        editor.undo(data_id)
 
 
 def test_the_number_of_a_deleted_row_is_not_used_again(store: DatasetStore, editor: Editor, data_id: str) -> None:
@@ -85,13 +81,11 @@ def test_the_number_of_a_deleted_row_is_not_used_again(store: DatasetStore, edit
     assert numbers(store, data_id) == [*range(1, 30), 32]
 
 
-def test_a_new_edit_deletes_an_undone_file(store: DatasetStore, editor: Editor, data_id: str, tmp_path: Path) -> None:
+def test_undoing_an_edit_deletes_its_file(store: DatasetStore, editor: Editor, data_id: str, tmp_path: Path) -> None:
     editor.delete(data_id, 1)
     editor.undo(data_id)
     editor.delete(data_id, 2)
     assert len(list((tmp_path / "datasets" / data_id / "edits").iterdir())) == 1
-    with pytest.raises(BadInput):
-        editor.redo(data_id)
     assert numbers(store, data_id) == [1, *range(3, 31)]
 
 
@@ -130,7 +124,7 @@ def test_a_row_that_could_not_be_read_can_be_replaced_or_deleted(store: DatasetS
     assert (checked.blocked, checked.report.rows, checked.dataset.rows[-1].line) == ("", 13, 13)
 
 
-def test_an_edited_file_is_not_read_another_way_nor_an_undone_edit_redone_after_it(
+def test_an_edited_file_is_not_read_another_way(
     store: DatasetStore, editor: Editor, data_id: str, tmp_path: Path
 ) -> None:
     editor.delete(data_id, 1)
@@ -139,8 +133,6 @@ def test_an_edited_file_is_not_read_another_way_nor_an_undone_edit_redone_after_
     assert 1 not in numbers(store, data_id)
     editor.undo(data_id)
     store.read_again(data_id, {"encoding": "cp1252"})
-    with pytest.raises(BadInput):
-        editor.redo(data_id)
     assert not [*(tmp_path / "datasets" / data_id / "edits").iterdir()]
 
 
@@ -168,23 +160,6 @@ def test_edits_of_two_processes_are_all_saved(store: DatasetStore, data_id: str,
     with ThreadPoolExecutor(8) as pool:
         [*pool.map(delete, range(1, 17))]
     assert numbers(store, data_id) == [*range(17, 31)]
-
-
-def test_a_redo_right_before_a_new_edit_leaves_its_file(
-    store: DatasetStore, editor: Editor, data_id: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    editor.delete(data_id, 1)
-    editor.undo(data_id)
-    update = store.info.update
-
-    def redone_first(*args: Any) -> None:
-        monkeypatch.setattr(store.info, "update", update)
-        editor.redo(data_id)
-        update(*args)
-
-    monkeypatch.setattr(store.info, "update", redone_first)
-    editor.delete(data_id, 2)
-    assert numbers(store, data_id) == [*range(3, 31)]
 
 
 def test_several_rows_are_added_together_or_not_at_all(

@@ -33,7 +33,7 @@ ACTIONS = (
     *("open", "delete", "resume", "compare", "name", "train-again", "again", "edit", "retry", "retry-evaluated"),
     *("shorter", "start-blind", "vote", "undo-vote", "end-blind", "try", "answer", "restore"),
     *("look", "how", "as-found", "columns", "accept", "keep", "refuse", "undo", "delete-row", "save-row"),
-    *("add-row", "new-row", "edit-row", "undo-edit", "redo-edit", "remove-instruction", "clear-test", "cancel"),
+    *("add-row", "new-row", "edit-row", "undo-edit", "remove-instruction", "clear-test", "cancel"),
     *("dismiss", "files", "drop-cells", "keep-cells", "download", "discard", "token", "forget-token", "probe"),
 )
 

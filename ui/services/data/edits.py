@@ -16,7 +16,7 @@ class EditService:
     def __init__(self, store: DatasetStore, datasets: DatasetService, models: ModelService) -> None:
         self._store, self._datasets, self._models = store, datasets, models
         self._editor = editor = Editor(store)
-        self.delete, self.undo, self.redo = editor.delete, editor.undo, editor.redo
+        self.delete, self.undo = editor.delete, editor.undo
         self.set_instruction = editor.set_instruction
 
     def editable(self, choice: Choice) -> EditableExample:

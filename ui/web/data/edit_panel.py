@@ -63,8 +63,6 @@ def apply_edit(app: App, choice: Choice, action: str, value: str) -> Choice:
         app.edits.delete(data_id, choice.row)
     elif kind == "undo-edit":
         app.edits.undo(data_id)
-    elif kind == "redo-edit":
-        app.edits.redo(data_id)
     else:
         return choice
     return choice.replace(row=app.edits.nearest(data_id, choice.row))

@@ -19,8 +19,6 @@ def buttons(data: DatasetState) -> Markup:
     ]
     if data.info.edits:
         acts.append(components.button("Undo", "undo-edit", label="Undo the last change to your examples"))
-    if data.info.undone:
-        acts.append(components.button("Redo", "redo-edit", label="Redo the change that was undone"))
     version = edits.summary(data.source.edits)
     return components.acts(*acts) + components.text(f"{version} {SAVED}" if version else "", "small")
 
