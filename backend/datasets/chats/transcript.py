@@ -55,9 +55,17 @@ _LOOKED_AT, _FEWEST, _SHARE = 200, 4, 0.5  # lines; messages; of the lines
 class _Message:
     line: int
     author: str
-    text: str
-    time: str  # "" without a date
-    gap: bool  # a blank line precedes
+    lines: list[str]
+    time: str = ""  # with a date, else ""
+    gap: bool = False  # a blank line precedes
+
+    @property
+    def text(self) -> str:
+        """What is said; "" for "[Sticker]" and the like."""
+        text = "\n".join(self.lines)
+        if len(self.lines) > 1 and text.startswith('"') and text.endswith('"'):
+            return text[1:-1]  # how some programs keep the lines of a message together
+        return "" if _NO_WORDS.fullmatch(text) else text
 
 
 def is_transcript(text: str) -> bool:
@@ -97,8 +105,9 @@ def outside(text: str) -> str:
 def _read(text: str, pattern: re.Pattern[str] | None = None) -> tuple[list[_Message], list[str]]:
     """The messages, and the lines that belong to none."""
     lines = _lines(text)
+    cell = pattern is not None
     pattern = pattern or _pattern_of(lines) or _PATTERNS[0]
-    below = "text" not in pattern.groupindex  # paragraphs belong to the name above them
+    below = cell or "text" not in pattern.groupindex  # paragraphs belong to the name above them
     messages: list[_Message] = []
     passed: list[str] = []
     day, gap = "", True
@@ -108,31 +117,22 @@ def _read(text: str, pattern: re.Pattern[str] | None = None) -> tuple[list[_Mess
         if match:
             when = match.groupdict().get("time", "")
             when = when if re.search(_DAY, when) else f"{day} {when}" if day else ""
-            spoken = "" if below else match["text"].strip()
-            messages.append(_Message(number, match["name"].strip(), spoken, when, gap))
+            spoken = match.groupdict().get("text", "").strip()
+            messages.append(_Message(number, match["name"].strip(), [spoken] if spoken else [], when, gap))
         elif only := _ONLY_DAY.fullmatch(said):
             day = only["day"]
         elif _NOTICE.fullmatch(said):
-            messages.append(_Message(number, "", "", messages[-1].time if messages else "", False))
+            messages.append(_Message(number, "", [], messages[-1].time if messages else ""))
         elif said and messages and (not gap or below):
-            messages[-1].text += ("\n\n" if gap and messages[-1].text else "\n") + said
+            messages[-1].lines += ["", said] if gap and messages[-1].lines else [said]
         elif said:
             passed.append(said)
         gap = not said
-    *before, last = messages or [_Message(0, "", "", "", False)]
-    if below and "\n\n" in last.text and not any("\n\n" in message.text.strip() for message in before):
-        last.text, _, after = last.text.partition("\n\n")
-        passed.append(after)  # "Transcribed by ..."
-    return [_cleaned(message) for message in messages], passed
-
-
-def _cleaned(message: _Message) -> _Message:
-    message.text = message.text.strip()
-    if message.text.startswith('"') and message.text.endswith('"') and "\n" in message.text:
-        message.text = message.text[1:-1]  # how some programs keep the lines of a message together
-    if _NO_WORDS.fullmatch(message.text):
-        message.text = ""
-    return message
+    if below and not cell and messages and not any("" in message.lines for message in messages[:-1]):
+        last = messages[-1].lines
+        end = last.index("") if "" in last else len(last)
+        last[end:], passed = [], [*passed, *filter(None, last[end:])]  # "Transcribed by ..."
+    return messages, passed
 
 
 def _pattern_of(lines: list[str]) -> re.Pattern[str] | None:
@@ -162,7 +162,7 @@ def _lines(text: str) -> list[str]:
 
 def _spoken(lines: list[str], cues: list[int]) -> list[str]:
     """Subtitles as lines with a time, a name and a text, each where its first cue stands."""
-    spoken = [""] * len(lines)
+    spoken: list[list[str]] = [[] for _ in lines]
     name, first = "", 0
     for at, end in zip(cues, [*cues[1:], len(lines)], strict=True):
         said = " ".join(line.strip() for line in lines[at + 1 : end] if line.strip() and not line.strip().isdecimal())
@@ -170,7 +170,7 @@ def _spoken(lines: list[str], cues: list[int]) -> list[str]:
             said, who = speaker["text"], (speaker["voice"] or speaker["name"]).strip()
             if who != name:
                 name, first = who, at
-                spoken[at] = f"[{_CUE.fullmatch(lines[at].strip())['time']}] {name}:"  # type: ignore[index]
+                spoken[at] = [f"[{lines[at].strip().partition('-->')[0][:-5]}] {name}:"]
         if name:
-            spoken[first] += f" {_TAG.sub('', said)}"
-    return spoken
+            spoken[first].append(_TAG.sub("", said))
+    return [" ".join(words) for words in spoken]

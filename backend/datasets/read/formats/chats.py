@@ -16,6 +16,8 @@ from backend.datasets.read.source import line_blocks
 from backend.records.reading import ReadOptions
 from backend.text.excerpt import excerpt
 
+_LOOKED_AT = 50  # rows
+
 
 def _open_transcript(file: File) -> OpenSource:
     text = file.whole_text()
@@ -45,7 +47,7 @@ def read_conversations(opened: OpenSource, options: ReadOptions) -> None:
 
 def _divide_cells(opened: OpenSource) -> None:
     """Gives each message a row where a cell of each row is a whole conversation."""
-    rows = [record for _, record in opened.sample() if isinstance(record, dict)]
+    rows = [record for _, record in opened.sample() if isinstance(record, dict)][:_LOOKED_AT]
     matched = match(rows[0]) if rows else None
     used = matched.mapping.values() if matched and matched.shape != "text" else ()
     for column in (name for name in (rows[0] if rows else ()) if name not in used):

@@ -12,6 +12,7 @@ from backend.datasets.chats.paths import find
 from backend.datasets.chats.people import WhoToImitate
 from backend.datasets.chats.times import month_first, seconds
 from backend.datasets.chats.whatsapp import is_whatsapp
+from backend.datasets.convert.mapping import NoExamples
 from backend.datasets.read.load import ReadOptions
 from backend.datasets.store import DatasetStore
 from backend.errors import BadInput
@@ -267,3 +268,28 @@ def test_a_nested_answer_has_a_dotted_name() -> None:
     data = lines(review, {**review, "reply": None}, review)
     assert (texts(data), data.problems[0].kind) == ([["It broke.", "We are sorry."]] * 2, "chat")
     assert "without an answer" in data.problems[0].message
+
+
+def test_a_conversation_in_one_cell_is_divided_and_no_row_is_lost() -> None:
+    said = "Ann: Open on day {n}?\n\nBen: Yes.\n\nFrom nine.\nAnn: Thanks"
+    records = [{"id": n, "log": said.format(n=n)} for n in range(6)] + [{"id": 6, "log": "Nobody came."}]
+    data = lines(*records, imitate=["Ben"])
+    assert texts(data)[0] == ["Open on day 0?", "Yes.\n\nFrom nine."]
+    assert "1 message without text" in data.problems[0].message
+    fields = [{"log": f"Price: {n}\nSize: L"} for n in range(6)]
+    assert lines(*[{**field, "note": f"Blue and {n}."} for n, field in enumerate(fields)]).source.details.people == ()
+
+
+def test_a_list_of_tickets_says_that_it_holds_no_answers() -> None:
+    tickets = [{"subject": f"Is it {n}?", "status": "open", "priority": "low"} for n in range(6)]
+    with pytest.raises(NoExamples, match="no answers") as raised:
+        lines(*tickets)
+    assert raised.value.columns == ()
+    answered = lines(*[{**ticket, "remark": f"It is {n}, said Ann."} for n, ticket in enumerate(tickets)])
+    assert answered.source.mapping == {"question": "subject", "answer": "remark"}
+    with pytest.raises(NoExamples) as raised:
+        lines(*[{"id": n, "parts": [n, n]} for n in range(4)])
+    assert raised.value.columns == (), "a single column can't be question and answer"
+    same = [{"note": f"Is it {n}?", "copy": f"Is it {n}?"} for n in range(6)]
+    with pytest.raises(NoExamples, match="repeats"):
+        lines(*same)
