@@ -30,7 +30,7 @@ PROBE: Messages = ({"role": "user", "content": "What is the capital of France?"}
 @dataclass(frozen=True)
 class Sampling:
     """How an answer is sampled. temperature 0 is greedy: always the likeliest token, so always the same answer.
-    grammar: that the answer fits, in GBNF, "" for none; only llama.cpp holds an answer to it."""
+    grammar: that the answer fits, in GBNF or a JSON schema, "" for none; only llama.cpp holds an answer to it."""
 
     max_new_tokens: int = 512
     temperature: float = 0.0

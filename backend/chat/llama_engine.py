@@ -166,7 +166,7 @@ class LlamaEngine(WithTokenizer):
         self._held[pane] = len(ids), ids
         if sampling.grammar:  # whose state one request holds
             slot, most = self.panes.index(pane), sampling.max_new_tokens
-            answer = server.answer(ids, slot, most, self._tuned(pane), sampling.grammar)
+            answer = server.answer(ids, slot, most, self._tuned(pane), sampling)
             yield from (token for token in answer if token not in self._end_ids)
             return "length" if len(answer) == most else "end"
         for done in range(sampling.max_new_tokens):

@@ -16,6 +16,7 @@ import httpx
 
 from backend.chat.engine import Messages, Sampling
 from backend.errors import BadInput, ChatFailed, MissingPart
+from backend.files.json_file import loads
 from backend.gguf.requirement import has_llama_cpp
 from backend.hardware import container
 from backend.settings import PROGRAM
@@ -164,11 +165,12 @@ class LlamaServer:
         top = [(int(likely["id"]), _number(likely["logprob"])) for likely in probabilities[0]["top_logprobs"]]
         return Next(token, _number(probabilities[0]["logprob"]), top, read)
 
-    def answer(self, ids: Sequence[int], slot: int, limit: int, tuned: bool, grammar: str = "") -> list[int]:
-        """The greedy answer's tokens, up to `limit` or with the token that ended it; what the slot remembers is not
-        read again. grammar: see `Sampling`. Threads may call this, each with a slot of its own."""
-        form: dict[str, Any] = {"grammar": grammar} if grammar else {}
-        return list(self._complete(ids, slot, tuned, n_predict=limit, cache_prompt=True, **form)["tokens"])
+    def answer(self, ids: Sequence[int], slot: int, limit: int, tuned: bool, sampling: Sampling = _GREEDY) -> list[int]:
+        """The answer's tokens, up to `limit` or with the token that ended it; what the slot remembers is not read
+        again. Threads may call this, each with a slot of its own."""
+        form = sampling.grammar
+        more: dict[str, Any] = {"json_schema": loads(form)} if form.startswith("{") else {"grammar": form}
+        return list(self._complete(ids, slot, tuned, sampling, n_predict=limit, cache_prompt=True, **more)["tokens"])
 
     def _complete(
         self,

@@ -10,6 +10,7 @@ from ui.web.browser_state import PRIVATE, Inputs
 
 TITLE = "Answer settings"
 SEED = "Random seed"
+IN_FORM = "Keep answers to the form of your examples' answers (JSON schema)"
 LONGEST_PROMPT = 20_000  # characters
 _SEEDS = range(2**31)
 
@@ -37,8 +38,10 @@ class AnswerSettings:
                 self.seed = gr.Number(0, label=SEED, info=same, elem_id="chat-seed")
                 tokens = "In tokens; one is about three quarters of a word."
                 self.longest = gr.Slider(16, 1024, 256, step=16, label="Longest answer", info=tokens)
+            self.in_form = gr.Checkbox(False, label=IN_FORM, visible=False, elem_id="chat-form")
         self.carried.change(None, self.carried, self.system, js="(words) => words", **PRIVATE)
         self.inputs: list[Any] = [self.system, self.temperature, self.top_p, self.longest, self.seed]
+        self.inputs.append(self.in_form)
 
     def instruction(self, inputs: Inputs) -> str:
         """The system prompt. Raises BadInput for one that is too long."""

@@ -1,5 +1,6 @@
 """Asking on Try: a new question, the last one again or edited, stopping, and starting over."""
 
+import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from time import monotonic
@@ -160,6 +161,8 @@ class Asking:
         instruction, sampling = self.settings.instruction(inputs), self.settings.sampling(inputs)
         pair, run_id, turns = app.results.pair(choice), choice.run_id, [*before, turn]
         sampling["opponents"] = pair.opponents
+        if inputs[self.settings.in_form] and (form := app.endpoints.form(run_id)):
+            sampling["grammar"] = json.dumps(form)
         parts: Iterable[Part]
         if document:
             parts = app.documents.answers(run_id, document.text, turn.question, instruction, **sampling)

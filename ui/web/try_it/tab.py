@@ -43,6 +43,7 @@ class TryTab:
             self.forward = primary("Continue to sharing", interactive=False, elem_id="to-share")
             self.why_not = html(elem_classes="reason")
         answers = [self.proof, self.opponent.fold, self.shown, self.suggested, self.settings.carried]
+        answers.append(self.settings.in_form)
         self.outputs: list[Any] = [self.line, self.offered, self.own, *self.first.outputs, *answers]
         self.outputs += [self.correction.card, self.ask, *self.evaluation.outputs, *self.blind.outputs]
         self.outputs += [self.begin, self.forward, self.why_not]
@@ -86,6 +87,7 @@ class TryTab:
             self.proof: "" if why_not else self._proof(choice),
             **self.opponent.show(choice),
             self.suggested: "" if why_not else suggestions(self.app.results.unseen_questions(choice.run_id)),
+            self.settings.in_form: gr.update(visible=not why_not and bool(self.app.endpoints.form(choice.run_id))),
             self.settings.carried: "" if why_not else self.app.results.instruction(choice.run_id),
             self.ask: gr.update(interactive=not why_not and not self.app.chat.answering),
             **self.evaluation.show(choice),

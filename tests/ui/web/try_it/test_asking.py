@@ -122,6 +122,18 @@ def test_the_system_prompt_begins_as_that_of_the_examples(app: MadeUpApp, page: 
     assert models.read() == [("user", ASKED)], "this example carries no instruction"
 
 
+def test_answers_keep_to_the_examples_form_by_a_switch(app: MadeUpApp, page: Page, models: Models) -> None:
+    switch = page.tabs["try"].settings.in_form
+    for text, visible in (("Hello.", False), ('{"a": 1}', True)):
+        learned = [[{"role": "user", "content": "Hi"}, {"role": "assistant", "content": text}]]
+        write_conversations(app.runs.folder("run-a"), "train", learned)
+        app.endpoints._forms.clear()
+        assert page.tabs["try"].show(DONE)[switch]["visible"] is visible
+    for on in (False, True):
+        ask(page, "Hello", chat_form=on)
+        assert ('"required": ["a"]' in models.asked[-1][1].get("grammar", "")) is on
+
+
 def test_while_the_model_loads_the_page_says_so(page: Page, models: Models) -> None:
     shown = [update[page.tabs["try"].shown] for update in ask(page, "Hello")[:-1]]
     assert ["Loading the model" in html for html in shown] == [False, True, False, False]
