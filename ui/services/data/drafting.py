@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,14 +33,24 @@ _ROUNDS = 12  # of questions about a topic
 
 
 class DraftingService:
-    """The drafts are computed from the text and the log of decisions; what is kept becomes an edit like any other."""
+    """The drafts are computed from the text and the log of decisions; what is kept becomes an edit like any other.
+    cores: called before each answer of a model; how many it may use."""
 
-    def __init__(self, workspace: Workspace, imports: DatasetImports, models: ModelService, policy: Policy) -> None:
+    def __init__(
+        self,
+        workspace: Workspace,
+        imports: DatasetImports,
+        models: ModelService,
+        policy: Policy,
+        cores: Callable[[], int],
+    ) -> None:
         self._imports, self._models, self._policy = imports, models, policy
         self._store, self._editor = imports.store, Editor(imports.store)
         self._materials: RecentCache[Material] = RecentCache()
         self._tasks, self._deciding = BackgroundTasks(), threading.Lock()
-        self.open_chat: Callable[[], Chat] = lambda: Chat(workspace, log_file=workspace.cache / "chat-drafts.log")
+        self.open_chat: Callable[[], Chat] = partial(
+            Chat, workspace, cores, log_file=workspace.cache / "chat-drafts.log"
+        )
 
     def import_material(self, source: Path | str, name: str, model_id: str = "") -> str:
         """Starts to read a file, a pasted text or a topic in the background and returns the data id."""
@@ -78,11 +89,11 @@ class DraftingService:
         )
 
     def keep(self, data_id: str, draft_id: str, question: str, answer: str) -> int:
-        """Makes an example of a draft and returns its number; 0 where it was decided already. Raises BadInput,
+        """Makes an example of a draft and returns its number; 0 where it was kept already. Raises BadInput,
         changing nothing."""
         with self._deciding:
             log = self._log(data_id)
-            if draft_id in log.decided:
+            if log.decided.get(draft_id):  # a skipped passage can still be asked about
                 return 0
             if len(question) + len(answer) > LONGEST:
                 raise BadInput("This example is too long.", f"It has over {LONGEST:,} characters.", "Shorten it.")
@@ -132,10 +143,14 @@ class DraftingService:
         return tuple((model_id, self._models.entry(model_id).name) for model_id in ready)
 
     def begin(self, data_id: str, model_id: str) -> None:
-        """Starts to draft questions with a chat model on this computer. Raises NotInDemo, MissingPart."""
+        """Starts to draft questions with a chat model on this computer. Raises NotInDemo, MissingPart, BadInput."""
         if self._policy.demo:
             raise NotInDemo("Models don't draft questions in this demo.", "Many people share this server.", "")
         model, name = self._models.reference(model_id), self._models.entry(model_id).name
+        if set(self._tasks.running()) - {data_id}:
+            raise BadInput(
+                "A model drafts questions for other examples.", "Two need twice the memory.", "Stop it first."
+            )
         self._tasks.start(data_id, name, lambda task: self._draft(task, data_id, Path(model.path), name))
 
     def _draft(self, task: BackgroundTask, data_id: str, model: Path, name: str) -> None:

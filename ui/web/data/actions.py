@@ -9,11 +9,6 @@ from ui.web.data import decisions, read_options
 from ui.web.data.edit_panel import apply_edit, require_open
 from ui.web.html import components
 
-MAKING = (
-    "keep-draft", "drop-draft", "undo-draft", "ask-about", "word-column", "leave-column", "begin-drafting",
-    "stop-drafting",
-)  # fmt: skip
-
 
 def apply_action(app: App, choice: Choice, action: str, value: str) -> Choice:
     """Does what a button stands for, and returns the choice after it.
@@ -70,8 +65,8 @@ def apply_action(app: App, choice: Choice, action: str, value: str) -> Choice:
         app.edits.set_instruction(data_id, "")
     elif action == "make-examples":
         return choice.replace(data_id=app.dataset_store.start_material(data_id), row=1, passage=0)
-    elif (making := action.partition(":"))[0] in MAKING:
-        return _make(app, choice, making[0], making[2], value)
+    elif action.startswith("draft-"):
+        return _make(app, choice, action, value)
     elif action == "clear-test":
         app.validation_files.clear(data_id)
     elif action.startswith("save-row:"):
@@ -84,28 +79,28 @@ def apply_action(app: App, choice: Choice, action: str, value: str) -> Choice:
     return choice
 
 
-def _make(app: App, choice: Choice, kind: str, sent: str, value: str) -> Choice:
-    """Decides about a draft, or about a column of a table. sent: the dataset, and the draft or the column of a form.
-    value: the form, or else the draft, the column or the passage."""
+def _make(app: App, choice: Choice, action: str, value: str) -> Choice:
+    """Decides about a draft, or about a column of a table. action: with the dataset, and the draft or the column of a
+    form. value: the form, or else the draft, the column or the passage."""
+    kind, _, sent = action.partition(":")
     data_id, _, what = (sent or value).partition(":")
     require_open(choice, data_id)
-    form, drafting = components.fields(value), app.drafting
-    row, passage = 0, 0
-    if kind == "keep-draft":
+    form, drafting, row, passage = components.fields(value), app.drafting, 0, 0
+    if kind == "draft-keep":
         row = drafting.keep(data_id, what, form.get("question", ""), form.get("answer", ""))
-    elif kind == "ask-about":
+    elif kind == "draft-about":
         passage = int(value[:9]) if value.isdecimal() else 0
-    elif kind == "drop-draft":
+    elif kind == "draft-drop":
         drafting.drop(data_id, value)
-    elif kind == "undo-draft":
+    elif kind == "draft-undo":
         drafting.undo(data_id)
-    elif kind == "word-column":
+    elif kind == "draft-word":
         ways = [text for name, text in form.items() if name.startswith("way-")]
         drafting.word(data_id, what, ways, form.get("answer", ""), at_once="each" not in form)
-    elif kind == "leave-column":
+    elif kind == "draft-leave":
         drafting.word(data_id, value, (), "", at_once=False)
-    elif kind == "begin-drafting":
+    elif kind == "draft-begin":
         drafting.begin(data_id, form.get("model", ""))
-    elif kind == "stop-drafting":
+    elif kind == "draft-stop":
         drafting.stop(data_id)
     return choice.replace(row=row or choice.row, passage=passage)

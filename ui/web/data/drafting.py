@@ -43,7 +43,7 @@ def guide(now: Making) -> Markup:
 
 def card(now: Making, data_id: str) -> Markup:
     """What to decide next, and below it the model that drafts."""
-    undo = _press("Undo", "u", "undo-draft", data_id) if now.last else components.EMPTY
+    undo = _press("Undo", "u", "draft-undo", data_id) if now.last else components.EMPTY
     if now.draft:
         shown = _draft(now.draft, now.passage, data_id, undo)
     elif now.column:
@@ -82,13 +82,13 @@ def _needed(now: Making) -> str:
 
 def _draft(draft: Draft, passage: Passage | None, data_id: str, undo: Markup) -> Markup:
     at, answer = f"make {data_id} {draft.id}", draft.answer
-    acts = [_press("Drop" if draft.question else "Skip", "d", f"drop-draft:{data_id}", draft.id), undo]
+    acts = [_press("Drop" if draft.question else "Skip", "d", f"draft-drop:{data_id}", draft.id), undo]
     if draft.question:
         acts.insert(0, _press("Edit", "e", "", ""))
     if draft.question and passage:
-        acts.append(_press("Ask something else about this", "n", f"ask-about:{data_id}", passage.number))
+        acts.append(_press("Ask something else about this", "n", f"draft-about:{data_id}", passage.number))
     return components.form(
-        f"keep-draft:{data_id}:{draft.id}",
+        f"draft-keep:{data_id}:{draft.id}",
         components.textarea("The question", "question", draft.question, f"{at} question"),
         components.textarea("The answer", "answer", answer, f"{at} answer"),
         components.alert("warn", STALE, ELSEWHERE) if changes(answer) else components.EMPTY,
@@ -129,7 +129,7 @@ def _column(column: Column, data_id: str) -> Markup:
     drafts = templates.from_column(column, column.ways, column.answer)[: len(column.ways)]
     pairs = (Markup("<li><q>{}</q> {}</li>").format(draft.question, draft.answer) for draft in drafts)
     return components.form(
-        f"word-column:{data_id}:{column.key}",
+        f"draft-word:{data_id}:{column.key}",
         components.text(named),
         *ways,
         components.textarea("The answer", "answer", column.answer, f"{at} answer"),
@@ -139,7 +139,7 @@ def _column(column: Column, data_id: str) -> Markup:
         Markup('<label class="check"><input type="checkbox" name="each"> Let me look at each one</label>'),
         components.submit(
             f"Use them for {fmt.count(len(column.rows), 'row')}",
-            components.button("Leave this column out", f"leave-column:{data_id}", column.key),
+            components.button("Leave this column out", f"draft-leave:{data_id}", column.key),
         ),
         kind="write making",
     )
@@ -150,7 +150,7 @@ def _model(now: Making, data_id: str) -> Markup:
     if now.working:
         phase, done = now.working
         bar = components.progress(fmt.percent(done, 1.0) if done else None, phase)
-        stop = components.acts(components.button("Stop", "stop-drafting", data_id, label="Stop drafting"))
+        stop = components.acts(components.button("Stop", "draft-stop", data_id, label="Stop drafting"))
         return components.text(f"{phase}. Its drafts come among the others.", "status") + bar + stop
     failed = components.EMPTY
     if isinstance(now.failed, ApprenticeError):
@@ -165,6 +165,6 @@ def more(models: Iterable[tuple[str, str]], data_id: str) -> Markup:
     if not models:
         return components.EMPTY
     select = Markup('<label>Model<select name="model">{}</select></label>').format(components.options(models))
-    form = components.form(f"begin-drafting:{data_id}", select, components.submit("Draft questions"), kind="write")
+    form = components.form(f"draft-begin:{data_id}", select, components.submit("Draft questions"), kind="write")
     why = components.text(MAY_BE_WRONG, "small")
     return components.fold("Let a model on this computer draft questions", why, form, key="drafting")

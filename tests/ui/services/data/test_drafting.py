@@ -110,6 +110,9 @@ def test_one_asks_by_hand_once_the_drafts_are_decided(app: App, tmp_path: Path) 
         assert skipped
         app.drafting.drop(data_id, skipped.id)
     assert now(app, data_id).draft is None
+    skipped = now(app, data_id, wanted=2).draft
+    assert skipped
+    assert app.drafting.keep(data_id, skipped.id, "Who stops here?", "Nobody.") == 3, "skipped, but asked about later"
 
 
 def test_rows_of_one_passage_are_on_one_side(app: App, text: str) -> None:
@@ -195,7 +198,7 @@ def wait(app: App, data_id: str) -> Making:
 
 
 def test_a_model_drafts_beside_the_ready_wordings(app: App, text: str) -> None:
-    chat = SimulatedChat()
+    chat = SimulatedChat(pause=0.005)
     draft_with(app, text, chat)
     done = wait(app, text)
     assert (done.failed, done.kept, chat.closed) == (None, 0, True)
@@ -204,6 +207,8 @@ def test_a_model_drafts_beside_the_ready_wordings(app: App, text: str) -> None:
     assert len(shown) == 2, "the kinds come in turn"
     asked = chat.asked
     draft_with(app, text, chat)
+    with pytest.raises(BadInput, match="other examples"):
+        draft_with(app, app.dataset_store.add_material("Bread in town", "topic"), chat)
     wait(app, text)
     assert chat.asked > asked, "with all passages done, it asks for more questions of the kind"
 
@@ -247,15 +252,15 @@ def test_the_page_shows_one_card_and_acts(app: App, text: str) -> None:
     form = '{"question": "Where do you bake?", "answer": "In town 1 we bake bread at night."}'
     draft = now(app, text).draft
     assert draft
-    kept = apply_action(app, choice, f"keep-draft:{text}:{draft.id}", form)
+    kept = apply_action(app, choice, f"draft-keep:{text}:{draft.id}", form)
     assert kept.row == 1
     app.datasets.state(kept)
     assert "1 of 50 kept" in tab.show(kept)[tab.making]
-    asking = apply_action(app, kept, f"ask-about:{text}", "5")
+    asking = apply_action(app, kept, f"draft-about:{text}", "5")
     assert "In town 5" in tab.show(asking)[tab.making]
-    assert apply_action(app, asking, "undo-draft", text).passage == 0
+    assert apply_action(app, asking, "draft-undo", text).passage == 0
     with pytest.raises(BadInput, match="no longer open"):
-        apply_action(app, choice, "keep-draft:another:1 heading 1", form)
+        apply_action(app, choice, "draft-keep:another:1 heading 1", form)
 
 
 def test_a_text_is_learned_or_asked_about(app: App, tmp_path: Path) -> None:
