@@ -116,7 +116,9 @@ def test_gguf_files_are_made_from_one_conversion_and_checked(
 ) -> None:
     converted = []
     convert = gguf_files.gguf.convert
-    monkeypatch.setattr(gguf_files.gguf, "convert", lambda *given: (converted.append(given), convert(*given)))
+    monkeypatch.setattr(
+        gguf_files.gguf, "convert", lambda *given, **more: (converted.append(given), convert(*given, **more))
+    )
     work = shallow_export("gguf:Q8_0,gguf:Q4_K_M", name="Shop: Bestellungen/../2")
     asked = [{"role": "user", "content": "Where is order 4711?"}, {"role": "assistant", "content": "Zzz"}]
     write_conversations(work.workspace.run_folder(work.spec["run"]), "held_out", [asked])
@@ -174,8 +176,10 @@ def test_a_merged_model_contains_the_adapter(new_export: NewExport, bundled_mode
     least, most = exports.sizes(bundled_model, adapter)["merged"]
     assert result.files[0].bytes / 2**20 == pytest.approx(least, rel=0.02)
     assert most == pytest.approx(2 * least, rel=0.02), "in float32, where bfloat16 would lose too much"
-    for name in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja"):
+    for name in ("tokenizer.json", "chat_template.jinja"):
         assert (folder / name).read_bytes() == (bundled_model / name).read_bytes()
+    before, tokenizer = (json.loads((at / "tokenizer_config.json").read_text()) for at in (bundled_model, folder))
+    assert tokenizer == {**before, "model_input_names": ["input_ids", "attention_mask"]}
     generation = json.loads((folder / "generation_config.json").read_text("utf-8"))
     assert [generation["eos_token_id"]] == list(ChatTokenizer.load(folder).stop_ids)
     config = json.loads((folder / "config.json").read_text("utf-8"))
@@ -312,9 +316,10 @@ def test_a_file_that_answers_differently_or_not_at_all_fails_its_check(
 ) -> None:
     from backend.gguf import convert as gguf
 
-    monkeypatch.setattr(gguf, "convert", lambda model, out, poll: shutil.copyfile(shallow_f16, out))
+    monkeypatch.setattr(gguf, "convert", lambda model, out, poll, **_: shutil.copyfile(shallow_f16, out))
     assert_failed(shallow_export("gguf:F16"), "smoke", "does not match the trained model")
-    monkeypatch.setattr(gguf, "convert", lambda model, out, poll: out.write_bytes(shallow_f16.read_bytes()[: 10 << 20]))
+    damaged = shallow_f16.read_bytes()[: 10 << 20]
+    monkeypatch.setattr(gguf, "convert", lambda model, out, poll, **_: out.write_bytes(damaged))
     assert_failed(shallow_export("gguf:F16"), "smoke", "can't be opened")
 
 
