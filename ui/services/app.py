@@ -157,9 +157,6 @@ class App:
             choice = choice.replace(compared_run="")
         if choice.parent and not self.results.has_model_now(choice.parent):
             choice = choice.replace(parent="", from_base=False)
-        if choice.run_id:
-            left, right = self.results.pair(choice)
-            choice = choice.replace(left=left.id, right=right.id)
         if choice.model_id and not self.models.exists(choice.model_id):
             choice = choice.replace(model_id="")
         if choice.import_id and self.datasets.progress(choice) is None:

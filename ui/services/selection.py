@@ -8,7 +8,7 @@ from typing import Any
 
 from backend.models.catalogue import TASKS
 
-IDS = ("model_id", "data_id", "run_id", "compared_run", "parent", "left", "right", "import_id")
+IDS = ("model_id", "data_id", "run_id", "compared_run", "parent", "import_id")
 
 
 @dataclass(frozen=True)
@@ -17,8 +17,7 @@ class Choice:
 
     begun: whether the person went on from the finished apprentice to one of their own.
     compared_run: the run to compare the selected run with. parent: the run of which the next version is planned, from
-    the base model again with from_base. left: the run, export or file that answers on the left of Try, "" for the
-    base model. right: the one that answers on the right, "" for the selected run's model. import_id: the import in
+    the base model again with from_base. import_id: the import in
     progress, which will become the selected dataset. row: the example to preview. passage: to ask something
     else about, 0 for none. settings: only those that the person changed.
     """
@@ -31,8 +30,6 @@ class Choice:
     compared_run: str = ""
     parent: str = ""
     from_base: bool = False
-    left: str = ""
-    right: str = ""
     import_id: str = ""
     row: int = 1
     passage: int = 0
@@ -56,9 +53,7 @@ class Choice:
         )
 
     def replace(self, **changes: Any) -> Choice:
-        """A copy with changes. With another run, that run's own model answers on the right again."""
-        if changes.get("run_id", self.run_id) != self.run_id:
-            changes.setdefault("right", "")
+        """A copy with changes."""
         return replace(self, **changes)
 
 

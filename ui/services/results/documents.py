@@ -1,6 +1,6 @@
 """A long document on Try: both models answer each of its pieces, and their answers are put together."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from backend.chat.documents import Combined, about, combine, split
@@ -58,11 +58,10 @@ class DocumentService:
         text: str,
         question: str,
         instruction: str,
-        opponents: Mapping[str, str] | None = None,
         **sampling: Any,
     ) -> Iterator[Part]:
         """The growing answers in both panes, to one piece after another, then put together.
-        run_id, text, question, instruction: as for `pieces`. opponents, sampling: as for `ResultService.answers`. A
+        run_id, text, question, instruction: as for `pieces`. sampling: as for `ResultService.answers`. A
         stop leaves the answers so far. Raises what `pieces` and `ResultService.answers` raise."""
         most = int(sampling.get("max_new_tokens", 256))
         pieces = self.pieces(run_id, text, question, instruction, most)
@@ -72,7 +71,7 @@ class DocumentService:
                 yield Piece(number, len(pieces))
                 asked = dict.fromkeys(PANES, _messages(about(piece, question), instruction))
                 last: dict[str, Answer] = {}
-                for part in self._results.answers(run_id, asked, opponents=opponents, ongoing=True, **sampling):
+                for part in self._results.answers(run_id, asked, ongoing=True, **sampling):
                     if isinstance(part, Answer):
                         last[part.pane] = part
                         texts = [answer.text for answer in done[part.pane]]

@@ -1,6 +1,6 @@
 """Trained models: tried next to their base model, and exported."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import asdict
 from itertools import islice
@@ -22,11 +22,9 @@ from ui.records.runs import RunInfo, UnseenQuestion
 from ui.records.share import ExportStatus
 from ui.services.data import samples
 from ui.services.results import evaluated
-from ui.services.results.chat import Answer, ChatSession, Loading
+from ui.services.results.chat import Answer, ChatSession, ChatTarget, Loading
 from ui.services.results.exports import export_status, needs, passed, sizes, too_narrow
 from ui.services.results.first import FIRST, FOLDER
-from ui.services.results.opponents import ChatTarget, Listed, Opponents, Pair
-from ui.services.selection import Choice
 from ui.services.training.runs import RunService
 
 DELETED = "The files of this model were deleted from this computer."
@@ -39,7 +37,6 @@ class ResultService:
     def __init__(self, workspace: Workspace, runner: Runner, runs: RunService, chat: ChatSession) -> None:
         self._exports, self._runner, self._runs, self._chat = workspace.exports, runner, runs, chat
         self._first = ChatTarget(FIRST, bundled.folder(workspace), FOLDER)
-        self._opponents = Opponents(workspace.exports, runner, self._with_models, self._with_model, self._target)
         self._instructions: dict[str, str] = {}  # by run; its examples never change
 
     # Models
@@ -57,18 +54,8 @@ class ResultService:
 
     def ready_to_try(self) -> list[RunInfo]:
         """The runs with a model, the latest three, last ended first."""
-        return list(islice(self._with_models(), _MAX_READY))
-
-    def _with_models(self) -> Iterator[RunInfo]:
-        """The runs with a model, last ended first."""
         jobs = sorted(self._runs.jobs(), key=lambda job: job.ended or 0.0, reverse=True)
-        return filter(None, (self._with_model(job.id) for job in jobs))
-
-    def _with_model(self, run_id: str) -> RunInfo | None:
-        """None for a run without a model, and for one that is damaged or no longer there."""
-        with suppress(ApprenticeError):
-            return self._runs.info(run_id) if self.has_model(run_id) else None
-        return None
+        return list(islice((self._runs.info(job.id) for job in jobs if self.has_model_now(job.id)), _MAX_READY))
 
     def model_folder(self, run_id: str) -> Path:
         """The folder of the adapter or model that a run saved. Raises RunProblem before there is one, and once it was
@@ -99,25 +86,14 @@ class ResultService:
         max_new_tokens: int = 256,
         seed: int = 0,
         top_p: float = 0.95,
-        opponents: Mapping[str, str] | None = None,
         *,
         ongoing: bool = False,
     ) -> Iterator[Loading | Answer]:
         """The growing answers of the base and the trained model.
         run_id: of the trained model, or `FIRST`. conversations: by pane, "base" and "tuned". temperature,
-        max_new_tokens, seed, top_p: see `Sampling`. opponents: by pane, the id of one of `opponents` that answers
-        there instead. ongoing: inside `ChatSession.question`."""
+        max_new_tokens, seed, top_p: see `Sampling`. ongoing: inside `ChatSession.question`."""
         sampling = {"temperature": temperature, "max_new_tokens": max_new_tokens, "seed": seed, "top_p": top_p}
-        targets = {pane: self._opponents.target(opponent) for pane, opponent in (opponents or {}).items()}
-        return self._chat.answers(self._target(run_id), conversations, targets, ongoing=ongoing, **sampling)
-
-    def opponents(self, run_id: str) -> Listed:
-        """The models that can answer instead of the base model or the run's own."""
-        return self._opponents.all(run_id)
-
-    def pair(self, choice: Choice) -> Pair:
-        """The two models that answer on Try, see `Opponents.pair`."""
-        return self._opponents.pair(choice.run_id, choice.left, choice.right)
+        return self._chat.answers(self._target(run_id), conversations, ongoing=ongoing, **sampling)
 
     def answer_once(
         self,

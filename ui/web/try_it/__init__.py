@@ -3,7 +3,7 @@
 tab.py                                                     the tab
 views.py                                                   the conversation as HTML
 asking.py, talk.py                                         asking, and what was said
-answer_settings.py, document_fields.py, opponent_card.py   how, about what and who answers
+answer_settings.py, document_fields.py                     how they answer, and about what
 correcting.py                                              a wrong answer, corrected
 evaluation_card.py, verdict_card.py                        is it better?
 report_card.py                                             every answer

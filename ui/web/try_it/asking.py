@@ -21,7 +21,7 @@ from ui.web.html import components
 from ui.web.try_it.answer_settings import AnswerSettings
 from ui.web.try_it.document_fields import TITLE, Document, DocumentFields
 from ui.web.try_it.ready_models import no_model
-from ui.web.try_it.talk import LONGEST_QUESTION, PANES, Turn, messages, stored_talk, talk_with, turns_with
+from ui.web.try_it.talk import LONGEST_QUESTION, PANES, Turn, messages, stored_talk, turns_with
 from ui.web.try_it.views import GENERAL, KEYS, conversation
 
 ALONE, CONVERSATION = "alone", "conversation"
@@ -115,7 +115,7 @@ class Asking:
         if len(question) > LONGEST_QUESTION:
             most = f"It has more than {LONGEST_QUESTION:,} characters."
             raise BadInput("The question is too long.", most, f"Shorten it, or load a file under “{TITLE}”.")
-        before = turns_with(talk_with(choice), inputs[self.state.talk])
+        before = turns_with(choice.run_id, inputs[self.state.talk])
         if document:
             yield from self._answer(inputs, before, Turn(question, document=document.name), document=document)
             return
@@ -128,12 +128,12 @@ class Asking:
         """Takes the last question back into the box, or asks it again: with the next seed where answers are sampled,
         since the same one would repeat the answer."""
         choice, action = self.state.choice(inputs), clicked(event)[0]
-        turns = turns_with(talk_with(choice), inputs[self.state.talk])
+        turns = turns_with(choice.run_id, inputs[self.state.talk])
         if not turns or no_model(self.app, choice):
             return
         *before, last = turns
         if action == "edit":
-            yield {self.state.talk: stored_talk(talk_with(choice), before), self.question: last.question}
+            yield {self.state.talk: stored_talk(choice.run_id, before), self.question: last.question}
         elif action == "again":
             sampling, seed = self.settings.sampling(inputs), self.settings.seed
             if sampling["temperature"]:
@@ -159,8 +159,7 @@ class Asking:
         """Both models answer a question, which may be one of the examples, or about each piece of a document."""
         app, choice = self.app, self.state.choice(inputs)
         instruction, sampling = self.settings.instruction(inputs), self.settings.sampling(inputs)
-        pair, run_id, turns = app.results.pair(choice), choice.run_id, [*before, turn]
-        sampling["opponents"] = pair.opponents
+        run_id, turns = choice.run_id, [*before, turn]
         if inputs[self.settings.in_form] and (form := app.endpoints.form(run_id)):
             sampling["grammar"] = json.dumps(form)
         parts: Iterable[Part]
@@ -172,10 +171,10 @@ class Asking:
                 instruction = next((str(m["content"]) for m in history if m["role"] == "system"), "")
             asked = {pane: messages(pane, before, turn, instruction, history) for pane in PANES}
             parts = app.results.answers(run_id, asked, **sampling)
-        yield {self.shown: conversation(turns, pair, True), **self._busy()}
+        yield {self.shown: conversation(turns, True), **self._busy()}
         for _ in growing(turn, parts):
-            yield {self.shown: conversation(turns, pair, True)}
-        yield {self.state.talk: stored_talk(talk_with(choice), turns)}
+            yield {self.shown: conversation(turns, True)}
+        yield {self.state.talk: stored_talk(choice.run_id, turns)}
 
     def _busy(self) -> Updates:
         return {self.send: gr.update(interactive=False), self.stop: gr.update(visible=True)}

@@ -17,7 +17,7 @@ from ui.web.errors import handler
 from ui.web.html import components
 from ui.web.try_it.asking import example_of
 from ui.web.try_it.report_card import Below, nothing_below
-from ui.web.try_it.talk import Turn, messages, talk_with, turns_with
+from ui.web.try_it.talk import Turn, messages, turns_with
 
 _TITLE = "Correct this answer"
 _CORRECTED = "You corrected this answer"
@@ -81,15 +81,14 @@ def name_of(at: int, question: str) -> str:
 
 
 class ChatCorrection:
-    """The form below the conversation, for the trained model only: nothing is learned from the mistakes of another
-    one that answered in its place, though that may be deleted by now."""
+    """The form below the conversation, for the trained model's last answer."""
 
     def __init__(self, app: App) -> None:
         self.app, self.card = app, clickable(elem_id="correct-last")
 
     def show(self, choice: Choice, turns: Sequence[Turn]) -> Updates:
         """The form for the last answer of the trained model, if there is one to a question without a document."""
-        if choice.right or not turns or not turns[-1].tuned.strip() or turns[-1].document:
+        if not turns or not turns[-1].tuned.strip() or turns[-1].document:
             return {self.card: components.EMPTY}
         last, name = turns[-1], name_of(len(turns), turns[-1].question)
         corrected = self.app.corrections.all(choice.run_id).get(last.question)
@@ -102,8 +101,8 @@ class ChatCorrection:
         def save(event: gr.EventData, inputs: Inputs) -> Updates:
             choice, (action, value) = state.choice(inputs), clicked(event)
             kind, _, name = action.partition(":")
-            turns = turns_with(talk_with(choice), inputs[state.talk])
-            if kind not in ("correct", "restore") or choice.right or not turns:
+            turns = turns_with(choice.run_id, inputs[state.talk])
+            if kind not in ("correct", "restore") or not turns:
                 return {}
             if name != name_of(len(turns), turns[-1].question):
                 raise BadInput("This is no longer the last answer.", "", "Ask that question again, then correct it.")

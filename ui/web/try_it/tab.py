@@ -16,9 +16,8 @@ from ui.web.try_it.asking import Asking
 from ui.web.try_it.blind_card import BlindCard
 from ui.web.try_it.correcting import ChatCorrection
 from ui.web.try_it.first_card import FirstCard, begin_button
-from ui.web.try_it.opponent_card import NOT_YOURS, OpponentCard
 from ui.web.try_it.ready_models import no_model
-from ui.web.try_it.talk import talk_with, turns_with
+from ui.web.try_it.talk import turns_with
 from ui.web.try_it.views import base_check, conversation, suggestions
 
 NOT_READY = "Your model is not ready yet."
@@ -42,8 +41,7 @@ class TryTab:
             self.begin = begin_button(False)
             self.forward = primary("Continue to sharing", interactive=False, elem_id="to-share")
             self.why_not = html(elem_classes="reason")
-        answers = [self.proof, self.opponent.fold, self.shown, self.suggested, self.settings.carried]
-        answers.append(self.settings.in_form)
+        answers = [self.proof, self.shown, self.suggested, self.settings.carried, self.settings.in_form]
         self.outputs: list[Any] = [self.line, self.offered, self.own, *self.first.outputs, *answers]
         self.outputs += [self.correction.card, self.ask, *self.evaluation.outputs, *self.blind.outputs]
         self.outputs += [self.begin, self.forward, self.why_not]
@@ -53,14 +51,12 @@ class TryTab:
 
         self.asking.listen(show, self.outputs)
         self.correction.listen(state)
-        self.opponent.listen(state, show, self.outputs, state.talk)
         ready_models.listen(self.offered, app, state, show, self.outputs, state.talk)
         self.begun = state.listen(self.begin.click, self._begin, [])
 
     def _draw_own(self, app: App, state: BrowserState) -> None:
         """The chat with the person's own model, and its evaluation."""
         self.proof = html()
-        self.opponent = OpponentCard(app)
         self.shown = clickable(conversation([]), elem_classes="talk", elem_id="talk")
         self.correction = ChatCorrection(app)
         self.suggested = clickable()
@@ -85,7 +81,6 @@ class TryTab:
             self.own: gr.update(visible=not why_not),
             **self.first.show(bool(why_not)),
             self.proof: "" if why_not else self._proof(choice),
-            **self.opponent.show(choice),
             self.suggested: "" if why_not else suggestions(self.app.results.unseen_questions(choice.run_id)),
             self.settings.in_form: gr.update(visible=not why_not and bool(self.app.endpoints.form(choice.run_id))),
             self.settings.carried: "" if why_not else self.app.results.instruction(choice.run_id),
@@ -98,9 +93,7 @@ class TryTab:
         }
 
     def _proof(self, choice: Choice) -> str:
-        pair = self.app.results.pair(choice)
         notes = [
-            components.text(NOT_YOURS, "small") if pair.tuned.id else components.EMPTY,
             components.text(RELEASED, "small") if self.app.chat.released else components.EMPTY,
             components.text(SLOWER, "small") if self.app.runs.is_training() else components.EMPTY,
         ]
@@ -109,11 +102,10 @@ class TryTab:
 
     def restore(self, choice: Choice, inputs: Inputs) -> Updates:
         """The conversation with this model so far, unless an answer is being added to it."""
-        turns = turns_with(talk_with(choice), inputs[self._talk])
+        turns = turns_with(choice.run_id, inputs[self._talk])
         if turns and self.app.chat.answering:
             return {}
-        pair = self.app.results.pair(choice)
-        return {self.shown: conversation(turns, pair), **self.correction.show(choice, turns)}
+        return {self.shown: conversation(turns), **self.correction.show(choice, turns)}
 
     def signature(self, choice: Choice) -> Hashable:
         why_not = no_model(self.app, choice)

@@ -6,7 +6,6 @@ from typing import Any
 
 from ui.services.results.chat import Answer, Loading
 from ui.services.results.documents import Part, Piece, Whole
-from ui.services.selection import Choice
 
 PANES = ("base", "tuned")
 TURNS_STORED = 40  # by the browser
@@ -60,14 +59,9 @@ class Turn:
                     self.how[part.pane] = f"{_CUT} {part.how}".strip()
 
 
-def talk_with(choice: Choice) -> str:
-    """Names the two models of a conversation."""
-    return f"{choice.run_id} {choice.left} {choice.right}".rstrip()
-
-
-def stored_talk(models: str, turns: Sequence[Turn]) -> dict[str, Any]:
-    """A conversation, as the browser stores it. models: see `talk_with`."""
-    return {"run": models, "turns": [asdict(turn) for turn in turns[-TURNS_STORED:]]}
+def stored_talk(run_id: str, turns: Sequence[Turn]) -> dict[str, Any]:
+    """A conversation, as the browser stores it. run_id: whose model answered."""
+    return {"run": run_id, "turns": [asdict(turn) for turn in turns[-TURNS_STORED:]]}
 
 
 def turns_with(models: str, talk: object) -> list[Turn]:

@@ -1,17 +1,17 @@
 """A conversation with two models, and the check of the base model, as HTML."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from markupsafe import Markup, escape
 
 from backend.evaluation.general import questions
 from backend.text.signs import repeats
-from ui.services.results.opponents import BASE_AND_OWN, Pair
 from ui.text import format as fmt
 from ui.web.html import components
 from ui.web.try_it.talk import PANES, Turn
 
+NAMES = {"base": "Before", "tuned": "Yours"}
 GENERAL = next(iter(questions()))  # shows whether the rest still works
 LOOP = "It repeats itself."
 NOTES = {"length": "Cut off at the limit set in “Answer settings”.", "stopped": "Stopped."}
@@ -19,31 +19,27 @@ KEYS = "Enter asks, Shift+Enter starts a new line."
 _CARET = Markup('<i class="caret" aria-hidden="true"></i>')
 
 
-def conversation(turns: Sequence[Turn], pair: Pair = BASE_AND_OWN, asking: bool = False) -> Markup:
-    """Each question with both answers, of the models in `pair`. The last one can be edited or asked again."""
-    names = {pane: fmt.shorten(model.name, 60) for pane, model in pair._asdict().items()}
+def conversation(turns: Sequence[Turn], asking: bool = False) -> Markup:
+    """Each question with both answers. The last one can be edited or asked again."""
     if turns:
-        body = components.join(_turn(turns, at, names, asking and turn is turns[-1]) for at, turn in enumerate(turns))
+        body = components.join(_turn(turns, at, asking and turn is turns[-1]) for at, turn in enumerate(turns))
     else:
         body = Markup('<p class="nothing">Both answers will appear here.</p>')
     acts = components.acts(components.button("Edit the question", "edit"), components.button("Ask it again", "again"))
     return Markup(
         '<div class="panes">'
-        '<div class="pane-head base"><strong>{}</strong><span>{}</span></div>'
-        '<div class="pane-head tuned"><strong>{}</strong><span>{}</span></div></div>'
+        '<div class="pane-head base"><strong>{}</strong><span>the base model</span></div>'
+        '<div class="pane-head tuned"><strong>{}</strong><span>your trained model</span></div></div>'
         '<div role="log" aria-label="Questions and answers" aria-busy="{}">{}</div>{}'
     ).format(
-        names["base"],
-        pair.base.what,
-        names["tuned"],
-        pair.tuned.what,
+        *NAMES.values(),
         str(asking).lower(),
         body,
         acts if turns and not asking else components.EMPTY,
     )
 
 
-def _turn(turns: Sequence[Turn], at: int, names: Mapping[str, str], answering: bool) -> Markup:
+def _turn(turns: Sequence[Turn], at: int, answering: bool) -> Markup:
     turn = turns[at]
     follows = not turn.alone and any(not earlier.alone for earlier in turns[:at])
     question = escape(turn.question)
@@ -56,7 +52,7 @@ def _turn(turns: Sequence[Turn], at: int, names: Mapping[str, str], answering: b
     ).format(
         question,
         components.text("Continues the conversation above.", "follows small") if follows else "",
-        components.join(_answer(turn, pane, names[pane], answering) for pane in PANES),
+        components.join(_answer(turn, pane, NAMES[pane], answering) for pane in PANES),
         components.text(f"Your examples say: {turn.expected}", "expected small") if turn.expected else "",
     )
 

@@ -1,4 +1,4 @@
-"""Two models answer side by side, each in a chat process of its own where it has to."""
+"""A model and its base answer side by side."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,8 +10,7 @@ import pytest
 from backend.errors import ChatFailed
 from backend.records.chat import Chunk, PaneCheck, Phase
 from backend.settings import Workspace
-from ui.services.results.chat import Answer, ChatSession
-from ui.services.results.opponents import ChatTarget
+from ui.services.results.chat import Answer, ChatSession, ChatTarget
 
 MODEL = Path("model")
 
@@ -50,16 +49,15 @@ TARGET, QUESTIONS = ChatTarget("run-a", MODEL, Path("a")), {"base": [], "tuned":
 
 
 class Session(ChatSession):
-    """With stand-ins for the chat processes: of the run's own model and base, and of a file on the left or right."""
+    """With a stand-in for the chat process."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(Workspace.open(folder), lambda: False)
-        self.own, self.left, self.right = FakeChat("own", "base", "tuned"), FakeChat("left"), FakeChat("right")
-        self._chat, self._opponents = self.own, {"base": self.left, "tuned": self.right}  # type: ignore[assignment,dict-item]
+        self.own = self._chat = FakeChat("own", "base", "tuned")  # type: ignore[assignment]
 
-    def ends(self, **others: ChatTarget) -> dict[str, str]:
+    def ends(self, target: ChatTarget = TARGET) -> dict[str, str]:
         """The answers by pane."""
-        parts = list(self.answers(TARGET, QUESTIONS, others))
+        parts = list(self.answers(target, QUESTIONS))
         return {part.pane: part.text for part in parts if isinstance(part, Answer) and part.finish}
 
 
@@ -68,85 +66,46 @@ def session(tmp_path: Path) -> Session:
     return Session(tmp_path)
 
 
-FILE, SECOND = ChatTarget("x", gguf=Path("f.gguf")), ChatTarget("", gguf=Path("second.gguf"))
-
-
-def test_an_opponent_answers_in_the_place_of_the_base_model(session: Session) -> None:
-    assert session.ends(base=FILE) == {"base": "left", "tuned": "own"}
-    assert (session.own.asked, session.left.asked) == ([("tuned",)], [("only",)])
-    assert session.left.opened == [(None, None, Path("f.gguf"))]
-    session.close_run("y")
-    assert session.left.closed == 0
-    session.close_run("x")  # the run of the exported file is deleted
-    assert session.left.closed == 1
-    session.ends(base=FILE)
-    session.ends()
-    assert (session.own.asked[-1], session.left.closed) == (("base", "tuned"), 2)  # its memory is free again
-
-
-def test_another_model_answers_in_the_place_of_the_trained_one(session: Session) -> None:
-    assert session.ends(tuned=FILE) == {"base": "own", "tuned": "right"}
-    assert (session.own.asked, session.left.opened) == ([("base",)], [])
-    assert session.check("run-a") is CHECK, "the base model answers"
-    assert session.engine("run-a") == "engine of own and engine of right"
+def test_both_answer_and_only_the_open_run_s_chat_is_shown_and_closed(session: Session) -> None:
+    assert session.ends() == {"base": "own", "tuned": "own"}
+    assert (session.check("run-a"), session.engine("run-a")) == (CHECK, "engine of own")
+    assert (session.check("run-b"), session.engine("run-b")) == (None, "")
+    session.close_run("run-b")
+    assert session.own.closed == 0
+    session.close_run("run-a")  # which is deleted
+    assert (session.own.closed, session.check("run-a")) == (1, None)
 
 
 def test_one_pane_can_be_asked_alone(session: Session) -> None:
-    parts = list(session.answers(TARGET, {"base": []}, {"tuned": FILE}))
+    parts = list(session.answers(TARGET, {"base": []}))
     assert {part.pane: part.text for part in parts if isinstance(part, Answer)} == {"base": "own"}
-    assert session.right.asked == []
 
 
-def test_two_other_models_answer_and_the_runs_own_gives_its_memory_back(session: Session) -> None:
-    session.ends()
-    assert session.ends(base=FILE, tuned=SECOND) == {"base": "left", "tuned": "right"}
-    assert (len(session.own.opened), session.own.closed) == (1, 1)
-    assert session.check("run-a") is None, "neither is the base model"
-    session.release()  # also where no run made them
-    assert (session.left.closed, session.right.closed) == (1, 1)
-    assert session.released
-
-
-def test_a_stop_reaches_every_model(session: Session) -> None:
-    answers = session.answers(TARGET, QUESTIONS, {"base": FILE, "tuned": SECOND})
+def test_a_stop_while_the_model_loads_leaves_no_answer(session: Session) -> None:
+    answers = session.answers(TARGET, QUESTIONS)
     next(answers)
     session.stop()
     ended = [part for part in answers if isinstance(part, Answer)]
     assert ended == [Answer("base", "", "stopped"), Answer("tuned", "", "stopped")]
-    assert session.right.opened == [], "the second is not loaded any more"
-    assert [chat.stopped for chat in (session.own, session.left, session.right)] == [1, 1, 1]
+    assert session.own.stopped == 1
 
 
-def test_an_unreadable_file_shows_no_check_of_another_run(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_that_does_not_open_shows_no_check_of_another_run(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
     session.ends()
-    assert session.check("run-a") == CHECK
-    monkeypatch.setattr(session.left, "opening", Mock(side_effect=ChatFailed("broken")))
+    monkeypatch.setattr(session.own, "opening", Mock(side_effect=ChatFailed("broken")))
     with pytest.raises(ChatFailed):
-        list(session.answers(ChatTarget("run-b", MODEL, Path("b")), QUESTIONS, {"base": FILE}))
-    assert session.check("run-a") is None
-    assert session.engine("run-a") == ""
-
-
-def test_llama_cpp_runs_two_files(tmp_path: Path, bundled_gguf: Path | None, monkeypatch: pytest.MonkeyPatch) -> None:
-    if bundled_gguf is None:
-        pytest.skip("llama.cpp is not installed")
-    session = ChatSession(Workspace.open(tmp_path), lambda: False)
-    monkeypatch.setattr(session._chat, "opening", None)  # the run's own model is not loaded
-    file, japan = ChatTarget("", gguf=bundled_gguf), [{"role": "user", "content": "What is the capital of Japan?"}]
-    try:
-        parts = session.answers(TARGET, dict.fromkeys(("base", "tuned"), japan), {"base": file, "tuned": file})
-        ended = {part.pane: (part.text, part.finish) for part in parts if isinstance(part, Answer) and part.finish}
-        assert ended == dict.fromkeys(("base", "tuned"), ("The capital of Japan is Tokyo.", "end"))
-        assert session.engine("run-a") == "llama.cpp, 8-bit"
-        assert session.check("run-a") is None
-    finally:
-        session.close()
+        session.ends(ChatTarget("run-b", MODEL, Path("b")))
+    assert (session.check("run-a"), session.engine("run-a"), session.check("run-b")) == (None, "", None)
+    session.close_run("run-b")
+    assert session.own.closed == 1, "it may have taken memory"
 
 
 def test_a_training_gets_the_memory_of_an_open_chat(session: Session) -> None:
     session.release()
     assert not session.released, "none was open"
-    answers = session.answers(TARGET, QUESTIONS, {})
+    answers = session.answers(TARGET, QUESTIONS)
     next(answers)
     session.release()
     assert not session.own.closed, "an answer is finished first"

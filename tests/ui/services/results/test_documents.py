@@ -11,9 +11,8 @@ import pytest
 from backend.settings import Workspace
 from jobs.runner import Runner
 from tests.ui.services.results.test_chat_session import MODEL, FakeChat
-from ui.services.results.chat import Answer, ChatSession, Loading
+from ui.services.results.chat import Answer, ChatSession, ChatTarget, Loading
 from ui.services.results.documents import DocumentService, Part, Piece, Whole
-from ui.services.results.opponents import ChatTarget
 from ui.services.results.trained_models import ResultService
 from ui.services.training.runs import RunService
 

@@ -30,7 +30,6 @@ from tests.ui.made_up_workspace import add_run, examples, respec
 from ui.records.data import DatasetFiles, DatasetProgress, DatasetState, Matches
 from ui.records.runs import Losses, RunInfo, RunSummary, UnseenQuestion
 from ui.services.data.dataset_state import dataset_state
-from ui.services.results.opponents import Listed, Opponent, Pair
 from ui.services.selection import Choice
 from ui.text import format as fmt
 from ui.web.data import before_after, read_options
@@ -39,7 +38,6 @@ from ui.web.data import views as data_views
 from ui.web.html import compare_runs, components, conversations, tables
 from ui.web.runs import views as runs_views
 from ui.web.train import run_view
-from ui.web.try_it import opponent_card
 from ui.web.try_it import views as try_it_views
 from ui.web.try_it.talk import Turn
 
@@ -51,7 +49,6 @@ def problem() -> Problem:
 
 
 TURN = Turn(EVIL, EVIL, EVIL, EVIL, loading=EVIL)
-OTHER = Opponent(EVIL, EVIL, EVIL)
 
 DRAWN = {
     "card": lambda: components.card(EVIL, lead=EVIL),
@@ -84,8 +81,7 @@ DRAWN = {
         [SampleEvent(1, [{"role": "user", "content": EVIL}], EVIL, EVIL)] * 2
     ),
     "conversation": lambda: try_it_views.conversation([TURN])
-    + try_it_views.conversation([TURN], Pair(OTHER, OTHER), True)
-    + opponent_card.opponents(Listed([OTHER], True), Pair(OTHER, OTHER)),
+    + try_it_views.conversation([TURN], True),
     "suggestions": lambda: try_it_views.suggestions([UnseenQuestion(EVIL, [], EVIL)]),
     "runs": lambda: runs_views.listing(
         [RunSummary(RunInfo(EVIL, EVIL, EVIL, EVIL, 1), State.STOPPED, 1.0, Losses())], "", 2.0

@@ -1,6 +1,5 @@
 """Asking on Try: what the models are given for a question, the last one again or edited, and what the page shows."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,16 +13,12 @@ from jobs.records import State
 from tests.ui.conftest import answer
 from tests.ui.fake_records import ASKED, DATA, ORDER
 from tests.ui.made_up_app import MadeUpApp
-from tests.ui.made_up_workspace import add_run
 from ui.services.results.chat import Answer, Loading
-from ui.services.results.opponents import BASE_MODEL, OWN, Listed, Opponent, Pair
 from ui.services.selection import Choice
 from ui.web.page import Page
-from ui.web.try_it import correcting
 from ui.web.try_it.asking import ALONE, CONVERSATION
 from ui.web.try_it.first_card import RECORDED
-from ui.web.try_it.opponent_card import LATEST, NOT_YOURS, opponents
-from ui.web.try_it.talk import Turn, stored_talk, talk_with, turns_with
+from ui.web.try_it.talk import Turn, stored_talk, turns_with
 from ui.web.try_it.views import GENERAL, LOOP, NOTES, conversation
 
 DONE = Choice(data_id=DATA, run_id="run-a")
@@ -182,68 +177,6 @@ def test_a_conversation_marks_what_was_cut_stopped_repeated_or_follows() -> None
     assert ['data-do="again"' in html for html in again] == [True, False, False]
 
 
-@pytest.fixture
-def other(app: MadeUpApp) -> str:
-    """Another run with a model, named Second."""
-    add_run(app.workspace, "run-z", State.COMPLETED, "Second")
-    return "run-z"
-
-
-def compare(page: Page, **sides: str) -> dict[Any, Any]:
-    """The page's answer to the two models that were chosen."""
-    sent = ("compare", json.dumps(sides))
-    return dict(answer(page, page.tabs["try"].opponent.fold, "click", DONE, {page.state.talk: {}}, clicked=sent))
-
-
-def test_another_model_answers_on_the_left_in_its_own_conversation(page: Page, models: Models, other: str) -> None:
-    tab = page.tabs["try"]
-    shown = compare(page, left=other)
-    assert page.state.changed(shown) == {"left": other}
-    choice = DONE.replace(left=other)
-    inputs = {page.state.talk: stored_talk("run-a", [TURN]), part(page, "question"): "Where?"}
-    updates = list(answer(page, tab.ask, "click", choice, inputs))
-    assert models.asked[-1][1]["opponents"] == {"base": other}
-    talk = updates[-1][page.state.talk]
-    assert [turn.question for turn in turns_with(f"run-a {other}", talk)] == ["Where?"]
-    assert "Second" in updates[0][tab.shown]
-
-
-def test_another_model_answers_on_the_right_under_its_own_name(page: Page, models: Models, other: str) -> None:
-    tab = page.tabs["try"]
-    shown = compare(page, left="", right=other)
-    assert page.state.changed(shown) == {"right": other}
-    assert NOT_YOURS in shown[tab.proof]
-    choice = DONE.replace(right=other)
-    inputs = {page.state.talk: stored_talk("run-a", [TURN]), part(page, "question"): "Where?"}
-    updates = list(answer(page, tab.ask, "click", choice, inputs))
-    assert models.asked[-1][1]["opponents"] == {"tuned": other}
-    assert ("Second" in updates[0][tab.shown], OWN.what in updates[0][tab.shown]) == (True, False)
-    (turn,) = turns_with(talk_with(choice), updates[-1][page.state.talk])
-    assert talk_with(choice) != talk_with(DONE.replace(left=other))
-    assert tab.correction.show(DONE, [turn])[tab.correction.card]
-    assert not tab.correction.show(choice, [turn])[tab.correction.card], "its mistakes are not the trained model's"
-    assert NOT_YOURS not in tab.show(DONE)[tab.proof]
-
-
-def test_one_model_is_not_compared_with_itself(page: Page, other: str) -> None:
-    with pytest.raises(gr.Error, match="same model"):
-        compare(page, left=other, right=other)
-
-
-def test_an_answer_of_another_model_is_never_corrected(page: Page, other: str) -> None:
-    """Its form was still open when the other model was chosen, which another window deletes then."""
-    choice, app = DONE.replace(right=other), page.app
-    inputs = {page.state.talk: stored_talk(talk_with(choice), [TURN])}
-    sent = (f"correct:{correcting.name_of(1, TURN.question)}", json.dumps({"answer": "Here."}))
-    card = page.tabs["try"].correction.card
-    assert answer(page, card, "click", choice, inputs, clicked=sent) == {}
-    app.delete_run(other)
-    assert (answer(page, card, "click", choice, inputs, clicked=sent), app.corrections.all("run-a")) == ({}, {})
-    inputs = {page.state.talk: stored_talk(talk_with(DONE), [TURN])}
-    assert answer(page, card, "click", DONE, inputs, clicked=sent)
-    assert app.corrections.all("run-a") == {TURN.question: "Here."}
-
-
 def test_a_file_is_worked_through_piece_by_piece(app: MadeUpApp, page: Page, tmp_path: Path) -> None:
     (tmp_path / "letters.txt").write_text(f"First letter. {'It goes on. ' * 62}Second letter.")
     updates = ask(page, "What is it about?", document_file=str(tmp_path / "letters.txt"))
@@ -274,16 +207,3 @@ def test_a_file_needs_no_question_but_is_asked_again_only_with_the_file(page: Pa
     turn = Turn("What is it about?", "old", "new", document="letters.txt")
     with pytest.raises(gr.Error, match=r"letters\.txt"):
         click(page, "again", [turn])
-
-
-LATE, EARLY = (Opponent(name.lower(), name, "another trained model") for name in ("Late", "Early"))
-
-
-def test_that_older_models_are_left_out_is_said_and_a_chosen_one_stays() -> None:
-    html = opponents(Listed([LATE], is_cut=True), Pair(EARLY, OWN))
-    assert html.count('value="late"') == 2
-    assert html.count('value="early" selected') == html.count('value="early"') == 1
-    assert f"Comparing {EARLY.label} with {OWN.what}" in html
-    assert LATEST in opponents(Listed([LATE], is_cut=True), Pair())
-    assert LATEST not in opponents(Listed([LATE]), Pair())
-    assert f"Comparing {BASE_MODEL.what} with" in opponents(Listed([LATE]), Pair())
