@@ -54,12 +54,12 @@ def test_where_a_model_answers(
 
 
 def test_after_qlora_on_a_card_llama_cpp_is_not_tried(learned: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("llama_cpp")
+    pytest.importorskip("xllamacpp")
     learned.mkdir(parents=True)
     (learned / "adapter_config.json").write_text("{}")
     assert engines.fits_llama_cpp(learned)
     monkeypatch.setattr(engines, "read_choice", lambda: (None, SimpleNamespace(devices=["a card"])))
-    monkeypatch.setattr("llama_cpp.llama_supports_gpu_offload", lambda: True)
+    monkeypatch.setattr(engines, "on_gpu", lambda: True)
     assert not engines.fits_llama_cpp(learned)
     (learned.parent.parent / "used.json").write_text(json.dumps({"method": "lora"}))
     assert engines.fits_llama_cpp(learned)
