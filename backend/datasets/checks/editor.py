@@ -25,6 +25,7 @@ _USUALLY = 0.7  # share of the longer answers that end as sentences do
 _COMMON = 0.2  # share of the answers; what so many do is how they are meant
 _REPEATS = 10  # words
 _VARIED = 0.25  # share of different words, which every text has
+_EDGES = 20  # characters by which two texts may differ that are the same but for marks and spaces at the ends
 _QUOTED = 20  # characters of an answer that is no accident in a question
 
 
@@ -41,7 +42,7 @@ def find(rows: Sequence[Row]) -> Iterator[Problem]:
         if len(found) <= max(_COMMON * len(chats), 3):
             yield from (problem(row, kind, message, excerpt(last_answer(row))) for row in found)
     for row, answer, asked in chats:
-        if normalize(answer) == normalize(asked):
+        if abs(len(answer) - len(asked)) < _EDGES and normalize(answer) == normalize(asked):
             yield problem(row, "answer_is_question", "The answer is the question itself.", excerpt(answer))
         if len(answer) <= _LONGEST_REFUSAL and _REFUSES.search(answer):
             yield problem(

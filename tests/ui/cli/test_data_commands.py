@@ -60,6 +60,20 @@ def test_fix_then_check_is_clean(app: Shell, tmp_path: Path) -> None:
     assert list(tmp_path.glob("nothing*")) == []
 
 
+def test_check_says_what_was_understood_and_fix_drops_only_spare_cells(app: Shell, tmp_path: Path) -> None:
+    lines = [f"How much is item {n}?,It is number {n} of the shelf.,seen" for n in range(20)]
+    table = tmp_path / "t.csv"
+    table.write_text("\n".join(["Our items", "question,answer,state", *lines, "A last one?,It is red.,ok,mia,old"]))
+    report = app("check", str(table))
+    line = "Each example: question, answer; not used: 'state', 1 × row above the table (line 1)."
+    assert (report["understood"], [part["text"] for part in report["passed_over"]]) == (line, ["Our items"])
+    fixed = app("fix", str(table), "-o", str(tmp_path / "o.jsonl"))
+    assert (fixed["rows"], fixed["dropped"]) == (21, 0)
+    write_lines(tmp_path / "e.jsonl", *[chat(f"question {n}?", f"answer {n}") for n in range(9)], chat("\u200b", "a"))
+    app("fix", str(tmp_path / "e.jsonl"), "-o", str(tmp_path / "o.jsonl"), "--accept", "invisible_characters")
+    assert len((tmp_path / "o.jsonl").read_text("utf-8").splitlines()) == 9
+
+
 def test_a_validation_file_is_checked_and_rows_in_both_files_are_counted_once(app: Shell, tmp_path: Path) -> None:
     rows = [chat(f"what about the thing called {i} over there?", f"answer to {i}, in some words") for i in range(20)]
     test = [chat(f"another one, {i} it was, of mine?", f"quite another answer, {i}") for i in range(5)]

@@ -5,16 +5,16 @@ from collections.abc import Iterator
 from backend.datasets.convert.detect import Record
 from backend.datasets.documents.archive import damaged
 from backend.datasets.read.cells import unique_names
-from backend.datasets.read.file import OpenSource, Reader
+from backend.datasets.read.file import File, Note, OpenSource, Reader
 from backend.datasets.read.source import ByteSource
 from backend.errors import BadInput
 
 _BATCH = 200  # rows; each may be large
 
 
-def _records(source: ByteSource) -> Iterator[list[Record]]:
-    """Batches of the rows of a Parquet file, after checking its row count and unpacked size. Raises BadInput when the
-    file is damaged, has no rows, or unpacks to too much."""
+def _records(source: ByteSource, notes: list[Note]) -> Iterator[list[Record]]:
+    """Batches of the rows of a Parquet file, up to the limit of rows. notes: receives how many were skipped. Raises
+    BadInput when the file is damaged, has no rows, or unpacks to too much."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -31,6 +31,8 @@ def _records(source: ByteSource) -> Iterator[list[Record]]:
             decoded += batch.nbytes
             source.check_expansion(decoded)
             if row >= source.limits.rows:
+                message = f"The last {total - row:,} rows were skipped: at most {source.limits.rows:,} rows are read."
+                notes.append(("rows_left_out", message, "A few thousand good examples teach better than a million."))
                 break
             columns = [column.to_pylist() for column in batch.columns]
             values = zip(*columns, strict=True)
@@ -41,10 +43,15 @@ def _records(source: ByteSource) -> Iterator[list[Record]]:
         raise damaged() from error
 
 
+def _open(file: File) -> OpenSource:
+    notes: list[Note] = []
+    return OpenSource(_records(file.source, notes), late_notes=lambda: notes)
+
+
 READER = Reader(
     "parquet",
     "a Parquet file",
     lambda file: file.head.startswith(b"PAR1"),
-    lambda file: OpenSource(_records(file.source)),
+    _open,
     binary=True,
 )

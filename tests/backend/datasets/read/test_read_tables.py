@@ -227,6 +227,13 @@ def test_parquet_is_measured_before_it_is_read(tmp_path: Path) -> None:
     )
     with pytest.raises(BadInput, match="unpacks"):
         load(huge, options=ReadOptions(limits=Limits(expanded_bytes=1_000_000)))
+    many = _parquet(tmp_path / "m.parquet", {"question": [f"q{n}" for n in range(900)], "answer": ["b"] * 900})
+    data = load(many, options=ReadOptions(limits=Limits(rows=400)))
+    assert (len(data.rows), [p.kind for p in data.problems]) == (400, ["rows_left_out"])
+    assert "500 rows" in data.problems[0].message
+    same = _parquet(tmp_path / "s.parquet", {"question": ["a" * 1000] * 5000, "answer": ["b"] * 5000})  # 2 kB
+    with pytest.raises(BadInput, match="unpacks"):
+        load(same, options=ReadOptions(limits=Limits(ratio_from_bytes=1_000_000)))
     with pytest.raises(BadInput, match="no rows"):
         load(_parquet(tmp_path / "z.parquet", {"question": [], "answer": []}))
 
