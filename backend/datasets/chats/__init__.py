@@ -9,8 +9,9 @@
     mail.py, mail_text.py, pasted_mail.py   mail, without what the mail program added
     clean.py, paths.py, times.py            markup, paths in records, dates
 
-Decision: A format is a row of a table: where messages, writers and texts are.
-Because: a new service then needs no code. Mail and WhatsApp are no records, so they have readers.
+Decision: Messages are found by who and what, wherever they lie. A format is a row of a table only where its messages
+need more: versions of a reply, kinds that are no messages, texts in pieces.
+Because: a new service then needs nothing. Mail and chats as text are no records, so they have readers.
 Proof: tests/backend/datasets/chats, and the corpus in tests/data/sources.
 Reconsider when: a service nests messages in a way that no path reaches.
 

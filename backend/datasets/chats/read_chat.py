@@ -20,6 +20,7 @@ from backend.datasets.convert.detect import ROLE_KEYS, Record, match
 from backend.datasets.convert.messages import CONTENT_KEYS
 from backend.records.reading import RowFault
 
+_LOOKED_AT = 200  # records
 _LISTED = 200  # people to choose from on the page
 
 
@@ -38,12 +39,13 @@ class ChatExamples:
 def chat_format(sample: Sequence[Record]) -> ChatFormat | None:
     """The format of the conversations that a file starts with; None if it contains something else."""
     records = [record for _, record in sample if isinstance(record, dict) and record]
+    first = records[:_LOOKED_AT]
     for chat in FORMATS:
-        if records and 2 * sum(map(chat.fits, records)) > len(records):
+        if records and 2 * sum(map(chat.fits, first)) > len(first):
             return chat
-    if 2 * sum(map(_needs_no_reading, records)) >= len(records):
+    if 2 * sum(map(_needs_no_reading, first)) >= len(first):
         return None
-    return nested_messages(records) or message_rows(records)
+    return nested_messages(first) or message_rows(records)
 
 
 def _needs_no_reading(record: dict[str, Any]) -> bool:
