@@ -119,7 +119,9 @@ def columns(passages: Sequence[Passage]) -> list[Column]:
     ]
 
 
-def _columns(table: int, rows: Sequence[Passage]) -> Iterator[Column]:
+def _columns(table: int, rows: Sequence[Passage]) -> list[Column]:
+    """Those with prices or hours first, about which people ask most."""
+    found: list[tuple[bool, Column]] = []
     names = list(dict.fromkeys(name for row in rows for name in row.cells))
     subject = max(names, key=lambda name: len({cell for row in rows if _is_name(cell := row.cells.get(name, ""))}))
     ways = _ways(" ".join([*names, *(row.text for row in rows[:_SAMPLE])]))
@@ -134,7 +136,9 @@ def _columns(table: int, rows: Sequence[Passage]) -> Iterator[Column]:
         )
         kind = "price" if priced else "hours" if _most(cells, _HOURS.search) else "cell"
         answer = "{row}: {cell} ({column})" if priced and not flagged else "{row}: {cell}"
-        yield Column(f"{table}.{number}", name, subject, tuple(ways[kind]), answer, filled, flagged or priced)
+        column = Column(f"{table}.{number}", name, subject, tuple(ways[kind]), answer, filled, flagged or priced)
+        found.append((kind == "cell", column))
+    return [column for _, column in sorted(found, key=lambda pair: pair[0])]
 
 
 def _is_name(cell: str) -> bool:

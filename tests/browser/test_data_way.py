@@ -233,3 +233,36 @@ def test_why_a_file_can_t_be_read_stands_at_the_upload_and_has_the_keyboard(
     assert not page.locator("#decision").is_visible(), "nothing speaks of other examples"
     page.get_by_role("button", name="Close this message").click()
     page.get_by_text("54 good, 6 need you.").wait_for()
+
+
+def test_examples_are_made_by_keys_and_by_pressing_sentences(
+    open_page: Callable[..., Any], real_page: str, tmp_path: Path
+) -> None:
+    text = tmp_path / "handbook.md"
+    text.write_text(
+        "\n\n".join(f"## Part {n}\n\nWe bake at night. Loaf {n * 613} is sold at six." for n in range(1, 31))
+    )
+    page = open_page(real_page)
+    page.click("#tab-data-button")
+    with page.expect_file_chooser() as chooser:
+        page.click("#material")
+    chooser.value.set_files(text)
+    card, lead = page.locator("#making form.making"), page.locator("#making .lead")
+    card.locator("[data-sentence]").first.wait_for()
+    page.wait_for_function("document.activeElement.type === 'submit'")  # the card has the keyboard
+    for key, kept in zip("kkdk", (1, 2, 2, 3), strict=True):
+        sent = card.get_attribute("data-send")
+        page.keyboard.press(key)
+        page.wait_for_function("(sent) => document.querySelector('form.making').dataset.send !== sent", arg=sent)
+        assert lead.inner_text().startswith(f"{kept} of 50 kept.")
+        page.wait_for_function("document.activeElement.type === 'submit'")
+    page.keyboard.press("n")
+    page.wait_for_function("document.activeElement.name === 'question'")
+    page.keyboard.type("Who kneads at dawn?")  # no letter of it is a key
+    card.locator("[data-sentence]").nth(1).click()
+    answer = card.locator("[name=answer]")
+    assert answer.input_value() == card.locator("[data-sentence][aria-pressed=true]").inner_text()
+    answer.press("Control+Enter")
+    page.wait_for_function("document.querySelector('#making .lead').textContent.startsWith('4 of 50')")
+    page.locator("#making kbd", has_text="u").click()
+    page.wait_for_function("document.querySelector('#making .lead').textContent.startsWith('3 of 50')")

@@ -60,7 +60,7 @@ def test_the_language_of_the_text_decides_the_wording() -> None:
 
 
 def test_each_column_is_asked_about_in_the_person_s_words() -> None:
-    day, price = templates.columns(divided(PRICES))
+    price, day = templates.columns(divided(PRICES))
     assert (price.subject, price.name, price.flagged, len(price.rows)) == ("Bread", "Price", True, 3)
     assert (day.name, day.flagged) == ("Day", False)
     drafts = templates.from_column(price, ("What does {row} cost on {Day}?", "", "{row}?"), "{row} is {cell}.")
