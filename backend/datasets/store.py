@@ -7,11 +7,9 @@ it, how it was edited, which fixes are accepted or refused), so undoing a choice
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from backend.datasets import edits
 from backend.datasets.background import NO_PROGRESS, ProgressListener
@@ -72,104 +70,67 @@ class DatasetStore:
 
     def add(
         self,
-        path: Path,
-        name: str,
-        listener: ProgressListener = NO_PROGRESS,
-        data_id: str = "",
-        options: Options = _AS_DETECTED,
-    ) -> str:
-        """Stores a copy of the file and returns its id. Without `data_id`, an identical file under the same name
-        whose info is unchanged is not stored again: its id is returned. Raises BadInput when the file is not a
-        dataset, Cancelled when the listener cancels; nothing is stored then."""
-        require_file(path)
-        return self._add(name, lambda target: shutil.copyfile(path, target), listener, data_id, options)
-
-    def add_text(
-        self,
-        text: str,
+        source: Path | str,
         name: str = "Pasted text",
         listener: ProgressListener = NO_PROGRESS,
         data_id: str = "",
         options: Options = _AS_DETECTED,
+        *,
+        written: bool = False,
     ) -> str:
-        """Stores pasted text as a dataset. Arguments and errors as for `add`."""
-        content = text.encode("utf-8", "surrogatepass")
-        return self._add(name, lambda target: target.write_bytes(content), listener, data_id, options)
-
-    def add_material(
-        self,
-        source: Path | str,
-        name: str,
-        listener: ProgressListener = NO_PROGRESS,
-        data_id: str = "",
-        options: Options = _AS_DETECTED,
-    ) -> str:
-        """Stores a text, a document or a table (a file, or the text itself) to make examples from, as a dataset
-        without any. Arguments and errors as for `add`; one that examples are made from is not stored again."""
+        """Stores a copy of a file, or a text, and returns its id. Without `data_id`, an identical file under the same
+        name whose info is unchanged is not stored again: its id is returned. written: it is a text, a document or a
+        table to make examples from, and holds none; such a file is stored once, whatever has become of its info.
+        Raises BadInput when it can't be read so, Cancelled when the listener cancels; nothing is stored then."""
         if isinstance(source, Path):
             require_file(source)
-        content = source.read_bytes() if isinstance(source, Path) else source.encode("utf-8", "surrogatepass")
-        return self._add(name, lambda to: to.write_bytes(content), listener, data_id, options, written=True)
+        new, info = data_id or new_id(), DatasetInfo(name, dict(options), written=written)
+        folder, stored = self.folder(new), ""
+        copy = folder / "source"
+        try:
+            folder.mkdir()
+        except OSError as error:
+            raise not_saved("The examples", error) from error
+        try:
+            if isinstance(source, Path):
+                shutil.copyfile(source, copy)
+            else:
+                copy.write_bytes(source.encode("utf-8", "surrogatepass"))
+            fsync(copy)
+            if written:
+                sha256, _ = self.files.material(new, name, options)
+            else:
+                sha256 = self.files.source(new, name, options, listener).source.sha256
+            stored = "" if data_id else self._find(copy, sha256, info)
+            if not stored:
+                self.info.write(new, info)
+                fsync_names(self._root)
+                stored = new
+        except OSError as error:
+            raise not_saved("The examples", error) from error
+        finally:
+            if stored != new:
+                shutil.rmtree(folder, ignore_errors=True)
+                self.files.discard(new)
+        return stored
 
     def start_material(self, data_id: str) -> str:
         """The id of the dataset, made if need be, to make examples from the text of this one. Raises BadInput."""
         info = self.info.read(data_id)
-        return self.add_material(self.folder(data_id) / "source", info.name, options=info.read_options)
+        return self.add(self.folder(data_id) / "source", info.name, options=info.read_options, written=True)
 
     def material(self, data_id: str) -> list[Passage]:
         """What examples are made from; empty for other datasets. Raises BadInput."""
         info = self.info.read(data_id)
         return self.files.material(data_id, info.name, info.read_options)[1] if info.written else []
 
-    def _add(
-        self,
-        name: str,
-        write: Callable[[Path], Any],
-        listener: ProgressListener,
-        data_id: str,
-        options: Options,
-        written: bool = False,
-    ) -> str:
-        new, info = data_id or new_id(), DatasetInfo(name, dict(options), written=written)
-        with self._new_folder(new) as folder:
-            write(folder / "source")
-            fsync(folder / "source")
-            if written:
-                sha256, _ = self.files.material(new, name, options)
-            else:
-                sha256 = self.files.source(new, name, options, listener).source.sha256
-            duplicate = "" if data_id else self._find(folder / "source", sha256, _same_as(info))
-            if duplicate:
-                shutil.rmtree(folder, ignore_errors=True)
-                self.files.discard(new)
-                return duplicate
-            self.info.write(new, info)
-            fsync_names(self._root)
-        return new
-
-    @contextmanager
-    def _new_folder(self, data_id: str) -> Iterator[Path]:
-        """A new folder for a dataset; after an error nothing of it is left. Raises WorkspaceProblem."""
-        folder = self.folder(data_id)
-        try:
-            folder.mkdir()
-        except OSError as error:
-            raise not_saved("The examples", error) from error
-        try:
-            yield folder
-        except BaseException as error:
-            shutil.rmtree(folder, ignore_errors=True)
-            self.files.discard(data_id)
-            if isinstance(error, OSError):
-                raise not_saved("The examples", error) from error
-            raise
-
-    def _find(self, source: Path, sha256: str, matches: Callable[[DatasetInfo], bool]) -> str:
-        """The id of a dataset of an identical file whose info matches; "" without one."""
+    def _find(self, source: Path, sha256: str, info: DatasetInfo) -> str:
+        """The id of a dataset of an identical file, as it was added or made of the same material; "" without one."""
         size = source.stat().st_size
         for stored in self.all():
-            same_size = stored.bytes == size and matches(self.info.read(stored.id))
-            if same_size and digest(self.folder(stored.id) / "source") == sha256:
+            other = self.info.read(stored.id)
+            same = stored.bytes == size and (other.written if info.written else other == info)
+            if same and digest(self.folder(stored.id) / "source") == sha256:
                 return stored.id
         return ""
 
@@ -284,11 +245,6 @@ class DatasetStore:
         if not info.validation:
             return None
         return self.files.validation(data_id, info.validation["name"], info.validation["file"], options)
-
-
-def _same_as(info: DatasetInfo) -> Callable[[DatasetInfo], bool]:
-    """Whether another dataset of the same file is the same: as it was added, or made of the same material."""
-    return lambda other: other.written if info.written else other == info
 
 
 def _require_unedited(info: DatasetInfo) -> None:

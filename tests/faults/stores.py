@@ -59,7 +59,7 @@ class Person:
         self.store.add(self._folder / "first.jsonl", "first.jsonl")
 
     def paste(self) -> None:
-        self.store.add_text(lines("second"), "second.jsonl")
+        self.store.add(lines("second"), "second.jsonl")
 
     def edit(self) -> None:
         messages = [json.loads(chat("first question 2?", "At seven."))["messages"]][0]
@@ -132,7 +132,7 @@ def fails(folder: Path, operation: int, fault: Fault | None) -> int:
     seen = person.sees()
     assert seen in EXPECTED[done : done + 2], f"after {done} steps: {seen}"
     assert not list((folder / "stored" / "datasets").glob(".deleted-*")), "half deleted"
-    again = person.store.add_text(lines("third"), "third.jsonl")
+    again = person.store.add(lines("third"), "third.jsonl")
     person.store.remove(again)
     for step in STEPS[EXPECTED.index(seen) :]:
         step(person)

@@ -42,7 +42,7 @@ def editor(store: DatasetStore) -> Editor:
 
 @pytest.fixture
 def data_id(store: DatasetStore) -> str:
-    return store.add_text(lines(30), "orders.jsonl")
+    return store.add(lines(30), "orders.jsonl")
 
 
 def numbers(store: DatasetStore, data_id: str) -> list[int]:
@@ -116,7 +116,7 @@ def test_bad_rows_and_those_of_another_kind_are_refused(store: DatasetStore, edi
 
 
 def test_a_row_that_could_not_be_read_can_be_replaced_or_deleted(store: DatasetStore, editor: Editor) -> None:
-    data_id = store.add_text(lines(12) + "{broken\n{broken too\n", "broken.jsonl")
+    data_id = store.add(lines(12) + "{broken\n{broken too\n", "broken.jsonl")
     assert "Example 13" in store.open(data_id, None).blocked
     editor.replace(data_id, 13, example("Was it broken?", "Not any more."))
     editor.delete(data_id, 14)
@@ -199,7 +199,7 @@ def test_nothing_is_half_saved_on_a_full_disk(
 
 
 def test_the_instruction_is_set_changed_and_removed_everywhere(store: DatasetStore, editor: Editor) -> None:
-    data_id = store.add_text(lines(12, "Be brief."), "brief.jsonl")
+    data_id = store.add(lines(12, "Be brief."), "brief.jsonl")
 
     def found() -> set[str]:
         messages = [message for row in store.open(data_id, None).dataset.rows for message in row.messages]
@@ -221,7 +221,7 @@ def test_the_instruction_is_set_changed_and_removed_everywhere(store: DatasetSto
 
 def test_plain_texts_have_no_instruction(store: DatasetStore, editor: Editor) -> None:
     texts = "".join(json.dumps({"text": f"Text number {i}."}) + "\n" for i in range(9))
-    data_id = store.add_text(texts, "texts.jsonl")
+    data_id = store.add(texts, "texts.jsonl")
     with pytest.raises(BadInput):
         editor.set_instruction(data_id, "Be warm.")
     editor.replace(data_id, 1, Row(0, 0, text="Another text."))
@@ -232,7 +232,7 @@ def test_plain_texts_have_no_instruction(store: DatasetStore, editor: Editor) ->
 
 
 def test_a_corrected_answer_is_added_once_with_its_origin(store: DatasetStore, editor: Editor) -> None:
-    data_id = store.add_text(lines(12, "Be brief."), "brief.jsonl")
+    data_id = store.add(lines(12, "Be brief."), "brief.jsonl")
     asked = [{"role": "user", "content": "Do you have rye?"}]
     assert editor.correct(data_id, asked, answer("On Fridays."), "I'm sorry.", "run-a") == 13
     row = store.original(data_id).rows[-1]
@@ -249,7 +249,7 @@ def test_a_corrected_answer_is_added_once_with_its_origin(store: DatasetStore, e
 
 
 def test_a_correction_replaces_the_row_with_the_same_conversation(store: DatasetStore, editor: Editor) -> None:
-    data_id = store.add_text(lines(12, "Be brief."), "brief.jsonl")
+    data_id = store.add(lines(12, "Be brief."), "brief.jsonl")
     rows = store.original(data_id).rows
     asked, right = rows[4].messages[:-1], "The right one, love."
     assert editor.correct(data_id, asked, answer(right), "I'm sorry.", "run-a") == 5
@@ -264,7 +264,7 @@ def test_a_correction_replaces_the_row_with_the_same_conversation(store: Dataset
 
 def test_a_correction_among_pairs_makes_the_wrong_answer_the_worse_one(store: DatasetStore, editor: Editor) -> None:
     pairs = [{"prompt": clean_row(i).messages[1:2], "chosen": f"good {i}", "rejected": f"bad {i}"} for i in range(9)]
-    data_id = store.add_text("".join(json.dumps(row) + "\n" for row in pairs), "pairs.jsonl")
+    data_id = store.add("".join(json.dumps(row) + "\n" for row in pairs), "pairs.jsonl")
     editor.correct(data_id, [{"role": "user", "content": "Do you have rye?"}], answer("On Fridays."), "No.", "run-a")
     row = store.original(data_id).rows[-1]
     assert (row.messages[-1]["content"], row.rejected) == ("On Fridays.", [{"role": "assistant", "content": "No."}])

@@ -101,7 +101,7 @@ def fixes(store: DatasetStore) -> FixChoices:
 
 def test_one_row_can_be_fixed_after_all_were_refused(store: DatasetStore, fixes: FixChoices) -> None:
     rows = [{"question": f"What is {i}?", "answer": "" if i % 10 == 0 else f"It is {i}."} for i in range(1, 41)]
-    data_id = store.add_text("".join(json.dumps(row) + "\n" for row in rows), "faults.jsonl")
+    data_id = store.add("".join(json.dumps(row) + "\n" for row in rows), "faults.jsonl")
     fixes.refuse(data_id, "empty_answer")
     fixes.accept(data_id, "empty_answer", [20])
     checked = store.open(data_id, None)

@@ -56,7 +56,7 @@ class DraftingService:
         """Starts to read a file, a pasted text or a topic in the background and returns the data id."""
 
         def add(listener: ProgressListener, data_id: str, options: Mapping[str, Any]) -> str:
-            return self._store.add_material(source, name, listener, data_id, options)
+            return self._store.add(source, name, listener, data_id, options, written=True)
 
         return self._imports.add(name, self._models.target_model(model_id), add)
 

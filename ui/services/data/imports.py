@@ -51,7 +51,7 @@ class DatasetImports:
 
     def add_text(self, text: str, name: str, model: TargetModel | None) -> str:
         """Starts to import pasted or typed text."""
-        return self.add(name, model, partial(self.store.add_text, text, name))
+        return self.add(name, model, partial(self.store.add, text, name))
 
     def add(self, name: str, model: TargetModel | None, add: Callable[..., str]) -> str:
         """Starts an import: `add` is called with a listener, the future data id, which this returns, and options."""

@@ -72,7 +72,7 @@ class CorrectionService:
         if restored and not restore:
             raise BadInput("The examples of this run were deleted.", "", "Save the answer as new examples.")
         if restored:
-            self._store.add_text(copied_examples(self._runs.folder(run_id)), data.name, data_id=data.data_id)
+            self._store.add(copied_examples(self._runs.folder(run_id)), data.name, data_id=data.data_id)
         try:
             row = self._editor.correct(data.data_id, [*map(dict, messages)], right, wrong, run_id)
         except BaseException:

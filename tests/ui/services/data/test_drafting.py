@@ -27,7 +27,7 @@ PRICES = "Bread,Price\n" + "".join(f"Loaf number {n},{n}.20 €\n" for n in rang
 
 def made(app: App, tmp_path: Path, name: str, text: str) -> str:
     (tmp_path / name).write_text(text, "utf-8")
-    return app.dataset_store.add_material(tmp_path / name, name)
+    return app.dataset_store.add(tmp_path / name, name, written=True)
 
 
 @pytest.fixture
@@ -143,7 +143,7 @@ def test_a_table_is_asked_in_the_person_s_wordings(app: App, tmp_path: Path) -> 
 
 
 def test_a_topic_gives_questions_to_answer(app: App) -> None:
-    data_id = app.dataset_store.add_material("Questions to a bicycle workshop", "A topic")
+    data_id = app.dataset_store.add("Questions to a bicycle workshop", "A topic", written=True)
     draft = now(app, data_id).draft
     assert draft
     assert (draft.answer, draft.passage, now(app, data_id).passages) == ("", 0, 0)

@@ -41,7 +41,7 @@ def store(tmp_path: Path) -> DatasetStore:
 @pytest.fixture
 def runs(store: DatasetStore, tmp_path: Path) -> Runs:
     rows = clean_rows(30)
-    data_id = store.add_text("".join(json.dumps({"messages": row.messages}) + "\n" for row in rows), "orders.jsonl")
+    data_id = store.add("".join(json.dumps({"messages": row.messages}) + "\n" for row in rows), "orders.jsonl")
     folder, parts = tmp_path / "run", split(rows)
     for part, positions in (("train", parts.train), ("held_out", parts.judging)):
         write_conversations(folder, part, [rows[i].messages for i in positions])  # type: ignore[arg-type]

@@ -198,7 +198,7 @@ def test_an_impossible_run_is_rejected_and_leaves_nothing(
 ) -> None:
     """An answer longer than the model's context, no step to do, and a disk with 65 MiB free."""
     long = json.dumps([{"role": "user", "content": "Count."}, {"role": "assistant", "content": "one two " * 5000}])
-    data_id = app.dataset_store.add_text(
+    data_id = app.dataset_store.add(
         "\n".join(f'{{"messages": {long.replace("Count.", f"Count {i}.")}}}' for i in range(3))
     )
     if not settings:
