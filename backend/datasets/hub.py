@@ -21,7 +21,7 @@ from backend.datasets.hub_splits import HubSplit
 from backend.datasets.read.source import ByteSource, line_blocks, open_path, too_large
 from backend.errors import BadInput, WorkspaceProblem
 from backend.files.disk_errors import disk_words
-from backend.models.hub import RemoteFile, Repository
+from backend.models.hub import Progress, RemoteFile, Repository
 from backend.records.reading import Cancelled, Limits
 from backend.records.units import MIB
 from backend.work import require_disk
@@ -99,49 +99,40 @@ def download(
     """Downloads as many of the split's files as hold so many rows, into the folder `cache`; what is there already is
     taken. progress: receives the fraction downloaded, 0 to 1. Raises MissingPart, BadInput when they are too large,
     NotEnough when the disk is too small, Cancelled."""
-    folder = cache / "hub" / dataset.commit
-    bar = _Bar(split.bytes, progress, cancelled)
+    folder, whole, done = cache / "hub" / dataset.commit, max(split.bytes, 1), 0
+
+    def report(count: int = 0, *, here: bool = False) -> None:
+        nonlocal done
+        done += count
+        if cancelled():
+            raise Cancelled
+        progress(min(done / whole, 1.0))
+
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with Repository(dataset.id, dataset.id, dataset.gated, "dataset") as hub, FileLock(folder / ".lock"):
-            return _downloaded(hub, dataset, split, rows, folder, bar)
+            return _downloaded(hub, dataset, split, rows, folder, report)
     except OSError as error:
         raise WorkspaceProblem("The dataset could not be saved.", *disk_words(error)) from error
 
 
-def _downloaded(hub: Repository, data: HubDataset, split: HubSplit, rows: int, folder: Path, bar: _Bar) -> list[Path]:
+def _downloaded(
+    hub: Repository, data: HubDataset, split: HubSplit, rows: int, folder: Path, report: Progress
+) -> list[Path]:
     paths: list[Path] = []
     have = size = 0
     for file in split.files:
         if have >= rows:
             break
-        bar.check()
+        report()
         size += file.size
         digest = hashlib.sha256(f"{data.id}/{file.name}".encode()).hexdigest()
         path = folder / f"{digest[:12]}-{re.sub(r'[^A-Za-z0-9.-]+', '-', file.name)[-80:]}"
         _require_room(data.id, file, path, size)
-        hub.download(data.commit, file, path, bar)
+        hub.download(data.commit, file, path, report)
         paths.append(path)
         have += _rows_in(path, rows - have)
     return paths
-
-
-class _Bar:
-    """The progress of a download in fractions; see `models.hub.Progress`."""
-
-    def __init__(self, total: int, progress: Callable[[float], None], cancelled: Callable[[], bool]) -> None:
-        self._total, self._done, self._progress, self._cancelled = max(total, 1), 0, progress, cancelled
-
-    def skip(self, count: int) -> None:
-        self._done += count
-        self.check()
-
-    add = skip
-
-    def check(self) -> None:
-        if self._cancelled():
-            raise Cancelled
-        self._progress(min(self._done / self._total, 1.0))
 
 
 def _require_room(name: str, file: RemoteFile, path: Path, together: int) -> None:

@@ -123,34 +123,26 @@ def _download(context: JobContext, hub: Hub, entry: Entry, target: Path) -> None
         for file in weights:
             hub.download(commit, file, staging / file.name, meter)
         context.progress("Checking the model")
-        manifest.write(staging, {"model": entry.id, "revision": commit, "licence": entry.licence}, meter.check)
+        manifest.write(staging, {"model": entry.id, "revision": commit, "licence": entry.licence}, meter)
         delete_folder(target)
         replace_file(staging, target)
         commit_file.unlink()
 
 
 class _Meter:
-    """Reports the bytes and the time left at the average speed; raises Stopped."""
+    """Reports the bytes and the time left at the average speed; raises Stopped. See `hub.Progress`."""
 
     def __init__(self, context: JobContext, name: str, total: int) -> None:
         self._context, self._phase, self._total = context, f"Downloading {name}", total
         self._have, self._new, self._start = 0, 0, time.monotonic()
         self._tenths = 0  # of the total, as last emitted
 
-    def skip(self, count: int) -> None:
-        self._have += count
-        self._report()
-
-    def add(self, count: int) -> None:
-        self._have, self._new = self._have + count, self._new + count
-        self._report()
-
-    def check(self) -> None:
+    def __call__(self, count: int = 0, *, here: bool = False) -> None:
         if self._context.should_stop():
             raise Stopped
-
-    def _report(self) -> None:
-        self.check()
+        if not count:
+            return
+        self._have, self._new = self._have + count, self._new + (0 if here else count)
         elapsed = time.monotonic() - self._start
         left = (self._total - self._have) * elapsed / self._new if self._new else None
         self._context.progress(self._phase, self._have // MIB, max(1, self._total // MIB), left)

@@ -49,16 +49,11 @@ class RemoteFile:
 
 
 class Progress(Protocol):
-    """Receives the progress in bytes; its methods may raise to end the download."""
+    """Receives the progress; may raise to end the download."""
 
-    def skip(self, count: int) -> None:
-        """`count` bytes are here already; a negative number of them has to be downloaded again."""
-
-    def add(self, count: int) -> None:
-        """`count` bytes have just been downloaded."""
-
-    def check(self) -> None:
-        """Nothing new: only a chance to stop."""
+    def __call__(self, count: int = 0, *, here: bool = False) -> None:
+        """`count` bytes have just been downloaded. here: they were here already; a negative number has to be
+        downloaded again."""
 
 
 def endpoint() -> str:
@@ -105,10 +100,10 @@ class Repository:
     def download(self, commit: str, file: RemoteFile, path: Path, progress: Progress) -> None:
         """Download a file of a commit to `path`, and check its size and SHA-256. A `path`.part there is resumed."""
         if path.is_file():
-            progress.skip(file.size)
+            progress(file.size, here=True)
             return
         part = path.with_name(path.name + ".part")
-        progress.skip(_size(part))
+        progress(_size(part), here=True)
         for attempt in range(_TRIES):
             try:
                 self._stream(commit, file, part, progress)
@@ -121,9 +116,9 @@ class Repository:
                         f"{file.name} could not be downloaded completely.",
                         "Download again: it continues from here.",
                     ) from error
-                progress.check()
+                progress()
                 time.sleep(_PAUSE)
-        if file.sha256 and manifest.digest(part, progress.check) != file.sha256:
+        if file.sha256 and manifest.digest(part, progress) != file.sha256:
             part.unlink()
             raise MissingPart(
                 "The downloaded file is damaged.",
@@ -139,7 +134,7 @@ class Repository:
             return
         if have > file.size:
             part.unlink()
-            progress.skip(-have)
+            progress(-have, here=True)
             have = 0
         address = f"/{self._page}/resolve/{commit}/{quote(file.name)}"
         headers = {"Range": f"bytes={have}-", "Accept-Encoding": "identity"}
@@ -151,12 +146,12 @@ class Repository:
             if not answer.is_success:  # httpx's own error would contain the address, which may be signed
                 raise httpx.ReadError(f"the answer was {answer.status_code}")
             if answer.status_code != httpx.codes.PARTIAL_CONTENT and have:
-                progress.skip(-have)
+                progress(-have, here=True)
                 have = 0
             with part.open("ab" if have else "wb") as out:
                 for chunk in answer.iter_bytes(_CHUNK):
                     out.write(chunk)
-                    progress.add(len(chunk))
+                    progress(len(chunk))
                     if out.tell() > file.size:  # which nobody announced
                         break
         if part.stat().st_size != file.size:
