@@ -5,18 +5,20 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import chain
+from typing import TypeVar
 
 from backend.datasets.chats.format import ChatFormat
 from backend.datasets.convert.detect import Record
 from backend.datasets.documents.archive import damaged, document_kind
 from backend.datasets.read.compression import plain_file_name
-from backend.datasets.read.encoding import Encoding, NotUtf8, utf8_blocks
+from backend.datasets.read.encoding import Encoding, NotUtf8, detect_encoding, initial_encoding, utf8_blocks
 from backend.datasets.read.source import ByteSource, line_blocks
 from backend.errors import BadInput
 from backend.records.reading import ZIP_ERRORS, ReadOptions, RowFault
 from backend.records.rows import FileDetails, PassedOver
 from backend.records.units import MIB, format_size
 
+Made = TypeVar("Made")
 Note = tuple[str, str, str]  # kind, message, fix
 _SAMPLE = 200  # readable records, enough to detect the shape
 _LARGEST_SAMPLE = 2_000  # records read to find them
@@ -105,6 +107,14 @@ class File:
                 "This document contains bytes that can't be read in its encoding.",
                 "Save it again as UTF-8, or choose its encoding.",
             ) from error
+
+
+def decoded(source: ByteSource, name: str, options: ReadOptions, read: Callable[[File], Made]) -> Made:
+    """What `read` makes of a file, in the encoding that its start shows or, if that raises NotUtf8, in another one."""
+    try:
+        return read(File(source, name, initial_encoding(source.head, options.encoding), options))
+    except NotUtf8:
+        return read(File(source, name, detect_encoding(source), options))
 
 
 @dataclass

@@ -9,8 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from backend.datasets.read.assemble import assemble
-from backend.datasets.read.encoding import NotUtf8, detect_encoding, initial_encoding
-from backend.datasets.read.file import File
+from backend.datasets.read.file import decoded
 from backend.datasets.read.readers import open_file
 from backend.datasets.read.source import ByteSource, open_path
 from backend.datasets.read.together import ManyFiles, read_together
@@ -48,13 +47,8 @@ def load(
 def _load(
     source: ByteSource, name: str, options: ReadOptions, tell: Callable[[Dataset], None] | None = None
 ) -> Dataset:
-    encoding = initial_encoding(source.head, options.encoding)
     with without_gc():
         try:
-            file = File(source, name, encoding, options)
-            return assemble(open_file(file), file, tell)
-        except NotUtf8:
-            file = File(source, name, detect_encoding(source), options)
-            return assemble(open_file(file), file, tell)
+            return decoded(source, name, options, lambda file: assemble(open_file(file), file, tell))
         except ManyFiles:
             return read_together(source, name, options, _load)

@@ -6,8 +6,7 @@ from backend.datasets.documents.blocks import Block, Document
 from backend.datasets.documents.markdown import read_markdown
 from backend.datasets.documents.markup import read_html
 from backend.datasets.documents.passages import Passage, passages
-from backend.datasets.read.encoding import NotUtf8, detect_encoding, initial_encoding
-from backend.datasets.read.file import File
+from backend.datasets.read.file import File, decoded
 from backend.datasets.read.parse import Parser
 from backend.datasets.read.readers import READERS
 from backend.datasets.read.source import open_path
@@ -25,9 +24,7 @@ def read_material(path: Path, name: str, limits: Limits, encoding: str | None = 
     read_options = ReadOptions(limits=limits, encoding=encoding)
     with open_path(path, limits, None, None) as source:
         try:
-            found = _read(File(source, name, initial_encoding(source.head, encoding), read_options), path)
-        except NotUtf8:
-            found = _read(File(source, name, detect_encoding(source), read_options), path)
+            found = decoded(source, name, read_options, lambda file: _read(file, path))
         except RowFault as fault:
             raise BadInput("This text can't be read.", fault.message, fault.fix) from fault
     if not (divided := passages(found)):

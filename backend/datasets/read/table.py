@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from backend.datasets.read.cells import unique_names
-from backend.datasets.read.encoding import NotUtf8, detect_encoding, initial_encoding
-from backend.datasets.read.file import File
+from backend.datasets.read.file import File, decoded
 from backend.datasets.read.readers import READERS, open_file
 from backend.datasets.read.source import open_path
 from backend.errors import BadInput
@@ -71,10 +70,7 @@ def read_table(path: Path, name: str, most: int) -> Table:
     another kind of file, for too many rows, and for rows that can't be read: none is lost."""
     options = ReadOptions(shape="question_answer")  # it need not look like examples
     with open_path(path, options.limits, None, None) as source:
-        try:
-            return _read(File(source, name, initial_encoding(source.head, None), options), most)
-        except NotUtf8:
-            return _read(File(source, name, detect_encoding(source), options), most)
+        return decoded(source, name, options, lambda file: _read(file, most))
 
 
 def _read(file: File, most: int) -> Table:
