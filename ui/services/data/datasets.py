@@ -9,7 +9,6 @@ from typing import Any
 from backend.datasets.dataset import CheckedDataset
 from backend.datasets.info import DatasetInfo
 from backend.datasets.read.pack import name_of
-from backend.datasets.store import StoredDataset
 from backend.errors import ApprenticeError, BadInput
 from backend.records.lengths import UNLIMITED, LengthLimits
 from backend.records.specs import Trainer, TrainSettings
@@ -30,6 +29,7 @@ class DatasetService:
     def __init__(self, exports: Path, imports: DatasetImports, models: ModelService, advice: AdviceService) -> None:
         self._exports, self._imports, self._models, self._advice = exports, imports, models, advice
         self._store = imports.store
+        self.all, self.exists = self._store.all, self._store.has
         self._files: dict[str, tuple[DatasetInfo, DatasetFiles]] = {}
 
     # Import
@@ -79,13 +79,6 @@ class DatasetService:
 
     # The stored datasets
 
-    def all(self) -> list[StoredDataset]:
-        """The datasets, newest first."""
-        return self._store.all()
-
-    def exists(self, data_id: str) -> bool:
-        return self._store.has(data_id)
-
     def first_row(self, data_id: str) -> int:
         """The number of the first row that could be read; 1 when none could."""
         rows = self._store.original(data_id).rows
@@ -126,7 +119,7 @@ class DatasetService:
         if not choice.data_id:
             return False
         with suppress(ApprenticeError):  # which Data shows
-            checked = self._imports.cached(choice.data_id, self._models.target_model(choice.model_id))
+            checked = self._store.cached(choice.data_id, self._models.target_model(choice.model_id), UNLIMITED)
             return checked is not None and not checked.blocked
         return False
 

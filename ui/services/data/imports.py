@@ -152,10 +152,6 @@ class DatasetImports:
         assert checked is not None  # without a limit it waits
         return checked
 
-    def cached(self, data_id: str, model: TargetModel | None) -> CheckedDataset | None:
-        """The checked dataset for a model; None when it was not checked recently."""
-        return self.store.cached(data_id, model, UNLIMITED)
-
     def check_progress(self, data_id: str) -> DatasetProgress | None:
         """The progress of a running check of the dataset; None when none runs."""
         task = next((task for task in self._tasks.of(data_id) if not task.ended), None)

@@ -7,6 +7,7 @@ from backend.advice.recommend import Option, Recommendation, recommend
 from backend.advice.settings import ChosenSettings, Data, choose_settings
 from backend.datasets.dataset import CheckedDataset
 from backend.models.catalogue import TASKS, Entry, Task
+from backend.records.lengths import UNLIMITED
 from backend.records.specs import Trainer
 from ui.services.data.dataset_state import data_facts
 from ui.services.data.imports import DatasetImports
@@ -59,7 +60,8 @@ class AdviceService:
         """The language of the examples where the chosen, or else the recommended, model does not know it. Waits for
         nothing: None, too, until the examples are checked for that model."""
         target = self._models.target_model(choice.model_id)
-        checked = self._imports.cached(choice.data_id, target) if self._imports.store.has(choice.data_id) else None
+        store = self._imports.store
+        checked = store.cached(choice.data_id, target, UNLIMITED) if store.has(choice.data_id) else None
         language = data_facts(checked).get("language") if checked else None
         if not language:
             return None
