@@ -129,8 +129,8 @@ def write(folder: Path, gguf: Path, settings: dict[str, Any], *, in_scripts: boo
         if name == "wllama.js":  # a script as it is
             (inside / name).write_bytes(content)
         else:
-            packed = BytesIO(gzip.compress(content, mtime=0))
-            files[f"{name}.gz"] = _place(packed, inside / f"{name}.gz", in_scripts)
+            packed = inside / f"{name}.packed"  # some servers say of .gz that it is to be unpacked
+            files[packed.name] = _place(BytesIO(gzip.compress(content, mtime=0)), packed, in_scripts)
     with gguf.open("rb") as model:
         files[MODEL] = _place(model, inside / MODEL, in_scripts)
     text = json.dumps({**settings, "files": files}, indent=1)

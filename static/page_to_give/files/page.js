@@ -113,12 +113,12 @@
     globalThis.Worker = class extends Classic { constructor(address) { super(address); } };
     let wllama;
     if (isOlder() && !navigator.userAgent.includes("Firefox/")) {
-      const address = asAddress(await unpacked("compat.wasm.gz"));
-      const code = await (await unpacked("compat.js.gz")).text();
+      const address = asAddress(await unpacked("compat.wasm.packed"));
+      const code = await (await unpacked("compat.js.packed")).text();
       wllama = new Wllama({ default: await address }, { logger: LoggerWithoutDebug, suppressNativeLog: true });
       wllama.setCompat({ worker: { code }, wasm: await address });
     } else {
-      const address = await asAddress(await unpacked("wllama.wasm.gz"));
+      const address = await asAddress(await unpacked("wllama.wasm.packed"));
       wllama = new Wllama({ default: address }, { logger: LoggerWithoutDebug, suppressNativeLog: true });
       wllama.setCompat(null);
     }

@@ -46,7 +46,7 @@ def test_the_disk_has_the_model_in_scripts_and_the_website_as_it_is(folders: dic
     assert b"".join(base64.b64decode(text[1]) for text in texts if text) == MODEL
     assert not (disk / "files" / "model.gguf").exists()
     assert (website / "files" / "model.gguf").read_bytes() == MODEL
-    assert gzip.decompress((website / "files" / "wllama.wasm.gz").read_bytes())[:4] == b"\0asm"
+    assert gzip.decompress((website / "files" / "wllama.wasm.packed").read_bytes())[:4] == b"\0asm"
     headers = [(website / name).read_text() for name in (".htaccess", "_headers")]
     assert all("Cross-Origin-Embedder-Policy" in text for text in headers)
     for folder in (disk, website):
