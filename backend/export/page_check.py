@@ -38,7 +38,8 @@ _NO_SANDBOX = ("--no-sandbox",) if getattr(os, "geteuid", lambda: 1)() == 0 else
 _QUESTIONS = 10
 _POLL = 0.2  # seconds
 _SILENCE = 600.0  # seconds without an answer after which a slow computer gives up
-_SAME = 0.9  # of the answers, at least: builds of llama.cpp round differently, and a near tie may fall otherwise
+# The share of the answers that must be the same: builds of llama.cpp round differently, and a near tie falls otherwise.
+_SAME = {"Q8_0": 0.9, "Q4_K_M": 0.7}
 _SAID = re.compile(r'"PAGE:([^"]*)"')
 _NOT_TRIED = "The page was not tried here, because there is no {} on this computer."
 
@@ -82,11 +83,12 @@ def check(source: Source, target: Target, gguf: Path, disk: Path, website: Path,
     heard = (
         ask(program, folder, prompts, target.work, poll, over_http=folder == website) for folder in (disk, website)
     )
-    return verdict(expected, *heard)
+    return verdict(expected, *heard, needed=_SAME[target.kinds[0]])
 
 
-def verdict(expected: list[tuple[str, int]], disk: Heard | None, http: Heard | None) -> PageCheck:
-    """What the answers say, of which `expected` are llama.cpp's. None: the browser did not give them all."""
+def verdict(expected: list[tuple[str, int]], disk: Heard | None, http: Heard | None, *, needed: float) -> PageCheck:
+    """What the answers say, of which `expected` are llama.cpp's. None: the browser did not give them all. needed: the
+    share that must be the same, but for chance."""
     if disk is None or http is None:
         return PageCheck(ok=None, sentence="The page was not checked: the browser of this computer fell silent.")
     if problem := disk.problem or http.problem:
@@ -99,7 +101,7 @@ def verdict(expected: list[tuple[str, int]], disk: Heard | None, http: Heard | N
         counts.append(sum(found.strip() == wanted.strip() for (found, _), (wanted, _) in pairs))
     asked = len(expected)
     return PageCheck(
-        ok=all(is_chance(asked - same, asked, 1 - _SAME) for same in counts),
+        ok=all(is_chance(asked - same, asked, 1 - needed) for same in counts),
         sentence=f"In a browser, {counts[0]} of {asked} answers from the disk and {counts[1]} over http are those of "
         f"the GGUF file in llama.cpp, word for word. It loads in {disk.seconds:.0f} s here, and answers at "
         f"{disk.tokens_per_second:.0f} tokens a second.",

@@ -103,7 +103,7 @@ SAME = heard(*"0123456789")
     ],
 )
 def test_the_check_compares_answers(disk: Heard, http: Heard | None, ok: bool | None, sentence: str) -> None:
-    check = page_check.verdict(WANTED, disk, http)
+    check = page_check.verdict(WANTED, disk, http, needed=0.9)
     assert check.ok is ok
     assert sentence in check.sentence
 
