@@ -29,7 +29,7 @@ def make(source: Source, target: Target, report: Report) -> list[ExportFile]:
     merged, f16 = target.merged, _f16(target)
     if set(target.kinds) - {"Q8_0"}:  # of which the smaller ones are made
         poll = _progress(report, "Converting", f16, sizes.size(merged, "F16"))
-        gguf.convert(merged, f16, poll, name=target.name)
+        gguf.convert(merged, f16, poll, "F16", target.name)
     for kind, file in _paths(target).items():
         if kind != "F16":
             poll = _progress(report, f"Making {kind}", file, sizes.size(merged, kind))

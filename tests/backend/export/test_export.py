@@ -21,6 +21,7 @@ from backend.export import gguf_files, merge
 from backend.export import job as export_job
 from backend.export.source import ExportSpec, Source
 from backend.files.json_file import to_json
+from backend.gguf.facts import Facts
 from backend.gguf.requirement import has_llama_cpp
 from backend.models import bundled, local
 from backend.records.encoded import IGNORED
@@ -146,6 +147,7 @@ def test_gguf_files_are_made_from_one_conversion_and_checked(
     [q8] = [file for file in result.files if file.name.endswith("Q8_0.gguf")]
     file = work.published / q8.name
     assert hashlib.sha256(file.read_bytes()).hexdigest() == q8.sha256
+    assert Facts(file).value("general.name") == name
     assert result.parity.ok
     assert result.parity.first_difference is None
     assert result.merge.lost < 0.05

@@ -185,6 +185,8 @@ def test_it_is_unpacked_as_by_transformers(bundled_model: Path, tmp_path: Path) 
     options |= {"dtype": torch.bfloat16, "quantization_config": plain}
     AutoModelForCausalLM.from_pretrained(file.parent, **options).save_pretrained(tmp_path)
     model_folder.make_portable(tmp_path, bundled.MODEL_ID)
+    settings = json.loads((tmp_path / "tokenizer_config.json").read_text("utf-8"))
+    assert settings["model_input_names"] == ["input_ids", "attention_mask"], "transformers 4.57 would add another"
     for name in ("tokenizer.json", "chat_template.jinja", "model.safetensors"):
         assert manifest.digest(tmp_path / name) == manifest.digest(bundled_model / name), name
     for name in ("config.json", "generation_config.json"):
