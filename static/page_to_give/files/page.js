@@ -129,7 +129,7 @@
       if (!wllama.getLoadedContextInfo().success) throw new Error("llama.cpp did not open the file"); // wllama does not say so
     } catch (error) {
       console.error(error);
-      const size = Math.round(((files["model.gguf"].scripts ? 5 : 2.5) * gguf.size) / MIB); // seen in Chromium 156
+      const size = Math.round(500 + (4.5 * gguf.size) / MIB); // seen in Chromium 156
       throw new Problem(`The model could not be started. It needs about ${size} MB of free memory: close other pages and programs, then reload, or try another device.`);
     }
     model = wllama;
