@@ -47,7 +47,7 @@ def _read(file: File, path: Path) -> Document:
         raise BadInput(
             f"Examples can't be made from {reader.title}.",
             "It can be a text, a document, a web page or a table.",
-            "If it already holds questions and answers, add it under “I have examples”.",
+            "If it already holds questions and answers, upload it as examples instead.",
         )
     if not reader.format:  # it says why it refuses the file
         reader.open(file)

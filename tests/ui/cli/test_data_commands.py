@@ -61,7 +61,7 @@ def test_fix_then_check_is_clean(app: Shell, tmp_path: Path) -> None:
 
 
 def test_check_says_what_was_understood_and_fix_drops_only_spare_cells(app: Shell, tmp_path: Path) -> None:
-    lines = [f"How much is item {n}?,It is number {n} of the shelf.,seen" for n in range(20)]
+    lines = [f"How much is item {n}?,It is number {n} of the row.,seen" for n in range(20)]
     table = tmp_path / "t.csv"
     table.write_text("\n".join(["Our items", "question,answer,state", *lines, "A last one?,It is red.,ok,mia,old"]))
     report = app("check", str(table))

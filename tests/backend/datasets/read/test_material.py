@@ -32,7 +32,7 @@ def test_a_text_that_looks_like_a_chat_is_still_a_text(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "text", "words"),
-    [("rows.jsonl", '{"question": "a", "answer": "b"}\n' * 3, "I have examples"), ("empty.txt", " \n", "")],
+    [("rows.jsonl", '{"question": "a", "answer": "b"}\n' * 3, "upload it as examples"), ("empty.txt", " \n", "")],
 )
 def test_what_is_no_material_is_refused(tmp_path: Path, name: str, text: str, words: str) -> None:
     with pytest.raises(BadInput) as refused:
