@@ -1,15 +1,5 @@
 """The background job runner: each job is a detached process and a folder. No gradio, no torch.
 
-    runner.py                                   access to jobs, and the tick that starts and watches them
-    scheduler.py, fair_queue.py                 which job runs next; one queue for several workspaces
-    supervisor.py, process.py                   starts a worker, finds out what became of it, kills it
-    worker.py, context.py                       the worker, and what its code may do
-    registry.py                                 the kinds of jobs
-    store.py, folder.py, status.py, events.py   jobs on disk
-    records.py                                  what the runner returns
-    failures.py, oom_detection.py               how an attempt ended
-    repeating.py                                a thread that repeats an action
-
 Decision: The folder is the truth, a lock is life. There is no index; a worker is alive while it holds trainer.lock,
     and process ids are never trusted.
 Because: a worker killed at any moment leaves a run that is shown as interrupted and can be resumed.

@@ -1,17 +1,5 @@
 """Which model and which settings to choose, and what a loss curve says.
 
-    recommend.py         the model for a machine, task and data, and all others by how well they fit
-    ranking.py           the order of models before memory is looked at
-    model_size.py        sensible sizes for a machine, by the guide
-    reasons.py           the sentences that explain a recommendation
-    settings.py          the settings for a model, machine and dataset, each with its reason
-    training_length.py   how many epochs
-    training_time.py     how long a model would take on the examples
-    diagnose.py          the health light of a loss curve, and the one change to try
-    loss_rules.py        its rules
-    loss.py              the one training loss that is reported
-    not_finite.py        why a loss is no longer a number
-
 Decision: Models are ranked by published results after fine-tuning, within the guide's limits for each machine.
 Because: size alone misleads: in those results Llama 3.2 3B did about as well as Qwen3 1.7B. The gain does not count,
     because it is largest for models that start out worst. A model without published results counts as the best-ranked

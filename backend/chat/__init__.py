@@ -1,20 +1,5 @@
 """Answers from a model, in a process of its own. The page uses client.py, which imports neither torch nor llama.cpp.
 
-    client.py           talks to a model in the chat process
-    child.py            starts that process and exchanges messages with it
-    server.py           the chat process
-    engine.py           what both engines share: sampling, scores, the check of the base
-    engines.py          which engine answers
-    place.py            on which device, and whether in 4-bit
-    llama_server.py     llama.cpp's own server, on loopback
-    llama_engine.py     the engine on it
-    llama_probe.py      whether llama.cpp can hold a model, tried in a child
-    served.py           that server for other programs
-    torch_engine.py     the engine on transformers
-    batch.py            many answers at once
-    gguf_tokenizer.py   the tokenizer inside a GGUF file
-    documents.py        long documents, piece by piece
-
 Decision: llama.cpp answers where it can hold the model: the base as Q8_0 and the adapter as a GGUF LoRA. transformers
     takes over for what that can't express, and if anything fails.
 Because: people then try what they will export.

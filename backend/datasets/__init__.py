@@ -1,20 +1,5 @@
 """The user's data: read, converted to rows, checked, fixed, edited and split.
 
-    read/                              from bytes to records
-    chats/                             exports of chats and mail: from messages to conversations
-    documents/                         texts and office documents: questions and answers in them
-    convert/                           from records to rows
-    checks/                            what is wrong with rows, and the fixes
-    hub.py, hub_splits.py              datasets on the Hugging Face hub
-    check_dataset.py                   every check on every row, as a report
-    dataset.py                         a dataset checked for one model
-    background.py                      reading and checking in threads
-    split.py                           rows that train, choose and judge
-    editing.py, edits.py               rows that a person changed, added or deleted
-    choices.py                         accepted fixes, a validation file of the person's own
-    store.py                           all datasets of a workspace, in:
-    info.py, stored_files.py           facts of a dataset, and its files
-
 Decision: The rows that choose a checkpoint are not those that judge. A quarter of the rows up to 24, or a tenth if
     that is more, is set aside; from 24 on one half chooses and the other judges, below that all judge and the last
     step is saved.

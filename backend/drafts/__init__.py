@@ -1,11 +1,5 @@
 """Examples for people who have none: questions drafted about their text, their table or their topic.
 
-draft.py       one draft, and the example that a person makes of it
-templates.py   drafts without a model
-writer.py      drafts by a model, and their checks
-queue.py       which one comes next
-log.py         what was drafted and decided, on disk
-
 Decision: The answer is always the person's own sentence; a model drafts only the question and names the sentence.
 Because: small models can ask about a passage, but what they answer and how they rate is not to be trusted. What the
     bundled one asks is of no use (docs/performance.md has the measurement).

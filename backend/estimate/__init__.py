@@ -1,15 +1,5 @@
 """Estimates what training needs, before anything is loaded: peak memory by part, whether it fits, and the time.
 
-    architecture.py                                    the parts of a model
-    reading.py                                         the same, from its config.json
-    plan.py                                            how the model is trained
-    memory.py                                          peak memory by part, and whether it fits
-    speed.py                                           time, as a range
-    step.py                                            a simulated training step, from:
-    decoder.py, weights.py                             the model's layers and its weights
-    operations.py, linear.py, attention.py, delta.py   what the layers are built from
-    tape.py, allocator.py                              autograd, and PyTorch's caching allocator
-
 Decision: Memory is simulated, not fitted: a step is run with tensors that have a size but no content, through a copy
     of PyTorch's allocator.
 Because: a formula fitted to measurements fails on the next model. Where a kind of model is not modeled, the estimate

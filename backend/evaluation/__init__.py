@@ -1,26 +1,5 @@
 """Whether a model is any good: its answers to held-out examples, scored and compared.
 
-    job.py              the job "evaluate"
-    evaluate.py         the evaluation: tuned, base, and base with prompts
-    examples.py         the examples in a run's folder
-    items.py            its questions
-    models.py           the models that it asks
-    asking.py           asks them, and scores the answers
-    measures.py         how an answer is scored
-    verdict.py          from scores to one verdict
-    voice.py            what the examples' answers have in common
-    diagnosis.py        what is wrong with the answers
-    next_step.py        the recommended next step
-    general.py          whether it kept the rest: general questions, and answers in the form of the task
-    texts.py            plain texts, by perplexity
-    prompts.py          prompts that may do without training
-    prompt_trial.py     the job "try_prompts"
-    facts.py            passages of a text in the prompt
-    against_parent.py   a version against the one before
-    blind_test.py       which answer a person prefers
-    answers_so_far.py   answers that need not be asked again: of the base, and of an evaluation that has not ended
-    report.py           parts that every report has
-
 Decision: The verdict comes from one measure, chosen from the data before any answer is seen: exact McNemar for right
     and wrong, a cluster bootstrap for graded scores, else "no difference shown".
 Because: the best of several measures is always better by chance. Dependent items count once.

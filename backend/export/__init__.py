@@ -1,23 +1,5 @@
 """Files to take away, each with its checks, and back again.
 
-    job.py                                      the job "export": from a source to a target by a maker, then checks
-    formats.py                                  the formats, and a file's name
-    source.py, target.py                        what an export is made of; where it goes, and what it needs there
-    makers.py                                   how each format is made, checked and described
-    weights.py, lora_merge.py, merge.py         merges an adapter, one tensor in memory at a time
-    merged_model.py, four_bit_base.py           the merged model, of which GGUF files are made too; QLoRA's 4-bit base
-    gguf_files.py                               GGUF files in several sizes
-    task_score.py                               how well each size does the task
-    checks.py, conversations.py                 the checks, and what they read
-    model_card.py, snippets.py, programs.py     what people read in an export, and where it goes
-    ollama.py, local_programs.py                a Modelfile for Ollama; a file in Ollama or LM Studio
-    page_to_give.py, page_check.py              a chat page with the model in it, for a disk and for a web server
-    script.py, script_check.py                  a run as one Python file
-    answers.py                                  the job "answer": a spreadsheet with answers in a new column
-    take_home.py                                everything in one zip file
-    run_archive.py, checked_zip.py, learned_check.py   such a file as a run from another computer
-    hub_push.py, space.py                       the job "push"; folders for Hugging Face Spaces
-
 Decision: An export is offered only with its checks, all in CHECKS.json: the same token ids and texts everywhere, the
     right end tokens, the merged model's next words. A file that failed one is behind a warning, and never uploaded.
 Because: a converted model that is subtly wrong still answers. A share counts as missed where chance alone would do

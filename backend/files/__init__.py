@@ -1,12 +1,5 @@
 """Files that survive a crash: atomic writes, JSON files, manifests.
 
-    atomic.py        after a crash a file holds its old content or its new, never a mix
-    json_file.py     a JSON object in a file
-    manifest.py      MANIFEST.json, written last: a folder without it is incomplete
-    listing.py       the files of a folder
-    disk_errors.py   disk errors in plain words
-    private.py       who may read what is written
-
 Decision: Whatever another process may read is written to a temporary file, flushed and renamed.
 Because: a run must survive a power cut, a full disk and a killed process.
 Proof: tests/faults lets the Nth write, flush or rename fail, for every N; tests/backend/files/test_files.py.

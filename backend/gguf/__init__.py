@@ -1,12 +1,5 @@
 """GGUF files for llama.cpp.
 
-    convert.py       a safetensors folder as GGUF, by llama.cpp's own converter and quantizer, in child processes
-    base_file.py     a base model as Q8_0, made once in the workspace's cache
-    lora.py          an adapter of peft as a GGUF LoRA
-    facts.py         reads the metadata of a GGUF file
-    sizes.py         how large files will be, from the shapes alone
-    requirement.py   the two packages with llama.cpp in them
-
 Decision: Two packages bring llama.cpp: xllamacpp answers, and llama-cpp-python makes the files smaller than Q8_0.
 Because: xllamacpp is ready-made for every system that has a PyTorch, and answers at 0.9 of the speed of
     llama-cpp-python (tests/benchmarks/chat_speed.py), but has no quantizer. llama-cpp-python is source only where its

@@ -1,16 +1,5 @@
 """What this machine has, and how fast it is. `probe` reads it; `load_hardware` reads another machine's from a file.
 
-    probe.py           everything, also in sentences
-    gpus.py            NVIDIA GPUs, through the driver
-    gpu_choice.py      which of them trains, or why none
-    gpu_memory.py      the memory of the one that computes
-    container.py       cores and memory, within the limits of a container
-    torch_build.py     what the installed torch was built for
-    benchmark.py       this machine's speed, measured
-    matmul_speed.py    how fast this processor multiplies in each precision
-    keep_awake.py      no sleep while a block runs
-    process.py         the environment of a process that computes
-
 Decision: One function chooses the GPU, and every process that computes sees that GPU only. A GPU that could train but
     for something that a person can change blocks training.
 Because: nobody should get the processor by surprise, and doctor, page, plan and run must agree.

@@ -1,8 +1,5 @@
 """A page that many people visit: what they may do there, and how much.
 
-    policy.py     permissions and limits: everything at home, little in a shared demo
-    visitors.py   who is who, each one's folder, and when it is deleted
-
 Decision: A visitor of a shared demo has services and a folder of their own, named by a keyed hash of our cookie or of
     the account. One policy says what is off; the services ask it, not the page.
 Because: two visitors must never see each other's data, whatever URL they request.

@@ -1,11 +1,5 @@
 """Facts that start.py needs before anything is installed: this machine, which PyTorch fits it, and where it can be.
 
-    builds.py      the builds of PyTorch, as a table (builds.json)
-    machine.py     this machine
-    place.py       where the environment is, and whether its paths are short enough
-    pins.py        requirements and their exact versions
-    shortcuts.py   a shortcut on the desktop
-    works.py       whether the installed torch runs on this computer
 
 It uses the standard library only.
 

@@ -1,19 +1,5 @@
 """Models: the catalogue, those on this computer, and downloads.
 
-    catalogue.py            the models that can be trained
-    evidence.py             published comparisons of fine-tuned models
-    bundled.py              the bundled model
-    bundled_file.py         its tokenizer and weights, from the packed file
-    local.py                which models are on this computer, and where
-    model_folder.py         checks a model folder, and loads it without running its code
-    causal_lm.py            which models transformers loads as a language model
-    four_bit.py             models with 4-bit weights
-    safetensors_files.py    which tensors files hold, and rows of them
-    gguf_header.py          the metadata of a GGUF file, and where its tensors are
-    hub.py                  the Hugging Face hub over HTTP
-    download.py             the job "download"
-    hub_token.py            the person's access token
-
 Decision: Downloads use our own HTTP client, not `hf_hub_download`.
 Because: that starts a killed download at byte 0, reports progress only every 10 MiB, and logs URLs that may be signed
     (tried with huggingface_hub 2.4.0).

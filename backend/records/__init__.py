@@ -1,20 +1,5 @@
 """Frozen data that packages exchange. A record refuses unknown keys, but a stored one ignores them.
 
-    base.py          the classes of every record
-    specs.py         what defines a run: settings, model, data, version
-    setting.py       the facts about a setting, on its field; what people type becomes settings
-    machine.py       what a machine has
-    rows.py          a row, a problem, a description of the file
-    reading.py       options and limits for reading a file
-    lengths.py       what happens to long conversations and documents
-    encoded.py       token ids and labels
-    events.py        the events of a job
-    training.py      the result of a run
-    chat.py          how a model was opened, its answers
-    evaluation.py    what an evaluation and a trial of prompts found
-    exports.py       what an export made, its files and checks
-    units.py         sizes and small numbers in words
-
 Decision: Every fact about a setting stands on its field in `TrainSettings`, its help as the docstring. The key of a
     measurement is all settings except those that say that they cost nothing.
 Because: of nine lists one was forgotten, and an 8-bit run's memory was shown for plain AdamW.

@@ -1,17 +1,5 @@
 """A run's data on disk: what it learns from, what judges it, where it starts.
 
-    prepare.py         from checked examples to a run
-    token_rows.py      its rows as tokens, in an Arrow file
-    portable_rows.py   the same as safetensors, for another computer
-    conversations.py   its examples as conversations
-    answer_form.py     the form of its answers, where they are JSON
-    division.py        which rows trained, chose and judged
-    next_version.py    what the next version takes over
-    start.py           the weights that it starts from, where it continues another run
-    curve.py           its validation losses
-    own_answers.py     what the base model answers to everyday questions, to be trained besides
-    about.py           its name and a note, which may change
-
 Decision: A run's rows are an Arrow file that is mapped into memory. Its hash is checked before each start.
 Because: the trainer reads rows as it uses them, and the page reads them without the package datasets.
 Proof: tests/backend/runs/test_prepare.py, tests/backend/training/test_training.py.

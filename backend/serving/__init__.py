@@ -1,13 +1,5 @@
 """An endpoint for other programs, compatible with OpenAI's API.
 
-    endpoint.py   the HTTP server: the key, turns, and what comes back
-    requests.py   validated requests, by the table in requests.json
-    schemas.py    JSON schemas that can be enforced
-    answers.py    who answers: llama.cpp's server, or the engine of Try
-    connections.py   closes those that only wait
-    job.py        the job "serve"
-    state.py      its address, counts, and the hash of its key
-
 Decision: llama.cpp's own server answers (backend/chat/served.py) behind a guard of ours; the engine of Try, with fewer
     abilities, where that server can't run the model.
 Because: programs ask for JSON schemas, stop texts, several answers and tool calls, and for several answers at a time.

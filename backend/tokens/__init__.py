@@ -1,14 +1,5 @@
 """From messages to `input_ids` and `labels`: the one way, for preview, counts, training, chat and export.
 
-    tokenizer.py          `ChatTokenizer`: the bundled model's in this process, any other's in a box
-    plain_tokenizer.py    renders, encodes, labels
-    chat_template.py      renders a chat template as transformers does, in Jinja's immutable sandbox
-    box.py, box_child.py   the process of a foreign tokenizer and template, and its limits
-    frames.py             messages between the two
-    text_encoder.py       rendered text to token ids and labels
-    preference_pairs.py   pairs of a better and a worse answer
-    token_counts.py       token counts of rows for one model
-
 Decision: What is learned is found by rendering each conversation up to the answer with the generation prompt, and
     through the answer. The difference is learned.
 Because: this needs no markers in the template, and agrees with transformers' own mask where templates have them. A

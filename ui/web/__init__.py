@@ -1,19 +1,5 @@
 """The page: the only package that knows gradio.
 
-    page.py                                            the tabs, how they stay current, what leads to what
-    start/, data/, train/, try_it/, share/, runs/      the tabs
-    html/                                              HTML components
-    components.py, theme.py                            gradio's components, and their look
-    browser_state.py                                   what the browser holds
-    errors.py                                          errors in plain words
-    serve.py, launch.py                                one app per workspace; how gradio serves it
-    guard.py, key.py                                   who may talk to it, and that it is the owner
-    demo.py, demo_notice.py, gate.py, per_visitor.py   a shared demo
-    visitor.py                                         who a visitor is, and which files are theirs
-    zero_gpu.py                                        ZeroGPU of Hugging Face Spaces
-    first_script.py                                    the script that runs before gradio's own
-    session_memory.py, skip_type_stubs.py              two faults of gradio
-
 Decision: A handler only queues; the page shows what the folders say. The browser asks for one signature of the open
     tab, and only when that has changed is the tab fetched.
 Because: no training runs inside a handler, and an open page costs almost nothing.

@@ -1,14 +1,5 @@
 """Exports of chats and mail: who said what, and whom the model should learn to write like.
 
-    format.py                               what describes a format; formats.json is the table of them
-    read_chat.py                            recognizes conversations in records
-    threads.py                              who said what, in which order
-    people.py                               whom to imitate, and the examples that follow
-    shape.py                                messages by who and what, wherever they lie
-    whatsapp.py, transcript.py              chats as text
-    mail.py, mail_text.py, pasted_mail.py   mail, without what the mail program added
-    clean.py, paths.py, times.py            markup, paths in records, dates
-
 Decision: Messages are found by who and what, wherever they lie. A format is a row of a table only where its messages
 need more: versions of a reply, kinds that are no messages, texts in pieces.
 Because: a new service then needs nothing. Mail and chats as text are no records, so they have readers.

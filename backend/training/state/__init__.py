@@ -1,12 +1,5 @@
 """The state of a run: checkpoints, resuming, verification and the result.
 
-    save.py          the complete state, as safetensors and JSON
-    checkpoints.py   checkpoints on disk, each with a manifest
-    metrics.py       the metrics so far, continued by a resumed run
-    resume.py        what must hold before a run resumes
-    result.py        the result folder
-    verify.py        whether only the right weights changed, and the saved ones are the trained ones
-
 Decision: Resumed equals uninterrupted: rows, seed, versions and measured precision are frozen in the run; a
     checkpoint holds weights, optimizer, schedule, sampler and random state, without pickle.
 Because: a run that behaves differently after a stop can't be trusted. It never resumes with another base or another

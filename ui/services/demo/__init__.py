@@ -1,10 +1,5 @@
 """Services that only a shared demo needs: its visitors, their limits, and the GPU that they take turns on.
 
-    visitor_apps.py   each visitor's services
-    shared.py         what they share, and how many have a model open
-    admission.py      whether a visitor may queue a job
-    gpu_calls.py      runs inside calls of a GPU, as on ZeroGPU
-
 Decision: On ZeroGPU a run is trained in calls of the page's process. Only the start of an attempt differs: a thread
     requests a call, whose forked process runs the worker's code, without a dry run.
 Because: no other process gets that GPU. An attempt whose time is up is queued again.

@@ -1,9 +1,5 @@
 """HTML components. HTML is a type, `markupsafe.Markup`.
 
-    components.py                    cards, alerts, buttons and the like
-    conversations.py, tables.py      conversations, tokens, tables
-    loss_curve.py, compare_runs.py   charts in SVG
-
 Decision: Views return `markupsafe.Markup`. Text that comes in is escaped when it is formatted in, not by remembering
     to.
 Because: the page shows what strangers wrote into files.
