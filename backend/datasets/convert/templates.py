@@ -19,7 +19,7 @@ _FORMS = [
         (r"\[INST\]\s*<<SYS>>", f"{_OPEN}system{_CLOSE}"),
         (r"\[INST\]|<</SYS>>", f"{_OPEN}user{_CLOSE}"),
         (r"\[/INST\]", f"{_OPEN}assistant{_CLOSE}"),
-        (r"(?:^|(?<=\s))#{2,4} ?(Human|User|Assistant|Instruction|Input|Response|System)\s*:", rf"{_OPEN}\1{_CLOSE}"),
+        (r"(?<!#)#{2,4} ?(Human|User|Assistant|Instruction|Input|Response|System)\s*:", rf"{_OPEN}\1{_CLOSE}"),
         (r"^(?=Below is an instruction\b)", f"{_BEGIN}{_OPEN}system{_CLOSE}"),
     )
 ]

@@ -45,7 +45,7 @@ def parts(path: Path) -> Iterator[str]:
     elif path.suffix in (".json", ".jsonl"):
         lines = path.read_text("utf-8").splitlines() if path.suffix == ".jsonl" else [path.read_text("utf-8")]
         yield from (
-            part for line in lines for leaf in leaves(json.loads(line)) for part in re.split(r"\n|<\|\w*\|>", leaf)
+            part for line in lines for leaf in leaves(json.loads(line)) for part in re.split(r"\n|<\|\w*\|>|###", leaf)
         )
     elif path.suffix == ".html":
         yield from re.split(
