@@ -208,7 +208,7 @@ def test_a_model_drafts_beside_the_ready_wordings(app: App, text: str) -> None:
     asked = chat.asked
     draft_with(app, text, chat)
     with pytest.raises(BadInput, match="other examples"):
-        draft_with(app, app.dataset_store.add_material("Bread in town", "topic"), chat)
+        draft_with(app, app.dataset_store.add("Bread in town", "topic", written=True), chat)
     wait(app, text)
     assert chat.asked > asked, "with all passages done, it asks for more questions of the kind"
 
