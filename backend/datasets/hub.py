@@ -5,12 +5,12 @@ Only tables are downloaded (Parquet, JSON, CSV), of one commit, and never any pr
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +18,13 @@ from filelock import FileLock
 
 from backend.datasets import hub_splits
 from backend.datasets.hub_splits import HubSplit
-from backend.datasets.read.source import ByteSource, line_blocks, open_path, too_large
+from backend.datasets.read.file import File, decoded
+from backend.datasets.read.readers import open_file
+from backend.datasets.read.source import open_path, too_large
 from backend.errors import BadInput, WorkspaceProblem
 from backend.files.disk_errors import disk_words
 from backend.models.hub import Progress, RemoteFile, Repository
-from backend.records.reading import Cancelled, Limits
+from backend.records.reading import Cancelled, Limits, ReadOptions
 from backend.records.units import MIB
 from backend.work import require_disk
 
@@ -144,30 +146,15 @@ def _require_room(name: str, file: RemoteFile, path: Path, together: int) -> Non
 
 
 def _rows_in(path: Path, most: int) -> int:
-    """How many rows a file holds, or `most` if more; 0 where that is only known once it is read."""
-    if path.suffix == ".parquet":
-        import pyarrow as pa
-        import pyarrow.parquet as pq
+    """How many rows a file holds, or `most` if more; 0 for one that can't be read, which reading it reports."""
+    options = ReadOptions(shape="question_answer")  # it need not look like examples
 
-        try:
-            return int(pq.ParquetFile(path).metadata.num_rows)
-        except (pa.ArrowException, OSError):
-            return 0  # which reading it reports
-    try:
-        with open_path(path, Limits(), None, None) as source:
-            return sum(1 for _ in islice(_text_rows(path, source), most))
-    except (BadInput, csv.Error):
-        return 0  # likewise
+    def count(file: File) -> int:
+        return sum(1 for _ in islice(chain.from_iterable(open_file(file).records), most))
 
-
-def _text_rows(path: Path, source: ByteSource) -> Iterator[object]:
-    """Something for each row of a CSV file or of JSON lines; nothing for other JSON."""
-    blocks = line_blocks(source.blocks(), source.limits.line_bytes)
-    lines = (line.decode("latin-1") for block in blocks for line in block if line)
-    if endings := re.search(r"\.(csv|tsv)\b", path.name):
-        rows = filter(None, csv.reader(lines, delimiter="," if endings[1] == "csv" else "\t"))
-        return islice(rows, 1, None)
-    return (line for line in lines if line.startswith("{") and line.rstrip().endswith("}"))
+    with suppress(BadInput), open_path(path, options.limits, None, None) as source:
+        return decoded(source, path.name, options, count)
+    return 0
 
 
 def _licence(card: dict[str, Any], facts: dict[str, Any]) -> str:
