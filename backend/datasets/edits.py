@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -129,19 +129,14 @@ def with_instruction(row: Row, text: str) -> Row:
 
 def summary(kinds: Sequence[str]) -> str:
     """The version of edited examples in words: "Version 3: 2 examples added, 1 changed."; "" without edits."""
-    return f"Version {len(kinds)}: {', '.join(_parts(Counter(kinds)))}." if kinds else ""
-
-
-def _parts(counts: Counter[str]) -> Iterator[str]:
-    noun = True
-    for kind, verb in (("add", "added"), ("replace", "changed"), ("delete", "deleted")):
-        if count := counts[kind]:
-            examples = f" example{'s' * (count != 1)}" if noun else ""
-            yield f"{count:,}{examples} {verb}"
-            noun = False
-    if counts["instruction"]:
-        times = {1: "once", 2: "twice"}.get(counts["instruction"], f"{counts['instruction']} times")
-        yield f"instruction changed {times}"
+    counts = Counter(kinds)
+    verbs = {"add": "added", "replace": "changed", "delete": "deleted"}
+    parts = [f"{counts[kind]:,} {verb}" for kind, verb in verbs.items() if counts[kind]]
+    if parts:
+        parts[0] = parts[0].replace(" ", " example " if parts[0].startswith("1 ") else " examples ")
+    if number := counts["instruction"]:
+        parts.append("instruction changed " + {1: "once", 2: "twice"}.get(number, f"{number} times"))
+    return f"Version {len(kinds)}: {', '.join(parts)}." if kinds else ""
 
 
 class StoredEdits:
