@@ -24,28 +24,18 @@ _SHARED = {"rows_left_out": " The limit is for all files together."}
 Load = Callable[[ByteSource, str, ReadOptions], Dataset]
 
 
-class _Left:
-    """The limits that remain after the files read so far: they hold for an archive as a whole."""
-
-    def __init__(self, limits: Limits) -> None:
-        self.limits = limits
-
-    def take_bytes(self, expanded: int) -> None:
-        self.limits = replace(self.limits, expanded_bytes=max(self.limits.expanded_bytes - expanded, 0))
-
-    def take_rows(self, data: Dataset) -> None:
-        stored = sum(len(row.text or "") + sum(len(m["content"]) for m in row.messages) for row in data.rows)
-        self.limits = replace(
-            self.limits,
-            rows=max(self.limits.rows - data.total_rows, 0),
-            stored_bytes=max(self.limits.stored_bytes - stored, 0),
-            problems=max(self.limits.problems - len(data.problems), 0),
-        )
-
-    def require_some(self) -> None:
-        """Raises BadInput when no row more may be read."""
-        if not (self.limits.rows and self.limits.stored_bytes and self.limits.problems):
-            raise BadInput("The files before it already reach the limit for one archive.", "", "Use a part of them.")
+def _less(limits: Limits, expanded: int = 0, data: Dataset | None = None) -> Limits:
+    """The limits that remain after a file: they hold for an archive as a whole. expanded: bytes that it unpacks to."""
+    limits = replace(limits, expanded_bytes=max(limits.expanded_bytes - expanded, 0))
+    if data is None:
+        return limits
+    stored = sum(len(row.text or "") + sum(len(m["content"]) for m in row.messages) for row in data.rows)
+    return replace(
+        limits,
+        rows=max(limits.rows - data.total_rows, 0),
+        stored_bytes=max(limits.stored_bytes - stored, 0),
+        problems=max(limits.problems - len(data.problems), 0),
+    )
 
 
 class ManyFiles(Exception):
@@ -65,17 +55,19 @@ def read_together(source: ByteSource, name: str, options: ReadOptions, load: Loa
     read: list[tuple[str, Dataset]] = []
     refused: list[tuple[str, BadInput]] = []
     asked: list[tuple[str, WhoToImitate]] = []
-    left = _Left(options.limits)
     try:
         with zipfile.ZipFile(source.seekable()) as archive:
             parts = _files(archive, source)
-            left.take_bytes(sum(part.file_size for part in parts))
+            left = _less(options.limits, sum(part.file_size for part in parts))
             for number, part in enumerate(parts):
                 file = excerpt(part.filename, width=100)
                 try:
                     with _member(archive, part, source, left) as member:
-                        data = _load(load, member, PurePosixPath(part.filename).name, options)
-                    left.take_rows(data)
+                        try:
+                            data = _load(load, member, PurePosixPath(part.filename).name, options)
+                        finally:
+                            left = _less(left, member.expanded)
+                    left = _less(left, data=data)
                     read.append((file, data))
                 except ManyFiles:
                     refused.append((file, BadInput("It is an archive inside an archive.")))
@@ -140,9 +132,10 @@ def _files(archive: zipfile.ZipFile, source: ByteSource) -> list[zipfile.ZipInfo
 
 
 @contextmanager
-def _member(archive: zipfile.ZipFile, part: zipfile.ZipInfo, source: ByteSource, left: _Left) -> Iterator[ByteSource]:
-    """One file of the archive, unpacked to where it has no name. What it unpacks to itself is taken from `left`."""
-    left.require_some()
+def _member(archive: zipfile.ZipFile, part: zipfile.ZipInfo, source: ByteSource, left: Limits) -> Iterator[ByteSource]:
+    """One file of the archive, unpacked to where it has no name. Raises BadInput when no row more may be read."""
+    if not (left.rows and left.stored_bytes and left.problems):
+        raise BadInput("The files before it already reach the limit for one archive.", "", "Use a part of them.")
     with tempfile.TemporaryFile() as file:
         with archive.open(part) as opened:
             while block := opened.read(BLOCK):
@@ -152,11 +145,8 @@ def _member(archive: zipfile.ZipFile, part: zipfile.ZipInfo, source: ByteSource,
         if not size:
             raise BadInput("It is empty.")
         file.seek(0)
-        with ByteSource(file, size, left.limits, cancelled=source.is_cancelled) as member:
-            try:
-                yield member
-            finally:
-                left.take_bytes(member.expanded)
+        with ByteSource(file, size, left, cancelled=source.is_cancelled) as member:
+            yield member
 
 
 def _require_alike(read: list[tuple[str, Dataset]]) -> None:
