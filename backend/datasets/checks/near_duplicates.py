@@ -62,12 +62,12 @@ Hashes = npt.NDArray[np.uint64]
 
 def similar_pairs(texts: Sequence[str]) -> list[tuple[int, int]]:
     """All pairs (i, j), i < j, of positions whose texts are almost the same. Empty texts match none."""
-    tokens = [_words(text) for text in texts]
-    numbers = [
-        hash((*sorted(filter(_NUMBER.search, words)), *sorted(_own_words(text))))
-        for text, words in zip(texts, tokens, strict=True)
-    ]
-    sets = _rarest_first([_shingles(row_tokens) for row_tokens in tokens])
+    numbers, shingles = [], []
+    for text in texts:  # one by one: the words of all of them would take as much memory as the file
+        words = _words(text)
+        numbers.append(hash((*sorted(filter(_NUMBER.search, words)), *sorted(_own_words(text)))))
+        shingles.append(_shingles(words))
+    sets = _rarest_first(shingles)
     candidates = ((i, j) for i, j in _candidates(sets) if numbers[i] == numbers[j])
     similar = [(i, j) for i, j in candidates if _similarity(sets[i], sets[j]) >= THRESHOLD]
     return list(_without_forms(similar, sets))
