@@ -7,6 +7,7 @@ where it left off.
 """
 
 import json
+import re
 import shutil
 import time
 from pathlib import Path
@@ -22,13 +23,18 @@ from backend.files.json_file import loads
 from backend.files.listing import files_in
 from backend.models import catalogue, local
 from backend.models.catalogue import Entry
-from backend.models.hub import Hub
+from backend.models.hub import RemoteFile, Repository
 from backend.records.events import DownloadedEvent
 from backend.records.units import MIB
 from backend.settings import Workspace
 from backend.tokens.tokenizer import ChatTokenizer
 from backend.work import ELSEWHERE, JobContext, require_disk
 
+_WANTED = re.compile(
+    r"model(\.safetensors)?(-\d+-of-\d+)?\.safetensors|model\.safetensors\.index\.json|(config|generation_config|tokenizer"
+    r"|tokenizer_config|special_tokens_map|added_tokens|vocab)\.json|merges\.txt|tokenizer\.model|chat_template\.jinja"
+    r"|LICENSE[\w.-]*"
+)
 _DISK_RESERVE_MIB = 500  # stays free
 
 
@@ -46,7 +52,7 @@ def run(context: JobContext) -> dict[str, Any]:
         if not _is_installed(context.workspace, entry):
             context.progress(f"Looking up {entry.name}")
             try:
-                with Hub(entry) as hub:
+                with Repository(entry.id, entry.name, entry.gated) as hub:
                     _download(context, hub, entry, target)
             except Stopped:
                 return {}
@@ -99,8 +105,20 @@ def _lock(target: Path) -> Path:
     return target.with_name(f".{target.name}.lock")
 
 
-def _download(context: JobContext, hub: Hub, entry: Entry, target: Path) -> None:
-    commit, files = hub.list_files()
+def _listed(hub: Repository, revision: str) -> tuple[str, list[RemoteFile]]:
+    """The commit (the catalogue's, else the newest) and its weights, tokenizer and configuration files."""
+    commit, listed, _ = hub.listing(revision)
+    files = [file for file in listed if _WANTED.fullmatch(file.name)]
+    names = {file.name for file in files}
+    if "config.json" not in names or not any(name.endswith(".safetensors") for name in names):
+        raise hub.unavailable("It has no weights in safetensors format, the only format that this app loads.")
+    if "tokenizer.json" not in names:
+        raise hub.unavailable("It has no tokenizer.json, the only kind of tokenizer that this app reads.")
+    return commit, files
+
+
+def _download(context: JobContext, hub: Repository, entry: Entry, target: Path) -> None:
+    commit, files = _listed(hub, entry.revision)
     staging, commit_file = _partial(target)
     if catalogue.text_of(commit_file) != commit:
         shutil.rmtree(staging, ignore_errors=True)

@@ -22,17 +22,11 @@ from backend.errors import MissingPart
 from backend.files import manifest
 from backend.files.atomic import replace_file
 from backend.models import hub_token
-from backend.models.catalogue import Entry
 from backend.records.units import MIB
 from backend.settings import PROGRAM
 
 log = logging.getLogger(__name__)
 
-_WANTED = re.compile(
-    r"model(\.safetensors)?(-\d+-of-\d+)?\.safetensors|model\.safetensors\.index\.json|(config|generation_config|tokenizer"
-    r"|tokenizer_config|special_tokens_map|added_tokens|vocab)\.json|merges\.txt|tokenizer\.model|chat_template\.jinja"
-    r"|LICENSE[\w.-]*"
-)
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _TRIES = 4
 _PAUSE = 2.0  # seconds between tries
@@ -202,25 +196,6 @@ class Repository:
     def unavailable(self, why: str) -> MissingPart:
         """The error of something that the hub does not provide, or that can't be used."""
         return MissingPart(f"{self._name} could not be downloaded.", why, f"Choose another {self._noun}.")
-
-
-class Hub(Repository):
-    """The hub as the source of one catalogue model."""
-
-    def __init__(self, entry: Entry) -> None:
-        super().__init__(entry.id, entry.name, entry.gated)
-        self._revision = entry.revision
-
-    def list_files(self) -> tuple[str, list[RemoteFile]]:
-        """The commit (the catalogue's, else the newest) and its weights, tokenizer and configuration files."""
-        commit, listed, _ = self.listing(self._revision)
-        files = [file for file in listed if _WANTED.fullmatch(file.name)]
-        names = {file.name for file in files}
-        if "config.json" not in names or not any(name.endswith(".safetensors") for name in names):
-            raise self.unavailable("It has no weights in safetensors format, the only format that this app loads.")
-        if "tokenizer.json" not in names:
-            raise self.unavailable("It has no tokenizer.json, the only kind of tokenizer that this app reads.")
-        return commit, files
 
 
 def _size(path: Path) -> int:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
 _LENGTHS = ("max_position_embeddings", "n_positions", "max_seq_len", "seq_length")  # as families name it
 INDEX = "model.safetensors.index.json"
-# Of a model, besides its weights; what the hub's client downloads (backend/models/hub.py).
+# Of a model, besides its weights; what is downloaded (backend/models/download.py).
 _OTHER_FILES = (
     *TOKENIZER_FILES,
     *("config.json", "generation_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.json"),

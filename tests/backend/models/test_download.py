@@ -7,7 +7,6 @@ import pytest
 
 from backend.errors import BadInput, MissingPart, NotEnough, WorkspaceProblem
 from backend.models import catalogue, download, local
-from backend.models import hub as hub_client
 from tests.backend.models.model_hub import COMMIT, MODEL, WEIGHTS, FakeWork, Hub, pin
 
 
@@ -191,4 +190,4 @@ def test_files_are_selected_by_their_published_names() -> None:
         "model.safetensors-00001-of-00002.safetensors",  # as Qwen3.5 is published
     ]  # fmt: skip
     others = ["adapter_model.safetensors", "onnx/model.safetensors", "pytorch_model.bin", "modeling_own.py"]
-    assert [name for name in wanted + others if hub_client._WANTED.fullmatch(name)] == wanted
+    assert [name for name in wanted + others if download._WANTED.fullmatch(name)] == wanted
