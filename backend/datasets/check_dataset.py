@@ -37,16 +37,25 @@ def check(
 ) -> Report:
     """Checks every row. counter: of the chosen model; without it the token checks are skipped. model_languages: ISO
     639-1 codes. progress: receives the fraction done, 0 to 1. Raises Cancelled once `cancelled` returns True."""
-    tick = _Ticker(progress, cancelled)
+
+    def tick(fraction: float) -> None:
+        if cancelled is not None and cancelled():
+            raise Cancelled
+        if progress is not None:
+            progress(fraction)
+
+    def part(start: float, end: float, total: int) -> Callable[[int], None]:
+        return lambda done: tick(start + (end - start) * done / max(total, 1))
+
     rows = dataset.rows
     problems = list(dataset.problems)
     control_markers = counter.control_markers if counter else ()
-    problems += row_problems(rows, control_markers, tick.part(0.0, 0.3, len(rows)))
+    problems += row_problems(rows, control_markers, part(0.0, 0.3, len(rows)))
     problems += answer_checks.find(rows)
     good = without_errors(rows, problems)
     totals = TokenTotals(lengths) if counter else None
     if counter and totals is not None:
-        problems += token_checks.find(good, counter, totals, tick.part(0.3, 0.8, len(good)))
+        problems += token_checks.find(good, counter, totals, part(0.3, 0.8, len(good)))
         good = without_errors(good, problems)
     tick(0.8)
     repeated = duplicates.find(good)
@@ -73,23 +82,6 @@ def check(
         tokens=totals,
         validation=validation.report if validation else None,
     )
-
-
-class _Ticker:
-    """Reports progress and raises Cancelled when the user has cancelled."""
-
-    def __init__(self, progress: Callable[[float], None] | None, cancelled: Callable[[], bool] | None) -> None:
-        self._progress, self._cancelled = progress, cancelled
-
-    def __call__(self, fraction: float) -> None:
-        if self._cancelled is not None and self._cancelled():
-            raise Cancelled
-        if self._progress is not None:
-            self._progress(fraction)
-
-    def part(self, start: float, end: float, total: int) -> Callable[[int], None]:
-        """A ticker for `total` rows that runs from `start` to `end`."""
-        return lambda done: self(start + (end - start) * done / max(total, 1))
 
 
 def row_problems(
