@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Hashable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -49,16 +50,14 @@ class DatasetService:
         """Starts to import files as one dataset, in which every row remembers its file."""
         return self._imports.add_files(paths, name_of(paths), self._models.target_model(model_id))
 
-    def import_text(self, text: str, model_id: str = "") -> str:
+    def import_text(self, text: str, model_id: str = "", name: str = "Pasted text") -> str:
         """Raises BadInput when nothing was pasted."""
         if not text.strip():
             raise BadInput("Nothing was pasted.", "The field is empty.", "Paste your examples first.")
-        return self._imports.add_text(text, "Pasted text", self._models.target_model(model_id))
+        return self._imports.add(name, self._models.target_model(model_id), partial(self._store.add, text, name))
 
     def import_table(self, rows: list[list[str]], model_id: str = "") -> str:
-        return self._imports.add_text(
-            samples.table_as_lines(rows), "Typed examples", self._models.target_model(model_id)
-        )
+        return self.import_text(samples.table_as_lines(rows), model_id, "Typed examples")
 
     def read_again(self, data_id: str, options: dict[str, Any], model_id: str = "") -> None:
         """Starts to read a dataset again with these ReadOptions fields ({}: as detected)."""

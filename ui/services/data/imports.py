@@ -4,7 +4,6 @@ import math
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -48,10 +47,6 @@ class DatasetImports:
                 return self.store.add(path, name, *more)
 
         return self.add(name, model, add)
-
-    def add_text(self, text: str, name: str, model: TargetModel | None) -> str:
-        """Starts to import pasted or typed text."""
-        return self.add(name, model, partial(self.store.add, text, name))
 
     def add(self, name: str, model: TargetModel | None, add: Callable[..., str]) -> str:
         """Starts an import: `add` is called with a listener, the future data id, which this returns, and options."""

@@ -2,16 +2,17 @@
 
 from bisect import bisect_left, bisect_right
 from dataclasses import replace
+from operator import attrgetter
 
 from backend.datasets.dataset import CheckedDataset
 from backend.errors import BadInput
 from backend.records.encoded import Piece
 from backend.records.lengths import LengthLimits
-from backend.records.rows import Row
 from backend.text.conversation import content
 from backend.tokens.tokenizer import ChatTokenizer
 from ui.records.data import Matches, Preview
 
+_number = attrgetter("row")
 _MAX_CHARACTERS = 8000  # of one text in a preview
 
 
@@ -99,7 +100,3 @@ def find(checked: CheckedDataset, text: str, row: int, direction: int) -> Matche
         return Matches(0)
     at = (bisect_right(rows, row) if direction > 0 else bisect_left(rows, row) - 1) % len(rows)
     return Matches(len(rows), rows[at], at + 1)
-
-
-def _number(row: Row) -> int:
-    return row.row
