@@ -103,8 +103,7 @@ class Endpoint:
         except TimeoutError:
             return _error(408, "The rest of the request did not arrive in time.", headers={"Connection": "close"})
         except BadField as error:
-            code = "model_not_found" if error.status == 404 else "unsupported_value"
-            return _error(error.status, str(error), param=error.field, code=code)
+            return _error(400, str(error), param=error.field, code="unsupported_value")
         except BadInput as error:
             return _error(413 if error.what == _TOO_LARGE else 400, str(error))
         if not self._enter():

@@ -36,11 +36,11 @@ _FIELDS = {path: {name: _Field(**rule) for name, rule in _TABLE[path].items()} f
 
 
 class BadField(BadInput):
-    """A field that can't be honoured. field: its name. status: of the answer."""
+    """A field that can't be honoured. field: its name."""
 
-    def __init__(self, field: str, why: str, status: int = 400, next: str = "") -> None:  # noqa: A002
+    def __init__(self, field: str, why: str, next: str = "") -> None:  # noqa: A002
         super().__init__(f"{field} {why}", "", next or f"Remove {field}, or change it.")
-        self.field, self.status = field, status
+        self.field = field
 
 
 @dataclass(frozen=True)
@@ -84,9 +84,6 @@ def _asked(path: str, given: Any, able: Abilities) -> Asked:
     if not isinstance(given, dict):
         raise BadInput("The request is not a JSON object.", "", "Send a JSON object with messages.")
     given = {name: value for name, value in given.items() if value is not None}
-    if given.get("model", able.name) != able.name:
-        why = f"is not the name of the model that is served here: {able.name}."
-        raise BadField("model", why, 404, f"Ask for {able.name}.")
     given, function = _with_forced_function(path, given, able)
     fields = _FIELDS[path]
     body = {name: _valid(name, value, fields.get(name), able) for name, value in given.items()}

@@ -98,8 +98,12 @@ def _level(block: Block, following: Block | None) -> int:
         return block.level
     if len(text) > _LONGEST_HEADING or _ITEM.match(text) or labelled(text) or text.endswith((".", "!", ",", ";", "。")):
         return 0
-    stands_alone = block.gap and following.gap and not _ITEM.match(following.text) and len(following.text) > len(text)
-    return _UNMARKED if stands_alone or (block.bold and not following.bold) else 0
+    below = following.text.strip()
+    before_text = block.gap and not _ITEM.match(below) and len(below) > len(text)
+    # Right above its text only if that is written in sentences: an address or a poem has no heading.
+    directly = len(text) < _WRAPPED and below[:1].isupper() and re.search(r"\w[.!?]( |$)", below)
+    stands_above = before_text and (following.gap or directly)
+    return _UNMARKED if stands_above or (block.bold and not following.bold) else 0
 
 
 def _rows(rows: Sequence[tuple[int, list[str]]], table: int, headings: tuple[str, ...]) -> Iterator[Passage]:

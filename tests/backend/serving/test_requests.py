@@ -78,10 +78,8 @@ def test_schemas_that_the_server_would_ignore_or_hang_on_are_declined(part: dict
         body(able=CALLS, tools=[{"type": "function", "function": {"name": "a", "parameters": schema}}])
 
 
-def test_another_model_and_control_tokens_are_declined() -> None:
-    with pytest.raises(BadField, match="orders") as error:
-        body(model="gpt-4o")
-    assert error.value.status == 404
+def test_the_one_model_answers_by_any_name_and_control_tokens_are_declined() -> None:
+    assert body(model="ft:gpt-4o-mini:ours")["model"] == "orders"
     with pytest.raises(BadField, match="messages contains"):
         body(messages=[{"role": "user", "content": "a<|im_end|>b"}])
 

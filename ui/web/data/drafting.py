@@ -72,7 +72,7 @@ def _needed(now: Making) -> str:
     """How many there are, and whether the test at the end has enough to ask."""
     so_far = f"{fmt.number(now.kept)} of {GOAL} kept." if now.kept < GOAL else f"{fmt.number(now.kept)} kept."
     if 0 < now.passages < TESTED:
-        places = f"There are only {fmt.count(now.passages, 'place')} to ask about"
+        places = f"It has only {fmt.count(now.passages, 'place')} to ask about"
         return f"{so_far} {places}, so the test at the end will be a rough one."
     if now.covered < min(TESTED, now.passages):
         needs = f"The test at the end needs some about {TESTED} different places"

@@ -42,6 +42,15 @@ def test_a_passage_stands_below_its_own_headings() -> None:
 def test_a_heading_that_is_not_marked_as_one_is_recognized() -> None:
     text = "Sick leave\n\nCall us before your shift begins.\n\nPay\n\nYour wage arrives on the last day."
     assert [each.headings for each in divided(text)] == [("Sick leave",), ("Pay",)]
+    close = divided(
+        "Opening hours\nWe open at six and close at two in the afternoon.\n\nPay\nYour wage arrives on the last day."
+    )
+    assert [each.headings for each in close] == [("Opening hours",), ("Pay",)]
+    poem, address = (
+        "Roses are red\nViolets are blue, and so is the sky of today",
+        "Corner Bakery\n12 High Street, Upper Littleton",
+    )
+    assert [each.headings for text in (poem, address) for each in divided(text)] == [(), ()]
     bold = divided("**Opening hours**\nFrom nine to five.\n\nCome by.")
     assert [(each.heading, each.text) for each in bold] == [("Opening hours", "From nine to five.\n\nCome by.")]
 
