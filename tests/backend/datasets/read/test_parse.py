@@ -101,6 +101,7 @@ def test_a_packed_file_is_read_as_its_content(tmp_path: Path, ending: str, pack:
     path.write_bytes(pack(TEXT))
     data = load(path)
     assert (len(data.rows), data.rows[-1].messages[1]["content"]) == (20_000, "It is 19999.")
+    assert data.source.details.packed.lower().startswith(ending[0])
 
 
 @pytest.mark.parametrize(("ending", "pack"), ALL)
@@ -116,8 +117,9 @@ def test_a_truncated_packed_file_is_refused(tmp_path: Path, ending: str, pack: C
 def test_a_packed_file_of_too_much_is_refused(tmp_path: Path, ending: str, pack: Callable[[bytes], bytes]) -> None:
     path = tmp_path / f"zeros.{ending}"
     path.write_bytes(pack(b"0" * 5_000_000))
-    with pytest.raises(BadInput, match="unpacks"):
-        load(path, options=ReadOptions(limits=Limits(ratio_from_bytes=1_000_000)))
+    for limits in (Limits(ratio_from_bytes=1_000_000), Limits(expanded_bytes=1_000_000)):
+        with pytest.raises(BadInput, match="unpacks"):
+            load(path, options=ReadOptions(limits=limits))
 
 
 def test_an_xz_file_of_several_streams_is_read_to_its_end(tmp_path: Path) -> None:
