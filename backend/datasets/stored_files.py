@@ -59,7 +59,7 @@ class StoredFiles:
     """The files in the folders of datasets: each has a "source", and some a validation file."""
 
     def __init__(self, root: Path, limits: Limits) -> None:
-        self._root, self._limits = root, limits
+        self._root, self.limits = root, limits
         self._cache: RecentCache[Dataset] = RecentCache()
         self._materials: RecentCache[tuple[str, list[Passage]]] = RecentCache()
 
@@ -71,7 +71,7 @@ class StoredFiles:
             dataset = load(
                 child_path(self._root, data_id) / "source",
                 name=name,
-                options=ReadOptions(**options, limits=self._limits),
+                options=ReadOptions(**options, limits=self.limits),
                 progress=listener.start_phase("Reading"),
                 cancelled=listener.cancelled,
                 on_first_rows=listener.on_first_rows,
@@ -84,7 +84,7 @@ class StoredFiles:
         key = (data_id, options_key(options))
         if (material := self._materials.get(key)) is None:
             path = child_path(self._root, data_id) / "source"
-            material = digest(path), read_material(path, name, self._limits, options.get("encoding"))
+            material = digest(path), read_material(path, name, self.limits, options.get("encoding"))
             self._materials.put(key, material, len(material[1]))
         return material
 
@@ -93,13 +93,9 @@ class StoredFiles:
         key = (data_id, file, options_key(options))
         dataset = self._cache.get(key)
         if dataset is None:
-            dataset = self.load_validation(child_path(self._root / data_id, file), name, options)
+            dataset = load_validation(child_path(self._root / data_id, file), name, options, self.limits)
             self._cache.put(key, dataset, len(dataset.rows))
         return dataset
-
-    def load_validation(self, path: Path, name: str, options: Options) -> Dataset:
-        """A validation file that may not be stored yet; see the function."""
-        return load_validation(path, name, options, self._limits)
 
     def discard(self, data_id: str) -> None:
         """Drops everything of one dataset from memory."""

@@ -51,7 +51,7 @@ def _document(kind: str, path: Path) -> None:
     if kind == "pdf":
         document = read_pdf(path, lambda fraction: _send("progress", fraction))
     else:
-        document = read_docx(path) if kind == "docx" else read_odt(path)
+        document = read_docx(path) if kind == "docx" else numbered(read_html(odt_html(path)), comments(path))
     for block in document.blocks:
         _send("block", [block.line, block.text, block.level, block.bold, block.gap, block.rows])
     for aside in document.asides:
@@ -103,11 +103,6 @@ def read_docx(path: Path) -> Document:
     with path.open("rb") as file:
         converted = mammoth.convert_to_html(file, convert_image=without_images)
     return numbered(read_html(converted.value), comments(path))
-
-
-def read_odt(path: Path) -> Document:
-    """The paragraphs and tables of an OpenDocument text."""
-    return numbered(read_html(odt_html(path)), comments(path))
 
 
 def comments(path: Path) -> list[tuple[str, str]]:

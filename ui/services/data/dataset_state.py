@@ -1,17 +1,16 @@
 """A checked dataset as the page and the advice see it."""
 
-from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from backend.datasets.checks.fix import Change, write_fixed
+from backend.datasets.checks.fix import Change
 from backend.datasets.checks.tokens import TokenTotals
 from backend.datasets.dataset import CheckedDataset
 from backend.datasets.split import Split
 from backend.evaluation.items import items_from
 from backend.evaluation.measures import choose_measure
 from backend.records.specs import Trainer
-from ui.records.data import DatasetFiles, DatasetState
+from ui.records.data import DatasetState
 from ui.services.data.samples import sample_questions, sides
 from ui.text import verdicts
 
@@ -57,14 +56,6 @@ def _dataset_state(checked: CheckedDataset) -> DatasetState:
         unusable=unusable,
         tokens=checked.fixed_report.tokens,
     )
-
-
-def write_files(checked: CheckedDataset, folder: Path) -> DatasetFiles:
-    """Writes the fixed examples and the log of changes into `folder`. Raises WorkspaceProblem."""
-    folder.mkdir(parents=True, exist_ok=True)
-    fixed = folder / "examples.jsonl"
-    log = write_fixed(checked.fixed, fixed)
-    return DatasetFiles(fixed, log, len(checked.fixed.changes))
 
 
 def data_facts(checked: CheckedDataset | None, trainer: Trainer = "sft") -> dict[str, Any]:

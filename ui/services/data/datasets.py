@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from backend.datasets.checks.fix import write_fixed
 from backend.datasets.dataset import CheckedDataset
 from backend.datasets.info import DatasetInfo
 from backend.datasets.read.pack import name_of
@@ -152,9 +153,12 @@ class DatasetService:
     # The fixed examples as files
 
     def write_files(self, choice: Choice) -> DatasetFiles:
-        """Writes the fixed examples and the list of changes into a folder that the page serves."""
-        checked = self._for_run(choice)
-        files = dataset_state.write_files(checked, self._files_folder(choice.data_id))
+        """Writes the fixed examples and the list of changes into a folder that the page serves. Raises
+        WorkspaceProblem."""
+        checked, folder = self._for_run(choice), self._files_folder(choice.data_id)
+        folder.mkdir(parents=True, exist_ok=True)
+        fixed = folder / "examples.jsonl"
+        files = DatasetFiles(fixed, write_fixed(checked.fixed, fixed), len(checked.fixed.changes))
         self._files[choice.data_id] = checked.info, files
         return files
 
