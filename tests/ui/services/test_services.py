@@ -117,7 +117,7 @@ def test_check_again_measures_the_speed_and_keeps_one_job(app: App) -> None:
 def test_an_import_keeps_the_open_run_until_the_new_examples_go_to_training(app: App) -> None:
     orders = app.datasets.add(SAMPLES / "orders.jsonl", "orders.jsonl")
     run_id = app.planning.start(orders, "", TrainSettings())
-    imported = app.datasets.import_file(SAMPLES / "support.jsonl", "support.jsonl")
+    imported = app.datasets.import_files([SAMPLES / "support.jsonl"])
     choice = Choice(data_id=orders, run_id=run_id, import_id=imported)
     assert app.for_training(choice) == choice
     while (choice := app.validated(choice)).import_id:

@@ -43,12 +43,9 @@ class DatasetService:
         """Imports a file, waits for it, and returns its data id. options: fields of ReadOptions."""
         return self._store.add(path, name, options=options or {})
 
-    def import_file(self, path: Path, name: str, model_id: str = "") -> str:
-        """Starts to import a file in the background and returns its data id; see `progress`."""
-        return self._imports.add_files([path], name, self._models.target_model(model_id))
-
     def import_files(self, paths: Sequence[Path], model_id: str = "") -> str:
-        """Starts to import files as one dataset, in which every row remembers its file."""
+        """Starts to import a file, or several as one dataset, in the background and returns its data id; see
+        `progress`."""
         return self._imports.add_files(paths, name_of(paths), self._models.target_model(model_id))
 
     def import_text(self, text: str, model_id: str = "", name: str = "Pasted text") -> str:

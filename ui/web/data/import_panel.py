@@ -108,14 +108,12 @@ class ImportPanel:
         """Each way starts an import and answers with `imported`, which may fill `outputs`."""
         datasets = self.app.datasets
 
-        def import_file(inputs: Inputs, path: Path) -> Updates:
-            return imported(inputs, datasets.import_file(path, path.name, state.choice(inputs).model_id))
-
         @handler
         def take_sample(event: gr.EventData, inputs: Inputs) -> Any:
             samples = {sample.name: sample.path for sample in datasets.samples()}
-            path = samples.get(clicked(event)[1])
-            return import_file(inputs, path) if path else gr.skip()
+            if not (path := samples.get(clicked(event)[1])):
+                return gr.skip()
+            return imported(inputs, datasets.import_files([path], state.choice(inputs).model_id))
 
         @handler
         def take_file(inputs: Inputs) -> Any:

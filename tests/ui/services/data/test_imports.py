@@ -43,7 +43,7 @@ def imported(app: App, choice: Choice) -> Choice:
 
 def test_a_finished_import_becomes_the_selected_dataset(app: App, file: Path) -> None:
     before = Choice(run_id="", row=9)
-    choice = imported(app, before.replace(import_id=app.datasets.import_file(file, "mine.jsonl")))
+    choice = imported(app, before.replace(import_id=app.datasets.import_files([file])))
     assert ((choice.import_id, choice.row), app.datasets.state(choice).rows) == (("", 1), 30)
 
 
@@ -82,7 +82,7 @@ def test_an_unreadable_file_is_reported_and_the_old_dataset_stays(app: App, file
     old = app.datasets.add(file, "mine.jsonl")
     photo = file.with_name("photo.png")
     photo.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(500))
-    choice = imported(app, Choice(data_id=old, import_id=app.datasets.import_file(photo, "photo.png")))
+    choice = imported(app, Choice(data_id=old, import_id=app.datasets.import_files([photo])))
     assert app.datasets.state(choice).rows == 30, "waits for the check"
     tab = tabs(app)["data"]
     shown = tab.show(choice)
@@ -99,7 +99,7 @@ def test_a_cancelled_import_stores_nothing(app: App, file: Path, monkeypatch: py
     old = app.datasets.add(file, "mine.jsonl")
     big = file.with_name("big.jsonl")
     big.write_text("".join(ROW % (i, i) for i in range(60_000)))
-    choice = Choice(data_id=old, import_id=app.datasets.import_file(big, "big.jsonl"))
+    choice = Choice(data_id=old, import_id=app.datasets.import_files([big]))
     app.datasets.cancel_import(choice)
     assert imported(app, choice).data_id == old
     assert {folder.name for folder in app.workspace.datasets.iterdir()} == {old}
@@ -108,7 +108,7 @@ def test_a_cancelled_import_stores_nothing(app: App, file: Path, monkeypatch: py
 def test_two_visitors_with_the_same_file_each_fix_their_own(app: App, file: Path) -> None:
     with file.open("a") as more:
         more.write(ROW.replace("number %d", "") % 31)
-    one, other = (imported(app, Choice(import_id=app.datasets.import_file(file, "mine.jsonl"))) for _ in range(2))
+    one, other = (imported(app, Choice(import_id=app.datasets.import_files([file]))) for _ in range(2))
     assert one.data_id != other.data_id
     app.fixes.accept(one.data_id, "empty_answer", "all")
     assert app.datasets.state(one).blocked == ""
@@ -118,7 +118,7 @@ def test_two_visitors_with_the_same_file_each_fix_their_own(app: App, file: Path
 def test_unclear_columns_are_chosen_in_a_form(app: App, tmp_path: Path) -> None:
     table = tmp_path / "table.csv"
     table.write_text("x1,x2,x3\n" + "".join(f"{i},{i * 3},{i % 4}\n" for i in range(40)))
-    choice = imported(app, Choice(import_id=app.datasets.import_file(table, "table.csv")))
+    choice = imported(app, Choice(import_id=app.datasets.import_files([table])))
     tab = tabs(app)["data"]
     asked = tab.show(choice)[tab.reading]
     assert '<option value="x2"' in asked
@@ -131,7 +131,7 @@ def test_unclear_columns_are_chosen_in_a_form(app: App, tmp_path: Path) -> None:
 def test_other_read_options_are_applied_and_undone(app: App, tmp_path: Path) -> None:
     table = tmp_path / "table.csv"
     table.write_text("question,answer,note\n" + "".join(f"what is {i}?,number {i},note {i}\n" for i in range(20)))
-    choice = imported(app, Choice(import_id=app.datasets.import_file(table, "table.csv")))
+    choice = imported(app, Choice(import_id=app.datasets.import_files([table])))
     form = {
         "encoding": "", "delimiter": "no such", "shape": "question_answer", "question_answer.question": "question",
         "question_answer.answer": "note",

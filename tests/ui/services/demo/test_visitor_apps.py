@@ -150,7 +150,7 @@ def test_a_packed_file_may_unpack_to_less_than_at_home(make: Made) -> None:
     app = visit(make(unpacked=20))
     path = app.workspace.root / "big.csv.gz"
     path.write_bytes(content)
-    data_id = app.datasets.import_file(path, "big.csv.gz")
+    data_id = app.datasets.import_files([path])
     until(lambda: app._imports.import_progress(data_id) is not None)
     progress = app._imports.import_progress(data_id)
     until(lambda: bool(progress and progress.error) or not app._imports._tasks.running())
