@@ -50,7 +50,7 @@ def decide(page: Any) -> bool:
     if not answers.count():
         return False
     asked = page.locator("#decision").first.inner_text()
-    every = answers.filter(has_text=re.compile("all|both"))
+    every = answers.filter(has_text=re.compile(r"^\s*(?!Keep).*\b(all|both)\b"))
     (every if every.count() else answers).first.click()
     page.wait_for_function("(asked) => document.querySelector('#decision')?.innerText !== asked", arg=asked)
     return True

@@ -193,11 +193,11 @@ def test_a_bakery_s_file_is_trained_on_after_few_clicks(
     page.click("#tab-data-button")
     page.set_input_files("#upload input[type=file]", bakery)
     clicks = 2
-    page.get_by_text("54 good, 6 need you.").wait_for()
+    page.get_by_text("53 good, 7 need you.").wait_for()
     assert page.locator("#decision del").all_inner_texts() == ["x", "ask Mia"]
     decisions = 0
     page.get_by_role("button", name="Drop the spare cells of both rows").click()
-    page.get_by_text("56 good, 4 need you.").wait_for()
+    page.get_by_text("55 good, 5 need you.").wait_for()
     while decide(page):
         decisions += 1
         page.wait_for_function(
@@ -221,7 +221,7 @@ def test_why_a_file_can_t_be_read_stands_at_the_upload_and_has_the_keyboard(
     page = open_page(drawn_page)
     page.click("#tab-data-button")
     page.set_input_files("#upload input[type=file]", bakery)
-    page.get_by_text("54 good, 6 need you.").wait_for()
+    page.get_by_text("53 good, 7 need you.").wait_for()
     photo = bakery.with_name("photo.png")
     photo.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(500))
     page.get_by_role("button", name="Choose examples").click()
@@ -232,7 +232,7 @@ def test_why_a_file_can_t_be_read_stands_at_the_upload_and_has_the_keyboard(
     assert page.locator("#reading").bounding_box()["y"] < page.locator("#upload").bounding_box()["y"]
     assert not page.locator("#decision").is_visible(), "nothing speaks of other examples"
     page.get_by_role("button", name="Close this message").click()
-    page.get_by_text("54 good, 6 need you.").wait_for()
+    page.get_by_text("53 good, 7 need you.").wait_for()
 
 
 def test_examples_are_made_by_keys_and_by_pressing_sentences(

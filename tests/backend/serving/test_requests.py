@@ -59,7 +59,6 @@ def test_other_fields_are_named(path: str, field: str, value: Any) -> None:
     with pytest.raises(BadField) as error:
         body(path, **{field: value})
     assert error.value.field.startswith(field)
-    assert error.value.status == 400
 
 
 @pytest.mark.parametrize(
