@@ -146,7 +146,7 @@ def new_id() -> str:
 
 
 def on_zero_gpu() -> bool:
-    """Whether this is a Space on ZeroGPU, whose GPU no process of its own can use, whatever the driver says."""
+    """Whether this is a Space on ZeroGPU, whose GPU is not for our processes, whatever the driver says."""
     return os.environ.get(_ZERO_GPU, "").lower() in ("1", "t", "true")  # the way the package `spaces` reads it
 
 
@@ -157,11 +157,8 @@ def on_colab() -> bool:
 
 def child_environment() -> dict[str, str]:
     """The environment for a child process: part of this one's, and the path to our packages. A secret may have any
-    name, so only variables that are known to be needed go along, and of these none that is named like a secret. On
-    ZeroGPU no GPU is visible to it."""
+    name, so only variables that are known to be needed go along, and of these none that is named like a secret."""
     environment = {name: value for name, value in os.environ.items() if _children_get(name)}
-    if on_zero_gpu():
-        environment["CUDA_VISIBLE_DEVICES"] = ""
     paths = [str(PROJECT_ROOT), *filter(None, [environment.get("PYTHONPATH")])]
     return {**environment, "PYTHONPATH": os.pathsep.join(paths), "PYTHONUTF8": "1"}
 

@@ -1,6 +1,5 @@
 """The work's access to its job: its folder and spec, reporting, and whether to stop."""
 
-import math
 import threading
 import time
 from typing import Any
@@ -20,10 +19,9 @@ _SECONDS_WITHOUT_ACTIVITY = 5.0
 class Context:
     """The work's access to its job. folder: the job's folder. spec: as submitted. attempt: 1, then one more for each
     resume. short_of_memory: the last attempt ran out of memory, so this one must use less. The work calls
-    `should_stop` at every step; when it returns True, the work saves and returns. until: the monotonic time at which
-    this attempt has to stop; another one goes on."""
+    `should_stop` at every step; when it returns True, the work saves and returns."""
 
-    def __init__(self, folder: JobFolder, workspace: Workspace, status: Status, until: float = math.inf) -> None:
+    def __init__(self, folder: JobFolder, workspace: Workspace, status: Status) -> None:
         self.folder = folder.path
         self.workspace = workspace
         self.spec: dict[str, Any] = folder.spec()
@@ -31,7 +29,7 @@ class Context:
         self.short_of_memory = status.short_of_memory
         self.stopping = False  # whether should_stop has returned True
         self.status = status
-        self._job, self._until = folder, until
+        self._job = folder
         self._log = EventLog(folder.events, status.attempt)
         self._lock = threading.Lock()
         self._written = 0.0
@@ -80,14 +78,9 @@ class Context:
         self._written = time.monotonic()
 
     def should_stop(self) -> bool:
-        """Whether a stop was requested, or the time is up. Takes microseconds; once True, always True."""
-        self.stopping = self.stopping or self._job.stop_requested or time.monotonic() > self._until
+        """Whether a stop was requested. Takes microseconds; once True, always True."""
+        self.stopping = self.stopping or self._job.stop_requested
         return self.stopping
-
-    @property
-    def goes_on(self) -> bool:
-        """Whether this attempt stopped only because its time was up."""
-        return self.stopping and not self._job.stop_requested
 
     def close(self) -> None:
         """Flush the events to the disk. Raises OSError."""

@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 
 import psutil
@@ -13,7 +13,6 @@ from backend.settings import HOME_VARIABLE, PROJECT_ROOT, Workspace, child_envir
 from jobs.folder import JobFolder
 from jobs.registry import JOB_TYPES
 
-Spawn = Callable[[JobFolder, int, Workspace], None]
 WORKER = (sys.executable, "-m", "jobs.worker")
 _CREATION_TOLERANCE = 1.0  # seconds
 

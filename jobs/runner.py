@@ -16,7 +16,6 @@ from backend.settings import Workspace, child_path
 from jobs import process, store
 from jobs.events import read_events, read_valid_events
 from jobs.folder import JobFolder, unreadable
-from jobs.process import Spawn
 from jobs.records import EventBatch, Job, State
 from jobs.registry import JOB_TYPES, BeforeStart
 from jobs.repeating import RepeatingThread
@@ -26,7 +25,6 @@ from jobs.store import Prepare, Spec
 from jobs.supervisor import EXIT_TIMEOUT, Supervisor
 
 _ENDING = 5.0  # seconds that a worker may take to end after its last word
-START_DEADLINE = 60.0  # seconds that a worker may take to acquire its lock
 TICK = 0.5  # seconds between two ticks of the thread
 
 
@@ -34,22 +32,21 @@ class Runner:
     """The jobs of a workspace. stop_deadline: seconds that a worker may show no activity after a stop before it is
     killed. start_deadline: seconds that it may take to acquire its lock. admit: called with the kind and spec of a
     job about to be queued or resumed, and the jobs so far. The job is queued inside the context that it returns, one
-    job at a time; entering that may refuse it. spawn: starts an attempt of a job; by default in a process of its own.
-    before_start: called with the lane of a job before its worker starts. Methods raise RunProblem for an unknown id
-    or a wrong state, WorkspaceProblem for a malformed id and when the workspace can't be read or written."""
+    job at a time; entering that may refuse it. before_start: called with the lane of a job before its worker
+    starts. Methods raise RunProblem for an unknown id or a wrong state, WorkspaceProblem for a malformed id and when
+    the workspace can't be read or written."""
 
     def __init__(
         self,
         workspace: Workspace,
         stop_deadline: float = 300.0,
-        start_deadline: float = START_DEADLINE,
+        start_deadline: float = 60.0,
         admit: Callable[[str, Spec, list[Job]], AbstractContextManager[None]] | None = None,
-        spawn: Spawn | None = None,
         before_start: BeforeStart | None = None,
     ) -> None:
         self.workspace = workspace
         self._admit, self._admitting = admit, threading.Lock()
-        self._supervisor = Supervisor(workspace, stop_deadline, start_deadline, spawn)
+        self._supervisor = Supervisor(workspace, stop_deadline, start_deadline)
         self.scheduler = Scheduler(workspace, self._supervisor, before_start)
         self._thread = RepeatingThread("job-runner", self.tick, TICK)
         store.delete_leftovers(workspace)

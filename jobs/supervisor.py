@@ -9,7 +9,6 @@ from backend.files.disk_errors import disk_words
 from backend.settings import Workspace
 from jobs import oom_detection, process
 from jobs.folder import JobFolder
-from jobs.process import Spawn
 from jobs.records import Failure, State
 from jobs.registry import JOB_TYPES
 from jobs.status import Status
@@ -61,8 +60,8 @@ class Supervisor:
     """stop, start: the deadlines of a worker, in seconds. Call the methods only under the runner's lock. They raise
     OSError when a folder can't be read or written."""
 
-    def __init__(self, workspace: Workspace, stop: float, start: float, spawn: Spawn | None = None) -> None:
-        self._workspace, self._spawn = workspace, spawn
+    def __init__(self, workspace: Workspace, stop: float, start: float) -> None:
+        self._workspace = workspace
         self._deadlines = {"stop": stop, "start": start}
         self._since: dict[tuple[str, int, str], tuple[object, float]] = {}
         self._killed: set[tuple[str, int]] = set()
@@ -117,7 +116,7 @@ class Supervisor:
             status = status.changed(state=State.STARTING, started=time.time())
             folder.write_status(status)
         try:
-            (self._spawn or process.spawn)(folder, status.attempt, self._workspace)
+            process.spawn(folder, status.attempt, self._workspace)
         except OSError as error:
             log.error("%s could not be started: %s", folder.id, error)
             failure = NEVER_STARTED.model_copy(update={"why": disk_words(error)[0]})

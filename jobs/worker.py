@@ -3,7 +3,6 @@ the job's lock until its process exits; meanwhile only it writes the job's statu
 
 import importlib
 import logging
-import math
 import os
 import sys
 import time
@@ -65,10 +64,9 @@ def set_up_logging() -> None:
     logging.getLogger("httpx").setLevel(logging.WARNING)
 
 
-def attempt(folder: JobFolder, workspace: Workspace, work: str = "", until: float = math.inf) -> int:
+def attempt(folder: JobFolder, workspace: Workspace) -> int:
     """Do one attempt of a starting job whose lock this process holds; returns the exit code. folder: the job's.
-    workspace: in which it runs. work: "package.module:function" instead of the usual one. until: the monotonic time
-    at which the attempt has to stop; the job is then queued again"""
+    workspace: in which it runs."""
     status = folder.status()
     if status.state is not State.STARTING or status.pid is not None:
         log.info("nothing to do: the job is %s", status.state)
@@ -80,8 +78,8 @@ def attempt(folder: JobFolder, workspace: Workspace, work: str = "", until: floa
     try:
         folder.write_status(status)
         folder.reserve_disk_space()
-        context = Context(folder, workspace, status, until)
-        final = _work(folder, context, work)
+        context = Context(folder, workspace, status)
+        final = _work(folder, context)
     except (Exception, SystemExit) as error:
         log.exception("attempt %s failed", status.attempt)
         final = status_after_error(error, context.status if context else status, stop_requested=folder.stop_requested)
@@ -101,12 +99,12 @@ def _write_final_status(folder: JobFolder, final: Status) -> bool:
     return False
 
 
-def _work(folder: JobFolder, context: Context, instead: str = "") -> Status:
+def _work(folder: JobFolder, context: Context) -> Status:
     """Load and do the work; returns the last status. Raises whatever the work raises."""
     result = None
     try:
         if not context.should_stop():
-            work = _function(instead) if instead else load(folder.identity().kind)
+            work = load(folder.identity().kind)
             context.begin()
             result = work(context)
             to_json(result or {})  # raises TypeError if the result is not JSON
@@ -115,8 +113,6 @@ def _work(folder: JobFolder, context: Context, instead: str = "") -> Status:
             context.close()
         raise
     context.close()
-    if context.goes_on:
-        return context.status.next_attempt(store.last_place(context.workspace))
     state = State.STOPPED if context.stopping else State.COMPLETED
     if state is State.COMPLETED:
         queue_follow_up(folder, context, result or {})

@@ -118,8 +118,6 @@ def _why_this_size(entry: Entry, hardware: Hardware) -> str:
         return f"A GPU with {size} trains a model of this size well ({billions})."
     if hardware.unified_memory:
         return f"It fits well in the {format_size(hardware.memory_total_mib)} of memory on this computer."
-    if hardware.hosted == "zero_gpu":
-        return "The GPU of this Space is lent for about a minute at a time, enough for a small model."
     return "Without a GPU, only a small model trains in a reasonable time."
 
 

@@ -141,7 +141,7 @@ def _base(entry: Entry, hardware: Hardware, data: Data, why: dict[str, str]) -> 
         rate = _DPO_RATE_SMALL if small else _DPO_RATE
         why["learning_rate"] = f"{format_decimal(rate)}: learning from comparisons needs much smaller steps."
         why["beta"] = "0.1 is the usual value; it keeps the model close to the base model."
-    keeps = data.trainer == "sft" and hardware.hosted != "zero_gpu"  # whose time is too short to ask the base model
+    keeps = data.trainer == "sft"
     if keeps:
         why["keep_general"] = (
             "One in five rows is an everyday question with the base model's own answer. In our tests a model kept "

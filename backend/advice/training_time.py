@@ -38,7 +38,7 @@ def expected_time(
 def processor_seconds(entry: Entry, hardware: Hardware, data: Data, rates: Rates | None) -> float | None:
     """About the seconds of training `entry` on a processor, without examples for those of `typical`. None on a GPU,
     where the speed is unknown, and for models whose work is not modeled."""
-    if rates is None or nvidia_gpu(hardware) or hardware.unified_memory or hardware.hosted == "zero_gpu":
+    if rates is None or nvidia_gpu(hardware) or hardware.unified_memory:
         return None
     data = typical(data)
     found = expected_time(entry, least_memory(entry, hardware, data, rates), hardware, data, rates)

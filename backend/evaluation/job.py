@@ -30,7 +30,7 @@ from backend.records.specs import RunSpec
 from backend.records.training import TrainingResult
 from backend.runs import own_answers, start
 from backend.runs.curve import validation_losses
-from backend.settings import Workspace, on_zero_gpu
+from backend.settings import Workspace
 from backend.tokens.tokenizer import ChatTokenizer
 from backend.work import JobContext
 
@@ -87,8 +87,7 @@ def _evaluate(context: JobContext, spec: EvaluationSpec, folder: Path, trained: 
     progress("Reading the trained weights", 0, 1)
     weights = start.digest(learned)
     so_far = _so_far(workspace, folder, trained, weights=weights, **models.decides)
-    without = trained.settings.trainer == "dpo" or on_zero_gpu()
-    keep_general = None if without else trained.settings.keep_general
+    keep_general = None if trained.settings.trainer == "dpo" else trained.settings.keep_general
     if texts:
         lengths = LengthLimits.from_settings(trained.settings)
         return TextEvaluation(

@@ -83,7 +83,6 @@ def probe(workspace_root: Path) -> Probe:
         gpus = (Gpu(name=name, vendor="apple", memory_total_mib=total, memory_free_mib=free),)
     hosted = _hosted()
     if hosted == "zero_gpu":
-        gpus = ()
         problems.append(_ZERO_GPU)
     elif machine is not None and not problems:
         problems += _without_gpu(machine)
@@ -167,16 +166,17 @@ def load_hardware(path: Path) -> Hardware:
 _USE_DOCTOR = f"Use the output of `{PROGRAM} doctor --json`."
 _ZERO_GPU = MachineProblem(
     what="This is a ZeroGPU Space.",
-    why="Its GPU is available for short calls only.",
+    why="Its GPU is lent for a minute at a time, so the processor trains.",
     next="Train a small model here, or a larger one on your own computer.",
 )
 _OF_A_SPACE = (
     "Nothing can be installed in a Space. Its owner can choose other hardware in its settings: another GPU, "
     "or “CPU basic”, where the processor trains small models."
 )
+_SPACE = "This is a hosted Space: everything stored here is lost when it restarts."
 _HOSTED_SENTENCES = {
-    "space": "This is a hosted Space: everything stored here is lost when it restarts.",
-    "zero_gpu": "This is a hosted Space with a shared GPU, lent for about a minute at a time.",
+    "space": _SPACE,
+    "zero_gpu": f"{_SPACE} Its shared GPU is not used.",
     "colab": "This is a Colab notebook: everything stored here is lost when it ends. No browser can open the page: "
     f"use the commands, such as `{PROGRAM} train`.",
 }

@@ -6,7 +6,6 @@ import sys
 
 from backend.hardware import gpu_memory
 from backend.hardware.gpu_choice import HIDDEN, VARIABLE, usable_gpus
-from backend.settings import on_zero_gpu
 
 _NICENESS = 10  # the page and other programs come first
 
@@ -29,8 +28,6 @@ def show_one_gpu() -> tuple[str, ...]:
     """Before torch is imported: hides all GPUs but the one that trains, or all if there is none. Returns the names of
     the GPUs that this process could use, for CUDA_VISIBLE_DEVICES, the best first. What the others lack (another
     generation, no code for it in torch) can't hurt then."""
-    if on_zero_gpu():  # its package says which GPU is this process's, if any
-        return ()
     gpus = usable_gpus()
     os.environ.update({"CUDA_DEVICE_ORDER": "PCI_BUS_ID", VARIABLE: gpus[0] if gpus else HIDDEN})
     return gpus

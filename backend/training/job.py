@@ -63,11 +63,6 @@ def run(context: JobContext) -> dict[str, Any]:
         return _measure_and_train(context).to_json()
 
 
-def run_in_call(context: JobContext) -> dict[str, Any]:
-    """The job "train" without measuring, where the GPU belongs to this process only and for a short time."""
-    return training.run(context).model_copy(update={"measured": None}).to_json()
-
-
 def _measure_and_train(context: JobContext) -> TrainingResult:
     require_usable_gpu()
     measured = measurements.read(context.folder / FOLDER / _MEASURED)

@@ -22,7 +22,6 @@ from backend.records.training import TrainingResult
 from backend.records.units import MIB
 from backend.serving.state import write_state
 from backend.settings import Workspace
-from jobs import worker
 from jobs.context import Context
 from jobs.folder import JobFolder
 from jobs.records import State
@@ -151,9 +150,7 @@ def _lasts(context: Context, seconds: float) -> bool:
     return False
 
 
-MADE_UP = {
-    work.__name__: f"{__name__}:{work.__name__}" for work in (train, evaluate, try_prompts, export, answer, serve, push)
-}
+MADE_UP = {work.__name__: work for work in (train, evaluate, try_prompts, export, answer, serve, push)}
 
 
 class MadeUpApp(App):
@@ -170,7 +167,7 @@ class MadeUpApp(App):
             super().__init__(Workspace.open(root))
         self.models._probe, self.advice.recommended = PROBE, NeverCompared()
         self._advice = self.advice  # which a page with payloads wraps
-        self.runner._supervisor._spawn = self._spawn
+        self.runner._supervisor.launch = self._launch  # type: ignore[method-assign]
         self._closing = threading.Event()
 
     def start(self) -> None:
@@ -190,17 +187,25 @@ class MadeUpApp(App):
             if job.state is State.QUEUED and self.runner.job(job.id).kind in (*MADE_UP, *more):
                 self.runner.scheduler.start_queued(job)
 
-    def _spawn(self, folder: JobFolder, attempt: int, workspace: Workspace) -> None:
+    def _launch(self, folder: JobFolder) -> State:
         """Does a job in this process instead of one of its own."""
+        with folder.claim():
+            folder.write_status(folder.status().changed(state=State.STARTING, started=time.time()))
 
         def work() -> None:
             with folder.claim(10):
-                worker.attempt(folder, workspace, MADE_UP[folder.identity().kind])
+                context = Context(folder, self.workspace, folder.status())
+                context.begin()
+                result = MADE_UP[folder.identity().kind](context)
+                context.close()
+                state = State.STOPPED if context.stopping else State.COMPLETED
+                folder.write_status(context.status.ended_as(state, result=result))
 
         if hasattr(self, "_served"):
             threading.Thread(target=work, daemon=True).start()
         else:
             work()
+        return State.STARTING
 
     def fix(self) -> None:
         """Fixes all that is wrong with the examples."""

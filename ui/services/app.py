@@ -16,14 +16,13 @@ from backend.models import bundled, catalogue, local
 from backend.records.machine import Hardware
 from backend.settings import Workspace
 from jobs.registry import Lane
-from jobs.runner import START_DEADLINE, Runner
+from jobs.runner import Runner
 from ui.services.data.datasets import DatasetService
 from ui.services.data.drafting import DraftingService
 from ui.services.data.edits import EditService
 from ui.services.data.hub_data import HubDataService
 from ui.services.data.imports import DatasetImports
 from ui.services.demo.admission import Admission, read_limits, require_rows
-from ui.services.demo.gpu_calls import WAITING
 from ui.services.demo.shared import Shared
 from ui.services.machine.advice import AdviceService
 from ui.services.machine.downloads import DownloadService
@@ -69,11 +68,8 @@ class App:
     ) -> None:
         self.workspace, self.policy, self._shared = workspace, policy, shared
         admission = Admission(policy.limits, workspace.root, shared) if shared else None
-        gpu = shared.gpu if shared else None
         admit = admission.place if admission else None
-        deadline, spawn = WAITING if gpu else START_DEADLINE, gpu.spawn if gpu else None
-        free = self._free_memory
-        self.runner = Runner(workspace, admit=admit, start_deadline=deadline, spawn=spawn, before_start=free)
+        self.runner = Runner(workspace, admit=admit, before_start=self._free_memory)
         self.dataset_store = DatasetStore(workspace.datasets, read_limits(policy.limits))
         self._imports = DatasetImports(self.dataset_store, self._require_import, policy.limits.imports)
         self.models = (
@@ -86,7 +82,7 @@ class App:
         self.edits = EditService(self.dataset_store, self.datasets, self.models)
         self.hub_data = HubDataService(self._imports, self.models, workspace.cache, policy)
         queue = shared.queue if shared else None
-        self.runs = RunService(workspace, self.runner, self.models, policy, queue, gpu)
+        self.runs = RunService(workspace, self.runner, self.models, policy, queue)
         self.planning = PlanningService(workspace, self.runner, self.models, self.datasets, self.runs, policy.limits)
         self.retries = RetryService(self.runner, self.runs)
         self.chat = ChatSession(workspace, self.runs.is_training, shared.seats if shared else None)

@@ -7,15 +7,13 @@ import gradio as gr
 
 from backend.hosting.policy import Policy
 from backend.records.machine import Hardware
-from backend.settings import Workspace, on_zero_gpu
-from ui.services.demo.gpu_calls import GpuCalls
+from backend.settings import Workspace
 from ui.services.demo.visitor_apps import VisitorApps
 from ui.web import page as web_page
 from ui.web.demo_notice import can_sign_in
 from ui.web.gate import Door
 from ui.web.launch import launch_arguments
 from ui.web.per_visitor import PerVisitor
-from ui.web.zero_gpu import Requests
 
 
 def demo_page(
@@ -24,9 +22,8 @@ def demo_page(
     """The visitors' services, the page, and the arguments to launch it with.
     workspace: with the folder of each visitor in it. policy: what visitors may do. hosts: further names by which the
     page is reached. simulated: another machine to show the page for."""
-    requests = Requests() if on_zero_gpu() else None
-    apps = VisitorApps(workspace, policy, simulated, workspace.uploads, GpuCalls(requests.call) if requests else None)
-    blocks = web_page.build_demo(PerVisitor(apps, requests))
+    apps = VisitorApps(workspace, policy, simulated, workspace.uploads)
+    blocks = web_page.build_demo(PerVisitor(apps))
     space = os.environ.get("SPACE_HOST", "")
     events = QueuedEvents(blocks)
     door = Door(apps.visitors, policy.limits, workspace.uploads, events, https=bool(space), accounts=can_sign_in())

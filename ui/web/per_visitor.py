@@ -10,7 +10,6 @@ from backend.hosting.visitors import Loss
 from ui.services.app import App
 from ui.services.demo.visitor_apps import VisitorApps
 from ui.web.gate import VISITOR, WHY_NONE
-from ui.web.zero_gpu import Requests
 
 _SAME_FOR_ALL = ("policy",)
 
@@ -30,10 +29,10 @@ def no_visitor(why: str) -> NotInDemo:
 
 class PerVisitor:
     """Stands for an `App`. Outside of a request there is none, except while the page is built: then it is the base,
-    which no visitor can change. requests: where those that use a GPU's quota are noted."""
+    which no visitor can change."""
 
-    def __init__(self, apps: VisitorApps, requests: Requests | None = None) -> None:
-        self._apps, self._requests = apps, requests
+    def __init__(self, apps: VisitorApps) -> None:
+        self._apps = apps
         self._built = False
         self._services = {name for name in vars(apps.base) if not name.startswith("_") and name not in _SAME_FOR_ALL}
 
@@ -60,8 +59,6 @@ class PerVisitor:
         visitor: str | None = scope.get(VISITOR)
         if visitor is None:
             raise no_visitor(scope.get(WHY_NONE, ""))
-        if self._requests:
-            self._requests.remember(visitor, request)
         return visitor
 
     def __getattr__(self, name: str) -> Any:

@@ -21,9 +21,8 @@ from backend.files.private import make_private
 from backend.hosting import policy as hosting
 from backend.hosting.policy import Policy
 from backend.records.machine import Hardware
-from backend.settings import PROGRAM, Workspace, on_colab
+from backend.settings import PROGRAM, Workspace, on_colab, on_zero_gpu
 from ui.web import key as page_key
-from ui.web import zero_gpu
 from ui.web.guard import is_loopback
 
 LOOPBACK = "127.0.0.1"
@@ -89,6 +88,16 @@ def receive_uploads_in(workspace: Workspace) -> None:
     os.environ["GRADIO_TEMP_DIR"] = str(workspace.uploads)
 
 
+def register_on_zero_gpu() -> None:
+    """Decorates a function that nobody calls. ZeroGPU ends a Space that has registered no function for its GPU by the
+    time the page is launched, and the page does not use that GPU: training takes the processor. To be called after
+    `receive_uploads_in`, because `spaces` imports gradio."""
+    if on_zero_gpu():
+        import spaces
+
+        spaces.GPU(lambda: None)
+
+
 def run(
     workspace: Workspace,
     host: str,
@@ -105,7 +114,7 @@ def run(
     policy: what may be done here"""
     sys.setswitchinterval(_TURN)
     receive_uploads_in(workspace)
-    zero_gpu.register()
+    register_on_zero_gpu()
     from ui.services.app import App
     from ui.services.demo.visitor_apps import VisitorApps
     from ui.web import page as web_page

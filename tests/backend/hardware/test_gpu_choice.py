@@ -9,6 +9,7 @@ import pytest
 
 from backend.errors import MissingPart, UnusableGpu
 from backend.hardware import Probe, gpu_choice, probe, process
+from backend.settings import child_environment
 from tests.backend.hardware.simulated import CALLS, PROBE, T4, Card, Simulated, ampere, nvml
 
 PASCAL = Card("NVIDIA GeForce GTX 1080 Ti", (6, 1), 11264, 11000)
@@ -133,11 +134,12 @@ def test_the_best_visible_gpu_trains_alone(
     assert process.show_one_gpu() == names[:1], "a child of this process uses the same one"
 
 
-def test_on_zero_gpu_the_gpu_that_was_lent_stays_visible(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    Simulated([ampere()], "580.65", visible="MIG-lent").install(monkeypatch, tmp_path)
+def test_on_zero_gpu_the_processor_trains(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    Simulated([ampere()], "580.65", visible="0").install(monkeypatch, tmp_path)
     monkeypatch.setenv("SPACES_ZERO_GPU", "true")
-    assert (process.show_one_gpu(), os.environ["CUDA_VISIBLE_DEVICES"]) == ((), "MIG-lent")
+    assert child_environment()["SPACES_ZERO_GPU"] == "true", "a worker asks too"
     gpu_choice.require_usable_gpu()
+    assert (process.show_one_gpu(), os.environ["CUDA_VISIBLE_DEVICES"]) == ((), gpu_choice.HIDDEN)
 
 
 def test_an_old_large_card_comes_after_one_with_tensor_cores(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

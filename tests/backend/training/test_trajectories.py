@@ -34,9 +34,10 @@ COMMON = {
 }  # fmt: skip
 WITHOUT_DRY_RUN = """
 import sys
+from backend import training
+from backend.training import job
 from jobs import worker
-from jobs.registry import JOB_TYPES
-JOB_TYPES["train"] = JOB_TYPES["train"]._replace(work="backend.training.job:run_in_call")
+job._measure_and_train = training.run
 sys.exit(worker.main(sys.argv[1:]))
 """
 IN_PARTS = {"per_device_train_batch_size": 2, "gradient_accumulation_steps": 4}

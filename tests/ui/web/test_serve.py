@@ -198,3 +198,17 @@ def test_old_uploads_are_deleted_and_nothing_else(tmp_path: Path, monkeypatch: p
     receive_uploads_in(workspace)
     assert (old.exists(), own.exists()) == (False, True)
     assert Path(os.environ["GRADIO_TEMP_DIR"]).is_relative_to(workspace.cache)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="ZeroGPU is Linux")
+@pytest.mark.parametrize("on_it", [True, False])
+def test_zero_gpu_gets_the_function_that_it_asks_for(on_it: bool) -> None:
+    """With its real package, which decides at its import where it is; without torch, it asks no driver for a GPU."""
+    code = (
+        "import sys; sys.modules['torch'] = None; from ui.web import serve; serve.register_on_zero_gpu();"
+        "module = sys.modules.get('spaces.zero.decorator'); print(bool(module and module.decorated_cache))"
+    )
+    zero = {"SPACES_ZERO_GPU": str(on_it).lower(), "SPACES_ZERO_DEVICE_API_URL": "http://127.0.0.1:9"}
+    command, environment = [sys.executable, "-c", code], {**os.environ, **zero}
+    done = subprocess.run(command, cwd=PROJECT_ROOT, env=environment, capture_output=True, text=True)
+    assert done.stdout.split() == [str(on_it)], done.stderr[-3000:]

@@ -1,11 +1,10 @@
-"""Services that only a shared demo needs: its visitors, their limits, and the GPU that they take turns on.
+"""Services that only a shared demo needs: its visitors and their limits.
 
-Decision: On ZeroGPU a run is trained in calls of the page's process. Only the start of an attempt differs: a thread
-    requests a call, whose forked process runs the worker's code, without a dry run.
-Because: no other process gets that GPU. An attempt whose time is up is queued again.
-Proof: tests/ui/services/demo/test_gpu_calls.py, tests/ui/web/test_zero_gpu.py, with the real decorator and a stand-in
-    for its server.
-Reconsider when: a real ZeroGPU behaves otherwise; none has run it.
+Decision: On ZeroGPU the Space trains on its processor, as on a Space without a GPU.
+Because: that GPU is only lent to calls of the page's process, of a minute and within each visitor's quota; the
+    bundled model trains on the sample in minutes.
+Proof: tests/ui/web/test_serve.py, with the real decorator; no real Space has run it.
+Reconsider when: a demo trains a model that takes a processor too long.
 
 Decision: A job is admitted in one step: limits are checked and the job is created under one lock for each visitor,
     while the shared queue holds its place.

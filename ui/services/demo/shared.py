@@ -10,7 +10,6 @@ from typing import Protocol
 from backend.advice.recommend import Recommendation
 from backend.errors import NotInDemo
 from jobs.fair_queue import FairQueue
-from ui.services.demo.gpu_calls import VisitorsGpu
 from ui.services.machine.background_cache import BackgroundCache
 from ui.services.machine.models import ModelService
 
@@ -64,7 +63,7 @@ class ChatSeats:
 @dataclass(frozen=True)
 class Shared:
     """require_disk: raises NotInDemo when this visitor, or all together, have used up their disk space. neighbours: the
-    workspaces of all visitors at this one's address. gpu: on which this visitor trains, None for the processor."""
+    workspaces of all visitors at this one's address."""
 
     models: ModelService
     recommended: BackgroundCache[Recommendation]
@@ -72,4 +71,3 @@ class Shared:
     seats: ChatSeats
     require_disk: Callable[[], None]
     neighbours: Callable[[], set[Path]]
-    gpu: VisitorsGpu | None = None

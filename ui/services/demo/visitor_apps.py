@@ -15,7 +15,6 @@ from backend.settings import Workspace
 from jobs.fair_queue import FairQueue
 from jobs.repeating import RepeatingThread
 from ui.services.app import App
-from ui.services.demo.gpu_calls import GpuCalls, VisitorsGpu
 from ui.services.demo.shared import ChatSeats, Shared
 
 log = logging.getLogger(__name__)
@@ -26,18 +25,12 @@ PURGE = 60.0  # seconds between checks for expired visitors
 
 class VisitorApps:
     """base: the app over what no visitor made, the machine and its models. No visitor ever gets it. uploads: where
-    uploaded files lie until they are read; gradio forgets them after a broken upload and at a restart. gpu: for
-    training, where there is one."""
+    uploaded files lie until they are read; gradio forgets them after a broken upload and at a restart."""
 
     def __init__(
-        self,
-        workspace: Workspace,
-        policy: Policy,
-        simulated: Hardware | None = None,
-        uploads: Path | None = None,
-        gpu: GpuCalls | None = None,
+        self, workspace: Workspace, policy: Policy, simulated: Hardware | None = None, uploads: Path | None = None
     ) -> None:
-        self.policy, self._uploads, self._gpu = policy, uploads, gpu
+        self.policy, self._uploads = policy, uploads
         self.base = App(workspace, simulated, open_to_network=True, policy=policy)
         self.visitors = Visitors(workspace.root / "visitors", policy.limits)
         self._queue = FairQueue(policy.limits.training)
@@ -89,7 +82,6 @@ class VisitorApps:
                     self._seats,
                     partial(self.visitors.require_disk, visitor),
                     partial(self.visitors.at_the_same_address, visitor),
-                    VisitorsGpu(self._gpu, visitor) if self._gpu else None,
                 )
                 app = App(workspace, policy=self.policy, shared=shared)
                 self._apps[visitor] = app

@@ -20,7 +20,6 @@ from jobs.fair_queue import FairQueue
 from jobs.records import Job
 from jobs.runner import Runner
 from ui.records.runs import Curve, Losses, RunDetails, RunInfo, RunSummary
-from ui.services.demo.gpu_calls import GpuTime, VisitorsGpu
 from ui.services.machine.models import ModelService
 from ui.services.training import losses, training_plan
 
@@ -28,8 +27,7 @@ STOPPING = 1.0  # seconds that a deletion waits for an evaluation to stop
 
 
 class RunService:
-    """The training runs of a workspace. queue: of a visitor of a demo, the queue that all visitors share. gpu:
-    of such a visitor, where training runs in calls of a GPU."""
+    """The training runs of a workspace. queue: of a visitor of a demo, the queue that all visitors share."""
 
     def __init__(
         self,
@@ -38,9 +36,8 @@ class RunService:
         models: ModelService,
         policy: Policy = HOME,
         queue: FairQueue | None = None,
-        gpu: VisitorsGpu | None = None,
     ) -> None:
-        self._policy, self._queue, self._gpu = policy, queue, gpu
+        self._policy, self._queue = policy, queue
         self._workspace, self._runner, self._models = workspace, runner, models
         self._curves: dict[str, Curve] = {}
         self._speeds: dict[str, float | None] = {}
@@ -127,10 +124,6 @@ class RunService:
         """Seconds until this run starts if those before it take as long as they may; None without a limit."""
         longest = self._policy.limits.training
         return self.queue_position(run_id) * longest if math.isfinite(longest) else None
-
-    def gpu_time(self) -> GpuTime | None:
-        """The GPU time of this visitor; None where training does not run in GPU calls."""
-        return self._gpu.time() if self._gpu else None
 
     def folder(self, run_id: str) -> Path:
         return self._runner.folder(run_id)

@@ -1,4 +1,4 @@
-"""Cards that only a shared demo shows on Train: the GPU time of a visitor, and a recorded run.
+"""What only a shared demo shows on Train: a recorded run.
 
 static/recorded_run.jsonl is the record of a run of `./start.sh train` on the sample: its first line is the job, the
 others are those of its events.jsonl.
@@ -14,26 +14,12 @@ from backend.records.events import parse
 from backend.settings import PROJECT_ROOT
 from jobs.records import Job
 from ui.records.runs import Curve, RunInfo
-from ui.services.demo.gpu_calls import GpuTime
 from ui.text import format as fmt
 from ui.web.html import components
 from ui.web.train import run_view
 
 RECORDED = "A recorded training of the sample"
 RECORDING = PROJECT_ROOT / "static" / "recorded_run.jsonl"
-# https://huggingface.co/docs/hub/spaces-zerogpu
-ALLOWANCE = (
-    "Hugging Face gives everybody 2 minutes of GPU time a day, 5 minutes with a free account and 40 with PRO, for "
-    "all Spaces together: sign in at huggingface.co for more. Without any left, your training uses the processor."
-)
-
-
-def gpu_time(spent: GpuTime) -> Markup:
-    """How much GPU time the visitor used, and how much is left if that is known."""
-    facts = [("GPU time you used here", fmt.duration(spent.used) if spent.used else "none yet")]
-    if spent.left is not None:
-        facts.append(("left today, as Hugging Face last reported", fmt.duration(spent.left)))
-    return components.facts(facts) + components.text(ALLOWANCE, "small")
 
 
 @cache

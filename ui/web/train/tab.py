@@ -21,10 +21,9 @@ class TrainTab:
         self.app = app
         guide = components.guide(3, "Working out what training will take here.", "")
         self.line = html(guide, elem_classes="guide")
-        self.gpu = html()
         self.planning, self.running = planning.Planning(app, state, self.line), Running(app, self.line)
         self.form, self.forward = self.planning.form, self.running.forward
-        self.outputs: list[Any] = [self.line, self.gpu, *self.planning.outputs, *self.running.outputs]
+        self.outputs: list[Any] = [self.line, *self.planning.outputs, *self.running.outputs]
         if app.policy.demo:
             with gr.Accordion(demo_cards.RECORDED, open=False, elem_classes="fold-block"):
                 html(demo_cards.recorded())
@@ -33,14 +32,12 @@ class TrainTab:
 
     def show(self, choice: Choice) -> Updates:
         """The tab, except for the settings, in which the person may be typing: `SettingsForm.restore` fills those."""
-        runs, gpu = bool(choice.run_id), self.app.runs.gpu_time()
+        runs = bool(choice.run_id)
         columns = {
             self.planning.column: gr.update(visible=not runs),
             self.running.column: gr.update(visible=runs),
-            self.gpu: demo_cards.gpu_time(gpu) if gpu else components.EMPTY,
         }
         return {**columns, **(self.running.show(choice.run_id) if runs else self.planning.show(choice))}
 
     def signature(self, choice: Choice) -> Hashable:
-        half = self.running.signature(choice.run_id) if choice.run_id else self.planning.signature(choice)
-        return half, self.app.runs.gpu_time()
+        return self.running.signature(choice.run_id) if choice.run_id else self.planning.signature(choice)

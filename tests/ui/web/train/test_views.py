@@ -16,7 +16,6 @@ from jobs.records import Progress, State
 from tests.ui.conftest import answer
 from tests.ui.fake_records import DATA, INFO, curve, job
 from tests.ui.made_up_app import MadeUpApp
-from ui.services.demo.gpu_calls import GpuTime
 from ui.services.selection import Choice
 from ui.text import format as fmt
 from ui.web.page import Page
@@ -92,10 +91,7 @@ def test_one_function_decides_why_training_can_t_start(
     assert why_disabled(plan, problem, faults) == reason
 
 
-def test_gpu_time_and_the_recorded_training() -> None:
-    assert "43 s" in demo_cards.gpu_time(GpuTime(used=43.0))
-    assert "last reported" not in demo_cards.gpu_time(GpuTime(used=43.0))
-    assert "20 s" in demo_cards.gpu_time(GpuTime(used=43.0, left=20.0))
+def test_the_recorded_training() -> None:
     shown = demo_cards.recorded()
     assert "This is not your training" in shown
     assert "same as yours" in shown
