@@ -171,12 +171,3 @@ class DatasetFiles:
     fixed: Path
     log: Path
     changes: int
-
-
-@dataclass(frozen=True)
-class Matches:
-    """The rows that contain a text: how many, and the one to show (None if none), the position-th of them."""
-
-    count: int
-    row: int | None = None
-    position: int = 0

@@ -15,7 +15,7 @@ from backend.errors import ApprenticeError, BadInput
 from backend.records.lengths import UNLIMITED, LengthLimits
 from backend.records.specs import Trainer, TrainSettings
 from backend.settings import child_path
-from ui.records.data import DatasetFiles, DatasetProgress, DatasetState, Matches, Preview, Sample
+from ui.records.data import DatasetFiles, DatasetProgress, DatasetState, Preview, Sample
 from ui.services.data import dataset_state, preview, samples
 from ui.services.data import imports as dataset_imports
 from ui.services.data.imports import DatasetImports
@@ -179,7 +179,3 @@ class DatasetService:
     def step(self, choice: Choice, direction: int) -> int:
         """The number of the next example (direction 1), the previous one (-1), or the nearest (0)."""
         return preview.step(self._for_run(choice), choice.row, direction)
-
-    def find(self, choice: Choice, text: str, direction: int) -> Matches:
-        """The next example (direction 1), or the previous one (-1), that contains `text`."""
-        return preview.find(self._for_run(choice), text, choice.row, direction)

@@ -1,4 +1,4 @@
-"""One example to look at: by its row number, the next or previous one, or the next that contains a text."""
+"""One example to look at: by its row number, or the next or previous one."""
 
 from bisect import bisect_left, bisect_right
 from dataclasses import replace
@@ -8,9 +8,8 @@ from backend.datasets.dataset import CheckedDataset
 from backend.errors import BadInput
 from backend.records.encoded import Piece
 from backend.records.lengths import LengthLimits
-from backend.text.conversation import content
 from backend.tokens.tokenizer import ChatTokenizer
-from ui.records.data import Matches, Preview
+from ui.records.data import Preview
 
 _number = attrgetter("row")
 _MAX_CHARACTERS = 8000  # of one text in a preview
@@ -86,17 +85,3 @@ def step(checked: CheckedDataset, row: int, direction: int) -> int:
     else:
         at = bisect_left(rows, row, key=_number) - (direction < 0)
     return rows[min(max(at, 0), len(rows) - 1)].row
-
-
-def find(checked: CheckedDataset, text: str, row: int, direction: int) -> Matches:
-    """The examples that contain a text, ignoring case, and the next one, wrapping at the end. text: to look for. row:
-    the number of the example to start from. direction: 1 for the next one, -1 for the previous one."""
-    wanted, rows = text.casefold().strip(), []
-    for example in checked.dataset.rows if wanted else ():
-        texts = [example.text or "", *map(content, example.messages), *map(content, example.rejected or ())]
-        if any(wanted in text.casefold() for text in texts):
-            rows.append(example.row)
-    if not rows:
-        return Matches(0)
-    at = (bisect_right(rows, row) if direction > 0 else bisect_left(rows, row) - 1) % len(rows)
-    return Matches(len(rows), rows[at], at + 1)

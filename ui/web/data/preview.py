@@ -1,4 +1,4 @@
-"""The preview of the training data: one example as bubbles and as tokens, found by its number or by a word in it."""
+"""The preview of the training data: one example as bubbles and as tokens, found by its number."""
 
 from functools import partial
 from typing import Any
@@ -25,19 +25,12 @@ class Preview:
         self.app = app
         with gr.Column(elem_classes="card preview", elem_id="preview"):
             html(Markup("<h2>What the model will learn</h2>{}").format(data_views.SWATCHES))
-            with gr.Row(elem_classes="tools"):
-                with gr.Column(elem_classes="go-to", scale=0, min_width=0):
-                    with gr.Row(elem_classes="stepper"):
-                        self.back = button("Previous", elem_id="row-back")
-                        self.row = gr.Number(1, label="Example", min_width=0, scale=0, elem_id="row-number")
-                        self.on = button("Next", elem_id="row-on")
-                    self.refused = html(elem_id="row-refused")
-                with gr.Row(elem_classes="stepper search"):
-                    find = "Find examples with"
-                    self.search = gr.Textbox(label=find, max_lines=1, min_width=0, scale=1, elem_id="row-search")
-                    self.search_back = button("Find previous", elem_id="search-back")
-                    self.search_on = button("Find next", elem_id="search-on")
-            self.hits = html()
+            with gr.Row(elem_classes="tools"), gr.Column(elem_classes="go-to", scale=0, min_width=0):
+                with gr.Row(elem_classes="stepper"):
+                    self.back = button("Previous", elem_id="row-back")
+                    self.row = gr.Number(1, label="Example", min_width=0, scale=0, elem_id="row-number")
+                    self.on = button("Next", elem_id="row-on")
+                self.refused = html(elem_id="row-refused")
             self.editing = EditPanel(app)
             with gr.Row(elem_classes="pair"):
                 self.bubbles = html()
@@ -69,7 +62,7 @@ class Preview:
         def show_row(inputs: Inputs, row: int) -> Updates:
             before = state.choice(inputs)
             choice = before.replace(row=row)
-            return {**state.change(before, choice), **self.show(choice), **self.editing.close(), self.hits: ""}
+            return {**state.change(before, choice), **self.show(choice), **self.editing.close()}
 
         def going(step: int = 0) -> Any:
             @handler
@@ -86,22 +79,8 @@ class Preview:
 
             return go
 
-        def finding(step: int) -> Any:
-            @handler
-            def find(inputs: Inputs) -> Updates:
-                choice, text = state.choice(inputs), str(inputs[self.search] or "")[:1000]
-                matches = self.app.datasets.find(choice, text, step)
-                hits = {self.hits: data_views.hits(matches, text)}
-                return {**show_row(inputs, matches.row), **hits} if matches.row else hits
-
-            return find
-
-        outputs = [*self.outputs, self.hits]
         leave = partial(gr.on, [self.row.submit, self.row.blur])
-        left = state.listen(leave, going(), outputs, self.row, trigger_mode="multiple")
+        state.listen(leave, going(), self.outputs, self.row, trigger_mode="multiple")
         for trigger, step in ((self.back.click, -1), (self.on.click, 1)):
-            state.listen(trigger, going(step), outputs, self.row)
-        searches = ((self.search_back.click, -1), (self.search_on.click, 1), (self.search.submit, 1))
-        for trigger, step in searches:
-            state.listen(trigger, finding(step), outputs, self.search, cancels=[left])
+            state.listen(trigger, going(step), self.outputs, self.row)
         state.on_change("apprentice.followRow", [self.row], [self.row, self.refused])

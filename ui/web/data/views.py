@@ -13,7 +13,7 @@ from backend.datasets.convert.shapes import SHAPES
 from backend.datasets.store import StoredDataset
 from backend.records.encoded import Piece
 from backend.settings import TEMPLATES
-from ui.records.data import DatasetFiles, DatasetProgress, DatasetState, Matches, Sample
+from ui.records.data import DatasetFiles, DatasetProgress, DatasetState, Sample
 from ui.text import format as fmt
 from ui.web import errors as web_errors
 from ui.web.data import before_after, decisions, read_options
@@ -226,14 +226,3 @@ def no_such_example(typed: object, total: int) -> Markup:
     if isinstance(typed, (int, float)):
         problem = f"There is no example {typed:,.10g}. {problem}"
     return Markup('<p class="small wrong" role="alert">{}</p>').format(problem)
-
-
-def hits(matches: Matches, text: str) -> Markup:
-    """The result of a search."""
-    if not text.strip():
-        return components.EMPTY
-    result = f"{fmt.count(matches.count, 'example contains', 'examples contain')} “{fmt.shorten(text, 40)}”"
-    if not matches.count:
-        result = f"No example contains “{fmt.shorten(text, 40)}”"
-    place = f"; this is number {fmt.number(matches.position)}" if matches.count > 1 else ""
-    return Markup('<p class="small" role="status">{}{}.</p>').format(result, place)

@@ -151,7 +151,7 @@ def test_an_unchanged_form_sends_no_read_options(app: App, file: Path) -> None:
     assert read_options.sent(json.dumps({**form, "encoding": "utf-16"}), data) == {"encoding": "utf-16"}
 
 
-def test_examples_are_found_by_number_and_by_text(app: App, file: Path) -> None:
+def test_examples_are_found_by_number(app: App, file: Path) -> None:
     with file.open("a") as more:
         more.write("{broken\n" + ROW % (99, 99))
     data_id = app.datasets.add(file, "mine.jsonl")
@@ -160,11 +160,6 @@ def test_examples_are_found_by_number_and_by_text(app: App, file: Path) -> None:
     assert app.datasets.step(Choice(data_id=data_id, row=32), 1) == 32
     with pytest.raises(BadInput, match="not used"):
         app.datasets.preview(Choice(data_id=data_id, row=31))
-    found = app.datasets.find(Choice(data_id=data_id, row=1), "NUMBER 2", 1)  # 2 and 20 to 29
-    assert (found.count, found.row, found.position) == (11, 3, 1)
-    assert app.datasets.find(Choice(data_id=data_id, row=3), "number 2", 1).row == 21
-    assert app.datasets.find(Choice(data_id=data_id, row=3), "number 2", -1).row == 30, "the search wraps"
-    assert app.datasets.find(Choice(data_id=data_id, row=1), "no such words", 1).row is None
 
 
 def test_the_downloads_contain_what_is_shown(app: App, file: Path) -> None:

@@ -27,7 +27,7 @@ from tests.backend.tiny_run import run_of
 from tests.ui.conftest import tabs
 from tests.ui.made_up_app import MadeUpApp
 from tests.ui.made_up_workspace import add_run, examples, respec
-from ui.records.data import DatasetFiles, DatasetProgress, DatasetState, Matches
+from ui.records.data import DatasetFiles, DatasetProgress, DatasetState
 from ui.records.runs import Losses, RunInfo, RunSummary, UnseenQuestion
 from ui.services.data.dataset_state import dataset_state
 from ui.services.selection import Choice
@@ -76,7 +76,6 @@ DRAWN = {
         DatasetProgress(EVIL, "", 0.5, error=BadInput(EVIL, EVIL, EVIL)), True
     ),
     "files": lambda: data_views.download(data(), DatasetFiles(Path("<img src=x>"), Path("<img src=x>"), 2)),
-    "hits": lambda: data_views.hits(Matches(2, 1, 1), EVIL),
     "samples while training": lambda: run_view.sample_card(
         [SampleEvent(1, [{"role": "user", "content": EVIL}], EVIL, EVIL)] * 2
     ),
