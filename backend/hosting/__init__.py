@@ -5,5 +5,5 @@ Decision: A visitor of a shared demo has services and a folder of their own, nam
 Because: two visitors must never see each other's data, whatever URL they request.
 Proof: tests/ui/web/test_isolation.py, tests/backend/hosting, and two real browsers in tests/browser/test_demo.py. No
     real Space has run it.
-Reconsider when: no real Space ever runs it: then one visitor at a time and a recorded run are enough.
+Reconsider when: no real Space ever runs it: then one visitor at a time is enough.
 """

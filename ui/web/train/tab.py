@@ -10,7 +10,7 @@ from ui.services.selection import Choice
 from ui.web.browser_state import BrowserState, Updates
 from ui.web.components import html
 from ui.web.html import components
-from ui.web.train import demo_cards, planning
+from ui.web.train import planning
 from ui.web.train.running import Running
 
 
@@ -24,9 +24,6 @@ class TrainTab:
         self.planning, self.running = planning.Planning(app, state, self.line), Running(app, self.line)
         self.form, self.forward = self.planning.form, self.running.forward
         self.outputs: list[Any] = [self.line, *self.planning.outputs, *self.running.outputs]
-        if app.policy.demo:
-            with gr.Accordion(demo_cards.RECORDED, open=False, elem_classes="fold-block"):
-                html(demo_cards.recorded())
         self.planning.listen(state, self.show, self.outputs)
         self.running.listen(state, self.show, self.form.restore, self.outputs)
 

@@ -19,7 +19,7 @@ from tests.ui.made_up_app import MadeUpApp
 from ui.services.selection import Choice
 from ui.text import format as fmt
 from ui.web.page import Page
-from ui.web.train import demo_cards, plan_view, run_view
+from ui.web.train import plan_view, run_view
 from ui.web.train.planning import why_disabled
 from ui.web.try_it import evaluation_card
 
@@ -89,14 +89,6 @@ def test_one_function_decides_why_training_can_t_start(
 ) -> None:
     plan = replace(app.planning.plan(DATA, "", TrainSettings()), blocked=blocked) if examples else None
     assert why_disabled(plan, problem, faults) == reason
-
-
-def test_the_recorded_training() -> None:
-    shown = demo_cards.recorded()
-    assert "This is not your training" in shown
-    assert "same as yours" in shown
-    assert "Before training" in shown
-    assert 'class="line validation"' in shown
 
 
 def test_the_end_of_a_training_opens_with_the_verdict(page: Page, app: MadeUpApp) -> None:
