@@ -172,7 +172,7 @@ class TestExampleNumber:
     def answer(self, page: Page, typed: object, part: str = "row", event: str = "blur") -> dict[Any, Any]:
         """The answer to an event of a part of the preview while example 3 is shown and this is typed."""
         preview = page.tabs["data"].preview
-        typing = {preview.search: "lamps", preview.row: preview.row.preprocess(typed)}
+        typing = {preview.row: preview.row.preprocess(typed)}
         return answer(page, getattr(preview, part), event, Choice(data_id=DATA, row=3), typing)
 
     @pytest.mark.parametrize(
