@@ -26,7 +26,7 @@ from backend.text import signs
 from backend.text.normalize import normalize
 
 FILE = PROJECT_ROOT / "static" / "general" / "check.json"
-OF_BUNDLED = FILE.with_name("check_answers.json")  # as `AnswersSoFar` stores them; by static/general/make_answers.py
+OF_BUNDLED = FILE.with_name("check_answers.json")  # as `AnswersSoFar` stores them; by tests/static/make_answers.py
 LIMIT = 24  # tokens of an answer to a question
 OPEN_LIMIT = 48  # of one to the other prompts, so that a sign-off is seen
 _LOST_MUCH = 0.2  # of what the base model knows

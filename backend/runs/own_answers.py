@@ -22,7 +22,7 @@ from backend.tokens.tokenizer import ChatTokenizer
 
 _SHIPPED = PROJECT_ROOT / "static" / "general"
 PROMPTS = _SHIPPED / "prompts.json"  # by language
-OF_BUNDLED = _SHIPPED / f"{bundled.FOLDER}.json"  # made by static/general/make_answers.py
+OF_BUNDLED = _SHIPPED / f"{bundled.FOLDER}.json"  # made by tests/static/make_answers.py
 FILE = "own_answers.json"  # in a run's data/: prompt to answer, "" where the answer can't be used
 
 Answers = Mapping[str, str]

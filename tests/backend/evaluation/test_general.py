@@ -130,7 +130,7 @@ def test_the_bundled_model_is_not_asked(bundled_model: Path) -> None:
     for number, prompt in enumerate(general.prompts()):
         limit = general.LIMIT if number < len(ASKED) else general.OPEN_LIMIT
         found = known.get("base", tokenizer.prompt_ids([{"role": "user", "content": prompt}]), limit, general=True)
-        assert found, f"python -m static.general.make_answers check: {prompt}"
+        assert found, f"python -m tests.static.make_answers check: {prompt}"
         right += number < len(ASKED) and general.is_right(prompt, found.text)
     assert right >= 100
 

@@ -7,7 +7,7 @@ from backend.records.base import StoredRecord
 from backend.settings import PROJECT_ROOT
 
 FIRST = "first"  # in place of a run's id
-FOLDER = PROJECT_ROOT / "static" / "first"  # of its adapter; made by static/first/make.py
+FOLDER = PROJECT_ROOT / "static" / "first"  # of its adapter; made by tests/static/make_first.py
 
 
 class RecordedAnswers(StoredRecord):

@@ -1,6 +1,10 @@
-"""Makes the finished apprentice that a first visit begins with: python -m static.first.make [WORKSPACE]. It trains
-the bundled model on the orders sample as the app does, with the recommended settings, and evaluates it on the
-sample's held-out rows. WORKSPACE: where (default: a temporary folder); an evaluated run that lies there is taken."""
+"""Makes the finished apprentice that a first visit begins with, in static/first.
+
+    python -m tests.static.make_first [WORKSPACE]
+
+It trains the bundled model on the orders sample as the app does, with the recommended settings, and evaluates it on the
+sample's held-out rows. WORKSPACE: where (default: a temporary folder); an evaluated run that lies there is taken.
+"""
 
 import json
 import shutil
@@ -16,7 +20,7 @@ from backend.records.evaluation import EvaluationReport
 from backend.records.specs import RunSpec
 from backend.settings import PROJECT_ROOT, Workspace
 
-FOLDER = Path(__file__).parent
+FOLDER = PROJECT_ROOT / "static" / "first"
 SAMPLE = PROJECT_ROOT / "static" / "samples" / "orders.jsonl"
 RECORDED = 4  # messages
 

@@ -1,7 +1,7 @@
 """Writes what the bundled model answers to general prompts, so that no run and no check has to ask it.
 
-python -m static.general.make_answers rows     those to prompts.json, in transformers
-python -m static.general.make_answers check    those to check.json, in llama.cpp
+python -m tests.static.make_answers rows     those to prompts.json, in transformers
+python -m tests.static.make_answers check    those to check.json, in llama.cpp
 """
 
 import json
