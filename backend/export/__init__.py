@@ -19,11 +19,12 @@ Because: peft's way needs two and a half times the model in memory.
 Proof: tests/backend/export/test_merge.py; tests/benchmarks/export_speed.py.
 Reconsider when: peft merges from files.
 
-Decision: After QLoRA the adapter is merged into the 16-bit weights, or on request into the 4-bit ones. The loss as
-    trained and as exported is measured for either.
-Because: the adapter was trained on rounded weights, and nobody knows beforehand which loses less.
-Proof: tests/backend/export/test_merge.py; 4-bit training has not run on a GPU.
-Reconsider when: measurements show that one is always better.
+Decision: After QLoRA the adapter is merged into the 16-bit weights, and the loss as trained and as exported is
+    measured.
+Because: the adapter was trained on rounded weights, so that merging may cost something; and nobody who can't program
+    could choose between these weights and the rounded ones.
+Proof: tests/backend/export/test_export.py; 4-bit training has not run on a GPU.
+Reconsider when: measurements show that merging costs much.
 
 Decision: Ollama's template is derived by example: placeholders through the chat template, and conversations must come
     out alike, or none is written.

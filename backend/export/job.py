@@ -68,7 +68,6 @@ def _publish(requested: ExportSpec, target: Target, result: ExportResult, folder
     return result.joined(
         ExportResult(
             to=target.to,
-            base=requested.base,
             evaluation=requested.evaluation,
             files=tuple(
                 ExportFile(name=path.name, bytes=path.stat().st_size, sha256=manifest.digest(path))

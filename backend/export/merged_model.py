@@ -1,7 +1,5 @@
 """The merged model of an export, of which GGUF files are made too."""
 
-from pathlib import Path
-
 from backend.export import four_bit_base, merge, model_card
 from backend.export.source import Source
 from backend.export.target import Report, Target
@@ -19,12 +17,10 @@ def make(source: Source, target: Target, report: Report) -> list[ExportFile]:
     def merging(done: int, total: int) -> None:
         report("Merging", done // MIB, total // MIB)
 
-    base, folder = _base(source, target), target.merged
-    if (four_bit := source.four_bit_base) and base != four_bit.model and not base.is_dir():
-        four_bit.write(base, merging)
+    folder = target.merged
     # Of the 16-bit types, fp16 is the best that an F16 file can hold.
     dtype = "float32" if target.wide else "float16" if target.kinds else None
-    merge.write(base, source.learned, folder, dtype, merging)
+    merge.write(source.run.model.path, source.learned, folder, dtype, merging)
     model_folder.make_portable(folder, source.run.model.id)
     model_folder.write_end_ids(folder, ChatTokenizer.load(source.learned).stop_ids)
     card = model_card.card(source.run, "merged", target.name, source.instruction, source.requested.scores)
@@ -35,16 +31,9 @@ def make(source: Source, target: Target, report: Report) -> list[ExportFile]:
 def check(source: Source, target: Target, files: list[ExportFile], report: Report) -> ExportResult:
     """Check that the merged model is what was trained, and after QLoRA also how much its loss has changed."""
     texts = [row["input_ids"] for row in source.rows[:_TEXTS]]
-    result = ExportResult(merge=merge.check(_base(source, target), source.learned, target.merged, texts))
-    base = source.four_bit_base
-    if base is None or not four_bit_base.is_possible(base.model):
+    base = source.run.model.path
+    result = ExportResult(merge=merge.check(base, source.learned, target.merged, texts))
+    if source.run.settings.method != "qlora" or not four_bit_base.is_possible(base):
         return result
     report.poll()
-    into = source.requested.base
-    loss = four_bit_base.check_loss(base, source.learned, target.merged, source.rows, into)
-    return result.joined(ExportResult(loss=loss))
-
-
-def _base(source: Source, target: Target) -> Path:
-    """The folder of the model that the adapter is merged into."""
-    return target.work / "four-bit-base" if source.requested.base == "trained" else source.run.model.path
+    return result.joined(ExportResult(loss=four_bit_base.check_loss(source, target.merged)))

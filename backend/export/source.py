@@ -5,27 +5,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import ValidationError
 
 from backend.chat.engine import Messages
 from backend.errors import BadSetting
 from backend.export.formats import jobs_for
-from backend.export.four_bit_base import FourBitBase
 from backend.export.model_card import Evaluation
-from backend.files.json_file import loads
 from backend.models import local
 from backend.records.base import Record
 from backend.records.encoded import IGNORED
-from backend.records.specs import Precision, RunSpec
+from backend.records.specs import RunSpec
 from backend.runs.conversations import usual_instruction
 from backend.runs.token_rows import TokenRow, read_rows
 from backend.settings import Workspace
 from backend.tokens.tokenizer import ChatTokenizer
 from backend.training import oom
-from backend.training.device import Device
-from backend.training.state.resume import DEVICE
 
 ROWS = 8  # examples to compare probabilities on
 _PROMPTS = 3  # validation conversations to answer
@@ -40,7 +36,6 @@ class ExportSpec(Record):
     run: str  # its id
     to: str  # one of FORMATS, or several GGUF types
     name: str = ""  # for the files; "" for that of the run
-    base: Literal["original", "trained"] = "original"  # merge a QLoRA adapter into the model's or the 4-bit weights
     evaluation: str = ""  # the job that evaluated the model, "" for none
     scores: Evaluation | None = None  # what it found, in words
 
@@ -48,7 +43,8 @@ class ExportSpec(Record):
     def of(cls, spec: dict[str, Any]) -> ExportSpec:
         """The spec of a job. Raises BadSetting."""
         try:
-            requested = cls.model_validate(spec)
+            # Older versions could merge into other weights: "base".
+            requested = cls.model_validate({name: value for name, value in spec.items() if name != "base"})
         except ValidationError as error:
             raise BadSetting("The export can't be made.", f"{error.errors()[0]['msg']}.", "Try again.") from error
         if jobs_for(requested.to) != [requested.to]:
@@ -64,7 +60,6 @@ class Source:
     run: RunSpec  # with the settings as used
     folder: Path  # of the run
     learned: Path  # the folder with its result: the adapter, or the complete model where all weights were trained
-    four_bit_base: FourBitBase | None  # that a QLoRA run trained on
     instruction: str  # the system message that most examples carry, "" for none
     prompts: list[Messages]  # validation conversations to answer
     rows: list[dict[str, list[int]]]  # {input_ids, labels} to compare probabilities on, shortened; [] if not needed
@@ -77,14 +72,9 @@ class Source:
 
     @classmethod
     def of(cls, workspace: Workspace, requested: ExportSpec) -> Source:
-        """Raises RunProblem if there is no such run, BadSetting without the requested base, TrainingFailed for
-        damaged rows."""
+        """Raises RunProblem if there is no such run, TrainingFailed for damaged rows."""
         folder = workspace.run_folder(requested.run)
         run = oom.spec_used(folder, local.read_run(folder))
-        method = run.settings.method
-        if requested.base == "trained" and method != "qlora":
-            raise BadSetting("This run has no 4-bit base.", "It was not trained with QLoRA.", "Use the original one.")
-        four_bit = FourBitBase(run.model.path, run.settings, _precision(folder)) if method == "qlora" else None
         rows: list[dict[str, list[int]]] = []
         if requested.to not in ("adapter", "script"):
             train, validation = read_rows(folder)
@@ -93,8 +83,7 @@ class Source:
             workspace=workspace,
             run=run,
             folder=folder,
-            learned=local.learned(folder, method),
-            four_bit_base=four_bit,
+            learned=local.learned(folder, run.settings.method),
             instruction=usual_instruction(folder),
             prompts=[list(prompt) for prompt in run.data.held_out_prompts[:_PROMPTS]] or [_FALLBACK],
             rows=rows,
@@ -110,11 +99,3 @@ def _shortened(row: TokenRow) -> dict[str, list[int]]:
         end = 1 - _LONGEST
         return {"input_ids": [*ids[:1], *ids[end:]], "labels": [*labels[:1], *labels[end:]]}
     return {"input_ids": ids[:_LONGEST], "labels": labels[:_LONGEST]}
-
-
-def _precision(folder: Path) -> Precision:
-    """The precision that the run trained in, from device.json."""
-    try:
-        return Device(**loads((folder / DEVICE).read_text("utf-8"))).precision
-    except (OSError, ValueError, TypeError):
-        return "bf16"

@@ -90,9 +90,8 @@ class Target:
         if self.to == "adapter":
             return 2 * _bytes_in(source.learned) + 50 * MIB
         model = source.run.model.path
-        rounded = model_folder.weight_bytes(model) if source.requested.base == "trained" else 0
         pages = 6 * sizes.size(model, self.kinds[0]) + 100 * MIB if self.to == PAGE else 0  # two folders, zipped
-        return rounded + pages + (merged_disk(model) if self.to == "merged" else gguf_disk(model, self.kinds))
+        return pages + (merged_disk(model) if self.to == "merged" else gguf_disk(model, self.kinds))
 
 
 def merged_disk(model: Path) -> int:

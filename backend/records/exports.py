@@ -207,8 +207,6 @@ class ExportResult(StoredRecord):
 
     to: str = ""
     """One of FORMATS, or several GGUF types."""
-    base: str = "original"
-    """What an adapter was merged into, "original" or "trained"."""
     evaluation: str = ""
     """The job that evaluated the model, "" for none."""
     files: tuple[ExportFile, ...] = ()

@@ -50,13 +50,6 @@ def add_commands(add: AddCommand) -> None:
         "ollama (a GGUF file with a Modelfile), or gguf:F16, gguf:Q8_0, gguf:Q6_K, gguf:Q5_K_M, gguf:Q4_K_M; "
         "separate several with commas",
     )
-    exporting.add_argument(
-        "--base",
-        choices=("original", "trained"),
-        default="original",
-        help="after QLoRA: merge into the base model's own 16-bit weights (the default), or into the 4-bit ones of "
-        "the training; the loss of both is measured",
-    )
     exporting.add_argument("--anyway", action="store_true", help="take the files even if one of the checks failed")
     exporting.add_argument("-o", dest="output", type=Path, required=True, metavar="DIR")
     importing = add("import", import_model, "add a model that was trained on another computer, from its zip file")
@@ -152,12 +145,12 @@ def export(options: argparse.Namespace, workspace: Workspace) -> Answer:
     if set(formats) - {"adapter", "script"}:
         say(app.results.export_needs(options.run))
     for to in formats:
-        if made := app.results.finished_export(options.run, to, options.base):
+        if made := app.results.finished_export(options.run, to):
             say("This export of this model exists already; its files are copied.")
             job, result = app.runner.job(made.id), made.result
             _take_files(made.folder, options.output, _copy)
         else:
-            job = follow(app, app.results.start_export(options.run, to, options.base))
+            job = follow(app, app.results.start_export(options.run, to))
             require_completed(job, ApprenticeError, "The export was stopped.")
             result, folder = ExportResult.model_validate(job.result), workspace.exports / job.id
             if not (result.passed or options.anyway):

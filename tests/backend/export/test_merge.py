@@ -12,10 +12,8 @@ from safetensors import safe_open
 
 from backend.errors import ExportFailed, NotEnough
 from backend.export import merge, weights
-from backend.export.four_bit_base import FourBitBase
 from backend.export.lora_merge import Adapter, stored_name
 from backend.models import model_folder
-from backend.records.specs import TrainSettings
 from tests.backend.merging import merge as merged_by_us
 from tests.backend.synthetic import make_adapter
 from tests.backend.tiny_run import make_model
@@ -212,24 +210,3 @@ def test_a_layer_is_found_in_the_files(module: str, stored: str) -> None:
     others = {"model.vision_tower.layers.0.mlp.up_proj.weight", "wte.weight"}
     assert stored_name(module, {stored, *others}) == stored
     assert stored_name(module, others) is None
-
-
-def test_after_qlora_the_4_bit_values_can_be_the_base(tmp_path: Path, tiny_model: Path) -> None:
-    """The weights below the adapter are those that transformers and bitsandbytes trained on."""
-    import torch
-    from peft.utils.integrations import dequantize_module_weight
-
-    model = as_dtype(tiny_model, tmp_path / "model", "bfloat16")
-    base = FourBitBase(model, TrainSettings(method="qlora"), "bf16")
-    adapter = trained(model, tmp_path / "adapter", target_modules=["q_proj"])
-    base.write(tmp_path / "base", lambda done, total: None)
-    assert merged_by_us(tmp_path / "base", adapter, tmp_path / "merged", TEXTS).ok
-    loaded = base.load()
-    before, found = read(model), read(tmp_path / "base")
-    assert base.linear()
-    assert "lm_head" not in base.linear()
-    for name in base.linear():
-        values = dequantize_module_weight(loaded.get_submodule(name)).to(torch.bfloat16)
-        assert (found[f"{name}.weight"] == values).all()
-        assert (values != before[f"{name}.weight"]).any()
-    assert (found["model.embed_tokens.weight"] == before["model.embed_tokens.weight"]).all()

@@ -10,7 +10,7 @@ from typing import Any
 from backend.errors import ApprenticeError, RunProblem
 from backend.export import page_to_give
 from backend.export.formats import HOME, PAGE, slug
-from backend.models import bundled, four_bit, local
+from backend.models import bundled, local
 from backend.records.chat import ChatAnswer
 from backend.records.exports import ExportFile
 from backend.runs.conversations import usual_instruction
@@ -143,21 +143,20 @@ class ResultService:
 
     # Exports
 
-    def start_export(self, run_id: str, to: str, base: str = "original") -> str:
-        """Queues an export ("gguf:Q8_0", "gguf:F16,gguf:Q4_K_M", "adapter", "script", …); returns its job id. base:
-        what a QLoRA run's adapter is merged into, "original" or "trained" (`backend.export.source`). Raises NotEnough
-        for a page with too large a model."""
+    def start_export(self, run_id: str, to: str) -> str:
+        """Queues an export ("gguf:Q8_0", "gguf:F16,gguf:Q4_K_M", "adapter", "script", …); returns its job id. Raises
+        NotEnough for a page with too large a model."""
         if to != "script":  # which needs no trained model
             self.model_folder(run_id)
         if to == PAGE:
             page_to_give.kind_for(self._runs.spec(run_id).model.path)
         run = self._runs.job(run_id)
-        spec: dict[str, Any] = {"run": run_id, "to": to, "name": run.name, "base": base}
+        spec: dict[str, Any] = {"run": run_id, "to": to, "name": run.name}
         if judged := evaluated.current(self._runner, run):
             spec |= {"evaluation": judged.job_id, "scores": asdict(evaluated.for_model_card(judged.summary))}
         return self._runner.submit("export", spec, to, parent=run_id)
 
-    def finished_export(self, run_id: str, to: str, base: str = "original") -> ExportStatus | None:
+    def finished_export(self, run_id: str, to: str) -> ExportStatus | None:
         """The export that `start_export` would make again: of the model as it is now, under its present name, with
         all its files and no failed check; None where there is none."""
         run = self._runs.job(run_id)
@@ -166,7 +165,8 @@ class ResultService:
         for job in evaluated.completed(self._runner, run, "export"):
             made = export_status(job, self._exports / job.id)
             result, name = made.result, slug(run.name)
-            if job.name != to or result.base != base or not passed(job):
+            # Older versions could also merge into the rounded weights of QLoRA.
+            if job.name != to or job.result.get("base") == "trained" or not passed(job):
                 continue
             of_this_evaluation = evaluation is None or result.evaluation == evaluation
             if of_this_evaluation and result.files and all(_is_here(made.folder, file, name) for file in result.files):
@@ -180,9 +180,6 @@ class ResultService:
 
     def was_exported(self, run_id: str) -> bool:
         return any(export.state is State.COMPLETED for export in self.exports(run_id))
-
-    def trained_in_4_bit(self, run_id: str) -> bool:
-        return four_bit.trained_in_4_bit(self._folder(run_id))
 
     def export_needs(self, run_id: str) -> str:
         """See `exports.needs`."""

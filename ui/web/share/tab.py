@@ -25,11 +25,6 @@ ONLY_SCRIPT = (
     "model elsewhere, on several GPUs or on rented ones."
 )
 MADE = "It is made already, from this model: see below."
-BASES = [("The base model's own 16-bit weights", "original"), ("The 4-bit weights that it was trained on", "trained")]
-BASE_NOTE = (
-    "It was trained on 4-bit weights (QLoRA). The checks of the file tell how much a choice loses: its loss beside "
-    "that of the model as trained."
-)
 
 
 class ShareTab:
@@ -48,8 +43,6 @@ class ShareTab:
                 gguf_types({}, {}), value=[DEFAULT], label="GGUF types", info=types_note(True), elem_id="gguf-types"
             )
             html(components.text(NOT_OFFERED, "small"))
-        merged = "What it is merged into"
-        self.base = gr.Radio(BASES, value="original", label=merged, visible=False, elem_id="export-base")
         self.added = html()
         self.exports = clickable(elem_id="exports")
         if card := at_home():
@@ -61,11 +54,11 @@ class ShareTab:
             self.make = primary("Make the file", interactive=False, elem_id="export")
             self.script = button("Make the training script", visible=False, elem_id="export-script")
             self.why_not = html(elem_classes="reason")
-        drawn = [self.line, self.offered, self.kind, self.types, self.base, self.make, self.script, self.why_not]
+        drawn = [self.line, self.offered, self.kind, self.types, self.make, self.script, self.why_not]
         cards = [*self.spreadsheet.outputs, *self.endpoint.outputs, *self.hub.outputs]
         self.outputs: list[Any] = [*drawn, self.exports, *cards]
-        state.listen(self.make.click, self._make, self.outputs, self.kind, self.types, self.base)
-        state.listen(self.script.click, self._make_script, self.outputs, self.base)
+        state.listen(self.make.click, self._make, self.outputs, self.kind, self.types)
+        state.listen(self.script.click, self._make_script, self.outputs)
         state.listen(self.exports.click, self._add, [self.added])
         ready_models.listen(self.offered, app, state, lambda choice, _: self.show(choice), self.outputs)
 
@@ -82,16 +75,11 @@ class ShareTab:
             now, then = "There is no model to share here yet.", why_not
         if not choice.run_id:
             now, then = "There is no model to share yet.", "Train a model first."
-        # Only after QLoRA is there a choice of weights to merge into.
-        base = gr.update(visible=False, value="original")
-        if not why_not and self.app.results.trained_in_4_bit(choice.run_id):
-            base = gr.update(visible=True, info=f"{BASE_NOTE} {self.app.results.export_needs(choice.run_id)}")
         return {
             self.line: components.guide(5, now, then) + ready_models.run_line(self.app, choice),
             self.offered: ready_models.offer(self.app, choice),
             self.kind: gr.update(choices=choices(sizes), visible=not only_script),
             self.types: gr.update(choices=gguf_types(sizes, narrow), info=types_note(has_quantizer())),
-            self.base: base,
             self.make: gr.update(interactive=not (busy or why_not), visible=not only_script),
             self.script: gr.update(interactive=not busy, visible=only_script),
             self.why_not: busy or (ONLY_SCRIPT if only_script else why_not),
@@ -129,8 +117,8 @@ class ShareTab:
         return self._start(inputs, "script")
 
     def _start(self, inputs: Inputs, kind: str) -> Updates:
-        choice, into = self._state.choice(inputs), str(inputs[self.base] or "original")
-        if self.app.results.finished_export(choice.run_id, kind, into):
+        choice = self._state.choice(inputs)
+        if self.app.results.finished_export(choice.run_id, kind):
             return {**self.show(choice), self.why_not: MADE}
-        self.app.results.start_export(choice.run_id, kind, into)
+        self.app.results.start_export(choice.run_id, kind)
         return self.show(choice)

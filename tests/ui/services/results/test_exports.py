@@ -52,6 +52,11 @@ def test_finished_work_is_not_repeated(bundled_model: Path, tmp_path: Path) -> N
     App(workspace).versions.rename(run_id, "Requests")
     assert results.finished_export(run_id, "adapter") is None, "the file would have another name"
     App(workspace).versions.rename(run_id, "Orders")
+    status = workspace.runs / file.parent.name / "status.json"
+    whole = read_json(status)
+    write_json(status, {**whole, "result": {**whole["result"], "base": "trained"}})
+    assert results.finished_export(run_id, "adapter") is None, "an older version merged into other weights"
+    write_json(status, whole)
     file.write_bytes(b"P")
     assert results.finished_export(run_id, "adapter") is None, "the file is not whole"
 
