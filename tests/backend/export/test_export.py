@@ -315,10 +315,10 @@ def test_a_file_that_answers_differently_or_not_at_all_fails_its_check(
 ) -> None:
     from backend.gguf import convert as gguf
 
-    monkeypatch.setattr(gguf, "convert", lambda model, out, poll, **_: shutil.copyfile(shallow_f16, out))
+    monkeypatch.setattr(gguf, "convert", lambda model, out, *_: shutil.copyfile(shallow_f16, out))
     assert_failed(shallow_export("gguf:F16"), "smoke", "does not match the trained model")
     damaged = shallow_f16.read_bytes()[: 10 << 20]
-    monkeypatch.setattr(gguf, "convert", lambda model, out, poll, **_: out.write_bytes(damaged))
+    monkeypatch.setattr(gguf, "convert", lambda model, out, *_: out.write_bytes(damaged))
     assert_failed(shallow_export("gguf:F16"), "smoke", "can't be opened")
 
 
