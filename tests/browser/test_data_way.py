@@ -88,6 +88,7 @@ def test_a_chat_asks_whom_to_imitate_and_turns(open_page: Callable[..., Any], re
 
     page.get_by_role("heading", name="Which of these people").wait_for()
     assert page.get_by_label("Anna").is_checked(), "she answers most"
+    assert page.get_by_label("Anna").evaluate("(box) => getComputedStyle(box).appearance") == "auto", "the tick is seen"
     assert not page.get_by_label("Ben").is_visible()
     page.locator("#reading").get_by_role("button", name="Read it this way").click()
     page.locator("#tab-data .few .assistant", has_text="Words 11").first.wait_for()
