@@ -18,7 +18,7 @@ from ui.cli.main import make_parser
 DOCUMENTS = (
     "README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", "docs/your-first-change.md",
     "docs/formats.md", "docs/hardware.md", "docs/performance.md", "docs/recipes.md", "docs/using-exports.md",
-    "docs/clusters.md", "docs/coming-from-openai.md",
+    "docs/clusters.md", "docs/coming-from-openai.md", "docs/walk.md",
 )  # fmt: skip
 EXAMPLES = {"adam_beta2", "test_the_log_is_exported_as_it_is"}  # what docs/your-first-change.md adds to the code
 # of Slurm and Kubernetes, in docs/clusters.md; of OpenAI, in docs/coming-from-openai.md
