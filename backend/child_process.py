@@ -33,7 +33,7 @@ _POLL = 0.5  # seconds
 _LOOK = 0.05  # seconds
 _NO_WINDOW = getattr(subprocess, "CREATE_NO_WINDOW", 0)  # Windows; Ctrl-C is for the parent, whose end ends the child
 _starting = threading.Lock()
-_MARK = secrets.token_hex(8)
+_mark = secrets.token_hex(8)
 _to_watchdog: int | None = None  # the end of its pipe that this process holds open
 
 
@@ -49,12 +49,7 @@ class _Child(subprocess.Popen[bytes]):
 
     def __del__(self) -> None:
         if hasattr(self, "pid"):  # it was started
-            if self.returncode is None:
-                self.kill()
-                self.wait()
-            for pipe in filter(None, (self.stdin, self.stdout)):
-                with suppress(OSError):
-                    pipe.close()
+            kill(self)
         super().__del__()
 
 
@@ -68,7 +63,7 @@ def start(
         [sys.executable, *arguments],
         stdin=subprocess.PIPE,
         cwd=PROJECT_ROOT,
-        env={**child_environment(), **(environment or {}), watchdog.VARIABLE: _MARK},
+        env={**child_environment(), **(environment or {}), watchdog.VARIABLE: _mark},
         creationflags=_NO_WINDOW,
         **options,
     )
@@ -93,7 +88,7 @@ def end_with_us(pid: int = 0) -> None:
 def _start_watchdog() -> int:
     read, write = os.pipe()
     subprocess.Popen(
-        [sys.executable, "-I", watchdog.__file__, _MARK],
+        [sys.executable, "-I", watchdog.__file__, _mark],
         stdin=read,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -102,6 +97,18 @@ def _start_watchdog() -> int:
     ).returncode = 0  # nobody waits for it
     os.close(read)
     return write
+
+
+def _forget() -> None:
+    """In a fork: it gets a watchdog of its own, with another mark, which would else kill the parent's children too."""
+    global _starting, _mark, _to_watchdog
+    if _to_watchdog is not None:
+        os.close(_to_watchdog)
+    _starting, _mark, _to_watchdog = threading.Lock(), secrets.token_hex(8), None
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)
 
 
 def run(
@@ -136,12 +143,12 @@ def _wait(child: subprocess.Popen[bytes], timeout: float | None, poll: Callable[
 
 
 def kill(child: subprocess.Popen[bytes]) -> None:
-    """Ends a child started by `start`, if it still runs, and closes its standard input."""
+    """Ends a child started by `start`, if it still runs, and closes its pipes."""
     child.kill()
     child.wait()
-    assert child.stdin is not None
-    with suppress(OSError):  # what it did not read
-        child.stdin.close()
+    for pipe in filter(None, (child.stdin, child.stdout)):
+        with suppress(OSError):  # what it did not read
+            pipe.close()
 
 
 class Watch:

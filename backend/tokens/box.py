@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import subprocess
 import threading
-import weakref
 from array import array
 from typing import Any
 
@@ -54,7 +53,6 @@ class Box:
 
     def _open(self) -> None:
         if self._child is not None and self._child.poll() is not None:  # the system ended it between two requests
-            _close(self._child)
             self._child = None
         if self._child is None and not self._failure:
             try:
@@ -79,7 +77,7 @@ class Box:
         except (OSError, EOFError, ValueError, TypeError, AttributeError, LookupError) as fault:
             raise self._ended(child, watch, len(request) > _LONG) from fault
         except BaseException:  # Ctrl-C: the answer that is still to come would be taken for that of the next request
-            _close(child)
+            child_process.kill(child)
             self._child = None
             raise
         raise error
@@ -91,11 +89,10 @@ class Box:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
         )
-        weakref.finalize(self, _close, self._child)
         return self._child
 
     def _ended(self, child: subprocess.Popen[bytes], watch: child_process.Watch, is_long: bool) -> BadInput:
-        _close(child)
+        child_process.kill(child)
         self._child, self._crashes = None, self._crashes + 1
         failure = BadInput(
             "This model's chat template or tokenizer asks for too much time or memory."
@@ -113,9 +110,3 @@ def error_of(values: Any) -> ApprenticeError:
     """The error that a box answers with: [class, what, why, next]. Raises TypeError if it is none."""
     kind = {"MissingPart": MissingPart}.get(values[0], BadInput)
     return kind(*map(str, values[1:4]))
-
-
-def _close(child: subprocess.Popen[bytes]) -> None:
-    child_process.kill(child)
-    assert child.stdout is not None
-    child.stdout.close()

@@ -88,6 +88,29 @@ child_process.start(["-c", sys.argv[1]], stdout=sys.stdout).wait()
     assert gone(killed_parent(program, BEGINNING + BUSY["computing in Python"]))
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
+def test_a_killed_fork_takes_its_own_child_along_but_not_its_parents() -> None:
+    program = """
+import os
+from backend import child_process
+child_process.end_with_us()
+if not os.fork():
+    child = child_process.start(["-c", "import time; time.sleep(600)"])
+    print(child.pid, flush=True)
+    os.kill(os.getpid(), 9)
+os.wait()
+child = child_process.start(["-c", "import time; time.sleep(600)"])
+print(child.pid, flush=True)
+child.wait()
+"""
+    command = [sys.executable, "-c", program]
+    with subprocess.Popen(command, cwd=PROJECT_ROOT, stdout=subprocess.PIPE) as parent:
+        of_fork, of_parent = (int(parent.stdout.readline()) for _ in range(2))
+        found = gone(of_fork), gone(of_parent, 1)
+        parent.kill()
+    assert found == (True, False)
+
+
 @pytest.mark.parametrize("doing", BUSY)
 def test_a_child_ends_within_seconds_of_its_killed_parent(doing: str) -> None:
     assert gone(killed_parent(PARENT, BEGINNING + BUSY[doing]))

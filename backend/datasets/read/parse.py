@@ -63,10 +63,7 @@ class Parser:
     def close(self) -> None:
         """Ends the child and deletes its copy of the file."""
         self._watch.close()
-        if self._child.stdout is not None:
-            child_process.kill(self._child)
-            self._child.stdout.close()
-            self._child.stdout = None
+        child_process.kill(self._child)
         self._folder.cleanup()
 
     def document(self) -> Document:
