@@ -7,6 +7,7 @@ and its curve are, bit for bit, those of a run without a fault.
 import hashlib
 import os
 import random
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 
 from backend import training
 from backend.files import manifest
+from backend.files.json_file import read_json, write_json
 from backend.records.events import StepEvent
 from backend.settings import Workspace
 from backend.training.state import checkpoints
@@ -44,7 +46,14 @@ def outcome(runner: Runner, job_id: str) -> tuple[str, dict[int, float]]:
     return hashlib.sha256(weights.read_bytes()).hexdigest(), losses
 
 
-def fails_with(model: Path) -> Callable[[Path, int, Fault | None], int]:
+def make(folder: Path) -> int:
+    """A model, and a run folder of it with its spec; done in a fork, because a worker must not inherit an open box."""
+    run = make_run(folder / "run", make_model(folder / "model"), rows=ROWS, validation=VALIDATION, **SETTINGS)
+    write_json(folder / "spec.json", {**run.spec, "evaluate": False})
+    return 0
+
+
+def fails_with(made: Path) -> Callable[[Path, int, Fault | None], int]:
     def fails(folder: Path, operation: int, fault: Fault | None) -> int:
         workspace, count = Workspace.open(folder / "workspace"), folder / "count"
         forked_workers.install(
@@ -52,12 +61,11 @@ def fails_with(model: Path) -> Callable[[Path, int, Fault | None], int]:
             lambda: count.write_text(str(failing_disk.operations())) and None,
         )
         runner = Runner(workspace)
-        spec = make_run(folder / "made", model, rows=ROWS, validation=VALIDATION, **SETTINGS).spec
 
         def prepare(staging: Path) -> None:
-            make_run(staging, model, rows=ROWS, validation=VALIDATION, **SETTINGS)
+            shutil.copytree(made / "run", staging, dirs_exist_ok=True)
 
-        job_id = runner.submit("train", {**spec, "evaluate": False}, "", prepare=prepare)
+        job_id = runner.submit("train", read_json(made / "spec.json"), "", prepare=prepare)
         runner.tick()
         forked_workers.install()
         process._children[job_id, 1].wait(120)
@@ -98,13 +106,13 @@ def main() -> None:
     count, seed = map(int, sys.argv[1:])
     JOB_TYPES["train"] = JobType("tests.faults.training:train", "training")
     folder = Path(os.environ["FAULTS_FOLDER"])
-    code, _ = failing_disk.acknowledged(lambda say: make_model(folder / "model") and 0)
+    code, _ = failing_disk.acknowledged(lambda say: make(folder))
     assert code == 0
     import peft  # noqa: F401 (before the forks, which then need not)
     import trl  # noqa: F401
     from transformers import Trainer  # noqa: F401
 
-    tally, check = Tally(), fails_with(folder / "model")
+    tally, check = Tally(), fails_with(folder)
     failing_disk.inject(tally, "training", check, faults=())
     for fault, operation in spread(tally.operations["training"], count, seed):
         failing_disk.one(tally, "training", check, operation, fault)
