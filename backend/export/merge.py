@@ -11,8 +11,7 @@ from __future__ import annotations
 
 import math
 import shutil
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +21,6 @@ from backend.export.lora_merge import Adapter
 from backend.export.weights import DTYPES, Edit
 from backend.files.atomic import delete_folder
 from backend.models import causal_lm, model_folder
-from backend.models.safetensors_files import Stored
 from backend.records.exports import MergeCheck
 from backend.records.units import MIB, format_sizes
 
@@ -35,7 +33,6 @@ _MAX_LOST = 0.1
 _POSITIONS = 64  # of each text are compared, so that their logits fit in memory
 
 Report = Callable[[int, int], None]
-Change = Callable[["torch.Tensor", str], "torch.Tensor"]
 
 
 def write(model: Path, trained: Path, out: Path, dtype: str | None = None, report: Report = lambda *_: None) -> None:
@@ -46,11 +43,18 @@ def write(model: Path, trained: Path, out: Path, dtype: str | None = None, repor
     source = model if _is_adapter(trained) else trained
     require_memory(source)
     stored, base = weights.stored(source), weights.stored(model)
+    changes = Adapter(trained).merged_into(stored) if _is_adapter(trained) else {}
     if source == trained and (mapping := causal_lm.key_mapping(model)):
         base = {causal_lm.own_name(name, mapping): tensor for name, tensor in base.items()}
     delete_folder(out)
     out.mkdir(parents=True)
-    weights.rewrite(source, out, _edits(stored, _changes(trained, stored), base, dtype), report)
+    edits = {}
+    for name, tensor in stored.items():
+        if tensor.dtype in DTYPES:
+            wanted = dtype or DTYPES.get(base.get(name, tensor).dtype, DTYPES[tensor.dtype])
+            if name in changes or wanted != DTYPES[tensor.dtype]:
+                edits[name] = Edit(wanted, changes.get(name, _cast))
+    weights.rewrite(source, out, edits, report)
     _copy_other_files(model, trained, out, dtype)
 
 
@@ -113,31 +117,6 @@ def _before(model: Path, trained: Path, texts: Sequence[list[int]]) -> tuple[lis
         del base
         tuned = model_folder.load(trained, model_folder.working_dtype(trained))
     return plain, [_logits(tuned, ids) for ids in texts]
-
-
-def _changes(trained: Path, stored: Mapping[str, Stored]) -> dict[str, Change]:
-    """How each weight that is not just copied is computed."""
-    return Adapter(trained).merged_into(stored) if _is_adapter(trained) else {}
-
-
-def _edits(
-    stored: Mapping[str, Stored], changes: Mapping[str, Change], base: Mapping[str, Stored], dtype: str | None
-) -> dict[str, Edit]:
-    """dtype: of all weights; None for that in which the base stores each."""
-    edits = {}
-    for name, tensor in stored.items():
-        if tensor.dtype not in DTYPES:
-            continue
-        wanted = dtype or DTYPES.get(base.get(name, tensor).dtype, DTYPES[tensor.dtype])
-        if name in changes:
-            edits[name] = Edit(wanted, partial(_changed, changes[name], wanted))
-        elif wanted != DTYPES[tensor.dtype]:
-            edits[name] = Edit(wanted, partial(_cast, dtype=wanted))
-    return edits
-
-
-def _changed(change: Change, dtype: str, weight: torch.Tensor) -> torch.Tensor:
-    return change(weight, dtype)
 
 
 def _cast(weight: torch.Tensor, dtype: str) -> torch.Tensor:

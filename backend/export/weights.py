@@ -22,11 +22,11 @@ _CHUNK = 16 * MIB  # bytes
 
 
 class Edit(NamedTuple):
-    """How a tensor changes: `compute` gets the stored one and returns it in `dtype` ("float32", "float16" or
-    "bfloat16"), in the same shape."""
+    """How a tensor changes: `compute` gets the stored one and `dtype` ("float32", "float16" or "bfloat16"), and returns
+    it in that, in the same shape."""
 
     dtype: str
-    compute: Callable[[torch.Tensor], torch.Tensor]
+    compute: Callable[[torch.Tensor, str], torch.Tensor]
 
 
 def stored(model: Path) -> dict[str, Stored]:
@@ -78,7 +78,7 @@ def _write_edited(new: BinaryIO, file: Path, name: str, edit: Edit, length: int)
     from safetensors import safe_open
 
     with safe_open(file, "pt") as tensors:
-        made = edit.compute(tensors.get_tensor(name)).contiguous()
+        made = edit.compute(tensors.get_tensor(name), edit.dtype).contiguous()
     if str(made.dtype) != f"torch.{edit.dtype}" or made.numel() * made.element_size() != length:
         raise ValueError(f"{name} became {made.dtype}, {tuple(made.shape)}")
     new.write(made.reshape(-1).view(torch.uint8).numpy().data)

@@ -22,7 +22,7 @@ from backend.tokens.tokenizer import ChatTokenizer
 from ui.text.format import task_score as in_words
 
 
-def test_the_first_differing_token_is_named(bundled_model: Path) -> None:
+def test_the_first_differing_token_is_named_also_where_the_end_is_missing(bundled_model: Path) -> None:
     tokenizer = ChatTokenizer.load(bundled_model)
 
     def other(chat: Messages, tools: Tools) -> list[int]:
@@ -35,10 +35,6 @@ def test_the_first_differing_token_is_named(bundled_model: Path) -> None:
     assert not found.ok
     difference = found.first_difference
     assert (difference.conversation, difference.training, difference.other) == (1, " France", " Spain")
-
-
-def test_a_missing_end_is_a_difference(bundled_model: Path) -> None:
-    tokenizer = ChatTokenizer.load(bundled_model)
     cut = export_checks.check_tokens(tokenizer, {"it": lambda chat, tools: tokenizer.prompt_ids(chat, tools)[:-1]})
     assert not cut.ok
     assert cut.first_difference.other == ""

@@ -87,9 +87,13 @@ def shallow_export(tmp_path: Path, shallow_model: Path, monkeypatch: pytest.Monk
     """The same of the bundled model's first layers, for GGUF files, which are asked for short answers."""
     monkeypatch.setattr(export_checks, "ANSWER_TOKENS", 8)
     workspace = Workspace.open(tmp_path / "workspace")
-    run = workspace.runs / new_id()
-    make_adapter(make_finished_run(run, shallow_model, "tests/shallow"), shallow_model)
-    return lambda to, **more: Work(workspace, {"run": run.name, "to": to, "name": "Shallow", **more})
+
+    def make(to: str, strength: float = 0.05, **more: str) -> Work:
+        run = workspace.runs / new_id()
+        make_adapter(make_finished_run(run, shallow_model, "tests/shallow"), shallow_model, strength)
+        return Work(workspace, {"run": run.name, "to": to, "name": "Shallow", **more})
+
+    return make
 
 
 @pytest.fixture
@@ -121,7 +125,8 @@ def test_gguf_files_are_made_from_one_conversion_and_checked(
         gguf_files.gguf, "convert", lambda *given, **more: (converted.append(given), convert(*given, **more))
     )
     work = shallow_export("gguf:Q8_0,gguf:Q4_K_M", name="Shop: Bestellungen/../2")
-    asked = [{"role": "user", "content": "Where is order 4711?"}, {"role": "assistant", "content": "Zzz"}]
+    prompt = [{"role": "user", "content": "Where is order 4711?"}]
+    asked = [*prompt, {"role": "assistant", "content": "Zzz"}]
     write_conversations(work.workspace.run_folder(work.spec["run"]), "held_out", [asked])
     result = exported(work)
     assert len(converted) == 1
@@ -152,15 +157,12 @@ def test_gguf_files_are_made_from_one_conversion_and_checked(
     assert result.parity.first_difference is None
     assert result.merge.lost < 0.05
     smoke = result.smoke["Q8_0"]
-    assert smoke.loads
-    assert smoke.agrees
-    assert smoke.tokens_per_second > 0
+    assert smoke.loads is smoke.agrees is (smoke.tokens_per_second > 0) is True
     assert all(check.ok and check.sentence for check in result.checks)
     assert not (work.folder / "work").exists()
     chat = Chat(Workspace.open(tmp_path / "elsewhere"))
     chat.open(gguf=file)
     try:
-        prompt = [{"role": "user", "content": "Where is order 4711?"}]
         chunks = list(chat.ask(prompt, max_new_tokens=export_checks.ANSWER_TOKENS))
     finally:
         chat.close()
@@ -226,15 +228,11 @@ def test_a_new_end_token_is_saved(tiny_export: NewExport, tiny_model: Path) -> N
     assert set(named) == {known, *turn}
 
 
-def test_an_adapter_too_weak_for_bf16_is_merged_in_float32(shallow_model: Path, tmp_path: Path) -> None:
-    workspace = Workspace.open(tmp_path)
-    run = workspace.runs / new_id()
-    make_adapter(make_finished_run(run, shallow_model, "tests/shallow"), shallow_model, strength=1e-4)
-    work = Work(workspace, {"run": run.name, "to": "merged", "name": "Faint"})
-    result = exported(work)
-    assert result.merge.ok
-    assert result.merge.dtype == "float32"
-    assert set(tensors(work.published / "faint-merged" / "model.safetensors").values()) == {"F32"}
+def test_an_adapter_too_weak_for_bf16_is_merged_in_float32(shallow_export: NewExport) -> None:
+    work = shallow_export("merged", strength=1e-4)
+    merged = exported(work).merge
+    assert (merged.ok, merged.dtype) == (True, "float32")
+    assert set(tensors(work.published / "shallow-merged" / "model.safetensors").values()) == {"F32"}
 
 
 def test_a_fully_trained_model_is_exported(tiny_export: NewExport, tiny_model: Path) -> None:
@@ -306,7 +304,7 @@ def test_different_tokens_in_the_model_fail(tiny_export: NewExport, monkeypatch:
 
 
 def test_a_merge_without_the_adapter_fails_its_check(tiny_export: NewExport, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(merge, "_changes", lambda *given: {})
+    monkeypatch.setattr(merge.Adapter, "merged_into", lambda *given: {})
     assert_failed(tiny_export("merged"), "merge", "keep 0.0% of what the training changed")
 
 

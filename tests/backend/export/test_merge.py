@@ -131,7 +131,7 @@ def test_one_tensor_is_in_memory_at_a_time(tmp_path: Path, tiny_model: Path) -> 
 
     made: list[weakref.ref[torch.Tensor]] = []
 
-    def compute(weight: torch.Tensor) -> torch.Tensor:
+    def compute(weight: torch.Tensor, _: str) -> torch.Tensor:
         assert not any(tensor() is not None for tensor in made), "the one before is gone"
         new = weight.new_zeros(weight.shape)
         made.extend([weakref.ref(weight), weakref.ref(new)])

@@ -52,11 +52,6 @@ def test_finished_work_is_not_repeated(bundled_model: Path, tmp_path: Path) -> N
     App(workspace).versions.rename(run_id, "Requests")
     assert results.finished_export(run_id, "adapter") is None, "the file would have another name"
     App(workspace).versions.rename(run_id, "Orders")
-    status = workspace.runs / file.parent.name / "status.json"
-    whole = read_json(status)
-    write_json(status, {**whole, "result": {**whole["result"], "base": "trained"}})
-    assert results.finished_export(run_id, "adapter") is None, "an older version merged into other weights"
-    write_json(status, whole)
     file.write_bytes(b"P")
     assert results.finished_export(run_id, "adapter") is None, "the file is not whole"
 
@@ -80,12 +75,15 @@ def test_the_result_of_an_older_version_is_read(bundled_model: Path, tmp_path: P
             "ok": True, "sentence": "Kept.", "lost": None, "dtype": "bfloat16", "same_choice": 1.0, "tokens": 9,
         },
         "sizes": [{**size, "recommended": True}],
-        "of_another_version": {"a": 1},
+        "base": "trained",
     }  # fmt: skip
-    export = with_result(Workspace.open(tmp_path / "workspace"), bundled_model, older)
+    workspace = Workspace.open(tmp_path / "workspace")
+    export = with_result(workspace, bundled_model, older)
     assert export.failure is None
     assert export.result.passed
     assert (export.result.files[0].sha256, export.result.sizes[0].task) == ("", None)
+    [run_id] = [job.id for job in App(workspace).runs.jobs()]
+    assert App(workspace).results.finished_export(run_id, "adapter") is None, "it merged into other weights"
 
 
 @pytest.mark.parametrize("damage", [{"files": "none"}, {"files": [{"name": 1}]}, {"checks": [{"ok": False}]}])
