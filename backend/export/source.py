@@ -68,7 +68,8 @@ class Source:
     @cached_property
     def system_message(self) -> str:
         """What every chat needs: the instruction, or else the template's own, which some programs leave out."""
-        return self.instruction or ChatTokenizer.load(self.learned).default_instruction
+        trained = self.learned if (self.learned / "tokenizer.json").is_file() else self.run.model.path
+        return self.instruction or ChatTokenizer.load(trained).default_instruction
 
     @classmethod
     def of(cls, workspace: Workspace, requested: ExportSpec) -> Source:
