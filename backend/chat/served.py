@@ -78,7 +78,7 @@ def _reads(server: LlamaServer, tokenizer: ChatTokenizer, messages: Messages) ->
 
 
 def _uses_adapter(server: LlamaServer) -> bool:
-    """Whether an answer without further ado is another one than the base model's."""
+    """Whether a plain request is answered differently from the base model's."""
     asked = {"prompt": "The capital of France is", "n_predict": 1, "n_probs": 20, "cache_prompt": False}
     base = server.call("/completion", {**asked, "lora": [{"id": 0, "scale": 0.0}]})
     return bool(server.call("/completion", asked)["completion_probabilities"] != base["completion_probabilities"])

@@ -143,15 +143,17 @@ class Endpoint:
         return JSONResponse(document)
 
     async def _events(self, asked: Asked, reply: httpx.Response) -> AsyncIterator[str]:
-        started: dict[str, Any] = {"id": f"call_{secrets.token_hex(12)}", "index": 0}
+        started: set[int] = set()  # the choices whose call has its id
         try:
             async for line in reply.aiter_lines():
                 if line.startswith("data: {") and (asked.function or '"timings"' in line or '"usage"' in line):
                     event = json.loads(line.removeprefix("data: "))
                     self._count(event)
                     for choice in event.get("choices", []) if asked.function else []:
-                        _make_call(choice, choice["delta"], asked.function, started)
-                        started = {"index": 0}
+                        number = choice.get("index", 0)
+                        more = {} if number in started else {"id": f"call_{secrets.token_hex(12)}"}
+                        _make_call(choice, choice["delta"], asked.function, {**more, "index": 0})
+                        started.add(number)
                     line = f"data: {json.dumps(event)}"
                 yield f"{line}\n"
         except (ApprenticeError, httpx.HTTPError) as error:

@@ -16,7 +16,7 @@ DEFAULT_ANSWER = 512  # tokens
 PATHS = CHAT, COMPLETIONS, RESPONSES = "/v1/chat/completions", "/v1/completions", "/v1/responses"
 _LIMIT = {CHAT: "max_tokens", COMPLETIONS: "max_tokens", RESPONSES: "max_output_tokens"}
 _ROLES = {"developer": "system", "system": "system", "user": "user", "assistant": "assistant", "tool": "tool"}
-_TEXTS = {"text", "input_text", "output_text"}  # types of a message's parts
+_TEXTS = ("text", "input_text", "output_text")  # types of a message's parts
 
 
 class _Field(Record):
@@ -192,18 +192,27 @@ def _schema_format(name: str, schema: Any) -> dict[str, Any]:
 
 
 def _with_forced_function(path: str, given: dict[str, Any], able: Abilities) -> tuple[dict[str, Any], str]:
-    """A single function that must be called is a form of the answer, which needs no template with tools."""
+    """A single function that must be called is a form of the answer, which needs no template with tools. With one, a
+    named function is the only tool: llama.cpp's server ignores names."""
     tools, choice = given.get("tools"), given.get("tool_choice")
-    if path != CHAT or able.tools or not able.whole or not isinstance(tools, list) or not choice:
+    if path != CHAT or not able.whole or not isinstance(tools, list) or not choice:
         return given, ""
     functions = [function for tool in tools for function in _functions(tool)]
+    names = [function.get("name") for function in functions]
+    if not all(isinstance(name, str) and name for name in names):
+        raise BadField("tools", "has a function without a name.", next="Give each function a name.")
     named = next((one.get("name", "") for one in _functions(choice)), None)
-    chosen = [one for one in functions if named in (None, one.get("name"))]
+    if choice not in ("auto", "none", "required") and named not in names:
+        raise BadField("tool_choice", "is not auto, none, required, or a function that is in tools.")
+    if able.tools:
+        only = [tool for tool in tools if any(one["name"] == named for one in _functions(tool))]
+        return ({**given, "tools": only, "tool_choice": "required"} if named else given), ""
+    chosen = [one for one in functions if named in (None, one["name"])]
     if choice in ("auto", "none") or len(chosen) != 1:
         return given, ""
     rest = {name: value for name, value in given.items() if name not in ("tools", "tool_choice", "parallel_tool_calls")}
     schema = chosen[0].get("parameters") or {"type": "object"}
-    return {**rest, "response_format": _schema_format("tools", schema)}, str(chosen[0].get("name"))
+    return {**rest, "response_format": _schema_format("tools", schema)}, chosen[0]["name"]
 
 
 def _functions(tool: Any) -> list[dict[str, Any]]:

@@ -2,27 +2,22 @@
 nothing satisfies."""
 
 import re
+from itertools import product
+from math import inf
 from typing import Any
 
 from backend.errors import BadInput
 
 _PARTS = {"items", "prefixItems", "anyOf", "oneOf", "allOf", "additionalProperties"}
 _NAMED = {"properties", "$defs", "definitions"}
-_BOUNDS = {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"}  # of whole numbers only
-_RANGES = (("minLength", "maxLength"), ("minItems", "maxItems"), ("minimum", "maximum"))
-_OTHER = {
-    "type",
-    "required",
-    "enum",
-    "const",
-    "$ref",
-    "pattern",
-    "format",
-    *(name for pair in _RANGES for name in pair),
-}
+_LEAST, _MOST = ("minimum", "exclusiveMinimum"), ("maximum", "exclusiveMaximum")  # the server reads the first of each
+_BOUNDS = {*_LEAST, *_MOST}  # of whole numbers only
+_RANGES = (("minLength", "maxLength"), ("minItems", "maxItems"), *product(_LEAST, _MOST))
+_LIMITS = {name for pair in _RANGES for name in pair}
+_OTHER = {"type", "required", "enum", "const", "$ref", "pattern", "format", *_LIMITS}
 _NOTES = {"title", "description", "default", "examples", "$schema", "$id", "$comment", "deprecated", "strict"}
 _KEYWORDS = _PARTS | _NAMED | _BOUNDS | _OTHER | _NOTES
-_FORMATS = {"date", "time", "date-time", "uuid"}
+_FORMATS = ("date", "time", "date-time", "uuid")
 
 
 def check_schema(schema: Any) -> None:
@@ -35,6 +30,8 @@ def check_schema(schema: Any) -> None:
     wrong = schema.keys() - _KEYWORDS
     if schema.keys() & _BOUNDS and schema.get("type") != "integer":
         wrong |= schema.keys() & _BOUNDS
+    wrong |= {both[1] for both in (_LEAST, _MOST) if schema.keys() >= {*both}}
+    wrong |= {name for name in schema.keys() & _LIMITS if not isinstance(schema[name], int | float) or schema[name] % 1}
     if schema.get("format", "date") not in _FORMATS:
         wrong.add("format")
     if "pattern" in schema and not _is_whole(schema["pattern"]):
@@ -42,9 +39,12 @@ def check_schema(schema: Any) -> None:
     if wrong:
         raise BadInput(f"has “{min(wrong)}”, which can't be enforced here.")
     for least, most in _RANGES:
-        low, high = schema.get(least, 0), schema.get(most, float("inf"))
-        if not isinstance(low, int | float) or not isinstance(high, int | float) or (most in schema and low > high):
-            raise BadInput(f"can't be satisfied: {least} is not below {most}.")
+        low, high = schema.get(least, -inf if least in _BOUNDS else 0), schema.get(most, inf)
+        if low + f"{least} {most}".count("exclusive") > high:
+            raise BadInput(f"can't be satisfied: {least} is too large for {most}.")
+    for name in ("enum", "anyOf", "oneOf"):
+        if name in schema and not (isinstance(schema[name], list) and schema[name]):
+            raise BadInput(f"can't be satisfied: {name} lists nothing.")
     for keyword in schema.keys() & (_PARTS | _NAMED):
         value = schema[keyword]
         check_schema(list(value.values()) if keyword in _NAMED and isinstance(value, dict) else value)

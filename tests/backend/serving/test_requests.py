@@ -10,6 +10,7 @@ from starlette.testclient import TestClient
 
 from backend.serving.endpoint import Endpoint
 from backend.serving.requests import CHAT, COMPLETIONS, PATHS, RESPONSES, Abilities, BadField, parse
+from backend.serving.schemas import check_schema
 from backend.serving.state import key_hash
 
 ABLE = Abilities("orders", "Be warm.", marks=("<|im_end|>",))
@@ -52,6 +53,8 @@ def test_honoured_fields(more: dict[str, Any], expected: dict[str, Any]) -> None
         (CHAT, "response_format", "x"), (CHAT, "response_format", {"type": "xml"}), (CHAT, "tools", [TOOL]),
         (CHAT, "response_format", {"type": "json_schema", "json_schema": {}}), (COMPLETIONS, "echo", True),
         (CHAT, "max_tokens", float("inf")), (CHAT, "tool_choice", {"function": 1}),
+        (CHAT, "response_format", {"type": "json_schema", "json_schema": {"schema": {"format": []}}}),
+        (CHAT, "messages", [{"role": "user", "content": [{"type": [], "text": "x"}]}]),
         (RESPONSES, "previous_response_id", "a"), (RESPONSES, "background", True), (RESPONSES, "text", {"format": 1}),
     ],
 )  # fmt: skip
@@ -66,7 +69,10 @@ def test_other_fields_are_named(path: str, field: str, value: Any) -> None:
     [
         {"not": {}}, {"multipleOf": 7}, {"type": "number", "minimum": 1}, {"pattern": "a"}, {"pattern": "^a{5,2}$"},
         {"pattern": "^[($"}, {"format": "email"}, {"minLength": 5, "maxLength": 2}, {"minItems": 5, "maxItems": 2},
-        {"type": "integer", "minimum": 5, "maximum": 2}, {"minLength": "x"},
+        {"type": "integer", "minimum": 5, "maximum": 2}, {"minLength": "x"}, {"format": {}},
+        {"type": "integer", "minimum": 5, "exclusiveMaximum": 5}, {"enum": []}, {"anyOf": []}, {"oneOf": []},
+        {"type": "integer", "exclusiveMinimum": 4, "exclusiveMaximum": 5}, {"type": "integer", "maximum": 1.5},
+        {"type": "integer", "minimum": 1, "exclusiveMinimum": 4},
     ],
 )  # fmt: skip
 def test_schemas_that_the_server_would_ignore_or_hang_on_are_declined(part: dict[str, Any]) -> None:
@@ -100,7 +106,23 @@ def test_the_form_of_the_examples_is_the_default() -> None:
     assert body(RESPONSES, able, text=asked)["response_format"]["json_schema"]["schema"] == {}
 
 
+def test_bounds_that_can_be_satisfied_pass() -> None:
+    for bounds in ({"maximum": -5}, {"minimum": 4, "exclusiveMaximum": 5}, {"exclusiveMinimum": 3.0, "maximum": 4}):
+        check_schema({"type": "integer", **bounds})
+
+
+@pytest.mark.parametrize("able", [ABLE, CALLS])
+def test_a_tool_choice_that_means_nothing_is_declined(able: Abilities) -> None:
+    for choice in ("bogus", {"function": {"name": "other"}}, {"type": "function"}):
+        with pytest.raises(BadField, match="tool_choice"):
+            body(able=able, tools=[TOOL], tool_choice=choice)
+    with pytest.raises(BadField, match="without a name"):
+        body(able=able, tools=[{"type": "function", "function": {"parameters": SCHEMA}}], tool_choice="required")
+
+
 def test_tools_pass_where_the_model_learned_them() -> None:
+    named = body(able=CALLS, tools=[{"function": {"name": "x"}}, TOOL], tool_choice={"function": {"name": "find"}})
+    assert (named["tools"], named["tool_choice"]) == ([TOOL], "required")
     turns = [{"role": "assistant", "tool_calls": [{"id": "1"}]}, {"role": "tool", "content": "x", "tool_call_id": "1"}]
     made = body(able=CALLS, tools=[TOOL], tool_choice="auto", messages=turns)
     assert (made["tools"], made["messages"][1]["tool_call_id"]) == ([TOOL], "1")
@@ -135,7 +157,8 @@ def test_a_function_that_must_be_called_is_a_form_of_the_answer(ask: Callable[..
             return httpx.Response(200, json={"choices": [choice], "usage": {"completion_tokens": 3}})
         deltas = [{"role": "assistant", "content": None}, {"content": '{"if"'}, {"content": ": 1}"}, {}]
         ends = [None, None, None, "stop"]
-        events = [{"choices": [{"delta": d, "finish_reason": e}]} for d, e in zip(deltas, ends, strict=True)]
+        pieces = [(index, *piece) for piece in zip(deltas, ends, strict=True) for index in (0, 1)]
+        events = [{"choices": [{"index": i, "delta": d, "finish_reason": e}]} for i, d, e in pieces]
         text = "".join(f"data: {json.dumps(event)}\n\n" for event in events)
         return httpx.Response(200, text=f"{text}data: [DONE]\n\n")
 
@@ -143,12 +166,13 @@ def test_a_function_that_must_be_called_is_a_form_of_the_answer(ask: Callable[..
     choice = ask(serve, **forced).json()["choices"][0]
     function = {"name": "find", "arguments": '{"if": 1}'}
     assert (choice["message"]["tool_calls"][0]["function"], choice["finish_reason"]) == (function, "tool_calls")
-    lines = ask(serve, **forced, stream=True).text.split("\n\n")
+    lines = ask(serve, **forced, n=2, stream=True).text.split("\n\n")
     choices = [json.loads(line.removeprefix("data: "))["choices"][0] for line in lines if line.startswith("data: {")]
-    calls = [call for choice in choices for call in choice["delta"].get("tool_calls", [])]
-    assert [call["function"].get("name") for call in calls] == ["find", None, None]
-    assert "".join(call["function"]["arguments"] for call in calls) == '{"if": 1}'
-    assert choices[-1]["finish_reason"] == "tool_calls"
+    for one in ([choice for choice in choices if choice["index"] == index] for index in (0, 1)):
+        calls = [call for choice in one for call in choice["delta"].get("tool_calls", [])]
+        assert [call["function"].get("name") for call in calls] == ["find", None, None]
+        assert "".join(call["function"]["arguments"] for call in calls) == '{"if": 1}'
+        assert one[-1]["finish_reason"] == "tool_calls"
 
 
 @pytest.mark.parametrize("stream", [False, True])
