@@ -15,7 +15,7 @@ from backend.settings import PROJECT_ROOT, SAMPLES, Workspace
 from tests.benchmarks.recipe_tasks import conversations
 from tests.benchmarks.recipes import ask, fit
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::FutureWarning")]  # peft, as in test_models.py
 
 
 def command(workspace: Workspace, *arguments: str) -> dict[str, Any]:
