@@ -98,10 +98,10 @@ class DatasetStore:
                 copy.write_bytes(source.encode("utf-8", "surrogatepass"))
             fsync(copy)
             if written:
-                sha256, _ = self.files.material(new, name, options)
+                self.files.material(new, name, options)
             else:
-                sha256 = self.files.source(new, name, options, listener).source.sha256
-            stored = "" if data_id else self._find(copy, sha256, info)
+                self.files.source(new, name, options, listener)
+            stored = "" if data_id else self._find(copy, info)
             if not stored:
                 self.info.write(new, info)
                 fsync_names(self._root)
@@ -120,17 +120,19 @@ class DatasetStore:
         return self.add(self.folder(data_id) / "source", info.name, options=info.read_options, written=True)
 
     def material(self, data_id: str) -> list[Passage]:
-        """What examples are made from; empty for other datasets. Raises BadInput."""
+        """What examples are made from; empty for other datasets, and for a file that only older versions took."""
         info = self.info.read(data_id)
-        return self.files.material(data_id, info.name, info.read_options)[1] if info.written else []
+        with suppress(BadInput):
+            return self.files.material(data_id, info.name, info.read_options) if info.written else []
+        return []
 
-    def _find(self, source: Path, sha256: str, info: DatasetInfo) -> str:
+    def _find(self, source: Path, info: DatasetInfo) -> str:
         """The id of a dataset of an identical file, as it was added or made of the same material; "" without one."""
         size = source.stat().st_size
         for stored in self.all():
             other = self.info.read(stored.id)
             same = stored.bytes == size and (other.written if info.written else other == info)
-            if same and digest(self.folder(stored.id) / "source") == sha256:
+            if same and digest(self.folder(stored.id) / "source") == digest(source):
                 return stored.id
         return ""
 
@@ -192,18 +194,16 @@ class DatasetStore:
     def original(self, data_id: str, listener: ProgressListener = NO_PROGRESS) -> Dataset:
         """The rows before any fix, with the person's edits."""
         info = self.info.read(data_id)
-        if info.written:
-            sha256, _ = self.files.material(data_id, info.name, info.read_options)
-            dataset = Dataset(Source(info.name, "material", "question_answer", "utf-8", sha256), [])
-        else:
-            dataset = self.files.source(data_id, info.name, info.read_options, listener)
-        if not info.edits:
-            return dataset
-        key = (data_id, options_key(info.read_options), info.edits[-1])
-        edited = self._edited.get(key)
-        if edited is None:
-            edited = edits.apply(dataset, self.edits.read(data_id, info.edits), info.edits[-1])
-            self._edited.put(key, edited, len(edited.rows))
+        key = (data_id, options_key(info.read_options), "".join(info.edits[-1:]))
+        if (edited := self._edited.get(key)) is None:
+            if info.written:
+                sha256 = digest(self.folder(data_id) / "source")
+                dataset = Dataset(Source(info.name, "material", "question_answer", "utf-8", sha256), [])
+            else:
+                dataset = self.files.source(data_id, info.name, info.read_options, listener)
+            edited = edits.apply(dataset, self.edits.read(data_id, info.edits), key[-1])
+            if info.written or info.edits:
+                self._edited.put(key, edited, len(edited.rows))
         return edited
 
     def cached(self, data_id: str, model: TargetModel | None, lengths: LengthLimits) -> CheckedDataset | None:

@@ -13,7 +13,6 @@ from backend.datasets.documents.passages import Passage
 from backend.datasets.read.load import load
 from backend.datasets.read.material import read_material
 from backend.errors import BadInput
-from backend.files.manifest import digest
 from backend.records.reading import Limits, ReadOptions
 from backend.records.rows import Dataset
 from backend.settings import child_path
@@ -61,7 +60,7 @@ class StoredFiles:
     def __init__(self, root: Path, limits: Limits) -> None:
         self._root, self.limits = root, limits
         self._cache: RecentCache[Dataset] = RecentCache()
-        self._materials: RecentCache[tuple[str, list[Passage]]] = RecentCache()
+        self._materials: RecentCache[list[Passage]] = RecentCache()
 
     def source(self, data_id: str, name: str, options: Options, listener: ProgressListener) -> Dataset:
         """The rows of a dataset before any fix. Raises BadInput, Cancelled."""
@@ -79,13 +78,13 @@ class StoredFiles:
             self._cache.put(key, dataset, len(dataset.rows))
         return dataset
 
-    def material(self, data_id: str, name: str, options: Options) -> tuple[str, list[Passage]]:
-        """The SHA-256 and the passages of a text or a table to make examples from. Raises BadInput."""
+    def material(self, data_id: str, name: str, options: Options) -> list[Passage]:
+        """The passages of a text or a table to make examples from. Raises BadInput."""
         key = (data_id, options_key(options))
         if (material := self._materials.get(key)) is None:
             path = child_path(self._root, data_id) / "source"
-            material = digest(path), read_material(path, name, self.limits, options.get("encoding"))
-            self._materials.put(key, material, len(material[1]))
+            material = read_material(path, name, self.limits, options.get("encoding"))
+            self._materials.put(key, material, len(material))
         return material
 
     def validation(self, data_id: str, name: str, file: str, options: Options) -> Dataset:

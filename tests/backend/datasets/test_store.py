@@ -4,6 +4,7 @@ import errno
 import os
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from unittest.mock import Mock
 
@@ -11,10 +12,11 @@ import pytest
 
 from backend.datasets.background import BackgroundTask, BackgroundTasks, ProgressListener
 from backend.datasets.choices import FixChoices, ValidationFiles
+from backend.datasets.editing import Editor
 from backend.datasets.store import DatasetStore
 from backend.errors import BadInput, WorkspaceProblem
 from backend.records.reading import Cancelled
-from backend.records.rows import Dataset
+from backend.records.rows import Dataset, Row
 
 
 def folders(tmp_path: Path) -> set[str]:
@@ -41,6 +43,15 @@ def test_a_fixed_dataset_is_not_reused_for_the_same_file(store: DatasetStore, fi
     fresh = store.add(file, "orders.jsonl")
     assert fresh != fixed
     assert (store.open(fresh, None).info.accepted, len(store.open(fixed, None).dataset.rows)) == ({}, 3)
+
+
+def test_examples_written_about_any_file_stay_readable(store: DatasetStore, file: Path) -> None:
+    """Older versions took any file of texts to write examples about."""
+    data_id = store.add(file, "orders.jsonl")
+    store.info.update(data_id, lambda info: replace(info, written=True))
+    row = Row(0, 0, [{"role": "user", "content": "Where?"}, {"role": "assistant", "content": "Here."}])
+    Editor(store).add(data_id, row)
+    assert ([row.row for row in store.open(data_id, None).rows], store.material(data_id)) == ([1], [])
 
 
 def test_deleting_a_dataset_keeps_the_others(store: DatasetStore, file: Path, tmp_path: Path) -> None:
