@@ -15,6 +15,7 @@ from typing import Any, Literal
 from filelock import FileLock
 from pydantic import TypeAdapter
 
+from backend.datasets.checks.answers import CHOICE
 from backend.datasets.checks.fix import FIXABLE, SYSTEM_FIXES
 from backend.errors import BadInput, WorkspaceProblem
 from backend.files.atomic import write_text
@@ -112,9 +113,11 @@ class StoredInfo:
     def read(self, data_id: str) -> DatasetInfo:
         """The stored facts. Raises BadInput when the dataset does not exist."""
         try:
-            return _STORED.validate_json((child_path(self._root, data_id) / "info.json").read_bytes())
+            info = _STORED.validate_json((child_path(self._root, data_id) / "info.json").read_bytes())
         except (OSError, ValueError) as error:
             raise BadInput("These examples are no longer here.", "", "Add them again.") from error
+        all_answers = info.accepted.get(CHOICE) == "all"  # of an older version; none would be right
+        return replace(info, accepted=_without(info.accepted, CHOICE, "all")) if all_answers else info
 
     def update(self, data_id: str, change: Callable[[DatasetInfo], DatasetInfo]) -> None:
         """Replaces the facts with what `change` makes of them; no other thread or process changes them meanwhile.

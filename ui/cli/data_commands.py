@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from backend.datasets.checks.answers import CHOICE
 from backend.datasets.checks.fix import SAFE_FIXES, write_fixed
 from backend.datasets.checks.issues import issue_title
 from backend.datasets.checks.report import Report, summary, understood
@@ -84,6 +85,8 @@ def warnings(report: Report) -> list[str]:
 
 def fix(options: argparse.Namespace, workspace: Workspace) -> Answer:
     accepted = [kind.strip() for kind in options.accept.split(",")] if options.accept else SAFE_FIXES
+    if CHOICE in accepted:
+        raise BadInput(f"There is no fix for all {CHOICE}.", "Only you know which answer is right.", "Correct it.")
     accepted = [*accepted, "empty_question"]  # which a fix can leave behind
     checked = _as_trained(options, workspace, accepted=dict.fromkeys(accepted, "all"), drop_cells=True)
     require_answers(checked)

@@ -4,6 +4,7 @@ labels.
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from backend.datasets.checks.issues import problem
@@ -41,13 +42,14 @@ def find(rows: Sequence[Row]) -> Iterator[Problem]:
         found = [row for row, answer, asked in chats if test(answer, asked)]
         if len(found) <= max(_COMMON * len(chats), 3):
             yield from (problem(row, kind, message, excerpt(last_answer(row))) for row in found)
-    for row, answer, asked in chats:
-        if abs(len(answer) - len(asked)) < _EDGES and normalize(answer) == normalize(asked):
-            yield problem(row, "answer_is_question", "The answer is the question itself.", excerpt(answer))
+    message, most = "The answer is the question itself.", max(len(chats) / 2, 3)
+    found = [row for row, a, q in chats if abs(len(a) - len(q)) < _EDGES and normalize(a) == normalize(q)]
+    for same in (problem(row, "answer_is_question", message, excerpt(last_answer(row))) for row in found):
+        yield replace(same, severity="error") if len(found) > most else same  # one column was taken for both
+    for row, answer, _ in chats:
         if len(answer) <= _LONGEST_REFUSAL and _REFUSES.search(answer):
-            yield problem(
-                row, "refusal", "The model would learn to refuse, or to speak of being an AI.", excerpt(answer)
-            )
+            message = "The model would learn to refuse, or to speak of being an AI."
+            yield problem(row, "refusal", message, excerpt(answer))
         if _repeats_words(answer):
             message = "The answer repeats the same words; the model would learn to repeat itself."
             yield problem(row, "repeated_words", message, excerpt(answer))
@@ -66,14 +68,13 @@ def _cut_off(chats: _Chats) -> Iterator[Problem]:
     longer = [(row, answer) for row, answer, _ in chats if len(answer) >= _LONG or _JSON.match(answer)]
     cut = [(row, answer) for row, answer in longer if _is_cut(answer)]
     if len(cut) <= (1 - _USUALLY) * len(longer):
-        for row, answer in cut:
-            yield problem(
-                row, "cut_off", "The answer ends in mid-sentence.", excerpt(answer, len(answer) - 1, len(answer))
-            )
-    elif cut and len({len(answer) for _, answer in cut}) == 1 and len(cut) > 2:
-        for row, answer in cut:
-            message = f"This answer and {len(cut) - 1:,} others end in mid-sentence after {len(answer):,} characters."
-            yield problem(row, "cut_off", message, excerpt(answer, len(answer) - 1, len(answer)))
+        message = "The answer ends in mid-sentence."
+    elif len({len(answer) for _, answer in cut}) == 1 and len(cut) > 2:
+        message = f"This answer and {len(cut) - 1:,} others end in mid-sentence after {len(cut[0][1]):,} characters."
+    else:
+        return
+    for row, answer in cut:
+        yield problem(row, "cut_off", message, excerpt(answer, len(answer) - 1, len(answer)))
 
 
 def _is_cut(answer: str) -> bool:
@@ -101,11 +102,7 @@ def _is_told(answer: str, asked: str) -> bool:
 def _repeats_words(answer: str) -> bool:
     """Whether the words at the end, or all of them, are the same few."""
     words = [word for word in answer.casefold().split() if any(map(str.isalpha, word))]
-    for part in (words, words[-3 * _REPEATS :]):
-        if (
-            len(part) >= _REPEATS
-            and len(set(part)) <= _VARIED * len(part)
-            and len(part) >= 0.7 * len(answer.split()[-len(part) :])
-        ):
-            return True
-    return False
+    return any(
+        len(part) >= max(_REPEATS, 0.7 * len(answer.split()[-len(part) :])) and len(set(part)) <= _VARIED * len(part)
+        for part in (words, words[-3 * _REPEATS :])
+    )

@@ -57,7 +57,8 @@ def test_fix_then_check_is_clean(app: Shell, tmp_path: Path) -> None:
     error = app("fix", bad, "-o", str(tmp_path / "nothing.jsonl"))
     assert (app.code, error["error"]) == (1, "BadInput")
     assert "2 rows removed" in error["why"]
-    assert list(tmp_path.glob("nothing*")) == []
+    error = app("fix", file, "-o", str(tmp_path / "nothing.jsonl"), "--accept", "mojibake, conflicting_answers")
+    assert (app.code, error["error"], list(tmp_path.glob("nothing*"))) == (1, "BadInput", [])
 
 
 def test_check_says_what_was_understood_and_fix_drops_only_spare_cells(app: Shell, tmp_path: Path) -> None:

@@ -62,6 +62,16 @@ def test_copies_that_differ_in_a_name_are_none() -> None:
     assert not find([chat(1, ("user", asked[0].format(a)), ("assistant", asked[1].format(b))) for a, b in words]).groups
 
 
+@pytest.mark.parametrize(("same", "severity"), [(3, "warning"), (30, "warning"), (31, "error")])
+def test_answers_that_are_the_question_block_where_most_are(same: int, severity: str) -> None:
+    words = [f"The word number {n} of the list" for n in range(60)]
+    rows = [chat(n, ("user", word), ("assistant", word.lower() if n < same else word[::-1]))
+            for n, word in enumerate(words)]  # fmt: skip
+    report = check(dataset(rows))
+    assert [p.severity for p in report.problems if p.kind == "answer_is_question"] == [severity] * same
+    assert len(fix.apply(dataset(rows), report, dict.fromkeys(fix.SAFE_FIXES, "all")).dataset.rows) == 60
+
+
 def test_a_contradiction_is_no_fix_for_all() -> None:
     answers = ("At nine.", "At ten.", "At nine.")
     rows = [chat(n, ("user", "When do you open?"), ("assistant", said)) for n, said in enumerate(answers, 1)]

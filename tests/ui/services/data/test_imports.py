@@ -76,6 +76,8 @@ def test_the_person_picks_one_of_several_answers(app: App, tmp_path: Path) -> No
         state = app.datasets.state(choice)
         assert sum(p.kind == "conflicting_answers" for p in decisions.waiting(state)) == left
         assert set(state.dropped) == dropped
+    app.fixes.accept(choice.data_id, "conflicting_answers", "all")
+    assert "conflicting_answers" not in app.datasets.state(choice).info.accepted, "stored by an older version"
 
 
 def test_an_unreadable_file_is_reported_and_the_old_dataset_stays(app: App, file: Path) -> None:
