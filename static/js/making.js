@@ -1,21 +1,21 @@
-// Making examples. A press on a sentence takes it as the answer, or takes it back; several stand in their order. A key
-// presses its button while the keyboard is on a button of the card, never while something is typed; Escape leaves a
-// field for the card's first button.
+// Making examples. A press on a sentence adds it to the answer, or takes it out again. A key presses its button while
+// the keyboard is on a button of the card, never while something is typed; Escape leaves a field for the card's first
+// button.
 const card = () => document.querySelector('#making form.making');
 document.addEventListener('click', (event) => {
   const sentence = event.target.closest('#making [data-sentence]');
   if (sentence) {
-    const all = [...sentence.parentElement.querySelectorAll('[data-sentence]')];
-    sentence.ariaPressed = String(sentence.ariaPressed !== 'true');
-    const field = sentence.closest('form').elements.answer;
-    field.value = all.filter((each) => each.ariaPressed === 'true').map((each) => each.textContent).join(' ');
+    const field = sentence.closest('form').elements.answer, text = sentence.textContent;
+    const found = [` ${text}`, `${text} `, text].find((each) => field.value.includes(each));
+    field.value = found ? field.value.replace(found, '') : [field.value.trimEnd(), text].filter(Boolean).join(' ');
+    sentence.ariaPressed = String(!found);
     field.dispatchEvent(new Event('input', { bubbles: true }));
   }
   if (event.target.closest('#making [data-do=""]')) card().elements.question.focus();
 });
 document.addEventListener('keydown', (event) => {
   const form = card();
-  if (!form?.contains(event.target)) return;
+  if (event.repeat || !form?.contains(event.target)) return;
   const typing = event.target.matches('textarea, input:not([type=checkbox]), select');
   if (typing && event.key === 'Escape') form.querySelector('[type=submit]').focus();
   if (typing || event.ctrlKey || event.metaKey || event.altKey) return;

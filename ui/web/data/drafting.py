@@ -16,8 +16,8 @@ from ui.web.html import components
 GOAL = 50  # examples
 TESTED = 24  # passages with examples: a quarter of them is set aside, and six can judge
 TWO_WAYS = (
-    "You can let the model learn how it is written, as it is set now: it then continues texts in this style, but "
-    "answers no questions. Or make examples from it: questions that people ask, and how they should be answered."
+    "You can train it on the text as is (the current setting): it then continues texts in this style, but answers no "
+    "questions. Or make examples from it: questions that people ask, and how they should be answered."
 )
 STALE = "This changes, and a model keeps the old one."
 ELSEWHERE = "Better teach it where the price or the date can be found, or train again whenever it changes."
@@ -72,10 +72,10 @@ def _needed(now: Making) -> str:
     """How many there are, and whether the test at the end has enough to ask."""
     so_far = f"{fmt.number(now.kept)} of {GOAL} kept." if now.kept < GOAL else f"{fmt.number(now.kept)} kept."
     if 0 < now.passages < TESTED:
-        places = f"It has only {fmt.count(now.passages, 'place')} to ask about"
-        return f"{so_far} {places}, so the test at the end will be a rough one."
+        passages = f"It has only {fmt.count(now.passages, 'passage')} to ask about"
+        return f"{so_far} {passages}, so the test at the end will be a rough one."
     if now.covered < min(TESTED, now.passages):
-        needs = f"The test at the end needs some about {TESTED} different places"
+        needs = f"The test at the end needs examples from {TESTED} different passages"
         return f"{so_far} {needs}: {fmt.number(now.covered)} so far."
     return so_far
 
@@ -101,10 +101,10 @@ def _draft(draft: Draft, passage: Passage | None, data_id: str, undo: Markup) ->
 
 def _by(draft: Draft) -> str:
     if draft.by:
-        return f"Drafted by {draft.by}, which may be wrong. Nothing is learned that you don't keep."
+        return f"Drafted by {draft.by}, which may be wrong. Only what you keep is learned."
     if not draft.question:
         return "Press a sentence to take it as the answer, or write your own. Ctrl and Enter keep it."
-    return "Nothing is learned that you don't keep."
+    return "Only what you keep is learned."
 
 
 def _passage(passage: Passage, answer: str) -> Markup:
@@ -151,7 +151,7 @@ def _model(now: Making, data_id: str) -> Markup:
         phase, done = now.working
         bar = components.progress(fmt.percent(done, 1.0) if done else None, phase)
         stop = components.acts(components.button("Stop", "draft-stop", data_id, label="Stop drafting"))
-        return components.text(f"{phase}. Its drafts come among the others.", "status") + bar + stop
+        return components.text(f"{phase}. Its drafts are mixed in with the others.", "status") + bar + stop
     failed = components.EMPTY
     if isinstance(now.failed, ApprenticeError):
         failed = components.problem_alert(now.failed, "warn")
