@@ -1,6 +1,6 @@
 """Editing the stored examples: each edit is checked, saved, and can be undone."""
 
-from collections.abc import Sequence, Set
+from collections.abc import Callable, Sequence, Set
 from dataclasses import replace
 from itertools import chain
 
@@ -48,10 +48,10 @@ class Editor:
         self._save(data_id, *(Edit("add", example=example) for example in _to_add(dataset, examples)))
         return [*range(dataset.highest + 1, dataset.highest + 1 + len(examples))]
 
-    def add_together(self, data_id: str, examples: Sequence[Row]) -> str:
-        """Adds rows as `add` does, all of them or none, as one edit to undo, and returns its id."""
+    def add_together(self, data_id: str, examples: Sequence[Row], log: Callable[[str], None]) -> None:
+        """Adds rows as `add` does, as one edit to undo. log: called with its id; if it fails, nothing is added."""
         first, *more = _to_add(self._store.original(data_id), examples)
-        return self._save(data_id, Edit("add", example=first, more=tuple(more)))[0]
+        self._save(data_id, Edit("add", example=first, more=tuple(more)), log=log)
 
     def set_instruction(self, data_id: str, text: str) -> None:
         """Gives every conversation this system message; "" removes it."""
@@ -111,20 +111,19 @@ class Editor:
         corrected = (row for row in self._store.original(data_id).rows if row.origin == "corrected")
         return {content(row.messages[-2]): said(row.messages[-1]) for row in corrected}
 
-    def _save(self, data_id: str, *edits: Edit) -> list[str]:
-        """Adds the edits, all of them or none, and returns their ids."""
+    def _save(self, data_id: str, *edits: Edit, log: Callable[[str], None] = lambda edit: None) -> None:
+        """Adds the edits, all of them or none. log: called with the id of each before they count."""
         ids: list[str] = []
-
         try:
             for edit in edits:
                 ids.append(self._store.edits.write(data_id, edit))
+                log(ids[-1])
             self._store.info.update(data_id, lambda info: replace(info, edits=[*info.edits, *ids]))
         except BaseException as error:
             self._store.edits.delete(data_id, ids)
             if isinstance(error, OSError):
                 raise not_saved("Your change", error) from error
             raise
-        return ids
 
 
 def _to_add(dataset: Dataset, examples: Sequence[Row]) -> list[Row]:

@@ -73,9 +73,9 @@ def log_decided(folder: Path, draft: str, edit: str | None) -> None:
     _add(folder, f"decided {draft}", edit)
 
 
-def log_worded(folder: Path, key: str, wording: Wording) -> None:
-    """A column is asked about in these words."""
-    _add(folder, f"worded {key}", asdict(wording))
+def log_worded(folder: Path, key: str, wording: Wording, edit: str) -> None:
+    """A column is asked about in these words. edit: as in Wording."""
+    _add(folder, f"worded {key}", asdict(wording) | {"edit": edit})
 
 
 def _add(folder: Path, about: str, value: object) -> None:

@@ -18,6 +18,7 @@ _LANGUAGES = read_json(Path(__file__).with_suffix(".json"))
 _LONGEST_ANSWER = 400  # characters of an answer that is drafted
 _SAMPLE = 40  # passages and rows that show the language, or what a column holds
 _HOURS = re.compile(r"\d{1,2}:\d\d|\d{1,2}(\.\d\d)? ?([ap]m|uhr|h)\b|\d\d?\.\d\d ?[-–] ?\d", re.IGNORECASE)
+_NAMED = re.compile(r"\{([^{}\n]*)\}")
 _PRICED = re.compile(r"pri[cxs]|preis|precio|prezzo|cost|kosten|tarif|fee|rate|€|\$|£", re.IGNORECASE)
 
 
@@ -114,9 +115,7 @@ def _lower(name: str, text: str) -> str:
 def columns(passages: Sequence[Passage]) -> list[Column]:
     """The columns of all tables that can be asked about: those beside the one that names each row."""
     tables = {passage.table: passage for passage in passages if passage.table}
-    return [
-        column for table in tables for column in _columns(table, [each for each in passages if each.table == table])
-    ]
+    return [one for table in tables for one in _columns(table, [row for row in passages if row.table == table])]
 
 
 def _columns(table: int, rows: Sequence[Passage]) -> list[Column]:
@@ -130,10 +129,8 @@ def _columns(table: int, rows: Sequence[Passage]) -> list[Column]:
         if name == subject or len({row.cells[name] for row in filled}) < min(2, len(rows)):
             continue
         cells = [row.cells[name] for row in filled[:_SAMPLE]]
-        flagged, priced = (
-            _most(cells, changes),
-            bool(_PRICED.search(name)) and _most(cells, lambda cell: cell[0].isdigit()),
-        )
+        flagged = _most(cells, changes)
+        priced = bool(_PRICED.search(name)) and _most(cells, lambda cell: cell[0].isdigit())
         kind = "price" if priced else "hours" if _most(cells, _HOURS.search) else "cell"
         answer = "{row}: {cell} ({column})" if priced and not flagged else "{row}: {cell}"
         column = Column(f"{table}.{number}", name, subject, tuple(ways[kind]), answer, filled, flagged or priced)
@@ -150,17 +147,24 @@ def _most(cells: Sequence[str], matches: Callable[[str], object]) -> bool:
 
 
 def from_column(column: Column, ways: Sequence[str], answer: str) -> list[Draft]:
-    """All rows of a column in these wordings; one that comes out the same as another is left out."""
+    """All rows of a column in these wordings; one that comes out the same as another is left out, and one for which a
+    row has no cell."""
     drafts: list[Draft] = []
     for row in column.rows:
         filling = {**row.cells, "row": row.cells[column.subject], "cell": row.cells[column.name], "column": column.name}
-        asks = enumerate((_filled(way, filling) for way in ways), 1)
-        drafts += (_draft(row, f"{column.key} {n}", asked, _filled(answer, filling)) for n, asked in asks if asked)
+        for n, way in enumerate(ways, 1):
+            if names_in(f"{way}\n{answer}") <= filling.keys() and (asked := _filled(way, filling)):
+                drafts.append(_draft(row, f"{column.key} {n}", asked, _filled(answer, filling)))
     return _distinct(drafts)
 
 
+def names_in(wording: str) -> set[str]:
+    """The names in braces, in whose place each row's own words stand."""
+    return set(_NAMED.findall(wording))
+
+
 def _filled(way: str, filling: dict[str, str]) -> str:
-    return re.sub(r"\{([^{}\n]*)\}", lambda match: filling.get(match[1], match[0]), way).strip()
+    return _NAMED.sub(lambda match: filling.get(match[1], match[0]), way).strip()
 
 
 def _ways(text: str) -> Any:

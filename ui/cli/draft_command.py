@@ -26,6 +26,8 @@ def add_commands(add: AddCommand) -> None:
 
 def draft(options: argparse.Namespace, workspace: Workspace) -> Answer:
     """Each line of OUT has "kept": false, which keeps it out of training. What is written stays after Ctrl-C."""
+    if options.output.exists():
+        raise BadInput(f"{options.output} already exists.", "What you decided in it would be lost.", "Choose another.")
     passages = read_material(options.file, options.file.name, Limits())
     batches, total, by_model = iter([templates.all_ready(passages)]), 0, 0
     if options.model:
@@ -33,7 +35,7 @@ def draft(options: argparse.Namespace, workspace: Workspace) -> Answer:
         model, name = app.models.reference(options.model), app.models.entry(options.model).name
         batches = writer.with_model(batches, Chat(workspace), Path(model.path), name, texts)
     try:
-        with options.output.open("w", encoding="utf-8") as file:
+        with options.output.open("x", encoding="utf-8") as file:
             for drafts in batches:
                 for each in drafts:
                     row = as_row(each, passages[each.passage - 1], each.question, each.answer)

@@ -170,7 +170,7 @@ def test_what_was_decided_survives_a_crash(tmp_path: Path) -> None:
     log_drafted(tmp_path, 1, drafts)
     log_decided(tmp_path, "1 model", "edit-1")
     log_decided(tmp_path, "2 model", DROPPED)
-    log_worded(tmp_path, "1.2", Wording(("{row}?",), "{cell}", "edit-2"))
+    log_worded(tmp_path, "1.2", Wording(("{row}?",), "{cell}"), "edit-2")
     with (tmp_path / FILE).open("ab") as file:
         file.write(b'\n{"decided 3 mod')
     log_decided(tmp_path, "4 model", "edit-3")

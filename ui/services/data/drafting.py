@@ -17,9 +17,9 @@ from backend.drafts import templates, writer
 from backend.drafts.draft import YOURS, Draft, as_row
 from backend.drafts.log import DROPPED, FILE, Log, Wording, log_decided, log_drafted, log_worded, read_log
 from backend.drafts.queue import next_draft
+from backend.drafts.templates import Column
 from backend.errors import BadInput, NotInDemo
 from backend.hosting.policy import Policy
-from backend.records.rows import Row
 from backend.settings import Workspace
 from backend.text.conversation import question as question_of
 from ui.records.data import Making, Material
@@ -28,6 +28,7 @@ from ui.services.data.imports import DatasetImports
 from ui.services.demo.admission import require_rows
 from ui.services.machine.models import ModelService
 
+_WORDING, _NAMES = 2_000, 12  # characters of a way of asking with its answer, and names in them
 _TOPIC = 200  # characters of a text that is only a topic
 _ROUNDS = 12  # of questions about a topic
 
@@ -99,8 +100,9 @@ class DraftingService:
                 raise BadInput("This example is too long.", f"It has over {LONGEST:,} characters.", "Shorten it.")
             draft, passages = self._find(data_id, draft_id, log), self._material(data_id).passages
             passage = passages[draft.passage - 1] if draft.passage else None
-            edit = self._add(data_id, [as_row(draft, passage, question, answer)])
-            log_decided(self._store.folder(data_id), draft_id, edit)
+            log_kept = partial(log_decided, self._store.folder(data_id), draft_id)
+            self._require_rows(data_id, 1)
+            self._editor.add_together(data_id, [as_row(draft, passage, question, answer)], log_kept)
             return self._store.original(data_id).highest
 
     def drop(self, data_id: str, draft_id: str) -> None:
@@ -128,12 +130,15 @@ class DraftingService:
             column = next((column for column in material.columns if column.key == key), None)
             if column is None or key in self._log(data_id).wordings:
                 return
-            if not all("{" in way for way in ways):
-                raise BadInput("Each way of asking needs {row}.", "Otherwise all rows are asked the same.", "Add it.")
+            _require_wording(column, ways, answer)
+            self._require_rows(data_id, len(ways) * len(column.rows))
             drafts = templates.from_column(column, ways, answer) if at_once else []
             made = [as_row(each, material.passages[each.passage - 1], each.question, each.answer) for each in drafts]
-            edit = self._add(data_id, made) if made else DROPPED
-            log_worded(self._store.folder(data_id), key, Wording(ways, answer, edit))
+            log_kept = partial(log_worded, self._store.folder(data_id), key, Wording(ways, answer))
+            if made:
+                self._editor.add_together(data_id, made, log_kept)
+            else:
+                log_kept(DROPPED)
 
     # Drafts by a model
 
@@ -148,9 +153,7 @@ class DraftingService:
             raise NotInDemo("Models don't draft questions in this demo.", "Many people share this server.", "")
         model, name = self._models.reference(model_id), self._models.entry(model_id).name
         if set(self._tasks.running()) - {data_id}:
-            raise BadInput(
-                "A model drafts questions for other examples.", "Two need twice the memory.", "Stop it first."
-            )
+            raise BadInput("A model is drafting for other examples.", "Two need twice the memory.", "Stop it first.")
         self._tasks.start(data_id, name, lambda task: self._draft(task, data_id, Path(model.path), name))
 
     def _draft(self, task: BackgroundTask, data_id: str, model: Path, name: str) -> None:
@@ -226,6 +229,19 @@ class DraftingService:
         last, edits = next(reversed(log.decided), ""), self._store.info.read(data_id).edits
         return last if last and (not log.decided[last] or edits[-1:] == [log.decided[last]]) else ""
 
-    def _add(self, data_id: str, rows: list[Row]) -> str:
-        require_rows(self._policy.limits, len(self._store.original(data_id).rows) + len(rows))
-        return self._editor.add_together(data_id, rows)
+    def _require_rows(self, data_id: str, more: int) -> None:
+        require_rows(self._policy.limits, len(self._store.original(data_id).rows) + more)
+
+
+def _require_wording(column: Column, ways: Sequence[str], answer: str) -> None:
+    """Raises BadInput for a wording that can't be filled in, and for one that makes too much of a row."""
+    texts, known = (
+        [f"{way}\n{answer}" for way in ways or [""]],
+        {"row", "cell"}.union(*(row.cells for row in column.rows)),
+    )
+    if len(ways) > len(column.ways) or any(len(text) > _WORDING or text.count("{") > _NAMES for text in texts):
+        raise BadInput("This wording is too long.", f"It may have {_WORDING:,} characters.", "Shorten it.")
+    named = [templates.names_in(way) - {"column"} for way in ways]
+    if not all(named) or not templates.names_in("\n".join(texts)) - {"column"} <= known:
+        only = "No other names than row, cell, column and those of your columns can be filled in."
+        raise BadInput("Each way of asking needs {row}.", only, "Correct the names in braces.")

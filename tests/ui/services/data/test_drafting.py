@@ -10,7 +10,8 @@ from unittest.mock import patch
 
 import pytest
 
-from backend.errors import BadInput, ChatFailed
+from backend.drafts import templates
+from backend.errors import BadInput, ChatFailed, NotInDemo, WorkspaceProblem
 from backend.records.chat import Chunk
 from tests.ui.conftest import tabs
 from ui.records.data import Making
@@ -89,6 +90,13 @@ def test_a_decision_counts_once_and_can_be_undone(app: App, text: str) -> None:
     assert now(app, text).draft == first, "undone below the example"
 
 
+def test_on_a_full_disk_nothing_is_kept(app: App, text: str) -> None:
+    full = WorkspaceProblem("", "The disk is full.")
+    with patch("backend.drafts.log._add", side_effect=full), pytest.raises(WorkspaceProblem):
+        keep(app, text)
+    assert (now(app, text).kept, keep(app, text), now(app, text).kept) == (0, 1, 1)
+
+
 def test_what_is_no_example_is_not_kept(app: App, text: str) -> None:
     for question, answer in (("", "a"), ("q", " "), ("q", "a" * 300_000)):
         with pytest.raises(BadInput):
@@ -130,8 +138,14 @@ def test_a_table_is_asked_in_the_person_s_wordings(app: App, tmp_path: Path) -> 
     column = now(app, data_id).column
     assert column
     assert (column.name, column.flagged, now(app, data_id).draft) == ("Price", True, None)
-    with pytest.raises(BadInput, match="row"):
-        app.drafting.word(data_id, column.key, ["What does it cost?"], "{cell}", at_once=True)
+    wrong = [["How much?"], ["How much is {Row}?"], ["How much is {column}?"], ["{row}?"] * 4, ["{row}?", "a" * 3_000]]
+    for refused, said in [*((ways, "{cell}") for ways in wrong), (["{row}?"], "{Colour}"), (["{row}?"], "{cell}" * 20)]:
+        with pytest.raises(BadInput):
+            app.drafting.word(data_id, column.key, refused, said, at_once=True)
+    for at_once in (True, False):
+        few = patch.object(app.drafting, "_policy", SimpleNamespace(limits=SimpleNamespace(rows=79)))
+        with few, patch.object(templates, "from_column", side_effect=AssertionError), pytest.raises(NotInDemo):
+            app.drafting.word(data_id, column.key, ["{row}?", "{row}, {Price}?"], "{cell}", at_once)
     ways = ["What is {row}?", "How much for {row}?"]
     app.drafting.word(data_id, column.key, ways, "{row}: {cell}", at_once=True)
     rows = app.dataset_store.original(data_id).rows
