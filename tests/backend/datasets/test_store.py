@@ -46,8 +46,7 @@ def test_a_fixed_dataset_is_not_reused_for_the_same_file(store: DatasetStore, fi
 
 
 def test_examples_written_about_any_file_stay_readable(store: DatasetStore, file: Path) -> None:
-    """Older versions took any file of texts to write examples about."""
-    data_id = store.add(file, "orders.jsonl")
+    data_id = store.add(file, "orders.jsonl")  # older versions took any
     store.info.update(data_id, lambda info: replace(info, written=True))
     row = Row(0, 0, [{"role": "user", "content": "Where?"}, {"role": "assistant", "content": "Here."}])
     Editor(store).add(data_id, row)

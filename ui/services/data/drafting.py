@@ -235,10 +235,7 @@ class DraftingService:
 
 def _require_wording(column: Column, ways: Sequence[str], answer: str) -> None:
     """Raises BadInput for a wording that can't be filled in, and for one that makes too much of a row."""
-    texts, known = (
-        [f"{way}\n{answer}" for way in ways or [""]],
-        {"row", "cell"}.union(*(row.cells for row in column.rows)),
-    )
+    texts, known = [f"{way}\n{answer}" for way in ways or [""]], {"row", "cell"}.union(*(r.cells for r in column.rows))
     if len(ways) > len(column.ways) or any(len(text) > _WORDING or text.count("{") > _NAMES for text in texts):
         raise BadInput("This wording is too long.", f"It may have {_WORDING:,} characters.", "Shorten it.")
     named = [templates.names_in(way) - {"column"} for way in ways]

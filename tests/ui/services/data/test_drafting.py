@@ -91,8 +91,7 @@ def test_a_decision_counts_once_and_can_be_undone(app: App, text: str) -> None:
 
 
 def test_on_a_full_disk_nothing_is_kept(app: App, text: str) -> None:
-    full = WorkspaceProblem("", "The disk is full.")
-    with patch("backend.drafts.log._add", side_effect=full), pytest.raises(WorkspaceProblem):
+    with patch("backend.drafts.log._add", side_effect=WorkspaceProblem("")), pytest.raises(WorkspaceProblem):
         keep(app, text)
     assert (now(app, text).kept, keep(app, text), now(app, text).kept) == (0, 1, 1)
 
