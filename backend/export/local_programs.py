@@ -8,17 +8,21 @@ import os
 import re
 import shutil
 import subprocess
+import threading
 from collections.abc import Container
+from contextlib import ExitStack
 from itertools import count
 from pathlib import Path
 
-from backend.errors import MissingPart, RunProblem
+from backend.errors import MissingPart, RunProblem, WorkspaceProblem
 from backend.export.hub_push import link
 from backend.files.atomic import replace_file
+from backend.files.disk_errors import disk_words
 from backend.settings import child_environment
 
 _OF_MAC = "/Applications/Ollama.app/Contents/Resources/ollama"  # not on the path before it was opened once
 _PATIENCE = 900.0  # seconds that Ollama may take to copy a file
+_adding = threading.Lock()  # from choosing a free name until it is taken
 
 
 def ollama() -> str | None:
@@ -34,9 +38,10 @@ def lm_studio_models() -> Path | None:
 
 def add_to_ollama(file: Path) -> str:
     """Add a GGUF file with the Modelfile beside it; returns the model's name there. Raises MissingPart, RunProblem."""
-    _, *lines = _ask_ollama(file.parent, "list").splitlines()
-    name = _free_name(file.stem.lower(), {re.sub(":latest$", "", line.split()[0]) for line in lines if line.strip()})
-    _ask_ollama(file.parent, "create", name, "-f", f"{file.stem}.Modelfile")
+    with _adding:
+        _, *rows = _ask_ollama(file.parent, "list").splitlines()
+        name = _free_name(file.stem.lower(), {re.sub(":latest$", "", row.split()[0]) for row in rows if row.strip()})
+        _ask_ollama(file.parent, "create", name, "-f", f"{file.stem}.Modelfile")
     return name
 
 
@@ -63,17 +68,23 @@ def _ask_ollama(folder: Path, *arguments: str) -> str:
 
 
 def add_to_lm_studio(file: Path) -> str:
-    """Add a GGUF file; returns the model's name there. Raises MissingPart, OSError."""
+    """Add a GGUF file; returns the model's name there. Raises MissingPart, WorkspaceProblem."""
     models = lm_studio_models()
     if models is None:
         raise MissingPart("LM Studio is no longer on this computer.", "", "Install it again.")
     place = models / "apprentice"
-    place.mkdir(exist_ok=True)
-    name = _free_name(file.stem, {path.name for path in place.iterdir()})
-    (place / name).mkdir()
-    part = place / name / f"{file.name}.part"  # LM Studio may be looking
-    link(file, part)
-    replace_file(part, part.with_suffix(""))
+    try:
+        with _adding, ExitStack() as undo:
+            place.mkdir(exist_ok=True)
+            name = _free_name(file.stem, {path.name for path in place.iterdir()})
+            (place / name).mkdir()
+            undo.callback(shutil.rmtree, place / name, ignore_errors=True)
+            part = place / name / f"{file.name}.part"  # LM Studio may be looking
+            link(file, part)
+            replace_file(part, part.with_suffix(""))
+            undo.pop_all()
+    except OSError as error:
+        raise WorkspaceProblem("The model could not be added to LM Studio.", *disk_words(error)) from error
     return name
 
 

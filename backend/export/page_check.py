@@ -7,6 +7,7 @@ more script, which asks and prints the answers to the browser's log. The browser
 import json
 import os
 import re
+import secrets
 import shutil
 import subprocess
 import tempfile
@@ -16,6 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import unquote
@@ -40,14 +42,15 @@ _POLL = 0.2  # seconds
 _SILENCE = 600.0  # seconds without an answer after which a slow computer gives up
 # The share of the answers that must be the same: builds of llama.cpp round differently, and a near tie falls otherwise.
 _SAME = {"Q8_0": 0.9, "Q4_K_M": 0.7}
+_END = [{"ended": True}]
 _SAID = re.compile(r'"PAGE:([^"]*)"')
-_NOT_TRIED = "The page was not tried here, because there is no {} on this computer."
+_SECRET = secrets.token_urlsafe()  # first in the addresses of the server: no other page can guess it
+_NOT_TRIED = "The page was not tried here, because there is no {}."
 
 
 class Heard(NamedTuple):
-    """What a browser said of a page. answers: each with the number of tokens that were read before it. problem: the
-    page's own sentence where it could not load the model. seconds: until it was loaded. tokens_per_second: of its
-    answers."""
+    """What a browser said of a page. answers: each with the number of tokens before it. problem: why it could not load
+    the model, or not answer. seconds: until it was loaded. tokens_per_second: of its answers."""
 
     answers: list[tuple[str, int]]
     problem: str = ""
@@ -61,28 +64,29 @@ def browser() -> str | None:
     return named or next(filter(None, map(shutil.which, _BROWSERS["programs"])), None)
 
 
-def check(source: Source, target: Target, gguf: Path, disk: Path, website: Path, report: Report) -> PageCheck:
-    """Ask both folders and the GGUF file. No verdict where there is no browser, or it gives no answers."""
+def check(source: Source, target: Target, gguf: Path, disk: Path, web: Path, context: int, report: Report) -> PageCheck:
+    """Ask both folders and the GGUF file what fits in `context` tokens. No verdict without a browser's answers."""
     program = browser()
     if program is None or not has_llama_cpp():
         return PageCheck(ok=None, sentence=_NOT_TRIED.format("llama.cpp" if program else "Chrome, Chromium or Edge"))
-    held_out = [chat[:-1] for chat in read_conversations(source.folder, "held_out")[:_QUESTIONS]] or source.prompts
+    held_out = [chat[:-1] for chat in read_conversations(source.folder, "held_out")] or source.prompts
     prompts = [[message for message in prompt if message["role"] != "system"] for prompt in held_out]
     report("Asking the file")
     told = [{"role": "system", "content": source.instruction}] if source.instruction else []
     chat = Chat(source.workspace)
     try:
         chat.open(gguf=gguf)
-        expected = []
+        short = (one for one in prompts if len(chat.prompt_ids([*told, *one])) + ANSWER_TOKENS <= context)
+        prompts, expected = list(islice(short, _QUESTIONS)), []
         for messages in ([*told, *prompt] for prompt in prompts):
             text = "".join(chunk.text for chunk in chat.ask(messages, max_new_tokens=ANSWER_TOKENS))
             expected.append((text, len(chat.prompt_ids(messages))))
     finally:
         chat.close()
+    if not prompts:
+        return PageCheck(ok=None, sentence=_NOT_TRIED.format("question short enough for it"))
     poll = partial(report, "Asking the page in a browser", total=len(prompts) + 1)
-    heard = (
-        ask(program, folder, prompts, target.work, poll, over_http=folder == website) for folder in (disk, website)
-    )
+    heard = (ask(program, folder, prompts, target.work, poll, over_http=folder == web) for folder in (disk, web))
     return verdict(expected, *heard, needed=_SAME[target.kinds[0]])
 
 
@@ -90,13 +94,13 @@ def verdict(expected: list[tuple[str, int]], disk: Heard | None, http: Heard | N
     """What the answers say, of which `expected` are llama.cpp's. None: the browser did not give them all. needed: the
     share that must be the same, but for chance."""
     if disk is None or http is None:
-        return PageCheck(ok=None, sentence="The page was not checked: the browser of this computer fell silent.")
+        return PageCheck(ok=None, sentence="The page was not checked: the browser stopped responding.")
     if problem := disk.problem or http.problem:
-        return PageCheck(ok=False, sentence=f"The page could not load the model: {problem}")
+        return PageCheck(ok=False, sentence=f"The page does not work here: {problem}")
     counts = []
     for heard in (disk, http):
         if [read for _, read in heard.answers] != [read for _, read in expected]:
-            return PageCheck(ok=False, sentence="The page gives the model another conversation than llama.cpp does.")
+            return PageCheck(ok=False, sentence="The page sends the model a different prompt than llama.cpp does.")
         pairs = zip(heard.answers, expected, strict=True)
         counts.append(sum(found.strip() == wanted.strip() for (found, _), (wanted, _) in pairs))
     asked = len(expected)
@@ -116,7 +120,7 @@ def verdict(expected: list[tuple[str, int]], disk: Heard | None, http: Heard | N
 def ask(
     program: str, folder: Path, prompts: Sequence[Messages], work: Path, poll: Callable[[int], None], *, over_http: bool
 ) -> Heard | None:
-    """What the page in `folder` answers in a browser; None where the browser falls silent. work: a folder for its
+    """What the page in `folder` answers in a browser; None where the browser stops responding. work: a folder for its
     output. poll: called meanwhile with the number of answers; what it raises ends the browser."""
     page, script = folder / "check.html", folder / "files" / _SCRIPT.name
     asked = json.dumps({"prompts": [list(prompt) for prompt in prompts], "most": ANSWER_TOKENS})
@@ -129,17 +133,18 @@ def ask(
     finally:
         page.unlink(missing_ok=True)
         script.unlink(missing_ok=True)
-    if not said or "ended" not in said[-1]:
+    if said[-1:] != _END:
         return None
     started, *answers, _ = said
+    if problem := said[-2].get("problem"):
+        return Heard([], problem)
     seconds, tokens = (sum(answer[name] for answer in answers) for name in ("seconds", "tokens"))
-    texts = [(answer["text"], answer["read"]) for answer in answers]
-    problem = "" if started["loaded"] else started["problem"]
-    return Heard(texts, problem, started["seconds"], tokens / max(seconds, 1e-3))
+    read = [(answer["text"], answer["read"]) for answer in answers]
+    return Heard(read, seconds=started["seconds"], tokens_per_second=tokens / max(seconds, 1e-3))
 
 
 def _listen(command: list[str], address: str, work: Path, poll: Callable[[int], None]) -> list[dict[str, Any]]:
-    """What the page said until its end, or until the browser ended or fell silent."""
+    """What the page said until its end, or until the browser ended or stopped responding."""
     said: list[dict[str, Any]] = []
     log = work / "browser.log"
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile, log.open("wb") as output:
@@ -148,9 +153,7 @@ def _listen(command: list[str], address: str, work: Path, poll: Callable[[int], 
             child_process.end_with_us(child.pid)
             try:
                 last = time.monotonic()
-                while (
-                    child.poll() is None and time.monotonic() - last < _SILENCE and not (said and "ended" in said[-1])
-                ):
+                while child.poll() is None and time.monotonic() - last < _SILENCE and said[-1:] != _END:
                     poll(len(said))
                     time.sleep(_POLL)
                     found = [json.loads(unquote(text)) for text in _SAID.findall(log.read_text("utf-8", "replace"))]
@@ -162,9 +165,14 @@ def _listen(command: list[str], address: str, work: Path, poll: Callable[[int], 
 
 
 class _Files(SimpleHTTPRequestHandler):
+    def translate_path(self, path: str) -> str:
+        known = path.startswith(f"/{_SECRET}/") and self.headers["Host"] == "{}:{}".format(*self.request.getsockname())
+        return super().translate_path(path.removeprefix(f"/{_SECRET}")) if known else ""  # no file, so 404
+
     def end_headers(self) -> None:
         self.send_header("Cross-Origin-Embedder-Policy", "require-corp")
         self.send_header("Cross-Origin-Opener-Policy", "same-origin")
+        self.send_header("Cross-Origin-Resource-Policy", "same-origin")
         super().end_headers()
 
     def log_message(self, *_: object) -> None:
@@ -177,6 +185,6 @@ def _served(folder: Path) -> Iterator[str]:
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(_Files, directory=str(folder))) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         try:
-            yield f"http://127.0.0.1:{server.server_port}"
+            yield f"http://127.0.0.1:{server.server_port}/{_SECRET}"
         finally:
             server.shutdown()

@@ -55,7 +55,7 @@ def kind_for(model: Path) -> str:
         size, largest = (format_size(number / MIB) for number in (sizes.size(model, "Q4_K_M"), _FITTING["Q4_K_M"]))
         raise NotEnough(
             "This model is too large for a page.",
-            f"Its smallest file has about {size}; up to {largest} was seen to load in a browser.",
+            f"Its smallest file has about {size}; the largest that has been tested in a browser is {largest}.",
             "Choose another kind of file, or train a smaller model.",
         )
     return fitting[0]
@@ -70,7 +70,7 @@ def make(source: Source, target: Target, report: Report) -> list[ExportFile]:
         "instruction": source.instruction,
         "examples": _examples(source),
         "alone": _is_single(source),
-        "context": min(model_folder.context_length(source.run.model.path), _CONTEXT),
+        "context": _context(source),
     }
     report("Writing the page")
     for variant in (PAGE, WEBSITE):
@@ -81,7 +81,8 @@ def make(source: Source, target: Target, report: Report) -> list[ExportFile]:
 def check(source: Source, target: Target, files: list[ExportFile], report: Report) -> ExportResult:
     """Check that both folders answer as the GGUF file does."""
     disk, web = folder_of(target, PAGE), folder_of(target, WEBSITE)
-    return ExportResult(page=page_check.check(source, target, target.place / files[0].name, disk, web, report))
+    gguf = target.place / files[0].name
+    return ExportResult(page=page_check.check(source, target, gguf, disk, web, _context(source), report))
 
 
 def finish(source: Source, target: Target, result: ExportResult) -> ExportResult:
@@ -118,9 +119,8 @@ def write(folder: Path, gguf: Path, settings: dict[str, Any], *, in_scripts: boo
     """Write the page with a model to a new folder. settings: what it shows. in_scripts: for a disk. Raises OSError,
     and ExportFailed where wllama's files are not those that were published."""
     rmtree(folder, ignore_errors=True)
-    copytree(
-        _FILES, folder, ignore=ignore_patterns("*.xz", "check.js", *([".htaccess", "_headers"] if in_scripts else []))
-    )
+    left_out = ("*.xz", "check.js", *((".htaccess", "_headers") if in_scripts else ()))
+    copytree(_FILES, folder, ignore=ignore_patterns(*left_out))
     files, inside = {}, folder / "files"
     for name, digest in _PINNED.items():
         content = lzma.decompress((_FILES / "files" / "wllama" / f"{name}.xz").read_bytes())
@@ -147,6 +147,10 @@ def _place(content: BinaryIO, file: Path, in_scripts: bool) -> dict[str, int]:
         scripts += 1
         file.with_name(f"{file.name}.{scripts}.js").write_bytes(b'piece("%b");\n' % b64encode(piece))
     return {"bytes": content.tell(), "scripts": scripts}
+
+
+def _context(source: Source) -> int:
+    return min(model_folder.context_length(source.run.model.path), _CONTEXT)
 
 
 def _is_single(source: Source) -> bool:

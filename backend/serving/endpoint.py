@@ -132,28 +132,25 @@ class Endpoint:
         question = self._http.build_request("POST", asked.path, json=asked.body)
         reply = await self._http.send(question, stream=True)
         leaving.push_async_callback(reply.aclose)
-        if asked.streams and reply.is_success:
+        if asked.body.get("stream") and reply.is_success:
             return _Stream(self._events(asked, reply), leaving)
         document = json.loads(await reply.aread())
         if not reply.is_success:
             return _error(reply.status_code, str(document.get("error", {}).get("message", document)))
         self._count(document)
         for choice in document.get("choices", []) if asked.function else []:
-            _make_call(choice, choice["message"], asked.function, {"id": f"call_{secrets.token_hex(12)}"})
+            _make_call(choice, choice["message"], asked.function, set())
         return JSONResponse(document)
 
     async def _events(self, asked: Asked, reply: httpx.Response) -> AsyncIterator[str]:
-        started: set[int] = set()  # the choices whose call has its id
+        started: set[int] = set()
         try:
             async for line in reply.aiter_lines():
                 if line.startswith("data: {") and (asked.function or '"timings"' in line or '"usage"' in line):
                     event = json.loads(line.removeprefix("data: "))
                     self._count(event)
                     for choice in event.get("choices", []) if asked.function else []:
-                        number = choice.get("index", 0)
-                        more = {} if number in started else {"id": f"call_{secrets.token_hex(12)}"}
-                        _make_call(choice, choice["delta"], asked.function, {**more, "index": 0})
-                        started.add(number)
+                        _make_call(choice, choice["delta"], asked.function, started)
                     line = f"data: {json.dumps(event)}"
                 yield f"{line}\n"
         except (ApprenticeError, httpx.HTTPError) as error:
@@ -222,15 +219,17 @@ async def _unless_gone(request: Request, work: Coroutine[Any, Any, Response]) ->
         await asyncio.gather(working, watching, return_exceptions=True)
 
 
-def _make_call(choice: dict[str, Any], message: dict[str, Any], function: str, more: dict[str, Any]) -> None:
-    """Turns an answer, or a piece of one, into the call of a function with it as the arguments. more: of the call; its
-    id in the first piece."""
+def _make_call(choice: dict[str, Any], message: dict[str, Any], function: str, started: set[int]) -> None:
+    """Turns an answer, or a piece of one, into the call of a function with it as the arguments. started: the choices
+    whose call has its id and name; this one is added."""
     content = message.pop("content", None)
     if choice.get("finish_reason") == "stop":
         choice["finish_reason"] = "tool_calls"
-    named = {"name": function} if "id" in more else {}
+    first = (number := choice.get("index", 0)) not in started
+    started.add(number)
+    more, named = ({"id": f"call_{secrets.token_hex(12)}"}, {"name": function}) if first else ({}, {})
     if content is not None or named:
-        call = {**more, "type": "function", "function": {**named, "arguments": content or ""}}
+        call = {**more, "index": 0, "type": "function", "function": {**named, "arguments": content or ""}}
         message.update(tool_calls=[call], **({"content": None} if "role" in message else {}))
 
 
@@ -256,8 +255,7 @@ def _wrong_key() -> Response:
 
 
 def _nothing_here(request: Request) -> Response:
-    paths = ", ".join(("/v1/models", *requests.PATHS))
-    return _error(404, f"There is nothing at this address. Use {paths}.")
+    return _error(404, f"There is nothing at this address. Use {', '.join(('/v1/models', *requests.PATHS))}.")
 
 
 def _sentence(error: Exception) -> str:
@@ -266,12 +264,7 @@ def _sentence(error: Exception) -> str:
 
 
 def _error(
-    status: int,
-    message: str,
-    kind: str = "invalid_request_error",
-    headers: dict[str, str] | None = None,
-    **more: str,
+    status: int, message: str, kind: str = "invalid_request_error", headers: dict[str, str] | None = None, **more: str
 ) -> Response:
-    return JSONResponse(
-        {"error": {"message": message, "type": kind, "param": None, "code": None, **more}}, status, headers
-    )
+    error = {"message": message, "type": kind, "param": None, "code": None, **more}
+    return JSONResponse({"error": error}, status, headers)

@@ -65,10 +65,6 @@ class Asked:
     body: dict[str, Any]
     function: str = ""
 
-    @property
-    def streams(self) -> bool:
-        return bool(self.body.get("stream"))
-
 
 def parse(path: str, content: bytes, able: Abilities) -> Asked:
     """Read a request. Raises BadField, BadInput."""
@@ -198,16 +194,15 @@ def _with_forced_function(path: str, given: dict[str, Any], able: Abilities) -> 
     if path != CHAT or not able.whole or not isinstance(tools, list) or not choice:
         return given, ""
     functions = [function for tool in tools for function in _functions(tool)]
-    names = [function.get("name") for function in functions]
-    if not all(isinstance(name, str) and name for name in names):
+    if not all(isinstance(one.get("name"), str) and one["name"] for one in functions):
         raise BadField("tools", "has a function without a name.", next="Give each function a name.")
     named = next((one.get("name", "") for one in _functions(choice)), None)
-    if choice not in ("auto", "none", "required") and named not in names:
+    chosen = [one for one in functions if named in (None, one["name"])]
+    if choice not in ("auto", "none", "required") and not (named and chosen):
         raise BadField("tool_choice", "is not auto, none, required, or a function that is in tools.")
     if able.tools:
         only = [tool for tool in tools if any(one["name"] == named for one in _functions(tool))]
         return ({**given, "tools": only, "tool_choice": "required"} if named else given), ""
-    chosen = [one for one in functions if named in (None, one["name"])]
     if choice in ("auto", "none") or len(chosen) != 1:
         return given, ""
     rest = {name: value for name, value in given.items() if name not in ("tools", "tool_choice", "parallel_tool_calls")}

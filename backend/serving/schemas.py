@@ -3,7 +3,6 @@ nothing satisfies."""
 
 import re
 from itertools import product
-from math import inf
 from typing import Any
 
 from backend.errors import BadInput
@@ -27,10 +26,9 @@ def check_schema(schema: Any) -> None:
             check_schema(part)
     if not isinstance(schema, dict):
         return
-    wrong = schema.keys() - _KEYWORDS
+    wrong = schema.keys() - _KEYWORDS | {both[1] for both in (_LEAST, _MOST) if schema.keys() >= {*both}}
     if schema.keys() & _BOUNDS and schema.get("type") != "integer":
         wrong |= schema.keys() & _BOUNDS
-    wrong |= {both[1] for both in (_LEAST, _MOST) if schema.keys() >= {*both}}
     wrong |= {name for name in schema.keys() & _LIMITS if not isinstance(schema[name], int | float) or schema[name] % 1}
     if schema.get("format", "date") not in _FORMATS:
         wrong.add("format")
@@ -39,7 +37,7 @@ def check_schema(schema: Any) -> None:
     if wrong:
         raise BadInput(f"has “{min(wrong)}”, which can't be enforced here.")
     for least, most in _RANGES:
-        low, high = schema.get(least, -inf if least in _BOUNDS else 0), schema.get(most, inf)
+        low, high = schema.get(least, float("-inf") if least in _BOUNDS else 0), schema.get(most, float("inf"))
         if low + f"{least} {most}".count("exclusive") > high:
             raise BadInput(f"can't be satisfied: {least} is too large for {most}.")
     for name in ("enum", "anyOf", "oneOf"):

@@ -86,6 +86,14 @@ def test_names_are_text(opened: Callable[..., Any]) -> None:
     assert blocked == "blocked"
 
 
+def test_a_question_that_fails_ends_the_check(chromium: Any, written: Path, tmp_path: Path) -> None:
+    shutil.copytree(written, tmp_path / "page")
+    script = "globalThis.page = {started: {loaded: true}, answer() { throw new Error('too long'); }};"
+    (tmp_path / "page" / "files" / "page.js").write_text(script)
+    found = page_check.ask(str(page_check.browser()), tmp_path / "page", [[]], tmp_path, lambda _: None, over_http=True)
+    assert found and "too long" in found.problem  # noqa: PT018
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("older", [False, True])
 def test_a_real_model_answers_as_in_llama_cpp(

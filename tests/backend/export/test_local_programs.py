@@ -1,13 +1,14 @@
 """Adding a GGUF file to Ollama and LM Studio: a stand-in executable, and a folder."""
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from backend.errors import MissingPart, RunProblem
+from backend.errors import MissingPart, RunProblem, WorkspaceProblem
 from backend.export import local_programs
 from backend.hosting.policy import DEMO, HOME
 from backend.records.exports import Check, ExportResult, GgufFile
@@ -19,7 +20,9 @@ from ui.web.share import views
 OLLAMA = """#!/bin/sh
 echo "$(pwd)|$#|$*" >> "$(dirname "$0")/asked"
 test -f "$(dirname "$0")/down" && { echo "Error: could not connect to ollama"; exit 1; }
-test "$1" = list && printf 'NAME  ID  SIZE\\norders-q8_0:latest  abc  144 MB\\norders-q8_0-2:latest  abc  144 MB\\n'
+cd "$(dirname "$0")"
+test "$1" = list && { printf 'NAME  ID  SIZE\\norders-q8_0:latest  abc  144 MB\\n'; cat created; sleep 0.1; }
+test "$1" = create && echo "$2:latest  abc  144 MB" >> created
 exit 0
 """
 
@@ -32,6 +35,7 @@ def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LocalProgramServ
         place.mkdir(parents=True)
     (programs / "ollama").write_text(OLLAMA)
     (programs / "ollama").chmod(0o755)
+    (programs / "created").write_text("orders-q8_0-2:latest  abc  144 MB\n")
     monkeypatch.setenv("PATH", str(programs), prepend=os.pathsep)
     monkeypatch.setattr(Path, "home", lambda: tmp_path)
     (folder / "orders-Q8_0.gguf").write_bytes(b"GGUF")
@@ -52,6 +56,9 @@ def test_ollama_gets_a_free_name(service: LocalProgramService, tmp_path: Path) -
     asked = (tmp_path / "bin" / "asked").read_text().splitlines()
     created = f"{tmp_path / 'export'}|4|create orders-q8_0-3 -f orders-Q8_0.Modelfile"
     assert asked == [f"{tmp_path / 'export'}|1|list", created]
+    with ThreadPoolExecutor() as clicks:
+        names = clicks.map(lambda _: service.add("run", "1", "Ollama"), range(2))
+    assert sorted(names) == ["orders-q8_0-4", "orders-q8_0-5"]
     (tmp_path / "bin" / "down").touch()
     with pytest.raises(RunProblem, match="could not connect to ollama"):
         service.add("run", "1", "Ollama")
@@ -68,6 +75,10 @@ def test_lm_studio_gets_a_file_and_keeps_what_it_has(service: LocalProgramServic
         (models / name / "orders-Q8_0.gguf").unlink()
         (models / name / "orders-Q8_0.gguf").write_bytes(name.encode())
     assert (models / "orders-Q8_0" / "orders-Q8_0.gguf").read_bytes() == b"orders-Q8_0"
+    (tmp_path / "export" / "orders-Q8_0.gguf").unlink()
+    with pytest.raises(WorkspaceProblem, match=r"LM Studio\. The system reports: No such file"):
+        service.add("run", "1", "LM Studio")
+    assert sorted(path.name for path in models.iterdir()) == ["orders-Q8_0", "orders-Q8_0-2"]
 
 
 def test_only_a_checked_file_of_this_run_and_a_known_program(service: LocalProgramService, tmp_path: Path) -> None:

@@ -6,7 +6,9 @@ import json
 import re
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock, patch
 
+import httpx
 import pytest
 
 from backend.errors import ExportFailed, NotEnough
@@ -79,7 +81,7 @@ def test_a_model_that_is_too_large_takes_fewer_bits_or_is_refused(monkeypatch: p
     sizes["Q8_0"] += 1
     assert page_to_give.kind_for(Path()) == "Q4_K_M"
     sizes["Q4_K_M"] += 1
-    with pytest.raises(NotEnough, match="was seen to load in a browser"):
+    with pytest.raises(NotEnough, match="has been tested in a browser"):
         page_to_give.kind_for(Path())
 
 
@@ -97,7 +99,7 @@ SAME = heard(*"0123456789")
         (SAME, SAME, True, "10 of 10 answers from the disk and 10 over http"),
         (SAME, heard(*"0123456xyz"), True, "7 over http"),
         (heard(*"01234vwxyz"), SAME, False, "5 of 10"),
-        (heard(*"0123456789", read=8), SAME, False, "another conversation"),
+        (heard(*"0123456789", read=8), SAME, False, "a different prompt"),
         (SAME, Heard([], "This browser can't run the model."), False, "This browser can't run the model."),
         (SAME, None, None, "not checked"),
     ],
@@ -108,10 +110,32 @@ def test_the_check_compares_answers(disk: Heard, http: Heard | None, ok: bool | 
     assert sentence in check.sentence
 
 
+@pytest.mark.parametrize(("context", "questions"), [(4096, 2), (129, 1), (9, 0)])
+def test_only_questions_that_fit_are_asked(context: int, questions: int) -> None:
+    prompts = [[{"role": "user", "content": text}] for text in ("x" * 999, "x")]
+    chat = Mock(prompt_ids=lambda messages: messages[-1]["content"], ask=lambda *_, **__: [])
+    read, ask = Mock(return_value=[[*prompt, {}] for prompt in prompts]), Mock(return_value=None)
+    fakes = {"has_llama_cpp": Mock(), "Chat": Mock(return_value=chat), "read_conversations": read, "ask": ask}
+    nothing: Any = Mock(instruction="", kinds=["Q8_0"])
+    with patch.multiple(page_check, browser=Mock(), **fakes):
+        found = page_check.check(nothing, nothing, nothing, nothing, nothing, context, nothing)
+    assert [call.args[2] for call in ask.mock_calls] == ([prompts[-questions:]] * 2 if questions else [])
+    assert ("short enough" in found.sentence) == (not questions)
+
+
+def test_the_server_of_the_check_answers_its_own_page_only(tmp_path: Path) -> None:
+    (tmp_path / "check.html").write_text("x")
+    with page_check._served(tmp_path) as address:
+        answer = httpx.get(f"{address}/check.html")
+        assert (answer.text, answer.headers["Cross-Origin-Resource-Policy"]) == ("x", "same-origin")
+        assert httpx.get(f"{address}/check.html", headers={"Host": "evil.example"}).status_code == 404
+        assert httpx.get(f"{address.rpartition('/')[0]}/check.html").status_code == 404
+
+
 def test_without_a_browser_the_check_says_that_it_did_not_run(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CHROMIUM", "")
     monkeypatch.setattr(page_check.shutil, "which", lambda name: None)
     nothing: Any = None
-    found = page_check.check(nothing, nothing, nothing, nothing, nothing, nothing)
+    found = page_check.check(nothing, nothing, nothing, nothing, nothing, 0, nothing)
     assert found.ok is None
     assert "not tried" in found.sentence

@@ -10,7 +10,6 @@ from starlette.testclient import TestClient
 
 from backend.serving.endpoint import Endpoint
 from backend.serving.requests import CHAT, COMPLETIONS, PATHS, RESPONSES, Abilities, BadField, parse
-from backend.serving.schemas import check_schema
 from backend.serving.state import key_hash
 
 ABLE = Abilities("orders", "Be warm.", marks=("<|im_end|>",))
@@ -20,7 +19,8 @@ ASK: dict[str, dict[str, Any]] = {
     COMPLETIONS: {"prompt": "Where"},
     RESPONSES: {"input": "Where is 4711?"},
 }
-SCHEMA = {"type": "object", "properties": {"if": {"type": "integer"}}, "required": ["if"]}  # a name is no keyword
+NUMBER = {"type": "integer", "exclusiveMinimum": -9.0, "maximum": -8}
+SCHEMA = {"type": "object", "properties": {"if": NUMBER}, "required": ["if"]}  # a name is no keyword
 TOOL = {"type": "function", "function": {"name": "find", "parameters": SCHEMA}}
 FORM = {"type": "json_schema", "json_schema": {"name": "answer", "schema": SCHEMA}}
 
@@ -104,11 +104,6 @@ def test_the_form_of_the_examples_is_the_default() -> None:
     assert "response_format" not in body(able=able, response_format={"type": "text"})
     asked = {"format": {"type": "json_schema", "name": "x", "schema": {}}}
     assert body(RESPONSES, able, text=asked)["response_format"]["json_schema"]["schema"] == {}
-
-
-def test_bounds_that_can_be_satisfied_pass() -> None:
-    for bounds in ({"maximum": -5}, {"minimum": 4, "exclusiveMaximum": 5}, {"exclusiveMinimum": 3.0, "maximum": 4}):
-        check_schema({"type": "integer", **bounds})
 
 
 @pytest.mark.parametrize("able", [ABLE, CALLS])

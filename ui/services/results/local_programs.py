@@ -22,7 +22,7 @@ class LocalProgramService:
 
     def add(self, run_id: str, export_id: str, program: str) -> str:
         """Adds an export's recommended GGUF file to a program; returns its name there. export_id, program: as the
-        browser sent them. Raises NotInDemo, RunProblem without such a file or program, MissingPart, OSError."""
+        browser sent them. Raises NotInDemo, RunProblem without such a file, MissingPart, WorkspaceProblem."""
         self._policy.require(Feature.ADD)
         export = next((one for one in self._results.exports(run_id) if one.id == export_id and can_add(one)), None)
         if export is None or program not in _ADD:
