@@ -16,8 +16,7 @@ def test_drafts_are_learned_once_they_are_kept(app: Shell, tmp_path: Path) -> No
     assert (app("check", str(out))["usable"], app.code) == (0, 1)
     out.write_text("".join(json.dumps(line | {"draft": line["draft"] | {"kept": True}}) + "\n" for line in lines))
     assert (app("check", str(out))["usable"], app.code) == (90, 0)
-    for file in (out, text):
-        before = file.read_bytes()
+    for file, before in ((out, out.read_bytes()), (text, text.read_bytes())):
         assert (app("draft", str(text), "-o", str(file))["error"], file.read_bytes()) == ("BadInput", before)
     rows = tmp_path / "rows.jsonl"
     rows.write_text('{"question": "a", "answer": "b"}\n')
