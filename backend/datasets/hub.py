@@ -21,6 +21,7 @@ from backend.datasets.hub_splits import HubSplit
 from backend.datasets.read.file import File, decoded
 from backend.datasets.read.readers import open_file
 from backend.datasets.read.source import open_path, too_large
+from backend.datasets.read.together import ManyFiles
 from backend.errors import BadInput, WorkspaceProblem
 from backend.files.disk_errors import disk_words
 from backend.models.hub import Progress, RemoteFile, Repository
@@ -152,7 +153,7 @@ def _rows_in(path: Path, most: int) -> int:
     def count(file: File) -> int:
         return sum(1 for _ in islice(chain.from_iterable(open_file(file).records), most))
 
-    with suppress(BadInput), open_path(path, options.limits, None, None) as source:
+    with suppress(BadInput, ManyFiles), open_path(path, options.limits, None, None) as source:
         return decoded(source, path.name, options, count)
     return 0
 

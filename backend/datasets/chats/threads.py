@@ -59,7 +59,10 @@ def read_threads(records: Iterable[Record], chat: ChatFormat) -> Threads:
                 key = (number if chat.messages or chat.reply else 0, str(thread) if thread is not None else "")
                 groups.setdefault(key, []).append(_Found(line, message, conversation))
     if chat.parent and not chat.messages and not chat.thread:
-        groups = _by_root(groups, chat)
+        entries = [entry for group in groups.values() for entry in group]
+        (_, _, roots), groups = _links(entries, chat), {}
+        for entry in entries:
+            groups.setdefault(roots[_key(entry.message, chat.id)], []).append(entry)
     reader = _Reader(chat, [entry for group in groups.values() for entry in group])
     for group in groups.values():
         reader.add(group)
@@ -111,9 +114,7 @@ class _Reader:
     def _author(self, entry: _Found) -> str:
         if self._chat.reply:
             return "user"
-        key = first(entry.message, *self._chat.author)
-        if key is None and self._chat.name:
-            key = first(entry.message, *self._chat.name)
+        key = first(entry.message, *self._chat.author, *self._chat.name)
         if key is None or isinstance(key, (dict, list)):
             return ""
         if self._chat.asker:
@@ -127,10 +128,8 @@ class _Reader:
         for path in chat.text:
             pieces = [piece for piece in map(_piece, find(message, path)) if piece]
             if text := chat.joint.join(pieces).strip():
-                break
-        else:
-            return ""
-        return self._cleaned(text)
+                return self._cleaned(text)
+        return ""
 
     def _cleaned(self, text: str) -> str:
         chat = self._chat
@@ -155,34 +154,49 @@ def _is_wanted(message: dict[str, Any], chat: ChatFormat) -> bool:
 
 def _branch(group: list[_Found], chat: ChatFormat) -> list[_Found]:
     """The messages from the first to the last one, where answers form a tree; all of them where nothing says so."""
-    by_id = {_key(entry.message, chat.id): entry for entry in group}
-    parents = {key: _key(entry.message, chat.parent) for key, entry in by_id.items()}
-    if "" in by_id or not any(parent in by_id for parent in parents.values()):
+    by_id, parents, _ = _links(group, chat)
+    if "" in by_id or not parents:
         return group
     leaf = _key(group[0].conversation, chat.leaf) if chat.leaf else ""
     if leaf not in by_id:
         leaf = _best_leaf(by_id, parents, chat) if chat.rank else _key(group[-1].message, chat.id)
     path: list[_Found] = []
-    while leaf in by_id and len(path) < len(group):
+    while leaf in by_id:
         path.append(by_id[leaf])
-        leaf = parents[leaf]
+        leaf = parents.get(leaf, "")
     return path[::-1]
 
 
 def _branches(group: list[_Found], chat: ChatFormat) -> list[list[_Found]]:
     """A conversation for each message that nobody answers, from the first that no other one has; all as one where most
     do not say what they answer. One that does not say so answers the first."""
-    by_id = {_key(entry.message, chat.id): entry for entry in group}
-    parents = {key: _key(entry.message, chat.parent) for key, entry in by_id.items()}
-    linked = sum(parent in by_id for parent in parents.values())
-    if len(by_id) < len(group) or 2 * linked < len(group) - 1:
+    by_id, parents, _ = _links(group, chat)
+    if len(by_id) < len(group) or 2 * len(parents) < len(group) - 1:
         return [group]
     branches: dict[str, list[_Found]] = {}  # by the id of their last message
-    root = next(key for key in by_id if parents[key] not in by_id)
+    root = next(key for key in by_id if key not in parents)
     for key, entry in by_id.items():
-        parent = parents[key] if parents[key] in by_id else root
-        branches[key] = [*branches.pop(parent, [by_id[parent]]), entry] if key != root else [entry]
+        parent = parents.get(key, root)
+        branches[key] = branches.pop(parent, [by_id[parent]]) if key != root else []
+        branches[key].append(entry)
     return list(branches.values())
+
+
+def _links(group: list[_Found], chat: ChatFormat) -> tuple[dict[str, _Found], dict[str, str], dict[str, str]]:
+    """The messages by their ids, and for each the id of what it answers, if that is there, and of the first message of
+    its tree. Of answers in a circle the first one answers nothing."""
+    by_id = {_key(entry.message, chat.id): entry for entry in group}
+    parents = {key: up for key, entry in by_id.items() if (up := _key(entry.message, chat.parent)) in by_id}
+    roots: dict[str, str] = {}
+    for at in by_id:
+        path: dict[str, None] = {}
+        while at in parents and at not in roots and at not in path:
+            path[at] = None
+            at = parents[at]
+        if at in path:
+            del parents[at]
+        roots.update(dict.fromkeys([*path, at], roots.get(at, at)))
+    return by_id, parents, roots
 
 
 def _key(value: Any, path: str) -> str:
@@ -192,36 +206,17 @@ def _key(value: Any, path: str) -> str:
     return "" if key is None else _KIND.sub("", str(key))
 
 
-def _by_root(groups: dict[Any, list[_Found]], chat: ChatFormat) -> dict[Any, list[_Found]]:
-    """The messages by the first message of their tree, where nothing else says to which conversation they belong."""
-    entries = [entry for group in groups.values() for entry in group]
-    parents = {_key(entry.message, chat.id): _key(entry.message, chat.parent) for entry in entries}
-    roots: dict[str, str] = {}
-    trees: dict[Any, list[_Found]] = {}
-    for entry in entries:
-        at, path = _key(entry.message, chat.id), list[str]()
-        while at not in roots and parents.get(at, "") in parents and len(path) < len(entries):
-            path.append(at)
-            at = parents[at]
-        root = roots.get(at, at)
-        roots.update(dict.fromkeys([*path, at], root))
-        trees.setdefault(root, []).append(entry)
-    return trees
-
-
 def _best_leaf(by_id: dict[str, _Found], parents: dict[str, str], chat: ChatFormat) -> str:
     children: dict[str, list[str]] = {}
-    for key, parent in parents.items():
-        if _is_wanted(by_id[key].message, chat):
-            children.setdefault(parent if parent in by_id else "", []).append(key)
+    for key, entry in by_id.items():
+        if _is_wanted(entry.message, chat):
+            children.setdefault(parents.get(key, ""), []).append(key)
 
     def rank(key: str) -> float:
         value = first(by_id[key].message, chat.rank)
         return value if isinstance(value, (int, float)) else float("inf")
 
     at = ""
-    for _ in by_id:
-        if not children.get(at):
-            break
+    while children.get(at):
         at = min(children[at], key=rank)
     return at

@@ -8,21 +8,16 @@ _DEPTH = 8
 def flat(value: dict[str, Any], lists: bool = True, depth: int = _DEPTH) -> dict[str, Any]:
     """The record without objects inside. lists: also those in lists; of several with the same name, their values are a
     list."""
-    columns: dict[str, Any] = {}
+    columns: dict[str, list[Any]] = {}
     for name, inner in value.items():
         objects = [inner] if isinstance(inner, dict) else inner if lists and isinstance(inner, list) else []
         if not objects or not depth or not all(isinstance(item, dict) and item for item in objects):
-            columns[name] = inner
+            columns.setdefault(name, []).append(inner)
             continue
         for item in objects:
             for below, cell in flat(item, lists, depth - 1).items():
-                column = f"{name}.{below}"
-                if column not in columns:
-                    columns[column] = cell
-                elif objects is not inner or len(objects) > 1:
-                    before = columns[column]
-                    columns[column] = [*(before if isinstance(before, list) else [before]), cell]
-    return columns
+                columns.setdefault(f"{name}.{below}", []).append(cell)
+    return {name: cells if len(cells) > 1 else cells[0] for name, cells in columns.items()}
 
 
 def is_nested(value: Any) -> bool:

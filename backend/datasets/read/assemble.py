@@ -82,7 +82,7 @@ class _Collector:
         if not value:
             raise RowFault("empty_row", "This example is empty.", "Remove this example.")
         row = convert(value, self._plan.mapping_for(value, line), self._plan)
-        if isinstance(draft := value.get("draft"), dict):
+        if isinstance(draft := value.get("draft"), dict) and {"kept", "made"} <= draft.keys():
             if draft.get("kept") is not True:
                 keep = 'Set "kept" to true if it is a good example, or remove it.'
                 raise RowFault("not_kept", "This is a draft that nobody has kept.", keep)

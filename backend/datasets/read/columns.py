@@ -52,8 +52,7 @@ def rearrange(opened: OpenSource, _: ReadOptions) -> None:
         return
     rows = [[str(cell or "") for cell in record.values()] for record in records]
     if len(records[0]) == 1 and alternates([row[0] for row in rows]):
-        below = ((line, *record.values()) for batch in opened.records for line, record in batch)
-        opened.records = iter([[(line, {"question": q, "answer": next(below, (0, ""))[1]}) for line, q in below]])
+        opened.records = _by_turns(chain.from_iterable(opened.records), *records[0])
         return
     names = [*records[0]]
     rows = rows if all(name.startswith("column ") for name in names) else [names, *rows]
@@ -66,6 +65,14 @@ def rearrange(opened: OpenSource, _: ReadOptions) -> None:
         first, rows = ["question", "answer"], [["", *row] for row in rows]
     turned = zip(*(row[1:] for row in rows), strict=False)
     opened.records = iter([[(at, dict(zip(first, cells, strict=True))) for at, cells in enumerate(turned, 2)]])
+
+
+def _by_turns(rows: Iterator[Record], column: str) -> Iterator[list[Record]]:
+    """Each row with the one below it. One that can't be read is a row of its own, and leaves a pair with one text."""
+    for line, question in rows:
+        pair: list[Record] = [(line, question), next(rows, (0, {}))]
+        q, a = (value.get(column, "") if isinstance(value, dict) else "" for _, value in pair)
+        yield [*(one for one in pair if not isinstance(one[1], dict)), (line, {"question": q, "answer": a})]
 
 
 def alternates(texts: Sequence[str]) -> bool:

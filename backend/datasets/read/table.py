@@ -67,7 +67,7 @@ class Table:
 def read_table(path: Path, name: str, most: int) -> Table:
     """Reads a spreadsheet: CSV and the like, Excel, OpenDocument.
     name: of the file; its extension only decides unclear formats. most: rows that it may have. Raises BadInput for
-    another kind of file, for too many rows, and for rows that can't be read: none is lost."""
+    another kind of file, for too many rows, and for rows that can't be read: none is lost. Hidden ones are skipped."""
     options = ReadOptions(shape="question_answer")  # it need not look like examples
     with open_path(path, options.limits, None, None) as source:
         return decoded(source, name, options, lambda file: _read(file, most))
@@ -79,15 +79,20 @@ def _read(file: File, most: int) -> Table:
         raise BadInput("This is not a spreadsheet.", f"It is {reader.title}.", "Save it as XLSX or CSV.")
     opened = open_file(file)
     rows: list[dict[str, str]] = []
+    hidden: list[str] = []
     for line, record in (pair for batch in opened.records for pair in batch):
-        if isinstance(record, RowFault):
+        if not isinstance(record, RowFault):
+            rows.append(record)
+        elif record.kind == "hidden_row":
+            hidden.append(str(line))
+        else:
             raise BadInput(f"Row {line} of this table can't be read.", record.message, record.fix)
-        rows.append(record)
         if len(rows) > most:
             raise BadInput("This table is too long.", f"It has more than {most:,} rows.", "Divide it into parts.")
     if not rows:
         raise BadInput("This table has no rows.", "It has only a header.", "Choose another file.")
     notes = tuple(message for kind, message, _ in opened.late_notes() if kind == "leftovers")
+    notes += (f"Hidden rows were skipped: row {excerpt(', '.join(hidden), width=99)}.",) if hidden else ()
     if others := [sheet for sheet in opened.details.sheets if sheet != opened.details.sheet]:
         listed = excerpt(", ".join(others), width=300)
         notes += (f"Only the sheet “{opened.details.sheet}” is in the new file, without: {listed}.",)

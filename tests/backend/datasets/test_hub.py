@@ -16,6 +16,7 @@ from backend.datasets.read.pack import as_one_file
 from backend.errors import BadInput, MissingPart
 from backend.records.reading import Cancelled, ReadOptions
 from tests.backend.datasets.hub_server import COMMIT, HubServer, hub_server
+from tests.backend.datasets.sources import FOLDER
 
 
 def parquet(start: int, rows: int) -> bytes:
@@ -84,6 +85,12 @@ def test_text_rows_are_counted_before_a_download(form: str, monkeypatch: pytest.
         found = hub.look_up("shop/orders")
         assert len(hub.download(found, found.split("train"), 10, tmp_path)) == 1
         assert len(hub.download(found, found.split("train"), 11, tmp_path)) == 2
+
+
+def test_an_archive_named_as_a_table_is_left_to_its_reader(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    with hub_server(monkeypatch, {"data/train.csv": (FOLDER / "documents" / "notion.zip").read_bytes()}):
+        found = hub.look_up("shop/orders")
+        assert len(hub.download(found, found.split("train"), 10, tmp_path)) == 1
 
 
 def test_a_download_is_cancelled(served: HubServer, tmp_path: Path) -> None:

@@ -11,10 +11,9 @@ from backend.datasets.read.examples import find_examples, one_text
 from backend.datasets.read.file import File, OpenSource, Reader
 from backend.errors import BadInput
 
-_FEED = re.compile(r"\s*(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*)*<(?:rss|feed|rdf:RDF)\b", re.DOTALL)
-_ITEM = re.compile(r"<(item|entry)\b[^>]*>(.*?)</\1>", re.DOTALL)
-_FIELD = re.compile(r"<([\w:]+)(?:\s[^>]*)?(?<!/)>(.*?)</\1>", re.DOTALL)
-_CDATA = re.compile(r"<!\[CDATA\[(.*?)\]\]>", re.DOTALL)
+_FEED = re.compile(r"\s*(?:<\?xml[^>]*>\s*)?(?:<!--(?:(?!-->).)*-->\s*)*<(?:rss|feed|rdf:RDF)\b", re.DOTALL)
+_ITEM = re.compile(r"<(item|entry)(?:\s[^<>]*)?(?<!/)>")
+_FIELD = re.compile(r"<([\w:]+)(?:\s[^<>]*)?(?<!/)>")
 _MESSAGE = re.compile(r'^(msgid|msgid_plural|msgstr(?:\[(\d)\])?) ((?:".*"\s*)+)', re.MULTILINE)
 _QUOTED = re.compile(r'"(.*)"')
 _LATEX = tuple(
@@ -22,10 +21,10 @@ _LATEX = tuple(
     for pattern, to in (
         (r"(?<!\\)%.*", ""),
         (r"\\(?:sub)*section\*?\{([^{}]*)\}", r"\n\n## \1\n\n"),
-        (r"\\item\s*\[([^\]]*)\]", r"\n\n**\1**\n\n"),
+        (r"\\item\s*\[([^][]*)\]", r"\n\n**\1**\n\n"),
         (r"\\item\b", "\n- "),
         (r"\\textbf\{([^{}]*)\}", r"**\1**"),
-        (r"\\(?:documentclass|usepackage|begin|end|label|title|author|date)(?:\[[^\]]*\])?\{[^{}]*\}|\\maketitle", ""),
+        (r"\\(?:documentclass|usepackage|begin|end|label|title|author|date)(?:\[[^][]*\])?\{[^{}]*\}|\\maketitle", ""),
         (r"\\(?:emph|textit|texttt|underline|href\{[^{}]*\})\{([^{}]*)\}", r"\1"),
         (r"\\([%&$#_{}])|\\\\", r"\1"),
     )
@@ -33,26 +32,31 @@ _LATEX = tuple(
 
 
 def _open_feed(file: File) -> OpenSource:
-    text = file.whole_text()
-    records: list[Record] = [
-        (text.count("\n", 0, item.start()) + 1, {name: _shown(value) for name, value in _FIELD.findall(item[2])})
-        for item in _ITEM.finditer(text)
-    ]
+    text, line, before = file.whole_text(), 1, 0
+    records: list[Record] = []
+    for start, _, inside in _elements(text, _ITEM):
+        line, before = line + text.count("\n", before, start), start
+        records.append((line, {name: _shown(value) for _, name, value in _elements(inside, _FIELD)}))
     if not records:
         raise BadInput("This feed has no entries.", "", "Choose another file.")
     return OpenSource(iter([records]))
 
 
+def _elements(text: str, tag: re.Pattern[str]) -> Iterator[tuple[int, str, str]]:
+    """(start, name, content) of the elements that begin with such a tag, up to the first one without an end."""
+    found = tag.search(text)
+    while found and (end := text.find(f"</{found[1]}>", found.end())) >= 0:
+        yield found.start(), found[1], text[found.end() : end]
+        found = tag.search(text, end)
+
+
 def _shown(value: str) -> str:
-    return read_html(html.unescape(_CDATA.sub(r"\1", value))).text
+    return read_html(html.unescape(value.replace("<![CDATA[", "").replace("]]>", ""))).text
 
 
 def _open_translations(file: File) -> OpenSource:
-    return OpenSource(iter([list(_translations(file.whole_text()))]))
-
-
-def _translations(text: str) -> Iterator[Record]:
-    sources: list[str] = []
+    text, line, before = file.whole_text(), 1, 0
+    records, sources = list[Record](), list[str]()
     for found in _MESSAGE.finditer(text):
         said = "".join(_QUOTED.findall(found[3])).replace("\\n", "\n").replace('\\"', '"')
         if found[1] == "msgid":
@@ -61,7 +65,9 @@ def _translations(text: str) -> Iterator[Record]:
             sources.append(said)
         elif sources and sources[0]:  # else the header
             source = sources[min(int(found[2] or 0), len(sources) - 1)]
-            yield text.count("\n", 0, found.start()) + 1, {"source text": source, "target text": said}
+            line, before = line + text.count("\n", before, found.start()), found.start()
+            records.append((line, {"source text": source, "target text": said}))
+    return OpenSource(iter([records]))
 
 
 def _open_latex(file: File) -> OpenSource:

@@ -12,23 +12,27 @@ from backend.datasets.documents.questions import asks
 from backend.datasets.read.file import File, OpenSource, Reader
 from backend.files.listing import is_hidden
 from backend.records.reading import ZIP_ERRORS
+from backend.records.rows import PassedOver
 from backend.records.units import MIB
+from backend.text.excerpt import excerpt
 
 _SAMPLE = 8  # files
-_PROPERTIES = re.compile(r"(?:[^\n:#]{1,40}: [^\n]*\n)+\n")  # of a page in a table of Notion
+_PROPERTIES = re.compile(r"\A((?:[^\n:#]{1,40}: [^\n]*\n)+\n)")  # of a page in a table of Notion
 _SURE = 0.8  # of the titles ask
 
 _Page = tuple[str, str]  # title and text
 
 
-def _page(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> _Page | None:
-    """The title and the text of a file; None where it is no note."""
+def _page(archive: zipfile.ZipFile, info: zipfile.ZipInfo, passed: list[PassedOver]) -> _Page | None:
+    """The title and the text of a file; None where it is no note. passed: receives its properties."""
     if not info.filename.endswith((".md", ".json")) or info.file_size > MIB:
         return None
     text = archive.read(info).decode("utf-8-sig", "replace").replace("\r\n", "\n").lstrip()
     if info.filename.endswith(".md"):
         title, _, rest = text.partition("\n")
-        return (title[2:].strip(), _PROPERTIES.sub("", rest.lstrip("\n"), count=1)) if title.startswith("# ") else None
+        *above, rest = _PROPERTIES.split(rest.lstrip("\n"))
+        passed += [PassedOver("properties of a page", excerpt(one.strip(), width=200)) for one in above if one]
+        return (title[2:].strip(), rest) if title.startswith("# ") else None
     try:
         note = json.loads(text)
     except (ValueError, RecursionError):
@@ -51,7 +55,7 @@ def _is_archive(file: File) -> bool:
     files = [info for info in _files(file) if info.filename.endswith((".md", ".json"))]
     assert file.archive is not None or not files
     try:
-        pages = [_page(file.archive, info) for info in files[:_SAMPLE]]  # type: ignore[arg-type]
+        pages = [_page(file.archive, info, []) for info in files[:_SAMPLE]]  # type: ignore[arg-type]
     except ZIP_ERRORS:
         return False
     titled = [page for page in pages if page and (asks(page[0]) or files[0].filename.endswith(".json"))]
@@ -61,14 +65,16 @@ def _is_archive(file: File) -> bool:
 def _open_archive(file: File) -> OpenSource:
     files = _files(file)
     file.source.check_expansion(sum(info.file_size for info in files))
+    passed: list[PassedOver] = []
     assert file.archive is not None
     try:
-        pages = {info.filename: page for info in files if (page := _page(file.archive, info))}
+        pages = {info.filename: page for info in files if (page := _page(file.archive, info, passed))}
     except ZIP_ERRORS as error:
         raise damaged() from error
     opened = _opened(pages.values())
+    opened.passed = passed
     if others := [info.filename for info in files if info.filename not in pages]:
-        listed = ", ".join(others[:8]) + (f" and {len(others) - 8} more" if len(others) > 8 else "")
+        listed = excerpt(", ".join(others), width=300)
         opened.notes.append(("file_left_out", f"Files that are no notes were not read: {listed}.", ""))
     return opened
 

@@ -13,6 +13,7 @@ from backend.datasets.chats.people import WhoToImitate
 from backend.datasets.chats.times import month_first, seconds
 from backend.datasets.chats.whatsapp import is_whatsapp
 from backend.datasets.convert.mapping import NoExamples
+from backend.datasets.convert.nested import flat
 from backend.datasets.read.load import ReadOptions
 from backend.datasets.store import DatasetStore
 from backend.errors import BadInput
@@ -256,9 +257,13 @@ def test_every_reply_to_a_comment_is_read() -> None:
     records = [{"id": n, "parent_id": parent, "author": name, "text": text} for n, parent, name, text in said]
     data = lines(*records, imitate=["Ben", "Zoe"])
     assert texts(data) == [["Open?", "No"], ["Open?", "Yes", "Late?", "Six"]]
+    for circle in (1, 2):  # the first one answers itself, or the one that answers it
+        data = lines({**records[0], "parent_id": circle}, *records[1:], imitate=["Ben", "Zoe"])
+        assert texts(data) == [["Open?", "No"], ["Open?", "Yes", "Late?", "Six"]]
 
 
 def test_a_nested_answer_has_a_dotted_name() -> None:
+    assert flat({"a": [{"t": ["x"]}, {"t": ["y"]}], "b": [{"c": 2}]}) == {"a.t": [["x"], ["y"]], "b.c": 2}
     records = [{"id": n, "said": {"mail": f"Is it {n}?", "note": f"It is {n}."}} for n in range(4)]
     data = lines(*records, mapping={"question": "said.mail", "answer": "said.note"})
     assert texts(data)[3] == ["Is it 3?", "It is 3."]

@@ -47,9 +47,10 @@ def test_a_draft_is_learned_only_once_it_is_kept(tmp_path: Path) -> None:
         {"question": f"Is it {n}?", "answer": f"It is {n}.", "draft": {"kept": each, "passage": n, "made": "By hand."}}
         for n, each in enumerate(kept, 1)
     ]
+    lines.append({"question": "Is it late?", "answer": "It is.", "draft": {"kept": False, "by": "Ann"}})
     file.write_text("".join(json.dumps(line) + "\n" for line in lines))
     data = load(file)
-    assert [(row.passage, row.made) for row in data.rows] == [(1, "By hand.")]
+    assert [(row.passage, row.made) for row in data.rows] == [(1, "By hand."), (0, "")], "the last is another column"
     assert [(p.row, p.kind, p.severity) for p in data.problems if p.row] == [
         (n, "not_kept", "error") for n in (2, 3, 4)
     ]

@@ -266,9 +266,25 @@ def test_what_is_written_for_a_program_is_refused(text: str) -> None:
         load_text(text * 5)
 
 
-@pytest.mark.parametrize("text", ["\t" * 60 + "What is a bevel?", "---\n" + "\n" * 60 + "What is a bevel?"])
-def test_blank_space_at_the_start_is_read_at_once(text: str) -> None:
+@pytest.mark.parametrize("text", ["\t" * 60 + "What is a bevel?", "---" + "\n" * 60 + "What is it?", "<!---->\n" * 60])
+def test_blank_space_and_comments_at_the_start_are_read_at_once(text: str) -> None:
     assert load_text(text + " It is an edge that is not square." * 9).rows[0].text  # a slow pattern would never end
+
+
+@pytest.mark.parametrize("entry", ["<item><title>a?</title>", "<item><a><b></item>" + "<c>" * 20])
+def test_a_feed_with_elements_that_never_end_is_refused_at_once(entry: str) -> None:
+    with pytest.raises(BadInput):
+        load_text("<rss><channel>" + entry * 40_000)
+
+
+def test_a_row_that_cannot_be_read_costs_a_question_its_answer_and_no_other() -> None:
+    texts = [text for n in range(400) for text in (f"Is it {n}?", f"It is {n}.")]
+    data = load_text("\n".join(["text", *texts[:600], "Is it, 300?", *texts[601:]]), name="faq.csv")
+    assert (found(data), pairs(data)[300]) == ([(602, 301, "ragged_row")], ("", "It is 300."))
+    assert pairs(data)[-1] == tuple(texts[-2:])
+    lines = "".join(f'{{"text": "{text}"}}\n' for text in texts)
+    data = load_text(lines + '{"x": 1, "text": "Late?"}\n{"text": "No.", "x": 1}')
+    assert (len(data.rows), data.problems, pairs(data)[-1]) == (401, [], ("Late?", "No."))
 
 
 def test_a_text_about_inserting_is_no_dump_of_a_database() -> None:

@@ -48,10 +48,13 @@ def test_sheets_that_are_left_out_are_named(tmp_path: Path) -> None:
     for sheet, question in ((book.active, "Open?"), (book.create_sheet("May"), "Until when?")):
         sheet.append(["question", "answer"])  # type: ignore[union-attr]
         sheet.append([question, ""])  # type: ignore[union-attr]
+    book.active.append(["Secret?", ""])  # type: ignore[union-attr]
+    book.active.row_dimensions[3].hidden = True  # type: ignore[union-attr]
     book.save(tmp_path / "q.xlsx")
     table = read_table(tmp_path / "q.xlsx", "q.xlsx", 10)
     assert [row["question"] for row in table.rows] == ["Open?"]
-    assert table.skipped == ("Only the sheet “Sheet” is in the new file, without: May.",)
+    assert table.skipped[0] == "Hidden rows were skipped: row 3."
+    assert table.skipped[1:] == ("Only the sheet “Sheet” is in the new file, without: May.",)
 
 
 def test_no_cell_becomes_a_formula(tmp_path: Path) -> None:

@@ -46,6 +46,14 @@ def test_all_files_become_one_dataset(tmp_path: Path) -> None:
     assert (data.problems[1].file, data.total_rows) == ("shop.jsonl", 14)
 
 
+def test_only_properties_at_the_start_of_a_page_are_passed_over_and_named(tmp_path: Path) -> None:
+    hours = "We are.\n\nMonday: 9 to 5\n\nSee you."
+    pages = {f"{n}__dot__md": f"# Are you open {n}?\n\nTags: tea\n\n{hours}" for n in range(2)}
+    data = load(archive(tmp_path, **pages))
+    assert [row.messages[-1]["content"] for row in data.rows] == [hours] * 2
+    assert [part.text for part in data.source.passed] == ["Tags: tea"] * 2
+
+
 def test_a_question_about_a_file_is_asked(tmp_path: Path) -> None:
     letter = (FOLDER / "documents" / "faq-in-a-letter.txt").read_bytes()
     with pytest.raises(SeveralReadings):
