@@ -32,10 +32,12 @@ _WEIGHTS = bytes(  # of each ASCII character, upper and lower case alike
 
 def find(rows: Sequence[Row]) -> Iterator[Problem]:
     """Problems in the answers of `rows`."""
-    yield from repetitions(rows)
+    repeating = list(repetitions(rows))
+    yield from repeating
     yield from short_answers(rows)
     yield from conflicts(rows)
-    yield from editor.find(rows)
+    named = {each.row for each in repeating}
+    yield from (each for each in editor.find(rows) if each.kind != "repeated_words" or each.row not in named)
     yield from names.find(rows)
 
 

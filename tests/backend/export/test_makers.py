@@ -28,7 +28,7 @@ def make(folder: Path, monkeypatch: pytest.MonkeyPatch, *checks: Any) -> ExportR
     monkeypatch.setitem(makers.MAKERS, "adapter", maker)
     target = Target.of("adapter", "tiny", folder)
     target.place.mkdir(parents=True)
-    source: Any = SimpleNamespace(instruction="")
+    source: Any = SimpleNamespace(system_message="")
     report: Any = lambda *given: None  # noqa: E731
     return makers.make(source, target, report)
 
