@@ -44,7 +44,7 @@ def _is_certain(text: str, delimiter: str) -> bool:
         marks = sum(not cell or (len(cell) <= 12 and cell[-1] in ":：.)") for cell in first)
         return 5 * marks < len(first)  # otherwise a list: indented, or with marks such as "Q:" and "1."
     header = lines[0].split(delimiter) if lines and delimiter in (",", ";") else []
-    return len(header) > 1 and all(plain_name(cell) in _KNOWN for cell in header)
+    return len(header) > 1 and all(plain_name(cell.strip('" ')) in _KNOWN for cell in header)
 
 
 def sniff_delimiter(file: File) -> str:

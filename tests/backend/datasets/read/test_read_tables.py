@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from backend.datasets.read.load import Limits, ReadOptions, load
@@ -131,6 +131,7 @@ WRITTEN = st.text(st.one_of(st.characters(exclude_categories=["Cs", "Cc"]), st.s
     st.sampled_from([",", ";", "\t"]),
     st.sampled_from([csv.QUOTE_ALL, csv.QUOTE_MINIMAL]),
 )
+@example([("", "?")] * 4, ",", csv.QUOTE_ALL)
 def test_csv_output_is_read_back(rows: list[tuple[str, str]], delimiter: str, quoting: Any) -> None:
     clean = [(f"q{a}", f"a{b}") for a, b in rows if not any(c in a + b for c in "\0\ue001")]
     if quoting == csv.QUOTE_MINIMAL:
