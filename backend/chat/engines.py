@@ -22,12 +22,7 @@ def open_file(gguf: Path) -> Engine:
 
 
 def open_model(
-    workspace: Workspace,
-    model: Path,
-    tuned: Path | None,
-    progress: ReportProgress,
-    *,
-    only_transformers: bool = False,
+    workspace: Workspace, model: Path, tuned: Path | None, progress: ReportProgress, *, only_transformers: bool = False
 ) -> Engine:
     """The engine that answers, with the base model in the folder `model` and what was trained in `tuned` loaded.
     progress: called with each phase of loading. Raises MissingPart, NotEnough, ChatFailed."""

@@ -21,11 +21,7 @@ Target = Literal["gpu", "hopper", "processor"]
 # cuBLAS allocates 8 MiB + 128 KiB for each thread that multiplies, forward and backward
 # (ATen/cuda/CublasHandlePool.cpp: `:4096:2:16:8`); on Hopper and newer 32 MiB.
 _WORKSPACE: dict[Target, int] = {"gpu": 8 * MIB + 128 * 1024, "hopper": 32 * MIB, "processor": 0}
-_LOSS_VALUES: dict[Target, int] = {
-    "gpu": 1 << 26,
-    "hopper": 1 << 26,
-    "processor": 1 << 20,
-}  # backend/training/loss.py
+_LOSS_VALUES: dict[Target, int] = {"gpu": 1 << 26, "hopper": 1 << 26, "processor": 1 << 20}  # backend/training/loss.py
 _EIGHT_BIT_BLOCK = 256  # bitsandbytes has one fp32 scale per 256 numbers of 8-bit state,
 _EIGHT_BIT_FROM = 4096  # and 32-bit state for smaller tensors
 

@@ -89,10 +89,7 @@ class TextEvaluation:
             next="",
             findings=(),
             general=general.check(
-                self._models,
-                lambda *done: self._progress(phase, *done),
-                self._so_far,
-                keep_general=self._keep_general,
+                self._models, lambda *done: self._progress(phase, *done), self._so_far, keep_general=self._keep_general
             ),
             against_parent="not_measured",
             parent=None,

@@ -25,13 +25,7 @@ from backend.settings import child_environment
 log = logging.getLogger(__name__)
 
 _PATIENCE = 5.0  # seconds to wait for systemd-inhibit, which may have to start a service first
-_LINUX = (
-    "systemd-inhibit",
-    "--what=sleep:idle",
-    "--mode=block",
-    "--who=Apprentice",
-    "--why=A model is being trained",
-)
+_LINUX = ("systemd-inhibit", "--what=sleep:idle", "--mode=block", "--who=Apprentice", "--why=A model is being trained")
 _MACOS = ("caffeinate", "-i")
 _CONTINUOUS, _SYSTEM_REQUIRED = 0x80000000, 0x00000001  # ES_* of winbase.h
 

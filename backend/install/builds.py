@@ -79,11 +79,7 @@ TABLE = tuple(Row(**{name: _frozen(value) for name, value in row.items()}) for r
 
 # For which GPUs the builds have code: CUDA's version to [least, below) of the capability (RELEASE.md). Builds with
 # CUDA 12.8 had Volta up to PyTorch 2.10.
-_CODE: dict[str, tuple[Version, Version]] = {
-    "12.6": ((5, 0), (10, 0)),
-    "12.8": ((7, 0), (13,)),
-    "13.": ((7, 5), (13,)),
-}
+_CODE: dict[str, tuple[Version, Version]] = {"12.6": ((5, 0), (10, 0)), "12.8": ((7, 0), (13,)), "13.": ((7, 5), (13,))}
 
 
 def row_for(machine: Machine) -> Row:

@@ -147,11 +147,7 @@ class TrainSettings(Settings):
         ALL_LINEAR,
         "Target modules",
         METHOD,
-        choices={
-            "all-linear": "All layers",
-            "attention": "Attention only",
-            OTHER_TARGETS: "The ones this model needs",
-        },
+        choices={"all-linear": "All layers", "attention": "Attention only", OTHER_TARGETS: "The ones this model needs"},
         shape=True,
     )
     """The layers that get an adapter. All layers learn more at the same rank; attention only is smaller and a little

@@ -245,10 +245,6 @@ def test_the_runner_agrees_with_its_model_in_long_stories() -> None:
 
 
 def test_memory_that_ran_out_is_named_whoever_says_so() -> None:
-    for error in (
-        MemoryError(),
-        RuntimeError("CUDA out of memory."),
-        OSError(errno.ENOMEM, "Cannot allocate memory"),
-    ):
+    for error in (MemoryError(), RuntimeError("CUDA out of memory."), OSError(errno.ENOMEM, "Cannot allocate memory")):
         assert failure_of(error).what == "There was not enough memory."
     assert failure_of(RuntimeError("shape mismatch")).what == "Something unexpected went wrong."

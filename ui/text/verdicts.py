@@ -207,11 +207,7 @@ def general_detail(report: EvaluationSummary) -> str:
 def general_examples(report: EvaluationSummary) -> list[tuple[str, str, str]]:
     """Messages about other things, with what both models answered."""
     return [
-        (
-            answer.question,
-            f"{answer.tuned or '(nothing)'} ({_OUTCOMES[answer.outcome]})",
-            f"Base model: {answer.base}",
-        )
+        (answer.question, f"{answer.tuned or '(nothing)'} ({_OUTCOMES[answer.outcome]})", f"Base model: {answer.base}")
         for answer in report.general.examples
     ]
 

@@ -57,13 +57,7 @@ class BrowserState:
         return {self._choice: asdict(choice), self.talk: None, self.table: None, self.open_tab: None, **named}
 
     def listen(
-        self,
-        trigger: Callable[..., Any],
-        handler: Any,
-        outputs: list[Any],
-        *inputs: Any,
-        before: str = "",
-        **more: Any,
+        self, trigger: Callable[..., Any], handler: Any, outputs: list[Any], *inputs: Any, before: str = "", **more: Any
     ) -> Any:
         """Has a handler answer an event. Returns the event, for `.then` and the like.
         trigger: of a component, such as `button.click`. handler: gets the choice and `inputs`. outputs: the

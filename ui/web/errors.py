@@ -25,9 +25,7 @@ OURS = ApprenticeError(
     "Reload the page and try again.",
 )
 REFUSED = ApprenticeError(
-    "The page can't use what it was sent.",
-    "It is not a value that this page sends.",
-    "Reload the page and try again.",
+    "The page can't use what it was sent.", "It is not a value that this page sends.", "Reload the page and try again."
 )
 
 

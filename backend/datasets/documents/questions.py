@@ -138,13 +138,7 @@ def _is_title(block: Block) -> bool:
     return len(block.text) <= _LONGEST and "\n" not in block.text and not block.text.rstrip().endswith(_ENDS)
 
 
-def _pairs(
-    blocks: Sequence[Block],
-    questions: Sequence[int],
-    heads: Set[int],
-    sure: bool,
-    cue: str,
-) -> Pairs | None:
+def _pairs(blocks: Sequence[Block], questions: Sequence[int], heads: Set[int], sure: bool, cue: str) -> Pairs | None:
     """The pairs that begin at `questions`; an answer ends at the next one of `heads`, and at any heading as high."""
     records: list[tuple[int, dict[str, Any]]] = []
     used: set[int] = set()

@@ -56,11 +56,7 @@ def report_of(said: Said, facts: str = TEXT) -> EvaluationReport:
 class TestPassages:
     def test_paragraphs_are_passages_and_headings_stay_with_them(self) -> None:
         text = "# Prices\n\nRye costs 4.\n\nOat costs 3.\n\nOpening hours:\n\nDaily, 7 to 6."
-        assert passages(text) == [
-            "# Prices\nRye costs 4.",
-            "# Prices\nOat costs 3.",
-            "Opening hours:\nDaily, 7 to 6.",
-        ]
+        assert passages(text) == ["# Prices\nRye costs 4.", "# Prices\nOat costs 3.", "Opening hours:\nDaily, 7 to 6."]
 
     def test_long_paragraphs_are_divided_and_nothing_is_lost(self) -> None:
         text = " ".join(f"Sentence number {n} says this and that of it." for n in range(60))

@@ -24,10 +24,7 @@ CALL = {
         (said('{"a": 1}', '{"a": 2}', "[1]"), "json"),
         (said(*["refund", "Refund.", "order", "order"] * 3), "label"),
         (said("Paris", "Rome", "Oslo", "Bern"), "exact"),
-        (
-            said("We do, love. See you at the oven, Rosie x", "Come by at six and we shall keep you two loaves."),
-            "chrf",
-        ),
+        (said("We do, love. See you at the oven, Rosie x", "Come by at six and we shall keep you two loaves."), "chrf"),
         ([CALL] * 4, "tool_call"),
         ([], "chrf"),
     ],

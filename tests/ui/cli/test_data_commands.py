@@ -141,10 +141,7 @@ def test_train_says_what_check_warns_of(tmp_path: Path) -> None:
 
 def test_the_sheet_the_encoding_and_the_shape_can_be_chosen(app: Shell, tmp_path: Path) -> None:
     book = Workbook()
-    for sheet, rows in (
-        (book.active, [["q", "a"]]),
-        (book.create_sheet("More"), [["Who?", "We."], ["When?", "Now."]]),
-    ):
+    for sheet, rows in ((book.active, [["q", "a"]]), (book.create_sheet("More"), [["Who?", "We."], ["When?", "Now."]])):
         for row in (["question", "answer"], *rows):
             sheet.append(row)  # type: ignore[union-attr]
     book.save(tmp_path / "d.xlsx")

@@ -163,11 +163,7 @@ def test_host_and_port_of_the_environment_hold_in_a_demo_only(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, demo: str, bound: tuple[str, int | None]
 ) -> None:
     asked: list[tuple[str, int | None]] = []
-    for name, value in (
-        ("APPRENTICE_DEMO", demo),
-        ("GRADIO_SERVER_NAME", "0.0.0.0"),
-        ("GRADIO_SERVER_PORT", "50123"),
-    ):
+    for name, value in (("APPRENTICE_DEMO", demo), ("GRADIO_SERVER_NAME", "0.0.0.0"), ("GRADIO_SERVER_PORT", "50123")):
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(serve, "free_port", lambda host, port: asked.append((host, port)) or 1)
     monkeypatch.setattr(serve, "run", lambda *_: None)

@@ -55,9 +55,7 @@ def _shortened(preview: Preview) -> Preview:
 
     cuts = [{**m, "content": cut(m["content"])} if isinstance(m.get("content"), str) else m for m in preview.messages]
     return replace(
-        preview,
-        messages=cuts,
-        pieces=[Piece(cut(piece.text), piece.kind, piece.tokens) for piece in preview.pieces],
+        preview, messages=cuts, pieces=[Piece(cut(piece.text), piece.kind, piece.tokens) for piece in preview.pieces]
     )
 
 

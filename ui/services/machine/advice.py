@@ -32,10 +32,7 @@ class AdviceService:
     recommended: what was computed before; visitors of a demo share it."""
 
     def __init__(
-        self,
-        models: ModelService,
-        imports: DatasetImports,
-        recommended: BackgroundCache[Recommendation] | None = None,
+        self, models: ModelService, imports: DatasetImports, recommended: BackgroundCache[Recommendation] | None = None
     ) -> None:
         self._models, self._imports = models, imports
         self.recommended: BackgroundCache[Recommendation] = recommended or BackgroundCache()

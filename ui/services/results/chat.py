@@ -61,12 +61,7 @@ class ChatSession:
         return bool(self._questions)
 
     def answers(
-        self,
-        target: ChatTarget,
-        conversations: Mapping[str, Messages],
-        *,
-        ongoing: bool = False,
-        **sampling: Any,
+        self, target: ChatTarget, conversations: Mapping[str, Messages], *, ongoing: bool = False, **sampling: Any
     ) -> Iterator[Loading | Answer]:
         """The growing answers in the panes "base" and "tuned", once the models are loaded.
         target: a trained model, which answers in "tuned", and its base in "base". conversations: by pane. ongoing:
@@ -120,12 +115,7 @@ class ChatSession:
         self._run_id, self.released = target.run_id, False
 
     def answer_once(
-        self,
-        target: ChatTarget,
-        pane: str,
-        messages: Messages,
-        each: Callable[[str], None] = _ignore,
-        **sampling: Any,
+        self, target: ChatTarget, pane: str, messages: Messages, each: Callable[[str], None] = _ignore, **sampling: Any
     ) -> ChatAnswer:
         """One complete answer in one pane to a conversation. each: called with every piece of its text."""
         self._chat.open(target.model, target.adapter)

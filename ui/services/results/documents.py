@@ -52,14 +52,7 @@ class DocumentService:
         length = model_folder.context_length(spec.model.path)
         return split(text, tokenizer, spec.settings, length, _messages(question, instruction), answer)
 
-    def answers(
-        self,
-        run_id: str,
-        text: str,
-        question: str,
-        instruction: str,
-        **sampling: Any,
-    ) -> Iterator[Part]:
+    def answers(self, run_id: str, text: str, question: str, instruction: str, **sampling: Any) -> Iterator[Part]:
         """The growing answers in both panes, to one piece after another, then put together.
         run_id, text, question, instruction: as for `pieces`. sampling: as for `ResultService.answers`. A
         stop leaves the answers so far. Raises what `pieces` and `ResultService.answers` raise."""

@@ -26,13 +26,7 @@ class EndpointService:
         self._forms: dict[str, dict[str, Any] | None] = {}
 
     def start(
-        self,
-        run_id: str,
-        host: str = LOOPBACK,
-        port: int = 0,
-        *,
-        origins: Sequence[str] = (),
-        in_form: bool = False,
+        self, run_id: str, host: str = LOOPBACK, port: int = 0, *, origins: Sequence[str] = (), in_form: bool = False
     ) -> tuple[Endpoint, str]:
         """Opens an endpoint for a run; port 0: a free one. origins: of web pages that may ask. in_form: whether answers
         keep to the form of the examples' answers. Returns it and its key, which no file has. Raises RunProblem before

@@ -86,10 +86,7 @@ def form(data: DatasetState) -> Markup:
         parts.append(_select("Text encoding", "encoding", choices, how.get("encoding", "")))
     if source.format in ("csv", "tsv", "text"):
         delimiter = files.SEPARATORS.get(details.delimiter, "none (plain text)")
-        choices = [
-            ("", delimiter if not how.get("delimiter") else "Detected automatically"),
-            *files.SEPARATORS.items(),
-        ]
+        choices = [("", delimiter if not how.get("delimiter") else "Detected automatically"), *files.SEPARATORS.items()]
         parts.append(_select("Column separator (delimiter)", "delimiter", choices, how.get("delimiter", "")))
     if len(details.sheets) > 1:
         choices = [(sheet, sheet) for sheet in details.sheets]

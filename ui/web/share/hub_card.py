@@ -111,10 +111,7 @@ class HubCard:
     def _look_up(self, inputs: Inputs) -> Updates:
         run_id, name = self._state.choice(inputs).run_id, str(inputs[self.repo] or "")
         listed = self.app.hub_pushes.offer(run_id, self._form_of(inputs), name, private=not inputs[self.public])
-        ask = {
-            self.agreed: gr.update(value=False, visible=True),
-            self.send: gr.update(visible=True, interactive=False),
-        }
+        ask = {self.agreed: gr.update(value=False, visible=True), self.send: gr.update(visible=True, interactive=False)}
         return {self.seen: listed.mark, self.offer: offer(listed), **ask}
 
     @handler

@@ -226,11 +226,7 @@ def _sample(question: str, *answers: SampleEvent) -> Markup:
     """The first answer, the latest three, and the expected one."""
     *_, latest = answers
     lines = [
-        (
-            f"After {fmt.count(one.step, 'step')}" if one.step else "Before training",
-            fmt.shorten(one.answer, 240),
-            EMPTY,
-        )
+        (f"After {fmt.count(one.step, 'step')}" if one.step else "Before training", fmt.shorten(one.answer, 240), EMPTY)
         for one in [answers[0], *answers[1:][-3:]]
     ]
     if latest.answer.strip() == latest.expected.strip():

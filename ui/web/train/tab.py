@@ -30,10 +30,7 @@ class TrainTab:
     def show(self, choice: Choice) -> Updates:
         """The tab, except for the settings, in which the person may be typing: `SettingsForm.restore` fills those."""
         runs = bool(choice.run_id)
-        columns = {
-            self.planning.column: gr.update(visible=not runs),
-            self.running.column: gr.update(visible=runs),
-        }
+        columns = {self.planning.column: gr.update(visible=not runs), self.running.column: gr.update(visible=runs)}
         return {**columns, **(self.running.show(choice.run_id) if runs else self.planning.show(choice))}
 
     def signature(self, choice: Choice) -> Hashable:

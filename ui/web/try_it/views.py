@@ -31,12 +31,7 @@ def conversation(turns: Sequence[Turn], asking: bool = False) -> Markup:
         '<div class="pane-head base"><strong>{}</strong><span>the base model</span></div>'
         '<div class="pane-head tuned"><strong>{}</strong><span>your trained model</span></div></div>'
         '<div role="log" aria-label="Questions and answers" aria-busy="{}">{}</div>{}'
-    ).format(
-        *NAMES.values(),
-        str(asking).lower(),
-        body,
-        acts if turns and not asking else components.EMPTY,
-    )
+    ).format(*NAMES.values(), str(asking).lower(), body, acts if turns and not asking else components.EMPTY)
 
 
 def _turn(turns: Sequence[Turn], at: int, answering: bool) -> Markup:

@@ -48,10 +48,4 @@ def _open(file: File) -> OpenSource:
     return OpenSource(_records(file.source, notes), late_notes=lambda: notes)
 
 
-READER = Reader(
-    "parquet",
-    "a Parquet file",
-    lambda file: file.head.startswith(b"PAR1"),
-    _open,
-    binary=True,
-)
+READER = Reader("parquet", "a Parquet file", lambda file: file.head.startswith(b"PAR1"), _open, binary=True)

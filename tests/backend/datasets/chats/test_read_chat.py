@@ -168,10 +168,7 @@ def test_unreadable_lines_stay_problems_of_their_own() -> None:
     ("records", "shape"),
     [
         ([{"question": f"q{n}", "answer": f"a{n}"} for n in range(6)], "question_answer"),
-        (
-            [{"message": f"{n}?", "reply": f"a{n}", "name": "AB"[n % 2], "date": n} for n in range(9)],
-            "question_answer",
-        ),
+        ([{"message": f"{n}?", "reply": f"a{n}", "name": "AB"[n % 2], "date": n} for n in range(9)], "question_answer"),
         ([{"user": f"How {n}?", "assistant": f"So {n}.", "id": n} for n in range(6)], "question_answer"),
         ([{"text": f"An article about {n}.", "author": "AB"[n % 2]} for n in range(9)], "text"),
         ([{"messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}]}] * 3, "messages"),

@@ -32,10 +32,7 @@ SUFFIXES = [
 
 def seeds() -> list[bytes]:
     """Small sound files of each format."""
-    turns = [
-        {"role": "user", "content": "When do you open?"},
-        {"role": "assistant", "content": "At seven – é, 日本."},
-    ]
+    turns = [{"role": "user", "content": "When do you open?"}, {"role": "assistant", "content": "At seven – é, 日本."}]
     rows = [
         {"messages": turns}, {"prompt": "a?", "completion": "b."}, {"instruction": "Do", "input": "", "output": "x"},
     ]  # fmt: skip
@@ -43,11 +40,7 @@ def seeds() -> list[bytes]:
     found = ["".join(json.dumps(row) + "\n" for row in rows[:count] * 6).encode() for count in (1, 2, 5)]
     found += [json.dumps([rows[0]] * 8, indent=1).encode(), json.dumps({"data": rows[1:2] * 8}).encode()]
     found += [b"question,answer\n" + b'"a, b?","c ""d"""\n' * 9, "frage;antwort\nwie?;so é\n".encode("cp1252") * 5]
-    found += [
-        "question\tanswer\n1?\t2\n".encode("utf-16"),
-        b"Q: What?\nA: That.\n\n" * 8,
-        b"# Title\n\nA text.\n" * 9,
-    ]
+    found += ["question\tanswer\n1?\t2\n".encode("utf-16"), b"Q: What?\nA: That.\n\n" * 8, b"# Title\n\nA text.\n" * 9]
     book = openpyxl.Workbook()
     for row in [("question", "answer"), *[("What?", "That.")] * 8]:
         book.active.append(row)

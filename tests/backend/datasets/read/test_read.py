@@ -269,10 +269,7 @@ def texts(path: Path, *imitate: str) -> list[list[str]]:
 
 
 def test_two_chats_in_one_file_stay_apart(tmp_path: Path) -> None:
-    files = {
-        "WhatsApp Chat with Ben.txt": WHATSAPP.format("Ben"),
-        "WhatsApp Chat with Eva.txt": WHATSAPP.format("Eva"),
-    }
+    files = {"WhatsApp Chat with Ben.txt": WHATSAPP.format("Ben"), "WhatsApp Chat with Eva.txt": WHATSAPP.format("Eva")}
     assert texts(packed(tmp_path / "chats.zip", **files), "Ben", "Eva") == [["Open?", "Yes"]] * 2
 
 

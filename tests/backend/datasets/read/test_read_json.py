@@ -226,10 +226,7 @@ def written(text: str, name: str = "reply") -> dict[str, Any]:
 
 def test_answers_of_tasks_are_learned() -> None:
     chosen = {"from_name": "mood", "type": "choices", "value": {"choices": ["Angry"]}}
-    assert texts(rows(*[task(chosen, text=f"Where is it, {n}?") for n in range(3)]))[0] == [
-        "Where is it, 0?",
-        "Angry",
-    ]
+    assert texts(rows(*[task(chosen, text=f"Where is it, {n}?") for n in range(3)]))[0] == ["Where is it, 0?", "Angry"]
     chat = [
         {"author": "user", "text": "Open?"}, {"author": "bot", "text": "Yes"}, {"author": "user", "text": "Till?"},
     ]  # fmt: skip

@@ -51,8 +51,7 @@ def test_the_lowest_loss_may_be_before_training() -> None:
 
 
 @pytest.mark.parametrize(
-    ("state", "result"),
-    [(State.RUNNING, {}), (State.COMPLETED, {"best_step": 20}), (State.STOPPED, {"best_step": 20})],
+    ("state", "result"), [(State.RUNNING, {}), (State.COMPLETED, {"best_step": 20}), (State.STOPPED, {"best_step": 20})]
 )
 def test_every_place_shows_the_same_numbers(state: State, result: dict[str, Any]) -> None:
     """The numbers, the verdict, the curve's labels, the curve's description, and a comparison."""
