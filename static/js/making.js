@@ -32,7 +32,7 @@ apprentice.onRedraw(() => {
   if (now === shown) return;
   const before = shown, active = document.activeElement;
   shown = now;
-  const busy = active.offsetParent && active !== document.body && !document.getElementById('making').contains(active);
+  const busy = active.offsetParent && active !== document.body && !active.closest('#making');
   if (!now || busy) return;
   const empty = [...form.querySelectorAll('textarea')].find((field) => !field.value);
   const next = empty ?? form.querySelector('[type=submit]');

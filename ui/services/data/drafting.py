@@ -11,6 +11,7 @@ from typing import Any
 
 from backend.chat.client import Chat
 from backend.datasets.background import BackgroundTask, BackgroundTasks, ProgressListener
+from backend.datasets.documents.passages import sentences
 from backend.datasets.editing import Editor
 from backend.datasets.stored_files import RecentCache
 from backend.drafts import templates, writer
@@ -29,7 +30,6 @@ from ui.services.demo.admission import require_rows
 from ui.services.machine.models import ModelService
 
 _WORDING, _NAMES = 2_000, 12  # characters of a way of asking with its answer, and names in them
-_TOPIC = 200  # characters of a text that is only a topic
 _ROUNDS = 12  # of questions about a topic
 
 
@@ -196,7 +196,7 @@ class DraftingService:
         if (material := self._materials.get((data_id,))) is None:
             passages = self._store.material(data_id)
             topic = "\n".join(each.text for each in passages)
-            if topic and len(topic) < _TOPIC and not any(each.table or each.headings for each in passages):
+            if len(sentences(topic)) == 1 and topic.split() == self._store.info.read(data_id).name.split():
                 material = Material(templates.starters(topic), topic=topic)
             else:
                 material = Material(templates.from_text(passages), templates.columns(passages), passages)

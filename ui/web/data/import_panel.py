@@ -8,6 +8,7 @@ import gradio as gr
 from markupsafe import Markup
 
 from backend.datasets.hub import ROWS, is_named
+from backend.errors import BadInput
 from backend.hosting.policy import Feature, Policy
 from ui.services.app import App
 from ui.text import format as fmt
@@ -131,6 +132,8 @@ class ImportPanel:
         @handler
         def take_topic(inputs: Inputs) -> Updates:
             text = (inputs[self.topic] or "").strip()
+            if not text:
+                raise BadInput("There is no text.", "The field is empty.", "Paste a text, or name a topic.")
             name = text if text and len(text) < LONGEST_NAME else "Pasted text"
             return imported(inputs, self.app.drafting.import_material(text, name, state.choice(inputs).model_id))
 

@@ -155,8 +155,16 @@ def test_a_table_is_asked_in_the_person_s_wordings(app: App, tmp_path: Path) -> 
     assert (now(app, data_id).waiting, now(app, data_id).kept) == (80, 0)
 
 
+TOPIC, SHORT = "Questions to a bicycle workshop", "We open at six. We close at two. Ring us for cakes."
+
+
+def test_a_short_text_is_no_topic(app: App) -> None:
+    making = app.drafting.now(app.dataset_store.add(SHORT, SHORT, written=True))
+    assert making and making.passage, "its sentences can be pressed"
+
+
 def test_a_topic_gives_questions_to_answer(app: App) -> None:
-    data_id = app.dataset_store.add("Questions to a bicycle workshop", "A topic", written=True)
+    data_id = app.dataset_store.add(TOPIC, TOPIC, written=True)
     draft = now(app, data_id).draft
     assert draft
     assert (draft.answer, draft.passage, now(app, data_id).passages) == ("", 0, 0)
@@ -221,7 +229,7 @@ def test_a_model_drafts_beside_the_ready_wordings(app: App, text: str) -> None:
     asked = chat.asked
     draft_with(app, text, chat)
     with pytest.raises(BadInput, match="other examples"):
-        draft_with(app, app.dataset_store.add("Bread in town", "topic", written=True), chat)
+        draft_with(app, app.dataset_store.add("Bread in town", "Bread in town", written=True), chat)
     wait(app, text)
     assert chat.asked > asked, "with all passages done, it asks for more questions of the kind"
 
