@@ -160,7 +160,8 @@ TOPIC, SHORT = "Questions to a bicycle workshop", "We open at six. We close at t
 
 def test_a_short_text_is_no_topic(app: App) -> None:
     making = app.drafting.now(app.dataset_store.add(SHORT, SHORT, written=True))
-    assert making and making.passage, "its sentences can be pressed"
+    assert making
+    assert making.passage, "its sentences can be pressed"
 
 
 def test_a_topic_gives_questions_to_answer(app: App) -> None:
