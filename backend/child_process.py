@@ -92,6 +92,8 @@ def _start_watchdog() -> int:
         stdin=read,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
+        # Without the mark of this process's own parent, whose watchdog would kill this one before it has done its work.
+        env={name: value for name, value in os.environ.items() if name != watchdog.VARIABLE},
         start_new_session=True,  # neither Ctrl-C nor a closed terminal reaches it
         creationflags=_NO_WINDOW,
     ).returncode = 0  # nobody waits for it
