@@ -55,7 +55,7 @@ def _needs_no_reading(record: dict[str, Any]) -> bool:
         return False
     chat = record.get(matched.mapping.get("messages", ""))
     first = chat[0] if isinstance(chat, list) and chat else None
-    if not isinstance(first, dict):
+    if not isinstance(first, dict) or not first:
         return True
     speaker = "role" in first or any(key in first and not isinstance(first[key], dict) for key in ROLE_KEYS)
     return speaker and any(key in first for key in CONTENT_KEYS)
