@@ -59,7 +59,7 @@ _LOOK = 0.2  # seconds between looks at answers in progress
 def trained_tokenizer(model: Path, tuned: Path | None) -> tuple[ChatTokenizer, set[int]]:
     """The tokenizer of the training in the folder `tuned`, or else of the model in the folder `model`; and the tokens
     that end an answer."""
-    tokenizer = ChatTokenizer.load(tuned if tuned and (tuned / "tokenizer.json").is_file() else model)
+    tokenizer = ChatTokenizer.of_training(model, tuned)
     return tokenizer, model_folder.end_ids(model) | set(tokenizer.stop_ids)
 
 

@@ -57,7 +57,7 @@ class TorchEngine(WithTokenizer):
         where = Place("cpu") if dtype else place(model, tuned)
         gpu_memory.stay_in_memory(where.device)
         base = model_folder.load(model, dtype) if dtype else _load(model, where)
-        self._tokenizer = ChatTokenizer.load(tuned if tuned and (tuned / "tokenizer.json").is_file() else model)
+        self._tokenizer = ChatTokenizer.of_training(model, tuned)
         self._end_ids = model_folder.end_ids(model) | set(self._tokenizer.stop_ids)
         self._models = {BASE: base}
         self.context_length = model_folder.context_length(model)

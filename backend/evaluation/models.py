@@ -75,7 +75,7 @@ class EngineModels:
 
     def __init__(self, engine: Engine, folder: Path, tuned: Path | None) -> None:
         self._engine = engine
-        self._tokenizer = ChatTokenizer.load(tuned if tuned and (tuned / "tokenizer.json").is_file() else folder)
+        self._tokenizer = ChatTokenizer.of_training(folder, tuned)
         self.panes = engine.panes
         self.context_length = model_folder.context_length(folder)  # not the engine's, which depends on free memory
         self.name, self.precision = engine.report.engine, engine.report.dtype

@@ -1,4 +1,4 @@
-"""Whether the weights in an imported zip file can be what a training made: judged by their headers alone."""
+"""Whether the weights in an imported zip file can be what a run of this kind makes: judged by their headers alone."""
 
 import re
 from collections.abc import Mapping

@@ -43,14 +43,14 @@ _SILENCE = 600.0  # seconds without an answer after which a slow computer gives 
 # The share of the answers that must be the same: builds of llama.cpp round differently, and a near tie falls otherwise.
 _SAME = {"Q8_0": 0.9, "Q4_K_M": 0.7}
 _END = [{"ended": True}]
-_SAID = re.compile(r'"PAGE:([^"]*)"')
+_PRINTED = re.compile(r'"PAGE:([^"]*)"')
 _SECRET = secrets.token_urlsafe()  # first in the addresses of the server: no other page can guess it
 _NOT_TRIED = "The page was not tried here, because there is no {}."
 
 
-class Heard(NamedTuple):
-    """What a browser said of a page. answers: each with the number of tokens before it. problem: why it could not load
-    the model, or not answer. seconds: until it was loaded. tokens_per_second: of its answers."""
+class BrowserAnswers(NamedTuple):
+    """What a page answered in a browser. answers: each with the number of tokens before it. problem: why it could not
+    load the model, or not answer. seconds: until it was loaded. tokens_per_second: of its answers."""
 
     answers: list[tuple[str, int]]
     problem: str = ""
@@ -72,13 +72,13 @@ def check(source: Source, target: Target, gguf: Path, disk: Path, web: Path, con
     held_out = [chat[:-1] for chat in read_conversations(source.folder, "held_out")] or source.prompts
     prompts = [[message for message in prompt if message["role"] != "system"] for prompt in held_out]
     report("Asking the file")
-    told = [{"role": "system", "content": source.instruction}] if source.instruction else []
+    system = [{"role": "system", "content": source.instruction}] if source.instruction else []
     chat = Chat(source.workspace)
     try:
         chat.open(gguf=gguf)
-        short = (one for one in prompts if len(chat.prompt_ids([*told, *one])) + ANSWER_TOKENS <= context)
+        short = (one for one in prompts if len(chat.prompt_ids([*system, *one])) + ANSWER_TOKENS <= context)
         prompts, expected = list(islice(short, _QUESTIONS)), []
-        for messages in ([*told, *prompt] for prompt in prompts):
+        for messages in ([*system, *prompt] for prompt in prompts):
             text = "".join(chunk.text for chunk in chat.ask(messages, max_new_tokens=ANSWER_TOKENS))
             expected.append((text, len(chat.prompt_ids(messages))))
     finally:
@@ -86,11 +86,13 @@ def check(source: Source, target: Target, gguf: Path, disk: Path, web: Path, con
     if not prompts:
         return PageCheck(ok=None, sentence=_NOT_TRIED.format("question short enough for it"))
     poll = partial(report, "Asking the page in a browser", total=len(prompts) + 1)
-    heard = (ask(program, folder, prompts, target.work, poll, over_http=folder == web) for folder in (disk, web))
-    return verdict(expected, *heard, needed=_SAME[target.kinds[0]])
+    answered = (ask(program, folder, prompts, target.work, poll, over_http=folder == web) for folder in (disk, web))
+    return verdict(expected, *answered, needed=_SAME[target.kinds[0]])
 
 
-def verdict(expected: list[tuple[str, int]], disk: Heard | None, http: Heard | None, *, needed: float) -> PageCheck:
+def verdict(
+    expected: list[tuple[str, int]], disk: BrowserAnswers | None, http: BrowserAnswers | None, *, needed: float
+) -> PageCheck:
     """What the answers say, of which `expected` are llama.cpp's. None: the browser did not give them all. needed: the
     share that must be the same, but for chance."""
     if disk is None or http is None:
@@ -98,10 +100,10 @@ def verdict(expected: list[tuple[str, int]], disk: Heard | None, http: Heard | N
     if problem := disk.problem or http.problem:
         return PageCheck(ok=False, sentence=f"The page does not work here: {problem}")
     counts = []
-    for heard in (disk, http):
-        if [read for _, read in heard.answers] != [read for _, read in expected]:
+    for answered in (disk, http):
+        if [read for _, read in answered.answers] != [read for _, read in expected]:
             return PageCheck(ok=False, sentence="The page sends the model a different prompt than llama.cpp does.")
-        pairs = zip(heard.answers, expected, strict=True)
+        pairs = zip(answered.answers, expected, strict=True)
         counts.append(sum(found.strip() == wanted.strip() for (found, _), (wanted, _) in pairs))
     asked = len(expected)
     return PageCheck(
@@ -119,7 +121,7 @@ def verdict(expected: list[tuple[str, int]], disk: Heard | None, http: Heard | N
 
 def ask(
     program: str, folder: Path, prompts: Sequence[Messages], work: Path, poll: Callable[[int], None], *, over_http: bool
-) -> Heard | None:
+) -> BrowserAnswers | None:
     """What the page in `folder` answers in a browser; None where the browser stops responding. work: a folder for its
     output. poll: called meanwhile with the number of answers; what it raises ends the browser."""
     page, script = folder / "check.html", folder / "files" / _SCRIPT.name
@@ -129,23 +131,23 @@ def ask(
         html = (folder / "index.html").read_text("utf-8")
         page.write_text(f'{html}<script src="files/{script.name}"></script>\n', "utf-8")
         with _served(folder) if over_http else nullcontext(folder.as_uri()) as address:
-            said = _listen([program, *_BROWSERS["options"], *_NO_SANDBOX], f"{address}/{page.name}", work, poll)
+            printed = _listen([program, *_BROWSERS["options"], *_NO_SANDBOX], f"{address}/{page.name}", work, poll)
     finally:
         page.unlink(missing_ok=True)
         script.unlink(missing_ok=True)
-    if said[-1:] != _END:
+    if printed[-1:] != _END:
         return None
-    started, *answers, _ = said
-    if problem := said[-2].get("problem"):
-        return Heard([], problem)
+    started, *answers, _ = printed
+    if problem := printed[-2].get("problem"):
+        return BrowserAnswers([], problem)
     seconds, tokens = (sum(answer[name] for answer in answers) for name in ("seconds", "tokens"))
     read = [(answer["text"], answer["read"]) for answer in answers]
-    return Heard(read, seconds=started["seconds"], tokens_per_second=tokens / max(seconds, 1e-3))
+    return BrowserAnswers(read, seconds=started["seconds"], tokens_per_second=tokens / max(seconds, 1e-3))
 
 
 def _listen(command: list[str], address: str, work: Path, poll: Callable[[int], None]) -> list[dict[str, Any]]:
-    """What the page said until its end, or until the browser ended or stopped responding."""
-    said: list[dict[str, Any]] = []
+    """What the page printed until its end, or until the browser ended or stopped responding."""
+    printed: list[dict[str, Any]] = []
     log = work / "browser.log"
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile, log.open("wb") as output:
         command = [*command, f"--user-data-dir={profile}", address]
@@ -153,15 +155,15 @@ def _listen(command: list[str], address: str, work: Path, poll: Callable[[int], 
             child_process.end_with_us(child.pid)
             try:
                 last = time.monotonic()
-                while child.poll() is None and time.monotonic() - last < _SILENCE and said[-1:] != _END:
-                    poll(len(said))
+                while child.poll() is None and time.monotonic() - last < _SILENCE and printed[-1:] != _END:
+                    poll(len(printed))
                     time.sleep(_POLL)
-                    found = [json.loads(unquote(text)) for text in _SAID.findall(log.read_text("utf-8", "replace"))]
-                    if len(found) > len(said):
-                        said, last = found, time.monotonic()
+                    found = [json.loads(unquote(text)) for text in _PRINTED.findall(log.read_text("utf-8", "replace"))]
+                    if len(found) > len(printed):
+                        printed, last = found, time.monotonic()
             finally:
                 child.kill()
-    return said
+    return printed
 
 
 class _Files(SimpleHTTPRequestHandler):

@@ -68,8 +68,7 @@ class Source:
     @cached_property
     def system_message(self) -> str:
         """What every chat needs: the instruction, or else the template's own, which some programs leave out."""
-        trained = self.learned if (self.learned / "tokenizer.json").is_file() else self.run.model.path
-        return self.instruction or ChatTokenizer.load(trained).default_instruction
+        return self.instruction or ChatTokenizer.of_training(self.run.model.path, self.learned).default_instruction
 
     @classmethod
     def of(cls, workspace: Workspace, requested: ExportSpec) -> Source:

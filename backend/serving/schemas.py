@@ -10,6 +10,7 @@ from backend.errors import BadInput
 _PARTS = {"items", "prefixItems", "anyOf", "oneOf", "allOf", "additionalProperties"}
 _NAMED = {"properties", "$defs", "definitions"}
 _LEAST, _MOST = ("minimum", "exclusiveMinimum"), ("maximum", "exclusiveMaximum")  # the server reads the first of each
+_EXCLUSIVE = {_LEAST[1], _MOST[1]}
 _BOUNDS = {*_LEAST, *_MOST}  # of whole numbers only
 _RANGES = (("minLength", "maxLength"), ("minItems", "maxItems"), *product(_LEAST, _MOST))
 _LIMITS = {name for pair in _RANGES for name in pair}
@@ -38,7 +39,7 @@ def check_schema(schema: Any) -> None:
         raise BadInput(f"has “{min(wrong)}”, which can't be enforced here.")
     for least, most in _RANGES:
         low, high = schema.get(least, float("-inf") if least in _BOUNDS else 0), schema.get(most, float("inf"))
-        if low + f"{least} {most}".count("exclusive") > high:
+        if low + len(_EXCLUSIVE & {least, most}) > high:  # each exclusive bound takes one whole number away
             raise BadInput(f"can't be satisfied: {least} is too large for {most}.")
     for name in ("enum", "anyOf", "oneOf"):
         if name in schema and not (isinstance(schema[name], list) and schema[name]):

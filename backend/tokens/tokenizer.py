@@ -32,6 +32,12 @@ class ChatTokenizer(PlainTokenizer):
     """A model's tokenizer and chat template. Use `ChatTokenizer.load`."""
 
     @classmethod
+    def of_training(cls, model: Path, tuned: Path | None) -> ChatTokenizer:
+        """The one that was saved with what was trained, in the folder `tuned`; that of the base in `model` where there
+        is none. Raises as `load`."""
+        return cls.load(tuned if tuned and (tuned / "tokenizer.json").is_file() else model)
+
+    @classmethod
     def load(cls, folder: Path) -> ChatTokenizer:
         """The tokenizer of the model in `folder` (tokenizer.json, tokenizer_config.json, chat_template.jinja). Raises
         MissingPart when the files are missing, can't be read, or can't be used within the limits of a box."""

@@ -1,4 +1,4 @@
-"""Checks of the answers: repetition, very short answers, different answers to the same question."""
+"""Checks of the answers: repeated sentences and words, very short answers, different answers to the same question."""
 
 import re
 from collections import Counter
@@ -22,6 +22,8 @@ _LISTED = 4  # answers to one question
 LIMIT = 5  # repetitions of one sentence that are a fault (the guide's number)
 _ENDS = ".!?。！？\n"
 _SENTENCE = re.compile(f"[^{_ENDS}]*[{_ENDS}]+|[^{_ENDS}]+")
+_REPEATS = 10  # words
+_VARIED = 0.25  # share of different words, which every text has
 _MIN_LENGTH = 8  # characters; shorter sentences ("Yes.", "1.", "end") repeat in good answers
 _CODE = re.compile(r"[{}=;<>|\\]")  # lines of code and tables may repeat
 _SPACES, _END = "\t\x0b\x0c\r\x1c\x1d\x1e\x1f ", 255
@@ -32,26 +34,38 @@ _WEIGHTS = bytes(  # of each ASCII character, upper and lower case alike
 
 def find(rows: Sequence[Row]) -> Iterator[Problem]:
     """Problems in the answers of `rows`."""
-    repeating = list(repetitions(rows))
-    yield from repeating
+    yield from repetitions(rows)
     yield from short_answers(rows)
     yield from conflicts(rows)
-    named = {each.row for each in repeating}
-    yield from (each for each in editor.find(rows) if each.kind != "repeated_words" or each.row not in named)
+    yield from editor.find(rows)
     yield from names.find(rows)
 
 
 def repetitions(rows: Sequence[Row]) -> Iterator[Problem]:
-    """Answers that repeat one sentence five times or more."""
+    """Answers that repeat one sentence five times or more, and last answers of the same few words."""
     for start in range(0, len(rows), _BLOCK):
         texts = [(row, answer) for row in rows[start : start + _BLOCK] for answer in answers(row)]
-        reported = None
+        reported, of_sentences = None, set[int]()
         for i in suspects([answer for _, answer in texts]):
             row, answer = texts[i]
             if row is not reported and (repetition := repeated(answer)):
                 reported, (sentence, times) = row, repetition
                 message = f"The answer repeats one sentence {times} times; the model would learn to repeat itself."
                 yield problem(row, "repetition", message, excerpt(sentence))
+                of_sentences.add(row.row)
+        for row in rows[start : start + _BLOCK]:
+            if row.row not in of_sentences and _repeats_words(answer := last_answer(row).strip()):
+                message = "The answer repeats the same words; the model would learn to repeat itself."
+                yield problem(row, "repeated_words", message, excerpt(answer))
+
+
+def _repeats_words(answer: str) -> bool:
+    """Whether the words at the end, or all of them, are the same few."""
+    words = [word for word in answer.casefold().split() if any(map(str.isalpha, word))]
+    return any(
+        len(part) >= max(_REPEATS, 0.7 * len(answer.split()[-len(part) :])) and len(set(part)) <= _VARIED * len(part)
+        for part in (words, words[-3 * _REPEATS :])
+    )
 
 
 def short_answers(rows: Sequence[Row]) -> Iterator[Problem]:

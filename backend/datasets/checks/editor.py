@@ -1,6 +1,4 @@
-"""What a strict editor would send back: answers that are cut off, refuse, repeat the question or words, or have
-labels.
-"""
+"""What a strict editor would send back: answers that are cut off, refuse, repeat the question, or have labels."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -24,8 +22,6 @@ _JSON = re.compile(r"\{\s*[\"}]|\[\s*[{\"]")
 _LONG, _LINE = 60, 4  # characters of an answer, and words of its last sentence, by which one can tell
 _USUALLY = 0.7  # share of the longer answers that end as sentences do
 _COMMON = 0.2  # share of the answers; what so many do is how they are meant
-_REPEATS = 10  # words
-_VARIED = 0.25  # share of different words, which every text has
 _EDGES = 20  # characters by which two texts may differ that are the same but for marks and spaces at the ends
 _QUOTED = 20  # characters of an answer that is no accident in a question
 
@@ -50,9 +46,6 @@ def find(rows: Sequence[Row]) -> Iterator[Problem]:
         if len(answer) <= _LONGEST_REFUSAL and _REFUSES.search(answer):
             message = "The model would learn to refuse, or to speak of being an AI."
             yield problem(row, "refusal", message, excerpt(answer))
-        if _repeats_words(answer):
-            message = "The answer repeats the same words; the model would learn to repeat itself."
-            yield problem(row, "repeated_words", message, excerpt(answer))
 
 
 _Chats = Sequence[tuple[Row, str, str]]
@@ -97,12 +90,3 @@ def _is_told(answer: str, asked: str) -> bool:
         return False
     labelled = [match.end() for match in _TOLD.finditer(before)]
     return bool(before.strip()) and (labelled[-1:] == [len(before)] or (len(answer) >= _QUOTED and len(before) < 200))
-
-
-def _repeats_words(answer: str) -> bool:
-    """Whether the words at the end, or all of them, are the same few."""
-    words = [word for word in answer.casefold().split() if any(map(str.isalpha, word))]
-    return any(
-        len(part) >= max(_REPEATS, 0.7 * len(answer.split()[-len(part) :])) and len(set(part)) <= _VARIED * len(part)
-        for part in (words, words[-3 * _REPEATS :])
-    )

@@ -5,7 +5,7 @@ import re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from itertools import pairwise, takewhile
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -101,33 +101,61 @@ def _right(text: Any, index: int) -> float:
     return right.value
 
 
+_Part = tuple[float, float, str, _Line]  # height, left edge, text, and the line that it is a part of
+
+
 def with_tables(lines: list[_Line]) -> list[_Line]:
     """The lines of a page with one line in place of those of a table: what stands in columns, also where the columns
     were drawn one after the other. Columns of running text are none: most of their lines begin in mid-sentence."""
-    drawn = sorted(((line.top, x, text, line) for line in lines for x, text in line.parts), key=lambda one: -one[0])
-    levels: list[list[tuple[float, float, str, _Line]]] = []
-    for part in drawn:
+    levels = _levels(lines)
+    beside = [level for level in levels if len(level) > 1]
+    columns = _columns(levels, beside)
+    table = _table(levels, columns) if len(beside) >= _ROWS and len(columns) > 1 else []
+    rows = _rows(table, columns) if len(table) >= _ROWS else []
+    running = sum(row[0][:1].islower() or not row[0] for row in rows)
+    if len(rows) < _ROWS or running > _RUNNING * len(rows):
+        return lines
+    members = {id(line) for level in table for *_, line in level}
+    whole = replace(table[0][0][3], rows=[(0, row) for row in rows], text="\n".join(map(" | ".join, rows)))
+    place = min(at for at, line in enumerate(lines) if id(line) in members)
+    return [*lines[:place], whole, *(line for line in lines[place:] if id(line) not in members)]
+
+
+def _levels(lines: list[_Line]) -> list[list[_Part]]:
+    """The parts of all lines by their height on the page, from the top."""
+    levels: list[list[_Part]] = []
+    drawn = ((line.top, x, text, line) for line in lines for x, text in line.parts)
+    for part in sorted(drawn, key=lambda part: -part[0]):
         if levels and levels[-1][0][0] - part[0] < _LEVEL:
             levels[-1].append(part)
         else:
             levels.append([part])
-    beside = [level for level in levels if len(level) > 1]
-    if len(beside) < _ROWS:
-        return lines
-    starts = Counter(round(part[1]) for level in levels for part in level)
-    columns = sorted(x for x, count in starts.items() if count >= _ROWS and sum(
-        any(round(part[1]) == x for part in level) for level in beside) >= _ROWS)  # fmt: skip
-    inside = [all(any(abs(part[1] - x) < _LEVEL for x in columns) for part in level) for level in levels]
-    first = levels.index(next((level for level in beside if inside[levels.index(level)]), levels[-1]))
-    last = first
-    while last + 1 < len(levels) and inside[last + 1]:
-        last += 1
-    while last > first and {round(part[1]) for part in levels[last]} <= {columns[0]}:
-        last -= 1  # a paragraph below the table
-    table = levels[first : last + 1]
-    steps = [a[0][0] - b[0][0] for a, b in pairwise(table)]
-    if len(columns) < 2 or len(table) < _ROWS:
-        return lines
+    return levels
+
+
+def _columns(levels: list[list[_Part]], beside: list[list[_Part]]) -> list[int]:
+    """The left edges at which enough parts begin, and enough of them `beside` another."""
+    starts = Counter(round(x) for level in levels for _, x, _, _ in level)
+    shared = Counter(edge for level in beside for edge in {round(x) for _, x, _, _ in level})
+    return sorted(x for x, count in starts.items() if min(count, shared[x]) >= _ROWS)
+
+
+def _table(levels: list[list[_Part]], columns: list[int]) -> list[list[_Part]]:
+    """The levels from the first with parts beside each other in columns, as far as all parts stand in them."""
+
+    def inside(level: list[_Part]) -> bool:
+        return all(any(abs(x - column) < _LEVEL for column in columns) for _, x, _, _ in level)
+
+    first = next((at for at, level in enumerate(levels) if len(level) > 1 and inside(level)), len(levels))
+    table = list(takewhile(inside, levels[first:]))
+    while len(table) > 1 and {round(x) for _, x, _, _ in table[-1]} <= {columns[0]}:
+        table.pop()  # a paragraph below the table
+    return table
+
+
+def _rows(table: list[list[_Part]], columns: list[int]) -> list[list[str]]:
+    """The cells of each row; a level much nearer to the one above than others are goes on with its row."""
+    steps = [above[0][0] - below[0][0] for above, below in pairwise(table)]
     tight = min(steps) * _APART
     rows: list[list[str]] = []
     for level, step in zip(table, [tight, *steps], strict=True):
@@ -136,14 +164,7 @@ def with_tables(lines: list[_Line]) -> list[_Line]:
         for _, x, text, _ in sorted(level, key=lambda part: part[1]):
             at = min(range(len(columns)), key=lambda column: abs(columns[column] - x))
             rows[-1][at] = f"{rows[-1][at]} {text}".strip()
-    running = sum(row[0][:1].islower() or not row[0] for row in rows)
-    if len(rows) < _ROWS or running > _RUNNING * len(rows):
-        return lines
-    members = {id(line) for level in table for *_, line in level}
-    one = replace(table[0][0][3], rows=[(0, row) for row in rows], text="\n".join(map(" | ".join, rows)))
-    place = min(at for at, line in enumerate(lines) if id(line) in members)
-    rest = [line for line in lines[place:] if id(line) not in members]
-    return [*lines[:place], one, *rest]
+    return rows
 
 
 def _origin(text: Any, index: int) -> tuple[float, float]:

@@ -13,7 +13,7 @@ import pytest
 
 from backend.errors import ExportFailed, NotEnough
 from backend.export import page_check, page_to_give
-from backend.export.page_check import Heard
+from backend.export.page_check import BrowserAnswers
 from backend.records.units import MIB
 
 HOSTILE = '</script><img src=x onerror="alert(1)"> ${name} \u2028 ü'
@@ -85,8 +85,8 @@ def test_a_model_that_is_too_large_takes_fewer_bits_or_is_refused(monkeypatch: p
         page_to_give.kind_for(Path())
 
 
-def heard(*texts: str, read: int = 7) -> Heard:
-    return Heard([(text, read) for text in texts], "", 3.0, 9.0)
+def heard(*texts: str, read: int = 7) -> BrowserAnswers:
+    return BrowserAnswers([(text, read) for text in texts], "", 3.0, 9.0)
 
 
 WANTED = [(str(number), 7) for number in range(10)]
@@ -100,11 +100,13 @@ SAME = heard(*"0123456789")
         (SAME, heard(*"0123456xyz"), True, "7 over http"),
         (heard(*"01234vwxyz"), SAME, False, "5 of 10"),
         (heard(*"0123456789", read=8), SAME, False, "a different prompt"),
-        (SAME, Heard([], "This browser can't run the model."), False, "This browser can't run the model."),
+        (SAME, BrowserAnswers([], "This browser can't run the model."), False, "This browser can't run the model."),
         (SAME, None, None, "not checked"),
     ],
 )
-def test_the_check_compares_answers(disk: Heard, http: Heard | None, ok: bool | None, sentence: str) -> None:
+def test_the_check_compares_answers(
+    disk: BrowserAnswers, http: BrowserAnswers | None, ok: bool | None, sentence: str
+) -> None:
     check = page_check.verdict(WANTED, disk, http, needed=0.9)
     assert check.ok is ok
     assert sentence in check.sentence

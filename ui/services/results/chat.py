@@ -124,7 +124,7 @@ class ChatSession:
     def answer_from_file(
         self, gguf: Path, messages: Messages, each: Callable[[str], None] = _ignore, **sampling: Any
     ) -> ChatAnswer:
-        """One complete answer of a GGUF file. Raises MissingPart without llama-cpp-python."""
+        """One complete answer of a GGUF file. Raises MissingPart without llama.cpp."""
         self._chat.open(gguf=gguf)
         return self._whole(self._chat.panes[0], messages, each, sampling)
 

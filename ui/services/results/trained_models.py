@@ -137,7 +137,8 @@ class ResultService:
     def system_message(self, run_id: str) -> str:
         """The instruction, or else the template's own, which some programs leave out; "" where it is unknown."""
         try:
-            return self.instruction(run_id) or ChatTokenizer.load(self.model_folder(run_id)).default_instruction
+            base = self._runs.spec(run_id).model.path
+            return self.instruction(run_id) or ChatTokenizer.of_training(base, self._folder(run_id)).default_instruction
         except ApprenticeError:
             return ""
 
