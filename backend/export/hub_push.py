@@ -1,7 +1,7 @@
 """The job "push": an exported model in the person's own Hugging Face account, private unless they say otherwise.
 
-What is uploaded lies in the job's data/upload until the job ends: the export's files (as links where the disk has
-them) and a card. huggingface_hub resumes by itself: what the hub has already is not sent again.
+What is uploaded lies in the job's data/upload until the job ends: the export's files (unpacked, or as links where the
+disk has them) and a card. huggingface_hub resumes by itself: what the hub has already is not sent again.
 """
 
 import logging
@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import threading
+import zipfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +19,7 @@ from pydantic import ValidationError
 
 from backend.errors import BadInput, BadSetting, RunProblem
 from backend.export import page_to_give
+from backend.files.atomic import replace_file
 from backend.files.listing import files_in
 from backend.models import hub_token
 from backend.records.base import Record
@@ -62,20 +64,34 @@ def export_for(form: Form) -> str:
     return "gguf:" if form == "gguf" else form
 
 
-def files(form: Form, exported: Path, folder: str) -> dict[str, Path]:
-    """The files to upload, by their names there, without the card. folder: the export's in `exported`, "" for GGUF."""
+def sources(form: Form, exported: Path) -> list[Path]:
+    """What an upload is made of: GGUF files with the texts about them, or a zip file with a folder in it."""
     if form == "gguf":
-        return {file.name: file for file in sorted(exported.iterdir()) if file.suffix in _GGUF_FILES}
-    inside = exported / (page_to_give.website(folder) if form == "page" else folder)
-    paths = {file.relative_to(inside).as_posix(): file for file in files_in(inside)}
-    return {name: file for name, file in paths.items() if name != CARD}  # which is replaced
+        return [file for file in sorted(exported.iterdir()) if file.suffix in _GGUF_FILES]
+    return sorted(exported.glob(f"*-{page_to_give.WEBSITE if form == 'page' else form}.zip"))
 
 
-def prepare(job_folder: Path, files: dict[str, Path], card: str) -> Path:
+def listed(sources: list[Path]) -> dict[str, int]:
+    """The files to upload and the bytes of each, by their names there, without the card, which is replaced."""
+    found: dict[str, int] = {}
+    for source in sources:
+        if source.suffix == ".zip":
+            with zipfile.ZipFile(source) as archive:
+                found |= {entry.filename.partition("/")[2]: entry.file_size for entry in archive.infolist()}
+        else:
+            found[source.name] = source.stat().st_size
+    return {name: size for name, size in found.items() if name != CARD}
+
+
+def prepare(job_folder: Path, sources: list[Path], card: str) -> Path:
     """Put the files into the folder of a job, with the model's card; returns their folder. Raises OSError."""
     upload = job_folder / "data" / "upload"
-    for name, file in files.items():
-        link(file, upload / name)
+    for source in sources:
+        if source.suffix == ".zip":
+            shutil.unpack_archive(source, upload.parent)
+            replace_file(upload.parent / source.stem, upload)
+        else:
+            link(source, upload / source.name)
     (upload / CARD).write_text(card, "utf-8", "replace")
     return upload
 

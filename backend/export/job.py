@@ -1,11 +1,11 @@
 """The job "export": the result of a run as files, each checked to be the same model.
 
-    adapter      the LoRA adapter with tokenizer, template and model card, as a folder and as a zip file
+    adapter      the LoRA adapter with tokenizer, template and model card, in a zip file
     merged       the complete model in safetensors format, likewise
-    script       one Python file with its data that repeats the training without this project (see script.py)
+    script       likewise one Python file with its data that repeats the training without this project (script.py)
     gguf:TYPE    one GGUF file for llama.cpp, Ollama, LM Studio; TYPE is one of `gguf.TYPES`; with a Modelfile for
                  Ollama; several, separated by commas, are made from one conversion (gguf_files.py)
-    page         a chat page with a GGUF file in it, as a folder for a disk and one for a web server (page_to_give.py)
+    page         a chat page with a GGUF file in it, in a zip file for a disk and one for a web server (page_to_give.py)
     home         all of these but the merged model, and the examples, in one zip file (take_home.py)
 
 With each model goes a text file that says where to use it and how (programs.py). Everything is made in the job's own
@@ -13,7 +13,6 @@ folder and moves to WORKSPACE/exports/<job id>/ once all checks are done; the re
 """
 
 import shutil
-import zipfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,6 @@ from backend.export.source import ExportSpec, Source
 from backend.export.target import Report, Stopped, Target
 from backend.files import manifest
 from backend.files.atomic import delete_folder, replace_file
-from backend.files.listing import files_in
 from backend.records.exports import Check, ExportFile, ExportResult
 from backend.work import JobContext
 
@@ -55,25 +53,20 @@ def run(context: JobContext) -> dict[str, Any]:
 
 
 def _publish(requested: ExportSpec, target: Target, result: ExportResult, folder: Path) -> ExportResult:
-    """Move the finished files to the folder of the export, a folder of files also as a zip file."""
-    for model in filter(Path.is_dir, list(target.place.iterdir())):
-        with zipfile.ZipFile(model.with_name(f"{model.name}.zip"), "w", compresslevel=1) as archive:
-            for file in files_in(model):
-                # Weights hardly shrink, but as text in scripts they do.
-                kind = zipfile.ZIP_DEFLATED if file.suffix == ".js" else zipfile.ZIP_STORED
-                archive.write(file, Path(model.name) / file.relative_to(model), kind)
+    """Move the finished files to the folder of the export, a folder of files as a zip file."""
+    for made in filter(Path.is_dir, list(target.place.iterdir())):
+        take_home.pack(made, made.with_name(f"{made.name}.zip"), made.name)
+        made.rmdir()
     delete_folder(folder)
     replace_file(target.place, folder)
-    paths = sorted(folder.iterdir())
     return result.joined(
         ExportResult(
             to=target.to,
             evaluation=requested.evaluation,
             files=tuple(
                 ExportFile(name=path.name, bytes=path.stat().st_size, sha256=manifest.digest(path))
-                for path in filter(Path.is_file, paths)
+                for path in sorted(folder.iterdir())
             ),
-            folder=next((path.name for path in paths if path.is_dir()), ""),
             checks=tuple(Check(ok=check.ok, sentence=check.sentence) for check in result.all_checks()),
         )
     )

@@ -97,11 +97,6 @@ def folder_of(target: Target, variant: str) -> Path:
     return target.place / f"{target.name}-{variant}"
 
 
-def website(page: str) -> str:
-    """The name of the folder for a web server, by that of the folder for a disk."""
-    return f"{page.removesuffix(PAGE)}{WEBSITE}"
-
-
 def space_card(name: str, base: str) -> str:
     """README.md of a static Space with the website of a model that was trained on `base`."""
     return Template((_SPACE / "README.md").read_text("utf-8")).substitute(title=name, base=base)
@@ -111,7 +106,6 @@ def allow_hub(folder: Path) -> None:
     """Let the website in `folder` load its model from where a Space's large files are. Raises OSError."""
     page = folder / "index.html"
     html = page.read_text("utf-8").replace("connect-src 'self'", f"connect-src 'self' {_HUB}")
-    page.unlink()  # it may be a link to the export's
     page.write_text(html, "utf-8")
 
 

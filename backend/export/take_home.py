@@ -86,7 +86,7 @@ def make(source: Source, target: Target, report: Report) -> ExportResult:
     names = sorted([*(path.name for path in target.place.iterdir()), manifest.NAME])
     (target.place / "README.md").write_text(readme(target.name, names, space.commands_at_home()), "utf-8")
     manifest.write(target.place, {}, report.poll)
-    _pack(target.place, target.name)
+    pack(target.place, target.place / f"{target.name}-everything.zip", target.name)
     # The page shows these of single files; here they are inside the zip file.
     return ExportResult(**{name: getattr(result, name) for name in result.model_fields_set - {"programs", "sizes"}})
 
@@ -138,12 +138,13 @@ def _quoted(text: str) -> str:
     return "\n".join(f"    {line}" for line in text.splitlines() or [""])
 
 
-def _pack(folder: Path, name: str) -> None:
-    """Move everything in `folder` into NAME-everything.zip there (uncompressed: weights hardly shrink)."""
-    with zipfile.ZipFile(folder / f"{name}-everything.zip", "w", zipfile.ZIP_STORED) as archive:
-        for path in sorted(folder.iterdir()):
-            if path.suffix == ".zip":  # the file itself
-                continue
+def pack(folder: Path, archive: Path, top: str) -> None:
+    """Move everything in `folder` into a zip file, below the folder `top` there."""
+    inside = sorted(folder.iterdir())
+    with zipfile.ZipFile(archive, "w", compresslevel=1) as packed:
+        for path in inside:
             for file in files_in(path) if path.is_dir() else [path]:
-                archive.write(file, Path(name) / file.relative_to(folder))
+                # Weights hardly shrink, but as text in scripts they do.
+                kind = zipfile.ZIP_DEFLATED if file.suffix == ".js" else zipfile.ZIP_STORED
+                packed.write(file, Path(top) / file.relative_to(folder), kind)
             delete_folder(path) if path.is_dir() else path.unlink()

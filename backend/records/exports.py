@@ -211,8 +211,6 @@ class ExportResult(StoredRecord):
     """The job that evaluated the model, "" for none."""
     files: tuple[ExportFile, ...] = ()
     """Those that can be downloaded."""
-    folder: str = ""
-    """The name of the folder among the files, "" for none."""
     parity: TokenCheck | None = None
     """Same tokens as in training."""
     merge: MergeCheck | None = None

@@ -148,14 +148,14 @@ def export(options: argparse.Namespace, workspace: Workspace) -> Answer:
         if made := app.results.finished_export(options.run, to):
             say("This export of this model exists already; its files are copied.")
             job, result = app.runner.job(made.id), made.result
-            _take_files(made.folder, options.output, _copy)
+            _take_files(made.folder, result, options.output, shutil.copyfile)
         else:
             job = follow(app, app.results.start_export(options.run, to))
             require_completed(job, ApprenticeError, "The export was stopped.")
             result, folder = ExportResult.model_validate(job.result), workspace.exports / job.id
             if not (result.passed or options.anyway):
                 raise _failed(result, folder)
-            _take_files(folder, options.output, shutil.move)
+            _take_files(folder, result, options.output, shutil.move)
             app.runner.delete(job.id)
         files = [{**file.to_json(), "path": str(options.output / file.name)} for file in result.files]
         documents.append({**job.result, "files": files})
@@ -186,25 +186,21 @@ def _size_line(size: GgufFile) -> str:
     return ", ".join(parts) + (" (recommended for this computer)" if size.recommended else "")
 
 
-def _take_files(exported: Path, output: Path, take: Callable[[Path, Path], object]) -> None:
+def _take_files(exported: Path, result: ExportResult, output: Path, take: Callable[[Path, Path], object]) -> None:
     """Copy or move the files to `output`, replacing files of the same names. Raises BadInput."""
     try:
         missing = [folder for folder in (output, *output.parents) if not folder.exists()]
         if missing:
             output.mkdir(parents=True)
             make_readable(missing[-1])
-        for path in sorted(exported.iterdir()):
-            target = output / path.name
-            shutil.rmtree(target) if target.is_dir() else target.unlink(missing_ok=True)
-            take(path, target)
+        for file in result.files:
+            target = output / file.name
+            target.unlink(missing_ok=True)
+            take(exported / file.name, target)
             make_readable(target)
     except OSError as error:
         why = f"The system reports: {error.strerror or error}."
         raise BadInput(f"The files could not be written to {output}.", why, f"They are in {exported}.") from error
-
-
-def _copy(path: Path, target: Path) -> None:
-    shutil.copytree(path, target) if path.is_dir() else shutil.copyfile(path, target)
 
 
 def import_model(options: argparse.Namespace, workspace: Workspace) -> Answer:

@@ -69,8 +69,12 @@ NewExport = Callable[..., Work]
 
 
 def exported(work: Work) -> ExportResult:
-    """Makes the export; what its job returned, as it is read back from the disk."""
-    return ExportResult.model_validate(json.loads(to_json(export_job.run(work))))
+    """Makes the export, and unpacks it; what its job returned, as it is read back from the disk."""
+    result = ExportResult.model_validate(json.loads(to_json(export_job.run(work))))
+    assert sorted(path.name for path in work.published.glob("*")) == [file.name for file in result.files], "all files"
+    for archive in work.published.glob("*.zip"):
+        shutil.unpack_archive(archive, work.published)
+    return result
 
 
 @pytest.fixture
@@ -173,7 +177,6 @@ def test_a_merged_model_contains_the_adapter(new_export: NewExport, bundled_mode
     work = new_export("merged", name="Orders")
     result = exported(work)
     folder = work.published / "orders-merged"
-    assert result.folder == folder.name
     assert tensors(folder / "model.safetensors") == tensors(bundled_model / "model.safetensors")
     assert result.merge.dtype == "bfloat16"
     assert result.merge.lost < 0.1
@@ -213,13 +216,13 @@ def test_the_card_shows_the_settings_as_used_not_as_planned(tiny_export: NewExpo
     work = tiny_export("adapter")
     folder = work.workspace.run_folder(work.spec["run"])
     oom.save_settings(folder, local.read_run(folder).settings.changed(method="qlora"))
-    export_job.run(work)
+    exported(work)
     assert "| Method | qlora, rank" in (work.published / "tiny-adapter" / "README.md").read_text("utf-8")
 
 
 def test_a_new_end_token_is_saved(tiny_export: NewExport, tiny_model: Path) -> None:
     work = tiny_export("merged")
-    export_job.run(work)
+    exported(work)
     folder = work.published / "tiny-merged"
     known = json.loads((tiny_model / "generation_config.json").read_text("utf-8"))["eos_token_id"]
     named = json.loads((folder / "generation_config.json").read_text("utf-8"))["eos_token_id"]
@@ -366,8 +369,8 @@ def test_the_instruction_of_the_examples_goes_with_adapter_and_script(tiny_expor
     for to, name in (("adapter", "README.md"), ("script", "instruction.txt")):
         work = tiny_export(to)
         carry_instruction(work)
-        result = exported(work)
-        assert "Be warm." in (work.published / result.folder / name).read_text("utf-8")
+        exported(work)
+        assert "Be warm." in (work.published / f"tiny-{to}" / name).read_text("utf-8")
 
 
 @pytest.mark.parametrize(("memory", "best"), [(8000, "Q6_K"), (2200, "Q6_K"), (1500, "Q4_K_M"), (100, "")])

@@ -2,6 +2,7 @@
 
 import json
 import os
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,7 +12,7 @@ import anyio
 import pytest
 
 from backend.errors import ApprenticeError, BadSetting, MissingPart, RunProblem
-from backend.export import hub_push
+from backend.export import hub_push, take_home
 from backend.export.hub_push import PushSpec
 from backend.files.json_file import write_json
 from backend.records.exports import PushResult
@@ -136,11 +137,12 @@ def run(tmp_path: Path, bundled_model: Path) -> Iterator[tuple[Workspace, str]]:
     write_conversations(folder, "train", CHATS)
     write_json(folder / "job.json", {"kind": "train", "name": "Orders", "created": 1.0})
     write_json(folder / "status.json", {"state": "completed", "ended": 2.0})
-    made = workspace.exports / export.name / "orders-adapter"
-    make_adapter(made, bundled_model, rank=1)
-    (made / "README.md").write_text("the card of the export", "utf-8")
+    make_adapter(tmp_path / "adapter", bundled_model, rank=1)
+    (tmp_path / "adapter" / "README.md").write_text("the card of the export", "utf-8")
+    (workspace.exports / export.name).mkdir(parents=True)
+    take_home.pack(tmp_path / "adapter", workspace.exports / export.name / "orders-adapter.zip", "orders-adapter")
     checks = [{"ok": True, "sentence": "The same tokens."}, {"ok": None, "sentence": "Not opened."}]
-    found = {"job": export, "kind": "export", "name": "adapter", "result": {"folder": made.name, "checks": checks}}
+    found = {"job": export, "kind": "export", "name": "adapter", "result": {"checks": checks}}
     judged = {"job": evaluation, "kind": "evaluate", "name": "Evaluate", "result": report().to_json()}
     for one in (found, judged):
         Path(str(one["job"])).mkdir()
@@ -177,24 +179,22 @@ def test_the_command_uploads(hub: Hub, run: tuple[Workspace, str], capsys: pytes
 
 
 def test_the_page_to_give_becomes_a_static_space(hub: Hub, run: tuple[Workspace, str]) -> None:
-    """Its website, which may load the model from where the hub has large files; the export stays as it is."""
+    """Its website, which may load the model from where the hub has large files."""
     workspace, run_id = run
     [export] = workspace.exports.iterdir()
-    (export / "orders-page").mkdir()
-    website = export / "orders-website"
-    website.mkdir()
     html = (PROJECT_ROOT / "static" / "page_to_give" / "index.html").read_text("utf-8")
-    (website / "index.html").write_text(html, "utf-8")
+    for variant in ("page", "website"):
+        with zipfile.ZipFile(export / f"orders-{variant}.zip", "w") as archive:
+            archive.writestr(f"orders-{variant}/index.html", html if variant == "website" else "")
     job = workspace.runs / export.name
     write_json(job / "job.json", {"kind": "export", "name": "page", "parent": run_id, "created": 3.0})
-    made = {"folder": "orders-page", "checks": []}
+    made: dict[str, Any] = {"checks": []}
     write_json(job / "status.json", {"state": "completed", "started": 3.0, "ended": 4.0, "result": made})
     assert main(["push", run_id, "--repo", "orders", "--as", "page", "--yes", "--workspace", str(workspace.root)]) == 0
     sent = {name: content.decode() for name, content in hub.files["spaces/ana/orders"].items()}
     assert sent.keys() == {"README.md", "index.html"}
     assert "sdk: static" in sent["README.md"]
     assert sent["index.html"] == html.replace("'self' data:", "'self' https://huggingface.co https://*.hf.co data:")
-    assert (website / "index.html").read_text("utf-8") == html
 
 
 def test_the_page_lists_the_files_and_needs_consent(
@@ -225,8 +225,8 @@ def test_the_page_lists_the_files_and_needs_consent(
             await refused(**{"hub-seen": ""})
             await refused(**{"hub-repo": "another"})
             await refused(**{"hub-public": True})
-            [weights] = workspace.exports.glob("*/*/adapter_model.safetensors")
-            os.utime(weights, (5, 5))  # made again meanwhile
+            [archive] = workspace.exports.glob("*/*-adapter.zip")
+            os.utime(archive, (5, 5))  # made again meanwhile
             await refused()
             mark = app.hub_pushes.offer(run_id, "adapter", "orders").mark
             await page.ask(send, **typed, **{"hub-agree": True, "hub-seen": mark})

@@ -63,7 +63,7 @@ def archive(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     make_portable(out / "tiny-adapter", MODEL)
     run_archive.write(out, local.read_run(folder), folder, "Orders", report().elsewhere(), "the good one")
     manifest.write(out, {})
-    take_home._pack(out, "tiny")
+    take_home.pack(out, out / "tiny-everything.zip", "tiny")
     return out / "tiny-everything.zip"
 
 

@@ -5,6 +5,7 @@ import json
 import math
 import os
 import runpy
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -71,7 +72,9 @@ class Context:
 
 def exported(workspace: Workspace) -> tuple[ExportResult, Path]:
     result = ExportResult.model_validate(export_job.run(Context(workspace)))
-    return result, workspace.exports / "export" / result.folder
+    [archive] = (workspace.exports / "export").iterdir()
+    shutil.unpack_archive(archive, archive.parent)
+    return result, archive.with_suffix("")
 
 
 def losses_in(out: Path) -> dict[str, dict[int, float]]:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 
 from backend.records.chat import ChatAnswer
+from backend.records.exports import ExportFile, ExportResult
 from backend.settings import Workspace
 from jobs.records import Job, State
 from jobs.runner import Runner
@@ -143,9 +145,10 @@ def test_the_folders_above_exported_files_are_for_everybody_too(tmp_path: Path) 
     exported = tmp_path / "exports"
     exported.mkdir()
     (exported / "model.gguf").touch(0o600)
+    result = ExportResult(files=(ExportFile(name="model.gguf", bytes=0),))
     before = os.umask(0o077)
     try:
-        result_commands._take_files(exported, tmp_path / "models" / "mine", result_commands._copy)
+        result_commands._take_files(exported, result, tmp_path / "models" / "mine", shutil.copyfile)
     finally:
         os.umask(before)
     made = [tmp_path / "models", *(tmp_path / "models").rglob("*")]

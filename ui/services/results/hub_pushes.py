@@ -36,12 +36,11 @@ class HubPushService:
         """The upload to confirm.
         form: one of `forms`. repo: NAME, or OWNER/NAME. private: only the person, and people to whom they give
         access, can see it. Raises BadSetting for an impossible name, RunProblem before the export is made."""
-        repo, paths = hub_push.check_repo(repo), self._files(run_id, form)
+        repo, sources = hub_push.check_repo(repo), self._sources(run_id, form)
         card, instruction = self._card(run_id, form), self._results.instruction(run_id)
-        files = {name: file.stat() for name, file in paths.items()}
-        seen = [run_id, form, repo, private, card, instruction]
-        seen += [(name, stat.st_size, stat.st_mtime_ns) for name, stat in files.items()]
-        sizes = {name: stat.st_size / MIB for name, stat in files.items()}
+        files = hub_push.listed(sources)
+        seen = [run_id, form, repo, private, card, instruction, files, [file.stat().st_mtime_ns for file in sources]]
+        sizes = {name: size / MIB for name, size in files.items()}
         mark = hashlib.sha256(json.dumps(seen).encode()).hexdigest()
         return HubUpload(form, repo, private, sizes, instruction, card, mark)
 
@@ -60,9 +59,9 @@ class HubPushService:
         to which the person agreed. Raises BadSetting for an impossible name, MissingPart without a token, RunProblem
         before the export is made and where what would be uploaded is no longer what was offered, NotInDemo."""
         self._policy.require(Feature.PUSH)
-        offered, files = self.offer(run_id, form, repo, private=private), self._files(run_id, form)
+        offered, sources = self.offer(run_id, form, repo, private=private), self._sources(run_id, form)
         hub_push.token()
-        hub_push.require_some(files, form)
+        hub_push.require_some(offered.sizes, form)
         if agreed != offered.mark:
             raise RunProblem("Nothing was uploaded.", "The list has changed since you saw it.", "Look at it again.")
         for job in self._runner.jobs(kind="push", parent=run_id):
@@ -70,7 +69,7 @@ class HubPushService:
                 hub_push.forget(self._runner.folder(job.id))
 
         def prepare(folder: Path) -> None:
-            upload = hub_push.prepare(folder, files, offered.card)
+            upload = hub_push.prepare(folder, sources, offered.card)
             if form == "page":
                 page_to_give.allow_hub(upload)
 
@@ -88,9 +87,8 @@ class HubPushService:
     def _name(self, run_id: str) -> str:
         return slug(self._runs.job(run_id).name)
 
-    def _files(self, run_id: str, form: Form) -> dict[str, Path]:
-        folder, result = self._required_export(run_id, form)
-        return hub_push.files(form, folder, result.folder)
+    def _sources(self, run_id: str, form: Form) -> list[Path]:
+        return hub_push.sources(form, self._required_export(run_id, form)[0])
 
     def _export(self, run_id: str, form: Form) -> tuple[Path, ExportResult] | None:
         """The folder and the result of the newest export that this form is made of and that passed its checks, of the
