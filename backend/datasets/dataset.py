@@ -193,7 +193,7 @@ def check_and_fix(
     fixed = apply(original, report, info.rows_to_fix(original), counter=counter, lengths=lengths)
     after = checked(fixed.dataset, "Checking the fixed examples", validation_file) if fixed.changes else report
     open_problems = [p for p in report.problems if not (info.is_accepted(p) or info.is_refused(p))]
-    previews = preview_fixes(original, open_problems, counter)
+    previews = preview_fixes(original, fixed.dataset, open_problems, counter)
     return CheckedDataset(data_id, info, original, report, fixed, after, previews, validation_file)
 
 

@@ -35,7 +35,8 @@ _GPUS: dict[str, tuple[float, float, float]] = read_json(Path(__file__).with_nam
 
 
 class Rates(Record):
-    """A machine's speed: FLOP/s at 16 and 32 bits, bytes/s, seconds to launch a layer; spread: uncertainty factor."""
+    """A machine's speed: FLOP/s at 16 and 32 bits, bytes/s, seconds to launch a layer; spread: uncertainty factor.
+    while_busy: other programs had part of the processor whenever it was measured, so it is probably higher."""
 
     rate16: float
     rate32: float
@@ -43,6 +44,7 @@ class Rates(Record):
     launch: float
     spread: float
     basis: Literal["measured", "computed"]
+    while_busy: bool = False
 
 
 class Time(Record):

@@ -38,7 +38,8 @@ log = logging.getLogger(__name__)
 
 _VERSION = 5  # of the measurement; raise it when that changes, and stored rates are measured again
 _KEPT = 5  # measurements
-_FRESH = 3600.0  # seconds for which a measurement is not repeated
+_FRESH, _FRESH_WHILE_BUSY = 3600.0, 300.0  # seconds for which a measurement is not repeated
+_BUSY = 0.2  # of the time in which the measuring thread had no processor
 _BUDGET = 0.3  # seconds per measurement
 _ROWS = 1024
 _SHAPES = {"cpu": (_ROWS, 576, 1536), "cuda": (4096, 4096, 4096), "mps": (2048, 2048, 2048)}
@@ -83,8 +84,10 @@ def load_rates(workspace: Workspace) -> Rates | None:
 
 def needs_measuring(workspace: Workspace) -> bool:
     """Whether the last measurement is missing or too old."""
-    measurements = _stored(workspace)
-    return not measurements or not 0 <= time.time() - measurements[-1].time < _FRESH
+    if not (measurements := _stored(workspace)):
+        return True
+    fresh = _FRESH_WHILE_BUSY if _fastest(measurements).while_busy else _FRESH
+    return not 0 <= time.time() - measurements[-1].time < fresh
 
 
 class _Measurement(Record):
@@ -117,6 +120,7 @@ def _fastest(measurements: Sequence[_Measurement]) -> Rates:
         update={
             **{name: max(getattr(rate, name) for rate in rates) for name in ("rate16", "rate32", "bandwidth")},
             "launch": min(rate.launch for rate in rates),
+            "while_busy": all(rate.while_busy for rate in rates),
         }
     )
 
@@ -142,13 +146,16 @@ def measure() -> Rates:
     import torch
 
     device = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    began, worked = time.perf_counter(), time.thread_time()
     rate32 = _product_rate(device, torch.float32)
     rate16 = max(_product_rate(device, _sixteen_bits(device)), rate32)
     # The element-wise product of two tensors as large as a layer's, and an operation on almost no data.
     left, right = (torch.ones(4 * _ROWS, 1536, dtype=_sixteen_bits(device), device=device) for _ in range(2))
     bytes_per_second = left.nbytes / _seconds(device, lambda: left * right)
     tiny = torch.ones(8, device=device)
-    return rates_from(device, rate16, rate32, bytes_per_second, _seconds(device, lambda: tiny * tiny, 64))
+    rates = rates_from(device, rate16, rate32, bytes_per_second, _seconds(device, lambda: tiny * tiny, 64))
+    had = (time.thread_time() - worked) / (time.perf_counter() - began)  # a GPU lets this thread wait
+    return rates.model_copy(update={"while_busy": device == "cpu" and had < 1 - _BUSY})
 
 
 def rates_from(device: str, rate16: float, rate32: float, bytes_per_second: float, launch_seconds: float) -> Rates:

@@ -41,7 +41,7 @@ def schedule(rows: int, validation_rows: int, settings: TrainSettings) -> Schedu
         raise TrainingFailed(
             "This run has nothing to do.",
             f"It has {rows} examples and {max(total, 0)} steps.",
-            "Add examples, raise num_train_epochs, or remove the step limit (max_steps -1).",
+            "Add examples, raise the epochs, or set the maximum steps to -1, which means no limit.",
         )
     if not validation_rows:
         return Schedule(steps_per_epoch, total, frozenset())

@@ -34,7 +34,8 @@ apprentice.onRedraw(() => {
     preview.querySelector('#row-number input').focus({ preventScroll: true });
     looking = false;
   } else if (last && document.activeElement === document.body) {
-    const next = document.querySelector(last);
+    const empty = [...document.querySelectorAll('#decision textarea')].find((field) => !field.value);
+    const next = empty ?? document.querySelector(last);
     if (next) { next.focus({ preventScroll: next.id === 'to-train' }); last = ''; }
   }
 });

@@ -30,11 +30,12 @@ let shown = '';
 apprentice.onRedraw(() => {
   const form = card(), now = form?.offsetParent ? form.dataset.send : '';
   if (now === shown) return;
-  const before = shown, active = document.activeElement;
+  const active = document.activeElement;
   shown = now;
   const busy = active.offsetParent && active !== document.body && !active.closest('#making');
   if (!now || busy) return;
   const empty = [...form.querySelectorAll('textarea')].find((field) => !field.value);
-  const next = empty ?? form.querySelector('[type=submit]');
-  next.focus({ preventScroll: Boolean(before) });
+  const top = form.closest('.card').getBoundingClientRect().top;
+  if (top < 0 || top > window.innerHeight / 2) form.closest('.card').scrollIntoView({ block: 'start' });
+  (empty ?? form.querySelector('[type=submit]')).focus({ preventScroll: true });
 });

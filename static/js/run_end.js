@@ -27,7 +27,11 @@ const end = (run, [title, words]) => {
 const follow = (signature) => {
   const [, , ...words] = signature.split(' ');
   if (!words.length) return; // the tab could not be shown
-  const runs = new Map(words.filter(Boolean).map((word) => word.split(':')));
+  for (const [, job, far] of words.map((word) => word.match(/(.+)[:=](\d+)$/)).filter(Boolean)) {
+    const shown = document.querySelector(`#at-work [data-far="${job}"]`);
+    if (shown) shown.textContent = `: ${far}%`;
+  }
+  const runs = new Map(words.filter((word) => word.includes(':')).map((word) => word.split(':')));
   for (const run of watched) {
     const ended = runs.has(run) ? ENDS[runs.get(run)] : UNKNOWN;
     if (ended) end(run, ended);

@@ -219,7 +219,7 @@ def test_why_a_file_can_t_be_read_stands_at_the_upload_and_has_the_keyboard(
     page.get_by_text("53 good, 7 need you.").wait_for()
     photo = bakery.with_name("photo.png")
     photo.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(500))
-    page.get_by_role("button", name="Choose examples").click()
+    page.get_by_role("button", name="Choose other examples").click()
     page.set_input_files("#upload input[type=file]", photo)
     page.locator("#tab-data .guide-line", has_text="photo.png could not be read.").wait_for()
     page.wait_for_function("document.activeElement.innerText === 'photo.png could not be read'")

@@ -67,6 +67,7 @@ class DatasetState:
     changed: int = 0  # rows
     dropped: dict[int, Change] = field(default_factory=dict)
     examples: tuple[Row, ...] = ()
+    now: dict[int, Row] = field(default_factory=dict)  # after the accepted fixes, by their numbers
     unusable: int = 0  # unreadable rows that the person has not yet agreed to remove
     tokens: TokenTotals | None = None  # after the accepted fixes
 

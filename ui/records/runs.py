@@ -18,7 +18,7 @@ class Plan:
     that judge can prove. chooses: the best of the evaluations decides which step is saved. memory_mib is the larger
     of the computed and the measured figure. has_pairs: every example has a good and a bad answer. blocked: why it
     can't start, "" when it can. export: what making files of the result takes, "" when the model is not here.
-    changes: of the examples since the version before, None for a first version.
+    changes: of the examples since the version before, None for a first version. while_busy: see `Rates`.
     """
 
     settings: TrainSettings
@@ -42,6 +42,7 @@ class Plan:
     memory_computed_mib: float = 0.0
     memory_measured_mib: float = 0.0
     time_measured: bool = False
+    while_busy: bool = False
     notes: tuple[str, ...] = ()
     blocked: str = ""
     export: str = ""

@@ -11,14 +11,12 @@ import gradio as gr
 from markupsafe import Markup
 
 from backend.errors import ApprenticeError
-from backend.training.session import STEP_PHASES
 from ui.services.app import App
 from ui.services.selection import Choice
-from ui.text import format as fmt
-from ui.web import demo_notice, session_memory
+from ui.web import at_work, demo_notice, session_memory
 from ui.web import errors as web_errors
 from ui.web.browser_state import PRIVATE, BrowserState, Inputs, Updates
-from ui.web.components import Tab, clicked, html
+from ui.web.components import Tab, clickable, clicked, html
 from ui.web.data.tab import DataTab
 from ui.web.errors import handler
 from ui.web.per_visitor import PerVisitor
@@ -38,7 +36,6 @@ TABS: dict[str, tuple[str, type]] = {
     "share": ("Share", ShareTab),
     "runs": ("My models", RunsTab),
 }
-_ID_END = 6  # characters of a run's id that tell it from others
 SHOWN = "shown:"  # before the signature of a tab that has just been shown (static/js/address.js)
 STEPS = {name: label for name, (label, _) in TABS.items() if name != "runs"}
 HEADER = Markup('<header class="top"><h1>Apprentice</h1><span>Teach a small language model your way</span></header>')
@@ -47,13 +44,14 @@ HEADER = Markup('<header class="top"><h1>Apprentice</h1><span>Teach a small lang
 @dataclass
 class Page:
     """The page's own parts. signature: of what the open tab shows. opens: the tab that a click opened last.
-    finished: names the steps that carry a tick."""
+    finished: names the steps that carry a tick. working: what the app is doing."""
 
     app: App
     state: BrowserState
     signature: gr.Textbox
     opens: gr.Textbox
     finished: gr.HTML
+    working: gr.HTML
     blocks: gr.Blocks
     panels: dict[str, gr.Tab]
     tabs: dict[str, Any]
@@ -80,8 +78,11 @@ class Page:
         before = self.state.choice(inputs)
         try:
             choice = self.app.validated(before)
-            finished = finished_steps(self.app, choice)
-            return {**self.state.change(before, choice), self.finished: finished, **tab.show(choice)}
+            above = {
+                self.finished: finished_steps(self.app, choice),
+                self.working: at_work.line(self.app, choice, name),
+            }
+            return {**self.state.change(before, choice), **above, **tab.show(choice)}
         except Exception as error:
             return {tab.line: web_errors.error_alert(error)}
 
@@ -90,36 +91,28 @@ class Page:
         unless the tab can't be shown."""
         try:
             choice = self.app.validated(before)
-            state = repr((before, choice, self.tabs[name].signature(choice), _finished(self.app, choice)))
-            return f"{name} {_running(self.app, choice)}{_digest(state)} {news(self.app, choice.run_id)}"
+            jobs = [job for job in self.app.runner.jobs() if not job.state.is_terminal]
+            above = _finished(self.app, choice), [(job.id, job.state) for job in at_work.jobs(jobs)]
+            state = repr((before, choice, self.tabs[name].signature(choice), above))
+            busy = jobs or self.app.datasets.progress(choice) or self.app.chat.answering  # the browser then asks often
+            return f"{name} {'+' if busy else ''}{_digest(state)} {news(self.app, choice.run_id)}"
         except Exception as error:
             return f"{name} {_digest(repr(error))}"
 
     def outputs(self, name: str) -> list[Any]:
-        return [self.finished, *self.tabs[name].outputs]
+        return [self.finished, self.working, *self.tabs[name].outputs]
 
 
 def news(app: App, run_id: str) -> str:
-    """A word about the open run, and one about the run that trains, if that is another: "" if there is neither.
-    "f9ab2c:42" stands for 42 percent; otherwise it is "f9ab2c:completed" and the like. run_end.js makes the title of
-    the browser's tab of them."""
-    jobs = [job for job in app.runs.unfinished() if job.state.is_active]
+    """A word about the open run, and one about each job at work: "" if there is neither. "f9ab2c:42" stands for 42
+    percent of a training; otherwise it is "f9ab2c:completed" and the like, and "f9ab2c=42" for other jobs. run_end.js
+    makes the title of the browser's tab of them, and keeps the line about them current."""
+    jobs = at_work.jobs(app.runner.jobs())
     if run_id:
         with suppress(ApprenticeError):
             jobs.insert(0, app.runs.job(run_id))
-    states: dict[str, None] = {}  # in order, each once
-    for job in jobs:
-        progress, state = job.progress, job.state.value
-        if job.state.is_active and progress and progress.phase in STEP_PHASES and progress.total:
-            state = str(fmt.percent(progress.done, progress.total))
-        states[f"{job.id[-_ID_END:]}:{state}"] = None
-    return " ".join(states)
-
-
-def _running(app: App, choice: Choice) -> str:
-    """ "+" while a job or an import is in progress, so that the browser asks often; else ""."""
-    jobs = any(not job.state.is_terminal for job in app.runner.jobs())
-    return "+" if jobs or app.datasets.progress(choice) or app.chat.answering else ""
+    words = (f"{at_work.short_id(job)}{':' if job.kind == 'train' else '='}{at_work.how_far(job)}" for job in jobs)
+    return " ".join(dict.fromkeys(words))  # in order, each once
 
 
 def _digest(text: str) -> str:
@@ -154,13 +147,14 @@ def build_page(app: App, demo: PerVisitor | None = None) -> Page:
         if demo:
             demo_notice.build(demo, blocks)
         finished = html(finished_steps(app, Choice()), elem_id="reached")
+        working = clickable(elem_id="at-work")
         panels, tabs = {}, {}
         with gr.Tabs(selected="start", elem_id="rail", overflow_behavior="wrap"):
             for name, (label, tab) in TABS.items():
                 side: Any = "left" if name in STEPS else "right"
                 with gr.Tab(label, id=name, elem_id=f"tab-{name}", alignment=side) as panels[name]:
                     tabs[name] = tab(app, state)
-        page = Page(app, state, signature, opens, finished, blocks, panels, tabs)
+        page = Page(app, state, signature, opens, finished, working, blocks, panels, tabs)
         # The first tab is filled. Which tab is open stays as it is: a quick person has already gone to another one,
         # and the timer shows that one.
         page.state.listen(blocks.load, handler(partial(page.open, "start")), [page.signature, *page.outputs("start")])
@@ -207,8 +201,8 @@ def _open_tabs(page: Page) -> None:
 
 
 def _open_runs(page: Page) -> None:
-    """Opens a run from My models, plans its next version (also from Try), or takes the next step that its verdict
-    names, and switches to the tab for it."""
+    """Opens a run from My models or from the line of what is at work, plans its next version (also from Try), or takes
+    the next step that its verdict names, and switches to the tab for it."""
     app, leads_to = page.app, {"examples": "data", "share": "share", "try": "try"}
 
     @handler
@@ -216,7 +210,7 @@ def _open_runs(page: Page) -> None:
         action, run_id = clicked(event)
         before = page.state.choice(inputs)
         choice, run_id = before, run_id or before.run_id
-        if action == "open":
+        if action == "open" or (action in ("try", "share") and run_id != before.run_id):
             choice = app.with_run(before, run_id)
         elif action in ("train-again", "examples"):
             choice = app.for_next_version(before, run_id)
@@ -231,13 +225,14 @@ def _open_runs(page: Page) -> None:
 
     tried, runs = page.tabs["try"], page.tabs["runs"]
     clicks = {
+        "": [page.working.click],
         "train": [page.tabs["train"].running.outcome.click],
         "try": [tried.correction.card.click, tried.evaluation.answers.click, tried.evaluation.card.click],
         "runs": [runs.listing.click, runs.verdict.click],
     }
     for name, click in ((name, click) for name, listed in clicks.items() for click in listed):
         opened = page.state.listen(click, open_run, [page.opens])
-        lead = f"(tab) => tab && apprentice.address.lead('{name}', tab)"
+        lead = f"(tab) => tab && apprentice.address.lead('{name}' || apprentice.address.openTab(), tab)"
         opened.success(None, page.opens, None, js=lead, **PRIVATE)
 
 

@@ -110,14 +110,16 @@ def apply(
     return FixedDataset(replace(dataset, rows=fixing.rows, problems=[], total_rows=len(fixing.rows)), fixing.changes)
 
 
-def preview_fixes(data: Dataset, found: Iterable[Problem], counter: TokenCounter | None) -> dict[str, list[Change]]:
-    """The changes that each fix alone would make in its first rows."""
+def preview_fixes(
+    data: Dataset, fixed_so_far: Dataset, found: Iterable[Problem], counter: TokenCounter | None
+) -> dict[str, list[Change]]:
+    """The changes that each fix would make in its first rows, as the accepted fixes have left them."""
     wanted: dict[str, dict[int, None]] = {}
     for problem in found:
         if problem.kind in FIXABLE and len(rows := wanted.setdefault(problem.kind, {})) < _PREVIEWED:
             rows[problem.row] = None
     numbers = {number for rows in wanted.values() for number in rows}
-    by_number = {row.row: row for row in data.rows if row.row in numbers}
+    by_number = {row.row: row for each in (data, fixed_so_far) for row in each.rows if row.row in numbers}
     fixers = _Fixing(data, {}, counter, UNLIMITED).fixers()
     previews: dict[str, list[Change]] = {kind: [] for kind in wanted}
     for kind, numbered in wanted.items():

@@ -111,7 +111,7 @@ def _record(header: list[str], cells: Sequence[str], can_drop: bool) -> dict[str
             fix = f"{DROP} {spare} spare cells." if spare > 1 else f"{DROP} spare cell."
         return RowFault(
             "ragged_row",
-            f"This row has {len(cells)} cells, but the table has {len(header)} columns.",
+            f"This row has {len(cells)} cell{'s' * (len(cells) != 1)}, but the table has {len(header)} columns.",
             fix,
             excerpt(" | ".join(cells), width=400),
         )

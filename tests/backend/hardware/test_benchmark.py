@@ -14,7 +14,8 @@ from backend.settings import Workspace
 from tests.backend.hardware.simulated import T4, Simulated, ampere
 
 RATES = Rates(rate16=4e11, rate32=2e11, bandwidth=1e10, launch=0.001, spread=1.25, basis="measured")
-BUSY = RATES.model_copy(update={"rate16": 4e10, "rate32": 2e10, "bandwidth": 1e9, "launch": 0.01})
+SLOW = {"rate16": 4e10, "rate32": 2e10, "bandwidth": 1e9, "launch": 0.01, "while_busy": True}
+BUSY = RATES.model_copy(update=SLOW)
 
 
 @pytest.fixture
@@ -61,15 +62,16 @@ def test_rates_from_another_machine_or_a_damaged_file_are_ignored(
     assert benchmark.load_rates(workspace) is None
 
 
-def test_an_old_measurement_is_repeated(
-    workspace: Workspace, measure: Callable[[Rates], Any], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("rates", "seconds"), [(RATES, 3600), (BUSY, 300)])
+def test_an_old_measurement_is_repeated_sooner_if_other_programs_were_busy(
+    workspace: Workspace, measure: Callable[[Rates], Any], monkeypatch: pytest.MonkeyPatch, rates: Rates, seconds: int
 ) -> None:
     assert benchmark.needs_measuring(workspace)
-    measure(RATES)
-    assert not benchmark.needs_measuring(workspace)
+    measure(rates)
     now = time.time()
-    monkeypatch.setattr(benchmark.time, "time", lambda: now + 2 * 3600)
-    assert benchmark.needs_measuring(workspace)
+    for later in (0, seconds + 60):
+        monkeypatch.setattr(benchmark.time, "time", lambda later=later: now + later)
+        assert benchmark.needs_measuring(workspace) is (later > 0)
 
 
 def test_another_gpu_or_driver_is_another_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

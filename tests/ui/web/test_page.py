@@ -326,7 +326,8 @@ class TestTrain:
         respec(app.workspace, "run-b", descent={"first": "run-a", "parent": "run-a", "version": 2})
         shown = tab.show(Choice(data_id=DATA))
         assert "Orders to fields, version 2 is trained first" in shown[tab.line]
-        assert "<strong>Orders to fields, version 2</strong>" in shown[tab.planning.plan]
+        working = page.show("train", page.state.inputs(Choice(data_id=DATA)))[page.working]
+        assert "<strong>Orders to fields, version 2</strong>" in working
         before = tab.signature(Choice(data_id=DATA))
         add_run(app.workspace, "run-d", State.QUEUED)
         assert "2 other runs go first" in tab.show(Choice(data_id=DATA))[tab.line]

@@ -33,7 +33,7 @@ def _dataset_state(checked: CheckedDataset) -> DatasetState:
         changes.setdefault(change.kind, []).append(change)
     unread = {problem.row for problem in checked.unread if not checked.info.is_accepted(problem)}
     unusable, rows = len(unread), checked.dataset.rows
-    left = {row.row for row in rows}
+    now = {row.row: row for row in rows}
     return DatasetState(
         name=checked.name,
         original=checked.original,
@@ -51,8 +51,9 @@ def _dataset_state(checked: CheckedDataset) -> DatasetState:
         fix_previews=checked.fix_previews,
         changes=changes,
         changed=checked.fixed.changed,
-        dropped={c.row: c for c in checked.fixed.changes if c.row not in left and c.row not in unread},
+        dropped={c.row: c for c in checked.fixed.changes if c.row not in now and c.row not in unread},
         examples=tuple(rows[at] for at in sorted({0, len(rows) // 2, len(rows) - 1})) if rows else (),
+        now=now,
         unusable=unusable,
         tokens=checked.fixed_report.tokens,
     )

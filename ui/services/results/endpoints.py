@@ -87,7 +87,7 @@ class EndpointService:
             run_id=job.parent or "",
             state=job.state,
             active=not job.state.is_terminal,
-            phase=job.progress.phase if job.progress else "Waiting its turn",
+            phase=job.progress.phase if job.progress else "Starting",
             failure=job.failure,
             url=str(state.get("url", "")),
             requests=int(state.get("requests", 0)),

@@ -53,6 +53,8 @@ class PlanningService:
         why_not = SIMULATED if self._models.simulated else self._models.why_not_ready(model_id)
         why_not = why_not or self._models.probe().blocked
         hardware, rates = self._models.hardware(), self._models.rates()
+        if rates and rates.while_busy:
+            self._models.measure_speed_if_old()  # it may be quieter now
         split = checked.split_at(settings.validation_fraction, settings.seed, self._roles(checked, version))
         plan = training_plan.plan(checked, split, entry, why_not, settings, hardware, rates)
         if version:

@@ -92,6 +92,7 @@ def plan(
         evaluations=len(steps.evaluations),
         seconds=(needed.time.low, needed.time.high) if needed.time and tokens else None,
         time_measured=bool(needed.time and needed.time.basis == "measured"),
+        while_busy=bool(rates and rates.while_busy),
         memory_mib=needed.memory.total_mib if is_modeled else 0.0,
         memory_parts=needed.memory.parts if is_modeled else {},
         available_mib=needed.fit.has_mib,
@@ -121,6 +122,7 @@ def with_measured(plan: Plan, measured: Measured | None) -> Plan:
         memory_measured_mib=measured.memory_mib,
         seconds=(seconds / SPREAD, seconds * SPREAD),
         time_measured=True,
+        while_busy=False,
         notes=tuple(note for note in plan.notes if note not in (_NOT_MODELED, _MAY_NOT_FIT)),
     )
 

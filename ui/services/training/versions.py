@@ -50,10 +50,6 @@ class VersionService:
         """Which version of its model a run is, from 1."""
         return self._runs.spec(run_id).version
 
-    def next_number(self, run_id: str) -> int:
-        """The number that the next version of this run's model gets."""
-        return next_number(self._runs, self._first(run_id))
-
     def _first(self, run_id: str) -> str:
         """The id of the first version of a run's model."""
         descent = self._runs.spec(run_id).descent

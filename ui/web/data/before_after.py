@@ -1,6 +1,7 @@
 """Rows before and after as HTML: as they are in the file and as they are read, and what a fix changes in them."""
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -13,6 +14,7 @@ from ui.web.html import components, conversations
 
 SHOWN, CUT = 3, 400  # rows; characters of a cell
 AROUND, MARKED = 60, 300  # words shown at most before and after what a fix changes, and of that itself
+_SPEAKER = re.compile(rf"^({'|'.join(conversations.SPEAKERS)}): ", re.MULTILINE)  # as in a Change
 DELETED, INSERTED = Markup("<del>{}</del>"), Markup("<ins>{}</ins>")
 
 
@@ -87,6 +89,7 @@ def after(change: Change) -> Markup:
 def _marked(text: str, other: str, mark: Markup) -> Markup:
     """`text` with the words that `other` lacks inside `mark`, and some words around them. An empty `text`: the
     row is removed."""
+    text, other = (_SPEAKER.sub(lambda who: f"{conversations.SPEAKERS[who[1]]}: ", one) for one in (text, other))
     if not text:
         return components.text("removed" if mark is INSERTED else "nothing", "fault")
     if not other:

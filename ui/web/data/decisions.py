@@ -71,8 +71,8 @@ def _guess(guess: Problem, data: DatasetState) -> Markup:
 
 def _effect(problem: Problem, data: DatasetState) -> Markup:
     """The row as it is, and what the fix makes of it or which other row stays."""
-    rows = {row.row: row for row in data.original.rows}
-    name, row = f"Example {problem.row}, {problem.place}", rows.get(problem.row)
+    original = next((row for row in data.original.rows if row.row == problem.row), None)
+    name, row = f"Example {problem.row}, {problem.place}", data.now.get(problem.row, original)
     if problem.kind == CHOICE:
         said = Markup('<div class="row-as-read"><p class="small">{}</p>{}</div>')
         groups = answers_given(problem.row, data)

@@ -26,7 +26,10 @@ def buttons(data: DatasetState) -> Markup:
 def form(example: EditableExample, data_id: str) -> Markup:
     """The fields of an example. What is typed stays in the browser until it is saved (static/js/drafts.js)."""
     key = f"edit {data_id} {example.row}"
-    fields = [components.textarea(part.label, part.name, part.text, f"{key} {part.name}") for part in example.fields]
+    fields = [
+        components.textarea(part.label, part.name, part.text, f"{key} {part.name}", required=True)
+        for part in example.fields
+    ]
     title = "A new example" if example.is_new else f"Edit example {fmt.number(example.row)}"
     cancel = components.button("Cancel", "close-form")
     send = components.submit("Add this example" if example.is_new else "Save", cancel)

@@ -72,7 +72,7 @@ class ImportPanel:
                     with gr.Row(elem_classes="actions"):
                         self.add_row = button("Add a row", elem_id="add-row")
                         self.use_table = button("Read these")
-            html(Markup("<h3>Or make examples</h3>"), elem_classes="group-name")
+            html(Markup("<h2>Or make examples</h2>"), elem_classes="group-name")
             with gr.Column(elem_classes="make-examples"):
                 html(components.text(MAKE))
                 with gr.Row(elem_classes="actions"):
@@ -83,18 +83,18 @@ class ImportPanel:
                 )
                 with gr.Row(elem_classes="actions"):
                     self.make = button("Make examples from this", elem_id="make-examples")
-            html(Markup("<h3>Or use ours</h3>"), elem_classes="group-name")
+            html(Markup("<h2>Or use ours</h2>"), elem_classes="group-name")
             self.samples = clickable()
             self.earlier = clickable(elem_id="earlier")
         self.outputs: list[Any] = [self.chooser, self.samples, self.upload, self.material, self.typed, self.earlier]
 
     def show(self, wanted: bool, data_id: str) -> Updates:
-        """wanted: whether to open the chooser. Otherwise it stays as the person left it."""
-        opened: Updates = {self.chooser: gr.update(open=True)} if wanted else {}
+        """wanted: whether to open the chooser. Otherwise it stays as the person left it. data_id: the open examples."""
+        opened: dict[str, Any] = {"open": True} if wanted else {}
         return {
+            self.chooser: gr.update(label="Choose other examples" if data_id else "Choose examples", **opened),
             self.samples: data_views.samples(self.app.datasets.samples()),
             self.earlier: data_views.earlier(self.app.datasets.all(), data_id),
-            **opened,
         }
 
     def restore(self, inputs: Inputs) -> Updates:
@@ -155,15 +155,13 @@ class ImportPanel:
             filled = [row for row in rows_of(inputs) if any(cell.strip() for cell in row)]
             return imported(inputs, datasets.import_table(filled, state.choice(inputs).model_id))
 
-        busy: dict[str, Any] = {"show_progress": "minimal", "show_progress_on": [self.samples]}
-        state.listen(self.samples.click, take_sample, outputs, **busy)
-        state.listen(self.upload.upload, take_file, outputs, self.upload, **busy)
-        quiet: dict[str, Any] = {"show_progress": "hidden"}
-        state.listen(self.material.upload, take_material, outputs, self.material, **busy)
-        state.listen(self.make.click, take_topic, outputs, self.topic, **quiet)
-        state.listen(self.use_text.click, take_text, outputs, self.pasted, **quiet)
-        state.listen(self.use_table.click, take_table, outputs, self.typed, **quiet)
-        state.listen(self.add_row.click, add_row, [self.typed], self.typed, **quiet)
+        state.listen(self.samples.click, take_sample, outputs)
+        state.listen(self.upload.upload, take_file, outputs, self.upload)
+        state.listen(self.material.upload, take_material, outputs, self.material)
+        state.listen(self.make.click, take_topic, outputs, self.topic)
+        state.listen(self.use_text.click, take_text, outputs, self.pasted)
+        state.listen(self.use_table.click, take_table, outputs, self.typed)
+        state.listen(self.add_row.click, add_row, [self.typed], self.typed)
         self.typed.input(None, self.typed, None, js="apprentice.store.saveTable", **PRIVATE)
 
 

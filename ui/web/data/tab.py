@@ -30,7 +30,6 @@ class DataTab:
         self.app, self._state = app, state
         self.line = html(components.guide(2, *NOTHING_YET), elem_classes="guide")
         self.reading = clickable(elem_id="reading")
-        self.importing = ImportPanel(app, state.table)
         with gr.Column(visible=False) as self.examples:
             self.language = clickable()
             self.making = clickable(elem_id="making")
@@ -49,6 +48,7 @@ class DataTab:
                 self.more = clickable()
                 self.preview = Preview(app)
                 self.download = clickable()
+        self.importing = ImportPanel(app, state.table)
         with action_bar():
             self.forward = primary("Continue to training", interactive=False, elem_id="to-train")
             self.reason = html(elem_classes="reason")
@@ -70,10 +70,8 @@ class DataTab:
         data = self.app.datasets.state_soon(choice) if choice.data_id else None
         now = self.app.datasets.progress(choice)
         failed = now is not None and now.error is not None
-        shown: Updates = {
-            self.reading: data_views.reading(now, imports),
-            **self.importing.show(not (data or now) or failed, choice.data_id),
-        }
+        choose = not data_views.asks(now.error) if now and failed else not (choice.data_id or now)
+        shown = {self.reading: data_views.reading(now, imports), **self.importing.show(choose, choice.data_id)}
         if now is not None and not failed and (imports or data is None):
             return {**shown, **self._waiting(imports)}
         if data is None:  # they were read this very moment: the next tick shows them
@@ -139,8 +137,9 @@ class DataTab:
         """The examples are read in the background; if that was quick, they are shown at once."""
         before = self._state.choice(inputs)
         choice = self.app.validated(before.replace(import_id=import_id))
-        closed = {self.importing.chooser: gr.update(open=False), **self.preview.editing.close()}
-        return {**self._state.change(before, choice), **closed, **self.show(choice)}
+        shown = {**self._state.change(before, choice), **self.preview.editing.close(), **self.show(choice)}
+        chooser = self.importing.chooser
+        return {**shown, chooser: {"open": False, **shown[chooser]}}
 
     @handler
     def _act(self, event: gr.EventData, inputs: Inputs) -> Updates:

@@ -87,12 +87,17 @@ def examples(data: DatasetState) -> Markup:
     return components.card("What the model will learn", listed, lead="Green is learned, grey is only read.")
 
 
+def asks(error: Exception | None) -> bool:
+    """Whether an import only needs an answer."""
+    return isinstance(error, (SeveralReadings, WhoToImitate)) or (isinstance(error, NoExamples) and bool(error.columns))
+
+
 def failed(now: DatasetProgress, data: DatasetState | None) -> Markup:
     """The headline over a file that could not be read, or of which something is asked. data: what was open before."""
-    asks = isinstance(now.error, (NoExamples, SeveralReadings, WhoToImitate))
     then = f"{fmt.shorten(data.name, 60)} stays as it was." if data else ""
     name = fmt.shorten(now.name, 60)
-    return components.guide(2, f"One question about {name}." if asks else f"{name} could not be read.", then)
+    what = f"One question about {name}." if asks(now.error) else f"{name} could not be read."
+    return components.guide(2, what, then)
 
 
 def reading(now: DatasetProgress | None, imports: bool) -> Markup:

@@ -227,12 +227,13 @@ def form(do: str, *body: str, kind: str = "") -> Markup:
     return Markup('<form class="{}" data-send="{}" method="dialog">{}</form>').format(kind, do, join(body))
 
 
-def textarea(label: str, name: str, text: str, draft: str) -> Markup:
+def textarea(label: str, name: str, text: str, draft: str, required: bool = False) -> Markup:
     """A field of a form for a longer text. label: above it. name: of the field in the form. text: that it begins
-    with. draft: the name under which the browser holds what is typed until it is saved; `text` is part of it."""
+    with. draft: the name under which the browser holds what is typed until it is saved; `text` is part of it.
+    required: an empty one is not sent, and the browser says so."""
     return Markup(  # a line break at the start, which HTML drops
-        '<label>{}<textarea name="{}" rows="{}" data-draft="{}">\n{}</textarea></label>'
-    ).format(label, name, min(16, 2 + text.count("\n") + len(text) // 90), draft, text)
+        '<label>{}<textarea name="{}" rows="{}" data-draft="{}"{}>\n{}</textarea></label>'
+    ).format(label, name, min(16, 2 + text.count("\n") + len(text) // 90), draft, " required" if required else "", text)
 
 
 def fields(value: str) -> dict[str, str]:

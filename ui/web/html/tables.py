@@ -18,12 +18,9 @@ def table(
     """A table. lines: a cell for each column; a cell may start with a `sort_key`. caption: for screen readers.
     sortable: whether a click on a header sorts by its column. kind: its CSS class, by which `finder` finds it.
     marks: for each line, its data attributes."""
-    plain = Markup('<th scope="col">{}</th>')
+    plain, unnamed = Markup('<th scope="col">{}</th>'), Markup("<td></td>")
     sorting = Markup('<th scope="col"><button type="button" class="sort">{}</button></th>')
-    head = [
-        (sorting if name else Markup("<th>{}</th>")).format(name) if sortable else plain.format(name)
-        for name in headers
-    ]
+    head = [(sorting if sortable else plain).format(name) if name else unnamed for name in headers]
     row, data, cell = Markup("<tr{}>{}</tr>"), Markup(' data-{}="{}"'), Markup('<td data-name="{}">{}</td>')
     body = [
         row.format(

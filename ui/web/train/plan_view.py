@@ -1,6 +1,6 @@
 """The plan of a run as HTML: what is about to happen, in computed and measured numbers."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 
 from markupsafe import Markup
 
@@ -24,6 +24,8 @@ def plan(ahead: Plan, why: Mapping[str, str], by_hand: Collection[str], demo: bo
     whether the computer is not the person's own."""
     stays = "Your examples stay in this demo." if demo else "Everything stays on this computer."
     time_how = "to train, from this computer's measured speed" if ahead.time_measured else "to train, estimated"
+    if ahead.while_busy:
+        time_how = "to train; measured while other programs were busy, so probably shorter"
     numbers = [
         (fmt.span(*ahead.seconds), time_how) if ahead.seconds else ("not known yet", "training time"),
         (fmt.count(ahead.train_rows, "example"), "to learn from"),
@@ -67,15 +69,6 @@ def _numbers(ahead: Plan, why: Mapping[str, str], by_hand: Collection[str]) -> l
         components.fold("Why these settings", components.rows(lines)) if lines else components.EMPTY,
         components.text(ahead.export, "small"),
     ]
-
-
-def going(runs: Sequence[tuple[str, str]]) -> Markup:
-    """The runs that are trained or wait, each (id, name) with a button that opens it; empty without any."""
-    line = Markup('<li><p class="which"><strong>{}</strong></p>{}</li>')
-    lines = [line.format(name, components.button("Open", "watch", run, "firm", f"Open {name}")) for run, name in runs]
-    if not lines:
-        return components.EMPTY
-    return components.card("Trained first", Markup('<ul class="ready">{}</ul>').format(components.join(lines)))
 
 
 def _memory(ahead: Plan) -> Markup:

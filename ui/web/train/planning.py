@@ -1,7 +1,6 @@
 """The first half of Train: the plan of a run, its settings, and the button that starts it."""
 
 from collections.abc import Callable, Hashable, Iterable
-from contextlib import suppress
 from typing import Any
 
 import gradio as gr
@@ -17,7 +16,7 @@ from ui.services.app import App
 from ui.services.selection import Choice
 from ui.services.training.overrides import apply_overrides
 from ui.services.training.planning import default_name
-from ui.text import format as fmt
+from ui.web import at_work
 from ui.web import errors as web_errors
 from ui.web.browser_state import PRIVATE, BrowserState, Inputs, Updates
 from ui.web.components import action_bar, button, clickable, clicked, details, html, primary
@@ -88,7 +87,6 @@ class Planning:
                 problem = web_errors.in_words(error)
                 plan, why_not = components.problem_alert(problem), why_disabled(None, problem.what)
         now, then = "There is nothing to train on yet.", ""
-        plan = plan_view.going(self._before()) + plan
         if choice.data_id:
             now = "Ready to train."
             then = self._first() or "You can close the page while it trains."
@@ -118,19 +116,10 @@ class Planning:
 
     def _first(self) -> str:
         """The runs that are trained before one that begins now, in words; "" if there are none."""
-        first = [name for _, name in self._before()]
+        first = self.app.runs.unfinished()
         if len(first) > 1:
             return f"{len(first)} other runs go first, one at a time."
-        return f"{first[0]} is trained first; this one begins after it." if first else ""
-
-    def _before(self) -> list[tuple[str, str]]:
-        """The runs that go before one that begins now, in their order: (id, name with its version)."""
-        jobs = sorted(self.app.runs.unfinished(), key=lambda job: (job.queued, job.id))
-        names = {job.id: fmt.shorten(job.name, 40) for job in jobs}
-        for run_id in names:
-            with suppress(ApprenticeError):  # a damaged run goes by its name
-                names[run_id] += fmt.version(self.app.versions.number(run_id))
-        return list(names.items())
+        return f"{at_work.name(self.app, first[0].id)} is trained first; this one begins after it." if first else ""
 
     def _fetching(self, choice: Choice) -> Markup:
         """How to get the chosen model, if it is not on this computer yet."""
@@ -169,10 +158,8 @@ class Planning:
 
         @handler
         def fetch(event: gr.EventData, inputs: Inputs) -> Updates:
-            """Opens another run, chooses another model, or does something about the download of the chosen one."""
+            """Chooses another model, or does something about the download of the chosen one."""
             (do, value), choice = clicked(event), state.choice(inputs)
-            if do == "watch":
-                return changed(inputs, self.app.with_run(choice, value))
             if do == "general":
                 settings = {name: set_to for name, set_to in choice.settings.items() if name != "keep_general"}
                 usual = self.form.recommended(choice).settings.keep_general

@@ -12,7 +12,7 @@ from ui.web.browser_state import PRIVATE, BrowserState, Inputs, Updates
 from ui.web.components import action_bar, button, clickable, clicked, html, primary
 from ui.web.errors import handler
 from ui.web.html import compare_runs, components
-from ui.web.train import run_view, version_cards
+from ui.web.train import run_view
 from ui.web.try_it import evaluation_card
 
 REFUSED = "Your browser does not let this page notify you. You can allow it in the browser's settings for this page."
@@ -26,17 +26,18 @@ class Running:
         self.app, self.line = app, line
         with gr.Column(visible=False) as self.column:
             self.outcome, self.status = clickable(), clickable()
-            self.onward, self.learning, self.comparison = clickable(), clickable(), html()
+            self.learning, self.comparison = clickable(), html()
             with action_bar():
                 self.forward = primary("Try your model", visible=False, elem_id="to-try")
                 self.resume = primary("Continue training", visible=False, elem_id="resume")
                 self.stop = button(STOP, visible=False, elem_id="stop")
                 self.notify = button("Notify me when it ends", visible=False, elem_id="notify")
                 self.refused = html(components.text(REFUSED, "small"), visible=False, elem_id="notify-refused")
+                self.next_version = button("Train the next version", visible=False, elem_id="next-version")
                 self.again = button("Train a new model", elem_id="train-again")
                 self.stop_says = html(elem_classes="reason")
-        buttons = [self.forward, self.resume, self.stop, self.notify, self.refused, self.stop_says]
-        cards = [self.outcome, self.onward, self.learning, self.comparison]
+        buttons = [self.forward, self.resume, self.stop, self.notify, self.refused, self.next_version, self.stop_says]
+        cards = [self.outcome, self.learning, self.comparison]
         self.outputs: list[Any] = [self.column, self.status, *buttons, *cards]
 
     def show(self, run_id: str) -> Updates:
@@ -54,9 +55,6 @@ class Running:
             self.app.runs.longest_wait(run_id),
         )
         has_ended, can_resume = watched.has_model and not watched.can_stop, watched.job.state.can_resume
-        onward = components.EMPTY
-        if has_ended and self.app.runs.is_divided(run_id):
-            onward = version_cards.after(self.app.versions.next_number(run_id))
         return {
             self.line: run_view.guide(watched),
             self.status: run_view.status(watched),
@@ -71,7 +69,7 @@ class Running:
             self.refused: gr.update(visible=watched.can_stop),
             self.stop_says: run_view.what_follows(watched),
             self.outcome: evaluation_card.look(self.app, run_id).card if has_ended else components.EMPTY,
-            self.onward: onward,
+            self.next_version: gr.update(visible=has_ended and self.app.runs.is_divided(run_id)),
             self.learning: run_view.learning(watched),
             self.comparison: self._comparison(run_id),
         }
@@ -119,11 +117,9 @@ class Running:
             return changed(inputs, state.choice(inputs).replace(run_id="", parent="", from_base=False))
 
         @handler
-        def follow_up(event: gr.EventData, inputs: Inputs) -> Any:
+        def follow_up(inputs: Inputs) -> Updates:
             """Plans the next version of the open run."""
             choice = state.choice(inputs)
-            if clicked(event)[0] != "train-again":
-                return gr.skip()
             choice = app.for_next_version(choice, choice.run_id)
             return {**changed(inputs, choice), **restore(choice)}
 
@@ -145,5 +141,5 @@ class Running:
             state.listen(part.click, retry, outputs)
         state.listen(self.again.click, another, outputs)
         one_by_one: dict[str, Any] = {"concurrency_id": "settings", "concurrency_limit": 1}
-        led_on = state.listen(self.onward.click, follow_up, outputs, **one_by_one)
+        led_on = state.listen(self.next_version.click, follow_up, outputs, **one_by_one)
         led_on.success(None, None, None, js="() => apprentice.address.toTop('train')", **PRIVATE)

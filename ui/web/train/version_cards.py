@@ -1,25 +1,10 @@
-"""The next version of a model as HTML: offered under a run that has ended, and where it starts, above its plan."""
+"""The next version of a model as HTML: where it starts, above its plan."""
 
 from markupsafe import Markup
 
 from backend.runs.division import Changes
 from ui.text import format as fmt
 from ui.web.html import components
-
-
-def after(number: int) -> Markup:
-    """Offers to train a model further. number: of its next version."""
-    again = Markup("<li><div><strong>{}</strong>{}</div>{}</li>").format(
-        "Train the next version",
-        components.text("With your examples as they are now, for instance once you have corrected some answers."),
-        components.button("Set it up", "train-again", kind="firm"),
-    )
-    return components.card(
-        "Make it better",
-        Markup('<ul class="ready">{}</ul>').format(again),
-        lead=f"You get version {number}. This version stays as it is, and the two are compared on examples that "
-        "neither has learned from.",
-    )
 
 
 def before(

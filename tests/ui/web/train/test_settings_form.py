@@ -11,12 +11,13 @@ from backend.records.setting import setting
 from backend.records.specs import TECHNICAL, DataRef, ModelRef, RunSpec, TrainSettings
 from backend.runs.division import Changes
 from backend.training import measured
+from jobs.records import Progress
 from tests.ui.conftest import answer, in_loop
 from tests.ui.fake_records import DATA
 from tests.ui.made_up_app import MadeUpApp
 from ui.services.selection import Choice
 from ui.services.training.overrides import apply_overrides, as_input
-from ui.web.page import Page
+from ui.web.page import Page, news
 from ui.web.train import settings_form, version_cards
 
 EVIL = "<img src=x onerror=alert(1)>"
@@ -30,10 +31,8 @@ def click(page: Page, part: Any, event: str, choice: Choice, do: str = "", value
 
 def test_a_trained_model_offers_its_next_version(page: Page) -> None:
     tab = page.tabs["train"]
-    shown = tab.show(Choice(run_id="run-a"))[tab.running.onward]
-    assert "version 2" in shown
-    assert 'data-do="train-again"' in shown
-    assert not tab.show(Choice(run_id="run-b"))[tab.running.onward], "it is still training"
+    for run_id, ended in (("run-a", True), ("run-b", False)):
+        assert tab.show(Choice(run_id=run_id))[tab.running.next_version]["visible"] is ended
 
 
 def test_a_run_without_a_division_offers_none(page: Page, app: MadeUpApp) -> None:
@@ -42,13 +41,13 @@ def test_a_run_without_a_division_offers_none(page: Page, app: MadeUpApp) -> Non
     for run in app.runs.all():
         (app.runs.folder(run.info.id) / "data" / "division.jsonl").unlink()
     assert "train-again" not in tabs["runs"].show(choice)[tabs["runs"].listing]
-    assert not tabs["train"].show(choice)[tabs["train"].running.onward]
+    assert not tabs["train"].show(choice)[tabs["train"].running.next_version]["visible"]
 
 
 def test_it_continues_unless_the_person_chooses_the_base(page: Page, app: MadeUpApp) -> None:
     app.fix()
     tab = page.tabs["train"]
-    _, choice = click(page, tab.running.onward, "click", Choice(run_id="run-a"), "train-again")
+    _, choice = click(page, tab.running.next_version, "click", Choice(run_id="run-a"))
     assert (choice.run_id, choice.parent, choice.from_base) == ("", "run-a", False)
     _, based = click(page, tab.planning.version, "click", choice, "from-base")
     _, again = click(page, tab.planning.version, "click", based, "continue")
@@ -129,11 +128,23 @@ def test_a_run_is_renamed_in_fields_that_stay_while_the_list_changes(page: Page,
     assert not shown[tab.names.panel]["visible"]
 
 
-def test_a_run_that_goes_first_is_opened_from_the_plan(page: Page) -> None:
-    planning = page.tabs["train"].planning
-    assert 'data-do="watch"' in planning.show(Choice(data_id=DATA))[planning.plan]
-    _, choice = click(page, planning.plan, "click", Choice(data_id=DATA), "watch", "run-a")
-    assert choice.run_id == "run-a"
+def test_a_run_at_work_is_opened_from_any_tab_but_its_own(page: Page) -> None:
+    shown = page.show("train", page.state.inputs(Choice(data_id=DATA)))[page.working]
+    assert 'is being trained<span data-far="run-b">: 91%</span>' in shown
+    found, choice = click(page, page.working, "click", Choice(data_id=DATA), "open", "run-b")
+    assert (choice.run_id, found[page.opens]) == ("run-b", "train")
+    assert not page.show("train", page.state.inputs(choice))[page.working]
+
+
+def test_a_check_at_work_leads_to_try(page: Page, app: MadeUpApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    asking = {"kind": "evaluate", "parent": "run-a", "progress": Progress(phase="Asking", done=3, total=8)}
+    job = app.runner.job("run-b").model_copy(update={"id": "check", **asking})
+    monkeypatch.setattr(app.runner, "jobs", lambda kind="evaluate", parent=None: [job] * (kind == "evaluate"))
+    shown = page.show("start", page.state.inputs(Choice()))[page.working]
+    assert 'is being checked<span data-far="check">: 37%</span>' in shown
+    assert news(app, "") == "check=37"
+    found, choice = click(page, page.working, "click", Choice(), "try", "run-a")
+    assert (choice.run_id, found[page.opens]) == ("run-a", "try")
 
 
 def test_a_second_click_deletes_nothing_and_a_row_is_added(page: Page) -> None:

@@ -1,0 +1,65 @@
+"""What the app is doing with a model, in a line above the steps of every tab: whoever comes back finds it at once."""
+
+from collections.abc import Iterable
+from contextlib import suppress
+
+from markupsafe import Markup
+
+from backend.errors import ApprenticeError
+from backend.training.session import STEP_PHASES
+from jobs.records import Job
+from ui.services.app import App
+from ui.services.selection import Choice
+from ui.text import format as fmt
+from ui.web.html import components
+
+WORK = {  # kinds of jobs: what happens to the model, the button that shows it, and what the button does
+    "train": ("is being trained", "Watch it", "open"),
+    "evaluate": ("is being checked", "See the check", "try"),
+    "export": ("is being made into files", "See them", "share"),
+    "answer": ("answers a spreadsheet", "See it", "share"),
+}
+_SHOWN_BY = {"open": "train", "try": "try", "share": "share"}  # the tab that a button leads to
+_ID_END = 6  # characters of a job's id that tell it from others
+
+
+def jobs(unfinished: Iterable[Job]) -> list[Job]:
+    """Those that are at work on a model now, the oldest first."""
+    working = (job for job in unfinished if job.kind in WORK and job.state.is_active)
+    return sorted(working, key=lambda job: (job.queued, job.id))
+
+
+def how_far(job: Job) -> str:
+    """What the browser is told about a job (static/js/run_end.js): "42" for percent, else its state."""
+    progress, counted = job.progress, job.kind != "train" or (job.progress and job.progress.phase in STEP_PHASES)
+    if job.state.is_active and progress and progress.total and counted:
+        return str(fmt.percent(progress.done, progress.total))
+    return job.state.value
+
+
+def short_id(job: Job) -> str:
+    return job.id[-_ID_END:]
+
+
+def name(app: App, run_id: str) -> str:
+    """A run's name, with its version unless it is damaged. Raises RunProblem when it does not exist."""
+    name = fmt.shorten(app.runs.job(run_id).name, 40)
+    with suppress(ApprenticeError):
+        name += fmt.version(app.versions.number(run_id))
+    return name
+
+
+def line(app: App, choice: Choice, tab: str) -> Markup:
+    """What is at work, except for what the open tab shows itself; its numbers are kept current by the browser."""
+    item = Markup('<li><p><strong>{}</strong> {}<span data-far="{}">{}</span></p>{}</li>')
+    shown = []
+    for job in jobs(app.runner.jobs()):
+        what, button, do = WORK[job.kind]
+        run_id = job.id if job.kind == "train" else job.parent or ""
+        if (_SHOWN_BY[do], run_id) == (tab, choice.run_id):
+            continue
+        with suppress(ApprenticeError):  # the run was just deleted
+            model, far = name(app, run_id), how_far(job)
+            act = components.button(button, do, run_id, "firm", f"{button}: {model}")
+            shown.append(item.format(model, what, short_id(job), f": {far}%" if far.isdecimal() else "", act))
+    return Markup('<ul class="at-work">{}</ul>').format(components.join(shown)) if shown else components.EMPTY
