@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import TYPE_CHECKING, Literal
 
 from backend.records.rows import Message
@@ -83,9 +84,9 @@ def fill_gaps(offsets: Sequence[Span], length: int) -> list[Span]:
     token after them. length: characters of the text."""
     spans: list[Span] = []
     reached = 0
-    for start, end in offsets:
-        spans.append((min(reached, start), max(end, start)))
-        reached = max(reached, end)
+    for start, end in offsets:  # without min and max, which would take most of the time
+        spans.append((start if start < reached else reached, end if end > start else start))
+        reached = end if end > reached else reached
     if spans:
         spans[-1] = (spans[-1][0], length)
     return spans
@@ -123,15 +124,17 @@ def content_spans(text: str, messages: Sequence[Message]) -> list[Span]:
 
 def group_pieces(text: str, spans: list[Span], labels: list[int], content: list[Span], hidden: str) -> list[Piece]:
     """Tokens grouped into learned, read (inside `content`) and template pieces. hidden: a character to leave out."""
+
+    def kind_of(token: tuple[Span, int]) -> Kind:
+        (start, end), label = token
+        if label != IGNORED:
+            return "learned"
+        return "read" if any(a <= start and end <= b for a, b in content) else "template"
+
     grouped: list[Piece] = []
     shown = 0
-    for (start, end), label in zip(spans, labels, strict=False):
-        inside = any(a <= start and end <= b for a, b in content)
-        kind: Kind = "learned" if label != IGNORED else "read" if inside else "template"
-        part = text[max(shown, start) : end].replace(hidden, "")
-        shown = max(shown, end)
-        if grouped and grouped[-1].kind == kind:
-            grouped[-1] = Piece(grouped[-1].text + part, kind, grouped[-1].tokens + 1)
-        else:
-            grouped.append(Piece(part, kind, 1))
+    for kind, group in groupby(zip(spans, labels, strict=False), kind_of):
+        ends = [end for (_, end), _ in group]
+        before, shown = shown, max(shown, *ends)
+        grouped.append(Piece(text[before:shown].replace(hidden, ""), kind, len(ends)))
     return grouped

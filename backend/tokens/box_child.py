@@ -21,6 +21,7 @@ from backend.records.lengths import LengthLimits
 from backend.records.rows import Row
 from backend.tokens import frames
 from backend.tokens.plain_tokenizer import PlainTokenizer
+from backend.tokens.token_counts import counts_of
 
 _QUESTION = {"role": "user", "content": "Hello"}
 _REPLY = {"role": "assistant", "content": "Hi"}
@@ -37,8 +38,8 @@ class Worker:
     def do(self, name: str, *arguments: Any) -> tuple[Any, bytes]:
         """A value that becomes JSON, and numbers beside it. name: of a method below, or of one or of a property of
         PlainTokenizer."""
-        if name == "rows":
-            return self._rows(*arguments)
+        if name in ("encode_rows", "count_rows"):
+            return self._rows(name == "count_rows", *arguments)
         if name == "document_pieces":
             text, lengths = arguments
             arguments = Row(0, 0, text=text), LengthLimits(*lengths)
@@ -63,14 +64,16 @@ class Worker:
         self._tokenizer.encode([_QUESTION, _REPLY])
         self._tokenizer.opening()
 
-    def _rows(self, rows: Iterable[Sequence[Any]]) -> tuple[Any, bytes]:
+    def _rows(self, only_count: bool, rows: Iterable[Sequence[Any]]) -> tuple[Any, bytes]:
         """Of each row [text, messages, tools] its numbers of tokens and of skipped turns, or an error; beside it the
-        ids and labels of all."""
+        ids and labels of all. only_count: a `TokenCount` of each instead."""
         made = [Row(0, 0, messages or [], None, tools, text) for text, messages, tools in rows]
         try:
             encoded = self._tokenizer.encode_rows(made)
         except BaseException:  # of one row, or of several
             encoded = [self._row(row) for row in made]
+        if only_count:
+            return [_error(row) if isinstance(row, ApprenticeError) else row for row in counts_of(encoded)], b""
         sound = [row for row in encoded if isinstance(row, Encoded)]
         numbers = b"".join(array("i", ids).tobytes() for row in sound for ids in (row.input_ids, row.labels))
         return [

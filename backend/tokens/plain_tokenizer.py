@@ -23,6 +23,7 @@ from backend.records.lengths import LengthLimits
 from backend.records.rows import Message, Row, is_learned
 from backend.tokens.chat_template import render
 from backend.tokens.text_encoder import CUT, TextEncoder
+from backend.tokens.token_counts import TokenCount, counts_of
 
 Tools = Sequence[Mapping[str, Any]] | None
 _PROBE = "\uf8f1answer\uf8f1"
@@ -167,6 +168,10 @@ class PlainTokenizer:
                 rendered.append(error)
         encoded = iter(self._encoder.encode_many([item for item in rendered if isinstance(item, Rendered)]))
         return [item if isinstance(item, ApprenticeError) else next(encoded) for item in rendered]
+
+    def count_rows(self, rows: Iterable[Row]) -> list[TokenCount | ApprenticeError]:
+        """The counts of what `encode_rows` makes."""
+        return counts_of(self.encode_rows(rows))
 
     def prompt_ids(self, messages: Sequence[Message], tools: Tools = None) -> list[int]:
         """The tokens that the model reads before it answers: the conversation with the generation prompt."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -19,7 +19,7 @@ class Encoder(Protocol):
     @property
     def control_markers(self) -> tuple[str, ...]: ...
 
-    def encode_rows(self, rows: Sequence[Row]) -> list[Encoded | ApprenticeError]: ...
+    def count_rows(self, rows: Sequence[Row]) -> list[TokenCount | ApprenticeError]: ...
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,10 @@ class TokenCount:
         return sum(max(0, min(b, end) - max(a, start)) for a, b in self.runs)
 
 
+def counts_of(encoded: Iterable[Encoded | ApprenticeError]) -> list[TokenCount | ApprenticeError]:
+    return [row if isinstance(row, ApprenticeError) else TokenCount.of(row) for row in encoded]
+
+
 class TokenCounter:
     """Counts the tokens of rows and remembers the counts: the same Row object is never encoded twice."""
 
@@ -65,10 +69,10 @@ class TokenCounter:
     def count(self, rows: Sequence[Row]) -> list[TokenCount | ApprenticeError]:
         """Each row's token count, or the reason why the model's template rejects the row."""
         new = [row for row in rows if id(row) not in self._known]
-        for row, count in zip(new, self._counted(new), strict=True):
+        for row, count in zip(new, self._encoder.count_rows(new), strict=True):
             self._known[id(row)] = row, count
         pairs = [row for row in new if row.rejected]
-        for row, rejected in zip(pairs, self._counted([rejected_side(row) for row in pairs]), strict=True):
+        for row, rejected in zip(pairs, self._encoder.count_rows([rejected_side(row) for row in pairs]), strict=True):
             chosen = self._known[id(row)][1]
             if isinstance(chosen, TokenCount):
                 both = replace(chosen, rejected=rejected) if isinstance(rejected, TokenCount) else rejected
@@ -78,7 +82,3 @@ class TokenCounter:
     def keep_only(self, rows: Sequence[Row]) -> None:
         """Forgets the counts of all other rows."""
         self._known = {id(row): self._known[id(row)] for row in rows if id(row) in self._known}
-
-    def _counted(self, rows: Sequence[Row]) -> list[TokenCount | ApprenticeError]:
-        results = self._encoder.encode_rows(rows)
-        return [result if isinstance(result, ApprenticeError) else TokenCount.of(result) for result in results]

@@ -6,11 +6,11 @@ from __future__ import annotations
 import hashlib
 import json
 from array import array
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from tokenizers import Tokenizer, models
 
@@ -20,6 +20,9 @@ from backend.records.lengths import LengthLimits
 from backend.records.rows import Message, Row
 from backend.tokens.box import Box, error_of
 from backend.tokens.plain_tokenizer import PlainTokenizer, Tools
+from backend.tokens.token_counts import TokenCount
+
+T = TypeVar("T")
 
 # SHA-256 of the bundled model's files, as backend/models/bundled_file.py writes them.
 _BUNDLED_TOKENIZER = "e9f1b9eb29e5f4fc508736f874cc7d1321834fb5610e169fb1acae231472321b"
@@ -122,17 +125,19 @@ class BoxedTokenizer(ChatTokenizer):
         return Encoded(*self._value("encode", messages, tools, max_length))
 
     def encode_rows(self, rows: Iterable[Row]) -> list[Encoded | ApprenticeError]:
-        encoded: list[Encoded | ApprenticeError] = []
-        for batch in _batches(rows):
-            encoded += self._encode_batch(batch)
-        return encoded
+        return [row for batch in _batches(rows) for row in self._batch("encode_rows", batch, _split)]
 
-    def _encode_batch(self, rows: list[Row]) -> list[Encoded | ApprenticeError]:
+    def count_rows(self, rows: Iterable[Row]) -> list[TokenCount | ApprenticeError]:
+        return [row for batch in _batches(rows) for row in self._batch("count_rows", batch, _counts)]
+
+    def _batch(
+        self, name: str, rows: list[Row], read: Callable[[Sequence[Any], array[int]], Iterator[T | ApprenticeError]]
+    ) -> list[T | ApprenticeError]:
+        """read: makes rows of the answer."""
         try:
-            counts, numbers = self._box.ask("rows", [(row.text, row.messages, row.tools) for row in rows])
+            return list(read(*self._box.ask(name, [(row.text, row.messages, row.tools) for row in rows])))
         except ApprenticeError as error:
-            return [error] if len(rows) == 1 else [one for row in rows for one in self._encode_batch([row])]
-        return list(_split(counts, numbers))
+            return [error] if len(rows) == 1 else [one for row in rows for one in self._batch(name, [row], read)]
 
     def prompt_ids(self, messages: Sequence[Message], tools: Tools = None) -> list[int]:
         return list(self._value("prompt_ids", messages, tools))
@@ -176,6 +181,15 @@ def _split(counts: Sequence[Any], numbers: array[int]) -> Iterator[Encoded | App
         ids, labels = (numbers[start : start + tokens].tolist() for start in (at, at + tokens))
         yield Encoded(ids, labels, False, skipped)
         at += 2 * tokens
+
+
+def _counts(counts: Sequence[Any], _: array[int]) -> Iterator[TokenCount | ApprenticeError]:
+    for count in counts:
+        if isinstance(count[0], str):
+            yield error_of(count)
+        else:
+            tokens, runs, skipped, _rejected = count
+            yield TokenCount(tokens, tuple(map(tuple, runs)), skipped)
 
 
 def _template_of(config: Mapping[str, Any]) -> str:

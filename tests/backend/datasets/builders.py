@@ -11,6 +11,7 @@ from backend.errors import ApprenticeError, BadInput
 from backend.records.encoded import Encoded
 from backend.records.reading import ReadOptions
 from backend.records.rows import Dataset, Row, Source
+from backend.tokens.token_counts import TokenCount, counts_of
 
 SOURCE = Source("rows.jsonl", "jsonl", "messages", "utf-8", "0" * 64)
 ROW = '{"messages": [{"role": "user", "content": "%s?"}, {"role": "assistant", "content": "%s"}]}\n'  # of a file
@@ -76,8 +77,8 @@ class WordTokenizer:
     REASON = "The template accepts a system message only at the start."
     control_markers = ("<|im_end|>", "[MARK]")
 
-    def encode_rows(self, rows: Sequence[Row]) -> list[Encoded | ApprenticeError]:
-        return [self._encode(row) for row in rows]
+    def count_rows(self, rows: Sequence[Row]) -> list[TokenCount | ApprenticeError]:
+        return counts_of(self._encode(row) for row in rows)
 
     def _encode(self, row: Row) -> Encoded | ApprenticeError:
         labels: list[int] = []
