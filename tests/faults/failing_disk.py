@@ -23,6 +23,7 @@ from typing import Any
 import pytest
 
 from backend.settings import PROJECT_ROOT
+from tests.windows_rules import rules
 
 SOURCE = Path(__file__).with_name("failing_disk.c")
 LIBRARY = "FAILING_DISK"  # the variable with its path
@@ -106,7 +107,9 @@ def one(tally: Tally, name: str, check: Check, operation: int, fault: Fault | No
     """One fault, None for a run without; see `inject`."""
     if fault:
         tally.faults[fault.name.lower()] += 1
-    memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # no flush of a real disk is waited for
+    # No flush of a real disk is waited for. Windows' rules are imitated in the system's temporary folder only.
+    in_memory = os.access("/dev/shm", os.W_OK) and rules.VARIABLE not in os.environ
+    memory = "/dev/shm" if in_memory else None
     folder = Path(tempfile.mkdtemp(prefix="faults-", dir=memory))
     try:
         return check(folder, operation, fault)

@@ -51,6 +51,7 @@ SETTINGS: dict[str, Any] = {"num_train_epochs": 2, "per_device_train_batch_size"
 ROWS, VALIDATION, MOMENTS, HOUR = 16, 4, 10, 3600
 EXPECTED: list[Any] = []
 _took = [0.0]  # seconds, without a fault
+_killed = [0]  # workers
 _set_back = mmap.mmap(-1, 1)  # whether the clock was; for all processes
 _time = time.time
 
@@ -189,7 +190,7 @@ def fails(kind: Kind, made: Path, moment: Moment | None, folder: Path, operation
     job_id = kind.begin(runner, made)
     runner.tick()
     forked_workers.install()
-    process._children[job_id, 1].wait(120)
+    _killed[0] += failing_disk.died(process._children[job_id, 1].wait(120) or 0)
     runner = Runner(workspace)
     assert runner.damaged() == [], "damaged"
     assert not list(workspace.runs.glob(".*")), "left over"
@@ -251,10 +252,11 @@ def main(name: str, count: int, seed: int) -> None:
         failing_disk.inject(tally, name, partial(check, None), faults=())
         for fault, operation in spread(tally.operations[name], count, draw):
             failing_disk.one(tally, name, partial(check, None), operation, fault)
-        moments = [Moment((part + draw.random()) / MOMENTS) for part in range(MOMENTS)]
+        moments = [Moment(0.9 * (part + draw.random()) / MOMENTS) for part in range(MOMENTS)]
         for moment in [*moments, Moment(0.5, back=True, kill=False), Moment(0.4, back=True)]:
             tally.faults["clock" if moment.back else "moment"] += 1
             failing_disk.one(tally, f"{name}, {moment}", partial(check, moment), 0, None)
+    tally.operations["killed"] = _killed[0]
     print(tally.as_json(), flush=True)
     os._exit(0)
 

@@ -5,7 +5,7 @@ Decision: Resumed equals uninterrupted: rows, seed, versions and measured precis
 Because: a run that behaves differently after a stop can't be trusted. It never resumes with another base or another
     run's checkpoint.
 Proof: tests/backend/training/state/test_resume.py compares weights and curve bit for bit, on a CPU;
-    tests/faults/training.py.
+    tests/faults/real_jobs.py.
 Reconsider when: tests/gpu shows how far a GPU is off: there, some sums have no fixed order.
 
 Decision: A run that learned nothing has failed: nothing to learn, no step, NaN, no weight changed, a base weight
