@@ -87,12 +87,15 @@ def split(
     groups = _all_groups(len(rows), duplicates.find(rows).together if together is None else together)
     target = split_sizes(len(rows), fraction)[1] if len(groups) > 1 else 0
     roles = _with_corrected(roles, rows)
-    chosen = [group for group in groups if roles.of(group) in ("choosing", "judging")]
-    free = [group for group in groups if roles.of(group) is None]
+    taken = [roles.of(group) for group in groups]
+    chosen = [group for group, role in zip(groups, taken, strict=True) if role in ("choosing", "judging")]
+    free = [group for group, role in zip(groups, taken, strict=True) if role is None]
     free.sort(key=lambda group: _turn(rows[group[0]], seed))
+    count = sum(map(len, chosen))
     for group in free:
-        if sum(map(len, chosen)) + len(group) <= target:
+        if count + len(group) <= target:
             chosen.append(group)
+            count += len(group)
     if target and not chosen and free:
         chosen = [min(free, key=len)]
     aside = {position for group in chosen for position in group}

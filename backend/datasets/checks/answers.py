@@ -13,7 +13,6 @@ from backend.text.excerpt import excerpt
 from backend.text.normalize import normalize, same_rows
 
 SAME_EVERYWHERE = 5  # rows; from here on, the same question in all of them is a fault of the file
-_BLOCK = 512  # rows checked together, so that their texts stay in the processor's cache
 _TYPICAL = 30  # characters; with a median below it, short answers are the task (labels, numbers)
 
 CHOICE = "conflicting_answers"  # no fix but the person's choice
@@ -23,13 +22,11 @@ LIMIT = 5  # repetitions of one sentence that are a fault (the guide's number)
 _ENDS = ".!?。！？\n"
 _SENTENCE = re.compile(f"[^{_ENDS}]*[{_ENDS}]+|[^{_ENDS}]+")
 _REPEATS = 10  # words
+_WORDS = 0.7  # share of what is between spaces; the rest may be numbers and the like
 _VARIED = 0.25  # share of different words, which every text has
+_LONGEST_WORD, _FEW_LETTERS = 60, 3  # characters, and different ones of a longer word
 _MIN_LENGTH = 8  # characters; shorter sentences ("Yes.", "1.", "end") repeat in good answers
 _CODE = re.compile(r"[{}=;<>|\\]")  # lines of code and tables may repeat
-_SPACES, _END = "\t\x0b\x0c\r\x1c\x1d\x1e\x1f ", 255
-_WEIGHTS = bytes(  # of each ASCII character, upper and lower case alike
-    _END if chr(b) in _ENDS else 0 if chr(b) in _SPACES else 1 + ord(chr(b).lower()) * 37 % 254 for b in range(128)
-) + bytes(128)
 
 
 def find(rows: Sequence[Row]) -> Iterator[Problem]:
@@ -43,29 +40,28 @@ def find(rows: Sequence[Row]) -> Iterator[Problem]:
 
 def repetitions(rows: Sequence[Row]) -> Iterator[Problem]:
     """Answers that repeat one sentence five times or more, and last answers of the same few words."""
-    for start in range(0, len(rows), _BLOCK):
-        texts = [(row, answer) for row in rows[start : start + _BLOCK] for answer in answers(row)]
-        reported, of_sentences = None, set[int]()
-        for i in suspects([answer for _, answer in texts]):
-            row, answer = texts[i]
-            if row is not reported and (repetition := repeated(answer)):
-                reported, (sentence, times) = row, repetition
-                message = f"The answer repeats one sentence {times} times; the model would learn to repeat itself."
-                yield problem(row, "repetition", message, excerpt(sentence))
-                of_sentences.add(row.row)
-        for row in rows[start : start + _BLOCK]:
-            if row.row not in of_sentences and _repeats_words(answer := last_answer(row).strip()):
-                message = "The answer repeats the same words; the model would learn to repeat itself."
-                yield problem(row, "repeated_words", message, excerpt(answer))
+    for row in rows:
+        if repetition := next(filter(None, map(repeated, answers(row))), None):
+            sentence, times = repetition
+            message = f"The answer repeats one sentence {times} times; the model would learn to repeat itself."
+            yield problem(row, "repetition", message, excerpt(sentence))
+        elif _repeats_words(answer := last_answer(row).strip()):
+            message = "The answer repeats the same words; the model would learn to repeat itself."
+            yield problem(row, "repeated_words", message, excerpt(answer))
 
 
 def _repeats_words(answer: str) -> bool:
-    """Whether the words at the end, or all of them, are the same few."""
-    words = [word for word in answer.casefold().split() if any(map(str.isalpha, word))]
-    return any(
-        len(part) >= max(_REPEATS, 0.7 * len(answer.split()[-len(part) :])) and len(set(part)) <= _VARIED * len(part)
-        for part in (words, words[-3 * _REPEATS :])
-    )
+    """Whether the words at the end, or all of them, are the same few, or a long word is the same few letters."""
+    words = answer.casefold().split()
+    longest = max(words, key=len, default="")
+    if len(longest) > _LONGEST_WORD and len(set(longest)) <= _FEW_LETTERS and any(map(str.isalpha, longest)):
+        return True
+    for part in (words, words[-3 * _REPEATS :]):
+        if len(set(part)) <= (_VARIED + 1 - _WORDS) * len(part):  # as few have; only then each word is looked at
+            own = [word for word in part if any(map(str.isalpha, word))]
+            if len(own) >= max(_REPEATS, _WORDS * len(part)) and len(set(own)) <= _VARIED * len(own):
+                return True
+    return False
 
 
 def short_answers(rows: Sequence[Row]) -> Iterator[Problem]:
@@ -101,21 +97,6 @@ def conflicts(rows: Sequence[Row]) -> Iterator[Problem]:
             listed = "; ".join(f"“{excerpt(said[key], width=80)}” ({n:,} ×)" for key, n in counts.most_common(_LISTED))
             message = f"This question has {len(counts):,} answers: {listed}. The model can't tell which one is right."
             yield from (problem(row, CHOICE, message, excerpt(last_answer(row))) for row in answered)
-
-
-def suspects(texts: Sequence[str]) -> list[int]:
-    """Positions of the texts that `repeated` has to look at: those with LIMIT sentences whose characters have the
-    same sum of weights, and all that are not ASCII."""
-    import numpy as np
-
-    plain = [text if text.isascii() else "" for text in texts]
-    weights = np.frombuffer("\n".join([*plain, ""]).encode().translate(_WEIGHTS), np.uint8)
-    starts = np.concatenate(([0], np.flatnonzero(weights[:-1] == _END) + 1))
-    sums = np.add.reduceat(weights, starts, dtype=np.uint32) if len(weights) else np.empty(0, np.uint32)
-    owners = np.searchsorted(np.cumsum([len(text) + 1 for text in plain]), starts, "right")
-    keys = np.sort((owners << 32 | sums)[sums > _END])
-    again = keys[LIMIT - 1 :][keys[LIMIT - 1 :] == keys[: 1 - LIMIT]] >> 32
-    return sorted({*again.tolist(), *(i for i, text in enumerate(texts) if text and not plain[i])})
 
 
 def repeated(text: str) -> tuple[str, int] | None:

@@ -104,11 +104,11 @@ def connected(groups: Iterable[Sequence[int]]) -> Groups:
 def _near(rows: Sequence[Row]) -> tuple[Pairs, Pairs]:
     """The pairs of near-duplicates, and the pairs with almost the same question."""
     asking = [i for i, row in enumerate(rows) if row.text is None and question(row).count(" ") >= _MIN_WORDS - 1]
-    related = [(asking[a], asking[b]) for a, b in similar_pairs([question(rows[i]) for i in asking])]
-    answered = are_similar([last_answer(row) for row in rows], related, _HALF)
-    near = [*similar_pairs([full_text(row, system=False) for row in rows]), *compress(related, answered)]
-    instructions = [normalize(instruction(row)) for row in rows]
-    alike = are_similar(instructions, near, _HALF)
+    related = [(asking[a], asking[b]) for a, b in similar_pairs(question(rows[i]) for i in asking)]
+    answered = are_similar(lambda i: last_answer(rows[i]), related, _HALF)
+    near = [*similar_pairs(full_text(row, system=False) for row in rows), *compress(related, answered)]
+    instructions = {i: normalize(instruction(rows[i])) for pair in near for i in pair}
+    alike = are_similar(instructions.__getitem__, near, _HALF)
     near = [(a, b) for (a, b), like in zip(near, alike, strict=True) if like or instructions[a] == instructions[b]]
     # Several ways of asking about one passage have the same answer on purpose.
     return [(a, b) for a, b in near if not rows[a].passage or rows[a].passage != rows[b].passage], related

@@ -19,7 +19,8 @@ from one template), only about _MAX_SHARED candidates per text are compared, nea
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import lru_cache
 from zlib import crc32
 
 import numpy as np
@@ -60,7 +61,7 @@ _NUMBER = re.compile(rf"[-+\d\u2212{_MONEY}]")  # what must agree
 Hashes = npt.NDArray[np.uint64]
 
 
-def similar_pairs(texts: Sequence[str]) -> list[tuple[int, int]]:
+def similar_pairs(texts: Iterable[str]) -> list[tuple[int, int]]:
     """All pairs (i, j), i < j, of positions whose texts are almost the same. Empty texts match none."""
     numbers, shingles = [], []
     for text in texts:  # one by one: the words of all of them would take as much memory as the file
@@ -73,9 +74,9 @@ def similar_pairs(texts: Sequence[str]) -> list[tuple[int, int]]:
     return list(_without_forms(similar, sets))
 
 
-def are_similar(texts: Sequence[str], pairs: Sequence[tuple[int, int]], threshold: float) -> list[bool]:
-    """For each pair of positions in `texts`, whether their Jaccard similarity reaches `threshold`."""
-    sets = {i: _shingles(_words(texts[i])) for pair in pairs for i in pair}
+def are_similar(text: Callable[[int], str], pairs: Sequence[tuple[int, int]], threshold: float) -> list[bool]:
+    """For each pair of positions of a `text`, whether their Jaccard similarity reaches `threshold`."""
+    sets = {i: _shingles(_words(text(i))) for pair in pairs for i in pair}
     return [_similarity(sets[i], sets[j]) >= threshold for i, j in pairs]
 
 
@@ -93,9 +94,14 @@ def _words(text: str) -> list[str]:
 def _shingles(tokens: Sequence[str]) -> Hashes:
     """The distinct hashes of each word with the next one; the last word is paired with nothing. Not Python's own
     hash, which differs between processes: a split must come out the same in each."""
-    codes = np.array([crc32(word.encode("utf-8", "surrogatepass")) for word in tokens], np.uint64)
+    codes = np.array(list(map(_code, tokens)), np.uint64)
     following = np.append(codes[1:], np.zeros(min(1, len(codes)), np.uint64))
     return np.unique(codes * _FACTORS[0] + following * _FACTORS[1])
+
+
+@lru_cache(maxsize=1 << 16)
+def _code(word: str) -> int:
+    return crc32(word.encode("utf-8", "surrogatepass"))
 
 
 def _buckets(members: Hashes) -> npt.NDArray[np.int64]:
@@ -103,19 +109,19 @@ def _buckets(members: Hashes) -> npt.NDArray[np.int64]:
 
 
 def _rarest_first(sets: list[Hashes]) -> list[Hashes]:
-    """The sets without boilerplate, each sorted from its rarest to its most common shingle."""
+    """The sets without boilerplate, each sorted from its rarest to its most common shingle. They replace those in
+    `sets`, which together take as much memory as the file."""
     counts = np.zeros(1 << _BUCKET_BITS, np.int32)
     for members in sets:
         counts[_buckets(members)] += 1
     boilerplate = max(_MIN_BOILERPLATE, int(BOILERPLATE * len(sets)))
-    result = []
-    for members in sets:
+    for position, members in enumerate(sets):
         common = counts[_buckets(members)]
         content = common <= boilerplate
         if content.any():
             members, common = members[content], common[content]
-        result.append(members[np.argsort(common, kind="stable")])
-    return result
+        sets[position] = members[np.argsort(common, kind="stable")]
+    return sets
 
 
 def _candidates(sets: Sequence[Hashes]) -> Iterator[tuple[int, int]]:
@@ -136,11 +142,13 @@ def _candidates(sets: Sequence[Hashes]) -> Iterator[tuple[int, int]]:
         candidates.append(owners[same] << 32 | owners[same + distance])
         budget -= len(same)
     if candidates:
-        pairs, times = np.unique(np.concatenate(candidates), return_counts=True)
-        for pair, shares in zip(pairs.tolist(), times.tolist(), strict=True):
-            i, j = pair >> 32, pair & 0xFFFFFFFF
-            if shares > 1 or len(sets[i]) == 1:
-                yield i, j
+        pairs = np.concatenate(candidates)
+        candidates.clear()  # there may be many millions
+        pairs.sort()
+        single = np.fromiter((len(members) == 1 for members in sets), np.bool_, len(sets))
+        shared_twice = pairs[1:][pairs[1:] == pairs[:-1]]
+        for pair in np.union1d(shared_twice, pairs[single[pairs >> 32]]).tolist():
+            yield pair >> 32, pair & 0xFFFFFFFF
 
 
 def _similarity(first: Hashes, second: Hashes) -> float:
