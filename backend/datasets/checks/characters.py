@@ -51,5 +51,6 @@ INVISIBLE = TextFault(
     ),
     _invisible,
 )
+LOST = TextFault("lost_characters", INVISIBLE_BYTES, re.compile("\ufffd"), drops=True)
 MOJIBAKE = TextFault("mojibake", LATIN, _MOJIBAKE, _correct_letters)
-CHARACTER_FAULTS = (NUL, MOJIBAKE, CONTROLS, INVISIBLE)
+CHARACTER_FAULTS = (NUL, MOJIBAKE, LOST, CONTROLS, INVISIBLE)

@@ -17,10 +17,13 @@ _REFUSES = re.compile("|".join(_WORDS["refusal"]), re.IGNORECASE)
 _LONGEST_REFUSAL = 300  # characters; a longer answer says more
 _LABEL = re.compile(rf"(?:\A|\n)[ \t*#]*(?:{'|'.join(_WORDS['role'])})[ \t*]*[:：]", re.IGNORECASE)
 _TOLD = re.compile(rf"(?:{'|'.join(_WORDS['told'])})\s*[:=：]\s*", re.IGNORECASE)
+CELL_ERROR = re.compile(r"#(?:N/A|NV|[¡¿]?[A-ZÄÖÜ/0]{2,9}[!?])|\[object Object\]")
+_NO_VALUE = re.compile(r"nan|null|undefined|none|n/a", re.IGNORECASE)  # which may also be a label
 _ENDS = re.compile(r"[^\W_][\"'’]?\Z|[,\-–(]\Z")  # in mid-sentence
 _JSON = re.compile(r"\{\s*[\"}]|\[\s*[{\"]")
 _LONG, _LINE = 60, 4  # characters of an answer, and words of its last sentence, by which one can tell
 _USUALLY = 0.7  # share of the longer answers that end as sentences do
+_RARE = 0.05  # share of the answers; what so few have is no label
 _COMMON = 0.2  # share of the answers; what so many do is how they are meant
 _EDGES = 20  # characters by which two texts may differ that are the same but for marks and spaces at the ends
 _QUOTED = 20  # characters of an answer that is no accident in a question
@@ -38,6 +41,12 @@ def find(rows: Sequence[Row]) -> Iterator[Problem]:
         found = [row for row, answer, asked in chats if test(answer, asked)]
         if len(found) <= max(_COMMON * len(chats), 3):
             yield from (problem(row, kind, message, excerpt(last_answer(row))) for row in found)
+    message = "A cell of this row held an error of the spreadsheet, or nothing, instead of a text."
+    short = [(row, text) for row, *texts in chats for text in texts if len(text) < _EDGES]
+    empty = [row for row, text in short if _NO_VALUE.fullmatch(text)]
+    found = [row for row, text in short if CELL_ERROR.fullmatch(text)]
+    for row in [*found, *(empty if len(empty) <= _RARE * len(chats) else ())]:
+        yield problem(row, "cell_error", message, excerpt(last_answer(row)))
     message, most = "The answer is the question itself.", max(len(chats) / 2, 3)
     found = [row for row, a, q in chats if abs(len(a) - len(q)) < _EDGES and normalize(a) == normalize(q)]
     for same in (problem(row, "answer_is_question", message, excerpt(last_answer(row))) for row in found):
