@@ -41,7 +41,8 @@ class ReadOptions:
     "cp1252". delimiter: one character. sheet: the name of an Excel sheet. shape: a key of `shapes.SHAPES`. mapping:
     from the fields of that shape to columns of the file, such as {"question": "Frage", "answer": "Antwort"}. imitate:
     the people in a chat whom the model learns to write like. join_cells: join texts of a table that a comma without
-    quotes divides. drop_cells: drop the cells that a table has no column for. rows: read only so many."""
+    quotes divides. drop_cells: drop the cells that a table has no column for. pairs: in a chat, each answer ends an
+    example. rows: read only so many."""
 
     encoding: str | None = None
     delimiter: str | None = None
@@ -51,6 +52,7 @@ class ReadOptions:
     imitate: Sequence[str] = ()
     join_cells: bool = False
     drop_cells: bool = False
+    pairs: bool = False
     rows: int | None = None
     limits: Limits = field(default_factory=Limits)
 

@@ -25,8 +25,9 @@ class ChatFormat:
     text: the first that is filled is what was said; its pieces are put together with `joint`. reply: what the other
     side answered to it. opening: in each message, what the conversation began with. time: when. id, parent: of a
     message, where answers form a tree; leaf: in the conversation, the id of its last message; rank: of several replies
-    the lowest is followed. only: values that a message may have, if it has one; never: what it must not have. markup:
-    what the text is written in. pauses: it goes on for months, so that a long pause begins a new conversation.
+    the lowest is followed. only: values that a message may have, if it has one; never: what it must not have;
+    internal: what says which messages the asker does not see. markup: what the text is written in. pauses: it goes on
+    for months, so that a long pause begins a new conversation.
     """
 
     title: str
@@ -50,6 +51,7 @@ class ChatFormat:
     rank: str = ""
     only: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     never: Sequence[str] = ()
+    internal: Sequence[str] = ()
     markup: Markup = ""
     pauses: bool = False
 

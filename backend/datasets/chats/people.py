@@ -4,18 +4,21 @@ people to imitate answer, everyone else asks.
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from backend.datasets.chats.threads import Post
 from backend.datasets.convert.detect import Record
 from backend.errors import BadInput
-from backend.records.rows import Message
+from backend.records.rows import Message, PassedOver
+from backend.text.excerpt import excerpt
 
 WHOEVER_ANSWERS = "*"  # instead of a name: everyone except whoever starts the conversation
 QUESTION = "Which of these people should the model learn to write like?"
 ROLES = frozenset({"user", "assistant", "system", "tool"})
 _SHOWN = 12
 PAUSE = 6 * 3600  # seconds after which a message begins a new conversation, unless it answers
+ALONE = "message with nothing to answer or without an answer"
+_QUOTED = 200  # characters of one
 ANSWERS = 10  # at most in one example, so that years of messages do not become a single one
 
 
@@ -107,20 +110,24 @@ def _paused(before: Post, post: Post) -> bool:
 class ExampleMaker:
     """Makes examples and counts the messages it skips. imitate: who answers. ask: who asks; None: everyone else.
     pauses: a long pause begins a new conversation. pairs: each question with its answer is an example, because
-    nothing says where a conversation ends. alone: messages skipped because nobody answers, or nobody asked."""
+    nothing says where a conversation ends, or as the person chose. passed: messages that are in no example."""
 
     imitate: Sequence[str]
     ask: Sequence[str] | None = None
     pauses: bool = False
     pairs: bool = False
-    alone: int = 0
+    passed: list[PassedOver] = field(default_factory=list)
     used: int = 0
 
     def examples(self, conversations: Iterable[Sequence[Post]]) -> Iterator[Record]:
         """A record with `messages` per example, with the line of its first message."""
         for posts in conversations:
+            self._pass_over(post for post in posts if not self._side(post))
             for part in self._parts([post for post in posts if self._side(post)]):
                 yield from self._example(part)
+
+    def _pass_over(self, posts: Iterable[Post]) -> None:
+        self.passed += (PassedOver(ALONE, excerpt(post.text, width=_QUOTED), post.line) for post in posts)
 
     def _side(self, post: Post) -> str:
         if post.author in self.imitate:
@@ -148,23 +155,18 @@ class ExampleMaker:
             yield part
 
     def _example(self, part: list[Post]) -> Iterator[Record]:
+        sides = [self._side(post) for post in part]
+        first = sides.index("user") if "user" in sides else len(part)
+        last = max((at for at, side in enumerate(sides) if side == "assistant"), default=-1)
+        begins = next((at for at, side in enumerate(sides) if side != "system"), first)  # instructions above it all
+        wanted = {*range(begins), *range(first, last + 1)} if first < last else set[int]()
+        self.used += len(wanted)
+        self._pass_over(post for at, post in enumerate(part) if at not in wanted)
         messages: list[Message] = []
-        counts: list[int] = []
-        for post in part:
-            role = self._side(post)
-            if messages and messages[-1]["role"] == role:
-                messages[-1]["content"] += "\n" + post.text
-                counts[-1] += 1
+        for at in sorted(wanted):
+            if messages and messages[-1]["role"] == sides[at]:
+                messages[-1]["content"] += "\n" + part[at].text
             else:
-                messages.append({"role": role, "content": post.text})
-                counts.append(1)
-        first = next((at for at, message in enumerate(messages) if message["role"] == "user"), len(messages))
-        last = max((at for at, message in enumerate(messages) if message["role"] == "assistant"), default=-1)
-        kept = [at for at in range(len(messages)) if first <= at <= last or (at < first and at == 0)]
-        kept = [at for at in kept if at >= first or messages[at]["role"] == "system"]
-        if first > last:
-            self.alone += sum(counts)
-            return
-        self.used += sum(counts[at] for at in kept)
-        self.alone += sum(counts) - sum(counts[at] for at in kept)
-        yield part[0].line, {"messages": [messages[at] for at in kept]}
+                messages.append({"role": sides[at], "content": part[at].text})
+        if messages:
+            yield part[0].line, {"messages": messages}

@@ -1,5 +1,6 @@
 """Recognizes conversations in the records of a file, and turns them into examples."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,10 +16,11 @@ from backend.datasets.chats.people import (
     who_to_imitate,
 )
 from backend.datasets.chats.shape import message_rows, nested_messages
-from backend.datasets.chats.threads import Post, Threads, read_threads
+from backend.datasets.chats.threads import Post, read_threads
 from backend.datasets.convert.detect import ROLE_KEYS, Record, match
 from backend.datasets.convert.messages import CONTENT_KEYS
 from backend.records.reading import RowFault
+from backend.records.rows import PassedOver
 
 _LOOKED_AT = 200  # records
 _LISTED = 200  # people to choose from on the page
@@ -27,13 +29,16 @@ _LISTED = 200  # people to choose from on the page
 @dataclass(frozen=True)
 class ChatExamples:
     """title: "a WhatsApp chat". people: who writes in it, most messages first; imitate: whom the examples teach the
-    model to write like. records: one per example, with its line. note: how it was read, in sentences."""
+    model to write like. records: one per example, with its line. passed: messages in no example. note: how it was
+    read, in sentences. answers: how many there are, where they could be as many examples."""
 
     title: str
     people: tuple[str, ...]
     imitate: tuple[str, ...]
     records: list[Record]
+    passed: list[PassedOver]
     note: str
+    answers: int
 
 
 def chat_format(sample: Sequence[Record]) -> ChatFormat | None:
@@ -61,9 +66,9 @@ def _needs_no_reading(record: dict[str, Any]) -> bool:
     return speaker and any(key in first for key in CONTENT_KEYS)
 
 
-def read_chat(records: Iterator[Record], chat: ChatFormat, imitate: Sequence[str]) -> ChatExamples:
-    """The examples in `records`. imitate: the people that the user chose, () for none. Raises WhoToImitate when it is
-    unclear whom to imitate, BadInput when fewer than two people write."""
+def read_chat(records: Iterator[Record], chat: ChatFormat, imitate: Sequence[str], pairs: bool) -> ChatExamples:
+    """The examples in `records`. imitate: the people that the user chose, () for none. pairs: each answer ends an
+    example. Raises WhoToImitate when it is unclear whom to imitate, BadInput when fewer than two people write."""
     faults: list[Record] = []
 
     def readable() -> Iterator[Record]:
@@ -83,39 +88,38 @@ def read_chat(records: Iterator[Record], chat: ChatFormat, imitate: Sequence[str
         conversations, answers, roles = by_opener(conversations, chat.pauses), ("assistant",), True
     # without time or an id of the conversation, nothing says where one ends
     unbounded = not chat.messages and not chat.thread and not chat.time and not chat.parent
-    pairs = unbounded and bool(chat.roles)
+    pairs = pairs or (unbounded and bool(chat.roles))
     ask = ("user",) if roles and "user" not in answers else None
     maker = ExampleMaker(answers, ask, chat.pauses, pairs)
     examples = list(maker.examples(conversations))
     if not examples:
         raise WhoToImitate(chat.title, people, f"{_names(chosen)} never answers anybody.")
     names = tuple(name for name, _ in people[:_LISTED])
-    note = _note(chat, chosen, threads, maker, len(examples))
-    return ChatExamples(chat.title, names, chosen, [*faults, *examples], note)
+    passed = [*threads.passed, *maker.passed]
+    note = _note(chat, chosen, passed, maker, len(examples))
+    answers = sum(m["role"] == "assistant" for _, made in examples for m in made["messages"])
+    return ChatExamples(chat.title, names, chosen, [*faults, *examples], passed, note, answers)
 
 
 def _names(people: Sequence[str]) -> str:
     if WHOEVER_ANSWERS in people:
         return "whoever answers"
-    return " and ".join(name[:60] for name in people[:5])
+    return " and ".join("the side that answers" if name == "assistant" else name[:60] for name in people[:5])
 
 
-def _note(chat: ChatFormat, chosen: Sequence[str], threads: Threads, maker: ExampleMaker, count: int) -> str:
+def _note(
+    chat: ChatFormat, chosen: Sequence[str], passed: Sequence[PassedOver], maker: ExampleMaker, count: int
+) -> str:
     parts = [
         f"This is {chat.title}: {_count(maker.used, 'message')} became {_count(count, 'example')}, "
         f"in which the model learns to write like {_names(chosen)}."
     ]
     if maker.pairs:
-        parts.append("Nothing says where a conversation ends, so each question with its answer is one example.")
+        parts.append("Each question with its answer is one example.")
     if maker.pauses:
         parts.append("A new conversation begins after a pause of six hours.")
-    for skipped, why in (
-        (threads.branches, "of other versions of a reply"),
-        (threads.empty, "without text or written by a program"),
-        (maker.alone, "with nothing to answer or without an answer"),
-    ):
-        if skipped:
-            parts.append(f"Skipped: {_count(skipped, 'message')} {why}.")
+    for why, times in Counter(part.why for part in passed).items():
+        parts.append(f"Skipped: {_count(times, 'message')}{why.removeprefix('message')}.")
     return " ".join(parts)
 
 

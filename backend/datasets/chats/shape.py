@@ -8,6 +8,7 @@ from typing import Any
 
 from backend.datasets.chats.clean import has_tags
 from backend.datasets.chats.format import ChatFormat
+from backend.datasets.chats.threads import says_internal
 from backend.datasets.convert.detect import match
 from backend.datasets.convert.nested import flat
 from backend.datasets.convert.shapes import plain_name
@@ -23,6 +24,7 @@ _ROLES: dict[str, str] = {name: role for role, names in _WORDS["roles"].items() 
 _IF_TRUE = {**dict.fromkeys(_NAMES["from_assistant"], "assistant"), **dict.fromkeys(_NAMES["from_user"], "user")}
 _LONGEST_NAME = 80  # characters
 _LONGEST_TEXT = 500  # mean characters of a message, where nothing says which conversation it belongs to
+_FEWEST_ANSWERS = 3
 _DEPTH, _LOOKED_AT = 8, 8  # objects in objects; items of a list
 
 
@@ -130,10 +132,17 @@ def _described(messages: Sequence[Message], several: bool = False) -> ChatFormat
         id=id_,
         parent=parent,
         rank="rank" if parent and "rank" in every else "",
-        only={column: [True, "true", "True", "1", 1] for column in _all(every, "public")},
         never=_all(every, "hidden"),
+        internal=[column for column in every if column not in used and _tells_internal(column, messages)],
         markup="html" if 2 * sum(map(has_tags, said)) > len(said) else "",
     )
+
+
+def _tells_internal(column: str, messages: Sequence[Message]) -> bool:
+    """Whether the cells of a column say which messages are internal: few different ones, by its name or their own."""
+    cells = {*_values(column, messages)}
+    about = not {*_own(column).split("_")}.isdisjoint(_NAMES["about_public"])
+    return about and len(cells) <= _LOOKED_AT and any(says_internal(column, cell) for cell in cells)
 
 
 def _replies(records: Sequence[Message]) -> ChatFormat | None:
@@ -238,6 +247,11 @@ def _links(messages: Sequence[Message]) -> tuple[str, str]:
             ids = {value.rpartition("_")[2] for value in _values(column, messages)}
             if column != parent and len(ids) == len(messages) and 2 * len(ids & answered) >= len(answered):
                 return column, parent
+    for column in columns:  # "ab.1" answers "ab"
+        ids = {*_values(column, messages)}
+        answers = sum(value.rpartition(".")[0] in ids for value in ids)
+        if len(ids) == len(messages) and _FEWEST_ANSWERS <= answers >= len(ids) / 10:
+            return column, column
     return "", ""
 
 

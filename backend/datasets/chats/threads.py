@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from backend.datasets.chats import clean
@@ -10,12 +11,22 @@ from backend.datasets.chats.format import ChatFormat
 from backend.datasets.chats.paths import find, first
 from backend.datasets.chats.times import month_first, seconds
 from backend.datasets.convert.detect import Record
+from backend.datasets.convert.shapes import plain_name
+from backend.files.json_file import read_json
+from backend.records.rows import PassedOver
+from backend.text.excerpt import excerpt
 
 _MARKUP = {"html": clean.html, "meta": clean.meta}
 _LONGEST_NAME = 200  # characters
 WHOEVER_OPENED = "whoever opened it"  # instead of a name, which nothing says
 _KIND = re.compile(r"t\d_")
 _UNSET = ("", "0", "false", "no")
+_QUOTED = 200  # characters of a message that is in no example
+# Why a message is in no example.
+EMPTY = "message without text or written by a program"
+UNWANTED = "message that is internal, deleted or written by a program"
+BRANCH = "message of another version of a reply"
+_INTERNAL = frozenset(read_json(Path(__file__).with_name("words.json"))["internal"])
 _DATES = 500  # looked at for the order of day and month
 
 
@@ -31,12 +42,10 @@ class Post:
 
 @dataclass
 class Threads:
-    """The conversations of a file. empty: messages without text, or that are not part of it (notices, drafts).
-    branches: messages that were skipped because another reply was followed."""
+    """The conversations of a file, and the messages that are in none."""
 
     conversations: list[list[Post]] = field(default_factory=list)
-    empty: int = 0
-    branches: int = 0
+    passed: list[PassedOver] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -88,7 +97,8 @@ class _Reader:
             branches = _branches(group, chat)
         else:
             branches = [_branch(group, chat) if chat.parent else group]
-            self.threads.branches += len(group) - len(branches[0])
+            followed = set(map(id, branches[0]))
+            self._pass_over(BRANCH, *(entry for entry in group if id(entry) not in followed))
         for branch in branches:
             posts = [post for post in map(self._post, branch) if post is not None]
             if chat.time and not chat.parent and all(post.time is not None for post in posts):
@@ -103,13 +113,16 @@ class _Reader:
 
     def _post(self, entry: _Found) -> Post | None:
         chat, message = self._chat, entry.message
-        author = self._author(entry)
-        text = self._text(message) if author and _is_wanted(message, chat) else ""
-        if not text:
-            self.threads.empty += 1
+        author, text = self._author(entry), self._text(message)
+        if not (author and text and _is_wanted(message, chat)):
+            self._pass_over(UNWANTED if author and text else EMPTY, entry)
             return None
         time = seconds(first(message, *chat.time), self._months_first) if chat.time else None
         return Post(author, text, time, entry.line)
+
+    def _pass_over(self, why: str, *entries: _Found) -> None:
+        said = ((excerpt(self._text(entry.message), width=_QUOTED), entry.line) for entry in entries)
+        self.threads.passed += (PassedOver(why, *part) for part in said)
 
     def _author(self, entry: _Found) -> str:
         if self._chat.reply:
@@ -146,8 +159,17 @@ def _piece(value: Any) -> str:
     return value if isinstance(value, str) else ""
 
 
+def says_internal(column: str, value: Any) -> bool:
+    """Whether a cell, such as "Internal note", or No for public, says that the asker does not see a message."""
+    named, words = ({*plain_name(text).split("_")} for text in (column, str(value)))
+    told = words & _INTERNAL or (named & _INTERNAL and words & {"true", "yes", "1", "ja", "y"})
+    return bool(told or ("public" in named and words & {"false", "no", "0", "nein", "n"}))
+
+
 def _is_wanted(message: dict[str, Any], chat: ChatFormat) -> bool:
     if any(str(first(message, path) or "").lower() not in _UNSET for path in chat.never):
+        return False
+    if any(says_internal(path, first(message, path)) for path in chat.internal):
         return False
     return all(value in allowed for path, allowed in chat.only.items() for value in find(message, path))
 
@@ -186,7 +208,10 @@ def _links(group: list[_Found], chat: ChatFormat) -> tuple[dict[str, _Found], di
     """The messages by their ids, and for each the id of what it answers, if that is there, and of the first message of
     its tree. Of answers in a circle the first one answers nothing."""
     by_id = {_key(entry.message, chat.id): entry for entry in group}
-    parents = {key: up for key, entry in by_id.items() if (up := _key(entry.message, chat.parent)) in by_id}
+    ups = {key: _key(entry.message, chat.parent) for key, entry in by_id.items()}
+    if chat.parent == chat.id:  # the id of an answer begins with that of what it answers
+        ups = {key: key.rpartition(".")[0] for key in by_id}
+    parents = {key: up for key, up in ups.items() if up in by_id}
     roots: dict[str, str] = {}
     for at in by_id:
         path: dict[str, None] = {}

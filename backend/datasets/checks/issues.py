@@ -25,7 +25,7 @@ class IssueType:
 _GROUPS = read_json(Path(__file__).with_suffix(".json")).values()
 ISSUE_TYPES = {kind: IssueType(*entry) for group in _GROUPS for kind, entry in group.items()}
 QUESTIONS = ("mapping_guessed", "other_sheets")  # guesses that nothing trains on until they are confirmed
-GUESSES = (*QUESTIONS, "encoding")  # how a file was read
+GUESSES = (*QUESTIONS, "encoding", "long_chats")  # how a file was read
 
 
 def issue_title(kind: str) -> str:

@@ -123,7 +123,8 @@ def understood(source: Source) -> str:
         columns = ((field, excerpt(column, width=40)) for field, column in source.mapping.items())
         each = ", ".join(field if field == column else f"{field} = {column!r}" for field, column in columns)
     if source.details.imitate:
-        each = f"a conversation, in which the model learns to write like {', '.join(source.details.imitate)[:80]}"
+        people = ", ".join(source.details.imitate)[:80].replace("assistant", "the side that answers")
+        each = f"a conversation, in which the model learns to write like {people}"
     unused = [repr(excerpt(column, width=40)) for column in source.ignored]
     for why, count in Counter(part.why for part in source.passed).items():
         lines = [f"{part.line:,}" for part in source.passed if part.why == why and part.line][:_LISTED]

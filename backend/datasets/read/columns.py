@@ -1,11 +1,12 @@
 """Gives names to the columns of JSON and YAML without any: lists of pairs, and objects of questions and answers."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain, cycle
 from typing import Any
 
 from backend.datasets.convert.detect import CHAT_BY_NAME, Record, match
+from backend.datasets.convert.guess_columns import what_it_holds
 from backend.datasets.convert.messages import SPEAKERS
 from backend.datasets.read.cells import Cells, as_records, split_header
 from backend.datasets.read.file import OpenSource
@@ -47,12 +48,20 @@ def with_columns(records: Iterator[list[Record]]) -> Iterator[list[Record]]:
 
 def rearrange(opened: OpenSource, _: ReadOptions) -> None:
     """Turns a table round whose first column has the names, or whose answers stand below their questions."""
-    records = [record for _, record in opened.sample()]
-    if not records or not all(isinstance(record, dict) and record for record in records):
+    sample = [record for _, record in opened.sample()]
+    records = [record for record in sample if isinstance(record, dict) and record]
+    if not records:
         return
     rows = [[str(cell or "") for cell in record.values()] for record in records]
-    if len(records[0]) == 1 and alternates([row[0] for row in rows]):
+    said = [next(iter(record.values()), "") if isinstance(record, dict) else "" for record in sample]
+    if len(records[0]) == 1 and alternates([str(text or "") for text in said]):
         opened.records = _by_turns(chain.from_iterable(opened.records), *records[0])
+        return
+    if len(records) < len(sample):
+        return
+    if renamed := _of_messages(records):
+        batches = opened.records
+        opened.records = ([(line, _named(row, renamed)) for line, row in batch] for batch in batches)
         return
     names = [*records[0]]
     rows = rows if all(name.startswith("column ") for name in names) else [names, *rows]
@@ -65,6 +74,24 @@ def rearrange(opened: OpenSource, _: ReadOptions) -> None:
         first, rows = ["question", "answer"], [["", *row] for row in rows]
     turned = zip(*(row[1:] for row in rows), strict=False)
     opened.records = iter([[(at, dict(zip(first, cells, strict=True))) for at, cells in enumerate(turned, 2)]])
+
+
+def _of_messages(records: Sequence[dict[str, Any]]) -> dict[str, list[str]]:
+    """The columns of time, author and text where a table without a header holds messages, as Viber exports them; {}
+    for other tables."""
+    cells = {name: [str(record.get(name) or "") for record in records] for name in records[0]}
+    times = [name for name in cells if "a date" in what_it_holds(name, cells[name])]
+    text = max(cells, key=lambda name: sum(map(len, cells[name])))
+    few = max(2, len(records) / _FEW)
+    authors = [name for name in cells if name not in (*times, text) and 1 < len({*cells[name]}) <= few]
+    unnamed = all(name.startswith("column ") for name in cells) and len(records) >= _FEW
+    return {"time": times, "author": authors[:1], "text": [text]} if unnamed and times and authors else {}
+
+
+def _named(row: Any, columns: Mapping[str, Sequence[str]]) -> Any:
+    if not isinstance(row, dict):
+        return row
+    return {name: " ".join(str(row.get(column) or "") for column in those) for name, those in columns.items()}
 
 
 def _by_turns(rows: Iterator[Record], column: str) -> Iterator[list[Record]]:

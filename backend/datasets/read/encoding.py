@@ -10,6 +10,7 @@ from pathlib import Path
 from backend.datasets.read.source import ByteSource, line_blocks
 from backend.errors import BadInput
 from backend.files.json_file import read_json
+from backend.text.excerpt import excerpt
 
 _MARKS = (  # byte order marks; the four-byte ones first, since one starts like a two-byte one
     (codecs.BOM_UTF32_LE, "utf-32-le"),
@@ -88,7 +89,9 @@ def detect_encoding(source: ByteSource) -> Encoding:
     if good > bad:
         return Encoding("utf-8", damaged=True)
     codec = _guess(bytes(sample))
-    return Encoding(codec.replace("_", "-"), codec, guess="some letters are not UTF-8 but fit this encoding")
+    words = re.findall(r"\w*[^\W\x00-\x7f]\w*", sample.decode(codec, "replace"))
+    shown = ", ".join(dict.fromkeys(excerpt(word, width=20) for word in words[:3]))
+    return Encoding(codec.replace("_", "-"), codec, guess=f"it is not UTF-8, and this one fits, as in “{shown}”")
 
 
 def _guess(sample: bytes) -> str:

@@ -11,6 +11,7 @@ from itertools import chain, pairwise
 from typing import Any
 
 from backend.datasets.chats.format import IN_CONVERSATIONS
+from backend.datasets.chats.paths import find, first
 from backend.datasets.convert.detect import Record
 from backend.datasets.convert.shapes import NAMES, plain_name
 from backend.datasets.read.columns import with_columns
@@ -21,7 +22,7 @@ from backend.records.reading import Limits, RowFault, row_too_large
 from backend.records.rows import PassedOver
 from backend.records.units import KIB, MIB, format_size
 from backend.text.excerpt import excerpt
-from backend.text.strict_json import parse
+from backend.text.strict_json import parse, parse_text
 
 _TEXT = rb'"[^"\\]*(?:\\.[^"\\]*)*"'
 _WHOLE_TEXT = re.compile(_TEXT, re.DOTALL)
@@ -32,6 +33,7 @@ _OF_ROWS = ("messages", "chosen", "rejected", "tools", "history", "prompt", "com
 _IN_ROWS = {*IN_CONVERSATIONS, *(name for field in _OF_ROWS for name in NAMES[field])}
 _INDENT = re.compile(rb"\s*\n([ \t]*)(?=\{)")
 _MAX_DEPTH = 10_000
+_LINKED = re.compile(r'\s*\{\s*"data"\s*:\s*\[\s*\{(?=[^]]*"relationships")(?=[^]]*"attributes")')
 _HEAD = 64 * KIB  # in which a list must begin
 _OPEN, _CLOSE, _QUOTE, _COMMA = b"[{", b"]}", ord('"'), ord(",")
 
@@ -265,5 +267,22 @@ def _open_document(file: File) -> OpenSource:
     return OpenSource(with_columns(document(file.blocks(), file.options.limits, beside)), passed=beside)
 
 
+def _open_linked(file: File) -> OpenSource:
+    """A document of JSON:API (https://jsonapi.org), such as the reviews of App Store Connect: what an entry refers to,
+    such as a reply, stands in a list of its own."""
+    whole = parse_text(file.whole_text(), file.options.limits)
+    included = {(one.get("type"), one.get("id")): one.get("attributes") for one in find(whole, "included[]")}
+    records: list[Record] = []
+    for number, entry in enumerate(find(whole, "data[]"), 1):
+        record = dict(first(entry, "attributes") or {})
+        for name in first(entry, "relationships") or {}:
+            to = first(entry, f"relationships.{name}.data")
+            beside = included.get((to.get("type"), to.get("id"))) if isinstance(to, dict) else None
+            record |= {f"{name}.{key}": value for key, value in (beside or {}).items()}
+        records.append((number, record))
+    return OpenSource(iter([records]))
+
+
+LINKED = Reader("json", "JSON", lambda file: _LINKED.match(file.text) is not None, _open_linked)
 LINES = Reader("jsonl", "JSON lines", _is_lines, _open_lines)
 DOCUMENT = Reader("json", "JSON", _is_document, _open_document)

@@ -156,6 +156,7 @@ def _checked(cells: list[str], passed: Passed) -> list[str] | RowFault:
         "formula_without_value",
         "This row has a formula whose result is not stored in the file.",
         "Open the file in Excel or LibreOffice and save it, or remove this example.",
+        excerpt(" | ".join("(formula)" if cell == FORMULA else cell for cell in cells), width=200),
     )
 
 

@@ -20,10 +20,10 @@ def test_turns_join_messages_and_lonely_ones_are_counted() -> None:
     assert made(maker, posts("A: Hello", "A: Open?", "B: Yes", "B: Till six", "A: Thanks", "B: Bye")) == [
         ["u Hello\nOpen?", "a Yes\nTill six", "u Thanks", "a Bye"]
     ]
-    assert (maker.used, maker.alone) == (6, 0)
+    assert (maker.used, maker.passed) == (6, [])
     maker = ExampleMaker(["B"])
     assert made(maker, posts("B: Hi all", "A: Open?", "B: Yes", "A: Thanks")) == [["u Open?", "a Yes"]]
-    assert (maker.used, maker.alone) == (2, 2)
+    assert (maker.used, [part.line for part in maker.passed]) == (2, [1, 4])
 
 
 def test_long_conversations_are_divided_at_pauses_and_by_length() -> None:

@@ -282,6 +282,28 @@ def test_a_conversation_in_one_cell_is_divided_and_no_row_is_lost() -> None:
     assert lines(*[{**field, "note": f"Blue and {n}."} for n, field in enumerate(fields)]).source.details.people == ()
 
 
+@pytest.mark.parametrize(
+    ("column", "internal", "public"),
+    [
+        ("Public?", "No", "Yes"), ("visibility", "internal", "public"), ("is_internal", "TRUE", "FALSE"),
+        ("comment_type", "Private note", "Reply"), ("Internal note", "Yes", "No"),
+    ],
+)  # fmt: skip
+def test_what_the_asker_does_not_see_is_named_and_not_learned(column: str, internal: str, public: str) -> None:
+    said = [("user", "Open?", public), ("agent", "Ask Ben first.", internal), ("agent", "Yes, till six.", public)]
+    data = lines(*[{"ticket": n, "role": who, "text": text, column: seen} for n in (1, 2) for who, text, seen in said])
+    assert texts(data) == [["Open?", "Yes, till six."]] * 2
+    assert [(part.line, part.text) for part in data.source.passed] == [(2, "Ask Ben first."), (5, "Ask Ben first.")]
+
+
+def test_answers_that_follow_each_other_can_be_divided() -> None:
+    chat = "".join(f"31.12.23, 21:{n} - {'Ann' if n % 2 else 'Ben'}: Said {n}\n" for n in range(11, 19))
+    data = load_text(chat, options=ReadOptions(imitate=("Ben",)))
+    assert (len(data.rows), [p.kind for p in data.problems]) == (1, ["long_chats", "chat"])
+    data = load_text(chat, options=ReadOptions(imitate=("Ben",), pairs=True))
+    assert (texts(data)[-1], [p.kind for p in data.problems]) == (["Said 17", "Said 18"], ["chat"])
+
+
 def test_a_list_of_tickets_says_that_it_holds_no_answers() -> None:
     tickets = [{"subject": f"Is it {n}?", "status": "open", "priority": "low"} for n in range(6)]
     with pytest.raises(NoExamples, match="no answers") as raised:
