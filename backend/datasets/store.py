@@ -36,12 +36,14 @@ _DAY = 24 * 3600.0
 
 @dataclass(frozen=True)
 class StoredDataset:
-    """An entry in the list of datasets. bytes: size of the uploaded file; added: upload time, in epoch seconds."""
+    """An entry in the list of datasets. bytes: size of the uploaded file; added: upload time, in epoch seconds.
+    written: examples are made from it."""
 
     id: str
     name: str
     bytes: int
     added: float
+    written: bool = False
 
 
 class DatasetStore:
@@ -146,8 +148,9 @@ class DatasetStore:
         for folder in sorted(self._root.iterdir(), reverse=True):
             with suppress(ApprenticeError, OSError):
                 source = (folder / "source").stat()
-                name = self.info.read(folder.name).name
-                datasets.append(StoredDataset(folder.name, name, source.st_size, source.st_mtime))
+                info = self.info.read(folder.name)
+                entry = StoredDataset(folder.name, info.name, source.st_size, source.st_mtime, info.written)
+                datasets.append(entry)
         return datasets
 
     def has(self, data_id: str) -> bool:

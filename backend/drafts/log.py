@@ -28,11 +28,13 @@ class Wording:
 @dataclass
 class Log:
     """drafted: by models. decided: drafts with the edit that keeps each, or DROPPED, in order. wordings: of columns
-    of a table, by their keys. looked_at: numbers of the passages that a model has drafted questions about."""
+    of a table, by their keys. order: what was decided, "decided DRAFT" or "worded COLUMN", the last one last.
+    looked_at: numbers of the passages that a model has drafted questions about."""
 
     drafted: list[Draft] = field(default_factory=list)
     decided: dict[str, str] = field(default_factory=dict)
     wordings: dict[str, Wording] = field(default_factory=dict)
+    order: dict[str, None] = field(default_factory=dict)
     looked_at: set[int] = field(default_factory=set)
 
     def _read(self, about: str, value: Any) -> None:
@@ -41,11 +43,14 @@ class Log:
         if kind == "drafted":
             self.looked_at.add(int(name))
             self.drafted += [Draft(**draft) for draft in value]
-        elif kind == "worded":
-            self.wordings[name] = Wording(tuple(value["ways"]), value["answer"], value["edit"])
-        else:
-            self.decided.pop(name, None)
-            self.decided |= {} if value is None else {name: str(value)}
+            return
+        worded = kind == "worded" and value is not None
+        decision = Wording(tuple(value["ways"]), value["answer"], value["edit"]) if worded else value and str(value)
+        decisions: dict[str, Any] = self.wordings if kind == "worded" else self.decided
+        decisions.pop(name, None)
+        self.order.pop(about, None)
+        if value is not None:
+            decisions[name], self.order[about] = decision, None
 
 
 def read_log(folder: Path, edits: Collection[str]) -> Log:
@@ -60,6 +65,8 @@ def read_log(folder: Path, edits: Collection[str]) -> Log:
             continue
     log.decided = {name: edit for name, edit in log.decided.items() if not edit or edit in edits}
     log.wordings = {key: each for key, each in log.wordings.items() if not each.edit or each.edit in edits}
+    standing = log.decided.keys() | log.wordings.keys()
+    log.order = {about: None for about in log.order if about.partition(" ")[2] in standing}
     return log
 
 
@@ -68,9 +75,14 @@ def log_drafted(folder: Path, passage: int, drafts: Collection[Draft]) -> None:
     _add(folder, f"drafted {passage}", [asdict(draft) for draft in drafts])
 
 
-def log_decided(folder: Path, draft: str, edit: str | None) -> None:
-    """edit: the one that keeps it, or DROPPED; None takes the decision back."""
+def log_decided(folder: Path, draft: str, edit: str) -> None:
+    """edit: the one that keeps it, or DROPPED."""
     _add(folder, f"decided {draft}", edit)
+
+
+def log_undone(folder: Path, about: str) -> None:
+    """about: the last of `Log.order`, which is taken back."""
+    _add(folder, about, None)
 
 
 def log_worded(folder: Path, key: str, wording: Wording, edit: str) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from backend.datasets.checks.editor import CELL_ERROR
 from backend.datasets.checks.language import detect
 from backend.datasets.documents.passages import Passage, labelled, sentences
 from backend.drafts.draft import STARTER, Draft, changes
@@ -24,12 +25,13 @@ _PRICED = re.compile(r"pri[cxs]|preis|precio|prezzo|cost|kosten|tarif|fee|rate|â
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of a table to ask about. key: names it among all tables. subject: the column that names each row.
-    ways: of asking, in which {row}, {cell} and {column} stand for the row's own words, and so do the names of other
-    columns. answer: likewise. rows: to ask about. flagged: it holds prices or dates."""
+    """A column of a table to ask about. key: names it among all tables. asked: its name inside a sentence. subject:
+    the column that names each row. ways: of asking, in which {row}, {cell} and {column} stand for the row's own words,
+    and so do the names of other columns. answer: likewise. rows: to ask about. flagged: it holds prices or dates."""
 
     key: str
     name: str
+    asked: str
     subject: str
     ways: tuple[str, ...]
     answer: str
@@ -126,6 +128,7 @@ def _columns(table: int, rows: Sequence[Passage]) -> list[Column]:
     ways = _ways(" ".join([*names, *(row.text for row in rows[:_SAMPLE])]))
     for number, name in enumerate(names, 1):
         filled = tuple(row for row in rows if row.cells.get(name) and row.cells.get(subject))
+        filled = tuple(row for row in filled if not CELL_ERROR.fullmatch(row.cells[name]))
         if name == subject or len({row.cells[name] for row in filled}) < min(2, len(rows)):
             continue
         cells = [row.cells[name] for row in filled[:_SAMPLE]]
@@ -133,7 +136,8 @@ def _columns(table: int, rows: Sequence[Passage]) -> list[Column]:
         priced = bool(_PRICED.search(name)) and _most(cells, lambda cell: cell[0].isdigit())
         kind = "price" if priced else "hours" if _most(cells, _HOURS.search) else "cell"
         answer = "{row}: {cell} ({column})" if priced and not flagged else "{row}: {cell}"
-        column = Column(f"{table}.{number}", name, subject, tuple(ways[kind]), answer, filled, flagged or priced)
+        asked = name if ways["keeps_capitals"] else _lower(name, "")
+        column = Column(f"{table}.{number}", name, asked, subject, tuple(ways[kind]), answer, filled, flagged or priced)
         found.append((kind == "cell", column))
     return [column for _, column in sorted(found, key=lambda pair: pair[0])]
 
@@ -151,11 +155,17 @@ def from_column(column: Column, ways: Sequence[str], answer: str) -> list[Draft]
     row has no cell."""
     drafts: list[Draft] = []
     for row in column.rows:
-        filling = {**row.cells, "row": row.cells[column.subject], "cell": row.cells[column.name], "column": column.name}
+        filling = filled_in(column, row)
         for n, way in enumerate(ways, 1):
             if names_in(f"{way}\n{answer}") <= filling.keys() and (asked := _filled(way, filling)):
                 drafts.append(_draft(row, f"{column.key} {n}", asked, _filled(answer, filling)))
     return _distinct(drafts)
+
+
+def filled_in(column: Column, row: Passage) -> dict[str, str]:
+    """What stands in place of each name in braces."""
+    own = {"row": row.cells[column.subject], "cell": row.cells[column.name], "column": column.asked}
+    return {**row.cells, **own}
 
 
 def names_in(wording: str) -> set[str]:

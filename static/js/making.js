@@ -1,4 +1,5 @@
-// Making examples. A press on a sentence adds it to the answer, or takes it out again. A key presses its button while
+// Making examples. A press on a sentence adds it to the answer, or takes it out again. What is typed as a way of asking
+// about a table shows at once what it makes of the first row. A key presses its button while
 // the keyboard is on a button of the card, never while something is typed; Escape leaves a field for the card's first
 // button.
 const card = () => document.querySelector('#making form.making');
@@ -12,6 +13,19 @@ document.addEventListener('click', (event) => {
     field.dispatchEvent(new Event('input', { bubbles: true }));
   }
   if (event.target.closest('#making [data-do=""]')) card().elements.question.focus();
+});
+document.addEventListener('input', (event) => {
+  const form = card(), shown = form?.querySelector('[data-filling]');
+  if (!shown || !form.contains(event.target)) return;
+  const filling = JSON.parse(shown.dataset.filling);
+  const filled = (text) => text.replace(/\{([^{}\n]*)\}/g, (whole, name) => filling[name] ?? whole).trim();
+  const ways = [...form.querySelectorAll('[name^=way-]')].map((field) => filled(field.value)).filter(Boolean);
+  shown.replaceChildren(...ways.map((way) => {
+    const line = document.createElement('li'), question = document.createElement('q');
+    question.textContent = way[0].toUpperCase() + way.slice(1);
+    line.append(question, ` ${filled(form.elements.answer.value)}`);
+    return line;
+  }));
 });
 document.addEventListener('keydown', (event) => {
   const form = card();

@@ -16,7 +16,7 @@ from backend.datasets.editing import Editor
 from backend.datasets.stored_files import RecentCache
 from backend.drafts import templates, writer
 from backend.drafts.draft import YOURS, Draft, as_row
-from backend.drafts.log import DROPPED, FILE, Log, Wording, log_decided, log_drafted, log_worded, read_log
+from backend.drafts.log import DROPPED, FILE, Log, Wording, log_decided, log_drafted, log_undone, log_worded, read_log
 from backend.drafts.queue import next_draft
 from backend.drafts.templates import Column
 from backend.errors import BadInput, NotInDemo
@@ -69,9 +69,8 @@ class DraftingService:
         log, task = self._log(data_id), self._tasks.get(data_id)
         if not self._store.info.read(data_id).written and not log.drafted and task is None:
             return None
-        material, drafts, blanks = self._all(data_id, log)
+        material, drafts, blanks, kept = self._all(data_id, log)
         column = next((column for column in material.columns if column.key not in log.wordings), None)
-        kept = Counter(row.passage for row in self._store.original(data_id).rows)
         draft = None if column else next_draft(drafts, log)
         draft = draft or next_draft([] if column else [blank for blank in blanks if not kept[blank.passage]], log)
         draft = next((blank for blank in blanks if blank.passage == wanted), draft)
@@ -118,9 +117,9 @@ class DraftingService:
             log = self._log(data_id)
             if not (last := self._last(data_id, log)):
                 raise BadInput("There is nothing to undo.")
-            if log.decided[last]:
+            if _edit(last, log):
                 self._editor.undo(data_id)
-            log_decided(self._store.folder(data_id), last, None)
+            log_undone(self._store.folder(data_id), last)
 
     def word(self, data_id: str, key: str, ways: Sequence[str], answer: str, at_once: bool) -> None:
         """Asks about a column of a table in these ways. ways: none to leave it out. at_once: keeps all rows, which are
@@ -203,8 +202,8 @@ class DraftingService:
             self._materials.put((data_id,), material, len(passages))
         return material
 
-    def _all(self, data_id: str, log: Log) -> tuple[Material, list[Draft], list[Draft]]:
-        """The material, all drafts, and one of the person's own for each passage."""
+    def _all(self, data_id: str, log: Log) -> tuple[Material, list[Draft], list[Draft], Counter[int]]:
+        """The material, all drafts, one of the person's own for each passage, and the kept examples of each."""
         material = self._material(data_id)
         kept = Counter(row.passage for row in self._store.original(data_id).rows)
         single = [(each, log.wordings[each.key]) for each in material.columns if each.key in log.wordings]
@@ -212,10 +211,10 @@ class DraftingService:
         for column, wording in single:
             drafts += [] if wording.edit else templates.from_column(column, wording.ways, wording.answer)
         numbers = [passage.number for passage in material.passages]
-        return material, drafts, [Draft(f"{YOURS} {n} {kept[n]}", YOURS, n) for n in numbers]
+        return material, drafts, [Draft(f"{YOURS} {n} {kept[n]}", YOURS, n) for n in numbers], kept
 
     def _find(self, data_id: str, draft_id: str, log: Log) -> Draft:
-        _, drafts, blanks = self._all(data_id, log)
+        _, drafts, blanks, _ = self._all(data_id, log)
         for draft in (*drafts, *blanks):
             if draft.id == draft_id:
                 return draft
@@ -225,12 +224,18 @@ class DraftingService:
         return read_log(self._store.folder(data_id), self._store.info.read(data_id).edits)
 
     def _last(self, data_id: str, log: Log) -> str:
-        """The draft that was decided last, if that can be undone; else ""."""
-        last, edits = next(reversed(log.decided), ""), self._store.info.read(data_id).edits
-        return last if last and (not log.decided[last] or edits[-1:] == [log.decided[last]]) else ""
+        """What was decided last, as in `Log.order`, if that can be undone; else ""."""
+        last, edits = next(reversed(log.order), ""), self._store.info.read(data_id).edits
+        return last if last and (not (edit := _edit(last, log)) or edits[-1:] == [edit]) else ""
 
     def _require_rows(self, data_id: str, more: int) -> None:
         require_rows(self._policy.limits, len(self._store.original(data_id).rows) + more)
+
+
+def _edit(about: str, log: Log) -> str:
+    """The edit that a decision made, or DROPPED."""
+    kind, _, name = about.partition(" ")
+    return log.wordings[name].edit if kind == "worded" else log.decided[name]
 
 
 def _require_wording(column: Column, ways: Sequence[str], answer: str) -> None:

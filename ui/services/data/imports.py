@@ -42,9 +42,9 @@ class DatasetImports:
     def add_files(self, paths: Sequence[Path], name: str, model: TargetModel | None) -> str:
         """Starts to import a file, or several as one dataset, and returns the future data id."""
 
-        def add(*more: Any) -> str:
+        def add(*more: Any, **how: Any) -> str:
             with as_one_file(paths) as path:
-                return self.store.add(path, name, *more)
+                return self.store.add(path, name, *more, **how)
 
         return self.add(name, model, add)
 
@@ -67,8 +67,11 @@ class DatasetImports:
             raise BadInput("This file is no longer in memory.", "It was added too long ago.", "Add it again.")
         name, add = self._imports[data_id]
 
+        made = {"written": True} if options.get("written") else {}  # not to be read as examples
+        options = {name: value for name, value in options.items() if name not in made}
+
         def work(task: BackgroundTask) -> None:
-            add(task, data_id, options)
+            add(task, data_id, options, **made)
             try:
                 self._require(len(self.store.original(data_id).rows))
                 self.store.open(data_id, model, listener=task)

@@ -9,6 +9,10 @@ from ui.web.data import decisions, read_options
 from ui.web.data.edit_panel import apply_edit, require_open
 from ui.web.html import components
 
+_ALSO: dict[str, dict[str, bool]] = {  # options beside those with which a file was read
+    "join-cells": {"join_cells": True}, "drop-cells": {"drop_cells": True}, "keep-cells": {}, "pairs": {"pairs": True},
+}  # fmt: skip
+
 
 def apply_action(app: App, choice: Choice, action: str, value: str) -> Choice:
     """Does what a button stands for, and returns the choice after it.
@@ -34,12 +38,13 @@ def apply_action(app: App, choice: Choice, action: str, value: str) -> Choice:
         app.fixes.undo(data_id, kind)
     elif action == "look" and value.isdecimal():
         return choice.replace(row=int(value))
-    elif action in ("how", "as-found", "join-cells", "drop-cells", "keep-cells"):
-        how = read_options.sent(value, app.datasets.state(choice)) if action == "how" else {}
-        if action.endswith("-cells"):
-            option = {"join-cells": {"join_cells": True}, "drop-cells": {"drop_cells": True}}.get(action, {})
+    elif action in ("how", "as-found", "sheet", *_ALSO):
+        how: dict[str, Any] = {"sheet": value} if action == "sheet" else {}
+        if action == "how":
+            how = read_options.sent(value, app.datasets.state(choice))
+        elif action in _ALSO:
             before = app.datasets.state(choice).info.read_options
-            how = {**{name: v for name, v in before.items() if name != "drop_cells"}, **option}
+            how = {**{name: v for name, v in before.items() if name != "drop_cells"}, **_ALSO[action]}
         app.datasets.read_again(data_id, how, choice.model_id)
         return choice.replace(import_id=data_id)
     elif action == "columns":
@@ -63,6 +68,8 @@ def apply_action(app: App, choice: Choice, action: str, value: str) -> Choice:
     elif action == "remove-instruction":
         require_open(choice, value)
         app.edits.set_instruction(data_id, "")
+    elif action == "make-examples" and choice.import_id and not app.dataset_store.has(choice.import_id):
+        app.datasets.import_again(choice.import_id, {"written": True}, choice.model_id)
     elif action == "make-examples":
         return choice.replace(data_id=app.dataset_store.start_material(data_id), row=1, passage=0)
     elif action.startswith("draft-"):

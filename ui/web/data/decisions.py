@@ -8,12 +8,13 @@ from backend.datasets.checks.answers import CHOICE
 from backend.datasets.checks.fix import FIXABLE
 from backend.datasets.checks.issues import GUESSES, ISSUE_TYPES, issue_title
 from backend.datasets.read.cells import DROP
+from backend.datasets.read.table import TABLES
 from backend.records.rows import Problem, Row
 from backend.text.conversation import last_answer, question
 from backend.text.normalize import normalize
 from ui.records.data import DatasetState
 from ui.text import format as fmt
-from ui.web.data import before_after, read_options
+from ui.web.data import before_after, drafting, read_options
 from ui.web.html import components
 
 COPIES = ("duplicate", "near_duplicate")
@@ -62,10 +63,19 @@ def card(data: DatasetState) -> Markup:
 def _guess(guess: Problem, data: DatasetState) -> Markup:
     label = "Yes, that is right"
     yes = components.button(label, "refuse", guess.kind, "firm", f"{label}: {guess.message}")
+    more: list[Markup] = []
+    if guess.kind == "mapping_guessed" and data.source.format in TABLES:
+        more = [components.button(drafting.FROM_TABLE, "make-examples")]
+    elif guess.kind == "long_chats":
+        more = [components.button("Make an example of each answer", "pairs")]
+    elif guess.kind == "other_sheets":
+        details = data.source.details
+        others = [sheet for sheet in details.sheets if sheet != details.sheet][:_LISTED]
+        more = [components.button(f"Read “{fmt.shorten(sheet, 40)}” instead", "sheet", sheet) for sheet in others]
     other = components.fold("No, read it another way", read_options.form(data), key="how-ask")
     asked = components.alert("warn", guess.message, guess.fix)
     return Markup('<div class="ask">{}{}{}{}</div>').format(
-        asked, before_after.first_rows(data.original), components.acts(yes), other
+        asked, before_after.first_rows(data.original), components.acts(yes, *more), other
     )
 
 

@@ -1,5 +1,6 @@
 """Making examples, as HTML: one draft at a time, the ways of asking about a table, and a model that drafts."""
 
+import json
 from collections.abc import Iterable
 
 from markupsafe import Markup
@@ -19,6 +20,7 @@ TWO_WAYS = (
     "You can train it on the text as is (the current setting): it then continues texts in this style, but answers no "
     "questions. Or make examples from it: questions that people ask, and how they should be answered."
 )
+FROM_TABLE = "No answers in it? Make examples from it"
 STALE = "This changes, and a model keeps the old one."
 ELSEWHERE = "Better teach it where the price or the date can be found, or train again whenever it changes."
 MAY_BE_WRONG = (
@@ -35,10 +37,13 @@ def offer() -> Markup:
     return components.card("This is a text without questions and answers.", components.acts(make), lead=TWO_WAYS)
 
 
-def guide(now: Making) -> Markup:
+def guide(now: Making, name: str, others: bool) -> Markup:
+    """name: of what they are made from. others: whether examples are made from something else, too."""
+    made, then = f"made from {fmt.shorten(name, 60)}.", "You decide about each."
+    then += " What you made from others is under Earlier examples." * others
     if now.kept >= GOAL:
-        return components.guide(2, f"{fmt.count(now.kept, 'example')} made.", "You can go on to training.")
-    return components.guide(2, f"{fmt.number(now.kept)} of {GOAL} examples made.", "You decide about each.")
+        return components.guide(2, f"{fmt.count(now.kept, 'example')} {made}", "You can go on to training.")
+    return components.guide(2, f"{fmt.number(now.kept)} of {GOAL} examples {made}", then)
 
 
 def card(now: Making, data_id: str) -> Markup:
@@ -47,7 +52,7 @@ def card(now: Making, data_id: str) -> Markup:
     if now.draft:
         shown = _draft(now.draft, now.passage, data_id, undo)
     elif now.column:
-        shown = _column(now.column, data_id)
+        shown = _column(now.column, data_id, undo)
     else:
         shown = components.text("Nothing is left to decide.") + components.acts(undo)
     bar = components.progress(fmt.percent(min(now.kept, GOAL), GOAL), f"{now.kept} of {GOAL} examples")
@@ -118,12 +123,14 @@ def _passage(passage: Passage, answer: str) -> Markup:
     return components.text(f"From {passage.place}:", "small") + shown
 
 
-def _column(column: Column, data_id: str) -> Markup:
-    """Three ways of asking about a cell, to change, and what they make of the first row."""
+def _column(column: Column, data_id: str, undo: Markup) -> Markup:
+    """Three ways of asking about a cell, to change, and what they make of the first row (static/js/making.js keeps
+    that up with what is typed)."""
     first, at = column.rows[0], f"ways {data_id} {column.key}"
+    filling = templates.filled_in(column, first)
     named = (
-        f"Write {{row}} for the {column.subject} (such as {first.cells[column.subject]}) and {{cell}} for the "
-        f"{column.name} (such as {first.cells[column.name]})."
+        f"{{row}} stands for the {column.subject} (such as {filling['row']}), {{cell}} for what is in the column "
+        f"(such as {filling['cell']}), {{column}} for its name ({column.asked})."
     )
     ways = [components.textarea(f"Way {n}", f"way-{n}", way, f"{at} {n}") for n, way in enumerate(column.ways, 1)]
     drafts = templates.from_column(column, column.ways, column.answer)[: len(column.ways)]
@@ -135,11 +142,12 @@ def _column(column: Column, data_id: str) -> Markup:
         components.textarea("The answer", "answer", column.answer, f"{at} answer"),
         components.alert("warn", STALE, ELSEWHERE) if column.flagged else components.EMPTY,
         components.text("The first row in these words:", "small"),
-        Markup('<ul class="where">{}</ul>').format(components.join(pairs)),
+        Markup('<ul class="where" data-filling="{}">{}</ul>').format(json.dumps(filling), components.join(pairs)),
         Markup('<label class="check"><input type="checkbox" name="each"> Let me look at each one</label>'),
         components.submit(
             f"Use them for {fmt.count(len(column.rows), 'row')}",
             components.button("Leave this column out", f"draft-leave:{data_id}", column.key),
+            undo,
         ),
         kind="write making",
     )

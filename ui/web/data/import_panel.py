@@ -134,7 +134,7 @@ class ImportPanel:
             text = (inputs[self.topic] or "").strip()
             if not text:
                 raise BadInput("There is no text.", "The field is empty.", "Paste a text, or name a topic.")
-            name = text if text and len(text) < LONGEST_NAME else "Pasted text"
+            name = fmt.shorten(" ".join(text.split()), LONGEST_NAME)
             return imported(inputs, self.app.drafting.import_material(text, name, state.choice(inputs).model_id))
 
         @handler

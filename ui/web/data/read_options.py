@@ -23,6 +23,7 @@ DISCARDS = "If you read the file another way, your fixes are discarded."
 EDITED = "You edited these examples. To read the file another way, undo your edits first, or add the file again."
 COLUMNS = 60  # to choose from
 PEOPLE = 60  # to choose from
+SIDES = {"assistant": "The side that answers", "user": "The side that asks"}
 HINT = "Choose one, or several who answer for the same side; everyone else asks."
 
 
@@ -38,6 +39,7 @@ def described(data: Dataset) -> str:
     if not details.binary:
         parts.append(f"in {files.ENCODINGS.get(source.encoding, source.encoding)}")
     shape = SHAPES[source.shape].title if source.shape in SHAPES else source.shape
+    shape = shape.partition(" (")[0] if details.people else shape  # the file itself has no such column
     return f"{source.name} is {', '.join(parts)}, read as {shape}."
 
 
@@ -94,6 +96,7 @@ def form(data: DatasetState) -> Markup:
             choices.append((details.together, details.together.replace(TOGETHER, ", ") + " together"))
         parts.append(_select("Sheet", "sheet", choices, details.sheet))
     columns = [*source.mapping.values(), *(c for c in source.ignored if "message." not in c)]
+    columns = [] if details.people else columns
     return _choosing("how", components.join(parts), columns, source.shape, source.mapping)
 
 
@@ -150,12 +153,10 @@ def sent(value: str, data: DatasetState) -> dict[str, Any]:
         how["delimiter"] = typed["delimiter"]
     if typed.get("sheet") and (typed["sheet"] != data.source.details.sheet or "sheet" in data.info.read_options):
         how["sheet"] = typed["sheet"]
-    how |= {name: True for name in ("join_cells", "drop_cells") if data.info.read_options.get(name)}
+    how |= {name: True for name in ("join_cells", "drop_cells", "pairs") if data.info.read_options.get(name)}
     chosen, source = sent_columns(value), data.source
-    if "shape" in data.info.read_options or (chosen.get("shape"), chosen.get("mapping", {})) != (
-        source.shape,
-        source.mapping,
-    ):
+    mapping = {} if source.details.people else source.mapping  # a chat has no columns to choose
+    if "shape" in data.info.read_options or (chosen.get("shape"), chosen.get("mapping", {})) != (source.shape, mapping):
         how |= chosen
     return how
 
@@ -197,7 +198,7 @@ def _box(field: str, value: str, text: str, small: str, checked: bool) -> Markup
     mark = Markup(" checked") if checked else ""
     note = Markup(" <small>{}</small>").format(small) if small else ""
     return Markup('<label class="tick"><input type="checkbox" name="{}" value="{}"{}><span>{}{}</span></label>').format(
-        field, value, mark, text, note
+        field, value, mark, SIDES.get(text, text), note
     )
 
 

@@ -16,7 +16,7 @@ from backend.settings import TEMPLATES
 from ui.records.data import DatasetFiles, DatasetProgress, DatasetState, Sample
 from ui.text import format as fmt
 from ui.web import errors as web_errors
-from ui.web.data import before_after, decisions, read_options
+from ui.web.data import before_after, decisions, drafting, read_options
 from ui.web.html import components, tables
 
 TABLE = "Two columns are enough: question and answer, one example in each row."
@@ -56,7 +56,8 @@ def _earlier(dataset: StoredDataset, is_open: bool, now: float) -> tuple[str, ..
     sure = components.button("Delete for good", "delete", dataset.id, "danger")
     acts = components.acts(open_it, components.confirm("Delete", DELETES, sure))
     badge = components.badge("Open", "calm") if is_open else ""
-    name = Markup("<strong>{}</strong> {}").format(fmt.shorten(dataset.name, 60), badge)
+    made = "made from " * dataset.written
+    name = Markup("{}<strong>{}</strong> {}").format(made, fmt.shorten(dataset.name, 60), badge)
     return name, fmt.bytes_of(dataset.bytes), fmt.when(dataset.added, now), acts
 
 
@@ -123,7 +124,8 @@ def _failure(now: DatasetProgress, error: Exception) -> Markup:
     alert, name = web_errors.error_alert(error), fmt.shorten(now.name, 60)
     title = f"{name} could not be read"
     if isinstance(error, NoExamples) and error.columns:
-        alert += read_options.ask_columns(error.columns)
+        make = components.button(drafting.FROM_TABLE, "make-examples")
+        alert += read_options.ask_columns(error.columns) + components.acts(make)
         title = f"How should {name} be read?"
     close = components.button("Close", "dismiss", label="Close this message")
     if isinstance(error, SeveralReadings):

@@ -153,6 +153,31 @@ def test_a_table_is_asked_in_the_person_s_wordings(app: App, tmp_path: Path) -> 
     assert now(app, data_id).column == column, "one undo takes all of them back"
     app.drafting.word(data_id, column.key, ways, "{cell}", at_once=False)
     assert (now(app, data_id).waiting, now(app, data_id).kept) == (80, 0)
+    app.drafting.undo(data_id)
+    assert now(app, data_id).column == column
+    app.drafting.word(data_id, column.key, ways, "{cell}", at_once=True)
+    app.drafting.undo(data_id)
+    assert (now(app, data_id).column, app.dataset_store.original(data_id).rows) == (column, [])
+    with pytest.raises(BadInput):
+        app.drafting.undo(data_id)
+
+
+def test_a_table_without_answers_can_be_asked_about(app: App, tmp_path: Path) -> None:
+    rows = [f"Loaf number {n},Nuts and {n},Rack {n} below,#N/A\n" for n in range(1, 9)]
+    stock = "".join(["Bread,Contains,Stored,Price\n", *rows])
+    (tmp_path / "stock.csv").write_text(stock)
+    choice = Choice(import_id=app.datasets.import_files([tmp_path / "stock.csv"]))
+    choice = apply_action(app, choice, "make-examples", "")
+    assert app.dataset_store.all()[0].written
+    column = now(app, choice.import_id).column
+    assert column
+    assert [draft.question for draft in templates.from_column(column, column.ways, column.answer)[:2]] == [
+        "Loaf number 1: contains?",
+        "I have a question about Loaf number 1: contains?",
+    ]
+    for key in (column.key, "1.3"):
+        app.drafting.word(choice.import_id, key, [], "", at_once=True)
+    assert now(app, choice.import_id).column is None, "no price is there to ask about"
 
 
 TOPIC, SHORT = "Questions to a bicycle workshop", "We open at six. We close at two. Ring us for cakes."
