@@ -59,7 +59,9 @@ def from_text(passages: Sequence[Passage]) -> list[Draft]:
     texts = [passage for passage in passages if not passage.table]
     whole = "\n".join(passage.text for passage in texts)
     ways, drafts = _ways(whole), list[Draft]()
-    found = [(passage, *about) for passage in texts for about in _about(passage, _title(texts))]
+    tops = {passage.headings[:1] for passage in texts}
+    title = "".join(*tops) if len(tops) == 1 < len(texts) else ""  # above everything: nothing to ask about
+    found = [(passage, *about) for passage in texts for about in _about(passage, title)]
     times = Counter(normalize(name) for _, _, name, _ in found)
     for passage, kind, name, answer in found:
         inside = name if ways["keeps_capitals"] else _lower(name, whole)
@@ -80,12 +82,6 @@ def _distinct(drafts: Iterable[Draft]) -> list[Draft]:
     for draft in drafts:
         first.setdefault(normalize(draft.question), draft)
     return list(first.values())
-
-
-def _title(texts: Sequence[Passage]) -> str:
-    """The heading above everything, about which there is nothing to ask; "" without one."""
-    first = {passage.headings[:1] for passage in texts}
-    return first.pop()[0] if len(first) == 1 and len(texts) > 1 and texts[0].headings else ""
 
 
 def _about(passage: Passage, title: str) -> Iterator[tuple[str, str, str]]:
@@ -124,7 +120,10 @@ def _columns(table: int, rows: Sequence[Passage]) -> list[Column]:
     """Those with prices or hours first, about which people ask most."""
     found: list[tuple[bool, Column]] = []
     names = list(dict.fromkeys(name for row in rows for name in row.cells))
-    subject = max(names, key=lambda name: len({cell for row in rows if _is_name(cell := row.cells.get(name, ""))}))
+    told = {name: {cell for row in rows if (cell := row.cells.get(name, ""))} for name in names}
+    subject = max(
+        names, key=lambda name: sum(not (c[0].isdigit() or changes(c) or _HOURS.search(c)) for c in told[name])
+    )
     ways = _ways(" ".join([*names, *(row.text for row in rows[:_SAMPLE])]))
     for number, name in enumerate(names, 1):
         filled = tuple(row for row in rows if row.cells.get(name) and row.cells.get(subject))
@@ -140,10 +139,6 @@ def _columns(table: int, rows: Sequence[Passage]) -> list[Column]:
         column = Column(f"{table}.{number}", name, asked, subject, tuple(ways[kind]), answer, filled, flagged or priced)
         found.append((kind == "cell", column))
     return [column for _, column in sorted(found, key=lambda pair: pair[0])]
-
-
-def _is_name(cell: str) -> bool:
-    return bool(cell) and not (cell[0].isdigit() or changes(cell) or _HOURS.search(cell))
 
 
 def _most(cells: Sequence[str], matches: Callable[[str], object]) -> bool:

@@ -78,11 +78,10 @@ def read_chat(records: Iterator[Record], chat: ChatFormat, imitate: Sequence[str
             else:
                 yield line, record
 
-    threads = read_threads(readable(), chat)
-    people = count_people(threads.conversations)
-    likely = likely_to_answer(threads.conversations, chat.pauses)
+    read, passed = read_threads(readable(), chat)
+    people, likely = count_people(read), likely_to_answer(read, chat.pauses)
     chosen = who_to_imitate(people, imitate, chat.title, likely)
-    conversations: Iterable[Sequence[Post]] = threads.conversations
+    conversations: Iterable[Sequence[Post]] = read
     answers, roles = chosen, bool(chat.roles or chat.asker or chat.reply)
     if chosen == (WHOEVER_ANSWERS,):
         conversations, answers, roles = by_opener(conversations, chat.pauses), ("assistant",), True
@@ -90,15 +89,14 @@ def read_chat(records: Iterator[Record], chat: ChatFormat, imitate: Sequence[str
     unbounded = not chat.messages and not chat.thread and not chat.time and not chat.parent
     pairs = pairs or (unbounded and bool(chat.roles))
     ask = ("user",) if roles and "user" not in answers else None
-    maker = ExampleMaker(answers, ask, chat.pauses, pairs)
+    maker = ExampleMaker(answers, ask, chat.pauses, pairs, passed)
     examples = list(maker.examples(conversations))
     if not examples:
         raise WhoToImitate(chat.title, people, f"{_names(chosen)} never answers anybody.")
     names = tuple(name for name, _ in people[:_LISTED])
-    passed = [*threads.passed, *maker.passed]
     note = _note(chat, chosen, passed, maker, len(examples))
-    answers = sum(m["role"] == "assistant" for _, made in examples for m in made["messages"])
-    return ChatExamples(chat.title, names, chosen, [*faults, *examples], passed, note, answers)
+    replies = sum(m["role"] == "assistant" for _, made in examples for m in made["messages"])
+    return ChatExamples(chat.title, names, chosen, [*faults, *examples], passed, note, replies)
 
 
 def _names(people: Sequence[str]) -> str:

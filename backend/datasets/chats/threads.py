@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -40,14 +40,6 @@ class Post:
     line: int
 
 
-@dataclass
-class Threads:
-    """The conversations of a file, and the messages that are in none."""
-
-    conversations: list[list[Post]] = field(default_factory=list)
-    passed: list[PassedOver] = field(default_factory=list)
-
-
 @dataclass(slots=True)
 class _Found:
     line: int
@@ -55,8 +47,8 @@ class _Found:
     conversation: dict[str, Any]
 
 
-def read_threads(records: Iterable[Record], chat: ChatFormat) -> Threads:
-    """The conversations in `records`, in the order of the file."""
+def read_threads(records: Iterable[Record], chat: ChatFormat) -> tuple[list[list[Post]], list[PassedOver]]:
+    """The conversations in `records`, in the order of the file, and the messages that are in none."""
     groups: dict[Any, list[_Found]] = {}
     number = 0
     for line, record in records:
@@ -75,12 +67,13 @@ def read_threads(records: Iterable[Record], chat: ChatFormat) -> Threads:
     reader = _Reader(chat, [entry for group in groups.values() for entry in group])
     for group in groups.values():
         reader.add(group)
-    return reader.threads
+    return reader.conversations, reader.passed
 
 
 class _Reader:
     def __init__(self, chat: ChatFormat, messages: list[_Found]) -> None:
-        self.threads = Threads()
+        self.conversations: list[list[Post]] = []
+        self.passed: list[PassedOver] = []
         self._chat = chat
         dates = (first(entry.message, *chat.time) for entry in messages[:_DATES]) if chat.time else ()
         self._months_first = month_first(date for date in dates if isinstance(date, str))
@@ -109,7 +102,7 @@ class _Reader:
             if chat.reply and posts and (reply := _piece(first(branch[0].message, chat.reply)).strip()):
                 posts.append(Post("assistant", self._cleaned(reply), None, branch[0].line))
             if posts:
-                self.threads.conversations.append(posts)
+                self.conversations.append(posts)
 
     def _post(self, entry: _Found) -> Post | None:
         chat, message = self._chat, entry.message
@@ -121,8 +114,8 @@ class _Reader:
         return Post(author, text, time, entry.line)
 
     def _pass_over(self, why: str, *entries: _Found) -> None:
-        said = ((excerpt(self._text(entry.message), width=_QUOTED), entry.line) for entry in entries)
-        self.threads.passed += (PassedOver(why, *part) for part in said)
+        for entry in entries:
+            self.passed.append(PassedOver(why, excerpt(self._text(entry.message), width=_QUOTED), entry.line))
 
     def _author(self, entry: _Found) -> str:
         if self._chat.reply:

@@ -86,7 +86,7 @@ def _match_texts(record: Mapping[str, Any], columns: Columns) -> Match | None:
     if "answer" in pair and "question" not in pair and text and isinstance(record[pair["answer"]], bool):
         return None  # whether a text is a reply
     if "answer" in pair and "question" not in pair and text and text["text"] != pair["answer"]:
-        pair["question"] = text["text"]
+        pair = {"question": text["text"], **pair}
     if marked and len(pair) == 2 and pair["answer"] != by_field["label"]:
         return Match("kto", {"prompt": pair["question"], "completion": pair["answer"], **only("label", "system")})
     if len(pair) == 2 and pair["question"] != pair["answer"]:

@@ -81,7 +81,8 @@ def guess(records: Sequence[dict[str, Any]]) -> Guess | None:
 def _guess_pair(columns: list[_Column], doubt: str, records: Sequence[dict[str, Any]]) -> Guess:
     names = [*dict.fromkeys(name for record in records for name in record)]
     scored = [(_score(q, a, columns), q, a) for q in columns for a in columns if q is not a]
-    pairs = [pair for pair in scored if not _repeats(pair[1].name, pair[2].name, records)]
+    most = _SAME * len(records)  # what is the same in more rows is no answer
+    pairs = [pair for pair in scored if sum(r.get(pair[1].name) == r.get(pair[2].name) for r in records) <= most]
     if not pairs:
         first, second = columns[:2]
         why = f"{excerpt(second.name, width=40)!r} repeats {excerpt(first.name, width=40)!r} in many rows."
@@ -91,12 +92,6 @@ def _guess_pair(columns: list[_Column], doubt: str, records: Sequence[dict[str, 
     if not doubt and best < max(rivals) + (_MARGIN if len(columns) > 2 or columns[0] is answer else 0):
         doubt = "Its columns are: " + excerpt(", ".join(names), width=300) + "."
     return Guess("question_answer", {"question": question.name, "answer": answer.name}, doubt)
-
-
-def _repeats(question: str, answer: str, records: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether a column is no answer to another one, because it is the same in many rows."""
-    same = [record for record in records if record.get(question) == record.get(answer)]
-    return len(same) > _SAME * len(records)
 
 
 def lacks_answers(records: Sequence[dict[str, Any]]) -> bool:

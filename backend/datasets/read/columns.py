@@ -1,7 +1,7 @@
 """Gives names to the columns of JSON and YAML without any: lists of pairs, and objects of questions and answers."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import chain, cycle
 from typing import Any
 
@@ -59,14 +59,14 @@ def rearrange(opened: OpenSource, _: ReadOptions) -> None:
         return
     if len(records) < len(sample):
         return
-    if renamed := _of_messages(records):
+    if names := _of_messages(records):
         batches = opened.records
-        opened.records = ([(line, _named(row, renamed)) for line, row in batch] for batch in batches)
+        opened.records = ([(line, _renamed(row, names)) for line, row in batch] for batch in batches)
         return
-    names = [*records[0]]
-    rows = rows if all(name.startswith("column ") for name in names) else [names, *rows]
+    header = [*records[0]]
+    rows = rows if all(name.startswith("column ") for name in header) else [header, *rows]
     first = [row[0] for row in rows]
-    if len(rows) > _FEW or len(names) <= len(rows):
+    if len(rows) > _FEW or len(header) <= len(rows):
         return
     if not known_columns(first):
         if len(rows) != 2 or not alternates([cell for pair in zip(*rows, strict=False) for cell in pair]):
@@ -76,22 +76,19 @@ def rearrange(opened: OpenSource, _: ReadOptions) -> None:
     opened.records = iter([[(at, dict(zip(first, cells, strict=True))) for at, cells in enumerate(turned, 2)]])
 
 
-def _of_messages(records: Sequence[dict[str, Any]]) -> dict[str, list[str]]:
-    """The columns of time, author and text where a table without a header holds messages, as Viber exports them; {}
-    for other tables."""
+def _of_messages(records: Sequence[dict[str, Any]]) -> dict[str, str]:
+    """Names for the columns of time, author and text where a table without a header holds messages, as Viber exports
+    them; {} for other tables."""
     cells = {name: [str(record.get(name) or "") for record in records] for name in records[0]}
-    times = [name for name in cells if "a date" in what_it_holds(name, cells[name])]
-    text = max(cells, key=lambda name: sum(map(len, cells[name])))
-    few = max(2, len(records) / _FEW)
-    authors = [name for name in cells if name not in (*times, text) and 1 < len({*cells[name]}) <= few]
+    time = next((name for name in cells if "a date" in what_it_holds(name, cells[name])), "")
+    text, few = max(cells, key=lambda name: sum(map(len, cells[name]))), max(2, len(records) / _FEW)
+    author = next((n for n in cells if n not in (time, text) and 1 < len({*cells[n]}) <= few), "")
     unnamed = all(name.startswith("column ") for name in cells) and len(records) >= _FEW
-    return {"time": times, "author": authors[:1], "text": [text]} if unnamed and times and authors else {}
+    return {time: "time", author: "author", text: "text"} if unnamed and time and author else {}
 
 
-def _named(row: Any, columns: Mapping[str, Sequence[str]]) -> Any:
-    if not isinstance(row, dict):
-        return row
-    return {name: " ".join(str(row.get(column) or "") for column in those) for name, those in columns.items()}
+def _renamed(row: Any, names: dict[str, str]) -> Any:
+    return {names.get(name, name): cell for name, cell in row.items()} if isinstance(row, dict) else row
 
 
 def _by_turns(rows: Iterator[Record], column: str) -> Iterator[list[Record]]:

@@ -60,7 +60,11 @@ def _flat(record: Record, nested: Nested) -> Iterator[Record]:
         return
     for group in find(value, nested.groups) if nested.groups else [value]:
         for row in find(group, nested.rows) if nested.rows else [group]:
-            columns = {name: cell for name, paths in nested.columns.items() if (cell := _first(row, group, paths))}
+            cells = {
+                name: next((value for path in paths for place in (row, group) for value in find(place, path)), None)
+                for name, paths in nested.columns.items()
+            }
+            columns = {name: cell for name, cell in cells.items() if cell}
             if nested.answers == "argilla_columns":
                 columns = {name: cell for name, cell in value.items() if isinstance(cell, str) or _is_chat(cell)}
             for entries in find(value, nested.spread) if nested.spread else ():
@@ -77,10 +81,6 @@ def _cleaned(columns: dict[str, Any], nested: Nested) -> dict[str, Any] | RowFau
             return RowFault("missing_field", f"This entry does not begin with {begin!r}.", "Remove it.", quote)
         columns[name] = columns[name].removeprefix(begin)
     return columns | {name: clean.html(columns[name]) for name in nested.html if isinstance(columns.get(name), str)}
-
-
-def _first(row: Any, group: Any, paths: Sequence[str]) -> Any:
-    return next((value for path in paths for place in (row, group) for value in find(place, path)), None)
 
 
 def _label_studio(record: Mapping[str, Any]) -> dict[str, str]:

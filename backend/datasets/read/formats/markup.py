@@ -16,6 +16,7 @@ _ITEM = re.compile(r"<(item|entry)(?:\s[^<>]*)?(?<!/)>")
 _FIELD = re.compile(r"<([\w:]+)(?:\s[^<>]*)?(?<!/)>")
 _MESSAGE = re.compile(r'^(msgid|msgid_plural|msgstr(?:\[(\d)\])?) ((?:".*"\s*)+)', re.MULTILINE)
 _QUOTED = re.compile(r'"(.*)"')
+_IS_LATEX = re.compile(r"(?:\s|%.*\n)*\\(?:documentclass|documentstyle|begin\{document\})")
 _LATEX = tuple(
     (re.compile(pattern), to)
     for pattern, to in (
@@ -80,5 +81,7 @@ def _open_latex(file: File) -> OpenSource:
 FEED = Reader("rss", "a feed (RSS or Atom)", lambda file: _FEED.match(file.text) is not None, _open_feed)
 READERS = (
     Reader("po", "translations (gettext)", lambda file: file.ends_with(".po", ".pot"), _open_translations),
-    Reader("latex", "LaTeX", lambda file: "\\begin{document}" in file.text or file.ends_with(".tex"), _open_latex),
+    Reader(
+        "latex", "LaTeX", lambda file: _IS_LATEX.match(file.text) is not None or file.ends_with(".tex"), _open_latex
+    ),
 )
