@@ -12,6 +12,7 @@ import pytest
 
 from backend.errors import BadInput
 from backend.hardware import container, load_hardware, probe, torch_build
+from backend.hardware.process import lower_priority
 from backend.records.machine import Hardware
 from backend.records.units import MIB
 from backend.settings import PROJECT_ROOT
@@ -169,3 +170,15 @@ def test_the_probe_does_not_import_torch() -> None:
     root = PROJECT_ROOT
     ran = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == "False"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has one level")
+def test_a_process_that_computes_comes_last_but_not_in_tests(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+    process = SimpleNamespace(nice=lambda *levels: asked.extend(levels) or 0)
+    monkeypatch.setattr("psutil.Process", lambda: process)
+    lower_priority(9)
+    assert asked == []
+    monkeypatch.delenv("APPRENTICE_NICENESS")
+    lower_priority(9)
+    assert asked == [9]
