@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from backend.install.pins import NEWEST, OLDEST
+from backend.install.pins import CONSTRAINTS, NEWEST, OLDEST, SPACE_REQUIREMENTS
 from backend.settings import PROJECT_ROOT
 
 ON_POSIX = pytest.mark.skipif(os.name != "posix", reason="start.bat does this on Windows")
@@ -308,7 +308,7 @@ def test_start_sh_runs_in_the_folder_that_it_was_called_from(tmp_path: Path) -> 
 
 
 def test_the_checks_start_as_people_do_and_know_every_python() -> None:
-    """The workflow has not run, and no linter for workflows was at hand: at least it says what it should."""
+    """The workflow has not run; actionlint and shellcheck find nothing in it."""
     jobs = yaml.safe_load((PROJECT_ROOT / ".github/workflows/checks.yml").read_text("utf-8"))["jobs"]
     minors = range(OLDEST[1], NEWEST[1] + 1)
     assert jobs["linux"]["strategy"]["matrix"]["python"] == [f"3.{minor}" for minor in minors]
@@ -320,3 +320,9 @@ def test_the_checks_start_as_people_do_and_know_every_python() -> None:
     typed = "\n".join(step.get("run", "") for step in desktop["steps"])
     for words in ("cmd /c", "start.bat", "./start.command", "max_steps=10", " chat ", " export ", " delete "):
         assert words in typed
+
+
+def test_the_monthly_proposal_has_every_file_that_lock_writes() -> None:
+    workflow = (PROJECT_ROOT / ".github/workflows/dependencies.yml").read_text("utf-8")
+    for path in (CONSTRAINTS, SPACE_REQUIREMENTS):
+        assert workflow.count(path.relative_to(PROJECT_ROOT).as_posix()) == 2, "stored, and taken"
