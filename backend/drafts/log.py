@@ -28,13 +28,13 @@ class Wording:
 @dataclass
 class Log:
     """drafted: by models. decided: drafts with the edit that keeps each, or DROPPED, in order. wordings: of columns
-    of a table, by their keys. order: what was decided, "decided DRAFT" or "worded COLUMN", the last one last.
-    looked_at: numbers of the passages that a model has drafted questions about."""
+    of a table, by their keys. order: what was decided, "decided DRAFT" or "worded COLUMN", with the edit, the last one
+    last. looked_at: numbers of the passages that a model has drafted questions about."""
 
     drafted: list[Draft] = field(default_factory=list)
     decided: dict[str, str] = field(default_factory=dict)
     wordings: dict[str, Wording] = field(default_factory=dict)
-    order: dict[str, None] = field(default_factory=dict)
+    order: dict[str, str] = field(default_factory=dict)
     looked_at: set[int] = field(default_factory=set)
 
     def _read(self, about: str, value: Any) -> None:
@@ -44,13 +44,14 @@ class Log:
             self.looked_at.add(int(name))
             self.drafted += [Draft(**draft) for draft in value]
             return
-        worded = kind == "worded" and value is not None
-        decision = Wording(tuple(value["ways"]), value["answer"], value["edit"]) if worded else value and str(value)
         decisions: dict[str, Any] = self.wordings if kind == "worded" else self.decided
+        decision, edit = value, value
+        if decisions is self.wordings and value is not None:
+            decision, edit = Wording(tuple(value["ways"]), value["answer"], value["edit"]), value["edit"]
         decisions.pop(name, None)
         self.order.pop(about, None)
         if value is not None:
-            decisions[name], self.order[about] = decision, None
+            decisions[name], self.order[about] = decision, str(edit)
 
 
 def read_log(folder: Path, edits: Collection[str]) -> Log:
@@ -65,8 +66,7 @@ def read_log(folder: Path, edits: Collection[str]) -> Log:
             continue
     log.decided = {name: edit for name, edit in log.decided.items() if not edit or edit in edits}
     log.wordings = {key: each for key, each in log.wordings.items() if not each.edit or each.edit in edits}
-    standing = log.decided.keys() | log.wordings.keys()
-    log.order = {about: None for about in log.order if about.partition(" ")[2] in standing}
+    log.order = {about: edit for about, edit in log.order.items() if not edit or edit in edits}
     return log
 
 

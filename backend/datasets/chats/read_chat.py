@@ -23,6 +23,7 @@ from backend.records.reading import RowFault
 from backend.records.rows import PassedOver
 
 _LOOKED_AT = 200  # records
+_LONG, _FEW = 3, 50  # answers in an example, and examples, by which it is offered to divide them
 _LISTED = 200  # people to choose from on the page
 
 
@@ -30,7 +31,7 @@ _LISTED = 200  # people to choose from on the page
 class ChatExamples:
     """title: "a WhatsApp chat". people: who writes in it, most messages first; imitate: whom the examples teach the
     model to write like. records: one per example, with its line. passed: messages in no example. note: how it was
-    read, in sentences. answers: how many there are, where they could be as many examples."""
+    read, in sentences. long: the same where few examples have many answers, "" elsewhere."""
 
     title: str
     people: tuple[str, ...]
@@ -38,7 +39,7 @@ class ChatExamples:
     records: list[Record]
     passed: list[PassedOver]
     note: str
-    answers: int
+    long: str
 
 
 def chat_format(sample: Sequence[Record]) -> ChatFormat | None:
@@ -96,7 +97,9 @@ def read_chat(records: Iterator[Record], chat: ChatFormat, imitate: Sequence[str
     names = tuple(name for name, _ in people[:_LISTED])
     note = _note(chat, chosen, passed, maker, len(examples))
     replies = sum(m["role"] == "assistant" for _, made in examples for m in made["messages"])
-    return ChatExamples(chat.title, names, chosen, [*faults, *examples], passed, note, replies)
+    long = f"{_count(replies, 'answer')} that follow each other became {_count(len(examples), 'example')}."
+    long = long if replies >= _LONG * len(examples) and len(examples) < _FEW else ""
+    return ChatExamples(chat.title, names, chosen, [*faults, *examples], passed, note, long)
 
 
 def _names(people: Sequence[str]) -> str:

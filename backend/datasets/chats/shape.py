@@ -46,16 +46,13 @@ def nested_messages(records: Sequence[Mapping[str, Any]]) -> ChatFormat | None:
     if len(inside) == len(places) and (len(inside) > 1 or "[]" in inside[0]):
         chat, places = replace(chat, records=around), inside
     outer = [flat(one, lists=False) for record in records for one in chat.conversations(record)]
-    asker = next((name for name in _all([*outer[0]], "asker") if _mostly_in(authors, _values(name, outer))), "")
+    known = {name: [value in authors for value in _values(name, outer)] for name in _all([*outer[0]], "asker")}
+    asker = next((name for name, writes in known.items() if 2 * sum(writes) > len(writes)), "")
     sure = chat.roles or asker or len(set(authors)) < len(authors)
     if not sure and plain_name(chat.author[0]) in _NAMES["needs_roles"]:
         return None
     title = "a file of conversations"
     return replace(chat, title=title, messages=places, asker="" if chat.roles else asker)
-
-
-def _mostly_in(known: Sequence[str], values: Sequence[str]) -> bool:
-    return 2 * sum(value in known for value in values) > len(values)
 
 
 def _messages(value: Any, path: str, depth: int) -> Iterator[tuple[str, Message]]:
@@ -95,6 +92,7 @@ def message_rows(records: Sequence[Message]) -> ChatFormat | None:
         return None  # each row is an example: a question and its answer, neither of which is the speaker's name
     columns = _columns(records, 0.5)
     threads = [column for column in _all(columns, "thread") if column not in (text, author, chat.id)]
+    threads = [column for column in threads if not chat.parent or len({*_values(column, records)}) > 1]
     thread = next((column for column in threads if _has_dialogue(column, author, records)), "")
     lengths = [len(value) for value in _values(text, records)]
     short = sum(lengths) <= _LONGEST_TEXT * len(lengths)
@@ -149,7 +147,8 @@ def _replies(records: Sequence[Message]) -> ChatFormat | None:
     """The format of rows with a text and somebody's reply to it, such as reviews."""
     cells = {column: [record.get(column) for record in records] for column in _columns(records)}
     said = {
-        column: next((v for v in values if isinstance(v, str) and _is_said(v)), "") for column, values in cells.items()
+        column: next((v for v in values if isinstance(v, str) and " " in v and _words_in(v)), "")
+        for column, values in cells.items()
     }
     named = [*_texts(said), *(name for name, text in said.items() if text and _own(name) in _NAMES["reply"])]
     replies = [name for name in named if not set(plain_name(name).split("_")).isdisjoint(_NAMES["reply"])]
@@ -158,10 +157,6 @@ def _replies(records: Sequence[Message]) -> ChatFormat | None:
         return None
     title = f"a list of texts ({texts[0]}) with replies ({replies[0]})"
     return ChatFormat(title, text=texts[:1], reply=replies[0], author=())
-
-
-def _is_said(text: str) -> bool:
-    return " " in text and any(character.isalpha() for character in text)
 
 
 def _columns(messages: Sequence[Message], share: float = 0) -> list[str]:

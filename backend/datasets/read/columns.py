@@ -26,7 +26,8 @@ def with_columns(records: Iterator[list[Record]]) -> Iterator[list[Record]]:
         return iter(())
     everything: Iterator[list[Record]] = chain([first], records)
     if all(isinstance(value, str) for _, value in first) and alternates([value for _, value in first]):
-        everything = _in_pairs(record for batch in everything for record in batch)
+        lines = chain.from_iterable(everything)
+        everything = ([(n, [text, next(lines, (0, None))[1]])] for n, text in lines)
         first = next(everything)
         everything = chain([first], everything)
     if all(_conversation(value) is not value for _, value in first):
@@ -80,11 +81,11 @@ def _of_messages(records: Sequence[dict[str, Any]]) -> dict[str, str]:
     """Names for the columns of time, author and text where a table without a header holds messages, as Viber exports
     them; {} for other tables."""
     cells = {name: [str(record.get(name) or "") for record in records] for name in records[0]}
-    time = next((name for name in cells if "a date" in what_it_holds(name, cells[name])), "")
+    times = [name for name in cells if "a date" in what_it_holds(name, cells[name])]
     text, few = max(cells, key=lambda name: sum(map(len, cells[name]))), max(2, len(records) / _FEW)
-    author = next((n for n in cells if n not in (time, text) and 1 < len({*cells[n]}) <= few), "")
+    author = next((n for n in cells if n not in (*times, text) and 1 < len({*cells[n]}) <= few), "")
     unnamed = all(name.startswith("column ") for name in cells) and len(records) >= _FEW
-    return {time: "time", author: "author", text: "text"} if unnamed and time and author else {}
+    return {times[0]: "time", author: "author", text: "text"} if unnamed and times and author else {}
 
 
 def _renamed(row: Any, names: dict[str, str]) -> Any:
@@ -103,11 +104,6 @@ def alternates(texts: Sequence[str]) -> bool:
     """Whether texts are questions and answers in turn."""
     asks = [text.rstrip().endswith(("?", "？", "؟")) for text in texts]
     return len(asks) >= _FEW and sum(asks[::2]) >= 0.8 * len(asks[::2]) and sum(asks[1::2]) <= 0.2 * len(asks[1::2])
-
-
-def _in_pairs(records: Iterator[Record]) -> Iterator[list[Record]]:
-    for line, value in records:
-        yield [(line, [value, next(records, (0, None))[1]])]
 
 
 def _turns(value: Any) -> list[dict[str, str]]:

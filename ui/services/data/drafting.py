@@ -117,7 +117,7 @@ class DraftingService:
             log = self._log(data_id)
             if not (last := self._last(data_id, log)):
                 raise BadInput("There is nothing to undo.")
-            if _edit(last, log):
+            if log.order[last]:
                 self._editor.undo(data_id)
             log_undone(self._store.folder(data_id), last)
 
@@ -225,17 +225,11 @@ class DraftingService:
 
     def _last(self, data_id: str, log: Log) -> str:
         """What was decided last, as in `Log.order`, if that can be undone; else ""."""
-        last, edits = next(reversed(log.order), ""), self._store.info.read(data_id).edits
-        return last if last and (not (edit := _edit(last, log)) or edits[-1:] == [edit]) else ""
+        last, edit = next(reversed(log.order.items()), ("", ""))
+        return last if not edit or self._store.info.read(data_id).edits[-1:] == [edit] else ""
 
     def _require_rows(self, data_id: str, more: int) -> None:
         require_rows(self._policy.limits, len(self._store.original(data_id).rows) + more)
-
-
-def _edit(about: str, log: Log) -> str:
-    """The edit that a decision made, or DROPPED."""
-    kind, _, name = about.partition(" ")
-    return log.wordings[name].edit if kind == "worded" else log.decided[name]
 
 
 def _require_wording(column: Column, ways: Sequence[str], answer: str) -> None:

@@ -49,12 +49,12 @@ def card(data: DatasetState) -> Markup:
         return components.EMPTY
     ignored = f" Not used: {fmt.listed(list(data.source.ignored))}." if data.source.ignored else ""
     counts = Counter(row.file for row in data.original.rows if row.file)  # of several files that were read together
-    lines = [(file, fmt.number(count)) for file, count in counts.items()]
+    lines, people = [(file, fmt.number(count)) for file, count in counts.items()], data.source.details.people
     body = [
         components.text(described(data.original) + ignored, "lead"),
         tables.table(("File", "Examples"), lines, "Examples in each file") if lines else components.EMPTY,
         before_after.first_rows(data.original),
-        _people(data),
+        ask_people(((name, 0) for name in people), data.source.details.imitate) if people else components.EMPTY,
         form(data),
     ]
     chosen = data.info.read_options.keys() - {"rows"}
@@ -67,14 +67,6 @@ def card(data: DatasetState) -> Markup:
     inside = components.fold("How this file was read", *body, key="how")
     changed = components.badge("changed by you", "calm") if chosen else ""
     return Markup('<section class="card slim">{}{}</section>').format(inside, changed)
-
-
-def _people(data: DatasetState) -> Markup:
-    """A field to change whom a chat teaches the model to write like."""
-    details = data.source.details
-    if not details.people:
-        return components.EMPTY
-    return ask_people(((name, 0) for name in details.people), details.imitate)
 
 
 def form(data: DatasetState) -> Markup:

@@ -17,7 +17,6 @@ from backend.records.reading import ReadOptions
 from backend.text.excerpt import excerpt
 
 _LOOKED_AT = 50  # rows
-_LONG, _FEW = 3, 50  # answers in an example, and examples, by which it is offered to divide them
 
 
 def _open_transcript(file: File) -> OpenSource:
@@ -43,11 +42,9 @@ def read_conversations(opened: OpenSource, options: ReadOptions) -> None:
     examples = read_chat(chain.from_iterable(opened.records), chat, options.imitate, options.pairs)
     opened.records = iter([examples.records])
     opened.passed += examples.passed
-    if examples.answers >= _LONG * len(examples.records) and len(examples.records) < _FEW:
-        made = f"{len(examples.records):,} example{'s' * (len(examples.records) > 1)}"
-        message = f"{examples.answers:,} answers that follow each other became {made}."
+    if examples.long:
         fix = "If they don't belong together, make an example of each (on the command line: --pairs)."
-        opened.notes.append(("long_chats", message, fix))
+        opened.notes.append(("long_chats", examples.long, fix))
     opened.notes.append(("chat", examples.note, "If that is wrong, choose somebody else to learn from."))
     opened.details = replace(opened.details, title=examples.title, people=examples.people, imitate=examples.imitate)
 
