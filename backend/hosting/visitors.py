@@ -109,8 +109,8 @@ class Visitors:
         """Who has to leave for a new visitor: of those who made nothing, the one who was away longest. None where
         there is room, or nobody to leave."""
         crowd = [] if self.folder(visitor).is_dir() else self._crowd(visitor)
-        empty = [other for other in crowd if self._made_nothing(other)]
-        return min(empty, key=lambda other: self._seen.get(other, 0.0), default=None)
+        longest_away = sorted(crowd, key=lambda other: self._seen.get(other, 0.0))
+        return next(filter(self._made_nothing, longest_away), None)
 
     def _made_nothing(self, visitor: str) -> bool:
         return not any(any((self.folder(visitor) / name).glob("[!.]*")) for name in ("runs", "datasets", "exports"))
@@ -132,7 +132,8 @@ class Visitors:
 
     def all(self) -> list[str]:
         """Every visitor with a folder."""
-        return [path.name for path in self.root.iterdir() if path.is_dir() and not path.name.startswith(_LEAVING)]
+        with os.scandir(self.root) as inside:
+            return [entry.name for entry in inside if entry.is_dir() and not entry.name.startswith(_LEAVING)]
 
     def expired(self) -> list[str]:
         """The visitors whose last visit was longer ago than their data is stored."""

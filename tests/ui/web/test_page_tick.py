@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import sys
+import uuid
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -59,6 +60,23 @@ def test_memory_is_flat(app: MadeUpApp, listener: dict[str, Any], times: int, al
 
         blocks = await repeat(50)
         assert (await repeat(times) - blocks) / times < allowed
+
+    on_open_page(app, work)
+
+
+def test_another_page_that_opens_takes_little_memory(app: MadeUpApp) -> None:
+    """Before, it was some 10,000 blocks: the configuration of the whole page."""
+
+    async def work(page: PageClient) -> None:
+        async def open_pages(count: int) -> int:
+            for _ in range(count):
+                page.session = uuid.uuid4().hex
+                await page.ask(page.listener(**TICK))
+            gc.collect()
+            return sys.getallocatedblocks()
+
+        blocks = await open_pages(5)
+        assert (await open_pages(20) - blocks) / 20 < 300
 
     on_open_page(app, work)
 
