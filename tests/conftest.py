@@ -42,6 +42,7 @@ SLOW_FIXTURES = {"bundled_model", "tiny_model", "chromium"}
 SLOW_PACKAGES = {
     "torch", "transformers", "trl", "peft", "accelerate", "datasets", "llama_cpp", "xllamacpp", "playwright",
 }  # fmt: skip
+hidden = [0]  # how many modules were loaded when the garbage collector was last told to pass over what there is
 
 
 @pytest.hookimpl(wrapper=True)
@@ -55,6 +56,16 @@ def pytest_collection() -> Generator[None, object, object]:
     finally:
         gc.freeze()
         gc.enable()
+
+
+@pytest.hookimpl(tryfirst=True)  # before fixtures
+def pytest_runtest_setup() -> None:
+    """Hides also what the tests before imported, a million objects of torch and others: each training collects garbage
+    at its end, which then takes a quarter of its time."""
+    if len(sys.modules) > hidden[0] + 200:
+        hidden[0] = len(sys.modules)
+        gc.collect()
+        gc.freeze()
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest selects by marker

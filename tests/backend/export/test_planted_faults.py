@@ -1,4 +1,4 @@
-"""Faults planted in a GGUF file: each is noticed, and the file without them passes."""
+"""Faults planted in a GGUF file of the bundled model's first layers: each is noticed, and it passes without them."""
 
 import os
 import shutil
@@ -57,15 +57,15 @@ def truncate(file: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def expected(bundled_model: Path) -> Expected:
-    """What the merged model answers: here the bundled one, and the rows it was compared on."""
-    tokenizer = ChatTokenizer.load(bundled_model)
+def expected(shallow_model: Path) -> Expected:
+    """What the merged model answers, and the rows it was compared on."""
+    tokenizer = ChatTokenizer.load(shallow_model)
     question = {"role": "user", "content": "Tell me about the capital of France."}
     row = tokenizer.encode([question, {"role": "assistant", "content": ANSWER}])
     rows = [{"input_ids": list(row.input_ids), "labels": list(row.labels)}]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(checks, "ANSWER_TOKENS", 4)
-        return tokenizer, checks.Reference.of(bundled_model, PLAIN[0], rows), rows
+        return tokenizer, checks.Reference.of(shallow_model, PLAIN[0], rows), rows
 
 
 @pytest.fixture
@@ -88,10 +88,10 @@ def noticed(chat: Chat, file: Path, expected: Expected) -> list[str]:
 
 
 def test_each_fault_is_noticed(
-    chat: Chat, bundled_gguf: Path, expected: Expected, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    chat: Chat, shallow_f16: Path, expected: Expected, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(checks, "ANSWER_TOKENS", 4)
-    assert noticed(chat, bundled_gguf, expected) == []
+    assert noticed(chat, shallow_f16, expected) == []
     faults = {
         "template removed": remove_template, "template changed": change_template,
         "wrong end token": set_number("tokenizer.ggml.eos_token_id", 28),
@@ -100,7 +100,7 @@ def test_each_fault_is_noticed(
     missed = []
     for name, plant in faults.items():
         file = tmp_path / f"{name}.gguf"
-        shutil.copyfile(bundled_gguf, file)
+        shutil.copyfile(shallow_f16, file)
         plant(file)
         if not noticed(chat, file, expected):
             missed.append(name)
@@ -109,14 +109,14 @@ def test_each_fault_is_noticed(
 
 
 def test_llama_cpp_s_own_server_renders_as_training(
-    chat: Chat, bundled_gguf: Path, bundled_model: Path, tmp_path: Path
+    chat: Chat, shallow_f16: Path, shallow_model: Path, tmp_path: Path
 ) -> None:
-    tokenizer = ChatTokenizer.load(bundled_model)
-    chat.open(gguf=bundled_gguf)
+    tokenizer = ChatTokenizer.load(shallow_model)
+    chat.open(gguf=shallow_f16)
     same = checks.check_template(chat, tokenizer, ())
     assert (same.ok, same.conversations) == (True, len(PLAIN))
     faulty = tmp_path / "faulty.gguf"
-    shutil.copyfile(bundled_gguf, faulty)
+    shutil.copyfile(shallow_f16, faulty)
     change_template(faulty)
     chat.open(gguf=faulty)
     found = checks.check_template(chat, tokenizer, ())
