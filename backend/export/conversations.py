@@ -15,4 +15,4 @@ class Conversation(NamedTuple):
 
 
 FIXED = [Conversation(**fixed) for fixed in read_json(Path(__file__).with_suffix(".json"))["conversations"]]
-PLAIN: tuple[Messages, ...] = tuple(fixed.messages for fixed in FIXED[:4])  # without tools and outer spaces
+PLAIN: tuple[Messages, ...] = tuple(fixed.messages for fixed in FIXED[:5])  # without tools and outer spaces

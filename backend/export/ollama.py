@@ -39,6 +39,7 @@ def modelfile(gguf: str, prompting: Prompting) -> str:
     name = gguf.removesuffix(".gguf")
     lines = [f"# In the folder of this file: ollama create {name.lower()} -f {name}.Modelfile", f"FROM ./{gguf}"]
     if prompting.template:
+        lines.append("# System messages are put at the start, wherever they stand in a conversation.")
         lines.append(f'TEMPLATE """{prompting.template}"""')
     lines += [f'PARAMETER stop "{stop}"' for stop in prompting.stops if '"' not in stop]
     lines += [

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from tokenizers import Tokenizer, models
 
-from backend.export.conversations import PLAIN
+from backend.export.conversations import FIXED, PLAIN
 from backend.export.ollama import Prompting, derive, modelfile
 from backend.tokens.tokenizer import ChatTokenizer
 from tests.backend.export import ollama
@@ -17,12 +17,13 @@ CHATML = (
     "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
-IN_FIRST_TURN = (  # as Gemma and Mistral put a system message
+IN_FIRST_TURN = (  # as Gemma and Mixtral put a system message
     "{{ bos_token }}{% for m in messages %}{% if m['role'] == 'system' %}{% else %}<start>"
     "{{ 'model' if m['role'] == 'assistant' else 'user' }}\n"
     "{% if loop.index0 == 1 and messages[0]['role'] == 'system' %}{{ messages[0]['content'] }}\n\n{% endif %}"
     "{{ m['content'] }}<end>\n{% endif %}{% endfor %}{% if add_generation_prompt %}<start>model\n{% endif %}"
 )
+IN_LAST_TURN = IN_FIRST_TURN.replace("loop.index0 == 1", "loop.last")  # as older Mistrals do
 NO_SYSTEM = "{% if messages[0]['role'] == 'system' %}{{ raise_exception('no') }}{% endif %}" + CHATML
 TRIMS = CHATML.replace("m['content']", "m['content'] | upper")
 
@@ -44,8 +45,20 @@ def test_ollama_renders_what_was_trained_on(template: str, adds_bos: bool) -> No
         assert ollama.render(found.go(), list(map(dict, chat))) == expected.removeprefix("<bos>" if adds_bos else "")
 
 
+def test_a_system_message_in_mid_conversation_is_put_at_the_start() -> None:
+    """As the Modelfile says; nothing else changes."""
+    found = derive(tokenizer(CHATML), PLAIN, False)
+    assert found is not None
+    [mid] = [one.messages for one in FIXED if "system" in [m["role"] for m in one.messages[1:]]]
+    moved = sorted(mid, key=lambda message: message["role"] != "system")
+    rendered = ollama.render(found.go(), list(map(dict, mid)))
+    assert rendered == tokenizer(CHATML).render(moved, add_generation_prompt=True)
+    assert "put at the start" in modelfile("a.gguf", Prompting(found.go(), [], "", 0))
+
+
 def test_a_template_that_changes_messages_has_no_form_for_ollama() -> None:
     assert derive(tokenizer(TRIMS), PLAIN, False) is None
+    assert derive(tokenizer(IN_LAST_TURN), PLAIN, False) is None
     assert derive(tokenizer(""), PLAIN, False) is None
 
 
