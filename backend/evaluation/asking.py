@@ -95,6 +95,18 @@ class Asking:
         """The trained model."""
         return self._system(TUNED, [list(item.messages) for item in self.items], "Asking your model")
 
+    def right_in_form(self, tuned: System, form: str) -> int | None:
+        """How many answers of the trained model are right when they are held to `form`, a JSON schema: those that are
+        right without it, and more. None where it can't be measured in one pass."""
+        if self.measure.name != "json" or self.models.all_at_once or not form:
+            return None
+        wrong = [item for item, score in zip(self.items, tuned.scores, strict=True) if score < 1]
+        right = len(self.items) - len(wrong)
+        for number, item in enumerate(wrong):
+            self.progress("Asking your model in the form of your answers", number, len(wrong))
+            right += self.score(item, self.models.answer_in_form(TUNED, self.prompt(item), self.limit, form)) >= 1
+        return right
+
     def best_prompt(self) -> System:
         """The base with the instruction that does best on training items, which do not judge."""
         some = self.train[:: max(1, len(self.train) // CHOSEN_ON)][:CHOSEN_ON]

@@ -1,5 +1,6 @@
 """The job "evaluate": is the model of a run any good? The whole report lies in REPORT in the job's folder."""
 
+import json
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ from backend.records.lengths import LengthLimits
 from backend.records.specs import RunSpec
 from backend.records.training import TrainingResult
 from backend.runs import own_answers, start
+from backend.runs.answer_form import answer_form
 from backend.runs.curve import validation_losses
 from backend.settings import Workspace
 from backend.tokens.tokenizer import ChatTokenizer
@@ -99,6 +101,7 @@ def _evaluate(context: JobContext, spec: EvaluationSpec, folder: Path, trained: 
         facts=read_facts(context.folder),
         keep_general=keep_general,
         usual=list(own_answers.read(folder).values()),
+        form=json.dumps(form) if (form := answer_form(folder)) else "",
     )
     asking, tuned = evaluation.asking, evaluation.systems[TUNED]
     precision = models.precision if models.on_processor else ""  # both versions answer in the same one

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from backend.chat import engines, llama_probe
-from backend.chat.engine import Each, Engine, Enough, Prompts, looping
+from backend.chat.engine import Each, Engine, Enough, Prompts, Sampling, looping
 from backend.chat.llama_engine import NAME as LLAMA
 from backend.chat.torch_engine import NAME as TORCH
 from backend.errors import ApprenticeError
@@ -47,6 +47,10 @@ class Models(Protocol):
 
     def answer(self, pane: str, prompts: Prompts, limit: int, each: Each, enough: Enough = looping) -> list[Answer]:
         """See `Engine.answer_all`. limit: tokens of an answer."""
+        ...
+
+    def answer_in_form(self, pane: str, prompt: list[int], limit: int, form: str) -> str:
+        """The greedy answer that keeps to a JSON schema; only llama.cpp holds a model to it."""
         ...
 
     def written(self, item: Item) -> str:
@@ -97,6 +101,10 @@ class EngineModels:
         room = [min(limit, self.context_length - len(prompt)) for prompt in prompts]
         answers = self._engine.answer_all(pane, prompts, room, each, enough)
         return [Answer(self._tokenizer.decode(list(answer.ids)), answer.ended) for answer in answers]
+
+    def answer_in_form(self, pane: str, prompt: list[int], limit: int, form: str) -> str:
+        sampling = Sampling(max_new_tokens=limit, grammar=form)
+        return self._tokenizer.decode(list(self._engine.tokens(pane, prompt, sampling)))
 
     def written(self, item: Item) -> str:
         return self.decode([label for label in self._encoded(item)[1] if label >= 0])

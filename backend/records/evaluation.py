@@ -320,6 +320,9 @@ class EvaluationSummary(Measured):
     """The recommended next step, in a sentence."""
     next_kind: str = ""
     """What that step is about, "" in older files."""
+    right_in_form: Count | None = None
+    """Of the questions, those answered right where answers are held to the form of the examples', a JSON schema; None
+    where it was not measured."""
     findings: tuple[Finding, ...]
     """Faults in the answers, the most telling first."""
     general: GeneralCheck

@@ -1,19 +1,23 @@
-"""The form of a run's answers as a JSON schema, where all of its examples' answers are JSON of one form."""
+"""The form of a run's answers as a JSON schema: that of its examples' answers, or what the person wrote instead."""
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from backend.files.json_file import loads
+from backend.files.json_file import loads, read_json
 from backend.runs.conversations import read_conversations
 from backend.text.conversation import content
 
 _NAMES = {bool: "boolean", int: "integer", float: "number", str: "string", type(None): "null"}
 Schema = dict[str, Any]
+EDITED = "form.json"  # in the run's folder
 
 
 def answer_form(run_folder: Path) -> Schema | None:
-    """The JSON schema of the objects or lists that a run's examples have as their last answers; None where some are
-    anything else, or objects in one place have other names or another order."""
+    """The JSON schema of the objects or lists that a run's examples have as their last answers, or the edited one; None
+    where some are anything else, or objects in one place have other names or another order."""
+    with suppress(OSError, ValueError):
+        return read_json(run_folder / EDITED)
     try:
         chats = read_conversations(run_folder, "train") or read_conversations(run_folder, "held_out")
         answers = [loads(content(chat[-1])) for chat in chats if chat and chat[-1]["role"] == "assistant"]

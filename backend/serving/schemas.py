@@ -41,6 +41,10 @@ def check_schema(schema: Any) -> None:
         low, high = schema.get(least, float("-inf") if least in _BOUNDS else 0), schema.get(most, float("inf"))
         if low + len(_EXCLUSIVE & {least, most}) > high:  # each exclusive bound takes one whole number away
             raise BadInput(f"can't be satisfied: {least} is too large for {most}.")
+    named, required = schema.get("properties", {}), schema.get("required")
+    for name in map(str, required) if isinstance(required, list) and isinstance(named, dict) else ():
+        if named.get(name, schema.get("additionalProperties")) is False:
+            raise BadInput(f"can't be satisfied: {name} is required and not allowed.")
     for name in ("enum", "anyOf", "oneOf"):
         if name in schema and not (isinstance(schema[name], list) and schema[name]):
             raise BadInput(f"can't be satisfied: {name} lists nothing.")

@@ -1,8 +1,10 @@
 """An evaluation's report in plain words, each number with what it was measured on."""
 
 import math
+from pathlib import Path
 
 from backend.evaluation.blind_test import OTHER, Outcome
+from backend.files.json_file import read_json
 from backend.records.evaluation import (
     BASE,
     PARENT,
@@ -12,65 +14,14 @@ from backend.records.evaluation import (
     ParentComparison,
     SystemScore,
     TrialReport,
-    VoiceFault,
 )
 from backend.statistics import least_provable_gain
 from ui.text import format as fmt
 
-SYSTEMS = {
-    "base": "The base model",
-    "prompt": "The base model with the best prompt",
-    "few_shot": "The base model with examples in the prompt",
-    "facts": "The base model with your facts in the prompt",
-    "tuned": "Your model",
-}
-MEASURES = {
-    "preference": "makes the better of two answers the likelier one",
-    "tool_call": "calls the right tool with the right arguments",
-    "json": "has every field right",
-    "label": "gives the right label",
-    "exact": "gives exactly the expected answer",
-    "chrf": "is like the expected answer (chrF, 0 to 1)",
-}
-_TITLES = {
-    "better": "It learned your task: it is better than the base model",
-    "no_difference_shown": "It has not shown that it learned your task: no clear difference from the base model",
-    "worse": "It did not learn your task: it is worse than the base model",
-}
-_WORDING = {  # of answers that are neither right nor wrong
-    "better": "It learned your wording: more like your answers than the base model",
-    "no_difference_shown": "It has not shown that it learned your wording: no clear difference from the base model",
-    "worse": "It did not learn your wording: less like your answers than the base model",
-}
-_GENERAL = {
-    "kept": "It kept the rest",
-    "mostly_kept": "It kept most of the rest",
-    "lost": "It did not keep the rest",
-    "unknown": "Whether it kept the rest is not known",
-}
-_FAULTS: dict[VoiceFault, tuple[str, str]] = {  # of one answer, and of several
-    "loop": ("gets stuck in a loop", "get stuck in a loop"),
-    "greeting": ("doesn't begin as yours do", "don't begin as yours do"),
-    "sign_off": ("doesn't end as yours do", "don't end as yours do"),
-    "too_short": ("is much shorter", "are much shorter"),
-    "too_long": ("is much longer", "are much longer"),
-    "form": ("is laid out differently", "are laid out differently"),
-}
-_OUTCOMES = {"kept": "still right", "lost": "no longer right", "leaked": "answered as if it were your task"}
+_WORDS = read_json(Path(__file__).with_suffix(".json"))
+SYSTEMS: dict[str, str] = _WORDS["systems"]
+MEASURES: dict[str, str] = _WORDS["measures"]
 _NOT_TRUTH = "This measures wording, not whether what they say is true: read all its answers before you rely on it."
-_AGAINST = {"better": "Better than", "no_difference_shown": "No clear difference from", "worse": "Worse than"}
-_WORDED = {**_AGAINST, "better": "Worded more like your answers than", "worse": "Worded less like your answers than"}
-_PROMPTS = {
-    "better": "It is also better than the base model with the best prompt that was found.",
-    "as_good": "With a good prompt, or examples in it, the base model does at least as well without training.",
-    "not_shown": "It is not clear whether it beats the base model with a good prompt.",
-    "not_measured": "",
-}
-_FACTS = {
-    "better": "It is better than the base model with your facts in its prompt.",
-    "as_good": "The base model does as well with your facts in its prompt.",
-    "not_shown": "It is not clear whether it beats the base model with your facts in its prompt.",
-}
 
 
 def provable(judging: int) -> str:
@@ -86,7 +37,7 @@ def provable(judging: int) -> str:
 
 def title(report: EvaluationSummary) -> str:
     """The verdict in a few words."""
-    return (_WORDING if report.main_measure == "chrf" else _TITLES)[report.verdict]
+    return str(_WORDS["wording" if report.main_measure == "chrf" else "titles"][report.verdict])
 
 
 def sentence(report: EvaluationSummary) -> str:
@@ -104,7 +55,7 @@ def counts(report: EvaluationSummary) -> str:
     tuned, base = (report.systems[name].voice for name in (TUNED, BASE))
     if tuned and base:
         kind = "in your voice" if tuned.signed else "of your length and form"
-        faults = [fmt.count(number, *_FAULTS[fault]) for fault, number in tuned.faults.items()]
+        faults = [fmt.count(number, *_WORDS["faults"][fault]) for fault, number in tuned.faults.items()]
         parts = [f"{tuned.in_voice} of {report.items} {kind}", *faults, f"the base model: {base.in_voice}"]
         return "; ".join(parts)
     numbers = f"{score(TUNED, report)}; the base model: {score(BASE, report)}"
@@ -118,8 +69,10 @@ def caveats(report: EvaluationSummary) -> str:
     unproved = report.verdict == "no_difference_shown" and not report.graded
     provable = _provable(report).strip() if unproved else ""
     wording = _NOT_TRUTH if report.main_measure == "chrf" else ""
-    facts = _FACTS.get(report.against_facts, "")
-    return " ".join(filter(None, (provable, wording, _PROMPTS[report.against_prompt], facts)))
+    against = _WORDS["prompts"][report.against_prompt], _WORDS["facts"].get(report.against_facts)
+    held = f"Held to the form of your answers (JSON schema), {report.right_in_form} of {report.items} are right."
+    form = "" if report.right_in_form is None else held
+    return " ".join(filter(None, (provable, wording, *against, form)))
 
 
 def against_parent(report: EvaluationSummary) -> tuple[str, str] | None:
@@ -138,7 +91,7 @@ def against_parent(report: EvaluationSummary) -> tuple[str, str] | None:
         numbers += f" {parent.left_out} of the questions {were} excluded because one of the two learned from {them}."
     if report.against_parent == "no_difference_shown" and not report.graded:
         numbers += _provable(parent)
-    against = _WORDED if report.main_measure == "chrf" else _AGAINST
+    against = _WORDS["worded" if report.main_measure == "chrf" else "against"]
     return f"{against[report.against_parent]} {version}", numbers
 
 
@@ -171,7 +124,7 @@ def blind_test(ended: Outcome) -> str:
 
 def general_title(report: EvaluationSummary) -> str:
     """Whether the model still answers other things as its base does, in a few words."""
-    return _GENERAL[report.general.verdict]
+    return str(_WORDS["general"][report.general.verdict])
 
 
 def general_counts(report: EvaluationSummary) -> str:
@@ -206,8 +159,9 @@ def general_detail(report: EvaluationSummary) -> str:
 
 def general_examples(report: EvaluationSummary) -> list[tuple[str, str, str]]:
     """Messages about other things, with what both models answered."""
+    what = _WORDS["outcomes"]
     return [
-        (answer.question, f"{answer.tuned or '(nothing)'} ({_OUTCOMES[answer.outcome]})", f"Base model: {answer.base}")
+        (answer.question, f"{answer.tuned or '(nothing)'} ({what[answer.outcome]})", f"Base model: {answer.base}")
         for answer in report.general.examples
     ]
 

@@ -13,6 +13,7 @@ from backend.evaluation.evaluate import Evaluation
 from backend.evaluation.items import Item, items_from, pairs_from
 from backend.records.evaluation import EvaluationReport
 from tests.backend.evaluation.spoken import Said, Spoken
+from ui.text import verdicts
 
 CITIES = ("Rome", "Oslo", "Bern", "Paris", "Madrid", "Vienna", "Lima", "Quito", "Cairo", "Tunis", "Accra", "Dakar")
 CITIES += ("Delhi", "Seoul", "Hanoi", "Tokyo")
@@ -38,6 +39,16 @@ EXPECTED = {item.question: item.answer for item in (*HELD_OUT, *TRAIN)}
 
 def last(given: str) -> str:
     return given.rpartition("\n")[2]
+
+
+class InForm(Spoken):
+    """Models that leave out a comma where they are held to a form. asked: how often they were."""
+
+    all_at_once, asked = False, 0
+
+    def answer_in_form(self, pane: str, prompt: list[int], limit: int, form: str) -> str:
+        self.asked += form == "{}"
+        return self.answer(pane, [prompt], limit, lambda done: None)[0].text.rstrip(",")
 
 
 def knows(pane: str, given: str) -> str:
@@ -229,3 +240,20 @@ def test_a_tool_call_is_right_as_json_and_as_the_chat_template_writes_it() -> No
     assert asking.limit > len(item.answer), "an answer has room for the call"
     answers = (item.answer, "<function=weather>\n<parameter=city>Rome", "<function=weather>Oslo", "")
     assert [asking.score(item, answer) for answer in answers] == [1, 1, 0, 0]
+
+
+def test_what_holding_answers_to_their_form_changes_is_counted() -> None:
+    """Only those are asked again that are wrong without it."""
+
+    def said(pane: str, given: str) -> str:
+        expected = EXPECTED.get(last(given), "{}")
+        return expected + "," if len(expected) % 2 else "no" if "Rome" in expected else expected
+
+    models = InForm(said)
+    report = Evaluation(models, HELD_OUT, TRAIN).run(baselines=False, form="{}")
+    wrong = sum(answer.scores["tuned"] < 1 for answer in report.answers)
+    assert models.asked == wrong
+    broken = sum(len(EXPECTED[item.question]) % 2 for item in HELD_OUT)
+    assert report.right_in_form == len(HELD_OUT) - wrong + broken > len(HELD_OUT) - wrong
+    assert f"{report.right_in_form} of {len(HELD_OUT)} are right" in verdicts.caveats(report)
+    assert Evaluation(Spoken(said), HELD_OUT, TRAIN).run(baselines=False, form="{}").right_in_form is None

@@ -72,7 +72,7 @@ def test_other_fields_are_named(path: str, field: str, value: Any) -> None:
         {"type": "integer", "minimum": 5, "maximum": 2}, {"minLength": "x"}, {"format": {}},
         {"type": "integer", "minimum": 5, "exclusiveMaximum": 5}, {"enum": []}, {"anyOf": []}, {"oneOf": []},
         {"type": "integer", "exclusiveMinimum": 4, "exclusiveMaximum": 5}, {"type": "integer", "maximum": 1.5},
-        {"type": "integer", "minimum": 1, "exclusiveMinimum": 4},
+        {"type": "integer", "minimum": 1, "exclusiveMinimum": 4}, {"properties": {"a": False}, "required": ["a"]},
     ],
 )  # fmt: skip
 def test_schemas_that_the_server_would_ignore_or_hang_on_are_declined(part: dict[str, Any]) -> None:

@@ -4,9 +4,11 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from backend.errors import BadSetting, RunProblem
+from backend.errors import BadInput, BadSetting, RunProblem
+from backend.files.json_file import loads, write_json
 from backend.hosting.policy import Feature, Policy
-from backend.runs.answer_form import answer_form
+from backend.runs.answer_form import EDITED, answer_form
+from backend.serving.schemas import check_schema
 from backend.serving.state import LOOPBACK, key_hash, new_key, read_state
 from jobs.records import Job
 from jobs.runner import Runner
@@ -52,6 +54,19 @@ class EndpointService:
         if run_id not in self._forms:
             self._forms[run_id] = answer_form(self._runs.folder(run_id))
         return self._forms[run_id]
+
+    def save_form(self, run_id: str, text: str) -> None:
+        """Replaces the form of a run's answers by the JSON schema in `text`, or for "" by that of its examples. Raises
+        BadSetting with the reason for one that can't be enforced or satisfied."""
+        file = self._runs.folder(run_id) / EDITED
+        try:
+            schema = loads(text or "{}")
+            check_schema(schema)
+            write_json(file, {**schema}) if text else file.unlink(missing_ok=True)
+        except (ValueError, TypeError, BadInput) as error:
+            why = error.what if isinstance(error, BadInput) else f"is not a JSON object ({error})."
+            raise BadSetting(f"The form {why}", "", "Change it and save it again, or leave it empty.") from error
+        self._forms.pop(run_id, None)
 
     def key(self, job_id: str) -> str:
         """The key of an endpoint that was opened here and is open; "" for any other one."""

@@ -1,5 +1,6 @@
 """The section of Share that lets other programs use the model: an endpoint that is started and stopped here."""
 
+import json
 from collections.abc import Hashable
 
 import gradio as gr
@@ -11,7 +12,7 @@ from ui.records.share import Endpoint
 from ui.services.app import App
 from ui.services.selection import Choice
 from ui.web.browser_state import BrowserState, Inputs, Updates
-from ui.web.components import button, html
+from ui.web.components import button, clickable, clicked, html
 from ui.web.errors import handler
 from ui.web.html import components
 
@@ -21,6 +22,7 @@ LEAD = (
 )
 KEY_NOTE = "The key is shown only now. Copy it; to get another one, stop and start again."
 IN_FORM = "Every answer is JSON in the form of your examples (JSON schema)"
+FORM = "What Try and programs can hold answers to (JSON schema); empty for the form of your examples"
 ORIGINS = "Web sites whose pages may ask it, if any (CORS)"
 NO_KEY = "The key is no longer known here: stop and start again for a form with it."
 
@@ -33,12 +35,15 @@ class EndpointCard:
         with gr.Accordion("Use it from other programs", open=False, elem_classes="fold-block"):
             html(components.text(LEAD))
             self.in_form = gr.Checkbox(label=IN_FORM, visible=False, elem_id="endpoint-form")
+            self.form = clickable(elem_id="answer-form")
             self.origins = gr.Textbox(label=ORIGINS, placeholder="https://shop.example", elem_id="endpoint-origins")
             with gr.Row(elem_classes="actions"):
                 self.start = button("Start", interactive=False, elem_id="endpoint-start")
                 self.stop = button("Stop", visible=False, elem_id="endpoint-stop")
             self.state, self.secret, self.examples = html(), html(elem_id="endpoint-key"), html()
-        self.outputs = [self.in_form, self.origins, self.start, self.stop, self.state, self.secret, self.examples]
+        shown = [self.state, self.secret, self.examples]
+        self.outputs = [self.in_form, self.form, self.origins, self.start, self.stop, *shown]
+        state.listen(self.form.click, self._save_form, self.outputs)
         state.listen(self.start.click, self._open, self.outputs, self.in_form, self.origins)
         state.listen(self.stop.click, self._close, self.outputs)
 
@@ -49,8 +54,12 @@ class EndpointCard:
         latest = self.app.endpoints.latest(choice.run_id) if choice.run_id else None
         serving = bool(latest and latest.active)
         form = choice.run_id and not serving and self.app.endpoints.form(choice.run_id)
+        text = json.dumps(form, indent=1, ensure_ascii=False)
+        field = components.textarea(FORM, "form", text, f"form {choice.run_id}")
+        editor = components.form("form", field, components.submit("Save the form"))
         updates: Updates = {
             self.in_form: gr.update(visible=bool(form)),
+            self.form: components.fold("Change the form", editor, key="answer-form") if form else components.EMPTY,
             self.origins: gr.update(visible=not serving),
             self.start: gr.update(visible=not serving, interactive=bool(choice.run_id and not why_not)),
             self.stop: gr.update(visible=serving),
@@ -72,6 +81,12 @@ class EndpointCard:
         origins = inputs[self.origins].replace(",", " ").split()
         _, key = self.app.endpoints.start(choice.run_id, origins=origins, in_form=inputs[self.in_form])
         return {**self.show(choice, ""), self.secret: key_notice(key)}
+
+    @handler
+    def _save_form(self, event: gr.EventData, inputs: Inputs) -> Updates:
+        choice, (_, value) = self._state.choice(inputs), clicked(event)
+        self.app.endpoints.save_form(choice.run_id, components.fields(value).get("form", ""))
+        return self.show(choice, "")
 
     @handler
     def _close(self, inputs: Inputs) -> Updates:

@@ -5,10 +5,12 @@ from base64 import b64decode
 from pathlib import Path
 from typing import Any
 
+import gradio as gr
 import pytest
 
 from backend.records.exports import Check, ExportFile, ExportResult, GgufFile, Program
 from backend.records.units import MIB
+from backend.runs.conversations import write_conversations
 from jobs.records import State
 from tests.ui.conftest import answer
 from tests.ui.made_up_app import MadeUpApp
@@ -100,6 +102,24 @@ def test_a_typed_token_is_saved_as_the_command_line_saves_it(
     shown = answer(page, card.token, "click", Choice(run_id="run-a"), clicked=("token", typed))
     assert saved == ["hf_abc"]
     assert "hf_abc" not in str(shown)
+
+
+def test_the_form_of_the_answers_can_be_changed(app: MadeUpApp, page: Page) -> None:
+    learned = [[{"role": "user", "content": "Hi"}, {"role": "assistant", "content": '{"a": 1}'}]]
+    write_conversations(app.runs.folder("run-a"), "train", learned)
+    choice, card = Choice(run_id="run-a"), page.tabs["share"].endpoint
+
+    def save(text: str) -> str:
+        clicked = ("form", json.dumps({"form": text}))
+        return str(answer(page, card.form, "click", choice, clicked=clicked)[card.form])
+
+    for typed, reason in (("{", "not a JSON"), ("[]", "not a JSON object"), ('{"oneOf": []}', "satisfied: oneOf")):
+        with pytest.raises(gr.Error, match=reason):
+            save(typed)
+    assert "&#34;a&#34;" in card.show(choice, "")[card.form]
+    assert "&#34;b&#34;" in save('{"properties": {"b": {}}, "required": ["b"], "additionalProperties": false}')
+    assert "b" in (app.endpoints.form("run-a") or {})["properties"]
+    assert "&#34;a&#34;" in save("")
 
 
 def test_the_key_of_an_endpoint_is_known_until_it_is_stopped(app: MadeUpApp) -> None:
