@@ -94,6 +94,6 @@ def _suits(entry: Entry, data: Data, available: Collection[str] | None) -> tuple
         data.longest is None or data.longest <= entry.context_length,
         entry.instruct and entry.chat_template,
         data.task in (None, "other") or data.task in entry.good_for,
-        entry.commercial_use and (not entry.gated or (available is not None and entry.id in available)),
+        bool(entry.commercial_use) and (not entry.gated or (available is not None and entry.id in available)),
         not entry.replaced_by,
     )

@@ -24,7 +24,7 @@ def obstacle(entry: Entry, hardware: Hardware, available: Collection[str] | None
     """Why `entry` can't be trained now, regardless of memory; "" if it can."""
     if available is not None and entry.id not in available:
         return "It needs to be downloaded first."
-    needed = entry.download_mib * _DISK_RESERVE
+    needed = (entry.download_mib or 0) * _DISK_RESERVE
     if available is None and not entry.bundled and needed > hardware.disk_free_mib:
         needs, has = format_sizes(needed, hardware.disk_free_mib)
         return f"It needs {needs} of disk space; {has} is free."
@@ -34,13 +34,13 @@ def obstacle(entry: Entry, hardware: Hardware, available: Collection[str] | None
 def traits(entry: Entry, data: Data) -> list[str]:
     """Notes on a model, to read before choosing it for this data."""
     lines = [entry.note] if entry.note else []
-    if data.language and data.language not in entry.languages:
+    if data.language and entry.languages and data.language not in entry.languages:
         lines.append("It does not know the language of the examples well, so it needs many more of them.")
     if data.longest is not None and data.longest > entry.context_length:
         lines.append(f"It reads at most {entry.context_length:,} tokens; the longest example has {data.longest:,}.")
     if entry.replaced_by:
         lines.append(f"Its makers have a newer model of about this size: {catalogue.find(entry.replaced_by).name}.")
-    if not entry.commercial_use:
+    if entry.commercial_use is False:
         lines.append("Its license does not allow commercial use.")
     if entry.gated:
         lines.append("Its makers have to approve the download.")

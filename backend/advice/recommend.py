@@ -112,7 +112,7 @@ def recommend(
     learned_share: float | None = None,
     language: str | None = None,
     available: Collection[str] | None = None,
-    model_id: str | None = None,
+    model_id: str | Entry | None = None,
     rates: Rates | None = None,
     compare: bool = True,
 ) -> Recommendation:
@@ -133,7 +133,7 @@ def recommend(
     rank = partial(ranking.sort_key, hardware=hardware, data=data, available=available)
     entries = sorted(catalogue.entries(), key=rank, reverse=True)
     seconds_of = cache(partial(processor_seconds, hardware=hardware, data=data, rates=rates))
-    requested = catalogue.find(model_id) if model_id else None
+    requested = catalogue.find(model_id) if isinstance(model_id, str) else model_id
     entry, chosen = (
         (requested, choose_settings(requested, hardware, data, rates))
         if requested

@@ -12,7 +12,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any
 
 from filelock import FileLock
 
@@ -24,7 +23,7 @@ from backend.datasets.read.source import open_path, too_large
 from backend.datasets.read.together import ManyFiles
 from backend.errors import BadInput, WorkspaceProblem
 from backend.files.disk_errors import disk_words
-from backend.models.hub import Progress, RemoteFile, Repository
+from backend.models.hub import Progress, RemoteFile, Repository, valid_name
 from backend.records.reading import Cancelled, Limits, ReadOptions
 from backend.records.units import MIB
 from backend.work import require_disk
@@ -32,7 +31,6 @@ from backend.work import require_disk
 ROWS = 2_000  # that are read unless another number is chosen
 PREFIX = "hf:"
 _PAGES = "https://huggingface.co/datasets/"
-_NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,95}(/[A-Za-z0-9][\w.-]{0,95})?", re.ASCII)
 _DISK_RESERVE = 500 * MIB  # stays free
 
 
@@ -60,18 +58,6 @@ class HubDataset:
         return f"{self.id}@{self.commit[:8]}/{what}"
 
 
-def valid_name(typed: str) -> str:
-    """The name of a dataset as typed, or as copied from its page's address. Raises BadInput."""
-    name = typed.strip().removeprefix(PREFIX).removeprefix(_PAGES).rstrip("/")
-    if not _NAME.fullmatch(name) or ".." in name or "--" in name:
-        raise BadInput(
-            "This is not the name of a dataset.",
-            "A name has an owner and a title, such as databricks/databricks-dolly-15k.",
-            "Copy it from the dataset's page on huggingface.co/datasets.",
-        )
-    return name
-
-
 def is_named(text: str) -> bool:
     """Whether a text is "hf:OWNER/NAME" or the address of a dataset's page."""
     return text.strip().startswith((PREFIX, _PAGES))
@@ -80,15 +66,13 @@ def is_named(text: str) -> bool:
 def look_up(typed: str) -> HubDataset:
     """The dataset with its splits. Raises BadInput for a malformed name, MissingPart when the hub can't be reached,
     does not have the dataset, or it has no tables."""
-    name = valid_name(typed)
+    name = valid_name(typed, "dataset")
     with Repository(name, name, gated=False, noun="dataset") as hub:
-        commit, files, facts = hub.listing()
-        card = facts.get("cardData")
-        card = card if isinstance(card, dict) else {}
-        splits = tuple(hub_splits.splits(card, files))
+        listing = hub.listing()
+        splits = tuple(hub_splits.splits(listing.card, listing.files))
         if not splits:
             raise hub.unavailable("It has no tables in Parquet, JSON or CSV. Its code is never downloaded or run.")
-    return HubDataset(name, commit, _licence(card, facts), bool(facts.get("gated")), splits)
+    return HubDataset(name, listing.commit, listing.licence, bool(listing.facts.get("gated")), splits)
 
 
 def download(
@@ -156,12 +140,3 @@ def _rows_in(path: Path, most: int) -> int:
     with suppress(BadInput, ManyFiles), open_path(path, options.limits, None, None) as source:
         return decoded(source, path.name, options, count)
     return 0
-
-
-def _licence(card: dict[str, Any], facts: dict[str, Any]) -> str:
-    stated = card.get("license")
-    names = stated if isinstance(stated, list) else [stated]
-    tags = facts.get("tags")
-    if not stated and isinstance(tags, list):
-        names = [str(tag).removeprefix("license:") for tag in tags if str(tag).startswith("license:")]
-    return ", ".join(str(name) for name in names if name)[:100]

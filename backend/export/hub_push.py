@@ -6,7 +6,6 @@ disk has them) and a card. huggingface_hub resumes by itself: what the hub has a
 
 import logging
 import os
-import re
 import shutil
 import threading
 import zipfile
@@ -22,6 +21,7 @@ from backend.export import page_to_give
 from backend.files.atomic import replace_file
 from backend.files.listing import files_in
 from backend.models import hub_token
+from backend.models.hub import NAME
 from backend.records.base import Record
 from backend.records.exports import PushResult
 from backend.records.units import MIB, format_size
@@ -33,7 +33,6 @@ Form = Literal["adapter", "merged", "gguf", "page"]
 FORMS: tuple[Form, ...] = ("adapter", "merged", "gguf", "page")
 CARD = "README.md"
 _GGUF_FILES = {".gguf", ".Modelfile", ".txt", ".json"}
-_REPO = re.compile(r"(?!.*(--|\.\.))([A-Za-z0-9][\w.-]{0,95}/)?[A-Za-z0-9][\w.-]{0,94}[A-Za-z0-9]", re.ASCII)
 _WHAT = "The model was not uploaded."
 _WHY = {401: "The token is not valid.", 403: "The token lacks the permission: it needs write access."}
 _POLL = 0.2  # seconds
@@ -50,7 +49,7 @@ class PushSpec(Record):
 def check_repo(repo: str) -> str:
     """The name of a repository, without spaces around it. Raises BadSetting."""
     name = repo.strip()
-    if not _REPO.fullmatch(name) or name.endswith(".git"):
+    if not NAME.fullmatch(name) or name.endswith(".git"):
         raise BadSetting(
             f"{name[:60]!r} can't be the name of a repository.",
             "Use letters, digits, hyphens, underscores and periods. You can put OWNER/ in front.",

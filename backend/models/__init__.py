@@ -1,8 +1,8 @@
 """Models: the catalogue, those on this computer, and downloads.
 
 Decision: Downloads use our own HTTP client, not `hf_hub_download`.
-Because: that starts a killed download at byte 0, reports progress only every 10 MiB, and logs URLs that may be signed
-    (tried with huggingface_hub 2.4.0).
+Because: that starts a stopped download at byte 0, with Xet too, since it deletes its temporary file, reports progress
+    only every 10 MiB, and logs URLs that may be signed (huggingface_hub 2.4.0, `_download_to_tmp_and_move`).
 Proof: tests/backend/models/test_download.py, against a server on loopback; the real hub was not asked.
 Reconsider when: huggingface_hub resumes a killed download.
 

@@ -4,16 +4,11 @@ Architecture numbers come from the models' own config.json (as repeated in litgp
 scripts and other public projects); a test recounts the parameters. Download sizes are two bytes a parameter plus the
 tokenizer; for Qwen3.5 also its vision encoder and a head that is not loaded, for Qwen3 0.6B the head twice.
 
-Popular models that are missing, and why:
-- DeepSeek-R1-Distill: its template ends the prompt inside a thought and drops thoughts from answers, so no part of an
-  example is what the model has to produce (tests/backend/tokens/test_tokenizer.py).
-- GLM-4 9B and Apertus 8B: their templates write no end token after the last answer, so it could not be learned.
-- Gemma 3 from 4B up, Gemma 3n, Gemma 4, Ministral 3: their language part can be trained from a folder
-  (causal_lm.py), but only tiny random ones were.
-- Falcon-H1, Nemotron-H, Granite 4.0 (of Nano, 350M and 1B, neither config.json nor the chat template was at hand):
-  their memory is not modeled, so that they can't be recommended by it. They can be trained from a folder
-  (causal_lm.py): a dry run measures.
-- MiniCPM4 needs its own code; ERNIE 4.5 0.3B has no tokenizer.json; Hunyuan's instruct models: no template at hand.
+Others can be looked up on the hub (download.py) or be in a folder. Popular ones are missing because
+- their template leaves nothing to learn: DeepSeek-R1-Distill ends the prompt inside a thought and drops thoughts from
+  answers (tests/backend/tokens/test_tokenizer.py); GLM-4 9B and Apertus 8B write no end token after an answer;
+- their memory is not modeled: Gemma 3 from 4B up, 3n and 4, Ministral 3, Falcon-H1, Nemotron-H, Granite 4.0;
+- they need code of their own (MiniCPM4), have no tokenizer.json (ERNIE 4.5 0.3B), or no template was at hand (Hunyuan).
 """
 
 from contextlib import suppress
@@ -23,11 +18,11 @@ from typing import Any, Literal
 
 from pydantic import Field, TypeAdapter
 
-from backend.errors import BadInput, MissingPart
+from backend.errors import BadInput
 from backend.estimate import reading
 from backend.estimate.architecture import Architecture
 from backend.files.json_file import loads
-from backend.models import bundled, causal_lm, evidence, local, model_folder
+from backend.models import causal_lm, evidence, local, model_folder
 from backend.models.evidence import Evidence
 from backend.records.base import Record
 from backend.records.specs import ALL_LINEAR, ATTENTION
@@ -38,6 +33,8 @@ Task = Literal["voice", "extract", "write", "other"]
 TASKS: tuple[Task, ...] = ("voice", "extract", "write", "other")
 
 _FILE = Path(__file__).with_name("catalogue.json")
+SAID = ".entry.json"  # ends the name of the file with what the hub says of a model
+_BY_HUB = {"licence", "commercial_use", "gated", "languages", "revision"}  # what only the hub knows
 
 
 class Entry(Record):
@@ -46,7 +43,8 @@ class Entry(Record):
     linear layers of a block. languages: ISO 639-1 codes. revision: the pinned commit, as public projects pin it; ""
     downloads the newest and records its commit. access: how to get a gated model. bundled: whether it comes with the
     app. replaced_by: the newer model of its makers and about its size, if that is the better choice as far as is known.
-    evidence: its published results, the newest comparison first, which is the one that counts; () if there are none."""
+    evidence: its published results, the newest comparison first, which is the one that counts; () if there are none.
+    Of a model that the catalogue lacks, commercial_use and download_mib may be None and languages (): unknown."""
 
     id: str = Field(pattern=r"^[\w.-]+/[\w.-]+$")
     name: str
@@ -54,7 +52,7 @@ class Entry(Record):
     parameters: int = Field(gt=0)
     architecture: Architecture
     licence: str
-    commercial_use: bool
+    commercial_use: bool | None
     gated: bool = False
     access: str = ""
     context_length: int = Field(ge=512)
@@ -64,7 +62,7 @@ class Entry(Record):
     all_linear_targets: tuple[str, ...] = ALL_LINEAR
     languages: tuple[str, ...] = ()
     good_for: tuple[Task, ...] = ()
-    download_mib: int = Field(ge=0)
+    download_mib: int | None = Field(ge=0)
     revision: str = ""
     bundled: bool = False
     note: str = ""
@@ -107,24 +105,40 @@ def find(model_id: str) -> Entry:
 
 
 def find_or_read(workspace: Workspace, model_id: str) -> Entry:
-    """The catalogue's entry, else one read from the model's folder here. Raises as `find` and `from_folder`."""
+    """The catalogue's entry, else one read from the model's folder here, else what the hub said of it when it was
+    looked up. Raises as `find` and `from_folder`."""
     try:
         return find(model_id)
     except BadInput:
+        said = {entry.id: entry for entry in looked_up(workspace)}.get(model_id)
         if not local.is_ready(workspace, model_id):
+            if said:
+                return said
             raise
-    return from_folder(local.folder(workspace, model_id), model_id)
+    entry = from_folder(local.folder(workspace, model_id), model_id)
+    return entry.model_copy(update=said.model_dump(include=_BY_HUB) if said else {})
 
 
-def from_folder(folder: Path, model_id: str = "") -> Entry:
-    """An entry for the model in `folder`, read from its config.json. Raises MissingPart when there is no model,
-    WorkspaceProblem when it needs its own code, BadInput when transformers does not load it as a language model."""
-    model_folder.check(folder)
+def looked_up(workspace: Workspace) -> list[Entry]:
+    """The models of the hub that the catalogue lacks and that were looked up by their names."""
+    models = []
+    for file in sorted(workspace.models.glob(f".*{SAID}")):
+        with suppress(OSError, ValueError):  # damaged, or just deleted
+            models.append(Entry.model_validate_json(file.read_text("utf-8")))
+    return models
+
+
+def from_folder(folder: Path, model_id: str = "", counted: int | None = None) -> Entry:
+    """An entry for the model in `folder`, read from its config.json. counted: its parameters, where its weights are not
+    here yet. Raises MissingPart when there is no model, WorkspaceProblem when it needs its own code, BadInput when
+    transformers does not load it as a language model."""
+    if counted is None:
+        model_folder.check(folder)
     attention, every_linear = targets_of(model_folder.model_type(folder))
     config = loads(text_of(folder / "config.json") or "{}")
     if reading.why_not_modeled(config):
-        causal_lm.check(config, folder.name)
-        parameters, count, layers = causal_lm.blocks(folder)
+        causal_lm.check(config, model_id or folder.name)
+        parameters, count, layers = causal_lm.blocks(folder) if counted is None else (counted, 1, {})
         architecture = reading.unmodeled(config, parameters, count, layers)
         attention, every_linear = causal_lm.targets(layers)
     else:
@@ -138,7 +152,7 @@ def from_folder(folder: Path, model_id: str = "") -> Entry:
         parameters=architecture.params,
         architecture=architecture.model_copy(update={"name": named}),
         licence="unknown: check where you got the model",
-        commercial_use=False,
+        commercial_use=None,
         context_length=max(512, model_folder.context_length(folder)),
         chat_template=(folder / "chat_template.jinja").is_file()
         or "chat_template" in text_of(folder / "tokenizer_config.json"),
@@ -146,19 +160,6 @@ def from_folder(folder: Path, model_id: str = "") -> Entry:
         all_linear_targets=every_linear,
         download_mib=model_folder.weight_bytes(folder) // MIB,
     )
-
-
-def installed(workspace: Workspace) -> dict[str, Path | None]:
-    """The models that work offline: id to folder (None for the bundled one while it is not unpacked)."""
-    models: dict[str, Path | None] = dict(local.cached())
-    for entry in entries():
-        if local.is_ready(workspace, entry.id):
-            models[entry.id] = local.folder(workspace, entry.id)
-    if bundled.MODEL_ID not in models:
-        with suppress(MissingPart):
-            bundled.gguf_file()
-            models[bundled.MODEL_ID] = None
-    return models
 
 
 _FUSED = ("qkv_proj", "o_proj", "gate_up_proj", "down_proj")

@@ -18,7 +18,7 @@ from urllib.parse import quote
 
 import httpx
 
-from backend.errors import MissingPart
+from backend.errors import BadInput, MissingPart
 from backend.files import manifest
 from backend.files.atomic import replace_file
 from backend.models import hub_token
@@ -28,6 +28,7 @@ from backend.settings import PROGRAM
 log = logging.getLogger(__name__)
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
+NAME = re.compile(r"(?!.*(--|\.\.))([A-Za-z0-9][\w.-]{0,95}/)?[A-Za-z0-9]([\w.-]{0,94}\w)?", re.ASCII)
 _TRIES = 4
 _PAUSE = 2.0  # seconds between tries
 _CHUNK = MIB
@@ -35,11 +36,46 @@ _CHUNK = MIB
 
 @dataclass(frozen=True)
 class RemoteFile:
-    """A file as the hub lists it. size in bytes. sha256: of large files only, "" for the others."""
+    """A file as the hub lists it. size in bytes; 0 where a mirror does not tell it. sha256: of large files only, "" for
+    the others."""
 
     name: str
     size: int
     sha256: str
+
+
+@dataclass(frozen=True)
+class Listing:
+    """A repository at one commit. id: as the hub writes it. facts: what else the hub says."""
+
+    id: str
+    commit: str
+    files: list[RemoteFile]
+    facts: dict[str, Any]
+
+    @property
+    def card(self) -> dict[str, Any]:
+        """What its makers say of it; {} for nothing."""
+        card = self.facts.get("cardData")
+        return card if isinstance(card, dict) else {}
+
+    @property
+    def licence(self) -> str:
+        """As its makers state it; "" if they don't."""
+        named = _texts(self.card.get("license_name") or self.card.get("license"))
+        tags = (tag for tag in _texts(self.facts.get("tags")) if tag.startswith("license:"))
+        return ", ".join(named or [tag.removeprefix("license:") for tag in tags])[:100]
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """Their ISO 639-1 codes; () where they are not stated."""
+        return tuple(code for code in _texts(self.card.get("language")) if re.fullmatch("[a-z]{2}", code))
+
+    @property
+    def bytes(self) -> int | None:
+        """Of all files together; None where a mirror does not tell it."""
+        sizes = [file.size for file in self.files]
+        return sum(sizes) if all(sizes) else None
 
 
 class Progress(Protocol):
@@ -55,12 +91,23 @@ def endpoint() -> str:
     return (os.environ.get("HF_ENDPOINT") or "https://huggingface.co").rstrip("/")
 
 
+def valid_name(typed: str, noun: Literal["model", "dataset"]) -> str:
+    """The name of a repository as typed, or as copied from its page's address. Raises BadInput."""
+    pages = "huggingface.co/" if noun == "model" else "huggingface.co/datasets/"
+    name = typed.strip().removeprefix("https://").removeprefix(pages).removeprefix("hf:").rstrip("/")
+    if not NAME.fullmatch(name) or (noun == "model" and ("/" not in name or name.startswith("local/"))):
+        example = "HuggingFaceTB/SmolLM2-360M-Instruct" if noun == "model" else "databricks/databricks-dolly-15k"
+        why = f"A name has an owner and a title, such as {example}."
+        raise BadInput(f"This is not the name of a {noun}.", why, f"Copy it from its page on {pages.rstrip('/')}.")
+    return name
+
+
 class Repository:
     """A repository of the hub; a context manager. Methods raise MissingPart. name: in sentences. gated: makers
     approve downloads."""
 
     def __init__(self, repo_id: str, name: str, gated: bool, noun: Literal["model", "dataset"] = "model") -> None:
-        self.id, self._name, self._gated, self._noun = repo_id, name, gated, noun
+        self.id, self.name, self._gated, self._noun = repo_id, name, gated, noun
         self._kind = "models" if noun == "model" else "datasets"
         self._page = repo_id if noun == "model" else f"datasets/{repo_id}"
         # Only a gated repository needs a token; looking for one may open the keyring's window.
@@ -75,8 +122,8 @@ class Repository:
     def __exit__(self, *_: object) -> None:
         self._client.close()
 
-    def listing(self, wanted: str = "") -> tuple[str, list[RemoteFile], dict[str, Any]]:
-        """The commit (`wanted`, else the newest), its files, and what else the hub says of it."""
+    def listing(self, wanted: str = "") -> Listing:
+        """The commit `wanted`, else the newest."""
         answer = self._get(f"/api/{self._kind}/{self.id}/revision/{wanted or 'main'}", {"blobs": "true"})
         try:
             listing = answer.json()
@@ -85,16 +132,17 @@ class Repository:
                 RemoteFile(str(it["rfilename"]), int(it.get("size") or 0), str((it.get("lfs") or {}).get("sha256", "")))
                 for it in listing["siblings"]
             ]
+            repo_id = valid_name(str(listing.get("id") or self.id), self._noun)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise self.unavailable("The hub sent an answer that this app does not understand.") from error
         if not _COMMIT.fullmatch(commit) or (wanted and commit != wanted):
             raise self.unavailable("The hub sent a different version from the one requested.")
-        return commit, files, listing
+        return Listing(repo_id, commit, files, listing)
 
     def download(self, commit: str, file: RemoteFile, path: Path, progress: Progress) -> None:
         """Download a file of a commit to `path`, and check its size and SHA-256. A `path`.part there is resumed."""
         if path.is_file():
-            progress(file.size, here=True)
+            progress(_size(path), here=True)
             return
         part = path.with_name(path.name + ".part")
         progress(_size(part), here=True)
@@ -124,9 +172,9 @@ class Repository:
     def _stream(self, commit: str, file: RemoteFile, part: Path, progress: Progress) -> None:
         """Append what is missing to `part`. Raises httpx.HTTPError when the connection breaks."""
         have = _size(part)
-        if have == file.size and part.is_file():
+        if have and have == file.size:
             return
-        if have > file.size:
+        if file.size and have > file.size:
             part.unlink()
             progress(-have, here=True)
             have = 0
@@ -137,19 +185,25 @@ class Repository:
                 self._check_access(answer)
             if answer.status_code in (401, 403, 404):
                 raise self.unavailable(f"The hub does not provide {file.name}.")
+            if answer.status_code == httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE:  # of an unknown size: start anew
+                part.unlink(missing_ok=True)
             if not answer.is_success:  # httpx's own error would contain the address, which may be signed
                 raise httpx.ReadError(f"the answer was {answer.status_code}")
             if answer.status_code != httpx.codes.PARTIAL_CONTENT and have:
                 progress(-have, here=True)
                 have = 0
+            told = answer.headers.get("Content-Length", "")
+            if not (file.size or told.isdecimal()):
+                raise self.unavailable(f"Nobody says how large {file.name} is.")
+            size = file.size or have + int(told)
             with part.open("ab" if have else "wb") as out:
                 for chunk in answer.iter_bytes(_CHUNK):
                     out.write(chunk)
                     progress(len(chunk))
-                    if out.tell() > file.size:  # which nobody announced
+                    if out.tell() > size:  # which nobody announced
                         break
-        if part.stat().st_size != file.size:
-            raise httpx.ReadError(f"{part.stat().st_size} of {file.size} bytes arrived")
+        if part.stat().st_size != size:
+            raise httpx.ReadError(f"{part.stat().st_size} of {size} bytes arrived")
 
     def _get(self, address: str, query: dict[str, str]) -> httpx.Response:
         if os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "TRUE", "YES", "ON"):
@@ -179,7 +233,7 @@ class Repository:
         else:
             why = "The access token is valid, but its owner has not been given access yet."
         raise MissingPart(
-            f"You don't have access to {self._name}.",
+            f"You don't have access to {self.name}.",
             why,
             f"Open huggingface.co/{self._page} in a browser, sign in and accept the terms. Then create a token "
             "at huggingface.co/settings/tokens, save it in Apprentice (next to the model on the page, or with "
@@ -188,14 +242,19 @@ class Repository:
 
     def _offline(self, why: str) -> MissingPart:
         return MissingPart(
-            f"{self._name} could not be downloaded: there is no network.",
+            f"{self.name} could not be downloaded: there is no network.",
             why,
             f"Connect this computer to the internet and try again, or use a {self._noun} that is already here.",
         )
 
     def unavailable(self, why: str) -> MissingPart:
         """The error of something that the hub does not provide, or that can't be used."""
-        return MissingPart(f"{self._name} could not be downloaded.", why, f"Choose another {self._noun}.")
+        return MissingPart(f"{self.name} could not be downloaded.", why, f"Choose another {self._noun}.")
+
+
+def _texts(value: object) -> list[str]:
+    """The texts in a value of a card, which may be one or a list; without anything else."""
+    return [text for text in (value if isinstance(value, list) else [value]) if isinstance(text, str) and text]
 
 
 def _size(path: Path) -> int:

@@ -99,16 +99,6 @@ def hub_cache() -> Path:
     return Path(os.environ.get("HF_HUB_CACHE") or hub_token.hf_home() / "hub")
 
 
-def cached() -> dict[str, Path]:
-    """Complete models in the Hugging Face cache: id to folder."""
-    models = {}
-    for path in sorted(hub_cache().glob("models--*--*")):
-        snapshot = _snapshot(path)
-        if snapshot:
-            models["/".join(path.name.split("--", 2)[1:])] = snapshot
-    return models
-
-
 def _snapshot(cache_folder: Path) -> Path | None:
     """The current snapshot of a model in the cache, else the newest one that can be loaded."""
     try:

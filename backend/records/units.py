@@ -3,9 +3,9 @@
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
 
 
-def format_size(mib: float) -> str:
+def format_size(mib: float | None) -> str:
     """MiB of memory or disk: 320 -> "320 MB", 5222 -> "5.1 GB" (of 1024 MB each, as operating systems count)."""
-    return _format(mib, 0)
+    return "unknown size" if mib is None else _format(mib, 0)
 
 
 def format_sizes(one: float, other: float) -> tuple[str, str]:

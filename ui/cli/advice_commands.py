@@ -20,6 +20,7 @@ from backend.settings import Workspace
 from ui.cli.data_commands import checked_files
 from ui.cli.options import add_data_option, add_reading_options, reading_options
 from ui.cli.output import AddCommand, Answer
+from ui.services.app import App
 from ui.services.data.dataset_state import data_facts
 from ui.text import format as fmt
 
@@ -58,7 +59,7 @@ def recommend(options: argparse.Namespace, workspace: Workspace) -> Answer:
     checked = None
     if options.data:
         checked = checked_files(options.data, workspace, reading=reading_options(options), split=options.split or "")
-    installed = None if options.hardware else set(catalogue.installed(workspace))
+    installed = None if options.hardware else App(workspace).models.available()
     hardware = _hardware(options, workspace)
     rates = None if options.hardware else load_rates(workspace)
     known: dict[str, Any] = {"task": options.task, "rates": rates, **data_facts(checked)}

@@ -11,25 +11,17 @@ from backend.errors import BadInput, MissingPart
 from backend.models import catalogue, hub_token, local
 from backend.settings import Workspace
 from backend.tokens.tokenizer import ChatTokenizer
-from ui.cli.follow import follow
+from ui.cli.follow import follow, require_completed
 from ui.cli.output import AddCommand, Answer, say
 from ui.services.app import App
 from ui.text import format as fmt
-
-_TOKEN_FOUND = {
-    "environment": "The access token is in the environment variable HF_TOKEN.",
-    "memory": "The access token is in memory, until Apprentice ends.",
-    "keyring": "The access token is in this computer's keyring.",
-    "login": "The access token was saved by hf auth login; delete it with hf auth logout.",
-    "": "There is no access token.",
-}
 
 
 def add_commands(add: AddCommand) -> None:
     listing = add("models", models, "list the models; download or delete one; save an access token")
     only = listing.add_mutually_exclusive_group()
     only.add_argument("--remove", metavar="ID", help="delete the downloaded files of this model")
-    only.add_argument("--download", metavar="ID", help="download this model from the Hugging Face hub")
+    only.add_argument("--download", metavar="ID", help="download this model, or any OWNER/NAME of the Hugging Face hub")
     only.add_argument(
         "--token",
         action="store_true",
@@ -46,7 +38,7 @@ def models(options: argparse.Namespace, workspace: Workspace) -> Answer:
     if options.remove:
         freed = App(workspace).remove_model(options.remove)
         return Answer({"freed_mib": freed}, f"Deleted. {fmt.size(freed)} freed.")
-    entries, lines = catalogue.entries(), []
+    entries, lines = [*catalogue.entries(), *catalogue.looked_up(workspace)], []
     for entry in entries:
         place = "-"
         if entry.evidence:  # "2nd of 15", or "after 7 of 15"
@@ -57,8 +49,14 @@ def models(options: argparse.Namespace, workspace: Workspace) -> Answer:
 
 
 def _download(app: App, model_id: str) -> Answer:
-    """Download a model, printing the progress; after Ctrl-C the next download continues."""
-    job = follow(app, app.downloads.start(model_id))
+    """Download a model, printing the progress; after Ctrl-C the next download continues. One that the catalogue lacks
+    is looked up first, and what is known of it is printed."""
+    known, job = app.models.exists(model_id), follow(app, app.downloads.start(model_id))
+    if not known:  # that was only its look-up
+        require_completed(job, MissingPart, "Stopped.")
+        model_id = str(job.result["model"])
+        say(f"{model_id}: {fmt.looked_up(app.models.entry(model_id))}")
+        job = follow(app, app.downloads.start(model_id))
     if job.failure:
         raise MissingPart(job.failure.what, job.failure.why, job.failure.next)
     text = str(job.result.get("path", "Stopped. Run the command again to continue."))
@@ -76,7 +74,7 @@ def _token(app: App, forget: bool) -> Answer:
             f"Set the environment variable {hub_token.VARIABLE}, or use the page, which can hold it while it runs.",
         )
     source = hub_token.source()
-    return Answer({"token": source or None}, _TOKEN_FOUND[source])
+    return Answer({"token": source or None}, fmt.PLACES[source])
 
 
 def _read_secret() -> str:

@@ -12,7 +12,7 @@ from backend.datasets.read import parse
 from backend.datasets.store import DatasetStore
 from backend.errors import BadInput, RunProblem, WorkspaceProblem
 from backend.hosting.policy import HOME, Feature, Policy
-from backend.models import bundled, catalogue, local
+from backend.models import bundled, local
 from backend.records.machine import Hardware
 from backend.settings import Workspace
 from jobs.registry import Lane
@@ -210,7 +210,7 @@ class App:
         a check, an export, a trial of prompts or an endpoint needs it, NotInDemo in a demo, and whatever
         `DownloadService.remove` raises."""
         self.policy.require(Feature.DELETE_MODEL)
-        entry = catalogue.find(model_id)
+        entry = self.models.entry(model_id)
         if self.runs.is_training_on(entry.id):
             raise BadInput(f"{entry.name} is being trained.", "", "Stop that training first.")
         if self.results.is_used(entry.id) or self.prompt_trials.is_used(entry.id):

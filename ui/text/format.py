@@ -3,9 +3,12 @@
 import math
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from backend.advice.loss import format_loss
+from backend.files.json_file import read_json
+from backend.models.catalogue import Entry
 from backend.records.exports import TaskScore
 from backend.records.units import MIB, format_decimal, format_rough, format_size, format_sizes
 from jobs.records import Job, Progress
@@ -179,21 +182,16 @@ def listed(items: list[str]) -> str:
     return items[0] if len(items) == 1 else ", ".join(items[:-1]) + " and " + items[-1] if items else ""
 
 
-STATES = {
-    "queued": ("Waiting", "calm"),
-    "starting": ("Starting", "good"),
-    "running": ("Running", "good"),
-    "stopping": ("Stopping", "warn"),
-    "stopped": ("Stopped", "warn"),
-    "completed": ("Done", "good"),
-    "failed": ("Failed", "bad"),
-    "interrupted": ("Interrupted", "warn"),
-}
+_WORDS = read_json(Path(__file__).with_suffix(".json"))
+PLACES: dict[str, str] = _WORDS["places"]  # where the hub's access token is
+KEEPERS: dict[str, tuple[str, str]] = _WORDS["keepers"]  # who could save one
+STATES: dict[str, list[str]] = _WORDS["states"]
 
 
 def state(value: str) -> tuple[str, str]:
     """The state of a run as (word, tone); tones are those of `components.badge`."""
-    return STATES.get(value, (value.capitalize(), "calm"))
+    word, tone = STATES.get(value, (value.capitalize(), "calm"))
+    return word, tone
 
 
 def awake(stays: bool) -> str:
@@ -219,3 +217,13 @@ def task_score(task: TaskScore | None) -> str:
     if task.measure == "chrf":
         return f"similarity {task.score:.2f} to the expected answers of {task.items} held-out examples"
     return f"{round(task.score * task.items)} of {task.items} held-out examples right"
+
+
+def looked_up(model: Entry) -> str:
+    """What is known of a model that was looked up, and what its dry run will find out, in sentences."""
+    learns = "Its tokenizer and chat template work here"
+    if not model.chat_template:
+        learns = "Its tokenizer works here; without a chat template it can learn plain texts only"
+    finds = "how much memory it takes" if model.architecture.is_modeled else "whether its kind fits at all"
+    about = f"{short_number(model.parameters)} parameters, {size(model.download_mib)} to download"
+    return f"{about}, license: {model.licence}. {learns}. The dry run before training will find out {finds}."

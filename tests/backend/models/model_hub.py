@@ -37,7 +37,7 @@ class Request(NamedTuple):
 class Hub:
     """What the stand-in has, and the requests it got. status: its answer; if `listed`, for files only. broken: it
     hangs up once after so many bytes. signed: weights are redirected to a signed address on another host, which
-    answers with this status; 0 for no redirect."""
+    answers with this status; 0 for no redirect. sizes: whether it tells them. facts: what else it says."""
 
     files: dict[str, bytes]
     status: int = 200
@@ -46,6 +46,8 @@ class Hub:
     broken: int | None = None
     signed: int = 0
     sha256: str = ""
+    sizes: bool = True
+    facts: dict[str, Any] = field(default_factory=dict)
     address: str = ""
     requests: list[Request] = field(default_factory=list)
 
@@ -56,9 +58,10 @@ class Hub:
         def one(name: str, content: bytes) -> dict[str, Any]:
             large = name.endswith(".safetensors")
             sha = self.sha256 or hashlib.sha256(content).hexdigest()
-            return {"rfilename": name, "size": len(content), **({"lfs": {"sha256": sha}} if large else {})}
+            size = {"size": len(content)} if self.sizes else {}
+            return {"rfilename": name, **size, **({"lfs": {"sha256": sha}} if large else {})}
 
-        return {"sha": self.commit, "siblings": [one(*file) for file in self.files.items()]}
+        return {"sha": self.commit, "siblings": [one(*file) for file in self.files.items()], **self.facts}
 
 
 def small_model() -> Hub:

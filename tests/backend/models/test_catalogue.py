@@ -9,10 +9,9 @@ import pytest
 
 from backend.errors import BadInput, MissingPart, WorkspaceProblem
 from backend.estimate.reading import SUPPORTED
-from backend.models import catalogue, evidence, local
+from backend.models import catalogue, evidence
 from backend.models.catalogue import Entry
 from backend.models.evidence import Evidence
-from backend.settings import Workspace
 
 ENTRIES = catalogue.entries()
 FAMILIES = (
@@ -181,20 +180,6 @@ def test_what_cannot_be_loaded_as_a_language_model_is_rejected(tmp_path: Path, m
         catalogue.from_folder(folder_with(tmp_path, **more))
     assert rejected.value.why
     assert rejected.value.next
-
-
-def test_installed_models_include_cache_and_bundled_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    snapshot = tmp_path / "hub" / "models--owner--small" / "snapshots" / "abc"
-    snapshot.parent.mkdir(parents=True)
-    folder_with(tmp_path).rename(snapshot)
-    (snapshot / "tokenizer.json").write_text("{}")
-    (tmp_path / "hub" / "models--owner--torn" / "snapshots" / "abc").mkdir(parents=True)
-    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
-    monkeypatch.setattr(catalogue.bundled, "gguf_file", lambda: Path("bundled.gguf"))
-    workspace = Workspace.open(tmp_path / "home")
-    assert catalogue.installed(workspace) == {"owner/small": snapshot, catalogue.default().id: None}
-    found = local.reference(workspace, "owner/small")  # and can be trained from there
-    assert (found.path, found.revision) == (snapshot, "abc")
 
 
 RESULTS = [(model_id, one) for model_id, found in evidence.published().items() for one in found]

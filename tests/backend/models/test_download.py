@@ -1,13 +1,22 @@
 """Downloads from a local stand-in for the hub: complete, resumed, stopped, denied, and never more than needed."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from backend.errors import BadInput, MissingPart, NotEnough, WorkspaceProblem
+from backend.errors import ApprenticeError, BadInput, MissingPart, NotEnough
 from backend.models import catalogue, download, local
+from backend.models.catalogue import Entry
 from tests.backend.models.model_hub import COMMIT, MODEL, WEIGHTS, FakeWork, Hub, pin
+
+FIND = catalogue.find
+CONFIG = {
+    "model_type": "llama", "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "vocab_size": 100,
+    "num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": 1024,
+}  # fmt: skip
 
 
 def test_a_model_is_downloaded_completely_and_nothing_else(hub: Hub, work: FakeWork) -> None:
@@ -18,7 +27,7 @@ def test_a_model_is_downloaded_completely_and_nothing_else(hub: Hub, work: FakeW
     ]  # fmt: skip
     assert (place / "model.safetensors").read_bytes() == WEIGHTS
     assert result["revision"] == COMMIT == local.reference(work.workspace, MODEL).revision
-    assert MODEL in catalogue.installed(work.workspace)
+    assert local.downloaded(work.workspace, [MODEL]) == {MODEL}
     assert work.reached[-2] == (3, 3)  # MiB
     assert hub.file_names()[-1] == "model.safetensors"  # the small files come first and are checked
 
@@ -150,13 +159,6 @@ def test_custom_code_is_dropped_if_transformers_has_a_class_for_the_model(hub: H
     assert list(place.glob(".*.tmp")) == []
 
 
-def test_a_model_that_needs_its_own_code_is_rejected_before_its_weights(hub: Hub, work: FakeWork) -> None:
-    hub.files["config.json"] = json.dumps({"model_type": "own", "auto_map": {}}).encode()
-    with pytest.raises(WorkspaceProblem, match="not downloaded"):
-        download.run(work)
-    assert "model.safetensors" not in hub.file_names()
-
-
 @pytest.mark.parametrize(("missing", "word"), [("model.safetensors", "safetensors"), ("tokenizer.json", "tokenizer")])
 def test_an_unloadable_model_is_rejected_before_a_download(hub: Hub, work: FakeWork, missing: str, word: str) -> None:
     """Such as one with pickled weights only."""
@@ -182,6 +184,86 @@ def test_a_missing_network_is_reported(work: FakeWork, monkeypatch: pytest.Monke
     with pytest.raises(MissingPart, match="no network"):
         download.run(work)
     assert not download.has_partial(work.workspace, MODEL)
+
+
+NAME = "someone/Their_Model-1.5B"
+
+
+@pytest.fixture
+def look(hub: Hub, work: FakeWork, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Entry]:
+    """Looks a model of the hub up and reads what is stored of it. config: changes of its config.json."""
+    monkeypatch.setattr(catalogue, "find", FIND)
+    hub.facts = {"id": NAME, "cardData": {"license": "apache-2.0", "language": ["en", "de", "multilingual"]}}
+
+    def look(name: str = NAME, **config: Any) -> Entry:
+        hub.files["config.json"] = json.dumps({**CONFIG, **config}).encode()
+        work.spec = {"model": name, "weights": False}
+        return catalogue.find_or_read(work.workspace, download.run(work)["model"])
+
+    return look
+
+
+def test_what_the_hub_says_becomes_an_entry_and_then_the_model(
+    hub: Hub, work: FakeWork, look: Callable[..., Entry]
+) -> None:
+    entry = look(f"https://huggingface.co/{NAME}")
+    assert (entry.id, entry.licence, entry.commercial_use) == (NAME, "apache-2.0", True)
+    assert (entry.languages, entry.download_mib, entry.revision) == (("en", "de"), 3, COMMIT)
+    assert (entry.context_length, entry.parameters) == (1024, entry.architecture.counted_params)
+    assert entry.chat_template
+    assert "model.safetensors" not in hub.file_names()
+    assert not local.is_ready(work.workspace, NAME)
+    work.spec = {"model": NAME}
+    assert download.run(work)["revision"] == COMMIT
+    assert hub.file_names().count("config.json") == 1
+    read = catalogue.find_or_read(work.workspace, NAME)
+    assert (read.licence, read.languages) == ("apache-2.0", ("en", "de"))
+    assert download.delete(work.workspace, NAME) > 1
+    assert catalogue.looked_up(work.workspace) == []
+
+
+@pytest.mark.parametrize("more", [{}, {"num_experts": 4}])
+def test_what_a_mirror_does_not_tell_is_unknown(
+    hub: Hub, work: FakeWork, look: Callable[..., Entry], more: dict[str, int]
+) -> None:
+    hub.sizes, hub.facts = False, {"safetensors": {"total": 12_345}, "cardData": {"license": "cc-by-nc-4.0"}}
+    entry = look(**more)
+    known = 12_345 if more else entry.architecture.counted_params
+    assert (entry.download_mib, entry.parameters, entry.languages, entry.commercial_use) == (None, known, (), False)
+    work.spec, hub.broken = {"model": NAME}, 700_000
+    download.run(work)
+    assert (local.folder(work.workspace, NAME) / "model.safetensors").read_bytes() == WEIGHTS
+
+
+@pytest.mark.parametrize(
+    "name", ["../etc/passwd", "a/b/c", "owner", "local/x", "a/..b", "a--b/c", "/a/b", "ä/b", "a/b."]
+)
+def test_no_other_text_is_a_name(hub: Hub, look: Callable[..., Entry], name: str) -> None:
+    with pytest.raises(BadInput, match="not the name of a model"):
+        look(name)
+    assert hub.requests == []
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"quantization_config": {"quant_method": "awq"}}, "fewer bits"), ({"model_type": "t5"}, "language model"),
+        ({"model_type": "own", "auto_map": {}}, "program code"), ({"hidden_size": "wide"}, "hidden_size"),
+    ],
+)  # fmt: skip
+def test_one_that_cannot_be_trained_is_refused_and_nothing_stays(
+    hub: Hub, work: FakeWork, look: Callable[..., Entry], change: dict[str, Any], why: str
+) -> None:
+    with pytest.raises(ApprenticeError, match=why):
+        look(**change)
+    assert catalogue.looked_up(work.workspace) == []
+    assert "model.safetensors" not in hub.file_names()
+
+
+def test_a_gated_one_needs_a_token(hub: Hub, look: Callable[..., Entry]) -> None:
+    hub.facts["gated"], hub.status, hub.listed = "auto", 401, True
+    with pytest.raises(MissingPart, match="approve each download"):
+        look()
 
 
 def test_files_are_selected_by_their_published_names() -> None:

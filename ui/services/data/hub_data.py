@@ -8,6 +8,7 @@ from backend.datasets import hub
 from backend.datasets.background import ProgressListener
 from backend.datasets.read.pack import as_one_file
 from backend.hosting.policy import Feature, Policy
+from backend.models.hub import valid_name
 from ui.services.data.imports import DatasetImports
 from ui.services.machine.models import ModelService
 
@@ -23,7 +24,7 @@ class HubDataService:
         id. name: "hf:OWNER/NAME", or the address of its page. model_id: of the model to check for. Raises BadInput for
         a malformed name, NotInDemo."""
         self._policy.require(Feature.HUB_DATA)
-        name = hub.valid_name(name)
+        name = valid_name(name, "dataset")
 
         def add(listener: ProgressListener, data_id: str, options: Mapping[str, Any]) -> str:
             listener.start_phase("Asking Hugging Face")

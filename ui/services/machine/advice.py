@@ -39,12 +39,14 @@ class AdviceService:
 
     def recommendation(self, task: str = "", data_id: str = "", model_id: str = "") -> Recommendation:
         """The model and settings for this machine, task and data; for one model when `model_id` is not ""."""
-        return recommend(**self._inputs(task, data_id, model_id), model_id=model_id or None, compare=False)
+        model = self._models.entry(model_id) if model_id else None
+        return recommend(**self._inputs(task, data_id, model_id), model_id=model, compare=False)
 
     def options(self, task: str = "", data_id: str = "") -> tuple[Option, ...] | None:
         """All models for this machine, task and data, the recommended one first; None while they are compared."""
         best = self._in_background(self._inputs(task, data_id))
-        return (best, *best.others) if best else None
+        more = [self.recommendation(task, data_id, entry.id) for entry in self._models.looked_up()] if best else []
+        return (best, *best.others, *more) if best else None
 
     def better(self, task: str = "", data_id: str = "") -> Recommendation | None:
         """The model to recommend if every model were here; None while it is computed, and when it is here."""
@@ -63,8 +65,8 @@ class AdviceService:
         if not language:
             return None
         inputs = self._inputs(choice.task, choice.data_id, choice.model_id)
-        model = recommend(**inputs, model_id=choice.model_id or None, compare=False).model
-        if language in model.languages:
+        model = self.recommendation(choice.task, choice.data_id, choice.model_id).model
+        if language in model.languages or not model.languages:
             return None
         best = self._in_background(inputs | {"available": None})
         compared = (best, *best.others) if best else ()

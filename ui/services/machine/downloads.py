@@ -3,8 +3,9 @@
 from backend.errors import BadInput
 from backend.gguf import base_file
 from backend.hosting.policy import Feature, Policy
-from backend.models import catalogue, download, hub_token, local
+from backend.models import download, hub_token, local
 from backend.models.catalogue import Entry
+from backend.models.hub import valid_name
 from backend.models.hub_token import TokenSource
 from backend.settings import PROGRAM, Workspace
 from jobs.runner import Runner
@@ -27,18 +28,20 @@ class DownloadService:
         self._workspace, self._runner, self._models, self._policy = workspace, runner, models, policy
 
     def start(self, model_id: str) -> str:
-        """Queues the download of a model of the catalogue and returns the job's id. An interrupted download continues
-        where it stopped. The job's `progress` counts MiB; its `failure` says in plain words what to do about a gated
-        model, no network or a full disk. Raises BadInput for another model."""
+        """Queues the download of a model and returns the job's id; of one that the catalogue lacks first its look-up,
+        by its name on the hub or its page's address. An interrupted download continues where it stopped. The job's
+        `progress` counts MiB; its `failure` says in plain words what to do about a gated model, no network or a full
+        disk. Raises BadInput for a malformed name."""
         if self._models.simulated:
             raise BadInput(SIMULATED, "", "Open the page without --hardware to download a model.")
         self._policy.require(Feature.DOWNLOAD)
-        entry = catalogue.find(model_id)
-        if entry.gated and self._is_public():
+        entry = self._models.entry(model_id) if self._models.exists(model_id) else None
+        if entry and entry.gated and self._is_public():
             raise BadInput(f"{entry.name} can't be downloaded here.", "It needs an access token.", NOT_OWN)
-        if running := self._models.downloading(entry.id):
-            return running.id
-        return self._runner.submit("download", {"model": entry.id}, f"Download {entry.name}")
+        name = entry.id if entry else valid_name(model_id, "model")
+        title = f"Download {entry.name}" if entry else f"Look up {name}"
+        running, spec = self._models.downloading(name), {"model": name, "weights": entry is not None}
+        return running.id if running else self._runner.submit("download", spec, title)
 
     def cancel(self, model_id: str) -> None:
         """Stops the model's download, if there is one."""
@@ -47,8 +50,8 @@ class DownloadService:
             self._runner.stop(job.id)
 
     def status(self, model_id: str) -> DownloadStatus:
-        """The state of a catalogue model that is not here."""
-        entry, job = catalogue.find(model_id), self._models.downloads().get(model_id)
+        """The state of a model that is not here."""
+        entry, job = self._models.entry(model_id), self._models.downloads().get(model_id)
         if why_not := self._policy.why_not(Feature.DOWNLOAD):
             return DownloadStatus(entry, job, False, None, why_not)
         if job and not job.state.is_terminal:
@@ -83,7 +86,7 @@ class DownloadService:
         self._require_own_computer()
         place = hub_token.save(typed)
         for model_id, job in self._models.downloads().items():
-            if job.failure and self._models.exists(model_id) and catalogue.find(model_id).gated:
+            if job.failure and self._models.exists(model_id) and self._models.entry(model_id).gated:
                 self._runner.delete(job.id)  # it failed for lack of this token
         return place
 

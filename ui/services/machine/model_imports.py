@@ -6,7 +6,7 @@ from backend.evaluation.report import REPORT
 from backend.export import run_archive
 from backend.files.json_file import read_json, write_json
 from backend.hosting.policy import HOME, Feature, Policy
-from backend.models import bundled, catalogue, local
+from backend.models import bundled, local
 from backend.records.evaluation import EvaluationReport
 from backend.records.specs import RunSpec
 from backend.runs.start import BASE
@@ -60,9 +60,7 @@ class ModelImportService:
 
 
 def _how_to_get(model_id: str) -> str:
-    if any(entry.id == model_id for entry in catalogue.entries()):
-        return (
-            f"It needs its base model {model_id}, which is not on this computer. Download it on Start, or with "
-            f"{PROGRAM} models --download {model_id}."
-        )
-    return f"It needs its base model {model_id}, which is not on this computer and can't be downloaded here."
+    missing = f"It needs its base model {model_id}, which is not on this computer"
+    if local.is_local(model_id):
+        return f"{missing} and can't be downloaded."
+    return f"{missing}. Download it on Start, or with {PROGRAM} models --download {model_id}."

@@ -90,17 +90,20 @@ class ModelService:
     # Models on this computer
 
     def exists(self, model_id: str) -> bool:
-        """Whether the catalogue has the model."""
-        try:
-            return bool(catalogue.find(model_id))
-        except ApprenticeError:
-            return False
+        """Whether the catalogue has the model, or at home it is here or was looked up on the hub."""
+        with suppress(ApprenticeError):
+            return bool(catalogue.find(model_id) if self._policy.demo else self.entry(model_id or "none"))
+        return False
+
+    def looked_up(self) -> list[Entry]:
+        """The models of the hub that were looked up here; none in a demo."""
+        return [] if self._policy.demo else catalogue.looked_up(self._workspace)
 
     def available(self) -> set[str]:
         """The ids of the models that can be trained now. Nobody adds any in a demo, where many ask each second."""
         at, available = self._available
         if not self._policy.demo or time.monotonic() - at > _STALE:
-            downloadable = [entry.id for entry in catalogue.entries() if not entry.bundled]
+            downloadable = [it.id for it in (*catalogue.entries(), *self.looked_up()) if not it.bundled]
             available = {local.DEFAULT} | local.downloaded(self._workspace, downloadable)
             self._available = time.monotonic(), available
         return available

@@ -145,7 +145,7 @@ class HubCard:
 def token(has: TokenStatus) -> Markup:
     """Where the access token is, never the token itself, or a field for it."""
     if has.source:
-        return components.text(download_card.PLACES[has.source], "small") + download_card.other_token(has)
+        return components.text(fmt.PLACES[has.source], "small") + download_card.other_token(has)
     if has.why_not:
         return components.text(has.why_not, "small")
     settings = components.external_link(download_card.TOKENS, "your settings")

@@ -1,10 +1,12 @@
 """Share as HTML: how far each export is, or its files and checks; how to continue without a Space."""
 
 from collections.abc import Iterable
+from pathlib import Path
 
 from markupsafe import Markup
 
 from backend.export import space
+from backend.files.json_file import read_json
 from backend.gguf.requirement import HOW_TO_COMPILE
 from backend.records.exports import GgufFile
 from backend.records.units import MIB
@@ -13,24 +15,7 @@ from ui.services.results.local_programs import can_add
 from ui.text import format as fmt
 from ui.web.html import components
 
-KINDS = {
-    "gguf:Q8_0": ("One file for any computer", "Runs in LM Studio, Ollama, llama.cpp and Jan, without a GPU. (GGUF)"),
-    "page": (
-        "One folder to give to others",
-        "A chat page with the model in it: open index.html, nothing to install. Shows the instruction and three of "
-        "your questions. (WebAssembly)",
-    ),
-    "adapter": ("Only what it learned", "Small; needs the base model as well. (adapter, safetensors)"),
-    "merged": ("The whole model", "For servers and further training. (merged, safetensors)"),
-    "script": (
-        "Training script",
-        "A Python file, your examples and the run itself, to train elsewhere: on several or rented GPUs. (script)",
-    ),
-    "home": (
-        "Everything in one file",
-        "The model, what it learned, how good it is, your examples and the script. (zip)",
-    ),
-}
+KINDS: dict[str, tuple[str, str]] = read_json(Path(__file__).with_name("kinds.json"))  # title, description
 
 
 FAILED = "A check of this file failed"

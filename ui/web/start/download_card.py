@@ -1,37 +1,27 @@
 """Getting a model that is not on this computer: its license and access token, its download, and its errors."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from markupsafe import Markup
 
+from backend.models import catalogue
 from backend.models.catalogue import Entry
+from jobs.records import Job
 from ui.records.models import DownloadStatus, TokenStatus
 from ui.services.app import App
 from ui.text import format as fmt
 from ui.web.html import components
 
 TOKENS = "https://huggingface.co/settings/tokens"
-PLACES = {
-    "environment": "The access token comes from the environment variable HF_TOKEN and can't be deleted here.",
-    "memory": "Your access token is kept until Apprentice closes, because this computer's keyring can't be used.",
-    "keyring": "Your access token is saved in this computer's keyring, where passwords are kept.",
-    "login": "The access token was saved on this computer by hf auth login; hf auth logout deletes it.",
-    "": "There is no access token.",
-}
-KEEPERS = {
-    "keyring": (
-        "Save",
-        "It is saved in this computer's keyring, where passwords are kept, not with your work or in this browser. "
-        "If your browser offers to save it, decline. It is sent only to Hugging Face.",
-    ),
-    "memory": (
-        "Keep until Apprentice closes",
-        "This computer's keyring can't be used, so the token can't be saved for next time. Apprentice keeps it in "
-        "memory until it closes and writes it to no file. If your browser offers to save it, decline. It is sent "
-        "only to Hugging Face.",
-    ),
-}
 GATED = "Its makers share it only with people who accept its license and have an access token."
+ANOTHER = (
+    "Its name, or the address of its page. Its configuration, tokenizer and chat template are downloaded and tried "
+    "first, without its weights. Only safetensors weights are used, and no code that comes with a model is run."
+)
+NAME = Markup(
+    '<label>Name<input name="name" placeholder="OWNER/NAME" autocomplete="off" spellcheck="false" required></label>'
+)
 SURE_TO_DELETE = "To download a model like this again, you will need to paste the token again."
 
 
@@ -41,7 +31,7 @@ def fetching(status: DownloadStatus) -> Markup:
     if status.why_not:
         return components.text(status.why_not, "small")
     if job and not job.state.is_terminal:
-        return _downloading(model, job.progress)
+        return _downloading(model.id, model.name, job.progress)
     steps = access(model, status.token) if status.token else components.EMPTY
     if job and job.failure:
         steps += components.problem_alert(job.failure, "warn")
@@ -55,9 +45,26 @@ def fetching(status: DownloadStatus) -> Markup:
     return steps + Markup('<div class="fetch">{}</div>').format(get)
 
 
-def _downloading(model: Entry, progress: Any) -> Markup:
+def another(looked_up: Sequence[Entry], jobs: Mapping[str, Job]) -> Markup:
+    """A field for a model that the catalogue lacks, how its look-up goes, and what is known of those that were found.
+    jobs: the latest download of each model, by its id."""
+    parts = [components.text(ANOTHER, "small"), components.form("look-up", NAME, components.submit("Look it up"))]
+    known = {entry.id for entry in (*catalogue.entries(), *looked_up)}
+    model_id = next((model_id for model_id in jobs if model_id not in known), "")
+    if model_id and (failure := jobs[model_id].failure):
+        parts.append(components.problem_alert(failure, "warn"))
+    elif model_id and not jobs[model_id].state.is_terminal:
+        parts.append(_downloading(model_id, model_id, jobs[model_id].progress))
+    for entry in looked_up:
+        choose = components.button("Choose", "model", entry.id, label=f"Choose {entry.id}")
+        found = components.text(f"{entry.id}: {fmt.looked_up(entry)}")
+        parts.append(Markup('<div class="better">{}{}</div>').format(found, choose))
+    return components.fold("Another model from Hugging Face", *parts, key="another-model")
+
+
+def _downloading(model_id: str, name: str, progress: Any) -> Markup:
     phase, percent, sentences = fmt.progress(progress, fmt.size)
-    cancel = components.button("Cancel", "cancel", model.id, label=f"Cancel the download of {model.name}")
+    cancel = components.button("Cancel", "cancel", model_id, label=f"Cancel the download of {name}")
     bar = components.progress(percent, phase)
     return Markup('{}{}<div class="fetch">{}</div>').format(components.text(sentences), bar, cancel)
 
@@ -70,7 +77,7 @@ def label(model: Entry) -> str:
 def access(model: Entry, has: TokenStatus) -> Markup:
     """The steps to a gated model: its license, then an access token."""
     if has.why_not:
-        return components.text(f"{GATED} {PLACES[has.source] if has.source else has.why_not}", "small")
+        return components.text(f"{GATED} {fmt.PLACES[has.source] if has.source else has.why_not}", "small")
     page = components.external_link(f"https://huggingface.co/{model.id}", f"the page of {model.name}")
     steps = [
         Markup(
@@ -78,7 +85,7 @@ def access(model: Entry, has: TokenStatus) -> Markup:
         ).format(page, model.licence.partition(" (")[0])
     ]
     if has.source:
-        steps.append(Markup("{}{}").format(PLACES[has.source], other_token(has)))
+        steps.append(Markup("{}{}").format(fmt.PLACES[has.source], other_token(has)))
     else:
         settings = components.external_link(TOKENS, "your settings")
         steps.append(Markup("Create an access token of the type “Read” in {} and copy it.").format(settings))
@@ -100,7 +107,7 @@ def other_token(has: TokenStatus) -> Markup:
 
 def paste(has: TokenStatus) -> Markup:
     """An empty field for a token."""
-    save, where = KEEPERS[has.storage]
+    save, where = fmt.KEEPERS[has.storage]
     field = Markup(
         '<div><label>Access token (starts with hf_)<input type="password" name="token" autocomplete="off" '
         'spellcheck="false" required></label><button type="submit" class="btn firm">{}</button></div>'
@@ -113,6 +120,8 @@ def act(app: App, do: str, value: str) -> None:
     the services raise."""
     if do == "download":
         app.downloads.start(value)
+    elif do == "look-up":
+        app.downloads.start(components.fields(value).get("name", ""))
     elif do == "cancel":
         app.downloads.cancel(value)
     elif do == "discard":

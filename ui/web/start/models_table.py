@@ -17,7 +17,7 @@ from ui.text import format as fmt
 from ui.web.html import components, tables
 from ui.web.start import download_card
 
-FITS = {"yes": ("Fits", "good"), "tight": ("Just fits", "warn"), "no": ("Too big", "bad")}
+FITS = {"yes": ("Fits", "good"), "tight": ("Just fits", "warn"), "no": ("Too big", "bad"), "unknown": ("Open", "calm")}
 NEEDED_BY_RUNS = "The models you trained from it can't be tried or exported until it is downloaded again."
 COMPARING = components.text("Working out what each model needs on this computer. This takes a few seconds.", "small")
 GOOD_FOR = {"voice": "Conversation", "extract": "Extracting data", "write": "Fluent writing"}
@@ -83,7 +83,7 @@ def _words(option: Option, ready: bool) -> list[str]:
     """The words by which a search finds a model."""
     model = option.model
     asks = "access request needed" if model.gated else "no access request"
-    uses = "commercial use" if model.commercial_use else "no commercial use"
+    uses = {True: "commercial use", False: "no commercial use", None: "license to check"}[model.commercial_use]
     languages = [LANGUAGE_NAMES.get(code, code) for code in model.languages]
     tasks = [GOOD_FOR[task] for task in model.good_for if task in GOOD_FOR]
     here = ["on this computer"] if ready else []
@@ -102,7 +102,7 @@ def _line(option: Option, chosen_id: str, ready: bool, job: Job | None) -> dict[
     if option.time and option.fit != "no":
         time = tables.sort_key(option.time.seconds) + fmt.span(option.time.low, option.time.high)
     where = "included" if model.bundled else "on this computer" if ready else "to download"
-    languages = fmt.number(len(model.languages))
+    languages = fmt.number(len(model.languages)) if model.languages else "–"
     if len(model.languages) == 1:
         languages = LANGUAGE_NAMES.get(model.languages[0], model.languages[0])
     return {

@@ -7,6 +7,7 @@ from typing import Any
 import gradio as gr
 
 from backend.advice.recommend import Recommendation
+from backend.hosting.policy import Feature
 from backend.models.catalogue import TASKS
 from ui.services.app import App
 from ui.services.selection import Choice
@@ -38,11 +39,13 @@ class StartTab:
                 self.model = clickable(components.card("The model", lead="Working out which one fits."))
                 self.machine = clickable(components.card("Your computer", lead="Looking at what it can do."))
                 self.others = clickable()
+                self.another = clickable()
         with action_bar():
             self.begin = begin_button(new)
             self.forward = primary("Continue to your examples", visible=not new, elem_id="to-data")
             self.reason = html(elem_classes="reason")
-        cards = [self.language, self.advice, self.here, self.details, self.machine, self.model, self.others]
+        clicks = [self.model, self.others, self.another]
+        cards = [self.language, self.advice, self.here, self.details, self.machine, *clicks]
         bar = [self.begin, self.forward, self.reason]
         self.outputs: list[Any] = [self.line, self.setup, *self.first.outputs, *cards, *bar]
         state.on_load(f"() => apprentice.answers({json.dumps(TASKS)})", [], [self.task, self.facts])
@@ -53,8 +56,8 @@ class StartTab:
         begun.success(None, None, None, js="() => apprentice.address.toTop('start', '#task input')", **PRIVATE)
         state.listen(self.language.click, self._choose_model, self.outputs)
         state.listen(self.machine.click, self._probe, self.outputs)
-        state.listen(self.model.click, self._choose_model, self.outputs)
-        state.listen(self.others.click, self._choose_model, self.outputs)
+        for card in clicks:
+            state.listen(card.click, self._choose_model, self.outputs)
 
     def show(self, choice: Choice) -> Updates:
         new = self.app.is_newcomer(choice)
@@ -76,7 +79,7 @@ class StartTab:
         why_not = start_views.why_disabled(chosen, waiting)
         size = self.app.models.size_mib(chosen.model.id)
         downloads = self.app.models.downloads()
-        better, more = None, ""
+        better, more, refused = None, "", self.app.policy.why_not(Feature.DOWNLOAD) or simulated
         if size is None and not chosen.model.bundled and not simulated:
             more = download_card.fetching(self.app.downloads.status(chosen.model.id))
         elif recommended and (better := self.app.advice.better(choice.task, choice.data_id)):
@@ -89,6 +92,7 @@ class StartTab:
             self.machine: start_views.machine_card(self.app.models.probe(), simulated),
             self.model: start_views.model_card(chosen, recommended, size, more, better is not None),
             self.others: models_table.others_table(options, chosen.model.id, ready, downloads),
+            self.another: "" if refused else download_card.another(self.app.models.looked_up(), downloads),
             self.here: start_views.fit_line(chosen, size is not None, preparing, better),
             **({self.details: gr.update(open=True)} if why_not and not preparing else {}),
             self.forward: gr.update(interactive=not why_not, visible=True),

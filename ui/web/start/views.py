@@ -49,7 +49,8 @@ def fit_line(chosen: Recommendation, here: bool, preparing: Job | None, better: 
     """What the computer has and which model fits, in one line. here: whether the chosen model is on this computer.
     preparing: the job that unpacks it, if one does. better: a model to download that would be better."""
     fit, name = chosen.estimate.fit, chosen.model.name
-    fits = f"{name} will learn it: it {'fits' if fit.fits else 'is too big for'} this computer"
+    fate = {"no": "is too big for", "unknown": "may fit"}.get(fit.badge, "fits")
+    fits = f"{name} will learn it: it {fate} this computer"
     state = " and is ready." if here else f"; {fmt.size(chosen.model.download_mib)} to download."
     if preparing and chosen.model.bundled and not here:
         done = fmt.percent(preparing.progress.done, preparing.progress.total) if preparing.progress else 0
@@ -134,8 +135,8 @@ def model_card(
     needed = _needed(option, needs)
     where = "memory of the GPU" if option.memory.device == "cuda" else "memory"
     numbers = [(needed, f"{where} needed (estimate); {have} can be used"), _size(model, on_disk)]
-    allows = "license; commercial use allowed" if model.commercial_use else "license; no commercial use"
-    numbers.append((model.licence.partition(" (")[0], allows))
+    allows = {True: "commercial use allowed", False: "no commercial use", None: "read what it allows"}
+    numbers.append((model.licence.partition(" (")[0], f"license; {allows[model.commercial_use]}"))
     bar = components.memory_bar(
         fmt.memory_parts(option.memory.parts), fit.has_mib, f"Needs {needs}; {have} can be used."
     )

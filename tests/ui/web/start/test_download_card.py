@@ -26,6 +26,7 @@ from ui.services.app import App
 from ui.services.machine.downloads import NOT_OWN
 from ui.services.machine.models import SIMULATED
 from ui.services.selection import Choice
+from ui.text import format as fmt
 from ui.web.start import download_card
 
 OPEN = catalogue.find("HuggingFaceTB/SmolLM2-360M-Instruct")
@@ -74,16 +75,16 @@ class TestAccess:
         assert "Llama 3.2 Community" in html
         assert 'href="https://huggingface.co/settings/tokens"' in html
         assert FIELD in html
-        assert escape(download_card.KEEPERS["keyring"][1]) in html
+        assert escape(fmt.KEEPERS["keyring"][1]) in html
 
     def test_without_a_keyring_the_token_can_be_kept_in_memory(self) -> None:
         html = card(keeper="memory")
-        assert all(escape(words) in html for words in download_card.KEEPERS["memory"])
+        assert all(escape(words) in html for words in fmt.KEEPERS["memory"])
 
     @pytest.mark.parametrize("place", ["keyring", "memory"])
     def test_a_saved_token_is_mentioned_and_can_be_deleted(self, place: TokenSource) -> None:
         html = card(place)
-        assert escape(download_card.PLACES[place]) in html
+        assert escape(fmt.PLACES[place]) in html
         assert 'data-do="forget-token"' in html
         assert FIELD not in html
 
@@ -125,6 +126,31 @@ def form(typed: str) -> str:
 
 
 class TestPage:
+    def test_any_model_of_the_hub_is_looked_up_shown_chosen_and_removed(self, app: App) -> None:
+        page, name = page_of(app), "someone/Their-Model"
+
+        def click(do: str, value: str) -> dict[str, str]:
+            tab = page.tabs["start"]
+            updates = answer(page, tab.another, "click", Choice(begun=True), clicked=(do, value))
+            return {card: str(updates[getattr(tab, card)]) for card in ("another", "model", "here")}
+
+        with pytest.raises(gr.Error, match="not the name of a model"):
+            click("look-up", json.dumps({"name": "../up"}))
+        assert "Waiting for its turn" in click("look-up", json.dumps({"name": name}))["another"]
+        app.runner.stop(app.downloads.start(name))
+        facts = {"id": name, "download_mib": None, "languages": (), "commercial_use": None}
+        unknown = OPEN.architecture.model_copy(update={"linear_layers": ()})
+        found = OPEN.model_copy(update={**facts, "architecture": unknown})
+        (app.workspace.models / f".someone--Their-Model{catalogue.SAID}").write_text(found.model_dump_json())
+        shown = click("model", name)
+        assert "unknown size to download, license: Apache-2.0" in shown["another"]
+        assert "it may fit this computer" in shown["here"]
+        for words in ("read what it allows", f'data-do="download" data-value="{name}"'):
+            assert words in shown["model"]
+        assert app.validated(Choice(model_id=name)).model_id == name
+        assert name not in click("discard", name)["another"]
+        assert app.validated(Choice(model_id=name)).model_id == ""
+
     @pytest.mark.parametrize("place", ["keyring", "memory"])
     def test_a_saved_token_is_in_no_page_and_no_file(
         self, app: App, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, tmp_path: Path,
@@ -135,7 +161,7 @@ class TestPage:
             keyring_in_file.install(monkeypatch, tmp_path, NONE)
         shown = clicker(app)("token", form(SECRET))
         assert (hub_token.find(), hub_token.source()) == (SECRET, place)
-        assert escape(download_card.PLACES[place]) in shown["model"]
+        assert escape(fmt.PLACES[place]) in shown["model"]
         choice = Choice(model_id=GATED.id, data_id=app.datasets.add(SAMPLES / "orders.jsonl", "orders.jsonl"))
         page = page_of(app)
         every = {name: repr(tab.show(choice)) + repr(tab.signature(choice)) for name, tab in page.tabs.items()}
