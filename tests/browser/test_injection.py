@@ -134,6 +134,7 @@ def test_every_tab_shows_payloads_as_text(watched: Opens, injected_page: str) ->
         closed.first.click()
     page.locator("#evaluation article dd", has_text=MARK).first.wait_for()
     assert_inert(page, "the answers of an evaluation")
+    page.click("#blind > button")
     page.click("#blind-test .choose-two button")
     page.locator("#blind-test .asked", has_text=MARK).wait_for()
     assert_inert(page, "a question of a blind test")

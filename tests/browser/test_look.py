@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,15 @@ from tests.browser.steps import TABS, go, open_details, start_training, still, s
 pytestmark = pytest.mark.browser
 
 CONTRAST = (Path(__file__).parent / "contrast.js").read_text("utf-8")
+AXE = resources.files("axe_playwright_python").joinpath("axe.min.js").read_text("utf-8")
+VIOLATIONS = "axe.run().then(({ violations }) => violations.map(({ id, nodes }) => [id, nodes.map((one) => one.html)]))"
 Opens = Callable[..., Any]
+
+
+def violations(page: Any) -> Any:
+    """What axe finds on the page as it stands."""
+    page.evaluate(AXE)
+    return page.evaluate(VIOLATIONS)
 
 
 def assert_fits_and_can_be_read(page: Any, name: str = "") -> None:
@@ -23,7 +32,7 @@ def assert_fits_and_can_be_read(page: Any, name: str = "") -> None:
             page.evaluate("(dark) => document.body.classList.toggle('dark', dark)", theme == "dark")
             still(page)
             assert page.evaluate("document.documentElement.scrollWidth") <= width, f"{name} is cut off"
-            assert page.evaluate(f"({CONTRAST})(4.5)") == [], (name, width, theme)
+            assert (page.evaluate(f"({CONTRAST})(4.5)"), violations(page)) == ([], []), (name, width, theme)
         main = page.evaluate("document.querySelector('main').getBoundingClientRect().width")
         assert main == min(width, 1088), "the page's width follows what it holds"
 
@@ -54,6 +63,38 @@ def test_every_tab_fits_and_can_be_read_and_its_buttons_are_named(open_page: Ope
         named += page.locator("main button[aria-label]:visible").count()
         assert page.evaluate(NAMED_OTHERWISE) == [], name
     assert named > 20
+
+
+OPEN_ALL = """() => {
+  for (const fold of document.querySelectorAll('main details:not(#endpoint-key *)')) fold.open = true;
+  for (const fold of document.querySelectorAll('main .label-wrap:not(.open)')) if (fold.offsetParent) fold.click();
+}"""
+
+
+def test_no_panel_has_a_fault_of_accessibility(open_page: Opens, newcomers_page: str, drawn_page: str) -> None:
+    page = open_page(newcomers_page)
+    page.locator("#tab-start .first").wait_for()
+    assert violations(page) == []
+    page = open_page(drawn_page)
+    go(page, "data")
+    page.get_by_role("tab", name="Type").click()
+    assert violations(page) == []
+    page.locator(".make-examples textarea").fill("Questions to a bicycle workshop")
+    page.click("#make-examples")
+    page.locator("#making form.making").wait_for()
+    assert violations(page) == []
+    go(page, "runs")
+    page.click("button[data-do=open][data-value=run-a]")
+    page.wait_for_selector("#to-try:visible")
+    for name in ("train", "try", "share", "start", "data"):
+        go(page, name)
+        for _ in range(2):  # folds within folds
+            page.evaluate(OPEN_ALL)
+            still(page)
+        if name == "share":
+            page.click("#endpoint-start")
+            page.locator("#endpoint-stop").wait_for()
+        assert violations(page) == [], name
 
 
 def test_nothing_is_fetched_from_elsewhere_and_nothing_fails(open_page: Opens, drawn_page: str) -> None:

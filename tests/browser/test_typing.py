@@ -270,6 +270,7 @@ def test_a_question_whose_answer_fails_is_put_back_and_the_half_answer_goes(at_t
 def test_an_invalid_seed_is_reported_and_the_question_put_back(at_try: Any) -> None:
     question = at_try.get_by_label("Your question to both")
     question.fill("Where is my order?")
+    at_try.click("#ask-details > button")
     at_try.locator("#tab-try button.label-wrap", has_text="Answer settings").click()
     seed = at_try.locator("#chat-seed input")
     seed.wait_for()

@@ -37,10 +37,13 @@ def first_rows(data: Dataset) -> Markup:
 
 def side_by_side(left: str, right: str, pairs: Iterable[tuple[str, str, str]]) -> Markup:
     """Rows in two columns: (name, before, after)."""
-    item = Markup(
-        '<li><p class="small">{}</p><div class="was"><h4>{}</h4>{}</div><div class="is"><h4>{}</h4>{}</div></li>'
+    side = Markup('<div class="{}"><p class="side">{}</p>{}</div>')
+    lines = components.join(
+        Markup('<li><p class="small">{}</p>{}{}</li>').format(
+            name, side.format("was", left, before), side.format("is", right, after)
+        )
+        for name, before, after in pairs
     )
-    lines = components.join(item.format(name, left, before, right, after) for name, before, after in pairs)
     return Markup('<ol class="before-after">{}</ol>').format(lines) if lines else components.EMPTY
 
 

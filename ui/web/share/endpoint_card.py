@@ -98,7 +98,7 @@ class EndpointCard:
 
 
 def key_notice(key: str) -> Markup:
-    return Markup("<h3>The key</h3>{}{}").format(components.code(key), components.text(KEY_NOTE, "small"))
+    return Markup("<h2>The key</h2>{}{}").format(components.code(key), components.text(KEY_NOTE, "small"))
 
 
 def status(endpoint: Endpoint) -> Markup:
@@ -138,7 +138,7 @@ def examples(url: str, name: str, instruction: str) -> Markup:
             ("Command line", "On Windows in Git Bash or WSL.", snippets.with_curl(url, KEY, name)),
         )
     ]
-    return Markup('<div class="guides"><h3>How to ask it</h3>{}</div>').format(components.join(folds))
+    return Markup('<div class="guides"><h2>How to ask it</h2>{}</div>').format(components.join(folds))
 
 
 KEY = "YOUR_KEY"

@@ -15,7 +15,7 @@ from ui.services.results.chat import Answer
 from ui.services.results.documents import Part
 from ui.services.selection import Choice
 from ui.web.browser_state import PRIVATE, BrowserState, Inputs, Updates
-from ui.web.components import button, clicked, html
+from ui.web.components import button, clickable, clicked, details, html
 from ui.web.errors import handler
 from ui.web.html import components
 from ui.web.try_it.answer_settings import AnswerSettings
@@ -57,16 +57,9 @@ def growing(turn: Turn, parts: Iterable[Part]) -> Iterator[None]:
 class Asking:
     """The box for a question, and how both models answer. shown: the conversation. suggested: questions to ask."""
 
-    def __init__(self, app: App, state: BrowserState, shown: gr.HTML, suggested: gr.HTML) -> None:
-        self.app, self.state, self.shown, self.suggested = app, state, shown, suggested
+    def __init__(self, app: App, state: BrowserState, shown: gr.HTML) -> None:
+        self.app, self.state, self.shown = app, state, shown
         with gr.Column(elem_classes="ask-box"):
-            self.mode = gr.Radio(
-                [("Each question by itself", ALONE), ("As a conversation", CONVERSATION)],
-                value=ALONE,
-                label="How the models read your questions",
-                elem_classes="choices inline",
-                elem_id="mode",
-            )
             words: dict[str, Any] = {"label": "Your question to both", "placeholder": PLACEHOLDER}
             self.question = gr.Textbox(lines=1, max_lines=8, elem_id="question", **words)
             with gr.Row(elem_classes="actions"):
@@ -74,8 +67,17 @@ class Asking:
                 self.stop = button("Stop", visible=False, elem_id="stop-answer")
                 self.clear = button("Start over", elem_id="clear")
                 html(components.text(KEYS, "small"), elem_classes="keys")
-            self.document = DocumentFields()
-            self.settings = AnswerSettings()
+            self.suggested = clickable()
+            with details("ask-details", "More ways to ask"):
+                self.mode = gr.Radio(
+                    [("Each question by itself", ALONE), ("As a conversation", CONVERSATION)],
+                    value=ALONE,
+                    label="How the models read your questions",
+                    elem_classes="choices inline",
+                    elem_id="mode",
+                )
+                self.document = DocumentFields()
+                self.settings = AnswerSettings()
 
     def listen(self, show: Callable[[Choice, Inputs], Updates], outputs: list[Any]) -> None:
         """show: the whole tab, whose components are `outputs`."""

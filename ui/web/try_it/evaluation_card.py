@@ -80,6 +80,13 @@ class EvaluationCard:
         self.app, self._state = app, state
         with gr.Column(elem_classes="evaluation", elem_id="evaluation"):
             self.card = clickable(before(0))
+            with gr.Row(elem_classes="actions"):
+                self.check = button("Check it", interactive=False, elem_id="evaluate")
+                compare = "Check it, and compare with good prompts"
+                self.compare = button(compare, interactive=False, elem_id="evaluate-prompts")
+                self.cancel = button("Cancel", visible=False, elem_id="evaluate-cancel")
+                self.why_not = html(elem_classes="reason")
+            self.answers = clickable(elem_id="report-answers")
             with gr.Accordion(FACTS, open=False, elem_classes="fold-block", elem_id="facts") as self.facts:
                 self.facts_text = gr.Textbox(
                     label="Your facts",
@@ -92,13 +99,6 @@ class EvaluationCard:
                     elem_id="facts-text",
                 )
                 self.facts_file = upload_button("Load a text file", SUFFIXES, "facts-file")
-            with gr.Row(elem_classes="actions"):
-                self.check = button("Check it", interactive=False, elem_id="evaluate")
-                compare = "Check it, and compare with good prompts"
-                self.compare = button(compare, interactive=False, elem_id="evaluate-prompts")
-                self.cancel = button("Cancel", visible=False, elem_id="evaluate-cancel")
-                self.why_not = html(elem_classes="reason")
-            self.answers = clickable(elem_id="report-answers")
         buttons = [self.check, self.compare, self.cancel]
         self.outputs: list[Any] = [self.card, self.facts, *buttons, self.why_not, self.answers]
         state.listen(self.answers.click, self._correct, [self.answers])

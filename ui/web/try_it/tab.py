@@ -8,7 +8,7 @@ import gradio as gr
 from ui.services.app import App
 from ui.services.selection import Choice
 from ui.web.browser_state import BrowserState, Inputs, Updates
-from ui.web.components import action_bar, clickable, html, primary
+from ui.web.components import action_bar, clickable, details, html, primary
 from ui.web.errors import handler
 from ui.web.html import components
 from ui.web.try_it import evaluation_card, ready_models
@@ -59,11 +59,12 @@ class TryTab:
         self.proof = html()
         self.shown = clickable(conversation([]), elem_classes="talk", elem_id="talk")
         self.correction = ChatCorrection(app)
-        self.suggested = clickable()
-        self.asking = Asking(app, state, self.shown, self.suggested)
+        self.asking = Asking(app, state, self.shown)
+        self.suggested = self.asking.suggested
         self.ask, self.settings = self.asking.send, self.asking.settings
         self.evaluation = evaluation_card.EvaluationCard(app, state)
-        self.blind = BlindCard(app, state, self.evaluation)
+        with details("blind", "Choose between answers without knowing whose they are"):
+            self.blind = BlindCard(app, state, self.evaluation)
 
     @handler
     def _begin(self, inputs: Inputs) -> Any:
