@@ -42,6 +42,9 @@ class QueuedEvents:
     def knows(self, session: str) -> bool:
         return session in self._blocks._queue.pending_messages_per_session
 
+    def needs_password(self) -> bool:
+        return self._blocks.auth is not None
+
     def sessions(self) -> list[str]:
         queue = self._blocks._queue
         lanes = list(queue.event_queue_per_concurrency_id.values())

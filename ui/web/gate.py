@@ -20,6 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from backend.hosting.policy import Limits
 from backend.hosting.visitors import Visitors, disk_mib
 from backend.records.units import KIB, MIB
+from ui.web import front_page
 from ui.web.guard import is_loopback
 from ui.web.visitor import VisitorFiles, new_cookie, visitor_of
 
@@ -51,6 +52,9 @@ class Events(Protocol):
     def knows(self, session: str) -> bool:
         """Whether this session has sent an event whose answers it may wait for."""
 
+    def needs_password(self) -> bool:
+        """Whether who has none gets another page."""
+
     def sessions(self) -> list[str]:
         """The session of each event that waits or is being answered."""
 
@@ -73,7 +77,7 @@ class Gate:
     """ASGI middleware."""
 
     def __init__(self, app: ASGIApp, door: Door) -> None:
-        self.app = app
+        self.app, self._front = app, front_page.FrontPage(app)
         self._visitors, self._limits, self._uploads = door.visitors, door.limits, door.uploads
         self._files = VisitorFiles(door.visitors)
         self._events, self._https, self._accounts = door.events, door.https, door.accounts
@@ -103,6 +107,8 @@ class Gate:
         # Such a link opens a page that gradio stored with what somebody had typed.
         if b"deep_link" in unquote_to_bytes(scope["query_string"]):
             await _refuse(scope, receive, send)
+        elif reading and path in front_page.PATHS and not self._events.needs_password():
+            await self._front.answer(scope, receive, send)
         elif _OPEN.fullmatch(path) and (reading or path.startswith("/log")):
             await self.app(scope, receive, send)
         elif _EVENT.fullmatch(path) and scope["method"] == "POST":

@@ -21,7 +21,7 @@ from ui.web import gate
 from ui.web.gate import VISITOR, Door, Gate
 from ui.web.visitor import COOKIE
 
-JOIN = "/gradio_api/queue/join"
+JOIN, ANY = "/gradio_api/queue/join", "/theme.css"
 
 
 class Session:
@@ -43,6 +43,9 @@ class Queue(list[str]):
     def knows(self, session: str) -> bool:
         return session.startswith("abc")
 
+    def needs_password(self) -> bool:
+        return self.count("password") > 0
+
     def sessions(self) -> list[str]:
         return self
 
@@ -56,14 +59,14 @@ def opened(tmp_path: Path, session: dict[str, Any] | None = None, **more: Any) -
     events = more.pop("events", Queue())
     visitors = Visitors(tmp_path / "visitors", Limits())
     door = Door(visitors, Limits(uploads=1.0), tmp_path / "uploads", events, **more)
-    routes = [Route(path, echo, methods=["GET", "POST"]) for path in ("/", JOIN, "/gradio_api/queue/data")]
+    routes = [Route(path, echo, methods=["GET", "POST"]) for path in ("/", ANY, JOIN, "/gradio_api/queue/data")]
     stack = [Middleware(Session, session=session or {}), Middleware(Gate, door=door)]
     return TestClient(Starlette(routes=routes, middleware=stack))
 
 
 def visitor_of(page: TestClient) -> str | None:
     page.get("/")
-    found: str | None = page.get("/").json()["visitor"]
+    found: str | None = page.get(ANY).json()["visitor"]
     return found
 
 
@@ -99,6 +102,25 @@ def test_the_cookie_is_hidden_from_scripts_but_in_frames(tmp_path: Path, https: 
     cookie = opened(tmp_path, https=https).get("/").headers["set-cookie"]
     assert cookie.startswith(f"{COOKIE}=")
     assert {"HttpOnly", *across} <= set(cookie.split("; "))
+
+
+def test_the_page_is_made_once_and_everybody_gets_an_own_cookie(tmp_path: Path) -> None:
+    def asked(client: TestClient, method: str = "GET", **headers: str) -> tuple[bool, str, str]:
+        """Whether it was made anew, its text, and the cookie."""
+        client.cookies.clear()
+        answer = client.request(method, "/?a=b", headers=headers)
+        new = len(made)
+        made.update([answer.text])
+        return len(made) > new, answer.text, answer.headers["set-cookie"]
+
+    made: set[str] = set()
+    client = opened(tmp_path)
+    assert asked(client)[0]
+    new, text, cookie = asked(client, junk="1", cookie="access-token=1")
+    assert (new, json.loads(text)["query"]) == (False, "")
+    assert asked(client)[2] != cookie
+    assert asked(client, "HEAD")[1] == ""
+    assert "a=b" in opened(tmp_path, events=Queue(["password"])).get("/?a=b").text, "gradio shows the login"
 
 
 def test_sessions_are_joined_to_the_visitor_and_only_known_fields_pass(tmp_path: Path) -> None:

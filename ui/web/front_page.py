@@ -1,0 +1,40 @@
+"""Remembers the page of a demo and its configuration: gradio 6.31 makes them anew in 50 ms for every request, and so
+anybody who asked again and again would slow the demo for all. They are the same for all visitors."""
+
+import asyncio
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+PATHS = ("/", "/config", "/config/")
+_DECIDE = (b"host", b"x-forwarded-host", b"x-forwarded-proto")  # the address in the answer; gradio gets no others
+_MOST = 20  # answers; whoever makes up addresses waits for one after the other
+
+
+class FrontPage:
+    """app: gradio."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app, self._making = app, asyncio.Lock()
+        self._known: dict[object, list[Message]] = {}
+
+    async def answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers a request for one of PATHS, whatever is asked in its address."""
+        headers = [(name, value) for name, value in scope["headers"] if name in _DECIDE]
+        key = scope["path"], scope["scheme"], tuple(headers)
+        if key not in self._known:
+            async with self._making:
+                if key not in self._known:
+                    await self._make(key, {**scope, "method": "GET", "query_string": b"", "headers": headers}, receive)
+        for message in self._known[key]:
+            await send({**message, "body": b""} if scope["method"] == "HEAD" and "body" in message else dict(message))
+
+    async def _make(self, key: object, scope: Scope, receive: Receive) -> None:
+        made: list[Message] = []
+
+        async def keep(message: Message) -> None:
+            made.append(message)
+
+        await self._app(scope, receive, keep)
+        if len(self._known) == _MOST:
+            del self._known[next(iter(self._known))]
+        self._known[key] = made
