@@ -25,6 +25,7 @@ _PROJECT = os.fspath(_HERE.parents[1]) + os.sep
 _RULES = os.fspath(_HERE) + os.sep
 _PROGRAM = ("backend", "jobs", "ui", "app.py")
 _RETRIES = os.path.join("backend", "files", "atomic.py")  # a breach is of the caller
+_LINKS = os.path.join("ui", "services", "demo", "visitor_apps.py")  # makes junctions on Windows
 _PREFIX = 60  # characters that a workspace's own path usually has, as in C:\\Users\\Max Mustermann\\AppData\\Local\\…
 _LONGEST = 259
 _FORBIDDEN = re.compile(r'[<>:"|?*\\\x00-\x1f]|[. ]$|^(?:con|prn|aux|nul|com\d|lpt\d)(?:\..*)?$', re.IGNORECASE)
@@ -75,7 +76,7 @@ def install() -> None:
         return moving
 
     def symlink(source: Any, target: Any, *more: Any, dir_fd: int | None = None, **options: Any) -> None:
-        if full := checked(target, dir_fd):
+        if (full := checked(target, dir_fd)) and not _place()[0].startswith(_LINKS):
             _refuse(OSError, errno.EPERM, 1314, "needs a right", full)
         real_symlink(source, target, *more, dir_fd=dir_fd, **options)
 

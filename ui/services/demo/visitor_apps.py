@@ -1,6 +1,7 @@
 """The visitors of a demo: each one's own services over their own folder, made at the first visit, deleted later."""
 
 import logging
+import sys
 import threading
 import time
 from contextlib import suppress
@@ -95,7 +96,7 @@ class VisitorApps:
         (shared.cache / "gguf").mkdir(parents=True, exist_ok=True)
         for link, target in ((folder / "models", shared.models), (folder / "cache" / "gguf", shared.cache / "gguf")):
             with suppress(FileExistsError):
-                link.symlink_to(target, target_is_directory=True)
+                _link(link, target)
         return Workspace.open(folder)
 
     # Expired visitors
@@ -132,3 +133,14 @@ class VisitorApps:
         if app := self._apps.pop(visitor, None):
             self._queue.remove(app.runner)
             threading.Thread(target=app.close, daemon=True).start()  # which may wait for an import
+
+
+def _link(link: Path, target: Path) -> None:
+    """Makes `link` lead to the folder `target`; on Windows a junction, because a symbolic link needs a right there.
+    Raises OSError."""
+    if sys.platform == "win32":
+        import _winapi
+
+        _winapi.CreateJunction(str(target), str(link))
+    else:
+        link.symlink_to(target, target_is_directory=True)

@@ -2,12 +2,14 @@
 
 import gzip
 import os
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -19,6 +21,7 @@ from jobs.records import State
 from tests.jobs.conftest import FOREVER, until
 from tests.workers import end_workers
 from ui.services.app import App
+from ui.services.demo import visitor_apps
 from ui.services.demo.shared import ChatSeats
 from ui.services.demo.visitor_apps import VisitorApps
 from ui.services.results.chat import ChatSession
@@ -69,6 +72,15 @@ def test_what_one_visitor_has_but_the_models_does_not_exist_for_another(make: Ma
     assert second.runner.jobs() == []
     assert first.workspace.models.resolve() == second.workspace.models.resolve() == apps.base.workspace.models
     assert first.workspace.cache.resolve() != second.workspace.cache.resolve()
+
+
+def test_on_windows_the_shared_folders_are_junctions(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[tuple[str, str]] = []
+    junctions = SimpleNamespace(CreateJunction=lambda target, link: made.append((target, link)))
+    monkeypatch.setitem(sys.modules, "_winapi", junctions)
+    monkeypatch.setattr(visitor_apps.sys, "platform", "win32")
+    visitor_apps._link(Path("folder"), Path("models"))
+    assert made == [("models", "folder")], "a symbolic link needs a right there"
 
 
 def test_what_is_off_is_refused_by_the_services_themselves(make: Made) -> None:
