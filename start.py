@@ -48,8 +48,10 @@ def say(text: str) -> None:
 
 
 def pip(*arguments: str, check: bool = True) -> bool:
-    """Runs `pip install` in the environment and returns whether it succeeded. With check, a failure exits."""
-    options = ["--disable-pip-version-check", "install", "--no-warn-conflicts", "--constraint", str(CONSTRAINTS)]
+    """Runs `pip install` in the environment and returns whether it succeeded. With check, a failure exits. Python
+    compiles what it imports: to compile everything would take longer than the rest of the installation."""
+    options = ["--disable-pip-version-check", "install", "--no-compile", "--no-warn-conflicts"]
+    options += ["--constraint", str(CONSTRAINTS)]
     variables = {"PIP_RESUME_RETRIES": RESUMPTIONS} | os.environ  # older pips ignore it
     command = [str(PYTHON), "-m", "pip", *options, *arguments]
     succeeded = subprocess.run(command, cwd=ROOT, stdout=sys.stderr, env=variables)

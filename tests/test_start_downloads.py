@@ -24,6 +24,7 @@ PIECE = 40_000  # bytes that one connection transfers
 def wheel(name: str = "big_wheel", size: int = 200_000) -> bytes:
     """A wheel with random data."""
     texts = {
+        f"{name}.py": "",
         f"{name}-1.0.dist-info/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n",
         f"{name}-1.0.dist-info/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
     }
@@ -93,6 +94,7 @@ def test_a_download_continues_where_the_connection_was_cut(target: Path, monkeyp
     firsts = [first for path, first in requests if path.endswith(".whl")]
     assert firsts == list(range(0, len(data), PIECE)), "each byte was sent once"
     assert len((target / "big_wheel.bin").read_bytes()) == 200_000
+    assert not [*target.rglob("*.pyc")], "Python compiles what is used"
 
 
 def test_a_proxy_and_a_mirror_are_those_of_pips_variables(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:

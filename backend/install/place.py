@@ -22,7 +22,7 @@ _POLICY = r"SYSTEM\CurrentControlSet\Control\FileSystem"  # in Windows' registry
 
 def environment(project: PurePath, system: str = "", variables: Mapping[str, str] = os.environ) -> PurePath:
     """The folder of the environment for a checkout. On Linux and macOS it is `.venv` in the checkout. On Windows it
-    has a short name in the user's local data: paths there are short, and no service synchronizes its 45,000 files.
+    has a short name in the user's local data: paths there are short, and no service synchronizes its 30,000 files.
     system: as in `platform.system`, by default this one. variables: of the environment."""
     if (system or platform.system()) != "Windows":
         return project / ".venv"
