@@ -90,7 +90,8 @@ def split(
     taken = [roles.of(group) for group in groups]
     chosen = [group for group, role in zip(groups, taken, strict=True) if role in ("choosing", "judging")]
     free = [group for group, role in zip(groups, taken, strict=True) if role is None]
-    free.sort(key=lambda group: _turn(rows[group[0]], seed))
+    free.sort(key=lambda group: blake2b(f"{seed} {rows[group[0]].row}".encode(), digest_size=8).digest())
+    free.sort(key=lambda group: rows[group[0]].origin != "file")  # those of the file are set aside first
     count = sum(map(len, chosen))
     for group in free:
         if count + len(group) <= target:
@@ -101,11 +102,6 @@ def split(
     aside = {position for group in chosen for position in group}
     train = [i for i in range(len(rows)) if i not in aside]
     return _divided(train, chosen, {}, "as you chose" if not fraction else "there are too few", roles)
-
-
-def _turn(row: Row, seed: int) -> tuple[bool, bytes]:
-    """Where a row stands in the order in which rows are set aside."""
-    return row.origin != "file", blake2b(f"{seed} {row.row}".encode(), digest_size=8).digest()
 
 
 def _with_corrected(roles: Roles, rows: Sequence[Row]) -> Roles:

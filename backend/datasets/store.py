@@ -149,8 +149,7 @@ class DatasetStore:
             with suppress(ApprenticeError, OSError):
                 source = (folder / "source").stat()
                 info = self.info.read(folder.name)
-                size, added = source.st_size, source.st_mtime
-                datasets.append(StoredDataset(folder.name, info.name, size, added, info.written))
+                datasets.append(StoredDataset(folder.name, info.name, source.st_size, source.st_mtime, info.written))
         return datasets
 
     def has(self, data_id: str) -> bool:

@@ -2,7 +2,7 @@
 a crash loses at most the last one, which is then not read."""
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -70,28 +70,10 @@ def read_log(folder: Path, edits: Collection[str]) -> Log:
     return log
 
 
-def log_drafted(folder: Path, passage: int, drafts: Collection[Draft]) -> None:
-    """A model has looked at a passage. Raises WorkspaceProblem, as the next ones do."""
-    _add(folder, f"drafted {passage}", [asdict(draft) for draft in drafts])
-
-
-def log_decided(folder: Path, draft: str, edit: str) -> None:
-    """edit: the one that keeps it, or DROPPED."""
-    _add(folder, f"decided {draft}", edit)
-
-
-def log_undone(folder: Path, about: str) -> None:
-    """about: the last of `Log.order`, which is taken back."""
-    _add(folder, about, None)
-
-
-def log_worded(folder: Path, key: str, wording: Wording, edit: str) -> None:
-    """A column is asked about in these words. edit: as in Wording."""
-    _add(folder, f"worded {key}", asdict(wording) | {"edit": edit})
-
-
-def _add(folder: Path, about: str, value: object) -> None:
-    line = json.dumps({about: value}, ensure_ascii=False)
+def write_log(folder: Path, about: str, value: str | Wording | Sequence[Draft] | None) -> None:
+    """Adds a line. about: "drafted PASSAGE", with what a model drafted; "decided DRAFT", with the edit that keeps it or
+    DROPPED; "worded COLUMN", with a Wording. None takes a decision back. Raises WorkspaceProblem."""
+    line = json.dumps({about: value}, ensure_ascii=False, default=asdict)
     try:
         with (folder / FILE).open("ab") as file:
             file.write(f"\n{line}".encode("utf-8", "surrogatepass"))  # a line that a crash cut ends here

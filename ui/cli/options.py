@@ -69,8 +69,7 @@ def add_reading_options(command: argparse.ArgumentParser) -> None:
     )
     joins = "join texts that a comma without quotes divides"
     command.add_argument("--join-cells", action="store_true", default=None, help=joins)
-    pairs = "in a chat: make an example of each answer"
-    command.add_argument("--pairs", action="store_true", default=None, help=pairs)
+    command.add_argument("--pairs", action="store_true", default=None, help="in a chat: make an example of each answer")
     command.add_argument("--rows", type=positive, metavar="N", help=f"read only the first N rows {_HUB}")
     command.add_argument("--split", metavar="NAME", help="with hf:OWNER/NAME: the split (default: train)")
     command.add_argument("--shape", metavar="SHAPE", help="what each row is, such as text or messages")

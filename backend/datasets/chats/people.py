@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from backend.datasets.chats.threads import Post
+from backend.datasets.chats.threads import QUOTED, Post
 from backend.datasets.convert.detect import Record
 from backend.errors import BadInput
 from backend.records.rows import Message, PassedOver
@@ -18,7 +18,6 @@ ROLES = frozenset({"user", "assistant", "system", "tool"})
 _SHOWN = 12
 PAUSE = 6 * 3600  # seconds after which a message begins a new conversation, unless it answers
 ALONE = "message with nothing to answer or without an answer"
-_QUOTED = 200  # characters of one
 ANSWERS = 10  # at most in one example, so that years of messages do not become a single one
 
 
@@ -127,7 +126,7 @@ class ExampleMaker:
                 yield from self._example(part)
 
     def _pass_over(self, posts: Iterable[Post]) -> None:
-        self.passed += (PassedOver(ALONE, excerpt(post.text, width=_QUOTED), post.line) for post in posts)
+        self.passed += (PassedOver(ALONE, excerpt(post.text, width=QUOTED), post.line) for post in posts)
 
     def _side(self, post: Post) -> str:
         if post.author in self.imitate:

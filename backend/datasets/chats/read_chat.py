@@ -29,11 +29,9 @@ _LISTED = 200  # people to choose from on the page
 
 @dataclass(frozen=True)
 class ChatExamples:
-    """title: "a WhatsApp chat". people: who writes in it, most messages first; imitate: whom the examples teach the
-    model to write like. records: one per example, with its line. passed: messages in no example. note: how it was
-    read, in sentences. long: the same where few examples have many answers, "" elsewhere."""
+    """people: who writes, most messages first; imitate: whom the model learns to write like. records: one per example.
+    passed: messages in none. note: how it was read; long: that few examples have many answers, or ""."""
 
-    title: str
     people: tuple[str, ...]
     imitate: tuple[str, ...]
     records: list[Record]
@@ -99,7 +97,7 @@ def read_chat(records: Iterator[Record], chat: ChatFormat, imitate: Sequence[str
     replies = sum(m["role"] == "assistant" for _, made in examples for m in made["messages"])
     long = f"{_count(replies, 'answer')} that follow each other became {_count(len(examples), 'example')}."
     long = long if replies >= _LONG * len(examples) and len(examples) < _FEW else ""
-    return ChatExamples(chat.title, names, chosen, [*faults, *examples], passed, note, long)
+    return ChatExamples(names, chosen, [*faults, *examples], passed, note, long)
 
 
 def _names(people: Sequence[str]) -> str:

@@ -138,9 +138,8 @@ def _described(messages: Sequence[Message], several: bool = False) -> ChatFormat
 
 def _tells_internal(column: str, messages: Sequence[Message]) -> bool:
     """Whether the cells of a column say which messages are internal: few different ones, by its name or their own."""
-    cells = {*_values(column, messages)}
-    about = not {*_own(column).split("_")}.isdisjoint(_NAMES["about_public"])
-    return about and len(cells) <= _LOOKED_AT and any(says_internal(column, cell) for cell in cells)
+    cells, about = {*_values(column, messages)}, {*_own(column).split("_")} & {*_NAMES["about_public"]}
+    return bool(about) and len(cells) <= _LOOKED_AT and any(says_internal(column, cell) for cell in cells)
 
 
 def _replies(records: Sequence[Message]) -> ChatFormat | None:

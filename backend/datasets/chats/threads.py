@@ -21,8 +21,7 @@ _LONGEST_NAME = 200  # characters
 WHOEVER_OPENED = "whoever opened it"  # instead of a name, which nothing says
 _KIND = re.compile(r"t\d_")
 _UNSET = ("", "0", "false", "no")
-_QUOTED = 200  # characters of a message that is in no example
-# Why a message is in no example.
+QUOTED = 200  # characters of a message that is in no example
 EMPTY = "message without text or written by a program"
 UNWANTED = "message that is internal, deleted or written by a program"
 BRANCH = "message of another version of a reply"
@@ -115,7 +114,7 @@ class _Reader:
 
     def _pass_over(self, why: str, *entries: _Found) -> None:
         for entry in entries:
-            self.passed.append(PassedOver(why, excerpt(self._text(entry.message), width=_QUOTED), entry.line))
+            self.passed.append(PassedOver(why, excerpt(self._text(entry.message), width=QUOTED), entry.line))
 
     def _author(self, entry: _Found) -> str:
         if self._chat.reply:

@@ -182,22 +182,13 @@ def _name_score(column: str, field: str) -> float:
     return 0.6 if matches else 0
 
 
-@dataclass(frozen=True)
-class Doubt:
-    """why: a sentence."""
-
-    column: str
-    why: str
-
-
-def in_doubt(records: Sequence[Mapping[str, Any]], mapping: Mapping[str, str]) -> Doubt | None:
-    """The first column whose name may mean several things and that is not what `mapping` says."""
+def in_doubt(records: Sequence[Mapping[str, Any]], mapping: Mapping[str, str]) -> tuple[str, str] | None:
+    """The first column whose name may mean several things and that is not what `mapping` says, and why, a sentence."""
     for field, column in mapping.items():
-        if plain_name(column) in UNSURE:
-            what = what_it_holds(column, [record.get(column) for record in records])
-            if what:
-                shown = excerpt(column, width=40)
-                return Doubt(column, f"The column {shown!r} would be the {field}, but it holds {what}.")
+        what = what_it_holds(column, [record.get(column) for record in records])
+        if what and plain_name(column) in UNSURE:
+            shown = excerpt(column, width=40)
+            return column, f"The column {shown!r} would be the {field}, but it holds {what}."
     return None
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from backend.datasets.convert.detect import Match, Record, match
-from backend.datasets.convert.guess_columns import Doubt, beside_text, can_choose, guess, in_doubt, lacks_answers, rival
+from backend.datasets.convert.guess_columns import beside_text, can_choose, guess, in_doubt, lacks_answers, rival
 from backend.datasets.convert.shapes import SHAPES, Columns, complete
 from backend.errors import BadInput
 from backend.records.reading import ReadOptions, RowFault
@@ -130,7 +130,7 @@ def make_plan(sample: Sequence[Record], options: ReadOptions) -> Plan:
             if matched.shape == shape:
                 mapping.update({name: c for name, c in matched.mapping.items() if name not in mapping})
         if shape == "question_answer" and (doubt := in_doubt(records, mapping)):
-            return Plan(shape, _without(doubt, records), fixed=True)
+            return Plan(shape, _without(*doubt, records), fixed=True)
         if shape == "text" and (pair := beside_text(records, mapping["text"])):
             return Plan(pair.shape, pair.mapping, fixed=True, guessed=True)
         if other := rival(records, mapping):
@@ -155,13 +155,13 @@ def make_plan(sample: Sequence[Record], options: ReadOptions) -> Plan:
     return Plan(guessed.shape, guessed.mapping, fixed=True, guessed=True)
 
 
-def _without(doubt: Doubt, records: Sequence[dict[str, Any]]) -> dict[str, str]:
+def _without(doubtful: str, why: str, records: Sequence[dict[str, Any]]) -> dict[str, str]:
     """The columns of questions and answers, by their names, apart from the one in doubt. Raises NoExamples."""
-    columns = dict.fromkeys(column for record in records for column in record if column != doubt.column)
+    columns = dict.fromkeys(column for record in records for column in record if column != doubtful)
     mapping = Columns(columns).find("question", "answer", "context", "system")
     distinct = len({*mapping.values()}) == len(mapping)
     if not (distinct and complete("question_answer", mapping)) or in_doubt(records, mapping):
-        raise _which(doubt.why, records)
+        raise _which(why, records)
     return mapping
 
 

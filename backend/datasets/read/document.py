@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from backend.datasets.read.encoding import detect_encoding, initial_encoding, utf8_blocks
+from backend.datasets.read.file import File, decoded
 from backend.datasets.read.formats.refused import refusal
 from backend.datasets.read.formats.text import is_html
-from backend.datasets.read.source import HEAD, ByteSource
+from backend.datasets.read.source import open_path
 from backend.errors import BadInput
-from backend.records.reading import Limits
+from backend.records.reading import Limits, ReadOptions, RowFault
 from backend.records.units import MIB, format_sizes
 
 SUFFIXES = (".txt", ".md", ".markdown", ".text")
@@ -21,32 +21,24 @@ def read_document(path: Path) -> str:
     if not name.lower().endswith(SUFFIXES):
         raise BadInput(f"{name} can't be read.", "Only text files can: .txt or .md.", "Save its text as a .txt file.")
     try:
-        size = path.stat().st_size
-        text = _decoded(path, size) if size <= LARGEST else ""
-    except OSError as error:
-        raise BadInput(f"{name} can't be read.", f"The system reports: {error.strerror or error}.", "") from error
+        with open_path(path, Limits(), None, None) as source:
+            if source.size > LARGEST:
+                has, most = format_sizes(source.size / MIB, LARGEST / MIB)
+                raise BadInput(f"{name} is too large.", f"It is {has}; the limit is {most}.", "Use a part of it.")
+            return decoded(source, name, ReadOptions(), _text)
+    except RowFault as fault:
+        raise BadInput(f"{name} can't be read.", fault.message, fault.fix) from fault
     except BadInput as error:
+        if name in error.what:
+            raise
         raise BadInput(f"{name} can't be read.", f"{error.what} {error.why}".strip(), error.next) from error
-    if size > LARGEST:
-        has, most = format_sizes(size / MIB, LARGEST / MIB)
-        raise BadInput(f"{name} is too large.", f"It is {has}; the limit is {most}.", "Use a part of it.")
-    if not text.strip():
-        raise BadInput(f"{name} is empty.", "", "Choose another file.")
-    return text
 
 
-def _decoded(path: Path, size: int) -> str:
-    with path.open("rb") as file, ByteSource(file, max(size, 1), Limits()) as source:
-        if source.packed or source.head.startswith((b"PK\x03\x04", b"PAR1", b"%PDF")):
-            raise BadInput("This file is not text.", "", "Save its text as a .txt file.")
-        encoding = initial_encoding(source.head, None)
-        data = b"".join(utf8_blocks(source.blocks(), encoding))
-        try:
-            text = data.decode("utf-8")
-        except UnicodeDecodeError:
-            text = b"".join(utf8_blocks(source.blocks(), detect_encoding(source))).decode("utf-8", "replace")
-    if error := refusal(source.head, text[:HEAD]):
+def _text(file: File) -> str:
+    if file.source.packed or file.head.startswith((b"PK\x03\x04", b"PAR1", b"%PDF")):
+        raise BadInput("This file is not text.", "", "Save its text as a .txt file.")
+    if error := refusal(file.head, file.text):
         raise error
-    if is_html(text[:4_000]):
+    if is_html(file.text):
         raise BadInput("This file is a web page.", "", "Save its text as a .txt file.")
-    return text.replace("\r\n", "\n").replace("\r", "\n")
+    return file.whole_text().replace("\r", "\n")

@@ -119,7 +119,6 @@ _LOG = re.compile(
     r"|[A-Z][a-z]{2} +\d{1,2} \d\d:\d\d"
     r"|(\d{1,3}\.){3}\d{1,3} |(DEBUG|INFO|WARN(ING)?|ERROR|FATAL|TRACE)\b)"
 )
-_CHAT = re.compile(r"\s*\[[^\]\n]{0,40}\d{1,2}:\d\d[^\]\n]{0,12}\]")  # [03/01/2026 10:00 AM] ann
 _SETTING = re.compile(
     r"\s*(\[[^\]]+\]\s*$"  # [section]
     r"|(export +)?[\w.$@/-]+ *[=:]>? *(\S+ ){0,2}\S*\s*$"  # name = value, name: value
@@ -127,11 +126,8 @@ _SETTING = re.compile(
     r"|[{}\[\]],?\s*$|</?\w[^>]*>\s*$)"  # only brackets, only a tag
 )
 
-_KINDS = (
-    (_CHAT, "a copied chat", 0.25),  # a line for the name and time, and then what is said
-    (_LOG, "a log", _MIN_SHARE),
-    (_SETTING, "a configuration file", _MIN_SHARE),
-)
+_CHAT = re.compile(r"\s*\[[^\]\n]{0,40}\d{1,2}:\d\d[^\]\n]{0,12}\]")  # [1.3.26 10:00] ann
+_KINDS = ((_CHAT, "a copied chat", 0.25), (_LOG, "a log", _MIN_SHARE), (_SETTING, "a configuration file", _MIN_SHARE))
 
 
 def require_document(text: str) -> None:

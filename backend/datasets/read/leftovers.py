@@ -20,12 +20,10 @@ END, TITLE, BESIDE = "row below the table", "row above the table", "cell beside 
 
 @dataclass
 class Passed:
-    """Skipped rows by their numbers. parts: totals, remarks and cells beside the table, with their texts. formulas:
-    cells whose result is not stored."""
+    """Skipped rows by their numbers. parts: totals, remarks and cells beside the table, with their texts."""
 
     parts: list[PassedOver] = field(default_factory=list)
     blank: list[int] = field(default_factory=list)
-    formulas: int = 0
 
     def add(self, why: str, rows: Iterable[tuple[int, Sequence[str] | RowFault]]) -> None:
         """Adds rows that are passed over, without blank ones."""

@@ -47,9 +47,10 @@ class Table:
         lines = [list(self.columns), *([row[name] for name in self.columns] for row in self.rows)]
         if self.delimiter:
             with path.open("w", newline="", encoding="utf-8-sig") as file:  # by its mark Excel knows the encoding
-                csv.writer(file, delimiter=self.delimiter).writerows(
-                    [_defused(cell) for cell in line] for line in lines
-                )
+                writer = csv.writer(file, delimiter=self.delimiter)
+                for line in lines:  # an apostrophe before what a spreadsheet would run as a formula
+                    runs = [_FORMULA.match(cell) and not _NUMBER.fullmatch(cell.strip()) for cell in line]
+                    writer.writerow(f"'{cell}" if run else cell for run, cell in zip(runs, line, strict=True))
             return
         from openpyxl import Workbook
         from openpyxl.cell import WriteOnlyCell
@@ -98,8 +99,3 @@ def _read(file: File, most: int) -> Table:
         notes += (f"Only the sheet “{opened.details.sheet}” is in the new file, without: {listed}.",)
     delimiter = "" if opened.format in _SHEETS else opened.details.delimiter or ","
     return Table(tuple(rows[0]), tuple(rows), delimiter, notes)
-
-
-def _defused(cell: str) -> str:
-    """A cell that no spreadsheet runs as a formula: with an apostrophe before it, where it is no number."""
-    return f"'{cell}" if _FORMULA.match(cell) and not _NUMBER.fullmatch(cell.strip()) else cell

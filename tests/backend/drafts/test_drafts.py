@@ -11,7 +11,7 @@ from backend.datasets.documents.markdown import read_markdown
 from backend.datasets.documents.passages import Passage, passages, sentences
 from backend.drafts import templates, writer
 from backend.drafts.draft import Draft, as_row, changes
-from backend.drafts.log import DROPPED, FILE, Log, Wording, log_decided, log_drafted, log_worded, read_log
+from backend.drafts.log import DROPPED, FILE, Log, Wording, read_log, write_log
 from backend.drafts.queue import next_draft
 from backend.errors import ChatFailed
 
@@ -167,13 +167,13 @@ def test_the_first_decisions_steer_the_rest() -> None:
 
 def test_what_was_decided_survives_a_crash(tmp_path: Path) -> None:
     drafts = [Draft(f"{n} model", "model 1", n, f"Is it {n}?", "Yes.", "M") for n in range(10_000)]
-    log_drafted(tmp_path, 1, drafts)
-    log_decided(tmp_path, "1 model", "edit-1")
-    log_decided(tmp_path, "2 model", DROPPED)
-    log_worded(tmp_path, "1.2", Wording(("{row}?",), "{cell}"), "edit-2")
+    write_log(tmp_path, "drafted 1", drafts)
+    write_log(tmp_path, "decided 1 model", "edit-1")
+    write_log(tmp_path, "decided 2 model", DROPPED)
+    write_log(tmp_path, "worded 1.2", Wording(("{row}?",), "{cell}", "edit-2"))
     with (tmp_path / FILE).open("ab") as file:
         file.write(b'\n{"decided 3 mod')
-    log_decided(tmp_path, "4 model", "edit-3")
+    write_log(tmp_path, "decided 4 model", "edit-3")
     found = read_log(tmp_path, ["edit-1", "edit-2", "edit-3"])
     assert (found.drafted, found.looked_at, list(found.wordings)) == (drafts, {1}, ["1.2"])
     assert found.decided == {"1 model": "edit-1", "2 model": DROPPED, "4 model": "edit-3"}

@@ -16,7 +16,7 @@ from backend.datasets.editing import Editor
 from backend.datasets.stored_files import RecentCache
 from backend.drafts import templates, writer
 from backend.drafts.draft import YOURS, Draft, as_row
-from backend.drafts.log import DROPPED, FILE, Log, Wording, log_decided, log_drafted, log_undone, log_worded, read_log
+from backend.drafts.log import DROPPED, FILE, Log, Wording, read_log, write_log
 from backend.drafts.queue import next_draft
 from backend.drafts.templates import Column
 from backend.errors import BadInput, NotInDemo
@@ -99,7 +99,7 @@ class DraftingService:
                 raise BadInput("This example is too long.", f"It has over {LONGEST:,} characters.", "Shorten it.")
             draft, passages = self._find(data_id, draft_id, log), self._material(data_id).passages
             passage = passages[draft.passage - 1] if draft.passage else None
-            log_kept = partial(log_decided, self._store.folder(data_id), draft_id)
+            log_kept = partial(write_log, self._store.folder(data_id), f"decided {draft_id}")
             self._require_rows(data_id, 1)
             self._editor.add_together(data_id, [as_row(draft, passage, question, answer)], log_kept)
             return self._store.original(data_id).highest
@@ -109,7 +109,8 @@ class DraftingService:
         with self._deciding:
             log = self._log(data_id)
             if draft_id not in log.decided:
-                log_decided(self._store.folder(data_id), self._find(data_id, draft_id, log).id, DROPPED)
+                self._find(data_id, draft_id, log)
+                write_log(self._store.folder(data_id), f"decided {draft_id}", DROPPED)
 
     def undo(self, data_id: str) -> None:
         """Takes the last decision back. Raises BadInput when there is none."""
@@ -119,7 +120,7 @@ class DraftingService:
                 raise BadInput("There is nothing to undo.")
             if log.order[last]:
                 self._editor.undo(data_id)
-            log_undone(self._store.folder(data_id), last)
+            write_log(self._store.folder(data_id), last, None)
 
     def word(self, data_id: str, key: str, ways: Sequence[str], answer: str, at_once: bool) -> None:
         """Asks about a column of a table in these ways. ways: none to leave it out. at_once: keeps all rows, which are
@@ -133,7 +134,10 @@ class DraftingService:
             self._require_rows(data_id, len(ways) * len(column.rows))
             drafts = templates.from_column(column, ways, answer) if at_once else []
             made = [as_row(each, material.passages[each.passage - 1], each.question, each.answer) for each in drafts]
-            log_kept = partial(log_worded, self._store.folder(data_id), key, Wording(ways, answer))
+
+            def log_kept(edit: str) -> None:
+                write_log(self._store.folder(data_id), f"worded {key}", Wording(ways, answer, edit))
+
             if made:
                 self._editor.add_together(data_id, made, log_kept)
             else:
@@ -165,7 +169,7 @@ class DraftingService:
             ask, update = writer.asking(chat, task.cancelled), task.start_phase(f"{name} drafts questions")
             if left:
                 for done, (passage, drafts) in enumerate(writer.draft_all(ask, left, name, task.cancelled, seen), 1):
-                    log_drafted(folder, passage.number, drafts)
+                    write_log(folder, f"drafted {passage.number}", drafts)
                     update(done / len(left))
                 return
             for done in range(_ROUNDS):
@@ -173,7 +177,7 @@ class DraftingService:
                 if not (drafts or done or task.cancelled()):
                     raise writer.no_use(name)
                 seen += (draft.question for draft in drafts)
-                log_drafted(folder, 0, drafts)
+                write_log(folder, "drafted 0", drafts)
                 update((done + 1) / _ROUNDS)
         finally:
             chat.close()

@@ -20,6 +20,8 @@ DELETED, INSERTED = Markup("<del>{}</del>"), Markup("<ins>{}</ins>")
 
 def first_rows(data: Dataset) -> Markup:
     """The first rows as they are in the file and as they are read; of several files, the first one of each."""
+    if data.source.details.people:  # a chat has no rows of its own to compare
+        return few(data.rows[:SHOWN])
     read = {row.row: row for row in data.rows if row.row in data.originals}
     firsts = {read[number].file: number for number in reversed(data.originals) if number in read}
     numbers = sorted(firsts.values()) if len(firsts) > 1 else list(data.originals)
@@ -33,6 +35,12 @@ def first_rows(data: Dataset) -> Markup:
             title, after = title + (f" from {row.file}" if row.file else ""), example(row)
         pairs.append((title, original(data.originals[number]), after))
     return side_by_side("In your file", "As it is read", pairs)
+
+
+def few(rows: Iterable[Row]) -> Markup:
+    """Some rows as they are read."""
+    shown = (Markup("<li>{}</li>").format(example(row)) for row in rows)
+    return Markup('<ul class="few">{}</ul>').format(components.join(shown))
 
 
 def side_by_side(left: str, right: str, pairs: Iterable[tuple[str, str, str]]) -> Markup:

@@ -63,15 +63,11 @@ def card(data: DatasetState) -> Markup:
 def _guess(guess: Problem, data: DatasetState) -> Markup:
     label = "Yes, that is right"
     yes = components.button(label, "refuse", guess.kind, "firm", f"{label}: {guess.message}")
-    more: list[Markup] = []
-    if guess.kind == "mapping_guessed" and data.source.format in TABLES:
-        more = [components.button(drafting.FROM_TABLE, "make-examples")]
-    elif guess.kind == "long_chats":
-        more = [components.button("Make an example of each answer", "pairs")]
-    elif guess.kind == "other_sheets":
-        details = data.source.details
-        others = [sheet for sheet in details.sheets if sheet != details.sheet][:_LISTED]
-        more = [components.button(f"Read “{fmt.shorten(sheet, 40)}” instead", "sheet", sheet) for sheet in others]
+    sheets = [sheet for sheet in data.source.details.sheets if sheet != data.source.details.sheet][:_LISTED]
+    read = [components.button(f"Read “{fmt.shorten(sheet, 40)}” instead", "sheet", sheet) for sheet in sheets]
+    make = [components.button(drafting.FROM_TABLE, "make-examples")] if data.source.format in TABLES else []
+    divide = [components.button("Make an example of each answer", "pairs")]
+    more = {"mapping_guessed": make, "long_chats": divide, "other_sheets": read}.get(guess.kind, [])
     other = components.fold("No, read it another way", read_options.form(data), key="how-ask")
     asked = components.alert("warn", guess.message, guess.fix)
     return Markup('<div class="ask">{}{}{}{}</div>').format(

@@ -37,13 +37,12 @@ def offer() -> Markup:
     return components.card("This is a text without questions and answers.", components.acts(make), lead=TWO_WAYS)
 
 
-def guide(now: Making, name: str, others: bool) -> Markup:
-    """name: of what they are made from. others: whether examples are made from something else, too."""
-    made, then = f"made from {fmt.shorten(name, 60)}.", "You decide about each."
-    then += " What you made from others is under Earlier examples." * others
+def guide(now: Making, name: str) -> Markup:
+    """name: of what they are made from."""
+    made = f"made from {fmt.shorten(name, 60)}."
     if now.kept >= GOAL:
         return components.guide(2, f"{fmt.count(now.kept, 'example')} {made}", "You can go on to training.")
-    return components.guide(2, f"{fmt.number(now.kept)} of {GOAL} examples {made}", then)
+    return components.guide(2, f"{fmt.number(now.kept)} of {GOAL} examples {made}", "You decide about each.")
 
 
 def card(now: Making, data_id: str) -> Markup:

@@ -28,7 +28,8 @@ HUB = (
 )
 MAKE = (
     "No questions and answers yet? Take a handbook, a price list or a web page of yours, or just a topic. You get one "
-    "question after another to keep, change or drop; the answers are your own sentences."
+    "question after another to keep, change or drop; the answers are your own sentences. What you made before stays "
+    "under Earlier examples."
 )
 LONGEST_NAME = 60  # characters of a topic that names its examples
 TABLE_HEADERS = ["What is asked", "What it should answer"]

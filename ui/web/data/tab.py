@@ -106,9 +106,8 @@ class DataTab:
         making = drafting.card(now, choice.data_id) if now else components.EMPTY
         if data.original.rows and data.original.rows[0].text is not None:
             making = drafting.offer()
-        others = any(one.written and one.id != choice.data_id for one in self.app.datasets.all())
         return {
-            self.line: drafting.guide(now, data.name, others) if now else data_views.guide(data),
+            self.line: drafting.guide(now, data.name) if now else data_views.guide(data),
             self.examples: gr.update(visible=True),
             self.language: language_alert(self.app.advice.unknown_language(choice)),
             self.making: making,

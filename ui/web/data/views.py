@@ -83,9 +83,8 @@ def examples(data: DatasetState) -> Markup:
     """A few examples as the model will see them, once nothing is left to decide."""
     if decisions.waiting(data) or not data.examples:
         return components.EMPTY
-    shown = (Markup("<li>{}</li>").format(before_after.example(row)) for row in data.examples)
-    listed = Markup('<ul class="few">{}</ul>').format(components.join(shown))
-    return components.card("What the model will learn", listed, lead="Green is learned, grey is only read.")
+    lead = "Green is learned, grey is only read."
+    return components.card("What the model will learn", before_after.few(data.examples), lead=lead)
 
 
 def asks(error: Exception | None) -> bool:
@@ -124,8 +123,8 @@ def _failure(now: DatasetProgress, error: Exception) -> Markup:
     alert, name = web_errors.error_alert(error), fmt.shorten(now.name, 60)
     title = f"{name} could not be read"
     if isinstance(error, NoExamples) and error.columns:
-        make = components.button(drafting.FROM_TABLE, "make-examples")
-        alert += read_options.ask_columns(error.columns) + components.acts(make)
+        alert += read_options.ask_columns(error.columns)
+        alert += components.acts(components.button(drafting.FROM_TABLE, "make-examples"))
         title = f"How should {name} be read?"
     close = components.button("Close", "dismiss", label="Close this message")
     if isinstance(error, SeveralReadings):

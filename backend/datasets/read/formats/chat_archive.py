@@ -30,10 +30,6 @@ def _lines(blocks: Iterator[bytes], limits: Limits) -> Iterator[bytes]:
         yield from (line or b"" for line in lines)
 
 
-def _whatsapp(blocks: Iterator[bytes], limits: Limits) -> Iterator[list[Record]]:
-    return whatsapp_messages(b"\n".join(_lines(blocks, limits)).decode("utf-8", "replace"))
-
-
 @dataclass(frozen=True)
 class _Content:
     """Files of one kind. files: what their paths look like; beside: a file that must be there too."""
@@ -46,7 +42,11 @@ class _Content:
 
 _CONTENTS: tuple[_Content, ...] = (
     _Content(re.compile(r"(.*/)?conversations(-\d+)?\.json"), document),  # ChatGPT, Claude
-    _Content(re.compile(r"(.*/)?(_chat|WhatsApp[^/]*)\.txt"), _whatsapp, WHATSAPP),
+    _Content(
+        re.compile(r"(.*/)?(_chat|WhatsApp[^/]*)\.txt"),
+        lambda blocks, limits: whatsapp_messages(b"\n".join(_lines(blocks, limits)).decode("utf-8", "replace")),
+        WHATSAPP,
+    ),
     _Content(re.compile(r"(.*/)?messages/\w+/[^/]+/message_\d+\.json"), document),  # Messenger, Instagram
     _Content(re.compile(r"[^/]+/\d{4}-\d\d-\d\d\.json"), document, beside="users.json"),  # Slack
     _Content(re.compile(r"(.*/)?[^/]+\.mbox"), lambda *file: mail_messages(_lines(*file)), MAIL),  # Gmail

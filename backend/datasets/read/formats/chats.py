@@ -46,7 +46,7 @@ def read_conversations(opened: OpenSource, options: ReadOptions) -> None:
         fix = "If they don't belong together, make an example of each (on the command line: --pairs)."
         opened.notes.append(("long_chats", examples.long, fix))
     opened.notes.append(("chat", examples.note, "If that is wrong, choose somebody else to learn from."))
-    opened.details = replace(opened.details, title=examples.title, people=examples.people, imitate=examples.imitate)
+    opened.details = replace(opened.details, title=chat.title, people=examples.people, imitate=examples.imitate)
 
 
 def _divide_cells(opened: OpenSource) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 from backend.datasets.chats.format import IN_CONVERSATIONS
 from backend.datasets.chats.paths import find, first
 from backend.datasets.convert.detect import Record
+from backend.datasets.convert.nested import flat
 from backend.datasets.convert.shapes import NAMES, plain_name
 from backend.datasets.read.columns import with_columns
 from backend.datasets.read.file import File, OpenSource, Reader
@@ -271,15 +272,13 @@ def _open_linked(file: File) -> OpenSource:
     """A document of JSON:API (https://jsonapi.org), such as the reviews of App Store Connect: what an entry refers to,
     such as a reply, stands in a list of its own."""
     whole = parse_text(file.whole_text(), file.options.limits)
-    included = {(one.get("type"), one.get("id")): one.get("attributes") for one in find(whole, "included[]")}
+    included = {(first(one, "type"), first(one, "id")): first(one, "attributes") for one in find(whole, "included[]")}
     records: list[Record] = []
     for number, entry in enumerate(find(whole, "data[]"), 1):
-        record = dict(first(entry, "attributes") or {})
-        for name in first(entry, "relationships") or {}:
-            to = first(entry, f"relationships.{name}.data")
-            beside = included.get((to.get("type"), to.get("id"))) if isinstance(to, dict) else None
-            record |= {f"{name}.{key}": value for key, value in (beside or {}).items()}
-        records.append((number, record))
+        to = {name: first(entry, f"relationships.{name}.data") for name in first(entry, "relationships") or {}}
+        beside = {name: included.get((first(at, "type"), first(at, "id"))) for name, at in to.items()}
+        linked = {name: attributes for name, attributes in beside.items() if attributes}
+        records.append((number, flat({**(first(entry, "attributes") or {}), **linked})))
     return OpenSource(iter([records]))
 
 

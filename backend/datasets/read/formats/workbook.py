@@ -141,17 +141,15 @@ def _without_leftovers(
         else:
             for n, row in [*held, (number, cells)]:
                 passed.add(BESIDE, [(n, row[width:])])
-                yield n, _checked(row[:width], passed)
+                yield n, _checked(row[:width])
             held = []
         before = number
     passed.add(END, held)
 
 
-def _checked(cells: list[str], passed: Passed) -> list[str] | RowFault:
-    count = cells.count(FORMULA)
-    if not count:
+def _checked(cells: list[str]) -> list[str] | RowFault:
+    if FORMULA not in cells:
         return cells
-    passed.formulas += count
     return RowFault(
         "formula_without_value",
         "This row has a formula whose result is not stored in the file.",

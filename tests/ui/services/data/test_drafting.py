@@ -91,7 +91,8 @@ def test_a_decision_counts_once_and_can_be_undone(app: App, text: str) -> None:
 
 
 def test_on_a_full_disk_nothing_is_kept(app: App, text: str) -> None:
-    with patch("backend.drafts.log._add", side_effect=WorkspaceProblem("")), pytest.raises(WorkspaceProblem):
+    full = patch("ui.services.data.drafting.write_log", side_effect=WorkspaceProblem(""))
+    with full, pytest.raises(WorkspaceProblem):
         keep(app, text)
     assert (now(app, text).kept, keep(app, text), now(app, text).kept) == (0, 1, 1)
 
@@ -171,10 +172,8 @@ def test_a_table_without_answers_can_be_asked_about(app: App, tmp_path: Path) ->
     assert app.dataset_store.all()[0].written
     column = now(app, choice.import_id).column
     assert column
-    assert [draft.question for draft in templates.from_column(column, column.ways, column.answer)[:2]] == [
-        "Loaf number 1: contains?",
-        "I have a question about Loaf number 1: contains?",
-    ]
+    asked = [draft.question for draft in templates.from_column(column, column.ways, column.answer)]
+    assert asked[:2] == ["Loaf number 1: contains?", "I have a question about Loaf number 1: contains?"]
     for key in (column.key, "1.3"):
         app.drafting.word(choice.import_id, key, [], "", at_once=True)
     assert now(app, choice.import_id).column is None, "no price is there to ask about"
