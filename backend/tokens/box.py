@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import subprocess
 import threading
-from array import array
 from typing import Any
 
 from backend import child_process
@@ -44,8 +43,8 @@ class Box:
             if self._failure:
                 raise self._failure
 
-    def ask(self, name: str, *arguments: Any) -> tuple[Any, array[int]]:
-        """The answer to a request: a value and numbers. Raises the error that is the answer; BadInput at a limit."""
+    def ask(self, name: str, *arguments: Any) -> Any:
+        """The answer to a request. Raises the error that is the answer; BadInput at a limit."""
         request = frames.pack([name, *arguments])
         with self._lock:
             self._open()
@@ -60,7 +59,7 @@ class Box:
             except ApprenticeError as error:
                 self._failure = error
 
-    def _exchange(self, request: bytes) -> tuple[Any, array[int]]:
+    def _exchange(self, request: bytes) -> Any:
         if self._failure:
             raise self._failure
         child = self._child or self._start()
@@ -70,9 +69,9 @@ class Box:
         try:
             with child_process.Watch(child, MEMORY, _PATIENCE * seconds, seconds) as watch:
                 frames.write(child.stdin, request)
-                (kind, value), numbers = frames.read(child.stdout, _SHORT_ANSWER + _ANSWER * len(request))
+                kind, value = frames.read(child.stdout, _SHORT_ANSWER + _ANSWER * len(request))
             if kind == "done":
-                return value, numbers
+                return value
             error = error_of(value)
         except (OSError, EOFError, ValueError, TypeError, AttributeError, LookupError) as fault:
             raise self._ended(child, watch, len(request) > _LONG) from fault

@@ -8,7 +8,6 @@ import gc
 import os
 import signal
 import sys
-from array import array
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -21,7 +20,7 @@ from backend.records.lengths import LengthLimits
 from backend.records.rows import Row
 from backend.tokens import frames
 from backend.tokens.plain_tokenizer import PlainTokenizer
-from backend.tokens.token_counts import counts_of
+from backend.tokens.token_counts import TokenCount
 
 _QUESTION = {"role": "user", "content": "Hello"}
 _REPLY = {"role": "assistant", "content": "Hi"}
@@ -35,16 +34,13 @@ class Worker:
         self._tokenizer = PlainTokenizer(made, template, specials)
         self._only_template = not tokenizer
 
-    def do(self, name: str, *arguments: Any) -> tuple[Any, bytes]:
-        """A value that becomes JSON, and numbers beside it. name: of a method below, or of one or of a property of
-        PlainTokenizer."""
-        if name in ("encode_rows", "count_rows"):
-            return self._rows(name == "count_rows", *arguments)
+    def do(self, name: str, *arguments: Any) -> Any:
+        """A value that becomes JSON. name: "rows", or of a method or property of PlainTokenizer."""
         if name == "document_pieces":
             text, lengths = arguments
             arguments = Row(0, 0, text=text), LengthLimits(*lengths)
-        found = getattr(self._tokenizer, name)
-        return found(*arguments) if callable(found) else found, b""
+        found = getattr(self if name == "rows" else self._tokenizer, name)
+        return found(*arguments) if callable(found) else found
 
     def try_once(self) -> None:
         """Uses both as any conversation does. A template may reject it, but not take all the memory."""
@@ -64,21 +60,17 @@ class Worker:
         self._tokenizer.encode([_QUESTION, _REPLY])
         self._tokenizer.opening()
 
-    def _rows(self, only_count: bool, rows: Iterable[Sequence[Any]]) -> tuple[Any, bytes]:
-        """Of each row [text, messages, tools] its numbers of tokens and of skipped turns, or an error; beside it the
-        ids and labels of all. only_count: a `TokenCount` of each instead."""
+    def rows(self, rows: Iterable[Sequence[Any]], with_ids: bool) -> Any:
+        """Of each row [text, messages, tools] its token count and, if wanted, its ids; or an error."""
         made = [Row(0, 0, messages or [], None, tools, text) for text, messages, tools in rows]
         try:
             encoded = self._tokenizer.encode_rows(made)
         except BaseException:  # of one row, or of several
             encoded = [self._row(row) for row in made]
-        if only_count:
-            return [_error(row) if isinstance(row, ApprenticeError) else row for row in counts_of(encoded)], b""
-        sound = [row for row in encoded if isinstance(row, Encoded)]
-        numbers = b"".join(array("i", ids).tobytes() for row in sound for ids in (row.input_ids, row.labels))
         return [
-            [row.tokens, row.skipped_turns] if isinstance(row, Encoded) else _error(row) for row in encoded
-        ], numbers
+            [TokenCount.of(row), row.input_ids if with_ids else []] if isinstance(row, Encoded) else _error(row)
+            for row in encoded
+        ]
 
     def _row(self, row: Row) -> Encoded | ApprenticeError:
         try:
@@ -112,19 +104,19 @@ def main(most: int) -> None:
     worker: Any = None
     while True:
         try:
-            (name, *arguments), _ = frames.read(source)
+            name, *arguments = frames.read(source)
         except EOFError:
             return
         try:
             if name == "open":
                 worker = Worker(*arguments)
-                value, numbers = worker.try_once(), b""
+                value = worker.try_once()
             else:
-                value, numbers = worker.do(name, *arguments)
+                value = worker.do(name, *arguments)
             answer = frames.pack(["done", value])
         except BaseException as error:  # the tokenizers package panics with one that is no Exception
-            answer, numbers = frames.pack(["error", _error(error)]), b""
-        frames.write(out, answer, numbers)
+            answer = frames.pack(["error", _error(error)])
+        frames.write(out, answer)
 
 
 if __name__ == "__main__":

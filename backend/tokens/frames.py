@@ -1,15 +1,14 @@
-"""Messages between this process and a box: JSON, and beside it numbers, which JSON would make slow."""
+"""Messages between this process and a box: JSON."""
 
 from __future__ import annotations
 
 import json
 import struct
-from array import array
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from typing import IO, Any
 
-_LENGTHS = struct.Struct("<QQ")  # bytes of the JSON, and of the numbers
+_LENGTH = struct.Struct("<Q")  # bytes of the JSON
 
 
 def pack(value: Any) -> bytes:
@@ -23,26 +22,24 @@ def _plain(value: Any) -> Any:
     return dict(value) if isinstance(value, Mapping) else list(value)
 
 
-def write(out: IO[bytes], text: bytes, numbers: bytes = b"") -> None:
-    """A message: JSON from `pack`, and an array of "i" as bytes. Raises OSError."""
-    out.write(_LENGTHS.pack(len(text), len(numbers)) + text + numbers)
+def write(out: IO[bytes], text: bytes) -> None:
+    """A message: JSON from `pack`. Raises OSError."""
+    out.write(_LENGTH.pack(len(text)) + text)
     out.flush()
 
 
-def read(source: IO[bytes], most: int = 1 << 62) -> tuple[Any, array[int]]:
+def read(source: IO[bytes], most: int = 1 << 62) -> Any:
     """The next message. Raises EOFError at the end, ValueError if it has more than `most` bytes or is none."""
-    head = source.read(_LENGTHS.size)
-    if len(head) < _LENGTHS.size:
+    head = source.read(_LENGTH.size)
+    if len(head) < _LENGTH.size:
         raise EOFError
-    text, ids = _LENGTHS.unpack(head)
-    if text + ids > most or ids % 4:
+    (length,) = _LENGTH.unpack(head)
+    if length > most:
         raise ValueError("not a message")
-    content, rest = source.read(text), source.read(ids)
-    if len(content) + len(rest) < text + ids:
+    text = source.read(length)
+    if len(text) < length:
         raise EOFError
-    numbers = array("i")
-    numbers.frombytes(rest)
     try:
-        return json.loads(content), numbers
+        return json.loads(text)
     except RecursionError as error:
         raise ValueError("not a message") from error

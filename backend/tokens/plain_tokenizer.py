@@ -23,7 +23,7 @@ from backend.records.lengths import LengthLimits
 from backend.records.rows import Message, Row, is_learned
 from backend.tokens.chat_template import render
 from backend.tokens.text_encoder import CUT, TextEncoder
-from backend.tokens.token_counts import TokenCount, counts_of
+from backend.tokens.token_counts import TokenCount
 
 Tools = Sequence[Mapping[str, Any]] | None
 _PROBE = "\uf8f1answer\uf8f1"
@@ -171,7 +171,8 @@ class PlainTokenizer:
 
     def count_rows(self, rows: Iterable[Row]) -> list[TokenCount | ApprenticeError]:
         """The counts of what `encode_rows` makes."""
-        return counts_of(self.encode_rows(rows))
+        encoded = self.encode_rows(rows)
+        return [row if isinstance(row, ApprenticeError) else TokenCount.of(row) for row in encoded]
 
     def prompt_ids(self, messages: Sequence[Message], tools: Tools = None) -> list[int]:
         """The tokens that the model reads before it answers: the conversation with the generation prompt."""

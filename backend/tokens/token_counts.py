@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -45,14 +45,17 @@ class TokenCount:
         edges = np.flatnonzero(np.diff(np.array(encoded.labels) != IGNORED, prepend=False, append=False)).tolist()
         return cls(encoded.tokens, tuple(zip(edges[::2], edges[1::2], strict=True)), encoded.skipped_turns)
 
+    def encoded(self, ids: list[int]) -> Encoded:
+        """The row of which this is the count."""
+        labels = [IGNORED] * len(ids)
+        for start, end in self.runs:
+            labels[start:end] = ids[start:end]
+        return Encoded(ids, labels, False, self.skipped_turns)
+
     def learned(self, start: int = 0, end: int | None = None) -> int:
         """Learned tokens from `start` to `end` (None: to the end of the row)."""
         end = self.tokens if end is None else end
         return sum(max(0, min(b, end) - max(a, start)) for a, b in self.runs)
-
-
-def counts_of(encoded: Iterable[Encoded | ApprenticeError]) -> list[TokenCount | ApprenticeError]:
-    return [row if isinstance(row, ApprenticeError) else TokenCount.of(row) for row in encoded]
 
 
 class TokenCounter:

@@ -5,12 +5,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from array import array
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from tokenizers import Tokenizer, models
 
@@ -21,8 +20,6 @@ from backend.records.rows import Message, Row
 from backend.tokens.box import Box, error_of
 from backend.tokens.plain_tokenizer import PlainTokenizer, Tools
 from backend.tokens.token_counts import TokenCount
-
-T = TypeVar("T")
 
 # SHA-256 of the bundled model's files, as backend/models/bundled_file.py writes them.
 _BUNDLED_TOKENIZER = "e9f1b9eb29e5f4fc508736f874cc7d1321834fb5610e169fb1acae231472321b"
@@ -106,56 +103,61 @@ class BoxedTokenizer(ChatTokenizer):
         self._box.open()
         self.chat_template, self.special_tokens = source.texts[1], dict(source.specials)
 
-    pad_id = cached_property[int](lambda self: int(self._value("pad_id")))
-    control_markers = cached_property[tuple[str, ...]](lambda self: tuple(self._value("control_markers")))
-    control_ids = cached_property[set[int]](lambda self: set(self._value("control_ids")))
-    stop_ids = cached_property[tuple[int, ...]](lambda self: tuple(self._value("stop_ids")))
-    end_of_turn = cached_property[str](lambda self: str(self._value("end_of_turn")))
-    default_instruction = cached_property[str](lambda self: str(self._value("default_instruction")))
-
-    def _value(self, name: str, *arguments: Any) -> Any:
-        return self._box.ask(name, *arguments)[0]
+    pad_id = cached_property[int](lambda self: int(self._box.ask("pad_id")))
+    control_markers = cached_property[tuple[str, ...]](lambda self: tuple(self._box.ask("control_markers")))
+    control_ids = cached_property[set[int]](lambda self: set(self._box.ask("control_ids")))
+    stop_ids = cached_property[tuple[int, ...]](lambda self: tuple(self._box.ask("stop_ids")))
+    end_of_turn = cached_property[str](lambda self: str(self._box.ask("end_of_turn")))
+    default_instruction = cached_property[str](lambda self: str(self._box.ask("default_instruction")))
 
     def render(
         self, messages: Sequence[Mapping[str, Any]], tools: Tools = None, add_generation_prompt: bool = False
     ) -> str:
-        return str(self._value("render", messages, tools, add_generation_prompt))
+        return str(self._box.ask("render", messages, tools, add_generation_prompt))
 
     def encode(self, messages: Sequence[Message], tools: Tools = None, max_length: int | None = None) -> Encoded:
-        return Encoded(*self._value("encode", messages, tools, max_length))
+        return Encoded(*self._box.ask("encode", messages, tools, max_length))
 
     def encode_rows(self, rows: Iterable[Row]) -> list[Encoded | ApprenticeError]:
-        return [row for batch in _batches(rows) for row in self._batch("encode_rows", batch, _split)]
+        return [
+            row if isinstance(row, ApprenticeError) else row[0].encoded(row[1])
+            for row in self._rows(rows, with_ids=True)
+        ]
 
     def count_rows(self, rows: Iterable[Row]) -> list[TokenCount | ApprenticeError]:
-        return [row for batch in _batches(rows) for row in self._batch("count_rows", batch, _counts)]
+        return [row if isinstance(row, ApprenticeError) else row[0] for row in self._rows(rows, with_ids=False)]
 
-    def _batch(
-        self, name: str, rows: list[Row], read: Callable[[Sequence[Any], array[int]], Iterator[T | ApprenticeError]]
-    ) -> list[T | ApprenticeError]:
-        """read: makes rows of the answer."""
-        try:
-            return list(read(*self._box.ask(name, [(row.text, row.messages, row.tools) for row in rows])))
-        except ApprenticeError as error:
-            return [error] if len(rows) == 1 else [one for row in rows for one in self._batch(name, [row], read)]
+    def _rows(self, rows: Iterable[Row], with_ids: bool) -> Iterator[tuple[TokenCount, list[int]] | ApprenticeError]:
+        for batch in _batches(rows):
+            try:
+                answers = self._box.ask("rows", [(row.text, row.messages, row.tools) for row in batch], with_ids)
+            except ApprenticeError as error:
+                yield from [error] if len(batch) == 1 else (one for row in batch for one in self._rows([row], with_ids))
+                continue
+            for about, *more in answers:
+                if isinstance(about, str):
+                    yield error_of([about, *more])
+                else:
+                    tokens, runs, skipped, _rejected = about
+                    yield TokenCount(tokens, tuple(map(tuple, runs)), skipped), more[0]
 
     def prompt_ids(self, messages: Sequence[Message], tools: Tools = None) -> list[int]:
-        return list(self._value("prompt_ids", messages, tools))
+        return list(self._box.ask("prompt_ids", messages, tools))
 
     def opening(self) -> list[int]:
-        return list(self._value("opening"))
+        return list(self._box.ask("opening"))
 
     def decode(self, ids: Sequence[int], skip_special_tokens: bool = True) -> str:
-        return str(self._value("decode", list(ids), skip_special_tokens))
+        return str(self._box.ask("decode", list(ids), skip_special_tokens))
 
     def count(self, texts: Sequence[str]) -> list[int]:
-        return list(self._value("count", list(texts)))
+        return list(self._box.ask("count", list(texts)))
 
     def pieces(self, messages: Sequence[Message], tools: Tools = None, max_length: int | None = None) -> list[Piece]:
-        return [Piece(*piece) for piece in self._value("pieces", messages, tools, max_length)]
+        return [Piece(*piece) for piece in self._box.ask("pieces", messages, tools, max_length)]
 
     def document_pieces(self, row: Row, lengths: LengthLimits) -> list[Piece]:
-        return [Piece(*piece) for piece in self._value("document_pieces", row.text or "", lengths)]
+        return [Piece(*piece) for piece in self._box.ask("document_pieces", row.text or "", lengths)]
 
 
 def _batches(rows: Iterable[Row]) -> Iterator[list[Row]]:
@@ -169,27 +171,6 @@ def _batches(rows: Iterable[Row]) -> Iterator[list[Row]]:
             batch, characters = [], 0
     if batch:
         yield batch
-
-
-def _split(counts: Sequence[Any], numbers: array[int]) -> Iterator[Encoded | ApprenticeError]:
-    at = 0
-    for count in counts:
-        if isinstance(count[0], str):
-            yield error_of(count)
-            continue
-        tokens, skipped = count
-        ids, labels = (numbers[start : start + tokens].tolist() for start in (at, at + tokens))
-        yield Encoded(ids, labels, False, skipped)
-        at += 2 * tokens
-
-
-def _counts(counts: Sequence[Any], _: array[int]) -> Iterator[TokenCount | ApprenticeError]:
-    for count in counts:
-        if isinstance(count[0], str):
-            yield error_of(count)
-        else:
-            tokens, runs, skipped, _rejected = count
-            yield TokenCount(tokens, tuple(map(tuple, runs)), skipped)
 
 
 def _template_of(config: Mapping[str, Any]) -> str:

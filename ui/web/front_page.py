@@ -18,15 +18,14 @@ class FrontPage:
         self._known: dict[object, list[Message]] = {}
 
     async def answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answers a request for one of PATHS, whatever is asked in its address."""
+        """Answers a request for one of PATHS, whatever else is in its address."""
         headers = [(name, value) for name, value in scope["headers"] if name in _DECIDE]
         key = scope["path"], scope["scheme"], tuple(headers)
-        if key not in self._known:
-            async with self._making:
-                if key not in self._known:
-                    await self._make(key, {**scope, "method": "GET", "query_string": b"", "headers": headers}, receive)
+        async with self._making:
+            if key not in self._known:
+                await self._make(key, {**scope, "method": "GET", "query_string": b"", "headers": headers}, receive)
         for message in self._known[key]:
-            await send({**message, "body": b""} if scope["method"] == "HEAD" and "body" in message else dict(message))
+            await send(dict(message))  # to which headers may be added
 
     async def _make(self, key: object, scope: Scope, receive: Receive) -> None:
         made: list[Message] = []

@@ -11,7 +11,7 @@ from backend.errors import ApprenticeError, BadInput
 from backend.records.encoded import Encoded
 from backend.records.reading import ReadOptions
 from backend.records.rows import Dataset, Row, Source
-from backend.tokens.token_counts import TokenCount, counts_of
+from backend.tokens.token_counts import TokenCount
 
 SOURCE = Source("rows.jsonl", "jsonl", "messages", "utf-8", "0" * 64)
 ROW = '{"messages": [{"role": "user", "content": "%s?"}, {"role": "assistant", "content": "%s"}]}\n'  # of a file
@@ -78,7 +78,8 @@ class WordTokenizer:
     control_markers = ("<|im_end|>", "[MARK]")
 
     def count_rows(self, rows: Sequence[Row]) -> list[TokenCount | ApprenticeError]:
-        return counts_of(self._encode(row) for row in rows)
+        encoded = map(self._encode, rows)
+        return [row if isinstance(row, ApprenticeError) else TokenCount.of(row) for row in encoded]
 
     def _encode(self, row: Row) -> Encoded | ApprenticeError:
         labels: list[int] = []
