@@ -6,23 +6,29 @@ from collections.abc import Iterator, Sequence
 from statistics import median
 
 from backend.datasets.checks import editor, names
+from backend.datasets.checks.asked import asks_for_more
 from backend.datasets.checks.issues import problem
+from backend.datasets.checks.near_duplicates import gist
 from backend.records.rows import Problem, Row
 from backend.text.conversation import answers, content, last_answer, question
 from backend.text.excerpt import excerpt
-from backend.text.normalize import normalize, same_rows
+from backend.text.normalize import same_rows
 
 SAME_EVERYWHERE = 5  # rows; from here on, the same question in all of them is a fault of the file
 _TYPICAL = 30  # characters; with a median below it, short answers are the task (labels, numbers)
+_SHORT = 0.05  # of the answers; where more are short, the file has tasks of several kinds
+_LETTERS = re.compile(r"[^\W\d_][^\d_`(){}<>=/\\]*")
 
 CHOICE = "conflicting_answers"  # no fix but the person's choice
 _LISTED = 4  # answers to one question
+_SHOWN = 40  # characters that answers may have in common and be told apart
 
 LIMIT = 5  # repetitions of one sentence that are a fault (the guide's number)
 _ENDS = ".!?。！？\n"
 _SENTENCE = re.compile(f"[^{_ENDS}]*[{_ENDS}]+|[^{_ENDS}]+")
-_REPEATS = 10  # words
+_REPEATS = 8  # words
 _WORDS = 0.7  # share of what is between spaces; the rest may be numbers and the like
+_UNSPACED = re.compile(r"([\u4e00-\u9fff]|[\u3040-\u9fff]{2,8})\1{5,}")
 _VARIED = 0.25  # share of different words, which every text has
 _LONGEST_WORD, _FEW_LETTERS = 60, 3  # characters, and different ones of a longer word
 _MIN_LENGTH = 8  # characters; shorter sentences ("Yes.", "1.", "end") repeat in good answers
@@ -52,6 +58,8 @@ def repetitions(rows: Sequence[Row]) -> Iterator[Problem]:
 
 def _repeats_words(answer: str) -> bool:
     """Whether the words at the end, or all of them, are the same few, or a long word is the same few letters."""
+    if not answer.isascii() and _UNSPACED.search(answer):
+        return True
     words = answer.casefold().split()
     longest = max(words, key=len, default="")
     if len(longest) > _LONGEST_WORD and len(set(longest)) <= _FEW_LETTERS and any(map(str.isalpha, longest)):
@@ -65,18 +73,24 @@ def _repeats_words(answer: str) -> bool:
 
 
 def short_answers(rows: Sequence[Row]) -> Iterator[Problem]:
-    """Answers far shorter than usual in this file: a tenth of the median, at most ten characters."""
+    """Answers of at most ten characters where more was asked for, in a file of long ones."""
     chats = [row for row in rows if row.messages]
     lengths = [len(last_answer(row).strip()) for row in chats]
     middle = median(list(filter(None, lengths)) or [0])
     if middle < _TYPICAL:
         return
-    limit = min(10, int(middle) // 10)
-    for row, length in zip(chats, lengths, strict=True):
-        if 0 < length <= limit and not row.messages[-1].get("tool_calls"):
-            units = "character" if length == 1 else "characters"
-            message = f"The answer has {length} {units}; answers in this file usually have about {int(middle)}."
-            yield problem(row, "very_short_answer", message, excerpt(last_answer(row)))
+    limit = min(10, int(middle) // 3)
+    short = [row for row, length in zip(chats, lengths, strict=True) if 0 < length <= limit]
+    for row in short if len(short) <= max(3, _SHORT * len(chats)) else ():
+        answer = last_answer(row).strip()
+        if (
+            asks_for_more(question(row), answer)
+            and _LETTERS.fullmatch(answer)
+            and not row.messages[-1].get("tool_calls")
+        ):
+            units = "character" if len(answer) == 1 else "characters"
+            message = f"The answer has {len(answer)} {units}; answers in this file usually have about {int(middle)}."
+            yield problem(row, "very_short_answer", message, excerpt(answer))
 
 
 def conflicts(rows: Sequence[Row]) -> Iterator[Problem]:
@@ -91,12 +105,22 @@ def conflicts(rows: Sequence[Row]) -> Iterator[Problem]:
         return  # `dataset.same_everywhere` reports this once
     for group in groups:
         answered = [ended[i] for i in group if question(ended[i]).strip() and last_answer(ended[i]).strip()]
-        counts = Counter(normalize(last_answer(row)) for row in answered)
+        meanings: dict[frozenset[str], str] = {}
+        for row in answered:
+            meanings.setdefault(gist(last_answer(row)), last_answer(row))
+        counts = Counter(gist(last_answer(row)) for row in answered)
         if len(counts) > 1:
-            said = {normalize(last_answer(row)): last_answer(row) for row in reversed(answered)}
-            listed = "; ".join(f"“{excerpt(said[key], width=80)}” ({n:,} ×)" for key, n in counts.most_common(_LISTED))
+            start = _difference(list(meanings.values()))
+            shown = {key: excerpt("…" * (start > 0) + text[start:]) for key, text in meanings.items()}
+            listed = "; ".join(f"“{shown[key]}” ({n:,} ×)" for key, n in counts.most_common(_LISTED))
             message = f"This question has {len(counts):,} answers: {listed}. The model can't tell which one is right."
             yield from (problem(row, CHOICE, message, excerpt(last_answer(row))) for row in answered)
+
+
+def _difference(texts: Sequence[str]) -> int:
+    """Where the word begins in which the texts first differ; 0 where they can be shown from their beginning."""
+    same = next((i for i, letters in enumerate(zip(*texts, strict=False)) if len(set(letters)) > 1), 0)
+    return texts[0].rfind(" ", 0, same) + 1 if same > _SHOWN else 0
 
 
 def repeated(text: str) -> tuple[str, int] | None:

@@ -5,13 +5,14 @@ from functools import reduce
 from itertools import chain, islice
 from operator import or_
 
+from backend.datasets.checks.asked import asks_for
 from backend.datasets.checks.characters import CHARACTER_FAULTS
 from backend.datasets.checks.issues import problem
 from backend.datasets.checks.leftovers import LEFTOVERS, marker_fault
 from backend.datasets.checks.patterns import TextFault, classes
 from backend.datasets.checks.personal_data import PERSONAL_FAULTS
 from backend.records.rows import Problem, Row
-from backend.text.conversation import ROLE_NAMES
+from backend.text.conversation import ROLE_NAMES, question
 from backend.text.excerpt import excerpt
 
 _BLOCK = 512  # rows checked together, so that their texts stay in the processor's cache
@@ -58,6 +59,8 @@ def _in_row(row: Row, texts: list[str], flags: list[int], faults: Sequence[TextF
         for place, text, flag in zip(places, texts, flags, strict=False):
             if fault.answers_only and place != ROLE_NAMES["assistant"]:
                 continue
+            if asks_for(fault.kind, question(row)):
+                break
             match = fault.find(text) if flag & fault.needs else None
             if match is not None:
                 quote = excerpt(text, match.start(), match.end())

@@ -1,8 +1,8 @@
 """Finds exact duplicates, near-duplicates, and rows that belong on the same side of a split.
 
-Exact: every message is the same except for case, spaces, Unicode form and punctuation at the ends. Near: the messages
-are almost the same (as defined in near_duplicates.py), or the question is and the answers share half their word
-pairs; instructions (system messages) are compared separately, so that a long one does not make rows alike. Rows are
+Exact: every message is the same except for case, spaces, Unicode form and punctuation at the ends. Near: the question
+is almost the same (as defined in near_duplicates.py), also without a passage that both have, and so is the answer;
+instructions (system messages) are compared separately, so that a long one does not make rows alike. Rows are
 named by their position in the list.
 """
 
@@ -10,10 +10,17 @@ import json
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import compress
+from itertools import pairwise
 
 from backend.datasets.checks.issues import problem
-from backend.datasets.checks.near_duplicates import BOILERPLATE, are_similar, similar_pairs
+from backend.datasets.checks.near_duplicates import (
+    BOILERPLATE,
+    are_similar,
+    gist,
+    same_details,
+    same_topic,
+    similar_pairs,
+)
 from backend.records.rows import Message, Problem, Row
 from backend.text.conversation import content, full_text, instruction, last_answer, question
 from backend.text.normalize import Groups, normalize, same_rows
@@ -21,6 +28,8 @@ from backend.text.normalize import Groups, normalize, same_rows
 Pairs = list[tuple[int, int]]
 _HALF = 0.5
 _MIN_WORDS = 4  # in a question, for it to be compared with others
+_SHORT = 100  # characters of a question whose few words tell what it asks
+_SENTENCE = 20  # characters of an answer that is no label
 _MIN_BOILERPLATE_ROWS = 10
 
 
@@ -72,7 +81,7 @@ def problems(rows: Sequence[Row], duplicates: Duplicates | None = None) -> Itera
             yield problem(rows[i], "duplicate", f"This example is the same as {_place(rows[first])}.")
     for first, *repeats in duplicates.groups:
         for i in repeats:
-            if i not in exact:
+            if i not in exact and not _contradict(rows[first], rows[i]):
                 place = _place(rows[first])
                 yield problem(rows[i], "near_duplicate", f"This example is almost the same as {place}.")
 
@@ -105,13 +114,41 @@ def _near(rows: Sequence[Row]) -> tuple[Pairs, Pairs]:
     """The pairs of near-duplicates, and the pairs with almost the same question."""
     asking = [i for i, row in enumerate(rows) if row.text is None and question(row).count(" ") >= _MIN_WORDS - 1]
     related = [(asking[a], asking[b]) for a, b in similar_pairs(question(rows[i]) for i in asking)]
-    answered = are_similar(lambda i: last_answer(rows[i]), related, _HALF)
-    near = [*similar_pairs(full_text(row, system=False) for row in rows), *compress(related, answered)]
+    related += _same_gist(rows)
+    near = list(dict.fromkeys([*similar_pairs(full_text(row, system=False) for row in rows), *related]))
+    answered = are_similar(lambda i: last_answer(rows[i]), near, _HALF)
+    near = [(a, b) for (a, b), alike in zip(near, answered, strict=True) if _is_near(rows[a], rows[b], alike)]
     instructions = {i: normalize(instruction(rows[i])) for pair in near for i in pair}
     alike = are_similar(instructions.__getitem__, near, _HALF)
     near = [(a, b) for (a, b), like in zip(near, alike, strict=True) if like or instructions[a] == instructions[b]]
     # Several ways of asking about one passage have the same answer on purpose.
     return [(a, b) for a, b in near if not rows[a].passage or rows[a].passage != rows[b].passage], related
+
+
+def _same_gist(rows: Sequence[Row]) -> Pairs:
+    """Neighbors among the short questions of the same words, articles and the like aside. Several ways of asking for
+    one label are wanted."""
+    alike: dict[frozenset[str], list[int]] = defaultdict(list)
+    for i, row in enumerate(rows):
+        if len(last_answer(row)) >= _SENTENCE and 0 < len(asked := question(row)) <= _SHORT:
+            alike[gist(asked)].append(i)
+    return [pair for group in alike.values() for pair in pairwise(group)]
+
+
+def _is_near(one: Row, other: Row, alike: bool) -> bool:
+    """Whether two rows, whose texts or questions are almost the same, ask and answer the same. alike: their answers
+    share half their word pairs."""
+    if one.text is not None or other.text is not None:
+        return True
+    said, asked = (last_answer(one), last_answer(other)), (question(one), question(other))
+    return ((alike and same_details(*said)) or gist(said[0]) == gist(said[1])) and same_topic(*asked)
+
+
+def _contradict(one: Row, other: Row) -> bool:
+    """Whether two rows answer the very same question differently, which `answers.conflicts` reports."""
+    if one.text is not None or normalize(question(one)) != normalize(question(other)):
+        return False
+    return gist(last_answer(one)) != gist(last_answer(other))
 
 
 def _whole_row(row: Row, of_text: Callable[[str], Hashable]) -> Hashable:

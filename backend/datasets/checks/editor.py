@@ -1,44 +1,61 @@
 """What a strict editor would send back: answers that are cut off, refuse, repeat the question, or have labels."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from pathlib import Path
 
+from backend.datasets.checks import form
+from backend.datasets.checks.asked import asks_for
+from backend.datasets.checks.form import Chats
 from backend.datasets.checks.issues import problem
-from backend.files.json_file import read_json
+from backend.datasets.checks.language import usual_language
+from backend.datasets.checks.patterns import WORD_LISTS, any_of
 from backend.records.rows import Problem, Row
 from backend.text.conversation import content, last_answer
 from backend.text.excerpt import excerpt
 from backend.text.normalize import normalize
 
-_WORDS = read_json(Path(__file__).with_name("words.json"))
-_REFUSES = re.compile("|".join(_WORDS["refusal"]), re.IGNORECASE)
+_REFUSES, _OF_AI = any_of(WORD_LISTS["refusal"]), any_of(WORD_LISTS["ai"])
 _LONGEST_REFUSAL = 300  # characters; a longer answer says more
-_LABEL = re.compile(rf"(?:\A|\n)[ \t*#]*(?:{'|'.join(_WORDS['role'])})[ \t*]*[:：]", re.IGNORECASE)
-_TOLD = re.compile(rf"(?:{'|'.join(_WORDS['told'])})\s*[:=：]\s*", re.IGNORECASE)
 CELL_ERROR = re.compile(r"#(?:N/A|NV|[¡¿]?[A-ZÄÖÜ/0]{2,9}[!?])|\[object Object\]")
 _NO_VALUE = re.compile(r"nan|null|undefined|none|n/a", re.IGNORECASE)  # which may also be a label
-_ENDS = re.compile(r"[^\W_][\"'’]?\Z|[,\-–(]\Z")  # in mid-sentence
+_LABEL = any_of(WORD_LISTS["role"], r"(?:(?:\A|\n)[ \t*#]*{}[ \t*]*|\A[qa] ?)[:：]")
+_SPEAKER = re.compile(r"^[ \t*#>-]*([^\W\d_a-z][\w .]{0,18}?)[ \t*]*[:：](.+)", re.MULTILINE)
+_TOLD = any_of(WORD_LISTS["told"], r"(?:(?<!\w){}\s*[:=：]|\A\[|[.!?？]\s*A:)\s*")
+_BLANK = any_of(WORD_LISTS["blank"], "{}[.!。]?")
+_TYPED = any_of(WORD_LISTS["blank"][:1])
 _JSON = re.compile(r"\{\s*[\"}]|\[\s*[{\"]")
-_LONG, _LINE = 60, 4  # characters of an answer, and words of its last sentence, by which one can tell
-_USUALLY = 0.7  # share of the longer answers that end as sentences do
+_ENDED = re.compile(r"[^\w\s,、，([{（「“„–-]\Z")
+_OPENED = r"[,、，]\Z|(?<![:;=8-])[(（\[][^)）\].!?]*\Z|„[^“”\".!?]*\Z|[「『][^」』。！？]*\Z"
+_UNSPACED = ("ja", "zh")  # no spaces between words
+_NO_PROSE = re.compile(r"[{}|<>=%`\\]|\w\[|^\s*(?:[-*•+>#]|\d+[.)])|://\S*\Z|;\Z")
+_SENTENCE_ENDS = re.compile(r"[.!?…:。！？]\s+|[。！？\n]")
+_CUT = "The answer ends in mid-sentence."
+_LONG, _BEGUN = 40, 20  # characters of an answer, and of its last sentence, by which one can tell
+_CUT_LENGTH = 100  # characters; shorter answers have one length by chance
+_TIDY = 0.9  # share of the longer answers that end as sentences do
 _RARE = 0.05  # share of the answers; what so few have is no label
 _COMMON = 0.2  # share of the answers; what so many do is how they are meant
 _EDGES = 20  # characters by which two texts may differ that are the same but for marks and spaces at the ends
 _QUOTED = 20  # characters of an answer that is no accident in a question
+_GREETING = 6  # characters; so short a question may be answered in kind
 
 
 def find(rows: Sequence[Row]) -> Iterator[Problem]:
     """Problems in the last answer of each conversation."""
     chats = [(row, last_answer(row).strip(), _asked(row)) for row in rows if len(row.messages) > 1]
     chats = [(row, answer, asked) for row, answer, asked in chats if answer and asked]
+    endings = form.endings(chats)
+    if endings:
+        message = "Most answers end in the same words; the model would learn to write them under each of its own."
+        yield problem(None, "boilerplate", message, excerpt(" ".join(reversed(endings))))
+    for ending in endings:
+        chats = [(row, answer.removesuffix(ending).rstrip() or answer, asked) for row, answer, asked in chats]
+    yield from form.find(chats)
     yield from _cut_off(chats)
-    for kind, test, message in (
-        ("answer_in_question", _is_told, "The question holds its answer, so the model only learns to copy it."),
-        ("role_label", _is_labelled, "The answer has a label such as “User:” or “Answer:”; the model would write it."),
-    ):
-        found = [row for row, answer, asked in chats if test(answer, asked)]
+    for kind, test, message in _TESTS:
+        found = [row for row, answer, asked in chats if test(answer, asked) and not asks_for(kind, asked)]
         if len(found) <= max(_COMMON * len(chats), 3):
             yield from (problem(row, kind, message, excerpt(last_answer(row))) for row in found)
     message = "A cell of this row held an error of the spreadsheet, or nothing, instead of a text."
@@ -47,17 +64,17 @@ def find(rows: Sequence[Row]) -> Iterator[Problem]:
     found = [row for row, text in short if CELL_ERROR.fullmatch(text)]
     for row in [*found, *(empty if len(empty) <= _RARE * len(chats) else ())]:
         yield problem(row, "cell_error", message, excerpt(last_answer(row)))
-    message, most = "The answer is the question itself.", max(len(chats) / 2, 3)
-    found = [row for row, a, q in chats if abs(len(a) - len(q)) < _EDGES and normalize(a) == normalize(q)]
-    for same in (problem(row, "answer_is_question", message, excerpt(last_answer(row))) for row in found):
-        yield replace(same, severity="error") if len(found) > most else same  # one column was taken for both
-    for row, answer, _ in chats:
-        if len(answer) <= _LONGEST_REFUSAL and _REFUSES.search(answer):
-            message = "The model would learn to refuse, or to speak of being an AI."
-            yield problem(row, "refusal", message, excerpt(answer))
+    same = [row for row, a, q in chats if abs(len(a) - len(q)) < _EDGES and normalize(a) == normalize(q)]
+    most = len(same) > max(len(chats) / 2, 3)  # one column was taken for both
+    for row in same:
+        if most or len(last_answer(row).strip()) > _GREETING:
+            copy = problem(row, "answer_is_question", "The answer is the question itself.", excerpt(last_answer(row)))
+            yield replace(copy, severity="error") if most else copy
 
 
-_Chats = Sequence[tuple[Row, str, str]]
+def without_thoughts(text: str) -> str:
+    """`text` without what a model thought before it answered."""
+    return re.sub(r"<think(?:ing)?>.*?</think(?:ing)?>\s*", "", text, flags=re.DOTALL)
 
 
 def _asked(row: Row) -> str:
@@ -65,37 +82,82 @@ def _asked(row: Row) -> str:
     return next((content(m).strip() for m in reversed(row.messages) if m["role"] == "user"), "")
 
 
-def _cut_off(chats: _Chats) -> Iterator[Problem]:
-    """Answers that end in mid-sentence, where others of that length don't."""
-    longer = [(row, answer) for row, answer, _ in chats if len(answer) >= _LONG or _JSON.match(answer)]
-    cut = [(row, answer) for row, answer in longer if _is_cut(answer)]
-    if len(cut) <= (1 - _USUALLY) * len(longer):
-        message = "The answer ends in mid-sentence."
-    elif len({len(answer) for _, answer in cut}) == 1 and len(cut) > 2:
-        message = f"This answer and {len(cut) - 1:,} others end in mid-sentence after {len(cut[0][1]):,} characters."
-    else:
-        return
-    for row, answer in cut:
-        yield problem(row, "cut_off", message, excerpt(answer, len(answer) - 1, len(answer)))
+def _cut_off(chats: Chats) -> Iterator[Problem]:
+    """Answers that end in mid-sentence: by their last word, by an open bracket, or as most do at one length."""
+    written = [(row, answer) for row, answer, _ in chats if len(answer) >= _BEGUN]
+    unended = [(row, answer) for row, answer in written if not _ENDED.search(answer)]
+    prose = [(row, answer) for row, answer in unended if not _NO_PROSE.search(answer.rpartition("\n")[2])]
+    ended = len(written) - len(unended)
+    usual = usual_language([row for row, *_ in chats]) or ""
+    words = WORD_LISTS["unfinished"].get(usual, ["(?!)"])[: 1 + (len(prose) <= (1 - _TIDY) * (ended + len(prose)))]
+    edge = "" if usual in _UNSPACED else r"(?<![\w'’-])"
+    ends = re.compile(rf"{edge}(?:{'|'.join(words)})\Z" + f"|{_OPENED}" * (len(prose) <= ended))
+    lengths = Counter(len(answer) for _, answer in prose if len(answer) >= _CUT_LENGTH)
+    length, times = next(iter(lengths.most_common(1)), (0, 0))
+    limit = length if times >= max(3, lengths.total() / 2) else -1
+    alike = f"This answer and {times - 1:,} others end in mid-sentence after {length:,} characters."
+    found = {row.row: alike for row, answer in prose if limit - 1 <= len(answer) <= limit}
+    found |= {row.row: _CUT for row, answer in prose if row.row not in found and _is_cut(answer, ends)}
+    found |= {row.row: _CUT for row, answer, _ in chats if answer.count("```") % 2 or _is_cut_json(answer)}
+    for row, answer, _ in chats:
+        if row.row in found:
+            yield problem(row, "cut_off", found[row.row], excerpt(answer, len(answer) - 1, len(answer)))
 
 
-def _is_cut(answer: str) -> bool:
-    last = answer.rpartition("\n")[2]
-    if _JSON.match(answer):
-        return answer[-1] not in "}]"
-    listed = re.match(r"\s*(?:[-*•+|>]|\d+[.)])", last) or "```" in answer or "://" in last.split(" ")[-1]
-    begun = re.split(r"[.!?…:]\s", last)[-1]  # of a few words only, it is a signature
-    return not listed and begun.count(" ") >= _LINE and _ENDS.search(answer) is not None
+def _is_cut(answer: str, ends: re.Pattern[str]) -> bool:
+    begun = _SENTENCE_ENDS.split(answer)[-1]
+    return len(answer) >= _LONG and len(begun) >= _BEGUN and ends.search(begun) is not None
+
+
+def _is_cut_json(answer: str) -> bool:
+    return answer[-1] not in "}]" and _JSON.match(answer) is not None
 
 
 def _is_labelled(answer: str, asked: str) -> bool:
-    return _LABEL.search(answer) is not None
+    """Whether an answer has a label of a speaker: a common one, one before the question, or two that alternate."""
+    if ":" not in answer and "：" not in answer:
+        return False
+    if _LABEL.search(answer):
+        return True
+    spoken = _SPEAKER.findall(answer) if answer.count("\n") else []
+    names = [name for name, _ in spoken]
+    sentences = len(spoken) == answer.count("\n") + 1 and all(said.rstrip()[-1:] in ".!?。！？" for _, said in spoken)
+    alternate = sentences and len(names) > 2 and names[0] == names[2] != names[1]
+    return alternate or (len(names) > 1 and normalize(spoken[0][1]) == normalize(asked))
 
 
 def _is_told(answer: str, asked: str) -> bool:
-    """Whether a question ends with its answer after a label, or is little more than its answer."""
-    before, found, rest = asked.casefold().rpartition(answer.casefold())
-    if not found or rest.strip(" .\n\"'"):
+    """Whether a question holds its answer after a label, or is little more than its answer."""
+    said = answer.strip(" .").casefold()
+    if said not in asked.casefold():
         return False
-    labelled = [match.end() for match in _TOLD.finditer(before)]
-    return bool(before.strip()) and (labelled[-1:] == [len(before)] or (len(answer) >= _QUOTED and len(before) < 200))
+    for match in _TOLD.finditer(asked):
+        told = asked[match.end() :].casefold()
+        if told.startswith(said) and not told[len(said) : len(said) + 1].isalnum():
+            return True
+    before, found, after = asked.rpartition(answer)
+    return (
+        bool(found and before.strip() and not after.strip(" .\n\"'")) and len(answer) >= _QUOTED and len(before) < 200
+    )
+
+
+def _is_blank(answer: str, asked: str) -> bool:
+    return (len(answer) <= _LONG and _BLANK.fullmatch(answer) is not None) or _TYPED.fullmatch(asked) is not None
+
+
+_TESTS: tuple[tuple[str, Callable[[str, str], bool], str], ...] = (
+    ("answer_in_question", _is_told, "The question holds its answer, so the model only learns to copy it."),
+    ("role_label", _is_labelled, "The answer has a label such as “User:” or “Answer:”; the model would write it."),
+    ("placeholder", _is_blank, "This was never filled in; the model would learn to write it."),
+    ("leftover_thought", lambda answer, _: "</think" in answer, "A model's thoughts stand before the answer."),
+    (
+        "refusal",
+        lambda answer, _: len(answer) <= _LONGEST_REFUSAL and _REFUSES.match(answer) is not None,
+        "The answer refuses; the model would learn to refuse, too.",
+    ),
+    (
+        "refusal",
+        lambda answer, _: any(name in answer for name in WORD_LISTS["ai_names"]) and _OF_AI.search(answer) is not None,
+        "The answer speaks of being an AI; the model would learn to say so, too.",
+    ),
+)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from backend.datasets.checks.answers import without_repetition
+from backend.datasets.checks.editor import without_thoughts
 from backend.datasets.checks.names import without_names
 from backend.datasets.checks.patterns import TextFault
 from backend.datasets.checks.structure import joinable
@@ -21,6 +22,8 @@ def fixers_for(faults: Sequence[TextFault], usual_system: str | None) -> dict[st
         **{fault.kind: (_in_answers if fault.answers_only else _in_every_text)(fault.fix) for fault in curable},
         "repetition": _in_answers(without_repetition),
         "personal_name": without_names,
+        "leftover_thought": _in_answers(without_thoughts),
+        "swapped": _swap,
         "ends_with_user": _end_with_answer,
         "same_role_twice": _join_neighbors,
         "system_not_first": _system_first,
@@ -69,6 +72,16 @@ def _fixed(message: Message, fix_text: Callable[[str], str]) -> Message:
 def _end_with_answer(row: Row) -> Row:
     last = max(i for i, m in enumerate(row.messages) if m["role"] == "assistant")
     return replace(row, messages=row.messages[: last + 1])
+
+
+def _swap(row: Row) -> Row:
+    asked, answered = (
+        max(i for i, m in enumerate(row.messages) if m["role"] == role) for role in ("user", "assistant")
+    )
+    messages = list(row.messages)
+    for one, other in ((asked, answered), (answered, asked)):
+        messages[one] = {**messages[one], "content": content(row.messages[other])}
+    return replace(row, messages=messages)
 
 
 def _join_neighbors(row: Row) -> Row:

@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
+from backend.datasets.checks.asked import asks_for
 from backend.datasets.checks.issues import problem
 from backend.files.json_file import read_json
 from backend.records.rows import Problem, Row
@@ -26,6 +27,7 @@ _LANGUAGES_OF: dict[str, list[str]] = {}
 for _code, _words in _WORDS["common"].items():
     for _word in set(_words.split()):
         _LANGUAGES_OF.setdefault(_word, []).append(_code)
+FUNCTION_WORDS = frozenset(_LANGUAGES_OF) - set(_WORDS["negations"].split())
 
 # A script, its language by default (None: unclear), and letters that tell one, with those that speak against it.
 _Letters = tuple[str, re.Pattern[str], re.Pattern[str] | None]
@@ -40,9 +42,10 @@ _SCRIPTS: list[tuple[re.Pattern[str], str | None, list[_Letters]]] = [
 _BESIDE = 0.1  # so many letters of the language beside for one of its own; more tell that it is another one
 _OF_TEXT = 0.4  # of the letters are of the script
 _WORD = re.compile(r"[^\W\d_]+")
+_NO_WORDS = re.compile("<[^<>]{1,300}>|&#?\\w+;")  # tags and entities
 _SAMPLE = 2000  # characters
 _MIN_WORDS = 6
-_MIN_HITS = 3  # common words
+_MIN_HITS = 3  # different common words of two letters or more
 _RELATED = ({"da", "no", "sv"}, {"cs", "pl"}, {"es", "pt"}, {"zh", "ja"})
 _MIN_SHARE = 0.15  # of the words must be common words of the language
 _MARGIN = 1.25  # times as many as for the second best language
@@ -55,10 +58,10 @@ def detect(text: str) -> str | None:
         by_script = _by_script(text)
         if by_script:
             return by_script
-    tokens = _WORD.findall(text.lower())
+    tokens = _WORD.findall(_NO_WORDS.sub(" ", text).lower())
     if len(tokens) < _MIN_WORDS:
         return None
-    hits = Counter(code for word in tokens for code in _LANGUAGES_OF.get(word, ()))
+    hits = Counter(code for word in tokens if len(word) > 1 for code in _LANGUAGES_OF.get(word, ()))
     ranked = [*hits.most_common(2), ("", 0), ("", 0)]
     (best, most), (_, next_most) = ranked[:2]
     return best if most >= _MIN_SHARE * len(tokens) and most >= _MARGIN * next_most else None
@@ -76,8 +79,8 @@ def is_another(text: str, usual: str) -> str | None:
         return None
     if not text.isascii() and _by_script(text[:_SAMPLE]):
         return detected
-    tokens = _WORD.findall(text[:_SAMPLE].lower())
-    hits = [sum(code in _LANGUAGES_OF.get(word, ()) for word in tokens) for code in (detected, usual)]
+    words = {word for word in _WORD.findall(_NO_WORDS.sub(" ", text[:_SAMPLE]).lower()) if len(word) > 1}
+    hits = [sum(code in _LANGUAGES_OF.get(word, ()) for word in words) for code in (detected, usual)]
     return detected if hits[0] >= max(_MIN_HITS, 2 * hits[1]) else None
 
 
@@ -98,6 +101,7 @@ def _by_script(text: str) -> str | None:
 _ROWS = 400  # spread over the file
 _SHARE = 0.3  # of the rows with a known language; below it there is no warning
 _MIN_ROWS = 5  # rows
+_PART = 0.1  # of the rows; a language of fewer is a chance resemblance
 _USUAL = 0.7  # of the rows with a known language; below it the file is in several
 _PARTS: tuple[tuple[str, Callable[[Row], str]], ...] = (("question", question), ("answer", last_answer))
 
@@ -122,7 +126,7 @@ def find(rows: Sequence[Row], model_languages: Sequence[str] | None) -> Iterator
             continue
         for row in chats:
             other = is_another(text(row), usual) if row.row not in named else None
-            if other:
+            if other and not asks_for("other_language", question(row)):
                 named.add(row.row)
                 message = f"The {part} is in {_named(other)}; in most examples it is in {_named(usual)}."
                 yield problem(row, "other_language", message, excerpt(text(row)))
@@ -133,7 +137,8 @@ def _unknown(rows: Sequence[Row], model_languages: Sequence[str] | None) -> Iter
     if not model_languages or not rows:
         return
     counts = count_languages(full_text(row) for row in rows[:: max(1, len(rows) // _ROWS)])
-    foreign = [code for code, count in counts.most_common() if code not in model_languages and count >= _MIN_ROWS]
+    least = max(_MIN_ROWS, _PART * counts.total())
+    foreign = [code for code, count in counts.most_common() if code not in model_languages and count >= least]
     share = sum(counts[code] for code in foreign) / max(counts.total(), 1)
     if share < _SHARE:
         return

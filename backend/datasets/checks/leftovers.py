@@ -1,10 +1,10 @@
-"""Parts left in a text by mistake: placeholders, HTML, image references, separators, an AI's disclaimers."""
+"""Parts left in a text by mistake: placeholders, HTML, image references, separators, quoted mail."""
 
 import html
 import re
 from collections.abc import Iterable
 
-from backend.datasets.checks.patterns import BRACKET, ENDING, WORDS, TextFault
+from backend.datasets.checks.patterns import BRACKET, DASH, DIGIT, ENDING, WORD_LISTS, WORDS, TextFault, any_of
 
 _SEVERAL = 3  # examples
 _BLANK = (  # what a person is meant to fill in: a word that stands for something else
@@ -19,6 +19,9 @@ _PLACEHOLDER = re.compile(
     rf"|\[(?:[A-Z]+[ _])?(?:{_BLANK.upper()})\](?!\()|\[(?:[A-Z][a-z]+ )?(?:{_TITLED})\](?!\()"
     r"|\[(?:X{2,}|_{2,}|\.{3})\]"
     r"|<(?i:your|insert|enter)[ _-][^<>\n]{1,40}>"
+    r"|(?<!\w)<(?:(?:first|last|customer)[ _-]?)?"
+    r"(?:name|date|company|city|product|amount|number|price|firma|datum|nombre|fecha)>"
+    r"(?!.*</)|[\"'](?:TODO|TBD|FIXME|XXX)[\"']"
     r"|(?<![#/*] )\bTODO:|(?<![\w#/*])[\[(]?\bTODO\b[\])]?(?=[.\s]*\Z)|\[(?:TODO|TBD|FIXME)\]|\((?:TODO|TBD)\)"
     r"|\b[Ll]orem ipsum\b"
 )
@@ -61,19 +64,9 @@ MEDIA = TextFault(
 SEPARATOR = TextFault(
     "legacy_separator", ENDING, re.compile(r"(?:\s*(?:###|->)|\s+(?:END|STOP))\s*\Z"), at_least=_SEVERAL
 )
-DISCLAIMER = TextFault(
-    "ai_disclaimer",
-    WORDS,
-    re.compile(
-        r"\b[Aa]s an? (?:AI|artificial|large language)\b|\bI(?:'m| am) (?:just |only )?an AI\b"
-        r"|\b[Aa]ls (?:eine )?KI\b|\b[Ee]n tant qu(?:'|e )(?:IA|intelligence)\b"
-        r"|\b[Cc]omo (?:una? )?(?:IA|inteligencia artificial|modelo de lenguaje)\b"
-    ),
-    drops=True,
-    answers_only=True,
-    at_least=_SEVERAL,
-)
-LEFTOVERS = (PLACEHOLDER, HTML, MEDIA, SEPARATOR, DISCLAIMER)
+_QUOTED_MAIL = any_of(WORD_LISTS["quoted_mail"], r"\s*^[> \t]*{}[\s\S]*\Z", re.MULTILINE)
+QUOTED_MAIL = TextFault("quoted_mail", DASH | DIGIT, _QUOTED_MAIL, answers_only=True)
+LEFTOVERS = (PLACEHOLDER, HTML, MEDIA, SEPARATOR, QUOTED_MAIL)
 
 
 # Harmless in training, since content is encoded apart from the template. But the text was pasted from a formatted

@@ -4,16 +4,19 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from backend.datasets.checks.asked import asks_for
 from backend.datasets.checks.issues import problem
+from backend.datasets.checks.patterns import WORD_LISTS
 from backend.records.rows import Message, Problem, Row
 from backend.text.conversation import content
 from backend.text.excerpt import excerpt
 
 _REPLACEMENT = "[name]"
 _LEAST = 3  # different names; with fewer, it may be a word of the greeting
-_NAME = r"(?!(?:Tag|Morgen|Abend|Day|Morning|Afternoon|Evening)\b)[^\W\d_a-z][\w'’-]*"  # not of "Guten Tag"
+_NAME = r"[^\W\d_a-z][\w'’-]*"
 _GREETING = re.compile(
-    rf"\s*[^\W\d_]+(?: [^\W\d_]+){{0,2}}? (?P<name>{_NAME}\.?(?: {_NAME}){{0,2}})\s*[,!:，！](?P<line>\s*\n)?"
+    rf"\s*(?i:{'|'.join(WORD_LISTS['greeting'])}) (?!(?i:{'|'.join(WORD_LISTS['anyone'])})\b)"
+    rf"(?P<name>{_NAME}\.?(?: {_NAME}){{0,2}})\s*[,!:，！](?P<line>\s*\n)?"
 )
 
 
@@ -49,5 +52,5 @@ def _greetings(row: Row) -> list[re.Match[str]]:
         if message["role"] != "assistant":
             asked = text.rstrip(" .!\n")
         elif (match := _GREETING.match(text)) and (match["line"] or asked.endswith(match["name"].split()[-1])):
-            found.append(match)
+            found += [] if asks_for("personal_name", asked) else [match]
     return found

@@ -26,6 +26,7 @@ from zlib import crc32
 import numpy as np
 import numpy.typing as npt
 
+from backend.datasets.checks.language import FUNCTION_WORDS
 from backend.text.normalize import compatible
 
 THRESHOLD = 0.75  # one word in fifteen, two in twenty-nine
@@ -34,6 +35,9 @@ _MIN_BOILERPLATE = 10
 _MAX_SHARED = 60
 _BUCKET_BITS = 22  # size of the table that counts in how many texts a shingle occurs
 _FORM = 4  # texts
+_TOPIC = 0.5  # of the words
+_CONTRACTED = re.compile(r"n['’]t\b")
+_SENTENCE_END = re.compile(r"[.!?。！？\n]+")
 _FACTORS = np.array([0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F], np.uint64)  # odd, as usual in hash functions
 
 _UNSPACED = (  # no spaces between words
@@ -66,7 +70,7 @@ def similar_pairs(texts: Iterable[str]) -> list[tuple[int, int]]:
     numbers, shingles = [], []
     for text in texts:  # one by one: the words of all of them would take as much memory as the file
         words = _words(text)
-        numbers.append(hash((*sorted(filter(_NUMBER.search, words)), *sorted(_own_words(text)))))
+        numbers.append(hash(_details(text, words)))
         shingles.append(_shingles(words))
     sets = _rarest_first(shingles)
     candidates = ((i, j) for i, j in _candidates(sets) if numbers[i] == numbers[j])
@@ -78,6 +82,28 @@ def are_similar(text: Callable[[int], str], pairs: Sequence[tuple[int, int]], th
     """For each pair of positions of a `text`, whether their Jaccard similarity reaches `threshold`."""
     sets = {i: _shingles(_words(text(i))) for pair in pairs for i in pair}
     return [_similarity(sets[i], sets[j]) >= threshold for i, j in pairs]
+
+
+def gist(text: str) -> frozenset[str]:
+    """The words of a text that carry its meaning: without articles and the like, but with "not" and numbers."""
+    words = frozenset(_words(_CONTRACTED.sub(" not", text)))
+    return words - FUNCTION_WORDS or words
+
+
+def same_topic(one: str, other: str) -> bool:
+    """Whether two questions, which may hold a passage, ask the same in the sentences that only one of them has."""
+    parts = [{part.strip() for part in _SENTENCE_END.split(text.casefold())} - {""} for text in (one, other)]
+    first, second = (set(_words(" ".join(sorted(own)))) for own in (parts[0] - parts[1], parts[1] - parts[0]))
+    return not first or not second or len(first & second) >= _TOPIC * len(first | second)
+
+
+def same_details(one: str, other: str) -> bool:
+    """Whether the numbers and names of two texts agree."""
+    return _details(one, _words(one)) == _details(other, _words(other))
+
+
+def _details(text: str, words: Sequence[str]) -> tuple[str, ...]:
+    return (*sorted(filter(_NUMBER.search, words)), "", *sorted(_own_words(text)))
 
 
 def _own_words(text: str) -> set[str]:

@@ -30,10 +30,16 @@ DASH = 64  # - or _ (in keys)
 _CAPITAL = 128  # the first letter of one of _WORDS
 
 WORDS = 256  # no byte: one of these words
-_WORDS = (b"TODO", b"Lorem ipsum", b"AI", b"KI", b"IA")
+_WORDS = (b"TODO", b"Lorem ipsum")
 ENDING = 512  # the last byte is one of these
 _ENDINGS = b"#>DP \n\t"
 _SENTENCES: dict[str, list[str]] = read_json(Path(__file__).with_suffix(".json"))
+WORD_LISTS: dict[str, Any] = read_json(Path(__file__).with_name("words.json"))
+
+
+def any_of(patterns: Sequence[str], form: str = "{}", flags: int = 0) -> re.Pattern[str]:
+    """What any of the patterns matches, in upper or lower case. form: what is around it."""
+    return re.compile(form.replace("{}", f"(?:{'|'.join(patterns)})"), re.IGNORECASE | flags)
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,9 @@ checksums (Luhn, ISO/IEC 7812; ISO 13616, modulo 97), and a card number also the
 """
 
 import re
-from pathlib import Path
 
-from backend.datasets.checks.patterns import AT, DASH, DIGIT, TextFault
+from backend.datasets.checks.patterns import AT, DASH, DIGIT, WORD_LISTS, TextFault, any_of
 from backend.datasets.checks.phone_numbers import CANDIDATE, is_phone_number
-from backend.files.json_file import read_json
 
 
 def luhn(digits: str) -> bool:
@@ -35,17 +33,29 @@ def _iban(match: re.Match[str]) -> str | None:
     return "[account number]" if int(as_number) % 97 == 1 else None
 
 
+_OFFICE = any_of(  # mailboxes of offices, and the domains of examples (RFC 2606)
+    WORD_LISTS["mailbox"],
+    r"(?:\A|[._+-]){}\d*(?:[._+-][^@]*)?@|(?:office|service|support)@|@example\.(?:com|net|org)\Z",
+)
+_PUBLIC = any_of(WORD_LISTS["public"])
+
+
+def _is_public(match: re.Match[str]) -> bool:
+    """Whether the words around a match name an office, a school, a hotline: no person's home or telephone."""
+    return _PUBLIC.search(match.string[max(0, match.start() - 60) : match.end() + 25]) is not None
+
+
 EMAIL = TextFault(
     "personal_email",
     AT,
     re.compile(r"(?<![\w.+-])[A-Za-z0-9][\w.+-]{0,63}@(?:[A-Za-z0-9-]{1,63}\.){1,8}[A-Za-z]{2,24}(?![\w-])"),
-    lambda match: "[email]",
+    lambda match: None if _OFFICE.search(match.group()) else "[email]",
 )
 PHONE = TextFault(
     "personal_phone",
     DIGIT,
     CANDIDATE,
-    lambda match: "[phone]" if is_phone_number(match.string, *match.span()) else None,
+    lambda match: "[phone]" if is_phone_number(match.string, *match.span()) and not _is_public(match) else None,
 )
 # Lengths and first digits of Visa, Mastercard, American Express, Discover, JCB, Diners and UnionPay (ISO/IEC 7812).
 _ISSUED = re.compile(
@@ -53,7 +63,7 @@ _ISSUED = re.compile(
     r"|35\d{14}|3(?:0[0-5]|[689]\d)\d{11}|62\d{14,17}"
 )
 _GROUPED = re.compile(r"(?:\d{4}([ -])\d{4}\1\d{4}\1\d{4}(?:\1\d{3})?|\d{4}([ -])\d{6}\2\d{4,5})")
-_CARD_WORDS = re.compile("|".join(read_json(Path(__file__).with_name("words.json"))["card"]), re.IGNORECASE)
+_CARD_WORDS = any_of(WORD_LISTS["card"])
 CARD = TextFault(
     "personal_card",
     DIGIT,
@@ -76,17 +86,20 @@ KEY = TextFault(
     ),
     lambda match: "[key]",
 )
-_SECRET = "|".join(read_json(Path(__file__).with_name("words.json"))["secret"])
+_SECRET = "|".join(WORD_LISTS["secret"])
 PASSWORD = TextFault(
     "secret_password",
     DIGIT,
     re.compile(
-        rf"(\b(?:{_SECRET})\b(?:[ \t]+(?:is|ist|est|es|é)\b)?[ \t]*[:=]?[ \t]*[\"'“„`]?)(?=\S*\d)"
+        r"(\b\w+://[^\s:/@]+:)[^\s@/]{4,}(?=@)"
+        r"|(\b(?:log-?in|user ?name|usuario|benutzer\w*|zugang\w*|credentials)\b[^\n]{0,30}?\w ?[/|] ?)"
+        r"(?=\S*\d)(?=\S*[^\W\d])(?=\S*[^\w\s.])\S{6,40}(?<![.!?)])"
+        rf"|(\b(?:{_SECRET})\b(?:[ \t]+(?:is|ist|est|es|é)\b)?[ \t]*[:=]?[ \t]*[\"'“„`]?)(?=\S*\d)"
         r"(?=\S{0,30}[^\W\d]|\d{5})"
-        r"[^\s\"'”“`,;]{5,40}(?<![.!?)])",
+        r"[^\s\"'”“`,;()]{5,40}(?<![.!?)])(?!\()",
         re.IGNORECASE,
     ),
-    lambda match: f"{match[1]}[password]",
+    lambda match: f"{match[match.lastindex or 0]}[password]",
 )
 _PLACE = r"[A-ZÀ-Þ][\w.'’-]+(?: [A-ZÀ-Þ][\w.'’-]+){0,3}"
 ADDRESS = TextFault(
@@ -101,7 +114,9 @@ ADDRESS = TextFault(
         rf"(?:(?:D|A|CH)-)?\d{{4,5}} {_PLACE}"
         r"|\b\d{1,4}(?: bis| ter)?,? (?:rue|avenue|boulevard|place|chemin|quai|allée) [^,\n\d]{3,40},?\s+"
         rf"\d{{5}} {_PLACE}"
+        r"|[\u4e00-\u9fff]{2,3}[都道府県][\u3041-\u9fff]{1,8}[市区町村][\u3041-\u9fff]{0,12}\d{1,4}"
+        r"(?:丁目|番地?|[-－−]\d)[\d丁目番地号の室－−-]*"
     ),
-    lambda match: "[address]",
+    lambda match: None if _is_public(match) else "[address]",
 )
 PERSONAL_FAULTS = (EMAIL, KEY, PASSWORD, ADDRESS, CARD, IBAN, PHONE)

@@ -7,9 +7,8 @@ valid; or after a word such as "call" or "Tel.". Order numbers, article numbers 
 import re
 from functools import lru_cache
 from itertools import accumulate
-from pathlib import Path
 
-from backend.files.json_file import read_json
+from backend.datasets.checks.patterns import WORD_LISTS
 
 CANDIDATE = re.compile(
     r"(?<![A-Za-z0-9_.+,/#-])(?:\+ ?|00(?=[1-9]))?\(?\d(?:[ .\u00a0/\u2010-\u2015-]{0,2}\(?\d\)?){5,16}"
@@ -18,7 +17,7 @@ CANDIDATE = re.compile(
 # Before a number, up to a few words: words of a telephone number, and of other numbers; each with and without edges.
 _WORDS = {
     kind: rf"(?:\b(?:{'|'.join(words)})\b|{'|'.join(unspaced)})"
-    for kind, (words, unspaced) in read_json(Path(__file__).with_name("words.json"))["before_numbers"].items()
+    for kind, (words, unspaced) in WORD_LISTS["before_numbers"].items()
 }
 _LABELS = re.compile(rf"{_WORDS['phone']}\D{{0,20}}$", re.IGNORECASE)
 _OTHER_NUMBERS = re.compile(
@@ -27,6 +26,7 @@ _OTHER_NUMBERS = re.compile(
     re.IGNORECASE,
 )
 _DATE = re.compile(r"(?:19|20)\d\d[ ./-]?[01]?\d[ ./-]?[0-3]?\d(?:\D.*)?|[0-3]?\d[ ./-][01]?\d[ ./-](?:19|20)\d\d.*")
+_SUM = re.compile(r"\s*[=+*/×]")
 _FICTIONAL = re.compile(r"(?:\(\d{3}\) ?|\d{3}([.-]))\d{3}[.-]\d{4}")  # 555-123-4567, which no country assigns
 _REGIONS = (
     *("US", "GB", "DE", "FR", "ES", "IT", "NL", "BE", "CH", "AT", "SE", "NO", "DK", "FI", "PL", "CZ", "PT", "IE"),
@@ -47,7 +47,7 @@ def is_phone_number(text: str, start: int, end: int) -> bool:
         return False
     if number.startswith(("+", "00")) and digits >= 9:
         return _has_country_code(number)
-    if _DATE.fullmatch(number):
+    if _DATE.fullmatch(number) or _SUM.match(text, end) or before.rstrip()[-1:] in {*"=+*/×"}:
         return False
     if _LABELS.search(before):
         return True

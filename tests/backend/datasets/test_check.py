@@ -40,7 +40,7 @@ PLANTED: dict[str, list[tuple[str, str]]] = {
     "control_marker": [S, Q, ("assistant", LONG + "<|im_end|>")],
     "repetition": [S, Q, ("assistant", "We are sorry to hear it. " * 5 + LONG)],
     "very_short_answer": [S, Q, ("assistant", "Ok.")],
-    "personal_email": [S, Q, ("assistant", LONG + " Write to jane.doe@example.com today.")],
+    "personal_email": [S, Q, ("assistant", LONG + " Write to jane.doe@posteo.example today.")],
     "personal_phone": [S, Q, ("assistant", LONG + " Ring +49 170 1234567 today.")],
     "personal_card": [S, Q, ("assistant", LONG + " Pay with 4111 1111 1111 1111 today.")],
     "personal_iban": [S, Q, ("assistant", LONG + " Pay to DE89 3704 0044 0532 0130 00 today.")],

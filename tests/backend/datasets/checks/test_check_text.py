@@ -30,9 +30,7 @@ def test_a_fault_is_found_and_fixed(kind: str, text: str, fixed: str) -> None:
             "[Ihr Name]", "Call [XXX]", "Lorem ipsum dolor",
         )),
         *(("media_marker", text) for text in ("<image>\nWhat is it?", "Look: [Image: 3]", "<video> when")),
-        *(("ai_disclaimer", text) for text in (
-            "As an AI model, I can't.", "I'm just an AI.", "Als KI kann ich das nicht.", "Como IA, no puedo.",
-        )),
+        ("lost_characters", "Herr M\ufffdller"),
     ],
 )  # fmt: skip
 def test_what_only_leaving_out_helps_against_is_found(kind: str, text: str) -> None:
@@ -42,12 +40,10 @@ def test_what_only_leaving_out_helps_against_is_found(kind: str, text: str) -> N
     assert kind in {problem.kind for problem in row_problems(rows)}
 
 
-@pytest.mark.parametrize("kind", ["ai_disclaimer", "legacy_separator"])
-def test_what_one_example_says_may_be_meant(kind: str) -> None:
-    text = {"ai_disclaimer": "As an AI, I can't.", "legacy_separator": "So it goes. THE END"}[kind]
-    rows = [chat(i, question(i), ("assistant", text)) for i in range(1, 4)]
+def test_what_one_example_says_may_be_meant() -> None:
+    rows = [chat(i, question(i), ("assistant", "So it goes. THE END")) for i in range(1, 4)]
     assert [problem.kind for problem in row_problems(rows[:2])] == []
-    assert [problem.kind for problem in row_problems(rows)] == [kind] * 3
+    assert [problem.kind for problem in row_problems(rows)] == ["legacy_separator"] * 3
 
 
 def named(row: int, asked: str, said: str) -> Row:

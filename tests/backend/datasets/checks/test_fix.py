@@ -39,7 +39,7 @@ def test_all_fixes_leave_nothing_and_safe_ones_no_error() -> None:
     before = copy.deepcopy(data.rows)
     fixed = fixed_by(data, ALL)
     assert data.rows == before
-    assert {p.kind for p in check(fixed.dataset).problems} <= {"too_few"}
+    assert {p.kind for p in check(fixed.dataset).problems} <= {"too_few", "conflicting_answers"}
     assert fixed_by(fixed.dataset, ALL).changes == []
     report = check(fixed_by(planted(), dict.fromkeys(fix.SAFE_FIXES, "all")).dataset)
     assert report.usable == report.rows
@@ -68,7 +68,7 @@ def test_every_difference_is_listed_and_one_row_can_be_fixed() -> None:
     ("kind", "before", "after"),
     [
         ("ends_with_user", "user: And tomorrow?", ""), ("mojibake", "At the cafÃ©.", "At the café."),
-        ("personal_email", "jane.doe@example.com", "[email]"),
+        ("personal_email", "jane.doe@posteo.example", "[email]"),
         ("same_role_twice", "user: I mean the green one.", "tonight?\n\nI mean the green one."),
         ("system_not_first", f"tonight?\nsystem: {SYSTEM}", f"system: {SYSTEM}\nuser: "),
         ("system_inconsistent", "", f"system: {SYSTEM}"), ("empty_answer", "user: ", ""),
@@ -156,7 +156,7 @@ def test_fixing_everything_ends_clean_for_any_input(conversations: list[list[tup
     data = dataset(chat(i, *turns) for i, turns in enumerate(conversations, 1))
     fixed = fixed_by(data, ALL)
     again = check(fixed.dataset)
-    assert not {p.kind for p in again.problems} & set(FIXABLE)
+    assert not {p.kind for p in again.problems} & set(FIXABLE) - {"conflicting_answers"}
     assert again.usable == again.rows
     assert fixed_by(fixed.dataset, ALL).changes == []
     assert {c.row for c in fixed.changes} >= {row.row for row in data.rows} - {row.row for row in fixed.dataset.rows}
