@@ -55,6 +55,7 @@ STAND_INS = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("who", trainers.PYTHONS)
 def test_its_steps_tokens_and_losses_come_back(who: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, text in STAND_INS.items():

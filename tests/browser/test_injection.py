@@ -117,9 +117,10 @@ def test_every_tab_shows_payloads_as_text(watched: Opens, injected_page: str) ->
 
     go(page, "try")
     question = page.locator("#question textarea")
-    question.fill(PAYLOAD)
+    question.fill(f"{PAYLOAD} {{{{7*7}}}} ${{7*7}}")
     page.click("#ask:not([disabled])")
     page.wait_for_selector("#ask:not([disabled])")
+    page.locator("#talk .asked", has_text="{{7*7}} ${7*7}").first.wait_for()
     page.locator("#talk .answer.tuned", has_text=MARK).first.wait_for()
     assert_shown_inert(page, "try")
     page.click("#correct-last summary")

@@ -354,19 +354,6 @@ def test_an_access_token_is_saved_and_deleted_and_never_sent_back(open_page: Ope
     assert field.input_value() == ""
 
 
-def test_typed_text_is_never_run(open_page: Opens, drawn_page: str) -> None:
-    page = open_page(drawn_page)
-    take_sample(page)
-    start_training(page)
-    page.click("#stop")
-    page.click("#to-try")
-    evil = "{{7*7}} ${7*7} <img src=x onerror=window.broken=1>"
-    page.get_by_label("Your question to both").fill(evil)
-    page.click("#ask")
-    page.locator(".turn .asked", has_text=evil).wait_for()
-    assert page.evaluate("window.broken") is None
-
-
 def test_while_a_run_has_nothing_to_try_an_older_model_opens_there(open_page: Opens, drawn_page: str) -> None:
     page = open_page(drawn_page)
     take_sample(page)

@@ -60,17 +60,24 @@ def held_page(held: tuple[str, Path]) -> str:
 
 
 @pytest.fixture(scope="module")
-def on_train(chromium: Any, held: tuple[str, Path]) -> Iterator[Any]:
-    """A page on Train, with all settings unfolded."""
+def with_examples(chromium: Any, held: tuple[str, Path]) -> Iterator[Any]:
+    """A page with examples, which the tests pass on in their order."""
     context = chromium.new_context(viewport={"width": 1280, "height": 900})
     context.set_default_timeout(PATIENCE)
     page = context.new_page()
     page.goto(held[0])
     take_sample(page)
-    go(page, "train")
-    unfold(page)
     yield page
     context.close()
+
+
+@pytest.fixture(scope="module")
+def on_train(with_examples: Any) -> Any:
+    """That page on Train, with all settings unfolded."""
+    go(with_examples, "train")
+    if not with_examples.locator("#set-seed input").is_visible():
+        unfold(with_examples)
+    return with_examples
 
 
 @pytest.fixture
@@ -91,9 +98,34 @@ def leave(page: Any, setting: str, typed: str) -> None:
     field(page, setting).press("Tab")
 
 
-def test_numbers_typed_while_train_opens_stay(open_page: Opens, held_page: str, hold: Path) -> None:
-    page = open_page(held_page)
-    take_sample(page)
+def test_an_invalid_example_number_is_reported_at_its_field_and_put_back(with_examples: Any) -> None:
+    page = with_examples
+    open_details(page)
+    number, refused = page.locator("#row-number input"), page.locator("#row-refused")
+    number.fill("3")
+    number.press("Enter")
+    page.locator("#preview").get_by_text("order 77003").first.wait_for()
+    for typed, expected in (("2.5", "There is no example 2.5."), ("", "Type a whole number"), ("0", "no example 0.")):
+        number.fill(typed)
+        number.press("Tab")
+        refused.get_by_text(expected).wait_for()
+        page.wait_for_function("document.querySelector('#row-number input').value === '3'")
+    number.press("Control+a")
+    page.keyboard.type("e")  # all that a browser takes of letters in a field of numbers
+    number.press("Enter")
+    refused.get_by_text("Type a whole number from 1 to 60.").wait_for()
+    page.wait_for_function("document.querySelector('#row-number input').value === '3'")
+    number.fill("12")
+    page.click("#row-on")
+    page.locator("#preview").get_by_text("order 77012").first.wait_for()
+    page.click("#row-on")
+    page.locator("#preview").get_by_text("order 77013").first.wait_for()
+    page.wait_for_function("document.querySelector('#row-number input').value === '13'")
+    refused.locator("p").wait_for(state="detached")
+
+
+def test_numbers_typed_while_train_opens_stay(with_examples: Any, hold: Path) -> None:
+    page = with_examples
     hold.touch()
     page.click("#tab-train-button")
     unfold(page)
@@ -210,23 +242,20 @@ def test_a_number_being_typed_when_start_is_clicked_is_used_by_the_run(at_the_se
 
 
 @pytest.fixture(scope="module")
-def reached() -> dict[str, str]:
-    """The script with which a page comes back to Try: it is walked to once."""
-    return {}
+def coming_to_try(on_train: Any) -> str:
+    """The script with which another page has the examples, and a run whose model can be asked."""
+    if not on_train.locator("#resume").is_visible():
+        start_training(on_train)
+        on_train.click("#stop")
+    on_train.click("#to-try")
+    return coming_back(on_train)
 
 
 @pytest.fixture
-def at_try(open_page: Opens, held_page: str, reached: dict[str, str]) -> Any:
+def at_try(open_page: Opens, held_page: str, coming_to_try: str) -> Any:
     """A page on Try, with a model to ask."""
-    page = open_page(held_page, script=reached.get("try", ""))
-    if "try" in reached:
-        go(page, "try")
-    else:
-        take_sample(page)
-        start_training(page)
-        page.click("#stop")
-        page.click("#to-try")
-        reached["try"] = coming_back(page)
+    page = open_page(held_page, script=coming_to_try)
+    go(page, "try")
     page.wait_for_selector("#ask:not([disabled])")
     return page
 
@@ -329,12 +358,8 @@ def test_a_quick_click_on_another_tab_is_not_taken_back(at_try: Any, hold_openin
     at_try.locator("#tab-train").get_by_text("Orders to fields", exact=True).first.wait_for()
 
 
-def test_a_question_that_cannot_be_sent_is_not_cleared(open_page: Opens, held_page: str) -> None:
-    page = open_page(held_page)
-    go(page, "runs")
-    page.locator("[data-do=open][data-value=run-a]").click()
-    stored(page, "run_id", "run-a")
-    go(page, "try")
+def test_a_question_that_cannot_be_sent_is_not_cleared(at_try: Any) -> None:
+    page = at_try
     question, long = page.get_by_label("Your question to both"), "Is anybody there? " * (LONGEST_QUESTION // 18 + 1)
     question.fill(long)
     question.press("Enter")
@@ -342,30 +367,3 @@ def test_a_question_that_cannot_be_sent_is_not_cleared(open_page: Opens, held_pa
     assert question.input_value() == long
     go(page, "data")  # an error stands until the next thing is done
     page.locator(".toast-body").wait_for(state="detached")
-
-
-def test_an_invalid_example_number_is_reported_at_its_field_and_put_back(open_page: Opens, drawn_page: str) -> None:
-    page = open_page(drawn_page)
-    take_sample(page)
-    open_details(page)
-    number, refused = page.locator("#row-number input"), page.locator("#row-refused")
-    number.fill("3")
-    number.press("Enter")
-    page.locator("#preview").get_by_text("order 77003").first.wait_for()
-    for typed, expected in (("2.5", "There is no example 2.5."), ("", "Type a whole number"), ("0", "no example 0.")):
-        number.fill(typed)
-        number.press("Tab")
-        refused.get_by_text(expected).wait_for()
-        page.wait_for_function("document.querySelector('#row-number input').value === '3'")
-    number.press("Control+a")
-    page.keyboard.type("e")  # all that a browser takes of letters in a field of numbers
-    number.press("Enter")
-    refused.get_by_text("Type a whole number from 1 to 60.").wait_for()
-    page.wait_for_function("document.querySelector('#row-number input').value === '3'")
-    number.fill("12")
-    page.click("#row-on")
-    page.locator("#preview").get_by_text("order 77012").first.wait_for()
-    page.click("#row-on")
-    page.locator("#preview").get_by_text("order 77013").first.wait_for()
-    page.wait_for_function("document.querySelector('#row-number input').value === '13'")
-    refused.locator("p").wait_for(state="detached")
