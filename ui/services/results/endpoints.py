@@ -56,13 +56,13 @@ class EndpointService:
         return self._forms[run_id]
 
     def save_form(self, run_id: str, text: str) -> None:
-        """Replaces the form of a run's answers by the JSON schema in `text`, or for "" by that of its examples. Raises
-        BadSetting with the reason for one that can't be enforced or satisfied."""
+        """Replaces the form of a run's answers by the JSON schema in `text`, an empty one by that of its examples.
+        Raises BadSetting with the reason for one that can't be enforced or satisfied."""
         file = self._runs.folder(run_id) / EDITED
         try:
-            schema = loads(text or "{}")
+            schema = {**loads(text.strip() or "{}")}
             check_schema(schema)
-            write_json(file, {**schema}) if text else file.unlink(missing_ok=True)
+            write_json(file, schema) if schema else file.unlink(missing_ok=True)
         except (ValueError, TypeError, BadInput) as error:
             why = error.what if isinstance(error, BadInput) else f"is not a JSON object ({error})."
             raise BadSetting(f"The form {why}", "", "Change it and save it again, or leave it empty.") from error

@@ -20,7 +20,8 @@ ANOTHER = (
     "first, without its weights. Only safetensors weights are used, and no code that comes with a model is run."
 )
 NAME = Markup(
-    '<label>Name<input name="name" placeholder="OWNER/NAME" autocomplete="off" spellcheck="false" required></label>'
+    '<div><label>Name<input name="name" placeholder="OWNER/NAME" autocomplete="off" spellcheck="false" required>'
+    '</label><button type="submit" class="btn firm">Look it up</button></div>'
 )
 SURE_TO_DELETE = "To download a model like this again, you will need to paste the token again."
 
@@ -48,7 +49,7 @@ def fetching(status: DownloadStatus) -> Markup:
 def another(looked_up: Sequence[Entry], jobs: Mapping[str, Job]) -> Markup:
     """A field for a model that the catalogue lacks, how its look-up goes, and what is known of those that were found.
     jobs: the latest download of each model, by its id."""
-    parts = [components.text(ANOTHER, "small"), components.form("look-up", NAME, components.submit("Look it up"))]
+    parts = [components.text(ANOTHER, "small"), components.form("look-up", NAME, kind="token")]
     known = {entry.id for entry in (*catalogue.entries(), *looked_up)}
     model_id = next((model_id for model_id in jobs if model_id not in known), "")
     if model_id and (failure := jobs[model_id].failure):
