@@ -16,14 +16,18 @@ apprentice.listenToButtons = (element, trigger) => {
 };
 
 // The keyboard stays where it was when its card is drawn again: in the table of what was found, or at the next decision, and
-// after the last one at the step's button. Looking at an example opens the preview and moves it there.
+// after the last one at the step's button. New examples have it, too. Looking at an example opens the preview and moves it there.
+const NEXT = '#decision :is(button, textarea), #to-train:not(:disabled)';
 let last = '', looking = false;
+const askNext = () => apprentice.address.toTop('data', NEXT);
+document.addEventListener('change', (event) => { if (event.target.matches('#upload input')) askNext(); });
 document.addEventListener('click', (event) => {
   const button = event.target.closest('button[data-do]');
   if (!button) return;
   const item = button.closest('tr[data-kind]'), decision = button.closest('#decision');
   last = item ? `[data-kind="${CSS.escape(item.dataset.kind)}"] td:last-child button` : '';
-  if (decision) last = '#decision :is(button, textarea), #to-train:not(:disabled)';
+  if (decision) last = NEXT;
+  if (button.dataset.do === 'sample') askNext();
   looking = button.dataset.do === 'look';
   if (looking) document.querySelector('#data-details > button:not(.open)')?.click();
 });

@@ -8,7 +8,11 @@ from typing import Any
 
 import pytest
 
+from backend.settings import PROJECT_ROOT
 from tests.browser.steps import begin, decide, open_details, stored, ticked
+
+# Of its rows 12 has no answer, 25 and 34 are copies, 42 and 53 have two spare cells, and 56 contradicts 16.
+BAKERY = PROJECT_ROOT / "tests" / "data" / "bakery.csv"
 
 pytestmark = pytest.mark.browser
 
@@ -154,41 +158,17 @@ def test_what_is_typed_into_the_table_is_learned(open_page: Callable[..., Any], 
     assert answer == ["What is up?", "Not much, Jörg. You?", "Is it late?", "Yes, go to bed."]
 
 
-@pytest.fixture
-def bakery(tmp_path: Path) -> Path:
-    """Sixty rows: 12 has no answer, 25 and 34 are copies, 42 and 53 have two spare cells, 56 contradicts 16."""
-    goods = (
-        "rye", "sourdough", "baguette", "roll", "croissant", "brioche", "tart", "pie", "cake", "spelt", "bun",
-        "slice",
-    )  # fmt: skip
-    asked = (
-        "Do you have {} today?", "Can I order {} for Saturday?", "How long does {} keep?", "What does {} cost?",
-        "Is {} vegan?",
-    )  # fmt: skip
-    rows = [
-        [ask.format(good), f"We do our best, love: {good} until {at}. Rosie x"]
-        for at, ask in enumerate(asked)
-        for good in goods
-    ]
-    rows[11][1] = ""
-    rows[24], rows[33] = rows[7], rows[2]
-    rows[41], rows[52] = [*rows[41], "x", "ask Mia"], [*rows[52], "note", "old"]
-    rows[55] = [rows[15][0], "No, we never bake on Saturdays, sorry. Rosie x"]
-    path = tmp_path / "bakery.csv"
-    path.write_text("question,answer\n" + "".join(",".join(f'"{cell}"' for cell in row) + "\n" for row in rows))
-    return path
-
-
 @pytest.mark.parametrize("width", [1280, 390])
 def test_a_bakery_s_file_is_trained_on_after_few_clicks(
-    open_page: Callable[..., Any], drawn_page: str, bakery: Path, width: int
+    open_page: Callable[..., Any], drawn_page: str, width: int
 ) -> None:
     """Besides one click for each kind of fault, with the keyboard where the mouse was."""
     page = open_page(drawn_page, width)
     page.click("#tab-data-button")
-    page.set_input_files("#upload input[type=file]", bakery)
+    page.set_input_files("#upload input[type=file]", BAKERY)
     clicks = 2
     page.get_by_text("53 good, 7 need you.").wait_for()
+    page.wait_for_function("document.activeElement.closest('#decision')")
     assert page.locator("#decision del").all_inner_texts() == ["x", "ask Mia"]
     decisions = 0
     page.get_by_role("button", name="Drop the spare cells of both rows").click()
@@ -211,13 +191,13 @@ def test_a_bakery_s_file_is_trained_on_after_few_clicks(
 
 
 def test_why_a_file_can_t_be_read_stands_at_the_upload_and_has_the_keyboard(
-    open_page: Callable[..., Any], drawn_page: str, bakery: Path
+    open_page: Callable[..., Any], drawn_page: str, tmp_path: Path
 ) -> None:
     page = open_page(drawn_page)
     page.click("#tab-data-button")
-    page.set_input_files("#upload input[type=file]", bakery)
+    page.set_input_files("#upload input[type=file]", BAKERY)
     page.get_by_text("53 good, 7 need you.").wait_for()
-    photo = bakery.with_name("photo.png")
+    photo = tmp_path / "photo.png"
     photo.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(500))
     page.get_by_role("button", name="Choose other examples").click()
     page.set_input_files("#upload input[type=file]", photo)

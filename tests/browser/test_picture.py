@@ -15,11 +15,11 @@ from tests.browser.steps import painted, start_training, take_sample
 pytestmark = pytest.mark.browser
 
 PICTURE = PROJECT_ROOT / "static" / "page.png"
-SIZE = (1180, 1180)
+SIZE = (1180, 930)
 
 
-def test_the_picture_shows_answers_while_a_model_is_trained(open_page: Callable[..., Any], drawn_page: str) -> None:
-    page = open_page(drawn_page, *SIZE)
+def test_the_picture_shows_answers_while_a_model_is_trained(open_page: Callable[..., Any], newcomers_page: str) -> None:
+    page = open_page(newcomers_page, *SIZE)
     take_sample(page)
     start_training(page)
     page.evaluate("window.scrollTo(0, 0)")

@@ -151,25 +151,9 @@ def summary(data: DatasetState, limit: int | None) -> Markup:
     missing += [f"{fmt.number(data.unusable)} can't be read"] if data.unusable else []
     in_file = f": {fmt.count(data.report.rows, 'example')}, {fmt.listed(missing)}" if missing else ""
     small = f"From {fmt.shorten(data.name, 60)}{in_file}. {understood(data.source)}"
-    if tokens and tokens.lengths:
-        small += f" {spread(list(tokens.lengths.values()))}"
-        if limit and limit < tokens.longest:
-            small += f" Conversations of more than {fmt.number(limit)} are cut off; documents are divided."
+    if tokens and limit and limit < tokens.longest:
+        small += f" Conversations of more than {fmt.number(limit)} tokens are cut off; documents are divided."
     return components.card(title, components.facts(numbers), components.text(small, "small"), lead=data.split_summary)
-
-
-def spread(lengths: Sequence[int]) -> str:
-    """The spread of the lengths in words: the median, the ninth decile, the longest."""
-    ordered = sorted(lengths)
-    half, most = ordered[(len(ordered) - 1) // 2], ordered[(9 * len(ordered) + 9) // 10 - 1]
-    if len(ordered) == 1:
-        return f"Your one example has {fmt.count(half, 'token')}."
-    if ordered[0] == ordered[-1]:
-        return f"Every example has {fmt.count(half, 'token')}."
-    return (
-        f"Half of the examples have {fmt.count(half, 'token')} or fewer, nine in ten have "
-        f"{fmt.number(most)} or fewer, and the longest has {fmt.number(ordered[-1])}."
-    )
 
 
 def tested(data: DatasetState) -> Markup:

@@ -38,7 +38,7 @@ def others_table(options: Sequence[Option] | None, chosen: str, ready: set[str],
     words = [{"words": _words(option, option.model.id in ready)} for option in options]
     table = tables.table(headers, cells, "Models and whether they fit this computer", True, "models", words)
     finder = tables.finder("models", SEARCH, [name for name in headers if name])
-    return finder + table + _notes(options, timed) + _full(options[0])
+    return finder + table + _notes(options, timed)
 
 
 def _notes(options: Sequence[Option], timed: bool) -> Markup:
@@ -66,17 +66,6 @@ def source(evidence: Evidence) -> Markup:
     month = f"{date.fromisoformat(f'{evidence.date}-01'):%B %Y}" if evidence.date else "date not known"
     extent = f" ({evidence.publisher}, {month}; {evidence.models} models, {evidence.tasks} tasks)"
     return components.external_link(evidence.url, evidence.source) + extent
-
-
-def _full(recommended: Option) -> Markup:
-    """The offer to train all weights, where they fit."""
-    full = recommended.full if isinstance(recommended, Recommendation) else None
-    if full is None:
-        return components.EMPTY
-    return components.text(
-        f"You can also train all of {full.model} instead of a small addition (full fine-tuning). That needs "
-        f"{fmt.size(full.fit.needs_mib)} of {fmt.size(full.fit.has_mib)} memory. Choose it in step 3, Advanced."
-    )
 
 
 def _words(option: Option, ready: bool) -> list[str]:

@@ -84,8 +84,6 @@ class StartTab:
             more = download_card.fetching(self.app.downloads.status(chosen.model.id))
         elif recommended and (better := self.app.advice.better(choice.task, choice.data_id)):
             more = start_views.suggestion(better, chosen)
-        elif recommended:
-            more = start_views.second(chosen)
         return {
             self.language: start_views.language_alert(self.app.advice.unknown_language(choice)),
             self.advice: start_views.RETRIEVAL if choice.facts_change else "",

@@ -3,7 +3,6 @@
 from markupsafe import Markup
 
 from backend.advice.ranking import in_time
-from backend.advice.reasons import SECOND
 from backend.advice.recommend import Option, Recommendation
 from backend.advice.settings import words_in
 from backend.datasets.checks.language import LANGUAGE_NAMES
@@ -179,18 +178,7 @@ def suggestion(better: Recommendation, chosen: Recommendation, does: str = "View
     needed = _needed(better, fmt.size(better.estimate.fit.needs_mib))
     small = f"{download_card.label(model)}. It needs about {needed} of memory."
     card = Markup('<div class="better">{}{}{}</div>')
-    return card.format(components.text(offer), components.text(small, "small"), see) + second(better)
-
-
-def second(advice: Recommendation) -> Markup:
-    """A model that is a little larger than the guide's for this GPU, and did better; empty if there is none."""
-    model = advice.second
-    if model is None:
-        return components.EMPTY
-    return Markup('<div class="better">{}{}</div>').format(
-        components.text(f"Second choice: {model.name}. {SECOND}"),
-        components.button("View", "model", model.id, label=f"View {model.name}"),
-    )
+    return card.format(components.text(offer), components.text(small, "small"), see)
 
 
 def _size(model: Entry, on_disk: float | None) -> tuple[str, str]:

@@ -77,12 +77,6 @@ def test_the_counts_of_the_summary_are_those_after_the_fixes() -> None:
     assert all("60 different" in message for message in counted)
 
 
-def test_the_lengths_are_said_in_a_sentence() -> None:
-    assert re.findall(r"\d+", views.spread([*range(1, 101)])) == ["50", "90", "100"]
-    assert "7 tokens" in views.spread([7])
-    assert views.spread([34, 34, 34]) == "Every example has 34 tokens."
-
-
 def test_what_a_fix_changes_in_a_long_text_is_marked_and_nothing_else() -> None:
     again = "Pump the tyres a little harder than usual. " * 60
     change = Change(1, 2, "repetition", "", f"Dry it. {again}Ride safe!", "Dry it. Pump the tyres. Ride safe!")
