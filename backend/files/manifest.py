@@ -28,6 +28,7 @@ def write(folder: Path, about: dict[str, Any], each: Callable[[], None] = lambda
     files = {
         path.relative_to(folder).as_posix(): {"bytes": path.stat().st_size, "sha256": digest(path, each)}
         for path in files_in(folder)
+        if path != folder / NAME  # of an attempt that was killed
     }
     (folder / NAME).write_text(json.dumps({**about, "files": files}, indent=2) + "\n", "utf-8")
 
