@@ -4,6 +4,7 @@ The templates are those of tests/backend/families.py. The trl package has `_trai
 generation marks, from which transformers computes a mask that owes nothing to our code.
 """
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -93,16 +94,25 @@ def test_every_family_of_the_catalogue_is_covered() -> None:
     assert {entry.family for entry in catalogue.entries() if entry.chat_template} == {*OF_FAMILY, BUNDLED}
 
 
+@cache  # making it takes longer than an example
+def twin(name: str, model: Path) -> Any:
+    """The tokenizer of transformers, with a template that marks the answers."""
+    from transformers import PreTrainedTokenizerFast
+
+    tokenizer, plain = tokenizer_for(name, model)
+    theirs = PreTrainedTokenizerFast(tokenizer_object=plain, **tokenizer.special_tokens)
+    theirs.chat_template = (TEMPLATES / f"{name}_training.jinja").read_text("utf-8")
+    return theirs
+
+
 @pytest.mark.parametrize("name", WITH_TWIN)
 @THOROUGH
 @given(messages=CONVERSATIONS)
 def test_the_mask_is_that_of_transformers(name: str, bundled_model: Path, messages: list[dict[str, Any]]) -> None:
-    from transformers import PreTrainedTokenizerFast
-
-    tokenizer, plain = tokenizer_for(name, bundled_model)
-    theirs = PreTrainedTokenizerFast(tokenizer_object=plain, **tokenizer.special_tokens)
-    theirs.chat_template = (TEMPLATES / f"{name}_training.jinja").read_text("utf-8")
-    output = theirs.apply_chat_template(messages, return_dict=True, return_assistant_tokens_mask=True)
+    tokenizer, _ = tokenizer_for(name, bundled_model)
+    output = twin(name, bundled_model).apply_chat_template(
+        messages, return_dict=True, return_assistant_tokens_mask=True
+    )
     ids, mask = output["input_ids"], output["assistant_masks"]
     encoded = tokenizer.encode(messages)
     assert tokenizer.decode(encoded.input_ids, False) == tokenizer.decode(ids, False)
