@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -174,11 +175,10 @@ def test_the_probe_does_not_import_torch() -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has one level")
 def test_a_process_that_computes_comes_last_but_not_in_tests(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[int] = []
-    process = SimpleNamespace(nice=lambda *levels: asked.extend(levels) or 0)
+    process = Mock(nice=Mock(return_value=0))
     monkeypatch.setattr("psutil.Process", lambda: process)
     lower_priority(9)
-    assert asked == []
+    process.nice.assert_called_once_with()
     monkeypatch.delenv("APPRENTICE_NICENESS")
     lower_priority(9)
-    assert asked == [9]
+    process.nice.assert_called_with(9)

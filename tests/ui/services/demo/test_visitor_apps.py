@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
+from unittest.mock import Mock
 
 import pytest
 
@@ -75,12 +75,10 @@ def test_what_one_visitor_has_but_the_models_does_not_exist_for_another(make: Ma
 
 
 def test_on_windows_the_shared_folders_are_junctions(monkeypatch: pytest.MonkeyPatch) -> None:
-    made: list[tuple[str, str]] = []
-    junctions = SimpleNamespace(CreateJunction=lambda target, link: made.append((target, link)))
-    monkeypatch.setitem(sys.modules, "_winapi", junctions)
+    monkeypatch.setitem(sys.modules, "_winapi", winapi := Mock())
     monkeypatch.setattr(visitor_apps.sys, "platform", "win32")
     visitor_apps._link(Path("folder"), Path("models"))
-    assert made == [("models", "folder")], "a symbolic link needs a right there"
+    winapi.CreateJunction.assert_called_once_with("models", "folder")
 
 
 def test_what_is_off_is_refused_by_the_services_themselves(make: Made) -> None:
