@@ -109,6 +109,7 @@ apprentice.onRedraw(() => {
   }
   for (const fold of document.querySelectorAll('button.label-wrap')) {
     apprentice.setAttribute(fold, 'aria-expanded', String(fold.classList.contains('open')));
+    apprentice.setAttribute(fold.querySelector('.icon'), 'aria-hidden', 'true'); // a triangle that is read aloud
   }
 });
 

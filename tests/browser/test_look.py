@@ -230,6 +230,7 @@ def test_choices_are_made_by_keyboard_and_folds_say_whether_they_are_open(open_p
     assert fold.get_attribute("aria-expanded") == "false"
     fold.click()
     page.wait_for_selector("button.label-wrap[aria-expanded=true]")
+    assert page.get_by_role("button", name="Details", exact=True).count() == 1, "its triangle is no word"
 
 
 def test_tables_sort_by_number(open_page: Opens, drawn_page: str) -> None:
