@@ -13,20 +13,18 @@ from ui.services.selection import Choice
 from ui.text import format as fmt
 from ui.web.html import components
 
-WORK = {  # kinds of jobs: what happens to the model, the button that shows it, and what the button does
-    "train": ("is being trained", "Watch it", "open"),
+WORK = {  # kinds of jobs: what happens to the model, and the button that leads to a tab
+    "train": ("is being trained", "Watch it", "train"),
     "evaluate": ("is being checked", "See the check", "try"),
     "export": ("is being made into files", "See them", "share"),
     "answer": ("answers a spreadsheet", "See it", "share"),
 }
-_SHOWN_BY = {"open": "train", "try": "try", "share": "share"}  # the tab that a button leads to
 _ID_END = 6  # characters of a job's id that tell it from others
 
 
 def jobs(unfinished: Iterable[Job]) -> list[Job]:
     """Those that are at work on a model now, the oldest first."""
-    working = (job for job in unfinished if job.kind in WORK and job.state.is_active)
-    return sorted(working, key=lambda job: (job.queued, job.id))
+    return sorted((job for job in unfinished if job.kind in WORK and job.state.is_active), key=lambda job: job.queued)
 
 
 def how_far(job: Job) -> str:
@@ -54,12 +52,12 @@ def line(app: App, choice: Choice, tab: str) -> Markup:
     item = Markup('<li><p><strong>{}</strong> {}<span data-far="{}">{}</span></p>{}</li>')
     shown = []
     for job in jobs(app.runner.jobs()):
-        what, button, do = WORK[job.kind]
+        what, button, shows = WORK[job.kind]
         run_id = job.id if job.kind == "train" else job.parent or ""
-        if (_SHOWN_BY[do], run_id) == (tab, choice.run_id):
+        if (shows, run_id) == (tab, choice.run_id):
             continue
         with suppress(ApprenticeError):  # the run was just deleted
             model, far = name(app, run_id), how_far(job)
-            act = components.button(button, do, run_id, "firm", f"{button}: {model}")
+            act = components.button(button, "open" if shows == "train" else shows, run_id, "firm", f"{button}: {model}")
             shown.append(item.format(model, what, short_id(job), f": {far}%" if far.isdecimal() else "", act))
     return Markup('<ul class="at-work">{}</ul>').format(components.join(shown)) if shown else components.EMPTY
