@@ -95,8 +95,7 @@ def test_a_chat_asks_whom_to_imitate_and_turns(open_page: Callable[..., Any], re
     assert page.get_by_label("Anna").evaluate("(box) => getComputedStyle(box).appearance") == "auto", "the tick is seen"
     assert not page.get_by_label("Ben").is_visible()
     page.locator("#reading").get_by_role("button", name="Read it this way").click()
-    page.locator("#decision [data-do=pairs]").wait_for()
-    page.click("#decision [data-do=refuse]")
+    page.click("#decision .ask:has([data-do=pairs]) [data-do=refuse]")
     page.locator("#tab-data .few .assistant", has_text="Words 11").first.wait_for()
     page.locator("#decision .ask").wait_for(state="detached")
     open_details(page)
