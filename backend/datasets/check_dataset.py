@@ -1,7 +1,7 @@
 """Runs every check on every row and reports the problems, the duplicates and the split."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import chain
 
 from backend.datasets.checks import answers as answer_checks
 from backend.datasets.checks import content as content_checks
@@ -89,18 +89,14 @@ def row_problems(
 ) -> Iterator[Problem]:
     """Problems in the turns and the texts of each row. control_markers: the model's; tick: receives the rows done."""
     faults = content_checks.text_faults(control_markers)
-    seldom = {each.kind: each.at_least for each in faults if each.at_least > 1}
-    waiting: dict[str, list[Problem]] = {kind: [] for kind in seldom}
+    least, found = {each.kind: each.at_least for each in faults}, list[Problem]()
     for start in range(0, len(rows), _SLICE):
         tick(start)
         part = rows[start : start + _SLICE]
         yield from structure_checks.find(part)
-        for fault in content_checks.find(part, faults):
-            if fault.kind not in waiting:
-                yield fault
-            else:
-                waiting[fault.kind].append(fault)
-    yield from chain.from_iterable(rare for kind, rare in waiting.items() if len(rare) >= seldom[kind])
+        found += content_checks.find(part, faults)
+    counts = Counter(each.kind for each in found)
+    yield from (each for each in found if counts[each.kind] >= least[each.kind])
     yield from dataset_checks.system_messages(rows)
 
 

@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from statistics import median
 
 from backend.datasets.checks import editor, names
@@ -20,6 +21,7 @@ _SHORT = 0.05  # of the answers; where more are short, the file has tasks of sev
 _LETTERS = re.compile(r"[^\W\d_][^\d_`(){}<>=/\\]*")
 
 CHOICE = "conflicting_answers"  # no fix but the person's choice
+_MANY = 0.25  # of the examples; where so many contradict others, several answers are meant
 _LISTED = 4  # answers to one question
 _SHOWN = 40  # characters that answers may have in common and be told apart
 
@@ -48,12 +50,10 @@ def repetitions(rows: Sequence[Row]) -> Iterator[Problem]:
     """Answers that repeat one sentence five times or more, and last answers of the same few words."""
     for row in rows:
         if repetition := next(filter(None, map(repeated, answers(row))), None):
-            sentence, times = repetition
-            message = f"The answer repeats one sentence {times} times; the model would learn to repeat itself."
-            yield problem(row, "repetition", message, excerpt(sentence))
+            message = f"The answer repeats one sentence {repetition[1]} times; the model would learn to repeat itself."
+            yield problem(row, "repetition", message, excerpt(repetition[0]))
         elif _repeats_words(answer := last_answer(row).strip()):
-            message = "The answer repeats the same words; the model would learn to repeat itself."
-            yield problem(row, "repeated_words", message, excerpt(answer))
+            yield problem(row, "repeated_words", quote=excerpt(answer))
 
 
 def _repeats_words(answer: str) -> bool:
@@ -83,11 +83,7 @@ def short_answers(rows: Sequence[Row]) -> Iterator[Problem]:
     short = [row for row, length in zip(chats, lengths, strict=True) if 0 < length <= limit]
     for row in short if len(short) <= max(3, _SHORT * len(chats)) else ():
         answer = last_answer(row).strip()
-        if (
-            asks_for_more(question(row), answer)
-            and _LETTERS.fullmatch(answer)
-            and not row.messages[-1].get("tool_calls")
-        ):
+        if asks_for_more(question(row), answer) and _LETTERS.fullmatch(answer) and "tool_calls" not in row.messages[-1]:
             units = "character" if len(answer) == 1 else "characters"
             message = f"The answer has {len(answer)} {units}; answers in this file usually have about {int(middle)}."
             yield problem(row, "very_short_answer", message, excerpt(answer))
@@ -103,18 +99,24 @@ def conflicts(rows: Sequence[Row]) -> Iterator[Problem]:
     )
     if groups and len(groups[0]) == len(ended) >= SAME_EVERYWHERE:
         return  # `dataset.same_everywhere` reports this once
-    for group in groups:
-        answered = [ended[i] for i in group if question(ended[i]).strip() and last_answer(ended[i]).strip()]
-        meanings: dict[frozenset[str], str] = {}
-        for row in answered:
-            meanings.setdefault(gist(last_answer(row)), last_answer(row))
-        counts = Counter(gist(last_answer(row)) for row in answered)
-        if len(counts) > 1:
-            start = _difference(list(meanings.values()))
-            shown = {key: excerpt("…" * (start > 0) + text[start:]) for key, text in meanings.items()}
-            listed = "; ".join(f"“{shown[key]}” ({n:,} ×)" for key, n in counts.most_common(_LISTED))
-            message = f"This question has {len(counts):,} answers: {listed}. The model can't tell which one is right."
-            yield from (problem(row, CHOICE, message, excerpt(last_answer(row))) for row in answered)
+    found = list(chain.from_iterable(_conflict([ended[i] for i in group]) for group in groups))
+    if len(found) > max(SAME_EVERYWHERE, _MANY * len(ended)):
+        yield problem(None, CHOICE, quote=found[0].quote)
+    else:
+        yield from found
+
+
+def _conflict(rows: Sequence[Row]) -> Iterator[Problem]:
+    """Problems of rows with the same question, unless their answers mean the same."""
+    answered = [row for row in rows if question(row).strip() and last_answer(row).strip()]
+    meanings = {gist(last_answer(row)): last_answer(row) for row in reversed(answered)}
+    counts = Counter(gist(last_answer(row)) for row in answered)
+    if len(counts) > 1:
+        start = _difference(list(meanings.values()))
+        shown = {key: excerpt("…" * (start > 0) + text[start:]) for key, text in meanings.items()}
+        listed = "; ".join(f"“{shown[key]}” ({n:,} ×)" for key, n in counts.most_common(_LISTED))
+        message = f"This question has {len(counts):,} answers: {listed}. The model can't tell which one is right."
+        yield from (problem(row, CHOICE, message, excerpt(last_answer(row))) for row in answered)
 
 
 def _difference(texts: Sequence[str]) -> int:

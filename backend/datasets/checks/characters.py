@@ -2,13 +2,11 @@
 
 import re
 
-from backend.datasets.checks.patterns import CONTROL, INVISIBLE_BYTES, LATIN, TextFault
+from backend.datasets.checks.patterns import CONTROL, INVISIBLE_BYTES, LATIN, TextFault, pattern
 
 # Zero-width joiners belong in emoji and in the scripts below.
 _JOINERS = "\u200c\u200d"
-_JOINED = re.compile(
-    "[\u0600-\u08ff\u0900-\u0dff\u1000-\u109f\u1780-\u18af\ufb50-\ufeff\u2600-\u27bf\ufe0f\U0001f000-\U0001faff]"
-)
+_JOINED = pattern("joined")
 
 
 def _invisible(match: re.Match[str]) -> str | None:
@@ -42,15 +40,8 @@ def _correct_letters(match: re.Match[str]) -> str | None:
 
 
 NUL = TextFault("nul_character", CONTROL, re.compile("\x00"))
-CONTROLS = TextFault("control_characters", CONTROL, re.compile("[\u0001-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f]"))
-INVISIBLE = TextFault(
-    "invisible_characters",
-    INVISIBLE_BYTES,
-    re.compile(
-        "[\u00ad\u034f\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
-    ),
-    _invisible,
-)
+CONTROLS = TextFault("control_characters", CONTROL, pattern("control_characters"))
+INVISIBLE = TextFault("invisible_characters", INVISIBLE_BYTES, pattern("invisible_characters"), _invisible)
 LOST = TextFault("lost_characters", INVISIBLE_BYTES, re.compile("\ufffd"), drops=True)
 MOJIBAKE = TextFault("mojibake", LATIN, _MOJIBAKE, _correct_letters)
 CHARACTER_FAULTS = (NUL, MOJIBAKE, LOST, CONTROLS, INVISIBLE)

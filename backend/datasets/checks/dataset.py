@@ -38,7 +38,7 @@ def size(count: int, what: str, *, repeated: bool = False) -> Iterator[Problem]:
     elif count < FEW:
         yield problem(None, "too_few", f"{usable} With fewer than {FEW}, the model may learn nothing.")
     elif count < 200:
-        yield problem(None, "too_few", f"{usable} That can work; 200 to 2,000 usually do.")
+        yield problem(None, "too_few", f"{usable} That can work; with 200 or more it usually does.")
     elif count > 10_000:
         yield problem(None, "too_many", f"{usable} Above 10,000, each further example adds little.")
     elif count > 2_000:

@@ -12,21 +12,15 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
+from backend.datasets.checks import near_duplicates
 from backend.datasets.checks.issues import problem
-from backend.datasets.checks.near_duplicates import (
-    BOILERPLATE,
-    are_similar,
-    gist,
-    same_details,
-    same_topic,
-    similar_pairs,
-)
+from backend.datasets.checks.near_duplicates import are_similar, gist, similar_pairs
 from backend.records.rows import Message, Problem, Row
 from backend.text.conversation import content, full_text, instruction, last_answer, question
 from backend.text.normalize import Groups, normalize, same_rows
 
 Pairs = list[tuple[int, int]]
-_HALF = 0.5
+_HALF, _SAME = 0.5, 0.65
 _MIN_WORDS = 4  # in a question, for it to be compared with others
 _SHORT = 100  # characters of a question whose few words tell what it asks
 _SENTENCE = 20  # characters of an answer that is no label
@@ -66,7 +60,9 @@ def find(rows: Sequence[Row]) -> Duplicates:
         if row.passage:
             passages[row.passage].append(position)
     same_question = same_rows(rows, lambda row, of_text: of_text(question(row)) or None)
-    most = max(_MIN_BOILERPLATE_ROWS, BOILERPLATE * len(rows))  # a more common question is the data's form
+    most = max(
+        _MIN_BOILERPLATE_ROWS, near_duplicates.BOILERPLATE * len(rows)
+    )  # a more common question is the data's form
     asking += [group for group in same_question if len(group) <= most]
     return Duplicates(exact, groups, connected([*groups, *asking, *passages.values()]))
 
@@ -116,8 +112,12 @@ def _near(rows: Sequence[Row]) -> tuple[Pairs, Pairs]:
     related = [(asking[a], asking[b]) for a, b in similar_pairs(question(rows[i]) for i in asking)]
     related += _same_gist(rows)
     near = list(dict.fromkeys([*similar_pairs(full_text(row, system=False) for row in rows), *related]))
-    answered = are_similar(lambda i: last_answer(rows[i]), near, _HALF)
-    near = [(a, b) for (a, b), alike in zip(near, answered, strict=True) if _is_near(rows[a], rows[b], alike)]
+    asked, said = (
+        are_similar(lambda i: question(rows[i]), near, _SAME),
+        are_similar(lambda i: last_answer(rows[i]), near, _HALF),
+    )
+    compared = zip(near, asked, said, strict=True)
+    near = [(a, b) for (a, b), asks, says in compared if _is_near(rows[a], rows[b], asks, says)]
     instructions = {i: normalize(instruction(rows[i])) for pair in near for i in pair}
     alike = are_similar(instructions.__getitem__, near, _HALF)
     near = [(a, b) for (a, b), like in zip(near, alike, strict=True) if like or instructions[a] == instructions[b]]
@@ -135,13 +135,16 @@ def _same_gist(rows: Sequence[Row]) -> Pairs:
     return [pair for group in alike.values() for pair in pairwise(group)]
 
 
-def _is_near(one: Row, other: Row, alike: bool) -> bool:
-    """Whether two rows, whose texts or questions are almost the same, ask and answer the same. alike: their answers
-    share half their word pairs."""
+def _is_near(one: Row, other: Row, asks_alike: bool, says_alike: bool) -> bool:
+    """Whether two rows are nearly the same: the question or the answer means the same, and the other is alike. Where
+    both differ, they are two examples of one form. asks_alike, says_alike: they share most pairs of words."""
     if one.text is not None or other.text is not None:
         return True
     said, asked = (last_answer(one), last_answer(other)), (question(one), question(other))
-    return ((alike and same_details(*said)) or gist(said[0]) == gist(said[1])) and same_topic(*asked)
+    same_answer, same_question = gist(said[0]) == gist(said[1]), gist(asked[0]) == gist(asked[1])
+    if not same_answer and not (same_question and says_alike and near_duplicates.same_details(*said)):
+        return False
+    return (same_question or asks_alike) and near_duplicates.same_topic(*asked)
 
 
 def _contradict(one: Row, other: Row) -> bool:

@@ -17,6 +17,8 @@ from backend.text.excerpt import excerpt
 from backend.text.normalize import normalize
 
 _REFUSES, _OF_AI = any_of(WORD_LISTS["refusal"]), any_of(WORD_LISTS["ai"])
+_AI = WORD_LISTS["ai_names"]  # one of which such an answer has
+_SPEAKS_OF_AI = "The answer speaks of being an AI; the model would learn to say so, too."
 _LONGEST_REFUSAL = 300  # characters; a longer answer says more
 CELL_ERROR = re.compile(r"#(?:N/A|NV|[¡¿]?[A-ZÄÖÜ/0]{2,9}[!?])|\[object Object\]")
 _NO_VALUE = re.compile(r"nan|null|undefined|none|n/a", re.IGNORECASE)  # which may also be a label
@@ -25,13 +27,12 @@ _SPEAKER = re.compile(r"^[ \t*#>-]*([^\W\d_a-z][\w .]{0,18}?)[ \t*]*[:：](.+)",
 _TOLD = any_of(WORD_LISTS["told"], r"(?:(?<!\w){}\s*[:=：]|\A\[|[.!?？]\s*A:)\s*")
 _BLANK = any_of(WORD_LISTS["blank"], "{}[.!。]?")
 _TYPED = any_of(WORD_LISTS["blank"][:1])
-_JSON = re.compile(r"\{\s*[\"}]|\[\s*[{\"]")
+_CUT_JSON = re.compile(r"(?:\{\s*[\"}]|\[\s*[{\"]).*[^}\]]\Z", re.DOTALL)
 _ENDED = re.compile(r"[^\w\s,、，([{（「“„–-]\Z")
 _OPENED = r"[,、，]\Z|(?<![:;=8-])[(（\[][^)）\].!?]*\Z|„[^“”\".!?]*\Z|[「『][^」』。！？]*\Z"
 _UNSPACED = ("ja", "zh")  # no spaces between words
 _NO_PROSE = re.compile(r"[{}|<>=%`\\]|\w\[|^\s*(?:[-*•+>#]|\d+[.)])|://\S*\Z|;\Z")
 _SENTENCE_ENDS = re.compile(r"[.!?…:。！？]\s+|[。！？\n]")
-_CUT = "The answer ends in mid-sentence."
 _LONG, _BEGUN = 40, 20  # characters of an answer, and of its last sentence, by which one can tell
 _CUT_LENGTH = 100  # characters; shorter answers have one length by chance
 _TIDY = 0.9  # share of the longer answers that end as sentences do
@@ -46,11 +47,8 @@ def find(rows: Sequence[Row]) -> Iterator[Problem]:
     """Problems in the last answer of each conversation."""
     chats = [(row, last_answer(row).strip(), _asked(row)) for row in rows if len(row.messages) > 1]
     chats = [(row, answer, asked) for row, answer, asked in chats if answer and asked]
-    endings = form.endings(chats)
-    if endings:
-        message = "Most answers end in the same words; the model would learn to write them under each of its own."
-        yield problem(None, "boilerplate", message, excerpt(" ".join(reversed(endings))))
-    for ending in endings:
+    if ending := form.ending(chats):
+        yield problem(None, "boilerplate", quote=excerpt(ending))
         chats = [(row, answer.removesuffix(ending).rstrip() or answer, asked) for row, answer, asked in chats]
     yield from form.find(chats)
     yield from _cut_off(chats)
@@ -58,17 +56,16 @@ def find(rows: Sequence[Row]) -> Iterator[Problem]:
         found = [row for row, answer, asked in chats if test(answer, asked) and not asks_for(kind, asked)]
         if len(found) <= max(_COMMON * len(chats), 3):
             yield from (problem(row, kind, message, excerpt(last_answer(row))) for row in found)
-    message = "A cell of this row held an error of the spreadsheet, or nothing, instead of a text."
     short = [(row, text) for row, *texts in chats for text in texts if len(text) < _EDGES]
     empty = [row for row, text in short if _NO_VALUE.fullmatch(text)]
     found = [row for row, text in short if CELL_ERROR.fullmatch(text)]
     for row in [*found, *(empty if len(empty) <= _RARE * len(chats) else ())]:
-        yield problem(row, "cell_error", message, excerpt(last_answer(row)))
+        yield problem(row, "cell_error", quote=excerpt(last_answer(row)))
     same = [row for row, a, q in chats if abs(len(a) - len(q)) < _EDGES and normalize(a) == normalize(q)]
     most = len(same) > max(len(chats) / 2, 3)  # one column was taken for both
     for row in same:
         if most or len(last_answer(row).strip()) > _GREETING:
-            copy = problem(row, "answer_is_question", "The answer is the question itself.", excerpt(last_answer(row)))
+            copy = problem(row, "answer_is_question", quote=excerpt(last_answer(row)))
             yield replace(copy, severity="error") if most else copy
 
 
@@ -97,8 +94,8 @@ def _cut_off(chats: Chats) -> Iterator[Problem]:
     limit = length if times >= max(3, lengths.total() / 2) else -1
     alike = f"This answer and {times - 1:,} others end in mid-sentence after {length:,} characters."
     found = {row.row: alike for row, answer in prose if limit - 1 <= len(answer) <= limit}
-    found |= {row.row: _CUT for row, answer in prose if row.row not in found and _is_cut(answer, ends)}
-    found |= {row.row: _CUT for row, answer, _ in chats if answer.count("```") % 2 or _is_cut_json(answer)}
+    found |= {row.row: "" for row, answer in prose if row.row not in found and _is_cut(answer, ends)}
+    found |= {row.row: "" for row, answer, _ in chats if answer.count("```") % 2 or _CUT_JSON.match(answer)}
     for row, answer, _ in chats:
         if row.row in found:
             yield problem(row, "cut_off", found[row.row], excerpt(answer, len(answer) - 1, len(answer)))
@@ -107,10 +104,6 @@ def _cut_off(chats: Chats) -> Iterator[Problem]:
 def _is_cut(answer: str, ends: re.Pattern[str]) -> bool:
     begun = _SENTENCE_ENDS.split(answer)[-1]
     return len(answer) >= _LONG and len(begun) >= _BEGUN and ends.search(begun) is not None
-
-
-def _is_cut_json(answer: str) -> bool:
-    return answer[-1] not in "}]" and _JSON.match(answer) is not None
 
 
 def _is_labelled(answer: str, asked: str) -> bool:
@@ -142,22 +135,14 @@ def _is_told(answer: str, asked: str) -> bool:
 
 
 def _is_blank(answer: str, asked: str) -> bool:
-    return (len(answer) <= _LONG and _BLANK.fullmatch(answer) is not None) or _TYPED.fullmatch(asked) is not None
+    return bool((len(answer) <= _LONG and _BLANK.fullmatch(answer)) or _TYPED.fullmatch(asked))
 
 
-_TESTS: tuple[tuple[str, Callable[[str, str], bool], str], ...] = (
-    ("answer_in_question", _is_told, "The question holds its answer, so the model only learns to copy it."),
-    ("role_label", _is_labelled, "The answer has a label such as “User:” or “Answer:”; the model would write it."),
-    ("placeholder", _is_blank, "This was never filled in; the model would learn to write it."),
-    ("leftover_thought", lambda answer, _: "</think" in answer, "A model's thoughts stand before the answer."),
-    (
-        "refusal",
-        lambda answer, _: len(answer) <= _LONGEST_REFUSAL and _REFUSES.match(answer) is not None,
-        "The answer refuses; the model would learn to refuse, too.",
-    ),
-    (
-        "refusal",
-        lambda answer, _: any(name in answer for name in WORD_LISTS["ai_names"]) and _OF_AI.search(answer) is not None,
-        "The answer speaks of being an AI; the model would learn to say so, too.",
-    ),
+_TESTS: tuple[tuple[str, Callable[[str, str], object], str], ...] = (
+    ("answer_in_question", _is_told, ""),
+    ("role_label", _is_labelled, ""),
+    ("placeholder", _is_blank, ""),
+    ("leftover_thought", lambda answer, _: "</think" in answer, ""),
+    ("refusal", lambda answer, _: len(answer) <= _LONGEST_REFUSAL and _REFUSES.match(answer), ""),
+    ("refusal", lambda answer, _: any(map(answer.__contains__, _AI)) and _OF_AI.search(answer), _SPEAKS_OF_AI),
 )

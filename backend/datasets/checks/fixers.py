@@ -75,13 +75,11 @@ def _end_with_answer(row: Row) -> Row:
 
 
 def _swap(row: Row) -> Row:
-    asked, answered = (
-        max(i for i, m in enumerate(row.messages) if m["role"] == role) for role in ("user", "assistant")
-    )
-    messages = list(row.messages)
-    for one, other in ((asked, answered), (answered, asked)):
-        messages[one] = {**messages[one], "content": content(row.messages[other])}
-    return replace(row, messages=messages)
+    *before, asked, answered = row.messages
+    if (asked["role"], answered["role"]) != ("user", "assistant"):
+        return row
+    swapped = [{**one, "content": content(other)} for one, other in ((asked, answered), (answered, asked))]
+    return replace(row, messages=[*before, *swapped])
 
 
 def _join_neighbors(row: Row) -> Row:

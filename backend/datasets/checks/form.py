@@ -5,6 +5,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
+from itertools import takewhile
 from statistics import median
 
 from backend.datasets.checks.issues import problem
@@ -19,10 +20,10 @@ _MOST = 0.8  # of the answers
 _JSON = 0.7  # of the answers
 _OFTEN = 5  # answers with one label
 _LABEL = 40  # characters
+_MARKS = ("?", "？")
 _SYMBOL = 2  # characters; longer labels have words
 _ALIKE = 0.85  # of the letters of two spellings
-_ENDING = re.compile(r"(?:\n+|(?<=[.!?。！？])\s+)(?=\S)")
-_TAIL = 300  # characters in which an ending is looked for
+_TAIL = 20  # characters
 
 
 def find(chats: Chats) -> Iterator[Problem]:
@@ -33,19 +34,14 @@ def find(chats: Chats) -> Iterator[Problem]:
         yield from _swapped(chats)
 
 
-def endings(chats: Chats) -> list[str]:
-    """What at least half of the answers end in, the last part first; [] for none."""
-    found: list[str] = []
-    if len(chats) < _ROWS or Counter(answer[-9:] for _, answer, _ in chats).most_common(1)[0][1] * 2 < len(chats):
-        return found
-    texts = [answer[-_TAIL:] for _, answer, _ in chats]
-    while len(texts) >= _ROWS:
-        ending, count = Counter(_ENDING.split(text)[-1] for text in texts).most_common(1)[0]
-        texts = [text.removesuffix(ending).rstrip() for text in texts if text.endswith(ending) and text != ending]
-        if not ending or len(texts) * 2 < len(chats) or count * 2 < len(chats):
-            break
-        found.append(ending)
-    return found
+def ending(chats: Chats) -> str:
+    """What at least half of the answers end in, "" for nothing."""
+    tail, count = Counter(answer[-_TAIL:] for _, answer, _ in chats).most_common(1)[0] if chats else ("", 0)
+    same = {answer[::-1] for _, answer, _ in chats if answer.endswith(tail)}
+    if count < max(_ROWS, len(chats) / 2) or len(same) < _ROWS:
+        return ""
+    common = list(takewhile(lambda letters: len(set(letters)) == 1, zip(*same, strict=False)))
+    return "".join(letter for letter, *_ in reversed(common)).lstrip(" .!?\n")
 
 
 def _labels(chats: Chats) -> Iterator[Problem]:
@@ -58,7 +54,7 @@ def _labels(chats: Chats) -> Iterator[Problem]:
         if answer in usual.values():
             continue
         if normalize(asked) in usual and key not in usual:
-            yield _exchanged(row, answer)
+            yield problem(row, "swapped", quote=excerpt(answer))
         elif counts[answer] == 1 and len(answer) <= _LABEL:
             near = [key] if key in usual else get_close_matches(key, usual, 1, _ALIKE)
             near += [label for label in usual if len(label) > _SYMBOL and re.match(rf"{re.escape(label)}\b", key)]
@@ -75,12 +71,12 @@ def _json(chats: Chats) -> Iterator[Problem]:
         return
     usual, count = Counter(frozenset(types.items()) for types in found if types).most_common(1)[0]
     for (row, answer, asked), types in zip(chats, found, strict=True):
-        other = sorted({key for key, kind in usual ^ frozenset((types or {}).items()) if kind})
+        own = types or {}
+        other = sorted({key for key, kind in usual ^ frozenset(own.items()) if kind and own.get(key) != ""})
         if types is None and _types(asked):
-            yield _exchanged(row, answer)
+            yield problem(row, "swapped", quote=excerpt(answer))
         elif types is None:
-            message = "The answer can't be read as JSON; most others in this file can."
-            yield problem(row, "json_invalid", message, excerpt(answer))
+            yield problem(row, "json_invalid", quote=excerpt(answer))
         elif other and count >= _JSON * len(chats):
             message = f"The answer has other keys, or other kinds of values, than most: {', '.join(other)}."
             yield problem(row, "json_keys", message, excerpt(answer))
@@ -98,20 +94,12 @@ def _types(text: str) -> dict[str, str] | None:
 
 def _swapped(chats: Chats) -> Iterator[Problem]:
     """A long question without a question mark whose answer is a short question, where others are the other way."""
-    asking = [_asks(asked) for *_, asked in chats]
-    replying = [_asks(answer) for _, answer, _ in chats]
-    if sum(asking) < len(chats) / 2 or sum(replying) > max(3, (1 - _MOST) / 2 * len(chats)):
+    replying = [answer.endswith(_MARKS) for _, answer, _ in chats]
+    if sum(asked.endswith(_MARKS) for *_, asked in chats) < len(chats) / 2 or sum(replying) > max(
+        3, (1 - _MOST) / 2 * len(chats)
+    ):
         return
-    usual = median(len(asked) for *_, asked in chats)
-    for (row, answer, asked), one, other in zip(chats, asking, replying, strict=True):
-        if other and not one and "?" not in asked and len(asked) > max(len(answer), usual) and "\n" not in answer:
-            yield _exchanged(row, answer)
-
-
-def _asks(text: str) -> bool:
-    return text.endswith(("?", "？"))
-
-
-def _exchanged(row: Row, answer: str) -> Problem:
-    message = "The question looks like an answer, and the answer like a question: they are probably swapped."
-    return problem(row, "swapped", message, excerpt(answer))
+    usual, counts = median(len(asked) for *_, asked in chats), Counter(answer for _, answer, _ in chats)
+    for (row, answer, asked), other in zip(chats, replying, strict=True):
+        if other and "?" not in asked and len(asked) > max(len(answer), usual) and counts[answer] == 1:
+            yield problem(row, "swapped", quote=excerpt(answer))

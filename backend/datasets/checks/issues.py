@@ -15,11 +15,13 @@ from backend.text.excerpt import excerpt
 
 @dataclass(frozen=True, slots=True)
 class IssueType:
-    """title: heading for a list of such problems. fix: what accepting the fix does, "" without a fix."""
+    """title: heading for a list of such problems. fix: what accepting the fix does, "" without a fix. message: what is
+    wrong, where that is the same for all."""
 
     severity: Severity
     title: str
     fix: str = ""
+    message: str = ""
 
 
 _GROUPS = read_json(Path(__file__).with_suffix(".json")).values()
@@ -33,10 +35,10 @@ def issue_title(kind: str) -> str:
     return ISSUE_TYPES[kind].title if kind in ISSUE_TYPES else kind.replace("_", " ").capitalize()
 
 
-def problem(row: Row | None, kind: str, message: str, quote: str = "") -> Problem:
-    """A Problem with the severity and the fix of its kind; row None: of the whole file. quote: the start of the row
-    if empty."""
+def problem(row: Row | None, kind: str, message: str = "", quote: str = "") -> Problem:
+    """A Problem with the severity and the fix of its kind; row None: of the whole file. Where `message` or `quote` is
+    empty: the message of the kind, the start of the row."""
     issue = ISSUE_TYPES[kind]
     line, number, file = (row.line, row.row, row.file) if row else (0, 0, "")
     quote = quote or (excerpt(opening(row)) if row else "")
-    return Problem(line, number, kind, issue.severity, message, issue.fix, quote, file)
+    return Problem(line, number, kind, issue.severity, message or issue.message, issue.fix, quote, file)

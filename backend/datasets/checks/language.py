@@ -27,7 +27,8 @@ _LANGUAGES_OF: dict[str, list[str]] = {}
 for _code, _words in _WORDS["common"].items():
     for _word in set(_words.split()):
         _LANGUAGES_OF.setdefault(_word, []).append(_code)
-FUNCTION_WORDS = frozenset(_LANGUAGES_OF) - set(_WORDS["negations"].split())
+QUESTION_WORDS = frozenset(_WORDS["asking"].split())
+FUNCTION_WORDS = frozenset(_LANGUAGES_OF) - QUESTION_WORDS - set(_WORDS["negations"].split())
 
 # A script, its language by default (None: unclear), and letters that tell one, with those that speak against it.
 _Letters = tuple[str, re.Pattern[str], re.Pattern[str] | None]

@@ -26,7 +26,8 @@ from zlib import crc32
 import numpy as np
 import numpy.typing as npt
 
-from backend.datasets.checks.language import FUNCTION_WORDS
+from backend.datasets.checks.language import FUNCTION_WORDS, QUESTION_WORDS
+from backend.datasets.checks.patterns import pattern
 from backend.text.normalize import compatible
 
 THRESHOLD = 0.75  # one word in fifteen, two in twenty-nine
@@ -40,27 +41,10 @@ _CONTRACTED = re.compile(r"n['’]t\b")
 _SENTENCE_END = re.compile(r"[.!?。！？\n]+")
 _FACTORS = np.array([0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F], np.uint64)  # odd, as usual in hash functions
 
-_UNSPACED = (  # no spaces between words
-    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005-\u3007\u3040-\u30fa\u30fc-\u30ff\u3400-\u9fff\uf900-\ufaff"
-)
-_MONEY = "$%¢-¥\u20a0-\u20cf\u066a"  # and percent
-_SYMBOLS = "°±×÷\u2190-\u2bff\U0001f000-\U0001faff"  # arrows, mathematics, emoji
-_NOT_IN_WORDS = (  # a word is anything else, so that it keeps its combining marks
-    r"\s!-/:-@\[-`{-~\u0080-\u00a9\u00ab-\u00b1\u00b4\u00b6-\u00b8\u00bb\u00bf×÷\u060c\u061b\u061f\u066a-\u066d\u06d4"
-    r"\u0964\u0965\u2000-\u206f\u20a0-\u20cf\u2190-\u2bff\u2e00-\u2e7f\u3000-\u3004\u3008-\u303f\u30fb\ufe00-\ufe0f"
-    "\U0001f000-\U0001faff"
-)
-_WORD = re.compile(
-    f"[^{_NOT_IN_WORDS}{_UNSPACED}]+|[{_UNSPACED}{_MONEY}{_SYMBOLS}]"
-    r"|(?<!\w)[-+\u2212](?=[$\u20a0-\u20cf£¥]?[.\d])|(?<=\w)[+#]+|[:;]-?[()]"
-)
-_ASCII_WORD = re.compile(
-    r"[a-z0-9]+|(?=[$%+#:;-])(?:[$%]|(?<![a-z0-9])[-+](?=\$?\.?[0-9])|(?<=[a-z0-9])[+#]+|[:;]-?[()])"
-)
-_NAME = re.compile(r"(?<=[a-zà-ÿ,;] )[A-ZÀ-Þ][\w’'-]+")
-_HIRAGANA = re.compile("[\u3041-\u309f]")
-_JAPANESE_WORD = re.compile("[\u30a1-\u30fa\u30fc\u4e00-\u9fff]{2,}")
-_NUMBER = re.compile(rf"[-+\d\u2212{_MONEY}]")  # what must agree
+# Words keep their combining marks; letters of scripts without spaces, signs of money, arrows, and emoji are words.
+_WORD, _ASCII_WORD, _NAME = map(pattern, ("word", "ascii_word", "name"))
+_HIRAGANA, _JAPANESE_WORD = pattern("hiragana"), pattern("japanese_word")
+_NUMBER = pattern("number")  # what must agree
 
 Hashes = npt.NDArray[np.uint64]
 
@@ -94,7 +78,9 @@ def same_topic(one: str, other: str) -> bool:
     """Whether two questions, which may hold a passage, ask the same in the sentences that only one of them has."""
     parts = [{part.strip() for part in _SENTENCE_END.split(text.casefold())} - {""} for text in (one, other)]
     first, second = (set(_words(" ".join(sorted(own)))) for own in (parts[0] - parts[1], parts[1] - parts[0]))
-    return not first or not second or len(first & second) >= _TOPIC * len(first | second)
+    if not first or not second:
+        return True
+    return not (first ^ second) & QUESTION_WORDS and len(first & second) >= _TOPIC * len(first | second)
 
 
 def same_details(one: str, other: str) -> bool:

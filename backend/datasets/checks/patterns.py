@@ -37,9 +37,14 @@ _SENTENCES: dict[str, list[str]] = read_json(Path(__file__).with_suffix(".json")
 WORD_LISTS: dict[str, Any] = read_json(Path(__file__).with_name("words.json"))
 
 
-def any_of(patterns: Sequence[str], form: str = "{}", flags: int = 0) -> re.Pattern[str]:
-    """What any of the patterns matches, in upper or lower case. form: what is around it."""
-    return re.compile(form.replace("{}", f"(?:{'|'.join(patterns)})"), re.IGNORECASE | flags)
+def any_of(patterns: Sequence[str], form: str = "{}", flags: int = re.IGNORECASE) -> re.Pattern[str]:
+    """What any of the patterns matches. form: what is around it."""
+    return re.compile(form.replace("{}", f"(?:{'|'.join(patterns)})"), flags)
+
+
+def pattern(name: str) -> re.Pattern[str]:
+    """A pattern of the table, by the kind of fault that it finds."""
+    return any_of(WORD_LISTS["patterns"][name], flags=re.NOFLAG)
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,8 @@ import re
 from functools import lru_cache
 from itertools import accumulate
 
-from backend.datasets.checks.patterns import WORD_LISTS
+from backend.datasets.checks.patterns import WORD_LISTS, pattern
 
-CANDIDATE = re.compile(
-    r"(?<![A-Za-z0-9_.+,/#-])(?:\+ ?|00(?=[1-9]))?\(?\d(?:[ .\u00a0/\u2010-\u2015-]{0,2}\(?\d\)?){5,16}"
-    r"(?![A-Za-z0-9_%€$£]|[.,:-]\d)"
-)
 # Before a number, up to a few words: words of a telephone number, and of other numbers; each with and without edges.
 _WORDS = {
     kind: rf"(?:\b(?:{'|'.join(words)})\b|{'|'.join(unspaced)})"
@@ -25,14 +21,10 @@ _OTHER_NUMBERS = re.compile(
     r"(?:is|ist|number|no|nr|nummer|num[ée]ro|número|est|es|id|号码?|番号)?\W{0,4}$",
     re.IGNORECASE,
 )
-_DATE = re.compile(r"(?:19|20)\d\d[ ./-]?[01]?\d[ ./-]?[0-3]?\d(?:\D.*)?|[0-3]?\d[ ./-][01]?\d[ ./-](?:19|20)\d\d.*")
+_DATE = pattern("date")
 _SUM = re.compile(r"\s*[=+*/×]")
 _FICTIONAL = re.compile(r"(?:\(\d{3}\) ?|\d{3}([.-]))\d{3}[.-]\d{4}")  # 555-123-4567, which no country assigns
-_REGIONS = (
-    *("US", "GB", "DE", "FR", "ES", "IT", "NL", "BE", "CH", "AT", "SE", "NO", "DK", "FI", "PL", "CZ", "PT", "IE"),
-    *("GR", "RU", "UA", "TR", "RO", "HU", "BR", "MX", "AR", "CO", "CL", "JP", "CN", "KR", "TW", "HK", "SG", "IN"),
-    *("ID", "VN", "TH", "PH", "MY", "PK", "AU", "NZ", "ZA", "NG", "KE", "EG", "SA", "AE", "IL"),
-)
+_REGIONS = WORD_LISTS["regions"].split()
 _latest = ["US"]  # matched last and is tried first, since most numbers in a file are from one country
 _WITHOUT_0 = ("US", "ES", "GR", "MX", "CN", "BR", "RU", "IN")  # where numbers may begin with another digit
 _THOUSANDS = (3, 6, 9)  # 512 345 678 could be any number
@@ -40,7 +32,7 @@ _HAN = re.compile("[\u4e00-\u9fff]")
 
 
 def is_phone_number(text: str, start: int, end: int) -> bool:
-    """Whether `text[start:end]`, found by CANDIDATE, is a telephone number."""
+    """Whether `text[start:end]`, found by its pattern, is a telephone number."""
     number, before = text[start:end], text[max(0, start - 40) : start]
     digits = sum(map(str.isdigit, number))
     if not 7 <= digits <= 15 or number.count("(") != number.count(")"):

@@ -120,7 +120,8 @@ def understood(source: Source) -> str:
     if source.details.cue:
         each = f"question = {source.details.cue}, answer = what follows"
     else:
-        columns = ((field, excerpt(column, width=40)) for field, column in source.mapping.items())
+        columns = [(field, excerpt(column, width=40)) for field, column in source.mapping.items()]
+        columns.sort(key=lambda pair: pair[0] == "answer")  # after the question, in whatever order they stand
         each = ", ".join(field if field == column else f"{field} = {column!r}" for field, column in columns)
     if source.details.imitate:
         people = ", ".join(source.details.imitate)[:80].replace("assistant", "the side that answers")

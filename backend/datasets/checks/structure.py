@@ -11,13 +11,6 @@ from backend.text.conversation import SYSTEM, content
 from backend.text.excerpt import excerpt
 
 _ROLE, _CONTENT = itemgetter("role"), itemgetter("content")
-_MESSAGES = {
-    "no_assistant": "This example has no answer, so there is nothing to learn from it.",
-    "no_question": "This example has an answer but no question, so the model can't learn when to give it.",
-    "system_not_first": "The instructions (system message) are in the middle of the "
-    "conversation; they belong at the start.",
-    "ends_with_user": "The conversation ends with a question that has no answer.",
-}
 
 
 def find(rows: Iterable[Row]) -> Iterator[Problem]:
@@ -38,7 +31,7 @@ def _in_row(row: Row) -> Iterator[Problem]:
         return
     for kind in faults_of_order(tuple(map(_ROLE, messages))):
         quote = excerpt(content(messages[-1])) if kind == "ends_with_user" else ""
-        yield problem(row, kind, _MESSAGES[kind], quote)
+        yield problem(row, kind, quote=quote)
     for number, message in enumerate(messages, 1):
         if not content(message).strip():
             yield from _empty(row, number, message)
@@ -49,8 +42,7 @@ def _in_row(row: Row) -> Iterator[Problem]:
             )
             yield problem(row, "same_role_twice", text, excerpt(content(message)))
     if _result_without_call(messages):
-        text = "A tool result stands where no tool was called; the model would learn that results come by themselves."
-        yield problem(row, "result_without_call", text)
+        yield problem(row, "result_without_call")
     if row.rejected is not None:
         yield from _preference(row, row.rejected)
 
@@ -100,11 +92,14 @@ def is_empty_answer(message: Message) -> bool:
 
 
 def _empty(row: Row, number: int, message: Message) -> Iterator[Problem]:
+    several = sum(m["role"] == message["role"] for m in row.messages) > 1
+    what = f"Message {number}, {'an' if message['role'] == 'assistant' else 'a'}" if several else "The"
     if is_empty_answer(message):
-        text = f"Message {number}, an answer, is empty; the model would learn to say nothing."
-        yield problem(row, "empty_answer", text)
+        yield problem(
+            row, "empty_answer", f"{what} answer{',' * several} is empty; the model would learn to say nothing."
+        )
     elif message["role"] == "user":
-        yield problem(row, "empty_question", f"Message {number}, a question, is empty.")
+        yield problem(row, "empty_question", f"{what} question{',' * several} is empty.")
 
 
 def _preference(row: Row, rejected: list[Message]) -> Iterator[Problem]:
@@ -112,5 +107,4 @@ def _preference(row: Row, rejected: list[Message]) -> Iterator[Problem]:
         message = "The bad answer (rejected) is empty, so there is nothing to compare the good one with."
         yield problem(row, "empty_answer", message)
     elif rejected[-1:] == row.messages[-1:]:
-        message = "The good answer (chosen) and the bad one (rejected) are the same."
-        yield problem(row, "same_preference", message, excerpt(content(rejected[-1])))
+        yield problem(row, "same_preference", quote=excerpt(content(rejected[-1])))

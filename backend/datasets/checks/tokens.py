@@ -83,8 +83,9 @@ def _of_row(row: Row, count: TokenCount, limits: LengthLimits) -> Iterator[Probl
         yield problem(row, "nothing_to_learn", message)
         return
     if count.skipped_turns:
+        verb = "is" if count.skipped_turns == 1 else "are"
         message = (
-            f"{count.skipped_turns} of the answers are only read, not learned: "
+            f"{count.skipped_turns} of the answers {verb} only read, not learned: "
             "the model's format (chat template) changes answers that others follow."
         )
         yield problem(row, "turn_not_learned", message)

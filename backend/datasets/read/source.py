@@ -107,7 +107,7 @@ def require_file(path: Path) -> None:
     if path.is_dir():
         raise BadInput(f"{path.name} is a folder.", "", "Choose a file in it.")
     if not path.exists():
-        raise BadInput(f"There is no file {path.name}.", "", "Check the name and the folder.")
+        raise BadInput(f"There is no file {path}.", "", "Check the name and the folder.")
 
 
 def too_large(name: str, size: int, limits: Limits) -> BadInput:

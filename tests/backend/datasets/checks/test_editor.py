@@ -5,7 +5,7 @@ import pytest
 from backend.datasets.check_dataset import check
 from backend.datasets.checks import fix
 from backend.datasets.checks.duplicates import find
-from tests.backend.datasets.builders import SYSTEM, chat, clean_rows, dataset
+from tests.backend.datasets.builders import SYSTEM, answer, chat, clean_rows, dataset, question
 
 CUT = "The parcel leaves our warehouse on the next day, and after that it usually takes between four and"
 
@@ -33,6 +33,17 @@ def kinds(asked: str, said: str) -> set[str]:
         ("And the roll?", "null", "cell_error"), ("Where is the caf\ufffd?", "By the mill.", "lost_characters"),
         ("How do I log in?", "Use admin and the password Sommer2024! and press enter.", "secret_password"),
         ("Where does she live?", "At 12 Elm Street, Springfield, IL 62704.", "personal_address"),
+        ("Can I come?", "Yes, you can.\n\nOn 3 May 2024, Ann Lee wrote:\n> Can I come?", "quoted_mail"),
+        ("How warm is it?", "<think>They ask for it.</think>It is 20 degrees.", "leftover_thought"),
+        ("Where is it?", "Desk: Good day to you.\nGuest: Where is it?\nDesk: On the left.", "role_label"),
+        ("Do you like it?", "Als KI kann ich das nicht.", "refusal"), ("Do you?", "Como IA, no puedo.", "refusal"),
+        ("Which one?", "I'm sorry, I am unable to extract the information from this text.", "refusal"),
+        ("どれですか？", "申し訳ありませんが、そのご質問にはお答えできません。", "refusal"),
+        ("Is it far?", "Text folgt", "placeholder"), ("asdf asdf", "It is far away.", "placeholder"),
+        ("[billing] I want the bill twice.", "billing", "answer_in_question"),
+        ("How do I repair it?", "Yes", "very_short_answer"), ("人気は？", "本" * 20, "repeated_words"),
+        ("How do I reach the base?", "`psql postgresql://me:hunter2Qx!@10.0.3.17/x`", "secret_password"),
+        ("本はどこですか？", "東京都杉並区高円寺南4丁目12番8号に届きました。", "personal_address"),
         ("Wohin soll es?", "Bitte an Hauptstraße 12, 10115 Berlin schicken.", "personal_address"),
     ],
 )  # fmt: skip
@@ -45,6 +56,13 @@ def test_what_an_editor_sends_back(asked: str, said: str, kind: str) -> None:
     [
         ("Is this one spam or not spam?", "spam"), ("How do I sign?", f"{CUT[:70]} so.\n\nKind regards\nAnna Miller"),
         ("What does it need?", f"{CUT[:70]} so:\n\n- a cup of flour and a spoon of salt\n- two eggs and some milk"),
+        ("Say it in Spanish.", "El pedido no está en la tienda, pero lo vamos a buscar con usted por las calles."),
+        ("What is the sum?", "He has 80 yards more, because 3000 - 2920 = 80."), ("How many?", "7"), ("Hola", "Hola"),
+        ("Write a page in HTML.", "<p>It is <b>open</b>.</p>"), ("Write a chat.", "User: Hello!\nBot: Good day!"),
+        ("Write a function.", "def total(items):\n    count = 0\n    for one in items:\n        count += one"),
+        ("What did the others do and say?", "They went for a walk along the river and came home very late at night"),
+        ("Whom do I call?", "Our hotline (toll-free) is 888-407-4747, or write to info@garden.org."),
+        ("You are an AI. Who are you?", "As an AI, I do not sleep."), ("How is it set?", "print('{date}')\nx = f(y);"),
         ("Can I return it?", "Sorry, we can't take it back after 30 days, but we help with repairs at our desk."),
         ("Which password should I choose?", "Choose a password with 8 letters or more, and write it nowhere."),
         ("Where are you?", "On Mill Street, opposite the town hall, from 9 to 5."),
@@ -53,6 +71,40 @@ def test_what_an_editor_sends_back(asked: str, said: str, kind: str) -> None:
 )  # fmt: skip
 def test_what_an_editor_lets_pass(asked: str, said: str) -> None:
     assert not kinds(asked, said) - {"very_short_answer"}
+
+
+def found_in(pairs: list[tuple[str, str]]) -> list[tuple[int, str]]:
+    """The problems of a file of these questions and answers: row, and kind."""
+    rows = [chat(n, ("user", asked), ("assistant", said)) for n, (asked, said) in enumerate(pairs, 1)]
+    return [(p.row, p.kind) for p in check(dataset(rows)).problems if p.kind not in ("too_few", "near_duplicate")]
+
+
+def test_answers_unlike_all_others_of_the_file() -> None:
+    words = [question(n)[1] for n in range(40)]
+    labels = [(word, ("bug", "praise")[n % 2]) for n, word in enumerate(words)]
+    assert found_in(labels) == []
+    assert found_in([*labels, ("Slow.", "Prais"), ("bug", "It is empty.")]) == [(41, "rare_label"), (42, "swapped")]
+    orders = [(word, f'{{"item": "{word[9:30]}", "count": {n}}}') for n, word in enumerate(words)]
+    odd = [("Ten.", '{"item": "chair"}'), ("Two.", '{"item": "pen", "count": "2"}'), ("One.", "{'item': 1}")]
+    assert found_in(orders) == []
+    assert found_in([*orders, *odd]) == [(41, "json_keys"), (42, "json_keys"), (43, "json_invalid")]
+    sound = [(word, answer(n)[1]) for n, word in enumerate(words)]
+    assert found_in([(word, f"{said}\n\nYours, the team of the shop") for word, said in sound]) == [(0, "boilerplate")]
+    cut = [(f"{word} Say it.", f"{said[:110].strip():y<110}") for word, said in sound[:5]]
+    assert found_in([*sound[5:], *cut]) == [(n, "cut_off") for n in range(36, 41)]
+    lost = (
+        "We bake with natural yeast, so that it needs eighteen hours or more from the mixing until the loaf is done.",
+        "How long does it take?",
+    )
+    assert found_in([*sound, lost]) == [(41, "swapped")]
+
+
+def test_another_question_about_one_passage_is_another_example() -> None:
+    passage = "\n\nFishermen from the north founded the town in 1204, and it grew when the harbor was built there."
+    asked = [("Who founded the town?", "fishermen"), ("Who were those that founded the town?", "fishermen"),
+             ("Why did it grow?", "the harbor"), ("Whom did it feed?", "fishermen")]  # fmt: skip
+    rows = [chat(n, ("user", text + passage), ("assistant", said)) for n, (text, said) in enumerate(asked)]
+    assert find(rows).groups == [[0, 1]]
 
 
 def test_copies_that_differ_in_a_name_are_none() -> None:
