@@ -49,7 +49,7 @@ def test_it_learns_and_resumes(
     losses, whole = work.losses(), through.losses()
     far = max(abs(losses[step] - loss) for step, loss in whole.items())
     case = ", ".join(name if value is True else str(value) for name, value in settings.items())
-    fell = f"loss {result['first_eval_loss']:.3f} to {result['eval_loss']:.3f}"
+    fell = f"loss {result.first_eval_loss:.3f} to {result.eval_loss:.3f}"
     record("Trained, stopped, resumed", case, fell, f"resumed: {f'{far:.1e} nats off' if far else 'bit for bit'}")
     assert result.state == "completed"
     assert result.eval_loss < result.first_eval_loss
