@@ -30,9 +30,8 @@ _ENDS = ".!?。！？\n"
 _SENTENCE = re.compile(f"[^{_ENDS}]*[{_ENDS}]+|[^{_ENDS}]+")
 _REPEATS = 8  # words
 _WORDS = 0.7  # share of what is between spaces; the rest may be numbers and the like
-_UNSPACED = re.compile(r"([\u4e00-\u9fff]|[\u3040-\u9fff]{2,8})\1{5,}")
+_UNSPACED = re.compile(r"([\u4e00-\u9fff]|[\u3040-\u9fff]{2,8})\1{5,}|([^\W\d_]{1,3})\2{15,}")
 _VARIED = 0.25  # share of different words, which every text has
-_LONGEST_WORD, _FEW_LETTERS = 60, 3  # characters, and different ones of a longer word
 _MIN_LENGTH = 8  # characters; shorter sentences ("Yes.", "1.", "end") repeat in good answers
 _CODE = re.compile(r"[{}=;<>|\\]")  # lines of code and tables may repeat
 
@@ -58,11 +57,8 @@ def repetitions(rows: Sequence[Row]) -> Iterator[Problem]:
 
 def _repeats_words(answer: str) -> bool:
     """Whether the words at the end, or all of them, are the same few, or a long word is the same few letters."""
-    if not answer.isascii() and _UNSPACED.search(answer):
-        return True
     words = answer.casefold().split()
-    longest = max(words, key=len, default="")
-    if len(longest) > _LONGEST_WORD and len(set(longest)) <= _FEW_LETTERS and any(map(str.isalpha, longest)):
+    if _UNSPACED.search(max(words, key=len, default="")):
         return True
     for part in (words, words[-3 * _REPEATS :]):
         if len(set(part)) <= (_VARIED + 1 - _WORDS) * len(part):  # as few have; only then each word is looked at

@@ -126,8 +126,7 @@ def _near(rows: Sequence[Row]) -> tuple[Pairs, Pairs]:
 
 
 def _same_gist(rows: Sequence[Row]) -> Pairs:
-    """Neighbors among the short questions of the same words, articles and the like aside. Several ways of asking for
-    one label are wanted."""
+    """Neighbors among the short questions of the same meaning; several ways of asking for one label are wanted."""
     alike: dict[frozenset[str], list[int]] = defaultdict(list)
     for i, row in enumerate(rows):
         if len(last_answer(row)) >= _SENTENCE and 0 < len(asked := question(row)) <= _SHORT:
@@ -144,7 +143,8 @@ def _is_near(one: Row, other: Row, asks_alike: bool, says_alike: bool) -> bool:
     same_answer, same_question = gist(said[0]) == gist(said[1]), gist(asked[0]) == gist(asked[1])
     if not same_answer and not (same_question and says_alike and near_duplicates.same_details(*said)):
         return False
-    return (same_question or asks_alike) and near_duplicates.same_topic(*asked)
+    label = len(asked[0]) <= _SHORT and " " not in said[0]  # then the question alone tells what it is about
+    return (same_question or (asks_alike and not label)) and near_duplicates.same_topic(*asked)
 
 
 def _contradict(one: Row, other: Row) -> bool:

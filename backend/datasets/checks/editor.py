@@ -30,7 +30,6 @@ _TYPED = any_of(WORD_LISTS["blank"][:1])
 _CUT_JSON = re.compile(r"(?:\{\s*[\"}]|\[\s*[{\"]).*[^}\]]\Z", re.DOTALL)
 _ENDED = re.compile(r"[^\w\s,、，([{（「“„–-]\Z")
 _OPENED = r"[,、，]\Z|(?<![:;=8-])[(（\[][^)）\].!?]*\Z|„[^“”\".!?]*\Z|[「『][^」』。！？]*\Z"
-_UNSPACED = ("ja", "zh")  # no spaces between words
 _NO_PROSE = re.compile(r"[{}|<>=%`\\]|\w\[|^\s*(?:[-*•+>#]|\d+[.)])|://\S*\Z|;\Z")
 _SENTENCE_ENDS = re.compile(r"[.!?…:。！？]\s+|[。！？\n]")
 _LONG, _BEGUN = 40, 20  # characters of an answer, and of its last sentence, by which one can tell
@@ -69,11 +68,6 @@ def find(rows: Sequence[Row]) -> Iterator[Problem]:
             yield replace(copy, severity="error") if most else copy
 
 
-def without_thoughts(text: str) -> str:
-    """`text` without what a model thought before it answered."""
-    return re.sub(r"<think(?:ing)?>.*?</think(?:ing)?>\s*", "", text, flags=re.DOTALL)
-
-
 def _asked(row: Row) -> str:
     """The last question."""
     return next((content(m).strip() for m in reversed(row.messages) if m["role"] == "user"), "")
@@ -87,7 +81,7 @@ def _cut_off(chats: Chats) -> Iterator[Problem]:
     ended = len(written) - len(unended)
     usual = usual_language([row for row, *_ in chats]) or ""
     words = WORD_LISTS["unfinished"].get(usual, ["(?!)"])[: 1 + (len(prose) <= (1 - _TIDY) * (ended + len(prose)))]
-    edge = "" if usual in _UNSPACED else r"(?<![\w'’-])"
+    edge = "" if usual in ("ja", "zh") else r"(?<![\w'’-])"
     ends = re.compile(rf"{edge}(?:{'|'.join(words)})\Z" + f"|{_OPENED}" * (len(prose) <= ended))
     lengths = Counter(len(answer) for _, answer in prose if len(answer) >= _CUT_LENGTH)
     length, times = next(iter(lengths.most_common(1)), (0, 0))
@@ -122,7 +116,7 @@ def _is_labelled(answer: str, asked: str) -> bool:
 def _is_told(answer: str, asked: str) -> bool:
     """Whether a question holds its answer after a label, or is little more than its answer."""
     said = answer.strip(" .").casefold()
-    if said not in asked.casefold():
+    if not said or said not in asked.casefold():
         return False
     for match in _TOLD.finditer(asked):
         told = asked[match.end() :].casefold()

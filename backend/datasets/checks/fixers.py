@@ -4,9 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from backend.datasets.checks.answers import without_repetition
-from backend.datasets.checks.editor import without_thoughts
 from backend.datasets.checks.names import without_names
-from backend.datasets.checks.patterns import TextFault
+from backend.datasets.checks.patterns import TextFault, pattern
 from backend.datasets.checks.structure import joinable
 from backend.records.rows import Message, Row
 from backend.text.conversation import SYSTEM, content
@@ -22,7 +21,7 @@ def fixers_for(faults: Sequence[TextFault], usual_system: str | None) -> dict[st
         **{fault.kind: (_in_answers if fault.answers_only else _in_every_text)(fault.fix) for fault in curable},
         "repetition": _in_answers(without_repetition),
         "personal_name": without_names,
-        "leftover_thought": _in_answers(without_thoughts),
+        "leftover_thought": _in_answers(lambda text: pattern("thoughts").sub("", text)),
         "swapped": _swap,
         "ends_with_user": _end_with_answer,
         "same_role_twice": _join_neighbors,

@@ -16,10 +16,8 @@ from backend.text.normalize import normalize
 Chats = Sequence[tuple[Row, str, str]]  # with the last answer and the last question
 
 _ROWS = 10  # with fewer, nothing is usual
-_MOST = 0.8  # of the answers
-_JSON = 0.7  # of the answers
-_OFTEN = 5  # answers with one label
-_LABEL = 40  # characters
+_MOST, _JSON = 0.8, 0.7  # of the answers
+_OFTEN, _LABEL = 5, 40  # answers with one label, and its characters
 _MARKS = ("?", "？")
 _SYMBOL = 2  # characters; longer labels have words
 _ALIKE = 0.85  # of the letters of two spellings
@@ -49,10 +47,8 @@ def _labels(chats: Chats) -> Iterator[Problem]:
     usual = {normalize(label): label for label, count in counts.items() if count >= _OFTEN and len(label) <= _LABEL}
     if len(usual) < 2 or sum(counts[label] for label in usual.values()) < _MOST * len(chats):
         return
-    for row, answer, asked in chats:
+    for row, answer, asked in (chat for chat in chats if chat[1] not in usual.values()):
         key = normalize(answer)
-        if answer in usual.values():
-            continue
         if normalize(asked) in usual and key not in usual:
             yield problem(row, "swapped", quote=excerpt(answer))
         elif counts[answer] == 1 and len(answer) <= _LABEL:

@@ -6,7 +6,6 @@ from collections.abc import Iterable
 
 from backend.datasets.checks.patterns import BRACKET, DASH, DIGIT, ENDING, WORD_LISTS, WORDS, TextFault, any_of, pattern
 
-_SEVERAL = 3  # examples
 _ENDS_LINE, _ITEM, _TAG, _CODE = map(pattern, ("html_line_end", "html_item", "html_tag", "code"))
 
 
@@ -27,7 +26,7 @@ _HTML = TextFault("html", BRACKET, pattern("html"), _outside_code, whole=without
 _MEDIA = TextFault("media_marker", BRACKET, pattern("media_marker"), _outside_code, drops=True)
 # OpenAI's legacy fine-tuning guide ("Preparing your dataset", 2022) ended prompts with "\n\n###\n\n" or " ->", and
 # completions with " END" or "###".
-_SEPARATOR = TextFault("legacy_separator", ENDING, pattern("legacy_separator"), at_least=_SEVERAL)
+_SEPARATOR = TextFault("legacy_separator", ENDING, pattern("legacy_separator"), at_least=3)
 _QUOTED_MAIL = TextFault("quoted_mail", DASH | DIGIT, pattern("quoted_mail"), answers_only=True)
 LEFTOVERS = (_PLACEHOLDER, _HTML, _MEDIA, _SEPARATOR, _QUOTED_MAIL)
 
