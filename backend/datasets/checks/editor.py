@@ -33,6 +33,7 @@ _OPENED = r"[,、，]\Z|(?<![:;=8-])[(（\[][^)）\].!?]*\Z|„[^“”\".!?]*\Z
 _NO_PROSE = re.compile(r"[{}|<>=%`\\]|\w\[|^\s*(?:[-*•+>#]|\d+[.)])|://\S*\Z|;\Z")
 _SENTENCE_ENDS = re.compile(r"[.!?…:。！？]\s+|[。！？\n]")
 _LONG, _BEGUN = 40, 20  # characters of an answer, and of its last sentence, by which one can tell
+_TAIL = 2000  # characters in which a sentence begins that is cut off
 _CUT_LENGTH = 100  # characters; shorter answers have one length by chance
 _TIDY = 0.9  # share of the longer answers that end as sentences do
 _RARE = 0.05  # share of the answers; what so few have is no label
@@ -96,7 +97,7 @@ def _cut_off(chats: Chats) -> Iterator[Problem]:
 
 
 def _is_cut(answer: str, ends: re.Pattern[str]) -> bool:
-    begun = _SENTENCE_ENDS.split(answer)[-1]
+    begun = _SENTENCE_ENDS.split(answer[-_TAIL:])[-1]
     return len(answer) >= _LONG and len(begun) >= _BEGUN and ends.search(begun) is not None
 
 
@@ -138,5 +139,9 @@ _TESTS: tuple[tuple[str, Callable[[str, str], object], str], ...] = (
     ("placeholder", _is_blank, ""),
     ("leftover_thought", lambda answer, _: "</think" in answer, ""),
     ("refusal", lambda answer, _: len(answer) <= _LONGEST_REFUSAL and _REFUSES.match(answer), ""),
-    ("refusal", lambda answer, _: any(map(answer.__contains__, _AI)) and _OF_AI.search(answer), _SPEAKS_OF_AI),
+    (
+        "refusal",
+        lambda answer, _: any(map(answer.__contains__, _AI)) and _OF_AI.search(answer[:_LONGEST_REFUSAL]),
+        _SPEAKS_OF_AI,
+    ),
 )
