@@ -69,23 +69,3 @@ def test_its_steps_tokens_and_losses_come_back(who: str, tmp_path: Path, monkeyp
     assert found["tokens_per_second"] > 0
     assert found["peak_mib"] == 0
     assert 0 < found["last_loss"] < found["first_loss"] + 1
-
-
-def test_a_peer_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    for variable in trainers.PYTHONS.values():
-        monkeypatch.delenv(variable, raising=False)
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    assert trainers.available() == []
-    assert len(capsys.readouterr().out.splitlines()) == len(trainers.PYTHONS)
-    monkeypatch.setenv("UNSLOTH_PYTHON", "/elsewhere/python")
-    assert (trainers.available(), trainers.python_of("unsloth")) == (["unsloth"], "/elsewhere/python")
-
-
-def test_one_that_fails_does_not_end_the_benchmark(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    ended = trainers.Trained([(0.0, 1), (1.0, 1), (2.0, 1)], [1.0], 0)
-    monkeypatch.setenv("UNSLOTH_PYTHON", sys.executable)
-    monkeypatch.setattr(trainers, "in_fresh_process", lambda *_: ended)
-    found = compared("tiny lora", ["ours", "peer", "unsloth"], tmp_path, 44, TINY_RUN, tmp_path / "run")
-    assert found["ours"]["tokens_per_second"] == found["peer"]["tokens_per_second"] == 1.0
-    assert found["unsloth"]["tokens_per_second"] is None
-    assert "unsloth" in found["unsloth"]["failed"]

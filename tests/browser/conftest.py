@@ -125,21 +125,25 @@ def served(command: list[str], port: int, log: Path, environment: dict[str, str]
             server.wait()
 
 
+@contextlib.contextmanager
+def made_up_page(folder: Path, *arguments: str, module: str = "tests.ui.fake_page") -> Iterator[str]:
+    """Serves a page over made-up records until the block ends."""
+    port = free_port()
+    with served([sys.executable, "-m", module, str(port), *arguments], port, folder / "log.txt") as url:
+        yield url
+
+
 @pytest.fixture(scope="session")
 def drawn_page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The page over made-up records."""
-    port = free_port()
-    log = tmp_path_factory.mktemp("page") / "log.txt"
-    with served([sys.executable, "-m", "tests.ui.fake_page", str(port)], port, log) as url:
+    with made_up_page(tmp_path_factory.mktemp("page")) as url:
         yield url
 
 
 @pytest.fixture(scope="session")
 def newcomers_page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The made-up page without any examples or models of the person's own."""
-    port = free_port()
-    log = tmp_path_factory.mktemp("new-page") / "log.txt"
-    with served([sys.executable, "-m", "tests.ui.fake_page", str(port), "--new"], port, log) as url:
+    with made_up_page(tmp_path_factory.mktemp("new-page"), "--new") as url:
         yield url
 
 

@@ -89,6 +89,7 @@ def test_a_button_that_leads_on_is_a_step_too(open_page: Opens, drawn_page: str)
 
 def test_a_reload_opens_the_same_step_as_it_was(open_page: Opens, drawn_page: str) -> None:
     page = open_page(drawn_page)
+    page.get_by_text("Pull data out of text").click()
     take_sample(page)
     start_training(page)
     before = page.evaluate(BUTTONS)
@@ -96,6 +97,9 @@ def test_a_reload_opens_the_same_step_as_it_was(open_page: Opens, drawn_page: st
     is_open(page, "train")
     page.wait_for_selector(".samples .history")
     page.wait_for_function(f"(before) => JSON.stringify({BUTTONS}) === JSON.stringify(before)", arg=before)
+    assert page.get_by_label("Pull data out of text").is_checked()
+    go(page, "data")
+    page.wait_for_selector("#tab-data .few")
 
 
 def test_an_address_that_names_no_step_opens_the_first(open_page: Opens, drawn_page: str) -> None:

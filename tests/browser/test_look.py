@@ -111,20 +111,6 @@ def test_nothing_is_fetched_from_elsewhere_and_nothing_fails(open_page: Opens, d
     assert ([url for url in asked if not url.startswith((drawn_page, "data:", "blob:"))], faults) == ([], [])
 
 
-def test_a_reload_brings_everything_back(open_page: Opens, drawn_page: str) -> None:
-    page = open_page(drawn_page)
-    page.get_by_text("Pull data out of text").click()
-    take_sample(page)
-    start_training(page)
-    page.reload()
-    page.wait_for_selector("#reached [data-done~=data]", state="attached")
-    assert page.get_by_label("Pull data out of text").is_checked()
-    go(page, "train")
-    page.wait_for_selector(".samples .history")
-    go(page, "data")
-    page.wait_for_selector("#tab-data .few")
-
-
 def test_a_choice_made_before_the_server_has_answered_stands(open_page: Opens, drawn_page: str) -> None:
     """What the browser kept of an earlier visit comes back at once, and no late answer takes a newer choice back."""
     page = open_page(drawn_page)

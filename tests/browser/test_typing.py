@@ -1,13 +1,12 @@
 """What a person types stays, however late an answer comes; what is invalid is reported where it was typed."""
 
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.browser.conftest import PATIENCE, free_port, served
+from tests.browser.conftest import PATIENCE, made_up_page
 from tests.browser.held_page import BREAKS_OFF, opening
 from tests.browser.steps import (
     coming_back,
@@ -33,9 +32,8 @@ AS_RECOMMENDED = """document.querySelector('#set-seed input')?.value === '7'
 @pytest.fixture(scope="module")
 def held(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
     """A page, and the file while which is there its slow answers wait."""
-    folder, port = tmp_path_factory.mktemp("held"), free_port()
-    command = [sys.executable, "-m", "tests.browser.held_page", str(port), str(folder / "hold")]
-    with served(command, port, folder / "log.txt") as url:
+    folder = tmp_path_factory.mktemp("held")
+    with made_up_page(folder, str(folder / "hold"), module="tests.browser.held_page") as url:
         yield url, folder / "hold"
         (folder / "hold").unlink(missing_ok=True)
 
@@ -180,24 +178,15 @@ def test_an_invalid_value_stays_with_its_reason_until_the_settings_are_reset(at_
     assert page.locator("#start-training").is_enabled()
 
 
-def test_the_last_of_two_quick_edits_counts(at_the_settings: Any, hold: Path) -> None:
+@pytest.mark.parametrize(("second", "rank", "alpha"), [("lora_rank", "48", "64"), ("lora_alpha", "16", "48")])
+def test_two_quick_edits_both_count(at_the_settings: Any, hold: Path, second: str, rank: str, alpha: str) -> None:
     page = at_the_settings
     hold.touch()
     leave(page, "lora_rank", "16")
-    leave(page, "lora_rank", "48")
+    leave(page, second, "48")
     hold.unlink()
-    page.get_by_text("rank 48, alpha 64").wait_for(state="attached")
-    assert field(page, "lora_rank").input_value() == "48"
-
-
-def test_quick_edits_of_two_fields_both_count(at_the_settings: Any, hold: Path) -> None:
-    page = at_the_settings
-    hold.touch()
-    leave(page, "lora_rank", "16")
-    leave(page, "lora_alpha", "48")
-    hold.unlink()
-    page.get_by_text("rank 16, alpha 48").wait_for(state="attached")
-    assert (field(page, "lora_rank").input_value(), field(page, "lora_alpha").input_value()) == ("16", "48")
+    page.get_by_text(f"rank {rank}, alpha {alpha}").wait_for(state="attached")
+    assert (field(page, "lora_rank").input_value(), field(page, "lora_alpha").input_value()) == (rank, alpha)
 
 
 def test_a_reset_also_discards_a_number_that_is_being_typed(at_the_settings: Any) -> None:

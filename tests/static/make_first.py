@@ -61,16 +61,11 @@ def main() -> None:
     right = [row for row in report.answers if row.scores["tuned"] == 1]
     answers = [{name: row.model_dump()[name] for name in ("question", "base", "tuned")} for row in right[:RECORDED]]
     recorded = {
-        "model": bundled.MODEL_ID,
-        "examples": spec.data.train_rows,
-        "settings": spec.settings.model_dump(),
-        "versions": spec.versions,
-        "asked": len(report.answers),
-        "right": len(right),
+        "model": bundled.MODEL_ID, "examples": spec.data.train_rows, "settings": spec.settings.model_dump(),
+        "versions": spec.versions, "asked": len(report.answers), "right": len(right),
         "base_right": sum(row.scores["base"] == 1 for row in report.answers),
-        "general": {"base_right": report.general.base_right, "kept": report.general.kept},
-        "answers": answers,
-    }
+        "general": {"base_right": report.general.base_right, "kept": report.general.kept}, "answers": answers,
+    }  # fmt: skip
     (FOLDER / "recorded.json").write_text(json.dumps(recorded, ensure_ascii=False, indent=1) + "\n", "utf-8")
 
 

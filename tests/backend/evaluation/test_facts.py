@@ -69,9 +69,6 @@ class TestPassages:
         lines = [f"- item {n} costs {n}" for n in range(100)]
         assert "\n".join(passages("\n".join(lines))).split("\n") == lines
 
-    def test_a_lone_heading_is_a_passage(self) -> None:
-        assert passages("# Closed on Mondays") == ["# Closed on Mondays"]
-
     def test_headings_without_a_paragraph_are_not_lost(self) -> None:
         text = "# Closed on Mondays\n\n# Prices\n\nRye costs 4.\n\nWe deliver to:"
         assert passages(text) == ["# Closed on Mondays", "# Prices\nRye costs 4.", "We deliver to:"]

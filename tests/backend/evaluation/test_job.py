@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -127,12 +128,6 @@ def test_a_stopped_evaluation_asks_for_the_rest_next_time(trained: Context, monk
     assert asked[0] == (TUNED, 16)
 
 
-def test_a_run_without_held_out_examples_is_rejected(trained: Context) -> None:
-    write_conversations(trained.workspace.run_folder(trained.spec["run"]), "held_out", [])
-    with pytest.raises(BadInput):
-        job.run(trained)
-
-
 @pytest.mark.parametrize("spec", [{}, {"run": "x", "unknown": 1}, {"run": "x", "items": "many"}])
 def test_a_wrong_spec_is_refused(trained: Context, spec: dict[str, Any]) -> None:
     trained.spec = spec
@@ -158,10 +153,31 @@ def test_a_quick_evaluation_follows_a_training(trained: Context, monkeypatch: py
     assert job.after_training(training_done, result) is None
 
 
-@pytest.mark.parametrize("part", ["held_out", "train"])
-def test_damaged_examples_are_reported(trained: Context, part: str) -> None:
-    (trained.workspace.run_folder(trained.spec["run"]) / "data" / f"{part}.jsonl").write_text("[]\n")
-    with pytest.raises(RunProblem):
+def damaged_texts(run: Path) -> None:
+    write_conversations(run, "held_out", [])
+    (run / "data" / "held_out_texts.jsonl").write_text("[]\n")
+
+
+def without_model(run: Path) -> None:
+    spec = json.loads((run / "spec.json").read_text())
+    (run / "spec.json").write_text(json.dumps({**spec, "model": {**spec["model"], "path": str(run / "deleted")}}))
+
+
+@pytest.mark.parametrize(
+    ("damage", "error"),
+    [
+        (lambda run: write_conversations(run, "held_out", []), BadInput),
+        (lambda run: (run / "data" / "held_out.jsonl").write_text("[]\n"), RunProblem),
+        (lambda run: (run / "data" / "train.jsonl").write_text("[]\n"), RunProblem),
+        (lambda run: shutil.rmtree(run / "result"), MissingPart),
+        (damaged_texts, RunProblem), (without_model, MissingPart), (shutil.rmtree, RunProblem),
+    ],
+)  # fmt: skip
+def test_what_is_missing_or_damaged_is_named(
+    trained: Context, damage: Callable[[Path], object], error: type[Exception]
+) -> None:
+    damage(trained.workspace.run_folder(trained.spec["run"]))
+    with pytest.raises(error):
         job.run(trained)
 
 
@@ -175,35 +191,6 @@ def test_plain_texts_are_evaluated_by_perplexity(trained: Context) -> None:
     training_done = Context(trained.workspace, folder, json.loads((folder / "spec.json").read_text()))
     result = {"weights_changed": True, "tokens_per_second": 1000.0}
     assert job.after_training(training_done, result) is not None
-
-
-def test_damaged_texts_are_reported(trained: Context) -> None:
-    folder = trained.workspace.run_folder(trained.spec["run"])
-    write_conversations(folder, "held_out", [])
-    (folder / "data" / "held_out_texts.jsonl").write_text("[]\n")
-    with pytest.raises(RunProblem):
-        job.run(trained)
-
-
-def test_a_model_deleted_meanwhile_is_named(trained: Context) -> None:
-    spec_file = trained.workspace.run_folder(trained.spec["run"]) / "spec.json"
-    spec = json.loads(spec_file.read_text())
-    spec["model"]["path"] = str(spec_file.parent / "deleted")
-    spec_file.write_text(json.dumps(spec))
-    with pytest.raises(MissingPart):
-        job.run(trained)
-
-
-def test_a_result_deleted_meanwhile_is_named(trained: Context) -> None:
-    shutil.rmtree(trained.workspace.run_folder(trained.spec["run"]) / "result")
-    with pytest.raises(MissingPart):
-        job.run(trained)
-
-
-def test_a_run_deleted_meanwhile_is_named(trained: Context) -> None:
-    shutil.rmtree(trained.workspace.run_folder(trained.spec["run"]))
-    with pytest.raises(RunProblem):
-        job.run(trained)
 
 
 def test_a_killed_evaluation_can_be_run_again_in_its_folder(trained: Context) -> None:

@@ -61,18 +61,10 @@ def test_answers_are_compared_as_values_or_without_case() -> None:
     assert chrf("we bake at six", "we bake at seven") > chrf("we bake at six", "closed on mondays")
 
 
-@pytest.mark.parametrize(
-    "answer", ["I'm sorry, I'm sorry, I'm sorry, I'm sorry,", "ha ha ha ha ha ha ha ha", "a b c " * 3]
-)
-def test_a_loop_is_noticed(answer: str) -> None:
-    assert repeats(answer)
-
-
-@pytest.mark.parametrize(
-    "answer", ["", "no no no", "We do, love. See you at the oven, Rosie x", "it is what it is, is it"]
-)
-def test_an_answer_without_a_loop_is_not_one(answer: str) -> None:
-    assert not repeats(answer)
+def test_a_loop_is_noticed_and_nothing_else() -> None:
+    loops = ["I'm sorry, I'm sorry, I'm sorry, I'm sorry,", "ha ha ha ha ha ha ha ha", "a b c " * 3]
+    others = ["", "no no no", "We do, love. See you at the oven, Rosie x", "it is what it is, is it"]
+    assert [text for text in (*loops, *others) if repeats(text)] == loops
 
 
 def test_the_persons_own_phrases_are_found() -> None:

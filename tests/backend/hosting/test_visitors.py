@@ -35,17 +35,8 @@ def test_a_key_that_another_server_made_or_somebody_wrote_is_none(tmp_path: Path
     visitors = make(tmp_path)
     number, _, signature = visitors.new_key().partition(".")
     other = make(tmp_path / "other").new_key()
-    for key in (
-        "",
-        ".",
-        number,
-        f"{number}.",
-        f"{number}.{'0' * 64}",
-        f"{'1' * 64}.{signature}",
-        other,
-        "../x.y",
-        "ä.ö",
-    ):
+    forged = (f"{number}.", f"{number}.{'0' * 64}", f"{'1' * 64}.{signature}", other, number)
+    for key in (*forged, "", ".", "../x.y", "ä.ö"):
         assert visitors.of_key(key) is None, key
 
 

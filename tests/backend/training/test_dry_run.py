@@ -289,13 +289,6 @@ def test_a_dry_run_stops_at_the_free_memory(work: MeasuredWork, monkeypatch: pyt
     assert training_job._dry_run(work, spec_of(work)) == SHORT
 
 
-def test_each_rung_keeps_the_effective_batch() -> None:
-    settings = TrainSettings(per_device_train_batch_size=6, gradient_accumulation_steps=2)
-    rungs = [s for s, _ in ladder(settings, longest=1024)]
-    assert {s.effective_batch for s in rungs} == {12}
-    assert rungs[-1].max_length == oom.MIN_LENGTH
-
-
 PACKED = {"packing": True}
 SPARING = {"per_device_train_batch_size": 1, "gradient_checkpointing": True, "method": "qlora"}
 

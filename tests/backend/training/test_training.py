@@ -5,12 +5,11 @@ import shutil
 import sys
 from pathlib import Path
 from typing import Any
-from unittest.mock import Mock
 
 import pytest
 
 from backend import training
-from backend.errors import BadSetting, MissingPart, NotEnough, TrainingFailed
+from backend.errors import BadSetting, MissingPart, TrainingFailed
 from backend.records.encoded import Encoded
 from backend.records.training import TrainingResult
 from backend.runs.prepare import versions
@@ -413,34 +412,3 @@ def test_a_validation_loss_that_only_the_first_step_broke_is_not_the_models_faul
     with pytest.raises(TrainingFailed, match="step 1") as caught:
         training.run(make_run(tmp_path, model, max_steps=1))
     assert "learning rate of" in caught.value.why
-
-
-def test_too_little_memory_halves_the_micro_batch_without_changing_losses(
-    plain: FakeWork, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from backend.training import train_step
-
-    scored = train_step.token_losses
-
-    def with_little_memory(net: Any, batch: Any) -> Any:
-        if len(batch.inputs["input_ids"]) > 2 and net.training:
-            raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB")
-        return scored(net, batch)
-
-    monkeypatch.setattr(train_step, "token_losses", with_little_memory)
-    small = make_run(tmp_path, model, lora_dropout=0.0, max_steps=6)
-    training.run(small)
-    assert small.losses() == pytest.approx(plain.losses(), rel=1e-5)
-    assert [note["title"] for note in small.events_of("note")] == ["Low on memory"] * 2
-
-
-def test_too_little_memory_fails_the_run(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from backend.training import train_step
-
-    monkeypatch.setattr(
-        train_step,
-        "token_losses",
-        Mock(side_effect=RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes")),
-    )
-    with pytest.raises(NotEnough, match="not enough memory"):
-        training.run(make_run(tmp_path, model))

@@ -8,14 +8,9 @@ import pytest
 
 from backend import training
 from tests.backend.merging import merge
-from tests.backend.tiny_run import make_model, make_run
+from tests.backend.tiny_run import make_run
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_model(tmp_path_factory.mktemp("model"))
 
 
 @pytest.mark.parametrize(
@@ -27,10 +22,10 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ],
     ids=str,
 )
-def test_it_learns_resumes_and_merges(model: Path, tmp_path: Path, settings: dict[str, Any], tensors: int) -> None:
+def test_it_learns_resumes_and_merges(tiny_model: Path, tmp_path: Path, settings: dict[str, Any], tensors: int) -> None:
     from safetensors.torch import load_file
 
-    whole, halved = (make_run(tmp_path / name, model, max_steps=6, **settings) for name in ("whole", "halved"))
+    whole, halved = (make_run(tmp_path / name, tiny_model, max_steps=6, **settings) for name in ("whole", "halved"))
     result = training.run(whole)
     assert result.eval_loss < result.first_eval_loss
     halved.stop_at = 3
@@ -45,4 +40,4 @@ def test_it_learns_resumes_and_merges(model: Path, tmp_path: Path, settings: dic
         "use_dora": "use_dora" in settings,
     }
     assert len(load_file(adapter / "adapter_model.safetensors")) == tensors
-    assert merge(model, adapter, tmp_path / "merged", [[1, 4, 5, 2, 5, 4, 3]]).ok
+    assert merge(tiny_model, adapter, tmp_path / "merged", [[1, 4, 5, 2, 5, 4, 3]]).ok

@@ -34,18 +34,8 @@ ACTIONS = (
     *("shorter", "start-blind", "vote", "undo-vote", "end-blind", "try", "answer", "restore"),
     *("look", "how", "as-found", "columns", "accept", "keep", "refuse", "undo", "delete-row", "save-row"),
     *("add-row", "new-row", "edit-row", "undo-edit", "remove-instruction", "clear-test", "cancel"),
-    *(
-        "dismiss",
-        "files",
-        "drop-cells",
-        "keep-cells",
-        "download",
-        "discard",
-        "token",
-        "forget-token",
-        "probe",
-        "look-up",
-    ),
+    *("dismiss", "files", "drop-cells", "keep-cells", "download", "discard", "token", "forget-token"),
+    *("probe", "look-up"),
 )
 
 

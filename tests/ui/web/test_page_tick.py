@@ -99,29 +99,28 @@ def app_with(app: MadeUpApp) -> AppWith:
     return changed
 
 
-def test_a_training_has_its_percentage(app_with: AppWith) -> None:
-    assert news(app_with(State.RUNNING), "run-0") == "run-0:91"
+DONE_AND_QUEUED = (State.COMPLETED, State.QUEUED)
+
+
+@pytest.mark.parametrize(
+    ("states", "opened", "words"),
+    [
+        ([State.RUNNING], "run-0", "run-0:91"),
+        *(([state], "run-0", f"run-0:{state.value}") for state in State if not state.is_active),
+        *((DONE_AND_QUEUED, opened, "") for opened in ("", "gone")),
+        *(([*DONE_AND_QUEUED, State.RUNNING], opened, "run-2:91") for opened in ("", "gone", "run-2")),
+        ([*DONE_AND_QUEUED, State.RUNNING], "run-0", "run-0:completed run-2:91"),
+    ],
+)
+def test_the_open_run_and_the_one_that_trains_are_named_once(
+    app_with: AppWith, states: list[State], opened: str, words: str
+) -> None:
+    assert news(app_with(*states), opened) == words
 
 
 @pytest.mark.parametrize("progress", [None, Progress(phase="Loading the model", done=1, total=2)])
 def test_before_its_first_step_it_has_only_a_state(app_with: AppWith, progress: Progress | None) -> None:
     assert news(app_with(State.RUNNING, progress=progress), "run-0") == "run-0:running"
-
-
-@pytest.mark.parametrize("state", [one for one in State if not one.is_active])
-def test_other_states_are_named(app_with: AppWith, state: State) -> None:
-    assert news(app_with(state), "run-0") == f"run-0:{state.value}"
-
-
-@pytest.mark.parametrize(("opened", "first"), [("", ""), ("gone", ""), ("run-0", "run-0:completed "), ("run-2", "")])
-def test_the_run_that_trains_is_named_too_and_only_once(app_with: AppWith, opened: str, first: str) -> None:
-    app = app_with(State.COMPLETED, State.QUEUED, State.RUNNING)
-    assert news(app, opened) == f"{first}run-2:91"
-
-
-@pytest.mark.parametrize("opened", ["", "gone"])
-def test_without_any_training_there_is_no_word(app_with: AppWith, opened: str) -> None:
-    assert news(app_with(State.COMPLETED, State.QUEUED), opened) == ""
 
 
 def test_they_are_signed_unless_the_tab_fails(app: MadeUpApp, page: Page, monkeypatch: pytest.MonkeyPatch) -> None:

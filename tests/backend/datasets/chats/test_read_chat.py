@@ -244,14 +244,8 @@ def test_messages_are_found_wherever_they_lie() -> None:
 
 
 def test_every_reply_to_a_comment_is_read() -> None:
-    said = [
-        (1, 0, "Ann", "Open?"),
-        (2, 1, "Ben", "Yes"),
-        (3, 1, "Zoe", "No"),
-        (4, 2, "Ann", "Late?"),
-        (5, 4, "Ben", "Six"),
-    ]
-    records = [{"id": n, "parent_id": parent, "author": name, "text": text} for n, parent, name, text in said]
+    said = [(0, "Ann", "Open?"), (1, "Ben", "Yes"), (1, "Zoe", "No"), (2, "Ann", "Late?"), (4, "Ben", "Six")]
+    records = [{"id": n, "parent_id": to, "author": who, "text": text} for n, (to, who, text) in enumerate(said, 1)]
     data = lines(*records, imitate=["Ben", "Zoe"])
     assert texts(data) == [["Open?", "No"], ["Open?", "Yes", "Late?", "Six"]]
     for circle in (1, 2):  # the first one answers itself, or the one that answers it

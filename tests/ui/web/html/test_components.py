@@ -146,11 +146,6 @@ def test_problems_are_listed_once_and_a_fix_can_be_undone() -> None:
     assert "Add the most common" in issues_panel.card(data(add_system="all"))
 
 
-@pytest.mark.parametrize(("imports", "title"), [(True, "Reading mine.csv"), (False, "Checking mine.csv")])
-def test_a_file_in_progress_says_what_is_done_with_it(imports: bool, title: str) -> None:
-    assert f"<h2>{title}</h2>" in data_views.reading(DatasetProgress("mine.csv", "", 0.5), imports)
-
-
 def test_states_and_notes_have_words() -> None:
     assert {state.value for state in State} <= set(fmt.STATES)
     drawn = run_view.notices([NoteEvent(f"Notice {n}", "It reads <4> at a time.") for n in range(6)])
