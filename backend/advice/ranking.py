@@ -4,8 +4,8 @@ What counts, the most important first: the model speaks the language of the exam
 suits the task, needs no access request and may be used commercially, and has no newer model of its makers to take its
 place (`Entry.replaced_by`). Among those that are equal in all this, the model comes first that
 
-1. is of a size that the guide names for the machine (`model_size`), or on a processor trains `WITHIN` about half an
-   hour,
+1. is of a size that the guide names for the machine (`largest_sensible`), or on a processor trains `WITHIN` about
+   half an hour,
 2. has the better expected rank after fine-tuning (`expected_rank`),
 3. has published results, and
 4. is larger.
@@ -16,7 +16,6 @@ On a processor, of models that take longer the fastest comes first, and the smal
 import math
 from collections.abc import Collection
 
-from backend.advice.model_size import largest_sensible, smallest_sensible
 from backend.advice.settings import Data
 from backend.models import catalogue
 from backend.models.catalogue import Entry
@@ -24,6 +23,19 @@ from backend.records.machine import Hardware, nvidia_gpu
 
 WITHIN = 35 * 60.0  # seconds that training on a processor may take, asking the base model once included
 _A_LITTLE = 1.1  # times the guide's largest size
+# (memory in MiB, smallest and largest model in parameters), for a GPU with at least this much memory. 16 GB (T4): the
+# guide's 2 to 3.8 B. The others have no lower limit.
+_BY_GPU = (
+    (44_000, 0, 10.0e9),
+    (22_000, 0, 8.3e9),
+    (14_000, 2.0e9, 3.83e9),
+    (11_000, 0, 3.79e9),
+    (7_000, 0, 3.83e9),
+    (5_000, 0, 1.8e9),
+    (0, 0, 1.3e9),
+)
+_BY_UNIFIED_MEMORY = ((60_000, 8.3e9), (30_000, 4.1e9), (15_000, 1.8e9), (0, 0.7e9))
+_PROCESSOR = 0.7e9
 
 
 def sort_key(
@@ -39,6 +51,22 @@ def sort_key(
     else:
         sensible = True
     return *suits, sensible, -expected_rank(entry), bool(entry.evidence), entry.parameters
+
+
+def largest_sensible(hardware: Hardware) -> float:
+    """The largest model, in parameters, that is sensible to train on `hardware`."""
+    gpu = nvidia_gpu(hardware)
+    if gpu is not None:
+        return next(largest for mib, _, largest in _BY_GPU if gpu.memory_total_mib >= mib)
+    if hardware.unified_memory:
+        return next(largest for mib, largest in _BY_UNIFIED_MEMORY if hardware.memory_total_mib >= mib)
+    return _PROCESSOR
+
+
+def smallest_sensible(hardware: Hardware) -> float:
+    """The smallest model, in parameters, that the guide names for `hardware`; 0 for no limit."""
+    gpu = nvidia_gpu(hardware)
+    return next((smallest for mib, smallest, _ in _BY_GPU if gpu and gpu.memory_total_mib >= mib), 0)
 
 
 def expected_rank(entry: Entry) -> float:

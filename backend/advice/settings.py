@@ -2,12 +2,13 @@
 
 Measured on the bundled model (135 M parameters, 200 rows, a processor): adapters on all linear layers at 5e-4 gave 40
 of 40 validation answers exactly, attention only at 2e-4 gave 30 of 40. Larger models use the guide's values.
+docs/recipes.md has what the answers of the bundled model scored after the guide's epochs and after more steps.
 """
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
-from backend.advice import training_length
 from backend.datasets.split import AT_LEAST, FRACTION, split_sizes
 from backend.estimate import Estimate, Rates, estimate, plan_from
 from backend.models.catalogue import Entry, Task
@@ -25,6 +26,10 @@ ASSUMED_TOKENS = 512  # of the longest example, about 380 words, while there are
 FULL_TUNING_MIB = 44_000  # a GPU sold as "48 GB"
 _DPO_RATE, _DPO_RATE_SMALL = 1e-5, 5e-5  # ten times TRL's default, which is for full fine-tuning
 _FULL_BYTES = 16  # a parameter in fp32, its gradient and the two moments of AdamW
+_GUIDE_EPOCHS = 3  # for about 500 examples
+_GUIDE_MOST_EPOCHS = 5  # more risk overfitting, says the guide
+_LEAST_STEPS = 60  # optimizer steps that a small model needs (docs/recipes.md)
+_MOST_EPOCHS = 20  # of a handful of examples
 
 
 class Data(Record):
@@ -122,7 +127,7 @@ def _base(entry: Entry, hardware: Hardware, data: Data, why: dict[str, str]) -> 
         windows["window_overlap"] = _overlap(length)
         why["window_overlap"] = "Each piece starts with the last eighth of the one before, so no context is lost."
     measured = small and data.trainer == "sft"
-    epochs, why["num_train_epochs"] = training_length.epochs(data.rows, data.train_rows, batch, measured=measured)
+    epochs, why["num_train_epochs"] = _epochs(data.rows, data.train_rows, batch, measured=measured)
     if data.rows is not None and data.rows * FRACTION < AT_LEAST:
         why["validation_fraction"] = (
             f"A tenth, but of fewer than {round(AT_LEAST / FRACTION)} examples a quarter, up to {AT_LEAST}, because "
@@ -159,6 +164,39 @@ def _base(entry: Entry, hardware: Hardware, data: Data, why: dict[str, str]) -> 
         max_length=length,
         **windows,
         precision=precision_for(hardware) if nvidia_gpu(hardware) else "auto",
+    )
+
+
+def _epochs(rows: int | None, train: int | None, batch: int, *, measured: bool) -> tuple[float, str]:
+    """The number of epochs, with its reason. rows: how many examples there are, if known. train: rows as trained, of
+    which a document has many; None for the examples that are not set aside. batch: rows for each step. measured:
+    whether docs/recipes.md was measured on a model of this size and kind of training."""
+    if rows is None:
+        return (
+            _GUIDE_EPOCHS,
+            "Three passes over the examples (epochs), the guide's number, until the examples are known.",
+        )
+    if rows > 10_000:
+        return 1.0, f"One pass (epoch) is enough with {rows:,} examples."
+    if rows > 2000:
+        return 2.0, f"Two passes (epochs) are enough with {rows:,} examples."
+    if train is None:
+        train, _ = split_sizes(rows)
+    steps = math.ceil(max(1, train) / batch)
+    wanted = max(_GUIDE_EPOCHS, math.ceil(_LEAST_STEPS / steps))
+    if wanted == _GUIDE_EPOCHS:
+        return _GUIDE_EPOCHS, "Three passes over the examples (epochs), the guide's number."
+    guide = f"The guide's {_GUIDE_EPOCHS} passes (epochs) would be only {_GUIDE_EPOCHS * steps} steps"
+    if not measured:
+        most = min(_GUIDE_MOST_EPOCHS, wanted)
+        return most, f"{guide}; {most} are its most. More was not measured on a run like this one."
+    passes = min(_MOST_EPOCHS, wanted)
+    return passes, (
+        f"{guide}. In our tests with a model of 135 million parameters that was too few; {passes} passes "
+        f"({passes * steps} steps) come nearer to the {_LEAST_STEPS} steps that gave good answers."
+        if passes * steps < _LEAST_STEPS
+        else f"{guide}. In our tests with a model of 135 million parameters that was too few, and {_LEAST_STEPS} steps "
+        f"gave better answers: {passes} passes are {passes * steps} steps."
     )
 
 

@@ -221,7 +221,8 @@ class Chat:
                 message = process.receive()
                 finished = message["type"] in ("done", "error")
                 if message["type"] == "error":
-                    raise _error(message)
+                    kind: type[ApprenticeError] = getattr(errors, message["error"], ChatFailed)
+                    raise kind(message["what"], message["why"], message["next"])
                 yield message
         except GeneratorExit:
             self._stop_and_drain(process, number)
@@ -234,9 +235,3 @@ class Chat:
                 pass
         except (ChatFailed, queue.Empty):
             process.kill()
-
-
-def _error(message: dict[str, Any]) -> ApprenticeError:
-    kind = getattr(errors, message["error"], ChatFailed)
-    error: ApprenticeError = kind(message["what"], message["why"], message["next"])
-    return error

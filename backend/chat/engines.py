@@ -16,11 +16,6 @@ from backend.settings import Workspace
 log = logging.getLogger(__name__)
 
 
-def open_file(gguf: Path) -> Engine:
-    """The model in a GGUF file. Raises MissingPart, ChatFailed."""
-    return LlamaEngine(gguf)
-
-
 def open_model(
     workspace: Workspace, model: Path, tuned: Path | None, progress: ReportProgress, *, only_transformers: bool = False
 ) -> Engine:

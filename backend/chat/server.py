@@ -97,7 +97,9 @@ class ChatProcess:
             self._send({"number": number, "type": "error", **error.to_dict()})
         except Exception as error:
             log.exception("request %s failed", request["do"])
-            failure = ChatFailed("The model failed.", _reason(error), "Try again, or open the model again.")
+            why = f"The error was {type(error).__name__}; the log has the details."
+            why = "There was not enough memory." if is_out_of_memory(error) else why
+            failure = ChatFailed("The model failed.", why, "Try again, or open the model again.")
             self._send({"number": number, "type": "error", **failure.to_dict()})
 
     def _open(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -108,7 +110,7 @@ class ChatProcess:
     def _load(self, request: dict[str, Any]) -> Engine:
         progress = self._progress(request["number"])
         if request.get("gguf"):
-            return engines.open_file(Path(request["gguf"]))
+            return LlamaEngine(Path(request["gguf"]))
         workspace, adapter = Workspace.open(Path(request["workspace"])), request.get("adapter")
         tuned, plain = Path(adapter) if adapter else None, request.get("engine") == "transformers"
         return engines.open_model(workspace, Path(request["model"]), tuned, progress, only_transformers=plain)
@@ -151,12 +153,6 @@ class ChatProcess:
                 chunk = pane.end("stopped") if self.stop_up_to >= number else pane.step()
                 self._send({"number": number, "type": "chunk", **chunk})
             panes = [pane for pane in panes if not pane.finish]
-
-
-def _reason(error: Exception) -> str:
-    if is_out_of_memory(error):
-        return "There was not enough memory."
-    return f"The error was {type(error).__name__}; the log has the details."
 
 
 def main() -> None:

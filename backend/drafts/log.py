@@ -2,6 +2,7 @@
 a crash loses at most the last one, which is then not read."""
 
 import json
+from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -79,3 +80,18 @@ def write_log(folder: Path, about: str, value: str | Wording | Sequence[Draft] |
             file.write(f"\n{line}".encode("utf-8", "surrogatepass"))  # a line that a crash cut ends here
     except OSError as error:
         raise WorkspaceProblem("Your decision could not be saved.", *disk_words(error)) from error
+
+
+def next_draft(drafts: Sequence[Draft], log: Log) -> Draft | None:
+    """The next of `drafts` to decide, every way of asking in turn; None when all are decided.
+
+    The kind comes next that was shown least for how often it is kept: (kept + 1) / (shown + 2), so that the first
+    decisions count at once and no kind ever disappears. Of that kind, the passage comes next that was decided about
+    least."""
+    waiting = [draft for draft in drafts if draft.id not in log.decided]
+    decided = [draft for draft in drafts if draft.id in log.decided]
+    shown, passages = Counter(draft.kind for draft in decided), Counter(draft.passage for draft in decided)
+    kept = Counter(draft.kind for draft in decided if log.decided[draft.id])
+    kinds = {kind: (shown[kind] + 1) * (shown[kind] + 2) / (kept[kind] + 1) for kind in {d.kind: 0 for d in waiting}}
+    best = min(kinds, key=kinds.__getitem__, default="")
+    return min((d for d in waiting if d.kind == best), key=lambda draft: passages[draft.passage], default=None)

@@ -156,15 +156,12 @@ def _answers_of(parent: Parent, asking: Asking, items: Sequence[Item], load: Loa
     missing = [number for number, answer in enumerate(answers) if answer is None]
     scores = [asking.score(item, answer.text) if answer else 0.0 for item, answer in zip(items, answers, strict=True)]
     if missing:
-        answered = _ask(parent, asking, [items[number] for number in missing], load)
+        progress, phase = asking.progress, "Asking the previous version"
+        del asking.models  # two models at once may not fit into memory
+        some = [items[number] for number in missing]
+        again = Asking(load(parent), some, asking.train, lambda _, done, total: progress(phase, done, total))
+        again.measure, again.limit = asking.measure, asking.limit
+        answered = again.tuned()
         for number, answer, score in zip(missing, answered.answers, answered.scores, strict=True):
             answers[number], scores[number] = answer, score
     return System([answer for answer in answers if answer], scores), len(missing)
-
-
-def _ask(parent: Parent, asking: Asking, items: Sequence[Item], load: Load) -> System:
-    progress, phase = asking.progress, "Asking the previous version"
-    del asking.models  # two models at once may not fit into memory
-    again = Asking(load(parent), items, asking.train, lambda _, done, total: progress(phase, done, total))
-    again.measure, again.limit = asking.measure, asking.limit
-    return again.tuned()

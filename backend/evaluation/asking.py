@@ -163,13 +163,10 @@ class Asking:
         measured = instruction is None and (preference or self.models.all_at_once)
         losses = [self.models.loss(pane, item) for item in self.items] if measured else []
         if preference:
-            return System(answers, self._preferences(pane, losses), losses)
+            worse = [replace(item, expected=item.rejected) for item in self.items if item.rejected]
+            pairs = zip(losses, worse, strict=True)  # won where the better answer is the likelier one, per token
+            return System(answers, [float(better < self.models.loss(pane, item)) for better, item in pairs], losses)
         return System(answers, self._scores(self.items, answers), losses, instruction)
-
-    def _preferences(self, pane: str, losses: Sequence[float]) -> list[float]:
-        """1 where the better answer of a pair is the likelier one, per token; losses: of the better answers."""
-        worse = [replace(item, expected=item.rejected) for item in self.items if item.rejected]
-        return [float(better < self.models.loss(pane, item)) for better, item in zip(losses, worse, strict=True)]
 
     def _ask(self, pane: str, items: Sequence[Item], conversations: Conversations, phase: str) -> list[Answer]:
         prompts = list(map(self.prompt, items, conversations))

@@ -2,11 +2,14 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import Literal
 
 from backend.advice.settings import KEEP_GENERAL
 from backend.evaluation.items import Item
 from backend.records.evaluation import Finding
+from backend.records.events import EvalEvent, ResumedEvent, parse
 from backend.records.specs import TrainSettings
 from backend.text import signs
 from backend.text.normalize import normalize
@@ -70,6 +73,20 @@ def findings(
             recited = {"example": learned[normalize(texts[numbers[0]])]} if kind == "memorized" else {}
             faults.append(Finding(kind=kind, share=len(numbers) / len(items), **recited))
     return faults
+
+
+def validation_losses(run_folder: Path) -> list[float]:
+    """The losses after training began, in order of their steps; [] where there are none, or they can't be read."""
+    losses: dict[int, float] = {}
+    with suppress(OSError):
+        for line in (run_folder / "events.jsonl").read_bytes().splitlines():
+            logged = parse(line)
+            match logged.event if logged else None:
+                case EvalEvent() as evaluated if evaluated.step > 0:
+                    losses[evaluated.step] = evaluated.loss
+                case ResumedEvent() as resumed:
+                    losses = {step: loss for step, loss in losses.items() if step < resumed.first_step}
+    return [losses[step] for step in sorted(losses)]
 
 
 def still_falling(losses: Sequence[float]) -> bool | None:

@@ -42,15 +42,21 @@ def items_from(
     Conversations that say the same, or almost the same, form one cluster with all their answers. limit: items at
     most, taken from the conversations in order. tools: those that each conversation offers."""
     rows = [Row(line=i + 1, row=i + 1, messages=[dict(m) for m in chat]) for i, chat in enumerate(conversations)]
-    cluster = {row: row for row in range(len(rows))}
-    for group in duplicates.find(rows).together:
-        cluster |= dict.fromkeys(group, group[0])
+    cluster = clusters(rows)
     items = [
         Item(tuple(row.messages[:at]), message, number, cluster[number], tuple(tools[number] or ()) if tools else ())
         for number, row in enumerate(rows)
         for at, message in _answers(row.messages)
     ]
-    return items if limit is None else items[:limit]
+    return items[:limit]
+
+
+def clusters(rows: Sequence[Row]) -> list[int]:
+    """The cluster of each row: one number for rows that say the same, or almost the same."""
+    cluster = {row: row for row in range(len(rows))}
+    for group in duplicates.find(rows).together:
+        cluster |= dict.fromkeys(group, group[0])
+    return list(cluster.values())
 
 
 def count_items(conversations: Conversations) -> int:
@@ -72,5 +78,4 @@ def pairs_from(better: Conversations, worse: Conversations, limit: int | None = 
     if len(better) != len(worse):
         raise ValueError(f"{len(better)} pairs have {len(worse)} worse answers.")
     last = {item.row: item for item in items_from(better)}
-    items = [replace(item, rejected=worse[row][-1]) for row, item in last.items()]
-    return items if limit is None else items[:limit]
+    return [replace(item, rejected=worse[row][-1]) for row, item in last.items()][:limit]

@@ -5,9 +5,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
-from backend.errors import BadSetting
 from backend.evaluation import against_parent, answers_so_far, diagnosis, general
 from backend.evaluation.answers_so_far import AnswersSoFar
 from backend.evaluation.asking import Stopped, reporting
@@ -31,7 +28,6 @@ from backend.records.specs import RunSpec
 from backend.records.training import TrainingResult
 from backend.runs import own_answers, start
 from backend.runs.answer_form import answer_form
-from backend.runs.curve import validation_losses
 from backend.settings import Workspace
 from backend.tokens.tokenizer import ChatTokenizer
 from backend.work import JobContext
@@ -52,10 +48,7 @@ class EvaluationSpec(Record):
 def run(context: JobContext) -> dict[str, Any]:
     """Evaluates the run that `context.spec` names, and returns the report without its answers; {} when stopped.
     Raises BadSetting for a wrong spec, RunProblem, MissingPart, BadInput without held-out examples, ChatFailed."""
-    try:
-        spec = EvaluationSpec.model_validate(context.spec)
-    except ValidationError as error:
-        raise BadSetting("This can't be evaluated.", f"{error.errors()[0]['msg']}.", "Choose it again.") from error
+    spec = EvaluationSpec.requested(context.spec, "This can't be evaluated.", "Choose it again.")
     prepare_process()
     folder = context.workspace.run_folder(spec.run)
     trained = local.read_run(folder)
@@ -63,7 +56,7 @@ def run(context: JobContext) -> dict[str, Any]:
         report = _evaluate(context, spec, folder, trained)
     except Stopped:
         return {}
-    falling = diagnosis.still_falling(validation_losses(folder))
+    falling = diagnosis.still_falling(diagnosis.validation_losses(folder))
     report = with_next_step(report, falling)
     report = report.model_copy(update={"retry": diagnosis.change(report.next_kind, trained.settings, falling)})
     write_json(context.folder / REPORT, report.to_json())

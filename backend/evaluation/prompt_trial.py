@@ -5,9 +5,7 @@ dataset (answers_so_far.py), where a later evaluation finds them."""
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import ValidationError
-
-from backend.errors import BadInput, BadSetting
+from backend.errors import BadInput
 from backend.evaluation.answers_so_far import AnswersSoFar, beside_dataset
 from backend.evaluation.asking import CHOSEN_ON, Asking, Stopped, System, reporting
 from backend.evaluation.examples import judging_items, training_items
@@ -45,10 +43,7 @@ class PromptTrialSpec(Record):
 def run(context: JobContext) -> dict[str, Any]:
     """Tries prompts, and returns the report without its answers; {} when stopped. Raises BadSetting for a wrong spec,
     RunProblem, MissingPart, BadInput without examples, ChatFailed."""
-    try:
-        spec = PromptTrialSpec.model_validate(context.spec)
-    except ValidationError as error:
-        raise BadSetting("This can't be tried.", f"{error.errors()[0]['msg']}.", "Choose it again.") from error
+    spec = PromptTrialSpec.requested(context.spec, "This can't be tried.", "Choose it again.")
     prepare_process()
     progress, workspace = reporting(context), context.workspace
     try:

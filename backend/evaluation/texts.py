@@ -8,11 +8,11 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from backend.datasets.checks import duplicates
 from backend.errors import BadInput
 from backend.evaluation import general
 from backend.evaluation.answers_so_far import AnswersSoFar
 from backend.evaluation.asking import Progress
+from backend.evaluation.items import clusters
 from backend.evaluation.models import Models
 from backend.evaluation.next_step import with_next_step
 from backend.evaluation.verdict import compare, mean_score
@@ -62,7 +62,7 @@ class TextEvaluation:
             )
         self._texts = [_Text(ids, min(_OPENING, len(ids) // 2)) for ids in (encoded[n] for n in long_enough)]
         self._skipped = len(texts) - len(long_enough)
-        self._clusters = _clusters([texts[number] for number in long_enough])
+        self._clusters = clusters([Row(number, number, text=texts[at]) for number, at in enumerate(long_enough, 1)])
 
     def run(self) -> EvaluationReport:
         """The report; texts are never compared with a previous version."""
@@ -144,12 +144,3 @@ class TextEvaluation:
 
 def _perplexity(nats: float) -> float:
     return math.exp(nats) if nats <= _MOST else math.inf  # also for NaN
-
-
-def _clusters(texts: Sequence[str]) -> list[int]:
-    """The cluster of each text: one number for texts that are the same, or almost."""
-    rows = [Row(line=i + 1, row=i + 1, text=text) for i, text in enumerate(texts)]
-    cluster = {row: row for row in range(len(rows))}
-    for group in duplicates.find(rows).together:
-        cluster |= dict.fromkeys(group, group[0])
-    return [cluster[row] for row in range(len(rows))]

@@ -26,8 +26,9 @@ _SHARE_OF_MEMORY = 0.5  # of the computer's, that a recommended file may take
 def make(source: Source, target: Target, report: Report) -> list[ExportFile]:
     """Make a GGUF file of each type. Raises MissingPart, NotEnough, ExportFailed."""
     merged_model.make(source, target, report)
-    merged, f16 = target.merged, _f16(target)
-    if set(target.kinds) - {"Q8_0"}:  # of which the smaller ones are made
+    # The 16-bit file, of which the smaller ones are made, may not be wanted itself.
+    merged, f16 = target.merged, (target.place if "F16" in target.kinds else target.work) / f"{target.name}-F16.gguf"
+    if set(target.kinds) - {"Q8_0"}:
         poll = _progress(report, "Converting", f16, sizes.size(merged, "F16"))
         gguf.convert(merged, f16, poll, "F16", target.name)
     for kind, file in _paths(target).items():
@@ -59,7 +60,7 @@ def check(source: Source, target: Target, files: list[ExportFile], report: Repor
             GgufFile(kind=kind, file=file.name, bytes=file.bytes, too_narrow=narrow, task=tasks.get(kind), **same)
         )
     failed = {kind for kind, smoke in result.smoke.items() if smoke.ok is False} | {*(task.worse if task else ())}
-    best = recommended([file for file in described if file.kind not in failed], _memory())
+    best = recommended([file for file in described if file.kind not in failed], container.memory_mib()[0] * MIB)
     marked = tuple(file.model_copy(update={"recommended": file.kind == best}) for file in described)
     result = result.joined(ExportResult(sizes=marked))
     return result.joined(ExportResult(task=task)) if task else result
@@ -101,11 +102,6 @@ def _paths(target: Target) -> dict[str, Path]:
     return {kind: target.place / f"{target.name}-{kind}.gguf" for kind in target.kinds}
 
 
-def _f16(target: Target) -> Path:
-    """The 16-bit file, of which the others are made; it may not be wanted itself."""
-    return (target.place if "F16" in target.kinds else target.work) / f"{target.name}-F16.gguf"
-
-
 def _check_answers(source: Source, target: Target, report: Report) -> ExportResult:
     """Check each file in turn, in a chat process of its own."""
     files, tokenizer = _paths(target), ChatTokenizer.load(source.learned)
@@ -132,15 +128,6 @@ def _check_answers(source: Source, target: Target, report: Report) -> ExportResu
     finally:
         chat.close()
     return result.joined(ExportResult(smoke=smoke))
-
-
-def _memory() -> int:
-    """Bytes of this computer's memory, or of the container's limit."""
-    import psutil
-
-    limit = container.memory()
-    total = int(psutil.virtual_memory().total)
-    return min(total, limit.total) if limit else total
 
 
 def _progress(report: Report, phase: str, file: Path, expected: int) -> Callable[[], None]:

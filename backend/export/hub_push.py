@@ -14,8 +14,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import ValidationError
-
 from backend.errors import BadInput, BadSetting, RunProblem
 from backend.export import page_to_give
 from backend.files.atomic import replace_file
@@ -120,10 +118,7 @@ def run(context: JobContext) -> dict[str, Any]:
 
 
 def _run(context: JobContext) -> PushResult | None:
-    try:
-        spec = PushSpec.model_validate(context.spec)
-    except ValidationError as error:
-        raise BadSetting("The model can't be uploaded.", f"{error.errors()[0]['msg']}.", "Try again.") from error
+    spec = PushSpec.requested(context.spec, "The model can't be uploaded.")
     folder = context.folder / "data" / "upload"
     sizes = [file.stat().st_size for file in files_in(folder)]
     require_some(map(str, sizes), spec.form)

@@ -25,11 +25,15 @@ def check(folder: Path, base: Path, config: Mapping[str, Any] | None) -> None:
         tensors |= _tensors(file)
     if not tensors:
         raise ValueError("It holds no weights.")
-    shapes = _shapes(base)
-    if config is None:
-        _compare({name: tensor.shape for name, tensor in tensors.items()}, shapes)
-    else:
+    shapes: dict[str, tuple[int, ...]] = {}
+    for file in base.glob("*.safetensors"):
+        shapes |= {name: tensor.shape for name, tensor in safetensors_files.read(file)[0].items()}
+    if config is not None:
         _adapter(tensors, shapes, config)
+    else:
+        common = tensors.keys() & shapes.keys()
+        if (shapes and not common) or any(tensors[name].shape != shapes[name] for name in common):
+            raise ValueError("Its weights are not those of its base model.")
 
 
 def _tensors(file: Path) -> dict[str, Stored]:
@@ -49,20 +53,6 @@ def _tensors(file: Path) -> dict[str, Stored]:
     if at != file.stat().st_size:
         raise ValueError(f"{file.name} is damaged: its size is not that of its header.")
     return tensors
-
-
-def _shapes(base: Path) -> dict[str, tuple[int, ...]]:
-    """The weights of the base model; none where it is not on this computer."""
-    shapes: dict[str, tuple[int, ...]] = {}
-    for file in base.glob("*.safetensors"):
-        shapes |= {name: tensor.shape for name, tensor in safetensors_files.read(file)[0].items()}
-    return shapes
-
-
-def _compare(shapes: Mapping[str, tuple[int, ...]], base: Mapping[str, tuple[int, ...]]) -> None:
-    differing = [name for name in shapes.keys() & base.keys() if shapes[name] != base[name]]
-    if differing or (base and not shapes.keys() & base.keys()):
-        raise ValueError("Its weights are not those of its base model.")
 
 
 def _adapter(tensors: Mapping[str, Stored], base: Mapping[str, tuple[int, ...]], config: Mapping[str, Any]) -> None:

@@ -59,22 +59,15 @@ class Adapter:
             raise _unmergeable(f"It has the parts {', '.join(sorted(parts))}")
         import torch
 
-        magnitude = parts.get("lora_magnitude_vector")
-        if magnitude is None:
-            return lambda weight, dtype: (weight + self._product(parts)).to(getattr(torch, dtype))
-        return lambda weight, dtype: self._dora(weight, parts, magnitude, dtype)
+        def merged(weight: Tensor, dtype: str) -> Tensor:
+            product = parts["lora_B"] @ parts["lora_A"]
+            whole = weight + (product.T if self._turned else product) * self._scale
+            if (magnitude := parts.get("lora_magnitude_vector")) is not None:
+                factor = (magnitude / torch.linalg.norm(whole.T if self._turned else whole, dim=1)).view(-1, 1)
+                whole = (factor.T if self._turned else factor) * whole
+            merged_weight: Tensor = whole.to(getattr(torch, dtype))
+            return merged_weight
 
-    def _product(self, parts: dict[str, Tensor]) -> Tensor:
-        product = parts["lora_B"] @ parts["lora_A"]
-        scaled: Tensor = (product.T if self._turned else product) * self._scale
-        return scaled
-
-    def _dora(self, weight: Tensor, parts: dict[str, Tensor], magnitude: Tensor, dtype: str) -> Tensor:
-        import torch
-
-        whole = weight + self._product(parts)
-        factor = (magnitude / torch.linalg.norm(whole.T if self._turned else whole, dim=1)).view(-1, 1)
-        merged: Tensor = ((factor.T if self._turned else factor) * whole).to(getattr(torch, dtype))
         return merged
 
 

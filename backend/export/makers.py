@@ -34,7 +34,10 @@ def make(source: Source, target: Target, report: Report) -> ExportResult:
     for number, check in enumerate(maker.checks):
         report("Checking", number, len(maker.checks))
         found = check(source, target, files, report)
-        _log_failures(found)
+        for failed in (one for one in found.all_checks() if one.ok is False):
+            # Without the texts of checks, which may repeat examples: people send the log.
+            numbers = {name: value for name, value in failed if isinstance(value, int | float)}
+            log.error("a check failed: %s %s", failed.sentence, numbers)
         result = result.joined(found)
         if result.merge and not result.merge.ok and not target.wide:
             # 16 bits lose too much of what was learned, as after a short training run.
@@ -43,14 +46,6 @@ def make(source: Source, target: Target, report: Report) -> ExportResult:
     if result.programs:
         _describe(source, target, files, result)
     return result
-
-
-def _log_failures(found: ExportResult) -> None:
-    """Without the texts of checks, which may repeat examples: people send the log."""
-    for check in found.all_checks():
-        if check.ok is False:
-            numbers = {name: value for name, value in check if isinstance(value, int | float)}
-            log.error("a check failed: %s %s", check.sentence, numbers)
 
 
 def _describe(source: Source, target: Target, files: list[ExportFile], result: ExportResult) -> None:

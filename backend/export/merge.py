@@ -40,6 +40,8 @@ def write(model: Path, trained: Path, out: Path, dtype: str | None = None, repor
     trained: the folder with the adapter, or with the complete model. dtype: of all weights, such as "float16"; None
     for that in which the base stores each. report: called with the bytes written, and of all; what it raises ends the
     work. Raises NotEnough, ExportFailed."""
+    import torch
+
     source = model if _is_adapter(trained) else trained
     require_memory(source)
     stored, base = weights.stored(source), weights.stored(model)
@@ -53,7 +55,7 @@ def write(model: Path, trained: Path, out: Path, dtype: str | None = None, repor
         if tensor.dtype in DTYPES:
             wanted = dtype or DTYPES.get(base.get(name, tensor).dtype, DTYPES[tensor.dtype])
             if name in changes or wanted != DTYPES[tensor.dtype]:
-                edits[name] = Edit(wanted, changes.get(name, _cast))
+                edits[name] = Edit(wanted, changes.get(name, lambda weight, dtype: weight.to(getattr(torch, dtype))))
     weights.rewrite(source, out, edits, report)
     _copy_other_files(model, trained, out, dtype)
 
@@ -117,12 +119,6 @@ def _before(model: Path, trained: Path, texts: Sequence[list[int]]) -> tuple[lis
         del base
         tuned = model_folder.load(trained, model_folder.working_dtype(trained))
     return plain, [_logits(tuned, ids) for ids in texts]
-
-
-def _cast(weight: torch.Tensor, dtype: str) -> torch.Tensor:
-    import torch
-
-    return weight.to(getattr(torch, dtype))
 
 
 def _copy_other_files(model: Path, trained: Path, out: Path, dtype: str | None) -> None:

@@ -1,14 +1,26 @@
-"""The merged model of an export, of which GGUF files are made too."""
+"""The merged model of an export, of which GGUF files are made too, and what merging a QLoRA adapter costs.
 
-from backend.export import four_bit_base, merge, model_card
+bitsandbytes rounds each linear weight of the base to 4 bits (NF4, double quantization), and training computes with
+the rounded values. An adapter learned to correct those too, so that it fits them, and not the weights on disk, best.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from backend.export import merge, model_card
 from backend.export.source import Source
 from backend.export.target import Report, Target
-from backend.models import model_folder
-from backend.records.exports import ExportFile, ExportResult
+from backend.files.json_file import loads
+from backend.models import four_bit, model_folder
+from backend.records.exports import ExportFile, ExportResult, LossCheck
 from backend.records.units import MIB
 from backend.tokens.tokenizer import ChatTokenizer
+from backend.training import model as training_model
+from backend.training.device import Device
+from backend.training.state.resume import DEVICE
 
 _TEXTS = 4  # rows to compare the merged model on
+_WORSE = 0.05  # nats by which the merged model may be worse without a warning
 
 
 def make(source: Source, target: Target, report: Report) -> list[ExportFile]:
@@ -33,7 +45,47 @@ def check(source: Source, target: Target, files: list[ExportFile], report: Repor
     texts = [row["input_ids"] for row in source.rows[:_TEXTS]]
     base = source.run.model.path
     result = ExportResult(merge=merge.check(base, source.learned, target.merged, texts))
-    if source.run.settings.method != "qlora" or not four_bit_base.is_possible(base):
+    if source.run.settings.method != "qlora" or not _can_compute_in_4_bit(base):
         return result
     report.poll()
-    return result.joined(ExportResult(loss=four_bit_base.check_loss(source, target.merged)))
+    return result.joined(ExportResult(loss=_check_loss(source, target.merged)))
+
+
+def _check_loss(source: Source, merged: Path) -> LossCheck:
+    """Compare the loss as trained and as merged, one model in memory after the other. No verdict where the merged
+    model is worse. Raises MissingPart without bitsandbytes."""
+    from backend.chat.torch_engine import nats
+
+    places = sum(label >= 0 for row in source.rows for label in row["labels"][1:])
+
+    def loss(model: Any) -> float:
+        return sum(nats(model, row["input_ids"], row["labels"]) for row in source.rows) / max(1, places)
+
+    trained = loss(model_folder.attach_adapter(_base(source), source.learned))
+    after = loss(model_folder.load(merged, model_folder.working_dtype(merged)))
+    sentence = (
+        f"On {places} words of known answers the loss is {trained:.3f} as trained (4-bit base), and {after:.3f} "
+        "merged into the original weights (nats, lower is better)."
+    )
+    ok = None if after - trained > _WORSE else True
+    return LossCheck(ok=ok, sentence=sentence, trained=trained, merged=after, places=places)
+
+
+def _base(source: Source) -> Any:
+    """The 4-bit model as in training, on the processor."""
+    try:
+        precision = Device(**loads((source.folder / DEVICE).read_text("utf-8"))).precision
+    except (OSError, ValueError, TypeError):
+        precision = "bf16"
+    device = Device("cpu", "fp32" if precision == "fp16" else precision)  # processors lack fp16
+    model = training_model.load(source.run.model.path, source.run.settings, device).eval()
+    four_bit.compute_as_asked(model)
+    return model
+
+
+def _can_compute_in_4_bit(model: Path) -> bool:
+    """Whether this computer can compute with the 4-bit model now: bitsandbytes is installed, and memory is free."""
+    import psutil
+
+    needed = four_bit.SHARE * model_folder.weight_bytes(model)
+    return four_bit.is_possible() and psutil.virtual_memory().available > needed

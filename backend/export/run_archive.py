@@ -145,9 +145,8 @@ def _run(workspace: Workspace, archive: CheckedZip) -> RunArchive:
         numbers = {key: value for key, value in result.items() if _is_number(key, value)}
         TrainingResult.model_validate(numbers)
         evaluation = f"{FOLDER}/{EVALUATION}"
-        report = None
-        if evaluation in archive.listed:
-            report = EvaluationReport.from_elsewhere(archive.read(evaluation))
+        known = evaluation in archive.listed
+        report = EvaluationReport.from_elsewhere(archive.read(evaluation)) if known else None
     except (ValueError, KeyError, TypeError, AttributeError, ValidationError, RecursionError) as error:
         raise refusal("It was made by another version of Apprentice, or is damaged.") from error
     return RunArchive(spec, numbers, report, name[:LONGEST_NAME], note, archive)

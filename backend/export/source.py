@@ -7,8 +7,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from backend.chat.engine import Messages
 from backend.errors import BadSetting
 from backend.export.formats import jobs_for
@@ -42,11 +40,9 @@ class ExportSpec(Record):
     @classmethod
     def of(cls, spec: dict[str, Any]) -> ExportSpec:
         """The spec of a job. Raises BadSetting."""
-        try:
-            # Older versions could merge into other weights: "base".
-            requested = cls.model_validate({name: value for name, value in spec.items() if name != "base"})
-        except ValidationError as error:
-            raise BadSetting("The export can't be made.", f"{error.errors()[0]['msg']}.", "Try again.") from error
+        # Older versions could merge into other weights: "base".
+        values = {name: value for name, value in spec.items() if name != "base"}
+        requested = cls.requested(values, "The export can't be made.")
         if jobs_for(requested.to) != [requested.to]:
             raise BadSetting("These formats are not made together.", "", "Choose GGUF types only, or another format.")
         return requested

@@ -73,7 +73,10 @@ def make(source: Source, target: Target, report: Report) -> ExportResult:
             result = result.joined(makers.make(source, part, report))
         except UnsupportedModel:
             result = result.joined(ExportResult(smoke={"": FileCheck(ok=None, sentence=_NO_GGUF)}))
-    _write_examples(source, target.place)
+    if source.run.settings.trainer == "sft":
+        chats = [chat for part in ("train", "held_out") for chat in read_conversations(source.folder, part)]
+        if lines := [json.dumps({"messages": messages}, ensure_ascii=False) + "\n" for messages in chats]:
+            (target.place / EXAMPLES).write_text("".join(lines), "utf-8", "replace")
     evaluation, requested = _evaluation(source), source.requested
     if evaluation and requested.scores:
         text = report_text(evaluation, requested.scores)
@@ -102,13 +105,6 @@ def _evaluation(source: Source) -> EvaluationReport | None:
     except (OSError, ValueError, RunProblem):
         log.warning("the report of %s is skipped", requested.evaluation, exc_info=True)
         return None
-
-
-def _write_examples(source: Source, folder: Path) -> None:
-    if source.run.settings.trainer == "sft":
-        chats = [chat for part in ("train", "held_out") for chat in read_conversations(source.folder, part)]
-        if lines := [json.dumps({"messages": messages}, ensure_ascii=False) + "\n" for messages in chats]:
-            (folder / EXAMPLES).write_text("".join(lines), "utf-8", "replace")
 
 
 def readme(name: str, files: list[str], commands: tuple[str, ...]) -> str:

@@ -38,7 +38,10 @@ def base_file(workspace: Workspace, model: Path, progress: ReportProgress) -> Pa
         require_disk(folder, _DISK * model_folder.weight_bytes(model))
         progress(PHASE, 0, 1)
         try:
-            _make(model, file)
+            with tempfile.TemporaryDirectory(prefix=f"{_key(model)}-making-", dir=folder) as work:
+                made = Path(work) / file.name
+                convert.convert(model, made, kind=KIND)
+                replace_file(made, file)
         except UnsupportedModel:
             unsupported.touch()
             raise
@@ -69,13 +72,6 @@ def delete(workspace: Workspace, model: Path) -> float:
             return _delete(folder, model)
     except Timeout as error:
         raise BadInput("This model is being prepared for answers.", "", "Wait a moment, then try again.") from error
-
-
-def _make(model: Path, file: Path) -> None:
-    with tempfile.TemporaryDirectory(prefix=f"{_key(model)}-making-", dir=file.parent) as work:
-        made = Path(work) / file.name
-        convert.convert(model, made, kind=KIND)
-        replace_file(made, file)
 
 
 def _delete(folder: Path, model: Path) -> float:

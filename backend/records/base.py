@@ -1,15 +1,25 @@
 """The classes of every record that packages share."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
+
+from backend.errors import BadSetting
 
 
 class Record(BaseModel):
     """A frozen record that rejects unknown keys, so that a misspelled name is an error and never a silent default."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @classmethod
+    def requested(cls, values: dict[str, Any], what: str, advice: str = "Try again.") -> Self:
+        """The record with these values. Raises BadSetting with `what`, the first reason and `advice`."""
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            raise BadSetting(what, f"{error.errors()[0]['msg']}.", advice) from error
 
 
 class StoredRecord(Record):

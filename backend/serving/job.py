@@ -6,13 +6,12 @@ import secrets
 import socket
 import threading
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import httpx
-from pydantic import ValidationError
 
 from backend.chat.client import Chat
 from backend.chat.engine import BASE, TUNED
@@ -23,7 +22,7 @@ from backend.records.base import Record
 from backend.runs.answer_form import answer_form
 from backend.runs.conversations import usual_instruction
 from backend.serving.answers import ChatAnswers, ServerAnswers
-from backend.serving.endpoint import Counts, Endpoint
+from backend.serving.endpoint import Endpoint
 from backend.serving.requests import Abilities
 from backend.serving.state import LOOPBACK, write_state
 from backend.work import JobContext
@@ -54,10 +53,7 @@ def run(context: JobContext) -> dict[str, Any]:
 
     from backend.serving.connections import Impatient
 
-    try:
-        spec = ServeSpec.model_validate(context.spec)
-    except ValidationError as error:
-        raise BadSetting("The model can't be served.", f"{error.errors()[0]['msg']}.", "Try again.") from error
+    spec = ServeSpec.requested(context.spec, "The model can't be served.")
     run_folder = context.workspace.run_folder(spec.run)
     trained = local.read_run(run_folder)
     result = local.learned(run_folder, trained.settings.method)
@@ -81,7 +77,7 @@ def run(context: JobContext) -> dict[str, Any]:
         _watch(context, thread, server, endpoint, url)
         chat.stop()
         thread.join(_LAST_ANSWERS + 2)
-        return _state(url, endpoint.counts)
+        return {"url": url, **asdict(endpoint.counts)}
     finally:
         chat.close()
         bound.close()
@@ -112,7 +108,7 @@ def _watch(context: JobContext, thread: threading.Thread, server: Any, endpoint:
             server.should_exit = True
             return
         context.alive()
-        state = _state(url, endpoint.counts)
+        state = {"url": url, **asdict(endpoint.counts)}
         if server.started and state != written:
             write_state(context.folder, state)
             context.progress("Serving")
@@ -145,13 +141,3 @@ def _bind(host: str, port: int) -> socket.socket:
         bound.close()
         raise
     return bound
-
-
-def _state(url: str, counts: Counts) -> dict[str, Any]:
-    return {
-        "url": url,
-        "requests": counts.requests,
-        "tokens": counts.tokens,
-        "tokens_per_second": counts.tokens_per_second,
-        "open": counts.open,
-    }

@@ -78,9 +78,10 @@ def _measure_and_train(context: JobContext) -> TrainingResult:
         if context.should_stop():
             return TrainingResult(state="stopped", steps=0, weights_changed=False)
     result = training.run(context)
-    own_answers.store(context.workspace, context.folder, oom.spec_used(context.folder, spec))
-    if measured is not None:
-        _store_peak(context, measured, result.peak_memory_mib)
+    used, peak = oom.spec_used(context.folder, spec), result.peak_memory_mib
+    own_answers.store(context.workspace, context.folder, used)
+    if measured and peak > measured.memory_mib and used.settings == measured.settings:  # the dry run did not reach it
+        measurements.store(context.workspace, spec, measured.model_copy(update={"memory_mib": peak}))
     numbers = measured.model_dump(mode="json", exclude={"settings"}) if measured else None
     return result.model_copy(update={"measured": numbers})
 
@@ -124,13 +125,6 @@ def ladder(settings: TrainSettings, longest: int) -> Iterator[tuple[TrainSetting
     length = settings.max_length if settings.packing else min(settings.max_length, longest)
     while (length := length // 2) >= oom.MIN_LENGTH:
         yield settings.changed(max_length=length), ""
-
-
-def _store_peak(context: JobContext, measured: Measured, peak: int) -> None:
-    """Stores the peak of the whole run, which the dry run may not have reached."""
-    spec = RunSpec.model_validate(context.spec)
-    if peak > measured.memory_mib and oom.settings_used(context.folder, spec.settings) == measured.settings:
-        measurements.store(context.workspace, spec, measured.model_copy(update={"memory_mib": peak}))
 
 
 def _first_that_fits(context: JobContext, spec: RunSpec) -> Measured | None:

@@ -189,7 +189,7 @@ def _train(session: TrainingSession, engine: Any, net: Any) -> int:
         session.report_progress(step)
     elif session.validation:
         session.evaluate(net, 0)
-    if session.should_stop() and not checkpoint:
+    if session.work.should_stop() and not checkpoint:
         session.stopping = True
         return 0
     engine.train()

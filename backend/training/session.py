@@ -86,10 +86,6 @@ class TrainingSession:
         """Seconds of the run so far, in all attempts."""
         return self.metrics.elapsed + time.monotonic() - self._began
 
-    def should_stop(self) -> bool:
-        """Whether a stop is requested."""
-        return self.work.should_stop()
-
     def step_batches(self) -> Iterable[list[int]]:
         """The row numbers of each optimizer step that is left."""
         settings = self.spec.settings
@@ -121,7 +117,7 @@ class TrainingSession:
 
     def after_step(self, step: int, control: Any) -> None:
         """Decides whether the trainer ends after `step`."""
-        self.stopping = self.should_stop()
+        self.stopping = self.work.should_stop()
         control.should_log = True
         control.should_training_stop |= self.stopping or step >= self.schedule.total
 

@@ -57,11 +57,6 @@ def find(parent: Path, *, content: bool = True) -> Found:
     return Found(None, damaged)
 
 
-def newest(parent: Path) -> Path | None:
-    """The valid checkpoint with the highest step, None if there is none. Raises TrainingFailed like `find`."""
-    return find(parent).newest
-
-
 def is_valid(checkpoint: Path, *, content: bool) -> bool:
     """Whether the files match the manifest: their sizes, and with `content` their SHA-256."""
     noted = manifest.read(checkpoint)

@@ -34,20 +34,15 @@ class Metrics:
 
     def add_evaluation(
         self, step: int, loss: float, rewards: dict[str, float] | None = None, *, chooses: bool = True
-    ) -> bool:
-        """Adds a validation loss, with DPO's reward metrics; returns whether it is the best of the trained model.
-        chooses: whether the best step may be chosen by it."""
+    ) -> None:
+        """Adds a validation loss, with DPO's reward metrics. chooses: whether the best step may be chosen by it."""
         self.eval_loss, self.eval_step, self.rewards = loss, step, dict(rewards or {})
         if step == 0:
             self.first_eval_loss = loss
-        if step == 0 or not chooses:
-            return False
-        if self.best_loss is not None and not loss < self.best_loss:
+        elif chooses and self.best_loss is not None and not loss < self.best_loss:
             self.stale += 1
-            return False
-        self.best_loss, self.best_step, self.stale = loss, step, 0
-        self.best_rewards = self.rewards
-        return True
+        elif chooses:
+            self.best_loss, self.best_step, self.best_rewards, self.stale = loss, step, self.rewards, 0
 
     @property
     def train_loss(self) -> float | None:

@@ -64,9 +64,14 @@ def verify(
     model: the trained model. before: its fingerprint before training. base_folder: of the base model. saved: the
     folder with the result. loss: computes the model's loss on the verification rows. rows: the number of these rows.
     Raises TrainingFailed when no weight changed, a base weight did, or the saved weights give another loss."""
+    import torch
+
     now = fingerprint(model, base_folder)
     trained_loss = loss()
-    _reload(model, saved)
+    with torch.no_grad():
+        for parameter in trainable(model).values():
+            parameter.zero_()
+    result.load(model, saved)
     event = VerificationEvent(
         trainable_tensors=len(now.trained),
         changed_tensors=_differing(before.trained, now.trained),
@@ -100,15 +105,6 @@ def _check(event: VerificationEvent) -> None:
             f"Loaded again, it has a loss of {event.reloaded_loss:.4f} instead of {event.trained_loss:.4f}.",
             "Check the disk, then resume the run.",
         )
-
-
-def _reload(model: Any, saved: Path) -> None:
-    import torch
-
-    with torch.no_grad():
-        for parameter in trainable(model).values():
-            parameter.zero_()
-    result.load(model, saved)
 
 
 def _differing(before: Mapping[str, str], now: Mapping[str, str]) -> int:

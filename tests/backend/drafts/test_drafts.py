@@ -11,8 +11,7 @@ from backend.datasets.documents.markdown import read_markdown
 from backend.datasets.documents.passages import Passage, passages, sentences
 from backend.drafts import templates, writer
 from backend.drafts.draft import Draft, as_row, changes
-from backend.drafts.log import DROPPED, FILE, Log, Wording, read_log, write_log
-from backend.drafts.queue import next_draft
+from backend.drafts.log import DROPPED, FILE, Log, Wording, next_draft, read_log, write_log
 from backend.errors import ChatFailed
 
 HANDBOOK = (

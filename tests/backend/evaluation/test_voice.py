@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from backend.evaluation.diagnosis import validation_losses
 from backend.evaluation.voice import count, voice
-from backend.runs.curve import validation_losses
 
 BAKER = [
     f"{greeting} love,\nwe open at {hour} and the {bread} is warm by then.\nRosie x"

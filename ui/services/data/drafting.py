@@ -16,8 +16,7 @@ from backend.datasets.editing import Editor
 from backend.datasets.stored_files import RecentCache
 from backend.drafts import templates, writer
 from backend.drafts.draft import YOURS, Draft, as_row
-from backend.drafts.log import DROPPED, FILE, Log, Wording, read_log, write_log
-from backend.drafts.queue import next_draft
+from backend.drafts.log import DROPPED, FILE, Log, Wording, next_draft, read_log, write_log
 from backend.drafts.templates import Column
 from backend.errors import BadInput, NotInDemo
 from backend.hosting.policy import Policy

@@ -28,7 +28,7 @@ def test_the_newest_checkpoint_has_the_highest_step_whatever_the_clock(tmp_path:
         write(tmp_path, step)
     hour_ago = checkpoints.path(tmp_path, 100).stat().st_mtime - 3600
     os.utime(checkpoints.path(tmp_path, 100), (hour_ago, hour_ago))
-    assert checkpoints.newest(tmp_path) == checkpoints.path(tmp_path, 100)
+    assert checkpoints.find(tmp_path).newest == checkpoints.path(tmp_path, 100)
     checkpoints.prune(tmp_path, best=None)
     assert steps(tmp_path) == [20, 100]
 
@@ -50,7 +50,7 @@ def test_a_damaged_checkpoint_is_not_used(tmp_path: Path, name: str, fault: str)
         file.unlink()
     else:
         file.write_bytes(content[: len(content) // 2] if fault == "cut" else bytes([content[0] ^ 1]) + content[1:])
-    assert checkpoints.newest(tmp_path) == good
+    assert checkpoints.find(tmp_path).newest == good
 
 
 def test_damaged_checkpoints_do_not_count_as_kept(tmp_path: Path) -> None:
@@ -63,14 +63,14 @@ def test_damaged_checkpoints_do_not_count_as_kept(tmp_path: Path) -> None:
 
 def test_a_manifest_of_another_step_is_invalid(tmp_path: Path) -> None:
     write(tmp_path, 1).rename(checkpoints.path(tmp_path, 7))
-    assert checkpoints.newest(tmp_path) is None
+    assert checkpoints.find(tmp_path).newest is None
 
 
 def test_a_checkpoint_of_the_same_step_replaces_the_old_one(tmp_path: Path) -> None:
     old = write(tmp_path, 5)
     (old / "weights.safetensors").write_bytes(b"damaged!!!")
     write(tmp_path, 5)
-    assert checkpoints.newest(tmp_path) == old
+    assert checkpoints.find(tmp_path).newest == old
 
 
 @pytest.mark.parametrize("kind", ["crash", "full disk"])
@@ -85,9 +85,9 @@ def test_any_failure_leaves_an_older_checkpoint(tmp_path: Path, monkeypatch: pyt
                 write(parent, 2)
             except (OSError, Crash):
                 assert failing.failed
-        assert checkpoints.newest(parent) in (checkpoints.path(parent, 1), checkpoints.path(parent, 2))
+        assert checkpoints.find(parent).newest in (checkpoints.path(parent, 1), checkpoints.path(parent, 2))
         write(parent, 3)
-        assert checkpoints.newest(parent) == checkpoints.path(parent, 3)
+        assert checkpoints.find(parent).newest == checkpoints.path(parent, 3)
         checkpoints.prune(parent, best=None)
         assert {folder.name for folder in parent.iterdir()} <= {"step-1", "step-2", "step-3"}
         assert not list(parent.glob(".*"))
