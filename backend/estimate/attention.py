@@ -19,7 +19,7 @@ def eager(tape: Tape, q: Tensor, k: Tensor, v: Tensor, groups: int, batch: int, 
     weights = _product(tape, copy(tape, q) if many else q, k_turned, scores)
     del k_turned
     weights = scale(tape, weights)
-    weights = _masked(tape, weights)
+    weights = copy(tape, weights)  # the mask is added
     weights = cast(tape, _softmax(tape, weights), given)
     out = _product(tape, weights, copy(tape, v) if many and groups == 1 else v, q.count)
     return copy(tape, out, back=many), weights
@@ -53,11 +53,6 @@ def _product(tape: Tape, a: Tensor, b: Tensor, count: int) -> Tensor:
         return [tape.new(counts[0], g.width), of_b]
 
     return tape.record(tape.new(count, a.width), [a, b], saved, backward)
-
-
-def _masked(tape: Tape, x: Tensor) -> Tensor:
-    out = tape.new(x.count, x.width)
-    return out if x.node is None else tape.record(out, [x], [], lambda g, _: [g])
 
 
 def _softmax(tape: Tape, x: Tensor) -> Tensor:

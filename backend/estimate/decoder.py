@@ -10,7 +10,7 @@ from functools import partial
 from backend.estimate import attention, delta
 from backend.estimate import operations as ops
 from backend.estimate.architecture import Architecture
-from backend.estimate.linear import linear, linear_adapted, linear_widened, scale_rows
+from backend.estimate.linear import linear, linear_adapted, linear_widened
 from backend.estimate.operations import FLOAT, Weight
 from backend.estimate.plan import Plan
 from backend.estimate.tape import Meter, Tape, Tensor
@@ -151,7 +151,8 @@ class Decoder:
         whole, scaled = tape.new(weight.count, given), tape.new(weight.count, given)
         del identity, together, opened, whole, scaled
         learned = linear(tape, linear(tape, x, first), second)
-        added = ops.add(tape, scale_rows(tape, base, lengths), ops.scale(tape, scale_rows(tape, learned, lengths)))
+        scale_rows = partial(ops.apply_weight, tape, weight=lengths, width=FLOAT)  # divided by the norms of the rows
+        added = ops.add(tape, scale_rows(base), ops.scale(tape, scale_rows(learned)))
         return ops.cast(tape, ops.add(tape, base, added), given)
 
     def _adapted_plainly(self, x: Tensor, weight: Weight, first: Weight, second: Weight) -> Tensor:

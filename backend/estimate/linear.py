@@ -76,18 +76,3 @@ def linear_adapted(tape: Tape, x: Tensor, weight: Weight, first: Weight, second:
         return [for_first, for_second, of_x]
 
     return tape.record(out, [first.tensor, second.tensor, x], saved, backward)
-
-
-def scale_rows(tape: Tape, x: Tensor, weight: Weight) -> Tensor:
-    """x times a trainable vector, in fp32 (DoRA's magnitudes divided by the norms of the rows)."""
-
-    def backward(g: Tensor, _: list[Tensor]) -> list[Tensor | None]:
-        of_x = tape.new(g.count, g.width)
-        product = tape.new(g.count, g.width)
-        of_weight = tape.new(weight.count, weight.width)
-        del product
-        return [cast(tape, of_x, given), of_weight]
-
-    given = x.width
-    saved = [tape.save(x), tape.save(None)]
-    return tape.record(tape.new(x.count, FLOAT), [x, weight.tensor], saved, backward)

@@ -6,7 +6,6 @@ not a part of its own: its forward pass uses batches of the same size and saves 
 less than a training step.
 """
 
-from functools import lru_cache
 from typing import Any, Literal
 
 from backend.estimate import step
@@ -66,12 +65,6 @@ def device_for(hardware: Hardware, plan: Plan) -> Device:
     return "cuda" if needs_gpu else "cpu"
 
 
-@lru_cache(maxsize=2048)
-def simulate(architecture: Architecture, plan: Plan, target: step.Target, quick: bool) -> step.Peak:
-    """`step.peak`, cached."""
-    return step.peak(architecture, plan, target=target, quick=quick)
-
-
 def memory(architecture: Architecture, plan: Plan, hardware: Hardware, quick: bool = False) -> Memory:
     """The peak memory of a training run. quick: see `step.peak`."""
     device = device_for(hardware, plan)
@@ -80,11 +73,9 @@ def memory(architecture: Architecture, plan: Plan, hardware: Hardware, quick: bo
     if not architecture.is_modeled:
         return _weights_alone(architecture, plan, device)
     plan = plan.model_copy(update={"attention": "eager"}) if architecture.is_eager_only else on_device(plan, device)
-    if device == "cpu":
-        peak = simulate(architecture, plan, "processor", quick)
-    else:
-        hopper = capability is not None and capability[0] >= 9
-        peak = simulate(architecture, plan, "hopper" if hopper else "gpu", quick)
+    hopper = capability is not None and capability[0] >= 9
+    target: step.Target = "processor" if device == "cpu" else "hopper" if hopper else "gpu"
+    peak = step.peak(architecture, plan, target=target, quick=quick)
     parts = {name: size / MIB for name, size in peak.parts.items() if size}
     parts["fragmentation"] = (peak.reserved - peak.allocated) / MIB
     if device == "cpu":
@@ -92,8 +83,7 @@ def memory(architecture: Architecture, plan: Plan, hardware: Hardware, quick: bo
         if plan.method != "lora" or plan.precision == "fp32":
             parts["model file"] = architecture.params * _FILE_WIDTH / MIB
     else:
-        own = {"programs": PROGRAMS_MIB} if device == "mps" else {"CUDA context": cuda_context_mib(capability)}
-        parts |= own
+        parts |= {"programs": PROGRAMS_MIB} if device == "mps" else {"CUDA context": cuda_context_mib(capability)}
     return Memory(device=device, total_mib=sum(parts.values()), parts=parts)
 
 

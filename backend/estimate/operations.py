@@ -156,10 +156,10 @@ def convolve(tape: Tape, x: Tensor, weight: Weight) -> Tensor:
 def norm(tape: Tape, x: Tensor, weight: Weight, wide: bool = False) -> Tensor:
     """RMSNorm as in transformers: in fp32, back to x's width, times the weight (`wide`: before the cast)."""
     normal = _normalize(tape, cast(tape, x, FLOAT))
-    apply_weight = partial(_apply_weight, tape, weight=weight) if weight.learns else partial(scale, tape)
+    weighted = partial(apply_weight, tape, weight=weight) if weight.learns else partial(scale, tape)
     if wide:
-        return cast(tape, apply_weight(normal), x.width)
-    return apply_weight(cast(tape, normal, x.width))
+        return cast(tape, weighted(normal), x.width)
+    return weighted(cast(tape, normal, x.width))
 
 
 def _normalize(tape: Tape, x: Tensor) -> Tensor:
@@ -189,16 +189,19 @@ def _normalize(tape: Tape, x: Tensor) -> Tensor:
     return tape.record(tape.new(x.count, FLOAT), [x, root], saved, of_scaling)
 
 
-def _apply_weight(tape: Tape, x: Tensor, weight: Weight) -> Tensor:
+def apply_weight(tape: Tape, x: Tensor, weight: Weight, width: int | None = None) -> Tensor:
+    """x times a trainable vector. width: of the result, None for that of x."""
+    given = x.width
+
     def backward(g: Tensor, _: list[Tensor]) -> list[Tensor | None]:
         of_x = tape.new(g.count, g.width)
         product = tape.new(g.count, g.width)
         of_weight = tape.new(weight.count, weight.width)
         del product
-        return [of_x, of_weight]
+        return [cast(tape, of_x, given), of_weight]
 
     saved = [tape.save(x), tape.save(None)]
-    return tape.record(tape.new(x.count, x.width), [x, weight.tensor], saved, backward)
+    return tape.record(tape.new(x.count, width or given), [x, weight.tensor], saved, backward)
 
 
 def rotate(tape: Tape, x: Tensor) -> Tensor:

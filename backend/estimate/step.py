@@ -62,6 +62,7 @@ def _written(architecture: Architecture, plan: Plan) -> int:
     return decoder.meter.written - before
 
 
+@lru_cache(maxsize=2048)
 def peak(architecture: Architecture, plan: Plan, *, target: Target = "gpu", quick: bool = False) -> Peak:
     """The peak memory of training, without the CUDA context. quick: simulate one step only, with the optimizer's
     state present from the start. `allocated` and `parts` are the same, and `reserved` is mostly within 1%."""

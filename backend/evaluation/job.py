@@ -9,8 +9,8 @@ from backend.evaluation import against_parent, answers_so_far, diagnosis, genera
 from backend.evaluation.answers_so_far import AnswersSoFar
 from backend.evaluation.asking import Stopped, reporting
 from backend.evaluation.evaluate import Evaluation
-from backend.evaluation.examples import judging_items, judging_texts, training_items
 from backend.evaluation.facts import read_facts
+from backend.evaluation.items import judging_items, judging_texts, training_items
 from backend.evaluation.models import choose_engine, load
 from backend.evaluation.next_step import with_next_step
 from backend.evaluation.report import REPORT

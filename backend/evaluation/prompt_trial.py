@@ -8,8 +8,8 @@ from typing import Any
 from backend.errors import BadInput
 from backend.evaluation.answers_so_far import AnswersSoFar, beside_dataset
 from backend.evaluation.asking import CHOSEN_ON, Asking, Stopped, System, reporting
-from backend.evaluation.examples import judging_items, training_items
 from backend.evaluation.facts import Facts, read_facts
+from backend.evaluation.items import judging_items, training_items
 from backend.evaluation.models import choose_engine, load
 from backend.evaluation.report import REPORT, all_answers, describe
 from backend.evaluation.verdict import compare

@@ -6,13 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import exp, lgamma, log
 from pathlib import Path
+from typing import NamedTuple
 
 from backend.chat.client import Chat
 from backend.chat.engine import BASE, Messages, Sampling, Tools, common_prefix
 from backend.errors import BadInput
-from backend.export.conversations import FIXED, PLAIN, Conversation
 from backend.export.source import Source
 from backend.export.target import Report, Target
+from backend.files.json_file import read_json
 from backend.models import model_folder
 from backend.records.chat import AnswerScore
 from backend.records.exports import ExportFile, ExportResult, FileCheck, TemplateCheck, TokenCheck, TokenDifference
@@ -31,6 +32,18 @@ SAME_CHOICE = {"F16": 0.99, "Q8_0": 0.98, "Q6_K": 0.9, "Q5_K_M": 0.8, "Q4_K_M": 
 _CHANCE = 0.01
 
 Prompt = Callable[[Messages, Tools], list[int]]
+
+
+class Conversation(NamedTuple):
+    """Messages up to an answer, and the tools that the model may call."""
+
+    messages: Messages
+    tools: Tools = ()
+
+
+# Those that every export must read as training did.
+FIXED = [Conversation(**fixed) for fixed in read_json(Path(__file__).with_name("conversations.json"))["conversations"]]
+PLAIN: tuple[Messages, ...] = tuple(fixed.messages for fixed in FIXED[:5])  # without tools and outer spaces
 
 
 def tokens(source: Source, target: Target, files: list[ExportFile], report: Report) -> ExportResult:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from backend.chat.client import Chat
 from backend.errors import BadInput, ChatFailed
-from backend.export import checks, conversations, merged_model, ollama, programs, task_score
+from backend.export import checks, merged_model, ollama, programs, task_score
 from backend.export.source import Source
 from backend.export.target import LOG, Report, Target
 from backend.gguf import convert as gguf
@@ -72,7 +72,7 @@ def finish(source: Source, target: Target, result: ExportResult) -> ExportResult
     usable = [file for kind, file in _paths(target).items() if result.smoke[kind].loads is not False]
     for file in usable:
         # If the template can't be expressed, Ollama chooses one itself.
-        template = ollama.derive(tokenizer, (*conversations.PLAIN, *source.prompts), Facts(file).adds_bos)
+        template = ollama.derive(tokenizer, (*checks.PLAIN, *source.prompts), Facts(file).adds_bos)
         prompting = ollama.Prompting(
             template.go() if template else "",
             [tokenizer.decode([token], skip_special_tokens=False) for token in tokenizer.stop_ids],

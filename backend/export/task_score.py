@@ -6,8 +6,7 @@ from statistics import fmean
 
 from backend.chat.client import Chat
 from backend.errors import BadInput
-from backend.evaluation.examples import judging_items, training_items
-from backend.evaluation.items import Item
+from backend.evaluation.items import Item, judging_items, training_items
 from backend.evaluation.measures import Measure, choose_measure
 from backend.export.source import Source
 from backend.export.target import LOG, Report, Target

@@ -16,7 +16,7 @@ from backend.evaluation.against_parent import Parent, add_parent
 from backend.evaluation.answers_so_far import LATEST, AnswersSoFar
 from backend.evaluation.asking import Asking
 from backend.evaluation.evaluate import Evaluation
-from backend.evaluation.examples import judging_items, training_items
+from backend.evaluation.items import judging_items, training_items
 from backend.records.evaluation import EvaluationReport
 from backend.records.rows import Row
 from backend.records.specs import DataRef, Descent, ModelRef, RunSpec, TrainSettings

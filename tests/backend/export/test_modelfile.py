@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from tokenizers import Tokenizer, models
 
-from backend.export.conversations import FIXED, PLAIN
+from backend.export.checks import FIXED, PLAIN
 from backend.export.ollama import Prompting, derive, modelfile
 from backend.tokens.tokenizer import ChatTokenizer
 from tests.backend.export import ollama

@@ -10,7 +10,7 @@ import pytest
 
 from backend.errors import BadInput
 from backend.export import snippets
-from backend.export.conversations import FIXED
+from backend.export.checks import FIXED
 from backend.models import bundled, model_folder
 from backend.tokens.tokenizer import ChatTokenizer
 from tests.backend.merging import merge

@@ -10,7 +10,7 @@ import pytest
 from backend.chat.client import Chat
 from backend.errors import ApprenticeError
 from backend.export import checks
-from backend.export.conversations import PLAIN
+from backend.export.checks import PLAIN
 from backend.gguf.requirement import has_llama_cpp
 from backend.settings import Workspace
 from backend.tokens.tokenizer import ChatTokenizer

@@ -9,7 +9,7 @@ from backend.datasets.dataset import CheckedDataset
 from backend.datasets.edits import with_instruction
 from backend.datasets.split import Split, corrected_among
 from backend.errors import BadInput
-from backend.evaluation.examples import Side
+from backend.evaluation.items import Side
 from backend.records.rows import Message, Row, rejected_side
 from backend.runs.conversations import read_conversations, write_conversations, write_texts
 from backend.settings import SAMPLES as FOLDER

@@ -11,7 +11,7 @@ from backend.datasets.convert.tool_calls import calls_in_text
 from backend.datasets.editing import Editor
 from backend.datasets.store import DatasetStore
 from backend.errors import ApprenticeError, BadInput
-from backend.evaluation.examples import judging_items
+from backend.evaluation.items import judging_items
 from backend.records.reading import RowFault
 from backend.records.rows import Message
 from backend.runs import division

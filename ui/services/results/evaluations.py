@@ -7,8 +7,8 @@ from pydantic import ValidationError
 
 from backend.errors import RunProblem
 from backend.evaluation import answers_so_far
-from backend.evaluation.examples import judging_items, judging_texts
 from backend.evaluation.facts import write_facts
+from backend.evaluation.items import judging_items, judging_texts
 from backend.evaluation.report import REPORT
 from backend.files.json_file import read_json
 from backend.records.base import lacks_fields

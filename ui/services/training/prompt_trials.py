@@ -9,9 +9,8 @@ from backend.datasets.dataset import CheckedDataset
 from backend.datasets.split import Split
 from backend.errors import ApprenticeError, BadInput, RunProblem
 from backend.evaluation import prompt_trial
-from backend.evaluation.examples import fingerprint
 from backend.evaluation.facts import write_facts
-from backend.evaluation.items import count_items
+from backend.evaluation.items import count_items, fingerprint
 from backend.evaluation.prompt_trial import PromptTrialSpec
 from backend.evaluation.report import REPORT
 from backend.files.json_file import read_json

@@ -8,7 +8,7 @@ import pytest
 
 from backend.errors import BadInput, RunProblem
 from backend.estimate import Rates
-from backend.evaluation.examples import judging_items, training_items
+from backend.evaluation.items import judging_items, training_items
 from backend.evaluation.report import REPORT
 from backend.files import manifest
 from backend.files.json_file import write_json
